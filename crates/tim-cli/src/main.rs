@@ -1,0 +1,3 @@
+//! The `tim` program.
+
+fn main() {}

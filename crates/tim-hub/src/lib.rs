@@ -1,0 +1,1 @@
+//! The tim server: accounts, conversation logs, live push, on an embedded store.

@@ -1,0 +1,376 @@
+//! Identifiers: who, which group, which conversation.
+//!
+//! An id is validated once, when it is made, and cannot fail afterwards. All of them live inline (no heap), are
+//! `Copy`, ordered and hashable, compare case-sensitively (S7), and print as exactly what they were parsed from.
+
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::str::FromStr;
+
+/// The longest user id, in bytes (native SDK error 7003 names the same limit).
+pub const MAX_USER_ID_LEN: usize = 32;
+/// The longest group id, in bytes.
+pub const MAX_GROUP_ID_LEN: usize = 48;
+/// What a group id made by the system starts with; a caller's own id may not (see [`GroupId::is_system_made`]).
+pub const SYSTEM_GROUP_PREFIX: &str = "@TGS#";
+
+const C2C_PREFIX: &str = "C2C";
+const GROUP_PREFIX: &str = "GROUP";
+const SYSTEM: &str = "@TIM#SYSTEM";
+
+/// Why a string is no id: the caller's string is at fault, and this says where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// There is nothing where an id should be (also behind a `C2C` or `GROUP` prefix).
+    #[error("the id is empty")]
+    Empty,
+    /// More bytes than this kind of id may have.
+    #[error("the id has {len} bytes, at most {max} are allowed")]
+    TooLong {
+        /// How many bytes were given.
+        len: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// A byte outside printable ASCII (0x20 to 0x7e).
+    #[error("byte {byte:#04x} at position {at} is not printable ASCII")]
+    BadByte {
+        /// Its position, counted from 0.
+        at: usize,
+        /// The byte.
+        byte: u8,
+    },
+    /// A conversation id is `C2C` and a user id, `GROUP` and a group id, or `@TIM#SYSTEM`.
+    #[error("a conversation id is C2C+user, GROUP+group or @TIM#SYSTEM")]
+    UnknownPrefix,
+}
+
+/// Up to `N` bytes of printable ASCII, inline.
+#[derive(Clone, Copy)]
+struct Inline<const N: usize> {
+    len: u8,
+    bytes: [u8; N],
+}
+
+impl<const N: usize> Inline<N> {
+    const fn new(text: &str) -> Result<Self, IdError> {
+        let source = text.as_bytes();
+        if source.is_empty() {
+            return Err(IdError::Empty);
+        }
+        if source.len() > N {
+            return Err(IdError::TooLong { len: source.len(), max: N });
+        }
+        let mut bytes = [0; N];
+        let mut at = 0;
+        while at < source.len() {
+            let byte = source[at];
+            if byte < 0x20 || byte > 0x7e {
+                return Err(IdError::BadByte { at, byte });
+            }
+            bytes[at] = byte;
+            at += 1;
+        }
+        Ok(Self { len: source.len() as u8, bytes })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    fn as_str(&self) -> &str {
+        // Checked ASCII at construction, so the fallback is never taken; it keeps a panic path out of the binary.
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+}
+
+macro_rules! inline_id {
+    ($(#[$doc:meta])* $name:ident, $max:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name(Inline<{ $max }>);
+
+        impl $name {
+            /// The most bytes that an id of this kind can have.
+            pub const MAX_LEN: usize = $max;
+
+            /// Validates `text`; `const`, so a literal can be checked by the compiler.
+            ///
+            /// # Errors
+            /// [`IdError::Empty`], [`IdError::TooLong`] or [`IdError::BadByte`]; the caller's string is at fault.
+            pub const fn new(text: &str) -> Result<Self, IdError> {
+                match Inline::new(text) {
+                    Ok(inline) => Ok(Self(inline)),
+                    Err(error) => Err(error),
+                }
+            }
+
+            /// The id as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.as_bytes() == other.0.as_bytes()
+            }
+        }
+        impl Eq for $name {}
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.0.as_bytes().cmp(other.0.as_bytes())
+            }
+        }
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                // As `str` hashes, so that `Borrow<str>` holds.
+                self.as_str().hash(state);
+            }
+        }
+        impl core::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                self.as_str()
+            }
+        }
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
+            }
+        }
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+        impl TryFrom<&str> for $name {
+            type Error = IdError;
+            fn try_from(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+inline_id! {
+    /// A user: 1 to 32 bytes of printable ASCII (S1).
+    ///
+    /// ```
+    /// use tim_proto::UserId;
+    /// let alice: UserId = "alice".parse()?;
+    /// assert_eq!(alice.to_string(), "alice");
+    /// assert!(UserId::new("").is_err());
+    /// # Ok::<(), tim_proto::IdError>(())
+    /// ```
+    UserId, MAX_USER_ID_LEN
+}
+
+inline_id! {
+    /// A group: 1 to 48 bytes of printable ASCII.
+    GroupId, MAX_GROUP_ID_LEN
+}
+
+impl UserId {
+    /// The sender of system notices, `@TIM#SYSTEM`.
+    pub const SYSTEM: Self = match Self::new(SYSTEM) {
+        Ok(id) => id,
+        Err(_) => panic!("checked by the compiler"),
+    };
+}
+
+impl GroupId {
+    /// Whether the id has the form that only the system hands out (`@TGS#…`).
+    #[must_use]
+    pub fn is_system_made(&self) -> bool {
+        self.as_str().starts_with(SYSTEM_GROUP_PREFIX)
+    }
+}
+
+/// The kinds of conversation, under the SDK's names (S2, S3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ConversationType {
+    /// `CONV_C2C`: one user with another.
+    C2c,
+    /// `CONV_GROUP`: a group.
+    Group,
+    /// `CONV_SYSTEM`: what the system tells one user.
+    System,
+}
+
+impl ConversationType {
+    /// The SDK's constant: `C2C`, `GROUP` or `@TIM#SYSTEM`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::C2c => C2C_PREFIX,
+            Self::Group => GROUP_PREFIX,
+            Self::System => SYSTEM,
+        }
+    }
+}
+
+impl fmt::Display for ConversationType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A conversation as one user names it: `C2C` and the peer, `GROUP` and the group, or `@TIM#SYSTEM` (S4 to S8).
+///
+/// ```
+/// use tim_proto::ConversationId;
+/// let id: ConversationId = "C2Ctest".parse()?;
+/// assert_eq!(id, ConversationId::C2c("test".parse()?));
+/// assert_eq!(id.to_string(), "C2Ctest");
+/// assert!("@TIM#SYSTEMx".parse::<ConversationId>().is_err());
+/// # Ok::<(), tim_proto::IdError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ConversationId {
+    /// With this user.
+    C2c(UserId),
+    /// In this group.
+    Group(GroupId),
+    /// The system's notices to the user.
+    System,
+}
+
+impl ConversationId {
+    /// The most bytes that a conversation id can have.
+    pub const MAX_LEN: usize = GROUP_PREFIX.len() + MAX_GROUP_ID_LEN;
+
+    /// Parses one of the three forms. A user id may itself start with `C2C` or `GROUP`: only the first prefix counts.
+    ///
+    /// # Errors
+    /// [`IdError::UnknownPrefix`] for any other form, else what is wrong with the user or group id.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        if text == SYSTEM {
+            Ok(Self::System)
+        } else if let Some(user) = text.strip_prefix(C2C_PREFIX) {
+            UserId::new(user).map(Self::C2c).map_err(|error| error.behind(C2C_PREFIX.len()))
+        } else if let Some(group) = text.strip_prefix(GROUP_PREFIX) {
+            GroupId::new(group).map(Self::Group).map_err(|error| error.behind(GROUP_PREFIX.len()))
+        } else if text.is_empty() {
+            Err(IdError::Empty)
+        } else {
+            Err(IdError::UnknownPrefix)
+        }
+    }
+
+    /// Which kind of conversation this is.
+    #[must_use]
+    pub const fn conversation_type(&self) -> ConversationType {
+        match self {
+            Self::C2c(_) => ConversationType::C2c,
+            Self::Group(_) => ConversationType::Group,
+            Self::System => ConversationType::System,
+        }
+    }
+
+    /// The user or group id behind the prefix; empty for the system conversation.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        match self {
+            Self::C2c(user) => user.as_str(),
+            Self::Group(group) => group.as_str(),
+            Self::System => "",
+        }
+    }
+}
+
+impl IdError {
+    /// The same fault, with positions counted in the whole conversation id.
+    const fn behind(self, prefix: usize) -> Self {
+        match self {
+            Self::BadByte { at, byte } => Self::BadByte { at: at + prefix, byte },
+            Self::TooLong { len, max } => Self::TooLong { len: len + prefix, max: max + prefix },
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.conversation_type().as_str())?;
+        f.write_str(self.target())
+    }
+}
+
+impl FromStr for ConversationId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::new(text)
+    }
+}
+
+impl From<UserId> for ConversationId {
+    fn from(user: UserId) -> Self {
+        Self::C2c(user)
+    }
+}
+
+impl From<GroupId> for ConversationId {
+    fn from(group: GroupId) -> Self {
+        Self::Group(group)
+    }
+}
+
+/// A message's id, known before it is sent and unchanged by resending (S12, S125): the sender's account number, the
+/// second it was created in, and a random number. Prints as the SDK does: `144115200000000001-1705307415-21123614`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MessageId {
+    /// The sender's account number (`tinyID`), which the hub hands out at login.
+    pub sender: u64,
+    /// Unix time in seconds at which the sender created the message (`clientTime`).
+    pub client_time: u64,
+    /// The sender's random number.
+    pub random: u32,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.sender, self.client_time, self.random)
+    }
+}
+
+/// The string is no message id, which is three decimal numbers with hyphens between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message id is account-time-random, three decimal numbers")]
+pub struct MessageIdError;
+
+impl FromStr for MessageId {
+    type Err = MessageIdError;
+    fn from_str(text: &str) -> Result<Self, MessageIdError> {
+        fn number<T: FromStr + fmt::Display>(part: Option<&str>) -> Result<T, MessageIdError> {
+            let part = part.ok_or(MessageIdError)?;
+            let canonical = part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+            if !canonical {
+                return Err(MessageIdError); // so that Display and FromStr are exact inverses
+            }
+            part.parse().map_err(|_| MessageIdError)
+        }
+        let mut parts = text.splitn(3, '-');
+        Ok(Self { sender: number(parts.next())?, client_time: number(parts.next())?, random: number(parts.next())? })
+    }
+}

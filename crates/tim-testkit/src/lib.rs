@@ -1,0 +1,1 @@
+//! Virtual time, faulty links and reference models for testing tim.

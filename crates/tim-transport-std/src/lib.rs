@@ -1,0 +1,1 @@
+//! Socket drivers for tim sessions: tokio TCP and an in-memory pair.
