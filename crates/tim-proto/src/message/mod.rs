@@ -53,6 +53,7 @@ pub struct Header<'a> {
     pub content: Content<'a>,
 }
 wire!(Header<'a> { envelope, content });
+wire!(Priority(..), MessageKind(..));
 
 /// What the sender wrote, with the payload as bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
 
-use crate::notice::SystemNotice;
+use crate::notice::{NoticeOperation, SystemNotice};
 use crate::tip::TipOperation;
 use crate::wire::{DecodeError, Encode, List, Writer, decode_body, wire};
 use crate::{GroupId, MessageId, MessageKind, UserId};
@@ -304,6 +304,15 @@ pub struct GroupTip<'a> {
 }
 wire!(GroupTip<'a> { operation, operator_id, users, group_id, group_name, member_count });
 
+impl<'a> GroupTip<'a> {
+    /// What a person reads (S163-S169).
+    #[must_use]
+    pub fn text(&self, words: crate::Words) -> crate::tip::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
+        crate::tip::tip_text(self.operation, self.operator_id, self.users.iter(), words)
+    }
+}
+
+wire!(TipOperation(..), NoticeOperation(..));
 wire!(SystemNotice<'a> {
     operation,
     operator_id,
