@@ -1,0 +1,66 @@
+//! What a client session is made with.
+
+use core::time::Duration;
+
+use tim_proto::{Platform, UserId};
+
+/// Who the device is and how it behaves. The numbers are starting points for a device on any network; each is the
+/// caller's to change before the session is made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The application's number (`sdkAppID`).
+    pub app: u32,
+    /// Who logs in.
+    pub user: UserId,
+    /// The device's number: made once at random, kept, and different on every device of a user.
+    pub device: u64,
+    /// What the device is.
+    pub platform: Platform,
+    /// The largest frame to accept, in bytes; never more than the receive buffer. Default 64 KiB.
+    pub max_frame: u32,
+    /// How many deliveries the hub may send ahead of their acknowledgement. Default 64; 2 suits a tiny device.
+    pub window: u16,
+    /// How many requests may wait for an answer at a time. Default 64.
+    pub max_pending: u16,
+    /// How long a connection may take to open. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How long hello and login may take, each. Default 15 s.
+    pub login_timeout: Duration,
+    /// How long a request may wait for its answer, cuts of the line included. Default 15 s.
+    pub request_timeout: Duration,
+    /// How long the line may be silent before the hub is asked for a sign of life. Default 30 s.
+    pub keep_alive: Duration,
+    /// How long that sign may take. Default 10 s.
+    pub keep_alive_timeout: Duration,
+    /// How long a cut may last before SDK_NOT_READY. Default 60 s.
+    pub resume_window: Duration,
+    /// The shortest wait between two tries to connect. Default 0.25 s; doubled at each failure, with jitter.
+    pub backoff_min: Duration,
+    /// The longest one. Default 30 s.
+    pub backoff_max: Duration,
+}
+
+impl ClientConfig {
+    /// The defaults, for this user on this device of this application.
+    #[must_use]
+    pub const fn new(app: u32, user: UserId, device: u64) -> Self {
+        Self {
+            app,
+            user,
+            device,
+            platform: Platform::DEVICE,
+            max_frame: 64 * 1024,
+            window: 64,
+            max_pending: 64,
+            connect_timeout: Duration::from_secs(10),
+            login_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(30),
+            keep_alive_timeout: Duration::from_secs(10),
+            resume_window: Duration::from_secs(60),
+            backoff_min: Duration::from_millis(250),
+            backoff_max: Duration::from_secs(30),
+        }
+    }
+}

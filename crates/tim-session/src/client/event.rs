@@ -1,0 +1,155 @@
+//! What a client session tells its application, and how it refuses.
+
+use tim_proto::ErrorCode;
+use tim_proto::request::{Answer, ConversationChange, Deliver, Failure, Gap, LoginAnswer};
+use tim_proto::wire::FrameKind;
+
+use crate::Instant;
+
+/// What a session wants next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[must_use]
+pub enum Output<'a> {
+    /// Something for the application. It is done with it when it polls again.
+    Event(Event<'a>),
+    /// Open a connection, then call `connected` or `disconnected`.
+    Connect,
+    /// Close the connection (or stop opening it); no call is due.
+    Disconnect,
+    /// Nothing until bytes come or go, a command is given, or this moment is reached.
+    Wait(Option<Instant>),
+}
+
+/// Something for the application.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The line (`NET_STATE_CHANGE`).
+    NetState(NetState),
+    /// The hub knows the user, on this connection. Comes with every connection.
+    LoggedIn(LoginAnswer<'a>),
+    /// The hub refused the login; the session has stopped.
+    LoginFailed(Failure<'a>),
+    /// SDK_READY (S84): requests are taken from now on.
+    Ready,
+    /// SDK_NOT_READY (S85): requests are no longer taken.
+    NotReady(NotReadyReason),
+    /// KICKED_OUT: the hub ended the session, and it has stopped.
+    KickedOut(Failure<'a>),
+    /// An entry of a conversation, once and in order: a message, a tip, a notice, a revocation.
+    Delivered(Deliver<'a>),
+    /// Entries of a conversation are gone that this device never saw.
+    Gap(Gap),
+    /// The user read or deleted a conversation, on whichever device.
+    ConversationChanged(ConversationChange),
+    /// The answer to a request.
+    Answer {
+        /// Which request.
+        ticket: Ticket,
+        /// The answer.
+        answer: Answer<'a>,
+    },
+    /// A request failed: the hub refused it, its time is up, or the session ended.
+    Failed {
+        /// Which request.
+        ticket: Ticket,
+        /// Why.
+        failure: Failure<'a>,
+    },
+    /// The hub sent something malformed; it was passed over.
+    Malformed {
+        /// The kind of frame it was in.
+        kind: FrameKind,
+    },
+}
+
+/// Which request an answer belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(crate) u32);
+
+impl Ticket {
+    /// The number, for logs and tables; the same as the frame's id.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// The state of the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetState {
+    /// A connection is being opened.
+    Connecting,
+    /// Logged in.
+    Connected,
+    /// The connection is lost.
+    Disconnected,
+}
+
+/// Why a session is not ready any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotReadyReason {
+    /// On purpose.
+    LoggedOut,
+    /// The line was down for longer than the resume window; the session goes on trying.
+    ConnectionLost,
+    /// The hub ended it.
+    KickedOut,
+    /// The hub refused to let the device in again.
+    Refused,
+}
+
+/// Why a request was not taken. Nothing left the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Before SDK_READY or after SDK_NOT_READY (S83).
+    #[error("the session is not ready; wait for SDK_READY")]
+    NotReady,
+    /// The outbox is full of requests that wait for their answers.
+    #[error("too many requests wait for an answer; wait for one")]
+    Full,
+    /// The request can never be sent.
+    #[error("the request takes {len} bytes, at most {max} can be sent")]
+    TooLarge {
+        /// How long it is.
+        len: usize,
+        /// The longest one possible.
+        max: usize,
+    },
+}
+
+impl RequestError {
+    /// The code that `IMError` shows for it.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotReady => ErrorCode::SDK_IS_NOT_READY,
+            Self::Full => ErrorCode::OUTBOX_FULL,
+            Self::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
+        }
+    }
+}
+
+/// An event that stands for itself, without received bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Local {
+    NetState(NetState),
+    Ready,
+    NotReady(NotReadyReason),
+    LoginFailed(ErrorCode),
+    Failed(Ticket, ErrorCode),
+}
+
+impl From<Local> for Event<'_> {
+    fn from(local: Local) -> Self {
+        match local {
+            Local::NetState(state) => Self::NetState(state),
+            Local::Ready => Self::Ready,
+            Local::NotReady(reason) => Self::NotReady(reason),
+            Local::LoginFailed(code) => Self::LoginFailed(Failure { code, text: "" }),
+            Local::Failed(ticket, code) => Self::Failed { ticket, failure: Failure { code, text: "" } },
+        }
+    }
+}
