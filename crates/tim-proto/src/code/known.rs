@@ -39,7 +39,7 @@ codes! {
     MESSAGE_SEND_FAIL = 2100, "The message was not sent; resend it.";
     MESSAGE_SEND_FAIL_NOT_IN_AVCHATROOM = 2101, "You are not in this AVChatRoom; join it before sending.";
     MESSAGE_SEND_NEED_MESSAGE_INSTANCE = 2105, "This is no message; make one with a create call first.";
-    MESSAGE_SEND_INVALID_CONVERSATION_TYPE = 2106, "Messages can be sent to a user (C2C) or a group (GROUP) only.";
+    MESSAGE_SEND_INVALID_CONVERSATION_TYPE = 2106, "Only users (C2C) and groups (GROUP) can be sent to.";
     MESSAGE_FILE_IS_EMPTY = 2108, "The file is empty; choose another.";
     MESSAGE_ONPROGRESS_FUNCTION_ERROR = 2109, "The progress callback failed; correct it.";
     MESSAGE_REVOKE_FAIL = 2110, "The message was not revoked; try again.";
@@ -47,7 +47,7 @@ codes! {
     MESSAGE_UNREAD_ALL_FAIL = 2112, "The messages were not all marked as read; try again.";
     MESSAGE_SEND_GROUP_WITH_TOPIC_FAIL = 2115, "This group has topics; send to one of them.";
     MESSAGE_IMAGE_SELECT_FILE_FIRST = 2251, "There is no picture; choose one.";
-    MESSAGE_IMAGE_TYPES_LIMIT = 2252, "Pictures of this type cannot be sent; use jpg, jpeg, gif, png, bmp or webp.";
+    MESSAGE_IMAGE_TYPES_LIMIT = 2252, "Wrong type of picture; use jpg, jpeg, gif, png, bmp or webp.";
     MESSAGE_IMAGE_SIZE_LIMIT = 2253, "The picture is larger than 20 MB; make it smaller.";
     MESSAGE_AUDIO_UPLOAD_FAIL = 2300, "The recording was not uploaded; resend the message.";
     MESSAGE_AUDIO_SIZE_LIMIT = 2301, "The recording is larger than 20 MB; record less.";
@@ -67,18 +67,18 @@ codes! {
     CONVERSATION_NOT_FOUND = 2500, "There is no such conversation; refresh the list.";
     USER_OR_GROUP_NOT_FOUND = 2501, "There is no such user or group.";
     CONVERSATION_UN_RECORDED_TYPE = 2502, "Conversations of this type are not kept.";
-    INVALID_CONVERSATION_ID = 2503, "This is no conversation id; it is C2C and a user, GROUP and a group, or @TIM#SYSTEM.";
+    INVALID_CONVERSATION_ID = 2503, "No conversation id: it is C2C and a user, GROUP and a group, or @TIM#SYSTEM.";
     ILLEGAL_GROUP_TYPE = 2600, "There is no such type of group.";
     CANNOT_JOIN_WORK = 2601, "Work groups are joined by invitation only.";
-    ILLEGAL_GROUP_ID = 2602, "This is no group id; use up to 48 printable ASCII characters, not starting with @TGS#.";
+    ILLEGAL_GROUP_ID = 2602, "No group id: use up to 48 printable ASCII characters, not starting with @TGS#.";
     CANNOT_FIND_GROUP = 2603, "There is no such group.";
     MEMBER_NOT_IN_GROUP = 2623, "This user is not in the group.";
     JOIN_GROUP_FAIL = 2660, "The group was not joined; try again.";
-    CANNOT_ADD_MEMBER_IN_AVCHATROOM = 2661, "Nobody can be added to an AVChatRoom; its audience joins by itself.";
+    CANNOT_ADD_MEMBER_IN_AVCHATROOM = 2661, "Nobody can be added to an AVChatRoom; people join it.";
     NOT_OWNER = 2681, "Only the group's owner can do this.";
     INVALID_MEMBER_ROLE = 2683, "There is no such role.";
     NETWORK_ERROR = 2800, "The network failed; try again.";
-    NETWORK_TIMEOUT = 2801, "No answer came in time; what was asked may have been done. Try again with the same message.";
+    NETWORK_TIMEOUT = 2801, "No answer came in time, though it may have been done; resend the same message.";
     NO_NETWORK = 2805, "There is no network; check the connection.";
     UNCAUGHT_ERROR = 2903, "The library failed unexpectedly; report it.";
     INVALID_OPERATION = 2905, "This cannot be done here or now.";
@@ -89,7 +89,7 @@ codes! {
     LOGGING_IN = 3000, "The login is still under way; wait for SDK_READY.";
     LOGIN_FAILED = 3001, "The login failed; see why and log in again.";
     KICKED_OUT_MULT_DEVICE = 3002, "The account logged in on another device; log in again to take it back.";
-    KICKED_OUT_MULT_ACCOUNT = 3003, "The account logged in once more on this device; log in again to take it back.";
+    KICKED_OUT_MULT_ACCOUNT = 3003, "The account logged in again on this device; log in to take it back.";
     KICKED_OUT_USERSIG_EXPIRED = 3004, "The UserSig has expired; get a new one and log in.";
     LOGGED_OUT = 3005, "The account has logged out; log in again.";
     KICKED_OUT_REST_API = 3006, "An administrator ended the session; log in again.";
@@ -153,7 +153,7 @@ codes! {
     ACCOUNT_USERSIG_EMPTY = 70002, "The UserSig is empty.";
     ACCOUNT_USERSIG_CHECK_FAILED = 70003, "The UserSig is damaged or cut short; get a new one.";
     ACCOUNT_USERSIG_CHECK_FAILED_EX = 70005, "The UserSig is malformed; get a new one.";
-    ACCOUNT_USERSIG_MISMATCH_PUBLICKEY = 70009, "The UserSig was made with another key; use the application's key.";
+    ACCOUNT_USERSIG_MISMATCH_PUBLICKEY = 70009, "The UserSig was made with a wrong key; use the application's.";
     ACCOUNT_USERSIG_MISMATCH_ID = 70013, "The UserSig belongs to another user.";
     ACCOUNT_USERSIG_MISMATCH_SDKAPPID = 70014, "The UserSig belongs to another application.";
     ACCOUNT_USERSIG_PUBLICKEY_NOT_FOUND = 70016, "The application has no key; set one up on the server.";
@@ -190,13 +190,13 @@ codes! {
     RES_SIZE_LIMIT = 114002, "The file is too large.";
 
     // This project's own, where TIM has none that fits.
-    UNSUPPORTED_REQUEST = 200_001, "The server does not know this request; it is older than the client or does not offer it.";
-    UNSUPPORTED_VERSION = 200_002, "Client and server have no protocol version in common; update the older one.";
-    PROTOCOL_VIOLATION = 200_003, "The other end sent what the protocol forbids; the connection was closed. Report it.";
+    UNSUPPORTED_REQUEST = 200_001, "The server does not know this request; update it or do without.";
+    UNSUPPORTED_VERSION = 200_002, "Client and server share no protocol version; update the older one.";
+    PROTOCOL_VIOLATION = 200_003, "The other end sent what the protocol forbids; report it.";
     FRAME_TOO_LARGE = 200_004, "The frame is larger than the receiver accepts; send less or in pieces.";
-    STORAGE_FULL = 200_005, "The server has no room left; nothing was stored. Try later, or tell whoever runs it.";
+    STORAGE_FULL = 200_005, "The server has no room left and stored nothing; tell whoever runs it.";
     STORAGE_FAILED = 200_006, "The server could not store this; nothing was stored. Try again.";
-    OUTCOME_UNKNOWN = 200_007, "The server does not know whether this was stored; try again with the same message id.";
+    OUTCOME_UNKNOWN = 200_007, "Whether this was stored is not known; try again with the same message id.";
     SERVER_SHUTTING_DOWN = 200_008, "The server is shutting down; reconnect in a moment.";
     SESSION_REPLACED = 200_009, "A newer connection of the same device took over this session.";
     SESSION_UNKNOWN = 200_010, "The server does not know this session any more; log in again.";
@@ -206,13 +206,13 @@ codes! {
     UNSUPPORTED_PLATFORM = 200_014, "Messages of this kind cannot be made on this platform.";
     UNKNOWN_PRIORITY = 200_015, "There is no such priority; use High, Normal, Low or Lowest.";
     SEVERAL_FILES = 200_016, "A message carries one file; send several messages.";
-    ONLINE_ONLY_NOT_ALLOWED = 200_017, "An AVChatRoom takes no messages for online users only; send a normal one.";
+    ONLINE_ONLY_NOT_ALLOWED = 200_017, "An AVChatRoom takes no online-only messages; send a normal one.";
     RECORDING_TOO_LONG = 200_018, "The recording is longer than 10 minutes; record less.";
     MESSAGE_NOT_SENT = 200_019, "The message was not sent yet; only a sent message can be revoked.";
     MESSAGE_NOT_FAILED = 200_020, "Only a message whose sending failed can be resent.";
     ALREADY_REVOKED = 200_021, "The message is revoked already.";
     REVOKE_DENIED = 200_022, "Only its sender can revoke this message.";
     MESSAGE_NOT_FOUND = 200_023, "There is no such message, or it is no longer kept.";
-    CURSOR_INVALID = 200_024, "The place to read on from is not one that the server gave out; start from the newest page.";
+    CURSOR_INVALID = 200_024, "The place to read on from was not given out by the server; start anew.";
     MESSAGE_ID_REUSED = 200_025, "The message id was used for another message; make a new one.";
 }
