@@ -2,4 +2,5 @@
 //!
 //! Two parts stand alone: [`usersig`] checks who somebody is, [`store`] keeps what was said.
 
+pub mod store;
 pub mod usersig;

@@ -59,7 +59,10 @@ impl App {
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("id", &self.id).field("key", &"(secret)").finish()
+        f.debug_struct("App")
+            .field("id", &self.id)
+            .field("key", &"(secret)")
+            .finish()
     }
 }
 
@@ -144,7 +147,13 @@ impl UserSig {
 
     /// A ticket that also carries rights in a room, as `genPrivateMapKey` makes it.
     #[must_use]
-    pub fn sign_private_map(app: &App, user: &UserId, now_s: u64, expire_s: u64, map: &PrivateMap<'_>) -> String {
+    pub fn sign_private_map(
+        app: &App,
+        user: &UserId,
+        now_s: u64,
+        expire_s: u64,
+        map: &PrivateMap<'_>,
+    ) -> String {
         let buf = map.to_bytes(app, user.as_str(), now_s.saturating_add(expire_s));
         Ticket::signed(app, user.as_str(), now_s, expire_s, Some(&buf)).pack()
     }
@@ -158,12 +167,18 @@ impl UserSig {
         if ticket.app != u64::from(app.id) {
             return Err(UserSigError::AppMismatch { found: ticket.app });
         }
-        let mac = STANDARD.decode(&ticket.sig).map_err(|_| UserSigError::Invalid("TLS.sig is not base64"))?;
+        let mac = STANDARD
+            .decode(&ticket.sig)
+            .map_err(|_| UserSigError::Invalid("TLS.sig is not base64"))?;
         // Compares in constant time.
-        app.mac(&ticket.content()).verify_slice(&mac).map_err(|_| UserSigError::WrongKey)?;
+        app.mac(&ticket.content())
+            .verify_slice(&mac)
+            .map_err(|_| UserSigError::WrongKey)?;
         let claims = ticket.claims()?;
         if now_s >= claims.expires {
-            return Err(UserSigError::Expired { expired: claims.expires });
+            return Err(UserSigError::Expired {
+                expired: claims.expires,
+            });
         }
         Ok(claims)
     }
@@ -174,7 +189,11 @@ impl UserSig {
     /// Also [`UserSigError::UserMismatch`].
     pub fn verify_for(app: &App, user: &UserId, sig: &str, now_s: u64) -> Result<Claims, UserSigError> {
         let claims = Self::verify(app, sig, now_s)?;
-        if claims.user == *user { Ok(claims) } else { Err(UserSigError::UserMismatch { found: claims.user }) }
+        if claims.user == *user {
+            Ok(claims)
+        } else {
+            Err(UserSigError::UserMismatch { found: claims.user })
+        }
     }
 
     /// What a ticket says, **without checking** that anybody signed it: for tools and error texts.
@@ -213,7 +232,13 @@ impl PrivateMap<'_> {
         };
         let mut buf = vec![version];
         push_text(&mut buf, user);
-        for word in [app.id, number, u32::try_from(expires).unwrap_or(u32::MAX), self.privileges, 0] {
+        for word in [
+            app.id,
+            number,
+            u32::try_from(expires).unwrap_or(u32::MAX),
+            self.privileges,
+            0,
+        ] {
             buf.extend(word.to_be_bytes());
         }
         if let Some(name) = name {

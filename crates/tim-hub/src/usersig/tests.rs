@@ -20,7 +20,9 @@ impl Case {
     }
 
     fn ticket(&self) -> Ticket {
-        let buf = self.map.map(|map| map.to_bytes(&self.app, &self.user, self.time + self.expire));
+        let buf = self
+            .map
+            .map(|map| map.to_bytes(&self.app, &self.user, self.time + self.expire));
         Ticket::signed(&self.app, &self.user, self.time, self.expire, buf.as_deref())
     }
 }
@@ -40,8 +42,10 @@ fn case(json: &Value) -> Case {
         user: json["user_id"].as_str().unwrap().to_owned(),
         time: number("time"),
         expire: number("expire"),
-        map: (json["kind"] == "privateMapKey")
-            .then(|| PrivateMap { room: Room::Number(word("roomid")), privileges: word("privilegeMap") }),
+        map: (json["kind"] == "privateMapKey").then(|| PrivateMap {
+            room: Room::Number(word("roomid")),
+            privileges: word("privilegeMap"),
+        }),
         json: json.clone(),
     }
 }
@@ -69,16 +73,29 @@ fn golden_signatures_are_accepted() {
         let sig = case.text("signature_node");
         let found = UserSig::verify(&case.app, sig, case.time);
         if case.user.is_empty() {
-            assert_eq!(found, Err(UserSigError::Invalid("TLS.identifier is not a user id")));
+            assert_eq!(
+                found,
+                Err(UserSigError::Invalid("TLS.identifier is not a user id"))
+            );
         } else if case.expire == 0 {
-            assert_eq!(found, Err(UserSigError::Expired { expired: case.time }), "only the time is wrong");
+            assert_eq!(
+                found,
+                Err(UserSigError::Expired { expired: case.time }),
+                "only the time is wrong"
+            );
         } else {
             let claims = found.unwrap();
             assert_eq!(claims.user.as_str(), case.user);
-            assert_eq!((claims.issued, claims.expires), (case.time, case.time + case.expire));
+            assert_eq!(
+                (claims.issued, claims.expires),
+                (case.time, case.time + case.expire)
+            );
             assert_eq!(claims.userbuf.is_some(), case.map.is_some());
             assert_eq!(UserSig::inspect(sig).unwrap(), claims);
-            assert!(UserSig::verify(&case.app, sig, claims.expires - 1).is_ok(), "the last second counts");
+            assert!(
+                UserSig::verify(&case.app, sig, claims.expires - 1).is_ok(),
+                "the last second counts"
+            );
             let late = UserSig::verify(&case.app, sig, claims.expires).unwrap_err();
             assert_eq!(late.code(), 70_001);
         }
@@ -104,7 +121,10 @@ fn each_fault_has_its_code() {
     assert_eq!(code(&App::new(7, "another secret"), &sig), 70_009);
     assert_eq!(code(&App::new(8, "a secret"), &sig), 70_014);
     let bob = UserId::new("bob").unwrap();
-    assert_eq!(UserSig::verify_for(&app(), &bob, &sig, 100).unwrap_err().code(), 70_013);
+    assert_eq!(
+        UserSig::verify_for(&app(), &bob, &sig, 100).unwrap_err().code(),
+        70_013
+    );
     assert!(UserSig::verify_for(&app(), &alice(), &sig, 100).is_ok());
 }
 
@@ -122,12 +142,18 @@ fn a_zip_bomb_is_refused() {
     ticket.userbuf = Some("A".repeat(1 << 20));
     let sig = ticket.pack();
     assert!(sig.len() <= MAX_SIG_LEN, "the bomb is small: {}", sig.len());
-    assert_eq!(UserSig::inspect(&sig), Err(UserSigError::Malformed("inflates to more than any UserSig")));
+    assert_eq!(
+        UserSig::inspect(&sig),
+        Err(UserSigError::Malformed("inflates to more than any UserSig"))
+    );
 }
 
 #[test]
 fn named_rooms_are_carried() {
-    let map = PrivateMap { room: Room::Name("lobby"), privileges: 255 };
+    let map = PrivateMap {
+        room: Room::Name("lobby"),
+        privileges: 255,
+    };
     let sig = UserSig::sign_private_map(&app(), &alice(), 100, 50, &map);
     let buf = UserSig::verify(&app(), &sig, 100).unwrap().userbuf.unwrap();
     assert_eq!(buf.first(), Some(&1));

@@ -53,10 +53,16 @@ impl Ticket {
 
     /// The text that is signed: one line per field.
     pub(super) fn content(&self) -> String {
-        let Self { user, app, issued, expire, userbuf, .. } = self;
-        let mut text = format!(
-            "TLS.identifier:{user}\nTLS.sdkappid:{app}\nTLS.time:{issued}\nTLS.expire:{expire}\n"
-        );
+        let Self {
+            user,
+            app,
+            issued,
+            expire,
+            userbuf,
+            ..
+        } = self;
+        let mut text =
+            format!("TLS.identifier:{user}\nTLS.sdkappid:{app}\nTLS.time:{issued}\nTLS.expire:{expire}\n");
         if let Some(userbuf) = userbuf {
             text.push_str("TLS.userbuf:");
             text.push_str(userbuf);
@@ -73,8 +79,14 @@ impl Ticket {
     pub(super) fn pack(&self) -> String {
         let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
         // Writing into a Vec does not fail.
-        let deflated = deflate.write_all(self.json().as_bytes()).and_then(|()| deflate.finish());
-        STANDARD.encode(deflated.unwrap_or_default()).chars().map(to_url).collect()
+        let deflated = deflate
+            .write_all(self.json().as_bytes())
+            .and_then(|()| deflate.finish());
+        STANDARD
+            .encode(deflated.unwrap_or_default())
+            .chars()
+            .map(to_url)
+            .collect()
     }
 
     pub(super) fn unpack(sig: &str) -> Result<Self, UserSigError> {
@@ -85,8 +97,12 @@ impl Ticket {
             return Err(UserSigError::Malformed("too long"));
         }
         let base64 = sig.bytes().map(from_url).collect::<Option<Vec<u8>>>();
-        let base64 = base64.ok_or(UserSigError::Malformed("a character outside the UserSig alphabet"))?;
-        let deflated = STANDARD.decode(base64).map_err(|_| UserSigError::Malformed("not base64, or cut short"))?;
+        let base64 = base64.ok_or(UserSigError::Malformed(
+            "a character outside the UserSig alphabet",
+        ))?;
+        let deflated = STANDARD
+            .decode(base64)
+            .map_err(|_| UserSigError::Malformed("not base64, or cut short"))?;
         let json = inflate(&deflated)?;
         let ticket: Self =
             serde_json::from_slice(&json).map_err(|_| UserSigError::Invalid("not the expected JSON"))?;
@@ -114,7 +130,9 @@ impl Ticket {
 fn inflate(deflated: &[u8]) -> Result<Vec<u8>, UserSigError> {
     let mut json = Vec::new();
     let mut decoder = ZlibDecoder::new(deflated).take(MAX_INFLATED_LEN as u64 + 1);
-    decoder.read_to_end(&mut json).map_err(|_| UserSigError::Malformed("damaged zlib stream"))?;
+    decoder
+        .read_to_end(&mut json)
+        .map_err(|_| UserSigError::Malformed("damaged zlib stream"))?;
     if json.len() > MAX_INFLATED_LEN {
         return Err(UserSigError::Malformed("inflates to more than any UserSig"));
     }
