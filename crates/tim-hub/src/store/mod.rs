@@ -1,0 +1,43 @@
+//! What the hub keeps, behind one trait of domain operations.
+//!
+//! Every conversation is an append-only **log** ([`LogKey`]) with a contiguous `sequence` from 1; messages, tips, notices and
+//! revocations are its entries. Every entry also has a `change` number: one strictly increasing order over the whole
+//! store, in commit order. A device's cursor is a change number, and [`StoreReader::changes_since`] is all it needs to
+//! catch up.
+//!
+//! Nothing else grows with the size of a group: a message costs one append, one head update and the sender's own row.
+//! Unread counts are computed (see [`Conversation::unread`]); a receiver's row is written when that user acts.
+//!
+//! Writing is batched: [`StoreWriter::commit`] makes a whole batch durable at once, and [`Writer`] is the thread that
+//! collects batches from everybody who waits. Readers work on snapshots, never wait for the writer, and see every
+//! write that was answered before they were asked.
+//!
+//! [`sqlite`] is the engine. Another engine passes the same suite (`tests/store_suite`).
+
+mod error;
+mod read;
+pub mod sqlite;
+mod types;
+mod write;
+mod writer;
+
+pub use error::{NotStored, Refused, StoreError};
+pub use read::{
+    About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, Member, Membership, Page, PageRequest,
+    StoreReader,
+};
+pub use types::{Account, Entry, Group, LogKey, Pair, account_number, flags, role};
+pub use write::{
+    Append, ChangeMembers, Commit, CreateGroup, Prepared, Published, Purge, Revoke, StoreWriter, Stored,
+    Write, Written,
+};
+pub use writer::{Answer, Hooks, WriteError, Writer, WriterConfig};
+
+/// The most items of one [`StoreWriter::commit`].
+pub const MAX_BATCH: usize = 256;
+/// The most bytes of one entry's content.
+pub const MAX_CONTENT: usize = 1 << 20;
+/// The most conversations that a list returns (S188).
+pub const MAX_CONVERSATIONS: usize = 100;
+/// The kind of a revocation entry. It is part of the log and of the changes, but of no history page.
+pub const REVOCATION: u16 = 34;

@@ -1,0 +1,173 @@
+//! The embedded engine: one SQLite database in a data directory.
+//!
+//! WAL with `synchronous=FULL`: what is committed survives a power cut. One connection writes, each batch in one
+//! IMMEDIATE transaction; a few read-only connections read snapshots beside it. Users and logs are interned to integers,
+//! so a message costs about fifty bytes beside its content.
+
+mod append;
+mod changes;
+mod groups;
+mod lists;
+mod lock;
+mod personal;
+mod pool;
+mod purge;
+mod revoke;
+mod rows;
+mod schema;
+mod writer;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{NotStored, StoreError};
+use lock::DirLock;
+use pool::Pool;
+
+pub use lists::SqliteReader;
+pub use writer::SqliteWriter;
+
+/// The oldest SQLite that is safe: older ones can lose committed pages when a checkpoint races with a writer.
+pub const OLDEST_SQLITE: i32 = 3_051_003;
+
+const DATABASE: &str = "tim.sqlite3";
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const STATEMENT_CACHE: usize = 96;
+
+/// Why a data directory could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another hub has it. Stop that one first, or choose another directory.
+    #[error("{} is in use by another hub{}", path.display(), Pid(*pid))]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+        /// The other hub's process id, if it could be read.
+        pid: Option<u32>,
+    },
+    /// The linked SQLite has a known fault that loses data.
+    #[error("SQLite {found} is too old, 3.51.3 or newer is needed")]
+    SqliteTooOld {
+        /// Its version.
+        found: &'static str,
+    },
+    /// A newer hub has written this database.
+    #[error("the database has schema {found}, this program knows up to {known}: use a newer one")]
+    NewerSchema {
+        /// The database's schema version.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+    /// The file system does not carry SQLite's write-ahead log (network file systems do not).
+    #[error("the file system does not support a write-ahead log (journal mode {mode}): use a local disk")]
+    NoWal {
+        /// What SQLite fell back to.
+        mode: String,
+    },
+    /// The directory cannot be made or locked.
+    #[error("cannot use {}: {error}", path.display())]
+    Io {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// SQLite refused.
+    #[error("cannot open the database: {0}")]
+    Engine(String),
+}
+
+struct Pid(Option<u32>);
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |pid| write!(f, " (process {pid})"))
+    }
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+/// Opens a data directory, made if need be, and keeps every other hub out of it until both ends are dropped.
+///
+/// ```
+/// use tim_hub::store::{StoreReader, StoreWriter, Write, Written, sqlite};
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let (mut writer, reader) = sqlite::open(dir)?;
+/// let alice = "alice".parse()?;
+/// let commit = writer.commit(1_705_307_415_000, &[Write::EnsureAccount(alice)])?;
+/// let account = reader.account(&alice)?.ok_or("alice has an account")?;
+/// assert_eq!(commit.results, [Ok(Written::Account { number: account.number })]);
+/// assert!(sqlite::open(dir).is_err(), "one hub at a time");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`OpenError`] says what stands in the way.
+pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::SqliteTooOld {
+            found: rusqlite::version(),
+        });
+    }
+    let lock = Arc::new(DirLock::take(dir)?);
+    let path = dir.join(DATABASE);
+    let connection = open_writer(&path)?;
+    schema::migrate(&connection)?;
+    let writer = SqliteWriter::new(connection, Arc::clone(&lock))?;
+    Ok((writer, SqliteReader::new(Pool::new(path), lock)))
+}
+
+fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::NoWal { mode });
+    }
+    // 16384 pages are 64 MiB: fewer checkpoints, and the file is cut back to that after one.
+    connection.execute_batch(
+        "PRAGMA synchronous=FULL;
+         PRAGMA fullfsync=ON;
+         PRAGMA checkpoint_fullfsync=ON;
+         PRAGMA wal_autocheckpoint=16384;
+         PRAGMA journal_size_limit=67108864;
+         PRAGMA cache_size=-65536;
+         PRAGMA foreign_keys=OFF;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    Ok(connection)
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch("PRAGMA cache_size=-8192; PRAGMA query_only=ON;")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    Ok(connection)
+}
+
+/// An error with no commit under way: either nothing happened, or the disk is not to be trusted.
+fn plain_error(error: &rusqlite::Error) -> StoreError {
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::NotStored(NotStored::DiskFull),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::NotStored(NotStored::Busy),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Fatal(text)
+        }
+        _ => StoreError::NotStored(NotStored::Engine(text)),
+    }
+}

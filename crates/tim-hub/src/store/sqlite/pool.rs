@@ -1,0 +1,87 @@
+//! A few read-only connections, lent out one caller at a time.
+
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction};
+
+use super::super::StoreError;
+use super::{open_reader, plain_error};
+
+/// The most connections; further readers wait for one.
+const MAX_READERS: usize = 16;
+
+pub(super) struct Pool {
+    path: PathBuf,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Connection>,
+    lent: usize,
+}
+
+impl Pool {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            state: Mutex::default(),
+            returned: Condvar::new(),
+        }
+    }
+
+    /// Runs `work` on one snapshot.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let lent = self.borrow().map_err(|error| plain_error(&error))?;
+        let snapshot = lent.connection().and_then(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            work(&snapshot)
+        });
+        snapshot.map_err(|error| plain_error(&error))
+    }
+
+    fn borrow(&self) -> rusqlite::Result<Lent<'_>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.idle.is_empty() && state.lent >= MAX_READERS {
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.lent += 1;
+        let idle = state.idle.pop();
+        drop(state);
+        // From here on `Lent` gives the place back, also if opening fails.
+        let mut lent = Lent {
+            pool: self,
+            connection: idle,
+        };
+        if lent.connection.is_none() {
+            lent.connection = Some(open_reader(&self.path)?);
+        }
+        Ok(lent)
+    }
+}
+
+struct Lent<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+}
+
+impl Lent<'_> {
+    fn connection(&self) -> rusqlite::Result<&Connection> {
+        self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lent = state.lent.saturating_sub(1);
+        state.idle.extend(self.connection.take());
+        drop(state);
+        self.pool.returned.notify_one();
+    }
+}

@@ -1,0 +1,132 @@
+//! The tables.
+
+use rusqlite::Connection;
+
+use super::OpenError;
+
+/// Raised with every change of the tables; a migration per step.
+const VERSION: u32 = 1;
+
+/// Unsigned 64-bit numbers are kept bit for bit in SQLite's signed ones.
+const TABLES: &str = "
+-- The newest change number.
+CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), change INTEGER NOT NULL);
+INSERT INTO meta VALUES (0, 0);
+
+-- Row 0 is the system. The id is the account number without its base.
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    nick TEXT NOT NULL DEFAULT '',
+    avatar TEXT NOT NULL DEFAULT ''
+);
+INSERT INTO users (id, name) VALUES (0, '@TIM#SYSTEM');
+
+-- One head per log. countable: how many entries count as unread, ever. last_*: the newest entry that shows in the list.
+-- first_time_ms: the oldest kept entry's time, NULL if none is kept; moves only when the log fills or is purged.
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    sequence INTEGER NOT NULL DEFAULT 0,
+    change INTEGER NOT NULL DEFAULT 0,
+    countable INTEGER NOT NULL DEFAULT 0,
+    last_sequence INTEGER NOT NULL DEFAULT 0,
+    last_change INTEGER NOT NULL DEFAULT 0,
+    first_kept INTEGER NOT NULL DEFAULT 1,
+    first_time_ms INTEGER,
+    purged_change INTEGER NOT NULL DEFAULT 0,
+    purged_countable INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX logs_by_name ON logs (name, kind);
+CREATE INDEX logs_by_age ON logs (first_time_ms) WHERE first_time_ms IS NOT NULL;
+
+-- countable: of this log up to and with this entry.
+CREATE TABLE entries (
+    log INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    client_time INTEGER NOT NULL,
+    random INTEGER NOT NULL,
+    origin INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    countable INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (log, sequence)
+) WITHOUT ROWID;
+
+-- The ids of stored messages. Ordered by time, so that new ones share pages and old ones are cut off in one piece.
+CREATE TABLE sent (
+    client_time INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    random INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    PRIMARY KEY (client_time, sender, random)
+) WITHOUT ROWID;
+
+-- Revoked messages: sender and counted are the message's, entry is the revocation's place.
+CREATE TABLE revoked (
+    log INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    counted INTEGER NOT NULL,
+    revoker INTEGER NOT NULL,
+    entry INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    PRIMARY KEY (log, sequence)
+) WITHOUT ROWID;
+
+-- What is one user's own in one log. role is NULL outside groups and for those who left.
+-- own_at_read: own countable entries up to the read mark or the purged ones, whichever is further.
+CREATE TABLE personal (
+    user INTEGER NOT NULL,
+    log INTEGER NOT NULL,
+    role INTEGER,
+    joined_ms INTEGER NOT NULL,
+    joined_at INTEGER NOT NULL,
+    read_sequence INTEGER NOT NULL,
+    read_countable INTEGER NOT NULL,
+    own_total INTEGER NOT NULL DEFAULT 0,
+    own_at_read INTEGER NOT NULL DEFAULT 0,
+    hidden_through INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user, log)
+) WITHOUT ROWID;
+CREATE INDEX members ON personal (log) WHERE role IS NOT NULL;
+
+CREATE TABLE groups (
+    log INTEGER PRIMARY KEY,
+    group_type INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    creation_random INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    introduction TEXT NOT NULL,
+    notification TEXT NOT NULL,
+    avatar TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    creator INTEGER NOT NULL,
+    member_count INTEGER NOT NULL
+);
+";
+
+/// Makes the tables in an empty database; refuses one that a newer program made.
+pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > VERSION {
+        return Err(OpenError::NewerSchema {
+            found,
+            known: VERSION,
+        });
+    }
+    if found == 0 {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT;"
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! The writing end: a batch is one transaction.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use tim_proto::UserId;
+
+use super::super::{
+    Commit, MAX_BATCH, NotStored, Published, Refused, StoreError, StoreWriter, Write, Written,
+};
+use super::lock::DirLock;
+use super::plain_error;
+use super::rows::{self, Head, number_of, sql, unsigned};
+
+/// The one writing connection of a data directory.
+pub struct SqliteWriter {
+    connection: Connection,
+    /// The newest change that is durable.
+    change: u64,
+    _lock: Arc<DirLock>,
+}
+
+impl SqliteWriter {
+    pub(super) fn new(connection: Connection, lock: Arc<DirLock>) -> rusqlite::Result<Self> {
+        let change = connection.query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
+        Ok(Self {
+            connection,
+            change,
+            _lock: lock,
+        })
+    }
+}
+
+impl std::fmt::Debug for SqliteWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteWriter")
+            .field("change", &self.change)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoreWriter for SqliteWriter {
+    fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
+        if batch.len() > MAX_BATCH {
+            return Err(StoreError::NotStored(NotStored::BatchTooLong));
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| plain_error(&error))?;
+        let mut work = Batch {
+            db: &transaction,
+            now_ms,
+            change: self.change,
+            published: Vec::new(),
+        };
+        // Dropping the transaction on an error rolls it back.
+        let results = work.apply_all(batch).map_err(|error| plain_error(&error))?;
+        let (change, published) = (work.change, work.published);
+        transaction.commit().map_err(|error| commit_error(&error))?;
+        self.change = change;
+        Ok(Commit { results, published })
+    }
+}
+
+/// A failed COMMIT leaves the transaction open if nothing was written (busy, full); dropping it rolls back. After
+/// anything else nobody knows what is on the disk, and retrying an fsync would only hide that.
+fn commit_error(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => plain_error(error),
+        _ => StoreError::Fatal(error.to_string()),
+    }
+}
+
+/// Why an item does not go through: refused by the rules, or by the engine.
+pub(super) enum Stop {
+    Refused(Refused),
+    Engine(rusqlite::Error),
+}
+
+impl From<Refused> for Stop {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// A batch under way. **Every operation finds its reasons to refuse before its first write**: that is what makes a
+/// refused item leave no trace without a savepoint.
+pub(super) struct Batch<'a> {
+    pub(super) db: &'a Transaction<'a>,
+    pub(super) now_ms: u64,
+    pub(super) change: u64,
+    pub(super) published: Vec<Published>,
+}
+
+impl Batch<'_> {
+    fn apply_all(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Written, Refused>>> {
+        let before = self.change;
+        let mut results = Vec::with_capacity(batch.len());
+        for write in batch {
+            results.push(match self.apply(write) {
+                Ok(written) => Ok(written),
+                Err(Stop::Refused(refused)) => Err(refused),
+                Err(Stop::Engine(error)) => return Err(error),
+            });
+        }
+        if self.change != before {
+            self.db
+                .prepare_cached("UPDATE meta SET change = ?1")?
+                .execute([sql(self.change)])?;
+        }
+        Ok(results)
+    }
+
+    fn apply(&mut self, write: &Write) -> Result<Written, Stop> {
+        match write {
+            Write::EnsureAccount(user) => self.ensure_account(user),
+            Write::Append(append) => self.append(append),
+            Write::AppendSystem { log, entry } => self.append_system(log, entry),
+            Write::Revoke(revoke) => self.revoke(revoke),
+            Write::MarkRead { user, log, upto } => self.mark_read(user, log, *upto),
+            Write::DeleteConversation { user, log } => self.delete_conversation(user, log),
+            Write::CreateGroup(group) => self.create_group(group),
+            Write::ChangeMembers(change) => self.change_members(change),
+            Write::Purge(purge) => self.purge(purge),
+            Write::SetUserProfile { user, nick, avatar } => {
+                self.set_user_profile(user, nick.as_deref(), avatar.as_deref())
+            }
+        }
+    }
+
+    fn ensure_account(&self, user: &UserId) -> Result<Written, Stop> {
+        if *user == UserId::SYSTEM {
+            return Err(Refused::ReservedUser(*user).into());
+        }
+        let id = match rows::user_id(self.db, user)? {
+            Some(id) => id,
+            None => self
+                .db
+                .prepare_cached("INSERT INTO users (name) VALUES (?1)")?
+                .insert([user.as_str()])?,
+        };
+        Ok(Written::Account {
+            number: number_of(id),
+        })
+    }
+
+    fn set_user_profile(
+        &self,
+        user: &UserId,
+        nick: Option<&str>,
+        avatar: Option<&str>,
+    ) -> Result<Written, Stop> {
+        let id = self.user(user)?;
+        self.db
+            .prepare_cached(
+                "UPDATE users SET nick = coalesce(?2, nick), avatar = coalesce(?3, avatar) WHERE id = ?1",
+            )?
+            .execute((id, nick, avatar))?;
+        Ok(Written::Done)
+    }
+
+    /// An existing user other than the system.
+    pub(super) fn user(&self, user: &UserId) -> Result<i64, Stop> {
+        if *user == UserId::SYSTEM {
+            return Err(Refused::ReservedUser(*user).into());
+        }
+        self.sender(user)
+    }
+
+    /// An existing user, or the system.
+    pub(super) fn sender(&self, user: &UserId) -> Result<i64, Stop> {
+        rows::user_id(self.db, user)?.ok_or_else(|| Refused::NoSuchUser(*user).into())
+    }
+
+    /// An existing log.
+    pub(super) fn head(&self, log: &super::super::LogKey) -> Result<Head, Stop> {
+        Head::find(self.db, log)?.ok_or_else(|| Refused::NoSuchConversation.into())
+    }
+}

@@ -1,0 +1,257 @@
+//! The operations that change the store.
+
+use bytes::Bytes;
+use tim_proto::{GroupId, MessageId, UserId};
+
+use super::{Entry, LogKey, Refused, StoreError};
+
+/// One operation of a batch. Each is a unit: it happens wholly or, refused, not at all, and it sees the items before it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Write {
+    /// Makes sure that the user has an account. Answer: [`Written::Account`], the same number each time.
+    EnsureAccount(UserId),
+    /// Stores a user's message. Answer: [`Written::Stored`], or [`Written::Duplicate`] with the first one's place if
+    /// this message id was stored before.
+    Append(Append),
+    /// Stores an entry of the hub's own (tip, notice). Answer: [`Written::Stored`]. It never is a duplicate.
+    AppendSystem {
+        /// Into which log. A group must exist; other logs are made on demand.
+        log: LogKey,
+        /// What.
+        entry: Prepared,
+    },
+    /// Revokes a message: marks it and appends the revocation as an entry. Of several racers one wins. Answer:
+    /// [`Written::Revoked`].
+    Revoke(Revoke),
+    /// Moves a user's read mark forward, never backwards. Answer: [`Written::Read`].
+    MarkRead {
+        /// Whose mark.
+        user: UserId,
+        /// In which log.
+        log: LogKey,
+        /// Up to and with this sequence; `None` is everything there is. More than there is means the same.
+        upto: Option<u64>,
+    },
+    /// Takes a conversation out of one user's list until something newer arrives (S202 to S204). The entries and the
+    /// read mark stay. Answer: [`Written::Done`], also when there is no such conversation.
+    DeleteConversation {
+        /// From whose list.
+        user: UserId,
+        /// Which.
+        log: LogKey,
+    },
+    /// Creates a group with its members, its first tip and their notices, as one unit. Answer: [`Written::Group`]. The
+    /// same owner's request with the same random number, repeated, is answered as the first.
+    CreateGroup(Box<CreateGroup>),
+    /// Lets members in and out, with the tip and the notices that tell of it, as one unit. Answer: [`Written::Done`].
+    ChangeMembers(Box<ChangeMembers>),
+    /// Removes a bounded number of old entries. Answer: [`Written::Purged`].
+    Purge(Purge),
+    /// Sets a user's shown name and picture; `None` leaves it. Answer: [`Written::Done`].
+    SetUserProfile {
+        /// Whose.
+        user: UserId,
+        /// The shown name.
+        nick: Option<String>,
+        /// The picture's address.
+        avatar: Option<String>,
+    },
+}
+
+/// A user's message on its way into a log.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Into which log. A C2C log is made on demand if both users have accounts.
+    pub log: LogKey,
+    /// Who sends it: must have an account, and be one of the two in a C2C log.
+    pub sender: UserId,
+    /// The message's id; `id.sender` must be the sender's account number.
+    pub id: MessageId,
+    /// The sending device's number, 0 for none.
+    pub origin: u64,
+    /// The message kind's number.
+    pub kind: u16,
+    /// [`flags`](super::flags) of the caller's choice; those that only the store sets are ignored.
+    pub flags: u32,
+    /// The encoded message, stored and handed out unchanged.
+    pub content: Bytes,
+    /// In a group: refuse senders who are no members.
+    pub require_membership: bool,
+}
+
+/// An entry that the hub writes itself.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// In whose name: [`UserId::SYSTEM`], or a user with an account.
+    pub sender: UserId,
+    /// The second in which it was made.
+    pub client_time: u64,
+    /// A random number.
+    pub random: u32,
+    /// The message kind's number.
+    pub kind: u16,
+    /// [`flags`](super::flags).
+    pub flags: u32,
+    /// The encoded message.
+    pub content: Bytes,
+}
+
+/// A wish to revoke.
+#[derive(Debug, Clone)]
+pub struct Revoke {
+    /// In which log.
+    pub log: LogKey,
+    /// Which message.
+    pub sequence: u64,
+    /// Who wants it. The message must be this user's own, unless `as_admin`.
+    pub by: UserId,
+    /// How old the message may be by the store's clock, in milliseconds; exactly that old is not too old.
+    pub window_ms: u64,
+    /// The caller has checked that `by` may revoke other people's messages here.
+    pub as_admin: bool,
+    /// The sending device's number, 0 for none.
+    pub origin: u64,
+    /// The revocation entry's id; its `sender` field is ignored, `by`'s account number is used.
+    pub id: MessageId,
+    /// The revocation entry's content.
+    pub content: Bytes,
+}
+
+/// A new group.
+#[derive(Debug, Clone)]
+pub struct CreateGroup {
+    /// Its id.
+    pub group: GroupId,
+    /// Its type's number.
+    pub group_type: u16,
+    /// Who creates and owns it; becomes a member by this.
+    pub owner: UserId,
+    /// The shown name.
+    pub name: String,
+    /// The introduction.
+    pub introduction: String,
+    /// The notification.
+    pub notification: String,
+    /// The picture's address.
+    pub avatar: String,
+    /// Members beside the owner, with their [`role`](super::role). All must have accounts.
+    pub members: Vec<(UserId, u16)>,
+    /// The request's own number: tells a repeated request from a second group of the same id.
+    pub creation_random: u32,
+    /// The tip that opens the group's log.
+    pub tip: Option<Prepared>,
+    /// Notices into users' system logs.
+    pub notices: Vec<(UserId, Prepared)>,
+}
+
+/// Members who come and go. Adding a member again sets the role; removing a non-member does nothing.
+#[derive(Debug, Clone)]
+pub struct ChangeMembers {
+    /// In which group.
+    pub group: GroupId,
+    /// Who comes, with the [`role`](super::role). They get the entries from the tip on.
+    pub add: Vec<(UserId, u16)>,
+    /// Who goes. They get no entry from the tip on.
+    pub remove: Vec<UserId>,
+    /// The tip in the group's log.
+    pub tip: Option<Prepared>,
+    /// Notices into users' system logs.
+    pub notices: Vec<(UserId, Prepared)>,
+}
+
+/// A bounded step of forgetting. Heads, sequences and read marks survive; so do the message ids, for as long as a resend
+/// may come.
+#[derive(Debug, Clone, Copy)]
+pub struct Purge {
+    /// Entries stored before this time (unix ms) go.
+    pub older_than_ms: u64,
+    /// Message ids made and stored before this time (unix ms) are forgotten: a resend of one of them would be stored again.
+    pub forget_ids_before_ms: u64,
+    /// The most rows to remove in this step.
+    pub budget: u32,
+}
+
+/// Where an entry came to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in its log.
+    pub sequence: u64,
+    /// Its place in the order of changes.
+    pub change: u64,
+    /// When, unix time in milliseconds.
+    pub time_ms: u64,
+}
+
+/// The answer to a [`Write`] that was not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Written {
+    /// The account and its number (`tinyID`).
+    Account {
+        /// The number.
+        number: u64,
+    },
+    /// The entry was stored, here.
+    Stored(Stored),
+    /// The message had been stored before, there.
+    Duplicate(Stored),
+    /// The message is revoked.
+    Revoked {
+        /// Where the revocation entry stands.
+        entry: Stored,
+        /// This user had revoked it before; nothing was changed now.
+        already: bool,
+    },
+    /// The read mark now.
+    Read {
+        /// Everything up to and with this sequence is read.
+        read_sequence: u64,
+        /// What is not.
+        unread: u64,
+    },
+    /// The group exists.
+    Group {
+        /// It was created by this request; otherwise by an earlier one of the same content.
+        created: bool,
+    },
+    /// What a purge step removed.
+    Purged {
+        /// How many entries.
+        entries: u64,
+        /// How many message ids.
+        ids: u64,
+        /// Whether the budget ended it: there may be more to remove.
+        more: bool,
+    },
+    /// Done, nothing to tell.
+    Done,
+}
+
+/// An entry that has become durable, for the hub's fan-out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// In which log.
+    pub log: LogKey,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// One answer per item, in the batch's order.
+    pub results: Vec<Result<Written, Refused>>,
+    /// The new entries, in the order of changes.
+    pub published: Vec<Published>,
+}
+
+/// The one writer of a store.
+pub trait StoreWriter: Send {
+    /// Applies up to [`MAX_BATCH`](super::MAX_BATCH) items as **one** durable transaction and returns when it is
+    /// durable. `now_ms` (unix time) is the time of the entries and the clock of the revocation window.
+    ///
+    /// # Errors
+    /// See [`StoreError`]: after [`StoreError::NotStored`] none of the batch is stored. A refused item is no error.
+    fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError>;
+}
