@@ -34,7 +34,7 @@ pub use tables::{CLASSIC, SEED, TUI};
 
 use core::fmt;
 use core::iter::FusedIterator;
-use scan::find;
+use scan::{find_far, find_near};
 use table::Lookup;
 
 /// Splits `text` into text and the emojis of `table` (S133-S145).
@@ -168,15 +168,15 @@ struct Found<'a> {
 /// Both `open` and `end` only grow, so all calls for one text together look at each byte at most three times: for
 /// `[`, for `]`, and for a `[` between the two.
 fn first_emoji<'a>(text: &[u8], table: &Lookup<'_, 'a>) -> Option<Found<'a>> {
-    let mut open = find(b'[', text)?;
+    let mut open = find_far(b'[', text)?;
     loop {
         // All candidates from `open` on end at this `]`.
-        let end = open + find(b']', text.get(open..)?)? + 1;
+        let end = open + find_near(b']', text.get(open..)?)? + 1;
         let found = longest_key(text, open, end, table);
         if found.is_some() {
             return found;
         }
-        open = end + find(b'[', text.get(end..)?)?;
+        open = end + find_far(b'[', text.get(end..)?)?;
     }
 }
 
@@ -186,7 +186,7 @@ fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'_, 'a>)
     let mut start = open;
     if end - open > table.longest() {
         start = end - table.longest();
-        start += find(b'[', text.get(start..end)?)?;
+        start += find_near(b'[', text.get(start..end)?)?;
     }
     loop {
         let candidate = text.get(start..end)?;
@@ -198,6 +198,6 @@ fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'_, 'a>)
             });
         }
         start += 1;
-        start += find(b'[', text.get(start..end)?)?;
+        start += find_near(b'[', text.get(start..end)?)?;
     }
 }

@@ -1,17 +1,23 @@
 //! Looking for one byte.
 
 const WORD: usize = 8;
-/// So many words are looked at in place. Brackets are mostly near, and a call of `memchr` costs more than that.
+/// So many words are looked at in place: brackets are mostly near, and a call of `memchr` costs more than that.
 const NEAR: usize = 3;
 
-/// The position of the first `byte` in `haystack`.
+/// The position of the first `byte` in `haystack`, expected far away unless it is the very first.
 #[inline]
-pub(super) fn find(byte: u8, haystack: &[u8]) -> Option<usize> {
+pub(super) fn find_far(byte: u8, haystack: &[u8]) -> Option<usize> {
+    if haystack.first() == Some(&byte) { Some(0) } else { memchr::memchr(byte, haystack) }
+}
+
+/// The position of the first `byte` in `haystack`, expected near.
+#[inline]
+pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
     let mut rest = haystack;
     let mut at = 0;
     for _ in 0..NEAR {
         let Some((word, behind)) = rest.split_first_chunk() else {
-            break;
+            return Some(at + rest.iter().position(|&other| other == byte)?);
         };
         let hits = equal_bytes(u64::from_le_bytes(*word), byte);
         if hits != 0 {
@@ -33,7 +39,7 @@ const fn equal_bytes(word: u64, byte: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{find_far, find_near};
 
     #[test]
     fn finds_the_first_at_every_distance() {
@@ -44,8 +50,10 @@ mod tests {
                 haystack[at] = b'[';
                 haystack[at + 1..].fill(b'\\');
                 haystack[79] = b'[';
-                assert_eq!(find(b'[', &haystack[..len]), Some(at));
-                assert_eq!(find(b'[', &haystack[..at]), None);
+                for find in [find_far, find_near] {
+                    assert_eq!(find(b'[', &haystack[..len]), Some(at));
+                    assert_eq!(find(b'[', &haystack[..at]), None);
+                }
             }
         }
     }
