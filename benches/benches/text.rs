@@ -6,8 +6,7 @@
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Duration;
-use tim_benches::{Candidate, medians};
+use tim_benches::{Candidate, Timing, measure};
 use tim_proto::text::{self, EmojiTable, Span};
 
 fn main() {
@@ -16,14 +15,17 @@ fn main() {
         ("classic", &text::CLASSIC),
         ("tui", &text::TUI),
     ] {
-        println!("\n{name}, {} keys; MB/s (medians)", table.entries().len());
-        let peers = Peers::new(table);
         println!(
-            "{:<24}{:>9}{}  ours/best",
-            "shape",
-            "bytes",
-            header(&mut peers.candidates(""))
+            "\n{name}, {} keys; MB/s, and how many times as fast as the best peer",
+            table.entries().len()
         );
+        let peers = Peers::new(table);
+        let names: String = peers
+            .candidates("")
+            .iter()
+            .map(|(name, _)| format!("{name:>14}"))
+            .collect();
+        println!("{:<22}{:>7}{names}{:>8}", "shape", "bytes", "ratio");
         for (shape, text) in shapes(table.entries()) {
             peers.check(&text);
             compare(shape, &text, &peers);
@@ -32,52 +34,41 @@ fn main() {
     growth();
 }
 
-fn header(candidates: &mut [Candidate<'_>]) -> String {
-    candidates.iter().map(|(name, _)| format!("{name:>15}")).collect()
-}
-
 fn compare(shape: &str, text: &str, peers: &Peers<'_>) {
-    let times = medians(&mut peers.candidates(text));
-    let speeds: Vec<f64> = times
+    let timings = measure(&mut peers.candidates(text));
+    let speed = |timing: &Timing| format!("{:>14.1}", text.len() as f64 / timing.seconds / 1e6);
+    let speeds: String = timings.iter().map(speed).collect();
+    let ratio = timings[1..]
         .iter()
-        .map(|time| text.len() as f64 / time.as_secs_f64() / 1e6)
-        .collect();
-    let best_peer = speeds[1..].iter().copied().fold(0.0, f64::max);
-    let columns: String = speeds.iter().map(|speed| format!("{speed:>15.1}")).collect();
-    println!(
-        "{shape:<24}{:>9}{columns}{:>11.2}",
-        text.len(),
-        speeds[0] / best_peer
-    );
+        .map(|peer| peer.relative)
+        .fold(f64::INFINITY, f64::min);
+    println!("{shape:<22}{:>7}{speeds}{ratio:>8.2}", text.len());
 }
 
 /// Twice the brackets should take twice the time.
 fn growth() {
-    println!("\ngrowth, seed keys: microseconds (and per doubling)");
-    let mut before: Option<[Duration; 3]> = None;
-    for thousands in [10, 20, 40, 80, 160] {
-        let brackets = "[".repeat(thousands * 1000) + "]";
-        let near = "[[[[[[[[]".repeat(thousands * 1000 / 9);
-        let unknown = "[x]".repeat(thousands * 1000 / 3);
-        let count = |text: &str| {
-            text::spans(black_box(text), &text::SEED)
-                .map(weight)
-                .sum::<usize>()
-        };
-        let times = medians(&mut [
-            ("[...[]", Box::new(|| count(&brackets))),
-            ("[[[[[[[[]...", Box::new(|| count(&near))),
-            ("[x]...", Box::new(|| count(&unknown))),
-        ]);
-        let factor = |n: usize| before.map_or(0.0, |b| times[n].as_secs_f64() / b[n].as_secs_f64());
-        let cell = |n: usize| format!("{:>10.2} (x{:.2})", times[n].as_secs_f64() * 1e6, factor(n));
-        println!(
-            "{thousands:>4}k  [..[] {}  [[[[[[[[].. {}  [x].. {}",
-            cell(0),
-            cell(1),
-            cell(2)
-        );
-        before = Some([times[0], times[1], times[2]]);
+    println!("\ngrowth with 3 keys; microseconds, and times the time of the line before");
+    let shapes = [
+        ("[ and at the end one ]", "["),
+        ("8 [ and one ], again and again", "[[[[[[[[]"),
+        ("[x], again and again", "[x]"),
+    ];
+    for (shape, unit) in shapes {
+        println!("{shape}");
+        let texts = [10_000, 20_000, 40_000, 80_000].map(|len| unit.repeat(len / unit.len()) + "]");
+        let count = |text: &str| text::spans(black_box(text), &text::SEED).map(weight).sum();
+        let mut candidates = texts
+            .each_ref()
+            .map(|text| ("", Box::new(move || count(text)) as Box<dyn FnMut() -> usize>));
+        let timings = measure(&mut candidates);
+        for (n, (text, timing)) in texts.iter().zip(&timings).enumerate() {
+            let factor = timing.relative / timings[n.saturating_sub(1)].relative;
+            println!(
+                "{:>10} bytes {:>10.3} {factor:>6.2}",
+                text.len(),
+                timing.seconds * 1e6
+            );
+        }
     }
 }
 
@@ -160,7 +151,7 @@ impl<'a> Peers<'a> {
             ("aho dfa", Box::new(automaton(&self.dfa))),
             ("original", Box::new(|| self.original_total(text, str_find))),
             (
-                "original+memchr",
+                "orig. memchr",
                 Box::new(|| self.original_total(text, memchr_find)),
             ),
         ]

@@ -3,27 +3,41 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// A measurement: the name of a candidate, and what is timed. It returns something that depends on all of its work.
+/// A name, and what is timed. It returns something that depends on all of its work.
 pub type Candidate<'a> = (&'static str, Box<dyn FnMut() -> usize + 'a>);
 
-const ROUNDS: usize = 31;
-const ROUND: Duration = Duration::from_millis(4);
+/// What [`measure`] found out about a candidate.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// One call, in seconds; the median of all rounds.
+    pub seconds: f64,
+    /// The time of one call divided by the first candidate's in the same round; the median of all rounds.
+    pub relative: f64,
+}
 
-/// The median time of one call of each candidate.
+const ROUNDS: usize = 61;
+const ROUND: Duration = Duration::from_millis(2);
+
+/// Times each candidate.
 ///
-/// The candidates take turns, so that a noisy moment hits them all, and each turn lasts several milliseconds.
-pub fn medians(candidates: &mut [Candidate<'_>]) -> Vec<Duration> {
+/// The candidates take turns of some milliseconds, so that a noisy moment or another clock rate hits them all; compare
+/// them by [`Timing::relative`].
+pub fn measure(candidates: &mut [Candidate<'_>]) -> Vec<Timing> {
     let calls: Vec<u32> = candidates
         .iter_mut()
         .map(|(_, work)| calls_per_round(work))
         .collect();
-    let mut times = vec![Vec::with_capacity(ROUNDS); candidates.len()];
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); candidates.len()];
     for _ in 0..ROUNDS {
-        for ((_, work), (&calls, times)) in candidates.iter_mut().zip(calls.iter().zip(&mut times)) {
-            times.push(time(work, calls) / calls);
+        for ((_, work), (&calls, times)) in candidates.iter_mut().zip(calls.iter().zip(&mut rounds)) {
+            times.push(time(work, calls).as_secs_f64() / f64::from(calls));
         }
     }
-    times.iter_mut().map(|times| median(times)).collect()
+    let timing = |times: &Vec<f64>| Timing {
+        seconds: median(times.iter().copied()),
+        relative: median(times.iter().zip(&rounds[0]).map(|(time, first)| time / first)),
+    };
+    rounds.iter().map(timing).collect()
 }
 
 fn calls_per_round(work: &mut dyn FnMut() -> usize) -> u32 {
@@ -46,7 +60,8 @@ fn time(work: &mut dyn FnMut() -> usize, calls: u32) -> Duration {
     start.elapsed()
 }
 
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -41,10 +41,7 @@ use table::Lookup;
 ///
 /// Empty text has no spans. No span is empty, two text spans never follow one another, and the sources of the spans
 /// ([`Span::source`]) put together are `text` again.
-pub fn spans<'t, 's, 'a, const SLOTS: usize>(
-    text: &'t str,
-    table: &'s EmojiTable<'a, SLOTS>,
-) -> Spans<'t, 's, 'a> {
+pub fn spans<'t, 'a, const SLOTS: usize>(text: &'t str, table: &'a EmojiTable<'_, SLOTS>) -> Spans<'t, 'a> {
     Spans {
         rest: text,
         ready: None,
@@ -109,14 +106,14 @@ impl fmt::Display for Src<'_, '_> {
 /// The spans of a text, from [`spans`].
 #[derive(Debug, Clone)]
 #[must_use = "iterators do nothing unless they are consumed"]
-pub struct Spans<'t, 's, 'a> {
+pub struct Spans<'t, 'a> {
     rest: &'t str,
     /// Length of the key at the start of `rest`, and its file, when the text before it was yielded already.
     ready: Option<(usize, &'a str)>,
-    table: Lookup<'s, 'a>,
+    table: &'a Lookup<'a, [u16]>,
 }
 
-impl<'t, 'a> Spans<'t, '_, 'a> {
+impl<'t> Spans<'t, '_> {
     /// Takes `len` bytes off the rest. Spans start and end at brackets, so never inside a character.
     #[inline]
     fn take(&mut self, len: usize) -> &'t str {
@@ -126,7 +123,7 @@ impl<'t, 'a> Spans<'t, '_, 'a> {
     }
 }
 
-impl<'t, 'a> Iterator for Spans<'t, '_, 'a> {
+impl<'t, 'a> Iterator for Spans<'t, 'a> {
     type Item = Span<'t, 'a>;
 
     #[inline]
@@ -140,7 +137,7 @@ impl<'t, 'a> Iterator for Spans<'t, '_, 'a> {
         if self.rest.is_empty() {
             return None;
         }
-        Some(match first_emoji(self.rest.as_bytes(), &self.table) {
+        Some(match first_emoji(self.rest.as_bytes(), self.table) {
             None => Span::Text(self.take(self.rest.len())),
             Some(Found { start: 0, len, file }) => Span::Emoji {
                 key: self.take(len),
@@ -154,7 +151,7 @@ impl<'t, 'a> Iterator for Spans<'t, '_, 'a> {
     }
 }
 
-impl FusedIterator for Spans<'_, '_, '_> {}
+impl FusedIterator for Spans<'_, '_> {}
 
 /// An emoji in a text: where its key starts and how many bytes it has.
 struct Found<'a> {
@@ -167,7 +164,7 @@ struct Found<'a> {
 ///
 /// Both `open` and `end` only grow, so all calls for one text together look at each byte at most three times: for
 /// `[`, for `]`, and for a `[` between the two.
-fn first_emoji<'a>(text: &[u8], table: &Lookup<'_, 'a>) -> Option<Found<'a>> {
+fn first_emoji<'a>(text: &[u8], table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
     let mut open = find_far(b'[', text)?;
     loop {
         // All candidates from `open` on end at this `]`.
@@ -182,7 +179,7 @@ fn first_emoji<'a>(text: &[u8], table: &Lookup<'_, 'a>) -> Option<Found<'a>> {
 
 /// The longest key that ends at `end`; there is a `[` at `open`, and the only `]` behind it is the last byte.
 #[inline]
-fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'_, 'a>) -> Option<Found<'a>> {
+fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
     let mut start = open;
     if end - open > table.longest() {
         start = end - table.longest();

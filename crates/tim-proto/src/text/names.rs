@@ -71,7 +71,7 @@ pub fn keys_to_names(text: &str, language: Language) -> Translated<'_> {
 #[derive(Debug, Clone)]
 #[must_use = "print it or write it into a buffer"]
 pub struct Translated<'t> {
-    spans: Spans<'t, 'static, 'static>,
+    spans: Spans<'t, 'static>,
 }
 
 impl fmt::Display for Translated<'_> {

@@ -7,7 +7,11 @@ const NEAR: usize = 3;
 /// The position of the first `byte` in `haystack`, expected far away unless it is the very first.
 #[inline]
 pub(super) fn find_far(byte: u8, haystack: &[u8]) -> Option<usize> {
-    if haystack.first() == Some(&byte) { Some(0) } else { memchr::memchr(byte, haystack) }
+    if haystack.first() == Some(&byte) {
+        Some(0)
+    } else {
+        memchr::memchr(byte, haystack)
+    }
 }
 
 /// The position of the first `byte` in `haystack`, expected near.

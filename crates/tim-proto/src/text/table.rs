@@ -27,22 +27,20 @@ pub const DEFAULT_SLOTS: usize = 512;
 /// assert_eq!(SMALL.file("[cat]"), Some("cat.png"));
 /// ```
 #[derive(Debug, Clone)]
-pub struct EmojiTable<'a, const SLOTS: usize = DEFAULT_SLOTS> {
-    entries: &'a [(&'a str, &'a str)],
-    shape: Shape,
-    /// Position of an entry plus one; 0 is free. Collisions go to the next free slot.
-    slots: [u16; SLOTS],
-}
+pub struct EmojiTable<'a, const SLOTS: usize = DEFAULT_SLOTS>(Lookup<'a, [u16; SLOTS]>);
 
-/// What the scanner has to know about the keys as a whole.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
+/// A table; as `Lookup<[u16]>`, one without its size in the type.
+#[derive(Debug, Clone)]
+pub(super) struct Lookup<'a, Slots: ?Sized> {
+    entries: &'a [(&'a str, &'a str)],
     /// Bytes of the longest key that can match; 0 if none can.
     longest: usize,
     /// Bit n: some key has n bytes (the highest bit: that many or more).
     lengths: u64,
     /// So many entries, from the first on, are in the index.
     indexed: usize,
+    /// Position of an entry plus one; 0 is free. Collisions go to the next free slot.
+    slots: Slots,
 }
 
 impl<'a> EmojiTable<'a> {
@@ -57,37 +55,34 @@ impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
     /// Like [`EmojiTable::new`], with an index of a size of the caller's choice (every size works, also 0).
     #[must_use]
     pub const fn with_slots(entries: &'a [(&'a str, &'a str)]) -> Self {
-        let mut shape = Shape {
+        let mut table = Lookup {
+            entries,
             longest: 0,
             lengths: 0,
             indexed: 0,
+            slots: [0; SLOTS],
         };
-        let mut slots = [0; SLOTS];
         // A quarter stays free: a search ends at a free slot.
         let mut room = SLOTS / 4 * 3;
         let mut at = 0;
         while at < entries.len() {
             let key = entries[at].0.as_bytes();
             if can_match(key) {
-                if key.len() > shape.longest {
-                    shape.longest = key.len();
+                if key.len() > table.longest {
+                    table.longest = key.len();
                 }
-                shape.lengths |= length_bit(key.len());
+                table.lengths |= length_bit(key.len());
             }
-            if shape.indexed == at && room > 0 && at < u16::MAX as usize {
+            if table.indexed == at && room > 0 && at < u16::MAX as usize {
                 if can_match(key) {
-                    slots[free_or_same(&slots, entries, key)] = at as u16 + 1;
+                    table.slots[free_or_same(&table.slots, entries, key)] = at as u16 + 1;
                     room -= 1;
                 }
-                shape.indexed = at + 1;
+                table.indexed = at + 1;
             }
             at += 1;
         }
-        Self {
-            entries,
-            shape,
-            slots,
-        }
+        Self(table)
     }
 
     /// The image file of `key`, brackets included; `None` if the table does not have it.
@@ -102,55 +97,45 @@ impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
     /// The entries as the caller gave them.
     #[must_use]
     pub const fn entries(&self) -> &'a [(&'a str, &'a str)] {
-        self.entries
+        self.0.entries
     }
 
-    pub(super) const fn lookup(&self) -> Lookup<'_, 'a> {
-        Lookup {
-            entries: self.entries,
-            shape: self.shape,
-            slots: &self.slots,
-        }
+    #[inline]
+    pub(super) const fn lookup(&self) -> &Lookup<'a, [u16]> {
+        &self.0
     }
 }
 
-/// A table without its size in the type.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lookup<'s, 'a> {
-    entries: &'a [(&'a str, &'a str)],
-    shape: Shape,
-    slots: &'s [u16],
-}
-
-impl<'a> Lookup<'_, 'a> {
+impl<'a> Lookup<'a, [u16]> {
+    #[inline]
     pub(super) const fn longest(&self) -> usize {
-        self.shape.longest
+        self.longest
     }
 
     /// The file of a key that runs from `[` to the first `]`.
     #[inline]
     pub(super) fn file(&self, key: &[u8]) -> Option<&'a str> {
-        if self.shape.lengths & length_bit(key.len()) == 0 {
+        if self.lengths & length_bit(key.len()) == 0 {
             return None;
         }
-        let is_key = |entry: &&(&'a str, &'a str)| entry.0.as_bytes() == key;
         // Entries behind the index come later in the table, so they hold if a key occurs twice.
-        let behind = self.entries.get(self.shape.indexed..).unwrap_or_default();
-        let found = behind.iter().rev().find(is_key).or_else(|| self.indexed(key))?;
-        if found.1.is_empty() { None } else { Some(found.1) }
+        let behind = self.entries.get(self.indexed..).unwrap_or_default();
+        let is_key = |entry: &&(&str, &str)| same(entry.0.as_bytes(), key);
+        let &(_, file) = behind.iter().rev().find(is_key).or_else(|| self.indexed(key))?;
+        if file.is_empty() { None } else { Some(file) }
     }
 
     #[inline]
     fn indexed(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
-        let home = home_slot(key, self.slots.len());
-        let (before, from_home) = self.slots.split_at_checked(home)?;
-        for &slot in from_home.iter().chain(before) {
-            let entry = self.entries.get(usize::from(slot).checked_sub(1)?)?;
-            if entry.0.as_bytes() == key {
+        let mut slot = home_slot(key, self.slots.len());
+        loop {
+            let position = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
+            let entry = self.entries.get(position)?;
+            if same(entry.0.as_bytes(), key) {
                 return Some(entry);
             }
+            slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
         }
-        None
     }
 }
 
@@ -182,15 +167,28 @@ const fn free_or_same(slots: &[u16], entries: &[(&str, &str)], key: &[u8]) -> us
     slot
 }
 
+/// `left == right`, quicker than a call for keys of the usual length.
+#[inline]
 const fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    let mut at = 0;
-    while at < left.len() && left[at] == right[at] {
-        at += 1;
+    let (mut left, mut right) = (left, right);
+    while let (Some((l, more_left)), Some((r, more_right))) =
+        (left.split_first_chunk(), right.split_first_chunk())
+    {
+        if u64::from_le_bytes(*l) != u64::from_le_bytes(*r) {
+            return false;
+        }
+        (left, right) = (more_left, more_right);
     }
-    at == left.len()
+    while let (Some((l, more_left)), Some((r, more_right))) = (left.split_first(), right.split_first()) {
+        if *l != *r {
+            return false;
+        }
+        (left, right) = (more_left, more_right);
+    }
+    true
 }
 
 /// Where the search for `key` starts: below `slots`, unless that is 0.
