@@ -288,7 +288,12 @@ fn any_table_of_any_size() {
     }
     assert_eq!(table.file("[70000]"), None);
     let table = Box::new(EmojiTable::<'_, 100_000>::with_slots(&entries));
-    assert!(entries.iter().all(|(key, file)| table.file(key) == Some(file)));
+    assert!(
+        entries
+            .iter()
+            .step_by(997)
+            .all(|(key, file)| table.file(key) == Some(file))
+    );
 }
 
 #[test]

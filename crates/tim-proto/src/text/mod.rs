@@ -34,6 +34,7 @@ pub use tables::{CLASSIC, SEED, TUI};
 
 use core::fmt;
 use core::iter::FusedIterator;
+use core::mem;
 use scan::{find_far, find_near};
 use table::Lookup;
 
@@ -137,16 +138,17 @@ impl<'t, 'a> Iterator for Spans<'t, 'a> {
         if self.rest.is_empty() {
             return None;
         }
-        Some(match first_emoji(self.rest.as_bytes(), self.table) {
-            None => Span::Text(self.take(self.rest.len())),
-            Some(Found { start: 0, len, file }) => Span::Emoji {
-                key: self.take(len),
-                file,
-            },
-            Some(Found { start, len, file }) => {
-                self.ready = Some((len, file));
-                Span::Text(self.take(start))
-            }
+        let text = self.rest.as_bytes();
+        let Some(emoji) = find_far(b'[', text).and_then(|open| first_emoji(text, open, self.table)) else {
+            return Some(Span::Text(mem::take(&mut self.rest)));
+        };
+        if emoji.start > 0 {
+            self.ready = Some((emoji.len, emoji.file));
+            return Some(Span::Text(self.take(emoji.start)));
+        }
+        Some(Span::Emoji {
+            key: self.take(emoji.len),
+            file: emoji.file,
         })
     }
 }
@@ -160,12 +162,11 @@ struct Found<'a> {
     file: &'a str,
 }
 
-/// The first emoji of `text`.
+/// The first emoji of `text`, whose first `[` is at `open`.
 ///
 /// Both `open` and `end` only grow, so all calls for one text together look at each byte at most three times: for
 /// `[`, for `]`, and for a `[` between the two.
-fn first_emoji<'a>(text: &[u8], table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
-    let mut open = find_far(b'[', text)?;
+fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
     loop {
         // All candidates from `open` on end at this `]`.
         let end = open + find_near(b']', text.get(open..)?)? + 1;
