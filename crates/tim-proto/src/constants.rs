@@ -1,0 +1,111 @@
+//! The SDK's constants under the SDK's names, as applications and JSON spell them.
+//!
+//! `TIM.EVENT.SDK_READY` is [`event::SDK_READY`], `TIM.TYPES.CONV_C2C` is [`types::CONV_C2C`]. Each module also has its
+//! whole table, to look up by name. Constants of what this project does not do (friends, profiles, topics) are left out.
+
+/// Constants, and a table of them.
+macro_rules! constants {
+    ($type:ty, $all:ident; $($name:ident = $value:literal;)+) => {
+        $(
+            #[doc = concat!("`", stringify!($value), "`")]
+            pub const $name: $type = $value;
+        )+
+
+        /// Name and value of each of these constants.
+        pub static $all: &[(&str, $type)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+/// `TIM.EVENT`: what a client tells its application (S212: the first four are mandatory).
+pub mod event {
+    constants! { &str, ALL;
+        SDK_READY = "sdkStateReady";
+        SDK_NOT_READY = "sdkStateNotReady";
+        MESSAGE_RECEIVED = "onMessageReceived";
+        MESSAGE_REVOKED = "onMessageRevoked";
+        MESSAGE_MODIFIED = "onMessageModified";
+        MESSAGE_READ_BY_PEER = "onMessageReadByPeer";
+        MESSAGE_READ_RECEIPT_RECEIVED = "onMessageReadReceiptReceived";
+        CONVERSATION_LIST_UPDATED = "onConversationListUpdated";
+        TOTAL_UNREAD_MESSAGE_COUNT_UPDATED = "onTotalUnreadMessageCountUpdated";
+        GROUP_LIST_UPDATED = "onGroupListUpdated";
+        GROUP_SYSTEM_NOTICE_RECEIVED = "receiveGroupSystemNotice";
+        PROFILE_UPDATED = "onProfileUpdated";
+        BLACKLIST_UPDATED = "blacklistUpdated";
+        KICKED_OUT = "kickedOut";
+        ERROR = "error";
+        NET_STATE_CHANGE = "netStateChange";
+    }
+}
+
+/// `TIM.TYPES`: kinds, priorities, groups, states, reasons.
+pub mod types {
+    constants! { &str, ALL;
+        MSG_TEXT = "TIMTextElem";
+        MSG_IMAGE = "TIMImageElem";
+        MSG_SOUND = "TIMSoundElem";
+        MSG_AUDIO = "TIMSoundElem";
+        MSG_FILE = "TIMFileElem";
+        MSG_FACE = "TIMFaceElem";
+        MSG_VIDEO = "TIMVideoFileElem";
+        MSG_GEO = "TIMLocationElem";
+        MSG_LOCATION = "TIMLocationElem";
+        MSG_GRP_TIP = "TIMGroupTipElem";
+        MSG_GRP_SYS_NOTICE = "TIMGroupSystemNoticeElem";
+        MSG_CUSTOM = "TIMCustomElem";
+        MSG_MERGER = "TIMRelayElem";
+        MSG_PRIORITY_HIGH = "High";
+        MSG_PRIORITY_NORMAL = "Normal";
+        MSG_PRIORITY_LOW = "Low";
+        MSG_PRIORITY_LOWEST = "Lowest";
+        CONV_C2C = "C2C";
+        CONV_GROUP = "GROUP";
+        CONV_SYSTEM = "@TIM#SYSTEM";
+        GRP_PRIVATE = "Private";
+        GRP_WORK = "Private";
+        GRP_PUBLIC = "Public";
+        GRP_CHATROOM = "ChatRoom";
+        GRP_MEETING = "ChatRoom";
+        GRP_AVCHATROOM = "AVChatRoom";
+        GRP_COMMUNITY = "Community";
+        GRP_MBR_ROLE_OWNER = "Owner";
+        GRP_MBR_ROLE_ADMIN = "Admin";
+        GRP_MBR_ROLE_MEMBER = "Member";
+        KICKED_OUT_MULT_ACCOUNT = "multipleAccount";
+        KICKED_OUT_MULT_DEVICE = "multipleDevice";
+        KICKED_OUT_USERSIG_EXPIRED = "userSigExpired";
+        KICKED_OUT_REST_API = "REST_API_Kick";
+        NET_STATE_CONNECTED = "connected";
+        NET_STATE_CONNECTING = "connecting";
+        NET_STATE_DISCONNECTED = "disconnected";
+    }
+
+    constants! { u32, ALL_NUMBERS;
+        GRP_TIP_MBR_JOIN = 1;
+        GRP_TIP_MBR_QUIT = 2;
+        GRP_TIP_MBR_KICKED_OUT = 3;
+        GRP_TIP_MBR_SET_ADMIN = 4;
+        GRP_TIP_MBR_CANCELED_ADMIN = 5;
+        GRP_TIP_GRP_PROFILE_UPDATED = 6;
+        GRP_TIP_MBR_PROFILE_UPDATED = 7;
+        GRP_TIP_BAN_AVCHATROOM_MEMBER = 10;
+        GRP_TIP_UNBAN_AVCHATROOM_MEMBER = 11;
+    }
+}
+
+/// `message.status`: how far a message has got.
+pub mod status {
+    constants! { &str, ALL;
+        UN_SEND = "unSend";
+        SUCCESS = "success";
+        FAIL = "fail";
+    }
+}
+
+/// `message.flow`: whether a message comes to the account or from it.
+pub mod flow {
+    constants! { &str, ALL;
+        IN = "in";
+        OUT = "out";
+    }
+}

@@ -1,0 +1,191 @@
+//! What kind of message, which priority, which kind of group, which role: open enumerations under the SDK's names.
+
+use core::cmp::Ordering;
+
+use crate::open::open_newtype;
+
+open_newtype! {
+    /// What a message holds (S9, S10). Seven kinds can be sent by an application; tips and notices are made by the hub.
+    ///
+    /// Together with the conversation's type this tells the four kinds of pushed message apart: C2C, group, group tip
+    /// and group system notice.
+    ///
+    /// ```
+    /// use tim_proto::kind::MessageKind;
+    /// assert_eq!(MessageKind::TEXT.to_string(), "TIMTextElem");
+    /// assert_eq!(MessageKind(4711).to_string(), "4711"); // from a newer peer: carried on as it is
+    /// assert_eq!("4711".parse(), Ok(MessageKind(4711)));
+    /// ```
+    #[derive(PartialOrd, Ord)]
+    pub struct MessageKind(u16) {
+        /// Text.
+        TEXT = 1, "TIMTextElem";
+        /// A picture.
+        IMAGE = 2, "TIMImageElem";
+        /// A sound recording.
+        AUDIO = 3, "TIMSoundElem";
+        /// A short video.
+        VIDEO = 4, "TIMVideoFileElem";
+        /// A file of any type.
+        FILE = 5, "TIMFileElem";
+        /// What the application defines.
+        CUSTOM = 6, "TIMCustomElem";
+        /// A face (sticker) of the application's own set.
+        FACE = 7, "TIMFaceElem";
+        /// A place. Received, never made here.
+        LOCATION = 8, "TIMLocationElem";
+        /// Several messages forwarded as one. Received, never made here.
+        MERGER = 9, "TIMRelayElem";
+        /// The hub tells a group's members what happened in it.
+        GROUP_TIP = 32, "TIMGroupTipElem";
+        /// The system tells one user something about a group.
+        GROUP_SYSTEM_NOTICE = 33, "TIMGroupSystemNoticeElem";
+        /// A log entry saying that an earlier message was revoked. This project's own: the SDK has no such kind.
+        REVOCATION = 34, "Revocation";
+    }
+}
+
+impl MessageKind {
+    /// The SDK's tag (`TIMTextElem`, …), if the SDK has this kind.
+    #[must_use]
+    pub const fn sdk_name(self) -> Option<&'static str> {
+        match self {
+            Self::REVOCATION => None,
+            other => other.name(),
+        }
+    }
+
+    /// The kind with this SDK tag.
+    #[must_use]
+    pub fn from_sdk_name(name: &str) -> Option<Self> {
+        Self::from_name(name).filter(|kind| kind.sdk_name().is_some())
+    }
+
+    /// Whether an application can make and send it: exactly the seven kinds of S10.
+    #[must_use]
+    pub const fn is_sendable(self) -> bool {
+        matches!(
+            self,
+            Self::TEXT | Self::IMAGE | Self::AUDIO | Self::VIDEO | Self::FILE | Self::CUSTOM | Self::FACE
+        )
+    }
+}
+
+open_newtype! {
+    /// How urgent a group message is when its group exceeds its rate (S14 to S20); without effect in C2C (S19).
+    ///
+    /// Ordered by urgency: what compares greater is delivered first and dropped last. A number without a name ranks
+    /// with [`Priority::NORMAL`], so nobody gets ahead by inventing one.
+    ///
+    /// ```
+    /// use tim_proto::kind::Priority;
+    /// assert!(Priority::HIGH > Priority::NORMAL && Priority::LOW > Priority::LOWEST);
+    /// assert_eq!("Lowest".parse(), Ok(Priority::LOWEST));
+    /// assert!("Urgent".parse::<Priority>().is_err());
+    /// assert_eq!(Priority::default(), Priority::NORMAL);
+    /// ```
+    pub struct Priority(u8) {
+        /// Delivered before all others.
+        HIGH = 1, "High";
+        /// The default.
+        NORMAL = 2, "Normal";
+        /// Dropped before normal ones.
+        LOW = 3, "Low";
+        /// Dropped first.
+        LOWEST = 4, "Lowest";
+    }
+}
+
+/// A priority without a name was given where a caller must choose one of the four (S18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no priority {0}; use High (1), Normal (2), Low (3) or Lowest (4)")]
+pub struct UnknownPriority(pub u8);
+
+impl Priority {
+    /// 3 for the most urgent, 0 for the least. Unnamed priorities rank as normal.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::HIGH => 3,
+            Self::LOW => 1,
+            Self::LOWEST => 0,
+            _ => 2,
+        }
+    }
+
+    /// The priority itself, if it is one of the four: the check for what a caller asks for (S18). What arrives from a
+    /// peer is carried on unchecked.
+    ///
+    /// # Errors
+    /// [`UnknownPriority`]: the caller's value is at fault.
+    pub const fn checked(self) -> Result<Self, UnknownPriority> {
+        if self.is_known() {
+            Ok(self)
+        } else {
+            Err(UnknownPriority(self.0))
+        }
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
+impl Ord for Priority {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // The number breaks ties among the unnamed, to agree with `Eq`.
+        self.rank().cmp(&other.rank()).then(other.0.cmp(&self.0))
+    }
+}
+
+impl PartialOrd for Priority {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+open_newtype! {
+    /// What kind of group. The names are the SDK's; `Work` and `Meeting`, the later words for two of them, parse too.
+    #[derive(PartialOrd, Ord)]
+    pub struct GroupType(u8) {
+        /// Members join by invitation only (later called Work).
+        PRIVATE = 1, "Private" | "Work";
+        /// Anybody may apply; an admin decides.
+        PUBLIC = 2, "Public";
+        /// Anybody may join and leave (later called Meeting).
+        CHAT_ROOM = 3, "ChatRoom" | "Meeting";
+        /// A live audience of any size. Nothing is stored, so messages for online users only are refused (S91).
+        AV_CHAT_ROOM = 4, "AVChatRoom";
+        /// A very large group.
+        COMMUNITY = 5, "Community";
+    }
+}
+
+impl GroupType {
+    /// The SDK's later name of [`GroupType::PRIVATE`].
+    pub const WORK: Self = Self::PRIVATE;
+    /// The SDK's later name of [`GroupType::CHAT_ROOM`].
+    pub const MEETING: Self = Self::CHAT_ROOM;
+}
+
+open_newtype! {
+    /// What a member is in a group. Deliberately without an order: a role that nobody knows must not outrank anybody.
+    pub struct Role(u8) {
+        /// Made the group, or was given it.
+        OWNER = 1, "Owner";
+        /// Appointed by the owner.
+        ADMIN = 2, "Admin";
+        /// Everybody else.
+        MEMBER = 3, "Member";
+    }
+}
+
+impl Role {
+    /// Whether the role may manage the group: owners and admins, and no role that is unknown here.
+    #[must_use]
+    pub const fn is_manager(self) -> bool {
+        matches!(self, Self::OWNER | Self::ADMIN)
+    }
+}

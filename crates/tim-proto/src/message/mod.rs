@@ -1,0 +1,277 @@
+//! The message: one type for every kind, borrowed from the bytes that it arrived in.
+//!
+//! On the wire a message is two runs of fields. The *envelope* (sequence, time, flags, origin, sender) is the hub's word;
+//! the *content* behind it is what the sender wrote, and the hub passes it on byte for byte. [`Header`] is what routing
+//! needs and leaves the payload undecoded; [`Message`] decodes it too.
+
+mod options;
+mod payload;
+
+pub use options::{OfflinePush, SendOptions};
+pub use payload::{
+    Audio, Custom, Face, File, GroupTip, Image, ImageFormat, ImageInfo, ImageSize, Payload, Revocation, Text,
+    Thumbnail, Video,
+};
+
+use crate::wire::{Decode, DecodeError, Encode, Extensions, Reader, Writer, decode_body, wire};
+use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
+
+/// Flags of a stored message.
+pub mod flags {
+    /// The message was taken back by its sender or an administrator (S114).
+    pub const REVOKED: u32 = 1 << 0;
+    /// The message was passed on to those online and never stored (S86-S90).
+    pub const ONLINE_ONLY: u32 = 1 << 1;
+    /// The message does not count as unread.
+    pub const NO_UNREAD: u32 = 1 << 2;
+    /// The payload was left out because the frame would have been larger than the receiver takes; fetch it in pieces.
+    pub const STUB: u32 = 1 << 3;
+}
+
+/// What the hub says about a message: where it stands, when it came, from whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope {
+    /// Its place in the conversation, from 1 without holes; 0 while it has none (not sent yet, or never stored).
+    pub sequence: u64,
+    /// When the hub took it, Unix time in seconds; before that, when it was created.
+    pub time: u64,
+    /// Bits of [`flags`].
+    pub flags: u32,
+    /// The number of the device that sent it; 0 for the hub itself.
+    pub origin: u64,
+    /// Who sent it.
+    pub from: UserId,
+}
+wire!(Envelope { sequence, time, flags, origin, from });
+
+/// A message without its payload decoded: what storing, routing and acknowledging need.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Header<'a> {
+    /// The hub's part.
+    pub envelope: Envelope,
+    /// The sender's part, and the rest.
+    pub content: Content<'a>,
+}
+wire!(Header<'a> { envelope, content });
+
+/// What the sender wrote, with the payload as bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Content<'a> {
+    /// The conversation as the *sender* names it: `C2C` and the receiver, or the group.
+    pub to: ConversationId,
+    /// The message's id, which resending does not change.
+    pub id: MessageId,
+    /// The sender's own count of messages (`clientSequence`).
+    pub client_sequence: u64,
+    /// How urgent it is in a group that exceeds its limit (S14-S20).
+    pub priority: Priority,
+    /// What kind of payload follows.
+    pub kind: MessageKind,
+    /// The payload's own body.
+    pub payload: &'a [u8],
+    /// What later versions add.
+    pub extensions: Extensions<'a>,
+}
+wire!(Content<'a> { to, id, client_sequence, priority, kind, payload, extensions });
+
+/// A message of any kind, borrowed from where its bytes are.
+///
+/// ```
+/// use tim_proto::message::{Envelope, Message, Payload, Text};
+/// use tim_proto::{ConversationId, MessageId, Priority, UserId, wire};
+///
+/// let message = Message {
+///     envelope: Envelope { sequence: 0, time: 1_705_307_415, flags: 0, origin: 7, from: UserId::new("alice")? },
+///     to: ConversationId::C2c(UserId::new("bob")?),
+///     id: MessageId { sender: 144115200000000001, client_time: 1_705_307_415, random: 42 },
+///     client_sequence: 1,
+///     priority: Priority::NORMAL,
+///     payload: Payload::Text(Text { text: "你好[呲牙]" }),
+///     extensions: Default::default(),
+/// };
+/// let mut buffer = [0; 128];
+/// let len = wire::encode_body(&message, &mut buffer)?;
+/// assert_eq!(Message::decode_from(&buffer[..len])?, message);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Message<'a> {
+    /// The hub's part.
+    pub envelope: Envelope,
+    /// The conversation as the *sender* names it; [`Message::conversation_of`] turns it into the reader's name.
+    pub to: ConversationId,
+    /// The message's id, known before it is sent.
+    pub id: MessageId,
+    /// The sender's own count of messages (`clientSequence`).
+    pub client_sequence: u64,
+    /// How urgent it is in a group that exceeds its limit (S14-S20).
+    pub priority: Priority,
+    /// What it says.
+    pub payload: Payload<'a>,
+    /// What later versions add.
+    pub extensions: Extensions<'a>,
+}
+
+impl<'a> Message<'a> {
+    /// Decodes a whole message, in place.
+    ///
+    /// A payload of a known kind that is malformed comes out as [`Payload::Unknown`] rather than as an error, so that one
+    /// broken message cannot stop a conversation.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the envelope or the content is malformed.
+    pub fn decode_from(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        Self::decode(&mut reader)
+    }
+
+    /// Whether it was taken back (`isRevoked`, S111).
+    #[must_use]
+    pub const fn is_revoked(&self) -> bool {
+        self.envelope.flags & flags::REVOKED != 0
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub const fn from(&self) -> &UserId {
+        &self.envelope.from
+    }
+
+    /// The conversation as `me` names it: with the sender, if the message is to me, else with the receiver.
+    #[must_use]
+    pub fn conversation_of(&self, me: &UserId) -> ConversationId {
+        conversation_of(self.to, &self.envelope.from, me)
+    }
+
+    /// Appends only the sender's part, which is what a SEND request carries.
+    pub fn encode_content(&self, writer: &mut Writer<'_>) {
+        self.to.encode(writer);
+        self.id.encode(writer);
+        self.client_sequence.encode(writer);
+        self.priority.encode(writer);
+        self.payload.kind().encode(writer);
+        writer.put_sized(&self.payload);
+        self.extensions.encode(writer);
+    }
+}
+
+impl Header<'_> {
+    /// The conversation as `me` names it, see [`Message::conversation_of`].
+    #[must_use]
+    pub fn conversation_of(&self, me: &UserId) -> ConversationId {
+        conversation_of(self.content.to, &self.envelope.from, me)
+    }
+}
+
+fn conversation_of(to: ConversationId, from: &UserId, me: &UserId) -> ConversationId {
+    match to {
+        ConversationId::C2c(receiver) if receiver == *me => ConversationId::C2c(*from),
+        other => other,
+    }
+}
+
+impl Encode for Message<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.envelope.encode(writer);
+        self.encode_content(writer);
+    }
+}
+
+impl<'a> Decode<'a> for Message<'a> {
+    #[inline]
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let Header { envelope, content } = Header::decode(reader)?;
+        Ok(Self {
+            envelope,
+            to: content.to,
+            id: content.id,
+            client_sequence: content.client_sequence,
+            priority: content.priority,
+            payload: Payload::decode(content.kind, content.payload),
+            extensions: content.extensions,
+        })
+    }
+}
+
+/// The bytes of a message, checked once, from which the message can be read any number of times without an error.
+///
+/// `B` is whatever holds the bytes: `&[u8]` in a device's receive buffer, `Bytes` in the hub, `Vec<u8>` to keep one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded<B>(B);
+
+impl<B: AsRef<[u8]>> Encoded<B> {
+    /// Checks `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if they are no message.
+    pub fn new(bytes: B) -> Result<Self, DecodeError> {
+        decode_body::<Header<'_>>(bytes.as_ref())?;
+        Ok(Self(bytes))
+    }
+
+    /// The header only; the payload is not looked at.
+    #[must_use]
+    pub fn header(&self) -> Header<'_> {
+        decode_body(self.0.as_ref()).unwrap_or(NOTHING)
+    }
+
+    /// The whole message.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        let Header { envelope, content } = self.header();
+        Message {
+            envelope,
+            to: content.to,
+            id: content.id,
+            client_sequence: content.client_sequence,
+            priority: content.priority,
+            payload: Payload::decode(content.kind, content.payload),
+            extensions: content.extensions,
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+
+    /// What holds the bytes.
+    #[must_use]
+    pub fn into_inner(self) -> B {
+        self.0
+    }
+}
+
+/// Stands in if a `B` should hand out other bytes than those that were checked.
+const NOTHING: Header<'static> = Header {
+    envelope: Envelope { sequence: 0, time: 0, flags: 0, origin: 0, from: UserId::SYSTEM },
+    content: Content {
+        to: ConversationId::System,
+        id: MessageId { sender: 0, client_time: 0, random: 0 },
+        client_sequence: 0,
+        priority: Priority::NORMAL,
+        kind: MessageKind(0),
+        payload: &[],
+        extensions: Extensions::NONE,
+    },
+};
+
+#[cfg(feature = "alloc")]
+impl Message<'_> {
+    /// The message in memory of its own.
+    #[must_use]
+    pub fn to_owned(&self) -> Encoded<alloc::vec::Vec<u8>> {
+        Encoded(to_vec(self))
+    }
+}
+
+/// Encodes a value into a vector of exactly its size.
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn to_vec<T: Encode + ?Sized>(value: &T) -> alloc::vec::Vec<u8> {
+    let mut bytes = alloc::vec![0; crate::wire::encoded_len(value)];
+    let mut writer = Writer::new(&mut bytes);
+    value.encode(&mut writer);
+    bytes
+}

@@ -1,0 +1,69 @@
+//! What stands behind the known fields of a body: `(tag, length, bytes)*`, for readers that know the tag.
+
+use super::{Decode, DecodeError, Encode, Reader, Writer};
+
+/// The extensions of a body, checked when they were decoded and kept as the bytes that they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extensions<'a>(&'a [u8]);
+
+/// One extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension<'a> {
+    /// Which extension this is; its meaning depends on the body that it stands in.
+    pub tag: u32,
+    /// Its content.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Extensions<'a> {
+    /// No extension.
+    pub const NONE: Self = Self(&[]);
+
+    /// All extensions, in their order on the wire.
+    pub fn iter(&self) -> impl Iterator<Item = Extension<'a>> + Clone + use<'a> {
+        let mut reader = Reader::new(self.0);
+        core::iter::from_fn(move || next(&mut reader).ok().flatten())
+    }
+
+    /// The content of the first extension with this tag.
+    #[must_use]
+    pub fn get(&self, tag: u32) -> Option<&'a [u8]> {
+        self.iter().find(|extension| extension.tag == tag).map(|extension| extension.bytes)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn next<'a>(reader: &mut Reader<'a>) -> Result<Option<Extension<'a>>, DecodeError> {
+    if reader.rest().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Extension { tag: u32::decode(reader)?, bytes: reader.take_bytes()? }))
+}
+
+impl Encode for Extensions<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(self.0);
+    }
+}
+
+impl Encode for Extension<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.tag.encode(writer);
+        self.bytes.encode(writer);
+    }
+}
+
+impl<'a> Decode<'a> for Extensions<'a> {
+    /// Takes all that is left, after checking that it is a run of extensions.
+    #[inline]
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let all = reader.rest();
+        while next(reader)?.is_some() {}
+        Ok(Self(all))
+    }
+}

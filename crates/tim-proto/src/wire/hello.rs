@@ -1,0 +1,101 @@
+//! The first bytes of a connection, from each side: 20 bytes that never change, whatever the version.
+
+/// How every connection begins: `tim` and a byte that no text has.
+pub const MAGIC: [u8; 4] = *b"tim\x1a";
+
+/// Bits of [`Hello::features`]. A bit that the receiver does not know means nothing to it.
+pub mod features {
+    /// A message longer than the largest frame may arrive as a stub with its size, to be fetched in pieces.
+    pub const STUBS: u32 = 1 << 0;
+}
+
+/// Who speaks; an open enumeration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Role(pub u8);
+
+impl Role {
+    /// A user's device.
+    pub const CLIENT: Self = Self(1);
+    /// The hub.
+    pub const HUB: Self = Self(2);
+}
+
+/// What one side can do and will accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello {
+    /// The oldest version of the wire format that the sender speaks.
+    pub min_version: u8,
+    /// The newest version that the sender speaks.
+    pub max_version: u8,
+    /// Which end the sender is.
+    pub role: Role,
+    /// What the sender can do beyond the version: bits of [`features`].
+    pub features: u32,
+    /// The largest frame, header included, that the sender takes, in bytes.
+    pub max_frame: u32,
+    /// How many deliveries the sender takes before it has acknowledged any (for a hub: 0).
+    pub window: u16,
+}
+
+/// Bytes that open no tim connection; the peer is at fault, or is not speaking this protocol at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HelloError {
+    /// The first four bytes are something else.
+    #[error("the peer does not speak tim")]
+    Magic,
+    /// The oldest version is newer than the newest one.
+    #[error("the peer's version range {min}..{max} is empty")]
+    Versions {
+        /// The oldest version named.
+        min: u8,
+        /// The newest version named.
+        max: u8,
+    },
+}
+
+impl Hello {
+    /// Its length in bytes.
+    pub const LEN: usize = 20;
+
+    /// The bytes of this hello; `SPEC.md` has the table.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let [f0, f1, f2, f3] = self.features.to_le_bytes();
+        let [l0, l1, l2, l3] = self.max_frame.to_le_bytes();
+        let [w0, w1] = self.window.to_le_bytes();
+        let [m0, m1, m2, m3] = MAGIC;
+        let (min, max, role) = (self.min_version, self.max_version, self.role.0);
+        [m0, m1, m2, m3, min, max, role, 0, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, 0, 0]
+    }
+
+    /// Reads a hello. The reserved bytes may have any value.
+    ///
+    /// # Errors
+    /// [`HelloError`], the peer being at fault.
+    pub const fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, HelloError> {
+        let [m0, m1, m2, m3, min, max, role, _, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, _, _] = *bytes;
+        let [e0, e1, e2, e3] = MAGIC;
+        if m0 != e0 || m1 != e1 || m2 != e2 || m3 != e3 {
+            return Err(HelloError::Magic);
+        }
+        if min > max {
+            return Err(HelloError::Versions { min, max });
+        }
+        Ok(Self {
+            min_version: min,
+            max_version: max,
+            role: Role(role),
+            features: u32::from_le_bytes([f0, f1, f2, f3]),
+            max_frame: u32::from_le_bytes([l0, l1, l2, l3]),
+            window: u16::from_le_bytes([w0, w1]),
+        })
+    }
+
+    /// The newest version that both sides speak.
+    #[must_use]
+    pub const fn common_version(&self, other: &Self) -> Option<u8> {
+        let newest = if self.max_version < other.max_version { self.max_version } else { other.max_version };
+        if newest >= self.min_version && newest >= other.min_version { Some(newest) } else { None }
+    }
+}

@@ -1,0 +1,25 @@
+//! The wire format, version 1. `SPEC.md` in this crate's directory describes every byte; `vectors/` holds examples.
+//!
+//! From the outside in: a connection opens with a [`Hello`] from each side; then [`Frame`]s follow, each with a kind,
+//! an id, a length and a body. A body is a run of fields in postcard's encoding whose known prefix is frozen, and behind
+//! it any number of [`Extensions`] that old readers skip. [`Encode`] and [`Decode`] are the two directions of a body.
+
+mod codec;
+mod extensions;
+mod frame;
+mod hello;
+mod list;
+mod serial;
+
+pub use codec::{
+    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Reader, Writer, decode_body, encode_body, encoded_len,
+};
+pub(crate) use codec::wire;
+pub use extensions::{Extension, Extensions};
+pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
+pub use hello::{Hello, HelloError, MAGIC, Role, features};
+pub use list::{List, ListIter};
+pub use serial::{SerialDecoder, SerialError, crc32, serial_decode, serial_encode, serial_encoded_max_len};
+
+/// The version of the wire format that this crate speaks.
+pub const VERSION: u8 = 1;

@@ -1,0 +1,173 @@
+//! Frames on a raw serial line: the frame (or hello), its CRC-32, the whole in COBS, and a zero byte at each end.
+//!
+//! A zero never occurs inside, so a receiver that lost its place finds it again at the next one. The CRC is the common
+//! one (reflected polynomial 0xEDB88320), least significant byte first. The zero *before* a packet costs a byte and
+//! ends whatever noise the line carried since the last one.
+
+use super::BufferTooSmall;
+
+const CRC_LEN: usize = 4;
+
+/// The most bytes that `len` bytes take on the line.
+#[must_use]
+pub const fn serial_encoded_max_len(len: usize) -> usize {
+    let len = len + CRC_LEN;
+    len + len / 254 + 1 + 2
+}
+
+/// A packet that must be dropped; the line is at fault, and goes on behind the next zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SerialError {
+    /// A COBS code points behind the packet's end, or the packet is too short for its CRC.
+    #[error("the packet is malformed")]
+    Malformed,
+    /// The CRC does not fit the bytes.
+    #[error("the packet's CRC does not fit")]
+    Crc,
+    /// The packet is longer than the buffer.
+    #[error("the packet is longer than the buffer")]
+    TooLong,
+}
+
+/// CRC-32 of `parts`, one behind the other, half a byte at a time: 64 bytes of table.
+#[must_use]
+pub fn crc32(parts: &[&[u8]]) -> u32 {
+    const TABLE: [u32; 16] = {
+        let mut table = [0; 16];
+        let mut nibble = 0;
+        while nibble < 16 {
+            let mut crc = nibble as u32;
+            let mut bit = 0;
+            while bit < 4 {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+                bit += 1;
+            }
+            table[nibble] = crc;
+            nibble += 1;
+        }
+        table
+    };
+    let step = |crc: u32, nibble: u32| {
+        // The index is masked to the table's size.
+        TABLE.get(((crc ^ nibble) & 15) as usize).copied().unwrap_or(0) ^ (crc >> 4)
+    };
+    !parts.iter().flat_map(|part| part.iter()).fold(!0, |crc, byte| {
+        let byte = u32::from(*byte);
+        step(step(crc, byte), byte >> 4)
+    })
+}
+
+/// Writes `packet` as it goes on the line and returns the number of bytes written.
+///
+/// # Errors
+/// [`BufferTooSmall`]; [`serial_encoded_max_len`] bytes always suffice.
+pub fn serial_encode(packet: &[u8], out: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    let mut line = Line { out, at: 0 };
+    line.put(0);
+    let mut code_at = line.at;
+    let mut code = 1_u8;
+    line.put(0);
+    for &byte in packet.iter().chain(&crc32(&[packet]).to_le_bytes()) {
+        if byte != 0 {
+            line.put(byte);
+            code += 1;
+        }
+        if byte == 0 || code == 0xFF {
+            line.set(code_at, code);
+            code_at = line.at;
+            code = 1;
+            line.put(0);
+        }
+    }
+    line.set(code_at, code);
+    line.put(0);
+    if line.at <= line.out.len() { Ok(line.at) } else { Err(BufferTooSmall { needed: line.at, available: line.out.len() }) }
+}
+
+struct Line<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl Line<'_> {
+    fn put(&mut self, byte: u8) {
+        self.set(self.at, byte);
+        self.at += 1;
+    }
+    fn set(&mut self, at: usize, byte: u8) {
+        if let Some(slot) = self.out.get_mut(at) {
+            *slot = byte;
+        }
+    }
+}
+
+/// Undoes COBS in place for the bytes between two zeros, checks the CRC, and returns the packet.
+///
+/// # Errors
+/// [`SerialError::Malformed`] or [`SerialError::Crc`]; the buffer's content is then of no use.
+pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
+    let (mut from, mut to) = (0, 0);
+    while let Some(&code) = buffer.get(from) {
+        let end = from + usize::from(code);
+        if code == 0 || end > buffer.len() {
+            return Err(SerialError::Malformed);
+        }
+        buffer.copy_within(from + 1..end, to);
+        to += end - from - 1;
+        from = end;
+        if code != 0xFF && from < buffer.len() {
+            match buffer.get_mut(to) {
+                Some(slot) => *slot = 0,
+                None => return Err(SerialError::Malformed),
+            }
+            to += 1;
+        }
+    }
+    let (packet, crc) = buffer
+        .get(..to)
+        .and_then(|decoded| decoded.split_last_chunk::<CRC_LEN>())
+        .ok_or(SerialError::Malformed)?;
+    if crc32(&[packet]).to_le_bytes() == *crc { Ok(packet) } else { Err(SerialError::Crc) }
+}
+
+/// Collects the bytes of a line into packets, in a caller's buffer.
+///
+/// Feed it byte by byte; where [`SerialDecoder::push`] says so, the packet's bytes are at the start of the buffer, ready
+/// for [`serial_decode`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SerialDecoder {
+    len: usize,
+    overflow: bool,
+}
+
+impl SerialDecoder {
+    /// A decoder that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { len: 0, overflow: false }
+    }
+
+    /// Takes one byte of the line. `Ok(Some(len))`: a packet of `len` bytes is complete.
+    ///
+    /// # Errors
+    /// [`SerialError::TooLong`] once, at the end of a packet that did not fit.
+    pub fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Result<Option<usize>, SerialError> {
+        if byte != 0 {
+            match buffer.get_mut(self.len) {
+                Some(slot) => {
+                    *slot = byte;
+                    self.len += 1;
+                }
+                None => self.overflow = true,
+            }
+            return Ok(None);
+        }
+        let finished = core::mem::take(self);
+        match finished {
+            Self { overflow: true, .. } => Err(SerialError::TooLong),
+            Self { len: 0, .. } => Ok(None), // the zero before a packet, or an idle line
+            Self { len, .. } => Ok(Some(len)),
+        }
+    }
+}

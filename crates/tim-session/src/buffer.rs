@@ -1,0 +1,166 @@
+//! Memory that the caller owns, and the queue of bytes that a session keeps in it.
+
+/// Memory for a session: fixed on a device, growing up to a ceiling where there is a heap.
+pub trait Buffer {
+    /// The bytes there are now.
+    fn bytes(&self) -> &[u8];
+    /// The bytes there are now, to write.
+    fn bytes_mut(&mut self) -> &mut [u8];
+    /// Sees to it that there are at least `len` bytes, keeping their content; `false` if there cannot be.
+    fn grow(&mut self, len: usize) -> bool;
+    /// Nothing in the buffer is needed any more; a heap may take it back.
+    fn release(&mut self);
+    /// How many bytes there can be at the most.
+    fn limit(&self) -> usize;
+}
+
+/// A caller's slice, as it is.
+#[derive(Debug)]
+pub struct FixedBuffer<'b>(pub &'b mut [u8]);
+
+impl Buffer for FixedBuffer<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.0
+    }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0
+    }
+    fn grow(&mut self, len: usize) -> bool {
+        len <= self.0.len()
+    }
+    fn release(&mut self) {}
+    fn limit(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A buffer on the heap that takes what is needed up to its limit, and gives it all back when it is empty: an idle
+/// connection then costs the hub no buffer at all.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct GrowBuffer {
+    bytes: alloc::vec::Vec<u8>,
+    limit: usize,
+}
+
+#[cfg(feature = "alloc")]
+impl GrowBuffer {
+    /// An empty buffer that may grow to `limit` bytes.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { bytes: alloc::vec::Vec::new(), limit }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Buffer for GrowBuffer {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+    fn grow(&mut self, len: usize) -> bool {
+        const STEP: usize = 1024;
+        if len > self.limit {
+            return false;
+        }
+        if len > self.bytes.len() {
+            let doubled = len.max(self.bytes.len() * 2).next_multiple_of(STEP);
+            self.bytes.resize(doubled.min(self.limit), 0);
+        }
+        true
+    }
+    fn release(&mut self) {
+        self.bytes = alloc::vec::Vec::new();
+    }
+    fn limit(&self) -> usize {
+        self.limit
+    }
+}
+
+/// Bytes in the order in which they came: appended at the end, taken from the front.
+#[derive(Debug)]
+pub(crate) struct ByteQueue<B> {
+    buffer: B,
+    start: usize,
+    end: usize,
+}
+
+impl<B: Buffer> ByteQueue<B> {
+    pub(crate) const fn new(buffer: B) -> Self {
+        Self { buffer, start: 0, end: 0 }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.buffer.limit()
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.buffer.bytes().get(self.start..self.end).unwrap_or(&[])
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.buffer.bytes_mut().get_mut(self.start..self.end).unwrap_or(&mut [])
+    }
+
+    /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
+    pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        if self.buffer.bytes().len() - self.end < len && self.start > 0 {
+            self.compact();
+        }
+        if !self.buffer.grow(self.end.checked_add(len)?) {
+            return None;
+        }
+        self.buffer.bytes_mut().get_mut(self.end..)
+    }
+
+    /// All the room there is, after making it at least `len` if that is possible.
+    pub(crate) fn any_room(&mut self, len: usize) -> &mut [u8] {
+        let fits = len.min(self.limit().saturating_sub(self.len()));
+        self.room(fits).unwrap_or(&mut [])
+    }
+
+    /// Counts `len` bytes of [`ByteQueue::room`] in.
+    pub(crate) fn append(&mut self, len: usize) {
+        self.end = self.end.saturating_add(len).min(self.buffer.bytes().len());
+    }
+
+    /// Takes `len` bytes from the front.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Takes the bytes `from..to` (counted from the front) out of the middle.
+    pub(crate) fn remove(&mut self, from: usize, to: usize) {
+        if from == 0 {
+            return self.consume(to);
+        }
+        let (from, to) = (self.start + from, (self.start + to).min(self.end));
+        if from < to {
+            self.buffer.bytes_mut().copy_within(to..self.end, from);
+            self.end -= to - from;
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+        self.buffer.release();
+    }
+
+    fn compact(&mut self) {
+        self.buffer.bytes_mut().copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.len());
+    }
+}
