@@ -21,7 +21,7 @@ pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
     let mut at = 0;
     for _ in 0..NEAR {
         let Some((word, behind)) = rest.split_first_chunk() else {
-            return Some(at + rest.iter().position(|&other| other == byte)?);
+            break;
         };
         let hits = equal_bytes(u64::from_le_bytes(*word), byte);
         if hits != 0 {
@@ -30,7 +30,17 @@ pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
         rest = behind;
         at += WORD;
     }
-    Some(at + memchr::memchr(byte, rest)?)
+    Some(at + find_in_rest(byte, rest)?)
+}
+
+/// Kept apart, so that the loop of the callers stays small.
+#[inline(never)]
+fn find_in_rest(byte: u8, rest: &[u8]) -> Option<usize> {
+    if rest.len() < WORD {
+        rest.iter().position(|&other| other == byte)
+    } else {
+        memchr::memchr(byte, rest)
+    }
 }
 
 /// Sets the high bit of the lowest byte of `word` that is `byte`; bits above that one mean nothing.

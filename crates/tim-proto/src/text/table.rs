@@ -1,5 +1,7 @@
 //! Emoji tables: entries that the caller owns, and an index over them that is computed in `const`.
 
+use core::fmt;
+
 /// Slots of an [`EmojiTable`] unless told otherwise: enough to index 384 entries, at two bytes a slot.
 pub const DEFAULT_SLOTS: usize = 512;
 
@@ -30,7 +32,7 @@ pub const DEFAULT_SLOTS: usize = 512;
 pub struct EmojiTable<'a, const SLOTS: usize = DEFAULT_SLOTS>(Lookup<'a, [u16; SLOTS]>);
 
 /// A table; as `Lookup<[u16]>`, one without its size in the type.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Lookup<'a, Slots: ?Sized> {
     entries: &'a [(&'a str, &'a str)],
     /// Bytes of the longest key that can match; 0 if none can.
@@ -106,6 +108,12 @@ impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
     }
 }
 
+impl<Slots: ?Sized> fmt::Debug for Lookup<'_, Slots> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries).finish()
+    }
+}
+
 impl<'a> Lookup<'a, [u16]> {
     #[inline]
     pub(super) const fn longest(&self) -> usize {
@@ -118,15 +126,28 @@ impl<'a> Lookup<'a, [u16]> {
         if self.lengths & length_bit(key.len()) == 0 {
             return None;
         }
-        // Entries behind the index come later in the table, so they hold if a key occurs twice.
-        let behind = self.entries.get(self.indexed..).unwrap_or_default();
-        let is_key = |entry: &&(&str, &str)| same(entry.0.as_bytes(), key);
-        let &(_, file) = behind.iter().rev().find(is_key).or_else(|| self.indexed(key))?;
-        if file.is_empty() { None } else { Some(file) }
+        let entry = if self.indexed == self.entries.len() {
+            self.in_index(key)
+        } else {
+            self.anywhere(key)
+        };
+        entry.map(|entry| entry.1).filter(|file| !file.is_empty())
+    }
+
+    /// For a table with more entries than its index holds. Those behind come later in the table, so they hold if a
+    /// key occurs twice.
+    #[cold]
+    fn anywhere(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
+        let behind = self.entries.get(self.indexed..)?;
+        behind
+            .iter()
+            .rev()
+            .find(|entry| same(entry.0.as_bytes(), key))
+            .or_else(|| self.in_index(key))
     }
 
     #[inline]
-    fn indexed(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
+    fn in_index(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
         let mut slot = home_slot(key, self.slots.len());
         loop {
             let position = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
