@@ -19,6 +19,7 @@ mod open;
 pub mod placeholder;
 pub mod request;
 pub mod revoked;
+pub mod text;
 pub mod tip;
 pub mod wire;
 pub mod words;

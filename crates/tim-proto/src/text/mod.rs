@@ -1,0 +1,201 @@
+//! Text with emojis: finds keys such as `[呲牙]` in a text message and yields text and emojis in reading order.
+//!
+//! ```
+//! use tim_proto::text::{self, Span};
+//!
+//! let mut html = String::new();
+//! for span in text::spans("a < b [呲牙][hm]", &text::SEED) {
+//!     match span {
+//!         Span::Text(text) => html += &text.replace('<', "&lt;"),
+//!         Span::Emoji { key, file } => html += &format!("<img alt=\"{key}\" src=\"/emoji/{file}\">"),
+//!     }
+//! }
+//! assert_eq!(html, "a &lt; b <img alt=\"[呲牙]\" src=\"/emoji/emoji_1.png\">[hm]");
+//! ```
+//!
+//! **The rule.** At a `[`, the candidate runs to the first `]` behind it. If the table has the candidate, it is an
+//! emoji. If not, the `[` is text, and parsing goes on behind it. Text is everything else, in spans as long as can be
+//! (the original yields a text node for each such `[`; joined with their neighbours they are these spans).
+//!
+//! Parsing takes no heap and cannot fail, and each byte is looked at a fixed number of times, whatever the text: one
+//! pass looks for `[`, one for `]`, and only a `[` so near to its `]` that a key fits is looked up.
+//!
+//! Tables: [`SEED`], [`TUI`] (current keys), [`CLASSIC`] (older Chinese keys), or your own [`EmojiTable`]. People type
+//! and read *names* of the current keys in their language; [`names_to_keys`] and [`keys_to_names`] translate.
+
+mod names;
+mod scan;
+mod table;
+mod tables;
+
+pub use names::{Language, Translated, display_name, key_of_name, keys_to_names, names_to_keys};
+pub use table::{DEFAULT_SLOTS, EmojiTable};
+pub use tables::{CLASSIC, SEED, TUI};
+
+use core::fmt;
+use core::iter::FusedIterator;
+use core::mem;
+use scan::{find_far, find_near};
+use table::Lookup;
+
+/// Splits `text` into text and the emojis of `table` (S133-S145).
+///
+/// Empty text has no spans. No span is empty, two text spans never follow one another, and the sources of the spans
+/// ([`Span::source`]) put together are `text` again.
+pub fn spans<'t, 'a, const SLOTS: usize>(text: &'t str, table: &'a EmojiTable<'_, SLOTS>) -> Spans<'t, 'a> {
+    Spans {
+        rest: text,
+        ready: None,
+        table: table.lookup(),
+    }
+}
+
+/// A piece of a text message: what the original writes as `{name: 'text', text}` and `{name: 'img', src}` (S144).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Span<'t, 'a> {
+    /// Text to show as it is.
+    Text(&'t str),
+    /// An emoji.
+    Emoji {
+        /// Its key as it stands in the text, brackets included.
+        key: &'t str,
+        /// Its image file as the table has it, without the base address; see [`Span::src`].
+        file: &'a str,
+    },
+}
+
+impl<'t, 'a> Span<'t, 'a> {
+    /// The part of the parsed text that this span is.
+    #[must_use]
+    pub const fn source(&self) -> &'t str {
+        match *self {
+            Self::Text(text) | Self::Emoji { key: text, .. } => text,
+        }
+    }
+
+    /// The address of the image, `base` and file put together; `None` for text (S135).
+    ///
+    /// ```
+    /// use tim_proto::text::{self, Span};
+    ///
+    /// let span = text::spans("[下雨]", &text::SEED).next().unwrap();
+    /// assert_eq!(span.src("https://example.org/emoji/").unwrap().to_string(), "https://example.org/emoji/emoji_2.png");
+    /// ```
+    #[must_use]
+    pub const fn src<'b>(&self, base: &'b str) -> Option<Src<'b, 'a>> {
+        match *self {
+            Self::Text(_) => None,
+            Self::Emoji { file, .. } => Some(Src { base, file }),
+        }
+    }
+}
+
+/// The address of an image; prints as base and file put together, with nothing between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Src<'b, 'a> {
+    base: &'b str,
+    file: &'a str,
+}
+
+impl fmt::Display for Src<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.base)?;
+        f.write_str(self.file)
+    }
+}
+
+/// The spans of a text, from [`spans`].
+#[derive(Debug, Clone)]
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct Spans<'t, 'a> {
+    rest: &'t str,
+    /// Length of the key at the start of `rest`, and its file, when the text before it was yielded already.
+    ready: Option<(usize, &'a str)>,
+    table: &'a Lookup<'a, [u16]>,
+}
+
+impl<'t> Spans<'t, '_> {
+    /// Takes `len` bytes off the rest. Spans start and end at brackets, so never inside a character.
+    #[inline]
+    fn take(&mut self, len: usize) -> &'t str {
+        let (taken, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        taken
+    }
+}
+
+impl<'t, 'a> Iterator for Spans<'t, 'a> {
+    type Item = Span<'t, 'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some((len, file)) = self.ready.take() {
+            return Some(Span::Emoji {
+                key: self.take(len),
+                file,
+            });
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let text = self.rest.as_bytes();
+        let Some(emoji) = find_far(b'[', text).and_then(|open| first_emoji(text, open, self.table)) else {
+            return Some(Span::Text(mem::take(&mut self.rest)));
+        };
+        if emoji.start > 0 {
+            self.ready = Some((emoji.len, emoji.file));
+            return Some(Span::Text(self.take(emoji.start)));
+        }
+        Some(Span::Emoji {
+            key: self.take(emoji.len),
+            file: emoji.file,
+        })
+    }
+}
+
+impl FusedIterator for Spans<'_, '_> {}
+
+/// An emoji in a text: where its key starts and how many bytes it has.
+struct Found<'a> {
+    start: usize,
+    len: usize,
+    file: &'a str,
+}
+
+/// The first emoji of `text`, whose first `[` is at `open`.
+///
+/// Both `open` and `end` only grow, so all calls for one text together look at each byte at most three times: for
+/// `[`, for `]`, and for a `[` between the two. A look-up takes no longer than the longest key (S143).
+fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
+    loop {
+        // All candidates from `open` on end at this `]`.
+        let end = open + find_near(b']', text.get(open..)?)? + 1;
+        let found = longest_key(text, open, end, table);
+        if found.is_some() {
+            return found;
+        }
+        open = end + find_far(b'[', text.get(end..)?)?;
+    }
+}
+
+/// The longest key that ends at `end`; there is a `[` at `open`, and the only `]` behind it is the last byte.
+#[inline]
+fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
+    let mut start = open;
+    if end - open > table.longest() {
+        start = end - table.longest();
+        start += find_near(b'[', text.get(start..end)?)?;
+    }
+    loop {
+        let candidate = text.get(start..end)?;
+        if let Some(file) = table.file(candidate) {
+            return Some(Found {
+                start,
+                len: candidate.len(),
+                file,
+            });
+        }
+        start += 1;
+        start += find_near(b'[', text.get(start..end)?)?;
+    }
+}

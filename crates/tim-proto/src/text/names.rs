@@ -1,0 +1,104 @@
+//! Names that people see for the current keys, in three languages.
+
+use super::tables::{KEYS, NAMES, NameTable};
+use super::{Span, Spans, spans};
+use core::fmt;
+
+/// A language that the current keys have names in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Language {
+    /// Simplified Chinese, `zh_cn`.
+    ZhCn,
+    /// English, `en`.
+    En,
+    /// Traditional Chinese, `zh_tw`.
+    ZhTw,
+}
+
+/// The name of an emoji of [`TUI`](super::TUI), brackets included; `None` if `key` is none of its keys.
+///
+/// ```
+/// use tim_proto::text::{Language, display_name};
+///
+/// assert_eq!(display_name("[TUIEmoji_Smile]", Language::ZhCn), Some("[微笑]"));
+/// ```
+#[must_use]
+pub fn display_name(key: &str, language: Language) -> Option<&'static str> {
+    names_of(language).file(key)
+}
+
+/// The key of [`TUI`](super::TUI) that has this name in this language; the opposite of [`display_name`].
+///
+/// The vendor's English list has `[Askance]]` where [`display_name`] says `[Askance]`; both are known here.
+#[must_use]
+pub fn key_of_name(name: &str, language: Language) -> Option<&'static str> {
+    let name = if name == "[Askance]]" { "[Askance]" } else { name };
+    keys_of(language).file(name)
+}
+
+/// `text` with the names of emojis replaced by their keys, as a message should be sent.
+///
+/// Names are found by the rule of [`spans`]; everything else stays as it is. The result prints, so it can be written
+/// into any buffer.
+///
+/// ```
+/// use tim_proto::text::{Language, names_to_keys};
+///
+/// let typed = "好[微笑][什么]";
+/// assert_eq!(names_to_keys(typed, Language::ZhCn).to_string(), "好[TUIEmoji_Smile][什么]");
+/// ```
+pub fn names_to_keys(text: &str, language: Language) -> Translated<'_> {
+    Translated {
+        spans: spans(text, keys_of(language)),
+    }
+}
+
+/// `text` with keys replaced by names, for places that show no images (a notification, a list of conversations).
+///
+/// ```
+/// use tim_proto::text::{Language, keys_to_names};
+///
+/// assert_eq!(keys_to_names("ok [TUIEmoji_Beer]", Language::En).to_string(), "ok [Beer]");
+/// ```
+pub fn keys_to_names(text: &str, language: Language) -> Translated<'_> {
+    Translated {
+        spans: spans(text, names_of(language)),
+    }
+}
+
+/// A text with its emojis spelt in another way; prints as that text.
+#[derive(Debug, Clone)]
+#[must_use = "print it or write it into a buffer"]
+pub struct Translated<'t> {
+    spans: Spans<'t, 'static>,
+}
+
+impl fmt::Display for Translated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for span in self.spans.clone() {
+            f.write_str(match span {
+                Span::Text(text) => text,
+                Span::Emoji { file: other, .. } => other,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn names_of(language: Language) -> &'static NameTable {
+    pick(&NAMES, language)
+}
+
+fn keys_of(language: Language) -> &'static NameTable {
+    pick(&KEYS, language)
+}
+
+const fn pick(tables: &'static [NameTable; 3], language: Language) -> &'static NameTable {
+    let [zh_cn, en, zh_tw] = tables;
+    match language {
+        Language::ZhCn => zh_cn,
+        Language::En => en,
+        Language::ZhTw => zh_tw,
+    }
+}

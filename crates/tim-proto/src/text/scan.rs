@@ -1,0 +1,74 @@
+//! Looking for one byte.
+
+const WORD: usize = 8;
+/// So many words are looked at in place: brackets are mostly near, and a call of `memchr` costs more than that.
+const NEAR: usize = 3;
+
+/// The position of the first `byte` in `haystack`, expected far away unless it is the very first.
+#[inline]
+pub(super) fn find_far(byte: u8, haystack: &[u8]) -> Option<usize> {
+    if haystack.first() == Some(&byte) {
+        Some(0)
+    } else {
+        memchr::memchr(byte, haystack)
+    }
+}
+
+/// The position of the first `byte` in `haystack`, expected near.
+#[inline]
+pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
+    let mut rest = haystack;
+    let mut at = 0;
+    for _ in 0..NEAR {
+        let Some((word, behind)) = rest.split_first_chunk() else {
+            break;
+        };
+        let hits = equal_bytes(u64::from_le_bytes(*word), byte);
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        rest = behind;
+        at += WORD;
+    }
+    Some(at + find_in_rest(byte, rest)?)
+}
+
+/// Kept apart, so that the loop of the callers stays small.
+#[inline(never)]
+fn find_in_rest(byte: u8, rest: &[u8]) -> Option<usize> {
+    if rest.len() < WORD {
+        rest.iter().position(|&other| other == byte)
+    } else {
+        memchr::memchr(byte, rest)
+    }
+}
+
+/// Sets the high bit of the lowest byte of `word` that is `byte`; bits above that one mean nothing.
+#[inline]
+const fn equal_bytes(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let zero_where_equal = word ^ (ONES * byte as u64);
+    zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & (ONES << 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find_far, find_near};
+
+    #[test]
+    fn finds_the_first_at_every_distance() {
+        for len in 0..80 {
+            for at in 0..len {
+                // Neighbours that differ by one bit, and the byte again behind the first.
+                let mut haystack = [b'Z'; 80];
+                haystack[at] = b'[';
+                haystack[at + 1..].fill(b'\\');
+                haystack[79] = b'[';
+                for find in [find_far, find_near] {
+                    assert_eq!(find(b'[', &haystack[..len]), Some(at));
+                    assert_eq!(find(b'[', &haystack[..at]), None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Emoji tables: entries that the caller owns, and an index over them that is computed in `const`.
+
+use core::fmt;
+
+/// Slots of an [`EmojiTable`] unless told otherwise: enough to index 384 entries, at two bytes a slot.
+pub const DEFAULT_SLOTS: usize = 512;
+
+/// Which bracketed keys are emojis, and the image file of each (S134).
+///
+/// The entries stay where the caller has them, in any order; a hash index over them lies inside the table, so a
+/// table needs no heap and can be a `static`. The index takes `SLOTS` × 2 bytes. It holds `SLOTS` × 3/4 entries;
+/// further ones are found as well, but by looking through them one after another for each candidate. So leave
+/// `SLOTS` alone up to 384 entries ([`EmojiTable::new`]), and else choose about twice the number of entries, or less
+/// on a device that is short of memory ([`EmojiTable::with_slots`]).
+///
+/// Keys are compared byte by byte: case, spaces and full-width brackets count. If a key occurs twice, the last entry
+/// holds. An entry with an empty value is no entry. A key that does not have the form `[...]` without a further `]`
+/// can never match, because a candidate ends at the first `]`; such entries do no harm.
+///
+/// ```
+/// use tim_proto::text::EmojiTable;
+///
+/// static MINE: EmojiTable<'static> = EmojiTable::new(&[("[cat]", "cat.png"), ("[dog]", "dog.png")]);
+/// assert_eq!(MINE.file("[dog]"), Some("dog.png"));
+/// assert_eq!(MINE.file("[Dog]"), None);
+///
+/// // 16 slots (32 bytes) do for a dozen entries.
+/// static SMALL: EmojiTable<'static, 16> = EmojiTable::with_slots(&[("[cat]", "cat.png")]);
+/// assert_eq!(SMALL.file("[cat]"), Some("cat.png"));
+/// ```
+#[derive(Debug, Clone)]
+pub struct EmojiTable<'a, const SLOTS: usize = DEFAULT_SLOTS>(Lookup<'a, [u16; SLOTS]>);
+
+/// A table; as `Lookup<[u16]>`, one without its size in the type.
+#[derive(Clone)]
+pub(super) struct Lookup<'a, Slots: ?Sized> {
+    entries: &'a [(&'a str, &'a str)],
+    /// Bytes of the longest key that can match; 0 if none can.
+    longest: usize,
+    /// Bit n: some key has n bytes (the highest bit: that many or more).
+    lengths: u64,
+    /// So many entries, from the first on, are in the index.
+    indexed: usize,
+    /// Position of an entry plus one; 0 is free. Collisions go to the next free slot.
+    slots: Slots,
+}
+
+impl<'a> EmojiTable<'a> {
+    /// A table over `entries`, pairs of key and file name, in any order.
+    #[must_use]
+    pub const fn new(entries: &'a [(&'a str, &'a str)]) -> Self {
+        Self::with_slots(entries)
+    }
+}
+
+impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
+    /// Like [`EmojiTable::new`], with an index of a size of the caller's choice (every size works, also 0).
+    #[must_use]
+    pub const fn with_slots(entries: &'a [(&'a str, &'a str)]) -> Self {
+        let mut table = Lookup {
+            entries,
+            longest: 0,
+            lengths: 0,
+            indexed: 0,
+            slots: [0; SLOTS],
+        };
+        // A quarter stays free: a search ends at a free slot.
+        let mut room = SLOTS / 4 * 3;
+        let mut at = 0;
+        while at < entries.len() {
+            let key = entries[at].0.as_bytes();
+            if can_match(key) {
+                if key.len() > table.longest {
+                    table.longest = key.len();
+                }
+                table.lengths |= length_bit(key.len());
+            }
+            if table.indexed == at && room > 0 && at < u16::MAX as usize {
+                if can_match(key) {
+                    table.slots[free_or_same(&table.slots, entries, key)] = at as u16 + 1;
+                    room -= 1;
+                }
+                table.indexed = at + 1;
+            }
+            at += 1;
+        }
+        Self(table)
+    }
+
+    /// The image file of `key`, brackets included; `None` if the table does not have it.
+    #[must_use]
+    pub fn file(&self, key: &str) -> Option<&'a str> {
+        if !can_match(key.as_bytes()) {
+            return None;
+        }
+        self.lookup().file(key.as_bytes())
+    }
+
+    /// The entries as the caller gave them.
+    #[must_use]
+    pub const fn entries(&self) -> &'a [(&'a str, &'a str)] {
+        self.0.entries
+    }
+
+    #[inline]
+    pub(super) const fn lookup(&self) -> &Lookup<'a, [u16]> {
+        &self.0
+    }
+}
+
+impl<Slots: ?Sized> fmt::Debug for Lookup<'_, Slots> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries).finish()
+    }
+}
+
+impl<'a> Lookup<'a, [u16]> {
+    #[inline]
+    pub(super) const fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The file of a key that runs from `[` to the first `]`.
+    #[inline]
+    pub(super) fn file(&self, key: &[u8]) -> Option<&'a str> {
+        if self.lengths & length_bit(key.len()) == 0 {
+            return None;
+        }
+        let entry = if self.indexed == self.entries.len() {
+            self.in_index(key)
+        } else {
+            self.anywhere(key)
+        };
+        entry.map(|entry| entry.1).filter(|file| !file.is_empty())
+    }
+
+    /// For a table with more entries than its index holds. Those behind come later in the table, so they hold if a
+    /// key occurs twice.
+    #[cold]
+    fn anywhere(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
+        let behind = self.entries.get(self.indexed..)?;
+        behind
+            .iter()
+            .rev()
+            .find(|entry| same(entry.0.as_bytes(), key))
+            .or_else(|| self.in_index(key))
+    }
+
+    #[inline]
+    fn in_index(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
+        let mut slot = home_slot(key, self.slots.len());
+        loop {
+            let position = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
+            let entry = self.entries.get(position)?;
+            if same(entry.0.as_bytes(), key) {
+                return Some(entry);
+            }
+            slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 };
+        }
+    }
+}
+
+/// Whether a candidate, `[` to the first `]` behind it, can ever be this key.
+const fn can_match(key: &[u8]) -> bool {
+    if key.len() < 2 || key[0] != b'[' {
+        return false;
+    }
+    let mut at = 1;
+    while at < key.len() {
+        if key[at] == b']' {
+            return at == key.len() - 1;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn length_bit(len: usize) -> u64 {
+    1 << if len < 63 { len } else { 63 }
+}
+
+/// The slot that holds `key` already, or the one to put it in. The caller leaves one slot free at least.
+const fn free_or_same(slots: &[u16], entries: &[(&str, &str)], key: &[u8]) -> usize {
+    let mut slot = home_slot(key, slots.len());
+    while slots[slot] != 0 && !same(entries[slots[slot] as usize - 1].0.as_bytes(), key) {
+        slot = if slot + 1 == slots.len() { 0 } else { slot + 1 };
+    }
+    slot
+}
+
+/// `left == right`, quicker than a call for keys of the usual length.
+#[inline]
+const fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (mut left, mut right) = (left, right);
+    while let (Some((l, more_left)), Some((r, more_right))) =
+        (left.split_first_chunk(), right.split_first_chunk())
+    {
+        if u64::from_le_bytes(*l) != u64::from_le_bytes(*r) {
+            return false;
+        }
+        (left, right) = (more_left, more_right);
+    }
+    while let (Some((l, more_left)), Some((r, more_right))) = (left.split_first(), right.split_first()) {
+        if *l != *r {
+            return false;
+        }
+        (left, right) = (more_left, more_right);
+    }
+    true
+}
+
+/// Where the search for `key` starts: below `slots`, unless that is 0.
+#[inline]
+const fn home_slot(key: &[u8], slots: usize) -> usize {
+    // The upper half of the hash, scaled from 0..2^32 to 0..slots.
+    (((hash(key) >> 32) * slots as u64) >> 32) as usize
+}
+
+/// Keys are the caller's own and few, so this is a plain multiplicative hash, a word at a time.
+#[inline]
+const fn hash(key: &[u8]) -> u64 {
+    let mut state = key.len() as u64;
+    let mut rest = key;
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        state = mix(state, u64::from_le_bytes(*word));
+        rest = behind;
+    }
+    // The remaining bytes; overlapping words read them without a loop.
+    if rest.is_empty() {
+        state
+    } else if let Some(word) = key.last_chunk() {
+        mix(state, u64::from_le_bytes(*word))
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        mix(
+            state,
+            (u32::from_le_bytes(*first) as u64) << 32 | u32::from_le_bytes(*last) as u64,
+        )
+    } else {
+        mix(state, key[key.len() / 2] as u64)
+    }
+}
+
+#[inline]
+const fn mix(state: u64, word: u64) -> u64 {
+    let product = (state ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ (product >> 29)
+}

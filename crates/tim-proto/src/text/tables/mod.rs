@@ -1,0 +1,64 @@
+//! The tables that come with the crate: names of keys and files, no artwork.
+
+mod classic;
+mod seed;
+mod tui;
+
+use super::table::EmojiTable;
+use tui::ROWS;
+
+/// The three keys of the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]` (S134).
+pub static SEED: EmojiTable<'static> = EmojiTable::new(seed::ENTRIES);
+
+/// The 62 current keys, `[TUIEmoji_Smile]` and so on. They mean the same in every language; people see their
+/// [names](super::display_name).
+pub static TUI: EmojiTable<'static> = EmojiTable::new(&pairs(Column::Key, Column::File));
+
+/// The 142 older Chinese keys. Some look like names of current ones, but have other files, under another base address.
+pub static CLASSIC: EmojiTable<'static> = EmojiTable::new(classic::ENTRIES);
+
+/// 62 entries fit into 96.
+pub(super) type NameTable = EmojiTable<'static, 128>;
+
+/// From key to name, in the order of `Language`.
+pub(super) static NAMES: [NameTable; 3] = [
+    NameTable::with_slots(&pairs(Column::Key, Column::Name(0))),
+    NameTable::with_slots(&pairs(Column::Key, Column::Name(1))),
+    NameTable::with_slots(&pairs(Column::Key, Column::Name(2))),
+];
+
+/// From name to key, in the order of `Language`.
+pub(super) static KEYS: [NameTable; 3] = [
+    NameTable::with_slots(&pairs(Column::Name(0), Column::Key)),
+    NameTable::with_slots(&pairs(Column::Name(1), Column::Key)),
+    NameTable::with_slots(&pairs(Column::Name(2), Column::Key)),
+];
+
+#[derive(Clone, Copy)]
+enum Column {
+    Key,
+    File,
+    Name(usize),
+}
+
+type Pairs = [(&'static str, &'static str); ROWS.len()];
+
+/// Two columns of the current keys as entries of a table.
+const fn pairs(left: Column, right: Column) -> Pairs {
+    let mut pairs = [("", ""); ROWS.len()];
+    let mut row = 0;
+    while row < ROWS.len() {
+        pairs[row] = (cell(row, left), cell(row, right));
+        row += 1;
+    }
+    pairs
+}
+
+const fn cell(row: usize, column: Column) -> &'static str {
+    let (key, file, names) = ROWS[row];
+    match column {
+        Column::Key => key,
+        Column::File => file,
+        Column::Name(language) => names[language],
+    }
+}
