@@ -42,6 +42,12 @@ impl<B: Buffer> Link<B> {
 
     pub(crate) fn received(&mut self, len: usize) {
         self.rx.append(len);
+        self.rx.consume(0); // gives back room that was made for nothing
+    }
+
+    /// How many more bytes can be received.
+    pub(crate) fn rx_room(&self) -> usize {
+        self.rx.limit().saturating_sub(self.rx.len())
     }
 
     pub(crate) fn outgoing(&self) -> &[u8] {

@@ -183,6 +183,11 @@ impl<B: Buffer> HubSession<B> {
         self.link.space(len)
     }
 
+    /// How many more bytes can be received; 0 while requests under way are at their ceiling and the buffer is full.
+    pub fn room(&self) -> usize {
+        self.link.rx_room()
+    }
+
     /// `len` bytes were received into [`HubSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
         self.link.received(len);
@@ -262,8 +267,17 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// [`AnswerError`]; the request is still open then, so that a smaller answer or a failure can be sent.
     pub fn answer(&mut self, id: u32, kind: FrameKind, answer: &Answer<'_>) -> Result<(), AnswerError> {
+        self.answer_body(id, kind, answer)
+    }
+
+    /// Answers a request with a body that the caller encodes: what [`Answer`] cannot say without decoding it first, such
+    /// as stored messages passed on byte for byte.
+    ///
+    /// # Errors
+    /// As [`HubSession::answer`].
+    pub fn answer_body<T: Encode>(&mut self, id: u32, kind: FrameKind, body: &T) -> Result<(), AnswerError> {
         self.online()?;
-        self.send(kind.answer(), id, answer)?;
+        self.send(kind.answer(), id, body)?;
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
     }
