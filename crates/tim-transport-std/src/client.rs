@@ -35,7 +35,10 @@ pub struct ClientBuffers {
 
 impl Default for ClientBuffers {
     fn default() -> Self {
-        Self { outgoing: 256 * 1024, outbox: 2 * 1024 * 1024 }
+        Self {
+            outgoing: 256 * 1024,
+            outbox: 2 * 1024 * 1024,
+        }
     }
 }
 
@@ -49,7 +52,9 @@ impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: tokio::time::Instant::now() }
+        Self {
+            start: tokio::time::Instant::now(),
+        }
     }
 
     /// The time now.
@@ -89,14 +94,22 @@ enum Line<L> {
 
 impl<C: Connector> std::fmt::Debug for ClientDriver<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientDriver").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("ClientDriver")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
     }
 }
 
 impl<C: Connector> ClientDriver<C> {
     /// A driver whose session is not logged in; call `login` on [`ClientDriver::session`]. `seed` is any random number.
     /// Must be called within a tokio runtime with its time enabled.
-    pub fn new(config: ClientConfig, user_sig: String, buffers: ClientBuffers, seed: u64, connector: C) -> Self {
+    pub fn new(
+        config: ClientConfig,
+        user_sig: String,
+        buffers: ClientBuffers,
+        seed: u64,
+        connector: C,
+    ) -> Self {
         // Room for the next frames while one is worked on.
         let rx = GrowBuffer::new((config.max_frame as usize).saturating_mul(2));
         let (tx, outbox) = (GrowBuffer::new(buffers.outgoing), GrowBuffer::new(buffers.outbox));
@@ -179,7 +192,11 @@ impl<C: Connector> ClientDriver<C> {
     /// [`ClientDriver::progress`] as a poll function.
     pub fn poll_progress(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let moved = self.poll_open(context) | self.poll_send(context) | self.poll_receive(context);
-        if moved || self.poll_timer(context).is_ready() { Poll::Ready(()) } else { Poll::Pending }
+        if moved || self.poll_timer(context).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Opens the connection that is wanted; whether anything came of it.
@@ -187,7 +204,9 @@ impl<C: Connector> ClientDriver<C> {
         if matches!(self.line, Line::Wanted) && self.may_connect {
             self.line = Line::Opening(Box::pin(self.connector.connect()));
         }
-        let Line::Opening(connecting) = &mut self.line else { return false };
+        let Line::Opening(connecting) = &mut self.line else {
+            return false;
+        };
         match connecting.as_mut().poll(context) {
             Poll::Pending => return false,
             Poll::Ready(Ok(link)) => {
@@ -201,7 +220,9 @@ impl<C: Connector> ClientDriver<C> {
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> bool {
-        let Line::Open(link) = &mut self.line else { return false };
+        let Line::Open(link) = &mut self.line else {
+            return false;
+        };
         let mut moved = false;
         while !self.session.outgoing().is_empty() {
             match Pin::new(&mut *link).poll_write(context, self.session.outgoing()) {
@@ -224,14 +245,18 @@ impl<C: Connector> ClientDriver<C> {
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> bool {
-        let Line::Open(link) = &mut self.line else { return false };
+        let Line::Open(link) = &mut self.line else {
+            return false;
+        };
         let mut space = ReadBuf::new(self.session.space(READ_CHUNK));
         if space.capacity() == 0 {
             return false; // the events in the way must be polled first
         }
         match Pin::new(link).poll_read(context, &mut space) {
             Poll::Pending => return false,
-            Poll::Ready(Ok(())) if space.filled().is_empty() => self.lost(io::ErrorKind::UnexpectedEof.into()),
+            Poll::Ready(Ok(())) if space.filled().is_empty() => {
+                self.lost(io::ErrorKind::UnexpectedEof.into())
+            }
             Poll::Ready(Ok(())) => {
                 let len = space.filled().len();
                 self.session.received(self.clock.now(), len);
@@ -242,7 +267,9 @@ impl<C: Connector> ClientDriver<C> {
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(wake) = self.wake else { return Poll::Pending };
+        let Some(wake) = self.wake else {
+            return Poll::Pending;
+        };
         let deadline = self.clock.deadline(wake);
         if self.timer.deadline() != deadline {
             self.timer.as_mut().reset(deadline);

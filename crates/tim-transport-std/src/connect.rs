@@ -33,7 +33,9 @@ impl TcpConnector {
     /// To `host:port`.
     #[must_use]
     pub fn new(address: impl ToString) -> Self {
-        Self { address: address.to_string() }
+        Self {
+            address: address.to_string(),
+        }
     }
 }
 
@@ -97,7 +99,10 @@ impl Connector for MemoryConnector {
         let sender = self.sender.clone();
         async move {
             let (ours, theirs) = tokio::io::duplex(MEMORY_LINK);
-            sender.send(theirs).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+            sender
+                .send(theirs)
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
             Ok(ours)
         }
     }
