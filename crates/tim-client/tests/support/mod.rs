@@ -1,12 +1,14 @@
 //! A hub's end that a test scripts: it reads what the client sends and says what it is told to.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 use tim_client::proto::message::{Envelope, Message, Payload, Text, flags};
 use tim_client::proto::request::{Answer, Conversations, ConversationsAnswer, Done, LoginAnswer, Request};
 use tim_client::proto::wire::{Encode, FrameKind, List};
 use tim_client::transport::session::{GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 use tim_client::transport::{MemoryListener, memory_listener};
-use tim_client::{Client, ClientBuilder, ConversationId, ErrorCode, Event, EventStream, MessageId, Priority, UserId};
+use tim_client::{
+    Client, ClientBuilder, ConversationId, ErrorCode, Event, EventStream, MessageId, Priority, UserId,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 pub const ACCOUNT: u64 = 144_115_200_000_000_001;
@@ -67,7 +69,10 @@ impl HubEnd {
     pub async fn accept(listener: &mut MemoryListener) -> Self {
         let link = listener.accept().await.unwrap();
         let buffers = (GrowBuffer::new(1 << 17), GrowBuffer::new(1 << 20));
-        Self { link, session: HubSession::new(HubConfig::default(), buffers.0, buffers.1, NOW) }
+        Self {
+            link,
+            session: HubSession::new(HubConfig::default(), buffers.0, buffers.1, NOW),
+        }
     }
 
     /// The next event that `pick` wants; the others are passed over. `None` when the client has hung up.
@@ -107,7 +112,10 @@ impl HubEnd {
     pub async fn login(&mut self) -> (u8, Vec<u8>) {
         let login = self.next(|event| match event {
             HubEvent::Login(login) => {
-                assert_eq!((login.user, login.user_sig, login.device), (user("alice"), "sig", DEVICE));
+                assert_eq!(
+                    (login.user, login.user_sig, login.device),
+                    (user("alice"), "sig", DEVICE)
+                );
                 Some((login.resume.0, login.cursor.to_vec()))
             }
             _ => None,
@@ -116,7 +124,12 @@ impl HubEnd {
     }
 
     pub fn welcome(&mut self) {
-        let answer = LoginAnswer { account: ACCOUNT, time_ms: 1, cursor: &[0], nick: "Alice" };
+        let answer = LoginAnswer {
+            account: ACCOUNT,
+            time_ms: 1,
+            cursor: &[0],
+            nick: "Alice",
+        };
         self.session.accept(&answer).unwrap();
     }
 
@@ -135,9 +148,11 @@ impl HubEnd {
     /// The next request.
     pub async fn asked(&mut self) -> Asked {
         let asked = self.next(|event| match event {
-            HubEvent::Request { id, request, body } => {
-                Some(Asked { id, kind: request.kind(), body: body.to_vec() })
-            }
+            HubEvent::Request { id, request, body } => Some(Asked {
+                id,
+                kind: request.kind(),
+                body: body.to_vec(),
+            }),
             other => panic!("{other:?}"),
         });
         asked.await.expect("a request")
@@ -156,13 +171,25 @@ impl HubEnd {
     /// Answers the next request, which must be for the conversation list.
     pub async fn answer_list(&mut self, list: &[tim_client::proto::conversation::Conversation<'_>]) {
         let asked = self.asked().await;
-        assert_eq!(asked.request(), Request::Conversations(Conversations { count: 0 }));
+        assert_eq!(
+            asked.request(),
+            Request::Conversations(Conversations { count: 0 })
+        );
         let conversations = List::from_slice(list);
-        self.answer(&asked, &Answer::Conversations(ConversationsAnswer { conversations, truncated: false })).await;
+        self.answer(
+            &asked,
+            &Answer::Conversations(ConversationsAnswer {
+                conversations,
+                truncated: false,
+            }),
+        )
+        .await;
     }
 
     pub async fn deliver(&mut self, cursor: &[u8], message: &Message<'_>) {
-        self.session.deliver(cursor, 0, message.to_owned().as_bytes()).unwrap();
+        self.session
+            .deliver(cursor, 0, message.to_owned().as_bytes())
+            .unwrap();
         self.flush().await;
     }
 
@@ -182,9 +209,19 @@ impl HubEnd {
 /// A text from `from` to `to` as the hub delivers it.
 pub fn text<'a>(from: &str, to: ConversationId, sequence: u64, text: &'a str) -> Message<'a> {
     Message {
-        envelope: Envelope { sequence, time: 1000 + sequence, flags: 0, origin: 99, from: user(from) },
+        envelope: Envelope {
+            sequence,
+            time: 1000 + sequence,
+            flags: 0,
+            origin: 99,
+            from: user(from),
+        },
         to,
-        id: MessageId { sender: 5, client_time: 1000, random: sequence as u32 },
+        id: MessageId {
+            sender: 5,
+            client_time: 1000,
+            random: sequence as u32,
+        },
         client_sequence: sequence,
         priority: Priority::NORMAL,
         payload: Payload::Text(Text { text }),
