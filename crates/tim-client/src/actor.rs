@@ -99,7 +99,6 @@ impl<C: Connector> Actor<C> {
                 () = login_due => self.login_timed_out(),
             }
         }
-        self.core.end();
     }
 
     /// Everything that can be done without waiting.
@@ -166,7 +165,7 @@ impl<C: Connector> Actor<C> {
         let bus = &self.core.shared.bus;
         let full = bus.backlog() + self.core.waiting() >= bus.capacity();
         let window = usize::from(self.driver.session().config().window);
-        let flooded = bus.longest() >= bus.capacity() + 2 * window + SPARE_EVENTS;
+        let flooded = bus.longest() + self.core.waiting() >= bus.capacity() + 2 * window + SPARE_EVENTS;
         self.core.shared.set_status(|status| status.stalled = full);
         self.driver.session().hold_acknowledgements(full);
         self.driver.allow_connecting(!full);

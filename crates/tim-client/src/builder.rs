@@ -21,7 +21,6 @@ use crate::shared::Shared;
 const EVENT_CAPACITY: usize = 256;
 
 /// How a client is to be; from [`Client::builder`].
-#[derive(Debug)]
 #[must_use = "nothing happens before `connect`"]
 pub struct ClientBuilder {
     config: ClientConfig,
@@ -32,7 +31,15 @@ pub struct ClientBuilder {
     event_capacity: usize,
 }
 
-#[derive(Debug)]
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The signature is a credential and stays out of logs.
+        f.debug_struct("ClientBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
 enum Resume {
     Now,
     Start,
@@ -130,7 +137,6 @@ impl ClientBuilder {
     where
         C::Link: Send,
     {
-        let (user, device) = (self.config.user, self.config.device);
         let capabilities = self
             .capabilities
             .unwrap_or_else(|| Capabilities::of(self.config.platform));
@@ -139,7 +145,7 @@ impl ClientBuilder {
             Resume::Now | Resume::Start => Vec::new(),
         };
         let bus = Bus::new(self.event_capacity, settled);
-        let shared = Arc::new(Shared::new(user, device, self.limits, capabilities, bus));
+        let shared = Arc::new(Shared::new(&self.config, self.limits, capabilities, bus));
         shared.client_sequence.store(unix_millis(), Ordering::Relaxed);
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let mut driver = ClientDriver::new(

@@ -1,7 +1,7 @@
 //! The handle: logging in and out, events, and what all calls are made of.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tim_proto::request::{Answer, Request};
 use tim_proto::{ErrorCode, UserId};
@@ -17,6 +17,9 @@ use crate::core::Core;
 use crate::event::{Event, EventKind};
 use crate::handlers::{HandlerId, dispatch};
 use crate::shared::{Shared, Stage};
+
+/// How long a full event stream may keep the client from getting ready before somebody is told.
+const STALL: Duration = Duration::from_secs(5);
 
 /// A user's device, logged in or not. A clone is another handle of the same client; when the last handle is dropped, the
 /// client logs out and ends. (A handler that holds a handle keeps the client alive.)
@@ -80,8 +83,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorCode::USER_NOT_LOGGED_IN`] if there was no login; why the client is not logged in any more; or
-    /// [`ErrorCode::INVALID_OPERATION`] if it takes reading an [`EventStream`] to get there, because what waited at the hub
-    /// is more than the stream holds.
+    /// [`ErrorCode::INVALID_OPERATION`] if for five seconds nobody reads an [`EventStream`] that holds as much as it may,
+    /// since readiness comes behind what waited at the hub.
     pub async fn wait_until_ready(&self) -> Result<(), ImError> {
         let mut changes = self.shared.status.subscribe();
         loop {
@@ -89,14 +92,17 @@ impl Client {
             match status.stage {
                 _ if status.ready => return Ok(()),
                 Stage::New | Stage::Ended(_) => return Err(status.refusal().into()),
-                Stage::LoggedIn if status.stalled => {
+
+                Stage::LoggingIn | Stage::LoggedIn => {}
+            }
+            let patience = if status.stalled { STALL } else { Duration::MAX };
+            match tokio::time::timeout(patience, changes.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(ImError::ended()),
+                Err(_) => {
                     let text = "what waited at the hub must be read from the event stream first";
                     return Err(ImError::new(ErrorCode::INVALID_OPERATION, text));
                 }
-                Stage::LoggingIn | Stage::LoggedIn => {}
-            }
-            if changes.changed().await.is_err() {
-                return Err(ImError::ended());
             }
         }
     }

@@ -102,7 +102,7 @@ impl Core {
             self.emit_first();
         }
         match self.inbound.front() {
-            Some(first) if !first.asked => first.item.question(),
+            Some(first) if !first.asked => first.item.question(self.shared.fetch_piece),
             _ if self.refresh == Refresh::Wanted && self.shared.status().ready => Some(Question::List),
             _ => None,
         }
@@ -148,11 +148,10 @@ impl Core {
         }
     }
 
-    /// Whether what is missing must be done without: the hub will not let the device in before it reads on, and it does
-    /// not read on.
+    /// Whether what is missing must be done without: nothing can be asked for before the hub has delivered everything,
+    /// and it cannot go on before what waits here is out of the way.
     pub(crate) fn must_not_wait(&self) -> bool {
-        let status = self.shared.status();
-        status.stalled && !status.ready
+        self.waiting() >= self.shared.bus.capacity() && !self.shared.status().ready
     }
 
     /// How many deliveries wait for what they lack.
@@ -206,17 +205,6 @@ impl Core {
             }
             status.ready = false;
         });
-    }
-
-    /// The client's task ends.
-    pub(crate) fn end(mut self) {
-        while let Some(first) = self.inbound.front_mut() {
-            first.item.give_up(&self.shared.user);
-            self.emit_first();
-        }
-        self.publish();
-        self.logged_out();
-        self.shared.bus.close();
     }
 
     /// Takes over the hub's conversation list.
@@ -292,8 +280,8 @@ impl Core {
             return self.revocation(view, revocation);
         }
         let conversation = view.conversation_of(&self.shared.user);
-        let known = self.shared.known(conversation, view.id);
-        let own = known.is_some_and(|known| known.is_made_here() && known.from() == *view.from());
+        let known = self.shared.known(conversation, *view.from(), view.id);
+        let own = known.is_some_and(|known| known.is_made_here());
         let message = self.shared.instance(view);
         if own {
             Item::Own(message)
@@ -309,8 +297,9 @@ impl Core {
 
     fn revocation(&self, view: &tim_proto::Message<'_>, revocation: &Revocation<'_>) -> Item {
         let conversation = view.conversation_of(&self.shared.user);
-        let known = self.shared.known(conversation, revocation.message);
-        let known = known.filter(|message| message.from() == revocation.sender);
+        let known = self
+            .shared
+            .known(conversation, revocation.sender, revocation.message);
         if let Some(message) = &known {
             message.mark_revoked();
         }
@@ -370,6 +359,14 @@ impl Core {
                 .bus
                 .publish_marked(Some(&Event::MessageReceived(messages)), mark);
         }
+    }
+}
+
+/// The client's task has ended, or was ended by the runtime. Deliveries that were not complete stay behind the cursor.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.logged_out();
+        self.shared.bus.close();
     }
 }
 

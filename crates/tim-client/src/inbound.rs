@@ -10,8 +10,7 @@ use crate::bus::Mark;
 
 /// The longest payload that is fetched, in bytes; a hub that speaks of more is not believed.
 const MAX_FETCHED: u32 = 1024 * 1024;
-/// How much of a stub is asked for at a time.
-const FETCH_PIECE: u32 = 16 * 1024;
+
 /// In how many pages of history a revoked message is looked for. It can be revoked for two minutes only.
 const LOOKUP_PAGES: u8 = 4;
 
@@ -116,12 +115,12 @@ impl Question {
 }
 
 /// The next piece of a stub of whose payload so much is there.
-pub(crate) fn next_piece(message: &Message, have: usize) -> Fetch {
+pub(crate) fn next_piece(message: &Message, have: usize, len: u32) -> Fetch {
     Fetch {
         conversation: message.conversation_id(),
         sequence: message.sequence(),
         offset: u32::try_from(have).unwrap_or(u32::MAX),
-        len: FETCH_PIECE,
+        len,
     }
 }
 
@@ -131,9 +130,11 @@ impl Item {
     }
 
     /// What to ask the hub for, if this is not complete.
-    pub(crate) fn question(&self) -> Option<Question> {
+    pub(crate) fn question(&self, piece: u32) -> Option<Question> {
         match self {
-            Self::Stub { message, payload } => Some(Question::Piece(next_piece(message, payload.len()))),
+            Self::Stub { message, payload } => {
+                Some(Question::Piece(next_piece(message, payload.len(), piece)))
+            }
             Self::Revoked(lookup) => Some(Question::Page {
                 conversation: lookup.conversation,
                 next: lookup.next.clone(),

@@ -7,12 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tim_proto::capability::Capabilities;
 use tim_proto::limits::Limits;
 use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
+use tim_transport_std::session::ClientConfig;
 use tokio::sync::watch;
 
 use crate::Message;
 use crate::bus::Bus;
 use crate::handlers::Handlers;
 use crate::message::Instance;
+
+/// The most of a stub that is asked for at a time, in bytes.
+const MAX_FETCH_PIECE: u32 = 16 * 1024;
+/// What a frame with a piece of a stub has besides, at the most.
+const FETCH_OVERHEAD: u32 = 32;
 
 /// What the handles and the client's task share.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) device: u64,
     pub(crate) limits: Limits,
     pub(crate) capabilities: Capabilities,
+    /// How much of a stub to ask for at a time, so that it fits into a frame.
+    pub(crate) fetch_piece: u32,
     /// The account number, 0 before the first login.
     pub(crate) account: AtomicU64,
     pub(crate) client_sequence: AtomicU64,
@@ -71,16 +79,14 @@ impl ClientStatus {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        user: UserId,
-        device: u64,
-        limits: Limits,
-        capabilities: Capabilities,
-        bus: Bus,
-    ) -> Self {
+    pub(crate) fn new(config: &ClientConfig, limits: Limits, capabilities: Capabilities, bus: Bus) -> Self {
         Self {
-            user,
-            device,
+            user: config.user,
+            device: config.device,
+            fetch_piece: config
+                .max_frame
+                .saturating_sub(FETCH_OVERHEAD)
+                .clamp(1, MAX_FETCH_PIECE),
             limits,
             capabilities,
             account: AtomicU64::new(0),
@@ -110,12 +116,9 @@ impl Shared {
 
     /// The instance of what the hub shows: the one that the application holds already, brought up to date, or a new one.
     pub(crate) fn instance(&self, view: &tim_proto::Message<'_>) -> Message {
-        let key = (view.conversation_of(&self.user), view.id);
+        let key = (view.conversation_of(&self.user), *view.from(), view.id);
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = instances
-            .get(&key)
-            .filter(|message| message.from() == *view.from());
-        if let Some(message) = known {
+        if let Some(message) = instances.get(&key) {
             message.update(view);
             return message;
         }
@@ -124,17 +127,17 @@ impl Shared {
         message
     }
 
-    /// The instance with this id, if the application holds one.
-    pub(crate) fn known(&self, conversation: ConversationId, id: MessageId) -> Option<Message> {
+    /// The instance with this sender and id, if the application holds one.
+    pub(crate) fn known(&self, conversation: ConversationId, from: UserId, id: MessageId) -> Option<Message> {
         self.instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&(conversation, id))
+            .get(&(conversation, from, id))
     }
 
     /// Remembers an instance that was made here.
     pub(crate) fn remember(&self, message: &Message) {
-        let key = (message.conversation_id(), message.id());
+        let key = (message.conversation_id(), message.from(), message.id());
         self.instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -142,10 +145,13 @@ impl Shared {
     }
 }
 
+/// What tells messages apart. The sender belongs to it: an id is only as good as whoever made it up.
+type InstanceKey = (ConversationId, UserId, MessageId);
+
 /// The message instances that the application holds, by what they are instances of; as many as it holds, no more.
 #[derive(Default)]
 struct Instances {
-    known: HashMap<(ConversationId, MessageId), Weak<Instance>>,
+    known: HashMap<InstanceKey, Weak<Instance>>,
     sweep_at: usize,
 }
 
@@ -160,12 +166,12 @@ impl std::fmt::Debug for Instances {
 impl Instances {
     const FIRST_SWEEP: usize = 1024;
 
-    fn get(&self, key: &(ConversationId, MessageId)) -> Option<Message> {
+    fn get(&self, key: &InstanceKey) -> Option<Message> {
         self.known.get(key).and_then(Weak::upgrade).map(Message)
     }
 
-    fn insert(&mut self, key: (ConversationId, MessageId), message: &Message) {
-        if key.1 == MessageId::default() {
+    fn insert(&mut self, key: InstanceKey, message: &Message) {
+        if key.2 == MessageId::default() {
             return; // the hub's own words may have no id
         }
         if self.known.len() >= self.sweep_at.max(Self::FIRST_SWEEP) {

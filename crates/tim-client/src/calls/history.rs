@@ -158,7 +158,7 @@ impl Client {
         let mut payload = Vec::new();
         while message.is_stub() {
             let (message, have) = (message.clone(), std::mem::take(&mut payload));
-            let piece = Request::Fetch(next_piece(&message, have.len()));
+            let piece = Request::Fetch(next_piece(&message, have.len(), self.shared.fetch_piece));
             let convert = move |answer: &Answer<'_>| match answer {
                 Answer::Fetch(piece) => {
                     let mut payload = have;
