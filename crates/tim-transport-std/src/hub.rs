@@ -65,7 +65,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
         ready!(Pin::new(&mut self.link).poll_read(context, &mut bytes))?;
         let now = self.now();
         let taken = self.session.receive(now, bytes.filled());
-        debug_assert_eq!(taken, bytes.filled().len(), "the session said how much room it has");
+        debug_assert_eq!(
+            taken,
+            bytes.filled().len(),
+            "the session said how much room it has"
+        );
         Poll::Ready(Ok(taken > 0))
     }
 
