@@ -88,8 +88,10 @@ fn appends(dir: &Path) -> Outcome<()> {
     let (mut store, reader) = sqlite::open(dir)?;
     let senders = accounts(&mut store, USERS)?;
     let writer = Writer::start(store, WriterConfig::default(), Hooks::clock(now_ms))?;
+    // Never the same twice, or it would be a resend.
+    let randoms = AtomicU64::new(now_ms() & 0x7fff_ffff);
     for clients in [1, CLIENTS, 4 * CLIENTS] {
-        let mut waits = wait_and_send(&writer, &senders, clients);
+        let mut waits = wait_and_send(&writer, &senders, clients, &randoms)?;
         waits.sort_unstable();
         let at = |share: usize| waits.get(waits.len() * share / 100).copied().unwrap_or_default();
         println!(
@@ -107,13 +109,17 @@ fn appends(dir: &Path) -> Outcome<()> {
 }
 
 /// Each client sends, waits for the answer, sends again. Half of the traffic goes to two peers, half to anybody.
-fn wait_and_send(writer: &Writer, senders: &[Sender], clients: usize) -> Vec<Duration> {
-    let random = AtomicU64::new(u64::from(u32::try_from(now_ms() % 1_000_000_000).unwrap_or(0)));
+fn wait_and_send(
+    writer: &Writer,
+    senders: &[Sender],
+    clients: usize,
+    randoms: &AtomicU64,
+) -> Outcome<Vec<Duration>> {
     let end = Instant::now() + PHASE;
     let client = |index: usize| {
         let mut waits = Vec::new();
         while Instant::now() < end {
-            let number = random.fetch_add(1, Ordering::Relaxed);
+            let number = randoms.fetch_add(1, Ordering::Relaxed);
             let from = &senders[scatter(number, senders.len())];
             let near = if number.is_multiple_of(2) {
                 index % 2
@@ -121,22 +127,25 @@ fn wait_and_send(writer: &Writer, senders: &[Sender], clients: usize) -> Vec<Dur
                 scatter(number ^ 0x55, 60)
             };
             let peer = &senders[(scatter(number, senders.len()) + 1 + near) % senders.len()];
+            let log = LogKey::c2c(from.user, peer.user);
             let random = u32::try_from(number & 0xffff_ffff).unwrap_or(0);
             let began = Instant::now();
-            let answer = writer.write_blocking(message(from, LogKey::c2c(from.user, peer.user), random));
-            assert!(matches!(answer, Ok(Written::Stored(_))), "{answer:?}");
-            waits.push(began.elapsed());
+            match writer.write_blocking(message(from, log, random)) {
+                Ok(Written::Stored(_)) => waits.push(began.elapsed()),
+                other => return Err(format!("{other:?}")),
+            }
         }
-        waits
+        Ok(waits)
     };
     thread::scope(|scope| {
         let running: Vec<_> = (0..clients)
             .map(|index| scope.spawn(move || client(index)))
             .collect();
-        running
-            .into_iter()
-            .flat_map(|client| client.join().unwrap_or_default())
-            .collect()
+        let mut waits = Vec::new();
+        for client in running {
+            waits.extend(client.join().map_err(|_| "a client panicked")??);
+        }
+        Ok(waits)
     })
 }
 
