@@ -438,11 +438,13 @@ impl Device {
 
     /// The texts that came in, in order.
     pub(crate) fn texts(&self) -> Vec<&str> {
-        let text = |seen| match seen {
-            &Seen::Message { ref text, .. } => Some(text.as_str()),
-            _ => None,
-        };
-        self.seen.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for seen in &self.seen {
+            if let Seen::Message { text, .. } = seen {
+                texts.push(text.as_str());
+            }
+        }
+        texts
     }
 
     pub(crate) fn until_texts(&mut self, count: usize) {
