@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tim_hub::HubOptions;
+use tim_hub::usersig::App;
 use tim_proto::limits;
 
 use crate::error::{Failure, reading};
@@ -61,8 +63,16 @@ settings! {
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
     /// How many messages a second a group delivers before less urgent ones are dropped [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
-    /// How many connections are taken at the same time [default: 10000].
-    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = 10_000;
+    /// How many messages a second a user may send; 0 is no limit [default: 200].
+    send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
+    /// How many connections are taken at the same time [default: 20000].
+    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = 20_000;
+    /// On how many devices a user can be logged in at the same time [default: 16].
+    max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
+    /// How many members a group may be created with [default: 6000].
+    max_members("TIM_MAX_MEMBERS", "NUMBER"): u32 = 6_000;
+    /// Whether a message to a user who never logged in is kept for them, or refused [default: true].
+    open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
     /// What is logged to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
 }
@@ -100,6 +110,24 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 impl Settings {
+    /// What a hub is opened with.
+    pub(crate) fn hub_options(&self, data: &Path, key: String) -> HubOptions {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let mut options = HubOptions::new(data, App::new(self.app_id, key));
+        options.limits = options
+            .limits
+            .with_revoke_window_seconds(self.revoke_window.0)
+            .with_retention_seconds(self.retention.0)
+            .with_message_bytes(self.max_message)
+            .with_group_messages_per_second(self.group_rate);
+        options.sends_per_second = self.send_rate;
+        options.max_connections = count(self.max_connections);
+        options.max_devices = count(self.max_devices);
+        options.max_members = count(self.max_members);
+        options.open_registration = self.open_registration;
+        options
+    }
+
     /// The settings as they stand in a file.
     pub(crate) fn to_toml(&self) -> Result<String, Failure> {
         toml::to_string(self).map_err(Failure::failed)

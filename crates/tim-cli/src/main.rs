@@ -7,6 +7,7 @@ mod emoji;
 mod error;
 mod frame;
 mod local;
+mod log;
 mod output;
 mod time;
 
