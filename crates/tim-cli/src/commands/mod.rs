@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod bench;
 pub(crate) mod frame;
 pub(crate) mod parse;
 pub(crate) mod serve;
@@ -15,5 +16,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),
+        Command::Bench(args) => bench::run(args),
     }
 }
