@@ -1,0 +1,9 @@
+//! How messages look in a terminal.
+
+mod emoji;
+mod message;
+mod safe;
+
+pub(crate) use emoji::EmojiStyle;
+pub(crate) use message::{Look, Said};
+pub(crate) use safe::Safe;
