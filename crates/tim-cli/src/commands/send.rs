@@ -64,14 +64,14 @@ fn priority(text: &str) -> Result<Priority, String> {
     known.copied().ok_or_else(|| "use high, normal, low or lowest".to_owned())
 }
 
-pub(crate) fn run(args: Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (to, text) = args.target()?;
     let login = args.connect.resolve()?;
     block_on(async {
         let (session, events) = Session::open(login).await?;
         // What others say meanwhile is not for this command.
         drop(events);
-        let sender = Sender { session: &session, to, args: &args };
+        let sender = Sender { session: &session, to, args };
         let result = sender.all(text).await;
         session.close().await;
         result

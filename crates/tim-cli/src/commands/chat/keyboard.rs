@@ -48,6 +48,11 @@ impl Keyboard {
         Ok(Self { lines, terminal: None })
     }
 
+    /// Whether a person sits there.
+    pub(super) const fn is_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// The next line; `None` at the end.
     pub(super) async fn line(&mut self) -> Option<io::Result<String>> {
         self.lines.recv().await

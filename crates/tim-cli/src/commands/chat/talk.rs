@@ -326,7 +326,7 @@ impl<'a> Talk<'a> {
     fn net_state(&mut self, state: NetState) -> Result<(), Failure> {
         match state {
             NetState::Connected if std::mem::take(&mut self.lost) => {
-                self.note("connected again; nothing was missed")?;
+                self.note("connected again")?;
                 if !self.failed.is_empty() {
                     self.note("/resend sends what could not be sent")?;
                 }
@@ -368,14 +368,21 @@ impl<'a> Talk<'a> {
     }
 
     fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        self.unnoticed = Some(Failure::failed(&text));
+        self.miss(Failure::failed(&text));
         self.keyboard.print(format_args!("{BAD}!{BAD:#} {text}"))
     }
 
     fn failed(&mut self, error: ImError) -> Result<(), Failure> {
         self.keyboard.print(format_args!("{BAD}!{BAD:#} {error}"))?;
-        self.unnoticed = Some(failure(error));
+        self.miss(failure(error));
         Ok(())
+    }
+
+    /// Without a person who sees it, a failure is told by the exit code.
+    fn miss(&mut self, failure: Failure) {
+        if !self.keyboard.is_terminal() {
+            self.unnoticed = Some(failure);
+        }
     }
 
     fn prompt(&self) {
