@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod conversations;
 pub(crate) mod frame;
@@ -23,5 +24,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),
+        Command::Bench(args) => bench::run(args),
     }
 }
