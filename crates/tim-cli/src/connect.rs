@@ -112,7 +112,7 @@ pub(crate) struct PeerArgs {
 impl PeerArgs {
     /// The conversation, if one was named.
     pub(crate) fn conversation(&self) -> Option<ConversationId> {
-        self.peer.map(ConversationId::C2c).or(self.group.map(ConversationId::Group))
+        self.peer.map(ConversationId::C2c).or_else(|| self.group.map(ConversationId::Group))
     }
 
     /// The conversation, which must be named.

@@ -4,6 +4,5 @@ mod emoji;
 mod message;
 mod safe;
 
-pub(crate) use emoji::EmojiStyle;
 pub(crate) use message::{Look, Said};
 pub(crate) use safe::Safe;
