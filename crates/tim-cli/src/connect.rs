@@ -26,7 +26,13 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "HOST:PORT", env = "TIM_HUB", hide_env_values = true)]
     hub: Option<String>,
     /// The application's number [default: that of the UserSig, or of the data directory's hub].
-    #[arg(long = "app", visible_alias = "app-id", value_name = "NUMBER", env = "TIM_APP_ID", hide_env_values = true)]
+    #[arg(
+        long = "app",
+        visible_alias = "app-id",
+        value_name = "NUMBER",
+        env = "TIM_APP_ID",
+        hide_env_values = true
+    )]
     app: Option<u32>,
     #[command(flatten)]
     data: DataArg,
@@ -58,7 +64,9 @@ impl ConnectArgs {
         let Claims { user, app, .. } = claims;
         let hub = match &self.hub {
             Some(hub) => hub.clone(),
-            None => self.local_hub()?.map_or_else(|| DEFAULT_HUB.to_owned(), |(hub, _)| hub),
+            None => self
+                .local_hub()?
+                .map_or_else(|| DEFAULT_HUB.to_owned(), |(hub, _)| hub),
         };
         Ok(Login {
             user: self.user.unwrap_or(user),
@@ -74,8 +82,11 @@ impl ConnectArgs {
         })?;
         let data = DataDir::new(self.data.data.clone())?;
         let key = data.key()?.ok_or_else(|| {
-            Failure::credentials(format_args!("there is no UserSig, and no app key in {}", data.path().display()))
-                .hint("give a UserSig with --sig or TIM_USER_SIG, or run `tim serve` on this machine first")
+            Failure::credentials(format_args!(
+                "there is no UserSig, and no app key in {}",
+                data.path().display()
+            ))
+            .hint("give a UserSig with --sig or TIM_USER_SIG, or run `tim serve` on this machine first")
         })?;
         let (hub, app) = data.endpoint()?.map_or_else(
             || (DEFAULT_HUB.to_owned(), DEFAULT_APP_ID),
@@ -93,8 +104,12 @@ impl ConnectArgs {
     /// Where this machine's hub listens, and its application, if there is one.
     fn local_hub(&self) -> Result<Option<(String, u32)>, Failure> {
         // Without a home directory there is no local hub.
-        let Ok(data) = DataDir::new(self.data.data.clone()) else { return Ok(None) };
-        Ok(data.endpoint()?.map(|endpoint| (endpoint.address.to_string(), endpoint.app_id)))
+        let Ok(data) = DataDir::new(self.data.data.clone()) else {
+            return Ok(None);
+        };
+        Ok(data
+            .endpoint()?
+            .map(|endpoint| (endpoint.address.to_string(), endpoint.app_id)))
     }
 }
 
@@ -112,7 +127,9 @@ pub(crate) struct PeerArgs {
 impl PeerArgs {
     /// The conversation, if one was named.
     pub(crate) fn conversation(&self) -> Option<ConversationId> {
-        self.peer.map(ConversationId::C2c).or_else(|| self.group.map(ConversationId::Group))
+        self.peer
+            .map(ConversationId::C2c)
+            .or_else(|| self.group.map(ConversationId::Group))
     }
 
     /// The conversation, which must be named.

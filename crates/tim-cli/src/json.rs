@@ -36,7 +36,9 @@ fn payload(payload: &Payload<'_>) -> Value {
         }
         Payload::Face(it) => json!({ "index": it.index, "data": it.data }),
         Payload::Image(it) => image(it),
-        Payload::Audio(it) => json!({ "uuid": it.uuid, "url": it.url, "size": it.size, "second": it.seconds() }),
+        Payload::Audio(it) => {
+            json!({ "uuid": it.uuid, "url": it.url, "size": it.size, "second": it.seconds() })
+        }
         Payload::Video(it) => video(it),
         Payload::File(it) => {
             json!({ "uuid": it.uuid, "fileName": it.name, "fileSize": it.size, "fileUrl": it.url })

@@ -21,9 +21,17 @@ impl Session {
     ///
     /// The events from the login on are in the stream, which must be read or dropped.
     pub(crate) async fn open(login: Login) -> Result<(Self, EventStream), Failure> {
-        let Login { user: me, user_sig, app, hub } = login;
+        let Login {
+            user: me,
+            user_sig,
+            app,
+            hub,
+        } = login;
         let trouble = Arc::new(Trouble::default());
-        let connector = Dial { tcp: TcpConnector::new(&hub), trouble: Arc::clone(&trouble) };
+        let connector = Dial {
+            tcp: TcpConnector::new(&hub),
+            trouble: Arc::clone(&trouble),
+        };
         let client = Client::builder(app, me, user_sig).connect(connector);
         let events = client.events();
         let ready = async {
@@ -52,7 +60,9 @@ impl Session {
 /// Runs a command's asynchronous part.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::failed(format_args!("cannot start: {error}")))?.block_on(work)
+    runtime
+        .map_err(|error| Failure::failed(format_args!("cannot start: {error}")))?
+        .block_on(work)
 }
 
 /// What an error of a call means for the program.
@@ -61,12 +71,13 @@ pub(crate) fn failure(error: ImError) -> Failure {
         ErrorCode::NETWORK_ERROR | ErrorCode::NETWORK_TIMEOUT => {
             Failure::unreachable(error).hint("the hub may be down; `tim serve` starts one")
         }
-        ErrorCode(70_001) => Failure::credentials(error).hint("get a new UserSig, or make one with `tim sig make`"),
+        ErrorCode(70_001) => {
+            Failure::credentials(error).hint("get a new UserSig, or make one with `tim sig make`")
+        }
         ErrorCode(70_000..=79_999) => Failure::credentials(error)
             .hint("`tim sig inspect` shows what a UserSig says; it must be signed with this hub's app key"),
-        ErrorCode(20_016) => {
-            Failure::failed(error).hint("a message can be revoked for two minutes, unless the hub is set otherwise")
-        }
+        ErrorCode(20_016) => Failure::failed(error)
+            .hint("a message can be revoked for two minutes, unless the hub is set otherwise"),
         _ => Failure::failed(error),
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::output::{FAINT, STRONG};
 use crate::session::{Session, block_on, failure};
-use crate::terminal::{Look, Safe, Said};
+use crate::terminal::{Look, Safe, Said, When};
 
 /// List my conversations, newest first, with what is unread and the last message of each.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,15 @@ fn print(me: &UserId, args: &Args, list: &[Arc<Conversation>]) -> Result<(), Fai
     if list.is_empty() {
         writeln!(out, "{FAINT}no conversations yet{FAINT:#}")?;
     }
-    write!(out, "{}", Table { list, me, look: args.look })?;
+    write!(
+        out,
+        "{}",
+        Table {
+            list,
+            me,
+            look: args.look
+        }
+    )?;
     Ok(())
 }
 
@@ -62,7 +70,12 @@ pub(crate) struct Table<'a> {
 
 impl std::fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let widest = self.list.iter().map(|it| it.id.to_string().len()).max().unwrap_or(0);
+        let widest = self
+            .list
+            .iter()
+            .map(|it| it.id.to_string().len())
+            .max()
+            .unwrap_or(0);
         for conversation in self.list {
             let id = conversation.id.to_string();
             match conversation.unread_count {
@@ -74,7 +87,16 @@ impl std::fmt::Display for Table<'_> {
                 write!(f, "  {}", Safe::line(&conversation.name))?;
             }
             if let Some(last) = &conversation.last_message {
-                write!(f, "  {}", Said { message: last.view(), me: *self.me, look: self.look, date: false })?;
+                write!(
+                    f,
+                    "  {}",
+                    Said {
+                        message: last.view(),
+                        me: *self.me,
+                        look: self.look,
+                        when: When::NoNumber
+                    }
+                )?;
             }
             writeln!(f)?;
         }

@@ -8,7 +8,7 @@ use crate::connect::{ConnectArgs, PeerArgs};
 use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::session::{Session, block_on, failure};
-use crate::terminal::{Look, Said};
+use crate::terminal::{Look, Said, When};
 
 /// Print the messages of a conversation, oldest first.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     peer: PeerArgs,
     /// How many messages, from the newest back.
-    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 15, conflicts_with = "all")]
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "NUMBER",
+        default_value_t = 15,
+        conflicts_with = "all"
+    )]
     count: usize,
     /// All messages that are kept.
     #[arg(long)]
@@ -51,7 +57,11 @@ async fn messages(session: &Session, args: &Args) -> Result<Vec<Message>, Failur
     let mut pages = Vec::new();
     let (mut len, mut next) = (0, None);
     while len < wanted {
-        let page = session.client.get_message_list(conversation, next.as_ref(), None).await.map_err(failure)?;
+        let page = session
+            .client
+            .get_message_list(conversation, next.as_ref(), None)
+            .await
+            .map_err(failure)?;
         len += page.message_list.len();
         pages.push(page.message_list);
         if page.is_completed {
@@ -71,7 +81,12 @@ fn print(session: &Session, args: &Args, messages: &[Message]) -> Result<(), Fai
         if args.json {
             writeln!(out, "{}", json::message(&view, &session.me))?;
         } else {
-            let said = Said { message: view, me: session.me, look: args.look, date: true };
+            let said = Said {
+                message: view,
+                me: session.me,
+                look: args.look,
+                when: When::Date,
+            };
             writeln!(out, "{said}")?;
         }
     }

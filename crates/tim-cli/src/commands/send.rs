@@ -60,8 +60,12 @@ pub(crate) struct Args {
 }
 
 fn priority(text: &str) -> Result<Priority, String> {
-    let known = Priority::KNOWN.iter().find(|known| known.to_string().eq_ignore_ascii_case(text));
-    known.copied().ok_or_else(|| "use high, normal, low or lowest".to_owned())
+    let known = Priority::KNOWN
+        .iter()
+        .find(|known| known.to_string().eq_ignore_ascii_case(text));
+    known
+        .copied()
+        .ok_or_else(|| "use high, normal, low or lowest".to_owned())
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -71,7 +75,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let (session, events) = Session::open(login).await?;
         // What others say meanwhile is not for this command.
         drop(events);
-        let sender = Sender { session: &session, to, args };
+        let sender = Sender {
+            session: &session,
+            to,
+            args,
+        };
         let result = sender.all(text).await;
         session.close().await;
         result
@@ -85,17 +93,22 @@ impl Args {
             (Some(group), words) => (ConversationId::Group(group), words),
             (None, [user, words @ ..]) => {
                 let user = user.parse().map_err(|fault| {
-                    Failure::usage(format_args!("'{user}' is no user: {fault}")).hint("first comes the user, then the text")
+                    Failure::usage(format_args!("'{user}' is no user: {fault}"))
+                        .hint("first comes the user, then the text")
                 })?;
                 (ConversationId::C2c(user), words)
             }
             (None, []) => {
-                return Err(Failure::usage("nobody said to whom").hint("name a user, or a group with --group GROUP"));
+                return Err(
+                    Failure::usage("nobody said to whom").hint("name a user, or a group with --group GROUP")
+                );
             }
         };
         let other = self.lines || self.custom.is_some() || self.face.is_some();
         if other && !words.is_empty() {
-            return Err(Failure::usage("a text cannot go with --lines, --custom or --face"));
+            return Err(Failure::usage(
+                "a text cannot go with --lines, --custom or --face",
+            ));
         }
         Ok((to, Some(words.join(" ")).filter(|text| !text.is_empty())))
     }
@@ -121,8 +134,19 @@ impl Sender<'_> {
         }
         self.one(match (&self.args.custom, self.args.face, text) {
             (Some(data), ..) => {
-                let Args { description, extension, .. } = self.args;
-                client.create_custom_message(self.to, Custom { data, description, extension })
+                let Args {
+                    description,
+                    extension,
+                    ..
+                } = self.args;
+                client.create_custom_message(
+                    self.to,
+                    Custom {
+                        data,
+                        description,
+                        extension,
+                    },
+                )
             }
             (None, Some(index), _) => client.create_face_message(self.to, index, &self.args.face_data),
             (None, None, Some(text)) => client.create_text_message(self.to, &text),
@@ -132,13 +156,26 @@ impl Sender<'_> {
     }
 
     async fn one(&self, message: Result<Message, ImError>) -> Result<(), Failure> {
-        let message = message.and_then(|message| message.with_priority(self.args.priority)).map_err(failure)?;
-        let options = SendOptions { online_user_only: self.args.online_only, ..SendOptions::default() };
-        self.session.client.send_message(&message, options).await.map_err(failure)?;
+        let message = message
+            .and_then(|message| message.with_priority(self.args.priority))
+            .map_err(failure)?;
+        let options = SendOptions {
+            online_user_only: self.args.online_only,
+            ..SendOptions::default()
+        };
+        self.session
+            .client
+            .send_message(&message, options)
+            .await
+            .map_err(failure)?;
         let (id, sequence) = (message.id(), message.sequence());
         let mut out = anstream::stdout();
         if self.args.json {
-            writeln!(out, "{}", json!({ "ID": id.to_string(), "sequence": sequence, "time": message.time() }))?;
+            writeln!(
+                out,
+                "{}",
+                json!({ "ID": id.to_string(), "sequence": sequence, "time": message.time() })
+            )?;
         } else if self.args.online_only {
             writeln!(out, "passed on {FAINT}{id}{FAINT:#}")?;
         } else {
@@ -151,7 +188,9 @@ impl Sender<'_> {
 /// All of stdin, without the last line's end.
 fn text_from_stdin() -> Result<String, Failure> {
     let mut text = String::new();
-    io::stdin().read_to_string(&mut text).map_err(reading("the text from stdin"))?;
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(reading("the text from stdin"))?;
     let len = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(len);
     if text.is_empty() {

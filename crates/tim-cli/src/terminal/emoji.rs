@@ -160,7 +160,12 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, style: EmojiStyle) -> String {
-        Rendered { text, indent: 0, style }.to_string()
+        Rendered {
+            text,
+            indent: 0,
+            style,
+        }
+        .to_string()
     }
 
     #[test]
@@ -172,7 +177,9 @@ mod tests {
     #[test]
     fn every_key_is_one_of_the_library() {
         for (key, _) in CHARACTERS.entries() {
-            let known = [&text::SEED, &text::TUI, &text::CLASSIC].iter().any(|table| table.file(key).is_some());
+            let known = [&text::SEED, &text::TUI, &text::CLASSIC]
+                .iter()
+                .any(|table| table.file(key).is_some());
             assert!(known, "{key}");
         }
     }

@@ -17,7 +17,13 @@ use crate::time::{date_and_time, time_of_day};
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Look {
     /// Words for tips, notices and placeholders: seed (Chinese, ASCII punctuation), full-width, or english.
-    #[arg(long = "profile", value_name = "NAME", env = "TIM_PROFILE", hide_env_values = true, default_value_t)]
+    #[arg(
+        long = "profile",
+        value_name = "NAME",
+        env = "TIM_PROFILE",
+        hide_env_values = true,
+        default_value_t
+    )]
     pub(crate) words: Words,
     /// How emojis look: unicode or keys.
     #[arg(
@@ -37,8 +43,18 @@ pub(crate) struct Said<'a> {
     pub(crate) message: Message<'a>,
     pub(crate) me: UserId,
     pub(crate) look: Look,
-    /// With the date, for lists that go over days.
-    pub(crate) date: bool,
+    pub(crate) when: When,
+}
+
+/// What stands before a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Its number and the time of day.
+    Time,
+    /// Its number, the day and the time of day.
+    Date,
+    /// The time of day alone.
+    NoNumber,
 }
 
 /// Lines behind the first start below the text of the first.
@@ -47,15 +63,27 @@ const INDENT: usize = 12;
 impl Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let envelope = &self.message.envelope;
-        let time = if self.date { date_and_time(envelope.time) } else { time_of_day(envelope.time) };
+        let time = if self.when == When::Date {
+            date_and_time(envelope.time)
+        } else {
+            time_of_day(envelope.time)
+        };
         match envelope.sequence {
+            _ if self.when == When::NoNumber => write!(f, "{FAINT}{time}{FAINT:#} ")?,
             0 => write!(f, "     {FAINT}{time}{FAINT:#} ")?,
             sequence => write!(f, "{FAINT}{sequence:>4} {time}{FAINT:#} ")?,
         }
         let payload = &self.message.payload;
-        let by_hub = matches!(payload, Payload::GroupTip(_) | Payload::SystemNotice(_) | Payload::Revocation(_));
+        let by_hub = matches!(
+            payload,
+            Payload::GroupTip(_) | Payload::SystemNotice(_) | Payload::Revocation(_)
+        );
         if self.message.is_revoked() {
-            return write!(f, "{FAINT}{}{FAINT:#}", revoked_text(self.revoker(), self.look.words));
+            return write!(
+                f,
+                "{FAINT}{}{FAINT:#}",
+                revoked_text(self.revoker(), self.look.words)
+            );
         }
         if by_hub {
             return write!(f, "{FAINT}— {}{FAINT:#}", self.content());
@@ -68,7 +96,10 @@ impl Display for Said<'_> {
 impl Said<'_> {
     /// What it says, without when and who.
     pub(crate) const fn content(&self) -> SaidContent<'_> {
-        SaidContent { payload: &self.message.payload, look: self.look }
+        SaidContent {
+            payload: &self.message.payload,
+            look: self.look,
+        }
     }
 
     /// Who took the message back. The hub does not say with the message; its sender is by far the likeliest.
@@ -98,17 +129,38 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
     let words = look.words;
     let label = placeholder(payload.kind(), words);
     match payload {
-        Payload::Text(Text { text }) => Rendered { text, indent: INDENT, style: look.emoji }.fmt(f),
+        Payload::Text(Text { text }) => Rendered {
+            text,
+            indent: INDENT,
+            style: look.emoji,
+        }
+        .fmt(f),
         Payload::Custom(it) => {
-            let shown = if it.description.is_empty() { it.data } else { it.description };
+            let shown = if it.description.is_empty() {
+                it.data
+            } else {
+                it.description
+            };
             write!(f, "{label} {}", Safe::line(shown))
         }
         Payload::Face(it) => write!(f, "{label} {} {}", it.index, Safe::line(it.data)),
         Payload::Image(it) => write_image(f, label, it),
         Payload::Audio(it) => write!(f, "{label} {} s {}", it.seconds(), Safe::line(it.url)),
-        Payload::Video(it) => write!(f, "{label} {} s, {} {}", it.seconds, Size(it.size), Safe::line(it.url)),
+        Payload::Video(it) => write!(
+            f,
+            "{label} {} s, {} {}",
+            it.seconds,
+            Size(it.size),
+            Safe::line(it.url)
+        ),
         Payload::File(File { name, size, url, .. }) => {
-            write!(f, "{label} {}, {} {}", Safe::line(name), Size(*size), Safe::line(url))
+            write!(
+                f,
+                "{label} {}, {} {}",
+                Safe::line(name),
+                Size(*size),
+                Safe::line(url)
+            )
         }
         Payload::GroupTip(it) => Safe::line(&it.text(words).to_string()).fmt(f),
         Payload::SystemNotice(it) => match it.text(words) {
@@ -122,7 +174,14 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
 
 fn write_image(f: &mut fmt::Formatter<'_>, label: &str, image: &Image<'_>) -> fmt::Result {
     match image.images.iter().next() {
-        Some(it) => write!(f, "{label} {}×{}, {} {}", it.width, it.height, Size(it.size), Safe::line(it.url)),
+        Some(it) => write!(
+            f,
+            "{label} {}×{}, {} {}",
+            it.width,
+            it.height,
+            Size(it.size),
+            Safe::line(it.url)
+        ),
         None => f.write_str(label),
     }
 }
@@ -150,7 +209,9 @@ pub(crate) fn sender_style(user: &UserId) -> Style {
         AnsiColor::Cyan,
         AnsiColor::BrightRed,
     ];
-    let sum = user.as_str().bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let sum = user.as_str().bytes().fold(0_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(byte.into())
+    });
     let colour = COLOURS.get(sum % COLOURS.len()).copied().map(Color::Ansi);
     Style::new().fg_color(colour).bold()
 }

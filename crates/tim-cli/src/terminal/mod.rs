@@ -4,5 +4,5 @@ mod emoji;
 mod message;
 mod safe;
 
-pub(crate) use message::{Look, Said};
+pub(crate) use message::{Look, Said, When};
 pub(crate) use safe::Safe;

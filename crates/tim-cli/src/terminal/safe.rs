@@ -18,7 +18,10 @@ impl<'a> Safe<'a> {
 
     /// Over several lines, those behind the first one indented.
     pub(crate) const fn lines(text: &'a str, indent: usize) -> Self {
-        Self { text, indent: Some(indent) }
+        Self {
+            text,
+            indent: Some(indent),
+        }
     }
 }
 
@@ -46,7 +49,10 @@ mod tests {
     fn nothing_that_steers_a_terminal_gets_through() {
         let nasty = "a\x1b[2Jb\u{9b}31mc\u{202e}d\r\u{7}";
         let shown = Safe::line(nasty).to_string();
-        assert!(!shown.chars().any(|c| c.is_control() || turns_direction(c)), "{shown:?}");
+        assert!(
+            !shown.chars().any(|c| c.is_control() || turns_direction(c)),
+            "{shown:?}"
+        );
         assert_eq!(Safe::lines("one\ntwo", 3).to_string(), "one\n   two");
         assert_eq!(Safe::line("one\ntwo 呲牙😁").to_string(), "one⏎two 呲牙😁");
     }

@@ -1,5 +1,6 @@
 //! The compiled program, run as a user runs it.
 
+mod chat;
 mod frame;
 mod parse;
 mod serve;
@@ -78,6 +79,10 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["sig", "inspect"],
         &["parse"],
         &["frame"],
+        &["chat"],
+        &["send"],
+        &["history"],
+        &["conversations"],
     ];
     for command in commands {
         let help = run(command.iter().copied().chain(["--help"]), "").ok();

@@ -45,13 +45,21 @@ pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
     if line.trim().is_empty() {
         return Ok(Input::Nothing);
     }
-    let Some(command) = line.strip_prefix('/') else { return Ok(Input::Text(line)) };
+    let Some(command) = line.strip_prefix('/') else {
+        return Ok(Input::Text(line));
+    };
     if command.starts_with('/') {
         return Ok(Input::Text(command));
     }
     let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
-    let needs = |what: &str| if rest.is_empty() { Err(format!("/{name} needs {what}")) } else { Ok(rest) };
+    let needs = |what: &str| {
+        if rest.is_empty() {
+            Err(format!("/{name} needs {what}"))
+        } else {
+            Ok(rest)
+        }
+    };
     Ok(match name {
         "to" => Input::To(id(needs("a user")?)?),
         "group" => Input::Group(id(needs("a group")?)?),
@@ -63,14 +71,20 @@ pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
         "history" => Input::History,
         "conversations" | "list" => Input::Conversations,
         "face" => {
-            let (index, data) = needs("a number")?.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let (index, data) = needs("a number")?
+                .split_once(char::is_whitespace)
+                .unwrap_or((rest, ""));
             Input::Face(number(index)?, data.trim())
         }
         "custom" => Input::Custom(needs("data")?),
         "online" => Input::Online(needs("a text")?),
         "help" | "?" => Input::Help,
         "quit" | "exit" | "q" => Input::Quit,
-        _ => return Err(format!("there is no command /{name}; /help shows all, and // starts a text with /")),
+        _ => {
+            return Err(format!(
+                "there is no command /{name}; /help shows all, and // starts a text with /"
+            ));
+        }
     })
 }
 
@@ -81,7 +95,8 @@ fn create(rest: &str) -> Result<Input<'_>, String> {
 }
 
 fn id<T: std::str::FromStr<Err = tim_proto::IdError>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|fault| format!("'{text}' is no id: {fault}"))
+    text.parse()
+        .map_err(|fault| format!("'{text}' is no id: {fault}"))
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
@@ -101,7 +116,10 @@ mod tests {
             ("//etc/hosts", Input::Text("/etc/hosts")),
             ("/to bob", Input::To(user("bob"))),
             ("/group @TGS#1", Input::Group("@TGS#1".parse().unwrap())),
-            ("/create g bob  carol", Input::Create("g".parse().unwrap(), vec![user("bob"), user("carol")])),
+            (
+                "/create g bob  carol",
+                Input::Create("g".parse().unwrap(), vec![user("bob"), user("carol")]),
+            ),
             ("/revoke", Input::Revoke(None)),
             ("/revoke #12", Input::Revoke(Some(12))),
             ("/face 4 tt00 x", Input::Face(4, "tt00 x")),

@@ -36,7 +36,10 @@ impl Keyboard {
         let (send, lines) = mpsc::channel(READ_AHEAD);
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
             let terminal = Terminal::start(send)?;
-            return Ok(Self { lines, terminal: Some(terminal) });
+            return Ok(Self {
+                lines,
+                terminal: Some(terminal),
+            });
         }
         thread::spawn(move || {
             for line in io::stdin().lock().lines() {
@@ -45,7 +48,10 @@ impl Keyboard {
                 }
             }
         });
-        Ok(Self { lines, terminal: None })
+        Ok(Self {
+            lines,
+            terminal: None,
+        })
     }
 
     /// Whether a person sits there.
@@ -109,8 +115,14 @@ impl Terminal {
 
     fn print(&mut self, text: &str) -> Result<(), Failure> {
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
-        let text = if plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
-        self.printer.print(text).map_err(|error| Failure::failed(format_args!("cannot print: {error}")))
+        let text = if plain {
+            anstream::adapter::strip_str(text).to_string()
+        } else {
+            text.to_owned()
+        };
+        self.printer
+            .print(text)
+            .map_err(|error| Failure::failed(format_args!("cannot print: {error}")))
     }
 }
 
@@ -120,6 +132,8 @@ impl Drop for Terminal {
         #[cfg(unix)]
         if let Some(before) = &self.before {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+            // Marks around pasted text off.
+            let _ = io::stdout().write_all(b"\x1b[?2004l");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::commands::conversations::Table;
 use crate::error::Failure;
 use crate::output::{BAD, FAINT, HINT, STRONG};
 use crate::session::{Session, failure};
-use crate::terminal::{Look, Said};
+use crate::terminal::{Look, Said, When};
 use crate::time::date;
 
 /// How many messages are held, for `/revoke N` and so that revocations show in them.
@@ -104,14 +104,21 @@ impl<'a> Talk<'a> {
                 Next::GoOn
             }
         };
-        self.prompt();
+        if next == Next::GoOn {
+            self.prompt();
+        }
         Ok(next)
     }
 
     async fn take_input(&mut self, input: Input<'_>, events: &mut EventStream) -> Result<Next, Failure> {
         let client = &self.session.client;
         let to = |here: Option<ConversationId>| {
-            here.ok_or_else(|| ImError::new(tim_client::ErrorCode::CONVERSATION_NOT_FOUND, "first /to USER or /group GROUP"))
+            here.ok_or_else(|| {
+                ImError::new(
+                    tim_client::ErrorCode::CONVERSATION_NOT_FOUND,
+                    "first /to USER or /group GROUP",
+                )
+            })
         };
         let here = to(self.here);
         match input {
@@ -128,7 +135,10 @@ impl<'a> Talk<'a> {
                 return self.send(message, SendOptions::default(), events).await;
             }
             Input::Custom(data) => {
-                let custom = Custom { data, ..Custom::default() };
+                let custom = Custom {
+                    data,
+                    ..Custom::default()
+                };
                 let message = here.and_then(|to| client.create_custom_message(to, custom));
                 return self.send(message, SendOptions::default(), events).await;
             }
@@ -224,17 +234,30 @@ impl<'a> Talk<'a> {
 
     /// Goes to a conversation: what was said last, and all of it read.
     async fn enter(&mut self, conversation: ConversationId) -> Result<(), Failure> {
-        match self.session.client.get_message_list(conversation, None, None).await {
+        match self
+            .session
+            .client
+            .get_message_list(conversation, None, None)
+            .await
+        {
             Ok(page) => {
                 self.here = Some(conversation);
                 self.older = (!page.is_completed).then_some(page.next_req_message_id);
                 self.day.clear();
-                let more = if page.is_completed { "" } else { ", /history shows older ones" };
-                let count = page.message_list.len();
+                let count = match (page.message_list.len(), page.is_completed) {
+                    (0, _) => "nothing was said yet".to_owned(),
+                    (count, true) => format!("{count} messages"),
+                    (count, false) => format!("the last {count} messages; /history shows older ones"),
+                };
                 self.keyboard.print(format_args!(
-                    "{STRONG}── {conversation}{STRONG:#} {FAINT}{count} messages{more}{FAINT:#}"
+                    "{STRONG}── {conversation}{STRONG:#} {FAINT}{count}{FAINT:#}"
                 ))?;
-                page.message_list.into_iter().try_for_each(|message| self.say(message))?;
+                if page.message_list.is_empty() {
+                    return Ok(());
+                }
+                page.message_list
+                    .into_iter()
+                    .try_for_each(|message| self.say(message))?;
                 self.mark_read(false).await
             }
             Err(error) => self.failed(error),
@@ -245,12 +268,19 @@ impl<'a> Talk<'a> {
         let (Some(here), Some(older)) = (self.here, &self.older) else {
             return self.note("there is nothing older");
         };
-        match self.session.client.get_message_list(here, Some(older), None).await {
+        match self
+            .session
+            .client
+            .get_message_list(here, Some(older), None)
+            .await
+        {
             Ok(page) => {
                 self.older = (!page.is_completed).then_some(page.next_req_message_id);
                 self.day.clear();
                 self.keyboard.print(format_args!("{FAINT}── older{FAINT:#}"))?;
-                page.message_list.into_iter().try_for_each(|message| self.say(message))?;
+                page.message_list
+                    .into_iter()
+                    .try_for_each(|message| self.say(message))?;
                 self.keyboard.print(format_args!("{FAINT}──{FAINT:#}"))
             }
             Err(error) => self.failed(error),
@@ -261,7 +291,11 @@ impl<'a> Talk<'a> {
         match self.session.client.get_conversation_list().await {
             Ok(list) if list.conversation_list.is_empty() => self.note("no conversations yet"),
             Ok(list) => {
-                let table = Table { list: &list.conversation_list, me: &self.session.me, look: self.look };
+                let table = Table {
+                    list: &list.conversation_list,
+                    me: &self.session.me,
+                    look: self.look,
+                };
                 self.keyboard.print(table.to_string().trim_end())
             }
             Err(error) => self.failed(error),
@@ -269,7 +303,9 @@ impl<'a> Talk<'a> {
     }
 
     async fn mark_read(&mut self, tell: bool) -> Result<(), Failure> {
-        let Some(here) = self.here else { return self.note("nothing to read here") };
+        let Some(here) = self.here else {
+            return self.note("nothing to read here");
+        };
         match self.session.client.set_message_read(here).await {
             Ok(_) if tell => self.note("read"),
             Ok(_) => Ok(()),
@@ -284,7 +320,11 @@ impl<'a> Talk<'a> {
             None => message.from() == me && !message.is_revoked(),
         };
         let here = self.here;
-        let mut candidates = self.held.iter().rev().filter(|message| Some(message.conversation_id()) == here);
+        let mut candidates = self
+            .held
+            .iter()
+            .rev()
+            .filter(|message| Some(message.conversation_id()) == here);
         let Some(message) = candidates.find(meant).cloned() else {
             return self.complain("there is no such message here; the numbers stand before the messages");
         };
@@ -298,13 +338,22 @@ impl<'a> Talk<'a> {
     async fn show(&mut self, event: Event) -> Result<Next, Failure> {
         match event {
             Event::MessageReceived(messages) => {
-                let here = messages.iter().any(|message| Some(message.conversation_id()) == self.here);
-                messages.into_iter().try_for_each(|message| self.say(message))?;
+                let here = messages
+                    .iter()
+                    .any(|message| Some(message.conversation_id()) == self.here);
+                for message in messages {
+                    // What the history has just shown may arrive once more as news.
+                    if !self.holds(&message) {
+                        self.say(message)?;
+                    }
+                }
                 if here && self.session.client.is_ready() {
                     self.mark_read(false).await?;
                 }
             }
-            Event::MessageRevoked(messages) => messages.into_iter().try_for_each(|message| self.say(message))?,
+            Event::MessageRevoked(messages) => {
+                messages.into_iter().try_for_each(|message| self.say(message))?
+            }
             Event::Gap(gap) => self.note(&format!(
                 "messages {} to {} of {} are no longer kept",
                 gap.from, gap.to, gap.conversation
@@ -347,14 +396,20 @@ impl<'a> Talk<'a> {
             self.keyboard.print(format_args!("{FAINT}── {day}{FAINT:#}"))?;
             self.day = day;
         }
-        let said = Said { message: view, me: self.session.me, look: self.look, date: false };
+        let said = Said {
+            message: view,
+            me: self.session.me,
+            look: self.look,
+            when: When::Time,
+        };
         let conversation = message.conversation_id();
         if Some(conversation) == self.here {
             self.keyboard.print(said)?;
         } else {
-            self.keyboard.print(format_args!("{FAINT}[{conversation}]{FAINT:#} {said}"))?;
+            self.keyboard
+                .print(format_args!("{FAINT}[{conversation}]{FAINT:#} {said}"))?;
         }
-        if !self.held.iter().any(|held| held.is_same(&message)) {
+        if !self.holds(&message) {
             if self.held.len() == HELD {
                 self.held.pop_front();
             }
@@ -363,8 +418,16 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
+    /// Whether this entry was shown before.
+    fn holds(&self, message: &Message) -> bool {
+        let (conversation, sequence) = (message.conversation_id(), message.sequence());
+        let same = |held: &Message| held.conversation_id() == conversation && held.sequence() == sequence;
+        sequence != 0 && self.held.iter().any(same)
+    }
+
     fn note(&mut self, text: &str) -> Result<(), Failure> {
-        self.keyboard.print(format_args!("{HINT}·{HINT:#} {FAINT}{text}{FAINT:#}"))
+        self.keyboard
+            .print(format_args!("{HINT}·{HINT:#} {FAINT}{text}{FAINT:#}"))
     }
 
     fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
