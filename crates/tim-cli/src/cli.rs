@@ -53,6 +53,7 @@ impl Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(commands::demo::Args),
     Serve(commands::serve::Args),
     Chat(commands::chat::Args),
     Send(commands::send::Args),

@@ -65,6 +65,14 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
         .block_on(work)
 }
 
+/// Runs a command's asynchronous part on as many threads as there are processors.
+pub(crate) fn block_on_threads<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Runtime::new();
+    runtime
+        .map_err(|error| Failure::failed(format_args!("cannot start: {error}")))?
+        .block_on(work)
+}
+
 /// What an error of a call means for the program.
 pub(crate) fn failure(error: ImError) -> Failure {
     match error.code {

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod conversations;
+pub(crate) mod demo;
 pub(crate) mod frame;
 pub(crate) mod history;
 pub(crate) mod parse;
@@ -17,6 +18,7 @@ use crate::error::Failure;
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Send(args) => send::run(&args),
         Command::History(args) => history::run(&args),

@@ -55,6 +55,8 @@ pub(crate) enum When {
     Date,
     /// The time of day alone.
     NoNumber,
+    /// Nothing.
+    Nothing,
 }
 
 /// Lines behind the first start below the text of the first.
@@ -69,6 +71,7 @@ impl Display for Said<'_> {
             time_of_day(envelope.time)
         };
         match envelope.sequence {
+            _ if self.when == When::Nothing => {}
             _ if self.when == When::NoNumber => write!(f, "{FAINT}{time}{FAINT:#} ")?,
             0 => write!(f, "     {FAINT}{time}{FAINT:#} ")?,
             sequence => write!(f, "{FAINT}{sequence:>4} {time}{FAINT:#} ")?,
