@@ -117,7 +117,7 @@ impl ConnectArgs {
 #[derive(Debug, Clone, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct PeerArgs {
-    /// The user at the other end.
+    /// The user at the other end; @TIM#SYSTEM for the system's notices.
     peer: Option<UserId>,
     /// The group.
     #[arg(long, short, value_name = "GROUP")]
@@ -128,7 +128,7 @@ impl PeerArgs {
     /// The conversation, if one was named.
     pub(crate) fn conversation(&self) -> Option<ConversationId> {
         self.peer
-            .map(ConversationId::C2c)
+            .map(with)
             .or_else(|| self.group.map(ConversationId::Group))
     }
 
@@ -137,5 +137,14 @@ impl PeerArgs {
         self.conversation().ok_or_else(|| {
             Failure::usage("nobody said with whom").hint("name a user, or a group with --group GROUP")
         })
+    }
+}
+
+/// The conversation with a user, or the system's.
+pub(crate) fn with(user: UserId) -> ConversationId {
+    if user == UserId::SYSTEM {
+        ConversationId::System
+    } else {
+        ConversationId::C2c(user)
     }
 }

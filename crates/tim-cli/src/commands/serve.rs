@@ -94,7 +94,14 @@ async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), F
         settings.app_id,
         data.path().display()
     )?;
-    writeln!(out, "to talk: tim chat --as alice bob")?;
+    match data.is_usual() {
+        true => writeln!(out, "to talk: tim chat --as alice bob")?,
+        false => writeln!(
+            out,
+            "to talk: tim chat --data {} --as alice bob",
+            data.path().display()
+        )?,
+    }
     out.flush()?;
     hub.serve(listener, stop).await.map_err(Failure::failed)
 }

@@ -148,22 +148,10 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
         }
         Payload::Face(it) => write!(f, "{label} {} {}", it.index, Safe::line(it.data)),
         Payload::Image(it) => write_image(f, label, it),
-        Payload::Audio(it) => write!(f, "{label} {} s {}", it.seconds(), Safe::line(it.url)),
-        Payload::Video(it) => write!(
-            f,
-            "{label} {} s, {} {}",
-            it.seconds,
-            Size(it.size),
-            Safe::line(it.url)
-        ),
+        Payload::Audio(it) => write!(f, "{label} {} s{}", it.seconds(), At(it.url)),
+        Payload::Video(it) => write!(f, "{label} {} s, {}{}", it.seconds, Size(it.size), At(it.url)),
         Payload::File(File { name, size, url, .. }) => {
-            write!(
-                f,
-                "{label} {}, {} {}",
-                Safe::line(name),
-                Size(*size),
-                Safe::line(url)
-            )
+            write!(f, "{label} {}, {}{}", Safe::line(name), Size(*size), At(url))
         }
         Payload::GroupTip(it) => Safe::line(&it.text(words).to_string()).fmt(f),
         Payload::SystemNotice(it) => match it.text(words) {
@@ -179,13 +167,26 @@ fn write_image(f: &mut fmt::Formatter<'_>, label: &str, image: &Image<'_>) -> fm
     match image.images.iter().next() {
         Some(it) => write!(
             f,
-            "{label} {}×{}, {} {}",
+            "{label} {}×{}, {}{}",
             it.width,
             it.height,
             Size(it.size),
-            Safe::line(it.url)
+            At(it.url)
         ),
         None => f.write_str(label),
+    }
+}
+
+/// An address with a space before it, if there is one.
+struct At<'a>(&'a str);
+
+impl Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {}", Safe::line(self.0))
+        }
     }
 }
 

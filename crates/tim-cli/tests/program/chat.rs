@@ -286,6 +286,8 @@ fn groups_are_made_and_talked_in() {
         .map(|it| it["type"].clone())
         .collect();
     assert_eq!(kinds, ["TIMGroupTipElem", "TIMCustomElem", "TIMFaceElem"]);
+    let notices = world.tim("carol", &["history", "@TIM#SYSTEM"], "").ok();
+    assert!(notices.contains("alice邀请你加群:dice"), "{notices}");
 }
 
 #[test]

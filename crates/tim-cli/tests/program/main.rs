@@ -1,6 +1,7 @@
 //! The compiled program, run as a user runs it.
 
 mod chat;
+mod demo;
 mod frame;
 mod parse;
 mod serve;
@@ -79,6 +80,8 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["sig", "inspect"],
         &["parse"],
         &["frame"],
+        &["demo"],
+        &["bench"],
         &["chat"],
         &["send"],
         &["history"],

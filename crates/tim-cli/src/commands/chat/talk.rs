@@ -10,6 +10,7 @@ use tim_client::{
 use super::input::{self, HELP, Input};
 use super::keyboard::Keyboard;
 use crate::commands::conversations::Table;
+use crate::connect::with;
 use crate::error::Failure;
 use crate::output::{BAD, FAINT, HINT, STRONG};
 use crate::session::{Session, failure};
@@ -143,7 +144,7 @@ impl<'a> Talk<'a> {
                 return self.send(message, SendOptions::default(), events).await;
             }
             Input::Resend => return self.resend(events).await,
-            Input::To(user) => self.enter(ConversationId::C2c(user)).await?,
+            Input::To(user) => self.enter(with(user)).await?,
             Input::Group(group) => self.enter(ConversationId::Group(group)).await?,
             Input::Create(group, members) => {
                 let wanted = CreateGroup {

@@ -4,6 +4,7 @@ use super::groups::WEEKEND;
 use super::play::{On, Play, group, with};
 use crate::error::Failure;
 use crate::session::failure;
+use crate::terminal::Safe;
 
 /// How many messages the long conversation has.
 const MANY: usize = 40;
@@ -74,8 +75,12 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
         .map_err(failure)?
         .conversation_list;
     for conversation in &list {
-        let (title, unread) = (conversation.title().to_owned(), conversation.unread_count);
-        play.shows(On::Carol, format_args!("{title}: {unread} new"))?;
+        let unread = conversation.unread_count;
+        let name = Safe::line(&conversation.name);
+        play.shows(
+            On::Carol,
+            format_args!("{unread:>3} new  {} {name}", conversation.id),
+        )?;
     }
     let order: Vec<_> = list
         .iter()

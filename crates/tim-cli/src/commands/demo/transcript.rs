@@ -113,9 +113,25 @@ impl<W: Write> Transcript<W> {
         if passed.is_empty() {
             return Err(Failure::failed(format_args!("the step was not checked: {title}")));
         }
-        writeln!(self.out, "     {FAINT}✓ {}{FAINT:#}", passed.join(" · "))?;
+        writeln!(self.out, "     {FAINT}✓ {}{FAINT:#}", counted(&passed))?;
         Ok(self.out.flush()?)
     }
+}
+
+/// Equal outcomes once, with their number.
+fn counted(passed: &[String]) -> String {
+    let mut all: Vec<(&str, u32)> = Vec::new();
+    for what in passed {
+        match all.iter_mut().find(|(seen, _)| seen == what) {
+            Some((_, times)) => *times += 1,
+            None => all.push((what, 1)),
+        }
+    }
+    let shown = all.iter().map(|(what, times)| match times {
+        1 => (*what).to_owned(),
+        times => format!("{what} ({times}×)"),
+    });
+    shown.collect::<Vec<_>>().join(" · ")
 }
 
 #[cfg(test)]

@@ -104,9 +104,8 @@ pub(super) struct Device {
     inbox: VecDeque<Message>,
     /// Revocations that came and were not looked at.
     revoked: VecDeque<Message>,
-    net: VecDeque<NetState>,
-    /// How many SDK_READY came.
-    pub(super) ready: u32,
+    /// The last news of the line.
+    net: Option<NetState>,
 }
 
 impl Device {
@@ -142,8 +141,7 @@ impl Device {
             events,
             inbox: VecDeque::new(),
             revoked: VecDeque::new(),
-            net: VecDeque::new(),
-            ready: 0,
+            net: None,
         })
     }
 
@@ -187,14 +185,14 @@ impl Device {
         }
     }
 
-    /// Waits until the line is in a state.
-    pub(super) async fn sees_line(&mut self, state: NetState) -> Result<(), Failure> {
-        while self.net.pop_front() != Some(state) {
-            if self.net.is_empty() {
-                self.wait_for("news of the line").await?;
+    /// Waits until the line is lost: down, or being opened again.
+    pub(super) async fn loses_line(&mut self) -> Result<NetState, Failure> {
+        loop {
+            match self.net {
+                Some(state) if state != NetState::Connected => return Ok(state),
+                _ => self.wait_for("the loss of the line").await?,
             }
         }
-        Ok(())
     }
 
     /// Messages and revocations that came and that nobody expected.
@@ -249,8 +247,7 @@ impl Device {
         match event {
             Event::MessageReceived(messages) => self.inbox.extend(messages),
             Event::MessageRevoked(messages) => self.revoked.extend(messages),
-            Event::NetStateChange(state) => self.net.push_back(state),
-            Event::SdkReady => self.ready += 1,
+            Event::NetStateChange(state) => self.net = Some(state),
             _ => {}
         }
     }
