@@ -17,11 +17,16 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Starts a hub and waits until it listens.
+    /// Starts a hub at a free port and waits until it listens.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_at(data, "127.0.0.1:0", args)
+    }
+
+    /// Starts a hub and waits until it listens.
+    pub(crate) fn start_at(data: &Path, listen: &str, args: &[&str]) -> Self {
         let mut command = tim();
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+            .args(["serve", "--listen", listen, "--log", "warn", "--data"])
             .arg(data)
             .args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
