@@ -86,10 +86,7 @@ impl Encode for Send<'_> {
 impl<'a> Decode<'a> for Send<'a> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let options = reader.take_bytes().and_then(decode_body)?;
-        Ok(Self {
-            options,
-            content: Content::decode(reader)?,
-        })
+        Ok(Self { options, content: Content::decode(reader)? })
     }
 }
 
@@ -131,11 +128,7 @@ pub struct SendAnswer {
     /// Whether this very message had been stored before (S125).
     pub duplicate: bool,
 }
-wire!(SendAnswer {
-    sequence,
-    time,
-    duplicate
-});
+wire!(SendAnswer { sequence, time, duplicate });
 
 /// REVOKE: take this message back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,10 +184,7 @@ pub struct MarkRead {
     /// Up to where; 0 means all of it.
     pub sequence: u64,
 }
-wire!(MarkRead {
-    conversation,
-    sequence
-});
+wire!(MarkRead { conversation, sequence });
 
 /// MARK_READ answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,10 +194,7 @@ pub struct MarkReadAnswer {
     /// What is left unread.
     pub unread: u32,
 }
-wire!(MarkReadAnswer {
-    read_sequence,
-    unread
-});
+wire!(MarkReadAnswer { read_sequence, unread });
 
 /// CONVERSATIONS: my conversations, newest first (S187-S195).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,12 +247,7 @@ pub struct Fetch {
     /// How many bytes at the most.
     pub len: u32,
 }
-wire!(Fetch {
-    conversation,
-    sequence,
-    offset,
-    len
-});
+wire!(Fetch { conversation, sequence, offset, len });
 
 /// FETCH answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -339,11 +321,7 @@ pub struct Gap {
     /// The last one missing.
     pub to: u64,
 }
-wire!(Gap {
-    conversation,
-    from,
-    to
-});
+wire!(Gap { conversation, from, to });
 
 /// CONVERSATION: the user's own state of a conversation changed, on whichever device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -357,12 +335,7 @@ pub struct ConversationChange {
     /// Whether it was taken off the list.
     pub deleted: bool,
 }
-wire!(ConversationChange {
-    conversation,
-    unread,
-    read_sequence,
-    deleted
-});
+wire!(ConversationChange { conversation, unread, read_sequence, deleted });
 
 /// Any request that a client may make, by frame kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
