@@ -29,7 +29,8 @@ impl<'a> Conversation<'a> {
     /// The newest message.
     #[must_use]
     pub fn last_message(&self) -> Option<crate::Message<'a>> {
-        self.last_message.and_then(|bytes| crate::Message::decode_from(bytes).ok())
+        self.last_message
+            .and_then(|bytes| crate::Message::decode_from(bytes).ok())
     }
 }
 

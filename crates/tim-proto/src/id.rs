@@ -61,7 +61,10 @@ impl<const N: usize> Inline<N> {
             return Err(IdError::Empty);
         }
         if source.len() > N {
-            return Err(IdError::TooLong { len: source.len(), max: N });
+            return Err(IdError::TooLong {
+                len: source.len(),
+                max: N,
+            });
         }
         let mut bytes = [0; N];
         let mut at = 0;
@@ -73,7 +76,10 @@ impl<const N: usize> Inline<N> {
             bytes[at] = byte;
             at += 1;
         }
-        Ok(Self { len: source.len() as u8, bytes })
+        Ok(Self {
+            len: source.len() as u8,
+            bytes,
+        })
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -268,9 +274,13 @@ impl ConversationId {
         if text == SYSTEM {
             Ok(Self::System)
         } else if let Some(user) = text.strip_prefix(C2C_PREFIX) {
-            UserId::new(user).map(Self::C2c).map_err(|error| error.behind(C2C_PREFIX.len()))
+            UserId::new(user)
+                .map(Self::C2c)
+                .map_err(|error| error.behind(C2C_PREFIX.len()))
         } else if let Some(group) = text.strip_prefix(GROUP_PREFIX) {
-            GroupId::new(group).map(Self::Group).map_err(|error| error.behind(GROUP_PREFIX.len()))
+            GroupId::new(group)
+                .map(Self::Group)
+                .map_err(|error| error.behind(GROUP_PREFIX.len()))
         } else if text.is_empty() {
             Err(IdError::Empty)
         } else {
@@ -303,8 +313,14 @@ impl IdError {
     /// The same fault, with positions counted in the whole conversation id.
     const fn behind(self, prefix: usize) -> Self {
         match self {
-            Self::BadByte { at, byte } => Self::BadByte { at: at + prefix, byte },
-            Self::TooLong { len, max } => Self::TooLong { len: len + prefix, max: max + prefix },
+            Self::BadByte { at, byte } => Self::BadByte {
+                at: at + prefix,
+                byte,
+            },
+            Self::TooLong { len, max } => Self::TooLong {
+                len: len + prefix,
+                max: max + prefix,
+            },
             other => other,
         }
     }
@@ -364,13 +380,18 @@ impl FromStr for MessageId {
     fn from_str(text: &str) -> Result<Self, MessageIdError> {
         fn number<T: FromStr + fmt::Display>(part: Option<&str>) -> Result<T, MessageIdError> {
             let part = part.ok_or(MessageIdError)?;
-            let canonical = part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+            let canonical =
+                part.bytes().all(|b| b.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
             if !canonical {
                 return Err(MessageIdError); // so that Display and FromStr are exact inverses
             }
             part.parse().map_err(|_| MessageIdError)
         }
         let mut parts = text.splitn(3, '-');
-        Ok(Self { sender: number(parts.next())?, client_time: number(parts.next())?, random: number(parts.next())? })
+        Ok(Self {
+            sender: number(parts.next())?,
+            client_time: number(parts.next())?,
+            random: number(parts.next())?,
+        })
     }
 }

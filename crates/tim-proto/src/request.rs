@@ -86,7 +86,10 @@ impl Encode for Send<'_> {
 impl<'a> Decode<'a> for Send<'a> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let options = reader.take_bytes().and_then(decode_body)?;
-        Ok(Self { options, content: Content::decode(reader)? })
+        Ok(Self {
+            options,
+            content: Content::decode(reader)?,
+        })
     }
 }
 
@@ -128,7 +131,11 @@ pub struct SendAnswer {
     /// Whether this very message had been stored before (S125).
     pub duplicate: bool,
 }
-wire!(SendAnswer { sequence, time, duplicate });
+wire!(SendAnswer {
+    sequence,
+    time,
+    duplicate
+});
 
 /// REVOKE: take this message back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +191,10 @@ pub struct MarkRead {
     /// Up to where; 0 means all of it.
     pub sequence: u64,
 }
-wire!(MarkRead { conversation, sequence });
+wire!(MarkRead {
+    conversation,
+    sequence
+});
 
 /// MARK_READ answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +204,10 @@ pub struct MarkReadAnswer {
     /// What is left unread.
     pub unread: u32,
 }
-wire!(MarkReadAnswer { read_sequence, unread });
+wire!(MarkReadAnswer {
+    read_sequence,
+    unread
+});
 
 /// CONVERSATIONS: my conversations, newest first (S187-S195).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,7 +260,12 @@ pub struct Fetch {
     /// How many bytes at the most.
     pub len: u32,
 }
-wire!(Fetch { conversation, sequence, offset, len });
+wire!(Fetch {
+    conversation,
+    sequence,
+    offset,
+    len
+});
 
 /// FETCH answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -321,7 +339,11 @@ pub struct Gap {
     /// The last one missing.
     pub to: u64,
 }
-wire!(Gap { conversation, from, to });
+wire!(Gap {
+    conversation,
+    from,
+    to
+});
 
 /// CONVERSATION: the user's own state of a conversation changed, on whichever device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,7 +357,12 @@ pub struct ConversationChange {
     /// Whether it was taken off the list.
     pub deleted: bool,
 }
-wire!(ConversationChange { conversation, unread, read_sequence, deleted });
+wire!(ConversationChange {
+    conversation,
+    unread,
+    read_sequence,
+    deleted
+});
 
 /// Any request that a client may make, by frame kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -424,6 +451,7 @@ impl Encode for Request<'_> {
 /// Any answer of the hub that is no error, by frame kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
 pub enum Answer<'a> {
     /// To LOGIN.
     Login(LoginAnswer<'a>),
@@ -495,6 +523,7 @@ impl Encode for Answer<'_> {
 /// What the hub may send that is no answer, by frame kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
 pub enum Push<'a> {
     /// DELIVER.
     Deliver(Deliver<'a>),

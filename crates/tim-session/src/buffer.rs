@@ -48,7 +48,10 @@ impl GrowBuffer {
     /// An empty buffer that may grow to `limit` bytes.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { bytes: alloc::vec::Vec::new(), limit }
+        Self {
+            bytes: alloc::vec::Vec::new(),
+            limit,
+        }
     }
 }
 
@@ -89,7 +92,11 @@ pub(crate) struct ByteQueue<B> {
 
 impl<B: Buffer> ByteQueue<B> {
     pub(crate) const fn new(buffer: B) -> Self {
-        Self { buffer, start: 0, end: 0 }
+        Self {
+            buffer,
+            start: 0,
+            end: 0,
+        }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -109,7 +116,10 @@ impl<B: Buffer> ByteQueue<B> {
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.buffer.bytes_mut().get_mut(self.start..self.end).unwrap_or(&mut [])
+        self.buffer
+            .bytes_mut()
+            .get_mut(self.start..self.end)
+            .unwrap_or(&mut [])
     }
 
     /// Room for `len` more bytes behind those there are, or `None` if they do not fit.

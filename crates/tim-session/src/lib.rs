@@ -32,8 +32,9 @@ mod time;
 pub use buffer::GrowBuffer;
 pub use buffer::{Buffer, FixedBuffer};
 pub use client::{
-    ClientConfig, ClientSession, Event, MAX_CURSOR_LEN, NetState, NotReadyReason, Output, RequestError, Ticket,
+    ClientConfig, ClientSession, Event, MAX_CURSOR_LEN, NetState, NotReadyReason, Output, RequestError,
+    Ticket,
 };
 pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
-pub use time::Instant;
 pub use tim_proto as proto;
+pub use time::Instant;

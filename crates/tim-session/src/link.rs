@@ -1,8 +1,8 @@
 //! What both ends of a connection share: the bytes that came, the bytes to send, and the frames in them.
 
 use tim_proto::wire::{
-    BufferTooSmall, Encode, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed, Writer,
-    encoded_len,
+    BufferTooSmall, Encode, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed,
+    Writer, encoded_len,
 };
 
 use crate::buffer::{Buffer, ByteQueue};
@@ -26,7 +26,11 @@ pub(crate) struct FrameAt {
 
 impl<B: Buffer> Link<B> {
     pub(crate) const fn new(rx: B, tx: B) -> Self {
-        Self { rx: ByteQueue::new(rx), tx: ByteQueue::new(tx), taken: 0 }
+        Self {
+            rx: ByteQueue::new(rx),
+            tx: ByteQueue::new(tx),
+            taken: 0,
+        }
     }
 
     /// Forgets everything: the connection is gone.
@@ -42,6 +46,12 @@ impl<B: Buffer> Link<B> {
 
     pub(crate) fn received(&mut self, len: usize) {
         self.rx.append(len);
+        self.rx.consume(0); // gives back room that was made for nothing
+    }
+
+    /// How many more bytes can be received.
+    pub(crate) fn rx_room(&self) -> usize {
+        self.rx.limit().saturating_sub(self.rx.len())
     }
 
     pub(crate) fn outgoing(&self) -> &[u8] {
@@ -94,7 +104,11 @@ impl<B: Buffer> Link<B> {
             Parsed::Incomplete(_) => Ok(None),
             Parsed::Frame(Frame { kind, id, body }, len) => {
                 self.taken = len;
-                Ok(Some(FrameAt { kind, id, body: (len - body.len(), len) }))
+                Ok(Some(FrameAt {
+                    kind,
+                    id,
+                    body: (len - body.len(), len),
+                }))
             }
         }
     }
@@ -114,15 +128,24 @@ impl<B: Buffer> Link<B> {
     }
 
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> bool {
-        let Some(room) = self.tx.room(bytes.len()) else { return false };
-        let Some(slot) = room.get_mut(..bytes.len()) else { return false };
+        let Some(room) = self.tx.room(bytes.len()) else {
+            return false;
+        };
+        let Some(slot) = room.get_mut(..bytes.len()) else {
+            return false;
+        };
         slot.copy_from_slice(bytes);
         self.tx.append(bytes.len());
         true
     }
 
     /// Appends a frame with this body to what goes out.
-    pub(crate) fn send<T: Encode + ?Sized>(&mut self, kind: FrameKind, id: u32, body: &T) -> Result<(), BufferTooSmall> {
+    pub(crate) fn send<T: Encode + ?Sized>(
+        &mut self,
+        kind: FrameKind,
+        id: u32,
+        body: &T,
+    ) -> Result<(), BufferTooSmall> {
         let body_len = encoded_len(body);
         self.send_with(kind, id, body_len, |writer| body.encode(writer))
     }
@@ -137,7 +160,9 @@ impl<B: Buffer> Link<B> {
     ) -> Result<(), BufferTooSmall> {
         let needed = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
         let available = self.tx_room();
-        let Some(room) = self.tx.room(needed) else { return Err(BufferTooSmall { needed, available }) };
+        let Some(room) = self.tx.room(needed) else {
+            return Err(BufferTooSmall { needed, available });
+        };
         let mut writer = Writer::new(room);
         Frame::encode_header(kind, id, body_len, &mut writer);
         write(&mut writer);

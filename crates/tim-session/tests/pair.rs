@@ -5,8 +5,8 @@ use tim_session::proto::request::{Answer, Deliver, LoginAnswer, Request, Send, S
 use tim_session::proto::wire::{FrameKind, List};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
-    ClientConfig, ClientSession, DeliverError, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
-    NetState, NotReadyReason, Output, RequestError,
+    ClientConfig, ClientSession, DeliverError, Event, FixedBuffer, HubConfig, HubEvent, HubOutput,
+    HubSession, Instant, NetState, NotReadyReason, Output, RequestError,
 };
 
 type Client<'b> = ClientSession<&'static str, FixedBuffer<'b>>;
@@ -25,7 +25,10 @@ impl Memory {
         let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
         config.window = 2;
         let client = ClientSession::new(config, "sig", FixedBuffer(a), FixedBuffer(b), FixedBuffer(c), 1);
-        (client, HubSession::new(HubConfig::default(), FixedBuffer(d), FixedBuffer(e), NOW))
+        (
+            client,
+            HubSession::new(HubConfig::default(), FixedBuffer(d), FixedBuffer(e), NOW),
+        )
     }
 }
 
@@ -51,7 +54,9 @@ fn drain(client: &mut Client<'_>) -> Vec<String> {
             Output::Event(Event::Delivered(Deliver { message, .. })) => {
                 seen.push(format!("delivered {}", message.envelope.sequence));
             }
-            Output::Event(event) => seen.push(format!("{event:?}").split(['(', ' ']).next().unwrap().to_owned()),
+            Output::Event(event) => {
+                seen.push(format!("{event:?}").split(['(', ' ']).next().unwrap().to_owned())
+            }
             other => seen.push(format!("{other:?}")),
         }
     }
@@ -62,14 +67,29 @@ fn login(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
     assert_eq!(drain(client), ["NetState", "Connect"]);
     client.connected(NOW);
     carry(client, hub, step);
-    assert_eq!(hub.poll(NOW), HubOutput::Wait(Some(NOW + HubConfig::default().login_timeout)));
+    assert_eq!(
+        hub.poll(NOW),
+        HubOutput::Wait(Some(NOW + HubConfig::default().login_timeout))
+    );
     carry(client, hub, step);
     assert_eq!(drain(client), [""; 0]);
     carry(client, hub, step);
-    let HubOutput::Event(HubEvent::Login(login)) = hub.poll(NOW) else { panic!("no login") };
-    assert_eq!((login.user.as_str(), login.user_sig, login.device), ("alice", "sig", 7));
-    hub.accept(&LoginAnswer { account: 99, time_ms: 5, cursor: &[1], nick: "" }).unwrap();
-    hub.push(FrameKind::SYNCED, &tim_session::proto::request::Done).unwrap();
+    let HubOutput::Event(HubEvent::Login(login)) = hub.poll(NOW) else {
+        panic!("no login")
+    };
+    assert_eq!(
+        (login.user.as_str(), login.user_sig, login.device),
+        ("alice", "sig", 7)
+    );
+    hub.accept(&LoginAnswer {
+        account: 99,
+        time_ms: 5,
+        cursor: &[1],
+        nick: "",
+    })
+    .unwrap();
+    hub.push(FrameKind::SYNCED, &tim_session::proto::request::Done)
+        .unwrap();
     carry(client, hub, step);
     assert_eq!(drain(client), ["LoggedIn", "NetState", "Ready"]);
     assert_eq!((client.account(), client.cursor()), (99, &[1][..]));
@@ -77,9 +97,19 @@ fn login(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
 
 fn text(text: &str) -> Message<'_> {
     Message {
-        envelope: Envelope { sequence: 0, time: 1, flags: 0, origin: 7, from: UserId::new("alice").unwrap() },
+        envelope: Envelope {
+            sequence: 0,
+            time: 1,
+            flags: 0,
+            origin: 7,
+            from: UserId::new("alice").unwrap(),
+        },
         to: ConversationId::C2c(UserId::new("bob").unwrap()),
-        id: MessageId { sender: 99, client_time: 1, random: 2 },
+        id: MessageId {
+            sender: 99,
+            client_time: 1,
+            random: 2,
+        },
         client_sequence: 1,
         priority: Priority::NORMAL,
         payload: Payload::Text(Text { text }),
@@ -92,19 +122,37 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
     for step in [1, 3, 4096] {
         let mut memory = Memory::new();
         let (mut client, mut hub) = memory.ends();
-        assert_eq!(client.send(NOW, &text("x"), SendOptions::default()), Err(RequestError::NotReady));
+        assert_eq!(
+            client.send(NOW, &text("x"), SendOptions::default()),
+            Err(RequestError::NotReady)
+        );
         login(&mut client, &mut hub, step);
         let ticket = client.send(NOW, &text("你好"), SendOptions::default()).unwrap();
         carry(&mut client, &mut hub, step);
-        let HubOutput::Event(HubEvent::Request { id, request: Request::Send(send), body }) = hub.poll(NOW) else {
+        let HubOutput::Event(HubEvent::Request {
+            id,
+            request: Request::Send(send),
+            body,
+        }) = hub.poll(NOW)
+        else {
             panic!("no request")
         };
         assert_eq!(send.content.to, text("").to);
         assert!(body.ends_with(Send::content_bytes(body).unwrap()));
-        let answer = SendAnswer { sequence: 1, time: 2, duplicate: false };
+        let answer = SendAnswer {
+            sequence: 1,
+            time: 2,
+            duplicate: false,
+        };
         hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
         carry(&mut client, &mut hub, step);
-        assert_eq!(client.poll(NOW), Output::Event(Event::Answer { ticket, answer: Answer::Send(answer) }));
+        assert_eq!(
+            client.poll(NOW),
+            Output::Event(Event::Answer {
+                ticket,
+                answer: Answer::Send(answer)
+            })
+        );
         assert_eq!(drain(&mut client), [""; 0]);
         assert_eq!(client.pending(), 0);
     }
@@ -125,7 +173,11 @@ fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
     assert_eq!(deliver(&mut hub, 3), Err(DeliverError::Window));
     carry(&mut client, &mut hub, 4096);
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
-    assert_eq!(client.cursor(), [1], "not moved before the application is done with it");
+    assert_eq!(
+        client.cursor(),
+        [1],
+        "not moved before the application is done with it"
+    );
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
     assert_eq!(client.cursor(), 1_u64.to_le_bytes());
     assert_eq!(drain(&mut client), [""; 0]);
@@ -147,7 +199,10 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
     assert_eq!(drain(&mut client), ["NetState"]);
     assert!(client.is_ready(), "a short cut does not end readiness");
     let later = NOW + std::time::Duration::from_secs(1);
-    assert!(matches!(client.poll(later), Output::Event(Event::NetState(NetState::Connecting))));
+    assert!(matches!(
+        client.poll(later),
+        Output::Event(Event::NetState(NetState::Connecting))
+    ));
     assert_eq!(client.poll(later), Output::Connect);
     let (_, mut hub) = other.ends();
     client.connected(later);
@@ -156,13 +211,23 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
     carry(&mut client, &mut hub, 4096);
     assert_eq!(drain(&mut client), [""; 0]);
     carry(&mut client, &mut hub, 4096);
-    let HubOutput::Event(HubEvent::Login(login)) = hub.poll(NOW) else { panic!() };
+    let HubOutput::Event(HubEvent::Login(login)) = hub.poll(NOW) else {
+        panic!()
+    };
     assert_eq!(login.cursor, [1]);
-    hub.accept(&LoginAnswer { account: 99, time_ms: 5, cursor: &[1], nick: "" }).unwrap();
+    hub.accept(&LoginAnswer {
+        account: 99,
+        time_ms: 5,
+        cursor: &[1],
+        nick: "",
+    })
+    .unwrap();
     carry(&mut client, &mut hub, 4096);
     assert_eq!(drain(&mut client), ["LoggedIn", "NetState"]);
     carry(&mut client, &mut hub, 4096);
-    let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else { panic!("not sent again") };
+    let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
+        panic!("not sent again")
+    };
     assert_eq!(id, ticket.number());
 }
 
@@ -173,7 +238,13 @@ fn a_request_without_an_answer_times_out_once() {
     login(&mut client, &mut hub, 4096);
     let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
     let late = NOW + client.config().request_timeout;
-    let Output::Event(Event::Failed { ticket: failed, failure }) = client.poll(late) else { panic!() };
+    let Output::Event(Event::Failed {
+        ticket: failed,
+        failure,
+    }) = client.poll(late)
+    else {
+        panic!()
+    };
     assert_eq!((failed, failure.code), (ticket, ErrorCode::NETWORK_TIMEOUT));
     assert_eq!(client.pending(), 0);
 }
@@ -186,20 +257,32 @@ fn a_long_cut_ends_readiness_and_a_login_restores_it() {
     client.disconnected(NOW);
     assert_eq!(drain(&mut client), ["NetState"]);
     let late = NOW + client.config().resume_window;
-    assert_eq!(client.poll(late), Output::Event(Event::NotReady(NotReadyReason::ConnectionLost)));
-    assert_eq!(client.send(late, &text("x"), SendOptions::default()), Err(RequestError::NotReady));
+    assert_eq!(
+        client.poll(late),
+        Output::Event(Event::NotReady(NotReadyReason::ConnectionLost))
+    );
+    assert_eq!(
+        client.send(late, &text("x"), SendOptions::default()),
+        Err(RequestError::NotReady)
+    );
 }
 
 #[test]
 fn strangers_and_liars_are_turned_away() {
     for (bytes, code) in [
         (&b"GET / HTTP/1.1\r\n"[..], ErrorCode::PROTOCOL_VIOLATION),
-        (&b"tim\x1a\x02\x09\x01\0\0\0\0\0\0\x10\0\0\x01\0\0\0"[..], ErrorCode::UNSUPPORTED_VERSION),
+        (
+            &b"tim\x1a\x02\x09\x01\0\0\0\0\0\0\x10\0\0\x01\0\0\0"[..],
+            ErrorCode::UNSUPPORTED_VERSION,
+        ),
     ] {
         let mut memory = Memory::new();
         let (_, mut hub) = memory.ends();
         assert_eq!(hub.receive(NOW, bytes), bytes.len());
-        assert_eq!(hub.poll(NOW), HubOutput::Close(tim_session::CloseReason::Violation(code)));
+        assert_eq!(
+            hub.poll(NOW),
+            HubOutput::Close(tim_session::CloseReason::Violation(code))
+        );
         assert!(!hub.outgoing().is_empty(), "the peer is told");
     }
     let mut memory = Memory::new();

@@ -1,1 +1,9 @@
 //! Socket drivers for tim sessions: tokio TCP and an in-memory pair.
+//!
+//! A driver moves bytes and passes the time; all protocol state is in the session, so dropping a future of this crate at
+//! any await loses nothing.
+
+mod hub;
+
+pub use hub::HubConnection;
+pub use tim_session as session;

@@ -255,3 +255,9 @@ pub trait StoreWriter: Send {
     /// See [`StoreError`]: after [`StoreError::NotStored`] none of the batch is stored. A refused item is no error.
     fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError>;
 }
+
+impl<S: StoreWriter + ?Sized> StoreWriter for Box<S> {
+    fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
+        (**self).commit(now_ms, batch)
+    }
+}

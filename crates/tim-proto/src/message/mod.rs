@@ -42,7 +42,13 @@ pub struct Envelope {
     /// Who sent it.
     pub from: UserId,
 }
-wire!(Envelope { sequence, time, flags, origin, from });
+wire!(Envelope {
+    sequence,
+    time,
+    flags,
+    origin,
+    from
+});
 
 /// A message without its payload decoded: what storing, routing and acknowledging need.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -246,10 +252,20 @@ impl<B: AsRef<[u8]>> Encoded<B> {
 
 /// Stands in if a `B` should hand out other bytes than those that were checked.
 const NOTHING: Header<'static> = Header {
-    envelope: Envelope { sequence: 0, time: 0, flags: 0, origin: 0, from: UserId::SYSTEM },
+    envelope: Envelope {
+        sequence: 0,
+        time: 0,
+        flags: 0,
+        origin: 0,
+        from: UserId::SYSTEM,
+    },
     content: Content {
         to: ConversationId::System,
-        id: MessageId { sender: 0, client_time: 0, random: 0 },
+        id: MessageId {
+            sender: 0,
+            client_time: 0,
+            random: 0,
+        },
         client_sequence: 0,
         priority: Priority::NORMAL,
         kind: MessageKind(0),

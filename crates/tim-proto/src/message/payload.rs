@@ -161,7 +161,11 @@ impl ImageSize {
     pub const fn bounded(width: u32, height: u32, bound: u32) -> (u32, u32) {
         const fn scale(long: u32, bound: u32, short: u32) -> u32 {
             let scaled = (long as u64 * bound as u64).div_ceil(short as u64);
-            if scaled > u32::MAX as u64 { u32::MAX } else { scaled as u32 }
+            if scaled > u32::MAX as u64 {
+                u32::MAX
+            } else {
+                scaled as u32
+            }
         }
         if width <= bound || height <= bound {
             (width, height)

@@ -170,7 +170,10 @@ impl<'b> Writer<'b> {
         if self.at <= self.buffer.len() {
             Ok(self.at)
         } else {
-            Err(BufferTooSmall { needed: self.at, available: self.buffer.len() })
+            Err(BufferTooSmall {
+                needed: self.at,
+                available: self.buffer.len(),
+            })
         }
     }
 }
@@ -292,13 +295,19 @@ impl<'a> Reader<'a> {
     pub fn take_str(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.at;
         let bytes = self.take_bytes()?;
-        core::str::from_utf8(bytes).map_err(|_| DecodeError { at: start, fault: DecodeFault::Utf8 })
+        core::str::from_utf8(bytes).map_err(|_| DecodeError {
+            at: start,
+            fault: DecodeFault::Utf8,
+        })
     }
 
     fn take_id<T>(&mut self, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, DecodeError> {
         let start = self.at;
         let text = self.take_str()?;
-        make(text).map_err(|error| DecodeError { at: start, fault: DecodeFault::Id(error) })
+        make(text).map_err(|error| DecodeError {
+            at: start,
+            fault: DecodeFault::Id(error),
+        })
     }
 }
 
@@ -400,7 +409,11 @@ impl<T: Encode> Encode for Option<T> {
 
 impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(if bool::decode(reader)? { Some(T::decode(reader)?) } else { None })
+        Ok(if bool::decode(reader)? {
+            Some(T::decode(reader)?)
+        } else {
+            None
+        })
     }
 }
 
@@ -456,7 +469,10 @@ impl<'a> Decode<'a> for ConversationId {
             TYPE_SYSTEM => Ok(Self::System),
             TYPE_C2C => UserId::decode(reader).map(Self::C2c),
             TYPE_GROUP => GroupId::decode(reader).map(Self::Group),
-            _ => Err(DecodeError { at: start, fault: DecodeFault::ConversationType }),
+            _ => Err(DecodeError {
+                at: start,
+                fault: DecodeFault::ConversationType,
+            }),
         }
     }
 }
@@ -509,4 +525,8 @@ macro_rules! wire {
 }
 pub(crate) use wire;
 
-wire!(MessageId { sender, client_time, random });
+wire!(MessageId {
+    sender,
+    client_time,
+    random
+});

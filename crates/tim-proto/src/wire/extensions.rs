@@ -28,7 +28,9 @@ impl<'a> Extensions<'a> {
     /// The content of the first extension with this tag.
     #[must_use]
     pub fn get(&self, tag: u32) -> Option<&'a [u8]> {
-        self.iter().find(|extension| extension.tag == tag).map(|extension| extension.bytes)
+        self.iter()
+            .find(|extension| extension.tag == tag)
+            .map(|extension| extension.bytes)
     }
 
     /// Whether there is none.
@@ -42,7 +44,10 @@ fn next<'a>(reader: &mut Reader<'a>) -> Result<Option<Extension<'a>>, DecodeErro
     if reader.rest().is_empty() {
         return Ok(None);
     }
-    Ok(Some(Extension { tag: u32::decode(reader)?, bytes: reader.take_bytes()? }))
+    Ok(Some(Extension {
+        tag: u32::decode(reader)?,
+        bytes: reader.take_bytes()?,
+    }))
 }
 
 impl Encode for Extensions<'_> {

@@ -157,15 +157,28 @@ impl<'a> Frame<'a> {
     /// [`FrameError`] as soon as the header shows that this can be no acceptable frame.
     pub fn parse(bytes: &'a [u8], max: usize) -> Result<Parsed<'a>, FrameError> {
         let mut reader = Reader::new(bytes);
-        let Ok(kind) = reader.take_u8() else { return Ok(Parsed::Incomplete(3)) };
-        let Some(id) = header_number(&mut reader)? else { return Ok(Parsed::Incomplete(bytes.len() + 1)) };
-        let Some(body_len) = header_number(&mut reader)? else { return Ok(Parsed::Incomplete(bytes.len() + 1)) };
+        let Ok(kind) = reader.take_u8() else {
+            return Ok(Parsed::Incomplete(3));
+        };
+        let Some(id) = header_number(&mut reader)? else {
+            return Ok(Parsed::Incomplete(bytes.len() + 1));
+        };
+        let Some(body_len) = header_number(&mut reader)? else {
+            return Ok(Parsed::Incomplete(bytes.len() + 1));
+        };
         let len = reader.position().saturating_add(body_len as usize);
         if len > max {
             return Err(FrameError::TooLarge { len, max });
         }
         match reader.take(body_len as usize) {
-            Ok(body) => Ok(Parsed::Frame(Frame { kind: FrameKind(kind), id, body }, len)),
+            Ok(body) => Ok(Parsed::Frame(
+                Frame {
+                    kind: FrameKind(kind),
+                    id,
+                    body,
+                },
+                len,
+            )),
             Err(_) => Ok(Parsed::Incomplete(len)),
         }
     }
@@ -200,7 +213,9 @@ impl<'a> Frame<'a> {
 fn header_number(reader: &mut Reader<'_>) -> Result<Option<u32>, FrameError> {
     let mut value = 0_u64;
     for shift in [0, 7, 14, 21, 28] {
-        let Ok(byte) = reader.take_u8() else { return Ok(None) };
+        let Ok(byte) = reader.take_u8() else {
+            return Ok(None);
+        };
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             return u32::try_from(value).map(Some).map_err(|_| FrameError::Header);

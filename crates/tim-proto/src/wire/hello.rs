@@ -66,7 +66,9 @@ impl Hello {
         let [w0, w1] = self.window.to_le_bytes();
         let [m0, m1, m2, m3] = MAGIC;
         let (min, max, role) = (self.min_version, self.max_version, self.role.0);
-        [m0, m1, m2, m3, min, max, role, 0, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, 0, 0]
+        [
+            m0, m1, m2, m3, min, max, role, 0, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, 0, 0,
+        ]
     }
 
     /// Reads a hello. The reserved bytes may have any value.
@@ -74,7 +76,28 @@ impl Hello {
     /// # Errors
     /// [`HelloError`], the peer being at fault.
     pub const fn from_bytes(bytes: &[u8; Self::LEN]) -> Result<Self, HelloError> {
-        let [m0, m1, m2, m3, min, max, role, _, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, _, _] = *bytes;
+        let [
+            m0,
+            m1,
+            m2,
+            m3,
+            min,
+            max,
+            role,
+            _,
+            f0,
+            f1,
+            f2,
+            f3,
+            l0,
+            l1,
+            l2,
+            l3,
+            w0,
+            w1,
+            _,
+            _,
+        ] = *bytes;
         let [e0, e1, e2, e3] = MAGIC;
         if m0 != e0 || m1 != e1 || m2 != e2 || m3 != e3 {
             return Err(HelloError::Magic);
@@ -95,7 +118,15 @@ impl Hello {
     /// The newest version that both sides speak.
     #[must_use]
     pub const fn common_version(&self, other: &Self) -> Option<u8> {
-        let newest = if self.max_version < other.max_version { self.max_version } else { other.max_version };
-        if newest >= self.min_version && newest >= other.min_version { Some(newest) } else { None }
+        let newest = if self.max_version < other.max_version {
+            self.max_version
+        } else {
+            other.max_version
+        };
+        if newest >= self.min_version && newest >= other.min_version {
+            Some(newest)
+        } else {
+            None
+        }
     }
 }

@@ -13,7 +13,11 @@ pub struct List<'a, T>(Repr<'a, T>);
 
 enum Repr<'a, T> {
     Slice(&'a [T]),
-    Bytes { bytes: &'a [u8], count: usize, item: PhantomData<fn() -> T> },
+    Bytes {
+        bytes: &'a [u8],
+        count: usize,
+        item: PhantomData<fn() -> T>,
+    },
 }
 
 impl<'a, T> List<'a, T> {
@@ -43,7 +47,7 @@ impl<'a, T: Decode<'a> + Clone> List<'a, T> {
     /// The items in order.
     #[must_use]
     pub fn iter(&self) -> ListIter<'a, T> {
-        ListIter(self.0.clone())
+        ListIter(self.0)
     }
 }
 
@@ -117,12 +121,19 @@ impl<'a, T: Decode<'a>> Decode<'a> for List<'a, T> {
             decode_body::<T>(item).map_err(|error| behind(item_start, error))?;
             count += 1;
         }
-        Ok(Self(Repr::Bytes { bytes, count, item: PhantomData }))
+        Ok(Self(Repr::Bytes {
+            bytes,
+            count,
+            item: PhantomData,
+        }))
     }
 }
 
 const fn behind(start: usize, error: DecodeError) -> DecodeError {
-    DecodeError { at: start + error.at, fault: error.fault }
+    DecodeError {
+        at: start + error.at,
+        fault: error.fault,
+    }
 }
 
 impl<T> Clone for Repr<'_, T> {

@@ -11,10 +11,11 @@ mod hello;
 mod list;
 mod serial;
 
-pub use codec::{
-    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Reader, Writer, decode_body, encode_body, encoded_len,
-};
 pub(crate) use codec::wire;
+pub use codec::{
+    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Reader, Writer, decode_body, encode_body,
+    encoded_len,
+};
 pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
 pub use hello::{Hello, HelloError, MAGIC, Role, features};

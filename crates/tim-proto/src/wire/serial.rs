@@ -40,7 +40,11 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
             let mut crc = nibble as u32;
             let mut bit = 0;
             while bit < 4 {
-                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+                crc = if crc & 1 == 1 {
+                    (crc >> 1) ^ 0xEDB8_8320
+                } else {
+                    crc >> 1
+                };
                 bit += 1;
             }
             table[nibble] = crc;
@@ -82,7 +86,14 @@ pub fn serial_encode(packet: &[u8], out: &mut [u8]) -> Result<usize, BufferTooSm
     }
     line.set(code_at, code);
     line.put(0);
-    if line.at <= line.out.len() { Ok(line.at) } else { Err(BufferTooSmall { needed: line.at, available: line.out.len() }) }
+    if line.at <= line.out.len() {
+        Ok(line.at)
+    } else {
+        Err(BufferTooSmall {
+            needed: line.at,
+            available: line.out.len(),
+        })
+    }
 }
 
 struct Line<'a> {
@@ -128,7 +139,11 @@ pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
         .get(..to)
         .and_then(|decoded| decoded.split_last_chunk::<CRC_LEN>())
         .ok_or(SerialError::Malformed)?;
-    if crc32(&[packet]).to_le_bytes() == *crc { Ok(packet) } else { Err(SerialError::Crc) }
+    if crc32(&[packet]).to_le_bytes() == *crc {
+        Ok(packet)
+    } else {
+        Err(SerialError::Crc)
+    }
 }
 
 /// Collects the bytes of a line into packets, in a caller's buffer.
@@ -145,7 +160,10 @@ impl SerialDecoder {
     /// A decoder that has seen nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { len: 0, overflow: false }
+        Self {
+            len: 0,
+            overflow: false,
+        }
     }
 
     /// Takes one byte of the line. `Ok(Some(len))`: a packet of `len` bytes is complete.

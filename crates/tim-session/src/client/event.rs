@@ -9,6 +9,7 @@ use crate::Instant;
 /// What a session wants next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
+#[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
 pub enum Output<'a> {
     /// Something for the application. It is done with it when it polls again.
     Event(Event<'a>),
@@ -149,7 +150,10 @@ impl From<Local> for Event<'_> {
             Local::Ready => Self::Ready,
             Local::NotReady(reason) => Self::NotReady(reason),
             Local::LoginFailed(code) => Self::LoginFailed(Failure { code, text: "" }),
-            Local::Failed(ticket, code) => Self::Failed { ticket, failure: Failure { code, text: "" } },
+            Local::Failed(ticket, code) => Self::Failed {
+                ticket,
+                failure: Failure { code, text: "" },
+            },
         }
     }
 }

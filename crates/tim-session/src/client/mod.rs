@@ -105,7 +105,11 @@ impl Cursor {
     fn new(cursor: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_CURSOR_LEN];
         bytes.get_mut(..cursor.len())?.copy_from_slice(cursor);
-        Some(Self { bytes, len: cursor.len() as u8, resume: Resume::CURSOR })
+        Some(Self {
+            bytes,
+            len: cursor.len() as u8,
+            resume: Resume::CURSOR,
+        })
     }
 
     fn as_slice(&self) -> &[u8] {
@@ -178,7 +182,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Asks for everything that is kept, oldest first, instead of what comes from now on. Before [`ClientSession::login`].
     pub fn resume_from_start(&mut self) {
-        self.cursor = Cursor { resume: Resume::START, ..Cursor::default() };
+        self.cursor = Cursor {
+            resume: Resume::START,
+            ..Cursor::default()
+        };
     }
 
     /// Where the device stands: behind the last delivery that the application was done with. Empty before the first login.
@@ -222,8 +229,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Leaves on purpose. Requests that wait fail; `NotReady` follows, then the driver is told to hang up.
     pub fn logout(&mut self, now: Instant) {
-        if self.phase == Phase::Online && self.link.send(FrameKind::LOGOUT, LOGIN_ID, &tim_proto::request::Done).is_ok() {
-            self.phase = Phase::LoggingOut { until: now + self.config.request_timeout };
+        if self.phase == Phase::Online
+            && self
+                .link
+                .send(FrameKind::LOGOUT, LOGIN_ID, &tim_proto::request::Done)
+                .is_ok()
+        {
+            self.phase = Phase::LoggingOut {
+                until: now + self.config.request_timeout,
+            };
         } else if self.phase != Phase::Idle {
             self.stop(NotReadyReason::LoggedOut);
         }
@@ -234,8 +248,20 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     ///
     /// # Errors
     /// [`RequestError`]; nothing was taken then.
-    pub fn send(&mut self, now: Instant, message: &Message<'_>, options: SendOptions<'_>) -> Result<Ticket, RequestError> {
-        self.request_body(now, FrameKind::SEND, &SendMessage { options, message: *message })
+    pub fn send(
+        &mut self,
+        now: Instant,
+        message: &Message<'_>,
+        options: SendOptions<'_>,
+    ) -> Result<Ticket, RequestError> {
+        self.request_body(
+            now,
+            FrameKind::SEND,
+            &SendMessage {
+                options,
+                message: *message,
+            },
+        )
     }
 
     /// Makes any other request. The answer comes as an event with this ticket, exactly one, within the time-out.
@@ -246,7 +272,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.request_body(now, request.kind(), request)
     }
 
-    fn request_body<T: Encode>(&mut self, now: Instant, kind: FrameKind, body: &T) -> Result<Ticket, RequestError> {
+    fn request_body<T: Encode>(
+        &mut self,
+        now: Instant,
+        kind: FrameKind,
+        body: &T,
+    ) -> Result<Ticket, RequestError> {
         if !self.ready {
             return Err(RequestError::NotReady);
         }
@@ -285,7 +316,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             window: self.config.window,
         };
         if self.link.send_hello(&hello) {
-            self.phase = Phase::Hello { until: now + self.config.login_timeout };
+            self.phase = Phase::Hello {
+                until: now + self.config.login_timeout,
+            };
         } else {
             self.lose(now); // a tx buffer below 20 bytes: nothing will ever work, and nothing loops fast either
         }
@@ -341,7 +374,6 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// What is next. Call it after every input, and again until it says [`Output::Wait`]. An event is done with when `poll`
     /// is called again: only then is a delivery acknowledged and the cursor moved.
-    #[must_use]
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
         match self.step(now) {
             Step::Wait(until) => Output::Wait(until),
@@ -409,7 +441,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     fn acknowledge(&mut self) {
         let online = matches!(self.phase, Phase::Online);
-        if self.unacked > 0 && online && self.link.send(FrameKind::ACK, self.last_taken, &tim_proto::request::Done).is_ok() {
+        if self.unacked > 0
+            && online
+            && self
+                .link
+                .send(FrameKind::ACK, self.last_taken, &tim_proto::request::Done)
+                .is_ok()
+        {
             self.unacked = 0;
         }
     }
@@ -442,7 +480,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 if self.pinged {
                     self.hang_up_and_lose(now);
                 } else {
-                    self.pinged = self.link.send(FrameKind::PING, 0, &tim_proto::request::Done).is_ok();
+                    self.pinged = self
+                        .link
+                        .send(FrameKind::PING, 0, &tim_proto::request::Done)
+                        .is_ok();
                     if !self.pinged {
                         self.hang_up_and_lose(now); // nothing has moved for so long that the line is full
                     }
@@ -455,7 +496,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     fn keep_alive_deadline(&self) -> Instant {
         let quiet = self.heard + self.config.keep_alive;
-        if self.pinged { quiet + self.config.keep_alive_timeout } else { quiet }
+        if self.pinged {
+            quiet + self.config.keep_alive_timeout
+        } else {
+            quiet
+        }
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -468,21 +513,34 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             | Phase::LoggingOut { until } => Some(until),
             Phase::Online => Some(self.keep_alive_deadline()),
         };
-        let cut = self.cut_since.filter(|_| self.ready).map(|since| since + self.config.resume_window);
-        [phase, cut, self.outbox.next_deadline()].into_iter().flatten().min()
+        let cut = self
+            .cut_since
+            .filter(|_| self.ready)
+            .map(|since| since + self.config.resume_window);
+        [phase, cut, self.outbox.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Deals with what needs no event, up to the first frame that is one.
     fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, Broken> {
         if let Phase::Hello { .. } = self.phase {
-            let Some(hello) = self.link.take_hello().map_err(|_| Broken)? else { return Ok(None) };
+            let Some(hello) = self.link.take_hello().map_err(|_| Broken)? else {
+                return Ok(None);
+            };
             self.greet(&hello, now)?;
         }
         loop {
-            if !matches!(self.phase, Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }) {
+            if !matches!(
+                self.phase,
+                Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }
+            ) {
                 return Ok(None);
             }
-            let Some(at) = self.link.next_frame(self.max_frame()).map_err(|_| Broken)? else { return Ok(None) };
+            let Some(at) = self.link.next_frame(self.max_frame()).map_err(|_| Broken)? else {
+                return Ok(None);
+            };
             if let Some(usage) = self.use_frame(at, now)? {
                 return Ok(Some((at, usage)));
             }
@@ -494,7 +552,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), Broken> {
-        let ours = Hello { min_version: wire::VERSION, max_version: wire::VERSION, ..*hello };
+        let ours = Hello {
+            min_version: wire::VERSION,
+            max_version: wire::VERSION,
+            ..*hello
+        };
         if hello.role != Role::HUB || hello.common_version(&ours).is_none() {
             self.push_local(Local::LoginFailed(ErrorCode::UNSUPPORTED_VERSION));
             self.stop(NotReadyReason::Refused);
@@ -510,8 +572,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             resume: self.cursor.resume,
             cursor: self.cursor.as_slice(),
         };
-        self.link.send(FrameKind::LOGIN, LOGIN_ID, &login).map_err(|_| Broken)?;
-        self.phase = Phase::Login { until: now + self.config.login_timeout };
+        self.link
+            .send(FrameKind::LOGIN, LOGIN_ID, &login)
+            .map_err(|_| Broken)?;
+        self.phase = Phase::Login {
+            until: now + self.config.login_timeout,
+        };
         Ok(())
     }
 
@@ -556,7 +622,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn logged_in(&mut self, at: FrameAt) -> Result<FrameUse, Broken> {
-        let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else { return Err(Broken) };
+        let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else {
+            return Err(Broken);
+        };
         let (account, cursor) = (answer.account, Cursor::new(answer.cursor));
         self.account = account;
         if self.cursor.resume == Resume::NOW {
@@ -597,7 +665,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
         let body = self.link.body(at);
-        let broken = Failure { code: ErrorCode::PROTOCOL_VIOLATION, text: "the hub's answer is malformed" };
+        let broken = Failure {
+            code: ErrorCode::PROTOCOL_VIOLATION,
+            text: "the hub's answer is malformed",
+        };
         let failure = || decode_body(body).unwrap_or(broken);
         match usage {
             FrameUse::LoggedIn => match Answer::decode(at.kind, body) {
@@ -606,10 +677,16 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             },
             FrameUse::LoginFailed => Event::LoginFailed(failure()),
             FrameUse::KickedOut => Event::KickedOut(failure()),
-            FrameUse::Failure(ticket) => Event::Failed { ticket, failure: failure() },
+            FrameUse::Failure(ticket) => Event::Failed {
+                ticket,
+                failure: failure(),
+            },
             FrameUse::Answer(ticket) => match Answer::decode(at.kind, body) {
                 Ok(answer) => Event::Answer { ticket, answer },
-                Err(_) => Event::Failed { ticket, failure: broken },
+                Err(_) => Event::Failed {
+                    ticket,
+                    failure: broken,
+                },
             },
             FrameUse::Push => match Push::decode(at.kind, body) {
                 Ok(Push::Deliver(deliver)) => Event::Delivered(deliver),
@@ -628,7 +705,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if at > now {
             self.phase = Phase::Waiting { until: at };
         } else {
-            self.phase = Phase::Connecting { until: now + self.config.connect_timeout };
+            self.phase = Phase::Connecting {
+                until: now + self.config.connect_timeout,
+            };
             self.asked_to_connect = false;
             self.push_local(Local::NetState(NetState::Connecting));
         }
@@ -692,8 +771,13 @@ struct Broken;
 
 /// Refusals that another try may not meet.
 fn is_transient(code: ErrorCode) -> bool {
-    [ErrorCode::SERVER_SHUTTING_DOWN, ErrorCode::RATE_LIMITED, ErrorCode::STORAGE_FAILED, ErrorCode::STORAGE_FULL]
-        .contains(&code)
+    [
+        ErrorCode::SERVER_SHUTTING_DOWN,
+        ErrorCode::RATE_LIMITED,
+        ErrorCode::STORAGE_FAILED,
+        ErrorCode::STORAGE_FULL,
+    ]
+    .contains(&code)
 }
 
 /// Farewells after which the device must not come back by itself.

@@ -45,7 +45,12 @@ pub(crate) enum OutboxFull {
 
 impl<B: Buffer> Outbox<B> {
     pub(crate) const fn new(buffer: B) -> Self {
-        Self { records: ByteQueue::new(buffer), count: 0, unsent: 0, last_id: 0 }
+        Self {
+            records: ByteQueue::new(buffer),
+            count: 0,
+            unsent: 0,
+            last_id: 0,
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -67,7 +72,9 @@ impl<B: Buffer> Outbox<B> {
         }
         let id = self.last_id.checked_add(1).unwrap_or(1);
         let room = self.records.room(most).ok_or(OutboxFull::Now)?;
-        let Some((header, frame)) = room.split_first_chunk_mut::<HEADER_LEN>() else { return Err(OutboxFull::Now) };
+        let Some((header, frame)) = room.split_first_chunk_mut::<HEADER_LEN>() else {
+            return Err(OutboxFull::Now);
+        };
         let mut writer = Writer::new(frame);
         Frame::encode_header(kind, id, body_len, &mut writer);
         body.encode(&mut writer);
@@ -85,9 +92,13 @@ impl<B: Buffer> Outbox<B> {
         if self.unsent == 0 {
             return false;
         }
-        let Some(record) = self.find(|record| !record.sent) else { return false };
+        let Some(record) = self.find(|record| !record.sent) else {
+            return false;
+        };
         let bytes = self.records.as_mut_slice();
-        let Some(frame) = bytes.get(record.at + HEADER_LEN..record.end()) else { return false };
+        let Some(frame) = bytes.get(record.at + HEADER_LEN..record.end()) else {
+            return false;
+        };
         if !send(frame) {
             return false;
         }
@@ -161,7 +172,26 @@ impl<B: Buffer> Outbox<B> {
 
     fn record(&self, at: usize) -> Option<Record> {
         let header = self.records.as_slice().get(at..)?.first_chunk::<HEADER_LEN>()?;
-        let [i0, i1, i2, i3, kind, sent, d0, d1, d2, d3, d4, d5, d6, d7, l0, l1, l2, l3] = *header;
+        let [
+            i0,
+            i1,
+            i2,
+            i3,
+            kind,
+            sent,
+            d0,
+            d1,
+            d2,
+            d3,
+            d4,
+            d5,
+            d6,
+            d7,
+            l0,
+            l1,
+            l2,
+            l3,
+        ] = *header;
         Some(Record {
             at,
             id: u32::from_le_bytes([i0, i1, i2, i3]),
@@ -173,9 +203,17 @@ impl<B: Buffer> Outbox<B> {
     }
 }
 
-fn write_header(header: &mut [u8; HEADER_LEN], id: u32, kind: FrameKind, deadline: Instant, frame_len: usize) {
+fn write_header(
+    header: &mut [u8; HEADER_LEN],
+    id: u32,
+    kind: FrameKind,
+    deadline: Instant,
+    frame_len: usize,
+) {
     let [i0, i1, i2, i3] = id.to_le_bytes();
     let [d0, d1, d2, d3, d4, d5, d6, d7] = deadline.as_micros().to_le_bytes();
     let [l0, l1, l2, l3] = (frame_len as u32).to_le_bytes();
-    *header = [i0, i1, i2, i3, kind.0, 0, d0, d1, d2, d3, d4, d5, d6, d7, l0, l1, l2, l3];
+    *header = [
+        i0, i1, i2, i3, kind.0, 0, d0, d1, d2, d3, d4, d5, d6, d7, l0, l1, l2, l3,
+    ];
 }

@@ -14,7 +14,12 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(min: Duration, max: Duration, seed: u64) -> Self {
-        Self { min, max: max.max(min), span: min, random: seed | 1 }
+        Self {
+            min,
+            max: max.max(min),
+            span: min,
+            random: seed | 1,
+        }
     }
 
     /// A login succeeded: the next loss starts with the smallest wait.

@@ -5,8 +5,8 @@ use core::time::Duration;
 use tim_proto::ErrorCode;
 use tim_proto::request::{Answer, Done, Failure, Login, LoginAnswer, Request};
 use tim_proto::wire::{
-    self, BufferTooSmall, DecodeError, Encode, FrameError, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Role, decode_body,
-    encoded_len, features,
+    self, BufferTooSmall, DecodeError, Encode, FrameError, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Role,
+    decode_body, encoded_len, features,
 };
 
 use crate::Instant;
@@ -47,6 +47,7 @@ impl Default for HubConfig {
 /// What a hub session wants next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
+#[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
 pub enum HubOutput<'a> {
     /// Something for the hub. It is done with it when it polls again.
     Event(HubEvent<'a>),
@@ -130,8 +131,12 @@ pub enum DeliverError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Hello { until: Instant },
-    Login { until: Instant },
+    Hello {
+        until: Instant,
+    },
+    Login {
+        until: Instant,
+    },
     /// The hub is checking the login.
     Checking,
     Online,
@@ -164,7 +169,9 @@ impl<B: Buffer> HubSession<B> {
     pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
         Self {
             link: Link::new(rx, tx),
-            phase: Phase::Hello { until: now + config.login_timeout },
+            phase: Phase::Hello {
+                until: now + config.login_timeout,
+            },
             heard: now,
             pinged: false,
             peer_max_frame: 0,
@@ -181,6 +188,11 @@ impl<B: Buffer> HubSession<B> {
     /// Room for received bytes, as large as can be had up to `len`. Empty: the events in the way must go first.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.link.space(len)
+    }
+
+    /// How many more bytes can be received; 0 while requests under way are at their ceiling and the buffer is full.
+    pub fn room(&self) -> usize {
+        self.link.rx_room()
     }
 
     /// `len` bytes were received into [`HubSession::space`].
@@ -215,7 +227,6 @@ impl<B: Buffer> HubSession<B> {
     }
 
     /// What is next. Call it after every input, and again until it says [`HubOutput::Wait`].
-    #[must_use]
     pub fn poll(&mut self, now: Instant) -> HubOutput<'_> {
         self.link.release_taken();
         self.advance_time(now);
@@ -262,8 +273,17 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// [`AnswerError`]; the request is still open then, so that a smaller answer or a failure can be sent.
     pub fn answer(&mut self, id: u32, kind: FrameKind, answer: &Answer<'_>) -> Result<(), AnswerError> {
+        self.answer_body(id, kind, answer)
+    }
+
+    /// Answers a request with a body that the caller encodes: what [`Answer`] cannot say without decoding it first, such
+    /// as stored messages passed on byte for byte.
+    ///
+    /// # Errors
+    /// As [`HubSession::answer`].
+    pub fn answer_body<T: Encode>(&mut self, id: u32, kind: FrameKind, body: &T) -> Result<(), AnswerError> {
         self.online()?;
-        self.send(kind.answer(), id, answer)?;
+        self.send(kind.answer(), id, body)?;
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
     }
@@ -346,18 +366,31 @@ impl<B: Buffer> HubSession<B> {
     }
 
     const fn online(&self) -> Result<(), AnswerError> {
-        if self.is_online() { Ok(()) } else { Err(AnswerError::NotOnline) }
+        if self.is_online() {
+            Ok(())
+        } else {
+            Err(AnswerError::NotOnline)
+        }
     }
 
     fn send<T: Encode>(&mut self, kind: FrameKind, id: u32, body: &T) -> Result<(), AnswerError> {
         let body_len = encoded_len(body);
         self.check_size(body_len)?;
-        self.link.send_with(kind, id, body_len, |writer| body.encode(writer)).map_err(full)
+        self.link
+            .send_with(kind, id, body_len, |writer| body.encode(writer))
+            .map_err(full)
     }
 
     const fn check_size(&self, body_len: usize) -> Result<(), AnswerError> {
         let len = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
-        if len > self.peer_max_frame { Err(AnswerError::TooLarge { len, max: self.peer_max_frame }) } else { Ok(()) }
+        if len > self.peer_max_frame {
+            Err(AnswerError::TooLarge {
+                len,
+                max: self.peer_max_frame,
+            })
+        } else {
+            Ok(())
+        }
     }
 
     fn violated(&mut self, code: ErrorCode) {
@@ -383,7 +416,11 @@ impl<B: Buffer> HubSession<B> {
 
     fn keep_alive_deadline(&self) -> Instant {
         let quiet = self.heard + self.config.keep_alive;
-        if self.pinged { quiet + self.config.keep_alive_timeout } else { quiet }
+        if self.pinged {
+            quiet + self.config.keep_alive_timeout
+        } else {
+            quiet
+        }
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -397,7 +434,10 @@ impl<B: Buffer> HubSession<B> {
     /// Deals with what needs no event, up to the first frame that is one.
     fn next_frame(&mut self, now: Instant) -> Result<Option<FrameAt>, ErrorCode> {
         if let Phase::Hello { until } = self.phase {
-            let hello = self.link.take_hello().map_err(|_| ErrorCode::PROTOCOL_VIOLATION)?;
+            let hello = self
+                .link
+                .take_hello()
+                .map_err(|_| ErrorCode::PROTOCOL_VIOLATION)?;
             let Some(hello) = hello else { return Ok(None) };
             self.greet(&hello)?;
             self.phase = Phase::Login { until };
@@ -406,10 +446,13 @@ impl<B: Buffer> HubSession<B> {
             if self.phase == Phase::Checking || self.open_requests >= self.config.max_requests {
                 return Ok(None);
             }
-            let frame = self.link.next_frame(self.max_frame()).map_err(|error| match error {
-                FrameError::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
-                _ => ErrorCode::PROTOCOL_VIOLATION,
-            })?;
+            let frame = self
+                .link
+                .next_frame(self.max_frame())
+                .map_err(|error| match error {
+                    FrameError::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
+                    _ => ErrorCode::PROTOCOL_VIOLATION,
+                })?;
             let Some(at) = frame else { return Ok(None) };
             if self.use_frame(at, now)? {
                 return Ok(Some(at));
@@ -496,12 +539,24 @@ impl<B: Buffer> HubSession<B> {
         if at.kind == FrameKind::LOGIN {
             return match decode_body(body) {
                 Ok(login) => HubEvent::Login(login),
-                Err(error) => HubEvent::Malformed { id: at.id, kind: at.kind, error },
+                Err(error) => HubEvent::Malformed {
+                    id: at.id,
+                    kind: at.kind,
+                    error,
+                },
             };
         }
         match Request::decode(at.kind, body) {
-            Ok(request) => HubEvent::Request { id: at.id, request, body },
-            Err(error) => HubEvent::Malformed { id: at.id, kind: at.kind, error },
+            Ok(request) => HubEvent::Request {
+                id: at.id,
+                request,
+                body,
+            },
+            Err(error) => HubEvent::Malformed {
+                id: at.id,
+                kind: at.kind,
+                error,
+            },
         }
     }
 
@@ -509,7 +564,6 @@ impl<B: Buffer> HubSession<B> {
         self.link.rx_limit().min(self.config.max_frame as usize)
     }
 }
-
 
 const fn full(_: BufferTooSmall) -> AnswerError {
     AnswerError::Full

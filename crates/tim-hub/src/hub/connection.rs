@@ -1,0 +1,463 @@
+//! One connection: its session, its device's mailbox, and its place in the log.
+//!
+//! Everything happens in [`Connection::poll`], which goes round until nothing moves any more: receive, answer, catch up,
+//! hand over what is live, send. What keeps the order: while the device is *behind*, deliveries are read from the log
+//! only; once a reading finds nothing more, the live ones go on from there, and those that were read already are passed
+//! over by their change number.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tim_proto::request::{Done, Gap, LoginAnswer, Resume};
+use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, UserId};
+use tim_session::{AnswerError, CloseReason, DeliverError, Instant};
+use tim_transport_std::HubConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::{debug, warn};
+
+use super::ask::{Login, Next};
+use super::encode;
+use super::online::{Answered, Device, Mailbox};
+use super::shared::Shared;
+use crate::store::{Changes, ChangesRequest, Write, Written};
+use crate::usersig::UserSig;
+
+/// The most bytes of entries that one reading of the log brings.
+const CATCH_UP_BYTES: usize = 256 * 1024;
+/// How many peers a connection remembers to have accounts.
+const MAX_KNOWN_PEERS: usize = 256;
+
+pub(super) struct Connection<L> {
+    pub(super) hub: Arc<Shared>,
+    pub(super) io: HubConnection<L>,
+    pub(super) me: Option<Me>,
+    /// A login that waits for its account.
+    login: Option<Login>,
+    closing: bool,
+    wake: Option<Instant>,
+}
+
+/// Who is logged in, and how far the device has been served.
+pub(super) struct Me {
+    pub(super) device: Arc<Device>,
+    pub(super) account: u64,
+    /// The last change that was handed over (or passed over).
+    cursor: u64,
+    /// The log is being read; live deliveries wait.
+    catching_up: bool,
+    synced: bool,
+    pub(super) known_peers: HashSet<UserId>,
+}
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    pub(super) fn new(hub: Arc<Shared>, link: L) -> Self {
+        let io = HubConnection::new(link, hub.options.connection, hub.options.max_outgoing);
+        Self {
+            hub,
+            io,
+            me: None,
+            login: None,
+            closing: false,
+            wake: None,
+        }
+    }
+
+    /// Ready when the connection is over.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut moved = false;
+            if !self.closing {
+                match self.io.poll_receive(context) {
+                    Poll::Ready(Ok(true)) => moved = true,
+                    Poll::Ready(Ok(false) | Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+                moved |= self.take_events();
+                moved |= self.empty_mailbox(context);
+                moved |= self.catch_up();
+            }
+            match self.io.poll_send(context) {
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) if self.closing => {
+                    return self.io.poll_close(context).map(|_| ());
+                }
+                _ => {}
+            }
+            if !moved && self.wait(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits for the session's next moment; while closing, not for ever.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self.wake {
+            Some(moment) if self.closing => {
+                if self.io.poll_until(context, moment).is_ready() {
+                    // The peer does not take the farewell; the next round's send finds the stream shut down.
+                    return self.io.poll_close(context).map(|_| ());
+                }
+                Poll::Pending
+            }
+            Some(moment) => self.io.poll_until(context, moment),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Room for one more answer of any size.
+    fn has_room(&mut self) -> bool {
+        let most = self
+            .io
+            .session()
+            .peer_max_frame()
+            .min(self.hub.options.max_outgoing / 2);
+        self.io.session().outgoing_room() >= most
+    }
+
+    /// Deals with what the client says; whether it said anything.
+    fn take_events(&mut self) -> bool {
+        let mut moved = false;
+        loop {
+            if !self.has_room() {
+                return moved; // answers are not taken off our hands: no more questions
+            }
+            let now = self.io.now();
+            let next = Next::from(self.io.session().poll(now));
+            match next {
+                Next::Wait(until) => {
+                    self.wake = until;
+                    return moved;
+                }
+                Next::Close(reason) => {
+                    self.close(reason);
+                    return true;
+                }
+                Next::Login(login) => self.log_in(login),
+                Next::Refuse { id, code, text } => self.fail(id, code, &text),
+                Next::Ask { id, kind, ask } => self.handle(id, kind, ask),
+            }
+            moved = true;
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if let CloseReason::Violation(code) = reason {
+            let user = self.me.as_ref().map(|me| me.device.user);
+            debug!(?user, %code, "a client broke the protocol");
+        }
+        self.closing = true;
+        self.wake = Some(self.io.now() + self.hub.options.connection.keep_alive_timeout);
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if let Some(me) = self.me.take() {
+            self.hub.online.leave(&me.device);
+        }
+    }
+
+    fn log_in(&mut self, login: Login) {
+        let app = &self.hub.options.app;
+        if login.app != app.id {
+            return self.refuse(
+                ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
+                "this hub serves another application",
+            );
+        }
+        let now_s = self.hub.now_ms() / 1000;
+        if let Err(error) = UserSig::verify_for(app, &login.user, &login.user_sig, now_s) {
+            return self.refuse(ErrorCode(error.code()), &error.to_string());
+        }
+        match self.hub.reader.account(&login.user) {
+            Ok(Some(account)) => self.admit(&login, account.number, &account.nick),
+            Ok(None) => self.open_account(login),
+            Err(error) => {
+                let (code, text) = Shared::explain(&error.into());
+                self.refuse(code, &text);
+            }
+        }
+    }
+
+    /// The user's first login ever.
+    fn open_account(&mut self, login: Login) {
+        // A device of its own, only to be answered; the real one is made when the account is there.
+        let device = Arc::new(Device::new(login.user, login.device, 0));
+        device.mailbox().behind = false;
+        let submitted = self.hub.submit(
+            &device,
+            0,
+            FrameKind::LOGIN,
+            None,
+            None,
+            Write::EnsureAccount(login.user),
+        );
+        match submitted {
+            Ok(()) => {
+                self.login = Some(login);
+                self.me = Some(Me::new(device, 0, 0));
+            }
+            Err(error) => {
+                let (code, text) = Shared::explain(&error);
+                self.refuse(code, &text);
+            }
+        }
+    }
+
+    fn refuse(&mut self, code: ErrorCode, text: &str) {
+        debug!(%code, text, "login refused");
+        self.io.session().refuse(code, text);
+    }
+
+    fn admit(&mut self, login: &Login, account: u64, nick: &str) {
+        let hub = Arc::clone(&self.hub);
+        let now_ms = hub.now_ms();
+        let device = Arc::new(Device::new(login.user, login.device, hub.options.max_live));
+        // First the place in the tables, then the reading: nothing falls between the two.
+        let sends = super::rate::Bucket::new(hub.options.sends_per_second, now_ms);
+        hub.online.enter(&device, hub.options.max_devices, sends);
+        let read = hub
+            .reader
+            .head_change()
+            .and_then(|head| Ok((head, hub.reader.groups_of(&login.user)?)));
+        let (head, groups) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                hub.online.leave(&device);
+                let (code, text) = Shared::explain(&error.into());
+                return self.refuse(code, &text);
+            }
+        };
+        hub.online.join(&device, groups.iter().map(|group| group.group));
+        let cursor = match (login.resume, login.cursor) {
+            (Resume::START, _) => 0,
+            (Resume::CURSOR, Some(cursor)) if cursor <= head => cursor,
+            _ => head, // also for the cursor of a store that is newer than this one
+        };
+        self.me = Some(Me::new(device, account, cursor));
+        let cursor = encode::cursor(cursor);
+        let answer = LoginAnswer {
+            account,
+            time_ms: now_ms,
+            cursor: cursor.as_ref(),
+            nick,
+        };
+        if self.io.session().accept(&answer).is_err() {
+            self.io
+                .session()
+                .goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
+        }
+    }
+
+    /// Takes what waits for the device; whether there was anything.
+    fn empty_mailbox(&mut self, context: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            let room = self.has_room();
+            let Some(me) = &mut self.me else { return moved };
+            me.device.listen(context.waker());
+            let device = Arc::clone(&me.device);
+            let mut mailbox = device.mailbox();
+            if let Some(code) = mailbox.farewell.take() {
+                drop(mailbox);
+                self.io.session().goodbye(code, "");
+                return true;
+            }
+            if std::mem::take(&mut mailbox.behind) {
+                me.catching_up = true;
+                moved = true;
+            }
+            if !room {
+                return moved;
+            }
+            if let Some(answered) = mailbox.answers.pop_front() {
+                drop(mailbox);
+                self.answered(answered);
+            } else if let Some(change) = mailbox.changes.pop_front() {
+                drop(mailbox);
+                if self.io.session().push(FrameKind::CONVERSATION, &change).is_err() {
+                    return moved;
+                }
+            } else if let Some(delivery) = self
+                .io
+                .session()
+                .is_online()
+                .then(|| next_live(me, &mut mailbox))
+                .flatten()
+            {
+                let taken = hand_over(&mut self.io, delivery.change, &delivery.message);
+                match taken {
+                    Ok(()) => me.cursor = me.cursor.max(delivery.change),
+                    Err(DeliverError::Window) if delivery.change == 0 => {} // online only, and no room: dropped
+                    Err(_) => {
+                        mailbox.live.push_front(delivery);
+                        return moved;
+                    }
+                }
+            } else {
+                return moved;
+            }
+            moved = true;
+        }
+    }
+
+    /// The account of a first login is there.
+    pub(super) fn logged_in(&mut self, answered: &Answered) {
+        let Some(login) = self.login.take() else { return };
+        self.me = None;
+        match &answered.answer {
+            Ok(Written::Account { number }) => self.admit(&login, *number, ""),
+            Ok(_) => self.refuse(ErrorCode::STORAGE_FAILED, "the store gave a wrong answer"),
+            Err(error) => {
+                let (code, text) = Shared::explain(error);
+                self.refuse(code, &text);
+            }
+        }
+    }
+
+    /// Reads on from the log, as far as the client's window allows; whether anything came of it.
+    fn catch_up(&mut self) -> bool {
+        let room = self.has_room();
+        let Some(me) = self.me.as_mut().filter(|me| me.catching_up) else {
+            return false;
+        };
+        let session = self.io.session();
+        let window = session.window_room();
+        if !session.is_online() || !room || (window == 0 && me.synced) {
+            return false;
+        }
+        let request = ChangesRequest {
+            user: me.device.user,
+            cursor: me.cursor,
+            limit: window.clamp(1, 256),
+            max_bytes: CATCH_UP_BYTES.min(session.outgoing_room() / 2),
+        };
+        match self.hub.reader.changes_since(&request) {
+            Ok(changes) => self.hand_over_changes(&changes),
+            Err(error) => {
+                warn!(user = %me.device.user, %error, "the log cannot be read");
+                self.io
+                    .session()
+                    .goodbye(ErrorCode::STORAGE_FAILED, "the log cannot be read");
+                true
+            }
+        }
+    }
+
+    fn hand_over_changes(&mut self, changes: &Changes) -> bool {
+        let Some(me) = &mut self.me else { return false };
+        let start = me.cursor;
+        for gap in &changes.gaps {
+            let Some(conversation) = gap.log.seen_by(&me.device.user) else {
+                continue;
+            };
+            let body = Gap {
+                conversation,
+                from: gap.from,
+                to: gap.to,
+            };
+            if self.io.session().push(FrameKind::GAP, &body).is_err() {
+                return false;
+            }
+        }
+        for change in &changes.entries {
+            let delivery = encode::delivery(&change.entry);
+            if !delivery.is_from(&me.device)
+                && hand_over(&mut self.io, delivery.change, &delivery.message).is_err()
+            {
+                return me.cursor != start; // the rest when there is room again
+            }
+            me.cursor = delivery.change;
+        }
+        me.cursor = me.cursor.max(changes.cursor);
+        if !changes.more {
+            me.catching_up = false;
+            if !me.synced {
+                me.synced = self.io.session().push(FrameKind::SYNCED, &Done).is_ok();
+                me.catching_up = !me.synced;
+            }
+        }
+        true
+    }
+
+    /// Answers a request with an error. Without room even for that, the connection is of no use.
+    pub(super) fn fail(&mut self, id: u32, code: ErrorCode, text: &str) {
+        let short = if self.io.session().fail(id, code, text).is_ok() {
+            return;
+        } else {
+            ""
+        };
+        if let Err(AnswerError::Full | AnswerError::TooLarge { .. }) = self.io.session().fail(id, code, short)
+        {
+            self.io
+                .session()
+                .goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
+        }
+    }
+}
+
+impl<L> Drop for Connection<L> {
+    fn drop(&mut self) {
+        if let Some(me) = self.me.take() {
+            self.hub.online.leave(&me.device);
+        }
+    }
+}
+
+impl Me {
+    fn new(device: Arc<Device>, account: u64, cursor: u64) -> Self {
+        Self {
+            device,
+            account,
+            cursor,
+            catching_up: true,
+            synced: false,
+            known_peers: HashSet::new(),
+        }
+    }
+
+    /// Remembers that a peer has an account; whether that was new.
+    pub(super) fn meet(&mut self, peer: UserId) -> bool {
+        if self.known_peers.len() >= MAX_KNOWN_PEERS {
+            self.known_peers.clear();
+        }
+        self.known_peers.insert(peer)
+    }
+}
+
+/// The next live delivery that the device has not been handed from the log.
+fn next_live(me: &Me, mailbox: &mut Mailbox) -> Option<Arc<super::online::Delivery>> {
+    if me.catching_up {
+        return None;
+    }
+    while let Some(delivery) = mailbox.live.pop_front() {
+        if delivery.change == 0 || delivery.change > me.cursor {
+            return Some(delivery);
+        }
+    }
+    None
+}
+
+/// Delivers a message, or its stub to a client that cannot take it whole.
+fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
+    io: &mut HubConnection<L>,
+    change: u64,
+    message: &Bytes,
+) -> Result<(), DeliverError> {
+    let cursor = (change > 0).then(|| encode::cursor(change));
+    let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
+    match io.session().deliver(cursor, 0, message) {
+        Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
+        taken => return taken,
+    }
+    match encode::stub(message) {
+        Some((stub, payload_len)) => match io.session().deliver(cursor, payload_len, &stub) {
+            // Not even that: the device takes less than a header. It is told nothing rather than held up for ever.
+            Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => Ok(()),
+            taken => taken,
+        },
+        None => Ok(()),
+    }
+}

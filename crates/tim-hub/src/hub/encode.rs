@@ -1,0 +1,199 @@
+//! Entries of the store as messages on the wire. Contents are passed on byte for byte.
+
+use bytes::Bytes;
+use tim_proto::conversation::{
+    Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
+};
+use tim_proto::message::{Content, Envelope, Header, flags, to_vec};
+use tim_proto::wire::{self, Encode, List, Writer, decode_body};
+use tim_proto::{GroupType, Role};
+
+use super::online::Delivery;
+use crate::store::{self, About, Conversation, Entry};
+
+/// Bytes that are a body already.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Raw<'a>(pub(super) &'a [u8]);
+
+impl Encode for Raw<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(self.0);
+    }
+}
+
+/// The message of a stored entry: the envelope and the content as the sender wrote it.
+pub(super) fn message(entry: &Entry) -> Bytes {
+    enveloped(&envelope(entry), &entry.content)
+}
+
+/// A content in its envelope.
+pub(super) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
+    struct Message<'a>(&'a Envelope, &'a [u8]);
+    impl Encode for Message<'_> {
+        fn encode(&self, writer: &mut Writer<'_>) {
+            self.0.encode(writer);
+            writer.put(self.1);
+        }
+    }
+    to_vec(&Message(envelope, content)).into()
+}
+
+pub(super) fn delivery(entry: &Entry) -> Delivery {
+    Delivery {
+        change: entry.change,
+        sender: entry.sender,
+        origin: entry.origin,
+        message: message(entry),
+    }
+}
+
+fn envelope(entry: &Entry) -> Envelope {
+    Envelope {
+        sequence: entry.sequence,
+        time: entry.time_ms / 1000,
+        flags: wire_flags(entry.flags),
+        origin: entry.origin,
+        from: entry.sender,
+    }
+}
+
+const fn wire_flags(stored: u32) -> u32 {
+    let mut bits = 0;
+    if stored & store::flags::REVOKED != 0 {
+        bits |= flags::REVOKED;
+    }
+    if stored & store::flags::NO_UNREAD != 0 {
+        bits |= flags::NO_UNREAD;
+    }
+    bits
+}
+
+/// The message without its payload, and how long the payload is: for receivers that cannot take it whole.
+pub(super) fn stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let header: Header<'_> = decode_body(message).ok()?;
+    let len = u32::try_from(header.content.payload.len()).ok()?;
+    let envelope = Envelope {
+        flags: header.envelope.flags | flags::STUB,
+        ..header.envelope
+    };
+    Some((
+        to_vec(&Header {
+            envelope,
+            content: Content {
+                payload: &[],
+                ..header.content
+            },
+        }),
+        len,
+    ))
+}
+
+/// A message that fits into `max` bytes: itself, or its stub.
+pub(super) fn fitted(message: Bytes, max: usize) -> Bytes {
+    if message.len() <= max {
+        message
+    } else {
+        stub(&message).map_or(message, |(stub, _)| stub.into())
+    }
+}
+
+/// The answer to HISTORY.
+pub(super) struct HistoryBody<'a> {
+    pub(super) next: &'a [u8],
+    pub(super) completed: bool,
+    pub(super) messages: List<'a, Raw<'a>>,
+}
+
+impl Encode for HistoryBody<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.next.encode(writer);
+        self.completed.encode(writer);
+        self.messages.encode(writer);
+    }
+}
+
+/// A conversation as the wire has it, with what it borrows from.
+pub(super) fn conversation<'a>(
+    from: &'a Conversation,
+    last_message: Option<&'a [u8]>,
+) -> WireConversation<'a> {
+    let (name, avatar, group_type) = match &from.about {
+        About::Peer(account) => (account.nick.as_str(), account.avatar.as_str(), 0),
+        About::Group(group, _) => (group.name.as_str(), group.avatar.as_str(), group.group_type),
+        About::System => ("", "", 0),
+    };
+    WireConversation {
+        id: from.id,
+        unread: u32::try_from(from.unread).unwrap_or(u32::MAX),
+        read_sequence: from.read_sequence,
+        last_sequence: from.head_sequence,
+        name,
+        avatar,
+        group_type: GroupType(u8::try_from(group_type).unwrap_or(0)),
+        last_message,
+    }
+}
+
+/// All about a conversation.
+pub(super) fn profile<'a>(from: &'a Conversation, last_message: Option<&'a [u8]>) -> ConversationProfile<'a> {
+    let group = match &from.about {
+        About::Group(group, membership) => Some(GroupProfile {
+            id: group.group,
+            group_type: GroupType(u8::try_from(group.group_type).unwrap_or(0)),
+            name: &group.name,
+            introduction: &group.introduction,
+            notification: &group.notification,
+            avatar: &group.avatar,
+            owner: group.owner,
+            member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
+            created: group.created_ms / 1000,
+            role: wire_role(membership.role),
+        }),
+        _ => None,
+    };
+    let user = match &from.about {
+        About::Peer(account) => Some(UserProfile {
+            id: account.user,
+            nick: &account.nick,
+            avatar: &account.avatar,
+        }),
+        _ => None,
+    };
+    ConversationProfile {
+        conversation: conversation(from, last_message),
+        group,
+        user,
+    }
+}
+
+const fn wire_role(stored: u16) -> Role {
+    match stored {
+        store::role::OWNER => Role::OWNER,
+        store::role::ADMIN => Role::ADMIN,
+        _ => Role::MEMBER,
+    }
+}
+
+/// A change number as a cursor: opaque to devices.
+pub(super) fn cursor(change: u64) -> Cursor {
+    let mut bytes = [0; 10];
+    let len = wire::encode_body(&change, &mut bytes).unwrap_or(0);
+    Cursor { bytes, len }
+}
+
+/// The number in a cursor; `None` if it is none of ours.
+pub(super) fn cursor_number(cursor: &[u8]) -> Option<u64> {
+    decode_body(cursor).ok()
+}
+
+/// A number, encoded.
+pub(super) struct Cursor {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl AsRef<[u8]> for Cursor {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,243 @@
+//! The hub: connections, live push, and the store behind them.
+//!
+//! `connection` is one device's connection; `requests` and `groups` are what becomes of what it asks; `online` knows who
+//! is there; `fanout` carries commits to them. **The log is the queue**: live push is only a fast path over it, so a slow
+//! device costs no memory.
+
+mod ask;
+mod connection;
+mod encode;
+mod fanout;
+mod groups;
+mod online;
+mod options;
+mod rate;
+mod requests;
+mod shared;
+
+pub use options::HubOptions;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use tim_proto::ErrorCode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tracing::{debug, error, info, warn};
+
+use crate::store::sqlite::{self, OpenError};
+use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, Writer, WriterConfig, Written};
+use connection::Connection;
+use online::Online;
+use shared::Shared;
+
+/// How many commits may wait for the fan-out before the writer waits for it.
+const MAX_WAITING_COMMITS: usize = 64;
+/// How many entries one step of forgetting removes.
+const PURGE_STEP: u32 = 2_000;
+/// For how much longer than the retention message ids are remembered.
+const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How long connections get to hear the farewell when the hub stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A hub on its data directory.
+///
+/// ```no_run
+/// use tim_hub::usersig::App;
+/// use tim_hub::{Hub, HubOptions};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::open(HubOptions::new("/var/lib/tim", App::new(1_400_000_000, "a key that nobody guesses")))?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:7878").await?;
+/// hub.serve(listener, std::future::pending()).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Hub {
+    shared: Arc<Shared>,
+    connections: Arc<AtomicUsize>,
+    places: Arc<Semaphore>,
+    failed: watch::Receiver<Option<String>>,
+}
+
+/// Why a hub stopped, or could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store failed for good: nothing that was acknowledged is lost, and nothing more can be taken.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// The operating system refused a thread or a socket.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Hub {
+    /// Opens the data directory and starts the store's threads.
+    ///
+    /// # Errors
+    /// [`HubError::Open`], notably if another hub has the directory; [`HubError::Io`] without threads to be had.
+    pub fn open(options: HubOptions) -> Result<Self, HubError> {
+        let (store, reader) = sqlite::open(&options.data)?;
+        let reader: Arc<dyn StoreReader> = Arc::new(reader);
+        let online = Arc::new(Online::default());
+        let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
+        {
+            let (online, reader) = (Arc::clone(&online), Arc::clone(&reader));
+            thread::Builder::new()
+                .name("tim-fanout".to_owned())
+                .spawn(move || fanout::run(&published, &online, &*reader))?;
+        }
+        let (fail, failed) = watch::channel(None);
+        let clock = Arc::clone(&options.clock);
+        let hooks = Hooks {
+            now_ms: Box::new(move || clock()),
+            published: Box::new(move |batch| {
+                // The fan-out ends only after the writer.
+                let _ = publish.send(batch);
+            }),
+            fatal: Box::new(move |error: StoreError| {
+                error!(%error, "the store failed; the hub stops");
+                let _ = fail.send(Some(error.to_string()));
+            }),
+        };
+        let writer = Writer::start(store, WriterConfig::default(), hooks)?;
+        let places = Arc::new(Semaphore::new(options.max_connections));
+        let shared = Arc::new(Shared {
+            options,
+            writer,
+            reader,
+            online,
+        });
+        Ok(Self {
+            shared,
+            connections: Arc::default(),
+            places,
+            failed,
+        })
+    }
+
+    /// Serves connections until `stop` is ready, then says goodbye to everybody and returns.
+    ///
+    /// # Errors
+    /// [`HubError::Store`] if the store failed: the process should end.
+    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), HubError> {
+        let mut stop = std::pin::pin!(stop);
+        let mut failed = self.failed.clone();
+        let mut purge = tokio::time::interval(self.shared.options.purge_interval);
+        let result = loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                reason = failed.wait_for(Option::is_some) => {
+                    let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
+                    break Err(HubError::Store(reason));
+                }
+                _ = purge.tick() => self.purge_step(),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        // Small frames should not wait for each other.
+                        let _ = stream.set_nodelay(true);
+                        self.spawn(stream);
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, as a rule: those that are there go on, and some will close.
+                        warn!(%error, "a connection cannot be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        };
+        self.shut_down().await;
+        result
+    }
+
+    /// Serves one connection over any byte stream, on a task of its own.
+    pub fn spawn<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            debug!("a connection is turned away: there are too many");
+            return;
+        };
+        let (shared, connections) = (Arc::clone(&self.shared), Arc::clone(&self.connections));
+        connections.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            let mut connection = Connection::new(shared, link);
+            std::future::poll_fn(|context| connection.poll(context)).await;
+            drop(connection);
+            connections.fetch_sub(1, Ordering::Relaxed);
+            drop(place);
+        });
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Says goodbye to everybody and waits, for a moment, until they are gone.
+    pub async fn shut_down(&self) {
+        info!(connections = self.connections(), "the hub stops");
+        for device in self.shared.online.all() {
+            device.end(ErrorCode::SERVER_SHUTTING_DOWN);
+        }
+        let deadline = tokio::time::Instant::now() + FAREWELL;
+        while self.connections() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Removes what is older than the retention (S191, S192), a bounded number of entries at a time.
+    fn purge_step(&self) {
+        let now_ms = self.shared.now_ms();
+        let retention_ms = self
+            .shared
+            .options
+            .limits
+            .retention_seconds()
+            .saturating_mul(1000);
+        let older_than_ms = now_ms.saturating_sub(retention_ms);
+        purge(
+            &self.shared,
+            Purge {
+                older_than_ms,
+                forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
+                budget: PURGE_STEP,
+            },
+        );
+    }
+}
+
+/// One step, and the next one behind it while there is more: other writes come in between.
+fn purge(shared: &Arc<Shared>, step: Purge) {
+    let again = Arc::downgrade(shared);
+    let submitted = shared
+        .writer
+        .submit(Write::Purge(step), move |answer| match answer {
+            Ok(Written::Purged { more: true, .. }) => {
+                if let Some(shared) = again.upgrade() {
+                    purge(&shared, step);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
+        });
+    if let Err(error) = submitted {
+        debug!(%error, "old entries are not looked for now");
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,498 @@
+//! What becomes of each request. Nothing that a client says is trusted: who it is comes from the login, and membership,
+//! sizes and rates are checked here, before anything is stored.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tim_proto::message::{Content, Envelope, Revocation, flags, to_vec};
+use tim_proto::request::{Answer, CreateGroupAnswer, FetchAnswer, MarkReadAnswer, RevokeAnswer, SendAnswer};
+use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
+use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind};
+use tim_session::AnswerError;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::ask::{Ask, DEFAULT_PRIORITY, Sending};
+use super::connection::Connection;
+use super::encode::{self, HistoryBody, Raw};
+use super::online::{Answered, Delivery, Device};
+use super::shared::Shared;
+use super::{fanout, groups};
+use crate::store::{Append, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written};
+
+/// What of a frame is not messages: its header and the answer's other fields, generously.
+const ANSWER_OVERHEAD: usize = 64;
+
+/// Why a request is refused: the code and words for the client.
+type Refusal = (ErrorCode, String);
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self(Shared::explain(&error.into()))
+    }
+}
+
+/// A refusal on its way out of a handler.
+pub(super) struct Failed(pub(super) Refusal);
+
+impl Failed {
+    pub(super) fn new(code: ErrorCode, text: impl Into<String>) -> Self {
+        Self((code, text.into()))
+    }
+}
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    pub(super) fn handle(&mut self, id: u32, kind: FrameKind, ask: Ask) {
+        let Some((device, account)) = self.me.as_ref().map(|me| (Arc::clone(&me.device), me.account)) else {
+            return self.fail(id, ErrorCode::USER_NOT_LOGGED_IN, "");
+        };
+        let done = match ask {
+            Ask::Send(sending) => self.send(id, &device, account, sending),
+            Ask::Revoke {
+                conversation,
+                sequence,
+                message,
+                reason,
+            } => self.revoke(id, &device, account, conversation, sequence, message, &reason),
+            Ask::History {
+                conversation,
+                before,
+                count,
+            } => self.history(id, &device, conversation, before, count),
+            Ask::MarkRead {
+                conversation,
+                sequence,
+            } => {
+                let log = LogKey::of(device.user, conversation);
+                let upto = (sequence > 0).then_some(sequence);
+                self.write(
+                    id,
+                    kind,
+                    &device,
+                    Some(log),
+                    Write::MarkRead {
+                        user: device.user,
+                        log,
+                        upto,
+                    },
+                )
+            }
+            Ask::Conversations { count } => self.conversations(id, &device, count),
+            Ask::Profile { conversation } => self.profile(id, &device, conversation),
+            Ask::Delete { conversation } => {
+                let log = LogKey::of(device.user, conversation);
+                self.write(
+                    id,
+                    kind,
+                    &device,
+                    Some(log),
+                    Write::DeleteConversation {
+                        user: device.user,
+                        log,
+                    },
+                )
+            }
+            Ask::Fetch {
+                conversation,
+                sequence,
+                offset,
+                len,
+            } => self.fetch(id, &device, conversation, sequence, offset, len),
+            Ask::CreateGroup(new) => groups::create(&self.hub, &device, id, *new),
+        };
+        if let Err(Failed((code, text))) = done {
+            self.fail(id, code, &text);
+        }
+    }
+
+    fn write(
+        &self,
+        id: u32,
+        kind: FrameKind,
+        device: &Arc<Device>,
+        log: Option<LogKey>,
+        write: Write,
+    ) -> Result<(), Failed> {
+        self.hub
+            .submit(device, id, kind, log, None, write)
+            .map_err(|error| Failed(Shared::explain(&error)))
+    }
+
+    fn send(&mut self, id: u32, device: &Arc<Device>, account: u64, sending: Sending) -> Result<(), Failed> {
+        let hub = Arc::clone(&self.hub);
+        if sending.content.len() as u64 > hub.options.limits.message_bytes() {
+            let text = format!(
+                "{} bytes, at most {} are taken",
+                sending.content.len(),
+                hub.options.limits.message_bytes()
+            );
+            return Err(Failed::new(ErrorCode::COMM_BODY_SIZE_LIMIT, text));
+        }
+        if sending.id.sender != account {
+            return Err(Failed::new(
+                ErrorCode::GROUP_INVALID_PARAMETERS,
+                "the message id carries another account number",
+            ));
+        }
+        if !hub.online.may_send(&device.user, hub.now_ms()) {
+            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
+        }
+        if let ConversationId::C2c(peer) = sending.to {
+            self.introduce(peer)?;
+        }
+        let log = LogKey::of(device.user, sending.to);
+        if sending.online_user_only {
+            return self.pass_on(id, device, &log, sending);
+        }
+        let append = Append {
+            log,
+            sender: device.user,
+            id: sending.id,
+            origin: device.number,
+            kind: sending.kind.0,
+            flags: 0,
+            content: sending.content,
+            require_membership: true,
+        };
+        self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append))
+    }
+
+    /// Sees to it that a peer has an account, where registration is open.
+    fn introduce(&mut self, peer: tim_proto::UserId) -> Result<(), Failed> {
+        let Some(me) = &mut self.me else { return Ok(()) };
+        if !self.hub.options.open_registration || !me.meet(peer) || self.hub.reader.account(&peer)?.is_some()
+        {
+            return Ok(());
+        }
+        // Writes are done in the order in which they are handed in: the message comes behind it.
+        let submitted = self.hub.writer.submit(Write::EnsureAccount(peer), |_| ());
+        submitted.map_err(|error| Failed(Shared::explain(&error)))
+    }
+
+    /// For those online only: into the mailboxes, past the store (S86-S91).
+    fn pass_on(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        log: &LogKey,
+        sending: Sending,
+    ) -> Result<(), Failed> {
+        if let LogKey::Group(group) = log {
+            let Some(found) = self.hub.reader.group(group)? else {
+                return Err(Failed::new(ErrorCode::GROUP_NOT_FOUND, ""));
+            };
+            if found.group_type == u16::from(GroupType::AV_CHAT_ROOM.0) {
+                return Err(Failed::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
+            }
+            if !self.hub.reader.is_member(group, &device.user)? {
+                return Err(Failed::new(
+                    ErrorCode::GROUP_PERMISSION_DENY,
+                    "only members write in a group",
+                ));
+            }
+        }
+        let time = self.hub.now_ms() / 1000;
+        let envelope = Envelope {
+            sequence: 0,
+            time,
+            flags: flags::ONLINE_ONLY,
+            origin: device.number,
+            from: device.user,
+        };
+        let delivery = Delivery {
+            change: 0,
+            sender: device.user,
+            origin: device.number,
+            message: encode::enveloped(&envelope, &sending.content),
+        };
+        fanout::deliver(&self.hub.online, log, &Arc::new(delivery));
+        let answer = Answer::Send(SendAnswer {
+            sequence: 0,
+            time,
+            duplicate: false,
+        });
+        self.reply(id, FrameKind::SEND, &answer);
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)] // the request's own fields
+    fn revoke(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        account: u64,
+        conversation: ConversationId,
+        sequence: u64,
+        message: MessageId,
+        reason: &str,
+    ) -> Result<(), Failed> {
+        let log = LogKey::of(device.user, conversation);
+        let target = self.hub.reader.entry(&log, sequence)?;
+        let known = message == MessageId::default();
+        let Some(target) = target.filter(|target| known || target.id == message) else {
+            return Err(Failed::new(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, ""));
+        };
+        let as_admin = match log {
+            LogKey::Group(group) => self
+                .hub
+                .reader
+                .membership(&group, &device.user)?
+                .is_some_and(|membership| membership.role >= crate::store::role::ADMIN),
+            _ => false,
+        };
+        let revocation = Revocation {
+            sequence,
+            message: target.id,
+            sender: target.sender,
+            revoker: device.user,
+            reason,
+        };
+        let now_ms = self.hub.now_ms();
+        // Derived, so that a repeated request makes the same entry.
+        let entry_id = MessageId {
+            sender: account,
+            client_time: now_ms / 1000,
+            random: target.id.random,
+        };
+        let content = content(conversation, entry_id, MessageKind::REVOCATION, &revocation);
+        let revoke = Revoke {
+            log,
+            sequence,
+            by: device.user,
+            window_ms: self.hub.options.limits.revoke_window_seconds() * 1000,
+            as_admin,
+            origin: device.number,
+            id: entry_id,
+            content,
+        };
+        self.write(id, FrameKind::REVOKE, device, Some(log), Write::Revoke(revoke))
+    }
+
+    /// What the user may see of a log: everything behind the returned sequence.
+    fn visible_from(&self, device: &Device, log: &LogKey) -> Result<u64, Failed> {
+        let LogKey::Group(group) = log else { return Ok(0) };
+        match self.hub.reader.membership(group, &device.user)? {
+            Some(membership) => Ok(membership.joined_at),
+            None if self.hub.reader.group(group)?.is_none() => {
+                Err(Failed::new(ErrorCode::GROUP_NOT_FOUND, ""))
+            }
+            None => Err(Failed::new(
+                ErrorCode::GROUP_PERMISSION_DENY,
+                "only members read a group's history",
+            )),
+        }
+    }
+
+    fn history(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        conversation: ConversationId,
+        before: Option<u64>,
+        count: u16,
+    ) -> Result<(), Failed> {
+        let log = LogKey::of(device.user, conversation);
+        let asked = (count > 0).then_some(u32::from(count));
+        let limit = self.hub.options.limits.page_len(asked).unwrap_or(1) as usize;
+        let max = self.io.session().peer_max_frame().saturating_sub(ANSWER_OVERHEAD);
+        let after = self.visible_from(device, &log)?;
+        let page = self.hub.reader.page(&PageRequest {
+            log,
+            before,
+            after,
+            limit,
+            max_bytes: max,
+        })?;
+        // The newest that fit; what is left out comes with the next page.
+        let mut room = max;
+        let mut messages: Vec<Bytes> = Vec::with_capacity(page.entries.len());
+        let mut oldest = page.next;
+        for entry in page.entries.iter().rev() {
+            let message = encode::fitted(encode::message(entry), max);
+            let Some(left) = room.checked_sub(message.len() + 5) else {
+                break;
+            };
+            room = left;
+            oldest = entry.sequence;
+            messages.push(message);
+        }
+        messages.reverse();
+        let whole = messages.len() == page.entries.len();
+        let raw: Vec<Raw<'_>> = messages.iter().map(|message| Raw(message)).collect();
+        let next = encode::cursor(if whole { page.next } else { oldest });
+        let body = HistoryBody {
+            next: next.as_ref(),
+            completed: whole && page.completed,
+            messages: List::from_slice(&raw),
+        };
+        self.reply_body(id, FrameKind::HISTORY, &body);
+        Ok(())
+    }
+
+    fn conversations(&mut self, id: u32, device: &Arc<Device>, count: u16) -> Result<(), Failed> {
+        let most = self.hub.options.limits.conversations() as usize;
+        let limit = if count == 0 {
+            most
+        } else {
+            most.min(usize::from(count))
+        };
+        let found = self.hub.reader.conversations(&device.user, limit)?;
+        let max = self.io.session().peer_max_frame().saturating_sub(ANSWER_OVERHEAD);
+        let lasts: Vec<_> = found.iter().map(|one| self.last_message(one, max / 4)).collect();
+        let mut room = max;
+        let mut list = Vec::with_capacity(found.len());
+        for (one, last) in found.iter().zip(&lasts) {
+            let entry = encode::conversation(one, last.as_deref());
+            let Some(left) = room.checked_sub(encoded_len(&entry) + 5) else {
+                break;
+            };
+            room = left;
+            list.push(entry);
+        }
+        let answer = tim_proto::request::ConversationsAnswer {
+            conversations: List::from_slice(&list),
+            truncated: list.len() < found.len(),
+        };
+        self.reply(id, FrameKind::CONVERSATIONS, &Answer::Conversations(answer));
+        Ok(())
+    }
+
+    fn last_message(&self, conversation: &Conversation, max: usize) -> Option<Bytes> {
+        conversation
+            .last
+            .as_ref()
+            .map(|entry: &Entry| encode::fitted(encode::message(entry), max))
+    }
+
+    fn profile(&mut self, id: u32, device: &Arc<Device>, conversation: ConversationId) -> Result<(), Failed> {
+        let log = LogKey::of(device.user, conversation);
+        let Some(found) = self.hub.reader.conversation(&device.user, &log)? else {
+            return Err(Failed::new(ErrorCode::CONVERSATION_NOT_FOUND, ""));
+        };
+        let max = self.io.session().peer_max_frame() / 2;
+        let last = self.last_message(&found, max);
+        self.reply(
+            id,
+            FrameKind::CONVERSATION_PROFILE,
+            &Answer::ConversationProfile(encode::profile(&found, last.as_deref())),
+        );
+        Ok(())
+    }
+
+    fn fetch(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        conversation: ConversationId,
+        sequence: u64,
+        offset: u32,
+        len: u32,
+    ) -> Result<(), Failed> {
+        let log = LogKey::of(device.user, conversation);
+        let visible = sequence > self.visible_from(device, &log)?;
+        let Some(entry) = self.hub.reader.entry(&log, sequence)?.filter(|_| visible) else {
+            return Err(Failed::new(ErrorCode::MESSAGE_NOT_FOUND, ""));
+        };
+        let Ok(content) = decode_body::<Content<'_>>(&entry.content) else {
+            return Err(Failed::new(
+                ErrorCode::STORAGE_FAILED,
+                "the stored message cannot be read",
+            ));
+        };
+        let payload = content.payload;
+        let max = self.io.session().peer_max_frame().saturating_sub(ANSWER_OVERHEAD);
+        let start = (offset as usize).min(payload.len());
+        let end = start.saturating_add((len as usize).min(max)).min(payload.len());
+        let answer = FetchAnswer {
+            total: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+            bytes: payload.get(start..end).unwrap_or(&[]),
+        };
+        self.reply(id, FrameKind::FETCH, &Answer::Fetch(answer));
+        Ok(())
+    }
+
+    /// The store has answered a request of this connection.
+    pub(super) fn answered(&mut self, answered: Answered) {
+        if answered.kind == FrameKind::LOGIN {
+            return self.logged_in(&answered);
+        }
+        let Answered {
+            request,
+            kind,
+            log,
+            group,
+            answer,
+        } = answered;
+        let answer = match answer {
+            Ok(Written::Stored(at)) => Answer::Send(SendAnswer {
+                sequence: at.sequence,
+                time: at.time_ms / 1000,
+                duplicate: false,
+            }),
+            Ok(Written::Duplicate(at)) => Answer::Send(SendAnswer {
+                sequence: at.sequence,
+                time: at.time_ms / 1000,
+                duplicate: true,
+            }),
+            Ok(Written::Revoked { entry, .. }) => Answer::Revoke(RevokeAnswer {
+                sequence: entry.sequence,
+            }),
+            Ok(Written::Read {
+                read_sequence,
+                unread,
+            }) => Answer::MarkRead(MarkReadAnswer {
+                read_sequence,
+                unread: u32::try_from(unread).unwrap_or(u32::MAX),
+            }),
+            Ok(Written::Group { .. }) if let Some(group) = group => {
+                Answer::CreateGroup(CreateGroupAnswer { group })
+            }
+            Ok(_) => Answer::Done,
+            Err(error) => {
+                let (code, text) = Shared::explain(&error);
+                return self.fail(request, in_conversation(code, log), &text);
+            }
+        };
+        self.reply(request, kind, &answer);
+    }
+
+    fn reply(&mut self, id: u32, kind: FrameKind, answer: &Answer<'_>) {
+        self.reply_body(id, kind, answer);
+    }
+
+    fn reply_body<T: Encode>(&mut self, id: u32, kind: FrameKind, body: &T) {
+        match self.io.session().answer_body(id, kind, body) {
+            Ok(()) | Err(AnswerError::NotOnline) => {}
+            Err(AnswerError::TooLarge { .. }) => self.fail(
+                id,
+                ErrorCode::FRAME_TOO_LARGE,
+                "the answer is larger than you take",
+            ),
+            Err(_) => self.fail(id, ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""),
+        }
+    }
+}
+
+/// TIM has different codes for the same refusal in groups and between two users.
+fn in_conversation(code: ErrorCode, log: Option<LogKey>) -> ErrorCode {
+    match (code, log) {
+        (ErrorCode::MSG_REVOKE_TIME_LIMIT, Some(LogKey::Group(_))) => ErrorCode::GROUP_REVOKE_MSG_TIME_LIMIT,
+        (ErrorCode::GROUP_REVOKE_MSG_DENY, Some(LogKey::C2c(_))) => ErrorCode::REVOKE_DENIED,
+        (ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, Some(LogKey::C2c(_))) => ErrorCode::MESSAGE_NOT_FOUND,
+        (code, _) => code,
+    }
+}
+
+/// The content of a message that the hub writes itself.
+pub(super) fn content<T: Encode>(to: ConversationId, id: MessageId, kind: MessageKind, payload: &T) -> Bytes {
+    let payload = to_vec(payload);
+    let content = Content {
+        to,
+        id,
+        client_sequence: 0,
+        priority: DEFAULT_PRIORITY,
+        kind,
+        payload: &payload,
+        extensions: Default::default(),
+    };
+    to_vec(&content).into()
+}

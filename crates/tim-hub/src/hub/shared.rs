@@ -1,0 +1,116 @@
+//! What all connections of a hub share.
+
+use std::sync::Arc;
+
+use tim_proto::request::ConversationChange;
+use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, GroupId};
+
+use super::online::{Answered, Device, Online};
+use super::options::HubOptions;
+use crate::store::{LogKey, NotStored, Refused, StoreError, StoreReader, Write, WriteError, Writer, Written};
+
+pub(super) struct Shared {
+    pub(super) options: HubOptions,
+    pub(super) writer: Writer,
+    pub(super) reader: Arc<dyn StoreReader>,
+    pub(super) online: Arc<Online>,
+}
+
+impl Shared {
+    pub(super) fn now_ms(&self) -> u64 {
+        (self.options.clock)()
+    }
+
+    /// Hands a write to the store; its answer comes into the device's mailbox.
+    pub(super) fn submit(
+        &self,
+        device: &Arc<Device>,
+        request: u32,
+        kind: FrameKind,
+        log: Option<LogKey>,
+        group: Option<GroupId>,
+        write: Write,
+    ) -> Result<(), WriteError> {
+        let deleted = matches!(write, Write::DeleteConversation { .. });
+        let (device, online) = (Arc::clone(device), Arc::clone(&self.online));
+        self.writer.submit(write, move |answer| {
+            if let (Ok(written), Some(log)) = (&answer, log) {
+                tell_own_devices(&online, &device, &log, written, deleted);
+            }
+            device.answer(Answered {
+                request,
+                kind,
+                log,
+                group,
+                answer,
+            });
+        })
+    }
+
+    /// What a client is told when the store does not do something.
+    pub(super) fn explain(error: &WriteError) -> (ErrorCode, String) {
+        let code = match error {
+            WriteError::Refused(refused) => refusal(refused),
+            WriteError::Store(StoreError::NotStored(NotStored::DiskFull)) => ErrorCode::STORAGE_FULL,
+            WriteError::Store(StoreError::NotStored(_)) => ErrorCode::STORAGE_FAILED,
+            WriteError::Store(_) => ErrorCode::OUTCOME_UNKNOWN,
+            WriteError::Overloaded => ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR,
+            WriteError::Closed => ErrorCode::SERVER_SHUTTING_DOWN,
+        };
+        // The engine's own words may name files; they are for the hub's log, not for clients.
+        let text = match error {
+            WriteError::Store(
+                StoreError::NotStored(NotStored::Engine(_)) | StoreError::Unknown(_) | StoreError::Fatal(_),
+            ) => String::new(),
+            other => other.to_string(),
+        };
+        (code, text)
+    }
+}
+
+const fn refusal(refused: &Refused) -> ErrorCode {
+    match refused {
+        Refused::NoSuchUser(_) | Refused::ReservedUser(_) => ErrorCode::MSG_INVALID_ID,
+        Refused::NoSuchGroup(_) => ErrorCode::GROUP_NOT_FOUND,
+        Refused::IdInUse(_) => ErrorCode::GROUP_GROUPID_IN_USED,
+        Refused::NotParticipant(_) => ErrorCode::GROUP_PERMISSION_DENY,
+        Refused::NoSuchConversation => ErrorCode::CONVERSATION_NOT_FOUND,
+        Refused::NotFound => ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND,
+        Refused::NotYours => ErrorCode::GROUP_REVOKE_MSG_DENY,
+        Refused::TooLate { .. } => ErrorCode::MSG_REVOKE_TIME_LIMIT,
+        Refused::AlreadyRevoked(_) => ErrorCode::ALREADY_REVOKED,
+        Refused::ForeignId => ErrorCode::GROUP_INVALID_PARAMETERS,
+        Refused::TooLarge { .. } => ErrorCode::COMM_BODY_SIZE_LIMIT,
+    }
+}
+
+/// A user's own state of a conversation changed: the user's other devices are told (S183).
+fn tell_own_devices(online: &Online, device: &Arc<Device>, log: &LogKey, written: &Written, deleted: bool) {
+    let Some(conversation) = log.seen_by(&device.user) else {
+        return;
+    };
+    let change = match written {
+        Written::Read {
+            read_sequence,
+            unread,
+        } => ConversationChange {
+            conversation,
+            unread: u32::try_from(*unread).unwrap_or(u32::MAX),
+            read_sequence: *read_sequence,
+            deleted: false,
+        },
+        Written::Done if deleted => ConversationChange {
+            conversation,
+            unread: 0,
+            read_sequence: 0,
+            deleted: true,
+        },
+        _ => return,
+    };
+    for other in online.devices(&device.user) {
+        if !Arc::ptr_eq(&other, device) {
+            other.change(change);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Groups and their members.
+
+use tim_hub::store::{ChangeMembers, LogKey, Refused, Write, Written, role};
+use tim_proto::{GroupId, UserId};
+
+use super::{World, new_group, stored, texts};
+
+fn change(group: GroupId) -> ChangeMembers {
+    ChangeMembers {
+        group,
+        add: Vec::new(),
+        remove: Vec::new(),
+        tip: None,
+        notices: Vec::new(),
+    }
+}
+
+fn names(world: &World, group: &GroupId) -> Vec<String> {
+    world
+        .reader()
+        .members(group)
+        .unwrap()
+        .iter()
+        .map(|member| member.account.user.to_string())
+        .collect()
+}
+
+pub(crate) fn created_whole_with_tip_and_notices(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let group = GroupId::new("@TGS#1").unwrap();
+    let mut new = new_group(group, &[alice, bob, carol, bob]);
+    new.introduction = "intro".to_owned();
+    new.tip = Some(world.prepared("alice invited bob, carol"));
+    new.notices = [bob, carol]
+        .map(|user| (user, world.prepared("you were invited")))
+        .to_vec();
+    assert_eq!(
+        world.write(Write::CreateGroup(Box::new(new))),
+        Ok(Written::Group { created: true })
+    );
+
+    let profile = world.reader().group(&group).unwrap().unwrap();
+    assert_eq!(
+        (profile.owner, profile.member_count, profile.created_ms),
+        (alice, 3, world.now_ms)
+    );
+    assert_eq!(profile.introduction, "intro");
+    assert_eq!(names(world, &group), ["alice", "bob", "carol"]);
+    let roles = [alice, bob].map(|user| world.reader().membership(&group, &user).unwrap().unwrap().role);
+    assert_eq!(roles, [role::OWNER, role::MEMBER]);
+    assert_eq!(world.reader().groups_of(&bob).unwrap(), [profile]);
+    let log = LogKey::Group(group);
+    assert_eq!(
+        texts(&world.page(log, None, 15).entries),
+        ["alice invited bob, carol"]
+    );
+    assert_eq!(world.list(&bob), [LogKey::System(bob), log]);
+    assert_eq!(world.list(&alice), [log]);
+    assert_eq!(world.unread(&bob, &LogKey::System(bob)), 1);
+    let order: Vec<LogKey> = world.published.iter().map(|published| published.log).collect();
+    assert_eq!(order, [log, LogKey::System(bob), LogKey::System(carol)]);
+}
+
+pub(crate) fn creation_is_idempotent(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = GroupId::new("g1").unwrap();
+    let mut new = new_group(group, &[alice, bob]);
+    new.tip = Some(world.prepared("tip"));
+    let create = |new: &_| Write::CreateGroup(Box::new(tim_hub::store::CreateGroup::clone(new)));
+    assert_eq!(world.write(create(&new)), Ok(Written::Group { created: true }));
+    assert_eq!(
+        world.write(create(&new)),
+        Ok(Written::Group { created: false }),
+        "the same request again"
+    );
+    assert_eq!(
+        world.page(LogKey::Group(group), None, 15).entries.len(),
+        1,
+        "one tip"
+    );
+    let mut second = new.clone();
+    second.creation_random = 2;
+    assert_eq!(world.write(create(&second)), Err(Refused::IdInUse(group)));
+    new.owner = bob;
+    assert_eq!(world.write(create(&new)), Err(Refused::IdInUse(group)));
+}
+
+pub(crate) fn a_refused_group_leaves_nothing(world: &mut World) {
+    let alice = world.user("alice");
+    let nobody = UserId::new("nobody").unwrap();
+    let group = GroupId::new("g1").unwrap();
+    let mut unknown_member = new_group(group, &[alice, nobody]);
+    unknown_member.tip = Some(world.prepared("tip"));
+    let mut unknown_notified = new_group(group, &[alice]);
+    unknown_notified.notices = vec![(nobody, world.prepared("notice"))];
+    let writes = [unknown_member, unknown_notified].map(|new| Write::CreateGroup(Box::new(new)));
+    assert_eq!(
+        world.batch(&writes),
+        [Err(Refused::NoSuchUser(nobody)), Err(Refused::NoSuchUser(nobody))]
+    );
+    assert_eq!(world.reader().group(&group), Ok(None));
+    assert!(world.reader().groups_of(&alice).unwrap().is_empty() && world.published.is_empty());
+    assert_eq!(world.reader().head_change(), Ok(0));
+    world.group("g1", &[alice]);
+}
+
+pub(crate) fn members_see_from_joining_on(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = world.group("g1", &[alice]);
+    let log = LogKey::Group(group);
+    world.say(log, alice, "before");
+    let mut join = change(group);
+    join.add = vec![(bob, role::MEMBER)];
+    join.tip = Some(world.prepared("bob joined"));
+    assert_eq!(
+        world.write(Write::ChangeMembers(Box::new(join.clone()))),
+        Ok(Written::Done)
+    );
+    world.say(log, alice, "after");
+
+    let entries: Vec<_> = world
+        .changes(bob, 0, 10)
+        .entries
+        .into_iter()
+        .map(|change| change.entry)
+        .collect();
+    assert_eq!(texts(&entries), ["bob joined", "after"]);
+    assert_eq!(world.unread(&bob, &log), 2);
+    let standing = world.reader().membership(&group, &bob).unwrap().unwrap();
+    assert_eq!((standing.joined_at, standing.joined_ms), (1, world.now_ms));
+    assert_eq!(world.reader().group(&group).unwrap().unwrap().member_count, 2);
+
+    join.add = vec![(bob, role::ADMIN)];
+    join.tip = None;
+    world.write(Write::ChangeMembers(Box::new(join))).unwrap();
+    let promoted = world.reader().membership(&group, &bob).unwrap().unwrap();
+    assert_eq!(
+        (promoted.role, promoted.joined_at),
+        (role::ADMIN, 1),
+        "a new role is no new joining"
+    );
+    assert_eq!(world.reader().group(&group).unwrap().unwrap().member_count, 2);
+    let missing = GroupId::new("missing").unwrap();
+    let answer = world.write(Write::ChangeMembers(Box::new(change(missing))));
+    assert_eq!(answer, Err(Refused::NoSuchGroup(missing)));
+}
+
+pub(crate) fn leaving_ends_sending_and_reading(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = world.group("g1", &[alice, bob]);
+    let log = LogKey::Group(group);
+    let sent = world.message(log, bob, "mine");
+    let first = stored(world.write(Write::Append(sent.clone())));
+    let cursor = world.reader().head_change().unwrap();
+    let mut leave = change(group);
+    leave.remove = vec![bob, UserId::new("nobody").unwrap()];
+    leave.tip = Some(world.prepared("bob left"));
+    let late = world.message(log, bob, "late");
+    // In one batch: what comes before the removal goes through, what comes after does not.
+    let answers = world.batch(&[Write::ChangeMembers(Box::new(leave)), Write::Append(late)]);
+    assert_eq!(answers, [Ok(Written::Done), Err(Refused::NotParticipant(bob))]);
+    assert_eq!(
+        world.write(Write::Append(sent)),
+        Ok(Written::Duplicate(first)),
+        "a resend still is one"
+    );
+    assert_eq!(world.reader().is_member(&group, &bob), Ok(false));
+    assert!(world.changes(bob, cursor, 10).entries.is_empty());
+    assert!(world.list(&bob).is_empty() && world.reader().groups_of(&bob).unwrap().is_empty());
+    assert_eq!(names(world, &group), ["alice"]);
+
+    world.say(log, alice, "while away");
+    let mut back = change(group);
+    back.add = vec![(bob, role::MEMBER)];
+    world.write(Write::ChangeMembers(Box::new(back))).unwrap();
+    world.say(log, alice, "welcome back");
+    world.say(log, bob, "thanks");
+    let seen: Vec<_> = world
+        .changes(bob, cursor, 10)
+        .entries
+        .into_iter()
+        .map(|change| change.entry)
+        .collect();
+    assert_eq!(texts(&seen), ["welcome back", "thanks"]);
+    assert_eq!(world.unread(&bob, &log), 1);
+}
+
+pub(crate) fn a_message_writes_no_member_row(world: &mut World) {
+    // What can be seen of it: 500 members, each with the right count, and marks that do not disturb each other.
+    let users: Vec<UserId> = (0..500).map(|n| world.user(&format!("user{n}"))).collect();
+    let log = LogKey::Group(world.group("big", &users));
+    for n in 0..20 {
+        world.say(log, users[n % 4], "x");
+    }
+    assert_eq!(world.unread(&users[0], &log), 15);
+    assert_eq!(world.unread(&users[499], &log), 20);
+    assert_eq!(world.read(users[499], log, Some(10)), (10, 10));
+    assert_eq!(world.unread(&users[498], &log), 20);
+}

@@ -1,0 +1,298 @@
+//! What every store must do, whatever engine it stands on. `suite!(engine)` makes a test of each function here.
+//!
+//! Time is given, never taken; races are run with real threads; what is random comes from a plain model beside it.
+
+#![allow(dead_code, reason = "each engine's test file uses its part")]
+
+pub(crate) mod append;
+pub(crate) mod changes;
+pub(crate) mod groups;
+pub(crate) mod lists;
+pub(crate) mod model;
+mod model_state;
+pub(crate) mod pages;
+pub(crate) mod purge;
+pub(crate) mod revoke;
+pub(crate) mod threads;
+
+use std::sync::Arc;
+
+use tim_hub::store::{
+    Append, Changes, ChangesRequest, Commit, Conversation, CreateGroup, LogKey, Page, PageRequest, Prepared,
+    Published, Refused, StoreReader, StoreWriter, Stored, Write, Written,
+};
+use tim_proto::{GroupId, MessageId, UserId};
+
+/// A store that can be opened again with all that it had.
+pub(crate) trait Engine {
+    fn open(&self) -> Opened;
+}
+
+/// Both ends of an open store.
+pub(crate) struct Opened {
+    pub(crate) writer: Box<dyn StoreWriter>,
+    pub(crate) reader: Arc<dyn StoreReader>,
+}
+
+/// Makes one `#[test]` per function of the suite; `$engine` makes a fresh, empty store.
+macro_rules! suite {
+    ($engine:expr; $($module:ident { $($test:ident),* $(,)? })*) => {
+        $(mod $module {
+            $(#[test]
+            fn $test() {
+                let engine = { use super::*; $engine };
+                crate::store_suite::$module::$test(&mut crate::store_suite::World::new(engine()));
+            })*
+        })*
+    };
+    ($engine:expr) => {
+        crate::store_suite::suite!($engine;
+            append {
+                accounts_are_numbered_once, sequences_and_changes_have_no_gaps, a_resend_is_answered_as_the_first,
+                a_refused_item_leaves_its_neighbours, strangers_cannot_write, entries_come_back_whole,
+                too_much_content_is_refused, reopening_keeps_everything,
+            }
+            pages {
+                pages_walk_the_whole_history_once, a_page_is_stable_while_others_append, pages_skip_revocations_exactly,
+                bytes_are_limited, an_unknown_log_is_an_empty_completed_page, pages_and_changes_meet,
+            }
+            changes {
+                a_device_gets_everything_once_and_in_order, bytes_and_entries_are_limited,
+                nothing_of_others, reads_see_what_was_answered,
+            }
+            lists {
+                newest_first_and_at_most_a_hundred, own_messages_are_never_unread, the_read_mark_only_moves_forward,
+                a_deleted_conversation_comes_back_with_its_history, flags_are_obeyed, profiles_are_shown,
+                a_note_to_oneself,
+            }
+            revoke {
+                the_message_is_marked_and_told_of, the_window_is_exact, only_ones_own_or_as_admin,
+                a_repeated_request_is_answered_as_the_first, unread_and_preview_follow, what_cannot_be_revoked,
+            }
+            groups {
+                created_whole_with_tip_and_notices, creation_is_idempotent, a_refused_group_leaves_nothing,
+                members_see_from_joining_on, leaving_ends_sending_and_reading, a_message_writes_no_member_row,
+            }
+            purge {
+                old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
+                paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, unread_counts_what_is_kept,
+            }
+            threads {
+                one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,
+                read_marks_race_forward, published_entries_come_in_order_before_answers, a_full_queue_refuses,
+                a_fatal_store_answers_everybody_and_stops, a_failed_commit_is_told_to_its_batch_only,
+                futures_are_answered,
+            }
+            model { any_history_agrees_with_the_model }
+        );
+    };
+}
+pub(crate) use suite;
+
+/// A store, a clock that is set by hand, and short ways to say things.
+pub(crate) struct World {
+    engine: Box<dyn Engine>,
+    store: Option<Opened>,
+    pub(crate) now_ms: u64,
+    random: u32,
+    pub(crate) published: Vec<Published>,
+}
+
+/// The first moment of each world.
+pub(crate) const START_MS: u64 = 1_705_307_415_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
+
+impl World {
+    pub(crate) fn new(engine: Box<dyn Engine>) -> Self {
+        let store = Some(engine.open());
+        Self {
+            engine,
+            store,
+            now_ms: START_MS,
+            random: 0,
+            published: Vec::new(),
+        }
+    }
+
+    pub(crate) fn reopen(&mut self) {
+        self.store = None;
+        self.store = Some(self.engine.open());
+    }
+
+    /// Hands the writing end out, for a thread.
+    pub(crate) fn take_writer(&mut self) -> Box<dyn StoreWriter> {
+        struct Taken;
+        impl StoreWriter for Taken {
+            fn commit(&mut self, _: u64, _: &[Write]) -> Result<Commit, tim_hub::store::StoreError> {
+                panic!("the writer was taken")
+            }
+        }
+        std::mem::replace(&mut self.store.as_mut().unwrap().writer, Box::new(Taken))
+    }
+
+    pub(crate) fn reader(&self) -> Arc<dyn StoreReader> {
+        Arc::clone(&self.store.as_ref().unwrap().reader)
+    }
+
+    pub(crate) fn batch(&mut self, batch: &[Write]) -> Vec<Result<Written, Refused>> {
+        let commit = self
+            .store
+            .as_mut()
+            .unwrap()
+            .writer
+            .commit(self.now_ms, batch)
+            .unwrap();
+        assert_eq!(commit.results.len(), batch.len(), "one answer per item");
+        self.published.extend(commit.published);
+        commit.results
+    }
+
+    pub(crate) fn write(&mut self, write: Write) -> Result<Written, Refused> {
+        self.batch(&[write]).remove(0)
+    }
+
+    /// A user with an account.
+    pub(crate) fn user(&mut self, name: &str) -> UserId {
+        let user = UserId::new(name).unwrap();
+        self.write(Write::EnsureAccount(user)).unwrap();
+        user
+    }
+
+    pub(crate) fn number(&self, user: &UserId) -> u64 {
+        self.reader().account(user).unwrap().unwrap().number
+    }
+
+    /// A message that was never sent before.
+    pub(crate) fn message(&mut self, log: LogKey, sender: UserId, text: &str) -> Append {
+        self.random += 1;
+        let number = self
+            .reader()
+            .account(&sender)
+            .unwrap()
+            .map_or(0, |account| account.number);
+        Append {
+            log,
+            sender,
+            id: MessageId {
+                sender: number,
+                client_time: self.now_ms / 1000,
+                random: self.random,
+            },
+            origin: 7,
+            kind: 1,
+            flags: 0,
+            content: text.to_owned().into(),
+            require_membership: true,
+        }
+    }
+
+    pub(crate) fn say(&mut self, log: LogKey, sender: UserId, text: &str) -> Stored {
+        let append = self.message(log, sender, text);
+        stored(self.write(Write::Append(append)))
+    }
+
+    /// A tip or notice in the system's name.
+    pub(crate) fn prepared(&mut self, text: &str) -> Prepared {
+        self.random += 1;
+        Prepared {
+            sender: UserId::SYSTEM,
+            client_time: self.now_ms / 1000,
+            random: self.random,
+            kind: 32,
+            flags: 0,
+            content: text.to_owned().into(),
+        }
+    }
+
+    /// A group of these users, the first of them its owner, without a tip.
+    pub(crate) fn group(&mut self, name: &str, users: &[UserId]) -> GroupId {
+        let group = GroupId::new(name).unwrap();
+        let new = new_group(group, users);
+        assert_eq!(
+            self.write(Write::CreateGroup(Box::new(new))),
+            Ok(Written::Group { created: true })
+        );
+        group
+    }
+
+    pub(crate) fn read(&mut self, user: UserId, log: LogKey, upto: Option<u64>) -> (u64, u64) {
+        match self.write(Write::MarkRead { user, log, upto }) {
+            Ok(Written::Read {
+                read_sequence,
+                unread,
+            }) => (read_sequence, unread),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn page(&self, log: LogKey, before: Option<u64>, limit: usize) -> Page {
+        let request = PageRequest {
+            log,
+            before,
+            after: 0,
+            limit,
+            max_bytes: usize::MAX,
+        };
+        self.reader().page(&request).unwrap()
+    }
+
+    pub(crate) fn changes(&self, user: UserId, cursor: u64, limit: usize) -> Changes {
+        let request = ChangesRequest {
+            user,
+            cursor,
+            limit,
+            max_bytes: usize::MAX,
+        };
+        self.reader().changes_since(&request).unwrap()
+    }
+
+    pub(crate) fn conversation(&self, user: &UserId, log: &LogKey) -> Conversation {
+        self.reader().conversation(user, log).unwrap().unwrap()
+    }
+
+    pub(crate) fn unread(&self, user: &UserId, log: &LogKey) -> u64 {
+        self.conversation(user, log).unread
+    }
+
+    pub(crate) fn list(&self, user: &UserId) -> Vec<LogKey> {
+        self.reader()
+            .conversations(user, 100)
+            .unwrap()
+            .iter()
+            .map(|conversation| conversation.log)
+            .collect()
+    }
+}
+
+pub(crate) fn new_group(group: GroupId, users: &[UserId]) -> CreateGroup {
+    CreateGroup {
+        group,
+        group_type: 1,
+        owner: users[0],
+        name: format!("{group}'s name"),
+        introduction: String::new(),
+        notification: String::new(),
+        avatar: "https://example.invalid/group.png".to_owned(),
+        members: users[1..]
+            .iter()
+            .map(|user| (*user, tim_hub::store::role::MEMBER))
+            .collect(),
+        creation_random: 1,
+        tip: None,
+        notices: Vec::new(),
+    }
+}
+
+pub(crate) fn stored(answer: Result<Written, Refused>) -> Stored {
+    match answer {
+        Ok(Written::Stored(stored)) => stored,
+        other => panic!("not stored: {other:?}"),
+    }
+}
+
+pub(crate) fn texts<'a>(entries: impl IntoIterator<Item = &'a tim_hub::store::Entry>) -> Vec<String> {
+    entries
+        .into_iter()
+        .map(|entry| String::from_utf8(entry.content.to_vec()).unwrap())
+        .collect()
+}

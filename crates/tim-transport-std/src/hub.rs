@@ -1,0 +1,107 @@
+//! The hub's end of a connection over any tokio byte stream.
+//!
+//! Everything here polls, so that the hub can wait for the line, the clock and its own work in one place. An idle
+//! connection holds no buffer: bytes are read through a scratch on the stack, and the session gives its buffers back when
+//! they are empty.
+
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tim_session::{GrowBuffer, HubConfig, HubSession, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// How much is read at a time.
+const SCRATCH: usize = 8 * 1024;
+
+/// A byte stream and the session that speaks on it.
+#[derive(Debug)]
+pub struct HubConnection<L> {
+    link: L,
+    session: HubSession<GrowBuffer>,
+    started: tokio::time::Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
+    /// A connection that was just accepted. Its outgoing bytes may grow to `max_outgoing`.
+    pub fn new(link: L, config: HubConfig, max_outgoing: usize) -> Self {
+        let started = tokio::time::Instant::now();
+        let rx = GrowBuffer::new(config.max_frame as usize);
+        Self {
+            link,
+            session: HubSession::new(config, rx, GrowBuffer::new(max_outgoing), Instant::ZERO),
+            started,
+            timer: Box::pin(tokio::time::sleep_until(started)),
+        }
+    }
+
+    /// The session.
+    pub const fn session(&mut self) -> &mut HubSession<GrowBuffer> {
+        &mut self.session
+    }
+
+    /// The time, as the session counts it.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        let micros = self.started.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// Receives what there is, as far as the session has room. `Ready(Ok(false))` is the end of the stream.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let room = self.session.room().min(SCRATCH);
+        if room == 0 {
+            return Poll::Pending; // whoever makes room polls again
+        }
+        let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
+        let mut bytes = ReadBuf::uninit(scratch.get_mut(..room).unwrap_or(&mut []));
+        ready!(Pin::new(&mut self.link).poll_read(context, &mut bytes))?;
+        let now = self.now();
+        let taken = self.session.receive(now, bytes.filled());
+        debug_assert_eq!(
+            taken,
+            bytes.filled().len(),
+            "the session said how much room it has"
+        );
+        Poll::Ready(Ok(taken > 0))
+    }
+
+    /// Sends what is outgoing. `Ready` when nothing is left.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.session.outgoing().is_empty() {
+            let sent = ready!(Pin::new(&mut self.link).poll_write(context, self.session.outgoing()))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.session.transmitted(sent);
+        }
+        Pin::new(&mut self.link).poll_flush(context)
+    }
+
+    /// `Ready` when that moment has come.
+    pub fn poll_until(&mut self, context: &mut Context<'_>, moment: Instant) -> Poll<()> {
+        let deadline = self.started + moment.since(Instant::ZERO);
+        if self.timer.deadline() != deadline {
+            self.timer.as_mut().reset(deadline);
+        }
+        self.timer.as_mut().poll(context)
+    }
+
+    /// Shuts the stream down for writing.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn poll_close(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_shutdown(context)
+    }
+}
