@@ -123,11 +123,15 @@ impl<'b> Writer<'b> {
     /// Appends bytes as they are, without a length.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
-        let end = self.at.saturating_add(bytes.len());
-        if let Some(room) = self.buffer.get_mut(self.at..end) {
+        // Cut in two steps, so that the compiler sees the lengths agree.
+        let room = self
+            .buffer
+            .get_mut(self.at..)
+            .and_then(|room| room.get_mut(..bytes.len()));
+        if let Some(room) = room {
             room.copy_from_slice(bytes);
         }
-        self.at = end;
+        self.at = self.at.saturating_add(bytes.len());
     }
 
     /// Appends one byte.
