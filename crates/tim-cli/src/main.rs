@@ -1,3 +1,25 @@
-//! The `tim` program.
+//! The `tim` program: one file per command in [`commands`], and around them what all commands share.
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod emoji;
+mod error;
+mod frame;
+mod local;
+mod log;
+mod output;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    cli.color.write_global();
+    match commands::run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

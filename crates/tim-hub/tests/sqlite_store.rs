@@ -3,10 +3,17 @@
 mod store_suite;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use store_suite::{Engine, Opened};
 use tim_hub::store::sqlite::{self, OpenError};
+use tim_hub::store::{
+    Append, Hooks, LogKey, StoreReader as _, StoreWriter as _, Write, Writer, WriterConfig, Written,
+};
+use tim_proto::{MessageId, UserId};
 
 /// A data directory of its own for each test.
 struct Sqlite(tempfile::TempDir);
@@ -74,4 +81,102 @@ fn a_file_that_is_no_database_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("tim.sqlite3"), vec![7; 8192]).unwrap();
     assert!(sqlite::open(dir.path()).is_err());
+}
+
+const KILLED_DIR: &str = "TIM_STORE_TEST_DIR";
+
+#[test]
+fn what_was_answered_survives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = Vec::new();
+    for round in 1..=3 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["writes_until_killed", "--exact", "--ignored", "--nocapture"])
+            .env(KILLED_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let goal = acknowledged.len() + 200 * round;
+        // After the kill, what is still in the pipe was answered too.
+        for line in output.lines().map(Result::unwrap) {
+            let Some(answer) = line.strip_prefix("stored ") else {
+                continue;
+            };
+            let (sequence, random) = answer.split_once(' ').unwrap();
+            acknowledged.push((sequence.parse::<u64>().unwrap(), random.parse::<u32>().unwrap()));
+            if acknowledged.len() == goal {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(acknowledged.len() >= goal, "the child was killed, it did not end");
+        let (_writer, reader) = sqlite::open(dir.path()).unwrap();
+        let log = killed_log();
+        for (sequence, random) in &acknowledged {
+            let entry = reader.entry(&log, *sequence).unwrap().unwrap();
+            assert_eq!(entry.id.random, *random);
+        }
+        let alice = UserId::new("alice").unwrap();
+        let head = reader.conversation(&alice, &log).unwrap().unwrap().head_sequence;
+        assert_eq!(reader.head_change(), Ok(head));
+        assert!(
+            (1..=head).all(|sequence| reader.entry(&log, sequence).unwrap().is_some()),
+            "no gap"
+        );
+    }
+}
+
+fn killed_log() -> LogKey {
+    LogKey::c2c(UserId::new("alice").unwrap(), UserId::new("bob").unwrap())
+}
+
+/// The child of the test above: eight clients that tell of every answer, for ever.
+#[test]
+#[ignore = "runs as a child of what_was_answered_survives_a_kill"]
+fn writes_until_killed() {
+    let Some(dir) = std::env::var_os(KILLED_DIR).map(PathBuf::from) else {
+        return;
+    };
+    let (mut store, reader) = sqlite::open(&dir).unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| UserId::new(name).unwrap());
+    store
+        .commit(1, &[Write::EnsureAccount(alice), Write::EnsureAccount(bob)])
+        .unwrap();
+    let number = reader.account(&alice).unwrap().unwrap().number;
+    let head = u32::try_from(reader.head_change().unwrap()).unwrap();
+    let writer = Writer::start(store, WriterConfig::default(), Hooks::clock(|| 1)).unwrap();
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let writer = &writer;
+            scope.spawn(move || {
+                for count in 0.. {
+                    let random = head * 1000 + count * 8 + client;
+                    let append = Append {
+                        log: killed_log(),
+                        sender: alice,
+                        id: MessageId {
+                            sender: number,
+                            client_time: 1,
+                            random,
+                        },
+                        origin: 0,
+                        kind: 1,
+                        flags: 0,
+                        content: vec![1; 300].into(),
+                        require_membership: true,
+                    };
+                    match writer.write_blocking(Write::Append(append)) {
+                        Ok(Written::Stored(at)) => {
+                            let mut out = std::io::stdout().lock();
+                            if writeln!(out, "stored {} {random}", at.sequence).is_err() {
+                                return;
+                            }
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+            });
+        }
+    });
 }

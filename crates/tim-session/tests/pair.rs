@@ -189,6 +189,39 @@ fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
 }
 
 #[test]
+fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
+    let mut memory = Memory::new();
+    let (mut client, mut hub) = memory.ends();
+    login(&mut client, &mut hub, 4096);
+    client.hold_acknowledgements(true);
+    let message = text("hi").to_owned();
+    hub.deliver(&[2], 0, message.as_bytes()).unwrap();
+    hub.deliver(&[3], 0, message.as_bytes()).unwrap();
+    carry(&mut client, &mut hub, 4096);
+    assert_eq!(drain(&mut client), ["delivered 0", "delivered 0"]);
+    assert_eq!(client.cursor(), [3]);
+    let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
+    carry(&mut client, &mut hub, 4096);
+    let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
+        panic!("no request")
+    };
+    assert_eq!((id, hub.window_room()), (ticket.number(), 0));
+    let answer = SendAnswer {
+        sequence: 1,
+        time: 2,
+        duplicate: false,
+    };
+    hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
+    carry(&mut client, &mut hub, 4096);
+    assert_eq!(drain(&mut client), ["Answer"]);
+    client.hold_acknowledgements(false);
+    assert_eq!(drain(&mut client), [""; 0]);
+    carry(&mut client, &mut hub, 4096);
+    assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
+    assert_eq!(hub.window_room(), 2);
+}
+
+#[test]
 fn a_request_outlives_a_cut_and_is_answered_once() {
     let (mut memory, mut other) = (Memory::new(), Memory::new());
     let (mut client, mut hub) = memory.ends();

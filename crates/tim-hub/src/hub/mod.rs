@@ -35,7 +35,7 @@ use crate::store::sqlite::{self, OpenError};
 use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, Writer, WriterConfig, Written};
 use connection::Connection;
 use online::Online;
-use shared::Shared;
+use shared::{JoinOnDrop, Shared};
 
 /// How many commits may wait for the fan-out before the writer waits for it.
 const MAX_WAITING_COMMITS: usize = 64;
@@ -90,12 +90,13 @@ impl Hub {
         let reader: Arc<dyn StoreReader> = Arc::new(reader);
         let online = Arc::new(Online::default());
         let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
-        {
+        let fanout = {
             let (online, reader) = (Arc::clone(&online), Arc::clone(&reader));
-            thread::Builder::new()
-                .name("tim-fanout".to_owned())
-                .spawn(move || fanout::run(&published, &online, &*reader))?;
-        }
+            let run = move || fanout::run(&published, &online, &*reader);
+            JoinOnDrop(Some(
+                thread::Builder::new().name("tim-fanout".to_owned()).spawn(run)?,
+            ))
+        };
         let (fail, failed) = watch::channel(None);
         let clock = Arc::clone(&options.clock);
         let hooks = Hooks {
@@ -109,13 +110,14 @@ impl Hub {
                 let _ = fail.send(Some(error.to_string()));
             }),
         };
-        let writer = Writer::start(store, WriterConfig::default(), hooks)?;
+        let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
         let places = Arc::new(Semaphore::new(options.max_connections));
         let shared = Arc::new(Shared {
             options,
             writer,
             reader,
             online,
+            _fanout: fanout,
         });
         Ok(Self {
             shared,
@@ -205,7 +207,7 @@ impl Hub {
             .saturating_mul(1000);
         let older_than_ms = now_ms.saturating_sub(retention_ms);
         purge(
-            &self.shared,
+            &self.shared.writer,
             Purge {
                 older_than_ms,
                 forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
@@ -216,19 +218,17 @@ impl Hub {
 }
 
 /// One step, and the next one behind it while there is more: other writes come in between.
-fn purge(shared: &Arc<Shared>, step: Purge) {
-    let again = Arc::downgrade(shared);
-    let submitted = shared
-        .writer
-        .submit(Write::Purge(step), move |answer| match answer {
-            Ok(Written::Purged { more: true, .. }) => {
-                if let Some(shared) = again.upgrade() {
-                    purge(&shared, step);
-                }
+fn purge(writer: &Arc<Writer>, step: Purge) {
+    let again = Arc::downgrade(writer);
+    let submitted = writer.submit(Write::Purge(step), move |answer| match answer {
+        Ok(Written::Purged { more: true, .. }) => {
+            if let Some(writer) = again.upgrade() {
+                purge(&writer, step);
             }
-            Ok(_) => {}
-            Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
-        });
+        }
+        Ok(_) => {}
+        Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
+    });
     if let Err(error) = submitted {
         debug!(%error, "old entries are not looked for now");
     }

@@ -229,7 +229,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let target = self.hub.reader.entry(&log, sequence)?;
         let known = message == MessageId::default();
         let Some(target) = target.filter(|target| known || target.id == message) else {
-            return Err(Failed::new(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, ""));
+            return Err(Failed::new(
+                in_conversation(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, Some(log)),
+                "",
+            ));
         };
         let as_admin = match log {
             LogKey::Group(group) => self

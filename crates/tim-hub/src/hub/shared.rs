@@ -1,6 +1,7 @@
 //! What all connections of a hub share.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use tim_proto::request::ConversationChange;
 use tim_proto::wire::FrameKind;
@@ -12,9 +13,23 @@ use crate::store::{LogKey, NotStored, Refused, StoreError, StoreReader, Write, W
 
 pub(super) struct Shared {
     pub(super) options: HubOptions,
-    pub(super) writer: Writer,
+    pub(super) writer: Arc<Writer>,
     pub(super) reader: Arc<dyn StoreReader>,
     pub(super) online: Arc<Online>,
+    /// Behind the writer, whose end is what ends it.
+    pub(super) _fanout: JoinOnDrop,
+}
+
+/// A thread that is waited for, so that the data directory is free when the hub is gone.
+pub(super) struct JoinOnDrop(pub(super) Option<JoinHandle<()>>);
+
+impl Drop for JoinOnDrop {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // Its panic, if it had one, has been reported.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Shared {

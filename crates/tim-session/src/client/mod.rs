@@ -91,6 +91,8 @@ pub struct ClientSession<S, B> {
     /// Deliveries taken but not acknowledged: how many, and the last one's id.
     unacked: u16,
     last_taken: u32,
+    /// Whether acknowledgements wait for the application.
+    acks_held: bool,
     locals: [Option<Local>; MAX_LOCAL_EVENTS],
 }
 
@@ -164,6 +166,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             delivered: None,
             unacked: 0,
             last_taken: 0,
+            acks_held: false,
             locals: [None; MAX_LOCAL_EVENTS],
         }
     }
@@ -372,6 +375,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.flush_outbox();
     }
 
+    /// Holds acknowledgements back, or lets them go, for an application that keeps deliveries to work through later: while
+    /// they are held, the hub delivers no more than a window ahead, and answers still come. Poll after letting go.
+    pub fn hold_acknowledgements(&mut self, hold: bool) {
+        self.acks_held = hold;
+    }
+
     /// What is next. Call it after every input, and again until it says [`Output::Wait`]. An event is done with when `poll`
     /// is called again: only then is a delivery acknowledged and the cursor moved.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
@@ -443,6 +452,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let online = matches!(self.phase, Phase::Online);
         if self.unacked > 0
             && online
+            && !self.acks_held
             && self
                 .link
                 .send(FrameKind::ACK, self.last_taken, &tim_proto::request::Done)

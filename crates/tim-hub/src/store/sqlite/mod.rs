@@ -15,6 +15,8 @@ mod purge;
 mod revoke;
 mod rows;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fmt;

@@ -29,6 +29,11 @@ impl SqliteWriter {
             _lock: lock,
         })
     }
+
+    #[cfg(test)]
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 impl std::fmt::Debug for SqliteWriter {
@@ -65,7 +70,7 @@ impl StoreWriter for SqliteWriter {
 
 /// A failed COMMIT leaves the transaction open if nothing was written (busy, full); dropping it rolls back. After
 /// anything else nobody knows what is on the disk, and retrying an fsync would only hide that.
-fn commit_error(error: &rusqlite::Error) -> StoreError {
+pub(super) fn commit_error(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => plain_error(error),
         _ => StoreError::Fatal(error.to_string()),

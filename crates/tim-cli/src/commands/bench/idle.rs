@@ -1,0 +1,50 @@
+//! Connections that are logged in and say nothing: what each costs the hub.
+
+use tokio::task::JoinSet;
+
+use super::bot::Bot;
+use super::figure;
+use super::hub::Target;
+use crate::error::Failure;
+
+/// How many log in at the same time.
+const AT_ONCE: u32 = 64;
+
+pub(super) async fn measure(target: &Target, connections: u32) -> Result<(), Failure> {
+    // What the hub takes for the first few (threads, caches) is not the connections'.
+    let mut bots = open(target, 0..AT_ONCE).await?;
+    let before = target.memory();
+    bots.extend(open(target, AT_ONCE..AT_ONCE + connections).await?);
+    let after = target.memory();
+    figure("idle connections", connections, "")?;
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            let each = after.saturating_sub(before) as f64 / f64::from(connections);
+            figure("  the hub's memory for each", format!("{each:.0}"), "bytes")
+        }
+        _ => figure(
+            "  the hub's memory for each",
+            "unknown",
+            "(only for a hub that `tim bench` starts, on Linux)",
+        ),
+    }
+}
+
+async fn open(target: &Target, numbers: std::ops::Range<u32>) -> Result<Vec<Bot>, Failure> {
+    let mut bots = Vec::with_capacity(numbers.len());
+    let mut numbers = numbers.peekable();
+    while numbers.peek().is_some() {
+        let mut logins = JoinSet::new();
+        for number in numbers.by_ref().take(AT_ONCE as usize) {
+            let (address, app) = (target.address, target.app.clone());
+            logins.spawn(async move {
+                let target = Target::remote(address, app);
+                Bot::login(&target, &format!("bench-idle-{number}"), number).await
+            });
+        }
+        while let Some(bot) = logins.join_next().await {
+            bots.push(bot.map_err(Failure::failed)??);
+        }
+    }
+    Ok(bots)
+}

@@ -1,0 +1,57 @@
+//! A page of fifteen from a conversation of a thousand messages and from a long one, in turns.
+
+use std::time::{Duration, Instant};
+
+use tim_proto::request::{Answer, History, Request};
+use tim_proto::{ConversationId, UserId};
+
+use super::bot::Bot;
+use super::hub::{READER, Target};
+use super::{figure, percentile};
+use crate::error::Failure;
+
+const ROUNDS: usize = 1_000;
+
+pub(super) async fn measure(target: &Target, long: u64) -> Result<(), Failure> {
+    let mut bot = Bot::login(target, READER, 0).await?;
+    let conversation = |name| UserId::new(name).map(ConversationId::C2c).map_err(Failure::usage);
+    let conversations = [conversation("short")?, conversation("long")?];
+    let mut times: [Vec<Duration>; 2] = Default::default();
+    for _ in 0..ROUNDS {
+        for (conversation, times) in conversations.iter().zip(&mut times) {
+            let start = Instant::now();
+            let request = Request::History(History {
+                conversation: *conversation,
+                next: &[],
+                count: 15,
+            });
+            let len = |answer: &Answer<'_>| match answer {
+                Answer::History(page) => Some(page.messages.len()),
+                _ => None,
+            };
+            if bot.ask(&request, len).await? != 15 {
+                return Err(Failure::failed("this hub has no history to measure")
+                    .hint("without --hub, a hub with such a history is made"));
+            }
+            times.push(start.elapsed());
+        }
+    }
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let [short_median, long_median] = [&times[0], &times[1]].map(|times| percentile(times, 0.5));
+    figure(
+        "a page of 15 from 1000 messages, median",
+        short_median.as_micros(),
+        "us",
+    )?;
+    figure(
+        &format!("a page of 15 from {long} messages, median"),
+        long_median.as_micros(),
+        "us",
+    )?;
+    let ratio = long_median.as_secs_f64() / short_median.as_secs_f64();
+    figure(
+        "  the long one's time over the short one's",
+        format!("{ratio:.2}"),
+        "x",
+    )
+}

@@ -1,0 +1,49 @@
+//! Durable one-to-one sends: each sender waits for its answer before it sends again.
+
+use std::time::{Duration, Instant};
+
+use tim_proto::{ConversationId, UserId};
+use tokio::task::JoinSet;
+
+use super::bot::Bot;
+use super::hub::Target;
+use super::{figure, millis, percentile};
+use crate::error::Failure;
+
+pub(super) async fn measure(target: &Target, senders: u32, time: Duration) -> Result<(), Failure> {
+    let mut bots = Vec::new();
+    for number in 0..senders {
+        let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
+        let to =
+            ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}")).map_err(Failure::usage)?);
+        bot.send(to).await?; // the conversation is there before the clock runs
+        bots.push((bot, to));
+    }
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (mut bot, to) in bots {
+        tasks.spawn(async move {
+            let mut times = Vec::new();
+            while start.elapsed() < time {
+                let sent = Instant::now();
+                bot.send(to).await?;
+                times.push(sent.elapsed());
+            }
+            Ok::<_, Failure>(times)
+        });
+    }
+    let mut times = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        times.extend(task.map_err(Failure::failed)??);
+    }
+    let took = start.elapsed();
+    times.sort_unstable();
+    let rate = times.len() as f64 / took.as_secs_f64();
+    figure(
+        &format!("durable sends, {senders} senders"),
+        format!("{rate:.0}"),
+        "messages/s",
+    )?;
+    figure("  until answered, median", millis(percentile(&times, 0.5)), "ms")?;
+    figure("  until answered, p99", millis(percentile(&times, 0.99)), "ms")
+}

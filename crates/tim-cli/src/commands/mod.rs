@@ -1,0 +1,21 @@
+//! The commands, one file each.
+
+pub(crate) mod bench;
+pub(crate) mod frame;
+pub(crate) mod parse;
+pub(crate) mod serve;
+pub(crate) mod sig;
+
+use crate::cli::Command;
+use crate::error::Failure;
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Sig(args) => sig::run(args),
+        Command::Parse(args) => parse::run(&args),
+        Command::Frame(args) => frame::run(&args),
+        Command::Bench(args) => bench::run(args),
+    }
+}

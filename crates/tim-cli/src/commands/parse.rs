@@ -1,0 +1,279 @@
+//! `tim parse`: what the library makes of texts, notices and tips, one JSON value a line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tim_proto::Words;
+use tim_proto::notice::{NoticeOperation, SystemNotice};
+use tim_proto::text::{Span, Spans};
+use tim_proto::tip::{TipOperation, tip_text};
+
+use crate::emoji::{Table, TableChoice};
+use crate::error::{EXIT_CODES, Failure, reading};
+use crate::output::BAD;
+
+const FORMATS: &str = "\
+One JSON value a line in, one a line out, in the same order (empty lines are passed over):
+
+  text    in:  a string, or {\"text\": a string}
+          out: [{\"name\":\"text\",\"text\":…},{\"name\":\"img\",\"src\":…},…]; text that touches is one node
+  notice  in:  {\"operationType\":…,\"operatorID\":…,\"groupProfile\":{\"groupName\":…,\"groupID\":…}}
+          out: a string, or null for an operation that has no text
+  tip     in:  {\"operationType\":…,\"operatorID\":…,\"userIDList\":[…]}
+          out: a string
+
+A missing or null operatorID reads as empty. For a line that cannot be read, {\"error\":…} stands in the output, so that
+lines still match, the fault is told on stderr with its line number, and the exit code in the end is 2.
+
+Example:
+  $ echo '\"好[呲牙]\"' | tim parse text
+  [{\"name\":\"text\",\"text\":\"好\"},{\"name\":\"img\",\"src\":\"http://xxxxxxxx/emoji/emoji_1.png\"}]";
+
+/// Parse texts into text and emojis, or render system notices and group tips (JSON lines in and out).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{FORMATS}\n\n{EXIT_CODES}"))]
+pub(crate) struct Args {
+    /// What the lines are.
+    kind: Kind,
+    /// Files to read instead of stdin; `-` is stdin.
+    files: Vec<PathBuf>,
+    /// Emoji table for `text`: seed, tui, classic, or a file with a JSON object of key to file name.
+    #[arg(long, value_name = "NAME|FILE", default_value = "seed")]
+    table: TableChoice,
+    /// What stands before the file name in an emoji's `src`, for `text`.
+    #[arg(long, value_name = "URL", default_value = "http://xxxxxxxx/emoji/")]
+    base: String,
+    /// Words for `notice` and `tip`: seed (Chinese, ASCII punctuation), full-width, or english.
+    #[arg(long, value_name = "NAME", default_value_t)]
+    profile: Words,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// Text with emojis.
+    Text,
+    /// Payloads of group system notices.
+    Notice,
+    /// Payloads of group tips.
+    Tip,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let parser = Parser {
+        kind: args.kind,
+        table: Table::load(&args.table)?,
+        base: &args.base,
+        words: args.profile,
+    };
+    let mut lines = Lines {
+        parser,
+        out: io::BufWriter::new(io::stdout().lock()),
+        bad: 0,
+    };
+    if args.files.is_empty() {
+        lines.read("stdin", BufReader::new(io::stdin()))?;
+    }
+    for path in &args.files {
+        if path.as_os_str() == "-" {
+            lines.read("stdin", BufReader::new(io::stdin()))?;
+        } else {
+            let name = path.display().to_string();
+            lines.read(&name, BufReader::new(File::open(path).map_err(reading(&name))?))?;
+        }
+    }
+    lines.out.flush()?;
+    match lines.bad {
+        0 => Ok(()),
+        1 => Err(Failure::usage("one line could not be read")),
+        bad => Err(Failure::usage(format_args!("{bad} lines could not be read"))),
+    }
+    .map_err(|failure| failure.hint("`tim parse --help` shows what the lines must look like"))
+}
+
+/// Reads lines, writes lines, counts those that were bad.
+struct Lines<'a, W> {
+    parser: Parser<'a>,
+    out: W,
+    bad: u64,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn read<R: io::Read>(&mut self, name: &str, mut input: BufReader<R>) -> Result<(), Failure> {
+        let mut line = Vec::new();
+        for number in 1_u64.. {
+            line.clear();
+            if input.read_until(b'\n', &mut line).map_err(reading(name))? == 0 {
+                break;
+            }
+            if !line.trim_ascii().is_empty() {
+                self.line(name, number, &line)?;
+            }
+            // Whoever sends one line and waits for its answer gets it.
+            if input.buffer().is_empty() {
+                self.out.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, name: &str, number: u64, line: &[u8]) -> Result<(), Failure> {
+        let outcome = serde_json::from_slice(line)
+            .map_err(|error| format!("not a JSON value: {error}"))
+            .and_then(|value| self.parser.parse(&value));
+        let json = outcome.unwrap_or_else(|fault| {
+            self.bad += 1;
+            // A closed stderr must not stop the output.
+            let _ = writeln!(
+                anstream::stderr(),
+                "{BAD}error:{BAD:#} {name}, line {number}: {fault}"
+            );
+            json!({ "error": fault }).to_string()
+        });
+        Ok(writeln!(self.out, "{json}")?)
+    }
+}
+
+/// What to do with a line.
+struct Parser<'a> {
+    kind: Kind,
+    table: Table,
+    base: &'a str,
+    words: Words,
+}
+
+impl Parser<'_> {
+    /// The JSON to print for a value, or what is wrong with it.
+    fn parse(&self, value: &Value) -> Result<String, String> {
+        match self.kind {
+            Kind::Text => {
+                let text = value.as_str().or_else(|| value.get("text")?.as_str());
+                let text = text.ok_or("a text is a string, or an object with the string \"text\"")?;
+                Ok(nodes(self.table.spans(text), self.base))
+            }
+            Kind::Notice => {
+                let payload = NoticePayload::read(value)?;
+                let text = payload.notice().text(self.words).map(|text| text.to_string());
+                Ok(Value::from(text).to_string())
+            }
+            Kind::Tip => {
+                let TipPayload {
+                    operation,
+                    operator_id,
+                    users,
+                } = TipPayload::read(value)?;
+                let text = tip_text(operation, &operator_id, &users, self.words).to_string();
+                Ok(Value::from(text).to_string())
+            }
+        }
+    }
+}
+
+/// A node as the original has it (S144).
+#[derive(Serialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+enum Node<'a> {
+    Text { text: &'a str },
+    Img { src: String },
+}
+
+fn nodes(spans: Spans<'_, '_>, base: &str) -> String {
+    let node = |span: Span<'_, '_>| match span.src(base) {
+        Some(src) => json_text(&Node::Img { src: src.to_string() }),
+        None => json_text(&Node::Text { text: span.source() }),
+    };
+    let nodes: Vec<String> = spans.map(node).collect();
+    format!("[{}]", nodes.join(","))
+}
+
+fn json_text(node: &Node<'_>) -> String {
+    // Strings always have a JSON form.
+    serde_json::to_string(node).unwrap_or_default()
+}
+
+/// The fields of a notice's payload that its text uses (S161).
+struct NoticePayload {
+    operation: NoticeOperation,
+    operator_id: String,
+    group: String,
+}
+
+impl NoticePayload {
+    fn read(payload: &Value) -> Result<Self, String> {
+        let fields = payload.as_object().ok_or("a notice's payload is an object")?;
+        let profile = fields.get("groupProfile").and_then(Value::as_object);
+        let profile = profile.ok_or("the payload has no object \"groupProfile\"")?;
+        let name = printed("groupName", profile.get("groupName"))?;
+        Ok(Self {
+            operation: NoticeOperation(operation(fields.get("operationType"))),
+            operator_id: printed("operatorID", fields.get("operatorID"))?,
+            // The original's `groupName || groupID` (S147).
+            group: if name.is_empty() {
+                printed("groupID", profile.get("groupID"))?
+            } else {
+                name
+            },
+        })
+    }
+
+    fn notice(&self) -> SystemNotice<'_> {
+        SystemNotice {
+            operation: self.operation,
+            operator_id: &self.operator_id,
+            group_name: &self.group,
+            ..SystemNotice::default()
+        }
+    }
+}
+
+/// The fields of a tip's payload that its text uses (S170).
+struct TipPayload {
+    operation: TipOperation,
+    operator_id: String,
+    users: Vec<String>,
+}
+
+impl TipPayload {
+    fn read(payload: &Value) -> Result<Self, String> {
+        let fields = payload.as_object().ok_or("a tip's payload is an object")?;
+        let operation = TipOperation(operation(fields.get("operationType")));
+        let shows_users = (TipOperation::JOIN..=TipOperation::CANCELED_ADMIN).contains(&operation);
+        let users = match fields.get("userIDList").and_then(Value::as_array) {
+            _ if !shows_users => Vec::new(),
+            Some(list) => list
+                .iter()
+                .map(|id| printed("userIDList", Some(id)))
+                .collect::<Result<_, _>>()?,
+            None => {
+                return Err("the payload has no list \"userIDList\", which this operation shows".to_owned());
+            }
+        };
+        let operator_id = printed("operatorID", fields.get("operatorID"))?;
+        Ok(Self {
+            operation,
+            operator_id,
+            users,
+        })
+    }
+}
+
+/// The operation's number; anything that is none of an operation's, such as a string, is no operation.
+fn operation(value: Option<&Value>) -> u32 {
+    let Some(number) = value.and_then(Value::as_f64) else {
+        return 0;
+    };
+    let whole = number as u32; // saturates
+    if f64::from(whole) == number { whole } else { 0 }
+}
+
+/// A field as it is printed into a text; missing and null print nothing.
+fn printed(name: &str, value: Option<&Value>) -> Result<String, String> {
+    match value {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(other) => Err(format!("\"{name}\" is {other}, not a string")),
+    }
+}

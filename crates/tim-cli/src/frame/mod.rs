@@ -1,0 +1,12 @@
+//! What stands in the bytes of a connection: the parts from [`walk`], the fields of each from [`describe`].
+
+mod describe;
+mod fields;
+mod payload;
+mod serial;
+mod walk;
+
+pub(crate) use describe::{describe, hello};
+pub(crate) use fields::{Fields, Shown, hex};
+pub(crate) use serial::serial_parts;
+pub(crate) use walk::{Content, Part, stream_parts};

@@ -1,0 +1,243 @@
+//! The data directory: what `tim serve` keeps there, and how commands on the same machine find the hub and its key.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Failure, reading};
+
+/// The application's number where none is chosen.
+pub(crate) const DEFAULT_APP_ID: u32 = 1_400_000_000;
+
+/// The key that signs UserSigs; its owner only may read it.
+const KEY_FILE: &str = "app.key";
+/// Where local commands find the hub; `tim serve` writes it when it starts.
+const ENDPOINT_FILE: &str = "endpoint.toml";
+
+/// Which data directory; part of many commands.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct DataArg {
+    /// The hub's data directory [default: tim in $XDG_DATA_HOME or ~/.local/share].
+    #[arg(long, value_name = "DIR", env = "TIM_DATA", hide_env_values = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// A data directory, there or not.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir(PathBuf);
+
+/// Where a hub listens, for commands on the same machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    /// What to connect to.
+    pub(crate) address: SocketAddr,
+    /// The application that it serves.
+    pub(crate) app_id: u32,
+}
+
+impl DataDir {
+    /// The directory that was chosen, or the usual one.
+    pub(crate) fn new(chosen: Option<PathBuf>) -> Result<Self, Failure> {
+        chosen.or_else(usual).map(Self).ok_or_else(|| {
+            Failure::usage("there is no home directory to keep data in")
+                .hint("choose a directory with --data DIR")
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the directory, closed to others.
+    pub(crate) fn create(&self) -> Result<(), Failure> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&self.0)
+            .map_err(|error| self.cannot_write(&self.0, &error))
+    }
+
+    /// The app key, if there is one.
+    pub(crate) fn key(&self) -> Result<Option<String>, Failure> {
+        let path = self.0.join(KEY_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => key_text(&text, &path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(reading(format_args!("the app key {}", path.display()))(error)
+                .hint("commands for this hub run as the user who runs `tim serve`, or with --sig")),
+        }
+    }
+
+    /// The app key; made now if there is none. Also says whether it was made.
+    pub(crate) fn key_or_new(&self) -> Result<(String, bool), Failure> {
+        if let Some(key) = self.key()? {
+            return Ok((key, false));
+        }
+        let path = self.0.join(KEY_FILE);
+        let key = new_key()?;
+        match self.write_new(&path, &format!("{key}\n")) {
+            Ok(()) => Ok((key, true)),
+            // Somebody else was quicker: theirs holds.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self
+                .key()?
+                .map(|key| (key, false))
+                .ok_or_else(|| self.cannot_write(&path, &error)),
+            Err(error) => Err(self.cannot_write(&path, &error)),
+        }
+    }
+
+    /// Where the hub of this directory listens, if one was ever started.
+    pub(crate) fn endpoint(&self) -> Result<Option<Endpoint>, Failure> {
+        let path = self.0.join(ENDPOINT_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map(Some).map_err(|fault| {
+                Failure::usage(format_args!("{} is not usable: {fault}", path.display()))
+                    .hint("`tim serve` writes it anew when it starts; --hub ADDRESS does without it")
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(reading(path.display())(error)),
+        }
+    }
+
+    /// Tells local commands where the hub listens.
+    pub(crate) fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        let path = self.0.join(ENDPOINT_FILE);
+        let text = toml::to_string(endpoint).map_err(Failure::failed)?;
+        let written = self
+            .write_temporary(&text)
+            .and_then(|file| Ok(file.persist(&path)?));
+        written
+            .map(drop)
+            .map_err(|error| self.cannot_write(&path, &error))
+    }
+
+    fn write_new(&self, path: &Path, text: &str) -> io::Result<()> {
+        self.write_temporary(text)?.persist_noclobber(path)?;
+        Ok(())
+    }
+
+    /// A complete file under a name of its own, readable by its owner only, ready to be moved to its place.
+    fn write_temporary(&self, text: &str) -> io::Result<tempfile::NamedTempFile> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    }
+
+    fn cannot_write(&self, path: &Path, error: &io::Error) -> Failure {
+        Failure::failed(format_args!("cannot write {}: {error}", path.display()))
+            .hint("choose another data directory with --data DIR")
+    }
+}
+
+impl Endpoint {
+    /// For a hub that listens at `listen`; one that listens everywhere is found on the loopback.
+    pub(crate) fn of(listen: SocketAddr, app_id: u32) -> Self {
+        let ip = match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self {
+            address: SocketAddr::new(ip, listen.port()),
+            app_id,
+        }
+    }
+}
+
+/// The usual data directory, if the environment says where the user's things are.
+fn usual() -> Option<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base =
+        absolute("XDG_DATA_HOME").or_else(|| Some(std::env::home_dir()?.join(".local").join("share")))?;
+    Some(base.join("tim"))
+}
+
+/// The key in a file's text.
+fn key_text(text: &str, path: &Path) -> Result<String, Failure> {
+    let key = text.trim();
+    if key.is_empty() {
+        return Err(Failure::credentials(format_args!(
+            "the app key {} is empty",
+            path.display()
+        )));
+    }
+    Ok(key.to_owned())
+}
+
+/// Reads a key from a file of the user's choice.
+pub(crate) fn key_from(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path).map_err(reading(format_args!("the app key {}", path.display())))?;
+    key_text(&text, path)
+}
+
+/// 32 random bytes in hex.
+fn new_key() -> Result<String, Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::failed(format_args!("the system gives no random numbers: {error}")))?;
+    Ok(crate::frame::hex(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir() -> (tempfile::TempDir, DataDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::new(Some(dir.path().join("tim"))).unwrap();
+        data.create().unwrap();
+        (dir, data)
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_found_again() {
+        let (_guard, data) = dir();
+        assert_eq!(data.key().unwrap(), None);
+        let (key, new) = data.key_or_new().unwrap();
+        assert!(
+            new && key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{key}"
+        );
+        assert_eq!(data.key_or_new().unwrap(), (key.clone(), false));
+        assert_eq!(data.key().unwrap(), Some(key));
+        // Nothing temporary stays behind.
+        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn key_and_directory_are_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_guard, data) = dir();
+        data.key_or_new().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&data.path().join(KEY_FILE)), 0o600);
+        assert_eq!(mode(data.path()), 0o700);
+    }
+
+    #[test]
+    fn an_endpoint_is_found_again_and_replaced() {
+        let (_guard, data) = dir();
+        assert_eq!(data.endpoint().unwrap(), None);
+        for (listen, found) in [
+            ("127.0.0.1:7878", "127.0.0.1:7878"),
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:2", "[::1]:2"),
+        ] {
+            let endpoint = Endpoint::of(listen.parse().unwrap(), 5);
+            assert_eq!(endpoint.address, found.parse().unwrap());
+            data.write_endpoint(&endpoint).unwrap();
+            assert_eq!(data.endpoint().unwrap(), Some(endpoint));
+        }
+    }
+}

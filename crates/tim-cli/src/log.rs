@@ -1,0 +1,24 @@
+//! What happens inside, on stderr.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::error::Failure;
+
+/// Starts logging; `levels` is a level, or `module=level` with commas between.
+pub(crate) fn start(levels: &str) -> Result<(), Failure> {
+    let levels: Targets = levels.parse().map_err(|fault| {
+        Failure::usage(format_args!("'{levels}' is no log level: {fault}"))
+            .hint("use error, warn, info, debug or trace, or single modules as in info,tim_hub=debug")
+    })?;
+    let colours =
+        io::stderr().is_terminal() && anstream::ColorChoice::global() != anstream::ColorChoice::Never;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(colours);
+    tracing_subscriber::registry().with(layer).with(levels).init();
+    Ok(())
+}

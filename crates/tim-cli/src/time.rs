@@ -1,0 +1,122 @@
+//! Times as people read and write them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Now, Unix time in seconds.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// A point in time (Unix seconds) with date, in the zone of this machine.
+pub(crate) fn date_and_time(seconds: u64) -> String {
+    local(seconds, "%Y-%m-%d %H:%M:%S %Z")
+}
+
+fn local(seconds: u64, format: &str) -> String {
+    let timestamp = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    match timestamp {
+        Some(timestamp) => timestamp
+            .to_zoned(TimeZone::system())
+            .strftime(format)
+            .to_string(),
+        None => format!("{seconds} s after 1970"),
+    }
+}
+
+/// A span of time in whole seconds, written as a number with a unit: `90s`, `2m`, `12h`, `180d`. Without a unit: seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) u64);
+
+const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match text.get(digits.len()..) {
+            Some("") => Some(1),
+            suffix => UNITS
+                .iter()
+                .find(|(name, _)| suffix == Some(name))
+                .map(|(_, seconds)| *seconds),
+        };
+        let number = digits.parse::<u64>().ok();
+        number
+            .zip(unit)
+            .and_then(|(number, unit)| number.checked_mul(unit))
+            .map(Self)
+            .ok_or_else(|| "expected a number with s, m, h or d behind it, such as 90s or 180d".to_owned())
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(_, unit): &&(&str, u64)| self.0 > 0 && self.0.is_multiple_of(*unit);
+        let (name, unit) = UNITS.iter().find(fits).copied().unwrap_or(("s", 1));
+        write!(f, "{}{name}", self.0 / unit)
+    }
+}
+
+/// In a settings file: as text, or as a number of seconds.
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(seconds) => Ok(Self(seconds)),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written_alike() {
+        for (text, seconds) in [
+            ("180d", 15_552_000),
+            ("2m", 120),
+            ("12h", 43_200),
+            ("90s", 90),
+            ("0s", 0),
+        ] {
+            assert_eq!(text.parse(), Ok(Seconds(seconds)), "{text}");
+            assert_eq!(Seconds(seconds).to_string(), text);
+        }
+        assert_eq!("300".parse(), Ok(Seconds(300)));
+        for text in [
+            "",
+            "d",
+            "5 d",
+            "1w",
+            "-1s",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert!(text.parse::<Seconds>().is_err(), "{text}");
+        }
+    }
+}

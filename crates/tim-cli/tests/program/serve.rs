@@ -1,0 +1,212 @@
+//! `tim serve`: where its settings come from, and how it starts and stops.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use tim_proto::wire::{Hello, Role};
+
+use super::{Ran, run, tim};
+
+/// A running hub, which ends with the value.
+pub(crate) struct Served {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub(crate) address: String,
+}
+
+impl Served {
+    /// Starts a hub and waits until it listens.
+    pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        let mut command = tim();
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+            .arg(data)
+            .args(args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let address = line
+            .strip_prefix("listening at ")
+            .and_then(|rest| rest.split(',').next());
+        let address = address
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
+            .to_owned();
+        Self { child, out, address }
+    }
+
+    /// Asks it to end and returns the exit code.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(killed.success());
+        let code = self.child.wait().unwrap().code();
+        std::io::copy(&mut self.out, &mut std::io::sink()).unwrap();
+        code
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Says hello to a hub and reads its hello.
+fn greet(address: &str) -> Hello {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let hello = Hello {
+        min_version: 1,
+        max_version: 1,
+        role: Role::CLIENT,
+        features: 0,
+        max_frame: 4096,
+        window: 4,
+    };
+    stream.write_all(&hello.to_bytes()).unwrap();
+    let mut answer = [0; Hello::LEN];
+    stream.read_exact(&mut answer).unwrap();
+    Hello::from_bytes(&answer).unwrap()
+}
+
+#[test]
+fn the_first_start_makes_a_key_and_the_next_one_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut hub = Served::start(&data, &[]);
+    assert_eq!(greet(&hub.address).role, Role::HUB);
+    let key = std::fs::read(data.join("app.key")).unwrap();
+    let endpoint = std::fs::read_to_string(data.join("endpoint.toml")).unwrap();
+    assert!(endpoint.contains(&hub.address), "{endpoint}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(
+            std::fs::metadata(data.join("app.key"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o600
+        );
+    }
+    assert_eq!(hub.stop(), Some(0));
+
+    let mut hub = Served::start(&data, &[]);
+    assert_eq!(greet(&hub.address).role, Role::HUB);
+    assert_eq!(std::fs::read(data.join("app.key")).unwrap(), key);
+    assert_eq!(hub.stop(), Some(0));
+}
+
+#[test]
+fn a_second_hub_is_kept_out_of_the_data_and_of_the_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, other) = (dir.path().join("data"), dir.path().join("other"));
+    let hub = Served::start(&data, &[]);
+    let second = |data: &Path, listen: &str| -> Ran {
+        tim()
+            .args(["serve", "--listen", listen, "--data"])
+            .arg(data)
+            .output()
+            .unwrap()
+            .into()
+    };
+    let same_data = second(&data, "127.0.0.1:0");
+    assert_eq!(same_data.code, 1);
+    assert!(
+        same_data.err.contains("in use by another hub") && same_data.err.contains("hint: "),
+        "{}",
+        same_data.err
+    );
+    let same_port = second(&other, &hub.address);
+    assert_eq!(same_port.code, 1);
+    assert!(
+        same_port.err.contains(&hub.address) && same_port.err.contains("hint: "),
+        "{}",
+        same_port.err
+    );
+    assert!(
+        !other.join("endpoint.toml").exists(),
+        "nobody is sent to a hub that is not there"
+    );
+}
+
+#[test]
+fn settings_come_from_flags_variables_file_and_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hub.toml");
+    std::fs::write(
+        &file,
+        "group-rate = 1\nmax-connections = 2\napp-id = 3\nretention = \"30d\"\n",
+    )
+    .unwrap();
+    let output = tim()
+        .args([
+            "serve",
+            "--print-config",
+            "--group-rate",
+            "10",
+            "--config",
+            file.to_str().unwrap(),
+        ])
+        .args(["--data", dir.path().to_str().unwrap()])
+        .env("TIM_GROUP_RATE", "20")
+        .env("TIM_MAX_CONNECTIONS", "30")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "group-rate = 10",
+        "max-connections = 30",
+        "app-id = 3",
+        "retention = \"30d\"",
+        "revoke-window = \"2m\"",
+        "listen = \"127.0.0.1:7878\"",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    // What is printed is a file that can be used.
+    std::fs::write(&file, &text).unwrap();
+    let again = run(
+        [
+            "serve",
+            "--print-config",
+            "--data",
+            dir.path().to_str().unwrap(),
+            "--config",
+            file.to_str().unwrap(),
+        ],
+        "",
+    );
+    assert_eq!(again.ok(), text);
+}
+
+#[test]
+fn a_setting_that_is_wrong_stops_the_hub_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    std::fs::write(dir.path().join("serve.toml"), "group-rate = 1\ngroup-rats = 2\n").unwrap();
+    let ran = run(["serve", "--print-config", "--data", data], "");
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("serve.toml") && ran.err.contains("group-rats"),
+        "{}",
+        ran.err
+    );
+    for flags in [
+        ["--listen", "nowhere"],
+        ["--retention", "a week"],
+        ["--config", "/nonexistent"],
+    ] {
+        assert_eq!(
+            run(["serve", "--print-config"].iter().chain(&flags), "").code,
+            2,
+            "{flags:?}"
+        );
+    }
+}

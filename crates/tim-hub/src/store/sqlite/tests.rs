@@ -1,0 +1,148 @@
+//! What cannot be seen from outside: settings, a full disk, a failing one.
+
+use rusqlite::ffi;
+
+use super::super::{
+    Append, LogKey, NotStored, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
+};
+use super::writer::commit_error;
+use super::*;
+use tim_proto::{MessageId, UserId};
+
+fn pragma(connection: &Connection, name: &str) -> String {
+    let value = connection.query_row(&format!("PRAGMA {name}"), [], |row| {
+        row.get::<_, rusqlite::types::Value>(0)
+    });
+    match value.unwrap() {
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_commit_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, _reader) = open(dir.path()).unwrap();
+    assert_eq!(pragma(writer.connection(), "journal_mode"), "wal");
+    assert_eq!(
+        pragma(writer.connection(), "synchronous"),
+        "2",
+        "FULL; NORMAL loses messages in a power cut"
+    );
+    assert_eq!(pragma(writer.connection(), "wal_autocheckpoint"), "16384");
+}
+
+#[test]
+fn readers_cannot_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let _store = open(dir.path()).unwrap();
+    let reader = open_reader(&dir.path().join(DATABASE)).unwrap();
+    assert!(reader.execute("DELETE FROM users", []).is_err());
+}
+
+fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
+    Write::Append(Append {
+        log,
+        sender,
+        id: MessageId {
+            sender: number,
+            client_time: 1,
+            random,
+        },
+        origin: 0,
+        kind: 1,
+        flags: 0,
+        content: vec![7; 3000].into(),
+        require_membership: true,
+    })
+}
+
+#[test]
+fn a_full_disk_stores_nothing_names_itself_and_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let alice = UserId::new("alice").unwrap();
+    let log = LogKey::c2c(alice, alice);
+    let account = writer
+        .commit(1, &[Write::EnsureAccount(alice)])
+        .unwrap()
+        .results
+        .remove(0);
+    let Ok(Written::Account { number }) = account else {
+        panic!("{account:?}")
+    };
+    let pages: u32 = pragma(writer.connection(), "page_count").parse().unwrap();
+    let limit = |pages: u32| format!("PRAGMA max_page_count = {pages}");
+    let _ = pragma(
+        writer.connection(),
+        limit(pages + 20).trim_start_matches("PRAGMA "),
+    );
+
+    let batch = |from: u32| {
+        (from..from + 10)
+            .map(|random| message(number, log, alice, random))
+            .collect::<Vec<_>>()
+    };
+    let mut stored = 0;
+    let failed = loop {
+        match writer.commit(1, &batch(stored)) {
+            Ok(commit) => stored += u32::try_from(commit.published.len()).unwrap(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(failed, StoreError::NotStored(NotStored::DiskFull));
+    assert!(failed.to_string().contains("disk is full"));
+    assert!(stored > 0);
+    assert_eq!(
+        reader.head_change(),
+        Ok(u64::from(stored)),
+        "nothing of the failed batch"
+    );
+
+    let _ = pragma(
+        writer.connection(),
+        limit(1_000_000).trim_start_matches("PRAGMA "),
+    );
+    let commit = writer.commit(1, &batch(stored)).unwrap();
+    let first = &commit.published[0].entry;
+    assert_eq!(
+        (first.sequence, first.change),
+        (u64::from(stored) + 1, u64::from(stored) + 1),
+        "no number was lost"
+    );
+}
+
+#[test]
+fn a_failed_fsync_is_fatal() {
+    let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    for code in [
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_CORRUPT,
+    ] {
+        assert!(matches!(commit_error(&failure(code)), StoreError::Fatal(_)));
+        assert!(matches!(plain_error(&failure(code)), StoreError::Fatal(_)));
+    }
+    assert_eq!(
+        commit_error(&failure(ffi::SQLITE_BUSY)),
+        StoreError::NotStored(NotStored::Busy)
+    );
+    assert!(matches!(
+        plain_error(&failure(ffi::SQLITE_ERROR)),
+        StoreError::NotStored(NotStored::Engine(_))
+    ));
+}
+
+#[test]
+fn too_long_a_batch_is_refused_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let alice = UserId::new("alice").unwrap();
+    let batch = vec![Write::EnsureAccount(alice); super::super::MAX_BATCH + 1];
+    assert_eq!(
+        writer.commit(1, &batch).unwrap_err(),
+        StoreError::NotStored(NotStored::BatchTooLong)
+    );
+    assert_eq!(reader.account(&alice), Ok(None));
+}

@@ -1,0 +1,567 @@
+//! A hub on a temporary directory, and devices that talk to it over TCP with the real client session.
+
+use std::io::{ErrorKind, Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant as StdInstant};
+
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Hub, HubError, HubOptions};
+use tim_proto::message::{Envelope, Message, Payload, Revocation, SendOptions, Text};
+use tim_proto::request::{Answer, CreateGroup, History, MarkRead, OneConversation, Request, Revoke};
+use tim_proto::wire::List;
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, MessageKind, Priority, UserId};
+use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
+use tokio::sync::oneshot;
+
+pub(crate) const APP: u32 = 1_400_000_000;
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// Long enough for anything; a test that waits for it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A hub whose clock the test sets.
+pub(crate) struct TestHub {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock_ms: Arc<AtomicU64>,
+    pub(crate) data: Arc<tempfile::TempDir>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), HubError>>>,
+}
+
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+
+impl TestHub {
+    pub(crate) fn start() -> Self {
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap()), |_| ())
+    }
+
+    pub(crate) fn start_with(change: impl FnOnce(&mut HubOptions)) -> Self {
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap()), change)
+    }
+
+    pub(crate) fn start_on(data: Arc<tempfile::TempDir>, change: impl FnOnce(&mut HubOptions)) -> Self {
+        let clock_ms = Arc::new(AtomicU64::new(START_MS));
+        let mut options = HubOptions::new(data.path(), App::new(APP, KEY));
+        let clock = Arc::clone(&clock_ms);
+        options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        options.sends_per_second = 0;
+        change(&mut options);
+        let hub = Hub::open(options).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                hub.serve(listener, async move { stopped.await.unwrap_or(()) })
+                    .await
+            })
+        });
+        let address = told.recv().unwrap();
+        Self {
+            address,
+            clock_ms,
+            data,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Stops the hub and starts another one on the same data.
+    pub(crate) fn restart(mut self) -> Self {
+        let (data, now) = (Arc::clone(&self.data), self.clock_ms.load(Ordering::SeqCst));
+        self.halt();
+        let hub = Self::start_on(data, |_| ());
+        hub.clock_ms.store(now, Ordering::SeqCst);
+        hub
+    }
+
+    fn halt(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+    }
+}
+
+impl Drop for TestHub {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.halt();
+        }
+    }
+}
+
+/// What a device was told, in memory of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Seen {
+    Ready,
+    Message {
+        conversation: String,
+        sequence: u64,
+        from: String,
+        text: String,
+        flags: u32,
+    },
+    Tip(String),
+    Notice(String),
+    Revoked {
+        conversation: String,
+        sequence: u64,
+        by: String,
+    },
+    Stub {
+        sequence: u64,
+        payload_len: u32,
+    },
+    Gap {
+        from: u64,
+        to: u64,
+    },
+    Conversation {
+        conversation: String,
+        unread: u32,
+        deleted: bool,
+    },
+    KickedOut(ErrorCode),
+    LoginFailed(ErrorCode),
+}
+
+pub(crate) struct Device {
+    pub(crate) session: ClientSession<String, GrowBuffer>,
+    stream: Option<TcpStream>,
+    address: SocketAddr,
+    started: StdInstant,
+    user: UserId,
+    next_random: u32,
+    pub(crate) seen: Vec<Seen>,
+    answers: Vec<(Ticket, Result<Reply, ErrorCode>)>,
+}
+
+/// An answer in memory of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reply {
+    Sent {
+        sequence: u64,
+        duplicate: bool,
+    },
+    Page {
+        texts: Vec<String>,
+        sequences: Vec<u64>,
+        next: Vec<u8>,
+        completed: bool,
+    },
+    Read {
+        unread: u32,
+    },
+    Conversations(Vec<(String, u32, String)>),
+    Profile {
+        members: u32,
+        unread: u32,
+    },
+    Piece {
+        total: u32,
+        bytes: Vec<u8>,
+    },
+    Group(String),
+    Done,
+}
+
+pub(crate) fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+pub(crate) fn c2c(name: &str) -> ConversationId {
+    ConversationId::C2c(user(name))
+}
+
+pub(crate) fn sig(name: &str) -> String {
+    UserSig::sign(&App::new(APP, KEY), &user(name), START_MS / 1000, 30 * 24 * 3600)
+}
+
+impl Device {
+    pub(crate) fn new(hub: &TestHub, name: &str, number: u64) -> Self {
+        Self::with(hub, name, number, |_| ())
+    }
+
+    pub(crate) fn with(
+        hub: &TestHub,
+        name: &str,
+        number: u64,
+        change: impl FnOnce(&mut ClientConfig),
+    ) -> Self {
+        let mut config = ClientConfig::new(APP, user(name), number);
+        config.backoff_min = Duration::from_millis(1);
+        change(&mut config);
+        let buffers = || GrowBuffer::new(64 * 1024);
+        let session = ClientSession::new(config, sig(name), buffers(), buffers(), buffers(), number);
+        Self {
+            session,
+            stream: None,
+            address: hub.address,
+            started: StdInstant::now(),
+            user: user(name),
+            next_random: number as u32 * 1_000_000,
+            seen: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// A device that is ready.
+    pub(crate) fn login(hub: &TestHub, name: &str, number: u64) -> Self {
+        let mut device = Self::new(hub, name, number);
+        device.log_in();
+        device
+    }
+
+    pub(crate) fn log_in(&mut self) {
+        let now = self.now();
+        self.session.login(now);
+        self.until(|device| device.session.is_ready());
+    }
+
+    /// The hub is somewhere else now.
+    pub(crate) fn move_to(&mut self, hub: &TestHub) {
+        self.address = hub.address;
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.started.elapsed().as_micros() as u64)
+    }
+
+    /// Pulls the cable.
+    pub(crate) fn cut(&mut self) {
+        if self.stream.take().is_some() {
+            let now = self.now();
+            self.session.disconnected(now);
+        }
+    }
+
+    /// Runs until something is so.
+    pub(crate) fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        let start = StdInstant::now();
+        loop {
+            self.turn();
+            if done(self) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain; seen so far: {:?}",
+                self.seen
+            );
+        }
+    }
+
+    /// One round: events, bytes out, bytes in.
+    pub(crate) fn turn(&mut self) {
+        self.events();
+        let Some(stream) = &mut self.stream else { return };
+        let mut broken = false;
+        while !self.session.outgoing().is_empty() && !broken {
+            match stream.write(self.session.outgoing()) {
+                Ok(sent) => self.session.transmitted(sent),
+                Err(_) => broken = true,
+            }
+        }
+        let space = self.session.space(4096);
+        let read = stream.read(space);
+        let now = Instant::from_micros(self.started.elapsed().as_micros() as u64);
+        match read {
+            Ok(0) => broken = true,
+            Ok(len) => self.session.received(now, len),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => broken = true,
+        }
+        if broken {
+            self.cut();
+        }
+        self.events();
+    }
+
+    fn events(&mut self) {
+        loop {
+            let now = self.now();
+            match self.session.poll(now) {
+                Output::Wait(_) => return,
+                Output::Disconnect => self.stream = None,
+                Output::Connect => match TcpStream::connect(self.address) {
+                    Ok(stream) => {
+                        stream.set_nodelay(true).unwrap();
+                        stream.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+                        self.stream = Some(stream);
+                        self.session.connected(now);
+                    }
+                    Err(_) => self.session.disconnected(now),
+                },
+                Output::Event(Event::Answer { ticket, answer }) => {
+                    self.answers.push((ticket, Ok(reply(&answer))))
+                }
+                Output::Event(Event::Failed { ticket, failure }) => {
+                    self.answers.push((ticket, Err(failure.code)))
+                }
+                Output::Event(event) => self.seen.extend(seen(&event, &self.user)),
+            }
+        }
+    }
+
+    pub(crate) fn wait_for(&mut self, ticket: Ticket) -> Result<Reply, ErrorCode> {
+        self.until(|device| device.answers.iter().any(|(answered, _)| *answered == ticket));
+        let at = self
+            .answers
+            .iter()
+            .position(|(answered, _)| *answered == ticket)
+            .unwrap();
+        self.answers.remove(at).1
+    }
+
+    pub(crate) fn message<'a>(&mut self, to: ConversationId, payload: impl Into<Payload<'a>>) -> Message<'a> {
+        self.next_random += 1;
+        let device = self.session.config().device;
+        Message {
+            envelope: Envelope {
+                sequence: 0,
+                time: 1,
+                flags: 0,
+                origin: device,
+                from: self.user,
+            },
+            to,
+            id: MessageId {
+                sender: self.session.account(),
+                client_time: 1,
+                random: self.next_random,
+            },
+            client_sequence: 1,
+            priority: Priority::NORMAL,
+            payload: payload.into(),
+            extensions: Default::default(),
+        }
+    }
+
+    pub(crate) fn start_send(&mut self, message: &Message<'_>, options: SendOptions<'_>) -> Ticket {
+        let now = self.now();
+        self.session.send(now, message, options).unwrap()
+    }
+
+    pub(crate) fn send_message(&mut self, message: &Message<'_>) -> Result<Reply, ErrorCode> {
+        let ticket = self.start_send(message, SendOptions::default());
+        self.wait_for(ticket)
+    }
+
+    pub(crate) fn send(&mut self, to: ConversationId, text: &str) -> u64 {
+        let message = self.message(to, Text { text });
+        match self.send_message(&message) {
+            Ok(Reply::Sent {
+                sequence,
+                duplicate: false,
+            }) => sequence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Result<Reply, ErrorCode> {
+        let now = self.now();
+        let ticket = self.session.request(now, request).unwrap();
+        self.wait_for(ticket)
+    }
+
+    pub(crate) fn page(
+        &mut self,
+        conversation: ConversationId,
+        next: &[u8],
+        count: u16,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::History(History {
+            conversation,
+            next,
+            count,
+        }))
+    }
+
+    pub(crate) fn read(&mut self, conversation: ConversationId) -> u32 {
+        match self.ask(&Request::MarkRead(MarkRead {
+            conversation,
+            sequence: 0,
+        })) {
+            Ok(Reply::Read { unread }) => unread,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn revoke(&mut self, conversation: ConversationId, sequence: u64) -> Result<Reply, ErrorCode> {
+        let message = MessageId::default();
+        self.ask(&Request::Revoke(Revoke {
+            conversation,
+            sequence,
+            message,
+            reason: "",
+        }))
+    }
+
+    pub(crate) fn delete(&mut self, conversation: ConversationId) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::DeleteConversation(OneConversation { conversation }))
+    }
+
+    pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {
+        match self.ask(&Request::Conversations(tim_proto::request::Conversations {
+            count: 0,
+        })) {
+            Ok(Reply::Conversations(list)) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn create_group(&mut self, id: &str, members: &[UserId]) -> Result<Reply, ErrorCode> {
+        let group = GroupId::new(id).unwrap();
+        let request = CreateGroup {
+            group: Some(group),
+            group_type: GroupType::PUBLIC,
+            name: "周末去哪",
+            introduction: "",
+            notification: "",
+            avatar: "",
+            members: List::from_slice(members),
+            random: 7,
+        };
+        self.ask(&Request::CreateGroup(request))
+    }
+
+    /// The texts that came in, in order.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let mut texts = Vec::new();
+        for seen in &self.seen {
+            if let Seen::Message { text, .. } = seen {
+                texts.push(text.as_str());
+            }
+        }
+        texts
+    }
+
+    pub(crate) fn until_texts(&mut self, count: usize) {
+        self.until(|device| device.texts().len() >= count);
+    }
+}
+
+fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
+    Some(match event {
+        Event::Ready => Seen::Ready,
+        Event::KickedOut(failure) => Seen::KickedOut(failure.code),
+        Event::LoginFailed(failure) => Seen::LoginFailed(failure.code),
+        Event::Gap(gap) => Seen::Gap {
+            from: gap.from,
+            to: gap.to,
+        },
+        Event::ConversationChanged(change) => Seen::Conversation {
+            conversation: change.conversation.to_string(),
+            unread: change.unread,
+            deleted: change.deleted,
+        },
+        Event::Delivered(deliver) => {
+            let message = &deliver.message;
+            let (conversation, sequence) =
+                (message.conversation_of(me).to_string(), message.envelope.sequence);
+            match message.payload {
+                _ if message.envelope.flags & tim_proto::message::flags::STUB != 0 => Seen::Stub {
+                    sequence,
+                    payload_len: deliver.payload_len,
+                },
+                Payload::GroupTip(tip) => Seen::Tip(tip.text(tim_proto::Words::SEED).to_string()),
+                Payload::SystemNotice(notice) => Seen::Notice(
+                    notice
+                        .text(tim_proto::Words::SEED)
+                        .map(|text| text.to_string())
+                        .unwrap_or_default(),
+                ),
+                Payload::Revocation(Revocation {
+                    sequence, revoker, ..
+                }) => Seen::Revoked {
+                    conversation,
+                    sequence,
+                    by: revoker.to_string(),
+                },
+                _ => Seen::Message {
+                    conversation,
+                    sequence,
+                    from: message.from().to_string(),
+                    text: text(message),
+                    flags: message.envelope.flags,
+                },
+            }
+        }
+        _ => return None,
+    })
+}
+
+fn text(message: &Message<'_>) -> String {
+    match message.payload {
+        Payload::Text(Text { text }) => text.to_owned(),
+        Payload::Unknown(MessageKind(kind), bytes) => format!("kind {kind}: {} bytes", bytes.len()),
+        ref other => other.kind().to_string(),
+    }
+}
+
+fn reply(answer: &Answer<'_>) -> Reply {
+    match answer {
+        Answer::Send(sent) => Reply::Sent {
+            sequence: sent.sequence,
+            duplicate: sent.duplicate,
+        },
+        Answer::Revoke(revoked) => Reply::Sent {
+            sequence: revoked.sequence,
+            duplicate: false,
+        },
+        Answer::History(page) => Reply::Page {
+            texts: page
+                .messages
+                .iter()
+                .map(|message| {
+                    if message.is_revoked() {
+                        format!("~{}", text(&message))
+                    } else {
+                        text(&message)
+                    }
+                })
+                .collect(),
+            sequences: page
+                .messages
+                .iter()
+                .map(|message| message.envelope.sequence)
+                .collect(),
+            next: page.next.to_vec(),
+            completed: page.completed,
+        },
+        Answer::MarkRead(read) => Reply::Read { unread: read.unread },
+        Answer::Conversations(list) => Reply::Conversations(
+            list.conversations
+                .iter()
+                .map(|one| {
+                    let last = one
+                        .last_message()
+                        .map(|message| text(&message))
+                        .unwrap_or_default();
+                    (one.id.to_string(), one.unread, last)
+                })
+                .collect(),
+        ),
+        Answer::ConversationProfile(profile) => Reply::Profile {
+            members: profile.group.map_or(0, |group| group.member_count),
+            unread: profile.conversation.unread,
+        },
+        Answer::Fetch(piece) => Reply::Piece {
+            total: piece.total,
+            bytes: piece.bytes.to_vec(),
+        },
+        Answer::CreateGroup(made) => Reply::Group(made.group.to_string()),
+        _ => Reply::Done,
+    }
+}

@@ -1,0 +1,109 @@
+//! Ways to open a connection to a hub.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// Opens connections, one after another: a session outlives each of them.
+pub trait Connector: Send + 'static {
+    /// The byte stream that a connection is.
+    type Link: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Opens one. The future owns what it needs, so that it can be dropped when the session gives up waiting.
+    ///
+    /// # Errors
+    /// Why it could not be opened; the session tries again by itself.
+    fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static;
+}
+
+/// A connection that is being opened.
+pub(crate) type Connecting<L> = Pin<Box<dyn Future<Output = io::Result<L>> + Send>>;
+
+/// TCP, without Nagle's delay. The name is resolved anew each time, so a hub may move.
+#[derive(Debug, Clone)]
+pub struct TcpConnector {
+    address: String,
+}
+
+impl TcpConnector {
+    /// To `host:port`.
+    #[must_use]
+    pub fn new(address: impl ToString) -> Self {
+        Self {
+            address: address.to_string(),
+        }
+    }
+}
+
+impl Connector for TcpConnector {
+    type Link = TcpStream;
+
+    fn connect(&mut self) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
+        let address = self.address.clone();
+        async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }
+    }
+}
+
+/// How many bytes an in-memory connection holds in each direction.
+const MEMORY_LINK: usize = 64 * 1024;
+/// How many in-memory connections may wait to be accepted.
+const MEMORY_BACKLOG: usize = 16;
+
+/// Two ends that meet in memory: the connector for clients, the listener for a hub.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use tim_transport_std::{Connector, memory_listener};
+/// let (mut connector, mut listener) = memory_listener();
+/// let (client, hub) = tokio::join!(connector.connect(), listener.accept());
+/// assert!(client.is_ok() && hub.is_some());
+/// # });
+/// ```
+#[must_use]
+pub fn memory_listener() -> (MemoryConnector, MemoryListener) {
+    let (sender, receiver) = mpsc::channel(MEMORY_BACKLOG);
+    (MemoryConnector { sender }, MemoryListener { receiver })
+}
+
+/// Connects to a [`MemoryListener`]; refused once the listener is gone. From [`memory_listener`].
+#[derive(Debug, Clone)]
+pub struct MemoryConnector {
+    sender: mpsc::Sender<DuplexStream>,
+}
+
+/// Accepts what a [`MemoryConnector`] opens. From [`memory_listener`].
+#[derive(Debug)]
+pub struct MemoryListener {
+    receiver: mpsc::Receiver<DuplexStream>,
+}
+
+impl MemoryListener {
+    /// The next connection; `None` once every connector is gone.
+    pub async fn accept(&mut self) -> Option<DuplexStream> {
+        self.receiver.recv().await
+    }
+}
+
+impl Connector for MemoryConnector {
+    type Link = DuplexStream;
+
+    fn connect(&mut self) -> impl Future<Output = io::Result<DuplexStream>> + Send + 'static {
+        let sender = self.sender.clone();
+        async move {
+            let (ours, theirs) = tokio::io::duplex(MEMORY_LINK);
+            sender
+                .send(theirs)
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+            Ok(ours)
+        }
+    }
+}
