@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::message::{Content, Envelope, Header, Message, Payload, flags, to_vec};
-use tim_session::proto::request::{Answer, Done, FetchAnswer, HistoryAnswer, LoginAnswer, Request, Resume, SendAnswer};
+use tim_session::proto::request::{
+    Answer, Done, FetchAnswer, HistoryAnswer, LoginAnswer, Request, Resume, SendAnswer,
+};
 use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
 use tim_session::{
@@ -49,11 +51,31 @@ struct Connection {
 
 /// A request, in memory of its own.
 enum Asked {
-    Login { user: UserId, device: u64, from: Option<usize> },
-    Send { id: u32, content: Vec<u8> },
-    History { id: u32, log: Option<Key>, before: Option<usize>, count: usize },
-    Fetch { id: u32, log: Option<Key>, sequence: usize, offset: usize, len: usize },
-    Unsupported { id: u32 },
+    Login {
+        user: UserId,
+        device: u64,
+        from: Option<usize>,
+    },
+    Send {
+        id: u32,
+        content: Vec<u8>,
+    },
+    History {
+        id: u32,
+        log: Option<Key>,
+        before: Option<usize>,
+        count: usize,
+    },
+    Fetch {
+        id: u32,
+        log: Option<Key>,
+        sequence: usize,
+        offset: usize,
+        len: usize,
+    },
+    Unsupported {
+        id: u32,
+    },
 }
 
 impl ModelHub {
@@ -61,8 +83,13 @@ impl ModelHub {
     #[must_use]
     pub fn texts(&self, user: &str, conversation: &str) -> Vec<String> {
         let user = user.parse().expect("a user id");
-        let key = conversation.parse().ok().and_then(|conversation| key(user, conversation));
-        let log = key.and_then(|key| self.logs.get(&key)).map_or(&[][..], Vec::as_slice);
+        let key = conversation
+            .parse()
+            .ok()
+            .and_then(|conversation| key(user, conversation));
+        let log = key
+            .and_then(|key| self.logs.get(&key))
+            .map_or(&[][..], Vec::as_slice);
         log.iter().filter_map(|entry| text(entry)).collect()
     }
 
@@ -84,13 +111,24 @@ impl ModelHub {
         self.most_in_flight
     }
 
+    pub(crate) const fn forget_most_in_flight(&mut self) {
+        self.most_in_flight = 0;
+    }
+
     pub(crate) fn add_to_group(&mut self, group: GroupId, user: UserId) {
         self.groups.entry(group).or_default().insert(user);
     }
 
     pub(crate) fn open(&mut self, line: u64, config: HubConfig, now: Instant) {
         let session = HubSession::new(config, GrowBuffer::new(65536), GrowBuffer::new(1 << 20), now);
-        let connection = Connection { session, device: None, next: 0, synced_at: None, window: 0, closed: false };
+        let connection = Connection {
+            session,
+            device: None,
+            next: 0,
+            synced_at: None,
+            window: 0,
+            closed: false,
+        };
         self.connections.insert(line, connection);
     }
 
@@ -109,12 +147,18 @@ impl ModelHub {
                 break;
             }
         }
-        taken.max(if self.connections.contains_key(&line) { 0 } else { bytes.len() })
+        taken.max(if self.connections.contains_key(&line) {
+            0
+        } else {
+            bytes.len()
+        })
     }
 
     /// The bytes that go out on a line now.
     pub(crate) fn take_outgoing(&mut self, line: u64) -> Vec<u8> {
-        let Some(connection) = self.connections.get_mut(&line) else { return Vec::new() };
+        let Some(connection) = self.connections.get_mut(&line) else {
+            return Vec::new();
+        };
         let bytes = connection.session.outgoing().to_vec();
         connection.session.transmitted(bytes.len());
         bytes
@@ -122,7 +166,10 @@ impl ModelHub {
 
     /// Whether the hub is done with a line; it is forgotten then.
     pub(crate) fn take_closed(&mut self, line: u64) -> bool {
-        let closed = self.connections.get(&line).is_some_and(|connection| connection.closed);
+        let closed = self
+            .connections
+            .get(&line)
+            .is_some_and(|connection| connection.closed);
         if closed {
             self.connections.remove(&line);
         }
@@ -141,7 +188,10 @@ impl ModelHub {
             let asked = match connection.session.poll(now) {
                 HubOutput::Wait(until) => return until,
                 HubOutput::Close(reason) => {
-                    assert!(!matches!(reason, CloseReason::Violation(_)), "our own client: {reason:?}");
+                    assert!(
+                        !matches!(reason, CloseReason::Violation(_)),
+                        "our own client: {reason:?}"
+                    );
                     connection.closed = true;
                     return None;
                 }
@@ -152,15 +202,40 @@ impl ModelHub {
     }
 
     fn act(&mut self, line: u64, asked: Asked, now: Instant) {
-        let device = self.connections.get(&line).and_then(|connection| connection.device);
+        let device = self
+            .connections
+            .get(&line)
+            .and_then(|connection| connection.device);
         match (asked, device) {
             (Asked::Login { user, device, from }, _) => self.log_in(line, user, device, from),
             (Asked::Send { id, content }, Some(device)) => {
                 let answer = self.store(&content, device, now);
-                self.answer(line, id, FrameKind::SEND, answer.map(Answer::Send).ok_or(ErrorCode::GROUP_NOT_FOUND));
+                self.answer(
+                    line,
+                    id,
+                    FrameKind::SEND,
+                    answer.map(Answer::Send).ok_or(ErrorCode::GROUP_NOT_FOUND),
+                );
             }
-            (Asked::History { id, log, before, count }, _) => self.history(line, id, log, before, count),
-            (Asked::Fetch { id, log, sequence, offset, len }, _) => self.fetch(line, id, log, sequence, offset, len),
+            (
+                Asked::History {
+                    id,
+                    log,
+                    before,
+                    count,
+                },
+                _,
+            ) => self.history(line, id, log, before, count),
+            (
+                Asked::Fetch {
+                    id,
+                    log,
+                    sequence,
+                    offset,
+                    len,
+                },
+                _,
+            ) => self.fetch(line, id, log, sequence, offset, len),
             (Asked::Unsupported { id } | Asked::Send { id, .. }, _) => {
                 self.answer(line, id, FrameKind::SEND, Err(ErrorCode::UNSUPPORTED_REQUEST));
             }
@@ -180,11 +255,21 @@ impl ModelHub {
         let count = self.accounts.len() as u64;
         let account = *self.accounts.entry(user).or_insert(1000 + count);
         let end = self.changes.len();
-        let Some(connection) = self.connections.get_mut(&line) else { return };
+        let Some(connection) = self.connections.get_mut(&line) else {
+            return;
+        };
         let next = from.unwrap_or(end);
         let cursor = cursor(next);
-        let welcome = LoginAnswer { account, time_ms: 0, cursor: &cursor, nick: "" };
-        connection.session.accept(&welcome).expect("room for a login's answer");
+        let welcome = LoginAnswer {
+            account,
+            time_ms: 0,
+            cursor: &cursor,
+            nick: "",
+        };
+        connection
+            .session
+            .accept(&welcome)
+            .expect("room for a login's answer");
         connection.window = connection.session.window_room();
         (connection.device, connection.next, connection.synced_at) = (Some((user, device)), next, Some(end));
     }
@@ -193,7 +278,10 @@ impl ModelHub {
     fn store(&mut self, content: &[u8], (from, origin): (UserId, u64), now: Instant) -> Option<SendAnswer> {
         let sent: Content<'_> = decode_body(content).ok()?;
         if let Some(answer) = self.stored.get(&sent.id) {
-            return Some(SendAnswer { duplicate: true, ..*answer });
+            return Some(SendAnswer {
+                duplicate: true,
+                ..*answer
+            });
         }
         let key = key(from, sent.to)?;
         if !self.takes_part(from, &key) {
@@ -202,11 +290,21 @@ impl ModelHub {
         let time = now.as_micros() / 1_000_000;
         let log = self.logs.entry(key.clone()).or_default();
         let sequence = log.len() as u64 + 1;
-        let mut entry = to_vec(&Envelope { sequence, time, flags: 0, origin, from });
+        let mut entry = to_vec(&Envelope {
+            sequence,
+            time,
+            flags: 0,
+            origin,
+            from,
+        });
         entry.extend_from_slice(content);
         log.push(entry);
         self.changes.push((key, log.len() - 1));
-        let answer = SendAnswer { sequence, time, duplicate: false };
+        let answer = SendAnswer {
+            sequence,
+            time,
+            duplicate: false,
+        };
         self.stored.insert(sent.id, answer);
         Some(answer)
     }
@@ -214,16 +312,25 @@ impl ModelHub {
     fn takes_part(&self, user: UserId, key: &Key) -> bool {
         match key {
             Key::Pair(one, other) => user == *one || user == *other,
-            Key::Group(group) => self.groups.get(group).is_some_and(|members| members.contains(&user)),
+            Key::Group(group) => self
+                .groups
+                .get(group)
+                .is_some_and(|members| members.contains(&user)),
         }
     }
 
     /// Delivers what the connection's device has not had, as far as its window and the line have room.
     fn deliver(&mut self, line: u64) {
-        while let Some(next) = self.connections.get(&line).and_then(|c| c.device.map(|device| (c.next, device.0))) {
+        while let Some(next) = self
+            .connections
+            .get(&line)
+            .and_then(|c| c.device.map(|device| (c.next, device.0)))
+        {
             let due = self.changes.get(next.0);
             let mine = due.is_some_and(|(key, _)| self.takes_part(next.1, key));
-            let Some(connection) = self.connections.get_mut(&line) else { return };
+            let Some(connection) = self.connections.get_mut(&line) else {
+                return;
+            };
             if connection.synced_at == Some(connection.next) {
                 if connection.session.push(FrameKind::SYNCED, &Done).is_err() {
                     return;
@@ -244,7 +351,9 @@ impl ModelHub {
     }
 
     fn answer(&mut self, line: u64, id: u32, kind: FrameKind, answer: Result<Answer<'_>, ErrorCode>) {
-        let Some(connection) = self.connections.get_mut(&line) else { return };
+        let Some(connection) = self.connections.get_mut(&line) else {
+            return;
+        };
         let sent = match answer {
             Ok(answer) => connection.session.answer(id, kind, &answer),
             Err(code) => connection.session.fail(id, code, ""),
@@ -258,25 +367,45 @@ impl ModelHub {
     }
 
     fn history(&mut self, line: u64, id: u32, log: Option<Key>, before: Option<usize>, count: usize) {
-        let log = log.and_then(|key| self.logs.get(&key)).cloned().unwrap_or_default();
+        let log = log
+            .and_then(|key| self.logs.get(&key))
+            .cloned()
+            .unwrap_or_default();
         let end = before.unwrap_or(log.len()).min(log.len());
         let start = end.saturating_sub(count);
-        let messages: Vec<_> = log[start..end].iter().filter_map(|entry| Message::decode_from(entry).ok()).collect();
+        let messages: Vec<_> = log[start..end]
+            .iter()
+            .filter_map(|entry| Message::decode_from(entry).ok())
+            .collect();
         let (next, messages) = (cursor(start), List::from_slice(&messages));
-        let page = HistoryAnswer { next: &next, completed: start == 0, messages };
+        let page = HistoryAnswer {
+            next: &next,
+            completed: start == 0,
+            messages,
+        };
         self.answer(line, id, FrameKind::HISTORY, Ok(Answer::History(page)));
     }
 
     fn fetch(&mut self, line: u64, id: u32, log: Option<Key>, sequence: usize, offset: usize, len: usize) {
         let entry = log.and_then(|key| self.logs.get(&key)?.get(sequence.checked_sub(1)?).cloned());
-        let header = entry.as_deref().and_then(|entry| decode_body::<Header<'_>>(entry).ok());
+        let header = entry
+            .as_deref()
+            .and_then(|entry| decode_body::<Header<'_>>(entry).ok());
         let answer = header.map(|header| {
             let payload = header.content.payload;
             let end = payload.len().min(offset.saturating_add(len));
             let bytes = payload.get(offset..end).unwrap_or(&[]);
-            Answer::Fetch(FetchAnswer { total: payload.len() as u32, bytes })
+            Answer::Fetch(FetchAnswer {
+                total: payload.len() as u32,
+                bytes,
+            })
         });
-        self.answer(line, id, FrameKind::FETCH, answer.ok_or(ErrorCode::MESSAGE_NOT_FOUND));
+        self.answer(
+            line,
+            id,
+            FrameKind::FETCH,
+            answer.ok_or(ErrorCode::MESSAGE_NOT_FOUND),
+        );
     }
 }
 
@@ -288,11 +417,16 @@ impl Connection {
             Ok(()) => true,
             Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {
                 let header: Header<'_> = decode_body(entry).expect("an entry of the log");
-                let Header { mut envelope, mut content } = header;
+                let Header {
+                    mut envelope,
+                    mut content,
+                } = header;
                 let len = content.payload.len() as u32;
                 envelope.flags |= flags::STUB;
                 content.payload = &[];
-                self.session.deliver(&cursor, len, &to_vec(&Header { envelope, content })).is_ok()
+                self.session
+                    .deliver(&cursor, len, &to_vec(&Header { envelope, content }))
+                    .is_ok()
             }
             Err(_) => false,
         }
@@ -308,18 +442,39 @@ fn asked(event: HubEvent<'_>, device: Option<(UserId, u64)>) -> Asked {
                 Resume::START => Some(0),
                 _ => Some(place(login.cursor).expect("a cursor of this hub")),
             };
-            Asked::Login { user: login.user, device: login.device, from }
+            Asked::Login {
+                user: login.user,
+                device: login.device,
+                from,
+            }
         }
-        HubEvent::Request { id, request: Request::Send(send), .. } => {
-            Asked::Send { id, content: to_vec(&send.content) }
-        }
-        HubEvent::Request { id, request: Request::History(history), .. } => Asked::History {
+        HubEvent::Request {
+            id,
+            request: Request::Send(send),
+            ..
+        } => Asked::Send {
+            id,
+            content: to_vec(&send.content),
+        },
+        HubEvent::Request {
+            id,
+            request: Request::History(history),
+            ..
+        } => Asked::History {
             id,
             log: log(history.conversation),
             before: place(history.next),
-            count: if history.count == 0 { 15 } else { history.count.into() },
+            count: if history.count == 0 {
+                15
+            } else {
+                history.count.into()
+            },
         },
-        HubEvent::Request { id, request: Request::Fetch(fetch), .. } => Asked::Fetch {
+        HubEvent::Request {
+            id,
+            request: Request::Fetch(fetch),
+            ..
+        } => Asked::Fetch {
             id,
             log: log(fetch.conversation),
             sequence: fetch.sequence as usize,
@@ -336,7 +491,10 @@ fn cursor(place: usize) -> [u8; 4] {
 }
 
 fn place(cursor: &[u8]) -> Option<usize> {
-    cursor.try_into().ok().map(|bytes| u32::from_le_bytes(bytes) as usize)
+    cursor
+        .try_into()
+        .ok()
+        .map(|bytes| u32::from_le_bytes(bytes) as usize)
 }
 
 fn key(user: UserId, conversation: ConversationId) -> Option<Key> {

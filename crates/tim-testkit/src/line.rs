@@ -39,7 +39,14 @@ impl Faults {
     /// Lines that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
     #[must_use]
     pub const fn breaking(cuts: u32) -> Self {
-        Self { delay_us: 100..50_000, max_fragment: 64, cut_after: 0..2000, cuts, silent_percent: 20, refuse_percent: 20 }
+        Self {
+            delay_us: 100..50_000,
+            max_fragment: 64,
+            cut_after: 0..2000,
+            cuts,
+            silent_percent: 20,
+            refuse_percent: 20,
+        }
     }
 }
 
@@ -92,7 +99,10 @@ impl Line {
             max_fragment: faults.max_fragment.max(1),
             left: breaks.then(|| rng.within(faults.cut_after.clone())),
             broken: false,
-            silent: [rng.percent(faults.silent_percent), rng.percent(faults.silent_percent)],
+            silent: [
+                rng.percent(faults.silent_percent),
+                rng.percent(faults.silent_percent),
+            ],
             to_device: VecDeque::new(),
             to_hub: VecDeque::new(),
         }
@@ -110,7 +120,12 @@ impl Line {
             }
             let (piece, behind) = rest.split_at(len as usize);
             if !piece.is_empty() {
-                self.put(from.other(), Arrival::Bytes(piece.iter().copied().collect()), now, rng);
+                self.put(
+                    from.other(),
+                    Arrival::Bytes(piece.iter().copied().collect()),
+                    now,
+                    rng,
+                );
             }
             if self.left == Some(0) {
                 self.cut(now, rng);
@@ -166,7 +181,12 @@ impl Line {
     /// When something arrives next that is still on its way.
     pub(crate) fn next_arrival(&self, now: Instant) -> Option<Instant> {
         let queues = [&self.to_device, &self.to_hub];
-        queues.iter().flat_map(|queue| queue.front()).map(|(when, _)| *when).filter(|when| *when > now).min()
+        queues
+            .iter()
+            .flat_map(|queue| queue.front())
+            .map(|(when, _)| *when)
+            .filter(|when| *when > now)
+            .min()
     }
 
     const fn queue(&mut self, to: End) -> &mut VecDeque<(Instant, Arrival)> {
