@@ -6,7 +6,7 @@ use tim_session::proto::message::{Content, Envelope, Header, Message, Payload, f
 use tim_session::proto::request::{
     Answer, Done, FetchAnswer, HistoryAnswer, LoginAnswer, Request, Resume, SendAnswer,
 };
-use tim_session::proto::wire::{FrameKind, List, decode_body};
+use tim_session::proto::wire::{Frame, FrameKind, Hello, List, Parsed, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
 use tim_session::{
     AnswerError, CloseReason, DeliverError, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
@@ -45,8 +45,13 @@ struct Connection {
     /// What comes next in the order of changes, and where SYNCED is due.
     next: usize,
     synced_at: Option<usize>,
-    window: usize,
     closed: bool,
+    /// Deliveries sent, and those whose acknowledgement came in: counted from the bytes, to check the session's window.
+    delivered: u32,
+    acknowledged: u32,
+    /// What came in since the last whole frame, the hello included.
+    unread: Vec<u8>,
+    greeted: bool,
 }
 
 /// A request, in memory of its own.
@@ -126,8 +131,11 @@ impl ModelHub {
             device: None,
             next: 0,
             synced_at: None,
-            window: 0,
             closed: false,
+            delivered: 0,
+            acknowledged: 0,
+            unread: Vec::new(),
+            greeted: false,
         };
         self.connections.insert(line, connection);
     }
@@ -140,7 +148,9 @@ impl ModelHub {
     pub(crate) fn receive(&mut self, line: u64, now: Instant, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while let Some(connection) = self.connections.get_mut(&line) {
-            let piece = connection.session.receive(now, bytes.get(taken..).unwrap_or(&[]));
+            let rest = bytes.get(taken..).unwrap_or(&[]);
+            let piece = connection.session.receive(now, rest);
+            connection.watch(&rest[..piece]);
             taken += piece;
             self.settle(line, now);
             if piece == 0 {
@@ -270,7 +280,6 @@ impl ModelHub {
             .session
             .accept(&welcome)
             .expect("room for a login's answer");
-        connection.window = connection.session.window_room();
         (connection.device, connection.next, connection.synced_at) = (Some((user, device)), next, Some(end));
     }
 
@@ -343,8 +352,9 @@ impl ModelHub {
                 if !connection.hand_over(entry) {
                     return;
                 }
-                let in_flight = connection.window - connection.session.window_room();
-                self.most_in_flight = self.most_in_flight.max(in_flight);
+                connection.delivered += 1;
+                let in_flight = connection.delivered - connection.acknowledged;
+                self.most_in_flight = self.most_in_flight.max(in_flight as usize);
             }
             connection.next += 1;
         }
@@ -410,6 +420,23 @@ impl ModelHub {
 }
 
 impl Connection {
+    /// Reads along what the client says, for its acknowledgements.
+    fn watch(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+        if !self.greeted && self.unread.len() >= Hello::LEN {
+            self.unread.drain(..Hello::LEN);
+            self.greeted = true;
+        }
+        while let (true, Ok(Parsed::Frame(frame, len))) =
+            (self.greeted, Frame::parse(&self.unread, usize::MAX))
+        {
+            if frame.kind == FrameKind::ACK {
+                self.acknowledged = frame.id;
+            }
+            self.unread.drain(..len);
+        }
+    }
+
     /// Delivers an entry, as a stub if the client takes no frame of its size. Whether it went out.
     fn hand_over(&mut self, entry: &[u8]) -> bool {
         let cursor = cursor(self.next + 1);

@@ -96,6 +96,10 @@ fn devices_cut_off_at_random_bytes_see_every_message_once_and_in_order() {
         assert_eq!(world.hub().texts("alice", "C2Cbob"), c2c, "seed {seed}");
         assert_eq!(world.hub().texts("alice", "GROUPteam"), team, "seed {seed}");
         assert!(
+            world.hub().most_in_flight() <= 64,
+            "seed {seed}: more than any window"
+        );
+        assert!(
             world.hub().connections() <= 4,
             "seed {seed}: old connections stay"
         );
