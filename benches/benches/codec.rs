@@ -85,24 +85,14 @@ fn print_header_only(bytes: &[u8]) {
 
 /// Makes the compiler produce every part of the message.
 fn weigh(message: Message<'_>) -> usize {
-    black_box(message).to_weight()
+    match black_box(&message).payload {
+        Payload::Text(text) => text.text.len(),
+        _ => 0,
+    }
 }
 
 fn weigh_header(header: Header<'_>) -> usize {
-    black_box(header).content.payload.len()
-}
-
-trait ToWeight {
-    fn to_weight(&self) -> usize;
-}
-
-impl ToWeight for Message<'_> {
-    fn to_weight(&self) -> usize {
-        match self.payload {
-            Payload::Text(text) => text.text.len(),
-            _ => 0,
-        }
-    }
+    black_box(&header).content.payload.len()
 }
 
 fn message(text: &str) -> Message<'_> {
@@ -286,9 +276,7 @@ impl Wires {
 fn encoders(text: &str) -> [Candidate<'_>; 4] {
     let (ours, theirs, proto) = (message(text), plain(text), proto(text));
     let theirs_too = plain(text);
-    let mut rooms = [[0_u8; 1024]; 4];
-    let [a, b, c, d] = &mut rooms;
-    let (mut a, mut b, mut c, mut d) = (*a, *b, *c, *d);
+    let [mut a, mut b, mut c, mut d] = [[0_u8; 1024]; 4];
     [
         (
             "tim",
@@ -318,7 +306,7 @@ fn encoders(text: &str) -> [Candidate<'_>; 4] {
 }
 
 fn decoders(wires: &Wires) -> [Candidate<'_>; 4] {
-    let weigh_plain = |plain: Plain<'_>| match black_box(plain).payload {
+    let weigh_plain = |plain: Plain<'_>| match black_box(&plain).payload {
         PlainPayload::Text(text) | PlainPayload::Image(text) => text.len(),
     };
     [
@@ -334,7 +322,7 @@ fn decoders(wires: &Wires) -> [Candidate<'_>; 4] {
             "prost",
             Box::new(|| {
                 let decoded: Result<Proto, _> = prost::Message::decode(black_box(&wires.prost[..]));
-                decoded.map_or(0, |proto| black_box(proto).from.len())
+                decoded.map_or(0, |proto| black_box(&proto).from.len())
             }),
         ),
         (
