@@ -82,6 +82,24 @@ impl<const N: usize> Inline<N> {
         })
     }
 
+    /// The same from bytes, at run time and in fewer steps; `None` for whatever [`Inline::new`] refuses.
+    #[inline]
+    fn from_ascii(source: &[u8]) -> Option<Self> {
+        if source.len() > N {
+            return None;
+        }
+        let mut bytes = [0; N];
+        let mut odd = false;
+        for (slot, &byte) in bytes.iter_mut().zip(source) {
+            *slot = byte;
+            odd |= !matches!(byte, 0x20..=0x7e);
+        }
+        (!odd && !source.is_empty()).then_some(Self {
+            len: source.len() as u8,
+            bytes,
+        })
+    }
+
     fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
     }
@@ -111,6 +129,12 @@ macro_rules! inline_id {
                     Ok(inline) => Ok(Self(inline)),
                     Err(error) => Err(error),
                 }
+            }
+
+            /// The id that these bytes are, or `None` for what [`Self::new`] refuses.
+            #[inline]
+            pub(crate) fn from_ascii(bytes: &[u8]) -> Option<Self> {
+                Inline::from_ascii(bytes).map(Self)
             }
 
             /// The id as it was given.

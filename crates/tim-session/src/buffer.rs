@@ -159,7 +159,7 @@ impl<B: Buffer> ByteQueue<B> {
         }
         let (from, to) = (self.start + from, (self.start + to).min(self.end));
         if from < to {
-            self.buffer.bytes_mut().copy_within(to..self.end, from);
+            shift_down(self.buffer.bytes_mut(), to, self.end, from);
             self.end -= to - from;
         }
     }
@@ -170,7 +170,16 @@ impl<B: Buffer> ByteQueue<B> {
     }
 
     fn compact(&mut self) {
-        self.buffer.bytes_mut().copy_within(self.start..self.end, 0);
+        shift_down(self.buffer.bytes_mut(), self.start, self.end, 0);
         (self.start, self.end) = (0, self.len());
+    }
+}
+
+/// Moves the bytes `from..end` down to `to`. What does not fit a caller's odd [`Buffer`] is left alone, not a panic.
+fn shift_down(bytes: &mut [u8], from: usize, end: usize, to: usize) {
+    let gap = from.saturating_sub(to);
+    match bytes.get_mut(to..end) {
+        Some(bytes) if gap < bytes.len() => bytes.copy_within(gap.., 0),
+        _ => {}
     }
 }

@@ -327,3 +327,29 @@ fn strangers_and_liars_are_turned_away() {
     // A list that is empty stays one.
     assert!(List::<'_, UserId>::from_slice(&[]).is_empty());
 }
+
+#[test]
+fn a_poll_that_comes_late_still_leaves_the_peer_its_time() {
+    let mut memory = Memory::new();
+    let (mut client, mut hub) = memory.ends();
+    login(&mut client, &mut hub, 4096);
+    // Both were asleep for an hour.
+    let late = NOW + std::time::Duration::from_secs(3600);
+    let timeout = client.config().keep_alive_timeout;
+    assert_eq!(client.poll(late), Output::Wait(Some(late + timeout)));
+    let until = late + HubConfig::default().keep_alive_timeout;
+    assert_eq!(hub.poll(late), HubOutput::Wait(Some(until)));
+    assert!(matches!(hub.poll(until), HubOutput::Close(_)));
+}
+
+#[test]
+fn a_delivery_that_was_handed_over_before_a_cut_is_not_handed_over_again() {
+    let mut memory = Memory::new();
+    let (mut client, mut hub) = memory.ends();
+    login(&mut client, &mut hub, 4096);
+    hub.deliver(&[9], 0, text("x").to_owned().as_bytes()).unwrap();
+    carry(&mut client, &mut hub, 4096);
+    assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
+    client.disconnected(NOW); // before the next poll
+    assert_eq!(client.cursor(), [9]);
+}

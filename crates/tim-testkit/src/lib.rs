@@ -1,1 +1,33 @@
-//! Virtual time, faulty links and reference models for testing tim.
+//! Virtual time, faulty lines and a model of the hub, for testing tim without sockets, clocks or sleeps.
+//!
+//! A [`World`] holds any number of devices, each a real [`ClientSession`](tim_session::ClientSession), and a
+//! [`ModelHub`], whose connections are real [`HubSession`](tim_session::HubSession)s. Between them run [`Line`]s that
+//! delay bytes, cut them into fragments and break, as the [`Faults`] say. Time passes only when everybody waits, and
+//! then jumps to the next moment at which something happens, so an hour takes milliseconds. All chance comes from one
+//! seed: the same seed is the same run.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tim_testkit::{Faults, World};
+//!
+//! let mut world = World::new(42, Faults::NONE);
+//! let alice = world.add_device("alice", |_| {});
+//! let bob = world.add_device("bob", |_| {});
+//! world.run_until(Duration::from_secs(5), |world| world.device(alice).session().is_ready());
+//! world.send(alice, "C2Cbob", "hi")?;
+//! world.run_for(Duration::from_secs(1));
+//! assert_eq!(world.device(bob).texts(), ["hi"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod device;
+mod hub;
+mod line;
+mod rng;
+mod world;
+
+pub use device::{Device, Seen};
+pub use hub::ModelHub;
+pub use line::{End, Faults, Line};
+pub use rng::Rng;
+pub use world::World;

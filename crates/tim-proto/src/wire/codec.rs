@@ -123,11 +123,15 @@ impl<'b> Writer<'b> {
     /// Appends bytes as they are, without a length.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
-        let end = self.at.saturating_add(bytes.len());
-        if let Some(room) = self.buffer.get_mut(self.at..end) {
+        // Cut in two steps, so that the compiler sees the lengths agree.
+        let room = self
+            .buffer
+            .get_mut(self.at..)
+            .and_then(|room| room.get_mut(..bytes.len()));
+        if let Some(room) = room {
             room.copy_from_slice(bytes);
         }
-        self.at = end;
+        self.at = self.at.saturating_add(bytes.len());
     }
 
     /// Appends one byte.
@@ -141,12 +145,25 @@ impl<'b> Writer<'b> {
 
     /// Appends a varint: seven bits a byte, the low ones first, the high bit set on all bytes but the last.
     #[inline]
-    pub fn put_varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.put_u8(value as u8 | 0x80);
-            value >>= 7;
+    pub fn put_varint(&mut self, value: u64) {
+        if value < 0x80 {
+            return self.put_u8(value as u8);
         }
-        self.put_u8(value as u8);
+        match self
+            .buffer
+            .get_mut(self.at..)
+            .and_then(|room| room.first_chunk_mut())
+        {
+            Some(room) => self.at = self.at.saturating_add(write_varint(value, room)),
+            None => self.put_varint_near_the_end(value),
+        }
+    }
+
+    #[cold]
+    fn put_varint_near_the_end(&mut self, value: u64) {
+        let mut bytes = [0; MAX_VARINT_LEN];
+        let len = write_varint(value, &mut bytes);
+        self.put(bytes.get(..len).unwrap_or(&[]));
     }
 
     /// Appends bytes with their length before them.
@@ -178,18 +195,41 @@ impl<'b> Writer<'b> {
     }
 }
 
+/// The longest varint of 64 bits.
+const MAX_VARINT_LEN: usize = 10;
+
+/// Writes a varint to the start of `room`, and returns its length.
+#[inline]
+fn write_varint(mut value: u64, room: &mut [u8; MAX_VARINT_LEN]) -> usize {
+    let mut len = 1;
+    for slot in room {
+        if value < 0x80 {
+            *slot = value as u8;
+            break;
+        }
+        *slot = value as u8 | 0x80;
+        value >>= 7;
+        len += 1;
+    }
+    len
+}
+
 /// Reads fields from a body and knows where it stands.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
-    at: usize,
+    /// How long the body is: with what is left, that tells the position.
+    len: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `body`.
     #[must_use]
     pub const fn new(body: &'a [u8]) -> Self {
-        Self { rest: body, at: 0 }
+        Self {
+            rest: body,
+            len: body.len(),
+        }
     }
 
     /// What has not been read yet.
@@ -201,14 +241,17 @@ impl<'a> Reader<'a> {
     /// How many bytes have been read.
     #[must_use]
     pub const fn position(&self) -> usize {
-        self.at
+        self.len.saturating_sub(self.rest.len())
     }
 
     /// An error at the present position.
     #[cold]
     #[must_use]
     pub const fn error(&self, fault: DecodeFault) -> DecodeError {
-        DecodeError { at: self.at, fault }
+        DecodeError {
+            at: self.position(),
+            fault,
+        }
     }
 
     /// Takes the next `len` bytes.
@@ -221,14 +264,12 @@ impl<'a> Reader<'a> {
             return Err(self.error(DecodeFault::Truncated));
         };
         self.rest = rest;
-        self.at += len;
         Ok(taken)
     }
 
     /// Takes all that is left.
     pub const fn take_rest(&mut self) -> &'a [u8] {
         let rest = self.rest;
-        self.at += rest.len();
         self.rest = &[];
         rest
     }
@@ -243,7 +284,6 @@ impl<'a> Reader<'a> {
             return Err(self.error(DecodeFault::Truncated));
         };
         self.rest = rest;
-        self.at += 1;
         Ok(*byte)
     }
 
@@ -253,27 +293,34 @@ impl<'a> Reader<'a> {
     /// [`DecodeFault::Truncated`], or [`DecodeFault::Varint`] for more than 64 bits.
     #[inline]
     pub fn take_varint(&mut self) -> Result<u64, DecodeError> {
-        let first = self.take_u8()?;
-        if first < 0x80 {
-            return Ok(u64::from(first)); // by far the most common case
+        match self.rest.split_first() {
+            Some((&first, rest)) if first < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(first)) // by far the most common case
+            }
+            _ => self.take_long_varint(),
         }
-        self.take_long_varint(first)
     }
 
-    fn take_long_varint(&mut self, first: u8) -> Result<u64, DecodeError> {
-        let mut value = u64::from(first & 0x7f);
-        let mut shift = 7;
-        loop {
-            let byte = self.take_u8()?;
+    fn take_long_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        let mut shift = 0;
+        let mut rest = self.rest;
+        while let Some((&byte, behind)) = rest.split_first() {
+            rest = behind;
             if shift == 63 && byte > 1 {
+                self.rest = rest;
                 return Err(self.error(DecodeFault::Varint));
             }
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
+                self.rest = rest;
                 return Ok(value);
             }
             shift += 7;
         }
+        self.rest = rest;
+        Err(self.error(DecodeFault::Truncated))
     }
 
     /// Takes bytes that have their length before them.
@@ -293,7 +340,7 @@ impl<'a> Reader<'a> {
     /// As [`Reader::take_bytes`], and [`DecodeFault::Utf8`].
     #[inline]
     pub fn take_str(&mut self) -> Result<&'a str, DecodeError> {
-        let start = self.at;
+        let start = self.position();
         let bytes = self.take_bytes()?;
         core::str::from_utf8(bytes).map_err(|_| DecodeError {
             at: start,
@@ -301,13 +348,29 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn take_id<T>(&mut self, make: impl FnOnce(&str) -> Result<T, IdError>) -> Result<T, DecodeError> {
-        let start = self.at;
-        let text = self.take_str()?;
-        make(text).map_err(|error| DecodeError {
-            at: start,
-            fault: DecodeFault::Id(error),
-        })
+    /// Takes an id. `quick` knows most good ids when it sees their bytes; `make` finds what is wrong with the others.
+    #[inline]
+    fn take_id<T>(
+        &mut self,
+        quick: impl FnOnce(&[u8]) -> Option<T>,
+        make: impl FnOnce(&str) -> Result<T, IdError>,
+    ) -> Result<T, DecodeError> {
+        let start = self.clone();
+        let bytes = self.take_bytes()?;
+        match quick(bytes) {
+            Some(id) => Ok(id),
+            None => start.refuse_id(bytes, make),
+        }
+    }
+
+    #[cold]
+    fn refuse_id<T>(
+        &self,
+        bytes: &[u8],
+        make: impl FnOnce(&str) -> Result<T, IdError>,
+    ) -> Result<T, DecodeError> {
+        let text = core::str::from_utf8(bytes).map_err(|_| self.error(DecodeFault::Utf8))?;
+        make(text).map_err(|error| self.error(DecodeFault::Id(error)))
     }
 }
 
@@ -424,8 +487,9 @@ impl Encode for UserId {
 }
 
 impl<'a> Decode<'a> for UserId {
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        reader.take_id(Self::new)
+        reader.take_id(Self::from_ascii, Self::new)
     }
 }
 
@@ -436,8 +500,9 @@ impl Encode for GroupId {
 }
 
 impl<'a> Decode<'a> for GroupId {
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        reader.take_id(Self::new)
+        reader.take_id(Self::from_ascii, Self::new)
     }
 }
 

@@ -121,10 +121,12 @@ pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
     let (mut from, mut to) = (0, 0);
     while let Some(&code) = buffer.get(from) {
         let end = from + usize::from(code);
-        if code == 0 || end > buffer.len() {
-            return Err(SerialError::Malformed);
+        // The bytes move down over all the codes read so far, this one included.
+        let gap = (from + 1).saturating_sub(to);
+        match buffer.get_mut(to..end) {
+            Some(block) if code != 0 && gap <= block.len() => block.copy_within(gap.., 0),
+            _ => return Err(SerialError::Malformed),
         }
-        buffer.copy_within(from + 1..end, to);
         to += end - from - 1;
         from = end;
         if code != 0xFF && from < buffer.len() {

@@ -81,7 +81,8 @@ pub struct ClientSession<S, B> {
     cut_since: Option<Instant>,
     backoff: Backoff,
     heard: Instant,
-    pinged: bool,
+    /// When the hub was asked for a sign of life, if it owes one.
+    pinged: Option<Instant>,
     account: u64,
     /// The largest frame that the hub takes.
     hub_max_frame: usize,
@@ -159,7 +160,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             ready: false,
             cut_since: None,
             heard: Instant::ZERO,
-            pinged: false,
+            pinged: None,
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),
@@ -309,7 +310,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.link.reset();
         self.heard = now;
-        self.pinged = false;
+        self.pinged = None;
         let hello = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
@@ -348,7 +349,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.link.received(len);
         if len > 0 {
             self.heard = now;
-            self.pinged = false;
+            self.pinged = None;
         }
     }
 
@@ -487,16 +488,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Phase::Hello { until } | Phase::Login { until } if now >= until => self.hang_up_and_lose(now),
             Phase::LoggingOut { until } if now >= until => self.stop(NotReadyReason::LoggedOut),
             Phase::Online if now >= self.keep_alive_deadline() => {
-                if self.pinged {
-                    self.hang_up_and_lose(now);
+                let ping = tim_proto::request::Done;
+                if self.pinged.is_some() || self.link.send(FrameKind::PING, 0, &ping).is_err() {
+                    self.hang_up_and_lose(now); // if it cannot be sent, nothing has moved for so long that the line is full
                 } else {
-                    self.pinged = self
-                        .link
-                        .send(FrameKind::PING, 0, &tim_proto::request::Done)
-                        .is_ok();
-                    if !self.pinged {
-                        self.hang_up_and_lose(now); // nothing has moved for so long that the line is full
-                    }
+                    self.pinged = Some(now);
                 }
             }
             _ => return false,
@@ -505,11 +501,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn keep_alive_deadline(&self) -> Instant {
-        let quiet = self.heard + self.config.keep_alive;
-        if self.pinged {
-            quiet + self.config.keep_alive_timeout
-        } else {
-            quiet
+        // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
+        match self.pinged {
+            Some(asked) => asked + self.config.keep_alive_timeout,
+            None => self.heard + self.config.keep_alive,
         }
     }
 
@@ -736,7 +731,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.link.reset();
         self.outbox.rewind();
-        self.delivered = None;
+        self.keep_delivered();
         self.unacked = 0;
         let wait = self.backoff.next();
         self.connect_at(now, now + wait);
@@ -747,9 +742,16 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.phase = Phase::Idle;
         self.hang_up = true;
         self.cut_since = None;
-        self.delivered = None;
+        self.keep_delivered();
         if core::mem::take(&mut self.ready) {
             self.push_local(Local::NotReady(reason));
+        }
+    }
+
+    /// The connection that a delivery came on ends: it was handed over, so it must not come again on the next one.
+    fn keep_delivered(&mut self) {
+        if let Some((_, Some(cursor))) = self.delivered.take() {
+            self.cursor = cursor;
         }
     }
 

@@ -152,7 +152,8 @@ pub struct HubSession<B> {
     link: Link<B>,
     phase: Phase,
     heard: Instant,
-    pinged: bool,
+    /// When the client was asked for a sign of life, if it owes one.
+    pinged: Option<Instant>,
     peer_max_frame: usize,
     peer_features: u32,
     window: u16,
@@ -173,7 +174,7 @@ impl<B: Buffer> HubSession<B> {
                 until: now + config.login_timeout,
             },
             heard: now,
-            pinged: false,
+            pinged: None,
             peer_max_frame: 0,
             peer_features: 0,
             window: 0,
@@ -200,7 +201,7 @@ impl<B: Buffer> HubSession<B> {
         self.link.received(len);
         if len > 0 {
             self.heard = now;
-            self.pinged = false;
+            self.pinged = None;
         }
     }
 
@@ -409,10 +410,10 @@ impl<B: Buffer> HubSession<B> {
                 self.phase = Phase::Closing(CloseReason::TimedOut);
             }
             Phase::Online if now >= self.keep_alive_deadline() => {
-                if self.pinged || self.link.send(FrameKind::PING, 0, &Done).is_err() {
+                if self.pinged.is_some() || self.link.send(FrameKind::PING, 0, &Done).is_err() {
                     self.phase = Phase::Closing(CloseReason::TimedOut);
                 } else {
-                    self.pinged = true;
+                    self.pinged = Some(now);
                 }
             }
             _ => {}
@@ -420,11 +421,10 @@ impl<B: Buffer> HubSession<B> {
     }
 
     fn keep_alive_deadline(&self) -> Instant {
-        let quiet = self.heard + self.config.keep_alive;
-        if self.pinged {
-            quiet + self.config.keep_alive_timeout
-        } else {
-            quiet
+        // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
+        match self.pinged {
+            Some(asked) => asked + self.config.keep_alive_timeout,
+            None => self.heard + self.config.keep_alive,
         }
     }
 

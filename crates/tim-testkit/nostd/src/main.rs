@@ -1,0 +1,218 @@
+//! The protocol without std and without a heap: a client and a hub log in, send, answer and deliver in a few kilobytes
+//! of stack, and the parsers run. On a machine with an operating system it is a program whose status says whether all
+//! went well; for a microcontroller it is compiled and linked by nobody, which is enough.
+#![no_std]
+#![no_main]
+
+use core::fmt::Write;
+
+use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_proto::notice::{NoticeOperation, SystemNotice};
+use tim_proto::request::{Answer, Done, LoginAnswer, Request, SendAnswer};
+use tim_proto::tip::{TipOperation, tip_text};
+use tim_proto::wire::{self, FrameKind, SerialDecoder, serial_decode, serial_encode};
+use tim_proto::{ConversationId, MessageId, Priority, UserId, Words, text};
+use tim_session::{
+    ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
+    Output,
+};
+
+// With `prove-no-panic`, what a panic would call exists nowhere: the program links only if the optimiser sees that
+// nothing in it can panic.
+#[cfg(feature = "prove-no-panic")]
+unsafe extern "C" {
+    safe fn something_in_this_program_can_panic() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    #[cfg(feature = "prove-no-panic")]
+    something_in_this_program_can_panic();
+    #[cfg(not(feature = "prove-no-panic"))]
+    loop {}
+}
+
+// Where there is an operating system, its start code calls `main` and copying memory is the C library's.
+#[cfg(not(target_os = "none"))]
+#[link(name = "c")]
+unsafe extern "C" {}
+
+/// What a C runtime calls. 0: all went well.
+#[unsafe(no_mangle)]
+pub extern "C" fn main() -> i32 {
+    match run() {
+        Some(()) => 0,
+        None => 1,
+    }
+}
+
+fn run() -> Option<()> {
+    #[cfg(feature = "break-panic")]
+    assert!(!core::hint::black_box(false));
+    parsers()?;
+    serial_line()?;
+    conversation()
+}
+
+fn message(from: UserId, text: &str) -> Option<Message<'_>> {
+    Some(Message {
+        envelope: Envelope {
+            sequence: 1,
+            time: 1,
+            flags: 0,
+            origin: 7,
+            from,
+        },
+        to: ConversationId::C2c(UserId::new("bob").ok()?),
+        id: MessageId {
+            sender: 99,
+            client_time: 1,
+            random: 2,
+        },
+        client_sequence: 1,
+        priority: Priority::NORMAL,
+        payload: Payload::Text(Text { text }),
+        extensions: Default::default(),
+    })
+}
+
+fn parsers() -> Option<()> {
+    let spans = text::spans("a[呲牙]b", &text::SEED).count();
+    let id: ConversationId = "GROUP@TGS#1".parse().ok()?;
+    let mut line = Line::<160>::default();
+    let notice = SystemNotice {
+        operation: NoticeOperation::QUIT,
+        group_id: id.target(),
+        ..Default::default()
+    };
+    write!(line, "{id} {}", notice.text(Words::SEED)?).ok()?;
+    write!(
+        line,
+        "{}",
+        tip_text(TipOperation::JOIN, "", ["alice"], Words::SEED)
+    )
+    .ok()?;
+    check(spans == 3 && line.len > 40)
+}
+
+fn serial_line() -> Option<()> {
+    let (mut out, mut coded) = ([0; 64], [0; 64]);
+    let len = serial_encode(b"\x03\0\0", &mut out).ok()?;
+    let mut decoder = SerialDecoder::new();
+    let mut seen = 0;
+    for &byte in out.get(..len)? {
+        if let Ok(Some(len)) = decoder.push(byte, &mut coded) {
+            seen += 1;
+            check(serial_decode(coded.get_mut(..len)?).ok()? == b"\x03\0\0")?;
+        }
+    }
+    check(seen == 1)
+}
+
+/// Both ends of a connection: log in, send, answer, deliver.
+fn conversation() -> Option<()> {
+    let now = Instant::ZERO;
+    let alice = UserId::new("alice").ok()?;
+    let (mut a, mut b, mut c) = ([0; 512], [0; 512], [0; 512]);
+    let (mut d, mut e, mut bytes) = ([0; 512], [0; 512], [0; 256]);
+    let config = ClientConfig::new(1, alice, 7);
+    let (rx, tx, outbox) = (FixedBuffer(&mut a), FixedBuffer(&mut b), FixedBuffer(&mut c));
+    let mut client = ClientSession::new(config, "sig", rx, tx, outbox, 1);
+    let mut hub = HubSession::new(
+        HubConfig::default(),
+        FixedBuffer(&mut d),
+        FixedBuffer(&mut e),
+        now,
+    );
+    client.login(now);
+    let (mut delivered, mut answered) = (false, false);
+    for _ in 0..100 {
+        let mut ready = false;
+        match client.poll(now) {
+            Output::Connect => client.connected(now),
+            Output::Event(Event::Ready) => ready = true,
+            Output::Event(Event::Answer {
+                answer: Answer::Send(_),
+                ..
+            }) => answered = true,
+            Output::Event(Event::Delivered(_)) => delivered = true,
+            Output::Disconnect => return None,
+            _ => {}
+        }
+        if ready {
+            client
+                .send(now, &message(alice, "hi")?, SendOptions::default())
+                .ok()?;
+        }
+        let len = hub.receive(now, client.outgoing());
+        client.transmitted(len);
+        if let Some(id) = serve(&mut hub, now)? {
+            let answer = Answer::Send(SendAnswer {
+                sequence: 1,
+                time: 1,
+                duplicate: false,
+            });
+            hub.answer(id, FrameKind::SEND, &answer).ok()?;
+            let len = wire::encode_body(&message(alice, "hi")?, &mut bytes).ok()?;
+            hub.deliver(b"1", 0, bytes.get(..len)?).ok()?;
+        }
+        let len = client.receive(now, hub.outgoing());
+        hub.transmitted(len);
+    }
+    check(delivered && answered && client.cursor() == b"1" && hub.window_room() == 64)
+}
+
+/// Lets the client in; returns the id of a SEND.
+fn serve(hub: &mut HubSession<FixedBuffer<'_>>, now: Instant) -> Option<Option<u32>> {
+    let login = match hub.poll(now) {
+        HubOutput::Event(HubEvent::Login(login)) => login.user.as_str() == "alice",
+        HubOutput::Event(HubEvent::Request {
+            id,
+            request: Request::Send(_),
+            ..
+        }) => return Some(Some(id)),
+        HubOutput::Wait(_) => return Some(None),
+        _ => return None,
+    };
+    check(login)?;
+    hub.accept(&LoginAnswer {
+        account: 99,
+        time_ms: 5,
+        cursor: b"0",
+        nick: "",
+    })
+    .ok()?;
+    hub.push(FrameKind::SYNCED, &Done).ok()?;
+    Some(None)
+}
+
+fn check(right: bool) -> Option<()> {
+    right.then_some(())
+}
+
+/// A line of text in place.
+struct Line<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Default for Line<N> {
+    fn default() -> Self {
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
+    }
+}
+
+impl<const N: usize> Write for Line<N> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let end = self.len + text.len();
+        self.bytes
+            .get_mut(self.len..end)
+            .ok_or(core::fmt::Error)?
+            .copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! A line between a device and the hub, with what can go wrong on one.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::Duration;
+
+use tim_session::Instant;
+
+use crate::Rng;
+
+/// What goes wrong, and how often. A line is a stream: bytes are late or lost with the line, never reordered or changed.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    /// How long a fragment is on its way, in microseconds.
+    pub delay_us: Range<u64>,
+    /// The most bytes that arrive together.
+    pub max_fragment: usize,
+    /// After how many bytes, both directions counted, a line breaks.
+    pub cut_after: Range<u64>,
+    /// How many lines break; those opened later hold.
+    pub cuts: u32,
+    /// How often, in a hundred cuts, an end is not told that the line broke and must find out by itself.
+    pub silent_percent: u8,
+    /// How often, in a hundred tries while lines still break, no line can be opened.
+    pub refuse_percent: u8,
+}
+
+impl Faults {
+    /// A line of 1 to 2 ms that holds.
+    pub const NONE: Self = Self {
+        delay_us: 1000..2000,
+        max_fragment: usize::MAX,
+        cut_after: 0..0,
+        cuts: 0,
+        silent_percent: 0,
+        refuse_percent: 0,
+    };
+
+    /// Lines that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
+    #[must_use]
+    pub const fn breaking(cuts: u32) -> Self {
+        Self {
+            delay_us: 100..50_000,
+            max_fragment: 64,
+            cut_after: 0..2000,
+            cuts,
+            silent_percent: 20,
+            refuse_percent: 20,
+        }
+    }
+}
+
+/// An end of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The device's.
+    Device,
+    /// The hub's.
+    Hub,
+}
+
+impl End {
+    const fn other(self) -> Self {
+        match self {
+            Self::Device => Self::Hub,
+            Self::Hub => Self::Device,
+        }
+    }
+}
+
+/// What arrives at an end.
+#[derive(Debug)]
+enum Arrival {
+    Bytes(VecDeque<u8>),
+    /// The line is closed.
+    Closed,
+}
+
+/// One line, from its opening until both ends have let go of it.
+#[derive(Debug)]
+pub struct Line {
+    delay_us: Range<u64>,
+    max_fragment: usize,
+    /// How many more bytes it carries, if it is to break.
+    left: Option<u64>,
+    /// Whether it carries nothing any more.
+    broken: bool,
+    /// Which end is not told when it breaks.
+    silent: [bool; 2],
+    to_device: VecDeque<(Instant, Arrival)>,
+    to_hub: VecDeque<(Instant, Arrival)>,
+}
+
+impl Line {
+    /// A line with some of these faults; `breaks` if it is one of those that do.
+    pub(crate) fn new(faults: &Faults, breaks: bool, rng: &mut Rng) -> Self {
+        Self {
+            delay_us: faults.delay_us.clone(),
+            max_fragment: faults.max_fragment.max(1),
+            left: breaks.then(|| rng.within(faults.cut_after.clone())),
+            broken: false,
+            silent: [
+                rng.percent(faults.silent_percent),
+                rng.percent(faults.silent_percent),
+            ],
+            to_device: VecDeque::new(),
+            to_hub: VecDeque::new(),
+        }
+    }
+
+    /// Sends bytes from an end. Whether the line holds.
+    pub(crate) fn send(&mut self, from: End, bytes: &[u8], now: Instant, rng: &mut Rng) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.broken {
+            let most = rest.len().min(self.max_fragment) as u64;
+            let mut len = rng.within(1..most + 1);
+            if let Some(left) = &mut self.left {
+                len = len.min(*left);
+                *left -= len;
+            }
+            let (piece, behind) = rest.split_at(len as usize);
+            if !piece.is_empty() {
+                self.put(
+                    from.other(),
+                    Arrival::Bytes(piece.iter().copied().collect()),
+                    now,
+                    rng,
+                );
+            }
+            if self.left == Some(0) {
+                self.cut(now, rng);
+            }
+            rest = behind;
+        }
+    }
+
+    /// Breaks the line now; an end that is to be told will be.
+    pub(crate) fn cut(&mut self, now: Instant, rng: &mut Rng) {
+        self.broken = true;
+        for (end, silent) in [End::Device, End::Hub].into_iter().zip(self.silent) {
+            if !silent {
+                self.put(end, Arrival::Closed, now, rng);
+            }
+        }
+    }
+
+    /// Breaks the line now, and nobody is told.
+    pub(crate) const fn cut_silently(&mut self) {
+        self.broken = true;
+    }
+
+    /// An end closes the line; what it sent before still arrives.
+    pub(crate) fn close(&mut self, from: End, now: Instant, rng: &mut Rng) {
+        if !self.broken {
+            self.broken = true;
+            self.put(from.other(), Arrival::Closed, now, rng);
+        }
+    }
+
+    /// Hands what has arrived at an end to `take`, which says how many bytes it took. `false`: the line is closed.
+    pub(crate) fn receive(&mut self, at: End, now: Instant, mut take: impl FnMut(&[u8]) -> usize) -> bool {
+        let queue = self.queue(at);
+        while let Some((when, arrival)) = queue.front_mut() {
+            if *when > now {
+                break;
+            }
+            let Arrival::Bytes(bytes) = arrival else {
+                queue.clear();
+                return false;
+            };
+            let taken = take(bytes.make_contiguous());
+            bytes.drain(..taken);
+            if !bytes.is_empty() {
+                break; // the receiver has no room: the line waits
+            }
+            queue.pop_front();
+        }
+        true
+    }
+
+    /// When something arrives next that is still on its way.
+    pub(crate) fn next_arrival(&self, now: Instant) -> Option<Instant> {
+        let queues = [&self.to_device, &self.to_hub];
+        queues
+            .iter()
+            .flat_map(|queue| queue.front())
+            .map(|(when, _)| *when)
+            .filter(|when| *when > now)
+            .min()
+    }
+
+    const fn queue(&mut self, to: End) -> &mut VecDeque<(Instant, Arrival)> {
+        match to {
+            End::Device => &mut self.to_device,
+            End::Hub => &mut self.to_hub,
+        }
+    }
+
+    fn put(&mut self, to: End, arrival: Arrival, now: Instant, rng: &mut Rng) {
+        let delay = Duration::from_micros(rng.within(self.delay_us.clone()));
+        let queue = self.queue(to);
+        let earliest = queue.back().map_or(now, |(when, _)| *when);
+        queue.push_back(((now + delay).max(earliest), arrival));
+    }
+}

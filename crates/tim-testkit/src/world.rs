@@ -1,0 +1,377 @@
+//! Everybody together, and the time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_session::proto::{ConversationId, MessageId, Priority, UserId};
+use tim_session::{ClientConfig, ClientSession, GrowBuffer, HubConfig, Instant, RequestError, Ticket};
+
+use crate::device::{Driver, Wish};
+use crate::{Device, End, Faults, Line, ModelHub, Rng};
+
+/// Devices, lines and a hub.
+#[derive(Debug)]
+pub struct World {
+    now: Instant,
+    rng: Rng,
+    faults: Faults,
+    hub: ModelHub,
+    hub_config: HubConfig,
+    hub_wakes: BTreeMap<u64, Instant>,
+    devices: Vec<Device>,
+    lines: BTreeMap<u64, Line>,
+    opened: u64,
+    cuts_left: u32,
+}
+
+impl World {
+    /// An empty world.
+    #[must_use]
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self {
+            now: Instant::from_millis(1_000_000),
+            rng: Rng::new(seed),
+            hub: ModelHub::default(),
+            hub_config: HubConfig::default(),
+            hub_wakes: BTreeMap::new(),
+            devices: Vec::new(),
+            lines: BTreeMap::new(),
+            opened: 0,
+            cuts_left: faults.cuts,
+            faults,
+        }
+    }
+
+    /// Adds a device of `user` that logs in, `change`s its configuration first, and returns its number.
+    pub fn add_device(&mut self, user: &str, change: impl FnOnce(&mut ClientConfig)) -> usize {
+        let number = self.devices.len();
+        let user = user.parse().expect("a user id");
+        let mut config = ClientConfig::new(1, user, number as u64 + 1);
+        change(&mut config);
+        let buffers = [0; 3].map(|_| GrowBuffer::new(64 * 1024));
+        let [rx, tx, outbox] = buffers;
+        let mut session = ClientSession::new(config, "sig", rx, tx, outbox, self.rng.draw());
+        session.resume_from_start();
+        session.login(self.now);
+        self.devices.push(Device::new(session));
+        number
+    }
+
+    /// Makes a group of these users, or adds them to it.
+    pub fn add_group(&mut self, group: &str, members: &[&str]) {
+        for member in members {
+            self.hub.add_to_group(
+                group.parse().expect("a group id"),
+                member.parse().expect("a user id"),
+            );
+        }
+    }
+
+    /// The moment it is.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// A device by the number that [`World::add_device`] returned.
+    ///
+    /// # Panics
+    /// If there is no such device.
+    #[must_use]
+    pub fn device(&self, number: usize) -> &Device {
+        &self.devices[number]
+    }
+
+    /// All devices.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The hub.
+    #[must_use]
+    pub const fn hub(&self) -> &ModelHub {
+        &self.hub
+    }
+
+    /// A command for a session, with the time.
+    pub fn with_session<T>(
+        &mut self,
+        number: usize,
+        command: impl FnOnce(&mut ClientSession<&'static str, GrowBuffer>, Instant) -> T,
+    ) -> T {
+        let done = command(&mut self.devices[number].session, self.now);
+        self.settle();
+        done
+    }
+
+    /// Sends a text that no message had before.
+    ///
+    /// # Errors
+    /// What the session says.
+    pub fn send(&mut self, number: usize, conversation: &str, text: &str) -> Result<Ticket, RequestError> {
+        let count = self.devices[number].sent + 1;
+        self.devices[number].sent = count;
+        self.send_numbered(number, conversation, text, count)
+    }
+
+    /// Sends a text as the device's message with this number: the same number is the same message.
+    ///
+    /// # Errors
+    /// What the session says.
+    pub fn send_numbered(
+        &mut self,
+        number: usize,
+        conversation: &str,
+        text: &str,
+        count: u64,
+    ) -> Result<Ticket, RequestError> {
+        let to: ConversationId = conversation.parse().expect("a conversation id");
+        self.with_session(number, |session, now| {
+            let from: UserId = session.config().user;
+            let id = MessageId {
+                sender: session.account(),
+                client_time: count,
+                random: number as u32,
+            };
+            let message = Message {
+                envelope: Envelope {
+                    sequence: 0,
+                    time: 0,
+                    flags: 0,
+                    origin: 0,
+                    from,
+                },
+                to,
+                id,
+                client_sequence: count,
+                priority: Priority::NORMAL,
+                payload: Payload::Text(Text { text }),
+                extensions: Default::default(),
+            };
+            session.send(now, &message, SendOptions::default())
+        })
+    }
+
+    /// Breaks a device's line. `silently`: neither end is told.
+    pub fn cut(&mut self, number: usize, silently: bool) {
+        if let Driver::Open(line) = self.devices[number].driver
+            && let Some(line) = self.lines.get_mut(&line)
+        {
+            if silently {
+                line.cut_silently()
+            } else {
+                line.cut(self.now, &mut self.rng)
+            }
+        }
+    }
+
+    /// Breaks a device's line as the device sees it; the hub's end is not told and stays as it is.
+    pub fn cut_for_device_only(&mut self, number: usize) {
+        if let Driver::Open(line) = self.devices[number].driver {
+            if let Some(line) = self.lines.get_mut(&line) {
+                line.cut_silently();
+            }
+            self.devices[number].driver = Driver::Idle;
+            self.devices[number].session.disconnected(self.now);
+            self.settle();
+        }
+    }
+
+    /// Lets [`ModelHub::most_in_flight`] begin anew.
+    pub fn forget_most_in_flight(&mut self) {
+        self.hub.forget_most_in_flight();
+    }
+
+    /// Changes what goes wrong from now on; lines that are open stay as they are.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.cuts_left = faults.cuts;
+        self.faults = faults;
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, duration: Duration) {
+        self.run_until(duration, |_| false);
+    }
+
+    /// Lets time pass until something is so, or that much time is over; whether it is so.
+    pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        loop {
+            self.settle();
+            if done(self) {
+                return true;
+            }
+            let next = self.next_moment().unwrap_or(end);
+            if next >= end {
+                self.now = end;
+                self.settle();
+                return done(self);
+            }
+            self.now = next;
+        }
+    }
+
+    /// When something happens next.
+    fn next_moment(&self) -> Option<Instant> {
+        let opening = |device: &Device| match device.driver {
+            Driver::Opening { at, .. } => Some(at),
+            _ => None,
+        };
+        let devices = self
+            .devices
+            .iter()
+            .flat_map(|device| [device.wake, opening(device)])
+            .flatten();
+        let lines = self.lines.values().filter_map(|line| line.next_arrival(self.now));
+        let next = devices
+            .chain(lines)
+            .chain(self.hub_wakes.values().copied())
+            .min()?;
+        assert!(next > self.now, "somebody wants to be woken in the past");
+        Some(next)
+    }
+
+    /// Everybody does what can be done now.
+    fn settle(&mut self) {
+        for _ in 0..1000 {
+            let mut moved = false;
+            for number in 0..self.devices.len() {
+                moved |= self.settle_device(number);
+            }
+            for line in self.hub.lines() {
+                moved |= self.settle_hub(line);
+            }
+            if !moved {
+                return;
+            }
+        }
+        panic!("the world does not come to rest at {:?}", self.now);
+    }
+
+    fn settle_device(&mut self, number: usize) -> bool {
+        let mut moved = self.finish_opening(number) | self.receive(number);
+        while let Some(wish) = self.devices[number].poll(self.now) {
+            moved = true;
+            match wish {
+                Wish::Connect => self.start_opening(number),
+                Wish::Disconnect => self.hang_up(number),
+                Wish::Nothing => {}
+            }
+        }
+        let device = &mut self.devices[number];
+        if let Driver::Open(line) = device.driver
+            && let Some(line) = self.lines.get_mut(&line)
+            && !device.session.outgoing().is_empty()
+        {
+            line.send(End::Device, device.session.outgoing(), self.now, &mut self.rng);
+            let len = device.session.outgoing().len();
+            device.session.transmitted(len);
+            moved = true;
+        }
+        moved
+    }
+
+    fn start_opening(&mut self, number: usize) {
+        let at = self.now + Duration::from_micros(self.rng.within(self.faults.delay_us.clone()).max(1));
+        let succeeds = self.cuts_left == 0 || !self.rng.percent(self.faults.refuse_percent);
+        self.devices[number].driver = Driver::Opening { at, succeeds };
+    }
+
+    fn finish_opening(&mut self, number: usize) -> bool {
+        let Driver::Opening { at, succeeds } = self.devices[number].driver else {
+            return false;
+        };
+        if at > self.now {
+            return false;
+        }
+        let device = &mut self.devices[number];
+        if succeeds {
+            self.opened += 1;
+            let breaks = self.cuts_left > 0;
+            self.cuts_left = self.cuts_left.saturating_sub(1);
+            self.lines
+                .insert(self.opened, Line::new(&self.faults, breaks, &mut self.rng));
+            self.hub.open(self.opened, self.hub_config, self.now);
+            device.driver = Driver::Open(self.opened);
+            device.session.connected(self.now);
+        } else {
+            device.driver = Driver::Idle;
+            device.session.disconnected(self.now);
+        }
+        true
+    }
+
+    fn hang_up(&mut self, number: usize) {
+        if let Driver::Open(line) = self.devices[number].driver
+            && let Some(line) = self.lines.get_mut(&line)
+        {
+            line.close(End::Device, self.now, &mut self.rng);
+        }
+        self.devices[number].driver = Driver::Idle;
+    }
+
+    /// Hands a device what has arrived; polls in between, as drivers do.
+    fn receive(&mut self, number: usize) -> bool {
+        let device = &mut self.devices[number];
+        let Driver::Open(id) = device.driver else {
+            return false;
+        };
+        let Some(line) = self.lines.get_mut(&id) else {
+            return false;
+        };
+        let (now, mut moved) = (self.now, false);
+        let holds = line.receive(End::Device, now, |bytes| {
+            let taken = device.session.receive(now, bytes);
+            moved |= taken > 0;
+            taken
+        });
+        if !holds {
+            device.driver = Driver::Idle;
+            // What came before the end is dealt with first; it may be why the session hangs up by itself.
+            let hung_up = loop {
+                match device.poll(now) {
+                    Some(Wish::Nothing) => {}
+                    Some(Wish::Disconnect) => break true,
+                    Some(Wish::Connect) | None => break false,
+                }
+            };
+            if !hung_up {
+                device.session.disconnected(now);
+            }
+        }
+        moved | !holds
+    }
+
+    fn settle_hub(&mut self, id: u64) -> bool {
+        let Some(line) = self.lines.get_mut(&id) else {
+            return false;
+        };
+        let (now, hub, mut moved) = (self.now, &mut self.hub, false);
+        let holds = line.receive(End::Hub, now, |bytes| {
+            let taken = hub.receive(id, now, bytes);
+            moved |= taken > 0;
+            taken
+        });
+        let wake = hub.settle(id, now);
+        let outgoing = hub.take_outgoing(id);
+        if !outgoing.is_empty() {
+            line.send(End::Hub, &outgoing, now, &mut self.rng);
+            moved = true;
+        }
+        if hub.take_closed(id) {
+            line.close(End::Hub, now, &mut self.rng);
+            moved = true;
+        }
+        if !holds {
+            hub.lost(id);
+            moved = true;
+        }
+        match wake {
+            Some(at) if holds => self.hub_wakes.insert(id, at),
+            _ => self.hub_wakes.remove(&id),
+        };
+        moved
+    }
+}

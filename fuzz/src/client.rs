@@ -1,0 +1,333 @@
+//! A client session with buffers of any size against a hub that says anything.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
+use tim_proto::request::{Deliver, Done, Failure, Login, LoginAnswer, Request, SendAnswer};
+use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, Writer, decode_body};
+use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
+use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
+
+use crate::script::Script;
+
+type Session = ClientSession<&'static str, GrowBuffer>;
+
+/// What the harness knows of a session from outside.
+struct Watched {
+    session: Session,
+    now: Instant,
+    limits: (usize, usize),
+    ready: bool,
+    /// Requests made and not answered.
+    open: HashSet<Ticket>,
+}
+
+/// No input makes the session panic, loop, outgrow its buffers, or answer a request twice; and when it is all over, it
+/// logs in on a good connection.
+pub fn client_session(data: &[u8]) {
+    let mut script = Script(data);
+    let mut watched = start(&mut script);
+    while !script.is_over() {
+        step(&mut watched, &mut script);
+        watched.settle();
+        let sizes = (
+            watched.session.space(usize::MAX).len(),
+            watched.session.outgoing().len(),
+        );
+        assert!(sizes.0 <= watched.limits.0 && sizes.1 <= watched.limits.1);
+        assert_eq!(
+            watched.session.is_ready(),
+            watched.ready,
+            "readiness is told by events"
+        );
+        assert_eq!(watched.session.pending(), watched.open.len());
+    }
+    recovers(watched);
+}
+
+fn start(script: &mut Script<'_>) -> Watched {
+    let Ok(user) = UserId::new("alice") else {
+        unreachable!()
+    };
+    let mut config = ClientConfig::new(1, user, 7);
+    // Large enough for hello, login and its answer; anything above is the fuzzer's choice.
+    let limits = (64 + script.word() % 2000, 64 + script.word() % 2000);
+    let outbox = script.word() % 2000;
+    config.window = u16::from(script.byte());
+    config.max_pending = u16::from(script.byte());
+    config.max_frame = 64 + script.word() as u32;
+    let buffers = (
+        GrowBuffer::new(limits.0),
+        GrowBuffer::new(limits.1),
+        GrowBuffer::new(outbox),
+    );
+    let mut session = ClientSession::new(config, "sig", buffers.0, buffers.1, buffers.2, 5);
+    session.login(Instant::ZERO);
+    let now = Instant::ZERO;
+    Watched {
+        session,
+        now,
+        limits,
+        ready: false,
+        open: HashSet::new(),
+    }
+}
+
+fn step(watched: &mut Watched, script: &mut Script<'_>) {
+    let now = watched.now;
+    match script.byte() % 20 {
+        0 => watched.now = now + Duration::from_millis(script.word() as u64),
+        1 => watched.now = now + Duration::from_secs(script.byte().into()),
+        2 => watched.session.disconnected(now),
+        3 => watched.session.logout(now),
+        4 => watched.session.login(now),
+        5 => {
+            let len = script.below(1 + watched.session.outgoing().len());
+            watched.session.transmitted(len);
+        }
+        6 => watched.send(script),
+        7 => {
+            let len = script.byte().into();
+            let raw = script.bytes(len);
+            watched.feed(raw, script.byte());
+        }
+        8 => {
+            let all = watched.session.outgoing().len();
+            watched.session.transmitted(all);
+        }
+        _ => {
+            let bytes = plausible(script);
+            watched.feed(&bytes, script.byte());
+        }
+    }
+}
+
+/// What a real hub might say, and now and then with a byte changed or the end missing.
+fn plausible(script: &mut Script<'_>) -> Vec<u8> {
+    let id = u32::from(script.byte());
+    let code = [
+        ErrorCode::KICKED_OUT_MULT_DEVICE,
+        ErrorCode::SERVER_SHUTTING_DOWN,
+        ErrorCode(1),
+    ][script.below(3)];
+    let failure = Failure { code, text: "" };
+    let cursor = script.bytes(id as usize % 20);
+    let answer = LoginAnswer {
+        account: 1,
+        time_ms: 2,
+        cursor,
+        nick: "",
+    };
+    let mut bytes = match script.byte() % 10 {
+        0 => hello(script.word() as u32).to_vec(),
+        1 => frame(FrameKind::LOGIN.answer(), 0, &answer),
+        2 => frame(FrameKind::SYNCED, 0, &Done),
+        3 => frame(
+            FrameKind::DELIVER,
+            id,
+            &Deliver {
+                cursor,
+                payload_len: 0,
+                message: message("hi"),
+            },
+        ),
+        4 => frame(
+            FrameKind::SEND.answer(),
+            id % 4,
+            &SendAnswer {
+                sequence: 1,
+                time: 1,
+                duplicate: false,
+            },
+        ),
+        5 => frame(FrameKind::ERROR, id % 4, &failure),
+        6 => frame(FrameKind::GOODBYE, 0, &failure),
+        7 => frame(FrameKind::PING, id, &Done),
+        8 => frame(FrameKind(id as u8), id, &failure),
+        _ => frame(FrameKind::LOGOUT.answer(), 0, &Done),
+    };
+    match script.byte() {
+        0 => bytes.truncate(script.below(bytes.len())),
+        1 => {
+            let at = script.below(bytes.len());
+            bytes[at] = script.byte();
+        }
+        _ => {}
+    }
+    bytes
+}
+
+fn hello(max_frame: u32) -> [u8; Hello::LEN] {
+    Hello {
+        min_version: 1,
+        max_version: 1,
+        role: Role::HUB,
+        features: 0,
+        max_frame,
+        window: 0,
+    }
+    .to_bytes()
+}
+
+/// A frame with this body.
+pub fn frame<T: Encode>(kind: FrameKind, id: u32, body: &T) -> Vec<u8> {
+    let body = to_vec(body);
+    let mut bytes = vec![0; body.len() + 11];
+    let mut writer = Writer::new(&mut bytes);
+    Frame {
+        kind,
+        id,
+        body: &body,
+    }
+    .encode(&mut writer);
+    let len = writer.finish().expect("room for a header");
+    bytes.truncate(len);
+    bytes
+}
+
+/// A text from alice to bob.
+pub fn message(text: &str) -> Message<'_> {
+    let id = |name| UserId::new(name).expect("a good id");
+    Message {
+        envelope: Envelope {
+            sequence: 1,
+            time: 1,
+            flags: 0,
+            origin: 7,
+            from: id("alice"),
+        },
+        to: ConversationId::C2c(id("bob")),
+        id: MessageId {
+            sender: 1,
+            client_time: 2,
+            random: 3,
+        },
+        client_sequence: 1,
+        priority: Priority::NORMAL,
+        payload: Payload::Text(Text { text }),
+        extensions: Default::default(),
+    }
+}
+
+impl Watched {
+    fn send(&mut self, script: &mut Script<'_>) {
+        let text = "x".repeat(script.byte().into());
+        let sent = match script.byte() % 2 {
+            0 => self
+                .session
+                .send(self.now, &message(&text), SendOptions::default()),
+            _ => self.session.request(self.now, &Request::Logout),
+        };
+        if let Ok(ticket) = sent {
+            assert!(self.ready, "taken before SDK_READY");
+            assert!(self.open.insert(ticket), "a ticket under way is given out again");
+        }
+    }
+
+    /// Offers bytes in pieces, polling in between, until they are taken or nothing moves.
+    fn feed(&mut self, mut bytes: &[u8], piece: u8) {
+        while !bytes.is_empty() {
+            let len = bytes.len().min(usize::from(piece).max(1));
+            let taken = self.session.receive(self.now, &bytes[..len]);
+            assert!(taken <= len);
+            bytes = &bytes[taken..];
+            self.settle();
+            if taken == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Polls until there is nothing more to do, which must come soon.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let mut connect = false;
+            match self.session.poll(self.now) {
+                Output::Wait(Some(until)) => return assert!(until > self.now, "a wake-up in the past"),
+                Output::Wait(None) => return,
+                Output::Connect => connect = true,
+                Output::Disconnect => {}
+                Output::Event(event) => match event {
+                    Event::Ready => self.ready = true,
+                    Event::NotReady(_) => self.ready = false,
+                    Event::Answer { ticket, .. } | Event::Failed { ticket, .. } => {
+                        assert!(self.open.remove(&ticket), "a second answer");
+                    }
+                    _ => {}
+                },
+            }
+            if connect {
+                self.session.connected(self.now);
+            }
+        }
+        panic!("the session is never done");
+    }
+}
+
+/// A good hub, a good line: the session gets in, and what waits is answered or fails.
+fn recovers(mut watched: Watched) {
+    if watched.limits.0 < 128 || watched.limits.1 < 128 || watched.session.config().max_frame < 128 {
+        return; // too small for a login with its answer, in whatever state
+    }
+    watched.session.disconnected(watched.now);
+    for round in 0..60 {
+        watched.now = watched.now + Duration::from_secs(40);
+        watched.session.login(watched.now); // if it had stopped
+        watched.settle();
+        if serve(&mut watched) {
+            assert!(watched.ready && watched.open.is_empty());
+            return;
+        }
+        assert!(round < 59, "no login on a good connection");
+    }
+}
+
+/// One connection with a good hub; whether the session was let in and became ready.
+fn serve(watched: &mut Watched) -> bool {
+    let (mut stream, mut at, mut synced) = (Vec::new(), Hello::LEN, false);
+    watched.feed(&hello(65536), 255);
+    for _ in 0..50 {
+        let len = watched.session.outgoing().len();
+        stream.extend_from_slice(watched.session.outgoing());
+        watched.session.transmitted(len);
+        let Some(rest) = stream.get(at..) else {
+            return false;
+        };
+        let Ok(Parsed::Frame(request, len)) = Frame::parse(rest, 65536) else {
+            watched.settle();
+            if synced && watched.open.is_empty() {
+                return true;
+            }
+            continue;
+        };
+        let reply = match request.kind {
+            FrameKind::LOGIN => {
+                decode_body::<Login<'_>>(request.body).expect("a good login");
+                synced = true;
+                let welcome = LoginAnswer {
+                    account: 1,
+                    time_ms: 2,
+                    cursor: b"1",
+                    nick: "",
+                };
+                [
+                    frame(FrameKind::LOGIN.answer(), 0, &welcome),
+                    frame(FrameKind::SYNCED, 0, &Done),
+                ]
+                .concat()
+            }
+            FrameKind::SEND | FrameKind::LOGOUT if request.id != 0 => {
+                let failure = Failure {
+                    code: ErrorCode(1),
+                    text: "",
+                };
+                frame(FrameKind::ERROR, request.id, &failure)
+            }
+            _ => Vec::new(),
+        };
+        at += len;
+        watched.feed(&reply, 255);
+    }
+    false
+}

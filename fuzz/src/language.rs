@@ -1,0 +1,213 @@
+//! Ids, text and rendered words.
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use tim_proto::kind::{GroupType, MessageKind, Priority, Role};
+use tim_proto::message::GroupTip;
+use tim_proto::notice::{NoticeOperation, SystemNotice};
+use tim_proto::placeholder::placeholder;
+use tim_proto::revoked::{Revoker, revoked_text};
+use tim_proto::text::{self as emoji, EmojiTable, Span};
+use tim_proto::tip::{TipOperation, tip_text};
+use tim_proto::wire::{List, decode_body};
+use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, Platform, UserId, Words, message::to_vec};
+
+use crate::script::Script;
+
+/// What parses prints as it was; what is refused is refused for a reason that holds; and ids travel.
+pub fn ids(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let printable = data.iter().all(|byte| (0x20..=0x7e).contains(byte));
+    let fits = |max| printable && (1..=max).contains(&data.len());
+    assert_eq!(inverse::<UserId>(&text).is_some(), fits(32));
+    assert_eq!(inverse::<GroupId>(&text).is_some(), fits(48));
+
+    let known_form = match (text.strip_prefix("C2C"), text.strip_prefix("GROUP")) {
+        (Some(user), _) => UserId::new(user).is_ok(),
+        (_, Some(group)) => GroupId::new(group).is_ok(),
+        _ => text == "@TIM#SYSTEM",
+    };
+    let conversation = inverse::<ConversationId>(&text);
+    assert_eq!(conversation.is_some(), known_form);
+    for travelling in [UserId::new(&text).ok().map(ConversationId::C2c), conversation]
+        .into_iter()
+        .flatten()
+    {
+        let bytes = to_vec(&travelling);
+        assert_eq!(decode_body(&bytes), Ok(travelling));
+        assert_eq!(travelling.to_string().parse(), Ok(travelling));
+        assert!(travelling.to_string().len() <= ConversationId::MAX_LEN);
+    }
+    inverse::<MessageId>(&text);
+    named::<ErrorCode>(&text);
+    named::<MessageKind>(&text);
+    named::<Priority>(&text);
+    named::<GroupType>(&text);
+    named::<Role>(&text);
+    named::<Platform>(&text);
+    named::<TipOperation>(&text);
+    named::<NoticeOperation>(&text);
+}
+
+/// `Display` and `FromStr` undo each other exactly.
+fn inverse<T: FromStr + Display + PartialEq + Debug>(text: &str) -> Option<T> {
+    let value: T = text.parse().ok()?;
+    let printed = value.to_string();
+    assert_eq!(printed, text);
+    assert_eq!(printed.parse().ok().as_ref(), Some(&value));
+    Some(value)
+}
+
+/// A name parses to a value that prints as a name of that value again.
+fn named<T: FromStr + Display + PartialEq + Debug>(text: &str) {
+    if let Ok(value) = text.parse::<T>() {
+        assert_eq!(value.to_string().parse().ok(), Some(value));
+    }
+}
+
+/// The spans put together are the text, are as long as can be, and are what a plain search finds.
+pub fn text(data: &[u8]) {
+    let mut script = Script(data);
+    let table: &EmojiTable<'static> = [&emoji::SEED, &emoji::CLASSIC, &emoji::TUI][script.below(3)];
+    let dense = script.byte() & 1 == 1;
+    // Brackets and keys are rare among random bytes: in the dense form each byte chooses one of those.
+    let text = if dense {
+        keys_and_brackets(script.0, table)
+    } else {
+        String::from_utf8_lossy(script.0).into()
+    };
+
+    let spans: Vec<_> = emoji::spans(&text, table).collect();
+    assert_eq!(spans.iter().map(Span::source).collect::<String>(), text);
+    assert!(spans.iter().all(|span| !span.source().is_empty()));
+    for pair in spans.windows(2) {
+        assert!(
+            !matches!(pair, [Span::Text(_), Span::Text(_)]),
+            "two text spans touch"
+        );
+    }
+    assert_eq!(spans, plain_spans(&text, table));
+    for (key, file) in spans.iter().filter_map(|span| match span {
+        Span::Emoji { key, file } => Some((key, file)),
+        _ => None,
+    }) {
+        assert_eq!(table.file(key), Some(*file));
+    }
+}
+
+fn keys_and_brackets(bytes: &[u8], table: &EmojiTable<'static>) -> String {
+    let keys = table.entries();
+    let piece = |byte: &u8| match byte {
+        0..=63 => "[",
+        64..=127 => "]",
+        128..=143 => "a",
+        144..=159 => "微",
+        _ => keys[usize::from(*byte) % keys.len()].0,
+    };
+    let cut = |(at, byte): (usize, &u8)| {
+        let piece = piece(byte);
+        // Now and then without the last character, so that near misses occur.
+        if at % 7 == 3 {
+            piece
+                .char_indices()
+                .last()
+                .map_or(piece, |(end, _)| &piece[..end])
+        } else {
+            piece
+        }
+    };
+    bytes.iter().enumerate().map(cut).collect()
+}
+
+/// The rule, word for word.
+fn plain_spans<'t>(text: &'t str, table: &EmojiTable<'static>) -> Vec<Span<'t, 'static>> {
+    let (mut spans, mut shown, mut at) = (Vec::new(), 0, 0);
+    while let Some(open) = text[at..].find('[').map(|open| at + open) {
+        let candidate = text[open..].find(']').map(|close| &text[open..=open + close]);
+        match candidate.and_then(|key| Some((key, table.file(key)?))) {
+            Some((key, file)) => {
+                if shown < open {
+                    spans.push(Span::Text(&text[shown..open]));
+                }
+                spans.push(Span::Emoji { key, file });
+                at = open + key.len();
+                shown = at;
+            }
+            None => at = open + 1,
+        }
+    }
+    if shown < text.len() {
+        spans.push(Span::Text(&text[shown..]));
+    }
+    spans
+}
+
+/// Whatever the notice or tip, all profiles render it or none does, and what the hub said is in it.
+pub fn notices(data: &[u8]) {
+    let mut script = Script(data);
+    let operation = match script.byte() {
+        254 => u32::from_le_bytes([script.byte(), script.byte(), script.byte(), script.byte()]),
+        byte => u32::from(byte) % 30,
+    };
+    let operation = if operation == 29 { 255 } else { operation };
+    let texts = String::from_utf8_lossy(script.0);
+    let parts: Vec<&str> = texts.splitn(4, '\0').collect();
+    let part = |n: usize| parts.get(n).copied().unwrap_or("");
+    let notice = SystemNotice {
+        operation: NoticeOperation(operation),
+        operator_id: part(0),
+        group_id: part(1),
+        group_name: part(2),
+        ..SystemNotice::default()
+    };
+    assert_eq!(decode_body::<SystemNotice<'_>>(&to_vec(&notice)), Ok(notice));
+    let rendered: Vec<_> = Words::ALL
+        .iter()
+        .map(|words| notice.text(*words).map(|text| text.to_string()))
+        .collect();
+    assert!(
+        rendered
+            .iter()
+            .all(|text| text.is_some() == rendered[0].is_some())
+    );
+    let without_group = notice.operation == NoticeOperation::CUSTOM;
+    for text in rendered.into_iter().flatten() {
+        assert!(without_group || text.contains(notice.group_label()));
+    }
+    assert!(notice.operation.is_known() || notice.text(Words::SEED).is_none());
+    tips(TipOperation(operation), part(0), part(3));
+    for words in Words::ALL {
+        assert!(
+            revoked_text(Revoker::Member(part(0)), *words)
+                .to_string()
+                .starts_with(part(0))
+        );
+    }
+}
+
+fn tips(operation: TipOperation, operator_id: &str, users: &str) {
+    let users: Vec<&str> = users.split('\u{1}').collect();
+    let Ok(group_id) = GroupId::new("g") else { return };
+    let tip = GroupTip {
+        operation,
+        operator_id,
+        users: List::from_slice(&users),
+        group_id,
+        group_name: "",
+        member_count: 1,
+    };
+    let bytes = to_vec(&tip);
+    let received: GroupTip<'_> = decode_body(&bytes).expect("what was encoded");
+    for words in Words::ALL {
+        let text = tip_text(operation, operator_id, &users, *words).to_string();
+        assert_eq!(
+            received.text(*words).to_string(),
+            text,
+            "from the wire as from a slice"
+        );
+        let has_words = (1..=5).contains(&operation.0);
+        assert_eq!(has_words, text != placeholder(MessageKind::GROUP_TIP, *words));
+        assert!(!has_words || text.contains(&users.join(",")));
+    }
+}

@@ -1,0 +1,48 @@
+//! What is fuzzed: for each target a function from bytes to nothing that panics where an invariant does not hold.
+//!
+//! `cargo +nightly fuzz run TARGET` searches for such bytes; `cargo test` runs the same functions over the seeds in
+//! `corpus/` and over pseudo-random bytes; a target's own program, built without `cargo fuzz`, runs it over the files
+//! named as its arguments, which replays a finding on any toolchain.
+
+mod client;
+mod hub;
+mod language;
+mod script;
+mod wire;
+
+pub use client::client_session;
+pub use hub::hub_session;
+pub use language::{ids, notices, text};
+pub use wire::{frames, messages, serial};
+
+/// A target by name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    ("ids", ids),
+    ("text", text),
+    ("notices", notices),
+    ("frames", frames),
+    ("messages", messages),
+    ("serial", serial),
+    ("client_session", client_session),
+    ("hub_session", hub_session),
+];
+
+/// The program of a target.
+#[macro_export]
+macro_rules! target {
+    ($name:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$name(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() {
+            for file in std::env::args().skip(1) {
+                $crate::$name(&std::fs::read(&file).expect(&file));
+                println!("{file}: all holds");
+            }
+        }
+    };
+}

@@ -1,0 +1,146 @@
+//! Frames, bodies and the serial line.
+
+use tim_proto::message::{Header, to_vec};
+use tim_proto::request::{Answer, Login, Push, Request, Send};
+use tim_proto::wire::{
+    Decode, DecodeError, Encode, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer, decode_body,
+    serial_decode, serial_encode, serial_encoded_max_len,
+};
+use tim_proto::{Encoded, Message};
+
+use crate::script::Script;
+
+/// Frames cut from a stream put together are the stream again, and a frame that is not all there says so truthfully.
+pub fn frames(data: &[u8]) {
+    let mut script = Script(data);
+    let max = script.word();
+    let stream = script.0;
+    if let Some(Ok(hello)) = stream.first_chunk().map(Hello::from_bytes) {
+        assert_eq!(Hello::from_bytes(&hello.to_bytes()), Ok(hello));
+    }
+    let mut at = 0;
+    while let Ok(parsed) = Frame::parse(&stream[at..], max) {
+        match parsed {
+            Parsed::Frame(frame, len) => {
+                check_frame(&stream[at..at + len], &frame, max);
+                at += len;
+            }
+            Parsed::Incomplete(needed) => {
+                assert!(needed > stream.len() - at, "nothing more is needed");
+                break;
+            }
+        }
+    }
+}
+
+fn check_frame(bytes: &[u8], frame: &Frame<'_>, max: usize) {
+    assert!(bytes.len() <= max && bytes.ends_with(frame.body));
+    assert_eq!(Frame::parse_exact(bytes, max), Ok(*frame));
+    for len in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+        let part = Frame::parse(&bytes[..len], max);
+        assert!(
+            matches!(part, Ok(Parsed::Incomplete(needed)) if needed > len && needed <= bytes.len().max(3))
+        );
+    }
+    let mut again = vec![0; bytes.len()];
+    let mut writer = Writer::new(&mut again);
+    frame.encode(&mut writer);
+    let len = writer
+        .finish()
+        .expect("the shortest form is no longer than what was read");
+    // Headers with numbers in longer forms than needed are read too, and come out shorter.
+    assert!(len < bytes.len() || again == bytes);
+    assert_eq!(Frame::parse_exact(&again[..len], max), Ok(*frame));
+}
+
+/// What decodes encodes, and decodes to the same again; the header, the content and the message agree.
+pub fn messages(data: &[u8]) {
+    let mut script = Script(data);
+    let kind = FrameKind(script.byte());
+    let body = script.0;
+    if let Ok(encoded) = Encoded::new(body) {
+        let (header, message) = (encoded.header(), encoded.message());
+        assert_eq!(header.envelope, message.envelope);
+        assert_eq!((header.content.to, header.content.id), (message.to, message.id));
+        assert_eq!(header.content.kind, message.payload.kind());
+        assert_eq!(header.content.extensions, message.extensions);
+        assert_eq!(Message::decode_from(body), Ok(message));
+        let owned = message.to_owned();
+        assert_eq!(owned.message(), message);
+        assert_eq!(
+            owned.message().to_owned(),
+            owned,
+            "encoding is settled after one round"
+        );
+        settled::<Header<'_>>(body);
+        let me = message.envelope.from;
+        assert_eq!(header.conversation_of(&me), message.conversation_of(&me));
+    }
+    settled::<Login<'_>>(body);
+    if let Ok(request) = Request::decode(kind, body) {
+        let again = to_vec(&request);
+        assert_eq!(Request::decode(kind, &again), Ok(request));
+        assert_eq!(request.kind(), kind);
+        if let Request::Send(send) = request {
+            let content = Send::content_bytes(body).expect("a SEND that was read");
+            assert_eq!(decode_body(content), Ok(send.content));
+        }
+    }
+    if let Ok(answer) = Answer::decode(kind, body) {
+        assert_eq!(Answer::decode(kind, &to_vec(&answer)), Ok(answer));
+    }
+    if let Ok(Push::Deliver(deliver)) = Push::decode(kind, body) {
+        assert_eq!(Push::decode(kind, &to_vec(&deliver)), Ok(Push::Deliver(deliver)));
+    }
+}
+
+/// A body that can be read can be written, and then reads and writes the same.
+fn settled<'a, T: Encode + Decode<'a>>(body: &'a [u8]) {
+    let decoded: Result<T, DecodeError> = decode_body(body);
+    match decoded {
+        // What later versions add to a body is not written again, and longer forms of numbers are not either.
+        Ok(value) => assert!(to_vec(&value).len() <= body.len()),
+        Err(error) => assert!(error.at <= body.len()),
+    }
+}
+
+/// Any packet comes through any buffer that is large enough, behind any noise; noise alone does no harm.
+pub fn serial(data: &[u8]) {
+    let mut script = Script(data);
+    let room = script.byte();
+    let noise_len = script.below(64);
+    let noise = script.bytes(noise_len);
+    let packet = script.0;
+
+    let mut line = vec![0; serial_encoded_max_len(packet.len())];
+    let len = serial_encode(packet, &mut line).expect("the length that always suffices");
+    assert!(serial_encode(packet, &mut vec![0; len - 1]).is_err());
+    line.truncate(len);
+    assert_eq!(line.iter().filter(|byte| **byte == 0).count(), 2);
+
+    let mut buffer = vec![0; len - 2];
+    let mut decoder = SerialDecoder::new();
+    for &byte in noise {
+        if let Ok(Some(len)) = decoder.push(byte, &mut buffer) {
+            let _ = serial_decode(&mut buffer[..len]);
+        }
+    }
+    let mut arrived = 0;
+    for &byte in &line {
+        // The first zero ends the noise, whatever that was.
+        if let Ok(Some(len)) = decoder.push(byte, &mut buffer) {
+            if serial_decode(&mut buffer[..len]).is_ok_and(|decoded| decoded == packet) {
+                arrived += 1;
+            }
+        }
+    }
+    assert!(arrived >= 1, "the packet is lost");
+
+    // As a hostile line, with a buffer of any size.
+    let (mut decoder, mut buffer) = (SerialDecoder::new(), vec![0; usize::from(room)]);
+    for &byte in packet {
+        if let Ok(Some(len)) = decoder.push(byte, &mut buffer) {
+            let _ = serial_decode(&mut buffer[..len]);
+        }
+    }
+}
