@@ -53,7 +53,12 @@ impl Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(commands::demo::Args),
     Serve(commands::serve::Args),
+    Chat(commands::chat::Args),
+    Send(commands::send::Args),
+    History(commands::history::Args),
+    Conversations(commands::conversations::Args),
     Sig(commands::sig::Args),
     Parse(commands::parse::Args),
     Frame(commands::frame::Args),

@@ -61,8 +61,6 @@ settings! {
     retention("TIM_RETENTION", "TIME"): Seconds = Seconds(limits::RETENTION_SECONDS);
     /// The largest payload of a message, in bytes [default: 12288].
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
-    /// How many messages a second a group delivers before less urgent ones are dropped [default: 40].
-    group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
     /// How many messages a second a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
     /// How many connections are taken at the same time [default: 20000].
@@ -118,8 +116,7 @@ impl Settings {
             .limits
             .with_revoke_window_seconds(self.revoke_window.0)
             .with_retention_seconds(self.retention.0)
-            .with_message_bytes(self.max_message)
-            .with_group_messages_per_second(self.group_rate);
+            .with_message_bytes(self.max_message);
         options.sends_per_second = self.send_rate;
         options.max_connections = count(self.max_connections);
         options.max_devices = count(self.max_devices);
@@ -147,12 +144,12 @@ mod tests {
     #[test]
     fn flags_go_before_the_file_and_the_file_before_defaults() {
         let flags = Given {
-            group_rate: Some(7),
+            max_members: Some(7),
             ..Given::default()
         };
-        let settings = resolved(flags, "group-rate = 8\nrevoke-window = \"5m\"\nretention = 60").unwrap();
+        let settings = resolved(flags, "max-members = 8\nrevoke-window = \"5m\"\nretention = 60").unwrap();
         assert_eq!(
-            (settings.group_rate, settings.revoke_window, settings.retention),
+            (settings.max_members, settings.revoke_window, settings.retention),
             (7, Seconds(300), Seconds(60))
         );
         assert_eq!(settings.listen.port(), 7878);
@@ -172,7 +169,7 @@ mod tests {
             "colour = 1",
             "listen = \"nowhere\"",
             "retention = \"a week\"",
-            "group-rate = -1",
+            "max-members = -1",
             "= 3",
         ] {
             assert!(resolved(Given::default(), file).is_err(), "{file}");

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::output::{BAD, HINT};
+use crate::terminal::Safe;
 
 /// Shown at the end of every command's help.
 pub(crate) const EXIT_CODES: &str = "\
@@ -80,7 +81,7 @@ impl Failure {
 
     fn print(&self) -> io::Result<()> {
         let mut err = anstream::stderr().lock();
-        writeln!(err, "{BAD}error:{BAD:#} {}", self.message)?;
+        writeln!(err, "{BAD}error:{BAD:#} {}", Safe::lines(&self.message, 0))?;
         if let Some(hint) = &self.hint {
             writeln!(err, "{HINT}hint:{HINT:#} {hint}")?;
         }

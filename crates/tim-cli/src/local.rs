@@ -47,6 +47,11 @@ impl DataDir {
         })
     }
 
+    /// Whether it is where commands look that are not told where to look.
+    pub(crate) fn is_usual(&self) -> bool {
+        usual().is_some_and(|usual| usual == self.0)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

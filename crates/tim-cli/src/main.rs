@@ -3,12 +3,16 @@
 mod cli;
 mod commands;
 mod config;
+mod connect;
 mod emoji;
 mod error;
 mod frame;
+mod json;
 mod local;
 mod log;
 mod output;
+mod session;
+mod terminal;
 mod time;
 
 use std::process::ExitCode;

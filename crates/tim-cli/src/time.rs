@@ -20,6 +20,16 @@ pub(crate) fn date_and_time(seconds: u64) -> String {
     local(seconds, "%Y-%m-%d %H:%M:%S %Z")
 }
 
+/// The day of a point in time (Unix seconds), in the zone of this machine.
+pub(crate) fn date(seconds: u64) -> String {
+    local(seconds, "%Y-%m-%d")
+}
+
+/// The time of a point in time (Unix seconds), in the zone of this machine.
+pub(crate) fn time_of_day(seconds: u64) -> String {
+    local(seconds, "%H:%M")
+}
+
 fn local(seconds: u64, format: &str) -> String {
     let timestamp = i64::try_from(seconds)
         .ok()

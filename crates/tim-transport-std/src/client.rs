@@ -94,8 +94,9 @@ enum Line<L> {
 
 impl<C: Connector> std::fmt::Debug for ClientDriver<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the session: it holds the UserSig.
         f.debug_struct("ClientDriver")
-            .field("session", &self.session)
+            .field("clock", &self.clock)
             .finish_non_exhaustive()
     }
 }

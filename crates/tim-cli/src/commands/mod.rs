@@ -1,8 +1,13 @@
 //! The commands, one file each.
 
 pub(crate) mod bench;
+pub(crate) mod chat;
+pub(crate) mod conversations;
+pub(crate) mod demo;
 pub(crate) mod frame;
+pub(crate) mod history;
 pub(crate) mod parse;
+pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sig;
 
@@ -13,6 +18,11 @@ use crate::error::Failure;
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Chat(args) => chat::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Conversations(args) => conversations::run(&args),
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use tim_hub::store::sqlite::OpenError;
 use tim_hub::{Hub, HubError};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tracing::info;
 
 use crate::config::{Given, Settings};
 use crate::error::{EXIT_CODES, Failure};
 use crate::local::{DataArg, DataDir, Endpoint, key_from};
 use crate::log;
+use crate::session::block_on_threads;
 
 const FILES: &str = "\
 Every setting can be given as a flag, as a variable (TIM_ and the flag's name in capitals, with _ for -), or in a file:
@@ -75,9 +75,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             key
         }
     };
-    let runtime =
-        Runtime::new().map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
-    runtime.block_on(serve(&data, &settings, key))
+    block_on_threads(serve(&data, &settings, key))
 }
 
 async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), Failure> {
@@ -96,7 +94,14 @@ async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), F
         settings.app_id,
         data.path().display()
     )?;
-    writeln!(out, "to talk: tim chat --as alice bob")?;
+    match data.is_usual() {
+        true => writeln!(out, "to talk: tim chat --as alice bob")?,
+        false => writeln!(
+            out,
+            "to talk: tim chat --data {} --as alice bob",
+            data.path().display()
+        )?,
+    }
     out.flush()?;
     hub.serve(listener, stop).await.map_err(Failure::failed)
 }

@@ -1,5 +1,7 @@
 //! The compiled program, run as a user runs it.
 
+mod chat;
+mod demo;
 mod frame;
 mod parse;
 mod serve;
@@ -78,6 +80,12 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["sig", "inspect"],
         &["parse"],
         &["frame"],
+        &["demo"],
+        &["bench"],
+        &["chat"],
+        &["send"],
+        &["history"],
+        &["conversations"],
     ];
     for command in commands {
         let help = run(command.iter().copied().chain(["--help"]), "").ok();

@@ -17,11 +17,16 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Starts a hub and waits until it listens.
+    /// Starts a hub at a free port and waits until it listens.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        Self::start_at(data, "127.0.0.1:0", args)
+    }
+
+    /// Starts a hub and waits until it listens.
+    pub(crate) fn start_at(data: &Path, listen: &str, args: &[&str]) -> Self {
         let mut command = tim();
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"])
+            .args(["serve", "--listen", listen, "--log", "warn", "--data"])
             .arg(data)
             .args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -142,26 +147,26 @@ fn settings_come_from_flags_variables_file_and_defaults() {
     let file = dir.path().join("hub.toml");
     std::fs::write(
         &file,
-        "group-rate = 1\nmax-connections = 2\napp-id = 3\nretention = \"30d\"\n",
+        "max-members = 1\nmax-connections = 2\napp-id = 3\nretention = \"30d\"\n",
     )
     .unwrap();
     let output = tim()
         .args([
             "serve",
             "--print-config",
-            "--group-rate",
+            "--max-members",
             "10",
             "--config",
             file.to_str().unwrap(),
         ])
         .args(["--data", dir.path().to_str().unwrap()])
-        .env("TIM_GROUP_RATE", "20")
+        .env("TIM_MAX_MEMBERS", "20")
         .env("TIM_MAX_CONNECTIONS", "30")
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     for line in [
-        "group-rate = 10",
+        "max-members = 10",
         "max-connections = 30",
         "app-id = 3",
         "retention = \"30d\"",
@@ -190,11 +195,15 @@ fn settings_come_from_flags_variables_file_and_defaults() {
 fn a_setting_that_is_wrong_stops_the_hub_with_the_place() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();
-    std::fs::write(dir.path().join("serve.toml"), "group-rate = 1\ngroup-rats = 2\n").unwrap();
+    std::fs::write(
+        dir.path().join("serve.toml"),
+        "max-members = 1\nmax-membres = 2\n",
+    )
+    .unwrap();
     let ran = run(["serve", "--print-config", "--data", data], "");
     assert_eq!(ran.code, 2);
     assert!(
-        ran.err.contains("serve.toml") && ran.err.contains("group-rats"),
+        ran.err.contains("serve.toml") && ran.err.contains("max-membres"),
         "{}",
         ran.err
     );

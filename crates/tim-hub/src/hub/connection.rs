@@ -69,6 +69,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut moved = false;
+            let cramped = !self.closing && !self.has_room();
             if !self.closing {
                 match self.io.poll_receive(context) {
                     Poll::Ready(Ok(true)) => moved = true,
@@ -84,7 +85,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 Poll::Ready(Ok(())) if self.closing => {
                     return self.io.poll_close(context).map(|_| ());
                 }
-                _ => {}
+                // What was put off for want of room can go on now.
+                Poll::Ready(Ok(())) => moved |= cramped,
+                Poll::Pending => {}
             }
             if !moved && self.wait(context).is_pending() {
                 return Poll::Pending;
@@ -325,7 +328,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let session = self.io.session();
         let window = session.window_room();
-        if !session.is_online() || !room || (window == 0 && me.synced) {
+        // Reading costs the same for one entry as for many: wait until half of the window is free.
+        let enough = window * 2 >= session.window() && window > 0;
+        if !session.is_online() || !room || (!enough && me.synced) {
             return false;
         }
         let request = ChangesRequest {

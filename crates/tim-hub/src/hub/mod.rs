@@ -138,10 +138,7 @@ impl Hub {
         let result = loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
-                reason = failed.wait_for(Option::is_some) => {
-                    let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
-                    break Err(HubError::Store(reason));
-                }
+                reason = failure(&mut failed) => break Err(HubError::Store(reason)),
                 _ = purge.tick() => self.purge_step(),
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
@@ -214,6 +211,14 @@ impl Hub {
                 budget: PURGE_STEP,
             },
         );
+    }
+}
+
+/// Waits until the store has failed for good, and says why.
+async fn failure(failed: &mut watch::Receiver<Option<String>>) -> String {
+    match failed.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => "the store's thread has ended".to_owned(),
     }
 }
 

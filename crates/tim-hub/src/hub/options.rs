@@ -27,7 +27,7 @@ pub struct HubOptions {
     pub max_connections: usize,
     /// How many bytes may wait to be sent to one connection. Default 1 MiB.
     pub max_outgoing: usize,
-    /// How many live deliveries may wait for one connection before it reads on from the log instead. Default 64.
+    /// How many live deliveries may wait for one connection before it reads on from the log instead. Default 256.
     pub max_live: usize,
     /// On how many devices a user can be logged in at a time; one more ends the oldest one's session. Default 16.
     pub max_devices: usize,
@@ -55,7 +55,7 @@ impl HubOptions {
             connection: HubConfig::default(),
             max_connections: 20_000,
             max_outgoing: 1 << 20,
-            max_live: 64,
+            max_live: 256,
             max_devices: 16,
             sends_per_second: 200,
             max_members: 6_000,

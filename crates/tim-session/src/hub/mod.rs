@@ -338,6 +338,11 @@ impl<B: Buffer> HubSession<B> {
         usize::from(self.window).saturating_sub(in_flight)
     }
 
+    /// How many deliveries the client takes before it has acknowledged any.
+    pub const fn window(&self) -> usize {
+        self.window as usize
+    }
+
     /// The largest frame that the client takes, header included.
     pub const fn peer_max_frame(&self) -> usize {
         self.peer_max_frame

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tim_hub::store::{Append, LogKey, MAX_BATCH, StoreWriter as _, Write};
@@ -27,6 +27,8 @@ pub(super) struct Target {
 /// A `tim serve` of our own, stopped when it is no longer needed.
 struct Process {
     child: Child,
+    /// Kept open: a program that cannot print any more may end.
+    _out: BufReader<ChildStdout>,
     _data: tempfile::TempDir,
 }
 
@@ -82,13 +84,20 @@ impl Target {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(Failure::failed)?;
-        let line = child.stdout.take().map(|out| {
-            let mut line = String::new();
-            let read = BufReader::new(out).read_line(&mut line);
-            read.map(|_| line)
-        });
-        let process = Process { child, _data: data };
-        let line = line.transpose().map_err(Failure::failed)?.unwrap_or_default();
+        let mut out = BufReader::new(
+            child
+                .stdout
+                .take()
+                .ok_or_else(|| Failure::failed("the hub has no output"))?,
+        );
+        let mut line = String::new();
+        let read = out.read_line(&mut line);
+        let process = Process {
+            child,
+            _out: out,
+            _data: data,
+        };
+        read.map_err(Failure::failed)?;
         let address = line
             .strip_prefix("listening at ")
             .and_then(|rest| rest.split(',').next()?.parse().ok());

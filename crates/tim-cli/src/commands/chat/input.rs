@@ -1,0 +1,149 @@
+//! What a person types.
+
+use tim_proto::{GroupId, UserId};
+
+/// Shown by `/help`.
+pub(super) const HELP: &str = "\
+Type a line to send it. Emojis are keys such as [呲牙] or [微笑]. A line that starts with / is a command:
+  /to USER            talk with a user
+  /group GROUP        talk in a group
+  /create GROUP U…    make a group with these users in it, and talk there
+  /revoke [N]         take back my last message, or the one with number N
+  /resend             send again what could not be sent
+  /read               mark this conversation as read
+  /history            show older messages
+  /conversations      list my conversations
+  /face N [DATA]      send a sticker
+  /custom DATA        send a custom message
+  /online TEXT        send to those online now only; nothing is kept
+  /quit               leave (so does the end of input)
+A line that starts with // is sent with one / less.";
+
+/// A line, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Input<'a> {
+    Nothing,
+    Text(&'a str),
+    Online(&'a str),
+    Face(u32, &'a str),
+    Custom(&'a str),
+    To(UserId),
+    Group(GroupId),
+    Create(GroupId, Vec<UserId>),
+    Revoke(Option<u64>),
+    Resend,
+    Read,
+    History,
+    Conversations,
+    Help,
+    Quit,
+}
+
+/// Understands a line, or says what is wrong with it.
+pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
+    let line = line.trim_end_matches(['\r', '\n']);
+    if line.trim().is_empty() {
+        return Ok(Input::Nothing);
+    }
+    let Some(command) = line.strip_prefix('/') else {
+        return Ok(Input::Text(line));
+    };
+    if command.starts_with('/') {
+        return Ok(Input::Text(command));
+    }
+    let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let rest = rest.trim();
+    let needs = |what: &str| {
+        if rest.is_empty() {
+            Err(format!("/{name} needs {what}"))
+        } else {
+            Ok(rest)
+        }
+    };
+    Ok(match name {
+        "to" => Input::To(id(needs("a user")?)?),
+        "group" => Input::Group(id(needs("a group")?)?),
+        "create" => create(needs("a group and its members")?)?,
+        "revoke" if rest.is_empty() => Input::Revoke(None),
+        "revoke" => Input::Revoke(Some(number(rest.trim_start_matches('#'))?)),
+        "resend" => Input::Resend,
+        "read" => Input::Read,
+        "history" => Input::History,
+        "conversations" | "list" => Input::Conversations,
+        "face" => {
+            let (index, data) = needs("a number")?
+                .split_once(char::is_whitespace)
+                .unwrap_or((rest, ""));
+            Input::Face(number(index)?, data.trim())
+        }
+        "custom" => Input::Custom(needs("data")?),
+        "online" => Input::Online(needs("a text")?),
+        "help" | "?" => Input::Help,
+        "quit" | "exit" | "q" => Input::Quit,
+        _ => {
+            return Err(format!(
+                "there is no command /{name}; /help shows all, and // starts a text with /"
+            ));
+        }
+    })
+}
+
+fn create(rest: &str) -> Result<Input<'_>, String> {
+    let mut words = rest.split_whitespace();
+    let group = id(words.next().unwrap_or_default())?;
+    Ok(Input::Create(group, words.map(id).collect::<Result<_, _>>()?))
+}
+
+fn id<T: std::str::FromStr<Err = tim_proto::IdError>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|fault| format!("'{text}' is no id: {fault}"))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("'{text}' is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_commands() {
+        let user = |text: &str| text.parse::<UserId>().unwrap();
+        for (line, expected) in [
+            ("hello [呲牙]\n", Input::Text("hello [呲牙]")),
+            ("  ", Input::Nothing),
+            ("//etc/hosts", Input::Text("/etc/hosts")),
+            ("/to bob", Input::To(user("bob"))),
+            ("/group @TGS#1", Input::Group("@TGS#1".parse().unwrap())),
+            (
+                "/create g bob  carol",
+                Input::Create("g".parse().unwrap(), vec![user("bob"), user("carol")]),
+            ),
+            ("/revoke", Input::Revoke(None)),
+            ("/revoke #12", Input::Revoke(Some(12))),
+            ("/face 4 tt00 x", Input::Face(4, "tt00 x")),
+            ("/face 4", Input::Face(4, "")),
+            ("/custom  {\"a\":1} ", Input::Custom("{\"a\":1}")),
+            ("/online soon", Input::Online("soon")),
+            ("/quit\r\n", Input::Quit),
+        ] {
+            assert_eq!(parse(line), Ok(expected), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_told() {
+        for (line, told) in [
+            ("/to", "needs a user"),
+            ("/to 阿丽", "no id"),
+            ("/revoke x", "no number"),
+            ("/face x", "no number"),
+            ("/create", "needs"),
+            ("/dance", "no command /dance"),
+        ] {
+            let fault = parse(line).unwrap_err();
+            assert!(fault.contains(told), "{line}: {fault}");
+        }
+    }
+}

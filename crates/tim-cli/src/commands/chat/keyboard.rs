@@ -1,0 +1,144 @@
+//! Lines in and out: with editing in a terminal, plainly in a pipe.
+//!
+//! In a terminal, what arrives while a line is being typed is printed above it. A new prompt is shown only when the line
+//! before has been dealt with ([`Keyboard::ready`]).
+
+use std::fmt::Display;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::thread;
+
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{Config, Editor, ExternalPrinter};
+use tokio::sync::mpsc;
+
+use crate::error::Failure;
+
+/// How many lines of a pipe are read ahead.
+const READ_AHEAD: usize = 64;
+
+/// Where lines come from and go to.
+pub(super) struct Keyboard {
+    lines: mpsc::Receiver<io::Result<String>>,
+    terminal: Option<Terminal>,
+}
+
+struct Terminal {
+    prompts: std::sync::mpsc::Sender<String>,
+    printer: Box<dyn ExternalPrinter + Send>,
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Keyboard {
+    /// Begins to read stdin, on a thread of its own.
+    pub(super) fn start() -> Result<Self, Failure> {
+        let (send, lines) = mpsc::channel(READ_AHEAD);
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
+            let terminal = Terminal::start(send)?;
+            return Ok(Self {
+                lines,
+                terminal: Some(terminal),
+            });
+        }
+        thread::spawn(move || {
+            for line in io::stdin().lock().lines() {
+                if send.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            lines,
+            terminal: None,
+        })
+    }
+
+    /// Whether a person sits there.
+    pub(super) const fn is_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// The next line; `None` at the end.
+    pub(super) async fn line(&mut self) -> Option<io::Result<String>> {
+        self.lines.recv().await
+    }
+
+    /// Asks for the next line, with this before it.
+    pub(super) fn ready(&self, prompt: &str) {
+        if let Some(terminal) = &self.terminal {
+            // A reader that has ended says so through `line`.
+            let _ = terminal.prompts.send(prompt.to_owned());
+        }
+    }
+
+    /// Prints a line.
+    pub(super) fn print(&mut self, line: impl Display) -> Result<(), Failure> {
+        match &mut self.terminal {
+            Some(terminal) => terminal.print(&format!("{line}\n")),
+            None => {
+                let mut out = anstream::stdout().lock();
+                writeln!(out, "{line}")?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+}
+
+impl Terminal {
+    fn start(lines: mpsc::Sender<io::Result<String>>) -> Result<Self, Failure> {
+        #[cfg(unix)]
+        let before = rustix::termios::tcgetattr(io::stdin()).ok();
+        let config = Config::builder().auto_add_history(true).build();
+        let mut editor = Editor::<(), _>::with_history(config, MemHistory::new()).map_err(no_terminal)?;
+        let printer = Box::new(editor.create_external_printer().map_err(no_terminal)?);
+        let (prompts, wanted) = std::sync::mpsc::channel::<String>();
+        thread::spawn(move || {
+            while let Ok(prompt) = wanted.recv() {
+                let line = match editor.readline(&prompt) {
+                    Ok(line) => Ok(line),
+                    Err(ReadlineError::Eof | ReadlineError::Interrupted) => return,
+                    Err(error) => Err(io::Error::other(error)),
+                };
+                if lines.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            prompts,
+            printer,
+            #[cfg(unix)]
+            before,
+        })
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
+        let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
+        let text = if plain {
+            anstream::adapter::strip_str(text).to_string()
+        } else {
+            text.to_owned()
+        };
+        self.printer
+            .print(text)
+            .map_err(|error| Failure::failed(format_args!("cannot print: {error}")))
+    }
+}
+
+/// The reader may still be at work when the conversation ends for another reason: the terminal gets its manners back.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(before) = &self.before {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+            // Marks around pasted text off.
+            let _ = io::stdout().write_all(b"\x1b[?2004l");
+        }
+    }
+}
+
+fn no_terminal(error: ReadlineError) -> Failure {
+    Failure::failed(format_args!("the terminal cannot be used: {error}"))
+        .hint("`tim send` and `tim history` do without one")
+}

@@ -1,0 +1,458 @@
+//! The conversation: what is typed is done, what happens is shown.
+
+use std::collections::VecDeque;
+
+use tim_client::{
+    ConversationId, CreateGroup, Custom, Event, EventStream, GroupType, ImError, Message, NetState,
+    NextReqMessageId, NotReadyReason, SendOptions, Status,
+};
+
+use super::input::{self, HELP, Input};
+use super::keyboard::Keyboard;
+use crate::commands::conversations::Table;
+use crate::connect::with;
+use crate::error::Failure;
+use crate::output::{BAD, FAINT, HINT, STRONG};
+use crate::session::{Session, failure};
+use crate::terminal::{Look, Said, When};
+use crate::time::date;
+
+/// How many messages are held, for `/revoke N` and so that revocations show in them.
+const HELD: usize = 1000;
+
+/// A chat under way.
+pub(super) struct Talk<'a> {
+    session: &'a Session,
+    keyboard: Keyboard,
+    look: Look,
+    /// The conversation that lines go to.
+    here: Option<ConversationId>,
+    /// Where `/history` goes on; none when nothing is older.
+    older: Option<NextReqMessageId>,
+    /// What was shown, newest last.
+    held: VecDeque<Message>,
+    failed: Vec<Message>,
+    /// The day of the line shown last.
+    day: String,
+    lost: bool,
+    /// Something could not be done, and nobody sat there to see it.
+    unnoticed: Option<Failure>,
+}
+
+/// Whether to go on.
+#[derive(PartialEq)]
+enum Next {
+    GoOn,
+    Leave,
+}
+
+impl<'a> Talk<'a> {
+    pub(super) fn new(session: &'a Session, keyboard: Keyboard, look: Look) -> Self {
+        Self {
+            session,
+            keyboard,
+            look,
+            here: None,
+            older: None,
+            held: VecDeque::new(),
+            failed: Vec::new(),
+            day: String::new(),
+            lost: false,
+            unnoticed: None,
+        }
+    }
+
+    /// Talks until the input ends or the hub ends the session.
+    pub(super) async fn run(
+        &mut self,
+        mut events: EventStream,
+        start: Option<ConversationId>,
+    ) -> Result<(), Failure> {
+        match start {
+            Some(conversation) => self.enter(conversation).await?,
+            None => {
+                self.conversations().await?;
+                self.note("/to USER or /group GROUP starts to talk; /help shows more")?;
+            }
+        }
+        self.prompt();
+        loop {
+            let next = tokio::select! {
+                // In a pipe, what arrived is shown before the next line is read.
+                biased;
+                event = events.next() => match event {
+                    Some(event) => self.show(event).await?,
+                    None => Next::Leave,
+                },
+                line = self.keyboard.line() => match line {
+                    Some(line) => self.take_line(&line.map_err(crate::error::reading("stdin"))?, &mut events).await?,
+                    None => Next::Leave,
+                },
+            };
+            if next == Next::Leave {
+                return self.unnoticed.take().map_or(Ok(()), Err);
+            }
+        }
+    }
+
+    /// Does what a line asks for; what arrives meanwhile is shown.
+    async fn take_line(&mut self, line: &str, events: &mut EventStream) -> Result<Next, Failure> {
+        let next = match input::parse(line) {
+            Ok(Input::Quit) => Next::Leave,
+            Ok(input) => self.take_input(input, events).await?,
+            Err(fault) => {
+                self.complain(fault)?;
+                Next::GoOn
+            }
+        };
+        if next == Next::GoOn {
+            self.prompt();
+        }
+        Ok(next)
+    }
+
+    async fn take_input(&mut self, input: Input<'_>, events: &mut EventStream) -> Result<Next, Failure> {
+        let client = &self.session.client;
+        let to = |here: Option<ConversationId>| {
+            here.ok_or_else(|| {
+                ImError::new(
+                    tim_client::ErrorCode::CONVERSATION_NOT_FOUND,
+                    "first /to USER or /group GROUP",
+                )
+            })
+        };
+        let here = to(self.here);
+        match input {
+            Input::Text(text) => {
+                let message = here.and_then(|to| client.create_text_message(to, text));
+                return self.send(message, SendOptions::default(), events).await;
+            }
+            Input::Online(text) => {
+                let message = here.and_then(|to| client.create_text_message(to, text));
+                return self.send(message, SendOptions::online_only(), events).await;
+            }
+            Input::Face(index, data) => {
+                let message = here.and_then(|to| client.create_face_message(to, index, data));
+                return self.send(message, SendOptions::default(), events).await;
+            }
+            Input::Custom(data) => {
+                let custom = Custom {
+                    data,
+                    ..Custom::default()
+                };
+                let message = here.and_then(|to| client.create_custom_message(to, custom));
+                return self.send(message, SendOptions::default(), events).await;
+            }
+            Input::Resend => return self.resend(events).await,
+            Input::To(user) => self.enter(with(user)).await?,
+            Input::Group(group) => self.enter(ConversationId::Group(group)).await?,
+            Input::Create(group, members) => {
+                let wanted = CreateGroup {
+                    group_id: Some(group),
+                    members,
+                    ..CreateGroup::new(GroupType::PUBLIC, group.as_str())
+                };
+                match client.create_group(wanted).await {
+                    Ok(made) => self.enter(ConversationId::Group(made.group_id)).await?,
+                    Err(error) => self.failed(error)?,
+                }
+            }
+            Input::Revoke(sequence) => self.revoke(sequence).await?,
+            Input::Read => self.mark_read(true).await?,
+            Input::History => self.history().await?,
+            Input::Conversations => self.conversations().await?,
+            Input::Help => self.keyboard.print(HELP)?,
+            Input::Nothing | Input::Quit => {}
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Sends a message and shows it when the hub has it.
+    async fn send(
+        &mut self,
+        message: Result<Message, ImError>,
+        options: SendOptions,
+        events: &mut EventStream,
+    ) -> Result<Next, Failure> {
+        match message {
+            Ok(message) => {
+                let client = self.session.client.clone();
+                let sent = message.clone();
+                let sending = async move { client.send_message(&sent, options).await.map(drop) };
+                self.finish_sending(message, sending, events).await
+            }
+            Err(error) => self.failed(error).map(|()| Next::GoOn),
+        }
+    }
+
+    /// Sends again what failed.
+    async fn resend(&mut self, events: &mut EventStream) -> Result<Next, Failure> {
+        if self.failed.is_empty() {
+            self.note("everything was sent")?;
+        }
+        for message in std::mem::take(&mut self.failed) {
+            let client = self.session.client.clone();
+            let sent = message.clone();
+            let sending = async move { client.resend_message(&sent).await.map(drop) };
+            if self.finish_sending(message, sending, events).await? == Next::Leave {
+                return Ok(Next::Leave);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    async fn finish_sending(
+        &mut self,
+        message: Message,
+        sending: impl Future<Output = Result<(), ImError>>,
+        events: &mut EventStream,
+    ) -> Result<Next, Failure> {
+        let mut sending = std::pin::pin!(sending);
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut sending => break result,
+                event = events.next() => match event {
+                    Some(event) => if self.show(event).await? == Next::Leave {
+                        return Ok(Next::Leave);
+                    },
+                    None => return Ok(Next::Leave),
+                },
+            }
+        };
+        match result {
+            Ok(()) => self.say(message)?,
+            Err(error) => {
+                self.failed(error)?;
+                if message.status() == Status::Fail {
+                    self.failed.push(message);
+                    self.note("it was not sent; /resend tries again")?;
+                }
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Goes to a conversation: what was said last, and all of it read.
+    async fn enter(&mut self, conversation: ConversationId) -> Result<(), Failure> {
+        match self
+            .session
+            .client
+            .get_message_list(conversation, None, None)
+            .await
+        {
+            Ok(page) => {
+                self.here = Some(conversation);
+                self.older = (!page.is_completed).then_some(page.next_req_message_id);
+                self.day.clear();
+                let count = match (page.message_list.len(), page.is_completed) {
+                    (0, _) => "nothing was said yet".to_owned(),
+                    (count, true) => format!("{count} messages"),
+                    (count, false) => format!("the last {count} messages; /history shows older ones"),
+                };
+                self.keyboard.print(format_args!(
+                    "{STRONG}── {conversation}{STRONG:#} {FAINT}{count}{FAINT:#}"
+                ))?;
+                if page.message_list.is_empty() {
+                    return Ok(());
+                }
+                page.message_list
+                    .into_iter()
+                    .try_for_each(|message| self.say(message))?;
+                self.mark_read(false).await
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    async fn history(&mut self) -> Result<(), Failure> {
+        let (Some(here), Some(older)) = (self.here, &self.older) else {
+            return self.note("there is nothing older");
+        };
+        match self
+            .session
+            .client
+            .get_message_list(here, Some(older), None)
+            .await
+        {
+            Ok(page) => {
+                self.older = (!page.is_completed).then_some(page.next_req_message_id);
+                self.day.clear();
+                self.keyboard.print(format_args!("{FAINT}── older{FAINT:#}"))?;
+                page.message_list
+                    .into_iter()
+                    .try_for_each(|message| self.say(message))?;
+                self.keyboard.print(format_args!("{FAINT}──{FAINT:#}"))
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    async fn conversations(&mut self) -> Result<(), Failure> {
+        match self.session.client.get_conversation_list().await {
+            Ok(list) if list.conversation_list.is_empty() => self.note("no conversations yet"),
+            Ok(list) => {
+                let table = Table {
+                    list: &list.conversation_list,
+                    me: &self.session.me,
+                    look: self.look,
+                };
+                self.keyboard.print(table.to_string().trim_end())
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    async fn mark_read(&mut self, tell: bool) -> Result<(), Failure> {
+        let Some(here) = self.here else {
+            return self.note("nothing to read here");
+        };
+        match self.session.client.set_message_read(here).await {
+            Ok(_) if tell => self.note("read"),
+            Ok(_) => Ok(()),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    async fn revoke(&mut self, sequence: Option<u64>) -> Result<(), Failure> {
+        let me = self.session.me;
+        let meant = |message: &&Message| match sequence {
+            Some(sequence) => message.sequence() == sequence,
+            None => message.from() == me && !message.is_revoked(),
+        };
+        let here = self.here;
+        let mut candidates = self
+            .held
+            .iter()
+            .rev()
+            .filter(|message| Some(message.conversation_id()) == here);
+        let Some(message) = candidates.find(meant).cloned() else {
+            return self.complain("there is no such message here; the numbers stand before the messages");
+        };
+        match self.session.client.revoke_message(&message).await {
+            Ok(_) => self.say(message),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Shows what happened.
+    async fn show(&mut self, event: Event) -> Result<Next, Failure> {
+        match event {
+            Event::MessageReceived(messages) => {
+                let here = messages
+                    .iter()
+                    .any(|message| Some(message.conversation_id()) == self.here);
+                for message in messages {
+                    // What the history has just shown may arrive once more as news.
+                    if !self.holds(&message) {
+                        self.say(message)?;
+                    }
+                }
+                if here && self.session.client.is_ready() {
+                    self.mark_read(false).await?;
+                }
+            }
+            Event::MessageRevoked(messages) => {
+                messages.into_iter().try_for_each(|message| self.say(message))?
+            }
+            Event::Gap(gap) => self.note(&format!(
+                "messages {} to {} of {} are no longer kept",
+                gap.from, gap.to, gap.conversation
+            ))?,
+            Event::KickedOut(error) => {
+                self.unnoticed = Some(failure(error));
+                return Ok(Next::Leave);
+            }
+            Event::SdkNotReady(NotReadyReason::Refused | NotReadyReason::LoggedOut) => {
+                self.unnoticed = Some(Failure::failed("the hub ended the session"));
+                return Ok(Next::Leave);
+            }
+            Event::NetStateChange(state) => self.net_state(state)?,
+            _ => {}
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn net_state(&mut self, state: NetState) -> Result<(), Failure> {
+        match state {
+            NetState::Connected if std::mem::take(&mut self.lost) => {
+                self.note("connected again")?;
+                if !self.failed.is_empty() {
+                    self.note("/resend sends what could not be sent")?;
+                }
+                Ok(())
+            }
+            NetState::Disconnected if !std::mem::replace(&mut self.lost, true) => {
+                self.note("the connection is lost; trying to get it back")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows a message and keeps it at hand.
+    fn say(&mut self, message: Message) -> Result<(), Failure> {
+        let view = message.view();
+        let day = date(view.envelope.time);
+        if day != self.day {
+            self.keyboard.print(format_args!("{FAINT}── {day}{FAINT:#}"))?;
+            self.day = day;
+        }
+        let said = Said {
+            message: view,
+            me: self.session.me,
+            look: self.look,
+            when: When::Time,
+        };
+        let conversation = message.conversation_id();
+        if Some(conversation) == self.here {
+            self.keyboard.print(said)?;
+        } else {
+            self.keyboard
+                .print(format_args!("{FAINT}[{conversation}]{FAINT:#} {said}"))?;
+        }
+        if !self.holds(&message) {
+            if self.held.len() == HELD {
+                self.held.pop_front();
+            }
+            self.held.push_back(message);
+        }
+        Ok(())
+    }
+
+    /// Whether this entry was shown before.
+    fn holds(&self, message: &Message) -> bool {
+        let (conversation, sequence) = (message.conversation_id(), message.sequence());
+        let same = |held: &Message| held.conversation_id() == conversation && held.sequence() == sequence;
+        sequence != 0 && self.held.iter().any(same)
+    }
+
+    fn note(&mut self, text: &str) -> Result<(), Failure> {
+        self.keyboard
+            .print(format_args!("{HINT}·{HINT:#} {FAINT}{text}{FAINT:#}"))
+    }
+
+    fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        self.miss(Failure::failed(&text));
+        self.keyboard.print(format_args!("{BAD}!{BAD:#} {text}"))
+    }
+
+    fn failed(&mut self, error: ImError) -> Result<(), Failure> {
+        self.keyboard.print(format_args!("{BAD}!{BAD:#} {error}"))?;
+        self.miss(failure(error));
+        Ok(())
+    }
+
+    /// Without a person who sees it, a failure is told by the exit code.
+    fn miss(&mut self, failure: Failure) {
+        if !self.keyboard.is_terminal() {
+            self.unnoticed = Some(failure);
+        }
+    }
+
+    fn prompt(&self) {
+        match self.here {
+            Some(here) => self.keyboard.ready(&format!("{}> ", here.target())),
+            None => self.keyboard.ready("> "),
+        }
+    }
+}

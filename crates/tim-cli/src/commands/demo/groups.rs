@@ -1,0 +1,99 @@
+//! A group: made, announced, talked in; and words for those online only.
+
+use tim_client::{ConversationId, CreateGroup, GroupType, Priority, SendOptions};
+use tim_proto::Words;
+use tim_proto::message::Payload;
+
+use super::play::{EVERYBODY, On, Play, group};
+use crate::error::Failure;
+use crate::session::failure;
+
+/// The group of the demo.
+pub(super) const WEEKEND: &str = "weekend";
+
+/// Alice makes a group, and everybody talks in it.
+pub(super) async fn weekend(play: &mut Play) -> Result<(), Failure> {
+    let here = group(WEEKEND)?;
+    play.scene("A group for the weekend")?;
+    play.step("Alice makes the group 周末 with Bob and Carol in it")?;
+    let wanted = CreateGroup {
+        group_id: Some(WEEKEND.parse().map_err(Failure::failed)?),
+        members: vec![
+            "bob".parse().map_err(Failure::failed)?,
+            "carol".parse().map_err(Failure::failed)?,
+        ],
+        ..CreateGroup::new(GroupType::PUBLIC, "周末")
+    };
+    let made = play
+        .device(On::Phone)
+        .client
+        .create_group(wanted)
+        .await
+        .map_err(failure)?;
+    play.check(
+        "it has the id asked for",
+        ConversationId::Group(made.group_id),
+        here,
+    )?;
+    for on in EVERYBODY {
+        let tip = play.receives(on, here).await?;
+        let text = match tip.payload() {
+            Payload::GroupTip(tip) => tip.text(Words::SEED).to_string(),
+            _ => String::new(),
+        };
+        play.check("the tip", text, "群成员:alice,bob,carol,加入群组".to_owned())?;
+    }
+
+    play.step("The system tells each of them")?;
+    let notices = [
+        (On::Phone, "alice创建群:周末"),
+        (On::Laptop, "alice创建群:周末"),
+        (On::Bob, "alice邀请你加群:周末"),
+        (On::Carol, "alice邀请你加群:周末"),
+    ];
+    for (on, expected) in notices {
+        let notice = play.receives(on, ConversationId::System).await?;
+        let text = match notice.payload() {
+            Payload::SystemNotice(notice) => notice.text(Words::SEED).map(|text| text.to_string()),
+            _ => None,
+        };
+        play.check("the notice", text.as_deref(), Some(expected))?;
+    }
+
+    play.step("Carol asks, urgently; Bob answers")?;
+    let client = &play.device(On::Carol).client;
+    let ask = client.create_text_message(here, "谁有车?").map_err(failure)?;
+    let ask = ask.with_priority(Priority::HIGH).map_err(failure)?;
+    play.sends(On::Carol, &ask).await?;
+    play.arrives(&ask, [On::Phone, On::Laptop, On::Bob].map(|on| (on, here)))
+        .await?;
+    let answer = play.says(On::Bob, here, "我有[呲牙]").await?;
+    play.arrives(&answer, [On::Phone, On::Laptop, On::Carol].map(|on| (on, here)))
+        .await?;
+    play.check("one after the other", answer.sequence(), ask.sequence() + 1)
+}
+
+/// What is said to those online is not kept.
+pub(super) async fn online_only(play: &mut Play) -> Result<(), Failure> {
+    let here = group(WEEKEND)?;
+    play.scene("Only for those online")?;
+    play.step("Bob is typing, which nobody needs to read later")?;
+    let before = play.device(On::Carol).history(here).await?.len();
+    let typing = play
+        .device(On::Bob)
+        .client
+        .create_text_message(here, "(typing…)")
+        .map_err(failure)?;
+    play.device(On::Bob)
+        .client
+        .send_message(&typing, SendOptions::online_only())
+        .await
+        .map_err(failure)?;
+    play.shows_message(On::Bob, &typing)?;
+    for on in [On::Phone, On::Laptop, On::Carol] {
+        let seen = play.receives(on, here).await?;
+        play.check("it was seen", seen.id() == typing.id(), true)?;
+    }
+    let after = play.device(On::Carol).history(here).await?.len();
+    play.check("the history has not grown", after, before)
+}

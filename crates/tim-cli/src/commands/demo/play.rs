@@ -1,0 +1,218 @@
+//! The stage: hub, devices and transcript, and what scenes have in common.
+
+use std::fmt::{Debug, Display};
+use std::io::Stdout;
+use std::path::PathBuf;
+
+use anstream::AutoStream;
+use tim_client::{ConversationId, ImError, Message, SendOptions};
+
+use super::transcript::{Summary, Transcript};
+use super::world::{Device, RunningHub, impostor};
+use crate::error::Failure;
+use crate::session::failure;
+use crate::terminal::{Look, Said, When};
+
+/// Where the demo prints.
+pub(super) type Out = AutoStream<Stdout>;
+
+/// Everybody and everything.
+pub(super) struct Play {
+    script: Transcript<Out>,
+    look: Look,
+    pub(super) hub: RunningHub,
+    phone: Device,
+    laptop: Device,
+    bob: Device,
+    carol: Device,
+}
+
+/// One of the four devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    /// Alice's.
+    Phone,
+    /// Alice's.
+    Laptop,
+    Bob,
+    Carol,
+}
+
+/// All four.
+pub(super) const EVERYBODY: [On; 4] = [On::Phone, On::Laptop, On::Bob, On::Carol];
+
+impl Play {
+    /// The first scene: a hub, and four devices that log in.
+    pub(super) async fn begin(
+        mut script: Transcript<Out>,
+        look: Look,
+        data: PathBuf,
+    ) -> Result<Self, Failure> {
+        script.scene("A hub, three users, four devices")?;
+        script.step("The hub starts on an empty directory")?;
+        let hub = RunningHub::start(data.clone(), "the key of the demo".to_owned()).await?;
+        script.shows("hub", format_args!("listening at {}", hub.address))?;
+        script.check("its database is there", data.join("tim.sqlite3").exists(), true)?;
+
+        script.step("Alice logs in on her phone and her laptop, Bob and Carol on one device each")?;
+        let phone = Device::log_in(&hub, "alice", "alice's phone").await?;
+        let laptop = Device::log_in(&hub, "alice", "her laptop").await?;
+        let bob = Device::log_in(&hub, "bob", "bob").await?;
+        let carol = Device::log_in(&hub, "carol", "carol").await?;
+        let mut play = Self {
+            script,
+            look,
+            hub,
+            phone,
+            laptop,
+            bob,
+            carol,
+        };
+        for on in EVERYBODY {
+            let ready = play.device(on).client.is_ready();
+            play.check(format_args!("{} is ready", play.name(on)), ready, true)?;
+        }
+
+        play.step("Somebody says to be Bob, with a ticket that the hub's key did not sign")?;
+        let refused = impostor(&play.hub, "bob").await?;
+        play.refused("the hub lets nobody in", refused, 70_009)?;
+        Ok(play)
+    }
+
+    /// The last scene: nothing came twice, and everybody leaves.
+    pub(super) async fn end(mut self) -> Result<Summary, Failure> {
+        self.scene("The end")?;
+        self.step("Everybody looks whether something came that nobody has sent, or twice")?;
+        for on in EVERYBODY {
+            let unexpected = self.device(on).unexpected().await;
+            self.check(format_args!("nothing at {}", self.name(on)), unexpected, 0)?;
+        }
+        self.step("Everybody logs out, and the hub stops")?;
+        for on in EVERYBODY {
+            self.device(on).client.logout().await.map_err(failure)?;
+            let ready = self.device(on).client.is_ready();
+            self.check(format_args!("{} is out", self.name(on)), ready, false)?;
+        }
+        self.hub.stop().await?;
+        self.script.finish()
+    }
+
+    pub(super) const fn device(&mut self, on: On) -> &mut Device {
+        match on {
+            On::Phone => &mut self.phone,
+            On::Laptop => &mut self.laptop,
+            On::Bob => &mut self.bob,
+            On::Carol => &mut self.carol,
+        }
+    }
+
+    const fn name(&self, on: On) -> &'static str {
+        match on {
+            On::Phone => self.phone.name,
+            On::Laptop => self.laptop.name,
+            On::Bob => self.bob.name,
+            On::Carol => self.carol.name,
+        }
+    }
+
+    pub(super) fn scene(&mut self, title: &str) -> Result<(), Failure> {
+        self.script.scene(title)
+    }
+
+    pub(super) fn step(&mut self, title: impl Display) -> Result<(), Failure> {
+        self.script.step(title)
+    }
+
+    pub(super) fn check<T: PartialEq + Debug>(
+        &mut self,
+        what: impl Display,
+        found: T,
+        expected: T,
+    ) -> Result<(), Failure> {
+        self.script.check(what, found, expected)
+    }
+
+    /// Checks that a call was refused, with this code.
+    pub(super) fn refused<T>(
+        &mut self,
+        what: &str,
+        result: Result<T, ImError>,
+        code: u32,
+    ) -> Result<(), Failure> {
+        let found = result.err().map(|error| error.code.0);
+        self.check(format_args!("{what} ({code})"), found, Some(code))
+    }
+
+    /// Prints a line that a device shows.
+    pub(super) fn shows(&mut self, on: On, what: impl Display) -> Result<(), Failure> {
+        self.script.shows(self.name(on), what)
+    }
+
+    /// Prints a message as a device shows it.
+    pub(super) fn shows_message(&mut self, on: On, message: &Message) -> Result<(), Failure> {
+        let me = self.device(on).client.user();
+        let said = Said {
+            message: message.view(),
+            me,
+            look: self.look,
+            when: When::Nothing,
+        };
+        self.script.shows(self.name(on), said)
+    }
+
+    /// A text message, sent and shown.
+    pub(super) async fn says(&mut self, on: On, to: ConversationId, text: &str) -> Result<Message, Failure> {
+        let message = self
+            .device(on)
+            .client
+            .create_text_message(to, text)
+            .map_err(failure)?;
+        self.sends(on, &message).await?;
+        Ok(message)
+    }
+
+    /// Sends a message and shows it.
+    pub(super) async fn sends(&mut self, on: On, message: &Message) -> Result<(), Failure> {
+        self.device(on)
+            .client
+            .send_message(message, SendOptions::default())
+            .await
+            .map_err(failure)?;
+        self.shows_message(on, message)
+    }
+
+    /// The next message in a conversation, shown.
+    pub(super) async fn receives(
+        &mut self,
+        on: On,
+        conversation: ConversationId,
+    ) -> Result<Message, Failure> {
+        let message = self.device(on).receives(conversation).await?;
+        self.shows_message(on, &message)?;
+        Ok(message)
+    }
+
+    /// Checks that these devices get a message next, the very one.
+    pub(super) async fn arrives(
+        &mut self,
+        message: &Message,
+        at: impl IntoIterator<Item = (On, ConversationId)>,
+    ) -> Result<(), Failure> {
+        for (on, conversation) in at {
+            let received = self.receives(on, conversation).await?;
+            let same = (received.id(), received.sequence()) == (message.id(), message.sequence());
+            self.check(format_args!("{} has it", self.name(on)), same, true)?;
+        }
+        Ok(())
+    }
+}
+
+/// A conversation with a user.
+pub(super) fn with(user: &str) -> Result<ConversationId, Failure> {
+    user.parse().map(ConversationId::C2c).map_err(Failure::failed)
+}
+
+/// A group's conversation.
+pub(super) fn group(id: &str) -> Result<ConversationId, Failure> {
+    id.parse().map(ConversationId::Group).map_err(Failure::failed)
+}

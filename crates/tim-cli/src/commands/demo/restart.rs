@@ -1,0 +1,135 @@
+//! What goes wrong: a message that fails, a device that was off, a hub that goes away and comes back.
+
+use tim_client::{CreateGroup, GroupType, MessageId, NetState, SendOptions, Status};
+
+use super::groups::WEEKEND;
+use super::play::{EVERYBODY, On, Play, group, with};
+use super::world::Device;
+use crate::error::Failure;
+use crate::session::failure;
+
+/// A message that fails and is sent again is there once.
+pub(super) async fn resend(play: &mut Play) -> Result<(), Failure> {
+    let here = group("hiking")?;
+    play.scene("A message that fails")?;
+    play.step("Alice writes to a group that is not there yet")?;
+    let message = play
+        .device(On::Phone)
+        .client
+        .create_text_message(here, "boots!")
+        .map_err(failure)?;
+    let id = message.id();
+    let sent = play
+        .device(On::Phone)
+        .client
+        .send_message(&message, SendOptions::default())
+        .await;
+    play.refused("the hub knows no such group", sent, 10_010)?;
+    play.check("the message has failed", message.status(), Status::Fail)?;
+
+    play.step("She makes the group and sends the same message again")?;
+    let wanted = CreateGroup {
+        group_id: Some("hiking".parse().map_err(Failure::failed)?),
+        ..CreateGroup::new(GroupType::PUBLIC, "hiking")
+    };
+    play.device(On::Phone)
+        .client
+        .create_group(wanted)
+        .await
+        .map_err(failure)?;
+    play.device(On::Phone)
+        .client
+        .resend_message(&message)
+        .await
+        .map_err(failure)?;
+    play.shows_message(On::Phone, &message)?;
+    play.check("it is sent now", message.status(), Status::Success)?;
+    play.check("under the same id", message.id(), id)?;
+    for on in [On::Phone, On::Laptop] {
+        play.device(on).receives(here).await?; // the tip
+        play.device(on)
+            .receives(tim_client::ConversationId::System)
+            .await?;
+    }
+    play.device(On::Laptop).receives(here).await?;
+    let times = play
+        .device(On::Laptop)
+        .history(here)
+        .await?
+        .iter()
+        .filter(|it| it.id() == id)
+        .count();
+    play.check("and once in the history", times, 1)
+}
+
+/// The hub goes away in the middle of everything; nothing is lost, and nothing comes twice.
+pub(super) async fn restart(play: &mut Play) -> Result<(), Failure> {
+    let (alice, bob, here) = (with("alice")?, with("bob")?, group(WEEKEND)?);
+    play.scene("The hub goes away and comes back")?;
+    play.step("Carol switches her device off; Alice writes to the group")?;
+    let carol = play.device(On::Carol).leave().await?;
+    let missed = play.says(On::Phone, here, "Saturday, 9:00 [微笑]").await?;
+    play.arrives(&missed, [On::Laptop, On::Bob].map(|on| (on, here)))
+        .await?;
+
+    play.step("The hub stops")?;
+    let before = ids(play, &[bob, here]).await?;
+    play.hub.stop().await?;
+    for on in [On::Phone, On::Laptop, On::Bob] {
+        let line = play.device(on).loses_line().await?;
+        play.shows(on, "(no connection)")?;
+        play.check("noticed it", line != NetState::Connected, true)?;
+    }
+
+    play.step("Alice writes all the same; the hub comes back on the same directory")?;
+    let message = play
+        .device(On::Phone)
+        .client
+        .create_text_message(bob, "can you hear me?")
+        .map_err(failure)?;
+    let (client, sending) = (play.device(On::Phone).client.clone(), message.clone());
+    let sent = tokio::spawn(async move { client.send_message(&sending, SendOptions::default()).await });
+    play.hub.begin().await?;
+    sent.await.map_err(Failure::failed)?.map_err(failure)?;
+    play.shows_message(On::Phone, &message)?;
+    play.check("the message is stored", message.status(), Status::Success)?;
+    play.arrives(&message, [(On::Bob, alice), (On::Laptop, bob)])
+        .await?;
+
+    play.step("Carol switches her device on again")?;
+    *play.device(On::Carol) = Device::resume(&play.hub, &carol).await?;
+    play.arrives(&missed, [(On::Carol, here)]).await?;
+
+    play.step("Everything that was said before is still there, once")?;
+    let mut expected = before;
+    expected[0].push(message.id());
+    let after = ids(play, &[bob, here]).await?;
+    play.check(
+        format_args!("{} messages with Bob", after[0].len()),
+        &after[0],
+        &expected[0],
+    )?;
+    play.check(
+        format_args!("{} in the group", after[1].len()),
+        &after[1],
+        &expected[1],
+    )?;
+    for on in EVERYBODY {
+        let unexpected = play.device(on).unexpected().await;
+        play.check("nothing came twice", unexpected, 0)?;
+    }
+    Ok(())
+}
+
+/// The ids of all messages in these conversations of Alice's.
+async fn ids(
+    play: &mut Play,
+    conversations: &[tim_client::ConversationId],
+) -> Result<Vec<Vec<MessageId>>, Failure> {
+    let mut all = Vec::new();
+    for conversation in conversations {
+        let history = play.device(On::Laptop).history(*conversation).await?;
+        all.push(history.iter().map(tim_client::Message::id).collect());
+    }
+    Ok(all)
+}

@@ -1,0 +1,73 @@
+//! Taking messages back: in time, too late, and those of others.
+
+use std::time::Duration;
+
+use super::groups::WEEKEND;
+use super::play::{On, Play, group, with};
+use crate::error::Failure;
+use crate::session::failure;
+
+/// How long a message can be taken back, and a little more.
+const TOO_LATE: Duration = Duration::from_secs(121);
+
+/// Bob takes a message back, and everybody sees that.
+pub(super) async fn in_time(play: &mut Play) -> Result<(), Failure> {
+    let here = group(WEEKEND)?;
+    play.scene("Second thoughts")?;
+    play.step("Bob says something that he regrets")?;
+    let message = play.says(On::Bob, here, "Carol 不会开车").await?;
+    play.arrives(&message, [On::Phone, On::Laptop, On::Carol].map(|on| (on, here)))
+        .await?;
+    let unread = play.device(On::Carol).unread(here).await?;
+
+    play.step("He takes it back")?;
+    play.device(On::Bob)
+        .client
+        .revoke_message(&message)
+        .await
+        .map_err(failure)?;
+    play.shows_message(On::Bob, &message)?;
+    play.check("his program knows", message.is_revoked(), true)?;
+    for on in [On::Phone, On::Laptop, On::Carol] {
+        let revoked = play.device(on).sees_revoked().await?;
+        play.shows_message(on, &revoked)?;
+        play.check(
+            "it is gone",
+            (revoked.id() == message.id(), revoked.is_revoked()),
+            (true, true),
+        )?;
+    }
+    let now_unread = play.device(On::Carol).unread(here).await?;
+    play.check(
+        "one unread less for Carol",
+        now_unread,
+        unread.map(|unread| unread - 1),
+    )?;
+    let history = play.device(On::Carol).history(here).await?;
+    let kept = history
+        .iter()
+        .find(|it| it.id() == message.id())
+        .map(tim_client::Message::is_revoked);
+    play.check("the history says so", kept, Some(true))
+}
+
+/// What cannot be taken back.
+pub(super) async fn refused(play: &mut Play) -> Result<(), Failure> {
+    let (alice, bob) = (with("alice")?, with("bob")?);
+    play.step("Alice wants to take back what Bob said to her")?;
+    let his = play.says(On::Bob, alice, "see you on Saturday").await?;
+    let mine = play.receives(On::Phone, bob).await?;
+    play.device(On::Laptop).receives(bob).await?;
+    let answer = play.device(On::Phone).client.revoke_message(&mine).await;
+    play.refused(
+        "that is his to do",
+        answer,
+        tim_client::ErrorCode::REVOKE_DENIED.0,
+    )?;
+
+    play.step("Two minutes pass, and Bob wants to")?;
+    play.hub.wait(TOO_LATE);
+    let answer = play.device(On::Bob).client.revoke_message(&his).await;
+    play.refused("it is too late", answer, 20_016)?;
+    play.check("it stays", his.is_revoked(), false)
+}

@@ -1,0 +1,209 @@
+//! Two people talk: texts with emojis, the seven kinds of message, and what is unread.
+
+use tim_client::{Custom, MessageKind, Payload, Status};
+use tim_proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize, Text, Thumbnail, Video};
+use tim_proto::text::{self, Span};
+use tim_proto::wire::List;
+
+use super::play::{On, Play, with};
+use crate::error::Failure;
+use crate::session::failure;
+
+/// Where the seed's images are.
+const BASE: &str = "http://xxxxxxxx/emoji/";
+
+/// Text, with and without emojis.
+pub(super) async fn hello(play: &mut Play) -> Result<(), Failure> {
+    let (alice, bob) = (with("alice")?, with("bob")?);
+    play.scene("Alice and Bob talk")?;
+    play.step("Alice writes to Bob; her phone shows it before it is sent")?;
+    let words = "你好 Bob[呲牙][下雨]";
+    let message = play
+        .device(On::Phone)
+        .client
+        .create_text_message(bob, words)
+        .map_err(failure)?;
+    play.check(
+        "it has an id and waits",
+        (message.id().random != 0, message.status()),
+        (true, Status::UnSend),
+    )?;
+    play.sends(On::Phone, &message).await?;
+    play.check(
+        "the hub has stored it",
+        (message.status(), message.sequence()),
+        (Status::Success, 1),
+    )?;
+    play.arrives(&message, [(On::Bob, alice), (On::Laptop, bob)])
+        .await?;
+
+    play.step("What Bob's program makes of it")?;
+    for span in text::spans(words, &text::SEED) {
+        match span.src(BASE) {
+            Some(src) => play.shows(On::Bob, format_args!("an image  {src}"))?,
+            None => play.shows(On::Bob, format_args!("a text    {}", span.source()))?,
+        }
+    }
+    let files = text::spans(words, &text::SEED).filter_map(|span| match span {
+        Span::Emoji { file, .. } => Some(file),
+        Span::Text(_) => None,
+    });
+    play.check(
+        "two emojis",
+        files.collect::<Vec<_>>(),
+        vec!["emoji_1.png", "emoji_2.png"],
+    )?;
+
+    play.step("Bob answers, with brackets that are no emoji")?;
+    let answer = play.says(On::Bob, alice, "早[微笑] what is [呲牙XXX]?").await?;
+    let emojis = answer.text().map(|text| text::spans(text, &text::SEED).count());
+    play.check("text, emoji, text", emojis, Some(3))?;
+    play.arrives(&answer, [(On::Phone, bob), (On::Laptop, bob)]).await
+}
+
+/// One message of each kind that a user can send.
+pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
+    let (alice, bob) = (with("alice")?, with("bob")?);
+    play.scene("Seven kinds of message")?;
+    let renditions = [ImageInfo {
+        size_type: ImageSize::ORIGINAL,
+        instance: 0,
+        size: 181_003,
+        width: 1280,
+        height: 720,
+        url: "https://example.org/beach.jpg",
+    }];
+    let kinds: [(&str, Payload<'_>); 7] = [
+        (
+            "a text",
+            Text {
+                text: "look [微笑]"
+            }
+            .into(),
+        ),
+        (
+            "an image",
+            Image {
+                format: ImageFormat::JPEG,
+                uuid: "beach",
+                images: List::from_slice(&renditions),
+            }
+            .into(),
+        ),
+        (
+            "a recording",
+            Audio {
+                uuid: "memo",
+                duration_ms: 2_400,
+                format: "aac",
+                ..Audio::default()
+            }
+            .into(),
+        ),
+        ("a video", video().into()),
+        (
+            "a file",
+            File {
+                uuid: "plan",
+                name: "plan.pdf",
+                size: 20_480,
+                ..File::default()
+            }
+            .into(),
+        ),
+        (
+            "a dice",
+            Custom {
+                data: "dice",
+                description: "4",
+                extension: "",
+            }
+            .into(),
+        ),
+        (
+            "a sticker",
+            tim_proto::message::Face {
+                index: 1,
+                data: "tt00",
+            }
+            .into(),
+        ),
+    ];
+    let mut seen = Vec::new();
+    for (name, payload) in kinds {
+        play.step(format_args!("Alice sends {name}"))?;
+        let message = play
+            .device(On::Phone)
+            .client
+            .create_message(bob, payload)
+            .map_err(failure)?;
+        play.sends(On::Phone, &message).await?;
+        let received = play.receives(On::Bob, alice).await?;
+        play.check("Bob has the same", received.payload() == payload, true)?;
+        let synced = play.device(On::Laptop).receives(bob).await?;
+        play.check("so has her laptop", synced.payload() == payload, true)?;
+        seen.push(received.kind());
+    }
+    let all = vec![
+        MessageKind::TEXT,
+        MessageKind::IMAGE,
+        MessageKind::AUDIO,
+        MessageKind::VIDEO,
+        MessageKind::FILE,
+        MessageKind::CUSTOM,
+        MessageKind::FACE,
+    ];
+    play.check("seven kinds", seen, all)
+}
+
+const fn video() -> Video<'static> {
+    Video {
+        uuid: "waves",
+        url: "",
+        size: 3_145_728,
+        seconds: 12,
+        format: "mp4",
+        thumbnail: Thumbnail {
+            is_default: true,
+            uuid: "",
+            url: "",
+            size: 0,
+            width: 200,
+            height: 200,
+            format: "png",
+        },
+    }
+}
+
+/// Counting what was not read, on two devices of one user.
+pub(super) async fn unread(play: &mut Play) -> Result<(), Failure> {
+    let (alice, carol) = (with("alice")?, with("carol")?);
+    play.scene("What is unread")?;
+    play.step("Carol writes to Alice three times")?;
+    for text in ["Alice?", "are you there?", "[下雨]"] {
+        let message = play.says(On::Carol, alice, text).await?;
+        for on in [On::Phone, On::Laptop] {
+            let received = play.device(on).receives(carol).await?;
+            play.check("it came", received.id() == message.id(), true)?;
+        }
+    }
+    play.step("Alice looks at her conversations")?;
+    for on in [On::Phone, On::Laptop] {
+        let unread = play.device(on).unread(carol).await?;
+        play.shows(on, format_args!("C2Ccarol: {} new", unread.unwrap_or(0)))?;
+        play.check("three unread", unread, Some(3))?;
+    }
+    play.step("She reads them on her phone")?;
+    play.device(On::Phone)
+        .client
+        .set_message_read(carol)
+        .await
+        .map_err(failure)?;
+    for on in [On::Phone, On::Laptop] {
+        let unread = play.device(on).unread(carol).await?;
+        play.shows(on, format_args!("C2Ccarol: {} new", unread.unwrap_or(0)))?;
+        play.check("none unread on either device", unread, Some(0))?;
+    }
+    let own = play.device(On::Carol).unread(alice).await?;
+    play.check("own messages never count", own, Some(0))
+}

@@ -1,0 +1,270 @@
+//! Who takes part: a hub that can be stopped and started again, and devices that remember what came.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tim_client::{Client, ConversationId, Event, EventStream, ImError, Message, NetState, UserId};
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Hub, HubOptions};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::error::Failure;
+use crate::session::{block_on_threads, failure};
+use crate::time::now;
+
+/// How long the demo waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The demo's application.
+const APP_ID: u32 = 1_400_000_000;
+/// How long the demo's tickets are valid.
+const SIG_SECONDS: u64 = 3600;
+
+/// A hub on a directory, on real TCP.
+pub(super) struct RunningHub {
+    data: PathBuf,
+    pub(super) address: SocketAddr,
+    pub(super) app: App,
+    /// By how many milliseconds the hub's clock is ahead.
+    ahead_ms: Arc<AtomicU64>,
+    serving: Option<Serving>,
+}
+
+struct Serving {
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<Result<(), Failure>>,
+}
+
+impl RunningHub {
+    /// Starts a hub at a free port of the loopback.
+    pub(super) async fn start(data: PathBuf, key: String) -> Result<Self, Failure> {
+        let mut hub = Self {
+            data,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            app: App::new(APP_ID, key),
+            ahead_ms: Arc::default(),
+            serving: None,
+        };
+        hub.begin().await?;
+        Ok(hub)
+    }
+
+    /// Starts it on what it left, at the same address.
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        let mut options = HubOptions::new(&self.data, self.app.clone());
+        let (real, ahead) = (Arc::clone(&options.clock), Arc::clone(&self.ahead_ms));
+        options.clock = Arc::new(move || real() + ahead.load(Ordering::Relaxed));
+        let hub = Hub::open(options).map_err(Failure::failed)?;
+        let listener = std::net::TcpListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        self.address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel();
+        // On a thread of its own, as it would be in a process of its own.
+        std::thread::spawn(move || {
+            let result = block_on_threads(async {
+                let listener = TcpListener::from_std(listener)?;
+                hub.serve(listener, async { drop(stopped.await) })
+                    .await
+                    .map_err(Failure::failed)
+            });
+            drop(hub);
+            let _ = end.send(result);
+        });
+        self.serving = Some(Serving { stop, ended });
+        Ok(())
+    }
+
+    /// Stops it; everything it has acknowledged is on the disk.
+    pub(super) async fn stop(&mut self) -> Result<(), Failure> {
+        let Some(Serving { stop, ended }) = self.serving.take() else {
+            return Ok(());
+        };
+        let _ = stop.send(());
+        ended.await.map_err(Failure::failed)?
+    }
+
+    /// Lets time pass, as the hub sees it.
+    pub(super) fn wait(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.ahead_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+/// A user's device.
+pub(super) struct Device {
+    pub(super) name: &'static str,
+    pub(super) client: Client,
+    events: EventStream,
+    /// Messages that came and were not looked at.
+    inbox: VecDeque<Message>,
+    /// Revocations that came and were not looked at.
+    revoked: VecDeque<Message>,
+    /// The last news of the line.
+    net: Option<NetState>,
+}
+
+impl Device {
+    /// A device that is switched on for the first time.
+    pub(super) async fn log_in(hub: &RunningHub, user: &str, name: &'static str) -> Result<Self, Failure> {
+        let user = user.parse().map_err(Failure::failed)?;
+        let sig = UserSig::sign(&hub.app, &user, now(), SIG_SECONDS);
+        Self::start(Client::builder(APP_ID, user, sig).connect_tcp(hub.address), name).await
+    }
+
+    /// The same device, switched on again: it goes on where it left off.
+    pub(super) async fn resume(hub: &RunningHub, before: &Left) -> Result<Self, Failure> {
+        let Left {
+            user,
+            name,
+            device,
+            cursor,
+        } = before;
+        let sig = UserSig::sign(&hub.app, user, now(), SIG_SECONDS);
+        let builder = Client::builder(APP_ID, *user, sig)
+            .device(*device)
+            .resume_from(cursor);
+        Self::start(builder.connect_tcp(hub.address), name).await
+    }
+
+    async fn start(client: Client, name: &'static str) -> Result<Self, Failure> {
+        let events = client.events();
+        client.login().await.map_err(failure)?;
+        client.wait_until_ready().await.map_err(failure)?;
+        Ok(Self {
+            name,
+            client,
+            events,
+            inbox: VecDeque::new(),
+            revoked: VecDeque::new(),
+            net: None,
+        })
+    }
+
+    /// Switches it off.
+    pub(super) async fn leave(&mut self) -> Result<Left, Failure> {
+        // What was shown is done with once the next event is asked for.
+        while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, self.events.next()).await {
+            self.sort(event);
+        }
+        let left = Left {
+            user: self.client.user(),
+            name: self.name,
+            device: self.client.device(),
+            cursor: self.client.cursor(),
+        };
+        self.client.logout().await.map_err(failure)?;
+        Ok(left)
+    }
+
+    /// The next message in a conversation; waits for it.
+    pub(super) async fn receives(&mut self, conversation: ConversationId) -> Result<Message, Failure> {
+        loop {
+            let here = self
+                .inbox
+                .iter()
+                .position(|message| message.conversation_id() == conversation);
+            if let Some(message) = here.and_then(|at| self.inbox.remove(at)) {
+                return Ok(message);
+            }
+            self.wait_for(&format!("a message in {conversation}")).await?;
+        }
+    }
+
+    /// The next message that was taken back; waits for it.
+    pub(super) async fn sees_revoked(&mut self) -> Result<Message, Failure> {
+        loop {
+            if let Some(message) = self.revoked.pop_front() {
+                return Ok(message);
+            }
+            self.wait_for("a revocation").await?;
+        }
+    }
+
+    /// Waits until the line is lost: down, or being opened again.
+    pub(super) async fn loses_line(&mut self) -> Result<NetState, Failure> {
+        loop {
+            match self.net {
+                Some(state) if state != NetState::Connected => return Ok(state),
+                _ => self.wait_for("the loss of the line").await?,
+            }
+        }
+    }
+
+    /// Messages and revocations that came and that nobody expected.
+    pub(super) async fn unexpected(&mut self) -> usize {
+        while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, self.events.next()).await {
+            self.sort(event);
+        }
+        self.inbox.len() + self.revoked.len()
+    }
+
+    /// How many messages of a conversation are unread.
+    pub(super) async fn unread(&self, conversation: ConversationId) -> Result<Option<u32>, Failure> {
+        let list = self.client.get_conversation_list().await.map_err(failure)?;
+        let found = list.conversation_list.iter().find(|it| it.id == conversation);
+        Ok(found.map(|it| it.unread_count))
+    }
+
+    /// A conversation's messages, all pages, oldest first.
+    pub(super) async fn history(&self, conversation: ConversationId) -> Result<Vec<Message>, Failure> {
+        let mut pages = Vec::new();
+        let mut next = None;
+        loop {
+            let page = self
+                .client
+                .get_message_list(conversation, next.as_ref(), None)
+                .await
+                .map_err(failure)?;
+            pages.push(page.message_list);
+            if page.is_completed {
+                return Ok(pages.into_iter().rev().flatten().collect());
+            }
+            next = Some(page.next_req_message_id);
+        }
+    }
+
+    async fn wait_for(&mut self, what: &str) -> Result<(), Failure> {
+        let event = tokio::time::timeout(PATIENCE, self.events.next()).await;
+        match event {
+            Ok(Some(event)) => {
+                self.sort(event);
+                Ok(())
+            }
+            Ok(None) => Err(Failure::failed(format_args!(
+                "{}: the session ended; expected {what}",
+                self.name
+            ))),
+            Err(_) => Err(Failure::failed(format_args!("{}: {what} never came", self.name))),
+        }
+    }
+
+    fn sort(&mut self, event: Event) {
+        match event {
+            Event::MessageReceived(messages) => self.inbox.extend(messages),
+            Event::MessageRevoked(messages) => self.revoked.extend(messages),
+            Event::NetStateChange(state) => self.net = Some(state),
+            _ => {}
+        }
+    }
+}
+
+/// What a device keeps while it is off.
+pub(super) struct Left {
+    user: UserId,
+    name: &'static str,
+    device: u64,
+    cursor: Vec<u8>,
+}
+
+/// Tries to log in with a ticket that somebody else signed.
+pub(super) async fn impostor(hub: &RunningHub, user: &str) -> Result<Result<(), ImError>, Failure> {
+    let user: UserId = user.parse().map_err(Failure::failed)?;
+    let sig = UserSig::sign(&App::new(APP_ID, "a guess"), &user, now(), SIG_SECONDS);
+    let client = Client::builder(APP_ID, user, sig).connect_tcp(hub.address);
+    Ok(client.login().await.map(drop))
+}

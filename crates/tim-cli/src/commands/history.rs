@@ -1,0 +1,94 @@
+//! `tim history`: what was said in a conversation.
+
+use std::io::Write;
+
+use tim_client::Message;
+
+use crate::connect::{ConnectArgs, PeerArgs};
+use crate::error::{EXIT_CODES, Failure};
+use crate::json;
+use crate::session::{Session, block_on, failure};
+use crate::terminal::{Look, Said, When};
+
+/// Print the messages of a conversation, oldest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    peer: PeerArgs,
+    /// How many messages, from the newest back.
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "NUMBER",
+        default_value_t = 15,
+        conflicts_with = "all"
+    )]
+    count: usize,
+    /// All messages that are kept.
+    #[arg(long)]
+    all: bool,
+    /// Print one JSON object a message, with the fields of the documented SDK.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    look: Look,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    args.peer.required()?;
+    let login = args.connect.resolve()?;
+    block_on(async {
+        let (session, events) = Session::open(login).await?;
+        drop(events);
+        let messages = messages(&session, args).await;
+        let printed = messages.and_then(|messages| print(&session, args, &messages));
+        session.close().await;
+        printed
+    })
+}
+
+/// Pages from the newest back, until there are enough; oldest first.
+async fn messages(session: &Session, args: &Args) -> Result<Vec<Message>, Failure> {
+    let conversation = args.peer.required()?;
+    let wanted = if args.all { usize::MAX } else { args.count };
+    let mut pages = Vec::new();
+    let (mut len, mut next) = (0, None);
+    while len < wanted {
+        let page = session
+            .client
+            .get_message_list(conversation, next.as_ref(), None)
+            .await
+            .map_err(failure)?;
+        len += page.message_list.len();
+        pages.push(page.message_list);
+        if page.is_completed {
+            break;
+        }
+        next = Some(page.next_req_message_id);
+    }
+    let mut messages: Vec<Message> = pages.into_iter().rev().flatten().collect();
+    messages.drain(..messages.len().saturating_sub(wanted));
+    Ok(messages)
+}
+
+fn print(session: &Session, args: &Args, messages: &[Message]) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    for message in messages {
+        let view = message.view();
+        if args.json {
+            writeln!(out, "{}", json::message(&view, &session.me))?;
+        } else {
+            let said = Said {
+                message: view,
+                me: session.me,
+                look: args.look,
+                when: When::Date,
+            };
+            writeln!(out, "{said}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Messages and conversations as JSON, under the names that the documented SDK gives the fields.
+
+use serde_json::{Value, json};
+use tim_proto::message::{Image, Payload, Video};
+use tim_proto::notice::SystemNotice;
+use tim_proto::{Message, UserId, constants};
+
+/// A message as the SDK shows it to `me`.
+pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
+    let envelope = &message.envelope;
+    let kind = message.payload.kind();
+    json!({
+        "ID": message.id.to_string(),
+        "type": kind.to_string(),
+        "payload": payload(&message.payload),
+        "conversationID": message.conversation_of(me).to_string(),
+        "conversationType": message.to.conversation_type().as_str(),
+        "from": envelope.from.as_str(),
+        "to": message.to.target(),
+        "flow": if envelope.from == *me { constants::flow::OUT } else { constants::flow::IN },
+        "time": envelope.time,
+        "sequence": envelope.sequence,
+        "clientSequence": message.client_sequence,
+        "random": message.id.random,
+        "priority": message.priority.to_string(),
+        "isRevoked": message.is_revoked(),
+    })
+}
+
+/// A payload. What the SDK does not know is a string of hex digits.
+fn payload(payload: &Payload<'_>) -> Value {
+    match payload {
+        Payload::Text(it) => json!({ "text": it.text }),
+        Payload::Custom(it) => {
+            json!({ "data": it.data, "description": it.description, "extension": it.extension })
+        }
+        Payload::Face(it) => json!({ "index": it.index, "data": it.data }),
+        Payload::Image(it) => image(it),
+        Payload::Audio(it) => {
+            json!({ "uuid": it.uuid, "url": it.url, "size": it.size, "second": it.seconds() })
+        }
+        Payload::Video(it) => video(it),
+        Payload::File(it) => {
+            json!({ "uuid": it.uuid, "fileName": it.name, "fileSize": it.size, "fileUrl": it.url })
+        }
+        Payload::GroupTip(it) => json!({
+            "operationType": it.operation.0,
+            "operatorID": it.operator_id,
+            "userIDList": it.users.iter().collect::<Vec<_>>(),
+            "groupProfile": { "groupID": it.group_id.as_str(), "groupName": it.group_name },
+            "memberCount": it.member_count,
+        }),
+        Payload::SystemNotice(it) => notice(it),
+        Payload::Revocation(it) => json!({
+            "sequence": it.sequence,
+            "ID": it.message.to_string(),
+            "revoker": it.revoker.as_str(),
+            "revokeReason": it.reason,
+        }),
+        Payload::Unknown(_, bytes) => json!(crate::frame::hex(bytes)),
+        _ => Value::Null,
+    }
+}
+
+fn image(image: &Image<'_>) -> Value {
+    let images = image.images.iter().map(|it| {
+        json!({
+            "sizeType": it.size_type.0,
+            "instanceID": it.instance,
+            "size": it.size,
+            "width": it.width,
+            "height": it.height,
+            "url": it.url,
+        })
+    });
+    json!({ "uuid": image.uuid, "imageFormat": image.format.0, "imageInfoArray": images.collect::<Vec<_>>() })
+}
+
+fn video(video: &Video<'_>) -> Value {
+    let thumb = &video.thumbnail;
+    json!({
+        "videoUUID": video.uuid,
+        "videoUrl": video.url,
+        "videoSize": video.size,
+        "videoSecond": video.seconds,
+        "videoFormat": video.format,
+        "thumbUUID": thumb.uuid,
+        "thumbUrl": thumb.url,
+        "thumbSize": thumb.size,
+        "thumbWidth": thumb.width,
+        "thumbHeight": thumb.height,
+        "thumbFormat": thumb.format,
+    })
+}
+
+fn notice(notice: &SystemNotice<'_>) -> Value {
+    json!({
+        "operationType": notice.operation.0,
+        "operatorID": notice.operator_id,
+        "groupProfile": { "groupID": notice.group_id, "groupName": notice.group_name },
+        "handleMessage": notice.handle_message,
+        "authentication": notice.authentication,
+        "messageKey": notice.message_key,
+        "userDefinedField": notice.user_defined_field,
+    })
+}

@@ -1,0 +1,135 @@
+//! A client that is logged in, or a failure that says why not.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tim_client::transport::{Connector, TcpConnector};
+use tim_client::{Client, ErrorCode, EventStream, ImError, UserId};
+use tokio::sync::Notify;
+
+use crate::connect::Login;
+use crate::error::Failure;
+
+/// A user, logged in and ready.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) me: UserId,
+}
+
+impl Session {
+    /// Logs in. A hub that cannot be reached is a failure at once; lost later, the client comes back by itself.
+    ///
+    /// The events from the login on are in the stream, which must be read or dropped.
+    pub(crate) async fn open(login: Login) -> Result<(Self, EventStream), Failure> {
+        let Login {
+            user: me,
+            user_sig,
+            app,
+            hub,
+        } = login;
+        let trouble = Arc::new(Trouble::default());
+        let connector = Dial {
+            tcp: TcpConnector::new(&hub),
+            trouble: Arc::clone(&trouble),
+        };
+        let client = Client::builder(app, me, user_sig).connect(connector);
+        let events = client.events();
+        let ready = async {
+            client.login().await?;
+            client.wait_until_ready().await
+        };
+        tokio::select! {
+            // What the hub says goes before what happened to the line.
+            biased;
+            result = ready => result.map_err(failure)?,
+            error = trouble.first() => {
+                return Err(Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}"))
+                    .hint("start one with `tim serve`, or say where it is with --hub HOST:PORT"));
+            }
+        }
+        Ok((Self { client, me }, events))
+    }
+
+    /// Says goodbye to the hub.
+    pub(crate) async fn close(self) {
+        // A hub that is gone need not be told.
+        let _ = self.client.logout().await;
+    }
+}
+
+/// Runs a command's asynchronous part.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| Failure::failed(format_args!("cannot start: {error}")))?
+        .block_on(work)
+}
+
+/// Runs a command's asynchronous part on as many threads as there are processors.
+pub(crate) fn block_on_threads<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Runtime::new();
+    runtime
+        .map_err(|error| Failure::failed(format_args!("cannot start: {error}")))?
+        .block_on(work)
+}
+
+/// What an error of a call means for the program.
+pub(crate) fn failure(error: ImError) -> Failure {
+    match error.code {
+        ErrorCode::NETWORK_ERROR | ErrorCode::NETWORK_TIMEOUT => {
+            Failure::unreachable(error).hint("the hub may be down; `tim serve` starts one")
+        }
+        ErrorCode(70_001) => {
+            Failure::credentials(error).hint("get a new UserSig, or make one with `tim sig make`")
+        }
+        ErrorCode(70_000..=79_999) => Failure::credentials(error)
+            .hint("`tim sig inspect` shows what a UserSig says; it must be signed with this hub's app key"),
+        ErrorCode(20_016) => Failure::failed(error)
+            .hint("a message can be revoked for two minutes, unless the hub is set otherwise"),
+        _ => Failure::failed(error),
+    }
+}
+
+/// TCP, with a note of the first connection that could not be opened.
+struct Dial {
+    tcp: TcpConnector,
+    trouble: Arc<Trouble>,
+}
+
+#[derive(Default)]
+struct Trouble {
+    error: Mutex<Option<io::Error>>,
+    noted: Notify,
+}
+
+impl Trouble {
+    fn note(&self, error: io::Error) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.noted.notify_one();
+    }
+
+    async fn first(&self) -> io::Error {
+        loop {
+            self.noted.notified().await;
+            if let Some(error) = self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return error;
+            }
+        }
+    }
+}
+
+impl Connector for Dial {
+    type Link = <TcpConnector as Connector>::Link;
+
+    fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static {
+        let (connecting, trouble) = (self.tcp.connect(), Arc::clone(&self.trouble));
+        async move {
+            let link = connecting.await;
+            link.map_err(|error| {
+                let kind = error.kind();
+                trouble.note(error);
+                kind.into()
+            })
+        }
+    }
+}

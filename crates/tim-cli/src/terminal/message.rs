@@ -1,0 +1,221 @@
+//! A message in one line: when, who, what.
+
+use std::fmt::{self, Display};
+
+use anstyle::{AnsiColor, Color, Style};
+use tim_proto::message::{File, Image, Payload, Text};
+use tim_proto::placeholder::placeholder;
+use tim_proto::revoked::{Revoker, revoked_text};
+use tim_proto::{ConversationId, Message, UserId, Words};
+
+use super::emoji::{EmojiStyle, Rendered};
+use super::safe::Safe;
+use crate::output::FAINT;
+use crate::time::{date_and_time, time_of_day};
+
+/// How messages are to look; part of many commands.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Look {
+    /// Words for tips, notices and placeholders: seed (Chinese, ASCII punctuation), full-width, or english.
+    #[arg(
+        long = "profile",
+        value_name = "NAME",
+        env = "TIM_PROFILE",
+        hide_env_values = true,
+        default_value_t
+    )]
+    pub(crate) words: Words,
+    /// How emojis look: unicode or keys.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "STYLE",
+        env = "TIM_EMOJI",
+        hide_env_values = true,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub(crate) emoji: EmojiStyle,
+}
+
+/// A message, to print for `me`.
+pub(crate) struct Said<'a> {
+    pub(crate) message: Message<'a>,
+    pub(crate) me: UserId,
+    pub(crate) look: Look,
+    pub(crate) when: When,
+}
+
+/// What stands before a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Its number and the time of day.
+    Time,
+    /// Its number, the day and the time of day.
+    Date,
+    /// The time of day alone.
+    NoNumber,
+    /// Nothing.
+    Nothing,
+}
+
+/// Lines behind the first start below the text of the first.
+const INDENT: usize = 12;
+
+impl Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let envelope = &self.message.envelope;
+        let time = if self.when == When::Date {
+            date_and_time(envelope.time)
+        } else {
+            time_of_day(envelope.time)
+        };
+        match envelope.sequence {
+            _ if self.when == When::Nothing => {}
+            _ if self.when == When::NoNumber => write!(f, "{FAINT}{time}{FAINT:#} ")?,
+            0 => write!(f, "     {FAINT}{time}{FAINT:#} ")?,
+            sequence => write!(f, "{FAINT}{sequence:>4} {time}{FAINT:#} ")?,
+        }
+        let payload = &self.message.payload;
+        let by_hub = matches!(
+            payload,
+            Payload::GroupTip(_) | Payload::SystemNotice(_) | Payload::Revocation(_)
+        );
+        if self.message.is_revoked() {
+            return write!(
+                f,
+                "{FAINT}{}{FAINT:#}",
+                revoked_text(self.revoker(), self.look.words)
+            );
+        }
+        if by_hub {
+            return write!(f, "{FAINT}— {}{FAINT:#}", self.content());
+        }
+        let style = sender_style(&envelope.from);
+        write!(f, "{style}{}{style:#}: {}", envelope.from, self.content())
+    }
+}
+
+impl Said<'_> {
+    /// What it says, without when and who.
+    pub(crate) const fn content(&self) -> SaidContent<'_> {
+        SaidContent {
+            payload: &self.message.payload,
+            look: self.look,
+        }
+    }
+
+    /// Who took the message back. The hub does not say with the message; its sender is by far the likeliest.
+    fn revoker(&self) -> Revoker<'_> {
+        let from = &self.message.envelope.from;
+        match self.message.to {
+            _ if *from == self.me => Revoker::Me,
+            ConversationId::Group(_) => Revoker::Member(from.as_str()),
+            _ => Revoker::Peer,
+        }
+    }
+}
+
+/// What a message says, to print.
+pub(crate) struct SaidContent<'a> {
+    payload: &'a Payload<'a>,
+    look: Look,
+}
+
+impl Display for SaidContent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_payload(f, self.payload, self.look)
+    }
+}
+
+fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) -> fmt::Result {
+    let words = look.words;
+    let label = placeholder(payload.kind(), words);
+    match payload {
+        Payload::Text(Text { text }) => Rendered {
+            text,
+            indent: INDENT,
+            style: look.emoji,
+        }
+        .fmt(f),
+        Payload::Custom(it) => {
+            let shown = if it.description.is_empty() {
+                it.data
+            } else {
+                it.description
+            };
+            write!(f, "{label} {}", Safe::line(shown))
+        }
+        Payload::Face(it) => write!(f, "{label} {} {}", it.index, Safe::line(it.data)),
+        Payload::Image(it) => write_image(f, label, it),
+        Payload::Audio(it) => write!(f, "{label} {} s{}", it.seconds(), At(it.url)),
+        Payload::Video(it) => write!(f, "{label} {} s, {}{}", it.seconds, Size(it.size), At(it.url)),
+        Payload::File(File { name, size, url, .. }) => {
+            write!(f, "{label} {}, {}{}", Safe::line(name), Size(*size), At(url))
+        }
+        Payload::GroupTip(it) => Safe::line(&it.text(words).to_string()).fmt(f),
+        Payload::SystemNotice(it) => match it.text(words) {
+            Some(text) => Safe::line(&text.to_string()).fmt(f),
+            None => write!(f, "{label} {}", it.operation),
+        },
+        Payload::Revocation(it) => revoked_text(Revoker::Member(it.revoker.as_str()), words).fmt(f),
+        other => write!(f, "[{}]", other.kind()),
+    }
+}
+
+fn write_image(f: &mut fmt::Formatter<'_>, label: &str, image: &Image<'_>) -> fmt::Result {
+    match image.images.iter().next() {
+        Some(it) => write!(
+            f,
+            "{label} {}×{}, {}{}",
+            it.width,
+            it.height,
+            Size(it.size),
+            At(it.url)
+        ),
+        None => f.write_str(label),
+    }
+}
+
+/// An address with a space before it, if there is one.
+struct At<'a>(&'a str);
+
+impl Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {}", Safe::line(self.0))
+        }
+    }
+}
+
+/// Bytes, as people say it.
+struct Size(u64);
+
+impl Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..1024 => write!(f, "{} bytes", self.0),
+            1024..1_048_576 => write!(f, "{} KiB", self.0.div_ceil(1024)),
+            _ => write!(f, "{} MiB", self.0.div_ceil(1_048_576)),
+        }
+    }
+}
+
+/// Each user has one of six colours.
+pub(crate) fn sender_style(user: &UserId) -> Style {
+    const COLOURS: [AnsiColor; 6] = [
+        AnsiColor::Green,
+        AnsiColor::Yellow,
+        AnsiColor::Blue,
+        AnsiColor::Magenta,
+        AnsiColor::Cyan,
+        AnsiColor::BrightRed,
+    ];
+    let sum = user.as_str().bytes().fold(0_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(byte.into())
+    });
+    let colour = COLOURS.get(sum % COLOURS.len()).copied().map(Color::Ansi);
+    Style::new().fg_color(colour).bold()
+}

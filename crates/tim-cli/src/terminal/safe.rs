@@ -1,0 +1,59 @@
+//! Text from others, made harmless: it must not move the cursor, change colours or turn the reading direction.
+
+use std::fmt::{self, Display, Write as _};
+
+/// Prints text with control characters and direction overrides shown as escapes. Line ends are kept, with `indent`
+/// spaces behind them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Safe<'a> {
+    text: &'a str,
+    indent: Option<usize>,
+}
+
+impl<'a> Safe<'a> {
+    /// All on one line.
+    pub(crate) const fn line(text: &'a str) -> Self {
+        Self { text, indent: None }
+    }
+
+    /// Over several lines, those behind the first one indented.
+    pub(crate) const fn lines(text: &'a str, indent: usize) -> Self {
+        Self {
+            text,
+            indent: Some(indent),
+        }
+    }
+}
+
+impl Display for Safe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.chars().try_for_each(|c| match (c, self.indent) {
+            ('\n', Some(indent)) => write!(f, "\n{:indent$}", ""),
+            ('\n', None) => f.write_str("⏎"),
+            ('\t', _) => f.write_char(' '),
+            (c, _) if c.is_control() || turns_direction(c) => write!(f, "{}", c.escape_default()),
+            (c, _) => f.write_char(c),
+        })
+    }
+}
+
+const fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_gets_through() {
+        let nasty = "a\x1b[2Jb\u{9b}31mc\u{202e}d\r\u{7}";
+        let shown = Safe::line(nasty).to_string();
+        assert!(
+            !shown.chars().any(|c| c.is_control() || turns_direction(c)),
+            "{shown:?}"
+        );
+        assert_eq!(Safe::lines("one\ntwo", 3).to_string(), "one\n   two");
+        assert_eq!(Safe::line("one\ntwo 呲牙😁").to_string(), "one⏎two 呲牙😁");
+    }
+}

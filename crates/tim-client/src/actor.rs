@@ -1,0 +1,268 @@
+//! The client's task: it owns the session, does what the handles ask, and turns deliveries into events.
+//!
+//! Dropping a call's future cancels nothing half-done: once the task has the request, it sees it through. Nothing here
+//! grows without bound: commands wait in a bounded channel while the outbox is full, deliveries are stopped by withheld
+//! acknowledgements, and a hub that ignores its window is disconnected until there is room.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use tim_proto::ErrorCode;
+use tim_proto::request::Answer;
+use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, Ticket};
+use tim_transport_std::{ClientDriver, Connector, StdClientSession};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ImError;
+use crate::client::LoginResponse;
+use crate::core::Core;
+use crate::shared::Stage;
+
+/// How many commands may wait for the task.
+pub(crate) const MAX_COMMANDS: usize = 64;
+/// How many events beside messages a stream may hold before the hub is taken for one that floods its clients.
+const SPARE_EVENTS: usize = 64;
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, ImError>>;
+/// Gives a request to the session; called again when the outbox was full.
+pub(crate) type Submit =
+    Box<dyn FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send>;
+/// Takes the answer to a request, and passes it on to whoever asked.
+pub(crate) type Finish = Box<dyn FnOnce(&mut Core, Result<&Answer<'_>, ImError>) + Send>;
+
+/// What a handle can ask for.
+pub(crate) enum Command {
+    Login(Reply<LoginResponse>),
+    Logout(Reply<()>),
+    SetUserSig(String, Reply<()>),
+    Call(Call),
+}
+
+/// A request to the hub, and what to do with the answer.
+pub(crate) struct Call {
+    pub(crate) submit: Submit,
+    pub(crate) finish: Finish,
+}
+
+pub(crate) struct Actor<C: Connector> {
+    driver: ClientDriver<C>,
+    commands: mpsc::Receiver<Command>,
+    core: Core,
+    pending: HashMap<Ticket, Finish>,
+    /// A call for which the outbox had no room.
+    parked: Option<Call>,
+    login_deadline: Option<Instant>,
+    leaving: Vec<Reply<()>>,
+    /// A logout was asked for and is not done.
+    logging_out: bool,
+    /// The last handle is gone.
+    closing: bool,
+}
+
+impl<C: Connector> Actor<C> {
+    pub(crate) fn new(driver: ClientDriver<C>, commands: mpsc::Receiver<Command>, core: Core) -> Self {
+        Self {
+            driver,
+            commands,
+            core,
+            pending: HashMap::new(),
+            parked: None,
+            login_deadline: None,
+            leaving: Vec::new(),
+            logging_out: false,
+            closing: false,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let bus = self.core.shared.bus.clone();
+        loop {
+            self.turn();
+            if self.closing && !self.driver.is_open() {
+                break;
+            }
+            let takes_commands = !self.closing && self.parked.is_none() && self.has_room();
+            let clock = self.driver.clock();
+            let login_due = async {
+                match self.login_deadline {
+                    Some(deadline) => tokio::time::sleep_until(clock.deadline(deadline)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.driver.progress() => {}
+                command = self.commands.recv(), if takes_commands => match command {
+                    Some(command) => self.execute(command),
+                    None => self.close(),
+                },
+                () = bus.room() => {}
+                () = login_due => self.login_timed_out(),
+            }
+        }
+    }
+
+    /// Everything that can be done without waiting.
+    fn turn(&mut self) {
+        self.mind_the_backlog();
+        let (core, pending) = (&mut self.core, &mut self.pending);
+        self.driver.poll_events(|event| {
+            match event {
+                SessionEvent::Answer { ticket, answer } => {
+                    if let Some(finish) = pending.remove(&ticket) {
+                        finish(core, Ok(&answer));
+                    }
+                }
+                SessionEvent::Failed { ticket, failure } => {
+                    if let Some(finish) = pending.remove(&ticket) {
+                        finish(core, Err(failure.into()));
+                    }
+                }
+                other => core.take_event(&other),
+            }
+            ControlFlow::Continue(())
+        });
+        if !matches!(self.core.shared.status().stage, Stage::LoggingIn) {
+            self.login_deadline = None;
+        }
+        if self.logging_out && !self.driver.is_open() {
+            self.left();
+        }
+        if let Some(call) = self.parked.take() {
+            self.submit(call);
+        }
+        self.settle_inbound();
+        self.mind_the_backlog();
+    }
+
+    /// Turns deliveries into events, and asks for what they lack.
+    fn settle_inbound(&mut self) {
+        while let Some(question) = self.core.next_question() {
+            if !self.has_room() {
+                break;
+            }
+            let now = self.driver.now();
+            match self.driver.session().request(now, &question.request()) {
+                Ok(ticket) => {
+                    self.core.asked(&question);
+                    self.pending.insert(
+                        ticket,
+                        Box::new(move |core, answer| core.answered(&question, answer)),
+                    );
+                }
+                Err(RequestError::Full) => break,
+                Err(RequestError::NotReady) if !self.core.must_not_wait() => break,
+                Err(error) => {
+                    let error = self.refusal(error);
+                    self.core.answered(&question, Err(error));
+                }
+            }
+        }
+        self.core.publish();
+    }
+
+    /// Slows the hub down while the application has enough to read.
+    fn mind_the_backlog(&mut self) {
+        let bus = &self.core.shared.bus;
+        let full = bus.backlog() + self.core.waiting() >= bus.capacity();
+        let window = usize::from(self.driver.session().config().window);
+        let flooded = bus.longest() + self.core.waiting() >= bus.capacity() + 2 * window + SPARE_EVENTS;
+        self.core.shared.set_status(|status| status.stalled = full);
+        self.driver.session().hold_acknowledgements(full);
+        self.driver.allow_connecting(!full);
+        if flooded {
+            self.driver.drop_connection();
+        }
+    }
+
+    fn execute(&mut self, command: Command) {
+        match command {
+            Command::Login(reply) => self.login(reply),
+            Command::Logout(reply) => {
+                self.leaving.push(reply);
+                self.log_out();
+            }
+            Command::SetUserSig(user_sig, reply) => {
+                self.driver.session().set_user_sig(user_sig);
+                let _ = reply.send(Ok(()));
+            }
+            Command::Call(call) => self.submit(call),
+        }
+    }
+
+    fn login(&mut self, reply: Reply<LoginResponse>) {
+        let refusal = match self.core.shared.status().stage {
+            _ if self.logging_out => ImError::new(ErrorCode::INVALID_OPERATION, "the logout is under way"),
+            Stage::LoggedIn => {
+                let _ = reply.send(Ok(self.core.login_response(true)));
+                return;
+            }
+            Stage::LoggingIn => ErrorCode::REPEAT_LOGIN.into(),
+            Stage::New | Stage::Ended(_) => {
+                let now = self.driver.now();
+                let timeout = self.core.shared.limits.login_timeout_millis();
+                self.login_deadline = Some(now + std::time::Duration::from_millis(timeout.into()));
+                self.core.begin_login(reply);
+                self.driver.session().login(now);
+                return;
+            }
+        };
+        let _ = reply.send(Err(refusal));
+    }
+
+    fn login_timed_out(&mut self) {
+        let reason = self
+            .driver
+            .last_error()
+            .map(|error| format!("the hub cannot be reached: {error}"));
+        let error = ImError::new(ErrorCode::NETWORK_TIMEOUT, reason.unwrap_or_default());
+        self.login_deadline = None;
+        self.core.login_failed(error);
+        self.log_out();
+    }
+
+    fn log_out(&mut self) {
+        self.logging_out = true;
+        let now = self.driver.now();
+        self.driver.session().logout(now);
+    }
+
+    /// The logout is done.
+    fn left(&mut self) {
+        self.logging_out = false;
+        self.core.logged_out();
+        for reply in self.leaving.drain(..) {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn close(&mut self) {
+        self.closing = true;
+        self.log_out();
+    }
+
+    fn submit(&mut self, mut call: Call) {
+        let now = self.driver.now();
+        match (call.submit)(self.driver.session(), now) {
+            Ok(ticket) => {
+                self.pending.insert(ticket, call.finish);
+            }
+            Err(RequestError::Full) => self.parked = Some(call),
+            Err(error) => {
+                let error = self.refusal(error);
+                (call.finish)(&mut self.core, Err(error));
+            }
+        }
+    }
+
+    fn refusal(&self, error: RequestError) -> ImError {
+        match error {
+            RequestError::NotReady => self.core.shared.status().refusal().into(),
+            other => ImError::new(other.code(), other.to_string()),
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let session = self.driver.session();
+        session.pending() < usize::from(session.config().max_pending)
+    }
+}

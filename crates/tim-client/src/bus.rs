@@ -1,0 +1,324 @@
+//! Events on their way to the application.
+//!
+//! Every stream has a queue of its own. Messages are never dropped: while a queue holds as many as it may, the client
+//! stops acknowledging, so the hub stops delivering after one more window; nothing else is held up. States (readiness, the
+//! line, the conversation list) are not queued up: a newer one takes the place of one that was not read yet.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Notify;
+
+use crate::event::{Event, EventKind};
+
+/// Which deliveries an event comes from: the number of the last one, and the cursor behind it if it has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark {
+    pub(crate) through: u64,
+    pub(crate) cursor: Option<Vec<u8>>,
+}
+
+/// All streams of a client.
+#[derive(Debug)]
+pub(crate) struct Bus {
+    inner: Mutex<Inner>,
+    /// How many messages a queue may hold before the hub is slowed down.
+    capacity: usize,
+    room: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queues: Vec<Queue>,
+    last_queue: u64,
+    closed: bool,
+    /// The number of the last delivery that was published.
+    published: u64,
+    /// Cursors behind deliveries that some stream is not done with, oldest first.
+    open: VecDeque<(u64, Vec<u8>)>,
+    /// The cursor behind everything that every stream is done with.
+    settled: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    id: u64,
+    items: VecDeque<Item>,
+    messages: usize,
+    /// The last delivery of the event that the application works on.
+    at_work: Option<u64>,
+    /// How many of the queued items come from deliveries.
+    marked: usize,
+    /// The last delivery that the application is done with.
+    done: u64,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Item {
+    event: Event,
+    weight: usize,
+    through: Option<u64>,
+}
+
+impl Bus {
+    pub(crate) fn new(capacity: usize, settled: Vec<u8>) -> Self {
+        let inner = Inner {
+            settled,
+            ..Inner::default()
+        };
+        Self {
+            inner: Mutex::new(inner),
+            capacity: capacity.max(1),
+            room: Notify::new(),
+        }
+    }
+
+    pub(crate) fn subscribe(self: &Arc<Self>) -> EventStream {
+        let mut inner = self.lock();
+        inner.last_queue += 1;
+        let (id, done) = (inner.last_queue, inner.published);
+        inner.queues.push(Queue {
+            id,
+            items: VecDeque::new(),
+            messages: 0,
+            at_work: None,
+            marked: 0,
+            done,
+            waker: None,
+        });
+        EventStream {
+            bus: self.clone(),
+            id,
+        }
+    }
+
+    /// Whether anybody would see an event.
+    pub(crate) fn has_streams(&self) -> bool {
+        !self.lock().queues.is_empty()
+    }
+
+    /// Tells everybody something that no delivery has caused.
+    pub(crate) fn publish(&self, event: &Event) {
+        self.publish_marked(Some(event), None);
+    }
+
+    /// Tells everybody what deliveries have brought; no event if there is nothing to see in them.
+    pub(crate) fn publish_marked(&self, event: Option<&Event>, mark: Option<Mark>) {
+        let mut inner = self.lock();
+        let through = mark.as_ref().map(|mark| mark.through);
+        if let Some(event) = event {
+            inner
+                .queues
+                .iter_mut()
+                .for_each(|queue| queue.push(event, through));
+        }
+        if let Some(mark) = mark {
+            inner.published = mark.through;
+            inner
+                .open
+                .extend(mark.cursor.map(|cursor| (mark.through, cursor)));
+        }
+        inner.settle();
+    }
+
+    /// The device's place at its first login, if it brought none.
+    pub(crate) fn start_at(&self, cursor: &[u8]) {
+        let mut inner = self.lock();
+        if inner.settled.is_empty() {
+            inner.settled = cursor.to_vec();
+        }
+    }
+
+    /// Behind the last delivery that every stream is done with.
+    pub(crate) fn cursor(&self) -> Vec<u8> {
+        self.lock().settled.clone()
+    }
+
+    /// How many messages the slowest stream has waiting.
+    pub(crate) fn backlog(&self) -> usize {
+        self.lock()
+            .queues
+            .iter()
+            .map(|queue| queue.messages)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// How many events the slowest stream has waiting.
+    pub(crate) fn longest(&self) -> usize {
+        self.lock()
+            .queues
+            .iter()
+            .map(|queue| queue.items.len())
+            .max()
+            .unwrap_or(0)
+    }
+
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Waits until a queue that was full has room.
+    pub(crate) async fn room(&self) {
+        self.room.notified().await;
+    }
+
+    /// No event will come any more: streams end behind what is queued.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.queues.iter_mut().for_each(Queue::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Moves the settled cursor up to what every stream is done with.
+    fn settle(&mut self) {
+        let done = self
+            .queues
+            .iter()
+            .filter(|queue| queue.is_behind())
+            .map(|queue| queue.done)
+            .min();
+        let done = done.unwrap_or(self.published);
+        while self.open.front().is_some_and(|(through, _)| *through <= done) {
+            if let Some((_, cursor)) = self.open.pop_front() {
+                self.settled = cursor;
+            }
+        }
+    }
+}
+
+impl Queue {
+    const fn is_behind(&self) -> bool {
+        self.marked > 0 || self.at_work.is_some()
+    }
+
+    fn push(&mut self, event: &Event, through: Option<u64>) {
+        if let Some(topic) = Topic::of(event.kind()) {
+            self.items
+                .retain(|item| Topic::of(item.event.kind()) != Some(topic));
+        }
+        let weight = match event {
+            Event::MessageReceived(messages) | Event::MessageRevoked(messages) => messages.len(),
+            Event::Gap(_) => 1,
+            _ => 0,
+        };
+        self.messages += weight;
+        self.marked += usize::from(through.is_some());
+        self.items.push_back(Item {
+            event: event.clone(),
+            weight,
+            through,
+        });
+        self.wake();
+    }
+
+    fn finish_work(&mut self) {
+        if let Some(through) = self.at_work.take() {
+            self.done = through;
+        }
+    }
+
+    fn pop(&mut self) -> Option<Event> {
+        let item = self.items.pop_front()?;
+        self.messages = self.messages.saturating_sub(item.weight);
+        self.marked = self.marked.saturating_sub(usize::from(item.through.is_some()));
+        self.at_work = item.through;
+        Some(item.event)
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// States of which only the newest is worth reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Topic {
+    Readiness,
+    Net,
+    Conversations,
+    Kicked,
+}
+
+impl Topic {
+    const fn of(kind: EventKind) -> Option<Self> {
+        match kind {
+            EventKind::SdkReady | EventKind::SdkNotReady => Some(Self::Readiness),
+            EventKind::NetStateChange => Some(Self::Net),
+            EventKind::ConversationListUpdated => Some(Self::Conversations),
+            EventKind::KickedOut => Some(Self::Kicked),
+            _ => None,
+        }
+    }
+}
+
+/// The events of a client from the moment this was asked for; from `Client::events`.
+///
+/// Each stream gets each message once. An event counts as dealt with when the next one is asked for: only then does
+/// `Client::cursor` move past it. A stream that is kept must be read: while it holds its capacity in messages (256 unless
+/// the builder says otherwise), the hub is not told to go on, and after one more window of messages nothing is delivered
+/// to *any* stream of this client; calls are answered all the same. Of states that change faster than the stream is read
+/// (readiness, the line, the conversation list), only the newest is kept. Drop a stream that is no longer wanted.
+#[derive(Debug)]
+pub struct EventStream {
+    bus: Arc<Bus>,
+    id: u64,
+}
+
+impl EventStream {
+    /// The next event; `None` once the client has ended. Dropping the future loses no event.
+    pub async fn next(&mut self) -> Option<Event> {
+        std::future::poll_fn(|context| self.poll_next_event(context)).await
+    }
+
+    /// [`EventStream::next`] as a poll function.
+    pub fn poll_next_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let mut inner = self.bus.lock();
+        let closed = inner.closed;
+        let Some(queue) = inner.queues.iter_mut().find(|queue| queue.id == self.id) else {
+            return Poll::Ready(None);
+        };
+        queue.finish_work();
+        let was_full = queue.messages >= self.bus.capacity;
+        let event = queue.pop();
+        if event.is_none() && !closed {
+            queue.waker = Some(context.waker().clone());
+        }
+        let has_room = queue.messages < self.bus.capacity;
+        inner.settle();
+        if was_full && has_room {
+            self.bus.room.notify_one();
+        }
+        match event {
+            None if !closed => Poll::Pending,
+            event => Poll::Ready(event),
+        }
+    }
+}
+
+impl futures_core::Stream for EventStream {
+    type Item = Event;
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll_next_event(context)
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        let mut inner = self.bus.lock();
+        inner.queues.retain(|queue| queue.id != self.id);
+        inner.settle();
+        self.bus.room.notify_one();
+    }
+}

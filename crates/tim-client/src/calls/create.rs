@@ -1,0 +1,106 @@
+//! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here (S11).
+
+use std::sync::atomic::Ordering;
+
+use tim_proto::message::{Custom, Envelope, Face, Payload, Text};
+use tim_proto::wire::encoded_len;
+use tim_proto::{ConversationId, ErrorCode, MessageId, Priority};
+
+use crate::builder::random;
+use crate::client::{Client, unix_millis};
+use crate::{ImError, Message};
+
+impl Client {
+    /// `createTextMessage` (S26-S28): a text to a user or into a group, with normal priority unless
+    /// [`Message::with_priority`] says otherwise.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE`] to the system conversation (S8);
+    /// - [`ErrorCode::USER_NOT_LOGGED_IN`] before the first login, since ids carry the account's number;
+    /// - [`ErrorCode::SDK_MSG_BODY_SIZE_LIMIT`] if it is longer than the limits allow (12 KiB).
+    ///
+    /// ```no_run
+    /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tim_client::{Priority, UserId};
+    /// let message = client.create_text_message(UserId::new("bob")?, "Hello world!")?.with_priority(Priority::HIGH)?;
+    /// client.send_message(&message, Default::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_text_message(&self, to: impl Into<ConversationId>, text: &str) -> Result<Message, ImError> {
+        self.create_message(to, Text { text })
+    }
+
+    /// `createCustomMessage` (S56-S61): content that only applications understand.
+    ///
+    /// # Errors
+    /// As [`Client::create_text_message`].
+    pub fn create_custom_message(
+        &self,
+        to: impl Into<ConversationId>,
+        custom: Custom<'_>,
+    ) -> Result<Message, ImError> {
+        self.create_message(to, custom)
+    }
+
+    /// `createFaceMessage` (S74-S78): a sticker; what `index` means is the application's to say.
+    ///
+    /// # Errors
+    /// As [`Client::create_text_message`].
+    pub fn create_face_message(
+        &self,
+        to: impl Into<ConversationId>,
+        index: u32,
+        data: &str,
+    ) -> Result<Message, ImError> {
+        self.create_message(to, Face { index, data })
+    }
+
+    /// A message with any payload that can be sent; the calls above are made of this one.
+    ///
+    /// # Errors
+    /// As [`Client::create_text_message`], and [`ErrorCode::UNSUPPORTED_PLATFORM`] for a kind that cannot be made on this
+    /// platform, or at all.
+    pub fn create_message<'a>(
+        &self,
+        to: impl Into<ConversationId>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Result<Message, ImError> {
+        let (to, payload) = (to.into(), payload.into());
+        if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
+            return Err(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE.into());
+        }
+        self.shared.capabilities.check(payload.kind())?;
+        let (len, most) = (encoded_len(&payload) as u64, self.shared.limits.message_bytes());
+        if len > most {
+            let text = format!("{len} bytes, at most {most} can be sent");
+            return Err(ImError::new(ErrorCode::SDK_MSG_BODY_SIZE_LIMIT, text));
+        }
+        let account = self.shared.account();
+        if account == 0 {
+            return Err(ErrorCode::USER_NOT_LOGGED_IN.into());
+        }
+        let now = unix_millis() / 1000;
+        let message = Message::made(&tim_proto::Message {
+            envelope: Envelope {
+                sequence: 0,
+                time: now,
+                flags: 0,
+                origin: self.shared.device,
+                from: self.shared.user,
+            },
+            to,
+            id: MessageId {
+                sender: account,
+                client_time: now,
+                random: random() as u32,
+            },
+            client_sequence: self.shared.client_sequence.fetch_add(1, Ordering::Relaxed),
+            priority: Priority::NORMAL,
+            payload,
+            extensions: Default::default(),
+        });
+        self.shared.remember(&message);
+        Ok(message)
+    }
+}

@@ -1,0 +1,188 @@
+//! `getMessageList`, and fetching what arrived as a stub.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tim_proto::request::{Answer, History, Request};
+use tim_proto::{ConversationId, ErrorCode};
+use tim_transport_std::StdClientSession;
+
+use crate::client::Client;
+use crate::inbound::{next_piece, take_piece};
+use crate::{ImError, Message};
+
+/// The answer to [`Client::get_message_list`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GetMessageListResponse {
+    /// The messages, oldest first (S176).
+    pub message_list: Vec<Message>,
+    /// What to ask for the next, older page with (S177).
+    pub next_req_message_id: NextReqMessageId,
+    /// Whether there is nothing older (S178).
+    pub is_completed: bool,
+}
+
+/// Where a page of history ended (`nextReqMessageID`). Opaque; prints as hexadecimal digits (`end` behind the last page)
+/// and parses from that.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NextReqMessageId(Option<Vec<u8>>);
+
+impl NextReqMessageId {
+    /// Behind the last page.
+    const END: Self = Self(None);
+}
+
+impl fmt::Display for NextReqMessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            None => f.write_str("end"),
+        }
+    }
+}
+
+/// The string is no [`NextReqMessageId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextReqMessageIdError;
+
+impl fmt::Display for NextReqMessageIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected the nextReqMessageID of an earlier page: pairs of hexadecimal digits, or `end`")
+    }
+}
+
+impl std::error::Error for NextReqMessageIdError {}
+
+impl FromStr for NextReqMessageId {
+    type Err = NextReqMessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, NextReqMessageIdError> {
+        if text == "end" {
+            return Ok(Self::END);
+        }
+        let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+            [high, low] => Some(hex(*high)? << 4 | hex(*low)?),
+            _ => None,
+        });
+        let bytes = pairs
+            .collect::<Option<Vec<u8>>>()
+            .filter(|bytes| !bytes.is_empty());
+        bytes.map(|bytes| Self(Some(bytes))).ok_or(NextReqMessageIdError)
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl Client {
+    /// `getMessageList` (S171-S180): a page of a conversation's history, the newest one without `next`. `count` is 15 if
+    /// not said, and at most. Walking back until `is_completed` gives each message once.
+    ///
+    /// # Errors
+    /// [`ErrorCode::GROUP_INVALID_PARAMETERS`] for a count of 0; not being ready; or the hub's refusal, such as for a group
+    /// that the user is not in.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tim_client::Client, bob: tim_client::UserId) -> Result<(), tim_client::ImError> {
+    /// let mut page = client.get_message_list(bob, None, None).await?;
+    /// while !page.is_completed {
+    ///     let next = page.next_req_message_id;
+    ///     page = client.get_message_list(bob, Some(&next), 15).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn get_message_list(
+        &self,
+        conversation: impl Into<ConversationId>,
+        next: Option<&NextReqMessageId>,
+        count: impl Into<Option<u32>>,
+    ) -> Result<GetMessageListResponse, ImError> {
+        let conversation = conversation.into();
+        let Some(count) = self.shared.limits.page_len(count.into()) else {
+            return Err(ImError::new(
+                ErrorCode::GROUP_INVALID_PARAMETERS,
+                "count must be at least 1",
+            ));
+        };
+        let next = match next {
+            Some(NextReqMessageId(None)) => return Ok(GetMessageListResponse::nothing_more()),
+            Some(NextReqMessageId(Some(next))) => next.clone(),
+            None => Vec::new(),
+        };
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        let submit = move |session: &mut StdClientSession, now| {
+            session.request(
+                now,
+                &Request::History(History {
+                    conversation,
+                    next: &next,
+                    count,
+                }),
+            )
+        };
+        let page = self.call(submit, |core, answer| match answer? {
+            Answer::History(page) => Ok(GetMessageListResponse {
+                message_list: page
+                    .messages
+                    .iter()
+                    .map(|view| core.shared.instance(&view))
+                    .collect(),
+                next_req_message_id: NextReqMessageId(
+                    Some(page.next.to_vec()).filter(|next| !next.is_empty()),
+                ),
+                is_completed: page.completed,
+            }),
+            _ => Err(ImError::unexpected_answer()),
+        });
+        let page = page.await?;
+        for stub in page.message_list.iter().filter(|message| message.is_stub()) {
+            self.fetch_message(stub).await?;
+        }
+        Ok(page)
+    }
+
+    /// Gets the payload of a message that is a stub ([`Message::is_stub`]): one that is longer than the frames this client
+    /// accepts. That is done by itself for what is received or listed; it takes this call only where it could not be done.
+    /// Nothing happens for a whole message.
+    ///
+    /// # Errors
+    /// Not being ready, or the hub's refusal; [`ErrorCode::FRAME_TOO_LARGE`] if it is larger than is ever fetched (1 MiB).
+    pub async fn fetch_message(&self, message: &Message) -> Result<(), ImError> {
+        let mut payload = Vec::new();
+        while message.is_stub() {
+            let (message, have) = (message.clone(), std::mem::take(&mut payload));
+            let piece = Request::Fetch(next_piece(&message, have.len(), self.shared.fetch_piece));
+            let convert = move |answer: &Answer<'_>| match answer {
+                Answer::Fetch(piece) => {
+                    let mut payload = have;
+                    let enough = take_piece(&message, &mut payload, piece.total, piece.bytes);
+                    if enough && message.is_stub() {
+                        Err(ErrorCode::FRAME_TOO_LARGE.into())
+                    } else {
+                        Ok(payload)
+                    }
+                }
+                _ => Err(ImError::unexpected_answer()),
+            };
+            payload = self.request(piece, move |_, answer| convert(answer)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl GetMessageListResponse {
+    const fn nothing_more() -> Self {
+        Self {
+            message_list: Vec::new(),
+            next_req_message_id: NextReqMessageId::END,
+            is_completed: true,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `sendMessage`, `resendMessage`, `revokeMessage`.
+
+use tim_proto::ErrorCode;
+use tim_proto::request::{Answer, Request, Revoke};
+use tim_transport_std::StdClientSession;
+use tokio::sync::oneshot;
+
+use crate::client::{Client, call};
+use crate::core::Core;
+use crate::message::InFlight;
+use crate::{ImError, Message, SendOptions, Status};
+
+/// The answer to [`Client::send_message`], [`Client::resend_message`] and [`Client::revoke_message`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SendMessageResponse {
+    /// The instance that was passed in, with what the hub says of it now.
+    pub message: Message,
+}
+
+impl Client {
+    /// `sendMessage` (S79-S107): sends a message that a create call of this client made. The hub has it once, however
+    /// often the line is cut in between; it is durable when this returns. The instance shows how it went: status, time,
+    /// sequence.
+    ///
+    /// # Errors
+    /// The instance's status is `Fail` then, and [`Client::resend_message`] tries again:
+    /// - [`ErrorCode::SDK_IS_NOT_READY`] and its like outside [`Client::is_ready`] (S83), at once;
+    /// - [`ErrorCode::NETWORK_TIMEOUT`] if no answer came in time, though it may have been done;
+    /// - the hub's refusal.
+    ///
+    /// Its status is left alone for [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it was not made by this client,
+    /// and [`ErrorCode::INVALID_OPERATION`] if it was sent already or is being sent.
+    pub async fn send_message(
+        &self,
+        message: &Message,
+        options: SendOptions,
+    ) -> Result<SendMessageResponse, ImError> {
+        self.send_with(message, |message| message.begin_sending(options))
+            .await
+    }
+
+    /// `resendMessage` (S124-S128): sends a message again whose sending failed, with the options of the first time. Its id
+    /// stays the same, so if the hub has it already, it stays there once.
+    ///
+    /// # Errors
+    /// [`ErrorCode::MESSAGE_NOT_FAILED`] unless its status is `Fail`; else as [`Client::send_message`].
+    pub async fn resend_message(&self, message: &Message) -> Result<SendMessageResponse, ImError> {
+        self.send_with(message, Message::begin_resending).await
+    }
+
+    async fn send_with(
+        &self,
+        message: &Message,
+        begin: impl FnOnce(&Message) -> Result<InFlight, ImError>,
+    ) -> Result<SendMessageResponse, ImError> {
+        if !message.is_made_here() || message.id().sender != self.shared.account() {
+            return Err(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE.into());
+        }
+        // The status changes only once it is certain that the task will have the message.
+        let Ok(permit) = self.commands.reserve().await else {
+            return Err(ImError::ended());
+        };
+        let in_flight = begin(message)?;
+        let (reply, answer) = oneshot::channel();
+        let sent = message.clone();
+        let submit = move |session: &mut StdClientSession, now| {
+            session.send(now, &sent.view(), sent.options().as_borrowed())
+        };
+        permit.send(call(
+            submit,
+            |core, answer| finish_sending(core, in_flight, answer),
+            reply,
+        ));
+        answer.await.unwrap_or_else(|_| Err(ImError::ended()))
+    }
+
+    /// `revokeMessage` (S108-S123): takes a message back. On success [`Message::is_revoked`] is true, and the others get
+    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked).
+    ///
+    /// # Errors
+    /// [`ErrorCode::MESSAGE_NOT_SENT`] for one that was not sent (S109), [`ErrorCode::ALREADY_REVOKED`], or the hub's
+    /// refusal, such as [`ErrorCode::MSG_REVOKE_TIME_LIMIT`] after two minutes (S112).
+    pub async fn revoke_message(&self, message: &Message) -> Result<SendMessageResponse, ImError> {
+        if message.status() != Status::Success || message.sequence() == 0 {
+            return Err(ErrorCode::MESSAGE_NOT_SENT.into());
+        }
+        if message.is_revoked() {
+            return Err(ErrorCode::ALREADY_REVOKED.into());
+        }
+        let (conversation, sequence) = (message.conversation_id(), message.sequence());
+        let request = Request::Revoke(Revoke {
+            conversation,
+            sequence,
+            message: message.id(),
+            reason: "",
+        });
+        let message = message.clone();
+        self.request(request, move |core, answer| match answer {
+            Answer::Revoke(_) => {
+                message.mark_revoked();
+                core.list_has_changed();
+                Ok(SendMessageResponse { message })
+            }
+            _ => Err(ImError::unexpected_answer()),
+        })
+        .await
+    }
+}
+
+fn finish_sending(
+    core: &mut Core,
+    in_flight: InFlight,
+    answer: Result<&Answer<'_>, ImError>,
+) -> Result<SendMessageResponse, ImError> {
+    let Answer::Send(answer) = answer? else {
+        return Err(ImError::unexpected_answer());
+    };
+    let message = in_flight.message().clone();
+    in_flight.succeeded(answer);
+    core.conversations.take_message(&message, false);
+    core.list_has_changed();
+    Ok(SendMessageResponse { message })
+}

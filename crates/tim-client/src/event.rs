@@ -1,0 +1,105 @@
+//! What the client tells the application.
+
+use std::sync::Arc;
+
+use tim_proto::constants::{event, types};
+use tim_proto::request::Gap;
+use tim_transport_std::session;
+
+use crate::{Conversation, ImError, Message};
+
+pub use session::{NetState, NotReadyReason};
+
+/// Something that happened (`{name, data}` in the SDK). A clone is cheap.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// SDK_READY (S84): logged in, and all that was waiting has arrived.
+    SdkReady,
+    /// SDK_NOT_READY (S85), and why.
+    SdkNotReady(NotReadyReason),
+    /// MESSAGE_RECEIVED (S129-S131): one or more messages in the hub's order; never one that this client sent (S105).
+    MessageReceived(Vec<Message>),
+    /// MESSAGE_REVOKED (S118-S120): each of them is revoked.
+    MessageRevoked(Vec<Message>),
+    /// CONVERSATION_LIST_UPDATED: the list as it is now, newest first.
+    ConversationListUpdated(Vec<Arc<Conversation>>),
+    /// KICKED_OUT: the hub ended the session for good, and why. Log in again to come back.
+    KickedOut(ImError),
+    /// NET_STATE_CHANGE.
+    NetStateChange(NetState),
+    /// Entries of a conversation that this device never saw are no longer kept. The SDK has no such event.
+    Gap(Gap),
+}
+
+/// Which event, to register a handler for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// [`Event::SdkReady`].
+    SdkReady,
+    /// [`Event::SdkNotReady`].
+    SdkNotReady,
+    /// [`Event::MessageReceived`].
+    MessageReceived,
+    /// [`Event::MessageRevoked`].
+    MessageRevoked,
+    /// [`Event::ConversationListUpdated`].
+    ConversationListUpdated,
+    /// [`Event::KickedOut`].
+    KickedOut,
+    /// [`Event::NetStateChange`].
+    NetStateChange,
+    /// [`Event::Gap`].
+    Gap,
+}
+
+impl EventKind {
+    /// The SDK's name of the event, such as `onMessageReceived`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SdkReady => event::SDK_READY,
+            Self::SdkNotReady => event::SDK_NOT_READY,
+            Self::MessageReceived => event::MESSAGE_RECEIVED,
+            Self::MessageRevoked => event::MESSAGE_REVOKED,
+            Self::ConversationListUpdated => event::CONVERSATION_LIST_UPDATED,
+            Self::KickedOut => event::KICKED_OUT,
+            Self::NetStateChange => event::NET_STATE_CHANGE,
+            Self::Gap => "gap",
+        }
+    }
+}
+
+impl Event {
+    /// Which event it is.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::SdkReady => EventKind::SdkReady,
+            Self::SdkNotReady(_) => EventKind::SdkNotReady,
+            Self::MessageReceived(_) => EventKind::MessageReceived,
+            Self::MessageRevoked(_) => EventKind::MessageRevoked,
+            Self::ConversationListUpdated(_) => EventKind::ConversationListUpdated,
+            Self::KickedOut(_) => EventKind::KickedOut,
+            Self::NetStateChange(_) => EventKind::NetStateChange,
+            Self::Gap(_) => EventKind::Gap,
+        }
+    }
+
+    /// `event.name` (S119).
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+}
+
+/// The SDK's constant for a state of the line: `connected`, `connecting`, `disconnected`.
+#[must_use]
+pub const fn net_state_name(state: NetState) -> &'static str {
+    match state {
+        NetState::Connected => types::NET_STATE_CONNECTED,
+        NetState::Connecting => types::NET_STATE_CONNECTING,
+        NetState::Disconnected => types::NET_STATE_DISCONNECTED,
+    }
+}

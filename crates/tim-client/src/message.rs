@@ -1,0 +1,392 @@
+//! Message instances: what the application holds, shows, and passes to `send_message`.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tim_proto::message::{Encoded, Payload, flags};
+use tim_proto::request::SendAnswer;
+use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
+
+use crate::{ImError, SendOptions};
+
+/// How far a message has got (`message.status`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Made, and not sent or not answered yet.
+    UnSend,
+    /// The hub has it.
+    Success,
+    /// Sending failed; it can be resent.
+    Fail,
+}
+
+impl Status {
+    /// The SDK's constant: `unSend`, `success` or `fail`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnSend => constants::status::UN_SEND,
+            Self::Success => constants::status::SUCCESS,
+            Self::Fail => constants::status::FAIL,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whether a message came to the account or from it (`message.flow`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Flow {
+    /// From somebody else.
+    In,
+    /// From this account, on whichever device.
+    Out,
+}
+
+impl Flow {
+    /// The SDK's constant: `in` or `out`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => constants::flow::IN,
+            Self::Out => constants::flow::OUT,
+        }
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A message instance (S12). A clone is the same instance: sending, revoking and whatever the hub says of the message
+/// later show in every clone. It is complete enough to be shown before it is sent.
+#[derive(Clone)]
+pub struct Message(pub(crate) Arc<Instance>);
+
+/// What a message instance consists of: bytes that never change, and the few fields that do.
+pub(crate) struct Instance {
+    conversation: ConversationId,
+    flow: Flow,
+    /// Made by a create call of this client.
+    made_here: bool,
+    encoded: Encoded<Vec<u8>>,
+    /// The whole message, if `encoded` is a stub and the rest was fetched.
+    fetched: OnceLock<Encoded<Vec<u8>>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    sequence: u64,
+    time: u64,
+    flags: u32,
+    priority: Priority,
+    status: Status,
+    sending: bool,
+    resend: bool,
+    options: SendOptions,
+}
+
+impl Message {
+    /// An instance of what a create call made.
+    pub(crate) fn made(message: &tim_proto::Message<'_>) -> Self {
+        Self::new(message, message.to, Flow::Out, true)
+    }
+
+    /// An instance of what the hub has.
+    pub(crate) fn stored(message: &tim_proto::Message<'_>, me: &UserId) -> Self {
+        let flow = if message.from() == me { Flow::Out } else { Flow::In };
+        Self::new(message, message.conversation_of(me), flow, false)
+    }
+
+    fn new(
+        message: &tim_proto::Message<'_>,
+        conversation: ConversationId,
+        flow: Flow,
+        made_here: bool,
+    ) -> Self {
+        let state = State {
+            sequence: message.envelope.sequence,
+            time: message.envelope.time,
+            flags: message.envelope.flags,
+            priority: message.priority,
+            status: if made_here {
+                Status::UnSend
+            } else {
+                Status::Success
+            },
+            sending: false,
+            resend: false,
+            options: SendOptions::default(),
+        };
+        Self(Arc::new(Instance {
+            conversation,
+            flow,
+            made_here,
+            encoded: message.to_owned(),
+            fetched: OnceLock::new(),
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// The message as it is now: ids, payload, everything. No payload is copied.
+    #[must_use]
+    pub fn view(&self) -> tim_proto::Message<'_> {
+        let mut view = self.encoded().message();
+        let state = self.state();
+        view.envelope.sequence = state.sequence;
+        view.envelope.time = state.time;
+        view.envelope.flags = state.flags;
+        view.priority = state.priority;
+        view
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn payload(&self) -> Payload<'_> {
+        self.encoded().message().payload
+    }
+
+    /// Its text, if it is a text message.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self.payload() {
+            Payload::Text(text) => Some(text.text),
+            _ => None,
+        }
+    }
+
+    /// What kind of message it is (`message.type`).
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        self.encoded().header().content.kind
+    }
+
+    /// Its id, known before it is sent and kept when it is resent.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        self.encoded().header().content.id
+    }
+
+    /// The conversation as this account names it.
+    #[must_use]
+    pub fn conversation_id(&self) -> ConversationId {
+        self.0.conversation
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn from(&self) -> UserId {
+        self.encoded().header().envelope.from
+    }
+
+    /// To whom, as the sender names it.
+    #[must_use]
+    pub fn to(&self) -> ConversationId {
+        self.encoded().header().content.to
+    }
+
+    /// When the hub took it, Unix time in seconds; before that, when it was made.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        self.state().time
+    }
+
+    /// Its place in the conversation; 0 before it is sent, and for one that is not stored.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.state().sequence
+    }
+
+    /// How far it has got.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.state().status
+    }
+
+    /// Whether it came to this account or from it.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        self.0.flow
+    }
+
+    /// Its priority (S14-S20).
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.state().priority
+    }
+
+    /// Whether it was taken back (S111).
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.state().flags & flags::REVOKED != 0
+    }
+
+    /// Whether it was resent (S124).
+    #[must_use]
+    pub fn is_resend(&self) -> bool {
+        self.state().resend
+    }
+
+    /// Whether its payload is still at the hub: `Client::fetch_message` gets it.
+    #[must_use]
+    pub fn is_stub(&self) -> bool {
+        self.state().flags & flags::STUB != 0
+    }
+
+    /// Whether both are the same instance.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The same instance with this priority (S15-S18), before it is sent.
+    ///
+    /// # Errors
+    /// [`ErrorCode::UNKNOWN_PRIORITY`] for one without a name, [`ErrorCode::INVALID_OPERATION`] once it was sent.
+    pub fn with_priority(self, priority: Priority) -> Result<Self, ImError> {
+        if !priority.is_known() {
+            return Err(ErrorCode::UNKNOWN_PRIORITY.into());
+        }
+        let mut state = self.state();
+        if state.status != Status::UnSend || state.sending || !self.0.made_here {
+            return Err(ImError::new(
+                ErrorCode::INVALID_OPERATION,
+                "the message was sent already",
+            ));
+        }
+        state.priority = priority;
+        drop(state);
+        Ok(self)
+    }
+
+    fn encoded(&self) -> &Encoded<Vec<u8>> {
+        self.0.fetched.get().unwrap_or(&self.0.encoded)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the client does to an instance.
+impl Message {
+    pub(crate) fn is_made_here(&self) -> bool {
+        self.0.made_here
+    }
+
+    /// Sending begins, with these options.
+    pub(crate) fn begin_sending(&self, options: SendOptions) -> Result<InFlight, ImError> {
+        let mut state = self.state();
+        if state.sending {
+            return Err(ImError::new(
+                ErrorCode::INVALID_OPERATION,
+                "the message is being sent already",
+            ));
+        }
+        if state.status == Status::Success {
+            return Err(ImError::new(
+                ErrorCode::INVALID_OPERATION,
+                "the message was sent already",
+            ));
+        }
+        state.options = options;
+        state.sending = true;
+        state.status = Status::UnSend;
+        Ok(InFlight(self.clone()))
+    }
+
+    /// Sending begins again, with the options of the first time.
+    pub(crate) fn begin_resending(&self) -> Result<InFlight, ImError> {
+        let options = {
+            let mut state = self.state();
+            if state.status != Status::Fail || state.sending {
+                return Err(ErrorCode::MESSAGE_NOT_FAILED.into());
+            }
+            state.resend = true;
+            state.options.clone()
+        };
+        self.begin_sending(options)
+    }
+
+    pub(crate) fn options(&self) -> SendOptions {
+        self.state().options.clone()
+    }
+
+    pub(crate) fn mark_revoked(&self) {
+        self.state().flags |= flags::REVOKED;
+    }
+
+    /// The hub has shown the message again: takes over what it says now.
+    pub(crate) fn update(&self, message: &tim_proto::Message<'_>) {
+        let envelope = &message.envelope;
+        let whole = envelope.flags & flags::STUB == 0;
+        if self.is_stub() && whole {
+            self.complete(message.payload);
+        }
+        let mut state = self.state();
+        let stub = state.flags & flags::STUB;
+        state.flags = (envelope.flags & !flags::STUB) | stub | (state.flags & flags::REVOKED);
+        state.time = envelope.time;
+        if envelope.sequence != 0 {
+            state.sequence = envelope.sequence;
+        }
+        state.status = Status::Success;
+    }
+
+    /// The rest of a stub has arrived.
+    pub(crate) fn complete(&self, payload: Payload<'_>) {
+        let whole = tim_proto::Message {
+            payload,
+            ..self.view()
+        };
+        if self.0.fetched.set(whole.to_owned()).is_ok() {
+            self.state().flags &= !flags::STUB;
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("status", &self.status())
+            .field("view", &self.view())
+            .finish()
+    }
+}
+
+/// A message that is being sent; if nobody says how that ended, it has failed.
+pub(crate) struct InFlight(Message);
+
+impl InFlight {
+    pub(crate) fn message(&self) -> &Message {
+        &self.0
+    }
+
+    pub(crate) fn succeeded(self, answer: &SendAnswer) {
+        let mut state = self.0.state();
+        state.sequence = answer.sequence;
+        state.time = answer.time;
+        if state.options.online_user_only {
+            state.flags |= flags::ONLINE_ONLY;
+        }
+        state.status = Status::Success;
+        state.sending = false;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if state.sending {
+            state.sending = false;
+            state.status = Status::Fail;
+        }
+    }
+}

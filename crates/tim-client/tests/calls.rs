@@ -1,0 +1,683 @@
+//! Every call, once as it should go and once refused, against a scripted hub.
+
+mod support;
+
+use std::time::Duration;
+
+use support::*;
+use tim_client::proto::conversation as wire;
+use tim_client::proto::message::{Custom, Face, flags};
+use tim_client::proto::request::{
+    Answer, CreateGroupAnswer, FetchAnswer, HistoryAnswer, MarkReadAnswer, Request, RevokeAnswer, SendAnswer,
+};
+use tim_client::proto::wire::List;
+use tim_client::{
+    ConversationId, CreateGroup, ErrorCode, Event, Flow, GroupId, GroupType, OfflinePush, Payload, Priority,
+    SendOptions, Status,
+};
+
+const STORED: SendAnswer = SendAnswer {
+    sequence: 12,
+    time: 1_705_307_415,
+    duplicate: false,
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_login_is_accepted_and_a_second_one_repeats_it() {
+    let (client, mut listener) = alice(|builder| builder);
+    assert_eq!(
+        client.wait_until_ready().await.unwrap_err().code,
+        ErrorCode::USER_NOT_LOGGED_IN
+    );
+    let mut events = client.events();
+    let hub = async {
+        let mut hub = HubEnd::accept(&mut listener).await;
+        hub.login().await;
+        hub.welcome();
+        hub.flush().await;
+        hub
+    };
+    let (login, mut hub) = tokio::join!(client.login(), hub);
+    let login = login.unwrap();
+    assert_eq!(
+        (login.account, login.nick.as_str(), login.repeat_login),
+        (ACCOUNT, "Alice", false)
+    );
+    assert!(!client.is_ready(), "logged in is not ready (S84)");
+    assert!(client.login().await.unwrap().repeat_login);
+    hub.synced().await;
+    event(&mut events, |event| {
+        matches!(event, Event::SdkReady).then_some(())
+    })
+    .await;
+    assert!(client.is_ready());
+    client.wait_until_ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_login_says_why() {
+    let (client, mut listener) = alice(|builder| builder);
+    let hub = async {
+        let mut hub = HubEnd::accept(&mut listener).await;
+        hub.login().await;
+        hub.session
+            .refuse(ErrorCode::ACCOUNT_USERSIG_EXPIRED, "yesterday");
+        hub.flush().await;
+        hub
+    };
+    let (login, _hub) = tokio::join!(client.login(), hub);
+    let error = login.unwrap_err();
+    assert_eq!(
+        (error.code, error.text.as_str()),
+        (ErrorCode::ACCOUNT_USERSIG_EXPIRED, "yesterday")
+    );
+    assert_eq!(
+        client.wait_until_ready().await.unwrap_err().code,
+        ErrorCode::LOGIN_FAILED
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_without_a_hub_times_out_and_tells_the_reason() {
+    let (client, listener) = alice(|builder| builder);
+    drop(listener);
+    let (first, second) = tokio::join!(client.login(), client.login());
+    let error = first.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NETWORK_TIMEOUT);
+    assert!(error.text.contains("connection refused"), "{error}");
+    assert_eq!(second.unwrap_err().code, ErrorCode::REPEAT_LOGIN);
+    // And again: the client is not used up.
+    assert_eq!(client.login().await.unwrap_err().code, ErrorCode::NETWORK_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_ends_readiness_and_fails_what_waits() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "hi").unwrap();
+    let script = async {
+        let _unanswered = hub.asked().await;
+        let gone = hub.next::<()>(|event| panic!("{event:?}"));
+        let (left, gone) = tokio::join!(client.logout(), gone);
+        left.unwrap();
+        assert_eq!(gone, None);
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::LOGGED_OUT);
+    assert_eq!(message.status(), Status::Fail);
+    event(&mut events, |event| {
+        matches!(event, Event::SdkNotReady(_)).then_some(())
+    })
+    .await;
+    assert!(!client.is_ready());
+    assert_eq!(
+        client.get_conversation_list().await.unwrap_err().code,
+        ErrorCode::LOGGED_OUT
+    );
+    client.logout().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_can_be_shown_before_it_is_sent_and_sending_updates_the_same_instance() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "你好[呲牙]").unwrap();
+    assert_eq!(
+        (message.text(), message.status(), message.flow()),
+        (Some("你好[呲牙]"), Status::UnSend, Flow::Out)
+    );
+    assert_eq!(
+        (message.conversation_id(), message.from()),
+        (c2c("bob"), user("alice"))
+    );
+    assert_eq!(
+        (message.id().sender, message.priority(), message.sequence()),
+        (ACCOUNT, Priority::NORMAL, 0)
+    );
+    assert!(message.time() > 1_700_000_000);
+    hub.settle().await; // nothing was sent (S11)
+
+    let shown = message.clone();
+    let options = SendOptions {
+        online_user_only: false,
+        offline_push: Some(OfflinePush {
+            disable_push: true,
+            title: Some("title".into()),
+            description: Some("description".into()),
+            extension: Some("extension".into()),
+            ignore_ios_badge: true,
+            android_oppo_channel_id: Some("channel".into()),
+        }),
+    };
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::Send(send) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(
+            (send.content.id, send.options),
+            (message.id(), options.as_borrowed())
+        );
+        hub.answer(&asked, &Answer::Send(STORED)).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, options.clone()), script);
+    assert!(sent.unwrap().message.is_same(&message));
+    assert_eq!(
+        (shown.status(), shown.sequence(), shown.time()),
+        (Status::Success, 12, 1_705_307_415)
+    );
+    let again = client
+        .send_message(&message, SendOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (again.code, message.status()),
+        (ErrorCode::INVALID_OPERATION, Status::Success)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn custom_and_face_messages_carry_their_fields_and_their_priority() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let group = GroupId::new("g1").unwrap();
+    let dice = Custom {
+        data: "dice",
+        description: "6",
+        extension: "",
+    };
+    let dice = client
+        .create_custom_message(group, dice)
+        .unwrap()
+        .with_priority(Priority::HIGH)
+        .unwrap();
+    let face = client.create_face_message(group, u32::MAX, "tt00").unwrap();
+    assert_eq!(
+        face.payload(),
+        Payload::Face(Face {
+            index: u32::MAX,
+            data: "tt00"
+        })
+    );
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::Send(send) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(
+            (send.content.priority, send.content.to),
+            (Priority::HIGH, ConversationId::Group(group))
+        );
+        hub.answer(&asked, &Answer::Send(STORED)).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&dice, SendOptions::default()), script);
+    sent.unwrap();
+    assert_eq!(
+        dice.with_priority(Priority::LOW).unwrap_err().code,
+        ErrorCode::INVALID_OPERATION
+    );
+    assert_eq!(
+        face.with_priority(Priority(9)).unwrap_err().code,
+        ErrorCode::UNKNOWN_PRIORITY
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_cannot_be_created() {
+    let (client, _listener) = alice(|builder| builder);
+    assert_eq!(
+        client.create_text_message(user("bob"), "x").unwrap_err().code,
+        ErrorCode::USER_NOT_LOGGED_IN
+    );
+    let (client, _events, _hub, _listener) = alice_online().await;
+    let to_system = client
+        .create_face_message(ConversationId::System, 1, "")
+        .unwrap_err();
+    assert_eq!(to_system.code, ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE);
+    let long = client.create_custom_message(
+        user("bob"),
+        Custom {
+            data: &"x".repeat(12 * 1024),
+            ..Default::default()
+        },
+    );
+    assert_eq!(long.unwrap_err().code, ErrorCode::SDK_MSG_BODY_SIZE_LIMIT);
+    client
+        .create_text_message(user("bob"), &"x".repeat(12 * 1024 - 2))
+        .unwrap();
+    let tip = client.create_message(
+        user("bob"),
+        Payload::Unknown(tim_client::MessageKind::GROUP_TIP, &[]),
+    );
+    assert_eq!(tip.unwrap_err().code, ErrorCode::UNSUPPORTED_PLATFORM);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_message_is_resent_with_its_id_and_its_options() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    assert_eq!(
+        client.resend_message(&message).await.unwrap_err().code,
+        ErrorCode::MESSAGE_NOT_FAILED
+    );
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::STORAGE_FAILED, "disk").await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::online_only()), script);
+    let error = sent.unwrap_err();
+    assert_eq!(
+        (error.code, error.text.as_str()),
+        (ErrorCode::STORAGE_FAILED, "disk")
+    );
+    assert_eq!((message.status(), message.is_resend()), (Status::Fail, false));
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::Send(send) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(send.content.id, message.id());
+        assert!(send.options.online_user_only);
+        hub.answer(
+            &asked,
+            &Answer::Send(SendAnswer {
+                sequence: 0,
+                ..STORED
+            }),
+        )
+        .await;
+    };
+    let (sent, ()) = tokio::join!(client.resend_message(&message), script);
+    assert!(sent.unwrap().message.is_same(&message));
+    assert_eq!((message.status(), message.is_resend()), (Status::Success, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sending_fails_at_once_unless_ready_and_in_time_unless_answered() {
+    let (client, mut listener) = alice(|builder| builder);
+    let hub = async {
+        let mut hub = HubEnd::accept(&mut listener).await;
+        hub.login().await;
+        hub.welcome();
+        hub.flush().await;
+        hub
+    };
+    let (login, mut hub) = tokio::join!(client.login(), hub);
+    login.unwrap();
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let early = client
+        .send_message(&message, SendOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (early.code, message.status()),
+        (ErrorCode::SDK_IS_NOT_READY, Status::Fail)
+    );
+    hub.settle().await; // no frame left (S83)
+    hub.synced().await;
+    client.wait_until_ready().await.unwrap();
+    let start = tokio::time::Instant::now();
+    let late = client.resend_message(&message).await.unwrap_err();
+    assert_eq!(
+        (late.code, message.status()),
+        (ErrorCode::NETWORK_TIMEOUT, Status::Fail)
+    );
+    assert_eq!(start.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_instances_of_this_client_are_sent() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "hi")).await;
+    let received = received(&mut events).await;
+    let error = client
+        .send_message(&received[0], SendOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE);
+    assert_eq!(
+        client.resend_message(&received[0]).await.unwrap_err().code,
+        error.code
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_call_is_seen_through() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let dropped = tokio::time::timeout(
+        Duration::from_millis(5),
+        client.send_message(&message, SendOptions::default()),
+    );
+    assert!(dropped.await.is_err());
+    let asked = hub.asked().await;
+    hub.answer(&asked, &Answer::Send(STORED)).await;
+    client.login().await.unwrap(); // the task has got round to it
+    hub.settle().await;
+    assert_eq!((message.status(), message.sequence()), (Status::Success, 12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sent_message_is_revoked_once() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    assert_eq!(
+        client.revoke_message(&message).await.unwrap_err().code,
+        ErrorCode::MESSAGE_NOT_SENT
+    );
+    let script = async {
+        let asked = hub.asked().await;
+        hub.answer(&asked, &Answer::Send(STORED)).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    sent.unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::MSG_REVOKE_TIME_LIMIT, "").await;
+    };
+    let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
+    assert_eq!(
+        (revoked.unwrap_err().code, message.is_revoked()),
+        (ErrorCode::MSG_REVOKE_TIME_LIMIT, false)
+    );
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::Revoke(revoke) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(
+            (revoke.conversation, revoke.sequence, revoke.message),
+            (c2c("bob"), 12, message.id())
+        );
+        hub.answer(&asked, &Answer::Revoke(RevokeAnswer { sequence: 13 }))
+            .await;
+    };
+    let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
+    assert!(revoked.unwrap().message.is_revoked() && message.is_revoked());
+    assert_eq!(
+        client.revoke_message(&message).await.unwrap_err().code,
+        ErrorCode::ALREADY_REVOKED
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.deliver(&[1], &text("bob", c2c("alice"), 2, "two")).await;
+    let held = received(&mut events).await.remove(0);
+
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::History(history) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(
+            (history.conversation, history.next, history.count),
+            (c2c("bob"), &[][..], 15)
+        );
+        let mut two = text("bob", c2c("alice"), 2, "two");
+        two.envelope.flags |= flags::REVOKED;
+        let page = [text("alice", c2c("bob"), 1, "one"), two];
+        let messages = List::from_slice(&page);
+        hub.answer(
+            &asked,
+            &Answer::History(HistoryAnswer {
+                next: &[0xab, 1],
+                completed: false,
+                messages,
+            }),
+        )
+        .await;
+        let asked = hub.asked().await;
+        let Request::History(history) = asked.request() else {
+            panic!()
+        };
+        assert_eq!((history.next, history.count), (&[0xab, 1][..], 3));
+        let end = HistoryAnswer {
+            next: &[],
+            completed: true,
+            messages: List::default(),
+        };
+        hub.answer(&asked, &Answer::History(end)).await;
+    };
+    let walk = async {
+        let page = client.get_message_list(user("bob"), None, 99).await.unwrap();
+        let shown: Vec<_> = page
+            .message_list
+            .iter()
+            .map(|m| (m.text().unwrap(), m.flow()))
+            .collect();
+        assert_eq!(shown, [("one", Flow::Out), ("two", Flow::In)]);
+        assert!(page.message_list[1].is_same(&held) && held.is_revoked());
+        let next = page.next_req_message_id;
+        assert_eq!((page.is_completed, next.to_string().as_str()), (false, "ab01"));
+        assert_eq!(next.to_string().parse().as_ref(), Ok(&next));
+        client
+            .get_message_list(user("bob"), Some(&next), 3)
+            .await
+            .unwrap()
+    };
+    let (page, ()) = tokio::join!(walk, script);
+    assert!(page.is_completed && page.message_list.is_empty());
+    // Behind the end there is nothing, and the hub is not even asked (S178).
+    let page = client
+        .get_message_list(user("bob"), Some(&page.next_req_message_id), None)
+        .await
+        .unwrap();
+    assert!(page.is_completed && page.message_list.is_empty());
+
+    assert_eq!(
+        client
+            .get_message_list(user("bob"), None, 0)
+            .await
+            .unwrap_err()
+            .code,
+        ErrorCode::GROUP_INVALID_PARAMETERS
+    );
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "").await;
+    };
+    let (page, ()) = tokio::join!(
+        client.get_message_list(GroupId::new("g").unwrap(), None, None),
+        script
+    );
+    assert_eq!(page.unwrap_err().code, ErrorCode::GROUP_PERMISSION_DENY);
+    for bad in ["", "a", "zz", "END", "AB"] {
+        assert!(bad.parse::<tim_client::NextReqMessageId>().is_err(), "{bad}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stubs_in_the_history_are_fetched_in_pieces() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let whole = text("bob", c2c("alice"), 4, "a long story");
+    let payload = tim_client::proto::message::to_vec(&whole.payload);
+    let script = async {
+        let asked = hub.asked().await;
+        let page = [stub(whole)];
+        let messages = List::from_slice(&page);
+        hub.answer(
+            &asked,
+            &Answer::History(HistoryAnswer {
+                next: &[],
+                completed: true,
+                messages,
+            }),
+        )
+        .await;
+        for piece in payload.chunks(5) {
+            let asked = hub.asked().await;
+            let Request::Fetch(fetch) = asked.request() else {
+                panic!()
+            };
+            assert_eq!((fetch.conversation, fetch.sequence), (c2c("bob"), 4));
+            assert!(payload[fetch.offset as usize..].starts_with(piece));
+            let total = payload.len() as u32;
+            hub.answer(&asked, &Answer::Fetch(FetchAnswer { total, bytes: piece }))
+                .await;
+        }
+    };
+    let (page, ()) = tokio::join!(client.get_message_list(user("bob"), None, None), script);
+    let message = &page.unwrap().message_list[0];
+    assert_eq!((message.text(), message.is_stub()), (Some("a long story"), false));
+    client.fetch_message(message).await.unwrap(); // nothing to do
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_and_deleting_change_the_list() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "hi")).await;
+    let list = next_list(&mut events).await;
+    assert_eq!((list[0].id, list[0].unread_count), (c2c("bob"), 1));
+
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::MarkRead(read) = asked.request() else {
+            panic!()
+        };
+        assert_eq!((read.conversation, read.sequence), (c2c("bob"), 0));
+        hub.answer(
+            &asked,
+            &Answer::MarkRead(MarkReadAnswer {
+                read_sequence: 1,
+                unread: 0,
+            }),
+        )
+        .await;
+    };
+    let (read, ()) = tokio::join!(client.set_message_read(user("bob")), script);
+    assert_eq!(read.unwrap().unread_count, 0);
+    assert_eq!(next_list(&mut events).await[0].unread_count, 0);
+
+    let script = async {
+        let asked = hub.asked().await;
+        assert!(
+            matches!(asked.request(), Request::DeleteConversation(one) if one.conversation == c2c("bob"))
+        );
+        hub.answer(&asked, &Answer::Done).await;
+    };
+    let (deleted, ()) = tokio::join!(client.delete_conversation(user("bob")), script);
+    assert_eq!(deleted.unwrap().conversation_id, c2c("bob"));
+    assert!(next_list(&mut events).await.is_empty());
+
+    let script = async {
+        for _ in 0..2 {
+            let asked = hub.asked().await;
+            hub.fail(&asked, ErrorCode::CONVERSATION_NOT_FOUND, "").await;
+        }
+    };
+    let (read, deleted, ()) = tokio::join!(
+        client.set_message_read(user("eve")),
+        client.delete_conversation(user("eve")),
+        script
+    );
+    assert_eq!(read.unwrap_err().code, ErrorCode::CONVERSATION_NOT_FOUND);
+    assert_eq!(deleted.unwrap_err().code, ErrorCode::CONVERSATION_NOT_FOUND);
+}
+
+async fn next_list(events: &mut tim_client::EventStream) -> Vec<std::sync::Arc<tim_client::Conversation>> {
+    event(events, |event| match event {
+        Event::ConversationListUpdated(list) => Some(list.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_and_a_profile_come_from_the_hub() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let last = text("bob", c2c("alice"), 3, "hi").to_owned();
+    let bob = wire::Conversation {
+        id: c2c("bob"),
+        unread: 2,
+        read_sequence: 1,
+        last_sequence: 3,
+        name: "Bob",
+        avatar: "",
+        group_type: GroupType(0),
+        last_message: Some(last.as_bytes()),
+    };
+    let entries = [bob];
+    let (list, ()) = tokio::join!(client.get_conversation_list(), hub.answer_list(&entries));
+    let list = list.unwrap();
+    let entry = &list.conversation_list[0];
+    assert_eq!(
+        (entry.id, entry.unread_count, entry.title()),
+        (c2c("bob"), 2, "Bob")
+    );
+    assert_eq!(entry.last_message.as_ref().unwrap().text(), Some("hi"));
+    assert!(!list.is_truncated);
+
+    let script = async {
+        let asked = hub.asked().await;
+        assert!(
+            matches!(asked.request(), Request::ConversationProfile(one) if one.conversation == c2c("bob"))
+        );
+        let profile = wire::ConversationProfile {
+            conversation: bob,
+            group: None,
+            user: Some(wire::UserProfile {
+                id: user("bob"),
+                nick: "Bobby",
+                avatar: "b.png",
+            }),
+        };
+        hub.answer(&asked, &Answer::ConversationProfile(profile)).await;
+    };
+    let (profile, ()) = tokio::join!(client.get_conversation_profile(user("bob")), script);
+    let profile = profile.unwrap().conversation;
+    assert_eq!(
+        (profile.user.unwrap().nick.as_str(), profile.group),
+        ("Bobby", None)
+    );
+
+    let script = async {
+        for _ in 0..2 {
+            let asked = hub.asked().await;
+            hub.fail(&asked, ErrorCode::CONVERSATION_NOT_FOUND, "").await;
+        }
+    };
+    let (list, profile, ()) = tokio::join!(
+        client.get_conversation_list(),
+        client.get_conversation_profile(user("eve")),
+        script
+    );
+    assert_eq!(list.unwrap_err().code, ErrorCode::CONVERSATION_NOT_FOUND);
+    assert_eq!(profile.unwrap_err().code, ErrorCode::CONVERSATION_NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_made_with_its_members() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let wanted = CreateGroup {
+        members: vec![user("bob"), user("carol")],
+        introduction: "about".into(),
+        ..CreateGroup::new(GroupType::PUBLIC, "Friends")
+    };
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::CreateGroup(group) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(
+            (group.group, group.name, group.introduction),
+            (None, "Friends", "about")
+        );
+        assert_eq!(
+            group.members.iter().collect::<Vec<_>>(),
+            [user("bob"), user("carol")]
+        );
+        let group = GroupId::new("@TGS#1").unwrap();
+        hub.answer(&asked, &Answer::CreateGroup(CreateGroupAnswer { group }))
+            .await;
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::GROUP_GROUPID_IN_USED, "").await;
+    };
+    let calls = async {
+        (
+            client.create_group(wanted.clone()).await,
+            client.create_group(wanted.clone()).await,
+        )
+    };
+    let ((made, refused), ()) = tokio::join!(calls, script);
+    assert_eq!(made.unwrap().group_id.as_str(), "@TGS#1");
+    assert_eq!(refused.unwrap_err().code, ErrorCode::GROUP_GROUPID_IN_USED);
+}

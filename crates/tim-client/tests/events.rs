@@ -1,0 +1,659 @@
+//! What the hub delivers, and what becomes of it.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use support::*;
+use tim_client::proto::message::{Message, Payload, Revocation};
+use tim_client::proto::message::{flags, to_vec};
+use tim_client::proto::request::{
+    Answer, ConversationChange, FetchAnswer, Gap, HistoryAnswer, Request, SendAnswer,
+};
+use tim_client::proto::wire::{FrameKind, List};
+use tim_client::transport::session::HubEvent;
+use tim_client::{
+    ConversationId, ErrorCode, Event, EventKind, EventStream, Flow, GroupId, MessageId, NetState,
+    NotReadyReason, SendOptions, Status,
+};
+
+fn texts(messages: &[tim_client::Message]) -> Vec<String> {
+    messages
+        .iter()
+        .map(|message| message.text().unwrap_or("-").to_owned())
+        .collect()
+}
+
+async fn revoked(events: &mut EventStream) -> Vec<tim_client::Message> {
+    event(events, |event| match event {
+        Event::MessageRevoked(messages) => Some(messages.clone()),
+        _ => None,
+    })
+    .await
+}
+
+async fn list(events: &mut EventStream) -> Vec<(ConversationId, u32)> {
+    event(events, |event| match event {
+        Event::ConversationListUpdated(list) => Some(list.iter().map(|c| (c.id, c.unread_count)).collect()),
+        _ => None,
+    })
+    .await
+}
+
+/// Takes every event that is there.
+fn take_all(events: &mut EventStream) -> Vec<Event> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut all = Vec::new();
+    while let std::task::Poll::Ready(Some(event)) = events.poll_next_event(&mut context) {
+        all.push(event);
+    }
+    all
+}
+
+fn revocation<'a>(of: &Message<'_>, sequence: u64) -> Message<'a> {
+    let payload = Payload::Revocation(Revocation {
+        sequence: of.envelope.sequence,
+        message: of.id,
+        sender: of.envelope.from,
+        revoker: of.envelope.from,
+        reason: "",
+    });
+    let id = MessageId {
+        random: 1_000_000 + sequence as u32,
+        ..of.id
+    };
+    let mut message = text(of.envelope.from.as_str(), of.to, sequence, "");
+    (message.payload, message.id) = (payload, id);
+    message
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_come_together_make_one_event_in_order() {
+    let (_client, mut events, mut hub, _listener) = alice_online().await;
+    let group = ConversationId::Group(GroupId::new("g").unwrap());
+    for (cursor, message) in [
+        text("bob", c2c("alice"), 1, "one"),
+        text("alice", c2c("carol"), 1, "from my other device"),
+        text("bob", group, 9, "three"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        hub.session
+            .deliver(&[cursor as u8 + 1], 0, message.to_owned().as_bytes())
+            .unwrap();
+    }
+    hub.flush().await;
+    let messages = received(&mut events).await;
+    assert_eq!(texts(&messages), ["one", "from my other device", "three"]);
+    let conversations: Vec<_> = messages.iter().map(|m| (m.conversation_id(), m.flow())).collect();
+    assert_eq!(
+        conversations,
+        [
+            (c2c("bob"), Flow::In),
+            (c2c("carol"), Flow::Out),
+            (group, Flow::In)
+        ]
+    );
+    assert!(messages.iter().all(|message| message.status() == Status::Success));
+    assert_eq!(
+        list(&mut events).await,
+        [(group, 1), (c2c("carol"), 0), (c2c("bob"), 1)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_this_client_is_not_received_even_if_the_hub_delivers_it() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "mine").unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::Send(send) = asked.request() else {
+            panic!()
+        };
+        let mut echo = text("alice", c2c("bob"), 3, "mine");
+        echo.id = send.content.id;
+        hub.deliver(&[1], &echo).await;
+        hub.deliver(&[2], &text("bob", c2c("alice"), 4, "other")).await;
+        hub.answer(
+            &asked,
+            &Answer::Send(SendAnswer {
+                sequence: 3,
+                time: 9,
+                duplicate: false,
+            }),
+        )
+        .await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    sent.unwrap();
+    assert_eq!(texts(&received(&mut events).await), ["other"]);
+    assert_eq!((message.status(), message.sequence()), (Status::Success, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stub_is_fetched_before_what_stands_behind_it() {
+    let (_client, mut events, mut hub, _listener) = alice_online().await;
+    let whole = text("bob", c2c("alice"), 1, "a long story");
+    hub.deliver(&[1], &stub(whole)).await;
+    hub.deliver(&[2], &text("bob", c2c("alice"), 2, "next")).await;
+    let payload = to_vec(&whole.payload);
+    for piece in payload.chunks(8) {
+        assert!(
+            take_all(&mut events)
+                .iter()
+                .all(|event| event.kind() != EventKind::MessageReceived)
+        );
+        let asked = hub.asked().await;
+        let total = payload.len() as u32;
+        hub.answer(&asked, &Answer::Fetch(FetchAnswer { total, bytes: piece }))
+            .await;
+    }
+    assert_eq!(texts(&received(&mut events).await), ["a long story", "next"]);
+    // One that cannot be had is shown as what it is.
+    hub.deliver(&[3], &stub(text("bob", c2c("alice"), 3, "gone")))
+        .await;
+    let asked = hub.asked().await;
+    hub.fail(&asked, ErrorCode::MESSAGE_NOT_FOUND, "").await;
+    let messages = received(&mut events).await;
+    assert!(messages[0].is_stub());
+    assert_eq!(
+        (messages[0].text(), messages[0].kind()),
+        (None, tim_client::MessageKind::TEXT)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_shows_in_the_instance_that_is_held() {
+    let (_client, mut events, mut hub, _listener) = alice_online().await;
+    let message = text("bob", c2c("alice"), 1, "oops");
+    hub.deliver(&[1], &message).await;
+    let held = received(&mut events).await.remove(0);
+    hub.deliver(&[2], &revocation(&message, 2)).await;
+    let revoked = revoked(&mut events).await;
+    assert!(revoked.len() == 1 && revoked[0].is_same(&held));
+    assert!(held.is_revoked());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
+    let (_client, mut events, mut hub, _listener) = alice_online().await;
+    let message = text("bob", c2c("alice"), 1, "oops");
+    hub.deliver(&[1], &revocation(&message, 30)).await;
+    let newest = [text("bob", c2c("alice"), 20, "later")];
+    let asked = hub.asked().await;
+    assert!(matches!(asked.request(), Request::History(page) if page.conversation == c2c("bob")));
+    let page = HistoryAnswer {
+        next: &[7],
+        completed: false,
+        messages: List::from_slice(&newest),
+    };
+    hub.answer(&asked, &Answer::History(page)).await;
+    let asked = hub.asked().await;
+    assert!(matches!(asked.request(), Request::History(page) if page.next == [7]));
+    let older = [message];
+    let page = HistoryAnswer {
+        next: &[],
+        completed: true,
+        messages: List::from_slice(&older),
+    };
+    hub.answer(&asked, &Answer::History(page)).await;
+    let found = revoked(&mut events).await.remove(0);
+    assert_eq!(
+        (found.text(), found.sequence(), found.is_revoked()),
+        (Some("oops"), 1, true)
+    );
+    drop(found);
+
+    // Not there any more: who, where and which is known all the same.
+    hub.deliver(&[2], &revocation(&message, 31)).await;
+    let asked = hub.asked().await;
+    let page = HistoryAnswer {
+        next: &[],
+        completed: true,
+        messages: List::default(),
+    };
+    hub.answer(&asked, &Answer::History(page)).await;
+    let bare = revoked(&mut events).await.remove(0);
+    assert_eq!(
+        (bare.id(), bare.sequence(), bare.from()),
+        (message.id, 1, user("bob"))
+    );
+    assert_eq!(
+        (bare.conversation_id(), bare.flow(), bare.text()),
+        (c2c("bob"), Flow::In, None)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
+    let (client, mut listener) =
+        alice(|builder| builder.event_capacity(10).session(|session| session.window = 8));
+    let (login, mut hub) = tokio::join!(client.login(), async {
+        let mut hub = HubEnd::accept(&mut listener).await;
+        hub.let_in().await;
+        hub
+    });
+    login.unwrap();
+    hub.answer_list(&[]).await;
+    let mut events = client.events();
+    let mut sent = 0_u64;
+    for _ in 0..20 {
+        while hub.session.window_room() > 0 {
+            sent += 1;
+            hub.deliver(
+                &sent.to_le_bytes(),
+                &text("bob", c2c("alice"), sent, &sent.to_string()),
+            )
+            .await;
+        }
+        hub.settle().await;
+    }
+    assert!(
+        (18..=26).contains(&sent),
+        "{sent} delivered: the capacity, and a window or two"
+    );
+    assert_eq!(client.cursor(), [0], "nothing was read");
+
+    // Calls are answered all the same.
+    let message = client.create_text_message(user("bob"), "reply").unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        hub.answer(
+            &asked,
+            &Answer::Send(SendAnswer {
+                sequence: 1000,
+                time: 9,
+                duplicate: false,
+            }),
+        )
+        .await;
+    };
+    let (answered, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    answered.unwrap();
+
+    // Reading lets the hub go on, and each message comes once and in order.
+    let mut seen = Vec::new();
+    while seen.len() < 100 {
+        for event in take_all(&mut events) {
+            if let Event::MessageReceived(messages) = event {
+                seen.extend(messages.iter().map(|message| message.sequence()));
+            }
+        }
+        hub.settle().await;
+        while hub.session.window_room() > 0 && sent < 100 {
+            sent += 1;
+            hub.deliver(&sent.to_le_bytes(), &text("bob", c2c("alice"), sent, "x"))
+                .await;
+        }
+    }
+    assert!(seen.into_iter().eq(1..=100));
+    assert_eq!(client.cursor(), 100_u64.to_le_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_stream_keeps_only_the_newest_of_each_state() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    for sequence in 1..=20 {
+        hub.deliver(&[sequence], &text("bob", c2c("alice"), sequence.into(), "x"))
+            .await;
+        hub.settle().await;
+    }
+    let all = take_all(&mut events);
+    let lists = all
+        .iter()
+        .filter(|event| event.kind() == EventKind::ConversationListUpdated);
+    assert_eq!(lists.count(), 1);
+    let Some(Event::ConversationListUpdated(list)) = all.last() else {
+        panic!("{all:?}")
+    };
+    assert_eq!(list[0].unread_count, 20);
+    assert_eq!(all.len(), 21);
+    assert_eq!(client.cursor(), [20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cursor_follows_the_slowest_stream() {
+    let (client, mut fast, mut hub, _listener) = alice_online().await;
+    let mut slow = client.events();
+    for sequence in [1, 2] {
+        hub.deliver(&[sequence], &text("bob", c2c("alice"), sequence.into(), "x"))
+            .await;
+        hub.settle().await;
+    }
+    assert_eq!(take_all(&mut fast).len(), 3);
+    assert_eq!(client.cursor(), [0]);
+    received(&mut slow).await;
+    assert_eq!(
+        client.cursor(),
+        [0],
+        "not done with the first before the next is asked for"
+    );
+    received(&mut slow).await;
+    assert_eq!(client.cursor(), [1]);
+    drop(slow);
+    assert_eq!(client.cursor(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_loses_nothing_and_repeats_nothing() {
+    let (client, mut events, mut hub, mut listener) = alice_online().await;
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "one")).await;
+    hub.settle().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let script = async {
+        let _lost = hub.asked().await;
+        drop(hub);
+        let mut hub = HubEnd::accept(&mut listener).await;
+        assert_eq!(hub.login().await, (1, vec![1]));
+        hub.welcome();
+        let asked = hub.asked().await;
+        let Request::Send(send) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(send.content.id, message.id());
+        hub.answer(
+            &asked,
+            &Answer::Send(SendAnswer {
+                sequence: 2,
+                time: 9,
+                duplicate: true,
+            }),
+        )
+        .await;
+        hub.deliver(&[3], &text("bob", c2c("alice"), 3, "three")).await;
+        hub.synced().await;
+        hub.answer_list(&[]).await;
+        hub
+    };
+    let (sent, _hub) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    assert_eq!(sent.unwrap().message.sequence(), 2);
+    assert!(client.is_ready(), "a short cut does not end readiness");
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        seen.extend(texts(&received(&mut events).await));
+    }
+    assert_eq!(seen, ["one", "three"]);
+    let net = take_all(&mut events);
+    assert!(net.iter().all(|event| event.kind() != EventKind::SdkReady));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_cut_ends_readiness_until_the_hub_is_back() {
+    let (client, mut events, hub, mut listener) = alice_online().await;
+    drop(hub);
+    let state = |event: &Event| {
+        if let Event::NetStateChange(state) = event {
+            Some(*state)
+        } else {
+            None
+        }
+    };
+    assert_eq!(event(&mut events, state).await, NetState::Disconnected);
+    let reason = |event: &Event| {
+        if let Event::SdkNotReady(reason) = event {
+            Some(*reason)
+        } else {
+            None
+        }
+    };
+    assert_eq!(event(&mut events, reason).await, NotReadyReason::ConnectionLost);
+    let error = client.get_conversation_list().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SDK_IS_NOT_READY);
+    let mut hub = loop {
+        let mut hub = HubEnd::accept(&mut listener).await;
+        let login = hub.next(|event| matches!(event, HubEvent::Login(_)).then_some(()));
+        if login.await.is_some() {
+            break hub; // the connections before it were given up
+        }
+    };
+    hub.welcome();
+    hub.synced().await;
+    event(&mut events, |event| {
+        matches!(event, Event::SdkReady).then_some(())
+    })
+    .await;
+    assert!(client.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kick_is_told_and_ends_the_session() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.session.goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE, "phone");
+    hub.flush().await;
+    let kicked = |event: &Event| {
+        if let Event::KickedOut(error) = event {
+            Some(error.clone())
+        } else {
+            None
+        }
+    };
+    let error = event(&mut events, kicked).await;
+    assert_eq!(
+        (error.code, error.text.as_str()),
+        (ErrorCode::KICKED_OUT_MULT_DEVICE, "phone")
+    );
+    let reason = |event: &Event| {
+        if let Event::SdkNotReady(reason) = event {
+            Some(*reason)
+        } else {
+            None
+        }
+    };
+    assert_eq!(event(&mut events, reason).await, NotReadyReason::KickedOut);
+    assert_eq!(
+        client.wait_until_ready().await.unwrap_err().code,
+        ErrorCode::KICKED_OUT_MULT_DEVICE
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_takes_the_client_with_it() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let other = client.clone();
+    drop(client);
+    hub.settle().await;
+    drop(other);
+    assert_eq!(
+        hub.next::<()>(|event| panic!("{event:?}")).await,
+        None,
+        "logged out"
+    );
+    while events.next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_handler_gets_each_event_once() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let keep = |name: &'static str| {
+        let seen = seen.clone();
+        move |event: &Event| {
+            let Event::MessageReceived(messages) = event else {
+                panic!("{event:?}")
+            };
+            seen.lock()
+                .unwrap()
+                .push(format!("{name} {}", texts(messages).join(" ")));
+        }
+    };
+    let first = client.on(EventKind::MessageReceived, keep("first"));
+    client.on(EventKind::MessageReceived, |_| panic!("a handler that fails"));
+    client.on(EventKind::MessageReceived, keep("second"));
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "one")).await;
+    received(&mut events).await;
+    hub.settle().await;
+    assert!(client.off(first) && !client.off(first));
+    hub.deliver(&[2], &text("bob", c2c("alice"), 2, "two")).await;
+    hub.settle().await;
+    assert_eq!(*seen.lock().unwrap(), ["first one", "second one", "second two"]);
+    drop(take_all(&mut events));
+    assert_eq!(client.cursor(), [2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unread_counts_what_is_stored_and_new_and_from_others() {
+    let (_client, mut events, mut hub, _listener) = alice_online().await;
+    let mut online_only = text("bob", c2c("alice"), 0, "now");
+    online_only.envelope.flags = flags::ONLINE_ONLY;
+    hub.deliver(&[], &online_only).await;
+    assert_eq!(texts(&received(&mut events).await), ["now"]);
+    assert_eq!(list(&mut events).await, []);
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "x")).await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
+    let mut quiet = text("bob", c2c("alice"), 2, "tip");
+    quiet.envelope.flags = flags::NO_UNREAD;
+    hub.deliver(&[2], &quiet).await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
+
+    // Read on another device.
+    let change = ConversationChange {
+        conversation: c2c("bob"),
+        unread: 0,
+        read_sequence: 3,
+        deleted: false,
+    };
+    hub.push(FrameKind::CONVERSATION, &change).await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 0)]);
+    hub.deliver(&[3], &text("bob", c2c("alice"), 3, "read before it came"))
+        .await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 0)]);
+    // Read in part: the hub's list decides.
+    hub.push(
+        FrameKind::CONVERSATION,
+        &ConversationChange { unread: 5, ..change },
+    )
+    .await;
+    hub.answer_list(&[]).await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 5)]);
+    assert_eq!(list(&mut events).await, []);
+    hub.push(
+        FrameKind::CONVERSATION,
+        &ConversationChange {
+            deleted: true,
+            ..change
+        },
+    )
+    .await;
+    assert_eq!(list(&mut events).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_told_in_its_place() {
+    let (_client, mut events, mut hub, _listener) = alice_online().await;
+    let gap = Gap {
+        conversation: c2c("bob"),
+        from: 2,
+        to: 4,
+    };
+    hub.session
+        .deliver(&[1], 0, text("bob", c2c("alice"), 1, "one").to_owned().as_bytes())
+        .unwrap();
+    hub.session.push(FrameKind::GAP, &gap).unwrap();
+    hub.session
+        .deliver(
+            &[2],
+            0,
+            text("bob", c2c("alice"), 5, "five").to_owned().as_bytes(),
+        )
+        .unwrap();
+    hub.flush().await;
+    hub.settle().await;
+    let kinds: Vec<_> = take_all(&mut events).iter().map(Event::kind).collect();
+    let received = EventKind::MessageReceived;
+    assert_eq!(
+        kinds,
+        [
+            received,
+            EventKind::Gap,
+            received,
+            EventKind::ConversationListUpdated
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_floods_is_disconnected_until_there_is_room() {
+    let (client, mut events, mut hub, mut listener) = alice_online().await;
+    let gap = Gap {
+        conversation: c2c("bob"),
+        from: 2,
+        to: 4,
+    };
+    while hub.session.push(FrameKind::GAP, &gap).is_ok() {}
+    hub.flush().await;
+    assert_eq!(hub.next::<()>(|event| panic!("{event:?}")).await, None, "hung up");
+    let early = tokio::time::timeout(Duration::from_secs(120), listener.accept()).await;
+    assert!(early.is_err(), "not before the events were read");
+    assert!(take_all(&mut events).len() < 50_000);
+    let mut hub = HubEnd::accept(&mut listener).await;
+    hub.let_in().await;
+    client.wait_until_ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_resumes_where_it_is_told_to() {
+    for (cursor, mode) in [(&b"here"[..], 1), (&[][..], 0)] {
+        let (client, mut listener) = alice(|builder| builder.resume_from(cursor));
+        assert_eq!(client.cursor(), cursor);
+        let script = async { HubEnd::accept(&mut listener).await.login().await };
+        let login = async { tokio::time::timeout(Duration::from_millis(50), client.login()).await };
+        let (_, login) = tokio::join!(login, script);
+        assert_eq!(login, (mode, cursor.to_vec()));
+    }
+    let (client, mut listener) = alice(|builder| builder.resume_from_start());
+    let script = async { HubEnd::accept(&mut listener).await.login().await };
+    let login = async { tokio::time::timeout(Duration::from_millis(50), client.login()).await };
+    let (_, login) = tokio::join!(login, script);
+    assert_eq!(login, (2, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_behind_a_full_stream_is_an_error_and_not_a_hang() {
+    let (client, mut listener) = alice(|builder| {
+        builder
+            .event_capacity(4)
+            .session(|session| session.window = 2)
+            .resume_from_start()
+    });
+    let mut events = client.events();
+    let backlog = async {
+        let mut hub = HubEnd::accept(&mut listener).await;
+        hub.login().await;
+        hub.welcome();
+        // The first is a stub, which cannot be fetched before readiness.
+        for sequence in 1..=12_u64 {
+            while hub.session.window_room() == 0 {
+                let _ = tokio::time::timeout(Duration::from_millis(1), hub.next::<()>(|_| None)).await;
+            }
+            let message = text("bob", c2c("alice"), sequence, "x");
+            hub.deliver(
+                &sequence.to_le_bytes(),
+                &if sequence == 1 { stub(message) } else { message },
+            )
+            .await;
+        }
+        hub.synced().await;
+        hub
+    };
+    let reader = async {
+        client.login().await.unwrap();
+        assert_eq!(
+            client.wait_until_ready().await.unwrap_err().code,
+            ErrorCode::INVALID_OPERATION
+        );
+        let mut seen = Vec::new();
+        while seen.len() < 12 {
+            seen.extend(
+                received(&mut events)
+                    .await
+                    .iter()
+                    .map(tim_client::Message::sequence),
+            );
+        }
+        assert!(seen.into_iter().eq(1..=12));
+        client.wait_until_ready().await.unwrap();
+    };
+    let (_hub, ()) = tokio::join!(backlog, reader);
+}

@@ -1,0 +1,306 @@
+//! Clients against the real hub, over connections in memory.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tim_client::transport::{MemoryConnector, memory_listener};
+use tim_client::{
+    Client, ClientBuilder, ConversationId, CreateGroup, ErrorCode, Event, EventStream, Flow, GroupType,
+    Message, SendOptions, UserId,
+};
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Hub, HubOptions};
+
+const APP: u32 = 1_400_000_000;
+
+struct World {
+    hub: Arc<Hub>,
+    app: App,
+    connector: MemoryConnector,
+    accepting: tokio::task::JoinHandle<()>,
+    _data: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let app = App::new(APP, "key");
+        let mut options = HubOptions::new(data.path(), app.clone());
+        options.sends_per_second = 0;
+        let hub = Arc::new(Hub::open(options).unwrap());
+        let (connector, mut listener) = memory_listener();
+        let serving = hub.clone();
+        let accepting = tokio::spawn(async move {
+            while let Some(link) = listener.accept().await {
+                serving.spawn(link);
+            }
+        });
+        Self {
+            hub,
+            app,
+            connector,
+            accepting,
+            _data: data,
+        }
+    }
+
+    async fn log_in(
+        &self,
+        name: &str,
+        change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> (Client, EventStream) {
+        let user = UserId::new(name).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let sig = UserSig::sign(&self.app, &user, now, 3600);
+        let client = change(Client::builder(APP, user, sig)).connect(self.connector.clone());
+        let events = client.events();
+        client.login().await.unwrap();
+        client.wait_until_ready().await.unwrap();
+        (client, events)
+    }
+
+    async fn end(self) {
+        self.accepting.abort();
+        self.hub.shut_down().await;
+    }
+}
+
+fn c2c(name: &str) -> ConversationId {
+    ConversationId::C2c(UserId::new(name).unwrap())
+}
+
+async fn say(client: &Client, to: impl Into<ConversationId>, text: &str) -> Message {
+    let message = client.create_text_message(to, text).unwrap();
+    client
+        .send_message(&message, SendOptions::default())
+        .await
+        .unwrap()
+        .message
+}
+
+/// The next messages, `count` of them.
+async fn received(events: &mut EventStream, count: usize) -> Vec<Message> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        match tokio::time::timeout(Duration::from_secs(20), events.next())
+            .await
+            .expect("in time")
+            .unwrap()
+        {
+            Event::MessageReceived(messages) => all.extend(messages),
+            _ => continue,
+        }
+    }
+    all
+}
+
+fn texts(messages: &[Message]) -> Vec<&str> {
+    messages
+        .iter()
+        .map(|message| message.text().unwrap_or("-"))
+        .collect()
+}
+
+#[tokio::test]
+async fn two_users_and_a_second_device_talk_read_and_revoke() {
+    let world = World::new();
+    let (alice, mut on_alice) = world.log_in("alice", |b| b).await;
+    let (tablet, mut on_tablet) = world.log_in("alice", |b| b).await;
+    let (bob, mut on_bob) = world.log_in("bob", |b| b).await;
+
+    let hello = say(&alice, c2c("bob"), "hello").await;
+    let at_bob = received(&mut on_bob, 1).await.remove(0);
+    assert_eq!(
+        (at_bob.text(), at_bob.id(), at_bob.flow()),
+        (Some("hello"), hello.id(), Flow::In)
+    );
+    let at_tablet = received(&mut on_tablet, 1).await.remove(0);
+    assert_eq!(
+        (at_tablet.flow(), at_tablet.conversation_id()),
+        (Flow::Out, c2c("bob"))
+    );
+    say(&bob, c2c("alice"), "hi").await;
+    assert_eq!(
+        texts(&received(&mut on_alice, 1).await),
+        ["hi"],
+        "and not her own"
+    );
+    received(&mut on_tablet, 1).await;
+
+    let list = tablet.get_conversation_list().await.unwrap().conversation_list;
+    assert_eq!((list.len(), list[0].id, list[0].unread_count), (1, c2c("bob"), 1));
+    alice.set_message_read(c2c("bob")).await.unwrap();
+    loop {
+        if let Event::ConversationListUpdated(list) = on_tablet.next().await.unwrap()
+            && list[0].unread_count == 0
+        {
+            break;
+        }
+    }
+
+    // Bob still holds the message; the tablet has let go of it and finds it in the history.
+    drop(at_tablet);
+    alice.revoke_message(&hello).await.unwrap();
+    assert!(hello.is_revoked());
+    for events in [&mut on_bob, &mut on_tablet] {
+        loop {
+            if let Event::MessageRevoked(messages) = events.next().await.unwrap() {
+                assert_eq!(
+                    (messages.len(), messages[0].id(), messages[0].is_revoked()),
+                    (1, hello.id(), true)
+                );
+                break;
+            }
+        }
+    }
+    assert!(at_bob.is_revoked());
+    let page = bob.get_message_list(c2c("alice"), None, None).await.unwrap();
+    assert!(page.message_list[0].is_same(&at_bob) && page.is_completed);
+    let profile = bob
+        .get_conversation_profile(c2c("alice"))
+        .await
+        .unwrap()
+        .conversation;
+    assert_eq!(profile.user.unwrap().id.as_str(), "alice");
+    bob.delete_conversation(c2c("alice")).await.unwrap();
+    assert!(
+        bob.get_conversation_list()
+            .await
+            .unwrap()
+            .conversation_list
+            .is_empty()
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_group_is_written_to_and_its_history_walked() {
+    let world = World::new();
+    let (alice, _on_alice) = world.log_in("alice", |b| b).await;
+    let (bob, mut on_bob) = world.log_in("bob", |b| b).await;
+    let (eve, _on_eve) = world.log_in("eve", |b| b).await;
+    let wanted = CreateGroup {
+        members: vec![bob.user()],
+        ..CreateGroup::new(GroupType::PUBLIC, "Friends")
+    };
+    let group = alice.create_group(wanted).await.unwrap().group_id;
+    for number in 0..40 {
+        say(&alice, group, &number.to_string()).await;
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 40 {
+        seen.extend(
+            received(&mut on_bob, 1)
+                .await
+                .into_iter()
+                .filter(|message| message.text().is_some()),
+        );
+    }
+    let expected: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&seen), expected);
+    assert_eq!(
+        bob.get_conversation_list().await.unwrap().conversation_list[0].title(),
+        "Friends"
+    );
+
+    let mut walked = Vec::new();
+    let mut page = bob.get_message_list(group, None, None).await.unwrap();
+    loop {
+        walked.splice(
+            0..0,
+            page.message_list
+                .iter()
+                .filter(|message| message.text().is_some())
+                .cloned(),
+        );
+        if page.is_completed {
+            break;
+        }
+        page = bob
+            .get_message_list(group, Some(&page.next_req_message_id), 7)
+            .await
+            .unwrap();
+    }
+    assert_eq!(texts(&walked), expected);
+    assert!(walked.iter().zip(&seen).all(|(a, b)| a.is_same(b)));
+    assert!(eve.get_message_list(group, None, None).await.is_err());
+    let message = eve.create_text_message(group, "let me in").unwrap();
+    assert!(eve.send_message(&message, SendOptions::default()).await.is_err());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_tiny_device_gets_long_messages_whole() {
+    let world = World::new();
+    let (alice, _on_alice) = world.log_in("alice", |b| b).await;
+    let tiny = |b: ClientBuilder| {
+        b.session(|session| {
+            session.max_frame = 512;
+            session.window = 2;
+        })
+    };
+    let (bob, mut on_bob) = world.log_in("bob", tiny).await;
+    let long = "0123456789".repeat(1000);
+    say(&alice, c2c("bob"), "before").await;
+    say(&alice, c2c("bob"), &long).await;
+    say(&alice, c2c("bob"), "after").await;
+    let messages = received(&mut on_bob, 3).await;
+    assert_eq!(texts(&messages), ["before", long.as_str(), "after"]);
+    drop(messages);
+    let mut page = bob.get_message_list(c2c("alice"), None, None).await.unwrap();
+    let mut walked = page.message_list;
+    while !page.is_completed {
+        page = bob
+            .get_message_list(c2c("alice"), Some(&page.next_req_message_id), None)
+            .await
+            .unwrap();
+        walked.splice(0..0, page.message_list.iter().cloned());
+    }
+    assert_eq!(texts(&walked), ["before", long.as_str(), "after"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_came_while_away_comes_once() {
+    let world = World::new();
+    let (alice, _on_alice) = world.log_in("alice", |b| b).await;
+    let (bob, mut on_bob) = world.log_in("bob", |b| b.device(5)).await;
+    say(&alice, c2c("bob"), "one").await;
+    received(&mut on_bob, 1).await;
+    let unfinished = bob.cursor();
+    bob.logout().await.unwrap();
+    while on_bob
+        .next()
+        .await
+        .is_some_and(|event| !matches!(event, Event::SdkNotReady(_)))
+    {}
+    let cursor = bob.cursor();
+    assert_ne!(cursor, unfinished);
+    drop((bob, on_bob));
+    for number in 0..600 {
+        say(&alice, c2c("bob"), &number.to_string()).await;
+    }
+    for (from, first) in [(&cursor, "0"), (&unfinished, "one")] {
+        let resumed = UserId::new("bob").unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let sig = UserSig::sign(&world.app, &resumed, now, 3600);
+        let bob = Client::builder(APP, resumed, sig)
+            .device(5)
+            .resume_from(from)
+            .event_capacity(50);
+        let bob = bob.connect(world.connector.clone());
+        let mut events = bob.events();
+        let missed = 600 + usize::from(first == "one");
+        let (login, messages) = tokio::join!(bob.login(), received(&mut events, missed));
+        login.unwrap();
+        assert_eq!(texts(&messages).first(), Some(&first));
+        assert_eq!(texts(&messages).last(), Some(&"599"));
+        bob.wait_until_ready().await.unwrap();
+        assert_eq!(messages.len(), missed);
+        let list = bob.get_conversation_list().await.unwrap().conversation_list;
+        assert_eq!(list[0].unread_count, 601);
+    }
+    let error = alice.set_message_read(c2c("nobody")).await;
+    assert!(error.is_ok() || error.unwrap_err().code == ErrorCode::CONVERSATION_NOT_FOUND);
+    world.end().await;
+}
