@@ -345,6 +345,33 @@ wire!(Gap {
     to
 });
 
+/// SYNCED: the device has been handed all that there was. May come again, to move the cursor past what concerns the
+/// device but is not handed to it (its own messages).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Synced<'a> {
+    /// What to present as [`Login::cursor`] next time; empty leaves it as it is.
+    pub cursor: &'a [u8],
+}
+
+impl Encode for Synced<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        if !self.cursor.is_empty() {
+            self.cursor.encode(writer);
+        }
+    }
+}
+
+impl<'a> Decode<'a> for Synced<'a> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let cursor = if reader.rest().is_empty() {
+            &[]
+        } else {
+            reader.take_bytes()?
+        };
+        Ok(Self { cursor })
+    }
+}
+
 /// CONVERSATION: the user's own state of a conversation changed, on whichever device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConversationChange {
@@ -530,7 +557,7 @@ pub enum Push<'a> {
     /// GAP.
     Gap(Gap),
     /// SYNCED.
-    Synced,
+    Synced(Synced<'a>),
     /// CONVERSATION.
     Conversation(ConversationChange),
     /// A kind that this version does not know.
@@ -546,7 +573,7 @@ impl<'a> Push<'a> {
         Ok(match kind {
             FrameKind::DELIVER => Self::Deliver(decode_body(body)?),
             FrameKind::GAP => Self::Gap(decode_body(body)?),
-            FrameKind::SYNCED => Self::Synced,
+            FrameKind::SYNCED => Self::Synced(decode_body(body)?),
             FrameKind::CONVERSATION => Self::Conversation(decode_body(body)?),
             other => Self::Unknown(other),
         })

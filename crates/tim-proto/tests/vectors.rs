@@ -97,6 +97,7 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::DELIVER => body_both_ways::<r::Deliver<'_>, m::Deliver>,
         FrameKind::GAP => body_both_ways::<r::Gap, m::Gap>,
         FrameKind::CONVERSATION => body_both_ways::<r::ConversationChange, m::ConversationChange>,
+        FrameKind::SYNCED if !body.is_empty() => body_both_ways::<r::Synced<'_>, m::Synced>,
         FrameKind::LOGOUT | FrameKind::PING | FrameKind::PONG | FrameKind::ACK | FrameKind::SYNCED => {
             body_both_ways::<Done, m::Nothing>
         }

@@ -21,8 +21,10 @@ pub(crate) fn describe(frame: &Frame<'_>) -> Result<Fields, DecodeError> {
     let fields = match kind {
         FrameKind::LOGIN => login(&tim_proto::wire::decode_body(body)?),
         FrameKind::ERROR | FrameKind::GOODBYE => failure(&tim_proto::wire::decode_body(body)?),
-        FrameKind::DELIVER | FrameKind::GAP | FrameKind::CONVERSATION => push(&Push::decode(kind, body)?),
-        FrameKind::PING | FrameKind::PONG | FrameKind::ACK | FrameKind::SYNCED => Fields::new(),
+        FrameKind::DELIVER | FrameKind::GAP | FrameKind::SYNCED | FrameKind::CONVERSATION => {
+            push(&Push::decode(kind, body)?)
+        }
+        FrameKind::PING | FrameKind::PONG | FrameKind::ACK => Fields::new(),
         _ if kind.is_answer() => answer(&Answer::decode(kind, body)?),
         _ => request(&Request::decode(kind, body)?, body),
     };
@@ -284,6 +286,8 @@ fn push(push: &Push<'_>) -> Fields {
             .text("conversation", conversation)
             .with("from", *from)
             .with("to", *to),
+        Push::Synced(synced) if synced.cursor.is_empty() => Fields::new(),
+        Push::Synced(synced) => Fields::new().with("cursor", synced.cursor),
         Push::Conversation(ConversationChange {
             conversation,
             unread,

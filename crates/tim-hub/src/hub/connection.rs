@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tim_proto::request::{Done, Gap, LoginAnswer, Resume};
+use tim_proto::request::{Gap, LoginAnswer, Resume, Synced};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, UserId};
-use tim_session::{AnswerError, CloseReason, DeliverError, Instant};
+use tim_session::{AnswerError, CloseReason, DeliverError, GrowBuffer, HubSession, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
@@ -27,6 +27,10 @@ use crate::usersig::UserSig;
 
 /// The most bytes of entries that one reading of the log brings.
 const CATCH_UP_BYTES: usize = 256 * 1024;
+/// How often a connection goes round before others have their turn.
+const MAX_ROUNDS: usize = 16;
+/// After how many of its own messages a device is told how far it has been served.
+const MAX_UNTOLD: u32 = 256;
 /// How many peers a connection remembers to have accounts.
 const MAX_KNOWN_PEERS: usize = 256;
 
@@ -50,6 +54,8 @@ pub(super) struct Me {
     catching_up: bool,
     synced: bool,
     pub(super) known_peers: HashSet<UserId>,
+    /// How many of the device's own messages the cursor has passed since the device was told of it.
+    untold: u32,
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
@@ -67,7 +73,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     /// Ready when the connection is over.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..MAX_ROUNDS {
             let mut moved = false;
             let cramped = !self.closing && !self.has_room();
             if !self.closing {
@@ -93,6 +99,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 return Poll::Pending;
             }
         }
+        // Others want to move too.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Waits for the session's next moment; while closing, not for ever.
@@ -300,6 +309,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                     }
                 }
             } else {
+                if me.untold >= MAX_UNTOLD && me.synced {
+                    me.tell_cursor(self.io.session());
+                }
                 return moved;
             }
             moved = true;
@@ -369,9 +381,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
         for change in &changes.entries {
             let delivery = encode::delivery(&change.entry);
-            if !delivery.is_from(&me.device)
-                && hand_over(&mut self.io, delivery.change, &delivery.message).is_err()
-            {
+            if delivery.is_from(&me.device) {
+                me.untold += 1;
+            } else if hand_over(&mut self.io, delivery.change, &delivery.message).is_ok() {
+                me.untold = 0;
+            } else {
                 return me.cursor != start; // the rest when there is room again
             }
             me.cursor = delivery.change;
@@ -380,7 +394,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if !changes.more {
             me.catching_up = false;
             if !me.synced {
-                me.synced = self.io.session().push(FrameKind::SYNCED, &Done).is_ok();
+                me.synced = me.tell_cursor(self.io.session());
                 me.catching_up = !me.synced;
             }
         }
@@ -420,7 +434,25 @@ impl Me {
             catching_up: true,
             synced: false,
             known_peers: HashSet::new(),
+            untold: 0,
         }
+    }
+
+    /// Tells the device how far it has been served, so that its next login does not go through its own messages again.
+    fn tell_cursor(&mut self, session: &mut HubSession<GrowBuffer>) -> bool {
+        let cursor = encode::cursor(self.cursor);
+        let told = session
+            .push(
+                FrameKind::SYNCED,
+                &Synced {
+                    cursor: cursor.as_ref(),
+                },
+            )
+            .is_ok();
+        if told {
+            self.untold = 0;
+        }
+        told
     }
 
     /// Remembers that a peer has an account; whether that was new.
@@ -433,12 +465,15 @@ impl Me {
 }
 
 /// The next live delivery that the device has not been handed from the log.
-fn next_live(me: &Me, mailbox: &mut Mailbox) -> Option<Arc<super::online::Delivery>> {
+fn next_live(me: &mut Me, mailbox: &mut Mailbox) -> Option<Arc<super::online::Delivery>> {
     if me.catching_up {
         return None;
     }
     while let Some(delivery) = mailbox.live.pop_front() {
-        if delivery.change == 0 || delivery.change > me.cursor {
+        if delivery.change > me.cursor && delivery.is_from(&me.device) {
+            me.cursor = delivery.change;
+            me.untold += 1;
+        } else if delivery.change == 0 || delivery.change > me.cursor {
             return Some(delivery);
         }
     }

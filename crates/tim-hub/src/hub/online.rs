@@ -107,7 +107,7 @@ impl Device {
 
     /// Hands over a delivery, or marks the device behind. One that is not stored is dropped instead.
     pub(super) fn deliver(&self, delivery: &Arc<Delivery>) {
-        if delivery.is_from(self) {
+        if delivery.change == 0 && delivery.is_from(self) {
             return;
         }
         self.put(|mailbox| {

@@ -150,6 +150,25 @@ fn history_pages_walk_back_without_overlap_or_gap() {
 }
 
 #[test]
+fn a_devices_own_messages_move_its_cursor_without_being_delivered() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let before = alice.session.cursor().to_vec();
+    for n in 0..300 {
+        alice.send(c2c("bob"), &n.to_string());
+    }
+    alice.until(|device| device.session.cursor() != before);
+    alice.cut();
+    alice.send(c2c("bob"), "after the cut");
+    assert_eq!(alice.texts(), [""; 0]);
+    let moved = alice.session.cursor().to_vec();
+    alice.cut();
+    alice.turn();
+    alice.until(|device| device.session.cursor() != moved);
+    assert_eq!(alice.texts(), [""; 0], "S105 holds across cuts");
+}
+
+#[test]
 fn a_message_is_revoked_within_its_window_and_everybody_is_told() {
     let hub = TestHub::start();
     let (mut alice, mut tablet) = (Device::login(&hub, "alice", 1), Device::login(&hub, "alice", 2));

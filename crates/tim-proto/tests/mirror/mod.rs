@@ -138,6 +138,7 @@ mirror! {
     CreateGroupAnswer(request::CreateGroupAnswer) { group: Group }
     Failure(request::Failure<'static>) { code: u32, text: String }
     Deliver(request::Deliver<'static>) { cursor: Bytes, payload_len: u32, message: Message }
+    Synced(request::Synced<'static>) { cursor: Bytes }
     Gap(request::Gap) { conversation: Conv, from: u64, to: u64 }
     ConversationChange(request::ConversationChange) {
         conversation: Conv, unread: u32, read_sequence: u64, deleted: bool,

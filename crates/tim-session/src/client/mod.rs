@@ -9,7 +9,7 @@ pub use config::ClientConfig;
 pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 
 use tim_proto::message::SendOptions;
-use tim_proto::request::{Answer, Deliver, Failure, Login, Push, Request, Resume, SendMessage};
+use tim_proto::request::{Answer, Deliver, Failure, Login, Push, Request, Resume, SendMessage, Synced};
 use tim_proto::wire::{self, Encode, FrameKind, Hello, Role, decode_body, features};
 use tim_proto::{ErrorCode, Message};
 
@@ -607,6 +607,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure(Ticket(at.id))),
             kind if kind.is_answer() => self.outbox.take(at.id).map(|_| FrameUse::Answer(Ticket(at.id))),
             FrameKind::SYNCED => {
+                // Everything before it has been taken: events come one by one.
+                let synced: Synced<'_> = decode_body(self.link.body(at)).unwrap_or_default();
+                if let Some(cursor) = Cursor::new(synced.cursor).filter(|cursor| cursor.len > 0) {
+                    self.cursor = cursor;
+                }
                 if !self.ready {
                     self.ready = true;
                     self.push_local(Local::Ready);
