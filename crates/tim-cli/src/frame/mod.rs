@@ -1,4 +1,4 @@
-//! What stands in the bytes of a connection: the parts from [`walk`], the fields of each from [`describe()`].
+//! What stands in the bytes of a connection: the parts from [`mod@walk`], the fields of each from [`mod@describe`].
 
 mod describe;
 mod fields;
