@@ -38,6 +38,7 @@ fn compare(name: &str, text: &str) {
         "{:<24}{}{}{}  {}",
         "bytes", sizes[0], sizes[1], sizes[2], sizes[3]
     );
+    wires.check(text);
     print("encode", &measure(&mut encoders(text)));
     print("decode", &measure(&mut decoders(&wires)));
     print_header_only(&wires.tim);
@@ -69,11 +70,11 @@ fn print_header_only(bytes: &[u8]) {
     let timings = measure(&mut [
         (
             "header",
-            Box::new(|| decode_body::<Header<'_>>(black_box(bytes)).map_or(0, weigh_header)),
+            Box::new(|| weigh(&decode_body::<Header<'_>>(black_box(bytes)))),
         ),
         (
             "message",
-            Box::new(|| Message::decode_from(black_box(bytes)).map_or(0, weigh)),
+            Box::new(|| weigh(&Message::decode_from(black_box(bytes)))),
         ),
     ]);
     let [header, whole] = [timings[0].seconds * 1e9, timings[1].seconds * 1e9];
@@ -83,16 +84,9 @@ fn print_header_only(bytes: &[u8]) {
     );
 }
 
-/// Makes the compiler produce every part of the message.
-fn weigh(message: Message<'_>) -> usize {
-    match black_box(&message).payload {
-        Payload::Text(text) => text.text.len(),
-        _ => 0,
-    }
-}
-
-fn weigh_header(header: Header<'_>) -> usize {
-    black_box(&header).content.payload.len()
+/// Makes the compiler produce all of what was decoded, where it is, without moving it elsewhere.
+fn weigh<T, E>(decoded: &Result<T, E>) -> usize {
+    usize::from(black_box(decoded).is_ok())
 }
 
 fn message(text: &str) -> Message<'_> {
@@ -268,6 +262,22 @@ impl Wires {
         }
     }
 
+    /// That all of them hold the text.
+    fn check(&self, text: &str) {
+        assert_eq!(Message::decode_from(&self.tim), Ok(message(text)));
+        let plain: [Plain<'_>; 2] = [
+            postcard::from_bytes(&self.postcard).unwrap(),
+            serde_json::from_slice(&self.json).unwrap(),
+        ];
+        assert!(
+            plain
+                .iter()
+                .all(|plain| matches!(plain.payload, PlainPayload::Text(other) if other == text))
+        );
+        let decoded: Proto = prost::Message::decode(&self.prost[..]).unwrap();
+        assert_eq!(decoded, proto(text));
+    }
+
     fn all(&self) -> [&[u8]; 4] {
         [&self.tim, &self.postcard, &self.prost, &self.json]
     }
@@ -306,28 +316,22 @@ fn encoders(text: &str) -> [Candidate<'_>; 4] {
 }
 
 fn decoders(wires: &Wires) -> [Candidate<'_>; 4] {
-    let weigh_plain = |plain: Plain<'_>| match black_box(&plain).payload {
-        PlainPayload::Text(text) | PlainPayload::Image(text) => text.len(),
-    };
     [
         (
             "tim",
-            Box::new(|| Message::decode_from(black_box(&wires.tim)).map_or(0, weigh)),
+            Box::new(|| weigh(&Message::decode_from(black_box(&wires.tim)))),
         ),
         (
             "postcard",
-            Box::new(move || postcard::from_bytes(black_box(&wires.postcard)).map_or(0, weigh_plain)),
+            Box::new(|| weigh::<Plain<'_>, _>(&postcard::from_bytes(black_box(&wires.postcard)))),
         ),
         (
             "prost",
-            Box::new(|| {
-                let decoded: Result<Proto, _> = prost::Message::decode(black_box(&wires.prost[..]));
-                decoded.map_or(0, |proto| black_box(&proto).from.len())
-            }),
+            Box::new(|| weigh::<Proto, _>(&prost::Message::decode(black_box(&wires.prost[..])))),
         ),
         (
             "serde_json",
-            Box::new(move || serde_json::from_slice(black_box(&wires.json)).map_or(0, weigh_plain)),
+            Box::new(|| weigh::<Plain<'_>, _>(&serde_json::from_slice(black_box(&wires.json)))),
         ),
     ]
 }

@@ -5,6 +5,7 @@
 //! it any number of [`Extensions`] that old readers skip. [`Encode`] and [`Decode`] are the two directions of a body.
 
 mod codec;
+mod cursor;
 mod extensions;
 mod frame;
 mod hello;
@@ -13,9 +14,9 @@ mod serial;
 
 pub(crate) use codec::wire;
 pub use codec::{
-    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Reader, Writer, decode_body, encode_body,
-    encoded_len,
+    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, decode_body, encode_body, encoded_len,
 };
+pub use cursor::{Reader, Writer};
 pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
 pub use hello::{Hello, HelloError, MAGIC, Role, features};
