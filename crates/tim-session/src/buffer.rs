@@ -1,4 +1,8 @@
 //! Memory that the caller owns, and the queue of bytes that a session keeps in it.
+//!
+//! A login passes through these bytes, so no `Debug` here shows them: only how many there are.
+
+use core::fmt;
 
 /// Memory for a session: fixed on a device, growing up to a ceiling where there is a heap.
 pub trait Buffer {
@@ -15,8 +19,13 @@ pub trait Buffer {
 }
 
 /// A caller's slice, as it is.
-#[derive(Debug)]
 pub struct FixedBuffer<'b>(pub &'b mut [u8]);
+
+impl fmt::Debug for FixedBuffer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FixedBuffer({} bytes)", self.0.len())
+    }
+}
 
 impl Buffer for FixedBuffer<'_> {
     fn bytes(&self) -> &[u8] {
@@ -37,10 +46,16 @@ impl Buffer for FixedBuffer<'_> {
 /// A buffer on the heap that takes what is needed up to its limit, and gives it all back when it is empty: an idle
 /// connection then costs the hub no buffer at all.
 #[cfg(feature = "alloc")]
-#[derive(Debug)]
 pub struct GrowBuffer {
     bytes: alloc::vec::Vec<u8>,
     limit: usize,
+}
+
+#[cfg(feature = "alloc")]
+impl fmt::Debug for GrowBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrowBuffer({} of {} bytes)", self.bytes.len(), self.limit)
+    }
 }
 
 #[cfg(feature = "alloc")]

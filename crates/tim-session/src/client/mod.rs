@@ -8,6 +8,8 @@ mod reconnect;
 pub use config::ClientConfig;
 pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 
+use core::fmt;
+
 use tim_proto::message::SendOptions;
 use tim_proto::request::{Answer, Deliver, Failure, Login, Push, Request, Resume, SendMessage};
 use tim_proto::wire::{self, Encode, FrameKind, Hello, Role, decode_body, features};
@@ -65,7 +67,6 @@ enum Phase {
 /// assert_eq!(session.outgoing().len(), 20); // the hello
 /// # Ok::<(), tim_session::proto::IdError>(())
 /// ```
-#[derive(Debug)]
 pub struct ClientSession<S, B> {
     config: ClientConfig,
     user_sig: S,
@@ -95,6 +96,25 @@ pub struct ClientSession<S, B> {
     /// Whether acknowledgements wait for the application.
     acks_held: bool,
     locals: [Option<Local>; MAX_LOCAL_EVENTS],
+}
+
+/// Without the UserSig, which is a credential and stays out of logs; buffers show how full they are, not what is in them.
+impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("config", &self.config)
+            .field("phase", &self.phase)
+            .field("ready", &self.ready)
+            .field("cut_since", &self.cut_since)
+            .field("heard", &self.heard)
+            .field("pinged", &self.pinged)
+            .field("account", &self.account)
+            .field("cursor", &self.cursor)
+            .field("unacked", &self.unacked)
+            .field("link", &self.link)
+            .field("outbox", &self.outbox)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

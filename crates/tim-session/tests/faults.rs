@@ -1,0 +1,153 @@
+//! What goes wrong between two ends, and that it goes no further: cuts, late polls, odd answers, small buffers.
+
+use std::time::Duration;
+
+use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_session::proto::request::{Answer, Done, LoginAnswer, SendAnswer};
+use tim_session::proto::wire::{Frame, FrameKind};
+use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
+use tim_session::{
+    ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
+    Output, RequestError, Ticket,
+};
+
+type Client = ClientSession<&'static str, FixedBuffer<'static>>;
+type Hub = HubSession<FixedBuffer<'static>>;
+
+const NOW: Instant = Instant::from_millis(1000);
+const SIG: &str = "eJw-this-is-a-secret";
+
+fn memory(len: usize) -> FixedBuffer<'static> {
+    FixedBuffer(vec![0; len].leak())
+}
+
+fn client_with(rx: usize, tx: usize, outbox: usize) -> Client {
+    let config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+    ClientSession::new(config, SIG, memory(rx), memory(tx), memory(outbox), 1)
+}
+
+fn client() -> Client {
+    client_with(1024, 1024, 1024)
+}
+
+fn hub(now: Instant) -> Hub {
+    HubSession::new(HubConfig::default(), memory(2048), memory(2048), now)
+}
+
+/// Moves what is outgoing, both ways, at this moment.
+fn carry(client: &mut Client, hub: &mut Hub, now: Instant) {
+    let up = client.outgoing().to_vec();
+    assert_eq!(hub.receive(now, &up), up.len());
+    client.transmitted(up.len());
+    let down = hub.outgoing().to_vec();
+    assert_eq!(client.receive(now, &down), down.len());
+    hub.transmitted(down.len());
+}
+
+/// The names of the client's outputs up to the next wait.
+fn drain(client: &mut Client, now: Instant) -> Vec<String> {
+    let mut seen = Vec::new();
+    loop {
+        match client.poll(now) {
+            Output::Wait(_) => return seen,
+            Output::Event(event) => {
+                seen.push(format!("{event:?}").split(['(', ' ']).next().unwrap().to_owned());
+            }
+            other => seen.push(format!("{other:?}")),
+        }
+    }
+}
+
+/// Up to the LOGIN that the hub is asked to check.
+fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
+    client.connected(now);
+    carry(client, hub, now);
+    assert!(matches!(hub.poll(now), HubOutput::Wait(_)));
+    carry(client, hub, now);
+    assert_eq!(drain(client, now), [""; 0]);
+    carry(client, hub, now);
+    assert!(matches!(hub.poll(now), HubOutput::Event(HubEvent::Login(_))));
+}
+
+fn welcome(cursor: &[u8]) -> LoginAnswer<'_> {
+    LoginAnswer {
+        account: 99,
+        time_ms: 5,
+        cursor,
+        nick: "",
+    }
+}
+
+/// A client that is ready, and the hub's end of its connection.
+fn online(mut client: Client) -> (Client, Hub) {
+    let mut hub = hub(NOW);
+    client.login(NOW);
+    assert_eq!(drain(&mut client, NOW), ["NetState", "Connect"]);
+    approach(&mut client, &mut hub, NOW);
+    hub.accept(&welcome(&[1])).unwrap();
+    hub.push(FrameKind::SYNCED, &Done).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["LoggedIn", "NetState", "Ready"]);
+    (client, hub)
+}
+
+fn text(text: &str) -> Message<'_> {
+    Message {
+        envelope: Envelope {
+            sequence: 0,
+            time: 1,
+            flags: 0,
+            origin: 7,
+            from: UserId::new("alice").unwrap(),
+        },
+        to: ConversationId::C2c(UserId::new("bob").unwrap()),
+        id: MessageId {
+            sender: 99,
+            client_time: 1,
+            random: 2,
+        },
+        client_sequence: 1,
+        priority: Priority::NORMAL,
+        payload: Payload::Text(Text { text }),
+        extensions: Default::default(),
+    }
+}
+
+fn send(client: &mut Client, now: Instant) -> Ticket {
+    client.send(now, &text("x"), SendOptions::default()).unwrap()
+}
+
+const SENT: Answer<'static> = Answer::Send(SendAnswer {
+    sequence: 1,
+    time: 2,
+    duplicate: false,
+});
+
+/// Whether `debug` shows `secret`, as text or as a list of numbers.
+fn shows(debug: &str, secret: &str) -> bool {
+    let numbers = format!("{:?}", secret.as_bytes());
+    debug.contains(secret) || debug.contains(numbers.trim_matches(['[', ']']))
+}
+
+#[test]
+fn no_debug_output_shows_the_user_sig() {
+    let mut client = client();
+    assert!(!shows(&format!("{client:?}"), SIG));
+    client.login(NOW);
+    let _ = drain(&mut client, NOW);
+    let mut hub = hub(NOW);
+    client.connected(NOW);
+    carry(&mut client, &mut hub, NOW);
+    let _ = hub.poll(NOW);
+    carry(&mut client, &mut hub, NOW);
+    let _ = drain(&mut client, NOW);
+    // Now the LOGIN frame stands in the outgoing bytes.
+    assert!(shows(&format!("{:?}", client.outgoing()), SIG));
+    assert!(!shows(&format!("{client:?}"), SIG));
+    let up = client.outgoing().to_vec();
+    let frame = Frame::parse(&up, up.len()).unwrap();
+    assert!(!shows(&format!("{frame:?}"), SIG));
+    assert_eq!(hub.receive(NOW, &up), up.len());
+    assert!(!shows(&format!("{hub:?}"), SIG));
+    assert!(!shows(&format!("{:?}", hub.poll(NOW)), SIG));
+}
