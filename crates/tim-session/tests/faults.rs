@@ -151,3 +151,21 @@ fn no_debug_output_shows_the_user_sig() {
     assert!(!shows(&format!("{hub:?}"), SIG));
     assert!(!shows(&format!("{:?}", hub.poll(NOW)), SIG));
 }
+
+#[test]
+fn what_waits_at_a_logout_fails_even_if_a_login_follows_at_once() {
+    let (mut client, _hub) = online(client());
+    let ticket = send(&mut client, NOW);
+    client.disconnected(NOW); // the line is cut, so the logout is immediate
+    client.logout(NOW);
+    client.login(NOW);
+    let Output::Event(Event::Failed {
+        ticket: failed,
+        failure,
+    }) = client.poll(NOW)
+    else {
+        panic!("the request outlived the logout")
+    };
+    assert_eq!((failed, failure.code), (ticket, ErrorCode::LOGGED_OUT));
+    assert_eq!(client.pending(), 0);
+}

@@ -73,6 +73,8 @@ pub struct ClientSession<S, B> {
     link: Link<B>,
     outbox: Outbox<B>,
     phase: Phase,
+    /// Whether the session ended and the requests that waited have not all been reported as failed.
+    failing: bool,
     /// Whether the driver should close the connection that it has.
     hang_up: bool,
     /// Whether the driver has been told to open one.
@@ -175,6 +177,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             link: Link::new(rx, tx),
             outbox: Outbox::new(outbox),
             phase: Phase::Idle,
+            failing: false,
             hang_up: false,
             asked_to_connect: false,
             ready: false,
@@ -760,6 +763,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// The session ends: everything that waits fails, and the driver hangs up.
     fn stop(&mut self, reason: NotReadyReason) {
         self.phase = Phase::Idle;
+        self.failing = true;
         self.hang_up = true;
         self.cut_since = None;
         self.keep_delivered();
@@ -784,11 +788,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn next_local(&mut self) -> Option<Local> {
-        if self.phase == Phase::Idle
-            && self.outbox.len() > 0
-            && let Some((id, _)) = self.outbox.take_any()
-        {
-            return Some(Local::Failed(Ticket(id), ErrorCode::LOGGED_OUT));
+        if self.failing {
+            if let Some((id, _)) = self.outbox.take_any() {
+                return Some(Local::Failed(Ticket(id), ErrorCode::LOGGED_OUT));
+            }
+            self.failing = false;
         }
         let first = self.locals.first_mut()?.take();
         if first.is_some() {
