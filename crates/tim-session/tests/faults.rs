@@ -169,3 +169,13 @@ fn what_waits_at_a_logout_fails_even_if_a_login_follows_at_once() {
     assert_eq!((failed, failure.code), (ticket, ErrorCode::LOGGED_OUT));
     assert_eq!(client.pending(), 0);
 }
+
+#[test]
+fn a_cut_during_the_logout_leaves_no_bytes_behind() {
+    let (mut client, _hub) = online(client());
+    client.logout(NOW);
+    assert!(!client.outgoing().is_empty(), "the LOGOUT");
+    client.disconnected(NOW);
+    assert_eq!(client.outgoing(), b"");
+    assert_eq!(drain(&mut client, NOW), ["NotReady"]);
+}

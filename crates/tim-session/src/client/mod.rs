@@ -351,11 +351,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// The driver could not open a connection, or lost it.
+    /// The driver could not open a connection, or lost it. Poll first: what was received and not polled is forgotten, be it
+    /// the hub's word that the device must not come back.
     pub fn disconnected(&mut self, now: Instant) {
-        self.hang_up = false;
+        self.link.reset();
         match self.phase {
-            Phase::Idle | Phase::Waiting { .. } => self.link.reset(),
+            Phase::Idle | Phase::Waiting { .. } => {}
             Phase::LoggingOut { .. } => self.stop(NotReadyReason::LoggedOut),
             _ => self.lose(now),
         }
