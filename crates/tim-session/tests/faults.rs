@@ -179,3 +179,28 @@ fn a_cut_during_the_logout_leaves_no_bytes_behind() {
     assert_eq!(client.outgoing(), b"");
     assert_eq!(drain(&mut client, NOW), ["NotReady"]);
 }
+
+#[test]
+fn a_request_that_never_fits_says_what_would_fit() {
+    for (tx, outbox) in [(1024, 100), (100, 1024)] {
+        let mut client = client_with(1024, 200, outbox);
+        client = ClientSession::new(
+            client.config().clone(),
+            "s",
+            memory(1024),
+            memory(tx),
+            memory(outbox),
+            1,
+        );
+        let (mut client, _hub) = online(client);
+        let long = "x".repeat(100);
+        let refused = client.send(NOW, &text(&long), SendOptions::default());
+        let Err(RequestError::TooLarge { len, max }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(len > max, "{len} bytes are said not to fit {max}");
+        // And what it names does fit.
+        let fits = "x".repeat(100 - (len - max));
+        client.send(NOW, &text(&fits), SendOptions::default()).unwrap();
+    }
+}

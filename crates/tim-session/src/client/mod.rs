@@ -19,7 +19,7 @@ use crate::Instant;
 use crate::buffer::Buffer;
 use crate::link::{FrameAt, Link};
 use event::Local;
-use outbox::{Outbox, OutboxFull};
+use outbox::Outbox;
 use reconnect::Backoff;
 
 /// The longest cursor that a session keeps, in bytes.
@@ -312,15 +312,17 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             return Err(RequestError::Full);
         }
         let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
-        let max = self.hub_max_frame.min(self.link.tx_limit());
+        let max = self
+            .hub_max_frame
+            .min(self.link.tx_limit())
+            .min(self.outbox.max_frame());
         if len > max {
             return Err(RequestError::TooLarge { len, max });
         }
-        let pushed = self.outbox.push(kind, body, now, self.config.request_timeout);
-        let id = pushed.map_err(|full| match full {
-            OutboxFull::Now => RequestError::Full,
-            OutboxFull::Ever => RequestError::TooLarge { len, max },
-        })?;
+        let id = self
+            .outbox
+            .push(kind, body, now, self.config.request_timeout)
+            .ok_or(RequestError::Full)?;
         self.flush_outbox();
         Ok(Ticket(id))
     }
