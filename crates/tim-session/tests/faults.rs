@@ -204,3 +204,21 @@ fn a_request_that_never_fits_says_what_would_fit() {
         client.send(NOW, &text(&fits), SendOptions::default()).unwrap();
     }
 }
+
+#[test]
+fn a_peer_in_the_wrong_role_is_left_and_tried_again_later() {
+    let mut other = client();
+    other.login(NOW);
+    let _ = drain(&mut other, NOW);
+    other.connected(NOW);
+    let mut client = client();
+    client.login(NOW);
+    let _ = drain(&mut client, NOW);
+    client.connected(NOW);
+    assert_eq!(client.receive(NOW, other.outgoing()), 20);
+    assert_eq!(drain(&mut client, NOW), ["Disconnect"]);
+    assert!(
+        matches!(client.poll(NOW), Output::Wait(Some(_))),
+        "it has given up"
+    );
+}

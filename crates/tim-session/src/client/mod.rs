@@ -588,9 +588,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             max_version: wire::VERSION,
             ..*hello
         };
-        if hello.role != Role::HUB || hello.common_version(&ours).is_none() {
-            self.push_local(Local::LoginFailed(ErrorCode::UNSUPPORTED_VERSION));
-            self.stop(NotReadyReason::Refused);
+        if hello.role != Role::HUB {
+            return Err(Broken);
+        }
+        if hello.common_version(&ours).is_none() {
+            self.give_up(ErrorCode::UNSUPPORTED_VERSION);
             return Ok(());
         }
         self.hub_max_frame = hello.max_frame as usize;
@@ -773,6 +775,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if core::mem::take(&mut self.ready) {
             self.push_local(Local::NotReady(reason));
         }
+    }
+
+    /// No other try can do better: says so, and ends the session.
+    fn give_up(&mut self, code: ErrorCode) {
+        self.push_local(Local::LoginFailed(code));
+        self.stop(NotReadyReason::Refused);
     }
 
     /// The connection that a delivery came on ends: it was handed over, so it must not come again on the next one.
