@@ -222,3 +222,33 @@ fn a_peer_in_the_wrong_role_is_left_and_tried_again_later() {
         "it has given up"
     );
 }
+
+#[test]
+fn a_tx_buffer_too_small_for_the_login_is_said_and_not_tried_forever() {
+    let mut client = client_with(1024, 40, 1024);
+    let mut hub = hub(NOW);
+    client.login(NOW);
+    assert_eq!(drain(&mut client, NOW), ["NetState", "Connect"]);
+    client.connected(NOW);
+    carry(&mut client, &mut hub, NOW);
+    let _ = hub.poll(NOW);
+    carry(&mut client, &mut hub, NOW);
+    let Output::Event(Event::LoginFailed(failure)) = client.poll(NOW) else {
+        panic!("not said")
+    };
+    assert_eq!(failure.code, ErrorCode::FRAME_TOO_LARGE);
+    assert_eq!(drain(&mut client, NOW), ["Disconnect"]);
+    assert_eq!(client.poll(NOW), Output::Wait(None));
+}
+
+#[test]
+fn buffers_too_small_for_a_hello_are_said_and_not_tried_forever() {
+    for (rx, tx) in [(19, 1024), (1024, 19), (0, 0)] {
+        let mut client = client_with(rx, tx, 1024);
+        client.login(NOW);
+        assert_eq!(drain(&mut client, NOW), ["NetState", "Connect"]);
+        client.connected(NOW);
+        assert_eq!(drain(&mut client, NOW), ["LoginFailed", "Disconnect"]);
+        assert_eq!(client.poll(NOW), Output::Wait(None));
+    }
+}

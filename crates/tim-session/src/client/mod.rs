@@ -344,12 +344,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: self.config.window,
         };
-        if self.link.send_hello(&hello) {
+        if self.link.rx_limit() >= Hello::LEN && self.link.send_hello(&hello) {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
             };
         } else {
-            self.lose(now); // a tx buffer below 20 bytes: nothing will ever work, and nothing loops fast either
+            self.give_up(ErrorCode::FRAME_TOO_LARGE);
         }
     }
 
@@ -605,6 +605,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             resume: self.cursor.resume,
             cursor: self.cursor.as_slice(),
         };
+        let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
+        if len > self.hub_max_frame.min(self.link.tx_limit()) {
+            self.give_up(ErrorCode::FRAME_TOO_LARGE);
+            return Ok(());
+        }
         self.link
             .send(FrameKind::LOGIN, LOGIN_ID, &login)
             .map_err(|_| Broken)?;
