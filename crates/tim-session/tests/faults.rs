@@ -252,3 +252,23 @@ fn buffers_too_small_for_a_hello_are_said_and_not_tried_forever() {
         assert_eq!(client.poll(NOW), Output::Wait(None));
     }
 }
+
+#[test]
+fn an_answer_of_another_kind_than_the_request_is_no_answer() {
+    let (mut client, mut hub) = online(client());
+    let ticket = send(&mut client, NOW);
+    carry(&mut client, &mut hub, NOW);
+    assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
+    hub.answer(ticket.number(), FrameKind::DELETE_CONVERSATION, &Answer::Done)
+        .unwrap();
+    carry(&mut client, &mut hub, NOW);
+    let Output::Event(Event::Failed {
+        ticket: failed,
+        failure,
+    }) = client.poll(NOW)
+    else {
+        panic!("believed")
+    };
+    assert_eq!((failed, failure.code), (ticket, ErrorCode::PROTOCOL_VIOLATION));
+    assert_eq!((drain(&mut client, NOW), client.pending()), (vec![], 0));
+}

@@ -158,6 +158,8 @@ enum FrameUse {
     KickedOut,
     Push,
     Answer(Ticket),
+    /// An answer, but to a request of another kind than this one.
+    WrongAnswer(Ticket),
     Failure(Ticket),
 }
 
@@ -638,7 +640,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure(Ticket(at.id))),
-            kind if kind.is_answer() => self.outbox.take(at.id).map(|_| FrameUse::Answer(Ticket(at.id))),
+            kind if kind.is_answer() => self.outbox.take(at.id).map(|asked| match asked.answer() == kind {
+                true => FrameUse::Answer(Ticket(at.id)),
+                false => FrameUse::WrongAnswer(Ticket(at.id)),
+            }),
             FrameKind::SYNCED => {
                 if !self.ready {
                     self.ready = true;
@@ -725,6 +730,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                     ticket,
                     failure: broken,
                 },
+            },
+            FrameUse::WrongAnswer(ticket) => Event::Failed {
+                ticket,
+                failure: broken,
             },
             FrameUse::Push => match Push::decode(at.kind, body) {
                 Ok(Push::Deliver(deliver)) => Event::Delivered(deliver),
