@@ -272,3 +272,43 @@ fn an_answer_of_another_kind_than_the_request_is_no_answer() {
     assert_eq!((failed, failure.code), (ticket, ErrorCode::PROTOCOL_VIOLATION));
     assert_eq!((drain(&mut client, NOW), client.pending()), (vec![], 0));
 }
+
+#[test]
+fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
+    // An answer.
+    let (mut client_end, mut hub_end) = online(client());
+    let ticket = send(&mut client_end, NOW);
+    carry(&mut client_end, &mut hub_end, NOW);
+    assert!(matches!(hub_end.poll(NOW), HubOutput::Event(_)));
+    hub_end.answer(ticket.number(), FrameKind::SEND, &SENT).unwrap();
+    carry(&mut client_end, &mut hub_end, NOW);
+    let late = NOW + client_end.config().request_timeout;
+    assert_eq!(
+        client_end.poll(late),
+        Output::Event(Event::Answer { ticket, answer: SENT })
+    );
+    // The answer to a login.
+    let (mut client, mut hub) = (client(), hub(NOW));
+    client.login(NOW);
+    let _ = drain(&mut client, NOW);
+    approach(&mut client, &mut hub, NOW);
+    hub.accept(&welcome(&[1])).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    let late = NOW + client.config().login_timeout;
+    assert_eq!(drain(&mut client, late), ["LoggedIn", "NetState"]);
+}
+
+#[test]
+fn a_hub_that_polls_late_uses_what_came_in_time() {
+    let (mut client, mut hub) = (client(), hub(NOW));
+    client.login(NOW);
+    let _ = drain(&mut client, NOW);
+    client.connected(NOW);
+    carry(&mut client, &mut hub, NOW);
+    let _ = hub.poll(NOW);
+    carry(&mut client, &mut hub, NOW);
+    let _ = drain(&mut client, NOW);
+    carry(&mut client, &mut hub, NOW); // the LOGIN is there
+    let late = NOW + HubConfig::default().login_timeout + Duration::from_secs(1);
+    assert!(matches!(hub.poll(late), HubOutput::Event(HubEvent::Login(_))));
+}

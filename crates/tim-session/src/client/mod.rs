@@ -433,6 +433,16 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.link.reset();
                 return Step::Disconnect;
             }
+            // Frames go before time: what came before a late poll is not late.
+            match self.next_frame(now) {
+                Ok(Some((at, usage))) => return Step::Frame(at, usage),
+                Ok(None) if self.has_work() => continue,
+                Ok(None) => {}
+                Err(Broken) => {
+                    self.hang_up_and_lose(now);
+                    continue;
+                }
+            }
             if let Some((id, _)) = self.outbox.take_expired(now) {
                 return Step::Local(Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT));
             }
@@ -445,12 +455,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.asked_to_connect = true;
                 return Step::Connect;
             }
-            match self.next_frame(now) {
-                Ok(Some((at, usage))) => return Step::Frame(at, usage),
-                Ok(None) if self.has_work() => {}
-                Ok(None) => break,
-                Err(Broken) => self.hang_up_and_lose(now),
-            }
+            break;
         }
         self.acknowledge();
         self.flush_outbox();
