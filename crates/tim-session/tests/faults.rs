@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Done, LoginAnswer, SendAnswer};
+use tim_session::proto::request::{Answer, Done, LoginAnswer, Resume, SendAnswer};
 use tim_session::proto::wire::{Frame, FrameKind};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
@@ -311,4 +311,77 @@ fn a_hub_that_polls_late_uses_what_came_in_time() {
     carry(&mut client, &mut hub, NOW); // the LOGIN is there
     let late = NOW + HubConfig::default().login_timeout + Duration::from_secs(1);
     assert!(matches!(hub.poll(late), HubOutput::Event(HubEvent::Login(_))));
+}
+
+#[test]
+fn a_delivery_that_cannot_be_read_is_reported_once_and_left_behind() {
+    let (mut client, mut hub) = online(client());
+    hub.deliver(&[9], 0, b"\xff\xff").unwrap();
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["Malformed"]);
+    assert_eq!(client.cursor(), [9], "it would come again after every cut");
+    carry(&mut client, &mut hub, NOW);
+    let _ = hub.poll(NOW);
+    assert_eq!(hub.window_room(), hub.window());
+}
+
+#[test]
+fn a_hub_that_gives_no_cursor_at_login_is_not_asked_to_resume_behind_it() {
+    let (mut client, mut hub) = (client(), hub(NOW));
+    client.login(NOW);
+    let _ = drain(&mut client, NOW);
+    approach(&mut client, &mut hub, NOW);
+    hub.accept(&welcome(&[])).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["LoggedIn", "NetState"]);
+    client.disconnected(NOW);
+    let later = NOW + Duration::from_secs(1);
+    let _ = drain(&mut client, later);
+    let mut hub = self::hub(later);
+    client.connected(later);
+    carry(&mut client, &mut hub, later);
+    let _ = hub.poll(later);
+    carry(&mut client, &mut hub, later);
+    let _ = drain(&mut client, later);
+    carry(&mut client, &mut hub, later);
+    let HubOutput::Event(HubEvent::Login(login)) = hub.poll(later) else {
+        panic!("no login")
+    };
+    assert_eq!((login.resume, login.cursor), (Resume::NOW, &[][..]));
+}
+
+#[test]
+fn acknowledgements_held_over_a_cut_are_not_sent_on_the_next_connection() {
+    let (mut client, mut hub) = online(client());
+    client.hold_acknowledgements(true);
+    for cursor in [2, 3] {
+        hub.deliver(&[cursor], 0, text("hi").to_owned().as_bytes())
+            .unwrap();
+    }
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["Delivered", "Delivered"]);
+    client.disconnected(NOW);
+    let later = NOW + Duration::from_secs(1);
+    assert_eq!(drain(&mut client, later), ["NetState", "NetState", "Connect"]);
+    let mut hub = self::hub(later);
+    approach(&mut client, &mut hub, later);
+    hub.accept(&welcome(&[3])).unwrap();
+    carry(&mut client, &mut hub, later);
+    client.hold_acknowledgements(false);
+    assert_eq!(drain(&mut client, later), ["LoggedIn", "NetState"]);
+    assert_eq!((client.outgoing(), client.cursor()), (&[][..], &[3][..]));
+}
+
+#[test]
+fn a_kick_is_told_before_what_it_ends() {
+    let (mut client, mut hub) = online(client());
+    let _ = send(&mut client, NOW);
+    hub.goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE, "another device");
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(
+        drain(&mut client, NOW),
+        ["KickedOut", "Failed", "NotReady", "Disconnect"]
+    );
+    assert_eq!(client.poll(NOW), Output::Wait(None));
+    assert_eq!(client.pending(), 0);
 }

@@ -11,7 +11,7 @@ pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 use core::fmt;
 
 use tim_proto::message::SendOptions;
-use tim_proto::request::{Answer, Deliver, Failure, Login, Push, Request, Resume, SendMessage};
+use tim_proto::request::{Answer, Failure, Login, Push, Request, Resume, SendMessage};
 use tim_proto::wire::{self, Encode, FrameKind, Hello, Role, decode_body, features};
 use tim_proto::{ErrorCode, Message};
 
@@ -127,7 +127,11 @@ struct Cursor {
 }
 
 impl Cursor {
+    /// `None` for one that is empty or too long.
     fn new(cursor: &[u8]) -> Option<Self> {
+        if cursor.is_empty() {
+            return None;
+        }
         let mut bytes = [0; MAX_CURSOR_LEN];
         bytes.get_mut(..cursor.len())?.copy_from_slice(cursor);
         Some(Self {
@@ -201,11 +205,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// Returns whether it is one (at most [`MAX_CURSOR_LEN`] bytes, not empty). Call it before [`ClientSession::login`].
     pub fn resume_from(&mut self, cursor: &[u8]) -> bool {
         match Cursor::new(cursor) {
-            Some(cursor) if cursor.len > 0 => {
+            Some(cursor) => {
                 self.cursor = cursor;
                 true
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -657,11 +661,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::DELIVER => {
-                let cursor = match decode_body::<Deliver<'_>>(self.link.body(at)) {
-                    Ok(deliver) if !deliver.cursor.is_empty() => Cursor::new(deliver.cursor),
-                    _ => None,
-                };
-                self.delivered = Some((at.id, cursor));
+                // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
+                let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
+                self.delivered = Some((at.id, cursor.ok().and_then(Cursor::new)));
                 Some(FrameUse::Push)
             }
             FrameKind::GAP | FrameKind::CONVERSATION => Some(FrameUse::Push),
@@ -673,10 +675,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else {
             return Err(Broken);
         };
-        let (account, cursor) = (answer.account, Cursor::new(answer.cursor));
-        self.account = account;
+        let cursor = match answer.cursor {
+            [] => None,
+            cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
+        };
+        self.account = answer.account;
         if self.cursor.resume == Resume::NOW {
-            self.cursor = cursor.ok_or(Broken)?;
+            self.cursor = cursor.unwrap_or_default();
         }
         self.phase = Phase::Online;
         self.cut_since = None;
