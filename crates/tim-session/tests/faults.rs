@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Done, LoginAnswer, Resume, SendAnswer};
-use tim_session::proto::wire::{Frame, FrameKind};
-use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
+use tim_session::proto::request::{Answer, Deliver, Done, LoginAnswer, Resume, SendAnswer};
+use tim_session::proto::wire::{Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
+use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Priority, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
-    Output, RequestError, Ticket,
+    MAX_CURSOR_LEN, Output, RequestError, Ticket,
 };
 
 type Client = ClientSession<&'static str, FixedBuffer<'static>>;
@@ -384,4 +384,32 @@ fn a_kick_is_told_before_what_it_ends() {
     );
     assert_eq!(client.poll(NOW), Output::Wait(None));
     assert_eq!(client.pending(), 0);
+}
+
+#[test]
+fn a_stub_with_the_longest_ids_fits_what_the_documentation_says() {
+    let longest = UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap();
+    let mut stub = text("");
+    stub.envelope = Envelope {
+        sequence: u64::MAX,
+        time: u64::MAX,
+        flags: u32::MAX,
+        origin: u64::MAX,
+        from: longest,
+    };
+    stub.to = GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap().into();
+    stub.id = MessageId {
+        sender: u64::MAX,
+        client_time: u64::MAX,
+        random: u32::MAX,
+    };
+    stub.client_sequence = u64::MAX;
+    stub.payload = Payload::Unknown(MessageKind(u16::MAX), &[]);
+    let body = Deliver {
+        cursor: &[0xff; MAX_CURSOR_LEN],
+        payload_len: u32::MAX,
+        message: stub,
+    };
+    let len = encoded_len(&body) + MAX_FRAME_HEADER_LEN;
+    assert!(len <= 256, "{len}");
 }

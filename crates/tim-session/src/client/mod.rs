@@ -171,7 +171,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// A session that is not logged in.
     ///
     /// - `rx` must hold the largest frame that the device takes: its size is what the hub is told (with the config's
-    ///   `max_frame` as the ceiling); longer messages arrive as stubs.
+    ///   `max_frame` as the ceiling); longer messages arrive as stubs. A stub with the longest ids takes up to 256
+    ///   bytes and the answer to a login 64 and the user's nick: with less, the hub may find no way to deliver or to let in.
     /// - `tx` must hold the longest request; 512 bytes and the longest UserSig do for logging in.
     /// - `outbox` holds the requests that wait for an answer, 29 bytes and the request each.
     /// - `seed` spreads the reconnects of many devices; any random number.
@@ -371,7 +372,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.hang_up = false;
     }
 
-    /// Room for received bytes, as large as can be had up to `len`. Empty: poll first, the events in the way must go.
+    /// Room for received bytes, at least `len` of them if that can be had. Empty: poll first, the events in the way must go.
+    /// It is never empty on an open connection after a poll that said [`Output::Wait`].
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.link.space(len)
     }
@@ -862,3 +864,6 @@ fn is_kick(code: ErrorCode) -> bool {
     ]
     .contains(&code)
 }
+
+// What the front page says of a session's size, on machines of any width.
+const _: () = assert!(size_of::<ClientSession<&str, crate::FixedBuffer<'static>>>() < 1024);
