@@ -217,7 +217,7 @@ pub struct Audio<'a> {
     pub url: &'a str,
     /// Bytes.
     pub size: u64,
-    /// Milliseconds; at most [`crate::limits::MAX_AUDIO_DURATION_MS`].
+    /// Milliseconds; at most [`crate::limits::MAX_SOUND_MILLIS`].
     pub duration_ms: u32,
     /// Samples a second, 0 if not said.
     pub sample_rate: u32,
