@@ -413,3 +413,12 @@ fn a_stub_with_the_longest_ids_fits_what_the_documentation_says() {
     let len = encoded_len(&body) + MAX_FRAME_HEADER_LEN;
     assert!(len <= 256, "{len}");
 }
+
+#[test]
+fn a_second_connection_that_nobody_asked_for_is_a_cut_and_not_a_session_without_a_line() {
+    let (mut client, _hub) = online(client());
+    client.connected(NOW);
+    assert_eq!(drain(&mut client, NOW), ["NetState", "Disconnect"]);
+    let later = NOW + Duration::from_secs(1);
+    assert_eq!(drain(&mut client, later), ["NetState", "Connect"]);
+}

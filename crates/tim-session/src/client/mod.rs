@@ -336,9 +336,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The driver has opened a connection, as [`Output::Connect`] asked.
     pub fn connected(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Connecting { .. }) {
-            self.hang_up = true; // nobody asked for it any more
-            return;
+        match self.phase {
+            Phase::Connecting { .. } => {}
+            // Nobody asked for it, or not any more.
+            Phase::Idle | Phase::Waiting { .. } => return self.hang_up = true,
+            // There was one already: the driver is told to close both, and then it is as after any cut.
+            Phase::LoggingOut { .. } => return self.stop(NotReadyReason::LoggedOut),
+            Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
         }
         self.link.reset();
         self.heard = now;
