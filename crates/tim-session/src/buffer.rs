@@ -1,4 +1,8 @@
 //! Memory that the caller owns, and the queue of bytes that a session keeps in it.
+//!
+//! A login passes through these bytes, so no `Debug` here shows them: only how many there are.
+
+use core::fmt;
 
 /// Memory for a session: fixed on a device, growing up to a ceiling where there is a heap.
 pub trait Buffer {
@@ -15,8 +19,13 @@ pub trait Buffer {
 }
 
 /// A caller's slice, as it is.
-#[derive(Debug)]
 pub struct FixedBuffer<'b>(pub &'b mut [u8]);
+
+impl fmt::Debug for FixedBuffer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FixedBuffer({} bytes)", self.0.len())
+    }
+}
 
 impl Buffer for FixedBuffer<'_> {
     fn bytes(&self) -> &[u8] {
@@ -37,10 +46,16 @@ impl Buffer for FixedBuffer<'_> {
 /// A buffer on the heap that takes what is needed up to its limit, and gives it all back when it is empty: an idle
 /// connection then costs the hub no buffer at all.
 #[cfg(feature = "alloc")]
-#[derive(Debug)]
 pub struct GrowBuffer {
     bytes: alloc::vec::Vec<u8>,
     limit: usize,
+}
+
+#[cfg(feature = "alloc")]
+impl fmt::Debug for GrowBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrowBuffer({} of {} bytes)", self.bytes.len(), self.limit)
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -104,7 +119,7 @@ impl<B: Buffer> ByteQueue<B> {
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.end - self.start
+        self.end.saturating_sub(self.start)
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -124,7 +139,7 @@ impl<B: Buffer> ByteQueue<B> {
 
     /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
     pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
-        if self.buffer.bytes().len() - self.end < len && self.start > 0 {
+        if self.buffer.bytes().len().saturating_sub(self.end) < len && self.start > 0 {
             self.compact();
         }
         if !self.buffer.grow(self.end.checked_add(len)?) {
@@ -142,6 +157,7 @@ impl<B: Buffer> ByteQueue<B> {
     /// Counts `len` bytes of [`ByteQueue::room`] in.
     pub(crate) fn append(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.buffer.bytes().len());
+        self.start = self.start.min(self.end); // moves only if a caller's odd buffer shrank
     }
 
     /// Takes `len` bytes from the front.
@@ -181,5 +197,60 @@ fn shift_down(bytes: &mut [u8], from: usize, end: usize, to: usize) {
     match bytes.get_mut(to..end) {
         Some(bytes) if gap < bytes.len() => bytes.copy_within(gap.., 0),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// A caller's buffer that breaks the trait's word: it shrinks whenever it likes.
+    struct Shrinking(Vec<u8>);
+
+    impl Buffer for Shrinking {
+        fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+        fn bytes_mut(&mut self) -> &mut [u8] {
+            &mut self.0
+        }
+        fn grow(&mut self, len: usize) -> bool {
+            self.0.truncate(len / 2);
+            true
+        }
+        fn release(&mut self) {
+            self.0.clear();
+        }
+        fn limit(&self) -> usize {
+            usize::MAX
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_shrinks_is_no_panic() {
+        let mut queue = ByteQueue::new(Shrinking(alloc::vec![0; 64]));
+        for len in [40, 3, 0, 20, 5] {
+            let _ = (queue.any_room(len).len(), queue.any_room(len).len());
+            queue.append(len);
+            queue.consume(2);
+            queue.remove(1, 3);
+            let _ = (queue.len(), queue.as_slice().len(), queue.as_mut_slice().len());
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "alloc")]
+    fn a_growing_buffer_stops_at_its_limit_and_gives_all_back() {
+        for limit in [0, 1, 1000, 1024, 5000] {
+            let mut queue = ByteQueue::new(GrowBuffer::new(limit));
+            assert!(queue.any_room(usize::MAX).len() <= limit);
+            assert_eq!(queue.any_room(limit).len(), limit);
+            queue.append(limit);
+            assert_eq!((queue.len(), queue.any_room(1).len()), (limit, 0));
+            assert!(queue.room(1).is_none());
+            queue.consume(limit);
+            assert!(queue.buffer.bytes().is_empty());
+        }
     }
 }

@@ -16,7 +16,111 @@
 //!
 //! A driver keeps no protocol state, so it can be cancelled between any two calls without losing anything.
 //! Bytes to send are a view beside `poll`, not one of its outputs, so that a blocked line never keeps events back and
-//! two tasks can share a session.
+//! two tasks can share a session. Poll after everything that went in: a session acts on bytes and time only there. A
+//! late poll costs nothing but time: what was received before it counts as received in time.
+//!
+//! A whole device, with the simplest driver that there is:
+//!
+//! ```no_run
+//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::net::TcpStream;
+//! use std::time::Duration;
+//!
+//! use tim_session::proto::message::Payload;
+//! use tim_session::proto::UserId;
+//! use tim_session::{ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output};
+//!
+//! type Device<'b> = ClientSession<&'static str, FixedBuffer<'b>>;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (mut rx, mut tx, mut outbox) = ([0; 4096], [0; 2048], [0; 2048]);
+//!     let config = ClientConfig::new(1_400_000_000, UserId::new("kiosk-1")?, 0xC0FFEE);
+//!     let (rx, tx, outbox) = (FixedBuffer(&mut rx), FixedBuffer(&mut tx), FixedBuffer(&mut outbox));
+//!     let mut session: Device<'_> = ClientSession::new(config, "eJw…", rx, tx, outbox, 0x5EED);
+//!     let start = std::time::Instant::now();
+//!     let now = || Instant::from_micros(start.elapsed().as_micros() as u64);
+//!     let mut line: Option<TcpStream> = None;
+//!     session.login(now());
+//!     loop {
+//!         // What the session wants, until it wants nothing more.
+//!         let wake = loop {
+//!             match session.poll(now()) {
+//!                 Output::Event(Event::Delivered(delivery)) => {
+//!                     if let Payload::Text(said) = delivery.message.payload {
+//!                         println!("{}: {}", delivery.message.from(), said.text);
+//!                     }
+//!                 }
+//!                 Output::Event(Event::LoginFailed(refusal) | Event::KickedOut(refusal)) => {
+//!                     return Err(refusal.code.explain().to_string().into());
+//!                 }
+//!                 Output::Event(_) => {} // answers, readiness, the line, and what later versions add
+//!                 Output::Connect => match TcpStream::connect("localhost:7400") {
+//!                     Ok(stream) => {
+//!                         line = Some(stream);
+//!                         session.connected(now());
+//!                     }
+//!                     Err(_) => session.disconnected(now()),
+//!                 },
+//!                 Output::Disconnect => line = None,
+//!                 Output::Wait(wake) => break wake,
+//!             }
+//!         };
+//!         let pause = wake.map_or(Duration::MAX, |wake| wake.since(now()));
+//!         let pause = pause.clamp(Duration::from_millis(1), Duration::from_secs(1));
+//!         match &mut line {
+//!             None => std::thread::sleep(pause),
+//!             Some(stream) => {
+//!                 if exchange(&mut session, stream, pause, now).is_err() {
+//!                     line = None;
+//!                     session.disconnected(now());
+//!                 }
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! /// Sends what there is to send, then waits for bytes, but not longer than `pause`.
+//! fn exchange(
+//!     session: &mut Device<'_>,
+//!     stream: &mut TcpStream,
+//!     pause: Duration,
+//!     now: impl Fn() -> Instant,
+//! ) -> io::Result<()> {
+//!     while !session.outgoing().is_empty() {
+//!         let sent = stream.write(session.outgoing())?;
+//!         session.transmitted(sent);
+//!     }
+//!     stream.set_read_timeout(Some(pause))?;
+//!     match stream.read(session.space(1024)) {
+//!         Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+//!         Ok(len) => Ok(session.received(now(), len)),
+//!         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
+//!         Err(error) => Err(error),
+//!     }
+//! }
+//! ```
+//!
+//! # The order of events
+//!
+//! - *Getting in*: `NetState(Connecting)` and [`Output::Connect`] for each try; `LoggedIn`, `NetState(Connected)`,
+//!   deliveries, and when all that was there at login has come, `Ready` (S84). Requests are taken from then on (S83).
+//! - *A cut*: `NetState(Disconnected)`, then getting in again. `Ready` is not repeated unless `NotReady(ConnectionLost)`
+//!   (S85) came, which it does when the cut lasts longer than [`ClientConfig::resume_window`]. Requests under way are
+//!   sent again; each still has its one answer or failure, within [`ClientConfig::request_timeout`] of its making.
+//! - *An end*: what ended it (`KickedOut`, `LoginFailed`; nothing after a [`ClientSession::logout`]), `Failed` for each
+//!   request that waits, `NotReady` if there was a `Ready`, [`Output::Disconnect`]. Only `LoginFailed` that this device
+//!   itself found out (no version in common, buffers too small) comes behind `Failed`. Then all is quiet until
+//!   [`ClientSession::login`].
+//!
+//! A delivery counts as taken when the application polls again. It is then acknowledged, unless
+//! [`ClientSession::hold_acknowledgements`] says otherwise, and [`ClientSession::cursor`] stands behind it: what a device
+//! keeps over a restart.
+//!
+//! # Memory
+//!
+//! A session is a plain value of under 1 KiB beside three buffers of the caller's: slices ([`FixedBuffer`]), or what grows
+//! on a heap up to a limit (`GrowBuffer`, with the feature `alloc`). 512 bytes each do for a small device
+//! (see [`ClientSession::new`]). Nothing else is allocated, ever, and no input makes a session panic.
 #![no_std]
 
 #[cfg(any(feature = "alloc", test))]

@@ -19,7 +19,8 @@ pub struct ClientConfig {
     pub platform: Platform,
     /// The largest frame to accept, in bytes; never more than the receive buffer. Default 64 KiB.
     pub max_frame: u32,
-    /// How many deliveries the hub may send ahead of their acknowledgement. Default 64; 2 suits a tiny device.
+    /// How many deliveries the hub may send ahead of their acknowledgement. Default 64; 2 suits a tiny device. With 0
+    /// nothing is ever delivered, and so the session never becomes ready if anything waits.
     pub window: u16,
     /// How many requests may wait for an answer at a time. Default 64.
     pub max_pending: u16,

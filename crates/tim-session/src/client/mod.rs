@@ -8,8 +8,10 @@ mod reconnect;
 pub use config::ClientConfig;
 pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 
+use core::fmt;
+
 use tim_proto::message::SendOptions;
-use tim_proto::request::{Answer, Deliver, Failure, Login, Push, Request, Resume, SendMessage, Synced};
+use tim_proto::request::{Answer, Failure, Login, Push, Request, Resume, SendMessage, Synced};
 use tim_proto::wire::{self, Encode, FrameKind, Hello, Role, decode_body, features};
 use tim_proto::{ErrorCode, Message};
 
@@ -17,7 +19,7 @@ use crate::Instant;
 use crate::buffer::Buffer;
 use crate::link::{FrameAt, Link};
 use event::Local;
-use outbox::{Outbox, OutboxFull};
+use outbox::Outbox;
 use reconnect::Backoff;
 
 /// The longest cursor that a session keeps, in bytes.
@@ -65,13 +67,14 @@ enum Phase {
 /// assert_eq!(session.outgoing().len(), 20); // the hello
 /// # Ok::<(), tim_session::proto::IdError>(())
 /// ```
-#[derive(Debug)]
 pub struct ClientSession<S, B> {
     config: ClientConfig,
     user_sig: S,
     link: Link<B>,
     outbox: Outbox<B>,
     phase: Phase,
+    /// Whether the session ended and the requests that waited have not all been reported as failed.
+    failing: bool,
     /// Whether the driver should close the connection that it has.
     hang_up: bool,
     /// Whether the driver has been told to open one.
@@ -97,6 +100,25 @@ pub struct ClientSession<S, B> {
     locals: [Option<Local>; MAX_LOCAL_EVENTS],
 }
 
+/// Without the UserSig, which is a credential and stays out of logs; buffers show how full they are, not what is in them.
+impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("config", &self.config)
+            .field("phase", &self.phase)
+            .field("ready", &self.ready)
+            .field("cut_since", &self.cut_since)
+            .field("heard", &self.heard)
+            .field("pinged", &self.pinged)
+            .field("account", &self.account)
+            .field("cursor", &self.cursor)
+            .field("unacked", &self.unacked)
+            .field("link", &self.link)
+            .field("outbox", &self.outbox)
+            .finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Cursor {
     bytes: [u8; MAX_CURSOR_LEN],
@@ -105,7 +127,11 @@ struct Cursor {
 }
 
 impl Cursor {
+    /// `None` for one that is empty or too long.
     fn new(cursor: &[u8]) -> Option<Self> {
+        if cursor.is_empty() {
+            return None;
+        }
         let mut bytes = [0; MAX_CURSOR_LEN];
         bytes.get_mut(..cursor.len())?.copy_from_slice(cursor);
         Some(Self {
@@ -136,6 +162,8 @@ enum FrameUse {
     KickedOut,
     Push,
     Answer(Ticket),
+    /// An answer, but to a request of another kind than this one.
+    WrongAnswer(Ticket),
     Failure(Ticket),
 }
 
@@ -143,7 +171,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// A session that is not logged in.
     ///
     /// - `rx` must hold the largest frame that the device takes: its size is what the hub is told (with the config's
-    ///   `max_frame` as the ceiling); longer messages arrive as stubs.
+    ///   `max_frame` as the ceiling); longer messages arrive as stubs. A stub with the longest ids takes up to 256
+    ///   bytes and the answer to a login 64 and the user's nick: with less, the hub may find no way to deliver or to let in.
     /// - `tx` must hold the longest request; 512 bytes and the longest UserSig do for logging in.
     /// - `outbox` holds the requests that wait for an answer, 29 bytes and the request each.
     /// - `seed` spreads the reconnects of many devices; any random number.
@@ -155,6 +184,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             link: Link::new(rx, tx),
             outbox: Outbox::new(outbox),
             phase: Phase::Idle,
+            failing: false,
             hang_up: false,
             asked_to_connect: false,
             ready: false,
@@ -176,11 +206,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// Returns whether it is one (at most [`MAX_CURSOR_LEN`] bytes, not empty). Call it before [`ClientSession::login`].
     pub fn resume_from(&mut self, cursor: &[u8]) -> bool {
         match Cursor::new(cursor) {
-            Some(cursor) if cursor.len > 0 => {
+            Some(cursor) => {
                 self.cursor = cursor;
                 true
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -289,24 +319,30 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             return Err(RequestError::Full);
         }
         let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
-        let max = self.hub_max_frame.min(self.link.tx_limit());
+        let max = self
+            .hub_max_frame
+            .min(self.link.tx_limit())
+            .min(self.outbox.max_frame());
         if len > max {
             return Err(RequestError::TooLarge { len, max });
         }
-        let pushed = self.outbox.push(kind, body, now, self.config.request_timeout);
-        let id = pushed.map_err(|full| match full {
-            OutboxFull::Now => RequestError::Full,
-            OutboxFull::Ever => RequestError::TooLarge { len, max },
-        })?;
+        let id = self
+            .outbox
+            .push(kind, body, now, self.config.request_timeout)
+            .ok_or(RequestError::Full)?;
         self.flush_outbox();
         Ok(Ticket(id))
     }
 
     /// The driver has opened a connection, as [`Output::Connect`] asked.
     pub fn connected(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Connecting { .. }) {
-            self.hang_up = true; // nobody asked for it any more
-            return;
+        match self.phase {
+            Phase::Connecting { .. } => {}
+            // Nobody asked for it, or not any more.
+            Phase::Idle | Phase::Waiting { .. } => return self.hang_up = true,
+            // There was one already: the driver is told to close both, and then it is as after any cut.
+            Phase::LoggingOut { .. } => return self.stop(NotReadyReason::LoggedOut),
+            Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
         }
         self.link.reset();
         self.heard = now;
@@ -319,27 +355,29 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: self.config.window,
         };
-        if self.link.send_hello(&hello) {
+        if self.link.rx_limit() >= Hello::LEN && self.link.send_hello(&hello) {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
             };
         } else {
-            self.lose(now); // a tx buffer below 20 bytes: nothing will ever work, and nothing loops fast either
+            self.give_up(ErrorCode::FRAME_TOO_LARGE);
         }
     }
 
-    /// The driver could not open a connection, or lost it.
+    /// The driver could not open a connection, or lost it. Poll first: what was received and not polled is forgotten, be it
+    /// the hub's word that the device must not come back.
     pub fn disconnected(&mut self, now: Instant) {
-        self.hang_up = false;
+        self.link.reset();
         match self.phase {
-            Phase::Idle | Phase::Waiting { .. } => self.link.reset(),
+            Phase::Idle | Phase::Waiting { .. } => {}
             Phase::LoggingOut { .. } => self.stop(NotReadyReason::LoggedOut),
             _ => self.lose(now),
         }
         self.hang_up = false;
     }
 
-    /// Room for received bytes, as large as can be had up to `len`. Empty: poll first, the events in the way must go.
+    /// Room for received bytes, at least `len` of them if that can be had. Empty: poll first, the events in the way must go.
+    /// It is never empty on an open connection after a poll that said [`Output::Wait`].
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.link.space(len)
     }
@@ -405,6 +443,16 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.link.reset();
                 return Step::Disconnect;
             }
+            // Frames go before time: what came before a late poll is not late.
+            match self.next_frame(now) {
+                Ok(Some((at, usage))) => return Step::Frame(at, usage),
+                Ok(None) if self.has_work() => continue,
+                Ok(None) => {}
+                Err(Broken) => {
+                    self.hang_up_and_lose(now);
+                    continue;
+                }
+            }
             if let Some((id, _)) = self.outbox.take_expired(now) {
                 return Step::Local(Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT));
             }
@@ -417,12 +465,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.asked_to_connect = true;
                 return Step::Connect;
             }
-            match self.next_frame(now) {
-                Ok(Some((at, usage))) => return Step::Frame(at, usage),
-                Ok(None) if self.has_work() => {}
-                Ok(None) => break,
-                Err(Broken) => self.hang_up_and_lose(now),
-            }
+            break;
         }
         self.acknowledge();
         self.flush_outbox();
@@ -562,9 +605,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             max_version: wire::VERSION,
             ..*hello
         };
-        if hello.role != Role::HUB || hello.common_version(&ours).is_none() {
-            self.push_local(Local::LoginFailed(ErrorCode::UNSUPPORTED_VERSION));
-            self.stop(NotReadyReason::Refused);
+        if hello.role != Role::HUB {
+            return Err(Broken);
+        }
+        if hello.common_version(&ours).is_none() {
+            self.give_up(ErrorCode::UNSUPPORTED_VERSION);
             return Ok(());
         }
         self.hub_max_frame = hello.max_frame as usize;
@@ -577,6 +622,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             resume: self.cursor.resume,
             cursor: self.cursor.as_slice(),
         };
+        let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
+        if len > self.hub_max_frame.min(self.link.tx_limit()) {
+            self.give_up(ErrorCode::FRAME_TOO_LARGE);
+            return Ok(());
+        }
         self.link
             .send(FrameKind::LOGIN, LOGIN_ID, &login)
             .map_err(|_| Broken)?;
@@ -605,7 +655,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure(Ticket(at.id))),
-            kind if kind.is_answer() => self.outbox.take(at.id).map(|_| FrameUse::Answer(Ticket(at.id))),
+            kind if kind.is_answer() => self.outbox.take(at.id).map(|asked| match asked.answer() == kind {
+                true => FrameUse::Answer(Ticket(at.id)),
+                false => FrameUse::WrongAnswer(Ticket(at.id)),
+            }),
             FrameKind::SYNCED => {
                 // Everything before it has been taken: events come one by one.
                 let synced: Synced<'_> = decode_body(self.link.body(at)).unwrap_or_default();
@@ -619,11 +672,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::DELIVER => {
-                let cursor = match decode_body::<Deliver<'_>>(self.link.body(at)) {
-                    Ok(deliver) if !deliver.cursor.is_empty() => Cursor::new(deliver.cursor),
-                    _ => None,
-                };
-                self.delivered = Some((at.id, cursor));
+                // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
+                let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
+                self.delivered = Some((at.id, cursor.ok().and_then(Cursor::new)));
                 Some(FrameUse::Push)
             }
             FrameKind::GAP | FrameKind::CONVERSATION => Some(FrameUse::Push),
@@ -635,10 +686,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else {
             return Err(Broken);
         };
-        let (account, cursor) = (answer.account, Cursor::new(answer.cursor));
-        self.account = account;
+        let cursor = match answer.cursor {
+            [] => None,
+            cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
+        };
+        self.account = answer.account;
         if self.cursor.resume == Resume::NOW {
-            self.cursor = cursor.ok_or(Broken)?;
+            self.cursor = cursor.unwrap_or_default();
         }
         self.phase = Phase::Online;
         self.cut_since = None;
@@ -698,6 +752,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                     failure: broken,
                 },
             },
+            FrameUse::WrongAnswer(ticket) => Event::Failed {
+                ticket,
+                failure: broken,
+            },
             FrameUse::Push => match Push::decode(at.kind, body) {
                 Ok(Push::Deliver(deliver)) => Event::Delivered(deliver),
                 Ok(Push::Gap(gap)) => Event::Gap(gap),
@@ -745,12 +803,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// The session ends: everything that waits fails, and the driver hangs up.
     fn stop(&mut self, reason: NotReadyReason) {
         self.phase = Phase::Idle;
+        self.failing = true;
         self.hang_up = true;
         self.cut_since = None;
         self.keep_delivered();
         if core::mem::take(&mut self.ready) {
             self.push_local(Local::NotReady(reason));
         }
+    }
+
+    /// No other try can do better: says so, and ends the session.
+    fn give_up(&mut self, code: ErrorCode) {
+        self.push_local(Local::LoginFailed(code));
+        self.stop(NotReadyReason::Refused);
     }
 
     /// The connection that a delivery came on ends: it was handed over, so it must not come again on the next one.
@@ -769,11 +834,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn next_local(&mut self) -> Option<Local> {
-        if self.phase == Phase::Idle
-            && self.outbox.len() > 0
-            && let Some((id, _)) = self.outbox.take_any()
-        {
-            return Some(Local::Failed(Ticket(id), ErrorCode::LOGGED_OUT));
+        if self.failing {
+            if let Some((id, _)) = self.outbox.take_any() {
+                return Some(Local::Failed(Ticket(id), ErrorCode::LOGGED_OUT));
+            }
+            self.failing = false;
         }
         let first = self.locals.first_mut()?.take();
         if first.is_some() {
@@ -808,3 +873,6 @@ fn is_kick(code: ErrorCode) -> bool {
     ]
     .contains(&code)
 }
+
+// What the front page says of a session's size, on machines of any width.
+const _: () = assert!(size_of::<ClientSession<&str, crate::FixedBuffer<'static>>>() < 1024);

@@ -35,14 +35,6 @@ impl Record {
     }
 }
 
-/// Why a request was not taken into the outbox.
-pub(crate) enum OutboxFull {
-    /// Not now: others wait for their answers.
-    Now,
-    /// Never: it is longer than the whole outbox.
-    Ever,
-}
-
 impl<B: Buffer> Outbox<B> {
     pub(crate) const fn new(buffer: B) -> Self {
         Self {
@@ -57,34 +49,33 @@ impl<B: Buffer> Outbox<B> {
         self.count
     }
 
-    /// Keeps a request and gives it an id; it goes out with [`Outbox::next_unsent`].
+    /// The longest frame that ever fits, in bytes.
+    pub(crate) fn max_frame(&self) -> usize {
+        self.records.limit().saturating_sub(HEADER_LEN)
+    }
+
+    /// Keeps a request and gives it an id; it goes out with [`Outbox::next_unsent`]. `None` if there is no room now.
     pub(crate) fn push<T: Encode + ?Sized>(
         &mut self,
         kind: FrameKind,
         body: &T,
         now: Instant,
         timeout: Duration,
-    ) -> Result<u32, OutboxFull> {
+    ) -> Option<u32> {
         let body_len = encoded_len(body);
         let most = HEADER_LEN + MAX_FRAME_HEADER_LEN + body_len;
-        if most > self.records.limit() {
-            return Err(OutboxFull::Ever);
-        }
         let id = self.last_id.checked_add(1).unwrap_or(1);
-        let room = self.records.room(most).ok_or(OutboxFull::Now)?;
-        let Some((header, frame)) = room.split_first_chunk_mut::<HEADER_LEN>() else {
-            return Err(OutboxFull::Now);
-        };
+        let (header, frame) = self.records.room(most)?.split_first_chunk_mut::<HEADER_LEN>()?;
         let mut writer = Writer::new(frame);
         Frame::encode_header(kind, id, body_len, &mut writer);
         body.encode(&mut writer);
-        let frame_len = writer.finish().map_err(|_| OutboxFull::Now)?;
+        let frame_len = writer.finish().ok()?;
         write_header(header, id, kind, now + timeout, frame_len);
         self.records.append(HEADER_LEN + frame_len);
         self.last_id = id;
         self.count += 1;
         self.unsent += 1;
-        Ok(id)
+        Some(id)
     }
 
     /// Hands the oldest frame that has not been sent on this connection to `send`, which says whether it took it.

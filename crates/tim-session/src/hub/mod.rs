@@ -230,14 +230,13 @@ impl<B: Buffer> HubSession<B> {
     /// What is next. Call it after every input, and again until it says [`HubOutput::Wait`].
     pub fn poll(&mut self, now: Instant) -> HubOutput<'_> {
         self.link.release_taken();
-        self.advance_time(now);
         let next = match self.phase {
             Phase::Closing(_) | Phase::Closed => Ok(None),
             _ => self.next_frame(now),
         };
         match next {
             Ok(Some(at)) => return HubOutput::Event(self.frame_event(at)),
-            Ok(None) => {}
+            Ok(None) => self.advance_time(now), // frames go before time: what came before a late poll is not late
             Err(code) => self.violated(code),
         }
         if let Phase::Closing(reason) = self.phase {

@@ -1,0 +1,217 @@
+//! Any order of calls, any bytes, any clock: no panic, no endless poll, and every request has exactly one outcome.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tim_session::proto::request::{Conversations, Done, LoginAnswer, Request};
+use tim_session::proto::wire::{self, Frame, FrameKind, Hello, Role, Writer};
+use tim_session::proto::{ErrorCode, UserId};
+use tim_session::{
+    ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
+    Output, Ticket,
+};
+
+/// xorshift64: the same numbers at every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+    fn bytes(&mut self) -> Vec<u8> {
+        let len = self.below(40);
+        (0..len).map(|_| self.below(256) as u8).collect()
+    }
+}
+
+fn frame(kind: FrameKind, id: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; body.len() + wire::MAX_FRAME_HEADER_LEN];
+    let mut writer = Writer::new(&mut bytes);
+    Frame { kind, id, body }.encode(&mut writer);
+    let len = writer.finish().unwrap();
+    bytes.truncate(len);
+    bytes
+}
+
+fn welcome() -> Vec<u8> {
+    wire_body(&LoginAnswer {
+        account: 1,
+        time_ms: 1,
+        cursor: &[1],
+        nick: "",
+    })
+}
+
+/// What a hub says when all goes well.
+fn opening() -> Vec<u8> {
+    let hello = Hello {
+        min_version: 1,
+        max_version: 1,
+        role: Role::HUB,
+        features: 0,
+        max_frame: 1000,
+        window: 0,
+    };
+    let mut bytes = hello.to_bytes().to_vec();
+    bytes.extend(frame(FrameKind::LOGIN.answer(), 0, &welcome()));
+    bytes.extend(frame(FrameKind::SYNCED, 0, &[]));
+    bytes
+}
+
+/// Something that a hub might say, or something like it.
+fn hub_words(random: &mut Random) -> Vec<u8> {
+    let hello = Hello {
+        min_version: 1,
+        max_version: 1,
+        role: Role::HUB,
+        features: 0,
+        max_frame: 32 << random.below(10),
+        window: 0,
+    };
+    let id = random.below(12) as u32;
+    match random.below(14) {
+        0 => hello.to_bytes().to_vec(),
+        1 => opening(),
+        2 | 3 => frame(FrameKind::LOGIN.answer(), 0, &welcome()),
+        4 => frame(FrameKind::SYNCED, 0, &[]),
+        5 => frame(FrameKind::DELIVER, id, &random.bytes()),
+        6 => frame(FrameKind::CONVERSATIONS.answer(), id, &[0, 0]),
+        7 => frame(FrameKind(random.below(256) as u8), id, &random.bytes()),
+        8 if random.below(4) == 0 => random.bytes(),
+        9 => [0x06, 0, 2, 0x8f, 0x4e].repeat(random.below(2) as usize),
+        _ => frame(FrameKind::SYNCED, 0, &[]),
+    }
+}
+
+fn wire_body<T: wire::Encode>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![0; wire::encoded_len(value)];
+    wire::encode_body(value, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn a_client_survives_any_hub_any_driver_and_any_clock() {
+    let mut was_online = 0;
+    for seed in 1..400 {
+        let mut random = Random(seed * 0x9e37_79b9);
+        let mut memory = [(); 3].map(|()| vec![0; 16 << random.below(8)]);
+        let [rx, tx, outbox] = &mut memory;
+        let mut config = ClientConfig::new(1, UserId::new("a").unwrap(), 7);
+        config.window = random.below(4) as u16;
+        let (rx, tx, outbox) = (FixedBuffer(rx), FixedBuffer(tx), FixedBuffer(outbox));
+        let mut client = ClientSession::new(config, "s", rx, tx, outbox, seed);
+        let (mut now, mut open) = (Instant::from_millis(1000), BTreeSet::<Ticket>::new());
+        for _ in 0..400 {
+            match random.below(16) {
+                0 => client.login(now),
+                1 if random.below(8) == 0 => client.logout(now),
+                2 if random.below(8) == 0 => client.connected(now),
+                3 if random.below(4) == 0 => client.disconnected(now),
+                4 => client.hold_acknowledgements(random.below(2) == 0),
+                5 => now = now + Duration::from_millis(random.below(20_000)),
+                6 if random.below(8) == 0 => now = Instant::from_millis(random.below(100_000)),
+                7 => client.transmitted(random.below(50) as usize),
+                8 | 9 => {
+                    let request = Request::Conversations(Conversations { count: 1 });
+                    if let Ok(ticket) = client.request(now, &request) {
+                        assert!(open.insert(ticket), "a ticket given twice");
+                    }
+                }
+                _ => {
+                    let words = hub_words(&mut random);
+                    let taken = client.receive(now, &words);
+                    assert!(taken <= words.len());
+                }
+            }
+            if random.below(3) == 0 {
+                continue; // a driver that polls late
+            }
+            for polls in 0.. {
+                assert!(polls < 1000, "an endless poll");
+                match client.poll(now) {
+                    Output::Wait(_) => break,
+                    Output::Connect if random.below(4) > 0 => {
+                        client.connected(now);
+                        if random.below(4) > 0 {
+                            let _ = client.receive(now, &opening());
+                        }
+                    }
+                    Output::Event(Event::Answer { ticket, .. } | Event::Failed { ticket, .. }) => {
+                        assert!(open.remove(&ticket), "an outcome too many");
+                    }
+                    Output::Event(Event::Ready) => was_online += 1,
+                    _ => {}
+                }
+            }
+            assert_eq!(client.pending(), open.len());
+        }
+    }
+    assert!(was_online > 100, "only {was_online} logins: little was tested");
+}
+
+#[test]
+fn a_hub_survives_any_client_and_any_clock() {
+    let mut requests = 0;
+    for seed in 1..400 {
+        let mut random = Random(seed * 0x9e37_79b9);
+        let mut memory = [(); 2].map(|()| vec![0; 16 << random.below(8)]);
+        let [rx, tx] = &mut memory;
+        let mut now = Instant::from_millis(1000);
+        let mut hub = HubSession::new(HubConfig::default(), FixedBuffer(rx), FixedBuffer(tx), now);
+        let mut hello = Hello {
+            min_version: 1,
+            max_version: 1,
+            role: Role::CLIENT,
+            features: 0,
+            max_frame: 1000,
+            window: random.below(4) as u16,
+        }
+        .to_bytes()
+        .to_vec();
+        // app 1, user "a", sig "s", device 7, platform 6, resume 0, no cursor
+        hello.extend(frame(FrameKind::LOGIN, 0, &[1, 1, b'a', 1, b's', 7, 6, 0, 0]));
+        let _ = hub.receive(now, &hello);
+        for _ in 0..100 {
+            let words = match random.below(6) {
+                0 => frame(FrameKind::ACK, random.below(3) as u32, &[]),
+                1 => frame(FrameKind(random.below(256) as u8), 5, &random.bytes()),
+                2 if random.below(10) == 0 => random.bytes(),
+                _ => frame(FrameKind::CONVERSATIONS, 3, &[1]),
+            };
+            let _ = hub.receive(now, &words);
+            now = now + Duration::from_millis(random.below(2000));
+            let _ = hub.deliver(&[1], 0, &random.bytes());
+            let _ = hub.push(FrameKind::SYNCED, &Done);
+            assert!(hub.window_room() <= hub.window());
+            hub.transmitted(random.below(100) as usize);
+            for polls in 0.. {
+                assert!(polls < 1000, "an endless poll");
+                let answered = match hub.poll(now) {
+                    HubOutput::Event(HubEvent::Login(_)) => None,
+                    HubOutput::Event(HubEvent::Request { id, .. } | HubEvent::Malformed { id, .. }) => {
+                        Some(id)
+                    }
+                    _ => break,
+                };
+                match answered {
+                    None => {
+                        let _ = hub.accept(&LoginAnswer {
+                            account: 1,
+                            time_ms: 1,
+                            cursor: &[1],
+                            nick: "",
+                        });
+                    }
+                    Some(id) => {
+                        requests += 1;
+                        let _ = hub.fail(id, ErrorCode::PROTOCOL_VIOLATION, "");
+                    }
+                }
+            }
+        }
+    }
+    assert!(requests > 1000, "only {requests} requests: little was tested");
+}
