@@ -27,6 +27,10 @@ use crate::usersig::UserSig;
 
 /// The most bytes of entries that one reading of the log brings.
 const CATCH_UP_BYTES: usize = 256 * 1024;
+/// How often a connection goes round before the others have their turn.
+const MAX_ROUNDS: usize = 8;
+/// How many requests it deals with in one round.
+const MAX_EVENTS: usize = 16;
 /// How many peers a connection remembers to have accounts.
 const MAX_KNOWN_PEERS: usize = 256;
 
@@ -36,8 +40,20 @@ pub(super) struct Connection<L> {
     pub(super) me: Option<Me>,
     /// A login that waits for its account.
     login: Option<Login>,
+    /// A farewell was said; the session closes next.
+    ending: bool,
     closing: bool,
     wake: Option<Instant>,
+    /// Since when the peer takes nothing, while there is no room for more.
+    stuck: Option<Instant>,
+}
+
+/// What came of going round once.
+enum Round {
+    Moved,
+    /// Nothing to do before a waker or the timer calls.
+    Idle,
+    Over,
 }
 
 /// Who is logged in, and how far the device has been served.
@@ -60,71 +76,97 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             io,
             me: None,
             login: None,
+            ending: false,
             closing: false,
             wake: None,
+            stuck: None,
         }
     }
 
-    /// Ready when the connection is over.
+    /// Ready when the connection is over. Goes round while anything moves, but not for ever: others have their turn.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let mut moved = false;
-            let cramped = !self.closing && !self.has_room();
-            if !self.closing {
-                match self.io.poll_receive(context) {
-                    Poll::Ready(Ok(true)) => moved = true,
-                    Poll::Ready(Ok(false) | Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-                moved |= self.take_events();
-                moved |= self.empty_mailbox(context);
-                moved |= self.catch_up();
+        for _ in 0..MAX_ROUNDS {
+            match self.round(context) {
+                Round::Moved => {}
+                Round::Idle => return Poll::Pending,
+                Round::Over => return Poll::Ready(()),
             }
-            match self.io.poll_send(context) {
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) if self.closing => {
-                    return self.io.poll_close(context).map(|_| ());
-                }
-                // What was put off for want of room can go on now.
-                Poll::Ready(Ok(())) => moved |= cramped,
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn round(&mut self, context: &mut Context<'_>) -> Round {
+        let mut moved = false;
+        let cramped = !self.closing && !self.has_room();
+        if !self.closing {
+            match self.io.poll_receive(context) {
+                Poll::Ready(Ok(true)) => moved = true,
+                Poll::Ready(Ok(false) | Err(_)) => return Round::Over,
                 Poll::Pending => {}
             }
-            if !moved && self.wait(context).is_pending() {
-                return Poll::Pending;
+            moved |= self.take_events();
+            moved |= self.empty_mailbox(context);
+            moved |= self.catch_up();
+        }
+        let waiting = self.io.session().outgoing().len();
+        match self.io.poll_send(context) {
+            Poll::Ready(Err(_)) => return Round::Over,
+            Poll::Ready(Ok(())) if self.closing && self.io.poll_close(context).is_ready() => {
+                return Round::Over;
             }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        if self.io.session().outgoing().len() < waiting {
+            self.stuck = None;
+        }
+        // What was put off for want of room can go on now.
+        moved |= cramped && self.has_room();
+        if moved { Round::Moved } else { self.wait(context) }
+    }
+
+    /// Waits for the session's next moment. A peer that takes nothing is not waited for for ever: neither while closing,
+    /// nor while what it does not take is in the way of everything else.
+    fn wait(&mut self, context: &mut Context<'_>) -> Round {
+        let stuck = !self.closing && !self.has_room();
+        let moment = if stuck {
+            let now = self.io.now();
+            Some(*self.stuck.get_or_insert(now) + self.hub.options.connection.keep_alive)
+        } else {
+            self.wake
+        };
+        match moment {
+            Some(moment) if self.io.poll_until(context, moment).is_ready() => {
+                if stuck || self.closing {
+                    debug!("a client does not read what it is sent");
+                    Round::Over
+                } else {
+                    Round::Moved
+                }
+            }
+            _ => Round::Idle,
         }
     }
 
-    /// Waits for the session's next moment; while closing, not for ever.
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self.wake {
-            Some(moment) if self.closing => {
-                if self.io.poll_until(context, moment).is_ready() {
-                    // The peer does not take the farewell; the next round's send finds the stream shut down.
-                    return self.io.poll_close(context).map(|_| ());
-                }
-                Poll::Pending
-            }
-            Some(moment) => self.io.poll_until(context, moment),
-            None => Poll::Pending,
-        }
+    /// The most bytes that an answer may have: what the client takes, and what leaves room for others.
+    pub(super) fn max_answer(&mut self) -> usize {
+        self.io
+            .session()
+            .peer_max_frame()
+            .min(self.hub.options.max_outgoing / 2)
     }
 
     /// Room for one more answer of any size.
     fn has_room(&mut self) -> bool {
-        let most = self
-            .io
-            .session()
-            .peer_max_frame()
-            .min(self.hub.options.max_outgoing / 2);
+        let most = self.max_answer();
         self.io.session().outgoing_room() >= most
     }
 
     /// Deals with what the client says; whether it said anything.
     fn take_events(&mut self) -> bool {
         let mut moved = false;
-        loop {
-            if !self.has_room() {
+        for _ in 0..MAX_EVENTS {
+            if !self.has_room() && !self.ending {
                 return moved; // answers are not taken off our hands: no more questions
             }
             let now = self.io.now();
@@ -144,6 +186,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
             moved = true;
         }
+        moved
+    }
+
+    /// Says why the connection ends, if there is room for that, and ends it.
+    fn goodbye(&mut self, code: ErrorCode, text: &str) {
+        self.io.session().goodbye(code, text);
+        self.ending = true;
     }
 
     fn close(&mut self, reason: CloseReason) {
@@ -248,9 +297,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             nick,
         };
         if self.io.session().accept(&answer).is_err() {
-            self.io
-                .session()
-                .goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
+            self.goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
         }
     }
 
@@ -265,7 +312,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let mut mailbox = device.mailbox();
             if let Some(code) = mailbox.farewell.take() {
                 drop(mailbox);
-                self.io.session().goodbye(code, "");
+                self.goodbye(code, "");
                 return true;
             }
             if std::mem::take(&mut mailbox.behind) {
@@ -343,9 +390,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(changes) => self.hand_over_changes(&changes),
             Err(error) => {
                 warn!(user = %me.device.user, %error, "the log cannot be read");
-                self.io
-                    .session()
-                    .goodbye(ErrorCode::STORAGE_FAILED, "the log cannot be read");
+                self.goodbye(ErrorCode::STORAGE_FAILED, "the log cannot be read");
                 true
             }
         }
@@ -396,9 +441,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         if let Err(AnswerError::Full | AnswerError::TooLarge { .. }) = self.io.session().fail(id, code, short)
         {
-            self.io
-                .session()
-                .goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
+            self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }
     }
 }

@@ -474,3 +474,36 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
     hub.advance(Duration::from_millis(200));
     alice.send_message(&message).unwrap();
 }
+
+/// A hub with little patience, bob in it, and enough for him to read to fill every buffer on the way.
+fn impatient_hub(keep_alive: Duration) -> (TestHub, Device) {
+    let hub = TestHub::start_with(|options| {
+        options.max_outgoing = 128 * 1024;
+        options.connection.keep_alive = keep_alive;
+        options.connection.keep_alive_timeout = Duration::from_millis(300);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let long = "x".repeat(10_000);
+    for _ in 0..6 {
+        alice.send(c2c("bob"), &long);
+    }
+    let bob = Device::login(&hub, "bob", 2);
+    (hub, bob)
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_dropped() {
+    let (hub, mut bob) = impatient_hub(Duration::from_millis(300));
+    bob.ask_and_never_read(c2c("alice"), || ());
+    // And the hub goes on for the others.
+    let mut carol = Device::login(&hub, "carol", 3);
+    assert_eq!(carol.send(c2c("bob"), "hello"), 1);
+}
+
+#[test]
+fn a_client_that_never_reads_goes_when_its_device_comes_again() {
+    let (hub, mut bob) = impatient_hub(Duration::from_secs(3600));
+    let mut again = Device::new(&hub, "bob", 2);
+    bob.ask_and_never_read(c2c("alice"), || again.log_in());
+    assert_eq!(again.send(c2c("alice"), "here"), 7);
+}
