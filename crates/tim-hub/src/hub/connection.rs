@@ -64,8 +64,10 @@ pub(super) struct Me {
     cursor: u64,
     /// The log is being read; live deliveries wait.
     catching_up: bool,
+    /// The last reading found more than there was room for.
+    more: bool,
     synced: bool,
-    pub(super) known_peers: HashSet<UserId>,
+    known_peers: HashSet<UserId>,
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
@@ -207,7 +209,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     fn leave(&mut self) {
         if let Some(me) = self.me.take() {
-            self.hub.online.leave(&me.device);
+            self.hub.online.leave(&me.device, self.hub.now_ms());
         }
     }
 
@@ -277,7 +279,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let (head, groups) = match read {
             Ok(read) => read,
             Err(error) => {
-                hub.online.leave(&device);
+                hub.online.leave(&device, now_ms);
                 let (code, text) = Shared::explain(&error.into());
                 return self.refuse(code, &text);
             }
@@ -375,9 +377,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let session = self.io.session();
         let window = session.window_room();
-        // Reading costs the same for one entry as for many: wait until half of the window is free.
+        // Reading costs the same for one entry as for many: wait until half of the window is free. Only a client that
+        // has not heard yet that there is nothing more for it hears that without a window too.
         let enough = window * 2 >= session.window() && window > 0;
-        if !session.is_online() || !room || (!enough && me.synced) {
+        if !session.is_online() || !room || (!enough && (me.synced || me.more)) {
             return false;
         }
         let request = ChangesRequest {
@@ -399,6 +402,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn hand_over_changes(&mut self, changes: &Changes) -> bool {
         let Some(me) = &mut self.me else { return false };
         let start = me.cursor;
+        me.more = true; // unless the end is reached below
         for gap in &changes.gaps {
             let Some(conversation) = gap.log.seen_by(&me.device.user) else {
                 continue;
@@ -422,6 +426,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             me.cursor = delivery.change;
         }
         me.cursor = me.cursor.max(changes.cursor);
+        me.more = changes.more;
         if !changes.more {
             me.catching_up = false;
             if !me.synced {
@@ -449,7 +454,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 impl<L> Drop for Connection<L> {
     fn drop(&mut self) {
         if let Some(me) = self.me.take() {
-            self.hub.online.leave(&me.device);
+            self.hub.online.leave(&me.device, self.hub.now_ms());
         }
     }
 }
@@ -461,17 +466,23 @@ impl Me {
             account,
             cursor,
             catching_up: true,
+            more: false,
             synced: false,
             known_peers: HashSet::new(),
         }
     }
 
-    /// Remembers that a peer has an account; whether that was new.
-    pub(super) fn meet(&mut self, peer: UserId) -> bool {
+    /// Whether a peer is known to have an account.
+    pub(super) fn knows(&self, peer: &UserId) -> bool {
+        self.known_peers.contains(peer)
+    }
+
+    /// Remembers that a peer has an account.
+    pub(super) fn meet(&mut self, peer: UserId) {
         if self.known_peers.len() >= MAX_KNOWN_PEERS {
             self.known_peers.clear();
         }
-        self.known_peers.insert(peer)
+        self.known_peers.insert(peer);
     }
 }
 

@@ -229,6 +229,10 @@ impl Device {
         self.until(|device| device.session.is_ready());
     }
 
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// The hub is somewhere else now.
     pub(crate) fn move_to(&mut self, hub: &TestHub) {
         self.address = hub.address;
@@ -450,9 +454,7 @@ impl Device {
         self.events();
         let frame = self.session.outgoing().to_vec();
         let stream = self.stream.as_mut().unwrap();
-        stream
-            .set_write_timeout(Some(Duration::from_millis(2)))
-            .unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
         let (start, mut sent) = (StdInstant::now(), 0);
         loop {
             assert!(start.elapsed() < PATIENCE, "the hub puts up with it");
