@@ -1,6 +1,7 @@
 //! The compiled program, run as a user runs it.
 
 mod chat;
+mod crash;
 mod demo;
 mod frame;
 mod parse;

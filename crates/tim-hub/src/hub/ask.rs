@@ -39,12 +39,7 @@ pub(super) struct Login {
 
 pub(super) enum Ask {
     Send(Sending),
-    Revoke {
-        conversation: ConversationId,
-        sequence: u64,
-        message: MessageId,
-        reason: String,
-    },
+    Revoke(Revoking),
     History {
         conversation: ConversationId,
         before: Option<u64>,
@@ -78,6 +73,14 @@ pub(super) struct Sending {
     pub(super) kind: MessageKind,
     pub(super) online_user_only: bool,
     pub(super) content: Bytes,
+}
+
+pub(super) struct Revoking {
+    pub(super) conversation: ConversationId,
+    pub(super) sequence: u64,
+    /// The message's id, or the default one if the client does not know it.
+    pub(super) message: MessageId,
+    pub(super) reason: String,
 }
 
 pub(super) struct NewGroup {
@@ -130,12 +133,12 @@ type Refusal = (ErrorCode, String);
 fn ask(request: &Request<'_>, body: &[u8]) -> Result<Ask, Refusal> {
     Ok(match request {
         Request::Send(send) => Ask::Send(sending(send, body)?),
-        Request::Revoke(revoke) => Ask::Revoke {
+        Request::Revoke(revoke) => Ask::Revoke(Revoking {
             conversation: revoke.conversation,
             sequence: revoke.sequence,
             message: revoke.message,
             reason: revoke.reason.to_owned(),
-        },
+        }),
         Request::History(history) => Ask::History {
             conversation: history.conversation,
             before: before(history.next)?,

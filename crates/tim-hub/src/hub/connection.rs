@@ -27,8 +27,10 @@ use crate::usersig::UserSig;
 
 /// The most bytes of entries that one reading of the log brings.
 const CATCH_UP_BYTES: usize = 256 * 1024;
-/// How often a connection goes round before others have their turn.
-const MAX_ROUNDS: usize = 16;
+/// How often a connection goes round before the others have their turn.
+const MAX_ROUNDS: usize = 8;
+/// How many requests it deals with in one round.
+const MAX_EVENTS: usize = 16;
 /// After how many of its own messages a device is told how far it has been served.
 const MAX_UNTOLD: u32 = 256;
 /// How many peers a connection remembers to have accounts.
@@ -40,8 +42,20 @@ pub(super) struct Connection<L> {
     pub(super) me: Option<Me>,
     /// A login that waits for its account.
     login: Option<Login>,
+    /// A farewell was said; the session closes next.
+    ending: bool,
     closing: bool,
     wake: Option<Instant>,
+    /// Since when the peer takes nothing, while there is no room for more.
+    stuck: Option<Instant>,
+}
+
+/// What came of going round once.
+enum Round {
+    Moved,
+    /// Nothing to do before a waker or the timer calls.
+    Idle,
+    Over,
 }
 
 /// Who is logged in, and how far the device has been served.
@@ -52,8 +66,10 @@ pub(super) struct Me {
     cursor: u64,
     /// The log is being read; live deliveries wait.
     catching_up: bool,
+    /// The last reading found more than there was room for.
+    more: bool,
     synced: bool,
-    pub(super) known_peers: HashSet<UserId>,
+    known_peers: HashSet<UserId>,
     /// How many of the device's own messages the cursor has passed since the device was told of it.
     untold: u32,
 }
@@ -66,74 +82,97 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             io,
             me: None,
             login: None,
+            ending: false,
             closing: false,
             wake: None,
+            stuck: None,
         }
     }
 
-    /// Ready when the connection is over.
+    /// Ready when the connection is over. Goes round while anything moves, but not for ever: others have their turn.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_ROUNDS {
-            let mut moved = false;
-            let cramped = !self.closing && !self.has_room();
-            if !self.closing {
-                match self.io.poll_receive(context) {
-                    Poll::Ready(Ok(true)) => moved = true,
-                    Poll::Ready(Ok(false) | Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-                moved |= self.take_events();
-                moved |= self.empty_mailbox(context);
-                moved |= self.catch_up();
-            }
-            match self.io.poll_send(context) {
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) if self.closing => {
-                    return self.io.poll_close(context).map(|_| ());
-                }
-                // What was put off for want of room can go on now.
-                Poll::Ready(Ok(())) => moved |= cramped,
-                Poll::Pending => {}
-            }
-            if !moved && self.wait(context).is_pending() {
-                return Poll::Pending;
+            match self.round(context) {
+                Round::Moved => {}
+                Round::Idle => return Poll::Pending,
+                Round::Over => return Poll::Ready(()),
             }
         }
-        // Others want to move too.
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Waits for the session's next moment; while closing, not for ever.
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self.wake {
-            Some(moment) if self.closing => {
-                if self.io.poll_until(context, moment).is_ready() {
-                    // The peer does not take the farewell; the next round's send finds the stream shut down.
-                    return self.io.poll_close(context).map(|_| ());
-                }
-                Poll::Pending
+    fn round(&mut self, context: &mut Context<'_>) -> Round {
+        let mut moved = false;
+        let cramped = !self.closing && !self.has_room();
+        if !self.closing {
+            match self.io.poll_receive(context) {
+                Poll::Ready(Ok(true)) => moved = true,
+                Poll::Ready(Ok(false) | Err(_)) => return Round::Over,
+                Poll::Pending => {}
             }
-            Some(moment) => self.io.poll_until(context, moment),
-            None => Poll::Pending,
+            moved |= self.take_events();
+            moved |= self.empty_mailbox(context);
+            moved |= self.catch_up();
         }
+        let waiting = self.io.session().outgoing().len();
+        match self.io.poll_send(context) {
+            Poll::Ready(Err(_)) => return Round::Over,
+            Poll::Ready(Ok(())) if self.closing && self.io.poll_close(context).is_ready() => {
+                return Round::Over;
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        if self.io.session().outgoing().len() < waiting {
+            self.stuck = None;
+        }
+        // What was put off for want of room can go on now.
+        moved |= cramped && self.has_room();
+        if moved { Round::Moved } else { self.wait(context) }
+    }
+
+    /// Waits for the session's next moment. A peer that takes nothing is not waited for for ever: neither while closing,
+    /// nor while what it does not take is in the way of everything else.
+    fn wait(&mut self, context: &mut Context<'_>) -> Round {
+        let stuck = !self.closing && !self.has_room();
+        let moment = if stuck {
+            let now = self.io.now();
+            Some(*self.stuck.get_or_insert(now) + self.hub.options.connection.keep_alive)
+        } else {
+            self.wake
+        };
+        match moment {
+            Some(moment) if self.io.poll_until(context, moment).is_ready() => {
+                if stuck || self.closing {
+                    debug!("a client does not read what it is sent");
+                    Round::Over
+                } else {
+                    Round::Moved
+                }
+            }
+            _ => Round::Idle,
+        }
+    }
+
+    /// The most bytes that an answer may have: what the client takes, and what leaves room for others.
+    pub(super) fn max_answer(&mut self) -> usize {
+        self.io
+            .session()
+            .peer_max_frame()
+            .min(self.hub.options.max_outgoing / 2)
     }
 
     /// Room for one more answer of any size.
     fn has_room(&mut self) -> bool {
-        let most = self
-            .io
-            .session()
-            .peer_max_frame()
-            .min(self.hub.options.max_outgoing / 2);
+        let most = self.max_answer();
         self.io.session().outgoing_room() >= most
     }
 
     /// Deals with what the client says; whether it said anything.
     fn take_events(&mut self) -> bool {
         let mut moved = false;
-        loop {
-            if !self.has_room() {
+        for _ in 0..MAX_EVENTS {
+            if !self.has_room() && !self.ending {
                 return moved; // answers are not taken off our hands: no more questions
             }
             let now = self.io.now();
@@ -153,6 +192,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
             moved = true;
         }
+        moved
+    }
+
+    /// Says why the connection ends, if there is room for that, and ends it.
+    fn goodbye(&mut self, code: ErrorCode, text: &str) {
+        self.io.session().goodbye(code, text);
+        self.ending = true;
     }
 
     fn close(&mut self, reason: CloseReason) {
@@ -167,7 +213,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     fn leave(&mut self) {
         if let Some(me) = self.me.take() {
-            self.hub.online.leave(&me.device);
+            self.hub.online.leave(&me.device, self.hub.now_ms());
         }
     }
 
@@ -237,7 +283,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let (head, groups) = match read {
             Ok(read) => read,
             Err(error) => {
-                hub.online.leave(&device);
+                hub.online.leave(&device, now_ms);
                 let (code, text) = Shared::explain(&error.into());
                 return self.refuse(code, &text);
             }
@@ -257,9 +303,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             nick,
         };
         if self.io.session().accept(&answer).is_err() {
-            self.io
-                .session()
-                .goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
+            self.goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
         }
     }
 
@@ -274,7 +318,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let mut mailbox = device.mailbox();
             if let Some(code) = mailbox.farewell.take() {
                 drop(mailbox);
-                self.io.session().goodbye(code, "");
+                self.goodbye(code, "");
                 return true;
             }
             if std::mem::take(&mut mailbox.behind) {
@@ -340,9 +384,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let session = self.io.session();
         let window = session.window_room();
-        // Reading costs the same for one entry as for many: wait until half of the window is free.
+        // Reading costs the same for one entry as for many: wait until half of the window is free. Only a client that
+        // has not heard yet that there is nothing more for it hears that without a window too.
         let enough = window * 2 >= session.window() && window > 0;
-        if !session.is_online() || !room || (!enough && me.synced) {
+        if !session.is_online() || !room || (!enough && (me.synced || me.more)) {
             return false;
         }
         let request = ChangesRequest {
@@ -355,9 +400,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(changes) => self.hand_over_changes(&changes),
             Err(error) => {
                 warn!(user = %me.device.user, %error, "the log cannot be read");
-                self.io
-                    .session()
-                    .goodbye(ErrorCode::STORAGE_FAILED, "the log cannot be read");
+                self.goodbye(ErrorCode::STORAGE_FAILED, "the log cannot be read");
                 true
             }
         }
@@ -366,6 +409,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn hand_over_changes(&mut self, changes: &Changes) -> bool {
         let Some(me) = &mut self.me else { return false };
         let start = me.cursor;
+        me.more = true; // unless the end is reached below
         for gap in &changes.gaps {
             let Some(conversation) = gap.log.seen_by(&me.device.user) else {
                 continue;
@@ -391,6 +435,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             me.cursor = delivery.change;
         }
         me.cursor = me.cursor.max(changes.cursor);
+        me.more = changes.more;
         if !changes.more {
             me.catching_up = false;
             if !me.synced {
@@ -410,9 +455,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         if let Err(AnswerError::Full | AnswerError::TooLarge { .. }) = self.io.session().fail(id, code, short)
         {
-            self.io
-                .session()
-                .goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
+            self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }
     }
 }
@@ -420,7 +463,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 impl<L> Drop for Connection<L> {
     fn drop(&mut self) {
         if let Some(me) = self.me.take() {
-            self.hub.online.leave(&me.device);
+            self.hub.online.leave(&me.device, self.hub.now_ms());
         }
     }
 }
@@ -432,6 +475,7 @@ impl Me {
             account,
             cursor,
             catching_up: true,
+            more: false,
             synced: false,
             known_peers: HashSet::new(),
             untold: 0,
@@ -441,26 +485,27 @@ impl Me {
     /// Tells the device how far it has been served, so that its next login does not go through its own messages again.
     fn tell_cursor(&mut self, session: &mut HubSession<GrowBuffer>) -> bool {
         let cursor = encode::cursor(self.cursor);
-        let told = session
-            .push(
-                FrameKind::SYNCED,
-                &Synced {
-                    cursor: cursor.as_ref(),
-                },
-            )
-            .is_ok();
+        let body = Synced {
+            cursor: cursor.as_ref(),
+        };
+        let told = session.push(FrameKind::SYNCED, &body).is_ok();
         if told {
             self.untold = 0;
         }
         told
     }
 
-    /// Remembers that a peer has an account; whether that was new.
-    pub(super) fn meet(&mut self, peer: UserId) -> bool {
+    /// Whether a peer is known to have an account.
+    pub(super) fn knows(&self, peer: &UserId) -> bool {
+        self.known_peers.contains(peer)
+    }
+
+    /// Remembers that a peer has an account.
+    pub(super) fn meet(&mut self, peer: UserId) {
         if self.known_peers.len() >= MAX_KNOWN_PEERS {
             self.known_peers.clear();
         }
-        self.known_peers.insert(peer)
+        self.known_peers.insert(peer);
     }
 }
 

@@ -26,25 +26,30 @@ const MAX_NAMED: usize = 100;
 pub(super) fn create(hub: &Shared, device: &Arc<Device>, request: u32, new: NewGroup) -> Result<(), Failed> {
     check(hub, &new)?;
     let owner = device.user;
-    let group = new.group.unwrap_or_else(|| made_up_id(&owner, new.random));
+    let group = match new.group {
+        Some(group) => group,
+        None => made_up_id(&owner, new.random)?,
+    };
     let mut members = new.members.clone();
     members.sort_unstable();
     members.dedup();
     members.retain(|member| *member != owner);
-    for member in &members {
-        if hub.options.open_registration && hub.reader.account(member)?.is_none() {
-            let submitted = hub.writer.submit(Write::EnsureAccount(*member), |_| ());
+    // A request that is repeated after a cut makes nothing new, and costs nothing.
+    if hub.reader.group(&group)?.is_none() {
+        let cost = u32::try_from(members.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if !hub.online.may_send(&owner, hub.now_ms(), cost) {
+            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
+        }
+        if hub.options.open_registration {
+            let submitted = hub.writer.submit(Write::EnsureAccounts(members.clone()), |_| ());
             submitted.map_err(|error| Failed(Shared::explain(&error)))?;
         }
     }
     let now_s = hub.now_ms() / 1000;
     let notice = |operation| notice(operation, owner, group, &new.name, now_s, new.random);
     let mut notices = vec![(owner, notice(NoticeOperation::GROUP_CREATED))];
-    notices.extend(
-        members
-            .iter()
-            .map(|member| (*member, notice(NoticeOperation::INVITED))),
-    );
+    let invited = notice(NoticeOperation::INVITED); // the same bytes for all of them
+    notices.extend(members.iter().map(|member| (*member, invited.clone())));
     let create = CreateGroup {
         group,
         group_type: u16::from(new.group_type.0),
@@ -100,21 +105,12 @@ fn check(hub: &Shared, new: &NewGroup) -> Result<(), Failed> {
 }
 
 /// An id of the form that only the hub makes. From the request, so that a repeated request means the same group.
-fn made_up_id(owner: &UserId, random: u32) -> GroupId {
+fn made_up_id(owner: &UserId, random: u32) -> Result<GroupId, Failed> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     (owner, random).hash(&mut hasher);
     let text = format!("{}{:016X}", tim_proto::SYSTEM_GROUP_PREFIX, hasher.finish());
-    GroupId::new(&text).unwrap_or_else(|_| unreachable_id())
-}
-
-/// Twenty-one characters of printable ASCII are always a group id.
-fn unreachable_id() -> GroupId {
-    const ID: GroupId = match GroupId::new("@TGS#0") {
-        Ok(id) => id,
-        Err(_) => panic!("checked by the compiler"),
-    };
-    ID
+    GroupId::new(&text).map_err(|error| Failed::new(ErrorCode::ILLEGAL_GROUP_ID, error.to_string()))
 }
 
 fn prepared<T: tim_proto::wire::Encode>(

@@ -20,7 +20,6 @@ pub use options::HubOptions;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
@@ -39,6 +38,8 @@ use shared::{JoinOnDrop, Shared};
 
 /// How many commits may wait for the fan-out before the writer waits for it.
 const MAX_WAITING_COMMITS: usize = 64;
+/// Old entries are not looked for more often than this.
+const LEAST_PURGE_INTERVAL: Duration = Duration::from_millis(1);
 /// How many entries one step of forgetting removes.
 const PURGE_STEP: u32 = 2_000;
 /// For how much longer than the retention message ids are remembered.
@@ -60,7 +61,8 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// ```
 pub struct Hub {
     shared: Arc<Shared>,
-    connections: Arc<AtomicUsize>,
+    /// How many places there are, taken and free.
+    max_connections: usize,
     places: Arc<Semaphore>,
     failed: watch::Receiver<Option<String>>,
 }
@@ -111,7 +113,8 @@ impl Hub {
             }),
         };
         let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
-        let places = Arc::new(Semaphore::new(options.max_connections));
+        let max_connections = options.max_connections.min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(max_connections));
         let shared = Arc::new(Shared {
             options,
             writer,
@@ -121,7 +124,7 @@ impl Hub {
         });
         Ok(Self {
             shared,
-            connections: Arc::default(),
+            max_connections,
             places,
             failed,
         })
@@ -134,7 +137,8 @@ impl Hub {
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), HubError> {
         let mut stop = std::pin::pin!(stop);
         let mut failed = self.failed.clone();
-        let mut purge = tokio::time::interval(self.shared.options.purge_interval);
+        let purge_interval = self.shared.options.purge_interval;
+        let mut purge = tokio::time::interval(purge_interval.max(LEAST_PURGE_INTERVAL));
         let result = loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
@@ -164,13 +168,11 @@ impl Hub {
             debug!("a connection is turned away: there are too many");
             return;
         };
-        let (shared, connections) = (Arc::clone(&self.shared), Arc::clone(&self.connections));
-        connections.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let mut connection = Connection::new(shared, link);
             std::future::poll_fn(|context| connection.poll(context)).await;
             drop(connection);
-            connections.fetch_sub(1, Ordering::Relaxed);
             drop(place);
         });
     }
@@ -178,7 +180,8 @@ impl Hub {
     /// How many connections there are.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.max_connections
+            .saturating_sub(self.places.available_permits())
     }
 
     /// Says goodbye to everybody and waits, for a moment, until they are gone.

@@ -162,7 +162,14 @@ struct Tables {
     users: HashMap<UserId, User>,
     /// Shared with the fan-out, which goes through a list without holding the lock.
     groups: HashMap<GroupId, Arc<Vec<Arc<Device>>>>,
+    /// Those who left with a bucket that was not full: coming again does not fill it.
+    gone: HashMap<UserId, Bucket>,
+    /// At how many of them the full ones are looked for.
+    sweep_at: usize,
 }
+
+/// The least number of buckets that is worth a sweep.
+const FIRST_SWEEP: usize = 1024;
 
 #[derive(Debug)]
 struct User {
@@ -176,6 +183,7 @@ impl Online {
     /// Adds a device. An earlier connection of the same device is replaced; with too many devices the oldest goes.
     pub(super) fn enter(&self, device: &Arc<Device>, max_devices: usize, sends: Bucket) {
         let mut tables = lock(&self.0);
+        let sends = tables.gone.remove(&device.user).unwrap_or(sends);
         let user = tables.users.entry(device.user).or_insert_with(|| User {
             devices: Vec::with_capacity(1),
             sends,
@@ -223,15 +231,16 @@ impl Online {
         }
     }
 
-    pub(super) fn leave(&self, device: &Arc<Device>) {
+    pub(super) fn leave(&self, device: &Arc<Device>, now_ms: u64) {
         let mut tables = lock(&self.0);
         let Some(user) = tables.users.get_mut(&device.user) else {
             return;
         };
         user.devices.retain(|other| !Arc::ptr_eq(other, device));
-        let groups = user.groups.clone();
+        let (groups, sends) = (user.groups.clone(), user.sends);
         if user.devices.is_empty() {
             tables.users.remove(&device.user);
+            tables.keep(device.user, sends, now_ms);
         }
         tables.forget_in_groups(device, &groups);
     }
@@ -270,12 +279,12 @@ impl Online {
         }
     }
 
-    /// Whether the user may send one more message now.
-    pub(super) fn may_send(&self, user: &UserId, now_ms: u64) -> bool {
+    /// Whether the user may send one more message now, or do what costs as much as so many.
+    pub(super) fn may_send(&self, user: &UserId, now_ms: u64, cost: u32) -> bool {
         lock(&self.0)
             .users
             .get_mut(user)
-            .is_none_or(|user| user.sends.take(now_ms))
+            .is_none_or(|user| user.sends.take(now_ms, cost))
     }
 
     /// Everybody.
@@ -290,6 +299,17 @@ impl Online {
 }
 
 impl Tables {
+    fn keep(&mut self, user: UserId, mut sends: Bucket, now_ms: u64) {
+        if sends.is_full(now_ms) {
+            return;
+        }
+        if self.gone.len() >= self.sweep_at.max(FIRST_SWEEP) {
+            self.gone.retain(|_, bucket| !bucket.is_full(now_ms));
+            self.sweep_at = self.gone.len() * 2;
+        }
+        self.gone.insert(user, sends);
+    }
+
     fn forget_in_groups(&mut self, device: &Arc<Device>, groups: &[GroupId]) {
         for group in groups {
             let Some(devices) = self.groups.get_mut(group) else {

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bucket {
     per_second: u32,
-    /// In thousandths.
-    tokens: u64,
+    /// In thousandths; below zero after something that costs more than there was.
+    tokens: i64,
     filled_ms: u64,
 }
 
@@ -19,28 +19,39 @@ impl Bucket {
         }
     }
 
-    const fn capacity(per_second: u32) -> u64 {
-        per_second as u64 * 2 * 1000
+    const fn capacity(per_second: u32) -> i64 {
+        per_second as i64 * 2 * 1000
     }
 
-    /// Takes one token, if there is one.
-    pub(super) fn take(&mut self, now_ms: u64) -> bool {
+    /// Takes `cost` tokens, if there is one: what costs more than there are is paid for by waiting afterwards.
+    pub(super) fn take(&mut self, now_ms: u64, cost: u32) -> bool {
         if self.per_second == 0 {
             return true;
         }
+        self.fill(now_ms);
+        if self.tokens < 1000 {
+            return false;
+        }
+        self.tokens -= i64::from(cost) * 1000;
+        true
+    }
+
+    /// Whether it is as good as a new one.
+    pub(super) fn is_full(&mut self, now_ms: u64) -> bool {
+        self.fill(now_ms);
+        self.tokens >= Self::capacity(self.per_second)
+    }
+
+    fn fill(&mut self, now_ms: u64) {
         let gained = now_ms
             .saturating_sub(self.filled_ms)
             .saturating_mul(u64::from(self.per_second));
+        let gained = i64::try_from(gained).unwrap_or(i64::MAX);
         self.tokens = self
             .tokens
             .saturating_add(gained)
             .min(Self::capacity(self.per_second));
         self.filled_ms = now_ms;
-        let Some(left) = self.tokens.checked_sub(1000) else {
-            return false;
-        };
-        self.tokens = left;
-        true
     }
 }
 
@@ -51,9 +62,12 @@ mod tests {
     #[test]
     fn lets_through_the_rate_and_twice_that_at_once() {
         let mut bucket = Bucket::new(10, 0);
-        assert_eq!((0..100).filter(|_| bucket.take(0)).count(), 20);
-        let next_second = (0..1000).filter(|ms| bucket.take(*ms)).count();
+        assert_eq!((0..100).filter(|_| bucket.take(0, 1)).count(), 20);
+        let next_second = (0..1000).filter(|ms| bucket.take(*ms, 1)).count();
         assert!((9..=10).contains(&next_second), "{next_second}");
-        assert!((0..1000).all(|_| Bucket::new(0, 0).take(0)), "0 is no limit");
+        assert!(bucket.take(3000, 50), "20 there are");
+        assert!(!bucket.take(6000, 1) && bucket.take(6100, 1), "30 were lacking");
+        assert!(!bucket.is_full(8000) && bucket.is_full(8100));
+        assert!((0..1000).all(|_| Bucket::new(0, 0).take(0, 1)), "0 is no limit");
     }
 }

@@ -10,8 +10,9 @@ use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind};
 use tim_session::AnswerError;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::warn;
 
-use super::ask::{Ask, DEFAULT_PRIORITY, Sending};
+use super::ask::{Ask, DEFAULT_PRIORITY, Revoking, Sending};
 use super::connection::Connection;
 use super::encode::{self, HistoryBody, Raw};
 use super::online::{Answered, Delivery, Device};
@@ -21,12 +22,15 @@ use crate::store::{Append, Conversation, Entry, LogKey, PageRequest, Revoke, Sto
 
 /// What of a frame is not messages: its header and the answer's other fields, generously.
 const ANSWER_OVERHEAD: usize = 64;
+/// The most bytes that the length before an item of a list takes.
+const MAX_LEN_PREFIX: usize = 5;
 
 /// Why a request is refused: the code and words for the client.
 type Refusal = (ErrorCode, String);
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
+        warn!(%error, "the store cannot be read");
         Self(Shared::explain(&error.into()))
     }
 }
@@ -47,12 +51,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let done = match ask {
             Ask::Send(sending) => self.send(id, &device, account, sending),
-            Ask::Revoke {
-                conversation,
-                sequence,
-                message,
-                reason,
-            } => self.revoke(id, &device, account, conversation, sequence, message, &reason),
+            Ask::Revoke(revoking) => self.revoke(id, &device, account, &revoking),
             Ask::History {
                 conversation,
                 before,
@@ -133,7 +132,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 "the message id carries another account number",
             ));
         }
-        if !hub.online.may_send(&device.user, hub.now_ms()) {
+        if !hub.online.may_send(&device.user, hub.now_ms(), 1) {
             return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
         }
         if let ConversationId::C2c(peer) = sending.to {
@@ -159,8 +158,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Sees to it that a peer has an account, where registration is open.
     fn introduce(&mut self, peer: tim_proto::UserId) -> Result<(), Failed> {
         let Some(me) = &mut self.me else { return Ok(()) };
-        if !self.hub.options.open_registration || !me.meet(peer) || self.hub.reader.account(&peer)?.is_some()
-        {
+        if !self.hub.options.open_registration || me.knows(&peer) {
+            return Ok(());
+        }
+        if self.hub.reader.account(&peer)?.is_some() {
+            me.meet(peer);
             return Ok(());
         }
         // Writes are done in the order in which they are handed in: the message comes behind it.
@@ -214,21 +216,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)] // the request's own fields
-    fn revoke(
-        &mut self,
-        id: u32,
-        device: &Arc<Device>,
-        account: u64,
-        conversation: ConversationId,
-        sequence: u64,
-        message: MessageId,
-        reason: &str,
-    ) -> Result<(), Failed> {
-        let log = LogKey::of(device.user, conversation);
+    fn revoke(&self, id: u32, device: &Arc<Device>, account: u64, revoking: &Revoking) -> Result<(), Failed> {
+        let (sequence, message) = (revoking.sequence, revoking.message);
+        let log = LogKey::of(device.user, revoking.conversation);
+        // Who may not read a message is not told either whether it is there.
+        let visible = sequence > self.visible_from(device, &log)?;
         let target = self.hub.reader.entry(&log, sequence)?;
-        let known = message == MessageId::default();
-        let Some(target) = target.filter(|target| known || target.id == message) else {
+        let any = message == MessageId::default();
+        let Some(target) = target.filter(|target| visible && (any || target.id == message)) else {
             return Err(Failed::new(
                 in_conversation(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, Some(log)),
                 "",
@@ -247,7 +242,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             message: target.id,
             sender: target.sender,
             revoker: device.user,
-            reason,
+            reason: &revoking.reason,
         };
         let now_ms = self.hub.now_ms();
         // Derived, so that a repeated request makes the same entry.
@@ -256,7 +251,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             client_time: now_ms / 1000,
             random: target.id.random,
         };
-        let content = content(conversation, entry_id, MessageKind::REVOCATION, &revocation);
+        let content = content(
+            revoking.conversation,
+            entry_id,
+            MessageKind::REVOCATION,
+            &revocation,
+        );
         let revoke = Revoke {
             log,
             sequence,
@@ -296,7 +296,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let log = LogKey::of(device.user, conversation);
         let asked = (count > 0).then_some(u32::from(count));
         let limit = self.hub.options.limits.page_len(asked).unwrap_or(1) as usize;
-        let max = self.io.session().peer_max_frame().saturating_sub(ANSWER_OVERHEAD);
+        let max = self.max_answer().saturating_sub(ANSWER_OVERHEAD);
         let after = self.visible_from(device, &log)?;
         let page = self.hub.reader.page(&PageRequest {
             log,
@@ -310,13 +310,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let mut messages: Vec<Bytes> = Vec::with_capacity(page.entries.len());
         let mut oldest = page.next;
         for entry in page.entries.iter().rev() {
-            let message = encode::fitted(encode::message(entry), max);
-            let Some(left) = room.checked_sub(message.len() + 5) else {
+            let message = encode::fitted(encode::message(entry), max.saturating_sub(MAX_LEN_PREFIX));
+            let Some(left) = room.checked_sub(message.len() + MAX_LEN_PREFIX) else {
                 break;
             };
             room = left;
             oldest = entry.sequence;
             messages.push(message);
+        }
+        if messages.is_empty() && !page.entries.is_empty() {
+            return Err(Failed::new(
+                ErrorCode::FRAME_TOO_LARGE,
+                "not one message of it fits into a frame that you take",
+            ));
         }
         messages.reverse();
         let whole = messages.len() == page.entries.len();
@@ -339,13 +345,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             most.min(usize::from(count))
         };
         let found = self.hub.reader.conversations(&device.user, limit)?;
-        let max = self.io.session().peer_max_frame().saturating_sub(ANSWER_OVERHEAD);
+        let max = self.max_answer().saturating_sub(ANSWER_OVERHEAD);
         let lasts: Vec<_> = found.iter().map(|one| self.last_message(one, max / 4)).collect();
         let mut room = max;
         let mut list = Vec::with_capacity(found.len());
         for (one, last) in found.iter().zip(&lasts) {
             let entry = encode::conversation(one, last.as_deref());
-            let Some(left) = room.checked_sub(encoded_len(&entry) + 5) else {
+            let Some(left) = room.checked_sub(encoded_len(&entry) + MAX_LEN_PREFIX) else {
                 break;
             };
             room = left;
@@ -371,7 +377,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let Some(found) = self.hub.reader.conversation(&device.user, &log)? else {
             return Err(Failed::new(ErrorCode::CONVERSATION_NOT_FOUND, ""));
         };
-        let max = self.io.session().peer_max_frame() / 2;
+        let max = self.max_answer() / 2;
         let last = self.last_message(&found, max);
         self.reply(
             id,
@@ -402,7 +408,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             ));
         };
         let payload = content.payload;
-        let max = self.io.session().peer_max_frame().saturating_sub(ANSWER_OVERHEAD);
+        let max = self.max_answer().saturating_sub(ANSWER_OVERHEAD);
         let start = (offset as usize).min(payload.len());
         let end = start.saturating_add((len as usize).min(max)).min(payload.len());
         let answer = FetchAnswer {

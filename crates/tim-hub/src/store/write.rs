@@ -11,6 +11,8 @@ use super::{Entry, LogKey, Refused, StoreError};
 pub enum Write {
     /// Makes sure that the user has an account. Answer: [`Written::Account`], the same number each time.
     EnsureAccount(UserId),
+    /// Makes sure that all of these users have accounts; refused as a whole for a reserved one. Answer: [`Written::Done`].
+    EnsureAccounts(Vec<UserId>),
     /// Stores a user's message. Answer: [`Written::Stored`], or [`Written::Duplicate`] with the first one's place if
     /// this message id was stored before.
     Append(Append),

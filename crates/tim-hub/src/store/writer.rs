@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::{MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, Written};
 
@@ -270,9 +271,12 @@ impl<S: StoreWriter> Run<S> {
                         .for_each(|(answer, result)| answer.answer(result));
                 }
                 Err(StoreError::Fatal(reason)) => return self.fail(reason, answers),
-                Err(error) => answers
-                    .drain(..)
-                    .for_each(|answer| answer.answer(Err(error.clone().into()))),
+                Err(error) => {
+                    warn!(%error, writes = writes.len(), "a batch of writes was not stored");
+                    answers
+                        .drain(..)
+                        .for_each(|answer| answer.answer(Err(error.clone().into())));
+                }
             }
             writes.clear();
         }

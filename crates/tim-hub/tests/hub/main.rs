@@ -493,3 +493,173 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
     hub.advance(Duration::from_millis(200));
     alice.send_message(&message).unwrap();
 }
+
+/// A hub with little patience, bob in it, and enough for him to read to fill every buffer on the way.
+fn impatient_hub(keep_alive: Duration) -> (TestHub, Device) {
+    let hub = TestHub::start_with(|options| {
+        options.max_outgoing = 128 * 1024;
+        options.connection.keep_alive = keep_alive;
+        options.connection.keep_alive_timeout = Duration::from_millis(300);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let long = "x".repeat(10_000);
+    for _ in 0..6 {
+        alice.send(c2c("bob"), &long);
+    }
+    let bob = Device::login(&hub, "bob", 2);
+    (hub, bob)
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_dropped() {
+    let (hub, mut bob) = impatient_hub(Duration::from_millis(300));
+    bob.ask_and_never_read(c2c("alice"), || ());
+    // And the hub goes on for the others.
+    let mut carol = Device::login(&hub, "carol", 3);
+    assert_eq!(carol.send(c2c("bob"), "hello"), 1);
+}
+
+#[test]
+fn a_client_that_never_reads_goes_when_its_device_comes_again() {
+    let (hub, mut bob) = impatient_hub(Duration::from_secs(3600));
+    let mut again = Device::new(&hub, "bob", 2);
+    bob.ask_and_never_read(c2c("alice"), || again.log_in());
+    assert_eq!(again.send(c2c("alice"), "here"), 7);
+}
+
+#[test]
+fn a_page_is_never_empty_for_want_of_a_few_bytes() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut kiosk = Device::with(&hub, "kiosk", 9, |config: &mut ClientConfig| {
+        config.max_frame = 512
+    });
+    kiosk.log_in();
+    // Around the length that fills an answer, a byte at a time.
+    let lens = 340..460;
+    for len in lens.clone() {
+        alice.send(c2c("kiosk"), &"x".repeat(len));
+    }
+    let mut next = Vec::new();
+    let mut seen = Vec::new();
+    loop {
+        match kiosk.page(c2c("alice"), &next, 1) {
+            Ok(Reply::Page {
+                sequences,
+                next: following,
+                completed,
+                ..
+            }) => {
+                seen.splice(0..0, sequences);
+                next = following;
+                if completed {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, (1..=lens.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_answer_is_cut_to_what_may_wait_for_one_connection() {
+    let hub = TestHub::start_with(|options| options.max_outgoing = 64 * 1024);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let long = "x".repeat(7_000);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        Device::login(&hub, name, 1).send(c2c("bob"), &long);
+    }
+    bob.until_texts(6);
+    // A device that takes more than the hub lets wait: it is told that there are more, not thrown out.
+    let listed = bob.conversations().len();
+    assert!((1..6).contains(&listed), "{listed}");
+    assert!(bob.session.is_ready());
+}
+
+#[test]
+fn those_outside_a_group_cannot_find_out_what_is_in_it() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut eve = Device::login(&hub, "eve", 2);
+    let group = ConversationId::Group(GroupId::new("weekend").unwrap());
+    alice.create_group("weekend", &[user("bob")]).unwrap();
+    let sequence = alice.send(group, "secret");
+    let there = eve.revoke(group, sequence);
+    assert_eq!(there, Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert_eq!(eve.revoke(group, sequence + 1), there);
+    let fetch = |eve: &mut Device, sequence| {
+        eve.ask(&Request::Fetch(Fetch {
+            conversation: group,
+            sequence,
+            offset: 0,
+            len: 10,
+        }))
+    };
+    assert_eq!(fetch(&mut eve, sequence), there);
+    assert_eq!(fetch(&mut eve, sequence + 1), there);
+    let mark = Request::MarkRead(tim_proto::request::MarkRead {
+        conversation: group,
+        sequence: 0,
+    });
+    assert_eq!(eve.ask(&mark), there);
+    // What two others write is in nobody else's reach: the name of the other one makes it another conversation.
+    alice.send(c2c("bob"), "private");
+    let Ok(Reply::Page { texts, .. }) = eve.page(c2c("bob"), &[], 0) else {
+        panic!()
+    };
+    assert!(texts.is_empty());
+    assert_eq!(eve.revoke(c2c("bob"), 1), Err(ErrorCode::MESSAGE_NOT_FOUND));
+}
+
+#[test]
+fn coming_again_does_not_make_an_account_faster() {
+    let hub = TestHub::start_with(|options| options.sends_per_second = 5);
+    let mut taken = 0;
+    for number in 1..5 {
+        let mut alice = Device::login(&hub, "alice", number);
+        for n in 0..10 {
+            let text = n.to_string();
+            let message = alice.message(c2c("bob"), Text { text: &text });
+            taken += u32::from(alice.send_message(&message).is_ok());
+        }
+        alice.session.logout(tim_session::Instant::ZERO);
+        alice.until(|device| !device.is_connected());
+    }
+    assert_eq!(taken, 10);
+}
+
+#[test]
+fn a_large_group_costs_as_much_as_the_notices_it_makes() {
+    let hub = TestHub::start_with(|options| options.sends_per_second = 100);
+    let mut alice = Device::login(&hub, "alice", 1);
+    let members: Vec<_> = (0..1000).map(|n| user(&format!("member{n}"))).collect();
+    let many = |alice: &mut Device, name: &str| alice.create_group(name, &members);
+    assert_eq!(many(&mut alice, "one"), Ok(Reply::Group("one".to_owned())));
+    assert_eq!(many(&mut alice, "two"), Err(ErrorCode::RATE_LIMITED));
+    hub.advance(Duration::from_secs(9));
+    assert_eq!(many(&mut alice, "two"), Ok(Reply::Group("two".to_owned())));
+    let mut member = Device::new(&hub, "member999", 3);
+    member.session.resume_from_start();
+    member.log_in();
+    assert_eq!(member.conversations().len(), 3, "both groups and the system");
+}
+
+#[test]
+fn a_group_may_have_more_new_members_than_writes_may_wait() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let members: Vec<_> = (0..5_900).map(|n| user(&format!("m{n}"))).collect();
+    let made = alice.create_group("crowd", &members);
+    assert_eq!(made, Ok(Reply::Group("crowd".to_owned())));
+    let profile = alice.ask(&Request::ConversationProfile(OneConversation {
+        conversation: ConversationId::Group(GroupId::new("crowd").unwrap()),
+    }));
+    assert_eq!(
+        profile,
+        Ok(Reply::Profile {
+            members: 5_901,
+            unread: 1
+        })
+    );
+}

@@ -229,6 +229,10 @@ impl Device {
         self.until(|device| device.session.is_ready());
     }
 
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// The hub is somewhere else now.
     pub(crate) fn move_to(&mut self, hub: &TestHub) {
         self.address = hub.address;
@@ -434,6 +438,36 @@ impl Device {
             random: 7,
         };
         self.ask(&Request::CreateGroup(request))
+    }
+
+    /// Asks for the same page again and again and never reads an answer, until the hub has closed the connection.
+    /// Calls `blocked` when the hub takes no more questions.
+    pub(crate) fn ask_and_never_read(&mut self, conversation: ConversationId, blocked: impl FnOnce()) {
+        let mut blocked = Some(blocked);
+        let now = self.now();
+        let request = Request::History(History {
+            conversation,
+            next: &[],
+            count: 0,
+        });
+        self.session.request(now, &request).unwrap();
+        self.events();
+        let frame = self.session.outgoing().to_vec();
+        let stream = self.stream.as_mut().unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+        let (start, mut sent) = (StdInstant::now(), 0);
+        loop {
+            assert!(start.elapsed() < PATIENCE, "the hub puts up with it");
+            match stream.write(&frame[sent..]) {
+                Ok(len) => sent = (sent + len) % frame.len(),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if let Some(blocked) = blocked.take() {
+                        blocked();
+                    }
+                }
+                Err(_) => return,
+            }
+        }
     }
 
     /// The texts that came in, in order.

@@ -30,6 +30,22 @@ pub(crate) fn accounts_are_numbered_once(world: &mut World) {
         world.write(Write::EnsureAccount(UserId::SYSTEM)),
         Err(Refused::ReservedUser(UserId::SYSTEM))
     );
+    let carol = UserId::new("carol").unwrap();
+    let with_reserved = Write::EnsureAccounts(vec![carol, UserId::SYSTEM]);
+    assert_eq!(
+        world.write(with_reserved),
+        Err(Refused::ReservedUser(UserId::SYSTEM))
+    );
+    assert_eq!(world.reader().account(&carol), Ok(None), "refused as a whole");
+    assert_eq!(
+        world.write(Write::EnsureAccounts(vec![bob, carol])),
+        Ok(Written::Done)
+    );
+    let number = |user| world.reader().account(user).unwrap().unwrap().number;
+    assert_eq!(
+        (number(&bob), number(&carol)),
+        (account_number(2), account_number(3))
+    );
     assert_eq!(
         world.reader().account(&UserId::new("Alice").unwrap()),
         Ok(None),

@@ -126,6 +126,7 @@ impl Batch<'_> {
     fn apply(&mut self, write: &Write) -> Result<Written, Stop> {
         match write {
             Write::EnsureAccount(user) => self.ensure_account(user),
+            Write::EnsureAccounts(users) => self.ensure_accounts(users),
             Write::Append(append) => self.append(append),
             Write::AppendSystem { log, entry } => self.append_system(log, entry),
             Write::Revoke(revoke) => self.revoke(revoke),
@@ -154,6 +155,16 @@ impl Batch<'_> {
         Ok(Written::Account {
             number: number_of(id),
         })
+    }
+
+    fn ensure_accounts(&self, users: &[UserId]) -> Result<Written, Stop> {
+        if users.contains(&UserId::SYSTEM) {
+            return Err(Refused::ReservedUser(UserId::SYSTEM).into());
+        }
+        for user in users {
+            self.ensure_account(user)?;
+        }
+        Ok(Written::Done)
     }
 
     fn set_user_profile(
