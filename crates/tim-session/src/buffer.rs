@@ -130,13 +130,6 @@ impl<B: Buffer> ByteQueue<B> {
         self.buffer.bytes().get(self.start..self.end).unwrap_or(&[])
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.buffer
-            .bytes_mut()
-            .get_mut(self.start..self.end)
-            .unwrap_or(&mut [])
-    }
-
     /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
     pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.buffer.bytes().len().saturating_sub(self.end) < len && self.start > 0 {
@@ -235,7 +228,7 @@ mod tests {
             queue.append(len);
             queue.consume(2);
             queue.remove(1, 3);
-            let _ = (queue.len(), queue.as_slice().len(), queue.as_mut_slice().len());
+            let _ = (queue.len(), queue.as_slice().len());
         }
     }
 

@@ -174,7 +174,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     ///   `max_frame` as the ceiling); longer messages arrive as stubs. A stub with the longest ids takes up to 256
     ///   bytes and the answer to a login 64 and the user's nick: with less, the hub may find no way to deliver or to let in.
     /// - `tx` must hold the longest request; 512 bytes and the longest UserSig do for logging in.
-    /// - `outbox` holds the requests that wait for an answer, 29 bytes and the request each.
+    /// - `outbox` holds the requests that wait for an answer, 28 bytes and the request each.
     /// - `seed` spreads the reconnects of many devices; any random number.
     pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
         Self {

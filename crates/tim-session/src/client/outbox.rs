@@ -7,15 +7,17 @@ use tim_proto::wire::{Encode, Frame, FrameKind, MAX_FRAME_HEADER_LEN, Writer, en
 use crate::Instant;
 use crate::buffer::{Buffer, ByteQueue};
 
-/// Each record: id, kind, whether it was sent on this connection, deadline, length of the frame behind it.
-const HEADER_LEN: usize = 4 + 1 + 1 + 8 + 4;
-const SENT_AT: usize = 5;
+/// Each record: id, kind, deadline, length of the frame behind it.
+const HEADER_LEN: usize = 4 + 1 + 8 + 4;
 
 #[derive(Debug)]
 pub(crate) struct Outbox<B> {
     records: ByteQueue<B>,
     count: usize,
-    unsent: usize,
+    /// Where the first record stands that was not sent on this connection; they go out in order, so all behind it were not.
+    unsent_at: usize,
+    /// The earliest deadline, so that a poll need not look at every record.
+    earliest: Option<Instant>,
     last_id: u32,
 }
 
@@ -24,14 +26,13 @@ struct Record {
     at: usize,
     id: u32,
     kind: FrameKind,
-    sent: bool,
     deadline: Instant,
     frame_len: usize,
 }
 
 impl Record {
     const fn end(&self) -> usize {
-        self.at + HEADER_LEN + self.frame_len
+        self.at.saturating_add(HEADER_LEN).saturating_add(self.frame_len)
     }
 }
 
@@ -40,7 +41,8 @@ impl<B: Buffer> Outbox<B> {
         Self {
             records: ByteQueue::new(buffer),
             count: 0,
-            unsent: 0,
+            unsent_at: 0,
+            earliest: None,
             last_id: 0,
         }
     }
@@ -70,46 +72,31 @@ impl<B: Buffer> Outbox<B> {
         Frame::encode_header(kind, id, body_len, &mut writer);
         body.encode(&mut writer);
         let frame_len = writer.finish().ok()?;
-        write_header(header, id, kind, now + timeout, frame_len);
+        let deadline = now + timeout;
+        write_header(header, id, kind, deadline, frame_len);
         self.records.append(HEADER_LEN + frame_len);
         self.last_id = id;
         self.count += 1;
-        self.unsent += 1;
+        self.earliest = Some(self.earliest.map_or(deadline, |other| other.min(deadline)));
         Some(id)
     }
 
     /// Hands the oldest frame that has not been sent on this connection to `send`, which says whether it took it.
     pub(crate) fn next_unsent(&mut self, send: impl FnOnce(&[u8]) -> bool) -> bool {
-        if self.unsent == 0 {
-            return false;
-        }
-        let Some(record) = self.find(|record| !record.sent) else {
+        let Some(record) = self.record(self.unsent_at) else {
             return false;
         };
-        let bytes = self.records.as_mut_slice();
-        let Some(frame) = bytes.get(record.at + HEADER_LEN..record.end()) else {
-            return false;
-        };
-        if !send(frame) {
-            return false;
+        let bytes = self.records.as_slice();
+        let went = bytes.get(record.at + HEADER_LEN..record.end()).is_some_and(send);
+        if went {
+            self.unsent_at = record.end();
         }
-        if let Some(sent) = bytes.get_mut(record.at + SENT_AT) {
-            *sent = 1;
-        }
-        self.unsent -= 1;
-        true
+        went
     }
 
     /// The connection is gone: everything waits to be sent again.
-    pub(crate) fn rewind(&mut self) {
-        let mut at = 0;
-        while let Some(record) = self.record(at) {
-            if let Some(sent) = self.records.as_mut_slice().get_mut(at + SENT_AT) {
-                *sent = 0;
-            }
-            at = record.end();
-        }
-        self.unsent = self.count;
+    pub(crate) const fn rewind(&mut self) {
+        self.unsent_at = 0;
     }
 
     /// Takes out the request with this id, and says what kind it was.
@@ -120,6 +107,9 @@ impl<B: Buffer> Outbox<B> {
 
     /// Takes out a request whose time is up.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<(u32, FrameKind)> {
+        if self.earliest? > now {
+            return None;
+        }
         let record = self.find(|record| record.deadline <= now)?;
         Some((record.id, self.remove(record)))
     }
@@ -131,7 +121,23 @@ impl<B: Buffer> Outbox<B> {
     }
 
     /// When the next request's time is up.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) const fn next_deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    fn remove(&mut self, record: Record) -> FrameKind {
+        self.records.remove(record.at, record.end());
+        self.count -= 1;
+        if record.at < self.unsent_at {
+            self.unsent_at = self.unsent_at.saturating_sub(record.end() - record.at);
+        }
+        if self.earliest == Some(record.deadline) {
+            self.earliest = self.find_earliest();
+        }
+        record.kind
+    }
+
+    fn find_earliest(&self) -> Option<Instant> {
         let mut earliest: Option<Instant> = None;
         let mut at = 0;
         while let Some(record) = self.record(at) {
@@ -139,15 +145,6 @@ impl<B: Buffer> Outbox<B> {
             at = record.end();
         }
         earliest
-    }
-
-    fn remove(&mut self, record: Record) -> FrameKind {
-        self.records.remove(record.at, record.end());
-        self.count -= 1;
-        if !record.sent {
-            self.unsent -= 1;
-        }
-        record.kind
     }
 
     fn find(&self, wanted: impl Fn(&Record) -> bool) -> Option<Record> {
@@ -169,7 +166,6 @@ impl<B: Buffer> Outbox<B> {
             i2,
             i3,
             kind,
-            sent,
             d0,
             d1,
             d2,
@@ -187,7 +183,6 @@ impl<B: Buffer> Outbox<B> {
             at,
             id: u32::from_le_bytes([i0, i1, i2, i3]),
             kind: FrameKind(kind),
-            sent: sent != 0,
             deadline: Instant::from_micros(u64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7])),
             frame_len: u32::from_le_bytes([l0, l1, l2, l3]) as usize,
         })
@@ -205,6 +200,84 @@ fn write_header(
     let [d0, d1, d2, d3, d4, d5, d6, d7] = deadline.as_micros().to_le_bytes();
     let [l0, l1, l2, l3] = (frame_len as u32).to_le_bytes();
     *header = [
-        i0, i1, i2, i3, kind.0, 0, d0, d1, d2, d3, d4, d5, d6, d7, l0, l1, l2, l3,
+        i0, i1, i2, i3, kind.0, d0, d1, d2, d3, d4, d5, d6, d7, l0, l1, l2, l3,
     ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FixedBuffer;
+    use alloc::vec::Vec;
+    use tim_proto::request::Conversations;
+    use tim_proto::wire::Parsed;
+
+    /// What the outbox should hold: id, deadline, whether it was sent.
+    type Plain = Vec<(u32, Instant, bool)>;
+
+    fn step(choice: u64, outbox: &mut Outbox<FixedBuffer<'_>>, plain: &mut Plain) {
+        // Clocks may jump, so deadlines come in any order.
+        let now = Instant::from_micros(choice.wrapping_mul(0x9e37_79b9) % 1000);
+        match choice % 6 {
+            0 | 1 => {
+                let body = Conversations {
+                    count: (choice % 999) as u16,
+                };
+                if let Some(id) = outbox.push(FrameKind::CONVERSATIONS, &body, now, Duration::ZERO) {
+                    plain.push((id, now, false));
+                }
+            }
+            2 => {
+                let mut sent = 0;
+                let went = outbox.next_unsent(|frame| {
+                    let Ok(Parsed::Frame(frame, _)) = Frame::parse(frame, 99) else {
+                        panic!("no frame")
+                    };
+                    sent = frame.id;
+                    true
+                });
+                let expected = plain.iter_mut().find(|record| !record.2);
+                assert_eq!(went, expected.is_some());
+                if let Some(record) = expected {
+                    assert_eq!(record.0, sent);
+                    record.2 = true;
+                }
+            }
+            3 => {
+                let id = plain.get(choice as usize % 7).map_or(u32::MAX, |record| record.0);
+                assert_eq!(outbox.take(id).is_some(), id != u32::MAX);
+                plain.retain(|record| record.0 != id);
+            }
+            4 => {
+                let late = plain.iter().position(|record| record.1 <= now);
+                let expected = late.map(|at| plain.remove(at).0);
+                assert_eq!(outbox.take_expired(now).map(|(id, _)| id), expected);
+            }
+            _ if choice % 10 == 5 => {
+                outbox.rewind();
+                plain.iter_mut().for_each(|record| record.2 = false);
+            }
+            _ => assert!(
+                !outbox.next_unsent(|_| false),
+                "a frame that was not taken has not gone"
+            ),
+        }
+    }
+
+    #[test]
+    fn agrees_with_a_plain_list() {
+        let mut memory = [0; 400];
+        let mut outbox = Outbox::new(FixedBuffer(&mut memory));
+        let (mut plain, mut random, mut most) = (Plain::new(), 88_172_645_463_325_252_u64, 0);
+        for _ in 0..20_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            step(random >> 8, &mut outbox, &mut plain);
+            assert_eq!(outbox.len(), plain.len());
+            assert_eq!(outbox.next_deadline(), plain.iter().map(|record| record.1).min());
+            most = most.max(plain.len());
+        }
+        assert!(most > 10, "only {most} at a time");
+    }
 }
