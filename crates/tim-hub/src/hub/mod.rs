@@ -88,7 +88,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::Open`], notably if another hub has the directory; [`HubError::Io`] without threads to be had.
     pub fn open(options: HubOptions) -> Result<Self, HubError> {
-        let (store, reader) = sqlite::open(&options.data)?;
+        let (store, reader) = sqlite::open_limited(&options.data, options.max_data)?;
         let reader: Arc<dyn StoreReader> = Arc::new(reader);
         let online = Arc::new(Online::default());
         let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
