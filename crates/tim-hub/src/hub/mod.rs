@@ -9,6 +9,7 @@ mod connection;
 mod encode;
 mod fanout;
 mod groups;
+mod me;
 mod online;
 mod options;
 mod rate;
