@@ -71,6 +71,8 @@ settings! {
     max_members("TIM_MAX_MEMBERS", "NUMBER"): u32 = 6_000;
     /// Whether a message to a user who never logged in is kept for them, or refused [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
+    /// The most bytes of the database; 0 is as many as the disk has [default: 0].
+    max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What is logged to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
 }
@@ -122,6 +124,7 @@ impl Settings {
         options.max_devices = count(self.max_devices);
         options.max_members = count(self.max_members);
         options.open_registration = self.open_registration;
+        options.max_data = self.max_data;
         options
     }
 

@@ -5,22 +5,22 @@
 //! only; once a reading finds nothing more, the live ones go on from there, and those that were read already are passed
 //! over by their change number.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tim_proto::request::{Gap, LoginAnswer, Resume, Synced};
+use tim_proto::ErrorCode;
+use tim_proto::request::{Gap, LoginAnswer, Resume};
 use tim_proto::wire::FrameKind;
-use tim_proto::{ErrorCode, UserId};
-use tim_session::{AnswerError, CloseReason, DeliverError, GrowBuffer, HubSession, Instant};
+use tim_session::{AnswerError, CloseReason, DeliverError, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 use super::ask::{Login, Next};
 use super::encode;
-use super::online::{Answered, Device, Mailbox};
+use super::me::{MAX_UNTOLD, Me};
+use super::online::{Answered, Device};
 use super::shared::Shared;
 use crate::store::{Changes, ChangesRequest, Write, Written};
 use crate::usersig::UserSig;
@@ -31,11 +31,6 @@ const CATCH_UP_BYTES: usize = 256 * 1024;
 const MAX_ROUNDS: usize = 8;
 /// How many requests it deals with in one round.
 const MAX_EVENTS: usize = 16;
-/// After how many of its own messages a device is told how far it has been served.
-const MAX_UNTOLD: u32 = 256;
-/// How many peers a connection remembers to have accounts.
-const MAX_KNOWN_PEERS: usize = 256;
-
 pub(super) struct Connection<L> {
     pub(super) hub: Arc<Shared>,
     pub(super) io: HubConnection<L>,
@@ -56,22 +51,6 @@ enum Round {
     /// Nothing to do before a waker or the timer calls.
     Idle,
     Over,
-}
-
-/// Who is logged in, and how far the device has been served.
-pub(super) struct Me {
-    pub(super) device: Arc<Device>,
-    pub(super) account: u64,
-    /// The last change that was handed over (or passed over).
-    cursor: u64,
-    /// The log is being read; live deliveries wait.
-    catching_up: bool,
-    /// The last reading found more than there was room for.
-    more: bool,
-    synced: bool,
-    known_peers: HashSet<UserId>,
-    /// How many of the device's own messages the cursor has passed since the device was told of it.
-    untold: u32,
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
@@ -340,7 +319,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 .io
                 .session()
                 .is_online()
-                .then(|| next_live(me, &mut mailbox))
+                .then(|| me.next_live(&mut mailbox))
                 .flatten()
             {
                 let taken = hand_over(&mut self.io, delivery.change, &delivery.message);
@@ -466,63 +445,6 @@ impl<L> Drop for Connection<L> {
             self.hub.online.leave(&me.device, self.hub.now_ms());
         }
     }
-}
-
-impl Me {
-    fn new(device: Arc<Device>, account: u64, cursor: u64) -> Self {
-        Self {
-            device,
-            account,
-            cursor,
-            catching_up: true,
-            more: false,
-            synced: false,
-            known_peers: HashSet::new(),
-            untold: 0,
-        }
-    }
-
-    /// Tells the device how far it has been served, so that its next login does not go through its own messages again.
-    fn tell_cursor(&mut self, session: &mut HubSession<GrowBuffer>) -> bool {
-        let cursor = encode::cursor(self.cursor);
-        let body = Synced {
-            cursor: cursor.as_ref(),
-        };
-        let told = session.push(FrameKind::SYNCED, &body).is_ok();
-        if told {
-            self.untold = 0;
-        }
-        told
-    }
-
-    /// Whether a peer is known to have an account.
-    pub(super) fn knows(&self, peer: &UserId) -> bool {
-        self.known_peers.contains(peer)
-    }
-
-    /// Remembers that a peer has an account.
-    pub(super) fn meet(&mut self, peer: UserId) {
-        if self.known_peers.len() >= MAX_KNOWN_PEERS {
-            self.known_peers.clear();
-        }
-        self.known_peers.insert(peer);
-    }
-}
-
-/// The next live delivery that the device has not been handed from the log.
-fn next_live(me: &mut Me, mailbox: &mut Mailbox) -> Option<Arc<super::online::Delivery>> {
-    if me.catching_up {
-        return None;
-    }
-    while let Some(delivery) = mailbox.live.pop_front() {
-        if delivery.change > me.cursor && delivery.is_from(&me.device) {
-            me.cursor = delivery.change;
-            me.untold += 1;
-        } else if delivery.change == 0 || delivery.change > me.cursor {
-            return Some(delivery);
-        }
-    }
-    None
 }
 
 /// Delivers a message, or its stub to a client that cannot take it whole.

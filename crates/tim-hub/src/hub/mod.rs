@@ -9,6 +9,7 @@ mod connection;
 mod encode;
 mod fanout;
 mod groups;
+mod me;
 mod online;
 mod options;
 mod rate;
@@ -88,7 +89,7 @@ impl Hub {
     /// # Errors
     /// [`HubError::Open`], notably if another hub has the directory; [`HubError::Io`] without threads to be had.
     pub fn open(options: HubOptions) -> Result<Self, HubError> {
-        let (store, reader) = sqlite::open(&options.data)?;
+        let (store, reader) = sqlite::open_limited(&options.data, options.max_data)?;
         let reader: Arc<dyn StoreReader> = Arc::new(reader);
         let online = Arc::new(Online::default());
         let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
@@ -100,16 +101,21 @@ impl Hub {
             ))
         };
         let (fail, failed) = watch::channel(None);
+        let fail = Arc::new(fail);
+        let no_fanout = Arc::clone(&fail);
         let clock = Arc::clone(&options.clock);
         let hooks = Hooks {
             now_ms: Box::new(move || clock()),
             published: Box::new(move |batch| {
-                // The fan-out ends only after the writer.
-                let _ = publish.send(batch);
+                // The fan-out should end only after the writer. Without it nobody would hear of anything.
+                if publish.send(batch).is_err() {
+                    error!("the fan-out has ended; the hub stops");
+                    no_fanout.send_replace(Some("the fan-out has ended".to_owned()));
+                }
             }),
             fatal: Box::new(move |error: StoreError| {
                 error!(%error, "the store failed; the hub stops");
-                let _ = fail.send(Some(error.to_string()));
+                fail.send_replace(Some(error.to_string()));
             }),
         };
         let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);

@@ -38,6 +38,9 @@ pub struct HubOptions {
     /// Whether a message to a user id that never logged in makes the account (as an application's server would have done);
     /// otherwise it is refused. Default true.
     pub open_registration: bool,
+    /// How many bytes the database may have, beside up to 64 MiB of its write-ahead log; 0 is as many as the disk has.
+    /// What finds no room is refused with `STORAGE_FULL`, and everything that is there can be read. Default 0.
+    pub max_data: u64,
     /// How often old entries are looked for. Default 60 s.
     pub purge_interval: Duration,
     /// The clock, Unix time in milliseconds. Default: the system's.
@@ -60,6 +63,7 @@ impl HubOptions {
             sends_per_second: 200,
             max_members: 6_000,
             open_registration: true,
+            max_data: 0,
             purge_interval: Duration::from_secs(60),
             clock: Arc::new(system_time_ms),
         }

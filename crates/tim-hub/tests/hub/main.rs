@@ -494,6 +494,53 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
     alice.send_message(&message).unwrap();
 }
 
+#[test]
+fn a_full_store_refuses_what_is_new_and_goes_on_with_the_rest() {
+    let hub = TestHub::start_with(|options| {
+        options.max_data = 1024 * 1024;
+        options.purge_interval = Duration::from_millis(5);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let long = "x".repeat(11_000);
+    let mut stored = 0;
+    let refused = loop {
+        let message = alice.message(c2c("bob"), Text { text: &long });
+        match alice.send_message(&message) {
+            Ok(_) => stored += 1,
+            Err(code) => break code,
+        }
+    };
+    assert_eq!(refused, ErrorCode::STORAGE_FULL);
+    assert!((50..100).contains(&stored), "{stored}");
+    // What was acknowledged is there, and whoever has an account comes in.
+    bob.until_texts(stored);
+    let mut tablet = Device::login(&hub, "bob", 3);
+    assert_eq!(tablet.conversations()[0].1 as usize, stored);
+    let Ok(Reply::Page { sequences, .. }) = alice.page(c2c("bob"), &[], 1) else {
+        panic!()
+    };
+    assert_eq!(sequences, [stored as u64]);
+    assert_eq!(bob.read(c2c("alice")), 0);
+    // Room that the retention makes is used again, and no sequence is missing.
+    hub.advance(Duration::from_secs(8 * 24 * 3600));
+    let message = alice.message(c2c("bob"), Text { text: &long });
+    let sent = loop {
+        match alice.send_message(&message) {
+            Err(ErrorCode::STORAGE_FULL) => {} // until the hub has come round to it
+            other => break other,
+        }
+    };
+    let sequence = stored as u64 + 1;
+    assert_eq!(
+        sent,
+        Ok(Reply::Sent {
+            sequence,
+            duplicate: false
+        })
+    );
+}
+
 /// A hub with little patience, bob in it, and enough for him to read to fill every buffer on the way.
 fn impatient_hub(keep_alive: Duration) -> (TestHub, Device) {
     let hub = TestHub::start_with(|options| {

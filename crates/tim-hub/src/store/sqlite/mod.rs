@@ -40,6 +40,8 @@ pub const OLDEST_SQLITE: i32 = 3_051_003;
 const DATABASE: &str = "tim.sqlite3";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_CACHE: usize = 96;
+/// The most pages that SQLite counts to.
+const MAX_PAGES: i64 = 4_294_967_294;
 
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +120,15 @@ impl From<rusqlite::Error> for OpenError {
 /// # Errors
 /// [`OpenError`] says what stands in the way.
 pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
+    open_limited(dir, 0)
+}
+
+/// As [`open`], with a database of at most `max_bytes` bytes (or as many as it has already), 0 for as many as the disk
+/// has. A write that finds no room fails like one on a full disk; removing old entries makes room again.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteReader), OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::SqliteTooOld {
             found: rusqlite::version(),
@@ -127,6 +138,9 @@ pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
     let path = dir.join(DATABASE);
     let connection = open_writer(&path)?;
     schema::migrate(&connection)?;
+    if max_bytes > 0 {
+        limit_size(&connection, max_bytes)?;
+    }
     let writer = SqliteWriter::new(connection, Arc::clone(&lock))?;
     Ok((writer, SqliteReader::new(Pool::new(path), lock)))
 }
@@ -150,6 +164,14 @@ fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     Ok(connection)
+}
+
+/// Not kept in the file: it holds for this connection, the only one that writes.
+fn limit_size(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
+    let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    let pages = (bytes / page_size.max(1)).clamp(1, MAX_PAGES);
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
 }
 
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
