@@ -318,6 +318,25 @@ fn strangers_and_liars_are_turned_away() {
         );
         assert!(!hub.outgoing().is_empty(), "the peer is told");
     }
+    // Before the login, less is taken than after it.
+    let (mut rx, mut tx) = ([0; 20_000], [0; 2048]);
+    let mut hub = HubSession::new(
+        HubConfig::default(),
+        FixedBuffer(&mut rx),
+        FixedBuffer(&mut tx),
+        NOW,
+    );
+    let hello = *b"tim\x1a\x01\x01\x01\0\0\0\0\0\0\x10\0\0\x01\0\0\0";
+    assert_eq!(hub.receive(NOW, &hello), hello.len());
+    assert_eq!(
+        hub.receive(NOW, &[FrameKind::LOGIN.0, 0, 0x80, 0x60]),
+        4,
+        "12 KiB are announced"
+    );
+    assert_eq!(
+        hub.poll(NOW),
+        HubOutput::Close(tim_session::CloseReason::Violation(ErrorCode::FRAME_TOO_LARGE))
+    );
     let mut memory = Memory::new();
     let (mut client, mut hub) = memory.ends();
     login(&mut client, &mut hub, 4096);

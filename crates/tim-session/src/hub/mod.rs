@@ -13,6 +13,9 @@ use crate::Instant;
 use crate::buffer::Buffer;
 use crate::link::{FrameAt, Link};
 
+/// The largest frame before the login, in bytes; the longest LOGIN, with a UserSig of 4 KiB, is well below it.
+const MAX_LOGIN_FRAME: usize = 8 * 1024;
+
 /// What the hub accepts from a connection; every number a peer controls has its ceiling here.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -447,16 +450,19 @@ impl<B: Buffer> HubSession<B> {
             self.phase = Phase::Login { until };
         }
         loop {
+            // Nobody has a claim to much memory before having said who they are.
+            let max = if self.is_online() {
+                self.max_frame()
+            } else {
+                self.max_frame().min(MAX_LOGIN_FRAME)
+            };
             if self.phase == Phase::Checking || self.open_requests >= self.config.max_requests {
                 return Ok(None);
             }
-            let frame = self
-                .link
-                .next_frame(self.max_frame())
-                .map_err(|error| match error {
-                    FrameError::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
-                    _ => ErrorCode::PROTOCOL_VIOLATION,
-                })?;
+            let frame = self.link.next_frame(max).map_err(|error| match error {
+                FrameError::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
+                _ => ErrorCode::PROTOCOL_VIOLATION,
+            })?;
             let Some(at) = frame else { return Ok(None) };
             if self.use_frame(at, now)? {
                 return Ok(Some(at));
