@@ -9,7 +9,9 @@ use std::collections::BinaryHeap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::{ChangeEntry, Changes, ChangesRequest, Gap};
-use super::rows::{HEAD_COLUMNS, Head, KIND_GROUP, entry_at, head_columns, sql, unsigned, user_id};
+use super::rows::{
+    HEAD_COLUMNS, Head, KIND_GROUP, entry, entry_columns, head_columns, sql, unsigned, user_id,
+};
 
 pub(super) fn head_change(db: &Connection) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT change FROM meta")?
@@ -47,37 +49,94 @@ pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqli
     for (index, (head, joined_at)) in logs.iter().enumerate() {
         queue.extend(first_steps(db, index, head, *joined_at, request.cursor)?.map(Reverse));
     }
-    let mut budget = request.max_bytes;
-    let mut cursor = request.cursor;
+    let mut room = Room {
+        entries: request.limit.max(1),
+        bytes: request.max_bytes,
+        cursor: request.cursor,
+    };
     while let Some(Reverse(next)) = queue.pop() {
         let Some((head, _)) = logs.get(next.log) else {
             continue;
         };
         match next.step {
-            Step::Gap { from, to } => changes.gaps.push(Gap {
-                log: head.key,
-                from,
-                to,
-            }),
+            Step::Gap { from, to } => {
+                changes.gaps.push(Gap {
+                    log: head.key,
+                    from,
+                    to,
+                });
+                room.cursor = next.change;
+            }
             Step::Entry { sequence } => {
-                let Some(entry) = entry_at(db, head.id, sequence)? else {
-                    continue;
-                };
-                let size = entry.content.len();
-                let full = changes.entries.len() >= request.limit || size > budget;
-                if full && !changes.entries.is_empty() {
-                    changes.more = true;
-                    changes.cursor = cursor;
-                    break;
+                let before = queue.peek().map_or(u64::MAX, |Reverse(other)| other.change);
+                match run(db, head, sequence, before, &mut changes, &mut room)? {
+                    End::Log => {}
+                    End::Turn { sequence, change } => queue.push(Reverse(Next {
+                        change,
+                        log: next.log,
+                        step: Step::Entry { sequence },
+                    })),
+                    End::Room => {
+                        changes.more = true;
+                        break;
+                    }
                 }
-                budget = budget.saturating_sub(size);
-                changes.entries.push(ChangeEntry { log: head.key, entry });
-                queue.extend(step_at(db, next.log, head, sequence + 1)?.map(Reverse));
             }
         }
-        cursor = next.change;
+    }
+    if changes.more {
+        changes.cursor = room.cursor;
     }
     Ok(changes)
+}
+
+/// What the answer still has room for, and how far it goes.
+struct Room {
+    entries: usize,
+    bytes: usize,
+    cursor: u64,
+}
+
+/// Why a run of a log's entries ended.
+enum End {
+    /// There are no more.
+    Log,
+    /// Another log's entry comes before this one.
+    Turn { sequence: u64, change: u64 },
+    /// The answer is full.
+    Room,
+}
+
+/// Takes a log's entries from `sequence` on, as long as they stand before the change `before`: one query for all of them.
+fn run(
+    db: &Connection,
+    head: &Head,
+    sequence: u64,
+    before: u64,
+    changes: &mut Changes,
+    room: &mut Room,
+) -> rusqlite::Result<End> {
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " WHERE e.log = ?1 AND e.sequence >= ?2 ORDER BY e.sequence"
+    ))?;
+    let mut rows = statement.query(params![head.id, sql(sequence)])?;
+    while let Some(row) = rows.next()? {
+        let entry = entry(row)?;
+        let (sequence, change, size) = (entry.sequence, entry.change, entry.content.len());
+        if change > before {
+            return Ok(End::Turn { sequence, change });
+        }
+        if (room.entries == 0 || size > room.bytes) && !changes.entries.is_empty() {
+            return Ok(End::Room);
+        }
+        room.entries = room.entries.saturating_sub(1);
+        room.bytes = room.bytes.saturating_sub(size);
+        room.cursor = change;
+        changes.entries.push(ChangeEntry { log: head.key, entry });
+    }
+    Ok(End::Log)
 }
 
 /// The user's logs that have anything behind the cursor, and where each may be read from.
