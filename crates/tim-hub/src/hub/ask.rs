@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use tim_proto::request::{Request, Resume, Send};
 use tim_proto::wire::{FrameKind, List};
-use tim_proto::{
-    ConversationId, ErrorCode, GroupId, GroupType, MessageId, MessageKind, Payload, Priority, UserId,
-};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, MessageKind, Payload, UserId};
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant};
 
 use super::encode;
@@ -224,11 +222,5 @@ fn sending(send: &Send<'_>, body: &[u8]) -> Result<Sending, Refusal> {
 
 /// Kinds that a conversation's members must be able to believe.
 const fn is_hubs_own(kind: MessageKind) -> bool {
-    matches!(
-        kind,
-        MessageKind::GROUP_TIP | MessageKind::GROUP_SYSTEM_NOTICE | MessageKind::REVOCATION
-    )
+    matches!(kind.0, 32..64)
 }
-
-/// Priorities that a message has when it carries none (kept beside the check above).
-pub(super) const DEFAULT_PRIORITY: Priority = Priority::NORMAL;

@@ -31,6 +31,7 @@ const CATCH_UP_BYTES: usize = 256 * 1024;
 const MAX_ROUNDS: usize = 8;
 /// How many requests it deals with in one round.
 const MAX_EVENTS: usize = 16;
+
 pub(super) struct Connection<L> {
     pub(super) hub: Arc<Shared>,
     pub(super) io: HubConnection<L>,

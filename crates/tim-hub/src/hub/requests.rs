@@ -7,12 +7,12 @@ use bytes::Bytes;
 use tim_proto::message::{Content, Envelope, Revocation, flags, to_vec};
 use tim_proto::request::{Answer, CreateGroupAnswer, FetchAnswer, MarkReadAnswer, RevokeAnswer, SendAnswer};
 use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind};
+use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind, Priority};
 use tim_session::AnswerError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
 
-use super::ask::{Ask, DEFAULT_PRIORITY, Revoking, Sending};
+use super::ask::{Ask, Revoking, Sending};
 use super::connection::Connection;
 use super::encode::{self, HistoryBody, Raw};
 use super::online::{Answered, Delivery, Device};
@@ -498,7 +498,7 @@ pub(super) fn content<T: Encode>(to: ConversationId, id: MessageId, kind: Messag
         to,
         id,
         client_sequence: 0,
-        priority: DEFAULT_PRIORITY,
+        priority: Priority::default(),
         kind,
         payload: &payload,
         extensions: Default::default(),

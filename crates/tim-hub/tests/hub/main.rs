@@ -421,7 +421,7 @@ fn what_is_wrong_is_refused_and_nothing_is_stored() {
     );
     assert_eq!(
         refused(&mut alice, &|m| m.payload =
-            Payload::Unknown(MessageKind::GROUP_TIP, &[])),
+            Payload::Unknown(MessageKind(63), &[])),
         ErrorCode::INVALID_OPERATION
     );
     assert_eq!(
