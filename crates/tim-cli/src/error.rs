@@ -89,6 +89,13 @@ impl Failure {
     }
 }
 
+/// Without the hint, for a log.
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// For output; where input fails, say which (see [`reading`]).
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {

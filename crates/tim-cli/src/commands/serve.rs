@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tim_hub::store::sqlite::OpenError;
 use tim_hub::{Hub, HubError};
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::{Given, Settings};
 use crate::error::{EXIT_CODES, Failure};
@@ -86,7 +86,13 @@ async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), F
     })?;
     let address = listener.local_addr()?;
     let stop = stop_signal()?;
-    data.write_endpoint(&Endpoint::of(address, settings.app_id))?;
+    let endpoint = Endpoint::of(address, settings.app_id);
+    if data.endpoint().ok().flatten() != Some(endpoint.clone())
+        && let Err(failure) = data.write_endpoint(&endpoint)
+    {
+        // On a full disk, say: what was said can still be read, by those who know where the hub is.
+        warn!(%failure, "commands on this machine must be told where the hub is, with --hub {address}");
+    }
     let mut out = io::stdout();
     writeln!(
         out,

@@ -219,3 +219,13 @@ fn a_setting_that_is_wrong_stops_the_hub_with_the_place() {
         );
     }
 }
+
+/// What was said can still be read when nothing more can be written, the files of `tim serve` itself included.
+#[test]
+fn a_hub_starts_although_it_cannot_say_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    // A directory in the file's place: nothing can be written there, whoever runs this.
+    std::fs::create_dir_all(dir.path().join("endpoint.toml/in-the-way")).unwrap();
+    let hub = Served::start(dir.path(), &[]);
+    TcpStream::connect(&hub.address).unwrap();
+}
