@@ -1,0 +1,476 @@
+//! What the client session does when it is polled: first what it owes the application, then what came, then what the time
+//! asks for.
+
+use tim_proto::ErrorCode;
+use tim_proto::request::{Answer, Failure, Login, Push, Resume, Synced};
+use tim_proto::wire::{self, FrameKind, Hello, Role, decode_body};
+
+use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
+use super::{ClientSession, Cursor, LOGIN_ID, Phase};
+use crate::Instant;
+use crate::buffer::Buffer;
+use crate::link::FrameAt;
+
+/// What `poll` decided before it borrows the received bytes for an event.
+pub(super) enum Step {
+    Wait(Option<Instant>),
+    Connect,
+    Disconnect,
+    Local(Local),
+    Frame(FrameAt, FrameUse),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FrameUse {
+    LoggedIn,
+    LoginFailed,
+    KickedOut,
+    Push,
+    Answer(Ticket),
+    /// An answer, but to a request of another kind than this one.
+    WrongAnswer(Ticket),
+    Failure(Ticket),
+}
+
+impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
+    pub(super) fn step(&mut self, now: Instant) -> Step {
+        self.settle_event();
+        loop {
+            if let Some(local) = self.next_local() {
+                return Step::Local(local);
+            }
+            if self.hang_up {
+                self.hang_up = false;
+                self.link.reset();
+                return Step::Disconnect;
+            }
+            // Frames go before time: what came before a late poll is not late.
+            match self.next_frame(now) {
+                Ok(Some((at, usage))) => return Step::Frame(at, usage),
+                Ok(None) if self.has_work() => continue,
+                Ok(None) => {}
+                Err(Broken) => {
+                    self.hang_up_and_lose(now);
+                    continue;
+                }
+            }
+            if let Some((id, _)) = self.outbox.take_expired(now) {
+                return Step::Local(Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT));
+            }
+            if self.advance_time(now) {
+                continue;
+            }
+            if let Phase::Connecting { .. } = self.phase
+                && !self.asked_to_connect
+            {
+                self.asked_to_connect = true;
+                return Step::Connect;
+            }
+            break;
+        }
+        self.acknowledge();
+        self.flush_outbox();
+        Step::Wait(self.next_wake())
+    }
+
+    fn has_work(&self) -> bool {
+        self.hang_up || self.locals.iter().any(Option::is_some)
+    }
+
+    /// The application is done with the event that it was handed last.
+    fn settle_event(&mut self) {
+        self.link.release_taken();
+        if let Some((id, cursor)) = self.delivered.take() {
+            if let Some(cursor) = cursor {
+                self.cursor = cursor;
+            }
+            self.last_taken = id;
+            self.unacked = self.unacked.saturating_add(1);
+            let more = self.link.more_frames(self.max_frame());
+            if !more || self.unacked >= (self.config.window / 2).max(1) {
+                self.acknowledge();
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        let online = matches!(self.phase, Phase::Online);
+        if self.unacked > 0
+            && online
+            && !self.acks_held
+            && self
+                .link
+                .send(FrameKind::ACK, self.last_taken, &tim_proto::request::Done)
+                .is_ok()
+        {
+            self.unacked = 0;
+        }
+    }
+
+    /// Moves requests from the outbox to the line, as far as there is room.
+    pub(super) fn flush_outbox(&mut self) {
+        if self.phase != Phase::Online {
+            return;
+        }
+        let link = &mut self.link;
+        while self.outbox.next_unsent(|frame| link.send_bytes(frame)) {}
+    }
+
+    /// Acts on whatever time has come; whether anything was done.
+    fn advance_time(&mut self, now: Instant) -> bool {
+        if let Some(since) = self.cut_since
+            && self.ready
+            && now >= since + self.config.resume_window
+        {
+            self.ready = false;
+            self.push_local(Local::NotReady(NotReadyReason::ConnectionLost));
+            return true;
+        }
+        match self.phase {
+            Phase::Waiting { until } if now >= until => self.connect_at(now, now),
+            Phase::Connecting { until } if now >= until => self.hang_up_and_lose(now),
+            Phase::Hello { until } | Phase::Login { until } if now >= until => self.hang_up_and_lose(now),
+            Phase::LoggingOut { until } if now >= until => self.stop(NotReadyReason::LoggedOut),
+            Phase::Online if now >= self.keep_alive_deadline() => {
+                let ping = tim_proto::request::Done;
+                if self.pinged.is_some() || self.link.send(FrameKind::PING, 0, &ping).is_err() {
+                    self.hang_up_and_lose(now); // if it cannot be sent, nothing has moved for so long that the line is full
+                } else {
+                    self.pinged = Some(now);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn keep_alive_deadline(&self) -> Instant {
+        // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
+        match self.pinged {
+            Some(asked) => asked + self.config.keep_alive_timeout,
+            None => self.heard + self.config.keep_alive,
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Idle => None,
+            Phase::Waiting { until }
+            | Phase::Connecting { until }
+            | Phase::Hello { until }
+            | Phase::Login { until }
+            | Phase::LoggingOut { until } => Some(until),
+            Phase::Online => Some(self.keep_alive_deadline()),
+        };
+        let cut = self
+            .cut_since
+            .filter(|_| self.ready)
+            .map(|since| since + self.config.resume_window);
+        [phase, cut, self.outbox.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Deals with what needs no event, up to the first frame that is one.
+    fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, Broken> {
+        if let Phase::Hello { .. } = self.phase {
+            let Some(hello) = self.link.take_hello().map_err(|_| Broken)? else {
+                return Ok(None);
+            };
+            self.greet(&hello, now)?;
+        }
+        loop {
+            if !matches!(
+                self.phase,
+                Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }
+            ) {
+                return Ok(None);
+            }
+            let Some(at) = self.link.next_frame(self.max_frame()).map_err(|_| Broken)? else {
+                return Ok(None);
+            };
+            if let Some(usage) = self.use_frame(at, now)? {
+                return Ok(Some((at, usage)));
+            }
+            self.link.release_taken();
+            if self.has_work() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), Broken> {
+        let ours = Hello {
+            min_version: wire::VERSION,
+            max_version: wire::VERSION,
+            ..*hello
+        };
+        if hello.role != Role::HUB {
+            return Err(Broken);
+        }
+        if hello.common_version(&ours).is_none() {
+            self.give_up(ErrorCode::UNSUPPORTED_VERSION);
+            return Ok(());
+        }
+        self.hub_max_frame = hello.max_frame as usize;
+        let login = Login {
+            app: self.config.app,
+            user: self.config.user,
+            user_sig: self.user_sig.as_ref(),
+            device: self.config.device,
+            platform: self.config.platform,
+            resume: self.cursor.resume,
+            cursor: self.cursor.as_slice(),
+        };
+        let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
+        if len > self.hub_max_frame.min(self.link.tx_limit()) {
+            self.give_up(ErrorCode::FRAME_TOO_LARGE);
+            return Ok(());
+        }
+        self.link
+            .send(FrameKind::LOGIN, LOGIN_ID, &login)
+            .map_err(|_| Broken)?;
+        self.phase = Phase::Login {
+            until: now + self.config.login_timeout,
+        };
+        Ok(())
+    }
+
+    /// Acts on a frame and says what event it makes, if any.
+    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, Broken> {
+        let in_login = matches!(self.phase, Phase::Login { .. });
+        Ok(match at.kind {
+            FrameKind::PING => {
+                // Without room for the answer the hub will ask again.
+                let _ = self.link.send(FrameKind::PONG, at.id, &tim_proto::request::Done);
+                None
+            }
+            FrameKind::PONG => None,
+            FrameKind::GOODBYE => self.farewell(at, now),
+            kind if in_login && kind == FrameKind::LOGIN.answer() => Some(self.logged_in(at)?),
+            FrameKind::ERROR if in_login && at.id == LOGIN_ID => self.login_refused(at, now)?,
+            _ if in_login => return Err(Broken),
+            kind if kind == FrameKind::LOGOUT.answer() => {
+                self.stop(NotReadyReason::LoggedOut);
+                None
+            }
+            FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure(Ticket(at.id))),
+            kind if kind.is_answer() => self.outbox.take(at.id).map(|asked| match asked.answer() == kind {
+                true => FrameUse::Answer(Ticket(at.id)),
+                false => FrameUse::WrongAnswer(Ticket(at.id)),
+            }),
+            FrameKind::SYNCED => {
+                // Everything before it has been taken: events come one by one.
+                let synced: Synced<'_> = decode_body(self.link.body(at)).unwrap_or_default();
+                if let Some(cursor) = Cursor::new(synced.cursor).filter(|cursor| cursor.len > 0) {
+                    self.cursor = cursor;
+                }
+                if !self.ready {
+                    self.ready = true;
+                    self.push_local(Local::Ready);
+                }
+                None
+            }
+            FrameKind::DELIVER => {
+                // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
+                let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
+                self.delivered = Some((at.id, cursor.ok().and_then(Cursor::new)));
+                Some(FrameUse::Push)
+            }
+            FrameKind::GAP | FrameKind::CONVERSATION => Some(FrameUse::Push),
+            _ => None, // from a later version
+        })
+    }
+
+    fn logged_in(&mut self, at: FrameAt) -> Result<FrameUse, Broken> {
+        let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else {
+            return Err(Broken);
+        };
+        let cursor = match answer.cursor {
+            [] => None,
+            cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
+        };
+        self.account = answer.account;
+        if self.cursor.resume == Resume::NOW {
+            self.cursor = cursor.unwrap_or_default();
+        }
+        self.phase = Phase::Online;
+        self.cut_since = None;
+        self.unacked = 0;
+        self.backoff.reset();
+        self.flush_outbox();
+        self.push_local(Local::NetState(NetState::Connected));
+        Ok(FrameUse::LoggedIn)
+    }
+
+    fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, Broken> {
+        let failure: Failure<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
+        if is_transient(failure.code) {
+            self.hang_up_and_lose(now);
+            return Ok(None);
+        }
+        self.stop(NotReadyReason::Refused);
+        Ok(Some(FrameUse::LoginFailed))
+    }
+
+    fn farewell(&mut self, at: FrameAt, now: Instant) -> Option<FrameUse> {
+        let code = decode_body::<Failure<'_>>(self.link.body(at)).map(|failure| failure.code);
+        match code {
+            Ok(code) if is_kick(code) => {
+                self.stop(NotReadyReason::KickedOut);
+                Some(FrameUse::KickedOut)
+            }
+            _ => {
+                self.hang_up_and_lose(now);
+                None
+            }
+        }
+    }
+
+    pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
+        let body = self.link.body(at);
+        let broken = Failure {
+            code: ErrorCode::PROTOCOL_VIOLATION,
+            text: "the hub's answer is malformed",
+        };
+        let failure = || decode_body(body).unwrap_or(broken);
+        match usage {
+            FrameUse::LoggedIn => match Answer::decode(at.kind, body) {
+                Ok(Answer::Login(answer)) => Event::LoggedIn(answer),
+                _ => Event::LoginFailed(broken),
+            },
+            FrameUse::LoginFailed => Event::LoginFailed(failure()),
+            FrameUse::KickedOut => Event::KickedOut(failure()),
+            FrameUse::Failure(ticket) => Event::Failed {
+                ticket,
+                failure: failure(),
+            },
+            FrameUse::Answer(ticket) => match Answer::decode(at.kind, body) {
+                Ok(answer) => Event::Answer { ticket, answer },
+                Err(_) => Event::Failed {
+                    ticket,
+                    failure: broken,
+                },
+            },
+            FrameUse::WrongAnswer(ticket) => Event::Failed {
+                ticket,
+                failure: broken,
+            },
+            FrameUse::Push => match Push::decode(at.kind, body) {
+                Ok(Push::Deliver(deliver)) => Event::Delivered(deliver),
+                Ok(Push::Gap(gap)) => Event::Gap(gap),
+                Ok(Push::Conversation(change)) => Event::ConversationChanged(change),
+                _ => Event::Malformed { kind: at.kind },
+            },
+        }
+    }
+
+    pub(super) fn max_frame(&self) -> usize {
+        self.link.rx_limit().min(self.config.max_frame as usize)
+    }
+
+    pub(super) fn connect_at(&mut self, now: Instant, at: Instant) {
+        if at > now {
+            self.phase = Phase::Waiting { until: at };
+        } else {
+            self.phase = Phase::Connecting {
+                until: now + self.config.connect_timeout,
+            };
+            self.asked_to_connect = false;
+            self.push_local(Local::NetState(NetState::Connecting));
+        }
+    }
+
+    pub(super) fn hang_up_and_lose(&mut self, now: Instant) {
+        self.hang_up = true;
+        self.lose(now);
+    }
+
+    /// The connection is of no use any more; the session goes on.
+    pub(super) fn lose(&mut self, now: Instant) {
+        if self.phase == Phase::Online {
+            self.cut_since = Some(now);
+            self.push_local(Local::NetState(NetState::Disconnected));
+        }
+        self.link.reset();
+        self.outbox.rewind();
+        self.keep_delivered();
+        self.unacked = 0;
+        let wait = self.backoff.next();
+        self.connect_at(now, now + wait);
+    }
+
+    /// The session ends: everything that waits fails, and the driver hangs up.
+    pub(super) fn stop(&mut self, reason: NotReadyReason) {
+        self.phase = Phase::Idle;
+        self.failing = true;
+        self.hang_up = true;
+        self.cut_since = None;
+        self.keep_delivered();
+        if core::mem::take(&mut self.ready) {
+            self.push_local(Local::NotReady(reason));
+        }
+    }
+
+    /// No other try can do better: says so, and ends the session.
+    pub(super) fn give_up(&mut self, code: ErrorCode) {
+        self.push_local(Local::LoginFailed(code));
+        self.stop(NotReadyReason::Refused);
+    }
+
+    /// The connection that a delivery came on ends: it was handed over, so it must not come again on the next one.
+    fn keep_delivered(&mut self) {
+        if let Some((_, Some(cursor))) = self.delivered.take() {
+            self.cursor = cursor;
+        }
+    }
+
+    fn push_local(&mut self, local: Local) {
+        if let Some(slot) = self.locals.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(local);
+        } else if let Some(last) = self.locals.last_mut() {
+            *last = Some(local); // only an application that never polls gets here; the newest state is what counts
+        }
+    }
+
+    fn next_local(&mut self) -> Option<Local> {
+        if self.failing {
+            if let Some((id, _)) = self.outbox.take_any() {
+                return Some(Local::Failed(Ticket(id), ErrorCode::LOGGED_OUT));
+            }
+            self.failing = false;
+        }
+        let first = self.locals.first_mut()?.take();
+        if first.is_some() {
+            self.locals.rotate_left(1);
+        }
+        first
+    }
+}
+
+/// The peer broke the protocol, or nothing can be sent: the connection must go.
+struct Broken;
+
+/// Refusals that another try may not meet.
+fn is_transient(code: ErrorCode) -> bool {
+    [
+        ErrorCode::SERVER_SHUTTING_DOWN,
+        ErrorCode::RATE_LIMITED,
+        ErrorCode::STORAGE_FAILED,
+        ErrorCode::STORAGE_FULL,
+    ]
+    .contains(&code)
+}
+
+/// Farewells after which the device must not come back by itself.
+fn is_kick(code: ErrorCode) -> bool {
+    [
+        ErrorCode::SESSION_REPLACED,
+        ErrorCode::KICKED_OUT_MULT_DEVICE,
+        ErrorCode::KICKED_OUT_MULT_ACCOUNT,
+        ErrorCode::KICKED_OUT_USERSIG_EXPIRED,
+        ErrorCode::KICKED_OUT_REST_API,
+    ]
+    .contains(&code)
+}
