@@ -69,15 +69,18 @@ limits! {
     REVOKE_WINDOW_SECONDS, revoke_window_seconds, with_revoke_window_seconds: u64 = 120;
     /// For how long messages are kept, in seconds: seven days (S192).
     RETENTION_SECONDS, retention_seconds, with_retention_seconds: u64 = 7 * 24 * 60 * 60;
-    /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215).
+    /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215). The hub does not
+    /// go by it yet.
     GROUP_MESSAGES_PER_SECOND, group_messages_per_second, with_group_messages_per_second: u32 = 40;
     /// How many members one group message or notice can be meant for, when it names them.
     MAX_RECEIVERS, receivers, with_receivers: u32 = 50;
     /// How many messages one call can delete.
     MAX_DELETED_MESSAGES, deleted_messages, with_deleted_messages: u32 = 30;
-    /// For how long a request waits for its answer, in milliseconds.
+    /// For how long a request waits for its answer in the vendor's SDK, in milliseconds. A session goes by its own
+    /// configuration.
     REQUEST_TIMEOUT_MILLIS, request_timeout_millis, with_request_timeout_millis: u32 = 15_000;
-    /// For how long a login waits for its answer, in milliseconds.
+    /// For how long a login waits for its answer in the vendor's SDK, in milliseconds. A session goes by its own
+    /// configuration.
     LOGIN_TIMEOUT_MILLIS, login_timeout_millis, with_login_timeout_millis: u32 = 90_000;
 }
 
