@@ -8,7 +8,7 @@ use tim_proto::message::GroupTip;
 use tim_proto::notice::{NoticeOperation, SystemNotice};
 use tim_proto::placeholder::placeholder;
 use tim_proto::revoked::{Revoker, revoked_text};
-use tim_proto::text::{self as emoji, EmojiTable, Span};
+use tim_proto::text::{self as emoji, EmojiTable, Language, Span};
 use tim_proto::tip::{TipOperation, tip_text};
 use tim_proto::wire::{List, decode_body};
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, Platform, UserId, Words, message::to_vec};
@@ -93,6 +93,19 @@ pub fn text(data: &[u8]) {
         _ => None,
     }) {
         assert_eq!(table.file(key), Some(*file));
+    }
+    names(&text);
+}
+
+/// Translating touches keys and names only, and what it made of a key is understood on the way back.
+fn names(text: &str) {
+    for language in [Language::ZhCn, Language::En, Language::ZhTw] {
+        let shown = emoji::keys_to_names(text, language).to_string();
+        let keys = emoji::names_to_keys(&shown, language).to_string();
+        assert_eq!(emoji::keys_to_names(&keys, language).to_string(), shown);
+        if !text.contains('[') {
+            assert_eq!(shown, text);
+        }
     }
 }
 

@@ -89,8 +89,15 @@ pub fn messages(data: &[u8]) {
     if let Ok(answer) = Answer::decode(kind, body) {
         assert_eq!(Answer::decode(kind, &to_vec(&answer)), Ok(answer));
     }
-    if let Ok(Push::Deliver(deliver)) = Push::decode(kind, body) {
-        assert_eq!(Push::decode(kind, &to_vec(&deliver)), Ok(Push::Deliver(deliver)));
+    if let Ok(push) = Push::decode(kind, body) {
+        let again = match &push {
+            Push::Deliver(deliver) => to_vec(deliver),
+            Push::Gap(gap) => to_vec(gap),
+            Push::Synced(synced) => to_vec(synced),
+            Push::Conversation(change) => to_vec(change),
+            _ => return,
+        };
+        assert_eq!(Push::decode(kind, &again), Ok(push));
     }
 }
 
