@@ -7,7 +7,7 @@
 //!
 //! No clock and no thread in here: whoever holds the limiter tells the time and comes back at [`Limiter::next_ms`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tim_proto::{GroupId, Priority};
 
@@ -47,6 +47,8 @@ pub(super) struct Limiter<T> {
     /// Messages a second and group; 0 is no limit.
     rate: u32,
     gates: HashMap<GroupId, Gate<T>>,
+    /// Those at which somebody waits: few, as a rule.
+    busy: BTreeSet<GroupId>,
     sweep_at: usize,
 }
 
@@ -55,6 +57,7 @@ impl<T> Limiter<T> {
         Self {
             rate,
             gates: HashMap::new(),
+            busy: BTreeSet::new(),
             sweep_at: FIRST_SWEEP,
         }
     }
@@ -72,7 +75,11 @@ impl<T> Limiter<T> {
             .gates
             .entry(group)
             .or_insert_with(|| Gate::new(self.rate, now_ms));
-        gate.offer(priority, item, now_ms)
+        let offer = gate.offer(priority, item, now_ms);
+        if matches!(offer, Offer::Waits) {
+            self.busy.insert(group);
+        }
+        offer
     }
 
     /// Lets go whose turn it is, in every group.
@@ -81,15 +88,20 @@ impl<T> Limiter<T> {
             passed: Vec::new(),
             dropped: Vec::new(),
         };
-        for gate in self.gates.values_mut().filter(|gate| gate.waiting > 0) {
+        self.busy.retain(|group| {
+            let Some(gate) = self.gates.get_mut(group) else {
+                return false;
+            };
             gate.turn(now_ms, &mut turn);
-        }
+            gate.waiting > 0
+        });
         turn
     }
 
     /// When the next one's turn is; `None` if nobody waits.
     pub(super) fn next_ms(&self) -> Option<u64> {
-        self.gates.values().filter_map(Gate::next_ms).min()
+        let busy = self.busy.iter().filter_map(|group| self.gates.get(group));
+        busy.filter_map(Gate::next_ms).min()
     }
 }
 
