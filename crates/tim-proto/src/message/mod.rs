@@ -6,12 +6,14 @@
 
 mod options;
 mod payload;
+mod tip;
 
 pub use options::{OfflinePush, SendOptions};
 pub use payload::{
-    Audio, Custom, Face, File, GroupTip, Image, ImageFormat, ImageInfo, ImageSize, Payload, Revocation, Text,
+    Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Revocation, Text,
     Thumbnail, Video,
 };
+pub use tip::{GroupChange, GroupTip, Muted};
 
 use crate::wire::{Decode, DecodeError, Encode, Extensions, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
