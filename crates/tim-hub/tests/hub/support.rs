@@ -49,6 +49,7 @@ impl TestHub {
         let clock = Arc::clone(&clock_ms);
         options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
         options.sends_per_second = 0;
+        options.limits = options.limits.with_group_messages_per_second(0);
         change(&mut options);
         let hub = Hub::open(options).unwrap();
         let (stop, stopped) = oneshot::channel();
