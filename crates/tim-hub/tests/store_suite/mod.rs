@@ -11,6 +11,7 @@ pub(crate) mod lists;
 pub(crate) mod model;
 mod model_state;
 pub(crate) mod pages;
+pub(crate) mod permissions;
 pub(crate) mod purge;
 pub(crate) mod revoke;
 pub(crate) mod threads;
@@ -77,6 +78,7 @@ macro_rules! suite {
                 created_whole_with_tip_and_notices, creation_is_idempotent, a_refused_group_leaves_nothing,
                 members_see_from_joining_on, leaving_ends_sending_and_reading, a_message_writes_no_member_row,
             }
+            permissions { every_cell_of_the_table }
             purge {
                 old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
                 paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, unread_counts_what_is_kept,
