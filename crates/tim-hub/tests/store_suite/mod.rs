@@ -6,6 +6,8 @@
 
 pub(crate) mod append;
 pub(crate) mod changes;
+pub(crate) mod group_model;
+mod group_model_state;
 pub(crate) mod groups;
 pub(crate) mod lists;
 pub(crate) mod model;
@@ -90,6 +92,7 @@ macro_rules! suite {
                 futures_are_answered,
             }
             model { any_history_agrees_with_the_model }
+            group_model { any_life_of_a_group_agrees_with_the_model }
         );
     };
 }
