@@ -31,7 +31,7 @@ pub(super) struct Names {
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) rules: &'static TypeRules,
-    /// The [`role`](crate::store::role); 0 for who has none: anybody but the owner in an AVChatRoom.
+    /// The [`role`](crate::store::role).
     pub(super) role: u16,
     pub(super) name_card: Box<str>,
     /// Until when the user may not write, unix ms.

@@ -158,7 +158,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let as_admin = match log {
             LogKey::Group(group) => {
                 let place = self.hub.place(&device.user, group)?;
-                place.rules.may(place.role, Action::RevokeOthers).is_ok()
+                place.rules.may(Some(place.role), Action::RevokeOthers).is_ok()
             }
             _ => false,
         };

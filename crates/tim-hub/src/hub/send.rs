@@ -210,7 +210,7 @@ impl Shared {
         }
         Ok(Place {
             rules,
-            role: 0,
+            role: role::MEMBER,
             name_card: Box::default(),
             muted_until_ms: self.reader.restriction(&group, user)?.muted_until_ms,
             mute_all: found.mute_all,
@@ -220,7 +220,7 @@ impl Shared {
 
 impl Place {
     fn may_write(&self, now_ms: u64, mention_all: bool) -> Result<(), Refused> {
-        self.rules.may(self.role, Action::Write)?;
+        self.rules.may(Some(self.role), Action::Write)?;
         if self.muted_until_ms > now_ms {
             let until_ms = Some(self.muted_until_ms);
             return Err(Refused::Muted { until_ms });
@@ -229,7 +229,7 @@ impl Place {
             return Err(Refused::Muted { until_ms: None });
         }
         if mention_all {
-            self.rules.may(self.role, Action::MentionAll)?;
+            self.rules.may(Some(self.role), Action::MentionAll)?;
         }
         Ok(())
     }
