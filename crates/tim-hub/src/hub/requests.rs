@@ -52,9 +52,13 @@ impl Failed {
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn handle(&mut self, id: u32, kind: FrameKind, ask: Ask) {
-        let Some((device, account)) = self.me.as_ref().map(|me| (Arc::clone(&me.device), me.account)) else {
+        let Some(me) = &mut self.me else {
             return self.fail(id, ErrorCode::USER_NOT_LOGGED_IN, "");
         };
+        let (device, account) = (Arc::clone(&me.device), me.account);
+        if device.is_stale() {
+            me.forget();
+        }
         let done = match ask {
             Ask::Send(sending) => self.send(id, &device, account, sending),
             Ask::Revoke(revoking) => self.revoke(id, &device, account, &revoking),
