@@ -104,10 +104,12 @@ pub(super) fn fitted(message: Bytes, max: usize) -> Bytes {
     if message.len() <= max {
         message
     } else {
-        let stubs = [stub(&message), bare_stub(&message)];
-        let mut stubs = stubs.into_iter().flatten().map(|(stub, _)| stub);
-        let fits = stubs.find(|stub| stub.len() <= max);
-        fits.map_or(message, Bytes::from)
+        let stubs = [stub(&message), bare_stub(&message)].into_iter().flatten();
+        let mut stubs: Vec<_> = stubs.map(|(stub, _)| stub).collect();
+        // None fits: the shortest, for the caller to do without.
+        let fits = stubs.iter().position(|stub| stub.len() <= max);
+        let chosen = fits.map(|at| stubs.swap_remove(at)).or_else(|| stubs.pop());
+        chosen.map_or(message, Bytes::from)
     }
 }
 
@@ -158,12 +160,8 @@ pub(super) fn conversation<'a>(
 pub(super) fn profile<'a>(
     from: &'a Conversation,
     last_message: Option<&'a [u8]>,
-    max_members: u32,
+    group: Option<GroupProfile<'a>>,
 ) -> ConversationProfile<'a> {
-    let group = match &from.about {
-        About::Group(group, membership) => Some(group_profile(group, Some(membership), max_members)),
-        _ => None,
-    };
     let user = match &from.about {
         About::Peer(account) => Some(UserProfile {
             id: account.user,

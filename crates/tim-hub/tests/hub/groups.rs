@@ -390,6 +390,20 @@ fn ones_groups_come_in_pages() {
 }
 
 #[test]
+fn what_concerns_many_costs_as_many_messages() {
+    let hub = TestHub::start_with(|options| options.sends_per_second = 100);
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.create(MEETING, "g", &[]).unwrap();
+    let names: Vec<String> = (0..300).map(|n| format!("m{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    alice.remove("g", &names).unwrap();
+    assert_eq!(alice.remove("g", &["m1"]), Err(ErrorCode::RATE_LIMITED));
+    assert_eq!(refused(&mut alice, "x"), ErrorCode::RATE_LIMITED);
+    hub.advance(std::time::Duration::from_millis(1_100));
+    alice.send(group("g"), "paid for");
+}
+
+#[test]
 fn of_a_change_and_a_dismissal_one_is_first() {
     let hub = TestHub::start();
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));

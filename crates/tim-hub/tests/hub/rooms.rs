@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_hub::Audience;
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{BanMembers, Request, SetMember, UpdateGroup};
+use tim_proto::request::{BanMembers, OneConversation, Request, SetMember, UpdateGroup};
 use tim_proto::wire::{List, decode_body};
 use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult};
 
@@ -84,6 +84,16 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
             "{listed:?}"
         );
     }
+    let profile = Request::ConversationProfile(OneConversation {
+        conversation: group("live"),
+    });
+    let expected = Ok(Reply::Profile {
+        members: 2,
+        unread: 0,
+    });
+    assert_eq!(alice.ask(&profile), expected);
+    assert_eq!(eve.ask(&profile), expected);
+    assert_eq!(bob.ask(&profile), Err(ErrorCode::CONVERSATION_NOT_FOUND));
     assert_eq!(
         alice.revoke(group("live"), 1),
         Err(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND)
