@@ -73,6 +73,8 @@ pub(crate) struct Model {
     pub(crate) log: Vec<Line>,
     pub(crate) inbox: Vec<Vec<(String, u32)>>,
     pub(crate) now_ms: u64,
+    /// A member proposed somebody, and a manager accepted or refused.
+    proposals: [bool; 2],
 }
 
 fn done() -> Answer {
@@ -80,7 +82,7 @@ fn done() -> Answer {
 }
 
 impl Model {
-    /// The first user makes the group.
+    /// The first user makes the group with the next two.
     pub(crate) fn new(users: Vec<UserId>, group: GroupId, kind: GroupType, now_ms: u64) -> Self {
         let (join, invite) = match kind {
             GroupType::WORK => (3, 1),
@@ -104,11 +106,14 @@ impl Model {
             log: Vec::new(),
             inbox: vec![Vec::new(); USERS],
             now_ms,
+            proposals: [false; 2],
         };
-        model.let_in(0);
+        (0..3).for_each(|user| model.let_in(user));
         model.members.get_mut(&0).unwrap().rank = Rank::Owner;
-        model.tip(1, 0, &[0]);
+        model.tip(1, 0, &[0, 1, 2]);
         model.notice(0, 6, Some(0), "", flags::NO_UNREAD);
+        model.notice(1, 7, Some(0), "", 0);
+        model.notice(2, 7, Some(0), "", 0);
         model
     }
 
@@ -169,7 +174,7 @@ impl Model {
         self.members.len() >= MAX_MEMBERS
     }
 
-    fn managers(&self) -> Vec<usize> {
+    pub(crate) fn managers(&self) -> Vec<usize> {
         let managers = self
             .members
             .iter()
@@ -276,6 +281,7 @@ impl Model {
             None => request.verdict = Some((actor, accept)),
         }
         let inviter = request.inviter;
+        self.proposals[usize::from(accept)] |= inviter.is_some();
         if accept {
             self.let_in(user);
             self.tip(1, actor, &[user]);
@@ -544,6 +550,35 @@ impl Model {
         let member = self.members.get_mut(&actor).unwrap();
         member.read = member.read.max(upto.min(head));
         Ok(format!("read {}", self.unread(actor)))
+    }
+
+    /// Who waits for an answer of theirs, or is to give one.
+    pub(crate) fn waiting(&self, asked: Asked) -> Vec<usize> {
+        let open = self
+            .requests
+            .keys()
+            .filter(|(user, to)| *to == asked && self.is_open(*user, asked));
+        open.map(|(user, _)| *user).collect()
+    }
+
+    /// Which tips and notices there were.
+    pub(crate) fn happened(&self) -> impl Iterator<Item = String> {
+        let lines = self
+            .log
+            .iter()
+            .filter(|line| line.sender.is_none())
+            .map(|line| &line.text);
+        let notices = self.inbox.iter().flatten().map(|(text, _)| text);
+        let kinds = lines
+            .chain(notices)
+            .map(|text| text.split(" by ").next().unwrap_or("").to_owned());
+        let proposals = ["proposal refused", "proposal accepted"]
+            .into_iter()
+            .zip(self.proposals);
+        let proposals = proposals
+            .filter(|(_, seen)| *seen)
+            .map(|(what, _)| what.to_owned());
+        kinds.chain(proposals).collect::<Vec<_>>().into_iter()
     }
 
     pub(crate) fn unread(&self, user: usize) -> usize {

@@ -92,7 +92,7 @@ macro_rules! suite {
                 futures_are_answered,
             }
             model { any_history_agrees_with_the_model }
-            group_model { any_life_of_a_group_agrees_with_the_model }
+            group_model { any_life_of_a_group_agrees_with_the_model, a_life_with_every_tip_and_notice }
         );
     };
 }
