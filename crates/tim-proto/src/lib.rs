@@ -120,6 +120,6 @@ pub use kind::{
     AtKind, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, MessageKind, Priority,
     ReceiveOption, Role,
 };
-pub use message::{Encoded, Message, Payload};
+pub use message::{Encoded, MENTION_ALL, Message, Payload};
 pub use open::UnknownName;
 pub use words::Words;

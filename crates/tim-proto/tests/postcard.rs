@@ -69,6 +69,7 @@ compare! {
     group_tip: GroupTip, message::GroupTip<'static>;
     system_notice: SystemNotice, tim_proto::notice::SystemNotice<'static>;
     revocation: Revocation, message::Revocation<'static>;
+    mentions: Mentions, message::Mentions<'static>;
     login: Login, request::Login<'static>;
     login_answer: LoginAnswer, request::LoginAnswer<'static>;
     send: Send, request::Send<'static>;

@@ -102,6 +102,7 @@ mirror! {
         operation: u32, operator_id: String, users: Items<String>, group_id: Group, group_name: String,
         member_count: u32, changes: Items<Change>, muted: Items<Muted>, reason: String,
     }
+    Mentions(message::Mentions<'static>) { users: Items<User>, all: bool }
     Muted(message::Muted) { user: User, seconds: u32 }
     SystemNotice(notice::SystemNotice<'static>) {
         operation: u32, operator_id: String, group_id: String, group_name: String, handle_message: String,
