@@ -6,7 +6,10 @@
 
 pub(crate) mod append;
 pub(crate) mod changes;
+pub(crate) mod endings;
+pub(crate) mod group_life;
 pub(crate) mod group_model;
+mod group_model_rules;
 mod group_model_state;
 pub(crate) mod groups;
 pub(crate) mod lists;
@@ -82,10 +85,12 @@ macro_rules! suite {
                 members_see_from_joining_on, leaving_ends_sending_and_reading, a_message_writes_no_member_row,
             }
             permissions { every_cell_of_the_table }
-            rosters {
-                members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages,
+            endings {
                 a_live_room_keeps_its_owner_and_its_bans, a_dismissed_group_is_gone_for_everybody,
-                the_service_takes_a_group_back_and_tells_members, the_muted_write_again_in_time,
+                the_service_takes_a_group_back_and_tells_members,
+            }
+            rosters {
+                members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages, the_muted_write_again_in_time,
                 mentions_are_kept_until_read, a_message_to_ten_thousand_is_one_entry, rosters_say_who_came_and_went,
                 a_meeting_counts_nothing_as_unread, what_is_written_down_has_a_length,
             }
@@ -100,7 +105,8 @@ macro_rules! suite {
                 futures_are_answered,
             }
             model { any_history_agrees_with_the_model }
-            group_model { any_life_of_a_group_agrees_with_the_model, a_life_with_every_tip_and_notice }
+            group_model { any_life_of_a_group_agrees_with_the_model }
+            group_life { a_life_with_every_tip_and_notice }
         );
     };
 }
