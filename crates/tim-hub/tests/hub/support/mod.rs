@@ -12,10 +12,7 @@ use std::time::{Duration, Instant as StdInstant};
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_proto::request::{
-    Answer, CreateGroup, GroupMembers, History, JoinGroup, MarkRead, MemberList, OneConversation, OneGroup,
-    Request, Revoke,
-};
+use tim_proto::request::{Answer, CreateGroup, History, MarkRead, OneConversation, Request, Revoke};
 use tim_proto::wire::List;
 use tim_proto::{
     AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
