@@ -140,5 +140,6 @@ pub use client::{
     Ticket,
 };
 pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
+pub use link::Framing;
 pub use tim_proto as proto;
 pub use time::Instant;
