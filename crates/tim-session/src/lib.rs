@@ -129,6 +129,7 @@ extern crate alloc;
 mod buffer;
 mod client;
 mod hub;
+mod life;
 mod link;
 mod time;
 
