@@ -129,6 +129,7 @@ extern crate alloc;
 mod buffer;
 mod client;
 mod hub;
+mod life;
 mod link;
 mod time;
 
@@ -140,5 +141,6 @@ pub use client::{
     Ticket,
 };
 pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
+pub use link::Framing;
 pub use tim_proto as proto;
 pub use time::Instant;
