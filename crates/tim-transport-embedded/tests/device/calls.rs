@@ -1,8 +1,10 @@
 //! Every call, and every way to be refused.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tim_session::proto::message::{Custom, Face, Payload, Text, flags};
 use tim_session::proto::{ConversationId, ErrorCode};
@@ -354,5 +356,95 @@ fn the_cursor_stands_behind_what_the_application_is_done_with() {
             }
         };
         assert_eq!(text, "two");
+    });
+}
+
+/// Nothing moves while an event is looked at: the calls of other tasks wait, and go on when it is let go of.
+#[test]
+fn calls_wait_while_an_event_is_looked_at() {
+    let world = World::new();
+    let mut memory = Memory::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
+    let (client, mut events) = device.split(Wire(world.clone()));
+    let looking = Cell::new(false);
+    let receiver = async {
+        loop {
+            let event = events.next_event().await;
+            looking.set(true);
+            world.sleep(Duration::from_millis(100)).await;
+            looking.set(false);
+            drop(event);
+        }
+    };
+    let sender = async {
+        client.login().await.expect("let in");
+        client.wait_until_ready().await.expect("ready");
+        world.hub.borrow_mut().bob_says("look at this");
+        while !looking.get() {
+            world.sleep(Duration::from_millis(1)).await;
+        }
+        let message = client.create_text_message(bob(), "meanwhile").expect("a message");
+        client.send_message(&message).await.expect("sent");
+        assert!(!looking.get());
+        client.logout().await.expect("out");
+    };
+    world.run(vec![Box::pin(sender), Box::pin(receiver)]);
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["meanwhile"]);
+}
+
+/// An outbox that is full makes a call wait for room; it is not refused.
+#[test]
+fn a_full_outbox_makes_calls_wait() {
+    let world = World::new();
+    when_ready(&world, async |client, mut events| {
+        let texts = ["a", "b", "c"].map(|letter| letter.repeat(300));
+        let messages = texts
+            .each_ref()
+            .map(|text| client.create_text_message(bob(), text).expect("a message"));
+        let mut calls = messages
+            .each_ref()
+            .map(|message| Some(Box::pin(client.send_message(message))));
+        let all = poll_fn(|context| {
+            for call in &mut calls {
+                if let Some(running) = call
+                    && let Poll::Ready(outcome) = running.as_mut().poll(context)
+                {
+                    outcome.expect("sent");
+                    *call = None;
+                }
+            }
+            match calls.iter().all(Option::is_none) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        events.until(all, |_| {}).await;
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
+    });
+}
+
+/// A call that is dropped when its answer is there gives the session free again.
+#[test]
+fn an_answer_that_nobody_reads_holds_up_nothing() {
+    let world = World::new();
+    when_ready(&world, async |client, mut events| {
+        for polls in 1..20 {
+            let number = world.hub.borrow().texts_of_kiosk().len();
+            let message = client.create_text_message(bob(), "x").expect("a message");
+            let mut call = Box::pin(client.send_message(&message));
+            // Driven, but the call is polled once only; then some time passes, and it is dropped unread.
+            let unread = async {
+                let once = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending()));
+                assert!(once.await);
+                world.sleep(Duration::from_millis(polls)).await;
+            };
+            events.until(unread, |_| {}).await;
+            drop(call);
+            assert_eq!(world.hub.borrow().texts_of_kiosk().len(), number + 1);
+            events
+                .until(client.set_message_read(bob()), |_| {})
+                .await
+                .expect("read");
+        }
     });
 }

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use tim_session::proto::ErrorCode;
 use tim_transport_embedded::{
-    ClientConfig, Device, Error, Event, Framing, Memory, NetState, NotReadyReason, SerialLine,
+    Client, ClientConfig, Clock, Device, Error, Event, Events, Framing, Memory, NetState, NotReadyReason,
+    SerialLine,
 };
 
 use crate::calls::{config, with_device};
 use crate::hub::bob;
-use crate::world::{Half, Wire, World, delivered};
+use crate::world::{Half, World, delivered};
 
 #[test]
 fn a_line_that_takes_one_byte_at_a_time() {
     let world = World::new();
-    (world.capacity.set(1), world.portion.set(1));
+    world.capacity.set(1);
+    world.portion.set(1);
     with_device(&world, async |client, mut events| {
         let mut received = Vec::new();
         events.until(client.login(), |_| {}).await.expect("let in");
@@ -193,23 +195,24 @@ fn serial() -> ClientConfig {
     config
 }
 
+/// A device on a serial line in this world, its two ends given to `script`.
+fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Events<'_, World, SerialLine<Half, Half>>)) {
+    world.hub.borrow_mut().framing = Framing::Serial;
+    world.is_open.set(true);
+    world.serial.set(true);
+    world.hub.borrow_mut().open(world.now());
+    let mut memory = Memory::<512, 512, 512>::new();
+    let mut device = Device::new(serial(), "sig", &mut memory, 42, world.clone());
+    let (client, events) = device.split(SerialLine::new(Half(world.clone()), Half(world.clone())));
+    world.run_one(script(client, events));
+}
+
 /// Noise in both directions, lost bytes and a hub that starts anew: each message arrives once and in order.
 #[test]
 fn a_serial_line_with_noise_and_losses() {
     let world = World::new();
-    world.hub.borrow_mut().framing = Framing::Serial;
-    world.is_open.set(true);
-    world.serial.set(true);
-    world
-        .hub
-        .borrow_mut()
-        .open(tim_transport_embedded::Clock::now(&world));
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(serial(), "sig", &mut memory, 42, world.clone());
-    let line = SerialLine::new(Half(world.clone()), Half(world.clone()));
-    let (client, mut events) = device.split(line);
     let received = RefCell::new(Vec::new());
-    world.run_one(async {
+    on_serial(&world, async |client, mut events| {
         world.noise(&[0x55; 70]);
         let take = |event: Event<'_>| received.borrow_mut().extend(delivered(&event));
         events.until(client.login(), take).await.expect("let in");
@@ -242,4 +245,30 @@ fn a_serial_line_with_noise_and_losses() {
     let expected: Vec<_> = (0..30).map(|number| format!("k{number}")).collect();
     assert_eq!(world.hub.borrow().texts_of_kiosk(), expected);
     assert!(world.hub.borrow().logins > 5, "the losses did not hurt");
+}
+
+/// The largest frame is what fits beside the framing, so a piece of a stub is as long as can be had.
+#[test]
+fn a_stub_is_fetched_over_a_serial_line() {
+    let world = World::new();
+    let long = "long ".repeat(2_400);
+    on_serial(&world, async |client, mut events| {
+        events.until(client.login(), |_| {}).await.expect("let in");
+        events
+            .until(client.wait_until_ready(), |_| {})
+            .await
+            .expect("ready");
+        world.hub.borrow_mut().bob_says(&long);
+        while delivered(&events.next_event().await).is_none() {}
+        let (mut payload, mut pieces) = (Vec::new(), 0);
+        while payload.len() < 12_002 {
+            let offset = payload.len() as u32;
+            let piece = client.fetch(bob(), 1, offset, |piece| payload.extend_from_slice(piece.bytes));
+            events.until(piece, |_| {}).await.expect("a piece");
+            pieces += 1;
+        }
+        assert_eq!(&payload[2..], long.as_bytes());
+        assert!(pieces < 28, "{pieces} pieces");
+    });
+    assert_eq!(world.hub.borrow().logins, 1);
 }
