@@ -61,7 +61,8 @@
 //! # Two tasks
 //!
 //! Any number of tasks may hold a [`Client`], which is `Copy`; one holds the [`Events`]. All run on one executor, for there
-//! are no atomics and no locks in here. At most [`MAX_CALLS`] calls can be under way at a time.
+//! are no atomics and no locks in here. At most [`MAX_CALLS`] calls can be under way at a time. Where tasks must be `'static`,
+//! as embassy's are, [`Memory`] and [`Device`] go into a `StaticCell` each.
 //!
 //! ```
 //! use tim_transport_embedded::{Client, Clock, Error, Event, Events, Line, proto::UserId};

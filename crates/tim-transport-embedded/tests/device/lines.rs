@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use embassy_futures::join::join;
 use tim_session::proto::ErrorCode;
 use tim_transport_embedded::{
     Client, ClientConfig, Clock, Device, Error, Event, Events, Framing, Memory, NetState, NotReadyReason,
@@ -12,7 +13,7 @@ use tim_transport_embedded::{
 
 use crate::calls::{config, with_device};
 use crate::hub::bob;
-use crate::world::{Half, World, delivered};
+use crate::world::{Half, Wire, World, delivered};
 
 #[test]
 fn a_line_that_takes_one_byte_at_a_time() {
@@ -271,4 +272,103 @@ fn a_stub_is_fetched_over_a_serial_line() {
         assert!(pieces < 28, "{pieces} pieces");
     });
     assert_eq!(world.hub.borrow().logins, 1);
+}
+
+/// Ever the same pseudo-random numbers.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit
+    }
+}
+
+/// Whatever a serial line feeds the device, it goes on, and logs in as soon as it can.
+#[test]
+fn two_hundred_thousand_bytes_of_noise() {
+    let world = World::new();
+    let mut random = Random(0x0dd_ba11);
+    world.capacity.set(usize::MAX);
+    on_serial(&world, async |client, mut events| {
+        let noise = async {
+            for _ in 0..2_000 {
+                // Every third byte or so is one that means something on the line.
+                let bytes: [u8; 100] = std::array::from_fn(|_| match random.below(3) {
+                    0 => [0, 1, 2, 0xff][random.below(4)],
+                    _ => random.below(256) as u8,
+                });
+                world.noise(&bytes);
+                world.read_errors.set(random.below(40));
+                world.sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let login = async {
+            client.login().await.expect("let in");
+            client.wait_until_ready().await.expect("ready");
+        };
+        events.until(join(noise, login), |_| {}).await;
+        events
+            .until(client.wait_until_ready(), |_| {})
+            .await
+            .expect("still, or again");
+        let message = client
+            .create_text_message(bob(), "still here")
+            .expect("a message");
+        events
+            .until(client.send_message(&message), |_| {})
+            .await
+            .expect("sent");
+    });
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["still here"]);
+}
+
+/// Lines of any width that are cut again and again, between two tasks.
+#[test]
+fn random_lines_with_cuts() {
+    const COUNT: usize = 25;
+    for seed in 1..=60 {
+        let (world, mut random) = (World::new(), Random(seed * 0x9e37_79b9));
+        let mut memory = Memory::<512, 512, 512>::new();
+        let mut device = Device::new(config(), "sig", &mut memory, seed, world.clone());
+        let (client, mut events) = device.split(Wire(world.clone()));
+        let received = RefCell::new(Vec::new());
+        let sender = async {
+            client.login().await.expect("let in");
+            client.wait_until_ready().await.expect("ready");
+            for number in 0..COUNT {
+                world.capacity.set(1 + random.below(150));
+                world.portion.set(1 + random.below(70));
+                world.connect_polls.set(random.below(5) as u32);
+                if random.below(3) == 0 {
+                    world.cut_after.set(Some(random.below(250)));
+                    world.connects_failing.set(random.below(3) as u32);
+                }
+                world.hub.borrow_mut().bob_says(&format!("b{number}"));
+                let text = format!("k{number}");
+                let message = client.create_text_message(bob(), &text).expect("a message");
+                client.send_message(&message).await.expect("sent");
+            }
+            while received.borrow().len() < COUNT {
+                world.sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let receiver = async {
+            loop {
+                let text = delivered(&events.next_event().await);
+                received.borrow_mut().extend(text);
+            }
+        };
+        world.run(vec![Box::pin(sender), Box::pin(receiver)]);
+        let numbered = |letter| {
+            (0..COUNT)
+                .map(|number| format!("{letter}{number}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(*received.borrow(), numbered('b'), "seed {seed}");
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), numbered('k'), "seed {seed}");
+        assert!(world.hub.borrow().logins > 1, "seed {seed}: no cut");
+    }
 }
