@@ -128,6 +128,8 @@ extern crate alloc;
 
 mod buffer;
 mod client;
+#[cfg(feature = "defmt")]
+mod defmt;
 mod hub;
 mod life;
 mod link;
