@@ -209,6 +209,9 @@ fn tips(operation: TipOperation, operator_id: &str, users: &str) {
         group_id,
         group_name: "",
         member_count: 1,
+        changes: List::default(),
+        muted: List::default(),
+        reason: "",
     };
     let bytes = to_vec(&tip);
     let received: GroupTip<'_> = decode_body(&bytes).expect("what was encoded");
