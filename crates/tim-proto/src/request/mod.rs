@@ -91,8 +91,8 @@ impl Encode for Done {
     fn encode(&self, _: &mut Writer<'_>) {}
 }
 impl<'a> Decode<'a> for Done {
-    fn decode(_: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn read(_: &mut Reader<'a>) -> Self {
+        Self
     }
 }
 

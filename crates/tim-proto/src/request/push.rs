@@ -81,13 +81,13 @@ impl Encode for Synced<'_> {
 }
 
 impl<'a> Decode<'a> for Synced<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         let cursor = if reader.rest().is_empty() {
             &[]
         } else {
-            reader.take_bytes()?
+            reader.take_bytes()
         };
-        Ok(Self { cursor })
+        Self { cursor }
     }
 }
 

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::{Decode, DecodeError, Encode, Reader, Writer, decode_body, encoded_len};
+use super::{Decode, Encode, Reader, Writer, decode_body, encoded_len};
 
 /// A list of `T` in a body: the length of the whole list in bytes, then each item with its length before it.
 ///
@@ -74,7 +74,7 @@ impl<'a, T: Decode<'a> + Clone> Iterator for ListIter<'a, T> {
             }
             Repr::Bytes { bytes, count, .. } => {
                 let mut reader = Reader::new(bytes);
-                let item = reader.take_bytes().and_then(decode_body).ok()?;
+                let item = decode_body(reader.take_bytes()).ok()?;
                 *bytes = reader.rest();
                 *count = count.saturating_sub(1);
                 Some(item)
@@ -110,29 +110,30 @@ impl<T: Encode> Encode for List<'_, T> {
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for List<'a, T> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let bytes = reader.take_bytes()?;
-        let start = reader.position() - bytes.len();
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let bytes = reader.take_bytes();
+        let start = reader.position().saturating_sub(bytes.len());
         let mut items = Reader::new(bytes);
         let mut count = 0;
         while !items.rest().is_empty() {
-            let item = items.take_bytes().map_err(|error| behind(start, error))?;
+            let item = items.take_bytes();
             let item_start = start + items.position() - item.len();
-            decode_body::<T>(item).map_err(|error| behind(item_start, error))?;
+            let checked = items.check().map_err(|error| (start, error));
+            let checked = checked.and_then(|()| match decode_body::<T>(item) {
+                Ok(_) => Ok(()),
+                Err(error) => Err((item_start, error)),
+            });
+            if let Err((start, error)) = checked {
+                reader.refuse_at(start + error.at, error.fault);
+                break;
+            }
             count += 1;
         }
-        Ok(Self(Repr::Bytes {
+        Self(Repr::Bytes {
             bytes,
             count,
             item: PhantomData,
-        }))
-    }
-}
-
-const fn behind(start: usize, error: DecodeError) -> DecodeError {
-    DecodeError {
-        at: start + error.at,
-        fault: error.fault,
+        })
     }
 }
 
