@@ -90,8 +90,7 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 pub fn decode_body<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
     let mut reader = Reader::new(body);
     let value = T::read(&mut reader);
-    super::Extensions::read(&mut reader);
-    reader.check()?;
+    reader.finish()?;
     Ok(value)
 }
 

@@ -1,6 +1,6 @@
 //! Where a body is written and read: bounds are checked here, and nowhere else.
 
-use super::{BufferTooSmall, DecodeError, DecodeFault, Encode, encoded_len};
+use super::{BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Extensions, encoded_len};
 use crate::IdError;
 
 /// Writes fields into a caller's buffer, and goes on counting when it is full.
@@ -166,6 +166,15 @@ impl<'a> Reader<'a> {
             None => Ok(()),
             Some(error) => Err(error),
         }
+    }
+
+    /// Passes over the extensions behind the known fields of a body, and says whether all of it is what it should be.
+    ///
+    /// # Errors
+    /// As [`Reader::check`].
+    pub fn finish(mut self) -> Result<(), DecodeError> {
+        Extensions::read(&mut self);
+        self.check()
     }
 
     /// Notes a fault at the present position, unless there was one before.
