@@ -38,7 +38,7 @@ impl Board for Device {
         u64::from(high) << 32 | u64::from(low)
     }
 
-    fn keeps<T>(&mut self, _state: &T) {
+    fn keeps<T>(_state: &T) {
         core::hint::black_box(const { &Marker(*b"footprint-state:", size_of::<T>() as u32) });
     }
 }

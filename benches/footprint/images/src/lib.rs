@@ -5,9 +5,11 @@
 //! or to the display: the optimiser can foresee nothing and leave nothing out.
 #![no_std]
 
+pub mod client;
 pub mod codec;
 #[cfg(target_os = "none")]
 pub mod device;
+mod line;
 pub mod parsers;
 #[cfg(feature = "peers")]
 pub mod peers;
@@ -25,7 +27,7 @@ pub trait Board {
     fn micros(&mut self) -> u64;
 
     /// Says what an image keeps between calls, buffers not counted; a board that is measured leaves word of its size.
-    fn keeps<T>(&mut self, _state: &T) {}
+    fn keeps<T>(_state: &T) {}
 
     /// Sends bytes.
     fn write_all(&mut self, bytes: &[u8]) {

@@ -24,7 +24,7 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
     );
     let mut session: Session<'_> = ClientSession::new(config, black_box("eJw"), rx, tx, outbox, black_box(7));
     let (mut answered, mut shown) = (false, false);
-    board.keeps(&session);
+    B::keeps(&session);
     session.login(Instant::from_micros(board.micros()));
     while !(answered && shown) {
         let now = Instant::from_micros(board.micros());

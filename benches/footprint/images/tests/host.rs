@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use footprint_images::{Board, codec, parsers, session};
-use tim_session::proto::request::{Answer, Done, LoginAnswer, Request, SendAnswer, SendMessage};
+use footprint_images::{Board, client, codec, parsers, session};
+use tim_session::proto::request::{Answer, LoginAnswer, Request, SendAnswer, SendMessage, Synced};
 use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, Writer};
 use tim_session::proto::{UserId, message::SendOptions};
-use tim_session::{FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
+use tim_session::{FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 
 /// A board whose line leads to `peer`: it gets all that came from the device so far, and says what goes back.
 struct Bench<P> {
@@ -116,26 +116,26 @@ fn parsers_show() {
     );
 }
 
-#[test]
-fn session_logs_in_sends_and_shows() {
+/// A hub at the other end: lets the kiosk in, answers its message, and hands it one of Alice's.
+fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
     let now = Instant::ZERO;
     let buffer = || FixedBuffer(vec![0; 1024].leak());
-    let mut hub = HubSession::new(HubConfig::default(), buffer(), buffer(), now);
-    let mut bench = Bench::new(|sent: &mut Vec<u8>| {
+    let mut hub = HubSession::new(config, buffer(), buffer(), now);
+    move |sent| {
         let len = hub.receive(now, sent);
         sent.drain(..len);
         loop {
             match hub.poll(now) {
                 HubOutput::Event(HubEvent::Login(login)) => {
                     assert_eq!((login.user.as_str(), login.user_sig), ("kiosk-1", "eJw"));
-                    hub.accept(&LoginAnswer {
+                    let welcome = LoginAnswer {
                         account: 99,
                         time_ms: 5,
                         cursor: b"0",
                         nick: "",
-                    })
-                    .unwrap();
-                    hub.push(FrameKind::SYNCED, &Done).unwrap();
+                    };
+                    hub.accept(&welcome).unwrap();
+                    hub.push(FrameKind::SYNCED, &Synced { cursor: b"0" }).unwrap();
                 }
                 HubOutput::Event(HubEvent::Request {
                     id,
@@ -157,12 +157,25 @@ fn session_logs_in_sends_and_shows() {
         let out = hub.outgoing().to_vec();
         hub.transmitted(out.len());
         out
-    });
+    }
+}
+
+const SHOWN: &str = "aliceC2CbobC2Cbob 申请加入群组:C2Cbob群成员:C2Cbob,加入群组C2Cbob";
+
+#[test]
+fn session_logs_in_sends_and_shows() {
+    let mut bench = Bench::new(hub(HubConfig::default()));
     assert_eq!(session::run(&mut bench), Some(()));
-    assert_eq!(
-        bench.shown(),
-        "aliceC2CbobC2Cbob 申请加入群组:C2Cbob群成员:C2Cbob,加入群组C2Cbob"
-    );
+    assert_eq!(bench.shown(), SHOWN);
+}
+
+#[test]
+fn client_logs_in_sends_and_shows() {
+    let mut config = HubConfig::default();
+    config.framing = Framing::Serial;
+    let mut bench = Bench::new(hub(config));
+    assert_eq!(client::run(&mut bench), Some(()));
+    assert_eq!(bench.shown(), SHOWN);
 }
 
 /// The packets of MQTT 5 that a broker has for the smallest client: whatever is published is passed back.
