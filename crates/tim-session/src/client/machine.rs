@@ -359,7 +359,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.keep_delivered();
         self.unacked = 0;
         let wait = self.backoff.next();
-        self.connect_at(now, now + wait);
+        self.connect_at(now, now.plus_micros(wait));
     }
 
     /// The session ends: everything that waits fails, and the driver hangs up.
