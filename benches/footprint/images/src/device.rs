@@ -55,6 +55,8 @@ macro_rules! image {
         #[unsafe(no_mangle)]
         extern "C" fn _start() -> ! {
             loop {
+                #[cfg(feature = "break-panic")]
+                assert!(!core::hint::black_box(false));
                 let done: Option<()> = $job(&mut $crate::device::Device);
                 $crate::Board::write(&mut $crate::device::Device, u8::from(done.is_some()));
             }
