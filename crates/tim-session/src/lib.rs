@@ -128,6 +128,8 @@ extern crate alloc;
 
 mod buffer;
 mod client;
+#[cfg(feature = "defmt")]
+mod defmt;
 mod hub;
 mod link;
 mod time;
@@ -140,5 +142,6 @@ pub use client::{
     Ticket,
 };
 pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
+pub use link::Framing;
 pub use tim_proto as proto;
 pub use time::Instant;

@@ -16,6 +16,12 @@ pub(super) enum Step {
     Wait(Option<Instant>),
     Connect,
     Disconnect,
+    Event(Current),
+}
+
+/// Where an event comes from, for as long as the application has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Current {
     Local(Local),
     Frame(FrameAt, FrameUse),
 }
@@ -37,7 +43,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.settle_event();
         loop {
             if let Some(local) = self.next_local() {
-                return Step::Local(local);
+                return Step::Event(Current::Local(local));
             }
             if self.hang_up {
                 self.hang_up = false;
@@ -46,7 +52,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             // Frames go before time: what came before a late poll is not late.
             match self.next_frame(now) {
-                Ok(Some((at, usage))) => return Step::Frame(at, usage),
+                Ok(Some((at, usage))) => return Step::Event(Current::Frame(at, usage)),
                 Ok(None) if self.has_work() => continue,
                 Ok(None) => {}
                 Err(Broken) => {
@@ -55,7 +61,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 }
             }
             if let Some((id, _)) = self.outbox.take_expired(now) {
-                return Step::Local(Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT));
+                let late = Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT);
+                return Step::Event(Current::Local(late));
             }
             if self.advance_time(now) {
                 continue;
@@ -366,7 +373,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    pub(super) fn max_frame(&self) -> usize {
+    /// The largest frame that the session takes, in bytes: what the hub is told.
+    pub fn max_frame(&self) -> usize {
         self.link.rx_limit().min(self.config.max_frame as usize)
     }
 

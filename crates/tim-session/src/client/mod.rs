@@ -20,7 +20,7 @@ use crate::Instant;
 use crate::buffer::Buffer;
 use crate::link::Link;
 use event::Local;
-use machine::Step;
+use machine::{Current, Step};
 use outbox::Outbox;
 use reconnect::Backoff;
 
@@ -100,6 +100,8 @@ pub struct ClientSession<S, B> {
     /// Whether acknowledgements wait for the application.
     acks_held: bool,
     locals: [Option<Local>; MAX_LOCAL_EVENTS],
+    /// The event that the last poll handed over.
+    current: Option<Current>,
 }
 
 /// Without the UserSig, which is a credential and stays out of logs; buffers show how full they are, not what is in them.
@@ -180,6 +182,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             last_taken: 0,
             acks_held: false,
             locals: [None; MAX_LOCAL_EVENTS],
+            current: None,
         }
     }
 
@@ -216,6 +219,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// Whether requests are taken (S83): from SDK_READY to SDK_NOT_READY, short cuts of the line included.
     pub const fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// Whether the session has come to rest: not logged in, not trying to be, and with nothing left to say.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle && !self.failing && !self.hang_up && self.locals.iter().all(Option::is_none)
     }
 
     /// What the session was made with.
@@ -317,6 +325,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The driver has opened a connection, as [`Output::Connect`] asked.
     pub fn connected(&mut self, now: Instant) {
+        self.current = None;
         match self.phase {
             Phase::Connecting { .. } => {}
             // Nobody asked for it, or not any more.
@@ -348,6 +357,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// The driver could not open a connection, or lost it. Poll first: what was received and not polled is forgotten, be it
     /// the hub's word that the device must not come back.
     pub fn disconnected(&mut self, now: Instant) {
+        self.current = None;
         self.link.reset();
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => {}
@@ -404,12 +414,27 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// What is next. Call it after every input, and again until it says [`Output::Wait`]. An event is done with when `poll`
     /// is called again: only then is a delivery acknowledged and the cursor moved.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
-        match self.step(now) {
-            Step::Wait(until) => Output::Wait(until),
-            Step::Connect => Output::Connect,
-            Step::Disconnect => Output::Disconnect,
-            Step::Local(local) => Output::Event(local.into()),
-            Step::Frame(at, usage) => Output::Event(self.frame_event(at, usage)),
+        self.current = None;
+        let current = match self.step(now) {
+            Step::Wait(until) => return Output::Wait(until),
+            Step::Connect => return Output::Connect,
+            Step::Disconnect => return Output::Disconnect,
+            Step::Event(current) => current,
+        };
+        self.current = Some(current);
+        Output::Event(self.current_event(current))
+    }
+
+    /// The event that the last [`ClientSession::poll`] handed over, for a driver that shares the session and passes events
+    /// on later. None if that poll said something else, or if the connection has begun or ended since.
+    pub fn event(&self) -> Option<Event<'_>> {
+        self.current.map(|current| self.current_event(current))
+    }
+
+    fn current_event(&self, current: Current) -> Event<'_> {
+        match current {
+            Current::Local(local) => local.into(),
+            Current::Frame(at, usage) => self.frame_event(at, usage),
         }
     }
 }

@@ -11,7 +11,7 @@ use tim_proto::wire::{
 
 use crate::Instant;
 use crate::buffer::Buffer;
-use crate::link::{FrameAt, Link};
+use crate::link::{FrameAt, Framing, Link};
 
 /// The largest frame before the login, in bytes; the longest LOGIN, with a UserSig of 4 KiB, is well below it.
 const MAX_LOGIN_FRAME: usize = 8 * 1024;
@@ -32,6 +32,11 @@ pub struct HubConfig {
     pub keep_alive: Duration,
     /// How long that sign may take, and how long a farewell may take to be sent. Default 10 s.
     pub keep_alive_timeout: Duration,
+    /// What kind of line the connection is. Default [`Framing::Stream`].
+    pub framing: Framing,
+    /// With [`Framing::Serial`]: after how long without an answer the client is asked whether what was sent has come. No
+    /// sign of life for three times as long after that is a cut. More than a round trip with the longest frame. Default 1 s.
+    pub serial_retry: Duration,
 }
 
 impl Default for HubConfig {
@@ -43,6 +48,8 @@ impl Default for HubConfig {
             login_timeout: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
             keep_alive_timeout: Duration::from_secs(10),
+            framing: Framing::Stream,
+            serial_retry: Duration::from_secs(1),
         }
     }
 }
@@ -98,6 +105,10 @@ pub enum CloseReason {
     Violation(ErrorCode),
     /// Hello, login or a sign of life did not come in time.
     TimedOut,
+    /// A serial line lost bytes; the client was told and will say hello again.
+    LineLost,
+    /// On a serial line, the client said hello again, so the session it had is over. Its hello waits for the next session.
+    Superseded,
 }
 
 /// Why an answer or push was not taken.

@@ -7,6 +7,18 @@ use tim_proto::wire::{
 
 use crate::buffer::{Buffer, ByteQueue};
 
+/// How packets (hellos and frames) are told apart on a connection. Both ends must speak the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Framing {
+    /// One behind the other, on a stream that loses nothing and says when it breaks, such as TCP.
+    #[default]
+    Stream,
+    /// On a raw serial line, which flips and loses bytes and never says that it was pulled: COBS, a CRC-32 and a counter
+    /// around each (`SPEC.md`, "Serial lines"). What was lost is noticed, and the session picks up where it was.
+    Serial,
+}
+
 /// Received and outgoing bytes of one connection at a time.
 #[derive(Debug)]
 pub(crate) struct Link<B> {
