@@ -130,6 +130,15 @@ impl<B: Buffer> ByteQueue<B> {
         self.buffer.bytes().get(self.start..self.end).unwrap_or(&[])
     }
 
+    /// The first `len` bytes, to change in place; fewer if there are not so many.
+    pub(crate) fn front_mut(&mut self, len: usize) -> &mut [u8] {
+        let end = self.start.saturating_add(len).min(self.end);
+        self.buffer
+            .bytes_mut()
+            .get_mut(self.start..end)
+            .unwrap_or(&mut [])
+    }
+
     /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
     pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.buffer.bytes().len().saturating_sub(self.end) < len && self.start > 0 {

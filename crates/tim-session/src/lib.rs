@@ -131,6 +131,7 @@ mod client;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod hub;
+mod life;
 mod link;
 mod time;
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod event;
+mod line;
 mod machine;
 mod outbox;
 mod reconnect;
@@ -13,11 +14,12 @@ use core::fmt;
 
 use tim_proto::message::SendOptions;
 use tim_proto::request::{Request, Resume, SendMessage};
-use tim_proto::wire::{self, Encode, FrameKind, Hello, Role, features};
+use tim_proto::wire::{self, Encode, FrameKind, Hello};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
 use crate::buffer::Buffer;
+use crate::life::Life;
 use crate::link::Link;
 use event::Local;
 use machine::{Current, Step};
@@ -85,9 +87,7 @@ pub struct ClientSession<S, B> {
     /// Since when there has been no login, while trying to get one back.
     cut_since: Option<Instant>,
     backoff: Backoff,
-    heard: Instant,
-    /// When the hub was asked for a sign of life, if it owes one.
-    pinged: Option<Instant>,
+    life: Life,
     account: u64,
     /// The largest frame that the hub takes.
     hub_max_frame: usize,
@@ -112,8 +112,7 @@ impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
             .field("phase", &self.phase)
             .field("ready", &self.ready)
             .field("cut_since", &self.cut_since)
-            .field("heard", &self.heard)
-            .field("pinged", &self.pinged)
+            .field("life", &self.life)
             .field("account", &self.account)
             .field("cursor", &self.cursor)
             .field("unacked", &self.unacked)
@@ -162,9 +161,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
+            link: Link::new(config.framing, rx, tx),
             config,
             user_sig,
-            link: Link::new(rx, tx),
             outbox: Outbox::new(outbox),
             phase: Phase::Idle,
             failing: false,
@@ -172,8 +171,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             asked_to_connect: false,
             ready: false,
             cut_since: None,
-            heard: Instant::ZERO,
-            pinged: None,
+            life: Life::new(Instant::ZERO),
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),
@@ -335,17 +333,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
         }
         self.link.reset();
-        self.heard = now;
-        self.pinged = None;
-        let hello = Hello {
-            min_version: wire::VERSION,
-            max_version: wire::VERSION,
-            role: Role::CLIENT,
-            features: features::STUBS,
-            max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
-            window: self.config.window,
-        };
-        if self.link.rx_limit() >= Hello::LEN && self.link.send_hello(&hello) {
+        self.life = Life::new(now);
+        if self.link.rx_limit() >= Hello::LEN && self.say_hello() {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
             };
@@ -377,8 +366,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn received(&mut self, now: Instant, len: usize) {
         self.link.received(len);
         if len > 0 {
-            self.heard = now;
-            self.pinged = None;
+            self.life.bytes_came(self.config.framing, now);
         }
     }
 
@@ -402,6 +390,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// `len` of the outgoing bytes were sent.
     pub fn transmitted(&mut self, len: usize) {
         self.link.transmitted(len);
+        if len > 0 {
+            self.life.bytes_went();
+        }
         self.flush_outbox();
     }
 

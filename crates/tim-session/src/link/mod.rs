@@ -1,11 +1,17 @@
-//! What both ends of a connection share: the bytes that came, the bytes to send, and the frames in them.
+//! What both ends of a connection share: the bytes that came, the bytes to send, and the packets (hellos and frames) in
+//! them. `stream` and `serial` tell how packets are told apart.
+
+mod serial;
+mod stream;
+
+pub(crate) use serial::Packet;
 
 use tim_proto::wire::{
-    BufferTooSmall, Encode, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed,
-    Writer, encoded_len,
+    BufferTooSmall, Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Writer, encoded_len,
 };
 
 use crate::buffer::{Buffer, ByteQueue};
+use serial::Serial;
 
 /// How packets (hellos and frames) are told apart on a connection. Both ends must speak the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -19,6 +25,25 @@ pub enum Framing {
     Serial,
 }
 
+impl Framing {
+    /// How many bytes a buffer must have for a frame of `len` bytes (header included), to receive it or to send it.
+    #[must_use]
+    pub const fn buffer_len(self, len: usize) -> usize {
+        match self {
+            Self::Stream => len,
+            Self::Serial => serial::buffer_len(len),
+        }
+    }
+
+    /// The longest frame that fits into a buffer of `len` bytes.
+    pub(crate) const fn frame_len(self, len: usize) -> usize {
+        match self {
+            Self::Stream => len,
+            Self::Serial => serial::frame_len(len),
+        }
+    }
+}
+
 /// Received and outgoing bytes of one connection at a time.
 #[derive(Debug)]
 pub(crate) struct Link<B> {
@@ -26,6 +51,8 @@ pub(crate) struct Link<B> {
     tx: ByteQueue<B>,
     /// How many bytes at the front of `rx` the last event was made of; they go when the next one is asked for.
     taken: usize,
+    framing: Framing,
+    serial: Serial,
 }
 
 /// Where a frame stands in the received bytes.
@@ -37,11 +64,13 @@ pub(crate) struct FrameAt {
 }
 
 impl<B: Buffer> Link<B> {
-    pub(crate) const fn new(rx: B, tx: B) -> Self {
+    pub(crate) const fn new(framing: Framing, rx: B, tx: B) -> Self {
         Self {
             rx: ByteQueue::new(rx),
             tx: ByteQueue::new(tx),
             taken: 0,
+            framing,
+            serial: Serial::new(),
         }
     }
 
@@ -50,6 +79,7 @@ impl<B: Buffer> Link<B> {
         self.rx.clear();
         self.tx.clear();
         self.taken = 0;
+        self.serial = Serial::new();
     }
 
     pub(crate) fn space(&mut self, len: usize) -> &mut [u8] {
@@ -74,18 +104,20 @@ impl<B: Buffer> Link<B> {
         self.tx.consume(len);
     }
 
-    /// How much more the outgoing bytes may grow.
+    /// The longest frame that can be sent now.
     pub(crate) fn tx_room(&self) -> usize {
-        self.tx.limit().saturating_sub(self.tx.len())
+        self.framing
+            .frame_len(self.tx.limit().saturating_sub(self.tx.len()))
     }
 
+    /// The longest frame that can ever be sent.
     pub(crate) fn tx_limit(&self) -> usize {
-        self.tx.limit()
+        self.framing.frame_len(self.tx.limit())
     }
 
-    /// The largest frame that can be received whole.
+    /// The longest frame that can be received whole.
     pub(crate) fn rx_limit(&self) -> usize {
-        self.rx.limit()
+        self.framing.frame_len(self.rx.limit())
     }
 
     /// Lets go of the bytes of the last event.
@@ -96,62 +128,32 @@ impl<B: Buffer> Link<B> {
         }
     }
 
-    /// The peer's hello, once it is all there.
-    pub(crate) fn take_hello(&mut self) -> Result<Option<Hello>, HelloError> {
-        let bytes = self.rx.as_slice();
-        let Some((hello, _)) = bytes.split_first_chunk::<{ Hello::LEN }>() else {
-            // Tell a stranger from the first bytes on, rather than wait for 20 of them.
-            let seen = bytes.len().min(tim_proto::wire::MAGIC.len());
-            let fits = bytes.get(..seen) == tim_proto::wire::MAGIC.get(..seen);
-            return if fits { Ok(None) } else { Err(HelloError::Magic) };
-        };
-        let hello = Hello::from_bytes(hello)?;
-        self.rx.consume(Hello::LEN);
-        Ok(Some(hello))
-    }
-
-    /// The next whole frame, which [`Link::release_taken`] lets go of.
-    pub(crate) fn next_frame(&mut self, max: usize) -> Result<Option<FrameAt>, FrameError> {
-        match Frame::parse(self.rx.as_slice(), max)? {
-            Parsed::Incomplete(_) => Ok(None),
-            Parsed::Frame(Frame { kind, id, body }, len) => {
-                self.taken = len;
-                Ok(Some(FrameAt {
-                    kind,
-                    id,
-                    body: (len - body.len(), len),
-                }))
-            }
-        }
-    }
-
     /// Whether another whole frame stands behind the one taken.
     pub(crate) fn more_frames(&self, max: usize) -> bool {
         let rest = self.rx.as_slice().get(self.taken..).unwrap_or(&[]);
-        matches!(Frame::parse(rest, max), Ok(Parsed::Frame(..)))
+        match self.framing {
+            Framing::Stream => stream::has_frame(rest, max),
+            Framing::Serial => serial::has_packet(rest),
+        }
     }
 
     pub(crate) fn body(&self, at: FrameAt) -> &[u8] {
         self.rx.as_slice().get(at.body.0..at.body.1).unwrap_or(&[])
     }
 
+    /// Sends a hello, and with it begins to count anew.
     pub(crate) fn send_hello(&mut self, hello: &Hello) -> bool {
+        self.serial.restart_outgoing();
         self.send_bytes(&hello.to_bytes())
     }
 
+    /// Sends a whole packet.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> bool {
-        let Some(room) = self.tx.room(bytes.len()) else {
-            return false;
-        };
-        let Some(slot) = room.get_mut(..bytes.len()) else {
-            return false;
-        };
-        slot.copy_from_slice(bytes);
-        self.tx.append(bytes.len());
-        true
+        self.serial.note_sent();
+        self.put(bytes.len(), |writer| writer.put(bytes)).is_ok()
     }
 
-    /// Appends a frame with this body to what goes out.
+    /// Sends a frame with this body.
     pub(crate) fn send<T: Encode + ?Sized>(
         &mut self,
         kind: FrameKind,
@@ -162,7 +164,7 @@ impl<B: Buffer> Link<B> {
         self.send_with(kind, id, body_len, |writer| body.encode(writer))
     }
 
-    /// Appends a frame whose body of `body_len` bytes `write` writes.
+    /// Sends a frame whose body of `body_len` bytes `write` writes.
     pub(crate) fn send_with(
         &mut self,
         kind: FrameKind,
@@ -170,15 +172,27 @@ impl<B: Buffer> Link<B> {
         body_len: usize,
         write: impl FnOnce(&mut Writer<'_>),
     ) -> Result<(), BufferTooSmall> {
-        let needed = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
+        let most = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
+        if kind != FrameKind::PING && kind != FrameKind::PONG {
+            self.serial.note_sent();
+        }
+        self.put(most, |writer| {
+            Frame::encode_header(kind, id, body_len, writer);
+            write(writer);
+        })
+    }
+
+    /// Appends a packet of at most `most` bytes, which `write` writes, to what goes out.
+    fn put(&mut self, most: usize, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), BufferTooSmall> {
+        let needed = self.framing.buffer_len(most);
         let available = self.tx_room();
         let Some(room) = self.tx.room(needed) else {
             return Err(BufferTooSmall { needed, available });
         };
-        let mut writer = Writer::new(room);
-        Frame::encode_header(kind, id, body_len, &mut writer);
-        write(&mut writer);
-        let len = writer.finish()?;
+        let len = match self.framing {
+            Framing::Stream => stream::write(room, write)?,
+            Framing::Serial => self.serial.write(room, most, write)?,
+        };
         self.tx.append(len);
         Ok(())
     }
