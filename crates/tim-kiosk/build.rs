@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::{env, fs, io};
 
 /// Flash and RAM as QEMU's mps2-an386 has them: its code memory at 0, and one of its large RAMs.
-const MPS2: &str = "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 4M\n RAM : ORIGIN = 0x20000000, LENGTH = 4M }\n";
+const MPS2: &str =
+    "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 4M\n RAM : ORIGIN = 0x20000000, LENGTH = 4M }\n";
 /// The lm3s6965evb's.
 const LM3S: &str =
     "MEMORY { FLASH : ORIGIN = 0x00000000, LENGTH = 256K\n RAM : ORIGIN = 0x20000000, LENGTH = 64K }\n";

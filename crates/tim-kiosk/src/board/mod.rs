@@ -11,7 +11,7 @@ mod uart;
 mod machine;
 
 pub(crate) use executor::run;
-pub(crate) use uart::{Receiver, Sender, Uart};
+pub(crate) use uart::{Printer, Uart};
 
 use cortex_m_rt::exception;
 use machine::UARTS;
@@ -35,6 +35,12 @@ pub(crate) fn start() -> Board {
         console: console.start(),
         line: line.start(),
     }
+}
+
+/// A number that differs between resets as far as these boards allow: neither has a source of random numbers, a product's
+/// has. It counts the cycles since the start of the current hundredth of a second.
+pub(crate) fn seed() -> u64 {
+    cortex_m::peripheral::SYST::get_current().into()
 }
 
 /// Any interrupt of a peripheral: there are only those of the UARTs, and each looks after its own.

@@ -1,33 +1,29 @@
 //! What happens when the unthinkable does: last words on the console, then the board starts anew; or, in a test, the
 //! emulator ends with a status that fails it.
 
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, exception};
 
 use super::machine::UARTS;
 
-struct LastWords;
-
-impl Write for LastWords {
-    fn write_str(&mut self, words: &str) -> fmt::Result {
-        let [console, _] = &UARTS;
-        words.bytes().for_each(|byte| console.send_now(byte));
-        Ok(())
-    }
+/// The console, whoever has it.
+fn console() -> impl Write {
+    let [console, _] = &UARTS;
+    console.printer()
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     cortex_m::interrupt::disable();
-    let _ = write!(LastWords, "\r\n{info}\r\n");
+    let _ = write!(console(), "\r\n{info}\r\n");
     start_anew()
 }
 
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    let _ = write!(LastWords, "\r\nfault at {:#x}\r\n", frame.pc());
+    let _ = write!(console(), "\r\nfault at {:#x}\r\n", frame.pc());
     start_anew()
 }
 
