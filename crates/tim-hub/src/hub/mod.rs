@@ -14,6 +14,7 @@ mod online;
 mod options;
 mod rate;
 mod requests;
+mod serial;
 mod shared;
 
 pub use options::HubOptions;
@@ -26,6 +27,7 @@ use std::thread;
 use std::time::Duration;
 
 use tim_proto::ErrorCode;
+use tim_session::Framing;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -66,6 +68,8 @@ pub struct Hub {
     max_connections: usize,
     places: Arc<Semaphore>,
     failed: watch::Receiver<Option<String>>,
+    /// Whether the hub is about to end.
+    stopping: watch::Sender<bool>,
 }
 
 /// Why a hub stopped, or could not start.
@@ -133,6 +137,7 @@ impl Hub {
             max_connections,
             places,
             failed,
+            stopping: watch::Sender::new(false),
         })
     }
 
@@ -176,8 +181,11 @@ impl Hub {
         };
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            let mut connection = Connection::new(shared, link);
-            std::future::poll_fn(|context| connection.poll(context)).await;
+            let mut connection = Connection::new(shared, link, Framing::Stream);
+            let ended = std::future::poll_fn(|context| connection.poll(context)).await;
+            if let Err(error) = ended {
+                debug!(%error, "a connection broke");
+            }
             drop(connection);
             drop(place);
         });
@@ -193,6 +201,7 @@ impl Hub {
     /// Says goodbye to everybody and waits, for a moment, until they are gone.
     pub async fn shut_down(&self) {
         info!(connections = self.connections(), "the hub stops");
+        self.stopping.send_replace(true);
         for device in self.shared.online.all() {
             device.end(ErrorCode::SERVER_SHUTTING_DOWN);
         }
