@@ -15,7 +15,13 @@ fn root() -> PathBuf {
 /// The program `tim`, built at the first call.
 pub fn tim() -> &'static Path {
     static TIM: OnceLock<PathBuf> = OnceLock::new();
-    TIM.get_or_init(|| build(Command::new("cargo").current_dir(root()).args(["build", "-p", "tim-cli"])))
+    TIM.get_or_init(|| {
+        build(
+            Command::new("cargo")
+                .current_dir(root())
+                .args(["build", "-p", "tim-cli"]),
+        )
+    })
 }
 
 /// The firmware for `board`, with a UserSig for the hubs that this harness starts; built at the first call.
@@ -27,7 +33,14 @@ pub fn firmware(board: Board) -> PathBuf {
             let mut cargo = Command::new("cargo");
             cargo
                 .current_dir(root().join("crates/tim-kiosk"))
-                .args(["build", "--release", "--features", "semihosting", "--target", board.target()])
+                .args([
+                    "build",
+                    "--release",
+                    "--features",
+                    "semihosting",
+                    "--target",
+                    board.target(),
+                ])
                 .env("TIM_KIOSK_USER", KIOSK)
                 .env("TIM_KIOSK_GROUP", LOBBY)
                 .env("TIM_KIOSK_APP", APP.to_string())
@@ -42,13 +55,28 @@ pub fn user_sig(user: &str) -> String {
     static KIOSKS: OnceLock<String> = OnceLock::new();
     let make = || {
         let made = Command::new(tim())
-            .args(["sig", "make", "--expire", "2d", "--user", user, "--key", KEY, "--app", &APP.to_string()])
+            .args([
+                "sig",
+                "make",
+                "--expire",
+                "2d",
+                "--user",
+                user,
+                "--key",
+                KEY,
+                "--app",
+                &APP.to_string(),
+            ])
             .output()
             .expect("`tim sig` starts");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8_lossy(&made.stdout).trim().to_owned()
     };
-    if user == KIOSK { KIOSKS.get_or_init(make).clone() } else { make() }
+    if user == KIOSK {
+        KIOSKS.get_or_init(make).clone()
+    } else {
+        make()
+    }
 }
 
 /// Runs a `cargo build` and returns the one program that it made.
@@ -64,7 +92,10 @@ fn build(cargo: &mut Command) -> PathBuf {
         Some(PathBuf::from(message.get("executable")?.as_str()?))
     };
     let made = String::from_utf8_lossy(&out.stdout);
-    made.lines().filter_map(executable).last().expect("a program was built")
+    made.lines()
+        .filter_map(executable)
+        .last()
+        .expect("a program was built")
 }
 
 /// The emulator: `qemu-system-arm` where `.ci/embedded-setup` unpacks it, or on the path.

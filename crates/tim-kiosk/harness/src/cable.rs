@@ -48,7 +48,11 @@ impl Cable {
         });
         let (noise, noises) = mpsc::channel(1);
         tokio::spawn(carry(listener, shared.clone(), noises));
-        Self { address, shared, noise }
+        Self {
+            address,
+            shared,
+            noise,
+        }
     }
 
     /// From now on every byte is lost, and neither end is told.

@@ -1,6 +1,7 @@
 //! A real hub, on a directory of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -26,9 +27,21 @@ impl Hub {
     /// Starts one with no past.
     pub async fn start() -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(data.path().join("app.key"), KEY).expect("it can be written to");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (child, address, serial) = serve(&data, any, any).await;
-        Self { child, data, address, serial }
+        Self {
+            child,
+            data,
+            address,
+            serial,
+        }
+    }
+
+    /// Where its data is, for `tim`'s `--data`.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Kills it and starts it again on the same data, at the same addresses.
@@ -62,9 +75,14 @@ impl Hub {
 
 async fn serve(data: &TempDir, address: SocketAddr, serial: SocketAddr) -> (Child, SocketAddr, SocketAddr) {
     let mut child = Command::new(tim())
-        .args(["serve", "--log", "error", "--key", KEY, "--send-rate", "0", "--data"])
+        .args(["serve", "--log", "error", "--send-rate", "0", "--data"])
         .arg(data.path())
-        .args(["--listen", &address.to_string(), "--serial-tcp-listen", &serial.to_string()])
+        .args([
+            "--listen",
+            &address.to_string(),
+            "--serial-tcp-listen",
+            &serial.to_string(),
+        ])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -72,8 +90,18 @@ async fn serve(data: &TempDir, address: SocketAddr, serial: SocketAddr) -> (Chil
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let (mut address, mut serial) = (None, None);
     while address.is_none() || serial.is_none() {
-        let line = lines.next_line().await.expect("text").expect("the hub says where it listens");
-        let at = |prefix| line.strip_prefix(prefix)?.split(',').next()?.parse::<SocketAddr>().ok();
+        let line = lines
+            .next_line()
+            .await
+            .expect("text")
+            .expect("the hub says where it listens");
+        let at = |prefix| {
+            line.strip_prefix(prefix)?
+                .split(',')
+                .next()?
+                .parse::<SocketAddr>()
+                .ok()
+        };
         address = address.or(at("listening at "));
         serial = serial.or(at("serial lines at "));
     }

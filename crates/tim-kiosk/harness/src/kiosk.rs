@@ -27,15 +27,29 @@ impl Kiosk {
     pub async fn start(board: Board, cable: &Cable) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let console = listener.local_addr().expect("it is bound");
-        let console = format!("socket,id=console,host={},port={},nodelay=on", console.ip(), console.port());
-        let firmware = tokio::task::spawn_blocking(move || firmware(board)).await.expect("it was built");
-        let child = command(board, firmware, &["-chardev", &console, "-serial", "chardev:console"], cable.address)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("QEMU starts");
+        let console = format!(
+            "socket,id=console,host={},port={},nodelay=on",
+            console.ip(),
+            console.port()
+        );
+        let firmware = tokio::task::spawn_blocking(move || firmware(board))
+            .await
+            .expect("it was built");
+        let child = command(
+            board,
+            firmware,
+            &["-chardev", &console, "-serial", "chardev:console"],
+            cable.address,
+        )
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("QEMU starts");
         // QEMU connects to the console before it starts the machine, so nothing said there is lost.
         let (stream, _) = listener.accept().await.expect("QEMU connects");
-        Self { child, console: Console::new(stream) }
+        Self {
+            child,
+            console: Console::new(stream),
+        }
     }
 
     /// How QEMU ended, if it did: a panic or a fault of the firmware is an end with 101.
@@ -55,7 +69,11 @@ impl Kiosk {
 
 /// QEMU with the firmware, the given console, and its line at `line`.
 pub fn command(board: Board, firmware: PathBuf, console: &[&str], line: SocketAddr) -> Command {
-    let line = format!("socket,id=line,host={},port={},nodelay=on,reconnect=1", line.ip(), line.port());
+    let line = format!(
+        "socket,id=line,host={},port={},nodelay=on,reconnect=1",
+        line.ip(),
+        line.port()
+    );
     let mut command = Command::new(qemu().expect("QEMU"));
     command
         .args(["-M", board.machine(), "-display", "none", "-monitor", "none"])
@@ -100,12 +118,19 @@ impl Console {
                 shared.more.notify_waiters();
             }
         });
-        Self { shared, keys, seen: 0 }
+        Self {
+            shared,
+            keys,
+            seen: 0,
+        }
     }
 
     /// Presses a key.
     pub async fn press(&mut self, key: char) {
-        self.keys.write_all(key.to_string().as_bytes()).await.expect("QEMU runs");
+        self.keys
+            .write_all(key.to_string().as_bytes())
+            .await
+            .expect("QEMU runs");
     }
 
     /// The next line that `pick` takes, of those that were not looked at yet; those before it count as looked at.
@@ -131,7 +156,8 @@ impl Console {
 
     /// Waits for a line with these words.
     pub async fn shows(&mut self, words: &str) -> String {
-        self.line(|line| line.contains(words).then(|| line.to_owned())).await
+        self.line(|line| line.contains(words).then(|| line.to_owned()))
+            .await
     }
 
     /// Every line so far.

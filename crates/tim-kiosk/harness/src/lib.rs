@@ -8,10 +8,10 @@ mod cable;
 mod hub;
 mod kiosk;
 
-pub use build::{firmware, qemu, tim};
+pub use build::{firmware, qemu, tim, user_sig};
 pub use cable::Cable;
-pub use hub::Hub;
-pub use kiosk::{Console, Kiosk};
+pub use hub::{Hub, next};
+pub use kiosk::{Console, Kiosk, command};
 
 /// Who the kiosk is.
 pub const KIOSK: &str = "kiosk-1";

@@ -1,0 +1,160 @@
+//! The kiosk against a real hub, on both boards: what it shows, what it says, and what becomes of it on a bad line.
+//!
+//! Each scenario has a hub, a kiosk and a cable of its own, waits for what must happen, and has a deadline for the whole.
+//! `KIOSK_NOISE` is how many bytes of noise the line gets (default 300,000; QEMU takes some 5,000 to 40,000 a second).
+
+mod scenarios;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tim_client::{
+    Client, ConversationId, CreateGroup, Event, EventStream, GroupId, GroupType, Message, UserId,
+};
+use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, Kiosk, LOBBY, next};
+
+/// Everything that a scenario needs; alice is the one on TCP.
+struct Lobby {
+    board: Board,
+    hub: Hub,
+    cable: Cable,
+    kiosk: Kiosk,
+    alice: Client,
+    events: EventStream,
+}
+
+impl Lobby {
+    /// A kiosk that is logged in, and a lobby in which it and alice are.
+    async fn open(board: Board) -> Self {
+        let hub = Hub::start().await;
+        let cable = Cable::new(hub.serial).await;
+        let mut kiosk = Kiosk::start(board, &cable).await;
+        kiosk.console.shows("tim kiosk: kiosk-1 in lobby").await;
+        kiosk.console.shows("-- ready").await;
+        let (alice, events) = hub.user("alice").await;
+        let group = CreateGroup {
+            group_id: Some(GroupId::new(LOBBY).expect("a valid id")),
+            members: vec![UserId::new(KIOSK).expect("a valid id")],
+            ..CreateGroup::new(GroupType::PUBLIC, "The lobby")
+        };
+        alice
+            .create_group(group)
+            .await
+            .expect("there is no such group yet");
+        kiosk
+            .console
+            .shows("lobby #1 * Joined the group: alice,kiosk-1")
+            .await;
+        Self {
+            board,
+            hub,
+            cable,
+            kiosk,
+            alice,
+            events,
+        }
+    }
+
+    /// Alice says something in the lobby.
+    async fn say(&self, text: &str) {
+        say(&self.alice, lobby(), text).await;
+    }
+
+    /// What alice hears from the kiosk next.
+    async fn heard(&mut self) -> Message {
+        heard(&mut self.events).await
+    }
+
+    /// The kiosk never started anew, and QEMU still runs.
+    fn check_still_the_first(&mut self) {
+        assert_eq!(self.kiosk.ended(), None, "{}", self.kiosk.console.tail());
+        let starts = self
+            .kiosk
+            .console
+            .all()
+            .iter()
+            .filter(|line| line.contains("tim kiosk:"))
+            .count();
+        assert_eq!(starts, 1, "the kiosk started anew");
+    }
+}
+
+fn lobby() -> ConversationId {
+    ConversationId::Group(GroupId::new(LOBBY).expect("a valid id"))
+}
+
+/// What the kiosk says next.
+async fn heard(events: &mut EventStream) -> Message {
+    let from_kiosk = |event| match event {
+        Event::MessageReceived(messages) => {
+            let from_kiosk = messages
+                .iter()
+                .position(|message| message.from().as_str() == KIOSK)?;
+            assert_eq!(messages.len(), 1, "it says one thing after the other");
+            messages.into_iter().nth(from_kiosk)
+        }
+        Event::Gap(gap) => panic!("{gap:?}"),
+        _ => None,
+    };
+    next(events, from_kiosk).await
+}
+
+async fn say(user: &Client, to: ConversationId, text: &str) {
+    let message = user
+        .create_text_message(to, text)
+        .expect("a text that can be sent");
+    user.send_message(&message, Default::default())
+        .await
+        .expect("the hub takes it");
+}
+
+/// Plays a scenario against the clock, and says how long it took.
+fn play<F: Future<Output = Lobby>>(
+    name: &str,
+    board: Board,
+    seconds: u64,
+    scenario: impl FnOnce(Board) -> F,
+) {
+    tim_kiosk_harness::firmware(board); // building is not the scenario's time
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let began = Instant::now();
+    let mut lobby = runtime
+        .block_on(async { tokio::time::timeout(Duration::from_secs(seconds), scenario(board)).await })
+        .unwrap_or_else(|_| panic!("{name} on {board:?} is not over after {seconds} s"));
+    lobby.check_still_the_first();
+    println!(
+        "kiosk: {:12} {name:30} {:6.1} s",
+        board.machine(),
+        began.elapsed().as_secs_f64()
+    );
+}
+
+macro_rules! scenarios {
+    ($($name:ident within $seconds:literal s;)+) => {
+        mod mps2 {
+            $(#[test]
+            fn $name() {
+                super::play(stringify!($name), super::Board::Mps2, $seconds, super::scenarios::$name);
+            })+
+        }
+        mod lm3s {
+            $(#[test]
+            fn $name() {
+                super::play(stringify!($name), super::Board::Lm3s, $seconds, super::scenarios::$name);
+            })+
+        }
+    };
+}
+
+scenarios! {
+    talk within 60 s;
+    cable_pulls within 120 s;
+    hub_restart within 60 s;
+    noise within 3000 s;
+    a_thousand_each_way within 300 s;
+    a_long_text within 60 s;
+}
