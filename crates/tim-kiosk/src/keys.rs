@@ -11,7 +11,7 @@ use tim_transport_embedded::proto::request::HistoryAnswer;
 use tim_transport_embedded::{Client, Error, NextReqMessageId};
 
 use crate::lobby;
-use crate::screen::{Line, Screen};
+use crate::screen::{Line, Screen, name};
 
 const HELP: &str = "1-5 say something, f a face, c a custom message, r take the last one back, h history, and older, \
 u conversations, m all is read, b a hundred numbered messages";
@@ -135,7 +135,7 @@ impl<'k> Keys<'k> {
         self.client.revoke_message(&last).await?;
         self.screen.show(format_args!(
             "{} #{} is taken back",
-            last.to.target(),
+            name(&last.to),
             last.envelope.sequence
         ));
         Ok(())

@@ -22,7 +22,7 @@ use embassy_sync::signal::Signal;
 use embassy_time::Timer;
 use keys::Keys;
 use long_text::LongText;
-use screen::Screen;
+use screen::{Screen, name};
 use static_cell::StaticCell;
 use tim_transport_embedded::proto::message::flags;
 use tim_transport_embedded::proto::request::{Deliver, FetchAnswer};
@@ -124,7 +124,7 @@ impl Kiosk<'_> {
                 Event::Delivered(delivery) => self.show_delivery(&delivery),
                 Event::Gap(gap) => screen.show(format_args!(
                     "{} #{}-#{} are gone",
-                    gap.conversation.target(),
+                    name(&gap.conversation),
                     gap.from,
                     gap.to
                 )),
@@ -201,7 +201,7 @@ impl Kiosk<'_> {
             offset = text.offset;
         }
         let (length, sum) = text.length_and_sum();
-        let conversation = conversation.target();
+        let conversation = name(&conversation);
         self.screen.show(format_args!(
             "{conversation} #{sequence} has {length} bytes, sum {sum:08x}"
         ));

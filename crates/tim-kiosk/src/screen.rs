@@ -65,7 +65,7 @@ impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(message) = self;
         let conversation = message.conversation_of(&USER);
-        write!(f, "{} #{} ", conversation.target(), message.envelope.sequence)?;
+        write!(f, "{} #{} ", name(&conversation), message.envelope.sequence)?;
         match &message.payload {
             _ if message.is_revoked() => {
                 write!(
@@ -87,6 +87,14 @@ impl Display for Line<'_> {
             ),
             payload => write!(f, "{}: {}", message.from(), Said(payload)),
         }
+    }
+}
+
+/// What people call a conversation here.
+pub(crate) fn name(conversation: &ConversationId) -> &str {
+    match conversation {
+        ConversationId::System => "system",
+        other => other.target(),
     }
 }
 

@@ -85,7 +85,7 @@ pub fn command(board: Board, firmware: PathBuf, console: &[&str], line: SocketAd
     command
 }
 
-/// The console: a terminal of lines, and keys.
+/// The console: a terminal of lines, and keys. What it shows is printed, too, for who looks into a failed test.
 pub struct Console {
     shared: Arc<Shown>,
     keys: OwnedWriteHalf,
@@ -111,6 +111,7 @@ impl Console {
                 while matches!(screen.read_until(b'\n', &mut line).await, Ok(1..)) {
                     let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                     line.clear();
+                    println!("| {text}");
                     shared.lines.lock().expect("nobody panics with it").0.push(text);
                     shared.more.notify_waiters();
                 }

@@ -6,6 +6,7 @@
 mod scenarios;
 
 use std::future::Future;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use tim_client::{
@@ -15,7 +16,6 @@ use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, Kiosk, LOBBY, next};
 
 /// Everything that a scenario needs; alice is the one on TCP.
 struct Lobby {
-    board: Board,
     hub: Hub,
     cable: Cable,
     kiosk: Kiosk,
@@ -46,7 +46,6 @@ impl Lobby {
             .shows("lobby #1 * Joined the group: alice,kiosk-1")
             .await;
         Self {
-            board,
             hub,
             cable,
             kiosk,
@@ -116,8 +115,8 @@ fn play<F: Future<Output = Lobby>>(
     scenario: impl FnOnce(Board) -> F,
 ) {
     tim_kiosk_harness::firmware(board); // building is not the scenario's time
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // On this thread alone, so that a failed test shows what the console showed.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
@@ -126,10 +125,12 @@ fn play<F: Future<Output = Lobby>>(
         .block_on(async { tokio::time::timeout(Duration::from_secs(seconds), scenario(board)).await })
         .unwrap_or_else(|_| panic!("{name} on {board:?} is not over after {seconds} s"));
     lobby.check_still_the_first();
-    println!(
-        "kiosk: {:12} {name:30} {:6.1} s",
-        board.machine(),
-        began.elapsed().as_secs_f64()
+    // Past the test runner, which would show it for failures only.
+    let took = began.elapsed().as_secs_f64();
+    let _ = writeln!(
+        io::stdout(),
+        "kiosk: {:12} {name:20} {took:6.1} s",
+        board.machine()
     );
 }
 

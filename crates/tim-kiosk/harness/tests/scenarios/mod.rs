@@ -32,7 +32,7 @@ pub(super) async fn talk(board: Board) -> Lobby {
     let mut it = Lobby::open(board).await;
     it.kiosk
         .console
-        .shows("@TIM#SYSTEM #1 * alice invited you to the group The lobby")
+        .shows("system #1 * alice invited you to the group The lobby")
         .await;
     it.say("Good morning [微笑] \x1b[31m[nothing]").await;
     // The emoji is one, what is none is text, and nobody steers the terminal.
