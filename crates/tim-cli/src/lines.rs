@@ -152,6 +152,9 @@ async fn keep(hub: Arc<Hub>, source: Source) {
     loop {
         let began = Instant::now();
         let ended = source.serve(&hub).await;
+        if hub.is_stopping() {
+            return;
+        }
         let reason = ended.map_or_else(|error| error.to_string(), |()| "it was closed".to_owned());
         if began.elapsed() >= GOOD_FOR {
             (wait, told) = (RETRY.0, String::new());

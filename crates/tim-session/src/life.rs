@@ -98,7 +98,7 @@ impl Life {
             // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
             (Framing::Stream, Some(asked), _) => asked + patience.keep_alive_timeout,
             (Framing::Serial, Some(asked), _) => {
-                asked.max(self.heard).max(self.held_up) + patience.retry() * MAX_SILENCE
+                asked.max(self.heard).max(self.held_up) + patience.retry().saturating_mul(MAX_SILENCE)
             }
             (Framing::Serial, None, Some(_)) => self.repeat_at(patience),
             (_, None, _) => self.heard.max(self.held_up) + patience.keep_alive,

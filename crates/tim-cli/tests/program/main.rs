@@ -5,6 +5,8 @@ mod crash;
 mod demo;
 mod frame;
 mod parse;
+#[cfg(unix)]
+mod serial;
 mod serve;
 mod sig;
 

@@ -198,6 +198,12 @@ impl Hub {
             .saturating_sub(self.places.available_permits())
     }
 
+    /// Whether [`Hub::shut_down`] has been called, by [`Hub::serve`] or otherwise.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Says goodbye to everybody and waits, for a moment, until they are gone.
     pub async fn shut_down(&self) {
         info!(connections = self.connections(), "the hub stops");
