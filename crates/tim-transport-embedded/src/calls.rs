@@ -144,7 +144,7 @@ impl<'m> Client<'m> {
         if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
         }
-        let claim = self.ask(Ask::Send(message, options)).await?;
+        let claim = self.ask(&Ask::Send(message, options)).await?;
         self.read(claim, |answer| match answer {
             Answer::Send(answer) => Some(answer),
             _ => None,
@@ -170,13 +170,13 @@ impl<'m> Client<'m> {
         if message.envelope.sequence == 0 {
             return Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT));
         }
-        let request = Request::Revoke(Revoke {
+        let request = Ask::Request(Request::Revoke(Revoke {
             conversation: message.conversation_of(&self.shared.user),
             sequence: message.envelope.sequence,
             message: message.id,
             reason: "",
-        });
-        let claim = self.ask(Ask::Request(request)).await?;
+        }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| matches!(answer, Answer::Revoke(_)).then_some(()))
     }
 
@@ -193,12 +193,12 @@ impl<'m> Client<'m> {
         count: u16,
         on_page: impl FnOnce(&HistoryAnswer<'_>),
     ) -> Result<Option<NextReqMessageId>, Error> {
-        let request = Request::History(History {
+        let request = Ask::Request(Request::History(History {
             conversation: conversation.into(),
             next: next.map_or(&[], NextReqMessageId::as_slice),
             count,
-        });
-        let claim = self.ask(Ask::Request(request)).await?;
+        }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| match answer {
             Answer::History(page) => {
                 let next = match page.completed || page.next.is_empty() {
@@ -220,11 +220,11 @@ impl<'m> Client<'m> {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<MarkReadAnswer, Error> {
-        let request = Request::MarkRead(MarkRead {
+        let request = Ask::Request(Request::MarkRead(MarkRead {
             conversation: conversation.into(),
             sequence: 0,
-        });
-        let claim = self.ask(Ask::Request(request)).await?;
+        }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| match answer {
             Answer::MarkRead(answer) => Some(answer),
             _ => None,
@@ -241,8 +241,8 @@ impl<'m> Client<'m> {
         count: u16,
         on_list: impl FnOnce(&ConversationsAnswer<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Request::Conversations(Conversations { count });
-        let claim = self.ask(Ask::Request(request)).await?;
+        let request = Ask::Request(Request::Conversations(Conversations { count }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| match answer {
             Answer::Conversations(list) => Some(on_list(&list)),
             _ => None,
@@ -258,10 +258,10 @@ impl<'m> Client<'m> {
         conversation: impl Into<ConversationId>,
         on_profile: impl FnOnce(&ConversationProfile<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Request::ConversationProfile(OneConversation {
+        let request = Ask::Request(Request::ConversationProfile(OneConversation {
             conversation: conversation.into(),
-        });
-        let claim = self.ask(Ask::Request(request)).await?;
+        }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| match answer {
             Answer::ConversationProfile(profile) => Some(on_profile(&profile)),
             _ => None,
@@ -274,10 +274,10 @@ impl<'m> Client<'m> {
     /// # Errors
     /// As [`Client::send_message`].
     pub async fn delete_conversation(&self, conversation: impl Into<ConversationId>) -> Result<(), Error> {
-        let request = Request::DeleteConversation(OneConversation {
+        let request = Ask::Request(Request::DeleteConversation(OneConversation {
             conversation: conversation.into(),
-        });
-        let claim = self.ask(Ask::Request(request)).await?;
+        }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| matches!(answer, Answer::Done).then_some(()))
     }
 
@@ -293,13 +293,13 @@ impl<'m> Client<'m> {
         offset: u32,
         on_piece: impl FnOnce(&FetchAnswer<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Request::Fetch(Fetch {
+        let request = Ask::Request(Request::Fetch(Fetch {
             conversation: conversation.into(),
             sequence,
             offset,
             len: self.shared.fetch_piece,
-        });
-        let claim = self.ask(Ask::Request(request)).await?;
+        }));
+        let claim = self.ask(&request).await?;
         self.read(claim, |answer| match answer {
             Answer::Fetch(piece) => Some(on_piece(&piece)),
             _ => None,

@@ -141,9 +141,9 @@ impl<'m> Client<'m> {
     }
 
     /// Makes a request and waits for its answer, which then stands in the session until [`Client::read`] or the claim's end.
-    pub(crate) async fn ask(&self, ask: Ask<'_>) -> Result<Claim<'m>, Error> {
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Claim<'m>, Error> {
         let claim = self.shared.claim()?;
-        poll_fn(|context| self.poll_ask(&claim, &ask, context)).await?;
+        poll_fn(|context| self.poll_ask(&claim, ask, context)).await?;
         Ok(claim)
     }
 

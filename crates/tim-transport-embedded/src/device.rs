@@ -9,8 +9,8 @@ use crate::{Client, Clock, Events, Line};
 
 /// A device's buffers, in bytes; what is too small is told by an error, never by a panic.
 ///
-/// - `RX` holds the largest frame to take, and is what the hub is told. Longer messages come as stubs, to be fetched in
-///   pieces; 512 does.
+/// - `RX` holds the largest frame to take (with a few bytes of framing on a serial line), and is what the hub is told.
+///   Longer messages come as stubs, to be fetched in pieces; 512 does.
 /// - `TX` holds what goes out: at least the longest request, and the login with its UserSig; 512 does.
 /// - `OUTBOX` holds the requests that wait for their answers, some 30 bytes and the request each.
 #[derive(Debug)]

@@ -6,8 +6,8 @@
 use core::cell::RefMut;
 use core::fmt;
 use core::future::{Future, pending, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 
 use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState};
@@ -92,24 +92,35 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
     /// ```
     ///
     /// Cancel-safe: dropping it drops the future that it was given, and nothing else.
-    pub async fn until<F: Future>(&mut self, future: F, mut on_event: impl FnMut(Event<'_>)) -> F::Output {
-        let mut future = pin!(future);
+    pub fn until<F: Future>(
+        &mut self,
+        future: F,
+        on_event: impl FnMut(Event<'_>),
+    ) -> impl Future<Output = F::Output> {
+        // A type of its own: an async block would keep the future twice, once as it came and once pinned.
+        Until {
+            future,
+            drive: self.drive_on(on_event),
+        }
+    }
+
+    async fn drive_on(&mut self, mut on_event: impl FnMut(Event<'_>)) {
         loop {
-            let output = {
-                let mut drive = pin!(self.drive());
-                poll_fn(|context| match future.as_mut().poll(context) {
-                    Poll::Ready(output) => Poll::Ready(Some(output)),
-                    Poll::Pending => drive.as_mut().poll(context).map(|()| None),
-                })
-                .await
-            };
-            if let Some(output) = output {
-                return output;
-            }
+            self.drive().await;
             if self.take_hold() {
                 on_event(self.current());
                 self.release();
             }
+            // The future may have waited for this very event, and what comes next is not for `on_event` then.
+            let mut yielded = false;
+            poll_fn(|context| match core::mem::replace(&mut yielded, true) {
+                true => Poll::Ready(()),
+                false => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            })
+            .await;
         }
     }
 
@@ -299,6 +310,29 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         if self.held.take().is_some() {
             self.shared.wake_all();
         }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future, while another one that never ends drives.
+    struct Until<F, D> {
+        #[pin]
+        future: F,
+        #[pin]
+        drive: D,
+    }
+}
+
+impl<F: Future, D: Future> Future for Until<F, D> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(context) {
+            return Poll::Ready(output);
+        }
+        let _ = this.drive.poll(context);
+        Poll::Pending
     }
 }
 

@@ -293,11 +293,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.request_body(now, request.kind(), request)
     }
 
-    fn request_body<T: Encode>(
+    fn request_body(
         &mut self,
         now: Instant,
         kind: FrameKind,
-        body: &T,
+        body: &dyn Encode, // one copy of all this, whatever is asked for
     ) -> Result<Ticket, RequestError> {
         if !self.ready {
             return Err(RequestError::NotReady);
