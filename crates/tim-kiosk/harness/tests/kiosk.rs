@@ -5,6 +5,7 @@
 
 mod scenarios;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tim_client::{
     Client, ConversationId, CreateGroup, Event, EventStream, GroupId, GroupType, Message, UserId,
 };
-use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, Kiosk, LOBBY, next};
+use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, Kiosk, LOBBY};
 
 /// Everything that a scenario needs; alice is the one on TCP.
 struct Lobby {
@@ -20,7 +21,7 @@ struct Lobby {
     cable: Cable,
     kiosk: Kiosk,
     alice: Client,
-    events: EventStream,
+    ear: Ear,
 }
 
 impl Lobby {
@@ -50,18 +51,16 @@ impl Lobby {
             cable,
             kiosk,
             alice,
-            events,
+            ear: Ear {
+                events,
+                heard: VecDeque::new(),
+            },
         }
     }
 
     /// Alice says something in the lobby.
     async fn say(&self, text: &str) {
         say(&self.alice, lobby(), text).await;
-    }
-
-    /// What alice hears from the kiosk next.
-    async fn heard(&mut self) -> Message {
-        heard(&mut self.events).await
     }
 
     /// The kiosk never started anew, and QEMU still runs.
@@ -82,20 +81,29 @@ fn lobby() -> ConversationId {
     ConversationId::Group(GroupId::new(LOBBY).expect("a valid id"))
 }
 
-/// What the kiosk says next.
-async fn heard(events: &mut EventStream) -> Message {
-    let from_kiosk = |event| match event {
-        Event::MessageReceived(messages) => {
-            let from_kiosk = messages
-                .iter()
-                .position(|message| message.from().as_str() == KIOSK)?;
-            assert_eq!(messages.len(), 1, "it says one thing after the other");
-            messages.into_iter().nth(from_kiosk)
+/// What a user hears from the kiosk, one after the other.
+struct Ear {
+    events: EventStream,
+    heard: VecDeque<Message>,
+}
+
+impl Ear {
+    /// What the kiosk says next. Dropping this loses nothing.
+    async fn next(&mut self) -> Message {
+        loop {
+            if let Some(message) = self.heard.pop_front() {
+                return message;
+            }
+            match self.events.next().await.expect("the client goes on") {
+                Event::MessageReceived(messages) => {
+                    let from_kiosk = |message: &Message| message.from().as_str() == KIOSK;
+                    self.heard.extend(messages.into_iter().filter(from_kiosk));
+                }
+                Event::Gap(gap) => panic!("{gap:?}"),
+                _ => {}
+            }
         }
-        Event::Gap(gap) => panic!("{gap:?}"),
-        _ => None,
-    };
-    next(events, from_kiosk).await
+    }
 }
 
 async fn say(user: &Client, to: ConversationId, text: &str) {

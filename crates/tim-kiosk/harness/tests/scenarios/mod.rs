@@ -5,7 +5,7 @@ use std::env;
 use tim_client::{Event, Message, Payload, UserId};
 use tim_kiosk_harness::{Board, KIOSK, next};
 
-use super::{Lobby, heard as hear, lobby, say};
+use super::{Lobby, lobby, say};
 
 /// Random enough, and the same every time.
 struct Random(u64);
@@ -49,22 +49,24 @@ pub(super) async fn talk(board: Board) -> Lobby {
 
     for (key, text) in [('1', "Hello from the lobby [微笑]"), ('5', "Thank you [呲牙]")] {
         it.kiosk.console.press(key).await;
-        assert_eq!(it.heard().await.text(), Some(text));
+        assert_eq!(it.ear.next().await.text(), Some(text));
     }
     it.kiosk
         .console
         .shows("lobby #4 kiosk-1: Thank you <emoji_1.png>")
         .await;
     it.kiosk.console.press('f').await;
-    assert!(matches!(it.heard().await.payload(), Payload::Face(face) if face.index == 1));
+    assert!(matches!(it.ear.next().await.payload(), Payload::Face(face) if face.index == 1));
     it.kiosk.console.press('c').await;
-    assert!(matches!(it.heard().await.payload(), Payload::Custom(custom) if custom.data == "{\"door\":1}"));
+    assert!(
+        matches!(it.ear.next().await.payload(), Payload::Custom(custom) if custom.data == "{\"door\":1}")
+    );
     it.kiosk
         .console
         .shows("lobby #6 kiosk-1: [Custom Messages] The doorbell of the lobby")
         .await;
     it.kiosk.console.press('r').await;
-    let revoked = next(&mut it.events, |event| match event {
+    let revoked = next(&mut it.ear.events, |event| match event {
         Event::MessageRevoked(messages) => messages.first().map(Message::sequence),
         _ => None,
     });
@@ -102,7 +104,7 @@ pub(super) async fn cable_pulls(board: Board) -> Lobby {
             .console
             .shows(&format!("alice: while the cable was out {round}"))
             .await;
-        assert_eq!(it.heard().await.text(), Some("A visitor is here"));
+        assert_eq!(it.ear.next().await.text(), Some("A visitor is here"));
     }
     it.say("the end").await;
     it.kiosk.console.shows("alice: the end").await;
@@ -127,7 +129,7 @@ pub(super) async fn hub_restart(board: Board) -> Lobby {
         it.hub.stop().await;
         it.kiosk.console.press('3').await;
         it.hub.restart().await;
-        assert_eq!(it.heard().await.text(), Some("A parcel has come"));
+        assert_eq!(it.ear.next().await.text(), Some("A parcel has come"));
         it.say(&format!("after {round}")).await;
         it.kiosk.console.shows(&format!("alice: after {round}")).await;
     }
@@ -164,7 +166,7 @@ pub(super) async fn noise(board: Board) -> Lobby {
     it.say("is anybody there").await;
     it.kiosk.console.shows("alice: is anybody there").await;
     it.kiosk.console.press('1').await;
-    assert_eq!(it.heard().await.text(), Some("Hello from the lobby [微笑]"));
+    assert_eq!(it.ear.next().await.text(), Some("Hello from the lobby [微笑]"));
     it
 }
 
@@ -206,7 +208,7 @@ pub(super) async fn a_thousand_each_way(board: Board) -> Lobby {
     let mut shown = 0;
     while heard < MESSAGES || shown < MESSAGES {
         tokio::select! {
-            message = hear(&mut it.events), if heard < MESSAGES => {
+            message = it.ear.next(), if heard < MESSAGES => {
                 assert_eq!(message.text(), Some(&*format!("numbered {heard}")));
                 heard += 1;
             }
