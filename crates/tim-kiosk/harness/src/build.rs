@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
-use std::{env, io};
 
 use crate::{APP, Board, KEY, KIOSK, LOBBY};
 
@@ -30,8 +29,10 @@ pub fn firmware(board: Board) -> PathBuf {
     let mut built = BUILT.lock().expect("no build panics twice");
     built[board as usize]
         .get_or_insert_with(|| {
+            let tools = tools().expect("what it takes to build firmware");
             let mut cargo = Command::new("cargo");
             cargo
+                .args(&tools.toolchain)
                 .current_dir(root().join("crates/tim-kiosk"))
                 .args([
                     "build",
@@ -93,26 +94,46 @@ fn build(cargo: &mut Command) -> PathBuf {
     };
     let made = String::from_utf8_lossy(&out.stdout);
     made.lines()
-        .filter_map(executable)
-        .last()
+        .rev()
+        .find_map(executable)
         .expect("a program was built")
 }
 
-/// The emulator: `qemu-system-arm` where `.ci/embedded-setup` unpacks it, or on the path.
+/// What building for bare metal and running it needs here.
+pub struct Tools {
+    /// Cargo's argument that names the toolchain, if it takes one.
+    toolchain: Option<String>,
+    /// The emulator.
+    pub(crate) qemu: PathBuf,
+}
+
+/// Makes the tools ready at the first call, with `.ci/embedded-setup`, which downloads what is missing.
 ///
 /// # Errors
-/// If there is none; the text says what to do.
-pub fn qemu() -> io::Result<PathBuf> {
-    let var = |name| env::var_os(name).map(PathBuf::from);
-    let prefix = var("EMBEDDED_PREFIX")
-        .or_else(|| Some(var("XDG_DATA_HOME")?.join("rust-embedded")))
-        .or_else(|| Some(var("HOME")?.join(".local/share/rust-embedded")));
-    let unpacked = prefix.map(|prefix| prefix.join("bin"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = unpacked
-        .into_iter()
-        .chain(env::split_paths(&path))
-        .map(|dir| dir.join("qemu-system-arm"))
-        .find(|program| program.exists());
-    found.ok_or_else(|| io::Error::other("no qemu-system-arm here: .ci/embedded-setup unpacks one"))
+/// Why there are none here.
+pub fn tools() -> Result<&'static Tools, String> {
+    static TOOLS: OnceLock<Result<Tools, String>> = OnceLock::new();
+    let set_up = || {
+        let mut setup = Command::new(root().join(".ci/embedded-setup"));
+        let out = setup
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&out.stdout);
+        let setting = |name| {
+            said.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|value| value.trim_matches('\''))
+        };
+        match (out.status.success(), setting("TOOLCHAIN="), setting("QEMU=")) {
+            (true, Some(toolchain), Some(qemu)) => Ok(Tools {
+                toolchain: Some(toolchain.to_owned()).filter(|toolchain| !toolchain.is_empty()),
+                qemu: qemu.into(),
+            }),
+            _ => {
+                Err(".ci/embedded-setup can make neither targets nor QEMU ready here; it says why".to_owned())
+            }
+        }
+    };
+    TOOLS.get_or_init(set_up).as_ref().map_err(Clone::clone)
 }

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-use crate::build::{firmware, qemu};
+use crate::build::{firmware, tools};
 use crate::{Board, Cable};
 
 /// A kiosk that runs; ends with the value.
@@ -74,7 +74,7 @@ pub fn command(board: Board, firmware: PathBuf, console: &[&str], line: SocketAd
         line.ip(),
         line.port()
     );
-    let mut command = Command::new(qemu().expect("QEMU"));
+    let mut command = Command::new(&tools().expect("an emulator").qemu);
     command
         .args(["-M", board.machine(), "-display", "none", "-monitor", "none"])
         .args(["-semihosting-config", "enable=on,target=native"])

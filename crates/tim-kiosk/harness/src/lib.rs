@@ -8,7 +8,7 @@ mod cable;
 mod hub;
 mod kiosk;
 
-pub use build::{firmware, qemu, tim, user_sig};
+pub use build::{Tools, firmware, tim, tools, user_sig};
 pub use cable::Cable;
 pub use hub::{Hub, next};
 pub use kiosk::{Console, Kiosk, command};

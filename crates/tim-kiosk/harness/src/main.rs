@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use tim_client::{CreateGroup, GroupId, GroupType, UserId};
-use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, LOBBY, command, firmware, tim};
+use tim_kiosk_harness::{Board, Cable, Hub, KIOSK, LOBBY, command, firmware, tim, tools};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -12,6 +12,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some("lm3s") => Board::Lm3s,
         Some(other) => return Err(format!("no board '{other}' here: mps2 or lm3s").into()),
     };
+    tools()?;
     let firmware = tokio::task::spawn_blocking(move || firmware(board)).await?;
     let hub = Hub::start().await;
     let cable = Cable::new(hub.serial).await;

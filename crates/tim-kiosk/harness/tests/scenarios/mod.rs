@@ -142,7 +142,7 @@ pub(super) async fn noise(board: Board) -> Lobby {
     let bytes = env::var("KIOSK_NOISE")
         .ok()
         .and_then(|bytes| bytes.parse().ok())
-        .unwrap_or(300_000);
+        .unwrap_or(100_000);
     let mut random = Random(0x5EED);
     let mut sent = 0;
     while sent < bytes {
