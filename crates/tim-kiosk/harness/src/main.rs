@@ -32,6 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tim().display(),
         hub.data().display(),
     );
+    // Ctrl-C ends QEMU, which leaves the terminal as it was; this program then ends by itself, and takes the data away.
+    tokio::spawn(tokio::signal::ctrl_c());
     let console = [
         "-chardev",
         "stdio,id=console,signal=on",

@@ -139,10 +139,11 @@ fn play<F: Future<Output = Lobby>>(
     lobby.check_still_the_first();
     // Past the test runner, which would show it for failures only.
     let took = began.elapsed().as_secs_f64();
+    let busy = lobby.kiosk.processor_time().unwrap_or_default().as_secs_f64();
+    let board = board.machine();
     let _ = writeln!(
         io::stdout(),
-        "kiosk: {:12} {name:20} {took:6.1} s",
-        board.machine()
+        "kiosk: {board:12} {name:20} {took:6.1} s, QEMU's processor {busy:5.1} s"
     );
 }
 
