@@ -594,6 +594,8 @@ async fn the_list_and_a_profile_come_from_the_hub() {
         avatar: "",
         group_type: GroupType(0),
         last_message: Some(last.as_bytes()),
+        receive_option: tim_client::proto::ReceiveOption::ACCEPT_AND_NOTIFY,
+        at: List::default(),
     };
     let entries = [bob];
     let (list, ()) = tokio::join!(client.get_conversation_list(), hub.answer_list(&entries));

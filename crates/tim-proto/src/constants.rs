@@ -61,6 +61,10 @@ pub mod types {
         CONV_C2C = "C2C";
         CONV_GROUP = "GROUP";
         CONV_SYSTEM = "@TIM#SYSTEM";
+        MSG_AT_ALL = "__kImSDK_MesssageAtALL__";
+        MSG_REMIND_ACPT_AND_NOTE = "AcceptAndNotify";
+        MSG_REMIND_ACPT_NOT_NOTE = "AcceptNotNotify";
+        MSG_REMIND_DISCARD = "Discard";
         GRP_PRIVATE = "Private";
         GRP_WORK = "Private";
         GRP_PUBLIC = "Public";
@@ -71,6 +75,15 @@ pub mod types {
         GRP_MBR_ROLE_OWNER = "Owner";
         GRP_MBR_ROLE_ADMIN = "Admin";
         GRP_MBR_ROLE_MEMBER = "Member";
+        JOIN_OPTIONS_FREE_ACCESS = "FreeAccess";
+        JOIN_OPTIONS_NEED_PERMISSION = "NeedPermission";
+        JOIN_OPTIONS_DISABLE_APPLY = "DisableApply";
+        JOIN_STATUS_SUCCESS = "JoinedSuccess";
+        JOIN_STATUS_ALREADY_IN_GROUP = "AlreadyInGroup";
+        JOIN_STATUS_WAIT_APPROVAL = "WaitAdminApproval";
+        INVITE_OPTIONS_FREE_ACCESS = "FreeAccess";
+        INVITE_OPTIONS_NEED_PERMISSION = "NeedPermission";
+        INVITE_OPTIONS_DISABLE_INVITE = "DisableInvite";
         KICKED_OUT_MULT_ACCOUNT = "multipleAccount";
         KICKED_OUT_MULT_DEVICE = "multipleDevice";
         KICKED_OUT_USERSIG_EXPIRED = "userSigExpired";
@@ -81,6 +94,9 @@ pub mod types {
     }
 
     constants! { u32, ALL_NUMBERS;
+        CONV_AT_ME = 1;
+        CONV_AT_ALL = 2;
+        CONV_AT_ALL_AT_ME = 3;
         GRP_TIP_MBR_JOIN = 1;
         GRP_TIP_MBR_QUIT = 2;
         GRP_TIP_MBR_KICKED_OUT = 3;

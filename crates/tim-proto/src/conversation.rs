@@ -1,7 +1,10 @@
 //! Conversations as a user sees them: the list's entries, and the full profile (S187-S201).
 
 use crate::wire::{List, wire};
-use crate::{ConversationId, GroupId, GroupType, Role, UserId};
+use crate::{
+    AtKind, ConversationId, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult,
+    ReceiveOption, Role, UserId,
+};
 
 /// One entry of the conversation list (S190): enough to draw it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,8 +25,35 @@ pub struct Conversation<'a> {
     pub group_type: GroupType,
     /// The newest message, an encoded [`crate::Message`]; absent if none is left.
     pub last_message: Option<&'a [u8]>,
+    /// How the user wants to be told of its messages; [`ReceiveOption::ACCEPT_AND_NOTIFY`] if it is no group.
+    pub receive_option: ReceiveOption,
+    /// The unread messages that mention the user, oldest first (`groupAtInfoList`).
+    pub at: List<'a, AtInfo>,
 }
-wire!(Conversation<'a> { id, unread, read_sequence, last_sequence, name, avatar, group_type, last_message });
+wire!(Conversation<'a> {
+    id,
+    unread,
+    read_sequence,
+    last_sequence,
+    name,
+    avatar,
+    group_type,
+    last_message,
+    receive_option,
+    at,
+});
+
+/// A message of a group that mentions the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtInfo {
+    /// Where it stands.
+    pub sequence: u64,
+    /// Who sent it.
+    pub from: UserId,
+    /// Whom it mentions.
+    pub kind: AtKind,
+}
+wire!(AtInfo { sequence, from, kind });
 
 impl<'a> Conversation<'a> {
     /// The newest message.
@@ -67,8 +97,22 @@ pub struct GroupProfile<'a> {
     pub member_count: u32,
     /// When it was made, Unix time in seconds.
     pub created: u64,
-    /// What the asking user is in it.
+    /// What the asking user is in it; `Role(0)` for somebody who is no member.
     pub role: Role,
+    /// Who may join by asking.
+    pub join_option: JoinOption,
+    /// Whom members may bring in.
+    pub invite_option: InviteOption,
+    /// Whether nobody but owner and admins may write.
+    pub mute_all: bool,
+    /// How many members it can have; 0 for any number.
+    pub max_members: u32,
+    /// How the asking user wants to be told of its messages.
+    pub receive_option: ReceiveOption,
+    /// Until when the asking user may not write, Unix time in seconds; what lies in the past means nothing.
+    pub muted_until: u64,
+    /// The asking user's name in this group; may be empty.
+    pub name_card: &'a str,
 }
 wire!(GroupProfile<'a> {
     id,
@@ -81,6 +125,13 @@ wire!(GroupProfile<'a> {
     member_count,
     created,
     role,
+    join_option,
+    invite_option,
+    mute_all,
+    max_members,
+    receive_option,
+    muted_until,
+    name_card,
 });
 
 /// What there is to know about a user.
@@ -98,4 +149,13 @@ wire!(UserProfile<'a> { id, nick, avatar });
 /// The conversations of an answer, newest first.
 pub type ConversationList<'a> = List<'a, Conversation<'a>>;
 
-wire!(GroupType(..), Role(..));
+wire!(
+    GroupType(..),
+    Role(..),
+    JoinOption(..),
+    InviteOption(..),
+    JoinStatus(..),
+    MemberResult(..),
+    ReceiveOption(..),
+    AtKind(..),
+);

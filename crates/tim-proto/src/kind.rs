@@ -189,3 +189,109 @@ impl Role {
         matches!(self, Self::OWNER | Self::ADMIN)
     }
 }
+
+open_newtype! {
+    /// Who may join a group by asking (`joinOption`).
+    #[derive(PartialOrd, Ord)]
+    pub struct JoinOption(u8) {
+        /// Everybody.
+        FREE_ACCESS = 1, "FreeAccess";
+        /// Whom the owner or an admin lets in.
+        NEED_PERMISSION = 2, "NeedPermission";
+        /// Nobody: only by invitation.
+        DISABLE_APPLY = 3, "DisableApply";
+    }
+}
+
+open_newtype! {
+    /// Who may be brought into a group by a member (`inviteOption`).
+    #[derive(PartialOrd, Ord)]
+    pub struct InviteOption(u8) {
+        /// Everybody, at once.
+        FREE_ACCESS = 1, "FreeAccess";
+        /// Somebody has to agree first: whoever is invited, or the owner or an admin.
+        NEED_PERMISSION = 2, "NeedPermission";
+        /// Nobody.
+        DISABLE_INVITE = 3, "DisableInvite";
+    }
+}
+
+impl JoinOption {
+    /// What a group of its type has. Only in a wish: a group has one of the others.
+    pub const AS_USUAL: Self = Self(0);
+}
+
+impl InviteOption {
+    /// What a group of its type has. Only in a wish: a group has one of the others.
+    pub const AS_USUAL: Self = Self(0);
+}
+
+open_newtype! {
+    /// What became of the wish to join a group.
+    #[derive(PartialOrd, Ord)]
+    pub struct JoinStatus(u8) {
+        /// The user is a member now.
+        JOINED = 1, "JoinedSuccess";
+        /// The user had been a member before.
+        ALREADY_IN_GROUP = 2, "AlreadyInGroup";
+        /// The owner or an admin has to agree first.
+        WAIT_APPROVAL = 3, "WaitAdminApproval";
+    }
+}
+
+open_newtype! {
+    /// What became of one user when several were to be invited, removed or banned.
+    #[derive(PartialOrd, Ord)]
+    pub struct MemberResult(u8) {
+        /// Is a member now.
+        ADDED = 1, "Added";
+        /// Was a member before.
+        ALREADY_MEMBER = 2, "AlreadyMember";
+        /// Nobody has this id.
+        NOT_FOUND = 3, "NotFound";
+        /// Was asked, and has to agree first.
+        INVITED = 4, "Invited";
+        /// The owner or an admin has to agree first.
+        WAIT_APPROVAL = 5, "WaitAdminApproval";
+        /// The group has no place left.
+        FULL = 6, "Full";
+        /// Is no member any more, is banned, or is banned no longer: what was asked for.
+        REMOVED = 7, "Removed";
+        /// Was no member to begin with.
+        NOT_MEMBER = 8, "NotMember";
+        /// Whoever asked may not do that to this user.
+        NOT_ALLOWED = 9, "NotAllowed";
+    }
+}
+
+open_newtype! {
+    /// How a user wants to be told of a group's messages (`messageRemindType`).
+    #[derive(PartialOrd, Ord)]
+    pub struct ReceiveOption(u8) {
+        /// With a notification. The default.
+        ACCEPT_AND_NOTIFY = 1, "AcceptAndNotify";
+        /// Without one.
+        ACCEPT_NOT_NOTIFY = 2, "AcceptNotNotify";
+        /// Not at all.
+        DISCARD = 3, "Discard";
+    }
+}
+
+impl Default for ReceiveOption {
+    fn default() -> Self {
+        Self::ACCEPT_AND_NOTIFY
+    }
+}
+
+open_newtype! {
+    /// Whom a message mentions, as far as its reader is concerned (`atTypeArray`).
+    #[derive(PartialOrd, Ord)]
+    pub struct AtKind(u8) {
+        /// The reader.
+        AT_ME = 1, "CONV_AT_ME";
+        /// Everybody in the group.
+        AT_ALL = 2, "CONV_AT_ALL";
+        /// Everybody, and the reader by name.
+        AT_ALL_AT_ME = 3, "CONV_AT_ALL_AT_ME";
+    }
+}

@@ -118,7 +118,10 @@ pub use id::{
     ConversationId, ConversationType, GroupId, IdError, MAX_GROUP_ID_LEN, MAX_USER_ID_LEN, MessageId,
     MessageIdError, SYSTEM_GROUP_PREFIX, UserId,
 };
-pub use kind::{GroupType, MessageKind, Priority, Role};
-pub use message::{Encoded, Message, Payload};
+pub use kind::{
+    AtKind, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, MessageKind, Priority,
+    ReceiveOption, Role,
+};
+pub use message::{Encoded, MENTION_ALL, Message, Payload};
 pub use open::UnknownName;
 pub use words::Words;

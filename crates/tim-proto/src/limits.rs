@@ -74,6 +74,8 @@ limits! {
     GROUP_MESSAGES_PER_SECOND, group_messages_per_second, with_group_messages_per_second: u32 = 40;
     /// How many members one group message or notice can be meant for, when it names them.
     MAX_RECEIVERS, receivers, with_receivers: u32 = 50;
+    /// How many users one call can look up.
+    MAX_USER_PROFILES, user_profiles, with_user_profiles: u32 = 100;
     /// How many messages one call can delete.
     MAX_DELETED_MESSAGES, deleted_messages, with_deleted_messages: u32 = 30;
     /// For how long a request waits for its answer in the vendor's SDK, in milliseconds. A session goes by its own

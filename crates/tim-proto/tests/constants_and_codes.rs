@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tim_proto::code::ErrorCode;
 use tim_proto::constants::{event, types};
-use tim_proto::kind::{GroupType, MessageKind, Priority, Role};
+use tim_proto::kind::{
+    AtKind, GroupType, InviteOption, JoinOption, JoinStatus, MessageKind, Priority, ReceiveOption, Role,
+};
 use tim_proto::tip::TipOperation;
 use tim_proto::{ConversationType, UserId};
 
@@ -17,10 +19,7 @@ const ABSENT_TYPES: &[(&str, &str)] = &[
     ("GENDER_", "profiles"),
     ("USER_STATUS_", "presence"),
     ("CONV_TOPIC", "topics"),
-    ("CONV_AT_", "mentions"),
-    ("MSG_AT_ALL", "mentions"),
     ("CONV_MARK_TYPE_", "marks of conversations"),
-    ("MSG_REMIND_", "how to be told of messages"),
     (
         "RECEIVE_WITH_OFFLINE_PUSH_EXCEPT_AT",
         "how to be told of messages",
@@ -28,9 +27,6 @@ const ABSENT_TYPES: &[(&str, &str)] = &[
     ("NOT_RECEIVE_", "how to be told of messages"),
     ("READ_ALL_", "marking everything read at once"),
     ("IOS_OFFLINE_PUSH_", "sounds of notifications"),
-    ("JOIN_OPTIONS_", "administration of groups"),
-    ("JOIN_STATUS_", "administration of groups"),
-    ("INVITE_OPTIONS_", "administration of groups"),
     ("GRP_PROFILE_", "administration of groups"),
     ("GRP_MBR_ROLE_CUSTOM", "administration of groups"),
     ("GRP_ROOM", "later types of group"),
@@ -156,14 +152,56 @@ fn open_enumerations_have_the_sdks_names() {
         (Role::OWNER.name(), types::GRP_MBR_ROLE_OWNER),
         (Role::ADMIN.name(), types::GRP_MBR_ROLE_ADMIN),
         (Role::MEMBER.name(), types::GRP_MBR_ROLE_MEMBER),
+        (JoinOption::FREE_ACCESS.name(), types::JOIN_OPTIONS_FREE_ACCESS),
+        (
+            JoinOption::NEED_PERMISSION.name(),
+            types::JOIN_OPTIONS_NEED_PERMISSION,
+        ),
+        (
+            JoinOption::DISABLE_APPLY.name(),
+            types::JOIN_OPTIONS_DISABLE_APPLY,
+        ),
+        (
+            InviteOption::FREE_ACCESS.name(),
+            types::INVITE_OPTIONS_FREE_ACCESS,
+        ),
+        (
+            InviteOption::NEED_PERMISSION.name(),
+            types::INVITE_OPTIONS_NEED_PERMISSION,
+        ),
+        (
+            InviteOption::DISABLE_INVITE.name(),
+            types::INVITE_OPTIONS_DISABLE_INVITE,
+        ),
+        (JoinStatus::JOINED.name(), types::JOIN_STATUS_SUCCESS),
+        (
+            JoinStatus::ALREADY_IN_GROUP.name(),
+            types::JOIN_STATUS_ALREADY_IN_GROUP,
+        ),
+        (JoinStatus::WAIT_APPROVAL.name(), types::JOIN_STATUS_WAIT_APPROVAL),
+        (
+            ReceiveOption::ACCEPT_AND_NOTIFY.name(),
+            types::MSG_REMIND_ACPT_AND_NOTE,
+        ),
+        (
+            ReceiveOption::ACCEPT_NOT_NOTIFY.name(),
+            types::MSG_REMIND_ACPT_NOT_NOTE,
+        ),
+        (ReceiveOption::DISCARD.name(), types::MSG_REMIND_DISCARD),
     ];
     for (name, constant) in names {
         assert_eq!(name, Some(constant));
     }
-    for (name, number) in types::ALL_NUMBERS {
-        assert_eq!(TipOperation(*number).name(), Some(*name));
+    for &(name, number) in types::ALL_NUMBERS {
+        let ours = match u8::try_from(number).map(AtKind) {
+            Ok(kind) if name.starts_with("CONV_AT_") => kind.name(),
+            _ => TipOperation(number).name(),
+        };
+        assert_eq!(ours, Some(name));
     }
-    assert_eq!(TipOperation::KNOWN.len(), types::ALL_NUMBERS.len());
+    let numbers = TipOperation::KNOWN.len() + AtKind::KNOWN.len();
+    assert_eq!(numbers, types::ALL_NUMBERS.len());
+    assert_eq!(tim_proto::MENTION_ALL, types::MSG_AT_ALL);
     assert_eq!(ConversationType::C2c.as_str(), types::CONV_C2C);
     assert_eq!(ConversationType::Group.as_str(), types::CONV_GROUP);
     assert_eq!(ConversationType::System.as_str(), types::CONV_SYSTEM);

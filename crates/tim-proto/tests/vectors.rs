@@ -78,9 +78,23 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::CREATE_GROUP if kind.is_answer() => {
             body_both_ways::<r::CreateGroupAnswer, m::CreateGroupAnswer>
         }
-        FrameKind::DELETE_CONVERSATION | FrameKind::LOGOUT if kind.is_answer() => {
-            body_both_ways::<Done, m::Nothing>
+        FrameKind::JOIN_GROUP if kind.is_answer() => body_both_ways::<r::JoinGroupAnswer, m::JoinGroupAnswer>,
+        FrameKind::INVITE_MEMBERS | FrameKind::REMOVE_MEMBERS | FrameKind::BAN_MEMBERS
+            if kind.is_answer() =>
+        {
+            body_both_ways::<r::MembersAnswer<'_>, m::MembersAnswer>
         }
+        FrameKind::GROUP_MEMBERS if kind.is_answer() => {
+            body_both_ways::<r::GroupMembersAnswer<'_>, m::GroupMembersAnswer>
+        }
+        FrameKind::GROUPS if kind.is_answer() => body_both_ways::<r::GroupsAnswer<'_>, m::GroupsAnswer>,
+        FrameKind::GROUP_PROFILE if kind.is_answer() => {
+            body_both_ways::<c::GroupProfile<'_>, m::GroupProfile>
+        }
+        FrameKind::USER_PROFILES if kind.is_answer() => {
+            body_both_ways::<r::UserProfilesAnswer<'_>, m::UserProfilesAnswer>
+        }
+        known if kind.is_answer() && known.name().is_some() => body_both_ways::<Done, m::Nothing>,
         _ if kind.is_answer() => return None,
         FrameKind::LOGIN => body_both_ways::<r::Login<'_>, m::Login>,
         FrameKind::SEND => body_both_ways::<r::Send<'_>, m::Send>,
@@ -93,6 +107,24 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         }
         FrameKind::FETCH => body_both_ways::<r::Fetch, m::Fetch>,
         FrameKind::CREATE_GROUP => body_both_ways::<r::CreateGroup<'_>, m::CreateGroup>,
+        FrameKind::QUIT_GROUP | FrameKind::DISMISS_GROUP | FrameKind::GROUP_PROFILE => {
+            body_both_ways::<r::OneGroup, m::OneGroup>
+        }
+        FrameKind::JOIN_GROUP => body_both_ways::<r::JoinGroup<'_>, m::JoinGroup>,
+        FrameKind::HANDLE_APPLICATION => body_both_ways::<r::HandleApplication<'_>, m::HandleApplication>,
+        FrameKind::INVITE_MEMBERS | FrameKind::REMOVE_MEMBERS => {
+            body_both_ways::<r::MemberList<'_>, m::MemberList>
+        }
+        FrameKind::SET_MEMBER => body_both_ways::<r::SetMember<'_>, m::SetMember>,
+        FrameKind::CHANGE_OWNER => body_both_ways::<r::ChangeOwner, m::ChangeOwner>,
+        FrameKind::UPDATE_GROUP => body_both_ways::<r::UpdateGroup<'_>, m::UpdateGroup>,
+        FrameKind::GROUP_MEMBERS => body_both_ways::<r::GroupMembers<'_>, m::GroupMembers>,
+        FrameKind::GROUPS => body_both_ways::<r::Groups<'_>, m::Groups>,
+        FrameKind::HANDLE_INVITATION => body_both_ways::<r::HandleInvitation<'_>, m::HandleInvitation>,
+        FrameKind::BAN_MEMBERS => body_both_ways::<r::BanMembers<'_>, m::BanMembers>,
+        FrameKind::SET_RECEIVE_OPTION => body_both_ways::<r::SetReceiveOption, m::SetReceiveOption>,
+        FrameKind::USER_PROFILES => body_both_ways::<r::UserProfiles<'_>, m::UserProfiles>,
+        FrameKind::UPDATE_USER_PROFILE => body_both_ways::<r::UpdateUserProfile<'_>, m::UpdateUserProfile>,
         FrameKind::ERROR | FrameKind::GOODBYE => body_both_ways::<r::Failure<'_>, m::Failure>,
         FrameKind::DELIVER => body_both_ways::<r::Deliver<'_>, m::Deliver>,
         FrameKind::GAP => body_both_ways::<r::Gap, m::Gap>,

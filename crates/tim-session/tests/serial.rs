@@ -55,7 +55,8 @@ impl Line {
         line.carry();
         assert!(line.client.is_ready(), "{:?}", line.seen);
         line.wait(2 * SECOND);
-        (line.seen.clear(), line.closed.clear());
+        line.seen.clear();
+        line.closed.clear();
         line
     }
 
@@ -142,7 +143,8 @@ impl Line {
 
     /// What goes up and down next.
     fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
-        (self.poll_client(), self.poll_hub());
+        self.poll_client();
+        self.poll_hub();
         let (up, down) = (self.client.outgoing().to_vec(), self.hub.outgoing().to_vec());
         self.client.transmitted(up.len());
         self.hub.transmitted(down.len());
@@ -158,7 +160,8 @@ impl Line {
             );
             assert!(taken != (0, 0), "both are blocked");
             (up, down) = (&up[taken.0..], &down[taken.1..]);
-            (self.poll_hub(), self.poll_client());
+            self.poll_hub();
+            self.poll_client();
         }
     }
 
@@ -374,7 +377,8 @@ fn noise_is_no_sign_of_life_and_a_dead_line_is_noticed_by_both_ends() {
         drop(line.take());
         line.give(&noise, &noise);
         line.now = line.now + SECOND / 5;
-        (line.poll_client(), line.poll_hub());
+        line.poll_client();
+        line.poll_hub();
     }
     assert!(line.seen.contains(&"Disconnected".to_owned()));
     assert_eq!(line.closed, [CloseReason::TimedOut]);

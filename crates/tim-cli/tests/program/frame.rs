@@ -205,6 +205,56 @@ fn a_broken_body_is_told_with_the_byte_and_does_not_hide_what_follows() {
     assert!(parts[2]["fields"]["app"] == 5, "{}", parts[2]);
 }
 
+/// The names of all fields, however deep, but not those of what the program shows in its own way.
+fn field_names(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                // Bytes and ids of messages are shown as what they mean.
+                if !["last_message", "id", "message", "C2c", "Group"].contains(&name.as_str()) {
+                    names.push(name.to_lowercase());
+                    field_names(value, names);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| field_names(item, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_every_vector_about_groups_is_shown() {
+    let vectors = include_str!("../../../tim-proto/vectors/frames.json");
+    let vectors: Vec<Value> = serde_json::from_str(vectors).unwrap();
+    let about_groups =
+        |vector: &&Value| matches!(vector["kind"].as_u64().unwrap() & 0x7f, 0x14 | 0x15 | 0x20..0x32);
+    let vectors: Vec<&Value> = vectors.iter().filter(about_groups).collect();
+    let stream: String = vectors
+        .iter()
+        .map(|vector| vector["hex"].as_str().unwrap())
+        .collect();
+    let ran = run(["frame", "--json"], stream);
+    let parts: Vec<Value> = (ran.lines().into_iter())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((parts.len(), ran.code), (vectors.len(), 0), "{}", ran.err);
+    for (part, vector) in parts.iter().zip(&vectors) {
+        assert_eq!(part["name"], vector["kind_name"]);
+        let (mut shown, mut expected) = (Vec::new(), Vec::new());
+        field_names(&part["fields"], &mut shown);
+        field_names(&vector["body"], &mut expected);
+        // As often as it stands in the body: for each item of a list.
+        let count = |names: &[String], name: &String| names.iter().filter(|it| *it == name).count();
+        for name in &expected {
+            let (is, should) = (count(&shown, name), count(&expected, name));
+            assert!(is >= should, "{}: {name} {is} times in {part}", vector["name"]);
+        }
+        if let Some(extensions) = vector.get("extensions") {
+            assert_eq!(&part["fields"]["extensions"], extensions, "{}", vector["name"]);
+        }
+    }
+}
+
 #[test]
 fn what_is_cut_short_or_no_frame_is_told() {
     let whole = send();
@@ -239,19 +289,32 @@ fn what_is_cut_short_or_no_frame_is_told() {
 
 #[test]
 fn a_serial_line_is_taken_apart_and_damage_stays_where_it_is() {
-    let pack = |packet: &[u8]| {
+    let pack = |counter: u16, content: &[u8]| {
+        let packet = &[&counter.to_le_bytes(), content].concat();
         let mut line = vec![0; serial_encoded_max_len(packet.len())];
         let len = serial_encode(packet, &mut line).unwrap();
         line.truncate(len);
         line
     };
-    let mut damaged = pack(&send());
+    let mut damaged = pack(1, &send());
     damaged[5] ^= 0x40;
-    let line = [pack(&HELLO.to_bytes()), damaged, pack(&send()), vec![3, 1]].concat();
+    let line = [
+        pack(0, &HELLO.to_bytes()),
+        damaged,
+        pack(2, &send()),
+        pack(3, &send()),
+        vec![3, 1],
+    ]
+    .concat();
     let (ran, parts) = json(&["--serial", "--raw"], &line);
-    assert_eq!((ran.code, parts.len()), (2, 4));
+    assert_eq!((ran.code, parts.len()), (2, 5));
     assert_eq!(parts[0]["fields"]["window"], 8);
     assert!(parts[1]["error"].is_string());
     assert_eq!(parts[2]["fields"]["payload"]["text"], "你好[呲牙]");
-    assert!(parts[3]["error"].as_str().unwrap().contains("inside a packet"));
+    assert_eq!(
+        (&parts[2]["counter"], &parts[2]["missing"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!((&parts[3]["counter"], parts[3].get("missing")), (&3.into(), None));
+    assert!(parts[4]["error"].as_str().unwrap().contains("inside a packet"));
 }

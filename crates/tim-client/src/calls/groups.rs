@@ -2,7 +2,7 @@
 
 use tim_proto::request::{self, Answer, Request};
 use tim_proto::wire::List;
-use tim_proto::{GroupId, GroupType, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 use tim_transport_std::StdClientSession;
 
 use crate::ImError;
@@ -80,6 +80,8 @@ impl Client {
                 avatar: &group.avatar,
                 members: List::from_slice(&group.members),
                 random,
+                join_option: JoinOption::AS_USUAL,
+                invite_option: InviteOption::AS_USUAL,
             };
             session.request(now, &Request::CreateGroup(request))
         };

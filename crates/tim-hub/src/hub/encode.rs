@@ -6,7 +6,7 @@ use tim_proto::conversation::{
 };
 use tim_proto::message::{Content, Envelope, Header, flags, to_vec};
 use tim_proto::wire::{self, Encode, List, Writer, decode_body};
-use tim_proto::{GroupType, Role};
+use tim_proto::{GroupType, InviteOption, JoinOption, ReceiveOption, Role};
 
 use super::online::Delivery;
 use crate::store::{self, About, Conversation, Entry};
@@ -131,6 +131,8 @@ pub(super) fn conversation<'a>(
         avatar,
         group_type: GroupType(u8::try_from(group_type).unwrap_or(0)),
         last_message,
+        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
+        at: List::default(),
     }
 }
 
@@ -148,6 +150,13 @@ pub(super) fn profile<'a>(from: &'a Conversation, last_message: Option<&'a [u8]>
             member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
             created: group.created_ms / 1000,
             role: wire_role(membership.role),
+            join_option: JoinOption::AS_USUAL,
+            invite_option: InviteOption::AS_USUAL,
+            mute_all: false,
+            max_members: 0,
+            receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
+            muted_until: 0,
+            name_card: "",
         }),
         _ => None,
     };

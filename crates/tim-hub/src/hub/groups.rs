@@ -152,6 +152,9 @@ fn join_tip(
         group_id: group,
         group_name: name,
         member_count: u32::try_from(everybody.len()).unwrap_or(u32::MAX),
+        changes: List::default(),
+        muted: List::default(),
+        reason: "",
     };
     prepared(
         ConversationId::Group(group),

@@ -11,7 +11,10 @@ use tim_hub::{Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, Revocation, SendOptions, Text};
 use tim_proto::request::{Answer, CreateGroup, History, MarkRead, OneConversation, Request, Revoke};
 use tim_proto::wire::List;
-use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, MessageKind, Priority, UserId};
+use tim_proto::{
+    ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind,
+    Priority, UserId,
+};
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
 use tokio::sync::oneshot;
 
@@ -436,6 +439,8 @@ impl Device {
             avatar: "",
             members: List::from_slice(members),
             random: 7,
+            join_option: JoinOption::AS_USUAL,
+            invite_option: InviteOption::AS_USUAL,
         };
         self.ask(&Request::CreateGroup(request))
     }

@@ -4,14 +4,20 @@
 //! the *content* behind it is what the sender wrote, and the hub passes it on byte for byte. [`Header`] is what routing
 //! needs and leaves the payload undecoded; [`Message`] decodes it too.
 
+mod extra;
 mod options;
 mod payload;
+mod tip;
 
+#[cfg(feature = "alloc")]
+pub use extra::with_sender_names;
+pub use extra::{MENTION_ALL, Mentions, SenderNames, tags};
 pub use options::{OfflinePush, SendOptions};
 pub use payload::{
-    Audio, Custom, Face, File, GroupTip, Image, ImageFormat, ImageInfo, ImageSize, Payload, Revocation, Text,
+    Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Revocation, Text,
     Thumbnail, Video,
 };
+pub use tip::{GroupChange, GroupTip, Muted};
 
 use crate::wire::{Decode, DecodeError, Encode, Extensions, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
@@ -76,7 +82,7 @@ pub struct Content<'a> {
     pub kind: MessageKind,
     /// The payload's own body.
     pub payload: &'a [u8],
-    /// What later versions add.
+    /// The extensions by [`tags`], and what later versions add.
     pub extensions: Extensions<'a>,
 }
 wire!(Content<'a> { to, id, client_sequence, priority, kind, payload, extensions });
@@ -115,7 +121,7 @@ pub struct Message<'a> {
     pub priority: Priority,
     /// What it says.
     pub payload: Payload<'a>,
-    /// What later versions add.
+    /// The extensions by [`tags`], and what later versions add. To mention somebody, [`Mentions::write`] makes them.
     pub extensions: Extensions<'a>,
 }
 

@@ -1,9 +1,10 @@
 //! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
 
 use crate::notice::{NoticeOperation, SystemNotice};
-use crate::tip::TipOperation;
 use crate::wire::{DecodeError, Encode, List, Writer, decode_body, wire};
-use crate::{GroupId, MessageId, MessageKind, UserId};
+use crate::{MessageId, MessageKind, UserId};
+
+use super::GroupTip;
 
 /// The content of a message, by kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -290,33 +291,7 @@ pub struct File<'a> {
 }
 wire!(File<'a> { uuid, name, size, url });
 
-/// Something happened in a group (S162-S170).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GroupTip<'a> {
-    /// What happened.
-    pub operation: TipOperation,
-    /// Who did it.
-    pub operator_id: &'a str,
-    /// To whom.
-    pub users: List<'a, &'a str>,
-    /// In which group.
-    pub group_id: GroupId,
-    /// That group's name.
-    pub group_name: &'a str,
-    /// How many members it has now.
-    pub member_count: u32,
-}
-wire!(GroupTip<'a> { operation, operator_id, users, group_id, group_name, member_count });
-
-impl<'a> GroupTip<'a> {
-    /// What a person reads (S163-S169).
-    #[must_use]
-    pub fn text(&self, words: crate::Words) -> crate::tip::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
-        crate::tip::tip_text(self.operation, self.operator_id, self.users.iter(), words)
-    }
-}
-
-wire!(TipOperation(..), NoticeOperation(..));
+wire!(NoticeOperation(..));
 wire!(SystemNotice<'a> {
     operation,
     operator_id,

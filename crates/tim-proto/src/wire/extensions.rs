@@ -19,6 +19,25 @@ impl<'a> Extensions<'a> {
     /// No extension.
     pub const NONE: Self = Self(&[]);
 
+    /// Reads `bytes` as extensions, one behind the other.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if they are not.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode(&mut Reader::new(bytes))
+    }
+
+    /// Extensions that were just written.
+    pub(crate) const fn of_written(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of all of them.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// All extensions, in their order on the wire.
     pub fn iter(&self) -> impl Iterator<Item = Extension<'a>> + Clone + use<'a> {
         let mut reader = Reader::new(self.0);

@@ -62,6 +62,40 @@ kinds! {
     FETCH = 0x17;
     /// Request: make a group with these members.
     CREATE_GROUP = 0x20;
+    /// Request: let me into a group.
+    JOIN_GROUP = 0x21;
+    /// Request: I leave a group.
+    QUIT_GROUP = 0x22;
+    /// Request: somebody who applied may join a group, or may not.
+    HANDLE_APPLICATION = 0x23;
+    /// Request: these users are to join a group.
+    INVITE_MEMBERS = 0x24;
+    /// Request: these members are to leave a group.
+    REMOVE_MEMBERS = 0x25;
+    /// Request: change a member's role, muting or name card.
+    SET_MEMBER = 0x26;
+    /// Request: a group is another member's from now on.
+    CHANGE_OWNER = 0x27;
+    /// Request: change a group's profile or options.
+    UPDATE_GROUP = 0x28;
+    /// Request: a group is to be no more.
+    DISMISS_GROUP = 0x29;
+    /// Request: a page of a group's members.
+    GROUP_MEMBERS = 0x2A;
+    /// Request: a page of the groups that I am in.
+    GROUPS = 0x2B;
+    /// Request: what there is to know about a group.
+    GROUP_PROFILE = 0x2C;
+    /// Request: I join a group as I was invited to, or I do not.
+    HANDLE_INVITATION = 0x2D;
+    /// Request: keep these users out of an AVChatRoom, or let them in again.
+    BAN_MEMBERS = 0x2E;
+    /// Request: how I want to be told of a group's messages.
+    SET_RECEIVE_OPTION = 0x2F;
+    /// Request: what there is to know about users.
+    USER_PROFILES = 0x30;
+    /// Request: change my own profile.
+    UPDATE_USER_PROFILE = 0x31;
     /// The hub hands over an entry of a conversation.
     DELIVER = 0x40;
     /// Entries that the device has not seen are no longer there.

@@ -12,7 +12,8 @@ use tim_proto::request::Resume;
 use tim_proto::tip::TipOperation;
 use tim_proto::wire::{Decode, Encode, Extension, Extensions, List, Reader, encode_body, encoded_len};
 use tim_proto::{
-    ConversationId, ErrorCode, GroupId, GroupType, MessageKind, Platform, Priority, Role, UserId,
+    AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus,
+    MemberResult, MessageKind, Platform, Priority, ReceiveOption, Role, UserId,
 };
 
 use super::{Mirror, leak};
@@ -41,6 +42,12 @@ numbers!(
     Priority(u8),
     Role(u8),
     GroupType(u8),
+    JoinOption(u8),
+    InviteOption(u8),
+    JoinStatus(u8),
+    MemberResult(u8),
+    ReceiveOption(u8),
+    AtKind(u8),
     ImageFormat(u8),
     ImageSize(u8),
     MessageKind(u16),

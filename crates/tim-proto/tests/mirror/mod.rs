@@ -7,8 +7,10 @@
 //! Memory is leaked freely, so that the borrowed wire types can be `'static`.
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs)] // each test file uses its own part
 
+mod change;
 mod fields;
 
+pub use change::Change;
 pub use fields::{Bytes, Conv, Extra, Extras, Group, Items, User, WithSize, from_hex, ours, to_hex};
 
 use proptest::prelude::{BoxedStrategy, Strategy, any};
@@ -25,6 +27,14 @@ pub trait Mirror<W> {
 
 pub fn leak<T>(items: Vec<T>) -> &'static [T] {
     Box::leak(items.into_boxed_slice())
+}
+
+/// Pairs of pairs: proptest has no tuples as long as some bodies.
+macro_rules! nested {
+    ($one:ident) => { $one };
+    ($one:ident, $($rest:ident),+) => { ($one, nested!($($rest),+)) };
+    ($one:expr) => { $one };
+    ($one:expr, $($rest:expr),+) => { ($one, nested!($($rest),+)) };
 }
 
 /// Defines structs with the fields, and the order of fields, of the wire types named.
@@ -47,7 +57,7 @@ macro_rules! mirror {
             type Parameters = ();
             type Strategy = BoxedStrategy<Self>;
             fn arbitrary_with((): ()) -> BoxedStrategy<Self> {
-                ($(any::<$ty>(),)+).prop_map(|($($field,)+)| Self { $($field),+ }).boxed()
+                nested!($(any::<$ty>()),+).prop_map(|nested!($($field),+)| Self { $($field),+ }).boxed()
             }
         }
     )*};
@@ -90,8 +100,10 @@ mirror! {
     File(message::File<'static>) { uuid: String, name: String, size: u64, url: String }
     GroupTip(message::GroupTip<'static>) {
         operation: u32, operator_id: String, users: Items<String>, group_id: Group, group_name: String,
-        member_count: u32,
+        member_count: u32, changes: Items<Change>, muted: Items<Muted>, reason: String,
     }
+    Mentions(message::Mentions<'static>) { users: Items<User>, all: bool }
+    Muted(message::Muted) { user: User, seconds: u32 }
     SystemNotice(notice::SystemNotice<'static>) {
         operation: u32, operator_id: String, group_id: String, group_name: String, handle_message: String,
         authentication: String, message_key: u64, user_defined_field: String,
@@ -122,20 +134,55 @@ mirror! {
     }
     Conversation(conversation::Conversation<'static>) {
         id: Conv, unread: u32, read_sequence: u64, last_sequence: u64, name: String, avatar: String,
-        group_type: u8, last_message: Option<Bytes>,
+        group_type: u8, last_message: Option<Bytes>, receive_option: u8, at: Items<AtInfo>,
     }
+    AtInfo(conversation::AtInfo) { sequence: u64, from: User, kind: u8 }
     GroupProfile(conversation::GroupProfile<'static>) {
         id: Group, group_type: u8, name: String, introduction: String, notification: String, avatar: String,
         owner: User, member_count: u32, created: u64, role: u8,
+        join_option: u8, invite_option: u8, mute_all: bool, max_members: u32, receive_option: u8, muted_until: u64,
+        name_card: String,
     }
     UserProfile(conversation::UserProfile<'static>) { id: User, nick: String, avatar: String }
     Fetch(request::Fetch) { conversation: Conv, sequence: u64, offset: u32, len: u32 }
     FetchAnswer(request::FetchAnswer<'static>) { total: u32, bytes: Bytes }
     CreateGroup(request::CreateGroup<'static>) {
         group: Option<Group>, group_type: u8, name: String, introduction: String, notification: String,
-        avatar: String, members: Items<User>, random: u32,
+        avatar: String, members: Items<User>, random: u32, join_option: u8, invite_option: u8,
     }
     CreateGroupAnswer(request::CreateGroupAnswer) { group: Group }
+    OneGroup(request::OneGroup) { group: Group }
+    JoinGroup(request::JoinGroup<'static>) { group: Group, message: String }
+    JoinGroupAnswer(request::JoinGroupAnswer) { status: u8 }
+    HandleApplication(request::HandleApplication<'static>) {
+        group: Group, applicant: User, accept: bool, message: String, key: u64,
+    }
+    HandleInvitation(request::HandleInvitation<'static>) { group: Group, accept: bool, message: String }
+    MemberList(request::MemberList<'static>) { group: Group, users: Items<User>, reason: String }
+    BanMembers(request::BanMembers<'static>) { group: Group, users: Items<User>, seconds: u32, reason: String }
+    MembersAnswer(request::MembersAnswer<'static>) { results: Items<MemberOutcome> }
+    MemberOutcome(request::MemberOutcome) { user: User, result: u8 }
+    SetMember(request::SetMember<'static>) {
+        group: Group, user: User, role: Option<u8>, mute_seconds: Option<u32>, name_card: Option<String>,
+    }
+    ChangeOwner(request::ChangeOwner) { group: Group, owner: User }
+    UpdateGroup(request::UpdateGroup<'static>) {
+        group: Group, name: Option<String>, introduction: Option<String>, notification: Option<String>,
+        avatar: Option<String>, join_option: Option<u8>, invite_option: Option<u8>, mute_all: Option<bool>,
+    }
+    SetReceiveOption(request::SetReceiveOption) { group: Group, option: u8 }
+    GroupMembers(request::GroupMembers<'static>) { group: Group, next: Bytes, count: u16, role: Option<u8> }
+    GroupMembersAnswer(request::GroupMembersAnswer<'static>) {
+        next: Bytes, completed: bool, members: Items<GroupMember>,
+    }
+    GroupMember(request::GroupMember<'static>) {
+        user: User, role: u8, joined: u64, muted_until: u64, nick: String, avatar: String, name_card: String,
+    }
+    Groups(request::Groups<'static>) { next: Bytes, count: u16 }
+    GroupsAnswer(request::GroupsAnswer<'static>) { next: Bytes, completed: bool, groups: Items<GroupProfile> }
+    UserProfiles(request::UserProfiles<'static>) { users: Items<User> }
+    UserProfilesAnswer(request::UserProfilesAnswer<'static>) { users: Items<UserProfile> }
+    UpdateUserProfile(request::UpdateUserProfile<'static>) { nick: Option<String>, avatar: Option<String> }
     Failure(request::Failure<'static>) { code: u32, text: String }
     Deliver(request::Deliver<'static>) { cursor: Bytes, payload_len: u32, message: Message }
     Synced(request::Synced<'static>) { cursor: Bytes }

@@ -7,7 +7,9 @@ use tim_session::proto::request::{
     Request, RevokeAnswer, SendAnswer,
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
-use tim_session::proto::{ConversationId, ErrorCode, GroupType, MessageId, Platform, Priority, UserId};
+use tim_session::proto::{
+    ConversationId, ErrorCode, GroupType, MessageId, Platform, Priority, ReceiveOption, UserId,
+};
 use tim_session::{
     AnswerError, DeliverError, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
 };
@@ -235,6 +237,8 @@ impl Hub {
             avatar: "",
             group_type: GroupType(0),
             last_message: last.filter(|last| last.len() < 100),
+            receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
+            at: List::default(),
         };
         let profile = UserProfile {
             id: user("bob"),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tim_proto::request::{Answer, CreateGroup, Request};
 use tim_proto::wire::List;
-use tim_proto::{ConversationId, GroupId, GroupType, UserId};
+use tim_proto::{ConversationId, GroupId, GroupType, InviteOption, JoinOption, UserId};
 use tokio::task::JoinSet;
 
 use super::bot::Bot;
@@ -31,6 +31,8 @@ pub(super) async fn measure(target: &Target, members: u32, messages: u32) -> Res
         avatar: "",
         members: List::from_slice(&users),
         random: run,
+        join_option: JoinOption::AS_USUAL,
+        invite_option: InviteOption::AS_USUAL,
     };
     let made = |answer: &Answer<'_>| matches!(answer, Answer::CreateGroup(_)).then_some(());
     sender.ask(&Request::CreateGroup(create), made).await?;

@@ -1,0 +1,159 @@
+//! What stands behind a message's payload: whom the sender mentions, and what the hub adds about the sender.
+
+use super::{Content, Message};
+use crate::wire::{BufferTooSmall, Encode, Extension, Extensions, List, Writer, decode_body, wire};
+use crate::{AtKind, UserId};
+
+/// The tags of a message's extensions. Below [`tags::FIRST_OF_HUB`] they are the sender's, from there on the hub's word.
+pub mod tags {
+    /// [`Mentions`](super::Mentions).
+    pub const MENTIONS: u32 = 1;
+    /// From here on only the hub writes extensions; it refuses them in what it is sent.
+    pub const FIRST_OF_HUB: u32 = 64;
+    /// The sender's nick, UTF-8.
+    pub const NICK: u32 = 64;
+    /// The sender's name in the group, UTF-8.
+    pub const NAME_CARD: u32 = 65;
+    /// Where the sender's picture is, UTF-8.
+    pub const AVATAR: u32 = 66;
+}
+
+/// The user id by which the SDK's `atUserList` means everybody. (The three s are the SDK's.) On the wire that is
+/// [`Mentions::all`].
+pub const MENTION_ALL: &str = "__kImSDK_MesssageAtALL__";
+
+/// Whom a message in a group mentions (`atUserList`).
+///
+/// ```
+/// use tim_proto::message::Mentions;
+/// use tim_proto::wire::List;
+/// use tim_proto::{AtKind, UserId};
+///
+/// let (bob, carol) = (UserId::new("bob")?, UserId::new("carol")?);
+/// let users = [bob];
+/// let mentions = Mentions { users: List::from_slice(&users), all: false };
+/// assert_eq!((mentions.kind_for(&bob), mentions.kind_for(&carol)), (Some(AtKind::AT_ME), None));
+///
+/// let mut room = [0; 64];
+/// let extensions = mentions.write(&mut room)?; // for `Message::extensions`
+/// assert!(!extensions.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Mentions<'a> {
+    /// These users.
+    pub users: List<'a, UserId>,
+    /// Everybody.
+    pub all: bool,
+}
+wire!(Mentions<'a> { users, all });
+
+impl Mentions<'_> {
+    /// As what the message mentions this user, if it does (`atTypeArray`).
+    #[must_use]
+    pub fn kind_for(&self, user: &UserId) -> Option<AtKind> {
+        let by_name = self.users.iter().any(|mentioned| mentioned == *user);
+        match (by_name, self.all) {
+            (true, true) => Some(AtKind::AT_ALL_AT_ME),
+            (false, true) => Some(AtKind::AT_ALL),
+            (true, false) => Some(AtKind::AT_ME),
+            (false, false) => None,
+        }
+    }
+
+    /// Writes the mentions as the extensions of a message.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`] with the room that was needed.
+    pub fn write<'b>(&self, buffer: &'b mut [u8]) -> Result<Extensions<'b>, BufferTooSmall> {
+        let mut writer = Writer::new(buffer);
+        tags::MENTIONS.encode(&mut writer);
+        writer.put_sized(self);
+        let len = writer.finish()?;
+        Ok(Extensions::of_written(buffer.get(..len).unwrap_or(&[])))
+    }
+}
+
+/// How the sender of a message is called and looks: the hub's extensions, in the order of their tags, without those that
+/// are empty. The hub writes them behind a content's bytes, which end with the sender's own extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SenderNames<'a> {
+    /// The nick.
+    pub nick: &'a str,
+    /// The name in the group.
+    pub name_card: &'a str,
+    /// Where the picture is.
+    pub avatar: &'a str,
+}
+
+impl Encode for SenderNames<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        for (tag, text) in [
+            (tags::NICK, self.nick),
+            (tags::NAME_CARD, self.name_card),
+            (tags::AVATAR, self.avatar),
+        ] {
+            if !text.is_empty() {
+                let bytes = text.as_bytes();
+                Extension { tag, bytes }.encode(writer);
+            }
+        }
+    }
+}
+
+/// A content's bytes with the hub's word about its sender behind them.
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn with_sender_names(content: &[u8], names: &SenderNames<'_>) -> alloc::vec::Vec<u8> {
+    let mut bytes = alloc::vec![0; content.len() + crate::wire::encoded_len(names)];
+    let mut writer = Writer::new(&mut bytes);
+    writer.put(content);
+    names.encode(&mut writer);
+    bytes
+}
+
+impl Content<'_> {
+    /// Whether it carries extensions that only the hub may write. What a client sends must not.
+    #[must_use]
+    pub fn claims_hubs_word(&self) -> bool {
+        self.extensions.iter().any(|it| it.tag >= tags::FIRST_OF_HUB)
+    }
+}
+
+macro_rules! getters {
+    ($message:ident) => {
+        impl<'a> $message<'a> {
+            /// Whom it mentions, if it mentions anybody. Malformed mentions are none.
+            #[must_use]
+            pub fn mentions(&self) -> Option<Mentions<'a>> {
+                let body = self.extensions.get(tags::MENTIONS)?;
+                decode_body(body).ok()
+            }
+
+            /// The sender's nick when it was sent; empty if unknown.
+            #[must_use]
+            pub fn nick(&self) -> &'a str {
+                text(self.extensions, tags::NICK)
+            }
+
+            /// The sender's name in the group when it was sent; empty if there was none.
+            #[must_use]
+            pub fn name_card(&self) -> &'a str {
+                text(self.extensions, tags::NAME_CARD)
+            }
+
+            /// Where the sender's picture was when it was sent; empty if unknown.
+            #[must_use]
+            pub fn avatar(&self) -> &'a str {
+                text(self.extensions, tags::AVATAR)
+            }
+        }
+    };
+}
+getters!(Message);
+getters!(Content);
+
+fn text(extensions: Extensions<'_>, tag: u32) -> &str {
+    let bytes = extensions.get(tag).unwrap_or(&[]);
+    core::str::from_utf8(bytes).unwrap_or("")
+}

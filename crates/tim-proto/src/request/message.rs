@@ -1,0 +1,203 @@
+//! Messages and conversations: sending, taking back, paging, marking, fetching.
+
+use crate::conversation::ConversationList;
+use crate::message::{Content, SendOptions};
+use crate::wire::{Decode, DecodeError, Encode, List, Reader, Writer, decode_body, wire};
+use crate::{ConversationId, Message, MessageId};
+
+/// SEND: store this message and pass it on. The content stands last and is passed on byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Send<'a> {
+    /// How.
+    pub options: SendOptions<'a>,
+    /// What.
+    pub content: Content<'a>,
+}
+
+impl Encode for Send<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put_sized(&self.options);
+        self.content.encode(writer);
+    }
+}
+
+impl<'a> Decode<'a> for Send<'a> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let options = reader.take_bytes().and_then(decode_body)?;
+        Ok(Self {
+            options,
+            content: Content::decode(reader)?,
+        })
+    }
+}
+
+impl<'a> Send<'a> {
+    /// The content's own bytes in the body of a SEND frame.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the options in front of it are cut short.
+    pub fn content_bytes(body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+        let mut reader = Reader::new(body);
+        reader.take_bytes()?;
+        Ok(reader.take_rest())
+    }
+}
+
+/// A SEND as it is encoded from a message that was made but not sent.
+#[derive(Debug, Clone, Copy)]
+pub struct SendMessage<'a> {
+    /// How.
+    pub options: SendOptions<'a>,
+    /// What; only the sender's part of it travels.
+    pub message: Message<'a>,
+}
+
+impl Encode for SendMessage<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put_sized(&self.options);
+        self.message.encode_content(writer);
+    }
+}
+
+/// SEND answer: it is stored (or, if for those online only, passed on).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendAnswer {
+    /// Its place in the conversation; 0 if it is not stored.
+    pub sequence: u64,
+    /// When the hub took it, Unix time in seconds.
+    pub time: u64,
+    /// Whether this very message had been stored before (S125).
+    pub duplicate: bool,
+}
+wire!(SendAnswer {
+    sequence,
+    time,
+    duplicate
+});
+
+/// REVOKE: take this message back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoke<'a> {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// Where it stands.
+    pub sequence: u64,
+    /// Which one, as a check; all zero if not known.
+    pub message: MessageId,
+    /// Why; may be empty.
+    pub reason: &'a str,
+}
+wire!(Revoke<'a> { conversation, sequence, message, reason });
+
+/// REVOKE answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevokeAnswer {
+    /// The sequence of the entry that says so.
+    pub sequence: u64,
+}
+wire!(RevokeAnswer { sequence });
+
+/// HISTORY: a page, going back from where the last one ended (S171-S180).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History<'a> {
+    /// Of which conversation.
+    pub conversation: ConversationId,
+    /// `nextReqMessageID` of the page before; empty for the newest page.
+    pub next: &'a [u8],
+    /// How many messages at the most; 0 means the default.
+    pub count: u16,
+}
+wire!(History<'a> { conversation, next, count });
+
+/// HISTORY answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HistoryAnswer<'a> {
+    /// What to ask for next.
+    pub next: &'a [u8],
+    /// Whether there is nothing older.
+    pub completed: bool,
+    /// The messages, oldest first.
+    pub messages: List<'a, Message<'a>>,
+}
+wire!(HistoryAnswer<'a> { next, completed, messages });
+
+/// MARK_READ: I have read this conversation (S181-S186).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkRead {
+    /// Which one.
+    pub conversation: ConversationId,
+    /// Up to where; 0 means all of it.
+    pub sequence: u64,
+}
+wire!(MarkRead {
+    conversation,
+    sequence
+});
+
+/// MARK_READ answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkReadAnswer {
+    /// Up to where it is read now.
+    pub read_sequence: u64,
+    /// What is left unread.
+    pub unread: u32,
+}
+wire!(MarkReadAnswer {
+    read_sequence,
+    unread
+});
+
+/// CONVERSATIONS: my conversations, newest first (S187-S195).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversations {
+    /// How many at the most; 0 means the default.
+    pub count: u16,
+}
+wire!(Conversations { count });
+
+/// CONVERSATIONS answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConversationsAnswer<'a> {
+    /// The conversations, newest first.
+    pub conversations: ConversationList<'a>,
+    /// Whether some were left out because the answer would have been larger than the receiver takes.
+    pub truncated: bool,
+}
+wire!(ConversationsAnswer<'a> { conversations, truncated });
+
+/// CONVERSATION_PROFILE and DELETE_CONVERSATION: this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneConversation {
+    /// Which one.
+    pub conversation: ConversationId,
+}
+wire!(OneConversation { conversation });
+
+/// FETCH: a piece of a message that arrived as a stub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// Where it stands.
+    pub sequence: u64,
+    /// From which byte of the payload on.
+    pub offset: u32,
+    /// How many bytes at the most.
+    pub len: u32,
+}
+wire!(Fetch {
+    conversation,
+    sequence,
+    offset,
+    len
+});
+
+/// FETCH answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchAnswer<'a> {
+    /// How long the whole payload is.
+    pub total: u32,
+    /// The piece; may be shorter than asked for.
+    pub bytes: &'a [u8],
+}
+wire!(FetchAnswer<'a> { total, bytes });

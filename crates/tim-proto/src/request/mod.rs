@@ -1,0 +1,254 @@
+//! The bodies of frames: what a client may ask, what the hub answers and says on its own.
+//!
+//! Each struct is the body of the frame kind that its doc names; `SPEC.md` has the tables.
+
+mod group;
+mod message;
+mod profile;
+mod push;
+
+pub use group::{
+    BanMembers, ChangeOwner, CreateGroup, CreateGroupAnswer, GroupMember, GroupMembers, GroupMembersAnswer,
+    Groups, GroupsAnswer, HandleApplication, HandleInvitation, JoinGroup, JoinGroupAnswer, MemberList,
+    MemberOutcome, MembersAnswer, OneGroup, SetMember, SetReceiveOption, UpdateGroup,
+};
+pub use message::{
+    Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, MarkRead, MarkReadAnswer,
+    OneConversation, Revoke, RevokeAnswer, Send, SendAnswer, SendMessage,
+};
+pub use profile::{UpdateUserProfile, UserProfiles, UserProfilesAnswer};
+pub use push::{ConversationChange, Deliver, Gap, Push, Synced};
+
+use crate::conversation::{Conversation, ConversationProfile, GroupProfile};
+use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, decode_body, wire};
+use crate::{ErrorCode, Platform, UserId};
+
+/// Where the deliveries to a device are to start; an open enumeration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Resume(pub u8);
+
+impl Resume {
+    /// With what comes from now on; history is there to be paged.
+    pub const NOW: Self = Self(0);
+    /// Behind [`Login::cursor`].
+    pub const CURSOR: Self = Self(1);
+    /// With the oldest entry that is kept.
+    pub const START: Self = Self(2);
+}
+
+/// LOGIN: who I am, and where I left off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// The application's number (`sdkAppID`).
+    pub app: u32,
+    /// Who I am.
+    pub user: UserId,
+    /// The proof of it.
+    pub user_sig: &'a str,
+    /// The device's number, made once at random and kept. A new connection of the same device replaces the old one.
+    pub device: u64,
+    /// What the device is.
+    pub platform: Platform,
+    /// Where deliveries start.
+    pub resume: Resume,
+    /// The cursor of the last delivery that the device took, for [`Resume::CURSOR`].
+    pub cursor: &'a [u8],
+}
+wire!(Login<'a> { app, user, user_sig, device, platform, resume, cursor });
+
+impl core::fmt::Debug for Login<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // The signature is a credential and stays out of logs.
+        f.debug_struct("Login")
+            .field("app", &self.app)
+            .field("user", &self.user)
+            .field("device", &self.device)
+            .field("platform", &self.platform)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
+
+/// LOGIN answer: welcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginAnswer<'a> {
+    /// The user's account number (`tinyID`), which goes into message ids.
+    pub account: u64,
+    /// The hub's time, Unix time in milliseconds.
+    pub time_ms: u64,
+    /// Where the device's deliveries stand now.
+    pub cursor: &'a [u8],
+    /// The name shown for the user.
+    pub nick: &'a str,
+}
+wire!(LoginAnswer<'a> { account, time_ms, cursor, nick });
+
+/// An answer that says only that it was done (LOGOUT, DELETE_CONVERSATION, most of what is done to a group).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done;
+
+impl Encode for Done {
+    fn encode(&self, _: &mut Writer<'_>) {}
+}
+impl<'a> Decode<'a> for Done {
+    fn decode(_: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+/// ERROR: the request with this id failed. GOODBYE: the connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure<'a> {
+    /// The code that `IMError` shows.
+    pub code: ErrorCode,
+    /// What went wrong, in words; may be empty.
+    pub text: &'a str,
+}
+wire!(Failure<'a> { code, text });
+
+/// Defines [`Request`]: which kind of frame carries what.
+macro_rules! requests {
+    ($($kind:ident => $variant:ident($body:ty),)+) => {
+        /// Any request that a client may make, by frame kind.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        #[non_exhaustive]
+        pub enum Request<'a> {
+            $(#[doc = concat!(stringify!($kind), ".")] $variant($body),)+
+            /// LOGOUT.
+            Logout,
+            /// A kind that this version does not know.
+            Unknown(FrameKind),
+        }
+
+        impl<'a> Request<'a> {
+            /// Reads the body of a request.
+            ///
+            /// # Errors
+            /// [`DecodeError`] if it is not what its kind says.
+            pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
+                Ok(match kind {
+                    $(FrameKind::$kind => Self::$variant(decode_body(body)?),)+
+                    FrameKind::LOGOUT => Self::Logout,
+                    other => Self::Unknown(other),
+                })
+            }
+
+            /// The kind of frame that carries it.
+            #[must_use]
+            pub const fn kind(&self) -> FrameKind {
+                match self {
+                    $(Self::$variant(_) => FrameKind::$kind,)+
+                    Self::Logout => FrameKind::LOGOUT,
+                    Self::Unknown(kind) => *kind,
+                }
+            }
+        }
+
+        impl Encode for Request<'_> {
+            fn encode(&self, writer: &mut Writer<'_>) {
+                match self {
+                    $(Self::$variant(body) => body.encode(writer),)+
+                    Self::Logout | Self::Unknown(_) => {}
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    SEND => Send(Send<'a>),
+    REVOKE => Revoke(Revoke<'a>),
+    HISTORY => History(History<'a>),
+    MARK_READ => MarkRead(MarkRead),
+    CONVERSATIONS => Conversations(Conversations),
+    CONVERSATION_PROFILE => ConversationProfile(OneConversation),
+    DELETE_CONVERSATION => DeleteConversation(OneConversation),
+    FETCH => Fetch(Fetch),
+    CREATE_GROUP => CreateGroup(CreateGroup<'a>),
+    JOIN_GROUP => JoinGroup(JoinGroup<'a>),
+    QUIT_GROUP => QuitGroup(OneGroup),
+    HANDLE_APPLICATION => HandleApplication(HandleApplication<'a>),
+    INVITE_MEMBERS => InviteMembers(MemberList<'a>),
+    REMOVE_MEMBERS => RemoveMembers(MemberList<'a>),
+    SET_MEMBER => SetMember(SetMember<'a>),
+    CHANGE_OWNER => ChangeOwner(ChangeOwner),
+    UPDATE_GROUP => UpdateGroup(UpdateGroup<'a>),
+    DISMISS_GROUP => DismissGroup(OneGroup),
+    GROUP_MEMBERS => GroupMembers(GroupMembers<'a>),
+    GROUPS => Groups(Groups<'a>),
+    GROUP_PROFILE => GroupProfile(OneGroup),
+    HANDLE_INVITATION => HandleInvitation(HandleInvitation<'a>),
+    BAN_MEMBERS => BanMembers(BanMembers<'a>),
+    SET_RECEIVE_OPTION => SetReceiveOption(SetReceiveOption),
+    USER_PROFILES => UserProfiles(UserProfiles<'a>),
+    UPDATE_USER_PROFILE => UpdateUserProfile(UpdateUserProfile<'a>),
+}
+
+/// Defines [`Answer`]: what answers which kinds.
+macro_rules! answers {
+    (done: $($done:ident)|+; $($($kind:ident)|+ => $variant:ident($body:ty),)+) => {
+        /// Any answer of the hub that is no error, by frame kind.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        #[non_exhaustive]
+        #[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
+        pub enum Answer<'a> {
+            $(#[doc = concat!("To" $(, " ", stringify!($kind))+, ".")] $variant($body),)+
+            /// To all other requests that this version knows.
+            Done,
+            /// To a request that this version does not know.
+            Unknown(FrameKind, &'a [u8]),
+        }
+
+        impl<'a> Answer<'a> {
+            /// Reads the body of an answer; `kind` with or without the answer bit.
+            ///
+            /// # Errors
+            /// [`DecodeError`] if it is not what its kind says.
+            pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
+                Ok(match kind.request() {
+                    $($(FrameKind::$kind)|+ => Self::$variant(decode_body(body)?),)+
+                    $(FrameKind::$done)|+ => {
+                        let Done = decode_body(body)?;
+                        Self::Done
+                    }
+                    other => Self::Unknown(other, body),
+                })
+            }
+        }
+
+        impl Encode for Answer<'_> {
+            fn encode(&self, writer: &mut Writer<'_>) {
+                match self {
+                    $(Self::$variant(body) => body.encode(writer),)+
+                    Self::Done => {}
+                    Self::Unknown(_, body) => writer.put(body),
+                }
+            }
+        }
+    };
+}
+
+answers! {
+    done: LOGOUT | DELETE_CONVERSATION | QUIT_GROUP | HANDLE_APPLICATION | SET_MEMBER | CHANGE_OWNER | UPDATE_GROUP
+        | DISMISS_GROUP | HANDLE_INVITATION | SET_RECEIVE_OPTION | UPDATE_USER_PROFILE;
+    LOGIN => Login(LoginAnswer<'a>),
+    SEND => Send(SendAnswer),
+    REVOKE => Revoke(RevokeAnswer),
+    HISTORY => History(HistoryAnswer<'a>),
+    MARK_READ => MarkRead(MarkReadAnswer),
+    CONVERSATIONS => Conversations(ConversationsAnswer<'a>),
+    CONVERSATION_PROFILE => ConversationProfile(ConversationProfile<'a>),
+    FETCH => Fetch(FetchAnswer<'a>),
+    CREATE_GROUP => CreateGroup(CreateGroupAnswer),
+    JOIN_GROUP => JoinGroup(JoinGroupAnswer),
+    INVITE_MEMBERS | REMOVE_MEMBERS | BAN_MEMBERS => Members(MembersAnswer<'a>),
+    GROUP_MEMBERS => GroupMembers(GroupMembersAnswer<'a>),
+    GROUPS => Groups(GroupsAnswer<'a>),
+    GROUP_PROFILE => GroupProfile(GroupProfile<'a>),
+    USER_PROFILES => UserProfiles(UserProfilesAnswer<'a>),
+}
+
+wire!(Resume(..), Platform(..), ErrorCode(..));
+
+// A list entry is decoded as often as it is looked at, so it stays cheap to copy.
+const _: () = assert!(size_of::<Conversation<'_>>() <= 200);

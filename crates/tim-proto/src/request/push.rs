@@ -1,0 +1,111 @@
+//! What the hub sends on its own.
+
+use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, decode_body, wire};
+use crate::{ConversationId, Message};
+
+/// What the hub may send that is no answer, by frame kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
+pub enum Push<'a> {
+    /// DELIVER.
+    Deliver(Deliver<'a>),
+    /// GAP.
+    Gap(Gap),
+    /// SYNCED.
+    Synced(Synced<'a>),
+    /// CONVERSATION.
+    Conversation(ConversationChange),
+    /// A kind that this version does not know.
+    Unknown(FrameKind),
+}
+
+impl<'a> Push<'a> {
+    /// Reads the body of a push.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if it is not what its kind says.
+    pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
+        Ok(match kind {
+            FrameKind::DELIVER => Self::Deliver(decode_body(body)?),
+            FrameKind::GAP => Self::Gap(decode_body(body)?),
+            FrameKind::SYNCED => Self::Synced(decode_body(body)?),
+            FrameKind::CONVERSATION => Self::Conversation(decode_body(body)?),
+            other => Self::Unknown(other),
+        })
+    }
+}
+
+/// DELIVER: an entry of a conversation, and where the device stands once it has taken it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deliver<'a> {
+    /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty for a message that is not stored.
+    pub cursor: &'a [u8],
+    /// For a [`crate::message::flags::STUB`]: how long the payload is that was left out; else 0.
+    pub payload_len: u32,
+    /// The entry.
+    pub message: Message<'a>,
+}
+wire!(Deliver<'a> { cursor, payload_len, message });
+
+/// GAP: these entries fell out of retention before the device saw them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// The first one missing.
+    pub from: u64,
+    /// The last one missing.
+    pub to: u64,
+}
+wire!(Gap {
+    conversation,
+    from,
+    to
+});
+
+/// SYNCED: the device has been handed all that there was. May come again, to move the cursor past what concerns the
+/// device but is not handed to it (its own messages).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Synced<'a> {
+    /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty leaves it as it is.
+    pub cursor: &'a [u8],
+}
+
+impl Encode for Synced<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        if !self.cursor.is_empty() {
+            self.cursor.encode(writer);
+        }
+    }
+}
+
+impl<'a> Decode<'a> for Synced<'a> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let cursor = if reader.rest().is_empty() {
+            &[]
+        } else {
+            reader.take_bytes()?
+        };
+        Ok(Self { cursor })
+    }
+}
+
+/// CONVERSATION: the user's own state of a conversation changed, on whichever device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationChange {
+    /// Which one.
+    pub conversation: ConversationId,
+    /// Messages not read yet.
+    pub unread: u32,
+    /// Up to where it is read.
+    pub read_sequence: u64,
+    /// Whether it was taken off the list.
+    pub deleted: bool,
+}
+wire!(ConversationChange {
+    conversation,
+    unread,
+    read_sequence,
+    deleted
+});
