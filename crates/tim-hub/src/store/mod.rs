@@ -8,6 +8,10 @@
 //! Nothing else grows with the size of a group: a message costs one append, one head update and the sender's own row.
 //! Unread counts are computed (see [`Conversation::unread`]); a receiver's row is written when that user acts.
 //!
+//! A group changes by [`Write::ChangeGroup`], as the rules in [`crate::groups`] decide inside the transaction. A dismissed
+//! group leaves a tombstone: nobody finds its log, and its id is never free again. Ending a group is the one change that
+//! costs as much as the group has members, for each of them is told.
+//!
 //! Writing is batched: [`StoreWriter::commit`] makes a whole batch durable at once, and [`Writer`] is the thread that
 //! collects batches from everybody who waits. Readers work on snapshots, never wait for the writer, and see every
 //! write that was answered before they were asked.
@@ -23,13 +27,13 @@ mod writer;
 
 pub use error::{NotStored, Refused, StoreError};
 pub use read::{
-    About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, Member, Membership, Page, PageRequest,
-    StoreReader,
+    About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, GroupsPage, ListCursor, Member,
+    MembersPage, MembersRequest, Membership, Page, PageRequest, StoreReader,
 };
-pub use types::{Account, Entry, Group, LogKey, Pair, account_number, flags, role};
+pub use types::{Account, Entry, Group, LogKey, Pair, Restriction, account_number, flags, role};
 pub use write::{
-    Append, ChangeMembers, Commit, CreateGroup, Prepared, Published, Purge, Revoke, StoreWriter, Stored,
-    Write, Written,
+    Append, Commit, CreateGroup, GroupChanged, Prepared, Published, Purge, Revoke, Roster, StoreWriter,
+    Stored, Write, Written,
 };
 pub use writer::{Answer, Hooks, WriteError, Writer, WriterConfig};
 
@@ -39,5 +43,9 @@ pub const MAX_BATCH: usize = 256;
 pub const MAX_CONTENT: usize = 1 << 20;
 /// The most conversations that a list returns (S188).
 pub const MAX_CONVERSATIONS: usize = 100;
+/// The most messages of a conversation that [`Conversation::at`] names.
+pub const MAX_AT: usize = 10;
+/// The most users that a message mentions; further ones are not told.
+pub const MAX_MENTIONS: usize = 100;
 /// The kind of a revocation entry. It is part of the log and of the changes, but of no history page.
 pub const REVOCATION: u16 = 34;

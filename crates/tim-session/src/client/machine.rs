@@ -236,7 +236,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             FrameKind::DELIVER => {
                 // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
                 let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
-                self.delivered = Some((at.id, cursor.ok().and_then(Cursor::new)));
+                self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
             }
             FrameKind::GAP | FrameKind::CONVERSATION => Some(FrameUse::Push),
@@ -363,7 +363,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.keep_delivered();
         self.unacked = 0;
         let wait = self.backoff.next();
-        self.connect_at(now, now + wait);
+        self.connect_at(now, now.plus_micros(wait));
     }
 
     /// The session ends: everything that waits fails, and the driver hangs up.

@@ -4,8 +4,6 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{Login, Request};
 use tim_proto::wire::{DecodeError, FrameKind};
 
-#[allow(unused_imports)] // for the links
-use crate::HubSession;
 use crate::Instant;
 
 /// What a hub session wants next.
@@ -16,7 +14,7 @@ pub enum HubOutput<'a> {
     /// Something for the hub. It is done with it when it polls again.
     Event(HubEvent<'a>),
     /// Close the connection, once what is outgoing has been sent. Said once; nothing follows. On a serial line only the
-    /// session is over: [`HubSession::begin_again`] waits for the next one.
+    /// session is over: [`HubSession::begin_again`](crate::HubSession::begin_again) waits for the next one.
     Close(CloseReason),
     /// Nothing until bytes come or go, a call is made, or this moment is reached.
     Wait(Option<Instant>),
@@ -26,9 +24,9 @@ pub enum HubOutput<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum HubEvent<'a> {
-    /// A client wants in; answer with [`HubSession::accept`] or [`HubSession::refuse`].
+    /// A client wants in; answer with [`HubSession::accept`](crate::HubSession::accept) or [`HubSession::refuse`](crate::HubSession::refuse).
     Login(Login<'a>),
-    /// A request; answer with [`HubSession::answer`] or [`HubSession::fail`] and this id, in any order.
+    /// A request; answer with [`HubSession::answer`](crate::HubSession::answer) or [`HubSession::fail`](crate::HubSession::fail) and this id, in any order.
     Request {
         /// Which request.
         id: u32,
@@ -37,7 +35,7 @@ pub enum HubEvent<'a> {
         /// Its body as it came; for a SEND, [`tim_proto::request::Send::content_bytes`] finds in it what to store.
         body: &'a [u8],
     },
-    /// A request that cannot be read; it must be answered with [`HubSession::fail`] all the same.
+    /// A request that cannot be read; it must be answered with [`HubSession::fail`](crate::HubSession::fail) all the same.
     Malformed {
         /// Which request.
         id: u32,
@@ -54,7 +52,7 @@ pub enum HubEvent<'a> {
 pub enum CloseReason {
     /// The client logged out.
     LoggedOut,
-    /// The hub's own wish ([`HubSession::goodbye`], [`HubSession::refuse`]).
+    /// The hub's own wish ([`HubSession::goodbye`](crate::HubSession::goodbye), [`HubSession::refuse`](crate::HubSession::refuse)).
     Goodbye(ErrorCode),
     /// The client broke the protocol; the code says how.
     Violation(ErrorCode),

@@ -259,7 +259,7 @@ impl<B: Buffer> HubSession<B> {
         self.peer_max_frame
     }
 
-    /// Bits of [`features`] that the client announced.
+    /// Bits of [`tim_proto::wire::features`] that the client announced.
     pub const fn peer_features(&self) -> u32 {
         self.peer_features
     }

@@ -6,13 +6,18 @@
 
 mod append;
 mod changes;
+#[cfg(test)]
+mod group_tests;
+mod group_view;
 mod groups;
 mod lists;
 mod lock;
+mod mentions;
 mod personal;
 mod pool;
 mod purge;
 mod revoke;
+mod rosters;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -39,7 +44,7 @@ pub const OLDEST_SQLITE: i32 = 3_051_003;
 
 const DATABASE: &str = "tim.sqlite3";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const STATEMENT_CACHE: usize = 96;
+const STATEMENT_CACHE: usize = 160;
 /// The most pages that SQLite counts to.
 const MAX_PAGES: i64 = 4_294_967_294;
 
