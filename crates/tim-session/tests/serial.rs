@@ -536,3 +536,48 @@ fn a_buffer_holds_the_frame_that_it_was_made_for() {
         assert_eq!(hello.max_frame as usize, len, "announced with {buffer} bytes");
     }
 }
+
+/// A line that is slower than the client is patient: what an earlier connection was sent is still on its way when the next
+/// one says hello, and looks like an answer to it. What it delivers would come again.
+#[test]
+fn what_was_on_its_way_to_an_earlier_connection_is_passed_over() {
+    let mut line = Line::new();
+    line.client.login(line.now);
+    // Two hellos, of which one is answered at once, and the other one late.
+    let (hello, _) = line.take();
+    line.give(&hello, &[]);
+    let (_, first) = line.take();
+    line.give(&hello, &[]);
+    let (_, late) = line.take();
+    line.give(&[], &first);
+    let (login, _) = line.take();
+    line.give(&login, &[]);
+    assert_eq!(line.logins, 1);
+    line.deliver("once");
+    let late = [late, line.take().1].concat();
+
+    // The client gives up and says hello again, and only then the rest of the earlier connection comes.
+    let hello = loop {
+        line.now = line.poll_client().expect("it does not wait for ever");
+        let (up, _) = line.take();
+        if up.windows(4).any(|bytes| bytes == &hello[4..8]) && up.len() == hello.len() {
+            break up;
+        }
+    };
+    line.give(&[], &late);
+    assert!(!line.seen.contains(&"Connected".to_owned()), "{:?}", line.seen);
+    assert!(!line.seen.contains(&"once".to_owned()), "{:?}", line.seen);
+
+    // Its own answers let it in.
+    line.give(&hello, &[]);
+    line.carry();
+    assert_eq!(line.logins, 2);
+    line.deliver("once");
+    line.carry();
+    assert_eq!(
+        line.seen.iter().filter(|seen| *seen == "once").count(),
+        1,
+        "{:?}",
+        line.seen
+    );
+}

@@ -100,9 +100,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             self.give_up(ErrorCode::FRAME_TOO_LARGE);
             return Ok(());
         }
-        self.link
-            .send(FrameKind::LOGIN, LOGIN_ID, &login)
-            .map_err(|_| Broken)?;
+        let id = if self.on_serial() {
+            self.login_id.wrapping_add(1)
+        } else {
+            LOGIN_ID
+        };
+        self.link.send(FrameKind::LOGIN, id, &login).map_err(|_| Broken)?;
+        self.login_id = id;
         self.life = Life::new(now);
         self.phase = Phase::Login {
             until: now + self.config.login_timeout,

@@ -6,7 +6,7 @@ use tim_proto::request::{Answer, Failure, Push, Resume, Synced};
 use tim_proto::wire::{self, FrameKind, decode_body};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
-use super::{ClientSession, Cursor, LOGIN_ID, Phase};
+use super::{ClientSession, Cursor, Phase};
 use crate::buffer::Buffer;
 use crate::link::FrameAt;
 use crate::{Framing, Instant};
@@ -205,8 +205,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             FrameKind::PONG => None,
             FrameKind::GOODBYE => self.farewell(at, now),
-            kind if in_login && kind == FrameKind::LOGIN.answer() => Some(self.logged_in(at)?),
-            FrameKind::ERROR if in_login && at.id == LOGIN_ID => self.login_refused(at, now)?,
+            kind if in_login && kind == FrameKind::LOGIN.answer() && at.id == self.login_id => {
+                Some(self.logged_in(at)?)
+            }
+            FrameKind::ERROR if in_login && at.id == self.login_id => self.login_refused(at, now)?,
+            // Still on its way from an earlier connection, behind a hello that was meant for that one; ours comes.
+            _ if in_login && self.on_serial() => None,
             _ if in_login => return Err(Broken),
             kind if kind == FrameKind::LOGOUT.answer() => {
                 self.stop(NotReadyReason::LoggedOut);

@@ -28,7 +28,7 @@ use reconnect::Backoff;
 
 /// The longest cursor that a session keeps, in bytes.
 pub const MAX_CURSOR_LEN: usize = 16;
-/// The id of the LOGIN and LOGOUT requests, which the outbox never hands out.
+/// The id of the LOGIN (on a stream) and LOGOUT requests, which the outbox never hands out.
 const LOGIN_ID: u32 = 0;
 /// How many events of its own a session can owe the application before it is polled again.
 const MAX_LOCAL_EVENTS: usize = 8;
@@ -88,6 +88,8 @@ pub struct ClientSession<S, B> {
     cut_since: Option<Instant>,
     backoff: Backoff,
     life: Life,
+    /// The id of the last LOGIN. On a serial line each has its own, which tells its answer from one to an earlier connection.
+    login_id: u32,
     account: u64,
     /// The largest frame that the hub takes.
     hub_max_frame: usize,
@@ -172,6 +174,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             ready: false,
             cut_since: None,
             life: Life::new(Instant::ZERO),
+            login_id: LOGIN_ID,
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),

@@ -1,0 +1,139 @@
+//! Builds what is to be run, and finds QEMU.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use crate::{APP, Board, KEY, KIOSK, LOBBY};
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+/// The program `tim`, built at the first call.
+pub fn tim() -> &'static Path {
+    static TIM: OnceLock<PathBuf> = OnceLock::new();
+    TIM.get_or_init(|| {
+        build(
+            Command::new("cargo")
+                .current_dir(root())
+                .args(["build", "-p", "tim-cli"]),
+        )
+    })
+}
+
+/// The firmware for `board`, with a UserSig for the hubs that this harness starts; built at the first call.
+pub fn firmware(board: Board) -> PathBuf {
+    static BUILT: Mutex<[Option<PathBuf>; 2]> = Mutex::new([None, None]);
+    let mut built = BUILT.lock().expect("no build panics twice");
+    built[board as usize]
+        .get_or_insert_with(|| {
+            let tools = tools().expect("what it takes to build firmware");
+            let mut cargo = Command::new("cargo");
+            cargo
+                .args(&tools.toolchain)
+                .current_dir(root().join("crates/tim-kiosk"))
+                .args([
+                    "build",
+                    "--release",
+                    "--features",
+                    "semihosting",
+                    "--target",
+                    board.target(),
+                ])
+                .env("TIM_KIOSK_USER", KIOSK)
+                .env("TIM_KIOSK_GROUP", LOBBY)
+                .env("TIM_KIOSK_APP", APP.to_string())
+                .env("TIM_KIOSK_SIG", user_sig(KIOSK));
+            build(&mut cargo)
+        })
+        .clone()
+}
+
+/// A UserSig, made once for each user so that the firmware is the same for every scenario.
+pub fn user_sig(user: &str) -> String {
+    static KIOSKS: OnceLock<String> = OnceLock::new();
+    let make = || {
+        let made = Command::new(tim())
+            .args([
+                "sig",
+                "make",
+                "--expire",
+                "2d",
+                "--user",
+                user,
+                "--key",
+                KEY,
+                "--app",
+                &APP.to_string(),
+            ])
+            .output()
+            .expect("`tim sig` starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8_lossy(&made.stdout).trim().to_owned()
+    };
+    if user == KIOSK {
+        KIOSKS.get_or_init(make).clone()
+    } else {
+        make()
+    }
+}
+
+/// Runs a `cargo build` and returns the one program that it made.
+fn build(cargo: &mut Command) -> PathBuf {
+    let out = cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo starts");
+    assert!(out.status.success(), "{cargo:?} failed");
+    let executable = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    };
+    let made = String::from_utf8_lossy(&out.stdout);
+    made.lines()
+        .rev()
+        .find_map(executable)
+        .expect("a program was built")
+}
+
+/// What building for bare metal and running it needs here.
+pub struct Tools {
+    /// Cargo's argument that names the toolchain, if it takes one.
+    toolchain: Option<String>,
+    /// The emulator.
+    pub(crate) qemu: PathBuf,
+}
+
+/// Makes the tools ready at the first call, with `.ci/embedded-setup`, which downloads what is missing.
+///
+/// # Errors
+/// Why there are none here.
+pub fn tools() -> Result<&'static Tools, String> {
+    static TOOLS: OnceLock<Result<Tools, String>> = OnceLock::new();
+    let set_up = || {
+        let mut setup = Command::new(root().join(".ci/embedded-setup"));
+        let out = setup
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&out.stdout);
+        let setting = |name| {
+            said.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|value| value.trim_matches('\''))
+        };
+        match (out.status.success(), setting("TOOLCHAIN="), setting("QEMU=")) {
+            (true, Some(toolchain), Some(qemu)) => Ok(Tools {
+                toolchain: Some(toolchain.to_owned()).filter(|toolchain| !toolchain.is_empty()),
+                qemu: qemu.into(),
+            }),
+            _ => {
+                Err(".ci/embedded-setup can make neither targets nor QEMU ready here; it says why".to_owned())
+            }
+        }
+    };
+    TOOLS.get_or_init(set_up).as_ref().map_err(Clone::clone)
+}

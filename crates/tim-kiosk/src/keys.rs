@@ -1,0 +1,182 @@
+//! What the keys of the console do.
+#![forbid(unsafe_code)]
+
+use core::fmt::Write as _;
+
+use embedded_io_async::Read;
+use heapless::String;
+use tim_transport_embedded::proto::conversation::Conversation;
+use tim_transport_embedded::proto::message::{Custom, Face, Message, Payload, Text};
+use tim_transport_embedded::proto::request::HistoryAnswer;
+use tim_transport_embedded::{Client, Error, NextReqMessageId};
+
+use crate::lobby;
+use crate::screen::{Line, Screen, name};
+
+const HELP: &str = "1-5 say something, f a face, c a custom message, r take the last one back, h history, and older, \
+u conversations, m all is read, b a hundred numbered messages";
+/// What a passer-by can say with one key.
+const CANNED: [&str; 5] = [
+    "Hello from the lobby [微笑]",
+    "A visitor is here",
+    "A parcel has come",
+    "Please come down",
+    "Thank you [呲牙]",
+];
+/// What the custom key sends: what it means is between the kiosk and those who come down.
+const DOORBELL: Custom<'static> = Custom {
+    data: "{\"door\":1}",
+    description: "The doorbell of the lobby",
+    extension: "",
+};
+/// How many messages `b` sends.
+const BURST: u32 = 100;
+/// How many messages a page of history has, if they fit into a frame.
+const PAGE: u16 = 5;
+
+/// The keys, and what they refer back to.
+pub(crate) struct Keys<'k> {
+    client: Client<'k>,
+    screen: &'k Screen,
+    /// The message sent last, in its place, without what it says.
+    last: Option<Message<'static>>,
+    /// Where the page of history shown last ended.
+    older: Option<NextReqMessageId>,
+    /// How many messages `b` has sent.
+    numbered: u32,
+}
+
+impl<'k> Keys<'k> {
+    pub(crate) const fn new(client: Client<'k>, screen: &'k Screen) -> Self {
+        Self {
+            client,
+            screen,
+            last: None,
+            older: None,
+            numbered: 0,
+        }
+    }
+
+    /// Does what is pressed, one after the other, for ever.
+    pub(crate) async fn obey(mut self, mut keys: impl Read) {
+        let mut key = [0];
+        loop {
+            if let Ok(1) = keys.read(&mut key).await
+                && let Err(error) = self.obey_one(key[0]).await
+            {
+                self.screen.show(format_args!("-- {error}"));
+            }
+        }
+    }
+
+    async fn obey_one(&mut self, key: u8) -> Result<(), Error> {
+        match key {
+            b'1'..=b'5' => match CANNED.get(usize::from(key - b'1')) {
+                Some(text) => self.send(Text { text }).await,
+                None => Ok(()),
+            },
+            b'f' => {
+                self.send(Face {
+                    index: 1,
+                    data: "lobby",
+                })
+                .await
+            }
+            b'c' => self.send(DOORBELL).await,
+            b'r' => self.revoke().await,
+            b'h' => self.show_history().await,
+            b'u' => self.show_conversations().await,
+            b'm' => self.mark_read().await,
+            b'b' => self.send_numbered().await,
+            b'?' => {
+                self.screen.show(HELP);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something in the lobby, and shows it in its place.
+    async fn send<'a>(&mut self, payload: impl Into<Payload<'a>>) -> Result<(), Error> {
+        let mut message = self.client.create_message(lobby(), payload)?;
+        message.envelope.sequence = loop {
+            match self.client.send_message(&message).await {
+                Ok(answer) => break answer.sequence,
+                // It may have been done or not; the same message again is the same message.
+                Err(Error::TimedOut) => self.screen.show("-- no answer, sending it again"),
+                Err(error) => return Err(error),
+            }
+        };
+        self.screen.show(Line(&message));
+        self.last = Some(Message {
+            payload: Text::default().into(),
+            extensions: Default::default(),
+            ..message
+        });
+        Ok(())
+    }
+
+    async fn send_numbered(&mut self) -> Result<(), Error> {
+        for _ in 0..BURST {
+            let mut text = String::<32>::new();
+            // It is long enough for any number.
+            let _ = write!(text, "numbered {}", self.numbered);
+            self.send(Text { text: &text }).await?;
+            self.numbered += 1;
+        }
+        Ok(())
+    }
+
+    async fn revoke(&mut self) -> Result<(), Error> {
+        let Some(last) = self.last.take() else {
+            self.screen.show("-- nothing to take back");
+            return Ok(());
+        };
+        self.client.revoke_message(&last).await?;
+        self.screen.show(format_args!(
+            "{} #{} is taken back",
+            name(&last.to),
+            last.envelope.sequence
+        ));
+        Ok(())
+    }
+
+    /// The newest page, then an older one with each call, then the newest again.
+    async fn show_history(&mut self) -> Result<(), Error> {
+        let show = |page: &HistoryAnswer<'_>| {
+            page.messages
+                .iter()
+                .for_each(|message| self.screen.show(format_args!(" : {}", Line(&message))));
+        };
+        self.older = self
+            .client
+            .get_message_list(lobby(), self.older.as_ref(), PAGE, show)
+            .await?;
+        self.screen.show(match self.older {
+            Some(_) => " : h for older ones",
+            None => " : that is all",
+        });
+        Ok(())
+    }
+
+    async fn show_conversations(&self) -> Result<(), Error> {
+        self.client
+            .get_conversation_list(0, |list| {
+                for Conversation { id, unread, name, .. } in list.conversations.iter() {
+                    self.screen.show(format_args!(" = {id} {name}: {unread} unread"));
+                }
+                self.screen.show(if list.truncated {
+                    " = and more"
+                } else {
+                    " = that is all"
+                });
+            })
+            .await
+    }
+
+    async fn mark_read(&self) -> Result<(), Error> {
+        let answer = self.client.set_message_read(lobby()).await?;
+        self.screen.show_unread(answer.unread);
+        Ok(())
+    }
+}

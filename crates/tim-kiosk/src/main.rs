@@ -1,0 +1,231 @@
+//! A lobby terminal: it shows what a group says and what is said to it, and says what a passer-by picks.
+//!
+//! The hub is at the other end of a serial line. Logging in, coming back after a cut, and keeping each message once and in
+//! order are the session's; what is here is what a kiosk does. Four futures share the one task: what happens is shown,
+//! keys are obeyed, errands are run, and the kiosk stays logged in.
+#![no_std]
+#![no_main]
+
+#[allow(unsafe_code, reason = "registers, interrupts and the start of the executor")]
+mod board;
+mod keys;
+mod long_text;
+mod screen;
+mod settings;
+
+use board::Board;
+use embassy_executor::Spawner;
+use embassy_futures::join::join4;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::channel::Channel;
+use embassy_sync::signal::Signal;
+use embassy_time::Timer;
+use keys::Keys;
+use long_text::LongText;
+use screen::{Screen, name};
+use static_cell::StaticCell;
+use tim_transport_embedded::proto::message::flags;
+use tim_transport_embedded::proto::request::{Deliver, FetchAnswer};
+use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
+use tim_transport_embedded::{
+    Client, Device, EmbassyClock, Error, Event, Events, Line, Memory, NetState, SerialLine,
+};
+
+/// What a frame takes on a serial line.
+const RX: usize = wire::serial_encoded_max_len(settings::MAX_FRAME + 2);
+const TX: usize = 1024;
+const OUTBOX: usize = 512;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let board = board::start();
+    board::run(|spawner: Spawner| {
+        // The task's memory is static, and it is free: nothing else was spawned.
+        if let Ok(kiosk) = kiosk(board) {
+            spawner.spawn(kiosk);
+        }
+    })
+}
+
+#[embassy_executor::task]
+async fn kiosk(board: Board) {
+    let Board { console, line } = board;
+    static MEMORY: StaticCell<Memory<RX, TX, OUTBOX>> = StaticCell::new();
+    let memory = MEMORY.init(Memory::new());
+    let screen = Screen::new(console.sender.into_printer());
+    let mut device = Device::new(
+        settings::session(),
+        settings::USER_SIG,
+        memory,
+        board::seed(),
+        EmbassyClock,
+    );
+    let (client, events) = device.split(SerialLine::new(line.receiver, line.sender));
+    let kiosk = Kiosk {
+        client,
+        screen,
+        errands: Channel::new(),
+        out: Signal::new(),
+    };
+    kiosk.screen.show(format_args!(
+        "tim kiosk: {} in {}; ? for help",
+        settings::USER,
+        settings::GROUP
+    ));
+    join4(
+        kiosk.show_events(events),
+        Keys::new(client, &kiosk.screen).obey(console.receiver),
+        kiosk.run_errands(),
+        kiosk.stay_logged_in(),
+    )
+    .await;
+}
+
+/// What the futures share.
+struct Kiosk<'m> {
+    client: Client<'m>,
+    screen: Screen,
+    errands: Channel<NoopRawMutex, Errand, 4>,
+    /// The hub put the kiosk out.
+    out: Signal<NoopRawMutex, ()>,
+}
+
+/// Something to ask the hub because of an event. An event must be done with before any call is answered, so these are
+/// done beside the events.
+enum Errand {
+    /// Ask how many messages of the lobby are unread.
+    CountUnread,
+    /// Get a message that was too long to be delivered.
+    Fetch {
+        conversation: ConversationId,
+        sequence: u64,
+        kind: MessageKind,
+        len: u32,
+    },
+}
+
+impl Kiosk<'_> {
+    /// Shows what happens, for ever. This is also what moves the bytes.
+    async fn show_events<L: Line>(&self, mut events: Events<'_, EmbassyClock, L>) {
+        let screen = &self.screen;
+        loop {
+            match events.next_event().await {
+                Event::NetState(NetState::Connected) => screen.show("-- connected"),
+                Event::NetState(NetState::Disconnected) => screen.show("-- the line is cut"),
+                Event::Ready => {
+                    screen.show("-- ready");
+                    self.run(Errand::CountUnread);
+                }
+                Event::NotReady(reason) => screen.show(format_args!("-- not ready: {reason:?}")),
+                Event::KickedOut(failure) => {
+                    screen.show(format_args!("-- put out: {}", failure.code));
+                    self.out.signal(());
+                }
+                Event::Delivered(delivery) => self.show_delivery(&delivery),
+                Event::Gap(gap) => screen.show(format_args!(
+                    "{} #{}-#{} are gone",
+                    name(&gap.conversation),
+                    gap.from,
+                    gap.to
+                )),
+                Event::ConversationChanged(change) if change.conversation == lobby() => {
+                    screen.show_unread(change.unread);
+                }
+                _ => {} // of no interest to people in a lobby
+            }
+        }
+    }
+
+    fn show_delivery(&self, delivery: &Deliver<'_>) {
+        let message = &delivery.message;
+        self.screen.show_arrival(message);
+        if message.envelope.flags & flags::STUB != 0 {
+            self.run(Errand::Fetch {
+                conversation: message.conversation_of(&settings::USER),
+                sequence: message.envelope.sequence,
+                kind: message.payload.kind(),
+                len: delivery.payload_len,
+            });
+        } else if message.payload.kind() == MessageKind::REVOCATION {
+            self.run(Errand::CountUnread); // it may have been unread, and is not any more
+        }
+    }
+
+    /// Has an errand run soon. When there are too many, people see the stub, and the count is right the next time.
+    fn run(&self, errand: Errand) {
+        if self.errands.try_send(errand).is_err() {
+            self.screen.show("-- too much at a time");
+        }
+    }
+
+    async fn run_errands(&self) {
+        loop {
+            let done = match self.errands.receive().await {
+                Errand::CountUnread => self.count_unread().await,
+                Errand::Fetch {
+                    conversation,
+                    sequence,
+                    kind: MessageKind::TEXT,
+                    ..
+                } => self.read_out(conversation, sequence).await,
+                Errand::Fetch { kind, len, .. } => {
+                    self.screen.show(format_args!("  | {len} bytes of {kind}"));
+                    Ok(())
+                }
+            };
+            self.show_error(done);
+        }
+    }
+
+    async fn count_unread(&self) -> Result<(), Error> {
+        let unread = self
+            .client
+            .get_conversation_profile(lobby(), |profile| profile.conversation.unread)
+            .await;
+        match unread {
+            Ok(unread) => self.screen.show_unread(unread),
+            Err(Error::Refused(_)) => {} // there is no such group yet
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Fetches a long text and shows each piece as it comes.
+    async fn read_out(&self, conversation: ConversationId, sequence: u64) -> Result<(), Error> {
+        let (mut text, mut offset) = (LongText::new(), 0);
+        loop {
+            let show = |piece: &FetchAnswer<'_>| text.take(piece, &self.screen);
+            if !self.client.fetch(conversation, sequence, offset, show).await? {
+                break;
+            }
+            offset = text.offset;
+        }
+        let (length, sum) = text.length_and_sum();
+        let conversation = name(&conversation);
+        self.screen.show(format_args!(
+            "{conversation} #{sequence} has {length} bytes, sum {sum:08x}"
+        ));
+        Ok(())
+    }
+
+    /// Logs in, and again when the hub has put the kiosk out: nobody stands by to do it.
+    async fn stay_logged_in(&self) {
+        loop {
+            match self.client.login().await {
+                Ok(_) => self.out.wait().await,
+                Err(error) => self.show_error(Err(error)),
+            }
+            Timer::after_secs(10).await;
+        }
+    }
+
+    fn show_error(&self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.screen.show(format_args!("-- {error}"));
+        }
+    }
+}
+
+fn lobby() -> ConversationId {
+    ConversationId::Group(settings::GROUP)
+}

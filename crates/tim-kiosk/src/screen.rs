@@ -1,0 +1,137 @@
+//! What the kiosk shows: one line for each thing that happens, in words, on whatever prints.
+//!
+//! Everything that others wrote is text to show and nothing else: what could steer a terminal is left out.
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+use core::fmt::{self, Display, Write};
+
+use tim_transport_embedded::proto::message::{Payload, flags};
+use tim_transport_embedded::proto::placeholder::placeholder;
+use tim_transport_embedded::proto::revoked::{Revoker, revoked_text};
+use tim_transport_embedded::proto::text::{SEED, Span, spans};
+use tim_transport_embedded::proto::{ConversationId, Message, Words};
+
+use crate::board::Printer;
+use crate::settings::{GROUP, USER};
+
+const WORDS: Words = Words::ENGLISH;
+
+/// The screen, and what it keeps in a corner.
+pub(crate) struct Screen {
+    printer: Printer,
+    /// How many of the lobby's messages nobody has read.
+    unread: Cell<u32>,
+}
+
+impl Screen {
+    pub(crate) const fn new(printer: Printer) -> Self {
+        Self {
+            printer,
+            unread: Cell::new(0),
+        }
+    }
+
+    /// Shows a line.
+    pub(crate) fn show(&self, line: impl Display) {
+        let mut printer = self.printer;
+        // A printer never fails.
+        let _ = write!(Plain(&mut printer), "{line}");
+        let _ = printer.write_str("\r\n");
+    }
+
+    /// Shows how many messages are unread now.
+    pub(crate) fn show_unread(&self, unread: u32) {
+        if self.unread.replace(unread) != unread {
+            self.show(format_args!("   {unread} unread"));
+        }
+    }
+
+    /// Shows an entry of a conversation as it arrives, and counts it.
+    pub(crate) fn show_arrival(&self, message: &Message<'_>) {
+        self.show(Line(message));
+        let envelope = &message.envelope;
+        let counts = envelope.sequence > 0 && envelope.flags & flags::NO_UNREAD == 0 && envelope.from != USER;
+        if counts && message.to == ConversationId::Group(GROUP) {
+            self.show_unread(self.unread.get().saturating_add(1));
+        }
+    }
+}
+
+/// An entry of a conversation: where it stands, who wrote it, what it says.
+pub(crate) struct Line<'m>(pub(crate) &'m Message<'m>);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(message) = self;
+        let conversation = message.conversation_of(&USER);
+        write!(f, "{} #{} ", name(&conversation), message.envelope.sequence)?;
+        match &message.payload {
+            _ if message.is_revoked() => {
+                write!(
+                    f,
+                    "* {}",
+                    revoked_text(Revoker::Member(message.from().as_str()), WORDS)
+                )
+            }
+            Payload::GroupTip(tip) => write!(f, "* {}", tip.text(WORDS)),
+            Payload::SystemNotice(notice) => match notice.text(WORDS) {
+                Some(text) => write!(f, "* {text}"),
+                None => write!(f, "* {}", notice.operation),
+            },
+            Payload::Revocation(it) => write!(
+                f,
+                "* #{}: {}",
+                it.sequence,
+                revoked_text(Revoker::Member(it.revoker.as_str()), WORDS)
+            ),
+            payload => write!(f, "{}: {}", message.from(), Said(payload)),
+        }
+    }
+}
+
+/// What people call a conversation here.
+pub(crate) fn name(conversation: &ConversationId) -> &str {
+    match conversation {
+        ConversationId::System => "system",
+        other => other.target(),
+    }
+}
+
+/// What a user's message says.
+struct Said<'m>(&'m Payload<'m>);
+
+impl Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.0.kind();
+        match self.0 {
+            Payload::Text(said) => Rich(said.text).fmt(f),
+            Payload::Face(face) => write!(f, "{} {} {}", placeholder(kind, WORDS), face.index, face.data),
+            Payload::Custom(it) => write!(f, "{} {}", placeholder(kind, WORDS), it.description),
+            _ if placeholder(kind, WORDS).is_empty() => write!(f, "[{kind}]"),
+            _ => f.write_str(placeholder(kind, WORDS)),
+        }
+    }
+}
+
+/// Text with emojis. A terminal has no pictures, so it shows which one there would be.
+pub(crate) struct Rich<'t>(pub(crate) &'t str);
+
+impl Display for Rich<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spans(self.0, &SEED).try_for_each(|span| match span {
+            Span::Text(text) => f.write_str(text),
+            Span::Emoji { file, .. } => write!(f, "<{file}>"),
+        })
+    }
+}
+
+/// Passes on what cannot steer a terminal.
+struct Plain<'p>(&'p mut Printer);
+
+impl Write for Plain<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.split(char::is_control)
+            .try_for_each(|text| self.0.write_str(text))
+    }
+}
