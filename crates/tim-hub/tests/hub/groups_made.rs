@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, user};
+use super::support::{Device, Reply, Seen, TestHub, c2c, group_id, user};
 use tim_proto::message::Text;
-use tim_proto::request::{Fetch, OneConversation, Request};
-use tim_proto::{ConversationId, ErrorCode, GroupId};
+use tim_proto::request::{ChangeOwner, Fetch, OneConversation, Request};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MemberResult};
 
 #[test]
 fn a_group_is_made_with_a_tip_and_notices_and_its_messages_reach_the_members() {
@@ -125,4 +125,25 @@ fn a_group_may_have_more_new_members_than_writes_may_wait() {
             unread: 1
         })
     );
+}
+
+#[test]
+fn a_repeated_request_with_another_type_lets_nobody_in() {
+    let hub = TestHub::start();
+    let (mut eve, mut bob) = (Device::login(&hub, "eve", 1), Device::login(&hub, "bob", 2));
+    let group = ConversationId::Group(group_id("g"));
+    eve.create_group("g", &[user("bob")]).unwrap();
+    let to_bob = Request::ChangeOwner(ChangeOwner {
+        group: group_id("g"),
+        owner: user("bob"),
+    });
+    assert_eq!(eve.ask(&to_bob), Ok(Reply::Done));
+    let removed = vec![("eve".to_owned(), MemberResult::REMOVED)];
+    assert_eq!(bob.remove("g", &["eve"]), Ok(Reply::Members(removed)));
+    eve.until_notice(4);
+    let _ = eve.create(GroupType::AV_CHAT_ROOM, "g", &[]);
+    bob.send(group, "eve is gone");
+    bob.send(c2c("eve"), "end");
+    eve.until_texts(1);
+    assert_eq!(eve.texts(), ["end"]);
 }

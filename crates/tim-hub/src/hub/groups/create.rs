@@ -11,7 +11,7 @@ use super::super::requests::Failed;
 use super::super::shared::Shared;
 use super::refused;
 use crate::groups;
-use crate::store::Write;
+use crate::store::{Write, Written};
 
 /// Hands a new group to the store, with everything that tells of it.
 pub(in crate::hub) fn create(
@@ -58,7 +58,8 @@ pub(in crate::hub) fn create(
     let write = Write::CreateGroup(Box::new(create));
     let (online, device) = (Arc::clone(&hub.online), Arc::clone(device));
     let submitted = hub.writer.submit(write, move |answer| {
-        if is_room && answer.is_ok() {
+        // A repeated request may name another type than the first one.
+        if is_room && matches!(answer, Ok(Written::Group { created: true })) {
             online.enter_room(group, &device.user);
         }
         device.answer(Answered {
