@@ -247,7 +247,7 @@ impl Bucket {
             .saturating_mul(u64::from(self.rate));
         let gained = i64::try_from(gained).unwrap_or(i64::MAX);
         self.tokens = self.tokens.saturating_add(gained).min(Self::capacity(self.rate));
-        self.filled_ms = self.filled_ms.max(now_ms);
+        self.filled_ms = now_ms; // also when the clock was set back: nobody waits until it is where it was
     }
 
     const fn take(&mut self, count: i64) -> bool {
@@ -351,6 +351,18 @@ mod tests {
             Offer::Dropped(999)
         ));
         assert!(!limiter.turn(1000).passed.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_nobody_for_long() {
+        let mut limiter = Limiter::new(1);
+        let hour = 3_600_000;
+        assert_eq!(limiter.offer(group(), Priority::LOW, 1, hour), Offer::Pass(1));
+        assert_eq!(limiter.offer(group(), Priority::LOW, 2, hour), Offer::Waits);
+        assert!(limiter.turn(0).passed.is_empty());
+        assert!(limiter.next_ms().is_some_and(|at| at <= 1000));
+        assert_eq!(limiter.turn(1000).passed, [2]);
+        assert_eq!(limiter.offer(group(), Priority::LOW, 3, 2000), Offer::Pass(3));
     }
 
     #[test]

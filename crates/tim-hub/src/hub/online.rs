@@ -31,6 +31,8 @@ pub(super) struct Tables {
     gone: HashMap<UserId, Bucket>,
     /// At how many of them the full ones are looked for.
     sweep_at: usize,
+    /// Those with a device that is entering.
+    entering: HashSet<UserId>,
 }
 
 /// The least number of buckets that is worth a sweep.
@@ -80,6 +82,7 @@ impl Online {
     /// Adds a device. An earlier connection of the same device is replaced; with too many devices the oldest goes.
     pub(super) fn enter(&self, device: &Arc<Device>, max_devices: usize, sends: Bucket) {
         let mut tables = self.tables();
+        tables.entering.insert(device.user);
         let sends = tables.gone.remove(&device.user).unwrap_or(sends);
         let user = tables.users.entry(device.user).or_insert_with(|| User {
             seats: Vec::with_capacity(1),
@@ -117,6 +120,7 @@ impl Online {
             users,
             groups: listed,
             busy_rooms,
+            entering,
             ..
         } = &mut *tables;
         let Some(user) = users.get_mut(&device.user) else {
@@ -145,7 +149,9 @@ impl Online {
         for seat in &mut user.seats {
             seat.listed |= Arc::ptr_eq(&seat.device, device);
         }
-        user.forget_left();
+        if user.forget_left() {
+            entering.remove(&device.user);
+        }
     }
 
     pub(super) fn leave(&self, device: &Arc<Device>, now_ms: u64) {
@@ -158,11 +164,14 @@ impl Online {
         if user.seats.len() == before {
             return; // replaced before, and taken out of the lists then
         }
-        user.forget_left();
+        let nobody_enters = user.forget_left();
         let sends = user.sends;
         let is_last = user.seats.is_empty();
         let groups: Vec<GroupId> = user.groups.iter().copied().collect();
         tables.unlist(device, &groups);
+        if nobody_enters {
+            tables.entering.remove(&device.user);
+        }
         if is_last {
             tables.users.remove(&device.user);
             tables.keep(device.user, sends, now_ms);
@@ -216,6 +225,12 @@ impl Online {
     pub(super) fn dismiss(&self, group: GroupId) -> Snapshot {
         let listed = {
             let mut tables = self.tables();
+            let Tables { users, entering, .. } = &mut *tables;
+            for user in entering.iter() {
+                if let Some(user) = users.get_mut(user) {
+                    user.left.insert(group);
+                }
+            }
             tables.busy_rooms.remove(&group);
             tables.groups.remove(&group)
         };
@@ -231,6 +246,8 @@ impl Online {
             }
         }
         drop(users);
+        // Devices that came meanwhile, of users who were not dealt with yet.
+        self.tables().groups.remove(&group);
         snapshot
     }
 
@@ -254,11 +271,13 @@ impl Online {
 }
 
 impl User {
-    /// Nothing needs to be remembered when nobody is entering.
-    fn forget_left(&mut self) {
-        if self.seats.iter().all(|seat| seat.listed) {
+    /// Nothing needs to be remembered when nobody is entering; whether that is so.
+    fn forget_left(&mut self) -> bool {
+        let nobody_enters = self.seats.iter().all(|seat| seat.listed);
+        if nobody_enters {
             self.left = HashSet::new();
         }
+        nobody_enters
     }
 }
 

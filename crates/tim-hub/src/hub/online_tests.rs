@@ -78,6 +78,24 @@ fn who_is_removed_while_logging_in_is_not_put_back() {
 }
 
 #[test]
+fn a_group_that_ends_while_somebody_logs_in_is_not_put_back() {
+    let online = Online::default();
+    let phone = login(&online, "alice", 1, &["a"]);
+    // The groups were read before the commit that ends one of them.
+    let tablet = enter(&online, "alice", 2);
+    let bobs = enter(&online, "bob", 3);
+    assert_eq!(online.dismiss(group("a")).iter().count(), 1);
+    online.join(&tablet, std::iter::once((group("a"), false)));
+    online.join(&bobs, std::iter::once((group("a"), false)));
+    assert!(!online.is_in(&group("a"), &user("alice")) && !online.is_in(&group("a"), &user("bob")));
+    assert!(online.tables().groups.is_empty());
+    assert!(online.tables().entering.is_empty());
+    online.leave(&enter(&online, "carol", 4), 0);
+    online.leave(&phone, 0);
+    assert!(online.tables().entering.is_empty());
+}
+
+#[test]
 fn a_replaced_device_leaves_its_places_and_its_room_to_the_new_one() {
     let online = Online::default();
     let old = login(&online, "alice", 1, &["a"]);
@@ -141,6 +159,18 @@ fn a_room_is_told_once_a_second_who_came_and_went() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), 248);
+}
+
+#[test]
+fn a_clock_that_is_set_back_silences_no_room() {
+    let online = Online::default();
+    let room = group("room");
+    for (name, number, now_ms) in [("alice", 1, 3_600_000), ("bob", 2, 5)] {
+        let device = login(&online, name, number, &[]);
+        online.enter_room(room, &device.user);
+        online.welcome(room, device.user);
+        assert_eq!(online.take_news(now_ms).len(), 1, "{name}");
+    }
 }
 
 #[test]

@@ -42,6 +42,11 @@ impl News {
     const fn due_ms(&self) -> u64 {
         self.told_ms.saturating_add(NEWS_INTERVAL_MS)
     }
+
+    /// Whether it is to be told now; after the clock was set back, rather too early.
+    const fn is_due(&self, now_ms: u64) -> bool {
+        self.due_ms() <= now_ms || now_ms < self.told_ms
+    }
 }
 
 /// What a room is to be told.
@@ -133,7 +138,7 @@ impl Online {
             let Some(room) = listed.room.as_mut().filter(|room| !room.is_empty()) else {
                 continue;
             };
-            if room.due_ms() > now_ms {
+            if !room.is_due(now_ms) {
                 tables.busy_rooms.insert(group);
                 continue;
             }
