@@ -69,7 +69,11 @@ impl Model {
     fn own(&mut self, next: usize) {
         self.former = Some(self.owner);
         self.owner = next;
-        self.members.get_mut(&next).unwrap().rank = Rank::Owner;
+        let member = self.members.get_mut(&next).unwrap();
+        member.rank = Rank::Owner;
+        if member.muted_until > self.now_ms {
+            member.muted_until = 0;
+        }
     }
 
     fn end(&mut self, by: usize) {

@@ -219,6 +219,26 @@ pub(crate) fn the_muted_write_again_in_time(world: &mut World) {
     );
 }
 
+pub(crate) fn an_owner_is_never_muted(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let group = world.group("g1", &[alice, bob]);
+    let muted_until = |world: &World, group, user| {
+        let standing = world.reader().membership(&group, user).unwrap();
+        standing.unwrap().muted_until_ms
+    };
+    world.change(group, alice, mute(bob, u32::MAX)).unwrap();
+    world
+        .change(group, alice, GroupAction::ChangeOwner { owner: bob })
+        .unwrap();
+    assert_eq!(muted_until(world, group, &bob), 0, "nobody could lift it");
+    world.say(LogKey::Group(group), bob, "mine");
+
+    let work = typed(world, "w1", GroupType::WORK, alice, &[carol]);
+    world.change(work, alice, mute(carol, u32::MAX)).unwrap();
+    world.change(work, alice, GroupAction::Quit).unwrap();
+    assert_eq!(muted_until(world, work, &carol), 0);
+}
+
 pub(crate) fn mentions_are_kept_until_read(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = world.group("g1", &[alice, bob]);

@@ -157,13 +157,21 @@ impl<V: GroupView> Case<'_, V> {
         if *owner == self.actor {
             return Ok(Effects::none(GroupAnswer::Done));
         }
-        self.target(owner)?;
+        let member = self.target(owner)?;
         let mut draft = self.effects();
         draft.row(RowChange::Owner(*owner));
         draft.row(RowChange::Role(self.actor, role::MEMBER));
         draft.row(RowChange::Role(*owner, role::OWNER));
+        self.unmute(&mut draft, *owner, Some(&member));
         draft.profile_tip(self.actor, self.count(0, 0), &[GroupChange::Owner(*owner)]);
         Ok(draft.done())
+    }
+
+    /// A new owner is not muted: nobody could end it, for it is done to lower roles only.
+    pub(super) fn unmute(&self, draft: &mut Draft<'_>, owner: UserId, member: Option<&Membership>) {
+        if member.is_some_and(|member| member.muted_until_ms > self.now_ms) {
+            draft.row(RowChange::MutedUntil(owner, 0));
+        }
     }
 
     pub(super) fn update(&self, update: &GroupUpdate) -> Decision<V> {

@@ -29,6 +29,7 @@ impl<V: GroupView> Case<'_, V> {
             self.leave(&mut draft);
             draft.row(RowChange::Owner(successor));
             draft.row(RowChange::Role(successor, role::OWNER));
+            self.unmute(&mut draft, successor, self.member(&successor)?.as_ref());
             draft.profile_tip(self.actor, self.count(0, 1), &[GroupChange::Owner(successor)]);
         } else {
             self.leave(&mut draft);
