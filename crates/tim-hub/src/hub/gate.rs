@@ -97,6 +97,10 @@ impl Shared {
                     Err(error) => Outcome::Store(Err(error)),
                 }
             }
+            // Who was thrown out while the message waited, or has gone and will repeat it, is not heard.
+            Way::Live(..) if !self.online.is_in(&group, &device.user) => {
+                Outcome::Refused(ErrorCode::GROUP_PERMISSION_DENY, String::new())
+            }
             Way::Live(delivery, time) => match self.live.deliver(LogKey::Group(group), delivery) {
                 Ok(()) => Outcome::PassedOn(time),
                 Err(_) => Outcome::Refused(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, String::new()),

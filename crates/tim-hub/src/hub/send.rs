@@ -89,7 +89,18 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         group: GroupId,
         sending: Sending,
     ) -> Result<(), Failed> {
-        let place = self.place_to_write(device, group, sending.mention_all)?;
+        let place = match self.place_to_write(device, group, sending.mention_all) {
+            Ok(place) => place,
+            // It may be the repetition of what was stored while its sender still had the right. The store knows, and
+            // refuses everything else.
+            Err(_) if !sending.online_user_only && !self.hub.online.is_room(&group) => {
+                let log = LogKey::Group(group);
+                let content = self.with_names(device, &sending, "")?;
+                let append = append(log, device, sending, content);
+                return self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append));
+            }
+            Err(failed) => return Err(failed),
+        };
         if sending.online_user_only && !place.rules.is_stored {
             return Err(Failed::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
         }

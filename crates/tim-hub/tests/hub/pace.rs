@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use tim_proto::message::{SendOptions, Text};
+use tim_proto::request::{BanMembers, Request};
+use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, Priority};
 use tim_session::Ticket;
 
-use super::support::{Device, Reply, TestHub, c2c, group, user};
+use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 
 fn start(device: &mut Device, text: &str, priority: Priority) -> Ticket {
     let mut message = device.message(group("g"), Text { text });
@@ -102,4 +104,35 @@ fn what_waited_when_its_sender_was_cut_off_is_stored_once() {
     alice.send(c2c("bob"), "end");
     bob.until(|device| device.texts().contains(&"end"));
     assert_eq!(bob.texts().iter().filter(|text| **text == "once").count(), 1);
+}
+
+#[test]
+fn what_waits_in_a_room_when_its_sender_is_banned_is_not_heard() {
+    let hub = TestHub::start_with(|options| {
+        options.limits = options.limits.with_group_messages_per_second(5);
+    });
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.create(GroupType::AV_CHAT_ROOM, "g", &[]).unwrap();
+    bob.join("g").unwrap();
+    let texts: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+    let tickets: Vec<Ticket> = texts
+        .iter()
+        .map(|text| start(&mut bob, text, Priority::NORMAL))
+        .collect();
+    for ticket in &tickets[..5] {
+        assert!(matches!(bob.wait_for(*ticket), Ok(Reply::Sent { .. })));
+    }
+    let names = [user("bob")];
+    let ban = Request::BanMembers(BanMembers {
+        group: group_id("g"),
+        users: List::from_slice(&names),
+        seconds: 60,
+        reason: "",
+    });
+    assert!(matches!(alice.ask(&ban), Ok(Reply::Members(_))));
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(bob.wait_for(tickets[5]), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    bob.send(c2c("alice"), "end");
+    alice.until(|device| device.texts().contains(&"end"));
+    assert_eq!(alice.texts(), ["0", "1", "2", "3", "4", "end"]);
 }

@@ -22,10 +22,13 @@ use crate::groups::tips::{Said, Scribe, Tip};
 use crate::store::{Group, LogKey, Refused, WriteError};
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
-    /// First into the room, then the check whether that is right: a ban or a dismissal that happens meanwhile is seen by
-    /// one of the two.
+    /// Who may not enter is not let in for a moment either. After that first into the room, then the same check again: a
+    /// ban or a dismissal that happens meanwhile is seen by one of the two.
     pub(super) fn join_room(&mut self, id: u32, device: &Arc<Device>, group: GroupId) -> Result<(), Failed> {
         let hub = Arc::clone(&self.hub);
+        if !hub.online.is_in(&group, &device.user) {
+            hub.may_enter(&device.user, group)?;
+        }
         let is_new = hub.online.enter_room(group, &device.user);
         if is_new {
             if let Err(failed) = hub.may_enter(&device.user, group) {
