@@ -45,6 +45,9 @@ pub const MAX_CONTENT: usize = 1 << 20;
 pub const MAX_CONVERSATIONS: usize = 100;
 /// The most messages of a conversation that [`Conversation::at`] names.
 pub const MAX_AT: usize = 10;
+/// Among how many of the newest messages that mention a user [`Conversation::at`] looks for those: revoked ones and the
+/// user's own are passed over, and nobody is to wait while very many are.
+pub const MAX_AT_LOOK: usize = 1_000;
 /// The most users that a message mentions; further ones are not told.
 pub const MAX_MENTIONS: usize = 100;
 /// The kind of a revocation entry. It is part of the log and of the changes, but of no history page.

@@ -234,7 +234,7 @@ pub struct Conversation {
     /// Who or what is on the other side.
     pub about: About,
     /// The newest messages behind the read mark that mention this user, at most [`MAX_AT`](super::MAX_AT), oldest first.
-    /// Not the user's own, and no revoked ones.
+    /// Not the user's own, and no revoked ones; of those among the newest [`MAX_AT_LOOK`](super::MAX_AT_LOOK).
     pub at: Vec<AtInfo>,
 }
 

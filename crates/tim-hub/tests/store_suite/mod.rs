@@ -92,7 +92,7 @@ macro_rules! suite {
             rosters {
                 members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages, the_muted_write_again_in_time,
                 an_owner_is_never_muted,
-                mentions_are_kept_until_read, a_message_to_ten_thousand_is_one_entry, rosters_say_who_came_and_went,
+                mentions_are_kept_until_read, mentions_are_looked_for_among_the_newest, a_message_to_ten_thousand_is_one_entry, rosters_say_who_came_and_went,
                 a_meeting_counts_nothing_as_unread, what_is_written_down_has_a_length,
             }
             purge {

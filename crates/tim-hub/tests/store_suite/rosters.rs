@@ -2,7 +2,8 @@
 
 use tim_hub::groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_hub::store::{
-    ListCursor, LogKey, MAX_AT, MAX_MENTIONS, MembersRequest, Refused, Write, Written, flags,
+    ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused, Write,
+    Written, flags,
 };
 use tim_proto::{
     AtKind, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId,
@@ -288,6 +289,29 @@ pub(crate) fn mentions_are_kept_until_read(world: &mut World) {
     many.push(bob);
     mention(world, &many, false);
     assert!(at(world, &bob).is_empty(), "one too many");
+}
+
+pub(crate) fn mentions_are_looked_for_among_the_newest(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = world.group("g1", &[alice, bob]);
+    let log = LogKey::Group(group);
+    let mention_all = |world: &mut World, sender, count: usize| {
+        let messages: Vec<Write> = (0..count)
+            .map(|_| {
+                let mut append = world.message(log, sender, "@");
+                (append.mention_all, append.require_membership) = (true, false);
+                Write::Append(append)
+            })
+            .collect();
+        for some in messages.chunks(MAX_BATCH) {
+            assert!(world.batch(some).iter().all(Result::is_ok));
+        }
+    };
+    mention_all(world, alice, 1);
+    mention_all(world, bob, MAX_AT_LOOK - 1);
+    assert_eq!(world.conversation(&bob, &log).at.len(), 1);
+    mention_all(world, bob, 1);
+    assert!(world.conversation(&bob, &log).at.is_empty());
 }
 
 pub(crate) fn a_message_to_ten_thousand_is_one_entry(world: &mut World) {

@@ -4,11 +4,11 @@ use rusqlite::Connection;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 
 use super::super::{
-    ChangesRequest, LogKey, NotStored, PageRequest, StoreError, StoreReader as _, StoreWriter as _, Write,
-    role,
+    ChangesRequest, LogKey, NotStored, PageRequest, Purge, StoreError, StoreReader as _, StoreWriter as _,
+    Write, role,
 };
 use super::*;
-use crate::groups::{GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
+use crate::groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
 
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
@@ -261,4 +261,90 @@ fn a_new_database_and_a_grown_one_have_the_same_tables() {
     }
     assert_eq!(tables(&old), tables(&new));
     assert!(tables(&new).iter().any(|table| table.starts_with("requests:")));
+}
+
+fn ask(writer: &mut SqliteWriter, now_ms: u64, group: GroupId, actor: UserId, action: GroupAction) {
+    let answers = writer.commit(now_ms, &[command(group, actor, action)]).unwrap();
+    assert!(answers.results.iter().all(Result::is_ok), "{answers:?}");
+}
+
+fn count(writer: &SqliteWriter, what: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {what}");
+    writer.connection().query_row(&sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn nothing_is_kept_of_who_left_nor_of_a_group_that_ended_but_its_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _reader) = open(dir.path()).unwrap();
+    let [alice, bob, ..] = users();
+    let group = GroupId::new("g").unwrap();
+    writer
+        .commit(1, &[Write::EnsureAccounts(users().to_vec())])
+        .unwrap();
+    writer.commit(2, &[new_group(group, GroupType::MEETING)]).unwrap();
+    let rename = GroupUpdate {
+        name: Some("secret".to_owned()),
+        introduction: Some("secret".to_owned()),
+        notification: Some("secret".to_owned()),
+        avatar: Some("secret".to_owned()),
+        ..GroupUpdate::default()
+    };
+    ask(&mut writer, 3, group, alice, GroupAction::Update(rename));
+    let rows = "personal WHERE log = (SELECT log FROM groups)";
+    assert_eq!(count(&writer, rows), 3);
+    ask(&mut writer, 4, group, bob, GroupAction::Quit);
+    assert_eq!(count(&writer, rows), 2);
+    ask(&mut writer, 5, group, alice, GroupAction::Dismiss);
+    assert_eq!(count(&writer, rows), 0);
+    let texts = "groups WHERE 'secret' IN (name, introduction, notification, avatar)";
+    assert_eq!(count(&writer, texts), 0);
+    assert_eq!(count(&writer, "groups"), 1);
+}
+
+#[test]
+fn restrictions_are_kept_for_as_long_as_they_mean_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _reader) = open(dir.path()).unwrap();
+    let [alice, bob, carol, dave] = users();
+    let group = GroupId::new("room").unwrap();
+    writer
+        .commit(1, &[Write::EnsureAccounts(users().to_vec())])
+        .unwrap();
+    let mut new = new_group(group, GroupType::PUBLIC);
+    if let Write::CreateGroup(new) = &mut new {
+        (new.group_type, new.members, new.tip) = (u16::from(GroupType::AV_CHAT_ROOM.0), vec![], None);
+    }
+    writer.commit(2, &[new]).unwrap();
+    let ban = |users: &[UserId], seconds| GroupAction::Ban {
+        users: users.to_vec(),
+        seconds,
+        reason: String::new(),
+    };
+    ask(&mut writer, 3, group, alice, ban(&[bob, carol], 60));
+    ask(&mut writer, 3, group, alice, ban(&[dave], 600));
+    assert_eq!(count(&writer, "restrictions"), 3);
+    ask(&mut writer, 4, group, alice, ban(&[bob], 0));
+    assert_eq!(count(&writer, "restrictions"), 2, "lifted");
+    let purge = Write::Purge(Purge {
+        older_than_ms: 0,
+        forget_ids_before_ms: 0,
+        budget: 10,
+    });
+    writer.commit(60_002, std::slice::from_ref(&purge)).unwrap();
+    assert_eq!(count(&writer, "restrictions"), 2);
+    writer.commit(60_004, &[purge]).unwrap();
+    assert_eq!(count(&writer, "restrictions"), 1, "over");
+}
+
+#[test]
+fn old_mentions_are_forgotten_without_looking_at_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, _reader) = open(dir.path()).unwrap();
+    let mut statement = writer
+        .connection()
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", purge::FORGET_MENTIONS))
+        .unwrap();
+    let plan: String = statement.query_row([1, 1], |row| row.get("detail")).unwrap();
+    assert!(plan.contains("(log=? AND sequence<?)"), "{plan}");
 }

@@ -185,7 +185,7 @@ impl Batch<'_> {
 
     fn remove_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("UPDATE personal SET role = NULL WHERE user = ?1 AND log = ?2")?
+            .prepare_cached("DELETE FROM personal WHERE user = ?1 AND log = ?2")?
             .execute([member, head.id])?;
         self.forget_mentions(member, head, head.sequence)?;
         self.count_members(head, -1)
@@ -276,6 +276,12 @@ impl Batch<'_> {
     }
 
     fn restrict(&self, head: &Head, user: i64, restriction: &Restriction) -> rusqlite::Result<()> {
+        if restriction.banned_until_ms.max(restriction.muted_until_ms) <= self.now_ms {
+            self.db
+                .prepare_cached("DELETE FROM restrictions WHERE log = ?1 AND user = ?2")?
+                .execute([head.id, user])?;
+            return Ok(());
+        }
         self.db
             .prepare_cached("INSERT OR REPLACE INTO restrictions VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![
@@ -287,11 +293,11 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// The id stays taken, and so does the log, until its entries are purged; but nobody finds it any more.
+    /// The id stays taken. The log stays until its entries are purged, and their mentions with them; but nobody finds it any
+    /// more.
     fn end_group(&self, head: &Head, by: i64) -> rusqlite::Result<()> {
         for table in [
             "DELETE FROM personal WHERE log = ?1 AND role IS NOT NULL",
-            "DELETE FROM mentions WHERE log = ?1",
             "DELETE FROM requests WHERE log = ?1",
             "DELETE FROM restrictions WHERE log = ?1",
         ] {
@@ -302,7 +308,8 @@ impl Batch<'_> {
             .execute([head.id, KIND_DISMISSED])?;
         self.db
             .prepare_cached(
-                "UPDATE groups SET dismissed_ms = ?2, dismissed_by = ?3, member_count = 0 WHERE log = ?1",
+                "UPDATE groups SET dismissed_ms = ?2, dismissed_by = ?3, member_count = 0,
+                     name = '', introduction = '', notification = '', avatar = '' WHERE log = ?1",
             )?
             .execute([head.id, sql(self.now_ms), by])?;
         Ok(())

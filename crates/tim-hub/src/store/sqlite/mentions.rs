@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use tim_proto::conversation::AtInfo;
 use tim_proto::{AtKind, UserId};
 
-use super::super::{Append, MAX_AT, MAX_MENTIONS};
+use super::super::{Append, MAX_AT, MAX_AT_LOOK, MAX_MENTIONS};
 use super::rows::{Head, Personal, parsed, sql, unsigned, user_id};
 use super::writer::Batch;
 
@@ -84,12 +84,21 @@ pub(super) fn behind(db: &Connection, head: &Head, personal: &Personal) -> rusql
 
 fn newest(db: &Connection, head: &Head, user: i64, mark: u64, reader: i64) -> rusqlite::Result<Vec<AtInfo>> {
     let mut statement = db.prepare_cached(
-        "SELECT m.sequence, u.name FROM mentions m CROSS JOIN users u ON u.id = m.sender
-         WHERE m.log = ?1 AND m.user = ?2 AND m.sequence > ?3 AND m.sender <> ?4
+        "SELECT m.sequence, u.name FROM
+             (SELECT log, sequence, sender FROM mentions WHERE log = ?1 AND user = ?2 AND sequence > ?3
+              ORDER BY sequence DESC LIMIT ?6) m CROSS JOIN users u ON u.id = m.sender
+         WHERE m.sender <> ?4
              AND NOT EXISTS (SELECT 1 FROM revoked r WHERE r.log = m.log AND r.sequence = m.sequence)
          ORDER BY m.sequence DESC LIMIT ?5",
     )?;
-    let bounds = params![head.id, user, sql(mark), reader, sql(MAX_AT as u64)];
+    let bounds = params![
+        head.id,
+        user,
+        sql(mark),
+        reader,
+        sql(MAX_AT as u64),
+        sql(MAX_AT_LOOK as u64)
+    ];
     let rows = statement.query_map(bounds, |row| {
         Ok(AtInfo {
             sequence: unsigned(row, 0)?,

@@ -88,15 +88,12 @@ impl Batch<'_> {
 
     /// A row for somebody who now takes part, in a group with a role. What is in the log already counts as read.
     pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<u16>) -> rusqlite::Result<()> {
-        // Somebody who comes back keeps the count of own entries; a note to oneself is the same row twice.
+        // A note to oneself is the same row twice.
         self.db
             .prepare_cached(
                 "INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
-                 ON CONFLICT (user, log) DO UPDATE SET role = excluded.role, joined_ms = excluded.joined_ms,
-                     joined_at = excluded.joined_at, read_sequence = excluded.read_sequence,
-                     read_countable = excluded.read_countable, own_at_read = own_total, hidden_through = 0,
-                     muted_until_ms = 0, receive_option = 1, name_card = ''",
+                 ON CONFLICT (user, log) DO NOTHING",
             )?
             .execute(params![
                 user,

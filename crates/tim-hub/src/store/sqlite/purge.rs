@@ -7,6 +7,8 @@ use super::super::{Purge, Written};
 use super::rows::{Head, head_columns, sql, unsigned};
 use super::writer::{Batch, Stop};
 
+pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2";
+
 /// The oldest entries of a log, all of them too old.
 struct Chunk {
     upto: u64,
@@ -26,6 +28,7 @@ impl Batch<'_> {
             entries += self.purge_log(&head, purge.older_than_ms, budget - entries)?;
         }
         self.forget_requests(purge.older_than_ms, budget)?;
+        self.forget_restrictions(budget)?;
         let ids = self.forget_ids(purge.forget_ids_before_ms, budget.saturating_sub(entries))?;
         Ok(Written::Purged {
             entries,
@@ -54,7 +57,7 @@ impl Batch<'_> {
         for table in [
             "DELETE FROM entries WHERE log = ?1 AND sequence <= ?2",
             "DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2",
-            "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2",
+            FORGET_MENTIONS,
         ] {
             self.db
                 .prepare_cached(table)?
@@ -119,6 +122,18 @@ impl Batch<'_> {
                      (SELECT log, user, kind FROM requests WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2)",
             )?
             .execute([sql(older_than_ms), sql(budget)])?;
+        Ok(())
+    }
+
+    /// Bans and mutes that are over mean nothing.
+    fn forget_restrictions(&self, budget: u64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM restrictions WHERE (log, user) IN
+                     (SELECT log, user FROM restrictions WHERE max(banned_until_ms, muted_until_ms) <= ?1
+                      ORDER BY max(banned_until_ms, muted_until_ms) LIMIT ?2)",
+            )?
+            .execute([sql(self.now_ms), sql(budget)])?;
         Ok(())
     }
 

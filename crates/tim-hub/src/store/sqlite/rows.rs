@@ -230,20 +230,14 @@ impl Personal {
         })
     }
 
-    /// The row of a user who takes part; `None` also for somebody who left the group.
+    /// The row of a user who takes part.
     pub(super) fn find(db: &Connection, user: i64, head: &Head) -> rusqlite::Result<Option<Self>> {
-        let row = Self::find_any(db, user, head.id)?;
-        Ok(row.filter(|row| row.role.is_some() || !head.is_group()))
-    }
-
-    /// The row, also of somebody who left.
-    pub(super) fn find_any(db: &Connection, user: i64, log: i64) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(concat!(
             "SELECT ",
             personal_columns!(),
             " FROM personal p WHERE user = ?1 AND log = ?2"
         ))?
-        .query_row(params![user, log], |row| Self::from_row(row, 0))
+        .query_row(params![user, head.id], |row| Self::from_row(row, 0))
         .optional()
     }
 

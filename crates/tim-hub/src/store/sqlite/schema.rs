@@ -6,7 +6,7 @@ use super::OpenError;
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-pub(super) const STEPS: [&str; 2] = [TABLES, GROUPS];
+pub(super) const STEPS: [&str; 3] = [TABLES, GROUPS, LEFTOVERS];
 
 /// What the tables are after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -175,6 +175,18 @@ CREATE TABLE mentions (
     sender INTEGER NOT NULL,
     PRIMARY KEY (log, user, sequence)
 ) WITHOUT ROWID;
+";
+
+/// Version 3: what nobody asks for any more is not kept.
+const LEFTOVERS: &str = "
+-- Who leaves a group has no row in personal any more: role is NULL outside groups only.
+DELETE FROM personal WHERE role IS NULL AND log IN (SELECT id FROM logs WHERE kind IN (2, 4));
+-- Of a group that is no more its id is kept, its type, and who made, owned and ended it.
+UPDATE groups SET name = '', introduction = '', notification = '', avatar = '' WHERE dismissed_ms IS NOT NULL;
+
+-- For removing what is old or over without looking at the rest.
+CREATE INDEX mentions_by_sequence ON mentions (log, sequence);
+CREATE INDEX restrictions_by_end ON restrictions (max(banned_until_ms, muted_until_ms));
 ";
 
 /// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.
