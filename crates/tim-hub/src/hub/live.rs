@@ -25,8 +25,6 @@ pub(super) struct LiveQueue {
 
 enum Work {
     Deliver(LogKey, Arc<Delivery>),
-    /// What is remembered of this group is not so any more.
-    Forget(GroupId),
     /// The group is no more.
     Dismiss(GroupId),
 }
@@ -62,27 +60,13 @@ impl LiveQueue {
             fanout::dismiss(&online, group);
         }
     }
-
-    /// Makes all in a group look again at what they remember of it. With no room in the queue, here and now.
-    pub(super) fn forget(&self, group: GroupId) {
-        if let Err(TrySendError::Full(_)) = self.work.try_send(Work::Forget(group))
-            && let Some(online) = self.online.upgrade()
-        {
-            forget(&online, &group);
-        }
-    }
 }
 
 fn run(work: &Receiver<Work>, online: &Online) {
     while let Ok(work) = work.recv() {
         match work {
             Work::Deliver(log, delivery) => fanout::deliver(online, &log, &delivery),
-            Work::Forget(group) => forget(online, &group),
             Work::Dismiss(group) => fanout::dismiss(online, group),
         }
     }
-}
-
-fn forget(online: &Online, group: &GroupId) {
-    online.group(group).iter().for_each(|device| device.forget());
 }

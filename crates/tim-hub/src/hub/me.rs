@@ -38,6 +38,8 @@ pub(super) struct Place {
     pub(super) muted_until_ms: u64,
     /// Whether only owner and admins may write.
     pub(super) mute_all: bool,
+    /// The group's [`edition`](super::online::Online::edition) before all this was read.
+    pub(super) edition: Option<u64>,
 }
 
 /// Who is logged in, and how far the device has been served.

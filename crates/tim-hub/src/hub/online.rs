@@ -63,6 +63,8 @@ pub(super) struct Listed {
     devices: DeviceList,
     /// How many users are in it.
     pub(super) users: u32,
+    /// How often what concerns all in it has changed.
+    edition: u64,
     /// For a group whose members are those who are here.
     pub(super) room: Option<Box<News>>,
 }
@@ -206,6 +208,21 @@ impl Online {
             .users
             .get(user)
             .is_some_and(|user| user.groups.contains(group))
+    }
+
+    /// A number that changes when what is remembered of the group is not so any more for anybody in it; `None` for who is
+    /// not known to be in it. To be asked before the group is read.
+    pub(super) fn edition(&self, group: &GroupId, user: &UserId) -> Option<u64> {
+        let tables = self.tables();
+        tables.users.get(user)?.groups.get(group)?;
+        tables.groups.get(group).map(|listed| listed.edition)
+    }
+
+    /// What is remembered of a group is not so any more.
+    pub(super) fn renew(&self, group: &GroupId) {
+        if let Some(listed) = self.tables().groups.get_mut(group) {
+            listed.edition = listed.edition.wrapping_add(1);
+        }
     }
 
     /// These users have come into a group, or left it.

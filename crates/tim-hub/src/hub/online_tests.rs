@@ -96,6 +96,22 @@ fn a_group_that_ends_while_somebody_logs_in_is_not_put_back() {
 }
 
 #[test]
+fn what_concerns_all_in_a_group_is_known_to_be_old_at_once() {
+    let online = Online::default();
+    let (a, alice) = (group("a"), user("alice"));
+    login(&online, "alice", 1, &["a", "b"]);
+    login(&online, "bob", 2, &["b"]);
+    let before = online.edition(&a, &alice);
+    assert!(before.is_some() && before == online.edition(&a, &alice));
+    assert_eq!(online.edition(&a, &user("bob")), None, "is not in it");
+    let other = online.edition(&group("b"), &alice);
+    online.renew(&a);
+    online.renew(&group("nobody's"));
+    assert!(online.edition(&a, &alice).is_some() && before != online.edition(&a, &alice));
+    assert_eq!(other, online.edition(&group("b"), &alice));
+}
+
+#[test]
 fn a_replaced_device_leaves_its_places_and_its_room_to_the_new_one() {
     let online = Online::default();
     let old = login(&online, "alice", 1, &["a"]);

@@ -178,8 +178,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         mention_all: bool,
     ) -> Result<Place, Failed> {
         let now_ms = self.hub.now_ms();
+        let edition = self.hub.online.edition(&group, &device.user);
         if let Some(place) = self.me.as_ref().and_then(|me| me.place(&group))
-            && self.hub.online.is_in(&group, &device.user)
+            && edition.is_some()
+            && edition == place.edition
             && place.may_write(now_ms, mention_all).is_ok()
         {
             return Ok(place);
@@ -203,6 +205,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 impl Shared {
     /// A user's standing in a group of the user's.
     pub(super) fn place(&self, user: &UserId, group: GroupId) -> Result<Place, Failed> {
+        let edition = self.online.edition(&group, user);
         let Some((found, membership)) = self.reader.standing(&group, user)? else {
             return Err(refused(Refused::NoSuchGroup(group)));
         };
@@ -214,6 +217,7 @@ impl Shared {
                 name_card: membership.name_card.into(),
                 muted_until_ms: membership.muted_until_ms,
                 mute_all: found.mute_all,
+                edition,
             });
         }
         if rules.is_stored || !self.online.is_in(&group, user) {
@@ -225,6 +229,7 @@ impl Shared {
             name_card: Box::default(),
             muted_until_ms: self.reader.restriction(&group, user)?.muted_until_ms,
             mute_all: found.mute_all,
+            edition,
         })
     }
 }

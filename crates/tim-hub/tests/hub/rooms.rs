@@ -231,8 +231,12 @@ fn who_is_muted_there_stays_and_is_silent() {
         })
     };
     assert_eq!(alice.ask(&all(true)), Ok(Reply::Done));
-    bob.until_tip(6); // the room is told, and the hub has forgotten what it knew
-    assert_eq!(say(&mut bob, "four"), Err(ErrorCode::GROUP_SHUTUP_DENY));
+    assert_eq!(
+        say(&mut bob, "four"),
+        Err(ErrorCode::GROUP_SHUTUP_DENY),
+        "at once"
+    );
+    bob.until_tip(6);
     say(&mut alice, "five").unwrap();
     assert_eq!(alice.ask(&all(false)), Ok(Reply::Done));
     say(&mut bob, "six").unwrap();

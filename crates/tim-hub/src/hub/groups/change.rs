@@ -247,7 +247,7 @@ impl Aftermath {
                         .for_each(|device| device.forget());
                 }
             }
-            About::Everybody => self.live.forget(self.group),
+            About::Everybody => self.online.renew(&self.group),
             About::Banned if let GroupAnswer::Members(results) = &changed.answer => {
                 let gone = results
                     .iter()
