@@ -13,7 +13,7 @@ pub struct GroupCommand {
     pub random: u32,
     /// The ceilings.
     pub policy: GroupPolicy,
-    /// How many are in the room now, for the tips of an AVChatRoom, whose members are not stored.
+    /// How many are in the room when the action is done, for the tips of an AVChatRoom, whose members are not stored.
     pub room_members: u32,
     /// What.
     pub action: GroupAction,

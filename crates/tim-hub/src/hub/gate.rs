@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::device::{Answered, Delivery, Device, Outcome, lock};
 use super::limit::{Limiter, Offer};
 use super::shared::Shared;
-use crate::store::{Append, LogKey, Write};
+use crate::store::{Append, LogKey, Write, Written};
 
 /// The longest that the task sleeps while somebody waits: the hub's clock need not go like the runtime's.
 const MAX_SLEEP_MS: u64 = 20;
@@ -115,20 +115,33 @@ impl Shared {
         });
     }
 
-    /// Tells the sender of a message that there was no room for it.
+    /// Tells the sender of a message that there was no room for it; or, if it is the repetition of one that was stored, that
+    /// it was.
     fn turn_away(&self, sent: &Sent) {
-        let text = format!(
-            "not sent: the group takes {} messages a second, and the more urgent ones go first; \
-             send it again in a moment, or with a higher priority",
-            self.gates.per_second
-        );
+        let first = match &sent.way {
+            Way::Store(append) => self.reader.stored(&append.sender, &append.id),
+            Way::Live(..) => Ok(None),
+        };
+        let outcome = match first {
+            Ok(Some(first)) => Outcome::Store(Ok(Written::Duplicate(first))),
+            Ok(None) => Outcome::Refused(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, self.no_room()),
+            Err(error) => Outcome::Store(Err(error.into())),
+        };
         sent.device.answer(Answered {
             request: sent.request,
             kind: FrameKind::SEND,
             log: Some(LogKey::Group(sent.group)),
             group: None,
-            outcome: Outcome::Refused(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, text),
+            outcome,
         });
+    }
+
+    fn no_room(&self) -> String {
+        format!(
+            "not sent: the group takes {} messages a second, and the more urgent ones go first; \
+             send it again in a moment, or with a higher priority",
+            self.gates.per_second
+        )
     }
 
     /// Sees to it that a task comes back for what waits. To be called after it was made to wait.

@@ -1,9 +1,9 @@
 //! The questions that the store answers.
 
 use tim_proto::conversation::AtInfo;
-use tim_proto::{ConversationId, GroupId, ReceiveOption, Role, UserId};
+use tim_proto::{ConversationId, GroupId, MessageId, ReceiveOption, Role, UserId};
 
-use super::{Account, Entry, Group, LogKey, Restriction, StoreError};
+use super::{Account, Entry, Group, LogKey, Restriction, StoreError, Stored};
 
 /// Reads. Each call is one snapshot: it sees every write that was answered before the call, and none halfway.
 ///
@@ -27,6 +27,12 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// The store's.
     fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError>;
+
+    /// Where a user's message of this id was stored; `None` if it was not, or the id is forgotten.
+    ///
+    /// # Errors
+    /// The store's.
+    fn stored(&self, sender: &UserId, id: &MessageId) -> Result<Option<Stored>, StoreError>;
 
     /// What a user's conversations gained behind a cursor, oldest change first. Of a group only what came after joining.
     ///

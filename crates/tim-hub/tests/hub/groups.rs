@@ -487,24 +487,3 @@ fn how_to_be_told_is_known_on_the_other_devices() {
         .collect();
     assert!(unread.iter().all(|unread| *unread == 0), "{unread:?}");
 }
-
-#[test]
-fn what_was_stored_before_its_sender_lost_the_right_is_answered_so() {
-    let hub = TestHub::start();
-    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
-    alice.create(MEETING, "g", &[user("bob")]).unwrap();
-    bob.until_tip(1);
-    let message = bob.message(group("g"), Text { text: "once" });
-    let ticket = bob.start_send(&message, SendOptions::default());
-    bob.push_out();
-    alice.until_texts(1);
-    // The answer is lost with the line, and bob with his right.
-    bob.cut();
-    alice.remove("g", &["bob"]).unwrap();
-    bob.until(|device| device.session.is_ready());
-    assert!(matches!(
-        bob.wait_for(ticket),
-        Ok(Reply::Sent { duplicate: true, .. })
-    ));
-    assert_eq!(refused(&mut bob, "x"), ErrorCode::GROUP_PERMISSION_DENY);
-}

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c};
-use tim_proto::ErrorCode;
+use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
 use tim_proto::message::{SendOptions, Text};
+use tim_proto::{ErrorCode, GroupType};
 
 #[test]
 fn a_message_reaches_the_peer_and_the_senders_other_device_but_not_the_sender() {
@@ -292,4 +292,26 @@ fn messages_older_than_the_retention_go_and_the_gap_is_said() {
     bob.until_texts(1);
     assert!(bob.seen.contains(&Seen::Gap { from: 1, to: 2 }), "{:?}", bob.seen);
     assert_eq!(bob.texts(), ["three"]);
+}
+
+#[test]
+fn what_was_stored_before_its_sender_lost_the_right_is_answered_so() {
+    let hub = TestHub::start();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.create(GroupType::MEETING, "g", &[user("bob")]).unwrap();
+    bob.until_tip(1);
+    let message = bob.message(group("g"), Text { text: "once" });
+    let ticket = bob.start_send(&message, SendOptions::default());
+    bob.push_out();
+    alice.until_texts(1);
+    // The answer is lost with the line, and bob with his right.
+    bob.cut();
+    alice.remove("g", &["bob"]).unwrap();
+    bob.until(|device| device.session.is_ready());
+    assert!(matches!(
+        bob.wait_for(ticket),
+        Ok(Reply::Sent { duplicate: true, .. })
+    ));
+    let message = bob.message(group("g"), Text { text: "x" });
+    assert_eq!(bob.send_message(&message), Err(ErrorCode::GROUP_PERMISSION_DENY));
 }

@@ -136,3 +136,23 @@ fn what_waits_in_a_room_when_its_sender_is_banned_is_not_heard() {
     alice.until(|device| device.texts().contains(&"end"));
     assert_eq!(alice.texts(), ["0", "1", "2", "3", "4", "end"]);
 }
+
+#[test]
+fn what_was_stored_is_not_said_to_be_dropped_when_it_is_sent_again() {
+    let (hub, mut alice, mut bob) = busy();
+    hub.advance(Duration::from_secs(1));
+    let ticket = start(&mut alice, "once", Priority::LOWEST);
+    alice.push_out();
+    bob.until_texts(6);
+    alice.cut(); // and the answer is lost
+    for n in 0..9 {
+        start(&mut bob, &format!("more {n}"), Priority::NORMAL);
+    }
+    bob.send(c2c("bob"), "they are there");
+    alice.until(|device| device.session.is_ready());
+    let again = alice.wait_for(ticket);
+    assert!(
+        matches!(again, Ok(Reply::Sent { duplicate: true, .. })),
+        "{again:?}"
+    );
+}

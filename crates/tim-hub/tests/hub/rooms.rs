@@ -187,7 +187,8 @@ fn who_is_banned_is_out_until_let_in_again() {
     let results = results.map(|(name, result)| (name.to_owned(), result)).to_vec();
     assert_eq!(alice.ask(&ban(60)), Ok(Reply::Members(results)));
     assert_eq!(bob.until_notice(21).message, "noise");
-    assert_eq!(carol.until_tip(10).users, ["bob"]);
+    let tip = carol.until_tip(10);
+    assert_eq!((tip.users, tip.members), (vec!["bob".to_owned()], 2));
     assert_eq!(say(&mut bob, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
     say(&mut alice, "quiet now").unwrap();
@@ -200,8 +201,10 @@ fn who_is_banned_is_out_until_let_in_again() {
     bob.join("live").unwrap();
     say(&mut bob, "back").unwrap();
     carol.until_texts(2);
-    // A ban ends by itself, too.
+    // A ban ends by itself, too. Who is not there is banned as well.
+    assert_eq!(bob.quit("live"), Ok(Reply::Done));
     alice.ask(&ban(60)).unwrap();
+    assert_eq!(carol.until_tip(10).members, 2);
     hub.advance(Duration::from_secs(61));
     bob.join("live").unwrap();
 }

@@ -90,6 +90,8 @@ pub(crate) fn a_resend_is_answered_as_the_first(world: &mut World) {
         Ok(Written::Duplicate(first))
     );
     world.reopen();
+    assert_eq!(world.reader().stored(&alice, &append.id), Ok(Some(first)));
+    assert_eq!(world.reader().stored(&bob, &append.id), Ok(None));
     assert_eq!(
         world.write(Write::Append(append)),
         Ok(Written::Duplicate(first)),

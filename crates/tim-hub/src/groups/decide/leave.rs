@@ -94,12 +94,12 @@ impl<V: GroupView> Case<'_, V> {
         }
         let done = outcomes.with(MemberResult::REMOVED);
         if !done.is_empty() {
-            let (operation, gone) = if seconds > 0 {
-                (TipOperation::BAN_AV_CHAT_ROOM_MEMBER, done.len())
+            let operation = if seconds > 0 {
+                TipOperation::BAN_AV_CHAT_ROOM_MEMBER
             } else {
-                (TipOperation::UNBAN_AV_CHAT_ROOM_MEMBER, 0)
+                TipOperation::UNBAN_AV_CHAT_ROOM_MEMBER
             };
-            let tip = Tip::new(operation, self.actor, &done, self.count(0, gone));
+            let tip = Tip::new(operation, self.actor, &done, self.count(0, 0));
             draft.tip(&Tip { reason, ..tip });
         }
         if seconds > 0 {

@@ -1,6 +1,7 @@
 //! Changing groups. The store decides, in one step with the tips and notices; what is left for the hub is to keep in step
 //! what it has in memory, and to tell AVChatRooms, of which nothing is stored.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tim_proto::message::{Envelope, flags};
@@ -153,7 +154,7 @@ impl Shared {
             actor,
             random: self.next_random(),
             policy: self.options.group_policy(),
-            room_members: self.online.room_members(&group),
+            room_members: self.room_members_after(&group, &action, actor),
             action,
         };
         self.writer
@@ -163,6 +164,22 @@ impl Shared {
                 }
                 answered(answer);
             })
+    }
+
+    /// How many are in a room, without those of them who are now banned.
+    fn room_members_after(&self, group: &GroupId, action: &GroupAction, actor: UserId) -> u32 {
+        let members = self.online.room_members(group);
+        let GroupAction::Ban {
+            users, seconds: 1.., ..
+        } = action
+        else {
+            return members;
+        };
+        let users: BTreeSet<UserId> = users.iter().copied().collect();
+        let gone = users
+            .iter()
+            .filter(|user| **user != actor && self.online.is_in(group, user));
+        members.saturating_sub(u32::try_from(gone.count()).unwrap_or(u32::MAX))
     }
 
     /// Ends a group in the service's name (notice 11).

@@ -1,7 +1,7 @@
 //! Appending: the one place where entries are made.
 
 use bytes::Bytes;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{MessageId, UserId};
 
 use super::super::types::flags;
@@ -33,7 +33,7 @@ impl Batch<'_> {
         if append.id.sender != number_of(sender_id) {
             return Err(Refused::ForeignId.into());
         }
-        if let Some(first) = self.stored_before(sender_id, &append.id)? {
+        if let Some(first) = stored_before(self.db, sender_id, &append.id)? {
             return Ok(Written::Duplicate(first));
         }
         check_size(&append.content)?;
@@ -227,17 +227,6 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn stored_before(&self, sender: i64, id: &MessageId) -> rusqlite::Result<Option<Stored>> {
-        self.db
-            .prepare_cached(
-                "SELECT sequence, change, time_ms FROM sent WHERE client_time = ?1 AND sender = ?2 AND random = ?3",
-            )?
-            .query_row(params![sql(id.client_time), sender, id.random], |row| {
-                Ok(Stored { sequence: unsigned(row, 0)?, change: unsigned(row, 1)?, time_ms: unsigned(row, 2)? })
-            })
-            .optional()
-    }
-
     fn remember_id(&self, sender: i64, id: &MessageId, stored: &Stored) -> rusqlite::Result<()> {
         self.db
             .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
@@ -251,6 +240,24 @@ impl Batch<'_> {
             ])?;
         Ok(())
     }
+}
+
+pub(super) fn stored_before(
+    db: &Connection,
+    sender: i64,
+    id: &MessageId,
+) -> rusqlite::Result<Option<Stored>> {
+    db.prepare_cached(
+        "SELECT sequence, change, time_ms FROM sent WHERE client_time = ?1 AND sender = ?2 AND random = ?3",
+    )?
+    .query_row(params![sql(id.client_time), sender, id.random], |row| {
+        Ok(Stored {
+            sequence: unsigned(row, 0)?,
+            change: unsigned(row, 1)?,
+            time_ms: unsigned(row, 2)?,
+        })
+    })
+    .optional()
 }
 
 pub(super) fn check_size(content: &Bytes) -> Result<(), Refused> {

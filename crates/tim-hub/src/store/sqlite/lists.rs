@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::{GroupId, UserId};
+use tim_proto::{GroupId, MessageId, UserId};
 
 use super::super::{
     About, Account, Changes, ChangesRequest, Conversation, Entry, Group, GroupsPage, ListCursor, LogKey,
     MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page, PageRequest, REVOCATION,
-    Restriction, StoreError, StoreReader,
+    Restriction, StoreError, StoreReader, Stored,
 };
+use super::append::stored_before;
 use super::lock::DirLock;
 use super::pool::Pool;
 use super::rosters::{self, group, groups_of, membership, membership_from_row};
@@ -62,6 +63,13 @@ impl StoreReader for SqliteReader {
     fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError> {
         self.pool.read(|db| match Head::find(db, log)? {
             Some(head) => entry_at(db, head.id, sequence),
+            None => Ok(None),
+        })
+    }
+
+    fn stored(&self, sender: &UserId, id: &MessageId) -> Result<Option<Stored>, StoreError> {
+        self.pool.read(|db| match user_id(db, sender)? {
+            Some(sender) => stored_before(db, sender, id),
             None => Ok(None),
         })
     }

@@ -1,5 +1,7 @@
 //! What a device asks about groups, and what it waits to be told of them.
 
+use std::io::Write as _;
+
 use tim_proto::request::{GroupMembers, JoinGroup, MemberList, OneGroup, Request};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, UserId};
@@ -7,6 +9,16 @@ use tim_proto::{ErrorCode, UserId};
 use super::{Device, Notice, Reply, Tip, group_id, user};
 
 impl Device {
+    /// Sends what is to be sent, and reads nothing.
+    pub(crate) fn push_out(&mut self) {
+        self.events();
+        let stream = self.stream.as_mut().unwrap();
+        while !self.session.outgoing().is_empty() {
+            let sent = stream.write(self.session.outgoing()).unwrap();
+            self.session.transmitted(sent);
+        }
+    }
+
     pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let (group, message) = (group_id(group), "let me in");
         self.ask(&Request::JoinGroup(JoinGroup { group, message }))

@@ -441,16 +441,6 @@ impl Device {
         self.ask(&Request::CreateGroup(request))
     }
 
-    /// Sends what is to be sent, and reads nothing.
-    pub(crate) fn push_out(&mut self) {
-        self.events();
-        let stream = self.stream.as_mut().unwrap();
-        while !self.session.outgoing().is_empty() {
-            let sent = stream.write(self.session.outgoing()).unwrap();
-            self.session.transmitted(sent);
-        }
-    }
-
     /// Starts to ask, and does not wait.
     pub(crate) fn start(&mut self, request: &Request<'_>) -> Ticket {
         let now = self.now();
