@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use tim_hub::Audience;
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{BanMembers, OneConversation, Request, SetMember, UpdateGroup};
+use tim_proto::request::{
+    BanMembers, CreateGroup, OneConversation, OneGroup, Request, SetMember, UpdateGroup,
+};
 use tim_proto::wire::{List, decode_body};
-use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult};
+use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
 
-use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
+use super::support::{Device, Reply, Seen, TestHub, c2c, group, group_id, user};
 
 /// Alice's room, with bob in it.
 fn room() -> (TestHub, Device, Device) {
@@ -269,4 +271,29 @@ fn the_end_of_a_room_and_the_applications_word_are_told_live() {
     assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_NOT_FOUND));
     let list = bob.conversations();
     assert!(list.is_empty(), "{list:?}");
+}
+
+#[test]
+fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let make = alice.start(&Request::CreateGroup(CreateGroup {
+        group: Some(group_id("live")),
+        group_type: GroupType::AV_CHAT_ROOM,
+        name: "",
+        introduction: "",
+        notification: "",
+        avatar: "",
+        members: List::from_slice(&[]),
+        random: 7,
+        join_option: JoinOption::AS_USUAL,
+        invite_option: InviteOption::AS_USUAL,
+    }));
+    let end = alice.start(&Request::DismissGroup(OneGroup {
+        group: group_id("live"),
+    }));
+    alice.wait_for(make).unwrap();
+    assert_eq!(alice.wait_for(end), Ok(Reply::Done));
+    let off = |seen: &Seen| matches!(seen, Seen::Conversation { deleted: true, .. });
+    alice.until(|device| device.seen.iter().any(off));
 }

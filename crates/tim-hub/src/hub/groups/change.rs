@@ -72,7 +72,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 });
             }
         };
-        let submitted = hub.change_group(device.user, group, is_room, action, answered);
+        let submitted = hub.change_group(device.user, group, action, answered);
         submitted.map_err(|error| Failed(Shared::explain(&error)))
     }
 
@@ -137,7 +137,6 @@ impl Shared {
         &self,
         actor: UserId,
         group: GroupId,
-        is_room: bool,
         action: GroupAction,
         answered: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<(), WriteError> {
@@ -145,7 +144,6 @@ impl Shared {
             online: Arc::clone(&self.online),
             live: self.live.clone(),
             group,
-            is_room,
             time: self.now_ms() / 1000,
             about: About::of(&action, actor),
         };
@@ -208,9 +206,8 @@ impl Shared {
     }
 
     async fn as_system(&self, group: GroupId, action: GroupAction) -> Result<(), WriteError> {
-        let is_room = self.reader.group(&group)?.as_ref().is_some_and(is_room);
         let (tell, told) = tokio::sync::oneshot::channel();
-        self.change_group(UserId::SYSTEM, group, is_room, action, move |answer| {
+        self.change_group(UserId::SYSTEM, group, action, move |answer| {
             // Whoever asked may have gone.
             let _ = tell.send(answer);
         })?;
@@ -248,7 +245,6 @@ struct Aftermath {
     online: Arc<Online>,
     live: LiveQueue,
     group: GroupId,
-    is_room: bool,
     time: u64,
     about: About,
 }
@@ -278,8 +274,8 @@ impl Aftermath {
             let delivery = Arc::new(live(prepared, self.time, Priority::HIGH));
             let _ = self.live.deliver(LogKey::Group(self.group), delivery);
         }
-        // Behind what the room is still to be told.
-        if self.is_room && matches!(self.about, About::End) {
+        // Behind what the room is still to be told. Asked now: it may have been made since the request came.
+        if matches!(self.about, About::End) && self.online.is_room(&self.group) {
             self.live.dismiss(self.group);
         }
     }
