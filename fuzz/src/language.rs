@@ -3,7 +3,10 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use tim_proto::kind::{GroupType, MessageKind, Priority, Role};
+use tim_proto::kind::{
+    AtKind, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, MessageKind, Priority,
+    ReceiveOption, Role,
+};
 use tim_proto::message::GroupTip;
 use tim_proto::notice::{NoticeOperation, SystemNotice};
 use tim_proto::placeholder::placeholder;
@@ -45,6 +48,12 @@ pub fn ids(data: &[u8]) {
     named::<Priority>(&text);
     named::<GroupType>(&text);
     named::<Role>(&text);
+    named::<JoinOption>(&text);
+    named::<InviteOption>(&text);
+    named::<JoinStatus>(&text);
+    named::<MemberResult>(&text);
+    named::<ReceiveOption>(&text);
+    named::<AtKind>(&text);
     named::<Platform>(&text);
     named::<TipOperation>(&text);
     named::<NoticeOperation>(&text);

@@ -1,10 +1,10 @@
 //! Frames, bodies and the serial line.
 
-use tim_proto::message::{Header, to_vec};
+use tim_proto::message::{Header, SenderNames, to_vec, with_sender_names};
 use tim_proto::request::{Answer, Login, Push, Request, Send};
 use tim_proto::wire::{
-    Decode, DecodeError, Encode, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer, decode_body,
-    serial_decode, serial_encode, serial_encoded_max_len,
+    Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
+    decode_body, serial_decode, serial_encode, serial_encoded_max_len,
 };
 use tim_proto::{Encoded, Message};
 
@@ -73,6 +73,7 @@ pub fn messages(data: &[u8]) {
             "encoding is settled after one round"
         );
         settled::<Header<'_>>(body);
+        extras(body, &header, &message);
         let me = message.envelope.from;
         assert_eq!(header.conversation_of(&me), message.conversation_of(&me));
     }
@@ -98,6 +99,59 @@ pub fn messages(data: &[u8]) {
             _ => return,
         };
         assert_eq!(Push::decode(kind, &again), Ok(push));
+    }
+}
+
+/// What stands behind the payload: the header and the message say the same of it, mentions can be written as they were
+/// read, and what the hub adds changes nothing that the sender said.
+fn extras(body: &[u8], header: &Header<'_>, message: &Message<'_>) {
+    let content = &header.content;
+    assert_eq!(content.mentions(), message.mentions());
+    let names = |it: &Message<'_>| {
+        (
+            it.nick().to_owned(),
+            it.name_card().to_owned(),
+            it.avatar().to_owned(),
+        )
+    };
+    assert_eq!(
+        (
+            content.nick().into(),
+            content.name_card().into(),
+            content.avatar().into()
+        ),
+        names(message)
+    );
+    assert_eq!(
+        Extensions::new(content.extensions.as_bytes()),
+        Ok(content.extensions)
+    );
+    if let Some(mentions) = message.mentions() {
+        let mut room = vec![0; body.len() + 16];
+        let written = mentions
+            .write(&mut room)
+            .expect("the shortest form of what was read");
+        let again = Message {
+            extensions: written,
+            ..*message
+        };
+        assert_eq!(again.mentions(), Some(mentions));
+        let from = message.envelope.from;
+        let named = mentions.users.iter().any(|user| user == from);
+        assert_eq!(mentions.kind_for(&from).is_some(), named || mentions.all);
+    }
+    if !content.claims_hubs_word() {
+        assert_eq!(names(message), Default::default());
+        let said = SenderNames {
+            nick: "n",
+            name_card: "",
+            avatar: "a",
+        };
+        let stamped = with_sender_names(body, &said);
+        let stamped = Message::decode_from(&stamped).expect("extensions stand last");
+        assert_eq!(names(&stamped), ("n".into(), String::new(), "a".into()));
+        assert_eq!(stamped.mentions(), message.mentions());
+        assert_eq!(stamped.payload, message.payload);
     }
 }
 

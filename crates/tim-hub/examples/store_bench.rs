@@ -75,6 +75,8 @@ fn message(from: &Sender, log: LogKey, random: u32) -> Write {
         flags: 0,
         content: vec![0x5a; BODY].into(),
         require_membership: true,
+        mentions: Vec::new(),
+        mention_all: false,
     })
 }
 

@@ -1,7 +1,9 @@
 //! The tim server: accounts, conversation logs, live push, on an embedded store.
 //!
-//! [`Hub`] is all of it. Two parts stand alone: [`usersig`] checks who somebody is, [`store`] keeps what was said.
+//! [`Hub`] is all of it. Three parts stand alone: [`usersig`] checks who somebody is, [`store`] keeps what was said,
+//! [`groups`] says who may do what in a group.
 
+pub mod groups;
 mod hub;
 pub mod store;
 pub mod usersig;

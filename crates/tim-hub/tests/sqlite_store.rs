@@ -165,6 +165,8 @@ fn writes_until_killed() {
                         flags: 0,
                         content: vec![1; 300].into(),
                         require_membership: true,
+                        mentions: Vec::new(),
+                        mention_all: false,
                     };
                     match writer.write_blocking(Write::Append(append)) {
                         Ok(Written::Stored(at)) => {

@@ -1,17 +1,18 @@
 //! The fields of each frame kind, by name.
 
 use tim_hub::usersig::UserSig;
-use tim_proto::conversation::{Conversation, ConversationProfile, GroupProfile, UserProfile};
+use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::message::{Envelope, OfflinePush, SendOptions, flags};
 use tim_proto::request::{
     Answer, ConversationChange, CreateGroup, Deliver, Failure, Fetch, FetchAnswer, Gap, History,
     HistoryAnswer, Login, LoginAnswer, MarkRead, MarkReadAnswer, OneConversation, Push, Request, Revoke,
-    Send,
+    Send, SetMember, UpdateGroup,
 };
 use tim_proto::wire::{Decode, DecodeError, Extensions, Frame, FrameKind, Hello, Reader, Role, features};
 use tim_proto::{Message, MessageId};
 
 use super::fields::{Fields, Shown};
+use super::group;
 use super::payload::{content, payload};
 use crate::time::date_and_time;
 
@@ -45,6 +46,9 @@ fn extensions_of(kind: FrameKind, body: &[u8]) -> Fields {
         FrameKind::REVOKE => behind::<Revoke<'_>>(body),
         FrameKind::MARK_READ => behind::<MarkRead>(body),
         FrameKind::GAP => behind::<Gap>(body),
+        FrameKind::CREATE_GROUP => behind::<CreateGroup<'_>>(body),
+        FrameKind::SET_MEMBER => behind::<SetMember<'_>>(body),
+        FrameKind::UPDATE_GROUP => behind::<UpdateGroup<'_>>(body),
         FrameKind::CONVERSATION => behind::<ConversationChange>(body),
         _ => None,
     };
@@ -90,7 +94,7 @@ fn bits(set: u32, names: &[(u32, &str)]) -> Vec<String> {
         .collect()
 }
 
-fn time(fields: Fields, name: &'static str, seconds: u64) -> Fields {
+pub(super) fn time(fields: Fields, name: &'static str, seconds: u64) -> Fields {
     let shown = if seconds == 0 {
         "0".to_owned()
     } else {
@@ -173,9 +177,8 @@ fn request(request: &Request<'_>, body: &[u8]) -> Fields {
             .with("sequence", *sequence)
             .with("offset", *offset)
             .with("len", *len),
-        Request::CreateGroup(group) => create_group(group),
         Request::Logout => Fields::new(),
-        _ => unknown(body),
+        other => group::request(other).unwrap_or_else(|| unknown(body)),
     }
 }
 
@@ -196,21 +199,6 @@ fn send_options(options: &SendOptions<'_>) -> Fields {
     Fields::new()
         .with("online_user_only", options.online_user_only)
         .with("offline_push", push)
-}
-
-fn create_group(group: &CreateGroup<'_>) -> Fields {
-    Fields::new()
-        .with("group", group.group.map(|id| id.to_string()))
-        .text("group_type", group.group_type)
-        .with("name", group.name)
-        .with("introduction", group.introduction)
-        .with("notification", group.notification)
-        .with("avatar", group.avatar)
-        .with(
-            "members",
-            group.members.iter().map(|id| id.to_string()).collect::<Vec<_>>(),
-        )
-        .with("random", group.random)
 }
 
 fn answer(answer: &Answer<'_>) -> Fields {
@@ -262,9 +250,8 @@ fn answer(answer: &Answer<'_>) -> Fields {
         Answer::Fetch(FetchAnswer { total, bytes }) => {
             Fields::new().with("total", *total).with("bytes", *bytes)
         }
-        Answer::CreateGroup(answer) => Fields::new().text("group", answer.group),
         Answer::Unknown(_, body) => unknown(body),
-        _ => Fields::new(),
+        other => group::answer(other).unwrap_or_default(),
     }
 }
 
@@ -329,6 +316,14 @@ fn message(message: &Message<'_>) -> Fields {
         ))
         .text("kind", message.payload.kind())
         .with("payload", payload(&message.payload))
+        .and(group::extra(
+            message.mentions(),
+            [
+                ("nick", message.nick()),
+                ("name_card", message.name_card()),
+                ("avatar", message.avatar()),
+            ],
+        ))
         .and(extensions(message.extensions))
 }
 
@@ -355,29 +350,13 @@ fn conversation(it: &Conversation<'_>) -> Fields {
         .with("avatar", it.avatar)
         .text("group_type", it.group_type)
         .with("last_message", it.last_message().map(|it| message(&it)))
+        .text("receive_option", it.receive_option)
+        .with("at", it.at.iter().map(group::at).collect::<Vec<_>>())
 }
 
 fn profile(profile: &ConversationProfile<'_>) -> Fields {
-    let group = profile.group.map(|it: GroupProfile<'_>| {
-        let fields = Fields::new()
-            .text("id", it.id)
-            .text("group_type", it.group_type)
-            .with("name", it.name)
-            .with("introduction", it.introduction)
-            .with("notification", it.notification)
-            .with("avatar", it.avatar)
-            .text("owner", it.owner)
-            .with("member_count", it.member_count);
-        time(fields, "created", it.created).text("role", it.role)
-    });
-    let user = profile.user.map(|it: UserProfile<'_>| {
-        Fields::new()
-            .text("id", it.id)
-            .with("nick", it.nick)
-            .with("avatar", it.avatar)
-    });
     Fields::new()
         .with("conversation", conversation(&profile.conversation))
-        .with("group", group)
-        .with("user", user)
+        .with("group", profile.group.map(group::profile))
+        .with("user", profile.user.map(group::user))
 }

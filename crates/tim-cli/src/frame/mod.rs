@@ -2,6 +2,7 @@
 
 mod describe;
 mod fields;
+mod group;
 mod payload;
 mod serial;
 mod walk;

@@ -6,6 +6,7 @@ use tim_proto::notice::SystemNotice;
 
 use super::describe::{extensions, sender_part};
 use super::fields::Fields;
+use super::group;
 
 /// What a sender wrote; `body` is the frame's body that it stands in.
 pub(super) fn content(content: &Content<'_>, body: &[u8]) -> Fields {
@@ -28,7 +29,17 @@ pub(super) fn content(content: &Content<'_>, body: &[u8]) -> Fields {
             Fields::new().with("broken", place).with("bytes", content.payload)
         }
     };
-    fields.with("payload", shown).and(extensions(content.extensions))
+    fields
+        .with("payload", shown)
+        .and(group::extra(
+            content.mentions(),
+            [
+                ("nick", content.nick()),
+                ("name_card", content.name_card()),
+                ("avatar", content.avatar()),
+            ],
+        ))
+        .and(extensions(content.extensions))
 }
 
 /// The fields of a payload.
@@ -64,6 +75,12 @@ pub(super) fn payload(payload: &Payload<'_>) -> Fields {
             .text("group_id", it.group_id)
             .with("group_name", it.group_name)
             .with("member_count", it.member_count)
+            .with(
+                "changes",
+                it.changes.iter().map(group::change).collect::<Vec<_>>(),
+            )
+            .with("muted", it.muted.iter().map(group::muted).collect::<Vec<_>>())
+            .with("reason", it.reason)
             .text("text", it.text(Words::SEED)),
         Payload::SystemNotice(it) => notice(it),
         Payload::Revocation(it) => fields

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use tim_proto::request::{Request, Resume, Send};
 use tim_proto::wire::{FrameKind, List};
-use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, MessageKind, Payload, UserId};
+use tim_proto::{
+    ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Payload,
+    UserId,
+};
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant};
 
 use super::encode;
@@ -90,6 +93,8 @@ pub(super) struct NewGroup {
     pub(super) avatar: String,
     pub(super) members: Vec<UserId>,
     pub(super) random: u32,
+    pub(super) join_option: JoinOption,
+    pub(super) invite_option: InviteOption,
 }
 
 impl From<HubOutput<'_>> for Next {
@@ -168,6 +173,8 @@ fn ask(request: &Request<'_>, body: &[u8]) -> Result<Ask, Refusal> {
             avatar: create.avatar.to_owned(),
             members: members(&create.members),
             random: create.random,
+            join_option: create.join_option,
+            invite_option: create.invite_option,
         })),
         other => {
             return Err((

@@ -6,10 +6,10 @@ use tim_proto::conversation::{
 };
 use tim_proto::message::{Content, Envelope, Header, flags, to_vec};
 use tim_proto::wire::{self, Encode, List, Writer, decode_body};
-use tim_proto::{GroupType, InviteOption, JoinOption, ReceiveOption, Role};
+use tim_proto::{GroupType, ReceiveOption, Role};
 
 use super::online::Delivery;
-use crate::store::{self, About, Conversation, Entry};
+use crate::store::{self, About, Conversation, Entry, Group, Membership};
 
 /// Bytes that are a body already.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +122,10 @@ pub(super) fn conversation<'a>(
         About::Group(group, _) => (group.name.as_str(), group.avatar.as_str(), group.group_type),
         About::System => ("", "", 0),
     };
+    let receive_option = match &from.about {
+        About::Group(_, membership) => membership.receive_option,
+        _ => ReceiveOption::ACCEPT_AND_NOTIFY,
+    };
     WireConversation {
         id: from.id,
         unread: u32::try_from(from.unread).unwrap_or(u32::MAX),
@@ -131,33 +135,19 @@ pub(super) fn conversation<'a>(
         avatar,
         group_type: GroupType(u8::try_from(group_type).unwrap_or(0)),
         last_message,
-        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
-        at: List::default(),
+        receive_option,
+        at: List::from_slice(&from.at),
     }
 }
 
 /// All about a conversation.
-pub(super) fn profile<'a>(from: &'a Conversation, last_message: Option<&'a [u8]>) -> ConversationProfile<'a> {
+pub(super) fn profile<'a>(
+    from: &'a Conversation,
+    last_message: Option<&'a [u8]>,
+    max_members: u32,
+) -> ConversationProfile<'a> {
     let group = match &from.about {
-        About::Group(group, membership) => Some(GroupProfile {
-            id: group.group,
-            group_type: GroupType(u8::try_from(group.group_type).unwrap_or(0)),
-            name: &group.name,
-            introduction: &group.introduction,
-            notification: &group.notification,
-            avatar: &group.avatar,
-            owner: group.owner,
-            member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
-            created: group.created_ms / 1000,
-            role: wire_role(membership.role),
-            join_option: JoinOption::AS_USUAL,
-            invite_option: InviteOption::AS_USUAL,
-            mute_all: false,
-            max_members: 0,
-            receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
-            muted_until: 0,
-            name_card: "",
-        }),
+        About::Group(group, membership) => Some(group_profile(group, Some(membership), max_members)),
         _ => None,
     };
     let user = match &from.about {
@@ -175,11 +165,31 @@ pub(super) fn profile<'a>(from: &'a Conversation, last_message: Option<&'a [u8]>
     }
 }
 
-const fn wire_role(stored: u16) -> Role {
-    match stored {
-        store::role::OWNER => Role::OWNER,
-        store::role::ADMIN => Role::ADMIN,
-        _ => Role::MEMBER,
+/// A group as somebody sees it who is a member, or is not.
+pub(super) fn group_profile<'a>(
+    group: &'a Group,
+    membership: Option<&'a Membership>,
+    max_members: u32,
+) -> GroupProfile<'a> {
+    GroupProfile {
+        id: group.group,
+        group_type: GroupType(u8::try_from(group.group_type).unwrap_or(0)),
+        name: &group.name,
+        introduction: &group.introduction,
+        notification: &group.notification,
+        avatar: &group.avatar,
+        owner: group.owner,
+        member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
+        created: group.created_ms / 1000,
+        role: membership.map_or(Role(0), |membership| store::role::on_wire(membership.role)),
+        join_option: group.join_option,
+        invite_option: group.invite_option,
+        mute_all: group.mute_all,
+        max_members,
+        receive_option: membership
+            .map_or_else(ReceiveOption::default, |membership| membership.receive_option),
+        muted_until: membership.map_or(0, |membership| membership.muted_until_ms / 1000),
+        name_card: membership.map_or("", |membership| &membership.name_card),
     }
 }
 

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use tim_proto::MessageKind;
 use tracing::warn;
 
 use super::encode;
@@ -16,11 +15,9 @@ use crate::store::{LogKey, Published, StoreReader};
 /// Hands out what the store publishes until the store is closed.
 pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online, reader: &dyn StoreReader) {
     while let Ok(batch) = published.recv() {
-        for Published { log, entry } in batch {
-            if let LogKey::Group(group) = log
-                && entry.kind == MessageKind::GROUP_TIP.0
-            {
-                // A tip says that the group changed, and who is in it may be what changed.
+        for Published { log, entry, roster } in batch {
+            if let Some(roster) = roster {
+                let group = roster.group;
                 match reader.members(&group) {
                     Ok(members) => online.regroup(group, members.iter().map(|member| member.account.user)),
                     Err(error) => {

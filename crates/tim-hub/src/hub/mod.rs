@@ -9,6 +9,7 @@ mod connection;
 mod encode;
 mod fanout;
 mod groups;
+mod limit;
 mod me;
 mod online;
 mod options;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tim_proto::limits::Limits;
 use tim_session::HubConfig;
 
+use crate::groups::GroupPolicy;
 use crate::usersig::App;
 
 /// Where the hub's data is, whose users it serves, and what it allows. Each number has a default that suits a small
@@ -33,8 +34,12 @@ pub struct HubOptions {
     pub max_devices: usize,
     /// How many messages an account may send a second, with twice that in one go; 0 is no limit. Default 200.
     pub sends_per_second: u32,
-    /// How many members a group may be created with. Default 6,000.
+    /// How many members a group may have, but for Communities. Default 6,000.
     pub max_members: usize,
+    /// How many members a Community may have. Default 100,000.
+    pub max_community: usize,
+    /// How many admins a group may have beside its owner. Default 10.
+    pub max_admins: usize,
     /// Whether a message to a user id that never logged in makes the account (as an application's server would have done);
     /// otherwise it is refused. Default true.
     pub open_registration: bool,
@@ -62,10 +67,24 @@ impl HubOptions {
             max_devices: 16,
             sends_per_second: 200,
             max_members: 6_000,
+            max_community: 100_000,
+            max_admins: 10,
             open_registration: true,
             max_data: 0,
             purge_interval: Duration::from_secs(60),
             clock: Arc::new(system_time_ms),
+        }
+    }
+}
+
+impl HubOptions {
+    /// The ceilings of groups.
+    pub(super) fn group_policy(&self) -> GroupPolicy {
+        let number = |ceiling: usize| u32::try_from(ceiling).unwrap_or(u32::MAX);
+        GroupPolicy {
+            max_members: number(self.max_members),
+            max_community: number(self.max_community),
+            max_admins: number(self.max_admins),
         }
     }
 }

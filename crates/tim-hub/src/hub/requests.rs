@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tim_proto::message::{Content, Envelope, Revocation, flags, to_vec};
+use tim_proto::message::{Content, Envelope, Revocation, flags};
 use tim_proto::request::{Answer, CreateGroupAnswer, FetchAnswer, MarkReadAnswer, RevokeAnswer, SendAnswer};
 use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind, Priority};
+use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind};
 use tim_session::AnswerError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
@@ -18,7 +18,11 @@ use super::encode::{self, HistoryBody, Raw};
 use super::online::{Answered, Delivery, Device};
 use super::shared::Shared;
 use super::{fanout, groups};
-use crate::store::{Append, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written};
+use crate::groups::rules::TypeRules;
+use crate::groups::tips::content;
+use crate::store::{
+    About, Append, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written,
+};
 
 /// What of a frame is not messages: its header and the answer's other fields, generously.
 const ANSWER_OVERHEAD: usize = 64;
@@ -151,6 +155,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             flags: 0,
             content: sending.content,
             require_membership: true,
+            mentions: Vec::new(),
+            mention_all: false,
         };
         self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append))
     }
@@ -379,10 +385,17 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let max = self.max_answer() / 2;
         let last = self.last_message(&found, max);
+        let max_members = match &found.about {
+            About::Group(group, _) => TypeRules::of_stored(group.group_type)
+                .ok()
+                .and_then(|rules| rules.ceiling(&self.hub.options.group_policy()))
+                .unwrap_or(0),
+            _ => 0,
+        };
         self.reply(
             id,
             FrameKind::CONVERSATION_PROFILE,
-            &Answer::ConversationProfile(encode::profile(&found, last.as_deref())),
+            &Answer::ConversationProfile(encode::profile(&found, last.as_deref(), max_members)),
         );
         Ok(())
     }
@@ -489,19 +502,4 @@ fn in_conversation(code: ErrorCode, log: Option<LogKey>) -> ErrorCode {
         (ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, Some(LogKey::C2c(_))) => ErrorCode::MESSAGE_NOT_FOUND,
         (code, _) => code,
     }
-}
-
-/// The content of a message that the hub writes itself.
-pub(super) fn content<T: Encode>(to: ConversationId, id: MessageId, kind: MessageKind, payload: &T) -> Bytes {
-    let payload = to_vec(payload);
-    let content = Content {
-        to,
-        id,
-        client_sequence: 0,
-        priority: Priority::default(),
-        kind,
-        payload: &payload,
-        extensions: Default::default(),
-    };
-    to_vec(&content).into()
 }

@@ -9,7 +9,7 @@ use tim_proto::{ErrorCode, GroupId};
 
 use super::online::{Answered, Device, Online};
 use super::options::HubOptions;
-use crate::store::{LogKey, NotStored, Refused, StoreError, StoreReader, Write, WriteError, Writer, Written};
+use crate::store::{LogKey, NotStored, StoreError, StoreReader, Write, WriteError, Writer, Written};
 
 pub(super) struct Shared {
     pub(super) options: HubOptions,
@@ -66,7 +66,7 @@ impl Shared {
     /// What a client is told when the store does not do something.
     pub(super) fn explain(error: &WriteError) -> (ErrorCode, String) {
         let code = match error {
-            WriteError::Refused(refused) => refusal(refused),
+            WriteError::Refused(refused) => refused.code(),
             WriteError::Store(StoreError::NotStored(NotStored::DiskFull)) => ErrorCode::STORAGE_FULL,
             WriteError::Store(StoreError::NotStored(_)) => ErrorCode::STORAGE_FAILED,
             WriteError::Store(_) => ErrorCode::OUTCOME_UNKNOWN,
@@ -81,22 +81,6 @@ impl Shared {
             other => other.to_string(),
         };
         (code, text)
-    }
-}
-
-const fn refusal(refused: &Refused) -> ErrorCode {
-    match refused {
-        Refused::NoSuchUser(_) | Refused::ReservedUser(_) => ErrorCode::MSG_INVALID_ID,
-        Refused::NoSuchGroup(_) => ErrorCode::GROUP_NOT_FOUND,
-        Refused::IdInUse(_) => ErrorCode::GROUP_GROUPID_IN_USED,
-        Refused::NotParticipant(_) => ErrorCode::GROUP_PERMISSION_DENY,
-        Refused::NoSuchConversation => ErrorCode::CONVERSATION_NOT_FOUND,
-        Refused::NotFound => ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND,
-        Refused::NotYours => ErrorCode::GROUP_REVOKE_MSG_DENY,
-        Refused::TooLate { .. } => ErrorCode::MSG_REVOKE_TIME_LIMIT,
-        Refused::AlreadyRevoked(_) => ErrorCode::ALREADY_REVOKED,
-        Refused::ForeignId => ErrorCode::GROUP_INVALID_PARAMETERS,
-        Refused::TooLarge { .. } => ErrorCode::COMM_BODY_SIZE_LIMIT,
     }
 }
 

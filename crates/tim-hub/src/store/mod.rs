@@ -23,13 +23,13 @@ mod writer;
 
 pub use error::{NotStored, Refused, StoreError};
 pub use read::{
-    About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, Member, Membership, Page, PageRequest,
-    StoreReader,
+    About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, GroupsPage, ListCursor, Member,
+    MembersPage, MembersRequest, Membership, Page, PageRequest, StoreReader,
 };
-pub use types::{Account, Entry, Group, LogKey, Pair, account_number, flags, role};
+pub use types::{Account, Entry, Group, LogKey, Pair, Restriction, account_number, flags, role};
 pub use write::{
-    Append, ChangeMembers, Commit, CreateGroup, Prepared, Published, Purge, Revoke, StoreWriter, Stored,
-    Write, Written,
+    Append, Commit, CreateGroup, GroupChanged, Prepared, Published, Purge, Revoke, Roster, StoreWriter,
+    Stored, Write, Written,
 };
 pub use writer::{Answer, Hooks, WriteError, Writer, WriterConfig};
 
@@ -39,5 +39,9 @@ pub const MAX_BATCH: usize = 256;
 pub const MAX_CONTENT: usize = 1 << 20;
 /// The most conversations that a list returns (S188).
 pub const MAX_CONVERSATIONS: usize = 100;
+/// The most messages of a conversation that [`Conversation::at`] names.
+pub const MAX_AT: usize = 10;
+/// The most users that a message mentions; further ones are not told.
+pub const MAX_MENTIONS: usize = 100;
 /// The kind of a revocation entry. It is part of the log and of the changes, but of no history page.
 pub const REVOCATION: u16 = 34;

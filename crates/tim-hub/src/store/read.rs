@@ -1,8 +1,9 @@
 //! The questions that the store answers.
 
-use tim_proto::{ConversationId, GroupId, UserId};
+use tim_proto::conversation::AtInfo;
+use tim_proto::{ConversationId, GroupId, ReceiveOption, Role, UserId};
 
-use super::{Account, Entry, Group, LogKey, StoreError};
+use super::{Account, Entry, Group, LogKey, Restriction, StoreError};
 
 /// Reads. Each call is one snapshot: it sees every write that was answered before the call, and none halfway.
 ///
@@ -47,7 +48,7 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError>;
 
-    /// A group's profile.
+    /// A group's profile; `None` also for one that was dismissed.
     ///
     /// # Errors
     /// The store's.
@@ -59,17 +60,63 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn members(&self, group: &GroupId) -> Result<Vec<Member>, StoreError>;
 
+    /// A page of a group's members, those of longest standing first; empty for no such group. Who joins or leaves between
+    /// two pages shifts nobody: each of the others comes once.
+    ///
+    /// # Errors
+    /// The store's.
+    fn members_page(&self, request: &MembersRequest) -> Result<MembersPage, StoreError>;
+
+    /// A group's owner and admins, those of longest standing first.
+    ///
+    /// # Errors
+    /// The store's.
+    fn managers(&self, group: &GroupId) -> Result<Vec<Member>, StoreError>;
+
+    /// A group with a user's standing in it, of one moment; the standing is `None` for a non-member.
+    ///
+    /// # Errors
+    /// The store's.
+    fn standing(
+        &self,
+        group: &GroupId,
+        user: &UserId,
+    ) -> Result<Option<(Group, Option<Membership>)>, StoreError>;
+
+    /// What a user may not do in an AVChatRoom; times in the past mean nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    fn restriction(&self, group: &GroupId, user: &UserId) -> Result<Restriction, StoreError>;
+
     /// One user's standing in a group; `None` for a non-member.
     ///
     /// # Errors
     /// The store's.
     fn membership(&self, group: &GroupId, user: &UserId) -> Result<Option<Membership>, StoreError>;
 
-    /// The groups that a user is a member of.
+    /// The groups that a user is a member of, by their ids.
     ///
     /// # Errors
     /// The store's.
     fn groups_of(&self, user: &UserId) -> Result<Vec<Group>, StoreError>;
+
+    /// A page of the groups that a user is a member of, the oldest group first.
+    ///
+    /// # Errors
+    /// The store's.
+    fn groups_page(
+        &self,
+        user: &UserId,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<GroupsPage, StoreError>;
+
+    /// The accounts of those users who have one, in the order asked for.
+    ///
+    /// # Errors
+    /// The store's.
+    fn accounts(&self, users: &[UserId]) -> Result<Vec<Account>, StoreError>;
 
     /// A user's account.
     ///
@@ -186,6 +233,9 @@ pub struct Conversation {
     pub hidden: bool,
     /// Who or what is on the other side.
     pub about: About,
+    /// The newest messages behind the read mark that mention this user, at most [`MAX_AT`](super::MAX_AT), oldest first.
+    /// Not the user's own, and no revoked ones.
+    pub at: Vec<AtInfo>,
 }
 
 /// The other side of a conversation.
@@ -201,7 +251,7 @@ pub enum About {
 }
 
 /// A user's standing in a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The [`role`](super::role).
     pub role: u16,
@@ -209,6 +259,12 @@ pub struct Membership {
     pub joined_ms: u64,
     /// The head of the log at joining: what the user may see begins behind it.
     pub joined_at: u64,
+    /// Until when the user may not write here, unix ms; what lies in the past means nothing.
+    pub muted_until_ms: u64,
+    /// How the user wants to be told of messages.
+    pub receive_option: ReceiveOption,
+    /// The name shown in this group, maybe empty.
+    pub name_card: String,
 }
 
 /// A member of a group.
@@ -218,4 +274,68 @@ pub struct Member {
     pub account: Account,
     /// In which standing.
     pub membership: Membership,
+}
+
+/// Which page of a group's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MembersRequest {
+    /// Of which group.
+    pub group: GroupId,
+    /// Only those with this role.
+    pub role: Option<Role>,
+    /// The last page's [`MembersPage::next`]; `None` starts with the first member.
+    pub after: Option<ListCursor>,
+    /// The most members; 0 is taken for 1.
+    pub limit: usize,
+}
+
+/// A page of members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembersPage {
+    /// Those of longest standing first.
+    pub members: Vec<Member>,
+    /// What to ask with for the next page; `None` if this is the last one.
+    pub next: Option<ListCursor>,
+}
+
+/// A page of a user's groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsPage {
+    /// The groups, with the user's standing in each.
+    pub groups: Vec<(Group, Membership)>,
+    /// What to ask with for the next page; `None` if this is the last one.
+    pub next: Option<ListCursor>,
+}
+
+/// Where a page of a list ended: opaque, good for as long as the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListCursor([u8; 16]);
+
+impl ListCursor {
+    /// A cursor from an engine's two numbers.
+    pub(crate) fn new(major: u64, minor: u64) -> Self {
+        Self((u128::from(major) << 64 | u128::from(minor)).to_be_bytes())
+    }
+
+    /// The engine's numbers.
+    pub(crate) fn parts(self) -> (u64, u64) {
+        let both = u128::from_be_bytes(self.0);
+        let low = both & u128::from(u64::MAX);
+        (
+            u64::try_from(both >> 64).unwrap_or(u64::MAX),
+            u64::try_from(low).unwrap_or(u64::MAX),
+        )
+    }
+
+    /// The cursor that came back from a client; `None` if it cannot be one. A made-up one starts somewhere in the list.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// For a client to keep.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }

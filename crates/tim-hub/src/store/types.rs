@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use tim_proto::{ConversationId, GroupId, MessageId, UserId};
+use tim_proto::{ConversationId, GroupId, InviteOption, JoinOption, MessageId, UserId};
 
 /// Two users in a fixed order, so that a conversation has one key whoever names it. A note to oneself is a pair of the
 /// same user twice.
@@ -116,14 +116,26 @@ pub mod flags {
     pub(crate) const OWN: u32 = REVOKED | SYSTEM;
 }
 
-/// Roles in a group; other numbers are kept as they are.
+/// Roles in a group; other numbers are kept as they are, and have a member's rights.
 pub mod role {
+    use tim_proto::Role;
+
     /// An ordinary member.
     pub const MEMBER: u16 = 200;
     /// An administrator.
     pub const ADMIN: u16 = 300;
     /// The owner.
     pub const OWNER: u16 = 400;
+
+    /// The role as it travels.
+    #[must_use]
+    pub const fn on_wire(stored: u16) -> Role {
+        match stored {
+            OWNER => Role::OWNER,
+            ADMIN => Role::ADMIN,
+            _ => Role::MEMBER,
+        }
+    }
 }
 
 /// The account number (`tinyID`) of the store's `n`-th account.
@@ -185,7 +197,7 @@ pub struct Account {
 pub struct Group {
     /// The group.
     pub group: GroupId,
-    /// The group type's number; the store attaches no meaning to it.
+    /// The group type's number.
     pub group_type: u16,
     /// Who owns it.
     pub owner: UserId,
@@ -199,6 +211,21 @@ pub struct Group {
     pub avatar: String,
     /// When it was created, unix time in milliseconds.
     pub created_ms: u64,
-    /// How many members it has.
+    /// How many members it has; of an AVChatRoom only the owner is stored.
     pub member_count: u64,
+    /// Who may join by asking.
+    pub join_option: JoinOption,
+    /// Whom members may bring in.
+    pub invite_option: InviteOption,
+    /// Whether only the owner and admins may write.
+    pub mute_all: bool,
+}
+
+/// What a user may not do in an AVChatRoom, whose members are not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restriction {
+    /// Until when the user may not enter, unix ms; 0 if not banned.
+    pub banned_until_ms: u64,
+    /// Until when the user may not write, unix ms; 0 if not muted.
+    pub muted_until_ms: u64,
 }

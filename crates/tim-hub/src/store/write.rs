@@ -1,9 +1,10 @@
 //! The operations that change the store.
 
 use bytes::Bytes;
-use tim_proto::{GroupId, MessageId, UserId};
+use tim_proto::{GroupId, InviteOption, JoinOption, MessageId, UserId};
 
 use super::{Entry, LogKey, Refused, StoreError};
+use crate::groups::{GroupAnswer, GroupCommand};
 
 /// One operation of a batch. Each is a unit: it happens wholly or, refused, not at all, and it sees the items before it.
 #[derive(Debug, Clone)]
@@ -46,8 +47,9 @@ pub enum Write {
     /// Creates a group with its members, its first tip and their notices, as one unit. Answer: [`Written::Group`]. The
     /// same owner's request with the same random number, repeated, is answered as the first.
     CreateGroup(Box<CreateGroup>),
-    /// Lets members in and out, with the tip and the notices that tell of it, as one unit. Answer: [`Written::Done`].
-    ChangeMembers(Box<ChangeMembers>),
+    /// Changes a group as its rules say ([`crate::groups`]), with the tips and the notices that tell of it, as one unit:
+    /// decided on what is there inside the transaction. Answer: [`Written::GroupChanged`].
+    ChangeGroup(Box<GroupCommand>),
     /// Removes a bounded number of old entries. Answer: [`Written::Purged`].
     Purge(Purge),
     /// Sets a user's shown name and picture; `None` leaves it. Answer: [`Written::Done`].
@@ -78,12 +80,17 @@ pub struct Append {
     pub flags: u32,
     /// The encoded message, stored and handed out unchanged.
     pub content: Bytes,
-    /// In a group: refuse senders who are no members.
+    /// In a group: refuse senders who are no members or are muted.
     pub require_membership: bool,
+    /// In a group: the members whom the message mentions, at most [`MAX_MENTIONS`](super::MAX_MENTIONS). Others are
+    /// passed over, as is the sender.
+    pub mentions: Vec<UserId>,
+    /// In a group: the message mentions everybody.
+    pub mention_all: bool,
 }
 
 /// An entry that the hub writes itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// In whose name: [`UserId::SYSTEM`], or a user with an account.
     pub sender: UserId,
@@ -137,26 +144,15 @@ pub struct CreateGroup {
     pub notification: String,
     /// The picture's address.
     pub avatar: String,
+    /// Who may join by asking.
+    pub join_option: JoinOption,
+    /// Whom members may bring in.
+    pub invite_option: InviteOption,
     /// Members beside the owner, with their [`role`](super::role). All must have accounts.
     pub members: Vec<(UserId, u16)>,
     /// The request's own number: tells a repeated request from a second group of the same id.
     pub creation_random: u32,
     /// The tip that opens the group's log.
-    pub tip: Option<Prepared>,
-    /// Notices into users' system logs.
-    pub notices: Vec<(UserId, Prepared)>,
-}
-
-/// Members who come and go. Adding a member again sets the role; removing a non-member does nothing.
-#[derive(Debug, Clone)]
-pub struct ChangeMembers {
-    /// In which group.
-    pub group: GroupId,
-    /// Who comes, with the [`role`](super::role). They get the entries from the tip on.
-    pub add: Vec<(UserId, u16)>,
-    /// Who goes. They get no entry from the tip on.
-    pub remove: Vec<UserId>,
-    /// The tip in the group's log.
     pub tip: Option<Prepared>,
     /// Notices into users' system logs.
     pub notices: Vec<(UserId, Prepared)>,
@@ -186,7 +182,7 @@ pub struct Stored {
 }
 
 /// The answer to a [`Write`] that was not refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Written {
     /// The account and its number (`tinyID`).
@@ -217,6 +213,8 @@ pub enum Written {
         /// It was created by this request; otherwise by an earlier one of the same content.
         created: bool,
     },
+    /// The group is as was asked.
+    GroupChanged(GroupChanged),
     /// What a purge step removed.
     Purged {
         /// How many entries.
@@ -230,6 +228,15 @@ pub enum Written {
     Done,
 }
 
+/// What came of a [`GroupCommand`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChanged {
+    /// For who asked.
+    pub answer: GroupAnswer,
+    /// For those who are in the AVChatRoom now: tips into it, and notices to each. Not stored.
+    pub live: Vec<Prepared>,
+}
+
 /// An entry that has become durable, for the hub's fan-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -237,6 +244,33 @@ pub struct Published {
     pub log: LogKey,
     /// The entry.
     pub entry: Entry,
+    /// Who came and went in a group with this change: applies before the entry is handed out.
+    pub roster: Option<Box<Roster>>,
+}
+
+/// Who came into a group and who left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// Which group.
+    pub group: GroupId,
+    /// Members now.
+    pub joined: Vec<UserId>,
+    /// Members no more.
+    pub left: Vec<UserId>,
+    /// The group is no more; `left` does not name its members.
+    pub dismissed: bool,
+}
+
+impl Roster {
+    /// Nobody came, nobody went.
+    pub(crate) const fn of(group: GroupId) -> Self {
+        Self {
+            group,
+            joined: Vec::new(),
+            left: Vec::new(),
+            dismissed: false,
+        }
+    }
 }
 
 /// What came of a batch.

@@ -183,6 +183,8 @@ impl World {
             flags: 0,
             content: text.to_owned().into(),
             require_membership: true,
+            mentions: Vec::new(),
+            mention_all: false,
         }
     }
 

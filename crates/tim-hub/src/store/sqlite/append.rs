@@ -6,7 +6,7 @@ use tim_proto::{MessageId, UserId};
 
 use super::super::types::flags;
 use super::super::{Append, Entry, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored, Written};
-use super::rows::{Head, Personal, counts, log_name, number_of, sql, unsigned};
+use super::rows::{Head, counts, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 /// An entry on its way into a log, everything about it decided.
@@ -21,6 +21,12 @@ pub(super) struct NewEntry {
     pub(super) content: Bytes,
 }
 
+/// Where a message may go, and the flags that it gets there.
+pub(super) struct Place {
+    pub(super) head: Head,
+    pub(super) flags: u32,
+}
+
 impl Batch<'_> {
     pub(super) fn append(&mut self, append: &Append) -> Result<Written, Stop> {
         let sender_id = self.user(&append.sender)?;
@@ -31,19 +37,23 @@ impl Batch<'_> {
             return Ok(Written::Duplicate(first));
         }
         check_size(&append.content)?;
-        let mut head = self.log_for(append, sender_id)?;
+        let place = self.place_for(append, sender_id)?;
+        let mut head = place.head;
         let entry = NewEntry {
             sender: append.sender,
             sender_id,
             client_time: append.id.client_time,
             random: append.id.random,
             origin: append.origin,
-            flags: append.flags & !flags::OWN,
+            flags: append.flags & !flags::OWN | place.flags,
             kind: append.kind,
             content: append.content.clone(),
         };
         let stored = self.push(&mut head, entry)?;
         self.remember_id(sender_id, &append.id, &stored)?;
+        if head.is_group() {
+            self.keep_mentions(&head, append, sender_id, stored.sequence)?;
+        }
         Ok(Written::Stored(stored))
     }
 
@@ -73,21 +83,16 @@ impl Batch<'_> {
     }
 
     /// The log that a user may append to, made if need be.
-    fn log_for(&self, append: &Append, sender_id: i64) -> Result<Head, Stop> {
+    fn place_for(&self, append: &Append, sender_id: i64) -> Result<Place, Stop> {
         let outsider = || Stop::from(Refused::NotParticipant(append.sender));
-        let found = Head::find(self.db, &append.log)?;
         match append.log {
             LogKey::C2c(pair) => {
                 pair.peer_of(&append.sender).ok_or_else(outsider)?;
-                found.map_or_else(|| self.make_log(&append.log), Ok)
+                let found = Head::find(self.db, &append.log)?;
+                let head = found.map_or_else(|| self.make_log(&append.log), Ok)?;
+                Ok(Place { head, flags: 0 })
             }
-            LogKey::Group(group) => {
-                let head = found.ok_or(Refused::NoSuchGroup(group))?;
-                if append.require_membership {
-                    Personal::find(self.db, sender_id, &head)?.ok_or_else(outsider)?;
-                }
-                Ok(head)
-            }
+            LogKey::Group(_) => self.group_place(append, sender_id),
             // Users do not write to the system (S8).
             LogKey::System(_) => Err(outsider()),
         }
@@ -169,7 +174,12 @@ impl Batch<'_> {
             kind: new.kind,
             content: new.content,
         };
-        self.published.push(Published { log: head.key, entry });
+        let roster = self.roster.take();
+        self.published.push(Published {
+            log: head.key,
+            entry,
+            roster,
+        });
         Ok(stored)
     }
 

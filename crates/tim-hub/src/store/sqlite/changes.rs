@@ -10,7 +10,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::{ChangeEntry, Changes, ChangesRequest, Gap};
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_GROUP, entry, entry_columns, head_columns, sql, unsigned, user_id,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, entry, entry_columns, head_columns, sql, unsigned,
+    user_id,
 };
 
 pub(super) fn head_change(db: &Connection) -> rusqlite::Result<u64> {
@@ -145,9 +146,9 @@ fn changed_logs(db: &Connection, user: i64, cursor: u64) -> rusqlite::Result<Vec
         "SELECT ",
         head_columns!(),
         ", p.joined_at FROM personal p CROSS JOIN logs l ON l.id = p.log
-         WHERE p.user = ?1 AND l.change > ?2 AND (l.kind <> ?3 OR p.role IS NOT NULL)"
+         WHERE p.user = ?1 AND l.change > ?2 AND (l.kind NOT IN (?3, ?4) OR p.role IS NOT NULL)"
     ))?;
-    let rows = statement.query_map(params![user, sql(cursor), KIND_GROUP], |row| {
+    let rows = statement.query_map(params![user, sql(cursor), KIND_GROUP, KIND_DISMISSED], |row| {
         Ok((Head::from_row(row)?, unsigned(row, HEAD_COLUMNS)?))
     })?;
     rows.collect()

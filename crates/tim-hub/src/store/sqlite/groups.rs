@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension as _, params};
-use tim_proto::{GroupId, UserId};
+use rusqlite::{ToSql, params};
+use tim_proto::UserId;
 
-use super::super::{ChangeMembers, CreateGroup, LogKey, Prepared, Refused, Written, role};
-use super::append::NewEntry;
-use super::rows::{Head, Personal, sql};
+use super::super::{
+    Append, CreateGroup, GroupChanged, LogKey, Prepared, Refused, Restriction, Roster, Written, flags, role,
+};
+use super::append::{NewEntry, Place};
+use super::group_view::{View, request_kind};
+use super::rosters::membership;
+use super::rows::{Head, KIND_DISMISSED, sql, user_id};
 use super::writer::{Batch, Stop};
+use crate::groups::rules::{Action, TypeRules};
+use crate::groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
 
 /// Notices that are sure to go through.
 type Notices = Vec<(LogKey, NewEntry)>;
@@ -20,16 +26,24 @@ impl Batch<'_> {
         if let Some(head) = Head::find(self.db, &log)? {
             return self.created_before(&head, new, owner);
         }
+        if super::group_view::ended_by(self.db, &new.group)?.is_some() {
+            return Err(Refused::IdInUse(new.group).into());
+        }
         let mut members = self.roles(&new.members)?;
         members.insert(owner, role::OWNER);
         let tip = new.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
         let notices = self.notices(&new.notices)?;
+        let mut roster = Roster::of(new.group);
+        roster.joined = std::iter::once(new.owner)
+            .chain(new.members.iter().map(|(member, _)| *member))
+            .collect();
 
         let mut head = self.insert_log(&log)?;
         self.insert_group(&head, new, owner, members.len() as u64)?;
         for (member, role) in members {
             self.insert_personal(member, &head, Some(role))?;
         }
+        self.tell_roster(roster);
         self.announce(&mut head, tip, notices)?;
         Ok(Written::Group { created: true })
     }
@@ -50,8 +64,8 @@ impl Batch<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO groups (log, group_type, owner, creator, creation_random, name, introduction, notification,
-                     avatar, created_ms, member_count)
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                     avatar, created_ms, member_count, join_option, invite_option)
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 head.id,
@@ -64,58 +78,132 @@ impl Batch<'_> {
                 new.avatar,
                 sql(self.now_ms),
                 sql(members),
+                new.join_option.0,
+                new.invite_option.0,
             ])?;
         Ok(())
     }
 
-    pub(super) fn change_members(&mut self, change: &ChangeMembers) -> Result<Written, Stop> {
-        let mut head = self.group_head(&change.group)?;
-        let add = self.roles(&change.add)?;
-        let tip = change.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
-        let notices = self.notices(&change.notices)?;
+    pub(super) fn change_group(&mut self, command: &GroupCommand) -> Result<Written, Stop> {
+        let view = View::new(self.db, command.group)?;
+        let effects = decide(&view, command, self.now_ms)?;
+        let tips = effects
+            .tips
+            .iter()
+            .map(|tip| self.prepared(tip))
+            .collect::<Result<Vec<_>, _>>()?;
+        let notices = self.notices(&effects.notices)?;
+        let rows = self.interned(&effects.rows)?;
 
-        for user in &change.remove {
-            self.remove_member(&head, user)?;
+        if let Some(mut head) = view.head {
+            let mut roster = Roster::of(command.group);
+            for (user, change) in rows {
+                self.change_row(&head, user, change, &mut roster)?;
+            }
+            self.tell_roster(roster);
+            self.announce(&mut head, tips, notices)?;
         }
-        for (member, role) in add {
-            self.add_member(&head, member, role)?;
-        }
-        self.announce(&mut head, tip, notices)?;
-        Ok(Written::Done)
+        Ok(Written::GroupChanged(GroupChanged {
+            answer: effects.answer,
+            live: effects.live,
+        }))
     }
 
-    fn group_head(&self, group: &GroupId) -> Result<Head, Stop> {
-        Head::find(self.db, &LogKey::Group(*group))?.ok_or_else(|| Refused::NoSuchGroup(*group).into())
+    /// The changes with the ids of the users whom they concern.
+    fn interned<'c>(&self, changes: &'c [RowChange]) -> Result<Vec<(i64, &'c RowChange)>, Stop> {
+        let whose = |change: &RowChange| match change {
+            RowChange::Add(user)
+            | RowChange::Remove(user)
+            | RowChange::Role(user, _)
+            | RowChange::MutedUntil(user, _)
+            | RowChange::NameCard(user, _)
+            | RowChange::ReceiveOption(user, _)
+            | RowChange::Owner(user)
+            | RowChange::Restrict(user, _)
+            | RowChange::Decide(_, Verdict { by: user, .. })
+            | RowChange::Ask(NewRequest { user, .. })
+            | RowChange::Dismiss { by: user } => self.sender(user),
+            RowChange::Profile(_) => Ok(0),
+        };
+        changes
+            .iter()
+            .map(|change| Ok((whose(change)?, change)))
+            .collect()
     }
 
-    fn add_member(&self, head: &Head, member: i64, role: u16) -> rusqlite::Result<()> {
-        let is_member = Personal::find(self.db, member, head)?.is_some();
-        if is_member {
-            self.set_role(head, member, Some(role))?;
-            return Ok(());
+    /// `user` is whom the change concerns.
+    fn change_row(
+        &self,
+        head: &Head,
+        user: i64,
+        change: &RowChange,
+        roster: &mut Roster,
+    ) -> rusqlite::Result<()> {
+        match change {
+            RowChange::Add(name) => {
+                roster.joined.push(*name);
+                self.add_member(head, user)
+            }
+            RowChange::Remove(name) => {
+                roster.left.push(*name);
+                self.remove_member(head, user)
+            }
+            RowChange::Role(_, role) => self.set_personal(head, user, "role", role),
+            RowChange::MutedUntil(_, until_ms) => {
+                self.set_personal(head, user, "muted_until_ms", &sql(*until_ms))
+            }
+            RowChange::NameCard(_, card) => self.set_personal(head, user, "name_card", card),
+            RowChange::ReceiveOption(_, option) => self.set_personal(head, user, "receive_option", &option.0),
+            RowChange::Owner(_) => self.set_owner(head, user),
+            RowChange::Profile(update) => self.set_profile(head, update),
+            RowChange::Ask(request) => self.ask(head, user, request),
+            RowChange::Decide(number, verdict) => self.decide_request(head, user, *number, verdict.accepted),
+            RowChange::Restrict(_, restriction) => self.restrict(head, user, restriction),
+            RowChange::Dismiss { .. } => {
+                roster.dismissed = true;
+                self.end_group(head, user)
+            }
         }
-        self.insert_personal(member, head, Some(role))?;
+    }
+
+    fn tell_roster(&mut self, roster: Roster) {
+        if roster.dismissed || !roster.joined.is_empty() || !roster.left.is_empty() {
+            self.roster = Some(Box::new(roster));
+        }
+    }
+
+    fn add_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
+        self.insert_personal(member, head, Some(role::MEMBER))?;
+        // Nothing that is still open about a member can be accepted after the member has left again.
+        self.db
+            .prepare_cached(
+                "UPDATE requests SET decided_by = ?2, accepted = 1 WHERE log = ?1 AND user = ?2 AND accepted IS NULL",
+            )?
+            .execute([head.id, member])?;
         self.count_members(head, 1)
     }
 
-    fn remove_member(&self, head: &Head, user: &UserId) -> rusqlite::Result<()> {
-        let id: Option<i64> = self
-            .db
-            .prepare_cached("SELECT id FROM users WHERE name = ?1")?
-            .query_row([user.as_str()], |row| row.get(0))
-            .optional()?;
-        let Some(id) = id else { return Ok(()) };
-        if Personal::find(self.db, id, head)?.is_none() {
-            return Ok(());
-        }
-        self.set_role(head, id, None)?;
+    fn remove_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE personal SET role = NULL WHERE user = ?1 AND log = ?2")?
+            .execute([member, head.id])?;
+        self.forget_mentions(member, head, head.sequence)?;
         self.count_members(head, -1)
     }
 
-    fn set_role(&self, head: &Head, member: i64, role: Option<u16>) -> rusqlite::Result<()> {
+    /// `column` is one of ours, never from outside.
+    fn set_personal(
+        &self,
+        head: &Head,
+        member: i64,
+        column: &'static str,
+        value: &dyn ToSql,
+    ) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("UPDATE personal SET role = ?3 WHERE user = ?1 AND log = ?2")?
-            .execute(params![member, head.id, role])?;
+            .prepare_cached(&format!(
+                "UPDATE personal SET {column} = ?3 WHERE user = ?1 AND log = ?2"
+            ))?
+            .execute(params![member, head.id, value])?;
         Ok(())
     }
 
@@ -124,6 +212,130 @@ impl Batch<'_> {
             .prepare_cached("UPDATE groups SET member_count = member_count + ?2 WHERE log = ?1")?
             .execute([head.id, by])?;
         Ok(())
+    }
+
+    fn set_owner(&self, head: &Head, owner: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE groups SET former_owner = owner, owner = ?2 WHERE log = ?1")?
+            .execute([head.id, owner])?;
+        Ok(())
+    }
+
+    fn set_profile(&self, head: &Head, new: &GroupUpdate) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE groups SET name = coalesce(?2, name), introduction = coalesce(?3, introduction),
+                     notification = coalesce(?4, notification), avatar = coalesce(?5, avatar),
+                     join_option = coalesce(?6, join_option), invite_option = coalesce(?7, invite_option),
+                     mute_all = coalesce(?8, mute_all) WHERE log = ?1",
+            )?
+            .execute(params![
+                head.id,
+                new.name,
+                new.introduction,
+                new.notification,
+                new.avatar,
+                new.join_option.map(|option| option.0),
+                new.invite_option.map(|option| option.0),
+                new.mute_all,
+            ])?;
+        Ok(())
+    }
+
+    fn ask(&self, head: &Head, user: i64, new: &NewRequest) -> rusqlite::Result<()> {
+        let inviter = match new.inviter {
+            Some(inviter) => user_id(self.db, &inviter)?,
+            None => None,
+        };
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO requests (log, user, kind, number, inviter, time_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                head.id,
+                user,
+                request_kind(new.kind),
+                sql(new.key),
+                inviter,
+                sql(self.now_ms)
+            ])?;
+        self.db
+            .prepare_cached("UPDATE meta SET request = max(request, ?1)")?
+            .execute([sql(new.key)])?;
+        Ok(())
+    }
+
+    fn decide_request(&self, head: &Head, by: i64, number: u64, accepted: bool) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE requests SET decided_by = ?3, accepted = ?4 WHERE number = ?2 AND log = ?1",
+            )?
+            .execute(params![head.id, sql(number), by, accepted])?;
+        Ok(())
+    }
+
+    fn restrict(&self, head: &Head, user: i64, restriction: &Restriction) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO restrictions VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                head.id,
+                user,
+                sql(restriction.banned_until_ms),
+                sql(restriction.muted_until_ms)
+            ])?;
+        Ok(())
+    }
+
+    /// The id stays taken, and so does the log, until its entries are purged; but nobody finds it any more.
+    fn end_group(&self, head: &Head, by: i64) -> rusqlite::Result<()> {
+        for table in [
+            "DELETE FROM personal WHERE log = ?1 AND role IS NOT NULL",
+            "DELETE FROM mentions WHERE log = ?1",
+            "DELETE FROM requests WHERE log = ?1",
+            "DELETE FROM restrictions WHERE log = ?1",
+        ] {
+            self.db.prepare_cached(table)?.execute([head.id])?;
+        }
+        self.db
+            .prepare_cached("UPDATE logs SET kind = ?2 WHERE id = ?1")?
+            .execute([head.id, KIND_DISMISSED])?;
+        self.db
+            .prepare_cached(
+                "UPDATE groups SET dismissed_ms = ?2, dismissed_by = ?3, member_count = 0 WHERE log = ?1",
+            )?
+            .execute([head.id, sql(self.now_ms), by])?;
+        Ok(())
+    }
+
+    /// Where in a group a member may write.
+    pub(super) fn group_place(&self, append: &Append, sender: i64) -> Result<Place, Stop> {
+        let head = self.head(&append.log)?;
+        let (group_type, mute_all): (u16, bool) = self
+            .db
+            .prepare_cached("SELECT group_type, mute_all FROM groups WHERE log = ?1")?
+            .query_row([head.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rules = TypeRules::of_stored(group_type)?;
+        if !rules.is_stored {
+            return Err(Refused::NotAllowed("messages to an AVChatRoom are not stored").into());
+        }
+        if append.require_membership {
+            let outsider = || Refused::NotParticipant(append.sender);
+            let me = membership(self.db, sender, &head)?.ok_or_else(outsider)?;
+            rules.may(me.role, Action::Write)?;
+            if append.mention_all {
+                rules.may(me.role, Action::MentionAll)?;
+            }
+            if me.muted_until_ms > self.now_ms {
+                let until_ms = Some(me.muted_until_ms);
+                return Err(Refused::Muted { until_ms }.into());
+            }
+            if mute_all && !matches!(me.role, role::OWNER | role::ADMIN) {
+                return Err(Refused::Muted { until_ms: None }.into());
+            }
+        }
+        let flags = if rules.counts_unread { 0 } else { flags::NO_UNREAD };
+        Ok(Place { head, flags })
     }
 
     /// The users' interned ids; of one named twice the last role counts.
@@ -145,8 +357,13 @@ impl Batch<'_> {
             .collect()
     }
 
-    fn announce(&mut self, head: &mut Head, tip: Option<NewEntry>, notices: Notices) -> Result<(), Stop> {
-        if let Some(tip) = tip {
+    fn announce(
+        &mut self,
+        head: &mut Head,
+        tips: impl IntoIterator<Item = NewEntry>,
+        notices: Notices,
+    ) -> Result<(), Stop> {
+        for tip in tips {
             self.push(head, tip)?;
         }
         for (log, notice) in notices {
@@ -154,6 +371,8 @@ impl Batch<'_> {
             let mut head = found.map_or_else(|| self.make_log(&log), Ok)?;
             self.push(&mut head, notice)?;
         }
+        // Whoever reads the rosters reads them with entries: what went with none is told by none.
+        self.roster = None;
         Ok(())
     }
 }

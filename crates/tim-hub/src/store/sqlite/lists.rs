@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{GroupId, UserId};
 
 use super::super::{
-    About, Account, Changes, ChangesRequest, Conversation, Entry, Group, LogKey, MAX_CONVERSATIONS, Member,
-    Membership, Page, PageRequest, REVOCATION, StoreError, StoreReader,
+    About, Account, Changes, ChangesRequest, Conversation, Entry, Group, GroupsPage, ListCursor, LogKey,
+    MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page, PageRequest, REVOCATION,
+    Restriction, StoreError, StoreReader,
 };
-use super::changes;
 use super::lock::DirLock;
 use super::pool::Pool;
+use super::rosters::{self, group, groups_of, membership, membership_from_row};
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_GROUP, Personal, entry, entry_at, entry_columns, head_columns, number_of,
-    parsed, personal_columns, sql, unsigned, user_id,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, entry, entry_at, entry_columns, head_columns,
+    number_of, personal_columns, sql, user_id,
 };
+use super::{changes, mentions};
 
 /// Read-only connections to a data directory; share it freely.
 pub struct SqliteReader {
@@ -26,6 +28,19 @@ pub struct SqliteReader {
 impl SqliteReader {
     pub(super) const fn new(pool: Pool, lock: Arc<DirLock>) -> Self {
         Self { pool, _lock: lock }
+    }
+
+    /// Reads something of a group; what there is of none where there is no group.
+    fn in_group<T: Default>(
+        &self,
+        group: &GroupId,
+        work: impl FnOnce(&Connection, &Head) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.pool
+            .read(|db| match Head::find(db, &LogKey::Group(*group))? {
+                Some(head) => work(db, &head),
+                None => Ok(T::default()),
+            })
     }
 }
 
@@ -71,39 +86,79 @@ impl StoreReader for SqliteReader {
             let Some(personal) = Personal::find(db, id, &head)? else {
                 return Ok(None);
             };
-            seen_by(db, user, &head, &personal)
+            let standing = membership(db, id, &head)?;
+            seen_by(db, user, &head, &personal, standing)
         })
     }
 
     fn group(&self, id: &GroupId) -> Result<Option<Group>, StoreError> {
-        self.pool.read(|db| match Head::find(db, &LogKey::Group(*id))? {
-            Some(head) => group(db, head.id),
-            None => Ok(None),
-        })
+        self.in_group(id, |db, head| group(db, head.id))
     }
 
     fn members(&self, group: &GroupId) -> Result<Vec<Member>, StoreError> {
-        self.pool
-            .read(|db| match Head::find(db, &LogKey::Group(*group))? {
-                Some(head) => members(db, head.id),
-                None => Ok(Vec::new()),
-            })
+        self.in_group(group, |db, head| rosters::members(db, head.id))
+    }
+
+    fn members_page(&self, request: &MembersRequest) -> Result<MembersPage, StoreError> {
+        let page = |db: &Connection, head: &Head| rosters::members_page(db, head.id, request).map(Some);
+        let empty = || MembersPage {
+            members: Vec::new(),
+            next: None,
+        };
+        Ok(self.in_group(&request.group, page)?.unwrap_or_else(empty))
+    }
+
+    fn managers(&self, group: &GroupId) -> Result<Vec<Member>, StoreError> {
+        self.in_group(group, |db, head| rosters::managers(db, head.id))
+    }
+
+    fn standing(
+        &self,
+        id: &GroupId,
+        user: &UserId,
+    ) -> Result<Option<(Group, Option<Membership>)>, StoreError> {
+        self.in_group(id, |db, head| {
+            let Some(group) = group(db, head.id)? else {
+                return Ok(None);
+            };
+            let Some(user) = user_id(db, user)? else {
+                return Ok(Some((group, None)));
+            };
+            Ok(Some((group, membership(db, user, head)?)))
+        })
+    }
+
+    fn restriction(&self, group: &GroupId, user: &UserId) -> Result<Restriction, StoreError> {
+        self.in_group(group, |db, head| rosters::restriction(db, head.id, user))
     }
 
     fn membership(&self, group: &GroupId, user: &UserId) -> Result<Option<Membership>, StoreError> {
-        self.pool.read(|db| {
-            let Some(id) = user_id(db, user)? else {
-                return Ok(None);
-            };
-            let Some(head) = Head::find(db, &LogKey::Group(*group))? else {
-                return Ok(None);
-            };
-            Ok(Personal::find(db, id, &head)?.as_ref().map(standing))
+        self.in_group(group, |db, head| match user_id(db, user)? {
+            Some(user) => membership(db, user, head),
+            None => Ok(None),
         })
     }
 
     fn groups_of(&self, user: &UserId) -> Result<Vec<Group>, StoreError> {
         self.pool.read(|db| groups_of(db, user))
+    }
+
+    fn groups_page(
+        &self,
+        user: &UserId,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<GroupsPage, StoreError> {
+        self.pool.read(|db| rosters::groups_page(db, user, after, limit))
+    }
+
+    fn accounts(&self, users: &[UserId]) -> Result<Vec<Account>, StoreError> {
+        self.pool.read(|db| {
+            users
+                .iter()
+                .filter_map(|user| account(db, user).transpose())
+                .collect()
+        })
     }
 
     fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError> {
@@ -161,17 +216,23 @@ fn conversations(db: &Connection, user: &UserId, limit: usize) -> rusqlite::Resu
         ", ",
         personal_columns!(),
         " FROM personal p CROSS JOIN logs l ON l.id = p.log
-         WHERE p.user = ?1 AND (l.kind <> ?2 OR p.role IS NOT NULL) AND l.last_sequence >= l.first_kept
+         WHERE p.user = ?1 AND (l.kind NOT IN (?2, ?3) OR p.role IS NOT NULL) AND l.last_sequence >= l.first_kept
              AND l.last_sequence > p.hidden_through AND l.last_sequence > p.joined_at
-         ORDER BY l.last_change DESC LIMIT ?3"
+         ORDER BY l.last_change DESC LIMIT ?4"
     ))?;
-    let rows = statement.query_map(params![id, KIND_GROUP, sql(limit as u64)], |row| {
-        Ok((Head::from_row(row)?, Personal::from_row(row, HEAD_COLUMNS)?))
+    let bounds = params![id, KIND_GROUP, KIND_DISMISSED, sql(limit as u64)];
+    let rows = statement.query_map(bounds, |row| {
+        let personal = Personal::from_row(row, HEAD_COLUMNS)?;
+        Ok((
+            Head::from_row(row)?,
+            personal,
+            membership_from_row(row, HEAD_COLUMNS)?,
+        ))
     })?;
     let mut list = Vec::new();
     for row in rows {
-        let (head, personal) = row?;
-        list.extend(seen_by(db, user, &head, &personal)?);
+        let (head, personal, standing) = row?;
+        list.extend(seen_by(db, user, &head, &personal, standing)?);
     }
     Ok(list)
 }
@@ -182,6 +243,7 @@ fn seen_by(
     user: &UserId,
     head: &Head,
     personal: &Personal,
+    standing: Option<Membership>,
 ) -> rusqlite::Result<Option<Conversation>> {
     let Some(id) = head.key.seen_by(user) else {
         return Ok(None);
@@ -191,7 +253,9 @@ fn seen_by(
             let peer = pair.peer_of(user).unwrap_or(*user);
             account(db, &peer)?.map(About::Peer)
         }
-        LogKey::Group(_) => group(db, head.id)?.map(|group| About::Group(group, standing(personal))),
+        LogKey::Group(_) => group(db, head.id)?
+            .zip(standing)
+            .map(|(group, standing)| About::Group(group, standing)),
         LogKey::System(_) => Some(About::System),
     };
     let Some(about) = about else { return Ok(None) };
@@ -212,19 +276,8 @@ fn seen_by(
         first_kept: head.first_kept,
         hidden: personal.hidden_through > 0 && head.last_sequence <= personal.hidden_through,
         about,
+        at: mentions::behind(db, head, personal)?,
     }))
-}
-
-const fn standing(personal: &Personal) -> Membership {
-    let role = match personal.role {
-        Some(role) => role,
-        None => 0,
-    };
-    Membership {
-        role,
-        joined_ms: personal.joined_ms,
-        joined_at: personal.joined_at,
-    }
 }
 
 fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option<Account>> {
@@ -241,72 +294,4 @@ fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option<Account>> 
             })
         })
         .optional()
-}
-
-/// The columns of a [`Group`], from column 0.
-macro_rules! group_columns {
-    () => {
-        "l.name, g.group_type, u.name, g.name, g.introduction, g.notification, g.avatar, g.created_ms, g.member_count"
-    };
-}
-
-fn group_from_row(row: &Row<'_>) -> rusqlite::Result<Group> {
-    Ok(Group {
-        group: parsed(row, 0)?,
-        group_type: row.get(1)?,
-        owner: parsed(row, 2)?,
-        name: row.get(3)?,
-        introduction: row.get(4)?,
-        notification: row.get(5)?,
-        avatar: row.get(6)?,
-        created_ms: unsigned(row, 7)?,
-        member_count: unsigned(row, 8)?,
-    })
-}
-
-fn group(db: &Connection, log: i64) -> rusqlite::Result<Option<Group>> {
-    db.prepare_cached(concat!(
-        "SELECT ",
-        group_columns!(),
-        " FROM groups g CROSS JOIN logs l ON l.id = g.log CROSS JOIN users u ON u.id = g.owner WHERE g.log = ?1"
-    ))?
-    .query_row([log], group_from_row)
-    .optional()
-}
-
-fn groups_of(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<Group>> {
-    let Some(id) = user_id(db, user)? else {
-        return Ok(Vec::new());
-    };
-    let mut statement = db.prepare_cached(concat!(
-        "SELECT ",
-        group_columns!(),
-        " FROM personal p CROSS JOIN groups g ON g.log = p.log CROSS JOIN logs l ON l.id = g.log
-         CROSS JOIN users u ON u.id = g.owner WHERE p.user = ?1 AND p.role IS NOT NULL ORDER BY l.name"
-    ))?;
-    let rows = statement.query_map([id], group_from_row)?;
-    rows.collect()
-}
-
-fn members(db: &Connection, log: i64) -> rusqlite::Result<Vec<Member>> {
-    let mut statement = db.prepare_cached(
-        "SELECT u.id, u.name, u.nick, u.avatar, p.role, p.joined_ms, p.joined_at
-         FROM personal p CROSS JOIN users u ON u.id = p.user WHERE p.log = ?1 AND p.role IS NOT NULL
-         ORDER BY p.joined_ms, p.user",
-    )?;
-    let rows = statement.query_map([log], |row| {
-        let account = Account {
-            user: parsed(row, 1)?,
-            number: number_of(row.get(0)?),
-            nick: row.get(2)?,
-            avatar: row.get(3)?,
-        };
-        let membership = Membership {
-            role: row.get(4)?,
-            joined_ms: unsigned(row, 5)?,
-            joined_at: unsigned(row, 6)?,
-        };
-        Ok(Member { account, membership })
-    })?;
-    rows.collect()
 }

@@ -6,13 +6,16 @@
 
 mod append;
 mod changes;
+mod group_view;
 mod groups;
 mod lists;
 mod lock;
+mod mentions;
 mod personal;
 mod pool;
 mod purge;
 mod revoke;
+mod rosters;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -39,7 +42,7 @@ pub const OLDEST_SQLITE: i32 = 3_051_003;
 
 const DATABASE: &str = "tim.sqlite3";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const STATEMENT_CACHE: usize = 96;
+const STATEMENT_CACHE: usize = 160;
 /// The most pages that SQLite counts to.
 const MAX_PAGES: i64 = 4_294_967_294;
 

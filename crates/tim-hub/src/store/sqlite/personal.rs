@@ -30,6 +30,7 @@ impl Batch<'_> {
                     sql(row.read_countable),
                     sql(row.own_at_read)
                 ])?;
+            self.forget_mentions(user_id, &head, target)?;
         }
         Ok(Written::Read {
             read_sequence: row.read_sequence,
@@ -94,7 +95,8 @@ impl Batch<'_> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
                  ON CONFLICT (user, log) DO UPDATE SET role = excluded.role, joined_ms = excluded.joined_ms,
                      joined_at = excluded.joined_at, read_sequence = excluded.read_sequence,
-                     read_countable = excluded.read_countable, own_at_read = own_total, hidden_through = 0",
+                     read_countable = excluded.read_countable, own_at_read = own_total, hidden_through = 0,
+                     muted_until_ms = 0, receive_option = 1, name_card = ''",
             )?
             .execute(params![
                 user,

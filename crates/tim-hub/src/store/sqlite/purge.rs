@@ -25,6 +25,7 @@ impl Batch<'_> {
             };
             entries += self.purge_log(&head, purge.older_than_ms, budget - entries)?;
         }
+        self.forget_requests(purge.older_than_ms, budget)?;
         let ids = self.forget_ids(purge.forget_ids_before_ms, budget.saturating_sub(entries))?;
         Ok(Written::Purged {
             entries,
@@ -53,6 +54,7 @@ impl Batch<'_> {
         for table in [
             "DELETE FROM entries WHERE log = ?1 AND sequence <= ?2",
             "DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2",
+            "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2",
         ] {
             self.db
                 .prepare_cached(table)?
@@ -106,6 +108,17 @@ impl Batch<'_> {
                 )?
                 .execute([sender, head.id, count])?;
         }
+        Ok(())
+    }
+
+    /// Applications and invitations go with the notices that told of them.
+    fn forget_requests(&self, older_than_ms: u64, budget: u64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM requests WHERE (log, user, kind) IN
+                     (SELECT log, user, kind FROM requests WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2)",
+            )?
+            .execute([sql(older_than_ms), sql(budget)])?;
         Ok(())
     }
 

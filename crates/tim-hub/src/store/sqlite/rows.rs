@@ -36,6 +36,8 @@ fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sy
 pub(super) const KIND_C2C: i64 = 1;
 pub(super) const KIND_GROUP: i64 = 2;
 pub(super) const KIND_SYSTEM: i64 = 3;
+/// A group that is no more: nothing finds its log by the group's id, and nobody takes part in it.
+pub(super) const KIND_DISMISSED: i64 = 4;
 
 /// Stands between the two users in a pair's name; no user id contains it.
 const BETWEEN: char = '\n';
@@ -61,7 +63,7 @@ fn log_key(kind: i64, name: &str, column: usize) -> rusqlite::Result<LogKey> {
                 .ok_or_else(|| damaged(column, "no pair"))?;
             Ok(LogKey::C2c(Pair::new(user(low)?, user(high)?)))
         }
-        KIND_GROUP => GroupId::new(name)
+        KIND_GROUP | KIND_DISMISSED => GroupId::new(name)
             .map(LogKey::Group)
             .map_err(|error| damaged(column, error)),
         _ => user(name).map(LogKey::System),
@@ -194,18 +196,23 @@ pub(super) struct Personal {
     pub(super) own_total: u64,
     pub(super) own_at_read: u64,
     pub(super) hidden_through: u64,
+    pub(super) muted_until_ms: u64,
+    pub(super) receive_option: u8,
 }
 
 /// The columns of a [`Personal`], of `personal p`.
 macro_rules! personal_columns {
     () => {
         "p.user, p.role, p.joined_ms, p.joined_at, p.read_sequence, p.read_countable, p.own_total, p.own_at_read, \
-         p.hidden_through"
+         p.hidden_through, p.muted_until_ms, p.receive_option, p.name_card"
     };
 }
 pub(super) use personal_columns;
 
 impl Personal {
+    /// How many columns there are; the last one, the name card, is read apart.
+    pub(super) const COLUMNS: usize = 12;
+
     /// Reads the columns from column `at`.
     pub(super) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -218,6 +225,8 @@ impl Personal {
             own_total: unsigned(row, at + 6)?,
             own_at_read: unsigned(row, at + 7)?,
             hidden_through: unsigned(row, at + 8)?,
+            muted_until_ms: unsigned(row, at + 9)?,
+            receive_option: row.get(at + 10)?,
         })
     }
 

@@ -4,10 +4,15 @@ use rusqlite::Connection;
 
 use super::OpenError;
 
-/// Raised with every change of the tables; a migration per step.
-const VERSION: u32 = 1;
+/// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
+/// the same as one that grew.
+const STEPS: [&str; 2] = [TABLES, GROUPS];
 
-/// Unsigned 64-bit numbers are kept bit for bit in SQLite's signed ones.
+/// What the tables are after all steps.
+#[allow(clippy::cast_possible_truncation)]
+const VERSION: u32 = STEPS.len() as u32;
+
+/// Version 1. Unsigned 64-bit numbers are kept bit for bit in SQLite's signed ones.
 const TABLES: &str = "
 -- The newest change number.
 CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), change INTEGER NOT NULL);
@@ -114,7 +119,65 @@ CREATE TABLE groups (
 );
 ";
 
-/// Makes the tables in an empty database; refuses one that a newer program made.
+/// Version 2: the whole life of a group.
+const GROUPS: &str = "
+-- The number of the newest application or invitation.
+ALTER TABLE meta ADD COLUMN request INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE personal ADD COLUMN muted_until_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE personal ADD COLUMN receive_option INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE personal ADD COLUMN name_card TEXT NOT NULL DEFAULT '';
+
+-- Members in the order in which they joined; the few who manage a group apart.
+DROP INDEX members;
+CREATE INDEX members ON personal (log, joined_ms, user) WHERE role IS NOT NULL;
+CREATE INDEX managers ON personal (log, joined_ms, user) WHERE role > 200;
+
+-- The owner before this one, and of a group that is no more (its log has kind 4): when, and by whom.
+ALTER TABLE groups ADD COLUMN join_option INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE groups ADD COLUMN invite_option INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE groups ADD COLUMN mute_all INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE groups ADD COLUMN former_owner INTEGER;
+ALTER TABLE groups ADD COLUMN dismissed_ms INTEGER;
+ALTER TABLE groups ADD COLUMN dismissed_by INTEGER;
+UPDATE groups SET
+    join_option = CASE group_type WHEN 1 THEN 3 WHEN 2 THEN 2 ELSE 1 END,
+    invite_option = CASE group_type WHEN 2 THEN 2 WHEN 3 THEN 3 WHEN 4 THEN 3 ELSE 1 END;
+
+-- The newest application (kind 1) and invitation (kind 2) of a user. accepted is NULL while it is open.
+CREATE TABLE requests (
+    log INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    number INTEGER NOT NULL UNIQUE,
+    inviter INTEGER,
+    decided_by INTEGER,
+    accepted INTEGER,
+    time_ms INTEGER NOT NULL,
+    PRIMARY KEY (log, user, kind)
+) WITHOUT ROWID;
+CREATE INDEX requests_by_age ON requests (time_ms);
+
+-- What users may not do in an AVChatRoom, whose members are not stored.
+CREATE TABLE restrictions (
+    log INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    banned_until_ms INTEGER NOT NULL,
+    muted_until_ms INTEGER NOT NULL,
+    PRIMARY KEY (log, user)
+) WITHOUT ROWID;
+
+-- Messages that mention a member; user 0 is everybody: one row, however many members there are.
+CREATE TABLE mentions (
+    log INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    sender INTEGER NOT NULL,
+    PRIMARY KEY (log, user, sequence)
+) WITHOUT ROWID;
+";
+
+/// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.
 pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > VERSION {
@@ -123,9 +186,10 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
             known: VERSION,
         });
     }
-    if found == 0 {
+    if found < VERSION {
+        let steps = STEPS.get(found as usize..).unwrap_or(&[]).concat();
         connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT;"
+            "BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;"
         ))?;
     }
     Ok(())

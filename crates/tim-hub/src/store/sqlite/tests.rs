@@ -55,6 +55,8 @@ fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
         flags: 0,
         content: vec![7; 3000].into(),
         require_membership: true,
+        mentions: Vec::new(),
+        mention_all: false,
     })
 }
 

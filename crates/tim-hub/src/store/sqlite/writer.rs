@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
 
 use super::super::{
-    Commit, MAX_BATCH, NotStored, Published, Refused, StoreError, StoreWriter, Write, Written,
+    Commit, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError, StoreWriter, Write, Written,
 };
 use super::lock::DirLock;
 use super::plain_error;
@@ -58,6 +58,7 @@ impl StoreWriter for SqliteWriter {
             now_ms,
             change: self.change,
             published: Vec::new(),
+            roster: None,
         };
         // Dropping the transaction on an error rolls it back.
         let results = work.apply_all(batch).map_err(|error| plain_error(&error))?;
@@ -102,6 +103,8 @@ pub(super) struct Batch<'a> {
     pub(super) now_ms: u64,
     pub(super) change: u64,
     pub(super) published: Vec<Published>,
+    /// Who came and went in a group, to be told with the next entry.
+    pub(super) roster: Option<Box<Roster>>,
 }
 
 impl Batch<'_> {
@@ -133,7 +136,7 @@ impl Batch<'_> {
             Write::MarkRead { user, log, upto } => self.mark_read(user, log, *upto),
             Write::DeleteConversation { user, log } => self.delete_conversation(user, log),
             Write::CreateGroup(group) => self.create_group(group),
-            Write::ChangeMembers(change) => self.change_members(change),
+            Write::ChangeGroup(command) => self.change_group(command),
             Write::Purge(purge) => self.purge(purge),
             Write::SetUserProfile { user, nick, avatar } => {
                 self.set_user_profile(user, nick.as_deref(), avatar.as_deref())
@@ -196,7 +199,10 @@ impl Batch<'_> {
     }
 
     /// An existing log.
-    pub(super) fn head(&self, log: &super::super::LogKey) -> Result<Head, Stop> {
-        Head::find(self.db, log)?.ok_or_else(|| Refused::NoSuchConversation.into())
+    pub(super) fn head(&self, log: &LogKey) -> Result<Head, Stop> {
+        Head::find(self.db, log)?.ok_or_else(|| match log {
+            LogKey::Group(group) => Refused::NoSuchGroup(*group).into(),
+            LogKey::C2c(_) | LogKey::System(_) => Refused::NoSuchConversation.into(),
+        })
     }
 }

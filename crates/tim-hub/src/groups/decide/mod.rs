@@ -1,0 +1,301 @@
+//! From a command and what is there to what is to be done. Nothing is written here.
+
+mod change;
+mod join;
+mod leave;
+
+use tim_proto::message::{GroupChange, Muted};
+use tim_proto::notice::NoticeOperation;
+use tim_proto::tip::TipOperation;
+use tim_proto::{MemberResult, UserId};
+
+use super::rules::{Action, MAX_WORDS, TypeRules, check_text};
+use super::tips::{Said, Scribe, Tip};
+use super::view::{Effects, Found, GroupView, Request, RequestKind, RowChange};
+use super::{GroupAction, GroupAnswer, GroupCommand};
+use crate::store::{Group, Membership, Refused};
+
+/// Why there is no decision.
+#[derive(Debug)]
+pub enum Undecided<E> {
+    /// The rules are against it.
+    Refused(Refused),
+    /// The engine could not look.
+    View(E),
+}
+
+impl<E> From<Refused> for Undecided<E> {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Decides what comes of a command at this time (unix ms).
+///
+/// # Errors
+/// [`Undecided`]; the group is to be left as it is.
+pub fn decide<V: GroupView>(
+    view: &V,
+    command: &GroupCommand,
+    now_ms: u64,
+) -> Result<Effects, Undecided<V::Error>> {
+    let live = match view.group().map_err(Undecided::View)? {
+        Found::Live(live) => live,
+        // Whoever ended it hears again that it is done.
+        Found::Dismissed { by } if by == command.actor && ends(&command.action) => {
+            return Ok(Effects::none(GroupAnswer::Done));
+        }
+        Found::Nothing | Found::Dismissed { .. } => return Err(Refused::NoSuchGroup(command.group).into()),
+    };
+    let case = Case {
+        view,
+        actor: command.actor,
+        command,
+        rules: TypeRules::of_stored(live.group.group_type)?,
+        me: view.member(&command.actor).map_err(Undecided::View)?,
+        former_owner: live.former_owner,
+        group: live.group,
+        now_ms,
+    };
+    match &command.action {
+        GroupAction::Join { message } => case.join(message),
+        GroupAction::Quit => case.quit(),
+        GroupAction::HandleApplication {
+            applicant,
+            accept,
+            message,
+            key,
+        } => case.handle_application(applicant, *accept, message, *key),
+        GroupAction::Invite { users, reason } => case.invite(users, reason),
+        GroupAction::HandleInvitation { accept, message } => case.handle_invitation(*accept, message),
+        GroupAction::Remove { users, reason } => case.remove(users, reason),
+        GroupAction::SetMember {
+            user,
+            role,
+            mute_seconds,
+            name_card,
+        } => case.set_member(user, *role, *mute_seconds, name_card.as_deref()),
+        GroupAction::ChangeOwner { owner } => case.change_owner(owner),
+        GroupAction::Update(update) => case.update(update),
+        GroupAction::Dismiss => case.dismiss(),
+        GroupAction::SetReceiveOption { option } => case.set_receive_option(*option),
+        GroupAction::Ban {
+            users,
+            seconds,
+            reason,
+        } => case.ban(users, *seconds, reason),
+        GroupAction::Reclaim => case.reclaim(),
+        GroupAction::Notify { users, text } => case.notify(users, text),
+    }
+}
+
+const fn ends(action: &GroupAction) -> bool {
+    matches!(
+        action,
+        GroupAction::Dismiss | GroupAction::Reclaim | GroupAction::Quit
+    )
+}
+
+type Decision<V> = Result<Effects, Undecided<<V as GroupView>::Error>>;
+type Seen<T, V> = Result<T, Undecided<<V as GroupView>::Error>>;
+
+/// A command and all that every decision looks at.
+struct Case<'a, V> {
+    view: &'a V,
+    command: &'a GroupCommand,
+    actor: UserId,
+    rules: &'static TypeRules,
+    group: Group,
+    former_owner: Option<UserId>,
+    /// The actor's standing.
+    me: Option<Membership>,
+    now_ms: u64,
+}
+
+impl<V: GroupView> Case<'_, V> {
+    /// The actor's standing, if that allows the action.
+    fn may(&self, action: Action) -> Result<&Membership, Refused> {
+        let me = self.me.as_ref().ok_or(Refused::NotParticipant(self.actor))?;
+        self.rules.may(me.role, action)?;
+        Ok(me)
+    }
+
+    fn only_system(&self) -> Result<(), Refused> {
+        if self.actor == UserId::SYSTEM {
+            Ok(())
+        } else {
+            Err(Refused::NotAllowed("only the application's server does this"))
+        }
+    }
+
+    fn member(&self, user: &UserId) -> Seen<Option<Membership>, V> {
+        self.view.member(user).map_err(Undecided::View)
+    }
+
+    fn has_account(&self, user: &UserId) -> Seen<bool, V> {
+        self.view.has_account(user).map_err(Undecided::View)
+    }
+
+    fn managers(&self) -> Seen<Vec<UserId>, V> {
+        self.view.managers().map_err(Undecided::View)
+    }
+
+    fn members(&self) -> Seen<Vec<UserId>, V> {
+        self.view.members().map_err(Undecided::View)
+    }
+
+    fn request(&self, user: &UserId, kind: RequestKind) -> Seen<Option<Request>, V> {
+        self.view.request(user, kind).map_err(Undecided::View)
+    }
+
+    /// Another user's standing, whom the actor's request is about.
+    fn target(&self, user: &UserId) -> Seen<Membership, V> {
+        match self.member(user)? {
+            Some(member) => Ok(member),
+            None if self.has_account(user)? => Err(Refused::NotMember(*user).into()),
+            None => Err(Refused::NoAccount(*user).into()),
+        }
+    }
+
+    /// How many more members there may be.
+    fn room(&self) -> u64 {
+        let ceiling = self
+            .rules
+            .ceiling(&self.command.policy)
+            .map_or(u64::MAX, u64::from);
+        ceiling.saturating_sub(self.group.member_count)
+    }
+
+    fn full(&self) -> Refused {
+        Refused::Full {
+            max: self.rules.ceiling(&self.command.policy).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// How many a tip says there are, `more` and `less` than before.
+    fn count(&self, more: usize, less: usize) -> u64 {
+        let now = if self.rules.is_stored {
+            self.group.member_count
+        } else {
+            u64::from(self.command.room_members)
+        };
+        now.saturating_add(more as u64).saturating_sub(less as u64)
+    }
+
+    fn effects(&self) -> Draft<'_> {
+        self.effects_named(&self.group.name)
+    }
+
+    /// For a change of the name itself: the tip has the new one.
+    fn effects_named<'b>(&self, name: &'b str) -> Draft<'b> {
+        Draft {
+            scribe: Scribe {
+                group: self.command.group,
+                name,
+                rules: self.rules,
+                now_s: self.now_ms / 1000,
+            },
+            random: self.command.random,
+            effects: Effects::none(GroupAnswer::Done),
+        }
+    }
+}
+
+/// Effects on their way. Each tip and each wording of a notice gets a random number of its own.
+struct Draft<'a> {
+    scribe: Scribe<'a>,
+    random: u32,
+    effects: Effects,
+}
+
+impl Draft<'_> {
+    fn row(&mut self, change: RowChange) {
+        self.effects.rows.push(change);
+    }
+
+    fn next_random(&mut self) -> u32 {
+        let random = self.random;
+        self.random = random.wrapping_add(1);
+        random
+    }
+
+    fn tip(&mut self, tip: &Tip<'_>) {
+        let random = self.next_random();
+        let prepared = self.scribe.tip(tip, random);
+        if self.scribe.rules.is_stored {
+            self.effects.tips.push(prepared);
+        } else {
+            self.effects.live.push(prepared);
+        }
+    }
+
+    fn profile_tip(&mut self, by: UserId, members: u64, changes: &[GroupChange<'_>]) {
+        let tip = Tip::new(TipOperation::GROUP_PROFILE_UPDATED, by, &[], members);
+        self.tip(&Tip { changes, ..tip });
+    }
+
+    fn member_tip(&mut self, by: UserId, user: UserId, members: u64, muted: &[Muted]) {
+        let users = [user];
+        let tip = Tip::new(TipOperation::MEMBER_PROFILE_UPDATED, by, &users, members);
+        self.tip(&Tip { muted, ..tip });
+    }
+
+    /// The same notice to all of these.
+    fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, said: Said<'_>) {
+        if to.is_empty() {
+            return;
+        }
+        let random = self.next_random();
+        let notice = self.scribe.notice(operation, by, said, random);
+        self.effects
+            .notices
+            .extend(to.iter().map(|user| (*user, notice.clone())));
+    }
+
+    fn notice(&mut self, to: UserId, operation: NoticeOperation, by: UserId, message: &str) {
+        let said = Said {
+            message,
+            ..Said::default()
+        };
+        self.notices(&[to], operation, by, said);
+    }
+
+    fn answer(mut self, answer: GroupAnswer) -> Effects {
+        self.effects.answer = answer;
+        self.effects
+    }
+
+    fn done(self) -> Effects {
+        self.effects
+    }
+}
+
+/// What becomes of each user of a list, each named once.
+#[derive(Default)]
+struct Outcomes(Vec<(UserId, MemberResult)>);
+
+impl Outcomes {
+    fn answer(self) -> GroupAnswer {
+        GroupAnswer::Members(self.0)
+    }
+
+    fn push(&mut self, user: UserId, result: MemberResult) {
+        self.0.push((user, result));
+    }
+
+    /// Who got this result.
+    fn with(&self, result: MemberResult) -> Vec<UserId> {
+        let named = self.0.iter().filter(|(_, got)| *got == result);
+        named.map(|(user, _)| *user).collect()
+    }
+}
+
+/// The users, each once, in the order of their first naming.
+fn each_once(users: &[UserId]) -> Vec<UserId> {
+    let mut seen = std::collections::BTreeSet::new();
+    users.iter().copied().filter(|user| seen.insert(*user)).collect()
+}
+
+fn check_words(text: &str) -> Result<(), Refused> {
+    check_text("message", text, MAX_WORDS)
+}
