@@ -205,6 +205,56 @@ fn a_broken_body_is_told_with_the_byte_and_does_not_hide_what_follows() {
     assert!(parts[2]["fields"]["app"] == 5, "{}", parts[2]);
 }
 
+/// The names of all fields, however deep, but not those of what the program shows in its own way.
+fn field_names(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                // Bytes and ids of messages are shown as what they mean.
+                if !["last_message", "id", "message", "C2c", "Group"].contains(&name.as_str()) {
+                    names.push(name.to_lowercase());
+                    field_names(value, names);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| field_names(item, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_every_vector_about_groups_is_shown() {
+    let vectors = include_str!("../../../tim-proto/vectors/frames.json");
+    let vectors: Vec<Value> = serde_json::from_str(vectors).unwrap();
+    let about_groups =
+        |vector: &&Value| matches!(vector["kind"].as_u64().unwrap() & 0x7f, 0x14 | 0x15 | 0x20..0x32);
+    let vectors: Vec<&Value> = vectors.iter().filter(about_groups).collect();
+    let stream: String = vectors
+        .iter()
+        .map(|vector| vector["hex"].as_str().unwrap())
+        .collect();
+    let ran = run(["frame", "--json"], stream);
+    let parts: Vec<Value> = (ran.lines().into_iter())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((parts.len(), ran.code), (vectors.len(), 0), "{}", ran.err);
+    for (part, vector) in parts.iter().zip(&vectors) {
+        assert_eq!(part["name"], vector["kind_name"]);
+        let (mut shown, mut expected) = (Vec::new(), Vec::new());
+        field_names(&part["fields"], &mut shown);
+        field_names(&vector["body"], &mut expected);
+        // As often as it stands in the body: for each item of a list.
+        let count = |names: &[String], name: &String| names.iter().filter(|it| *it == name).count();
+        for name in &expected {
+            let (is, should) = (count(&shown, name), count(&expected, name));
+            assert!(is >= should, "{}: {name} {is} times in {part}", vector["name"]);
+        }
+        if let Some(extensions) = vector.get("extensions") {
+            assert_eq!(&part["fields"]["extensions"], extensions, "{}", vector["name"]);
+        }
+    }
+}
+
 #[test]
 fn what_is_cut_short_or_no_frame_is_told() {
     let whole = send();

@@ -30,7 +30,8 @@ pub const MENTION_ALL: &str = "__kImSDK_MesssageAtALL__";
 /// use tim_proto::{AtKind, UserId};
 ///
 /// let (bob, carol) = (UserId::new("bob")?, UserId::new("carol")?);
-/// let mentions = Mentions { users: List::from_slice(&[bob]), all: false };
+/// let users = [bob];
+/// let mentions = Mentions { users: List::from_slice(&users), all: false };
 /// assert_eq!((mentions.kind_for(&bob), mentions.kind_for(&carol)), (Some(AtKind::AT_ME), None));
 ///
 /// let mut room = [0; 64];

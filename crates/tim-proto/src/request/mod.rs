@@ -251,4 +251,4 @@ answers! {
 wire!(Resume(..), Platform(..), ErrorCode(..));
 
 // A list entry is decoded as often as it is looked at, so it stays cheap to copy.
-const _: () = assert!(size_of::<Conversation<'_>>() <= 232);
+const _: () = assert!(size_of::<Conversation<'_>>() <= 200);

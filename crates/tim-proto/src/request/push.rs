@@ -39,7 +39,7 @@ impl<'a> Push<'a> {
 /// DELIVER: an entry of a conversation, and where the device stands once it has taken it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Deliver<'a> {
-    /// What to present as [`Login::cursor`] next time; empty for a message that is not stored.
+    /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty for a message that is not stored.
     pub cursor: &'a [u8],
     /// For a [`crate::message::flags::STUB`]: how long the payload is that was left out; else 0.
     pub payload_len: u32,
@@ -68,7 +68,7 @@ wire!(Gap {
 /// device but is not handed to it (its own messages).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Synced<'a> {
-    /// What to present as [`Login::cursor`] next time; empty leaves it as it is.
+    /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty leaves it as it is.
     pub cursor: &'a [u8],
 }
 

@@ -111,22 +111,32 @@ impl<T: Encode> Encode for List<'_, T> {
 
 impl<'a, T: Decode<'a>> Decode<'a> for List<'a, T> {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let bytes = reader.take_bytes()?;
-        let start = reader.position() - bytes.len();
-        let mut items = Reader::new(bytes);
-        let mut count = 0;
-        while !items.rest().is_empty() {
-            let item = items.take_bytes().map_err(|error| behind(start, error))?;
-            let item_start = start + items.position() - item.len();
-            decode_body::<T>(item).map_err(|error| behind(item_start, error))?;
-            count += 1;
-        }
+        let (bytes, count) = check_items(reader, |item| decode_body::<T>(item).map(|_| ()))?;
         Ok(Self(Repr::Bytes {
             bytes,
             count,
             item: PhantomData,
         }))
     }
+}
+
+/// Takes the bytes of a list and counts its items, once each was checked. One function for all lists: a device has room
+/// for it once, not for each type of item.
+fn check_items<'a>(
+    reader: &mut Reader<'a>,
+    check: fn(&'a [u8]) -> Result<(), DecodeError>,
+) -> Result<(&'a [u8], usize), DecodeError> {
+    let bytes = reader.take_bytes()?;
+    let start = reader.position() - bytes.len();
+    let mut items = Reader::new(bytes);
+    let mut count = 0;
+    while !items.rest().is_empty() {
+        let item = items.take_bytes().map_err(|error| behind(start, error))?;
+        let item_start = start + items.position() - item.len();
+        check(item).map_err(|error| behind(item_start, error))?;
+        count += 1;
+    }
+    Ok((bytes, count))
 }
 
 const fn behind(start: usize, error: DecodeError) -> DecodeError {
