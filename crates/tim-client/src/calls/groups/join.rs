@@ -130,8 +130,8 @@ impl Client {
     /// `message` is for the applicant; may be empty.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who is neither owner nor admin, 10010 if there is no such group,
-    /// 10014 if it is full, 10024 if there is no such application or it is decided already.
+    /// Not being ready, or the hub's refusal: 10004 if there is no such application, 10007 for who is neither owner nor
+    /// admin, 10010 if there is no such group, 10014 if it is full, 10024 if it is decided already.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, notice: tim_client::Message) -> Result<(), tim_client::ImError> {
@@ -168,8 +168,8 @@ impl Client {
     /// inviter gets notice 13 or 14. `message` is for the inviter; may be empty.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10010 if there is no such group, 10014 if it is full, 10024 if there is no
-    /// such invitation or it is answered already.
+    /// Not being ready, or the hub's refusal: 10004 if there is no such invitation, 10010 if there is no such group, 10014
+    /// if it is full, 10024 if it was answered otherwise before.
     pub async fn handle_group_invitation(
         &self,
         group: GroupId,

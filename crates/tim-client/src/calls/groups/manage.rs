@@ -84,8 +84,8 @@ impl Client {
     /// `changeGroupOwner`: gives the group to one of its members; who gave it is a plain member then. The group gets tip 6.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for anybody but the owner, and to who is no member; 10010 if there is
-    /// no such group.
+    /// Not being ready, or the hub's refusal: 10004 to who is no member, 10007 for anybody but the owner, 10010 if there is
+    /// no such group, 10019 if there is no such user.
     pub async fn change_group_owner(&self, group: GroupId, owner: UserId) -> Result<GroupResponse, ImError> {
         let request = Request::ChangeOwner(ChangeOwner { group, owner });
         self.request(request, done(group)).await

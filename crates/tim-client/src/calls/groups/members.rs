@@ -167,8 +167,9 @@ impl Client {
     /// owner changes by [`Client::change_group_owner`].
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for anybody but the owner, for a group without admins, and for another
-    /// role; 10010 if there is no such group; 10019 for who is no member.
+    /// Not being ready, or the hub's refusal: 10004 for another role or who is no member, 10007 for anybody but the owner and
+    /// for a group that has no admins or as many as it may have, 10010 if there is no such group, 10019 if there is no such
+    /// user.
     pub async fn set_group_member_role(
         &self,
         group: GroupId,
@@ -186,8 +187,8 @@ impl Client {
     /// tip 7.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who may not mute this member, 10010 if there is no such group, 10019
-    /// for who is no member.
+    /// Not being ready, or the hub's refusal: 10004 for who is no member, 10007 for who may not mute this member, 10010 if
+    /// there is no such group, 10019 if there is no such user.
     pub async fn set_group_member_mute_time(
         &self,
         group: GroupId,
@@ -204,8 +205,8 @@ impl Client {
     /// `setGroupMemberNameCard`: how a member, or oneself, is called in this group. The group gets tip 7.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for another member that one does not outrank, 10010 if there is no such
-    /// group, 10019 for who is no member.
+    /// Not being ready, or the hub's refusal: 10004 for who is no member and for a card that is too long, 10007 for another
+    /// member whom one does not outrank, 10010 if there is no such group, 10019 if there is no such user.
     pub async fn set_group_member_name_card(
         &self,
         group: GroupId,
