@@ -63,11 +63,13 @@ settings! {
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
     /// How many messages a second a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
+    /// How many messages a second a group takes, the urgent ones first; 0 is no limit [default: 40].
+    group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
     /// How many connections are taken at the same time [default: 20000].
     max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = 20_000;
     /// On how many devices a user can be logged in at the same time [default: 16].
     max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
-    /// How many members a group may be created with [default: 6000].
+    /// How many members a group may have, but for Communities [default: 6000].
     max_members("TIM_MAX_MEMBERS", "NUMBER"): u32 = 6_000;
     /// Whether a message to a user who never logged in is kept for them, or refused [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
@@ -118,6 +120,7 @@ impl Settings {
             .limits
             .with_revoke_window_seconds(self.revoke_window.0)
             .with_retention_seconds(self.retention.0)
+            .with_group_messages_per_second(self.group_rate)
             .with_message_bytes(self.max_message);
         options.sends_per_second = self.send_rate;
         options.max_connections = count(self.max_connections);

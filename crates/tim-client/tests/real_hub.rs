@@ -27,6 +27,7 @@ impl World {
         let app = App::new(APP, "key");
         let mut options = HubOptions::new(data.path(), app.clone());
         options.sends_per_second = 0;
+        options.limits = options.limits.with_group_messages_per_second(0);
         let hub = Arc::new(Hub::open(options).unwrap());
         let (connector, mut listener) = memory_listener();
         let serving = hub.clone();

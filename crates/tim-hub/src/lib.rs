@@ -8,4 +8,4 @@ mod hub;
 pub mod store;
 pub mod usersig;
 
-pub use hub::{Hub, HubError, HubOptions};
+pub use hub::{Audience, Hub, HubError, HubOptions};

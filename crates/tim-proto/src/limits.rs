@@ -69,13 +69,19 @@ limits! {
     REVOKE_WINDOW_SECONDS, revoke_window_seconds, with_revoke_window_seconds: u64 = 120;
     /// For how long messages are kept, in seconds: seven days (S192).
     RETENTION_SECONDS, retention_seconds, with_retention_seconds: u64 = 7 * 24 * 60 * 60;
-    /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215). The hub does not
-    /// go by it yet.
+    /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215); 0 is no
+    /// limit.
     GROUP_MESSAGES_PER_SECOND, group_messages_per_second, with_group_messages_per_second: u32 = 40;
     /// How many members one group message or notice can be meant for, when it names them.
     MAX_RECEIVERS, receivers, with_receivers: u32 = 50;
     /// How many users one call can look up.
     MAX_USER_PROFILES, user_profiles, with_user_profiles: u32 = 100;
+    /// How many users one call can invite, remove or ban.
+    MAX_MEMBERS_PER_CALL, members_per_call, with_members_per_call: u32 = 500;
+    /// How many members a page has when nothing is asked for, and at most.
+    MAX_PAGE_MEMBERS, members_page, with_members_page: u32 = 100;
+    /// How many groups a page has when nothing is asked for, and at most.
+    MAX_PAGE_GROUPS, groups_page, with_groups_page: u32 = 50;
     /// How many messages one call can delete.
     MAX_DELETED_MESSAGES, deleted_messages, with_deleted_messages: u32 = 30;
     /// For how long a request waits for its answer in the vendor's SDK, in milliseconds. A session goes by its own

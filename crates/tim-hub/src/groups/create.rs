@@ -108,7 +108,7 @@ fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOptio
         JoinOption::AS_USUAL => rules.join_option,
         wanted if wanted == rules.join_option => wanted,
         wanted => {
-            rules.may(role::OWNER, rules::Action::SetJoinOption)?;
+            rules.may(Some(role::OWNER), rules::Action::SetJoinOption)?;
             known_join(wanted)?
         }
     };
@@ -116,7 +116,7 @@ fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOptio
         InviteOption::AS_USUAL => rules.invite_option,
         wanted if wanted == rules.invite_option => wanted,
         wanted => {
-            rules.may(role::OWNER, rules::Action::SetInviteOption)?;
+            rules.may(Some(role::OWNER), rules::Action::SetInviteOption)?;
             known_invite(wanted)?
         }
     };

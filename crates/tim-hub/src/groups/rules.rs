@@ -229,11 +229,14 @@ impl TypeRules {
         ))
     }
 
-    /// Whether somebody with this stored role may do this; who is no member has no role.
+    /// Whether somebody with this stored [`role`] may do this; `None` for who is no member.
     ///
     /// # Errors
     /// [`Refused::NotAllowed`] with the reason, or [`Refused::OwnerMayNotQuit`].
-    pub fn may(&self, role: u16, action: Action) -> Result<(), Refused> {
+    pub fn may(&self, role: Option<u16>, action: Action) -> Result<(), Refused> {
+        let Some(role) = role else {
+            return Err(Refused::NotAllowed("only members may do this"));
+        };
         let who = RIGHTS
             .iter()
             .find(|(named, _)| *named == action)

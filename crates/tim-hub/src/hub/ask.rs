@@ -1,15 +1,19 @@
 //! What a connection asks of the hub, in memory of its own.
 
 use bytes::Bytes;
-use tim_proto::request::{Request, Resume, Send};
+use tim_proto::message::{Content, tags};
+use tim_proto::request::{Request, Resume, Send, UpdateGroup};
 use tim_proto::wire::{FrameKind, List};
 use tim_proto::{
     ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Payload,
-    UserId,
+    Priority, UserId,
 };
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant};
 
 use super::encode;
+use super::groups::MembersAsked;
+use crate::groups::{GroupAction, GroupUpdate};
+use crate::store::MAX_MENTIONS;
 
 /// The session's next output.
 pub(super) enum Next {
@@ -66,6 +70,25 @@ pub(super) enum Ask {
         len: u32,
     },
     CreateGroup(Box<NewGroup>),
+    ChangeGroup {
+        group: GroupId,
+        action: Box<GroupAction>,
+    },
+    GroupMembers(MembersAsked),
+    Groups {
+        next: Vec<u8>,
+        count: u16,
+    },
+    GroupProfile {
+        group: GroupId,
+    },
+    UserProfiles {
+        users: Vec<UserId>,
+    },
+    UpdateUserProfile {
+        nick: Option<String>,
+        avatar: Option<String>,
+    },
 }
 
 pub(super) struct Sending {
@@ -73,6 +96,10 @@ pub(super) struct Sending {
     pub(super) id: MessageId,
     pub(super) kind: MessageKind,
     pub(super) online_user_only: bool,
+    pub(super) priority: Priority,
+    /// Whom of a group it mentions.
+    pub(super) mentions: Vec<UserId>,
+    pub(super) mention_all: bool,
     pub(super) content: Bytes,
 }
 
@@ -176,13 +203,112 @@ fn ask(request: &Request<'_>, body: &[u8]) -> Result<Ask, Refusal> {
             join_option: create.join_option,
             invite_option: create.invite_option,
         })),
+        other => return group_ask(other),
+    })
+}
+
+fn group_ask(request: &Request<'_>) -> Result<Ask, Refusal> {
+    Ok(match request {
+        Request::GroupMembers(members) => Ask::GroupMembers(MembersAsked {
+            group: members.group,
+            next: members.next.to_vec(),
+            count: members.count,
+            role: members.role,
+        }),
+        Request::Groups(groups) => Ask::Groups {
+            next: groups.next.to_vec(),
+            count: groups.count,
+        },
+        Request::GroupProfile(one) => Ask::GroupProfile { group: one.group },
+        Request::UserProfiles(profiles) => Ask::UserProfiles {
+            users: members(&profiles.users),
+        },
+        Request::UpdateUserProfile(update) => Ask::UpdateUserProfile {
+            nick: owned(update.nick),
+            avatar: owned(update.avatar),
+        },
         other => {
-            return Err((
-                ErrorCode::UNSUPPORTED_REQUEST,
-                format!("this hub does not know {} requests", other.kind()),
-            ));
+            let Some((group, action)) = action(other) else {
+                let text = format!("this hub does not know {} requests", other.kind());
+                return Err((ErrorCode::UNSUPPORTED_REQUEST, text));
+            };
+            let action = Box::new(action);
+            Ask::ChangeGroup { group, action }
         }
     })
+}
+
+/// What a request wants of a group that is there.
+fn action(request: &Request<'_>) -> Option<(GroupId, GroupAction)> {
+    Some(match request {
+        Request::JoinGroup(join) => {
+            let message = join.message.to_owned();
+            (join.group, GroupAction::Join { message })
+        }
+        Request::QuitGroup(one) => (one.group, GroupAction::Quit),
+        Request::DismissGroup(one) => (one.group, GroupAction::Dismiss),
+        Request::HandleApplication(handle) => {
+            let action = GroupAction::HandleApplication {
+                applicant: handle.applicant,
+                accept: handle.accept,
+                message: handle.message.to_owned(),
+                key: handle.key,
+            };
+            (handle.group, action)
+        }
+        Request::HandleInvitation(handle) => {
+            let action = GroupAction::HandleInvitation {
+                accept: handle.accept,
+                message: handle.message.to_owned(),
+            };
+            (handle.group, action)
+        }
+        Request::InviteMembers(list) => {
+            let (users, reason) = (members(&list.users), list.reason.to_owned());
+            (list.group, GroupAction::Invite { users, reason })
+        }
+        Request::RemoveMembers(list) => {
+            let (users, reason) = (members(&list.users), list.reason.to_owned());
+            (list.group, GroupAction::Remove { users, reason })
+        }
+        Request::BanMembers(ban) => {
+            let action = GroupAction::Ban {
+                users: members(&ban.users),
+                seconds: ban.seconds,
+                reason: ban.reason.to_owned(),
+            };
+            (ban.group, action)
+        }
+        Request::SetMember(set) => {
+            let action = GroupAction::SetMember {
+                user: set.user,
+                role: set.role,
+                mute_seconds: set.mute_seconds,
+                name_card: owned(set.name_card),
+            };
+            (set.group, action)
+        }
+        Request::ChangeOwner(change) => (change.group, GroupAction::ChangeOwner { owner: change.owner }),
+        Request::UpdateGroup(update) => (update.group, GroupAction::Update(group_update(update))),
+        Request::SetReceiveOption(set) => (set.group, GroupAction::SetReceiveOption { option: set.option }),
+        _ => return None,
+    })
+}
+
+fn group_update(update: &UpdateGroup<'_>) -> GroupUpdate {
+    GroupUpdate {
+        name: owned(update.name),
+        introduction: owned(update.introduction),
+        notification: owned(update.notification),
+        avatar: owned(update.avatar),
+        join_option: update.join_option,
+        invite_option: update.invite_option,
+        mute_all: update.mute_all,
+    }
+}
+
+fn owned(text: Option<&str>) -> Option<String> {
+    text.map(str::to_owned)
 }
 
 fn members(list: &List<'_, UserId>) -> Vec<UserId> {
@@ -216,6 +342,11 @@ fn sending(send: &Send<'_>, body: &[u8]) -> Result<Sending, Refusal> {
         let text = format!("the payload is no {}: {error}", content.kind);
         return Err((ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text));
     }
+    if content.claims_hubs_word() {
+        let text = "extensions with tags from 64 on are the hub's".to_owned();
+        return Err((ErrorCode::INVALID_OPERATION, text));
+    }
+    let (mentions, mention_all) = mentioned(content)?;
     let bytes =
         Send::content_bytes(body).map_err(|error| (ErrorCode::MSG_PKG_PARSE_FAILED, error.to_string()))?;
     Ok(Sending {
@@ -223,8 +354,31 @@ fn sending(send: &Send<'_>, body: &[u8]) -> Result<Sending, Refusal> {
         id: content.id,
         kind: content.kind,
         online_user_only: send.options.online_user_only,
+        priority: content.priority,
+        mentions,
+        mention_all,
         content: Bytes::copy_from_slice(bytes),
     })
+}
+
+/// Whom a message mentions. In a conversation of two it means nothing.
+fn mentioned(content: &Content<'_>) -> Result<(Vec<UserId>, bool), Refusal> {
+    let is_group = matches!(content.to, ConversationId::Group(_));
+    if !is_group || content.extensions.get(tags::MENTIONS).is_none() {
+        return Ok((Vec::new(), false));
+    }
+    let Some(mentions) = content.mentions() else {
+        let text = "the mentions cannot be read".to_owned();
+        return Err((ErrorCode::MSG_PKG_PARSE_FAILED, text));
+    };
+    if mentions.users.len() > MAX_MENTIONS {
+        let text = format!(
+            "{} users mentioned, at most {MAX_MENTIONS} can be",
+            mentions.users.len()
+        );
+        return Err((ErrorCode::GROUP_INVALID_PARAMETERS, text));
+    }
+    Ok((mentions.users.iter().collect(), mentions.all))
 }
 
 /// Kinds that a conversation's members must be able to believe.

@@ -18,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 use super::ask::{Login, Next};
+use super::device::{Answered, Device, Outcome};
 use super::encode;
 use super::me::{MAX_UNTOLD, Me};
-use super::online::{Answered, Device};
 use super::shared::Shared;
 use crate::store::{Changes, ChangesRequest, Write, Written};
 use crate::usersig::UserSig;
@@ -191,12 +191,6 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         self.leave();
     }
 
-    fn leave(&mut self) {
-        if let Some(me) = self.me.take() {
-            self.hub.online.leave(&me.device, self.hub.now_ms());
-        }
-    }
-
     fn log_in(&mut self, login: Login) {
         let app = &self.hub.options.app;
         if login.app != app.id {
@@ -268,7 +262,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 return self.refuse(code, &text);
             }
         };
-        hub.online.join(&device, groups.iter().map(|group| group.group));
+        hub.join(&device, &groups);
         let cursor = match (login.resume, login.cursor) {
             (Resume::START, _) => 0,
             (Resume::CURSOR, Some(cursor)) if cursor <= head => cursor,
@@ -301,6 +295,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 self.goodbye(code, "");
                 return true;
             }
+            if std::mem::take(&mut mailbox.stale) {
+                me.forget();
+            }
             if std::mem::take(&mut mailbox.behind) {
                 me.catching_up = true;
                 moved = true;
@@ -326,9 +323,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 let taken = hand_over(&mut self.io, delivery.change, &delivery.message);
                 match taken {
                     Ok(()) => me.cursor = me.cursor.max(delivery.change),
-                    Err(DeliverError::Window) if delivery.change == 0 => {} // online only, and no room: dropped
                     Err(_) => {
-                        mailbox.live.push_front(delivery);
+                        mailbox.live.put_back(delivery);
                         return moved;
                     }
                 }
@@ -346,13 +342,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn logged_in(&mut self, answered: &Answered) {
         let Some(login) = self.login.take() else { return };
         self.me = None;
-        match &answered.answer {
-            Ok(Written::Account { number }) => self.admit(&login, *number, ""),
-            Ok(_) => self.refuse(ErrorCode::STORAGE_FAILED, "the store gave a wrong answer"),
-            Err(error) => {
+        match &answered.outcome {
+            Outcome::Store(Ok(Written::Account { number })) => self.admit(&login, *number, ""),
+            Outcome::Store(Err(error)) => {
                 let (code, text) = Shared::explain(error);
                 self.refuse(code, &text);
             }
+            _ => self.refuse(ErrorCode::STORAGE_FAILED, "the store gave a wrong answer"),
         }
     }
 
@@ -440,11 +436,17 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 }
 
+impl<L> Connection<L> {
+    fn leave(&mut self) {
+        if let Some(me) = self.me.take() {
+            self.hub.leave(&me.device);
+        }
+    }
+}
+
 impl<L> Drop for Connection<L> {
     fn drop(&mut self) {
-        if let Some(me) = self.me.take() {
-            self.hub.online.leave(&me.device, self.hub.now_ms());
-        }
+        self.leave();
     }
 }
 

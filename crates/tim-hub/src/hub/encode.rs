@@ -6,9 +6,9 @@ use tim_proto::conversation::{
 };
 use tim_proto::message::{Content, Envelope, Header, flags, to_vec};
 use tim_proto::wire::{self, Encode, List, Writer, decode_body};
-use tim_proto::{GroupType, ReceiveOption, Role};
+use tim_proto::{GroupType, Priority, ReceiveOption, Role};
 
-use super::online::Delivery;
+use super::device::Delivery;
 use crate::store::{self, About, Conversation, Entry, Group, Membership};
 
 /// Bytes that are a body already.
@@ -43,6 +43,7 @@ pub(super) fn delivery(entry: &Entry) -> Delivery {
         change: entry.change,
         sender: entry.sender,
         origin: entry.origin,
+        priority: Priority::default(),
         message: message(entry),
     }
 }

@@ -6,52 +6,76 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use tracing::warn;
+use tim_proto::request::ConversationChange;
+use tim_proto::{ConversationId, GroupId};
 
+use super::device::{Delivery, Device};
 use super::encode;
-use super::online::{Delivery, Online};
-use crate::store::{LogKey, Published, StoreReader};
+use super::online::{Move, Online};
+use crate::store::{LogKey, Published, Roster};
 
 /// Hands out what the store publishes until the store is closed.
-pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online, reader: &dyn StoreReader) {
+pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online) {
     while let Ok(batch) = published.recv() {
         for Published { log, entry, roster } in batch {
+            // First: who comes gets the tip, and who leaves does not.
             if let Some(roster) = roster {
-                let group = roster.group;
-                match reader.members(&group) {
-                    Ok(members) => online.regroup(group, members.iter().map(|member| member.account.user)),
-                    Err(error) => {
-                        warn!(%group, %error, "members cannot be read; live push of this group may lack some")
-                    }
-                }
+                regroup(online, &roster);
             }
             deliver(online, &log, &Arc::new(encode::delivery(&entry)));
         }
     }
 }
 
-/// Puts a delivery into the mailboxes of those whom it concerns.
-pub(super) fn deliver(online: &Online, log: &LogKey, delivery: &Arc<Delivery>) {
-    match log {
-        LogKey::Group(group) => online
-            .group(group)
-            .iter()
-            .for_each(|device| device.deliver(delivery)),
-        LogKey::System(user) => online
+/// Lets into a group's list who came, and out of it who left. The devices of those who left take it off their lists.
+fn regroup(online: &Online, roster: &Roster) {
+    online.roster(roster.group, &roster.left, Move::Left);
+    online.roster(roster.group, &roster.joined, Move::Joined);
+    for user in &roster.left {
+        online
             .devices(user)
             .iter()
-            .for_each(|device| device.deliver(delivery)),
+            .for_each(|device| take_off(device, roster.group));
+    }
+    // A room is still to hear of it, from [`super::live`].
+    if roster.dismissed && !online.is_room(&roster.group) {
+        dismiss(online, roster.group);
+    }
+}
+
+/// A group is no more: off the lists of all who are online in it.
+pub(super) fn dismiss(online: &Online, group: GroupId) {
+    let devices = online.dismiss(group);
+    devices.iter().for_each(|device| take_off(device, group));
+}
+
+fn take_off(device: &Device, group: GroupId) {
+    device.forget();
+    device.change(ConversationChange {
+        conversation: ConversationId::Group(group),
+        unread: 0,
+        read_sequence: 0,
+        deleted: true,
+    });
+}
+
+/// Puts a delivery into the mailboxes of those whom it concerns.
+pub(super) fn deliver(online: &Online, log: &LogKey, delivery: &Arc<Delivery>) {
+    let to_user = |user| {
+        let devices = online.devices(user);
+        devices.iter().for_each(|device| device.deliver(delivery));
+    };
+    match log {
+        LogKey::Group(group) => {
+            let devices = online.group(group);
+            devices.iter().for_each(|device| device.deliver(delivery));
+        }
+        LogKey::System(user) => to_user(user),
         LogKey::C2c(pair) => {
             let (one, other) = pair.users();
-            online
-                .devices(&one)
-                .iter()
-                .for_each(|device| device.deliver(delivery));
+            to_user(&one);
             if other != one {
-                online
-                    .devices(&other)
-                    .iter()
-                    .for_each(|device| device.deliver(delivery));
+                to_user(&other);
             }
         }
     }

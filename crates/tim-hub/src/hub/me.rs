@@ -1,20 +1,44 @@
-//! Who is logged in on a connection, and how far the device has been served.
+//! Who is logged in on a connection, what is known of the user, and how far the device has been served.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tim_proto::UserId;
 use tim_proto::request::Synced;
 use tim_proto::wire::FrameKind;
+use tim_proto::{GroupId, UserId};
 use tim_session::{GrowBuffer, HubSession};
 
+use super::device::{Delivery, Device, Mailbox};
 use super::encode;
-use super::online::{Delivery, Device, Mailbox};
+use crate::groups::rules::TypeRules;
 
 /// After how many of its own messages a device is told how far it has been served.
 pub(super) const MAX_UNTOLD: u32 = 256;
 /// How many peers a connection remembers to have accounts.
 const MAX_KNOWN_PEERS: usize = 256;
+
+/// In how many groups a connection remembers its user's standing.
+const MAX_KNOWN_GROUPS: usize = 64;
+
+/// How the user is called and looks.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub(super) nick: Box<str>,
+    pub(super) avatar: Box<str>,
+}
+
+/// The user's standing in a group.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) rules: &'static TypeRules,
+    /// The [`role`](crate::store::role).
+    pub(super) role: u16,
+    pub(super) name_card: Box<str>,
+    /// Until when the user may not write, unix ms.
+    pub(super) muted_until_ms: u64,
+    /// Whether only owner and admins may write.
+    pub(super) mute_all: bool,
+}
 
 /// Who is logged in, and how far the device has been served.
 pub(super) struct Me {
@@ -28,6 +52,9 @@ pub(super) struct Me {
     pub(super) more: bool,
     pub(super) synced: bool,
     known_peers: HashSet<UserId>,
+    /// Read when it is first needed, and again when it has changed ([`Me::forget`]).
+    names: Option<Names>,
+    places: HashMap<GroupId, Place>,
     /// How many of the device's own messages the cursor has passed since the device was told of it.
     pub(super) untold: u32,
 }
@@ -42,6 +69,8 @@ impl Me {
             more: false,
             synced: false,
             known_peers: HashSet::new(),
+            names: None,
+            places: HashMap::new(),
             untold: 0,
         }
     }
@@ -72,16 +101,41 @@ impl Me {
         self.known_peers.insert(peer);
     }
 
+    pub(super) fn names(&self) -> Option<Names> {
+        self.names.clone()
+    }
+
+    pub(super) fn is_called(&mut self, names: Names) {
+        self.names = Some(names);
+    }
+
+    pub(super) fn place(&self, group: &GroupId) -> Option<Place> {
+        self.places.get(group).cloned()
+    }
+
+    pub(super) fn stands(&mut self, group: GroupId, place: Place) {
+        if self.places.len() >= MAX_KNOWN_GROUPS {
+            self.places.clear();
+        }
+        self.places.insert(group, place);
+    }
+
+    /// What is known of the user and the user's groups is not so any more.
+    pub(super) fn forget(&mut self) {
+        self.names = None;
+        self.places = HashMap::new();
+    }
+
     /// The next live delivery that the device has not been handed from the log.
     pub(super) fn next_live(&mut self, mailbox: &mut Mailbox) -> Option<Arc<Delivery>> {
         if self.catching_up {
             return None;
         }
-        while let Some(delivery) = mailbox.live.pop_front() {
+        while let Some(delivery) = mailbox.live.pop() {
             if delivery.change > self.cursor && delivery.is_from(&self.device) {
                 self.cursor = delivery.change;
                 self.untold += 1;
-            } else if delivery.change == 0 || delivery.change > self.cursor {
+            } else if delivery.is_live_only() || delivery.change > self.cursor {
                 return Some(delivery);
             }
         }

@@ -1,40 +1,49 @@
 //! The hub: connections, live push, and the store behind them.
 //!
-//! `connection` is one device's connection; `requests` and `groups` are what becomes of what it asks; `online` knows who
-//! is there; `fanout` carries commits to them. **The log is the queue**: live push is only a fast path over it, so a slow
-//! device costs no memory.
+//! `connection` is one device's connection; `requests`, `send` and `groups` are what becomes of what it asks; `gate` keeps
+//! the pace of groups; `online` knows who is there; `fanout` carries commits to them, `live` what is in no log. **The log is
+//! the queue**: live push is only a fast path over it, so a slow device costs no memory.
 
 mod ask;
 mod connection;
+mod device;
 mod encode;
 mod fanout;
+mod gate;
 mod groups;
 mod limit;
+mod list;
+mod live;
 mod me;
 mod online;
 mod options;
 mod rate;
 mod requests;
+mod room;
+mod send;
 mod shared;
 
+pub use groups::Audience;
 pub use options::HubOptions;
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use tim_proto::ErrorCode;
+use tim_proto::{ErrorCode, GroupId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::store::sqlite::{self, OpenError};
-use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, Writer, WriterConfig, Written};
+use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, WriteError, Writer, WriterConfig, Written};
 use connection::Connection;
+use gate::Gates;
 use online::Online;
 use shared::{JoinOnDrop, Shared};
 
@@ -95,12 +104,11 @@ impl Hub {
         let online = Arc::new(Online::default());
         let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
         let fanout = {
-            let (online, reader) = (Arc::clone(&online), Arc::clone(&reader));
-            let run = move || fanout::run(&published, &online, &*reader);
-            JoinOnDrop(Some(
-                thread::Builder::new().name("tim-fanout".to_owned()).spawn(run)?,
-            ))
+            let online = Arc::clone(&online);
+            thread("tim-fanout", move || fanout::run(&published, &online))?
         };
+        let (live, run) = live::queue(&online);
+        let live_thread = thread("tim-live", run)?;
         let (fail, failed) = watch::channel(None);
         let fail = Arc::new(fail);
         let no_fanout = Arc::clone(&fail);
@@ -122,12 +130,16 @@ impl Hub {
         let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
         let max_connections = options.max_connections.min(Semaphore::MAX_PERMITS);
         let places = Arc::new(Semaphore::new(max_connections));
+        let gates = Gates::new(options.limits.group_messages_per_second());
         let shared = Arc::new(Shared {
             options,
             writer,
             reader,
             online,
-            _fanout: fanout,
+            gates,
+            randoms: AtomicU32::new(0),
+            live,
+            _threads: [fanout, live_thread],
         });
         Ok(Self {
             shared,
@@ -191,6 +203,29 @@ impl Hub {
             .saturating_sub(self.places.available_permits())
     }
 
+    /// Tells members of a group something in the application's name: a notice of operation 255 (S159), kept in each member's
+    /// system conversation, or, in an AVChatRoom, passed on to those who are in it now.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if there is no such group or the text is longer than
+    /// [`MAX_NOTICE`](crate::groups::rules::MAX_NOTICE); else the store's.
+    pub async fn notify_group(
+        &self,
+        group: GroupId,
+        audience: Audience<'_>,
+        text: &str,
+    ) -> Result<(), WriteError> {
+        self.shared.notify_group(group, audience, text).await
+    }
+
+    /// Ends a group in the service's name: all members get a notice of operation 11, and nobody is in it any more.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if there is no such group; else the store's.
+    pub async fn reclaim_group(&self, group: GroupId) -> Result<(), WriteError> {
+        self.shared.reclaim_group(group).await
+    }
+
     /// Says goodbye to everybody and waits, for a moment, until they are gone.
     pub async fn shut_down(&self) {
         info!(connections = self.connections(), "the hub stops");
@@ -222,6 +257,11 @@ impl Hub {
             },
         );
     }
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinOnDrop> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run)?;
+    Ok(JoinOnDrop(Some(thread)))
 }
 
 /// Waits until the store has failed for good, and says why.

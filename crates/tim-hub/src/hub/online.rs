@@ -1,167 +1,32 @@
-//! Who is online, and what waits for each device.
+//! Who is online, and in which groups' lists.
 //!
-//! A device's mailbox has three parts, each with a ceiling and a policy. *Answers* are bounded by the requests that the
-//! connection may have under way. *Live* deliveries are a fast path over the log: when they are too many, they are
-//! dropped and the device is marked behind, to read on from the log when it has room. *Changes* of the user's own state
-//! are one for each conversation, the newest; beyond the ceiling the oldest goes.
+//! One lock, held for a moment: whoever delivers takes a snapshot of a list and goes through it without the lock, and what
+//! concerns many users is done a part at a time.
+//!
+//! The groups of a user are read from the store when the first device comes, and follow the store's commits from then on
+//! ([`Online::roster`]). What is read at login can be older than what the commits said meanwhile; so from the moment a
+//! device enters until it is in the lists, it is remembered which groups its user has left.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use tim_proto::request::ConversationChange;
-use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId, UserId};
 
+use super::device::{Device, lock};
+use super::list::{DeviceList, Snapshot};
 use super::rate::Bucket;
-use crate::store::{Answer, LogKey};
-
-/// How many changes of the user's own state wait for one device.
-const MAX_CHANGES: usize = 256;
-
-/// An entry on its way to devices, encoded once for all of them.
-#[derive(Debug)]
-pub(super) struct Delivery {
-    /// Its place in the order of changes; 0 for a message that is not stored.
-    pub(super) change: u64,
-    pub(super) sender: UserId,
-    /// The sending device's number.
-    pub(super) origin: u64,
-    /// The encoded message.
-    pub(super) message: Bytes,
-}
-
-impl Delivery {
-    /// Whether `device` sent it itself and so is not to be told (S105).
-    pub(super) fn is_from(&self, device: &Device) -> bool {
-        self.origin != 0 && self.origin == device.number && self.sender == device.user
-    }
-}
-
-/// The store's answer to a request of this connection.
-#[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) request: u32,
-    pub(super) kind: FrameKind,
-    /// The log that it was about.
-    pub(super) log: Option<LogKey>,
-    pub(super) group: Option<GroupId>,
-    pub(super) answer: Answer,
-}
-
-/// A device that is logged in.
-#[derive(Debug)]
-pub(super) struct Device {
-    pub(super) user: UserId,
-    pub(super) number: u64,
-    max_live: usize,
-    mailbox: Mutex<Mailbox>,
-}
-
-/// What waits for a device.
-#[derive(Debug, Default)]
-pub(super) struct Mailbox {
-    pub(super) answers: VecDeque<Answered>,
-    pub(super) live: VecDeque<Arc<Delivery>>,
-    pub(super) changes: VecDeque<ConversationChange>,
-    /// Live deliveries were dropped: the log has them.
-    pub(super) behind: bool,
-    /// The session is to end, and why.
-    pub(super) farewell: Option<ErrorCode>,
-    waker: Option<Waker>,
-}
-
-impl Device {
-    pub(super) fn new(user: UserId, number: u64, max_live: usize) -> Self {
-        // Behind from the start: what the device missed is in the log.
-        let mailbox = Mailbox {
-            behind: true,
-            ..Mailbox::default()
-        };
-        Self {
-            user,
-            number,
-            max_live,
-            mailbox: Mutex::new(mailbox),
-        }
-    }
-
-    /// The mailbox, for its connection.
-    pub(super) fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
-        lock(&self.mailbox)
-    }
-
-    /// Whom to wake when something comes.
-    pub(super) fn listen(&self, waker: &Waker) {
-        let mut mailbox = self.mailbox();
-        match &mut mailbox.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-    }
-
-    pub(super) fn answer(&self, answered: Answered) {
-        self.put(|mailbox| mailbox.answers.push_back(answered));
-    }
-
-    /// Hands over a delivery, or marks the device behind. One that is not stored is dropped instead.
-    pub(super) fn deliver(&self, delivery: &Arc<Delivery>) {
-        if delivery.change == 0 && delivery.is_from(self) {
-            return;
-        }
-        self.put(|mailbox| {
-            if mailbox.live.len() < self.max_live && !mailbox.behind {
-                mailbox.live.push_back(Arc::clone(delivery));
-            } else if delivery.change == 0 {
-                // For those online only, and this one cannot take it now: the policy is to drop it.
-                if mailbox.live.len() < self.max_live {
-                    mailbox.live.push_back(Arc::clone(delivery));
-                }
-            } else {
-                mailbox.live.retain(|waiting| waiting.change == 0);
-                mailbox.behind = true;
-            }
-        });
-    }
-
-    pub(super) fn change(&self, change: ConversationChange) {
-        self.put(|mailbox| {
-            mailbox
-                .changes
-                .retain(|waiting| waiting.conversation != change.conversation);
-            if mailbox.changes.len() >= MAX_CHANGES {
-                mailbox.changes.pop_front();
-            }
-            mailbox.changes.push_back(change);
-        });
-    }
-
-    pub(super) fn end(&self, code: ErrorCode) {
-        self.put(|mailbox| mailbox.farewell = Some(code));
-    }
-
-    fn put(&self, put: impl FnOnce(&mut Mailbox)) {
-        let waker = {
-            let mut mailbox = self.mailbox();
-            put(&mut mailbox);
-            mailbox.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
+use super::room::News;
 
 /// The devices that are logged in, by user and by group.
 #[derive(Debug, Default)]
 pub(super) struct Online(Mutex<Tables>);
 
 #[derive(Debug, Default)]
-struct Tables {
+pub(super) struct Tables {
     users: HashMap<UserId, User>,
-    /// Shared with the fan-out, which goes through a list without holding the lock.
-    groups: HashMap<GroupId, Arc<Vec<Arc<Device>>>>,
+    pub(super) groups: HashMap<GroupId, Listed>,
+    /// The rooms that have news to tell.
+    pub(super) busy_rooms: HashSet<GroupId>,
     /// Those who left with a bucket that was not full: coming again does not fill it.
     gone: HashMap<UserId, Bucket>,
     /// At how many of them the full ones are looked for.
@@ -170,40 +35,73 @@ struct Tables {
 
 /// The least number of buckets that is worth a sweep.
 const FIRST_SWEEP: usize = 1024;
+/// How many users are dealt with before others get the lock.
+const PART: usize = 1024;
 
 #[derive(Debug)]
 struct User {
-    devices: Vec<Arc<Device>>,
+    seats: Vec<Seat>,
     sends: Bucket,
-    /// The groups in whose lists the devices stand (or stood: one too many does no harm).
-    groups: Vec<GroupId>,
+    /// The groups in whose lists the devices stand.
+    groups: HashSet<GroupId>,
+    /// Those that the user has left while a device was entering.
+    left: HashSet<GroupId>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    device: Arc<Device>,
+    /// It stands in the lists of the user's groups; until then it is entering.
+    listed: bool,
+}
+
+/// A group of which somebody is online.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    devices: DeviceList,
+    /// How many users are in it.
+    pub(super) users: u32,
+    /// For a group whose members are those who are here.
+    pub(super) room: Option<Box<News>>,
+}
+
+/// Who came into a group, or left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Move {
+    Joined,
+    Left,
 }
 
 impl Online {
+    pub(super) fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
+        lock(&self.0)
+    }
+
     /// Adds a device. An earlier connection of the same device is replaced; with too many devices the oldest goes.
     pub(super) fn enter(&self, device: &Arc<Device>, max_devices: usize, sends: Bucket) {
-        let mut tables = lock(&self.0);
+        let mut tables = self.tables();
         let sends = tables.gone.remove(&device.user).unwrap_or(sends);
         let user = tables.users.entry(device.user).or_insert_with(|| User {
-            devices: Vec::with_capacity(1),
+            seats: Vec::with_capacity(1),
             sends,
-            groups: Vec::new(),
+            groups: HashSet::new(),
+            left: HashSet::new(),
         });
         let mut leaving = Vec::new();
-        if let Some(at) = user
-            .devices
-            .iter()
-            .position(|other| other.number == device.number)
-        {
-            leaving.push((user.devices.remove(at), ErrorCode::SESSION_REPLACED));
+        let same = |seat: &Seat| seat.device.number == device.number;
+        if let Some(at) = user.seats.iter().position(same) {
+            leaving.push((user.seats.remove(at).device, ErrorCode::SESSION_REPLACED));
         }
-        if user.devices.len() >= max_devices.max(1) {
-            leaving.push((user.devices.remove(0), ErrorCode::KICKED_OUT_MULT_DEVICE));
+        if user.seats.len() >= max_devices.max(1) {
+            leaving.push((user.seats.remove(0).device, ErrorCode::KICKED_OUT_MULT_DEVICE));
         }
-        user.devices.push(Arc::clone(device));
-        let groups = user.groups.clone();
+        user.seats.push(Seat {
+            device: Arc::clone(device),
+            listed: false,
+        });
+        let groups: Vec<GroupId> = user.groups.iter().copied().collect();
         for (device, _) in &leaving {
-            tables.forget_in_groups(device, &groups);
+            tables.unlist(device, &groups);
         }
         drop(tables);
         for (device, code) in leaving {
@@ -211,77 +109,134 @@ impl Online {
         }
     }
 
-    /// Puts a device into the lists of its user's groups, as far as it is still there.
-    pub(super) fn join(&self, device: &Arc<Device>, groups: impl Iterator<Item = GroupId>) {
-        let mut tables = lock(&self.0);
-        for group in groups {
-            let Some(user) = tables.users.get_mut(&device.user) else {
-                return;
-            };
-            if !user.devices.iter().any(|other| Arc::ptr_eq(other, device)) {
-                return; // replaced meanwhile
+    /// Puts a device that has entered into the lists of its user's groups: those that were read from the store since, of
+    /// which the commits are not known to have taken any away, and those that are known already.
+    pub(super) fn join(&self, device: &Arc<Device>, groups: impl Iterator<Item = (GroupId, bool)>) {
+        let mut tables = self.tables();
+        let Tables {
+            users,
+            groups: listed,
+            busy_rooms,
+            ..
+        } = &mut *tables;
+        let Some(user) = users.get_mut(&device.user) else {
+            return;
+        };
+        if !user.seats.iter().any(|seat| Arc::ptr_eq(&seat.device, device)) {
+            return; // replaced meanwhile
+        }
+        for (group, is_room) in groups.filter(|(group, _)| !user.left.contains(group)) {
+            let list = listed.entry(group).or_default();
+            let is_new = user.groups.insert(group);
+            if is_new {
+                list.users += 1;
             }
-            if !user.groups.contains(&group) {
-                user.groups.push(group);
+            if is_room {
+                list.room.get_or_insert_default();
             }
-            let devices = Arc::make_mut(tables.groups.entry(group).or_default());
-            if !devices.iter().any(|other| Arc::ptr_eq(other, device)) {
-                devices.push(Arc::clone(device));
+            if is_new && let Some(room) = &mut list.room {
+                room.note(device.user, Move::Joined);
+                busy_rooms.insert(group);
             }
         }
+        for group in &user.groups {
+            listed.entry(*group).or_default().devices.insert(device);
+        }
+        for seat in &mut user.seats {
+            seat.listed |= Arc::ptr_eq(&seat.device, device);
+        }
+        user.forget_left();
     }
 
     pub(super) fn leave(&self, device: &Arc<Device>, now_ms: u64) {
-        let mut tables = lock(&self.0);
+        let mut tables = self.tables();
         let Some(user) = tables.users.get_mut(&device.user) else {
             return;
         };
-        user.devices.retain(|other| !Arc::ptr_eq(other, device));
-        let (groups, sends) = (user.groups.clone(), user.sends);
-        if user.devices.is_empty() {
+        let before = user.seats.len();
+        user.seats.retain(|seat| !Arc::ptr_eq(&seat.device, device));
+        if user.seats.len() == before {
+            return; // replaced before, and taken out of the lists then
+        }
+        user.forget_left();
+        let sends = user.sends;
+        let is_last = user.seats.is_empty();
+        let groups: Vec<GroupId> = user.groups.iter().copied().collect();
+        tables.unlist(device, &groups);
+        if is_last {
             tables.users.remove(&device.user);
             tables.keep(device.user, sends, now_ms);
+            for group in groups {
+                tables.one_less(group, device.user);
+            }
         }
-        tables.forget_in_groups(device, &groups);
     }
 
     /// The devices of a user.
     pub(super) fn devices(&self, user: &UserId) -> Vec<Arc<Device>> {
-        lock(&self.0)
-            .users
-            .get(user)
-            .map(|user| user.devices.clone())
-            .unwrap_or_default()
+        let tables = self.tables();
+        let seats = tables.users.get(user).map(|user| user.seats.iter());
+        seats
+            .into_iter()
+            .flatten()
+            .map(|seat| Arc::clone(&seat.device))
+            .collect()
     }
 
     /// The devices of those in a group.
-    pub(super) fn group(&self, group: &GroupId) -> Arc<Vec<Arc<Device>>> {
-        lock(&self.0).groups.get(group).cloned().unwrap_or_default()
+    pub(super) fn group(&self, group: &GroupId) -> Snapshot {
+        let tables = self.tables();
+        let listed = tables.groups.get(group);
+        listed.map(|listed| listed.devices.snapshot()).unwrap_or_default()
     }
 
-    /// The members of a group have changed: these are the users in it now.
-    pub(super) fn regroup(&self, group: GroupId, members: impl Iterator<Item = UserId>) {
-        let mut tables = lock(&self.0);
-        let mut devices = Vec::new();
-        for member in members {
-            let Some(user) = tables.users.get_mut(&member) else {
-                continue;
-            };
-            if !user.groups.contains(&group) {
-                user.groups.push(group);
+    /// Whether a user who is online is known to be in a group.
+    pub(super) fn is_in(&self, group: &GroupId, user: &UserId) -> bool {
+        let tables = self.tables();
+        tables
+            .users
+            .get(user)
+            .is_some_and(|user| user.groups.contains(group))
+    }
+
+    /// These users have come into a group, or left it.
+    pub(super) fn roster(&self, group: GroupId, users: &[UserId], moved: Move) {
+        for part in users.chunks(PART) {
+            let mut tables = self.tables();
+            for user in part {
+                match moved {
+                    Move::Joined => tables.add(group, user),
+                    Move::Left => tables.take_out(group, user),
+                };
             }
-            devices.extend(user.devices.iter().cloned());
         }
-        if devices.is_empty() {
-            tables.groups.remove(&group);
-        } else {
-            tables.groups.insert(group, Arc::new(devices));
+    }
+
+    /// A group is no more: who was online in it hears nothing of it from now on. The list as it was.
+    pub(super) fn dismiss(&self, group: GroupId) -> Snapshot {
+        let listed = {
+            let mut tables = self.tables();
+            tables.busy_rooms.remove(&group);
+            tables.groups.remove(&group)
+        };
+        let snapshot = listed.map(|listed| listed.devices.snapshot()).unwrap_or_default();
+        let mut users = snapshot.iter().map(|device| device.user).peekable();
+        // A part at a time.
+        while users.peek().is_some() {
+            let mut tables = self.tables();
+            for user in users.by_ref().take(PART) {
+                if let Some(user) = tables.users.get_mut(&user) {
+                    user.groups.remove(&group);
+                }
+            }
         }
+        drop(users);
+        snapshot
     }
 
     /// Whether the user may send one more message now, or do what costs as much as so many.
     pub(super) fn may_send(&self, user: &UserId, now_ms: u64, cost: u32) -> bool {
-        lock(&self.0)
+        self.tables()
             .users
             .get_mut(user)
             .is_none_or(|user| user.sends.take(now_ms, cost))
@@ -289,12 +244,21 @@ impl Online {
 
     /// Everybody.
     pub(super) fn all(&self) -> Vec<Arc<Device>> {
-        lock(&self.0)
+        self.tables()
             .users
             .values()
-            .flat_map(|user| &user.devices)
-            .cloned()
+            .flat_map(|user| &user.seats)
+            .map(|seat| Arc::clone(&seat.device))
             .collect()
+    }
+}
+
+impl User {
+    /// Nothing needs to be remembered when nobody is entering.
+    fn forget_left(&mut self) {
+        if self.seats.iter().all(|seat| seat.listed) {
+            self.left = HashSet::new();
+        }
     }
 }
 
@@ -310,22 +274,90 @@ impl Tables {
         self.gone.insert(user, sends);
     }
 
-    fn forget_in_groups(&mut self, device: &Arc<Device>, groups: &[GroupId]) {
-        for group in groups {
-            let Some(devices) = self.groups.get_mut(group) else {
-                continue;
-            };
-            if let Some(at) = devices.iter().position(|other| Arc::ptr_eq(other, device)) {
-                Arc::make_mut(devices).swap_remove(at);
+    /// Puts the devices of a user into a group's list; whether the user is online and was not in it.
+    pub(super) fn add(&mut self, group: GroupId, user: &UserId) -> bool {
+        let Some(user) = self.users.get_mut(user) else {
+            return false;
+        };
+        user.left.remove(&group);
+        let listed = self.groups.entry(group).or_default();
+        for seat in &user.seats {
+            listed.devices.insert(&seat.device);
+        }
+        let is_new = user.groups.insert(group);
+        if is_new {
+            listed.users += 1;
+        }
+        is_new
+    }
+
+    /// Takes the devices of a user out of a group's list; whether the user was in it.
+    pub(super) fn take_out(&mut self, group: GroupId, name: &UserId) -> bool {
+        let Some(user) = self.users.get_mut(name) else {
+            return false;
+        };
+        if user.seats.iter().any(|seat| !seat.listed) {
+            user.left.insert(group);
+        }
+        let was_in = user.groups.remove(&group);
+        if let Some(listed) = self.groups.get_mut(&group) {
+            for seat in &user.seats {
+                listed.devices.remove(&seat.device);
+                seat.device.forget();
             }
-            if devices.is_empty() {
-                self.groups.remove(group);
+        }
+        if was_in {
+            self.one_less(group, *name);
+        }
+        was_in
+    }
+
+    fn unlist(&mut self, device: &Arc<Device>, groups: &[GroupId]) {
+        for group in groups {
+            if let Some(listed) = self.groups.get_mut(group) {
+                listed.devices.remove(device);
             }
         }
     }
+
+    /// A user less in a group: the last one takes the list along.
+    fn one_less(&mut self, group: GroupId, user: UserId) {
+        let Some(listed) = self.groups.get_mut(&group) else {
+            return;
+        };
+        listed.users = listed.users.saturating_sub(1);
+        if listed.users == 0 {
+            self.groups.remove(&group);
+            self.busy_rooms.remove(&group);
+        } else if let Some(room) = &mut listed.room {
+            room.note(user, Move::Left);
+            self.busy_rooms.insert(group);
+        }
+    }
+
+    /// Users of a group from this place of its list on, at most so many, and the next place if there are more. Each once,
+    /// unless people come and go meanwhile.
+    pub(super) fn page(&self, group: &GroupId, from: usize, limit: usize) -> (Vec<UserId>, Option<usize>) {
+        let mut users = Vec::new();
+        let Some(listed) = self.groups.get(group) else {
+            return (users, None);
+        };
+        let mut at = from;
+        while let Some(device) = listed.devices.get(at) {
+            // Who has several devices is listed with the first of them.
+            let first = self.users.get(&device.user).and_then(|user| user.seats.first());
+            if first.is_some_and(|first| Arc::ptr_eq(&first.device, device)) {
+                if users.len() >= limit {
+                    return (users, Some(at));
+                }
+                users.push(device.user);
+            }
+            at += 1;
+        }
+        (users, None)
+    }
 }
 
-/// A panic elsewhere leaves these tables as they were between two statements, which is good enough to go on with.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+#[cfg(test)]
+#[path = "online_tests.rs"]
+mod tests;

@@ -4,30 +4,32 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tim_proto::message::{Content, Envelope, Revocation, flags};
-use tim_proto::request::{Answer, CreateGroupAnswer, FetchAnswer, MarkReadAnswer, RevokeAnswer, SendAnswer};
+use tim_proto::message::{Content, Revocation};
+use tim_proto::request::{
+    Answer, CreateGroupAnswer, FetchAnswer, JoinGroupAnswer, MarkReadAnswer, MemberOutcome, MembersAnswer,
+    RevokeAnswer, SendAnswer,
+};
 use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, GroupType, MessageId, MessageKind};
+use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind};
 use tim_session::AnswerError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
 
-use super::ask::{Ask, Revoking, Sending};
+use super::ask::{Ask, Revoking};
 use super::connection::Connection;
+use super::device::{Answered, Device, Outcome};
 use super::encode::{self, HistoryBody, Raw};
-use super::online::{Answered, Delivery, Device};
+use super::groups;
 use super::shared::Shared;
-use super::{fanout, groups};
-use crate::groups::rules::TypeRules;
+use crate::groups::GroupAnswer;
+use crate::groups::rules::{Action, TypeRules};
 use crate::groups::tips::content;
-use crate::store::{
-    About, Append, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written,
-};
+use crate::store::{About, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written};
 
 /// What of a frame is not messages: its header and the answer's other fields, generously.
-const ANSWER_OVERHEAD: usize = 64;
+pub(super) const ANSWER_OVERHEAD: usize = 64;
 /// The most bytes that the length before an item of a list takes.
-const MAX_LEN_PREFIX: usize = 5;
+pub(super) const MAX_LEN_PREFIX: usize = 5;
 
 /// Why a request is refused: the code and words for the client.
 type Refusal = (ErrorCode, String);
@@ -64,21 +66,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ask::MarkRead {
                 conversation,
                 sequence,
-            } => {
-                let log = LogKey::of(device.user, conversation);
-                let upto = (sequence > 0).then_some(sequence);
-                self.write(
-                    id,
-                    kind,
-                    &device,
-                    Some(log),
-                    Write::MarkRead {
-                        user: device.user,
-                        log,
-                        upto,
-                    },
-                )
-            }
+            } => self.mark_read(id, &device, conversation, sequence),
             Ask::Conversations { count } => self.conversations(id, &device, count),
             Ask::Profile { conversation } => self.profile(id, &device, conversation),
             Ask::Delete { conversation } => {
@@ -101,13 +89,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 len,
             } => self.fetch(id, &device, conversation, sequence, offset, len),
             Ask::CreateGroup(new) => groups::create(&self.hub, &device, id, *new),
+            Ask::ChangeGroup { group, action } => self.change_group(id, kind, &device, group, *action),
+            Ask::GroupMembers(asked) => self.group_members(id, &device, &asked),
+            Ask::Groups { next, count } => self.groups(id, &device, &next, count),
+            Ask::GroupProfile { group } => self.group_profile(id, &device, group),
+            Ask::UserProfiles { users } => self.user_profiles(id, &users),
+            Ask::UpdateUserProfile { nick, avatar } => self.update_user_profile(id, &device, nick, avatar),
         };
         if let Err(Failed((code, text))) = done {
             self.fail(id, code, &text);
         }
     }
 
-    fn write(
+    pub(super) fn write(
         &self,
         id: u32,
         kind: FrameKind,
@@ -120,106 +114,32 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             .map_err(|error| Failed(Shared::explain(&error)))
     }
 
-    fn send(&mut self, id: u32, device: &Arc<Device>, account: u64, sending: Sending) -> Result<(), Failed> {
-        let hub = Arc::clone(&self.hub);
-        if sending.content.len() as u64 > hub.options.limits.message_bytes() {
-            let text = format!(
-                "{} bytes, at most {} are taken",
-                sending.content.len(),
-                hub.options.limits.message_bytes()
-            );
-            return Err(Failed::new(ErrorCode::COMM_BODY_SIZE_LIMIT, text));
-        }
-        if sending.id.sender != account {
-            return Err(Failed::new(
-                ErrorCode::GROUP_INVALID_PARAMETERS,
-                "the message id carries another account number",
-            ));
-        }
-        if !hub.online.may_send(&device.user, hub.now_ms(), 1) {
-            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
-        }
-        if let ConversationId::C2c(peer) = sending.to {
-            self.introduce(peer)?;
-        }
-        let log = LogKey::of(device.user, sending.to);
-        if sending.online_user_only {
-            return self.pass_on(id, device, &log, sending);
-        }
-        let append = Append {
-            log,
-            sender: device.user,
-            id: sending.id,
-            origin: device.number,
-            kind: sending.kind.0,
-            flags: 0,
-            content: sending.content,
-            require_membership: true,
-            mentions: Vec::new(),
-            mention_all: false,
-        };
-        self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append))
-    }
-
-    /// Sees to it that a peer has an account, where registration is open.
-    fn introduce(&mut self, peer: tim_proto::UserId) -> Result<(), Failed> {
-        let Some(me) = &mut self.me else { return Ok(()) };
-        if !self.hub.options.open_registration || me.knows(&peer) {
-            return Ok(());
-        }
-        if self.hub.reader.account(&peer)?.is_some() {
-            me.meet(peer);
-            return Ok(());
-        }
-        // Writes are done in the order in which they are handed in: the message comes behind it.
-        let submitted = self.hub.writer.submit(Write::EnsureAccount(peer), |_| ());
-        submitted.map_err(|error| Failed(Shared::explain(&error)))
-    }
-
-    /// For those online only: into the mailboxes, past the store (S86-S91).
-    fn pass_on(
+    fn mark_read(
         &mut self,
         id: u32,
         device: &Arc<Device>,
-        log: &LogKey,
-        sending: Sending,
+        conversation: ConversationId,
+        sequence: u64,
     ) -> Result<(), Failed> {
-        if let LogKey::Group(group) = log {
-            let Some(found) = self.hub.reader.group(group)? else {
-                return Err(Failed::new(ErrorCode::GROUP_NOT_FOUND, ""));
+        let log = LogKey::of(device.user, conversation);
+        if let LogKey::Group(group) = log
+            && self.hub.online.is_room(&group)
+        {
+            // Nothing of it is ever unread.
+            self.hub.place(&device.user, group)?;
+            let nothing = MarkReadAnswer {
+                read_sequence: 0,
+                unread: 0,
             };
-            if found.group_type == u16::from(GroupType::AV_CHAT_ROOM.0) {
-                return Err(Failed::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
-            }
-            if !self.hub.reader.is_member(group, &device.user)? {
-                return Err(Failed::new(
-                    ErrorCode::GROUP_PERMISSION_DENY,
-                    "only members write in a group",
-                ));
-            }
+            self.reply(id, FrameKind::MARK_READ, &Answer::MarkRead(nothing));
+            return Ok(());
         }
-        let time = self.hub.now_ms() / 1000;
-        let envelope = Envelope {
-            sequence: 0,
-            time,
-            flags: flags::ONLINE_ONLY,
-            origin: device.number,
-            from: device.user,
+        let write = Write::MarkRead {
+            user: device.user,
+            log,
+            upto: (sequence > 0).then_some(sequence),
         };
-        let delivery = Delivery {
-            change: 0,
-            sender: device.user,
-            origin: device.number,
-            message: encode::enveloped(&envelope, &sending.content),
-        };
-        fanout::deliver(&self.hub.online, log, &Arc::new(delivery));
-        let answer = Answer::Send(SendAnswer {
-            sequence: 0,
-            time,
-            duplicate: false,
-        });
-        self.reply(id, FrameKind::SEND, &answer);
-        Ok(())
+        self.write(id, FrameKind::MARK_READ, device, Some(log), write)
     }
 
     fn revoke(&self, id: u32, device: &Arc<Device>, account: u64, revoking: &Revoking) -> Result<(), Failed> {
@@ -236,11 +156,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             ));
         };
         let as_admin = match log {
-            LogKey::Group(group) => self
-                .hub
-                .reader
-                .membership(&group, &device.user)?
-                .is_some_and(|membership| membership.role >= crate::store::role::ADMIN),
+            LogKey::Group(group) => {
+                let place = self.hub.place(&device.user, group)?;
+                place.rules.may(Some(place.role), Action::RevokeOthers).is_ok()
+            }
             _ => false,
         };
         let revocation = Revocation {
@@ -281,6 +200,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let LogKey::Group(group) = log else { return Ok(0) };
         match self.hub.reader.membership(group, &device.user)? {
             Some(membership) => Ok(membership.joined_at),
+            // Of a room nothing is kept.
+            None if self.hub.online.is_room(group) && self.hub.online.is_in(group, &device.user) => {
+                Ok(u64::MAX)
+            }
             None if self.hub.reader.group(group)?.is_none() => {
                 Err(Failed::new(ErrorCode::GROUP_NOT_FOUND, ""))
             }
@@ -442,9 +365,21 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             kind,
             log,
             group,
-            answer,
+            outcome,
         } = answered;
-        let answer = match answer {
+        let outcome = match outcome {
+            Outcome::Store(answer) => answer,
+            Outcome::Refused(code, text) => return self.fail(request, code, &text),
+            Outcome::PassedOn(time) => {
+                let answer = SendAnswer {
+                    sequence: 0,
+                    time,
+                    duplicate: false,
+                };
+                return self.reply(request, kind, &Answer::Send(answer));
+            }
+        };
+        let answer = match outcome {
             Ok(Written::Stored(at)) => Answer::Send(SendAnswer {
                 sequence: at.sequence,
                 time: at.time_ms / 1000,
@@ -468,6 +403,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(Written::Group { .. }) if let Some(group) = group => {
                 Answer::CreateGroup(CreateGroupAnswer { group })
             }
+            Ok(Written::GroupChanged(changed)) => return self.group_changed(request, kind, &changed.answer),
             Ok(_) => Answer::Done,
             Err(error) => {
                 let (code, text) = Shared::explain(&error);
@@ -477,7 +413,30 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         self.reply(request, kind, &answer);
     }
 
-    fn reply(&mut self, id: u32, kind: FrameKind, answer: &Answer<'_>) {
+    fn group_changed(&mut self, request: u32, kind: FrameKind, answer: &GroupAnswer) {
+        match answer {
+            GroupAnswer::Done => self.reply(request, kind, &Answer::Done),
+            GroupAnswer::Joined(status) => {
+                let answer = JoinGroupAnswer { status: *status };
+                self.reply(request, kind, &Answer::JoinGroup(answer));
+            }
+            GroupAnswer::Members(results) => {
+                let results = results.iter();
+                let results: Vec<MemberOutcome> = results
+                    .map(|(user, result)| MemberOutcome {
+                        user: *user,
+                        result: *result,
+                    })
+                    .collect();
+                let answer = MembersAnswer {
+                    results: List::from_slice(&results),
+                };
+                self.reply(request, kind, &Answer::Members(answer));
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, id: u32, kind: FrameKind, answer: &Answer<'_>) {
         self.reply_body(id, kind, answer);
     }
 

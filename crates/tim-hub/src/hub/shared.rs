@@ -1,13 +1,17 @@
 //! What all connections of a hub share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use tim_proto::request::ConversationChange;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId};
 
-use super::online::{Answered, Device, Online};
+use super::device::{Answered, Device, Outcome};
+use super::gate::Gates;
+use super::live::LiveQueue;
+use super::online::Online;
 use super::options::HubOptions;
 use crate::store::{LogKey, NotStored, StoreError, StoreReader, Write, WriteError, Writer, Written};
 
@@ -16,8 +20,11 @@ pub(super) struct Shared {
     pub(super) writer: Arc<Writer>,
     pub(super) reader: Arc<dyn StoreReader>,
     pub(super) online: Arc<Online>,
-    /// Behind the writer, whose end is what ends it.
-    pub(super) _fanout: JoinOnDrop,
+    pub(super) gates: Gates,
+    pub(super) randoms: AtomicU32,
+    pub(super) live: LiveQueue,
+    /// Behind the writer and the queue, whose ends are what ends them.
+    pub(super) _threads: [JoinOnDrop; 2],
 }
 
 /// A thread that is waited for, so that the data directory is free when the hub is gone.
@@ -35,6 +42,11 @@ impl Drop for JoinOnDrop {
 impl Shared {
     pub(super) fn now_ms(&self) -> u64 {
         (self.options.clock)()
+    }
+
+    /// A number for the ids of what the hub says; as many behind it as one change makes are not given out again for long.
+    pub(super) fn next_random(&self) -> u32 {
+        self.randoms.fetch_add(16, Ordering::Relaxed)
     }
 
     /// Hands a write to the store; its answer comes into the device's mailbox.
@@ -58,7 +70,7 @@ impl Shared {
                 kind,
                 log,
                 group,
-                answer,
+                outcome: Outcome::Store(answer),
             });
         })
     }

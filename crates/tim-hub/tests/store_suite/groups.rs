@@ -1,19 +1,10 @@
 //! Groups and their members.
 
-use tim_hub::store::{ChangeMembers, LogKey, Refused, Write, Written, role};
-use tim_proto::{GroupId, UserId};
+use tim_hub::groups::{GroupAction, GroupAnswer};
+use tim_hub::store::{LogKey, Refused, Write, Written, role};
+use tim_proto::{GroupId, JoinStatus, Role, UserId};
 
 use super::{World, new_group, stored, texts};
-
-fn change(group: GroupId) -> ChangeMembers {
-    ChangeMembers {
-        group,
-        add: Vec::new(),
-        remove: Vec::new(),
-        tip: None,
-        notices: Vec::new(),
-    }
-}
 
 fn names(world: &World, group: &GroupId) -> Vec<String> {
     world
@@ -104,17 +95,20 @@ pub(crate) fn a_refused_group_leaves_nothing(world: &mut World) {
     world.group("g1", &[alice]);
 }
 
+pub(crate) fn join() -> GroupAction {
+    GroupAction::Join {
+        message: String::new(),
+    }
+}
+
 pub(crate) fn members_see_from_joining_on(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice]);
     let log = LogKey::Group(group);
     world.say(log, alice, "before");
-    let mut join = change(group);
-    join.add = vec![(bob, role::MEMBER)];
-    join.tip = Some(world.prepared("bob joined"));
     assert_eq!(
-        world.write(Write::ChangeMembers(Box::new(join.clone()))),
-        Ok(Written::Done)
+        world.change(group, bob, join()),
+        Ok(GroupAnswer::Joined(JoinStatus::JOINED))
     );
     world.say(log, alice, "after");
 
@@ -124,15 +118,22 @@ pub(crate) fn members_see_from_joining_on(world: &mut World) {
         .into_iter()
         .map(|change| change.entry)
         .collect();
-    assert_eq!(texts(&entries), ["bob joined", "after"]);
+    assert_eq!(
+        texts(&entries),
+        ["tip 1 by bob: bob (2)", "notice 2 by alice: ", "after"]
+    );
     assert_eq!(world.unread(&bob, &log), 2);
     let standing = world.reader().membership(&group, &bob).unwrap().unwrap();
     assert_eq!((standing.joined_at, standing.joined_ms), (1, world.now_ms));
     assert_eq!(world.reader().group(&group).unwrap().unwrap().member_count, 2);
 
-    join.add = vec![(bob, role::ADMIN)];
-    join.tip = None;
-    world.write(Write::ChangeMembers(Box::new(join))).unwrap();
+    let promote = GroupAction::SetMember {
+        user: bob,
+        role: Some(Role::ADMIN),
+        mute_seconds: None,
+        name_card: None,
+    };
+    assert_eq!(world.change(group, alice, promote), Ok(GroupAnswer::Done));
     let promoted = world.reader().membership(&group, &bob).unwrap().unwrap();
     assert_eq!(
         (promoted.role, promoted.joined_at),
@@ -141,8 +142,10 @@ pub(crate) fn members_see_from_joining_on(world: &mut World) {
     );
     assert_eq!(world.reader().group(&group).unwrap().unwrap().member_count, 2);
     let missing = GroupId::new("missing").unwrap();
-    let answer = world.write(Write::ChangeMembers(Box::new(change(missing))));
-    assert_eq!(answer, Err(Refused::NoSuchGroup(missing)));
+    assert_eq!(
+        world.change(missing, bob, join()),
+        Err(Refused::NoSuchGroup(missing))
+    );
 }
 
 pub(crate) fn leaving_ends_sending_and_reading(world: &mut World) {
@@ -152,27 +155,30 @@ pub(crate) fn leaving_ends_sending_and_reading(world: &mut World) {
     let sent = world.message(log, bob, "mine");
     let first = stored(world.write(Write::Append(sent.clone())));
     let cursor = world.reader().head_change().unwrap();
-    let mut leave = change(group);
-    leave.remove = vec![bob, UserId::new("nobody").unwrap()];
-    leave.tip = Some(world.prepared("bob left"));
+    let leave = world.command(group, bob, GroupAction::Quit);
     let late = world.message(log, bob, "late");
     // In one batch: what comes before the removal goes through, what comes after does not.
-    let answers = world.batch(&[Write::ChangeMembers(Box::new(leave)), Write::Append(late)]);
-    assert_eq!(answers, [Ok(Written::Done), Err(Refused::NotParticipant(bob))]);
+    let answers = world.batch(&[leave, Write::Append(late)]);
+    assert!(answers[0].is_ok());
+    assert_eq!(answers[1], Err(Refused::NotParticipant(bob)));
     assert_eq!(
         world.write(Write::Append(sent)),
         Ok(Written::Duplicate(first)),
         "a resend still is one"
     );
     assert_eq!(world.reader().is_member(&group, &bob), Ok(false));
-    assert!(world.changes(bob, cursor, 10).entries.is_empty());
-    assert!(world.list(&bob).is_empty() && world.reader().groups_of(&bob).unwrap().is_empty());
+    let told = world.changes(bob, cursor, 10);
+    assert_eq!(
+        texts(told.entries.iter().map(|change| &change.entry)),
+        ["notice 8 by bob: "]
+    );
+    let cursor = told.cursor;
+    assert_eq!(world.list(&bob), [LogKey::System(bob)]);
+    assert!(world.reader().groups_of(&bob).unwrap().is_empty());
     assert_eq!(names(world, &group), ["alice"]);
 
     world.say(log, alice, "while away");
-    let mut back = change(group);
-    back.add = vec![(bob, role::MEMBER)];
-    world.write(Write::ChangeMembers(Box::new(back))).unwrap();
+    world.change(group, bob, join()).unwrap();
     world.say(log, alice, "welcome back");
     world.say(log, bob, "thanks");
     let seen: Vec<_> = world
@@ -181,8 +187,14 @@ pub(crate) fn leaving_ends_sending_and_reading(world: &mut World) {
         .into_iter()
         .map(|change| change.entry)
         .collect();
-    assert_eq!(texts(&seen), ["welcome back", "thanks"]);
-    assert_eq!(world.unread(&bob, &log), 1);
+    let expected = [
+        "tip 1 by bob: bob (2)",
+        "notice 2 by alice: ",
+        "welcome back",
+        "thanks",
+    ];
+    assert_eq!(texts(&seen), expected);
+    assert_eq!(world.unread(&bob, &log), 2);
 }
 
 pub(crate) fn a_message_writes_no_member_row(world: &mut World) {

@@ -6,22 +6,29 @@
 
 pub(crate) mod append;
 pub(crate) mod changes;
+pub(crate) mod group_model;
+mod group_model_state;
 pub(crate) mod groups;
 pub(crate) mod lists;
 pub(crate) mod model;
 mod model_state;
 pub(crate) mod pages;
+pub(crate) mod permissions;
 pub(crate) mod purge;
 pub(crate) mod revoke;
 pub(crate) mod threads;
 
 use std::sync::Arc;
 
+use tim_hub::groups::{GroupAction, GroupAnswer, GroupCommand, GroupPolicy};
 use tim_hub::store::{
     Append, Changes, ChangesRequest, Commit, Conversation, CreateGroup, LogKey, Page, PageRequest, Prepared,
     Published, Refused, StoreReader, StoreWriter, Stored, Write, Written,
 };
-use tim_proto::{GroupId, MessageId, UserId};
+use tim_proto::message::{Content, GroupTip};
+use tim_proto::notice::SystemNotice;
+use tim_proto::wire::decode_body;
+use tim_proto::{GroupId, InviteOption, JoinOption, MessageId, MessageKind, UserId};
 
 /// A store that can be opened again with all that it had.
 pub(crate) trait Engine {
@@ -73,6 +80,7 @@ macro_rules! suite {
                 created_whole_with_tip_and_notices, creation_is_idempotent, a_refused_group_leaves_nothing,
                 members_see_from_joining_on, leaving_ends_sending_and_reading, a_message_writes_no_member_row,
             }
+            permissions { every_cell_of_the_table }
             purge {
                 old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
                 paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, unread_counts_what_is_kept,
@@ -84,6 +92,7 @@ macro_rules! suite {
                 futures_are_answered,
             }
             model { any_history_agrees_with_the_model }
+            group_model { any_life_of_a_group_agrees_with_the_model }
         );
     };
 }
@@ -96,6 +105,7 @@ pub(crate) struct World {
     pub(crate) now_ms: u64,
     random: u32,
     pub(crate) published: Vec<Published>,
+    pub(crate) policy: GroupPolicy,
 }
 
 /// The first moment of each world.
@@ -111,6 +121,7 @@ impl World {
             now_ms: START_MS,
             random: 0,
             published: Vec::new(),
+            policy: GroupPolicy::default(),
         }
     }
 
@@ -206,7 +217,34 @@ impl World {
         }
     }
 
-    /// A group of these users, the first of them its owner, without a tip.
+    /// What somebody wants done in a group.
+    pub(crate) fn command(&mut self, group: GroupId, actor: UserId, action: GroupAction) -> Write {
+        self.random += 10;
+        Write::ChangeGroup(Box::new(GroupCommand {
+            group,
+            actor,
+            random: self.random,
+            policy: self.policy,
+            room_members: 0,
+            action,
+        }))
+    }
+
+    pub(crate) fn change(
+        &mut self,
+        group: GroupId,
+        actor: UserId,
+        action: GroupAction,
+    ) -> Result<GroupAnswer, Refused> {
+        let write = self.command(group, actor, action);
+        match self.write(write) {
+            Ok(Written::GroupChanged(changed)) => Ok(changed.answer),
+            Ok(other) => panic!("{other:?}"),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// A Community of these users, the first of them its owner, without a tip.
     pub(crate) fn group(&mut self, name: &str, users: &[UserId]) -> GroupId {
         let group = GroupId::new(name).unwrap();
         let new = new_group(group, users);
@@ -269,12 +307,14 @@ impl World {
 pub(crate) fn new_group(group: GroupId, users: &[UserId]) -> CreateGroup {
     CreateGroup {
         group,
-        group_type: 1,
+        group_type: 5,
         owner: users[0],
         name: format!("{group}'s name"),
         introduction: String::new(),
         notification: String::new(),
         avatar: "https://example.invalid/group.png".to_owned(),
+        join_option: JoinOption::FREE_ACCESS,
+        invite_option: InviteOption::FREE_ACCESS,
         members: users[1..]
             .iter()
             .map(|user| (*user, tim_hub::store::role::MEMBER))
@@ -292,9 +332,30 @@ pub(crate) fn stored(answer: Result<Written, Refused>) -> Stored {
     }
 }
 
+/// What entries say: messages their text, the hub's own what happened, by whom and to whom.
 pub(crate) fn texts<'a>(entries: impl IntoIterator<Item = &'a tim_hub::store::Entry>) -> Vec<String> {
-    entries
-        .into_iter()
-        .map(|entry| String::from_utf8(entry.content.to_vec()).unwrap())
-        .collect()
+    entries.into_iter().map(text).collect()
+}
+
+pub(crate) fn text(entry: &tim_hub::store::Entry) -> String {
+    let own = || decode_body::<Content<'_>>(&entry.content).ok();
+    match (MessageKind(entry.kind), own()) {
+        (MessageKind::GROUP_TIP, Some(content)) => {
+            let tip: GroupTip<'_> = decode_body(content.payload).unwrap();
+            let users: Vec<&str> = tip.users.iter().collect();
+            let by = tip.operator_id;
+            format!(
+                "tip {} by {by}: {} ({})",
+                tip.operation.0,
+                users.join(","),
+                tip.member_count
+            )
+        }
+        (MessageKind::GROUP_SYSTEM_NOTICE, Some(content)) => {
+            let notice: SystemNotice<'_> = decode_body(content.payload).unwrap();
+            let said = [notice.handle_message, notice.user_defined_field].concat();
+            format!("notice {} by {}: {said}", notice.operation.0, notice.operator_id)
+        }
+        _ => String::from_utf8(entry.content.to_vec()).unwrap(),
+    }
 }

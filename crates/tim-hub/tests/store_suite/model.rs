@@ -1,13 +1,12 @@
 //! Any sequence of operations, beside a plain model that keeps lists and counts by looking at every entry.
 
 use proptest::test_runner::{Config, TestRunner};
-use tim_hub::store::{
-    ChangeMembers, Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags, role,
-};
-use tim_proto::UserId;
+use tim_hub::groups::{GroupAction, GroupAnswer};
+use tim_hub::store::{Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
+use tim_proto::{JoinStatus, UserId};
 
-use super::model_state::{GROUP, Model, ModelRow, Step, step};
-use super::{World, revoke};
+use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
+use super::{World, groups, revoke};
 
 pub(crate) fn any_history_agrees_with_the_model(world: &mut World) {
     // Some hundred writes a case, each synced; PROPTEST_CASES asks for more.
@@ -62,8 +61,8 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
             as_admin,
         } => revoke_one(world, model, log, user, back, as_admin),
         Step::Delete { log, user } => delete(world, model, log, user),
-        Step::Join { user } => change_members(world, model, user, true),
-        Step::Leave { user } => change_members(world, model, user, false),
+        Step::Join { user } => join(world, model, user),
+        Step::Leave { user } => leave(world, model, user),
         Step::Wait { seconds } => world.now_ms += seconds * 1000,
         Step::Purge { keep_s, budget } => purge(world, model, keep_s, budget),
         Step::CatchUp { user, limit } => catch_up(world, model, user, limit),
@@ -75,7 +74,7 @@ fn say(world: &mut World, model: &mut Model, log: usize, user: usize, flags: u32
     let mut append = world.message(model.keys[log], sender, "x");
     append.flags = flags;
     let answer = world.write(Write::Append(append));
-    if model.is_party(log, user) {
+    if log < SYSTEM && model.is_party(log, user) {
         let at = model.push(log, sender, flags, 1, world.now_ms);
         assert_eq!(answer, Ok(Written::Stored(at)));
     } else {
@@ -176,39 +175,39 @@ fn delete(world: &mut World, model: &mut Model, log: usize, user: usize) {
     }
 }
 
-fn change_members(world: &mut World, model: &mut Model, user: usize, join: bool) {
-    let LogKey::Group(group) = model.keys[GROUP] else {
-        panic!("the last log is the group")
-    };
-    let who = model.users[user];
-    let (add, remove) = if join {
-        (vec![(who, role::MEMBER)], vec![])
-    } else {
-        (vec![], vec![who])
-    };
-    let change = ChangeMembers {
-        group,
-        add,
-        remove,
-        tip: None,
-        notices: Vec::new(),
-    };
-    assert_eq!(
-        world.write(Write::ChangeMembers(Box::new(change))),
-        Ok(Written::Done)
-    );
-    let head = model.logs[GROUP].head();
-    let row = model.rows.get_mut(&(GROUP, user)).unwrap();
-    if join && !row.takes_part {
-        *row = ModelRow {
-            takes_part: true,
-            joined_at: head,
-            read: head,
-            hidden_through: 0,
-        };
-    } else if !join {
-        row.takes_part = false;
+fn join(world: &mut World, model: &mut Model, user: usize) {
+    let answer = world.change(model.group(), model.users[user], groups::join());
+    if model.row(GROUP, user).is_some() {
+        assert_eq!(answer, Ok(GroupAnswer::Joined(JoinStatus::ALREADY_IN_GROUP)));
+        return;
     }
+    assert_eq!(answer, Ok(GroupAnswer::Joined(JoinStatus::JOINED)));
+    let head = model.logs[GROUP].head();
+    let row = ModelRow {
+        takes_part: true,
+        joined_at: head,
+        read: head,
+        hidden_through: 0,
+    };
+    model.rows.insert((GROUP, user), row);
+    model.push(GROUP, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
+    model.push(SYSTEM + user, UserId::SYSTEM, flags::SYSTEM, 33, world.now_ms);
+}
+
+fn leave(world: &mut World, model: &mut Model, user: usize) {
+    let answer = world.change(model.group(), model.users[user], GroupAction::Quit);
+    if user == 0 {
+        assert_eq!(answer, Err(Refused::OwnerMayNotQuit));
+        return;
+    }
+    assert_eq!(answer, Ok(GroupAnswer::Done));
+    if model.row(GROUP, user).is_none() {
+        return;
+    }
+    model.rows.get_mut(&(GROUP, user)).unwrap().takes_part = false;
+    model.push(GROUP, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
+    let quiet = flags::SYSTEM | flags::NO_UNREAD;
+    model.push(SYSTEM + user, UserId::SYSTEM, quiet, 33, world.now_ms);
 }
 
 fn purge(world: &mut World, model: &mut Model, keep_s: u64, budget: u32) {

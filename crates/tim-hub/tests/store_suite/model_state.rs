@@ -8,7 +8,8 @@ use tim_proto::{GroupId, UserId};
 
 use super::World;
 
-/// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, or the group.
+/// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, the group, or what the
+/// system tells one of the three.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Say {
@@ -54,7 +55,7 @@ pub(crate) enum Step {
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    let (log, user) = (0..5usize, 0..3usize);
+    let (log, user) = (prop_oneof![6 => 0..5usize, 1 => 5..8usize], 0..3usize);
     let some_flags = prop_oneof![4 => Just(0), 1 => Just(flags::NO_UNREAD), 1 => Just(flags::NO_LAST)];
     prop_oneof![
         8 => (log.clone(), user.clone(), some_flags).prop_map(|(log, user, flags)| Step::Say { log, user, flags }),
@@ -123,6 +124,8 @@ pub(crate) struct Model {
 }
 
 pub(crate) const GROUP: usize = 4;
+/// The first user's notices; the others' follow.
+pub(crate) const SYSTEM: usize = 5;
 
 impl Model {
     /// The store is shared by all cases; names keep them apart.
@@ -138,6 +141,9 @@ impl Model {
             LogKey::c2c(c, a),
             LogKey::c2c(a, a),
             LogKey::Group(group),
+            LogKey::System(a),
+            LogKey::System(b),
+            LogKey::System(c),
         ];
         let change = world.reader().head_change().unwrap();
         let mut rows = BTreeMap::new();
@@ -167,10 +173,18 @@ impl Model {
         }
     }
 
+    pub(crate) fn group(&self) -> GroupId {
+        let LogKey::Group(group) = self.keys[GROUP] else {
+            panic!("this log is the group")
+        };
+        group
+    }
+
     pub(crate) fn is_party(&self, log: usize, user: usize) -> bool {
         match &self.keys[log] {
             LogKey::C2c(pair) => pair.peer_of(&self.users[user]).is_some(),
-            _ => self.rows.get(&(log, user)).is_some_and(|row| row.takes_part),
+            LogKey::System(owner) => *owner == self.users[user],
+            LogKey::Group(_) => self.rows.get(&(log, user)).is_some_and(|row| row.takes_part),
         }
     }
 

@@ -78,6 +78,8 @@ impl Target {
                 "error",
                 "--send-rate",
                 "0",
+                "--group-rate",
+                "0",
             ])
             .arg("--data")
             .arg(data.path())

@@ -17,7 +17,7 @@ impl<V: GroupView> Case<'_, V> {
         let Some(me) = &self.me else {
             return Ok(Effects::none(GroupAnswer::Done));
         };
-        self.rules.may(me.role, Action::Quit)?;
+        self.rules.may(Some(me.role), Action::Quit)?;
         let mut draft = self.effects();
         if me.role == role::OWNER {
             let successor = self.view.successor(&self.actor).map_err(Undecided::View)?;

@@ -116,7 +116,7 @@ impl<V: GroupView> Case<'_, V> {
     /// The actor's standing, if that allows the action.
     fn may(&self, action: Action) -> Result<&Membership, Refused> {
         let me = self.me.as_ref().ok_or(Refused::NotParticipant(self.actor))?;
-        self.rules.may(me.role, action)?;
+        self.rules.may(Some(me.role), action)?;
         Ok(me)
     }
 

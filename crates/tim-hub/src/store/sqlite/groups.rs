@@ -322,9 +322,9 @@ impl Batch<'_> {
         if append.require_membership {
             let outsider = || Refused::NotParticipant(append.sender);
             let me = membership(self.db, sender, &head)?.ok_or_else(outsider)?;
-            rules.may(me.role, Action::Write)?;
+            rules.may(Some(me.role), Action::Write)?;
             if append.mention_all {
-                rules.may(me.role, Action::MentionAll)?;
+                rules.may(Some(me.role), Action::MentionAll)?;
             }
             if me.muted_until_ms > self.now_ms {
                 let until_ms = Some(me.muted_until_ms);

@@ -5,15 +5,21 @@ use std::sync::Arc;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId, GroupType, UserId};
 
-use super::ask::NewGroup;
-use super::online::Device;
-use super::requests::Failed;
-use super::shared::Shared;
+use super::super::ask::NewGroup;
+use super::super::device::Device;
+use super::super::requests::Failed;
+use super::super::shared::Shared;
+use super::refused;
 use crate::groups;
-use crate::store::{Refused, Write};
+use crate::store::Write;
 
 /// Hands a new group to the store, with everything that tells of it.
-pub(super) fn create(hub: &Shared, device: &Arc<Device>, request: u32, new: NewGroup) -> Result<(), Failed> {
+pub(in crate::hub) fn create(
+    hub: &Shared,
+    device: &Arc<Device>,
+    request: u32,
+    new: NewGroup,
+) -> Result<(), Failed> {
     check(&new)?;
     let owner = device.user;
     let group = match new.group {
@@ -51,11 +57,6 @@ pub(super) fn create(hub: &Shared, device: &Arc<Device>, request: u32, new: NewG
     let write = Write::CreateGroup(Box::new(create));
     let submitted = hub.submit(device, request, FrameKind::CREATE_GROUP, None, Some(group), write);
     submitted.map_err(|error| Failed(Shared::explain(&error)))
-}
-
-/// A refusal of the groups' rules on its way out of a handler.
-pub(super) fn refused(refused: Refused) -> Failed {
-    Failed(Shared::explain(&refused.into()))
 }
 
 fn check(new: &NewGroup) -> Result<(), Failed> {

@@ -1,0 +1,302 @@
+//! A device that is logged in, and what waits for it.
+//!
+//! Its mailbox has three parts, each with a ceiling and a policy. *Answers* are bounded by the requests that the
+//! connection may have under way. *Live* deliveries are a fast path over the log: when they are too many, they are
+//! dropped and the device is marked behind, to read on from the log when it has room; of those that no log has, the least
+//! urgent go first. *Changes* of the user's own state are one for each conversation, the newest; beyond the ceiling the
+//! oldest goes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use tim_proto::request::ConversationChange;
+use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, GroupId, Priority, UserId};
+
+use crate::store::{LogKey, WriteError, Written};
+
+/// How many changes of the user's own state wait for one device.
+const MAX_CHANGES: usize = 256;
+/// How many ranks of urgency there are, see [`Priority::rank`].
+const RANKS: usize = 4;
+
+/// An entry on its way to devices, encoded once for all of them.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Its place in the order of changes; 0 for a message that is not stored.
+    pub(super) change: u64,
+    pub(super) sender: UserId,
+    /// The sending device's number.
+    pub(super) origin: u64,
+    /// How urgent it is, if it is not stored.
+    pub(super) priority: Priority,
+    /// The encoded message.
+    pub(super) message: Bytes,
+}
+
+impl Delivery {
+    /// Whether `device` sent it itself and so is not to be told (S105).
+    pub(super) fn is_from(&self, device: &Device) -> bool {
+        self.origin != 0 && self.origin == device.number && self.sender == device.user
+    }
+
+    /// No log has it: who does not get it now never gets it.
+    pub(super) const fn is_live_only(&self) -> bool {
+        self.change == 0
+    }
+
+    fn rank(&self) -> usize {
+        usize::from(self.priority.rank()).min(RANKS - 1)
+    }
+}
+
+/// The answer to a request of this connection that was not answered at once.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) request: u32,
+    pub(super) kind: FrameKind,
+    /// The log that it was about.
+    pub(super) log: Option<LogKey>,
+    pub(super) group: Option<GroupId>,
+    pub(super) outcome: Outcome,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The store's answer.
+    Store(Result<Written, WriteError>),
+    /// The message was passed on, at this time (unix seconds), and is stored nowhere.
+    PassedOn(u64),
+    /// The hub refused it, with this code and these words.
+    Refused(ErrorCode, String),
+}
+
+/// A device that is logged in.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) user: UserId,
+    pub(super) number: u64,
+    max_live: usize,
+    mailbox: Mutex<Mailbox>,
+}
+
+/// What waits for a device.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    pub(super) answers: VecDeque<Answered>,
+    pub(super) live: Live,
+    pub(super) changes: VecDeque<ConversationChange>,
+    /// Live deliveries were dropped: the log has them.
+    pub(super) behind: bool,
+    /// What the connection remembers of its user and the user's groups is not so any more.
+    pub(super) stale: bool,
+    /// The session is to end, and why.
+    pub(super) farewell: Option<ErrorCode>,
+    waker: Option<Waker>,
+}
+
+/// Live deliveries in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    queue: VecDeque<Arc<Delivery>>,
+    /// How many of each rank are in no log.
+    live_only: [u32; RANKS],
+}
+
+impl Live {
+    fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn count(&mut self, delivery: &Delivery, change: impl FnOnce(u32) -> u32) {
+        if delivery.is_live_only()
+            && let Some(count) = self.live_only.get_mut(delivery.rank())
+        {
+            *count = change(*count);
+        }
+    }
+
+    fn push(&mut self, delivery: Arc<Delivery>) {
+        self.count(&delivery, |count| count.saturating_add(1));
+        self.queue.push_back(delivery);
+    }
+
+    /// The oldest.
+    pub(super) fn pop(&mut self) -> Option<Arc<Delivery>> {
+        let delivery = self.queue.pop_front()?;
+        self.count(&delivery, |count| count.saturating_sub(1));
+        Some(delivery)
+    }
+
+    /// Puts back what was taken, as the oldest.
+    pub(super) fn put_back(&mut self, delivery: Arc<Delivery>) {
+        self.count(&delivery, |count| count.saturating_add(1));
+        self.queue.push_front(delivery);
+    }
+
+    /// Drops the newest of the least urgent that no log has, if it is less urgent than `rank`.
+    fn displace(&mut self, rank: usize) -> bool {
+        let least = self.live_only.iter().take(rank).position(|count| *count > 0);
+        let Some(least) = least else { return false };
+        let is_least = |waiting: &Arc<Delivery>| waiting.is_live_only() && waiting.rank() == least;
+        let Some(at) = self.queue.iter().rposition(is_least) else {
+            return false;
+        };
+        if let Some(gone) = self.queue.remove(at) {
+            self.count(&gone, |count| count.saturating_sub(1));
+        }
+        true
+    }
+
+    /// Drops what the log has.
+    fn drop_stored(&mut self) {
+        self.queue.retain(|waiting| waiting.is_live_only());
+    }
+}
+
+impl Device {
+    pub(super) fn new(user: UserId, number: u64, max_live: usize) -> Self {
+        // Behind from the start: what the device missed is in the log.
+        let mailbox = Mailbox {
+            behind: true,
+            ..Mailbox::default()
+        };
+        Self {
+            user,
+            number,
+            max_live,
+            mailbox: Mutex::new(mailbox),
+        }
+    }
+
+    /// The mailbox, for its connection.
+    pub(super) fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        lock(&self.mailbox)
+    }
+
+    /// Whom to wake when something comes.
+    pub(super) fn listen(&self, waker: &Waker) {
+        let mut mailbox = self.mailbox();
+        match &mut mailbox.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn answer(&self, answered: Answered) {
+        self.put(|mailbox| mailbox.answers.push_back(answered));
+    }
+
+    /// Hands over a delivery. Where there is no room, what the log has waits there, and the device is marked behind; of
+    /// the rest the least urgent is dropped.
+    pub(super) fn deliver(&self, delivery: &Arc<Delivery>) {
+        if delivery.is_live_only() && delivery.is_from(self) {
+            return;
+        }
+        self.put(|mailbox| {
+            let has_room = mailbox.live.len() < self.max_live;
+            if delivery.is_live_only() {
+                if has_room || mailbox.live.displace(delivery.rank()) {
+                    mailbox.live.push(Arc::clone(delivery));
+                }
+            } else if has_room && !mailbox.behind {
+                mailbox.live.push(Arc::clone(delivery));
+            } else {
+                mailbox.live.drop_stored();
+                mailbox.behind = true;
+            }
+        });
+    }
+
+    pub(super) fn change(&self, change: ConversationChange) {
+        self.put(|mailbox| {
+            mailbox
+                .changes
+                .retain(|waiting| waiting.conversation != change.conversation);
+            if mailbox.changes.len() >= MAX_CHANGES {
+                mailbox.changes.pop_front();
+            }
+            mailbox.changes.push_back(change);
+        });
+    }
+
+    /// What the connection remembers of its user, or of a group of the user's, has changed. It finds out before it deals
+    /// with anything that is asked of it after hearing of the change.
+    pub(super) fn forget(&self) {
+        self.mailbox().stale = true;
+    }
+
+    pub(super) fn end(&self, code: ErrorCode) {
+        self.put(|mailbox| mailbox.farewell = Some(code));
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Mailbox)) {
+        let waker = {
+            let mut mailbox = self.mailbox();
+            put(&mut mailbox);
+            mailbox.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A panic elsewhere leaves these tables as they were between two statements, which is good enough to go on with.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery(change: u64, priority: Priority) -> Arc<Delivery> {
+        Arc::new(Delivery {
+            change,
+            sender: UserId::SYSTEM,
+            origin: 0,
+            priority,
+            message: Bytes::new(),
+        })
+    }
+
+    fn waiting(device: &Device) -> Vec<(u64, Priority)> {
+        let mut mailbox = device.mailbox();
+        let taken = std::iter::from_fn(|| mailbox.live.pop());
+        taken
+            .map(|delivery| (delivery.change, delivery.priority))
+            .collect()
+    }
+
+    #[test]
+    fn of_what_no_log_has_the_least_urgent_goes_first_and_the_order_stays() {
+        let device = Device::new(UserId::SYSTEM, 1, 4);
+        device.mailbox().behind = false;
+        let [lowest, low, normal, high] = [Priority::LOWEST, Priority::LOW, Priority::NORMAL, Priority::HIGH];
+        for priority in [low, lowest, normal, lowest] {
+            device.deliver(&delivery(0, priority));
+        }
+        device.deliver(&delivery(0, lowest)); // no room, and nothing less urgent
+        device.deliver(&delivery(0, high));
+        device.deliver(&delivery(0, low));
+        device.deliver(&delivery(0, low)); // nothing less urgent any more
+        let left = [low, normal, high, low].map(|priority| (0, priority));
+        assert_eq!(waiting(&device), left);
+        assert!(!device.mailbox().behind);
+    }
+
+    #[test]
+    fn what_the_log_has_makes_room_for_nothing_but_waits_there() {
+        let device = Device::new(UserId::SYSTEM, 1, 2);
+        device.mailbox().behind = false;
+        device.deliver(&delivery(1, Priority::NORMAL));
+        device.deliver(&delivery(0, Priority::LOWEST));
+        device.deliver(&delivery(2, Priority::NORMAL));
+        assert!(device.mailbox().behind);
+        assert_eq!(waiting(&device), [(0, Priority::LOWEST)]);
+    }
+}

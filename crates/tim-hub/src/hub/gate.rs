@@ -1,0 +1,184 @@
+//! Messages on their way into groups, at the pace that a group takes ([`super::limit`]), and the task that comes back for
+//! those that wait.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, GroupId, Priority};
+use tokio::runtime::Handle;
+
+use super::device::{Answered, Delivery, Device, Outcome, lock};
+use super::limit::{Limiter, MAX_WAIT_MS, Offer};
+use super::shared::Shared;
+use crate::store::{Append, LogKey, Write};
+
+/// The longest that the task sleeps while somebody waits: the hub's clock need not go like the runtime's.
+const MAX_SLEEP_MS: u64 = 20;
+
+/// A message on its way into a group, and who is to be answered. That one may be gone by then.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) device: Arc<Device>,
+    pub(super) request: u32,
+    pub(super) group: GroupId,
+    pub(super) way: Way,
+}
+
+/// Where it goes.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// Into the group's log.
+    Store(Box<Append>),
+    /// To those who are online, at this time (unix seconds).
+    Live(Arc<Delivery>, u64),
+}
+
+/// The limiter of all groups.
+#[derive(Debug)]
+pub(super) struct Gates {
+    per_second: u32,
+    limiter: Mutex<Limiter<Sent>>,
+    /// A task comes back for what waits.
+    is_kept: Mutex<bool>,
+}
+
+impl Gates {
+    pub(super) fn new(per_second: u32) -> Self {
+        Self {
+            per_second,
+            limiter: Mutex::new(Limiter::new(per_second)),
+            is_kept: Mutex::new(false),
+        }
+    }
+}
+
+impl Shared {
+    /// A message wants into a group: it goes, it waits for its turn, or it is dropped, or another one for it. Whoever sent
+    /// it is told.
+    pub(super) fn offer(self: &Arc<Self>, priority: Priority, sent: Sent) {
+        if self.gates.per_second == 0 {
+            return self.let_go(sent);
+        }
+        // What passes is handed on under the lock, which never waits, so that nothing overtakes it.
+        let mut limiter = lock(&self.gates.limiter);
+        let (dropped, waits) = match limiter.offer(sent.group, priority, sent, self.now_ms()) {
+            Offer::Pass(sent) => {
+                self.let_go(sent);
+                (None, false)
+            }
+            Offer::Waits => (None, true),
+            Offer::Displaces(other) => (Some(other), true),
+            Offer::Dropped(sent) => (Some(sent), false),
+        };
+        drop(limiter);
+        if let Some(dropped) = dropped {
+            self.turn_away(&dropped);
+        }
+        if waits {
+            self.keep_gates();
+        }
+    }
+
+    fn let_go(&self, sent: Sent) {
+        let Sent {
+            device,
+            request,
+            group,
+            way,
+        } = sent;
+        let log = Some(LogKey::Group(group));
+        let kind = FrameKind::SEND;
+        let outcome = match way {
+            Way::Store(append) => {
+                let write = Write::Append(*append);
+                match self.submit(&device, request, kind, log, None, write) {
+                    Ok(()) => return,
+                    Err(error) => Outcome::Store(Err(error)),
+                }
+            }
+            Way::Live(delivery, time) => match self.live.deliver(LogKey::Group(group), delivery) {
+                Ok(()) => Outcome::PassedOn(time),
+                Err(_) => Outcome::Refused(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, String::new()),
+            },
+        };
+        device.answer(Answered {
+            request,
+            kind,
+            log,
+            group: None,
+            outcome,
+        });
+    }
+
+    /// Tells the sender of a message that there was no room for it.
+    fn turn_away(&self, sent: &Sent) {
+        let text = format!(
+            "not sent: the group takes {} messages a second, and the more urgent ones go first; \
+             send it again in a moment, or with a higher priority",
+            self.gates.per_second
+        );
+        sent.device.answer(Answered {
+            request: sent.request,
+            kind: FrameKind::SEND,
+            log: Some(LogKey::Group(sent.group)),
+            group: None,
+            outcome: Outcome::Refused(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, text),
+        });
+    }
+
+    /// Sees to it that a task comes back for what waits. To be called after it was made to wait.
+    pub(super) fn keep_gates(self: &Arc<Self>) {
+        let mut is_kept = lock(&self.gates.is_kept);
+        // Without a runtime nobody is there to hear anything: a connection is dropped when the runtime is.
+        if let (false, Ok(runtime)) = (*is_kept, Handle::try_current()) {
+            *is_kept = true;
+            drop(is_kept);
+            runtime.spawn(keep(Keeper(Arc::downgrade(self))));
+        }
+    }
+
+    /// Lets go whose turn it is, and tells the rooms their news; when there is more to do, or `None` and the task ends.
+    fn gates_turn(&self) -> Option<u64> {
+        let now_ms = self.now_ms();
+        let dropped = {
+            let mut limiter = lock(&self.gates.limiter);
+            let turn = limiter.turn(now_ms);
+            turn.passed.into_iter().for_each(|sent| self.let_go(sent));
+            turn.dropped
+        };
+        dropped.iter().for_each(|sent| self.turn_away(sent));
+        self.tell_rooms(now_ms);
+        // Whoever makes something wait from now on finds that nobody comes back for it.
+        let mut is_kept = lock(&self.gates.is_kept);
+        let next = lock(&self.gates.limiter).next_ms();
+        let next = next.into_iter().chain(self.online.next_news_ms()).min();
+        *is_kept = next.is_some();
+        next.map(|at| at.saturating_sub(now_ms))
+    }
+}
+
+/// However the task ends, another one can be started.
+struct Keeper(Weak<Shared>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(hub) = self.0.upgrade() {
+            *lock(&hub.gates.is_kept) = false;
+        }
+    }
+}
+
+async fn keep(mut keeper: Keeper) {
+    loop {
+        // Not held while it sleeps: a hub that is dropped is gone.
+        let Some(hub) = keeper.0.upgrade() else { return };
+        let Some(wait_ms) = hub.gates_turn() else {
+            keeper.0 = Weak::new(); // another one may have been started already
+            return;
+        };
+        drop(hub);
+        let wait_ms = wait_ms.clamp(1, MAX_SLEEP_MS.min(MAX_WAIT_MS));
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    }
+}

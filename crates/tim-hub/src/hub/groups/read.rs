@@ -1,0 +1,267 @@
+//! Looking groups and their members up, in pages that fit the client's frames.
+
+use std::sync::Arc;
+
+use tim_proto::conversation::GroupProfile;
+use tim_proto::request::{Answer, GroupMember, GroupMembersAnswer, GroupsAnswer};
+use tim_proto::wire::{FrameKind, List, encoded_len};
+use tim_proto::{ErrorCode, GroupId, Role};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::connection::Connection;
+use super::super::device::Device;
+use super::super::encode;
+use super::super::requests::{ANSWER_OVERHEAD, Failed, MAX_LEN_PREFIX};
+use super::super::shared::Shared;
+use super::change::is_room;
+use super::refused;
+use crate::groups::rules::TypeRules;
+use crate::store::{Account, Group, ListCursor, Member, MembersRequest, Membership, Refused, role};
+
+/// What a list has at most beside its items: `next` and the rest.
+const LIST_OVERHEAD: usize = ANSWER_OVERHEAD;
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    pub(in crate::hub) fn group_members(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        asked: &MembersAsked,
+    ) -> Result<(), Failed> {
+        let hub = Arc::clone(&self.hub);
+        let place = hub.place(&device.user, asked.group)?;
+        let limit = page_len(asked.count, hub.options.limits.members_page());
+        let max = self.max_answer().saturating_sub(LIST_OVERHEAD);
+        let (members, next) = if place.rules.is_stored {
+            stored_members(&hub, asked, limit, max)?
+        } else {
+            room_members(&hub, asked, limit, max)?
+        };
+        let members: Vec<GroupMember<'_>> = members.iter().map(wire_member).collect();
+        let answer = GroupMembersAnswer {
+            next: &next,
+            completed: next.is_empty(),
+            members: List::from_slice(&members),
+        };
+        self.reply(id, FrameKind::GROUP_MEMBERS, &Answer::GroupMembers(answer));
+        Ok(())
+    }
+
+    /// A page of the groups that the user is a member of.
+    pub(in crate::hub) fn groups(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        next: &[u8],
+        count: u16,
+    ) -> Result<(), Failed> {
+        let hub = Arc::clone(&self.hub);
+        let after = cursor(next)?;
+        let mut limit = page_len(count, hub.options.limits.groups_page());
+        let max = self.max_answer().saturating_sub(LIST_OVERHEAD);
+        let page = loop {
+            let page = hub.reader.groups_page(&device.user, after, limit)?;
+            let sizes = page.groups.iter();
+            let sizes = sizes.map(|(group, me)| encoded_len(&hub.profile(group, Some(me), true)));
+            match fitting(sizes, max)? {
+                fit if fit == page.groups.len() => break page,
+                fit => limit = fit, // a page's end is known only by asking for it
+            }
+        };
+        let groups: Vec<GroupProfile<'_>> = page
+            .groups
+            .iter()
+            .map(|(group, me)| hub.profile(group, Some(me), true))
+            .collect();
+        let next = page.next.as_ref().map_or(&[][..], |next| next.as_bytes());
+        let answer = GroupsAnswer {
+            next,
+            completed: next.is_empty(),
+            groups: List::from_slice(&groups),
+        };
+        self.reply(id, FrameKind::GROUPS, &Answer::Groups(answer));
+        Ok(())
+    }
+
+    /// A group's profile, also for who is no member. Of a Work group nobody else hears.
+    pub(in crate::hub) fn group_profile(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        group: GroupId,
+    ) -> Result<(), Failed> {
+        let hub = Arc::clone(&self.hub);
+        let Some((found, membership)) = hub.reader.standing(&group, &device.user)? else {
+            return Err(refused(Refused::NoSuchGroup(group)));
+        };
+        let is_work = found.group_type == u16::from(tim_proto::GroupType::WORK.0);
+        if is_work && membership.is_none() {
+            return Err(refused(Refused::NotParticipant(device.user)));
+        }
+        let is_in = membership.is_some() || hub.online.is_in(&group, &device.user);
+        let profile = hub.profile(&found, membership.as_ref(), is_in);
+        self.reply(id, FrameKind::GROUP_PROFILE, &Answer::GroupProfile(profile));
+        Ok(())
+    }
+}
+
+/// Which members are asked for.
+pub(in crate::hub) struct MembersAsked {
+    pub(in crate::hub) group: GroupId,
+    pub(in crate::hub) next: Vec<u8>,
+    pub(in crate::hub) count: u16,
+    pub(in crate::hub) role: Option<Role>,
+}
+
+impl Shared {
+    /// A group as a user sees it.
+    pub(in crate::hub) fn profile<'a>(
+        &self,
+        group: &'a Group,
+        membership: Option<&'a Membership>,
+        is_in: bool,
+    ) -> GroupProfile<'a> {
+        let rules = TypeRules::of_stored(group.group_type).ok();
+        let ceiling = rules.and_then(|rules| rules.ceiling(&self.options.group_policy()));
+        let profile = encode::group_profile(group, membership, ceiling.unwrap_or(0));
+        if !is_room(group) {
+            return profile;
+        }
+        GroupProfile {
+            member_count: self.online.room_members(&group.group),
+            role: match profile.role {
+                Role(0) if is_in => Role::MEMBER,
+                role => role,
+            },
+            ..profile
+        }
+    }
+}
+
+type MembersPage = (Vec<Member>, Vec<u8>);
+
+fn stored_members(
+    hub: &Shared,
+    asked: &MembersAsked,
+    mut limit: usize,
+    max: usize,
+) -> Result<MembersPage, Failed> {
+    let after = cursor(&asked.next)?;
+    loop {
+        let page = hub.reader.members_page(&MembersRequest {
+            group: asked.group,
+            role: asked.role,
+            after,
+            limit,
+        })?;
+        let sizes = page
+            .members
+            .iter()
+            .map(|member| encoded_len(&wire_member(member)));
+        let fit = fitting(sizes, max)?;
+        if fit == page.members.len() {
+            let next = page.next.map(|next| next.as_bytes().to_vec());
+            return Ok((page.members, next.unwrap_or_default()));
+        }
+        limit = fit; // a page's end is known only by asking for it
+    }
+}
+
+/// Those who are in a room now, in no particular order. Who comes or goes between two pages can shift others.
+fn room_members(hub: &Shared, asked: &MembersAsked, limit: usize, max: usize) -> Result<MembersPage, Failed> {
+    let from = match asked.next.as_slice() {
+        [] => Some(0),
+        next => encode::cursor_number(next).and_then(|from| usize::try_from(from).ok()),
+    };
+    let Some(from) = from else {
+        return Err(Failed::new(ErrorCode::CURSOR_INVALID, ""));
+    };
+    let Some(group) = hub.reader.group(&asked.group)? else {
+        return Err(refused(Refused::NoSuchGroup(asked.group)));
+    };
+    let is_wanted = |member: &Member| {
+        let role = role::on_wire(member.membership.role);
+        asked.role.is_none_or(|wanted| wanted == role)
+    };
+    let mut limit = limit;
+    loop {
+        let (users, next) = hub.online.room_page(&asked.group, from, limit);
+        let accounts = hub.reader.accounts(&users)?;
+        let members = accounts.into_iter().map(|account| room_member(account, &group));
+        let members: Vec<Member> = members.filter(is_wanted).collect();
+        let sizes = members.iter().map(|member| encoded_len(&wire_member(member)));
+        let fit = fitting(sizes, max)?;
+        if fit == members.len() {
+            let next = next.map(|next| encode::cursor(next as u64).as_ref().to_vec());
+            return Ok((members, next.unwrap_or_default()));
+        }
+        limit = fit;
+    }
+}
+
+fn room_member(account: Account, group: &Group) -> Member {
+    let role = if account.user == group.owner {
+        role::OWNER
+    } else {
+        role::MEMBER
+    };
+    Member {
+        account,
+        membership: Membership {
+            role,
+            joined_ms: 0,
+            joined_at: 0,
+            muted_until_ms: 0,
+            receive_option: Default::default(),
+            name_card: String::new(),
+        },
+    }
+}
+
+fn wire_member(member: &Member) -> GroupMember<'_> {
+    GroupMember {
+        user: member.account.user,
+        role: role::on_wire(member.membership.role),
+        joined: member.membership.joined_ms / 1000,
+        muted_until: member.membership.muted_until_ms / 1000,
+        nick: &member.account.nick,
+        avatar: &member.account.avatar,
+        name_card: &member.membership.name_card,
+    }
+}
+
+/// How many items of these sizes go into `max` bytes: at least one, if there is one.
+fn fitting(sizes: impl Iterator<Item = usize>, max: usize) -> Result<usize, Failed> {
+    let (mut fit, mut room) = (0, max);
+    for size in sizes {
+        match room.checked_sub(size.saturating_add(MAX_LEN_PREFIX)) {
+            Some(left) => room = left,
+            None if fit == 0 => {
+                return Err(Failed::new(
+                    ErrorCode::FRAME_TOO_LARGE,
+                    "not one of them fits into a frame that you take",
+                ));
+            }
+            None => break,
+        }
+        fit += 1;
+    }
+    Ok(fit)
+}
+
+fn page_len(asked: u16, most: u32) -> usize {
+    let most = most as usize;
+    if asked == 0 {
+        most
+    } else {
+        most.min(usize::from(asked))
+    }
+}
+
+fn cursor(next: &[u8]) -> Result<Option<ListCursor>, Failed> {
+    if next.is_empty() {
+        return Ok(None);
+    }
+    let cursor = ListCursor::from_bytes(next).map(Some);
+    cursor.ok_or_else(|| Failed::new(ErrorCode::CURSOR_INVALID, ""))
+}

@@ -1,0 +1,158 @@
+//! AVChatRooms: who is online joins and leaves, and nothing of it is stored.
+
+use std::sync::Arc;
+
+use tim_proto::notice::NoticeOperation;
+use tim_proto::request::{Answer, JoinGroupAnswer};
+use tim_proto::tip::TipOperation;
+use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, GroupId, JoinStatus, Priority, UserId};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::connection::Connection;
+use super::super::device::Device;
+use super::super::requests::Failed;
+use super::super::room::Told;
+use super::super::shared::Shared;
+use super::change::{Audience, is_room, live};
+use super::refused;
+use crate::groups::rules::{MAX_NOTICE, TypeRules, check_text};
+use crate::groups::tips::{Said, Scribe, Tip};
+use crate::store::{Group, LogKey, Refused, WriteError};
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    /// First into the room, then the check whether that is right: a ban or a dismissal that happens meanwhile is seen by
+    /// one of the two.
+    pub(super) fn join_room(&mut self, id: u32, device: &Arc<Device>, group: GroupId) -> Result<(), Failed> {
+        let hub = Arc::clone(&self.hub);
+        let is_new = hub.online.enter_room(group, &device.user);
+        if is_new {
+            if let Err(failed) = hub.may_enter(&device.user, group) {
+                hub.online.slip_out(group, &device.user);
+                return Err(failed);
+            }
+            hub.online.welcome(group, device.user);
+            hub.keep_gates();
+        }
+        let status = if is_new {
+            JoinStatus::JOINED
+        } else {
+            JoinStatus::ALREADY_IN_GROUP
+        };
+        self.reply(
+            id,
+            FrameKind::JOIN_GROUP,
+            &Answer::JoinGroup(JoinGroupAnswer { status }),
+        );
+        Ok(())
+    }
+
+    pub(super) fn quit_room(&mut self, id: u32, device: &Arc<Device>, group: GroupId) -> Result<(), Failed> {
+        if self.hub.online.leave_room(group, &device.user) {
+            self.hub.keep_gates();
+        }
+        self.reply(id, FrameKind::QUIT_GROUP, &Answer::Done);
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn may_enter(&self, user: &UserId, group: GroupId) -> Result<(), Failed> {
+        if self.reader.group(&group)?.is_none() {
+            return Err(refused(Refused::NoSuchGroup(group)));
+        }
+        let until_ms = self.reader.restriction(&group, user)?.banned_until_ms;
+        if until_ms > self.now_ms() {
+            let text = format!(
+                "you are banned from this group until {} (unix time)",
+                until_ms / 1000
+            );
+            return Err(Failed::new(ErrorCode::GROUP_PERMISSION_DENY, text));
+        }
+        Ok(())
+    }
+
+    /// Puts a device that has entered into the lists of its user's groups.
+    pub(in crate::hub) fn join(self: &Arc<Self>, device: &Arc<Device>, groups: &[Group]) {
+        let groups = groups.iter().map(|group| (group.group, is_room(group)));
+        self.online.join(device, groups);
+        self.tell_if_needed();
+    }
+
+    /// A device goes, and with a user's last one the user from the rooms.
+    pub(in crate::hub) fn leave(self: &Arc<Self>, device: &Arc<Device>) {
+        self.online.leave(device, self.now_ms());
+        self.tell_if_needed();
+    }
+
+    fn tell_if_needed(self: &Arc<Self>) {
+        if self.online.next_news_ms().is_some() {
+            self.keep_gates();
+        }
+    }
+
+    /// Tells the rooms whose turn it is who came and who left.
+    pub(in crate::hub) fn tell_rooms(&self, now_ms: u64) {
+        for told in self.online.take_news(now_ms) {
+            match self.reader.group(&told.group) {
+                Ok(Some(group)) => self.tell_room(&group, &told, now_ms / 1000),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(group = %told.group, %error, "a room cannot be told who came"),
+            }
+        }
+    }
+
+    fn tell_room(&self, group: &Group, told: &Told, now_s: u64) {
+        let Ok(scribe) = scribe(group, now_s) else { return };
+        for (operation, users) in [
+            (TipOperation::QUIT, &told.left),
+            (TipOperation::JOIN, &told.joined),
+        ] {
+            if let Some(first) = users.first() {
+                let tip = Tip::new(operation, *first, users, u64::from(told.members));
+                let prepared = scribe.tip(&tip, self.next_random());
+                let delivery = Arc::new(live(&prepared, now_s, Priority::LOWEST));
+                // For those who are there; a hub that is too busy even for that goes on without it.
+                let _ = self.live.deliver(LogKey::Group(group.group), delivery);
+            }
+        }
+    }
+
+    /// Tells those who are in a room something in the application's name; nothing is stored.
+    pub(super) fn notify_room(
+        &self,
+        group: &Group,
+        audience: Audience<'_>,
+        text: &str,
+    ) -> Result<(), WriteError> {
+        check_text("notice", text, MAX_NOTICE)?;
+        let now_s = self.now_ms() / 1000;
+        let said = Said {
+            custom: text,
+            ..Said::default()
+        };
+        let notice =
+            scribe(group, now_s)?.notice(NoticeOperation::CUSTOM, UserId::SYSTEM, said, self.next_random());
+        let delivery = Arc::new(live(&notice, now_s, Priority::HIGH));
+        let deliver = |log| {
+            let delivered = self.live.deliver(log, Arc::clone(&delivery));
+            delivered.map_err(|_| WriteError::Overloaded)
+        };
+        match audience {
+            Audience::Everybody => deliver(LogKey::Group(group.group)),
+            Audience::Users(users) => users
+                .iter()
+                .filter(|user| self.online.is_in(&group.group, user))
+                .try_for_each(|user| deliver(LogKey::System(*user))),
+        }
+    }
+}
+
+fn scribe(group: &Group, now_s: u64) -> Result<Scribe<'_>, Refused> {
+    Ok(Scribe {
+        group: group.group,
+        name: &group.name,
+        rules: TypeRules::of_stored(group.group_type)?,
+        now_s,
+    })
+}

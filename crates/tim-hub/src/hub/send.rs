@@ -1,0 +1,271 @@
+//! Sending: what a message must be, what the hub adds to it, and which way it goes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tim_proto::message::{Envelope, SenderNames, flags, with_sender_names};
+use tim_proto::request::{Answer, SendAnswer};
+use tim_proto::wire::FrameKind;
+use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::ask::Sending;
+use super::connection::Connection;
+use super::device::{Delivery, Device};
+use super::encode;
+use super::fanout;
+use super::gate::{Sent, Way};
+use super::groups::refused;
+use super::me::{Names, Place};
+use super::requests::Failed;
+use super::shared::Shared;
+use crate::groups::rules::{Action, TypeRules};
+use crate::store::{Append, LogKey, Refused, Write, role};
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    pub(super) fn send(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        account: u64,
+        sending: Sending,
+    ) -> Result<(), Failed> {
+        self.may_send(device, account, &sending)?;
+        match sending.to {
+            ConversationId::Group(group) => self.send_to_group(id, device, group, sending),
+            ConversationId::C2c(peer) => self.send_to_peer(id, device, peer, sending),
+            _ => Err(Failed::new(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE, "")),
+        }
+    }
+
+    /// What can be checked before it is known where it goes.
+    fn may_send(&self, device: &Device, account: u64, sending: &Sending) -> Result<(), Failed> {
+        let (len, max) = (sending.content.len(), self.hub.options.limits.message_bytes());
+        if len as u64 > max {
+            let text = format!("{len} bytes, at most {max} are taken");
+            return Err(Failed::new(ErrorCode::COMM_BODY_SIZE_LIMIT, text));
+        }
+        if sending.id.sender != account {
+            return Err(Failed::new(
+                ErrorCode::GROUP_INVALID_PARAMETERS,
+                "the message id carries another account number",
+            ));
+        }
+        if !self.hub.online.may_send(&device.user, self.hub.now_ms(), 1) {
+            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
+        }
+        Ok(())
+    }
+
+    fn send_to_peer(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        peer: UserId,
+        sending: Sending,
+    ) -> Result<(), Failed> {
+        self.introduce(peer)?;
+        let log = LogKey::c2c(device.user, peer);
+        let content = self.with_names(device, &sending, "")?;
+        if sending.online_user_only {
+            let (delivery, time) = live(&self.hub, device, &sending, &content);
+            fanout::deliver(&self.hub.online, &log, &delivery);
+            let answer = SendAnswer {
+                sequence: 0,
+                time,
+                duplicate: false,
+            };
+            self.reply(id, FrameKind::SEND, &Answer::Send(answer));
+            return Ok(());
+        }
+        let append = append(log, device, sending, content);
+        self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append))
+    }
+
+    fn send_to_group(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        group: GroupId,
+        sending: Sending,
+    ) -> Result<(), Failed> {
+        let place = self.place_to_write(device, group, sending.mention_all)?;
+        if sending.online_user_only && !place.rules.is_stored {
+            return Err(Failed::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
+        }
+        let content = self.with_names(device, &sending, &place.name_card)?;
+        let priority = sending.priority;
+        let way = if sending.online_user_only || !place.rules.is_stored {
+            let (delivery, time) = live(&self.hub, device, &sending, &content);
+            Way::Live(delivery, time)
+        } else {
+            Way::Store(Box::new(append(LogKey::Group(group), device, sending, content)))
+        };
+        let sent = Sent {
+            device: Arc::clone(device),
+            request: id,
+            group,
+            way,
+        };
+        self.hub.offer(priority, sent);
+        Ok(())
+    }
+
+    /// Sees to it that a peer has an account, where registration is open.
+    fn introduce(&mut self, peer: UserId) -> Result<(), Failed> {
+        let Some(me) = &mut self.me else { return Ok(()) };
+        if !self.hub.options.open_registration || me.knows(&peer) {
+            return Ok(());
+        }
+        if self.hub.reader.account(&peer)?.is_some() {
+            me.meet(peer);
+            return Ok(());
+        }
+        // Writes are done in the order in which they are handed in: the message comes behind it.
+        let submitted = self.hub.writer.submit(Write::EnsureAccount(peer), |_| ());
+        submitted.map_err(|error| Failed(Shared::explain(&error)))
+    }
+
+    /// The content with the sender's names behind it.
+    fn with_names(&mut self, device: &Device, sending: &Sending, name_card: &str) -> Result<Bytes, Failed> {
+        let Names { nick, avatar } = self.names(device)?;
+        let names = SenderNames {
+            nick: &nick,
+            name_card,
+            avatar: &avatar,
+        };
+        if names == SenderNames::default() {
+            return Ok(sending.content.clone());
+        }
+        Ok(with_sender_names(&sending.content, &names).into())
+    }
+
+    fn names(&mut self, device: &Device) -> Result<Names, Failed> {
+        if let Some(names) = self.me.as_ref().and_then(|me| me.names()) {
+            return Ok(names);
+        }
+        let account = self.hub.reader.account(&device.user)?;
+        let (nick, avatar) = account
+            .map(|found| (found.nick, found.avatar))
+            .unwrap_or_default();
+        let names = Names {
+            nick: nick.into(),
+            avatar: avatar.into(),
+        };
+        if let Some(me) = &mut self.me {
+            me.is_called(names.clone());
+        }
+        Ok(names)
+    }
+
+    /// The user's standing in a group that the user may write in. Who has no right to write must not use up what the group
+    /// takes a second, so it is checked here; the store checks it again.
+    fn place_to_write(
+        &mut self,
+        device: &Device,
+        group: GroupId,
+        mention_all: bool,
+    ) -> Result<Place, Failed> {
+        let now_ms = self.hub.now_ms();
+        if let Some(place) = self.me.as_ref().and_then(|me| me.place(&group))
+            && self.hub.online.is_in(&group, &device.user)
+            && place.may_write(now_ms, mention_all).is_ok()
+        {
+            return Ok(place);
+        }
+        // What is remembered may be old: nobody is refused for that.
+        let place = self.place(device, group)?;
+        place.may_write(now_ms, mention_all).map_err(refused)?;
+        Ok(place)
+    }
+
+    /// The user's standing in a group, from the store.
+    pub(super) fn place(&mut self, device: &Device, group: GroupId) -> Result<Place, Failed> {
+        let place = self.hub.place(&device.user, group)?;
+        if let Some(me) = &mut self.me {
+            me.stands(group, place.clone());
+        }
+        Ok(place)
+    }
+}
+
+impl Shared {
+    /// A user's standing in a group of the user's.
+    pub(super) fn place(&self, user: &UserId, group: GroupId) -> Result<Place, Failed> {
+        let Some((found, membership)) = self.reader.standing(&group, user)? else {
+            return Err(refused(Refused::NoSuchGroup(group)));
+        };
+        let rules = TypeRules::of_stored(found.group_type).map_err(refused)?;
+        if let Some(membership) = membership {
+            return Ok(Place {
+                rules,
+                role: membership.role,
+                name_card: membership.name_card.into(),
+                muted_until_ms: membership.muted_until_ms,
+                mute_all: found.mute_all,
+            });
+        }
+        if rules.is_stored || !self.online.is_in(&group, user) {
+            return Err(refused(Refused::NotParticipant(*user)));
+        }
+        Ok(Place {
+            rules,
+            role: role::MEMBER,
+            name_card: Box::default(),
+            muted_until_ms: self.reader.restriction(&group, user)?.muted_until_ms,
+            mute_all: found.mute_all,
+        })
+    }
+}
+
+impl Place {
+    fn may_write(&self, now_ms: u64, mention_all: bool) -> Result<(), Refused> {
+        self.rules.may(Some(self.role), Action::Write)?;
+        if self.muted_until_ms > now_ms {
+            let until_ms = Some(self.muted_until_ms);
+            return Err(Refused::Muted { until_ms });
+        }
+        if self.mute_all && !matches!(self.role, role::OWNER | role::ADMIN) {
+            return Err(Refused::Muted { until_ms: None });
+        }
+        if mention_all {
+            self.rules.may(Some(self.role), Action::MentionAll)?;
+        }
+        Ok(())
+    }
+}
+
+fn append(log: LogKey, device: &Device, sending: Sending, content: Bytes) -> Append {
+    Append {
+        log,
+        sender: device.user,
+        id: sending.id,
+        origin: device.number,
+        kind: sending.kind.0,
+        flags: 0,
+        content,
+        require_membership: true,
+        mentions: sending.mentions,
+        mention_all: sending.mention_all,
+    }
+}
+
+/// A message for those online only, and its time: past the store (S86-S91).
+fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8]) -> (Arc<Delivery>, u64) {
+    let time = hub.now_ms() / 1000;
+    let envelope = Envelope {
+        sequence: 0,
+        time,
+        flags: flags::ONLINE_ONLY,
+        origin: device.number,
+        from: device.user,
+    };
+    let delivery = Delivery {
+        change: 0,
+        sender: device.user,
+        origin: device.number,
+        priority: sending.priority,
+        message: encode::enveloped(&envelope, content),
+    };
+    (Arc::new(delivery), time)
+}
