@@ -24,7 +24,22 @@ pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
         "random": message.id.random,
         "priority": message.priority.to_string(),
         "isRevoked": message.is_revoked(),
+        "nick": message.nick(),
+        "nameCard": message.name_card(),
+        "avatar": message.avatar(),
+        "atUserList": at_user_list(message),
     })
+}
+
+/// Whom a message mentions, everybody by the SDK's name for that.
+fn at_user_list(message: &Message<'_>) -> Vec<String> {
+    let Some(mentions) = message.mentions() else {
+        return Vec::new();
+    };
+    let users = mentions.users.iter().map(|user| user.to_string());
+    users
+        .chain(mentions.all.then(|| tim_proto::MENTION_ALL.to_owned()))
+        .collect()
 }
 
 /// A payload. What the SDK does not know is a string of hex digits.

@@ -175,7 +175,11 @@ async fn kill_again_and_again(
 }
 
 fn start(data: &Path, listen: &str) -> Served {
-    Served::start_at(data, listen, &["--key", KEY, "--send-rate", "0", "--group-rate", "0"])
+    Served::start_at(
+        data,
+        listen,
+        &["--key", KEY, "--send-rate", "0", "--group-rate", "0"],
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -202,5 +202,7 @@ fn message(from: UserId, to: UserId, id: MessageId) -> Write {
         flags: 0,
         content: to_vec(&content).into(),
         require_membership: false,
+        mentions: Vec::new(),
+        mention_all: false,
     })
 }
