@@ -10,7 +10,7 @@ use tim_proto::{ConversationId, Message, UserId, Words};
 
 use super::emoji::{EmojiStyle, Rendered};
 use super::safe::Safe;
-use crate::output::FAINT;
+use crate::output::{FAINT, HINT};
 use crate::time::{date_and_time, time_of_day};
 
 /// How messages are to look; part of many commands.
@@ -92,7 +92,17 @@ impl Display for Said<'_> {
             return write!(f, "{FAINT}— {}{FAINT:#}", self.content());
         }
         let style = sender_style(&envelope.from);
-        write!(f, "{style}{}{style:#}: {}", envelope.from, self.content())
+        match self.sender_name() {
+            "" => write!(f, "{style}{}{style:#}: ", envelope.from)?,
+            name => {
+                let name = Safe::line(name);
+                write!(f, "{style}{name}{style:#} {FAINT}({}){FAINT:#}: ", envelope.from)?;
+            }
+        }
+        if self.mentions_me() {
+            write!(f, "{HINT}@{HINT:#} ")?;
+        }
+        self.content().fmt(f)
     }
 }
 
@@ -103,6 +113,21 @@ impl Said<'_> {
             payload: &self.message.payload,
             look: self.look,
         }
+    }
+
+    /// What the sender is called: in the group, or else everywhere; empty if they have no name but their id.
+    fn sender_name(&self) -> &str {
+        match self.message.name_card() {
+            "" => self.message.nick(),
+            card => card,
+        }
+    }
+
+    /// Whether it is somebody else's and mentions me, by name or with everybody.
+    fn mentions_me(&self) -> bool {
+        let mentions = self.message.mentions();
+        self.message.envelope.from != self.me
+            && mentions.is_some_and(|mentions| mentions.kind_for(&self.me).is_some())
     }
 
     /// Who took the message back. The hub does not say with the message; its sender is by far the likeliest.

@@ -18,7 +18,8 @@ use args::{
     BanArgs, CardArgs, Common, CreateArgs, DecideArgs, GroupArg, Job, JoinArgs, KickArgs, MembersArgs,
     MuteArgs, Nothing, OneUser, RemindArgs, UpdateArgs, Users,
 };
-use show::{as_json, outcome_words};
+use show::as_json;
+pub(crate) use show::{MemberLine, outcome_words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -229,7 +230,7 @@ impl Desk<'_> {
             let asked = self.client.get_group_member_list(args.group, options.clone());
             let page = asked.await.map_err(failure)?;
             for member in &page.member_list {
-                self.print(&as_json::member(member), show::MemberLine(member))?;
+                self.print(&as_json::member(member), MemberLine(member))?;
             }
             match page.next {
                 Some(next) => options.next = Some(next),

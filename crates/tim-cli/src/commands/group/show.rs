@@ -9,7 +9,7 @@ use crate::terminal::Safe;
 use crate::time::{date_and_time, now};
 
 /// What became of a user, after the user's id.
-pub(super) const fn outcome_words(result: MemberResult) -> &'static str {
+pub(crate) const fn outcome_words(result: MemberResult) -> &'static str {
     match result {
         MemberResult::ADDED => "is in",
         MemberResult::ALREADY_MEMBER => "is a member already",
@@ -91,7 +91,7 @@ impl Display for GroupCard<'_> {
 }
 
 /// A member, in a line.
-pub(super) struct MemberLine<'a>(pub(super) &'a GroupMember);
+pub(crate) struct MemberLine<'a>(pub(crate) &'a GroupMember);
 
 impl Display for MemberLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
