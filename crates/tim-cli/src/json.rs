@@ -1,9 +1,9 @@
 //! Messages and conversations as JSON, under the names that the documented SDK gives the fields.
 
 use serde_json::{Value, json};
-use tim_proto::message::{Image, Payload, Video};
+use tim_proto::message::{GroupChange, GroupTip, Image, Mentions, Payload, Video};
 use tim_proto::notice::SystemNotice;
-use tim_proto::{Message, UserId, constants};
+use tim_proto::{MENTION_ALL, Message, UserId, constants};
 
 /// A message as the SDK shows it to `me`.
 pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
@@ -25,20 +25,17 @@ pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
         "priority": message.priority.to_string(),
         "isRevoked": message.is_revoked(),
         "nick": message.nick(),
-        "nameCard": message.name_card(),
         "avatar": message.avatar(),
-        "atUserList": at_user_list(message),
+        "nameCard": message.name_card(),
+        "atUserList": message.mentions().map_or_else(Vec::new, at_user_list),
     })
 }
 
-/// Whom a message mentions, everybody by the SDK's name for that.
-fn at_user_list(message: &Message<'_>) -> Vec<String> {
-    let Some(mentions) = message.mentions() else {
-        return Vec::new();
-    };
-    let users = mentions.users.iter().map(|user| user.to_string());
-    users
-        .chain(mentions.all.then(|| tim_proto::MENTION_ALL.to_owned()))
+/// The users mentioned; everybody is one of the SDK's.
+fn at_user_list(mentions: Mentions<'_>) -> Vec<String> {
+    let named = mentions.users.iter().map(|user| user.to_string());
+    named
+        .chain(mentions.all.then(|| MENTION_ALL.to_owned()))
         .collect()
 }
 
@@ -58,13 +55,7 @@ fn payload(payload: &Payload<'_>) -> Value {
         Payload::File(it) => {
             json!({ "uuid": it.uuid, "fileName": it.name, "fileSize": it.size, "fileUrl": it.url })
         }
-        Payload::GroupTip(it) => json!({
-            "operationType": it.operation.0,
-            "operatorID": it.operator_id,
-            "userIDList": it.users.iter().collect::<Vec<_>>(),
-            "groupProfile": { "groupID": it.group_id.as_str(), "groupName": it.group_name },
-            "memberCount": it.member_count,
-        }),
+        Payload::GroupTip(it) => tip(it),
         Payload::SystemNotice(it) => notice(it),
         Payload::Revocation(it) => json!({
             "sequence": it.sequence,
@@ -75,6 +66,36 @@ fn payload(payload: &Payload<'_>) -> Value {
         Payload::Unknown(_, bytes) => json!(crate::frame::hex(bytes)),
         _ => Value::Null,
     }
+}
+
+fn tip(tip: &GroupTip<'_>) -> Value {
+    let mut changes = serde_json::Map::new();
+    for change in tip.changes.iter() {
+        let (name, value) = match change {
+            GroupChange::Name(text) => ("groupName", json!(text)),
+            GroupChange::Introduction(text) => ("introduction", json!(text)),
+            GroupChange::Notification(text) => ("notification", json!(text)),
+            GroupChange::Avatar(text) => ("avatar", json!(text)),
+            GroupChange::Owner(user) => ("ownerID", json!(user.as_str())),
+            GroupChange::JoinOption(option) => ("joinOption", json!(option.to_string())),
+            GroupChange::InviteOption(option) => ("inviteOption", json!(option.to_string())),
+            GroupChange::MuteAll(mute) => ("muteAllMembers", json!(mute)),
+            _ => continue,
+        };
+        changes.insert(name.to_owned(), value);
+    }
+    let muted = tip.muted.iter();
+    let muted = muted.map(|it| json!({ "userID": it.user.as_str(), "muteTime": it.seconds }));
+    json!({
+        "operationType": tip.operation.0,
+        "operatorID": tip.operator_id,
+        "userIDList": tip.users.iter().collect::<Vec<_>>(),
+        "groupProfile": { "groupID": tip.group_id.as_str(), "groupName": tip.group_name },
+        "newGroupProfile": changes,
+        "memberList": muted.collect::<Vec<_>>(),
+        "reason": tip.reason,
+        "memberCount": tip.member_count,
+    })
 }
 
 fn image(image: &Image<'_>) -> Value {

@@ -295,9 +295,6 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 self.goodbye(code, "");
                 return true;
             }
-            if std::mem::take(&mut mailbox.stale) {
-                me.forget();
-            }
             if std::mem::take(&mut mailbox.behind) {
                 me.catching_up = true;
                 moved = true;
@@ -462,12 +459,13 @@ fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
         Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
         taken => return taken,
     }
-    match encode::stub(message) {
-        Some((stub, payload_len)) => match io.session().deliver(cursor, payload_len, &stub) {
-            // Not even that: the device takes less than a header. It is told nothing rather than held up for ever.
-            Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => Ok(()),
-            taken => taken,
-        },
-        None => Ok(()),
+    for stub in [encode::stub(message), encode::bare_stub(message)] {
+        let Some((stub, payload_len)) = stub else { continue };
+        match io.session().deliver(cursor, payload_len, &stub) {
+            Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
+            taken => return taken,
+        }
     }
+    // Not even that: the device takes less than a header. It is told nothing rather than held up for ever.
+    Ok(())
 }

@@ -7,6 +7,7 @@
 //! oldest goes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -80,6 +81,8 @@ pub(super) struct Device {
     pub(super) user: UserId,
     pub(super) number: u64,
     max_live: usize,
+    /// What the connection remembers of its user and the user's groups is not so any more.
+    stale: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -91,8 +94,6 @@ pub(super) struct Mailbox {
     pub(super) changes: VecDeque<ConversationChange>,
     /// Live deliveries were dropped: the log has them.
     pub(super) behind: bool,
-    /// What the connection remembers of its user and the user's groups is not so any more.
-    pub(super) stale: bool,
     /// The session is to end, and why.
     pub(super) farewell: Option<ErrorCode>,
     waker: Option<Waker>,
@@ -168,6 +169,7 @@ impl Device {
             user,
             number,
             max_live,
+            stale: AtomicBool::new(false),
             mailbox: Mutex::new(mailbox),
         }
     }
@@ -223,10 +225,15 @@ impl Device {
         });
     }
 
-    /// What the connection remembers of its user, or of a group of the user's, has changed. It finds out before it deals
-    /// with anything that is asked of it after hearing of the change.
+    /// What the connection remembers of its user, or of a group of the user's, has changed.
     pub(super) fn forget(&self) {
-        self.mailbox().stale = true;
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// Whether what the connection remembers is to be read again. To be asked before it is used: what is read after that is
+    /// either new, or the answer is yes the next time.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn end(&self, code: ErrorCode) {

@@ -71,7 +71,17 @@ const fn wire_flags(stored: u32) -> u32 {
 
 /// The message without its payload, and how long the payload is: for receivers that cannot take it whole.
 pub(super) fn stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
-    let header: Header<'_> = decode_body(message).ok()?;
+    stub_of(decode_body(message).ok()?)
+}
+
+/// The stub without the extensions, such as the sender's names: for receivers that cannot take those either.
+pub(super) fn bare_stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let mut header: Header<'_> = decode_body(message).ok()?;
+    header.content.extensions = Default::default();
+    stub_of(header)
+}
+
+fn stub_of(header: Header<'_>) -> Option<(Vec<u8>, u32)> {
     let len = u32::try_from(header.content.payload.len()).ok()?;
     let envelope = Envelope {
         flags: header.envelope.flags | flags::STUB,
@@ -94,7 +104,12 @@ pub(super) fn fitted(message: Bytes, max: usize) -> Bytes {
     if message.len() <= max {
         message
     } else {
-        stub(&message).map_or(message, |(stub, _)| stub.into())
+        let stubs = [stub(&message), bare_stub(&message)].into_iter().flatten();
+        let mut stubs: Vec<_> = stubs.map(|(stub, _)| stub).collect();
+        // None fits: the shortest, for the caller to do without.
+        let fits = stubs.iter().position(|stub| stub.len() <= max);
+        let chosen = fits.map(|at| stubs.swap_remove(at)).or_else(|| stubs.pop());
+        chosen.map_or(message, Bytes::from)
     }
 }
 
@@ -145,12 +160,8 @@ pub(super) fn conversation<'a>(
 pub(super) fn profile<'a>(
     from: &'a Conversation,
     last_message: Option<&'a [u8]>,
-    max_members: u32,
+    group: Option<GroupProfile<'a>>,
 ) -> ConversationProfile<'a> {
-    let group = match &from.about {
-        About::Group(group, membership) => Some(group_profile(group, Some(membership), max_members)),
-        _ => None,
-    };
     let user = match &from.about {
         About::Peer(account) => Some(UserProfile {
             id: account.user,

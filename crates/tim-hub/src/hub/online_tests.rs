@@ -158,3 +158,42 @@ fn a_banned_user_slips_out_without_a_word() {
     );
     assert!(online.take_news(10_000).is_empty());
 }
+
+#[test]
+fn a_room_takes_a_hundred_thousand() {
+    let online = Online::default();
+    let room = group("room");
+    let devices: Vec<_> = (0..100_000)
+        .map(|n| {
+            let device = enter(&online, &format!("user{n}"), n);
+            online.join(&device, std::iter::empty());
+            device.mailbox().behind = false;
+            assert!(online.enter_room(room, &device.user));
+            online.welcome(room, device.user);
+            device
+        })
+        .collect();
+    assert_eq!(online.room_members(&room), 100_000);
+    let delivery = Arc::new(super::super::device::Delivery {
+        change: 0,
+        sender: UserId::SYSTEM,
+        origin: 0,
+        priority: tim_proto::Priority::NORMAL,
+        message: bytes::Bytes::from_static(b"hello"),
+    });
+    // While somebody goes through the list, others come and go.
+    let list = online.group(&room);
+    let (staying, leaving) = devices.split_at(50_000);
+    leaving.iter().for_each(|device| online.leave(device, 0));
+    list.iter().for_each(|device| device.deliver(&delivery));
+    assert!(devices.iter().all(|device| device.mailbox().live.pop().is_some()));
+    online
+        .group(&room)
+        .iter()
+        .for_each(|device| device.deliver(&delivery));
+    assert!(staying.iter().all(|device| device.mailbox().live.pop().is_some()));
+    assert!(leaving.iter().all(|device| device.mailbox().live.pop().is_none()));
+    assert_eq!(Arc::strong_count(&delivery), 1, "nobody keeps it");
+    online.dismiss(room);
+    assert!(online.tables().groups.is_empty() && online.take_news(u64::MAX).is_empty());
+}

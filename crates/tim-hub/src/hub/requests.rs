@@ -22,7 +22,7 @@ use super::encode::{self, HistoryBody, Raw};
 use super::groups;
 use super::shared::Shared;
 use crate::groups::GroupAnswer;
-use crate::groups::rules::{Action, TypeRules};
+use crate::groups::rules::Action;
 use crate::groups::tips::content;
 use crate::store::{About, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written};
 
@@ -52,9 +52,13 @@ impl Failed {
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn handle(&mut self, id: u32, kind: FrameKind, ask: Ask) {
-        let Some((device, account)) = self.me.as_ref().map(|me| (Arc::clone(&me.device), me.account)) else {
+        let Some(me) = &mut self.me else {
             return self.fail(id, ErrorCode::USER_NOT_LOGGED_IN, "");
         };
+        let (device, account) = (Arc::clone(&me.device), me.account);
+        if device.is_stale() {
+            me.forget();
+        }
         let done = match ask {
             Ask::Send(sending) => self.send(id, &device, account, sending),
             Ask::Revoke(revoking) => self.revoke(id, &device, account, &revoking),
@@ -304,21 +308,20 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn profile(&mut self, id: u32, device: &Arc<Device>, conversation: ConversationId) -> Result<(), Failed> {
         let log = LogKey::of(device.user, conversation);
         let Some(found) = self.hub.reader.conversation(&device.user, &log)? else {
-            return Err(Failed::new(ErrorCode::CONVERSATION_NOT_FOUND, ""));
+            return self.room_conversation(id, device, conversation);
         };
         let max = self.max_answer() / 2;
         let last = self.last_message(&found, max);
-        let max_members = match &found.about {
-            About::Group(group, _) => TypeRules::of_stored(group.group_type)
-                .ok()
-                .and_then(|rules| rules.ceiling(&self.hub.options.group_policy()))
-                .unwrap_or(0),
-            _ => 0,
+        let hub = Arc::clone(&self.hub);
+        let group = match &found.about {
+            About::Group(group, membership) => Some(hub.profile(group, Some(membership), true)),
+            _ => None,
         };
+        let profile = encode::profile(&found, last.as_deref(), group);
         self.reply(
             id,
             FrameKind::CONVERSATION_PROFILE,
-            &Answer::ConversationProfile(encode::profile(&found, last.as_deref(), max_members)),
+            &Answer::ConversationProfile(profile),
         );
         Ok(())
     }

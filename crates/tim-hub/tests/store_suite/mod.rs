@@ -6,7 +6,10 @@
 
 pub(crate) mod append;
 pub(crate) mod changes;
+pub(crate) mod endings;
+pub(crate) mod group_life;
 pub(crate) mod group_model;
+mod group_model_rules;
 mod group_model_state;
 pub(crate) mod groups;
 pub(crate) mod lists;
@@ -16,6 +19,7 @@ pub(crate) mod pages;
 pub(crate) mod permissions;
 pub(crate) mod purge;
 pub(crate) mod revoke;
+pub(crate) mod rosters;
 pub(crate) mod threads;
 
 use std::sync::Arc;
@@ -81,18 +85,28 @@ macro_rules! suite {
                 members_see_from_joining_on, leaving_ends_sending_and_reading, a_message_writes_no_member_row,
             }
             permissions { every_cell_of_the_table }
+            endings {
+                a_live_room_keeps_its_owner_and_its_bans, a_dismissed_group_is_gone_for_everybody,
+                the_service_takes_a_group_back_and_tells_members,
+            }
+            rosters {
+                members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages, the_muted_write_again_in_time,
+                mentions_are_kept_until_read, a_message_to_ten_thousand_is_one_entry, rosters_say_who_came_and_went,
+                a_meeting_counts_nothing_as_unread, what_is_written_down_has_a_length,
+            }
             purge {
                 old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
                 paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, unread_counts_what_is_kept,
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,
-                read_marks_race_forward, published_entries_come_in_order_before_answers, a_full_queue_refuses,
+                read_marks_race_forward, a_dismissal_races_with_everything, published_entries_come_in_order_before_answers, a_full_queue_refuses,
                 a_fatal_store_answers_everybody_and_stops, a_failed_commit_is_told_to_its_batch_only,
                 futures_are_answered,
             }
             model { any_history_agrees_with_the_model }
             group_model { any_life_of_a_group_agrees_with_the_model }
+            group_life { a_life_with_every_tip_and_notice }
         );
     };
 }

@@ -8,13 +8,14 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use tim_hub::groups::GroupAction;
 use tim_hub::store::{
     Commit, Hooks, LogKey, NotStored, Published, Refused, StoreError, StoreWriter, Write, WriteError, Writer,
     WriterConfig, Written,
 };
 use tim_proto::UserId;
 
-use super::{START_MS, World, revoke};
+use super::{START_MS, World, groups, revoke, texts};
 
 fn start(world: &mut World) -> Arc<Writer> {
     let hooks = Hooks::clock(|| START_MS);
@@ -158,6 +159,48 @@ pub(crate) fn read_marks_race_forward(world: &mut World) {
     }
     let conversation = world.conversation(&bob, &log);
     assert_eq!((conversation.read_sequence, conversation.unread), (64, 0));
+}
+
+pub(crate) fn a_dismissal_races_with_everything(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let mut rounds = Vec::new();
+    for round in 0..10 {
+        let group = world.group(&format!("g{round}"), &[alice, bob]);
+        let log = LogKey::Group(group);
+        let writes = vec![
+            world.command(group, alice, GroupAction::Dismiss),
+            world.command(group, carol, groups::join()),
+            world.command(group, bob, GroupAction::Quit),
+            Write::Append(world.message(log, bob, "x")),
+        ];
+        rounds.push((group, writes));
+    }
+    let writer = start(world);
+    for (group, writes) in rounds {
+        let answers = race(&writer, writes);
+        assert!(answers[0].is_ok(), "the owner's word holds: {answers:?}");
+        let log = LogKey::Group(group);
+        for (answer, user) in answers[1..].iter().zip([carol, bob, bob]) {
+            let gone = matches!(answer, Err(WriteError::Refused(Refused::NoSuchGroup(_))));
+            let left = *answer == Err(WriteError::Refused(Refused::NotParticipant(bob)));
+            assert!(answer.is_ok() || gone || left, "{answer:?}");
+            assert_eq!(world.reader().conversation(&user, &log), Ok(None));
+        }
+        assert_eq!(world.reader().group(&group), Ok(None));
+        // Who was in it at the end is told of the end, and nobody else.
+        let told = |user| {
+            let inbox = texts(&world.page(LogKey::System(user), None, 100).entries);
+            let joined = inbox.iter().filter(|line| line.starts_with("notice 2 ")).count();
+            let ended = inbox.iter().filter(|line| line.starts_with("notice 5 ")).count();
+            let left = inbox.iter().filter(|line| line.starts_with("notice 8 ")).count();
+            (joined, ended, left)
+        };
+        let (joined, ended, _) = told(carol);
+        assert_eq!(joined, ended);
+        let (_, ended, left) = told(bob);
+        let so_far = told(alice).1;
+        assert_eq!(ended + left, so_far, "bob heard of the end, or had left before");
+    }
 }
 
 pub(crate) fn published_entries_come_in_order_before_answers(world: &mut World) {

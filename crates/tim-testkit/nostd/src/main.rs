@@ -5,13 +5,16 @@
 #![no_main]
 
 use core::fmt::Write;
+use core::hint::black_box;
 
-use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, Payload, SendOptions, Text};
 use tim_proto::notice::{NoticeOperation, SystemNotice};
-use tim_proto::request::{Answer, Done, LoginAnswer, Request, SendAnswer};
+use tim_proto::request::{
+    Answer, Done, GroupMember, GroupMembersAnswer, LoginAnswer, Request, SendAnswer, UpdateGroup,
+};
 use tim_proto::tip::{TipOperation, tip_text};
-use tim_proto::wire::{self, FrameKind, SerialDecoder, serial_decode, serial_encode};
-use tim_proto::{ConversationId, MessageId, Priority, UserId, Words, text};
+use tim_proto::wire::{self, FrameKind, List, SerialDecoder, serial_decode, serial_encode};
+use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Priority, Role, UserId, Words, text};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
     Output,
@@ -48,9 +51,10 @@ pub extern "C" fn main() -> i32 {
 
 fn run() -> Option<()> {
     #[cfg(feature = "break-panic")]
-    assert!(!core::hint::black_box(false));
+    assert!(!black_box(false));
     parsers()?;
     serial_line()?;
+    groups()?;
     conversation()
 }
 
@@ -107,6 +111,63 @@ fn serial_line() -> Option<()> {
         }
     }
     check(seen == 1)
+}
+
+/// What is asked, answered and told about groups, there and back.
+fn groups() -> Option<()> {
+    let (mut room, mut bytes) = ([0; 64], [0; 256]);
+    let (group, users) = (GroupId::new("team").ok()?, [UserId::new("bob").ok()?]);
+    let update = UpdateGroup {
+        name: Some("Team"),
+        mute_all: Some(true),
+        ..UpdateGroup::new(group)
+    };
+    let request = Request::UpdateGroup(update);
+    let len = wire::encode_body(&request, &mut bytes).ok()?;
+    check(Request::decode(FrameKind::UPDATE_GROUP, black_box(bytes.get(..len)?)) == Ok(request))?;
+
+    let members = [GroupMember {
+        user: UserId::new("alice").ok()?,
+        role: Role::OWNER,
+        joined: 1,
+        muted_until: 0,
+        nick: "Alice",
+        avatar: "",
+        name_card: "",
+    }];
+    let page = Answer::GroupMembers(GroupMembersAnswer {
+        next: b"",
+        completed: true,
+        members: List::from_slice(&members),
+    });
+    let len = wire::encode_body(&page, &mut bytes).ok()?;
+    check(Answer::decode(FrameKind::GROUP_MEMBERS, black_box(bytes.get(..len)?)) == Ok(page))?;
+
+    let mentions = Mentions {
+        users: List::from_slice(&users),
+        all: false,
+    };
+    let mut tip = message(UserId::SYSTEM, "")?;
+    tip.extensions = mentions.write(&mut room).ok()?;
+    let mut changes = [GroupChange::MuteAll(false); 2];
+    for (slot, change) in changes.iter_mut().zip(update.changes()) {
+        *slot = change;
+    }
+    tip.payload = Payload::GroupTip(GroupTip {
+        operation: TipOperation::GROUP_PROFILE_UPDATED,
+        operator_id: "alice",
+        users: List::default(),
+        group_id: group,
+        group_name: "",
+        member_count: 1,
+        changes: List::from_slice(&changes),
+        muted: List::default(),
+        reason: "",
+    });
+    let len = wire::encode_body(&tip, &mut bytes).ok()?;
+    let read = Message::decode_from(black_box(bytes.get(..len)?)).ok()?;
+    let to_bob = read.mentions()?.kind_for(users.first()?);
+    check(read == tip && to_bob == Some(AtKind::AT_ME) && read.nick().is_empty())
 }
 
 /// Both ends of a connection: log in, send, answer, deliver.

@@ -6,7 +6,7 @@ use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId, GroupType, UserId};
 
 use super::super::ask::NewGroup;
-use super::super::device::Device;
+use super::super::device::{Answered, Device, Outcome};
 use super::super::requests::Failed;
 use super::super::shared::Shared;
 use super::refused;
@@ -26,6 +26,7 @@ pub(in crate::hub) fn create(
         Some(group) => group,
         None => made_up_id(&owner, new.random)?,
     };
+    let is_room = new.group_type == GroupType::AV_CHAT_ROOM;
     let wish = groups::NewGroup {
         group,
         group_type: new.group_type,
@@ -55,7 +56,19 @@ pub(in crate::hub) fn create(
         }
     }
     let write = Write::CreateGroup(Box::new(create));
-    let submitted = hub.submit(device, request, FrameKind::CREATE_GROUP, None, Some(group), write);
+    let (online, device) = (Arc::clone(&hub.online), Arc::clone(device));
+    let submitted = hub.writer.submit(write, move |answer| {
+        if is_room && answer.is_ok() {
+            online.enter_room(group, &device.user);
+        }
+        device.answer(Answered {
+            request,
+            kind: FrameKind::CREATE_GROUP,
+            log: None,
+            group: Some(group),
+            outcome: Outcome::Store(answer),
+        });
+    });
     submitted.map_err(|error| Failed(Shared::explain(&error)))
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::notice::NoticeOperation;
 use tim_proto::request::{Answer, JoinGroupAnswer};
 use tim_proto::tip::TipOperation;
-use tim_proto::wire::FrameKind;
-use tim_proto::{ErrorCode, GroupId, JoinStatus, Priority, UserId};
+use tim_proto::wire::{FrameKind, List};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, JoinStatus, Priority, ReceiveOption, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::connection::Connection;
@@ -43,6 +44,47 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             id,
             FrameKind::JOIN_GROUP,
             &Answer::JoinGroup(JoinGroupAnswer { status }),
+        );
+        Ok(())
+    }
+
+    /// All about the conversation in a room that the user is in. Nothing of it is stored.
+    pub(in crate::hub) fn room_conversation(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        conversation: ConversationId,
+    ) -> Result<(), Failed> {
+        let hub = Arc::clone(&self.hub);
+        let room = match conversation {
+            ConversationId::Group(group) if hub.online.is_in(&group, &device.user) => {
+                hub.reader.group(&group)?.filter(is_room)
+            }
+            _ => None,
+        };
+        let Some(room) = room else {
+            return Err(Failed::new(ErrorCode::CONVERSATION_NOT_FOUND, ""));
+        };
+        let profile = ConversationProfile {
+            conversation: Conversation {
+                id: conversation,
+                unread: 0,
+                read_sequence: 0,
+                last_sequence: 0,
+                name: &room.name,
+                avatar: &room.avatar,
+                group_type: GroupType::AV_CHAT_ROOM,
+                last_message: None,
+                receive_option: ReceiveOption::default(),
+                at: List::default(),
+            },
+            group: Some(hub.profile(&room, None, true)),
+            user: None,
+        };
+        self.reply(
+            id,
+            FrameKind::CONVERSATION_PROFILE,
+            &Answer::ConversationProfile(profile),
         );
         Ok(())
     }

@@ -6,6 +6,8 @@
 
 mod append;
 mod changes;
+#[cfg(test)]
+mod group_tests;
 mod group_view;
 mod groups;
 mod lists;

@@ -6,11 +6,11 @@ use super::OpenError;
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-const STEPS: [&str; 2] = [TABLES, GROUPS];
+pub(super) const STEPS: [&str; 2] = [TABLES, GROUPS];
 
 /// What the tables are after all steps.
 #[allow(clippy::cast_possible_truncation)]
-const VERSION: u32 = STEPS.len() as u32;
+pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 /// Version 1. Unsigned 64-bit numbers are kept bit for bit in SQLite's signed ones.
 const TABLES: &str = "

@@ -1,0 +1,264 @@
+//! Groups that a crash or an older program left behind.
+
+use rusqlite::Connection;
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
+
+use super::super::{
+    ChangesRequest, LogKey, NotStored, PageRequest, StoreError, StoreReader as _, StoreWriter as _, Write,
+    role,
+};
+use super::*;
+use crate::groups::{GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
+
+const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+fn users() -> [UserId; 4] {
+    NAMES.map(|name| UserId::new(name).unwrap())
+}
+
+fn command(group: GroupId, actor: UserId, action: GroupAction) -> Write {
+    Write::ChangeGroup(Box::new(GroupCommand {
+        group,
+        actor,
+        random: 9,
+        policy: GroupPolicy::default(),
+        room_members: 0,
+        action,
+    }))
+}
+
+fn new_group(group: GroupId, group_type: GroupType) -> Write {
+    let [owner, bob, carol, _] = users();
+    let wish = NewGroup {
+        group,
+        group_type,
+        owner,
+        name: String::new(),
+        introduction: String::new(),
+        notification: String::new(),
+        avatar: String::new(),
+        join_option: JoinOption::AS_USUAL,
+        invite_option: InviteOption::AS_USUAL,
+        members: vec![bob, carol],
+        random: 1,
+    };
+    Write::CreateGroup(Box::new(create(wish, &GroupPolicy::default(), 1).unwrap()))
+}
+
+/// All that anybody can see.
+fn everything(reader: &SqliteReader, group: GroupId) -> String {
+    let page = reader.page(&PageRequest {
+        log: LogKey::Group(group),
+        before: None,
+        after: 0,
+        limit: 100,
+        max_bytes: usize::MAX,
+    });
+    let seen = users().map(|user| {
+        let changes = reader.changes_since(&ChangesRequest {
+            user,
+            cursor: 0,
+            limit: 100,
+            max_bytes: usize::MAX,
+        });
+        (
+            reader.conversations(&user, 100),
+            changes,
+            reader.standing(&group, &user),
+        )
+    });
+    format!(
+        "{page:?} {seen:?} {:?} {:?}",
+        reader.members(&group),
+        reader.head_change()
+    )
+}
+
+/// Makes the writer fail at the n-th row that it touches, as a crash would.
+fn set_fuse(database: &Connection, rows: usize) {
+    database
+        .execute_batch(&format!(
+            "CREATE TEMP TABLE IF NOT EXISTS fuse (rows); DELETE FROM fuse; INSERT INTO fuse VALUES ({rows});"
+        ))
+        .unwrap();
+    for table in [
+        "logs", "entries", "personal", "groups", "mentions", "requests", "meta",
+    ] {
+        for (event, doing) in [("i", "INSERT"), ("u", "UPDATE"), ("d", "DELETE")] {
+            database
+                .execute_batch(&format!(
+                    "CREATE TEMP TRIGGER IF NOT EXISTS fuse_{table}_{event} BEFORE {doing} ON main.{table} BEGIN
+                         UPDATE fuse SET rows = rows - 1;
+                         SELECT RAISE(ABORT, 'the fuse is burnt') FROM fuse WHERE rows < 0;
+                     END;"
+                ))
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_change_that_fails_in_the_middle_leaves_the_group_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let [alice, bob, _, dave] = users();
+    writer
+        .commit(1, &[Write::EnsureAccounts(users().to_vec())])
+        .unwrap();
+    let reason = String::new();
+    let changes = [
+        ("dismissed", GroupType::PUBLIC, alice, GroupAction::Dismiss),
+        ("left", GroupType::WORK, alice, GroupAction::Quit),
+        (
+            "invited",
+            GroupType::COMMUNITY,
+            bob,
+            GroupAction::Invite {
+                users: vec![dave],
+                reason: reason.clone(),
+            },
+        ),
+        (
+            "handed",
+            GroupType::MEETING,
+            alice,
+            GroupAction::ChangeOwner { owner: bob },
+        ),
+        (
+            "asked",
+            GroupType::PUBLIC,
+            dave,
+            GroupAction::Join {
+                message: reason.clone(),
+            },
+        ),
+        (
+            "removed",
+            GroupType::PUBLIC,
+            alice,
+            GroupAction::Remove {
+                users: vec![bob],
+                reason,
+            },
+        ),
+    ];
+    for (name, group_type, actor, action) in changes {
+        let group = GroupId::new(name).unwrap();
+        set_fuse(writer.connection(), usize::MAX >> 1);
+        let made = writer.commit(2, &[new_group(group, group_type)]).unwrap();
+        assert!(made.results[0].is_ok());
+        let before = everything(&reader, group);
+        let write = command(group, actor, action);
+        let mut rows = 0;
+        loop {
+            set_fuse(writer.connection(), rows);
+            match writer.commit(3, std::slice::from_ref(&write)) {
+                Ok(commit) => {
+                    assert!(commit.results[0].is_ok(), "{commit:?}");
+                    break;
+                }
+                Err(error) => {
+                    assert!(
+                        matches!(error, StoreError::NotStored(NotStored::Engine(_))),
+                        "{error}"
+                    );
+                    assert_eq!(everything(&reader, group), before, "{name} failed at row {rows}");
+                }
+            }
+            rows += 1;
+        }
+        assert!(rows > 4, "{name} touched {rows} rows");
+        assert_ne!(everything(&reader, group), before);
+    }
+}
+
+#[test]
+fn an_older_database_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+    database
+        .execute_batch(&format!(
+            "{} PRAGMA user_version = 1;
+             INSERT INTO users (id, name) VALUES (1, 'alice'), (2, 'bob'), (3, 'carol'), (4, 'dave');
+             INSERT INTO logs (id, kind, name, sequence, change, countable, last_sequence, last_change, first_time_ms)
+                 VALUES (1, 2, 'old', 1, 1, 1, 1, 1, 5);
+             UPDATE meta SET change = 1;
+             INSERT INTO entries VALUES (1, 1, 1, 5, 1, 0, 7, 0, 0, 1, 1, x'68656c6c6f');
+             INSERT INTO groups VALUES (1, 2, 1, 1, 'name', '', '', '', 5, 1, 2);
+             INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable)
+                 VALUES (1, 1, 400, 5, 0, 0, 0), (2, 1, 200, 5, 0, 0, 0);",
+            schema::STEPS[0]
+        ))
+        .unwrap();
+    drop(database);
+
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    assert_eq!(
+        writer
+            .connection()
+            .query_row("PRAGMA user_version", [], |row| row.get(0)),
+        Ok(schema::VERSION)
+    );
+    let [alice, bob, carol, _] = users();
+    let group = GroupId::new("old").unwrap();
+    let found = reader.group(&group).unwrap().unwrap();
+    assert_eq!((found.owner, found.member_count), (alice, 2));
+    assert_eq!(
+        (found.join_option, found.invite_option, found.mute_all),
+        (JoinOption::NEED_PERMISSION, InviteOption::NEED_PERMISSION, false),
+        "what a Public group usually has"
+    );
+    let unread = reader
+        .conversation(&bob, &LogKey::Group(group))
+        .unwrap()
+        .unwrap()
+        .unread;
+    assert_eq!(unread, 1, "what was there is there");
+    let answers = writer.commit(
+        6,
+        &[
+            command(
+                group,
+                carol,
+                GroupAction::Join {
+                    message: String::new(),
+                },
+            ),
+            command(
+                group,
+                alice,
+                GroupAction::HandleApplication {
+                    applicant: carol,
+                    accept: true,
+                    message: String::new(),
+                    key: 0,
+                },
+            ),
+        ],
+    );
+    assert!(answers.unwrap().results.iter().all(Result::is_ok));
+    let standing = reader.membership(&group, &carol).unwrap().unwrap();
+    assert_eq!((standing.role, standing.joined_at), (role::MEMBER, 1));
+}
+
+#[test]
+fn a_new_database_and_a_grown_one_have_the_same_tables() {
+    let tables = |database: &Connection| -> Vec<String> {
+        let mut statement = database
+            .prepare("SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name")
+            .unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let (old, new) = (
+        Connection::open_in_memory().unwrap(),
+        Connection::open_in_memory().unwrap(),
+    );
+    old.execute_batch(&format!("{} PRAGMA user_version = 1;", schema::STEPS[0]))
+        .unwrap();
+    for database in [&old, &new] {
+        schema::migrate(database).unwrap();
+    }
+    assert_eq!(tables(&old), tables(&new));
+    assert!(tables(&new).iter().any(|table| table.starts_with("requests:")));
+}

@@ -1,0 +1,263 @@
+//! What is too much, too large, too fast or wrong.
+
+use std::time::Duration;
+
+use super::support::{Device, Reply, Seen, TestHub, c2c};
+use tim_proto::message::{Payload, Text};
+use tim_proto::request::{Fetch, Request};
+use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind};
+use tim_session::ClientConfig;
+
+#[test]
+fn a_small_device_gets_stubs_and_fetches_them_in_pieces() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut kiosk = Device::with(&hub, "kiosk", 9, |config: &mut ClientConfig| {
+        config.max_frame = 512;
+        config.window = 2;
+    });
+    kiosk.log_in();
+    let long = "长".repeat(4000);
+    alice.send(c2c("kiosk"), &long);
+    alice.send(c2c("kiosk"), "short");
+    kiosk.until_texts(1);
+    let payload_len = 12_002;
+    assert_eq!(
+        kiosk.seen[1],
+        Seen::Stub {
+            sequence: 1,
+            payload_len
+        }
+    );
+    let mut payload = Vec::new();
+    while payload.len() < payload_len as usize {
+        let (offset, conversation) = (payload.len() as u32, c2c("alice"));
+        let fetch = Request::Fetch(Fetch {
+            conversation,
+            sequence: 1,
+            offset,
+            len: 10_000,
+        });
+        let Ok(Reply::Piece { total, bytes }) = kiosk.ask(&fetch) else {
+            panic!()
+        };
+        assert_eq!(total, payload_len);
+        assert!(!bytes.is_empty() && bytes.len() < 512);
+        payload.extend(bytes);
+    }
+    assert_eq!(
+        Payload::decode(MessageKind::TEXT, &payload),
+        Payload::Text(Text { text: &long })
+    );
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_nothing_is_stored() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let refused = |alice: &mut Device, change: &dyn Fn(&mut tim_proto::Message<'_>)| {
+        let mut message = alice.message(c2c("bob"), Text { text: "x" });
+        change(&mut message);
+        alice.send_message(&message).unwrap_err()
+    };
+    let long = "x".repeat(13 * 1024);
+    let long: &'static str = long.leak();
+    assert_eq!(
+        refused(&mut alice, &|m| m.payload = Text { text: long }.into()),
+        ErrorCode::COMM_BODY_SIZE_LIMIT
+    );
+    assert_eq!(
+        refused(&mut alice, &|m| m.to = ConversationId::System),
+        ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE
+    );
+    assert_eq!(
+        refused(&mut alice, &|m| m.id.sender += 1),
+        ErrorCode::GROUP_INVALID_PARAMETERS
+    );
+    assert_eq!(
+        refused(&mut alice, &|m| m.priority.0 = 9),
+        ErrorCode::UNKNOWN_PRIORITY
+    );
+    assert_eq!(
+        refused(&mut alice, &|m| m.payload =
+            Payload::Unknown(MessageKind::TEXT, &[9, 1])),
+        ErrorCode::MSG_INVALID_JSON_BODY_FORMAT
+    );
+    assert_eq!(
+        refused(&mut alice, &|m| m.payload =
+            Payload::Unknown(MessageKind(63), &[])),
+        ErrorCode::INVALID_OPERATION
+    );
+    assert_eq!(
+        refused(&mut alice, &|m| m.to =
+            ConversationId::Group(GroupId::new("none").unwrap())),
+        ErrorCode::GROUP_NOT_FOUND
+    );
+    assert!(alice.conversations().is_empty());
+    // A kind that nobody here knows is carried through (and counts like any other).
+    let mut bob = Device::login(&hub, "bob", 2);
+    let message = alice.message(c2c("bob"), Payload::Unknown(MessageKind(777), b"future"));
+    alice.send_message(&message).unwrap();
+    bob.until_texts(1);
+    assert_eq!(bob.texts(), ["kind 777: 6 bytes"]);
+}
+
+#[test]
+fn an_account_that_sends_too_fast_is_slowed_down() {
+    let hub = TestHub::start_with(|options| options.sends_per_second = 5);
+    let mut alice = Device::login(&hub, "alice", 1);
+    for n in 0..10 {
+        alice.send(c2c("bob"), &n.to_string());
+    }
+    let message = alice.message(c2c("bob"), Text { text: "one too many" });
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::RATE_LIMITED));
+    hub.advance(Duration::from_millis(200));
+    alice.send_message(&message).unwrap();
+}
+
+#[test]
+fn a_full_store_refuses_what_is_new_and_goes_on_with_the_rest() {
+    let hub = TestHub::start_with(|options| {
+        options.max_data = 1024 * 1024;
+        options.purge_interval = Duration::from_millis(5);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let long = "x".repeat(11_000);
+    let mut stored = 0;
+    let refused = loop {
+        let message = alice.message(c2c("bob"), Text { text: &long });
+        match alice.send_message(&message) {
+            Ok(_) => stored += 1,
+            Err(code) => break code,
+        }
+    };
+    assert_eq!(refused, ErrorCode::STORAGE_FULL);
+    assert!((50..100).contains(&stored), "{stored}");
+    // What was acknowledged is there, and whoever has an account comes in.
+    bob.until_texts(stored);
+    let mut tablet = Device::login(&hub, "bob", 3);
+    assert_eq!(tablet.conversations()[0].1 as usize, stored);
+    let Ok(Reply::Page { sequences, .. }) = alice.page(c2c("bob"), &[], 1) else {
+        panic!()
+    };
+    assert_eq!(sequences, [stored as u64]);
+    assert_eq!(bob.read(c2c("alice")), 0);
+    // Room that the retention makes is used again, and no sequence is missing.
+    hub.advance(Duration::from_secs(8 * 24 * 3600));
+    let message = alice.message(c2c("bob"), Text { text: &long });
+    let sent = loop {
+        match alice.send_message(&message) {
+            Err(ErrorCode::STORAGE_FULL) => {} // until the hub has come round to it
+            other => break other,
+        }
+    };
+    let sequence = stored as u64 + 1;
+    assert_eq!(
+        sent,
+        Ok(Reply::Sent {
+            sequence,
+            duplicate: false
+        })
+    );
+}
+
+/// A hub with little patience, bob in it, and enough for him to read to fill every buffer on the way.
+fn impatient_hub(keep_alive: Duration) -> (TestHub, Device) {
+    let hub = TestHub::start_with(|options| {
+        options.max_outgoing = 128 * 1024;
+        options.connection.keep_alive = keep_alive;
+        options.connection.keep_alive_timeout = Duration::from_millis(300);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let long = "x".repeat(10_000);
+    for _ in 0..6 {
+        alice.send(c2c("bob"), &long);
+    }
+    let bob = Device::login(&hub, "bob", 2);
+    (hub, bob)
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_dropped() {
+    let (hub, mut bob) = impatient_hub(Duration::from_millis(300));
+    bob.ask_and_never_read(c2c("alice"), || ());
+    // And the hub goes on for the others.
+    let mut carol = Device::login(&hub, "carol", 3);
+    assert_eq!(carol.send(c2c("bob"), "hello"), 1);
+}
+
+#[test]
+fn a_client_that_never_reads_goes_when_its_device_comes_again() {
+    let (hub, mut bob) = impatient_hub(Duration::from_secs(3600));
+    let mut again = Device::new(&hub, "bob", 2);
+    bob.ask_and_never_read(c2c("alice"), || again.log_in());
+    assert_eq!(again.send(c2c("alice"), "here"), 7);
+}
+
+#[test]
+fn a_page_is_never_empty_for_want_of_a_few_bytes() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut kiosk = Device::with(&hub, "kiosk", 9, |config: &mut ClientConfig| {
+        config.max_frame = 512
+    });
+    kiosk.log_in();
+    // Around the length that fills an answer, a byte at a time.
+    let lens = 340..460;
+    for len in lens.clone() {
+        alice.send(c2c("kiosk"), &"x".repeat(len));
+    }
+    let mut next = Vec::new();
+    let mut seen = Vec::new();
+    loop {
+        match kiosk.page(c2c("alice"), &next, 1) {
+            Ok(Reply::Page {
+                sequences,
+                next: following,
+                completed,
+                ..
+            }) => {
+                seen.splice(0..0, sequences);
+                next = following;
+                if completed {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, (1..=lens.len() as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_answer_is_cut_to_what_may_wait_for_one_connection() {
+    let hub = TestHub::start_with(|options| options.max_outgoing = 64 * 1024);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let long = "x".repeat(7_000);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        Device::login(&hub, name, 1).send(c2c("bob"), &long);
+    }
+    bob.until_texts(6);
+    // A device that takes more than the hub lets wait: it is told that there are more, not thrown out.
+    let listed = bob.conversations().len();
+    assert!((1..6).contains(&listed), "{listed}");
+    assert!(bob.session.is_ready());
+}
+
+#[test]
+fn coming_again_does_not_make_an_account_faster() {
+    let hub = TestHub::start_with(|options| options.sends_per_second = 5);
+    let mut taken = 0;
+    for number in 1..5 {
+        let mut alice = Device::login(&hub, "alice", number);
+        for n in 0..10 {
+            let text = n.to_string();
+            let message = alice.message(c2c("bob"), Text { text: &text });
+            taken += u32::from(alice.send_message(&message).is_ok());
+        }
+        alice.session.logout(tim_session::Instant::ZERO);
+        alice.until(|device| !device.is_connected());
+    }
+    assert_eq!(taken, 10);
+}

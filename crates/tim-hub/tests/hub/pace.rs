@@ -1,0 +1,105 @@
+//! The pace of a group: so many messages a second, the urgent ones first (S14-S20, S215).
+
+use std::time::Duration;
+
+use tim_proto::message::{SendOptions, Text};
+use tim_proto::{ErrorCode, GroupType, Priority};
+use tim_session::Ticket;
+
+use super::support::{Device, Reply, TestHub, c2c, group, user};
+
+fn start(device: &mut Device, text: &str, priority: Priority) -> Ticket {
+    let mut message = device.message(group("g"), Text { text });
+    message.priority = priority;
+    device.start_send(&message, SendOptions::default())
+}
+
+/// A hub on which a group takes five messages a second, and five in one go were just taken.
+fn busy() -> (TestHub, Device, Device) {
+    let hub = TestHub::start_with(|options| {
+        options.limits = options.limits.with_group_messages_per_second(5);
+    });
+    let (mut alice, bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.create(GroupType::MEETING, "g", &[user("bob")]).unwrap();
+    for n in 0..5 {
+        alice.send(group("g"), &format!("free {n}"));
+    }
+    (hub, alice, bob)
+}
+
+#[test]
+fn what_is_too_much_waits_and_then_the_least_urgent_go() {
+    let (hub, mut alice, mut bob) = busy();
+    let waiting: Vec<Ticket> = (0..5)
+        .map(|n| start(&mut alice, &format!("wait {n}"), Priority::LOW))
+        .collect();
+    let lowest = start(&mut alice, "lowest", Priority::LOWEST);
+    assert_eq!(alice.wait_for(lowest), Err(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT));
+    let normal = start(&mut alice, "normal", Priority::NORMAL);
+    // There is no room: the newest of the less urgent goes for it, and its sender is told.
+    assert_eq!(
+        alice.wait_for(waiting[4]),
+        Err(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT)
+    );
+    // HIGH does not wait for what others have used up.
+    let high = start(&mut alice, "high", Priority::HIGH);
+    assert!(matches!(alice.wait_for(high), Ok(Reply::Sent { .. })));
+    // Other groups and conversations of two are not concerned.
+    alice.send(c2c("bob"), "meanwhile");
+    hub.advance(Duration::from_secs(2));
+    assert!(matches!(alice.wait_for(normal), Ok(Reply::Sent { .. })));
+    for ticket in &waiting[..4] {
+        assert!(matches!(alice.wait_for(*ticket), Ok(Reply::Sent { .. })));
+    }
+    bob.until_texts(12);
+    let mut expected: Vec<String> = (0..5).map(|n| format!("free {n}")).collect();
+    expected.extend(["high", "meanwhile", "normal"].map(str::to_owned));
+    expected.extend((0..4).map(|n| format!("wait {n}")));
+    assert_eq!(bob.texts(), expected);
+}
+
+#[test]
+fn what_has_waited_too_long_is_dropped_and_its_sender_is_told() {
+    let (hub, mut alice, mut bob) = busy();
+    // HIGH runs the others into debt for as long as it comes.
+    let low = start(&mut alice, "low", Priority::LOW);
+    for round in 0..3 {
+        for n in 0..5 {
+            let high = start(&mut alice, &format!("high {round} {n}"), Priority::HIGH);
+            assert!(matches!(alice.wait_for(high), Ok(Reply::Sent { .. })));
+        }
+        hub.advance(Duration::from_secs(1));
+    }
+    assert_eq!(alice.wait_for(low), Err(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT));
+    bob.until_texts(20);
+    assert!(!bob.texts().contains(&"low"));
+}
+
+#[test]
+fn who_may_not_write_uses_nothing_up() {
+    let (_hub, mut alice, mut bob) = busy();
+    let mut eve = Device::login(&_hub, "eve", 3);
+    for _ in 0..20 {
+        let message = eve.message(group("g"), Text { text: "let me in" });
+        assert_eq!(eve.send_message(&message), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    }
+    let waits = start(&mut alice, "mine", Priority::LOWEST);
+    _hub.advance(Duration::from_secs(1));
+    assert!(matches!(alice.wait_for(waits), Ok(Reply::Sent { .. })));
+    bob.until_texts(6);
+}
+
+#[test]
+fn what_waited_when_its_sender_was_cut_off_is_stored_once() {
+    let (hub, mut alice, mut bob) = busy();
+    let ticket = start(&mut alice, "once", Priority::NORMAL);
+    alice.turn();
+    alice.cut();
+    alice.turn();
+    alice.until(|device| device.session.is_ready());
+    hub.advance(Duration::from_secs(1));
+    assert!(matches!(alice.wait_for(ticket), Ok(Reply::Sent { .. })));
+    alice.send(c2c("bob"), "end");
+    bob.until(|device| device.texts().contains(&"end"));
+    assert_eq!(bob.texts().iter().filter(|text| **text == "once").count(), 1);
+}

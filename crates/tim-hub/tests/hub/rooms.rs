@@ -1,0 +1,265 @@
+//! AVChatRooms: everything live, nothing stored.
+
+use std::time::Duration;
+
+use tim_hub::Audience;
+use tim_proto::message::{SendOptions, Text};
+use tim_proto::request::{BanMembers, OneConversation, Request, SetMember, UpdateGroup};
+use tim_proto::wire::{List, decode_body};
+use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult};
+
+use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
+
+/// Alice's room, with bob in it.
+fn room() -> (TestHub, Device, Device) {
+    let hub = TestHub::start();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.create(GroupType::AV_CHAT_ROOM, "live", &[]).unwrap();
+    assert_eq!(bob.join("live"), Ok(Reply::Joined(JoinStatus::JOINED)));
+    assert_eq!(alice.until_tip(1).users, ["bob"]);
+    (hub, alice, bob)
+}
+
+fn say(device: &mut Device, text: &str) -> Result<Reply, ErrorCode> {
+    let message = device.message(group("live"), Text { text });
+    device.send_message(&message)
+}
+
+fn count(device: &mut Device) -> u32 {
+    match device.profile("live") {
+        Ok(Reply::GroupProfile { members, .. }) => members,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
+    let (hub, mut alice, mut bob) = room();
+    let mut eve = Device::login(&hub, "eve", 3);
+    let mut watcher = Device::login(&hub, "watcher", 4);
+    let change = |alice: &mut Device, watcher: &mut Device| {
+        let seen = watcher.texts().len();
+        alice.send(c2c("watcher"), "mark");
+        watcher.until_texts(seen + 1);
+        decode_body::<u64>(watcher.session.cursor()).unwrap()
+    };
+    let before = change(&mut alice, &mut watcher);
+    let sent = Reply::Sent {
+        sequence: 0,
+        duplicate: false,
+    };
+    for n in 0..50 {
+        assert_eq!(say(&mut bob, &n.to_string()), Ok(sent.clone()));
+    }
+    alice.until_texts(50);
+    assert_eq!(alice.texts(), (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(bob.join("live"), Ok(Reply::Joined(JoinStatus::ALREADY_IN_GROUP)));
+    assert_eq!(bob.quit("live"), Ok(Reply::Done));
+    assert_eq!(bob.quit("live"), Ok(Reply::Done), "the same again");
+    assert_eq!(
+        change(&mut alice, &mut watcher),
+        before + 1,
+        "the mark is all that was stored"
+    );
+    assert_eq!(say(&mut bob, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert_eq!(say(&mut eve, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert_eq!(
+        eve.page(group("live"), &[], 0),
+        Err(ErrorCode::GROUP_PERMISSION_DENY)
+    );
+    assert_eq!(eve.texts(), [""; 0]);
+    eve.join("live").unwrap();
+    for device in [&mut alice, &mut eve] {
+        let page = device.page(group("live"), &[], 0);
+        assert!(
+            matches!(page, Ok(Reply::Page { texts, completed: true, .. }) if texts.is_empty()),
+            "history is empty and completed"
+        );
+        assert_eq!(device.read(group("live")), 0);
+        let listed = device.conversations();
+        assert!(
+            listed
+                .iter()
+                .all(|(id, unread, _)| id != "GROUPlive" || *unread == 0),
+            "{listed:?}"
+        );
+    }
+    let profile = Request::ConversationProfile(OneConversation {
+        conversation: group("live"),
+    });
+    let expected = Ok(Reply::Profile {
+        members: 2,
+        unread: 0,
+    });
+    assert_eq!(alice.ask(&profile), expected);
+    assert_eq!(eve.ask(&profile), expected);
+    assert_eq!(bob.ask(&profile), Err(ErrorCode::CONVERSATION_NOT_FOUND));
+    assert_eq!(
+        alice.revoke(group("live"), 1),
+        Err(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND)
+    );
+    assert_eq!(alice.quit("live"), Err(ErrorCode::GROUP_SUPER_NOT_ALLOW_QUIT));
+    assert_eq!(
+        alice.invite("live", &["bob"]),
+        Err(ErrorCode::GROUP_PERMISSION_DENY)
+    );
+}
+
+#[test]
+fn online_only_is_refused_there() {
+    let (_hub, mut alice, mut bob) = room();
+    let message = alice.message(group("live"), Text { text: "x" });
+    let options = SendOptions {
+        online_user_only: true,
+        ..SendOptions::default()
+    };
+    let ticket = alice.start_send(&message, options);
+    assert_eq!(
+        alice.wait_for(ticket),
+        Err(ErrorCode::ONLINE_ONLY_NOT_ALLOWED),
+        "S91"
+    );
+    say(&mut alice, "y").unwrap();
+    bob.until_texts(1);
+    assert_eq!(bob.texts(), ["y"]);
+}
+
+#[test]
+fn who_goes_offline_has_left_and_all_devices_of_a_user_are_in() {
+    let (hub, mut alice, mut bob) = room();
+    let mut tablet = Device::login(&hub, "bob", 3);
+    assert_eq!(count(&mut alice), 2);
+    say(&mut alice, "one").unwrap();
+    bob.until_texts(1);
+    tablet.until_texts(1);
+    bob.session.logout(tim_session::Instant::ZERO);
+    bob.until(|device| !device.is_connected());
+    say(&mut alice, "two").unwrap();
+    tablet.until_texts(2);
+    assert_eq!(count(&mut alice), 2);
+    tablet.session.logout(tim_session::Instant::ZERO);
+    tablet.until(|device| !device.is_connected());
+    hub.advance(Duration::from_secs(1));
+    let tip = alice.until_tip(2);
+    assert_eq!((tip.users, tip.members), (vec!["bob".to_owned()], 1));
+    let mut again = Device::login(&hub, "bob", 4);
+    assert_eq!(say(&mut again, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert_eq!(again.join("live"), Ok(Reply::Joined(JoinStatus::JOINED)));
+    let Ok(Reply::GroupMembers {
+        mut members,
+        completed: true,
+        ..
+    }) = again.members("live", &[], 0)
+    else {
+        panic!()
+    };
+    members.sort_by(|one, other| one.0.cmp(&other.0));
+    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["alice", "bob"]);
+    // The room outlives the hub, and its owner is in it whenever she is online.
+    let hub = hub.restart();
+    alice.move_to(&hub);
+    alice.cut();
+    alice.turn();
+    alice.until(|device| device.session.is_ready());
+    assert_eq!(count(&mut alice), 1);
+}
+
+#[test]
+fn who_is_banned_is_out_until_let_in_again() {
+    let (hub, mut alice, mut bob) = room();
+    let mut carol = Device::login(&hub, "carol", 3);
+    carol.join("live").unwrap();
+    let names = [user("bob"), user("alice")];
+    let ban = |seconds| {
+        Request::BanMembers(BanMembers {
+            group: group_id("live"),
+            users: List::from_slice(&names),
+            seconds,
+            reason: "noise",
+        })
+    };
+    assert_eq!(carol.ask(&ban(60)), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    let results = [
+        ("bob", MemberResult::REMOVED),
+        ("alice", MemberResult::NOT_ALLOWED),
+    ];
+    let results = results.map(|(name, result)| (name.to_owned(), result)).to_vec();
+    assert_eq!(alice.ask(&ban(60)), Ok(Reply::Members(results)));
+    assert_eq!(bob.until_notice(21).message, "noise");
+    assert_eq!(carol.until_tip(10).users, ["bob"]);
+    assert_eq!(say(&mut bob, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    say(&mut alice, "quiet now").unwrap();
+    carol.until_texts(1);
+    alice.send(c2c("bob"), "later");
+    bob.until_texts(1);
+    assert_eq!(bob.texts(), ["later"]);
+    assert!(matches!(alice.ask(&ban(0)), Ok(Reply::Members(_))));
+    carol.until_tip(11);
+    bob.join("live").unwrap();
+    say(&mut bob, "back").unwrap();
+    carol.until_texts(2);
+    // A ban ends by itself, too.
+    alice.ask(&ban(60)).unwrap();
+    hub.advance(Duration::from_secs(61));
+    bob.join("live").unwrap();
+}
+
+#[test]
+fn who_is_muted_there_stays_and_is_silent() {
+    let (hub, mut alice, mut bob) = room();
+    say(&mut bob, "one").unwrap();
+    let mute = |seconds| {
+        Request::SetMember(SetMember {
+            group: group_id("live"),
+            user: user("bob"),
+            role: None,
+            mute_seconds: Some(seconds),
+            name_card: None,
+        })
+    };
+    assert_eq!(alice.ask(&mute(60)), Ok(Reply::Done));
+    assert_eq!(say(&mut bob, "two"), Err(ErrorCode::GROUP_SHUTUP_DENY));
+    bob.until_tip(7);
+    assert_eq!(alice.ask(&mute(0)), Ok(Reply::Done));
+    say(&mut bob, "three").unwrap();
+    let all = |mute_all| {
+        Request::UpdateGroup(UpdateGroup {
+            mute_all: Some(mute_all),
+            ..UpdateGroup::new(group_id("live"))
+        })
+    };
+    assert_eq!(alice.ask(&all(true)), Ok(Reply::Done));
+    bob.until_tip(6); // the room is told, and the hub has forgotten what it knew
+    assert_eq!(say(&mut bob, "four"), Err(ErrorCode::GROUP_SHUTUP_DENY));
+    say(&mut alice, "five").unwrap();
+    assert_eq!(alice.ask(&all(false)), Ok(Reply::Done));
+    say(&mut bob, "six").unwrap();
+    alice.until_texts(3);
+    assert_eq!(alice.texts(), ["one", "three", "six"]);
+    drop(hub);
+}
+
+#[test]
+fn the_end_of_a_room_and_the_applications_word_are_told_live() {
+    let (hub, mut alice, mut bob) = room();
+    let id = group_id("live");
+    hub.tell(async |hub| {
+        hub.notify_group(id, Audience::Everybody, "ten minutes left")
+            .await
+    })
+    .unwrap();
+    assert_eq!(bob.until_notice(255).custom, "ten minutes left");
+    let names = [user("bob")];
+    hub.tell(async |hub| hub.notify_group(id, Audience::Users(&names), "you").await)
+        .unwrap();
+    assert_eq!(bob.until_notice(255).custom, "you");
+    assert_eq!(bob.dismiss("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert_eq!(alice.dismiss("live"), Ok(Reply::Done));
+    bob.until_notice(5);
+    assert_eq!(say(&mut bob, "x"), Err(ErrorCode::GROUP_NOT_FOUND));
+    assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_NOT_FOUND));
+    let list = bob.conversations();
+    assert!(list.is_empty(), "{list:?}");
+}

@@ -1,0 +1,560 @@
+//! A hub on a temporary directory, and devices that talk to it over TCP with the real client session.
+
+mod told;
+
+use std::io::{ErrorKind, Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant as StdInstant};
+
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Hub, HubError, HubOptions};
+use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_proto::request::{
+    Answer, CreateGroup, GroupMembers, History, JoinGroup, MarkRead, MemberList, OneConversation, OneGroup,
+    Request, Revoke,
+};
+use tim_proto::wire::List;
+use tim_proto::{
+    AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
+    UserId,
+};
+use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
+use tokio::sync::oneshot;
+
+pub(crate) use told::{Notice, Reply, Seen, Tip};
+use told::{reply, said, seen};
+
+pub(crate) const APP: u32 = 1_400_000_000;
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// Long enough for anything; a test that waits for it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A hub whose clock the test sets.
+pub(crate) struct TestHub {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock_ms: Arc<AtomicU64>,
+    pub(crate) data: Arc<tempfile::TempDir>,
+    hub: Option<Arc<Hub>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), HubError>>>,
+}
+
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+
+impl TestHub {
+    pub(crate) fn start() -> Self {
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap()), |_| ())
+    }
+
+    pub(crate) fn start_with(change: impl FnOnce(&mut HubOptions)) -> Self {
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap()), change)
+    }
+
+    pub(crate) fn start_on(data: Arc<tempfile::TempDir>, change: impl FnOnce(&mut HubOptions)) -> Self {
+        let clock_ms = Arc::new(AtomicU64::new(START_MS));
+        let mut options = HubOptions::new(data.path(), App::new(APP, KEY));
+        let clock = Arc::clone(&clock_ms);
+        options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        options.sends_per_second = 0;
+        options.limits = options.limits.with_group_messages_per_second(0);
+        change(&mut options);
+        let hub = Arc::new(Hub::open(options).unwrap());
+        let serving = Arc::clone(&hub);
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                serving
+                    .serve(listener, async move { stopped.await.unwrap_or(()) })
+                    .await
+            })
+        });
+        let address = told.recv().unwrap();
+        Self {
+            address,
+            clock_ms,
+            data,
+            hub: Some(hub),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// What the application's own server tells the hub.
+    pub(crate) fn tell<T>(&self, tell: impl AsyncFnOnce(&Hub) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(tell(self.hub.as_ref().unwrap()))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Stops the hub and starts another one on the same data.
+    pub(crate) fn restart(mut self) -> Self {
+        let (data, now) = (Arc::clone(&self.data), self.clock_ms.load(Ordering::SeqCst));
+        self.halt();
+        let hub = Self::start_on(data, |_| ());
+        hub.clock_ms.store(now, Ordering::SeqCst);
+        hub
+    }
+
+    fn halt(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap().unwrap();
+        }
+        self.hub = None;
+    }
+}
+
+impl Drop for TestHub {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.halt();
+        }
+    }
+}
+
+pub(crate) struct Device {
+    pub(crate) session: ClientSession<String, GrowBuffer>,
+    stream: Option<TcpStream>,
+    address: SocketAddr,
+    started: StdInstant,
+    user: UserId,
+    next_random: u32,
+    pub(crate) seen: Vec<Seen>,
+    /// The notices among it, and what they say.
+    pub(crate) notices: Vec<Notice>,
+    /// The tips among it, and what they say.
+    pub(crate) tips: Vec<Tip>,
+    /// How the senders of its messages are called: text, nick, name card, picture.
+    pub(crate) said: Vec<[String; 4]>,
+    /// Who mentions the user where, as the last profile of a conversation said.
+    pub(crate) at: Vec<(u64, String, AtKind)>,
+    answers: Vec<(Ticket, Result<Reply, ErrorCode>)>,
+}
+
+pub(crate) fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+pub(crate) fn c2c(name: &str) -> ConversationId {
+    ConversationId::C2c(user(name))
+}
+
+pub(crate) fn group_id(name: &str) -> GroupId {
+    GroupId::new(name).unwrap()
+}
+
+pub(crate) fn group(name: &str) -> ConversationId {
+    ConversationId::Group(group_id(name))
+}
+
+fn list<'a>(group: &str, users: &'a [UserId]) -> MemberList<'a> {
+    MemberList {
+        group: group_id(group),
+        users: List::from_slice(users),
+        reason: "because",
+    }
+}
+
+pub(crate) fn sig(name: &str) -> String {
+    UserSig::sign(&App::new(APP, KEY), &user(name), START_MS / 1000, 30 * 24 * 3600)
+}
+
+impl Device {
+    pub(crate) fn new(hub: &TestHub, name: &str, number: u64) -> Self {
+        Self::with(hub, name, number, |_| ())
+    }
+
+    pub(crate) fn with(
+        hub: &TestHub,
+        name: &str,
+        number: u64,
+        change: impl FnOnce(&mut ClientConfig),
+    ) -> Self {
+        let mut config = ClientConfig::new(APP, user(name), number);
+        config.backoff_min = Duration::from_millis(1);
+        change(&mut config);
+        let buffers = || GrowBuffer::new(64 * 1024);
+        let session = ClientSession::new(config, sig(name), buffers(), buffers(), buffers(), number);
+        Self {
+            session,
+            stream: None,
+            address: hub.address,
+            started: StdInstant::now(),
+            user: user(name),
+            next_random: number as u32 * 1_000_000,
+            seen: Vec::new(),
+            notices: Vec::new(),
+            tips: Vec::new(),
+            said: Vec::new(),
+            at: Vec::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    /// A device that is ready.
+    pub(crate) fn login(hub: &TestHub, name: &str, number: u64) -> Self {
+        let mut device = Self::new(hub, name, number);
+        device.log_in();
+        device
+    }
+
+    pub(crate) fn log_in(&mut self) {
+        let now = self.now();
+        self.session.login(now);
+        self.until(|device| device.session.is_ready());
+    }
+
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// The hub is somewhere else now.
+    pub(crate) fn move_to(&mut self, hub: &TestHub) {
+        self.address = hub.address;
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.started.elapsed().as_micros() as u64)
+    }
+
+    /// Pulls the cable.
+    pub(crate) fn cut(&mut self) {
+        if self.stream.take().is_some() {
+            let now = self.now();
+            self.session.disconnected(now);
+        }
+    }
+
+    /// Runs until something is so.
+    pub(crate) fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        let start = StdInstant::now();
+        loop {
+            self.turn();
+            if done(self) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain; seen so far: {:?}",
+                self.seen
+            );
+        }
+    }
+
+    /// One round: events, bytes out, bytes in.
+    pub(crate) fn turn(&mut self) {
+        self.events();
+        let Some(stream) = &mut self.stream else { return };
+        let mut broken = false;
+        while !self.session.outgoing().is_empty() && !broken {
+            match stream.write(self.session.outgoing()) {
+                Ok(sent) => self.session.transmitted(sent),
+                Err(_) => broken = true,
+            }
+        }
+        let space = self.session.space(4096);
+        let read = stream.read(space);
+        let now = Instant::from_micros(self.started.elapsed().as_micros() as u64);
+        match read {
+            Ok(0) => broken = true,
+            Ok(len) => self.session.received(now, len),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => broken = true,
+        }
+        if broken {
+            self.cut();
+        }
+        self.events();
+    }
+
+    fn events(&mut self) {
+        loop {
+            let now = self.now();
+            match self.session.poll(now) {
+                Output::Wait(_) => return,
+                Output::Disconnect => self.stream = None,
+                Output::Connect => match TcpStream::connect(self.address) {
+                    Ok(stream) => {
+                        stream.set_nodelay(true).unwrap();
+                        stream.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+                        self.stream = Some(stream);
+                        self.session.connected(now);
+                    }
+                    Err(_) => self.session.disconnected(now),
+                },
+                Output::Event(Event::Answer { ticket, answer }) => {
+                    if let Answer::ConversationProfile(profile) = &answer {
+                        let at = profile.conversation.at.iter();
+                        self.at = at.map(|at| (at.sequence, at.from.to_string(), at.kind)).collect();
+                    }
+                    self.answers.push((ticket, Ok(reply(&answer))))
+                }
+                Output::Event(Event::Failed { ticket, failure }) => {
+                    self.answers.push((ticket, Err(failure.code)))
+                }
+                Output::Event(event) => {
+                    if let Event::Delivered(deliver) = &event {
+                        match deliver.message.payload {
+                            Payload::GroupTip(tip) => self.tips.push(Tip::of(&tip)),
+                            Payload::SystemNotice(notice) => self.notices.push(Notice::of(&notice)),
+                            _ => self.said.push(said(&deliver.message)),
+                        }
+                    }
+                    self.seen.extend(seen(&event, &self.user));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn wait_for(&mut self, ticket: Ticket) -> Result<Reply, ErrorCode> {
+        self.until(|device| device.answers.iter().any(|(answered, _)| *answered == ticket));
+        let at = self
+            .answers
+            .iter()
+            .position(|(answered, _)| *answered == ticket)
+            .unwrap();
+        self.answers.remove(at).1
+    }
+
+    pub(crate) fn message<'a>(&mut self, to: ConversationId, payload: impl Into<Payload<'a>>) -> Message<'a> {
+        self.next_random += 1;
+        let device = self.session.config().device;
+        Message {
+            envelope: Envelope {
+                sequence: 0,
+                time: 1,
+                flags: 0,
+                origin: device,
+                from: self.user,
+            },
+            to,
+            id: MessageId {
+                sender: self.session.account(),
+                client_time: 1,
+                random: self.next_random,
+            },
+            client_sequence: 1,
+            priority: Priority::NORMAL,
+            payload: payload.into(),
+            extensions: Default::default(),
+        }
+    }
+
+    pub(crate) fn start_send(&mut self, message: &Message<'_>, options: SendOptions<'_>) -> Ticket {
+        let now = self.now();
+        self.session.send(now, message, options).unwrap()
+    }
+
+    pub(crate) fn send_message(&mut self, message: &Message<'_>) -> Result<Reply, ErrorCode> {
+        let ticket = self.start_send(message, SendOptions::default());
+        self.wait_for(ticket)
+    }
+
+    pub(crate) fn send(&mut self, to: ConversationId, text: &str) -> u64 {
+        let message = self.message(to, Text { text });
+        match self.send_message(&message) {
+            Ok(Reply::Sent {
+                sequence,
+                duplicate: false,
+            }) => sequence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Result<Reply, ErrorCode> {
+        let now = self.now();
+        let ticket = self.session.request(now, request).unwrap();
+        self.wait_for(ticket)
+    }
+
+    pub(crate) fn page(
+        &mut self,
+        conversation: ConversationId,
+        next: &[u8],
+        count: u16,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::History(History {
+            conversation,
+            next,
+            count,
+        }))
+    }
+
+    pub(crate) fn read(&mut self, conversation: ConversationId) -> u32 {
+        match self.ask(&Request::MarkRead(MarkRead {
+            conversation,
+            sequence: 0,
+        })) {
+            Ok(Reply::Read { unread }) => unread,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn revoke(&mut self, conversation: ConversationId, sequence: u64) -> Result<Reply, ErrorCode> {
+        let message = MessageId::default();
+        self.ask(&Request::Revoke(Revoke {
+            conversation,
+            sequence,
+            message,
+            reason: "",
+        }))
+    }
+
+    pub(crate) fn delete(&mut self, conversation: ConversationId) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::DeleteConversation(OneConversation { conversation }))
+    }
+
+    pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {
+        match self.ask(&Request::Conversations(tim_proto::request::Conversations {
+            count: 0,
+        })) {
+            Ok(Reply::Conversations(list)) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn create_group(&mut self, id: &str, members: &[UserId]) -> Result<Reply, ErrorCode> {
+        self.create(GroupType::PUBLIC, id, members)
+    }
+
+    pub(crate) fn create(
+        &mut self,
+        group_type: GroupType,
+        id: &str,
+        members: &[UserId],
+    ) -> Result<Reply, ErrorCode> {
+        let group = GroupId::new(id).unwrap();
+        let request = CreateGroup {
+            group: Some(group),
+            group_type,
+            name: "周末去哪",
+            introduction: "",
+            notification: "",
+            avatar: "",
+            members: List::from_slice(members),
+            random: 7,
+            join_option: JoinOption::AS_USUAL,
+            invite_option: InviteOption::AS_USUAL,
+        };
+        self.ask(&Request::CreateGroup(request))
+    }
+
+    /// Starts to ask, and does not wait.
+    pub(crate) fn start(&mut self, request: &Request<'_>) -> Ticket {
+        let now = self.now();
+        self.session.request(now, request).unwrap()
+    }
+
+    pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let (group, message) = (group_id(group), "let me in");
+        self.ask(&Request::JoinGroup(JoinGroup { group, message }))
+    }
+
+    pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let group = group_id(group);
+        self.ask(&Request::QuitGroup(OneGroup { group }))
+    }
+
+    pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let group = group_id(group);
+        self.ask(&Request::DismissGroup(OneGroup { group }))
+    }
+
+    pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let group = group_id(group);
+        self.ask(&Request::GroupProfile(OneGroup { group }))
+    }
+
+    pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
+        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
+        self.ask(&Request::InviteMembers(list(group, &users)))
+    }
+
+    pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
+        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
+        self.ask(&Request::RemoveMembers(list(group, &users)))
+    }
+
+    pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::GroupMembers(GroupMembers {
+            group: group_id(group),
+            next,
+            count,
+            role: None,
+        }))
+    }
+
+    /// Waits for a notice of this operation, and takes it and those before it.
+    pub(crate) fn until_notice(&mut self, operation: u32) -> Notice {
+        self.until(|device| device.notices.iter().any(|notice| notice.operation == operation));
+        let at = self
+            .notices
+            .iter()
+            .position(|notice| notice.operation == operation);
+        self.notices.drain(..=at.unwrap()).next_back().unwrap()
+    }
+
+    /// Waits for a tip of this operation, and takes it and those before it.
+    pub(crate) fn until_tip(&mut self, operation: u32) -> Tip {
+        self.until(|device| device.tips.iter().any(|tip| tip.operation == operation));
+        let at = self.tips.iter().position(|tip| tip.operation == operation);
+        self.tips.drain(..=at.unwrap()).next_back().unwrap()
+    }
+
+    /// Asks for the same page again and again and never reads an answer, until the hub has closed the connection.
+    /// Calls `blocked` when the hub takes no more questions.
+    pub(crate) fn ask_and_never_read(&mut self, conversation: ConversationId, blocked: impl FnOnce()) {
+        let mut blocked = Some(blocked);
+        let now = self.now();
+        let request = Request::History(History {
+            conversation,
+            next: &[],
+            count: 0,
+        });
+        self.session.request(now, &request).unwrap();
+        self.events();
+        let frame = self.session.outgoing().to_vec();
+        let stream = self.stream.as_mut().unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+        let (start, mut sent) = (StdInstant::now(), 0);
+        loop {
+            assert!(start.elapsed() < PATIENCE, "the hub puts up with it");
+            match stream.write(&frame[sent..]) {
+                Ok(len) => sent = (sent + len) % frame.len(),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if let Some(blocked) = blocked.take() {
+                        blocked();
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The texts that came in, in order.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let mut texts = Vec::new();
+        for seen in &self.seen {
+            if let Seen::Message { text, .. } = seen {
+                texts.push(text.as_str());
+            }
+        }
+        texts
+    }
+
+    pub(crate) fn until_texts(&mut self, count: usize) {
+        self.until(|device| device.texts().len() >= count);
+    }
+}
