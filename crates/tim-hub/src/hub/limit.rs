@@ -282,8 +282,11 @@ mod tests {
         GroupId::new("g").unwrap()
     }
 
+    /// A message, and when it was offered.
+    type Offered = (Priority, u64);
+
     /// Offers `count` of each priority, spread over a second, and says what passed and what was dropped.
-    fn overload(count: u64) -> (Vec<(Priority, u64)>, Vec<(Priority, u64)>) {
+    fn overload(count: u64) -> (Vec<Offered>, Vec<Offered>) {
         let mut limiter = Limiter::new(RATE);
         let (mut passed, mut dropped) = (Vec::new(), Vec::new());
         let all = [Priority::LOWEST, Priority::LOW, Priority::NORMAL, Priority::HIGH];

@@ -125,7 +125,7 @@ impl Shared {
             .filter(|user| *user != UserId::SYSTEM)
             .collect();
         let submitted = self.writer.submit(Write::EnsureAccounts(users), |_| ());
-        submitted.map_err(|error| Failed(Shared::explain(&error)))
+        submitted.map_err(|error| Failed(Self::explain(&error)))
     }
 
     /// Hands a change of a group to the store. `answered` is called on the writer's thread when it is durable and what the
