@@ -4,6 +4,7 @@ mod chat;
 mod crash;
 mod demo;
 mod frame;
+mod group;
 mod parse;
 mod serve;
 mod sig;
@@ -87,6 +88,9 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["send"],
         &["history"],
         &["conversations"],
+        &["group"],
+        &["group", "create"],
+        &["group", "mute"],
     ];
     for command in commands {
         let help = run(command.iter().copied().chain(["--help"]), "").ok();

@@ -63,10 +63,11 @@ impl Client {
         Err(ImError::unexpected_answer())
     }
 
-    /// `getGroupProfile`: all about a group. Who is no member sees it too, so that it can be looked at before joining.
+    /// `getGroupProfile`: all about a group. Who is no member sees it too, so that it can be looked at before joining; a Work
+    /// group only its members see.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10010 if there is no such group.
+    /// Not being ready, or the hub's refusal: 10007 for a Work group of others, 10010 if there is no such group.
     pub async fn get_group_profile(&self, group: GroupId) -> Result<GetGroupProfileResponse, ImError> {
         let request = Request::GroupProfile(OneGroup { group });
         self.request(request, |core, answer| match answer {
