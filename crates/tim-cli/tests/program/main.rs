@@ -90,6 +90,8 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["conversations"],
         &["group"],
         &["group", "create"],
+        &["group", "accept"],
+        &["group", "card"],
         &["group", "mute"],
     ];
     for command in commands {

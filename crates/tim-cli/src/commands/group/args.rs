@@ -40,6 +40,7 @@ pub(super) struct OneUser {
     /// The group.
     pub(super) group: GroupId,
     /// The member.
+    #[arg(id = "member", value_name = "USER")]
     pub(super) user: UserId,
 }
 
@@ -138,6 +139,7 @@ pub(super) struct DecideArgs {
     /// The group.
     pub(super) group: GroupId,
     /// Who applied; nobody: it is about my own invitation.
+    #[arg(id = "member", value_name = "USER")]
     pub(super) user: Option<UserId>,
     /// What the applicant, or who invited me, is to read.
     #[arg(
@@ -182,6 +184,7 @@ pub(super) struct MuteArgs {
     /// The group.
     pub(super) group: GroupId,
     /// The member.
+    #[arg(id = "member", value_name = "USER")]
     pub(super) user: UserId,
     /// For how long.
     #[arg(long, default_value_t = 3600)]
@@ -195,7 +198,7 @@ pub(super) struct CardArgs {
     /// The name; empty for none.
     pub(super) card: String,
     /// The member [default: me].
-    #[arg(long)]
+    #[arg(id = "member", long = "user", value_name = "USER")]
     pub(super) user: Option<UserId>,
 }
 
