@@ -429,7 +429,7 @@ async fn mentions_and_remind_types_show_in_the_list() {
 #[tokio::test]
 async fn an_av_chat_room_is_live_only_and_bans() {
     let world = World::new();
-    let (alice, mut bob, _carol) = three(&world).await;
+    let (mut alice, mut bob, _carol) = three(&world).await;
     let room = alice.makes("live", GroupType::AV_CHAT_ROOM, &[]).await;
     assert_eq!(
         bob.client.join_group(room, "").await.unwrap().status,
@@ -463,6 +463,22 @@ async fn an_av_chat_room_is_live_only_and_bans() {
         Some(10_007)
     );
     bob.client.join_group(room, "").await.unwrap();
+    alice.client.dismiss_group(room).await.unwrap();
+    for person in [&mut alice, &mut bob] {
+        person.notice(NoticeOperation::GROUP_DISMISSED).await;
+    }
+    // Whoever heard of it live does not hear of it again.
+    let last = bob.client.create_text_message(user("alice"), "last").unwrap();
+    bob.client
+        .send_message(&last, SendOptions::default())
+        .await
+        .unwrap();
+    alice.text("last").await;
+    let notices = alice.inbox.iter().filter(|message| {
+        matches!(message.payload(), Payload::SystemNotice(notice)
+            if notice.operation == NoticeOperation::GROUP_DISMISSED)
+    });
+    assert_eq!(notices.count(), 0);
     world.end().await;
 }
 
