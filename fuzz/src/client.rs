@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
 use tim_proto::request::{Deliver, Done, Failure, Login, LoginAnswer, Request, SendAnswer};
-use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, Writer, decode_body};
+use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Role, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
 
+use crate::packing::{Packing, framing};
 use crate::script::Script;
 
 type Session = ClientSession<&'static str, GrowBuffer>;
@@ -19,6 +20,7 @@ struct Watched {
     now: Instant,
     limits: (usize, usize),
     ready: bool,
+    packing: Packing,
     /// Requests made and not answered.
     open: HashSet<Ticket>,
 }
@@ -53,7 +55,9 @@ fn start(script: &mut Script<'_>) -> Watched {
     let mut config = ClientConfig::new(1, user, 7);
     // Large enough for hello, login and its answer; anything above is the fuzzer's choice.
     let limits = (64 + script.word() % 2000, 64 + script.word() % 2000);
-    let outbox = script.word() % 2000;
+    let word = script.word();
+    let outbox = word % 2000;
+    config.framing = framing(word);
     config.window = u16::from(script.byte());
     config.max_pending = u16::from(script.byte());
     config.max_frame = 64 + script.word() as u32;
@@ -62,6 +66,7 @@ fn start(script: &mut Script<'_>) -> Watched {
         GrowBuffer::new(limits.1),
         GrowBuffer::new(outbox),
     );
+    let packing = Packing::new(config.framing);
     let mut session = ClientSession::new(config, "sig", buffers.0, buffers.1, buffers.2, 5);
     session.login(Instant::ZERO);
     let now = Instant::ZERO;
@@ -70,6 +75,7 @@ fn start(script: &mut Script<'_>) -> Watched {
         now,
         limits,
         ready: false,
+        packing,
         open: HashSet::new(),
     }
 }
@@ -97,14 +103,14 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
             watched.session.transmitted(all);
         }
         _ => {
-            let bytes = plausible(script);
+            let bytes = plausible(&mut watched.packing, script);
             watched.feed(&bytes, script.byte());
         }
     }
 }
 
 /// What a real hub might say, and now and then with a byte changed or the end missing.
-fn plausible(script: &mut Script<'_>) -> Vec<u8> {
+fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
     let id = u32::from(script.byte());
     let code = [
         ErrorCode::KICKED_OUT_MULT_DEVICE,
@@ -119,7 +125,7 @@ fn plausible(script: &mut Script<'_>) -> Vec<u8> {
         cursor,
         nick: "",
     };
-    let mut bytes = match script.byte() % 10 {
+    let packet = match script.byte() % 10 {
         0 => hello(script.word() as u32).to_vec(),
         1 => frame(FrameKind::LOGIN.answer(), 0, &answer),
         2 => frame(FrameKind::SYNCED, 0, &Done),
@@ -147,6 +153,7 @@ fn plausible(script: &mut Script<'_>) -> Vec<u8> {
         8 => frame(FrameKind(id as u8), id, &failure),
         _ => frame(FrameKind::LOGOUT.answer(), 0, &Done),
     };
+    let mut bytes = packing.pack(&packet);
     match script.byte() {
         0 => bytes.truncate(script.below(bytes.len())),
         1 => {
@@ -267,7 +274,8 @@ impl Watched {
 
 /// A good hub, a good line: the session gets in, and what waits is answered or fails.
 fn recovers(mut watched: Watched) {
-    if watched.limits.0 < 128 || watched.limits.1 < 128 || watched.session.config().max_frame < 128 {
+    let least = watched.packing.framing.buffer_len(128);
+    if watched.limits.0 < least || watched.limits.1 < least || watched.session.config().max_frame < 128 {
         return; // too small for a login with its answer, in whatever state
     }
     watched.session.disconnected(watched.now);
@@ -285,22 +293,23 @@ fn recovers(mut watched: Watched) {
 
 /// One connection with a good hub; whether the session was let in and became ready.
 fn serve(watched: &mut Watched) -> bool {
-    let (mut stream, mut at, mut synced) = (Vec::new(), Hello::LEN, false);
-    watched.feed(&hello(65536), 255);
+    let (mut stream, mut at, mut synced) = (Vec::new(), 0, false);
+    let hello = watched.packing.pack(&hello(65536));
+    watched.feed(&hello, 255);
     for _ in 0..50 {
         let len = watched.session.outgoing().len();
         stream.extend_from_slice(watched.session.outgoing());
         watched.session.transmitted(len);
-        let Some(rest) = stream.get(at..) else {
-            return false;
-        };
-        let Ok(Parsed::Frame(request, len)) = Frame::parse(rest, 65536) else {
+        let frames = watched.packing.frames(&stream);
+        let Some(bytes) = frames.get(at) else {
             watched.settle();
             if synced && watched.open.is_empty() {
                 return true;
             }
             continue;
         };
+        at += 1;
+        let request = Frame::parse_exact(bytes, 65536).expect("a good frame");
         let reply = match request.kind {
             FrameKind::LOGIN => {
                 decode_body::<Login<'_>>(request.body).expect("a good login");
@@ -311,23 +320,24 @@ fn serve(watched: &mut Watched) -> bool {
                     cursor: b"1",
                     nick: "",
                 };
-                [
+                vec![
                     frame(FrameKind::LOGIN.answer(), 0, &welcome),
                     frame(FrameKind::SYNCED, 0, &Done),
                 ]
-                .concat()
             }
             FrameKind::SEND | FrameKind::LOGOUT if request.id != 0 => {
                 let failure = Failure {
                     code: ErrorCode(1),
                     text: "",
                 };
-                frame(FrameKind::ERROR, request.id, &failure)
+                vec![frame(FrameKind::ERROR, request.id, &failure)]
             }
             _ => Vec::new(),
         };
-        at += len;
-        watched.feed(&reply, 255);
+        for packet in reply {
+            let bytes = watched.packing.pack(&packet);
+            watched.feed(&bytes, 255);
+        }
     }
     false
 }

@@ -8,9 +8,10 @@ use tim_proto::message::{SendOptions, to_vec};
 use tim_proto::request::{Answer, Conversations, Done, Login, LoginAnswer, Resume, SendMessage};
 use tim_proto::wire::{FrameKind, Hello, Role};
 use tim_proto::{Platform, UserId};
-use tim_session::{DeliverError, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
+use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 
 use crate::client::{frame, message};
+use crate::packing::{Packing, framing};
 use crate::script::Script;
 
 /// What the harness knows of a session from outside.
@@ -19,6 +20,9 @@ struct Watched {
     now: Instant,
     limits: (usize, usize),
     closed: bool,
+    packing: Packing,
+    max_requests: u16,
+    max_frame: u32,
     /// Requests handed out and not answered.
     open: HashSet<u32>,
     /// The most that the window may be.
@@ -41,12 +45,17 @@ pub fn hub_session(data: &[u8]) {
         assert!(sizes.0 <= watched.limits.0 && sizes.1 <= watched.limits.1);
         assert!(watched.session.window_room() <= usize::from(watched.window));
     }
-    another_connection(watched.now);
+    match watched.packing.framing {
+        Framing::Stream => another_connection(watched.now),
+        _ => another_session(watched),
+    }
 }
 
 fn start(script: &mut Script<'_>) -> Watched {
-    let limits = (script.word() % 2000, script.word() % 2000);
+    let (rx, tx) = (script.word(), script.word());
+    let limits = (rx % 2000, tx % 2000);
     let mut config = HubConfig::default();
+    config.framing = framing(tx);
     config.max_requests = u16::from(script.byte());
     config.max_window = u16::from(script.byte());
     config.max_frame = script.word() as u32;
@@ -57,6 +66,9 @@ fn start(script: &mut Script<'_>) -> Watched {
         now,
         limits,
         closed: false,
+        packing: Packing::new(config.framing),
+        max_requests: config.max_requests,
+        max_frame: config.max_frame,
         open: HashSet::new(),
         window: config.max_window,
         delivered: 0,
@@ -90,9 +102,9 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
 }
 
 /// What a real client might say, and now and then with a byte changed or the end missing.
-fn plausible(watched: &Watched, script: &mut Script<'_>) -> Vec<u8> {
+fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
     let id = u32::from(script.byte());
-    let mut bytes = match script.byte() % 9 {
+    let packet = match script.byte() % 9 {
         0 => hello(u32::from(script.byte()) * 8, script.byte().into()).to_vec(),
         1 => login(),
         2 => frame(FrameKind::ACK, watched.delivered.saturating_sub(id % 4), &Done),
@@ -109,6 +121,7 @@ fn plausible(watched: &Watched, script: &mut Script<'_>) -> Vec<u8> {
         7 => frame(FrameKind(id as u8), id, &Conversations { count: 1 }),
         _ => frame(FrameKind::CONVERSATIONS, id, &Conversations { count: 1 }),
     };
+    let mut bytes = watched.packing.pack(&packet);
     match script.byte() {
         0 => bytes.truncate(script.below(bytes.len())),
         1 => {
@@ -197,10 +210,11 @@ impl Watched {
     /// Polls until there is nothing more to do, which must come soon.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            let mut accept = false;
+            let (mut accept, mut again) = (false, false);
             match self.session.poll(self.now) {
                 HubOutput::Wait(Some(until)) => return assert!(until > self.now, "a wake-up in the past"),
                 HubOutput::Wait(None) => return,
+                HubOutput::Close(_) if self.packing.framing == Framing::Serial => again = true,
                 HubOutput::Close(_) => assert!(!std::mem::replace(&mut self.closed, true), "closed twice"),
                 HubOutput::Event(event) => {
                     assert!(!self.closed, "an event after the close");
@@ -212,6 +226,12 @@ impl Watched {
                         _ => {}
                     }
                 }
+            }
+            if again {
+                self.session.begin_again(self.now);
+                self.open.clear();
+                self.delivered = 0;
+                assert_eq!(self.session.window_room(), 0, "nobody is there");
             }
             if accept {
                 let welcome = LoginAnswer {
@@ -227,6 +247,34 @@ impl Watched {
         }
         panic!("the session is never done");
     }
+}
+
+/// A client that behaves, on the same serial line, after whatever there was.
+fn another_session(mut watched: Watched) {
+    let least = Framing::Serial.buffer_len(128);
+    let (rx, tx) = watched.limits;
+    if rx < least || tx < least || watched.max_requests == 0 || watched.max_frame < 128 {
+        return;
+    }
+    for _ in 0..300 {
+        let all = watched.session.outgoing().len();
+        watched.session.transmitted(all);
+        let Some(&id) = watched.open.iter().min() else {
+            break;
+        };
+        let _ = watched.session.fail(id, ErrorCode(1), "");
+        watched.open.remove(&id);
+    }
+    watched.settle();
+    let all = watched.session.outgoing().len();
+    watched.session.transmitted(all);
+    for packet in [&hello(4096, 2)[..], &login()] {
+        let bytes = watched.packing.pack(packet);
+        watched.feed(&bytes, 255);
+        let all = watched.session.outgoing().len();
+        watched.session.transmitted(all);
+    }
+    assert!(watched.session.is_online(), "no login on a good line");
 }
 
 /// A client that behaves, on a connection of its own.

@@ -7,6 +7,7 @@
 mod client;
 mod hub;
 mod language;
+mod packing;
 mod script;
 mod wire;
 

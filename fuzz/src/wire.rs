@@ -4,7 +4,7 @@ use tim_proto::message::{Header, SenderNames, to_vec, with_sender_names};
 use tim_proto::request::{Answer, Login, Push, Request, Send};
 use tim_proto::wire::{
     Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
-    decode_body, serial_decode, serial_encode, serial_encoded_max_len,
+    decode_body, serial_decode, serial_encode, serial_encode_in_place, serial_encoded_max_len, serial_gap,
 };
 use tim_proto::{Encoded, Message};
 
@@ -178,6 +178,11 @@ pub fn serial(data: &[u8]) {
     assert!(serial_encode(packet, &mut vec![0; len - 1]).is_err());
     line.truncate(len);
     assert_eq!(line.iter().filter(|byte| **byte == 0).count(), 2);
+    let start = serial_gap(packet.len()) + usize::from(room) % 4;
+    let mut place = vec![1; serial_encoded_max_len(packet.len()).max(start + packet.len())];
+    place[start..start + packet.len()].copy_from_slice(packet);
+    let placed = serial_encode_in_place(&mut place, start, packet.len()).expect("room and a gap");
+    assert_eq!(&place[..placed], &line, "in place it is the same");
 
     let mut buffer = vec![0; len - 2];
     let mut decoder = SerialDecoder::new();

@@ -9,6 +9,7 @@ use tim_hub::usersig::App;
 use tim_proto::limits;
 
 use crate::error::{Failure, reading};
+use crate::lines::SerialDevice;
 use crate::local::DEFAULT_APP_ID;
 use crate::time::Seconds;
 
@@ -18,13 +19,13 @@ pub(crate) const CONFIG_FILE: &str = "serve.toml";
 /// Declares every setting once: its flag (and its variable, `TIM_` and the flag's name in capitals), its key in the
 /// file, and its default.
 macro_rules! settings {
-    ($($(#[$doc:meta])* $field:ident ($env:literal, $value_name:literal): $type:ty = $default:expr;)+) => {
+    ($($(#[$doc:meta])* $field:ident ($env:literal, $value_name:literal $(, $($more:tt)+)?): $type:ty = $default:expr;)+) => {
         /// The settings that were given, in one place.
         #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         pub(crate) struct Given {
             $($(#[$doc])*
-            #[arg(long, env = $env, hide_env_values = true, value_name = $value_name)]
+            #[arg(long, env = $env, hide_env_values = true, value_name = $value_name $(, $($more)+)?)]
             pub(crate) $field: Option<$type>,)+
         }
 
@@ -53,6 +54,17 @@ macro_rules! settings {
 settings! {
     /// Listen at this address; port 0 takes a free one [default: 127.0.0.1:7878].
     listen("TIM_LISTEN", "ADDRESS"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 7878));
+    /// Speak on this serial line too: a tty, or DEVICE@SPEED. Can be given more than once; a device that is not there, or
+    /// vanishes, is tried again.
+    serial("TIM_SERIAL", "DEVICE", value_delimiter = ','): Vec<SerialDevice> = Vec::new();
+    /// The speed of the serial lines, in bits a second [default: 115200].
+    serial_speed("TIM_SERIAL_SPEED", "SPEED"): u32 = 115_200;
+    /// Speak on the serial line behind this TCP address, as a terminal server gives it, and connect again whenever that is
+    /// lost. Can be given more than once.
+    serial_tcp("TIM_SERIAL_TCP", "ADDRESS", value_delimiter = ','): Vec<String> = Vec::new();
+    /// Take serial lines at this TCP address: each connection is one line, such as an emulator's. Can be given more than
+    /// once; port 0 takes a free one.
+    serial_tcp_listen("TIM_SERIAL_TCP_LISTEN", "ADDRESS", value_delimiter = ','): Vec<SocketAddr> = Vec::new();
     /// The application's number (SDKAppID) [default: 1400000000].
     app_id("TIM_APP_ID", "NUMBER"): u32 = DEFAULT_APP_ID;
     /// How long after sending a message can be revoked [default: 2m].
@@ -170,12 +182,27 @@ mod tests {
     }
 
     #[test]
+    fn serial_lines_are_lists() {
+        let file = "serial = [\"/dev/ttyS0\", \"/dev/ttyS1@9600\"]\nserial-tcp = [\"ts.example.org:4001\"]";
+        let settings = resolved(Given::default(), file).unwrap();
+        let devices: Vec<_> = settings.serial.iter().map(ToString::to_string).collect();
+        assert_eq!(devices, ["/dev/ttyS0", "/dev/ttyS1@9600"]);
+        assert_eq!(settings.serial[1].speed, Some(9600));
+        assert_eq!((settings.serial_tcp.len(), settings.serial_speed), (1, 115_200));
+        let text = settings.to_toml().unwrap();
+        assert_eq!(resolved(Given::default(), &text).unwrap(), settings, "{text}");
+    }
+
+    #[test]
     fn unknown_keys_and_wrong_values_are_refused() {
         for file in [
             "colour = 1",
             "listen = \"nowhere\"",
             "retention = \"a week\"",
             "max-members = -1",
+            "serial = \"\"",
+            "serial = [\"@9600\"]",
+            "serial-tcp-listen = [\"here\"]",
             "= 3",
         ] {
             assert!(resolved(Given::default(), file).is_err(), "{file}");

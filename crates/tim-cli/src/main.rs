@@ -8,6 +8,7 @@ mod emoji;
 mod error;
 mod frame;
 mod json;
+mod lines;
 mod local;
 mod log;
 mod output;

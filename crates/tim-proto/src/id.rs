@@ -120,6 +120,9 @@ macro_rules! inline_id {
             /// The most bytes that an id of this kind can have.
             pub const MAX_LEN: usize = $max;
 
+            /// Stands in for an id that could not be read, until that is noticed.
+            pub(crate) const BLANK: Self = Self(Inline { len: 0, bytes: [0; $max] });
+
             /// Validates `text`; `const`, so a literal can be checked by the compiler.
             ///
             /// # Errors

@@ -96,6 +96,8 @@ pub mod capability;
 pub mod code;
 pub mod constants;
 pub mod conversation;
+#[cfg(feature = "defmt")]
+mod defmt;
 mod id;
 pub mod kind;
 pub mod limits;

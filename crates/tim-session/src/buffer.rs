@@ -2,6 +2,7 @@
 //!
 //! A login passes through these bytes, so no `Debug` here shows them: only how many there are.
 
+use core::cell::Cell;
 use core::fmt;
 
 /// Memory for a session: fixed on a device, growing up to a ceiling where there is a heap.
@@ -130,6 +131,15 @@ impl<B: Buffer> ByteQueue<B> {
         self.buffer.bytes().get(self.start..self.end).unwrap_or(&[])
     }
 
+    /// The first `len` bytes, to change in place; fewer if there are not so many.
+    pub(crate) fn front_mut(&mut self, len: usize) -> &mut [u8] {
+        let end = self.start.saturating_add(len).min(self.end);
+        self.buffer
+            .bytes_mut()
+            .get_mut(self.start..end)
+            .unwrap_or(&mut [])
+    }
+
     /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
     pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.buffer.bytes().len().saturating_sub(self.end) < len && self.start > 0 {
@@ -186,10 +196,11 @@ impl<B: Buffer> ByteQueue<B> {
 
 /// Moves the bytes `from..end` down to `to`. What does not fit a caller's odd [`Buffer`] is left alone, not a panic.
 fn shift_down(bytes: &mut [u8], from: usize, end: usize, to: usize) {
-    let gap = from.saturating_sub(to);
-    match bytes.get_mut(to..end) {
-        Some(bytes) if gap < bytes.len() => bytes.copy_within(gap.., 0),
-        _ => {}
+    let cells = Cell::from_mut(bytes).as_slice_of_cells();
+    if let (Some(target), Some(source)) = (cells.get(to..end), cells.get(from..end)) {
+        for (target, source) in target.iter().zip(source) {
+            target.set(source.get()); // the compiler makes a move of memory of it
+        }
     }
 }
 

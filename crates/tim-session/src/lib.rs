@@ -128,7 +128,10 @@ extern crate alloc;
 
 mod buffer;
 mod client;
+#[cfg(feature = "defmt")]
+mod defmt;
 mod hub;
+mod life;
 mod link;
 mod time;
 
@@ -140,5 +143,6 @@ pub use client::{
     Ticket,
 };
 pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
+pub use link::Framing;
 pub use tim_proto as proto;
 pub use time::Instant;

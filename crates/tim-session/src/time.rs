@@ -23,6 +23,11 @@ impl Instant {
         Self(millis.saturating_mul(1000))
     }
 
+    /// So many microseconds later.
+    pub(crate) const fn plus_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// Microseconds since the start.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
@@ -39,11 +44,15 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
-        )
+        self.plus_micros(micros(duration))
     }
+}
+
+/// A duration in microseconds; the longest that there is stands for all longer ones. Without the division of 64 or 128 bits
+/// that a device has no instruction for.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    let whole = duration.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(u64::from(duration.subsec_micros()))
 }
 
 impl Sub for Instant {

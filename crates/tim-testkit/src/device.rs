@@ -84,6 +84,8 @@ pub struct Device {
     seen: Vec<(Instant, Seen)>,
     connects: Vec<Instant>,
     pub(crate) sent: u64,
+    /// The serial line that it is on, if it is on one.
+    pub(crate) serial: Option<u64>,
 }
 
 /// What the session wants of the driver.
@@ -102,6 +104,7 @@ impl Device {
             seen: Vec::new(),
             connects: Vec::new(),
             sent: 0,
+            serial: None,
         }
     }
 

@@ -7,7 +7,7 @@ use tim_session::proto::request::{Answer, Done, FetchAnswer, HistoryAnswer, Logi
 use tim_session::proto::wire::{Frame, FrameKind, Hello, List, Parsed, decode_body};
 use tim_session::proto::{ErrorCode, GroupId, MessageId, UserId};
 use tim_session::{
-    AnswerError, CloseReason, DeliverError, GrowBuffer, HubConfig, HubOutput, HubSession, Instant,
+    AnswerError, CloseReason, DeliverError, Framing, GrowBuffer, HubConfig, HubOutput, HubSession, Instant,
 };
 
 use crate::asked::{Asked, Key, asked, cursor, key};
@@ -28,11 +28,14 @@ pub struct ModelHub {
     replaced: usize,
     /// The most deliveries that any client had not acknowledged.
     most_in_flight: usize,
+    /// How many sessions have ended on serial lines.
+    line_sessions: usize,
 }
 
 #[derive(Debug)]
 struct Connection {
     session: HubSession<GrowBuffer>,
+    framing: Framing,
     /// Who, and on which device, once logged in.
     device: Option<(UserId, u64)>,
     /// What comes next in the order of changes, and where SYNCED is due.
@@ -80,6 +83,12 @@ impl ModelHub {
         self.most_in_flight
     }
 
+    /// How many sessions have ended on serial lines.
+    #[must_use]
+    pub const fn line_sessions(&self) -> usize {
+        self.line_sessions
+    }
+
     pub(crate) const fn forget_most_in_flight(&mut self) {
         self.most_in_flight = 0;
     }
@@ -92,6 +101,7 @@ impl ModelHub {
         let session = HubSession::new(config, GrowBuffer::new(65536), GrowBuffer::new(1 << 20), now);
         let connection = Connection {
             session,
+            framing: config.framing,
             device: None,
             next: 0,
             synced_at: None,
@@ -166,8 +176,13 @@ impl ModelHub {
                         !matches!(reason, CloseReason::Violation(_)),
                         "our own client: {reason:?}"
                     );
-                    connection.closed = true;
-                    return None;
+                    if connection.framing == Framing::Stream {
+                        connection.closed = true;
+                        return None;
+                    }
+                    connection.begin_again(now);
+                    self.line_sessions += 1;
+                    continue;
                 }
                 HubOutput::Event(event) => asked(event, connection.device),
             };
@@ -317,8 +332,7 @@ impl ModelHub {
                     return;
                 }
                 connection.delivered += 1;
-                let in_flight = connection.delivered - connection.acknowledged;
-                self.most_in_flight = self.most_in_flight.max(in_flight as usize);
+                self.most_in_flight = self.most_in_flight.max(connection.in_flight());
             }
             connection.next += 1;
         }
@@ -384,8 +398,26 @@ impl ModelHub {
 }
 
 impl Connection {
-    /// Reads along what the client says, for its acknowledgements.
+    /// The session on a serial line is over; the line waits for the next one.
+    fn begin_again(&mut self, now: Instant) {
+        self.session.begin_again(now);
+        (self.device, self.next, self.synced_at) = (None, 0, None);
+        (self.delivered, self.acknowledged) = (0, 0);
+    }
+
+    /// How many deliveries are not acknowledged; on a serial line the session is believed.
+    fn in_flight(&self) -> usize {
+        match self.framing {
+            Framing::Stream => (self.delivered - self.acknowledged) as usize,
+            _ => self.session.window() - self.session.window_room(),
+        }
+    }
+
+    /// Reads along what the client says on a stream, for its acknowledgements.
     fn watch(&mut self, bytes: &[u8]) {
+        if self.framing != Framing::Stream {
+            return;
+        }
         self.unread.extend_from_slice(bytes);
         if !self.greeted && self.unread.len() >= Hello::LEN {
             self.unread.drain(..Hello::LEN);

@@ -8,7 +8,9 @@ use tim_session::Instant;
 
 use crate::Rng;
 
-/// What goes wrong, and how often. A line is a stream: bytes are late or lost with the line, never reordered or changed.
+/// What goes wrong, and how often. On a stream, bytes are late or lost with the line, never reordered or changed. A serial
+/// line (that of a device whose configuration says so) is there for ever; it is `noise_per_mille` and
+/// [`World::pull`](crate::World::pull) that go wrong on it.
 #[derive(Debug, Clone)]
 pub struct Faults {
     /// How long a fragment is on its way, in microseconds.
@@ -23,6 +25,8 @@ pub struct Faults {
     pub silent_percent: u8,
     /// How often, in a hundred tries while lines still break, no line can be opened.
     pub refuse_percent: u8,
+    /// How often, in a thousand fragments on a serial line, one is damaged: a byte changed, missing, or one too many.
+    pub noise_per_mille: u16,
 }
 
 impl Faults {
@@ -34,6 +38,7 @@ impl Faults {
         cuts: 0,
         silent_percent: 0,
         refuse_percent: 0,
+        noise_per_mille: 0,
     };
 
     /// Lines that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
@@ -46,6 +51,18 @@ impl Faults {
             cuts,
             silent_percent: 20,
             refuse_percent: 20,
+            noise_per_mille: 0,
+        }
+    }
+
+    /// A serial line at any speed, on which so many of a thousand fragments are damaged.
+    #[must_use]
+    pub const fn noisy(noise_per_mille: u16) -> Self {
+        Self {
+            delay_us: 100..20_000,
+            max_fragment: 64,
+            noise_per_mille,
+            ..Self::NONE
         }
     }
 }
@@ -89,6 +106,10 @@ pub struct Line {
     silent: [bool; 2],
     to_device: VecDeque<(Instant, Arrival)>,
     to_hub: VecDeque<(Instant, Arrival)>,
+    /// For a serial line, how often it damages a fragment.
+    serial: Option<u16>,
+    /// Until when its cable is out.
+    pulled_until: Instant,
 }
 
 impl Line {
@@ -105,7 +126,30 @@ impl Line {
             ],
             to_device: VecDeque::new(),
             to_hub: VecDeque::new(),
+            serial: None,
+            pulled_until: Instant::ZERO,
         }
+    }
+
+    /// A serial line, which never ends.
+    pub(crate) fn serial(faults: &Faults, rng: &mut Rng) -> Self {
+        Self {
+            serial: Some(faults.noise_per_mille),
+            ..Self::new(faults, false, rng)
+        }
+    }
+
+    /// Pulls a serial line's cable: what is on its way is lost, and what is sent until then.
+    pub(crate) fn pull(&mut self, until: Instant) {
+        self.to_device.clear();
+        self.to_hub.clear();
+        self.pulled_until = until;
+    }
+
+    /// Whether anything is on its way.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.to_device.is_empty() && self.to_hub.is_empty()
     }
 
     /// Sends bytes from an end. Whether the line holds.
@@ -119,13 +163,15 @@ impl Line {
                 *left -= len;
             }
             let (piece, behind) = rest.split_at(len as usize);
-            if !piece.is_empty() {
-                self.put(
-                    from.other(),
-                    Arrival::Bytes(piece.iter().copied().collect()),
-                    now,
-                    rng,
-                );
+            if !piece.is_empty() && now >= self.pulled_until {
+                let mut bytes = piece.to_vec();
+                if self
+                    .serial
+                    .is_some_and(|noise| rng.within(0..1000) < u64::from(noise))
+                {
+                    damage(&mut bytes, rng);
+                }
+                self.put(from.other(), Arrival::Bytes(bytes.into()), now, rng);
             }
             if self.left == Some(0) {
                 self.cut(now, rng);
@@ -151,7 +197,7 @@ impl Line {
 
     /// An end closes the line; what it sent before still arrives.
     pub(crate) fn close(&mut self, from: End, now: Instant, rng: &mut Rng) {
-        if !self.broken {
+        if !self.broken && self.serial.is_none() {
             self.broken = true;
             self.put(from.other(), Arrival::Closed, now, rng);
         }
@@ -201,5 +247,16 @@ impl Line {
         let queue = self.queue(to);
         let earliest = queue.back().map_or(now, |(when, _)| *when);
         queue.push_back(((now + delay).max(earliest), arrival));
+    }
+}
+
+/// Changes a byte, takes one away, or adds one.
+fn damage(bytes: &mut Vec<u8>, rng: &mut Rng) {
+    let at = rng.within(0..bytes.len() as u64) as usize;
+    let byte = rng.draw() as u8;
+    match rng.within(0..3) {
+        0 => bytes[at] ^= byte.max(1),
+        1 => drop(bytes.remove(at)),
+        _ => bytes.insert(at, byte),
     }
 }

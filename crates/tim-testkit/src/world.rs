@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
 use tim_session::proto::{ConversationId, MessageId, Priority, UserId};
-use tim_session::{ClientConfig, ClientSession, GrowBuffer, HubConfig, Instant, RequestError, Ticket};
+use tim_session::{
+    ClientConfig, ClientSession, Framing, GrowBuffer, HubConfig, Instant, RequestError, Ticket,
+};
 
 use crate::device::{Driver, Wish};
 use crate::{Device, End, Faults, Line, ModelHub, Rng};
@@ -49,13 +51,16 @@ impl World {
         let user = user.parse().expect("a user id");
         let mut config = ClientConfig::new(1, user, number as u64 + 1);
         change(&mut config);
-        let buffers = [0; 3].map(|_| GrowBuffer::new(64 * 1024));
-        let [rx, tx, outbox] = buffers;
-        let mut session = ClientSession::new(config, "sig", rx, tx, outbox, self.rng.draw());
+        let mut session = self.session(config);
         session.resume_from_start();
         session.login(self.now);
         self.devices.push(Device::new(session));
         number
+    }
+
+    fn session(&mut self, config: ClientConfig) -> ClientSession<&'static str, GrowBuffer> {
+        let [rx, tx, outbox] = [0; 3].map(|_| GrowBuffer::new(64 * 1024));
+        ClientSession::new(config, "sig", rx, tx, outbox, self.rng.draw())
     }
 
     /// Makes a group of these users, or adds them to it.
@@ -179,6 +184,59 @@ impl World {
         }
     }
 
+    /// Pulls the cable of a device's serial line for a while: bytes are lost, and nobody is told.
+    pub fn pull(&mut self, number: usize, time: Duration) {
+        let line = self.devices[number].serial;
+        if let Some(line) = line.and_then(|line| self.lines.get_mut(&line)) {
+            line.pull(self.now + time);
+        }
+    }
+
+    /// Puts noise on a device's serial line, on its way from `end`.
+    pub fn disturb(&mut self, number: usize, end: End, noise: &[u8]) {
+        let line = self.devices[number].serial;
+        if let Some(line) = line.and_then(|line| self.lines.get_mut(&line)) {
+            line.send(end, noise, self.now, &mut self.rng);
+        }
+    }
+
+    /// Whether nothing is on its way on any line.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.lines.values().all(Line::is_quiet)
+    }
+
+    /// Ends the hub's process and starts it again: what is stored stays, sessions do not. Serial lines stay as well, other
+    /// lines close.
+    pub fn restart_hub(&mut self) {
+        for id in self.hub.lines() {
+            if self.devices.iter().any(|device| device.serial == Some(id)) {
+                self.hub.open(id, serial(self.hub_config), self.now);
+            } else {
+                self.hub.lost(id);
+                self.hub_wakes.remove(&id);
+                if let Some(line) = self.lines.get_mut(&id) {
+                    line.close(End::Hub, self.now, &mut self.rng);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Resets a device: its session is gone, with all that waited in it; where it stood in the order of changes was kept.
+    pub fn reset_device(&mut self, number: usize) {
+        let old = &self.devices[number].session;
+        let (config, cursor) = (old.config().clone(), old.cursor().to_vec());
+        let mut session = self.session(config);
+        if !session.resume_from(&cursor) {
+            session.resume_from_start();
+        }
+        session.login(self.now);
+        self.hang_up(number);
+        self.devices[number].session = session;
+        self.settle();
+    }
+
     /// Lets [`ModelHub::most_in_flight`] begin anew.
     pub fn forget_most_in_flight(&mut self) {
         self.hub.forget_most_in_flight();
@@ -287,7 +345,9 @@ impl World {
             return false;
         }
         let device = &mut self.devices[number];
-        if succeeds {
+        if device.session.config().framing == Framing::Serial {
+            self.open_serial(number);
+        } else if succeeds {
             self.opened += 1;
             let breaks = self.cuts_left > 0;
             self.cuts_left = self.cuts_left.saturating_sub(1);
@@ -301,6 +361,20 @@ impl World {
             device.session.disconnected(self.now);
         }
         true
+    }
+
+    /// A serial line is there before its device, and stays.
+    fn open_serial(&mut self, number: usize) {
+        let device = &mut self.devices[number];
+        let line = *device.serial.get_or_insert_with(|| {
+            self.opened += 1;
+            let line = Line::serial(&self.faults, &mut self.rng);
+            self.lines.insert(self.opened, line);
+            self.hub.open(self.opened, serial(self.hub_config), self.now);
+            self.opened
+        });
+        device.driver = Driver::Open(line);
+        device.session.connected(self.now);
     }
 
     fn hang_up(&mut self, number: usize) {
@@ -374,4 +448,9 @@ impl World {
         };
         moved
     }
+}
+
+const fn serial(mut config: HubConfig) -> HubConfig {
+    config.framing = Framing::Serial;
+    config
 }

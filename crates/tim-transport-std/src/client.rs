@@ -112,7 +112,8 @@ impl<C: Connector> ClientDriver<C> {
         connector: C,
     ) -> Self {
         // Room for the next frames while one is worked on.
-        let rx = GrowBuffer::new((config.max_frame as usize).saturating_mul(2));
+        let frame = config.framing.buffer_len(config.max_frame as usize);
+        let rx = GrowBuffer::new(frame.saturating_mul(2));
         let (tx, outbox) = (GrowBuffer::new(buffers.outgoing), GrowBuffer::new(buffers.outbox));
         let clock = Clock::start();
         Self {

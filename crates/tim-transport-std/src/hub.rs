@@ -27,10 +27,10 @@ pub struct HubConnection<L> {
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
-    /// A connection that was just accepted. Its outgoing bytes may grow to `max_outgoing`.
+    /// A connection that was just accepted, or a serial line that was just opened. Its outgoing bytes may grow to `max_outgoing`.
     pub fn new(link: L, config: HubConfig, max_outgoing: usize) -> Self {
         let started = tokio::time::Instant::now();
-        let rx = GrowBuffer::new(config.max_frame as usize);
+        let rx = GrowBuffer::new(config.framing.buffer_len(config.max_frame as usize));
         Self {
             link,
             session: HubSession::new(config, rx, GrowBuffer::new(max_outgoing), Instant::ZERO),

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// The file or stdin holds the bytes themselves, not hex digits.
     #[arg(long, conflicts_with = "hex")]
     raw: bool,
-    /// The bytes are from a serial line: COBS packets with a CRC, between zero bytes.
+    /// The bytes are from a serial line: COBS packets with a counter and a CRC, between zero bytes.
     #[arg(long)]
     serial: bool,
     /// Print one JSON object a line.
@@ -47,6 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         out: anstream::AutoStream::auto(io::stdout().lock()),
         json: args.json,
         broken: 0,
+        next: None,
     };
     if args.serial {
         serial_parts(&bytes, max_frame, |part| printer.part(&part))?;
@@ -107,13 +108,24 @@ struct Printer<W> {
     out: W,
     json: bool,
     broken: u32,
+    /// The number that the next packet of a serial line should have.
+    next: Option<u16>,
 }
 
 impl<W: Write> Printer<W> {
     fn part(&mut self, part: &Part<'_>) -> Result<(), Failure> {
-        let head = Fields::new()
+        let mut head = Fields::new()
             .with("at", part.at as u64)
             .with("len", part.len as u64);
+        if let Some(counter) = part.counter {
+            head = head.with("counter", counter);
+            if let Some(missing) = self.missing(counter, &part.content) {
+                head = head.with("missing", missing);
+                if !self.json {
+                    writeln!(self.out, "      {BAD}{missing} packets are missing here{BAD:#}")?;
+                }
+            }
+        }
         match &part.content {
             Content::Hello(it) => self.good(part, "HELLO", head, hello(it)),
             Content::Broken(fault) => self.bad(part, "broken", head, fault),
@@ -142,6 +154,17 @@ impl<W: Write> Printer<W> {
                     }
                 }
             }
+        }
+    }
+
+    /// How many packets are missing before this one; a hello starts the counting anew.
+    fn missing(&mut self, counter: u16, content: &Content<'_>) -> Option<u16> {
+        let expected = self.next.replace(counter.wrapping_add(1));
+        match content {
+            Content::Hello(_) => None,
+            _ => expected
+                .map(|expected| counter.wrapping_sub(expected))
+                .filter(|missing| *missing > 0),
         }
     }
 

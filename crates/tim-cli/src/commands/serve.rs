@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tim_hub::store::sqlite::OpenError;
 use tim_hub::{Hub, HubError};
@@ -11,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::config::{Given, Settings};
 use crate::error::{EXIT_CODES, Failure};
+use crate::lines::Lines;
 use crate::local::{DataArg, DataDir, Endpoint, key_from};
 use crate::log;
 use crate::session::block_on_threads;
@@ -19,6 +21,10 @@ const FILES: &str = "\
 Every setting can be given as a flag, as a variable (TIM_ and the flag's name in capitals, with _ for -), or in a file:
 flags go before variables, these before the file, the file before the default. The file is the one named with --config,
 else serve.toml in the data directory, if it is there; --print-config prints all settings as they are written in it.
+
+Serial lines carry the same frames as TCP does, each in a packet with a counter and a checksum (SPEC.md), so that noise,
+cuts and restarts of either end cost a login, but no message. QEMU gives a guest's UART to the hub with
+`-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line` and --serial-tcp-listen.
 
 In the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; made at the first start, readable by its
 owner only), endpoint.toml (where `tim chat` and its like find this hub).";
@@ -79,12 +85,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), Failure> {
-    let hub = Hub::open(settings.hub_options(data.path(), key)).map_err(cannot_open)?;
+    let hub = Arc::new(Hub::open(settings.hub_options(data.path(), key)).map_err(cannot_open)?);
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::failed(format_args!("cannot listen at {}: {error}", settings.listen))
             .hint("--listen 127.0.0.1:0 takes any free port")
     })?;
     let address = listener.local_addr()?;
+    let lines = Lines::start(&hub, settings).await?;
     let stop = stop_signal()?;
     let endpoint = Endpoint::of(address, settings.app_id);
     if data.endpoint().ok().flatten() != Some(endpoint.clone())
@@ -100,6 +107,9 @@ async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), F
         settings.app_id,
         data.path().display()
     )?;
+    for address in lines.listening() {
+        writeln!(out, "serial lines at {address}")?;
+    }
     match data.is_usual() {
         true => writeln!(out, "to talk: tim chat --as alice bob")?,
         false => writeln!(

@@ -15,10 +15,11 @@ pub(crate) fn serial_parts<E>(
         if !packet.is_empty() {
             let mut buffer = packet.to_vec();
             let ends = at + packet.len() < line.len();
-            let content = content(&mut buffer, max_frame, ends);
+            let (counter, content) = content(&mut buffer, max_frame, ends);
             visit(Part {
                 at,
                 len: packet.len(),
+                counter,
                 content,
             })?;
         }
@@ -27,18 +28,24 @@ pub(crate) fn serial_parts<E>(
     Ok(())
 }
 
-/// `ends`: a zero byte follows.
-fn content(packet: &mut [u8], max_frame: usize, ends: bool) -> Content<'_> {
-    match serial_decode(packet) {
-        Ok(bytes) => match first_part(bytes, max_frame) {
-            (Content::Broken(fault), _) => Content::Broken(fault),
-            (_, len) if len < bytes.len() => Content::Broken(format!(
-                "{} bytes stand behind the frame in its packet",
-                bytes.len() - len
-            )),
-            (content, _) => content,
-        },
-        Err(_) if !ends => Content::Broken("the input ends inside a packet".to_owned()),
-        Err(fault) => Content::Broken(fault.to_string()),
-    }
+/// The packet's number and what it carries. `ends`: a zero byte follows.
+fn content(packet: &mut [u8], max_frame: usize, ends: bool) -> (Option<u16>, Content<'_>) {
+    let broken = |fault: &str| (None, Content::Broken(fault.to_owned()));
+    let bytes = match serial_decode(packet) {
+        Ok(bytes) => bytes,
+        Err(_) if !ends => return broken("the input ends inside a packet"),
+        Err(fault) => return broken(&fault.to_string()),
+    };
+    let Some((counter, bytes)) = bytes.split_first_chunk() else {
+        return broken("the packet is too short for its counter");
+    };
+    let content = match first_part(bytes, max_frame) {
+        (Content::Broken(fault), _) => Content::Broken(fault),
+        (_, len) if len < bytes.len() => Content::Broken(format!(
+            "{} bytes stand behind the frame in its packet",
+            bytes.len() - len
+        )),
+        (content, _) => content,
+    };
+    (Some(u16::from_le_bytes(*counter)), content)
 }

@@ -9,6 +9,8 @@ pub(crate) struct Part<'a> {
     pub(crate) at: usize,
     /// How many bytes it takes.
     pub(crate) len: usize,
+    /// On a serial line, the packet's number.
+    pub(crate) counter: Option<u16>,
     pub(crate) content: Content<'a>,
 }
 
@@ -27,7 +29,12 @@ pub(crate) fn stream_parts(bytes: &[u8], max_frame: usize) -> impl Iterator<Item
     std::iter::from_fn(move || {
         let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
         let (content, len) = first_part(rest, max_frame);
-        let part = Part { at, len, content };
+        let part = Part {
+            at,
+            len,
+            counter: None,
+            content,
+        };
         at = if matches!(part.content, Content::Broken(_)) {
             bytes.len()
         } else {

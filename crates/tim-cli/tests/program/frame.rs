@@ -289,19 +289,32 @@ fn what_is_cut_short_or_no_frame_is_told() {
 
 #[test]
 fn a_serial_line_is_taken_apart_and_damage_stays_where_it_is() {
-    let pack = |packet: &[u8]| {
+    let pack = |counter: u16, content: &[u8]| {
+        let packet = &[&counter.to_le_bytes(), content].concat();
         let mut line = vec![0; serial_encoded_max_len(packet.len())];
         let len = serial_encode(packet, &mut line).unwrap();
         line.truncate(len);
         line
     };
-    let mut damaged = pack(&send());
+    let mut damaged = pack(1, &send());
     damaged[5] ^= 0x40;
-    let line = [pack(&HELLO.to_bytes()), damaged, pack(&send()), vec![3, 1]].concat();
+    let line = [
+        pack(0, &HELLO.to_bytes()),
+        damaged,
+        pack(2, &send()),
+        pack(3, &send()),
+        vec![3, 1],
+    ]
+    .concat();
     let (ran, parts) = json(&["--serial", "--raw"], &line);
-    assert_eq!((ran.code, parts.len()), (2, 4));
+    assert_eq!((ran.code, parts.len()), (2, 5));
     assert_eq!(parts[0]["fields"]["window"], 8);
     assert!(parts[1]["error"].is_string());
     assert_eq!(parts[2]["fields"]["payload"]["text"], "你好[呲牙]");
-    assert!(parts[3]["error"].as_str().unwrap().contains("inside a packet"));
+    assert_eq!(
+        (&parts[2]["counter"], &parts[2]["missing"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!((&parts[3]["counter"], parts[3].get("missing")), (&3.into(), None));
+    assert!(parts[4]["error"].as_str().unwrap().contains("inside a packet"));
 }

@@ -6,6 +6,8 @@ mod demo;
 mod frame;
 mod group;
 mod parse;
+#[cfg(unix)]
+mod serial;
 mod serve;
 mod sig;
 

@@ -42,6 +42,13 @@ impl Served {
         Self { child, out, address }
     }
 
+    /// The next line that it prints.
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line
+    }
+
     /// Asks it to end and returns the exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         let killed = Command::new("kill")

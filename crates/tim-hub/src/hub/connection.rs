@@ -5,6 +5,7 @@
 //! only; once a reading finds nothing more, the live ones go on from there, and those that were read already are passed
 //! over by their change number.
 
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use tim_proto::ErrorCode;
 use tim_proto::request::{Gap, LoginAnswer, Resume};
 use tim_proto::wire::FrameKind;
-use tim_session::{AnswerError, CloseReason, DeliverError, Instant};
+use tim_session::{AnswerError, CloseReason, DeliverError, Framing, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
@@ -44,6 +45,7 @@ pub(super) struct Connection<L> {
     wake: Option<Instant>,
     /// Since when the peer takes nothing, while there is no room for more.
     stuck: Option<Instant>,
+    framing: Framing,
 }
 
 /// What came of going round once.
@@ -51,12 +53,14 @@ enum Round {
     Moved,
     /// Nothing to do before a waker or the timer calls.
     Idle,
-    Over,
+    Over(io::Result<()>),
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
-    pub(super) fn new(hub: Arc<Shared>, link: L) -> Self {
-        let io = HubConnection::new(link, hub.options.connection, hub.options.max_outgoing);
+    pub(super) fn new(hub: Arc<Shared>, link: L, framing: Framing) -> Self {
+        let mut config = hub.options.connection;
+        config.framing = framing;
+        let io = HubConnection::new(link, config, hub.options.max_outgoing);
         Self {
             hub,
             io,
@@ -66,16 +70,17 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             closing: false,
             wake: None,
             stuck: None,
+            framing,
         }
     }
 
-    /// Ready when the connection is over. Goes round while anything moves, but not for ever: others have their turn.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the connection is over, with the stream's error if it had one. Goes round while anything moves, but not for ever: others have their turn.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         for _ in 0..MAX_ROUNDS {
             match self.round(context) {
                 Round::Moved => {}
                 Round::Idle => return Poll::Pending,
-                Round::Over => return Poll::Ready(()),
+                Round::Over(why) => return Poll::Ready(why),
             }
         }
         context.waker().wake_by_ref();
@@ -88,7 +93,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if !self.closing {
             match self.io.poll_receive(context) {
                 Poll::Ready(Ok(true)) => moved = true,
-                Poll::Ready(Ok(false) | Err(_)) => return Round::Over,
+                Poll::Ready(Ok(false)) => return Round::Over(Ok(())),
+                Poll::Ready(Err(error)) => return Round::Over(Err(error)),
                 Poll::Pending => {}
             }
             moved |= self.take_events();
@@ -97,9 +103,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
         let waiting = self.io.session().outgoing().len();
         match self.io.poll_send(context) {
-            Poll::Ready(Err(_)) => return Round::Over,
+            Poll::Ready(Err(error)) => return Round::Over(Err(error)),
             Poll::Ready(Ok(())) if self.closing && self.io.poll_close(context).is_ready() => {
-                return Round::Over;
+                return Round::Over(Ok(()));
             }
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
@@ -125,7 +131,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Some(moment) if self.io.poll_until(context, moment).is_ready() => {
                 if stuck || self.closing {
                     debug!("a client does not read what it is sent");
-                    Round::Over
+                    Round::Over(Ok(()))
                 } else {
                     Round::Moved
                 }
@@ -182,13 +188,28 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        if let CloseReason::Violation(code) = reason {
-            let user = self.me.as_ref().map(|me| me.device.user);
-            debug!(?user, %code, "a client broke the protocol");
+        let user = self.me.as_ref().map(|me| me.device.user);
+        match reason {
+            CloseReason::Violation(code) => debug!(?user, %code, "a client broke the protocol"),
+            CloseReason::LineLost => debug!(?user, "a serial line lost something; its client begins again"),
+            _ => {}
         }
-        self.closing = true;
-        self.wake = Some(self.io.now() + self.hub.options.connection.keep_alive_timeout);
         self.leave();
+        if self.framing == Framing::Serial && reason != CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN)
+        {
+            // The line outlives the session.
+            (self.login, self.ending, self.stuck) = (None, false, None);
+            let now = self.io.now();
+            self.io.session().begin_again(now);
+        } else {
+            self.closing = true;
+            self.wake = Some(self.io.now() + self.hub.options.connection.keep_alive_timeout);
+        }
+    }
+
+    /// Whether nobody is logged in here, or about to be, or being told goodbye.
+    pub(super) const fn is_vacant(&self) -> bool {
+        self.me.is_none() && self.login.is_none() && !self.closing
     }
 
     fn log_in(&mut self, login: Login) {

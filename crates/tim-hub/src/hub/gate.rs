@@ -9,7 +9,7 @@ use tim_proto::{ErrorCode, GroupId, Priority};
 use tokio::runtime::Handle;
 
 use super::device::{Answered, Delivery, Device, Outcome, lock};
-use super::limit::{Limiter, MAX_WAIT_MS, Offer};
+use super::limit::{Limiter, Offer};
 use super::shared::Shared;
 use crate::store::{Append, LogKey, Write};
 
@@ -178,7 +178,7 @@ async fn keep(mut keeper: Keeper) {
             return;
         };
         drop(hub);
-        let wait_ms = wait_ms.clamp(1, MAX_SLEEP_MS.min(MAX_WAIT_MS));
+        let wait_ms = wait_ms.clamp(1, MAX_SLEEP_MS);
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     }
 }

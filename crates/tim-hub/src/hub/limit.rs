@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use tim_proto::{GroupId, Priority};
 
 /// How long a message waits for its turn before it is dropped.
-pub(super) const MAX_WAIT_MS: u64 = 2_000;
+const MAX_WAIT_MS: u64 = 2_000;
 /// How many idle gates are worth a sweep.
 const FIRST_SWEEP: usize = 1024;
 const RANKS: usize = 4;

@@ -21,6 +21,7 @@ mod rate;
 mod requests;
 mod room;
 mod send;
+mod serial;
 mod shared;
 
 pub use groups::Audience;
@@ -35,6 +36,7 @@ use std::thread;
 use std::time::Duration;
 
 use tim_proto::{ErrorCode, GroupId};
+use tim_session::Framing;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -76,6 +78,8 @@ pub struct Hub {
     max_connections: usize,
     places: Arc<Semaphore>,
     failed: watch::Receiver<Option<String>>,
+    /// Whether the hub is about to end.
+    stopping: watch::Sender<bool>,
 }
 
 /// Why a hub stopped, or could not start.
@@ -146,6 +150,7 @@ impl Hub {
             max_connections,
             places,
             failed,
+            stopping: watch::Sender::new(false),
         })
     }
 
@@ -189,8 +194,11 @@ impl Hub {
         };
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            let mut connection = Connection::new(shared, link);
-            std::future::poll_fn(|context| connection.poll(context)).await;
+            let mut connection = Connection::new(shared, link, Framing::Stream);
+            let ended = std::future::poll_fn(|context| connection.poll(context)).await;
+            if let Err(error) = ended {
+                debug!(%error, "a connection broke");
+            }
             drop(connection);
             drop(place);
         });
@@ -226,9 +234,16 @@ impl Hub {
         self.shared.reclaim_group(group).await
     }
 
+    /// Whether [`Hub::shut_down`] has been called, by [`Hub::serve`] or otherwise.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Says goodbye to everybody and waits, for a moment, until they are gone.
     pub async fn shut_down(&self) {
         info!(connections = self.connections(), "the hub stops");
+        self.stopping.send_replace(true);
         for device in self.shared.online.all() {
             device.end(ErrorCode::SERVER_SHUTTING_DOWN);
         }

@@ -8,6 +8,10 @@
 //! Nothing else grows with the size of a group: a message costs one append, one head update and the sender's own row.
 //! Unread counts are computed (see [`Conversation::unread`]); a receiver's row is written when that user acts.
 //!
+//! A group changes by [`Write::ChangeGroup`], as the rules in [`crate::groups`] decide inside the transaction. A dismissed
+//! group leaves a tombstone: nobody finds its log, and its id is never free again. Ending a group is the one change that
+//! costs as much as the group has members, for each of them is told.
+//!
 //! Writing is batched: [`StoreWriter::commit`] makes a whole batch durable at once, and [`Writer`] is the thread that
 //! collects batches from everybody who waits. Readers work on snapshots, never wait for the writer, and see every
 //! write that was answered before they were asked.

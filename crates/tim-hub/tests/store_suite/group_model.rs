@@ -73,7 +73,7 @@ pub(crate) fn any_life_of_a_group_agrees_with_the_model(world: &mut World) {
         max_admins: MAX_ADMINS as u32,
     };
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
-    let cases = if asked { Config::default().cases } else { 24 };
+    let cases = if asked { Config::default().cases } else { 16 };
     let config = Config {
         cases,
         failure_persistence: None,

@@ -192,9 +192,9 @@ impl Encode for Message<'_> {
 
 impl<'a> Decode<'a> for Message<'a> {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let Header { envelope, content } = Header::decode(reader)?;
-        Ok(Self {
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let Header { envelope, content } = Header::read(reader);
+        Self {
             envelope,
             to: content.to,
             id: content.id,
@@ -202,7 +202,7 @@ impl<'a> Decode<'a> for Message<'a> {
             priority: content.priority,
             payload: Payload::decode(content.kind, content.payload),
             extensions: content.extensions,
-        })
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
 
 use crate::notice::{NoticeOperation, SystemNotice};
-use crate::wire::{DecodeError, Encode, List, Writer, decode_body, wire};
+use crate::wire::{Decode, DecodeError, Encode, List, Reader, Writer, wire};
 use crate::{MessageId, MessageKind, UserId};
 
 use super::GroupTip;
@@ -59,10 +59,13 @@ macro_rules! payloads {
             /// [`DecodeError`] if the bytes are not what the kind says.
             #[inline]
             pub fn decode_strict(kind: MessageKind, bytes: &'a [u8]) -> Result<Self, DecodeError> {
-                match kind {
-                    $(MessageKind::$kind => decode_body(bytes).map(Self::$variant),)*
-                    _ => Ok(Self::Unknown(kind, bytes)),
-                }
+                let mut reader = Reader::new(bytes);
+                let payload = match kind {
+                    $(MessageKind::$kind => Self::$variant(Decode::read(&mut reader)),)*
+                    _ => return Ok(Self::Unknown(kind, bytes)),
+                };
+                reader.finish()?;
+                Ok(payload)
             }
         }
 

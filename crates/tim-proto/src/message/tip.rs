@@ -1,7 +1,7 @@
 //! What a group tip carries.
 
 use crate::tip::TipOperation;
-use crate::wire::{Decode, DecodeError, Encode, List, Reader, Writer, wire};
+use crate::wire::{Decode, Encode, List, Reader, Writer, wire};
 use crate::{GroupId, InviteOption, JoinOption, UserId};
 
 /// Something happened in a group (S162-S170).
@@ -106,17 +106,17 @@ impl Encode for GroupChange<'_> {
 }
 
 impl<'a> Decode<'a> for GroupChange<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(match u32::decode(reader)? {
-            1 => Self::Name(reader.take_str()?),
-            2 => Self::Introduction(reader.take_str()?),
-            3 => Self::Notification(reader.take_str()?),
-            4 => Self::Avatar(reader.take_str()?),
-            5 => Self::Owner(UserId::decode(reader)?),
-            6 => Self::JoinOption(JoinOption::decode(reader)?),
-            7 => Self::InviteOption(InviteOption::decode(reader)?),
-            8 => Self::MuteAll(bool::decode(reader)?),
+    fn read(reader: &mut Reader<'a>) -> Self {
+        match u32::read(reader) {
+            1 => Self::Name(reader.take_str()),
+            2 => Self::Introduction(reader.take_str()),
+            3 => Self::Notification(reader.take_str()),
+            4 => Self::Avatar(reader.take_str()),
+            5 => Self::Owner(UserId::read(reader)),
+            6 => Self::JoinOption(JoinOption::read(reader)),
+            7 => Self::InviteOption(InviteOption::read(reader)),
+            8 => Self::MuteAll(bool::read(reader)),
             what => Self::Unknown(what, reader.take_rest()),
-        })
+        }
     }
 }

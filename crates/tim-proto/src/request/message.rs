@@ -22,12 +22,15 @@ impl Encode for Send<'_> {
 }
 
 impl<'a> Decode<'a> for Send<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let options = reader.take_bytes().and_then(decode_body)?;
-        Ok(Self {
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let options = decode_body(reader.take_bytes()).unwrap_or_else(|error| {
+            reader.refuse_at(error.at, error.fault);
+            SendOptions::default()
+        });
+        Self {
             options,
-            content: Content::decode(reader)?,
-        })
+            content: Content::read(reader),
+        }
     }
 }
 
@@ -38,7 +41,8 @@ impl<'a> Send<'a> {
     /// [`DecodeError`] if the options in front of it are cut short.
     pub fn content_bytes(body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let mut reader = Reader::new(body);
-        reader.take_bytes()?;
+        reader.take_bytes();
+        reader.check()?;
         Ok(reader.take_rest())
     }
 }

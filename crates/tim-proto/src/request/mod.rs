@@ -20,7 +20,7 @@ pub use profile::{UpdateUserProfile, UserProfiles, UserProfilesAnswer};
 pub use push::{ConversationChange, Deliver, Gap, Push, Synced};
 
 use crate::conversation::{Conversation, ConversationProfile, GroupProfile};
-use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, decode_body, wire};
+use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
 use crate::{ErrorCode, Platform, UserId};
 
 /// Where the deliveries to a device are to start; an open enumeration.
@@ -91,8 +91,8 @@ impl Encode for Done {
     fn encode(&self, _: &mut Writer<'_>) {}
 }
 impl<'a> Decode<'a> for Done {
-    fn decode(_: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn read(_: &mut Reader<'a>) -> Self {
+        Self
     }
 }
 
@@ -126,11 +126,14 @@ macro_rules! requests {
             /// # Errors
             /// [`DecodeError`] if it is not what its kind says.
             pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
-                Ok(match kind {
-                    $(FrameKind::$kind => Self::$variant(decode_body(body)?),)+
-                    FrameKind::LOGOUT => Self::Logout,
-                    other => Self::Unknown(other),
-                })
+                let mut reader = Reader::new(body);
+                let request = match kind {
+                    $(FrameKind::$kind => Self::$variant(Decode::read(&mut reader)),)+
+                    FrameKind::LOGOUT => return Ok(Self::Logout),
+                    other => return Ok(Self::Unknown(other)),
+                };
+                reader.finish()?;
+                Ok(request)
             }
 
             /// The kind of frame that carries it.
@@ -205,14 +208,14 @@ macro_rules! answers {
             /// # Errors
             /// [`DecodeError`] if it is not what its kind says.
             pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
-                Ok(match kind.request() {
-                    $($(FrameKind::$kind)|+ => Self::$variant(decode_body(body)?),)+
-                    $(FrameKind::$done)|+ => {
-                        let Done = decode_body(body)?;
-                        Self::Done
-                    }
-                    other => Self::Unknown(other, body),
-                })
+                let mut reader = Reader::new(body);
+                let answer = match kind.request() {
+                    $($(FrameKind::$kind)|+ => Self::$variant(Decode::read(&mut reader)),)+
+                    $(FrameKind::$done)|+ => Self::Done,
+                    other => return Ok(Self::Unknown(other, body)),
+                };
+                reader.finish()?;
+                Ok(answer)
             }
         }
 

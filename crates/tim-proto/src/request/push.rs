@@ -1,6 +1,6 @@
 //! What the hub sends on its own.
 
-use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, decode_body, wire};
+use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
 use crate::{ConversationId, Message};
 
 /// What the hub may send that is no answer, by frame kind.
@@ -26,13 +26,16 @@ impl<'a> Push<'a> {
     /// # Errors
     /// [`DecodeError`] if it is not what its kind says.
     pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
-        Ok(match kind {
-            FrameKind::DELIVER => Self::Deliver(decode_body(body)?),
-            FrameKind::GAP => Self::Gap(decode_body(body)?),
-            FrameKind::SYNCED => Self::Synced(decode_body(body)?),
-            FrameKind::CONVERSATION => Self::Conversation(decode_body(body)?),
-            other => Self::Unknown(other),
-        })
+        let mut reader = Reader::new(body);
+        let push = match kind {
+            FrameKind::DELIVER => Self::Deliver(Deliver::read(&mut reader)),
+            FrameKind::GAP => Self::Gap(Gap::read(&mut reader)),
+            FrameKind::SYNCED => Self::Synced(Synced::read(&mut reader)),
+            FrameKind::CONVERSATION => Self::Conversation(ConversationChange::read(&mut reader)),
+            other => return Ok(Self::Unknown(other)),
+        };
+        reader.finish()?;
+        Ok(push)
     }
 }
 
@@ -81,13 +84,13 @@ impl Encode for Synced<'_> {
 }
 
 impl<'a> Decode<'a> for Synced<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         let cursor = if reader.rest().is_empty() {
             &[]
         } else {
-            reader.take_bytes()?
+            reader.take_bytes()
         };
-        Ok(Self { cursor })
+        Self { cursor }
     }
 }
 

@@ -238,8 +238,10 @@ const fn hash(key: &[u8]) -> u64 {
             state,
             (u32::from_le_bytes(*first) as u64) << 32 | u32::from_le_bytes(*last) as u64,
         )
+    } else if let [byte] | [_, byte, ..] = key {
+        mix(state, *byte as u64)
     } else {
-        mix(state, key[key.len() / 2] as u64)
+        state
     }
 }
 

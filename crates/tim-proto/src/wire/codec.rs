@@ -50,11 +50,19 @@ pub trait Encode {
 
 /// A value that can be read from a body, borrowing from it.
 pub trait Decode<'a>: Sized {
-    /// Reads the value and moves the reader behind it.
+    /// Reads the value and moves the reader behind it. Bytes that are no such value are noted by the reader, see
+    /// [`Reader::check`]; what is returned then means nothing.
+    fn read(reader: &mut Reader<'a>) -> Self;
+
+    /// Reads the value, moves the reader behind it and checks.
     ///
     /// # Errors
-    /// [`DecodeError`] where the bytes are no such value.
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+    /// [`DecodeError`] where the bytes are no such value, or were none before.
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let value = Self::read(reader);
+        reader.check()?;
+        Ok(value)
+    }
 }
 
 /// Encodes `value` as a whole body at the start of `buffer` and returns its length.
@@ -81,8 +89,8 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 /// [`DecodeError`] where the bytes are no such body.
 pub fn decode_body<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
     let mut reader = Reader::new(body);
-    let value = T::decode(&mut reader)?;
-    super::Extensions::decode(&mut reader)?;
+    let value = T::read(&mut reader);
+    reader.finish()?;
     Ok(value)
 }
 
@@ -105,7 +113,7 @@ impl Encode for u8 {
 
 impl<'a> Decode<'a> for u8 {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_u8()
     }
 }
@@ -120,9 +128,12 @@ macro_rules! varint_impls {
         }
         impl<'a> Decode<'a> for $ty {
             #[inline]
-            fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-                let value = reader.take_varint()?;
-                <$ty>::try_from(value).map_err(|_| reader.error(DecodeFault::Varint))
+            fn read(reader: &mut Reader<'a>) -> Self {
+                let value = reader.take_varint();
+                <$ty>::try_from(value).unwrap_or_else(|_| {
+                    reader.refuse(DecodeFault::Varint);
+                    0
+                })
             }
         }
     )*};
@@ -136,12 +147,12 @@ impl Encode for bool {
 }
 
 impl<'a> Decode<'a> for bool {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        match reader.take_u8()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(reader.error(DecodeFault::Flag)),
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let flag = reader.take_u8();
+        if flag > 1 {
+            reader.refuse(DecodeFault::Flag);
         }
+        flag == 1
     }
 }
 
@@ -161,7 +172,7 @@ impl Encode for &str {
 
 impl<'a> Decode<'a> for &'a str {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_str()
     }
 }
@@ -175,7 +186,7 @@ impl Encode for &[u8] {
 
 impl<'a> Decode<'a> for &'a [u8] {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_bytes()
     }
 }
@@ -193,12 +204,8 @@ impl<T: Encode> Encode for Option<T> {
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok(if bool::decode(reader)? {
-            Some(T::decode(reader)?)
-        } else {
-            None
-        })
+    fn read(reader: &mut Reader<'a>) -> Self {
+        bool::read(reader).then(|| T::read(reader))
     }
 }
 
@@ -210,8 +217,8 @@ impl Encode for UserId {
 
 impl<'a> Decode<'a> for UserId {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        reader.take_id(Self::from_ascii, Self::new)
+    fn read(reader: &mut Reader<'a>) -> Self {
+        reader.take_id(Self::from_ascii, Self::new, Self::BLANK)
     }
 }
 
@@ -223,8 +230,8 @@ impl Encode for GroupId {
 
 impl<'a> Decode<'a> for GroupId {
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        reader.take_id(Self::from_ascii, Self::new)
+    fn read(reader: &mut Reader<'a>) -> Self {
+        reader.take_id(Self::from_ascii, Self::new, Self::BLANK)
     }
 }
 
@@ -250,16 +257,16 @@ impl Encode for ConversationId {
 }
 
 impl<'a> Decode<'a> for ConversationId {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         let start = reader.position();
-        match reader.take_u8()? {
-            TYPE_SYSTEM => Ok(Self::System),
-            TYPE_C2C => UserId::decode(reader).map(Self::C2c),
-            TYPE_GROUP => GroupId::decode(reader).map(Self::Group),
-            _ => Err(DecodeError {
-                at: start,
-                fault: DecodeFault::ConversationType,
-            }),
+        match reader.take_u8() {
+            TYPE_SYSTEM => Self::System,
+            TYPE_C2C => Self::C2c(UserId::read(reader)),
+            TYPE_GROUP => Self::Group(GroupId::read(reader)),
+            _ => {
+                reader.refuse_at(start, DecodeFault::ConversationType);
+                Self::System
+            }
         }
     }
 }
@@ -275,8 +282,8 @@ macro_rules! wire {
         }
         impl<'a> $crate::wire::Decode<'a> for $name<'a> {
             #[inline]
-            fn decode(reader: &mut $crate::wire::Reader<'a>) -> Result<Self, $crate::wire::DecodeError> {
-                Ok(Self { $($field: $crate::wire::Decode::decode(reader)?),+ })
+            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
+                Self { $($field: $crate::wire::Decode::read(reader)),+ }
             }
         }
     };
@@ -289,8 +296,8 @@ macro_rules! wire {
         }
         impl<'a> $crate::wire::Decode<'a> for $name {
             #[inline]
-            fn decode(reader: &mut $crate::wire::Reader<'a>) -> Result<Self, $crate::wire::DecodeError> {
-                Ok(Self { $($field: $crate::wire::Decode::decode(reader)?),+ })
+            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
+                Self { $($field: $crate::wire::Decode::read(reader)),+ }
             }
         }
     };
@@ -304,8 +311,8 @@ macro_rules! wire {
         }
         impl<'a> $crate::wire::Decode<'a> for $name {
             #[inline]
-            fn decode(reader: &mut $crate::wire::Reader<'a>) -> Result<Self, $crate::wire::DecodeError> {
-                $crate::wire::Decode::decode(reader).map(Self)
+            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
+                Self($crate::wire::Decode::read(reader))
             }
         }
     )+};

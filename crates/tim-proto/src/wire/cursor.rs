@@ -1,6 +1,6 @@
 //! Where a body is written and read: bounds are checked here, and nowhere else.
 
-use super::{BufferTooSmall, DecodeError, DecodeFault, Encode, encoded_len};
+use super::{BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Extensions, encoded_len};
 use crate::IdError;
 
 /// Writes fields into a caller's buffer, and goes on counting when it is full.
@@ -122,12 +122,15 @@ fn write_varint(mut value: u64, room: &mut [u8; MAX_VARINT_LEN]) -> usize {
     len
 }
 
-/// Reads fields from a body and knows where it stands.
+/// Reads fields from a body, knows where it stands, and notes the first fault: as a [`Writer`] goes on counting when it is
+/// full, a reader goes on handing out empty values, and [`Reader::check`] says in the end whether they can be used. That
+/// makes a decoder a plain run of fields, which is what keeps it small on a device.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
     /// How long the body is: with what is left, that tells the position.
     len: usize,
+    fault: Option<DecodeError>,
 }
 
 impl<'a> Reader<'a> {
@@ -137,10 +140,11 @@ impl<'a> Reader<'a> {
         Self {
             rest: body,
             len: body.len(),
+            fault: None,
         }
     }
 
-    /// What has not been read yet.
+    /// What has not been read yet; nothing behind a fault.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -152,27 +156,52 @@ impl<'a> Reader<'a> {
         self.len.saturating_sub(self.rest.len())
     }
 
-    /// An error at the present position.
-    #[cold]
-    #[must_use]
-    pub const fn error(&self, fault: DecodeFault) -> DecodeError {
-        DecodeError {
-            at: self.position(),
-            fault,
+    /// Whether all that was read so far is what it should be.
+    ///
+    /// # Errors
+    /// [`DecodeError`], the first fault; what was read from there on means nothing.
+    #[inline]
+    pub const fn check(&self) -> Result<(), DecodeError> {
+        match self.fault {
+            None => Ok(()),
+            Some(error) => Err(error),
         }
     }
 
-    /// Takes the next `len` bytes.
+    /// Passes over the extensions behind the known fields of a body, and says whether all of it is what it should be.
     ///
     /// # Errors
-    /// [`DecodeFault::Truncated`] if there are fewer.
+    /// As [`Reader::check`].
+    pub fn finish(mut self) -> Result<(), DecodeError> {
+        Extensions::read(&mut self);
+        self.check()
+    }
+
+    /// Notes a fault at the present position, unless there was one before.
+    #[cold]
+    pub const fn refuse(&mut self, fault: DecodeFault) {
+        let at = self.position();
+        self.refuse_at(at, fault);
+    }
+
+    /// Notes a fault at `at`, unless there was one before.
+    #[cold]
+    pub const fn refuse_at(&mut self, at: usize, fault: DecodeFault) {
+        if self.fault.is_none() {
+            self.fault = Some(DecodeError { at, fault });
+        }
+        self.rest = &[];
+    }
+
+    /// Takes the next `len` bytes; [`DecodeFault::Truncated`] if there are fewer.
     #[inline]
-    pub fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+    pub fn take(&mut self, len: usize) -> &'a [u8] {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
-            return Err(self.error(DecodeFault::Truncated));
+            self.refuse(DecodeFault::Truncated);
+            return &[];
         };
         self.rest = rest;
-        Ok(taken)
+        taken
     }
 
     /// Takes all that is left.
@@ -182,35 +211,30 @@ impl<'a> Reader<'a> {
         rest
     }
 
-    /// Takes one byte.
-    ///
-    /// # Errors
-    /// [`DecodeFault::Truncated`] at the end.
+    /// Takes one byte; [`DecodeFault::Truncated`] at the end.
     #[inline]
-    pub fn take_u8(&mut self) -> Result<u8, DecodeError> {
+    pub fn take_u8(&mut self) -> u8 {
         let Some((byte, rest)) = self.rest.split_first() else {
-            return Err(self.error(DecodeFault::Truncated));
+            self.refuse(DecodeFault::Truncated);
+            return 0;
         };
         self.rest = rest;
-        Ok(*byte)
+        *byte
     }
 
-    /// Takes a varint of at most 64 bits.
-    ///
-    /// # Errors
-    /// [`DecodeFault::Truncated`], or [`DecodeFault::Varint`] for more than 64 bits.
+    /// Takes a varint of at most 64 bits; [`DecodeFault::Varint`] for more, [`DecodeFault::Truncated`] at the end.
     #[inline]
-    pub fn take_varint(&mut self) -> Result<u64, DecodeError> {
+    pub fn take_varint(&mut self) -> u64 {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
                 self.rest = rest;
-                Ok(u64::from(first)) // by far the most common case
+                u64::from(first) // by far the most common case
             }
             _ => self.take_long_varint(),
         }
     }
 
-    fn take_long_varint(&mut self) -> Result<u64, DecodeError> {
+    fn take_long_varint(&mut self) -> u64 {
         let mut value = 0;
         let mut shift = 0;
         let mut rest = self.rest;
@@ -218,66 +242,76 @@ impl<'a> Reader<'a> {
             rest = behind;
             if shift == 63 && byte > 1 {
                 self.rest = rest;
-                return Err(self.error(DecodeFault::Varint));
+                self.refuse(DecodeFault::Varint);
+                return 0;
             }
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 self.rest = rest;
-                return Ok(value);
+                return value;
             }
             shift += 7;
         }
         self.rest = rest;
-        Err(self.error(DecodeFault::Truncated))
+        self.refuse(DecodeFault::Truncated);
+        0
     }
 
-    /// Takes bytes that have their length before them.
-    ///
-    /// # Errors
-    /// [`DecodeFault::Truncated`] or [`DecodeFault::Varint`].
+    /// Takes bytes that have their length before them; faults as [`Reader::take`] and [`Reader::take_varint`].
     #[inline]
-    pub fn take_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let len = self.take_varint()?;
-        let len = usize::try_from(len).map_err(|_| self.error(DecodeFault::Truncated))?;
-        self.take(len)
+    pub fn take_bytes(&mut self) -> &'a [u8] {
+        let len = self.take_varint();
+        self.take(usize::try_from(len).unwrap_or(usize::MAX))
     }
 
-    /// Takes a string that has its length in bytes before it.
-    ///
-    /// # Errors
-    /// As [`Reader::take_bytes`], and [`DecodeFault::Utf8`].
+    /// Takes a string that has its length in bytes before it; faults as [`Reader::take_bytes`], and
+    /// [`DecodeFault::Utf8`].
     #[inline]
-    pub fn take_str(&mut self) -> Result<&'a str, DecodeError> {
+    pub fn take_str(&mut self) -> &'a str {
         let start = self.position();
-        let bytes = self.take_bytes()?;
-        core::str::from_utf8(bytes).map_err(|_| DecodeError {
-            at: start,
-            fault: DecodeFault::Utf8,
-        })
+        let bytes = self.take_bytes();
+        match core::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                self.refuse_at(start, DecodeFault::Utf8);
+                ""
+            }
+        }
     }
 
-    /// Takes an id. `quick` knows most good ids when it sees their bytes; `make` finds what is wrong with the others.
+    /// Takes an id. `quick` knows most good ids when it sees their bytes; `make` finds what is wrong with the others, for
+    /// which `blank` stands in.
     #[inline]
     pub(super) fn take_id<T>(
         &mut self,
         quick: impl FnOnce(&[u8]) -> Option<T>,
         make: impl FnOnce(&str) -> Result<T, IdError>,
-    ) -> Result<T, DecodeError> {
-        let start = self.clone();
-        let bytes = self.take_bytes()?;
+        blank: T,
+    ) -> T {
+        let start = self.position();
+        let bytes = self.take_bytes();
         match quick(bytes) {
-            Some(id) => Ok(id),
-            None => start.refuse_id(bytes, make),
+            Some(id) => id,
+            None => match self.refuse_id(start, bytes, make) {
+                Some(id) => id,
+                None => blank,
+            },
         }
     }
 
     #[cold]
     fn refuse_id<T>(
-        &self,
+        &mut self,
+        start: usize,
         bytes: &[u8],
         make: impl FnOnce(&str) -> Result<T, IdError>,
-    ) -> Result<T, DecodeError> {
-        let text = core::str::from_utf8(bytes).map_err(|_| self.error(DecodeFault::Utf8))?;
-        make(text).map_err(|error| self.error(DecodeFault::Id(error)))
+    ) -> Option<T> {
+        let fault = match core::str::from_utf8(bytes).map(make) {
+            Ok(Ok(id)) => return Some(id),
+            Ok(Err(error)) => DecodeFault::Id(error),
+            Err(_) => DecodeFault::Utf8,
+        };
+        self.refuse_at(start, fault);
+        None
     }
 }

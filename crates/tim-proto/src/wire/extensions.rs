@@ -41,7 +41,7 @@ impl<'a> Extensions<'a> {
     /// All extensions, in their order on the wire.
     pub fn iter(&self) -> impl Iterator<Item = Extension<'a>> + Clone + use<'a> {
         let mut reader = Reader::new(self.0);
-        core::iter::from_fn(move || next(&mut reader).ok().flatten())
+        core::iter::from_fn(move || next(&mut reader))
     }
 
     /// The content of the first extension with this tag.
@@ -59,14 +59,16 @@ impl<'a> Extensions<'a> {
     }
 }
 
-fn next<'a>(reader: &mut Reader<'a>) -> Result<Option<Extension<'a>>, DecodeError> {
+/// `None` at the end and behind a fault.
+fn next<'a>(reader: &mut Reader<'a>) -> Option<Extension<'a>> {
     if reader.rest().is_empty() {
-        return Ok(None);
+        return None;
     }
-    Ok(Some(Extension {
-        tag: u32::decode(reader)?,
-        bytes: reader.take_bytes()?,
-    }))
+    let extension = Extension {
+        tag: u32::read(reader),
+        bytes: reader.take_bytes(),
+    };
+    reader.check().is_ok().then_some(extension)
 }
 
 impl Encode for Extensions<'_> {
@@ -85,9 +87,9 @@ impl Encode for Extension<'_> {
 impl<'a> Decode<'a> for Extensions<'a> {
     /// Takes all that is left, after checking that it is a run of extensions.
     #[inline]
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'a>) -> Self {
         let all = reader.rest();
-        while next(reader)?.is_some() {}
-        Ok(Self(all))
+        while next(reader).is_some() {}
+        Self(all)
     }
 }

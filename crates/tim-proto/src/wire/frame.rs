@@ -203,9 +203,10 @@ impl<'a> Frame<'a> {
     /// [`FrameError`] as soon as the header shows that this can be no acceptable frame.
     pub fn parse(bytes: &'a [u8], max: usize) -> Result<Parsed<'a>, FrameError> {
         let mut reader = Reader::new(bytes);
-        let Ok(kind) = reader.take_u8() else {
+        if bytes.is_empty() {
             return Ok(Parsed::Incomplete(3));
-        };
+        }
+        let kind = reader.take_u8();
         let Some(id) = header_number(&mut reader)? else {
             return Ok(Parsed::Incomplete(bytes.len() + 1));
         };
@@ -216,17 +217,17 @@ impl<'a> Frame<'a> {
         if len > max {
             return Err(FrameError::TooLarge { len, max });
         }
-        match reader.take(body_len as usize) {
-            Ok(body) => Ok(Parsed::Frame(
+        Ok(match reader.rest().get(..body_len as usize) {
+            Some(body) => Parsed::Frame(
                 Frame {
                     kind: FrameKind(kind),
                     id,
                     body,
                 },
                 len,
-            )),
-            Err(_) => Ok(Parsed::Incomplete(len)),
-        }
+            ),
+            None => Parsed::Incomplete(len),
+        })
     }
 
     /// Reads a message of a transport that keeps message borders: exactly one frame.
@@ -259,9 +260,10 @@ impl<'a> Frame<'a> {
 fn header_number(reader: &mut Reader<'_>) -> Result<Option<u32>, FrameError> {
     let mut value = 0_u64;
     for shift in [0, 7, 14, 21, 28] {
-        let Ok(byte) = reader.take_u8() else {
+        if reader.rest().is_empty() {
             return Ok(None);
-        };
+        }
+        let byte = reader.take_u8();
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             return u32::try_from(value).map(Some).map_err(|_| FrameError::Header);

@@ -74,7 +74,7 @@ impl<'a, T: Decode<'a> + Clone> Iterator for ListIter<'a, T> {
             }
             Repr::Bytes { bytes, count, .. } => {
                 let mut reader = Reader::new(bytes);
-                let item = reader.take_bytes().and_then(decode_body).ok()?;
+                let item = decode_body(reader.take_bytes()).ok()?;
                 *bytes = reader.rest();
                 *count = count.saturating_sub(1);
                 Some(item)
@@ -110,40 +110,38 @@ impl<T: Encode> Encode for List<'_, T> {
 }
 
 impl<'a, T: Decode<'a>> Decode<'a> for List<'a, T> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let (bytes, count) = check_items(reader, |item| decode_body::<T>(item).map(|_| ()))?;
-        Ok(Self(Repr::Bytes {
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let (bytes, count) = read_items(reader, |item| decode_body::<T>(item).map(|_| ()));
+        Self(Repr::Bytes {
             bytes,
             count,
             item: PhantomData,
-        }))
+        })
     }
 }
 
 /// Takes the bytes of a list and counts its items, once each was checked. One function for all lists: a device has room
 /// for it once, not for each type of item.
-fn check_items<'a>(
+fn read_items<'a>(
     reader: &mut Reader<'a>,
     check: fn(&'a [u8]) -> Result<(), DecodeError>,
-) -> Result<(&'a [u8], usize), DecodeError> {
-    let bytes = reader.take_bytes()?;
-    let start = reader.position() - bytes.len();
+) -> (&'a [u8], usize) {
+    let bytes = reader.take_bytes();
+    let start = reader.position().saturating_sub(bytes.len());
     let mut items = Reader::new(bytes);
     let mut count = 0;
     while !items.rest().is_empty() {
-        let item = items.take_bytes().map_err(|error| behind(start, error))?;
+        let item = items.take_bytes();
         let item_start = start + items.position() - item.len();
-        check(item).map_err(|error| behind(item_start, error))?;
+        let framed = items.check().map_err(|error| (start, error));
+        let checked = framed.and_then(|()| check(item).map_err(|error| (item_start, error)));
+        if let Err((start, error)) = checked {
+            reader.refuse_at(start + error.at, error.fault);
+            break;
+        }
         count += 1;
     }
-    Ok((bytes, count))
-}
-
-const fn behind(start: usize, error: DecodeError) -> DecodeError {
-    DecodeError {
-        at: start + error.at,
-        fault: error.fault,
-    }
+    (bytes, count)
 }
 
 impl<T> Clone for Repr<'_, T> {

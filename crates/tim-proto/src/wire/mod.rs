@@ -21,7 +21,10 @@ pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
 pub use hello::{Hello, HelloError, MAGIC, Role, features};
 pub use list::{List, ListIter};
-pub use serial::{SerialDecoder, SerialError, crc32, serial_decode, serial_encode, serial_encoded_max_len};
+pub use serial::{
+    SerialDecoder, SerialError, crc32, serial_decode, serial_encode, serial_encode_in_place,
+    serial_encoded_max_len, serial_gap,
+};
 
 /// The version of the wire format that this crate speaks.
 pub const VERSION: u8 = 1;

@@ -62,50 +62,104 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
     })
 }
 
+/// How far behind the start of a buffer a packet of `len` bytes must stand for [`serial_encode_in_place`].
+#[must_use]
+pub const fn serial_gap(len: usize) -> usize {
+    // The first zero, the first code, and one more code for each full block.
+    2 + (len + CRC_LEN) / 254
+}
+
 /// Writes `packet` as it goes on the line and returns the number of bytes written.
 ///
 /// # Errors
 /// [`BufferTooSmall`]; [`serial_encoded_max_len`] bytes always suffice.
 pub fn serial_encode(packet: &[u8], out: &mut [u8]) -> Result<usize, BufferTooSmall> {
-    let mut line = Line { out, at: 0 };
-    line.put(0);
-    let mut code_at = line.at;
-    let mut code = 1_u8;
-    line.put(0);
+    let mut line = Line::new(out);
     for &byte in packet.iter().chain(&crc32(&[packet]).to_le_bytes()) {
-        if byte != 0 {
-            line.put(byte);
-            code += 1;
-        }
-        if byte == 0 || code == 0xFF {
-            line.set(code_at, code);
-            code_at = line.at;
-            code = 1;
-            line.put(0);
-        }
+        line.put(byte);
     }
-    line.set(code_at, code);
-    line.put(0);
-    if line.at <= line.out.len() {
-        Ok(line.at)
-    } else {
-        Err(BufferTooSmall {
-            needed: line.at,
-            available: line.out.len(),
-        })
-    }
+    line.finish()
 }
 
+/// As [`serial_encode`], for a packet of `len` bytes that stands in the buffer already, at `from`: what goes on the line
+/// takes its place, from the start of the buffer on.
+///
+/// # Errors
+/// [`BufferTooSmall`] if the buffer has fewer than [`serial_encoded_max_len`] bytes, or fewer than [`serial_gap`] of them
+/// before the packet; it is untouched then.
+pub fn serial_encode_in_place(buffer: &mut [u8], from: usize, len: usize) -> Result<usize, BufferTooSmall> {
+    let needed = serial_encoded_max_len(len).max(from.saturating_add(len));
+    let too_small = BufferTooSmall {
+        needed: needed.saturating_add(serial_gap(len).saturating_sub(from)),
+        available: buffer.len(),
+    };
+    if from < serial_gap(len) || buffer.len() < needed {
+        return Err(too_small);
+    }
+    let crc = crc32(&[buffer.get(from..from + len).ok_or(too_small)?]).to_le_bytes();
+    let mut line = Line::new(buffer);
+    for at in from..from + len {
+        let Some(&byte) = line.out.get(at) else {
+            return Err(too_small);
+        };
+        line.put(byte); // at or before `at`, because of the gap
+    }
+    for byte in crc {
+        line.put(byte);
+    }
+    line.finish()
+}
+
+/// What goes on the line, as it is written: codes are filled in when their block is complete. Past the end of the buffer
+/// it only counts.
 struct Line<'a> {
     out: &'a mut [u8],
     at: usize,
+    code_at: usize,
+    code: u8,
 }
 
-impl Line<'_> {
-    fn put(&mut self, byte: u8) {
-        self.set(self.at, byte);
-        self.at += 1;
+impl<'a> Line<'a> {
+    fn new(out: &'a mut [u8]) -> Self {
+        let (at, code_at, code) = (2, 1, 1);
+        let mut line = Self {
+            out,
+            at,
+            code_at,
+            code,
+        };
+        line.set(0, 0);
+        line
     }
+
+    fn put(&mut self, byte: u8) {
+        if byte != 0 {
+            self.set(self.at, byte);
+            self.at += 1;
+            self.code += 1;
+        }
+        if byte == 0 || self.code == 0xFF {
+            self.end_block();
+            self.at += 1; // the next block's code
+        }
+    }
+
+    fn end_block(&mut self) {
+        self.set(self.code_at, self.code);
+        (self.code_at, self.code) = (self.at, 1);
+    }
+
+    fn finish(mut self) -> Result<usize, BufferTooSmall> {
+        self.end_block();
+        self.set(self.at, 0);
+        let (needed, available) = (self.at + 1, self.out.len());
+        if needed <= available {
+            Ok(needed)
+        } else {
+            Err(BufferTooSmall { needed, available })
+        }
+    }
+
     fn set(&mut self, at: usize, byte: u8) {
         if let Some(slot) = self.out.get_mut(at) {
             *slot = byte;

@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use tim_proto::{Platform, UserId};
 
+use crate::Framing;
+
 /// Who the device is and how it behaves. The numbers are starting points for a device on any network; each is the
 /// caller's to change before the session is made.
 #[derive(Debug, Clone)]
@@ -40,6 +42,12 @@ pub struct ClientConfig {
     pub backoff_min: Duration,
     /// The longest one. Default 30 s.
     pub backoff_max: Duration,
+    /// What kind of line the device is on. Default [`Framing::Stream`].
+    pub framing: Framing,
+    /// With [`Framing::Serial`]: after how long without an answer the hello is repeated, and the hub is asked whether what
+    /// was sent has come. No sign of life for three times as long after that is a cut. More than a round trip with the
+    /// longest frame. Default 1 s.
+    pub serial_retry: Duration,
 }
 
 impl ClientConfig {
@@ -62,6 +70,8 @@ impl ClientConfig {
             resume_window: Duration::from_secs(60),
             backoff_min: Duration::from_millis(250),
             backoff_max: Duration::from_secs(30),
+            framing: Framing::Stream,
+            serial_retry: Duration::from_secs(1),
         }
     }
 }

@@ -2,20 +2,26 @@
 //! asks for.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Answer, Failure, Login, Push, Resume, Synced};
-use tim_proto::wire::{self, FrameKind, Hello, Role, decode_body};
+use tim_proto::request::{Answer, Failure, Push, Resume, Synced};
+use tim_proto::wire::{self, FrameKind, decode_body};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
 use super::{ClientSession, Cursor, LOGIN_ID, Phase};
-use crate::Instant;
 use crate::buffer::Buffer;
 use crate::link::FrameAt;
+use crate::{Framing, Instant};
 
 /// What `poll` decided before it borrows the received bytes for an event.
 pub(super) enum Step {
     Wait(Option<Instant>),
     Connect,
     Disconnect,
+    Event(Current),
+}
+
+/// Where an event comes from, for as long as the application has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Current {
     Local(Local),
     Frame(FrameAt, FrameUse),
 }
@@ -37,7 +43,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.settle_event();
         loop {
             if let Some(local) = self.next_local() {
-                return Step::Local(local);
+                return Step::Event(Current::Local(local));
             }
             if self.hang_up {
                 self.hang_up = false;
@@ -46,7 +52,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             // Frames go before time: what came before a late poll is not late.
             match self.next_frame(now) {
-                Ok(Some((at, usage))) => return Step::Frame(at, usage),
+                Ok(Some((at, usage))) => return Step::Event(Current::Frame(at, usage)),
                 Ok(None) if self.has_work() => continue,
                 Ok(None) => {}
                 Err(Broken) => {
@@ -55,7 +61,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 }
             }
             if let Some((id, _)) = self.outbox.take_expired(now) {
-                return Step::Local(Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT));
+                let late = Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT);
+                return Step::Event(Current::Local(late));
             }
             if self.advance_time(now) {
                 continue;
@@ -70,10 +77,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.acknowledge();
         self.flush_outbox();
+        if self.link.take_sent() {
+            self.life.sent(now);
+        }
         Step::Wait(self.next_wake())
     }
 
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.hang_up || self.locals.iter().any(Option::is_some)
     }
 
@@ -131,42 +141,36 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Phase::Connecting { until } if now >= until => self.hang_up_and_lose(now),
             Phase::Hello { until } | Phase::Login { until } if now >= until => self.hang_up_and_lose(now),
             Phase::LoggingOut { until } if now >= until => self.stop(NotReadyReason::LoggedOut),
-            Phase::Online if now >= self.keep_alive_deadline() => {
-                let ping = tim_proto::request::Done;
-                if self.pinged.is_some() || self.link.send(FrameKind::PING, 0, &ping).is_err() {
-                    self.hang_up_and_lose(now); // if it cannot be sent, nothing has moved for so long that the line is full
-                } else {
-                    self.pinged = Some(now);
+            Phase::Hello { .. } if self.on_serial() && now >= self.life.repeat_at(&self.patience()) => {
+                self.life.repeated(now);
+                if self.link.outgoing().is_empty() {
+                    self.say_hello();
                 }
             }
+            _ if self.expects_life() => return self.look_for_life(now),
             _ => return false,
         }
         true
     }
 
-    fn keep_alive_deadline(&self) -> Instant {
-        // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
-        match self.pinged {
-            Some(asked) => asked + self.config.keep_alive_timeout,
-            None => self.heard + self.config.keep_alive,
-        }
-    }
-
     fn next_wake(&self) -> Option<Instant> {
         let phase = match self.phase {
-            Phase::Idle => None,
+            Phase::Idle | Phase::Online => None,
             Phase::Waiting { until }
             | Phase::Connecting { until }
             | Phase::Hello { until }
             | Phase::Login { until }
             | Phase::LoggingOut { until } => Some(until),
-            Phase::Online => Some(self.keep_alive_deadline()),
+        };
+        let life = match self.phase {
+            Phase::Hello { .. } if self.on_serial() => Some(self.life.repeat_at(&self.patience())),
+            _ => self.expects_life().then(|| self.life.deadline(&self.patience())),
         };
         let cut = self
             .cut_since
             .filter(|_| self.ready)
             .map(|since| since + self.config.resume_window);
-        [phase, cut, self.outbox.next_deadline()]
+        [phase, life, cut, self.outbox.next_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -174,22 +178,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Deals with what needs no event, up to the first frame that is one.
     fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, Broken> {
-        if let Phase::Hello { .. } = self.phase {
-            let Some(hello) = self.link.take_hello().map_err(|_| Broken)? else {
-                return Ok(None);
-            };
-            self.greet(&hello, now)?;
-        }
         loop {
-            if !matches!(
-                self.phase,
-                Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }
-            ) {
-                return Ok(None);
-            }
-            let Some(at) = self.link.next_frame(self.max_frame()).map_err(|_| Broken)? else {
-                return Ok(None);
+            let next = match self.config.framing {
+                Framing::Stream => self.next_on_stream(now)?,
+                Framing::Serial => self.next_on_serial(now)?,
             };
+            let Some(at) = next else { return Ok(None) };
             if let Some(usage) = self.use_frame(at, now)? {
                 return Ok(Some((at, usage)));
             }
@@ -198,43 +192,6 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 return Ok(None);
             }
         }
-    }
-
-    fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), Broken> {
-        let ours = Hello {
-            min_version: wire::VERSION,
-            max_version: wire::VERSION,
-            ..*hello
-        };
-        if hello.role != Role::HUB {
-            return Err(Broken);
-        }
-        if hello.common_version(&ours).is_none() {
-            self.give_up(ErrorCode::UNSUPPORTED_VERSION);
-            return Ok(());
-        }
-        self.hub_max_frame = hello.max_frame as usize;
-        let login = Login {
-            app: self.config.app,
-            user: self.config.user,
-            user_sig: self.user_sig.as_ref(),
-            device: self.config.device,
-            platform: self.config.platform,
-            resume: self.cursor.resume,
-            cursor: self.cursor.as_slice(),
-        };
-        let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
-        if len > self.hub_max_frame.min(self.link.tx_limit()) {
-            self.give_up(ErrorCode::FRAME_TOO_LARGE);
-            return Ok(());
-        }
-        self.link
-            .send(FrameKind::LOGIN, LOGIN_ID, &login)
-            .map_err(|_| Broken)?;
-        self.phase = Phase::Login {
-            until: now + self.config.login_timeout,
-        };
-        Ok(())
     }
 
     /// Acts on a frame and says what event it makes, if any.
@@ -275,7 +232,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             FrameKind::DELIVER => {
                 // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
                 let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
-                self.delivered = Some((at.id, cursor.ok().and_then(Cursor::new)));
+                self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
             }
             FrameKind::GAP | FrameKind::CONVERSATION => Some(FrameUse::Push),
@@ -366,7 +323,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    pub(super) fn max_frame(&self) -> usize {
+    /// The largest frame that the session takes, in bytes: what the hub is told.
+    pub fn max_frame(&self) -> usize {
         self.link.rx_limit().min(self.config.max_frame as usize)
     }
 
@@ -383,6 +341,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     pub(super) fn hang_up_and_lose(&mut self, now: Instant) {
+        if let Phase::LoggingOut { .. } = self.phase {
+            return self.stop(NotReadyReason::LoggedOut); // that was the point
+        }
         self.hang_up = true;
         self.lose(now);
     }
@@ -398,7 +359,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.keep_delivered();
         self.unacked = 0;
         let wait = self.backoff.next();
-        self.connect_at(now, now + wait);
+        self.connect_at(now, now.plus_micros(wait));
     }
 
     /// The session ends: everything that waits fails, and the driver hangs up.
@@ -450,7 +411,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 }
 
 /// The peer broke the protocol, or nothing can be sent: the connection must go.
-struct Broken;
+pub(super) struct Broken;
 
 /// Refusals that another try may not meet.
 fn is_transient(code: ErrorCode) -> bool {

@@ -2,6 +2,7 @@
 
 mod config;
 mod event;
+mod line;
 mod machine;
 mod outbox;
 mod reconnect;
@@ -13,14 +14,15 @@ use core::fmt;
 
 use tim_proto::message::SendOptions;
 use tim_proto::request::{Request, Resume, SendMessage};
-use tim_proto::wire::{self, Encode, FrameKind, Hello, Role, features};
+use tim_proto::wire::{self, Encode, FrameKind, Hello};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
 use crate::buffer::Buffer;
+use crate::life::Life;
 use crate::link::Link;
 use event::Local;
-use machine::Step;
+use machine::{Current, Step};
 use outbox::Outbox;
 use reconnect::Backoff;
 
@@ -85,9 +87,7 @@ pub struct ClientSession<S, B> {
     /// Since when there has been no login, while trying to get one back.
     cut_since: Option<Instant>,
     backoff: Backoff,
-    heard: Instant,
-    /// When the hub was asked for a sign of life, if it owes one.
-    pinged: Option<Instant>,
+    life: Life,
     account: u64,
     /// The largest frame that the hub takes.
     hub_max_frame: usize,
@@ -100,6 +100,8 @@ pub struct ClientSession<S, B> {
     /// Whether acknowledgements wait for the application.
     acks_held: bool,
     locals: [Option<Local>; MAX_LOCAL_EVENTS],
+    /// The event that the last poll handed over.
+    current: Option<Current>,
 }
 
 /// Without the UserSig, which is a credential and stays out of logs; buffers show how full they are, not what is in them.
@@ -110,8 +112,7 @@ impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
             .field("phase", &self.phase)
             .field("ready", &self.ready)
             .field("cut_since", &self.cut_since)
-            .field("heard", &self.heard)
-            .field("pinged", &self.pinged)
+            .field("life", &self.life)
             .field("account", &self.account)
             .field("cursor", &self.cursor)
             .field("unacked", &self.unacked)
@@ -160,9 +161,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
+            link: Link::new(config.framing, rx, tx),
             config,
             user_sig,
-            link: Link::new(rx, tx),
             outbox: Outbox::new(outbox),
             phase: Phase::Idle,
             failing: false,
@@ -170,8 +171,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             asked_to_connect: false,
             ready: false,
             cut_since: None,
-            heard: Instant::ZERO,
-            pinged: None,
+            life: Life::new(Instant::ZERO),
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),
@@ -180,6 +180,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             last_taken: 0,
             acks_held: false,
             locals: [None; MAX_LOCAL_EVENTS],
+            current: None,
         }
     }
 
@@ -216,6 +217,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// Whether requests are taken (S83): from SDK_READY to SDK_NOT_READY, short cuts of the line included.
     pub const fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// Whether the session has come to rest: not logged in, not trying to be, and with nothing left to say.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle && !self.failing && !self.hang_up && self.locals.iter().all(Option::is_none)
     }
 
     /// What the session was made with.
@@ -287,11 +293,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.request_body(now, request.kind(), request)
     }
 
-    fn request_body<T: Encode>(
+    fn request_body(
         &mut self,
         now: Instant,
         kind: FrameKind,
-        body: &T,
+        body: &dyn Encode, // one copy of all this, whatever is asked for
     ) -> Result<Ticket, RequestError> {
         if !self.ready {
             return Err(RequestError::NotReady);
@@ -317,6 +323,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The driver has opened a connection, as [`Output::Connect`] asked.
     pub fn connected(&mut self, now: Instant) {
+        self.current = None;
         match self.phase {
             Phase::Connecting { .. } => {}
             // Nobody asked for it, or not any more.
@@ -326,17 +333,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
         }
         self.link.reset();
-        self.heard = now;
-        self.pinged = None;
-        let hello = Hello {
-            min_version: wire::VERSION,
-            max_version: wire::VERSION,
-            role: Role::CLIENT,
-            features: features::STUBS,
-            max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
-            window: self.config.window,
-        };
-        if self.link.rx_limit() >= Hello::LEN && self.link.send_hello(&hello) {
+        self.life = Life::new(now);
+        if self.link.rx_limit() >= Hello::LEN && self.say_hello() {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
             };
@@ -348,6 +346,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// The driver could not open a connection, or lost it. Poll first: what was received and not polled is forgotten, be it
     /// the hub's word that the device must not come back.
     pub fn disconnected(&mut self, now: Instant) {
+        self.current = None;
         self.link.reset();
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => {}
@@ -367,8 +366,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn received(&mut self, now: Instant, len: usize) {
         self.link.received(len);
         if len > 0 {
-            self.heard = now;
-            self.pinged = None;
+            self.life.bytes_came(self.config.framing, now);
         }
     }
 
@@ -392,6 +390,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// `len` of the outgoing bytes were sent.
     pub fn transmitted(&mut self, len: usize) {
         self.link.transmitted(len);
+        if len > 0 {
+            self.life.bytes_went();
+        }
         self.flush_outbox();
     }
 
@@ -404,12 +405,27 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// What is next. Call it after every input, and again until it says [`Output::Wait`]. An event is done with when `poll`
     /// is called again: only then is a delivery acknowledged and the cursor moved.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
-        match self.step(now) {
-            Step::Wait(until) => Output::Wait(until),
-            Step::Connect => Output::Connect,
-            Step::Disconnect => Output::Disconnect,
-            Step::Local(local) => Output::Event(local.into()),
-            Step::Frame(at, usage) => Output::Event(self.frame_event(at, usage)),
+        self.current = None;
+        let current = match self.step(now) {
+            Step::Wait(until) => return Output::Wait(until),
+            Step::Connect => return Output::Connect,
+            Step::Disconnect => return Output::Disconnect,
+            Step::Event(current) => current,
+        };
+        self.current = Some(current);
+        Output::Event(self.current_event(current))
+    }
+
+    /// The event that the last [`ClientSession::poll`] handed over, for a driver that shares the session and passes events
+    /// on later. None if that poll said something else, or if the connection has begun or ended since.
+    pub fn event(&self) -> Option<Event<'_>> {
+        self.current.map(|current| self.current_event(current))
+    }
+
+    fn current_event(&self, current: Current) -> Event<'_> {
+        match current {
+            Current::Local(local) => local.into(),
+            Current::Frame(at, usage) => self.frame_event(at, usage),
         }
     }
 }

@@ -2,21 +2,25 @@
 
 use core::time::Duration;
 
+use crate::time::micros;
+
 /// The waits between tries. Each is drawn from the upper half of a span that doubles from the smallest to the largest
 /// wait, so that devices which lost the hub together do not come back together.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    min: Duration,
-    max: Duration,
-    span: Duration,
+    /// In microseconds, as all here.
+    min: u64,
+    max: u64,
+    span: u64,
     random: u64,
 }
 
 impl Backoff {
     pub(crate) fn new(min: Duration, max: Duration, seed: u64) -> Self {
+        let min = micros(min);
         Self {
             min,
-            max: max.max(min),
+            max: micros(max).max(min),
             span: min,
             random: seed | 1,
         }
@@ -27,12 +31,14 @@ impl Backoff {
         self.span = self.min;
     }
 
-    pub(crate) fn next(&mut self) -> Duration {
-        let span = self.span;
-        self.span = span.saturating_mul(2).min(self.max);
-        let half = u64::try_from(span.as_micros() / 2).unwrap_or(u64::MAX);
-        let jitter = self.draw() % half.saturating_add(1);
-        Duration::from_micros(half.saturating_add(jitter))
+    /// How long to wait now, in microseconds.
+    pub(crate) fn next(&mut self) -> u64 {
+        let half = self.span / 2;
+        self.span = self.span.saturating_mul(2).min(self.max);
+        // A share of the half, in steps of 1/65536: without a division, and without an overflow.
+        let share = self.draw() >> 48;
+        let jitter = (half >> 16) * share + (((half & 0xffff) * share) >> 16);
+        half.saturating_add(jitter)
     }
 
     /// xorshift64: spreading is all that is asked of it.
@@ -55,7 +61,7 @@ mod tests {
         for _ in 0..2 {
             for span in [100, 200, 400, 800, 1000, 1000] {
                 let span = Duration::from_millis(span);
-                let wait = backoff.next();
+                let wait = Duration::from_micros(backoff.next());
                 assert!(wait >= span / 2 && wait <= span, "{wait:?} of {span:?}");
             }
             backoff.reset();
@@ -68,6 +74,6 @@ mod tests {
         for _ in 0..100 {
             let _ = backoff.next();
         }
-        assert!(backoff.next() > Duration::from_secs(1 << 30));
+        assert!(backoff.next() > u64::MAX / 2 - 1);
     }
 }

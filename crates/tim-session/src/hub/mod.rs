@@ -1,141 +1,28 @@
-//! The hub end: one session for one connection.
+//! The hub end: one session for one connection, and on a serial line one after the other.
 
-use core::time::Duration;
+mod config;
+mod event;
+mod machine;
+
+pub use config::HubConfig;
+pub use event::{AnswerError, CloseReason, DeliverError, HubEvent, HubOutput};
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Answer, Done, Failure, Login, LoginAnswer, Request};
+use tim_proto::request::{Answer, Failure, LoginAnswer, Request};
 use tim_proto::wire::{
-    self, BufferTooSmall, DecodeError, Encode, FrameError, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Role,
-    decode_body, encoded_len, features,
+    BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, decode_body, encoded_len,
 };
 
-use crate::Instant;
 use crate::buffer::Buffer;
+use crate::life::Life;
 use crate::link::{FrameAt, Link};
-
-/// The largest frame before the login, in bytes; the longest LOGIN, with a UserSig of 4 KiB, is well below it.
-const MAX_LOGIN_FRAME: usize = 8 * 1024;
-
-/// What the hub accepts from a connection; every number a peer controls has its ceiling here.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct HubConfig {
-    /// The largest frame to accept, in bytes. Default 64 KiB.
-    pub max_frame: u32,
-    /// How many requests of one connection may be under way at a time; more wait unread. Default 64.
-    pub max_requests: u16,
-    /// The most deliveries to send ahead, whatever window the client grants. Default 256.
-    pub max_window: u16,
-    /// How long hello and login may take together. Default 15 s.
-    pub login_timeout: Duration,
-    /// How long the line may be silent before the client is asked for a sign of life. Default 75 s.
-    pub keep_alive: Duration,
-    /// How long that sign may take, and how long a farewell may take to be sent. Default 10 s.
-    pub keep_alive_timeout: Duration,
-}
-
-impl Default for HubConfig {
-    fn default() -> Self {
-        Self {
-            max_frame: 64 * 1024,
-            max_requests: 64,
-            max_window: 256,
-            login_timeout: Duration::from_secs(15),
-            keep_alive: Duration::from_secs(75),
-            keep_alive_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What a hub session wants next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[must_use]
-#[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
-pub enum HubOutput<'a> {
-    /// Something for the hub. It is done with it when it polls again.
-    Event(HubEvent<'a>),
-    /// Close the connection, once what is outgoing has been sent. Said once; nothing follows.
-    Close(CloseReason),
-    /// Nothing until bytes come or go, a call is made, or this moment is reached.
-    Wait(Option<Instant>),
-}
-
-/// Something for the hub.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum HubEvent<'a> {
-    /// A client wants in; answer with [`HubSession::accept`] or [`HubSession::refuse`].
-    Login(Login<'a>),
-    /// A request; answer with [`HubSession::answer`] or [`HubSession::fail`] and this id, in any order.
-    Request {
-        /// Which request.
-        id: u32,
-        /// What it asks.
-        request: Request<'a>,
-        /// Its body as it came; for a SEND, [`tim_proto::request::Send::content_bytes`] finds in it what to store.
-        body: &'a [u8],
-    },
-    /// A request that cannot be read; it must be answered with [`HubSession::fail`] all the same.
-    Malformed {
-        /// Which request.
-        id: u32,
-        /// Its kind.
-        kind: FrameKind,
-        /// What is wrong with it.
-        error: DecodeError,
-    },
-}
-
-/// Why a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// The client logged out.
-    LoggedOut,
-    /// The hub's own wish ([`HubSession::goodbye`], [`HubSession::refuse`]).
-    Goodbye(ErrorCode),
-    /// The client broke the protocol; the code says how.
-    Violation(ErrorCode),
-    /// Hello, login or a sign of life did not come in time.
-    TimedOut,
-}
-
-/// Why an answer or push was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerError {
-    /// Too many bytes wait to be sent already; send some, then try again.
-    #[error("the connection's outgoing bytes are at their ceiling")]
-    Full,
-    /// The client does not take frames of this size.
-    #[error("a frame of {len} bytes, the client takes at most {max}")]
-    TooLarge {
-        /// How long the frame is.
-        len: usize,
-        /// The longest that the client takes.
-        max: usize,
-    },
-    /// The connection is not, or no longer, logged in.
-    #[error("nobody is logged in on this connection")]
-    NotOnline,
-}
-
-/// Why a delivery was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeliverError {
-    /// The client has not acknowledged enough of the earlier ones.
-    #[error("the client's window is used up")]
-    Window,
-    /// As for any answer.
-    #[error(transparent)]
-    Answer(#[from] AnswerError),
-}
+use crate::{Framing, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// The client's hello is due; on a serial line it may come when it likes.
     Hello {
-        until: Instant,
+        until: Option<Instant>,
     },
     Login {
         until: Instant,
@@ -154,9 +41,9 @@ pub struct HubSession<B> {
     config: HubConfig,
     link: Link<B>,
     phase: Phase,
-    heard: Instant,
-    /// When the client was asked for a sign of life, if it owes one.
-    pinged: Option<Instant>,
+    life: Life,
+    /// The hello that ended the session before this one.
+    early_hello: Option<Hello>,
     peer_max_frame: usize,
     peer_features: u32,
     window: u16,
@@ -172,12 +59,15 @@ impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, `tx` the longest answer.
     pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
         Self {
-            link: Link::new(rx, tx),
+            link: Link::new(config.framing, rx, tx),
             phase: Phase::Hello {
-                until: now + config.login_timeout,
+                until: match config.framing {
+                    Framing::Stream => Some(now + config.login_timeout),
+                    Framing::Serial => None,
+                },
             },
-            heard: now,
-            pinged: None,
+            life: Life::new(now),
+            early_hello: None,
             peer_max_frame: 0,
             peer_features: 0,
             window: 0,
@@ -203,8 +93,7 @@ impl<B: Buffer> HubSession<B> {
     pub fn received(&mut self, now: Instant, len: usize) {
         self.link.received(len);
         if len > 0 {
-            self.heard = now;
-            self.pinged = None;
+            self.life.bytes_came(self.config.framing, now);
         }
     }
 
@@ -228,6 +117,9 @@ impl<B: Buffer> HubSession<B> {
     /// `len` of the outgoing bytes were sent.
     pub fn transmitted(&mut self, len: usize) {
         self.link.transmitted(len);
+        if len > 0 {
+            self.life.bytes_went();
+        }
     }
 
     /// What is next. Call it after every input, and again until it says [`HubOutput::Wait`].
@@ -240,13 +132,30 @@ impl<B: Buffer> HubSession<B> {
         match next {
             Ok(Some(at)) => return HubOutput::Event(self.frame_event(at)),
             Ok(None) => self.advance_time(now), // frames go before time: what came before a late poll is not late
-            Err(code) => self.violated(code),
+            Err(reason) => self.end(reason),
         }
         if let Phase::Closing(reason) = self.phase {
             self.phase = Phase::Closed;
             return HubOutput::Close(reason);
         }
+        if self.link.take_sent() {
+            self.life.sent(now);
+        }
         HubOutput::Wait(self.next_wake())
+    }
+
+    /// The hub has done with the session that [`HubOutput::Close`] ended, and waits on the same serial line for the next
+    /// one. Nothing that came for it is lost. With [`Framing::Stream`] a connection ends with its session, and this does
+    /// nothing.
+    pub fn begin_again(&mut self, now: Instant) {
+        if self.phase != Phase::Closed || self.config.framing != Framing::Serial {
+            return;
+        }
+        self.phase = Phase::Hello { until: None };
+        self.life = Life::new(now);
+        (self.peer_max_frame, self.peer_features, self.window) = (0, 0, 0);
+        (self.login_id, self.open_requests) = (0, 0);
+        (self.delivered, self.acknowledged) = (0, 0);
     }
 
     /// Lets the client in.
@@ -350,7 +259,7 @@ impl<B: Buffer> HubSession<B> {
         self.peer_max_frame
     }
 
-    /// Bits of [`features`] that the client announced.
+    /// Bits of [`tim_proto::wire::features`] that the client announced.
     pub const fn peer_features(&self) -> u32 {
         self.peer_features
     }
@@ -401,149 +310,6 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    fn violated(&mut self, code: ErrorCode) {
-        let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure { code, text: "" });
-        self.phase = Phase::Closing(CloseReason::Violation(code));
-    }
-
-    fn advance_time(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Hello { until } | Phase::Login { until } if now >= until => {
-                self.phase = Phase::Closing(CloseReason::TimedOut);
-            }
-            Phase::Online if now >= self.keep_alive_deadline() => {
-                if self.pinged.is_some() || self.link.send(FrameKind::PING, 0, &Done).is_err() {
-                    self.phase = Phase::Closing(CloseReason::TimedOut);
-                } else {
-                    self.pinged = Some(now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn keep_alive_deadline(&self) -> Instant {
-        // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
-        match self.pinged {
-            Some(asked) => asked + self.config.keep_alive_timeout,
-            None => self.heard + self.config.keep_alive,
-        }
-    }
-
-    fn next_wake(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Hello { until } | Phase::Login { until } => Some(until),
-            Phase::Online => Some(self.keep_alive_deadline()),
-            Phase::Checking | Phase::Closing(_) | Phase::Closed => None,
-        }
-    }
-
-    /// Deals with what needs no event, up to the first frame that is one.
-    fn next_frame(&mut self, now: Instant) -> Result<Option<FrameAt>, ErrorCode> {
-        if let Phase::Hello { until } = self.phase {
-            let hello = self
-                .link
-                .take_hello()
-                .map_err(|_| ErrorCode::PROTOCOL_VIOLATION)?;
-            let Some(hello) = hello else { return Ok(None) };
-            self.greet(&hello)?;
-            self.phase = Phase::Login { until };
-        }
-        loop {
-            // Nobody has a claim to much memory before having said who they are.
-            let max = if self.is_online() {
-                self.max_frame()
-            } else {
-                self.max_frame().min(MAX_LOGIN_FRAME)
-            };
-            if self.phase == Phase::Checking || self.open_requests >= self.config.max_requests {
-                return Ok(None);
-            }
-            let frame = self.link.next_frame(max).map_err(|error| match error {
-                FrameError::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
-                _ => ErrorCode::PROTOCOL_VIOLATION,
-            })?;
-            let Some(at) = frame else { return Ok(None) };
-            if self.use_frame(at, now)? {
-                return Ok(Some(at));
-            }
-            self.link.release_taken();
-            if matches!(self.phase, Phase::Closing(_)) {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn greet(&mut self, hello: &Hello) -> Result<(), ErrorCode> {
-        let ours = Hello {
-            min_version: wire::VERSION,
-            max_version: wire::VERSION,
-            role: Role::HUB,
-            features: features::STUBS,
-            max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
-            window: 0,
-        };
-        // Sent whatever the client speaks: it learns from it what the hub does.
-        let _ = self.link.send_hello(&ours);
-        if hello.role != Role::CLIENT {
-            return Err(ErrorCode::PROTOCOL_VIOLATION);
-        }
-        if hello.common_version(&ours).is_none() {
-            return Err(ErrorCode::UNSUPPORTED_VERSION);
-        }
-        self.peer_max_frame = (hello.max_frame as usize).min(self.link.tx_limit());
-        self.peer_features = hello.features;
-        self.window = hello.window.min(self.config.max_window);
-        Ok(())
-    }
-
-    /// Acts on a frame; whether it makes an event.
-    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<bool, ErrorCode> {
-        let online = self.phase == Phase::Online;
-        match at.kind {
-            FrameKind::PING => {
-                let _ = self.link.send(FrameKind::PONG, at.id, &Done);
-                Ok(false)
-            }
-            FrameKind::PONG => Ok(false),
-            FrameKind::LOGIN if !online => {
-                if decode_body::<Login<'_>>(self.link.body(at)).is_err() {
-                    return Err(ErrorCode::PROTOCOL_VIOLATION);
-                }
-                self.login_id = at.id;
-                self.phase = Phase::Checking;
-                self.heard = now;
-                Ok(true)
-            }
-            _ if !online => Err(ErrorCode::USER_NOT_LOGGED_IN),
-            FrameKind::ACK => self.acknowledge(at.id).map(|()| false),
-            FrameKind::LOGOUT => {
-                let _ = self.link.send(FrameKind::LOGOUT.answer(), at.id, &Done);
-                self.phase = Phase::Closing(CloseReason::LoggedOut);
-                Ok(false)
-            }
-            FrameKind::GOODBYE => {
-                self.phase = Phase::Closing(CloseReason::LoggedOut);
-                Ok(false)
-            }
-            FrameKind::LOGIN => Err(ErrorCode::PROTOCOL_VIOLATION),
-            kind if kind.is_answer() => Ok(false), // nothing was asked, and nothing is believed
-            _ => {
-                self.open_requests += 1;
-                Ok(true)
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, id: u32) -> Result<(), ErrorCode> {
-        let in_flight = self.delivered.wrapping_sub(self.acknowledged);
-        if id.wrapping_sub(self.acknowledged) > in_flight {
-            return Err(ErrorCode::PROTOCOL_VIOLATION); // acknowledges what was never delivered
-        }
-        self.acknowledged = id;
-        Ok(())
-    }
-
     fn frame_event(&self, at: FrameAt) -> HubEvent<'_> {
         let body = self.link.body(at);
         if at.kind == FrameKind::LOGIN {
@@ -568,10 +334,6 @@ impl<B: Buffer> HubSession<B> {
                 error,
             },
         }
-    }
-
-    fn max_frame(&self) -> usize {
-        self.link.rx_limit().min(self.config.max_frame as usize)
     }
 }
 

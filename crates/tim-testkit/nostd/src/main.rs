@@ -16,8 +16,8 @@ use tim_proto::tip::{TipOperation, tip_text};
 use tim_proto::wire::{self, FrameKind, List, SerialDecoder, serial_decode, serial_encode};
 use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Priority, Role, UserId, Words, text};
 use tim_session::{
-    ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
-    Output,
+    ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
+    HubSession, Instant, Output,
 };
 
 // With `prove-no-panic`, what a panic would call exists nowhere: the program links only if the optimiser sees that
@@ -55,7 +55,8 @@ fn run() -> Option<()> {
     parsers()?;
     serial_line()?;
     groups()?;
-    conversation()
+    conversation(Framing::Stream)?;
+    conversation(Framing::Serial)
 }
 
 fn message(from: UserId, text: &str) -> Option<Message<'_>> {
@@ -170,21 +171,19 @@ fn groups() -> Option<()> {
     check(read == tip && to_bob == Some(AtKind::AT_ME) && read.nick().is_empty())
 }
 
-/// Both ends of a connection: log in, send, answer, deliver.
-fn conversation() -> Option<()> {
+/// Both ends of a connection: log in, send, answer, deliver. On a serial line the next session follows.
+fn conversation(framing: Framing) -> Option<()> {
     let now = Instant::ZERO;
     let alice = UserId::new("alice").ok()?;
     let (mut a, mut b, mut c) = ([0; 512], [0; 512], [0; 512]);
     let (mut d, mut e, mut bytes) = ([0; 512], [0; 512], [0; 256]);
-    let config = ClientConfig::new(1, alice, 7);
+    let mut config = ClientConfig::new(1, alice, 7);
+    config.framing = framing;
+    let mut hub_config = HubConfig::default();
+    hub_config.framing = framing;
     let (rx, tx, outbox) = (FixedBuffer(&mut a), FixedBuffer(&mut b), FixedBuffer(&mut c));
     let mut client = ClientSession::new(config, "sig", rx, tx, outbox, 1);
-    let mut hub = HubSession::new(
-        HubConfig::default(),
-        FixedBuffer(&mut d),
-        FixedBuffer(&mut e),
-        now,
-    );
+    let mut hub = HubSession::new(hub_config, FixedBuffer(&mut d), FixedBuffer(&mut e), now);
     client.login(now);
     let (mut delivered, mut answered) = (false, false);
     for _ in 0..100 {
@@ -220,7 +219,15 @@ fn conversation() -> Option<()> {
         let len = client.receive(now, hub.outgoing());
         hub.transmitted(len);
     }
-    check(delivered && answered && client.cursor() == b"1" && hub.window_room() == 64)
+    check(delivered && answered && client.cursor() == b"1" && hub.window_room() == 64)?;
+    client.logout(now);
+    let _ = client.poll(now);
+    let len = hub.receive(now, client.outgoing());
+    client.transmitted(len);
+    let closed = matches!(hub.poll(now), HubOutput::Close(CloseReason::LoggedOut));
+    hub.begin_again(now);
+    let waits = matches!(hub.poll(now), HubOutput::Wait(None));
+    check(closed && waits)
 }
 
 /// Lets the client in; returns the id of a SEND.

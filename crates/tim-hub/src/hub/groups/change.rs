@@ -42,9 +42,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let hub = Arc::clone(&self.hub);
         let standing = hub.reader.standing(&group, &device.user)?;
         let (found, membership) = standing.map_or((None, None), |(found, me)| (Some(found), me));
+        // Only who owns the group can end it.
+        let owned = found.as_ref().filter(|group| group.owner == device.user);
         if !hub
             .online
-            .may_send(&device.user, hub.now_ms(), cost(&action, found.as_ref()))
+            .may_send(&device.user, hub.now_ms(), cost(&action, owned))
         {
             return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
         }
@@ -97,13 +99,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 }
 
-/// How many messages it is worth: as many as it tells users, of those that the one who asks can tell.
-fn cost(action: &GroupAction, group: Option<&Group>) -> u32 {
+/// How many messages it is worth: as many as the users whom it concerns. `owned` is the group, if it is the user's own.
+fn cost(action: &GroupAction, owned: Option<&Group>) -> u32 {
     let users = match action {
         GroupAction::Invite { users, .. }
         | GroupAction::Remove { users, .. }
         | GroupAction::Ban { users, .. } => users.len() as u64,
-        GroupAction::Dismiss => group.map_or(1, |group| group.member_count),
+        GroupAction::Dismiss => owned.map_or(1, |group| group.member_count),
         _ => 1,
     };
     u32::try_from(users.max(1)).unwrap_or(u32::MAX)

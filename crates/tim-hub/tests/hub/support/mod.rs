@@ -1,5 +1,6 @@
 //! A hub on a temporary directory, and devices that talk to it over TCP with the real client session.
 
+mod calls;
 mod told;
 
 use std::io::{ErrorKind, Read, Write as _};
@@ -11,10 +12,7 @@ use std::time::{Duration, Instant as StdInstant};
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_proto::request::{
-    Answer, CreateGroup, GroupMembers, History, JoinGroup, MarkRead, MemberList, OneConversation, OneGroup,
-    Request, Revoke,
-};
+use tim_proto::request::{Answer, CreateGroup, History, MarkRead, OneConversation, Request, Revoke};
 use tim_proto::wire::List;
 use tim_proto::{
     AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
@@ -157,14 +155,6 @@ pub(crate) fn group_id(name: &str) -> GroupId {
 
 pub(crate) fn group(name: &str) -> ConversationId {
     ConversationId::Group(group_id(name))
-}
-
-fn list<'a>(group: &str, users: &'a [UserId]) -> MemberList<'a> {
-    MemberList {
-        group: group_id(group),
-        users: List::from_slice(users),
-        reason: "because",
-    }
 }
 
 pub(crate) fn sig(name: &str) -> String {
@@ -455,62 +445,6 @@ impl Device {
     pub(crate) fn start(&mut self, request: &Request<'_>) -> Ticket {
         let now = self.now();
         self.session.request(now, request).unwrap()
-    }
-
-    pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let (group, message) = (group_id(group), "let me in");
-        self.ask(&Request::JoinGroup(JoinGroup { group, message }))
-    }
-
-    pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let group = group_id(group);
-        self.ask(&Request::QuitGroup(OneGroup { group }))
-    }
-
-    pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let group = group_id(group);
-        self.ask(&Request::DismissGroup(OneGroup { group }))
-    }
-
-    pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let group = group_id(group);
-        self.ask(&Request::GroupProfile(OneGroup { group }))
-    }
-
-    pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
-        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&Request::InviteMembers(list(group, &users)))
-    }
-
-    pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
-        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&Request::RemoveMembers(list(group, &users)))
-    }
-
-    pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::GroupMembers(GroupMembers {
-            group: group_id(group),
-            next,
-            count,
-            role: None,
-        }))
-    }
-
-    /// Waits for a notice of this operation, and takes it and those before it.
-    pub(crate) fn until_notice(&mut self, operation: u32) -> Notice {
-        self.until(|device| device.notices.iter().any(|notice| notice.operation == operation));
-        let at = self
-            .notices
-            .iter()
-            .position(|notice| notice.operation == operation);
-        self.notices.drain(..=at.unwrap()).next_back().unwrap()
-    }
-
-    /// Waits for a tip of this operation, and takes it and those before it.
-    pub(crate) fn until_tip(&mut self, operation: u32) -> Tip {
-        self.until(|device| device.tips.iter().any(|tip| tip.operation == operation));
-        let at = self.tips.iter().position(|tip| tip.operation == operation);
-        self.tips.drain(..=at.unwrap()).next_back().unwrap()
     }
 
     /// Asks for the same page again and again and never reads an answer, until the hub has closed the connection.

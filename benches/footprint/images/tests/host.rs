@@ -1,0 +1,215 @@
+//! Each image does its job: the same code on this machine, with a hub or a broker at the other end of the line.
+
+use std::collections::VecDeque;
+
+use footprint_images::{Board, client, codec, parsers, session};
+use tim_session::proto::request::{Answer, LoginAnswer, Request, SendAnswer, SendMessage, Synced};
+use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, Writer};
+use tim_session::proto::{UserId, message::SendOptions};
+use tim_session::{FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession, Instant};
+
+/// A board whose line leads to `peer`: it gets all that came from the device so far, and says what goes back.
+struct Bench<P> {
+    peer: P,
+    from_device: Vec<u8>,
+    to_device: VecDeque<u8>,
+    shown: Vec<u8>,
+    micros: u64,
+}
+
+impl<P: FnMut(&mut Vec<u8>) -> Vec<u8>> Bench<P> {
+    fn new(peer: P) -> Self {
+        Self {
+            peer,
+            from_device: Vec::new(),
+            to_device: VecDeque::new(),
+            shown: Vec::new(),
+            micros: 0,
+        }
+    }
+
+    fn shown(&self) -> &str {
+        std::str::from_utf8(&self.shown).expect("text is shown")
+    }
+}
+
+impl<P: FnMut(&mut Vec<u8>) -> Vec<u8>> Board for Bench<P> {
+    fn read(&mut self) -> Option<u8> {
+        if self.to_device.is_empty() {
+            self.to_device.extend((self.peer)(&mut self.from_device));
+        }
+        self.to_device.pop_front()
+    }
+    fn write(&mut self, byte: u8) {
+        self.from_device.push(byte);
+    }
+    fn show(&mut self, bytes: &[u8]) {
+        self.shown.extend(bytes);
+    }
+    fn micros(&mut self) -> u64 {
+        self.micros += 10;
+        assert!(
+            self.micros < 10_000_000,
+            "the image does not come to an end; it showed {:?}",
+            self.shown
+        );
+        self.micros
+    }
+}
+
+fn from_alice(text: &str) -> Vec<u8> {
+    let (alice, kiosk) = (UserId::new("alice").unwrap(), UserId::new("kiosk-1").unwrap());
+    let mut bytes = vec![0; 512];
+    let len = wire::encode_body(&codec::message(alice, kiosk, text), &mut bytes).unwrap();
+    bytes.truncate(len);
+    bytes
+}
+
+#[test]
+fn codec_sends_and_shows() {
+    let mut bench = Bench::new(|sent: &mut Vec<u8>| {
+        let Ok(Parsed::Frame(frame, len)) = Frame::parse(sent, 512) else {
+            panic!("no frame: {sent:?}")
+        };
+        assert_eq!((frame.kind, frame.id, len), (FrameKind::SEND, 1, sent.len()));
+        let (from, to) = (UserId::new("kiosk-1").unwrap(), UserId::new("alice").unwrap());
+        let expected = SendMessage {
+            options: SendOptions::default(),
+            message: codec::message(from, to, "Hello world!"),
+        };
+        let mut bytes = [0; 512];
+        let len = wire::encode_body(&expected, &mut bytes).unwrap();
+        assert_eq!(frame.body, &bytes[..len]);
+
+        let deliver = tim_session::proto::request::Deliver {
+            cursor: b"1",
+            payload_len: 0,
+            message: tim_session::proto::Message::decode_from(&from_alice("你好").leak()[..]).unwrap(),
+        };
+        let mut bytes = vec![0; 512];
+        let mut writer = Writer::new(&mut bytes);
+        Frame::encode_header(FrameKind::DELIVER, 9, wire::encoded_len(&deliver), &mut writer);
+        wire::Encode::encode(&deliver, &mut writer);
+        let len = writer.finish().unwrap();
+        bytes.truncate(len);
+        bytes
+    });
+    assert_eq!(codec::run(&mut bench), Some(()));
+    assert_eq!(bench.shown(), "alice你好");
+}
+
+#[test]
+fn parsers_show() {
+    let mut bench =
+        Bench::new(|_: &mut Vec<u8>| b"\x08GROUP@TGS#1\n\x01C2C[\xe5\x91\xb2\xe7\x89\x99]\n".to_vec());
+    assert_eq!(parsers::run(&mut bench), Some(()));
+    assert_eq!(
+        bench.shown(),
+        "GROUP@TGS#1你退出群组:GROUP@TGS#1[群提示消息]GROUP@TGS#1"
+    );
+    bench.shown.clear();
+    assert_eq!(parsers::run(&mut bench), None, "no user id");
+    assert!(
+        bench.shown().starts_with("C2Cemoji_1.pngC2C[呲牙] 申请加入群组"),
+        "{}",
+        bench.shown()
+    );
+}
+
+/// A hub at the other end: lets the kiosk in, answers its message, and hands it one of Alice's.
+fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
+    let now = Instant::ZERO;
+    let buffer = || FixedBuffer(vec![0; 1024].leak());
+    let mut hub = HubSession::new(config, buffer(), buffer(), now);
+    move |sent| {
+        let len = hub.receive(now, sent);
+        sent.drain(..len);
+        loop {
+            match hub.poll(now) {
+                HubOutput::Event(HubEvent::Login(login)) => {
+                    assert_eq!((login.user.as_str(), login.user_sig), ("kiosk-1", "eJw"));
+                    let welcome = LoginAnswer {
+                        account: 99,
+                        time_ms: 5,
+                        cursor: b"0",
+                        nick: "",
+                    };
+                    hub.accept(&welcome).unwrap();
+                    hub.push(FrameKind::SYNCED, &Synced { cursor: b"0" }).unwrap();
+                }
+                HubOutput::Event(HubEvent::Request {
+                    id,
+                    request: Request::Send(_),
+                    ..
+                }) => {
+                    let answer = SendAnswer {
+                        sequence: 1,
+                        time: 1,
+                        duplicate: false,
+                    };
+                    hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
+                    hub.deliver(b"1", 0, &from_alice("C2Cbob")).unwrap();
+                }
+                HubOutput::Wait(_) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        let out = hub.outgoing().to_vec();
+        hub.transmitted(out.len());
+        out
+    }
+}
+
+const SHOWN: &str = "aliceC2CbobC2Cbob 申请加入群组:C2Cbob群成员:C2Cbob,加入群组C2Cbob";
+
+#[test]
+fn session_logs_in_sends_and_shows() {
+    let mut bench = Bench::new(hub(HubConfig::default()));
+    assert_eq!(session::run(&mut bench), Some(()));
+    assert_eq!(bench.shown(), SHOWN);
+}
+
+#[test]
+fn client_logs_in_sends_and_shows() {
+    let mut config = HubConfig::default();
+    config.framing = Framing::Serial;
+    let mut bench = Bench::new(hub(config));
+    assert_eq!(client::run(&mut bench), Some(()));
+    assert_eq!(bench.shown(), SHOWN);
+}
+
+/// The packets of MQTT 5 that a broker has for the smallest client: whatever is published is passed back.
+#[cfg(feature = "peers")]
+fn broker(sent: &mut Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    while sent.len() >= 2 && sent.len() >= 2 + usize::from(sent[1]) {
+        let packet: Vec<u8> = sent.drain(..2 + usize::from(sent[1])).collect();
+        match packet[0] >> 4 {
+            1 => out.extend([0x20, 3, 0, 0, 0]),
+            8 => out.extend([0x90, 4, packet[2], packet[3], 0, 1]),
+            3 => {
+                let topic_len = usize::from(packet[3]);
+                let id = [packet[4 + topic_len], packet[5 + topic_len]];
+                out.extend([0x40, 2, id[0], id[1]]);
+                let mut back = packet[2..4 + topic_len].to_vec();
+                back.extend(&packet[6 + topic_len..]);
+                out.extend([0x30, back.len() as u8]);
+                out.extend(back);
+            }
+            4 | 14 => {}
+            other => panic!("packet type {other}"),
+        }
+    }
+    out
+}
+
+#[test]
+#[cfg(feature = "peers")]
+fn the_peers_publish_and_receive() {
+    use footprint_images::peers;
+    for client in [peers::minimq, peers::rust_mqtt] {
+        let mut bench = Bench::new(broker as fn(&mut Vec<u8>) -> Vec<u8>);
+        assert_eq!(client(&mut bench), Some(()));
+        assert_eq!(bench.shown(), "Hello!");
+    }
+}

@@ -1,0 +1,221 @@
+//! The table: to Markdown and back, and what is wrong with a new one.
+
+use std::fmt::Write;
+
+/// What an image takes on a target, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    pub image: String,
+    pub target: String,
+    pub flash: u64,
+    pub ram: u64,
+}
+
+/// All figures of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    pub compiler: String,
+    pub date: String,
+    pub figures: Vec<Figures>,
+}
+
+/// Growth up to this many per cent is let pass.
+const TOLERANCE: u64 = 5;
+
+const INTRODUCTION: &str = "\
+# Footprint
+
+What a linked image takes, in bytes, beyond one that only reads a byte and shows it. Optimised for size
+(`opt-level = \"z\"`, fat LTO, one codegen unit, `panic = \"abort\"`), with nothing of a board in it. *Flash* is code,
+constants and the first values of variables. *RAM* is variables and the state that is kept between calls, without the
+caller's buffers and without the stack. The MQTT clients are built in the same run: connect, subscribe, publish, receive.
+
+Made by `.ci/footprint --update`; `.ci/footprint --check` fails when a figure has grown by more than 5 % or is missing.
+";
+
+impl Table {
+    /// The whole file.
+    pub fn to_markdown(&self) -> String {
+        let mut out = format!(
+            "{INTRODUCTION}\nCompiler: {}\nDate: {}\n\n",
+            self.compiler, self.date
+        );
+        let targets = distinct(self.figures.iter().map(|figures| &figures.target));
+        out.push_str("| image |");
+        for target in &targets {
+            let _ = write!(out, " {target}: flash | RAM |");
+        }
+        let _ = writeln!(out, "\n|---|{}", "--:|--:|".repeat(targets.len()));
+        for image in distinct(self.figures.iter().map(|figures| &figures.image)) {
+            let _ = write!(out, "| {image} |");
+            for target in &targets {
+                let _ = match self.find(image, target) {
+                    Some(Figures { flash, ram, .. }) => write!(out, " {flash} | {ram} |"),
+                    None => write!(out, " | |"),
+                };
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    /// Reads a file that [`Table::to_markdown`] made.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let value = |name: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(|value| value.trim().to_owned())
+        };
+        let mut rows = text.lines().filter(|line| line.starts_with('|')).map(cells);
+        let head = rows.next().ok_or("the kept table has no rows")?;
+        let targets: Vec<_> = head
+            .iter()
+            .filter_map(|cell| cell.strip_suffix(": flash"))
+            .collect();
+        let mut figures = Vec::new();
+        for row in rows.skip(1) {
+            let image = *row.first().ok_or("the kept table has an empty row")?;
+            for (target, pair) in targets.iter().zip(row.get(1..).unwrap_or_default().chunks(2)) {
+                let number = |at: usize| pair.get(at).and_then(|cell| cell.parse().ok());
+                let (Some(flash), Some(ram)) = (number(0), number(1)) else {
+                    continue; // a figure that is missing is complained of when tables are compared
+                };
+                figures.push(Figures {
+                    image: image.to_owned(),
+                    target: (*target).to_owned(),
+                    flash,
+                    ram,
+                });
+            }
+        }
+        Ok(Self {
+            compiler: value("Compiler:").unwrap_or_default(),
+            date: value("Date:").unwrap_or_default(),
+            figures,
+        })
+    }
+
+    /// What is wrong with this table beside the one that was kept: figures that grew too much, and figures that only one
+    /// of the two has. Empty: nothing.
+    pub fn complaints_against(&self, kept: &Self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for Figures {
+            image,
+            target,
+            flash,
+            ram,
+        } in &self.figures
+        {
+            let Some(before) = kept.find(image, target) else {
+                complaints.push(format!("{image} on {target} is missing in the kept table"));
+                continue;
+            };
+            for (what, now, before) in [("flash", flash, &before.flash), ("RAM", ram, &before.ram)] {
+                if now * 100 > before * (100 + TOLERANCE) {
+                    complaints.push(format!(
+                        "{image} on {target} takes {now} bytes of {what}, {before} were kept"
+                    ));
+                }
+            }
+        }
+        for Figures { image, target, .. } in &kept.figures {
+            if self.find(image, target).is_none() {
+                complaints.push(format!("{image} on {target} is kept, but was not measured"));
+            }
+        }
+        complaints
+    }
+
+    fn find(&self, image: &str, target: &str) -> Option<&Figures> {
+        self.figures
+            .iter()
+            .find(|figures| figures.image == image && figures.target == target)
+    }
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
+}
+
+/// Each value once, in the order of its first appearance.
+fn distinct<'t>(values: impl Iterator<Item = &'t String>) -> Vec<&'t str> {
+    let mut seen = Vec::new();
+    for value in values {
+        if !seen.contains(&value.as_str()) {
+            seen.push(value.as_str());
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(figures: &[(&str, &str, u64, u64)]) -> Table {
+        let figure = |&(image, target, flash, ram): &(&str, &str, u64, u64)| Figures {
+            image: image.to_owned(),
+            target: target.to_owned(),
+            flash,
+            ram,
+        };
+        Table {
+            compiler: "rustc 1".to_owned(),
+            date: "2026-01-01".to_owned(),
+            figures: figures.iter().map(figure).collect(),
+        }
+    }
+
+    const KEPT: [(&str, &str, u64, u64); 4] = [
+        ("a, b", "m0", 1000, 200),
+        ("a, b", "m4", 900, 200),
+        ("c", "m0", 100, 0),
+        ("c", "m4", 90, 0),
+    ];
+
+    #[test]
+    fn what_was_written_reads_back() {
+        let kept = table(&KEPT);
+        assert_eq!(Table::parse(&kept.to_markdown()), Ok(kept.clone()));
+        assert!(kept.complaints_against(&kept).is_empty());
+    }
+
+    #[test]
+    fn five_per_cent_pass_and_more_does_not() {
+        let kept = table(&KEPT);
+        let mut grown = kept.clone();
+        grown.figures[0].flash = 1050;
+        grown.figures[1].flash = 1;
+        assert_eq!(grown.complaints_against(&kept), Vec::<String>::new());
+        grown.figures[0].flash = 1051;
+        assert_eq!(
+            grown.complaints_against(&kept),
+            ["a, b on m0 takes 1051 bytes of flash, 1000 were kept"]
+        );
+        let mut grown = kept.clone();
+        grown.figures[3].ram = 1;
+        assert_eq!(
+            grown.complaints_against(&kept),
+            ["c on m4 takes 1 bytes of RAM, 0 were kept"]
+        );
+    }
+
+    #[test]
+    fn a_figure_that_is_missing_on_either_side_is_named() {
+        let (all, less) = (table(&KEPT), table(&KEPT[..3]));
+        assert_eq!(
+            less.complaints_against(&all),
+            ["c on m4 is kept, but was not measured"]
+        );
+        assert_eq!(
+            all.complaints_against(&less),
+            ["c on m4 is missing in the kept table"]
+        );
+        let with_a_hole = all.to_markdown().replace("| 90 | 0 |", "| | |");
+        let read = Table::parse(&with_a_hole).expect("a table");
+        assert_eq!(
+            all.complaints_against(&read),
+            ["c on m4 is missing in the kept table"]
+        );
+    }
+}

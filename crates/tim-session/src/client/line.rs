@@ -1,0 +1,150 @@
+//! The client on its line: hellos, the frames that come, and whether the hub is still there.
+
+use tim_proto::ErrorCode;
+use tim_proto::request::Login;
+use tim_proto::wire::{self, FrameKind, Hello, Role, features};
+
+use super::machine::Broken;
+use super::{ClientSession, LOGIN_ID, Phase};
+use crate::buffer::Buffer;
+use crate::life::{Due, Life, Patience};
+use crate::link::{FrameAt, Packet};
+use crate::{Framing, Instant};
+
+impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
+    pub(super) fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, Broken> {
+        if let Phase::Hello { .. } = self.phase {
+            let Some(hello) = self.link.take_hello().map_err(|_| Broken)? else {
+                return Ok(None);
+            };
+            self.greet(&hello, now)?;
+        }
+        if self.is_greeted() {
+            self.link.next_frame(self.max_frame()).map_err(|_| Broken)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// On a serial line there may be anything, above all what was meant for an earlier connection.
+    pub(super) fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, Broken> {
+        while self.is_greeted() || matches!(self.phase, Phase::Hello { .. }) {
+            let Some(packet) = self.link.next_packet(self.max_frame()) else {
+                return Ok(None);
+            };
+            match (packet, self.phase) {
+                (Packet::Hello(hello), Phase::Hello { .. }) => self.greet(&hello, now)?,
+                (_, Phase::Hello { .. }) => {}
+                // The answer to a hello that was repeated; the hub counts from it on.
+                (Packet::Hello(_), Phase::Login { .. }) => {}
+                (Packet::Frame(at), _) => {
+                    self.life.packet_came(at.kind == FrameKind::PONG, now);
+                    return Ok(Some(at));
+                }
+                (Packet::Hello(_) | Packet::OutOfTurn(_) | Packet::Strange(_), _) => return Err(Broken),
+            }
+            self.link.release_taken();
+            if self.has_work() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the hub's hello has come on this connection.
+    pub(super) const fn is_greeted(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }
+        )
+    }
+
+    /// Says what this device can do. Whether there was room for it.
+    pub(super) fn say_hello(&mut self) -> bool {
+        let hello = Hello {
+            min_version: wire::VERSION,
+            max_version: wire::VERSION,
+            role: Role::CLIENT,
+            features: features::STUBS,
+            max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
+            window: self.config.window,
+        };
+        self.link.send_hello(&hello)
+    }
+
+    fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), Broken> {
+        let ours = Hello {
+            min_version: wire::VERSION,
+            max_version: wire::VERSION,
+            ..*hello
+        };
+        if hello.role != Role::HUB {
+            return Err(Broken);
+        }
+        if hello.common_version(&ours).is_none() {
+            self.give_up(ErrorCode::UNSUPPORTED_VERSION);
+            return Ok(());
+        }
+        self.hub_max_frame = hello.max_frame as usize;
+        let login = Login {
+            app: self.config.app,
+            user: self.config.user,
+            user_sig: self.user_sig.as_ref(),
+            device: self.config.device,
+            platform: self.config.platform,
+            resume: self.cursor.resume,
+            cursor: self.cursor.as_slice(),
+        };
+        let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
+        if len > self.hub_max_frame.min(self.link.tx_limit()) {
+            self.give_up(ErrorCode::FRAME_TOO_LARGE);
+            return Ok(());
+        }
+        self.link
+            .send(FrameKind::LOGIN, LOGIN_ID, &login)
+            .map_err(|_| Broken)?;
+        self.life = Life::new(now);
+        self.phase = Phase::Login {
+            until: now + self.config.login_timeout,
+        };
+        Ok(())
+    }
+
+    pub(super) const fn on_serial(&self) -> bool {
+        matches!(self.config.framing, Framing::Serial)
+    }
+
+    /// Whether the hub owes signs of life.
+    pub(super) const fn expects_life(&self) -> bool {
+        match self.phase {
+            Phase::Online => true,
+            Phase::Login { .. } | Phase::LoggingOut { .. } => self.on_serial(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn look_for_life(&mut self, now: Instant) -> bool {
+        let blocked = !self.link.outgoing().is_empty();
+        match self.life.due(now, &self.patience(), blocked) {
+            None => return false,
+            Some(Due::Later) => {}
+            Some(Due::Lost) => self.hang_up_and_lose(now),
+            Some(Due::Ping) => {
+                let ping = tim_proto::request::Done;
+                if self.link.send(FrameKind::PING, 0, &ping).is_err() {
+                    self.hang_up_and_lose(now); // nothing has moved for so long that the line is full
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) const fn patience(&self) -> Patience {
+        Patience {
+            framing: self.config.framing,
+            keep_alive: self.config.keep_alive,
+            keep_alive_timeout: self.config.keep_alive_timeout,
+            serial_retry: self.config.serial_retry,
+        }
+    }
+}

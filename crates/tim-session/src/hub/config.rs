@@ -1,0 +1,43 @@
+//! What a hub session is made with.
+
+use core::time::Duration;
+
+use crate::Framing;
+
+/// What the hub accepts from a connection; every number a peer controls has its ceiling here.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct HubConfig {
+    /// The largest frame to accept, in bytes. Default 64 KiB.
+    pub max_frame: u32,
+    /// How many requests of one connection may be under way at a time; more wait unread. Default 64.
+    pub max_requests: u16,
+    /// The most deliveries to send ahead, whatever window the client grants. Default 256.
+    pub max_window: u16,
+    /// How long hello and login may take together. Default 15 s.
+    pub login_timeout: Duration,
+    /// How long the line may be silent before the client is asked for a sign of life. Default 75 s.
+    pub keep_alive: Duration,
+    /// How long that sign may take, and how long a farewell may take to be sent. Default 10 s.
+    pub keep_alive_timeout: Duration,
+    /// What kind of line the connection is. Default [`Framing::Stream`].
+    pub framing: Framing,
+    /// With [`Framing::Serial`]: after how long without an answer the client is asked whether what was sent has come. No
+    /// sign of life for three times as long after that is a cut. More than a round trip with the longest frame. Default 1 s.
+    pub serial_retry: Duration,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            max_frame: 64 * 1024,
+            max_requests: 64,
+            max_window: 256,
+            login_timeout: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(75),
+            keep_alive_timeout: Duration::from_secs(10),
+            framing: Framing::Stream,
+            serial_retry: Duration::from_secs(1),
+        }
+    }
+}

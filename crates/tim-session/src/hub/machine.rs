@@ -1,0 +1,239 @@
+//! What the hub session does when it is polled: what came, then what the time asks for.
+
+use tim_proto::ErrorCode;
+use tim_proto::request::{Done, Failure, Login};
+use tim_proto::wire::{self, FrameError, FrameKind, Hello, Role, decode_body, features};
+
+use super::{CloseReason, HubSession, Phase};
+use crate::buffer::Buffer;
+use crate::life::{Due, Life, Patience};
+use crate::link::{FrameAt, Packet};
+use crate::{Framing, Instant};
+
+/// The largest frame before the login, in bytes; the longest LOGIN, with a UserSig of 4 KiB, is well below it.
+const MAX_LOGIN_FRAME: usize = 8 * 1024;
+
+impl<B: Buffer> HubSession<B> {
+    /// The session cannot go on: says why, and closes.
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        let code = match reason {
+            CloseReason::Violation(code) => Some(code),
+            CloseReason::LineLost => {
+                self.link.forget_outgoing(); // the farewell should not wait behind it
+                Some(ErrorCode::NETWORK_ERROR)
+            }
+            _ => None,
+        };
+        if let Some(code) = code {
+            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure { code, text: "" });
+        }
+        self.phase = Phase::Closing(reason);
+    }
+
+    pub(super) fn advance_time(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Hello { until: Some(until) } | Phase::Login { until } if now >= until => {
+                self.phase = Phase::Closing(CloseReason::TimedOut);
+            }
+            Phase::Online => self.look_for_life(now),
+            _ => {}
+        }
+    }
+
+    fn look_for_life(&mut self, now: Instant) {
+        let blocked = !self.link.outgoing().is_empty();
+        match self.life.due(now, &self.patience(), blocked) {
+            None | Some(Due::Later) => {}
+            Some(Due::Ping) if self.link.send(FrameKind::PING, 0, &Done).is_ok() => {}
+            Some(Due::Ping | Due::Lost) => self.phase = Phase::Closing(CloseReason::TimedOut),
+        }
+    }
+
+    const fn patience(&self) -> Patience {
+        Patience {
+            framing: self.config.framing,
+            keep_alive: self.config.keep_alive,
+            keep_alive_timeout: self.config.keep_alive_timeout,
+            serial_retry: self.config.serial_retry,
+        }
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Hello { until } => until,
+            Phase::Login { until } => Some(until),
+            Phase::Online => Some(self.life.deadline(&self.patience())),
+            Phase::Checking | Phase::Closing(_) | Phase::Closed => None,
+        }
+    }
+
+    /// Deals with what needs no event, up to the first frame that is one.
+    pub(super) fn next_frame(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
+        while self.phase != Phase::Checking && self.open_requests < self.config.max_requests {
+            let next = match self.config.framing {
+                Framing::Stream => self.next_on_stream(now)?,
+                Framing::Serial => self.next_on_serial(now)?,
+            };
+            let Some(at) = next else { break };
+            if self.use_frame(at, now).map_err(CloseReason::Violation)? {
+                return Ok(Some(at));
+            }
+            self.link.release_taken();
+            if matches!(self.phase, Phase::Closing(_)) {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The largest frame that is taken now: nobody has a claim to much memory before having said who they are.
+    fn max_frame_now(&self) -> usize {
+        if self.is_online() {
+            self.max_frame()
+        } else {
+            self.max_frame().min(MAX_LOGIN_FRAME)
+        }
+    }
+
+    fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
+        if let Phase::Hello { until } = self.phase {
+            let hello = self
+                .link
+                .take_hello()
+                .map_err(|_| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION))?;
+            let Some(hello) = hello else { return Ok(None) };
+            self.greet(&hello, now).map_err(CloseReason::Violation)?;
+            let until = until.unwrap_or(now + self.config.login_timeout);
+            self.phase = Phase::Login { until };
+        }
+        self.link.next_frame(self.max_frame_now()).map_err(violation)
+    }
+
+    /// On a serial line a client may begin anew at any time, and be it in the middle of a session; and it may not know that
+    /// there is no session (any more), so that it is told.
+    fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
+        loop {
+            let packet = match self.early_hello.take() {
+                Some(hello) => Packet::Hello(hello),
+                None => match self.link.next_packet(self.max_frame_now()) {
+                    Some(packet) => packet,
+                    None => return Ok(None),
+                },
+            };
+            match (packet, self.phase) {
+                (Packet::Hello(hello), Phase::Hello { .. } | Phase::Login { .. }) => {
+                    self.link.forget_outgoing();
+                    self.greet(&hello, now).map_err(CloseReason::Violation)?;
+                    let until = now + self.config.login_timeout;
+                    self.phase = Phase::Login { until };
+                }
+                (Packet::Hello(hello), _) => {
+                    self.early_hello = Some(hello);
+                    return Err(CloseReason::Superseded);
+                }
+                (packet, Phase::Hello { .. }) => self.ask_for_hello(&packet),
+                (Packet::Frame(at), _) => {
+                    self.life.packet_came(at.kind == FrameKind::PONG, now);
+                    return Ok(Some(at));
+                }
+                (Packet::OutOfTurn(_), _) => return Err(CloseReason::LineLost),
+                (Packet::Strange(error), _) => return Err(violation(error)),
+            }
+            self.link.release_taken();
+        }
+    }
+
+    /// Tells whoever still believes in a session that there is none; but no other hub, and not its own echo.
+    fn ask_for_hello(&mut self, packet: &Packet) {
+        let (Packet::Frame(at) | Packet::OutOfTurn(at)) = packet else {
+            return;
+        };
+        // One farewell at a time is enough.
+        if at.kind != FrameKind::GOODBYE && self.link.outgoing().is_empty() {
+            let code = ErrorCode::USER_NOT_LOGGED_IN;
+            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure { code, text: "" });
+        }
+    }
+
+    fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), ErrorCode> {
+        let ours = Hello {
+            min_version: wire::VERSION,
+            max_version: wire::VERSION,
+            role: Role::HUB,
+            features: features::STUBS,
+            max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
+            window: 0,
+        };
+        self.life = Life::new(now);
+        // Sent whatever the client speaks: it learns from it what the hub does.
+        let _ = self.link.send_hello(&ours);
+        if hello.role != Role::CLIENT {
+            return Err(ErrorCode::PROTOCOL_VIOLATION);
+        }
+        if hello.common_version(&ours).is_none() {
+            return Err(ErrorCode::UNSUPPORTED_VERSION);
+        }
+        self.peer_max_frame = (hello.max_frame as usize).min(self.link.tx_limit());
+        self.peer_features = hello.features;
+        self.window = hello.window.min(self.config.max_window);
+        Ok(())
+    }
+
+    /// Acts on a frame; whether it makes an event.
+    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<bool, ErrorCode> {
+        let online = self.phase == Phase::Online;
+        match at.kind {
+            FrameKind::PING => {
+                let _ = self.link.send(FrameKind::PONG, at.id, &Done);
+                Ok(false)
+            }
+            FrameKind::PONG => Ok(false),
+            FrameKind::LOGIN if !online => {
+                if decode_body::<Login<'_>>(self.link.body(at)).is_err() {
+                    return Err(ErrorCode::PROTOCOL_VIOLATION);
+                }
+                self.login_id = at.id;
+                self.phase = Phase::Checking;
+                self.life = Life::new(now);
+                Ok(true)
+            }
+            _ if !online => Err(ErrorCode::USER_NOT_LOGGED_IN),
+            FrameKind::ACK => self.acknowledge(at.id).map(|()| false),
+            FrameKind::LOGOUT => {
+                let _ = self.link.send(FrameKind::LOGOUT.answer(), at.id, &Done);
+                self.phase = Phase::Closing(CloseReason::LoggedOut);
+                Ok(false)
+            }
+            FrameKind::GOODBYE => {
+                self.phase = Phase::Closing(CloseReason::LoggedOut);
+                Ok(false)
+            }
+            FrameKind::LOGIN => Err(ErrorCode::PROTOCOL_VIOLATION),
+            kind if kind.is_answer() => Ok(false), // nothing was asked, and nothing is believed
+            _ => {
+                self.open_requests += 1;
+                Ok(true)
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, id: u32) -> Result<(), ErrorCode> {
+        let in_flight = self.delivered.wrapping_sub(self.acknowledged);
+        if id.wrapping_sub(self.acknowledged) > in_flight {
+            return Err(ErrorCode::PROTOCOL_VIOLATION); // acknowledges what was never delivered
+        }
+        self.acknowledged = id;
+        Ok(())
+    }
+
+    pub(super) fn max_frame(&self) -> usize {
+        self.link.rx_limit().min(self.config.max_frame as usize)
+    }
+}
+
+fn violation(error: FrameError) -> CloseReason {
+    CloseReason::Violation(match error {
+        FrameError::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
+        _ => ErrorCode::PROTOCOL_VIOLATION,
+    })
+}

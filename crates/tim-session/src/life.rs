@@ -1,0 +1,136 @@
+//! Whether the peer is still there: when it was heard last, and when to ask.
+//!
+//! On a stream, silence is all that there is to worry about, and any byte ends it. A serial line loses bytes as well, and
+//! what was sent last may be among them. So there whatever is sent must be *proven* to have come: a PING goes behind it,
+//! and only the PONG counts, for packets are numbered and nobody answers behind a gap. While other packets come, the
+//! PONG may take its time.
+
+use core::time::Duration;
+
+use crate::{Framing, Instant};
+
+/// No shorter wait than this, whatever the configuration says, so that time always moves on.
+const LEAST_RETRY: Duration = Duration::from_millis(1);
+/// How many retries long the silence behind a PING may be.
+const MAX_SILENCE: u32 = 3;
+
+/// What the configuration says about waiting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) framing: Framing,
+    pub(crate) keep_alive: Duration,
+    pub(crate) keep_alive_timeout: Duration,
+    pub(crate) serial_retry: Duration,
+}
+
+impl Patience {
+    fn retry(&self) -> Duration {
+        self.serial_retry.max(LEAST_RETRY)
+    }
+}
+
+/// What time asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Send a PING.
+    Ping,
+    /// Nothing yet: what is outgoing has not even been sent.
+    Later,
+    /// The peer is gone.
+    Lost,
+}
+
+/// The signs of life of one peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    heard: Instant,
+    /// When the peer was asked for a sign of life, if it owes one.
+    pinged: Option<Instant>,
+    /// Since when something has been on its way that no PING stands behind.
+    unproven: Option<Instant>,
+    /// When outgoing bytes were last found to be in the way: the peer cannot help what came before.
+    held_up: Instant,
+    /// Since when none of them have gone.
+    stuck: Option<Instant>,
+}
+
+impl Life {
+    /// A peer that is there now.
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            heard: now,
+            pinged: None,
+            unproven: None,
+            held_up: now,
+            stuck: None,
+        }
+    }
+
+    /// Bytes came: a sign of life on a stream; on a serial line they may be noise.
+    pub(crate) const fn bytes_came(&mut self, framing: Framing, now: Instant) {
+        if matches!(framing, Framing::Stream) {
+            self.heard = now;
+            self.pinged = None;
+        }
+    }
+
+    /// A packet came that nothing is missing before.
+    pub(crate) const fn packet_came(&mut self, is_pong: bool, now: Instant) {
+        self.heard = now;
+        if is_pong {
+            self.pinged = None;
+        }
+    }
+
+    /// Something was handed to the link that should be answered or proven.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.unproven.get_or_insert(now);
+    }
+
+    /// Some of the outgoing bytes went.
+    pub(crate) const fn bytes_went(&mut self) {
+        self.stuck = None;
+    }
+
+    /// When [`Life::due`] has something to say next.
+    pub(crate) fn deadline(&self, patience: &Patience) -> Instant {
+        match (patience.framing, self.pinged, self.unproven) {
+            // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
+            (Framing::Stream, Some(asked), _) => asked + patience.keep_alive_timeout,
+            (Framing::Serial, Some(asked), _) => {
+                asked.max(self.heard).max(self.held_up) + patience.retry().saturating_mul(MAX_SILENCE)
+            }
+            (Framing::Serial, None, Some(_)) => self.repeat_at(patience),
+            (_, None, _) => self.heard.max(self.held_up) + patience.keep_alive,
+        }
+    }
+
+    /// When what was sent is to be sent again, if nothing comes.
+    pub(crate) fn repeat_at(&self, patience: &Patience) -> Instant {
+        self.unproven.unwrap_or(self.heard).max(self.held_up) + patience.retry()
+    }
+
+    /// It was sent again, or could not be.
+    pub(crate) const fn repeated(&mut self, now: Instant) {
+        self.unproven = Some(now);
+    }
+
+    /// What is to be done now, if anything. `blocked`: outgoing bytes wait to be sent.
+    pub(crate) fn due(&mut self, now: Instant, patience: &Patience, blocked: bool) -> Option<Due> {
+        if now < self.deadline(patience) {
+            return None;
+        }
+        if blocked && patience.framing == Framing::Serial {
+            self.held_up = now;
+            let since = *self.stuck.get_or_insert(now);
+            let lost = now >= since + patience.keep_alive_timeout.max(LEAST_RETRY);
+            return Some(if lost { Due::Lost } else { Due::Later });
+        }
+        if self.pinged.is_some() {
+            return Some(Due::Lost);
+        }
+        self.pinged = Some(now);
+        self.unproven = None;
+        Some(Due::Ping)
+    }
+}

@@ -1,0 +1,199 @@
+//! What both ends of a connection share: the bytes that came, the bytes to send, and the packets (hellos and frames) in
+//! them. `stream` and `serial` tell how packets are told apart.
+
+mod serial;
+mod stream;
+
+pub(crate) use serial::Packet;
+
+use tim_proto::wire::{
+    BufferTooSmall, Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Writer, encoded_len,
+};
+
+use crate::buffer::{Buffer, ByteQueue};
+use serial::Serial;
+
+/// How packets (hellos and frames) are told apart on a connection. Both ends must speak the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Framing {
+    /// One behind the other, on a stream that loses nothing and says when it breaks, such as TCP.
+    #[default]
+    Stream,
+    /// On a raw serial line, which flips and loses bytes and never says that it was pulled: COBS, a CRC-32 and a counter
+    /// around each (`SPEC.md`, "Serial lines"). What was lost is noticed, and the session picks up where it was.
+    Serial,
+}
+
+impl Framing {
+    /// How many bytes a buffer must have for a frame of `len` bytes (header included), to receive it or to send it.
+    #[must_use]
+    pub const fn buffer_len(self, len: usize) -> usize {
+        match self {
+            Self::Stream => len,
+            Self::Serial => serial::buffer_len(len),
+        }
+    }
+
+    /// The longest frame that fits into a buffer of `len` bytes.
+    pub(crate) const fn frame_len(self, len: usize) -> usize {
+        match self {
+            Self::Stream => len,
+            Self::Serial => serial::frame_len(len),
+        }
+    }
+}
+
+/// Received and outgoing bytes of one connection at a time.
+#[derive(Debug)]
+pub(crate) struct Link<B> {
+    rx: ByteQueue<B>,
+    tx: ByteQueue<B>,
+    /// How many bytes at the front of `rx` the last event was made of; they go when the next one is asked for.
+    taken: usize,
+    framing: Framing,
+    serial: Serial,
+}
+
+/// Where a frame stands in the received bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameAt {
+    pub(crate) kind: FrameKind,
+    pub(crate) id: u32,
+    body: (usize, usize),
+}
+
+impl<B: Buffer> Link<B> {
+    pub(crate) const fn new(framing: Framing, rx: B, tx: B) -> Self {
+        Self {
+            rx: ByteQueue::new(rx),
+            tx: ByteQueue::new(tx),
+            taken: 0,
+            framing,
+            serial: Serial::new(),
+        }
+    }
+
+    /// Forgets everything: the connection is gone.
+    pub(crate) fn reset(&mut self) {
+        self.rx.clear();
+        self.tx.clear();
+        self.taken = 0;
+        self.serial = Serial::new();
+    }
+
+    pub(crate) fn space(&mut self, len: usize) -> &mut [u8] {
+        self.rx.any_room(len)
+    }
+
+    pub(crate) fn received(&mut self, len: usize) {
+        self.rx.append(len);
+        self.rx.consume(0); // gives back room that was made for nothing
+    }
+
+    /// How many more bytes can be received.
+    pub(crate) fn rx_room(&self) -> usize {
+        self.rx.limit().saturating_sub(self.rx.len())
+    }
+
+    pub(crate) fn outgoing(&self) -> &[u8] {
+        self.tx.as_slice()
+    }
+
+    pub(crate) fn transmitted(&mut self, len: usize) {
+        self.tx.consume(len);
+    }
+
+    /// The longest frame that can be sent now.
+    pub(crate) fn tx_room(&self) -> usize {
+        self.framing
+            .frame_len(self.tx.limit().saturating_sub(self.tx.len()))
+    }
+
+    /// The longest frame that can ever be sent.
+    pub(crate) fn tx_limit(&self) -> usize {
+        self.framing.frame_len(self.tx.limit())
+    }
+
+    /// The longest frame that can be received whole.
+    pub(crate) fn rx_limit(&self) -> usize {
+        self.framing.frame_len(self.rx.limit())
+    }
+
+    /// Lets go of the bytes of the last event.
+    pub(crate) fn release_taken(&mut self) {
+        let taken = core::mem::take(&mut self.taken);
+        if taken > 0 {
+            self.rx.consume(taken);
+        }
+    }
+
+    /// Whether another whole frame stands behind the one taken.
+    pub(crate) fn more_frames(&self, max: usize) -> bool {
+        let rest = self.rx.as_slice().get(self.taken..).unwrap_or(&[]);
+        match self.framing {
+            Framing::Stream => stream::has_frame(rest, max),
+            Framing::Serial => serial::has_packet(rest),
+        }
+    }
+
+    pub(crate) fn body(&self, at: FrameAt) -> &[u8] {
+        self.rx.as_slice().get(at.body.0..at.body.1).unwrap_or(&[])
+    }
+
+    /// Sends a hello, and with it begins to count anew.
+    pub(crate) fn send_hello(&mut self, hello: &Hello) -> bool {
+        self.serial.restart_outgoing();
+        self.send_bytes(&hello.to_bytes())
+    }
+
+    /// Sends a whole packet.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.serial.note_sent();
+        self.put(bytes.len(), |writer| writer.put(bytes)).is_ok()
+    }
+
+    /// Sends a frame with this body.
+    pub(crate) fn send<T: Encode + ?Sized>(
+        &mut self,
+        kind: FrameKind,
+        id: u32,
+        body: &T,
+    ) -> Result<(), BufferTooSmall> {
+        let body_len = encoded_len(body);
+        self.send_with(kind, id, body_len, |writer| body.encode(writer))
+    }
+
+    /// Sends a frame whose body of `body_len` bytes `write` writes.
+    pub(crate) fn send_with(
+        &mut self,
+        kind: FrameKind,
+        id: u32,
+        body_len: usize,
+        write: impl FnOnce(&mut Writer<'_>),
+    ) -> Result<(), BufferTooSmall> {
+        let most = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
+        if kind != FrameKind::PING && kind != FrameKind::PONG {
+            self.serial.note_sent();
+        }
+        self.put(most, |writer| {
+            Frame::encode_header(kind, id, body_len, writer);
+            write(writer);
+        })
+    }
+
+    /// Appends a packet of at most `most` bytes, which `write` writes, to what goes out.
+    fn put(&mut self, most: usize, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), BufferTooSmall> {
+        let needed = self.framing.buffer_len(most);
+        let available = self.tx_room();
+        let Some(room) = self.tx.room(needed) else {
+            return Err(BufferTooSmall { needed, available });
+        };
+        let len = match self.framing {
+            Framing::Stream => stream::write(room, write)?,
+            Framing::Serial => self.serial.write(room, most, write)?,
+        };
+        self.tx.append(len);
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Packets on a stream: the hello first, then frame behind frame; the length in its header is what ends each.
+
+use tim_proto::wire::{BufferTooSmall, Frame, FrameError, Hello, HelloError, MAGIC, Parsed, Writer};
+
+use super::{FrameAt, Link};
+use crate::buffer::Buffer;
+
+impl<B: Buffer> Link<B> {
+    /// The peer's hello, once it is all there.
+    pub(crate) fn take_hello(&mut self) -> Result<Option<Hello>, HelloError> {
+        let bytes = self.rx.as_slice();
+        let Some((hello, _)) = bytes.split_first_chunk::<{ Hello::LEN }>() else {
+            // Tell a stranger from the first bytes on, rather than wait for 20 of them.
+            let seen = bytes.len().min(MAGIC.len());
+            let fits = bytes.get(..seen) == MAGIC.get(..seen);
+            return if fits { Ok(None) } else { Err(HelloError::Magic) };
+        };
+        let hello = Hello::from_bytes(hello)?;
+        self.rx.consume(Hello::LEN);
+        Ok(Some(hello))
+    }
+
+    /// The next whole frame, which [`Link::release_taken`] lets go of.
+    pub(crate) fn next_frame(&mut self, max: usize) -> Result<Option<FrameAt>, FrameError> {
+        match Frame::parse(self.rx.as_slice(), max)? {
+            Parsed::Incomplete(_) => Ok(None),
+            Parsed::Frame(Frame { kind, id, body }, len) => {
+                self.taken = len;
+                let body = (len - body.len(), len);
+                Ok(Some(FrameAt { kind, id, body }))
+            }
+        }
+    }
+}
+
+/// Whether a whole frame stands at the start of `bytes`.
+pub(super) fn has_frame(bytes: &[u8], max: usize) -> bool {
+    matches!(Frame::parse(bytes, max), Ok(Parsed::Frame(..)))
+}
+
+/// Writes a packet as it is.
+pub(super) fn write(room: &mut [u8], write: impl FnOnce(&mut Writer<'_>)) -> Result<usize, BufferTooSmall> {
+    let mut writer = Writer::new(room);
+    write(&mut writer);
+    writer.finish()
+}

@@ -1,0 +1,538 @@
+//! Both ends on a raw serial line, which flips, inserts and drops bytes and never says so.
+
+use std::time::Duration;
+
+use tim_session::proto::ErrorCode;
+use tim_session::proto::UserId;
+use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_session::proto::request::{Answer, Done, LoginAnswer, Request, SendAnswer};
+use tim_session::proto::wire::{FrameKind, Hello, serial_decode};
+use tim_session::proto::{ConversationId, MessageId, Priority};
+use tim_session::{
+    ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
+    HubSession, Instant, Output,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ROOM: usize = 1024;
+
+type Bytes = FixedBuffer<'static>;
+
+fn room(len: usize) -> Bytes {
+    FixedBuffer(vec![0; len].leak())
+}
+
+/// Both ends and the line between them.
+struct Line {
+    client: ClientSession<&'static str, Bytes>,
+    hub: HubSession<Bytes>,
+    now: Instant,
+    /// What the client's application and the hub were told.
+    seen: Vec<String>,
+    closed: Vec<CloseReason>,
+    logins: usize,
+    stored: Vec<String>,
+}
+
+impl Line {
+    fn new() -> Self {
+        let now = Instant::from_millis(5000);
+        Self {
+            client: new_client(),
+            hub: new_hub(now),
+            now,
+            seen: Vec::new(),
+            closed: Vec::new(),
+            logins: 0,
+            stored: Vec::new(),
+        }
+    }
+
+    /// Logged in, with nothing more to say.
+    fn quiet() -> Self {
+        let mut line = Self::new();
+        line.client.login(line.now);
+        line.carry();
+        assert!(line.client.is_ready(), "{:?}", line.seen);
+        line.wait(2 * SECOND);
+        line.seen.clear();
+        line.closed.clear();
+        line
+    }
+
+    fn poll_client(&mut self) -> Option<Instant> {
+        loop {
+            let connect = match self.client.poll(self.now) {
+                Output::Wait(until) => return until,
+                Output::Connect => true,
+                Output::Disconnect => {
+                    self.seen.push("Disconnect".to_owned());
+                    false
+                }
+                Output::Event(event) => {
+                    self.seen.push(match event {
+                        Event::Delivered(deliver) => match deliver.message.payload {
+                            Payload::Text(text) => text.text.to_owned(),
+                            _ => String::new(),
+                        },
+                        Event::NetState(state) => format!("{state:?}"),
+                        event => format!("{event:?}").split([' ', '(']).next().unwrap().to_owned(),
+                    });
+                    false
+                }
+            };
+            if connect {
+                self.client.connected(self.now);
+            }
+        }
+    }
+
+    fn poll_hub(&mut self) -> Option<Instant> {
+        enum Do {
+            Accept,
+            Store(u32, String),
+            Again,
+        }
+        loop {
+            let what = match self.hub.poll(self.now) {
+                HubOutput::Wait(until) => return until,
+                HubOutput::Close(reason) => {
+                    self.closed.push(reason);
+                    Do::Again
+                }
+                HubOutput::Event(HubEvent::Login(_)) => Do::Accept,
+                HubOutput::Event(HubEvent::Request { id, request, .. }) => match request {
+                    Request::Send(send) => {
+                        let text = send.content.payload;
+                        Do::Store(id, String::from_utf8_lossy(&text[1..]).into_owned())
+                    }
+                    other => panic!("{other:?}"),
+                },
+                HubOutput::Event(other) => panic!("{other:?}"),
+            };
+            match what {
+                Do::Again => self.hub.begin_again(self.now),
+                Do::Accept => {
+                    self.logins += 1;
+                    let answer = LoginAnswer {
+                        account: 99,
+                        time_ms: 5,
+                        cursor: &[1],
+                        nick: "",
+                    };
+                    self.hub.accept(&answer).unwrap();
+                    self.hub.push(FrameKind::SYNCED, &Done).unwrap();
+                }
+                Do::Store(id, text) => {
+                    let duplicate = self.stored.contains(&text);
+                    if !duplicate {
+                        self.stored.push(text);
+                    }
+                    let answer = SendAnswer {
+                        sequence: self.stored.len() as u64,
+                        time: 2,
+                        duplicate,
+                    };
+                    self.hub
+                        .answer(id, FrameKind::SEND, &Answer::Send(answer))
+                        .unwrap();
+                }
+            }
+        }
+    }
+
+    /// What goes up and down next.
+    fn take(&mut self) -> (Vec<u8>, Vec<u8>) {
+        self.poll_client();
+        self.poll_hub();
+        let (up, down) = (self.client.outgoing().to_vec(), self.hub.outgoing().to_vec());
+        self.client.transmitted(up.len());
+        self.hub.transmitted(down.len());
+        (up, down)
+    }
+
+    /// Gives both what comes, as far as there is room, until all is taken.
+    fn give(&mut self, mut up: &[u8], mut down: &[u8]) {
+        while !up.is_empty() || !down.is_empty() {
+            let taken = (
+                self.hub.receive(self.now, up),
+                self.client.receive(self.now, down),
+            );
+            assert!(taken != (0, 0), "both are blocked");
+            (up, down) = (&up[taken.0..], &down[taken.1..]);
+            self.poll_hub();
+            self.poll_client();
+        }
+    }
+
+    fn carry(&mut self) {
+        loop {
+            let (up, down) = self.take();
+            if up.is_empty() && down.is_empty() {
+                return;
+            }
+            self.give(&up, &down);
+        }
+    }
+
+    /// Lets time pass, with a line that carries all; returns how many bytes it carried.
+    fn wait(&mut self, time: Duration) -> usize {
+        let (end, mut carried) = (self.now + time, 0);
+        loop {
+            loop {
+                let (up, down) = self.take();
+                if up.is_empty() && down.is_empty() {
+                    break;
+                }
+                carried += up.len() + down.len();
+                self.give(&up, &down);
+            }
+            let next = [self.poll_client(), self.poll_hub()].into_iter().flatten().min();
+            match next.filter(|next| *next < end) {
+                Some(next) => self.now = next,
+                None => {
+                    self.now = end;
+                    self.carry();
+                    return carried;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, text: &str) {
+        let sent = self.client.send(self.now, &message(text), SendOptions::default());
+        sent.unwrap();
+    }
+
+    fn deliver(&mut self, text: &str) {
+        let bytes = tim_session::proto::message::to_vec(&message(text));
+        self.hub.deliver(&[2], 0, &bytes).unwrap();
+    }
+}
+
+fn new_client() -> ClientSession<&'static str, Bytes> {
+    let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+    config.framing = Framing::Serial;
+    ClientSession::new(config, "sig", room(ROOM), room(ROOM), room(ROOM), 1)
+}
+
+fn new_hub(now: Instant) -> HubSession<Bytes> {
+    let mut config = HubConfig::default();
+    config.framing = Framing::Serial;
+    HubSession::new(config, room(ROOM), room(ROOM), now)
+}
+
+fn message(text: &str) -> Message<'_> {
+    Message {
+        envelope: Envelope {
+            sequence: 1,
+            time: 1,
+            flags: 0,
+            origin: 7,
+            from: UserId::new("alice").unwrap(),
+        },
+        to: ConversationId::C2c(UserId::new("bob").unwrap()),
+        id: MessageId {
+            sender: 99,
+            client_time: text.len() as u64,
+            random: 2,
+        },
+        client_sequence: 1,
+        priority: Priority::NORMAL,
+        payload: Payload::Text(Text { text }),
+        extensions: Default::default(),
+    }
+}
+
+/// The packets in what is outgoing: counter and content.
+fn packets(line: &[u8]) -> Vec<(u16, Vec<u8>)> {
+    line.split(|byte| *byte == 0)
+        .filter(|packet| !packet.is_empty())
+        .map(|packet| {
+            let mut packet = packet.to_vec();
+            let packet = serial_decode(&mut packet).expect("a whole packet");
+            (u16::from_le_bytes([packet[0], packet[1]]), packet[2..].to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn every_packet_is_counted_from_the_hello_on() {
+    let mut line = Line::new();
+    line.client.login(line.now);
+    let (hello, nothing) = line.take();
+    assert_eq!(nothing, []);
+    assert_eq!(packets(&hello)[0].0, 0);
+    assert_eq!(packets(&hello)[0].1.len(), Hello::LEN);
+    line.give(&hello, &[]);
+    let (_, answer) = line.take();
+    assert_eq!(
+        (packets(&answer)[0].0, packets(&answer)[0].1.len()),
+        (0, Hello::LEN)
+    );
+    line.give(&[], &answer);
+    let (login, _) = line.take();
+    assert_eq!(
+        (packets(&login)[0].0, packets(&login)[0].1[0]),
+        (1, FrameKind::LOGIN.0)
+    );
+    line.give(&login, &[]);
+    let (_, in_the_hub) = line.take();
+    let numbers: Vec<_> = packets(&in_the_hub).iter().map(|packet| packet.0).collect();
+    assert_eq!(numbers, [1, 2]);
+    line.give(&[], &in_the_hub);
+    assert_eq!(line.seen, ["Connecting", "LoggedIn", "Connected", "Ready"]);
+}
+
+/// Whatever single byte of a whole conversation is lost, changed or one too many: everything arrives, once.
+#[test]
+fn no_single_byte_can_be_missed() {
+    for fault in 0..3 {
+        let mut at = 0;
+        loop {
+            let mut line = Line::quiet();
+            line.send("up");
+            line.deliver("down");
+            let (mut up, mut down) = line.take();
+            let upwards = at < up.len();
+            let (bytes, index) = match upwards {
+                true => (&mut up, at),
+                false => {
+                    let index = at - up.len();
+                    (&mut down, index)
+                }
+            };
+            if index >= bytes.len() {
+                assert!(at > 60, "the conversation is longer than that");
+                break;
+            }
+            match fault {
+                0 => bytes[index] ^= 0x41,
+                1 => drop(bytes.remove(index)),
+                _ => bytes.insert(index, 0x41),
+            }
+            line.give(&up, &down);
+            line.wait(20 * SECOND);
+            assert_eq!(line.stored, ["up"], "fault {fault} at {at}");
+            let answers = line.seen.iter().filter(|seen| *seen == "Answer").count();
+            assert_eq!(answers, 1, "fault {fault} at {at}: {:?}", line.seen);
+            // This hub does not deliver again; it is enough that a loss was noticed.
+            let delivered = line.seen.iter().filter(|seen| *seen == "down").count();
+            let noticed = line.seen.contains(&"Disconnected".to_owned());
+            assert!(
+                delivered == 1 || (delivered == 0 && noticed),
+                "fault {fault} at {at}: {:?}",
+                line.seen
+            );
+            assert!(line.client.is_ready());
+            at += 1;
+        }
+    }
+}
+
+#[test]
+fn a_lost_last_packet_is_noticed_soon_whoever_sent_it() {
+    for from_client in [true, false] {
+        let mut line = Line::quiet();
+        match from_client {
+            true => line.send("up"),
+            false => line.deliver("down"),
+        }
+        drop(line.take()); // and with it the packet
+        let at = line.now;
+        while line.logins < 2 {
+            assert!(line.now.since(at) < 3 * SECOND, "noticed too late");
+            line.wait(Duration::from_millis(100));
+        }
+        let found_by_hub = CloseReason::LineLost;
+        let found_by_client = CloseReason::Superseded;
+        assert_eq!(
+            line.closed,
+            [if from_client {
+                found_by_hub
+            } else {
+                found_by_client
+            }]
+        );
+        line.wait(2 * SECOND);
+        assert!(line.client.is_ready() && line.hub.is_online());
+        assert_eq!(line.stored.len(), usize::from(from_client));
+    }
+}
+
+#[test]
+fn a_quiet_line_carries_nothing_but_the_usual_signs_of_life() {
+    let mut line = Line::quiet();
+    let carried = line.wait(600 * SECOND);
+    // One PING and one PONG in 30 s.
+    assert!(carried > 0 && carried <= 20 * 2 * 16, "{carried} bytes");
+    assert_eq!((line.seen.len(), line.closed.len()), (0, 0));
+}
+
+#[test]
+fn noise_is_no_sign_of_life_and_a_dead_line_is_noticed_by_both_ends() {
+    let mut line = Line::quiet();
+    let noise = [0x55; 7];
+    for _ in 0..600 {
+        drop(line.take());
+        line.give(&noise, &noise);
+        line.now = line.now + SECOND / 5;
+        line.poll_client();
+        line.poll_hub();
+    }
+    assert!(line.seen.contains(&"Disconnected".to_owned()));
+    assert_eq!(line.closed, [CloseReason::TimedOut]);
+    line.wait(60 * SECOND);
+    assert!(line.client.is_ready() && line.hub.is_online());
+}
+
+#[test]
+fn a_hub_that_was_restarted_asks_for_the_hello() {
+    let mut line = Line::quiet();
+    line.hub = new_hub(line.now);
+    line.send("up");
+    line.wait(SECOND);
+    assert_eq!(
+        line.seen,
+        [
+            "Disconnected",
+            "Disconnect",
+            "Connecting",
+            "LoggedIn",
+            "Connected",
+            "Answer"
+        ]
+    );
+    assert_eq!(
+        (line.stored.as_slice(), line.closed.len()),
+        (&["up".to_owned()][..], 0)
+    );
+}
+
+#[test]
+fn a_device_that_was_reset_supersedes_its_own_session() {
+    let mut line = Line::quiet();
+    line.deliver("lost with the device");
+    line.client = new_client();
+    line.client.login(line.now);
+    line.wait(SECOND);
+    assert_eq!(line.closed, [CloseReason::Superseded]);
+    assert!(line.client.is_ready() && line.hub.is_online());
+    assert!(!line.seen.contains(&"lost with the device".to_owned()));
+}
+
+#[test]
+fn the_hello_is_repeated_until_the_hub_is_there_and_repetitions_do_no_harm() {
+    let mut line = Line::new();
+    line.client.login(line.now);
+    let mut hellos = Vec::new();
+    let start = line.now;
+    while line.now.since(start) < 4 * SECOND {
+        let until = line.poll_client().unwrap();
+        hellos.extend_from_slice(line.client.outgoing());
+        line.client.transmitted(ROOM);
+        line.now = until;
+    }
+    assert_eq!(packets(&hellos).len(), 4, "one a second");
+    assert!(packets(&hellos).iter().all(|(counter, _)| *counter == 0));
+    line.give(&hellos, &[]); // all at once, late
+    line.wait(SECOND);
+    assert!(
+        line.client.is_ready() && line.closed.is_empty(),
+        "{:?}",
+        line.closed
+    );
+    assert_eq!(line.logins, 1);
+}
+
+#[test]
+fn packets_of_any_length_do_not_block_a_small_buffer() {
+    let mut line = Line::quiet();
+    for len in [10, ROOM - 1, ROOM, ROOM + 1, 5 * ROOM] {
+        for end in [&[][..], &[0]] {
+            let noise = [&vec![0xAA; len][..], end].concat();
+            line.give(&noise, &noise);
+        }
+        line.send(&"x".repeat(len % 500));
+        line.wait(5 * SECOND);
+        assert_eq!(line.closed, [], "noise alone is no loss");
+        assert_eq!(line.stored.last().unwrap().len(), len % 500);
+    }
+    assert!(!line.client.space(ROOM).is_empty() && line.hub.room() == ROOM);
+}
+
+#[test]
+fn an_echo_or_another_hub_is_left_in_peace() {
+    let now = Instant::from_millis(1);
+    let (mut one, mut other) = (new_hub(now), new_hub(now));
+    // A frame without a session makes the first one ask for a hello.
+    let mut line = Line::quiet();
+    line.send("up");
+    let (up, _) = line.take();
+    assert_eq!(one.receive(now, &up), up.len());
+    assert!(matches!(one.poll(now), HubOutput::Wait(None)));
+    let goodbye = one.outgoing().to_vec();
+    one.transmitted(goodbye.len());
+    assert_eq!(packets(&goodbye)[0].1[0], FrameKind::GOODBYE.0);
+    for hub in [&mut one, &mut other] {
+        assert_eq!(hub.receive(now, &goodbye), goodbye.len());
+        assert!(matches!(hub.poll(now), HubOutput::Wait(None)));
+        assert_eq!(hub.outgoing(), []);
+    }
+}
+
+#[test]
+fn a_farewell_or_a_loss_while_logging_out_is_the_end_of_it() {
+    for lost in [true, false] {
+        let mut line = Line::quiet();
+        line.client.logout(line.now);
+        if lost {
+            drop(line.take());
+        }
+        line.wait(30 * SECOND);
+        assert_eq!(
+            line.seen.iter().filter(|seen| *seen == "NotReady").count(),
+            1,
+            "{:?}",
+            line.seen
+        );
+        assert!(!line.seen.contains(&"Connecting".to_owned()), "{:?}", line.seen);
+        assert!(!line.client.is_ready() && !line.hub.is_online());
+    }
+}
+
+#[test]
+fn a_kick_ends_the_session_and_the_line_waits_for_the_next_one() {
+    let mut line = Line::quiet();
+    line.hub.goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE, "");
+    line.wait(60 * SECOND);
+    assert_eq!(
+        line.closed,
+        [CloseReason::Goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE)]
+    );
+    assert!(line.seen.contains(&"KickedOut".to_owned()) && !line.seen.contains(&"Connecting".to_owned()));
+    line.client.login(line.now);
+    line.wait(SECOND);
+    assert!(line.client.is_ready() && line.hub.is_online());
+}
+
+#[test]
+fn a_buffer_holds_the_frame_that_it_was_made_for() {
+    for len in 0..2000 {
+        assert_eq!(Framing::Stream.buffer_len(len), len);
+        let buffer = Framing::Serial.buffer_len(len);
+        assert!(buffer >= len + 9 && buffer <= len + 9 + (len + 6) / 254);
+        if len < Hello::LEN {
+            continue;
+        }
+        let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+        config.framing = Framing::Serial;
+        let mut client = ClientSession::new(config, "", room(buffer), room(100), room(0), 1);
+        client.login(Instant::ZERO);
+        while let Output::Event(_) = client.poll(Instant::ZERO) {}
+        client.connected(Instant::ZERO);
+        let hello = &packets(client.outgoing())[0].1;
+        let hello = Hello::from_bytes(hello.as_slice().try_into().unwrap()).unwrap();
+        assert_eq!(hello.max_frame as usize, len, "announced with {buffer} bytes");
+    }
+}

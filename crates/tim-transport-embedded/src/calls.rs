@@ -1,0 +1,346 @@
+//! The documented calls that make sense on a device.
+
+use tim_session::proto::conversation::ConversationProfile;
+use tim_session::proto::message::{Custom, Envelope, Face, Payload, SendOptions, Text};
+use tim_session::proto::request::{
+    Answer, Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, MarkRead,
+    MarkReadAnswer, OneConversation, Request, Revoke, SendAnswer,
+};
+use tim_session::proto::{ConversationId, ErrorCode, Message, MessageId, Priority};
+
+use crate::client::Ask;
+use crate::{Client, Error};
+
+/// The longest `nextReqMessageID` that is kept, in bytes.
+const MAX_NEXT_LEN: usize = 16;
+
+/// Where a page of history ended (`nextReqMessageID`): what to ask for the next, older one with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NextReqMessageId {
+    bytes: [u8; MAX_NEXT_LEN],
+    len: u8,
+}
+
+impl NextReqMessageId {
+    fn new(next: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_NEXT_LEN];
+        bytes.get_mut(..next.len())?.copy_from_slice(next);
+        Some(Self {
+            bytes,
+            len: next.len() as u8,
+        })
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+
+impl<'m> Client<'m> {
+    /// `createTextMessage` (S26-S28). Nothing leaves the device here (S11).
+    ///
+    /// # Errors
+    /// As [`Client::create_message`].
+    pub fn create_text_message<'a>(
+        &self,
+        to: impl Into<ConversationId>,
+        text: &'a str,
+    ) -> Result<Message<'a>, Error> {
+        self.make(to.into(), Payload::Text(Text { text }))
+    }
+
+    /// `createCustomMessage` (S56-S61): content that only applications understand.
+    ///
+    /// # Errors
+    /// As [`Client::create_message`].
+    pub fn create_custom_message<'a>(
+        &self,
+        to: impl Into<ConversationId>,
+        custom: Custom<'a>,
+    ) -> Result<Message<'a>, Error> {
+        self.make(to.into(), Payload::Custom(custom))
+    }
+
+    /// `createFaceMessage` (S74-S78): a sticker; what `index` means is the application's to say.
+    ///
+    /// # Errors
+    /// As [`Client::create_message`].
+    pub fn create_face_message<'a>(
+        &self,
+        to: impl Into<ConversationId>,
+        index: u32,
+        data: &'a str,
+    ) -> Result<Message<'a>, Error> {
+        self.make(to.into(), Payload::Face(Face { index, data }))
+    }
+
+    /// A message with any payload; the calls above are made of this one. Its priority is the caller's to change before it is
+    /// sent. Its time is the hub's, as the last login told it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] to the system conversation (S8); [`Error::NotReady`] before the first login, since ids carry the
+    /// account's number.
+    pub fn create_message<'a>(
+        &self,
+        to: impl Into<ConversationId>,
+        payload: impl Into<Payload<'a>>,
+    ) -> Result<Message<'a>, Error> {
+        self.make(to.into(), payload.into())
+    }
+
+    fn make<'a>(&self, to: ConversationId, payload: Payload<'a>) -> Result<Message<'a>, Error> {
+        let shared = self.shared;
+        if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
+            return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE));
+        }
+        if shared.account.get() == 0 {
+            return Err(shared.refusal());
+        }
+        let time = shared.unix_time(self.now());
+        let client_sequence = shared.client_sequence.get().wrapping_add(1);
+        shared.client_sequence.set(client_sequence);
+        Ok(Message {
+            envelope: Envelope {
+                sequence: 0,
+                time,
+                flags: 0,
+                origin: shared.device,
+                from: shared.user,
+            },
+            to,
+            id: MessageId {
+                sender: shared.account.get(),
+                client_time: time,
+                random: shared.draw(),
+            },
+            client_sequence,
+            priority: Priority::NORMAL,
+            payload,
+            extensions: Default::default(),
+        })
+    }
+
+    /// `sendMessage` (S79-S107): the hub has it once, however often the line is cut in between, and it is durable when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] outside [`Client::is_ready`] (S83); [`Error::TooLarge`]; [`Error::Invalid`] for a message that
+    /// this device did not make; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
+    /// [`Client::resend_message`] does no harm.
+    pub async fn send_message(&self, message: &Message<'_>) -> Result<SendAnswer, Error> {
+        self.send_message_with(message, SendOptions::default()).await
+    }
+
+    /// [`Client::send_message`] with options: only for those online now, how those offline are notified (S86-S104).
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn send_message_with(
+        &self,
+        message: &Message<'_>,
+        options: SendOptions<'_>,
+    ) -> Result<SendAnswer, Error> {
+        if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
+            return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
+        }
+        let claim = self.ask(&Ask::Send(message, options)).await?;
+        self.read(claim, |answer| match answer {
+            Answer::Send(answer) => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// `resendMessage` (S124-S128): sends a message again whose sending failed. Its id stays the same, so if the hub has it
+    /// already, it stays there once, and [`SendAnswer::duplicate`] says so.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn resend_message(&self, message: &Message<'_>) -> Result<SendAnswer, Error> {
+        self.send_message(message).await
+    }
+
+    /// `revokeMessage` (S108-S123): takes a message back. It must have its place in the conversation: one that was delivered
+    /// has it; for one that was sent from here, set `message.envelope.sequence` to [`SendAnswer::sequence`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with `MESSAGE_NOT_SENT` (S109); else as [`Client::send_message`], such as [`Error::Refused`] with
+    /// `MSG_REVOKE_TIME_LIMIT` after two minutes (S112).
+    pub async fn revoke_message(&self, message: &Message<'_>) -> Result<(), Error> {
+        if message.envelope.sequence == 0 {
+            return Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT));
+        }
+        let request = Ask::Request(Request::Revoke(Revoke {
+            conversation: message.conversation_of(&self.shared.user),
+            sequence: message.envelope.sequence,
+            message: message.id,
+            reason: "",
+        }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| matches!(answer, Answer::Revoke(_)).then_some(()))
+    }
+
+    /// `getMessageList` (S171-S180): hands a page of a conversation's history to `on_page`, oldest message first; the newest
+    /// page without `next`. A page has at most `count` messages (0: 15), and no more than fit into a frame. Returns what to
+    /// ask for the older page with, or `None` if there is nothing older.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn get_message_list(
+        &self,
+        conversation: impl Into<ConversationId>,
+        next: Option<&NextReqMessageId>,
+        count: u16,
+        on_page: impl FnOnce(&HistoryAnswer<'_>),
+    ) -> Result<Option<NextReqMessageId>, Error> {
+        let request = Ask::Request(Request::History(History {
+            conversation: conversation.into(),
+            next: next.map_or(&[], NextReqMessageId::as_slice),
+            count,
+        }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| match answer {
+            Answer::History(page) => {
+                let next = match page.completed || page.next.is_empty() {
+                    true => None,
+                    false => Some(NextReqMessageId::new(page.next)?),
+                };
+                on_page(&page);
+                Some(next)
+            }
+            _ => None,
+        })
+    }
+
+    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn set_message_read(
+        &self,
+        conversation: impl Into<ConversationId>,
+    ) -> Result<MarkReadAnswer, Error> {
+        let request = Ask::Request(Request::MarkRead(MarkRead {
+            conversation: conversation.into(),
+            sequence: 0,
+        }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| match answer {
+            Answer::MarkRead(answer) => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// `getConversationList` (S187-S195): hands the latest conversations to `on_list`, newest first, `count` at the most (0:
+    /// as many as the hub gives); what does not fit into a frame is left out, and `truncated` says so.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn get_conversation_list<R>(
+        &self,
+        count: u16,
+        on_list: impl FnOnce(&ConversationsAnswer<'_>) -> R,
+    ) -> Result<R, Error> {
+        let request = Ask::Request(Request::Conversations(Conversations { count }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| match answer {
+            Answer::Conversations(list) => Some(on_list(&list)),
+            _ => None,
+        })
+    }
+
+    /// `getConversationProfile` (S196-S201): hands the list's entry, and all about the group or the user, to `on_profile`.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn get_conversation_profile<R>(
+        &self,
+        conversation: impl Into<ConversationId>,
+        on_profile: impl FnOnce(&ConversationProfile<'_>) -> R,
+    ) -> Result<R, Error> {
+        let request = Ask::Request(Request::ConversationProfile(OneConversation {
+            conversation: conversation.into(),
+        }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| match answer {
+            Answer::ConversationProfile(profile) => Some(on_profile(&profile)),
+            _ => None,
+        })
+    }
+
+    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, and with the next one it is
+    /// back.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn delete_conversation(&self, conversation: impl Into<ConversationId>) -> Result<(), Error> {
+        let request = Ask::Request(Request::DeleteConversation(OneConversation {
+            conversation: conversation.into(),
+        }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| matches!(answer, Answer::Done).then_some(()))
+    }
+
+    /// Hands a piece of the payload of a message that came as a stub to `on_piece`: the bytes from `offset` on, as many as fit
+    /// into a frame.
+    ///
+    /// # Errors
+    /// As [`Client::send_message`].
+    pub async fn fetch<R>(
+        &self,
+        conversation: impl Into<ConversationId>,
+        sequence: u64,
+        offset: u32,
+        on_piece: impl FnOnce(&FetchAnswer<'_>) -> R,
+    ) -> Result<R, Error> {
+        let request = Ask::Request(Request::Fetch(Fetch {
+            conversation: conversation.into(),
+            sequence,
+            offset,
+            len: self.shared.fetch_piece,
+        }));
+        let claim = self.ask(&request).await?;
+        self.read(claim, |answer| match answer {
+            Answer::Fetch(piece) => Some(on_piece(&piece)),
+            _ => None,
+        })
+    }
+
+    /// Fetches the whole payload of a message that came as a stub, piece by piece, into `payload`, and returns its length.
+    /// [`Payload::decode`] reads it.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if it is longer than `payload`; else as [`Client::send_message`].
+    pub async fn fetch_message(
+        &self,
+        conversation: impl Into<ConversationId>,
+        sequence: u64,
+        payload: &mut [u8],
+    ) -> Result<usize, Error> {
+        let (conversation, mut have) = (conversation.into(), 0);
+        loop {
+            let rest = payload.get_mut(have..).unwrap_or_default();
+            let (total, len) = self
+                .fetch(conversation, sequence, have as u32, |piece| {
+                    for (to, from) in rest.iter_mut().zip(piece.bytes) {
+                        *to = *from;
+                    }
+                    (piece.total as usize, piece.bytes.len())
+                })
+                .await?;
+            if total > payload.len() {
+                return Err(Error::TooLarge {
+                    len: total,
+                    max: payload.len(),
+                });
+            }
+            have = have.saturating_add(len);
+            if have >= total {
+                return Ok(total);
+            }
+            if len == 0 {
+                return Err(Error::Protocol);
+            }
+        }
+    }
+}

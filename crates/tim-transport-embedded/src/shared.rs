@@ -1,0 +1,246 @@
+//! What the handles and the driver share: the session, who waits for it, and what is known without it.
+//!
+//! Every borrow of the session is tried, never taken for granted, and ends before the next await; the one exception is an
+//! event that the application looks at, during which calls wait.
+
+use core::cell::{Cell, RefCell};
+
+use tim_session::proto::request::Answer;
+use tim_session::proto::{ErrorCode, UserId};
+use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
+
+use crate::Error;
+use crate::wait::{Claim, Signal, Slot, Stage};
+
+/// How many calls can be under way at a time, `login` and `wait_until_ready` among them. One more is refused with
+/// [`Error::Busy`].
+pub const MAX_CALLS: usize = 4;
+/// What a frame with a piece of a stub has besides the piece, at the most.
+const FETCH_OVERHEAD: u32 = 32;
+
+pub(crate) type Session<'m> = ClientSession<&'m str, FixedBuffer<'m>>;
+
+/// How far the login has got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// There was none.
+    Never,
+    /// The hub's first answer is due.
+    UnderWay,
+    /// Logged in, or getting back in by itself.
+    Done,
+    /// A logout is under way.
+    Leaving,
+    /// Not any more, and why.
+    Ended(ErrorCode),
+}
+
+/// What the session wants of the driver.
+pub(crate) enum Turn {
+    /// Hand the event to the application.
+    Event,
+    /// An answer must be read by its call first.
+    Answered,
+    Connect,
+    Disconnect,
+    Wait(Option<Instant>),
+}
+
+pub(crate) struct Shared<'m> {
+    pub(crate) session: RefCell<Session<'m>>,
+    slots: [Slot; MAX_CALLS],
+    /// The driver has something to do.
+    pub(crate) driver: Signal,
+    pub(crate) login: Cell<Login>,
+    pub(crate) ready: Cell<bool>,
+    pub(crate) user: UserId,
+    pub(crate) device: u64,
+    pub(crate) account: Cell<u64>,
+    /// The hub's time, Unix time in milliseconds, at a moment of ours.
+    pub(crate) hub_time: Cell<(Instant, u64)>,
+    pub(crate) client_sequence: Cell<u64>,
+    random: Cell<u64>,
+    /// How much of a stub to ask for at a time, so that it fits into a frame.
+    pub(crate) fetch_piece: u32,
+}
+
+impl<'m> Shared<'m> {
+    pub(crate) fn new(session: Session<'m>, seed: u64) -> Self {
+        let config = session.config();
+        Self {
+            slots: Default::default(),
+            driver: Signal::default(),
+            login: Cell::new(Login::Never),
+            ready: Cell::new(false),
+            user: config.user,
+            device: config.device,
+            account: Cell::new(0),
+            hub_time: Cell::new((Instant::ZERO, 0)),
+            client_sequence: Cell::new(0),
+            random: Cell::new(seed | 1),
+            fetch_piece: (session.max_frame() as u32).saturating_sub(FETCH_OVERHEAD).max(1),
+            session: RefCell::new(session),
+        }
+    }
+
+    /// Polls the session until it wants something of the driver.
+    pub(crate) fn turn(&self, now: Instant) -> Turn {
+        let answered = |slot: &Slot| matches!(slot.stage.get(), Stage::Answered);
+        let Ok(mut session) = self.session.try_borrow_mut() else {
+            return Turn::Answered; // nobody holds it here; were it so, the holder's end is what to wait for
+        };
+        if self.slots.iter().any(answered) {
+            return Turn::Answered;
+        }
+        loop {
+            let turn = match session.poll(now) {
+                Output::Event(event) => self.route(&event, now),
+                Output::Connect => Some(Turn::Connect),
+                Output::Disconnect => Some(Turn::Disconnect),
+                Output::Wait(until) => Some(Turn::Wait(until)),
+            };
+            self.notice(&session);
+            if let Some(turn) = turn {
+                return turn;
+            }
+        }
+    }
+
+    /// Where an event goes: to the application, to the call that waits for it, or (`None`) nowhere, if that was dropped.
+    fn route(&self, event: &Event<'_>, now: Instant) -> Option<Turn> {
+        match *event {
+            Event::Answer { ticket, .. } | Event::Failed { ticket, .. } => {
+                let asked =
+                    |slot: &&Slot| matches!(slot.stage.get(), Stage::Answer(other) if other == ticket);
+                let slot = self.slots.iter().find(asked)?;
+                slot.stage.set(Stage::Answered);
+                self.wake_all();
+                return Some(Turn::Answered);
+            }
+            Event::LoggedIn(answer) => {
+                self.account.set(answer.account);
+                self.hub_time.set((now, answer.time_ms));
+                self.change_login(Login::Done);
+            }
+            Event::LoginFailed(failure) | Event::KickedOut(failure) => {
+                self.change_login(Login::Ended(failure.code));
+            }
+            Event::NotReady(NotReadyReason::LoggedOut) => self.change_login(Login::Leaving),
+            _ => {}
+        }
+        Some(Turn::Event)
+    }
+
+    /// Keeps what calls want to know while the session is out of reach.
+    fn notice(&self, session: &Session<'m>) {
+        if self.ready.replace(session.is_ready()) != session.is_ready() {
+            self.wake_all();
+        }
+        if self.login.get() == Login::Leaving && session.is_idle() {
+            self.change_login(Login::Ended(ErrorCode::LOGGED_OUT));
+        }
+    }
+
+    pub(crate) fn change_login(&self, login: Login) {
+        self.login.set(login);
+        self.wake_all();
+    }
+
+    /// Calls that wait for anything have another look.
+    pub(crate) fn wake_all(&self) {
+        self.slots.iter().for_each(Slot::wake);
+    }
+
+    /// A slot for a call.
+    pub(crate) fn claim(&'m self) -> Result<Claim<'m>, Error> {
+        let free = |slot: &&Slot| matches!(slot.stage.get(), Stage::Free);
+        let slot = self.slots.iter().find(free).ok_or(Error::Busy)?;
+        slot.stage.set(Stage::Change);
+        Ok(Claim { shared: self, slot })
+    }
+
+    /// Why calls are not taken now.
+    pub(crate) fn refusal(&self) -> Error {
+        Error::NotReady(match self.login.get() {
+            Login::Never => ErrorCode::USER_NOT_LOGGED_IN,
+            Login::UnderWay => ErrorCode::LOGGING_IN,
+            Login::Done => ErrorCode::SDK_IS_NOT_READY,
+            Login::Leaving => ErrorCode::LOGGED_OUT,
+            Login::Ended(code) => code,
+        })
+    }
+
+    pub(crate) fn request_error(&self, error: RequestError) -> Error {
+        match error {
+            RequestError::NotReady => self.refusal(),
+            RequestError::TooLarge { len, max } => Error::TooLarge { len, max },
+            _ => Error::Busy,
+        }
+    }
+
+    /// What became of the request whose answer the session shows.
+    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<Answer<'s>, Error> {
+        match session.event() {
+            Some(Event::Answer { answer, .. }) => Ok(answer),
+            Some(Event::Failed { failure, .. }) => Err(match failure.code {
+                ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
+                ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,
+                ErrorCode::LOGGED_OUT => Error::Ended(self.refusal().code()),
+                code => Error::Refused(code),
+            }),
+            _ => Err(Error::Protocol),
+        }
+    }
+
+    /// The hub's time, Unix time in seconds.
+    pub(crate) fn unix_time(&self, now: Instant) -> u64 {
+        let (at, millis) = self.hub_time.get();
+        let passed = now.as_micros().saturating_sub(at.as_micros()) / 1000;
+        millis.saturating_add(passed) / 1000
+    }
+
+    /// xorshift64; with the sender and the second it tells messages apart.
+    pub(crate) fn draw(&self) -> u32 {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        self.random.set(random);
+        (random >> 32) as u32
+    }
+
+    /// How many bytes can be received, `most` at the most; and a copy of the first that are to be sent.
+    pub(crate) fn portion(&self, out: &mut [u8]) -> (usize, usize) {
+        let Ok(mut session) = self.session.try_borrow_mut() else {
+            return (0, 0);
+        };
+        let room = session.space(out.len()).len().min(out.len());
+        let outgoing = session.outgoing();
+        let len = outgoing.len().min(out.len());
+        for (to, from) in out.iter_mut().zip(outgoing) {
+            *to = *from;
+        }
+        (room, len)
+    }
+
+    pub(crate) fn received(&self, now: Instant, bytes: &[u8]) {
+        if let Ok(mut session) = self.session.try_borrow_mut() {
+            let _ = session.receive(now, bytes); // all of them: the room was asked for, and only the driver fills it
+        }
+    }
+
+    pub(crate) fn transmitted(&self, len: usize) {
+        if let Ok(mut session) = self.session.try_borrow_mut() {
+            session.transmitted(len);
+        }
+    }
+
+    pub(crate) fn connected(&self, now: Instant, is_open: bool) {
+        if let Ok(mut session) = self.session.try_borrow_mut() {
+            match is_open {
+                true => session.connected(now),
+                false => session.disconnected(now),
+            }
+        }
+    }
+}

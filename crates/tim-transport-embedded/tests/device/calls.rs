@@ -1,0 +1,450 @@
+//! Every call, and every way to be refused.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tim_session::proto::message::{Custom, Face, Payload, Text, flags};
+use tim_session::proto::{ConversationId, ErrorCode};
+use tim_transport_embedded::{Client, ClientConfig, Device, Error, Event, Events, Memory};
+
+use crate::hub::{ACCOUNT, HUB_TIME_MS, bob, user};
+use crate::world::{Wire, World, delivered};
+
+pub(crate) type TestEvents<'m> = Events<'m, World, Wire>;
+
+pub(crate) fn config() -> ClientConfig {
+    let mut config = ClientConfig::new(1, user("kiosk"), 7);
+    config.window = 2;
+    config
+}
+
+/// A device of 512 bytes a buffer in this world, its two ends given to `script`.
+pub(crate) fn with_device(world: &World, script: impl AsyncFnOnce(Client<'_>, TestEvents<'_>)) {
+    let mut memory = Memory::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
+    let (client, events) = device.split(Wire(world.clone()));
+    world.run_one(script(client, events));
+}
+
+/// The same, logged in and ready.
+fn when_ready(world: &World, script: impl AsyncFnOnce(Client<'_>, TestEvents<'_>)) {
+    with_device(world, async |client, mut events| {
+        let login = events.until(client.login(), |_| {}).await.expect("let in");
+        assert_eq!((login.account, login.repeat_login), (ACCOUNT, false));
+        assert!(
+            events
+                .until(client.login(), |_| {})
+                .await
+                .expect("in already")
+                .repeat_login
+        );
+        events
+            .until(client.wait_until_ready(), |_| {})
+            .await
+            .expect("ready");
+        assert!(client.is_ready());
+        script(client, events).await;
+    });
+}
+
+#[test]
+fn every_kind_of_message_is_sent_resent_and_revoked() {
+    let world = World::new();
+    when_ready(&world, async |client, mut events| {
+        let mut text = client.create_text_message(user("bob"), "hi").expect("a message");
+        assert_eq!(
+            text.envelope.time,
+            HUB_TIME_MS / 1000 + world.now.get() / 1_000_000
+        );
+        let custom = Custom {
+            data: "d",
+            description: "e",
+            extension: "f",
+        };
+        let custom = client.create_custom_message(bob(), custom).expect("a message");
+        let face = client.create_face_message(bob(), 3, "x").expect("a message");
+        for (sequence, message) in [(1, &text), (2, &custom), (3, &face)] {
+            let sent = events
+                .until(client.send_message(message), |_| {})
+                .await
+                .expect("sent");
+            assert_eq!((sent.sequence, sent.duplicate), (sequence, false));
+            let sent = events
+                .until(client.resend_message(message), |_| {})
+                .await
+                .expect("sent");
+            assert_eq!((sent.sequence, sent.duplicate), (sequence, true));
+        }
+        let unsent = events.until(client.revoke_message(&text), |_| {}).await;
+        assert_eq!(unsent, Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT)));
+        text.envelope.sequence = 1;
+        events
+            .until(client.revoke_message(&text), |_| {})
+            .await
+            .expect("revoked");
+        text.envelope.sequence = 2;
+        let other = events.until(client.revoke_message(&text), |_| {}).await;
+        assert_eq!(other, Err(Error::Refused(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
+    });
+    let hub = world.hub.borrow();
+    assert_eq!(hub.entry(1), (Payload::Text(Text { text: "hi" }), flags::REVOKED));
+    assert_eq!(
+        hub.entry(2).0,
+        Payload::Custom(Custom {
+            data: "d",
+            description: "e",
+            extension: "f"
+        })
+    );
+    assert_eq!(hub.entry(3), (Payload::Face(Face { index: 3, data: "x" }), 0));
+}
+
+/// What the conversations say is unread.
+async fn unread(client: Client<'_>) -> Result<Vec<u32>, Error> {
+    client
+        .get_conversation_list(0, |list| {
+            list.conversations.iter().map(|listed| listed.unread).collect()
+        })
+        .await
+}
+
+#[test]
+fn history_is_paged_to_its_end_and_conversations_are_read() {
+    let world = World::new();
+    for number in 0..40 {
+        world.hub.borrow_mut().bob_says(&format!("number {number}"));
+    }
+    when_ready(&world, async |client, mut events| {
+        let (mut seen, mut next, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let mut page_texts = Vec::new();
+            let page = client.get_message_list(bob(), next.as_ref(), 6, |page| {
+                for message in page.messages.iter() {
+                    assert!(!message.is_revoked());
+                    if let Payload::Text(text) = message.payload {
+                        page_texts.push(text.text.to_owned());
+                    }
+                }
+            });
+            next = events.until(page, |_| {}).await.expect("a page");
+            assert!((1..=6).contains(&page_texts.len()));
+            seen.splice(0..0, page_texts);
+            pages += 1;
+            if next.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<_> = (0..40).map(|number| format!("number {number}")).collect();
+        assert_eq!(seen, expected);
+        assert!(pages >= 7);
+
+        let list = events.until(unread(client), |_| {}).await.expect("a list");
+        assert_eq!(list, [40]);
+        let read = events
+            .until(client.set_message_read(bob()), |_| {})
+            .await
+            .expect("read");
+        assert_eq!((read.read_sequence, read.unread), (40, 0));
+        let list = events.until(unread(client), |_| {}).await.expect("a list");
+        assert_eq!(list, [0]);
+        let nick =
+            client.get_conversation_profile(bob(), |profile| profile.user.map(|user| user.nick.to_owned()));
+        assert_eq!(events.until(nick, |_| {}).await, Ok(Some("Bob".to_owned())));
+        let nobody = client.get_conversation_profile(user("eve"), |_| ());
+        assert_eq!(
+            events.until(nobody, |_| {}).await,
+            Err(Error::Refused(ErrorCode::CONVERSATION_NOT_FOUND))
+        );
+        events
+            .until(client.delete_conversation(bob()), |_| {})
+            .await
+            .expect("deleted");
+        let list = events.until(unread(client), |_| {}).await.expect("a list");
+        assert!(list.is_empty());
+    });
+}
+
+#[test]
+fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
+    let world = World::new();
+    let long: String = (0..12_000).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+    when_ready(&world, async |client, mut events| {
+        world.hub.borrow_mut().bob_says(&long);
+        let (conversation, sequence, kind) = loop {
+            if let Event::Delivered(delivery) = events.next_event().await {
+                assert_ne!(delivery.message.envelope.flags & flags::STUB, 0);
+                assert_eq!(delivery.payload_len, 12_002);
+                let message = delivery.message;
+                let conversation = message.conversation_of(&user("kiosk"));
+                break (conversation, message.envelope.sequence, message.payload.kind());
+            }
+        };
+        let mut payload = [0; 13_000];
+        let fetched = client.fetch_message(conversation, sequence, &mut payload);
+        let len = events.until(fetched, |_| {}).await.expect("fetched");
+        match Payload::decode(kind, &payload[..len]) {
+            Payload::Text(text) => assert_eq!(text.text, long),
+            other => panic!("{other:?}"),
+        }
+        let mut small = [0; 1000];
+        let fetched = events
+            .until(client.fetch_message(conversation, sequence, &mut small), |_| {})
+            .await;
+        assert_eq!(
+            fetched,
+            Err(Error::TooLarge {
+                len: 12_002,
+                max: 1000
+            })
+        );
+        let piece = client.fetch(conversation, sequence, 12_000, |piece| piece.bytes.to_owned());
+        assert_eq!(
+            events.until(piece, |_| {}).await.expect("a piece"),
+            &long.as_bytes()[11_998..]
+        );
+    });
+}
+
+#[test]
+fn refusals_say_whose_fault_it_is() {
+    let world = World::new();
+    with_device(&world, async |client, mut events| {
+        let not_in = Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN);
+        assert_eq!(client.create_text_message(bob(), "hi"), Err(not_in));
+        assert_eq!(events.until(client.wait_until_ready(), |_| {}).await, Err(not_in));
+        assert_eq!(
+            events.until(client.set_message_read(bob()), |_| {}).await,
+            Err(not_in)
+        );
+        assert_eq!(events.until(client.logout(), |_| {}).await, Ok(()));
+
+        world.hub.borrow_mut().refuse = Some(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
+        let refused = events.until(client.login(), |_| {}).await;
+        assert_eq!(refused, Err(Error::Refused(ErrorCode::ACCOUNT_USERSIG_EXPIRED)));
+        world.hub.borrow_mut().refuse = None;
+        events.set_user_sig("another");
+        events.until(client.login(), |_| {}).await.expect("let in");
+        events
+            .until(client.wait_until_ready(), |_| {})
+            .await
+            .expect("ready");
+
+        let to_system = client.create_text_message(ConversationId::System, "hi");
+        assert_eq!(
+            to_system,
+            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE))
+        );
+        let mut message = client.create_text_message(bob(), "hi").expect("a message");
+        let long = "x".repeat(600);
+        let too_long = client.create_text_message(bob(), &long).expect("a message");
+        let refused = events.until(client.send_message(&too_long), |_| {}).await;
+        assert!(
+            matches!(
+                refused,
+                Err(Error::TooLarge {
+                    len: 600..,
+                    max: ..512
+                })
+            ),
+            "{refused:?}"
+        );
+        message.id.sender = 5;
+        let foreign = events.until(client.send_message(&message), |_| {}).await;
+        assert_eq!(
+            foreign,
+            Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
+        );
+        message.id.sender = ACCOUNT;
+
+        world.hub.borrow_mut().mute = true;
+        assert_eq!(
+            events.until(client.send_message(&message), |_| {}).await,
+            Err(Error::TimedOut)
+        );
+        let kicked = async {
+            let mut call = pin!(client.send_message(&message));
+            poll_fn(|context| match call.as_mut().poll(context) {
+                Poll::Pending => Poll::Ready(()),
+                Poll::Ready(outcome) => panic!("{outcome:?}"),
+            })
+            .await;
+            world.hub.borrow_mut().kick(ErrorCode::KICKED_OUT_MULT_DEVICE);
+            call.await
+        };
+        assert_eq!(
+            events.until(kicked, |_| {}).await,
+            Err(Error::Ended(ErrorCode::KICKED_OUT_MULT_DEVICE))
+        );
+        assert!(!client.is_ready());
+        let refused = events.until(client.send_message(&message), |_| {}).await;
+        assert_eq!(refused, Err(Error::NotReady(ErrorCode::KICKED_OUT_MULT_DEVICE)));
+
+        world.hub.borrow_mut().mute = false;
+        events.until(client.login(), |_| {}).await.expect("back");
+        events
+            .until(client.wait_until_ready(), |_| {})
+            .await
+            .expect("ready");
+        events.until(client.logout(), |_| {}).await.expect("out");
+        let refused = events.until(client.send_message(&message), |_| {}).await;
+        assert_eq!(refused, Err(Error::NotReady(ErrorCode::LOGGED_OUT)));
+    });
+}
+
+#[test]
+fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
+    let world = World::new();
+    when_ready(&world, async |client, mut events| {
+        let texts: Vec<_> = (0..5).map(|number| format!("n{number}")).collect();
+        let messages: Vec<_> = texts
+            .iter()
+            .map(|text| client.create_text_message(bob(), text).expect("a message"))
+            .collect();
+        let mut calls: Vec<_> = messages
+            .iter()
+            .map(|message| Box::pin(client.send_message(message)))
+            .collect();
+        let mut results = vec![None; 5];
+        let all = poll_fn(|context| {
+            for (call, result) in calls.iter_mut().zip(&mut results) {
+                if result.is_none()
+                    && let Poll::Ready(outcome) = call.as_mut().poll(context)
+                {
+                    *result = Some(outcome.map(|answer| answer.sequence));
+                }
+            }
+            match results.iter().all(Option::is_some) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        events.until(all, |_| {}).await;
+        let expected = [Ok(1), Ok(2), Ok(3), Ok(4), Err(Error::Busy)].map(Some);
+        assert_eq!(results, expected);
+    });
+}
+
+#[test]
+fn the_cursor_stands_behind_what_the_application_is_done_with() {
+    let world = World::new();
+    let mut kept = Vec::new();
+    when_ready(&world, async |_, mut events| {
+        world.hub.borrow_mut().bob_says("one");
+        world.hub.borrow_mut().bob_says("two");
+        let mut texts = Vec::new();
+        while texts.len() < 2 {
+            kept = events.cursor(<[u8]>::to_vec);
+            texts.extend(delivered(&events.next_event().await));
+        }
+        assert_eq!(texts, ["one", "two"]);
+        // "two" has been handed over, and not been come back from.
+        kept = events.cursor(<[u8]>::to_vec);
+    });
+    let mut memory = Memory::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut memory, 43, world.clone());
+    assert!(!device.resume_from(&[0; 17]));
+    assert!(device.resume_from(&kept));
+    let (client, mut events) = device.split(Wire(world.clone()));
+    world.run_one(async {
+        events.until(client.login(), |_| {}).await.expect("let in");
+        let text = loop {
+            if let Some(text) = delivered(&events.next_event().await) {
+                break text;
+            }
+        };
+        assert_eq!(text, "two");
+    });
+}
+
+/// Nothing moves while an event is looked at: the calls of other tasks wait, and go on when it is let go of.
+#[test]
+fn calls_wait_while_an_event_is_looked_at() {
+    let world = World::new();
+    let mut memory = Memory::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
+    let (client, mut events) = device.split(Wire(world.clone()));
+    let looking = Cell::new(false);
+    let receiver = async {
+        loop {
+            let event = events.next_event().await;
+            looking.set(true);
+            world.sleep(Duration::from_millis(100)).await;
+            looking.set(false);
+            assert!(!matches!(event, Event::Malformed { .. })); // it is still there
+        }
+    };
+    let sender = async {
+        client.login().await.expect("let in");
+        client.wait_until_ready().await.expect("ready");
+        world.hub.borrow_mut().bob_says("look at this");
+        while !looking.get() {
+            world.sleep(Duration::from_millis(1)).await;
+        }
+        let message = client.create_text_message(bob(), "meanwhile").expect("a message");
+        client.send_message(&message).await.expect("sent");
+        assert!(!looking.get());
+        client.logout().await.expect("out");
+    };
+    world.run(vec![Box::pin(sender), Box::pin(receiver)]);
+    assert_eq!(world.hub.borrow().texts_of_kiosk(), ["meanwhile"]);
+}
+
+/// An outbox that is full makes a call wait for room; it is not refused.
+#[test]
+fn a_full_outbox_makes_calls_wait() {
+    let world = World::new();
+    when_ready(&world, async |client, mut events| {
+        let texts = ["a", "b", "c"].map(|letter| letter.repeat(300));
+        let messages = texts
+            .each_ref()
+            .map(|text| client.create_text_message(bob(), text).expect("a message"));
+        let mut calls = messages
+            .each_ref()
+            .map(|message| Some(Box::pin(client.send_message(message))));
+        let all = poll_fn(|context| {
+            for call in &mut calls {
+                if let Some(running) = call
+                    && let Poll::Ready(outcome) = running.as_mut().poll(context)
+                {
+                    outcome.expect("sent");
+                    *call = None;
+                }
+            }
+            match calls.iter().all(Option::is_none) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        events.until(all, |_| {}).await;
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
+    });
+}
+
+/// A call that is dropped when its answer is there gives the session free again.
+#[test]
+fn an_answer_that_nobody_reads_holds_up_nothing() {
+    let world = World::new();
+    when_ready(&world, async |client, mut events| {
+        for polls in 1..20 {
+            let number = world.hub.borrow().texts_of_kiosk().len();
+            let message = client.create_text_message(bob(), "x").expect("a message");
+            let mut call = Box::pin(client.send_message(&message));
+            // Driven, but the call is polled once only; then some time passes, and it is dropped unread.
+            let unread = async {
+                let once = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending()));
+                assert!(once.await);
+                world.sleep(Duration::from_millis(polls)).await;
+            };
+            events.until(unread, |_| {}).await;
+            drop(call);
+            assert_eq!(world.hub.borrow().texts_of_kiosk().len(), number + 1);
+            events
+                .until(client.set_message_read(bob()), |_| {})
+                .await
+                .expect("read");
+        }
+    });
+}

@@ -1,0 +1,7 @@
+//! The driver and the calls against a real hub session, in virtual time, over lines of memory.
+
+mod calls;
+mod cancel;
+mod hub;
+mod lines;
+mod world;

@@ -1,0 +1,348 @@
+//! Virtual time, a line of memory with its faults, and an executor that polls a task only when it was woken: a wake-up that
+//! is forgotten ends in a panic, not in a hang.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
+use tim_session::proto::message::Payload;
+use tim_transport_embedded::{Clock, Event, Instant, Line};
+
+use crate::hub::Hub;
+
+/// How many rounds without an end a test may take.
+const PATIENCE: usize = 200_000;
+
+/// Time, the line and the hub.
+#[derive(Clone)]
+pub(crate) struct World(Rc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) now: Cell<u64>,
+    timers: RefCell<Vec<(u64, Waker)>>,
+    pub(crate) hub: RefCell<Hub>,
+    /// Bytes to the hub, and from it.
+    up: RefCell<VecDeque<u8>>,
+    down: RefCell<VecDeque<u8>>,
+    wakers: RefCell<Vec<Waker>>,
+    /// How many bytes each direction holds, and how many go at a time.
+    pub(crate) capacity: Cell<usize>,
+    pub(crate) portion: Cell<usize>,
+    pub(crate) is_open: Cell<bool>,
+    /// How many times a `connect` is polled before it is done; how many fail.
+    pub(crate) connect_polls: Cell<u32>,
+    pub(crate) connects_failing: Cell<u32>,
+    connecting: Cell<u32>,
+    pub(crate) connects: Cell<u32>,
+    /// After how many bytes, both directions, the line breaks.
+    pub(crate) cut_after: Cell<Option<usize>>,
+    /// The line is a serial one: it has no beginning and no end, and the hub never closes it.
+    pub(crate) serial: Cell<bool>,
+    /// How many bytes in each direction get lost from now on, and how many reads fail.
+    pub(crate) lose_up: Cell<usize>,
+    pub(crate) lose_down: Cell<usize>,
+    pub(crate) read_errors: Cell<usize>,
+}
+
+impl std::ops::Deref for World {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self(Rc::new(Inner {
+            now: Cell::new(0),
+            timers: RefCell::default(),
+            hub: RefCell::default(),
+            up: RefCell::default(),
+            down: RefCell::default(),
+            wakers: RefCell::default(),
+            capacity: Cell::new(100),
+            portion: Cell::new(50),
+            is_open: Cell::new(false),
+            connect_polls: Cell::new(2),
+            connects_failing: Cell::new(0),
+            connecting: Cell::new(0),
+            connects: Cell::new(0),
+            cut_after: Cell::new(None),
+            serial: Cell::new(false),
+            lose_up: Cell::new(0),
+            lose_down: Cell::new(0),
+            read_errors: Cell::new(0),
+        }))
+    }
+
+    /// Runs these tasks until the first one is done.
+    pub(crate) fn run(&self, mut tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
+        let flags: Vec<_> = tasks
+            .iter()
+            .map(|_| Arc::new(Flag(AtomicBool::new(true))))
+            .collect();
+        for _ in 0..PATIENCE {
+            let mut moved = false;
+            for (number, (task, flag)) in tasks.iter_mut().zip(&flags).enumerate() {
+                if flag.0.swap(false, Ordering::Relaxed) {
+                    moved = true;
+                    let waker = Waker::from(flag.clone());
+                    if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() && number == 0 {
+                        return;
+                    }
+                }
+            }
+            let (hub_moved, hub_wake) = self.settle_hub();
+            if !moved && !hub_moved {
+                self.pass_time(hub_wake);
+            }
+        }
+        panic!("it never ends");
+    }
+
+    pub(crate) fn run_one(&self, task: impl Future<Output = ()>) {
+        self.run(vec![Box::pin(task)]);
+    }
+
+    /// The line breaks; what is on its way is lost.
+    pub(crate) fn cut(&self) {
+        self.is_open.set(false);
+        self.up.borrow_mut().clear();
+        self.down.borrow_mut().clear();
+        self.hub.borrow_mut().close();
+        self.wake();
+    }
+
+    /// Bytes that nobody sent.
+    pub(crate) fn noise(&self, bytes: &[u8]) {
+        self.down.borrow_mut().extend(bytes);
+        self.up.borrow_mut().extend(bytes);
+        self.wake();
+    }
+
+    /// Lets the others go on: comes back with the next thing that happens on the line.
+    pub(crate) async fn yield_now(&self) {
+        let mut waited = false;
+        poll_fn(|context| match std::mem::replace(&mut waited, true) {
+            false => self.wait(context),
+            true => Poll::Ready(()),
+        })
+        .await
+    }
+
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.wait_until(self.now() + duration).await;
+    }
+
+    fn wake(&self) {
+        self.wakers.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+
+    fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
+        self.wakers.borrow_mut().push(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn count(&self, bytes: usize) {
+        if let Some(left) = self.cut_after.get() {
+            self.cut_after.set(left.checked_sub(bytes));
+            if left < bytes {
+                self.cut();
+            }
+        }
+    }
+
+    fn settle_hub(&self) -> (bool, Option<Instant>) {
+        let (now, mut hub, mut moved) = (Instant::from_micros(self.now.get()), self.hub.borrow_mut(), false);
+        lose(&self.lose_up, &mut self.up.borrow_mut());
+        lose(&self.lose_down, &mut self.down.borrow_mut());
+        let taken = hub.receive(now, self.up.borrow_mut().make_contiguous());
+        self.up.borrow_mut().drain(..taken);
+        moved |= taken > 0;
+        let (wake, mut closed) = hub.settle(now);
+        let mut down = self.down.borrow_mut();
+        let len = hub
+            .outgoing()
+            .len()
+            .min(self.capacity.get().saturating_sub(down.len()));
+        if len > 0 {
+            down.extend(&hub.outgoing()[..len]);
+            hub.transmitted(len);
+            moved = true;
+        }
+        assert!(!closed || !self.serial.get(), "a serial line has no end");
+        closed &= hub.outgoing().is_empty();
+        drop((hub, down));
+        if closed {
+            self.is_open.set(false);
+            moved = true;
+        }
+        if moved {
+            self.wake();
+        }
+        (moved, wake)
+    }
+
+    fn pass_time(&self, hub_wake: Option<Instant>) {
+        let first = self
+            .timers
+            .borrow()
+            .iter()
+            .map(|timer| timer.0)
+            .chain(hub_wake.map(Instant::as_micros))
+            .min();
+        let first = first.expect("nobody was woken, and nobody waits for a time");
+        self.now.set(first.max(self.now.get() + 1));
+        let now = self.now.get();
+        let due = |timer: &mut (u64, Waker)| timer.0 <= now;
+        let due: Vec<_> = self.timers.borrow_mut().extract_if(.., due).collect();
+        due.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+}
+
+fn lose(left: &Cell<usize>, bytes: &mut VecDeque<u8>) {
+    let len = left.get().min(bytes.len());
+    bytes.drain(..len);
+    left.set(left.get() - len);
+}
+
+struct Flag(AtomicBool);
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.now.get())
+    }
+    async fn wait_until(&self, moment: Instant) {
+        poll_fn(|context| {
+            if self.now() >= moment {
+                return Poll::Ready(());
+            }
+            self.timers
+                .borrow_mut()
+                .push((moment.as_micros(), context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// One end's half of the line, and the line itself.
+pub(crate) struct Wire(pub(crate) World);
+pub(crate) struct Half(pub(crate) World);
+
+impl Line for Wire {
+    type Reader<'a> = Half;
+    type Writer<'a> = Half;
+
+    async fn connect(&mut self) -> bool {
+        let world = &self.0;
+        poll_fn(|context| {
+            let polls = world.connecting.get() + 1;
+            world.connecting.set(polls);
+            if polls < world.connect_polls.get() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        world.connecting.set(0);
+        world.connects.set(world.connects.get() + 1);
+        if let Some(left) = world.connects_failing.get().checked_sub(1) {
+            world.connects_failing.set(left);
+            return false;
+        }
+        world.is_open.set(true);
+        world.hub.borrow_mut().open(world.now());
+        true
+    }
+
+    fn split(&mut self) -> (Half, Half) {
+        (Half(self.0.clone()), Half(self.0.clone()))
+    }
+
+    async fn disconnect(&mut self) {
+        self.0.cut();
+    }
+}
+
+impl ErrorType for Half {
+    type Error = ErrorKind;
+}
+
+impl Read for Half {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        let world = &self.0;
+        let read = poll_fn(|context| {
+            if let Some(left) = world.read_errors.get().checked_sub(1) {
+                world.read_errors.set(left);
+                return Poll::Ready(Err(ErrorKind::InvalidData));
+            }
+            let mut down = world.down.borrow_mut();
+            let len = buffer.len().min(world.portion.get()).min(down.len());
+            if len == 0 {
+                return if world.is_open.get() {
+                    world.wait(context)
+                } else {
+                    Poll::Ready(Ok(0))
+                };
+            }
+            buffer
+                .iter_mut()
+                .zip(down.drain(..len))
+                .for_each(|(to, from)| *to = from);
+            Poll::Ready(Ok(len))
+        });
+        let len = read.await?;
+        world.count(len);
+        Ok(len)
+    }
+}
+
+impl Write for Half {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        let world = &self.0;
+        let write = poll_fn(|context| {
+            let mut up = world.up.borrow_mut();
+            if !world.is_open.get() {
+                return Poll::Ready(Err(ErrorKind::ConnectionReset));
+            }
+            let room = world.capacity.get().saturating_sub(up.len());
+            let len = bytes.len().min(world.portion.get()).min(room);
+            if len == 0 {
+                return world.wait(context);
+            }
+            up.extend(&bytes[..len]);
+            Poll::Ready(Ok(len))
+        });
+        let len = write.await?;
+        world.count(len);
+        Ok(len)
+    }
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// The text that an event delivers, and empty for a stub.
+pub(crate) fn delivered(event: &Event<'_>) -> Option<String> {
+    match event {
+        Event::Delivered(delivery) => Some(match delivery.message.payload {
+            Payload::Text(text) => text.text.to_owned(),
+            _ => String::new(),
+        }),
+        _ => None,
+    }
+}
