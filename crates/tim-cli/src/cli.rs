@@ -60,6 +60,7 @@ pub(crate) enum Command {
     History(commands::history::Args),
     Conversations(commands::conversations::Args),
     Group(commands::group::Args),
+    Profile(commands::profile::Args),
     Sig(commands::sig::Args),
     Parse(commands::parse::Args),
     Frame(commands::frame::Args),

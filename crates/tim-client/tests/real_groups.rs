@@ -1,14 +1,17 @@
 //! Groups against the real hub, over connections in memory: each call as it should go, and refused.
 
+#[path = "support/person.rs"]
+mod person;
 #[path = "support/world.rs"]
 mod world;
 
+use person::Person;
 use tim_client::proto::notice::NoticeOperation;
 use tim_client::proto::tip::TipOperation;
 use tim_client::{
-    AtKind, Client, ConversationId, CreateGroup, Decision, Event, EventStream, GroupApplication, GroupId,
-    GroupType, ImError, JoinOption, JoinStatus, MENTION_ALL, MemberListOptions, MemberResult, Message,
-    Payload, ReceiveOption, Role, SendOptions, UpdateGroupProfile, UserId,
+    AtKind, ConversationId, Decision, Event, GroupApplication, GroupId, GroupType, ImError, JoinOption,
+    JoinStatus, MENTION_ALL, MemberListOptions, MemberResult, Payload, ReceiveOption, Role, SendOptions,
+    UpdateGroupProfile, UserId,
 };
 use world::World;
 
@@ -18,76 +21,6 @@ fn user(name: &str) -> UserId {
 
 fn code<T>(result: Result<T, ImError>) -> Option<u32> {
     result.err().map(|error| error.code.0)
-}
-
-/// A user, with what came and was not looked at.
-struct Person {
-    client: Client,
-    events: EventStream,
-    inbox: Vec<Message>,
-}
-
-impl Person {
-    async fn new(world: &World, name: &str) -> Self {
-        let (client, events) = world.log_in(name, |builder| builder).await;
-        Self {
-            client,
-            events,
-            inbox: Vec::new(),
-        }
-    }
-
-    /// The next message that `pick` wants; those before it are kept for later.
-    async fn next<T>(&mut self, pick: impl Fn(&Message) -> Option<T>) -> T {
-        loop {
-            if let Some(at) = self.inbox.iter().position(|message| pick(message).is_some()) {
-                return pick(&self.inbox.remove(at)).unwrap();
-            }
-            let event = world::in_time(self.events.next()).await.expect("an event");
-            if let Event::MessageReceived(messages) = event {
-                self.inbox.extend(messages);
-            }
-        }
-    }
-
-    async fn notice(&mut self, operation: NoticeOperation) -> Message {
-        self.next(|message| match message.payload() {
-            Payload::SystemNotice(notice) if notice.operation == operation => Some(message.clone()),
-            _ => None,
-        })
-        .await
-    }
-
-    /// The users of the next tip of this kind.
-    async fn tip(&mut self, operation: TipOperation) -> Vec<String> {
-        self.next(|message| match message.payload() {
-            Payload::GroupTip(tip) if tip.operation == operation => {
-                Some(tip.users.iter().map(str::to_owned).collect())
-            }
-            _ => None,
-        })
-        .await
-    }
-
-    async fn text(&mut self, text: &str) -> Message {
-        self.next(|message| (message.text() == Some(text)).then(|| message.clone()))
-            .await
-    }
-
-    async fn says(&self, group: GroupId, text: &str, at: &[UserId]) -> Result<Message, ImError> {
-        let message = self.client.create_text_at_message(group, text, at)?;
-        let sent = self.client.send_message(&message, SendOptions::default()).await?;
-        Ok(sent.message)
-    }
-
-    async fn makes(&self, id: &str, group_type: GroupType, members: &[&str]) -> GroupId {
-        let wanted = CreateGroup {
-            group_id: Some(GroupId::new(id).unwrap()),
-            members: members.iter().map(|name| user(name)).collect(),
-            ..CreateGroup::new(group_type, id)
-        };
-        self.client.create_group(wanted).await.unwrap().group_id
-    }
 }
 
 async fn three(world: &World) -> (Person, Person, Person) {

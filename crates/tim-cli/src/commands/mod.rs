@@ -8,6 +8,7 @@ pub(crate) mod frame;
 pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod parse;
+pub(crate) mod profile;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sig;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::History(args) => history::run(&args),
         Command::Conversations(args) => conversations::run(&args),
         Command::Group(args) => group::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),

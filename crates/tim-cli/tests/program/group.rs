@@ -167,6 +167,31 @@ fn a_wrong_command_line_says_what_is_right() {
 }
 
 #[test]
+fn profiles_are_set_and_shown() {
+    let world = World::new();
+    let set = world
+        .tim(
+            "alice",
+            &["profile", "--nick", "Ali", "--avatar", "a.png", "--json"],
+            "",
+        )
+        .ok();
+    let set: Value = serde_json::from_str(&set).unwrap();
+    assert_eq!(
+        set,
+        serde_json::json!({ "userID": "alice", "nick": "Ali", "avatar": "a.png" })
+    );
+    let seen = world.tim("bob", &["profile", "alice", "bob"], "").ok();
+    assert!(seen.starts_with("alice  Ali  a.png\nbob"), "{seen}");
+    let nobody = world.tim("bob", &["profile", "nobody"], "");
+    assert!(
+        nobody.code == 1 && nobody.err.contains("no user nobody"),
+        "{}",
+        nobody.err
+    );
+}
+
+#[test]
 fn a_chat_mentions_invites_and_lists_members() {
     let world = World::new();
     said(&world, "carol", &["list"]);

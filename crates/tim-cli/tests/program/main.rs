@@ -90,6 +90,7 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["send"],
         &["history"],
         &["conversations"],
+        &["profile"],
         &["group"],
         &["group", "create"],
         &["group", "accept"],
