@@ -6,7 +6,7 @@ use tim_client::{
 };
 use tim_proto::notice::NoticeOperation;
 
-use super::input::mentions;
+use super::input::{Input, mentions};
 use super::talk::Talk;
 use crate::commands::group::{MemberLine, outcome_words};
 use crate::error::Failure;
@@ -15,6 +15,23 @@ use crate::error::Failure;
 const SHOWN: usize = 100;
 
 impl Talk<'_> {
+    /// Does what is asked for about groups and names.
+    pub(super) async fn take_group_input(&mut self, input: Input<'_>) -> Result<(), Failure> {
+        match input {
+            Input::Join(group, words) => self.join(group, words).await,
+            Input::Leave => self.leave_group().await,
+            Input::Invite(users) => self.invite(&users).await,
+            Input::Kick(users) => self.kick(&users).await,
+            Input::Members => self.members().await,
+            Input::Decide(decision, user) => self.decide(decision, user).await,
+            Input::Nick(nick) => match self.session.client.update_my_profile(Some(nick), None).await {
+                Ok(_) => self.note("your next messages carry it"),
+                Err(error) => self.failed(error),
+            },
+            _ => Ok(()),
+        }
+    }
+
     /// A text into a group. Who is mentioned in it and is a member is told so.
     pub(super) async fn group_text(&self, group: GroupId, text: &str) -> Result<Message, ImError> {
         let client = &self.session.client;
@@ -36,7 +53,7 @@ impl Talk<'_> {
         Ok(None)
     }
 
-    pub(super) async fn join(&mut self, group: GroupId, words: &str) -> Result<(), Failure> {
+    async fn join(&mut self, group: GroupId, words: &str) -> Result<(), Failure> {
         match self.session.client.join_group(group, words).await {
             Ok(joined) if joined.status == JoinStatus::WAIT_APPROVAL => {
                 self.note("asked; the owner or an admin has to agree")
@@ -46,7 +63,7 @@ impl Talk<'_> {
         }
     }
 
-    pub(super) async fn leave_group(&mut self) -> Result<(), Failure> {
+    async fn leave_group(&mut self) -> Result<(), Failure> {
         let Some(group) = self.this_group()? else {
             return Ok(());
         };
@@ -59,7 +76,7 @@ impl Talk<'_> {
         }
     }
 
-    pub(super) async fn invite(&mut self, users: &[UserId]) -> Result<(), Failure> {
+    async fn invite(&mut self, users: &[UserId]) -> Result<(), Failure> {
         let Some(group) = self.this_group()? else {
             return Ok(());
         };
@@ -77,7 +94,7 @@ impl Talk<'_> {
         }
     }
 
-    pub(super) async fn kick(&mut self, users: &[UserId]) -> Result<(), Failure> {
+    async fn kick(&mut self, users: &[UserId]) -> Result<(), Failure> {
         let Some(group) = self.this_group()? else {
             return Ok(());
         };
@@ -97,7 +114,7 @@ impl Talk<'_> {
         Ok(())
     }
 
-    pub(super) async fn members(&mut self) -> Result<(), Failure> {
+    async fn members(&mut self) -> Result<(), Failure> {
         let Some(group) = self.this_group()? else {
             return Ok(());
         };
@@ -122,7 +139,7 @@ impl Talk<'_> {
     }
 
     /// Lets in or refuses who applied to this group, or the user's own invitation.
-    pub(super) async fn decide(&mut self, decision: Decision, user: Option<UserId>) -> Result<(), Failure> {
+    async fn decide(&mut self, decision: Decision, user: Option<UserId>) -> Result<(), Failure> {
         let client = &self.session.client;
         let decided = match (user, self.invited) {
             (Some(user), _) => {

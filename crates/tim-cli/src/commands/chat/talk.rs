@@ -164,16 +164,13 @@ impl<'a> Talk<'a> {
                     Err(error) => self.failed(error)?,
                 }
             }
-            Input::Join(group, words) => self.join(group, words).await?,
-            Input::Leave => self.leave_group().await?,
-            Input::Invite(users) => self.invite(&users).await?,
-            Input::Kick(users) => self.kick(&users).await?,
-            Input::Members => self.members().await?,
-            Input::Decide(decision, user) => self.decide(decision, user).await?,
-            Input::Nick(nick) => match client.update_my_profile(Some(nick), None).await {
-                Ok(_) => self.note("your next messages carry it")?,
-                Err(error) => self.failed(error)?,
-            },
+            Input::Join(..)
+            | Input::Leave
+            | Input::Invite(_)
+            | Input::Kick(_)
+            | Input::Members
+            | Input::Decide(..)
+            | Input::Nick(_) => self.take_group_input(input).await?,
             Input::Revoke(sequence) => self.revoke(sequence).await?,
             Input::Read => self.mark_read(true).await?,
             Input::History => self.history().await?,

@@ -151,12 +151,7 @@ pub(super) async fn managing(play: &mut Play) -> Result<(), Failure> {
     play.tips(&EVERYBODY, CHOIR, PLAIN_TIP).await?;
     may_write(play, On::Carol, "啦啦啦", None).await?;
 
-    play.step("Bob mutes everybody but owner and admins")?;
-    mute_all(play, true).await?;
-    may_write(play, On::Carol, "all are muted", Some(10_017)).await?;
-    let said = may_write(play, On::Bob, "听我说", None).await?;
-    play.check("his card is shown", said, Some("男低音".to_owned()))?;
-    mute_all(play, false).await?;
+    muting_all(play).await?;
 
     play.step("Alice takes Bob's office away")?;
     client
@@ -183,6 +178,15 @@ pub(super) async fn managing(play: &mut Play) -> Result<(), Failure> {
     let found = by_bob.get_group_profile(choir).await.map_err(failure)?.group;
     let shown = (found.name.as_str(), found.notification.as_str());
     play.check("Bob sees it", shown, ("大合唱团", "周三 19:00"))
+}
+
+async fn muting_all(play: &mut Play) -> Result<(), Failure> {
+    play.step("Bob mutes everybody but owner and admins")?;
+    mute_all(play, true).await?;
+    may_write(play, On::Carol, "all are muted", Some(10_017)).await?;
+    let said = may_write(play, On::Bob, "听我说", None).await?;
+    play.check("his card is shown", said, Some("男低音".to_owned()))?;
+    mute_all(play, false).await
 }
 
 async fn mute_all(play: &mut Play, mute: bool) -> Result<(), Failure> {
@@ -234,24 +238,7 @@ async fn may_write(
 pub(super) async fn mentions(play: &mut Play) -> Result<(), Failure> {
     let (here, choir) = (group(CHOIR)?, id(CHOIR)?);
     play.scene("Who is meant")?;
-    play.step("Bob is called 老王 from now on, except in the choir")?;
-    let updated = play
-        .device(On::Bob)
-        .client
-        .update_my_profile(Some("老王"), None)
-        .await;
-    play.check(
-        "his profile",
-        updated.map_err(failure)?.profile.nick,
-        "老王".to_owned(),
-    )?;
-    let said = play.says(On::Bob, with("carol")?, "是我").await?;
-    let received = play.receives(On::Carol, with("bob")?).await?;
-    play.check(
-        "Carol sees who it is",
-        (received.id() == said.id(), received.nick()),
-        (true, "老王"),
-    )?;
+    names(play).await?;
 
     play.step("Alice means Bob, and then everybody and Bob")?;
     for on in [On::Bob, On::Carol] {
@@ -296,6 +283,27 @@ pub(super) async fn mentions(play: &mut Play) -> Result<(), Failure> {
         .map_err(failure)?;
     let sent = client.send_message(&message, Default::default()).await;
     play.refused("that is refused", sent, 10_007)
+}
+
+async fn names(play: &mut Play) -> Result<(), Failure> {
+    play.step("Bob is called 老王 from now on, except in the choir")?;
+    let updated = play
+        .device(On::Bob)
+        .client
+        .update_my_profile(Some("老王"), None)
+        .await;
+    play.check(
+        "his profile",
+        updated.map_err(failure)?.profile.nick,
+        "老王".to_owned(),
+    )?;
+    let said = play.says(On::Bob, with("carol")?, "是我").await?;
+    let received = play.receives(On::Carol, with("bob")?).await?;
+    play.check(
+        "Carol sees who it is",
+        (received.id() == said.id(), received.nick()),
+        (true, "老王"),
+    )
 }
 
 /// How a group ends.
