@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Color, Style};
-use tim_proto::message::{File, Image, Payload, Text};
+use tim_proto::message::{File, GroupChange, GroupTip, Image, Payload, Text};
 use tim_proto::placeholder::placeholder;
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::{ConversationId, Message, UserId, Words};
@@ -178,7 +178,10 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
         Payload::File(File { name, size, url, .. }) => {
             write!(f, "{label} {}, {}{}", Safe::line(name), Size(*size), At(url))
         }
-        Payload::GroupTip(it) => Safe::line(&it.text(words).to_string()).fmt(f),
+        Payload::GroupTip(it) => {
+            Safe::line(&it.text(words).to_string()).fmt(f)?;
+            write_details(f, it)
+        }
         Payload::SystemNotice(it) => match it.text(words) {
             Some(text) => Safe::line(&text.to_string()).fmt(f),
             None => write!(f, "{label} {}", it.operation),
@@ -186,6 +189,32 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
         Payload::Revocation(it) => revoked_text(Revoker::Member(it.revoker.as_str()), words).fmt(f),
         other => write!(f, "[{}]", other.kind()),
     }
+}
+
+/// What a tip says beside its text: who changed what, who may not write for how long, and why.
+fn write_details(f: &mut fmt::Formatter<'_>, tip: &GroupTip<'_>) -> fmt::Result {
+    let changes = tip.changes.iter().map(|change| match change {
+        GroupChange::Name(name) => format!("name {name}"),
+        GroupChange::Introduction(text) => format!("introduction {text}"),
+        GroupChange::Notification(text) => format!("notification {text}"),
+        GroupChange::Avatar(avatar) => format!("avatar {avatar}"),
+        GroupChange::Owner(owner) => format!("owner {owner}"),
+        GroupChange::JoinOption(option) => format!("join {option}"),
+        GroupChange::InviteOption(option) => format!("invite {option}"),
+        GroupChange::MuteAll(mute) => format!("mute all {mute}"),
+        _ => "something".to_owned(),
+    });
+    let muted = tip.muted.iter().map(|muted| match muted.seconds {
+        0 => format!("{} may write", muted.user),
+        seconds => format!("{} may not write for {seconds} s", muted.user),
+    });
+    let reason = Some(tip.reason.to_owned()).filter(|reason| !reason.is_empty());
+    let details: Vec<_> = changes.chain(muted).chain(reason).collect();
+    if details.is_empty() {
+        return Ok(());
+    }
+    let details = details.join(", ");
+    write!(f, " ({}: {})", Safe::line(tip.operator_id), Safe::line(&details))
 }
 
 fn write_image(f: &mut fmt::Formatter<'_>, label: &str, image: &Image<'_>) -> fmt::Result {

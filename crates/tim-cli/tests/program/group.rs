@@ -105,6 +105,16 @@ fn a_group_is_made_applied_to_managed_and_ended() {
         "bob",
         &["kick", "hikers", "carol", "--reason", "too slow"],
     );
+    let tips = world
+        .tim("alice", &["history", "--group", "hikers", "--all"], "")
+        .ok();
+    for detail in [
+        "(alice: name Walkers, mute all true)",
+        "(bob: carol may not write for 60 s)",
+        "(bob: too slow)",
+    ] {
+        assert!(tips.contains(detail), "{detail} in {tips}");
+    }
     let kicked = refused(&world, "bob", &["kick", "hikers", "carol", "alice"]);
     assert!(
         kicked.contains("carol was not there") && kicked.contains("alice outranks you"),
