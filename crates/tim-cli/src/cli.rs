@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Send(commands::send::Args),
     History(commands::history::Args),
     Conversations(commands::conversations::Args),
+    Group(commands::group::Args),
+    Profile(commands::profile::Args),
     Sig(commands::sig::Args),
     Parse(commands::parse::Args),
     Frame(commands::frame::Args),

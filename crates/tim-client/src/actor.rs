@@ -83,12 +83,8 @@ impl<C: Connector> Actor<C> {
             }
             let takes_commands = !self.closing && self.parked.is_none() && self.has_room();
             let clock = self.driver.clock();
-            let login_due = async {
-                match self.login_deadline {
-                    Some(deadline) => tokio::time::sleep_until(clock.deadline(deadline)).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let login_due = sleep_until(self.login_deadline.map(|deadline| clock.deadline(deadline)));
+            let news_due = sleep_until(self.core.news_due());
             tokio::select! {
                 () = self.driver.progress() => {}
                 command = self.commands.recv(), if takes_commands => match command {
@@ -97,6 +93,7 @@ impl<C: Connector> Actor<C> {
                 },
                 () = bus.room() => {}
                 () = login_due => self.login_timed_out(),
+                () = news_due => {}
             }
         }
     }
@@ -264,5 +261,13 @@ impl<C: Connector> Actor<C> {
     fn has_room(&mut self) -> bool {
         let session = self.driver.session();
         session.pending() < usize::from(session.config().max_pending)
+    }
+}
+
+/// Sleeps until then; for ever without a time.
+async fn sleep_until(then: Option<tokio::time::Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }

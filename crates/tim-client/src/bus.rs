@@ -2,7 +2,7 @@
 //!
 //! Every stream has a queue of its own. Messages are never dropped: while a queue holds as many as it may, the client
 //! stops acknowledging, so the hub stops delivering after one more window; nothing else is held up. States (readiness, the
-//! line, the conversation list) are not queued up: a newer one takes the place of one that was not read yet.
+//! line, the lists) are not queued up: a newer one takes the place of one that was not read yet.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -248,6 +248,8 @@ enum Topic {
     Readiness,
     Net,
     Conversations,
+    TotalUnread,
+    Groups,
     Kicked,
 }
 
@@ -257,6 +259,8 @@ impl Topic {
             EventKind::SdkReady | EventKind::SdkNotReady => Some(Self::Readiness),
             EventKind::NetStateChange => Some(Self::Net),
             EventKind::ConversationListUpdated => Some(Self::Conversations),
+            EventKind::TotalUnreadMessageCountUpdated => Some(Self::TotalUnread),
+            EventKind::GroupListUpdated => Some(Self::Groups),
             EventKind::KickedOut => Some(Self::Kicked),
             _ => None,
         }
@@ -269,7 +273,7 @@ impl Topic {
 /// `Client::cursor` move past it. A stream that is kept must be read: while it holds its capacity in messages (256 unless
 /// the builder says otherwise), the hub is not told to go on, and after one more window of messages nothing is delivered
 /// to *any* stream of this client; calls are answered all the same. Of states that change faster than the stream is read
-/// (readiness, the line, the conversation list), only the newest is kept. Drop a stream that is no longer wanted.
+/// (readiness, the line, the lists of conversations and groups), only the newest is kept. Drop a stream that is no longer wanted.
 #[derive(Debug)]
 pub struct EventStream {
     bus: Arc<Bus>,

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use tim_proto::ConversationId;
-use tim_proto::message::flags;
+use tim_proto::conversation::AtInfo;
+use tim_proto::message::{GroupChange, GroupTip, flags};
 use tim_proto::request::ConversationChange;
+use tim_proto::{ConversationId, Payload, ReceiveOption, UserId};
 
 use crate::{Conversation, Flow, Message};
+
+/// How many mentions of the user a conversation holds; the oldest give way.
+const MAX_AT: usize = 100;
 
 /// The conversations, newest first.
 #[derive(Debug)]
 pub(crate) struct ConversationCache {
+    me: UserId,
     list: Vec<Arc<Conversation>>,
     limit: usize,
 }
 
 impl ConversationCache {
-    pub(crate) const fn new(limit: usize) -> Self {
+    pub(crate) const fn new(me: UserId, limit: usize) -> Self {
         Self {
+            me,
             list: Vec::new(),
             limit,
         }
@@ -25,6 +31,17 @@ impl ConversationCache {
 
     pub(crate) fn list(&self) -> Vec<Arc<Conversation>> {
         self.list.clone()
+    }
+
+    /// What is unread in all conversations that count.
+    pub(crate) fn total_unread(&self) -> u64 {
+        let counting = self
+            .list
+            .iter()
+            .filter(|conversation| conversation.counts_in_total());
+        counting
+            .map(|conversation| u64::from(conversation.unread_count))
+            .sum()
     }
 
     /// Takes over the hub's list. A conversation that has moved on since the hub made it keeps its newer state.
@@ -37,6 +54,7 @@ impl ConversationCache {
                 conversation.counted = known.counted;
                 conversation.last_sequence = known.last_sequence;
                 conversation.last_message = known.last_message.clone();
+                conversation.group_at_info_list = known.group_at_info_list.clone();
             }
             Arc::new(conversation)
         });
@@ -51,6 +69,7 @@ impl ConversationCache {
         if sequence == 0 || view.envelope.flags & flags::ONLINE_ONLY != 0 {
             return; // never stored: no part of the conversation (S87, S88)
         }
+        let me = self.me;
         self.touch(message.conversation_id(), |conversation| {
             if sequence >= conversation.last_sequence {
                 conversation.last_sequence = sequence;
@@ -62,8 +81,22 @@ impl ConversationCache {
                 if counts && sequence > conversation.read_sequence {
                     conversation.unread_count = conversation.unread_count.saturating_add(1);
                 }
+                if message.flow() == Flow::In && sequence > conversation.read_sequence {
+                    note_mention(conversation, message, &me);
+                }
+                match message.payload() {
+                    Payload::GroupTip(tip) => take_tip(conversation, &tip),
+                    _ => take_names(conversation, message),
+                }
             }
         });
+    }
+
+    /// The user wants to be told of a group's messages like this.
+    pub(crate) fn set_remind_type(&mut self, id: &ConversationId, option: ReceiveOption) {
+        if let Some(conversation) = self.get_mut(id) {
+            conversation.message_remind_type = option;
+        }
     }
 
     /// The user read or deleted a conversation. Whether the list is now known to be right.
@@ -81,6 +114,8 @@ impl ConversationCache {
         if let Some(conversation) = self.get_mut(id) {
             conversation.read_sequence = conversation.read_sequence.max(read_sequence);
             conversation.unread_count = unread;
+            let read = conversation.read_sequence;
+            conversation.group_at_info_list.retain(|at| at.sequence > read);
         }
     }
 
@@ -107,5 +142,49 @@ impl ConversationCache {
         change(Arc::make_mut(&mut conversation));
         self.list.insert(0, conversation);
         self.list.truncate(self.limit);
+    }
+}
+
+/// Notes a message that mentions the user.
+fn note_mention(conversation: &mut Conversation, message: &Message, me: &UserId) {
+    let Some(kind) = message
+        .mentions(me)
+        .filter(|_| matches!(conversation.id, ConversationId::Group(_)))
+    else {
+        return;
+    };
+    let list = &mut conversation.group_at_info_list;
+    if list.len() >= MAX_AT {
+        list.remove(0);
+    }
+    list.push(AtInfo {
+        sequence: message.sequence(),
+        from: message.from(),
+        kind,
+    });
+}
+
+/// A tip says what its group is called now.
+fn take_tip(conversation: &mut Conversation, tip: &GroupTip<'_>) {
+    if !tip.group_name.is_empty() {
+        conversation.name = tip.group_name.into();
+    }
+    for change in tip.changes.iter() {
+        match change {
+            GroupChange::Name(name) => conversation.name = name.into(),
+            GroupChange::Avatar(avatar) => conversation.avatar = avatar.into(),
+            _ => {}
+        }
+    }
+}
+
+/// A message of the peer says what they are called now.
+fn take_names(conversation: &mut Conversation, message: &Message) {
+    let from_peer = message.flow() == Flow::In && matches!(conversation.id, ConversationId::C2c(_));
+    if from_peer && !message.nick().is_empty() {
+        conversation.name = message.nick().into();
+    }
+    if from_peer && !message.avatar().is_empty() {
+        conversation.avatar = message.avatar().into();
     }
 }

@@ -179,9 +179,24 @@ impl Client {
         request: Request<'static>,
         convert: impl FnOnce(&mut Core, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
-        let submit = move |session: &mut StdClientSession, now| session.request(now, &request);
+        self.request_of(request, |request| *request, convert).await
+    }
+
+    /// Makes a request that borrows from `parts`, and waits for what `convert` makes of the answer.
+    pub(crate) async fn request_of<P: Send + 'static, T: Send + 'static>(
+        &self,
+        parts: P,
+        request: impl for<'a> Fn(&'a P) -> Request<'a> + Send + 'static,
+        convert: impl FnOnce(&mut Core, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
+    ) -> Result<T, ImError> {
+        let submit = move |session: &mut StdClientSession, now| session.request(now, &request(&parts));
         self.call(submit, |core, answer| convert(core, answer?)).await
     }
+}
+
+/// Lets the compiler see that a request may borrow from its parts.
+pub(crate) const fn asking<P, F: for<'a> Fn(&'a P) -> Request<'a>>(request: F) -> F {
+    request
 }
 
 /// The command for a request whose answer `convert` turns into what the caller waits for.

@@ -1,9 +1,10 @@
 //! Conversations as the application holds them.
 
 use tim_proto::conversation as wire;
-use tim_proto::{ConversationId, ConversationType, GroupId, GroupType, Role, UserId};
+use tim_proto::conversation::AtInfo;
+use tim_proto::{ConversationId, ConversationType, GroupType, ReceiveOption};
 
-use crate::Message;
+use crate::{GroupProfile, Message, UserProfile};
 
 /// An entry of the conversation list (S190): enough to draw it.
 #[derive(Debug, Clone)]
@@ -25,13 +26,17 @@ pub struct Conversation {
     pub group_type: GroupType,
     /// The newest message; absent if none is left.
     pub last_message: Option<Message>,
+    /// How the user wants to be told of its messages; [`ReceiveOption::ACCEPT_AND_NOTIFY`] if it is no group.
+    pub message_remind_type: ReceiveOption,
+    /// The unread messages that mention the user, oldest first (`groupAtInfoList`); at most the newest 100.
+    pub group_at_info_list: Vec<AtInfo>,
     /// Up to which sequence `unread_count` has counted.
     pub(crate) counted: u64,
 }
 
 impl Conversation {
     /// One of which nothing is known yet.
-    pub(crate) const fn empty(id: ConversationId) -> Self {
+    pub(crate) fn empty(id: ConversationId) -> Self {
         Self {
             id,
             unread_count: 0,
@@ -41,6 +46,8 @@ impl Conversation {
             avatar: String::new(),
             group_type: GroupType(0),
             last_message: None,
+            message_remind_type: ReceiveOption::ACCEPT_AND_NOTIFY,
+            group_at_info_list: Vec::new(),
             counted: 0,
         }
     }
@@ -55,6 +62,8 @@ impl Conversation {
             avatar: conversation.avatar.into(),
             group_type: conversation.group_type,
             last_message,
+            message_remind_type: conversation.receive_option,
+            group_at_info_list: conversation.at.iter().collect(),
             counted: conversation.last_sequence,
         }
     }
@@ -63,6 +72,13 @@ impl Conversation {
     #[must_use]
     pub const fn conversation_type(&self) -> ConversationType {
         self.id.conversation_type()
+    }
+
+    /// Whether what is unread in it counts in the total: not the system's notices, and no group of which the user wants
+    /// to be told otherwise than usual.
+    #[must_use]
+    pub fn counts_in_total(&self) -> bool {
+        self.id != ConversationId::System && self.message_remind_type == ReceiveOption::ACCEPT_AND_NOTIFY
     }
 
     /// What to show as its title: its name, or else the user's or group's id.
@@ -86,69 +102,4 @@ pub struct ConversationProfile {
     pub group: Option<GroupProfile>,
     /// The peer, if it is a user.
     pub user: Option<UserProfile>,
-}
-
-/// What there is to know about a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GroupProfile {
-    /// Which group.
-    pub id: GroupId,
-    /// Its type.
-    pub group_type: GroupType,
-    /// Its name.
-    pub name: String,
-    /// What it is about.
-    pub introduction: String,
-    /// What its members are told.
-    pub notification: String,
-    /// Where its picture is.
-    pub avatar: String,
-    /// Who owns it.
-    pub owner: UserId,
-    /// How many members it has.
-    pub member_count: u32,
-    /// When it was made, Unix time in seconds.
-    pub created: u64,
-    /// What the asking user is in it.
-    pub role: Role,
-}
-
-/// What there is to know about a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UserProfile {
-    /// Who.
-    pub id: UserId,
-    /// The name shown; may be empty.
-    pub nick: String,
-    /// Where the picture is; may be empty.
-    pub avatar: String,
-}
-
-impl From<&wire::GroupProfile<'_>> for GroupProfile {
-    fn from(group: &wire::GroupProfile<'_>) -> Self {
-        Self {
-            id: group.id,
-            group_type: group.group_type,
-            name: group.name.into(),
-            introduction: group.introduction.into(),
-            notification: group.notification.into(),
-            avatar: group.avatar.into(),
-            owner: group.owner,
-            member_count: group.member_count,
-            created: group.created,
-            role: group.role,
-        }
-    }
-}
-
-impl From<&wire::UserProfile<'_>> for UserProfile {
-    fn from(user: &wire::UserProfile<'_>) -> Self {
-        Self {
-            id: user.id,
-            nick: user.nick.into(),
-            avatar: user.avatar.into(),
-        }
-    }
 }

@@ -4,20 +4,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tim_proto::ErrorCode;
 use tim_proto::conversation as wire;
 use tim_proto::message::{Payload, Revocation};
 use tim_proto::request::{Answer, ConversationsAnswer, Deliver, LoginAnswer};
+use tim_proto::{ConversationId, ErrorCode};
 use tim_transport_std::session::{Event as SessionEvent, NotReadyReason};
+use tokio::time::Instant;
 
 use crate::actor::Reply;
 use crate::bus::Mark;
 use crate::cache::ConversationCache;
 use crate::client::LoginResponse;
 use crate::event::Event;
+use crate::groups::GroupCache;
 use crate::inbound::{Inbound, Item, Lookup, Question};
 use crate::shared::{Shared, Stage};
-use crate::{Conversation, ImError, Message};
+use crate::throttle::Throttle;
+use crate::{Conversation, GroupProfile, ImError, Message};
 
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
@@ -26,10 +29,21 @@ pub(crate) struct Core {
     /// How many deliveries there have been.
     deliveries: u64,
     batch: Batch,
-    list_changed: bool,
     refresh: Refresh,
+    pub(crate) groups: GroupCache,
+    news: News,
     login: Option<Reply<LoginResponse>>,
     nick: String,
+}
+
+/// Changes of lists that the application is to be told of.
+#[derive(Debug, Default)]
+struct News {
+    conversations: Throttle,
+    total_unread: Throttle,
+    groups: Throttle,
+    /// What was told last.
+    told_unread: u64,
 }
 
 /// Messages that make one MESSAGE_RECEIVED, and which deliveries they came in.
@@ -53,15 +67,16 @@ impl Core {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let limit = shared.limits.conversations() as usize;
         Self {
-            shared,
-            conversations: ConversationCache::new(limit),
+            conversations: ConversationCache::new(shared.user, limit),
+            groups: GroupCache::new(shared.user),
             inbound: VecDeque::new(),
             deliveries: 0,
             batch: Batch::default(),
-            list_changed: false,
             refresh: Refresh::No,
+            news: News::default(),
             login: None,
             nick: String::new(),
+            shared,
         }
     }
 
@@ -90,7 +105,7 @@ impl Core {
                 if !self.conversations.take_change(change) {
                     self.want_refresh();
                 }
-                self.list_changed = true;
+                self.news.conversations.want();
             }
             _ => {} // a malformed frame was passed over; a later version's event means nothing here
         }
@@ -103,8 +118,9 @@ impl Core {
         }
         match self.inbound.front() {
             Some(first) if !first.asked => first.item.question(self.shared.fetch_piece),
-            _ if self.refresh == Refresh::Wanted && self.shared.status().ready => Some(Question::List),
-            _ => None,
+            _ if !self.shared.status().ready => None,
+            _ if self.refresh == Refresh::Wanted => Some(Question::List),
+            _ => self.groups.next_question().map(Question::Group),
         }
     }
 
@@ -112,6 +128,7 @@ impl Core {
     pub(crate) fn asked(&mut self, question: &Question) {
         match question {
             Question::List => self.refresh = Refresh::Asked,
+            Question::Group(group) => self.groups.asked(*group),
             _ => self
                 .inbound
                 .iter_mut()
@@ -131,6 +148,14 @@ impl Core {
                 if again {
                     self.want_refresh();
                 }
+            }
+            (Question::Group(group), answer) => {
+                let profile = match answer {
+                    Ok(Answer::GroupProfile(profile)) => Ok(self.group(profile)),
+                    Ok(_) => Err(ImError::unexpected_answer()),
+                    Err(error) => Err(error),
+                };
+                self.groups.answered(*group, profile);
             }
             (_, answer) => {
                 let Some(first) = self.inbound.front_mut() else {
@@ -162,11 +187,45 @@ impl Core {
     /// Publishes what has come together.
     pub(crate) fn publish(&mut self) {
         self.flush_batch();
-        if std::mem::take(&mut self.list_changed) && self.shared.bus.has_streams() {
-            self.shared
-                .bus
-                .publish(&Event::ConversationListUpdated(self.conversations.list()));
+        self.publish_lists();
+    }
+
+    /// Tells of lists that have changed, unless that was done less than a second ago.
+    fn publish_lists(&mut self) {
+        let (now, bus) = (Instant::now(), &self.shared.bus);
+        let heard = bus.has_streams();
+        if self.news.conversations.take(now, heard) {
+            bus.publish(&Event::ConversationListUpdated(self.conversations.list()));
         }
+        let unread = self.conversations.total_unread();
+        self.shared.total_unread.store(unread, Ordering::Relaxed);
+        if unread != self.news.told_unread {
+            self.news.total_unread.want();
+        }
+        if self.news.total_unread.take(now, heard) && unread != self.news.told_unread {
+            self.news.told_unread = unread;
+            bus.publish(&Event::TotalUnreadMessageCountUpdated(unread));
+        }
+        if self.groups.take_changed() {
+            self.news.groups.want();
+        }
+        if self.news.groups.take(now, heard) {
+            bus.publish(&Event::GroupListUpdated(self.groups.list()));
+        }
+    }
+
+    /// When a list that has changed may be told of.
+    pub(crate) fn news_due(&self) -> Option<Instant> {
+        let News {
+            conversations,
+            total_unread,
+            groups,
+            ..
+        } = &self.news;
+        [conversations, total_unread, groups]
+            .into_iter()
+            .filter_map(Throttle::due)
+            .min()
     }
 
     pub(crate) fn begin_login(&mut self, reply: Reply<LoginResponse>) {
@@ -205,6 +264,7 @@ impl Core {
             }
             status.ready = false;
         });
+        self.groups.clear();
     }
 
     /// Takes over the hub's conversation list.
@@ -215,7 +275,7 @@ impl Core {
             .map(|conversation| self.conversation(&conversation))
             .collect();
         self.conversations.replace(fresh);
-        self.list_changed = true;
+        self.news.conversations.want();
     }
 
     /// A conversation as the hub describes it, with the instance of its last message.
@@ -223,12 +283,21 @@ impl Core {
         let last = conversation
             .last_message()
             .map(|view| self.shared.instance(&view));
+        if let ConversationId::Group(group) = conversation.id {
+            self.shared.note_group(group, conversation.group_type);
+        }
         Conversation::from_wire(conversation, last)
+    }
+
+    /// A group as the hub describes it.
+    pub(crate) fn group(&self, group: &wire::GroupProfile<'_>) -> GroupProfile {
+        self.shared.note_group(group.id, group.group_type);
+        group.into()
     }
 
     /// The list has changed here, by one of the user's own calls.
     pub(crate) fn list_has_changed(&mut self) {
-        self.list_changed = true;
+        self.news.conversations.want();
     }
 
     fn logged_in(&mut self, answer: &LoginAnswer<'_>) {
@@ -319,18 +388,19 @@ impl Core {
         match item {
             Item::Message(message) | Item::Stub { message, .. } => {
                 self.conversations.take_message(&message, true);
-                self.list_changed = true;
+                self.groups.take_message(&message);
+                self.news.conversations.want();
                 self.batch.messages.push(message);
                 self.batch.add(mark);
             }
             Item::Own(message) => {
                 self.conversations.take_message(&message, true);
-                self.list_changed = true;
+                self.news.conversations.want();
                 self.batch.add(mark);
             }
             Item::Found(message) => {
                 self.flush_batch();
-                self.list_changed = true;
+                self.news.conversations.want();
                 // Whether it had been counted as unread is the hub's to say.
                 let unread = self.conversations.get(&message.conversation_id());
                 if unread.is_some_and(|conversation| conversation.unread_count > 0) {
@@ -342,6 +412,9 @@ impl Core {
             }
             Item::Gap(gap) => {
                 self.flush_batch();
+                if gap.conversation == ConversationId::System {
+                    self.groups.lost_notices();
+                }
                 self.shared.bus.publish(&Event::Gap(gap));
             }
             Item::Nothing | Item::Revoked(_) => self.batch.add(mark),

@@ -6,7 +6,7 @@ use tim_proto::constants::{event, types};
 use tim_proto::request::Gap;
 use tim_transport_std::session;
 
-use crate::{Conversation, ImError, Message};
+use crate::{Conversation, GroupProfile, ImError, Message, UserProfile};
 
 pub use session::{NetState, NotReadyReason};
 
@@ -22,8 +22,17 @@ pub enum Event {
     MessageReceived(Vec<Message>),
     /// MESSAGE_REVOKED (S118-S120): each of them is revoked.
     MessageRevoked(Vec<Message>),
-    /// CONVERSATION_LIST_UPDATED: the list as it is now, newest first.
+    /// CONVERSATION_LIST_UPDATED: the list as it is now, newest first. At most one a second: what changes within a second
+    /// of the last one makes one at its end. The same goes for the next two.
     ConversationListUpdated(Vec<Arc<Conversation>>),
+    /// TOTAL_UNREAD_MESSAGE_COUNT_UPDATED: how many messages are unread now, as
+    /// [`Client::get_total_unread_message_count`](crate::Client::get_total_unread_message_count) counts them.
+    TotalUnreadMessageCountUpdated(u64),
+    /// GROUP_LIST_UPDATED: the groups that the user is in now. Only once the application has asked for the list
+    /// ([`Client::get_group_list`](crate::Client::get_group_list)).
+    GroupListUpdated(Vec<Arc<GroupProfile>>),
+    /// PROFILE_UPDATED: these users are shown like this from now on. Told for what this client changed.
+    ProfileUpdated(Vec<UserProfile>),
     /// KICKED_OUT: the hub ended the session for good, and why. Log in again to come back.
     KickedOut(ImError),
     /// NET_STATE_CHANGE.
@@ -46,6 +55,12 @@ pub enum EventKind {
     MessageRevoked,
     /// [`Event::ConversationListUpdated`].
     ConversationListUpdated,
+    /// [`Event::TotalUnreadMessageCountUpdated`].
+    TotalUnreadMessageCountUpdated,
+    /// [`Event::GroupListUpdated`].
+    GroupListUpdated,
+    /// [`Event::ProfileUpdated`].
+    ProfileUpdated,
     /// [`Event::KickedOut`].
     KickedOut,
     /// [`Event::NetStateChange`].
@@ -64,6 +79,9 @@ impl EventKind {
             Self::MessageReceived => event::MESSAGE_RECEIVED,
             Self::MessageRevoked => event::MESSAGE_REVOKED,
             Self::ConversationListUpdated => event::CONVERSATION_LIST_UPDATED,
+            Self::TotalUnreadMessageCountUpdated => event::TOTAL_UNREAD_MESSAGE_COUNT_UPDATED,
+            Self::GroupListUpdated => event::GROUP_LIST_UPDATED,
+            Self::ProfileUpdated => event::PROFILE_UPDATED,
             Self::KickedOut => event::KICKED_OUT,
             Self::NetStateChange => event::NET_STATE_CHANGE,
             Self::Gap => "gap",
@@ -81,6 +99,9 @@ impl Event {
             Self::MessageReceived(_) => EventKind::MessageReceived,
             Self::MessageRevoked(_) => EventKind::MessageRevoked,
             Self::ConversationListUpdated(_) => EventKind::ConversationListUpdated,
+            Self::TotalUnreadMessageCountUpdated(_) => EventKind::TotalUnreadMessageCountUpdated,
+            Self::GroupListUpdated(_) => EventKind::GroupListUpdated,
+            Self::ProfileUpdated(_) => EventKind::ProfileUpdated,
             Self::KickedOut(_) => EventKind::KickedOut,
             Self::NetStateChange(_) => EventKind::NetStateChange,
             Self::Gap(_) => EventKind::Gap,

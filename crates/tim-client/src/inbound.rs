@@ -2,8 +2,8 @@
 //! payload is fetched in pieces, a revocation whose message is looked up in the history.
 
 use tim_proto::message::{Envelope, Payload, Revocation, flags};
-use tim_proto::request::{Answer, Conversations, Fetch, Gap, History, HistoryAnswer, Request};
-use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};
+use tim_proto::request::{Answer, Conversations, Fetch, Gap, History, HistoryAnswer, OneGroup, Request};
+use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
 use crate::Message;
 use crate::bus::Mark;
@@ -89,7 +89,7 @@ impl Lookup {
     }
 }
 
-/// What the hub must be asked before a delivery is complete, and for the conversation list.
+/// What the hub must be asked before a delivery is complete, and for the lists.
 #[derive(Debug)]
 pub(crate) enum Question {
     Piece(Fetch),
@@ -98,6 +98,7 @@ pub(crate) enum Question {
         next: Vec<u8>,
     },
     List,
+    Group(GroupId),
 }
 
 impl Question {
@@ -110,6 +111,7 @@ impl Question {
                 count: 0,
             }),
             Self::List => Request::Conversations(Conversations { count: 0 }),
+            Self::Group(group) => Request::GroupProfile(OneGroup { group: *group }),
         }
     }
 }

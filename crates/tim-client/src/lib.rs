@@ -36,29 +36,34 @@ mod conversation;
 mod core;
 mod error;
 mod event;
+mod groups;
 mod handlers;
 mod inbound;
 mod message;
 mod options;
+mod profile;
 mod shared;
+mod throttle;
 
 pub use builder::ClientBuilder;
 pub use bus::EventStream;
 pub use calls::*;
 pub use client::{Client, LoginResponse};
-pub use conversation::{Conversation, ConversationProfile, GroupProfile, UserProfile};
+pub use conversation::{Conversation, ConversationProfile};
 pub use error::ImError;
 pub use event::{Event, EventKind, NetState, NotReadyReason, net_state_name};
 pub use handlers::HandlerId;
-pub use message::{Flow, Message, Status};
+pub use message::{Flow, MENTION_ALL, Message, Status};
 pub use options::{OfflinePush, SendOptions};
+pub use profile::{GroupMember, GroupProfile, UserProfile};
 pub use tim_proto as proto;
+pub use tim_proto::conversation::AtInfo;
 pub use tim_proto::limits::Limits;
 pub use tim_proto::message::{Custom, Payload};
-pub use tim_proto::request::Gap;
+pub use tim_proto::request::{Gap, MemberOutcome};
 pub use tim_proto::{
-    ConversationId, ConversationType, ErrorCode, GroupId, GroupType, MessageId, MessageKind, Platform,
-    Priority, UserId,
+    AtKind, ConversationId, ConversationType, ErrorCode, GroupId, GroupType, InviteOption, JoinOption,
+    JoinStatus, MemberResult, MessageId, MessageKind, Platform, Priority, ReceiveOption, Role, UserId,
 };
 pub use tim_transport_std as transport;
 

@@ -5,9 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tim_proto::message::{Encoded, Payload, flags};
 use tim_proto::request::SendAnswer;
-use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
+use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
 use crate::{ImError, SendOptions};
+
+/// In [`Message::at_user_list`] and `create_text_at_message`: everybody in the group (`MSG_AT_ALL`).
+pub const MENTION_ALL: UserId = match UserId::new(tim_proto::MENTION_ALL) {
+    Ok(id) => id,
+    Err(_) => panic!("checked by the compiler"),
+};
 
 /// How far a message has got (`message.status`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -190,6 +196,40 @@ impl Message {
     #[must_use]
     pub fn to(&self) -> ConversationId {
         self.encoded().header().content.to
+    }
+
+    /// Whom it mentions (`atUserList`), with [`MENTION_ALL`] at the end if that is everybody.
+    #[must_use]
+    pub fn at_user_list(&self) -> Vec<UserId> {
+        let Some(mentions) = self.encoded().message().mentions() else {
+            return Vec::new();
+        };
+        let all = mentions.all.then_some(MENTION_ALL);
+        mentions.users.iter().chain(all).collect()
+    }
+
+    /// As what it mentions this user, if it does.
+    #[must_use]
+    pub fn mentions(&self, user: &UserId) -> Option<AtKind> {
+        self.encoded().message().mentions()?.kind_for(user)
+    }
+
+    /// The sender's nick when it was sent; empty if unknown.
+    #[must_use]
+    pub fn nick(&self) -> &str {
+        self.encoded().message().nick()
+    }
+
+    /// Where the sender's picture was when it was sent; empty if unknown.
+    #[must_use]
+    pub fn avatar(&self) -> &str {
+        self.encoded().message().avatar()
+    }
+
+    /// The sender's name in the group when it was sent; empty if there was none.
+    #[must_use]
+    pub fn name_card(&self) -> &str {
+        self.encoded().message().name_card()
     }
 
     /// When the hub took it, Unix time in seconds; before that, when it was made.

@@ -1,12 +1,12 @@
 //! What the handles and the client's task share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tim_proto::capability::Capabilities;
 use tim_proto::limits::Limits;
-use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, UserId};
 use tim_transport_std::session::ClientConfig;
 use tokio::sync::watch;
 
@@ -32,11 +32,18 @@ pub(crate) struct Shared {
     /// The account number, 0 before the first login.
     pub(crate) account: AtomicU64,
     pub(crate) client_sequence: AtomicU64,
+    /// What is unread in all conversations that count.
+    pub(crate) total_unread: AtomicU64,
     pub(crate) status: watch::Sender<ClientStatus>,
     pub(crate) bus: Arc<Bus>,
     pub(crate) handlers: Handlers,
     instances: Mutex<Instances>,
+    /// AVChatRooms that were seen: they take no online-only messages.
+    live_rooms: Mutex<HashSet<GroupId>>,
 }
+
+/// How many AVChatRooms are remembered as such. In more of them the hub has to say what they do not take.
+const MAX_LIVE_ROOMS: usize = 4096;
 
 /// Where the client stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,10 +98,12 @@ impl Shared {
             capabilities,
             account: AtomicU64::new(0),
             client_sequence: AtomicU64::new(0),
+            total_unread: AtomicU64::new(0),
             status: watch::Sender::new(ClientStatus::NEW),
             bus: Arc::new(bus),
             handlers: Handlers::default(),
             instances: Mutex::default(),
+            live_rooms: Mutex::default(),
         }
     }
 
@@ -112,6 +121,20 @@ impl Shared {
             change(status);
             *status != before
         });
+    }
+
+    /// Remembers of which type a group is.
+    pub(crate) fn note_group(&self, group: GroupId, group_type: GroupType) {
+        let mut rooms = self.live_rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if group_type == GroupType::AV_CHAT_ROOM && rooms.len() < MAX_LIVE_ROOMS {
+            rooms.insert(group);
+        }
+    }
+
+    /// Whether a conversation is known to be that of an AVChatRoom.
+    pub(crate) fn is_live_room(&self, conversation: &ConversationId) -> bool {
+        let rooms = self.live_rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(conversation, ConversationId::Group(group) if rooms.contains(group))
     }
 
     /// The instance of what the hub shows: the one that the application holds already, brought up to date, or a new one.

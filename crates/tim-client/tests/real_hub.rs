@@ -1,70 +1,16 @@
 //! Clients against the real hub, over connections in memory.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+#[path = "support/world.rs"]
+mod world;
 
-use tim_client::transport::{MemoryConnector, memory_listener};
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use tim_client::{
     Client, ClientBuilder, ConversationId, CreateGroup, ErrorCode, Event, EventStream, Flow, GroupType,
     Message, SendOptions, UserId,
 };
-use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Hub, HubOptions};
-
-const APP: u32 = 1_400_000_000;
-
-struct World {
-    hub: Arc<Hub>,
-    app: App,
-    connector: MemoryConnector,
-    accepting: tokio::task::JoinHandle<()>,
-    _data: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let app = App::new(APP, "key");
-        let mut options = HubOptions::new(data.path(), app.clone());
-        options.sends_per_second = 0;
-        options.limits = options.limits.with_group_messages_per_second(0);
-        let hub = Arc::new(Hub::open(options).unwrap());
-        let (connector, mut listener) = memory_listener();
-        let serving = hub.clone();
-        let accepting = tokio::spawn(async move {
-            while let Some(link) = listener.accept().await {
-                serving.spawn(link);
-            }
-        });
-        Self {
-            hub,
-            app,
-            connector,
-            accepting,
-            _data: data,
-        }
-    }
-
-    async fn log_in(
-        &self,
-        name: &str,
-        change: impl FnOnce(ClientBuilder) -> ClientBuilder,
-    ) -> (Client, EventStream) {
-        let user = UserId::new(name).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let sig = UserSig::sign(&self.app, &user, now, 3600);
-        let client = change(Client::builder(APP, user, sig)).connect(self.connector.clone());
-        let events = client.events();
-        client.login().await.unwrap();
-        client.wait_until_ready().await.unwrap();
-        (client, events)
-    }
-
-    async fn end(self) {
-        self.accepting.abort();
-        self.hub.shut_down().await;
-    }
-}
+use tim_hub::usersig::UserSig;
+use world::{APP, World, in_time};
 
 fn c2c(name: &str) -> ConversationId {
     ConversationId::C2c(UserId::new(name).unwrap())
@@ -83,11 +29,7 @@ async fn say(client: &Client, to: impl Into<ConversationId>, text: &str) -> Mess
 async fn received(events: &mut EventStream, count: usize) -> Vec<Message> {
     let mut all = Vec::new();
     while all.len() < count {
-        match tokio::time::timeout(Duration::from_secs(20), events.next())
-            .await
-            .expect("in time")
-            .unwrap()
-        {
+        match in_time(events.next()).await.unwrap() {
             Event::MessageReceived(messages) => all.extend(messages),
             _ => continue,
         }

@@ -5,8 +5,10 @@ pub(crate) mod chat;
 pub(crate) mod conversations;
 pub(crate) mod demo;
 pub(crate) mod frame;
+pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod parse;
+pub(crate) mod profile;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sig;
@@ -23,6 +25,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Send(args) => send::run(&args),
         Command::History(args) => history::run(&args),
         Command::Conversations(args) => conversations::run(&args),
+        Command::Group(args) => group::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),

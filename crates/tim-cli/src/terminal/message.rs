@@ -3,14 +3,14 @@
 use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Color, Style};
-use tim_proto::message::{File, Image, Payload, Text};
+use tim_proto::message::{File, GroupChange, GroupTip, Image, Payload, Text};
 use tim_proto::placeholder::placeholder;
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::{ConversationId, Message, UserId, Words};
 
 use super::emoji::{EmojiStyle, Rendered};
 use super::safe::Safe;
-use crate::output::FAINT;
+use crate::output::{FAINT, HINT};
 use crate::time::{date_and_time, time_of_day};
 
 /// How messages are to look; part of many commands.
@@ -92,7 +92,17 @@ impl Display for Said<'_> {
             return write!(f, "{FAINT}— {}{FAINT:#}", self.content());
         }
         let style = sender_style(&envelope.from);
-        write!(f, "{style}{}{style:#}: {}", envelope.from, self.content())
+        match self.sender_name() {
+            "" => write!(f, "{style}{}{style:#}: ", envelope.from)?,
+            name => {
+                let name = Safe::line(name);
+                write!(f, "{style}{name}{style:#} {FAINT}({}){FAINT:#}: ", envelope.from)?;
+            }
+        }
+        if self.mentions_me() {
+            write!(f, "{HINT}@{HINT:#} ")?;
+        }
+        self.content().fmt(f)
     }
 }
 
@@ -103,6 +113,21 @@ impl Said<'_> {
             payload: &self.message.payload,
             look: self.look,
         }
+    }
+
+    /// What the sender is called: in the group, or else everywhere; empty if they have no name but their id.
+    fn sender_name(&self) -> &str {
+        match self.message.name_card() {
+            "" => self.message.nick(),
+            card => card,
+        }
+    }
+
+    /// Whether it is somebody else's and mentions me, by name or with everybody.
+    fn mentions_me(&self) -> bool {
+        let mentions = self.message.mentions();
+        self.message.envelope.from != self.me
+            && mentions.is_some_and(|mentions| mentions.kind_for(&self.me).is_some())
     }
 
     /// Who took the message back. The hub does not say with the message; its sender is by far the likeliest.
@@ -153,7 +178,10 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
         Payload::File(File { name, size, url, .. }) => {
             write!(f, "{label} {}, {}{}", Safe::line(name), Size(*size), At(url))
         }
-        Payload::GroupTip(it) => Safe::line(&it.text(words).to_string()).fmt(f),
+        Payload::GroupTip(it) => {
+            Safe::line(&it.text(words).to_string()).fmt(f)?;
+            write_details(f, it)
+        }
         Payload::SystemNotice(it) => match it.text(words) {
             Some(text) => Safe::line(&text.to_string()).fmt(f),
             None => write!(f, "{label} {}", it.operation),
@@ -161,6 +189,32 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
         Payload::Revocation(it) => revoked_text(Revoker::Member(it.revoker.as_str()), words).fmt(f),
         other => write!(f, "[{}]", other.kind()),
     }
+}
+
+/// What a tip says beside its text: who changed what, who may not write for how long, and why.
+fn write_details(f: &mut fmt::Formatter<'_>, tip: &GroupTip<'_>) -> fmt::Result {
+    let changes = tip.changes.iter().map(|change| match change {
+        GroupChange::Name(name) => format!("name {name}"),
+        GroupChange::Introduction(text) => format!("introduction {text}"),
+        GroupChange::Notification(text) => format!("notification {text}"),
+        GroupChange::Avatar(avatar) => format!("avatar {avatar}"),
+        GroupChange::Owner(owner) => format!("owner {owner}"),
+        GroupChange::JoinOption(option) => format!("join {option}"),
+        GroupChange::InviteOption(option) => format!("invite {option}"),
+        GroupChange::MuteAll(mute) => format!("mute all {mute}"),
+        _ => "something".to_owned(),
+    });
+    let muted = tip.muted.iter().map(|muted| match muted.seconds {
+        0 => format!("{} may write", muted.user),
+        seconds => format!("{} may not write for {seconds} s", muted.user),
+    });
+    let reason = Some(tip.reason.to_owned()).filter(|reason| !reason.is_empty());
+    let details: Vec<_> = changes.chain(muted).chain(reason).collect();
+    if details.is_empty() {
+        return Ok(());
+    }
+    let details = details.join(", ");
+    write!(f, " ({}: {})", Safe::line(tip.operator_id), Safe::line(&details))
 }
 
 fn write_image(f: &mut fmt::Formatter<'_>, label: &str, image: &Image<'_>) -> fmt::Result {

@@ -12,14 +12,14 @@ use super::serve::Served;
 use super::{Ran, run, tim};
 
 /// A hub on a directory of its own.
-struct World {
+pub(crate) struct World {
     hub: Served,
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     _dir: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         Self {
@@ -30,12 +30,12 @@ impl World {
     }
 
     /// Runs a command as a user.
-    fn tim(&self, user: &str, args: &[&str], input: &str) -> Ran {
+    pub(crate) fn tim(&self, user: &str, args: &[&str], input: &str) -> Ran {
         let data = self.data.to_str().unwrap();
         run(args.iter().copied().chain(["--as", user, "--data", data]), input)
     }
 
-    fn history(&self, user: &str, args: &[&str]) -> Vec<Value> {
+    pub(crate) fn history(&self, user: &str, args: &[&str]) -> Vec<Value> {
         let all = [&["history", "--json", "--all"], args].concat();
         self.tim(user, &all, "")
             .ok()
@@ -52,14 +52,14 @@ impl World {
 }
 
 /// A running chat, typed into and read from by the test.
-struct Chat {
+pub(crate) struct Chat {
     child: Child,
     keys: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
 impl Chat {
-    fn start(data: &Path, args: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
         let mut command = tim();
         command.args(["chat", "--data"]).arg(data).args(args);
         let mut child = command
@@ -81,13 +81,13 @@ impl Chat {
         }
     }
 
-    fn type_line(&mut self, line: &str) {
+    pub(crate) fn type_line(&mut self, line: &str) {
         writeln!(self.keys.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Waits for a line that holds all of these.
     #[track_caller]
-    fn expect(&self, parts: &[&str]) -> String {
+    pub(crate) fn expect(&self, parts: &[&str]) -> String {
         let mut seen = Vec::new();
         loop {
             match self.lines.recv_timeout(Duration::from_secs(20)) {
@@ -99,7 +99,7 @@ impl Chat {
     }
 
     /// Ends the input and returns the exit code.
-    fn leave(mut self) -> Option<i32> {
+    pub(crate) fn leave(mut self) -> Option<i32> {
         drop(self.keys.take());
         self.child.wait().unwrap().code()
     }

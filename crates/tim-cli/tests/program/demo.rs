@@ -21,12 +21,13 @@ fn the_demo_passes_and_cleans_up() {
             .collect();
         let (steps, checks) = (numbers[0], numbers[1]);
         assert!(
-            steps > 30 && checks > 100 && last.contains("all as they should be"),
+            steps > 55 && checks > 240 && last.contains("all as they should be"),
             "{last}"
         );
         // Every step ends with what was checked.
         assert_eq!(text.matches("\n     ✓ ").count(), steps as usize);
         assert!(text.contains("早🙂"), "emojis are rendered: {text}");
+        assert_eq!(text.contains("群:大合唱团 已被bob解散"), profile == "seed");
         assert_eq!(text.contains("bob撤回了一条消息"), profile == "seed");
         assert_eq!(text.contains("bob revoked a message"), profile == "english");
         assert_eq!(

@@ -4,6 +4,7 @@ mod chat;
 mod crash;
 mod demo;
 mod frame;
+mod group;
 mod parse;
 #[cfg(unix)]
 mod serial;
@@ -89,6 +90,12 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["send"],
         &["history"],
         &["conversations"],
+        &["profile"],
+        &["group"],
+        &["group", "create"],
+        &["group", "accept"],
+        &["group", "card"],
+        &["group", "mute"],
     ];
     for command in commands {
         let help = run(command.iter().copied().chain(["--help"]), "").ok();

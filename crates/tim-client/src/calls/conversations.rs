@@ -1,6 +1,7 @@
 //! `setMessageRead`, `getConversationList`, `getConversationProfile`, `deleteConversation`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tim_proto::ConversationId;
 use tim_proto::request::{Answer, Conversations, MarkRead, OneConversation, Request};
@@ -92,6 +93,14 @@ impl Client {
             _ => Err(ImError::unexpected_answer()),
         })
         .await
+    }
+
+    /// `getTotalUnreadMessageCount`: what is unread in all conversations of the list, as this client knows it without
+    /// asking the hub. The system's notices do not count, nor do groups of which the user wants to be told otherwise than
+    /// usual ([`Client::set_message_remind_type`]).
+    #[must_use]
+    pub fn get_total_unread_message_count(&self) -> u64 {
+        self.shared.total_unread.load(Ordering::Relaxed)
     }
 
     /// `getConversationProfile` (S196-S201): the list's entry, and all about the group or the user.

@@ -2,13 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use tim_proto::message::{Custom, Envelope, Face, Payload, Text};
-use tim_proto::wire::encoded_len;
-use tim_proto::{ConversationId, ErrorCode, MessageId, Priority};
+use tim_proto::message::{Custom, Envelope, Face, Mentions, Payload, Text};
+use tim_proto::wire::{Extensions, List, encoded_len};
+use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 
 use crate::builder::random;
 use crate::client::{Client, unix_millis};
-use crate::{ImError, Message};
+use crate::{ImError, MENTION_ALL, Message};
+
+/// The tag and the length before mentions, at the most, in bytes.
+const MENTIONS_HEADER: usize = 16;
 
 impl Client {
     /// `createTextMessage` (S26-S28): a text to a user or into a group, with normal priority unless
@@ -29,6 +32,49 @@ impl Client {
     /// ```
     pub fn create_text_message(&self, to: impl Into<ConversationId>, text: &str) -> Result<Message, ImError> {
         self.create_message(to, Text { text })
+    }
+
+    /// `createTextAtMessage`: a text into a group that mentions members; [`MENTION_ALL`] is everybody. Their conversation
+    /// shows it in its `group_at_info_list` until they have read it. To a user it is a text like any other: the mentions
+    /// are not sent.
+    ///
+    /// # Errors
+    /// As [`Client::create_text_message`], where the mentions count; [`ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE`]
+    /// aside, sending fails with 10007 if everybody is mentioned by a member who may not do that.
+    ///
+    /// ```no_run
+    /// # fn example(client: &tim_client::Client, group: tim_client::GroupId) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tim_client::{MENTION_ALL, UserId};
+    /// let one = client.create_text_at_message(group, "@bob your turn", &[UserId::new("bob")?])?;
+    /// let all = client.create_text_at_message(group, "@all lunch", &[MENTION_ALL])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn create_text_at_message(
+        &self,
+        to: impl Into<ConversationId>,
+        text: &str,
+        at_user_list: &[UserId],
+    ) -> Result<Message, ImError> {
+        let to = to.into();
+        let users: Vec<UserId> = at_user_list
+            .iter()
+            .filter(|user| **user != MENTION_ALL)
+            .copied()
+            .collect();
+        let mentions = Mentions {
+            users: List::from_slice(&users),
+            all: users.len() < at_user_list.len(),
+        };
+        let mut room = vec![0; encoded_len(&mentions) + MENTIONS_HEADER];
+        let extensions = if at_user_list.is_empty() || !matches!(to, ConversationId::Group(_)) {
+            Extensions::NONE
+        } else {
+            mentions
+                .write(&mut room)
+                .map_err(|_| ErrorCode::SDK_MSG_BODY_SIZE_LIMIT)?
+        };
+        self.create(to, Text { text }.into(), extensions)
     }
 
     /// `createCustomMessage` (S56-S61): content that only applications understand.
@@ -66,12 +112,21 @@ impl Client {
         to: impl Into<ConversationId>,
         payload: impl Into<Payload<'a>>,
     ) -> Result<Message, ImError> {
-        let (to, payload) = (to.into(), payload.into());
+        self.create(to.into(), payload.into(), Extensions::NONE)
+    }
+
+    fn create(
+        &self,
+        to: ConversationId,
+        payload: Payload<'_>,
+        extensions: Extensions<'_>,
+    ) -> Result<Message, ImError> {
         if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
             return Err(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE.into());
         }
         self.shared.capabilities.check(payload.kind())?;
-        let (len, most) = (encoded_len(&payload) as u64, self.shared.limits.message_bytes());
+        let len = (encoded_len(&payload) + extensions.as_bytes().len()) as u64;
+        let most = self.shared.limits.message_bytes();
         if len > most {
             let text = format!("{len} bytes, at most {most} can be sent");
             return Err(ImError::new(ErrorCode::SDK_MSG_BODY_SIZE_LIMIT, text));
@@ -98,7 +153,7 @@ impl Client {
             client_sequence: self.shared.client_sequence.fetch_add(1, Ordering::Relaxed),
             priority: Priority::NORMAL,
             payload,
-            extensions: Default::default(),
+            extensions,
         });
         self.shared.remember(&message);
         Ok(message)

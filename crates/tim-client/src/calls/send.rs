@@ -29,13 +29,19 @@ impl Client {
     /// - [`ErrorCode::NETWORK_TIMEOUT`] if no answer came in time, though it may have been done;
     /// - the hub's refusal.
     ///
-    /// Its status is left alone for [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it was not made by this client,
-    /// and [`ErrorCode::INVALID_OPERATION`] if it was sent already or is being sent.
+    /// Its status is left alone, and nothing is sent, for
+    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it was not made by this client;
+    /// - [`ErrorCode::INVALID_OPERATION`] if it was sent already or is being sent;
+    /// - [`ErrorCode::ONLINE_ONLY_NOT_ALLOWED`] for an online-only message to a group that this client has seen to be an
+    ///   AVChatRoom (S91); of one that it has not, the hub says the same.
     pub async fn send_message(
         &self,
         message: &Message,
         options: SendOptions,
     ) -> Result<SendMessageResponse, ImError> {
+        if options.online_user_only && self.shared.is_live_room(&message.conversation_id()) {
+            return Err(ErrorCode::ONLINE_ONLY_NOT_ALLOWED.into());
+        }
         self.send_with(message, |message| message.begin_sending(options))
             .await
     }

@@ -1,6 +1,8 @@
 //! A hub's end that a test scripts: it reads what the client sends and says what it is told to.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+pub mod groups;
+
 use tim_client::proto::message::{Envelope, Message, Payload, Text, flags};
 use tim_client::proto::request::{Answer, Conversations, ConversationsAnswer, Done, LoginAnswer, Request};
 use tim_client::proto::wire::{Encode, FrameKind, List};

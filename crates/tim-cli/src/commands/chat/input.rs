@@ -1,5 +1,6 @@
 //! What a person types.
 
+use tim_client::Decision;
 use tim_proto::{GroupId, UserId};
 
 /// Shown by `/help`.
@@ -8,6 +9,14 @@ Type a line to send it. Emojis are keys such as [呲牙] or [微笑]. A line tha
   /to USER            talk with a user
   /group GROUP        talk in a group
   /create GROUP U…    make a group with these users in it, and talk there
+  /join GROUP [WORDS] ask to be let into a group, and talk there
+  /leave              leave this group
+  /invite U…          invite users into this group
+  /kick U…            remove members from this group
+  /members            list this group's members (so does /who)
+  /accept [U]         let in who applied to join this group; without a user: accept the last invitation
+  /refuse [U]         the contrary
+  /nick NAME          be called NAME
   /revoke [N]         take back my last message, or the one with number N
   /resend             send again what could not be sent
   /read               mark this conversation as read
@@ -17,7 +26,7 @@ Type a line to send it. Emojis are keys such as [呲牙] or [微笑]. A line tha
   /custom DATA        send a custom message
   /online TEXT        send to those online now only; nothing is kept
   /quit               leave (so does the end of input)
-A line that starts with // is sent with one / less.";
+In a group, @USER mentions a member and @all everybody. A line that starts with // is sent with one / less.";
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +39,14 @@ pub(super) enum Input<'a> {
     To(UserId),
     Group(GroupId),
     Create(GroupId, Vec<UserId>),
+    Join(GroupId, &'a str),
+    Leave,
+    Invite(Vec<UserId>),
+    Kick(Vec<UserId>),
+    Members,
+    /// Let in or refused: who applied, or else my own invitation.
+    Decide(Decision, Option<UserId>),
+    Nick(&'a str),
     Revoke(Option<u64>),
     Resend,
     Read,
@@ -64,6 +81,19 @@ pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
         "to" => Input::To(id(needs("a user")?)?),
         "group" => Input::Group(id(needs("a group")?)?),
         "create" => create(needs("a group and its members")?)?,
+        "join" => {
+            let (group, words) = needs("a group")?
+                .split_once(char::is_whitespace)
+                .unwrap_or((rest, ""));
+            Input::Join(id(group)?, words.trim())
+        }
+        "leave" => Input::Leave,
+        "invite" => Input::Invite(users(needs("users")?)?),
+        "kick" => Input::Kick(users(needs("members")?)?),
+        "members" | "who" => Input::Members,
+        "accept" => Input::Decide(Decision::Agree, users(rest)?.into_iter().next()),
+        "refuse" => Input::Decide(Decision::Reject, users(rest)?.into_iter().next()),
+        "nick" => Input::Nick(needs("a name")?),
         "revoke" if rest.is_empty() => Input::Revoke(None),
         "revoke" => Input::Revoke(Some(number(rest.trim_start_matches('#'))?)),
         "resend" => Input::Resend,
@@ -94,6 +124,26 @@ fn create(rest: &str) -> Result<Input<'_>, String> {
     Ok(Input::Create(group, words.map(id).collect::<Result<_, _>>()?))
 }
 
+fn users(text: &str) -> Result<Vec<UserId>, String> {
+    text.split_whitespace().map(id).collect()
+}
+
+/// Whom a text may mention: what follows each @, as far as it can be a user's id; and whether it says @all.
+pub(super) fn mentions(text: &str) -> (Vec<UserId>, bool) {
+    let mut users: Vec<UserId> = Vec::new();
+    let mut all = false;
+    for rest in text.split('@').skip(1) {
+        let len = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+            .unwrap_or(rest.len());
+        match rest.get(..len).unwrap_or("") {
+            "all" => all = true,
+            word => users.extend(UserId::new(word).ok().filter(|user| !users.contains(user))),
+        }
+    }
+    (users, all)
+}
+
 fn id<T: std::str::FromStr<Err = tim_proto::IdError>>(text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|fault| format!("'{text}' is no id: {fault}"))
@@ -120,6 +170,20 @@ mod tests {
                 "/create g bob  carol",
                 Input::Create("g".parse().unwrap(), vec![user("bob"), user("carol")]),
             ),
+            (
+                "/join g  let me in",
+                Input::Join("g".parse().unwrap(), "let me in"),
+            ),
+            ("/join g", Input::Join("g".parse().unwrap(), "")),
+            (
+                "/invite bob carol",
+                Input::Invite(vec![user("bob"), user("carol")]),
+            ),
+            ("/kick bob", Input::Kick(vec![user("bob")])),
+            ("/who", Input::Members),
+            ("/accept", Input::Decide(Decision::Agree, None)),
+            ("/refuse bob", Input::Decide(Decision::Reject, Some(user("bob")))),
+            ("/nick Big Al", Input::Nick("Big Al")),
             ("/revoke", Input::Revoke(None)),
             ("/revoke #12", Input::Revoke(Some(12))),
             ("/face 4 tt00 x", Input::Face(4, "tt00 x")),
@@ -133,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn mentions_are_ids_behind_an_at() {
+        let user = |text: &str| text.parse::<UserId>().unwrap();
+        let (users, all) = mentions("@bob, @carol_2: mail x@y.org, @bob! @ 3 @阿丽");
+        assert_eq!(
+            (users, all),
+            (vec![user("bob"), user("carol_2"), user("y")], false)
+        );
+        assert_eq!(mentions("@all lunch"), (vec![], true));
+        assert_eq!(mentions("no one, @allison").0, [user("allison")]);
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_told() {
         for (line, told) in [
             ("/to", "needs a user"),
@@ -140,6 +216,9 @@ mod tests {
             ("/revoke x", "no number"),
             ("/face x", "no number"),
             ("/create", "needs"),
+            ("/join", "needs a group"),
+            ("/invite", "needs users"),
+            ("/kick 阿丽", "no id"),
             ("/dance", "no command /dance"),
         ] {
             let fault = parse(line).unwrap_err();

@@ -1,5 +1,6 @@
 //! `tim chat`: talking in a terminal.
 
+mod group;
 mod input;
 mod keyboard;
 mod talk;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use tim_client::{
-    ConversationId, CreateGroup, Custom, Event, EventStream, GroupType, ImError, Message, NetState,
+    ConversationId, CreateGroup, Custom, Event, EventStream, GroupId, GroupType, ImError, Message, NetState,
     NextReqMessageId, NotReadyReason, SendOptions, Status,
 };
 
@@ -22,11 +22,13 @@ const HELD: usize = 1000;
 
 /// A chat under way.
 pub(super) struct Talk<'a> {
-    session: &'a Session,
-    keyboard: Keyboard,
+    pub(super) session: &'a Session,
+    pub(super) keyboard: Keyboard,
     look: Look,
     /// The conversation that lines go to.
-    here: Option<ConversationId>,
+    pub(super) here: Option<ConversationId>,
+    /// The group into which the user was invited last, and has to agree.
+    pub(super) invited: Option<GroupId>,
     /// Where `/history` goes on; none when nothing is older.
     older: Option<NextReqMessageId>,
     /// What was shown, newest last.
@@ -53,6 +55,7 @@ impl<'a> Talk<'a> {
             keyboard,
             look,
             here: None,
+            invited: None,
             older: None,
             held: VecDeque::new(),
             failed: Vec::new(),
@@ -124,7 +127,11 @@ impl<'a> Talk<'a> {
         let here = to(self.here);
         match input {
             Input::Text(text) => {
-                let message = here.and_then(|to| client.create_text_message(to, text));
+                let message = match here {
+                    Ok(ConversationId::Group(group)) => self.group_text(group, text).await,
+                    Ok(to) => client.create_text_message(to, text),
+                    Err(error) => Err(error),
+                };
                 return self.send(message, SendOptions::default(), events).await;
             }
             Input::Online(text) => {
@@ -157,6 +164,13 @@ impl<'a> Talk<'a> {
                     Err(error) => self.failed(error)?,
                 }
             }
+            Input::Join(..)
+            | Input::Leave
+            | Input::Invite(_)
+            | Input::Kick(_)
+            | Input::Members
+            | Input::Decide(..)
+            | Input::Nick(_) => self.take_group_input(input).await?,
             Input::Revoke(sequence) => self.revoke(sequence).await?,
             Input::Read => self.mark_read(true).await?,
             Input::History => self.history().await?,
@@ -234,7 +248,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Goes to a conversation: what was said last, and all of it read.
-    async fn enter(&mut self, conversation: ConversationId) -> Result<(), Failure> {
+    pub(super) async fn enter(&mut self, conversation: ConversationId) -> Result<(), Failure> {
         match self
             .session
             .client
@@ -343,6 +357,7 @@ impl<'a> Talk<'a> {
                     .iter()
                     .any(|message| Some(message.conversation_id()) == self.here);
                 for message in messages {
+                    self.note_invitation(&message);
                     // What the history has just shown may arrive once more as news.
                     if !self.holds(&message) {
                         self.say(message)?;
@@ -426,17 +441,17 @@ impl<'a> Talk<'a> {
         sequence != 0 && self.held.iter().any(same)
     }
 
-    fn note(&mut self, text: &str) -> Result<(), Failure> {
+    pub(super) fn note(&mut self, text: &str) -> Result<(), Failure> {
         self.keyboard
             .print(format_args!("{HINT}·{HINT:#} {FAINT}{text}{FAINT:#}"))
     }
 
-    fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+    pub(super) fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
         self.miss(Failure::failed(&text));
         self.keyboard.print(format_args!("{BAD}!{BAD:#} {text}"))
     }
 
-    fn failed(&mut self, error: ImError) -> Result<(), Failure> {
+    pub(super) fn failed(&mut self, error: ImError) -> Result<(), Failure> {
         self.keyboard.print(format_args!("{BAD}!{BAD:#} {error}"))?;
         self.miss(failure(error));
         Ok(())

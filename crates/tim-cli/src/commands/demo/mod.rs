@@ -2,6 +2,7 @@
 
 mod groups;
 mod history;
+mod life;
 mod play;
 mod restart;
 mod revoke;
@@ -46,6 +47,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         restart::restart(&mut play).await?;
         history::pages(&mut play).await?;
         history::conversations(&mut play).await?;
+        life::joining(&mut play).await?;
+        life::managing(&mut play).await?;
+        life::mentions(&mut play).await?;
+        life::ending(&mut play).await?;
+        life::work(&mut play).await?;
+        life::live(&mut play).await?;
         play.end().await
     })?;
     let mut out = anstream::stdout();

@@ -5,7 +5,8 @@ use std::io::Stdout;
 use std::path::PathBuf;
 
 use anstream::AutoStream;
-use tim_client::{ConversationId, ImError, Message, SendOptions};
+use tim_client::{AtKind, ConversationId, GroupId, ImError, Message, Payload, SendOptions};
+use tim_proto::Words;
 
 use super::transcript::{Summary, Transcript};
 use super::world::{Device, RunningHub, impostor};
@@ -192,6 +193,81 @@ impl Play {
         Ok(message)
     }
 
+    /// The next message in a group, at each of these devices: a tip that says this.
+    pub(super) async fn tips(&mut self, at: &[On], id: &str, text: &str) -> Result<(), Failure> {
+        let here = group(id)?;
+        for on in at {
+            let message = self.receives(*on, here).await?;
+            let found = match message.payload() {
+                Payload::GroupTip(tip) => Some(tip.text(Words::SEED).to_string()),
+                _ => None,
+            };
+            self.check("the tip", found.as_deref(), Some(text))?;
+        }
+        Ok(())
+    }
+
+    /// The next of the system's messages, at each of these devices: a notice of this kind that says this.
+    pub(super) async fn notices(
+        &mut self,
+        at: &[On],
+        operation: u32,
+        text: &str,
+    ) -> Result<Vec<Message>, Failure> {
+        let mut all = Vec::new();
+        for on in at {
+            let message = self.receives(*on, ConversationId::System).await?;
+            let found = match message.payload() {
+                Payload::SystemNotice(notice) => {
+                    let text = notice.text(Words::SEED).map(|text| text.to_string());
+                    Some((notice.operation.0, text.unwrap_or_default()))
+                }
+                _ => None,
+            };
+            self.check("the notice", found, Some((operation, text.to_owned())))?;
+            all.push(message);
+        }
+        Ok(all)
+    }
+
+    /// A group's members with their roles, as a device has them listed, and shown.
+    pub(super) async fn members(&mut self, on: On, id: &str) -> Result<Vec<String>, Failure> {
+        let group = id.parse().map_err(Failure::failed)?;
+        let asked = self
+            .device(on)
+            .client
+            .get_group_member_list(group, Default::default());
+        let mut members = asked.await.map_err(failure)?.member_list;
+        members.sort_by_key(|member| (member.role.0, member.user));
+        let members: Vec<_> = members
+            .iter()
+            .map(|member| format!("{} {}", member.user, member.role))
+            .collect();
+        self.shows(on, members.join(", "))?;
+        Ok(members)
+    }
+
+    /// As what the unread messages of a group mention a device's user.
+    pub(super) async fn at_info(&mut self, on: On, here: ConversationId) -> Result<Vec<AtKind>, Failure> {
+        let list = self
+            .device(on)
+            .client
+            .get_conversation_list()
+            .await
+            .map_err(failure)?;
+        let found = list.conversation_list.iter().find(|it| it.id == here);
+        let kinds: Vec<_> = found
+            .iter()
+            .flat_map(|it| &it.group_at_info_list)
+            .map(|at| at.kind)
+            .collect();
+        if !kinds.is_empty() {
+            let shown: Vec<_> = kinds.iter().map(AtKind::to_string).collect();
+            self.shows(on, shown.join(", "))?;
+        }
+        Ok(kinds)
+    }
+
     /// Checks that these devices get a message next, the very one.
     pub(super) async fn arrives(
         &mut self,
@@ -215,4 +291,9 @@ pub(super) fn with(user: &str) -> Result<ConversationId, Failure> {
 /// A group's conversation.
 pub(super) fn group(id: &str) -> Result<ConversationId, Failure> {
     id.parse().map(ConversationId::Group).map_err(Failure::failed)
+}
+
+/// A group's id.
+pub(super) fn id(text: &str) -> Result<GroupId, Failure> {
+    text.parse().map_err(Failure::failed)
 }

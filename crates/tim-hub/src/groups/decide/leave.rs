@@ -152,20 +152,21 @@ impl<V: GroupView> Case<'_, V> {
         Ok(draft.done())
     }
 
-    /// The last that the members hear of the group.
+    /// The last that the members hear of the group: once, by the log or live.
     fn farewell(&self, draft: &mut Draft<'_>, operation: NoticeOperation) -> Seen<(), V> {
-        draft.notices(&self.members()?, operation, self.actor, Said::default());
-        for (user, notice) in &mut draft.effects.notices {
-            if *user == self.actor {
-                notice.flags |= flags::NO_UNREAD;
-            }
-        }
         if !self.rules.is_stored {
             let random = draft.next_random();
             let live = draft
                 .scribe
                 .notice(operation, self.actor, Said::default(), random);
             draft.effects.live.push(live);
+            return Ok(());
+        }
+        draft.notices(&self.members()?, operation, self.actor, Said::default());
+        for (user, notice) in &mut draft.effects.notices {
+            if *user == self.actor {
+                notice.flags |= flags::NO_UNREAD;
+            }
         }
         Ok(())
     }

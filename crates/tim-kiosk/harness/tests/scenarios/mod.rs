@@ -168,7 +168,14 @@ pub(super) async fn noise(board: Board) -> Lobby {
     it.kiosk.console.press('1').await;
     assert_eq!(it.ear.next().await.text(), Some("Hello from the lobby [微笑]"));
     let shown = it.kiosk.console.all();
-    assert_eq!(shown.iter().filter(|line| line.contains("is anybody there")).count(), 1, "{shown:?}");
+    assert_eq!(
+        shown
+            .iter()
+            .filter(|line| line.contains("is anybody there"))
+            .count(),
+        1,
+        "{shown:?}"
+    );
     it
 }
 

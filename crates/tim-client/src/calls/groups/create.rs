@@ -1,13 +1,12 @@
-//! Making groups.
+//! `createGroup`.
 
 use tim_proto::request::{self, Answer, Request};
 use tim_proto::wire::List;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
-use tim_transport_std::StdClientSession;
 
 use crate::ImError;
 use crate::builder::random;
-use crate::client::Client;
+use crate::client::{Client, asking};
 
 /// What a group is to be; the argument of [`Client::create_group`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +25,10 @@ pub struct CreateGroup {
     pub avatar: String,
     /// Its members besides the maker.
     pub members: Vec<UserId>,
+    /// Who may join by asking; [`JoinOption::AS_USUAL`] for what its type has.
+    pub join_option: JoinOption,
+    /// Whom members may bring in; [`InviteOption::AS_USUAL`] for what its type has.
+    pub invite_option: InviteOption,
 }
 
 impl CreateGroup {
@@ -40,6 +43,8 @@ impl CreateGroup {
             notification: String::new(),
             avatar: String::new(),
             members: Vec::new(),
+            join_option: JoinOption::AS_USUAL,
+            invite_option: InviteOption::AS_USUAL,
         }
     }
 }
@@ -53,10 +58,11 @@ pub struct CreateGroupResponse {
 }
 
 impl Client {
-    /// `createGroup`: makes a group that the user owns.
+    /// `createGroup`: makes a group that the user owns. Its members are in at once and get notice 7; the group gets tip 1.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal, such as for an id that is taken.
+    /// Not being ready, or the hub's refusal: [`ErrorCode`](crate::ErrorCode) 10021 for an id that is or was another
+    /// group's, 10014 for more members than its type can have.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -70,8 +76,9 @@ impl Client {
     pub async fn create_group(&self, group: CreateGroup) -> Result<CreateGroupResponse, ImError> {
         // The same number however often the request is repeated, so that it makes one group.
         let random = random() as u32;
-        let submit = move |session: &mut StdClientSession, now| {
-            let request = request::CreateGroup {
+        let group_type = group.group_type;
+        let request = asking(move |group: &CreateGroup| {
+            Request::CreateGroup(request::CreateGroup {
                 group: group.group_id,
                 group_type: group.group_type,
                 name: &group.name,
@@ -80,17 +87,17 @@ impl Client {
                 avatar: &group.avatar,
                 members: List::from_slice(&group.members),
                 random,
-                join_option: JoinOption::AS_USUAL,
-                invite_option: InviteOption::AS_USUAL,
-            };
-            session.request(now, &Request::CreateGroup(request))
-        };
-        let convert = |_: &mut _, answer: Result<&Answer<'_>, ImError>| match answer? {
-            Answer::CreateGroup(answer) => Ok(CreateGroupResponse {
-                group_id: answer.group,
-            }),
+                join_option: group.join_option,
+                invite_option: group.invite_option,
+            })
+        });
+        self.request_of(group, request, move |core, answer| match answer {
+            Answer::CreateGroup(made) => {
+                core.shared.note_group(made.group, group_type);
+                Ok(CreateGroupResponse { group_id: made.group })
+            }
             _ => Err(ImError::unexpected_answer()),
-        };
-        self.call(submit, convert).await
+        })
+        .await
     }
 }

@@ -1,0 +1,154 @@
+//! How groups and their members look.
+
+use std::fmt::{self, Display};
+
+use tim_client::{GroupMember, GroupProfile, MemberResult};
+
+use crate::output::{FAINT, STRONG};
+use crate::terminal::Safe;
+use crate::time::{date_and_time, now};
+
+/// What became of a user, after the user's id.
+pub(crate) const fn outcome_words(result: MemberResult) -> &'static str {
+    match result {
+        MemberResult::ADDED => "is in",
+        MemberResult::ALREADY_MEMBER => "is a member already",
+        MemberResult::NOT_FOUND => "is nobody: there is no such user",
+        MemberResult::INVITED => "was asked and has to agree",
+        MemberResult::WAIT_APPROVAL => "waits for the owner or an admin to agree",
+        MemberResult::FULL => "is not in: the group is full",
+        MemberResult::REMOVED => "is out",
+        MemberResult::NOT_MEMBER => "was not there",
+        MemberResult::NOT_ALLOWED => "outranks you",
+        _ => "had an outcome that this program does not know",
+    }
+}
+
+/// A group, in a line.
+pub(super) struct GroupLine<'a>(pub(super) &'a GroupProfile);
+
+impl Display for GroupLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = self.0;
+        let (id, group_type) = (group.id, group.group_type);
+        write!(
+            f,
+            "{STRONG}{id}{STRONG:#}  {}  {FAINT}{group_type}, {} members, {}{FAINT:#}",
+            Safe::line(&group.name),
+            group.member_count,
+            group.role
+        )
+    }
+}
+
+/// A group, with all about it.
+pub(super) struct GroupCard<'a>(pub(super) &'a GroupProfile);
+
+impl Display for GroupCard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = self.0;
+        writeln!(f, "{STRONG}{}{STRONG:#}  {}", group.id, Safe::line(&group.name))?;
+        let mut line = |what: &str, value: &dyn Display| writeln!(f, "  {what:<14} {value}");
+        line("type", &group.group_type)?;
+        for (what, text) in [
+            ("introduction", &group.introduction),
+            ("notification", &group.notification),
+            ("avatar", &group.avatar),
+        ] {
+            if !text.is_empty() {
+                line(what, &Safe::line(text))?;
+            }
+        }
+        line("owner", &group.owner)?;
+        match group.max_members {
+            0 => line("members", &group.member_count)?,
+            most => line(
+                "members",
+                &format_args!("{} of at most {most}", group.member_count),
+            )?,
+        }
+        line("made", &date_and_time(group.created))?;
+        line("join", &group.join_option)?;
+        line("invite", &group.invite_option)?;
+        if group.mute_all {
+            line("muted", &"all but owner and admins")?;
+        }
+        if !group.is_member() {
+            return write!(f, "  {:<14} no member", "you");
+        }
+        if !group.name_card.is_empty() {
+            line("your card", &Safe::line(&group.name_card))?;
+        }
+        if group.muted_until > now() {
+            line(
+                "you are muted",
+                &format_args!("until {}", date_and_time(group.muted_until)),
+            )?;
+        }
+        line("reminds", &group.message_remind_type)?;
+        write!(f, "  {:<14} {}", "you", group.role)
+    }
+}
+
+/// A member, in a line.
+pub(crate) struct MemberLine<'a>(pub(crate) &'a GroupMember);
+
+impl Display for MemberLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let member = self.0;
+        write!(f, "{:<6} {STRONG}{}{STRONG:#}", member.role, member.user)?;
+        if member.title() != member.user.as_str() {
+            write!(f, "  {}", Safe::line(member.title()))?;
+        }
+        if member.muted_until > now() {
+            write!(
+                f,
+                "  {FAINT}muted until {}{FAINT:#}",
+                date_and_time(member.muted_until)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The names that the documented SDK gives the fields.
+pub(super) mod as_json {
+    use serde_json::{Value, json};
+    use tim_client::{GroupMember, GroupProfile};
+
+    pub(in super::super) fn group(group: &GroupProfile) -> Value {
+        json!({
+            "groupID": group.id.as_str(),
+            "type": group.group_type.to_string(),
+            "name": group.name,
+            "introduction": group.introduction,
+            "notification": group.notification,
+            "avatar": group.avatar,
+            "ownerID": group.owner.as_str(),
+            "createTime": group.created,
+            "memberCount": group.member_count,
+            "maxMemberCount": group.max_members,
+            "joinOption": group.join_option.to_string(),
+            "inviteOption": group.invite_option.to_string(),
+            "muteAllMembers": group.mute_all,
+            "selfInfo": {
+                "role": group.is_member().then(|| group.role.to_string()),
+                "nameCard": group.name_card,
+                "messageRemindType": group.message_remind_type.to_string(),
+                "muteUntil": group.muted_until,
+            },
+        })
+    }
+
+    pub(in super::super) fn member(member: &GroupMember) -> Value {
+        json!({
+            "userID": member.user.as_str(),
+            "role": member.role.to_string(),
+            "joinTime": member.joined,
+            "muteUntil": member.muted_until,
+            "nick": member.nick,
+            "avatar": member.avatar,
+            "nameCard": member.name_card,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! `tim profile`: how users are shown.
+
+use std::io::Write;
+
+use serde_json::json;
+use tim_client::{UserId, UserProfile};
+
+use crate::connect::ConnectArgs;
+use crate::error::{EXIT_CODES, Failure};
+use crate::output::{FAINT, STRONG};
+use crate::session::{Session, block_on, failure};
+use crate::terminal::Safe;
+
+/// Show how users are called and look, or say how I am to be.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// Whom to show [default: me].
+    #[arg(value_name = "USER", conflicts_with_all = ["nick", "avatar"])]
+    users: Vec<UserId>,
+    /// Be called this from now on; empty for no name but the user id.
+    #[arg(long)]
+    nick: Option<String>,
+    /// Have this picture from now on.
+    #[arg(long, value_name = "ADDRESS")]
+    avatar: Option<String>,
+    /// Print one JSON object a user, with the fields of the documented SDK.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let login = args.connect.resolve()?;
+    block_on(async {
+        let (session, events) = Session::open(login).await?;
+        drop(events);
+        let found = find(&session, args).await;
+        session.close().await;
+        print(args, &found?)
+    })
+}
+
+async fn find(session: &Session, args: &Args) -> Result<Vec<UserProfile>, Failure> {
+    let client = &session.client;
+    if args.nick.is_some() || args.avatar.is_some() {
+        let updated = client.update_my_profile(args.nick.as_deref(), args.avatar.as_deref());
+        return Ok(vec![updated.await.map_err(failure)?.profile]);
+    }
+    let users = match args.users.as_slice() {
+        [] => vec![session.me],
+        users => users.to_vec(),
+    };
+    let found = client.get_user_profile(&users).await.map_err(failure)?.profiles;
+    let missing = users.iter().find(|user| found.iter().all(|it| it.id != **user));
+    match missing {
+        Some(nobody) => Err(Failure::failed(format_args!("there is no user {nobody}"))),
+        None => Ok(found),
+    }
+}
+
+fn print(args: &Args, profiles: &[UserProfile]) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    for UserProfile { id, nick, avatar, .. } in profiles {
+        if args.json {
+            writeln!(
+                out,
+                "{}",
+                json!({ "userID": id.as_str(), "nick": nick, "avatar": avatar })
+            )?;
+        } else {
+            let (nick, avatar) = (Safe::line(nick), Safe::line(avatar));
+            let line = format!("{STRONG}{id}{STRONG:#}  {nick}  {FAINT}{avatar}{FAINT:#}");
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(out.flush()?)
+}

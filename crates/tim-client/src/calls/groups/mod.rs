@@ -1,0 +1,17 @@
+//! Groups: making, joining, managing and listing them. Who may do what is the hub's to say; the table is in the docs of
+//! `tim_hub::groups::rules`.
+
+mod create;
+mod join;
+mod list;
+mod manage;
+mod members;
+
+pub use create::{CreateGroup, CreateGroupResponse};
+pub use join::{Decision, GroupApplication, JoinGroupResponse};
+pub use list::{GetGroupListResponse, GetGroupProfileResponse};
+pub use manage::{GroupResponse, UpdateGroupProfile};
+pub use members::{
+    AddGroupMemberResponse, BanGroupMemberResponse, DeleteGroupMemberResponse, GetGroupMemberListResponse,
+    MemberListOptions, NextMember,
+};

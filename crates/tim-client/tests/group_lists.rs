@@ -1,0 +1,428 @@
+//! The list of groups as it changes, how often lists are told of, totals, mentions and live rooms, against a scripted hub.
+
+mod support;
+
+use std::time::Duration;
+
+use support::groups::*;
+use support::*;
+use tim_client::proto::conversation as wire;
+use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Message, Muted, Payload};
+use tim_client::proto::notice::NoticeOperation;
+use tim_client::proto::request::{
+    Answer, ConversationChange, Groups, GroupsAnswer, OneGroup, Request, SendAnswer,
+};
+use tim_client::proto::tip::TipOperation;
+use tim_client::proto::wire::{FrameKind, List};
+use tim_client::{
+    AtKind, Client, ConversationId, ErrorCode, Event, EventKind, EventStream, GroupType, JoinOption,
+    MENTION_ALL, ReceiveOption, Role, SendOptions, Status,
+};
+
+/// Asks for the groups and has the hub answer with these, on two pages.
+async fn load(client: &Client, hub: &mut HubEnd, groups: &[wire::GroupProfile<'_>]) -> Vec<String> {
+    let script = async {
+        let asked = hub.asked().await;
+        assert_eq!(asked.request(), Request::Groups(Groups { next: &[], count: 0 }));
+        let first = GroupsAnswer {
+            next: &[1],
+            completed: false,
+            groups: List::from_slice(&groups[..1]),
+        };
+        hub.answer(&asked, &Answer::Groups(first)).await;
+        let asked = hub.asked().await;
+        assert_eq!(asked.request(), Request::Groups(Groups { next: &[1], count: 0 }));
+        let last = GroupsAnswer {
+            next: &[],
+            completed: true,
+            groups: List::from_slice(&groups[1..]),
+        };
+        hub.answer(&asked, &Answer::Groups(last)).await;
+    };
+    let (list, ()) = tokio::join!(client.get_group_list(), script);
+    let list = list.unwrap().group_list;
+    list.iter().map(|group| group.id.to_string()).collect()
+}
+
+/// The groups of the next GROUP_LIST_UPDATED, with the role in each.
+async fn groups(events: &mut EventStream) -> Vec<(String, Role)> {
+    event(events, |event| match event {
+        Event::GroupListUpdated(list) => Some(list.clone()),
+        _ => None,
+    })
+    .await
+    .iter()
+    .map(|group| (group.id.to_string(), group.role))
+    .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_of_groups_follows_the_notices() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let listed = load(&client, &mut hub, &[profile("a", "A"), profile("b", "B")]).await;
+    assert_eq!(listed, ["a", "b"]);
+    let in_group = |id: &str, role| (id.to_owned(), role);
+    let (member, admin) = (Role::MEMBER, Role::ADMIN);
+    assert_eq!(
+        groups(&mut events).await,
+        [in_group("a", member), in_group("b", member)]
+    );
+
+    let mut sequence = 0;
+    let mut next = |operation, id| {
+        sequence += 1;
+        by_hub(ConversationId::System, sequence, notice(operation, id))
+    };
+    hub.deliver(&[1], &next(NoticeOperation::ADMIN_GRANTED, "a"))
+        .await;
+    assert_eq!(groups(&mut events).await[0], in_group("a", admin));
+    hub.deliver(&[2], &next(NoticeOperation::ADMIN_WITHDRAWN, "a"))
+        .await;
+    assert_eq!(groups(&mut events).await[0], in_group("a", member));
+    for (added, id) in [
+        (NoticeOperation::JOIN_ACCEPTED, "c"),
+        (NoticeOperation::INVITED, "d"),
+        (NoticeOperation::GROUP_CREATED, "e"),
+    ] {
+        hub.deliver(&[3], &next(added, id)).await;
+        let asked = hub.asked().await;
+        assert_eq!(
+            asked.request(),
+            Request::GroupProfile(OneGroup { group: group(id) })
+        );
+        hub.answer(&asked, &Answer::GroupProfile(profile(id, id))).await;
+        assert_eq!(groups(&mut events).await.last(), Some(&in_group(id, member)));
+    }
+    for (removed, id) in [
+        (NoticeOperation::KICKED_OUT, "a"),
+        (NoticeOperation::GROUP_DISMISSED, "b"),
+        (NoticeOperation::QUIT, "c"),
+        (NoticeOperation::GROUP_RECLAIMED, "d"),
+    ] {
+        hub.deliver(&[4], &next(removed, id)).await;
+        assert!(
+            groups(&mut events).await.iter().all(|(left, _)| left != id),
+            "{id}"
+        );
+    }
+    // Added, and gone before the hub could say more.
+    hub.deliver(&[5], &next(NoticeOperation::INVITED, "f")).await;
+    let asked = hub.asked().await;
+    hub.fail(&asked, ErrorCode::GROUP_NOT_FOUND, "").await;
+    hub.settle().await;
+    let (list, ()) = tokio::join!(client.get_group_list(), async {
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "").await;
+    });
+    assert_eq!(list.unwrap_err().code, ErrorCode::GROUP_PERMISSION_DENY);
+    hub.deliver(&[6], &next(NoticeOperation::ADMIN_GRANTED, "e"))
+        .await;
+    assert_eq!(groups(&mut events).await, [in_group("e", admin)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let script = async {
+        let asked = hub.asked().await;
+        let first = [profile("a", "A")];
+        let page = GroupsAnswer {
+            next: &[1],
+            completed: false,
+            groups: List::from_slice(&first),
+        };
+        hub.answer(&asked, &Answer::Groups(page)).await;
+        let asked = hub.asked().await;
+        let kicked = by_hub(
+            ConversationId::System,
+            1,
+            notice(NoticeOperation::KICKED_OUT, "a"),
+        );
+        hub.deliver(&[1], &kicked).await;
+        hub.settle().await;
+        let page = GroupsAnswer {
+            next: &[],
+            completed: true,
+            groups: List::default(),
+        };
+        hub.answer(&asked, &Answer::Groups(page)).await;
+        let asked = hub.asked().await;
+        assert_eq!(
+            asked.request(),
+            Request::GroupProfile(OneGroup { group: group("a") })
+        );
+        let gone = wire::GroupProfile {
+            role: Role(0),
+            ..profile("a", "A")
+        };
+        hub.answer(&asked, &Answer::GroupProfile(gone)).await;
+    };
+    let (list, ()) = tokio::join!(client.get_group_list(), script);
+    assert_eq!(list.unwrap().group_list.len(), 1, "as the hub had it");
+    event(&mut events, |event| match event {
+        Event::GroupListUpdated(list) if list.is_empty() => Some(()),
+        _ => None,
+    })
+    .await;
+}
+
+fn tip<'a>(operation: TipOperation, changes: &'a [GroupChange<'a>], muted: &'a [Muted]) -> Payload<'a> {
+    Payload::GroupTip(GroupTip {
+        operation,
+        operator_id: "bob",
+        users: List::from_slice(&["alice"]),
+        group_id: group("a"),
+        group_name: "A",
+        member_count: 9,
+        changes: List::from_slice(changes),
+        muted: List::from_slice(muted),
+        reason: "",
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_of_groups_follows_the_tips() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    load(&client, &mut hub, &[profile("a", "A"), profile("b", "B")]).await;
+    let here = ConversationId::Group(group("a"));
+    let changes = [
+        GroupChange::Name("new"),
+        GroupChange::Owner(user("alice")),
+        GroupChange::MuteAll(true),
+        GroupChange::JoinOption(JoinOption::DISABLE_APPLY),
+    ];
+    let update = tip(TipOperation::GROUP_PROFILE_UPDATED, &changes, &[]);
+    hub.deliver(&[1], &by_hub(here, 1, update)).await;
+    let list = |events: &mut EventStream| {
+        let mut found = None;
+        while let Some(event) = poll(events) {
+            if let Event::GroupListUpdated(list) = event {
+                found = Some(list[0].clone());
+            }
+        }
+        found
+    };
+    hub.settle().await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    hub.settle().await;
+    let found = list(&mut events).unwrap();
+    assert_eq!(
+        (found.name.as_str(), found.role, found.member_count),
+        ("new", Role::OWNER, 9)
+    );
+    assert!(found.mute_all && found.join_option == JoinOption::DISABLE_APPLY);
+
+    let muted = [Muted {
+        user: user("alice"),
+        seconds: 60,
+    }];
+    hub.deliver(
+        &[2],
+        &by_hub(here, 2, tip(TipOperation::MEMBER_PROFILE_UPDATED, &[], &muted)),
+    )
+    .await;
+    hub.settle().await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    hub.settle().await;
+    assert_eq!(list(&mut events).unwrap().muted_until, 1060);
+    // A name card is not in the tip.
+    hub.deliver(
+        &[3],
+        &by_hub(here, 3, tip(TipOperation::MEMBER_PROFILE_UPDATED, &[], &[])),
+    )
+    .await;
+    let asked = hub.asked().await;
+    assert_eq!(
+        asked.request(),
+        Request::GroupProfile(OneGroup { group: group("a") })
+    );
+    hub.fail(&asked, ErrorCode::NETWORK_ERROR, "").await;
+    hub.settle().await;
+}
+
+fn poll(events: &mut EventStream) -> Option<Event> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match events.poll_next_event(&mut context) {
+        std::task::Poll::Ready(event) => event,
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_are_told_at_once_and_then_once_a_second() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    load(&client, &mut hub, &[profile("a", "A"), profile("b", "B")]).await;
+    let mut told = Vec::new();
+    let begin = tokio::time::Instant::now();
+    // For three seconds, a message and a change of role every 100 ms.
+    for step in 1..=30u64 {
+        let operation = match step % 2 {
+            0 => NoticeOperation::ADMIN_WITHDRAWN,
+            _ => NoticeOperation::ADMIN_GRANTED,
+        };
+        let notice = by_hub(ConversationId::System, step, notice(operation, "a"));
+        hub.deliver(&[1], &notice).await;
+        hub.settle().await;
+        while let Some(event) = poll(&mut events) {
+            told.push((event.kind(), begin.elapsed().as_millis() / 100));
+        }
+        tokio::time::advance(Duration::from_millis(99)).await;
+    }
+    for kind in [EventKind::GroupListUpdated, EventKind::ConversationListUpdated] {
+        let times: Vec<_> = told
+            .iter()
+            .filter(|(it, _)| *it == kind)
+            .map(|(_, at)| *at)
+            .collect();
+        assert_eq!(times, [0, 10, 20], "{kind:?}");
+    }
+    let received = told
+        .iter()
+        .filter(|(kind, _)| *kind == EventKind::MessageReceived);
+    assert_eq!(received.count(), 30, "messages are never kept back");
+}
+
+fn in_list<'a>(id: ConversationId, unread: u32, option: ReceiveOption) -> wire::Conversation<'a> {
+    wire::Conversation {
+        id,
+        unread,
+        read_sequence: 0,
+        last_sequence: 10,
+        name: "",
+        avatar: "",
+        group_type: GroupType(0),
+        last_message: None,
+        receive_option: option,
+        at: List::default(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_leaves_out_the_system_and_groups_that_do_not_notify() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let (g, h) = (
+        ConversationId::Group(group("g")),
+        ConversationId::Group(group("h")),
+    );
+    let list = [
+        in_list(c2c("bob"), 1, ReceiveOption::ACCEPT_AND_NOTIFY),
+        in_list(g, 20, ReceiveOption::ACCEPT_NOT_NOTIFY),
+        in_list(ConversationId::System, 300, ReceiveOption::ACCEPT_AND_NOTIFY),
+        in_list(h, 4000, ReceiveOption::ACCEPT_AND_NOTIFY),
+    ];
+    let (listed, ()) = tokio::join!(client.get_conversation_list(), hub.answer_list(&list));
+    assert_eq!(listed.unwrap().conversation_list.len(), 4);
+    let total = async |events: &mut EventStream| {
+        event(events, |event| match event {
+            Event::TotalUnreadMessageCountUpdated(count) => Some(*count),
+            _ => None,
+        })
+        .await
+    };
+    assert_eq!(total(&mut events).await, 4001);
+    assert_eq!(client.get_total_unread_message_count(), 4001);
+    let script = async {
+        let asked = hub.asked().await;
+        hub.answer(&asked, &Answer::Done).await;
+    };
+    let (set, ()) = tokio::join!(
+        client.set_message_remind_type(group("h"), ReceiveOption::DISCARD),
+        script
+    );
+    set.unwrap();
+    assert_eq!(total(&mut events).await, 1);
+    assert_eq!(client.get_total_unread_message_count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mentions_travel_and_show_in_the_conversation_until_read() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let g = group("g");
+    let message = client
+        .create_text_at_message(g, "@bob @all", &[user("bob"), MENTION_ALL])
+        .unwrap();
+    assert_eq!(message.at_user_list(), [user("bob"), MENTION_ALL]);
+    assert_eq!(message.mentions(&user("carol")), Some(AtKind::AT_ALL));
+    let script = async {
+        let asked = hub.asked().await;
+        let Request::Send(send) = asked.request() else {
+            panic!("{:?}", asked.request())
+        };
+        let mentions = send.content.mentions().unwrap();
+        assert!(mentions.all && mentions.users.iter().eq([user("bob")]));
+        let stored = SendAnswer {
+            sequence: 1,
+            time: 2,
+            duplicate: false,
+        };
+        hub.answer(&asked, &Answer::Send(stored)).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    sent.unwrap();
+    let to_user = client
+        .create_text_at_message(user("bob"), "@bob", &[user("bob")])
+        .unwrap();
+    assert!(
+        to_user.at_user_list().is_empty(),
+        "silently not sent (domain 3.4)"
+    );
+
+    let mut room = [0; 64];
+    let users = [user("alice")];
+    let mentions = Mentions {
+        users: List::from_slice(&users),
+        all: true,
+    };
+    let at_me = Message {
+        extensions: mentions.write(&mut room).unwrap(),
+        ..text("bob", ConversationId::Group(g), 2, "@alice @all")
+    };
+    hub.deliver(&[1], &at_me).await;
+    hub.deliver(&[2], &text("bob", ConversationId::Group(g), 3, "nobody"))
+        .await;
+    let received = received(&mut events).await.remove(0);
+    assert_eq!(received.at_user_list(), [user("alice"), MENTION_ALL]);
+    let at = async |events: &mut EventStream, unread| {
+        event(events, |event| match event {
+            Event::ConversationListUpdated(list) if list[0].unread_count == unread => {
+                Some(list[0].group_at_info_list.clone())
+            }
+            _ => None,
+        })
+        .await
+    };
+    let found = at(&mut events, 2).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].sequence, found[0].from, found[0].kind),
+        (2, user("bob"), AtKind::AT_ALL_AT_ME)
+    );
+    let change = ConversationChange {
+        conversation: ConversationId::Group(g),
+        unread: 0,
+        read_sequence: 3,
+        deleted: false,
+    };
+    hub.push(FrameKind::CONVERSATION, &change).await;
+    assert!(at(&mut events, 0).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_av_chat_room_is_not_asked_for_what_it_never_takes() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let room = client.create_text_message(group("live"), "hi").unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        let live = wire::GroupProfile {
+            group_type: GroupType::AV_CHAT_ROOM,
+            ..profile("live", "Live")
+        };
+        hub.answer(&asked, &Answer::GroupProfile(live)).await;
+    };
+    let (seen, ()) = tokio::join!(client.get_group_profile(group("live")), script);
+    seen.unwrap();
+    let refused = client.send_message(&room, SendOptions::online_only()).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::ONLINE_ONLY_NOT_ALLOWED);
+    assert_eq!(room.status(), Status::UnSend);
+    hub.settle().await; // nothing was sent (S91)
+}

@@ -1,0 +1,442 @@
+//! The calls of groups and profiles, each as it should go and refused, against a scripted hub.
+
+mod support;
+
+use support::groups::*;
+use support::*;
+use tim_client::proto::conversation as wire;
+use tim_client::proto::notice::NoticeOperation;
+use tim_client::proto::request::{
+    Answer, BanMembers, ChangeOwner, GroupMembers, GroupMembersAnswer, HandleApplication, HandleInvitation,
+    JoinGroup, JoinGroupAnswer, MemberList, MembersAnswer, OneGroup, Request, SetMember, SetReceiveOption,
+    UpdateGroup, UpdateUserProfile, UserProfiles, UserProfilesAnswer,
+};
+use tim_client::proto::wire::List;
+use tim_client::{
+    ConversationId, Decision, ErrorCode, Event, GroupApplication, ImError, JoinOption, JoinStatus,
+    MemberListOptions, MemberOutcome, MemberResult, ReceiveOption, Role, UpdateGroupProfile,
+};
+
+/// One call: the request that the hub must get and its answer, and then the same refused.
+async fn asks<T: std::fmt::Debug, F: Future<Output = Result<T, ImError>>>(
+    hub: &mut HubEnd,
+    call: impl Fn() -> F,
+    expected: Request<'_>,
+    answer: Answer<'_>,
+) -> T {
+    let script = async |hub: &mut HubEnd, refuse: bool| {
+        let asked = hub.asked().await;
+        assert_eq!(asked.request(), expected);
+        if refuse {
+            hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "no").await;
+        } else {
+            hub.answer(&asked, &answer).await;
+        }
+    };
+    let (refused, ()) = tokio::join!(call(), script(hub, true));
+    let refused = refused.unwrap_err();
+    assert_eq!(
+        (refused.code, refused.text.as_str()),
+        (ErrorCode::GROUP_PERMISSION_DENY, "no")
+    );
+    let (done, ()) = tokio::join!(call(), script(hub, false));
+    done.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_answer_but_done() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let (hub, g, bob) = (&mut hub, group("g"), user("bob"));
+    let one = OneGroup { group: g };
+    let quit = asks(
+        hub,
+        || client.quit_group(g),
+        Request::QuitGroup(one),
+        Answer::Done,
+    )
+    .await;
+    assert_eq!(quit.group_id, g);
+    asks(
+        hub,
+        || client.dismiss_group(g),
+        Request::DismissGroup(one),
+        Answer::Done,
+    )
+    .await;
+    let change = Request::ChangeOwner(ChangeOwner { group: g, owner: bob });
+    asks(hub, || client.change_group_owner(g, bob), change, Answer::Done).await;
+    let remind = Request::SetReceiveOption(SetReceiveOption {
+        group: g,
+        option: ReceiveOption::DISCARD,
+    });
+    let call = || client.set_message_remind_type(g, ReceiveOption::DISCARD);
+    asks(hub, call, remind, Answer::Done).await;
+
+    let set = SetMember {
+        group: g,
+        user: bob,
+        role: None,
+        mute_seconds: None,
+        name_card: None,
+    };
+    let admin = Request::SetMember(SetMember {
+        role: Some(Role::ADMIN),
+        ..set
+    });
+    asks(
+        hub,
+        || client.set_group_member_role(g, bob, Role::ADMIN),
+        admin,
+        Answer::Done,
+    )
+    .await;
+    let mute = Request::SetMember(SetMember {
+        mute_seconds: Some(60),
+        ..set
+    });
+    asks(
+        hub,
+        || client.set_group_member_mute_time(g, bob, 60),
+        mute,
+        Answer::Done,
+    )
+    .await;
+    let card = Request::SetMember(SetMember {
+        name_card: Some("Bobby"),
+        ..set
+    });
+    asks(
+        hub,
+        || client.set_group_member_name_card(g, bob, "Bobby"),
+        card,
+        Answer::Done,
+    )
+    .await;
+
+    let update = UpdateGroupProfile {
+        name: Some("new".to_owned()),
+        mute_all: Some(true),
+        join_option: Some(JoinOption::FREE_ACCESS),
+        ..UpdateGroupProfile::default()
+    };
+    let expected = Request::UpdateGroup(UpdateGroup {
+        name: Some("new"),
+        mute_all: Some(true),
+        join_option: Some(JoinOption::FREE_ACCESS),
+        ..UpdateGroup::new(g)
+    });
+    asks(
+        hub,
+        || client.update_group_profile(g, update.clone()),
+        expected,
+        Answer::Done,
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn applications_and_invitations_are_decided() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.deliver(
+        &[1],
+        &by_hub(
+            ConversationId::System,
+            1,
+            notice(NoticeOperation::JOIN_REQUESTED, "g"),
+        ),
+    )
+    .await;
+    let received = received(&mut events).await.remove(0);
+    let told = GroupApplication::try_from(&received).unwrap();
+    assert_eq!((told.group(), told.applicant()), (group("g"), user("bob")));
+    let (hub, g) = (&mut hub, group("g"));
+    let handle = HandleApplication {
+        group: g,
+        applicant: user("bob"),
+        accept: true,
+        message: "welcome",
+        key: 77,
+    };
+    let call = || client.handle_group_application(told, Decision::Agree, "welcome");
+    asks(hub, call, Request::HandleApplication(handle), Answer::Done).await;
+    let handle = HandleApplication {
+        accept: false,
+        message: "",
+        key: 0,
+        ..handle
+    };
+    let newest = GroupApplication::new(g, user("bob"));
+    let call = || client.handle_group_application(newest, Decision::Reject, "");
+    asks(hub, call, Request::HandleApplication(handle), Answer::Done).await;
+    let handle = HandleInvitation {
+        group: g,
+        accept: true,
+        message: "gladly",
+    };
+    let call = || client.handle_group_invitation(g, Decision::Agree, "gladly");
+    asks(hub, call, Request::HandleInvitation(handle), Answer::Done).await;
+
+    hub.deliver(
+        &[2],
+        &by_hub(ConversationId::System, 2, notice(NoticeOperation::INVITED, "g")),
+    )
+    .await;
+    let other = support::received(&mut events).await.remove(0);
+    let error = GroupApplication::try_from(&other).unwrap_err();
+    assert_eq!(error.code, ErrorCode::GROUP_INVALID_PARAMETERS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn joining_tells_the_group_to_who_is_in() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let (g, request) = (
+        group("g"),
+        Request::JoinGroup(JoinGroup {
+            group: group("g"),
+            message: "please",
+        }),
+    );
+    let wait = Answer::JoinGroup(JoinGroupAnswer {
+        status: JoinStatus::WAIT_APPROVAL,
+    });
+    let waiting = asks(&mut hub, || client.join_group(g, "please"), request, wait).await;
+    assert_eq!((waiting.status, waiting.group), (JoinStatus::WAIT_APPROVAL, None));
+
+    let script = async {
+        let asked = hub.asked().await;
+        let status = JoinStatus::JOINED;
+        hub.answer(&asked, &Answer::JoinGroup(JoinGroupAnswer { status }))
+            .await;
+        let asked = hub.asked().await;
+        assert_eq!(asked.request(), Request::GroupProfile(OneGroup { group: g }));
+        hub.answer(&asked, &Answer::GroupProfile(profile("g", "Hikers")))
+            .await;
+    };
+    let (joined, ()) = tokio::join!(client.join_group(g, "please"), script);
+    let joined = joined.unwrap();
+    let found = joined.group.unwrap();
+    assert_eq!(
+        (joined.status, found.name.as_str()),
+        (JoinStatus::JOINED, "Hikers")
+    );
+    assert_eq!(
+        (found.name_card.as_str(), found.max_members, found.is_member()),
+        ("Ali", 6000, true)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let (hub, g) = (&mut hub, group("g"));
+    let users = ["a", "b", "c", "d", "e", "f"].map(user);
+    let outcome = |at: usize, result| MemberOutcome {
+        user: users[at],
+        result,
+    };
+    let results = [
+        outcome(0, MemberResult::ADDED),
+        outcome(1, MemberResult::ALREADY_MEMBER),
+        outcome(2, MemberResult::INVITED),
+        outcome(3, MemberResult::WAIT_APPROVAL),
+        outcome(4, MemberResult::NOT_FOUND),
+        outcome(5, MemberResult(99)),
+    ];
+    let list = |reason| MemberList {
+        group: g,
+        users: List::from_slice(&users),
+        reason,
+    };
+    let answer = Answer::Members(MembersAnswer {
+        results: List::from_slice(&results),
+    });
+    let invite = Request::InviteMembers(list(""));
+    let added = asks(hub, || client.add_group_member(g, &users), invite, answer).await;
+    assert_eq!((added.success, added.existed), (vec![users[0]], vec![users[1]]));
+    assert_eq!(
+        (added.waiting, added.failed),
+        (results[2..4].to_vec(), results[4..].to_vec())
+    );
+
+    let results = [
+        outcome(0, MemberResult::REMOVED),
+        outcome(1, MemberResult::NOT_MEMBER),
+    ];
+    let answer = Answer::Members(MembersAnswer {
+        results: List::from_slice(&results),
+    });
+    let remove = Request::RemoveMembers(list("rude"));
+    let gone = asks(
+        hub,
+        || client.delete_group_member(g, &users, "rude"),
+        remove,
+        answer,
+    )
+    .await;
+    assert_eq!((gone.removed, gone.failed), (vec![users[0]], vec![results[1]]));
+
+    let bans = |seconds, reason| {
+        Request::BanMembers(BanMembers {
+            group: g,
+            users: List::from_slice(&users),
+            seconds,
+            reason,
+        })
+    };
+    let call = || client.ban_group_member(g, &users, 60, "spam");
+    let banned = asks(hub, call, bans(60, "spam"), answer).await;
+    assert_eq!(
+        (banned.success, banned.failed),
+        (vec![users[0]], vec![results[1]])
+    );
+    asks(hub, || client.unban_group_member(g, &users), bans(0, ""), answer).await;
+    let error = client.ban_group_member(g, &users, 0, "").await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::GROUP_INVALID_PARAMETERS);
+    hub.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_are_listed_in_pages() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let (hub, g) = (&mut hub, group("g"));
+    let members = [wire_member("bob", "Bob", "Bobby"), wire_member("carol", "", "")];
+    let page = GroupMembersAnswer {
+        next: &[4, 2],
+        completed: false,
+        members: List::from_slice(&members),
+    };
+    let first = Request::GroupMembers(GroupMembers {
+        group: g,
+        next: &[],
+        count: 2,
+        role: Some(Role::MEMBER),
+    });
+    let mut options = MemberListOptions {
+        role: Some(Role::MEMBER),
+        count: 2,
+        next: None,
+    };
+    let call = || client.get_group_member_list(g, options.clone());
+    let found = asks(hub, call, first, Answer::GroupMembers(page)).await;
+    let titles: Vec<_> = found.member_list.iter().map(|member| member.title()).collect();
+    assert_eq!(titles, ["Bobby", "carol"]);
+    options.next = found.next;
+    let second = Request::GroupMembers(GroupMembers {
+        group: g,
+        next: &[4, 2],
+        count: 2,
+        role: Some(Role::MEMBER),
+    });
+    let last = GroupMembersAnswer {
+        next: &[],
+        completed: true,
+        members: List::default(),
+    };
+    let call = || client.get_group_member_list(g, options.clone());
+    let found = asks(hub, call, second, Answer::GroupMembers(last)).await;
+    assert_eq!((found.member_list.len(), found.next), (0, None));
+}
+
+fn wire_member<'a>(
+    name: &str,
+    nick: &'a str,
+    name_card: &'a str,
+) -> tim_client::proto::request::GroupMember<'a> {
+    tim_client::proto::request::GroupMember {
+        user: user(name),
+        role: Role::MEMBER,
+        joined: 5,
+        muted_until: 0,
+        nick,
+        avatar: "",
+        name_card,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn profiles_of_groups_and_users() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let request = Request::GroupProfile(OneGroup { group: group("g") });
+    let answer = Answer::GroupProfile(wire::GroupProfile {
+        role: Role(0),
+        ..profile("g", "Hikers")
+    });
+    let found = asks(&mut hub, || client.get_group_profile(group("g")), request, answer).await;
+    assert!(!found.group.is_member() && found.group.introduction == "about");
+
+    let me = [wire::UserProfile {
+        id: user("alice"),
+        nick: "Ali",
+        avatar: "pic",
+    }];
+    let mine = [user("alice")];
+    let request = Request::UserProfiles(UserProfiles {
+        users: List::from_slice(&mine),
+    });
+    let answer = Answer::UserProfiles(UserProfilesAnswer {
+        users: List::from_slice(&me),
+    });
+    let found = asks(&mut hub, || client.get_my_profile(), request, answer).await;
+    assert_eq!(
+        (found.profile.nick.as_str(), found.profile.avatar.as_str()),
+        ("Ali", "pic")
+    );
+    let none = client.get_user_profile(&[]).await.unwrap_err();
+    assert_eq!(none.code, ErrorCode::GROUP_INVALID_PARAMETERS);
+
+    let update = UpdateUserProfile {
+        nick: Some("Ali"),
+        avatar: None,
+    };
+    let script = async {
+        let asked = hub.asked().await;
+        assert_eq!(asked.request(), Request::UpdateUserProfile(update));
+        hub.answer(&asked, &Answer::Done).await;
+        let asked = hub.asked().await;
+        hub.answer(&asked, &answer).await;
+    };
+    let (updated, ()) = tokio::join!(client.update_my_profile(Some("Ali"), None), script);
+    let told = event(&mut events, |event| match event {
+        Event::ProfileUpdated(profiles) => Some(profiles.clone()),
+        _ => None,
+    });
+    assert_eq!(told.await, [updated.unwrap().profile]);
+
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::GROUP_INVALID_PARAMETERS, "too long")
+            .await;
+    };
+    let (refused, ()) = tokio::join!(client.update_my_profile(None, Some("x")), script);
+    assert_eq!(refused.unwrap_err().text, "too long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_users_than_one_request_takes_are_looked_up_in_several() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let users: Vec<_> = (0..150).map(|number| user(&format!("u{number}"))).collect();
+    let script = async {
+        for expected in [100, 50] {
+            let asked = hub.asked().await;
+            let Request::UserProfiles(wanted) = asked.request() else {
+                panic!("{:?}", asked.request())
+            };
+            assert_eq!(wanted.users.len(), expected);
+            let found: Vec<_> = wanted
+                .users
+                .iter()
+                .map(|id| wire::UserProfile {
+                    id,
+                    nick: "",
+                    avatar: "",
+                })
+                .collect();
+            let users = List::from_slice(&found);
+            hub.answer(&asked, &Answer::UserProfiles(UserProfilesAnswer { users }))
+                .await;
+        }
+    };
+    let (found, ()) = tokio::join!(client.get_user_profile(&users), script);
+    let found: Vec<_> = found.unwrap().profiles.iter().map(|user| user.id).collect();
+    assert_eq!(found, users);
+}
