@@ -1,6 +1,7 @@
 //! A group of which everybody is online: what a delivery costs the hub, and that a member who reads nothing delays
 //! nobody.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -96,20 +97,17 @@ pub(super) async fn measure(load: Load) -> Result<(), Failure> {
     let bots = log_in(&target, members).await?;
     let after = target.memory();
     let all = Arc::new(AtomicU64::new(0));
-    let mut receivers = JoinSet::new();
+    let mut receivers = Receivers::new();
     for bot in bots {
         receivers.spawn(receive(bot, Arc::clone(&times), Arc::clone(&all)));
     }
     measure_flood(&target, &mut sender, members, flood, &all).await?;
     if members >= ENOUGH_TO_WEIGH {
-        let each = |bytes: u64| bytes as f64 / f64::from(members);
-        report_memory(
-            before
-                .zip(after)
-                .map(|(before, after)| each(after.saturating_sub(before))),
-        )?;
+        let more = before
+            .zip(after)
+            .map(|(before, after)| after.saturating_sub(before));
+        report_memory(more.map(|bytes| bytes as f64 / f64::from(members)))?;
     }
-
     sender.paced(paced, pace).await?;
     let mut slow = Member::login(&target, &member(members)).await?;
     sender.flood(FALL_BEHIND).await?;
@@ -123,24 +121,26 @@ pub(super) async fn measure(load: Load) -> Result<(), Failure> {
     }
     drop(slow);
     sender.paced(paced, pace).await?;
-    let mut parts: [Vec<Duration>; 3] = Default::default();
-    while let Some(times) = receivers.join_next().await {
-        let times = times.map_err(Failure::failed)??;
-        for (part, first) in parts
-            .iter_mut()
-            .zip([0, paced + FALL_BEHIND, 2 * paced + FALL_BEHIND])
-        {
-            let from = (flood + first) as usize;
-            part.extend(
-                times[from..from + paced as usize]
-                    .iter()
-                    .map(|time| Duration::from_micros((*time).into())),
-            );
-        }
-    }
-    report_delays(parts)?;
+    let parts = [0, paced + FALL_BEHIND, 2 * paced + FALL_BEHIND].map(|first| (flood + first) as usize);
+    let parts = parts.map(|from| from..from + paced as usize);
+    report_delays(&delays(receivers, parts).await?)?;
     drop(sender);
     report_entries(target, entries, sent)
+}
+
+type Receivers = JoinSet<Result<Vec<u32>, Failure>>;
+
+/// How long the messages of these parts were under way to all members.
+async fn delays(mut receivers: Receivers, parts: [Range<usize>; 3]) -> Result<[Vec<Duration>; 3], Failure> {
+    let mut delays: [Vec<Duration>; 3] = Default::default();
+    while let Some(times) = receivers.join_next().await {
+        let times = times.map_err(Failure::failed)??;
+        for (delays, part) in delays.iter_mut().zip(&parts) {
+            let times = times.get(part.clone()).unwrap_or_default();
+            delays.extend(times.iter().map(|time| Duration::from_micros(u64::from(*time))));
+        }
+    }
+    Ok(delays)
 }
 
 async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>, Failure> {
@@ -273,9 +273,9 @@ fn report_memory(each: Option<f64>) -> Result<(), Failure> {
     }
 }
 
-fn report_delays(parts: [Vec<Duration>; 3]) -> Result<(), Failure> {
+fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<(), Failure> {
     let [before, with, after] = parts;
-    for (name, mut times) in [("without", [before, after].concat()), ("with", with)] {
+    for (name, mut times) in [("without", [&**before, after].concat()), ("with", with.clone())] {
         times.sort_unstable();
         let name = |what| format!("  until delivered, {what}, {name} a slow member");
         figure(&name("median"), millis(percentile(&times, 0.5)), "ms")?;

@@ -178,7 +178,7 @@ async fn measure_own(what: What, args: &Args) -> Result<(), Failure> {
 
 /// Prints one figure.
 fn figure(name: &str, value: impl Display, unit: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stdout(), "{name:<44} {value:>12} {unit}")?)
+    Ok(writeln!(io::stdout(), "{name:<50} {value:>12} {unit}")?)
 }
 
 /// The value at this fraction of sorted values.

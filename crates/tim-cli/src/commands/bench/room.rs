@@ -3,6 +3,7 @@
 //!
 //! The hub is in this process, and its members are on links in memory: no machine has that many sockets at hand.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tim_hub::usersig::App;
@@ -38,12 +39,12 @@ pub(super) async fn measure(members: u32, messages: u32) -> Result<(), Failure> 
     options.max_connections = members as usize + 1;
     options.sends_per_second = 0;
     options.limits = Limits::new().with_group_messages_per_second(0);
-    let hub = std::sync::Arc::new(Hub::open(options).map_err(Failure::failed)?);
+    let hub = Arc::new(Hub::open(options).map_err(Failure::failed)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let target = Target::remote(listener.local_addr()?, app);
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = {
-        let hub = std::sync::Arc::clone(&hub);
+        let hub = Arc::clone(&hub);
         tokio::spawn(async move { hub.serve(listener, async { drop(stopped.await) }).await })
     };
     figure(
@@ -71,7 +72,7 @@ pub(super) async fn measure(members: u32, messages: u32) -> Result<(), Failure> 
 struct Room<'a> {
     hub: &'a Hub,
     target: &'a Target,
-    tally: std::sync::Arc<Tally>,
+    tally: Arc<Tally>,
     group: GroupId,
 }
 
