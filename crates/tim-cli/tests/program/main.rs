@@ -1,5 +1,6 @@
 //! The compiled program, run as a user runs it.
 
+mod bench;
 mod chat;
 mod crash;
 mod demo;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use tim_proto::message::{Envelope, Message, SendOptions, Text};
 use tim_proto::request::{Answer, Request};
-use tim_proto::{ConversationId, MessageId, Platform, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, MessageId, Platform, Priority, UserId};
 use tim_session::{ClientConfig, Event, RequestError, Ticket};
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
@@ -24,6 +24,8 @@ pub(super) struct Bot {
     /// Messages that the hub answered as stored.
     pub(super) stored: u64,
     failed: Option<String>,
+    /// What became of each message, for whoever wants to know; a refusal is no failure then.
+    pub(super) outcomes: Option<Vec<(Ticket, Result<(), ErrorCode>)>>,
 }
 
 impl Bot {
@@ -50,6 +52,7 @@ impl Bot {
             delivered: 0,
             stored: 0,
             failed: None,
+            outcomes: None,
         };
         while !bot.driver.session().is_ready() {
             bot.turn().await?;
@@ -70,15 +73,24 @@ impl Bot {
             delivered,
             stored,
             failed,
+            outcomes,
             ..
         } = self;
         driver.poll_events(|event| {
             match event {
                 Event::Delivered(_) => *delivered += 1,
                 Event::Answer {
+                    ticket,
                     answer: Answer::Send(_),
-                    ..
-                } => *stored += 1,
+                } => {
+                    *stored += 1;
+                    outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
+                }
+                Event::Failed { ticket, failure } if outcomes.is_some() => {
+                    outcomes
+                        .iter_mut()
+                        .for_each(|all| all.push((ticket, Err(failure.code))));
+                }
                 Event::Failed { failure, .. } | Event::LoginFailed(failure) | Event::KickedOut(failure) => {
                     *failed = Some(format!("{} {}", failure.code.explain(), failure.text));
                 }
@@ -94,6 +106,15 @@ impl Bot {
 
     /// Sends a message and does not wait. `false`: too many wait already.
     pub(super) fn start_send(&mut self, to: ConversationId) -> Result<bool, Failure> {
+        Ok(self.start_send_as(to, Priority::NORMAL)?.is_some())
+    }
+
+    /// The same with this priority, and the ticket of the message.
+    pub(super) fn start_send_as(
+        &mut self,
+        to: ConversationId,
+        priority: Priority,
+    ) -> Result<Option<Ticket>, Failure> {
         self.sent += 1;
         let account = self.driver.session().account();
         // A number of its own for each bot, in case two are the same user.
@@ -113,16 +134,16 @@ impl Bot {
                 random,
             },
             client_sequence: u64::from(self.sent),
-            priority: Priority::NORMAL,
+            priority,
             payload: Text { text: TEXT }.into(),
             extensions: Default::default(),
         };
         let now = self.driver.now();
         match self.driver.session().send(now, &message, SendOptions::default()) {
-            Ok(_) => Ok(true),
+            Ok(ticket) => Ok(Some(ticket)),
             Err(RequestError::Full) => {
                 self.sent -= 1;
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(Failure::failed(error)),
         }

@@ -2,20 +2,15 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tim_hub::store::{Append, LogKey, MAX_BATCH, StoreWriter as _, Write};
 use tim_hub::usersig::{App, UserSig};
-use tim_proto::message::{Content, Text, to_vec};
-use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};
+use tim_proto::UserId;
 
 use crate::error::Failure;
 use crate::local::{DEFAULT_APP_ID, DataDir};
-
-/// Whose conversations the prepared history is: `short` and `long` are the peers.
-pub(super) const READER: &str = "bench-reader";
 
 /// A hub to measure.
 pub(super) struct Target {
@@ -29,7 +24,8 @@ struct Process {
     child: Child,
     /// Kept open: a program that cannot print any more may end.
     _out: BufReader<ChildStdout>,
-    _data: tempfile::TempDir,
+    /// Until the process is gone.
+    data: Option<tempfile::TempDir>,
 }
 
 impl Drop for Process {
@@ -58,29 +54,18 @@ impl Target {
         })
     }
 
-    /// A hub of our own on a temporary directory, with this much history in it.
-    pub(super) async fn own(history: Option<u64>) -> Result<Self, Failure> {
-        let data = tempfile::tempdir().map_err(Failure::failed)?;
+    /// A hub of our own on an empty directory, whose groups take as much as comes.
+    pub(super) fn own() -> Result<Self, Failure> {
+        Self::start(directory()?, 0)
+    }
+
+    /// A hub of our own on this directory. Its groups take so many messages a second; 0 is no limit.
+    pub(super) fn start(data: tempfile::TempDir, group_rate: u32) -> Result<Self, Failure> {
         let key = DataDir::new(Some(data.path().to_owned()))?.key_or_new()?.0;
-        if let Some(len) = history {
-            let path = data.path().to_owned();
-            tokio::task::spawn_blocking(move || prepare_history(&path, len))
-                .await
-                .map_err(Failure::failed)??;
-        }
         let program = std::env::current_exe().map_err(Failure::failed)?;
         let mut child = Command::new(program)
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--log",
-                "error",
-                "--send-rate",
-                "0",
-                "--group-rate",
-                "0",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "error"])
+            .args(["--send-rate", "0", "--group-rate", &group_rate.to_string()])
             .arg("--data")
             .arg(data.path())
             .stdout(Stdio::piped())
@@ -97,7 +82,7 @@ impl Target {
         let process = Process {
             child,
             _out: out,
-            _data: data,
+            data: Some(data),
         };
         read.map_err(Failure::failed)?;
         let address = line
@@ -109,6 +94,11 @@ impl Target {
             app: App::new(DEFAULT_APP_ID, key),
             process: Some(process),
         })
+    }
+
+    /// Stops a hub of our own and gives back its directory.
+    pub(super) fn stop(mut self) -> Option<tempfile::TempDir> {
+        self.process.as_mut()?.data.take()
     }
 
     /// The same hub, for a task of its own; it is not stopped by this one.
@@ -131,78 +121,30 @@ impl Target {
 
     /// How much memory the hub's process holds, in bytes; `None` for a hub that is not ours, or without /proc.
     pub(super) fn memory(&self) -> Option<u64> {
+        memory_of(&self.process.as_ref()?.child.id().to_string())
+    }
+
+    /// How long the hub's threads have had a core, all together; `None` as above.
+    pub(super) fn core_time(&self) -> Option<Duration> {
         let id = self.process.as_ref()?.child.id();
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kib * 1024)
-    }
-}
-
-/// Fills a data directory with a conversation of a thousand messages and one of `len`, past the network: it is the pages
-/// that are measured.
-fn prepare_history(data: &Path, len: u64) -> Result<(), Failure> {
-    let (mut store, _reader) = tim_hub::store::sqlite::open(data).map_err(Failure::failed)?;
-    let user = |name| UserId::new(name).map_err(Failure::failed);
-    let (reader, short, long) = (user(READER)?, user("short")?, user("long")?);
-    let now_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis() as u64;
-    let accounts = [reader, short, long].map(Write::EnsureAccount);
-    let made = store.commit(now_ms, &accounts).map_err(Failure::failed)?;
-    let Some(Ok(tim_hub::store::Written::Account { number })) = made.results.first() else {
-        return Err(Failure::failed("the history's account was not made"));
-    };
-    let account = *number;
-    let mut random = 0;
-    for (peer, len) in [(short, 1_000), (long, len)] {
-        let mut left = len;
-        while left > 0 {
-            let batch: Vec<Write> = (0..left.min(MAX_BATCH as u64))
-                .map(|_| {
-                    random += 1;
-                    message(
-                        reader,
-                        peer,
-                        MessageId {
-                            sender: account,
-                            client_time: 1,
-                            random,
-                        },
-                    )
-                })
-                .collect();
-            store.commit(now_ms, &batch).map_err(Failure::failed)?;
-            left -= batch.len() as u64;
+        let mut time = Duration::ZERO;
+        for thread in std::fs::read_dir(format!("/proc/{id}/task")).ok()? {
+            let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            time += Duration::from_nanos(stat.split(' ').next()?.parse().ok()?);
         }
+        Some(time)
     }
-    Ok(())
 }
 
-fn message(from: UserId, to: UserId, id: MessageId) -> Write {
-    let payload = to_vec(&Text {
-        text: "今天天气不错,我们去爬山吧[微笑]",
-    });
-    let content = Content {
-        to: ConversationId::C2c(to),
-        id,
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        kind: MessageKind::TEXT,
-        payload: &payload,
-        extensions: Default::default(),
-    };
-    Write::Append(Append {
-        log: LogKey::c2c(from, to),
-        sender: from,
-        id,
-        origin: 0,
-        kind: MessageKind::TEXT.0,
-        flags: 0,
-        content: to_vec(&content).into(),
-        require_membership: false,
-        mentions: Vec::new(),
-        mention_all: false,
-    })
+/// An empty directory that goes when it is no longer held.
+pub(super) fn directory() -> Result<tempfile::TempDir, Failure> {
+    tempfile::tempdir().map_err(Failure::failed)
+}
+
+/// How much memory a process holds, by its place in /proc.
+pub(super) fn memory_of(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }

@@ -6,7 +6,8 @@ use tim_proto::request::{Answer, History, Request};
 use tim_proto::{ConversationId, UserId};
 
 use super::bot::Bot;
-use super::hub::{READER, Target};
+use super::hub::Target;
+use super::prepare::READER;
 use super::{figure, percentile};
 use crate::error::Failure;
 

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{NotStored, StoreError};
@@ -167,8 +168,16 @@ fn open_writer(path: &Path) -> Result<Connection, OpenError> {
          PRAGMA cache_size=-65536;
          PRAGMA foreign_keys=OFF;",
     )?;
-    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    keep_statements(&connection)?;
     Ok(connection)
+}
+
+/// Each statement is prepared once. Left to itself, SQLite looks at what is bound to plan some of them anew each time, which
+/// takes longer than running them.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Not kept in the file: it holds for this connection, the only one that writes.
@@ -184,7 +193,7 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.execute_batch("PRAGMA cache_size=-8192; PRAGMA query_only=ON;")?;
-    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    keep_statements(&connection)?;
     Ok(connection)
 }
 

@@ -41,6 +41,27 @@ fn readers_cannot_write() {
     assert!(reader.execute("DELETE FROM users", []).is_err());
 }
 
+#[test]
+fn a_statement_is_prepared_once_whatever_is_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, _reader) = open(dir.path()).unwrap();
+    let reader = open_reader(&dir.path().join(DATABASE)).unwrap();
+    for connection in [&reader, writer.connection()] {
+        for text in [
+            "SELECT count(*) FROM personal p CROSS JOIN groups g ON g.log = p.log WHERE p.user = ?1 AND p.role IS NOT NULL",
+            "SELECT count(*) FROM groups g CROSS JOIN logs l ON l.id = g.log WHERE g.log = ?1",
+        ] {
+            let mut statement = connection.prepare(text).unwrap();
+            for bound in 0..10 {
+                let found: u32 = statement.query_row([bound], |row| row.get(0)).unwrap();
+                assert_eq!(found, 0);
+            }
+            let status = rusqlite::StatementStatus::RePrepare;
+            assert_eq!(statement.get_status(status), 0, "{text}");
+        }
+    }
+}
+
 fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
     Write::Append(Append {
         log,

@@ -1,0 +1,293 @@
+//! A group of which everybody is online: what a delivery costs the hub, and that a member who reads nothing delays
+//! nobody.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tim_proto::{ConversationId, GroupType};
+use tokio::task::JoinSet;
+
+use super::bot::Bot;
+use super::hub::Target;
+use super::prepare::{self, OWNER, member};
+use super::raw::Member;
+use super::{figure, millis, percentile};
+use crate::error::Failure;
+
+/// How many log in at the same time.
+const AT_ONCE: usize = 64;
+/// Fewer members than this take too little memory to be told from the hub's own.
+const ENOUGH_TO_WEIGH: u32 = 500;
+/// How many messages put a member who reads nothing behind for good: more than a window and a mailbox hold.
+const FALL_BEHIND: u32 = 400;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load {
+    members: u32,
+    /// Messages of the first part, in which the hub goes as fast as it can.
+    flood: u32,
+    /// Messages of each of the later parts, in which they come at a steady pace.
+    paced: u32,
+    pace: Duration,
+}
+
+impl Load {
+    /// What takes a few seconds each, or next to nothing.
+    pub(super) fn of(members: u32, quick: bool) -> Self {
+        let members = members.max(1);
+        // Well below what the hub can do: it is the waiting for each other that is to be seen.
+        let pace = Duration::from_micros(50 * u64::from(members)).max(Duration::from_millis(20));
+        let (flood, paced) = if quick {
+            (50, 10)
+        } else {
+            let paced = Duration::from_secs(6).as_micros() / pace.as_micros();
+            ((4_000_000 / members).clamp(400, 20_000), (paced as u32).max(12))
+        };
+        Self {
+            members,
+            flood,
+            paced,
+            pace,
+        }
+    }
+}
+
+/// When each message was sent, in microseconds from the start: what its members look up.
+struct Times {
+    start: Instant,
+    sent: Vec<AtomicU64>,
+}
+
+impl Times {
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
+
+pub(super) async fn measure(load: Load) -> Result<(), Failure> {
+    let Load {
+        members,
+        flood,
+        paced,
+        pace,
+    } = load;
+    // One more: the one who reads nothing.
+    let making = tokio::task::spawn_blocking(move || prepare::group(GroupType::COMMUNITY, members + 1));
+    let prepared = making.await.map_err(Failure::failed)??;
+    let entries = prepared.entries;
+    let group = ConversationId::Group(prepared.group);
+    figure(&format!("a group of {members} online"), "", "")?;
+    figure("  its making, in one commit", millis(prepared.took), "ms")?;
+    let target = Target::start(prepared.data, 0)?;
+    let sent = flood + FALL_BEHIND + 3 * paced;
+    let times = Arc::new(Times {
+        start: Instant::now(),
+        sent: (0..sent).map(|_| AtomicU64::new(0)).collect(),
+    });
+    let mut sender = Sender {
+        bot: Bot::login(&target, OWNER, 0).await?,
+        group,
+        times: Arc::clone(&times),
+        next: 0,
+    };
+    let before = target.memory();
+    let bots = log_in(&target, members).await?;
+    let after = target.memory();
+    let all = Arc::new(AtomicU64::new(0));
+    let mut receivers = Receivers::new();
+    for bot in bots {
+        receivers.spawn(receive(bot, Arc::clone(&times), Arc::clone(&all)));
+    }
+    measure_flood(&target, &mut sender, members, flood, &all).await?;
+    if members >= ENOUGH_TO_WEIGH {
+        let more = before
+            .zip(after)
+            .map(|(before, after)| after.saturating_sub(before));
+        report_memory(more.map(|bytes| bytes as f64 / f64::from(members)))?;
+    }
+    sender.paced(paced, pace).await?;
+    let mut slow = Member::login(&target, &member(members)).await?;
+    sender.flood(FALL_BEHIND).await?;
+    sender.paced(paced, pace).await?;
+    // It has read nothing since, and what it finds now is what fits between the hub and it.
+    slow.turn().await?;
+    if slow.raw.delivered >= u64::from(FALL_BEHIND) {
+        return Err(Failure::failed(
+            "the member who reads nothing was given everything",
+        ));
+    }
+    drop(slow);
+    sender.paced(paced, pace).await?;
+    let parts = [0, paced + FALL_BEHIND, 2 * paced + FALL_BEHIND].map(|first| (flood + first) as usize);
+    let parts = parts.map(|from| from..from + paced as usize);
+    report_delays(&delays(receivers, parts).await?)?;
+    drop(sender);
+    report_entries(target, entries, sent)
+}
+
+type Receivers = JoinSet<Result<Vec<u32>, Failure>>;
+
+/// How long the messages of these parts were under way to all members.
+async fn delays(mut receivers: Receivers, parts: [Range<usize>; 3]) -> Result<[Vec<Duration>; 3], Failure> {
+    let mut delays: [Vec<Duration>; 3] = Default::default();
+    while let Some(times) = receivers.join_next().await {
+        let times = times.map_err(Failure::failed)??;
+        for (delays, part) in delays.iter_mut().zip(&parts) {
+            let times = times.get(part.clone()).unwrap_or_default();
+            delays.extend(times.iter().map(|time| Duration::from_micros(u64::from(*time))));
+        }
+    }
+    Ok(delays)
+}
+
+async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>, Failure> {
+    let mut bots = Vec::with_capacity(members as usize);
+    let mut logins = JoinSet::new();
+    for number in 0..members {
+        if logins.len() >= AT_ONCE
+            && let Some(bot) = logins.join_next().await
+        {
+            bots.push(bot.map_err(Failure::failed)??);
+        }
+        let target = Target::remote(target.address, target.app.clone());
+        logins.spawn(async move { Member::login(&target, &member(number)).await });
+    }
+    while let Some(bot) = logins.join_next().await {
+        bots.push(bot.map_err(Failure::failed)??);
+    }
+    Ok(bots)
+}
+
+/// Takes all messages; how many microseconds each was under way.
+async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Result<Vec<u32>, Failure> {
+    let mut delays = Vec::with_capacity(times.sent.len());
+    while delays.len() < times.sent.len() {
+        bot.turn().await?;
+        let now = times.now();
+        let came = bot.raw.delivered as usize;
+        let new = times.sent.get(delays.len()..came);
+        let new = new.ok_or_else(|| Failure::failed("more came than was sent"))?;
+        all.fetch_add(new.len() as u64, Ordering::Relaxed);
+        delays.extend(
+            new.iter()
+                .map(|sent| now.saturating_sub(sent.load(Ordering::Relaxed)) as u32),
+        );
+    }
+    Ok(delays)
+}
+
+/// Who writes into the group.
+struct Sender {
+    bot: Bot,
+    group: ConversationId,
+    times: Arc<Times>,
+    next: usize,
+}
+
+impl Sender {
+    /// As fast as the hub takes them, and until they are stored.
+    async fn flood(&mut self, messages: u32) -> Result<(), Failure> {
+        let wanted = self.bot.stored + u64::from(messages);
+        let mut left = messages;
+        while self.bot.stored < wanted {
+            if left > 0 && self.send()? {
+                left -= 1;
+            } else {
+                self.bot.turn().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One after another in steady steps, and until they are stored.
+    async fn paced(&mut self, messages: u32, pace: Duration) -> Result<(), Failure> {
+        // What came before is delivered by then.
+        let mut next = tokio::time::Instant::now() + Duration::from_secs(1);
+        let wanted = self.bot.stored + u64::from(messages);
+        let mut left = messages;
+        while self.bot.stored < wanted {
+            tokio::select! {
+                () = tokio::time::sleep_until(next), if left > 0 => {
+                    if self.send()? {
+                        left -= 1;
+                    }
+                    next += pace;
+                }
+                turn = self.bot.turn() => turn?,
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<bool, Failure> {
+        if let Some(sent) = self.times.sent.get(self.next) {
+            sent.store(self.times.now(), Ordering::Relaxed);
+        }
+        let is_sent = self.bot.start_send(self.group)?;
+        self.next += usize::from(is_sent);
+        Ok(is_sent)
+    }
+}
+
+async fn measure_flood(
+    target: &Target,
+    sender: &mut Sender,
+    members: u32,
+    messages: u32,
+    all: &AtomicU64,
+) -> Result<(), Failure> {
+    let deliveries = u64::from(members) * u64::from(messages);
+    let (start, core_time) = (Instant::now(), target.core_time());
+    sender.flood(messages).await?;
+    while all.load(Ordering::Relaxed) < deliveries {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let took = start.elapsed();
+    let core_time = core_time
+        .zip(target.core_time())
+        .map(|(before, after)| after - before);
+    let rate = |time: Duration| format!("{:.0}", deliveries as f64 / time.as_secs_f64());
+    figure(
+        "  deliveries",
+        rate(took),
+        "a second, with the members on the same cores",
+    )?;
+    match core_time {
+        Some(time) => figure("  deliveries", rate(time), "a second and core of the hub's"),
+        None => figure(
+            "  deliveries",
+            "unknown",
+            "a second and core of the hub's (only on Linux)",
+        ),
+    }
+}
+
+fn report_memory(each: Option<f64>) -> Result<(), Failure> {
+    let name = "  the hub's memory for each member online";
+    match each {
+        Some(each) => figure(name, format!("{each:.0}"), "bytes"),
+        None => figure(name, "unknown", "(only on Linux)"),
+    }
+}
+
+fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<(), Failure> {
+    let [before, with, after] = parts;
+    for (name, mut times) in [("without", [&**before, after].concat()), ("with", with.clone())] {
+        times.sort_unstable();
+        let name = |what| format!("  until delivered, {what}, {name} a slow member");
+        figure(&name("median"), millis(percentile(&times, 0.5)), "ms")?;
+        figure(&name("p99"), millis(percentile(&times, 0.99)), "ms")?;
+    }
+    Ok(())
+}
+
+fn report_entries(target: Target, before: u64, sent: u32) -> Result<(), Failure> {
+    let data = target
+        .stop()
+        .ok_or_else(|| Failure::failed("the hub is not ours"))?;
+    let stored = prepare::entries(data.path())?.saturating_sub(before);
+    figure(&format!("  entries stored for {sent} messages"), stored, "")
+}

@@ -1,0 +1,172 @@
+//! What a measurement finds in the store, put there past the network, and what it leaves there.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tim_hub::groups::{GroupPolicy, NewGroup, create};
+use tim_hub::store::sqlite::SqliteWriter;
+use tim_hub::store::{
+    Append, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write, WriteError, Written, sqlite,
+};
+use tim_proto::message::{Content, Text, to_vec};
+use tim_proto::{
+    ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Priority, UserId,
+};
+
+use super::hub::directory;
+use crate::error::Failure;
+
+/// Whose conversations the prepared history is: `short` and `long` are the peers.
+pub(super) const READER: &str = "bench-reader";
+/// Who owns the prepared group.
+pub(super) const OWNER: &str = "bench-owner";
+/// How many accounts are made in one go.
+const ACCOUNTS: usize = 1_000;
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as u64
+}
+
+/// The members of the prepared groups.
+pub(super) fn member(number: u32) -> String {
+    format!("bench-member-{number}")
+}
+
+/// A group that is there before the hub starts.
+pub(super) struct Prepared {
+    pub(super) data: tempfile::TempDir,
+    pub(super) group: GroupId,
+    /// How long its making took.
+    pub(super) took: Duration,
+    /// How many entries there are in all logs.
+    pub(super) entries: u64,
+}
+
+/// Makes a group of [`OWNER`] with so many others, and their accounts. Nobody is put into an AVChatRoom.
+pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Failure> {
+    let data = directory()?;
+    let (mut store, reader) = sqlite::open(data.path()).map_err(Failure::failed)?;
+    let user = |name: &str| UserId::new(name).map_err(Failure::failed);
+    let owner = user(OWNER)?;
+    let members: Result<Vec<UserId>, _> = (0..members).map(|number| user(&member(number))).collect();
+    let members = members?;
+    commit(&mut store, Write::EnsureAccount(owner))?;
+    for part in members.chunks(ACCOUNTS) {
+        commit(&mut store, Write::EnsureAccounts(part.to_vec()))?;
+    }
+    let id = GroupId::new("bench").map_err(Failure::failed)?;
+    let is_room = group_type == GroupType::AV_CHAT_ROOM;
+    let wish = NewGroup {
+        group: id,
+        group_type,
+        owner,
+        name: "bench".to_owned(),
+        introduction: String::new(),
+        notification: String::new(),
+        avatar: String::new(),
+        join_option: JoinOption::AS_USUAL,
+        invite_option: InviteOption::AS_USUAL,
+        members: if is_room { Vec::new() } else { members },
+        random: 1,
+    };
+    let policy = GroupPolicy {
+        max_members: u32::MAX,
+        max_community: u32::MAX,
+        max_admins: 10,
+    };
+    let start = Instant::now();
+    let made = create(wish, &policy, now_ms()).map_err(Failure::failed)?;
+    commit(&mut store, Write::CreateGroup(Box::new(made)))?;
+    let took = start.elapsed();
+    let entries = reader.head_change().map_err(Failure::failed)?;
+    Ok(Prepared {
+        data,
+        group: id,
+        took,
+        entries,
+    })
+}
+
+/// How many entries there are in all logs of a hub that has stopped.
+pub(super) fn entries(data: &Path) -> Result<u64, Failure> {
+    let (_store, reader) = sqlite::open(data).map_err(Failure::failed)?;
+    reader.head_change().map_err(Failure::failed)
+}
+
+fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written, Failure> {
+    let done = store.commit(now_ms(), &[write]).map_err(Failure::failed)?;
+    let result = done.results.into_iter().next();
+    let result = result.ok_or_else(|| Failure::failed("the store says nothing"))?;
+    result.map_err(|refused| Failure::failed(WriteError::Refused(refused)))
+}
+
+/// A directory with a conversation of a thousand messages and one of `len`.
+pub(super) fn history(len: u64) -> Result<tempfile::TempDir, Failure> {
+    let data = directory()?;
+    fill_history(data.path(), len)?;
+    Ok(data)
+}
+
+fn fill_history(data: &Path, len: u64) -> Result<(), Failure> {
+    let (mut store, _reader) = sqlite::open(data).map_err(Failure::failed)?;
+    let user = |name| UserId::new(name).map_err(Failure::failed);
+    let (reader, short, long) = (user(READER)?, user("short")?, user("long")?);
+    let now_ms = now_ms();
+    let accounts = [reader, short, long].map(Write::EnsureAccount);
+    let made = store.commit(now_ms, &accounts).map_err(Failure::failed)?;
+    let Some(Ok(Written::Account { number })) = made.results.first() else {
+        return Err(Failure::failed("the history's account was not made"));
+    };
+    let account = *number;
+    let mut random = 0;
+    for (peer, len) in [(short, 1_000), (long, len)] {
+        let mut left = len;
+        while left > 0 {
+            let batch: Vec<Write> = (0..left.min(MAX_BATCH as u64))
+                .map(|_| {
+                    random += 1;
+                    message(
+                        reader,
+                        peer,
+                        MessageId {
+                            sender: account,
+                            client_time: 1,
+                            random,
+                        },
+                    )
+                })
+                .collect();
+            store.commit(now_ms, &batch).map_err(Failure::failed)?;
+            left -= batch.len() as u64;
+        }
+    }
+    Ok(())
+}
+
+fn message(from: UserId, to: UserId, id: MessageId) -> Write {
+    let payload = to_vec(&Text {
+        text: "今天天气不错,我们去爬山吧[微笑]",
+    });
+    let content = Content {
+        to: ConversationId::C2c(to),
+        id,
+        client_sequence: 1,
+        priority: Priority::NORMAL,
+        kind: MessageKind::TEXT,
+        payload: &payload,
+        extensions: Default::default(),
+    };
+    Write::Append(Append {
+        log: LogKey::c2c(from, to),
+        sender: from,
+        id,
+        origin: 0,
+        kind: MessageKind::TEXT.0,
+        flags: 0,
+        content: to_vec(&content).into(),
+        require_membership: false,
+        mentions: Vec::new(),
+        mention_all: false,
+    })
+}

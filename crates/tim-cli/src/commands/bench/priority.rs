@@ -1,0 +1,207 @@
+//! A group that is offered ten times what it takes: what becomes of the urgent ones, beside what becomes of them alone.
+//!
+//! Calm and overload take turns, so that whatever else the machine does concerns both.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use tim_proto::{ConversationId, ErrorCode, GroupType, Priority};
+use tim_session::Ticket;
+use tokio::task::JoinSet;
+
+use super::bot::Bot;
+use super::hub::Target;
+use super::prepare::{self, member};
+use super::{figure, millis, percentile};
+use crate::error::Failure;
+
+/// Messages a second that the group takes.
+const RATE: u32 = 40;
+/// HIGH messages a second that are offered, in calm and in overload.
+const HIGH: u32 = 30;
+/// Messages a second of all priorities that are offered in overload.
+const OFFERED: u32 = 10 * RATE;
+/// From how many connections the HIGH ones come, and from how many the others.
+const HIGH_SENDERS: u32 = 2;
+const OTHER_SENDERS: u32 = 6;
+/// Longer than a message waits for its turn: what one part leaves is not the next one's.
+const PAUSE: Duration = Duration::from_millis(2_500);
+const NAMES: [(Priority, &str); 4] = [
+    (Priority::HIGH, "HIGH"),
+    (Priority::NORMAL, "NORMAL"),
+    (Priority::LOW, "LOW"),
+    (Priority::LOWEST, "LOWEST"),
+];
+
+/// What became of messages of one priority.
+#[derive(Debug, Default)]
+struct Fate {
+    /// Until each was answered as stored.
+    passed: Vec<Duration>,
+    dropped: usize,
+}
+
+type Fates = HashMap<Priority, Fate>;
+
+pub(super) async fn measure(rounds: u32, time: Duration) -> Result<(), Failure> {
+    let senders = HIGH_SENDERS + OTHER_SENDERS;
+    let making = tokio::task::spawn_blocking(move || prepare::group(GroupType::PUBLIC, senders));
+    let prepared = making.await.map_err(Failure::failed)??;
+    let group = ConversationId::Group(prepared.group);
+    let target = Target::start(prepared.data, RATE)?;
+    let mut bots = Vec::new();
+    for number in 0..senders {
+        let mut bot = Bot::login(&target, &member(number), number).await?;
+        bot.outcomes = Some(Vec::new());
+        bots.push(bot);
+    }
+    let (mut calm, mut overload) = (Fates::new(), Fates::new());
+    for _ in 0..rounds {
+        bots = run(bots, group, time, false, &mut calm).await?;
+        bots = run(bots, group, time, true, &mut overload).await?;
+    }
+    report(calm, overload)
+}
+
+/// All senders write for this long; the others than HIGH only in overload.
+async fn run(
+    bots: Vec<Bot>,
+    group: ConversationId,
+    time: Duration,
+    is_overload: bool,
+    fates: &mut Fates,
+) -> Result<Vec<Bot>, Failure> {
+    let mut tasks = JoinSet::new();
+    for (number, bot) in (0..).zip(bots) {
+        let (priorities, rate) = if number < HIGH_SENDERS {
+            (&NAMES[..1], f64::from(HIGH) / f64::from(HIGH_SENDERS))
+        } else {
+            let others = if is_overload { OFFERED - HIGH } else { 0 };
+            (&NAMES[1..], f64::from(others) / f64::from(OTHER_SENDERS))
+        };
+        let priorities: Vec<Priority> = priorities.iter().map(|(priority, _)| *priority).collect();
+        let mut lane = Lane {
+            number,
+            bot,
+            waiting: HashMap::new(),
+            fates: Fates::new(),
+        };
+        tasks.spawn(async move {
+            lane.write(group, &priorities, rate, time).await?;
+            Ok::<_, Failure>(lane)
+        });
+    }
+    let mut lanes = Vec::new();
+    while let Some(lane) = tasks.join_next().await {
+        lanes.push(lane.map_err(Failure::failed)??);
+    }
+    lanes.sort_by_key(|lane| lane.number);
+    for (priority, fate) in lanes.iter_mut().flat_map(|lane| lane.fates.drain()) {
+        let sum = fates.entry(priority).or_default();
+        sum.passed.extend(fate.passed);
+        sum.dropped += fate.dropped;
+    }
+    Ok(lanes.into_iter().map(|lane| lane.bot).collect())
+}
+
+/// One connection that writes at a steady pace, whatever becomes of what it wrote.
+struct Lane {
+    number: u32,
+    bot: Bot,
+    waiting: HashMap<Ticket, (Priority, Instant)>,
+    fates: Fates,
+}
+
+impl Lane {
+    async fn write(
+        &mut self,
+        group: ConversationId,
+        priorities: &[Priority],
+        rate: f64,
+        time: Duration,
+    ) -> Result<(), Failure> {
+        let start = tokio::time::Instant::now();
+        // Not all in the same moment.
+        let offset = f64::from(self.number) / f64::from(HIGH_SENDERS + OTHER_SENDERS);
+        let due = |n: u32| start + Duration::from_secs_f64((f64::from(n) + offset) / rate.max(0.001));
+        let mut priorities = priorities.iter().copied().cycle();
+        let mut next = 0;
+        while due(next) < start + time || !self.waiting.is_empty() {
+            tokio::select! {
+                () = tokio::time::sleep_until(due(next)), if due(next) < start + time => {
+                    next += 1;
+                    let Some(priority) = priorities.next() else { continue };
+                    let sent = Instant::now();
+                    let ticket = self.bot.start_send_as(group, priority)?;
+                    let ticket = ticket.ok_or_else(|| Failure::failed("too many messages wait for an answer"))?;
+                    self.waiting.insert(ticket, (priority, sent));
+                }
+                turn = self.bot.turn() => turn?,
+            }
+            self.settle()?;
+        }
+        // What is heard meanwhile is acknowledged.
+        let until = start + time + PAUSE;
+        while tokio::time::timeout_at(until, self.bot.turn()).await.is_ok() {}
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), Failure> {
+        for (ticket, outcome) in self.bot.outcomes.iter_mut().flat_map(|all| all.drain(..)) {
+            let Some((priority, sent)) = self.waiting.remove(&ticket) else {
+                continue;
+            };
+            let fate = self.fates.entry(priority).or_default();
+            match outcome {
+                Ok(()) => fate.passed.push(sent.elapsed()),
+                Err(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT) => fate.dropped += 1,
+                Err(other) => return Err(Failure::failed(other.explain())),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn report(mut calm: Fates, mut overload: Fates) -> Result<(), Failure> {
+    figure(
+        &format!("priorities, a group that takes {RATE}/s"),
+        OFFERED,
+        "offered a second",
+    )?;
+    let mut of_high = calm.remove(&Priority::HIGH).unwrap_or_default().passed;
+    of_high.sort_unstable();
+    let unloaded = percentile(&of_high, 0.99);
+    figure(
+        "  HIGH alone, median",
+        millis(percentile(&of_high, 0.5)),
+        "ms until stored",
+    )?;
+    figure("  HIGH alone, p99", millis(unloaded), "ms")?;
+    let mut p99_of_high = Duration::ZERO;
+    for (priority, name) in NAMES {
+        let mut fate = overload.remove(&priority).unwrap_or_default();
+        fate.passed.sort_unstable();
+        let waited = fate.passed.iter().filter(|time| **time > 2 * unloaded).count();
+        let offered = fate.passed.len() + fate.dropped;
+        figure(
+            &format!("  {name} in overload, offered / passed / dropped"),
+            format!("{offered} / {} / {}", fate.passed.len(), fate.dropped),
+            &format!("({waited} passed after waiting)"),
+        )?;
+        if priority == Priority::HIGH {
+            p99_of_high = percentile(&fate.passed, 0.99);
+            figure(
+                "  HIGH in overload, median",
+                millis(percentile(&fate.passed, 0.5)),
+                "ms",
+            )?;
+            figure("  HIGH in overload, p99", millis(p99_of_high), "ms")?;
+        }
+    }
+    let ratio = p99_of_high.as_secs_f64() / unloaded.as_secs_f64();
+    figure(
+        "  HIGH's p99 in overload over its p99 alone",
+        format!("{ratio:.2}"),
+        "x",
+    )
+}

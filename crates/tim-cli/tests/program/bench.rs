@@ -1,0 +1,79 @@
+//! `tim bench`: that it measures, not how fast anything is.
+
+use super::run;
+
+/// The value of the first figure behind `from` whose name begins like this.
+#[track_caller]
+fn value<'a>(out: &'a str, from: &str, name: &str) -> &'a str {
+    let mut lines = out.lines().skip_while(|line| !line.starts_with(from));
+    let line = lines.find(|line| line.trim_start().starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("no {name:?} behind {from:?} in:\n{out}"));
+    let rest = line.trim_start().trim_start_matches(name).trim();
+    rest.split("  ").next().unwrap_or(rest)
+}
+
+#[track_caller]
+fn number(out: &str, from: &str, name: &str) -> f64 {
+    let value = value(out, from, name);
+    let first = value.split(' ').next().unwrap_or(value);
+    first.parse().unwrap_or_else(|_| panic!("{name}: {value:?}"))
+}
+
+#[test]
+fn a_message_to_a_group_is_one_entry_whatever_the_group_and_all_get_it() {
+    let out = run(["bench", "--quick", "fan-out"], "").ok();
+    for group in ["a group of 3 online", "a group of 40 online"] {
+        // It would not end before everybody had everything.
+        assert!(number(&out, group, "deliveries") > 0.0);
+        let appended = out
+            .lines()
+            .skip_while(|line| !line.starts_with(group))
+            .find_map(|line| line.trim_start().strip_prefix("entries stored for "))
+            .expect("the entries");
+        let words: Vec<&str> = appended.split_whitespace().collect();
+        assert_eq!(words[0], words[2], "{appended}");
+        let median = number(&out, group, "until delivered, median, with a slow member");
+        let p99 = number(&out, group, "until delivered, p99, with a slow member");
+        assert!(median > 0.0 && median <= p99, "{out}");
+    }
+}
+
+#[test]
+fn in_overload_everything_urgent_passes_and_the_rest_is_dropped_by_priority() {
+    let out = run(["bench", "--quick", "priority"], "").ok();
+    let fate = |name: &str| {
+        let name = format!("{name} in overload, offered / passed / dropped");
+        let numbers = value(&out, "priorities", &name).split(['/', '(']).map(str::trim);
+        let numbers: Vec<u32> = numbers
+            .take(3)
+            .map(|number| number.parse().expect("a number"))
+            .collect();
+        let [offered, passed, dropped] = numbers[..] else {
+            panic!("{out}")
+        };
+        assert_eq!(offered, passed + dropped);
+        (passed, dropped)
+    };
+    let [high, normal, low, lowest] = ["HIGH", "NORMAL", "LOW", "LOWEST"].map(fate);
+    assert!(high.0 > 0 && high.1 == 0, "{out}");
+    assert!(lowest.1 > 0, "ten times as much as the group takes: {out}");
+    assert!(normal.0 >= low.0 && low.0 >= lowest.0, "{out}");
+    assert!(number(&out, "priorities", "HIGH's p99 in overload over its p99 alone") > 0.0);
+}
+
+#[test]
+fn a_room_reaches_everybody_and_stores_nothing() {
+    let out = run(["bench", "--quick", "room"], "").ok();
+    let room = "an AVChatRoom with 500 members";
+    assert!(out.contains("simulated"), "{out}");
+    assert!(number(&out, room, "joins, with the room told of them") > 0.0);
+    assert!(number(&out, room, "one message to all of them, slowest") > 0.0);
+    assert_eq!(value(&out, room, "entries stored for all of that"), "0");
+}
+
+#[test]
+fn what_needs_a_hub_of_its_own_is_not_measured_on_another() {
+    let ran = run(["bench", "room", "--hub", "127.0.0.1:1"], "");
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("without --hub"), "{}", ran.err);
+}
