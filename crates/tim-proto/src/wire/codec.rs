@@ -218,7 +218,7 @@ impl Encode for UserId {
 impl<'a> Decode<'a> for UserId {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
-        reader.take_id(Self::from_ascii, Self::new, Self::BLANK)
+        Self::of_checked(reader.take_id(Self::MAX_LEN))
     }
 }
 
@@ -231,7 +231,7 @@ impl Encode for GroupId {
 impl<'a> Decode<'a> for GroupId {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
-        reader.take_id(Self::from_ascii, Self::new, Self::BLANK)
+        Self::of_checked(reader.take_id(Self::MAX_LEN))
     }
 }
 

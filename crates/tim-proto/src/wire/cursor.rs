@@ -1,7 +1,7 @@
 //! Where a body is written and read: bounds are checked here, and nowhere else.
 
 use super::{BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Extensions, encoded_len};
-use crate::IdError;
+use crate::id::{check, is_good};
 
 /// Writes fields into a caller's buffer, and goes on counting when it is full.
 #[derive(Debug)]
@@ -279,39 +279,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes an id. `quick` knows most good ids when it sees their bytes; `make` finds what is wrong with the others, for
-    /// which `blank` stands in.
+    /// Takes the bytes of an id of at most `max` bytes; none if they are no id, which is noted.
     #[inline]
-    pub(super) fn take_id<T>(
-        &mut self,
-        quick: impl FnOnce(&[u8]) -> Option<T>,
-        make: impl FnOnce(&str) -> Result<T, IdError>,
-        blank: T,
-    ) -> T {
+    pub(super) fn take_id(&mut self, max: usize) -> &'a [u8] {
         let start = self.position();
         let bytes = self.take_bytes();
-        match quick(bytes) {
-            Some(id) => id,
-            None => match self.refuse_id(start, bytes, make) {
-                Some(id) => id,
-                None => blank,
-            },
+        if is_good(bytes, max) {
+            return bytes;
         }
+        self.refuse_id(start, bytes, max);
+        &[]
     }
 
     #[cold]
-    fn refuse_id<T>(
-        &mut self,
-        start: usize,
-        bytes: &[u8],
-        make: impl FnOnce(&str) -> Result<T, IdError>,
-    ) -> Option<T> {
-        let fault = match core::str::from_utf8(bytes).map(make) {
-            Ok(Ok(id)) => return Some(id),
-            Ok(Err(error)) => DecodeFault::Id(error),
-            Err(_) => DecodeFault::Utf8,
+    fn refuse_id(&mut self, start: usize, bytes: &[u8], max: usize) {
+        let fault = match (core::str::from_utf8(bytes), check(bytes, max)) {
+            (Err(_), _) => DecodeFault::Utf8,
+            (_, Err(error)) => DecodeFault::Id(error),
+            (_, Ok(())) => return, // it is one after all
         };
         self.refuse_at(start, fault);
-        None
     }
 }
