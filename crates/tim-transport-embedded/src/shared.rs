@@ -5,7 +5,7 @@
 
 use core::cell::{Cell, RefCell};
 
-use tim_session::proto::request::Answer;
+use tim_session::proto::request::RawAnswer;
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
@@ -179,7 +179,7 @@ impl<'m> Shared<'m> {
     }
 
     /// What became of the request whose answer the session shows.
-    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<Answer<'s>, Error> {
+    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<RawAnswer<'s>, Error> {
         match session.event() {
             Some(Event::Answer { answer, .. }) => Ok(answer),
             Some(Event::Failed { failure, .. }) => Err(match failure.code {

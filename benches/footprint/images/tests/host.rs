@@ -75,7 +75,7 @@ fn codec_sends_and_shows() {
         let (from, to) = (UserId::new("kiosk-1").unwrap(), UserId::new("alice").unwrap());
         let expected = SendMessage {
             options: SendOptions::default(),
-            message: codec::message(from, to, "Hello world!"),
+            message: &codec::message(from, to, "Hello world!"),
         };
         let mut bytes = [0; 512];
         let len = wire::encode_body(&expected, &mut bytes).unwrap();

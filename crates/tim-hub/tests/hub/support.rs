@@ -311,7 +311,7 @@ impl Device {
                     Err(_) => self.session.disconnected(now),
                 },
                 Output::Event(Event::Answer { ticket, answer }) => {
-                    self.answers.push((ticket, Ok(reply(&answer))))
+                    self.answers.push((ticket, Ok(reply(&answer.decode().unwrap()))))
                 }
                 Output::Event(Event::Failed { ticket, failure }) => {
                     self.answers.push((ticket, Err(failure.code)))
@@ -506,7 +506,7 @@ fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
             deleted: change.deleted,
         },
         Event::Delivered(deliver) => {
-            let message = &deliver.message;
+            let message = &deliver.message();
             let (conversation, sequence) =
                 (message.conversation_of(me).to_string(), message.envelope.sequence);
             match message.payload {

@@ -34,8 +34,38 @@ pub enum Payload<'a> {
     Unknown(MessageKind, &'a [u8]),
 }
 
+/// What can be the payload of a message that is made: a [`Payload`] of any kind, or one that is known to be of one kind,
+/// so that a device links no other.
+pub trait Body: Encode {
+    /// The kind of message that this is the payload of.
+    fn kind(&self) -> MessageKind;
+}
+
+impl Body for Payload<'_> {
+    fn kind(&self) -> MessageKind {
+        self.kind()
+    }
+}
+
+/// A payload of one kind, see [`Header::payload`](super::Header::payload).
+pub trait OfKind {
+    /// Which one.
+    const KIND: MessageKind;
+}
+
 macro_rules! payloads {
     ($($kind:ident => $variant:ident),* $(,)?) => {
+        $(
+            impl OfKind for $variant<'_> {
+                const KIND: MessageKind = MessageKind::$kind;
+            }
+            impl Body for $variant<'_> {
+                fn kind(&self) -> MessageKind {
+                    Self::KIND
+                }
+            }
+        )*
+
         impl<'a> Payload<'a> {
             /// The kind of message that this is the payload of.
             #[must_use]

@@ -2,7 +2,7 @@
 //! asks for.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Answer, Failure, Push, Resume, Synced};
+use tim_proto::request::{Failure, LoginAnswer, RawAnswer, Resume, Synced};
 use tim_proto::wire::{self, FrameKind, decode_body};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
@@ -241,9 +241,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn logged_in(&mut self, at: FrameAt) -> Result<FrameUse, Broken> {
-        let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else {
-            return Err(Broken);
-        };
+        let answer: LoginAnswer<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
         let cursor = match answer.cursor {
             [] => None,
             cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
@@ -287,39 +285,36 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
         let body = self.link.body(at);
-        let broken = Failure {
-            code: ErrorCode::PROTOCOL_VIOLATION,
-            text: "the hub's answer is malformed",
-        };
-        let failure = || decode_body(body).unwrap_or(broken);
+        let failure = || decode_body(body).unwrap_or(Failure::MALFORMED);
         match usage {
-            FrameUse::LoggedIn => match Answer::decode(at.kind, body) {
-                Ok(Answer::Login(answer)) => Event::LoggedIn(answer),
-                _ => Event::LoginFailed(broken),
-            },
+            FrameUse::LoggedIn => {
+                decode_body(body).map_or(Event::LoginFailed(Failure::MALFORMED), Event::LoggedIn)
+            }
             FrameUse::LoginFailed => Event::LoginFailed(failure()),
             FrameUse::KickedOut => Event::KickedOut(failure()),
             FrameUse::Failure(ticket) => Event::Failed {
                 ticket,
                 failure: failure(),
             },
-            FrameUse::Answer(ticket) => match Answer::decode(at.kind, body) {
-                Ok(answer) => Event::Answer { ticket, answer },
-                Err(_) => Event::Failed {
-                    ticket,
-                    failure: broken,
+            FrameUse::Answer(ticket) => Event::Answer {
+                ticket,
+                answer: RawAnswer {
+                    kind: at.kind.request(),
+                    body,
                 },
             },
             FrameUse::WrongAnswer(ticket) => Event::Failed {
                 ticket,
-                failure: broken,
+                failure: Failure::MALFORMED,
             },
-            FrameUse::Push => match Push::decode(at.kind, body) {
-                Ok(Push::Deliver(deliver)) => Event::Delivered(deliver),
-                Ok(Push::Gap(gap)) => Event::Gap(gap),
-                Ok(Push::Conversation(change)) => Event::ConversationChanged(change),
-                _ => Event::Malformed { kind: at.kind },
-            },
+            FrameUse::Push => {
+                let event = match at.kind {
+                    FrameKind::DELIVER => decode_body(body).map(Event::Delivered),
+                    FrameKind::GAP => decode_body(body).map(Event::Gap),
+                    _ => decode_body(body).map(Event::ConversationChanged),
+                };
+                event.unwrap_or(Event::Malformed { kind: at.kind })
+            }
         }
     }
 

@@ -12,9 +12,9 @@ pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 
 use core::fmt;
 
-use tim_proto::message::SendOptions;
-use tim_proto::request::{Request, Resume, SendMessage};
-use tim_proto::wire::{self, Encode, FrameKind, Hello};
+use tim_proto::message::{Body, SendOptions};
+use tim_proto::request::{Ask, Resume, SendMessage};
+use tim_proto::wire::{self, FrameKind, Hello};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
@@ -272,32 +272,20 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn send(
         &mut self,
         now: Instant,
-        message: &Message<'_>,
+        message: &Message<'_, impl Body>,
         options: SendOptions<'_>,
     ) -> Result<Ticket, RequestError> {
-        self.request_body(
-            now,
-            FrameKind::SEND,
-            &SendMessage {
-                options,
-                message: *message,
-            },
-        )
+        self.request(now, &SendMessage { options, message })
     }
 
-    /// Makes any other request. The answer comes as an event with this ticket, exactly one, within the time-out.
+    /// Makes any other request: [`Request`](tim_proto::request::Request), or the body of one kind. The answer comes as an event with this ticket, exactly one, within the time-out.
     ///
     /// # Errors
     /// [`RequestError`]; nothing was taken then.
-    pub fn request(&mut self, now: Instant, request: &Request<'_>) -> Result<Ticket, RequestError> {
-        self.request_body(now, request.kind(), request)
-    }
-
-    fn request_body(
+    pub fn request(
         &mut self,
         now: Instant,
-        kind: FrameKind,
-        body: &dyn Encode, // one copy of all this, whatever is asked for
+        request: &dyn Ask, // one copy of all this, whatever is asked for
     ) -> Result<Ticket, RequestError> {
         if !self.ready {
             return Err(RequestError::NotReady);
@@ -305,7 +293,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if self.outbox.len() >= usize::from(self.config.max_pending) {
             return Err(RequestError::Full);
         }
-        let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
+        let len = wire::encoded_len(request) + wire::MAX_FRAME_HEADER_LEN;
         let max = self
             .hub_max_frame
             .min(self.link.tx_limit())
@@ -315,7 +303,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         let id = self
             .outbox
-            .push(kind, body, now, self.config.request_timeout)
+            .push(request, now, self.config.request_timeout)
             .ok_or(RequestError::Full)?;
         self.flush_outbox();
         Ok(Ticket(id))
