@@ -397,11 +397,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             self.failing = false;
         }
-        let first = self.locals.first_mut()?.take();
-        if first.is_some() {
-            self.locals.rotate_left(1);
+        // Each moves one place to the front, and the first one out.
+        let mut moving = None;
+        for slot in self.locals.iter_mut().rev() {
+            core::mem::swap(slot, &mut moving);
         }
-        first
+        moving
     }
 }
 
