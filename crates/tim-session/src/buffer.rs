@@ -98,6 +98,13 @@ impl Buffer for GrowBuffer {
     }
 }
 
+/// Copies as many bytes as both have, without a check that could panic.
+pub(crate) fn fill(target: &mut [u8], source: &[u8]) {
+    for (to, from) in target.iter_mut().zip(source) {
+        *to = *from;
+    }
+}
+
 /// Bytes in the order in which they came: appended at the end, taken from the front.
 #[derive(Debug)]
 pub(crate) struct ByteQueue<B> {

@@ -25,6 +25,7 @@ impl Instant {
 
     /// So many microseconds later.
     #[must_use]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn plus_micros(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
     }

@@ -25,7 +25,9 @@ pub struct NextReqMessageId {
 impl NextReqMessageId {
     fn new(next: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_NEXT_LEN];
-        bytes.get_mut(..next.len())?.copy_from_slice(next);
+        for (to, from) in bytes.get_mut(..next.len())?.iter_mut().zip(next) {
+            *to = *from;
+        }
         Some(Self {
             bytes,
             len: next.len() as u8,

@@ -220,7 +220,9 @@ impl<'a> Header<'a> {
         if self.content.kind != P::KIND {
             return None;
         }
-        decode_body(self.content.payload).ok()
+        let mut reader = Reader::new(self.content.payload);
+        let payload = P::read(&mut reader);
+        reader.finish().is_ok().then_some(payload)
     }
 
     /// Who sent it.

@@ -29,7 +29,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends bytes as they are, without a length.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put(&mut self, bytes: &[u8]) {
         // Cut in two steps, so that the compiler sees the lengths agree.
         let room = self
@@ -43,7 +44,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends one byte.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put_u8(&mut self, byte: u8) {
         if let Some(slot) = self.buffer.get_mut(self.at) {
             *slot = byte;
@@ -52,7 +54,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends a varint: seven bits a byte, the low ones first, the high bit set on all bytes but the last.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put_varint(&mut self, value: u64) {
         if value < 0x80 {
             return self.put_u8(value as u8);
@@ -75,7 +78,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends bytes with their length before them.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put_bytes(&mut self, bytes: &[u8]) {
         self.put_varint(bytes.len() as u64);
         self.put(bytes);
@@ -173,7 +177,13 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Reader::check`].
     pub fn finish(mut self) -> Result<(), DecodeError> {
-        Extensions::read(&mut self);
+        self.end()
+    }
+
+    /// [`Reader::finish`] in place.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(super) fn end(&mut self) -> Result<(), DecodeError> {
+        Extensions::read(self);
         self.check()
     }
 
@@ -186,6 +196,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault at `at`, unless there was one before.
     #[cold]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn refuse_at(&mut self, at: usize, fault: DecodeFault) {
         if self.fault.is_none() {
             self.fault = Some(DecodeError { at, fault });
@@ -194,7 +205,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the next `len` bytes; [`DecodeFault::Truncated`] if there are fewer.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take(&mut self, len: usize) -> &'a [u8] {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             self.refuse(DecodeFault::Truncated);
@@ -212,7 +224,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes one byte; [`DecodeFault::Truncated`] at the end.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take_u8(&mut self) -> u8 {
         let Some((byte, rest)) = self.rest.split_first() else {
             self.refuse(DecodeFault::Truncated);
@@ -223,7 +236,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a varint of at most 64 bits; [`DecodeFault::Varint`] for more, [`DecodeFault::Truncated`] at the end.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take_varint(&mut self) -> u64 {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
@@ -258,7 +272,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes bytes that have their length before them; faults as [`Reader::take`] and [`Reader::take_varint`].
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take_bytes(&mut self) -> &'a [u8] {
         let len = self.take_varint();
         self.take(usize::try_from(len).unwrap_or(usize::MAX))
@@ -280,7 +295,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the bytes of an id of at most `max` bytes; none if they are no id, which is noted.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub(super) fn take_id(&mut self, max: usize) -> &'a [u8] {
         let start = self.position();
         let bytes = self.take_bytes();

@@ -3,7 +3,7 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, LoginAnswer, RawAnswer, Resume, Synced};
-use tim_proto::wire::{self, FrameKind, decode_body};
+use tim_proto::wire::{Decode, FrameKind, Reader, decode_body};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
 use super::{ClientSession, Cursor, LOGIN_ID, Phase};
@@ -154,26 +154,27 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let phase = match self.phase {
-            Phase::Idle | Phase::Online => None,
-            Phase::Waiting { until }
-            | Phase::Connecting { until }
-            | Phase::Hello { until }
-            | Phase::Login { until }
-            | Phase::LoggingOut { until } => Some(until),
-        };
-        let life = match self.phase {
-            Phase::Hello { .. } if self.on_serial() => Some(self.life.repeat_at(&self.patience())),
-            _ => self.expects_life().then(|| self.life.deadline(&self.patience())),
-        };
-        let cut = self
-            .cut_since
-            .filter(|_| self.ready)
-            .map(|since| since + self.config.resume_window);
-        [phase, life, cut, self.outbox.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        const NEVER: Instant = Instant::from_micros(u64::MAX);
+        let mut wake = self.outbox.next_deadline().unwrap_or(NEVER);
+        if let Phase::Waiting { until }
+        | Phase::Connecting { until }
+        | Phase::Hello { until }
+        | Phase::Login { until }
+        | Phase::LoggingOut { until } = self.phase
+        {
+            wake = wake.min(until);
+        }
+        if matches!(self.phase, Phase::Hello { .. }) && self.on_serial() {
+            wake = wake.min(self.life.repeat_at(&self.patience()));
+        } else if self.expects_life() {
+            wake = wake.min(self.life.deadline(&self.patience()));
+        }
+        if let Some(since) = self.cut_since
+            && self.ready
+        {
+            wake = wake.min(since + self.config.resume_window);
+        }
+        (wake != NEVER).then_some(wake)
     }
 
     /// Deals with what needs no event, up to the first frame that is one.
@@ -231,7 +232,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             FrameKind::DELIVER => {
                 // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
-                let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
+                let cursor = Reader::new(self.link.body(at)).take_bytes();
                 self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
             }
@@ -283,38 +284,35 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
+    /// The event that a frame makes. What it carries is read where the event stands, and checked once for all kinds.
     pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
         let body = self.link.body(at);
-        let failure = || decode_body(body).unwrap_or(Failure::MALFORMED);
-        match usage {
-            FrameUse::LoggedIn => {
-                decode_body(body).map_or(Event::LoginFailed(Failure::MALFORMED), Event::LoggedIn)
-            }
-            FrameUse::LoginFailed => Event::LoginFailed(failure()),
-            FrameUse::KickedOut => Event::KickedOut(failure()),
+        let mut reader = Reader::new(body);
+        let event = match usage {
+            FrameUse::LoggedIn => Event::LoggedIn(Decode::read(&mut reader)),
+            FrameUse::LoginFailed => Event::LoginFailed(Decode::read(&mut reader)),
+            FrameUse::KickedOut => Event::KickedOut(Decode::read(&mut reader)),
             FrameUse::Failure(ticket) => Event::Failed {
                 ticket,
-                failure: failure(),
+                failure: Decode::read(&mut reader),
             },
-            FrameUse::Answer(ticket) => Event::Answer {
-                ticket,
-                answer: RawAnswer {
-                    kind: at.kind.request(),
-                    body,
-                },
-            },
-            FrameUse::WrongAnswer(ticket) => Event::Failed {
-                ticket,
-                failure: Failure::MALFORMED,
-            },
-            FrameUse::Push => {
-                let event = match at.kind {
-                    FrameKind::DELIVER => decode_body(body).map(Event::Delivered),
-                    FrameKind::GAP => decode_body(body).map(Event::Gap),
-                    _ => decode_body(body).map(Event::ConversationChanged),
+            FrameUse::Answer(ticket) => {
+                let kind = at.kind.request();
+                return Event::Answer {
+                    ticket,
+                    answer: RawAnswer { kind, body },
                 };
-                event.unwrap_or(Event::Malformed { kind: at.kind })
             }
+            FrameUse::WrongAnswer(_) => return malformed(at.kind, usage),
+            FrameUse::Push => match at.kind {
+                FrameKind::DELIVER => Event::Delivered(Decode::read(&mut reader)),
+                FrameKind::GAP => Event::Gap(Decode::read(&mut reader)),
+                _ => Event::ConversationChanged(Decode::read(&mut reader)),
+            },
+        };
+        match reader.finish() {
+            Ok(()) => event,
+            Err(_) => malformed(at.kind, usage),
         }
     }
 
@@ -408,6 +406,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
 /// The peer broke the protocol, or nothing can be sent: the connection must go.
 pub(super) struct Broken;
+
+/// The event of a frame that cannot be read.
+const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
+    let failure = Failure::MALFORMED;
+    match usage {
+        FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
+        FrameUse::KickedOut => Event::KickedOut(failure),
+        FrameUse::Failure(ticket) | FrameUse::Answer(ticket) | FrameUse::WrongAnswer(ticket) => {
+            Event::Failed { ticket, failure }
+        }
+        FrameUse::Push => Event::Malformed { kind },
+    }
+}
 
 /// Refusals that another try may not meet.
 fn is_transient(code: ErrorCode) -> bool {

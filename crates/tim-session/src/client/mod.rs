@@ -18,7 +18,7 @@ use tim_proto::wire::{self, FrameKind, Hello};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, fill};
 use crate::life::Life;
 use crate::link::Link;
 use event::Local;
@@ -136,7 +136,7 @@ impl Cursor {
             return None;
         }
         let mut bytes = [0; MAX_CURSOR_LEN];
-        bytes.get_mut(..cursor.len())?.copy_from_slice(cursor);
+        fill(bytes.get_mut(..cursor.len())?, cursor);
         Some(Self {
             bytes,
             len: cursor.len() as u8,
@@ -363,9 +363,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> usize {
         let space = self.space(bytes.len());
         let len = space.len().min(bytes.len());
-        if let (Some(space), Some(bytes)) = (space.get_mut(..len), bytes.get(..len)) {
-            space.copy_from_slice(bytes);
-        }
+        fill(space, bytes);
         self.received(now, len);
         len
     }

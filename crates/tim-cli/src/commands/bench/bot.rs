@@ -112,7 +112,7 @@ impl Bot {
             },
             client_sequence: u64::from(self.sent),
             priority: Priority::NORMAL,
-            payload: Text { text: TEXT }.into(),
+            payload: Text { text: TEXT },
             extensions: Default::default(),
         };
         let now = self.driver.now();
