@@ -193,10 +193,11 @@ impl<'a, P> Message<'a, P> {
 impl<'a> Header<'a> {
     /// The message, its payload decoded; see [`Message::decode_from`].
     #[must_use]
+    #[inline]
     pub fn message(&self) -> Message<'a> {
-        let Self { envelope, content } = *self;
+        let content = &self.content;
         Message {
-            envelope,
+            envelope: self.envelope,
             to: content.to,
             id: content.id,
             client_sequence: content.client_sequence,

@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
 
     /// [`Reader::finish`] in place.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(super) fn end(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn end(&mut self) -> Result<(), DecodeError> {
         Extensions::read(self);
         self.check()
     }
