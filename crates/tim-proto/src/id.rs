@@ -297,17 +297,16 @@ impl ConversationId {
     ///
     /// # Errors
     /// [`IdError::UnknownPrefix`] for any other form, else what is wrong with the user or group id.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn new(text: &str) -> Result<Self, IdError> {
         if text == SYSTEM {
             Ok(Self::System)
         } else if let Some(user) = text.strip_prefix(C2C_PREFIX) {
-            UserId::new(user)
-                .map(Self::C2c)
-                .map_err(|error| error.behind(C2C_PREFIX.len()))
+            check(user.as_bytes(), MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
+            Ok(Self::C2c(UserId::of_checked(user.as_bytes())))
         } else if let Some(group) = text.strip_prefix(GROUP_PREFIX) {
-            GroupId::new(group)
-                .map(Self::Group)
-                .map_err(|error| error.behind(GROUP_PREFIX.len()))
+            check(group.as_bytes(), MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
+            Ok(Self::Group(GroupId::of_checked(group.as_bytes())))
         } else if text.is_empty() {
             Err(IdError::Empty)
         } else {

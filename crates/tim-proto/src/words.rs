@@ -152,14 +152,17 @@ pub(crate) enum Piece {
 /// The pieces of a phrase in the words of a profile.
 pub(crate) struct Pieces {
     rest: &'static str,
-    words: Words,
+    colon: &'static str,
+    comma: &'static str,
 }
 
 impl Words {
+    #[inline]
     pub(crate) const fn pieces(self, phrase: &'static str) -> Pieces {
         Pieces {
             rest: phrase,
-            words: self,
+            colon: self.0.colon,
+            comma: self.0.comma,
         }
     }
 }
@@ -168,20 +171,18 @@ impl Iterator for Pieces {
     type Item = Piece;
 
     fn next(&mut self) -> Option<Piece> {
-        let is_mark = |byte: &u8| matches!(byte, b'@' | b'#' | b'*' | b':' | b',');
+        let is_mark = |byte| matches!(byte, b'@' | b'#' | b'*' | b':' | b',');
         let mark = self.rest.bytes().next()?;
-        let len = match is_mark(&mark) {
-            true => 1,
-            false => self.rest.bytes().take_while(|byte| !is_mark(byte)).count(),
-        };
+        let until = self.rest.bytes().position(is_mark);
+        let len = until.map_or(self.rest.len(), |at| at.max(1));
         let (piece, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
         Some(match mark {
             b'@' => Piece::Operator,
             b'#' => Piece::Group,
             b'*' => Piece::Users,
-            b':' => Piece::Text(self.words.0.colon),
-            b',' => Piece::Text(self.words.0.comma),
+            b':' => Piece::Text(self.colon),
+            b',' => Piece::Text(self.comma),
             _ => Piece::Text(piece),
         })
     }

@@ -45,7 +45,9 @@ pub fn show<B: Board>(board: &mut B, operation: u32, text: &str) -> Option<()> {
     }
     let tip = tip_text(TipOperation(operation), text, [text], Words::SEED);
     tip.write_to(&mut Display(board)).ok()?;
-    let id = ConversationId::new(text).ok()?;
+    let Ok(id) = &ConversationId::new(text) else {
+        return None;
+    };
     board.show(id.conversation_type().as_str().as_bytes());
     board.show(id.target().as_bytes());
     Some(())

@@ -148,7 +148,7 @@ impl<'a> Lookup<'a, [u16]> {
             .or_else(|| self.in_index(key))
     }
 
-    #[inline]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn in_index(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
         let mut slot = home_slot(key, self.slots.len());
         loop {

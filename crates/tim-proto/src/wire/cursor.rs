@@ -32,13 +32,12 @@ impl<'b> Writer<'b> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put(&mut self, bytes: &[u8]) {
-        // Cut in two steps, so that the compiler sees the lengths agree.
-        let room = self
-            .buffer
-            .get_mut(self.at..)
-            .and_then(|room| room.get_mut(..bytes.len()));
-        if let Some(room) = room {
-            room.copy_from_slice(bytes);
+        // Copied without a comparison of lengths that could panic; where it counts, the compiler makes a `memcpy` of it.
+        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
+        if bytes.len() <= room.len() {
+            for (to, from) in room.iter_mut().zip(bytes) {
+                *to = *from;
+            }
         }
         self.at = self.at.saturating_add(bytes.len());
     }
