@@ -301,12 +301,12 @@ impl ConversationId {
     pub fn new(text: &str) -> Result<Self, IdError> {
         if text == SYSTEM {
             Ok(Self::System)
-        } else if let Some(user) = text.strip_prefix(C2C_PREFIX) {
-            check(user.as_bytes(), MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
-            Ok(Self::C2c(UserId::of_checked(user.as_bytes())))
-        } else if let Some(group) = text.strip_prefix(GROUP_PREFIX) {
-            check(group.as_bytes(), MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
-            Ok(Self::Group(GroupId::of_checked(group.as_bytes())))
+        } else if let Some(user) = text.as_bytes().strip_prefix(C2C_PREFIX.as_bytes()) {
+            check(user, MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
+            Ok(Self::C2c(UserId::of_checked(user)))
+        } else if let Some(group) = text.as_bytes().strip_prefix(GROUP_PREFIX.as_bytes()) {
+            check(group, MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
+            Ok(Self::Group(GroupId::of_checked(group)))
         } else if text.is_empty() {
             Err(IdError::Empty)
         } else {

@@ -128,20 +128,15 @@ where
     Ok(())
 }
 
-/// The phrases of a language, see [`Piece`]; [`phrase`] says which is whose.
+/// The phrases of a language, see [`Piece`]: those of [`TipOperation::JOIN`] and the operations that follow it, then what
+/// stands for all others.
 pub(crate) type Phrases = [&'static str; 6];
 
 /// The words for an operation: the only place that decides which operations have words of their own.
-const fn phrase(operation: TipOperation, words: Words) -> &'static str {
-    let [join, quit, kicked_out, set_admin, canceled_admin, placeholder] = words.0.tips;
-    match operation {
-        TipOperation::JOIN => join,
-        TipOperation::QUIT => quit,
-        TipOperation::KICKED_OUT => kicked_out,
-        TipOperation::SET_ADMIN => set_admin,
-        TipOperation::CANCELED_ADMIN => canceled_admin,
-        _ => placeholder,
-    }
+fn phrase(operation: TipOperation, words: Words) -> &'static str {
+    let [.., placeholder] = words.0.tips;
+    let place = operation.0.wrapping_sub(TipOperation::JOIN.0) as usize;
+    words.0.tips.get(place).unwrap_or(placeholder)
 }
 
 pub(crate) static CHINESE: Phrases = [
