@@ -22,7 +22,7 @@ const IMAGES: [(&str, &str); 8] = [
     ("parsers", "parsers"),
     ("codec-parsers", "codec, parsers"),
     ("session", "codec, parsers, session"),
-    ("client", "the whole client: codec, parsers, session, transport"),
+    ("client", "client: codec, parsers, session, transport"),
     ("client-all", "client, all calls"),
     ("minimq", "minimq 0.13"),
     ("rust-mqtt", "rust-mqtt 0.6"),
