@@ -114,7 +114,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
             id,
             &SendMessage {
                 options: SendOptions::default(),
-                message: message("hi"),
+                message: &message("hi"),
             },
         ),
         6 => frame(FrameKind::PING, id, &Done),

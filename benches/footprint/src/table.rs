@@ -28,7 +28,10 @@ const INTRODUCTION: &str = "\
 What a linked image takes, in bytes, beyond one that only reads a byte and shows it. Optimised for size
 (`opt-level = \"z\"`, fat LTO, one codegen unit, `panic = \"abort\"`), with nothing of a board in it. *Flash* is code,
 constants and the first values of variables. *RAM* is variables and the state that is kept between calls, without the
-caller's buffers and without the stack. The MQTT clients are built in the same run: connect, subscribe, publish, receive.
+caller's buffers and without the stack. The client is the smallest that is one: it logs in, picks up where it was, sends
+texts, acknowledges, and shows texts with emojis, tips and notices in words. A device links what it uses and nothing
+else; *all calls* is what it comes to with every call and every kind of message. The MQTT clients are built in the same
+run: connect, subscribe, publish, receive.
 
 Made by `.ci/footprint --update`; `.ci/footprint --check` fails when a figure has grown by more than 5 % or is missing.
 ";

@@ -106,7 +106,8 @@ impl<C: Connector> Actor<C> {
             match event {
                 SessionEvent::Answer { ticket, answer } => {
                     if let Some(finish) = pending.remove(&ticket) {
-                        finish(core, Ok(&answer));
+                        let answer = answer.decode_or_fail();
+                        finish(core, answer.as_ref().map_err(|failure| (*failure).into()));
                     }
                 }
                 SessionEvent::Failed { ticket, failure } => {

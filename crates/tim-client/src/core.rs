@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tim_proto::conversation as wire;
 use tim_proto::message::{Payload, Revocation};
-use tim_proto::request::{Answer, ConversationsAnswer, Deliver, LoginAnswer};
+use tim_proto::request::{Answer, ConversationsAnswer, Delivery, LoginAnswer};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_transport_std::session::{Event as SessionEvent, NotReadyReason};
 use tokio::time::Instant;
@@ -329,14 +329,14 @@ impl Core {
         };
     }
 
-    fn take_delivery(&mut self, deliver: &Deliver<'_>) {
+    fn take_delivery(&mut self, deliver: &Delivery<'_>) {
         self.deliveries += 1;
         let cursor = (!deliver.cursor.is_empty()).then(|| deliver.cursor.to_vec());
         let mark = Mark {
             through: self.deliveries,
             cursor,
         };
-        let item = self.item_of(&deliver.message);
+        let item = self.item_of(&deliver.message());
         self.inbound.push_back(Inbound {
             mark: Some(mark),
             item,

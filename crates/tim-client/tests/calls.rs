@@ -355,6 +355,20 @@ async fn a_dropped_call_is_seen_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_malformed_answer_fails_the_call() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let hub = async {
+        let asked = hub.asked().await;
+        let nonsense = Answer::Unknown(asked.kind, b"\x01\x02\x03");
+        hub.answer(&asked, &nonsense).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), hub);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::PROTOCOL_VIOLATION);
+    assert_eq!(message.status(), Status::Fail);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sent_message_is_revoked_once() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let message = client.create_text_message(user("bob"), "x").unwrap();

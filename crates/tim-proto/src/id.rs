@@ -47,6 +47,37 @@ pub enum IdError {
     UnknownPrefix,
 }
 
+/// Whether bytes are 1 to `max` of printable ASCII. Not generic, so that it is there once for all ids.
+pub(crate) const fn check(source: &[u8], max: usize) -> Result<(), IdError> {
+    if source.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if source.len() > max {
+        return Err(IdError::TooLong {
+            len: source.len(),
+            max,
+        });
+    }
+    let mut at = 0;
+    while at < source.len() {
+        let byte = source[at];
+        if byte < 0x20 || byte > 0x7e {
+            return Err(IdError::BadByte { at, byte });
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Whether [`check`] lets bytes pass, in fewer steps.
+#[inline]
+pub(crate) fn is_good(source: &[u8], max: usize) -> bool {
+    let odd = source
+        .iter()
+        .fold(false, |odd, byte| odd | !matches!(byte, 0x20..=0x7e));
+    !odd && !source.is_empty() && source.len() <= max
+}
+
 /// Up to `N` bytes of printable ASCII, inline.
 #[derive(Clone, Copy)]
 struct Inline<const N: usize> {
@@ -55,49 +86,20 @@ struct Inline<const N: usize> {
 }
 
 impl<const N: usize> Inline<N> {
-    const fn new(text: &str) -> Result<Self, IdError> {
-        let source = text.as_bytes();
-        if source.is_empty() {
-            return Err(IdError::Empty);
-        }
-        if source.len() > N {
-            return Err(IdError::TooLong {
-                len: source.len(),
-                max: N,
-            });
-        }
-        let mut bytes = [0; N];
+    /// Of bytes that [`check`] lets pass.
+    #[inline]
+    const fn of_checked(source: &[u8]) -> Self {
+        let mut inline = Self {
+            len: source.len() as u8,
+            bytes: [0; N],
+        };
+        let len = if source.len() < N { source.len() } else { N };
         let mut at = 0;
-        while at < source.len() {
-            let byte = source[at];
-            if byte < 0x20 || byte > 0x7e {
-                return Err(IdError::BadByte { at, byte });
-            }
-            bytes[at] = byte;
+        while at < len {
+            inline.bytes[at] = source[at];
             at += 1;
         }
-        Ok(Self {
-            len: source.len() as u8,
-            bytes,
-        })
-    }
-
-    /// The same from bytes, at run time and in fewer steps; `None` for whatever [`Inline::new`] refuses.
-    #[inline]
-    fn from_ascii(source: &[u8]) -> Option<Self> {
-        if source.len() > N {
-            return None;
-        }
-        let mut bytes = [0; N];
-        let mut odd = false;
-        for (slot, &byte) in bytes.iter_mut().zip(source) {
-            *slot = byte;
-            odd |= !matches!(byte, 0x20..=0x7e);
-        }
-        (!odd && !source.is_empty()).then_some(Self {
-            len: source.len() as u8,
-            bytes,
-        })
+        inline
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -120,24 +122,22 @@ macro_rules! inline_id {
             /// The most bytes that an id of this kind can have.
             pub const MAX_LEN: usize = $max;
 
-            /// Stands in for an id that could not be read, until that is noticed.
-            pub(crate) const BLANK: Self = Self(Inline { len: 0, bytes: [0; $max] });
-
             /// Validates `text`; `const`, so a literal can be checked by the compiler.
             ///
             /// # Errors
             /// [`IdError::Empty`], [`IdError::TooLong`] or [`IdError::BadByte`]; the caller's string is at fault.
             pub const fn new(text: &str) -> Result<Self, IdError> {
-                match Inline::new(text) {
-                    Ok(inline) => Ok(Self(inline)),
+                match check(text.as_bytes(), $max) {
+                    Ok(()) => Ok(Self::of_checked(text.as_bytes())),
                     Err(error) => Err(error),
                 }
             }
 
-            /// The id that these bytes are, or `None` for what [`Self::new`] refuses.
+            /// The id that these bytes are, which passed the check. Of no bytes: what stands in for an id that could not be read,
+            /// until that is noticed.
             #[inline]
-            pub(crate) fn from_ascii(bytes: &[u8]) -> Option<Self> {
-                Inline::from_ascii(bytes).map(Self)
+            pub(crate) const fn of_checked(bytes: &[u8]) -> Self {
+                Self(Inline::of_checked(bytes))
             }
 
             /// The id as it was given.
@@ -297,17 +297,16 @@ impl ConversationId {
     ///
     /// # Errors
     /// [`IdError::UnknownPrefix`] for any other form, else what is wrong with the user or group id.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn new(text: &str) -> Result<Self, IdError> {
         if text == SYSTEM {
             Ok(Self::System)
-        } else if let Some(user) = text.strip_prefix(C2C_PREFIX) {
-            UserId::new(user)
-                .map(Self::C2c)
-                .map_err(|error| error.behind(C2C_PREFIX.len()))
-        } else if let Some(group) = text.strip_prefix(GROUP_PREFIX) {
-            GroupId::new(group)
-                .map(Self::Group)
-                .map_err(|error| error.behind(GROUP_PREFIX.len()))
+        } else if let Some(user) = text.as_bytes().strip_prefix(C2C_PREFIX.as_bytes()) {
+            check(user, MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
+            Ok(Self::C2c(UserId::of_checked(user)))
+        } else if let Some(group) = text.as_bytes().strip_prefix(GROUP_PREFIX.as_bytes()) {
+            check(group, MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
+            Ok(Self::Group(GroupId::of_checked(group)))
         } else if text.is_empty() {
             Err(IdError::Empty)
         } else {

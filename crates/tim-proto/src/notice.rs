@@ -3,8 +3,7 @@
 use core::fmt;
 
 use crate::open::open_newtype;
-use crate::words::Piece::{Colon, Group, Operator, Text};
-use crate::words::{Phrase, Piece, Words};
+use crate::words::{Piece, Words};
 
 open_newtype! {
     /// What a [`SystemNotice`] is about (S148), in the web SDK's numbering. (The C API numbers the custom notice 16.)
@@ -113,7 +112,7 @@ impl<'a> SystemNotice<'a> {
     /// profile.
     #[must_use]
     pub fn text(&self, words: Words) -> Option<NoticeText<'a>> {
-        let phrase = phrase(self.operation)?;
+        let phrase = words.0.notices.get(place(self.operation)?)?;
         Some(NoticeText {
             phrase,
             words,
@@ -126,109 +125,72 @@ impl<'a> SystemNotice<'a> {
 /// The text of a notice; print it. From [`SystemNotice::text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoticeText<'a> {
-    phrase: &'static Phrase,
+    phrase: &'static str,
     words: Words,
     operator_id: &'a str,
     group: &'a str,
 }
 
-impl fmt::Display for NoticeText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.phrase.write(self.words, f, |f, gap| match gap {
-            Operator => f.write_str(self.operator_id),
-            Group => f.write_str(self.group),
-            _ => Ok(()),
-        })
+impl NoticeText<'_> {
+    /// Writes the text. What `Display` does, without the machinery of `core::fmt`, which a device need not link then.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
+        for piece in self.words.pieces(self.phrase) {
+            out.write_str(match piece {
+                Piece::Text(text) => text,
+                Piece::Operator => self.operator_id,
+                Piece::Group => self.group,
+                Piece::Users => "",
+            })?;
+        }
+        Ok(())
     }
 }
 
-/// The words for an operation: the only place that decides which operations have a text.
-const fn phrase(operation: NoticeOperation) -> Option<&'static Phrase> {
-    Some(match operation {
-        NoticeOperation::JOIN_REQUESTED => &JOIN_REQUESTED,
-        NoticeOperation::JOIN_ACCEPTED => &JOIN_ACCEPTED,
-        NoticeOperation::JOIN_REFUSED => &JOIN_REFUSED,
-        NoticeOperation::KICKED_OUT => &KICKED_OUT,
-        NoticeOperation::GROUP_DISMISSED => &GROUP_DISMISSED,
-        NoticeOperation::GROUP_CREATED => &GROUP_CREATED,
-        NoticeOperation::INVITED => &INVITED,
-        NoticeOperation::QUIT => &QUIT,
-        NoticeOperation::ADMIN_GRANTED => &ADMIN_GRANTED,
-        NoticeOperation::ADMIN_WITHDRAWN => &ADMIN_WITHDRAWN,
-        NoticeOperation::CUSTOM => &CUSTOM,
-        _ => return None,
-    })
+impl fmt::Display for NoticeText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
+    }
 }
 
-const fn say(chinese: &'static [Piece], english: &'static [Piece]) -> Phrase {
-    Phrase { chinese, english }
+/// The phrases of a language, see [`Piece`]; [`place`] says which is whose.
+pub(crate) type Phrases = [&'static str; 11];
+
+/// Where an operation's phrase stands: the only place that decides which operations have a text.
+const fn place(operation: NoticeOperation) -> Option<usize> {
+    match operation.0 {
+        1..=10 => Some(operation.0 as usize - 1),
+        255 => Some(10),
+        _ => None,
+    }
 }
 
-static JOIN_REQUESTED: Phrase = say(
-    &[Operator, Text(" 申请加入群组"), Colon, Group],
-    &[Operator, Text(" applies to join the group "), Group],
-);
-static JOIN_ACCEPTED: Phrase = say(
-    &[Text("成功加入群组"), Colon, Group],
-    &[Text("You joined the group "), Group],
-);
-static JOIN_REFUSED: Phrase = say(
-    &[Text("申请加入群组"), Colon, Group, Text("被拒绝")],
-    &[
-        Text("Your application to join the group "),
-        Group,
-        Text(" was refused"),
-    ],
-);
-static KICKED_OUT: Phrase = say(
-    &[Text("被管理员"), Operator, Text("踢出群组"), Colon, Group],
-    &[
-        Text("The admin "),
-        Operator,
-        Text(" removed you from the group "),
-        Group,
-    ],
-);
-static GROUP_DISMISSED: Phrase = say(
-    &[Text("群"), Colon, Group, Text(" 已被"), Operator, Text("解散")],
-    &[Text("The group "), Group, Text(" was dismissed by "), Operator],
-);
-static GROUP_CREATED: Phrase = say(
-    &[Operator, Text("创建群"), Colon, Group],
-    &[Operator, Text(" created the group "), Group],
-);
-static INVITED: Phrase = say(
-    &[Operator, Text("邀请你加群"), Colon, Group],
-    &[Operator, Text(" invited you to the group "), Group],
-);
-static QUIT: Phrase = say(
-    &[Text("你退出群组"), Colon, Group],
-    &[Text("You left the group "), Group],
-);
-static ADMIN_GRANTED: Phrase = say(
-    &[
-        Text("你被"),
-        Operator,
-        Text("设置为群"),
-        Colon,
-        Group,
-        Text("的管理员"),
-    ],
-    &[Operator, Text(" made you an admin of the group "), Group],
-);
-static ADMIN_WITHDRAWN: Phrase = say(
-    &[
-        Text("你被"),
-        Operator,
-        Text("撤销群"),
-        Colon,
-        Group,
-        Text("的管理员身份"),
-    ],
-    &[
-        Operator,
-        Text(" withdrew your role as an admin of the group "),
-        Group,
-    ],
-);
-static CUSTOM: Phrase = say(&[Text("自定义群系统通知")], &[Text("Custom group system notice")]);
+pub(crate) static CHINESE: Phrases = [
+    "@ 申请加入群组:#",
+    "成功加入群组:#",
+    "申请加入群组:#被拒绝",
+    "被管理员@踢出群组:#",
+    "群:# 已被@解散",
+    "@创建群:#",
+    "@邀请你加群:#",
+    "你退出群组:#",
+    "你被@设置为群:#的管理员",
+    "你被@撤销群:#的管理员身份",
+    "自定义群系统通知",
+];
+
+pub(crate) static ENGLISH: Phrases = [
+    "@ applies to join the group #",
+    "You joined the group #",
+    "Your application to join the group # was refused",
+    "The admin @ removed you from the group #",
+    "The group # was dismissed by @",
+    "@ created the group #",
+    "@ invited you to the group #",
+    "You left the group #",
+    "@ made you an admin of the group #",
+    "@ withdrew your role as an admin of the group #",
+    "Custom group system notice",
+];

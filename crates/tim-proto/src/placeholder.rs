@@ -15,20 +15,66 @@ use crate::words::Words;
 /// ```
 #[must_use]
 pub const fn placeholder(kind: MessageKind, words: Words) -> &'static str {
+    let [
+        image,
+        location,
+        audio,
+        video,
+        file,
+        custom,
+        tip,
+        notice,
+        face,
+        merger,
+    ] = words.0.placeholders;
     match kind {
-        MessageKind::IMAGE => words.pick("[图片]", "[Image]"),
-        MessageKind::LOCATION => words.pick("[位置]", "[Location]"),
-        MessageKind::AUDIO => words.pick("[语音]", "[Voice]"),
-        MessageKind::VIDEO => words.pick("[视频]", "[Video]"),
-        MessageKind::FILE => words.pick("[文件]", "[File]"),
-        MessageKind::CUSTOM => words.pick("[自定义消息]", "[Custom Messages]"),
-        MessageKind::GROUP_TIP => words.pick("[群提示消息]", "[Group Notification]"),
-        MessageKind::GROUP_SYSTEM_NOTICE => words.pick("[群系统通知]", "[Group System Message]"),
-        MessageKind::FACE => words.pick("[动画表情]", "[Animated Sticker]"),
-        MessageKind::MERGER => words.pick("[聊天记录]", "[Chat Record]"),
+        MessageKind::IMAGE => image,
+        MessageKind::LOCATION => location,
+        MessageKind::AUDIO => audio,
+        MessageKind::VIDEO => video,
+        MessageKind::FILE => file,
+        MessageKind::CUSTOM => custom,
+        MessageKind::GROUP_TIP => tip,
+        MessageKind::GROUP_SYSTEM_NOTICE => notice,
+        MessageKind::FACE => face,
+        MessageKind::MERGER => merger,
         _ => "",
     }
 }
+
+/// The placeholders of a language, in the order in which [`placeholder`] takes them apart.
+pub(crate) type Placeholders = [&'static str; 10];
+
+/// What stands for a tip that has no words of its own, too.
+pub(crate) const CHINESE_TIP: &str = "[群提示消息]";
+/// The same in English.
+pub(crate) const ENGLISH_TIP: &str = "[Group Notification]";
+
+pub(crate) static CHINESE: Placeholders = [
+    "[图片]",
+    "[位置]",
+    "[语音]",
+    "[视频]",
+    "[文件]",
+    "[自定义消息]",
+    CHINESE_TIP,
+    "[群系统通知]",
+    "[动画表情]",
+    "[聊天记录]",
+];
+
+pub(crate) static ENGLISH: Placeholders = [
+    "[Image]",
+    "[Location]",
+    "[Voice]",
+    "[Video]",
+    "[File]",
+    "[Custom Messages]",
+    ENGLISH_TIP,
+    "[Group System Message]",
+    "[Animated Sticker]",
+    "[Chat Record]",
+];
 
 /// What a conversation list shows for its last message: `text` itself if it is a text message, else the kind's
 /// placeholder. A revoked message has [`revoked_text`](crate::revoked::revoked_text) instead.

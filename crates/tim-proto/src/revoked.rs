@@ -36,13 +36,30 @@ pub struct RevokedText<'a> {
     words: Words,
 }
 
-impl fmt::Display for RevokedText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.revoker {
-            Revoker::Me => self.words.pick("你", "You"),
-            Revoker::Peer => self.words.pick("对方", "The other side"),
+impl RevokedText<'_> {
+    /// Writes the text. What `Display` does, without the machinery of `core::fmt`, which a device need not link then.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
+        let [me, peer, revoked] = self.words.0.revoked;
+        out.write_str(match self.revoker {
+            Revoker::Me => me,
+            Revoker::Peer => peer,
             Revoker::Member(name) => name,
         })?;
-        f.write_str(self.words.pick("撤回了一条消息", " revoked a message"))
+        out.write_str(revoked)
     }
 }
+
+impl fmt::Display for RevokedText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
+    }
+}
+
+/// The reader, the other side, and what they did.
+pub(crate) type Phrases = [&'static str; 3];
+
+pub(crate) static CHINESE: Phrases = ["你", "对方", "撤回了一条消息"];
+pub(crate) static ENGLISH: Phrases = ["You", "The other side", " revoked a message"];

@@ -2,11 +2,9 @@
 
 use core::fmt;
 
-use crate::kind::MessageKind;
 use crate::open::open_newtype;
-use crate::placeholder::placeholder;
-use crate::words::Piece::{Colon, Comma, Operator, Text, Users};
-use crate::words::{Phrase, Piece, Words};
+use crate::placeholder;
+use crate::words::{Piece, Words};
 
 open_newtype! {
     /// What a group tip is about, in the web SDK's numbering and names. (The native SDKs number differently.)
@@ -83,76 +81,78 @@ pub struct TipText<'a, I> {
     words: Words,
 }
 
+impl<I> TipText<'_, I>
+where
+    I: Iterator + Clone,
+    I::Item: AsRef<str>,
+{
+    /// Writes the text. What `Display` does, without the machinery of `core::fmt`, which a device need not link then.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
+        for piece in self.words.pieces(phrase(self.operation, self.words)) {
+            match piece {
+                Piece::Text(text) => out.write_str(text)?,
+                Piece::Operator => out.write_str(self.operator_id)?,
+                Piece::Users => write_list(out, self.users.clone())?,
+                Piece::Group => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<I> fmt::Display for TipText<'_, I>
 where
     I: Iterator + Clone,
     I::Item: AsRef<str>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(phrase) = phrase(self.operation) else {
-            return f.write_str(placeholder(MessageKind::GROUP_TIP, self.words));
-        };
-        phrase.write(self.words, f, |f, gap| match gap {
-            Operator => f.write_str(self.operator_id),
-            Users => write_list(f, self.users.clone()),
-            _ => Ok(()),
-        })
+        self.write_to(f)
     }
 }
 
-fn write_list<I>(f: &mut fmt::Formatter<'_>, users: I) -> fmt::Result
+fn write_list<W, I>(out: &mut W, users: I) -> fmt::Result
 where
+    W: fmt::Write + ?Sized,
     I: Iterator,
     I::Item: AsRef<str>,
 {
-    for (position, user) in users.enumerate() {
-        if position > 0 {
-            f.write_str(",")?;
-        }
-        f.write_str(user.as_ref())?;
+    let mut separator = "";
+    for user in users {
+        out.write_str(separator)?;
+        out.write_str(user.as_ref())?;
+        separator = ",";
     }
     Ok(())
 }
 
+/// The phrases of a language, see [`Piece`]: those of [`TipOperation::JOIN`] and the operations that follow it, then what
+/// stands for all others.
+pub(crate) type Phrases = [&'static str; 6];
+
 /// The words for an operation: the only place that decides which operations have words of their own.
-const fn phrase(operation: TipOperation) -> Option<&'static Phrase> {
-    Some(match operation {
-        TipOperation::JOIN => &JOIN,
-        TipOperation::QUIT => &QUIT,
-        TipOperation::KICKED_OUT => &KICKED_OUT,
-        TipOperation::SET_ADMIN => &SET_ADMIN,
-        TipOperation::CANCELED_ADMIN => &CANCELED_ADMIN,
-        _ => return None,
-    })
+fn phrase(operation: TipOperation, words: Words) -> &'static str {
+    let [.., placeholder] = words.0.tips;
+    let place = operation.0.wrapping_sub(TipOperation::JOIN.0) as usize;
+    words.0.tips.get(place).unwrap_or(placeholder)
 }
 
-const MEMBERS: Piece = Text("群成员");
+pub(crate) static CHINESE: Phrases = [
+    "群成员:*,加入群组",
+    "群成员:*,退出群组",
+    "群成员:*,被@踢出群组",
+    "群成员:*,成为管理员",
+    "群成员:*,被撤销管理员",
+    placeholder::CHINESE_TIP,
+];
 
-static JOIN: Phrase = Phrase {
-    chinese: &[MEMBERS, Colon, Users, Comma, Text("加入群组")],
-    english: &[Text("Joined the group: "), Users],
-};
-static QUIT: Phrase = Phrase {
-    chinese: &[MEMBERS, Colon, Users, Comma, Text("退出群组")],
-    english: &[Text("Left the group: "), Users],
-};
-static KICKED_OUT: Phrase = Phrase {
-    chinese: &[
-        MEMBERS,
-        Colon,
-        Users,
-        Comma,
-        Text("被"),
-        Operator,
-        Text("踢出群组"),
-    ],
-    english: &[Text("Removed from the group by "), Operator, Text(": "), Users],
-};
-static SET_ADMIN: Phrase = Phrase {
-    chinese: &[MEMBERS, Colon, Users, Comma, Text("成为管理员")],
-    english: &[Text("Now an admin of the group: "), Users],
-};
-static CANCELED_ADMIN: Phrase = Phrase {
-    chinese: &[MEMBERS, Colon, Users, Comma, Text("被撤销管理员")],
-    english: &[Text("No longer an admin of the group: "), Users],
-};
+pub(crate) static ENGLISH: Phrases = [
+    "Joined the group: *",
+    "Left the group: *",
+    "Removed from the group by @: *",
+    "Now an admin of the group: *",
+    "No longer an admin of the group: *",
+    placeholder::ENGLISH_TIP,
+];

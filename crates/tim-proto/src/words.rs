@@ -4,7 +4,10 @@
 //! parameter that one profile shows is shown by all.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::str::FromStr;
+
+use crate::{notice, placeholder, revoked, tip};
 
 /// A profile of rendered words.
 ///
@@ -18,44 +21,60 @@ use core::str::FromStr;
 /// assert_eq!(say(Words::FULL_WIDTH).as_deref(), Some("你退出群组：周末"));
 /// assert_eq!(say(Words::ENGLISH).as_deref(), Some("You left the group 周末"));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Words {
+#[derive(Clone, Copy)]
+pub struct Words(pub(crate) &'static Profile);
+
+/// What a profile says. Each is a value of its own, so that a device links only the words that it shows.
+pub(crate) struct Profile {
     name: &'static str,
-    language: Language,
-    /// What Chinese texts put before a name.
+    /// What stands for `:` in a phrase: Chinese texts put it before a name.
     colon: &'static str,
-    /// What Chinese texts put behind a list. The separator inside a list stays ASCII in every profile (S169).
+    /// What stands for `,` in a phrase: Chinese texts put it behind a list. The separator inside a list stays ASCII in
+    /// every profile (S169).
     comma: &'static str,
+    pub(crate) notices: &'static notice::Phrases,
+    pub(crate) tips: &'static tip::Phrases,
+    pub(crate) revoked: &'static revoked::Phrases,
+    pub(crate) placeholders: &'static placeholder::Placeholders,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Language {
-    Chinese,
-    English,
-}
+static SEED: Profile = Profile {
+    name: "seed",
+    colon: ":",
+    comma: ",",
+    notices: &notice::CHINESE,
+    tips: &tip::CHINESE,
+    revoked: &revoked::CHINESE,
+    placeholders: &placeholder::CHINESE,
+};
+
+static FULL_WIDTH: Profile = Profile {
+    name: "full-width",
+    colon: "：",
+    comma: "，",
+    notices: &notice::CHINESE,
+    tips: &tip::CHINESE,
+    revoked: &revoked::CHINESE,
+    placeholders: &placeholder::CHINESE,
+};
+
+static ENGLISH: Profile = Profile {
+    name: "english",
+    colon: ":",
+    comma: ",",
+    notices: &notice::ENGLISH,
+    tips: &tip::ENGLISH,
+    revoked: &revoked::ENGLISH,
+    placeholders: &placeholder::ENGLISH,
+};
 
 impl Words {
     /// The seed's Chinese, with ASCII `:` and `,`. The default.
-    pub const SEED: Self = Self {
-        name: "seed",
-        language: Language::Chinese,
-        colon: ":",
-        comma: ",",
-    };
+    pub const SEED: Self = Self(&SEED);
     /// The vendor's Chinese, with full-width `：` and `，`.
-    pub const FULL_WIDTH: Self = Self {
-        name: "full-width",
-        language: Language::Chinese,
-        colon: "：",
-        comma: "，",
-    };
+    pub const FULL_WIDTH: Self = Self(&FULL_WIDTH);
     /// English.
-    pub const ENGLISH: Self = Self {
-        name: "english",
-        language: Language::English,
-        colon: ":",
-        comma: ",",
-    };
+    pub const ENGLISH: Self = Self(&ENGLISH);
 
     /// All profiles.
     pub const ALL: &'static [Self] = &[Self::SEED, Self::FULL_WIDTH, Self::ENGLISH];
@@ -63,15 +82,28 @@ impl Words {
     /// The profile's name, as a setting spells it: `seed`, `full-width` or `english`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        self.name
+        self.0.name
     }
+}
 
-    /// The one of two texts that is in this profile's language.
-    pub(crate) const fn pick<'t, T: ?Sized>(self, chinese: &'t T, english: &'t T) -> &'t T {
-        match self.language {
-            Language::Chinese => chinese,
-            Language::English => english,
-        }
+/// Profiles are told apart by their names.
+impl PartialEq for Words {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Words {}
+
+impl Hash for Words {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Words").field(&self.0.name).finish()
     }
 }
 
@@ -83,7 +115,7 @@ impl Default for Words {
 
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name)
+        f.pad(self.0.name)
     }
 }
 
@@ -92,7 +124,7 @@ impl FromStr for Words {
     fn from_str(name: &str) -> Result<Self, UnknownWords> {
         Self::ALL
             .iter()
-            .find(|words| words.name == name)
+            .find(|words| words.0.name == name)
             .copied()
             .ok_or(UnknownWords)
     }
@@ -103,22 +135,12 @@ impl FromStr for Words {
 #[error("there is no such profile of words; use seed, full-width or english")]
 pub struct UnknownWords;
 
-/// A text with gaps, in both languages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Phrase {
-    pub(crate) chinese: &'static [Piece],
-    pub(crate) english: &'static [Piece],
-}
-
-/// A part of a [`Phrase`].
+/// A part of a phrase. A phrase is a text in which `@` stands for who did it, `#` for the group, `*` for the list of users,
+/// and `:` and `,` for the profile's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// As it stands.
     Text(&'static str),
-    /// The profile's colon.
-    Colon,
-    /// The profile's comma.
-    Comma,
     /// Who did it.
     Operator,
     /// The group's name or id.
@@ -127,22 +149,41 @@ pub(crate) enum Piece {
     Users,
 }
 
-impl Phrase {
-    /// Writes the phrase in `words`; `fill` writes what belongs into a gap.
-    pub(crate) fn write(
-        &self,
-        words: Words,
-        f: &mut fmt::Formatter<'_>,
-        fill: impl Fn(&mut fmt::Formatter<'_>, Piece) -> fmt::Result,
-    ) -> fmt::Result {
-        for piece in words.pick(self.chinese, self.english) {
-            match *piece {
-                Piece::Text(text) => f.write_str(text)?,
-                Piece::Colon => f.write_str(words.colon)?,
-                Piece::Comma => f.write_str(words.comma)?,
-                gap => fill(f, gap)?,
-            }
+/// The pieces of a phrase in the words of a profile.
+pub(crate) struct Pieces {
+    rest: &'static str,
+    colon: &'static str,
+    comma: &'static str,
+}
+
+impl Words {
+    #[inline]
+    pub(crate) const fn pieces(self, phrase: &'static str) -> Pieces {
+        Pieces {
+            rest: phrase,
+            colon: self.0.colon,
+            comma: self.0.comma,
         }
-        Ok(())
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let is_mark = |byte| matches!(byte, b'@' | b'#' | b'*' | b':' | b',');
+        let mark = self.rest.bytes().next()?;
+        let until = self.rest.bytes().position(is_mark);
+        let len = until.map_or(self.rest.len(), |at| at.max(1));
+        let (piece, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(match mark {
+            b'@' => Piece::Operator,
+            b'#' => Piece::Group,
+            b'*' => Piece::Users,
+            b':' => Piece::Text(self.colon),
+            b',' => Piece::Text(self.comma),
+            _ => Piece::Text(piece),
+        })
     }
 }

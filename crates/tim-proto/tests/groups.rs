@@ -53,7 +53,7 @@ fn hi(extensions: Extensions<'_>) -> Message<'_> {
 fn sent(message: Message<'_>) -> Vec<u8> {
     let body = to_vec(&SendMessage {
         options: Default::default(),
-        message,
+        message: &message,
     });
     tim_proto::request::Send::content_bytes(&body).unwrap().to_vec()
 }

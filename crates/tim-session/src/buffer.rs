@@ -98,6 +98,13 @@ impl Buffer for GrowBuffer {
     }
 }
 
+/// Copies as many bytes as both have, without a check that could panic.
+pub(crate) fn fill(target: &mut [u8], source: &[u8]) {
+    for (to, from) in target.iter_mut().zip(source) {
+        *to = *from;
+    }
+}
+
 /// Bytes in the order in which they came: appended at the end, taken from the front.
 #[derive(Debug)]
 pub(crate) struct ByteQueue<B> {
@@ -196,11 +203,25 @@ impl<B: Buffer> ByteQueue<B> {
 
 /// Moves the bytes `from..end` down to `to`. What does not fit a caller's odd [`Buffer`] is left alone, not a panic.
 fn shift_down(bytes: &mut [u8], from: usize, end: usize, to: usize) {
+    if cfg!(target_pointer_width = "32") {
+        return shift_down_bytewise(bytes, from, end, to);
+    }
     let cells = Cell::from_mut(bytes).as_slice_of_cells();
     if let (Some(target), Some(source)) = (cells.get(to..end), cells.get(from..end)) {
         for (target, source) in target.iter().zip(source) {
             target.set(source.get()); // the compiler makes a move of memory of it
         }
+    }
+}
+
+/// For devices: a loop that the compiler does not make a call of, so that they need not link a `memmove`, which is long.
+fn shift_down_bytewise(bytes: &mut [u8], mut from: usize, end: usize, mut to: usize) {
+    while from < end
+        && let Some(&byte) = bytes.get(from)
+        && let Some(slot) = bytes.get_mut(to)
+    {
+        *slot = byte;
+        (from, to) = (from.saturating_add(1), to.saturating_add(1));
     }
 }
 

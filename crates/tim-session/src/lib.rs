@@ -26,7 +26,7 @@
 //! use std::net::TcpStream;
 //! use std::time::Duration;
 //!
-//! use tim_session::proto::message::Payload;
+//! use tim_session::proto::message::Text;
 //! use tim_session::proto::UserId;
 //! use tim_session::{ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output};
 //!
@@ -46,8 +46,8 @@
 //!         let wake = loop {
 //!             match session.poll(now()) {
 //!                 Output::Event(Event::Delivered(delivery)) => {
-//!                     if let Payload::Text(said) = delivery.message.payload {
-//!                         println!("{}: {}", delivery.message.from(), said.text);
+//!                     if let Some(said) = delivery.header.payload::<Text>() {
+//!                         println!("{}: {}", delivery.header.from(), said.text);
 //!                     }
 //!                 }
 //!                 Output::Event(Event::LoginFailed(refusal) | Event::KickedOut(refusal)) => {

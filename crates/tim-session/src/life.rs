@@ -7,25 +7,36 @@
 
 use core::time::Duration;
 
+use crate::time::micros;
 use crate::{Framing, Instant};
 
 /// No shorter wait than this, whatever the configuration says, so that time always moves on.
-const LEAST_RETRY: Duration = Duration::from_millis(1);
+const LEAST_RETRY: u64 = 1000;
 /// How many retries long the silence behind a PING may be.
-const MAX_SILENCE: u32 = 3;
+const MAX_SILENCE: u64 = 3;
 
-/// What the configuration says about waiting.
+/// What the configuration says about waiting, in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    pub(crate) framing: Framing,
-    pub(crate) keep_alive: Duration,
-    pub(crate) keep_alive_timeout: Duration,
-    pub(crate) serial_retry: Duration,
+    framing: Framing,
+    keep_alive: u64,
+    keep_alive_timeout: u64,
+    retry: u64,
 }
 
 impl Patience {
-    fn retry(&self) -> Duration {
-        self.serial_retry.max(LEAST_RETRY)
+    pub(crate) fn new(
+        framing: Framing,
+        keep_alive: Duration,
+        keep_alive_timeout: Duration,
+        serial_retry: Duration,
+    ) -> Self {
+        Self {
+            framing,
+            keep_alive: micros(keep_alive),
+            keep_alive_timeout: micros(keep_alive_timeout),
+            retry: micros(serial_retry).max(LEAST_RETRY),
+        }
     }
 }
 
@@ -96,18 +107,20 @@ impl Life {
     pub(crate) fn deadline(&self, patience: &Patience) -> Instant {
         match (patience.framing, self.pinged, self.unproven) {
             // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
-            (Framing::Stream, Some(asked), _) => asked + patience.keep_alive_timeout,
+            (Framing::Stream, Some(asked), _) => asked.plus_micros(patience.keep_alive_timeout),
             (Framing::Serial, Some(asked), _) => {
-                asked.max(self.heard).max(self.held_up) + patience.retry().saturating_mul(MAX_SILENCE)
+                let silence = patience.retry.saturating_mul(MAX_SILENCE);
+                asked.max(self.heard).max(self.held_up).plus_micros(silence)
             }
             (Framing::Serial, None, Some(_)) => self.repeat_at(patience),
-            (_, None, _) => self.heard.max(self.held_up) + patience.keep_alive,
+            (_, None, _) => self.heard.max(self.held_up).plus_micros(patience.keep_alive),
         }
     }
 
     /// When what was sent is to be sent again, if nothing comes.
     pub(crate) fn repeat_at(&self, patience: &Patience) -> Instant {
-        self.unproven.unwrap_or(self.heard).max(self.held_up) + patience.retry()
+        let since = self.unproven.unwrap_or(self.heard).max(self.held_up);
+        since.plus_micros(patience.retry)
     }
 
     /// It was sent again, or could not be.
@@ -123,7 +136,7 @@ impl Life {
         if blocked && patience.framing == Framing::Serial {
             self.held_up = now;
             let since = *self.stuck.get_or_insert(now);
-            let lost = now >= since + patience.keep_alive_timeout.max(LEAST_RETRY);
+            let lost = now >= since.plus_micros(patience.keep_alive_timeout.max(LEAST_RETRY));
             return Some(if lost { Due::Lost } else { Due::Later });
         }
         if self.pinged.is_some() {

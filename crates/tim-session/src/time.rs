@@ -24,6 +24,8 @@ impl Instant {
     }
 
     /// So many microseconds later.
+    #[must_use]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn plus_micros(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
     }
@@ -50,6 +52,7 @@ impl Add<Duration> for Instant {
 
 /// A duration in microseconds; the longest that there is stands for all longer ones. Without the division of 64 or 128 bits
 /// that a device has no instruction for.
+#[inline(never)] // it is small, but not as small as a call
 pub(crate) fn micros(duration: Duration) -> u64 {
     let whole = duration.as_secs().saturating_mul(1_000_000);
     whole.saturating_add(u64::from(duration.subsec_micros()))

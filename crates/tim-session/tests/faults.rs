@@ -254,6 +254,25 @@ fn buffers_too_small_for_a_hello_are_said_and_not_tried_forever() {
 }
 
 #[test]
+fn a_malformed_answer_says_so_when_it_is_read() {
+    let (mut client, mut hub) = online(client());
+    let ticket = send(&mut client, NOW);
+    carry(&mut client, &mut hub, NOW);
+    assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
+    let nonsense = Answer::Unknown(FrameKind::SEND, b"\x01\x02\x03");
+    hub.answer(ticket.number(), FrameKind::SEND, &nonsense).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    let Output::Event(Event::Answer { answer, .. }) = client.poll(NOW) else {
+        panic!("no answer")
+    };
+    assert_eq!(answer.kind, FrameKind::SEND);
+    assert!(answer.read::<SendAnswer>().is_err());
+    let failure = answer.decode_or_fail().unwrap_err();
+    assert_eq!(failure.code, ErrorCode::PROTOCOL_VIOLATION);
+    assert_eq!((drain(&mut client, NOW), client.pending()), (vec![], 0));
+}
+
+#[test]
 fn an_answer_of_another_kind_than_the_request_is_no_answer() {
     let (mut client, mut hub) = online(client());
     let ticket = send(&mut client, NOW);
@@ -283,10 +302,14 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
     hub_end.answer(ticket.number(), FrameKind::SEND, &SENT).unwrap();
     carry(&mut client_end, &mut hub_end, NOW);
     let late = NOW + client_end.config().request_timeout;
-    assert_eq!(
-        client_end.poll(late),
-        Output::Event(Event::Answer { ticket, answer: SENT })
-    );
+    let Output::Event(Event::Answer {
+        ticket: answered,
+        answer,
+    }) = client_end.poll(late)
+    else {
+        panic!("no answer")
+    };
+    assert_eq!((answered, answer.decode()), (ticket, Ok(SENT)));
     // The answer to a login.
     let (mut client, mut hub) = (client(), hub(NOW));
     client.login(NOW);

@@ -1,7 +1,7 @@
 //! Both ends against each other, byte by byte, without a socket or a clock.
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Deliver, LoginAnswer, Request, Send, SendAnswer};
+use tim_session::proto::request::{Answer, Delivery, LoginAnswer, Request, Send, SendAnswer};
 use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
@@ -51,8 +51,8 @@ fn drain(client: &mut Client<'_>) -> Vec<String> {
     loop {
         match client.poll(NOW) {
             Output::Wait(_) => return seen,
-            Output::Event(Event::Delivered(Deliver { message, .. })) => {
-                seen.push(format!("delivered {}", message.envelope.sequence));
+            Output::Event(Event::Delivered(Delivery { header, .. })) => {
+                seen.push(format!("delivered {}", header.envelope.sequence));
             }
             Output::Event(event) => {
                 seen.push(format!("{event:?}").split(['(', ' ']).next().unwrap().to_owned())
@@ -146,12 +146,16 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
         };
         hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
         carry(&mut client, &mut hub, step);
+        let Output::Event(Event::Answer {
+            ticket: answered,
+            answer: raw,
+        }) = client.poll(NOW)
+        else {
+            panic!("no answer")
+        };
         assert_eq!(
-            client.poll(NOW),
-            Output::Event(Event::Answer {
-                ticket,
-                answer: Answer::Send(answer)
-            })
+            (answered, raw.decode(), raw.read()),
+            (ticket, Ok(Answer::Send(answer)), Ok(answer))
         );
         assert_eq!(drain(&mut client), [""; 0]);
         assert_eq!(client.pending(), 0);

@@ -71,7 +71,7 @@ impl Line {
                 }
                 Output::Event(event) => {
                     self.seen.push(match event {
-                        Event::Delivered(deliver) => match deliver.message.payload {
+                        Event::Delivered(deliver) => match deliver.message().payload {
                             Payload::Text(text) => text.text.to_owned(),
                             _ => String::new(),
                         },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tim_session::proto::message::{Payload, flags};
-use tim_session::proto::request::Answer;
+use tim_session::proto::request::{Answer, Failure};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, Ticket};
 
@@ -211,12 +211,15 @@ fn seen(event: &Event<'_>, me: &UserId) -> Seen {
         Event::NotReady(reason) => Seen::NotReady(reason),
         Event::KickedOut(failure) => Seen::KickedOut(failure.code),
         Event::Delivered(deliver) => Seen::Delivered {
-            conversation: deliver.message.conversation_of(me),
-            sequence: deliver.message.envelope.sequence,
-            text: text(&deliver.message.payload),
-            stub_of: (deliver.message.envelope.flags & flags::STUB != 0).then_some(deliver.payload_len),
+            conversation: deliver.header.conversation_of(me),
+            sequence: deliver.header.envelope.sequence,
+            text: text(&deliver.message().payload),
+            stub_of: (deliver.header.envelope.flags & flags::STUB != 0).then_some(deliver.payload_len),
         },
-        Event::Answer { ticket, answer } => answered(ticket, &answer),
+        Event::Answer { ticket, answer } => match answer.decode_or_fail() {
+            Ok(answer) => answered(ticket, &answer),
+            Err(Failure { code, .. }) => Seen::Failed { ticket, code },
+        },
         Event::Failed { ticket, failure } => Seen::Failed {
             ticket,
             code: failure.code,

@@ -1,14 +1,14 @@
 //! The documented calls that make sense on a device.
 
 use tim_session::proto::conversation::ConversationProfile;
-use tim_session::proto::message::{Custom, Envelope, Face, Payload, SendOptions, Text};
+use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text};
 use tim_session::proto::request::{
-    Answer, Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, MarkRead,
-    MarkReadAnswer, OneConversation, Request, Revoke, SendAnswer,
+    Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, Kinded, MarkRead,
+    MarkReadAnswer, OneConversation, Revoke, RevokeAnswer, SendAnswer, SendMessage,
 };
+use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode, Message, MessageId, Priority};
 
-use crate::client::Ask;
 use crate::{Client, Error};
 
 /// The longest `nextReqMessageID` that is kept, in bytes.
@@ -25,7 +25,9 @@ pub struct NextReqMessageId {
 impl NextReqMessageId {
     fn new(next: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAX_NEXT_LEN];
-        bytes.get_mut(..next.len())?.copy_from_slice(next);
+        for (to, from) in bytes.get_mut(..next.len())?.iter_mut().zip(next) {
+            *to = *from;
+        }
         Some(Self {
             bytes,
             len: next.len() as u8,
@@ -46,8 +48,8 @@ impl<'m> Client<'m> {
         &self,
         to: impl Into<ConversationId>,
         text: &'a str,
-    ) -> Result<Message<'a>, Error> {
-        self.make(to.into(), Payload::Text(Text { text }))
+    ) -> Result<Message<'a, Text<'a>>, Error> {
+        self.make(to.into(), Text { text })
     }
 
     /// `createCustomMessage` (S56-S61): content that only applications understand.
@@ -58,8 +60,8 @@ impl<'m> Client<'m> {
         &self,
         to: impl Into<ConversationId>,
         custom: Custom<'a>,
-    ) -> Result<Message<'a>, Error> {
-        self.make(to.into(), Payload::Custom(custom))
+    ) -> Result<Message<'a, Custom<'a>>, Error> {
+        self.make(to.into(), custom)
     }
 
     /// `createFaceMessage` (S74-S78): a sticker; what `index` means is the application's to say.
@@ -71,8 +73,8 @@ impl<'m> Client<'m> {
         to: impl Into<ConversationId>,
         index: u32,
         data: &'a str,
-    ) -> Result<Message<'a>, Error> {
-        self.make(to.into(), Payload::Face(Face { index, data }))
+    ) -> Result<Message<'a, Face<'a>>, Error> {
+        self.make(to.into(), Face { index, data })
     }
 
     /// A message with any payload; the calls above are made of this one. Its priority is the caller's to change before it is
@@ -89,7 +91,7 @@ impl<'m> Client<'m> {
         self.make(to.into(), payload.into())
     }
 
-    fn make<'a>(&self, to: ConversationId, payload: Payload<'a>) -> Result<Message<'a>, Error> {
+    fn make<'a, P>(&self, to: ConversationId, payload: P) -> Result<Message<'a, P>, Error> {
         let shared = self.shared;
         if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE));
@@ -128,7 +130,7 @@ impl<'m> Client<'m> {
     /// [`Error::NotReady`] outside [`Client::is_ready`] (S83); [`Error::TooLarge`]; [`Error::Invalid`] for a message that
     /// this device did not make; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
     /// [`Client::resend_message`] does no harm.
-    pub async fn send_message(&self, message: &Message<'_>) -> Result<SendAnswer, Error> {
+    pub async fn send_message(&self, message: &Message<'_, impl Body>) -> Result<SendAnswer, Error> {
         self.send_message_with(message, SendOptions::default()).await
     }
 
@@ -138,17 +140,14 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn send_message_with(
         &self,
-        message: &Message<'_>,
+        message: &Message<'_, impl Body>,
         options: SendOptions<'_>,
     ) -> Result<SendAnswer, Error> {
         if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
         }
-        let claim = self.ask(&Ask::Send(message, options)).await?;
-        self.read(claim, |answer| match answer {
-            Answer::Send(answer) => Some(answer),
-            _ => None,
-        })
+        let claim = self.ask(&SendMessage { options, message }).await?;
+        self.read(claim, |answer| answer.read().ok())
     }
 
     /// `resendMessage` (S124-S128): sends a message again whose sending failed. Its id stays the same, so if the hub has it
@@ -156,7 +155,7 @@ impl<'m> Client<'m> {
     ///
     /// # Errors
     /// As [`Client::send_message`].
-    pub async fn resend_message(&self, message: &Message<'_>) -> Result<SendAnswer, Error> {
+    pub async fn resend_message(&self, message: &Message<'_, impl Body>) -> Result<SendAnswer, Error> {
         self.send_message(message).await
     }
 
@@ -166,18 +165,18 @@ impl<'m> Client<'m> {
     /// # Errors
     /// [`Error::Invalid`] with `MESSAGE_NOT_SENT` (S109); else as [`Client::send_message`], such as [`Error::Refused`] with
     /// `MSG_REVOKE_TIME_LIMIT` after two minutes (S112).
-    pub async fn revoke_message(&self, message: &Message<'_>) -> Result<(), Error> {
+    pub async fn revoke_message<P>(&self, message: &Message<'_, P>) -> Result<(), Error> {
         if message.envelope.sequence == 0 {
             return Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT));
         }
-        let request = Ask::Request(Request::Revoke(Revoke {
+        let request = Revoke {
             conversation: message.conversation_of(&self.shared.user),
             sequence: message.envelope.sequence,
             message: message.id,
             reason: "",
-        }));
+        };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| matches!(answer, Answer::Revoke(_)).then_some(()))
+        self.read(claim, |answer| answer.read::<RevokeAnswer>().ok().map(|_| ()))
     }
 
     /// `getMessageList` (S171-S180): hands a page of a conversation's history to `on_page`, oldest message first; the newest
@@ -193,22 +192,20 @@ impl<'m> Client<'m> {
         count: u16,
         on_page: impl FnOnce(&HistoryAnswer<'_>),
     ) -> Result<Option<NextReqMessageId>, Error> {
-        let request = Ask::Request(Request::History(History {
+        let request = History {
             conversation: conversation.into(),
             next: next.map_or(&[], NextReqMessageId::as_slice),
             count,
-        }));
+        };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| match answer {
-            Answer::History(page) => {
-                let next = match page.completed || page.next.is_empty() {
-                    true => None,
-                    false => Some(NextReqMessageId::new(page.next)?),
-                };
-                on_page(&page);
-                Some(next)
-            }
-            _ => None,
+        self.read(claim, |answer| {
+            let page: HistoryAnswer<'_> = answer.read().ok()?;
+            let next = match page.completed || page.next.is_empty() {
+                true => None,
+                false => Some(NextReqMessageId::new(page.next)?),
+            };
+            on_page(&page);
+            Some(next)
         })
     }
 
@@ -220,15 +217,12 @@ impl<'m> Client<'m> {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<MarkReadAnswer, Error> {
-        let request = Ask::Request(Request::MarkRead(MarkRead {
+        let request = MarkRead {
             conversation: conversation.into(),
             sequence: 0,
-        }));
+        };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| match answer {
-            Answer::MarkRead(answer) => Some(answer),
-            _ => None,
-        })
+        self.read(claim, |answer| answer.read().ok())
     }
 
     /// `getConversationList` (S187-S195): hands the latest conversations to `on_list`, newest first, `count` at the most (0:
@@ -241,12 +235,8 @@ impl<'m> Client<'m> {
         count: u16,
         on_list: impl FnOnce(&ConversationsAnswer<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Ask::Request(Request::Conversations(Conversations { count }));
-        let claim = self.ask(&request).await?;
-        self.read(claim, |answer| match answer {
-            Answer::Conversations(list) => Some(on_list(&list)),
-            _ => None,
-        })
+        let claim = self.ask(&Conversations { count }).await?;
+        self.read(claim, |answer| Some(on_list(&answer.read().ok()?)))
     }
 
     /// `getConversationProfile` (S196-S201): hands the list's entry, and all about the group or the user, to `on_profile`.
@@ -258,14 +248,10 @@ impl<'m> Client<'m> {
         conversation: impl Into<ConversationId>,
         on_profile: impl FnOnce(&ConversationProfile<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Ask::Request(Request::ConversationProfile(OneConversation {
-            conversation: conversation.into(),
-        }));
+        let conversation = conversation.into();
+        let request = Kinded(FrameKind::CONVERSATION_PROFILE, OneConversation { conversation });
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| match answer {
-            Answer::ConversationProfile(profile) => Some(on_profile(&profile)),
-            _ => None,
-        })
+        self.read(claim, |answer| Some(on_profile(&answer.read().ok()?)))
     }
 
     /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, and with the next one it is
@@ -274,11 +260,10 @@ impl<'m> Client<'m> {
     /// # Errors
     /// As [`Client::send_message`].
     pub async fn delete_conversation(&self, conversation: impl Into<ConversationId>) -> Result<(), Error> {
-        let request = Ask::Request(Request::DeleteConversation(OneConversation {
-            conversation: conversation.into(),
-        }));
+        let conversation = conversation.into();
+        let request = Kinded(FrameKind::DELETE_CONVERSATION, OneConversation { conversation });
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| matches!(answer, Answer::Done).then_some(()))
+        self.read(claim, |_| Some(()))
     }
 
     /// Hands a piece of the payload of a message that came as a stub to `on_piece`: the bytes from `offset` on, as many as fit
@@ -293,17 +278,14 @@ impl<'m> Client<'m> {
         offset: u32,
         on_piece: impl FnOnce(&FetchAnswer<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Ask::Request(Request::Fetch(Fetch {
+        let request = Fetch {
             conversation: conversation.into(),
             sequence,
             offset,
             len: self.shared.fetch_piece,
-        }));
+        };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| match answer {
-            Answer::Fetch(piece) => Some(on_piece(&piece)),
-            _ => None,
-        })
+        self.read(claim, |answer| Some(on_piece(&answer.read().ok()?)))
     }
 
     /// Fetches the whole payload of a message that came as a stub, piece by piece, into `payload`, and returns its length.

@@ -4,9 +4,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use tim_session::proto::Message;
-use tim_session::proto::message::SendOptions;
-use tim_session::proto::request::{Answer, Request};
+use tim_session::proto::request::{Ask, RawAnswer};
 use tim_session::{Instant, RequestError};
 
 use crate::shared::{Login, Shared};
@@ -42,12 +40,6 @@ pub struct LoginResponse {
     pub account: u64,
     /// Whether the device was logged in already.
     pub repeat_login: bool,
-}
-
-/// A request as it is handed to the session.
-pub(crate) enum Ask<'r> {
-    Send(&'r Message<'r>, SendOptions<'r>),
-    Request(Request<'r>),
 }
 
 impl<'m> Client<'m> {
@@ -141,7 +133,7 @@ impl<'m> Client<'m> {
     }
 
     /// Makes a request and waits for its answer, which then stands in the session until [`Client::read`] or the claim's end.
-    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Claim<'m>, Error> {
+    pub(crate) async fn ask(&self, ask: &dyn Ask) -> Result<Claim<'m>, Error> {
         let claim = self.shared.claim()?;
         poll_fn(|context| self.poll_ask(&claim, ask, context)).await?;
         Ok(claim)
@@ -150,7 +142,7 @@ impl<'m> Client<'m> {
     fn poll_ask(
         &self,
         claim: &Claim<'_>,
-        ask: &Ask<'_>,
+        ask: &dyn Ask,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         match claim.slot.stage.get() {
@@ -160,12 +152,7 @@ impl<'m> Client<'m> {
         }
         // While the application looks at an event, and while the outbox is full, the call waits.
         if let Ok(mut session) = self.shared.session.try_borrow_mut() {
-            let now = self.now();
-            let asked = match ask {
-                Ask::Send(message, options) => session.send(now, message, *options),
-                Ask::Request(request) => session.request(now, request),
-            };
-            match asked {
+            match session.request(self.now(), ask) {
                 Ok(ticket) => {
                     claim.slot.stage.set(Stage::Answer(ticket));
                     self.shared.driver.set();
@@ -177,11 +164,11 @@ impl<'m> Client<'m> {
         claim.wait(context)
     }
 
-    /// Reads the answer that a call got; `None` from `read` if it is none to this request.
+    /// Reads the answer that a call got; `None` from `read` if it is malformed.
     pub(crate) fn read<R>(
         &self,
         claim: Claim<'_>,
-        read: impl FnOnce(Answer<'_>) -> Option<R>,
+        read: impl FnOnce(RawAnswer<'_>) -> Option<R>,
     ) -> Result<R, Error> {
         let session = self.shared.session.try_borrow().map_err(|_| Error::Protocol)?;
         let result = self

@@ -8,7 +8,8 @@
 //!
 //! ```
 //! use embedded_io_async::{Read, Write};
-//! use tim_transport_embedded::proto::{ConversationId, Payload, UserId};
+//! use tim_transport_embedded::proto::message::{GroupTip, Text};
+//! use tim_transport_embedded::proto::{ConversationId, UserId};
 //! use tim_transport_embedded::{Client, ClientConfig, Clock, Device, Error, Event, Framing, Memory, SerialLine};
 //!
 //! const KIOSK: UserId = match UserId::new("kiosk-1") {
@@ -37,7 +38,7 @@
 //!         let unread = match events.next_event().await {
 //!             Event::Delivered(delivery) => {
 //!                 show(Event::Delivered(delivery));
-//!                 delivery.message.conversation_of(&KIOSK)
+//!                 delivery.header.conversation_of(&KIOSK)
 //!             }
 //!             Event::KickedOut(_) | Event::LoginFailed(_) => return Ok(()),
 //!             _ => continue,
@@ -49,10 +50,11 @@
 //!
 //! fn show(event: Event<'_>) {
 //!     if let Event::Delivered(delivery) = event {
-//!         match delivery.message.payload {
-//!             Payload::Text(said) => { /* print delivery.message.from() and said.text */ }
-//!             Payload::GroupTip(tip) => { /* print tip.text(CHINESE) */ }
-//!             _ => {}
+//!         // What is not asked for is not linked; `delivery.message()` has it all.
+//!         if let Some(said) = delivery.header.payload::<Text>() {
+//!             /* print delivery.header.from() and said.text */
+//!         } else if let Some(tip) = delivery.header.payload::<GroupTip>() {
+//!             /* print tip.text(CHINESE) */
 //!         }
 //!     }
 //! }

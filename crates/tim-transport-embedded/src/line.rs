@@ -1,6 +1,6 @@
 //! The line to the hub, as the device has it.
 
-use core::future::{Future, ready};
+use core::future::Future;
 
 use embedded_io_async::{ErrorType, Read, Write};
 
@@ -68,17 +68,15 @@ impl<R: Read, W: Write> Line for SerialLine<R, W> {
     where
         Self: 'a;
 
-    fn connect(&mut self) -> impl Future<Output = bool> {
-        ready(true)
+    async fn connect(&mut self) -> bool {
+        true
     }
 
     fn split(&mut self) -> (NoisyReader<'_, R>, &mut W) {
         (NoisyReader(&mut self.reader), &mut self.writer)
     }
 
-    fn disconnect(&mut self) -> impl Future<Output = ()> {
-        ready(())
-    }
+    async fn disconnect(&mut self) {}
 }
 
 /// A receiver whose errors are noise.

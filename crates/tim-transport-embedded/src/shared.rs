@@ -5,7 +5,7 @@
 
 use core::cell::{Cell, RefCell};
 
-use tim_session::proto::request::Answer;
+use tim_session::proto::request::RawAnswer;
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
@@ -179,7 +179,7 @@ impl<'m> Shared<'m> {
     }
 
     /// What became of the request whose answer the session shows.
-    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<Answer<'s>, Error> {
+    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<RawAnswer<'s>, Error> {
         match session.event() {
             Some(Event::Answer { answer, .. }) => Ok(answer),
             Some(Event::Failed { failure, .. }) => Err(match failure.code {
@@ -195,8 +195,8 @@ impl<'m> Shared<'m> {
     /// The hub's time, Unix time in seconds.
     pub(crate) fn unix_time(&self, now: Instant) -> u64 {
         let (at, millis) = self.hub_time.get();
-        let passed = now.as_micros().saturating_sub(at.as_micros()) / 1000;
-        millis.saturating_add(passed) / 1000
+        let passed = divide(now.as_micros().saturating_sub(at.as_micros()), 1000);
+        divide(millis.saturating_add(passed), 1000)
     }
 
     /// xorshift64; with the sender and the second it tells messages apart.
@@ -241,6 +241,38 @@ impl<'m> Shared<'m> {
                 true => session.connected(now),
                 false => session.disconnected(now),
             }
+        }
+    }
+}
+
+/// `value / by`, bit by bit: a division of 64 bits by the compiler's means takes a device a kilobyte of flash.
+fn divide(value: u64, by: u32) -> u64 {
+    let (mut quotient, mut rest) = (0, 0);
+    for bit in (0..u64::BITS).rev() {
+        rest = rest << 1 | (value >> bit & 1) as u32;
+        quotient <<= 1;
+        if rest >= by {
+            rest -= by;
+            quotient |= 1;
+        }
+    }
+    quotient
+}
+
+#[cfg(test)]
+mod tests {
+    use super::divide;
+
+    #[test]
+    fn divides_as_the_compiler_does() {
+        let mut value = u64::MAX;
+        while value > 0 {
+            for by in [1, 7, 1000, 1 << 30] {
+                for value in [value, value.wrapping_mul(0x9e37_79b9_7f4a_7c15), value / by * by] {
+                    assert_eq!(divide(value, by as u32), value / by);
+                }
+            }
+            value /= 3;
         }
     }
 }

@@ -3,11 +3,13 @@
 use core::cell::RefCell;
 use core::future::poll_fn;
 use core::hint::black_box;
+use core::pin::pin;
 use core::task::Poll;
 
-use tim_proto::{Payload, UserId};
+use tim_proto::message::{Custom, Message, Payload, SendOptions};
+use tim_proto::{MessageKind, UserId};
 use tim_session::{ClientConfig, Framing, Instant};
-use tim_transport_embedded::{Clock, Device, Event, Memory, SerialLine};
+use tim_transport_embedded::{Client, Clock, Device, Error, Event, Memory, SerialLine};
 
 use crate::line::{Line, run_to_end};
 use crate::{Board, parsers};
@@ -32,15 +34,25 @@ impl<B: Board> Clock for Time<'_, '_, B> {
     }
 }
 
-/// Logs in, sends a message, and waits until one of somebody else's was shown.
-pub fn run<B: Board>(board: &mut B) -> Option<()> {
-    let mut memory = Memory::<512, 512, 512>::new();
+/// A device that picks up where it was.
+fn device<'m, 'c, 'b, B: Board>(
+    memory: &'m mut Memory<512, 512, 512>,
+    board: &'c RefCell<&'b mut B>,
+) -> Option<Device<'m, Time<'c, 'b, B>>> {
     let user = UserId::new(black_box("kiosk-1")).ok()?;
     let mut config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
     config.framing = Framing::Serial;
-    let board = RefCell::new(board);
+    let mut device = Device::new(config, black_box("eJw"), memory, black_box(7), Time(board));
+    device.resume_from(black_box(b"7"));
+    Some(device)
+}
+
+/// The smallest client that is one: picks up where it was, logs in, sends a text, and waits until a message of somebody
+/// else's was shown and taken, be it a text, a tip or a notice.
+pub fn run<B: Board>(board: &mut B) -> Option<()> {
+    let (mut memory, board) = (Memory::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
-        let mut device = Device::new(config, black_box("eJw"), &mut memory, black_box(7), Time(&board));
+        let mut device = device(&mut memory, &board)?;
         let (client, mut events) = device.split(SerialLine::new(Line(&board), Line(&board)));
         let mut shown = false;
         events.until(client.login(), |_| {}).await.ok()?;
@@ -55,8 +67,81 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         while !shown {
             shown = show(&board, events.next_event().await);
         }
-        Some(())
+        events.cursor(|cursor| board.try_borrow_mut().map(|mut board| board.show(cursor)).ok())
     })
+}
+
+/// All the calls that there are, one after the other, and messages of every kind.
+pub fn run_all_calls<B: Board>(board: &mut B) -> Option<()> {
+    let (mut memory, board) = (Memory::new(), RefCell::new(board));
+    run_to_end::<B, _>(async {
+        let mut device = device(&mut memory, &board)?;
+        let (client, mut events) = device.split(SerialLine::new(Line(&board), Line(&board)));
+        events.until(client.login(), |_| {}).await.ok()?;
+        events.until(client.wait_until_ready(), |_| {}).await.ok()?;
+        let calls = pin!(call_all(client, &board));
+        events.until(calls, |event| show_any(&board, event)).await.ok()
+    })
+}
+
+async fn call_all<B: Board>(client: Client<'_>, board: &RefCell<&mut B>) -> Result<(), Error> {
+    let alice = UserId::new(black_box("alice")).map_err(|_| Error::Protocol)?;
+    let mut payload = [0; 64];
+    let text = client.create_text_message(alice, black_box("Hello!"))?;
+    client.send_message(&text).await?;
+    client
+        .resend_message(&client.create_custom_message(alice, Custom::default())?)
+        .await?;
+    let face = client.create_face_message(alice, black_box(1), black_box("x"))?;
+    client.send_message_with(&face, SendOptions::default()).await?;
+    let mut other = client.create_message(alice, Payload::Unknown(MessageKind(black_box(9)), &[]))?;
+    other.envelope.sequence = client.send_message(&other).await?.sequence;
+    client.revoke_message(&other).await?;
+    let next = client
+        .get_message_list(alice, None, 0, |page| {
+            page.messages.iter().for_each(|it| show_payload(board, &it))
+        })
+        .await?;
+    client.get_message_list(alice, next.as_ref(), 0, |_| {}).await?;
+    client.set_message_read(alice).await?;
+    let unread = client.get_conversation_list(0, |list| {
+        list.conversations.iter().map(|it| it.unread).sum::<u32>()
+    });
+    black_box(unread.await?);
+    black_box(
+        client
+            .get_conversation_profile(alice, |it| it.conversation.unread)
+            .await?,
+    );
+    client.delete_conversation(alice).await?;
+    client.fetch_message(alice, black_box(1), &mut payload).await?;
+    client.logout().await
+}
+
+fn show_any<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) {
+    if let Event::Delivered(delivery) = event {
+        show_payload(board, &delivery.message());
+    }
+}
+
+fn show_payload<B: Board>(board: &RefCell<&mut B>, message: &Message<'_>) {
+    let Ok(mut board) = board.try_borrow_mut() else {
+        return;
+    };
+    match message.payload {
+        Payload::Text(it) => board.show(it.text.as_bytes()),
+        Payload::Image(it) => it.images.iter().for_each(|it| board.show(it.url.as_bytes())),
+        Payload::Audio(it) => board.show(it.url.as_bytes()),
+        Payload::Video(it) => board.show(it.url.as_bytes()),
+        Payload::File(it) => board.show(it.url.as_bytes()),
+        Payload::Custom(it) => board.show(it.data.as_bytes()),
+        Payload::Face(it) => board.show(it.data.as_bytes()),
+        Payload::Revocation(it) => board.show(it.reason.as_bytes()),
+        Payload::Unknown(_, bytes) => board.show(bytes),
+        Payload::GroupTip(it) => parsers::show_tip(&mut **board, &it),
+        Payload::SystemNotice(it) => parsers::show_notice(&mut **board, &it),
+        _ => {}
+    }
 }
 
 /// Shows a message; whether it was one.
@@ -65,10 +150,7 @@ fn show<B: Board>(board: &RefCell<&mut B>, event: Event<'_>) -> bool {
         return false;
     };
     if let Ok(mut board) = board.try_borrow_mut() {
-        board.show(delivery.message.from().as_str().as_bytes());
-        if let Payload::Text(text) = delivery.message.payload {
-            parsers::show(&mut **board, 1, text.text);
-        }
+        parsers::show_message(&mut **board, &delivery.header);
     }
     true
 }

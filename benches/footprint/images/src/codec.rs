@@ -3,14 +3,14 @@
 use core::hint::black_box;
 
 use tim_proto::message::{Envelope, SendOptions, Text};
-use tim_proto::request::{Deliver, SendMessage};
+use tim_proto::request::{Delivery, SendMessage};
 use tim_proto::wire::{self, Frame, FrameKind, Parsed, Writer};
-use tim_proto::{ConversationId, Message, MessageId, Payload, Priority, UserId};
+use tim_proto::{ConversationId, Message, MessageId, Priority, UserId};
 
 use crate::Board;
 
 /// A message from `from` to `to`.
-pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t> {
+pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t, Text<'t>> {
     Message {
         envelope: Envelope {
             sequence: 0,
@@ -27,7 +27,7 @@ pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t> {
         },
         client_sequence: black_box(1),
         priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
+        payload: Text { text },
         extensions: Default::default(),
     }
 }
@@ -41,7 +41,7 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
     );
     let send = SendMessage {
         options: SendOptions::default(),
-        message: message(from, to, black_box("Hello world!")),
+        message: &message(from, to, black_box("Hello world!")),
     };
     let mut writer = Writer::new(&mut buffer);
     Frame::encode_header(
@@ -61,10 +61,10 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         match Frame::parse(buffer.get(..len)?, buffer.len()).ok()? {
             Parsed::Incomplete(_) => {}
             Parsed::Frame(frame, _) if frame.kind == FrameKind::DELIVER => {
-                let deliver: Deliver<'_> = wire::decode_body(frame.body).ok()?;
-                board.show(deliver.message.from().as_str().as_bytes());
-                if let Payload::Text(text) = deliver.message.payload {
-                    board.show(text.text.as_bytes());
+                let delivery: Delivery<'_> = wire::decode_body(frame.body).ok()?;
+                board.show(delivery.header.from().as_str().as_bytes());
+                if let Some(said) = delivery.header.payload::<Text<'_>>() {
+                    board.show(said.text.as_bytes());
                 }
                 return Some(());
             }

@@ -3,8 +3,8 @@
 
 use core::hint::black_box;
 
+use tim_proto::UserId;
 use tim_proto::message::SendOptions;
-use tim_proto::{Payload, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output};
 
 use crate::{Board, codec, parsers};
@@ -34,10 +34,7 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
             Output::Event(Event::Ready) => ready = true,
             Output::Event(Event::Answer { .. }) => answered = true,
             Output::Event(Event::Delivered(delivery)) => {
-                board.show(delivery.message.from().as_str().as_bytes());
-                if let Payload::Text(text) = delivery.message.payload {
-                    parsers::show(board, 1, text.text);
-                }
+                parsers::show_message(board, &delivery.header);
                 shown = true;
             }
             Output::Event(Event::LoginFailed(failure)) => {

@@ -3,9 +3,16 @@
 use std::collections::VecDeque;
 
 use footprint_images::{Board, client, codec, parsers, session};
-use tim_session::proto::request::{Answer, LoginAnswer, Request, SendAnswer, SendMessage, Synced};
-use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, Writer};
-use tim_session::proto::{UserId, message::SendOptions};
+use tim_session::proto::conversation::{Conversation, ConversationProfile};
+use tim_session::proto::message::{GroupTip, Message, Payload, SendOptions};
+use tim_session::proto::notice::{NoticeOperation, SystemNotice};
+use tim_session::proto::request::{
+    Answer, ConversationsAnswer, FetchAnswer, HistoryAnswer, LoginAnswer, MarkReadAnswer, Request,
+    RevokeAnswer, SendAnswer, SendMessage, Synced,
+};
+use tim_session::proto::tip::TipOperation;
+use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
+use tim_session::proto::{ConversationId, GroupId, GroupType, ReceiveOption, UserId};
 use tim_session::{FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 
 /// A board whose line leads to `peer`: it gets all that came from the device so far, and says what goes back.
@@ -75,7 +82,7 @@ fn codec_sends_and_shows() {
         let (from, to) = (UserId::new("kiosk-1").unwrap(), UserId::new("alice").unwrap());
         let expected = SendMessage {
             options: SendOptions::default(),
-            message: codec::message(from, to, "Hello world!"),
+            message: &codec::message(from, to, "Hello world!"),
         };
         let mut bytes = [0; 512];
         let len = wire::encode_body(&expected, &mut bytes).unwrap();
@@ -150,7 +157,11 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
                     hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
                     hub.deliver(b"1", 0, &from_alice("C2Cbob")).unwrap();
                 }
-                HubOutput::Wait(_) => break,
+                HubOutput::Event(HubEvent::Request { id, request, .. }) => {
+                    let (kind, answer) = (request.kind(), answer_to(&request));
+                    hub.answer(id, kind, &answer).unwrap();
+                }
+                HubOutput::Wait(_) | HubOutput::Close(_) => break,
                 other => panic!("{other:?}"),
             }
         }
@@ -160,7 +171,85 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
     }
 }
 
-const SHOWN: &str = "aliceC2CbobC2Cbob 申请加入群组:C2Cbob群成员:C2Cbob,加入群组C2Cbob";
+const PROFILE: ConversationProfile<'static> = ConversationProfile {
+    conversation: Conversation {
+        id: ConversationId::System,
+        unread: 3,
+        read_sequence: 0,
+        last_sequence: 3,
+        name: "",
+        avatar: "",
+        group_type: GroupType::PUBLIC,
+        last_message: None,
+        receive_option: ReceiveOption(0),
+        at: List::from_slice(&[]),
+    },
+    group: None,
+    user: None,
+};
+
+/// What a hub says that has one message and one conversation.
+fn answer_to(request: &Request<'_>) -> Answer<'static> {
+    let message = tim_session::proto::Message::decode_from(from_alice("old").leak()).unwrap();
+    match request {
+        Request::Revoke(_) => Answer::Revoke(RevokeAnswer { sequence: 2 }),
+        Request::History(_) => Answer::History(HistoryAnswer {
+            next: b"",
+            completed: true,
+            messages: List::from_slice(vec![message].leak()),
+        }),
+        Request::MarkRead(_) => Answer::MarkRead(MarkReadAnswer {
+            read_sequence: 1,
+            unread: 0,
+        }),
+        Request::Conversations(_) => Answer::Conversations(ConversationsAnswer {
+            conversations: List::from_slice(&[]),
+            truncated: false,
+        }),
+        Request::ConversationProfile(_) => Answer::ConversationProfile(PROFILE),
+        Request::DeleteConversation(_) => Answer::Done,
+        Request::Fetch(_) => Answer::Fetch(FetchAnswer {
+            total: 2,
+            bytes: b"\x01x",
+        }),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn tips_and_notices_are_shown_in_words() {
+    let mut bench = Bench::new(|_: &mut Vec<u8>| Vec::new());
+    let users = ["bob"];
+    let tip = GroupTip {
+        operation: TipOperation::JOIN,
+        operator_id: "",
+        users: List::from_slice(&users),
+        group_id: GroupId::new("g").unwrap(),
+        group_name: "",
+        member_count: 2,
+        changes: List::default(),
+        muted: List::default(),
+        reason: "",
+    };
+    let notice = SystemNotice {
+        operation: NoticeOperation::QUIT,
+        group_id: "g",
+        ..SystemNotice::default()
+    };
+    for payload in [Payload::from(tip), Payload::from(notice)] {
+        let (alice, kiosk) = (UserId::new("alice").unwrap(), UserId::new("kiosk-1").unwrap());
+        let message = Message {
+            payload,
+            ..codec::message(alice, kiosk, "").into_any()
+        };
+        let mut bytes = [0; 256];
+        let len = wire::encode_body(&message, &mut bytes).unwrap();
+        parsers::show_message(&mut bench, &wire::decode_body(&bytes[..len]).unwrap());
+    }
+    assert_eq!(bench.shown(), "alice群成员:bob,加入群组alice你退出群组:g");
+}
+
+const SHOWN: &str = "aliceC2Cbob";
 
 #[test]
 fn session_logs_in_sends_and_shows() {
@@ -175,7 +264,17 @@ fn client_logs_in_sends_and_shows() {
     config.framing = Framing::Serial;
     let mut bench = Bench::new(hub(config));
     assert_eq!(client::run(&mut bench), Some(()));
-    assert_eq!(bench.shown(), SHOWN);
+    // And where to pick up the next time.
+    assert_eq!(bench.shown(), format!("{SHOWN}0"));
+}
+
+#[test]
+fn all_calls_are_made() {
+    let mut config = HubConfig::default();
+    config.framing = Framing::Serial;
+    let mut bench = Bench::new(hub(config));
+    assert_eq!(client::run_all_calls(&mut bench), Some(()));
+    assert!(bench.shown().contains("C2Cbob") && bench.shown().contains("old"));
 }
 
 /// The packets of MQTT 5 that a broker has for the smallest client: whatever is published is passed back.

@@ -80,7 +80,7 @@ fn send() -> Vec<u8> {
         300,
         &body(&SendMessage {
             options,
-            message: message("你好[呲牙]"),
+            message: &message("你好[呲牙]"),
         }),
     )
 }

@@ -14,8 +14,8 @@ pub use extra::with_sender_names;
 pub use extra::{MENTION_ALL, Mentions, SenderNames, tags};
 pub use options::{OfflinePush, SendOptions};
 pub use payload::{
-    Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Revocation, Text,
-    Thumbnail, Video,
+    Audio, Body, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
+    Text, Thumbnail, Video,
 };
 pub use tip::{GroupChange, GroupTip, Muted};
 
@@ -87,7 +87,7 @@ pub struct Content<'a> {
 }
 wire!(Content<'a> { to, id, client_sequence, priority, kind, payload, extensions });
 
-/// A message of any kind, borrowed from where its bytes are.
+/// A message, borrowed from where its bytes are: of any kind, unless `P` says which.
 ///
 /// ```
 /// use tim_proto::message::{Envelope, Message, Payload, Text};
@@ -108,7 +108,7 @@ wire!(Content<'a> { to, id, client_sequence, priority, kind, payload, extensions
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Message<'a> {
+pub struct Message<'a, P = Payload<'a>> {
     /// The hub's part.
     pub envelope: Envelope,
     /// The conversation as the *sender* names it; [`Message::conversation_of`] turns it into the reader's name.
@@ -120,7 +120,7 @@ pub struct Message<'a> {
     /// How urgent it is in a group that exceeds its limit (S14-S20).
     pub priority: Priority,
     /// What it says.
-    pub payload: Payload<'a>,
+    pub payload: P,
     /// The extensions by [`tags`], and what later versions add. To mention somebody, [`Mentions::write`] makes them.
     pub extensions: Extensions<'a>,
 }
@@ -136,6 +136,25 @@ impl<'a> Message<'a> {
     pub fn decode_from(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         Self::decode(&mut reader)
+    }
+}
+
+impl<'a, P> Message<'a, P> {
+    /// The same, whatever its kind.
+    #[must_use]
+    pub fn into_any(self) -> Message<'a>
+    where
+        P: Into<Payload<'a>>,
+    {
+        Message {
+            envelope: self.envelope,
+            to: self.to,
+            id: self.id,
+            client_sequence: self.client_sequence,
+            priority: self.priority,
+            payload: self.payload.into(),
+            extensions: self.extensions,
+        }
     }
 
     /// Whether it was taken back (`isRevoked`, S111).
@@ -157,7 +176,10 @@ impl<'a> Message<'a> {
     }
 
     /// Appends only the sender's part, which is what a SEND request carries.
-    pub fn encode_content(&self, writer: &mut Writer<'_>) {
+    pub fn encode_content(&self, writer: &mut Writer<'_>)
+    where
+        P: Body,
+    {
         self.to.encode(writer);
         self.id.encode(writer);
         self.client_sequence.encode(writer);
@@ -168,7 +190,54 @@ impl<'a> Message<'a> {
     }
 }
 
-impl Header<'_> {
+impl<'a> Header<'a> {
+    /// The message, its payload decoded; see [`Message::decode_from`].
+    #[must_use]
+    #[inline]
+    pub fn message(&self) -> Message<'a> {
+        let content = &self.content;
+        Message {
+            envelope: self.envelope,
+            to: content.to,
+            id: content.id,
+            client_sequence: content.client_sequence,
+            priority: content.priority,
+            payload: Payload::decode(content.kind, content.payload),
+            extensions: content.extensions,
+        }
+    }
+
+    /// The payload, if the message is of the kind that is asked for and well-formed. Nothing of other kinds is linked then.
+    ///
+    /// ```
+    /// use tim_proto::message::{Header, Text};
+    ///
+    /// fn said<'a>(header: &Header<'a>) -> Option<&'a str> {
+    ///     header.payload::<Text>().map(|said| said.text)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn payload<P: OfKind + Decode<'a>>(&self) -> Option<P> {
+        if self.content.kind != P::KIND {
+            return None;
+        }
+        let mut reader = Reader::new(self.content.payload);
+        let payload = P::read(&mut reader);
+        reader.finish().is_ok().then_some(payload)
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub const fn from(&self) -> &UserId {
+        &self.envelope.from
+    }
+
+    /// Whether it was taken back (`isRevoked`, S111).
+    #[must_use]
+    pub const fn is_revoked(&self) -> bool {
+        self.envelope.flags & flags::REVOKED != 0
+    }
+
     /// The conversation as `me` names it, see [`Message::conversation_of`].
     #[must_use]
     pub fn conversation_of(&self, me: &UserId) -> ConversationId {
@@ -183,7 +252,7 @@ fn conversation_of(to: ConversationId, from: &UserId, me: &UserId) -> Conversati
     }
 }
 
-impl Encode for Message<'_> {
+impl<P: Body> Encode for Message<'_, P> {
     fn encode(&self, writer: &mut Writer<'_>) {
         self.envelope.encode(writer);
         self.encode_content(writer);
@@ -193,16 +262,7 @@ impl Encode for Message<'_> {
 impl<'a> Decode<'a> for Message<'a> {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
-        let Header { envelope, content } = Header::read(reader);
-        Self {
-            envelope,
-            to: content.to,
-            id: content.id,
-            client_sequence: content.client_sequence,
-            priority: content.priority,
-            payload: Payload::decode(content.kind, content.payload),
-            extensions: content.extensions,
-        }
+        Header::read(reader).message()
     }
 }
 
@@ -231,16 +291,7 @@ impl<B: AsRef<[u8]>> Encoded<B> {
     /// The whole message.
     #[must_use]
     pub fn message(&self) -> Message<'_> {
-        let Header { envelope, content } = self.header();
-        Message {
-            envelope,
-            to: content.to,
-            id: content.id,
-            client_sequence: content.client_sequence,
-            priority: content.priority,
-            payload: Payload::decode(content.kind, content.payload),
-            extensions: content.extensions,
-        }
+        self.header().message()
     }
 
     /// The bytes.

@@ -34,8 +34,38 @@ pub enum Payload<'a> {
     Unknown(MessageKind, &'a [u8]),
 }
 
+/// What can be the payload of a message that is made: a [`Payload`] of any kind, or one that is known to be of one kind,
+/// so that a device links no other.
+pub trait Body: Encode {
+    /// The kind of message that this is the payload of.
+    fn kind(&self) -> MessageKind;
+}
+
+impl Body for Payload<'_> {
+    fn kind(&self) -> MessageKind {
+        self.kind()
+    }
+}
+
+/// A payload of one kind, see [`Header::payload`](super::Header::payload).
+pub trait OfKind {
+    /// Which one.
+    const KIND: MessageKind;
+}
+
 macro_rules! payloads {
     ($($kind:ident => $variant:ident),* $(,)?) => {
+        $(
+            impl OfKind for $variant<'_> {
+                const KIND: MessageKind = MessageKind::$kind;
+            }
+            impl Body for $variant<'_> {
+                fn kind(&self) -> MessageKind {
+                    Self::KIND
+                }
+            }
+        )*
+
         impl<'a> Payload<'a> {
             /// The kind of message that this is the payload of.
             #[must_use]
@@ -50,7 +80,20 @@ macro_rules! payloads {
             #[must_use]
             #[inline]
             pub fn decode(kind: MessageKind, bytes: &'a [u8]) -> Self {
-                Self::decode_strict(kind, bytes).unwrap_or(Self::Unknown(kind, bytes))
+                let mut reader = Reader::new(bytes);
+                let payload = Self::read(kind, &mut reader);
+                match reader.end() {
+                    Ok(()) => payload,
+                    Err(_) => Self::Unknown(kind, bytes),
+                }
+            }
+
+            #[inline]
+            fn read(kind: MessageKind, reader: &mut Reader<'a>) -> Self {
+                match kind {
+                    $(MessageKind::$kind => Self::$variant(Decode::read(reader)),)*
+                    _ => Self::Unknown(kind, reader.take_rest()),
+                }
             }
 
             /// Reads a payload and insists that a known kind is well-formed, as the hub does with what it is sent.
@@ -60,11 +103,8 @@ macro_rules! payloads {
             #[inline]
             pub fn decode_strict(kind: MessageKind, bytes: &'a [u8]) -> Result<Self, DecodeError> {
                 let mut reader = Reader::new(bytes);
-                let payload = match kind {
-                    $(MessageKind::$kind => Self::$variant(Decode::read(&mut reader)),)*
-                    _ => return Ok(Self::Unknown(kind, bytes)),
-                };
-                reader.finish()?;
+                let payload = Self::read(kind, &mut reader);
+                reader.end()?;
                 Ok(payload)
             }
         }

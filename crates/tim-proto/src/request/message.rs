@@ -1,7 +1,7 @@
 //! Messages and conversations: sending, taking back, paging, marking, fetching.
 
 use crate::conversation::ConversationList;
-use crate::message::{Content, SendOptions};
+use crate::message::{Body, Content, Payload, SendOptions};
 use crate::wire::{Decode, DecodeError, Encode, List, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, Message, MessageId};
 
@@ -49,14 +49,14 @@ impl<'a> Send<'a> {
 
 /// A SEND as it is encoded from a message that was made but not sent.
 #[derive(Debug, Clone, Copy)]
-pub struct SendMessage<'a> {
+pub struct SendMessage<'a, P = Payload<'a>> {
     /// How.
     pub options: SendOptions<'a>,
     /// What; only the sender's part of it travels.
-    pub message: Message<'a>,
+    pub message: &'a Message<'a, P>,
 }
 
-impl Encode for SendMessage<'_> {
+impl<P: Body> Encode for SendMessage<'_, P> {
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put_sized(&self.options);
         self.message.encode_content(writer);

@@ -2,11 +2,13 @@
 //!
 //! Each struct is the body of the frame kind that its doc names; `SPEC.md` has the tables.
 
+mod ask;
 mod group;
 mod message;
 mod profile;
 mod push;
 
+pub use ask::{Ask, Kinded, RawAnswer};
 pub use group::{
     BanMembers, ChangeOwner, CreateGroup, CreateGroupAnswer, GroupMember, GroupMembers, GroupMembersAnswer,
     Groups, GroupsAnswer, HandleApplication, HandleInvitation, JoinGroup, JoinGroupAnswer, MemberList,
@@ -17,7 +19,7 @@ pub use message::{
     OneConversation, Revoke, RevokeAnswer, Send, SendAnswer, SendMessage,
 };
 pub use profile::{UpdateUserProfile, UserProfiles, UserProfilesAnswer};
-pub use push::{ConversationChange, Deliver, Gap, Push, Synced};
+pub use push::{ConversationChange, Deliver, Delivery, Gap, Push, Synced};
 
 use crate::conversation::{Conversation, ConversationProfile, GroupProfile};
 use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
@@ -105,6 +107,14 @@ pub struct Failure<'a> {
     pub text: &'a str,
 }
 wire!(Failure<'a> { code, text });
+
+impl Failure<'static> {
+    /// What an answer comes to that cannot be read: the hub is at fault.
+    pub const MALFORMED: Self = Self {
+        code: ErrorCode::PROTOCOL_VIOLATION,
+        text: "the hub's answer is malformed",
+    };
+}
 
 /// Defines [`Request`]: which kind of frame carries what.
 macro_rules! requests {

@@ -1,5 +1,6 @@
 //! What the hub sends on its own.
 
+use crate::message::Header;
 use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
 use crate::{ConversationId, Message};
 
@@ -50,6 +51,26 @@ pub struct Deliver<'a> {
     pub message: Message<'a>,
 }
 wire!(Deliver<'a> { cursor, payload_len, message });
+
+/// DELIVER as a device takes it: what it says is decoded when it is asked for, and only as what it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Delivery<'a> {
+    /// As [`Deliver::cursor`].
+    pub cursor: &'a [u8],
+    /// As [`Deliver::payload_len`].
+    pub payload_len: u32,
+    /// The entry. [`Header::payload`] reads a payload of one kind.
+    pub header: Header<'a>,
+}
+wire!(Delivery<'a> { cursor, payload_len, header });
+
+impl<'a> Delivery<'a> {
+    /// The entry, whatever it is.
+    #[must_use]
+    pub fn message(&self) -> Message<'a> {
+        self.header.message()
+    }
+}
 
 /// GAP: these entries fell out of retention before the device saw them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,8 @@
-//! Looking for one byte.
+//! Looking for one byte. On a machine of 32 bits, which is mostly a device, code counts more than time: there it is a plain
+//! loop.
 
+/// Whether to search words at a time.
+pub(super) const BY_WORDS: bool = cfg!(target_pointer_width = "64");
 const WORD: usize = 8;
 /// So many words are looked at in place: brackets are mostly near, and a call of `memchr` costs more than that.
 const NEAR: usize = 3;
@@ -7,16 +10,27 @@ const NEAR: usize = 3;
 /// The position of the first `byte` in `haystack`, expected far away unless it is the very first.
 #[inline]
 pub(super) fn find_far(byte: u8, haystack: &[u8]) -> Option<usize> {
-    if haystack.first() == Some(&byte) {
+    if !BY_WORDS {
+        find(byte, haystack)
+    } else if haystack.first() == Some(&byte) {
         Some(0)
     } else {
         memchr::memchr(byte, haystack)
     }
 }
 
+/// The position of the first `byte` in `haystack`.
+#[inline(never)]
+fn find(byte: u8, haystack: &[u8]) -> Option<usize> {
+    haystack.iter().position(|&other| other == byte)
+}
+
 /// The position of the first `byte` in `haystack`, expected near.
 #[inline]
 pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
+    if !BY_WORDS {
+        return find(byte, haystack);
+    }
     let mut rest = haystack;
     let mut at = 0;
     for _ in 0..NEAR {

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::scan::BY_WORDS;
+
 /// Slots of an [`EmojiTable`] unless told otherwise: enough to index 384 entries, at two bytes a slot.
 pub const DEFAULT_SLOTS: usize = 512;
 
@@ -38,7 +40,7 @@ pub(super) struct Lookup<'a, Slots: ?Sized> {
     /// Bytes of the longest key that can match; 0 if none can.
     longest: usize,
     /// Bit n: some key has n bytes (the highest bit: that many or more).
-    lengths: u64,
+    lengths: usize,
     /// So many entries, from the first on, are in the index.
     indexed: usize,
     /// Position of an entry plus one; 0 is free. Collisions go to the next free slot.
@@ -146,7 +148,7 @@ impl<'a> Lookup<'a, [u16]> {
             .or_else(|| self.in_index(key))
     }
 
-    #[inline]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn in_index(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
         let mut slot = home_slot(key, self.slots.len());
         loop {
@@ -175,8 +177,9 @@ const fn can_match(key: &[u8]) -> bool {
     false
 }
 
-const fn length_bit(len: usize) -> u64 {
-    1 << if len < 63 { len } else { 63 }
+const fn length_bit(len: usize) -> usize {
+    const HIGHEST: usize = usize::BITS as usize - 1;
+    1 << if len < HIGHEST { len } else { HIGHEST }
 }
 
 /// The slot that holds `key` already, or the one to put it in. The caller leaves one slot free at least.
@@ -195,8 +198,9 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
         return false;
     }
     let (mut left, mut right) = (left, right);
-    while let (Some((l, more_left)), Some((r, more_right))) =
-        (left.split_first_chunk(), right.split_first_chunk())
+    while BY_WORDS
+        && let (Some((l, more_left)), Some((r, more_right))) =
+            (left.split_first_chunk(), right.split_first_chunk())
     {
         if u64::from_le_bytes(*l) != u64::from_le_bytes(*r) {
             return false;
@@ -215,13 +219,33 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
 /// Where the search for `key` starts: below `slots`, unless that is 0.
 #[inline]
 const fn home_slot(key: &[u8], slots: usize) -> usize {
-    // The upper half of the hash, scaled from 0..2^32 to 0..slots.
-    (((hash(key) >> 32) * slots as u64) >> 32) as usize
+    // The hash, scaled from 0..2^32 to 0..slots.
+    ((hash(key) as u64 * slots as u64) >> 32) as usize
+}
+
+#[inline]
+const fn hash(key: &[u8]) -> u32 {
+    if BY_WORDS {
+        (hash_words(key) >> 32) as u32
+    } else {
+        hash_bytes(key)
+    }
+}
+
+/// FNV-1a: the least code.
+const fn hash_bytes(key: &[u8]) -> u32 {
+    let mut state = 0x811c_9dc5_u32;
+    let mut rest = key;
+    while let Some((byte, behind)) = rest.split_first() {
+        state = (state ^ *byte as u32).wrapping_mul(0x0100_0193);
+        rest = behind;
+    }
+    state
 }
 
 /// Keys are the caller's own and few, so this is a plain multiplicative hash, a word at a time.
 #[inline]
-const fn hash(key: &[u8]) -> u64 {
+const fn hash_words(key: &[u8]) -> u64 {
     let mut state = key.len() as u64;
     let mut rest = key;
     while let Some((word, behind)) = rest.split_first_chunk() {

@@ -90,7 +90,7 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 pub fn decode_body<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
     let mut reader = Reader::new(body);
     let value = T::read(&mut reader);
-    reader.finish()?;
+    reader.end()?;
     Ok(value)
 }
 
@@ -121,13 +121,15 @@ impl<'a> Decode<'a> for u8 {
 macro_rules! varint_impls {
     ($($ty:ty),*) => {$(
         impl Encode for $ty {
-            #[inline]
+            #[cfg_attr(target_pointer_width = "32", inline(never))]
+            #[cfg_attr(not(target_pointer_width = "32"), inline)]
             fn encode(&self, writer: &mut Writer<'_>) {
                 writer.put_varint(u64::from(*self));
             }
         }
         impl<'a> Decode<'a> for $ty {
-            #[inline]
+            #[cfg_attr(target_pointer_width = "32", inline(never))]
+            #[cfg_attr(not(target_pointer_width = "32"), inline)]
             fn read(reader: &mut Reader<'a>) -> Self {
                 let value = reader.take_varint();
                 <$ty>::try_from(value).unwrap_or_else(|_| {
@@ -218,7 +220,7 @@ impl Encode for UserId {
 impl<'a> Decode<'a> for UserId {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
-        reader.take_id(Self::from_ascii, Self::new, Self::BLANK)
+        Self::of_checked(reader.take_id(Self::MAX_LEN))
     }
 }
 
@@ -231,7 +233,7 @@ impl Encode for GroupId {
 impl<'a> Decode<'a> for GroupId {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
-        reader.take_id(Self::from_ascii, Self::new, Self::BLANK)
+        Self::of_checked(reader.take_id(Self::MAX_LEN))
     }
 }
 

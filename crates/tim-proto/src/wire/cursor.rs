@@ -1,7 +1,7 @@
 //! Where a body is written and read: bounds are checked here, and nowhere else.
 
 use super::{BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Extensions, encoded_len};
-use crate::IdError;
+use crate::id::{check, is_good};
 
 /// Writes fields into a caller's buffer, and goes on counting when it is full.
 #[derive(Debug)]
@@ -29,21 +29,22 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends bytes as they are, without a length.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put(&mut self, bytes: &[u8]) {
-        // Cut in two steps, so that the compiler sees the lengths agree.
-        let room = self
-            .buffer
-            .get_mut(self.at..)
-            .and_then(|room| room.get_mut(..bytes.len()));
-        if let Some(room) = room {
-            room.copy_from_slice(bytes);
+        // Copied without a comparison of lengths that could panic; where it counts, the compiler makes a `memcpy` of it.
+        let room = self.buffer.get_mut(self.at..).unwrap_or_default();
+        if bytes.len() <= room.len() {
+            for (to, from) in room.iter_mut().zip(bytes) {
+                *to = *from;
+            }
         }
         self.at = self.at.saturating_add(bytes.len());
     }
 
     /// Appends one byte.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put_u8(&mut self, byte: u8) {
         if let Some(slot) = self.buffer.get_mut(self.at) {
             *slot = byte;
@@ -52,7 +53,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends a varint: seven bits a byte, the low ones first, the high bit set on all bytes but the last.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put_varint(&mut self, value: u64) {
         if value < 0x80 {
             return self.put_u8(value as u8);
@@ -75,7 +77,8 @@ impl<'b> Writer<'b> {
     }
 
     /// Appends bytes with their length before them.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put_bytes(&mut self, bytes: &[u8]) {
         self.put_varint(bytes.len() as u64);
         self.put(bytes);
@@ -173,7 +176,13 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Reader::check`].
     pub fn finish(mut self) -> Result<(), DecodeError> {
-        Extensions::read(&mut self);
+        self.end()
+    }
+
+    /// [`Reader::finish`] in place.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn end(&mut self) -> Result<(), DecodeError> {
+        Extensions::read(self);
         self.check()
     }
 
@@ -186,6 +195,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a fault at `at`, unless there was one before.
     #[cold]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub const fn refuse_at(&mut self, at: usize, fault: DecodeFault) {
         if self.fault.is_none() {
             self.fault = Some(DecodeError { at, fault });
@@ -194,7 +204,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the next `len` bytes; [`DecodeFault::Truncated`] if there are fewer.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take(&mut self, len: usize) -> &'a [u8] {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             self.refuse(DecodeFault::Truncated);
@@ -212,7 +223,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes one byte; [`DecodeFault::Truncated`] at the end.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take_u8(&mut self) -> u8 {
         let Some((byte, rest)) = self.rest.split_first() else {
             self.refuse(DecodeFault::Truncated);
@@ -223,7 +235,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a varint of at most 64 bits; [`DecodeFault::Varint`] for more, [`DecodeFault::Truncated`] at the end.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take_varint(&mut self) -> u64 {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
@@ -258,7 +271,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes bytes that have their length before them; faults as [`Reader::take`] and [`Reader::take_varint`].
-    #[inline]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn take_bytes(&mut self) -> &'a [u8] {
         let len = self.take_varint();
         self.take(usize::try_from(len).unwrap_or(usize::MAX))
@@ -279,39 +293,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes an id. `quick` knows most good ids when it sees their bytes; `make` finds what is wrong with the others, for
-    /// which `blank` stands in.
-    #[inline]
-    pub(super) fn take_id<T>(
-        &mut self,
-        quick: impl FnOnce(&[u8]) -> Option<T>,
-        make: impl FnOnce(&str) -> Result<T, IdError>,
-        blank: T,
-    ) -> T {
+    /// Takes the bytes of an id of at most `max` bytes; none if they are no id, which is noted.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline)]
+    pub(super) fn take_id(&mut self, max: usize) -> &'a [u8] {
         let start = self.position();
         let bytes = self.take_bytes();
-        match quick(bytes) {
-            Some(id) => id,
-            None => match self.refuse_id(start, bytes, make) {
-                Some(id) => id,
-                None => blank,
-            },
+        if is_good(bytes, max) {
+            return bytes;
         }
+        self.refuse_id(start, bytes, max);
+        &[]
     }
 
     #[cold]
-    fn refuse_id<T>(
-        &mut self,
-        start: usize,
-        bytes: &[u8],
-        make: impl FnOnce(&str) -> Result<T, IdError>,
-    ) -> Option<T> {
-        let fault = match core::str::from_utf8(bytes).map(make) {
-            Ok(Ok(id)) => return Some(id),
-            Ok(Err(error)) => DecodeFault::Id(error),
-            Err(_) => DecodeFault::Utf8,
+    fn refuse_id(&mut self, start: usize, bytes: &[u8], max: usize) {
+        let fault = match (core::str::from_utf8(bytes), check(bytes, max)) {
+            (Err(_), _) => DecodeFault::Utf8,
+            (_, Err(error)) => DecodeFault::Id(error),
+            (_, Ok(())) => return, // it is one after all
         };
         self.refuse_at(start, fault);
-        None
     }
 }

@@ -178,7 +178,7 @@ pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
         // The bytes move down over all the codes read so far, this one included.
         let gap = (from + 1).saturating_sub(to);
         match buffer.get_mut(to..end) {
-            Some(block) if code != 0 && gap <= block.len() => block.copy_within(gap.., 0),
+            Some(block) if code != 0 && gap <= block.len() => move_down(block, gap),
             _ => return Err(SerialError::Malformed),
         }
         to += end - from - 1;
@@ -199,6 +199,21 @@ pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
         Ok(packet)
     } else {
         Err(SerialError::Crc)
+    }
+}
+
+/// Moves the bytes from `gap` on to the start.
+fn move_down(block: &mut [u8], gap: usize) {
+    if cfg!(not(target_pointer_width = "32")) {
+        return block.copy_within(gap.., 0);
+    }
+    // On a device a loop that the compiler does not make a call of, so that no `memmove` is linked, which is long.
+    let mut to = 0;
+    while let Some(&byte) = block.get(gap.saturating_add(to))
+        && let Some(slot) = block.get_mut(to)
+    {
+        *slot = byte;
+        to += 1;
     }
 }
 

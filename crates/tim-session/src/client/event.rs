@@ -1,7 +1,7 @@
 //! What a client session tells its application, and how it refuses.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Answer, ConversationChange, Deliver, Failure, Gap, LoginAnswer};
+use tim_proto::request::{ConversationChange, Delivery, Failure, Gap, LoginAnswer, RawAnswer};
 use tim_proto::wire::FrameKind;
 
 use crate::Instant;
@@ -38,17 +38,18 @@ pub enum Event<'a> {
     /// KICKED_OUT: the hub ended the session, and it has stopped.
     KickedOut(Failure<'a>),
     /// An entry of a conversation, once and in order: a message, a tip, a notice, a revocation.
-    Delivered(Deliver<'a>),
+    Delivered(Delivery<'a>),
     /// Entries of a conversation are gone that this device never saw.
     Gap(Gap),
     /// The user read or deleted a conversation, on whichever device.
     ConversationChanged(ConversationChange),
-    /// The answer to a request.
+    /// The answer to a request. If it cannot be read, the request has failed with
+    /// [`Failure::MALFORMED`].
     Answer {
         /// Which request.
         ticket: Ticket,
         /// The answer.
-        answer: Answer<'a>,
+        answer: RawAnswer<'a>,
     },
     /// A request failed: the hub refused it, its time is up, or the session ended.
     Failed {

@@ -143,12 +143,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         true
     }
 
-    pub(super) const fn patience(&self) -> Patience {
-        Patience {
-            framing: self.config.framing,
-            keep_alive: self.config.keep_alive,
-            keep_alive_timeout: self.config.keep_alive_timeout,
-            serial_retry: self.config.serial_retry,
-        }
+    pub(super) fn patience(&self) -> Patience {
+        Patience::new(
+            self.config.framing,
+            self.config.keep_alive,
+            self.config.keep_alive_timeout,
+            self.config.serial_retry,
+        )
     }
 }

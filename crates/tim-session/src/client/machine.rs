@@ -2,8 +2,8 @@
 //! asks for.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Answer, Failure, Push, Resume, Synced};
-use tim_proto::wire::{self, FrameKind, decode_body};
+use tim_proto::request::{Failure, LoginAnswer, RawAnswer, Resume, Synced};
+use tim_proto::wire::{Decode, FrameKind, Reader, decode_body};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
 use super::{ClientSession, Cursor, Phase};
@@ -154,26 +154,27 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let phase = match self.phase {
-            Phase::Idle | Phase::Online => None,
-            Phase::Waiting { until }
-            | Phase::Connecting { until }
-            | Phase::Hello { until }
-            | Phase::Login { until }
-            | Phase::LoggingOut { until } => Some(until),
-        };
-        let life = match self.phase {
-            Phase::Hello { .. } if self.on_serial() => Some(self.life.repeat_at(&self.patience())),
-            _ => self.expects_life().then(|| self.life.deadline(&self.patience())),
-        };
-        let cut = self
-            .cut_since
-            .filter(|_| self.ready)
-            .map(|since| since + self.config.resume_window);
-        [phase, life, cut, self.outbox.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        const NEVER: Instant = Instant::from_micros(u64::MAX);
+        let mut wake = self.outbox.next_deadline().unwrap_or(NEVER);
+        if let Phase::Waiting { until }
+        | Phase::Connecting { until }
+        | Phase::Hello { until }
+        | Phase::Login { until }
+        | Phase::LoggingOut { until } = self.phase
+        {
+            wake = wake.min(until);
+        }
+        if matches!(self.phase, Phase::Hello { .. }) && self.on_serial() {
+            wake = wake.min(self.life.repeat_at(&self.patience()));
+        } else if self.expects_life() {
+            wake = wake.min(self.life.deadline(&self.patience()));
+        }
+        if let Some(since) = self.cut_since
+            && self.ready
+        {
+            wake = wake.min(since + self.config.resume_window);
+        }
+        (wake != NEVER).then_some(wake)
     }
 
     /// Deals with what needs no event, up to the first frame that is one.
@@ -235,7 +236,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             FrameKind::DELIVER => {
                 // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
-                let cursor = wire::Reader::new(self.link.body(at)).take_bytes();
+                let cursor = Reader::new(self.link.body(at)).take_bytes();
                 self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
             }
@@ -245,9 +246,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     fn logged_in(&mut self, at: FrameAt) -> Result<FrameUse, Broken> {
-        let Ok(Answer::Login(answer)) = Answer::decode(at.kind, self.link.body(at)) else {
-            return Err(Broken);
-        };
+        let answer: LoginAnswer<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
         let cursor = match answer.cursor {
             [] => None,
             cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
@@ -289,41 +288,35 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
+    /// The event that a frame makes. What it carries is read where the event stands, and checked once for all kinds.
     pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
         let body = self.link.body(at);
-        let broken = Failure {
-            code: ErrorCode::PROTOCOL_VIOLATION,
-            text: "the hub's answer is malformed",
-        };
-        let failure = || decode_body(body).unwrap_or(broken);
-        match usage {
-            FrameUse::LoggedIn => match Answer::decode(at.kind, body) {
-                Ok(Answer::Login(answer)) => Event::LoggedIn(answer),
-                _ => Event::LoginFailed(broken),
-            },
-            FrameUse::LoginFailed => Event::LoginFailed(failure()),
-            FrameUse::KickedOut => Event::KickedOut(failure()),
+        let mut reader = Reader::new(body);
+        let event = match usage {
+            FrameUse::LoggedIn => Event::LoggedIn(Decode::read(&mut reader)),
+            FrameUse::LoginFailed => Event::LoginFailed(Decode::read(&mut reader)),
+            FrameUse::KickedOut => Event::KickedOut(Decode::read(&mut reader)),
             FrameUse::Failure(ticket) => Event::Failed {
                 ticket,
-                failure: failure(),
+                failure: Decode::read(&mut reader),
             },
-            FrameUse::Answer(ticket) => match Answer::decode(at.kind, body) {
-                Ok(answer) => Event::Answer { ticket, answer },
-                Err(_) => Event::Failed {
+            FrameUse::Answer(ticket) => {
+                let kind = at.kind.request();
+                return Event::Answer {
                     ticket,
-                    failure: broken,
-                },
+                    answer: RawAnswer { kind, body },
+                };
+            }
+            FrameUse::WrongAnswer(_) => return malformed(at.kind, usage),
+            FrameUse::Push => match at.kind {
+                FrameKind::DELIVER => Event::Delivered(Decode::read(&mut reader)),
+                FrameKind::GAP => Event::Gap(Decode::read(&mut reader)),
+                _ => Event::ConversationChanged(Decode::read(&mut reader)),
             },
-            FrameUse::WrongAnswer(ticket) => Event::Failed {
-                ticket,
-                failure: broken,
-            },
-            FrameUse::Push => match Push::decode(at.kind, body) {
-                Ok(Push::Deliver(deliver)) => Event::Delivered(deliver),
-                Ok(Push::Gap(gap)) => Event::Gap(gap),
-                Ok(Push::Conversation(change)) => Event::ConversationChanged(change),
-                _ => Event::Malformed { kind: at.kind },
-            },
+        };
+        match reader.finish() {
+            Ok(()) => event,
+            Err(_) => malformed(at.kind, usage),
         }
     }
 
@@ -406,16 +399,30 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             self.failing = false;
         }
-        let first = self.locals.first_mut()?.take();
-        if first.is_some() {
-            self.locals.rotate_left(1);
+        // Each moves one place to the front, and the first one out.
+        let mut moving = None;
+        for slot in self.locals.iter_mut().rev() {
+            core::mem::swap(slot, &mut moving);
         }
-        first
+        moving
     }
 }
 
 /// The peer broke the protocol, or nothing can be sent: the connection must go.
 pub(super) struct Broken;
+
+/// The event of a frame that cannot be read.
+const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
+    let failure = Failure::MALFORMED;
+    match usage {
+        FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
+        FrameUse::KickedOut => Event::KickedOut(failure),
+        FrameUse::Failure(ticket) | FrameUse::Answer(ticket) | FrameUse::WrongAnswer(ticket) => {
+            Event::Failed { ticket, failure }
+        }
+        FrameUse::Push => Event::Malformed { kind },
+    }
+}
 
 /// Refusals that another try may not meet.
 fn is_transient(code: ErrorCode) -> bool {

@@ -12,13 +12,13 @@ pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 
 use core::fmt;
 
-use tim_proto::message::SendOptions;
-use tim_proto::request::{Request, Resume, SendMessage};
-use tim_proto::wire::{self, Encode, FrameKind, Hello};
+use tim_proto::message::{Body, SendOptions};
+use tim_proto::request::{Ask, Resume, SendMessage};
+use tim_proto::wire::{self, FrameKind, Hello};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, fill};
 use crate::life::Life;
 use crate::link::Link;
 use event::Local;
@@ -138,7 +138,7 @@ impl Cursor {
             return None;
         }
         let mut bytes = [0; MAX_CURSOR_LEN];
-        bytes.get_mut(..cursor.len())?.copy_from_slice(cursor);
+        fill(bytes.get_mut(..cursor.len())?, cursor);
         Some(Self {
             bytes,
             len: cursor.len() as u8,
@@ -275,32 +275,20 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn send(
         &mut self,
         now: Instant,
-        message: &Message<'_>,
+        message: &Message<'_, impl Body>,
         options: SendOptions<'_>,
     ) -> Result<Ticket, RequestError> {
-        self.request_body(
-            now,
-            FrameKind::SEND,
-            &SendMessage {
-                options,
-                message: *message,
-            },
-        )
+        self.request(now, &SendMessage { options, message })
     }
 
-    /// Makes any other request. The answer comes as an event with this ticket, exactly one, within the time-out.
+    /// Makes any other request: [`Request`](tim_proto::request::Request), or the body of one kind. The answer comes as an event with this ticket, exactly one, within the time-out.
     ///
     /// # Errors
     /// [`RequestError`]; nothing was taken then.
-    pub fn request(&mut self, now: Instant, request: &Request<'_>) -> Result<Ticket, RequestError> {
-        self.request_body(now, request.kind(), request)
-    }
-
-    fn request_body(
+    pub fn request(
         &mut self,
         now: Instant,
-        kind: FrameKind,
-        body: &dyn Encode, // one copy of all this, whatever is asked for
+        request: &dyn Ask, // one copy of all this, whatever is asked for
     ) -> Result<Ticket, RequestError> {
         if !self.ready {
             return Err(RequestError::NotReady);
@@ -308,7 +296,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if self.outbox.len() >= usize::from(self.config.max_pending) {
             return Err(RequestError::Full);
         }
-        let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
+        let len = wire::encoded_len(request) + wire::MAX_FRAME_HEADER_LEN;
         let max = self
             .hub_max_frame
             .min(self.link.tx_limit())
@@ -318,7 +306,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         let id = self
             .outbox
-            .push(kind, body, now, self.config.request_timeout)
+            .push(request, now, self.config.request_timeout)
             .ok_or(RequestError::Full)?;
         self.flush_outbox();
         Ok(Ticket(id))
@@ -378,9 +366,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> usize {
         let space = self.space(bytes.len());
         let len = space.len().min(bytes.len());
-        if let (Some(space), Some(bytes)) = (space.get_mut(..len), bytes.get(..len)) {
-            space.copy_from_slice(bytes);
-        }
+        fill(space, bytes);
         self.received(now, len);
         len
     }

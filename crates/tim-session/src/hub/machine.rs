@@ -49,13 +49,13 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    const fn patience(&self) -> Patience {
-        Patience {
-            framing: self.config.framing,
-            keep_alive: self.config.keep_alive,
-            keep_alive_timeout: self.config.keep_alive_timeout,
-            serial_retry: self.config.serial_retry,
-        }
+    fn patience(&self) -> Patience {
+        Patience::new(
+            self.config.framing,
+            self.config.keep_alive,
+            self.config.keep_alive_timeout,
+            self.config.serial_retry,
+        )
     }
 
     pub(super) fn next_wake(&self) -> Option<Instant> {

@@ -233,11 +233,13 @@ impl<B: Buffer> HubSession<B> {
         let body_len = encoded_len(&cursor) + encoded_len(&payload_len) + message.len();
         self.check_size(body_len)?;
         let id = self.delivered.wrapping_add(1);
-        let sent = self.link.send_with(FrameKind::DELIVER, id, body_len, |writer| {
-            cursor.encode(writer);
-            payload_len.encode(writer);
-            writer.put(message);
-        });
+        let sent = self
+            .link
+            .send_with(FrameKind::DELIVER, id, body_len, &mut |writer| {
+                cursor.encode(writer);
+                payload_len.encode(writer);
+                writer.put(message);
+            });
         sent.map_err(full)?;
         self.delivered = id;
         Ok(())
@@ -294,7 +296,7 @@ impl<B: Buffer> HubSession<B> {
         let body_len = encoded_len(body);
         self.check_size(body_len)?;
         self.link
-            .send_with(kind, id, body_len, |writer| body.encode(writer))
+            .send_with(kind, id, body_len, &mut |writer| body.encode(writer))
             .map_err(full)
     }
 

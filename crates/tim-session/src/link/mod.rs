@@ -55,6 +55,9 @@ pub(crate) struct Link<B> {
     serial: Serial,
 }
 
+/// What writes a packet or a part of it, once. Not generic, so that there is one copy of all that calls it.
+type Write<'w> = &'w mut dyn FnMut(&mut Writer<'_>);
+
 /// Where a frame stands in the received bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameAt {
@@ -150,18 +153,13 @@ impl<B: Buffer> Link<B> {
     /// Sends a whole packet.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> bool {
         self.serial.note_sent();
-        self.put(bytes.len(), |writer| writer.put(bytes)).is_ok()
+        self.put(bytes.len(), &mut |writer| writer.put(bytes)).is_ok()
     }
 
     /// Sends a frame with this body.
-    pub(crate) fn send<T: Encode + ?Sized>(
-        &mut self,
-        kind: FrameKind,
-        id: u32,
-        body: &T,
-    ) -> Result<(), BufferTooSmall> {
+    pub(crate) fn send(&mut self, kind: FrameKind, id: u32, body: &dyn Encode) -> Result<(), BufferTooSmall> {
         let body_len = encoded_len(body);
-        self.send_with(kind, id, body_len, |writer| body.encode(writer))
+        self.send_with(kind, id, body_len, &mut |writer| body.encode(writer))
     }
 
     /// Sends a frame whose body of `body_len` bytes `write` writes.
@@ -170,20 +168,20 @@ impl<B: Buffer> Link<B> {
         kind: FrameKind,
         id: u32,
         body_len: usize,
-        write: impl FnOnce(&mut Writer<'_>),
+        write: Write<'_>,
     ) -> Result<(), BufferTooSmall> {
         let most = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
         if kind != FrameKind::PING && kind != FrameKind::PONG {
             self.serial.note_sent();
         }
-        self.put(most, |writer| {
+        self.put(most, &mut |writer| {
             Frame::encode_header(kind, id, body_len, writer);
             write(writer);
         })
     }
 
     /// Appends a packet of at most `most` bytes, which `write` writes, to what goes out.
-    fn put(&mut self, most: usize, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), BufferTooSmall> {
+    fn put(&mut self, most: usize, write: Write<'_>) -> Result<(), BufferTooSmall> {
         let needed = self.framing.buffer_len(most);
         let available = self.tx_room();
         let Some(room) = self.tx.room(needed) else {

@@ -9,7 +9,7 @@ use tim_proto::wire::{
     serial_encoded_max_len, serial_gap,
 };
 
-use super::{FrameAt, Link};
+use super::{FrameAt, Link, Write};
 use crate::buffer::Buffer;
 
 /// The bytes of a packet's counter.
@@ -87,7 +87,7 @@ impl Serial {
         &mut self,
         room: &mut [u8],
         most: usize,
-        write: impl FnOnce(&mut Writer<'_>),
+        write: Write<'_>,
     ) -> Result<usize, BufferTooSmall> {
         let available = room.len();
         let start = serial_gap(most.saturating_add(COUNTER_LEN));

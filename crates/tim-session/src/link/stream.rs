@@ -2,7 +2,7 @@
 
 use tim_proto::wire::{BufferTooSmall, Frame, FrameError, Hello, HelloError, MAGIC, Parsed, Writer};
 
-use super::{FrameAt, Link};
+use super::{FrameAt, Link, Write};
 use crate::buffer::Buffer;
 
 impl<B: Buffer> Link<B> {
@@ -39,7 +39,7 @@ pub(super) fn has_frame(bytes: &[u8], max: usize) -> bool {
 }
 
 /// Writes a packet as it is.
-pub(super) fn write(room: &mut [u8], write: impl FnOnce(&mut Writer<'_>)) -> Result<usize, BufferTooSmall> {
+pub(super) fn write(room: &mut [u8], write: Write<'_>) -> Result<usize, BufferTooSmall> {
     let mut writer = Writer::new(room);
     write(&mut writer);
     writer.finish()

@@ -191,10 +191,9 @@ fn conversation(framing: Framing) -> Option<()> {
         match client.poll(now) {
             Output::Connect => client.connected(now),
             Output::Event(Event::Ready) => ready = true,
-            Output::Event(Event::Answer {
-                answer: Answer::Send(_),
-                ..
-            }) => answered = true,
+            Output::Event(Event::Answer { answer, .. }) => {
+                answered = matches!(answer.decode(), Ok(Answer::Send(_)));
+            }
             Output::Event(Event::Delivered(_)) => delivered = true,
             Output::Disconnect => return None,
             _ => {}

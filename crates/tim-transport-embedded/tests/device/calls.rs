@@ -66,7 +66,11 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
         };
         let custom = client.create_custom_message(bob(), custom).expect("a message");
         let face = client.create_face_message(bob(), 3, "x").expect("a message");
-        for (sequence, message) in [(1, &text), (2, &custom), (3, &face)] {
+        for (sequence, message) in [
+            (1, &text.into_any()),
+            (2, &custom.into_any()),
+            (3, &face.into_any()),
+        ] {
             let sent = events
                 .until(client.send_message(message), |_| {})
                 .await
@@ -175,9 +179,9 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
         world.hub.borrow_mut().bob_says(&long);
         let (conversation, sequence, kind) = loop {
             if let Event::Delivered(delivery) = events.next_event().await {
-                assert_ne!(delivery.message.envelope.flags & flags::STUB, 0);
+                assert_ne!(delivery.header.envelope.flags & flags::STUB, 0);
                 assert_eq!(delivery.payload_len, 12_002);
-                let message = delivery.message;
+                let message = delivery.message();
                 let conversation = message.conversation_of(&user("kiosk"));
                 break (conversation, message.envelope.sequence, message.payload.kind());
             }

@@ -339,7 +339,7 @@ impl Write for Half {
 /// The text that an event delivers, and empty for a stub.
 pub(crate) fn delivered(event: &Event<'_>) -> Option<String> {
     match event {
-        Event::Delivered(delivery) => Some(match delivery.message.payload {
+        Event::Delivered(delivery) => Some(match delivery.message().payload {
             Payload::Text(text) => text.text.to_owned(),
             _ => String::new(),
         }),

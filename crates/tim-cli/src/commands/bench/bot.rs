@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use tim_proto::message::{Envelope, Message, SendOptions, Text};
 use tim_proto::request::{Answer, Request};
+use tim_proto::wire::FrameKind;
 use tim_proto::{ConversationId, ErrorCode, MessageId, Platform, Priority, UserId};
 use tim_session::{ClientConfig, Event, RequestError, Ticket};
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
@@ -79,10 +80,7 @@ impl Bot {
         driver.poll_events(|event| {
             match event {
                 Event::Delivered(_) => *delivered += 1,
-                Event::Answer {
-                    ticket,
-                    answer: Answer::Send(_),
-                } => {
+                Event::Answer { ticket, answer } if answer.kind == FrameKind::SEND => {
                     *stored += 1;
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
                 }
@@ -135,7 +133,7 @@ impl Bot {
             },
             client_sequence: u64::from(self.sent),
             priority,
-            payload: Text { text: TEXT }.into(),
+            payload: Text { text: TEXT },
             extensions: Default::default(),
         };
         let now = self.driver.now();
@@ -176,7 +174,10 @@ impl Bot {
             self.driver.poll_events(|event| {
                 match event {
                     Event::Answer { ticket, answer } if ticket == asked => {
-                        result = Some(read(&answer).ok_or_else(|| "an answer of the wrong kind".to_owned()));
+                        let answer = answer.decode().map_err(|fault| fault.to_string());
+                        result = Some(answer.and_then(|answer| {
+                            read(&answer).ok_or_else(|| "an answer of the wrong kind".to_owned())
+                        }));
                     }
                     Event::Failed { ticket, failure } if ticket == asked => {
                         result = Some(Err(format!("{} {}", failure.code.explain(), failure.text)));

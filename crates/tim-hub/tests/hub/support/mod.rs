@@ -285,6 +285,7 @@ impl Device {
                     Err(_) => self.session.disconnected(now),
                 },
                 Output::Event(Event::Answer { ticket, answer }) => {
+                    let answer = answer.decode().unwrap();
                     if let Answer::ConversationProfile(profile) = &answer {
                         let at = profile.conversation.at.iter();
                         self.at = at.map(|at| (at.sequence, at.from.to_string(), at.kind)).collect();
@@ -296,10 +297,10 @@ impl Device {
                 }
                 Output::Event(event) => {
                     if let Event::Delivered(deliver) = &event {
-                        match deliver.message.payload {
+                        match deliver.message().payload {
                             Payload::GroupTip(tip) => self.tips.push(Tip::of(&tip)),
                             Payload::SystemNotice(notice) => self.notices.push(Notice::of(&notice)),
-                            _ => self.said.push(said(&deliver.message)),
+                            _ => self.said.push(said(&deliver.message())),
                         }
                     }
                     self.seen.extend(seen(&event, &self.user));

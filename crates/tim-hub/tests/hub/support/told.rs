@@ -156,7 +156,7 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
             deleted: change.deleted,
         },
         Event::Delivered(deliver) => {
-            let message = &deliver.message;
+            let message = &deliver.message();
             let (conversation, sequence) =
                 (message.conversation_of(me).to_string(), message.envelope.sequence);
             match message.payload {

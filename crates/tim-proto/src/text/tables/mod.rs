@@ -7,7 +7,14 @@ mod tui;
 use super::table::EmojiTable;
 use tui::ROWS;
 
-/// The three keys of the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]` (S134).
+/// The three keys of the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]` (S134). Like the other tables it has the usual
+/// index of 1 KiB; a device makes itself one of 8 bytes:
+///
+/// ```
+/// use tim_proto::text::{self, EmojiTable};
+/// static EMOJIS: EmojiTable<'static, 4> = EmojiTable::with_slots(text::SEED.entries());
+/// assert_eq!(EMOJIS.file("[呲牙]"), Some("emoji_1.png"));
+/// ```
 pub static SEED: EmojiTable<'static> = EmojiTable::new(seed::ENTRIES);
 
 /// The 62 current keys, `[TUIEmoji_Smile]` and so on. They mean the same in every language; people see their
