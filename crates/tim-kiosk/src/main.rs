@@ -25,7 +25,7 @@ use long_text::LongText;
 use screen::{Screen, name};
 use static_cell::StaticCell;
 use tim_transport_embedded::proto::message::flags;
-use tim_transport_embedded::proto::request::{Deliver, FetchAnswer};
+use tim_transport_embedded::proto::request::{Delivery, FetchAnswer};
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
 use tim_transport_embedded::{
     Client, Device, EmbassyClock, Error, Event, Events, Line, Memory, NetState, SerialLine,
@@ -136,8 +136,8 @@ impl Kiosk<'_> {
         }
     }
 
-    fn show_delivery(&self, delivery: &Deliver<'_>) {
-        let message = &delivery.message;
+    fn show_delivery(&self, delivery: &Delivery<'_>) {
+        let message = &delivery.message();
         self.screen.show_arrival(message);
         if message.envelope.flags & flags::STUB != 0 {
             self.run(Errand::Fetch {
