@@ -168,6 +168,30 @@ fn who_goes_offline_has_left_and_all_devices_of_a_user_are_in() {
 }
 
 #[test]
+fn who_is_cut_off_stays_for_a_minute() {
+    let (hub, mut alice, mut bob) = room();
+    bob.cut();
+    bob.until(|device| device.session.is_ready());
+    say(&mut bob, "back").unwrap();
+    say(&mut alice, "so soon").unwrap();
+    alice.until_texts(1);
+    bob.until_texts(1);
+    assert_eq!((count(&mut alice), bob.texts()), (2, vec!["so soon"]));
+    // For longer than that nobody is waited for.
+    drop(bob);
+    hub.advance(Duration::from_secs(59));
+    assert_eq!(count(&mut alice), 2);
+    let mut carol = Device::login(&hub, "carol", 3);
+    carol.join("live").unwrap();
+    hub.advance(Duration::from_secs(61));
+    let tip = alice.until_tip(2);
+    assert_eq!((tip.users, tip.members), (vec!["bob".to_owned()], 2));
+    let mut again = Device::login(&hub, "bob", 4);
+    assert_eq!(say(&mut again, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert!(alice.tips.iter().all(|tip| tip.users != ["bob"]), "told once");
+}
+
+#[test]
 fn who_is_banned_is_out_until_let_in_again() {
     let (hub, mut alice, mut bob) = room();
     let mut carol = Device::login(&hub, "carol", 3);
