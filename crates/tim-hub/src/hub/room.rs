@@ -115,6 +115,19 @@ impl Online {
             .is_some_and(|listed| listed.room.is_some())
     }
 
+    /// In how many rooms a user is.
+    pub(super) fn rooms_of(&self, user: &UserId) -> usize {
+        let tables = self.tables();
+        let groups = tables.users.get(user).map(|user| user.groups.iter());
+        let is_room = |group: &&GroupId| {
+            tables
+                .groups
+                .get(*group)
+                .is_some_and(|listed| listed.room.is_some())
+        };
+        groups.into_iter().flatten().filter(is_room).count()
+    }
+
     /// How many users are in a room.
     pub(super) fn room_members(&self, group: &GroupId) -> u32 {
         self.tables().groups.get(group).map_or(0, |listed| listed.users)

@@ -67,6 +67,14 @@ pub enum Refused {
         /// How many it may have.
         max: u32,
     },
+    /// The user is in as many groups as a user may be in (10037).
+    #[error("{user} is in {max} groups, which is as many as allowed; leave one first")]
+    TooManyGroups {
+        /// Who.
+        user: UserId,
+        /// How many groups a user may be in.
+        max: u32,
+    },
     /// The sender may not write in this group for now (10017).
     #[error("{}", Muted(*until_ms))]
     Muted {
@@ -122,6 +130,7 @@ impl Refused {
             Self::TooLarge { .. } => ErrorCode::COMM_BODY_SIZE_LIMIT,
             Self::OwnerMayNotQuit => ErrorCode::GROUP_SUPER_NOT_ALLOW_QUIT,
             Self::Full { .. } => ErrorCode::GROUP_FULL_MEMBER_COUNT,
+            Self::TooManyGroups { .. } => ErrorCode::GROUP_COUNT_LIMIT,
             Self::Muted { .. } => ErrorCode::GROUP_SHUTUP_DENY,
             Self::AlreadyHandled => ErrorCode::GROUP_REQ_ALLREADY_BEEN_PROCESSED,
             Self::NoAccount(_) => ErrorCode::GROUP_ACCOUNT_NOT_FOUND,

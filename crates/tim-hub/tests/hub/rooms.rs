@@ -321,3 +321,22 @@ fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
     let off = |seen: &Seen| matches!(seen, Seen::Conversation { deleted: true, .. });
     alice.until(|device| device.seen.iter().any(off));
 }
+
+#[test]
+fn nobody_is_in_more_rooms_than_allowed() {
+    let hub = TestHub::start_with(|options| options.max_groups = 2);
+    let (mut alice, mut carol) = (Device::login(&hub, "alice", 1), Device::login(&hub, "carol", 2));
+    let mut bob = Device::login(&hub, "bob", 3);
+    for (owner, name) in [(&mut alice, "one"), (&mut carol, "three")] {
+        owner.create(GroupType::AV_CHAT_ROOM, name, &[]).unwrap();
+    }
+    alice.create(GroupType::AV_CHAT_ROOM, "two", &[]).unwrap();
+    let third = alice.create(GroupType::AV_CHAT_ROOM, "more", &[]);
+    assert_eq!(third, Err(ErrorCode::GROUP_COUNT_LIMIT), "her own count as well");
+    bob.join("one").unwrap();
+    bob.join("two").unwrap();
+    assert_eq!(bob.join("three"), Err(ErrorCode::GROUP_COUNT_LIMIT));
+    assert_eq!(bob.join("two"), Ok(Reply::Joined(JoinStatus::ALREADY_IN_GROUP)));
+    bob.quit("one").unwrap();
+    assert_eq!(bob.join("three"), Ok(Reply::Joined(JoinStatus::JOINED)));
+}

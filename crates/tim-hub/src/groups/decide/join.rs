@@ -31,9 +31,7 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     fn join_freely(&self) -> Decision<V> {
-        if self.room() == 0 {
-            return Err(self.full().into());
-        }
+        self.may_come_in(&self.actor)?;
         let mut draft = self.effects();
         self.add(&mut draft, self.actor, &[self.actor]);
         // Nobody has let them in; the words name the owner.
@@ -44,6 +42,7 @@ impl<V: GroupView> Case<'_, V> {
     fn apply(&self, message: &str) -> Decision<V> {
         let mut draft = self.effects();
         if !self.is_open(&self.actor, RequestKind::Application)? {
+            self.may_be_in_more(&self.actor)?;
             let key = self.view.next_key().map_err(Undecided::View)?;
             self.ask_managers(&mut draft, self.actor, None, key, message)?;
         }
@@ -112,9 +111,7 @@ impl<V: GroupView> Case<'_, V> {
         };
         // Who came in by another way meanwhile needs no second tip.
         if accept && self.member(applicant)?.is_none() {
-            if self.room() == 0 {
-                return Err(self.full().into());
-            }
+            self.may_come_in(applicant)?;
             self.add(&mut draft, self.actor, &[*applicant]);
             let (by, notice) = match request.inviter {
                 Some(inviter) => (inviter, NoticeOperation::INVITED),
@@ -174,6 +171,8 @@ impl<V: GroupView> Case<'_, V> {
                 MemberResult::ALREADY_MEMBER
             } else if room == 0 {
                 MemberResult::FULL
+            } else if !self.has_room(&user)? {
+                MemberResult::NOT_ALLOWED
             } else {
                 self.invite_one(&mut draft, how, user, &mut key, reason)?
             };
@@ -238,9 +237,7 @@ impl<V: GroupView> Case<'_, V> {
             return Ok(Effects::none(GroupAnswer::Done));
         };
         if accept && self.me.is_none() {
-            if self.room() == 0 {
-                return Err(self.full().into());
-            }
+            self.may_come_in(&self.actor)?;
             self.add(&mut draft, inviter, &[self.actor]);
             draft.notice(self.actor, NoticeOperation::JOIN_ACCEPTED, inviter, "");
         }

@@ -29,6 +29,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let hub = Arc::clone(&self.hub);
         if !hub.online.is_in(&group, &device.user) {
             hub.may_enter(&device.user, group)?;
+            let max = hub.options.group_policy().max_groups;
+            if hub.online.rooms_of(&device.user) >= max as usize {
+                let user = device.user;
+                return Err(refused(Refused::TooManyGroups { user, max }));
+            }
         }
         let is_new = hub.online.enter_room(group, &device.user);
         if is_new {
