@@ -58,6 +58,12 @@ pub trait GroupView {
     /// The engine's.
     fn request(&self, user: &UserId, kind: RequestKind) -> Result<Option<Request>, Self::Error>;
 
+    /// How many applications to the group are open.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn open_applications(&self) -> Result<u32, Self::Error>;
+
     /// A number that no application or invitation of the whole store has had.
     ///
     /// # Errors

@@ -260,3 +260,55 @@ pub(crate) fn nobody_is_in_too_many_groups(world: &mut World) {
     assert_eq!(world.change(asked, alice, accept()), Ok(GroupAnswer::Done));
     assert!(world.reader().membership(&asked, &bob).unwrap().is_some());
 }
+
+pub(crate) fn a_thousand_applications_wait_at_most(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = typed(world, "asked", GroupType::PUBLIC, alice, &[bob]);
+    let users: Vec<UserId> = (0..1_001)
+        .map(|number| UserId::new(&format!("user{number}")).unwrap())
+        .collect();
+    world.write(Write::EnsureAccounts(users.clone())).unwrap();
+    let (last, others) = users.split_last().unwrap();
+    let apply = || GroupAction::Join {
+        message: String::new(),
+    };
+    for part in others.chunks(100) {
+        let batch: Vec<_> = part
+            .iter()
+            .map(|user| world.command(group, *user, apply()))
+            .collect();
+        assert!(world.batch(&batch).iter().all(Result::is_ok));
+    }
+    let refused = world.change(group, *last, apply()).unwrap_err();
+    assert_eq!(refused.code().0, 10006, "{refused}");
+    let waits = Ok(GroupAnswer::Joined(JoinStatus::WAIT_APPROVAL));
+    assert_eq!(world.change(group, others[0], apply()), waits, "waits already");
+    let invite = || GroupAction::Invite {
+        users: vec![*last],
+        reason: String::new(),
+    };
+    let outcome = |result| Ok(GroupAnswer::Members(vec![(*last, result)]));
+    assert_eq!(world.change(group, bob, invite()), outcome(MemberResult::FULL));
+    let again = GroupAction::Invite {
+        users: vec![others[1]],
+        reason: String::new(),
+    };
+    let waiting = vec![(others[1], MemberResult::WAIT_APPROVAL)];
+    assert_eq!(
+        world.change(group, bob, again),
+        Ok(GroupAnswer::Members(waiting)),
+        "waits already"
+    );
+    let refuse = GroupAction::HandleApplication {
+        applicant: others[0],
+        accept: false,
+        message: String::new(),
+        key: 0,
+    };
+    assert_eq!(world.change(group, alice, refuse), Ok(GroupAnswer::Done));
+    assert_eq!(
+        world.change(group, bob, invite()),
+        outcome(MemberResult::WAIT_APPROVAL)
+    );
+    assert_eq!(world.change(group, others[0], apply()).unwrap_err(), refused);
+}

@@ -82,7 +82,7 @@ macro_rules! suite {
             }
             groups {
                 created_whole_with_tip_and_notices, creation_is_idempotent, a_refused_group_leaves_nothing,
-                members_see_from_joining_on, leaving_ends_sending_and_reading, nobody_is_in_too_many_groups,
+                members_see_from_joining_on, leaving_ends_sending_and_reading, nobody_is_in_too_many_groups, a_thousand_applications_wait_at_most,
                 a_message_writes_no_member_row,
             }
             permissions { every_cell_of_the_table }

@@ -134,6 +134,17 @@ impl GroupView for View<'_> {
         })
     }
 
+    fn open_applications(&self) -> rusqlite::Result<u32> {
+        self.look(|db, head| {
+            db.prepare_cached(
+                "SELECT count(*) FROM requests WHERE log = ?1 AND kind = ?2 AND accepted IS NULL",
+            )?
+            .query_row(params![head.id, request_kind(RequestKind::Application)], |row| {
+                row.get(0)
+            })
+        })
+    }
+
     fn next_key(&self) -> rusqlite::Result<u64> {
         self.db
             .prepare_cached("SELECT request + 1 FROM meta")?
