@@ -83,6 +83,8 @@ settings! {
     max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
     /// How many members a group may have, but for Communities [default: 6000].
     max_members("TIM_MAX_MEMBERS", "NUMBER"): u32 = 6_000;
+    /// How many groups a user may be in; also in how many AVChatRooms at a time [default: 1000].
+    max_groups("TIM_MAX_GROUPS", "NUMBER"): u32 = 1_000;
     /// Whether a message to a user who never logged in is kept for them, or refused [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
     /// The most bytes of the database; 0 is as many as the disk has [default: 0].
@@ -138,6 +140,7 @@ impl Settings {
         options.max_connections = count(self.max_connections);
         options.max_devices = count(self.max_devices);
         options.max_members = count(self.max_members);
+        options.max_groups = count(self.max_groups);
         options.open_registration = self.open_registration;
         options.max_data = self.max_data;
         options

@@ -259,7 +259,7 @@ open_newtype! {
         REMOVED = 7, "Removed";
         /// Was no member to begin with.
         NOT_MEMBER = 8, "NotMember";
-        /// Whoever asked may not do that to this user.
+        /// Whoever asked may not do that to this user, or the user is in as many groups as allowed.
         NOT_ALLOWED = 9, "NotAllowed";
     }
 }

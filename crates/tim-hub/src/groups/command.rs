@@ -28,15 +28,18 @@ pub struct GroupPolicy {
     pub max_community: u32,
     /// The most admins of a group, the owner not among them.
     pub max_admins: u32,
+    /// The most groups that a user may be in: those of all types whose members are stored, and one's own AVChatRooms.
+    pub max_groups: u32,
 }
 
 impl Default for GroupPolicy {
-    /// 6,000 members, 100,000 in a Community, 10 admins.
+    /// 6,000 members, 100,000 in a Community, 10 admins, 1,000 groups of a user.
     fn default() -> Self {
         Self {
             max_members: 6_000,
             max_community: 100_000,
             max_admins: 10,
+            max_groups: 1_000,
         }
     }
 }

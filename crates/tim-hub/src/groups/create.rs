@@ -81,6 +81,7 @@ pub fn create(new: NewGroup, policy: &GroupPolicy, now_ms: u64) -> Result<Create
         invite_option,
         members: members.into_iter().map(|member| (member, role::MEMBER)).collect(),
         creation_random: new.random,
+        max_groups: policy.max_groups,
         tip: rules.is_stored.then_some(tip),
         notices,
         name: new.name,

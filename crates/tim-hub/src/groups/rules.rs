@@ -46,6 +46,8 @@ pub const MAX_NOTIFICATION: usize = 400;
 pub const MAX_AVATAR: usize = 500;
 /// The longest name card, in bytes.
 pub const MAX_NAME_CARD: usize = 50;
+/// How many applications to a group may wait for an answer, those of whom members invite among them. One more is refused.
+pub const MAX_APPLICATIONS: u32 = 1_000;
 /// The longest words that go with an application, an invitation, a removal, or the answer to one, in bytes.
 pub const MAX_WORDS: usize = 300;
 /// The longest text of a notice of the application's own (255), in bytes.

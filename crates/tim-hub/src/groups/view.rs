@@ -22,6 +22,12 @@ pub trait GroupView {
     /// The engine's.
     fn member(&self, user: &UserId) -> Result<Option<Membership>, Self::Error>;
 
+    /// How many groups a user is in; `most` is as good as more.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn groups_of(&self, user: &UserId, most: u32) -> Result<u32, Self::Error>;
+
     /// Whether there is an account of this name, other than the system's.
     ///
     /// # Errors
@@ -51,6 +57,12 @@ pub trait GroupView {
     /// # Errors
     /// The engine's.
     fn request(&self, user: &UserId, kind: RequestKind) -> Result<Option<Request>, Self::Error>;
+
+    /// How many applications to the group are open.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn open_applications(&self) -> Result<u32, Self::Error>;
 
     /// A number that no application or invitation of the whole store has had.
     ///

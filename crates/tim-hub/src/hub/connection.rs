@@ -22,6 +22,7 @@ use super::ask::{Login, Next};
 use super::device::{Answered, Device, Outcome};
 use super::encode;
 use super::me::{MAX_UNTOLD, Me};
+use super::online::Leaving;
 use super::shared::Shared;
 use crate::store::{Changes, ChangesRequest, Write, Written};
 use crate::usersig::UserSig;
@@ -194,7 +195,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             CloseReason::LineLost => debug!(?user, "a serial line lost something; its client begins again"),
             _ => {}
         }
-        self.leave();
+        self.leave(Leaving::of(reason));
         if self.framing == Framing::Serial && reason != CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN)
         {
             // The line outlives the session.
@@ -278,7 +279,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let (head, groups) = match read {
             Ok(read) => read,
             Err(error) => {
-                hub.online.leave(&device, now_ms);
+                hub.leave(&device, Leaving::Cut);
                 let (code, text) = Shared::explain(&error.into());
                 return self.refuse(code, &text);
             }
@@ -455,16 +456,16 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 }
 
 impl<L> Connection<L> {
-    fn leave(&mut self) {
+    fn leave(&mut self, leaving: Leaving) {
         if let Some(me) = self.me.take() {
-            self.hub.leave(&me.device);
+            self.hub.leave(&me.device, leaving);
         }
     }
 }
 
 impl<L> Drop for Connection<L> {
     fn drop(&mut self) {
-        self.leave();
+        self.leave(Leaving::Cut);
     }
 }
 

@@ -165,11 +165,12 @@ impl Shared {
             turn.dropped
         };
         dropped.iter().for_each(|sent| self.turn_away(sent));
+        self.online.let_absent_go(now_ms);
         self.tell_rooms(now_ms);
         // Whoever makes something wait from now on finds that nobody comes back for it.
         let mut is_kept = lock(&self.gates.is_kept);
         let next = lock(&self.gates.limiter).next_ms();
-        let next = next.into_iter().chain(self.online.next_news_ms()).min();
+        let next = next.into_iter().chain(self.online.next_turn_ms()).min();
         *is_kept = next.is_some();
         next.map(|at| at.saturating_sub(now_ms))
     }

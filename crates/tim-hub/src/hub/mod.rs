@@ -4,6 +4,7 @@
 //! the pace of groups; `online` knows who is there; `fanout` carries commits to them, `live` what is in no log. **The log is
 //! the queue**: live push is only a fast path over it, so a slow device costs no memory.
 
+mod absent;
 mod ask;
 mod connection;
 mod device;

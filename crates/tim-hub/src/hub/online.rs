@@ -7,11 +7,12 @@
 //! ([`Online::roster`]). What is read at login can be older than what the commits said meanwhile; so from the moment a
 //! device enters until it is in the lists, it is remembered which groups its user has left.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use tim_proto::{ErrorCode, GroupId, UserId};
 
+use super::absent::Absent;
 use super::device::{Device, lock};
 use super::list::{DeviceList, Snapshot};
 use super::rate::Bucket;
@@ -23,7 +24,7 @@ pub(super) struct Online(Mutex<Tables>);
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    users: HashMap<UserId, User>,
+    pub(super) users: HashMap<UserId, User>,
     pub(super) groups: HashMap<GroupId, Listed>,
     /// The rooms that have news to tell.
     pub(super) busy_rooms: HashSet<GroupId>,
@@ -33,6 +34,8 @@ pub(super) struct Tables {
     sweep_at: usize,
     /// Those with a device that is entering.
     entering: HashSet<UserId>,
+    /// Those without a device who are in rooms still, by when they leave.
+    pub(super) absent: BTreeSet<(u64, UserId)>,
 }
 
 /// The least number of buckets that is worth a sweep.
@@ -41,11 +44,13 @@ const FIRST_SWEEP: usize = 1024;
 const PART: usize = 1024;
 
 #[derive(Debug)]
-struct User {
+pub(super) struct User {
     seats: Vec<Seat>,
     sends: Bucket,
+    /// Who stands in the rooms' lists from a cut until a device is in them again.
+    pub(super) absent: Option<Absent>,
     /// The groups in whose lists the devices stand.
-    groups: HashSet<GroupId>,
+    pub(super) groups: HashSet<GroupId>,
     /// Those that the user has left while a device was entering.
     left: HashSet<GroupId>,
 }
@@ -60,7 +65,7 @@ struct Seat {
 /// A group of which somebody is online.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    devices: DeviceList,
+    pub(super) devices: DeviceList,
     /// How many users are in it.
     pub(super) users: u32,
     /// How often what concerns all in it has changed.
@@ -76,6 +81,14 @@ pub(super) enum Move {
     Left,
 }
 
+/// How a device goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// It has lost its connection, and may come back: the rooms keep its user for a while.
+    Cut,
+    ForGood,
+}
+
 impl Online {
     pub(super) fn tables(&self) -> std::sync::MutexGuard<'_, Tables> {
         lock(&self.0)
@@ -85,13 +98,18 @@ impl Online {
     pub(super) fn enter(&self, device: &Arc<Device>, max_devices: usize, sends: Bucket) {
         let mut tables = self.tables();
         tables.entering.insert(device.user);
+        tables.is_back(&device.user);
         let sends = tables.gone.remove(&device.user).unwrap_or(sends);
         let user = tables.users.entry(device.user).or_insert_with(|| User {
             seats: Vec::with_capacity(1),
             sends,
+            absent: None,
             groups: HashSet::new(),
             left: HashSet::new(),
         });
+        if user.seats.is_empty() {
+            user.sends = sends; // who was absent has left the bucket with those who are gone
+        }
         let mut leaving = Vec::new();
         let same = |seat: &Seat| seat.device.number == device.number;
         if let Some(at) = user.seats.iter().position(same) {
@@ -145,8 +163,13 @@ impl Online {
                 busy_rooms.insert(group);
             }
         }
+        let absent = user.absent.take();
         for group in &user.groups {
-            listed.entry(*group).or_default().devices.insert(device);
+            let list = listed.entry(*group).or_default();
+            list.devices.insert(device);
+            if let Some(absent) = &absent {
+                list.devices.remove(&absent.stand_in);
+            }
         }
         for seat in &mut user.seats {
             seat.listed |= Arc::ptr_eq(&seat.device, device);
@@ -156,7 +179,7 @@ impl Online {
         }
     }
 
-    pub(super) fn leave(&self, device: &Arc<Device>, now_ms: u64) {
+    pub(super) fn leave(&self, device: &Arc<Device>, leaving: Leaving, now_ms: u64) {
         let mut tables = self.tables();
         let Some(user) = tables.users.get_mut(&device.user) else {
             return;
@@ -175,10 +198,10 @@ impl Online {
             tables.entering.remove(&device.user);
         }
         if is_last {
-            tables.users.remove(&device.user);
             tables.keep(device.user, sends, now_ms);
-            for group in groups {
-                tables.one_less(group, device.user);
+            match leaving {
+                Leaving::Cut => tables.stay_away(device.user, now_ms),
+                Leaving::ForGood => tables.depart(&device.user),
             }
         }
     }
@@ -288,6 +311,12 @@ impl Online {
 }
 
 impl User {
+    /// What the user is listed with.
+    fn first(&self) -> Option<&Arc<Device>> {
+        let absent = self.absent.as_ref().map(|absent| &absent.stand_in);
+        absent.or_else(|| self.seats.first().map(|seat| &seat.device))
+    }
+
     /// Nothing needs to be remembered when nobody is entering; whether that is so.
     fn forget_left(&mut self) -> bool {
         let nobody_enters = self.seats.iter().all(|seat| seat.listed);
@@ -312,7 +341,7 @@ impl Tables {
 
     /// Puts the devices of a user into a group's list; whether the user is online and was not in it.
     pub(super) fn add(&mut self, group: GroupId, user: &UserId) -> bool {
-        let Some(user) = self.users.get_mut(user) else {
+        let Some(user) = self.users.get_mut(user).filter(|user| !user.seats.is_empty()) else {
             return false;
         };
         user.left.remove(&group);
@@ -341,6 +370,9 @@ impl Tables {
                 listed.devices.remove(&seat.device);
                 seat.device.forget();
             }
+            if let Some(absent) = &user.absent {
+                listed.devices.remove(&absent.stand_in);
+            }
         }
         if was_in {
             self.one_less(group, *name);
@@ -357,7 +389,7 @@ impl Tables {
     }
 
     /// A user less in a group: the last one takes the list along.
-    fn one_less(&mut self, group: GroupId, user: UserId) {
+    pub(super) fn one_less(&mut self, group: GroupId, user: UserId) {
         let Some(listed) = self.groups.get_mut(&group) else {
             return;
         };
@@ -381,8 +413,8 @@ impl Tables {
         let mut at = from;
         while let Some(device) = listed.devices.get(at) {
             // Who has several devices is listed with the first of them.
-            let first = self.users.get(&device.user).and_then(|user| user.seats.first());
-            if first.is_some_and(|first| Arc::ptr_eq(&first.device, device)) {
+            let first = self.users.get(&device.user).and_then(User::first);
+            if first.is_some_and(|first| Arc::ptr_eq(first, device)) {
                 if users.len() >= limit {
                     return (users, Some(at));
                 }

@@ -49,9 +49,9 @@ fn lists_follow_devices_and_rosters() {
         (vec![1, 2, 3], vec![3])
     );
     assert!(online.is_in(&group("a"), &user("bob")) && !online.is_in(&group("b"), &user("alice")));
-    online.leave(&phone, 0);
+    online.leave(&phone, Leaving::ForGood, 0);
     assert_eq!(listed(&online, "a"), [2, 3]);
-    online.leave(&tablet, 0);
+    online.leave(&tablet, Leaving::ForGood, 0);
     assert_eq!(listed(&online, "a"), [3]);
     assert_eq!(online.dismiss(group("a")).iter().count(), 1);
     assert!(!online.is_in(&group("a"), &user("bob")));
@@ -90,8 +90,8 @@ fn a_group_that_ends_while_somebody_logs_in_is_not_put_back() {
     assert!(!online.is_in(&group("a"), &user("alice")) && !online.is_in(&group("a"), &user("bob")));
     assert!(online.tables().groups.is_empty());
     assert!(online.tables().entering.is_empty());
-    online.leave(&enter(&online, "carol", 4), 0);
-    online.leave(&phone, 0);
+    online.leave(&enter(&online, "carol", 4), Leaving::ForGood, 0);
+    online.leave(&phone, Leaving::ForGood, 0);
     assert!(online.tables().entering.is_empty());
 }
 
@@ -119,14 +119,14 @@ fn a_replaced_device_leaves_its_places_and_its_room_to_the_new_one() {
     let new = enter(&online, "alice", 1);
     assert_eq!(listed(&online, "a"), [0_u64; 0]);
     online.join(&new, std::iter::once((group("a"), false)));
-    online.leave(&old, 0);
+    online.leave(&old, Leaving::ForGood, 0);
     assert_eq!(
         (listed(&online, "a"), listed(&online, "room")),
         (vec![1], vec![1])
     );
     assert_eq!(online.room_members(&group("room")), 1);
     assert!(!online.enter_room(group("room"), &user("alice")), "still in it");
-    online.leave(&new, 0);
+    online.leave(&new, Leaving::ForGood, 0);
     assert_eq!(online.room_members(&group("room")), 0);
     assert!(online.tables().groups.is_empty());
 }
@@ -153,7 +153,7 @@ fn a_room_is_told_once_a_second_who_came_and_went() {
         (online.take_news(5_999), online.next_news_ms()),
         (vec![], Some(6_000))
     );
-    online.leave(&devices[0], 0);
+    online.leave(&devices[0], Leaving::ForGood, 0);
     assert!(
         online.leave_room(room, &user("user1")),
         "came and went: nobody is told"
@@ -230,7 +230,9 @@ fn a_room_takes_a_hundred_thousand() {
     // While somebody goes through the list, others come and go.
     let list = online.group(&room);
     let (staying, leaving) = devices.split_at(50_000);
-    leaving.iter().for_each(|device| online.leave(device, 0));
+    leaving
+        .iter()
+        .for_each(|device| online.leave(device, Leaving::ForGood, 0));
     list.iter().for_each(|device| device.deliver(&delivery));
     assert!(devices.iter().all(|device| device.mailbox().live.pop().is_some()));
     online

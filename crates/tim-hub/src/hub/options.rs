@@ -40,6 +40,9 @@ pub struct HubOptions {
     pub max_community: usize,
     /// How many admins a group may have beside its owner. Default 10.
     pub max_admins: usize,
+    /// How many groups a user may be in, Communities and the user's own AVChatRooms among them; also in how many AVChatRooms
+    /// at a time. Default 1,000.
+    pub max_groups: usize,
     /// Whether a message to a user id that never logged in makes the account (as an application's server would have done);
     /// otherwise it is refused. Default true.
     pub open_registration: bool,
@@ -69,6 +72,7 @@ impl HubOptions {
             max_members: 6_000,
             max_community: 100_000,
             max_admins: 10,
+            max_groups: 1_000,
             open_registration: true,
             max_data: 0,
             purge_interval: Duration::from_secs(60),
@@ -85,6 +89,7 @@ impl HubOptions {
             max_members: number(self.max_members),
             max_community: number(self.max_community),
             max_admins: number(self.max_admins),
+            max_groups: number(self.max_groups),
         }
     }
 }

@@ -1,5 +1,10 @@
 //! AVChatRooms: their members are the users who are online and have joined, in memory only.
 //!
+//! Who logs out, is kicked or is banned has left at once. Who loses the last connection stays a member for 60 s
+//! ([`GRACE_MS`](super::absent::GRACE_MS)), and counts as one: who logs in again within that time is in the rooms as before,
+//! and nobody is told of it; what was said meanwhile is lost, as nothing is stored. After that the user has left, and the
+//! rooms are told so. At most [`MAX_ABSENT`](super::absent::MAX_ABSENT) users are waited for.
+//!
 //! Where many come and go, not each of them is worth a tip to everybody: at most once a second a room is told who came and
 //! who left since.
 
@@ -110,6 +115,19 @@ impl Online {
             .is_some_and(|listed| listed.room.is_some())
     }
 
+    /// In how many rooms a user is.
+    pub(super) fn rooms_of(&self, user: &UserId) -> usize {
+        let tables = self.tables();
+        let groups = tables.users.get(user).map(|user| user.groups.iter());
+        let is_room = |group: &&GroupId| {
+            tables
+                .groups
+                .get(*group)
+                .is_some_and(|listed| listed.room.is_some())
+        };
+        groups.into_iter().flatten().filter(is_room).count()
+    }
+
     /// How many users are in a room.
     pub(super) fn room_members(&self, group: &GroupId) -> u32 {
         self.tables().groups.get(group).map_or(0, |listed| listed.users)
@@ -151,6 +169,12 @@ impl Online {
             });
         }
         all
+    }
+
+    /// When there is next something to do: news to tell, or an absent user to let go.
+    pub(super) fn next_turn_ms(&self) -> Option<u64> {
+        let absent = self.next_absent_ms().into_iter();
+        absent.chain(self.next_news_ms()).min()
     }
 
     /// When the next room is to be told something; `None` if there is nothing to tell.

@@ -5,7 +5,7 @@ use std::fmt;
 use tim_proto::{ErrorCode, GroupId, UserId};
 
 /// Why the store refused one operation; nothing of it was stored and its neighbours were not touched. The request is at
-/// fault, and sending it again gives the same answer (but for [`Refused::TooLate`]'s age).
+/// fault, and sending it again gives the same answer (but for [`Refused::TooLate`]'s age, and for ceilings).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
@@ -67,6 +67,22 @@ pub enum Refused {
         /// How many it may have.
         max: u32,
     },
+    /// As many applications to the group wait for an answer as may wait (10006).
+    #[error(
+        "{max} applications to this group wait for an answer, which is as many as allowed; try again later"
+    )]
+    TooManyApplications {
+        /// How many may wait.
+        max: u32,
+    },
+    /// The user is in as many groups as a user may be in (10037).
+    #[error("{user} is in {max} groups, which is as many as allowed; leave one first")]
+    TooManyGroups {
+        /// Who.
+        user: UserId,
+        /// How many groups a user may be in.
+        max: u32,
+    },
     /// The sender may not write in this group for now (10017).
     #[error("{}", Muted(*until_ms))]
     Muted {
@@ -122,6 +138,8 @@ impl Refused {
             Self::TooLarge { .. } => ErrorCode::COMM_BODY_SIZE_LIMIT,
             Self::OwnerMayNotQuit => ErrorCode::GROUP_SUPER_NOT_ALLOW_QUIT,
             Self::Full { .. } => ErrorCode::GROUP_FULL_MEMBER_COUNT,
+            Self::TooManyApplications { .. } => ErrorCode::GROUP_FREQ_LIMIT,
+            Self::TooManyGroups { .. } => ErrorCode::GROUP_COUNT_LIMIT,
             Self::Muted { .. } => ErrorCode::GROUP_SHUTUP_DENY,
             Self::AlreadyHandled => ErrorCode::GROUP_REQ_ALLREADY_BEEN_PROCESSED,
             Self::NoAccount(_) => ErrorCode::GROUP_ACCOUNT_NOT_FOUND,

@@ -152,6 +152,8 @@ pub struct CreateGroup {
     pub members: Vec<(UserId, u16)>,
     /// The request's own number: tells a repeated request from a second group of the same id.
     pub creation_random: u32,
+    /// The most groups that a user may be in, the owner and the members alike.
+    pub max_groups: u32,
     /// The tip that opens the group's log.
     pub tip: Option<Prepared>,
     /// Notices into users' system logs.

@@ -168,6 +168,30 @@ fn who_goes_offline_has_left_and_all_devices_of_a_user_are_in() {
 }
 
 #[test]
+fn who_is_cut_off_stays_for_a_minute() {
+    let (hub, mut alice, mut bob) = room();
+    bob.cut();
+    bob.until(|device| device.session.is_ready());
+    say(&mut bob, "back").unwrap();
+    say(&mut alice, "so soon").unwrap();
+    alice.until_texts(1);
+    bob.until_texts(1);
+    assert_eq!((count(&mut alice), bob.texts()), (2, vec!["so soon"]));
+    // For longer than that nobody is waited for.
+    drop(bob);
+    hub.advance(Duration::from_secs(59));
+    assert_eq!(count(&mut alice), 2);
+    let mut carol = Device::login(&hub, "carol", 3);
+    carol.join("live").unwrap();
+    hub.advance(Duration::from_secs(61));
+    let tip = alice.until_tip(2);
+    assert_eq!((tip.users, tip.members), (vec!["bob".to_owned()], 2));
+    let mut again = Device::login(&hub, "bob", 4);
+    assert_eq!(say(&mut again, "x"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    assert!(alice.tips.iter().all(|tip| tip.users != ["bob"]), "told once");
+}
+
+#[test]
 fn who_is_banned_is_out_until_let_in_again() {
     let (hub, mut alice, mut bob) = room();
     let mut carol = Device::login(&hub, "carol", 3);
@@ -296,4 +320,23 @@ fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
     assert_eq!(alice.wait_for(end), Ok(Reply::Done));
     let off = |seen: &Seen| matches!(seen, Seen::Conversation { deleted: true, .. });
     alice.until(|device| device.seen.iter().any(off));
+}
+
+#[test]
+fn nobody_is_in_more_rooms_than_allowed() {
+    let hub = TestHub::start_with(|options| options.max_groups = 2);
+    let (mut alice, mut carol) = (Device::login(&hub, "alice", 1), Device::login(&hub, "carol", 2));
+    let mut bob = Device::login(&hub, "bob", 3);
+    for (owner, name) in [(&mut alice, "one"), (&mut carol, "three")] {
+        owner.create(GroupType::AV_CHAT_ROOM, name, &[]).unwrap();
+    }
+    alice.create(GroupType::AV_CHAT_ROOM, "two", &[]).unwrap();
+    let third = alice.create(GroupType::AV_CHAT_ROOM, "more", &[]);
+    assert_eq!(third, Err(ErrorCode::GROUP_COUNT_LIMIT), "her own count as well");
+    bob.join("one").unwrap();
+    bob.join("two").unwrap();
+    assert_eq!(bob.join("three"), Err(ErrorCode::GROUP_COUNT_LIMIT));
+    assert_eq!(bob.join("two"), Ok(Reply::Joined(JoinStatus::ALREADY_IN_GROUP)));
+    bob.quit("one").unwrap();
+    assert_eq!(bob.join("three"), Ok(Reply::Joined(JoinStatus::JOINED)));
 }

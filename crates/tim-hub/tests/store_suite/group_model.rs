@@ -71,6 +71,7 @@ pub(crate) fn any_life_of_a_group_agrees_with_the_model(world: &mut World) {
         max_members: MAX_MEMBERS as u32,
         max_community: MAX_MEMBERS as u32,
         max_admins: MAX_ADMINS as u32,
+        ..GroupPolicy::default()
     };
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let cases = if asked { Config::default().cases } else { 16 };

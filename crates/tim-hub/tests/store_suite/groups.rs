@@ -1,9 +1,10 @@
 //! Groups and their members.
 
 use tim_hub::groups::{GroupAction, GroupAnswer};
-use tim_hub::store::{LogKey, Refused, Write, Written, role};
-use tim_proto::{GroupId, JoinStatus, Role, UserId};
+use tim_hub::store::{CreateGroup, LogKey, Refused, Write, Written, role};
+use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
 
+use super::rosters::typed;
 use super::{World, new_group, stored, texts};
 
 fn names(world: &World, group: &GroupId) -> Vec<String> {
@@ -57,7 +58,7 @@ pub(crate) fn creation_is_idempotent(world: &mut World) {
     let group = GroupId::new("g1").unwrap();
     let mut new = new_group(group, &[alice, bob]);
     new.tip = Some(world.prepared("tip"));
-    let create = |new: &_| Write::CreateGroup(Box::new(tim_hub::store::CreateGroup::clone(new)));
+    let create = |new: &_| Write::CreateGroup(Box::new(CreateGroup::clone(new)));
     assert_eq!(world.write(create(&new)), Ok(Written::Group { created: true }));
     assert_eq!(
         world.write(create(&new)),
@@ -208,4 +209,106 @@ pub(crate) fn a_message_writes_no_member_row(world: &mut World) {
     assert_eq!(world.unread(&users[499], &log), 20);
     assert_eq!(world.read(users[499], log, Some(10)), (10, 10));
     assert_eq!(world.unread(&users[498], &log), 20);
+}
+
+pub(crate) fn nobody_is_in_too_many_groups(world: &mut World) {
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| world.user(name));
+    world.policy.max_groups = 2;
+    for (name, group_type) in [("one", GroupType::COMMUNITY), ("two", GroupType::MEETING)] {
+        typed(world, name, group_type, bob, &[]);
+    }
+    let open = typed(world, "open", GroupType::MEETING, alice, &[carol]);
+    let asked = typed(world, "asked", GroupType::PUBLIC, alice, &[carol]);
+    let full = Refused::TooManyGroups { user: bob, max: 2 };
+    let join = || GroupAction::Join {
+        message: String::new(),
+    };
+    for group in [open, asked] {
+        assert_eq!(world.change(group, bob, join()), Err(full.clone()));
+    }
+    let invite = GroupAction::Invite {
+        users: vec![bob],
+        reason: String::new(),
+    };
+    let work = typed(world, "work", GroupType::WORK, alice, &[]);
+    let outcome = world.change(work, alice, invite.clone());
+    assert_eq!(
+        outcome,
+        Ok(GroupAnswer::Members(vec![(bob, MemberResult::NOT_ALLOWED)]))
+    );
+    for users in [[bob, alice], [alice, bob]] {
+        let new = CreateGroup {
+            max_groups: 2,
+            ..new_group(GroupId::new("new").unwrap(), &users)
+        };
+        let refused = world.write(Write::CreateGroup(Box::new(new))).unwrap_err();
+        assert_eq!(refused.code().0, 10037, "{refused}");
+    }
+    // Whose application is open when the last place goes is let in when there is one again.
+    let [one, two] = ["one", "two"].map(|name| GroupId::new(name).unwrap());
+    world.change(two, bob, GroupAction::Dismiss).unwrap();
+    assert!(world.change(asked, bob, join()).is_ok());
+    typed(world, "three", GroupType::MEETING, bob, &[]);
+    let accept = || GroupAction::HandleApplication {
+        applicant: bob,
+        accept: true,
+        message: String::new(),
+        key: 0,
+    };
+    assert_eq!(world.change(asked, alice, accept()), Err(full));
+    world.change(one, bob, GroupAction::Dismiss).unwrap();
+    assert_eq!(world.change(asked, alice, accept()), Ok(GroupAnswer::Done));
+    assert!(world.reader().membership(&asked, &bob).unwrap().is_some());
+}
+
+pub(crate) fn a_thousand_applications_wait_at_most(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = typed(world, "asked", GroupType::PUBLIC, alice, &[bob]);
+    let users: Vec<UserId> = (0..1_001)
+        .map(|number| UserId::new(&format!("user{number}")).unwrap())
+        .collect();
+    world.write(Write::EnsureAccounts(users.clone())).unwrap();
+    let (last, others) = users.split_last().unwrap();
+    let apply = || GroupAction::Join {
+        message: String::new(),
+    };
+    for part in others.chunks(100) {
+        let batch: Vec<_> = part
+            .iter()
+            .map(|user| world.command(group, *user, apply()))
+            .collect();
+        assert!(world.batch(&batch).iter().all(Result::is_ok));
+    }
+    let refused = world.change(group, *last, apply()).unwrap_err();
+    assert_eq!(refused.code().0, 10006, "{refused}");
+    let waits = Ok(GroupAnswer::Joined(JoinStatus::WAIT_APPROVAL));
+    assert_eq!(world.change(group, others[0], apply()), waits, "waits already");
+    let invite = || GroupAction::Invite {
+        users: vec![*last],
+        reason: String::new(),
+    };
+    let outcome = |result| Ok(GroupAnswer::Members(vec![(*last, result)]));
+    assert_eq!(world.change(group, bob, invite()), outcome(MemberResult::FULL));
+    let again = GroupAction::Invite {
+        users: vec![others[1]],
+        reason: String::new(),
+    };
+    let waiting = vec![(others[1], MemberResult::WAIT_APPROVAL)];
+    assert_eq!(
+        world.change(group, bob, again),
+        Ok(GroupAnswer::Members(waiting)),
+        "waits already"
+    );
+    let refuse = GroupAction::HandleApplication {
+        applicant: others[0],
+        accept: false,
+        message: String::new(),
+        key: 0,
+    };
+    assert_eq!(world.change(group, alice, refuse), Ok(GroupAnswer::Done));
+    assert_eq!(
+        world.change(group, bob, invite()),
+        outcome(MemberResult::WAIT_APPROVAL)
+    );
+    assert_eq!(world.change(group, others[0], apply()).unwrap_err(), refused);
 }

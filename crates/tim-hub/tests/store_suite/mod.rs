@@ -82,7 +82,8 @@ macro_rules! suite {
             }
             groups {
                 created_whole_with_tip_and_notices, creation_is_idempotent, a_refused_group_leaves_nothing,
-                members_see_from_joining_on, leaving_ends_sending_and_reading, a_message_writes_no_member_row,
+                members_see_from_joining_on, leaving_ends_sending_and_reading, nobody_is_in_too_many_groups, a_thousand_applications_wait_at_most,
+                a_message_writes_no_member_row,
             }
             permissions { every_cell_of_the_table }
             endings {
@@ -335,6 +336,7 @@ pub(crate) fn new_group(group: GroupId, users: &[UserId]) -> CreateGroup {
             .map(|user| (*user, tim_hub::store::role::MEMBER))
             .collect(),
         creation_random: 1,
+        max_groups: u32::MAX,
         tip: None,
         notices: Vec::new(),
     }

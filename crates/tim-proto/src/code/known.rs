@@ -123,6 +123,7 @@ codes! {
     GROUP_NOT_ALLOW_REVOKE_MSG = 10033, "Messages in groups of this type cannot be revoked.";
     GROUP_REMOVE_MSG_DENY = 10034, "You may not delete this message.";
     GROUP_NOT_ALLOW_REMOVE_MSG = 10035, "Messages in groups of this type cannot be deleted.";
+    GROUP_COUNT_LIMIT = 10037, "The user is in as many groups as allowed; leave one first.";
 
     // Messages to one user.
     MSG_PKG_PARSE_FAILED = 20001, "The server could not read the request; report it.";

@@ -74,6 +74,7 @@ pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Fai
         max_members: u32::MAX,
         max_community: u32::MAX,
         max_admins: 10,
+        max_groups: u32::MAX,
     };
     let start = Instant::now();
     let made = create(wish, &policy, now_ms()).map_err(Failure::failed)?;

@@ -5,7 +5,7 @@ use tim_proto::tip::TipOperation;
 use tim_proto::{InviteOption, JoinOption, JoinStatus, MemberResult, UserId};
 
 use super::super::GroupAnswer;
-use super::super::rules::Action;
+use super::super::rules::{Action, MAX_APPLICATIONS};
 use super::super::tips::{Said, Tip};
 use super::super::view::{GroupView, NewRequest, Request, RequestKind, RowChange, Verdict};
 use super::{Case, Decision, Draft, Effects, Outcomes, Seen, Undecided, check_words, each_once};
@@ -31,9 +31,7 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     fn join_freely(&self) -> Decision<V> {
-        if self.room() == 0 {
-            return Err(self.full().into());
-        }
+        self.may_come_in(&self.actor)?;
         let mut draft = self.effects();
         self.add(&mut draft, self.actor, &[self.actor]);
         // Nobody has let them in; the words name the owner.
@@ -44,10 +42,23 @@ impl<V: GroupView> Case<'_, V> {
     fn apply(&self, message: &str) -> Decision<V> {
         let mut draft = self.effects();
         if !self.is_open(&self.actor, RequestKind::Application)? {
+            self.may_be_in_more(&self.actor)?;
+            if self.applications_left()? == 0 {
+                return Err(Refused::TooManyApplications {
+                    max: MAX_APPLICATIONS,
+                }
+                .into());
+            }
             let key = self.view.next_key().map_err(Undecided::View)?;
             self.ask_managers(&mut draft, self.actor, None, key, message)?;
         }
         Ok(draft.answer(GroupAnswer::Joined(JoinStatus::WAIT_APPROVAL)))
+    }
+
+    /// How many more may apply.
+    fn applications_left(&self) -> Seen<u32, V> {
+        let open = self.view.open_applications().map_err(Undecided::View)?;
+        Ok(MAX_APPLICATIONS.saturating_sub(open))
     }
 
     fn ask_managers(
@@ -112,9 +123,7 @@ impl<V: GroupView> Case<'_, V> {
         };
         // Who came in by another way meanwhile needs no second tip.
         if accept && self.member(applicant)?.is_none() {
-            if self.room() == 0 {
-                return Err(self.full().into());
-            }
+            self.may_come_in(applicant)?;
             self.add(&mut draft, self.actor, &[*applicant]);
             let (by, notice) = match request.inviter {
                 Some(inviter) => (inviter, NoticeOperation::INVITED),
@@ -166,6 +175,7 @@ impl<V: GroupView> Case<'_, V> {
         let mut draft = self.effects();
         let mut outcomes = Outcomes::default();
         let mut room = self.room();
+        let mut left = self.applications_left()?;
         let mut key = self.view.next_key().map_err(Undecided::View)?;
         for user in each_once(users) {
             let result = if !self.has_account(&user)? {
@@ -174,8 +184,10 @@ impl<V: GroupView> Case<'_, V> {
                 MemberResult::ALREADY_MEMBER
             } else if room == 0 {
                 MemberResult::FULL
+            } else if !self.has_room(&user)? {
+                MemberResult::NOT_ALLOWED
             } else {
-                self.invite_one(&mut draft, how, user, &mut key, reason)?
+                self.invite_one(&mut draft, how, user, (&mut key, &mut left), reason)?
             };
             if result == MemberResult::ADDED {
                 room = room.saturating_sub(1);
@@ -199,7 +211,7 @@ impl<V: GroupView> Case<'_, V> {
         draft: &mut Draft<'_>,
         how: How,
         user: UserId,
-        key: &mut u64,
+        (key, left): (&mut u64, &mut u32),
         reason: &str,
     ) -> Seen<MemberResult, V> {
         match how {
@@ -220,6 +232,10 @@ impl<V: GroupView> Case<'_, V> {
                 *key = key.saturating_add(1);
             }
             How::IfManagersAgree if !self.is_open(&user, RequestKind::Application)? => {
+                if *left == 0 {
+                    return Ok(MemberResult::FULL);
+                }
+                *left = left.saturating_sub(1);
                 self.ask_managers(draft, user, Some(self.actor), *key, reason)?;
                 *key = key.saturating_add(1);
             }
@@ -238,9 +254,7 @@ impl<V: GroupView> Case<'_, V> {
             return Ok(Effects::none(GroupAnswer::Done));
         };
         if accept && self.me.is_none() {
-            if self.room() == 0 {
-                return Err(self.full().into());
-            }
+            self.may_come_in(&self.actor)?;
             self.add(&mut draft, inviter, &[self.actor]);
             draft.notice(self.actor, NoticeOperation::JOIN_ACCEPTED, inviter, "");
         }

@@ -172,6 +172,28 @@ impl<V: GroupView> Case<'_, V> {
         }
     }
 
+    /// Whether the user may be in one group more.
+    fn has_room(&self, user: &UserId) -> Seen<bool, V> {
+        let max = self.command.policy.max_groups;
+        Ok(self.view.groups_of(user, max).map_err(Undecided::View)? < max)
+    }
+
+    /// The group has room for one more, and this user for one more group.
+    fn may_come_in(&self, user: &UserId) -> Seen<(), V> {
+        if self.room() == 0 {
+            return Err(self.full().into());
+        }
+        self.may_be_in_more(user)
+    }
+
+    fn may_be_in_more(&self, user: &UserId) -> Seen<(), V> {
+        if self.has_room(user)? {
+            return Ok(());
+        }
+        let max = self.command.policy.max_groups;
+        Err(Refused::TooManyGroups { user: *user, max }.into())
+    }
+
     /// How many a tip says there are, `more` and `less` than before.
     fn count(&self, more: usize, less: usize) -> u64 {
         let now = if self.rules.is_stored {

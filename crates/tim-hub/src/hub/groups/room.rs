@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::connection::Connection;
 use super::super::device::Device;
+use super::super::online::Leaving;
 use super::super::requests::Failed;
 use super::super::room::Told;
 use super::super::shared::Shared;
@@ -28,6 +29,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let hub = Arc::clone(&self.hub);
         if !hub.online.is_in(&group, &device.user) {
             hub.may_enter(&device.user, group)?;
+            let max = hub.options.group_policy().max_groups;
+            if hub.online.rooms_of(&device.user) >= max as usize {
+                let user = device.user;
+                return Err(refused(Refused::TooManyGroups { user, max }));
+            }
         }
         let is_new = hub.online.enter_room(group, &device.user);
         if is_new {
@@ -124,14 +130,14 @@ impl Shared {
         self.tell_if_needed();
     }
 
-    /// A device goes, and with a user's last one the user from the rooms.
-    pub(in crate::hub) fn leave(self: &Arc<Self>, device: &Arc<Device>) {
-        self.online.leave(device, self.now_ms());
+    /// A device goes, and with a user's last one the user from the rooms: at once, or after a cut when the grace is over.
+    pub(in crate::hub) fn leave(self: &Arc<Self>, device: &Arc<Device>, leaving: Leaving) {
+        self.online.leave(device, leaving, self.now_ms());
         self.tell_if_needed();
     }
 
     fn tell_if_needed(self: &Arc<Self>) {
-        if self.online.next_news_ms().is_some() {
+        if self.online.next_turn_ms().is_some() {
             self.keep_gates();
         }
     }

@@ -69,6 +69,13 @@ impl GroupView for View<'_> {
         })
     }
 
+    fn groups_of(&self, user: &UserId, most: u32) -> rusqlite::Result<u32> {
+        match user_id(self.db, user)? {
+            Some(user) => groups_of(self.db, user, most),
+            None => Ok(0),
+        }
+    }
+
     fn has_account(&self, user: &UserId) -> rusqlite::Result<bool> {
         Ok(*user != UserId::SYSTEM && user_id(self.db, user)?.is_some())
     }
@@ -127,6 +134,19 @@ impl GroupView for View<'_> {
         })
     }
 
+    fn open_applications(&self) -> rusqlite::Result<u32> {
+        self.look(|db, head| {
+            // The index is named, as the planner prefers the primary key, which has the decided ones too.
+            db.prepare_cached(
+                "SELECT count(*) FROM requests INDEXED BY open_requests
+                 WHERE log = ?1 AND kind = ?2 AND accepted IS NULL",
+            )?
+            .query_row(params![head.id, request_kind(RequestKind::Application)], |row| {
+                row.get(0)
+            })
+        })
+    }
+
     fn next_key(&self) -> rusqlite::Result<u64> {
         self.db
             .prepare_cached("SELECT request + 1 FROM meta")?
@@ -143,6 +163,14 @@ pub(super) const fn request_kind(kind: RequestKind) -> i64 {
         RequestKind::Application => 1,
         RequestKind::Invitation => 2,
     }
+}
+
+/// How many groups a user is in, counted in the index of the user's rows up to `most`.
+pub(super) fn groups_of(db: &Connection, user: i64, most: u32) -> rusqlite::Result<u32> {
+    db.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM personal WHERE user = ?1 AND role IS NOT NULL LIMIT ?2)",
+    )?
+    .query_row(params![user, most], |row| row.get(0))
 }
 
 /// Who ended the group of this id, if there was one.

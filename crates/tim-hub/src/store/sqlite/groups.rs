@@ -9,7 +9,7 @@ use super::super::{
     Append, CreateGroup, GroupChanged, LogKey, Prepared, Refused, Restriction, Roster, Written, flags, role,
 };
 use super::append::{NewEntry, Place};
-use super::group_view::{View, request_kind};
+use super::group_view::{View, groups_of, request_kind};
 use super::rosters::membership;
 use super::rows::{Head, KIND_DISMISSED, sql, user_id};
 use super::writer::{Batch, Stop};
@@ -31,6 +31,7 @@ impl Batch<'_> {
         }
         let mut members = self.roles(&new.members)?;
         members.insert(owner, role::OWNER);
+        self.have_room_for_a_group(new)?;
         let tip = new.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
         let notices = self.notices(&new.notices)?;
         let mut roster = Roster::of(new.group);
@@ -46,6 +47,17 @@ impl Batch<'_> {
         self.tell_roster(roster);
         self.announce(&mut head, tip, notices)?;
         Ok(Written::Group { created: true })
+    }
+
+    /// Nobody comes to be in more groups than allowed.
+    fn have_room_for_a_group(&self, new: &CreateGroup) -> Result<(), Stop> {
+        let max = new.max_groups;
+        for user in std::iter::once(&new.owner).chain(new.members.iter().map(|(member, _)| member)) {
+            if groups_of(self.db, self.user(user)?, max)? >= max {
+                return Err(Refused::TooManyGroups { user: *user, max }.into());
+            }
+        }
+        Ok(())
     }
 
     fn created_before(&self, head: &Head, new: &CreateGroup, owner: i64) -> Result<Written, Stop> {

@@ -6,7 +6,7 @@ use super::OpenError;
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-pub(super) const STEPS: [&str; 3] = [TABLES, GROUPS, LEFTOVERS];
+pub(super) const STEPS: [&str; 4] = [TABLES, GROUPS, LEFTOVERS, OPEN_REQUESTS];
 
 /// What the tables are after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -187,6 +187,11 @@ UPDATE groups SET name = '', introduction = '', notification = '', avatar = '' W
 -- For removing what is old or over without looking at the rest.
 CREATE INDEX mentions_by_sequence ON mentions (log, sequence);
 CREATE INDEX restrictions_by_end ON restrictions (max(banned_until_ms, muted_until_ms));
+";
+
+/// Version 4: the open requests are counted without looking at the decided ones.
+const OPEN_REQUESTS: &str = "
+CREATE INDEX open_requests ON requests (log, kind) WHERE accepted IS NULL;
 ";
 
 /// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.
