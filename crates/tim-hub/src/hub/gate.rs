@@ -7,6 +7,7 @@ use std::time::Duration;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId, Priority};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::device::{Answered, Delivery, Device, Outcome, lock};
 use super::limit::{Limiter, Offer};
@@ -15,6 +16,8 @@ use crate::store::{Append, LogKey, Write, Written};
 
 /// The longest that the task sleeps while somebody waits: the hub's clock need not go like the runtime's.
 const MAX_SLEEP_MS: u64 = 20;
+/// The longest that it dozes, with nothing to do but to see absent users out some time.
+const MAX_DOZE_MS: u64 = 500;
 
 /// A message on its way into a group, and who is to be answered. That one may be gone by then.
 #[derive(Debug)]
@@ -39,8 +42,17 @@ pub(super) enum Way {
 pub(super) struct Gates {
     per_second: u32,
     limiter: Mutex<Limiter<Sent>>,
-    /// A task comes back for what waits.
-    is_kept: Mutex<bool>,
+    keeping: Mutex<Keeping>,
+    /// Ends a doze.
+    call: Arc<Notify>,
+}
+
+/// Whether a task comes back for what waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    Nobody,
+    Awake,
+    Dozing,
 }
 
 impl Gates {
@@ -48,7 +60,8 @@ impl Gates {
         Self {
             per_second,
             limiter: Mutex::new(Limiter::new(per_second)),
-            is_kept: Mutex::new(false),
+            keeping: Mutex::new(Keeping::Nobody),
+            call: Arc::default(),
         }
     }
 }
@@ -146,16 +159,26 @@ impl Shared {
 
     /// Sees to it that a task comes back for what waits. To be called after it was made to wait.
     pub(super) fn keep_gates(self: &Arc<Self>) {
-        let mut is_kept = lock(&self.gates.is_kept);
-        // Without a runtime nobody is there to hear anything: a connection is dropped when the runtime is.
-        if let (false, Ok(runtime)) = (*is_kept, Handle::try_current()) {
-            *is_kept = true;
-            drop(is_kept);
-            runtime.spawn(keep(Keeper(Arc::downgrade(self))));
+        let mut keeping = lock(&self.gates.keeping);
+        match *keeping {
+            Keeping::Awake => {}
+            Keeping::Dozing => {
+                *keeping = Keeping::Awake;
+                self.gates.call.notify_one();
+            }
+            Keeping::Nobody => {
+                // Without a runtime nobody is there to hear anything: a connection is dropped when the runtime is.
+                if let Ok(runtime) = Handle::try_current() {
+                    *keeping = Keeping::Awake;
+                    drop(keeping);
+                    runtime.spawn(keep(Keeper(Arc::downgrade(self))));
+                }
+            }
         }
     }
 
-    /// Lets go whose turn it is, and tells the rooms their news; when there is more to do, or `None` and the task ends.
+    /// Lets go whose turn it is, and tells the rooms their news; in how many milliseconds to come back, or `None` and the
+    /// task ends.
     fn gates_turn(&self) -> Option<u64> {
         let now_ms = self.now_ms();
         let dropped = {
@@ -167,12 +190,18 @@ impl Shared {
         dropped.iter().for_each(|sent| self.turn_away(sent));
         self.online.let_absent_go(now_ms);
         self.tell_rooms(now_ms);
-        // Whoever makes something wait from now on finds that nobody comes back for it.
-        let mut is_kept = lock(&self.gates.is_kept);
+        // Whoever makes something wait from now on finds that nobody comes back for it, or not soon.
+        let mut keeping = lock(&self.gates.keeping);
         let next = lock(&self.gates.limiter).next_ms();
-        let next = next.into_iter().chain(self.online.next_turn_ms()).min();
-        *is_kept = next.is_some();
-        next.map(|at| at.saturating_sub(now_ms))
+        let soon = next.into_iter().chain(self.online.next_news_ms()).min();
+        let sleep = |at: u64, most| at.saturating_sub(now_ms).clamp(1, most);
+        let (state, wait_ms) = match (soon, self.online.next_absent_ms()) {
+            (Some(at), _) => (Keeping::Awake, Some(sleep(at, MAX_SLEEP_MS))),
+            (None, Some(at)) => (Keeping::Dozing, Some(sleep(at, MAX_DOZE_MS))),
+            (None, None) => (Keeping::Nobody, None),
+        };
+        *keeping = state;
+        wait_ms
     }
 }
 
@@ -182,21 +211,25 @@ struct Keeper(Weak<Shared>);
 impl Drop for Keeper {
     fn drop(&mut self) {
         if let Some(hub) = self.0.upgrade() {
-            *lock(&hub.gates.is_kept) = false;
+            *lock(&hub.gates.keeping) = Keeping::Nobody;
         }
     }
 }
 
 async fn keep(mut keeper: Keeper) {
     loop {
-        // Not held while it sleeps: a hub that is dropped is gone.
         let Some(hub) = keeper.0.upgrade() else { return };
         let Some(wait_ms) = hub.gates_turn() else {
             keeper.0 = Weak::new(); // another one may have been started already
             return;
         };
+        // The hub is not held while it sleeps: one that is dropped is gone.
+        let call = Arc::clone(&hub.gates.call);
         drop(hub);
-        let wait_ms = wait_ms.clamp(1, MAX_SLEEP_MS);
-        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        let sleep = tokio::time::sleep(Duration::from_millis(wait_ms));
+        tokio::select! {
+            () = sleep => {}
+            () = call.notified() => {}
+        }
     }
 }
