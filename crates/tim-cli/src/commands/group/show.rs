@@ -19,7 +19,7 @@ pub(crate) const fn outcome_words(result: MemberResult) -> &'static str {
         MemberResult::FULL => "is not in: the group is full",
         MemberResult::REMOVED => "is out",
         MemberResult::NOT_MEMBER => "was not there",
-        MemberResult::NOT_ALLOWED => "is out of your reach: outranks you, or is in as many groups as allowed",
+        MemberResult::NOT_ALLOWED => "outranks you, or is in as many groups as allowed",
         _ => "had an outcome that this program does not know",
     }
 }
