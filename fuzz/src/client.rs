@@ -7,7 +7,7 @@ use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
 use tim_proto::request::{Deliver, Done, Failure, Login, LoginAnswer, Request, SendAnswer};
 use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Role, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
-use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
+use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, Ticket};
 
 use crate::packing::{Packing, framing};
 use crate::script::Script;
@@ -127,7 +127,14 @@ fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
     };
     let packet = match script.byte() % 10 {
         0 => hello(script.word() as u32).to_vec(),
-        1 => frame(FrameKind::LOGIN.answer(), 0, &answer),
+        1 => {
+            // On a serial line the logins are counted.
+            let login = match packing.framing {
+                Framing::Serial => 1 + id % 4,
+                _ => 0,
+            };
+            frame(FrameKind::LOGIN.answer(), login, &answer)
+        }
         2 => frame(FrameKind::SYNCED, 0, &Done),
         3 => frame(
             FrameKind::DELIVER,
@@ -321,7 +328,7 @@ fn serve(watched: &mut Watched) -> bool {
                     nick: "",
                 };
                 vec![
-                    frame(FrameKind::LOGIN.answer(), 0, &welcome),
+                    frame(FrameKind::LOGIN.answer(), request.id, &welcome),
                     frame(FrameKind::SYNCED, 0, &Done),
                 ]
             }
