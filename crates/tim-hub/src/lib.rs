@@ -6,6 +6,6 @@
 pub mod groups;
 mod hub;
 pub mod store;
-pub mod usersig;
+pub use tim_usersig as usersig;
 
 pub use hub::{Audience, Hub, HubError, HubOptions};

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 
-const GOLDEN: &str = include_str!("../../tests/golden/usersig.json");
+const GOLDEN: &str = include_str!("../tests/golden/usersig.json");
 
 struct Case {
     app: App,

@@ -4,7 +4,7 @@
 //! holds the same key and checks. The ticket is JSON, deflated, in a URL-safe base64 of its own.
 //!
 //! ```
-//! use tim_hub::usersig::{App, UserSig, UserSigError};
+//! use tim_usersig::{App, UserSig, UserSigError};
 //! let app = App::new(1_400_000_000, "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e");
 //! let alice = "alice".parse()?;
 //! let ticket = UserSig::sign(&app, &alice, 1_705_307_415, 86_400);
