@@ -1,0 +1,266 @@
+//! The hub's limits on a connection.
+
+use tim_session::proto::ErrorCode;
+use tim_session::proto::message::to_vec;
+use tim_session::proto::request::{Answer, Done};
+use tim_session::proto::wire::{FrameKind, Role};
+use tim_session::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant};
+
+use crate::support::*;
+
+/// A request that the hub hands on, with this id.
+fn request(id: u32) -> Vec<u8> {
+    frame(FrameKind::CONVERSATION_PROFILE, id, &Done)
+}
+
+#[test]
+fn requests_above_the_ceiling_wait_unread_until_one_is_answered() {
+    let mut config = HubConfig::default();
+    config.max_requests = 2;
+    let (_client, mut hub) = online_with(client(), hub_with(config, [2048, 2048]));
+    let bytes: Vec<u8> = (1..=5).flat_map(request).collect();
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 1", "Malformed 2"]);
+    hub.answer(1, FrameKind::CONVERSATION_PROFILE, &Answer::Done)
+        .unwrap();
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 3"]);
+    hub.fail(2, ErrorCode(1), "").unwrap();
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 4"]);
+    let too_long = "x".repeat(70_000);
+    assert!(hub.fail(3, ErrorCode(1), &too_long).is_err());
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0], "3 is still open");
+}
+
+#[test]
+fn frames_behind_the_end_of_a_session_are_not_looked_at() {
+    let endings = [
+        (FrameKind::LOGOUT, CloseReason::LoggedOut),
+        (FrameKind::GOODBYE, CloseReason::LoggedOut),
+        (
+            FrameKind::LOGIN,
+            CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION),
+        ),
+    ];
+    for (kind, reason) in endings {
+        let (_client, mut hub) = online();
+        let bytes = [request(1), frame(kind, 0, &Done), request(2)].concat();
+        assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+        assert!(matches!(
+            hub.poll(NOW),
+            HubOutput::Event(HubEvent::Malformed { id: 1, .. })
+        ));
+        assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
+        assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
+        let more = request(3);
+        assert_eq!(hub.receive(NOW, &more), more.len());
+        assert_eq!(hub.poll(NOW), HubOutput::Wait(None), "after {kind}");
+        assert!(!hub.is_online());
+    }
+}
+
+#[test]
+fn nothing_is_read_or_said_behind_the_hubs_own_goodbye() {
+    let (mut client, mut hub) = online();
+    hub.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "later");
+    let bytes = request(1);
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    let said = hub.outgoing().len();
+    hub.goodbye(ErrorCode::KICKED_OUT_REST_API, "twice");
+    assert_eq!(hub.outgoing().len(), said, "one goodbye is enough");
+    let refused = hub.answer(1, FrameKind::SEND, &Answer::Done);
+    assert_eq!(refused, Err(AnswerError::NotOnline));
+    let reason = CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
+    assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
+    assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
+    hub.goodbye(ErrorCode::KICKED_OUT_REST_API, "behind the end");
+    assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
+    assert_eq!(hub.outgoing().len(), said);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["NetState", "Disconnect"]);
+}
+
+#[test]
+fn a_request_of_exactly_the_limit_is_taken_and_one_byte_more_closes() {
+    let mut config = HubConfig::default();
+    config.max_frame = 500;
+    let too_large = CloseReason::Violation(ErrorCode::FRAME_TOO_LARGE);
+    for (len, fits) in [(500, true), (501, false)] {
+        let (_client, mut hub) = online_with(client(), hub_with(config, [2048, 2048]));
+        let bytes = frame_of_len(FrameKind::SEND, 5, len);
+        assert_eq!(hub.receive(NOW, &bytes), len);
+        let output = hub.poll(NOW);
+        match fits {
+            true => assert!(matches!(
+                output,
+                HubOutput::Event(HubEvent::Malformed { id: 5, .. })
+            )),
+            false => assert_eq!(output, HubOutput::Close(too_large)),
+        }
+    }
+}
+
+#[test]
+fn before_the_login_a_frame_may_have_eight_kib_and_not_a_byte_more() {
+    const LIMIT: usize = 8 * 1024;
+    let mut config = HubConfig::default();
+    for (max_frame, len, code) in [
+        (65_536, LIMIT, ErrorCode::PROTOCOL_VIOLATION), // taken, and no login
+        (65_536, LIMIT + 1, ErrorCode::FRAME_TOO_LARGE),
+        (500, 500, ErrorCode::PROTOCOL_VIOLATION),
+        (500, 501, ErrorCode::FRAME_TOO_LARGE),
+    ] {
+        config.max_frame = max_frame;
+        let mut hub = hub_with(config, [16 * 1024, 2048]);
+        let bytes = [
+            &hello(Role::CLIENT, (1, 1), 4096)[..],
+            &frame_of_len(FrameKind::LOGIN, 0, len),
+        ]
+        .concat();
+        assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+        assert_eq!(
+            hub.poll(NOW),
+            HubOutput::Close(CloseReason::Violation(code)),
+            "{len} of {max_frame}"
+        );
+    }
+    // After the login it is the configuration that counts.
+    let (_client, mut hub) = online();
+    let bytes = frame_of_len(FrameKind::SEND, 5, LIMIT + 1);
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 5"]);
+}
+
+#[test]
+fn an_answer_of_exactly_the_clients_limit_goes_and_one_byte_more_does_not() {
+    let (_client, mut hub) = online_with(client_with(config(), [256, 2048, 2048]), hub());
+    assert_eq!(hub.peer_max_frame(), 256);
+    let bytes = request(1);
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 1"]);
+    let body = |len| Answer::Unknown(FrameKind::SEND, &[0; 4096][..len]);
+    // 11 bytes of header are reckoned with, whatever it takes in the end.
+    let refused = hub.answer(1, FrameKind::SEND, &body(246));
+    assert_eq!(refused, Err(AnswerError::TooLarge { len: 257, max: 256 }));
+    hub.answer(1, FrameKind::SEND, &body(245)).unwrap();
+}
+
+#[test]
+fn a_delivery_of_exactly_the_clients_limit_goes_and_one_byte_more_uses_no_window() {
+    let (mut client, mut hub) = online_with(client_with(config(), [256, 2048, 2048]), hub());
+    let window = hub.window_room();
+    let (mut refused, mut len) = (None, 256);
+    while let Err(error) = hub.deliver(&[2], 0, &to_vec(&text(&"x".repeat(len)))) {
+        assert_eq!(hub.window_room(), window);
+        refused = Some(error);
+        len -= 1;
+    }
+    let too_large = AnswerError::TooLarge { len: 257, max: 256 };
+    assert_eq!(refused, Some(DeliverError::Answer(too_large)));
+    assert_eq!(hub.window_room(), window - 1);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(delivered(&mut client, NOW), "x".repeat(len));
+}
+
+#[test]
+fn the_window_is_the_smaller_of_what_both_ends_want() {
+    for (wanted, most, window) in [(3, 256, 3), (300, 256, 256), (0, 256, 0), (5, 4, 4)] {
+        let (mut client_config, mut hub_config) = (config(), HubConfig::default());
+        client_config.window = wanted;
+        hub_config.max_window = most;
+        let (client, hub) = (
+            client_with(client_config, [2048; 3]),
+            hub_with(hub_config, [2048, 2048]),
+        );
+        let (_client, hub) = online_with(client, hub);
+        assert_eq!((hub.window(), hub.window_room()), (window, window));
+    }
+}
+
+#[test]
+fn only_deliveries_that_were_made_can_be_acknowledged() {
+    let message = to_vec(&text("hi"));
+    for (acked, room) in [(0, Some(61)), (1, Some(62)), (3, Some(64)), (4, None)] {
+        let (_client, mut hub) = online();
+        for cursor in 2..5 {
+            hub.deliver(&[cursor], 0, &message).unwrap();
+        }
+        let ack = frame(FrameKind::ACK, acked, &Done);
+        assert_eq!(hub.receive(NOW, &ack), ack.len());
+        match room {
+            Some(room) => {
+                assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
+                assert_eq!(hub.window_room(), room, "ACK {acked}");
+            }
+            None => {
+                let violation = CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION);
+                assert_eq!(hub.poll(NOW), HubOutput::Close(violation));
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_that_nobody_asked_for_are_passed_over() {
+    let (_client, mut hub) = online();
+    let bytes = [frame(FrameKind::SEND.answer(), 1, &Done), request(2)].concat();
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 2"]);
+}
+
+#[test]
+fn a_ping_is_answered_with_its_own_number_even_before_the_login() {
+    let mut hub = hub();
+    let bytes = [
+        &hello(Role::CLIENT, (1, 1), 4096)[..],
+        &frame(FrameKind::PING, 77, &Done),
+    ]
+    .concat();
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
+    assert_eq!(&hub.outgoing()[20..], frame(FrameKind::PONG, 77, &Done));
+}
+
+#[test]
+fn requests_before_the_login_and_during_its_check_are_not_served() {
+    let mut hub = hub();
+    let bytes = [&hello(Role::CLIENT, (1, 1), 4096)[..], &request(1)].concat();
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    let violation = CloseReason::Violation(ErrorCode::USER_NOT_LOGGED_IN);
+    assert_eq!(hub.poll(NOW), HubOutput::Close(violation));
+
+    let (mut client, mut hub) = (client(), crate::support::hub());
+    connecting(&mut client, NOW);
+    approach(&mut client, &mut hub, NOW);
+    let bytes = request(2);
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0], "the login is being checked");
+    assert_eq!(hub.push(FrameKind::SYNCED, &Done), Err(AnswerError::NotOnline));
+    hub.accept(&welcome(&[1])).unwrap();
+    assert_eq!(hub.accept(&welcome(&[1])), Err(AnswerError::NotOnline));
+    hub.refuse(ErrorCode(1), "too late");
+    assert!(hub.is_online());
+    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 2"]);
+}
+
+#[test]
+fn a_refusal_names_the_login_and_closes() {
+    let (mut client, mut hub) = (client(), hub());
+    connecting(&mut client, NOW);
+    approach(&mut client, &mut hub, NOW);
+    hub.refuse(ErrorCode(70_001), "old");
+    let closed = HubOutput::Close(CloseReason::Goodbye(ErrorCode(70_001)));
+    assert_eq!(hub.poll(NOW), closed);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["LoginFailed", "Disconnect"]);
+}
+
+#[test]
+fn a_hub_end_that_serves_a_stream_does_not_begin_again() {
+    let (_client, mut hub) = online();
+    hub.goodbye(ErrorCode(1), "");
+    assert!(matches!(hub.poll(NOW), HubOutput::Close(_)));
+    hub.begin_again(NOW);
+    let bytes = hello(Role::CLIENT, (1, 1), 4096);
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(hub.poll(Instant::from_millis(1001)), HubOutput::Wait(None));
+}

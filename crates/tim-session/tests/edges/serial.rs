@@ -1,0 +1,80 @@
+//! The serial line's limits.
+
+use tim_session::proto::request::Done;
+use tim_session::proto::wire::{FrameKind, Hello, serial_encode, serial_encoded_max_len};
+use tim_session::{CloseReason, Framing, HubConfig, HubOutput};
+
+use crate::support::*;
+
+/// A packet as it goes on the line.
+fn packet(counter: u16, content: &[u8]) -> Vec<u8> {
+    let counted = [&counter.to_le_bytes(), content].concat();
+    let mut line = vec![0; serial_encoded_max_len(counted.len())];
+    let len = serial_encode(&counted, &mut line).unwrap();
+    line.truncate(len);
+    line
+}
+
+#[test]
+fn the_buffer_that_a_frame_needs_is_what_its_packet_takes() {
+    for len in [0, 1, 200, 252, 253, 254, 255, 506, 507, 508, 509, 510, 2000] {
+        let most = Framing::Serial.buffer_len(len);
+        let worst = packet(0x0101, &vec![1; len]).len();
+        assert!(worst <= most, "{len}: {worst} of {most}");
+        assert!(most <= worst + 1, "{len}: {most} for {worst}");
+        assert_eq!(Framing::Stream.buffer_len(len), len);
+    }
+}
+
+#[test]
+fn both_ends_announce_the_longest_frame_that_their_buffers_hold_on_a_serial_line() {
+    let mut hub_config = HubConfig::default();
+    let mut client_config = config();
+    (hub_config.framing, client_config.framing) = (Framing::Serial, Framing::Serial);
+    for frame_len in [
+        200, 251, 252, 253, 254, 255, 256, 505, 506, 507, 508, 509, 510, 700,
+    ] {
+        let rx = Framing::Serial.buffer_len(frame_len);
+        let client = client_with(client_config.clone(), [rx, 2048, 2048]);
+        let announced = client.max_frame();
+        assert!(
+            announced == frame_len || announced == frame_len + 1,
+            "{frame_len}: {announced}"
+        );
+        // And a frame of that length comes through.
+        let (mut client, mut hub) = online_with(client, hub_with(hub_config, [2048, 2048]));
+        assert_eq!(hub.peer_max_frame(), announced);
+        let all = hub.outgoing().len();
+        hub.transmitted(all);
+        let bytes = frame_of_len(FrameKind::GAP, 0, frame_len);
+        // Hello, the answer to the login, SYNCED: the next is number 3.
+        for piece in packet(3, &bytes).chunks(7) {
+            assert_eq!(client.receive(NOW, piece), piece.len());
+        }
+        assert_eq!(drain(&mut client, NOW), ["Malformed"], "{frame_len}");
+    }
+}
+
+#[test]
+fn a_hub_end_on_a_serial_line_begins_again_with_nothing_of_the_last_session() {
+    let mut hub_config = HubConfig::default();
+    let mut client_config = config();
+    (hub_config.framing, client_config.framing) = (Framing::Serial, Framing::Serial);
+    let client = client_with(client_config.clone(), [2048; 3]);
+    let (_old, mut hub) = online_with(client, hub_with(hub_config, [2048, 2048]));
+    assert_eq!((hub.window(), hub.peer_max_frame() > 0), (64, true));
+    let bytes = packet(0, &hello(tim_session::proto::wire::Role::CLIENT, (1, 1), 4096));
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(hub.poll(NOW), HubOutput::Close(CloseReason::Superseded));
+    assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
+    hub.begin_again(NOW);
+    assert_eq!((hub.window(), hub.window_room(), hub.peer_max_frame()), (0, 0, 0));
+    assert!(matches!(hub.poll(NOW), HubOutput::Wait(Some(_))));
+    assert!(hub.outgoing().len() > Hello::LEN, "the early hello was answered");
+    assert_eq!(hub.window(), 2);
+    let ping = packet(1, &frame(FrameKind::PING, 4, &Done));
+    hub.transmitted(hub.outgoing().len());
+    assert_eq!(hub.receive(NOW, &ping), ping.len());
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
+    assert!(!hub.outgoing().is_empty(), "it counts from the new hello");
+}
