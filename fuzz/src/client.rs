@@ -117,7 +117,7 @@ fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
         ErrorCode::SERVER_SHUTTING_DOWN,
         ErrorCode(1),
     ][script.below(3)];
-    let failure = Failure { code, text: "" };
+    let failure = Failure::new(code, "").retry_after_ms(script.byte().into());
     let cursor = script.bytes(id as usize % 20);
     let answer = LoginAnswer {
         account: 1,
@@ -333,10 +333,7 @@ fn serve(watched: &mut Watched) -> bool {
                 ]
             }
             FrameKind::SEND | FrameKind::LOGOUT if request.id != 0 => {
-                let failure = Failure {
-                    code: ErrorCode(1),
-                    text: "",
-                };
+                let failure = Failure::new(ErrorCode(1), "");
                 vec![frame(FrameKind::ERROR, request.id, &failure)]
             }
             _ => Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, to_vec};
-use tim_proto::request::{Answer, Conversations, Done, Login, LoginAnswer, Resume, SendMessage};
+use tim_proto::request::{Answer, Conversations, Done, Failure, Login, LoginAnswer, Resume, SendMessage};
 use tim_proto::wire::{FrameKind, Hello, Role};
 use tim_proto::{Platform, UserId};
 use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
@@ -84,7 +84,7 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
         }
         2 | 3 => watched.deliver(script),
         4 | 5 => watched.answer(script),
-        6 => watched.session.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "x"),
+        6 => watched.session.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, "x")),
         7 => {
             let len = script.byte().into();
             let raw = script.bytes(len);
@@ -187,7 +187,7 @@ impl Watched {
             0 => self.session.answer(id, FrameKind::LOGOUT, &Answer::Done),
             _ => self
                 .session
-                .fail(id, ErrorCode(1), &"y".repeat(script.byte().into())),
+                .fail(id, &Failure::new(ErrorCode(1), &"y".repeat(script.byte().into()))),
         };
         if sent.is_ok() {
             self.open.remove(&id);
@@ -241,7 +241,7 @@ impl Watched {
                     nick: "",
                 };
                 if self.session.accept(&welcome).is_err() {
-                    self.session.refuse(ErrorCode(1), "no room");
+                    self.session.refuse(&Failure::new(ErrorCode(1), "no room"));
                 }
             }
         }
@@ -262,7 +262,7 @@ fn another_session(mut watched: Watched) {
         let Some(&id) = watched.open.iter().min() else {
             break;
         };
-        let _ = watched.session.fail(id, ErrorCode(1), "");
+        let _ = watched.session.fail(id, &Failure::new(ErrorCode(1), ""));
         watched.open.remove(&id);
     }
     watched.settle();

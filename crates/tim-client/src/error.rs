@@ -1,6 +1,7 @@
 //! `IMError`: how every call fails.
 
 use std::fmt;
+use std::time::Duration;
 
 use tim_proto::capability::UnsupportedPlatform;
 use tim_proto::request::Failure;
@@ -20,6 +21,8 @@ pub struct ImError {
     pub code: ErrorCode,
     /// What this very case was about; may be empty.
     pub text: String,
+    /// In how many milliseconds to try again; 0: not said.
+    retry_after_ms: u32,
 }
 
 impl ImError {
@@ -29,6 +32,17 @@ impl ImError {
         Self {
             code,
             text: text.into(),
+            retry_after_ms: 0,
+        }
+    }
+
+    /// When the same call may be repeated, as the hub says; `None` if it does not say. Whether repeating it can help at
+    /// all: [`ErrorCode::is_transient`].
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.retry_after_ms {
+            0 => None,
+            ms => Some(Duration::from_millis(ms as u64)),
         }
     }
 
@@ -67,7 +81,10 @@ impl From<ErrorCode> for ImError {
 
 impl From<Failure<'_>> for ImError {
     fn from(failure: Failure<'_>) -> Self {
-        Self::new(failure.code, failure.text)
+        Self {
+            retry_after_ms: failure.retry_after_ms,
+            ..Self::new(failure.code, failure.text)
+        }
     }
 }
 

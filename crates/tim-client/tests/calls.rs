@@ -8,7 +8,8 @@ use support::*;
 use tim_client::proto::conversation as wire;
 use tim_client::proto::message::{Custom, Face, flags};
 use tim_client::proto::request::{
-    Answer, CreateGroupAnswer, FetchAnswer, HistoryAnswer, MarkReadAnswer, Request, RevokeAnswer, SendAnswer,
+    Answer, CreateGroupAnswer, Failure, FetchAnswer, HistoryAnswer, MarkReadAnswer, Request, RevokeAnswer,
+    SendAnswer,
 };
 use tim_client::proto::wire::List;
 use tim_client::{
@@ -61,7 +62,7 @@ async fn a_refused_login_says_why() {
         let mut hub = HubEnd::accept(&mut listener).await;
         hub.login().await;
         hub.session
-            .refuse(ErrorCode::ACCOUNT_USERSIG_EXPIRED, "yesterday");
+            .refuse(&Failure::new(ErrorCode::ACCOUNT_USERSIG_EXPIRED, "yesterday"));
         hub.flush().await;
         hub
     };

@@ -9,7 +9,7 @@ use support::*;
 use tim_client::proto::message::{Message, Payload, Revocation};
 use tim_client::proto::message::{flags, to_vec};
 use tim_client::proto::request::{
-    Answer, ConversationChange, FetchAnswer, Gap, HistoryAnswer, Request, SendAnswer,
+    Answer, ConversationChange, Failure, FetchAnswer, Gap, HistoryAnswer, Request, SendAnswer,
 };
 use tim_client::proto::wire::{FrameKind, List};
 use tim_client::transport::session::HubEvent;
@@ -426,7 +426,8 @@ async fn a_long_cut_ends_readiness_until_the_hub_is_back() {
 #[tokio::test(start_paused = true)]
 async fn a_kick_is_told_and_ends_the_session() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
-    hub.session.goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE, "phone");
+    hub.session
+        .goodbye(&Failure::new(ErrorCode::KICKED_OUT_MULT_DEVICE, "phone"));
     hub.flush().await;
     let kicked = |event: &Event| {
         if let Event::KickedOut(error) = event {

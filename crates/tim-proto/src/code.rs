@@ -40,6 +40,50 @@ impl ErrorCode {
         self.0 == 0
     }
 
+    /// Whether repeating the same request, unchanged, can succeed without anybody doing anything: the network, the load
+    /// or a fault of the server was in the way, and none of them lasts.
+    ///
+    /// A message is repeated with the same id, so one that was stored is not stored twice. Repeating never cures what is
+    /// wrong with the request itself, the sender's rights, tickets (UserSig) and kicks.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::COS_GET_SIG_FAIL
+                | Self::MESSAGE_SEND_FAIL
+                | Self::MESSAGE_REVOKE_FAIL
+                | Self::MESSAGE_DELETE_FAIL
+                | Self::MESSAGE_UNREAD_ALL_FAIL
+                | Self::MESSAGE_AUDIO_UPLOAD_FAIL
+                | Self::MESSAGE_VIDEO_UPLOAD_FAIL
+                | Self::MESSAGE_FILE_UPLOAD_FAIL
+                | Self::MESSAGE_MERGER_DOWNLOAD_FAIL
+                | Self::JOIN_GROUP_FAIL
+                | Self::NETWORK_ERROR
+                | Self::NETWORK_TIMEOUT
+                | Self::NO_NETWORK
+                | Self::OVER_FREQUENCY_LIMIT
+                | Self::GROUP_INTERNAL_ERROR
+                | Self::GROUP_FREQ_LIMIT
+                | Self::GROUP_SEND_MSG_FREQ_LIMIT
+                | Self::MSG_NET_ERROR
+                | Self::MSG_INTERNAL_ERROR1
+                | Self::MSG_DEL_RAMBLE_INTERNAL_ERROR
+                | Self::COMM_REST_FREQ_LIMIT
+                | Self::COMM_REQUEST_TIMEOUT
+                | Self::OPEN_SERVICE_OVERLOAD_ERROR
+                | Self::ACCOUNT_FREQ_LIMIT
+                | Self::ACCOUNT_INTERNAL_TIMEOUT
+                | Self::STORAGE_FULL
+                | Self::STORAGE_FAILED
+                | Self::OUTCOME_UNKNOWN
+                | Self::SERVER_SHUTTING_DOWN
+                | Self::RATE_LIMITED
+                | Self::OUTBOX_FULL
+                | Self::TOO_MANY_REQUESTS_PENDING
+        )
+    }
+
     /// Whether the code is this project's own and not TIM's.
     #[must_use]
     pub const fn is_own(self) -> bool {

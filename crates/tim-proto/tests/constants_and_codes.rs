@@ -296,3 +296,43 @@ fn tables_are_sorted_and_every_code_has_a_text() {
     assert_ne!(ErrorCode(10_099).text(), ErrorCode(10_100).text());
     assert_eq!(format!("{:?}", ErrorCode(2100)), "ErrorCode(2100)");
 }
+
+/// Texts that tell to wait or to try again, and codes that do so of themselves.
+#[test]
+fn codes_are_transient_where_repeating_the_same_request_can_cure_them() {
+    const TRANSIENT: &[u32] = &[
+        2041, 2100, 2110, 2111, 2112, 2300, 2350, 2400, 2452, 2660, 2800, 2801, 2805, 2996, 10002, 10006,
+        10023, 20004, 20005, 20018, 60007, 60008, 60022, 70050, 70169, 200_005, 200_006, 200_007, 200_008,
+        200_011, 200_012, 200_013,
+    ];
+    let transient = |code: &ErrorCode| code.is_transient();
+    let named: Vec<u32> = ErrorCode::NAMED
+        .iter()
+        .map(|(code, _)| *code)
+        .filter(transient)
+        .map(u32::from)
+        .collect();
+    assert_eq!(named, TRANSIENT);
+    // What an application reads agrees with it.
+    for (code, name) in ErrorCode::NAMED {
+        let text = code.text();
+        let says_so = ["try again", "wait a moment", "in a moment", "resend"]
+            .iter()
+            .any(|words| text.to_lowercase().contains(words));
+        let told_otherwise = [
+            ErrorCode::NO_NETWORK,
+            ErrorCode::STORAGE_FULL,
+            ErrorCode::OUTBOX_FULL,
+            ErrorCode::TOO_MANY_REQUESTS_PENDING,
+        ];
+        assert_eq!(
+            says_so,
+            code.is_transient() && !told_otherwise.contains(code),
+            "{code} {name}: {text}"
+        );
+    }
+    // A number that nobody knows may mean anything.
+    assert!(!ErrorCode(123_456_789).is_transient() && !ErrorCode::SUCC.is_transient());
+    const _: () =
+        assert!(ErrorCode::RATE_LIMITED.is_transient() && !ErrorCode::SESSION_REPLACED.is_transient());
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tim_session::proto::request::{Conversations, Done, LoginAnswer, Request};
+use tim_session::proto::request::{Conversations, Done, Failure, LoginAnswer, Request};
 use tim_session::proto::wire::{self, Frame, FrameKind, Hello, Role, Writer};
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{
@@ -207,7 +207,7 @@ fn a_hub_survives_any_client_and_any_clock() {
                     }
                     Some(id) => {
                         requests += 1;
-                        let _ = hub.fail(id, ErrorCode::PROTOCOL_VIOLATION, "");
+                        let _ = hub.fail(id, &Failure::new(ErrorCode::PROTOCOL_VIOLATION, ""));
                     }
                 }
             }

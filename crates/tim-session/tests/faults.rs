@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Deliver, Done, LoginAnswer, Resume, SendAnswer};
+use tim_session::proto::request::{Answer, Deliver, Done, Failure, LoginAnswer, Resume, SendAnswer};
 use tim_session::proto::wire::{Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Priority, UserId};
 use tim_session::{
@@ -399,7 +399,7 @@ fn acknowledgements_held_over_a_cut_are_not_sent_on_the_next_connection() {
 fn a_kick_is_told_before_what_it_ends() {
     let (mut client, mut hub) = online(client());
     let _ = send(&mut client, NOW);
-    hub.goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE, "another device");
+    hub.goodbye(&Failure::new(ErrorCode::KICKED_OUT_MULT_DEVICE, "another device"));
     carry(&mut client, &mut hub, NOW);
     assert_eq!(
         drain(&mut client, NOW),

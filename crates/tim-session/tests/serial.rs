@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::ErrorCode;
 use tim_session::proto::UserId;
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Done, LoginAnswer, Request, SendAnswer};
+use tim_session::proto::request::{Answer, Done, Failure, LoginAnswer, Request, SendAnswer};
 use tim_session::proto::wire::{FrameKind, Hello, serial_decode};
 use tim_session::proto::{ConversationId, MessageId, Priority};
 use tim_session::{
@@ -504,7 +504,8 @@ fn a_farewell_or_a_loss_while_logging_out_is_the_end_of_it() {
 #[test]
 fn a_kick_ends_the_session_and_the_line_waits_for_the_next_one() {
     let mut line = Line::quiet();
-    line.hub.goodbye(ErrorCode::KICKED_OUT_MULT_DEVICE, "");
+    line.hub
+        .goodbye(&Failure::new(ErrorCode::KICKED_OUT_MULT_DEVICE, ""));
     line.wait(60 * SECOND);
     assert_eq!(
         line.closed,

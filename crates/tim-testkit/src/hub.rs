@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::message::{Content, Envelope, Header, Message, Payload, flags, to_vec};
-use tim_session::proto::request::{Answer, Done, FetchAnswer, HistoryAnswer, LoginAnswer, SendAnswer};
+use tim_session::proto::request::{
+    Answer, Done, Failure, FetchAnswer, HistoryAnswer, LoginAnswer, SendAnswer,
+};
 use tim_session::proto::wire::{Frame, FrameKind, Hello, List, Parsed, decode_body};
 use tim_session::proto::{ErrorCode, GroupId, MessageId, UserId};
 use tim_session::{
@@ -235,7 +237,9 @@ impl ModelHub {
         let older = |(other, connection): (&u64, &mut Connection)| {
             let replaced = *other != line && connection.device == Some((user, device)) && !connection.closed;
             if replaced {
-                connection.session.goodbye(ErrorCode::SESSION_REPLACED, "");
+                connection
+                    .session
+                    .goodbye(&Failure::new(ErrorCode::SESSION_REPLACED, ""));
                 connection.device = None;
             }
             usize::from(replaced)
@@ -344,10 +348,12 @@ impl ModelHub {
         };
         let sent = match answer {
             Ok(answer) => connection.session.answer(id, kind, &answer),
-            Err(code) => connection.session.fail(id, code, ""),
+            Err(code) => connection.session.fail(id, &Failure::new(code, "")),
         };
         if let Err(AnswerError::TooLarge { .. }) = sent {
-            let failed = connection.session.fail(id, ErrorCode::FRAME_TOO_LARGE, "");
+            let failed = connection
+                .session
+                .fail(id, &Failure::new(ErrorCode::FRAME_TOO_LARGE, ""));
             failed.expect("a client takes an error");
         } else {
             sent.expect("the model's lines have room");

@@ -128,6 +128,7 @@ fn failure(failure: &Failure<'_>) -> Fields {
     Fields::new()
         .with("code", failure.code.0)
         .with("name", failure.code.name())
+        .with("retry_after_ms", failure.retry_after_ms)
         .with("text", failure.text)
         .text("meaning", failure.code.text())
 }

@@ -91,10 +91,7 @@ fn stream() -> Vec<u8> {
         payload_len: 0,
         message: message("line\none"),
     };
-    let failure = Failure {
-        code: ErrorCode(20_016),
-        text: "too late",
-    };
+    let failure = Failure::new(ErrorCode(20_016), "too late");
     [
         HELLO.to_bytes().to_vec(),
         login(),

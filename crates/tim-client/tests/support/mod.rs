@@ -4,7 +4,9 @@
 pub mod groups;
 
 use tim_client::proto::message::{Envelope, Message, Payload, Text, flags};
-use tim_client::proto::request::{Answer, Conversations, ConversationsAnswer, Done, LoginAnswer, Request};
+use tim_client::proto::request::{
+    Answer, Conversations, ConversationsAnswer, Done, Failure, LoginAnswer, Request,
+};
 use tim_client::proto::wire::{Encode, FrameKind, List};
 use tim_client::transport::session::{GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 use tim_client::transport::{MemoryListener, memory_listener};
@@ -165,9 +167,13 @@ impl HubEnd {
         self.flush().await;
     }
 
-    pub async fn fail(&mut self, asked: &Asked, code: ErrorCode, text: &str) {
-        self.session.fail(asked.id, code, text).unwrap();
+    pub async fn fail_with(&mut self, asked: &Asked, failure: &Failure<'_>) {
+        self.session.fail(asked.id, failure).unwrap();
         self.flush().await;
+    }
+
+    pub async fn fail(&mut self, asked: &Asked, code: ErrorCode, text: &str) {
+        self.fail_with(asked, &Failure::new(code, text)).await;
     }
 
     /// Answers the next request, which must be for the conversation list.

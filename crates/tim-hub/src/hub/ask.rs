@@ -11,6 +11,7 @@ use tim_proto::{
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant};
 
 use super::encode;
+use super::failed::Failed;
 use super::groups::MembersAsked;
 use crate::groups::{GroupAction, GroupUpdate};
 use crate::store::MAX_MENTIONS;
@@ -26,8 +27,7 @@ pub(super) enum Next {
     /// A request that the session or this module found wanting.
     Refuse {
         id: u32,
-        code: ErrorCode,
-        text: String,
+        failed: Failed,
     },
     Close(CloseReason),
     Wait(Option<Instant>),
@@ -141,8 +141,7 @@ impl From<HubOutput<'_>> for Next {
                 let text = format!("the {kind} request is malformed: {error}");
                 Self::Refuse {
                     id,
-                    code: ErrorCode::MSG_PKG_PARSE_FAILED,
-                    text,
+                    failed: Failed::new(ErrorCode::MSG_PKG_PARSE_FAILED, text),
                 }
             }
             HubOutput::Event(HubEvent::Request { id, request, body }) => match ask(&request, body) {
@@ -151,7 +150,10 @@ impl From<HubOutput<'_>> for Next {
                     kind: request.kind(),
                     ask,
                 },
-                Err((code, text)) => Self::Refuse { id, code, text },
+                Err((code, text)) => Self::Refuse {
+                    id,
+                    failed: Failed::new(code, text),
+                },
             },
             HubOutput::Event(_) => Self::Wait(None),
         }

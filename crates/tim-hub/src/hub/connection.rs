@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tim_proto::ErrorCode;
-use tim_proto::request::{Gap, LoginAnswer, Resume};
+use tim_proto::request::{Failure, Gap, LoginAnswer, Resume};
 use tim_proto::wire::FrameKind;
 use tim_session::{AnswerError, CloseReason, DeliverError, Framing, Instant};
 use tim_transport_std::HubConnection;
@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 use super::ask::{Login, Next};
 use super::device::{Answered, Device, Outcome};
 use super::encode;
+use super::failed::Failed;
 use super::me::{MAX_UNTOLD, Me};
 use super::online::Leaving;
 use super::shared::Shared;
@@ -174,7 +175,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                     return true;
                 }
                 Next::Login(login) => self.log_in(login),
-                Next::Refuse { id, code, text } => self.fail(id, code, &text),
+                Next::Refuse { id, failed } => self.fail(id, &failed),
                 Next::Ask { id, kind, ask } => self.handle(id, kind, ask),
             }
             moved = true;
@@ -184,7 +185,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     /// Says why the connection ends, if there is room for that, and ends it.
     fn goodbye(&mut self, code: ErrorCode, text: &str) {
-        self.io.session().goodbye(code, text);
+        let failed = Failed::new(code, text);
+        self.io.session().goodbye(&failed.failure());
         self.ending = true;
     }
 
@@ -216,21 +218,21 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn log_in(&mut self, login: Login) {
         let app = &self.hub.options.app;
         if login.app != app.id {
-            return self.refuse(
+            return self.refuse(&Failed::new(
                 ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
                 "this hub serves another application",
-            );
+            ));
         }
         let now_s = self.hub.now_ms() / 1000;
         if let Err(error) = UserSig::verify_for(app, &login.user, &login.user_sig, now_s) {
-            return self.refuse(ErrorCode(error.code()), &error.to_string());
+            return self.refuse(&Failed::new(ErrorCode(error.code()), error.to_string()));
         }
         match self.hub.reader.account(&login.user) {
             Ok(Some(account)) => self.admit(&login, account.number, &account.nick),
             Ok(None) => self.open_account(login),
             Err(error) => {
-                let (code, text) = Shared::explain(&error.into());
-                self.refuse(code, &text);
+                let failed = Failed::from(error);
+                self.refuse(&failed);
             }
         }
     }
@@ -254,15 +256,15 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 self.me = Some(Me::new(device, 0, 0));
             }
             Err(error) => {
-                let (code, text) = Shared::explain(&error);
-                self.refuse(code, &text);
+                let failed = Failed::from(&error);
+                self.refuse(&failed);
             }
         }
     }
 
-    fn refuse(&mut self, code: ErrorCode, text: &str) {
-        debug!(%code, text, "login refused");
-        self.io.session().refuse(code, text);
+    fn refuse(&mut self, failed: &Failed) {
+        debug!(code = %failed.code, text = failed.text, "login refused");
+        self.io.session().refuse(&failed.failure());
     }
 
     fn admit(&mut self, login: &Login, account: u64, nick: &str) {
@@ -280,8 +282,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(read) => read,
             Err(error) => {
                 hub.leave(&device, Leaving::Cut);
-                let (code, text) = Shared::explain(&error.into());
-                return self.refuse(code, &text);
+                let failed = Failed::from(error);
+                return self.refuse(&failed);
             }
         };
         hub.join(&device, &groups);
@@ -364,10 +366,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         match &answered.outcome {
             Outcome::Store(Ok(Written::Account { number })) => self.admit(&login, *number, ""),
             Outcome::Store(Err(error)) => {
-                let (code, text) = Shared::explain(error);
-                self.refuse(code, &text);
+                let failed = Failed::from(error);
+                self.refuse(&failed);
             }
-            _ => self.refuse(ErrorCode::STORAGE_FAILED, "the store gave a wrong answer"),
+            _ => self.refuse(&Failed::new(
+                ErrorCode::STORAGE_FAILED,
+                "the store gave a wrong answer",
+            )),
         }
     }
 
@@ -442,14 +447,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     /// Answers a request with an error. Without room even for that, the connection is of no use.
-    pub(super) fn fail(&mut self, id: u32, code: ErrorCode, text: &str) {
-        let short = if self.io.session().fail(id, code, text).is_ok() {
+    pub(super) fn fail(&mut self, id: u32, failed: &Failed) {
+        let failure = failed.failure();
+        if self.io.session().fail(id, &failure).is_ok() {
             return;
-        } else {
-            ""
-        };
-        if let Err(AnswerError::Full | AnswerError::TooLarge { .. }) = self.io.session().fail(id, code, short)
-        {
+        }
+        let short = Failure { text: "", ..failure };
+        if let Err(AnswerError::Full | AnswerError::TooLarge { .. }) = self.io.session().fail(id, &short) {
             self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }
     }

@@ -16,6 +16,7 @@ use tim_proto::request::ConversationChange;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId, Priority, UserId};
 
+use super::failed::Failed;
 use crate::store::{LogKey, WriteError, Written};
 
 /// How many changes of the user's own state wait for one device.
@@ -71,8 +72,8 @@ pub(super) enum Outcome {
     Store(Result<Written, WriteError>),
     /// The message was passed on, at this time (unix seconds), and is stored nowhere.
     PassedOn(u64),
-    /// The hub refused it, with this code and these words.
-    Refused(ErrorCode, String),
+    /// The hub refused it.
+    Refused(Failed),
 }
 
 /// A device that is logged in.

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::device::{Answered, Delivery, Device, Outcome, lock};
+use super::failed::Failed;
 use super::limit::{Limiter, Offer};
 use super::shared::Shared;
 use crate::store::{Append, LogKey, Write, Written};
@@ -112,11 +113,11 @@ impl Shared {
             }
             // Who was thrown out while the message waited, or has gone and will repeat it, is not heard.
             Way::Live(..) if !self.online.is_in(&group, &device.user) => {
-                Outcome::Refused(ErrorCode::GROUP_PERMISSION_DENY, String::new())
+                Outcome::Refused(Failed::new(ErrorCode::GROUP_PERMISSION_DENY, ""))
             }
             Way::Live(delivery, time) => match self.live.deliver(LogKey::Group(group), delivery) {
                 Ok(()) => Outcome::PassedOn(time),
-                Err(_) => Outcome::Refused(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, String::new()),
+                Err(_) => Outcome::Refused(Failed::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "")),
             },
         };
         device.answer(Answered {
@@ -137,7 +138,11 @@ impl Shared {
         };
         let outcome = match first {
             Ok(Some(first)) => Outcome::Store(Ok(Written::Duplicate(first))),
-            Ok(None) => Outcome::Refused(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, self.no_room()),
+            Ok(None) => {
+                let code = ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT;
+                let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.group, self.now_ms());
+                Outcome::Refused(Failed::too_soon(code, wait_ms, self.no_room()))
+            }
             Err(error) => Outcome::Store(Err(error.into())),
         };
         sent.device.answer(Answered {

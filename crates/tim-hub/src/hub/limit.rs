@@ -98,6 +98,12 @@ impl<T> Limiter<T> {
         turn
     }
 
+    /// In how many milliseconds the group takes one more message, behind those that wait for their turn now.
+    pub(super) fn wait_ms(&self, group: &GroupId, now_ms: u64) -> u64 {
+        let gate = self.gates.get(group);
+        gate.map_or(0, |gate| gate.ready_ms().saturating_sub(now_ms))
+    }
+
     /// When the next one's turn is; `None` if nobody waits.
     pub(super) fn next_ms(&self) -> Option<u64> {
         let busy = self.busy.iter().filter_map(|group| self.gates.get(group));
@@ -206,11 +212,16 @@ impl<T> Gate<T> {
         }
     }
 
+    /// When there is one to take for a message behind those that wait.
+    fn ready_ms(&self) -> u64 {
+        self.all.ready_ms(self.waiting.saturating_add(1))
+    }
+
     fn next_ms(&self) -> Option<u64> {
         let fronts = self.queues.iter().enumerate().filter_map(|(rank, queue)| {
             let first = queue.front()?;
             let bucket = if rank == RANKS - 1 { &self.high } else { &self.all };
-            Some(bucket.ready_ms().min(first.until_ms))
+            Some(bucket.ready_ms(1).min(first.until_ms))
         });
         fronts.min()
     }
@@ -263,9 +274,10 @@ impl Bucket {
         self.tokens = (self.tokens - TOKEN).max(-Self::capacity(self.rate));
     }
 
-    /// When there is one to take.
-    fn ready_ms(&self) -> u64 {
-        let lacking = u64::try_from(TOKEN - self.tokens).unwrap_or(0);
+    /// When there are so many to take.
+    fn ready_ms(&self, count: usize) -> u64 {
+        let wanted = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(TOKEN);
+        let lacking = u64::try_from(wanted.saturating_sub(self.tokens)).unwrap_or(0);
         self.filled_ms
             .saturating_add(lacking.div_ceil(u64::from(self.rate.max(1))))
     }

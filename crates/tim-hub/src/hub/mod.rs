@@ -9,6 +9,7 @@ mod ask;
 mod connection;
 mod device;
 mod encode;
+mod failed;
 mod fanout;
 mod gate;
 mod groups;

@@ -14,6 +14,7 @@ use tim_proto::{ErrorCode, GroupId, UserId};
 
 use super::absent::Absent;
 use super::device::{Device, lock};
+use super::failed::Failed;
 use super::list::{DeviceList, Snapshot};
 use super::rate::Bucket;
 use super::room::News;
@@ -292,11 +293,17 @@ impl Online {
     }
 
     /// Whether the user may send one more message now, or do what costs as much as so many.
-    pub(super) fn may_send(&self, user: &UserId, now_ms: u64, cost: u32) -> bool {
-        self.tables()
-            .users
-            .get_mut(user)
-            .is_none_or(|user| user.sends.take(now_ms, cost))
+    ///
+    /// # Errors
+    /// The refusal, which says when the next one is taken.
+    pub(super) fn may_send(&self, user: &UserId, now_ms: u64, cost: u32) -> Result<(), Failed> {
+        match self.tables().users.get_mut(user) {
+            Some(user) => user
+                .sends
+                .take(now_ms, cost)
+                .map_err(|wait_ms| Failed::too_soon(ErrorCode::RATE_LIMITED, wait_ms, "")),
+            None => Ok(()),
+        }
     }
 
     /// Everybody.

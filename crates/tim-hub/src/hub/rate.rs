@@ -24,16 +24,20 @@ impl Bucket {
     }
 
     /// Takes `cost` tokens, if there is one: what costs more than there are is paid for by waiting afterwards.
-    pub(super) fn take(&mut self, now_ms: u64, cost: u32) -> bool {
+    ///
+    /// # Errors
+    /// In how many milliseconds there is one.
+    pub(super) fn take(&mut self, now_ms: u64, cost: u32) -> Result<(), u64> {
         if self.per_second == 0 {
-            return true;
+            return Ok(());
         }
         self.fill(now_ms);
         if self.tokens < 1000 {
-            return false;
+            let lacking = 1000_i64.saturating_sub(self.tokens).unsigned_abs();
+            return Err(lacking.div_ceil(u64::from(self.per_second)));
         }
         self.tokens -= i64::from(cost) * 1000;
-        true
+        Ok(())
     }
 
     /// Whether it is as good as a new one.
@@ -62,12 +66,42 @@ mod tests {
     #[test]
     fn lets_through_the_rate_and_twice_that_at_once() {
         let mut bucket = Bucket::new(10, 0);
-        assert_eq!((0..100).filter(|_| bucket.take(0, 1)).count(), 20);
-        let next_second = (0..1000).filter(|ms| bucket.take(*ms, 1)).count();
+        assert_eq!((0..100).filter(|_| bucket.take(0, 1).is_ok()).count(), 20);
+        let next_second = (0..1000).filter(|ms| bucket.take(*ms, 1).is_ok()).count();
         assert!((9..=10).contains(&next_second), "{next_second}");
-        assert!(bucket.take(3000, 50), "20 there are");
-        assert!(!bucket.take(6000, 1) && bucket.take(6100, 1), "30 were lacking");
+        assert_eq!(bucket.take(3000, 50), Ok(()), "20 there are");
+        assert_eq!(bucket.take(6000, 1), Err(100), "30 were lacking");
+        assert_eq!(bucket.take(6100, 1), Ok(()));
         assert!(!bucket.is_full(8000) && bucket.is_full(8100));
-        assert!((0..1000).all(|_| Bucket::new(0, 0).take(0, 1)), "0 is no limit");
+        assert!(
+            (0..1000).all(|_| Bucket::new(0, 0).take(0, 1).is_ok()),
+            "0 is no limit"
+        );
+    }
+
+    #[test]
+    fn says_to_the_millisecond_when_the_next_permit_comes() {
+        for per_second in [1, 3, 7, 10, 999, 1000, 5000] {
+            let mut bucket = Bucket::new(per_second, 0);
+            let mut now_ms = 0;
+            for _ in 0..50 {
+                while bucket.take(now_ms, 1).is_ok() {}
+                let Err(wait) = bucket.take(now_ms, 1) else {
+                    panic!("it was empty")
+                };
+                if wait > 1 {
+                    assert!(
+                        bucket.take(now_ms + wait - 1, 1).is_err(),
+                        "{per_second}: {wait} is too long"
+                    );
+                }
+                now_ms += wait;
+                assert_eq!(
+                    bucket.take(now_ms, 1),
+                    Ok(()),
+                    "{per_second}: {wait} is too short"
+                );
+            }
+        }
     }
 }

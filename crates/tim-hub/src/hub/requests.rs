@@ -13,47 +13,27 @@ use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind};
 use tim_session::AnswerError;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::warn;
 
 use super::ask::{Ask, Revoking};
 use super::connection::Connection;
 use super::device::{Answered, Device, Outcome};
 use super::encode::{self, HistoryBody, Raw};
+use super::failed::Failed;
 use super::groups;
-use super::shared::Shared;
 use crate::groups::GroupAnswer;
 use crate::groups::rules::Action;
 use crate::groups::tips::content;
-use crate::store::{About, Conversation, Entry, LogKey, PageRequest, Revoke, StoreError, Write, Written};
+use crate::store::{About, Conversation, Entry, LogKey, PageRequest, Revoke, Write, Written};
 
 /// What of a frame is not messages: its header and the answer's other fields, generously.
 pub(super) const ANSWER_OVERHEAD: usize = 64;
 /// The most bytes that the length before an item of a list takes.
 pub(super) const MAX_LEN_PREFIX: usize = 5;
 
-/// Why a request is refused: the code and words for the client.
-type Refusal = (ErrorCode, String);
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        warn!(%error, "the store cannot be read");
-        Self(Shared::explain(&error.into()))
-    }
-}
-
-/// A refusal on its way out of a handler.
-pub(super) struct Failed(pub(super) Refusal);
-
-impl Failed {
-    pub(super) fn new(code: ErrorCode, text: impl Into<String>) -> Self {
-        Self((code, text.into()))
-    }
-}
-
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn handle(&mut self, id: u32, kind: FrameKind, ask: Ask) {
         let Some(me) = &mut self.me else {
-            return self.fail(id, ErrorCode::USER_NOT_LOGGED_IN, "");
+            return self.fail(id, &Failed::new(ErrorCode::USER_NOT_LOGGED_IN, ""));
         };
         let (device, account) = (Arc::clone(&me.device), me.account);
         if device.is_stale() {
@@ -100,8 +80,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ask::UserProfiles { users } => self.user_profiles(id, &users),
             Ask::UpdateUserProfile { nick, avatar } => self.update_user_profile(id, &device, nick, avatar),
         };
-        if let Err(Failed((code, text))) = done {
-            self.fail(id, code, &text);
+        if let Err(failed) = done {
+            self.fail(id, &failed);
         }
     }
 
@@ -115,7 +95,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     ) -> Result<(), Failed> {
         self.hub
             .submit(device, id, kind, log, None, write)
-            .map_err(|error| Failed(Shared::explain(&error)))
+            .map_err(|error| Failed::from(&error))
     }
 
     fn mark_read(
@@ -372,7 +352,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         } = answered;
         let outcome = match outcome {
             Outcome::Store(answer) => answer,
-            Outcome::Refused(code, text) => return self.fail(request, code, &text),
+            Outcome::Refused(failed) => return self.fail(request, &failed),
             Outcome::PassedOn(time) => {
                 let answer = SendAnswer {
                     sequence: 0,
@@ -409,8 +389,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(Written::GroupChanged(changed)) => return self.group_changed(request, kind, &changed.answer),
             Ok(_) => Answer::Done,
             Err(error) => {
-                let (code, text) = Shared::explain(&error);
-                return self.fail(request, in_conversation(code, log), &text);
+                let failed = Failed::from(&error);
+                let code = in_conversation(failed.code, log);
+                return self.fail(request, &Failed { code, ..failed });
             }
         };
         self.reply(request, kind, &answer);
@@ -448,10 +429,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(()) | Err(AnswerError::NotOnline) => {}
             Err(AnswerError::TooLarge { .. }) => self.fail(
                 id,
-                ErrorCode::FRAME_TOO_LARGE,
-                "the answer is larger than you take",
+                &Failed::new(ErrorCode::FRAME_TOO_LARGE, "the answer is larger than you take"),
             ),
-            Err(_) => self.fail(id, ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""),
+            Err(_) => self.fail(id, &Failed::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "")),
         }
     }
 }

@@ -13,11 +13,11 @@ use super::ask::Sending;
 use super::connection::Connection;
 use super::device::{Delivery, Device};
 use super::encode;
+use super::failed::Failed;
 use super::fanout;
 use super::gate::{Sent, Way};
 use super::groups::refused;
 use super::me::{Names, Place};
-use super::requests::Failed;
 use super::shared::Shared;
 use crate::groups::rules::{Action, TypeRules};
 use crate::store::{Append, LogKey, Refused, Write, role};
@@ -51,10 +51,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 "the message id carries another account number",
             ));
         }
-        if !self.hub.online.may_send(&device.user, self.hub.now_ms(), 1) {
-            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
-        }
-        Ok(())
+        self.hub.online.may_send(&device.user, self.hub.now_ms(), 1)
     }
 
     fn send_to_peer(
@@ -134,7 +131,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
         // Writes are done in the order in which they are handed in: the message comes behind it.
         let submitted = self.hub.writer.submit(Write::EnsureAccount(peer), |_| ());
-        submitted.map_err(|error| Failed(Shared::explain(&error)))
+        submitted.map_err(|error| Failed::from(&error))
     }
 
     /// The content with the sender's names behind it.

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
+use tim_proto::GroupId;
 use tim_proto::request::ConversationChange;
 use tim_proto::wire::FrameKind;
-use tim_proto::{ErrorCode, GroupId};
 
 use super::device::{Answered, Device, Outcome};
 use super::gate::Gates;
 use super::live::LiveQueue;
 use super::online::Online;
 use super::options::HubOptions;
-use crate::store::{LogKey, NotStored, StoreError, StoreReader, Write, WriteError, Writer, Written};
+use crate::store::{LogKey, StoreReader, Write, WriteError, Writer, Written};
 
 pub(super) struct Shared {
     pub(super) options: HubOptions,
@@ -73,26 +73,6 @@ impl Shared {
                 outcome: Outcome::Store(answer),
             });
         })
-    }
-
-    /// What a client is told when the store does not do something.
-    pub(super) fn explain(error: &WriteError) -> (ErrorCode, String) {
-        let code = match error {
-            WriteError::Refused(refused) => refused.code(),
-            WriteError::Store(StoreError::NotStored(NotStored::DiskFull)) => ErrorCode::STORAGE_FULL,
-            WriteError::Store(StoreError::NotStored(_)) => ErrorCode::STORAGE_FAILED,
-            WriteError::Store(_) => ErrorCode::OUTCOME_UNKNOWN,
-            WriteError::Overloaded => ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR,
-            WriteError::Closed => ErrorCode::SERVER_SHUTTING_DOWN,
-        };
-        // The engine's own words may name files; they are for the hub's log, not for clients.
-        let text = match error {
-            WriteError::Store(
-                StoreError::NotStored(NotStored::Engine(_)) | StoreError::Unknown(_) | StoreError::Fatal(_),
-            ) => String::new(),
-            other => other.to_string(),
-        };
-        (code, text)
     }
 }
 

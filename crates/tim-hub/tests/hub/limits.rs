@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c};
+use super::support::{Device, Reply, Seen, TestHub, c2c, group};
 use tim_proto::message::{Payload, Text};
 use tim_proto::request::{Fetch, Request};
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind};
@@ -111,8 +111,19 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
     }
     let message = alice.message(c2c("bob"), Text { text: "one too many" });
     assert_eq!(alice.send_message(&message), Err(ErrorCode::RATE_LIMITED));
-    hub.advance(Duration::from_millis(200));
+    // It is told when: not a millisecond earlier, and not later.
+    let wait = alice.retry_after.expect("a time");
+    assert_eq!(wait, Duration::from_millis(200));
+    hub.advance(wait - Duration::from_millis(1));
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::RATE_LIMITED));
+    assert_eq!(alice.retry_after, Some(Duration::from_millis(1)));
+    hub.advance(Duration::from_millis(1));
     alice.send_message(&message).unwrap();
+    hub.advance(Duration::from_secs(1));
+    // What is wrong for good has no time.
+    let foreign = alice.message(group("nowhere"), Text { text: "x" });
+    alice.send_message(&foreign).unwrap_err();
+    assert_eq!(alice.retry_after, None);
 }
 
 #[test]

@@ -37,6 +37,8 @@ fn what_is_too_much_waits_and_then_the_least_urgent_go() {
         .collect();
     let lowest = start(&mut alice, "lowest", Priority::LOWEST);
     assert_eq!(alice.wait_for(lowest), Err(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT));
+    // Five wait, at five a second: the sixth has its turn in 1.2 seconds.
+    assert_eq!(alice.retry_after, Some(Duration::from_millis(1200)));
     let normal = start(&mut alice, "normal", Priority::NORMAL);
     // There is no room: the newest of the less urgent goes for it, and its sender is told.
     assert_eq!(

@@ -21,6 +21,8 @@ pub use message::{
 pub use profile::{UpdateUserProfile, UserProfiles, UserProfilesAnswer};
 pub use push::{ConversationChange, Deliver, Delivery, Gap, Push, Synced};
 
+use core::time::Duration;
+
 use crate::conversation::{Conversation, ConversationProfile, GroupProfile};
 use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
 use crate::{ErrorCode, Platform, UserId};
@@ -103,17 +105,46 @@ impl<'a> Decode<'a> for Done {
 pub struct Failure<'a> {
     /// The code that `IMError` shows.
     pub code: ErrorCode,
+    /// In how many milliseconds the same request may be repeated (or the connection made again); 0: not said.
+    pub retry_after_ms: u32,
     /// What went wrong, in words; may be empty.
     pub text: &'a str,
 }
-wire!(Failure<'a> { code, text });
+wire!(Failure<'a> { code, retry_after_ms, text });
+
+impl<'a> Failure<'a> {
+    /// A failure that does not say when to try again.
+    #[must_use]
+    pub const fn new(code: ErrorCode, text: &'a str) -> Self {
+        Self {
+            code,
+            retry_after_ms: 0,
+            text,
+        }
+    }
+
+    /// The same failure, to be repeated after this many milliseconds; 0: not said.
+    #[must_use]
+    pub const fn retry_after_ms(self, retry_after_ms: u32) -> Self {
+        Self {
+            retry_after_ms,
+            ..self
+        }
+    }
+
+    /// When the same request may be repeated, if the failure says so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.retry_after_ms {
+            0 => None,
+            ms => Some(Duration::from_millis(ms as u64)),
+        }
+    }
+}
 
 impl Failure<'static> {
     /// What an answer comes to that cannot be read: the hub is at fault.
-    pub const MALFORMED: Self = Self {
-        code: ErrorCode::PROTOCOL_VIOLATION,
-        text: "the hub's answer is malformed",
-    };
+    pub const MALFORMED: Self = Self::new(ErrorCode::PROTOCOL_VIOLATION, "the hub's answer is malformed");
 }
 
 /// Defines [`Request`]: which kind of frame carries what.

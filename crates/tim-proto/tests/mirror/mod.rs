@@ -183,7 +183,7 @@ mirror! {
     UserProfiles(request::UserProfiles<'static>) { users: Items<User> }
     UserProfilesAnswer(request::UserProfilesAnswer<'static>) { users: Items<UserProfile> }
     UpdateUserProfile(request::UpdateUserProfile<'static>) { nick: Option<String>, avatar: Option<String> }
-    Failure(request::Failure<'static>) { code: u32, text: String }
+    Failure(request::Failure<'static>) { code: u32, retry_after_ms: u32, text: String }
     Deliver(request::Deliver<'static>) { cursor: Bytes, payload_len: u32, message: Message }
     Synced(request::Synced<'static>) { cursor: Bytes }
     Gap(request::Gap) { conversation: Conv, from: u64, to: u64 }

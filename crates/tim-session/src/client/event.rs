@@ -150,10 +150,10 @@ impl From<Local> for Event<'_> {
             Local::NetState(state) => Self::NetState(state),
             Local::Ready => Self::Ready,
             Local::NotReady(reason) => Self::NotReady(reason),
-            Local::LoginFailed(code) => Self::LoginFailed(Failure { code, text: "" }),
+            Local::LoginFailed(code) => Self::LoginFailed(Failure::new(code, "")),
             Local::Failed(ticket, code) => Self::Failed {
                 ticket,
-                failure: Failure { code, text: "" },
+                failure: Failure::new(code, ""),
             },
         }
     }

@@ -25,7 +25,7 @@ impl<B: Buffer> HubSession<B> {
             _ => None,
         };
         if let Some(code) = code {
-            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure { code, text: "" });
+            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure::new(code, ""));
         }
         self.phase = Phase::Closing(reason);
     }
@@ -151,7 +151,7 @@ impl<B: Buffer> HubSession<B> {
         // One farewell at a time is enough.
         if at.kind != FrameKind::GOODBYE && self.link.outgoing().is_empty() {
             let code = ErrorCode::USER_NOT_LOGGED_IN;
-            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure { code, text: "" });
+            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure::new(code, ""));
         }
     }
 

@@ -7,7 +7,6 @@ mod machine;
 pub use config::HubConfig;
 pub use event::{AnswerError, CloseReason, DeliverError, HubEvent, HubOutput};
 
-use tim_proto::ErrorCode;
 use tim_proto::request::{Answer, Failure, LoginAnswer, Request};
 use tim_proto::wire::{
     BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, decode_body, encoded_len,
@@ -171,12 +170,12 @@ impl<B: Buffer> HubSession<B> {
         Ok(())
     }
 
-    /// Does not let the client in, says why, and closes.
-    pub fn refuse(&mut self, code: ErrorCode, text: &str) {
+    /// Does not let the client in, says why and when to try again, and closes.
+    pub fn refuse(&mut self, failure: &Failure<'_>) {
         if self.phase == Phase::Checking {
             // Without room for the reason the closing must say it all.
-            let _ = self.send(FrameKind::ERROR, self.login_id, &Failure { code, text });
-            self.phase = Phase::Closing(CloseReason::Goodbye(code));
+            let _ = self.send(FrameKind::ERROR, self.login_id, failure);
+            self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
     }
 
@@ -204,9 +203,9 @@ impl<B: Buffer> HubSession<B> {
     ///
     /// # Errors
     /// [`AnswerError`]; the request is still open then.
-    pub fn fail(&mut self, id: u32, code: ErrorCode, text: &str) -> Result<(), AnswerError> {
+    pub fn fail(&mut self, id: u32, failure: &Failure<'_>) -> Result<(), AnswerError> {
         self.online()?;
-        self.send(FrameKind::ERROR, id, &Failure { code, text })?;
+        self.send(FrameKind::ERROR, id, failure)?;
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
     }
@@ -276,11 +275,11 @@ impl<B: Buffer> HubSession<B> {
         matches!(self.phase, Phase::Online)
     }
 
-    /// Says why the connection ends, and closes it.
-    pub fn goodbye(&mut self, code: ErrorCode, text: &str) {
+    /// Says why the connection ends and when to come back, and closes it.
+    pub fn goodbye(&mut self, failure: &Failure<'_>) {
         if !matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
-            let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure { code, text });
-            self.phase = Phase::Closing(CloseReason::Goodbye(code));
+            let _ = self.link.send(FrameKind::GOODBYE, 0, failure);
+            self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
     }
 

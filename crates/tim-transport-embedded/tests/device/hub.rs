@@ -3,8 +3,8 @@
 use tim_session::proto::conversation::{Conversation, ConversationProfile, UserProfile};
 use tim_session::proto::message::{Content, Envelope, Header, Message, Payload, Text, flags, to_vec};
 use tim_session::proto::request::{
-    Answer, ConversationsAnswer, Done, FetchAnswer, History, HistoryAnswer, LoginAnswer, MarkReadAnswer,
-    Request, RevokeAnswer, SendAnswer,
+    Answer, ConversationsAnswer, Done, Failure, FetchAnswer, History, HistoryAnswer, LoginAnswer,
+    MarkReadAnswer, Request, RevokeAnswer, SendAnswer,
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{
@@ -63,7 +63,10 @@ impl Hub {
     }
 
     pub(crate) fn kick(&mut self, code: ErrorCode) {
-        self.session.as_mut().expect("a session").goodbye(code, "");
+        self.session
+            .as_mut()
+            .expect("a session")
+            .goodbye(&Failure::new(code, ""));
     }
 
     /// Bob says something.
@@ -171,7 +174,7 @@ impl Hub {
 
     fn log_in(&mut self, session: &mut HubSession<GrowBuffer>, from: usize, now: Instant) {
         if let Some(code) = self.refuse {
-            return session.refuse(code, "no");
+            return session.refuse(&Failure::new(code, "no"));
         }
         (self.logins, self.next, self.synced) = (self.logins + 1, from, false);
         let welcome = LoginAnswer {
@@ -288,13 +291,13 @@ impl Hub {
                 Some(sequence) => Answer::Revoke(RevokeAnswer { sequence }),
                 None => {
                     return session
-                        .fail(id, ErrorCode::MSG_REVOKE_TIME_LIMIT, "too late")
+                        .fail(id, &Failure::new(ErrorCode::MSG_REVOKE_TIME_LIMIT, "too late"))
                         .expect("room");
                 }
             },
             _ => {
                 return session
-                    .fail(id, ErrorCode::CONVERSATION_NOT_FOUND, "no")
+                    .fail(id, &Failure::new(ErrorCode::CONVERSATION_NOT_FOUND, "no"))
                     .expect("room");
             }
         };

@@ -12,9 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::connection::Connection;
 use super::super::device::{Answered, Delivery, Device, Outcome};
 use super::super::encode;
+use super::super::failed::Failed;
 use super::super::live::LiveQueue;
 use super::super::online::Online;
-use super::super::requests::{ANSWER_OVERHEAD, Failed};
+use super::super::requests::ANSWER_OVERHEAD;
 use super::super::shared::Shared;
 use super::refused;
 use crate::groups::{GroupAction, GroupAnswer, GroupCommand};
@@ -45,12 +46,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let (found, membership) = standing.map_or((None, None), |(found, me)| (Some(found), me));
         // Only who owns the group can end it.
         let owned = found.as_ref().filter(|group| group.owner == device.user);
-        if !hub
-            .online
-            .may_send(&device.user, hub.now_ms(), cost(&action, owned))
-        {
-            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
-        }
+        hub.online
+            .may_send(&device.user, hub.now_ms(), cost(&action, owned))?;
         let is_room = found.as_ref().is_some_and(is_room);
         match action {
             GroupAction::Join { .. } if is_room => return self.join_room(id, device, group),
@@ -73,7 +70,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
         };
         let submitted = hub.change_group(device.user, group, action, answered);
-        submitted.map_err(|error| Failed(Shared::explain(&error)))
+        submitted.map_err(|error| Failed::from(&error))
     }
 
     /// Caps the list of users, and sees to it that the answer can be given.
@@ -128,7 +125,7 @@ impl Shared {
             .filter(|user| *user != UserId::SYSTEM)
             .collect();
         let submitted = self.writer.submit(Write::EnsureAccounts(users), |_| ());
-        submitted.map_err(|error| Failed(Self::explain(&error)))
+        submitted.map_err(|error| Failed::from(&error))
     }
 
     /// Hands a change of a group to the store. `answered` is called on the writer's thread when it is durable and what the

@@ -7,7 +7,7 @@ use tim_proto::{ErrorCode, GroupId, GroupType, UserId};
 
 use super::super::ask::NewGroup;
 use super::super::device::{Answered, Device, Outcome};
-use super::super::requests::Failed;
+use super::super::failed::Failed;
 use super::super::shared::Shared;
 use super::refused;
 use crate::groups;
@@ -46,13 +46,11 @@ pub(in crate::hub) fn create(
         let cost = u32::try_from(create.members.len())
             .unwrap_or(u32::MAX)
             .saturating_add(1);
-        if !hub.online.may_send(&owner, hub.now_ms(), cost) {
-            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
-        }
+        hub.online.may_send(&owner, hub.now_ms(), cost)?;
         if hub.options.open_registration {
             let members = create.members.iter().map(|(member, _)| *member).collect();
             let submitted = hub.writer.submit(Write::EnsureAccounts(members), |_| ());
-            submitted.map_err(|error| Failed(Shared::explain(&error)))?;
+            submitted.map_err(|error| Failed::from(&error))?;
         }
     }
     let write = Write::CreateGroup(Box::new(create));
@@ -70,7 +68,7 @@ pub(in crate::hub) fn create(
             outcome: Outcome::Store(answer),
         });
     });
-    submitted.map_err(|error| Failed(Shared::explain(&error)))
+    submitted.map_err(|error| Failed::from(&error))
 }
 
 fn check(new: &NewGroup) -> Result<(), Failed> {

@@ -11,11 +11,10 @@ pub use change::Audience;
 pub(super) use create::create;
 pub(super) use read::MembersAsked;
 
-use super::requests::Failed;
-use super::shared::Shared;
+use super::failed::Failed;
 use crate::store::Refused;
 
 /// A refusal of the groups' rules on its way out of a handler.
 pub(super) fn refused(refused: Refused) -> Failed {
-    Failed(Shared::explain(&refused.into()))
+    Failed::from(&refused.into())
 }

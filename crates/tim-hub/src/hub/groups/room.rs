@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::connection::Connection;
 use super::super::device::Device;
+use super::super::failed::Failed;
 use super::super::online::Leaving;
-use super::super::requests::Failed;
 use super::super::room::Told;
 use super::super::shared::Shared;
 use super::change::{Audience, is_room, live};

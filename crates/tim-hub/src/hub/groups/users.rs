@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::connection::Connection;
 use super::super::device::{Answered, Device, Outcome};
-use super::super::requests::{ANSWER_OVERHEAD, Failed, MAX_LEN_PREFIX};
-use super::super::shared::Shared;
+use super::super::failed::Failed;
+use super::super::requests::{ANSWER_OVERHEAD, MAX_LEN_PREFIX};
 use crate::groups::rules::{MAX_AVATAR, check_text};
 use crate::store::Write;
 
@@ -58,9 +58,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     ) -> Result<(), Failed> {
         check_text("nick", nick.as_deref().unwrap_or(""), MAX_NICK)?;
         check_text("avatar", avatar.as_deref().unwrap_or(""), MAX_AVATAR)?;
-        if !self.hub.online.may_send(&device.user, self.hub.now_ms(), 1) {
-            return Err(Failed::new(ErrorCode::RATE_LIMITED, ""));
-        }
+        self.hub.online.may_send(&device.user, self.hub.now_ms(), 1)?;
         let write = Write::SetUserProfile {
             user: device.user,
             nick,
@@ -80,6 +78,6 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 outcome: Outcome::Store(answer),
             });
         });
-        submitted.map_err(|error| Failed(Shared::explain(&error)))
+        submitted.map_err(|error| Failed::from(&error))
     }
 }

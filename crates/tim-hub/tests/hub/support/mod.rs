@@ -139,6 +139,8 @@ pub(crate) struct Device {
     /// Who mentions the user where, as the last profile of a conversation said.
     pub(crate) at: Vec<(u64, String, AtKind)>,
     answers: Vec<(Ticket, Result<Reply, ErrorCode>)>,
+    /// When to try again, as the last refusal said.
+    pub retry_after: Option<Duration>,
 }
 
 pub(crate) fn user(name: &str) -> UserId {
@@ -190,6 +192,7 @@ impl Device {
             said: Vec::new(),
             at: Vec::new(),
             answers: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -293,6 +296,7 @@ impl Device {
                     self.answers.push((ticket, Ok(reply(&answer))))
                 }
                 Output::Event(Event::Failed { ticket, failure }) => {
+                    self.retry_after = failure.retry_after();
                     self.answers.push((ticket, Err(failure.code)))
                 }
                 Output::Event(event) => {
