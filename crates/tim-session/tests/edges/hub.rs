@@ -2,7 +2,7 @@
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{Answer, Done};
+use tim_session::proto::request::{Answer, Done, Failure};
 use tim_session::proto::wire::{FrameKind, Role};
 use tim_session::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant};
 
@@ -24,10 +24,10 @@ fn requests_above_the_ceiling_wait_unread_until_one_is_answered() {
     hub.answer(1, FrameKind::CONVERSATION_PROFILE, &Answer::Done)
         .unwrap();
     assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 3"]);
-    hub.fail(2, ErrorCode(1), "").unwrap();
+    hub.fail(2, &Failure::new(ErrorCode(1), "")).unwrap();
     assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 4"]);
     let too_long = "x".repeat(70_000);
-    assert!(hub.fail(3, ErrorCode(1), &too_long).is_err());
+    assert!(hub.fail(3, &Failure::new(ErrorCode(1), &too_long)).is_err());
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0], "3 is still open");
 }
 
@@ -61,18 +61,18 @@ fn frames_behind_the_end_of_a_session_are_not_looked_at() {
 #[test]
 fn nothing_is_read_or_said_behind_the_hubs_own_goodbye() {
     let (mut client, mut hub) = online();
-    hub.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "later");
+    hub.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, "later"));
     let bytes = request(1);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     let said = hub.outgoing().len();
-    hub.goodbye(ErrorCode::KICKED_OUT_REST_API, "twice");
+    hub.goodbye(&Failure::new(ErrorCode::KICKED_OUT_REST_API, "twice"));
     assert_eq!(hub.outgoing().len(), said, "one goodbye is enough");
     let refused = hub.answer(1, FrameKind::SEND, &Answer::Done);
     assert_eq!(refused, Err(AnswerError::NotOnline));
     let reason = CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
     assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
     assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
-    hub.goodbye(ErrorCode::KICKED_OUT_REST_API, "behind the end");
+    hub.goodbye(&Failure::new(ErrorCode::KICKED_OUT_REST_API, "behind the end"));
     assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
     assert_eq!(hub.outgoing().len(), said);
     carry(&mut client, &mut hub, NOW);
@@ -237,7 +237,7 @@ fn requests_before_the_login_and_during_its_check_are_not_served() {
     assert_eq!(hub.push(FrameKind::SYNCED, &Done), Err(AnswerError::NotOnline));
     hub.accept(&welcome(&[1])).unwrap();
     assert_eq!(hub.accept(&welcome(&[1])), Err(AnswerError::NotOnline));
-    hub.refuse(ErrorCode(1), "too late");
+    hub.refuse(&Failure::new(ErrorCode(1), "too late"));
     assert!(hub.is_online());
     assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 2"]);
 }
@@ -247,7 +247,7 @@ fn a_refusal_names_the_login_and_closes() {
     let (mut client, mut hub) = (client(), hub());
     connecting(&mut client, NOW);
     approach(&mut client, &mut hub, NOW);
-    hub.refuse(ErrorCode(70_001), "old");
+    hub.refuse(&Failure::new(ErrorCode(70_001), "old"));
     let closed = HubOutput::Close(CloseReason::Goodbye(ErrorCode(70_001)));
     assert_eq!(hub.poll(NOW), closed);
     carry(&mut client, &mut hub, NOW);
@@ -257,7 +257,7 @@ fn a_refusal_names_the_login_and_closes() {
 #[test]
 fn a_hub_end_that_serves_a_stream_does_not_begin_again() {
     let (_client, mut hub) = online();
-    hub.goodbye(ErrorCode(1), "");
+    hub.goodbye(&Failure::new(ErrorCode(1), ""));
     assert!(matches!(hub.poll(NOW), HubOutput::Close(_)));
     hub.begin_again(NOW);
     let bytes = hello(Role::CLIENT, (1, 1), 4096);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::request::Done;
+use tim_session::proto::request::Failure;
 use tim_session::proto::wire::{FrameKind, Role};
 use tim_session::{CloseReason, Event, HubConfig, HubOutput, Instant, NetState, Output};
 
@@ -208,7 +209,7 @@ fn a_login_that_is_refused_for_now_is_tried_again() {
         let (mut client, mut hub) = (client(), hub());
         connecting(&mut client, NOW);
         approach(&mut client, &mut hub, NOW);
-        hub.refuse(code, "");
+        hub.refuse(&Failure::new(code, ""));
         carry(&mut client, &mut hub, NOW);
         let (seen, wake) = drain_until(&mut client, NOW);
         match again {
