@@ -152,6 +152,7 @@ fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
                 sequence: 1,
                 time: 1,
                 duplicate: false,
+                extensions: Default::default(),
             },
         ),
         5 => frame(FrameKind::ERROR, id % 4, &failure),

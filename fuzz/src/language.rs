@@ -221,6 +221,8 @@ fn tips(operation: TipOperation, operator_id: &str, users: &str) {
         changes: List::default(),
         muted: List::default(),
         reason: "",
+        operator: Default::default(),
+        names: Default::default(),
     };
     let bytes = to_vec(&tip);
     let received: GroupTip<'_> = decode_body(&bytes).expect("what was encoded");

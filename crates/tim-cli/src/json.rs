@@ -84,15 +84,29 @@ fn tip(tip: &GroupTip<'_>) -> Value {
         };
         changes.insert(name.to_owned(), value);
     }
-    let muted = tip.muted.iter();
-    let muted = muted.map(|it| json!({ "userID": it.user.as_str(), "muteTime": it.seconds }));
+    let members = tip.members().map(|member| {
+        let mut one =
+            json!({ "userID": member.id, "nick": member.names.nick, "avatar": member.names.avatar });
+        if !member.names.name_card.is_empty() {
+            one["nameCard"] = json!(member.names.name_card);
+        }
+        if let Some(muted) = tip.muted.iter().find(|muted| muted.user.as_str() == member.id) {
+            one["muteTime"] = json!(muted.seconds);
+        }
+        one
+    });
     json!({
         "operationType": tip.operation.0,
         "operatorID": tip.operator_id,
         "userIDList": tip.users.iter().collect::<Vec<_>>(),
         "groupProfile": { "groupID": tip.group_id.as_str(), "groupName": tip.group_name },
         "newGroupProfile": changes,
-        "memberList": muted.collect::<Vec<_>>(),
+        "memberList": members.collect::<Vec<_>>(),
+        "operatorInfo": {
+            "userID": tip.operator_id,
+            "nick": tip.operator.nick,
+            "avatar": tip.operator.avatar,
+        },
         "reason": tip.reason,
         "memberCount": tip.member_count,
     })

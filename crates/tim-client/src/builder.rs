@@ -50,6 +50,7 @@ impl Client {
     /// Begins to make a client for this user of this application (`SDKAppID`), who proves it with this UserSig.
     pub fn builder(app: u32, user: UserId, user_sig: impl Into<String>) -> ClientBuilder {
         let mut config = ClientConfig::new(app, user, random().max(1));
+        config.sender_names = true;
         config.platform = Platform::DESKTOP;
         ClientBuilder {
             config,

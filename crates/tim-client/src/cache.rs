@@ -69,6 +69,16 @@ impl ConversationCache {
         if sequence == 0 || view.envelope.flags & flags::ONLINE_ONLY != 0 {
             return; // never stored: no part of the conversation (S87, S88)
         }
+        if view.envelope.flags & flags::NO_LAST != 0 {
+            // It does not bring its conversation onto the list or up it.
+            if let Some(conversation) = self.get_mut(&message.conversation_id()) {
+                conversation.last_sequence = conversation.last_sequence.max(sequence);
+                if delivered {
+                    conversation.counted = conversation.counted.max(sequence);
+                }
+            }
+            return;
+        }
         let me = self.me;
         self.touch(message.conversation_id(), |conversation| {
             if sequence >= conversation.last_sequence {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tim_proto::message::{Encoded, Payload, flags};
+use tim_proto::message::{Encoded, Payload, flags, tags, to_vec};
 use tim_proto::request::SendAnswer;
+use tim_proto::wire::Extensions;
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
 use crate::{ImError, SendOptions};
@@ -83,7 +84,7 @@ pub(crate) struct Instance {
     /// Made by a create call of this client.
     made_here: bool,
     encoded: Encoded<Vec<u8>>,
-    /// The whole message, if `encoded` is a stub and the rest was fetched.
+    /// The whole message, if `encoded` is a stub and the rest was fetched, or was made here and the hub has added names.
     fetched: OnceLock<Encoded<Vec<u8>>>,
     state: Mutex<State>,
 }
@@ -367,6 +368,9 @@ impl Message {
     pub(crate) fn update(&self, message: &tim_proto::Message<'_>) {
         let envelope = &message.envelope;
         let whole = envelope.flags & flags::STUB == 0;
+        if self.0.made_here {
+            self.take_names(message.extensions);
+        }
         if self.is_stub() && whole {
             self.complete(message.payload);
         }
@@ -378,6 +382,29 @@ impl Message {
             state.sequence = envelope.sequence;
         }
         state.status = Status::Success;
+    }
+
+    /// The hub says how it called the sender. An instance that was made here has no such extensions of its own.
+    fn take_names(&self, hubs: Extensions<'_>) {
+        if self.0.fetched.get().is_some() {
+            return; // they are known
+        }
+        let of_hub = hubs.iter().filter(|it| it.tag >= tags::FIRST_OF_HUB);
+        let mut extensions = self.view().extensions.as_bytes().to_vec();
+        let before = extensions.len();
+        for extension in of_hub {
+            extensions.append(&mut to_vec(&extension));
+        }
+        if let Ok(all) = Extensions::new(&extensions)
+            && extensions.len() > before
+        {
+            let named = tim_proto::Message {
+                extensions: all,
+                ..self.view()
+            };
+            // Lost only to another task that has just done the same.
+            let _ = self.0.fetched.set(named.to_owned());
+        }
     }
 
     /// The rest of a stub has arrived.
@@ -409,7 +436,8 @@ impl InFlight {
         &self.0
     }
 
-    pub(crate) fn succeeded(self, answer: &SendAnswer) {
+    pub(crate) fn succeeded(self, answer: &SendAnswer<'_>) {
+        self.0.take_names(answer.extensions);
         let mut state = self.0.state();
         state.sequence = answer.sequence;
         state.time = answer.time;

@@ -11,16 +11,17 @@ use tim_client::proto::request::{
     Answer, CreateGroupAnswer, Failure, FetchAnswer, HistoryAnswer, MarkReadAnswer, Request, RevokeAnswer,
     SendAnswer,
 };
-use tim_client::proto::wire::List;
+use tim_client::proto::wire::{Extensions, List};
 use tim_client::{
     ConversationId, CreateGroup, ErrorCode, Event, Flow, GroupId, GroupType, OfflinePush, Payload, Priority,
     SendOptions, Status,
 };
 
-const STORED: SendAnswer = SendAnswer {
+const STORED: SendAnswer<'static> = SendAnswer {
     sequence: 12,
     time: 1_705_307_415,
     duplicate: false,
+    extensions: Extensions::NONE,
 };
 
 #[tokio::test(start_paused = true)]

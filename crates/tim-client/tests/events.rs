@@ -125,6 +125,7 @@ async fn a_message_of_this_client_is_not_received_even_if_the_hub_delivers_it() 
                 sequence: 3,
                 time: 9,
                 duplicate: false,
+                extensions: Default::default(),
             }),
         )
         .await;
@@ -269,6 +270,7 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
                 sequence: 1000,
                 time: 9,
                 duplicate: false,
+                extensions: Default::default(),
             }),
         )
         .await;
@@ -365,6 +367,7 @@ async fn a_cut_loses_nothing_and_repeats_nothing() {
                 sequence: 2,
                 time: 9,
                 duplicate: true,
+                extensions: Default::default(),
             }),
         )
         .await;

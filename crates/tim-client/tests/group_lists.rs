@@ -177,6 +177,8 @@ fn tip<'a>(operation: TipOperation, changes: &'a [GroupChange<'a>], muted: &'a [
         changes: List::from_slice(changes),
         muted: List::from_slice(muted),
         reason: "",
+        operator: Default::default(),
+        names: Default::default(),
     })
 }
 
@@ -354,6 +356,7 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
             sequence: 1,
             time: 2,
             duplicate: false,
+            extensions: Default::default(),
         };
         hub.answer(&asked, &Answer::Send(stored)).await;
     };

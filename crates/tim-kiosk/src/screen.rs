@@ -74,7 +74,7 @@ impl Display for Line<'_> {
                     revoked_text(Revoker::Member(message.from().as_str()), WORDS)
                 )
             }
-            Payload::GroupTip(tip) => write!(f, "* {}", tip.text(WORDS)),
+            Payload::GroupTip(tip) => write!(f, "* {}", tip.text_with_names(WORDS)),
             Payload::SystemNotice(notice) => match notice.text(WORDS) {
                 Some(text) => write!(f, "* {text}"),
                 None => write!(f, "* {}", notice.operation),

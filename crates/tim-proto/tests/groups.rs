@@ -206,6 +206,8 @@ fn an_update_is_told_as_the_changes_that_it_makes() {
         changes: List::from_slice(&changes),
         muted: List::default(),
         reason: "",
+        operator: Default::default(),
+        names: Default::default(),
     };
     let bytes = to_vec(&tip);
     let read: GroupTip<'_> = decode_body(&bytes).unwrap();

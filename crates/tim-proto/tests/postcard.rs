@@ -73,7 +73,7 @@ compare! {
     login: Login, request::Login<'static>;
     login_answer: LoginAnswer, request::LoginAnswer<'static>;
     send: Send, request::Send<'static>;
-    send_answer: SendAnswer, request::SendAnswer;
+    send_answer: SendAnswer, request::SendAnswer<'static>;
     revoke: Revoke, request::Revoke<'static>;
     revoke_answer: RevokeAnswer, request::RevokeAnswer;
     history: History, request::History<'static>;

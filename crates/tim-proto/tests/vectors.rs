@@ -64,7 +64,7 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
     let kind = FrameKind(case.kind);
     let both = match kind.request() {
         FrameKind::LOGIN if kind.is_answer() => body_both_ways::<r::LoginAnswer<'_>, m::LoginAnswer>,
-        FrameKind::SEND if kind.is_answer() => body_both_ways::<r::SendAnswer, m::SendAnswer>,
+        FrameKind::SEND if kind.is_answer() => body_both_ways::<r::SendAnswer<'_>, m::SendAnswer>,
         FrameKind::REVOKE if kind.is_answer() => body_both_ways::<r::RevokeAnswer, m::RevokeAnswer>,
         FrameKind::HISTORY if kind.is_answer() => body_both_ways::<r::HistoryAnswer<'_>, m::HistoryAnswer>,
         FrameKind::MARK_READ if kind.is_answer() => body_both_ways::<r::MarkReadAnswer, m::MarkReadAnswer>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
 use tim_session::proto::request::{Answer, Deliver, Done, Failure, LoginAnswer, Resume, SendAnswer};
-use tim_session::proto::wire::{Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
+use tim_session::proto::wire::{Extensions, Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Priority, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
@@ -121,6 +121,7 @@ const SENT: Answer<'static> = Answer::Send(SendAnswer {
     sequence: 1,
     time: 2,
     duplicate: false,
+    extensions: Extensions::NONE,
 });
 
 /// Whether `debug` shows `secret`, as text or as a list of numbers.
@@ -266,7 +267,7 @@ fn a_malformed_answer_says_so_when_it_is_read() {
         panic!("no answer")
     };
     assert_eq!(answer.kind, FrameKind::SEND);
-    assert!(answer.read::<SendAnswer>().is_err());
+    assert!(answer.read::<SendAnswer<'_>>().is_err());
     let failure = answer.decode_or_fail().unwrap_err();
     assert_eq!(failure.code, ErrorCode::PROTOCOL_VIOLATION);
     assert_eq!((drain(&mut client, NOW), client.pending()), (vec![], 0));

@@ -143,6 +143,7 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
             sequence: 1,
             time: 2,
             duplicate: false,
+            extensions: Default::default(),
         };
         hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
         carry(&mut client, &mut hub, step);
@@ -214,6 +215,7 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
         sequence: 1,
         time: 2,
         duplicate: false,
+        extensions: Default::default(),
     };
     hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
     carry(&mut client, &mut hub, 4096);

@@ -132,6 +132,7 @@ impl Line {
                         sequence: self.stored.len() as u64,
                         time: 2,
                         duplicate,
+                        extensions: Default::default(),
                     };
                     self.hub
                         .answer(id, FrameKind::SEND, &Answer::Send(answer))

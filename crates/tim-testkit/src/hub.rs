@@ -22,7 +22,7 @@ pub struct ModelHub {
     /// Each conversation's entries, as encoded messages; the first one has sequence 1.
     logs: BTreeMap<Key, Vec<Vec<u8>>>,
     /// Where each message id stands.
-    stored: BTreeMap<MessageId, SendAnswer>,
+    stored: BTreeMap<MessageId, SendAnswer<'static>>,
     /// Every entry in the order in which it was stored: a cursor is a place in it.
     changes: Vec<(Key, usize)>,
     connections: BTreeMap<u64, Connection>,
@@ -267,7 +267,12 @@ impl ModelHub {
     }
 
     /// Appends a message, unless it was stored before; `None` if the sender may not.
-    fn store(&mut self, content: &[u8], (from, origin): (UserId, u64), now: Instant) -> Option<SendAnswer> {
+    fn store(
+        &mut self,
+        content: &[u8],
+        (from, origin): (UserId, u64),
+        now: Instant,
+    ) -> Option<SendAnswer<'static>> {
         let sent: Content<'_> = decode_body(content).ok()?;
         if let Some(answer) = self.stored.get(&sent.id) {
             return Some(SendAnswer {
@@ -296,6 +301,7 @@ impl ModelHub {
             sequence,
             time,
             duplicate: false,
+            extensions: Default::default(),
         };
         self.stored.insert(sent.id, answer);
         Some(answer)

@@ -6,7 +6,7 @@ use tim_session::proto::request::{
     Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, Kinded, MarkRead,
     MarkReadAnswer, OneConversation, Revoke, RevokeAnswer, SendAnswer, SendMessage,
 };
-use tim_session::proto::wire::FrameKind;
+use tim_session::proto::wire::{Extensions, FrameKind};
 use tim_session::proto::{ConversationId, ErrorCode, Message, MessageId, Priority};
 
 use crate::{Client, Error};
@@ -130,7 +130,7 @@ impl<'m> Client<'m> {
     /// [`Error::NotReady`] outside [`Client::is_ready`] (S83); [`Error::TooLarge`]; [`Error::Invalid`] for a message that
     /// this device did not make; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
     /// [`Client::resend_message`] does no harm.
-    pub async fn send_message(&self, message: &Message<'_, impl Body>) -> Result<SendAnswer, Error> {
+    pub async fn send_message(&self, message: &Message<'_, impl Body>) -> Result<SendAnswer<'static>, Error> {
         self.send_message_with(message, SendOptions::default()).await
     }
 
@@ -142,12 +142,18 @@ impl<'m> Client<'m> {
         &self,
         message: &Message<'_, impl Body>,
         options: SendOptions<'_>,
-    ) -> Result<SendAnswer, Error> {
+    ) -> Result<SendAnswer<'static>, Error> {
         if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
         }
         let claim = self.ask(&SendMessage { options, message }).await?;
-        self.read(claim, |answer| answer.read().ok())
+        self.read(claim, |answer| {
+            // The device does not ask for its own names; what else a later hub says here is passed over.
+            answer.read::<SendAnswer<'_>>().ok().map(|answer| SendAnswer {
+                extensions: Extensions::NONE,
+                ..answer
+            })
+        })
     }
 
     /// `resendMessage` (S124-S128): sends a message again whose sending failed. Its id stays the same, so if the hub has it
@@ -155,7 +161,10 @@ impl<'m> Client<'m> {
     ///
     /// # Errors
     /// As [`Client::send_message`].
-    pub async fn resend_message(&self, message: &Message<'_, impl Body>) -> Result<SendAnswer, Error> {
+    pub async fn resend_message(
+        &self,
+        message: &Message<'_, impl Body>,
+    ) -> Result<SendAnswer<'static>, Error> {
         self.send_message(message).await
     }
 

@@ -153,6 +153,7 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
                         sequence: 1,
                         time: 1,
                         duplicate: false,
+                        extensions: Default::default(),
                     };
                     hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
                     hub.deliver(b"1", 0, &from_alice("C2Cbob")).unwrap();
@@ -230,6 +231,8 @@ fn tips_and_notices_are_shown_in_words() {
         changes: List::default(),
         muted: List::default(),
         reason: "",
+        operator: Default::default(),
+        names: Default::default(),
     };
     let notice = SystemNotice {
         operation: NoticeOperation::QUIT,

@@ -76,7 +76,16 @@ pub(crate) fn hello(hello: &Hello) -> Fields {
         .with("min_version", hello.min_version)
         .with("max_version", hello.max_version)
         .with("role", role)
-        .with("features", bits(hello.features, &[(features::STUBS, "stubs")]))
+        .with(
+            "features",
+            bits(
+                hello.features,
+                &[
+                    (features::STUBS, "stubs"),
+                    (features::SENDER_NAMES, "sender names"),
+                ],
+            ),
+        )
         .with("max_frame", hello.max_frame)
         .with("window", hello.window)
 }
@@ -218,7 +227,16 @@ fn answer(answer: &Answer<'_>) -> Fields {
             "time",
             answer.time,
         )
-        .with("duplicate", answer.duplicate),
+        .with("duplicate", answer.duplicate)
+        .and(group::extra(
+            None,
+            [
+                ("nick", answer.nick()),
+                ("name_card", answer.name_card()),
+                ("avatar", answer.avatar()),
+            ],
+        ))
+        .and(extensions(answer.extensions)),
         Answer::Revoke(answer) => Fields::new().with("sequence", answer.sequence),
         Answer::History(HistoryAnswer {
             next,
@@ -303,6 +321,7 @@ fn message(message: &Message<'_>) -> Fields {
         (flags::ONLINE_ONLY, "online only"),
         (flags::NO_UNREAD, "no unread"),
         (flags::STUB, "stub"),
+        (flags::NO_LAST, "not the last message"),
     ];
     let envelope = time(Fields::new().with("sequence", sequence), "time", taken)
         .with("flags", bits(set, &names))

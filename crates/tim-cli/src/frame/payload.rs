@@ -1,7 +1,7 @@
 //! The fields of each message kind, by name.
 
 use tim_proto::Words;
-use tim_proto::message::{Content, Image, Payload, Thumbnail, Video};
+use tim_proto::message::{Content, Image, Payload, Thumbnail, TipNames, Video};
 use tim_proto::notice::SystemNotice;
 
 use super::describe::{extensions, sender_part};
@@ -81,6 +81,8 @@ pub(super) fn payload(payload: &Payload<'_>) -> Fields {
             )
             .with("muted", it.muted.iter().map(group::muted).collect::<Vec<_>>())
             .with("reason", it.reason)
+            .with("operator", tip_names(it.operator))
+            .with("names", it.names.iter().map(tip_names).collect::<Vec<_>>())
             .text("text", it.text(Words::SEED)),
         Payload::SystemNotice(it) => notice(it),
         Payload::Revocation(it) => fields
@@ -92,6 +94,13 @@ pub(super) fn payload(payload: &Payload<'_>) -> Fields {
         Payload::Unknown(_, bytes) => fields.with("bytes", *bytes),
         _ => fields,
     }
+}
+
+fn tip_names(names: TipNames<'_>) -> Fields {
+    Fields::new()
+        .with("nick", names.nick)
+        .with("name_card", names.name_card)
+        .with("avatar", names.avatar)
 }
 
 fn image(image: &Image<'_>) -> Fields {

@@ -179,7 +179,7 @@ fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) 
             write!(f, "{label} {}, {}{}", Safe::line(name), Size(*size), At(url))
         }
         Payload::GroupTip(it) => {
-            Safe::line(&it.text(words).to_string()).fmt(f)?;
+            Safe::line(&it.text_with_names(words).to_string()).fmt(f)?;
             write_details(f, it)
         }
         Payload::SystemNotice(it) => match it.text(words) {
@@ -204,9 +204,14 @@ fn write_details(f: &mut fmt::Formatter<'_>, tip: &GroupTip<'_>) -> fmt::Result 
         GroupChange::MuteAll(mute) => format!("mute all {mute}"),
         _ => "something".to_owned(),
     });
-    let muted = tip.muted.iter().map(|muted| match muted.seconds {
-        0 => format!("{} may write", muted.user),
-        seconds => format!("{} may not write for {seconds} s", muted.user),
+    let muted = tip.muted.iter().map(|muted| {
+        let member = tip.members().find(|member| muted.user.as_str() == member.id);
+        let user = muted.user.as_str();
+        let user = member.map_or(user, |member| member.names.shown_for(member.id));
+        match muted.seconds {
+            0 => format!("{user} may write"),
+            seconds => format!("{user} may not write for {seconds} s"),
+        }
     });
     let reason = Some(tip.reason.to_owned()).filter(|reason| !reason.is_empty());
     let details: Vec<_> = changes.chain(muted).chain(reason).collect();
@@ -214,7 +219,8 @@ fn write_details(f: &mut fmt::Formatter<'_>, tip: &GroupTip<'_>) -> fmt::Result 
         return Ok(());
     }
     let details = details.join(", ");
-    write!(f, " ({}: {})", Safe::line(tip.operator_id), Safe::line(&details))
+    let operator = tip.operator.shown_for(tip.operator_id);
+    write!(f, " ({}: {})", Safe::line(operator), Safe::line(&details))
 }
 
 fn write_image(f: &mut fmt::Formatter<'_>, label: &str, image: &Image<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use tim_proto::tip::TipOperation;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 
 use super::rules::{self, TypeRules, check_text};
-use super::tips::{Said, Scribe, Tip};
+use super::tips::{NameBook, Said, Scribe, Tip};
 use super::{GroupPolicy, GroupUpdate};
 use crate::store::{CreateGroup, Refused, role};
 
@@ -36,12 +36,17 @@ pub struct NewGroup {
     pub random: u32,
 }
 
-/// Checks the wish and writes the tip and the notices.
+/// Checks the wish and writes the tip, with the names of its users from `book`, and the notices.
 ///
 /// # Errors
 /// [`Refused::BadValue`] for an unknown type or option, [`Refused::NotAllowed`] for an option that the type has fixed or
 /// members in an AVChatRoom, [`Refused::Full`], [`Refused::TextTooLong`].
-pub fn create(new: NewGroup, policy: &GroupPolicy, now_ms: u64) -> Result<CreateGroup, Refused> {
+pub fn create(
+    new: NewGroup,
+    policy: &GroupPolicy,
+    now_ms: u64,
+    book: &dyn NameBook,
+) -> Result<CreateGroup, Refused> {
     let rules = TypeRules::of(new.group_type).ok_or(Refused::BadValue("there is no such type of group"))?;
     let (join_option, invite_option) = options(rules, &new)?;
     check_texts(&GroupUpdate {
@@ -72,7 +77,7 @@ pub fn create(new: NewGroup, policy: &GroupPolicy, now_ms: u64) -> Result<Create
         rules,
         now_s: now_ms / 1000,
     };
-    let (tip, notices) = told(&scribe, new.owner, &members, new.random);
+    let (tip, notices) = told(&scribe, new.owner, &members, new.random, book);
     Ok(CreateGroup {
         group: new.group,
         group_type: u16::from(new.group_type.0),
@@ -93,7 +98,7 @@ pub fn create(new: NewGroup, policy: &GroupPolicy, now_ms: u64) -> Result<Create
 
 type Told = (crate::store::Prepared, Vec<(UserId, crate::store::Prepared)>);
 
-fn told(scribe: &Scribe<'_>, owner: UserId, members: &[UserId], random: u32) -> Told {
+fn told(scribe: &Scribe<'_>, owner: UserId, members: &[UserId], random: u32, book: &dyn NameBook) -> Told {
     let everybody = [&[owner], members].concat();
     let tip = Tip::new(TipOperation::JOIN, owner, &everybody, everybody.len() as u64);
     let said = Said::default();
@@ -101,7 +106,7 @@ fn told(scribe: &Scribe<'_>, owner: UserId, members: &[UserId], random: u32) -> 
     let invited = scribe.notice(NoticeOperation::INVITED, owner, said, random);
     let mut notices = vec![(owner, created)];
     notices.extend(members.iter().map(|member| (*member, invited.clone())));
-    (scribe.tip(&tip, random), notices)
+    (scribe.tip(&tip, random, book), notices)
 }
 
 fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOption), Refused> {

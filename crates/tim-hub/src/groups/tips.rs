@@ -28,17 +28,63 @@
 //! (read elsewhere) is not stored: the CONVERSATION push tells the user's other devices.
 
 use bytes::Bytes;
-use tim_proto::message::{Content, GroupChange, GroupTip, Muted, to_vec};
+use tim_proto::message::{Content, GroupChange, GroupTip, Muted, TipNames, to_vec};
 use tim_proto::notice::{NoticeOperation, SystemNotice};
 use tim_proto::tip::TipOperation;
-use tim_proto::wire::{Encode, List};
+use tim_proto::wire::{Encode, List, encoded_len};
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
 use super::rules::TypeRules;
-use crate::store::{Prepared, flags};
+use crate::store::{Account, Prepared, flags};
 
 /// How many users a tip names; the member list has them all.
 pub const MAX_NAMED: usize = 100;
+
+/// The most bytes of its users' names in a tip. Users whose names would exceed it are named by their ids only.
+pub const MAX_NAMES: usize = 4096;
+
+/// How a user is called and looks. What is unknown is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Named {
+    /// The nick.
+    pub nick: String,
+    /// The name in the group.
+    pub name_card: String,
+    /// The picture's address.
+    pub avatar: String,
+}
+
+impl Named {
+    fn on_wire(&self) -> TipNames<'_> {
+        TipNames {
+            nick: &self.nick,
+            name_card: &self.name_card,
+            avatar: &self.avatar,
+        }
+    }
+}
+
+impl From<Account> for Named {
+    fn from(account: Account) -> Self {
+        Self {
+            nick: account.nick,
+            name_card: String::new(),
+            avatar: account.avatar,
+        }
+    }
+}
+
+/// Knows how users are called.
+pub trait NameBook {
+    /// A user's names; empty if there are none.
+    fn names_of(&self, user: &UserId) -> Named;
+}
+
+impl NameBook for std::collections::BTreeMap<UserId, Named> {
+    fn names_of(&self, user: &UserId) -> Named {
+        self.get(user).cloned().unwrap_or_default()
+    }
+}
 
 /// Writes the tips and notices of one change.
 #[derive(Debug, Clone, Copy)]
@@ -102,8 +148,11 @@ pub struct Said<'a> {
 impl Scribe<'_> {
     /// A tip, with this random number in its id.
     #[must_use]
-    pub fn tip(&self, tip: &Tip<'_>, random: u32) -> Prepared {
+    pub fn tip(&self, tip: &Tip<'_>, random: u32, book: &dyn NameBook) -> Prepared {
         let named: Vec<&str> = tip.users.iter().take(MAX_NAMED).map(UserId::as_str).collect();
+        let operator = book.names_of(&tip.by);
+        let names = names_within(MAX_NAMES, tip.users.iter().take(MAX_NAMED), book);
+        let names: Vec<TipNames<'_>> = names.iter().map(Named::on_wire).collect();
         let payload = GroupTip {
             operation: tip.operation,
             operator_id: tip.by.as_str(),
@@ -114,6 +163,8 @@ impl Scribe<'_> {
             changes: List::from_slice(tip.changes),
             muted: List::from_slice(tip.muted),
             reason: tip.reason,
+            operator: operator.on_wire(),
+            names: List::from_slice(&names),
         };
         let quiet = if self.rules.counts_unread {
             0
@@ -169,6 +220,23 @@ impl Scribe<'_> {
             content: content(to, id, kind, payload),
         }
     }
+}
+
+/// The names of the first users, up to the last one who has any and as many as fit into `max` bytes.
+fn names_within<'a>(max: usize, users: impl Iterator<Item = &'a UserId>, book: &dyn NameBook) -> Vec<Named> {
+    let mut room = max;
+    let mut names = Vec::new();
+    for user in users {
+        let named = book.names_of(user);
+        let Some(left) = room.checked_sub(encoded_len(&named.on_wire())) else {
+            break;
+        };
+        room = left;
+        names.push(named);
+    }
+    let last = names.iter().rposition(|named| *named != Named::default());
+    names.truncate(last.map_or(0, |last| last.saturating_add(1)));
+    names
 }
 
 /// The flags of a notice: some are only for the programs that read them.

@@ -2,6 +2,7 @@
 
 use tim_proto::{ReceiveOption, UserId};
 
+use super::tips::Named;
 use super::{GroupAnswer, GroupUpdate};
 use crate::store::{Group, Membership, Prepared, Restriction};
 
@@ -33,6 +34,12 @@ pub trait GroupView {
     /// # Errors
     /// The engine's.
     fn has_account(&self, user: &UserId) -> Result<bool, Self::Error>;
+
+    /// How a user is called, in the group if the user is a member; empty without an account.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn names(&self, user: &UserId) -> Result<Named, Self::Error>;
 
     /// The owner and the admins.
     ///

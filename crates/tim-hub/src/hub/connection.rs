@@ -473,7 +473,7 @@ impl<L> Drop for Connection<L> {
     }
 }
 
-/// Delivers a message, or its stub to a client that cannot take it whole.
+/// Delivers a message. A client that cannot take it whole gets a tip without names, or else its stub.
 fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
     io: &mut HubConnection<L>,
     change: u64,
@@ -485,8 +485,11 @@ fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
         Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
         taken => return taken,
     }
-    for stub in [encode::stub(message), encode::bare_stub(message)] {
-        let Some((stub, payload_len)) = stub else { continue };
+    let nameless = encode::nameless_tip(message).map(|tip| (tip, 0));
+    for shorter in [nameless, encode::stub(message), encode::bare_stub(message)] {
+        let Some((stub, payload_len)) = shorter else {
+            continue;
+        };
         match io.session().deliver(cursor, payload_len, &stub) {
             Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
             taken => return taken,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tim_proto::conversation::{
     Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
 };
-use tim_proto::message::{Content, Envelope, Header, flags, to_vec};
+use tim_proto::message::{Content, Envelope, GroupTip, Header, TipNames, flags, to_vec};
 use tim_proto::wire::{self, Encode, List, Writer, decode_body};
 use tim_proto::{GroupType, Priority, ReceiveOption, Role};
 
@@ -66,7 +66,26 @@ const fn wire_flags(stored: u32) -> u32 {
     if stored & store::flags::NO_UNREAD != 0 {
         bits |= flags::NO_UNREAD;
     }
+    if stored & store::flags::NO_LAST != 0 {
+        bits |= flags::NO_LAST;
+    }
     bits
+}
+
+/// A tip without the names of its users: for receivers that cannot take it with them. `None` if it is no tip.
+pub(super) fn nameless_tip(message: &[u8]) -> Option<Vec<u8>> {
+    let header: Header<'_> = decode_body(message).ok()?;
+    let tip = GroupTip {
+        operator: TipNames::default(),
+        names: List::default(),
+        ..header.payload::<GroupTip<'_>>()?
+    };
+    let payload = to_vec(&tip);
+    let content = Content {
+        payload: &payload,
+        ..header.content
+    };
+    Some(to_vec(&Header { content, ..header }))
 }
 
 /// The message without its payload, and how long the payload is: for receivers that cannot take it whole.
@@ -105,7 +124,8 @@ pub(super) fn fitted(message: Bytes, max: usize) -> Bytes {
         message
     } else {
         let stubs = [stub(&message), bare_stub(&message)].into_iter().flatten();
-        let mut stubs: Vec<_> = stubs.map(|(stub, _)| stub).collect();
+        let shorter = nameless_tip(&message).into_iter();
+        let mut stubs: Vec<_> = shorter.chain(stubs.map(|(stub, _)| stub)).collect();
         // None fits: the shortest, for the caller to do without.
         let fits = stubs.iter().position(|stub| stub.len() <= max);
         let chosen = fits.map(|at| stubs.swap_remove(at)).or_else(|| stubs.pop());

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tim_proto::message::{Content, Revocation};
 use tim_proto::request::{
     Answer, CreateGroupAnswer, FetchAnswer, JoinGroupAnswer, MarkReadAnswer, MemberOutcome, MembersAnswer,
-    RevokeAnswer, SendAnswer,
+    RevokeAnswer,
 };
 use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind};
@@ -353,26 +353,15 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let outcome = match outcome {
             Outcome::Store(answer) => answer,
             Outcome::Refused(failed) => return self.fail(request, &failed),
-            Outcome::PassedOn(time) => {
-                let answer = SendAnswer {
-                    sequence: 0,
-                    time,
-                    duplicate: false,
-                };
-                return self.reply(request, kind, &Answer::Send(answer));
-            }
+            Outcome::PassedOn(time) => return self.sent(request, log, 0, time, false),
         };
         let answer = match outcome {
-            Ok(Written::Stored(at)) => Answer::Send(SendAnswer {
-                sequence: at.sequence,
-                time: at.time_ms / 1000,
-                duplicate: false,
-            }),
-            Ok(Written::Duplicate(at)) => Answer::Send(SendAnswer {
-                sequence: at.sequence,
-                time: at.time_ms / 1000,
-                duplicate: true,
-            }),
+            Ok(Written::Stored(at)) => {
+                return self.sent(request, log, at.sequence, at.time_ms / 1000, false);
+            }
+            Ok(Written::Duplicate(at)) => {
+                return self.sent(request, log, at.sequence, at.time_ms / 1000, true);
+            }
             Ok(Written::Revoked { entry, .. }) => Answer::Revoke(RevokeAnswer {
                 sequence: entry.sequence,
             }),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tim_proto::message::{Envelope, SenderNames, flags, with_sender_names};
+use tim_proto::message::{Envelope, SenderNames, flags, to_vec, with_sender_names};
 use tim_proto::request::{Answer, SendAnswer};
-use tim_proto::wire::FrameKind;
+use tim_proto::wire::{Extensions, FrameKind, features};
 use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -67,12 +67,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if sending.online_user_only {
             let (delivery, time) = live(&self.hub, device, &sending, &content);
             fanout::deliver(&self.hub.online, &log, &delivery);
-            let answer = SendAnswer {
-                sequence: 0,
-                time,
-                duplicate: false,
-            };
-            self.reply(id, FrameKind::SEND, &Answer::Send(answer));
+            self.sent(id, Some(log), 0, time, false);
             return Ok(());
         }
         let append = append(log, device, sending, content);
@@ -146,6 +141,45 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             return Ok(sending.content.clone());
         }
         Ok(with_sender_names(&sending.content, &names).into())
+    }
+
+    /// Answers a SEND; with the sender's names, if the client wants to know them.
+    pub(super) fn sent(&mut self, id: u32, log: Option<LogKey>, sequence: u64, time: u64, duplicate: bool) {
+        let names = self.told_names(log);
+        let answer = SendAnswer {
+            sequence,
+            time,
+            duplicate,
+            // What was just written is well-formed.
+            extensions: Extensions::new(&names).unwrap_or_default(),
+        };
+        self.reply(id, FrameKind::SEND, &Answer::Send(answer));
+    }
+
+    /// The sender's names in a conversation as extensions. A client without a feature bit for them gets none; neither does
+    /// one whose message is stored while its names cannot be read.
+    fn told_names(&mut self, log: Option<LogKey>) -> Vec<u8> {
+        if self.io.session().peer_features() & features::SENDER_NAMES == 0 {
+            return Vec::new();
+        }
+        let Some(device) = self.me.as_ref().map(|me| Arc::clone(&me.device)) else {
+            return Vec::new();
+        };
+        let Ok(Names { nick, avatar }) = self.names(&device) else {
+            return Vec::new();
+        };
+        let place = match log {
+            Some(LogKey::Group(group)) => match self.me.as_ref().and_then(|me| me.place(&group)) {
+                Some(place) => Some(place),
+                None => self.place(&device, group).ok(),
+            },
+            _ => None,
+        };
+        to_vec(&SenderNames {
+            nick: &nick,
+            name_card: place.as_ref().map_or("", |place| &place.name_card),
+            avatar: &avatar,
+        })
     }
 
     fn names(&mut self, device: &Device) -> Result<Names, Failed> {

@@ -255,6 +255,7 @@ fn a_group_changes_hands_and_ends() {
         users: Vec::new(),
         members: 2,
         changes: 2,
+        shown: vec!["alice".to_owned()],
     };
     assert_eq!(bob.until_tip(6), changed);
     let hand = |name| {
@@ -479,7 +480,13 @@ fn how_to_be_told_is_known_on_the_other_devices() {
         option,
     });
     assert_eq!(alice.ask(&set), Ok(Reply::Done));
-    assert_eq!(tablet.until_notice(20).custom, "AcceptNotNotify");
+    let told = tablet.until_notice(20);
+    assert_eq!(
+        (told.custom.as_str(), told.may_be_last),
+        ("AcceptNotNotify", false)
+    );
+    let created = alice.until_notice(6);
+    assert!(created.may_be_last);
     let unread: Vec<u32> = tablet
         .conversations()
         .iter()

@@ -68,6 +68,88 @@ fn messages_carry_their_senders_names_from_every_device() {
     assert_eq!(bob.ask(&look), Err(ErrorCode::GROUP_INVALID_PARAMETERS));
 }
 
+/// Sets the user's name in group `g`.
+fn set_card(device: &mut Device, name: &str, card: &str) {
+    let set = Request::SetMember(SetMember {
+        group: group_id("g"),
+        user: user(name),
+        role: None,
+        mute_seconds: None,
+        name_card: Some(card),
+    });
+    assert_eq!(device.ask(&set), Ok(Reply::Done));
+}
+
+#[test]
+fn a_sender_that_asks_for_it_is_told_how_it_is_called() {
+    let hub = TestHub::start();
+    let mut plain = Device::login(&hub, "alice", 1);
+    let mut alice = Device::with(&hub, "alice", 2, |config| config.sender_names = true);
+    alice.log_in();
+    call(&mut alice, "爱丽丝").unwrap();
+    alice.create(GroupType::MEETING, "g", &[user("bob")]).unwrap();
+    alice.create(GroupType::AV_CHAT_ROOM, "room", &[]).unwrap();
+    set_card(&mut alice, "alice", "Boss");
+    alice.send(c2c("bob"), "to a user");
+    let message = alice.message(group("g"), Text { text: "into a group" });
+    for _ in 0..2 {
+        alice.send_message(&message).unwrap(); // the second time as a duplicate
+    }
+    let live = alice.message(group("room"), Text { text: "into a room" });
+    alice.send_message(&live).unwrap();
+    plain.send(group("g"), "not asked for");
+    let avatar = "https://example.org/a.png";
+    let expected = ["", "Boss", "Boss", ""].map(|card| ["爱丽丝", card, avatar].map(str::to_owned));
+    assert_eq!(alice.own_names, expected);
+    assert_eq!(plain.own_names, [["", "", ""]]);
+}
+
+#[test]
+fn tips_say_how_their_users_are_called() {
+    let hub = TestHub::start();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    let mut kiosk = Device::with(&hub, "kiosk", 9, |config| config.max_frame = 256);
+    kiosk.log_in();
+    call(&mut alice, "爱丽丝").unwrap();
+    call(&mut bob, "Bob B.").unwrap();
+    let members = [user("bob"), user("carol"), user("kiosk")];
+    alice.create(GroupType::PUBLIC, "g", &members).unwrap();
+    assert_eq!(
+        bob.until_tip(1).shown,
+        ["爱丽丝", "爱丽丝", "Bob B.", "carol", "kiosk"]
+    );
+    set_card(&mut bob, "bob", "bobby");
+    assert_eq!(alice.until_tip(7).shown, ["bobby", "bobby"], "the new card");
+    alice.remove("g", &["bob"]).unwrap();
+    assert_eq!(bob.until_notice(4).operator, "alice");
+    assert_eq!(alice.until_tip(3).shown, ["爱丽丝", "bobby"]);
+    alice.create(GroupType::AV_CHAT_ROOM, "room", &[]).unwrap();
+    bob.join("room").unwrap();
+    alice.until(|device| {
+        let mut tips = device.tips.iter();
+        tips.any(|tip| tip.users == ["bob"] && tip.shown == ["Bob B.", "Bob B."])
+    });
+}
+
+#[test]
+fn a_device_with_small_frames_gets_tips_without_names() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut kiosk = Device::with(&hub, "kiosk", 9, |config| config.max_frame = 512);
+    kiosk.log_in();
+    let update = UpdateUserProfile {
+        nick: Some("爱丽丝"),
+        avatar: Some(&"x".repeat(500)),
+    };
+    assert_eq!(alice.ask(&Request::UpdateUserProfile(update)), Ok(Reply::Done));
+    alice.create(GroupType::PUBLIC, "g", &[user("kiosk")]).unwrap();
+    assert_eq!(kiosk.until_tip(1).shown, ["alice", "alice", "kiosk"]);
+    let Ok(Reply::Page { texts, .. }) = kiosk.page(group("g"), &[], 1) else {
+        panic!("no page");
+    };
+    assert_eq!(texts, ["TIMGroupTipElem"], "in the history too");
+}
+
 #[test]
 fn a_device_with_small_frames_gets_messages_whose_senders_have_long_names() {
     let hub = TestHub::start();

@@ -168,7 +168,13 @@ pub(super) fn begin(world: &mut World, case: usize, group_type: GroupType) -> Mo
         members: users[1..3].to_vec(),
         random: 1,
     };
-    let new = create(wish, &world.policy, world.now_ms).unwrap();
+    let new = create(
+        wish,
+        &world.policy,
+        world.now_ms,
+        &std::collections::BTreeMap::new(),
+    )
+    .unwrap();
     world.write(Write::CreateGroup(Box::new(new))).unwrap();
     Model::new(users, group, group_type, world.now_ms)
 }

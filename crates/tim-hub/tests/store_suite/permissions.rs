@@ -172,7 +172,13 @@ fn make_group(world: &mut World, cast: &Cast, group_type: GroupType, number: usi
         members,
         random: 1,
     };
-    let new = create(wish, &GroupPolicy::default(), world.now_ms).unwrap();
+    let new = create(
+        wish,
+        &GroupPolicy::default(),
+        world.now_ms,
+        &std::collections::BTreeMap::new(),
+    )
+    .unwrap();
     let mut batch = vec![Write::CreateGroup(Box::new(new))];
     if has_admins {
         batch.extend(cast.admins.map(|admin| {

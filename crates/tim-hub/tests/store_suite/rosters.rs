@@ -33,7 +33,13 @@ pub(crate) fn typed(
         members: members.to_vec(),
         random: 1,
     };
-    let new = create(wish, &GroupPolicy::default(), world.now_ms).unwrap();
+    let new = create(
+        wish,
+        &GroupPolicy::default(),
+        world.now_ms,
+        &std::collections::BTreeMap::new(),
+    )
+    .unwrap();
     world.write(Write::CreateGroup(Box::new(new))).unwrap();
     group
 }

@@ -1,6 +1,7 @@
 //! What stands behind a message's payload: whom the sender mentions, and what the hub adds about the sender.
 
-use super::{Content, Message};
+use super::{Content, Message, Payload, TipNames};
+use crate::request::SendAnswer;
 use crate::wire::{BufferTooSmall, Encode, Extension, Extensions, List, Writer, decode_body, wire};
 use crate::{AtKind, UserId};
 
@@ -120,7 +121,7 @@ impl Content<'_> {
     }
 }
 
-macro_rules! getters {
+macro_rules! mentions {
     ($message:ident) => {
         impl<'a> $message<'a> {
             /// Whom it mentions, if it mentions anybody. Malformed mentions are none.
@@ -129,7 +130,15 @@ macro_rules! getters {
                 let body = self.extensions.get(tags::MENTIONS)?;
                 decode_body(body).ok()
             }
+        }
+    };
+}
+mentions!(Message);
+mentions!(Content);
 
+macro_rules! names {
+    ($message:ident) => {
+        impl<'a> $message<'a> {
             /// The sender's nick when it was sent; empty if unknown.
             #[must_use]
             pub fn nick(&self) -> &'a str {
@@ -150,8 +159,38 @@ macro_rules! getters {
         }
     };
 }
-getters!(Message);
-getters!(Content);
+names!(Content);
+names!(SendAnswer);
+
+impl<'a> Message<'a> {
+    /// The sender's nick when it was sent; empty if unknown. Beside a tip stands the nick of [`GroupTip::face`](super::GroupTip::face).
+    #[must_use]
+    pub fn nick(&self) -> &'a str {
+        self.face()
+            .map_or_else(|| text(self.extensions, tags::NICK), |face| face.nick)
+    }
+
+    /// The sender's name in the group when it was sent; empty if there was none. Of a tip as [`Message::nick`].
+    #[must_use]
+    pub fn name_card(&self) -> &'a str {
+        self.face()
+            .map_or_else(|| text(self.extensions, tags::NAME_CARD), |face| face.name_card)
+    }
+
+    /// Where the sender's picture was when it was sent; empty if unknown. Of a tip as [`Message::nick`].
+    #[must_use]
+    pub fn avatar(&self) -> &'a str {
+        self.face()
+            .map_or_else(|| text(self.extensions, tags::AVATAR), |face| face.avatar)
+    }
+
+    fn face(&self) -> Option<TipNames<'a>> {
+        match &self.payload {
+            Payload::GroupTip(tip) => tip.face(),
+            _ => None,
+        }
+    }
+}
 
 fn text(extensions: Extensions<'_>, tag: u32) -> &str {
     let bytes = extensions.get(tag).unwrap_or(&[]);

@@ -17,7 +17,7 @@ pub use payload::{
     Audio, Body, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
     Text, Thumbnail, Video,
 };
-pub use tip::{GroupChange, GroupTip, Muted};
+pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
 
 use crate::wire::{Decode, DecodeError, Encode, Extensions, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
@@ -32,6 +32,8 @@ pub mod flags {
     pub const NO_UNREAD: u32 = 1 << 2;
     /// The payload was left out because the frame would have been larger than the receiver takes; fetch it in pieces.
     pub const STUB: u32 = 1 << 3;
+    /// The message neither becomes its conversation's last message nor moves the conversation up the list.
+    pub const NO_LAST: u32 = 1 << 4;
 }
 
 /// What the hub says about a message: where it stands, when it came, from whom.

@@ -25,6 +25,10 @@ pub struct GroupTip<'a> {
     pub muted: List<'a, Muted>,
     /// Why, if that was said when members were removed or banned.
     pub reason: &'a str,
+    /// How the operator was called and looked (`operatorInfo`).
+    pub operator: TipNames<'a>,
+    /// How the users were called and looked, in the order of `users`; may be shorter, see [`GroupTip::members`].
+    pub names: List<'a, TipNames<'a>>,
 }
 wire!(GroupTip<'a> {
     operation,
@@ -36,14 +40,110 @@ wire!(GroupTip<'a> {
     changes,
     muted,
     reason,
+    operator,
+    names,
 });
 
 impl<'a> GroupTip<'a> {
-    /// What a person reads (S163-S169).
+    /// The documented text, which names users by their ids (S163-S169).
     #[must_use]
     pub fn text(&self, words: crate::Words) -> crate::tip::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
         crate::tip::tip_text(self.operation, self.operator_id, self.users.iter(), words)
     }
+
+    /// The same text with users as people know them: by name card, else nick, else id.
+    ///
+    /// ```
+    /// use tim_proto::message::{GroupTip, TipNames};
+    /// use tim_proto::tip::TipOperation;
+    /// use tim_proto::wire::List;
+    /// use tim_proto::{GroupId, Words};
+    ///
+    /// let tip = GroupTip {
+    ///     operation: TipOperation::JOIN,
+    ///     operator_id: "alice",
+    ///     users: List::from_slice(&["bob", "carol"]),
+    ///     group_id: GroupId::new("team")?,
+    ///     group_name: "",
+    ///     member_count: 3,
+    ///     changes: List::default(),
+    ///     muted: List::default(),
+    ///     reason: "",
+    ///     operator: TipNames::default(),
+    ///     names: List::from_slice(&[TipNames { nick: "Bob B.", ..TipNames::default() }]),
+    /// };
+    /// assert_eq!(tip.text(Words::SEED).to_string(), "群成员:bob,carol,加入群组");
+    /// assert_eq!(tip.text_with_names(Words::SEED).to_string(), "群成员:Bob B.,carol,加入群组");
+    /// # Ok::<(), tim_proto::IdError>(())
+    /// ```
+    #[must_use]
+    pub fn text_with_names(
+        &self,
+        words: crate::Words,
+    ) -> crate::tip::TipText<'a, impl Iterator<Item = &'a str> + Clone + use<'a>> {
+        let operator = self.operator.shown_for(self.operator_id);
+        let users = self.members().map(|member| member.names.shown_for(member.id));
+        crate::tip::tip_text(self.operation, operator, users, words)
+    }
+
+    /// The users with their names (`memberList`). Names that would have made the tip too long are empty.
+    pub fn members(&self) -> impl Iterator<Item = TipMember<'a>> + Clone + use<'a> {
+        let names = self.names.iter().map(Some).chain(core::iter::repeat(None));
+        self.users.iter().zip(names).map(|(id, names)| TipMember {
+            id,
+            names: names.unwrap_or_default(),
+        })
+    }
+
+    /// Whose nick and picture stand beside the tip: the operator's if it names no users; the first user's if users joined,
+    /// were removed, or became or ceased to be admins. `None` for other tips: the sender's, who is the hub.
+    #[must_use]
+    pub fn face(&self) -> Option<TipNames<'a>> {
+        let Some(first) = self.members().next() else {
+            return Some(self.operator);
+        };
+        let is_about_users = matches!(
+            self.operation,
+            TipOperation::JOIN
+                | TipOperation::KICKED_OUT
+                | TipOperation::SET_ADMIN
+                | TipOperation::CANCELED_ADMIN
+        );
+        is_about_users.then_some(first.names)
+    }
+}
+
+/// How a user was called and looked when a tip was written. What is unknown is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TipNames<'a> {
+    /// The nick.
+    pub nick: &'a str,
+    /// The name in the group.
+    pub name_card: &'a str,
+    /// Where the picture is.
+    pub avatar: &'a str,
+}
+wire!(TipNames<'a> { nick, name_card, avatar });
+
+impl<'a> TipNames<'a> {
+    /// What to call the user with this id: by name card, else nick, else the id.
+    #[must_use]
+    pub fn shown_for(&self, id: &'a str) -> &'a str {
+        match (self.name_card, self.nick) {
+            ("", "") => id,
+            ("", nick) => nick,
+            (name_card, _) => name_card,
+        }
+    }
+}
+
+/// A user whom a tip is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TipMember<'a> {
+    /// The user's id.
+    pub id: &'a str,
+    /// The user's names.
+    pub names: TipNames<'a>,
 }
 
 wire!(TipOperation(..));

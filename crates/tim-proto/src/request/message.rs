@@ -2,7 +2,7 @@
 
 use crate::conversation::ConversationList;
 use crate::message::{Body, Content, Payload, SendOptions};
-use crate::wire::{Decode, DecodeError, Encode, List, Reader, Writer, decode_body, wire};
+use crate::wire::{Decode, DecodeError, Encode, Extensions, List, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, Message, MessageId};
 
 /// SEND: store this message and pass it on. The content stands last and is passed on byte for byte.
@@ -65,19 +65,18 @@ impl<P: Body> Encode for SendMessage<'_, P> {
 
 /// SEND answer: it is stored (or, if for those online only, passed on).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SendAnswer {
+pub struct SendAnswer<'a> {
     /// Its place in the conversation; 0 if it is not stored.
     pub sequence: u64,
     /// When the hub took it, Unix time in seconds.
     pub time: u64,
     /// Whether this very message had been stored before (S125).
     pub duplicate: bool,
+    /// How the hub called the sender, by the [`tags`](crate::message::tags) of messages: only if the client has announced
+    /// [`SENDER_NAMES`](crate::wire::features::SENDER_NAMES).
+    pub extensions: Extensions<'a>,
 }
-wire!(SendAnswer {
-    sequence,
-    time,
-    duplicate
-});
+wire!(SendAnswer<'a> { sequence, time, duplicate, extensions });
 
 /// REVOKE: take this message back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -276,7 +276,7 @@ answers! {
     done: LOGOUT | DELETE_CONVERSATION | QUIT_GROUP | HANDLE_APPLICATION | SET_MEMBER | CHANGE_OWNER | UPDATE_GROUP
         | DISMISS_GROUP | HANDLE_INVITATION | SET_RECEIVE_OPTION | UPDATE_USER_PROFILE;
     LOGIN => Login(LoginAnswer<'a>),
-    SEND => Send(SendAnswer),
+    SEND => Send(SendAnswer<'a>),
     REVOKE => Revoke(RevokeAnswer),
     HISTORY => History(HistoryAnswer<'a>),
     MARK_READ => MarkRead(MarkReadAnswer),

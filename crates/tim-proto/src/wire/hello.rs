@@ -7,6 +7,8 @@ pub const MAGIC: [u8; 4] = *b"tim\x1a";
 pub mod features {
     /// A message longer than the largest frame may arrive as a stub with its size, to be fetched in pieces.
     pub const STUBS: u32 = 1 << 0;
+    /// The hub's answer to SEND says how it called the sender: nick, name card and picture, as the receivers see them.
+    pub const SENDER_NAMES: u32 = 1 << 1;
 }
 
 /// Who speaks; an open enumeration.

@@ -101,7 +101,9 @@ mirror! {
     GroupTip(message::GroupTip<'static>) {
         operation: u32, operator_id: String, users: Items<String>, group_id: Group, group_name: String,
         member_count: u32, changes: Items<Change>, muted: Items<Muted>, reason: String,
+        operator: TipNames, names: Items<TipNames>,
     }
+    TipNames(message::TipNames<'static>) { nick: String, name_card: String, avatar: String }
     Mentions(message::Mentions<'static>) { users: Items<User>, all: bool }
     Muted(message::Muted) { user: User, seconds: u32 }
     SystemNotice(notice::SystemNotice<'static>) {
@@ -117,7 +119,7 @@ mirror! {
     }
     LoginAnswer(request::LoginAnswer<'static>) { account: u64, time_ms: u64, cursor: Bytes, nick: String }
     Send(request::Send<'static>) { options: WithSize<SendOptions>, content: Content }
-    SendAnswer(request::SendAnswer) { sequence: u64, time: u64, duplicate: bool }
+    SendAnswer(request::SendAnswer<'static>) { sequence: u64, time: u64, duplicate: bool, extensions: Extras }
     Revoke(request::Revoke<'static>) { conversation: Conv, sequence: u64, message: MessageId, reason: String }
     RevokeAnswer(request::RevokeAnswer) { sequence: u64 }
     History(request::History<'static>) { conversation: Conv, next: Bytes, count: u16 }

@@ -42,6 +42,8 @@ pub struct ClientConfig {
     pub backoff_min: Duration,
     /// The longest one. Default 30 s.
     pub backoff_max: Duration,
+    /// Whether the hub's answer to SEND is to say how it called the sender: nick, name card and picture. Default false.
+    pub sender_names: bool,
     /// What kind of line the device is on. Default [`Framing::Stream`].
     pub framing: Framing,
     /// With [`Framing::Serial`]: after how long without an answer the hello is repeated, and the hub is asked whether what
@@ -70,6 +72,7 @@ impl ClientConfig {
             resume_window: Duration::from_secs(60),
             backoff_min: Duration::from_millis(250),
             backoff_max: Duration::from_secs(30),
+            sender_names: false,
             framing: Framing::Stream,
             serial_retry: Duration::from_secs(1),
         }

@@ -61,11 +61,16 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Says what this device can do. Whether there was room for it.
     pub(super) fn say_hello(&mut self) -> bool {
+        let names = if self.config.sender_names {
+            features::SENDER_NAMES
+        } else {
+            0
+        };
         let hello = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
             role: Role::CLIENT,
-            features: features::STUBS,
+            features: features::STUBS | names,
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: self.config.window,
         };

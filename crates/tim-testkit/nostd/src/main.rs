@@ -164,6 +164,8 @@ fn groups() -> Option<()> {
         changes: List::from_slice(&changes),
         muted: List::default(),
         reason: "",
+        operator: Default::default(),
+        names: Default::default(),
     });
     let len = wire::encode_body(&tip, &mut bytes).ok()?;
     let read = Message::decode_from(black_box(bytes.get(..len)?)).ok()?;
@@ -210,6 +212,7 @@ fn conversation(framing: Framing) -> Option<()> {
                 sequence: 1,
                 time: 1,
                 duplicate: false,
+                extensions: Default::default(),
             });
             hub.answer(id, FrameKind::SEND, &answer).ok()?;
             let len = wire::encode_body(&message(alice, "hi")?, &mut bytes).ok()?;

@@ -304,7 +304,7 @@ impl Hub {
         session.answer(id, kind, &answer).expect("room");
     }
 
-    fn store(&mut self, content: &Content<'_>) -> SendAnswer {
+    fn store(&mut self, content: &Content<'_>) -> SendAnswer<'static> {
         for sequence in 1..=self.log.len() as u64 {
             let envelope = self.message(sequence).filter(|message| message.id == content.id);
             if envelope.is_some() {
@@ -312,6 +312,7 @@ impl Hub {
                     sequence,
                     time: 9,
                     duplicate: true,
+                    extensions: Default::default(),
                 };
             }
         }
@@ -324,6 +325,7 @@ impl Hub {
             sequence: self.log.len() as u64,
             time: 9,
             duplicate: false,
+            extensions: Default::default(),
         }
     }
 

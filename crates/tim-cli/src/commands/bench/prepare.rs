@@ -77,7 +77,8 @@ pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Fai
         max_groups: u32::MAX,
     };
     let start = Instant::now();
-    let made = create(wish, &policy, now_ms()).map_err(Failure::failed)?;
+    let made =
+        create(wish, &policy, now_ms(), &std::collections::BTreeMap::new()).map_err(Failure::failed)?;
     commit(&mut store, Write::CreateGroup(Box::new(made)))?;
     let took = start.elapsed();
     let entries = reader.head_change().map_err(Failure::failed)?;

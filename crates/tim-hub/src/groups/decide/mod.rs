@@ -4,13 +4,15 @@ mod change;
 mod join;
 mod leave;
 
+use std::cell::RefCell;
+
 use tim_proto::message::{GroupChange, Muted};
 use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
 use tim_proto::{MemberResult, UserId};
 
 use super::rules::{Action, MAX_WORDS, TypeRules, check_text};
-use super::tips::{Said, Scribe, Tip};
+use super::tips::{NameBook, Named, Said, Scribe, Tip};
 use super::view::{Effects, Found, GroupView, Request, RequestKind, RowChange};
 use super::{GroupAction, GroupAnswer, GroupCommand};
 use crate::store::{Group, Membership, Refused};
@@ -56,36 +58,12 @@ pub fn decide<V: GroupView>(
         former_owner: live.former_owner,
         group: live.group,
         now_ms,
+        names_failed: RefCell::new(None),
     };
-    match &command.action {
-        GroupAction::Join { message } => case.join(message),
-        GroupAction::Quit => case.quit(),
-        GroupAction::HandleApplication {
-            applicant,
-            accept,
-            message,
-            key,
-        } => case.handle_application(applicant, *accept, message, *key),
-        GroupAction::Invite { users, reason } => case.invite(users, reason),
-        GroupAction::HandleInvitation { accept, message } => case.handle_invitation(*accept, message),
-        GroupAction::Remove { users, reason } => case.remove(users, reason),
-        GroupAction::SetMember {
-            user,
-            role,
-            mute_seconds,
-            name_card,
-        } => case.set_member(user, *role, *mute_seconds, name_card.as_deref()),
-        GroupAction::ChangeOwner { owner } => case.change_owner(owner),
-        GroupAction::Update(update) => case.update(update),
-        GroupAction::Dismiss => case.dismiss(),
-        GroupAction::SetReceiveOption { option } => case.set_receive_option(*option),
-        GroupAction::Ban {
-            users,
-            seconds,
-            reason,
-        } => case.ban(users, *seconds, reason),
-        GroupAction::Reclaim => case.reclaim(),
-        GroupAction::Notify { users, text } => case.notify(users, text),
+    let decided = case.decide();
+    match case.names_failed.into_inner() {
+        Some(error) => Err(Undecided::View(error)),
+        None => decided,
     }
 }
 
@@ -100,7 +78,7 @@ type Decision<V> = Result<Effects, Undecided<<V as GroupView>::Error>>;
 type Seen<T, V> = Result<T, Undecided<<V as GroupView>::Error>>;
 
 /// A command and all that every decision looks at.
-struct Case<'a, V> {
+struct Case<'a, V: GroupView> {
     view: &'a V,
     command: &'a GroupCommand,
     actor: UserId,
@@ -110,9 +88,73 @@ struct Case<'a, V> {
     /// The actor's standing.
     me: Option<Membership>,
     now_ms: u64,
+    /// Why the names of a tip could not be read. The decision does not count then.
+    names_failed: RefCell<Option<V::Error>>,
+}
+
+impl<V: GroupView> NameBook for Case<'_, V> {
+    fn names_of(&self, user: &UserId) -> Named {
+        self.view.names(user).unwrap_or_else(|error| {
+            *self.names_failed.borrow_mut() = Some(error);
+            Named::default()
+        })
+    }
+}
+
+/// The names after the changes that are decided already: a tip about a name card has the new one.
+struct Changed<'a> {
+    book: &'a dyn NameBook,
+    rows: &'a [RowChange],
+}
+
+impl NameBook for Changed<'_> {
+    fn names_of(&self, user: &UserId) -> Named {
+        let mut named = self.book.names_of(user);
+        for row in self.rows {
+            if let RowChange::NameCard(whose, card) = row
+                && whose == user
+            {
+                named.name_card.clone_from(card);
+            }
+        }
+        named
+    }
 }
 
 impl<V: GroupView> Case<'_, V> {
+    fn decide(&self) -> Decision<V> {
+        match &self.command.action {
+            GroupAction::Join { message } => self.join(message),
+            GroupAction::Quit => self.quit(),
+            GroupAction::HandleApplication {
+                applicant,
+                accept,
+                message,
+                key,
+            } => self.handle_application(applicant, *accept, message, *key),
+            GroupAction::Invite { users, reason } => self.invite(users, reason),
+            GroupAction::HandleInvitation { accept, message } => self.handle_invitation(*accept, message),
+            GroupAction::Remove { users, reason } => self.remove(users, reason),
+            GroupAction::SetMember {
+                user,
+                role,
+                mute_seconds,
+                name_card,
+            } => self.set_member(user, *role, *mute_seconds, name_card.as_deref()),
+            GroupAction::ChangeOwner { owner } => self.change_owner(owner),
+            GroupAction::Update(update) => self.update(update),
+            GroupAction::Dismiss => self.dismiss(),
+            GroupAction::SetReceiveOption { option } => self.set_receive_option(*option),
+            GroupAction::Ban {
+                users,
+                seconds,
+                reason,
+            } => self.ban(users, *seconds, reason),
+            GroupAction::Reclaim => self.reclaim(),
+            GroupAction::Notify { users, text } => self.notify(users, text),
+        }
+    }
+
     /// The actor's standing, if that allows the action.
     fn may(&self, action: Action) -> Result<&Membership, Refused> {
         let me = self.me.as_ref().ok_or(Refused::NotParticipant(self.actor))?;
@@ -209,8 +251,9 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     /// For a change of the name itself: the tip has the new one.
-    fn effects_named<'b>(&self, name: &'b str) -> Draft<'b> {
+    fn effects_named<'b>(&'b self, name: &'b str) -> Draft<'b> {
         Draft {
+            book: self,
             scribe: Scribe {
                 group: self.command.group,
                 name,
@@ -225,6 +268,7 @@ impl<V: GroupView> Case<'_, V> {
 
 /// Effects on their way. Each tip and each wording of a notice gets a random number of its own.
 struct Draft<'a> {
+    book: &'a dyn NameBook,
     scribe: Scribe<'a>,
     random: u32,
     effects: Effects,
@@ -243,7 +287,11 @@ impl Draft<'_> {
 
     fn tip(&mut self, tip: &Tip<'_>) {
         let random = self.next_random();
-        let prepared = self.scribe.tip(tip, random);
+        let book = Changed {
+            book: self.book,
+            rows: &self.effects.rows,
+        };
+        let prepared = self.scribe.tip(tip, random, &book);
         if self.scribe.rules.is_stored {
             self.effects.tips.push(prepared);
         } else {

@@ -11,6 +11,7 @@ use super::super::failed::Failed;
 use super::super::shared::Shared;
 use super::refused;
 use crate::groups;
+use crate::groups::tips::MAX_NAMED;
 use crate::store::{Write, Written};
 
 /// Hands a new group to the store, with everything that tells of it.
@@ -26,6 +27,12 @@ pub(in crate::hub) fn create(
         Some(group) => group,
         None => made_up_id(&owner, new.random)?,
     };
+    // The tip names the members in the order of their ids.
+    let mut named = new.members.clone();
+    named.sort_unstable();
+    named.truncate(MAX_NAMED);
+    named.push(owner);
+    let book = hub.name_book(&named)?;
     let is_room = new.group_type == GroupType::AV_CHAT_ROOM;
     let wish = groups::NewGroup {
         group,
@@ -40,7 +47,7 @@ pub(in crate::hub) fn create(
         members: new.members,
         random: new.random,
     };
-    let create = groups::create(wish, &hub.options.group_policy(), hub.now_ms()).map_err(refused)?;
+    let create = groups::create(wish, &hub.options.group_policy(), hub.now_ms(), &book).map_err(refused)?;
     // A request that is repeated after a cut makes nothing new, and costs nothing.
     if hub.reader.group(&group)?.is_none() {
         let cost = u32::try_from(create.members.len())

@@ -1,5 +1,6 @@
 //! AVChatRooms: who is online joins and leaves, and nothing of it is stored.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tim_proto::conversation::{Conversation, ConversationProfile};
@@ -19,8 +20,8 @@ use super::super::shared::Shared;
 use super::change::{Audience, is_room, live};
 use super::refused;
 use crate::groups::rules::{MAX_NOTICE, TypeRules, check_text};
-use crate::groups::tips::{Said, Scribe, Tip};
-use crate::store::{Group, LogKey, Refused, WriteError};
+use crate::groups::tips::{MAX_NAMED, Named, Said, Scribe, Tip};
+use crate::store::{Group, LogKey, Refused, StoreError, WriteError};
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Who may not enter is not let in for a moment either. After that first into the room, then the same check again: a
@@ -146,27 +147,41 @@ impl Shared {
     pub(in crate::hub) fn tell_rooms(&self, now_ms: u64) {
         for told in self.online.take_news(now_ms) {
             match self.reader.group(&told.group) {
-                Ok(Some(group)) => self.tell_room(&group, &told, now_ms / 1000),
+                Ok(Some(group)) => {
+                    if let Err(error) = self.tell_room(&group, &told, now_ms / 1000) {
+                        tracing::warn!(group = %told.group, %error, "a room cannot be told who came");
+                    }
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(group = %told.group, %error, "a room cannot be told who came"),
             }
         }
     }
 
-    fn tell_room(&self, group: &Group, told: &Told, now_s: u64) {
-        let Ok(scribe) = scribe(group, now_s) else { return };
+    /// How these users are called everywhere.
+    pub(super) fn name_book(&self, users: &[UserId]) -> Result<BTreeMap<UserId, Named>, StoreError> {
+        let accounts = self.reader.accounts(users)?.into_iter();
+        Ok(accounts.map(|account| (account.user, account.into())).collect())
+    }
+
+    fn tell_room(&self, group: &Group, told: &Told, now_s: u64) -> Result<(), StoreError> {
+        let Ok(scribe) = scribe(group, now_s) else {
+            return Ok(());
+        };
         for (operation, users) in [
             (TipOperation::QUIT, &told.left),
             (TipOperation::JOIN, &told.joined),
         ] {
             if let Some(first) = users.first() {
                 let tip = Tip::new(operation, *first, users, u64::from(told.members));
-                let prepared = scribe.tip(&tip, self.next_random());
+                let book = self.name_book(users.get(..MAX_NAMED).unwrap_or(users))?;
+                let prepared = scribe.tip(&tip, self.next_random(), &book);
                 let delivery = Arc::new(live(&prepared, now_s, Priority::LOWEST));
                 // For those who are there; a hub that is too busy even for that goes on without it.
                 let _ = self.live.deliver(LogKey::Group(group.group), delivery);
             }
         }
+        Ok(())
     }
 
     /// Tells those who are in a room something in the application's name; nothing is stored.

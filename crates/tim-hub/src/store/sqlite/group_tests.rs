@@ -42,7 +42,15 @@ fn new_group(group: GroupId, group_type: GroupType) -> Write {
         members: vec![bob, carol],
         random: 1,
     };
-    Write::CreateGroup(Box::new(create(wish, &GroupPolicy::default(), 1).unwrap()))
+    Write::CreateGroup(Box::new(
+        create(
+            wish,
+            &GroupPolicy::default(),
+            1,
+            &std::collections::BTreeMap::new(),
+        )
+        .unwrap(),
+    ))
 }
 
 /// All that anybody can see.

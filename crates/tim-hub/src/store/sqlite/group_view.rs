@@ -4,9 +4,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{GroupId, UserId};
 
 use super::super::{LogKey, Membership, Restriction};
+use super::lists::account;
 use super::rosters::{self, group, membership};
 use super::rows::{Head, KIND_DISMISSED, parsed, unsigned, user_id};
 use super::writer::Stop;
+use crate::groups::tips::Named;
 use crate::groups::{Found, GroupView, LiveGroup, Request, RequestKind, Undecided, Verdict};
 
 pub(super) struct View<'a> {
@@ -78,6 +80,17 @@ impl GroupView for View<'_> {
 
     fn has_account(&self, user: &UserId) -> rusqlite::Result<bool> {
         Ok(*user != UserId::SYSTEM && user_id(self.db, user)?.is_some())
+    }
+
+    fn names(&self, user: &UserId) -> rusqlite::Result<Named> {
+        let Some(account) = account(self.db, user)? else {
+            return Ok(Named::default());
+        };
+        let name_card = self.member(user)?.map(|member| member.name_card);
+        Ok(Named {
+            name_card: name_card.unwrap_or_default(),
+            ..account.into()
+        })
     }
 
     fn managers(&self) -> rusqlite::Result<Vec<UserId>> {

@@ -288,7 +288,7 @@ fn seen_by(
     }))
 }
 
-fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option<Account>> {
+pub(super) fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option<Account>> {
     if *user == UserId::SYSTEM {
         return Ok(None);
     }

@@ -136,6 +136,8 @@ pub(crate) struct Device {
     pub(crate) tips: Vec<Tip>,
     /// How the senders of its messages are called: text, nick, name card, picture.
     pub(crate) said: Vec<[String; 4]>,
+    /// How the hub calls the user, as each answer to SEND said.
+    pub(crate) own_names: Vec<[String; 3]>,
     /// Who mentions the user where, as the last profile of a conversation said.
     pub(crate) at: Vec<(u64, String, AtKind)>,
     answers: Vec<(Ticket, Result<Reply, ErrorCode>)>,
@@ -190,6 +192,7 @@ impl Device {
             notices: Vec::new(),
             tips: Vec::new(),
             said: Vec::new(),
+            own_names: Vec::new(),
             at: Vec::new(),
             answers: Vec::new(),
             retry_after: None,
@@ -289,6 +292,10 @@ impl Device {
                 },
                 Output::Event(Event::Answer { ticket, answer }) => {
                     let answer = answer.decode().unwrap();
+                    if let Answer::Send(sent) = &answer {
+                        let names = [sent.nick(), sent.name_card(), sent.avatar()];
+                        self.own_names.push(names.map(str::to_owned));
+                    }
                     if let Answer::ConversationProfile(profile) = &answer {
                         let at = profile.conversation.at.iter();
                         self.at = at.map(|at| (at.sequence, at.from.to_string(), at.kind)).collect();
@@ -303,7 +310,10 @@ impl Device {
                     if let Event::Delivered(deliver) = &event {
                         match deliver.message().payload {
                             Payload::GroupTip(tip) => self.tips.push(Tip::of(&tip)),
-                            Payload::SystemNotice(notice) => self.notices.push(Notice::of(&notice)),
+                            Payload::SystemNotice(notice) => {
+                                let flags = deliver.message().envelope.flags;
+                                self.notices.push(Notice::of(&notice, flags));
+                            }
                             _ => self.said.push(said(&deliver.message())),
                         }
                     }

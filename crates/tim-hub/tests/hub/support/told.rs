@@ -50,11 +50,14 @@ pub(crate) struct Notice {
     pub(crate) message: String,
     pub(crate) key: u64,
     pub(crate) custom: String,
+    /// Whether it may become its conversation's last message.
+    pub(crate) may_be_last: bool,
 }
 
 impl Notice {
-    pub(super) fn of(notice: &SystemNotice<'_>) -> Self {
+    pub(super) fn of(notice: &SystemNotice<'_>, flags: u32) -> Self {
         Self {
+            may_be_last: flags & tim_proto::message::flags::NO_LAST == 0,
             operation: notice.operation.0,
             operator: notice.operator_id.to_owned(),
             group: notice.group_id.to_owned(),
@@ -72,6 +75,8 @@ pub(crate) struct Tip {
     pub(crate) users: Vec<String>,
     pub(crate) members: u32,
     pub(crate) changes: usize,
+    /// How the operator and the users are shown to people.
+    pub(crate) shown: Vec<String>,
 }
 
 impl Tip {
@@ -81,6 +86,10 @@ impl Tip {
             users: tip.users.iter().map(str::to_owned).collect(),
             members: tip.member_count,
             changes: tip.changes.len(),
+            shown: std::iter::once(tip.operator.shown_for(tip.operator_id))
+                .chain(tip.members().map(|member| member.names.shown_for(member.id)))
+                .map(str::to_owned)
+                .collect(),
         }
     }
 }
