@@ -12,6 +12,7 @@ const SENT: Answer<'static> = Answer::Send(SendAnswer {
     sequence: 1,
     time: 2,
     duplicate: false,
+    extensions: tim_session::proto::wire::Extensions::NONE,
 });
 
 #[test]
