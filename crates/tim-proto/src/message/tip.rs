@@ -59,6 +59,7 @@ impl<'a> GroupTip<'a> {
     /// use tim_proto::wire::List;
     /// use tim_proto::{GroupId, Words};
     ///
+    /// let names = [TipNames { nick: "Bob B.", ..TipNames::default() }];
     /// let tip = GroupTip {
     ///     operation: TipOperation::JOIN,
     ///     operator_id: "alice",
@@ -70,7 +71,7 @@ impl<'a> GroupTip<'a> {
     ///     muted: List::default(),
     ///     reason: "",
     ///     operator: TipNames::default(),
-    ///     names: List::from_slice(&[TipNames { nick: "Bob B.", ..TipNames::default() }]),
+    ///     names: List::from_slice(&names),
     /// };
     /// assert_eq!(tip.text(Words::SEED).to_string(), "群成员:bob,carol,加入群组");
     /// assert_eq!(tip.text_with_names(Words::SEED).to_string(), "群成员:Bob B.,carol,加入群组");
