@@ -62,6 +62,15 @@ impl ConversationCache {
         self.list.truncate(self.limit);
     }
 
+    /// The hub begins again from an older state: what it says next is right, however far things were before.
+    pub(crate) fn rewind(&mut self) {
+        for conversation in &mut self.list {
+            let conversation = Arc::make_mut(conversation);
+            (conversation.counted, conversation.last_sequence) = (0, 0);
+            conversation.read_sequence = 0;
+        }
+    }
+
     /// A stored entry that was delivered, or one of this client's that the hub has taken.
     pub(crate) fn take_message(&mut self, message: &Message, delivered: bool) {
         let view = message.view();

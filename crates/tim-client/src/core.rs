@@ -412,6 +412,10 @@ impl Core {
             }
             Item::Gap(gap) => {
                 self.flush_batch();
+                if gap.is_restored() {
+                    self.conversations.rewind();
+                    self.want_refresh();
+                }
                 if gap.conversation == ConversationId::System {
                     self.groups.lost_notices();
                 }

@@ -37,7 +37,9 @@ pub enum Event {
     KickedOut(ImError),
     /// NET_STATE_CHANGE.
     NetStateChange(NetState),
-    /// Entries of a conversation that this device never saw are no longer kept. The SDK has no such event.
+    /// Entries of a conversation that this device never saw are no longer kept; or, if [`Gap::is_restored`], the hub was put
+    /// back from an older copy: of every conversation an unknown part is lost at the hub, and sequences are given out again.
+    /// The SDK has no such event.
     Gap(Gap),
 }
 

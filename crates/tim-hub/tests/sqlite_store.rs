@@ -32,6 +32,15 @@ impl Engine for Sqlite {
             reader: Arc::new(reader),
         }
     }
+
+    fn copy(&self) -> Box<dyn Engine> {
+        let to = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(self.0.path()).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), to.path().join(file.file_name())).unwrap();
+        }
+        Box::new(Self(to))
+    }
 }
 
 store_suite::suite!(Sqlite::fresh);

@@ -122,6 +122,10 @@ impl Kiosk<'_> {
                     self.out.signal(());
                 }
                 Event::Delivered(delivery) => self.show_delivery(&delivery),
+                Event::Gap(gap) if gap.is_restored() => {
+                    screen.show("-- the hub has lost messages");
+                    self.run(Errand::CountUnread);
+                }
                 Event::Gap(gap) => screen.show(format_args!(
                     "{} #{}-#{} are gone",
                     name(&gap.conversation),

@@ -14,7 +14,7 @@ use super::encode;
 use super::failed::Failed;
 use super::groups::MembersAsked;
 use crate::groups::{GroupAction, GroupUpdate};
-use crate::store::MAX_MENTIONS;
+use crate::store::{Cursor, MAX_MENTIONS};
 
 /// The session's next output.
 pub(super) enum Next {
@@ -39,7 +39,7 @@ pub(super) struct Login {
     pub(super) user_sig: String,
     pub(super) device: u64,
     pub(super) resume: Resume,
-    pub(super) cursor: Option<u64>,
+    pub(super) cursor: Option<Cursor>,
 }
 
 pub(super) enum Ask {
@@ -135,7 +135,7 @@ impl From<HubOutput<'_>> for Next {
                 user_sig: login.user_sig.to_owned(),
                 device: login.device,
                 resume: login.resume,
-                cursor: encode::cursor_number(login.cursor),
+                cursor: Cursor::from_bytes(login.cursor),
             }),
             HubOutput::Event(HubEvent::Malformed { id, kind, error }) => {
                 let text = format!("the {kind} request is malformed: {error}");
@@ -322,7 +322,7 @@ fn before(next: &[u8]) -> Result<Option<u64>, Refusal> {
         return Ok(None);
     }
     let invalid = || (ErrorCode::CURSOR_INVALID, String::new());
-    encode::cursor_number(next).map(Some).ok_or_else(invalid)
+    encode::page_number(next).map(Some).ok_or_else(invalid)
 }
 
 /// Checks what can be checked without the store.

@@ -25,7 +25,7 @@ use super::failed::Failed;
 use super::me::{MAX_UNTOLD, Me};
 use super::online::Leaving;
 use super::shared::Shared;
-use crate::store::{Changes, ChangesRequest, Write, Written};
+use crate::store::{Changes, ChangesRequest, Epochs, Resumed, Write, Written};
 use crate::usersig::UserSig;
 
 /// The most bytes of entries that one reading of the log brings.
@@ -287,13 +287,25 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
         };
         hub.join(&device, &groups);
-        let cursor = match (login.resume, login.cursor) {
-            (Resume::START, _) => 0,
-            (Resume::CURSOR, Some(cursor)) if cursor <= head => cursor,
-            _ => head, // also for the cursor of a store that is newer than this one
+        let at = |change, restored| Resumed { change, restored };
+        let start = match (login.resume, login.cursor) {
+            (Resume::START, _) => at(0, false),
+            (Resume::CURSOR, Some(cursor)) => hub.epochs.resume(cursor, head),
+            // What is no cursor of any store's says nothing of what the device has.
+            (Resume::CURSOR, None) => at(head, true),
+            _ => at(head, false),
         };
-        self.me = Some(Me::new(device, account, cursor));
-        let cursor = encode::cursor(cursor);
+        if start.restored {
+            warn!(
+                user = %login.user,
+                device = login.device,
+                "a device knows more than this store: it was put back from an older copy; the device is told of a gap"
+            );
+        }
+        let mut me = Me::new(device, account, start.change);
+        me.restored = start.restored;
+        self.me = Some(me);
+        let cursor = hub.epochs.cursor(start.change).to_bytes();
         let answer = LoginAnswer {
             account,
             time_ms: now_ms,
@@ -341,7 +353,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 .then(|| me.next_live(&mut mailbox))
                 .flatten()
             {
-                let taken = hand_over(&mut self.io, delivery.change, &delivery.message);
+                let taken = hand_over(&mut self.io, &self.hub.epochs, delivery.change, &delivery.message);
                 match taken {
                     Ok(()) => me.cursor = me.cursor.max(delivery.change),
                     Err(_) => {
@@ -351,7 +363,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 }
             } else {
                 if me.untold >= MAX_UNTOLD && me.synced {
-                    me.tell_cursor(self.io.session());
+                    me.tell_cursor(self.io.session(), &self.hub.epochs);
                 }
                 return moved;
             }
@@ -390,6 +402,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if !session.is_online() || !room || (!enough && (me.synced || me.more)) {
             return false;
         }
+        if me.restored {
+            if session.push(FrameKind::GAP, &Gap::RESTORED).is_err() {
+                return false;
+            }
+            me.restored = false;
+        }
         let request = ChangesRequest {
             user: me.device.user,
             cursor: me.cursor,
@@ -427,7 +445,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let delivery = encode::delivery(&change.entry);
             if delivery.is_from(&me.device) {
                 me.untold += 1;
-            } else if hand_over(&mut self.io, delivery.change, &delivery.message).is_ok() {
+            } else if hand_over(&mut self.io, &self.hub.epochs, delivery.change, &delivery.message).is_ok() {
                 me.untold = 0;
             } else {
                 return me.cursor != start; // the rest when there is room again
@@ -439,7 +457,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if !changes.more {
             me.catching_up = false;
             if !me.synced {
-                me.synced = me.tell_cursor(self.io.session());
+                me.synced = me.tell_cursor(self.io.session(), &self.hub.epochs);
                 me.catching_up = !me.synced;
             }
         }
@@ -476,10 +494,11 @@ impl<L> Drop for Connection<L> {
 /// Delivers a message. A client that cannot take it whole gets a tip without names, or else its stub.
 fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
     io: &mut HubConnection<L>,
+    epochs: &Epochs,
     change: u64,
     message: &Bytes,
 ) -> Result<(), DeliverError> {
-    let cursor = (change > 0).then(|| encode::cursor(change));
+    let cursor = (change > 0).then(|| epochs.cursor(change).to_bytes());
     let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
     match io.session().deliver(cursor, 0, message) {
         Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}

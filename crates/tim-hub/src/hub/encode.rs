@@ -225,25 +225,25 @@ pub(super) fn group_profile<'a>(
     }
 }
 
-/// A change number as a cursor: opaque to devices.
-pub(super) fn cursor(change: u64) -> Cursor {
+/// A number as a page's cursor: opaque to devices.
+pub(super) fn page_cursor(number: u64) -> PageCursor {
     let mut bytes = [0; 10];
-    let len = wire::encode_body(&change, &mut bytes).unwrap_or(0);
-    Cursor { bytes, len }
+    let len = wire::encode_body(&number, &mut bytes).unwrap_or(0);
+    PageCursor { bytes, len }
 }
 
-/// The number in a cursor; `None` if it is none of ours.
-pub(super) fn cursor_number(cursor: &[u8]) -> Option<u64> {
+/// The number in a page's cursor; `None` if it is none of ours.
+pub(super) fn page_number(cursor: &[u8]) -> Option<u64> {
     decode_body(cursor).ok()
 }
 
 /// A number, encoded.
-pub(super) struct Cursor {
+pub(super) struct PageCursor {
     bytes: [u8; 10],
     len: usize,
 }
 
-impl AsRef<[u8]> for Cursor {
+impl AsRef<[u8]> for PageCursor {
     fn as_ref(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
     }

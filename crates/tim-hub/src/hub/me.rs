@@ -9,8 +9,8 @@ use tim_proto::{GroupId, UserId};
 use tim_session::{GrowBuffer, HubSession};
 
 use super::device::{Delivery, Device, Mailbox};
-use super::encode;
 use crate::groups::rules::TypeRules;
+use crate::store::Epochs;
 
 /// After how many of its own messages a device is told how far it has been served.
 pub(super) const MAX_UNTOLD: u32 = 256;
@@ -50,6 +50,8 @@ pub(super) struct Me {
     pub(super) cursor: u64,
     /// The log is being read; live deliveries wait.
     pub(super) catching_up: bool,
+    /// The store was put back from an older copy than what the device had, and the device has not been told yet.
+    pub(super) restored: bool,
     /// The last reading found more than there was room for.
     pub(super) more: bool,
     pub(super) synced: bool,
@@ -68,6 +70,7 @@ impl Me {
             account,
             cursor,
             catching_up: true,
+            restored: false,
             more: false,
             synced: false,
             known_peers: HashSet::new(),
@@ -78,8 +81,8 @@ impl Me {
     }
 
     /// Tells the device how far it has been served, so that its next login does not go through its own messages again.
-    pub(super) fn tell_cursor(&mut self, session: &mut HubSession<GrowBuffer>) -> bool {
-        let cursor = encode::cursor(self.cursor);
+    pub(super) fn tell_cursor(&mut self, session: &mut HubSession<GrowBuffer>, epochs: &Epochs) -> bool {
+        let cursor = epochs.cursor(self.cursor).to_bytes();
         let body = Synced {
             cursor: cursor.as_ref(),
         };

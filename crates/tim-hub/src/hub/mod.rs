@@ -140,6 +140,7 @@ impl Hub {
         let shared = Arc::new(Shared {
             options,
             writer,
+            epochs: reader.epochs(),
             reader,
             online,
             gates,

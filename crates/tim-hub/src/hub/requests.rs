@@ -240,7 +240,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         messages.reverse();
         let whole = messages.len() == page.entries.len();
         let raw: Vec<Raw<'_>> = messages.iter().map(|message| Raw(message)).collect();
-        let next = encode::cursor(if whole { page.next } else { oldest });
+        let next = encode::page_cursor(if whole { page.next } else { oldest });
         let body = HistoryBody {
             next: next.as_ref(),
             completed: whole && page.completed,

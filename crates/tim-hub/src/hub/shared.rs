@@ -13,12 +13,14 @@ use super::gate::Gates;
 use super::live::LiveQueue;
 use super::online::Online;
 use super::options::HubOptions;
-use crate::store::{LogKey, StoreReader, Write, WriteError, Writer, Written};
+use crate::store::{Epochs, LogKey, StoreReader, Write, WriteError, Writer, Written};
 
 pub(super) struct Shared {
     pub(super) options: HubOptions,
     pub(super) writer: Arc<Writer>,
     pub(super) reader: Arc<dyn StoreReader>,
+    /// What makes cursors of change numbers.
+    pub(super) epochs: Arc<Epochs>,
     pub(super) online: Arc<Online>,
     pub(super) gates: Gates,
     pub(super) randoms: AtomicU32,

@@ -2,8 +2,9 @@
 //!
 //! Every conversation is an append-only **log** ([`LogKey`]) with a contiguous `sequence` from 1; messages, tips, notices and
 //! revocations are its entries. Every entry also has a `change` number: one strictly increasing order over the whole
-//! store, in commit order. A device's cursor is a change number, and [`StoreReader::changes_since`] is all it needs to
-//! catch up.
+//! store, in commit order. A device's [`Cursor`] is a change number and the [`Epoch`] of the store in which the change was made;
+//! [`Epochs::resume`] says whether the store was put back from an older copy since, and [`StoreReader::changes_since`] is all
+//! that the device needs to catch up.
 //!
 //! Nothing else grows with the size of a group: a message costs one append, one head update and the sender's own row.
 //! Unread counts are computed (see [`Conversation::unread`]); a receiver's row is written when that user acts.
@@ -18,6 +19,7 @@
 //!
 //! [`sqlite`] is the engine. Another engine passes the same suite (`tests/store_suite`).
 
+mod epoch;
 mod error;
 mod read;
 pub mod sqlite;
@@ -25,6 +27,7 @@ mod types;
 mod write;
 mod writer;
 
+pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, Resumed};
 pub use error::{NotStored, Refused, StoreError};
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, GroupsPage, ListCursor, Member,

@@ -1,19 +1,32 @@
 //! The questions that the store answers.
 
+use std::sync::Arc;
+
 use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, GroupId, MessageId, ReceiveOption, Role, UserId};
 
-use super::{Account, Entry, Group, LogKey, Restriction, StoreError, Stored};
+use super::{Account, Entry, Epochs, Group, LogKey, Restriction, StoreError, Stored};
 
 /// Reads. Each call is one snapshot: it sees every write that was answered before the call, and none halfway.
 ///
 /// Calls are short (well below a millisecond for a page) but do block on the disk.
 pub trait StoreReader: Send + Sync {
-    /// The newest change number; 0 in an empty store. A new device's cursor.
+    /// The newest change number; 0 in an empty store. Where a new device starts.
     ///
     /// # Errors
     /// The store's, as for every call here.
     fn head_change(&self) -> Result<u64, StoreError>;
+
+    /// The epochs of this store, the last one begun when it was opened: they make cursors of change numbers, and say where
+    /// a device with a cursor goes on. They stay the same for as long as the store is open.
+    fn epochs(&self) -> Arc<Epochs>;
+
+    /// When the newest entry was stored, unix time in milliseconds; `None` if nothing was ever stored. It is the newest
+    /// moment that the store has proof of.
+    ///
+    /// # Errors
+    /// The store's.
+    fn newest_time_ms(&self) -> Result<Option<u64>, StoreError>;
 
     /// A page of history, going back from `before` (S171 to S178). Revocation entries are left out; revoked messages
     /// are in it, flagged. A log that does not exist gives an empty, completed page.
@@ -172,8 +185,8 @@ pub struct Page {
 pub struct ChangesRequest {
     /// Whose device.
     pub user: UserId,
-    /// It has everything up to and with this change. One beyond [`StoreReader::head_change`] is of another store (an
-    /// older backup was restored): let the device start afresh.
+    /// It has everything up to and with this change, as [`Epochs::resume`](super::Epochs::resume) says. A change beyond
+    /// [`StoreReader::head_change`] has nothing behind it.
     pub cursor: u64,
     /// The most entries; 0 is taken for 1.
     pub limit: usize,

@@ -8,5 +8,6 @@ mod messages;
 mod names;
 mod notices;
 mod pace;
+mod restored;
 mod rooms;
 mod support;

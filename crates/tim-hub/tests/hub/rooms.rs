@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use tim_hub::Audience;
+use tim_hub::store::Cursor;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
     BanMembers, CreateGroup, OneConversation, OneGroup, Request, SetMember, UpdateGroup,
 };
-use tim_proto::wire::{List, decode_body};
+use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group, group_id, user};
@@ -43,7 +44,7 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
         let seen = watcher.texts().len();
         alice.send(c2c("watcher"), "mark");
         watcher.until_texts(seen + 1);
-        decode_body::<u64>(watcher.session.cursor()).unwrap()
+        Cursor::from_bytes(watcher.session.cursor()).unwrap().change
     };
     let before = change(&mut alice, &mut watcher);
     let sent = Reply::Sent {

@@ -1,8 +1,8 @@
 //! Catching up behind a cursor.
 
-use tim_hub::store::{ChangesRequest, LogKey, Write};
+use tim_hub::store::{ChangesRequest, Cursor, LogKey, Resumed, Write};
 
-use super::{World, texts};
+use super::{DAY_MS, World, texts};
 
 /// Catches up in steps of `limit` and returns the changes' numbers.
 pub(crate) fn catch_up(world: &World, user: tim_proto::UserId, mut cursor: u64, limit: usize) -> Vec<u64> {
@@ -102,4 +102,80 @@ pub(crate) fn reads_see_what_was_answered(world: &mut World) {
         assert_eq!(changes.entries.len(), 1);
         assert_eq!(world.unread(&bob, &log), count);
     }
+}
+
+fn cursor(world: &World, change: u64) -> Cursor {
+    let kept = world.reader().epochs().cursor(change).to_bytes();
+    Cursor::from_bytes(kept.as_ref()).unwrap()
+}
+
+fn resume(world: &World, cursor: Cursor) -> (u64, bool) {
+    let head = world.reader().head_change().unwrap();
+    let Resumed { change, restored } = world.reader().epochs().resume(cursor, head);
+    (change, restored)
+}
+
+pub(crate) fn a_copy_knows_cursors_of_a_later_life(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    for text in ["a", "b", "c"] {
+        world.say(log, alice, text);
+    }
+    let shared = [0, 1, 3].map(|change| cursor(world, change));
+    let backup = world.copy();
+    for text in ["lost", "lost", "lost"] {
+        world.say(log, alice, text);
+    }
+    let lost = [4, 6].map(|change| cursor(world, change));
+    world.reopen();
+    world.say(log, alice, "lost");
+    let later = cursor(world, 7);
+    let mut copy = World::new(backup);
+    copy.now_ms = world.now_ms + DAY_MS;
+    for text in 0..9 {
+        copy.say(log, alice, &text.to_string());
+    }
+    copy.reopen();
+    copy.say(log, alice, "9");
+    for (kept, change) in shared.into_iter().zip([0, 1, 3]) {
+        assert_eq!(resume(&copy, kept), (change, false));
+        assert_eq!(resume(world, kept), (change, false));
+    }
+    for kept in lost.into_iter().chain([later]) {
+        assert_eq!(resume(&copy, kept), (3, true), "what they have in common");
+        assert_eq!(resume(world, kept), (kept.change, false));
+    }
+    assert_eq!(catch_up(&copy, bob, 3, 4), (4..=13).collect::<Vec<u64>>());
+}
+
+pub(crate) fn cursors_outlive_openings(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    let kept: Vec<Cursor> = (1..=5)
+        .map(|count| {
+            world.reopen();
+            let change = world.say(log, alice, "x").change;
+            assert_eq!(change, count);
+            cursor(world, change)
+        })
+        .collect();
+    world.reopen();
+    for (kept, change) in kept.into_iter().zip(1..) {
+        assert_eq!(resume(world, kept), (change, false));
+    }
+}
+
+pub(crate) fn an_opening_that_changes_nothing_leaves_no_trace(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.say(LogKey::c2c(alice, bob), alice, "x");
+    world.reopen();
+    let before = world.reader().epochs();
+    for _ in 0..3 {
+        world.reopen();
+        world.user("carol");
+    }
+    let (before, after) = (cursor(world, 1), before.cursor(1));
+    assert_eq!(before, after);
+    world.say(LogKey::c2c(alice, bob), alice, "y");
+    assert_ne!(cursor(world, 2).epoch, cursor(world, 1).epoch);
 }

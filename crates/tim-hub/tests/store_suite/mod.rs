@@ -37,6 +37,9 @@ use tim_proto::{GroupId, InviteOption, JoinOption, MessageId, MessageKind, UserI
 /// A store that can be opened again with all that it had.
 pub(crate) trait Engine {
     fn open(&self) -> Opened;
+
+    /// Another store with all that this one has, which is closed: a backup.
+    fn copy(&self) -> Box<dyn Engine>;
 }
 
 /// Both ends of an open store.
@@ -69,7 +72,8 @@ macro_rules! suite {
             }
             changes {
                 a_device_gets_everything_once_and_in_order, bytes_and_entries_are_limited,
-                nothing_of_others, reads_see_what_was_answered,
+                nothing_of_others, reads_see_what_was_answered, a_copy_knows_cursors_of_a_later_life,
+                cursors_outlive_openings, an_opening_that_changes_nothing_leaves_no_trace,
             }
             lists {
                 newest_first_and_at_most_a_hundred, own_messages_are_never_unread, the_read_mark_only_moves_forward,
@@ -139,6 +143,14 @@ impl World {
             published: Vec::new(),
             policy: GroupPolicy::default(),
         }
+    }
+
+    /// A backup of the store; the store itself is opened anew.
+    pub(crate) fn copy(&mut self) -> Box<dyn Engine> {
+        self.store = None;
+        let copy = self.engine.copy();
+        self.store = Some(self.engine.open());
+        copy
     }
 
     pub(crate) fn reopen(&mut self) {

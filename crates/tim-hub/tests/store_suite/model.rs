@@ -2,7 +2,7 @@
 
 use proptest::test_runner::{Config, TestRunner};
 use tim_hub::groups::{GroupAction, GroupAnswer};
-use tim_hub::store::{Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
+use tim_hub::store::{Cursor, Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
 use tim_proto::{JoinStatus, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
@@ -53,6 +53,7 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
     match *step {
         Step::Say { log, user, flags } => say(world, model, log, user, flags),
         Step::Tip { log } => tip(world, model, log),
+        Step::Reopen => world.reopen(),
         Step::Read { log, user, upto } => read(world, model, log, user, upto),
         Step::Revoke {
             log,
@@ -241,6 +242,12 @@ fn catch_up(world: &World, model: &mut Model, user: usize, limit: usize) {
     let mut expected = Vec::new();
     let mut gaps = Vec::new();
     let cursor = model.devices[user].cursor;
+    let kept = Cursor::from_bytes(&model.devices[user].kept).unwrap();
+    let resumed = world
+        .reader()
+        .epochs()
+        .resume(kept, world.reader().head_change().unwrap());
+    assert_eq!((resumed.change, resumed.restored), (cursor, false), "{kept:?}");
     for (index, log) in model.logs.iter().enumerate() {
         let Some(row) = model.row(index, user) else {
             continue;
@@ -274,6 +281,13 @@ fn catch_up(world: &World, model: &mut Model, user: usize, limit: usize) {
             break;
         }
     }
+    device.kept = world
+        .reader()
+        .epochs()
+        .cursor(device.cursor)
+        .to_bytes()
+        .as_ref()
+        .to_vec();
     assert_eq!(got, expected);
     got_gaps.sort_unstable_by_key(|gap| gap.log);
     gaps.sort_unstable_by_key(|gap| gap.log);

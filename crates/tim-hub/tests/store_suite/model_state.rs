@@ -12,6 +12,8 @@ use super::World;
 /// system tells one of the three.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
+    /// The store is closed and opened again.
+    Reopen,
     Say {
         log: usize,
         user: usize,
@@ -70,6 +72,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (1..100u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..200u64, 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
         2 => (user, 1..6usize).prop_map(|(user, limit)| Step::CatchUp { user, limit }),
+        1 => Just(Step::Reopen),
     ]
 }
 
@@ -111,6 +114,8 @@ pub(crate) struct ModelRow {
 #[derive(Default)]
 pub(crate) struct Device {
     pub(crate) cursor: u64,
+    /// The same, as the device keeps it.
+    pub(crate) kept: Vec<u8>,
     pub(crate) got: Vec<u64>,
 }
 
@@ -160,6 +165,13 @@ impl Model {
         let devices = (0..3)
             .map(|_| Device {
                 cursor: change,
+                kept: world
+                    .reader()
+                    .epochs()
+                    .cursor(change)
+                    .to_bytes()
+                    .as_ref()
+                    .to_vec(),
                 got: Vec::new(),
             })
             .collect();

@@ -72,7 +72,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// GAP: these entries fell out of retention before the device saw them.
+/// GAP: these entries fell out of retention before the device saw them, or [`Gap::RESTORED`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// In which conversation.
@@ -87,6 +87,23 @@ wire!(Gap {
     from,
     to
 });
+
+impl Gap {
+    /// The hub's store was put back from an older copy than what the device knew. Of every conversation an unknown part is
+    /// lost, sequences that the device knows are given out again, and what it remembers of lists, marks and counts is void.
+    /// Deliveries go on behind what the copy has in common with the device.
+    pub const RESTORED: Self = Self {
+        conversation: ConversationId::System,
+        from: 0,
+        to: 0,
+    };
+
+    /// Whether it is [`Gap::RESTORED`]; a gap of entries begins at 1 at least.
+    #[must_use]
+    pub const fn is_restored(&self) -> bool {
+        self.from == 0
+    }
+}
 
 /// SYNCED: the device has been handed all that there was. May come again, to move the cursor past what concerns the
 /// device but is not handed to it (its own messages).

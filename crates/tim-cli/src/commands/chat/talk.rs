@@ -370,6 +370,9 @@ impl<'a> Talk<'a> {
             Event::MessageRevoked(messages) => {
                 messages.into_iter().try_for_each(|message| self.say(message))?
             }
+            Event::Gap(gap) if gap.is_restored() => {
+                self.note("the hub was put back from an older copy: some messages are lost there")?;
+            }
             Event::Gap(gap) => self.note(&format!(
                 "messages {} to {} of {} are no longer kept",
                 gap.from, gap.to, gap.conversation

@@ -172,7 +172,7 @@ fn stored_members(
 fn room_members(hub: &Shared, asked: &MembersAsked, limit: usize, max: usize) -> Result<MembersPage, Failed> {
     let from = match asked.next.as_slice() {
         [] => Some(0),
-        next => encode::cursor_number(next).and_then(|from| usize::try_from(from).ok()),
+        next => encode::page_number(next).and_then(|from| usize::try_from(from).ok()),
     };
     let Some(from) = from else {
         return Err(Failed::new(ErrorCode::CURSOR_INVALID, ""));
@@ -193,7 +193,7 @@ fn room_members(hub: &Shared, asked: &MembersAsked, limit: usize, max: usize) ->
         let sizes = members.iter().map(|member| encoded_len(&wire_member(member)));
         let fit = fitting(sizes, max)?;
         if fit == members.len() {
-            let next = next.map(|next| encode::cursor(next as u64).as_ref().to_vec());
+            let next = next.map(|next| encode::page_cursor(next as u64).as_ref().to_vec());
             return Ok((members, next.unwrap_or_default()));
         }
         limit = fit;

@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{GroupId, MessageId, UserId};
 
 use super::super::{
-    About, Account, Changes, ChangesRequest, Conversation, Entry, Group, GroupsPage, ListCursor, LogKey,
-    MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page, PageRequest, REVOCATION,
-    Restriction, StoreError, StoreReader, Stored,
+    About, Account, Changes, ChangesRequest, Conversation, Entry, Epochs, Group, GroupsPage, ListCursor,
+    LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page, PageRequest,
+    REVOCATION, Restriction, StoreError, StoreReader, Stored,
 };
 use super::append::stored_before;
 use super::lock::DirLock;
@@ -18,17 +18,22 @@ use super::rows::{
     HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, entry, entry_at, entry_columns, head_columns,
     number_of, personal_columns, sql, user_id,
 };
-use super::{changes, mentions};
+use super::{changes, epochs, mentions};
 
 /// Read-only connections to a data directory; share it freely.
 pub struct SqliteReader {
     pool: Pool,
+    epochs: Arc<Epochs>,
     _lock: Arc<DirLock>,
 }
 
 impl SqliteReader {
-    pub(super) const fn new(pool: Pool, lock: Arc<DirLock>) -> Self {
-        Self { pool, _lock: lock }
+    pub(super) const fn new(pool: Pool, epochs: Arc<Epochs>, lock: Arc<DirLock>) -> Self {
+        Self {
+            pool,
+            epochs,
+            _lock: lock,
+        }
     }
 
     /// Reads something of a group; what there is of none where there is no group.
@@ -54,6 +59,14 @@ impl std::fmt::Debug for SqliteReader {
 impl StoreReader for SqliteReader {
     fn head_change(&self) -> Result<u64, StoreError> {
         self.pool.read(|db| changes::head_change(db))
+    }
+
+    fn epochs(&self) -> Arc<Epochs> {
+        Arc::clone(&self.epochs)
+    }
+
+    fn newest_time_ms(&self) -> Result<Option<u64>, StoreError> {
+        self.pool.read(|db| epochs::newest_time_ms(db))
     }
 
     fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {

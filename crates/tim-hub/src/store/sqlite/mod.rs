@@ -6,6 +6,7 @@
 
 mod append;
 mod changes;
+mod epochs;
 #[cfg(test)]
 mod group_tests;
 mod group_view;
@@ -28,7 +29,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -147,8 +148,14 @@ pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteR
     if max_bytes > 0 {
         limit_size(&connection, max_bytes)?;
     }
-    let writer = SqliteWriter::new(connection, Arc::clone(&lock))?;
-    Ok((writer, SqliteReader::new(Pool::new(path), lock)))
+    let epochs = Arc::new(epochs::begin(&connection, system_time_ms())?);
+    let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
+    Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
+}
+
+fn system_time_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn open_writer(path: &Path) -> Result<Connection, OpenError> {

@@ -6,7 +6,7 @@ use super::OpenError;
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-pub(super) const STEPS: [&str; 4] = [TABLES, GROUPS, LEFTOVERS, OPEN_REQUESTS];
+pub(super) const STEPS: [&str; 5] = [TABLES, GROUPS, LEFTOVERS, OPEN_REQUESTS, EPOCHS];
 
 /// What the tables are after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -192,6 +192,18 @@ CREATE INDEX restrictions_by_end ON restrictions (max(banned_until_ms, muted_unt
 /// Version 4: the open requests are counted without looking at the decided ones.
 const OPEN_REQUESTS: &str = "
 CREATE INDEX open_requests ON requests (log, kind) WHERE accepted IS NULL;
+";
+
+/// Version 5: which opening of the store a change was made in, and when the newest one was made.
+const EPOCHS: &str = "
+-- One row for each opening that changed something; ids grow. first: the newest change before it.
+CREATE TABLE epochs (id INTEGER PRIMARY KEY, first INTEGER NOT NULL);
+
+-- When the newest change was made; 0 before the first one.
+ALTER TABLE meta ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE meta SET time_ms = coalesce((
+    SELECT e.time_ms FROM (SELECT id, sequence FROM logs ORDER BY change DESC LIMIT 1) l
+    JOIN entries e ON e.log = l.id AND e.sequence = l.sequence), 0);
 ";
 
 /// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.

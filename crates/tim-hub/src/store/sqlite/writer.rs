@@ -6,8 +6,10 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
 
 use super::super::{
-    Commit, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError, StoreWriter, Write, Written,
+    Commit, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError, StoreWriter,
+    Write, Written,
 };
+use super::epochs;
 use super::lock::DirLock;
 use super::plain_error;
 use super::rows::{self, Head, number_of, sql, unsigned};
@@ -17,15 +19,21 @@ pub struct SqliteWriter {
     connection: Connection,
     /// The newest change that is durable.
     change: u64,
+    /// This opening's epoch, and the newest one that is in the database.
+    epoch: Epoch,
+    newest_epoch: Option<u64>,
     _lock: Arc<DirLock>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: Connection, lock: Arc<DirLock>) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: Connection, epochs: &Epochs, lock: Arc<DirLock>) -> rusqlite::Result<Self> {
         let change = connection.query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
+        let newest_epoch = epochs::newest(&connection)?;
         Ok(Self {
             connection,
             change,
+            epoch: epochs.current().ok_or(rusqlite::Error::InvalidQuery)?,
+            newest_epoch,
             _lock: lock,
         })
     }
@@ -53,6 +61,13 @@ impl StoreWriter for SqliteWriter {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| plain_error(&error))?;
+        // Two hubs on one database would give the same change numbers to different entries.
+        let newest_epoch = epochs::newest(&transaction).map_err(|error| plain_error(&error))?;
+        if newest_epoch != self.newest_epoch {
+            return Err(StoreError::Fatal(
+                "another hub has written to this database; stop one of the two".to_owned(),
+            ));
+        }
         let mut work = Batch {
             db: &transaction,
             now_ms,
@@ -63,8 +78,15 @@ impl StoreWriter for SqliteWriter {
         // Dropping the transaction on an error rolls it back.
         let results = work.apply_all(batch).map_err(|error| plain_error(&error))?;
         let (change, published) = (work.change, work.published);
+        let begins = change != self.change && newest_epoch != Some(self.epoch.id);
+        if begins {
+            epochs::insert(&transaction, &self.epoch).map_err(|error| plain_error(&error))?;
+        }
         transaction.commit().map_err(|error| commit_error(&error))?;
         self.change = change;
+        if begins {
+            self.newest_epoch = Some(self.epoch.id);
+        }
         Ok(Commit { results, published })
     }
 }
@@ -120,8 +142,8 @@ impl Batch<'_> {
         }
         if self.change != before {
             self.db
-                .prepare_cached("UPDATE meta SET change = ?1")?
-                .execute([sql(self.change)])?;
+                .prepare_cached("UPDATE meta SET change = ?1, time_ms = ?2")?
+                .execute([sql(self.change), sql(self.now_ms)])?;
         }
         Ok(results)
     }

@@ -105,6 +105,12 @@ impl TestHub {
         hub
     }
 
+    /// Stops the hub and leaves its data.
+    pub(crate) fn stop(mut self) -> Arc<tempfile::TempDir> {
+        self.halt();
+        Arc::clone(&self.data)
+    }
+
     fn halt(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
