@@ -6,6 +6,8 @@
 //! then jumps to the next moment at which something happens, so an hour takes milliseconds. All chance comes from one
 //! seed: the same seed is the same run.
 //!
+//! Every world is under a [`deadline`] in real time as well, so that a test fails if a session never comes to rest.
+//!
 //! ```
 //! use std::time::Duration;
 //! use tim_testkit::{Faults, World};
@@ -21,12 +23,14 @@
 //! ```
 
 mod asked;
+mod deadline;
 mod device;
 mod hub;
 mod line;
 mod rng;
 mod world;
 
+pub use deadline::{deadline, deadline_in};
 pub use device::{Device, Seen};
 pub use hub::ModelHub;
 pub use line::{End, Faults, Line};

@@ -12,6 +12,11 @@ use tim_session::{
 use crate::device::{Driver, Wish};
 use crate::{Device, End, Faults, Line, ModelHub, Rng};
 
+/// How many outputs of one device may follow each other before it waits.
+const MAX_POLLS: usize = 100_000;
+/// How many moments one run may have: more than any world with an end needs.
+const MAX_MOMENTS: usize = 20_000_000;
+
 /// Devices, lines and a hub.
 #[derive(Debug)]
 pub struct World {
@@ -31,6 +36,7 @@ impl World {
     /// An empty world.
     #[must_use]
     pub fn new(seed: u64, faults: Faults) -> Self {
+        crate::deadline();
         Self {
             now: Instant::from_millis(1_000_000),
             rng: Rng::new(seed),
@@ -256,7 +262,7 @@ impl World {
     /// Lets time pass until something is so, or that much time is over; whether it is so.
     pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + limit;
-        loop {
+        for _ in 0..MAX_MOMENTS {
             self.settle();
             if done(self) {
                 return true;
@@ -269,6 +275,7 @@ impl World {
             }
             self.now = next;
         }
+        panic!("time hardly passes: it is only {:?}", self.now);
     }
 
     /// When something happens next.
@@ -310,8 +317,11 @@ impl World {
 
     fn settle_device(&mut self, number: usize) -> bool {
         let mut moved = self.finish_opening(number) | self.receive(number);
+        let mut polls = 0;
         while let Some(wish) = self.devices[number].poll(self.now) {
             moved = true;
+            polls += 1;
+            assert!(polls < MAX_POLLS, "device {number} never waits at {:?}", self.now);
             match wish {
                 Wish::Connect => self.start_opening(number),
                 Wish::Disconnect => self.hang_up(number),

@@ -13,6 +13,7 @@ use tim_transport_std::{ClientBuffers, ClientDriver, Connector, TcpConnector, me
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 fn driver<C: Connector>(connector: C) -> ClientDriver<C> {
+    tim_testkit::deadline();
     let config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
     ClientDriver::new(config, "sig".into(), ClientBuffers::default(), 1, connector)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::serve::Served;
-use super::{Ran, run, tim};
+use super::{Leash, Ran, run, tim};
 
 /// A hub on a directory of its own.
 pub(crate) struct World {
@@ -54,6 +54,7 @@ impl World {
 /// A running chat, typed into and read from by the test.
 pub(crate) struct Chat {
     child: Child,
+    _leash: Leash,
     keys: Option<ChildStdin>,
     lines: Receiver<String>,
 }
@@ -76,6 +77,7 @@ impl Chat {
         });
         Self {
             keys: child.stdin.take(),
+            _leash: Leash::new(&child),
             child,
             lines,
         }

@@ -13,10 +13,32 @@ mod serve;
 mod sig;
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// How long one run of the program may take, and how long a test.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Kills a child process that lives longer than [`PATIENCE`], so that whoever reads its output or waits for its end goes on.
+struct Leash(#[allow(dead_code)] Sender<()>); // its end is the sign
+
+impl Leash {
+    fn new(child: &Child) -> Self {
+        let (tell, told) = channel();
+        let child = child.id().to_string();
+        std::thread::spawn(move || {
+            if told.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &child]).status();
+            }
+        });
+        Self(tell)
+    }
+}
 
 /// The program, with no setting from outside.
 fn tim() -> Command {
+    tim_testkit::deadline();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tim"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TIM_") {
@@ -50,7 +72,10 @@ impl Ran {
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         Self {
-            code: output.status.code().expect("an exit code"),
+            code: output
+                .status
+                .code()
+                .expect("an exit code, not a kill after two minutes"),
             out: String::from_utf8(output.stdout).expect("UTF-8"),
             err: String::from_utf8(output.stderr).expect("UTF-8"),
         }
@@ -66,11 +91,13 @@ fn run<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>, input: impl
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program");
+    let leash = Leash::new(&child);
     let mut stdin = child.stdin.take().expect("stdin");
     let input = input.as_ref().to_vec();
     // Beside the reading of the output, so that neither end waits for the other.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().expect("an end");
+    drop(leash);
     writer.join().expect("the input written");
     output.into()
 }

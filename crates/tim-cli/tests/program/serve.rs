@@ -7,11 +7,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tim_proto::wire::{Hello, Role};
 
-use super::{Ran, run, tim};
+use super::{Leash, Ran, run, tim};
 
 /// A running hub, which ends with the value.
 pub(crate) struct Served {
     child: Child,
+    _leash: Leash,
     out: BufReader<ChildStdout>,
     pub(crate) address: String,
 }
@@ -30,6 +31,7 @@ impl Served {
             .arg(data)
             .args(args);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let leash = Leash::new(&child);
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
@@ -39,7 +41,12 @@ impl Served {
         let address = address
             .unwrap_or_else(|| panic!("no address in {line:?}"))
             .to_owned();
-        Self { child, out, address }
+        Self {
+            child,
+            _leash: leash,
+            out,
+            address,
+        }
     }
 
     /// The next line that it prints.

@@ -28,6 +28,7 @@ pub fn c2c(name: &str) -> ConversationId {
 
 /// Alice's client, not logged in, and where her connections arrive.
 pub fn alice(change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, MemoryListener) {
+    tim_testkit::deadline();
     let (connector, listener) = memory_listener();
     let builder = change(Client::builder(1, user("alice"), "sig").device(DEVICE));
     (builder.connect(connector), listener)
@@ -71,7 +72,7 @@ const NOW: Instant = Instant::ZERO;
 
 impl HubEnd {
     pub async fn accept(listener: &mut MemoryListener) -> Self {
-        let link = listener.accept().await.unwrap();
+        let link = in_time("a connection", listener.accept()).await.unwrap();
         let buffers = (GrowBuffer::new(1 << 17), GrowBuffer::new(1 << 20));
         Self {
             link,
@@ -80,7 +81,11 @@ impl HubEnd {
     }
 
     /// The next event that `pick` wants; the others are passed over. `None` when the client has hung up.
-    pub async fn next<T>(&mut self, mut pick: impl FnMut(HubEvent<'_>) -> Option<T>) -> Option<T> {
+    pub async fn next<T>(&mut self, pick: impl FnMut(HubEvent<'_>) -> Option<T>) -> Option<T> {
+        in_time("anything from the client", self.next_without_limit(pick)).await
+    }
+
+    async fn next_without_limit<T>(&mut self, mut pick: impl FnMut(HubEvent<'_>) -> Option<T>) -> Option<T> {
         loop {
             match self.session.poll(NOW) {
                 HubOutput::Event(event) => {
@@ -243,10 +248,21 @@ pub fn stub(mut message: Message<'_>) -> Message<'_> {
     message
 }
 
+/// Longer than anything in a session waits. The tests' time is virtual, so that this costs nothing.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// What comes of `wanted`, which the test waits for.
+async fn in_time<T>(what: &str, wanted: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(LIMIT, wanted).await {
+        Ok(done) => done,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
 /// The next event that `pick` wants; the others are passed over.
 pub async fn event<T>(events: &mut EventStream, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
     loop {
-        let event = events.next().await.expect("an event");
+        let event = in_time("an event", events.next()).await.expect("an event");
         if let Some(picked) = pick(&event) {
             return picked;
         }

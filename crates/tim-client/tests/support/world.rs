@@ -21,6 +21,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        tim_testkit::deadline();
         let data = tempfile::tempdir().unwrap();
         let app = App::new(APP, "key");
         let mut options = HubOptions::new(data.path(), app.clone());

@@ -60,6 +60,7 @@ impl std::ops::Deref for World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        tim_testkit::deadline(); // for a task that never gives way
         Self(Rc::new(Inner {
             now: Cell::new(0),
             timers: RefCell::default(),

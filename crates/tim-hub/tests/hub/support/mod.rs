@@ -51,6 +51,7 @@ impl TestHub {
     }
 
     pub(crate) fn start_on(data: Arc<tempfile::TempDir>, change: impl FnOnce(&mut HubOptions)) -> Self {
+        tim_testkit::deadline();
         let clock_ms = Arc::new(AtomicU64::new(START_MS));
         let mut options = HubOptions::new(data.path(), App::new(APP, KEY));
         let clock = Arc::clone(&clock_ms);
