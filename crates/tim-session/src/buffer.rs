@@ -278,4 +278,20 @@ mod tests {
             assert!(queue.buffer.bytes().is_empty());
         }
     }
+
+    #[test]
+    fn both_ways_to_move_bytes_move_the_same_and_nothing_else() {
+        let before: Vec<u8> = (0..12).collect();
+        for (from, end, to) in (0..12)
+            .flat_map(|from| (from..=12).flat_map(move |end| (0..=from).map(move |to| (from, end, to))))
+        {
+            let (mut quick, mut bytewise) = (before.clone(), before.clone());
+            shift_down(&mut quick, from, end, to);
+            shift_down_bytewise(&mut bytewise, from, end, to);
+            let mut right = before.clone();
+            right.copy_within(from..end, to);
+            assert_eq!(quick, right);
+            assert_eq!(bytewise, right);
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! The client's own limits, and every kind of frame that it knows.
 
 use tim_session::proto::message::{SendOptions, to_vec};
-use tim_session::proto::request::{Answer, Done, Gap, Resume, SendAnswer};
+use tim_session::proto::request::{Answer, Done, Gap, Resume, SendAnswer, Synced};
 use tim_session::proto::wire::{FrameKind, Role};
 use tim_session::proto::{ConversationId, ErrorCode};
-use tim_session::{Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError};
+use tim_session::{CloseReason, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError};
 
 use crate::support::*;
 
@@ -242,4 +242,153 @@ fn deliveries_are_acknowledged_at_half_the_window_or_when_nothing_more_waits() {
     assert_eq!(drain(&mut client, NOW), [""; 0]);
     let both = [frame(FrameKind::ACK, 4, &Done), frame(FrameKind::ACK, 6, &Done)].concat();
     assert_eq!(client.outgoing(), both);
+}
+
+#[test]
+fn a_logout_that_is_answered_ends_at_once() {
+    let (mut client, mut hub) = online();
+    client.logout(NOW);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(hub.poll(NOW), HubOutput::Close(CloseReason::LoggedOut));
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["NotReady", "Disconnect"]);
+    assert!(client.is_idle());
+}
+
+#[test]
+fn the_end_of_what_waited_moves_the_cursor_if_it_says_where_to() {
+    let (mut client, mut hub) = online();
+    for (cursor, stands) in [(&[5, 6][..], [5, 6]), (&[], [5, 6])] {
+        hub.push(FrameKind::SYNCED, &Synced { cursor }).unwrap();
+        carry(&mut client, &mut hub, NOW);
+        assert_eq!(drain(&mut client, NOW), [""; 0]);
+        assert_eq!(client.cursor(), stands);
+    }
+}
+
+#[test]
+fn a_session_is_idle_only_when_it_has_nothing_left_to_do_or_to_say() {
+    let mut client = client();
+    assert!(client.is_idle());
+    client.login(NOW);
+    assert!(!client.is_idle());
+    let (mut client, _hub) = online();
+    assert!(!client.is_idle());
+    client.disconnected(NOW);
+    client.logout(NOW);
+    assert!(!client.is_idle(), "there is an end to tell of");
+    let _ = drain(&mut client, NOW);
+    assert!(client.is_idle());
+}
+
+#[test]
+fn a_lost_connection_that_nobody_has_changes_nothing() {
+    let mut client = client();
+    client.disconnected(NOW);
+    assert!(client.is_idle());
+    assert_eq!(drain_until(&mut client, NOW), (vec![], None));
+    connecting(&mut client, NOW);
+    client.disconnected(NOW);
+    let waits = drain_until(&mut client, NOW);
+    client.disconnected(NOW);
+    assert_eq!(drain_until(&mut client, NOW), waits, "the wait is not drawn anew");
+}
+
+#[test]
+fn a_pong_that_nobody_asked_for_is_passed_over_even_before_the_login() {
+    let (mut client, mut hub) = (client(), hub());
+    connecting(&mut client, NOW);
+    approach(&mut client, &mut hub, NOW);
+    let pong = frame(FrameKind::PONG, 3, &Done);
+    assert_eq!(client.receive(NOW, &pong), pong.len());
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+    hub.accept(&welcome(&[1])).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["LoggedIn", "NetState"]);
+    assert_eq!(client.receive(NOW, &pong), pong.len());
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+}
+
+/// Two requests wait at a time, of every length; whatever room the older ones leave is found.
+#[test]
+fn an_outbox_that_holds_two_requests_always_holds_two() {
+    let (mut client, mut hub) = online_with(client_with(config(), [2048, 2048, 400]), hub());
+    let mut waiting = std::collections::VecDeque::new();
+    for round in 0..300 {
+        let text = "x".repeat(round * 7 % 64);
+        let ticket = client.send(NOW, &crate::support::text(&text), SendOptions::default());
+        waiting.push_back(ticket.unwrap_or_else(|error| panic!("round {round}: {error}")));
+        carry(&mut client, &mut hub, NOW);
+        assert_eq!(drain_hub(&mut hub, NOW).len(), 1);
+        if waiting.len() == 2 {
+            let ticket = waiting.pop_front().unwrap();
+            hub.answer(ticket.number(), FrameKind::SEND, &SENT).unwrap();
+            carry(&mut client, &mut hub, NOW);
+            assert_eq!(drain(&mut client, NOW), ["Answer"]);
+        }
+    }
+}
+
+#[test]
+fn debug_output_of_a_buffer_says_only_how_large_it_is() {
+    assert_eq!(format!("{:?}", memory(3)), "FixedBuffer(3 bytes)");
+}
+
+#[cfg(feature = "alloc")]
+mod growing {
+    use super::*;
+    use tim_session::{Buffer, ClientSession, GrowBuffer};
+
+    #[test]
+    fn a_growing_buffer_doubles_and_says_how_large_it_is() {
+        let mut buffer = GrowBuffer::new(10_000);
+        assert_eq!(format!("{buffer:?}"), "GrowBuffer(0 of 10000 bytes)");
+        for (asked, has) in [
+            (1, 1024),
+            (1025, 2048),
+            (2049, 4096),
+            (4097, 8192),
+            (8193, 10_000),
+        ] {
+            assert!(buffer.grow(asked));
+            assert_eq!(buffer.bytes().len(), has);
+        }
+        assert!(!buffer.grow(10_001));
+        assert_eq!(format!("{buffer:?}"), "GrowBuffer(10000 of 10000 bytes)");
+    }
+
+    #[test]
+    fn an_outbox_on_the_heap_takes_requests_of_any_length_up_to_its_limit() {
+        for offset in 0..60 {
+            let [rx, tx, outbox] = [0; 3].map(|_| GrowBuffer::new(64 * 1024));
+            let mut client = ClientSession::new(config(), "sig", rx, tx, outbox, 1);
+            let mut hub = hub();
+            client.login(NOW);
+            let step = |client: &mut ClientSession<&'static str, GrowBuffer>, hub: &mut Hub| {
+                while let Output::Event(_) | Output::Connect = client.poll(NOW) {}
+                let up = client.outgoing().to_vec();
+                assert_eq!(hub.receive(NOW, &up), up.len());
+                client.transmitted(up.len());
+                if let HubOutput::Event(HubEvent::Login(_)) = hub.poll(NOW) {
+                    hub.accept(&welcome(&[1])).unwrap();
+                    hub.push(FrameKind::SYNCED, &Done).unwrap();
+                }
+                let down = hub.outgoing().to_vec();
+                assert_eq!(client.receive(NOW, &down), down.len());
+                hub.transmitted(down.len());
+            };
+            while let Output::Event(_) | Output::Connect = client.poll(NOW) {}
+            client.connected(NOW);
+            for _ in 0..3 {
+                step(&mut client, &mut hub);
+            }
+            while let Output::Event(_) = client.poll(NOW) {}
+            assert!(client.is_ready());
+            for number in 0..60 {
+                let text = "x".repeat(offset + number % 3);
+                let sent = client.send(NOW, &crate::support::text(&text), SendOptions::default());
+                assert!(sent.is_ok(), "{offset}, {number}: {sent:?}");
+            }
+        }
+    }
 }

@@ -264,3 +264,36 @@ fn a_hub_end_that_serves_a_stream_does_not_begin_again() {
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(hub.poll(Instant::from_millis(1001)), HubOutput::Wait(None));
 }
+
+#[test]
+fn a_second_login_on_a_connection_that_is_logged_in_is_a_breach() {
+    let (mut client, mut hub) = (client(), hub());
+    connecting(&mut client, NOW);
+    client.connected(NOW);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+    let login = client.outgoing().to_vec();
+    assert_eq!(hub.receive(NOW, &login), login.len());
+    assert_eq!(drain_hub(&mut hub, NOW), ["Login"]);
+    hub.accept(&welcome(&[1])).unwrap();
+    assert_eq!(hub.receive(NOW, &login), login.len());
+    let violation = CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION);
+    assert_eq!(hub.poll(NOW), HubOutput::Close(violation));
+}
+
+#[test]
+fn what_the_client_can_do_is_known_from_its_hello() {
+    let mut hub = hub();
+    assert_eq!(
+        (hub.peer_features(), hub.peer_max_frame(), hub.window()),
+        (0, 0, 0)
+    );
+    let mut bytes = hello(Role::CLIENT, (1, 1), 999);
+    bytes[8..12].copy_from_slice(&[6, 5, 4, 3]);
+    assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
+    assert_eq!(hub.peer_features(), 0x0304_0506);
+    assert_eq!((hub.peer_max_frame(), hub.window()), (999, 2));
+}

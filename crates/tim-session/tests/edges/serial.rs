@@ -1,8 +1,10 @@
 //! The serial line's limits.
 
+use std::time::Duration;
+
 use tim_session::proto::request::Done;
 use tim_session::proto::wire::{FrameKind, Hello, serial_encode, serial_encoded_max_len};
-use tim_session::{CloseReason, Framing, HubConfig, HubOutput};
+use tim_session::{CloseReason, Framing, HubConfig, HubOutput, Instant};
 
 use crate::support::*;
 
@@ -77,4 +79,89 @@ fn a_hub_end_on_a_serial_line_begins_again_with_nothing_of_the_last_session() {
     assert_eq!(hub.receive(NOW, &ping), ping.len());
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
     assert!(!hub.outgoing().is_empty(), "it counts from the new hello");
+}
+
+fn serial_ends() -> (Client, Hub) {
+    let (mut client_config, mut hub_config) = (config(), HubConfig::default());
+    (hub_config.framing, client_config.framing) = (Framing::Serial, Framing::Serial);
+    let (mut client, mut hub) = online_with(
+        client_with(client_config, [2048; 3]),
+        hub_with(hub_config, [2048, 2048]),
+    );
+    // Until both know that all has come.
+    let mut now = NOW;
+    for _ in 0..5 {
+        now = now + Duration::from_secs(2);
+        let _ = (drain(&mut client, now), drain_hub(&mut hub, now));
+        carry(&mut client, &mut hub, now);
+        let _ = (drain(&mut client, now), drain_hub(&mut hub, now));
+        carry(&mut client, &mut hub, now);
+        let _ = (drain(&mut client, now), drain_hub(&mut hub, now));
+    }
+    assert!(client.is_ready() && hub.is_online());
+    (client, hub)
+}
+
+const QUIET: Instant = Instant::from_millis(11_000);
+
+/// Polls the client at each of its wakes until its connection is lost; `None` if it still is not after `limit`.
+fn lost_after(
+    client: &mut Client,
+    limit: Duration,
+    mut at_each: impl FnMut(&mut Client),
+) -> Option<Duration> {
+    let mut now = QUIET;
+    while now - QUIET < limit {
+        let (seen, wake) = drain_until(client, now);
+        if seen.iter().any(|seen| seen == "Disconnect") {
+            return Some(now - QUIET);
+        }
+        at_each(client);
+        now = wake.unwrap_or(now + limit);
+    }
+    None
+}
+
+#[test]
+fn a_serial_line_that_takes_no_byte_is_given_up_and_one_that_takes_some_is_not() {
+    let timeout = config().keep_alive_timeout;
+    let long = "x".repeat(1000);
+    let message = text(&long);
+    let (mut client, _hub) = serial_ends();
+    client.send(QUIET, &message, Default::default()).unwrap();
+    let lost = lost_after(&mut client, 10 * timeout, |client| client.transmitted(0));
+    let lost = lost.expect("a line that is stuck");
+    assert!(lost >= timeout && lost < 2 * timeout, "{lost:?}");
+
+    let (mut client, _hub) = serial_ends();
+    client.send(QUIET, &message, Default::default()).unwrap();
+    let lost = lost_after(&mut client, 10 * timeout, |client| {
+        client.transmitted(1);
+        assert!(!client.outgoing().is_empty());
+    });
+    assert_eq!(lost, None, "slow, but it moves");
+}
+
+#[test]
+fn a_hub_end_on_a_serial_line_is_content_with_a_pong_and_nothing_else() {
+    let config = HubConfig::default();
+    for (kind, content) in [(FrameKind::PONG, true), (FrameKind::PING, false)] {
+        let (mut client, mut hub) = serial_ends();
+        // The client's next packet has the number that the hub expects: let it say something of its own.
+        let asked = QUIET + config.keep_alive + config.keep_alive;
+        let _ = drain_hub(&mut hub, asked);
+        assert!(!hub.outgoing().is_empty(), "it asks");
+        let later = asked + TICK;
+        match kind {
+            FrameKind::PONG => carry(&mut client, &mut hub, later), // nothing from the client yet
+            _ => client.transmitted(client.outgoing().len()),
+        }
+        let (_, _) = drain_until(&mut client, later);
+        carry(&mut client, &mut hub, later);
+        let HubOutput::Wait(Some(until)) = hub.poll(later) else {
+            panic!("it is lost")
+        };
+        let quiet = until > later + config.keep_alive / 2;
+        assert_eq!(quiet, content, "{kind}: asks again {:?} later", until - later);
+    }
 }

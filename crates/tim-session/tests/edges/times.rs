@@ -224,3 +224,49 @@ fn a_login_that_is_refused_for_now_is_tried_again() {
         }
     }
 }
+
+#[test]
+fn any_byte_from_the_client_is_a_sign_of_life_to_the_hub() {
+    let (_client, mut hub) = online();
+    let (half, keep_alive) = (Duration::from_secs(30), HubConfig::default().keep_alive);
+    let pong = frame(FrameKind::PONG, 0, &Done);
+    assert_eq!(hub.receive(NOW + half, &pong[..1]), 1);
+    let asks = NOW + half + keep_alive;
+    assert_eq!(hub.poll(NOW + half), HubOutput::Wait(Some(asks)));
+    assert_eq!(hub.receive(NOW + half + half, b""), 0);
+    assert_eq!(hub.poll(NOW + half + half), HubOutput::Wait(Some(asks)));
+    assert!(matches!(hub.poll(asks), HubOutput::Wait(_)));
+    let later = asks + TICK;
+    assert_eq!(hub.receive(later, &pong[1..]), 2);
+    assert_eq!(hub.poll(later), HubOutput::Wait(Some(later + keep_alive)));
+}
+
+#[test]
+fn reconnects_of_many_devices_are_spread_over_the_wait() {
+    let mut shares = Vec::new();
+    for seed in 1..=200_u64 {
+        let seed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut client: Client =
+            tim_session::ClientSession::new(config(), "sig", memory(512), memory(512), memory(512), seed);
+        connecting(&mut client, NOW);
+        let (mut now, mut span) = (NOW, client.config().backoff_min);
+        for _ in 0..4 {
+            client.disconnected(now);
+            let (_, wake) = drain_until(&mut client, now);
+            let wait = wake.unwrap() - now;
+            shares.push((wait - span / 2).as_secs_f64() / (span / 2).as_secs_f64());
+            now = wake.unwrap();
+            span = (span * 2).min(client.config().backoff_max);
+            let _ = drain(&mut client, now);
+        }
+    }
+    // Each quarter of the upper half of the span has about a quarter of the reconnects.
+    for quarter in 0..4 {
+        let (from, to) = (f64::from(quarter) / 4.0, f64::from(quarter + 1) / 4.0);
+        let count = shares.iter().filter(|share| (from..to).contains(*share)).count();
+        assert!(
+            (140..=260).contains(&count),
+            "{count} of 800 in quarter {quarter}"
+        );
+    }
+}
