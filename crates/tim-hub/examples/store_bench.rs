@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tim_hub::store::{
-    Append, Hooks, LogKey, PageRequest, StoreReader, StoreWriter, Write, Writer, WriterConfig, Written,
-    sqlite,
+    Append, Fingerprint, Hooks, LogKey, PageRequest, StoreReader, StoreWriter, Write, Writer, WriterConfig,
+    Written, sqlite,
 };
 use tim_proto::{MessageId, UserId};
 
@@ -70,6 +70,7 @@ fn message(from: &Sender, log: LogKey, random: u32) -> Write {
             client_time: now_ms() / 1000,
             random,
         },
+        fingerprint: Fingerprint::of(&[log.to_string().as_bytes(), &[0x5a; BODY]]),
         origin: 1,
         kind: 1,
         flags: 0,

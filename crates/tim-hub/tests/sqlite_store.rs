@@ -11,7 +11,8 @@ use std::sync::Arc;
 use store_suite::{Engine, Opened};
 use tim_hub::store::sqlite::{self, OpenError};
 use tim_hub::store::{
-    Append, Hooks, LogKey, StoreReader as _, StoreWriter as _, Write, Writer, WriterConfig, Written,
+    Append, Fingerprint, Hooks, LogKey, StoreReader as _, StoreWriter as _, Write, Writer, WriterConfig,
+    Written,
 };
 use tim_proto::{MessageId, UserId};
 
@@ -169,6 +170,7 @@ fn writes_until_killed() {
                             client_time: 1,
                             random,
                         },
+                        fingerprint: Fingerprint::of(&[]),
                         origin: 0,
                         kind: 1,
                         flags: 0,

@@ -102,6 +102,7 @@ mod id;
 pub mod kind;
 pub mod limits;
 pub mod message;
+mod message_id;
 pub mod notice;
 mod open;
 pub mod placeholder;
@@ -123,5 +124,6 @@ pub use kind::{
     ReceiveOption, Role,
 };
 pub use message::{Encoded, MENTION_ALL, Message, Payload};
+pub use message_id::{ClientSequence, MAX_SUCCESSORS, MessageRandom};
 pub use open::UnknownName;
 pub use words::Words;

@@ -7,7 +7,7 @@ use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 use super::rules::{self, TypeRules, check_text};
 use super::tips::{NameBook, Said, Scribe, Tip};
 use super::{GroupPolicy, GroupUpdate};
-use crate::store::{CreateGroup, Refused, role};
+use crate::store::{CreateGroup, Fingerprint, Refused, role};
 
 /// The wish for a group.
 #[derive(Debug, Clone)]
@@ -78,6 +78,15 @@ pub fn create(
         now_s: now_ms / 1000,
     };
     let (tip, notices) = told(&scribe, new.owner, &members, new.random, book);
+    let members_text: String = members.iter().map(|member| format!("{member}\n")).collect();
+    let fingerprint = Fingerprint::of(&[
+        &[new.group_type.0, join_option.0, invite_option.0],
+        new.name.as_bytes(),
+        new.introduction.as_bytes(),
+        new.notification.as_bytes(),
+        new.avatar.as_bytes(),
+        members_text.as_bytes(),
+    ]);
     Ok(CreateGroup {
         group: new.group,
         group_type: u16::from(new.group_type.0),
@@ -86,6 +95,7 @@ pub fn create(
         invite_option,
         members: members.into_iter().map(|member| (member, role::MEMBER)).collect(),
         creation_random: new.random,
+        fingerprint,
         max_groups: policy.max_groups,
         tip: rules.is_stored.then_some(tip),
         notices,

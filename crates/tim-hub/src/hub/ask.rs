@@ -14,7 +14,7 @@ use super::encode;
 use super::failed::Failed;
 use super::groups::MembersAsked;
 use crate::groups::{GroupAction, GroupUpdate};
-use crate::store::{Cursor, MAX_MENTIONS};
+use crate::store::{Cursor, Fingerprint, MAX_MENTIONS};
 
 /// The session's next output.
 pub(super) enum Next {
@@ -94,6 +94,7 @@ pub(super) enum Ask {
 pub(super) struct Sending {
     pub(super) to: ConversationId,
     pub(super) id: MessageId,
+    pub(super) fingerprint: Fingerprint,
     pub(super) kind: MessageKind,
     pub(super) online_user_only: bool,
     pub(super) priority: Priority,
@@ -354,6 +355,7 @@ fn sending(send: &Send<'_>, body: &[u8]) -> Result<Sending, Refusal> {
     Ok(Sending {
         to: content.to,
         id: content.id,
+        fingerprint: Fingerprint::of_message(content),
         kind: content.kind,
         online_user_only: send.options.online_user_only,
         priority: content.priority,

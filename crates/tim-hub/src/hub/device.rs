@@ -17,6 +17,7 @@ use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, GroupId, Priority, UserId};
 
 use super::failed::Failed;
+use super::send::PassedOn;
 use crate::store::{LogKey, WriteError, Written};
 
 /// How many changes of the user's own state wait for one device.
@@ -70,8 +71,8 @@ pub(super) struct Answered {
 pub(super) enum Outcome {
     /// The store's answer.
     Store(Result<Written, WriteError>),
-    /// The message was passed on, at this time (unix seconds), and is stored nowhere.
-    PassedOn(u64),
+    /// The message was passed on, and is stored nowhere.
+    PassedOn(PassedOn),
     /// The hub refused it.
     Refused(Failed),
 }

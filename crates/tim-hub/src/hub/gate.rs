@@ -9,9 +9,10 @@ use tim_proto::{ErrorCode, GroupId, Priority};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::device::{Answered, Delivery, Device, Outcome, lock};
+use super::device::{Answered, Device, Outcome, lock};
 use super::failed::Failed;
 use super::limit::{Limiter, Offer};
+use super::send::Live;
 use super::shared::Shared;
 use crate::store::{Append, LogKey, Write, Written};
 
@@ -34,8 +35,8 @@ pub(super) struct Sent {
 pub(super) enum Way {
     /// Into the group's log.
     Store(Box<Append>),
-    /// To those who are online, at this time (unix seconds).
-    Live(Arc<Delivery>, u64),
+    /// To those who are online.
+    Live(Live),
 }
 
 /// The limiter of all groups.
@@ -112,13 +113,19 @@ impl Shared {
                 }
             }
             // Who was thrown out while the message waited, or has gone and will repeat it, is not heard.
-            Way::Live(..) if !self.online.is_in(&group, &device.user) => {
+            Way::Live(_) if !self.online.is_in(&group, &device.user) => {
                 Outcome::Refused(Failed::new(ErrorCode::GROUP_PERMISSION_DENY, ""))
             }
-            Way::Live(delivery, time) => match self.live.deliver(LogKey::Group(group), delivery) {
-                Ok(()) => Outcome::PassedOn(time),
-                Err(_) => Outcome::Refused(Failed::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "")),
-            },
+            Way::Live(live) => {
+                let deliver = |delivery| {
+                    let queued = self.live.deliver(LogKey::Group(group), delivery);
+                    queued.map_err(|_| Failed::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""))
+                };
+                match self.pass_on(live, deliver) {
+                    Ok(passed) => Outcome::PassedOn(passed),
+                    Err(failed) => Outcome::Refused(failed),
+                }
+            }
         };
         device.answer(Answered {
             request,
@@ -132,19 +139,35 @@ impl Shared {
     /// Tells the sender of a message that there was no room for it; or, if it is the repetition of one that was stored, that
     /// it was.
     fn turn_away(&self, sent: &Sent) {
-        let first = match &sent.way {
-            Way::Store(append) => self.reader.stored(&append.sender, &append.id),
-            Way::Live(..) => Ok(None),
-        };
-        let outcome = match first {
-            Ok(Some(first)) => Outcome::Store(Ok(Written::Duplicate(first))),
-            Ok(None) => {
-                let code = ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT;
-                let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.group, self.now_ms());
-                Outcome::Refused(Failed::too_soon(code, wait_ms, self.no_room()))
+        let outcome = match &sent.way {
+            Way::Store(append) => {
+                let Append {
+                    log,
+                    sender,
+                    id,
+                    fingerprint,
+                    ..
+                } = &**append;
+                match self.reader.stored(log, sender, id, *fingerprint) {
+                    Ok(Some(first)) => {
+                        Some(Outcome::Store(first.map(Written::Duplicate).map_err(Into::into)))
+                    }
+                    Ok(None) => None,
+                    Err(error) => Some(Outcome::Store(Err(error.into()))),
+                }
             }
-            Err(error) => Outcome::Store(Err(error.into())),
+            Way::Live(live) => match self.passed_before(live) {
+                Ok(Some(passed)) => Some(Outcome::PassedOn(passed)),
+                Ok(None) => None,
+                Err(failed) => Some(Outcome::Refused(failed)),
+            },
         };
+        let full = || {
+            let code = ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT;
+            let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.group, self.now_ms());
+            Outcome::Refused(Failed::too_soon(code, wait_ms, self.no_room()))
+        };
+        let outcome = outcome.unwrap_or_else(full);
         sent.device.answer(Answered {
             request: sent.request,
             kind: FrameKind::SEND,

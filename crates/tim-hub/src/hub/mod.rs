@@ -16,6 +16,7 @@ mod groups;
 mod limit;
 mod list;
 mod live;
+mod live_ids;
 mod me;
 mod online;
 mod options;
@@ -48,6 +49,7 @@ use crate::store::sqlite::{self, OpenError};
 use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, WriteError, Writer, WriterConfig, Written};
 use connection::Connection;
 use gate::Gates;
+use live_ids::LiveIds;
 use online::Online;
 use shared::{JoinOnDrop, Shared};
 
@@ -146,6 +148,7 @@ impl Hub {
             gates,
             randoms: AtomicU32::new(0),
             live,
+            live_ids: LiveIds::default(),
             _threads: [fanout, live_thread],
         });
         Ok(Self {

@@ -353,7 +353,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let outcome = match outcome {
             Outcome::Store(answer) => answer,
             Outcome::Refused(failed) => return self.fail(request, &failed),
-            Outcome::PassedOn(time) => return self.sent(request, log, 0, time, false),
+            Outcome::PassedOn(passed) => return self.sent(request, log, 0, passed.time, passed.duplicate),
         };
         let answer = match outcome {
             Ok(Written::Stored(at)) => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tim_proto::message::{Envelope, SenderNames, flags, to_vec, with_sender_names};
 use tim_proto::request::{Answer, SendAnswer};
 use tim_proto::wire::{Extensions, FrameKind, features};
-use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ask::Sending;
@@ -17,10 +17,11 @@ use super::failed::Failed;
 use super::fanout;
 use super::gate::{Sent, Way};
 use super::groups::refused;
+use super::live_ids::LiveId;
 use super::me::{Names, Place};
 use super::shared::Shared;
 use crate::groups::rules::{Action, TypeRules};
-use crate::store::{Append, LogKey, Refused, Write, role};
+use crate::store::{Append, Fingerprint, LogKey, Refused, Stored, Write, role};
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn send(
@@ -65,11 +66,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let log = LogKey::c2c(device.user, peer);
         let content = self.with_names(device, &sending, "")?;
         if sending.online_user_only {
-            let (delivery, time) = live(&self.hub, device, &sending, &content);
-            fanout::deliver(&self.hub.online, &log, &delivery);
-            self.sent(id, Some(log), 0, time, false);
+            if let Some(first) = self.stored_before(&log, device, &sending)? {
+                self.sent(id, Some(log), first.sequence, first.time_ms / 1000, true);
+                return Ok(());
+            }
+            let live = live(&self.hub, device, &sending, &content);
+            let passed = self.hub.pass_on(live, |delivery| {
+                fanout::deliver(&self.hub.online, &log, &delivery);
+                Ok(())
+            })?;
+            self.sent(id, Some(log), 0, passed.time, passed.duplicate);
             return Ok(());
         }
+        self.is_not_passed_on(&sending)?;
         let append = append(log, device, sending, content);
         self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append))
     }
@@ -96,12 +105,24 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if sending.online_user_only && !place.rules.is_stored {
             return Err(Failed::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
         }
+        if sending.online_user_only
+            && let Some(first) = self.stored_before(&LogKey::Group(group), device, &sending)?
+        {
+            self.sent(
+                id,
+                Some(LogKey::Group(group)),
+                first.sequence,
+                first.time_ms / 1000,
+                true,
+            );
+            return Ok(());
+        }
         let content = self.with_names(device, &sending, &place.name_card)?;
         let priority = sending.priority;
         let way = if sending.online_user_only || !place.rules.is_stored {
-            let (delivery, time) = live(&self.hub, device, &sending, &content);
-            Way::Live(delivery, time)
+            Way::Live(live(&self.hub, device, &sending, &content))
         } else {
+            self.is_not_passed_on(&sending)?;
             Way::Store(Box::new(append(LogKey::Group(group), device, sending, content)))
         };
         let sent = Sent {
@@ -112,6 +133,26 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         self.hub.offer(priority, sent);
         Ok(())
+    }
+
+    /// Where an online-only message was stored before, and so has reached everybody.
+    fn stored_before(
+        &self,
+        log: &LogKey,
+        device: &Device,
+        sending: &Sending,
+    ) -> Result<Option<Stored>, Failed> {
+        let Sending { id, fingerprint, .. } = sending;
+        let found = self.hub.reader.stored(log, &device.user, id, *fingerprint)?;
+        found.transpose().map_err(refused)
+    }
+
+    /// Refuses a message to be stored under an id under which another one was passed on. The same one may be stored.
+    fn is_not_passed_on(&self, sending: &Sending) -> Result<(), Failed> {
+        match self.hub.live_ids.look(&sending.id, sending.fingerprint) {
+            LiveId::Other => Err(refused(Refused::IdReused)),
+            LiveId::Unknown | LiveId::Same(_) => Ok(()),
+        }
     }
 
     /// Sees to it that a peer has an account, where registration is open.
@@ -287,6 +328,7 @@ fn append(log: LogKey, device: &Device, sending: Sending, content: Bytes) -> App
         log,
         sender: device.user,
         id: sending.id,
+        fingerprint: sending.fingerprint,
         origin: device.number,
         kind: sending.kind.0,
         flags: 0,
@@ -297,8 +339,61 @@ fn append(log: LogKey, device: &Device, sending: Sending, content: Bytes) -> App
     }
 }
 
-/// A message for those online only, and its time: past the store (S86-S91).
-fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8]) -> (Arc<Delivery>, u64) {
+/// A message for those online only: past the store (S86-S91).
+#[derive(Debug)]
+pub(super) struct Live {
+    id: MessageId,
+    fingerprint: Fingerprint,
+    delivery: Arc<Delivery>,
+    /// When it came, unix seconds.
+    time: u64,
+}
+
+/// How a message went past the store.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PassedOn {
+    /// When, unix seconds.
+    pub(super) time: u64,
+    /// It had been passed on before, and was not now.
+    pub(super) duplicate: bool,
+}
+
+impl Shared {
+    /// Passes a message on, unless this was done before.
+    pub(super) fn pass_on(
+        &self,
+        live: Live,
+        deliver: impl FnOnce(Arc<Delivery>) -> Result<(), Failed>,
+    ) -> Result<PassedOn, Failed> {
+        let found = self.live_ids.take(live.id, live.fingerprint, self.now_ms());
+        if let Some(before) = passed(found)? {
+            return Ok(before);
+        }
+        deliver(live.delivery).inspect_err(|_| self.live_ids.forget(&live.id))?;
+        Ok(PassedOn {
+            time: live.time,
+            duplicate: false,
+        })
+    }
+
+    /// How a message was passed on before, if it was.
+    pub(super) fn passed_before(&self, live: &Live) -> Result<Option<PassedOn>, Failed> {
+        passed(self.live_ids.look(&live.id, live.fingerprint))
+    }
+}
+
+fn passed(found: LiveId) -> Result<Option<PassedOn>, Failed> {
+    match found {
+        LiveId::Unknown => Ok(None),
+        LiveId::Same(at_ms) => Ok(Some(PassedOn {
+            time: at_ms / 1000,
+            duplicate: true,
+        })),
+        LiveId::Other => Err(refused(Refused::IdReused)),
+    }
+}
+
+fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8]) -> Live {
     let time = hub.now_ms() / 1000;
     let envelope = Envelope {
         sequence: 0,
@@ -314,5 +409,10 @@ fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8]) -> (Ar
         priority: sending.priority,
         message: encode::enveloped(&envelope, content),
     };
-    (Arc::new(delivery), time)
+    Live {
+        id: sending.id,
+        fingerprint: sending.fingerprint,
+        delivery: Arc::new(delivery),
+        time,
+    }
 }

@@ -11,6 +11,7 @@ use tim_proto::wire::FrameKind;
 use super::device::{Answered, Device, Outcome};
 use super::gate::Gates;
 use super::live::LiveQueue;
+use super::live_ids::LiveIds;
 use super::online::Online;
 use super::options::HubOptions;
 use crate::store::{Epochs, LogKey, StoreReader, Write, WriteError, Writer, Written};
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) gates: Gates,
     pub(super) randoms: AtomicU32,
     pub(super) live: LiveQueue,
+    pub(super) live_ids: LiveIds,
     /// Behind the writer and the queue, whose ends are what ends them.
     pub(super) _threads: [JoinOnDrop; 2],
 }

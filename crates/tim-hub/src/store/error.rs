@@ -47,6 +47,9 @@ pub enum Refused {
     /// The message id names another account than the sender's.
     #[error("the message id does not carry the sender's account number")]
     ForeignId,
+    /// The sender has used the message id, or the owner the random number of a new group, for something else (200025).
+    #[error("this id was used for something else before; make a new one and send again")]
+    IdReused,
     /// The content has more than [`MAX_CONTENT`](super::MAX_CONTENT) bytes.
     #[error("the content has {len} bytes, at most {max} are stored")]
     TooLarge {
@@ -135,6 +138,7 @@ impl Refused {
             | Self::NotMember(_)
             | Self::BadValue(_)
             | Self::TextTooLong { .. } => ErrorCode::GROUP_INVALID_PARAMETERS,
+            Self::IdReused => ErrorCode::MESSAGE_ID_REUSED,
             Self::TooLarge { .. } => ErrorCode::COMM_BODY_SIZE_LIMIT,
             Self::OwnerMayNotQuit => ErrorCode::GROUP_SUPER_NOT_ALLOW_QUIT,
             Self::Full { .. } => ErrorCode::GROUP_FULL_MEMBER_COUNT,

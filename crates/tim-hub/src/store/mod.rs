@@ -21,6 +21,7 @@
 
 mod epoch;
 mod error;
+mod fingerprint;
 mod read;
 pub mod sqlite;
 mod types;
@@ -29,6 +30,7 @@ mod writer;
 
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, Resumed};
 pub use error::{NotStored, Refused, StoreError};
+pub use fingerprint::Fingerprint;
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, GroupsPage, ListCursor, Member,
     MembersPage, MembersRequest, Membership, Page, PageRequest, StoreReader,

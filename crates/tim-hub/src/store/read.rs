@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, GroupId, MessageId, ReceiveOption, Role, UserId};
 
-use super::{Account, Entry, Epochs, Group, LogKey, Restriction, StoreError, Stored};
+use super::{Account, Entry, Epochs, Fingerprint, Group, LogKey, Refused, Restriction, StoreError, Stored};
 
 /// Reads. Each call is one snapshot: it sees every write that was answered before the call, and none halfway.
 ///
@@ -41,11 +41,18 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError>;
 
-    /// Where a user's message of this id was stored; `None` if it was not, or the id is forgotten.
+    /// What the store would say to a message with this id if it knows the id: where this same message was stored, or
+    /// [`Refused::IdReused`] if another one was. `None` if nothing was, or the id is forgotten.
     ///
     /// # Errors
     /// The store's.
-    fn stored(&self, sender: &UserId, id: &MessageId) -> Result<Option<Stored>, StoreError>;
+    fn stored(
+        &self,
+        log: &LogKey,
+        sender: &UserId,
+        id: &MessageId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Result<Stored, Refused>>, StoreError>;
 
     /// What a user's conversations gained behind a cursor, oldest change first. Of a group only what came after joining.
     ///

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tim_proto::{GroupId, InviteOption, JoinOption, MessageId, UserId};
 
-use super::{Entry, LogKey, Refused, StoreError};
+use super::{Entry, Fingerprint, LogKey, Refused, StoreError};
 use crate::groups::{GroupAnswer, GroupCommand};
 
 /// One operation of a batch. Each is a unit: it happens wholly or, refused, not at all, and it sees the items before it.
@@ -14,8 +14,9 @@ pub enum Write {
     EnsureAccount(UserId),
     /// Makes sure that all of these users have accounts; refused as a whole for a reserved one. Answer: [`Written::Done`].
     EnsureAccounts(Vec<UserId>),
-    /// Stores a user's message. Answer: [`Written::Stored`], or [`Written::Duplicate`] with the first one's place if
-    /// this message id was stored before.
+    /// Stores a user's message. Answer: [`Written::Stored`], or [`Written::Duplicate`] with the first one's place if the
+    /// same message was stored before: the same id and the same fingerprint. The same id with another fingerprint is
+    /// refused with [`Refused::IdReused`].
     Append(Append),
     /// Stores an entry of the hub's own (tip, notice). Answer: [`Written::Stored`]. It never is a duplicate.
     AppendSystem {
@@ -45,7 +46,8 @@ pub enum Write {
         log: LogKey,
     },
     /// Creates a group with its members, its first tip and their notices, as one unit. Answer: [`Written::Group`]. The
-    /// same owner's request with the same random number, repeated, is answered as the first.
+    /// same owner's request with the same random number, repeated, is answered as the first; another request of the same
+    /// owner with the same number is refused with [`Refused::IdReused`].
     CreateGroup(Box<CreateGroup>),
     /// Changes a group as its rules say ([`crate::groups`]), with the tips and the notices that tell of it, as one unit:
     /// decided on what is there inside the transaction. Answer: [`Written::GroupChanged`].
@@ -72,6 +74,8 @@ pub struct Append {
     pub sender: UserId,
     /// The message's id; `id.sender` must be the sender's account number.
     pub id: MessageId,
+    /// What tells this message from others under the same id: of the log and of all that the sender wrote.
+    pub fingerprint: Fingerprint,
     /// The sending device's number, 0 for none.
     pub origin: u64,
     /// The message kind's number.
@@ -152,6 +156,8 @@ pub struct CreateGroup {
     pub members: Vec<(UserId, u16)>,
     /// The request's own number: tells a repeated request from a second group of the same id.
     pub creation_random: u32,
+    /// What tells this request from others of the same owner with the same number: of all that it asks for.
+    pub fingerprint: Fingerprint,
     /// The most groups that a user may be in, the owner and the members alike.
     pub max_groups: u32,
     /// The tip that opens the group's log.

@@ -18,7 +18,7 @@ fn a_group_is_made_with_a_tip_and_notices_and_its_messages_reach_the_members() {
     let made = alice.create_group("weekend", &[user("bob"), user("carol")]);
     assert_eq!(made, Ok(Reply::Group("weekend".to_owned())));
     assert_eq!(
-        alice.create_group("weekend", &[user("bob")]),
+        alice.create_group("weekend", &[user("carol"), user("bob")]),
         made,
         "the same request again is the same group"
     );

@@ -2,6 +2,7 @@
 
 mod groups;
 mod groups_made;
+mod ids;
 mod limits;
 mod login;
 mod messages;

@@ -90,8 +90,8 @@ pub(crate) fn a_resend_is_answered_as_the_first(world: &mut World) {
         Ok(Written::Duplicate(first))
     );
     world.reopen();
-    assert_eq!(world.reader().stored(&alice, &append.id), Ok(Some(first)));
-    assert_eq!(world.reader().stored(&bob, &append.id), Ok(None));
+    let of = |user| world.reader().stored(&log, user, &append.id, append.fingerprint);
+    assert_eq!((of(&alice), of(&bob)), (Ok(Some(Ok(first))), Ok(None)));
     assert_eq!(
         world.write(Write::Append(append)),
         Ok(Written::Duplicate(first)),
@@ -105,6 +105,69 @@ pub(crate) fn a_resend_is_answered_as_the_first(world: &mut World) {
     other.id.client_time = first.time_ms / 1000;
     other.id.random = 1;
     assert_eq!(stored(world.write(Write::Append(other))).sequence, 2);
+}
+
+pub(crate) fn an_id_is_used_for_one_message(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let log = LogKey::c2c(alice, bob);
+    let first = world.message(log, alice, "the lobby terminal is on");
+    let at = stored(world.write(Write::Append(first.clone())));
+    let mut other = world.message(log, alice, "FIRE in the lobby");
+    other.id = first.id;
+    let mut elsewhere = world.message(LogKey::c2c(alice, carol), alice, "the lobby terminal is on");
+    elsewhere.id = first.id;
+    for round in 0..2 {
+        for append in [&other, &elsewhere] {
+            assert_eq!(
+                world.write(Write::Append(append.clone())),
+                Err(Refused::IdReused),
+                "{round}"
+            );
+            assert_eq!(
+                world
+                    .reader()
+                    .stored(&append.log, &alice, &append.id, append.fingerprint),
+                Ok(Some(Err(Refused::IdReused)))
+            );
+        }
+        assert_eq!(
+            world.write(Write::Append(first.clone())),
+            Ok(Written::Duplicate(at))
+        );
+        world.reopen();
+    }
+    assert_eq!(world.page(log, None, 15).entries.len(), 1);
+    assert_eq!(world.list(&carol), [], "nothing was begun there");
+    // Under another id it goes, and is itself again when it comes again.
+    other.id.random += 1_000;
+    let second = stored(world.write(Write::Append(other.clone())));
+    assert_eq!(second.sequence, 2);
+    assert_eq!(world.write(Write::Append(other)), Ok(Written::Duplicate(second)));
+}
+
+pub(crate) fn many_messages_of_a_batch_under_one_id(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    let texts_sent = ["one", "two", "one", "three", "two"];
+    let first = world.message(log, alice, "");
+    let batch: Vec<Write> = texts_sent
+        .iter()
+        .map(|text| {
+            let mut append = world.message(log, alice, text);
+            append.id = first.id;
+            Write::Append(append)
+        })
+        .collect();
+    let answers = world.batch(&batch);
+    let at = stored(answers[0].clone());
+    let reused = Err(Refused::IdReused);
+    assert_eq!(
+        answers[1..],
+        [reused.clone(), Ok(Written::Duplicate(at)), reused.clone(), reused]
+    );
+    assert_eq!(texts(&world.page(log, None, 15).entries), ["one"]);
+    assert_eq!(world.published.len(), 1);
+    assert_eq!(world.say(log, bob, "next").sequence, 2, "no gap");
 }
 
 pub(crate) fn a_refused_item_leaves_its_neighbours(world: &mut World) {

@@ -1,7 +1,7 @@
 //! Groups and their members.
 
 use tim_hub::groups::{GroupAction, GroupAnswer};
-use tim_hub::store::{CreateGroup, LogKey, Refused, Write, Written, role};
+use tim_hub::store::{CreateGroup, Fingerprint, LogKey, Refused, Write, Written, role};
 use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
 
 use super::rosters::typed;
@@ -75,6 +75,25 @@ pub(crate) fn creation_is_idempotent(world: &mut World) {
     assert_eq!(world.write(create(&second)), Err(Refused::IdInUse(group)));
     new.owner = bob;
     assert_eq!(world.write(create(&new)), Err(Refused::IdInUse(group)));
+}
+
+pub(crate) fn a_random_number_is_used_for_one_group(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = GroupId::new("g1").unwrap();
+    let new = new_group(group, &[alice, bob]);
+    let create = |new: &_| Write::CreateGroup(Box::new(CreateGroup::clone(new)));
+    let other = CreateGroup {
+        fingerprint: Fingerprint::of(&[b"another name"]),
+        ..new.clone()
+    };
+    let answers = world.batch(&[create(&new), create(&other)]);
+    assert_eq!(
+        answers,
+        [Ok(Written::Group { created: true }), Err(Refused::IdReused)]
+    );
+    world.reopen();
+    assert_eq!(world.write(create(&other)), Err(Refused::IdReused));
+    assert_eq!(world.write(create(&new)), Ok(Written::Group { created: false }));
 }
 
 pub(crate) fn a_refused_group_leaves_nothing(world: &mut World) {

@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use tim_hub::groups::{GroupAction, GroupAnswer, GroupCommand, GroupPolicy};
 use tim_hub::store::{
-    Append, Changes, ChangesRequest, Commit, Conversation, CreateGroup, LogKey, Page, PageRequest, Prepared,
-    Published, Refused, StoreReader, StoreWriter, Stored, Write, Written,
+    Append, Changes, ChangesRequest, Commit, Conversation, CreateGroup, Fingerprint, LogKey, Page,
+    PageRequest, Prepared, Published, Refused, StoreReader, StoreWriter, Stored, Write, Written,
 };
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::notice::SystemNotice;
@@ -64,7 +64,8 @@ macro_rules! suite {
             append {
                 accounts_are_numbered_once, sequences_and_changes_have_no_gaps, a_resend_is_answered_as_the_first,
                 a_refused_item_leaves_its_neighbours, strangers_cannot_write, entries_come_back_whole,
-                too_much_content_is_refused, reopening_keeps_everything,
+                too_much_content_is_refused, reopening_keeps_everything, an_id_is_used_for_one_message,
+                many_messages_of_a_batch_under_one_id,
             }
             pages {
                 pages_walk_the_whole_history_once, a_page_is_stable_while_others_append, pages_skip_revocations_exactly,
@@ -85,7 +86,7 @@ macro_rules! suite {
                 a_repeated_request_is_answered_as_the_first, unread_and_preview_follow, what_cannot_be_revoked,
             }
             groups {
-                created_whole_with_tip_and_notices, creation_is_idempotent, a_refused_group_leaves_nothing,
+                created_whole_with_tip_and_notices, creation_is_idempotent, a_random_number_is_used_for_one_group, a_refused_group_leaves_nothing,
                 members_see_from_joining_on, leaving_ends_sending_and_reading, nobody_is_in_too_many_groups, a_thousand_applications_wait_at_most,
                 a_message_writes_no_member_row,
             }
@@ -217,6 +218,7 @@ impl World {
                 client_time: self.now_ms / 1000,
                 random: self.random,
             },
+            fingerprint: print(log, text),
             origin: 7,
             kind: 1,
             flags: 0,
@@ -348,10 +350,16 @@ pub(crate) fn new_group(group: GroupId, users: &[UserId]) -> CreateGroup {
             .map(|user| (*user, tim_hub::store::role::MEMBER))
             .collect(),
         creation_random: 1,
+        fingerprint: Fingerprint::of(&[]),
         max_groups: u32::MAX,
         tip: None,
         notices: Vec::new(),
     }
+}
+
+/// The fingerprint of a text in a log.
+pub(crate) fn print(log: LogKey, text: &str) -> Fingerprint {
+    Fingerprint::of(&[log.to_string().as_bytes(), text.as_bytes()])
 }
 
 pub(crate) fn stored(answer: Result<Written, Refused>) -> Stored {

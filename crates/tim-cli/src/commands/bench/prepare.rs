@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tim_hub::groups::{GroupPolicy, NewGroup, create};
 use tim_hub::store::sqlite::SqliteWriter;
 use tim_hub::store::{
-    Append, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write, WriteError, Written, sqlite,
+    Append, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write, WriteError, Written,
+    sqlite,
 };
 use tim_proto::message::{Content, Text, to_vec};
 use tim_proto::{
@@ -163,6 +164,7 @@ fn message(from: UserId, to: UserId, id: MessageId) -> Write {
         log: LogKey::c2c(from, to),
         sender: from,
         id,
+        fingerprint: Fingerprint::of_message(&content),
         origin: 0,
         kind: MessageKind::TEXT.0,
         flags: 0,

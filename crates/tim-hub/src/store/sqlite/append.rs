@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::message::Content;
+use tim_proto::wire::decode_body;
 use tim_proto::{MessageId, UserId};
 
 use super::super::types::flags;
-use super::super::{Append, Entry, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored, Written};
-use super::rows::{Head, counts, log_name, number_of, sql, unsigned};
+use super::super::{
+    Append, Entry, Fingerprint, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored, Written,
+};
+use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 /// An entry on its way into a log, everything about it decided.
@@ -33,8 +37,9 @@ impl Batch<'_> {
         if append.id.sender != number_of(sender_id) {
             return Err(Refused::ForeignId.into());
         }
-        if let Some(first) = stored_before(self.db, sender_id, &append.id)? {
-            return Ok(Written::Duplicate(first));
+        let before = sent_before(self.db, &append.log, sender_id, &append.id, append.fingerprint)?;
+        if let Some(first) = before {
+            return Ok(Written::Duplicate(first?));
         }
         check_size(&append.content)?;
         let place = self.place_for(append, sender_id)?;
@@ -50,7 +55,7 @@ impl Batch<'_> {
             content: append.content.clone(),
         };
         let stored = self.push(&mut head, entry)?;
-        self.remember_id(sender_id, &append.id, &stored)?;
+        self.remember_id(sender_id, append, &stored)?;
         if head.is_group() {
             self.keep_mentions(&head, append, sender_id, stored.sequence)?;
         }
@@ -227,37 +232,83 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn remember_id(&self, sender: i64, id: &MessageId, stored: &Stored) -> rusqlite::Result<()> {
+    fn remember_id(&self, sender: i64, append: &Append, stored: &Stored) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
-                sql(id.client_time),
+                sql(append.id.client_time),
                 sender,
-                id.random,
+                append.id.random,
                 sql(stored.sequence),
                 sql(stored.change),
                 sql(stored.time_ms),
+                sql(append.fingerprint.to_bits()),
             ])?;
         Ok(())
     }
 }
 
-pub(super) fn stored_before(
+/// Where a message of this id was stored, if it was the same one, else that it was another.
+pub(super) fn sent_before(
     db: &Connection,
+    log: &LogKey,
     sender: i64,
     id: &MessageId,
-) -> rusqlite::Result<Option<Stored>> {
-    db.prepare_cached(
-        "SELECT sequence, change, time_ms FROM sent WHERE client_time = ?1 AND sender = ?2 AND random = ?3",
-    )?
-    .query_row(params![sql(id.client_time), sender, id.random], |row| {
-        Ok(Stored {
-            sequence: unsigned(row, 0)?,
-            change: unsigned(row, 1)?,
-            time_ms: unsigned(row, 2)?,
+    fingerprint: Fingerprint,
+) -> rusqlite::Result<Option<Result<Stored, Refused>>> {
+    let found = db
+        .prepare_cached(
+            "SELECT sequence, change, time_ms, fingerprint FROM sent
+             WHERE client_time = ?1 AND sender = ?2 AND random = ?3",
+        )?
+        .query_row(params![sql(id.client_time), sender, id.random], |row| {
+            let stored = Stored {
+                sequence: unsigned(row, 0)?,
+                change: unsigned(row, 1)?,
+                time_ms: unsigned(row, 2)?,
+            };
+            let kept = row.get::<_, Option<i64>>(3)?;
+            Ok((
+                stored,
+                kept.map(|kept| Fingerprint::from_bits(kept.cast_unsigned())),
+            ))
         })
-    })
-    .optional()
+        .optional()?;
+    let Some((stored, kept)) = found else {
+        return Ok(None);
+    };
+    let is_same = match kept {
+        Some(kept) => kept == fingerprint,
+        None => is_entry(db, log, id, stored.sequence, fingerprint)?,
+    };
+    Ok(Some(if is_same {
+        Ok(stored)
+    } else {
+        Err(Refused::IdReused)
+    }))
+}
+
+/// Whether a message is the entry at this place: for what was stored before fingerprints were kept. An entry that is not
+/// kept any more, or not whole, gets the benefit of the doubt.
+fn is_entry(
+    db: &Connection,
+    log: &LogKey,
+    id: &MessageId,
+    sequence: u64,
+    fingerprint: Fingerprint,
+) -> rusqlite::Result<bool> {
+    let Some(head) = Head::find(db, log)? else {
+        return Ok(false);
+    };
+    if sequence < head.first_kept {
+        return Ok(true);
+    }
+    let Some(entry) = entry_at(db, head.id, sequence)?.filter(|entry| entry.id == *id) else {
+        return Ok(false);
+    };
+    let content = decode_body::<Content<'_>>(&entry.content).ok();
+    Ok(entry.flags & flags::REVOKED != 0
+        || content.is_none_or(|content| Fingerprint::of_message(&content) == fingerprint))
 }
 
 pub(super) fn check_size(content: &Bytes) -> Result<(), Refused> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{ToSql, params};
+use rusqlite::{OptionalExtension as _, ToSql, params};
 use tim_proto::UserId;
 
 use super::super::{
@@ -61,14 +61,22 @@ impl Batch<'_> {
     }
 
     fn created_before(&self, head: &Head, new: &CreateGroup, owner: i64) -> Result<Written, Stop> {
-        let same = self
+        let found = self
             .db
-            .prepare_cached("SELECT 1 FROM groups WHERE log = ?1 AND creator = ?2 AND creation_random = ?3")?
-            .exists(params![head.id, owner, new.creation_random])?;
-        if same {
-            Ok(Written::Group { created: false })
-        } else {
-            Err(Refused::IdInUse(new.group).into())
+            .prepare_cached(
+                "SELECT fingerprint FROM groups WHERE log = ?1 AND creator = ?2 AND creation_random = ?3",
+            )?
+            .query_row(params![head.id, owner, new.creation_random], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
+            .optional()?;
+        match found {
+            None => Err(Refused::IdInUse(new.group).into()),
+            // Of a group from before fingerprints were kept, nothing says what was asked for.
+            Some(kept) if kept.is_none_or(|kept| kept == sql(new.fingerprint.to_bits())) => {
+                Ok(Written::Group { created: false })
+            }
+            Some(_) => Err(Refused::IdReused.into()),
         }
     }
 
@@ -76,8 +84,8 @@ impl Batch<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO groups (log, group_type, owner, creator, creation_random, name, introduction, notification,
-                     avatar, created_ms, member_count, join_option, invite_option)
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                     avatar, created_ms, member_count, join_option, invite_option, fingerprint)
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 head.id,
@@ -92,6 +100,7 @@ impl Batch<'_> {
                 sql(members),
                 new.join_option.0,
                 new.invite_option.0,
+                sql(new.fingerprint.to_bits()),
             ])?;
         Ok(())
     }

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{GroupId, MessageId, UserId};
 
 use super::super::{
-    About, Account, Changes, ChangesRequest, Conversation, Entry, Epochs, Group, GroupsPage, ListCursor,
-    LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page, PageRequest,
-    REVOCATION, Restriction, StoreError, StoreReader, Stored,
+    About, Account, Changes, ChangesRequest, Conversation, Entry, Epochs, Fingerprint, Group, GroupsPage,
+    ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page,
+    PageRequest, REVOCATION, Refused, Restriction, StoreError, StoreReader, Stored,
 };
-use super::append::stored_before;
+use super::append::sent_before;
 use super::lock::DirLock;
 use super::pool::Pool;
 use super::rosters::{self, group, groups_of, membership, membership_from_row};
@@ -80,9 +80,15 @@ impl StoreReader for SqliteReader {
         })
     }
 
-    fn stored(&self, sender: &UserId, id: &MessageId) -> Result<Option<Stored>, StoreError> {
+    fn stored(
+        &self,
+        log: &LogKey,
+        sender: &UserId,
+        id: &MessageId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Result<Stored, Refused>>, StoreError> {
         self.pool.read(|db| match user_id(db, sender)? {
-            Some(sender) => stored_before(db, sender, id),
+            Some(sender) => sent_before(db, log, sender, id, fingerprint),
             None => Ok(None),
         })
     }

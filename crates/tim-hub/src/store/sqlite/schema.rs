@@ -6,7 +6,7 @@ use super::OpenError;
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-pub(super) const STEPS: [&str; 5] = [TABLES, GROUPS, LEFTOVERS, OPEN_REQUESTS, EPOCHS];
+pub(super) const STEPS: [&str; 6] = [TABLES, GROUPS, LEFTOVERS, OPEN_REQUESTS, EPOCHS, FINGERPRINTS];
 
 /// What the tables are after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -204,6 +204,12 @@ ALTER TABLE meta ADD COLUMN time_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE meta SET time_ms = coalesce((
     SELECT e.time_ms FROM (SELECT id, sequence FROM logs ORDER BY change DESC LIMIT 1) l
     JOIN entries e ON e.log = l.id AND e.sequence = l.sequence), 0);
+";
+
+/// Version 6: what was sent under an id. NULL for what was stored before; it is compared with the entry then.
+const FINGERPRINTS: &str = "
+ALTER TABLE sent ADD COLUMN fingerprint INTEGER;
+ALTER TABLE groups ADD COLUMN fingerprint INTEGER;
 ";
 
 /// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.

@@ -3,7 +3,8 @@
 use rusqlite::ffi;
 
 use super::super::{
-    Append, LogKey, NotStored, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
+    Append, Fingerprint, LogKey, NotStored, Refused, StoreError, StoreReader as _, StoreWriter as _, Write,
+    Written,
 };
 use super::writer::commit_error;
 use super::*;
@@ -71,6 +72,7 @@ fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
             client_time: 1,
             random,
         },
+        fingerprint: Fingerprint::of(&[b"x"]),
         origin: 0,
         kind: 1,
         flags: 0,
@@ -155,6 +157,84 @@ fn a_failed_fsync_is_fatal() {
         plain_error(&failure(ffi::SQLITE_ERROR)),
         StoreError::NotStored(NotStored::Engine(_))
     ));
+}
+
+/// A data directory of version 4, which did not keep fingerprints: alice and bob, and what alice sent.
+fn version_4(dir: &Path, contents: &[Vec<u8>]) {
+    let database = Connection::open(dir.join(DATABASE)).unwrap();
+    let tables = schema::STEPS[..4].concat();
+    database.execute_batch(&tables).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA user_version = 4; INSERT INTO users (id, name) VALUES (1, 'alice'), (2, 'bob'), (3, 'carol');
+             INSERT INTO logs (id, kind, name, sequence, change) VALUES (1, 1, 'alice' || char(10) || 'bob', 9, 9);
+             UPDATE meta SET change = 9;",
+        )
+        .unwrap();
+    for (at, content) in (1..).zip(contents) {
+        database
+            .execute(
+                "INSERT INTO entries VALUES (1, ?1, ?1, 5, 1, 7, ?1, 0, 0, 1, ?1, ?2)",
+                rusqlite::params![at, content],
+            )
+            .unwrap();
+        database
+            .execute("INSERT INTO sent VALUES (7, 1, ?1, ?1, ?1, 5)", [at])
+            .unwrap();
+    }
+}
+
+#[test]
+fn what_was_stored_before_there_were_fingerprints_is_compared_with_the_entry() {
+    use tim_proto::message::{Content, SenderNames, to_vec, with_sender_names};
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| UserId::new(name).unwrap());
+    let id = |random| MessageId {
+        sender: super::super::account_number(1),
+        client_time: 7,
+        random,
+    };
+    let said = |to, payload, random| {
+        let content = Content {
+            to: tim_proto::ConversationId::C2c(to),
+            id: id(random),
+            client_sequence: 1,
+            priority: tim_proto::Priority::NORMAL,
+            kind: tim_proto::MessageKind(99),
+            payload,
+            extensions: Default::default(),
+        };
+        (to_vec(&content), Fingerprint::of_message(&content))
+    };
+    let (plain, first) = said(bob, b"first", 1);
+    let (content, second) = said(bob, b"second", 2);
+    let names = SenderNames {
+        nick: "Alice",
+        ..SenderNames::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    version_4(dir.path(), &[plain, with_sender_names(&content, &names)]);
+    let (_writer, reader) = open(dir.path()).unwrap();
+    let sent = |to, random, print| {
+        let found = reader.stored(&LogKey::c2c(alice, to), &alice, &id(random), print);
+        found.unwrap().map(|first| first.map(|at| at.sequence))
+    };
+    assert_eq!(sent(bob, 1, first), Some(Ok(1)));
+    assert_eq!(
+        sent(bob, 2, second),
+        Some(Ok(2)),
+        "with the hub's names behind it"
+    );
+    assert_eq!(sent(bob, 1, second), Some(Err(Refused::IdReused)));
+    assert_eq!(
+        sent(carol, 1, said(carol, b"first", 1).1),
+        Some(Err(Refused::IdReused))
+    );
+    assert_eq!(sent(bob, 3, first), None);
+    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+    database
+        .execute_batch("DELETE FROM entries; UPDATE logs SET first_kept = 3;")
+        .unwrap();
+    assert_eq!(sent(bob, 1, second), Some(Ok(1)), "nobody knows what it said");
 }
 
 #[test]

@@ -1,0 +1,137 @@
+//! The ids of messages that no log keeps: for those online only, and to AVChatRooms.
+//!
+//! The store remembers what it stored for weeks; this remembers the newest of the others for a minute or two, which is what a
+//! client needs that was cut off before the answer and repeats its request. A repetition is answered and not delivered
+//! again, and another message under the same id is refused.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+
+use tim_proto::MessageId;
+
+use super::device::lock;
+use crate::store::Fingerprint;
+
+/// How many ids are remembered.
+const MAX_IDS: usize = 65_536;
+/// For how long.
+const KEPT_MS: u64 = 120_000;
+
+/// What was passed on lately.
+#[derive(Debug, Default)]
+pub(super) struct LiveIds(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    known: HashMap<MessageId, Passed>,
+    /// In the order in which they came. Those that were forgotten since stay in it until it is their turn.
+    order: VecDeque<(MessageId, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    fingerprint: Fingerprint,
+    at_ms: u64,
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LiveId {
+    Unknown,
+    /// This same message was passed on, at this time (unix ms).
+    Same(u64),
+    /// Another message was.
+    Other,
+}
+
+impl LiveIds {
+    /// Looks an id up.
+    pub(super) fn look(&self, id: &MessageId, fingerprint: Fingerprint) -> LiveId {
+        lock(&self.0).look(id, fingerprint)
+    }
+
+    /// Looks an id up, and takes it for this message if it is unknown. If the message is not passed on after all, it is to
+    /// be [forgotten](LiveIds::forget).
+    pub(super) fn take(&self, id: MessageId, fingerprint: Fingerprint, now_ms: u64) -> LiveId {
+        let mut tables = lock(&self.0);
+        tables.forget_old(now_ms);
+        let found = tables.look(&id, fingerprint);
+        if found == LiveId::Unknown {
+            let passed = Passed {
+                fingerprint,
+                at_ms: now_ms,
+            };
+            tables.known.insert(id, passed);
+            tables.order.push_back((id, now_ms));
+        }
+        found
+    }
+
+    /// The message was not passed on.
+    pub(super) fn forget(&self, id: &MessageId) {
+        lock(&self.0).known.remove(id);
+    }
+}
+
+impl Tables {
+    fn look(&self, id: &MessageId, fingerprint: Fingerprint) -> LiveId {
+        match self.known.get(id) {
+            None => LiveId::Unknown,
+            Some(passed) if passed.fingerprint == fingerprint => LiveId::Same(passed.at_ms),
+            Some(_) => LiveId::Other,
+        }
+    }
+
+    fn forget_old(&mut self, now_ms: u64) {
+        while let Some(&(id, at_ms)) = self.order.front() {
+            // A clock that was set back makes nothing old; the ceiling holds all the same.
+            if self.order.len() < MAX_IDS && now_ms.saturating_sub(at_ms) < KEPT_MS {
+                return;
+            }
+            self.order.pop_front();
+            // It may have been forgotten and taken again since.
+            if self.known.get(&id).is_some_and(|passed| passed.at_ms == at_ms) {
+                self.known.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(random: u32) -> MessageId {
+        MessageId {
+            sender: 1,
+            client_time: 2,
+            random,
+        }
+    }
+
+    #[test]
+    fn an_id_is_known_for_two_minutes_and_taken_once() {
+        let ids = LiveIds::default();
+        let (one, two) = (Fingerprint::of(&[b"one"]), Fingerprint::of(&[b"two"]));
+        assert_eq!(ids.take(id(1), one, 5_000), LiveId::Unknown);
+        assert_eq!(ids.take(id(1), one, 6_000), LiveId::Same(5_000));
+        assert_eq!(ids.take(id(1), two, 6_000), LiveId::Other);
+        assert_eq!(ids.take(id(1), one, 5_000 + KEPT_MS - 1), LiveId::Same(5_000));
+        assert_eq!(ids.take(id(1), two, 5_000 + KEPT_MS), LiveId::Unknown);
+        ids.forget(&id(1));
+        assert_eq!(ids.look(&id(1), two), LiveId::Unknown);
+    }
+
+    #[test]
+    fn as_many_ids_are_known_as_there_is_room_for_even_if_the_clock_goes_back() {
+        let ids = LiveIds::default();
+        let print = Fingerprint::of(&[]);
+        for random in 0..MAX_IDS as u32 + 10 {
+            ids.take(id(random), print, 1_000_000 - u64::from(random));
+        }
+        let tables = lock(&ids.0);
+        assert_eq!((tables.known.len(), tables.order.len()), (MAX_IDS, MAX_IDS));
+        assert_eq!(tables.look(&id(9), print), LiveId::Unknown);
+        assert_ne!(tables.look(&id(10), print), LiveId::Unknown);
+    }
+}
