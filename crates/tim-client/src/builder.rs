@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tim_proto::capability::Capabilities;
 use tim_proto::limits::Limits;
@@ -101,9 +102,11 @@ impl ClientBuilder {
         self
     }
 
-    /// The limits that calls are checked against. By default the documented ones.
+    /// The limits that calls are checked against, and for how long a login and a request wait. By default the documented
+    /// ones.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self.config.request_timeout = Duration::from_millis(limits.request_timeout_millis() as u64);
         self
     }
 

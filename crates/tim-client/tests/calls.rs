@@ -240,7 +240,7 @@ async fn what_cannot_be_sent_cannot_be_created() {
             ..Default::default()
         },
     );
-    assert_eq!(long.unwrap_err().code, ErrorCode::SDK_MSG_BODY_SIZE_LIMIT);
+    assert_eq!(long.unwrap_err().code, ErrorCode::COMM_BODY_SIZE_LIMIT);
     client
         .create_text_message(user("bob"), &"x".repeat(12 * 1024 - 2))
         .unwrap();
@@ -249,6 +249,27 @@ async fn what_cannot_be_sent_cannot_be_created() {
         Payload::Unknown(tim_client::MessageKind::GROUP_TIP, &[]),
     );
     assert_eq!(tip.unwrap_err().code, ErrorCode::UNSUPPORTED_PLATFORM);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_as_long_as_the_limit_says() {
+    let limits = tim_client::Limits::new().with_request_timeout_millis(4_000);
+    let (client, _events, mut hub, _listener) = alice_online_with(|builder| builder.limits(limits)).await;
+    let start = tokio::time::Instant::now();
+    let script = async {
+        let _unanswered = hub.asked().await;
+        std::future::pending::<()>().await;
+    };
+    let failed = tokio::select! {
+        answer = client.get_conversation_list() => answer.unwrap_err(),
+        () = script => unreachable!("the script never ends"),
+    };
+    assert_eq!(failed.code, ErrorCode::NETWORK_TIMEOUT);
+    let waited = start.elapsed();
+    assert!(
+        waited >= Duration::from_millis(4_000) && waited < Duration::from_millis(4_100),
+        "{waited:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

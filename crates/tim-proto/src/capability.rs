@@ -183,7 +183,7 @@ impl Version {
         Self { major, minor, patch }
     }
 
-    /// Whether a feature exists in this version.
+    /// Whether the documented SDK has a feature in this version.
     #[must_use]
     pub fn has(self, feature: &Feature) -> bool {
         self >= feature.since
@@ -196,8 +196,8 @@ impl fmt::Display for Version {
     }
 }
 
-/// The version of the documented SDK whose features are all here (S209).
-pub const COMPATIBLE_VERSION: Version = Version::new(2, 6, 4);
+/// The version of the documented SDK whose manual the API follows (S209). What of it is here: [`FEATURES`].
+pub const MANUAL_VERSION: Version = Version::new(2, 6, 4);
 
 /// Something that the documented SDK has had since some version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,27 +208,58 @@ pub struct Feature {
     pub name: &'static str,
     /// Its row in the scope.
     pub row: &'static str,
+    /// Whether it exists here.
+    pub is_here: bool,
 }
 
-/// Every version gate that the SDK's manual names (S209), oldest first.
+/// Every version gate that the SDK's manual names (S209), oldest first, and whether the feature exists here.
 pub static FEATURES: &[Feature] = &[
-    since(2, 2, 0, "createVideoMessage", "S63"),
-    since(2, 3, 1, "createImageMessage from a File", "S31"),
-    since(2, 3, 1, "createFileMessage from a File", "S52"),
-    since(2, 3, 1, "createFaceMessage", "S75"),
-    since(2, 4, 0, "files of 100 MB", "S54"),
-    since(2, 4, 0, "revokeMessage", "S108"),
-    since(2, 4, 0, "MESSAGE_REVOKED", "S118"),
-    since(2, 4, 2, "priority", "S19"),
-    since(2, 6, 0, "createVideoMessage on the Web", "S64"),
-    since(2, 6, 4, "onlineUserOnly", "S86"),
-    since(2, 6, 4, "offlinePushInfo", "S92"),
+    missing(2, 2, 0, "createVideoMessage", "S63"),
+    missing(2, 3, 1, "createImageMessage from a File", "S31"),
+    missing(2, 3, 1, "createFileMessage from a File", "S52"),
+    here(2, 3, 1, "createFaceMessage", "S75"),
+    missing(2, 4, 0, "files of 100 MB", "S54"),
+    here(2, 4, 0, "revokeMessage", "S108"),
+    here(2, 4, 0, "MESSAGE_REVOKED", "S118"),
+    here(2, 4, 2, "priority", "S19"),
+    missing(2, 6, 0, "createVideoMessage on the Web", "S64"),
+    here(2, 6, 4, "onlineUserOnly", "S86"),
+    missing(2, 6, 4, "offlinePushInfo", "S92"),
 ];
 
-const fn since(major: u16, minor: u16, patch: u16, name: &'static str, row: &'static str) -> Feature {
+/// The newest gated version up to which every feature exists here; `None` while one of the oldest gate is missing.
+///
+/// ```
+/// use tim_proto::capability::{FEATURES, compatible_version};
+/// let all = FEATURES.iter().all(|feature| feature.is_here);
+/// assert_eq!(all, compatible_version() == FEATURES.last().map(|newest| newest.since));
+/// ```
+#[must_use]
+pub fn compatible_version() -> Option<Version> {
+    let first_missing = FEATURES
+        .iter()
+        .filter(|feature| !feature.is_here)
+        .map(|it| it.since)
+        .min();
+    FEATURES
+        .iter()
+        .map(|feature| feature.since)
+        .filter(|since| first_missing.is_none_or(|missing| *since < missing))
+        .max()
+}
+
+const fn here(major: u16, minor: u16, patch: u16, name: &'static str, row: &'static str) -> Feature {
     Feature {
         since: Version::new(major, minor, patch),
         name,
         row,
+        is_here: true,
+    }
+}
+
+const fn missing(major: u16, minor: u16, patch: u16, name: &'static str, row: &'static str) -> Feature {
+    Feature {
+        is_here: false,
+        ..here(major, minor, patch, name, row)
     }
 }

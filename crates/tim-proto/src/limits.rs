@@ -1,5 +1,9 @@
 //! Every limit of the service as a visible constant, and [`Limits`] to change them at run time.
 
+use crate::ErrorCode;
+use crate::message::Payload;
+use crate::wire::Extensions;
+
 /// Kibibytes, in bytes.
 const KIB: u64 = 1024;
 /// Mebibytes, in bytes: the manual's MB is read as 1024 x 1024 (S54).
@@ -49,7 +53,8 @@ macro_rules! limits {
 }
 
 limits! {
-    /// The largest message, in bytes of its payload.
+    /// The largest message, in bytes of its payload and of the sender's extensions, such as mentions. Ids and names do not
+    /// count. Client and hub measure it by [`Limits::check_message`].
     MAX_MESSAGE_BYTES, message_bytes, with_message_bytes: u64 = 12 * KIB;
     /// The largest file that can be sent, in bytes: one byte more is refused before any upload (S54).
     MAX_FILE_BYTES, file_bytes, with_file_bytes: u64 = 100 * MIB;
@@ -72,7 +77,7 @@ limits! {
     /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215); 0 is no
     /// limit.
     GROUP_MESSAGES_PER_SECOND, group_messages_per_second, with_group_messages_per_second: u32 = 40;
-    /// How many members one group message or notice can be meant for, when it names them.
+    /// How many members one notice of the application's own can name as its receivers.
     MAX_RECEIVERS, receivers, with_receivers: u32 = 50;
     /// How many users one call can look up.
     MAX_USER_PROFILES, user_profiles, with_user_profiles: u32 = 100;
@@ -82,13 +87,10 @@ limits! {
     MAX_PAGE_MEMBERS, members_page, with_members_page: u32 = 100;
     /// How many groups a page has when nothing is asked for, and at most.
     MAX_PAGE_GROUPS, groups_page, with_groups_page: u32 = 50;
-    /// How many messages one call can delete.
-    MAX_DELETED_MESSAGES, deleted_messages, with_deleted_messages: u32 = 30;
-    /// For how long a request waits for its answer in the vendor's SDK, in milliseconds. A session goes by its own
-    /// configuration.
+    /// For how long a request of the SDK waits for its answer, in milliseconds. The session of a device has a setting of
+    /// its own.
     REQUEST_TIMEOUT_MILLIS, request_timeout_millis, with_request_timeout_millis: u32 = 15_000;
-    /// For how long a login waits for its answer in the vendor's SDK, in milliseconds. A session goes by its own
-    /// configuration.
+    /// For how long a login of the SDK waits for its answer, over as many connections as that takes, in milliseconds.
     LOGIN_TIMEOUT_MILLIS, login_timeout_millis, with_login_timeout_millis: u32 = 90_000;
 }
 
@@ -98,7 +100,76 @@ impl Default for Limits {
     }
 }
 
+/// A message is over one of the limits: who made it is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {is}, at most {most} can be sent")]
+pub struct OverLimit {
+    /// The code that both ends refuse it with.
+    pub code: ErrorCode,
+    /// What is too much, and in which unit.
+    pub what: &'static str,
+    /// How much it is.
+    pub is: u64,
+    /// How much it may be.
+    pub most: u64,
+}
+
 impl Limits {
+    /// Checks a message by the limits of its kind, and by that of all messages. `payload_len` is the length of the encoded
+    /// payload, `extensions` the sender's own.
+    ///
+    /// ```
+    /// use tim_proto::ErrorCode;
+    /// use tim_proto::limits::{Limits, MAX_SOUND_MILLIS};
+    /// use tim_proto::message::{Audio, Payload};
+    /// use tim_proto::wire::{Extensions, encoded_len};
+    ///
+    /// let too_long = Payload::Audio(Audio { duration_ms: MAX_SOUND_MILLIS + 1, ..Audio::default() });
+    /// let checked = Limits::new().check_message(&too_long, encoded_len(&too_long), Extensions::NONE);
+    /// assert_eq!(checked.unwrap_err().code, ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT);
+    /// ```
+    ///
+    /// # Errors
+    /// [`OverLimit`], the first one found.
+    pub fn check_message(
+        &self,
+        payload: &Payload<'_>,
+        payload_len: usize,
+        extensions: Extensions<'_>,
+    ) -> Result<(), OverLimit> {
+        let within = |code, what, is, most| {
+            if is <= most {
+                Ok(())
+            } else {
+                Err(OverLimit { code, what, is, most })
+            }
+        };
+        let bytes = (payload_len as u64).saturating_add(extensions.as_bytes().len() as u64);
+        let all = ErrorCode::COMM_BODY_SIZE_LIMIT;
+        within(all, "bytes of the message", bytes, self.message_bytes)?;
+        match payload {
+            Payload::Image(image) => image.images.iter().try_for_each(|one| {
+                let code = ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT;
+                within(code, "bytes of the picture", one.size, self.image_bytes)
+            }),
+            Payload::Audio(audio) => {
+                let code = ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT;
+                within(code, "bytes of the recording", audio.size, self.sound_bytes)?;
+                let (is, most) = (audio.duration_ms.into(), self.sound_millis.into());
+                within(code, "milliseconds of the recording", is, most)
+            }
+            Payload::Video(video) => {
+                let code = ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT;
+                within(code, "bytes of the video", video.size, self.video_bytes)
+            }
+            Payload::File(file) => {
+                let code = ErrorCode::MESSAGE_FILE_SIZE_LIMIT;
+                within(code, "bytes of the file", file.size, self.file_bytes)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// How many messages a page has for what the caller asks: nothing asked gives the limit, more than the limit is
     /// clamped to it (S173), and 0 is `None`, since no page of nothing ever reaches the end.
     #[must_use]

@@ -4,17 +4,22 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use proptest::prelude::*;
-use tim_proto::UnknownName;
 use tim_proto::capability::{
-    COMPATIBLE_VERSION, Capabilities, FEATURES, PROFILES, Platform, UnsupportedPlatform, Version,
+    Capabilities, FEATURES, MANUAL_VERSION, PROFILES, Platform, UnsupportedPlatform, Version,
+    compatible_version,
 };
 use tim_proto::kind::{GroupType, MessageKind, Priority, Role, UnknownPriority};
 use tim_proto::limits::{self, Limits};
+use tim_proto::message::{
+    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Text, Thumbnail, Video,
+};
 use tim_proto::notice::NoticeOperation;
 use tim_proto::placeholder::{last_message_text, placeholder};
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::tip::TipOperation;
+use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::words::{UnknownWords, Words};
+use tim_proto::{ErrorCode, UnknownName};
 
 const SENDABLE: [MessageKind; 7] = [
     MessageKind::TEXT,
@@ -219,8 +224,7 @@ fn every_version_gate_of_the_manual_is_in_the_table() {
         versions,
         gates.map(|(major, minor, patch)| Version::new(major, minor, patch))
     );
-    assert!(COMPATIBLE_VERSION >= Version::new(2, 6, 4));
-    assert!(FEATURES.iter().all(|feature| COMPATIBLE_VERSION.has(feature)));
+    assert!(FEATURES.iter().all(|feature| MANUAL_VERSION.has(feature)));
     let old: Vec<_> = FEATURES
         .iter()
         .filter(|feature| Version::new(2, 3, 0).has(feature))
@@ -229,7 +233,30 @@ fn every_version_gate_of_the_manual_is_in_the_table() {
         old.iter().map(|feature| feature.name).collect::<Vec<_>>(),
         ["createVideoMessage"]
     );
-    assert_eq!(COMPATIBLE_VERSION.to_string(), "2.6.4");
+    assert_eq!(MANUAL_VERSION.to_string(), "2.6.4");
+}
+
+#[test]
+fn only_features_that_exist_are_claimed() {
+    let here = FEATURES
+        .iter()
+        .filter(|feature| feature.is_here)
+        .map(|feature| feature.name);
+    assert_eq!(
+        here.collect::<Vec<_>>(),
+        [
+            "createFaceMessage",
+            "revokeMessage",
+            "MESSAGE_REVOKED",
+            "priority",
+            "onlineUserOnly"
+        ]
+    );
+    assert_eq!(
+        compatible_version(),
+        None,
+        "createVideoMessage of 2.2.0 is missing"
+    );
 }
 
 #[test]
@@ -252,6 +279,145 @@ fn limits_are_the_documented_ones_and_can_be_set() {
             .with_file_bytes(limits::MAX_FILE_BYTES)
             .with_group_messages_per_second(40),
         Limits::default()
+    );
+}
+
+/// Something of each kind with a limit: how much of it, and the payload with so much of it.
+type Sized = (u64, fn(u64) -> Payload<'static>, ErrorCode);
+
+#[test]
+fn each_kind_is_refused_one_above_its_limit_and_not_at_it() {
+    let image = |size| {
+        let info = ImageInfo {
+            size_type: ImageSize::ORIGINAL,
+            instance: 0,
+            size,
+            width: 1,
+            height: 1,
+            url: "",
+        };
+        Payload::Image(Image {
+            format: ImageFormat::PNG,
+            uuid: "",
+            images: List::from_slice(vec![info].leak()),
+        })
+    };
+    let video = |size| {
+        let thumbnail = Thumbnail {
+            is_default: true,
+            uuid: "",
+            url: "",
+            size: 0,
+            width: 0,
+            height: 0,
+            format: "",
+        };
+        Payload::Video(Video {
+            uuid: "",
+            url: "",
+            size,
+            seconds: 1,
+            format: "mp4",
+            thumbnail,
+        })
+    };
+    let limits = Limits::new();
+    let table: [Sized; 6] = [
+        (limits.image_bytes(), image, ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT),
+        (limits.video_bytes(), video, ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT),
+        (
+            limits.sound_bytes(),
+            |size| {
+                Payload::Audio(Audio {
+                    size,
+                    ..Audio::default()
+                })
+            },
+            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
+        ),
+        (
+            limits.sound_millis().into(),
+            |millis| {
+                Payload::Audio(Audio {
+                    duration_ms: millis as u32,
+                    ..Audio::default()
+                })
+            },
+            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
+        ),
+        (
+            limits.file_bytes(),
+            |size| {
+                Payload::File(File {
+                    size,
+                    ..File::default()
+                })
+            },
+            ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
+        ),
+        // The length before such a text takes two bytes.
+        (
+            limits.message_bytes() - 2,
+            |len| {
+                Payload::Text(Text {
+                    text: "x".repeat(len as usize).leak(),
+                })
+            },
+            ErrorCode::COMM_BODY_SIZE_LIMIT,
+        ),
+    ];
+    for (most, payload, code) in table {
+        let check = |much| {
+            let payload = payload(much);
+            let checked = limits.check_message(&payload, encoded_len(&payload), Extensions::NONE);
+            checked.map_err(|over| (over.code, over.is - over.most))
+        };
+        assert_eq!((check(most - 1), check(most)), (Ok(()), Ok(())), "{code}");
+        assert_eq!(check(most + 1), Err((code, 1)), "{code}");
+    }
+}
+
+#[test]
+fn extensions_of_the_sender_count_as_part_of_a_message() {
+    let limits = Limits::new().with_message_bytes(10);
+    let text = Payload::Text(Text { text: "12345" });
+    let extensions = Extensions::new(&[1, 2, 0, 0]).unwrap();
+    assert_eq!(
+        limits.check_message(&text, encoded_len(&text), extensions),
+        Ok(())
+    );
+    let limits = limits.with_message_bytes(9);
+    let over = limits
+        .check_message(&text, encoded_len(&text), extensions)
+        .unwrap_err();
+    assert_eq!(
+        over.to_string(),
+        "bytes of the message: 10, at most 9 can be sent"
+    );
+}
+
+#[test]
+fn empty_custom_messages_and_files_have_nothing_to_send() {
+    let custom = |data, description, extension| {
+        Payload::Custom(Custom {
+            data,
+            description,
+            extension,
+        })
+    };
+    let with_content = [custom("d", "", ""), custom("", "d", ""), custom("", "", "e")];
+    assert!(with_content.iter().all(Payload::has_content));
+    assert!(!custom("", "", "").has_content());
+    let file = |size| {
+        Payload::File(File {
+            size,
+            ..File::default()
+        })
+    };
+    assert!(!file(0).has_content() && file(1).has_content());
+    assert!(
+        Payload::Text(Text { text: "" }).has_content(),
+        "an empty text is a text (S27)"
     );
 }
 

@@ -46,7 +46,8 @@ pub struct DeleteConversationResponse {
 }
 
 impl Client {
-    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account.
+    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account. Where there
+    /// is none, nothing happens.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
@@ -103,10 +104,13 @@ impl Client {
         self.shared.total_unread.load(Ordering::Relaxed)
     }
 
-    /// `getConversationProfile` (S196-S201): the list's entry, and all about the group or the user.
+    /// `getConversationProfile` (S196-S201): the list's entry, and all about the group or the user. A conversation with a
+    /// user in which nothing was said yet is an empty one; so is that of the system's notices.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal, such as for a conversation that is not there.
+    /// Not being ready, or the hub's refusal:
+    /// [`ErrorCode::USER_OR_GROUP_NOT_FOUND`](crate::ErrorCode::USER_OR_GROUP_NOT_FOUND) if there is no such user,
+    /// [`ErrorCode::CONVERSATION_NOT_FOUND`](crate::ErrorCode::CONVERSATION_NOT_FOUND) for a group that one is not in.
     pub async fn get_conversation_profile(
         &self,
         conversation: impl Into<ConversationId>,

@@ -20,7 +20,7 @@ impl Client {
     /// # Errors
     /// - [`ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE`] to the system conversation (S8);
     /// - [`ErrorCode::USER_NOT_LOGGED_IN`] before the first login, since ids carry the account's number;
-    /// - [`ErrorCode::SDK_MSG_BODY_SIZE_LIMIT`] if it is longer than the limits allow (12 KiB).
+    /// - [`ErrorCode::COMM_BODY_SIZE_LIMIT`] if it is longer than the limits allow (12 KiB); the hub says the same.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +72,7 @@ impl Client {
         } else {
             mentions
                 .write(&mut room)
-                .map_err(|_| ErrorCode::SDK_MSG_BODY_SIZE_LIMIT)?
+                .map_err(|_| ErrorCode::COMM_BODY_SIZE_LIMIT)?
         };
         self.create(to, Text { text }.into(), extensions)
     }
@@ -105,8 +105,9 @@ impl Client {
     /// A message with any payload that can be sent; the calls above are made of this one.
     ///
     /// # Errors
-    /// As [`Client::create_text_message`], and [`ErrorCode::UNSUPPORTED_PLATFORM`] for a kind that cannot be made on this
-    /// platform, or at all.
+    /// As [`Client::create_text_message`], [`ErrorCode::UNSUPPORTED_PLATFORM`] for a kind that cannot be made on this
+    /// platform, or at all, and the code of [`Limits::check_message`](crate::Limits::check_message) for a picture, a
+    /// recording, a video or a file over the limits of its kind.
     pub fn create_message<'a>(
         &self,
         to: impl Into<ConversationId>,
@@ -125,12 +126,10 @@ impl Client {
             return Err(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE.into());
         }
         self.shared.capabilities.check(payload.kind())?;
-        let len = (encoded_len(&payload) + extensions.as_bytes().len()) as u64;
-        let most = self.shared.limits.message_bytes();
-        if len > most {
-            let text = format!("{len} bytes, at most {most} can be sent");
-            return Err(ImError::new(ErrorCode::SDK_MSG_BODY_SIZE_LIMIT, text));
-        }
+        self.shared
+            .limits
+            .check_message(&payload, encoded_len(&payload), extensions)
+            .map_err(|over| ImError::new(over.code, over.to_string()))?;
         let account = self.shared.account();
         if account == 0 {
             return Err(ErrorCode::USER_NOT_LOGGED_IN.into());

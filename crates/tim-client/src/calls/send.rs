@@ -27,6 +27,7 @@ impl Client {
     /// The instance's status is `Fail` then, and [`Client::resend_message`] tries again:
     /// - [`ErrorCode::SDK_IS_NOT_READY`] and its like outside [`Client::is_ready`] (S83), at once;
     /// - [`ErrorCode::NETWORK_TIMEOUT`] if no answer came in time, though it may have been done;
+    /// - [`ErrorCode::MESSAGE_FILE_URL_IS_EMPTY`] for a custom message whose fields are all empty, and for an empty file;
     /// - the hub's refusal.
     ///
     /// Its status is left alone, and nothing is sent, for
@@ -68,6 +69,9 @@ impl Client {
             return Err(ImError::ended());
         };
         let in_flight = begin(message)?;
+        if !message.payload().has_content() {
+            return Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY.into());
+        }
         let (reply, answer) = oneshot::channel();
         let sent = message.clone();
         let submit = move |session: &mut StdClientSession, now| {

@@ -36,7 +36,14 @@ pub fn alice(change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, Me
 
 /// Alice's client, logged in and ready, her events from then on, and the hub's end of her connection.
 pub async fn alice_online() -> (Client, EventStream, HubEnd, MemoryListener) {
-    let (client, mut listener) = alice(|builder| builder);
+    alice_online_with(|builder| builder).await
+}
+
+/// [`alice_online`] with another client.
+pub async fn alice_online_with(
+    change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> (Client, EventStream, HubEnd, MemoryListener) {
+    let (client, mut listener) = alice(change);
     let login = tokio::spawn({
         let client = client.clone();
         async move { client.login().await }

@@ -1,6 +1,7 @@
 //! What a connection asks of the hub, in memory of its own.
 
 use bytes::Bytes;
+use tim_proto::limits::Limits;
 use tim_proto::message::{Content, tags};
 use tim_proto::request::{Request, Resume, Send, UpdateGroup};
 use tim_proto::wire::{FrameKind, List};
@@ -10,7 +11,6 @@ use tim_proto::{
 };
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant};
 
-use super::encode;
 use super::failed::Failed;
 use super::groups::MembersAsked;
 use crate::groups::{GroupAction, GroupUpdate};
@@ -47,7 +47,7 @@ pub(super) enum Ask {
     Revoke(Revoking),
     History {
         conversation: ConversationId,
-        before: Option<u64>,
+        next: Vec<u8>,
         count: u16,
     },
     MarkRead {
@@ -125,8 +125,8 @@ pub(super) struct NewGroup {
     pub(super) invite_option: InviteOption,
 }
 
-impl From<HubOutput<'_>> for Next {
-    fn from(output: HubOutput<'_>) -> Self {
+impl Next {
+    pub(super) fn of(output: HubOutput<'_>, limits: &Limits) -> Self {
         match output {
             HubOutput::Wait(until) => Self::Wait(until),
             HubOutput::Close(reason) => Self::Close(reason),
@@ -145,7 +145,7 @@ impl From<HubOutput<'_>> for Next {
                     failed: Failed::new(ErrorCode::MSG_PKG_PARSE_FAILED, text),
                 }
             }
-            HubOutput::Event(HubEvent::Request { id, request, body }) => match ask(&request, body) {
+            HubOutput::Event(HubEvent::Request { id, request, body }) => match ask(&request, body, limits) {
                 Ok(ask) => Self::Ask {
                     id,
                     kind: request.kind(),
@@ -163,9 +163,9 @@ impl From<HubOutput<'_>> for Next {
 
 type Refusal = (ErrorCode, String);
 
-fn ask(request: &Request<'_>, body: &[u8]) -> Result<Ask, Refusal> {
+fn ask(request: &Request<'_>, body: &[u8], limits: &Limits) -> Result<Ask, Refusal> {
     Ok(match request {
-        Request::Send(send) => Ask::Send(sending(send, body)?),
+        Request::Send(send) => Ask::Send(sending(send, body, limits)?),
         Request::Revoke(revoke) => Ask::Revoke(Revoking {
             conversation: revoke.conversation,
             sequence: revoke.sequence,
@@ -174,7 +174,7 @@ fn ask(request: &Request<'_>, body: &[u8]) -> Result<Ask, Refusal> {
         }),
         Request::History(history) => Ask::History {
             conversation: history.conversation,
-            before: before(history.next)?,
+            next: history.next.to_vec(),
             count: history.count,
         },
         Request::MarkRead(mark) => Ask::MarkRead {
@@ -318,16 +318,8 @@ fn members(list: &List<'_, UserId>) -> Vec<UserId> {
     list.iter().collect()
 }
 
-fn before(next: &[u8]) -> Result<Option<u64>, Refusal> {
-    if next.is_empty() {
-        return Ok(None);
-    }
-    let invalid = || (ErrorCode::CURSOR_INVALID, String::new());
-    encode::page_number(next).map(Some).ok_or_else(invalid)
-}
-
 /// Checks what can be checked without the store.
-fn sending(send: &Send<'_>, body: &[u8]) -> Result<Sending, Refusal> {
+fn sending(send: &Send<'_>, body: &[u8], limits: &Limits) -> Result<Sending, Refusal> {
     let content = &send.content;
     if content.to == ConversationId::System {
         return Err((ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE, String::new()));
@@ -341,9 +333,15 @@ fn sending(send: &Send<'_>, body: &[u8]) -> Result<Sending, Refusal> {
     if content.priority.checked().is_err() {
         return Err((ErrorCode::UNKNOWN_PRIORITY, String::new()));
     }
-    if let Err(error) = Payload::decode_strict(content.kind, content.payload) {
+    let payload = Payload::decode_strict(content.kind, content.payload).map_err(|error| {
         let text = format!("the payload is no {}: {error}", content.kind);
-        return Err((ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text));
+        (ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text)
+    })?;
+    limits
+        .check_message(&payload, content.payload.len(), content.extensions)
+        .map_err(|over| (over.code, over.to_string()))?;
+    if !payload.has_content() {
+        return Err((ErrorCode::MESSAGE_FILE_URL_IS_EMPTY, String::new()));
     }
     if content.claims_hubs_word() {
         let text = "extensions with tags from 64 on are the hub's".to_owned();

@@ -164,7 +164,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 return moved; // answers are not taken off our hands: no more questions
             }
             let now = self.io.now();
-            let next = Next::from(self.io.session().poll(now));
+            let next = Next::of(self.io.session().poll(now), &self.hub.options.limits);
             match next {
                 Next::Wait(until) => {
                     self.wake = until;

@@ -20,6 +20,7 @@ mod live_ids;
 mod me;
 mod online;
 mod options;
+mod pages;
 mod rate;
 mod requests;
 mod room;

@@ -20,6 +20,7 @@ use super::device::{Answered, Device, Outcome};
 use super::encode::{self, HistoryBody, Raw};
 use super::failed::Failed;
 use super::groups;
+use super::pages::{self, Paged};
 use crate::groups::GroupAnswer;
 use crate::groups::rules::Action;
 use crate::groups::tips::content;
@@ -44,9 +45,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ask::Revoke(revoking) => self.revoke(id, &device, account, &revoking),
             Ask::History {
                 conversation,
-                before,
+                next,
                 count,
-            } => self.history(id, &device, conversation, before, count),
+            } => self.history(id, &device, conversation, &next, count),
             Ask::MarkRead {
                 conversation,
                 sequence,
@@ -203,10 +204,15 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         id: u32,
         device: &Arc<Device>,
         conversation: ConversationId,
-        before: Option<u64>,
+        next: &[u8],
         count: u16,
     ) -> Result<(), Failed> {
         let log = LogKey::of(device.user, conversation);
+        let paged = Paged::History(log);
+        let before = match paged.place(next)? {
+            Some(place) => Some(encode::page_number(place).ok_or_else(pages::invalid)?),
+            None => None,
+        };
         let asked = (count > 0).then_some(u32::from(count));
         let limit = self.hub.options.limits.page_len(asked).unwrap_or(1) as usize;
         let max = self.max_answer().saturating_sub(ANSWER_OVERHEAD);
@@ -242,7 +248,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let raw: Vec<Raw<'_>> = messages.iter().map(|message| Raw(message)).collect();
         let next = encode::page_cursor(if whole { page.next } else { oldest });
         let body = HistoryBody {
-            next: next.as_ref(),
+            next: &paged.cursor(next.as_ref()),
             completed: whole && page.completed,
             messages: List::from_slice(&raw),
         };
@@ -287,8 +293,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     fn profile(&mut self, id: u32, device: &Arc<Device>, conversation: ConversationId) -> Result<(), Failed> {
         let log = LogKey::of(device.user, conversation);
-        let Some(found) = self.hub.reader.conversation(&device.user, &log)? else {
-            return self.room_conversation(id, device, conversation);
+        let found = match self.hub.reader.conversation(&device.user, &log)? {
+            Some(found) => found,
+            None => match self.not_begun(conversation, log)? {
+                Some(empty) => empty,
+                None => return self.room_conversation(id, device, conversation),
+            },
         };
         let max = self.max_answer() / 2;
         let last = self.last_message(&found, max);
@@ -304,6 +314,31 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             &Answer::ConversationProfile(profile),
         );
         Ok(())
+    }
+
+    /// A conversation of two, or the system's, in which nothing was said yet; `None` for a group's.
+    fn not_begun(&self, id: ConversationId, log: LogKey) -> Result<Option<Conversation>, Failed> {
+        let about = match id {
+            ConversationId::C2c(peer) => match self.hub.reader.account(&peer)? {
+                Some(account) => About::Peer(account),
+                None => return Err(Failed::new(ErrorCode::USER_OR_GROUP_NOT_FOUND, "")),
+            },
+            ConversationId::System => About::System,
+            _ => return Ok(None),
+        };
+        Ok(Some(Conversation {
+            log,
+            id,
+            last: None,
+            unread: 0,
+            read_sequence: 0,
+            head_sequence: 0,
+            head_change: 0,
+            first_kept: 1,
+            hidden: false,
+            about,
+            at: Vec::new(),
+        }))
     }
 
     fn fetch(

@@ -41,11 +41,6 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     /// What can be checked before it is known where it goes.
     fn may_send(&self, device: &Device, account: u64, sending: &Sending) -> Result<(), Failed> {
-        let (len, max) = (sending.content.len(), self.hub.options.limits.message_bytes());
-        if len as u64 > max {
-            let text = format!("{len} bytes, at most {max} are taken");
-            return Err(Failed::new(ErrorCode::COMM_BODY_SIZE_LIMIT, text));
-        }
         if sending.id.sender != account {
             return Err(Failed::new(
                 ErrorCode::GROUP_INVALID_PARAMETERS,

@@ -28,7 +28,8 @@ pub enum Write {
     /// Revokes a message: marks it and appends the revocation as an entry. Of several racers one wins. Answer:
     /// [`Written::Revoked`].
     Revoke(Revoke),
-    /// Moves a user's read mark forward, never backwards. Answer: [`Written::Read`].
+    /// Moves a user's read mark forward, never backwards. Answer: [`Written::Read`], with zeros for a conversation of two
+    /// or of the system that has not begun.
     MarkRead {
         /// Whose mark.
         user: UserId,

@@ -53,6 +53,20 @@ pub trait OfKind {
     const KIND: MessageKind;
 }
 
+impl Payload<'_> {
+    /// Whether there is anything to send. A custom message without data, description and extension can be made but not
+    /// sent, and so can an empty file; both ends refuse to send them with
+    /// [`MESSAGE_FILE_URL_IS_EMPTY`](crate::ErrorCode::MESSAGE_FILE_URL_IS_EMPTY).
+    #[must_use]
+    pub const fn has_content(&self) -> bool {
+        match self {
+            Self::Custom(it) => !(it.data.is_empty() && it.description.is_empty() && it.extension.is_empty()),
+            Self::File(it) => it.size > 0,
+            _ => true,
+        }
+    }
+}
+
 macro_rules! payloads {
     ($($kind:ident => $variant:ident),* $(,)?) => {
         $(

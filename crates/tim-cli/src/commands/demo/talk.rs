@@ -1,5 +1,7 @@
 //! Two people talk: texts with emojis, the seven kinds of message, and what is unread.
 
+use std::hash::{BuildHasher as _, Hasher as _};
+
 use tim_client::{Custom, MessageKind, Payload, Status};
 use tim_proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize, Text, Thumbnail, Video};
 use tim_proto::text::{self, Span};
@@ -73,6 +75,7 @@ pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
         height: 720,
         url: "https://example.org/beach.jpg",
     }];
+    let dice = throw().to_string();
     let kinds: [(&str, Payload<'_>); 7] = [
         (
             "a text",
@@ -115,7 +118,7 @@ pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
             "a dice",
             Custom {
                 data: "dice",
-                description: "4",
+                description: &dice,
                 extension: "",
             }
             .into(),
@@ -154,6 +157,13 @@ pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
         MessageKind::FACE,
     ];
     play.check("seven kinds", seen, all)
+}
+
+/// Throws a dice: 1 to 6 (S60).
+fn throw() -> u64 {
+    // The keys of each hasher are random.
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    random % 6 + 1
 }
 
 const fn video() -> Video<'static> {
@@ -206,4 +216,17 @@ pub(super) async fn unread(play: &mut Play) -> Result<(), Failure> {
     }
     let own = play.device(On::Carol).unread(alice).await?;
     play.check("own messages never count", own, Some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_dice_shows_one_to_six_and_each_of_them() {
+        let mut seen = [0_u32; 8];
+        for _ in 0..10_000 {
+            seen[usize::try_from(super::throw()).unwrap()] += 1;
+        }
+        assert_eq!((seen[0], seen[7]), (0, 0));
+        assert!(seen[1..=6].iter().all(|times| *times > 1_000), "{seen:?}");
+    }
 }

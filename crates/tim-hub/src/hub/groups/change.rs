@@ -190,6 +190,11 @@ impl Shared {
         text: &str,
     ) -> Result<(), WriteError> {
         let found = self.reader.group(&group)?.ok_or(Refused::NoSuchGroup(group))?;
+        if let Audience::Users(users) = audience
+            && users.len() > self.options.limits.receivers() as usize
+        {
+            return Err(Refused::BadValue("more users are named than one notice can have").into());
+        }
         if is_room(&found) {
             return self.notify_room(&found, audience, text);
         }

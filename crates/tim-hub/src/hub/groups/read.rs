@@ -12,6 +12,7 @@ use super::super::connection::Connection;
 use super::super::device::Device;
 use super::super::encode;
 use super::super::failed::Failed;
+use super::super::pages::{self, Paged};
 use super::super::requests::{ANSWER_OVERHEAD, MAX_LEN_PREFIX};
 use super::super::shared::Shared;
 use super::change::is_room;
@@ -33,11 +34,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let place = hub.place(&device.user, asked.group)?;
         let limit = page_len(asked.count, hub.options.limits.members_page());
         let max = self.max_answer().saturating_sub(LIST_OVERHEAD);
+        let paged = Paged::Members(asked.group, asked.role);
+        let after = paged.place(&asked.next)?;
         let (members, next) = if place.rules.is_stored {
-            stored_members(&hub, asked, limit, max)?
+            stored_members(&hub, asked, after, limit, max)?
         } else {
-            room_members(&hub, asked, limit, max)?
+            room_members(&hub, asked, after, limit, max)?
         };
+        let next = next.map_or_else(Vec::new, |next| paged.cursor(&next));
         let members: Vec<GroupMember<'_>> = members.iter().map(wire_member).collect();
         let answer = GroupMembersAnswer {
             next: &next,
@@ -57,7 +61,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         count: u16,
     ) -> Result<(), Failed> {
         let hub = Arc::clone(&self.hub);
-        let after = cursor(next)?;
+        let paged = Paged::Groups(device.user);
+        let after = cursor(paged.place(next)?)?;
         let mut limit = page_len(count, hub.options.limits.groups_page());
         let max = self.max_answer().saturating_sub(LIST_OVERHEAD);
         let page = loop {
@@ -74,9 +79,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             .iter()
             .map(|(group, me)| hub.profile(group, Some(me), true))
             .collect();
-        let next = page.next.as_ref().map_or(&[][..], |next| next.as_bytes());
+        let next = page.next.as_ref();
+        let next = next.map_or_else(Vec::new, |next| paged.cursor(next.as_bytes()));
         let answer = GroupsAnswer {
-            next,
+            next: &next,
             completed: next.is_empty(),
             groups: List::from_slice(&groups),
         };
@@ -139,15 +145,17 @@ impl Shared {
     }
 }
 
-type MembersPage = (Vec<Member>, Vec<u8>);
+/// Members, and the place where they end; `None` behind the last one.
+type MembersPage = (Vec<Member>, Option<Vec<u8>>);
 
 fn stored_members(
     hub: &Shared,
     asked: &MembersAsked,
+    after: Option<&[u8]>,
     mut limit: usize,
     max: usize,
 ) -> Result<MembersPage, Failed> {
-    let after = cursor(&asked.next)?;
+    let after = cursor(after)?;
     loop {
         let page = hub.reader.members_page(&MembersRequest {
             group: asked.group,
@@ -162,20 +170,26 @@ fn stored_members(
         let fit = fitting(sizes, max)?;
         if fit == page.members.len() {
             let next = page.next.map(|next| next.as_bytes().to_vec());
-            return Ok((page.members, next.unwrap_or_default()));
+            return Ok((page.members, next));
         }
         limit = fit; // a page's end is known only by asking for it
     }
 }
 
 /// Those who are in a room now, in no particular order. Who comes or goes between two pages can shift others.
-fn room_members(hub: &Shared, asked: &MembersAsked, limit: usize, max: usize) -> Result<MembersPage, Failed> {
-    let from = match asked.next.as_slice() {
-        [] => Some(0),
-        next => encode::page_number(next).and_then(|from| usize::try_from(from).ok()),
+fn room_members(
+    hub: &Shared,
+    asked: &MembersAsked,
+    after: Option<&[u8]>,
+    limit: usize,
+    max: usize,
+) -> Result<MembersPage, Failed> {
+    let from = match after {
+        None => Some(0),
+        Some(next) => encode::page_number(next).and_then(|from| usize::try_from(from).ok()),
     };
     let Some(from) = from else {
-        return Err(Failed::new(ErrorCode::CURSOR_INVALID, ""));
+        return Err(pages::invalid());
     };
     let Some(group) = hub.reader.group(&asked.group)? else {
         return Err(refused(Refused::NoSuchGroup(asked.group)));
@@ -194,7 +208,7 @@ fn room_members(hub: &Shared, asked: &MembersAsked, limit: usize, max: usize) ->
         let fit = fitting(sizes, max)?;
         if fit == members.len() {
             let next = next.map(|next| encode::page_cursor(next as u64).as_ref().to_vec());
-            return Ok((members, next.unwrap_or_default()));
+            return Ok((members, next));
         }
         limit = fit;
     }
@@ -259,10 +273,9 @@ fn page_len(asked: u16, most: u32) -> usize {
     }
 }
 
-fn cursor(next: &[u8]) -> Result<Option<ListCursor>, Failed> {
-    if next.is_empty() {
-        return Ok(None);
+fn cursor(place: Option<&[u8]>) -> Result<Option<ListCursor>, Failed> {
+    match place {
+        Some(place) => ListCursor::from_bytes(place).map(Some).ok_or_else(pages::invalid),
+        None => Ok(None),
     }
-    let cursor = ListCursor::from_bytes(next).map(Some);
-    cursor.ok_or_else(|| Failed::new(ErrorCode::CURSOR_INVALID, ""))
 }

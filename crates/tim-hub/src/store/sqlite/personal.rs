@@ -11,7 +11,17 @@ use super::writer::{Batch, Stop};
 impl Batch<'_> {
     pub(super) fn mark_read(&self, user: &UserId, log: &LogKey, upto: Option<u64>) -> Result<Written, Stop> {
         let user_id = self.user(user)?;
-        let head = self.head(log)?;
+        let head = match (Head::find(self.db, log)?, log) {
+            (Some(head), _) => head,
+            (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
+            // Not begun: nothing of it is unread.
+            (None, LogKey::C2c(_) | LogKey::System(_)) => {
+                return Ok(Written::Read {
+                    read_sequence: 0,
+                    unread: 0,
+                });
+            }
+        };
         let mut row = Personal::find(self.db, user_id, &head)?.ok_or(Refused::NotParticipant(*user))?;
         let target = upto.unwrap_or(head.sequence).min(head.sequence);
         if target > row.read_sequence {

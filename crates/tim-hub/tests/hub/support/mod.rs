@@ -429,8 +429,13 @@ impl Device {
     }
 
     pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {
+        self.conversations_at_most(0)
+    }
+
+    /// The conversations, `count` at the most; as many as the hub finds good for 0.
+    pub(crate) fn conversations_at_most(&mut self, count: u16) -> Vec<(String, u32, String)> {
         match self.ask(&Request::Conversations(tim_proto::request::Conversations {
-            count: 0,
+            count,
         })) {
             Ok(Reply::Conversations(list)) => list,
             other => panic!("{other:?}"),

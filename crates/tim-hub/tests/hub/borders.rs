@@ -1,0 +1,371 @@
+//! Every limit of the hub's at its border: what is one below and at it goes, what is one above is refused or cut to it.
+
+use std::time::Duration;
+
+use tim_hub::Audience;
+use tim_proto::limits::Limits;
+use tim_proto::message::{
+    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Mentions, Payload, Text, Thumbnail, Video,
+};
+use tim_proto::request::{GroupMembers, Groups, MemberList, OneConversation, Request, UserProfiles};
+use tim_proto::wire::List;
+use tim_proto::{ConversationId, ErrorCode, GroupType, Role, UserId};
+
+use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
+
+fn hub_with(limits: impl FnOnce(Limits) -> Limits) -> TestHub {
+    TestHub::start_with(|options| options.limits = limits(options.limits))
+}
+
+/// How many items come for each count that is asked for, of a list of at least 4 with a limit of 3.
+fn cut_to_three(list: &mut dyn FnMut(u16) -> usize) {
+    let counts = [0, 2, 3, 4].map(list);
+    assert_eq!(
+        counts,
+        [3, 2, 3, 3],
+        "nothing said, one below, at, and one above the limit"
+    );
+}
+
+/// A kind's limit, the payload of so much, and the code of one more.
+type Border = (u64, fn(u64) -> Payload<'static>, ErrorCode);
+
+fn borders() -> [Border; 6] {
+    let limits = Limits::new();
+    [
+        // The length before such a text takes two bytes.
+        (
+            limits.message_bytes() - 2,
+            |len| {
+                let text = "x".repeat(len as usize).leak();
+                Payload::Text(Text { text })
+            },
+            ErrorCode::COMM_BODY_SIZE_LIMIT,
+        ),
+        (
+            limits.image_bytes(),
+            |size| {
+                let one = ImageInfo {
+                    size_type: ImageSize::ORIGINAL,
+                    instance: 0,
+                    size,
+                    width: 1,
+                    height: 1,
+                    url: "",
+                };
+                Payload::Image(Image {
+                    format: ImageFormat::PNG,
+                    uuid: "",
+                    images: List::from_slice(vec![one].leak()),
+                })
+            },
+            ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
+        ),
+        (
+            limits.sound_bytes(),
+            |size| {
+                Payload::Audio(Audio {
+                    size,
+                    ..Audio::default()
+                })
+            },
+            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
+        ),
+        (
+            limits.sound_millis().into(),
+            |millis| {
+                Payload::Audio(Audio {
+                    duration_ms: millis as u32,
+                    ..Audio::default()
+                })
+            },
+            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
+        ),
+        (
+            limits.video_bytes(),
+            |size| {
+                let thumbnail = Thumbnail {
+                    is_default: true,
+                    uuid: "",
+                    url: "",
+                    size: 0,
+                    width: 0,
+                    height: 0,
+                    format: "",
+                };
+                Payload::Video(Video {
+                    uuid: "",
+                    url: "",
+                    size,
+                    seconds: 1,
+                    format: "mp4",
+                    thumbnail,
+                })
+            },
+            ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT,
+        ),
+        (
+            limits.file_bytes(),
+            |size| {
+                Payload::File(File {
+                    size,
+                    ..File::default()
+                })
+            },
+            ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
+        ),
+    ]
+}
+
+#[test]
+fn a_message_at_its_limit_is_taken_whatever_the_names_are_and_one_above_is_refused() {
+    let hub = TestHub::start();
+    // The longest id, nick and picture: they are no part of the measure.
+    let name = "n".repeat(UserId::MAX_LEN);
+    let mut sender = Device::login(&hub, &name, 1);
+    let profile = tim_proto::request::UpdateUserProfile {
+        nick: Some(&"n".repeat(100)),
+        avatar: Some(&"a".repeat(500)),
+    };
+    assert_eq!(sender.ask(&Request::UpdateUserProfile(profile)), Ok(Reply::Done));
+    for (most, payload, code) in borders() {
+        let mut send = |much| {
+            let message = sender.message(c2c("bob"), payload(much));
+            sender.send_message(&message).map(|_| ())
+        };
+        assert_eq!((send(most - 1), send(most)), (Ok(()), Ok(())), "{code}");
+        assert_eq!(send(most + 1), Err(code));
+    }
+}
+
+#[test]
+fn mentions_count_as_part_of_the_message() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.create(GroupType::PUBLIC, "g", &[user("bob")]).unwrap();
+    let mut room = [0; 64];
+    let users = [user("bob")];
+    let mentions = Mentions {
+        users: List::from_slice(&users),
+        all: false,
+    };
+    let extensions = mentions.write(&mut room).unwrap();
+    let most = Limits::new().message_bytes() as usize - 2 - extensions.as_bytes().len();
+    for (len, expected) in [
+        (most - 1, Ok(())),
+        (most, Ok(())),
+        (most + 1, Err(ErrorCode::COMM_BODY_SIZE_LIMIT)),
+    ] {
+        let text = "x".repeat(len);
+        let mut message = alice.message(group("g"), Text { text: &text });
+        message.extensions = extensions;
+        assert_eq!(alice.send_message(&message).map(|_| ()), expected);
+    }
+}
+
+#[test]
+fn what_has_no_content_is_not_sent() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    for (payload, sent) in [
+        (Payload::Custom(Custom::default()), false),
+        (
+            Payload::Custom(Custom {
+                extension: "x",
+                ..Custom::default()
+            }),
+            true,
+        ),
+        (Payload::File(File::default()), false),
+        (Payload::Text(Text { text: "" }), true),
+    ] {
+        let message = alice.message(c2c("bob"), payload);
+        let expected = if sent {
+            Ok(())
+        } else {
+            Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY)
+        };
+        assert_eq!(alice.send_message(&message).map(|_| ()), expected);
+    }
+}
+
+#[test]
+fn pages_and_lists_are_cut_to_their_limits() {
+    let hub = hub_with(|limits| {
+        let limits = limits.with_page_messages(3).with_conversations(3);
+        limits.with_members_page(3).with_groups_page(3)
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    for peer in ["b", "c", "d", "e"] {
+        alice.send(c2c(peer), "hello");
+        alice.send(c2c("b"), "again");
+        let members = ["b", "c", "d"].map(user);
+        alice.create_group(peer, &members).unwrap();
+    }
+    let mut alice = Device::login(&hub, "alice", 1);
+    cut_to_three(&mut |count| match alice.page(c2c("b"), &[], count) {
+        Ok(Reply::Page { texts, .. }) => texts.len(),
+        other => panic!("{other:?}"),
+    });
+    cut_to_three(&mut |count| match alice.members("b", &[], count) {
+        Ok(Reply::GroupMembers { members, .. }) => members.len(),
+        other => panic!("{other:?}"),
+    });
+    cut_to_three(
+        &mut |count| match alice.ask(&Request::Groups(Groups { next: &[], count })) {
+            Ok(Reply::Groups { groups, .. }) => groups.len(),
+            other => panic!("{other:?}"),
+        },
+    );
+    cut_to_three(&mut |count| alice.conversations_at_most(count).len());
+}
+
+#[test]
+fn so_many_users_are_taken_in_one_call_and_no_more() {
+    let hub = hub_with(|limits| {
+        limits
+            .with_user_profiles(3)
+            .with_members_per_call(3)
+            .with_receivers(3)
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.create_group("g", &[]).unwrap();
+    let users = ["b", "c", "d", "e"].map(user);
+    for (count, taken) in [(2, true), (3, true), (4, false)] {
+        let users = &users[..count];
+        let list = MemberList {
+            group: group_id("g"),
+            users: List::from_slice(users),
+            reason: "",
+        };
+        let look = Request::UserProfiles(UserProfiles { users: list.users });
+        for request in [look, Request::InviteMembers(list), Request::RemoveMembers(list)] {
+            let answer = alice.ask(&request).map(|_| ());
+            let expected = if taken {
+                Ok(())
+            } else {
+                Err(ErrorCode::GROUP_INVALID_PARAMETERS)
+            };
+            assert_eq!(answer, expected, "{count} users: {request:?}");
+        }
+        let told = hub.tell(async |hub| {
+            hub.notify_group(group_id("g"), Audience::Users(users), "hear, hear")
+                .await
+        });
+        assert_eq!(told.is_ok(), taken, "a notice to {count} users: {told:?}");
+    }
+}
+
+#[test]
+fn a_message_can_be_taken_back_for_exactly_as_long_as_the_window_is() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let window = Limits::new().revoke_window_seconds();
+    for (age, expected) in [
+        (window - 1, Ok(())),
+        (window, Ok(())),
+        (window + 1, Err(ErrorCode::MSG_REVOKE_TIME_LIMIT)),
+    ] {
+        let sequence = alice.send(c2c("bob"), "oops");
+        hub.advance(Duration::from_secs(age));
+        assert_eq!(
+            alice.revoke(c2c("bob"), sequence).map(|_| ()),
+            expected,
+            "{age} s"
+        );
+    }
+}
+
+#[test]
+fn a_place_in_one_list_is_none_in_another() {
+    let hub = hub_with(|limits| {
+        limits
+            .with_page_messages(1)
+            .with_members_page(1)
+            .with_groups_page(1)
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    for (name, group_type) in [
+        ("g", GroupType::PUBLIC),
+        ("h", GroupType::PUBLIC),
+        ("room", GroupType::AV_CHAT_ROOM),
+        ("hall", GroupType::AV_CHAT_ROOM),
+    ] {
+        let members: &[UserId] = if group_type == GroupType::PUBLIC {
+            &[user("bob"), user("carol")]
+        } else {
+            &[]
+        };
+        alice.create(group_type, name, members).unwrap();
+        if members.is_empty() {
+            bob.join(name).unwrap();
+        }
+    }
+    for peer in ["bob", "carol"] {
+        alice.send(c2c(peer), "1");
+        alice.send(c2c(peer), "2");
+    }
+    let invalid = Err(ErrorCode::CURSOR_INVALID);
+    let Ok(Reply::Page { next, .. }) = alice.page(c2c("bob"), &[], 1) else {
+        panic!("no page");
+    };
+    for other in [c2c("carol"), group("g"), ConversationId::System] {
+        assert_eq!(alice.page(other, &next, 1).map(|_| ()), invalid, "{other}");
+    }
+    assert_eq!(alice.page(c2c("bob"), &next[..2], 1).map(|_| ()), invalid);
+    assert!(alice.page(c2c("bob"), &next, 1).is_ok());
+    assert!(
+        bob.page(c2c("alice"), &next, 1).is_ok(),
+        "the same log from its other side"
+    );
+    for (this, other) in [("g", "h"), ("room", "hall")] {
+        let Ok(Reply::GroupMembers { next, .. }) = alice.members(this, &[], 1) else {
+            panic!("no members");
+        };
+        assert_eq!(alice.members(other, &next, 1).map(|_| ()), invalid, "{other}");
+        assert!(alice.members(this, &next, 1).is_ok());
+        let members = Request::GroupMembers(GroupMembers {
+            group: group_id(this),
+            next: &next,
+            count: 1,
+            role: Some(Role::MEMBER),
+        });
+        assert_eq!(
+            alice.ask(&members).map(|_| ()),
+            invalid,
+            "those with a role are another list"
+        );
+    }
+    let Ok(Reply::Groups { next, .. }) = alice.ask(&Request::Groups(Groups { next: &[], count: 1 })) else {
+        panic!("no groups");
+    };
+    let groups = Request::Groups(Groups {
+        next: &next,
+        count: 1,
+    });
+    assert_eq!(bob.ask(&groups).map(|_| ()), invalid);
+    assert!(alice.ask(&groups).is_ok());
+}
+
+#[test]
+fn a_conversation_that_has_not_begun_is_read_and_has_a_profile_if_there_is_such_a_user() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let _bob = Device::login(&hub, "bob", 2);
+    let empty = Ok(Reply::Profile {
+        members: 0,
+        unread: 0,
+    });
+    for (conversation, profile) in [
+        (ConversationId::System, empty.clone()),
+        (c2c("bob"), empty.clone()),
+        (c2c("alice"), empty),
+        (c2c("nobody"), Err(ErrorCode::USER_OR_GROUP_NOT_FOUND)),
+    ] {
+        assert_eq!(alice.read(conversation), 0, "{conversation}");
+        let ask = Request::ConversationProfile(OneConversation { conversation });
+        assert_eq!(alice.ask(&ask), profile, "{conversation}");
+    }
+    assert!(alice.conversations().is_empty(), "asking begins none");
+}
