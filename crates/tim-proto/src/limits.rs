@@ -72,6 +72,9 @@ limits! {
     MAX_CONVERSATIONS, conversations, with_conversations: u32 = 100;
     /// For how long after sending a message can be revoked, in seconds by the hub's clock (S112, S113).
     REVOKE_WINDOW_SECONDS, revoke_window_seconds, with_revoke_window_seconds: u64 = 120;
+    /// For how long after sending the owner and the admins of a group can revoke a message in it, in seconds by the hub's
+    /// clock; 0: for as long as it is kept.
+    MANAGER_REVOKE_WINDOW_SECONDS, manager_revoke_window_seconds, with_manager_revoke_window_seconds: u64 = 0;
     /// For how long messages are kept, in seconds: seven days (S192).
     RETENTION_SECONDS, retention_seconds, with_retention_seconds: u64 = 7 * 24 * 60 * 60;
     /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215); 0 is no

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
+use crate::message::{Message, Payload, tags, text};
 use crate::words::Words;
+use crate::{ConversationId, UserId};
 
 /// Who revoked a message, as the reader sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +16,51 @@ pub enum Revoker<'a> {
     Peer,
     /// A member of the group, by the name to show (S116): name card, nick or user id.
     Member(&'a str),
+}
+
+impl<'a> Revoker<'a> {
+    /// Who revoked a revoked message, or the one that a revocation is about, as `me` sees it.
+    ///
+    /// ```
+    /// use tim_proto::revoked::Revoker;
+    /// # use tim_proto::message::{Envelope, Message, Payload, Revocation};
+    /// # use tim_proto::{ConversationId, GroupId, MessageId, Priority, UserId};
+    /// # let (owner, member) = (UserId::new("owner")?, UserId::new("member")?);
+    /// # let id = MessageId { sender: 1, client_time: 1, random: 1 };
+    /// # let message = Message {
+    /// #     envelope: Envelope { sequence: 2, time: 1, flags: 0, origin: 7, from: owner },
+    /// #     to: ConversationId::Group(GroupId::new("g")?),
+    /// #     id,
+    /// #     client_sequence: 1,
+    /// #     priority: Priority::NORMAL,
+    /// #     payload: Payload::Revocation(Revocation { sequence: 1, message: id, sender: member, revoker: owner, reason: "" }),
+    /// #     extensions: Default::default(),
+    /// # };
+    /// // A message of the member's that the owner took back:
+    /// assert_eq!(Revoker::of(&message, &member), Revoker::Member("owner"));
+    /// assert_eq!(Revoker::of(&message, &owner), Revoker::Me);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of(message: &'a Message<'a>, me: &UserId) -> Self {
+        let named = |id: &'a str, names: [&'a str; 2]| {
+            let name = names.into_iter().find(|name| !name.is_empty());
+            (id, name.unwrap_or(id))
+        };
+        let (id, name) = match (message.revoked_by(), &message.payload) {
+            (Some(by), _) => (by.revoker, by.shown_name()),
+            (None, Payload::Revocation(it)) => {
+                named(it.revoker.as_str(), [text(message.extensions, tags::REVOKER_NAME), ""])
+            }
+            // The hub has not said so: its sender is the likeliest.
+            (None, _) => named(message.from().as_str(), [message.name_card(), message.nick()]),
+        };
+        match message.to {
+            _ if id == me.as_str() => Self::Me,
+            ConversationId::Group(_) => Self::Member(name),
+            _ => Self::Peer,
+        }
+    }
 }
 
 /// The text that stands for a message that `revoker` revoked.

@@ -271,6 +271,7 @@ fn limits_are_the_documented_ones_and_can_be_set() {
     assert_eq!(limits::MAX_SOUND_MILLIS, 600_000); // S42
     assert_eq!(limits::MAX_CONVERSATIONS, 100); // S188
     assert_eq!(limits::REVOKE_WINDOW_SECONDS, 120); // S112
+    assert_eq!(limits::MANAGER_REVOKE_WINDOW_SECONDS, 0, "as long as it is kept");
     assert_eq!(limits::RETENTION_SECONDS, 604_800); // S192
     let limits = Limits::new().with_file_bytes(7).with_group_messages_per_second(3);
     assert_eq!((limits.file_bytes(), limits.group_messages_per_second()), (7, 3));

@@ -17,6 +17,12 @@ pub mod tags {
     pub const NAME_CARD: u32 = 65;
     /// Where the sender's picture is, UTF-8.
     pub const AVATAR: u32 = 66;
+    /// Of a revoked message: the user id of who took it back, UTF-8.
+    pub const REVOKER: u32 = 67;
+    /// Of a revoked message: why it was taken back, UTF-8.
+    pub const REVOKE_REASON: u32 = 68;
+    /// Of a revoked message and of a revocation: the name of who took it back, UTF-8. The name card, or else the nick.
+    pub const REVOKER_NAME: u32 = 69;
 }
 
 /// The user id by which the SDK's `atUserList` means everybody. (The three s are the SDK's.) On the wire that is
@@ -113,7 +119,66 @@ pub fn with_sender_names(content: &[u8], names: &SenderNames<'_>) -> alloc::vec:
     bytes
 }
 
+/// Who took a message back, and why: the hub's extensions of a revoked message, without those that are empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RevokedBy<'a> {
+    /// The user id.
+    pub revoker: &'a str,
+    /// Why; empty if nothing was said.
+    pub reason: &'a str,
+    /// The revoker's name card or nick at that time; empty without either.
+    pub name: &'a str,
+}
+
+impl<'a> RevokedBy<'a> {
+    /// The name to show: name card, nick or user id, in that order (S116).
+    #[must_use]
+    pub const fn shown_name(&self) -> &'a str {
+        if self.name.is_empty() { self.revoker } else { self.name }
+    }
+}
+
+impl Encode for RevokedBy<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        for (tag, text) in [
+            (tags::REVOKER, self.revoker),
+            (tags::REVOKE_REASON, self.reason),
+            (tags::REVOKER_NAME, self.name),
+        ] {
+            if !text.is_empty() {
+                let bytes = text.as_bytes();
+                Extension { tag, bytes }.encode(writer);
+            }
+        }
+    }
+}
+
 impl Content<'_> {
+    /// What is left of it after it was revoked: no payload, and of the extensions only the hub's word about the sender.
+    /// The hub's word about the revocation is appended.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn revoked(&self, by: &RevokedBy<'_>) -> alloc::vec::Vec<u8> {
+        struct Left<'c>(&'c Content<'c>, &'c RevokedBy<'c>);
+        impl Encode for Left<'_> {
+            fn encode(&self, writer: &mut Writer<'_>) {
+                let bare = Content {
+                    payload: &[],
+                    extensions: Extensions::NONE,
+                    ..*self.0
+                };
+                bare.encode(writer);
+                for extension in self.0.extensions.iter() {
+                    if (tags::FIRST_OF_HUB..tags::REVOKER).contains(&extension.tag) {
+                        extension.encode(writer);
+                    }
+                }
+                self.1.encode(writer);
+            }
+        }
+        super::to_vec(&Left(self, by))
+    }
+
     /// Whether it carries extensions that only the hub may write. What a client sends must not.
     #[must_use]
     pub fn claims_hubs_word(&self) -> bool {
@@ -156,6 +221,17 @@ macro_rules! names {
             pub fn avatar(&self) -> &'a str {
                 text(self.extensions, tags::AVATAR)
             }
+
+            /// Who took it back, if it is a revoked message as the hub has it.
+            #[must_use]
+            pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
+                let by = RevokedBy {
+                    revoker: text(self.extensions, tags::REVOKER),
+                    reason: text(self.extensions, tags::REVOKE_REASON),
+                    name: text(self.extensions, tags::REVOKER_NAME),
+                };
+                (!by.revoker.is_empty()).then_some(by)
+            }
         }
     };
 }
@@ -192,7 +268,7 @@ impl<'a> Message<'a> {
     }
 }
 
-fn text(extensions: Extensions<'_>, tag: u32) -> &str {
+pub(crate) fn text(extensions: Extensions<'_>, tag: u32) -> &str {
     let bytes = extensions.get(tag).unwrap_or(&[]);
     core::str::from_utf8(bytes).unwrap_or("")
 }

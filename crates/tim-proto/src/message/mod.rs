@@ -11,7 +11,8 @@ mod tip;
 
 #[cfg(feature = "alloc")]
 pub use extra::with_sender_names;
-pub use extra::{MENTION_ALL, Mentions, SenderNames, tags};
+pub(crate) use extra::text;
+pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
 pub use options::{OfflinePush, SendOptions};
 pub use payload::{
     Audio, Body, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
@@ -24,7 +25,8 @@ use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
 /// Flags of a stored message.
 pub mod flags {
-    /// The message was taken back by its sender or an administrator (S114).
+    /// The message was taken back by its sender or an administrator (S114). The hub has its content no more: the payload is
+    /// empty, and [`Message::revoked_by`](super::Message::revoked_by) says who did it.
     pub const REVOKED: u32 = 1 << 0;
     /// The message was passed on to those online and never stored (S86-S90).
     pub const ONLINE_ONLY: u32 = 1 << 1;
