@@ -49,9 +49,10 @@ impl<'a> Revoker<'a> {
         };
         let (id, name) = match (message.revoked_by(), &message.payload) {
             (Some(by), _) => (by.revoker, by.shown_name()),
-            (None, Payload::Revocation(it)) => {
-                named(it.revoker.as_str(), [text(message.extensions, tags::REVOKER_NAME), ""])
-            }
+            (None, Payload::Revocation(it)) => named(
+                it.revoker.as_str(),
+                [text(message.extensions, tags::REVOKER_NAME), ""],
+            ),
             // The hub has not said so: its sender is the likeliest.
             (None, _) => named(message.from().as_str(), [message.name_card(), message.nick()]),
         };

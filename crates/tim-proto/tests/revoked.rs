@@ -1,7 +1,9 @@
 //! Revoked messages: what is left of them, and the words that stand for them (S115, S116).
 
 #![cfg(feature = "alloc")]
-use tim_proto::message::{Content, Envelope, Message, RevokedBy, SenderNames, Text, flags, with_sender_names};
+use tim_proto::message::{
+    Content, Envelope, Message, RevokedBy, SenderNames, Text, flags, with_sender_names,
+};
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::wire::{Extension, decode_body, encode_body};
 use tim_proto::words::Words;
@@ -78,9 +80,15 @@ fn what_was_said_and_whom_it_mentioned_is_gone_and_the_rest_is_there() {
     assert!(!left.as_bytes().windows(6).any(|part| part == b"secret"));
     assert!(!left.as_bytes().windows(3).any(|part| part == b"bob"));
     let view = left.message();
-    assert_eq!((view.id.random, view.client_sequence, view.priority), (7, 8, Priority::HIGH));
+    assert_eq!(
+        (view.id.random, view.client_sequence, view.priority),
+        (7, 8, Priority::HIGH)
+    );
     assert_eq!((view.payload.kind(), view.to), (MessageKind::TEXT, group));
-    assert_eq!((view.nick(), view.avatar(), view.mentions()), ("Mem", "https://h/a", None));
+    assert_eq!(
+        (view.nick(), view.avatar(), view.mentions()),
+        ("Mem", "https://h/a", None)
+    );
     assert_eq!(view.revoked_by(), Some(BY_OWNER));
     // Once more changes nothing but who did it.
     let again = left.header().content.revoked(&BY_OWNER);
@@ -95,7 +103,11 @@ fn the_text_names_the_revoker_by_card_or_nick_or_id_and_each_reader_as_they_see_
         revoked_text(Revoker::of(&view, &user(me)), Words::SEED).to_string()
     };
     let unnamed = revoked(group, &BY_OWNER);
-    assert_eq!(said(&unnamed, "member"), "owner撤回了一条消息", "not: you took it back");
+    assert_eq!(
+        said(&unnamed, "member"),
+        "owner撤回了一条消息",
+        "not: you took it back"
+    );
     assert_eq!(said(&unnamed, "owner"), "你撤回了一条消息");
     let named = RevokedBy {
         name: "张三",

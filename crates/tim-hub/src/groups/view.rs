@@ -77,7 +77,7 @@ pub trait GroupView {
     /// The engine's.
     fn next_key(&self) -> Result<u64, Self::Error>;
 
-    /// What a user may not do in an AVChatRoom.
+    /// What a user, member or not, may not do in the group.
     ///
     /// # Errors
     /// The engine's.
@@ -158,7 +158,7 @@ pub enum RowChange {
     Remove(UserId),
     /// A member's [`role`](crate::store::role).
     Role(UserId, u16),
-    /// Until when a member may not write, unix ms; 0 ends it.
+    /// Until when a member may not write, unix ms; 0 ends it. It outlives the membership.
     MutedUntil(UserId, u64),
     /// A member's name in this group.
     NameCard(UserId, String),

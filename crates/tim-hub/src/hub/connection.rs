@@ -253,7 +253,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         match submitted {
             Ok(()) => {
                 self.login = Some(login);
-                self.me = Some(Me::new(device, 0, 0));
+                self.me = Some(Me::new(device, 0, 0, self.hub.rights.now()));
             }
             Err(error) => {
                 let failed = Failed::from(&error);
@@ -302,7 +302,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 "a device knows more than this store: it was put back from an older copy; the device is told of a gap"
             );
         }
-        let mut me = Me::new(device, account, start.change);
+        let mut me = Me::new(device, account, start.change, hub.rights.now());
         me.restored = start.restored;
         self.me = Some(me);
         let cursor = hub.epochs.cursor(start.change).to_bytes();
@@ -353,7 +353,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 .then(|| me.next_live(&mut mailbox))
                 .flatten()
             {
-                let taken = hand_over(&mut self.io, &self.hub.epochs, delivery.change, &delivery.message);
+                let taken = hand_over(
+                    &mut self.io,
+                    &self.hub.epochs,
+                    delivery.change,
+                    delivery.message(),
+                );
                 match taken {
                     Ok(()) => me.cursor = me.cursor.max(delivery.change),
                     Err(_) => {
@@ -445,7 +450,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let delivery = encode::delivery(&change.entry);
             if delivery.is_from(&me.device) {
                 me.untold += 1;
-            } else if hand_over(&mut self.io, &self.hub.epochs, delivery.change, &delivery.message).is_ok() {
+            } else if hand_over(
+                &mut self.io,
+                &self.hub.epochs,
+                delivery.change,
+                delivery.message(),
+            )
+            .is_ok()
+            {
                 me.untold = 0;
             } else {
                 return me.cursor != start; // the rest when there is room again

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -35,11 +35,48 @@ pub(super) struct Delivery {
     pub(super) origin: u64,
     /// How urgent it is, if it is not stored.
     pub(super) priority: Priority,
-    /// The encoded message.
-    pub(super) message: Bytes,
+    /// The encoded message, as it was when it was sent.
+    message: Bytes,
+    /// As it is since it was revoked.
+    revoked: OnceLock<Bytes>,
 }
 
 impl Delivery {
+    /// Of an entry with this place in the order of changes, from this user and device.
+    pub(super) const fn stored(change: u64, sender: UserId, origin: u64, message: Bytes) -> Self {
+        Self {
+            change,
+            sender,
+            origin,
+            priority: Priority::NORMAL,
+            message,
+            revoked: OnceLock::new(),
+        }
+    }
+
+    /// Of a message that is not stored.
+    pub(super) const fn live(sender: UserId, origin: u64, priority: Priority, message: Bytes) -> Self {
+        Self {
+            change: 0,
+            sender,
+            origin,
+            priority,
+            message,
+            revoked: OnceLock::new(),
+        }
+    }
+
+    /// The encoded message, to be handed out now.
+    pub(super) fn message(&self) -> &Bytes {
+        self.revoked.get().unwrap_or(&self.message)
+    }
+
+    /// The message was revoked, and this is what is left of it.
+    pub(super) fn revoke(&self, left: Bytes) {
+        // It is revoked once.
+        let _ = self.revoked.set(left);
+    }
+
     /// Whether `device` sent it itself and so is not to be told (S105).
     pub(super) fn is_from(&self, device: &Device) -> bool {
         self.origin != 0 && self.origin == device.number && self.sender == device.user
@@ -264,13 +301,8 @@ mod tests {
     use super::*;
 
     fn delivery(change: u64, priority: Priority) -> Arc<Delivery> {
-        Arc::new(Delivery {
-            change,
-            sender: UserId::SYSTEM,
-            origin: 0,
-            priority,
-            message: Bytes::new(),
-        })
+        let live = Delivery::live(UserId::SYSTEM, 0, priority, Bytes::new());
+        Arc::new(Delivery { change, ..live })
     }
 
     fn waiting(device: &Device) -> Vec<(u64, Priority)> {

@@ -6,7 +6,7 @@ use tim_proto::conversation::{
 };
 use tim_proto::message::{Content, Envelope, GroupTip, Header, TipNames, flags, to_vec};
 use tim_proto::wire::{self, Encode, List, Writer, decode_body};
-use tim_proto::{GroupType, Priority, ReceiveOption, Role};
+use tim_proto::{GroupType, ReceiveOption, Role};
 
 use super::device::Delivery;
 use crate::store::{self, About, Conversation, Entry, Group, Membership};
@@ -39,13 +39,7 @@ pub(super) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
 }
 
 pub(super) fn delivery(entry: &Entry) -> Delivery {
-    Delivery {
-        change: entry.change,
-        sender: entry.sender,
-        origin: entry.origin,
-        priority: Priority::default(),
-        message: message(entry),
-    }
+    Delivery::stored(entry.change, entry.sender, entry.origin, message(entry))
 }
 
 fn envelope(entry: &Entry) -> Envelope {

@@ -12,17 +12,31 @@ use tim_proto::{ConversationId, GroupId};
 use super::device::{Delivery, Device};
 use super::encode;
 use super::online::{Move, Online};
-use crate::store::{LogKey, Published, Roster};
+use super::recall::Recall;
+use crate::store::{LogKey, Published, Roster, flags};
 
 /// Hands out what the store publishes until the store is closed.
-pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online) {
+pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online, recall: &Recall) {
     while let Ok(batch) = published.recv() {
-        for Published { log, entry, roster } in batch {
+        for Published {
+            log,
+            entry,
+            roster,
+            revoked,
+        } in batch
+        {
             // First: who comes gets the tip, and who leaves does not.
             if let Some(roster) = roster {
                 regroup(online, &roster);
             }
-            deliver(online, &log, &Arc::new(encode::delivery(&entry)));
+            let delivery = Arc::new(encode::delivery(&entry));
+            if entry.flags & flags::SYSTEM == 0 {
+                recall.hand_out(&delivery);
+            }
+            deliver(online, &log, &delivery);
+            if let Some(revoked) = revoked {
+                recall.passed(&revoked);
+            }
         }
     }
 }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tim_proto::wire::FrameKind;
-use tim_proto::{ErrorCode, GroupId, Priority};
+use tim_proto::{ErrorCode, Priority};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::device::{Answered, Device, Outcome, lock};
+use super::device::{Outcome, lock};
 use super::failed::Failed;
 use super::limit::{Limiter, Offer};
+use super::live::Speaker;
 use super::send::Live;
 use super::shared::Shared;
 use crate::store::{Append, LogKey, Write, Written};
@@ -24,9 +25,7 @@ const MAX_DOZE_MS: u64 = 500;
 /// A message on its way into a group, and who is to be answered. That one may be gone by then.
 #[derive(Debug)]
 pub(super) struct Sent {
-    pub(super) device: Arc<Device>,
-    pub(super) request: u32,
-    pub(super) group: GroupId,
+    pub(super) speaker: Speaker,
     pub(super) way: Way,
 }
 
@@ -77,7 +76,7 @@ impl Shared {
         }
         // What passes is handed on under the lock, which never waits, so that nothing overtakes it.
         let mut limiter = lock(&self.gates.limiter);
-        let (dropped, waits) = match limiter.offer(sent.group, priority, sent, self.now_ms()) {
+        let (dropped, waits) = match limiter.offer(sent.speaker.group, priority, sent, self.now_ms()) {
             Offer::Pass(sent) => {
                 self.let_go(sent);
                 (None, false)
@@ -95,45 +94,28 @@ impl Shared {
         }
     }
 
+    /// Whether its sender may still write is checked where it goes.
     fn let_go(&self, sent: Sent) {
-        let Sent {
-            device,
-            request,
-            group,
-            way,
-        } = sent;
-        let log = Some(LogKey::Group(group));
-        let kind = FrameKind::SEND;
-        let outcome = match way {
+        let Sent { speaker, way } = sent;
+        let refused = match way {
             Way::Store(append) => {
-                let write = Write::Append(*append);
-                match self.submit(&device, request, kind, log, None, write) {
-                    Ok(()) => return,
-                    Err(error) => Outcome::Store(Err(error)),
-                }
+                let Speaker {
+                    device,
+                    request,
+                    group,
+                } = &speaker;
+                let (log, write) = (LogKey::Group(*group), Write::Append(*append));
+                let submitted = self.submit(device, *request, FrameKind::SEND, Some(log), None, write);
+                submitted.map_err(|error| (speaker, Outcome::Store(Err(error))))
             }
-            // Who was thrown out while the message waited, or has gone and will repeat it, is not heard.
-            Way::Live(_) if !self.online.is_in(&group, &device.user) => {
-                Outcome::Refused(Failed::new(ErrorCode::GROUP_PERMISSION_DENY, ""))
-            }
-            Way::Live(live) => {
-                let deliver = |delivery| {
-                    let queued = self.live.deliver(LogKey::Group(group), delivery);
-                    queued.map_err(|_| Failed::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""))
-                };
-                match self.pass_on(live, deliver) {
-                    Ok(passed) => Outcome::PassedOn(passed),
-                    Err(failed) => Outcome::Refused(failed),
-                }
-            }
+            Way::Live(live) => self.live.say(speaker, live).map_err(|speaker| {
+                let failed = Failed::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
+                (speaker, Outcome::Refused(failed))
+            }),
         };
-        device.answer(Answered {
-            request,
-            kind,
-            log,
-            group: None,
-            outcome,
-        });
+        if let Err((speaker, outcome)) = refused {
+            speaker.answer(outcome);
+        }
     }
 
     /// Tells the sender of a message that there was no room for it; or, if it is the repetition of one that was stored, that
@@ -156,7 +138,7 @@ impl Shared {
                     Err(error) => Some(Outcome::Store(Err(error.into()))),
                 }
             }
-            Way::Live(live) => match self.passed_before(live) {
+            Way::Live(live) => match live.passed_before(&self.live_ids) {
                 Ok(Some(passed)) => Some(Outcome::PassedOn(passed)),
                 Ok(None) => None,
                 Err(failed) => Some(Outcome::Refused(failed)),
@@ -164,17 +146,11 @@ impl Shared {
         };
         let full = || {
             let code = ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT;
-            let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.group, self.now_ms());
+            let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.speaker.group, self.now_ms());
             Outcome::Refused(Failed::too_soon(code, wait_ms, self.no_room()))
         };
         let outcome = outcome.unwrap_or_else(full);
-        sent.device.answer(Answered {
-            request: sent.request,
-            kind: FrameKind::SEND,
-            log: Some(LogKey::Group(sent.group)),
-            group: None,
-            outcome,
-        });
+        sent.speaker.answer(outcome);
     }
 
     fn no_room(&self) -> String {

@@ -1,16 +1,22 @@
 //! What is in no log, on its way to those who are online: messages to AVChatRooms and for those online only.
 //!
 //! A thread of its own, so that a message to a room of 100,000 holds up neither the writer nor a connection. Its queue has a
-//! ceiling, and who sends into a full one is told so.
+//! ceiling, and who sends into a full one is told so. It answers the senders: whether they may still write is checked when
+//! their messages go.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
 
 use tim_proto::GroupId;
+use tim_proto::wire::FrameKind;
 
-use super::device::Delivery;
+use super::device::{Answered, Delivery, Device, Outcome};
+use super::failed::Failed;
 use super::fanout;
+use super::live_ids::LiveIds;
 use super::online::Online;
+use super::rights::Rights;
+use super::send::{Live, PassedOn};
 use crate::store::LogKey;
 
 /// How many deliveries may wait.
@@ -23,8 +29,30 @@ pub(super) struct LiveQueue {
     online: Weak<Online>,
 }
 
+/// Who is to be answered, and about what.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    pub(super) device: Arc<Device>,
+    pub(super) request: u32,
+    pub(super) group: GroupId,
+}
+
+impl Speaker {
+    pub(super) fn answer(&self, outcome: Outcome) {
+        self.device.answer(Answered {
+            request: self.request,
+            kind: FrameKind::SEND,
+            log: Some(LogKey::Group(self.group)),
+            group: None,
+            outcome,
+        });
+    }
+}
+
+#[derive(Debug)]
 enum Work {
     Deliver(LogKey, Arc<Delivery>),
+    Say(Box<(Speaker, Live)>),
     /// The group is no more.
     Dismiss(GroupId),
 }
@@ -34,14 +62,22 @@ enum Work {
 pub(super) struct Overloaded;
 
 /// The queue, and what its other end is to be given to.
-pub(super) fn queue(online: &Arc<Online>) -> (LiveQueue, impl FnOnce() + Send + 'static) {
+pub(super) fn queue(
+    online: &Arc<Online>,
+    rights: Arc<Rights>,
+    ids: Arc<LiveIds>,
+) -> (LiveQueue, impl FnOnce() + Send + 'static) {
     let (work, receiver) = sync_channel(MAX_WAITING);
     let queue = LiveQueue {
         work,
         online: Arc::downgrade(online),
     };
-    let online = Arc::clone(online);
-    (queue, move || run(&receiver, &online))
+    let thread = Thread {
+        online: Arc::clone(online),
+        rights,
+        ids,
+    };
+    (queue, move || thread.run(&receiver))
 }
 
 impl LiveQueue {
@@ -49,6 +85,18 @@ impl LiveQueue {
         self.work
             .try_send(Work::Deliver(log, delivery))
             .map_err(|_| Overloaded)
+    }
+
+    /// Passes on a user's message and answers it. With no room in the queue the speaker comes back.
+    pub(super) fn say(&self, speaker: Speaker, live: Live) -> Result<(), Speaker> {
+        self.work
+            .try_send(Work::Say(Box::new((speaker, live))))
+            .or_else(|error| match error {
+                TrySendError::Full(Work::Say(said)) | TrySendError::Disconnected(Work::Say(said)) => {
+                    Err(said.0)
+                }
+                _ => Ok(()),
+            })
     }
 
     /// Takes the group from those who are in it, behind what is still to be delivered. With no room in the queue, here and
@@ -62,11 +110,33 @@ impl LiveQueue {
     }
 }
 
-fn run(work: &Receiver<Work>, online: &Online) {
-    while let Ok(work) = work.recv() {
-        match work {
-            Work::Deliver(log, delivery) => fanout::deliver(online, &log, &delivery),
-            Work::Dismiss(group) => fanout::dismiss(online, group),
+struct Thread {
+    online: Arc<Online>,
+    rights: Arc<Rights>,
+    ids: Arc<LiveIds>,
+}
+
+impl Thread {
+    fn run(&self, work: &Receiver<Work>) {
+        while let Ok(work) = work.recv() {
+            match work {
+                Work::Deliver(log, delivery) => fanout::deliver(&self.online, &log, &delivery),
+                Work::Say(said) => {
+                    let (speaker, live) = *said;
+                    let passed = self.say(&speaker, &live);
+                    speaker.answer(passed.map_or_else(Outcome::Refused, Outcome::PassedOn));
+                }
+                Work::Dismiss(group) => fanout::dismiss(&self.online, group),
+            }
         }
+    }
+
+    fn say(&self, speaker: &Speaker, live: &Live) -> Result<PassedOn, Failed> {
+        let (user, group) = (&speaker.device.user, speaker.group);
+        self.rights
+            .may_still_write(live.checked, user, group, live.mention_all)?;
+        live.pass_on(&self.ids, self.rights.now_ms(), |delivery| {
+            fanout::deliver(&self.online, &LogKey::Group(group), delivery);
+        })
     }
 }

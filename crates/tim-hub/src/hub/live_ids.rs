@@ -24,7 +24,7 @@ pub(super) struct LiveIds(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     known: HashMap<MessageId, Passed>,
-    /// In the order in which they came. Those that were forgotten since stay in it until it is their turn.
+    /// In the order in which they came.
     order: VecDeque<(MessageId, u64)>,
 }
 
@@ -50,8 +50,7 @@ impl LiveIds {
         lock(&self.0).look(id, fingerprint)
     }
 
-    /// Looks an id up, and takes it for this message if it is unknown. If the message is not passed on after all, it is to
-    /// be [forgotten](LiveIds::forget).
+    /// Looks an id up, and takes it for this message, which is then passed on, if it is unknown.
     pub(super) fn take(&self, id: MessageId, fingerprint: Fingerprint, now_ms: u64) -> LiveId {
         let mut tables = lock(&self.0);
         tables.forget_old(now_ms);
@@ -65,11 +64,6 @@ impl LiveIds {
             tables.order.push_back((id, now_ms));
         }
         found
-    }
-
-    /// The message was not passed on.
-    pub(super) fn forget(&self, id: &MessageId) {
-        lock(&self.0).known.remove(id);
     }
 }
 
@@ -89,10 +83,7 @@ impl Tables {
                 return;
             }
             self.order.pop_front();
-            // It may have been forgotten and taken again since.
-            if self.known.get(&id).is_some_and(|passed| passed.at_ms == at_ms) {
-                self.known.remove(&id);
-            }
+            self.known.remove(&id);
         }
     }
 }
@@ -118,8 +109,6 @@ mod tests {
         assert_eq!(ids.take(id(1), two, 6_000), LiveId::Other);
         assert_eq!(ids.take(id(1), one, 5_000 + KEPT_MS - 1), LiveId::Same(5_000));
         assert_eq!(ids.take(id(1), two, 5_000 + KEPT_MS), LiveId::Unknown);
-        ids.forget(&id(1));
-        assert_eq!(ids.look(&id(1), two), LiveId::Unknown);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tim_proto::{GroupId, UserId};
 use tim_session::{GrowBuffer, HubSession};
 
 use super::device::{Delivery, Device, Mailbox};
+use super::rights::CheckedAt;
 use crate::groups::rules::TypeRules;
 use crate::store::Epochs;
 
@@ -59,12 +60,14 @@ pub(super) struct Me {
     /// Read when it is first needed, and again when it has changed ([`Me::forget`]).
     names: Option<Names>,
     places: HashMap<GroupId, Place>,
+    /// What is remembered of the user's rights was as the store has it at this count, or was read since.
+    pub(super) checked: CheckedAt,
     /// How many of the device's own messages the cursor has passed since the device was told of it.
     pub(super) untold: u32,
 }
 
 impl Me {
-    pub(super) fn new(device: Arc<Device>, account: u64, cursor: u64) -> Self {
+    pub(super) fn new(device: Arc<Device>, account: u64, cursor: u64, checked: CheckedAt) -> Self {
         Self {
             device,
             account,
@@ -76,6 +79,7 @@ impl Me {
             known_peers: HashSet::new(),
             names: None,
             places: HashMap::new(),
+            checked,
             untold: 0,
         }
     }

@@ -22,7 +22,9 @@ mod online;
 mod options;
 mod pages;
 mod rate;
+mod recall;
 mod requests;
+mod rights;
 mod room;
 mod send;
 mod serial;
@@ -52,6 +54,8 @@ use connection::Connection;
 use gate::Gates;
 use live_ids::LiveIds;
 use online::Online;
+use recall::Recall;
+use rights::Rights;
 use shared::{JoinOnDrop, Shared};
 
 /// How many commits may wait for the fan-out before the writer waits for it.
@@ -112,11 +116,18 @@ impl Hub {
         let reader: Arc<dyn StoreReader> = Arc::new(reader);
         let online = Arc::new(Online::default());
         let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
+        let recall = Arc::new(Recall::default());
         let fanout = {
-            let online = Arc::clone(&online);
-            thread("tim-fanout", move || fanout::run(&published, &online))?
+            let (online, recall) = (Arc::clone(&online), Arc::clone(&recall));
+            thread("tim-fanout", move || fanout::run(&published, &online, &recall))?
         };
-        let (live, run) = live::queue(&online);
+        let rights = Arc::new(Rights::new(
+            Arc::clone(&reader),
+            Arc::clone(&online),
+            Arc::clone(&options.clock),
+        ));
+        let live_ids = Arc::new(LiveIds::default());
+        let (live, run) = live::queue(&online, Arc::clone(&rights), Arc::clone(&live_ids));
         let live_thread = thread("tim-live", run)?;
         let (fail, failed) = watch::channel(None);
         let fail = Arc::new(fail);
@@ -125,6 +136,7 @@ impl Hub {
         let hooks = Hooks {
             now_ms: Box::new(move || clock()),
             published: Box::new(move |batch| {
+                recall.committed(&batch);
                 // The fan-out should end only after the writer. Without it nobody would hear of anything.
                 if publish.send(batch).is_err() {
                     error!("the fan-out has ended; the hub stops");
@@ -146,10 +158,11 @@ impl Hub {
             epochs: reader.epochs(),
             reader,
             online,
+            rights,
             gates,
             randoms: AtomicU32::new(0),
             live,
-            live_ids: LiveIds::default(),
+            live_ids,
             _threads: [fanout, live_thread],
         });
         Ok(Self {

@@ -220,13 +220,14 @@ fn a_room_takes_a_hundred_thousand() {
         })
         .collect();
     assert_eq!(online.room_members(&room), 100_000);
-    let delivery = Arc::new(super::super::device::Delivery {
-        change: 0,
-        sender: UserId::SYSTEM,
-        origin: 0,
-        priority: tim_proto::Priority::NORMAL,
-        message: bytes::Bytes::from_static(b"hello"),
-    });
+    let hello = bytes::Bytes::from_static(b"hello");
+    let normal = tim_proto::Priority::NORMAL;
+    let delivery = Arc::new(super::super::device::Delivery::live(
+        UserId::SYSTEM,
+        0,
+        normal,
+        hello,
+    ));
     // While somebody goes through the list, others come and go.
     let list = online.group(&room);
     let (staying, leaving) = devices.split_at(50_000);

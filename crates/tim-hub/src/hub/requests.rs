@@ -22,7 +22,6 @@ use super::failed::Failed;
 use super::groups;
 use super::pages::{self, Paged};
 use crate::groups::GroupAnswer;
-use crate::groups::rules::Action;
 use crate::groups::tips::content;
 use crate::store::{About, Conversation, Entry, LogKey, PageRequest, Revoke, Write, Written};
 
@@ -37,6 +36,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             return self.fail(id, &Failed::new(ErrorCode::USER_NOT_LOGGED_IN, ""));
         };
         let (device, account) = (Arc::clone(&me.device), me.account);
+        me.checked = self.hub.rights.now(); // before it is asked what is stale
         if device.is_stale() {
             me.forget();
         }
@@ -111,7 +111,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             && self.hub.online.is_room(&group)
         {
             // Nothing of it is ever unread.
-            self.hub.place(&device.user, group)?;
+            self.hub.rights.place(&device.user, group)?;
             let nothing = MarkReadAnswer {
                 read_sequence: 0,
                 unread: 0,
@@ -130,22 +130,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn revoke(&self, id: u32, device: &Arc<Device>, account: u64, revoking: &Revoking) -> Result<(), Failed> {
         let (sequence, message) = (revoking.sequence, revoking.message);
         let log = LogKey::of(device.user, revoking.conversation);
-        // Who may not read a message is not told either whether it is there.
-        let visible = sequence > self.visible_from(device, &log)?;
+        if sequence == 0 || self.is_in_room(device, &log) {
+            let text = "the message is not stored and cannot be revoked";
+            return Err(Failed::new(ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG, text));
+        }
+        // Outsiders are not told whether there is such a message; who may revoke it is for the store to decide.
+        self.visible_from(device, &log)?;
         let target = self.hub.reader.entry(&log, sequence)?;
         let any = message == MessageId::default();
-        let Some(target) = target.filter(|target| visible && (any || target.id == message)) else {
+        let Some(target) = target.filter(|target| any || target.id == message) else {
             return Err(Failed::new(
                 in_conversation(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, Some(log)),
                 "",
             ));
-        };
-        let as_admin = match log {
-            LogKey::Group(group) => {
-                let place = self.hub.place(&device.user, group)?;
-                place.rules.may(Some(place.role), Action::RevokeOthers).is_ok()
-            }
-            _ => false,
         };
         let revocation = Revocation {
             sequence,
@@ -167,17 +164,28 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             MessageKind::REVOCATION,
             &revocation,
         );
+        let limits = &self.hub.options.limits;
+        let manager_window_ms = match limits.manager_revoke_window_seconds() {
+            0 => u64::MAX,
+            seconds => seconds.saturating_mul(1000),
+        };
         let revoke = Revoke {
             log,
             sequence,
             by: device.user,
-            window_ms: self.hub.options.limits.revoke_window_seconds() * 1000,
-            as_admin,
+            window_ms: limits.revoke_window_seconds().saturating_mul(1000),
+            manager_window_ms,
+            reason: revoking.reason.clone(),
             origin: device.number,
             id: entry_id,
             content,
         };
         self.write(id, FrameKind::REVOKE, device, Some(log), Write::Revoke(revoke))
+    }
+
+    fn is_in_room(&self, device: &Device, log: &LogKey) -> bool {
+        let online = &self.hub.online;
+        matches!(log, LogKey::Group(group) if online.is_room(group) && online.is_in(group, &device.user))
     }
 
     /// What the user may see of a log: everything behind the returned sequence.
@@ -186,9 +194,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         match self.hub.reader.membership(group, &device.user)? {
             Some(membership) => Ok(membership.joined_at),
             // Of a room nothing is kept.
-            None if self.hub.online.is_room(group) && self.hub.online.is_in(group, &device.user) => {
-                Ok(u64::MAX)
-            }
+            None if self.is_in_room(device, log) => Ok(u64::MAX),
             None if self.hub.reader.group(group)?.is_none() => {
                 Err(Failed::new(ErrorCode::GROUP_NOT_FOUND, ""))
             }
@@ -355,6 +361,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let Some(entry) = self.hub.reader.entry(&log, sequence)?.filter(|_| visible) else {
             return Err(Failed::new(ErrorCode::MESSAGE_NOT_FOUND, ""));
         };
+        if entry.is_revoked() {
+            return Err(Failed::new(ErrorCode::ALREADY_REVOKED, ""));
+        }
         let Ok(content) = decode_body::<Content<'_>>(&entry.content) else {
             return Err(Failed::new(
                 ErrorCode::STORAGE_FAILED,

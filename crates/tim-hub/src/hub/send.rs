@@ -17,11 +17,12 @@ use super::failed::Failed;
 use super::fanout;
 use super::gate::{Sent, Way};
 use super::groups::refused;
-use super::live_ids::LiveId;
+use super::live::Speaker;
+use super::live_ids::{LiveId, LiveIds};
 use super::me::{Names, Place};
+use super::rights::CheckedAt;
 use super::shared::Shared;
-use crate::groups::rules::{Action, TypeRules};
-use crate::store::{Append, Fingerprint, LogKey, Refused, Stored, Write, role};
+use crate::store::{Append, Fingerprint, LogKey, Refused, Stored, Write};
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn send(
@@ -65,10 +66,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 self.sent(id, Some(log), first.sequence, first.time_ms / 1000, true);
                 return Ok(());
             }
-            let live = live(&self.hub, device, &sending, &content);
-            let passed = self.hub.pass_on(live, |delivery| {
-                fanout::deliver(&self.hub.online, &log, &delivery);
-                Ok(())
+            let live = live(&self.hub, device, &sending, &content, self.hub.rights.now());
+            let passed = live.pass_on(&self.hub.live_ids, self.hub.now_ms(), |delivery| {
+                fanout::deliver(&self.hub.online, &log, delivery);
             })?;
             self.sent(id, Some(log), 0, passed.time, passed.duplicate);
             return Ok(());
@@ -115,18 +115,21 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let content = self.with_names(device, &sending, &place.name_card)?;
         let priority = sending.priority;
         let way = if sending.online_user_only || !place.rules.is_stored {
-            Way::Live(live(&self.hub, device, &sending, &content))
+            let checked = self
+                .me
+                .as_ref()
+                .map_or_else(|| self.hub.rights.now(), |me| me.checked);
+            Way::Live(live(&self.hub, device, &sending, &content, checked))
         } else {
             self.is_not_passed_on(&sending)?;
             Way::Store(Box::new(append(LogKey::Group(group), device, sending, content)))
         };
-        let sent = Sent {
+        let speaker = Speaker {
             device: Arc::clone(device),
             request: id,
             group,
-            way,
         };
-        self.hub.offer(priority, sent);
+        self.hub.offer(priority, Sent { speaker, way });
         Ok(())
     }
 
@@ -261,60 +264,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     /// The user's standing in a group, from the store.
     pub(super) fn place(&mut self, device: &Device, group: GroupId) -> Result<Place, Failed> {
-        let place = self.hub.place(&device.user, group)?;
+        let place = self.hub.rights.place(&device.user, group)?;
         if let Some(me) = &mut self.me {
             me.stands(group, place.clone());
         }
         Ok(place)
-    }
-}
-
-impl Shared {
-    /// A user's standing in a group of the user's.
-    pub(super) fn place(&self, user: &UserId, group: GroupId) -> Result<Place, Failed> {
-        let edition = self.online.edition(&group, user);
-        let Some((found, membership)) = self.reader.standing(&group, user)? else {
-            return Err(refused(Refused::NoSuchGroup(group)));
-        };
-        let rules = TypeRules::of_stored(found.group_type).map_err(refused)?;
-        if let Some(membership) = membership {
-            return Ok(Place {
-                rules,
-                role: membership.role,
-                name_card: membership.name_card.into(),
-                muted_until_ms: membership.muted_until_ms,
-                mute_all: found.mute_all,
-                edition,
-            });
-        }
-        if rules.is_stored || !self.online.is_in(&group, user) {
-            return Err(refused(Refused::NotParticipant(*user)));
-        }
-        Ok(Place {
-            rules,
-            role: role::MEMBER,
-            name_card: Box::default(),
-            muted_until_ms: self.reader.restriction(&group, user)?.muted_until_ms,
-            mute_all: found.mute_all,
-            edition,
-        })
-    }
-}
-
-impl Place {
-    fn may_write(&self, now_ms: u64, mention_all: bool) -> Result<(), Refused> {
-        self.rules.may(Some(self.role), Action::Write)?;
-        if self.muted_until_ms > now_ms {
-            let until_ms = Some(self.muted_until_ms);
-            return Err(Refused::Muted { until_ms });
-        }
-        if self.mute_all && !matches!(self.role, role::OWNER | role::ADMIN) {
-            return Err(Refused::Muted { until_ms: None });
-        }
-        if mention_all {
-            self.rules.may(Some(self.role), Action::MentionAll)?;
-        }
-        Ok(())
     }
 }
 
@@ -342,6 +296,9 @@ pub(super) struct Live {
     delivery: Arc<Delivery>,
     /// When it came, unix seconds.
     time: u64,
+    pub(super) mention_all: bool,
+    /// When its sender was last allowed to send it.
+    pub(super) checked: CheckedAt,
 }
 
 /// How a message went past the store.
@@ -353,27 +310,27 @@ pub(super) struct PassedOn {
     pub(super) duplicate: bool,
 }
 
-impl Shared {
-    /// Passes a message on, unless this was done before.
+impl Live {
+    /// Passes the message on, unless this was done before.
     pub(super) fn pass_on(
         &self,
-        live: Live,
-        deliver: impl FnOnce(Arc<Delivery>) -> Result<(), Failed>,
+        ids: &LiveIds,
+        now_ms: u64,
+        deliver: impl FnOnce(&Arc<Delivery>),
     ) -> Result<PassedOn, Failed> {
-        let found = self.live_ids.take(live.id, live.fingerprint, self.now_ms());
-        if let Some(before) = passed(found)? {
+        if let Some(before) = passed(ids.take(self.id, self.fingerprint, now_ms))? {
             return Ok(before);
         }
-        deliver(live.delivery).inspect_err(|_| self.live_ids.forget(&live.id))?;
+        deliver(&self.delivery);
         Ok(PassedOn {
-            time: live.time,
+            time: self.time,
             duplicate: false,
         })
     }
 
-    /// How a message was passed on before, if it was.
-    pub(super) fn passed_before(&self, live: &Live) -> Result<Option<PassedOn>, Failed> {
-        passed(self.live_ids.look(&live.id, live.fingerprint))
+    /// How the message was passed on before, if it was.
+    pub(super) fn passed_before(&self, ids: &LiveIds) -> Result<Option<PassedOn>, Failed> {
+        passed(ids.look(&self.id, self.fingerprint))
     }
 }
 
@@ -388,7 +345,7 @@ fn passed(found: LiveId) -> Result<Option<PassedOn>, Failed> {
     }
 }
 
-fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8]) -> Live {
+fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8], checked: CheckedAt) -> Live {
     let time = hub.now_ms() / 1000;
     let envelope = Envelope {
         sequence: 0,
@@ -397,17 +354,14 @@ fn live(hub: &Shared, device: &Device, sending: &Sending, content: &[u8]) -> Liv
         origin: device.number,
         from: device.user,
     };
-    let delivery = Delivery {
-        change: 0,
-        sender: device.user,
-        origin: device.number,
-        priority: sending.priority,
-        message: encode::enveloped(&envelope, content),
-    };
+    let message = encode::enveloped(&envelope, content);
+    let delivery = Delivery::live(device.user, device.number, sending.priority, message);
     Live {
         id: sending.id,
         fingerprint: sending.fingerprint,
         delivery: Arc::new(delivery),
         time,
+        mention_all: sending.mention_all,
+        checked,
     }
 }

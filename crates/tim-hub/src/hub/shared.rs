@@ -14,6 +14,7 @@ use super::live::LiveQueue;
 use super::live_ids::LiveIds;
 use super::online::Online;
 use super::options::HubOptions;
+use super::rights::Rights;
 use crate::store::{Epochs, LogKey, StoreReader, Write, WriteError, Writer, Written};
 
 pub(super) struct Shared {
@@ -23,10 +24,11 @@ pub(super) struct Shared {
     /// What makes cursors of change numbers.
     pub(super) epochs: Arc<Epochs>,
     pub(super) online: Arc<Online>,
+    pub(super) rights: Arc<Rights>,
     pub(super) gates: Gates,
     pub(super) randoms: AtomicU32,
     pub(super) live: LiveQueue,
-    pub(super) live_ids: LiveIds,
+    pub(super) live_ids: Arc<LiveIds>,
     /// Behind the writer and the queue, whose ends are what ends them.
     pub(super) _threads: [JoinOnDrop; 2],
 }

@@ -33,6 +33,12 @@ pub enum Refused {
     /// The message is somebody else's, or the system's (10032).
     #[error("the message is not the user's own")]
     NotYours,
+    /// The message is of somebody whose role in the group is not lower (10032).
+    #[error("the message is of somebody whose role is not lower than the user's")]
+    NotOutranked,
+    /// Messages in a group of this type are not stored, and so not revoked (10033).
+    #[error("messages in an AVChatRoom are not stored and cannot be revoked")]
+    NotStored,
     /// The message is too old to be revoked (20016, 10031).
     #[error("the message is {age_ms} ms old, it can be revoked for {window_ms} ms")]
     TooLate {
@@ -130,7 +136,8 @@ impl Refused {
             Self::NotParticipant(_) | Self::NotAllowed(_) => ErrorCode::GROUP_PERMISSION_DENY,
             Self::NoSuchConversation => ErrorCode::CONVERSATION_NOT_FOUND,
             Self::NotFound => ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND,
-            Self::NotYours => ErrorCode::GROUP_REVOKE_MSG_DENY,
+            Self::NotYours | Self::NotOutranked => ErrorCode::GROUP_REVOKE_MSG_DENY,
+            Self::NotStored => ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG,
             Self::TooLate { .. } => ErrorCode::MSG_REVOKE_TIME_LIMIT,
             Self::AlreadyRevoked(_) => ErrorCode::ALREADY_REVOKED,
             Self::ForeignId

@@ -109,7 +109,7 @@ pub trait StoreReader: Send + Sync {
         user: &UserId,
     ) -> Result<Option<(Group, Option<Membership>)>, StoreError>;
 
-    /// What a user may not do in an AVChatRoom; times in the past mean nothing.
+    /// What a user, member or not, may not do in a group; times in the past mean nothing.
     ///
     /// # Errors
     /// The store's.

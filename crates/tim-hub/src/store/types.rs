@@ -104,7 +104,7 @@ impl fmt::Display for LogKey {
 
 /// Bits of [`Entry::flags`]. Unknown bits are kept.
 pub mod flags {
-    /// The message was revoked. Set by the store only.
+    /// The message was revoked and its content removed. Set by the store only.
     pub const REVOKED: u32 = 1;
     /// The entry counts as unread for nobody.
     pub const NO_UNREAD: u32 = 2;
@@ -167,7 +167,8 @@ pub struct Entry {
     pub flags: u32,
     /// The message kind's number.
     pub kind: u16,
-    /// The encoded message, as the sender encoded it.
+    /// The encoded message, as the sender encoded it; of a revoked one what is left
+    /// ([`Content::revoked`](tim_proto::message::Content::revoked)).
     pub content: Bytes,
 }
 
@@ -221,10 +222,10 @@ pub struct Group {
     pub mute_all: bool,
 }
 
-/// What a user may not do in an AVChatRoom, whose members are not stored.
+/// What a user may not do in a group. It ends with its time, not with the user's membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restriction {
-    /// Until when the user may not enter, unix ms; 0 if not banned.
+    /// Until when the user may not enter (AVChatRooms only), unix ms; 0 if not banned.
     pub banned_until_ms: u64,
     /// Until when the user may not write, unix ms; 0 if not muted.
     pub muted_until_ms: u64,

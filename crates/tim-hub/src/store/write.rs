@@ -25,8 +25,8 @@ pub enum Write {
         /// What.
         entry: Prepared,
     },
-    /// Revokes a message: marks it and appends the revocation as an entry. Of several racers one wins. Answer:
-    /// [`Written::Revoked`].
+    /// Revokes a message: removes its content for good, marks it and appends the revocation as an entry. Who may do that is
+    /// decided inside the transaction. Of several racers one wins. Answer: [`Written::Revoked`].
     Revoke(Revoke),
     /// Moves a user's read mark forward, never backwards. Answer: [`Written::Read`], with zeros for a conversation of two
     /// or of the system that has not begun.
@@ -118,12 +118,15 @@ pub struct Revoke {
     pub log: LogKey,
     /// Which message.
     pub sequence: u64,
-    /// Who wants it. The message must be this user's own, unless `as_admin`.
+    /// Who wants it. The message must be one that this user sees: their own, or, where they manage the group, that of a
+    /// sender with a lower role.
     pub by: UserId,
-    /// How old the message may be by the store's clock, in milliseconds; exactly that old is not too old.
+    /// How old a user's own message may be by the store's clock, in milliseconds; exactly that old is not too old.
     pub window_ms: u64,
-    /// The caller has checked that `by` may revoke other people's messages here.
-    pub as_admin: bool,
+    /// How old a message may be for those who manage the group, their own messages included.
+    pub manager_window_ms: u64,
+    /// Why, maybe empty.
+    pub reason: String,
     /// The sending device's number, 0 for none.
     pub origin: u64,
     /// The revocation entry's id; its `sender` field is ignored, `by`'s account number is used.
@@ -255,6 +258,8 @@ pub struct Published {
     pub entry: Entry,
     /// Who came and went in a group with this change: applies before the entry is handed out.
     pub roster: Option<Box<Roster>>,
+    /// For a revocation: the revoked message as it is now. What still waits to be handed out of it is to be replaced by this.
+    pub revoked: Option<Box<Entry>>,
 }
 
 /// Who came into a group and who left it.

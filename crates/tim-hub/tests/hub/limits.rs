@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, group};
-use tim_proto::message::{Payload, Text};
+use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
+use tim_proto::message::{Payload, SendOptions, Text};
 use tim_proto::request::{Fetch, Request};
-use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageKind};
 use tim_session::ClientConfig;
 
 #[test]
@@ -271,4 +271,38 @@ fn coming_again_does_not_make_an_account_faster() {
         alice.until(|device| !device.is_connected());
     }
     assert_eq!(taken, 10);
+}
+
+#[test]
+fn a_message_id_names_its_sender_also_where_nothing_is_stored() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    alice.create(GroupType::WORK, "g", &[user("bob")]).unwrap();
+    alice.create(GroupType::AV_CHAT_ROOM, "room", &[]).unwrap();
+    bob.join("room").unwrap();
+    let bobs = bob.session.account();
+    for (to, online_user_only) in [
+        (c2c("bob"), true),
+        (c2c("bob"), false),
+        (group("g"), true),
+        (group("g"), false),
+        (group("room"), false),
+    ] {
+        let mut message = alice.message(to, Text { text: "as bob" });
+        message.id.sender = bobs;
+        let options = SendOptions {
+            online_user_only,
+            ..SendOptions::default()
+        };
+        let ticket = alice.start_send(&message, options);
+        assert_eq!(
+            alice.wait_for(ticket),
+            Err(ErrorCode::GROUP_INVALID_PARAMETERS),
+            "{to} {online_user_only}"
+        );
+    }
+    alice.send(c2c("bob"), "end");
+    bob.until(|bob| bob.texts().contains(&"end"));
+    assert_eq!(bob.texts(), ["end"]);
 }

@@ -11,5 +11,7 @@ mod names;
 mod notices;
 mod pace;
 mod restored;
+mod revoked;
 mod rooms;
 mod support;
+mod visibility;

@@ -202,7 +202,7 @@ fn a_message_is_revoked_within_its_window_and_everybody_is_told() {
     let Ok(Reply::Page { texts, .. }) = bob.page(c2c("alice"), &[], 0) else {
         panic!()
     };
-    assert_eq!(texts, ["~oops", "too late"], "S114: still in its place");
+    assert_eq!(texts, ["~alice ", "too late"], "S114: still in its place");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{BanMembers, Request};
+use tim_proto::message::{Mentions, SendOptions, Text};
+use tim_proto::request::{BanMembers, Request, UpdateGroup};
 use tim_proto::wire::List;
-use tim_proto::{ErrorCode, GroupType, Priority};
+use tim_proto::{ErrorCode, GroupType, Priority, Role};
 use tim_session::Ticket;
 
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
@@ -157,4 +157,95 @@ fn what_was_stored_is_not_said_to_be_dropped_when_it_is_sent_again() {
         matches!(again, Ok(Reply::Sent { duplicate: true, .. })),
         "{again:?}"
     );
+}
+
+/// What a member may not do any more while messages of theirs wait.
+type Taking = fn(&mut Device) -> Result<Reply, ErrorCode>;
+
+#[test]
+fn what_waits_goes_only_if_its_sender_may_still_send_it() {
+    let muted: Taking = |alice| alice.mute("g", "bob", 60);
+    let all_muted: Taking = |alice| {
+        alice.ask(&Request::UpdateGroup(UpdateGroup {
+            mute_all: Some(true),
+            ..UpdateGroup::new(group_id("g"))
+        }))
+    };
+    let removed: Taking = |alice| alice.remove("g", &["bob"]);
+    let dismissed: Taking = |alice| alice.dismiss("g");
+    let demoted: Taking = |alice| alice.set_role("g", "bob", Role::MEMBER);
+    let (shut_up, denied, gone) = (
+        ErrorCode::GROUP_SHUTUP_DENY,
+        ErrorCode::GROUP_PERMISSION_DENY,
+        ErrorCode::GROUP_NOT_FOUND,
+    );
+    for (group_type, online_only, mention_all, what, taking, code) in [
+        (GroupType::AV_CHAT_ROOM, false, false, "mute", muted, shut_up),
+        (
+            GroupType::AV_CHAT_ROOM,
+            false,
+            false,
+            "mute all",
+            all_muted,
+            shut_up,
+        ),
+        (GroupType::MEETING, true, false, "mute", muted, shut_up),
+        (GroupType::MEETING, true, false, "mute all", all_muted, shut_up),
+        (GroupType::MEETING, true, false, "remove", removed, denied),
+        (GroupType::MEETING, true, true, "demote", demoted, denied),
+        (GroupType::MEETING, false, false, "mute", muted, shut_up),
+        (GroupType::MEETING, false, false, "mute all", all_muted, shut_up),
+        (GroupType::MEETING, false, false, "remove", removed, denied),
+        (GroupType::MEETING, false, false, "dismiss", dismissed, gone),
+        (GroupType::MEETING, false, true, "demote", demoted, denied),
+    ] {
+        let case = format!("{what} in {group_type}, online only {online_only}");
+        let hub = TestHub::start_with(|options| {
+            options.limits = options.limits.with_group_messages_per_second(5);
+        });
+        let [mut alice, mut bob, mut carol] =
+            [("alice", 1), ("bob", 2), ("carol", 3)].map(|(name, number)| Device::login(&hub, name, number));
+        let is_room = group_type == GroupType::AV_CHAT_ROOM;
+        let members = [user("bob"), user("carol")];
+        let members = if is_room { &[] } else { &members[..] };
+        alice.create(group_type, "g", members).unwrap();
+        if is_room {
+            bob.join("g").unwrap();
+            carol.join("g").unwrap();
+        }
+        if mention_all {
+            alice.set_role("g", "bob", Role::ADMIN).unwrap();
+        }
+        let mut room = [0; 16];
+        let mentions = Mentions {
+            all: mention_all,
+            ..Mentions::default()
+        };
+        let extensions = mentions.write(&mut room).unwrap();
+        let texts: Vec<String> = (0..9).map(|n| n.to_string()).collect();
+        let tickets: Vec<Ticket> = texts
+            .iter()
+            .map(|text| {
+                let mut message = bob.message(group("g"), Text { text });
+                message.extensions = extensions;
+                let options = SendOptions {
+                    online_user_only: online_only,
+                    ..SendOptions::default()
+                };
+                bob.start_send(&message, options)
+            })
+            .collect();
+        // The first five go, the others wait.
+        for ticket in &tickets[..5] {
+            assert!(matches!(bob.wait_for(*ticket), Ok(Reply::Sent { .. })), "{case}");
+        }
+        taking(&mut alice).unwrap();
+        hub.advance(Duration::from_secs(1));
+        for ticket in &tickets[5..] {
+            assert_eq!(bob.wait_for(*ticket), Err(code), "{case}");
+        }
+        bob.send(c2c("carol"), "end");
+        carol.until(|carol| carol.texts().contains(&"end"));
+        assert_eq!(carol.texts(), ["0", "1", "2", "3", "4", "end"], "{case}");
+    }
 }

@@ -99,7 +99,7 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
     assert_eq!(bob.ask(&profile), Err(ErrorCode::CONVERSATION_NOT_FOUND));
     assert_eq!(
         alice.revoke(group("live"), 1),
-        Err(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND)
+        Err(ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG)
     );
     assert_eq!(alice.quit("live"), Err(ErrorCode::GROUP_SUPER_NOT_ALLOW_QUIT));
     assert_eq!(
@@ -340,4 +340,31 @@ fn nobody_is_in_more_rooms_than_allowed() {
     assert_eq!(bob.join("two"), Ok(Reply::Joined(JoinStatus::ALREADY_IN_GROUP)));
     bob.quit("one").unwrap();
     assert_eq!(bob.join("three"), Ok(Reply::Joined(JoinStatus::JOINED)));
+}
+
+#[test]
+fn bans_and_mutes_outlast_leaving_and_coming_back() {
+    let (hub, mut alice, mut bob) = room();
+    alice.mute("live", "bob", 60).unwrap();
+    bob.quit("live").unwrap();
+    bob.join("live").unwrap();
+    assert_eq!(say(&mut bob, "muted"), Err(ErrorCode::GROUP_SHUTUP_DENY));
+    let names = [user("bob")];
+    let ban = Request::BanMembers(BanMembers {
+        group: group_id("live"),
+        users: List::from_slice(&names),
+        seconds: 30,
+        reason: "",
+    });
+    alice.ask(&ban).unwrap();
+    assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    let mut again = Device::login(&hub, "bob", 7);
+    assert_eq!(again.join("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    hub.advance(Duration::from_secs(31));
+    bob.join("live").unwrap();
+    assert_eq!(say(&mut bob, "still muted"), Err(ErrorCode::GROUP_SHUTUP_DENY));
+    hub.advance(Duration::from_secs(30));
+    say(&mut bob, "at last").unwrap();
+    alice.until_texts(1);
+    assert_eq!(alice.texts(), ["at last"]);
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tim_hub::groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
-use tim_hub::store::{LogKey, Refused, Write, Written, role};
+use tim_hub::store::{LogKey, Purge, Refused, Write, Written, role};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 
 use super::group_model_state::{Answer, Asked, MAX_ADMINS, MAX_MEMBERS, Model, Rank, USERS, Update};
@@ -29,6 +29,7 @@ pub(super) enum Step {
     Say(Vec<usize>, bool),
     Read(usize),
     Wait(u64),
+    Purge,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -58,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(mentions, all)| Step::Say(mentions, all)),
         3 => (0..40usize).prop_map(Step::Read),
         1 => (1..100u64).prop_map(Step::Wait),
+        1 => Just(Step::Purge),
     ]
 }
 
@@ -203,6 +205,16 @@ fn foresee(world: &mut World, model: &mut Model, actor: usize, step: &Step) -> O
             model.now_ms = world.now_ms;
             return None;
         }
+        Step::Purge => {
+            // Of messages nothing is old: only restrictions that are over go.
+            let purge = Purge {
+                older_than_ms: 0,
+                forget_ids_before_ms: 0,
+                budget: 100,
+            };
+            world.write(Write::Purge(purge)).unwrap();
+            return None;
+        }
     })
 }
 
@@ -291,7 +303,7 @@ fn action(model: &Model, step: &Step) -> GroupAction {
             users: Vec::new(),
             text: "news".to_owned(),
         },
-        Step::Say(..) | Step::Read(_) | Step::Wait(_) => panic!("no command"),
+        Step::Say(..) | Step::Read(_) | Step::Wait(_) | Step::Purge => panic!("no command"),
     }
 }
 
@@ -402,7 +414,9 @@ fn compare_group(world: &World, model: &Model) {
             (expected_role, member.joined_ms)
         );
         assert_eq!(standing.joined_at, member.joined_at as u64);
-        assert_eq!(standing.muted_until_ms, member.muted_until);
+        let until = standing.muted_until_ms;
+        let until = if until > world.now_ms { until } else { 0 };
+        assert_eq!(until, model.muted_until(*user), "mute of user {user}");
         assert_eq!(standing.receive_option.0, member.receive);
         assert_eq!(standing.name_card, card_name(member.card));
     }

@@ -71,9 +71,7 @@ impl Model {
         self.owner = next;
         let member = self.members.get_mut(&next).unwrap();
         member.rank = Rank::Owner;
-        if member.muted_until > self.now_ms {
-            member.muted_until = 0;
-        }
+        self.muted.remove(&next);
     }
 
     fn end(&mut self, by: usize) {
@@ -225,16 +223,10 @@ impl Model {
     pub(crate) fn mute(&mut self, actor: usize, user: usize, seconds: u32) -> Answer {
         let rank = self.at_least(actor, Rank::Admin)?;
         self.to_lower(rank, user)?;
-        let now_ms = self.now_ms;
-        let member = self.members.get_mut(&user).unwrap();
-        if seconds == 0 && member.muted_until <= now_ms {
+        if seconds == 0 && self.muted_until(user) == 0 {
             return done();
         }
-        member.muted_until = if seconds == 0 {
-            0
-        } else {
-            now_ms + u64::from(seconds) * 1000
-        };
+        self.muted.insert(user, self.now_ms + u64::from(seconds) * 1000);
         self.tip(7, actor, &[user]);
         done()
     }
@@ -337,7 +329,7 @@ impl Model {
         if all && !manages && self.kind != GroupType::WORK {
             return Err(DENIED);
         }
-        if self.members[&actor].muted_until > self.now_ms || (self.mute_all && !manages) {
+        if self.muted_until(actor) > 0 || (self.mute_all && !manages) {
             return Err(MUTED);
         }
         let mut mentions = mentions.to_vec();

@@ -33,7 +33,6 @@ pub(crate) struct Member {
     pub(crate) joined_ms: u64,
     pub(crate) joined_at: usize,
     pub(crate) read: usize,
-    pub(crate) muted_until: u64,
     pub(crate) card: u8,
     pub(crate) receive: u8,
 }
@@ -69,6 +68,8 @@ pub(crate) struct Model {
     pub(crate) join: u8,
     pub(crate) invite: u8,
     pub(crate) mute_all: bool,
+    /// Until when whom; members or not.
+    pub(crate) muted: BTreeMap<usize, u64>,
     pub(super) requests: BTreeMap<(usize, Asked), Request>,
     pub(crate) log: Vec<Line>,
     pub(crate) inbox: Vec<Vec<(String, u32)>>,
@@ -98,6 +99,7 @@ impl Model {
             join,
             invite,
             mute_all: false,
+            muted: BTreeMap::new(),
             requests: BTreeMap::new(),
             log: Vec::new(),
             inbox: vec![Vec::new(); USERS],
@@ -119,7 +121,6 @@ impl Model {
             joined_ms: self.now_ms,
             joined_at: self.log.len(),
             read: self.log.len(),
-            muted_until: 0,
             card: 0,
             receive: 1,
         };
@@ -171,6 +172,12 @@ impl Model {
             return Err(NO_GROUP);
         }
         self.rank(actor).filter(|rank| *rank >= needed).ok_or(DENIED)
+    }
+
+    /// Until when the user may not write; 0 if they may.
+    pub(crate) fn muted_until(&self, user: usize) -> u64 {
+        let until = self.muted.get(&user).copied().unwrap_or(0);
+        if until > self.now_ms { until } else { 0 }
     }
 
     pub(super) fn is_full(&self) -> bool {

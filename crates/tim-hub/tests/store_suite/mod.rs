@@ -82,7 +82,8 @@ macro_rules! suite {
                 a_note_to_oneself,
             }
             revoke {
-                the_message_is_marked_and_told_of, the_window_is_exact, only_ones_own_or_as_admin,
+                the_message_is_marked_and_told_of, the_window_is_exact, the_managers_revoke_what_those_of_lower_rank_wrote,
+                managers_have_a_window_of_their_own, the_content_is_gone_everywhere_and_the_revoker_is_named,
                 a_repeated_request_is_answered_as_the_first, unread_and_preview_follow, what_cannot_be_revoked,
             }
             groups {
@@ -96,7 +97,7 @@ macro_rules! suite {
                 the_service_takes_a_group_back_and_tells_members,
             }
             rosters {
-                members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages, the_muted_write_again_in_time,
+                members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages, the_muted_write_again_in_time, a_mute_lasts_however_its_user_left_and_came_back,
                 an_owner_is_never_muted,
                 mentions_are_kept_until_read, mentions_are_looked_for_among_the_newest, a_message_to_ten_thousand_is_one_entry, rosters_say_who_came_and_went,
                 a_meeting_counts_nothing_as_unread, what_is_written_down_has_a_length,
@@ -322,6 +323,11 @@ impl World {
 
     pub(crate) fn unread(&self, user: &UserId, log: &LogKey) -> u64 {
         self.conversation(user, log).unread
+    }
+
+    /// The last message of the newest conversation in a user's list.
+    pub(crate) fn list_last(&self, user: &UserId) -> Option<tim_hub::store::Entry> {
+        self.reader().conversations(user, 1).unwrap().remove(0).last
     }
 
     pub(crate) fn list(&self, user: &UserId) -> Vec<LogKey> {

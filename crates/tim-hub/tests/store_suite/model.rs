@@ -55,12 +55,7 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
         Step::Tip { log } => tip(world, model, log),
         Step::Reopen => world.reopen(),
         Step::Read { log, user, upto } => read(world, model, log, user, upto),
-        Step::Revoke {
-            log,
-            user,
-            back,
-            as_admin,
-        } => revoke_one(world, model, log, user, back, as_admin),
+        Step::Revoke { log, user, back } => revoke_one(world, model, log, user, back),
         Step::Delete { log, user } => delete(world, model, log, user),
         Step::Join { user } => join(world, model, user),
         Step::Leave { user } => leave(world, model, user),
@@ -122,35 +117,44 @@ fn read(world: &mut World, model: &mut Model, log: usize, user: usize, upto: Opt
     }
 }
 
-fn revoke_one(world: &mut World, model: &mut Model, log: usize, user: usize, back: u64, as_admin: bool) {
+fn revoke_one(world: &mut World, model: &mut Model, log: usize, user: usize, back: u64) {
     let by = model.users[user];
     let sequence = model.logs[log].head().saturating_sub(back);
-    let mut request = revoke::by(world, model.keys[log], sequence, by);
-    request.as_admin = as_admin;
+    let request = revoke::by(world, model.keys[log], sequence, by);
     let answer = world.write(Write::Revoke(request));
     if log != GROUP && model.logs[log].head() == 0 {
         assert_eq!(answer, Err(Refused::NoSuchConversation));
         return;
     }
-    let Some(target) = model.logs[log].kept().find(|entry| entry.at.sequence == sequence) else {
+    let Some(row) = model.row(log, user) else {
+        assert_eq!(answer, Err(Refused::NotParticipant(by)));
+        return;
+    };
+    let mut seen = model.logs[log]
+        .kept()
+        .filter(|entry| entry.at.sequence > row.joined_at);
+    let target = seen.find(|entry| entry.at.sequence == sequence);
+    let target = target.map(|target| (target.at.time_ms, target.revoked_by, target.flags, target.sender));
+    drop(seen);
+    let Some((time_ms, revoked_by, target_flags, sender)) = target else {
         assert_eq!(answer, Err(Refused::NotFound));
         return;
     };
-    let age_ms = world.now_ms - target.at.time_ms;
-    match target.revoked_by {
+    let manages = log == GROUP && user == 0;
+    let window_ms = if manages {
+        revoke::MANAGER_WINDOW_MS
+    } else {
+        revoke::WINDOW_MS
+    };
+    let age_ms = world.now_ms - time_ms;
+    match revoked_by {
         Some(first) if first == by => assert!(matches!(answer, Ok(Written::Revoked { already: true, .. }))),
         Some(first) => assert_eq!(answer, Err(Refused::AlreadyRevoked(first))),
-        None if target.flags & flags::SYSTEM != 0 || (target.sender != by && !as_admin) => {
+        None if target_flags & flags::SYSTEM != 0 || (sender != by && !manages) => {
             assert_eq!(answer, Err(Refused::NotYours));
         }
-        None if age_ms > revoke::WINDOW_MS => {
-            assert_eq!(
-                answer,
-                Err(Refused::TooLate {
-                    age_ms,
-                    window_ms: revoke::WINDOW_MS
-                })
-            );
+        None if age_ms > window_ms => {
+            assert_eq!(answer, Err(Refused::TooLate { age_ms, window_ms }));
         }
         None => {
             let index = usize::try_from(sequence).unwrap() - 1;

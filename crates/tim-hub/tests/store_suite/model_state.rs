@@ -31,7 +31,6 @@ pub(crate) enum Step {
         log: usize,
         user: usize,
         back: u64,
-        as_admin: bool,
     },
     Delete {
         log: usize,
@@ -64,8 +63,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => log.clone().prop_map(|log| Step::Tip { log }),
         3 => (log.clone(), user.clone(), proptest::option::of(0..20u64))
             .prop_map(|(log, user, upto)| Step::Read { log, user, upto }),
-        3 => (log.clone(), user.clone(), 0..6u64, any::<bool>())
-            .prop_map(|(log, user, back, as_admin)| Step::Revoke { log, user, back, as_admin }),
+        3 => (log.clone(), user.clone(), 0..6u64).prop_map(|(log, user, back)| Step::Revoke { log, user, back }),
         1 => (log, user.clone()).prop_map(|(log, user)| Step::Delete { log, user }),
         1 => user.clone().prop_map(|user| Step::Join { user }),
         1 => user.clone().prop_map(|user| Step::Leave { user }),

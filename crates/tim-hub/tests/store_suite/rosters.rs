@@ -2,8 +2,8 @@
 
 use tim_hub::groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_hub::store::{
-    ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused, Write,
-    Written, flags,
+    ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused, Restriction,
+    Write, Written, flags,
 };
 use tim_proto::{
     AtKind, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId,
@@ -219,11 +219,116 @@ pub(crate) fn the_muted_write_again_in_time(world: &mut World) {
     world.change(group, bob, GroupAction::Quit).unwrap();
     world.change(group, bob, join()).unwrap();
     let standing = world.reader().membership(&group, &bob).unwrap().unwrap();
-    assert_eq!(
-        (standing.muted_until_ms, standing.name_card.as_str()),
-        (0, ""),
-        "a new member is a new member"
-    );
+    assert_eq!(standing.muted_until_ms, world.now_ms + 600_000, "still muted");
+    assert_eq!(standing.name_card, "", "else a new member is a new member");
+}
+
+/// Bob is muted for 600 s, leaves and comes back, in every way that there is.
+pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let kick = GroupAction::Remove {
+        users: vec![bob],
+        reason: String::new(),
+    };
+    let by = |action: &GroupAction| {
+        if matches!(action, GroupAction::Quit) {
+            bob
+        } else {
+            alice
+        }
+    };
+    let invited = || GroupAction::Invite {
+        users: vec![bob],
+        reason: String::new(),
+    };
+    let mut number = 0;
+    for (group_type, back) in [
+        (GroupType::WORK, "invited"),
+        (GroupType::PUBLIC, "applies"),
+        (GroupType::PUBLIC, "is proposed"),
+        (GroupType::PUBLIC, "agrees"),
+        (GroupType::MEETING, "joins"),
+        (GroupType::COMMUNITY, "joins"),
+        (GroupType::COMMUNITY, "invited"),
+    ] {
+        for leaves in [GroupAction::Quit, kick.clone()] {
+            number += 1;
+            let group = typed(world, &format!("g{number}"), group_type, alice, &[bob, carol]);
+            let log = LogKey::Group(group);
+            let until_ms = world.now_ms + 600_000;
+            world.change(group, alice, mute(bob, 600)).unwrap();
+            world.change(group, by(&leaves), leaves.clone()).unwrap();
+            // What is over is purged, what is not stays.
+            let purge = tim_hub::store::Purge {
+                older_than_ms: 0,
+                forget_ids_before_ms: 0,
+                budget: 100,
+            };
+            world.write(Write::Purge(purge)).unwrap();
+            let restriction = world.reader().restriction(&group, &bob).unwrap();
+            assert_eq!(restriction.muted_until_ms, until_ms);
+            match back {
+                "invited" => drop(world.change(group, alice, invited()).unwrap()),
+                "joins" => drop(world.change(group, bob, join()).unwrap()),
+                "agrees" => {
+                    world.change(group, alice, invited()).unwrap();
+                    let agree = GroupAction::HandleInvitation {
+                        accept: true,
+                        message: String::new(),
+                    };
+                    world.change(group, bob, agree).unwrap();
+                }
+                _ => {
+                    let (who, asks) = if back == "applies" {
+                        (bob, join())
+                    } else {
+                        (carol, invited())
+                    };
+                    world.change(group, who, asks).unwrap();
+                    let accept = GroupAction::HandleApplication {
+                        applicant: bob,
+                        accept: true,
+                        message: String::new(),
+                        key: 0,
+                    };
+                    world.change(group, alice, accept).unwrap();
+                }
+            }
+            let standing = world.reader().membership(&group, &bob).unwrap().unwrap();
+            assert_eq!(
+                standing.muted_until_ms, until_ms,
+                "{group_type} {back} {leaves:?}"
+            );
+            let members = world.reader().members(&group).unwrap();
+            assert!(
+                members
+                    .iter()
+                    .all(|one| (one.membership.muted_until_ms > 0) == (one.account.user == bob))
+            );
+            world.reopen();
+            let write = world.message(log, bob, "x");
+            let muted = Err(Refused::Muted {
+                until_ms: Some(until_ms),
+            });
+            assert_eq!(
+                world.write(Write::Append(write)),
+                muted,
+                "{group_type} {back} {leaves:?}"
+            );
+            // It ends by being lifted, too.
+            world.change(group, alice, mute(bob, 0)).unwrap();
+            world.say(log, bob, "at last");
+            // And by time, while away.
+            world.change(group, alice, mute(bob, 600)).unwrap();
+            world.change(group, by(&leaves), leaves).unwrap();
+            world.now_ms += 600_000;
+            world.write(Write::Purge(purge)).unwrap();
+            assert_eq!(
+                world.reader().restriction(&group, &bob),
+                Ok(Restriction::default())
+            );
+        }
+    }
 }
 
 pub(crate) fn an_owner_is_never_muted(world: &mut World) {

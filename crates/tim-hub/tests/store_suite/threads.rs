@@ -100,17 +100,23 @@ pub(crate) fn sixty_four_writers_leave_no_gap(world: &mut World) {
 }
 
 pub(crate) fn one_of_two_revokers_wins(world: &mut World) {
-    let (alice, bob) = (world.user("alice"), world.user("bob"));
-    let log = LogKey::Group(world.group("g1", &[alice, bob]));
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let group = world.group("g1", &[alice, bob, carol]);
+    let log = LogKey::Group(group);
     for _ in 0..10 {
-        world.say(log, alice, "x");
+        world.say(log, carol, "x");
     }
+    let admin = GroupAction::SetMember {
+        user: bob,
+        role: Some(tim_proto::Role::ADMIN),
+        mute_seconds: None,
+        name_card: None,
+    };
+    world.change(group, alice, admin).unwrap();
     let racers: Vec<[Write; 2]> = (1..=10)
         .map(|sequence| {
-            let own = revoke::by(world, log, sequence, alice);
-            let mut admin = revoke::by(world, log, sequence, bob);
-            admin.as_admin = true;
-            [Write::Revoke(own), Write::Revoke(admin)]
+            let managers = [alice, bob];
+            managers.map(|by| Write::Revoke(revoke::by(world, log, sequence, by)))
         })
         .collect();
     let writer = start(world);
@@ -128,8 +134,8 @@ pub(crate) fn one_of_two_revokers_wins(world: &mut World) {
     }
     assert_eq!(
         world.conversation(&alice, &log).head_sequence,
-        20,
-        "one revocation each"
+        21,
+        "one revocation each, and the tip of the admin"
     );
 }
 

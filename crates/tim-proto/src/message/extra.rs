@@ -134,7 +134,11 @@ impl<'a> RevokedBy<'a> {
     /// The name to show: name card, nick or user id, in that order (S116).
     #[must_use]
     pub const fn shown_name(&self) -> &'a str {
-        if self.name.is_empty() { self.revoker } else { self.name }
+        if self.name.is_empty() {
+            self.revoker
+        } else {
+            self.name
+        }
     }
 }
 
@@ -186,7 +190,7 @@ impl Content<'_> {
     }
 }
 
-macro_rules! mentions {
+macro_rules! common {
     ($message:ident) => {
         impl<'a> $message<'a> {
             /// Whom it mentions, if it mentions anybody. Malformed mentions are none.
@@ -195,11 +199,22 @@ macro_rules! mentions {
                 let body = self.extensions.get(tags::MENTIONS)?;
                 decode_body(body).ok()
             }
+
+            /// Who took it back, if it is a revoked message as the hub has it.
+            #[must_use]
+            pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
+                let by = RevokedBy {
+                    revoker: text(self.extensions, tags::REVOKER),
+                    reason: text(self.extensions, tags::REVOKE_REASON),
+                    name: text(self.extensions, tags::REVOKER_NAME),
+                };
+                (!by.revoker.is_empty()).then_some(by)
+            }
         }
     };
 }
-mentions!(Message);
-mentions!(Content);
+common!(Message);
+common!(Content);
 
 macro_rules! names {
     ($message:ident) => {
@@ -220,17 +235,6 @@ macro_rules! names {
             #[must_use]
             pub fn avatar(&self) -> &'a str {
                 text(self.extensions, tags::AVATAR)
-            }
-
-            /// Who took it back, if it is a revoked message as the hub has it.
-            #[must_use]
-            pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
-                let by = RevokedBy {
-                    revoker: text(self.extensions, tags::REVOKER),
-                    reason: text(self.extensions, tags::REVOKE_REASON),
-                    name: text(self.extensions, tags::REVOKER_NAME),
-                };
-                (!by.revoker.is_empty()).then_some(by)
             }
         }
     };

@@ -9,9 +9,9 @@ mod options;
 mod payload;
 mod tip;
 
+pub(crate) use extra::text;
 #[cfg(feature = "alloc")]
 pub use extra::with_sender_names;
-pub(crate) use extra::text;
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
 pub use options::{OfflinePush, SendOptions};
 pub use payload::{

@@ -16,6 +16,7 @@ use super::super::failed::Failed;
 use super::super::live::LiveQueue;
 use super::super::online::Online;
 use super::super::requests::ANSWER_OVERHEAD;
+use super::super::rights::{Rights, takes_rights};
 use super::super::shared::Shared;
 use super::refused;
 use crate::groups::{GroupAction, GroupAnswer, GroupCommand};
@@ -143,6 +144,7 @@ impl Shared {
             group,
             time: self.now_ms() / 1000,
             about: About::of(&action, actor),
+            rights: takes_rights(&action).then(|| Arc::clone(&self.rights)),
         };
         let command = GroupCommand {
             group,
@@ -234,6 +236,8 @@ impl About {
         match action {
             GroupAction::SetMember { user, .. } => Self::Users(vec![*user]),
             GroupAction::ChangeOwner { owner } => Self::Users(vec![*owner, actor]),
+            GroupAction::Remove { users, .. } => Self::Users(users.clone()),
+            GroupAction::Quit => Self::Users(vec![actor]),
             GroupAction::Update(update) if update.mute_all.is_some() => Self::Everybody,
             GroupAction::Ban { seconds: 1.., .. } => Self::Banned,
             GroupAction::Dismiss | GroupAction::Reclaim => Self::End,
@@ -249,6 +253,8 @@ struct Aftermath {
     group: GroupId,
     time: u64,
     about: About,
+    /// If the change can take any away.
+    rights: Option<Arc<Rights>>,
 }
 
 impl Aftermath {
@@ -271,6 +277,9 @@ impl Aftermath {
             }
             About::Banned | About::End => {}
         }
+        if let Some(rights) = &self.rights {
+            rights.take();
+        }
         for prepared in &changed.live {
             // For those who are there; a hub that is too busy even for that goes on without it.
             let delivery = Arc::new(live(prepared, self.time, Priority::HIGH));
@@ -292,13 +301,8 @@ pub(super) fn live(prepared: &Prepared, time: u64, priority: Priority) -> Delive
         origin: 0,
         from: prepared.sender,
     };
-    Delivery {
-        change: 0,
-        sender: prepared.sender,
-        origin: 0,
-        priority,
-        message: encode::enveloped(&envelope, &prepared.content),
-    }
+    let message = encode::enveloped(&envelope, &prepared.content);
+    Delivery::live(prepared.sender, 0, priority, message)
 }
 
 impl From<Refused> for Failed {

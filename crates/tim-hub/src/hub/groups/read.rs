@@ -31,7 +31,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         asked: &MembersAsked,
     ) -> Result<(), Failed> {
         let hub = Arc::clone(&self.hub);
-        let place = hub.place(&device.user, asked.group)?;
+        let place = hub.rights.place(&device.user, asked.group)?;
         let limit = page_len(asked.count, hub.options.limits.members_page());
         let max = self.max_answer().saturating_sub(LIST_OVERHEAD);
         let paged = Paged::Members(asked.group, asked.role);

@@ -179,11 +179,12 @@ impl Batch<'_> {
             kind: new.kind,
             content: new.content,
         };
-        let roster = self.roster.take();
+        let (roster, revoked) = (self.roster.take(), self.revoked.take());
         self.published.push(Published {
             log: head.key,
             entry,
             roster,
+            revoked,
         });
         Ok(stored)
     }

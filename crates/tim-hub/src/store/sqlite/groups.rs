@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::append::{NewEntry, Place};
 use super::group_view::{View, groups_of, request_kind};
-use super::rosters::membership;
+use super::rosters::{membership, restriction};
 use super::rows::{Head, KIND_DISMISSED, sql, user_id};
 use super::writer::{Batch, Stop};
 use crate::groups::rules::{Action, TypeRules};
@@ -170,8 +170,12 @@ impl Batch<'_> {
                 self.remove_member(head, user)
             }
             RowChange::Role(_, role) => self.set_personal(head, user, "role", role),
-            RowChange::MutedUntil(_, until_ms) => {
-                self.set_personal(head, user, "muted_until_ms", &sql(*until_ms))
+            RowChange::MutedUntil(name, until_ms) => {
+                let restriction = Restriction {
+                    muted_until_ms: *until_ms,
+                    ..restriction(self.db, head.id, name)?
+                };
+                self.restrict(head, user, &restriction)
             }
             RowChange::NameCard(_, card) => self.set_personal(head, user, "name_card", card),
             RowChange::ReceiveOption(_, option) => self.set_personal(head, user, "receive_option", &option.0),

@@ -200,11 +200,13 @@ pub(super) struct Personal {
     pub(super) receive_option: u8,
 }
 
-/// The columns of a [`Personal`], of `personal p`.
+/// The columns of a [`Personal`], of `personal p`. What a member may not do stands apart, since it outlives membership.
 macro_rules! personal_columns {
     () => {
         "p.user, p.role, p.joined_ms, p.joined_at, p.read_sequence, p.read_countable, p.own_total, p.own_at_read, \
-         p.hidden_through, p.muted_until_ms, p.receive_option, p.name_card"
+         p.hidden_through, \
+         coalesce((SELECT r.muted_until_ms FROM restrictions r WHERE r.log = p.log AND r.user = p.user), 0), \
+         p.receive_option, p.name_card"
     };
 }
 pub(super) use personal_columns;

@@ -1,12 +1,20 @@
 //! The tables.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::OpenError;
+use super::{OpenError, revoke};
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-pub(super) const STEPS: [&str; 6] = [TABLES, GROUPS, LEFTOVERS, OPEN_REQUESTS, EPOCHS, FINGERPRINTS];
+pub(super) const STEPS: [&str; 7] = [
+    TABLES,
+    GROUPS,
+    LEFTOVERS,
+    OPEN_REQUESTS,
+    EPOCHS,
+    FINGERPRINTS,
+    RESTRICTIONS,
+];
 
 /// What the tables are after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -212,6 +220,17 @@ ALTER TABLE sent ADD COLUMN fingerprint INTEGER;
 ALTER TABLE groups ADD COLUMN fingerprint INTEGER;
 ";
 
+/// Version 7: a mute outlives membership, and of revoked messages the content goes ([`revoke::remove_all`]).
+const RESTRICTIONS: &str = "
+-- What users may not do in a group, whether they are members or not.
+INSERT INTO restrictions SELECT log, user, 0, muted_until_ms FROM personal WHERE muted_until_ms > 0
+    ON CONFLICT (log, user) DO UPDATE SET muted_until_ms = max(muted_until_ms, excluded.muted_until_ms);
+ALTER TABLE personal DROP COLUMN muted_until_ms;
+
+DELETE FROM mentions WHERE EXISTS
+    (SELECT 1 FROM revoked r WHERE r.log = mentions.log AND r.sequence = mentions.sequence);
+";
+
 /// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.
 pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -222,10 +241,16 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
         });
     }
     if found < VERSION {
-        let steps = STEPS.get(found as usize..).unwrap_or(&[]).concat();
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {steps} PRAGMA user_version={VERSION}; COMMIT;"
-        ))?;
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+        let steps = STEPS.get(found as usize..).unwrap_or(&[]);
+        for step in steps {
+            transaction.execute_batch(step)?;
+            if *step == RESTRICTIONS {
+                revoke::remove_all(&transaction)?;
+            }
+        }
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
     }
     Ok(())
 }

@@ -3,12 +3,15 @@
 use rusqlite::ffi;
 
 use super::super::{
-    Append, Fingerprint, LogKey, NotStored, Refused, StoreError, StoreReader as _, StoreWriter as _, Write,
-    Written,
+    Append, Fingerprint, LogKey, NotStored, Purge, REVOCATION, Refused, Revoke, StoreError, StoreReader as _,
+    StoreWriter as _, Write, Written, flags,
 };
 use super::writer::commit_error;
 use super::*;
-use tim_proto::{MessageId, UserId};
+use bytes::Bytes;
+use tim_proto::message::{Content, Revocation};
+use tim_proto::wire::decode_body;
+use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 
 fn pragma(connection: &Connection, name: &str) -> String {
     let value = connection.query_row(&format!("PRAGMA {name}"), [], |row| {
@@ -195,11 +198,11 @@ fn what_was_stored_before_there_were_fingerprints_is_compared_with_the_entry() {
     };
     let said = |to, payload, random| {
         let content = Content {
-            to: tim_proto::ConversationId::C2c(to),
+            to: ConversationId::C2c(to),
             id: id(random),
             client_sequence: 1,
             priority: tim_proto::Priority::NORMAL,
-            kind: tim_proto::MessageKind(99),
+            kind: MessageKind(99),
             payload,
             extensions: Default::default(),
         };
@@ -248,4 +251,151 @@ fn too_long_a_batch_is_refused_whole() {
         StoreError::NotStored(NotStored::BatchTooLong)
     );
     assert_eq!(reader.account(&alice), Ok(None));
+}
+
+const ALICE: UserId = match UserId::new("alice") {
+    Ok(user) => user,
+    Err(_) => panic!("an id"),
+};
+
+/// A note of alice's to herself, as the hub stores it.
+fn note(random: u32, text: &str) -> Bytes {
+    let id = MessageId {
+        sender: 0,
+        client_time: 1,
+        random,
+    };
+    let text = tim_proto::message::Text { text };
+    crate::groups::tips::content(ConversationId::C2c(ALICE), id, MessageKind::TEXT, &text)
+}
+
+fn revocation(sequence: u64, content: Bytes) -> Write {
+    Write::Revoke(Revoke {
+        log: LogKey::c2c(ALICE, ALICE),
+        sequence,
+        by: ALICE,
+        window_ms: u64::MAX,
+        manager_window_ms: 0,
+        reason: String::new(),
+        origin: 0,
+        id: MessageId::default(),
+        content,
+    })
+}
+
+/// Whether any file of the data directory has this in it.
+fn found_in_files(dir: &Path, text: &[u8]) -> bool {
+    let files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    files
+        .map(|file| std::fs::read(file).unwrap())
+        .any(|bytes| bytes.windows(text.len()).any(|part| part == text))
+}
+
+#[test]
+fn revoked_contents_are_not_in_the_files_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    writer.commit(1, &[Write::EnsureAccount(ALICE)]).unwrap();
+    let number = reader.account(&ALICE).unwrap().unwrap().number;
+    let log = LogKey::c2c(ALICE, ALICE);
+    // Small ones inside pages, and large ones with pages of their own, among others that stay.
+    let says = |random: u32| {
+        let long = "x".repeat(if random % 3 == 0 { 9000 } else { 10 });
+        let Write::Append(append) = message(number, log, ALICE, random) else {
+            panic!("a message")
+        };
+        let said = if random % 2 == 0 { "it stays" } else { "hunter2" };
+        Write::Append(Append {
+            content: note(random, &format!("{said} {long} {said}")),
+            ..append
+        })
+    };
+    for random in 1..=60 {
+        let commit = writer.commit(1, &[says(random)]).unwrap();
+        assert!(commit.results[0].is_ok());
+    }
+    assert!(found_in_files(dir.path(), b"hunter2"));
+    let revocations: Vec<Write> = (1..=60)
+        .step_by(2)
+        .map(|sequence| revocation(sequence, note(0, "")))
+        .collect();
+    let commit = writer.commit(2, &revocations).unwrap();
+    assert!(commit.results.iter().all(Result::is_ok), "{commit:?}");
+    let housekeeping = Write::Purge(Purge {
+        older_than_ms: 0,
+        forget_ids_before_ms: 0,
+        budget: 10,
+    });
+    writer.commit(2, &[housekeeping]).unwrap();
+    assert!(!found_in_files(dir.path(), b"hunter2"));
+    assert!(found_in_files(dir.path(), b"it stays"));
+    assert!(!reader.entry(&log, 2).unwrap().unwrap().is_revoked());
+    assert_eq!(pragma(writer.connection(), "secure_delete"), "2", "FAST again");
+}
+
+#[test]
+fn what_an_older_program_kept_of_revoked_messages_goes_and_mutes_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+    database
+        .execute_batch(&format!(
+            "{} PRAGMA user_version = 4;
+             INSERT INTO users (id, name, nick) VALUES (1, 'alice', 'Alice'), (2, 'bob', '');
+             INSERT INTO logs (id, kind, name, sequence, change, countable, last_sequence, last_change, first_time_ms)
+                 VALUES (1, 1, 'alice\nalice', 2, 2, 1, 1, 1, 5), (2, 2, 'g', 0, 0, 0, 0, 0, NULL);
+             UPDATE meta SET change = 2;
+             INSERT INTO revoked VALUES (1, 1, 1, 1, 1, 2, 2, 6);
+             INSERT INTO mentions VALUES (1, 2, 1, 1);
+             INSERT INTO groups (log, group_type, owner, creation_random, name, introduction, notification, avatar,
+                     created_ms, creator, member_count) VALUES (2, 5, 1, 1, '', '', '', '', 5, 1, 2);
+             INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable, muted_until_ms)
+                 VALUES (1, 1, NULL, 5, 0, 0, 0, 0), (1, 2, 400, 5, 0, 0, 0, 0), (2, 2, 200, 5, 0, 0, 0, 77);",
+            schema::STEPS[..4].concat()
+        ))
+        .unwrap();
+    let why = Revocation {
+        sequence: 1,
+        message: MessageId::default(),
+        sender: ALICE,
+        revoker: ALICE,
+        reason: "typo",
+    };
+    let to = ConversationId::C2c(ALICE);
+    let entries = [
+        (1, flags::REVOKED, 1, note(9, "hunter2")),
+        (
+            2,
+            flags::SYSTEM,
+            REVOCATION,
+            crate::groups::tips::content(to, MessageId::default(), MessageKind::REVOCATION, &why),
+        ),
+    ];
+    for (sequence, flags, kind, content) in entries {
+        let row = rusqlite::params![sequence, flags, kind, &*content];
+        database
+            .execute(
+                "INSERT INTO entries VALUES (1, ?1, ?1, 5, 1, 1, 9, 0, ?2, ?3, 1, ?4)",
+                row,
+            )
+            .unwrap();
+    }
+    drop(database);
+
+    let (writer, reader) = open(dir.path()).unwrap();
+    let entry = reader.entry(&LogKey::c2c(ALICE, ALICE), 1).unwrap().unwrap();
+    let left: Content<'_> = decode_body(&entry.content).unwrap();
+    assert_eq!((left.payload, left.id.random), (&[][..], 9));
+    let by = left.revoked_by().unwrap();
+    assert_eq!((by.revoker, by.reason, by.name), ("alice", "typo", "Alice"));
+    let mentions: u32 = writer
+        .connection()
+        .query_row("SELECT count(*) FROM mentions", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mentions, 0);
+    let (group, bob) = ("g".parse().unwrap(), "bob".parse().unwrap());
+    assert_eq!(
+        reader.membership(&group, &bob).unwrap().unwrap().muted_until_ms,
+        77
+    );
+    assert_eq!(reader.restriction(&group, &bob).unwrap().muted_until_ms, 77);
 }

@@ -1,18 +1,19 @@
 //! The writing end: a batch is one transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
 
 use super::super::{
-    Commit, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError, StoreWriter,
-    Write, Written,
+    Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError,
+    StoreWriter, Write, Written,
 };
 use super::epochs;
 use super::lock::DirLock;
-use super::plain_error;
 use super::rows::{self, Head, number_of, sql, unsigned};
+use super::{BUSY_TIMEOUT, plain_error};
 
 /// The one writing connection of a data directory.
 pub struct SqliteWriter {
@@ -22,6 +23,8 @@ pub struct SqliteWriter {
     /// This opening's epoch, and the newest one that is in the database.
     epoch: Epoch,
     newest_epoch: Option<u64>,
+    /// Contents were removed that the write-ahead log may still have.
+    wipe: bool,
     _lock: Arc<DirLock>,
 }
 
@@ -34,8 +37,27 @@ impl SqliteWriter {
             change,
             epoch: epochs.current().ok_or(rusqlite::Error::InvalidQuery)?,
             newest_epoch,
+            // A hub that was killed may have left something.
+            wipe: true,
             _lock: lock,
         })
+    }
+
+    /// Moves what is in the write-ahead log into the database and cuts the log, so that removed contents are not found there
+    /// either; whether that could be done. A reader in the way is not waited for.
+    fn empty_the_log(&self) -> Result<bool, StoreError> {
+        let cut = || {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let busy: bool = self
+                .connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            self.connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok(!busy)
+        };
+        match cut().map_err(|error: rusqlite::Error| plain_error(&error)) {
+            Err(StoreError::NotStored(_)) => Ok(false), // the batch is stored; the next purge tries again
+            cut => cut,
+        }
     }
 
     #[cfg(test)]
@@ -74,10 +96,17 @@ impl StoreWriter for SqliteWriter {
             change: self.change,
             published: Vec::new(),
             roster: None,
+            revoked: None,
+            wipe: false,
         };
         // Dropping the transaction on an error rolls it back.
         let results = work.apply_all(batch).map_err(|error| plain_error(&error))?;
-        let (change, published) = (work.change, work.published);
+        let Batch {
+            change,
+            published,
+            wipe,
+            ..
+        } = work;
         let begins = change != self.change && newest_epoch != Some(self.epoch.id);
         if begins {
             epochs::insert(&transaction, &self.epoch).map_err(|error| plain_error(&error))?;
@@ -86,6 +115,10 @@ impl StoreWriter for SqliteWriter {
         self.change = change;
         if begins {
             self.newest_epoch = Some(self.epoch.id);
+        }
+        self.wipe |= wipe;
+        if self.wipe && batch.iter().any(|write| matches!(write, Write::Purge(_))) {
+            self.wipe = !self.empty_the_log()?;
         }
         Ok(Commit { results, published })
     }
@@ -127,6 +160,10 @@ pub(super) struct Batch<'a> {
     pub(super) published: Vec<Published>,
     /// Who came and went in a group, to be told with the next entry.
     pub(super) roster: Option<Box<Roster>>,
+    /// The message that the next entry revokes.
+    pub(super) revoked: Option<Box<Entry>>,
+    /// A content was removed.
+    pub(super) wipe: bool,
 }
 
 impl Batch<'_> {

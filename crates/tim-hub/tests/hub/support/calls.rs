@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use tim_proto::request::{GroupMembers, JoinGroup, MemberList, OneGroup, Request};
+use tim_proto::request::{GroupMembers, JoinGroup, MemberList, OneGroup, Request, SetMember};
 use tim_proto::wire::List;
-use tim_proto::{ErrorCode, UserId};
+use tim_proto::{ErrorCode, Role, UserId};
 
 use super::{Device, Notice, Reply, Tip, group_id, user};
 
@@ -55,6 +55,31 @@ impl Device {
             next,
             count,
             role: None,
+        }))
+    }
+
+    /// Mutes a member for so many seconds.
+    pub(crate) fn mute(&mut self, group: &str, name: &str, seconds: u32) -> Result<Reply, ErrorCode> {
+        self.set_member(group, name, None, Some(seconds))
+    }
+
+    pub(crate) fn set_role(&mut self, group: &str, name: &str, role: Role) -> Result<Reply, ErrorCode> {
+        self.set_member(group, name, Some(role), None)
+    }
+
+    fn set_member(
+        &mut self,
+        group: &str,
+        name: &str,
+        role: Option<Role>,
+        mute_seconds: Option<u32>,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::SetMember(SetMember {
+            group: group_id(group),
+            user: user(name),
+            role,
+            mute_seconds,
+            name_card: None,
         }))
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant as StdInstant};
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_proto::request::{Answer, CreateGroup, History, MarkRead, OneConversation, Request, Revoke};
+use tim_proto::request::{Answer, CreateGroup, Fetch, History, MarkRead, OneConversation, Request, Revoke};
 use tim_proto::wire::List;
 use tim_proto::{
     AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
@@ -415,12 +415,37 @@ impl Device {
     }
 
     pub(crate) fn revoke(&mut self, conversation: ConversationId, sequence: u64) -> Result<Reply, ErrorCode> {
+        self.revoke_for(conversation, sequence, "")
+    }
+
+    pub(crate) fn revoke_for(
+        &mut self,
+        conversation: ConversationId,
+        sequence: u64,
+        reason: &str,
+    ) -> Result<Reply, ErrorCode> {
         let message = MessageId::default();
         self.ask(&Request::Revoke(Revoke {
             conversation,
             sequence,
             message,
-            reason: "",
+            reason,
+        }))
+    }
+
+    /// A piece of a message's payload.
+    pub(crate) fn fetch(
+        &mut self,
+        conversation: ConversationId,
+        sequence: u64,
+        offset: u32,
+        len: u32,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&Request::Fetch(Fetch {
+            conversation,
+            sequence,
+            offset,
+            len,
         }))
     }
 

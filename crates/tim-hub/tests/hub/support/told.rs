@@ -200,7 +200,16 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
     })
 }
 
+/// What it says; of a revoked message who took it back, and why.
 pub(super) fn text(message: &Message<'_>) -> String {
+    if message.is_revoked() {
+        let by = message.revoked_by().unwrap_or_default();
+        let left = match message.payload {
+            Payload::Unknown(_, []) => String::new(),
+            ref payload => format!("{payload:?}"),
+        };
+        return format!("~{} {}{left}", by.shown_name(), by.reason);
+    }
     match message.payload {
         Payload::Text(Text { text }) => text.to_owned(),
         Payload::Unknown(MessageKind(kind), bytes) => format!("kind {kind}: {} bytes", bytes.len()),
@@ -219,17 +228,7 @@ pub(super) fn reply(answer: &Answer<'_>) -> Reply {
             duplicate: false,
         },
         Answer::History(page) => Reply::Page {
-            texts: page
-                .messages
-                .iter()
-                .map(|message| {
-                    if message.is_revoked() {
-                        format!("~{}", text(&message))
-                    } else {
-                        text(&message)
-                    }
-                })
-                .collect(),
+            texts: page.messages.iter().map(|message| text(&message)).collect(),
             sequences: page
                 .messages
                 .iter()
