@@ -126,7 +126,7 @@ pub(crate) fn a_deleted_conversation_comes_back_with_its_history(world: &mut Wor
     assert_eq!(world.list(&alice), [log]);
     assert_eq!(
         texts(&world.page(log, None, 15).entries),
-        ["1", "2", "3"],
+        ["1", "", "3"],
         "with its history (S204)"
     );
     let unknown = Write::DeleteConversation {
