@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tim_session::proto::message::to_vec;
 use tim_session::proto::request::Done;
 use tim_session::proto::wire::{FrameKind, Hello, serial_encode, serial_encoded_max_len};
 use tim_session::{CloseReason, Framing, HubConfig, HubOutput, Instant};
@@ -163,5 +164,67 @@ fn a_hub_end_on_a_serial_line_is_content_with_a_pong_and_nothing_else() {
         };
         let quiet = until > later + config.keep_alive / 2;
         assert_eq!(quiet, content, "{kind}: asks again {:?} later", until - later);
+    }
+}
+
+#[test]
+fn sizes_that_nobody_has_memory_for_are_no_overflow() {
+    assert!(Framing::Serial.buffer_len(usize::MAX) >= usize::MAX / 4);
+}
+
+#[test]
+fn on_a_serial_line_too_deliveries_are_acknowledged_at_half_the_window_or_when_nothing_more_waits() {
+    let (mut client_config, mut hub_config) = (config(), HubConfig::default());
+    (hub_config.framing, client_config.framing) = (Framing::Serial, Framing::Serial);
+    client_config.window = 8;
+    let (mut client, mut hub) = online_with(
+        client_with(client_config, [2048; 3]),
+        hub_with(hub_config, [2048, 2048]),
+    );
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(client.outgoing(), b"");
+    for cursor in 2..8 {
+        hub.deliver(&[cursor], 0, &to_vec(&text("hi"))).unwrap();
+    }
+    carry(&mut client, &mut hub, NOW);
+    let mut packets = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(delivered(&mut client, NOW), "hi");
+        packets.push(client.outgoing().iter().filter(|byte| **byte == 0).count() / 2);
+    }
+    assert_eq!(packets, [0, 0, 0, 0, 1, 1], "an ACK behind the fourth");
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+    assert_eq!(client.outgoing().iter().filter(|byte| **byte == 0).count(), 4);
+}
+
+#[test]
+fn a_packet_longer_than_any_is_noise_with_all_that_stands_before_the_next_zero() {
+    let mut client_config = config();
+    client_config.framing = Framing::Serial;
+    client_config.max_frame = 200;
+    let mut hub_config = HubConfig::default();
+    hub_config.framing = Framing::Serial;
+    let good = packet(3, &frame_of_len(FrameKind::GAP, 0, 200));
+    for (noise, until_full) in [
+        // As long as the buffer, and longer: what looks like a packet at its end belongs to it.
+        ([&[1; 300][..], &good[1..]].concat(), true),
+        // It fits the buffer, but no frame that was agreed is so long.
+        (packet(3, &frame_of_len(FrameKind::GAP, 0, 250)), false),
+        (packet(3, &frame_of_len(FrameKind::GAP, 0, 300)), false),
+    ] {
+        let rx = if until_full { 300 } else { 2048 };
+        let (mut client, _hub) = online_with(
+            client_with(client_config.clone(), [rx, 2048, 2048]),
+            hub_with(hub_config, [2048, 2048]),
+        );
+        let mut rest = &noise[..];
+        while !rest.is_empty() {
+            let taken = client.receive(NOW, rest);
+            assert!(taken > 0, "noise blocks the line");
+            rest = &rest[taken..];
+            assert_eq!(drain(&mut client, NOW), [""; 0]);
+        }
+        assert_eq!(client.receive(NOW, &good), good.len());
+        assert_eq!(drain(&mut client, NOW), ["Malformed"], "the next packet is whole");
     }
 }
