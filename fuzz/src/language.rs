@@ -96,7 +96,7 @@ pub fn text(data: &[u8]) {
             "two text spans touch"
         );
     }
-    assert_eq!(spans, plain_spans(&text, table));
+    assert_eq!(spans, plain_spans(&text, |key| table.file(key)));
     for (key, file) in spans.iter().filter_map(|span| match span {
         Span::Emoji { key, file } => Some((key, file)),
         _ => None,
@@ -116,6 +116,57 @@ fn names(text: &str) {
             assert_eq!(shown, text);
         }
     }
+}
+
+/// A table that is made at run time, of any entries and with an index of any size, finds what the rule says: of equal keys
+/// the last, none without a file, and only what runs from a bracket to the first that closes.
+pub fn emoji_tables(data: &[u8]) {
+    let mut script = Script(data);
+    let slots = script.below(5);
+    let count = usize::from(script.byte()) % 40;
+    let entries: Vec<(String, String)> = (0..count)
+        .map(|_| (piece(&mut script), piece(&mut script)))
+        .collect();
+    let entries: Vec<(&str, &str)> = entries.iter().map(|(key, file)| (&**key, &**file)).collect();
+    let mut text = String::new();
+    while !script.is_over() {
+        // Keys of the table as they are, and what is like one.
+        let at = usize::from(script.byte());
+        match entries.get(at) {
+            Some((key, _)) => text.push_str(key),
+            None => text.push_str(&piece(&mut script)),
+        }
+    }
+    match slots {
+        0 => table_of::<0>(&entries, &text),
+        1 => table_of::<1>(&entries, &text),
+        2 => table_of::<7>(&entries, &text),
+        3 => table_of::<64>(&entries, &text),
+        _ => table_of::<512>(&entries, &text),
+    }
+}
+
+/// A short text, in which brackets are frequent.
+fn piece(script: &mut Script<'_>) -> String {
+    const PIECES: [&str; 8] = ["[", "]", "a", "b", "微", "[a]", "[微b]", ""];
+    let len = script.byte() % 5;
+    (0..len).map(|_| PIECES[script.below(8)]).collect()
+}
+
+fn table_of<const SLOTS: usize>(entries: &[(&str, &str)], text: &str) {
+    let table: EmojiTable<'_, SLOTS> = EmojiTable::with_slots(entries);
+    assert_eq!(table.entries(), entries);
+    let file = |key: &str| {
+        let can_match = key.starts_with('[') && key.len() > 1 && key.find(']') == Some(key.len() - 1);
+        let last = entries.iter().rev().find(|entry| entry.0 == key)?;
+        (can_match && !last.1.is_empty()).then_some(last.1)
+    };
+    for key in entries.iter().map(|entry| entry.0).chain([text, "[a]", "[]", ""]) {
+        assert_eq!(table.file(key), file(key), "{key} of {entries:?}");
+    }
+    let spans: Vec<_> = emoji::spans(text, &table).collect();
+    assert_eq!(spans, plain_spans(text, file), "{text} with {entries:?}");
+    assert_eq!(spans.iter().map(Span::source).collect::<String>(), text);
 }
 
 fn keys_and_brackets(bytes: &[u8], table: &EmojiTable<'static>) -> String {
@@ -143,11 +194,11 @@ fn keys_and_brackets(bytes: &[u8], table: &EmojiTable<'static>) -> String {
 }
 
 /// The rule, word for word.
-fn plain_spans<'t>(text: &'t str, table: &EmojiTable<'static>) -> Vec<Span<'t, 'static>> {
+fn plain_spans<'t, 'e>(text: &'t str, file: impl Fn(&str) -> Option<&'e str>) -> Vec<Span<'t, 'e>> {
     let (mut spans, mut shown, mut at) = (Vec::new(), 0, 0);
     while let Some(open) = text[at..].find('[').map(|open| at + open) {
         let candidate = text[open..].find(']').map(|close| &text[open..=open + close]);
-        match candidate.and_then(|key| Some((key, table.file(key)?))) {
+        match candidate.and_then(|key| Some((key, file(key)?))) {
             Some((key, file)) => {
                 if shown < open {
                     spans.push(Span::Text(&text[shown..open]));

@@ -5,15 +5,19 @@
 //! named as its arguments, which replays a finding on any toolchain.
 
 mod client;
+mod hostile;
 mod hub;
 mod language;
+mod lives;
 mod packing;
 mod script;
 mod wire;
 
 pub use client::client_session;
+pub use hostile::{payloads, usersig};
 pub use hub::hub_session;
-pub use language::{ids, notices, text};
+pub use language::{emoji_tables, ids, notices, text};
+pub use lives::device_lives;
 pub use wire::{frames, messages, serial};
 
 /// A target by name.
@@ -29,6 +33,10 @@ pub const TARGETS: &[Target] = &[
     ("serial", serial),
     ("client_session", client_session),
     ("hub_session", hub_session),
+    ("device_lives", device_lives),
+    ("emoji_tables", emoji_tables),
+    ("payloads", payloads),
+    ("usersig", usersig),
 ];
 
 /// The program of a target.
