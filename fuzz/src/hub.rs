@@ -84,7 +84,9 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
         }
         2 | 3 => watched.deliver(script),
         4 | 5 => watched.answer(script),
-        6 => watched.session.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, "x")),
+        6 => watched
+            .session
+            .goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, "x")),
         7 => {
             let len = script.byte().into();
             let raw = script.bytes(len);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tim_proto::message::{Message, Payload, SendOptions, Text, to_vec};
-use tim_proto::request::{Answer, Done, LoginAnswer, Request, Resume, SendAnswer};
+use tim_proto::request::{Answer, Done, Failure, LoginAnswer, Request, Resume, SendAnswer};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, MessageId, UserId};
 use tim_session::{
@@ -170,7 +170,7 @@ fn step(life: &mut Life<'_>, outside: &mut Outside, script: &mut Script<'_>) -> 
         11 => {
             let code = [ErrorCode::SERVER_SHUTTING_DOWN, ErrorCode::KICKED_OUT_REST_API][script.below(2)];
             if let Some(hub) = &mut outside.hub {
-                hub.goodbye(code, "");
+                hub.goodbye(&Failure::new(code, ""));
             }
         }
         12 => life.session.logout(outside.now),
@@ -269,7 +269,7 @@ impl Outside {
                         self.online = Some((user, next));
                         self.synced = false;
                     } else {
-                        hub.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "");
+                        hub.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, ""));
                     }
                 }
                 HubOutput::Event(HubEvent::Request { id, request, .. }) => {
@@ -288,7 +288,7 @@ impl Outside {
                         Ok(()) if known.is_none() => self.stored.push(said),
                         Ok(()) => {}
                         // The device reads nothing: as the hub does with such a one.
-                        Err(_) => hub.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, ""),
+                        Err(_) => hub.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, "")),
                     }
                 }
                 HubOutput::Event(other) => panic!("the line carries what was sent or nothing: {other:?}"),

@@ -1,5 +1,6 @@
 //! The targets over the seeds in `corpus/`, over what failed once (`regressions/`), and over pseudo-random bytes that are the
-//! same in every run. `FUZZ_TARGET=name` runs one target only.
+//! same in every run. `FUZZ_TARGET=name` runs one target only, `FUZZ_INPUTS=n` so many
+//! pseudo-random inputs.
 //!
 //! An input that fails or does not end is kept in `regressions/`, where the next run finds it: commit it with the mending.
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tim_fuzz::Target;
 
+/// How many pseudo-random inputs there are, unless `FUZZ_INPUTS` says otherwise.
 const RANDOM_INPUTS: u64 = 4000;
 
 /// Far longer than any input takes.
@@ -111,10 +113,11 @@ fn what_failed_once_does_not_fail_again() {
 
 #[test]
 fn pseudo_random_bytes() {
+    let count = std::env::var("FUZZ_INPUTS").map_or(RANDOM_INPUTS, |count| count.parse().expect("a number"));
     for target in targets() {
-        let inputs = (1..=RANDOM_INPUTS).map(|seed| (format!("seed {seed}"), random_bytes(seed)));
+        let inputs = (1..=count).map(|seed| (format!("seed {seed}"), random_bytes(seed)));
         run(target, inputs);
-        println!("{}: {RANDOM_INPUTS} inputs", target.0);
+        println!("{}: {count} inputs", target.0);
     }
 }
 

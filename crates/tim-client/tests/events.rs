@@ -668,3 +668,19 @@ async fn readiness_behind_a_full_stream_is_an_error_and_not_a_hang() {
     };
     let (_hub, ()) = tokio::join!(backlog, reader);
 }
+
+/// The harness's own deadline: a wait for what a silent hub never makes happen fails, in virtual time.
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "waited in vain for an event")]
+async fn a_test_whose_hub_says_nothing_fails_and_does_not_hang() {
+    let (client, _listener) = alice(|builder| builder);
+    let mut events = client.events();
+    let _logging_in = tokio::spawn({
+        let client = client.clone();
+        async move { client.login().await }
+    });
+    event(&mut events, |event| {
+        matches!(event, Event::SdkReady).then_some(())
+    })
+    .await;
+}

@@ -268,12 +268,15 @@ async fn in_time<T>(what: &str, wanted: impl Future<Output = T>) -> T {
 
 /// The next event that `pick` wants; the others are passed over.
 pub async fn event<T>(events: &mut EventStream, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
-    loop {
-        let event = in_time("an event", events.next()).await.expect("an event");
-        if let Some(picked) = pick(&event) {
-            return picked;
+    let wanted = async {
+        loop {
+            let event = events.next().await.expect("an event");
+            if let Some(picked) = pick(&event) {
+                return picked;
+            }
         }
-    }
+    };
+    in_time("an event", wanted).await
 }
 
 /// The texts of the next MESSAGE_RECEIVED.

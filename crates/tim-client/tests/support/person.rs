@@ -29,11 +29,15 @@ impl Person {
 
     /// The next message that `pick` wants; those before it are kept for later.
     pub async fn next<T>(&mut self, pick: impl Fn(&Message) -> Option<T>) -> T {
+        in_time(self.next_without_limit(pick)).await
+    }
+
+    async fn next_without_limit<T>(&mut self, pick: impl Fn(&Message) -> Option<T>) -> T {
         loop {
             if let Some(at) = self.inbox.iter().position(|message| pick(message).is_some()) {
                 return pick(&self.inbox.remove(at)).unwrap();
             }
-            let event = in_time(self.events.next()).await.expect("an event");
+            let event = self.events.next().await.expect("an event");
             if let Event::MessageReceived(messages) = event {
                 self.inbox.extend(messages);
             }

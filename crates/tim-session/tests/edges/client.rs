@@ -332,6 +332,16 @@ fn an_outbox_that_holds_two_requests_always_holds_two() {
 #[test]
 fn debug_output_of_a_buffer_says_only_how_large_it_is() {
     assert_eq!(format!("{:?}", memory(3)), "FixedBuffer(3 bytes)");
+    let (client, hub) = online();
+    let (client, hub) = (format!("{client:?}"), format!("{hub:?}"));
+    assert!(
+        client.contains("phase: Online") && client.contains("ready: true"),
+        "{client}"
+    );
+    assert!(
+        hub.contains("phase: Online") && hub.contains("FixedBuffer(2048 bytes)"),
+        "{hub}"
+    );
 }
 
 #[cfg(feature = "alloc")]

@@ -228,3 +228,26 @@ fn a_packet_longer_than_any_is_noise_with_all_that_stands_before_the_next_zero()
         assert_eq!(drain(&mut client, NOW), ["Malformed"], "the next packet is whole");
     }
 }
+
+#[test]
+fn a_hub_end_gives_up_a_serial_line_that_takes_no_byte_and_not_one_that_takes_some() {
+    let timeout = HubConfig::default().keep_alive_timeout;
+    for trickle in [0, 1] {
+        let (_client, mut hub) = serial_ends();
+        hub.deliver(&[2], 0, &to_vec(&text(&"x".repeat(1000)))).unwrap();
+        let (mut now, mut lost) = (QUIET, None);
+        while now - QUIET < 10 * timeout && lost.is_none() {
+            match hub.poll(now) {
+                HubOutput::Wait(wake) => now = wake.unwrap(),
+                HubOutput::Close(reason) => lost = Some((reason, now - QUIET)),
+                HubOutput::Event(event) => panic!("{event:?}"),
+            }
+            hub.transmitted(trickle);
+        }
+        match (trickle, lost) {
+            (0, Some((CloseReason::TimedOut, after))) => assert!(after >= timeout && after < 2 * timeout),
+            (1, None) => assert!(!hub.outgoing().is_empty(), "slow, but it moves"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -372,3 +372,15 @@ fn random_lines_with_cuts() {
         assert!(world.hub.borrow().logins > 1, "seed {seed}: no cut");
     }
 }
+
+/// The harness's own deadline.
+#[test]
+#[should_panic(expected = "it never ends")]
+fn a_test_that_waits_for_what_never_comes_fails_and_does_not_hang() {
+    let world = World::new();
+    world.run_one(async {
+        loop {
+            world.sleep(Duration::from_secs(1)).await;
+        }
+    });
+}
