@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
 use tim_proto::request::{Deliver, Done, Failure, Login, LoginAnswer, Request, SendAnswer};
-use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Role, Writer, decode_body};
+use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, Ticket};
 
@@ -21,6 +21,8 @@ struct Watched {
     limits: (usize, usize),
     ready: bool,
     packing: Packing,
+    /// The last LOGIN's id, and its numbers.
+    login: (u32, u64, u32),
     /// Requests made and not answered.
     open: HashSet<Ticket>,
 }
@@ -76,6 +78,7 @@ fn start(script: &mut Script<'_>) -> Watched {
         limits,
         ready: false,
         packing,
+        login: (0, 0, 0),
         open: HashSet::new(),
     }
 }
@@ -103,14 +106,16 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
             watched.session.transmitted(all);
         }
         _ => {
-            let bytes = plausible(&mut watched.packing, script);
+            let bytes = plausible(watched, script);
             watched.feed(&bytes, script.byte());
         }
     }
 }
 
 /// What a real hub might say, and now and then with a byte changed or the end missing.
-fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
+fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
+    let packing = &mut watched.packing;
+    let (login, session, attempt) = watched.login;
     let id = u32::from(script.byte());
     let code = [
         ErrorCode::KICKED_OUT_MULT_DEVICE,
@@ -124,15 +129,12 @@ fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
         time_ms: 2,
         cursor,
         nick: "",
+        session,
+        attempt: attempt.wrapping_sub(id % 2), // the last one's, or that of the one before
     };
     let packet = match script.byte() % 10 {
         0 => hello(script.word() as u32).to_vec(),
         1 => {
-            // On a serial line the logins are counted.
-            let login = match packing.framing {
-                Framing::Serial => 1 + id % 4,
-                _ => 0,
-            };
             frame(FrameKind::LOGIN.answer(), login, &answer)
         }
         2 => frame(FrameKind::SYNCED, 0, &Done),
@@ -155,7 +157,7 @@ fn plausible(packing: &mut Packing, script: &mut Script<'_>) -> Vec<u8> {
                 extensions: Default::default(),
             },
         ),
-        5 => frame(FrameKind::ERROR, id % 4, &failure),
+        5 => frame(FrameKind::ERROR, if id % 8 == 7 { login } else { id % 4 }, &failure),
         6 => frame(FrameKind::GOODBYE, 0, &failure),
         7 => frame(FrameKind::PING, id, &Done),
         8 => frame(FrameKind(id as u8), id, &failure),
@@ -254,13 +256,34 @@ impl Watched {
         }
     }
 
+    /// Reads the LOGIN in what is outgoing, if there is one: its answer repeats its numbers.
+    fn note_login(&mut self) {
+        let outgoing = self.session.outgoing();
+        let frames = match self.packing.framing {
+            Framing::Serial => self.packing.frames(outgoing),
+            // Some of it may have gone: wherever a frame begins.
+            _ => (0..outgoing.len()).map(|at| outgoing[at..].to_vec()).collect(),
+        };
+        for bytes in frames {
+            if let Ok(Parsed::Frame(frame, _)) = Frame::parse(&bytes, 65536)
+                && frame.kind == FrameKind::LOGIN
+                && let Ok(login) = decode_body::<Login<'_>>(frame.body)
+            {
+                self.login = (frame.id, login.session, login.attempt);
+            }
+        }
+    }
+
     /// Polls until there is nothing more to do, which must come soon.
     fn settle(&mut self) {
         for _ in 0..10_000 {
             let mut connect = false;
             match self.session.poll(self.now) {
-                Output::Wait(Some(until)) => return assert!(until > self.now, "a wake-up in the past"),
-                Output::Wait(None) => return,
+                Output::Wait(until) => {
+                    let in_time = until.is_none_or(|until| until > self.now);
+                    assert!(in_time, "a wake-up in the past");
+                    return self.note_login();
+                }
                 Output::Connect => connect = true,
                 Output::Disconnect => {}
                 Output::Event(event) => match event {
@@ -320,13 +343,15 @@ fn serve(watched: &mut Watched) -> bool {
         let request = Frame::parse_exact(bytes, 65536).expect("a good frame");
         let reply = match request.kind {
             FrameKind::LOGIN => {
-                decode_body::<Login<'_>>(request.body).expect("a good login");
+                let login: Login<'_> = decode_body(request.body).expect("a good login");
                 synced = true;
                 let welcome = LoginAnswer {
                     account: 1,
                     time_ms: 2,
                     cursor: b"1",
-                    nick: "",
+                    session: login.session,
+                    attempt: login.attempt,
+                    ..LoginAnswer::default()
                 };
                 vec![
                     frame(FrameKind::LOGIN.answer(), request.id, &welcome),

@@ -161,6 +161,8 @@ fn login() -> Vec<u8> {
             platform,
             resume,
             cursor: b"",
+            session: 1,
+            attempt: 1,
         },
     )
 }
@@ -240,7 +242,7 @@ impl Watched {
                     account: 1,
                     time_ms: 2,
                     cursor: b"1",
-                    nick: "",
+                    ..LoginAnswer::default()
                 };
                 if self.session.accept(&welcome).is_err() {
                     self.session.refuse(&Failure::new(ErrorCode(1), "no room"));
@@ -290,8 +292,7 @@ fn another_connection(now: Instant) {
         session.accept(&LoginAnswer {
             account: 1,
             time_ms: 2,
-            cursor: b"",
-            nick: ""
+            ..LoginAnswer::default()
         }),
         Ok(())
     );

@@ -84,6 +84,21 @@ impl ErrorCode {
         )
     }
 
+    /// Whether a hub that says this to a login, or as its farewell, ends the session for good: the ticket is void, or
+    /// somebody has thrown the device out. After any other code a client comes back by itself.
+    #[must_use]
+    pub const fn ends_session(self) -> bool {
+        match self {
+            Self::KICKED_OUT_MULT_DEVICE
+            | Self::KICKED_OUT_MULT_ACCOUNT
+            | Self::KICKED_OUT_USERSIG_EXPIRED
+            | Self::KICKED_OUT_REST_API
+            | Self::MSG_INTERNAL_AUTH_FAILED => true,
+            Self::ACCOUNT_FREQ_LIMIT | Self::ACCOUNT_INTERNAL_TIMEOUT => false,
+            Self(code) => code >= 70_000 && code <= 79_999,
+        }
+    }
+
     /// Whether the code is this project's own and not TIM's.
     #[must_use]
     pub const fn is_own(self) -> bool {

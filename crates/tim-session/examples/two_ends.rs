@@ -59,6 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         time_ms: 0,
                         cursor: &[],
                         nick: "Alice",
+                        ..LoginAnswer::default()
                     };
                     hub.accept(&welcome)?;
                     hub.push(FrameKind::SYNCED, &Done)?; // nothing is waiting for her

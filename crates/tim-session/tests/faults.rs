@@ -75,6 +75,7 @@ fn welcome(cursor: &[u8]) -> LoginAnswer<'_> {
         time_ms: 5,
         cursor,
         nick: "",
+        ..LoginAnswer::default()
     }
 }
 

@@ -86,6 +86,7 @@ fn login(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
         time_ms: 5,
         cursor: &[1],
         nick: "",
+        ..LoginAnswer::default()
     })
     .unwrap();
     hub.push(FrameKind::SYNCED, &tim_session::proto::request::Done)
@@ -259,6 +260,7 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
         time_ms: 5,
         cursor: &[1],
         nick: "",
+        ..LoginAnswer::default()
     })
     .unwrap();
     carry(&mut client, &mut hub, 4096);

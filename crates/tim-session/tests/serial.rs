@@ -119,6 +119,7 @@ impl Line {
                         time_ms: 5,
                         cursor: &[1],
                         nick: "",
+                        ..LoginAnswer::default()
                     };
                     self.hub.accept(&answer).unwrap();
                     self.hub.push(FrameKind::SYNCED, &Done).unwrap();

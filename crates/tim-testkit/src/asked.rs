@@ -17,6 +17,8 @@ pub(crate) enum Asked {
     Login {
         user: UserId,
         device: u64,
+        /// The session's number, and its attempt.
+        life: (u64, u32),
         from: Option<usize>,
     },
     Send {
@@ -53,6 +55,7 @@ pub(crate) fn asked(event: HubEvent<'_>, device: Option<(UserId, u64)>) -> Asked
             Asked::Login {
                 user: login.user,
                 device: login.device,
+                life: (login.session, login.attempt),
                 from,
             }
         }

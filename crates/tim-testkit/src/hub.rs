@@ -28,6 +28,8 @@ pub struct ModelHub {
     connections: BTreeMap<u64, Connection>,
     /// How often a connection was ended because its device came back on another one.
     replaced: usize,
+    /// How many logins came so late that the same session had logged in since.
+    late_logins: usize,
     /// The most deliveries that any client had not acknowledged.
     most_in_flight: usize,
     /// How many sessions have ended on serial lines.
@@ -40,6 +42,8 @@ struct Connection {
     framing: Framing,
     /// Who, and on which device, once logged in.
     device: Option<(UserId, u64)>,
+    /// The session's number and attempt, and those of the session that it took over from.
+    lives: Vec<(u64, u32)>,
     /// What comes next in the order of changes, and where SYNCED is due.
     next: usize,
     synced_at: Option<usize>,
@@ -79,6 +83,12 @@ impl ModelHub {
         self.replaced
     }
 
+    /// How many logins came so late that the same session had logged in since; they were refused.
+    #[must_use]
+    pub const fn late_logins(&self) -> usize {
+        self.late_logins
+    }
+
     /// The most deliveries that any client had not acknowledged at a time.
     #[must_use]
     pub const fn most_in_flight(&self) -> usize {
@@ -105,6 +115,7 @@ impl ModelHub {
             session,
             framing: config.framing,
             device: None,
+            lives: Vec::new(),
             next: 0,
             synced_at: None,
             closed: false,
@@ -198,7 +209,15 @@ impl ModelHub {
             .get(&line)
             .and_then(|connection| connection.device);
         match (asked, device) {
-            (Asked::Login { user, device, from }, _) => self.log_in(line, user, device, from),
+            (
+                Asked::Login {
+                    user,
+                    device,
+                    life,
+                    from,
+                },
+                _,
+            ) => self.log_in(line, (user, device), life, from),
             (Asked::Send { id, content }, Some(device)) => {
                 let answer = self.store(&content, device, now);
                 self.answer(
@@ -233,9 +252,27 @@ impl ModelHub {
         }
     }
 
-    fn log_in(&mut self, line: u64, user: UserId, device: u64, from: Option<usize>) {
+    fn log_in(&mut self, line: u64, device: (UserId, u64), life: (u64, u32), from: Option<usize>) {
+        let is_known = |known: &(u64, u32)| known.0 == life.0 && known.1 >= life.1;
+        let mut lives = Vec::new();
+        for (other, connection) in &self.connections {
+            if *other != line && connection.device == Some(device) && !connection.closed {
+                lives.clone_from(&connection.lives);
+            }
+        }
+        if lives.iter().any(is_known) {
+            self.late_logins += 1;
+            if let Some(connection) = self.connections.get_mut(&line) {
+                connection
+                    .session
+                    .refuse(&Failure::new(ErrorCode::SESSION_REPLACED, ""));
+            }
+            return;
+        }
+        lives.retain(|known| known.0 != life.0);
+        lives.push(life);
         let older = |(other, connection): (&u64, &mut Connection)| {
-            let replaced = *other != line && connection.device == Some((user, device)) && !connection.closed;
+            let replaced = *other != line && connection.device == Some(device) && !connection.closed;
             if replaced {
                 connection
                     .session
@@ -246,7 +283,7 @@ impl ModelHub {
         };
         self.replaced += self.connections.iter_mut().map(older).sum::<usize>();
         let count = self.accounts.len() as u64;
-        let account = *self.accounts.entry(user).or_insert(1000 + count);
+        let account = *self.accounts.entry(device.0).or_insert(1000 + count);
         let end = self.changes.len();
         let Some(connection) = self.connections.get_mut(&line) else {
             return;
@@ -257,13 +294,14 @@ impl ModelHub {
             account,
             time_ms: 0,
             cursor: &cursor,
-            nick: "",
+            ..LoginAnswer::default()
         };
         connection
             .session
             .accept(&welcome)
             .expect("room for a login's answer");
-        (connection.device, connection.next, connection.synced_at) = (Some((user, device)), next, Some(end));
+        (connection.device, connection.next, connection.synced_at) = (Some(device), next, Some(end));
+        connection.lives = lives;
     }
 
     /// Appends a message, unless it was stored before; `None` if the sender may not.

@@ -25,6 +25,8 @@ pub struct Faults {
     pub silent_percent: u8,
     /// How often, in a hundred tries while lines still break, no line can be opened.
     pub refuse_percent: u8,
+    /// How much later than usual, in microseconds, the hub gets what was on its way when a device gave its connection up.
+    pub late_us: Range<u64>,
     /// How often, in a thousand fragments on a serial line, one is damaged: a byte changed, missing, or one too many.
     pub noise_per_mille: u16,
 }
@@ -38,6 +40,7 @@ impl Faults {
         cuts: 0,
         silent_percent: 0,
         refuse_percent: 0,
+        late_us: 0..0,
         noise_per_mille: 0,
     };
 
@@ -51,6 +54,7 @@ impl Faults {
             cuts,
             silent_percent: 20,
             refuse_percent: 20,
+            late_us: 0..10_000_000,
             noise_per_mille: 0,
         }
     }
@@ -104,6 +108,7 @@ pub struct Line {
     broken: bool,
     /// Which end is not told when it breaks.
     silent: [bool; 2],
+    late_us: Range<u64>,
     to_device: VecDeque<(Instant, Arrival)>,
     to_hub: VecDeque<(Instant, Arrival)>,
     /// For a serial line, how often it damages a fragment.
@@ -124,6 +129,7 @@ impl Line {
                 rng.percent(faults.silent_percent),
                 rng.percent(faults.silent_percent),
             ],
+            late_us: faults.late_us.clone(),
             to_device: VecDeque::new(),
             to_hub: VecDeque::new(),
             serial: None,
@@ -183,6 +189,7 @@ impl Line {
     /// Breaks the line now; an end that is to be told will be.
     pub(crate) fn cut(&mut self, now: Instant, rng: &mut Rng) {
         self.broken = true;
+        self.hold_up(rng);
         for (end, silent) in [End::Device, End::Hub].into_iter().zip(self.silent) {
             if !silent {
                 self.put(end, Arrival::Closed, now, rng);
@@ -191,8 +198,20 @@ impl Line {
     }
 
     /// Breaks the line now, and nobody is told.
-    pub(crate) const fn cut_silently(&mut self) {
+    pub(crate) fn cut_silently(&mut self, rng: &mut Rng) {
         self.broken = true;
+        self.hold_up(rng);
+    }
+
+    /// What is on its way to the hub comes later than it should.
+    fn hold_up(&mut self, rng: &mut Rng) {
+        if self.late_us.is_empty() || self.serial.is_some() {
+            return;
+        }
+        let late = Duration::from_micros(rng.within(self.late_us.clone()));
+        for (when, _) in &mut self.to_hub {
+            *when = *when + late;
+        }
     }
 
     /// An end closes the line; what it sent before still arrives.
@@ -200,6 +219,9 @@ impl Line {
         if !self.broken && self.serial.is_none() {
             self.broken = true;
             self.put(from.other(), Arrival::Closed, now, rng);
+            if from == End::Device {
+                self.hold_up(rng);
+            }
         }
     }
 

@@ -171,7 +171,7 @@ impl World {
             && let Some(line) = self.lines.get_mut(&line)
         {
             if silently {
-                line.cut_silently()
+                line.cut_silently(&mut self.rng)
             } else {
                 line.cut(self.now, &mut self.rng)
             }
@@ -182,7 +182,7 @@ impl World {
     pub fn cut_for_device_only(&mut self, number: usize) {
         if let Driver::Open(line) = self.devices[number].driver {
             if let Some(line) = self.lines.get_mut(&line) {
-                line.cut_silently();
+                line.cut_silently(&mut self.rng);
             }
             self.devices[number].driver = Driver::Idle;
             self.devices[number].session.disconnected(self.now);

@@ -278,8 +278,60 @@ fn a_device_that_comes_back_replaces_its_half_open_connection() {
     }
 }
 
+/// A device loses its line or its power at any moment, above all while its LOGIN is on its way; what was on its way comes
+/// in many seconds later. It is let in all the same, and never ended by what it said itself.
 #[test]
-fn waits_between_tries_grow_are_capped_and_begin_anew_after_a_login() {
+fn a_login_that_comes_late_ends_no_newer_session() {
+    let (mut late, mut replaced) = (0, 0);
+    for seed in 0..100 {
+        let faults = Faults {
+            delay_us: 1000..100_000,
+            late_us: 500_000..9_000_000,
+            ..Faults::NONE
+        };
+        let mut world = World::new(seed, faults);
+        let mut rng = Rng::new(!seed);
+        world.add_device("alice", |config| config.resume_window = 3600 * SECOND);
+        for _ in 0..20 {
+            world.run_for(Duration::from_micros(rng.within(0..400_000)));
+            world.cut_for_device_only(0);
+        }
+        world.run_for(60 * SECOND);
+        world.cut_for_device_only(0);
+        world.run_for(Duration::from_micros(rng.within(0..800_000)));
+        world.cut_for_device_only(0);
+        world.reset_device(0);
+        world.run_for(30 * SECOND);
+        assert!(world.run_until(60 * SECOND, ready), "seed {seed}");
+        let kicked = |(_, seen): &_| matches!(seen, Seen::KickedOut(_) | Seen::LoginFailed(_));
+        assert!(!world.device(0).seen().iter().any(kicked), "seed {seed}");
+        world.run_for(100 * SECOND);
+        assert!(ready(&world), "seed {seed}");
+        assert_eq!(world.hub().connections(), 1, "seed {seed}");
+        late += world.hub().late_logins();
+        replaced += world.hub().replaced();
+    }
+    assert!(late > 20 && replaced > 20, "{late} late, {replaced} replaced");
+}
+
+#[test]
+fn two_devices_with_one_number_fight_once_and_not_for_ever() {
+    for seed in 0..50 {
+        let mut world = World::new(seed, Faults::NONE);
+        world.add_device("alice", |config| config.device = 7);
+        world.add_device("alice", |config| config.device = 7);
+        world.run_for(600 * SECOND);
+        let kicked = |number: usize| world.device(number).count(&Seen::KickedOut(ErrorCode::SESSION_REPLACED));
+        assert_eq!(kicked(0) + kicked(1), 1, "seed {seed}");
+        let winner = usize::from(kicked(0) == 1);
+        assert!(world.device(winner).session().is_ready(), "seed {seed}");
+        let logins = world.device(0).connects().len() + world.device(1).connects().len();
+        assert!(logins <= 6, "seed {seed}: {logins} connections");
+    }
+}
+
+#[test]
+fn waits_between_tries_grow_are_capped_and_begin_anew_after_a_minute_of_peace() {
     for seed in 0..20 {
         let mut world = two_devices(seed, Faults::NONE);
         let config = world.device(0).session().config().clone();
@@ -313,6 +365,7 @@ fn waits_between_tries_grow_are_capped_and_begin_anew_after_a_login() {
 
         world.set_faults(Faults::NONE);
         assert!(world.run_until(60 * SECOND, ready), "seed {seed}");
+        world.run_for(60 * SECOND);
         let (at, before) = (world.now(), world.device(0).connects().len());
         world.cut(0, false);
         world.run_for(5 * SECOND);
@@ -338,6 +391,7 @@ fn short_cuts_leave_the_session_ready_and_a_long_one_does_not() {
                 matches!(world.device(0).outcomes(ticket)[..], [Seen::Answered { .. }]),
                 "seed {seed}"
             );
+            world.run_for(60 * SECOND); // so that each is a first one
         }
         let not_ready = |world: &World| {
             world

@@ -44,6 +44,7 @@ async fn hub(mut link: impl AsyncRead + AsyncWrite + Unpin) {
                     time_ms: 0,
                     cursor: &[1],
                     nick: "",
+                    ..LoginAnswer::default()
                 })
                 .unwrap();
             session.push(FrameKind::SYNCED, &Done).unwrap();

@@ -140,6 +140,7 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
                         time_ms: 5,
                         cursor: b"0",
                         nick: "",
+                        ..LoginAnswer::default()
                     };
                     hub.accept(&welcome).unwrap();
                     hub.push(FrameKind::SYNCED, &Synced { cursor: b"0" }).unwrap();

@@ -131,6 +131,8 @@ fn login(login: &Login<'_>) -> Fields {
         .text("platform", login.platform)
         .with("resume", login.resume.0)
         .with("cursor", login.cursor)
+        .with("session", login.session)
+        .with("attempt", login.attempt)
 }
 
 fn failure(failure: &Failure<'_>) -> Fields {
@@ -218,9 +220,12 @@ fn answer(answer: &Answer<'_>) -> Fields {
             time_ms,
             cursor,
             nick,
+            session,
+            attempt,
         }) => {
             let fields = Fields::new().with("account", *account).with("time_ms", *time_ms);
-            fields.with("cursor", *cursor).with("nick", *nick)
+            let fields = fields.with("cursor", *cursor).with("nick", *nick);
+            fields.with("session", *session).with("attempt", *attempt)
         }
         Answer::Send(answer) => time(
             Fields::new().with("sequence", answer.sequence),

@@ -66,6 +66,8 @@ fn login() -> Vec<u8> {
         platform: Platform::DESKTOP,
         resume: Resume::START,
         cursor: &[1, 2],
+        session: 0x5E55,
+        attempt: 3,
     };
     frame(FrameKind::LOGIN, 1, &body(&login))
 }

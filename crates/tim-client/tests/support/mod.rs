@@ -145,6 +145,7 @@ impl HubEnd {
             time_ms: 1,
             cursor: &[0],
             nick: "Alice",
+            ..LoginAnswer::default()
         };
         self.session.accept(&answer).unwrap();
     }

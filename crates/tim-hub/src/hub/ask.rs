@@ -11,6 +11,7 @@ use tim_proto::{
 };
 use tim_session::{CloseReason, HubEvent, HubOutput, Instant};
 
+use super::device::Life;
 use super::failed::Failed;
 use super::groups::MembersAsked;
 use crate::groups::{GroupAction, GroupUpdate};
@@ -38,6 +39,7 @@ pub(super) struct Login {
     pub(super) user: UserId,
     pub(super) user_sig: String,
     pub(super) device: u64,
+    pub(super) life: Life,
     pub(super) resume: Resume,
     pub(super) cursor: Option<Cursor>,
 }
@@ -135,6 +137,10 @@ impl Next {
                 user: login.user,
                 user_sig: login.user_sig.to_owned(),
                 device: login.device,
+                life: Life {
+                    session: login.session,
+                    attempt: login.attempt,
+                },
                 resume: login.resume,
                 cursor: Cursor::from_bytes(login.cursor),
             }),

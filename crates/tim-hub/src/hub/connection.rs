@@ -270,10 +270,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn admit(&mut self, login: &Login, account: u64, nick: &str) {
         let hub = Arc::clone(&self.hub);
         let now_ms = hub.now_ms();
-        let device = Arc::new(Device::new(login.user, login.device, hub.options.max_live));
+        let device = Device::new(login.user, login.device, hub.options.max_live).in_life(login.life);
+        let device = Arc::new(device);
         // First the place in the tables, then the reading: nothing falls between the two.
         let sends = super::rate::Bucket::new(hub.options.sends_per_second, now_ms);
-        hub.online.enter(&device, hub.options.max_devices, sends);
+        if !hub.online.enter(&device, hub.options.max_devices, sends) {
+            let text = "a newer login of this session is known";
+            return self.refuse(&Failed::new(ErrorCode::SESSION_REPLACED, text));
+        }
         let read = hub
             .reader
             .head_change()
@@ -311,6 +315,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             time_ms: now_ms,
             cursor: cursor.as_ref(),
             nick,
+            ..LoginAnswer::default() // the session repeats what the login said
         };
         if self.io.session().accept(&answer).is_err() {
             self.goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");

@@ -114,11 +114,26 @@ pub(super) enum Outcome {
     Refused(Failed),
 }
 
+/// Which login of a device this is: the numbers that tell a late LOGIN from a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Life {
+    pub(super) session: u64,
+    pub(super) attempt: u32,
+}
+
+impl Life {
+    /// Whether the same session has logged in with this since, so that `other` comes late.
+    pub(super) const fn is_newer_than(&self, other: &Self) -> bool {
+        self.session == other.session && self.attempt >= other.attempt
+    }
+}
+
 /// A device that is logged in.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) user: UserId,
     pub(super) number: u64,
+    life: Life,
     max_live: usize,
     /// What the connection remembers of its user and the user's groups is not so any more.
     stale: AtomicBool,
@@ -207,10 +222,20 @@ impl Device {
         Self {
             user,
             number,
+            life: Life::default(),
             max_live,
             stale: AtomicBool::new(false),
             mailbox: Mutex::new(mailbox),
         }
+    }
+
+    /// The same device, with the numbers of its login.
+    pub(super) fn in_life(self, life: Life) -> Self {
+        Self { life, ..self }
+    }
+
+    pub(super) const fn life(&self) -> &Life {
+        &self.life
     }
 
     /// The mailbox, for its connection.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tim_proto::{ErrorCode, GroupId, UserId};
 
 use super::absent::Absent;
-use super::device::{Device, lock};
+use super::device::{Device, Life, lock};
 use super::failed::Failed;
 use super::list::{DeviceList, Snapshot};
 use super::rate::Bucket;
@@ -59,6 +59,8 @@ pub(super) struct User {
 #[derive(Debug)]
 struct Seat {
     device: Arc<Device>,
+    /// The login of another session that this one took over from: what comes late of that is old too.
+    before: Option<Life>,
     /// It stands in the lists of the user's groups; until then it is entering.
     listed: bool,
 }
@@ -95,9 +97,16 @@ impl Online {
         lock(&self.0)
     }
 
-    /// Adds a device. An earlier connection of the same device is replaced; with too many devices the oldest goes.
-    pub(super) fn enter(&self, device: &Arc<Device>, max_devices: usize, sends: Bucket) {
+    /// Adds a device. An earlier connection of the same device is replaced; with too many devices the oldest goes. `false`
+    /// if the login is an old one: the same session has logged in since, and stays.
+    pub(super) fn enter(&self, device: &Arc<Device>, max_devices: usize, sends: Bucket) -> bool {
         let mut tables = self.tables();
+        let known = tables.users.get(&device.user);
+        let mut seats = known.iter().flat_map(|user| &user.seats);
+        let life = device.life();
+        if seats.any(|seat| seat.device.number == device.number && seat.knows_newer_than(life)) {
+            return false;
+        }
         tables.entering.insert(device.user);
         tables.is_back(&device.user);
         let sends = tables.gone.remove(&device.user).unwrap_or(sends);
@@ -113,14 +122,19 @@ impl Online {
         }
         let mut leaving = Vec::new();
         let same = |seat: &Seat| seat.device.number == device.number;
+        let mut before = None;
         if let Some(at) = user.seats.iter().position(same) {
-            leaving.push((user.seats.remove(at).device, ErrorCode::SESSION_REPLACED));
+            let seat = user.seats.remove(at);
+            let is_same = seat.device.life().session == life.session;
+            before = if is_same { seat.before } else { Some(*seat.device.life()) };
+            leaving.push((seat.device, ErrorCode::SESSION_REPLACED));
         }
         if user.seats.len() >= max_devices.max(1) {
             leaving.push((user.seats.remove(0).device, ErrorCode::KICKED_OUT_MULT_DEVICE));
         }
         user.seats.push(Seat {
             device: Arc::clone(device),
+            before,
             listed: false,
         });
         let groups: Vec<GroupId> = user.groups.iter().copied().collect();
@@ -131,6 +145,7 @@ impl Online {
         for (device, code) in leaving {
             device.end(code);
         }
+        true
     }
 
     /// Puts a device that has entered into the lists of its user's groups: those that were read from the store since, of
@@ -314,6 +329,14 @@ impl Online {
             .flat_map(|user| &user.seats)
             .map(|seat| Arc::clone(&seat.device))
             .collect()
+    }
+}
+
+impl Seat {
+    /// Whether a login is known that this one is older than.
+    fn knows_newer_than(&self, life: &Life) -> bool {
+        let before = self.before.as_ref();
+        self.device.life().is_newer_than(life) || before.is_some_and(|before| before.is_newer_than(life))
     }
 }
 

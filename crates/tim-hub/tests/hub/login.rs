@@ -1,8 +1,9 @@
 //! Who gets in.
 
-use super::support::{APP, Device, START_MS, Seen, TestHub, c2c};
+use super::support::{APP, Device, Raw, START_MS, Seen, TestHub, c2c};
 use tim_proto::ErrorCode;
-use tim_session::{Event, Output};
+use tim_proto::request::Done;
+use tim_proto::wire::FrameKind;
 
 #[test]
 fn a_login_needs_a_good_signature_of_the_right_user() {
@@ -45,17 +46,53 @@ fn a_login_to_another_application_is_refused() {
     assert!(!device.session.is_ready());
 }
 
+/// Two clients with one device number: the one that is taken over comes back once, and then one of them stays away.
 #[test]
 fn the_same_device_again_replaces_its_older_connection() {
     let hub = TestHub::start();
     let mut old = Device::login(&hub, "alice", 1);
     let mut new = Device::login(&hub, "alice", 1);
-    old.until(|device| device.seen.len() > 1);
-    assert_eq!(old.seen[1..], [Seen::KickedOut(ErrorCode::SESSION_REPLACED)]);
+    let turned_away = Seen::TurnedAway(ErrorCode::SESSION_REPLACED);
+    let kicked = Seen::KickedOut(ErrorCode::SESSION_REPLACED);
+    old.until(|device| {
+        new.turn();
+        device.seen.contains(&kicked)
+    });
+    assert_eq!(old.seen, [Seen::Ready, turned_away.clone(), kicked]);
+    assert_eq!(new.seen, [Seen::Ready, turned_away]);
     assert!(!old.session.is_ready());
     new.send(c2c("bob"), "still here");
-    assert!(matches!(
-        old.session.poll(tim_session::Instant::ZERO),
-        Output::Wait(None) | Output::Event(Event::NotReady(_))
-    ));
+}
+
+#[test]
+fn a_login_that_comes_late_is_refused_and_the_newer_session_lives() {
+    const ANSWER: Option<(FrameKind, u32)> = Some((FrameKind::LOGIN.answer(), 0));
+    let refused = Some((FrameKind::ERROR, ErrorCode::SESSION_REPLACED.0));
+    let hub = TestHub::start();
+    let mut late: Vec<Raw> = (0..3).map(|_| Raw::open(&hub, 4096)).collect();
+    let mut current = Raw::open(&hub, 4096);
+    current.login("alice", 7, 0xA11CE, 3);
+    assert_eq!(current.next(), ANSWER);
+    assert_eq!(current.next(), Some((FrameKind::SYNCED, 0)));
+    for (connection, attempt) in late.iter_mut().zip([1, 2, 3]) {
+        connection.login("alice", 7, 0xA11CE, attempt);
+        assert_eq!(connection.next(), refused, "attempt {attempt}");
+        assert_eq!(connection.next(), None, "the hub closes");
+        current.say(FrameKind::PING, 5, &Done);
+        assert_eq!(current.next(), Some((FrameKind::PONG, 0)));
+    }
+    // Another life of the device takes over, and what the first one said before comes late as well.
+    let mut later = Raw::open(&hub, 4096);
+    later.login("alice", 7, 0xB0B, 1);
+    assert_eq!(later.next(), ANSWER);
+    assert_eq!(current.next(), Some((FrameKind::GOODBYE, ErrorCode::SESSION_REPLACED.0)));
+    let mut connection = Raw::open(&hub, 4096);
+    connection.login("alice", 7, 0xA11CE, 2);
+    assert_eq!(connection.next(), refused);
+    // Another device, or another user, is nobody's twin.
+    for (name, device) in [("alice", 8), ("carol", 7)] {
+        let mut other = Raw::open(&hub, 4096);
+        other.login(name, device, 0xB0B, 1);
+        assert_eq!(other.next(), ANSWER);
+    }
 }

@@ -216,4 +216,5 @@ codes! {
     MESSAGE_NOT_FOUND = 200_023, "There is no such message, or it is no longer kept.";
     CURSOR_INVALID = 200_024, "The place to read on from was not given out by the server; start anew.";
     MESSAGE_ID_REUSED = 200_025, "The message id was used for another message; make a new one.";
+    NOT_A_HUB = 200_026, "What answers there is no tim server; check the address and the port.";
 }

@@ -49,7 +49,7 @@ pub struct Login<'a> {
     pub user: UserId,
     /// The proof of it.
     pub user_sig: &'a str,
-    /// The device's number, made once at random and kept. A new connection of the same device replaces the old one.
+    /// The device's number, made once at random and kept. A newer login of the same device replaces the older one.
     pub device: u64,
     /// What the device is.
     pub platform: Platform,
@@ -57,8 +57,12 @@ pub struct Login<'a> {
     pub resume: Resume,
     /// The cursor of the last delivery that the device took, for [`Resume::CURSOR`].
     pub cursor: &'a [u8],
+    /// The session's number, drawn at random when the session is made: it tells two lives of a device apart.
+    pub session: u64,
+    /// How many logins the session has tried, this one included. Of two logins of one session the higher one is newer.
+    pub attempt: u32,
 }
-wire!(Login<'a> { app, user, user_sig, device, platform, resume, cursor });
+wire!(Login<'a> { app, user, user_sig, device, platform, resume, cursor, session, attempt });
 
 impl core::fmt::Debug for Login<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -69,12 +73,14 @@ impl core::fmt::Debug for Login<'_> {
             .field("device", &self.device)
             .field("platform", &self.platform)
             .field("resume", &self.resume)
+            .field("session", &self.session)
+            .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
 }
 
 /// LOGIN answer: welcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoginAnswer<'a> {
     /// The user's account number (`tinyID`), which goes into message ids.
     pub account: u64,
@@ -84,8 +90,12 @@ pub struct LoginAnswer<'a> {
     pub cursor: &'a [u8],
     /// The name shown for the user.
     pub nick: &'a str,
+    /// [`Login::session`] of the login that this answers.
+    pub session: u64,
+    /// [`Login::attempt`] of the login that this answers.
+    pub attempt: u32,
 }
-wire!(LoginAnswer<'a> { account, time_ms, cursor, nick });
+wire!(LoginAnswer<'a> { account, time_ms, cursor, nick, session, attempt });
 
 /// An answer that says only that it was done (LOGOUT, DELETE_CONVERSATION, most of what is done to a group).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -116,8 +116,11 @@ mirror! {
 
     Login(request::Login<'static>) {
         app: u32, user: User, user_sig: String, device: u64, platform: u8, resume: u8, cursor: Bytes,
+        session: u64, attempt: u32,
     }
-    LoginAnswer(request::LoginAnswer<'static>) { account: u64, time_ms: u64, cursor: Bytes, nick: String }
+    LoginAnswer(request::LoginAnswer<'static>) {
+        account: u64, time_ms: u64, cursor: Bytes, nick: String, session: u64, attempt: u32,
+    }
     Send(request::Send<'static>) { options: WithSize<SendOptions>, content: Content }
     SendAnswer(request::SendAnswer<'static>) { sequence: u64, time: u64, duplicate: bool, extensions: Extras }
     Revoke(request::Revoke<'static>) { conversation: Conv, sequence: u64, message: MessageId, reason: String }

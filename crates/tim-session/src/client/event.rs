@@ -29,8 +29,12 @@ pub enum Event<'a> {
     NetState(NetState),
     /// The hub knows the user, on this connection. Comes with every connection.
     LoggedIn(LoginAnswer<'a>),
-    /// The hub refused the login; the session has stopped.
+    /// The hub refused the login for good (see [`ErrorCode::ends_session`]), or this device is not fit to log in; the session
+    /// has stopped.
     LoginFailed(Failure<'a>),
+    /// There is no getting in now, or the hub ended the connection, and it said why; or what answers is no hub. The session
+    /// tries again by itself, not before the time that the hub named.
+    TurnedAway(Failure<'a>),
     /// SDK_READY (S84): requests are taken from now on.
     Ready,
     /// SDK_NOT_READY (S85): requests are no longer taken.
@@ -141,6 +145,7 @@ pub(super) enum Local {
     Ready,
     NotReady(NotReadyReason),
     LoginFailed(ErrorCode),
+    TurnedAway(ErrorCode),
     Failed(Ticket, ErrorCode),
 }
 
@@ -151,6 +156,7 @@ impl From<Local> for Event<'_> {
             Local::Ready => Self::Ready,
             Local::NotReady(reason) => Self::NotReady(reason),
             Local::LoginFailed(code) => Self::LoginFailed(Failure::new(code, "")),
+            Local::TurnedAway(code) => Self::TurnedAway(Failure::new(code, "")),
             Local::Failed(ticket, code) => Self::Failed {
                 ticket,
                 failure: Failure::new(code, ""),

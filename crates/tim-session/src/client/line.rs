@@ -4,6 +4,7 @@ use tim_proto::ErrorCode;
 use tim_proto::request::Login;
 use tim_proto::wire::{self, FrameKind, Hello, Role, features};
 
+use super::event::Local;
 use super::machine::Broken;
 use super::{ClientSession, LOGIN_ID, Phase};
 use crate::buffer::Buffer;
@@ -14,10 +15,14 @@ use crate::{Framing, Instant};
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub(super) fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, Broken> {
         if let Phase::Hello { .. } = self.phase {
-            let Some(hello) = self.link.take_hello().map_err(|_| Broken)? else {
-                return Ok(None);
-            };
-            self.greet(&hello, now)?;
+            match self.link.take_hello() {
+                Ok(None) => return Ok(None),
+                Ok(Some(hello)) => self.greet(&hello, now)?,
+                Err(_) => {
+                    self.meets_a_stranger(ErrorCode::NOT_A_HUB, now);
+                    return Ok(None);
+                }
+            }
         }
         if self.is_greeted() {
             self.link.next_frame(self.max_frame()).map_err(|_| Broken)
@@ -83,14 +88,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             max_version: wire::VERSION,
             ..*hello
         };
-        if hello.role != Role::HUB {
-            return Err(Broken);
-        }
-        if hello.common_version(&ours).is_none() {
-            self.give_up(ErrorCode::UNSUPPORTED_VERSION);
+        let stranger = if hello.role != Role::HUB {
+            Some(ErrorCode::NOT_A_HUB)
+        } else if hello.common_version(&ours).is_none() {
+            Some(ErrorCode::UNSUPPORTED_VERSION)
+        } else {
+            None
+        };
+        if let Some(code) = stranger {
+            self.meets_a_stranger(code, now);
             return Ok(());
         }
         self.hub_max_frame = hello.max_frame as usize;
+        self.attempt = self.attempt.wrapping_add(1);
         let login = Login {
             app: self.config.app,
             user: self.config.user,
@@ -99,24 +109,39 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             platform: self.config.platform,
             resume: self.cursor.resume,
             cursor: self.cursor.as_slice(),
+            session: self.session,
+            attempt: self.attempt,
         };
         let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
         if len > self.hub_max_frame.min(self.link.tx_limit()) {
             self.give_up(ErrorCode::FRAME_TOO_LARGE);
             return Ok(());
         }
-        let id = if self.on_serial() {
-            self.login_id.wrapping_add(1)
-        } else {
-            LOGIN_ID
-        };
+        let id = self.login_id();
         self.link.send(FrameKind::LOGIN, id, &login).map_err(|_| Broken)?;
-        self.login_id = id;
         self.life = Life::new(now);
         self.phase = Phase::Login {
             until: now + self.config.login_timeout,
         };
         Ok(())
+    }
+
+    /// What answers is not what the device was made for. That may be so only for now (a hub is being updated, something
+    /// else has its port), so the session tries again.
+    fn meets_a_stranger(&mut self, code: ErrorCode, now: Instant) {
+        self.push_local(Local::TurnedAway(code));
+        self.hang_up_and_lose(now);
+    }
+
+    /// The id of the last LOGIN. A serial line may carry what was meant for an earlier one, even of an earlier life of the
+    /// device; so each has its own there, which nobody else is likely to have had.
+    pub(super) const fn login_id(&self) -> u32 {
+        if self.on_serial() {
+            let drawn = (self.session ^ (self.session >> 32)) as u32;
+            drawn.wrapping_add(self.attempt)
+        } else {
+            LOGIN_ID
+        }
     }
 
     pub(super) const fn on_serial(&self) -> bool {

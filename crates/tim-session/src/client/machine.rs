@@ -6,10 +6,13 @@ use tim_proto::request::{Failure, LoginAnswer, RawAnswer, Resume, Synced};
 use tim_proto::wire::{Decode, FrameKind, Reader, decode_body};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
-use super::{ClientSession, Cursor, Phase};
+use super::{ClientSession, Cursor, Phase, STABLE};
 use crate::buffer::Buffer;
 use crate::link::FrameAt;
 use crate::{Framing, Instant};
+
+/// The longest wait that a hub may ask for.
+const MAX_RETRY_AFTER_MS: u32 = 10 * 60 * 1000;
 
 /// What `poll` decided before it borrows the received bytes for an event.
 pub(super) enum Step {
@@ -30,6 +33,7 @@ pub(super) enum Current {
 pub(super) enum FrameUse {
     LoggedIn,
     LoginFailed,
+    TurnedAway,
     KickedOut,
     Push,
     Answer(Ticket),
@@ -205,12 +209,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::PONG => None,
-            FrameKind::GOODBYE => self.farewell(at, now),
-            kind if in_login && kind == FrameKind::LOGIN.answer() && at.id == self.login_id => {
-                Some(self.logged_in(at)?)
+            FrameKind::GOODBYE => self.farewell(at, now, in_login),
+            kind if in_login && kind == FrameKind::LOGIN.answer() && self.is_our_login(at) => {
+                Some(self.logged_in(at, now)?)
             }
-            FrameKind::ERROR if in_login && at.id == self.login_id => self.login_refused(at, now)?,
-            // Still on its way from an earlier connection, behind a hello that was meant for that one; ours comes.
+            FrameKind::ERROR if in_login && at.id == self.login_id() => Some(self.login_refused(at, now)?),
+            // Still on its way from an earlier session, behind a hello that was meant for that one; ours comes.
             _ if in_login && self.on_serial() => None,
             _ if in_login => return Err(Broken),
             kind if kind == FrameKind::LOGOUT.answer() => {
@@ -245,7 +249,14 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         })
     }
 
-    fn logged_in(&mut self, at: FrameAt) -> Result<FrameUse, Broken> {
+    /// Whether this answers the last LOGIN, and not one of an earlier connection or of an earlier life of the device.
+    fn is_our_login(&self, at: FrameAt) -> bool {
+        let answer = decode_body::<LoginAnswer<'_>>(self.link.body(at));
+        at.id == self.login_id()
+            && answer.is_ok_and(|answer| (answer.session, answer.attempt) == (self.session, self.attempt))
+    }
+
+    fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, Broken> {
         let answer: LoginAnswer<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
         let cursor = match answer.cursor {
             [] => None,
@@ -256,35 +267,66 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             self.cursor = cursor.unwrap_or_default();
         }
         self.phase = Phase::Online;
+        self.online_since = now;
         self.cut_since = None;
         self.unacked = 0;
-        self.backoff.reset();
         self.flush_outbox();
         self.push_local(Local::NetState(NetState::Connected));
         Ok(FrameUse::LoggedIn)
     }
 
-    fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, Broken> {
+    fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, Broken> {
         let failure: Failure<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
-        if is_transient(failure.code) {
-            self.hang_up_and_lose(now);
-            return Ok(None);
+        if failure.code.ends_session() {
+            self.stop(NotReadyReason::Refused);
+            return Ok(FrameUse::LoginFailed);
         }
-        self.stop(NotReadyReason::Refused);
-        Ok(Some(FrameUse::LoginFailed))
+        let (code, retry_after_ms) = (failure.code, failure.retry_after_ms);
+        if code == ErrorCode::SESSION_REPLACED {
+            // A newer login of this session is known: of a device that was made with the same seed, for this is ours.
+            self.session = self.backoff.draw();
+        }
+        self.turned_away(retry_after_ms, now);
+        Ok(FrameUse::TurnedAway)
     }
 
-    fn farewell(&mut self, at: FrameAt, now: Instant) -> Option<FrameUse> {
-        let code = decode_body::<Failure<'_>>(self.link.body(at)).map(|failure| failure.code);
-        match code {
-            Ok(code) if is_kick(code) => {
-                self.stop(NotReadyReason::KickedOut);
-                Some(FrameUse::KickedOut)
-            }
-            _ => {
-                self.hang_up_and_lose(now);
-                None
-            }
+    /// The hub ends the connection. On a serial line, before the login's answer, that may have been meant for an earlier
+    /// session; so it ends nothing then but this try.
+    fn farewell(&mut self, at: FrameAt, now: Instant, in_login: bool) -> Option<FrameUse> {
+        let failure = decode_body::<Failure<'_>>(self.link.body(at));
+        let Ok((code, retry_after_ms)) = failure.map(|failure| (failure.code, failure.retry_after_ms)) else {
+            self.hang_up_and_lose(now);
+            return None;
+        };
+        self.forget_old_troubles(now);
+        // Whoever takes over may be an earlier life of this device, or this one: coming back is worth one try.
+        let taken_over = code == ErrorCode::SESSION_REPLACED;
+        let kicked = code.ends_session() || (taken_over && self.replaced);
+        if kicked && !(in_login && self.on_serial()) {
+            self.stop(NotReadyReason::KickedOut);
+            return Some(FrameUse::KickedOut);
+        }
+        self.replaced |= taken_over && !in_login;
+        if let Phase::LoggingOut { .. } = self.phase {
+            self.stop(NotReadyReason::LoggedOut);
+            return None;
+        }
+        self.turned_away(retry_after_ms, now);
+        Some(FrameUse::TurnedAway)
+    }
+
+    /// The session comes back later, and not sooner than the hub says. The frame that says so stays until it has been seen.
+    fn turned_away(&mut self, retry_after_ms: u32, now: Instant) {
+        self.hang_up = true;
+        let asked = u64::from(retry_after_ms.min(MAX_RETRY_AFTER_MS)).saturating_mul(1000);
+        self.lose(now, asked);
+    }
+
+    /// After a long enough time of being logged in, all is as at the start.
+    fn forget_old_troubles(&mut self, now: Instant) {
+        if self.phase == Phase::Online && now >= self.online_since + STABLE {
+            self.backoff.reset();
+            self.replaced = false;
         }
     }
 
@@ -295,6 +337,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let event = match usage {
             FrameUse::LoggedIn => Event::LoggedIn(Decode::read(&mut reader)),
             FrameUse::LoginFailed => Event::LoginFailed(Decode::read(&mut reader)),
+            FrameUse::TurnedAway => Event::TurnedAway(Decode::read(&mut reader)),
             FrameUse::KickedOut => Event::KickedOut(Decode::read(&mut reader)),
             FrameUse::Failure(ticket) => Event::Failed {
                 ticket,
@@ -341,21 +384,22 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if let Phase::LoggingOut { .. } = self.phase {
             return self.stop(NotReadyReason::LoggedOut); // that was the point
         }
+        self.link.reset();
         self.hang_up = true;
-        self.lose(now);
+        self.lose(now, 0);
     }
 
-    /// The connection is of no use any more; the session goes on.
-    pub(super) fn lose(&mut self, now: Instant) {
+    /// The connection is of no use any more; the session goes on, not before the microseconds `asked` for.
+    pub(super) fn lose(&mut self, now: Instant, asked: u64) {
+        self.forget_old_troubles(now);
         if self.phase == Phase::Online {
             self.cut_since = Some(now);
             self.push_local(Local::NetState(NetState::Disconnected));
         }
-        self.link.reset();
         self.outbox.rewind();
         self.keep_delivered();
         self.unacked = 0;
-        let wait = self.backoff.next();
+        let wait = self.backoff.next(asked);
         self.connect_at(now, now.plus_micros(wait));
     }
 
@@ -384,7 +428,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    fn push_local(&mut self, local: Local) {
+    pub(super) fn push_local(&mut self, local: Local) {
         if let Some(slot) = self.locals.iter_mut().find(|slot| slot.is_none()) {
             *slot = Some(local);
         } else if let Some(last) = self.locals.last_mut() {
@@ -416,33 +460,11 @@ const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
     let failure = Failure::MALFORMED;
     match usage {
         FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
+        FrameUse::TurnedAway => Event::TurnedAway(failure),
         FrameUse::KickedOut => Event::KickedOut(failure),
         FrameUse::Failure(ticket) | FrameUse::Answer(ticket) | FrameUse::WrongAnswer(ticket) => {
             Event::Failed { ticket, failure }
         }
         FrameUse::Push => Event::Malformed { kind },
     }
-}
-
-/// Refusals that another try may not meet.
-fn is_transient(code: ErrorCode) -> bool {
-    [
-        ErrorCode::SERVER_SHUTTING_DOWN,
-        ErrorCode::RATE_LIMITED,
-        ErrorCode::STORAGE_FAILED,
-        ErrorCode::STORAGE_FULL,
-    ]
-    .contains(&code)
-}
-
-/// Farewells after which the device must not come back by itself.
-fn is_kick(code: ErrorCode) -> bool {
-    [
-        ErrorCode::SESSION_REPLACED,
-        ErrorCode::KICKED_OUT_MULT_DEVICE,
-        ErrorCode::KICKED_OUT_MULT_ACCOUNT,
-        ErrorCode::KICKED_OUT_USERSIG_EXPIRED,
-        ErrorCode::KICKED_OUT_REST_API,
-    ]
-    .contains(&code)
 }

@@ -11,6 +11,7 @@ pub use config::ClientConfig;
 pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
 
 use core::fmt;
+use core::time::Duration;
 
 use tim_proto::message::{Body, SendOptions};
 use tim_proto::request::{Ask, Resume, SendMessage};
@@ -30,6 +31,8 @@ use reconnect::Backoff;
 pub const MAX_CURSOR_LEN: usize = 16;
 /// The id of the LOGIN (on a stream) and LOGOUT requests, which the outbox never hands out.
 const LOGIN_ID: u32 = 0;
+/// For how long a session must have been logged in before what went wrong earlier is forgotten.
+const STABLE: Duration = Duration::from_secs(60);
 /// How many events of its own a session can owe the application before it is polled again.
 const MAX_LOCAL_EVENTS: usize = 8;
 
@@ -88,8 +91,13 @@ pub struct ClientSession<S, B> {
     cut_since: Option<Instant>,
     backoff: Backoff,
     life: Life,
-    /// The id of the last LOGIN. On a serial line each has its own, which tells its answer from one to an earlier connection.
-    login_id: u32,
+    /// What tells this session's logins from those of an earlier life of the device, and how many there have been.
+    session: u64,
+    attempt: u32,
+    /// Since when the session is logged in, or was last.
+    online_since: Instant,
+    /// Whether another client took over since the session was last logged in for [`STABLE`].
+    replaced: bool,
     account: u64,
     /// The largest frame that the hub takes.
     hub_max_frame: usize,
@@ -122,6 +130,17 @@ impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
             .field("outbox", &self.outbox)
             .finish_non_exhaustive()
     }
+}
+
+/// Draws [`Login::session`](tim_proto::request::Login::session): another number for another user or device, even if the seed
+/// is the same.
+fn session_number(config: &ClientConfig, seed: u64) -> u64 {
+    let mut number = seed ^ config.device.rotate_left(32);
+    for &byte in config.user.as_str().as_bytes() {
+        // FNV-1a.
+        number = (number ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    number
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -159,10 +178,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     ///   bytes and the answer to a login 64 and the user's nick: with less, the hub may find no way to deliver or to let in.
     /// - `tx` must hold the longest request; 512 bytes and the longest UserSig do for logging in.
     /// - `outbox` holds the requests that wait for an answer, 28 bytes and the request each.
-    /// - `seed` spreads the reconnects of many devices; any random number.
+    /// - `seed` spreads the reconnects of many devices, and tells this life of the device from its earlier ones: a random
+    ///   number, and another one each time that the device starts.
     pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
+            session: session_number(&config, seed),
+            attempt: 0,
+            online_since: Instant::ZERO,
+            replaced: false,
             link: Link::new(config.framing, rx, tx),
             config,
             user_sig,
@@ -174,7 +198,6 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             ready: false,
             cut_since: None,
             life: Life::new(Instant::ZERO),
-            login_id: LOGIN_ID,
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),
@@ -342,7 +365,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => {}
             Phase::LoggingOut { .. } => self.stop(NotReadyReason::LoggedOut),
-            _ => self.lose(now),
+            _ => self.lose(now, 0),
         }
         self.hang_up = false;
     }

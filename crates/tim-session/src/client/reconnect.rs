@@ -26,23 +26,23 @@ impl Backoff {
         }
     }
 
-    /// A login succeeded: the next loss starts with the smallest wait.
+    /// All has been well for long enough: the next loss starts with the smallest wait.
     pub(crate) fn reset(&mut self) {
         self.span = self.min;
     }
 
-    /// How long to wait now, in microseconds.
-    pub(crate) fn next(&mut self) -> u64 {
-        let half = self.span / 2;
+    /// How long to wait now, in microseconds: at least as long as the hub asked for, and up to twice that.
+    pub(crate) fn next(&mut self, asked: u64) -> u64 {
+        let least = (self.span / 2).max(asked);
         self.span = self.span.saturating_mul(2).min(self.max);
-        // A share of the half, in steps of 1/65536: without a division, and without an overflow.
+        // A share of it, in steps of 1/65536: without a division, and without an overflow.
         let share = self.draw() >> 48;
-        let jitter = (half >> 16) * share + (((half & 0xffff) * share) >> 16);
-        half.saturating_add(jitter)
+        let jitter = (least >> 16) * share + (((least & 0xffff) * share) >> 16);
+        least.saturating_add(jitter)
     }
 
     /// xorshift64: spreading is all that is asked of it.
-    fn draw(&mut self) -> u64 {
+    pub(crate) fn draw(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -61,7 +61,7 @@ mod tests {
         for _ in 0..2 {
             for span in [100, 200, 400, 800, 1000, 1000] {
                 let span = Duration::from_millis(span);
-                let wait = Duration::from_micros(backoff.next());
+                let wait = Duration::from_micros(backoff.next(0));
                 assert!(wait >= span / 2 && wait <= span, "{wait:?} of {span:?}");
             }
             backoff.reset();
@@ -69,11 +69,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_hub_asks_for_is_the_least_and_is_spread_too() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1000), 42);
+        let waits = [(); 50].map(|()| backoff.next(30_000_000));
+        assert!(waits.iter().all(|wait| (30_000_000..60_000_000).contains(wait)), "{waits:?}");
+        let (first, last) = (waits.iter().min(), waits.iter().max());
+        assert!(last.zip(first).is_some_and(|(last, first)| last - first > 20_000_000), "{waits:?}");
+    }
+
+    #[test]
     fn no_limit_is_no_overflow() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::MAX, 0);
         for _ in 0..100 {
-            let _ = backoff.next();
+            let _ = backoff.next(0);
         }
-        assert!(backoff.next() > u64::MAX / 2 - 1);
+        assert!(backoff.next(0) > u64::MAX / 2 - 1);
     }
 }

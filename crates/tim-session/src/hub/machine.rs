@@ -189,9 +189,10 @@ impl<B: Buffer> HubSession<B> {
             }
             FrameKind::PONG => Ok(false),
             FrameKind::LOGIN if !online => {
-                if decode_body::<Login<'_>>(self.link.body(at)).is_err() {
+                let Ok(login) = decode_body::<Login<'_>>(self.link.body(at)) else {
                     return Err(ErrorCode::PROTOCOL_VIOLATION);
-                }
+                };
+                self.login = (login.session, login.attempt);
                 self.login_id = at.id;
                 self.phase = Phase::Checking;
                 self.life = Life::new(now);

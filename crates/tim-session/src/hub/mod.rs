@@ -47,6 +47,8 @@ pub struct HubSession<B> {
     peer_features: u32,
     window: u16,
     login_id: u32,
+    /// The numbers of the LOGIN, which its answer repeats.
+    login: (u64, u32),
     /// Requests handed out and not answered.
     open_requests: u16,
     /// The id of the last delivery sent, and of the last one acknowledged.
@@ -71,6 +73,7 @@ impl<B: Buffer> HubSession<B> {
             peer_features: 0,
             window: 0,
             login_id: 0,
+            login: (0, 0),
             open_requests: 0,
             delivered: 0,
             acknowledged: 0,
@@ -157,7 +160,7 @@ impl<B: Buffer> HubSession<B> {
         (self.delivered, self.acknowledged) = (0, 0);
     }
 
-    /// Lets the client in.
+    /// Lets the client in. Whatever the answer says of session and attempt: what is sent repeats the LOGIN's.
     ///
     /// # Errors
     /// [`AnswerError`], [`AnswerError::NotOnline`] if no login is being checked.
@@ -165,7 +168,13 @@ impl<B: Buffer> HubSession<B> {
         if self.phase != Phase::Checking {
             return Err(AnswerError::NotOnline);
         }
-        self.send(FrameKind::LOGIN.answer(), self.login_id, answer)?;
+        let (session, attempt) = self.login;
+        let answer = LoginAnswer {
+            session,
+            attempt,
+            ..*answer
+        };
+        self.send(FrameKind::LOGIN.answer(), self.login_id, &answer)?;
         self.phase = Phase::Online;
         Ok(())
     }

@@ -76,7 +76,7 @@ fn nothing_is_read_or_said_behind_the_hubs_own_goodbye() {
     assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
     assert_eq!(hub.outgoing().len(), said);
     carry(&mut client, &mut hub, NOW);
-    assert_eq!(drain(&mut client, NOW), ["NetState", "Disconnect"]);
+    assert_eq!(drain(&mut client, NOW), ["TurnedAway", "NetState", "Disconnect"]);
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub(crate) fn welcome(cursor: &[u8]) -> LoginAnswer<'_> {
         time_ms: 5,
         cursor,
         nick: "",
+        ..LoginAnswer::default()
     }
 }
 

@@ -203,6 +203,8 @@ fn a_login_that_is_refused_for_now_is_tried_again() {
         (ErrorCode::RATE_LIMITED, true),
         (ErrorCode::STORAGE_FAILED, true),
         (ErrorCode::STORAGE_FULL, true),
+        (ErrorCode::OUTCOME_UNKNOWN, true),
+        (ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, true),
         (ErrorCode(70_001), false),
         (ErrorCode(70_009), false),
     ] {
@@ -215,7 +217,7 @@ fn a_login_that_is_refused_for_now_is_tried_again() {
         match again {
             true => assert_eq!(
                 (&seen[..], wake.is_some()),
-                (&["Disconnect".to_owned()][..], true)
+                (&["TurnedAway".to_owned(), "Disconnect".to_owned()][..], true)
             ),
             false => assert_eq!(
                 (&seen[..], wake),

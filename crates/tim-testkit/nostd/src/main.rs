@@ -250,6 +250,7 @@ fn serve(hub: &mut HubSession<FixedBuffer<'_>>, now: Instant) -> Option<Option<u
         time_ms: 5,
         cursor: b"0",
         nick: "",
+        ..LoginAnswer::default()
     })
     .ok()?;
     hub.push(FrameKind::SYNCED, &Done).ok()?;

@@ -182,6 +182,7 @@ impl Hub {
             time_ms: HUB_TIME_MS + now.as_micros() / 1000,
             cursor: &to_vec(&(from as u32)),
             nick: "Kiosk",
+            ..LoginAnswer::default()
         };
         session.accept(&welcome).expect("room");
     }

@@ -62,6 +62,8 @@ impl Raw {
             platform: Platform::DESKTOP,
             resume: Resume::NOW,
             cursor: &[],
+            session: 1,
+            attempt: 1,
         };
         raw.say(FrameKind::LOGIN, 0, &tim_proto::message::to_vec(&login));
         Ok(raw)

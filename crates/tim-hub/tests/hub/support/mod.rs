@@ -1,6 +1,7 @@
 //! A hub on a temporary directory, and devices that talk to it over TCP with the real client session.
 
 mod calls;
+mod raw;
 mod told;
 
 use std::io::{ErrorKind, Read, Write as _};
@@ -21,6 +22,7 @@ use tim_proto::{
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
 use tokio::sync::oneshot;
 
+pub(crate) use raw::Raw;
 pub(crate) use told::{Notice, Reply, Seen, Tip};
 use told::{reply, said, seen};
 
@@ -187,7 +189,10 @@ impl Device {
         config.backoff_min = Duration::from_millis(1);
         change(&mut config);
         let buffers = || GrowBuffer::new(64 * 1024);
-        let session = ClientSession::new(config, sig(name), buffers(), buffers(), buffers(), number);
+        // Each device is another life, be it of the same device.
+        static LIVES: AtomicU64 = AtomicU64::new(1);
+        let seed = LIVES.fetch_add(1, Ordering::Relaxed);
+        let session = ClientSession::new(config, sig(name), buffers(), buffers(), buffers(), seed);
         Self {
             session,
             stream: None,
@@ -241,7 +246,7 @@ impl Device {
     }
 
     /// Runs until something is so.
-    pub(crate) fn until(&mut self, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn until(&mut self, mut done: impl FnMut(&Self) -> bool) {
         let start = StdInstant::now();
         loop {
             self.turn();

@@ -39,6 +39,7 @@ pub(crate) enum Seen {
     },
     KickedOut(ErrorCode),
     LoginFailed(ErrorCode),
+    TurnedAway(ErrorCode),
 }
 
 /// What a notice says.
@@ -155,6 +156,7 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
         Event::Ready => Seen::Ready,
         Event::KickedOut(failure) => Seen::KickedOut(failure.code),
         Event::LoginFailed(failure) => Seen::LoginFailed(failure.code),
+        Event::TurnedAway(failure) => Seen::TurnedAway(failure.code),
         Event::Gap(gap) => Seen::Gap {
             from: gap.from,
             to: gap.to,

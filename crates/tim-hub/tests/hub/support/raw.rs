@@ -1,0 +1,88 @@
+//! A connection without a session: bytes as a test wants them, when it wants them.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use tim_proto::Platform;
+use tim_proto::message::to_vec;
+use tim_proto::request::{Failure, Login, Resume};
+use tim_proto::wire::{Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Role, Writer, decode_body};
+
+use super::{APP, PATIENCE, TestHub, sig, user};
+
+pub(crate) struct Raw {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Raw {
+    /// A connection whose hellos are said; the client takes frames of this size.
+    pub(crate) fn open(hub: &TestHub, max_frame: u32) -> Self {
+        let mut stream = TcpStream::connect(hub.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let hello = Hello {
+            min_version: 1,
+            max_version: 1,
+            role: Role::CLIENT,
+            features: 0,
+            max_frame,
+            window: 4,
+        };
+        stream.write_all(&hello.to_bytes()).unwrap();
+        let mut answer = [0; Hello::LEN];
+        stream.read_exact(&mut answer).unwrap();
+        Hello::from_bytes(&answer).unwrap();
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    pub(crate) fn say(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
+        let body = to_vec(body);
+        let mut bytes = vec![0; body.len() + MAX_FRAME_HEADER_LEN];
+        let mut writer = Writer::new(&mut bytes);
+        let frame = Frame {
+            kind,
+            id,
+            body: &body,
+        };
+        frame.encode(&mut writer);
+        let len = writer.finish().unwrap();
+        self.stream.write_all(&bytes[..len]).unwrap();
+    }
+
+    pub(crate) fn login(&mut self, name: &str, device: u64, session: u64, attempt: u32) {
+        let login = Login {
+            app: APP,
+            user: user(name),
+            user_sig: &sig(name),
+            device,
+            platform: Platform::DESKTOP,
+            resume: Resume::NOW,
+            cursor: &[],
+            session,
+            attempt,
+        };
+        self.say(FrameKind::LOGIN, 0, &login);
+    }
+
+    /// The next frame: its kind, and the code in it if it is an ERROR or a GOODBYE. `None` when the hub has closed.
+    pub(crate) fn next(&mut self) -> Option<(FrameKind, u32)> {
+        loop {
+            if let Parsed::Frame(frame, len) = Frame::parse(&self.received, 1 << 20).unwrap() {
+                let failure = decode_body::<Failure<'_>>(frame.body);
+                let kind = frame.kind;
+                let told = matches!(kind, FrameKind::ERROR | FrameKind::GOODBYE);
+                let code = failure.map_or(0, |failure| if told { failure.code.0 } else { 0 });
+                self.received.drain(..len);
+                return Some((kind, code));
+            }
+            let mut chunk = [0; 4096];
+            match self.stream.read(&mut chunk).unwrap() {
+                0 => return None,
+                len => self.received.extend_from_slice(&chunk[..len]),
+            }
+        }
+    }
+}
