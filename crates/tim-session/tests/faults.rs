@@ -218,7 +218,7 @@ fn a_peer_in_the_wrong_role_is_left_and_tried_again_later() {
     let _ = drain(&mut client, NOW);
     client.connected(NOW);
     assert_eq!(client.receive(NOW, other.outgoing()), 20);
-    assert_eq!(drain(&mut client, NOW), ["Disconnect"]);
+    assert_eq!(drain(&mut client, NOW), ["TurnedAway", "Disconnect"]);
     assert!(
         matches!(client.poll(NOW), Output::Wait(Some(_))),
         "it has given up"

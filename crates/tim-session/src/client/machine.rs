@@ -298,6 +298,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             self.hang_up_and_lose(now);
             return None;
         };
+        if self.on_serial() && matches!(code, ErrorCode::NETWORK_ERROR | ErrorCode::USER_NOT_LOGGED_IN) {
+            self.hang_up_and_lose(now); // the line lost something, or the session of the hub's end
+            return None;
+        }
         self.forget_old_troubles(now);
         // Whoever takes over may be an earlier life of this device, or this one: coming back is worth one try.
         let taken_over = code == ErrorCode::SESSION_REPLACED;
@@ -306,12 +310,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             self.stop(NotReadyReason::KickedOut);
             return Some(FrameUse::KickedOut);
         }
-        self.replaced |= taken_over && !in_login;
         if let Phase::LoggingOut { .. } = self.phase {
             self.stop(NotReadyReason::LoggedOut);
             return None;
         }
         self.turned_away(retry_after_ms, now);
+        self.replaced |= taken_over && !in_login;
         Some(FrameUse::TurnedAway)
     }
 
@@ -386,6 +390,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.link.reset();
         self.hang_up = true;
+        self.lose_line(now);
+    }
+
+    /// The line is lost. A serial line loses bytes now and then, which says nothing about the hub: who was logged in on it
+    /// tries again soon.
+    pub(super) fn lose_line(&mut self, now: Instant) {
+        if self.phase == Phase::Online && self.on_serial() {
+            self.backoff.reset();
+        }
         self.lose(now, 0);
     }
 

@@ -365,7 +365,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => {}
             Phase::LoggingOut { .. } => self.stop(NotReadyReason::LoggedOut),
-            _ => self.lose(now, 0),
+            _ => self.lose_line(now),
         }
         self.hang_up = false;
     }
