@@ -193,7 +193,11 @@ fn a_hub_survives_any_client_and_any_clock() {
         .to_bytes()
         .to_vec();
         // app 1, user "a", sig "s", device 7, platform 6, resume 0, no cursor, session 5, attempt 1
-        hello.extend(frame(FrameKind::LOGIN, 0, &[1, 1, b'a', 1, b's', 7, 6, 0, 0, 5, 1]));
+        hello.extend(frame(
+            FrameKind::LOGIN,
+            0,
+            &[1, 1, b'a', 1, b's', 7, 6, 0, 0, 5, 1],
+        ));
         let _ = hub.receive(now, &hello);
         for _ in 0..100 {
             let words = match random.below(6) {

@@ -24,7 +24,14 @@ fn buffer() -> FixedBuffer<'static> {
 fn client(user: &str, framing: Framing, seed: u64) -> Client {
     let mut config = ClientConfig::new(1, UserId::new(user).unwrap(), 7);
     config.framing = framing;
-    ClientSession::new(config, format!("sig of {user}"), buffer(), buffer(), buffer(), seed)
+    ClientSession::new(
+        config,
+        format!("sig of {user}"),
+        buffer(),
+        buffer(),
+        buffer(),
+        seed,
+    )
 }
 
 fn hub(framing: Framing, now: Instant) -> Hub {
@@ -129,7 +136,9 @@ fn for_alice() -> Vec<u8> {
         id: MessageId::default(),
         client_sequence: 1,
         priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text: "for alice only" }),
+        payload: Payload::Text(Text {
+            text: "for alice only",
+        }),
         extensions: Default::default(),
     })
 }
@@ -178,7 +187,10 @@ fn a_device_set_up_anew_takes_no_answer_to_the_login_of_its_earlier_life() {
 fn a_device_set_up_anew_takes_no_refusal_and_no_kick_of_its_earlier_life() {
     type Answer = fn(&mut Hub);
     let answers: [(Answer, &[&str]); 3] = [
-        (|hub| hub.refuse(&Failure::new(ErrorCode::ACCOUNT_USERSIG_EXPIRED, "")), &[]),
+        (
+            |hub| hub.refuse(&Failure::new(ErrorCode::ACCOUNT_USERSIG_EXPIRED, "")),
+            &[],
+        ),
         (
             |hub| hub.goodbye(&Failure::new(ErrorCode::KICKED_OUT_MULT_DEVICE, "")),
             &["TurnedAway 3002", "Disconnect"],
@@ -220,7 +232,11 @@ fn a_session_that_is_taken_over_comes_back_once_and_stays_away_if_that_repeats()
         let seen = drain(&mut client, now);
         if round < 3 {
             // Each time after more than a minute: that is a first time again.
-            assert_eq!(seen, ["TurnedAway 200009", "Disconnected", "Disconnect"], "round {round}");
+            assert_eq!(
+                seen,
+                ["TurnedAway 200009", "Disconnected", "Disconnect"],
+                "round {round}"
+            );
             now = until_it_connects(&mut client, now);
         } else {
             assert_eq!(seen, ["KickedOut 200009", "NotReady", "Disconnect"]);
@@ -261,7 +277,9 @@ fn whose_login_is_taken_for_an_old_one_draws_a_new_session() {
 
 #[test]
 fn only_tickets_and_kicks_end_a_session() {
-    for code in [60_022, 200_005, 200_006, 200_007, 200_008, 200_011, 200_500, 10_002, 70_050, 70_169, 1, 0] {
+    for code in [
+        60_022, 200_005, 200_006, 200_007, 200_008, 200_011, 200_500, 10_002, 70_050, 70_169, 1, 0,
+    ] {
         let mut client = client("alice", Framing::Stream, 5);
         client.login(NOW);
         let mut now = until_it_connects(&mut client, NOW);
@@ -277,7 +295,9 @@ fn only_tickets_and_kicks_end_a_session() {
         }
         get_in(&mut client, Framing::Stream, now);
     }
-    for code in [70_001, 70_003, 70_013, 70_051, 79_999, 3002, 3003, 3004, 3006, 20_002] {
+    for code in [
+        70_001, 70_003, 70_013, 70_051, 79_999, 3002, 3003, 3004, 3006, 20_002,
+    ] {
         let mut client = client("alice", Framing::Stream, 5);
         client.login(NOW);
         let now = until_it_connects(&mut client, NOW);
@@ -286,7 +306,10 @@ fn only_tickets_and_kicks_end_a_session() {
         hub.refuse(&Failure::new(ErrorCode(code), "never"));
         let bytes = down(&mut hub);
         assert_eq!(client.receive(now, &bytes), bytes.len());
-        assert_eq!(drain(&mut client, now), [format!("LoginFailed {code}"), "Disconnect".to_owned()]);
+        assert_eq!(
+            drain(&mut client, now),
+            [format!("LoginFailed {code}"), "Disconnect".to_owned()]
+        );
         assert_eq!(client.poll(now), Output::Wait(None));
     }
 }
@@ -311,7 +334,11 @@ fn a_hub_that_lets_in_and_hangs_up_is_not_asked_ever_faster() {
     now = now + 61 * SECOND;
     client.disconnected(now);
     let again = until_it_connects(&mut client, now);
-    assert!(again.since(now) <= Duration::from_millis(250), "{:?}", again.since(now));
+    assert!(
+        again.since(now) <= Duration::from_millis(250),
+        "{:?}",
+        again.since(now)
+    );
 }
 
 #[test]
@@ -327,7 +354,10 @@ fn what_is_no_hub_or_one_of_another_version_is_told_at_once_and_tried_again() {
         let now = until_it_connects(&mut client, NOW);
         client.connected(now);
         let _ = client.receive(now, bytes);
-        assert_eq!(drain(&mut client, now), [format!("TurnedAway {code}"), "Disconnect".to_owned()]);
+        assert_eq!(
+            drain(&mut client, now),
+            [format!("TurnedAway {code}"), "Disconnect".to_owned()]
+        );
         let later = until_it_connects(&mut client, now);
         get_in(&mut client, Framing::Stream, later);
     }

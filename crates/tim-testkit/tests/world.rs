@@ -321,7 +321,11 @@ fn two_devices_with_one_number_fight_once_and_not_for_ever() {
         world.add_device("alice", |config| config.device = 7);
         world.add_device("alice", |config| config.device = 7);
         world.run_for(600 * SECOND);
-        let kicked = |number: usize| world.device(number).count(&Seen::KickedOut(ErrorCode::SESSION_REPLACED));
+        let kicked = |number: usize| {
+            world
+                .device(number)
+                .count(&Seen::KickedOut(ErrorCode::SESSION_REPLACED))
+        };
         assert_eq!(kicked(0) + kicked(1), 1, "seed {seed}");
         let winner = usize::from(kicked(0) == 1);
         assert!(world.device(winner).session().is_ready(), "seed {seed}");

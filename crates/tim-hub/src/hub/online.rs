@@ -126,7 +126,11 @@ impl Online {
         if let Some(at) = user.seats.iter().position(same) {
             let seat = user.seats.remove(at);
             let is_same = seat.device.life().session == life.session;
-            before = if is_same { seat.before } else { Some(*seat.device.life()) };
+            before = if is_same {
+                seat.before
+            } else {
+                Some(*seat.device.life())
+            };
             leaving.push((seat.device, ErrorCode::SESSION_REPLACED));
         }
         if user.seats.len() >= max_devices.max(1) {

@@ -85,7 +85,10 @@ fn a_login_that_comes_late_is_refused_and_the_newer_session_lives() {
     let mut later = Raw::open(&hub, 4096);
     later.login("alice", 7, 0xB0B, 1);
     assert_eq!(later.next(), ANSWER);
-    assert_eq!(current.next(), Some((FrameKind::GOODBYE, ErrorCode::SESSION_REPLACED.0)));
+    assert_eq!(
+        current.next(),
+        Some((FrameKind::GOODBYE, ErrorCode::SESSION_REPLACED.0))
+    );
     let mut connection = Raw::open(&hub, 4096);
     connection.login("alice", 7, 0xA11CE, 2);
     assert_eq!(connection.next(), refused);

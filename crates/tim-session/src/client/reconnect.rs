@@ -72,9 +72,16 @@ mod tests {
     fn what_the_hub_asks_for_is_the_least_and_is_spread_too() {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(1000), 42);
         let waits = [(); 50].map(|()| backoff.next(30_000_000));
-        assert!(waits.iter().all(|wait| (30_000_000..60_000_000).contains(wait)), "{waits:?}");
+        assert!(
+            waits.iter().all(|wait| (30_000_000..60_000_000).contains(wait)),
+            "{waits:?}"
+        );
         let (first, last) = (waits.iter().min(), waits.iter().max());
-        assert!(last.zip(first).is_some_and(|(last, first)| last - first > 20_000_000), "{waits:?}");
+        assert!(
+            last.zip(first)
+                .is_some_and(|(last, first)| last - first > 20_000_000),
+            "{waits:?}"
+        );
     }
 
     #[test]

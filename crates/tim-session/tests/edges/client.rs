@@ -197,7 +197,10 @@ fn a_hub_of_another_version_is_told_at_once_and_tried_again_later() {
         };
         assert_eq!(failure.code, ErrorCode::UNSUPPORTED_VERSION);
         let (seen, wake) = drain_until(&mut client, NOW);
-        assert_eq!((&seen[..], wake.is_some()), (&["Disconnect".to_owned()][..], true));
+        assert_eq!(
+            (&seen[..], wake.is_some()),
+            (&["Disconnect".to_owned()][..], true)
+        );
         assert!(!client.is_idle());
     }
     for versions in [(1, 1), (0, 9)] {

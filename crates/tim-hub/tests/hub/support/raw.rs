@@ -6,7 +6,9 @@ use std::net::TcpStream;
 use tim_proto::Platform;
 use tim_proto::message::to_vec;
 use tim_proto::request::{Failure, Login, Resume};
-use tim_proto::wire::{Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Role, Writer, decode_body};
+use tim_proto::wire::{
+    Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Role, Writer, decode_body,
+};
 
 use super::{APP, PATIENCE, TestHub, sig, user};
 
