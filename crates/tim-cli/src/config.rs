@@ -71,7 +71,7 @@ settings! {
     revoke_window("TIM_REVOKE_WINDOW", "TIME"): Seconds = Seconds(limits::REVOKE_WINDOW_SECONDS);
     /// How long messages are kept [default: 7d].
     retention("TIM_RETENTION", "TIME"): Seconds = Seconds(limits::RETENTION_SECONDS);
-    /// The largest payload of a message, in bytes [default: 12288].
+    /// The largest message, in bytes of its payload and mentions [default: 12288].
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
     /// How many messages a second a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;

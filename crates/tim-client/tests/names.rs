@@ -3,8 +3,11 @@
 #[path = "support/world.rs"]
 mod world;
 
+use std::sync::Arc;
+
 use tim_client::{
-    Client, ConversationId, CreateGroup, Event, GroupId, GroupType, Message, SendOptions, UserId,
+    Client, Conversation, ConversationId, CreateGroup, Event, GroupId, GroupType, Message, Payload,
+    ReceiveOption, SendOptions, UserId,
 };
 use world::{World, in_time};
 
@@ -68,5 +71,83 @@ async fn own_messages_carry_nick_picture_and_name_card_on_the_sending_device() {
         "all others see the same"
     );
     drop(bob);
+    world.end().await;
+}
+
+/// The numbers of the notices among these messages.
+fn notices(messages: &[Message]) -> Vec<u32> {
+    let number = |message: &Message| match message.payload() {
+        Payload::SystemNotice(notice) => Some(notice.operation.0),
+        _ => None,
+    };
+    messages.iter().filter_map(number).collect()
+}
+
+#[tokio::test]
+async fn what_is_only_for_the_programs_never_becomes_the_last_message() {
+    let world = World::new();
+    let (alice, _events) = world.log_in("alice", |builder| builder).await;
+    let (tablet, mut at_tablet) = world.log_in("alice", |builder| builder).await;
+    let made = alice
+        .create_group(CreateGroup::new(GroupType::PUBLIC, "Team"))
+        .await
+        .unwrap();
+    let option = ReceiveOption::ACCEPT_NOT_NOTIFY;
+    alice
+        .set_message_remind_type(made.group_id, option)
+        .await
+        .unwrap();
+    let mut heard = Vec::new();
+    while !heard.contains(&20) {
+        if let Event::MessageReceived(messages) = in_time(at_tablet.next()).await.unwrap() {
+            heard.extend(notices(&messages));
+        }
+    }
+    assert_eq!(heard, [6, 20]);
+    say(&alice, user("bob"), "news").await;
+    let list = loop {
+        match in_time(at_tablet.next()).await.unwrap() {
+            Event::ConversationListUpdated(list) if list[0].id == ConversationId::C2c(user("bob")) => {
+                break list;
+            }
+            _ => {}
+        }
+    };
+    let last = |list: &[Arc<Conversation>]| {
+        let system = list.iter().find(|one| one.id == ConversationId::System).unwrap();
+        notices(&[system.last_message.clone().unwrap()])
+    };
+    assert_eq!(last(&list), [6], "as the events tell it");
+    let asked = tablet.get_conversation_list().await.unwrap();
+    assert_eq!(last(&asked.conversation_list), [6], "as the hub lists it");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn tips_name_their_users_and_show_the_first_ones_face() {
+    let world = World::new();
+    let (bob, mut at_bob) = world.log_in("bob", |builder| builder).await;
+    bob.update_my_profile(Some("Bob B."), None).await.unwrap();
+    let (_alice, group) = alice_with_names(&world).await;
+    let tip = loop {
+        if let Event::MessageReceived(messages) = in_time(at_bob.next()).await.unwrap()
+            && let Some(tip) = messages
+                .into_iter()
+                .find(|message| matches!(message.payload(), Payload::GroupTip(_)))
+        {
+            break tip;
+        }
+    };
+    let Payload::GroupTip(joined) = tip.payload() else {
+        unreachable!("found as a tip")
+    };
+    let shown: Vec<&str> = joined
+        .members()
+        .map(|member| member.names.shown_for(member.id))
+        .collect();
+    assert_eq!(shown, ["Alice A.", "Bob B."]);
+    assert_eq!(joined.operator.shown_for(joined.operator_id), "Alice A.");
+    assert_eq!(names(&tip), ["Alice A.", "", "https://example.org/a.png"]);
+    assert_eq!(tip.conversation_id(), ConversationId::Group(group));
     world.end().await;
 }

@@ -6,8 +6,8 @@ mod world;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tim_client::{
-    Client, ClientBuilder, ConversationId, CreateGroup, ErrorCode, Event, EventStream, Flow, GroupType,
-    Message, SendOptions, UserId,
+    Client, ClientBuilder, ConversationId, CreateGroup, Event, EventStream, Flow, GroupType, Message,
+    SendOptions, UserId,
 };
 use tim_hub::usersig::UserSig;
 use world::{APP, World, in_time};

@@ -91,6 +91,10 @@ pub struct Hub {
     stopping: watch::Sender<bool>,
 }
 
+/// What a SEND has beside the bytes that the limit of a message measures, at the most: header, ids, and options with some
+/// words for a notification.
+const SEND_OVERHEAD: u64 = 4096;
+
 /// Why a hub stopped, or could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -111,7 +115,10 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Open`], notably if another hub has the directory; [`HubError::Io`] without threads to be had.
-    pub fn open(options: HubOptions) -> Result<Self, HubError> {
+    pub fn open(mut options: HubOptions) -> Result<Self, HubError> {
+        let largest_send = options.limits.message_bytes().saturating_add(SEND_OVERHEAD);
+        let largest_send = u32::try_from(largest_send).unwrap_or(u32::MAX);
+        options.connection.max_frame = options.connection.max_frame.max(largest_send);
         let (store, reader) = sqlite::open_limited(&options.data, options.max_data)?;
         let reader: Arc<dyn StoreReader> = Arc::new(reader);
         let online = Arc::new(Online::default());

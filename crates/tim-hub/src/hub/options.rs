@@ -22,7 +22,7 @@ pub struct HubOptions {
     pub app: App,
     /// The limits of the messaging itself: sizes, pages, windows, retention.
     pub limits: Limits,
-    /// The limits of a connection.
+    /// The limits of a connection. Frames are taken as large as the largest message needs, also if this says less.
     pub connection: HubConfig,
     /// How many connections there may be at a time; more are turned away. Default 20,000.
     pub max_connections: usize,

@@ -139,6 +139,14 @@ fn a_message_at_its_limit_is_taken_whatever_the_names_are_and_one_above_is_refus
 }
 
 #[test]
+fn the_largest_message_fits_into_the_frames_that_the_hub_takes() {
+    let hub = TestHub::start_with(|options| options.connection.max_frame = 1024);
+    let mut alice = Device::login(&hub, "alice", 1);
+    let most = Limits::new().message_bytes() as usize - 2;
+    assert_eq!(alice.send(c2c("bob"), &"x".repeat(most)), 1);
+}
+
+#[test]
 fn mentions_count_as_part_of_the_message() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
