@@ -211,7 +211,7 @@ fn a_chat_mentions_invites_and_lists_members() {
     alice.type_line("/nick Ali");
     alice.expect(&["your next messages carry it"]);
     alice.type_line("/create dice bob");
-    alice.expect(&["群成员:alice,bob,加入群组"]);
+    alice.expect(&["群成员:Ali,bob,加入群组"]);
     alice.type_line("@bob your turn, mail@example.org");
     bob.expect(&["[GROUPdice]", "Ali (alice): @ @bob your turn"]);
     alice.type_line("@all hello");
