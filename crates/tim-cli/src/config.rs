@@ -69,6 +69,9 @@ settings! {
     app_id("TIM_APP_ID", "NUMBER"): u32 = DEFAULT_APP_ID;
     /// How long after sending a message can be revoked [default: 2m].
     revoke_window("TIM_REVOKE_WINDOW", "TIME"): Seconds = Seconds(limits::REVOKE_WINDOW_SECONDS);
+    /// How long after sending a group's owner and admins can revoke a message in it; 0 is as long as it is kept
+    /// [default: 0].
+    manager_revoke_window("TIM_MANAGER_REVOKE_WINDOW", "TIME"): Seconds = Seconds(limits::MANAGER_REVOKE_WINDOW_SECONDS);
     /// How long messages are kept [default: 7d].
     retention("TIM_RETENTION", "TIME"): Seconds = Seconds(limits::RETENTION_SECONDS);
     /// The largest message, in bytes of its payload and mentions [default: 12288].
@@ -133,6 +136,7 @@ impl Settings {
         options.limits = options
             .limits
             .with_revoke_window_seconds(self.revoke_window.0)
+            .with_manager_revoke_window_seconds(self.manager_revoke_window.0)
             .with_retention_seconds(self.retention.0)
             .with_group_messages_per_second(self.group_rate)
             .with_message_bytes(self.max_message);

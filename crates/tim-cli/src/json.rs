@@ -9,6 +9,7 @@ use tim_proto::{MENTION_ALL, Message, UserId, constants};
 pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
     let envelope = &message.envelope;
     let kind = message.payload.kind();
+    let by = message.revoked_by().unwrap_or_default();
     json!({
         "ID": message.id.to_string(),
         "type": kind.to_string(),
@@ -24,6 +25,9 @@ pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
         "random": message.id.random,
         "priority": message.priority.to_string(),
         "isRevoked": message.is_revoked(),
+        "revoker": by.revoker,
+        "revokerName": by.name,
+        "revokeReason": by.reason,
         "nick": message.nick(),
         "avatar": message.avatar(),
         "nameCard": message.name_card(),
@@ -63,6 +67,7 @@ fn payload(payload: &Payload<'_>) -> Value {
             "revoker": it.revoker.as_str(),
             "revokeReason": it.reason,
         }),
+        Payload::Unknown(_, []) => Value::Null,
         Payload::Unknown(_, bytes) => json!(crate::frame::hex(bytes)),
         _ => Value::Null,
     }

@@ -84,7 +84,7 @@ pub(crate) fn failure(error: ImError) -> Failure {
         }
         ErrorCode(70_000..=79_999) => Failure::credentials(error)
             .hint("`tim sig inspect` shows what a UserSig says; it must be signed with this hub's app key"),
-        ErrorCode(20_016) => Failure::failed(error)
+        ErrorCode(20_016 | 10_031) => Failure::failed(error)
             .hint("a message can be revoked for two minutes, unless the hub is set otherwise"),
         _ => Failure::failed(error),
     }

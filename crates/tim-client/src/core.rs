@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tim_proto::conversation as wire;
-use tim_proto::message::{Payload, Revocation};
+use tim_proto::message::{Payload, Revocation, RevokedBy};
 use tim_proto::request::{Answer, ConversationsAnswer, Delivery, LoginAnswer};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_transport_std::session::{Event as SessionEvent, NotReadyReason};
@@ -369,14 +369,19 @@ impl Core {
         let known = self
             .shared
             .known(conversation, revocation.sender, revocation.message);
+        let by = RevokedBy {
+            revoker: revocation.revoker.as_str(),
+            reason: revocation.reason,
+            name: view.revoker_name(),
+        };
         if let Some(message) = &known {
-            message.mark_revoked();
+            message.mark_revoked(&by);
         }
         if view.envelope.origin == self.shared.device && *view.from() == self.shared.user {
             return Item::Nothing; // the call that did it has said so
         }
         known.map_or_else(
-            || Item::Revoked(Lookup::new(conversation, revocation)),
+            || Item::Revoked(Lookup::new(conversation, revocation, &by)),
             Item::Found,
         )
     }

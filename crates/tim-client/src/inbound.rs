@@ -1,8 +1,9 @@
 //! Deliveries on their way to an event, in order. One that is not complete yet holds up those behind it: a stub whose
 //! payload is fetched in pieces, a revocation whose message is looked up in the history.
 
-use tim_proto::message::{Envelope, Payload, Revocation, flags};
+use tim_proto::message::{Envelope, Payload, Revocation, RevokedBy, flags, to_vec};
 use tim_proto::request::{Answer, Conversations, Fetch, Gap, History, HistoryAnswer, OneGroup, Request};
+use tim_proto::wire::Extensions;
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
 use crate::Message;
@@ -48,17 +49,20 @@ pub(crate) struct Lookup {
     sequence: u64,
     message: MessageId,
     sender: UserId,
+    /// Who took it back, and why, as a revoked message says it.
+    by: Vec<u8>,
     next: Vec<u8>,
     pages: u8,
 }
 
 impl Lookup {
-    pub(crate) fn new(conversation: ConversationId, revocation: &Revocation<'_>) -> Self {
+    pub(crate) fn new(conversation: ConversationId, revocation: &Revocation<'_>, by: &RevokedBy<'_>) -> Self {
         Self {
             conversation,
             sequence: revocation.sequence,
             message: revocation.message,
             sender: revocation.sender,
+            by: to_vec(by),
             next: Vec::new(),
             pages: 0,
         }
@@ -83,7 +87,8 @@ impl Lookup {
             client_sequence: 0,
             priority: Priority::NORMAL,
             payload: Payload::Unknown(MessageKind(0), &[]),
-            extensions: Default::default(),
+            // What was just written is well-formed.
+            extensions: Extensions::new(&self.by).unwrap_or_default(),
         };
         Message::stored(&message, me)
     }
@@ -169,7 +174,7 @@ impl Item {
                 }
             }
             (Self::Revoked(lookup), Answer::History(page)) => {
-                if let Some(found) = lookup.search(page, instance) {
+                if let Some(found) = lookup.search(page, me, instance) {
                     *self = Self::Found(found);
                 } else if !lookup.turn_page(page) {
                     *self = Self::Found(lookup.bare(me));
@@ -184,6 +189,7 @@ impl Lookup {
     fn search(
         &self,
         page: &HistoryAnswer<'_>,
+        me: &UserId,
         instance: impl Fn(&tim_proto::Message<'_>) -> Message,
     ) -> Option<Message> {
         let view = page
@@ -191,7 +197,10 @@ impl Lookup {
             .iter()
             .find(|view| view.envelope.sequence == self.sequence)?;
         let message = instance(&view);
-        message.mark_revoked();
+        // A hub of an earlier version may not have said so there.
+        if let Some(by) = self.bare(me).view().revoked_by() {
+            message.mark_revoked(&by);
+        }
         Some(message)
     }
 

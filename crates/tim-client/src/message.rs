@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tim_proto::message::{Encoded, Payload, flags, tags, to_vec};
+use tim_proto::message::{Encoded, Payload, RevokedBy, flags, tags, to_vec};
 use tim_proto::request::SendAnswer;
 use tim_proto::wire::Extensions;
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
@@ -86,6 +86,8 @@ pub(crate) struct Instance {
     encoded: Encoded<Vec<u8>>,
     /// The whole message, if `encoded` is a stub and the rest was fetched, or was made here and the hub has added names.
     fetched: OnceLock<Encoded<Vec<u8>>>,
+    /// What there is of it since it was revoked, with the hub's word about who did it.
+    revoked: OnceLock<Encoded<Vec<u8>>>,
     state: Mutex<State>,
 }
 
@@ -138,6 +140,7 @@ impl Message {
             made_here,
             encoded: message.to_owned(),
             fetched: OnceLock::new(),
+            revoked: OnceLock::new(),
             state: Mutex::new(state),
         }))
     }
@@ -154,7 +157,8 @@ impl Message {
         view
     }
 
-    /// What it says.
+    /// What it says. A revoked message says nothing; only an instance that this account sent, and that was held when
+    /// it was revoked, keeps what it said, so that an application can offer to edit it and to send it anew.
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {
         self.encoded().message().payload
@@ -269,6 +273,25 @@ impl Message {
         self.state().flags & flags::REVOKED != 0
     }
 
+    /// Who took it back; `None` if nobody did, or the hub has not said.
+    #[must_use]
+    pub fn revoker(&self) -> Option<UserId> {
+        UserId::new(self.encoded().message().revoked_by()?.revoker).ok()
+    }
+
+    /// The name of who took it back: name card, nick or user id, in this order (S116); empty if that is not known.
+    #[must_use]
+    pub fn revoker_name(&self) -> &str {
+        let by = self.encoded().message().revoked_by();
+        by.map_or("", |by| by.shown_name())
+    }
+
+    /// Why it was taken back; empty if nothing was said.
+    #[must_use]
+    pub fn revoke_reason(&self) -> &str {
+        self.encoded().message().revoked_by().map_or("", |by| by.reason)
+    }
+
     /// Whether it was resent (S124).
     #[must_use]
     pub fn is_resend(&self) -> bool {
@@ -308,7 +331,8 @@ impl Message {
     }
 
     fn encoded(&self) -> &Encoded<Vec<u8>> {
-        self.0.fetched.get().unwrap_or(&self.0.encoded)
+        let shown = self.0.revoked.get().or_else(|| self.0.fetched.get());
+        shown.unwrap_or(&self.0.encoded)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -360,8 +384,37 @@ impl Message {
         self.state().options.clone()
     }
 
-    pub(crate) fn mark_revoked(&self) {
-        self.state().flags |= flags::REVOKED;
+    /// The message was taken back by somebody. What others wrote is let go; an own instance keeps what it says.
+    pub(crate) fn mark_revoked(&self, by: &RevokedBy<'_>) {
+        if self.encoded().message().revoked_by().is_none() {
+            let left = match self.flow() {
+                Flow::In => self.emptied(by),
+                Flow::Out => self.extended(&to_vec(by)),
+            };
+            if let Some(left) = left {
+                // Lost only to another task that has just done the same.
+                let _ = self.0.revoked.set(left);
+            }
+        }
+        let mut state = self.state();
+        state.flags |= flags::REVOKED;
+        state.flags &= !flags::STUB; // nothing is left to be fetched
+    }
+
+    /// The message without what was said.
+    fn emptied(&self, by: &RevokedBy<'_>) -> Option<Encoded<Vec<u8>>> {
+        let header = self.encoded().header();
+        let mut bytes = to_vec(&header.envelope);
+        bytes.append(&mut header.content.revoked(by));
+        Encoded::new(bytes).ok()
+    }
+
+    /// The message with these extensions behind its own.
+    fn extended(&self, more: &[u8]) -> Option<Encoded<Vec<u8>>> {
+        let view = self.view();
+        let extensions = [view.extensions.as_bytes(), more].concat();
+        let extensions = Extensions::new(&extensions).ok()?;
+        Some(tim_proto::Message { extensions, ..view }.to_owned())
     }
 
     /// The hub has shown the message again: takes over what it says now.
@@ -371,8 +424,10 @@ impl Message {
         if self.0.made_here {
             self.take_names(message.extensions);
         }
-        if self.is_stub() && whole {
-            self.complete(message.payload);
+        match message.revoked_by() {
+            Some(by) => self.mark_revoked(&by),
+            None if self.is_stub() && whole => self.complete(message.payload),
+            None => {}
         }
         let mut state = self.state();
         let stub = state.flags & flags::STUB;
@@ -389,21 +444,16 @@ impl Message {
         if self.0.fetched.get().is_some() {
             return; // they are known
         }
-        let of_hub = hubs.iter().filter(|it| it.tag >= tags::FIRST_OF_HUB);
-        let mut extensions = self.view().extensions.as_bytes().to_vec();
-        let before = extensions.len();
-        for extension in of_hub {
-            extensions.append(&mut to_vec(&extension));
-        }
-        if let Ok(all) = Extensions::new(&extensions)
-            && extensions.len() > before
+        let names = tags::FIRST_OF_HUB..tags::REVOKER;
+        let of_sender = hubs.iter().filter(|it| names.contains(&it.tag));
+        let more = of_sender
+            .flat_map(|extension| to_vec(&extension))
+            .collect::<Vec<_>>();
+        if !more.is_empty()
+            && let Some(named) = self.extended(&more)
         {
-            let named = tim_proto::Message {
-                extensions: all,
-                ..self.view()
-            };
             // Lost only to another task that has just done the same.
-            let _ = self.0.fetched.set(named.to_owned());
+            let _ = self.0.fetched.set(named);
         }
     }
 

@@ -405,6 +405,26 @@ async fn a_sent_message_is_revoked_once() {
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     sent.unwrap();
+    let passed_on = client.create_text_message(user("bob"), "now").unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        let answer = SendAnswer {
+            sequence: 0,
+            ..STORED
+        };
+        hub.answer(&asked, &Answer::Send(answer)).await;
+    };
+    let options = SendOptions {
+        online_user_only: true,
+        ..SendOptions::default()
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&passed_on, options), script);
+    sent.unwrap();
+    assert_eq!(
+        client.revoke_message(&passed_on).await.unwrap_err().code,
+        ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG,
+        "it was sent, but is stored nowhere"
+    );
     let script = async {
         let asked = hub.asked().await;
         hub.fail(&asked, ErrorCode::MSG_REVOKE_TIME_LIMIT, "").await;
@@ -428,6 +448,10 @@ async fn a_sent_message_is_revoked_once() {
     };
     let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
     assert!(revoked.unwrap().message.is_revoked() && message.is_revoked());
+    assert_eq!(
+        (message.revoker(), message.text()),
+        (Some(user("alice")), Some("x"))
+    );
     assert_eq!(
         client.revoke_message(&message).await.unwrap_err().code,
         ErrorCode::ALREADY_REVOKED

@@ -11,7 +11,8 @@ use tim_client::proto::message::{flags, to_vec};
 use tim_client::proto::request::{
     Answer, ConversationChange, Failure, FetchAnswer, Gap, HistoryAnswer, Request, SendAnswer,
 };
-use tim_client::proto::wire::{FrameKind, List};
+use tim_client::proto::revoked::Revoker;
+use tim_client::proto::wire::{Extensions, FrameKind, List};
 use tim_client::transport::session::HubEvent;
 use tim_client::{
     ConversationId, ErrorCode, Event, EventKind, EventStream, Flow, GroupId, MessageId, NetState,
@@ -178,6 +179,56 @@ async fn a_revocation_shows_in_the_instance_that_is_held() {
     let revoked = revoked(&mut events).await;
     assert!(revoked.len() == 1 && revoked[0].is_same(&held));
     assert!(held.is_revoked());
+    assert_eq!((held.text(), held.kind()), (None, tim_client::MessageKind::TEXT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_names_who_did_it_and_why_and_ones_own_words_stay_at_hand() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let group = ConversationId::Group("g".parse().unwrap());
+    let mine = client.create_text_message(group, "my words").unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        let stored = SendAnswer {
+            sequence: 12,
+            time: 1,
+            duplicate: false,
+            extensions: Extensions::NONE,
+        };
+        hub.answer(&asked, &Answer::Send(stored)).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&mine, SendOptions::default()), script);
+    sent.unwrap();
+    let theirs = text("bob", group, 13, "their words");
+    hub.deliver(&[1], &theirs).await;
+    let theirs = received(&mut events).await.remove(0);
+    for (sequence, message) in [(14, &mine), (15, &theirs)] {
+        let view = message.view();
+        let mut revocation = revocation(&view, sequence);
+        revocation.payload = Payload::Revocation(Revocation {
+            sequence: message.sequence(),
+            message: message.id(),
+            sender: message.from(),
+            revoker: user("carol"),
+            reason: "rude",
+        });
+        revocation.envelope.from = user("carol");
+        let name = b"\x45\x06\xe5\xbc\xa0\xe4\xb8\x89";
+        revocation.extensions = Extensions::new(name).unwrap();
+        hub.deliver(&[2], &revocation).await;
+        let told = revoked(&mut events).await.remove(0);
+        assert!(told.is_same(message));
+        assert_eq!(
+            (told.revoker(), told.revoker_name()),
+            (Some(user("carol")), "张三")
+        );
+        assert_eq!(told.revoke_reason(), "rude");
+        let view = told.view();
+        let reads = Revoker::of(&view, &user("alice"));
+        assert_eq!(reads, Revoker::Member("张三"), "not: you took it back");
+    }
+    assert_eq!(mine.text(), Some("my words"), "to be edited and sent anew");
+    assert_eq!(theirs.text(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +257,8 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     let found = revoked(&mut events).await.remove(0);
     assert_eq!(
         (found.text(), found.sequence(), found.is_revoked()),
-        (Some("oops"), 1, true)
+        (None, 1, true),
+        "whatever the hub says, it says nothing any more"
     );
     drop(found);
 

@@ -71,7 +71,7 @@ impl Display for Line<'_> {
                 write!(
                     f,
                     "* {}",
-                    revoked_text(Revoker::Member(message.from().as_str()), WORDS)
+                    revoked_text(Revoker::of(message, &USER), WORDS)
                 )
             }
             Payload::GroupTip(tip) => write!(f, "* {}", tip.text_with_names(WORDS)),
@@ -83,7 +83,7 @@ impl Display for Line<'_> {
                 f,
                 "* #{}: {}",
                 it.sequence,
-                revoked_text(Revoker::Member(it.revoker.as_str()), WORDS)
+                revoked_text(Revoker::of(message, &USER), WORDS)
             ),
             payload => write!(f, "{}: {}", message.from(), Said(payload)),
         }

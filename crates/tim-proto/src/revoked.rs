@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::message::{Message, Payload, tags, text};
+use crate::message::{Message, Payload};
 use crate::words::Words;
 use crate::{ConversationId, UserId};
 
@@ -49,10 +49,7 @@ impl<'a> Revoker<'a> {
         };
         let (id, name) = match (message.revoked_by(), &message.payload) {
             (Some(by), _) => (by.revoker, by.shown_name()),
-            (None, Payload::Revocation(it)) => named(
-                it.revoker.as_str(),
-                [text(message.extensions, tags::REVOKER_NAME), ""],
-            ),
+            (None, Payload::Revocation(it)) => named(it.revoker.as_str(), [message.revoker_name(), ""]),
             // The hub has not said so: its sender is the likeliest.
             (None, _) => named(message.from().as_str(), [message.name_card(), message.nick()]),
         };

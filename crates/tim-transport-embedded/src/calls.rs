@@ -1,7 +1,7 @@
 //! The documented calls that make sense on a device.
 
 use tim_session::proto::conversation::ConversationProfile;
-use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text};
+use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text, flags};
 use tim_session::proto::request::{
     Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, Kinded, MarkRead,
     MarkReadAnswer, OneConversation, Revoke, RevokeAnswer, SendAnswer, SendMessage,
@@ -172,11 +172,16 @@ impl<'m> Client<'m> {
     /// has it; for one that was sent from here, set `message.envelope.sequence` to [`SendAnswer::sequence`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] with `MESSAGE_NOT_SENT` (S109); else as [`Client::send_message`], such as [`Error::Refused`] with
+    /// [`Error::Invalid`] with `MESSAGE_NOT_SENT` (S109), or with `GROUP_NOT_ALLOW_REVOKE_MSG` for one that is stored nowhere; else as [`Client::send_message`], such as [`Error::Refused`] with
     /// `MSG_REVOKE_TIME_LIMIT` after two minutes (S112).
     pub async fn revoke_message<P>(&self, message: &Message<'_, P>) -> Result<(), Error> {
         if message.envelope.sequence == 0 {
-            return Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT));
+            let was_passed_on = message.envelope.flags & flags::ONLINE_ONLY != 0;
+            return Err(Error::Invalid(if was_passed_on {
+                ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG
+            } else {
+                ErrorCode::MESSAGE_NOT_SENT
+            }));
         }
         let request = Revoke {
             conversation: message.conversation_of(&self.shared.user),

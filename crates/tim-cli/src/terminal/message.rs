@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Color, Style};
 use tim_proto::message::{File, GroupChange, GroupTip, Image, Payload, Text};
 use tim_proto::placeholder::placeholder;
 use tim_proto::revoked::{Revoker, revoked_text};
-use tim_proto::{ConversationId, Message, UserId, Words};
+use tim_proto::{Message, UserId, Words};
 
 use super::emoji::{EmojiStyle, Rendered};
 use super::safe::Safe;
@@ -77,16 +77,13 @@ impl Display for Said<'_> {
             sequence => write!(f, "{FAINT}{sequence:>4} {time}{FAINT:#} ")?,
         }
         let payload = &self.message.payload;
-        let by_hub = matches!(
-            payload,
-            Payload::GroupTip(_) | Payload::SystemNotice(_) | Payload::Revocation(_)
-        );
-        if self.message.is_revoked() {
-            return write!(
-                f,
-                "{FAINT}{}{FAINT:#}",
-                revoked_text(self.revoker(), self.look.words)
-            );
+        let by_hub = matches!(payload, Payload::GroupTip(_) | Payload::SystemNotice(_));
+        let is_revocation = matches!(payload, Payload::Revocation(_));
+        if self.message.is_revoked() || is_revocation {
+            let by = Revoker::of(&self.message, &self.me);
+            let text = revoked_text(by, self.look.words).to_string();
+            let by_hub = if is_revocation { "— " } else { "" };
+            return write!(f, "{FAINT}{by_hub}{}{FAINT:#}", Safe::line(&text));
         }
         if by_hub {
             return write!(f, "{FAINT}— {}{FAINT:#}", self.content());
@@ -128,16 +125,6 @@ impl Said<'_> {
         let mentions = self.message.mentions();
         self.message.envelope.from != self.me
             && mentions.is_some_and(|mentions| mentions.kind_for(&self.me).is_some())
-    }
-
-    /// Who took the message back. The hub does not say with the message; its sender is by far the likeliest.
-    fn revoker(&self) -> Revoker<'_> {
-        let from = &self.message.envelope.from;
-        match self.message.to {
-            _ if *from == self.me => Revoker::Me,
-            ConversationId::Group(_) => Revoker::Member(from.as_str()),
-            _ => Revoker::Peer,
-        }
     }
 }
 

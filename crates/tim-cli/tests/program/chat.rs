@@ -265,6 +265,45 @@ fn two_chats_see_each_other_live_and_survive_a_restart_of_the_hub() {
 }
 
 #[test]
+fn a_revoked_message_says_nothing_any_more_and_names_who_took_it_back() {
+    let world = World::new();
+    world
+        .tim(
+            "own",
+            &["group", "create", "g", "mem", "other", "--type", "public"],
+            "",
+        )
+        .ok();
+    world.tim("mem", &["send", "--group", "g", "rude words"], "").ok();
+    let mut owner = Chat::start(&world.data, &["--as", "own", "--group", "g"]);
+    owner.expect(&["mem: rude words"]);
+    owner.type_line("/revoke 2");
+    owner.expect(&["   2 ", "你撤回了一条消息"]);
+    assert_eq!(owner.leave(), Some(0));
+    for (who, words) in [
+        ("own", "你撤回了一条消息"),
+        ("mem", "own撤回了一条消息"),
+        ("other", "own撤回了一条消息"),
+    ] {
+        let shown = world.tim(who, &["history", "--group", "g"], "").ok();
+        assert!(shown.contains(words), "to {who}: {shown}");
+        if who != "own" {
+            assert!(!shown.contains("你撤回"), "to {who}: {shown}");
+        }
+        let history = world.history(who, &["--group", "g"]);
+        let last = history.last().unwrap();
+        assert_eq!(
+            (&last["isRevoked"], &last["revoker"]),
+            (&true.into(), &"own".into())
+        );
+        let list = world.tim(who, &["conversations", "--json"], "").ok();
+        for all in [format!("{history:?}"), list] {
+            assert!(!all.contains("rude"), "to {who}: {all}");
+        }
+    }
+}
+
+#[test]
 fn groups_are_made_and_talked_in() {
     let world = World::new();
     let mut bob = Chat::start(&world.data, &["--as", "bob"]);

@@ -185,6 +185,7 @@ fn settings_come_from_flags_variables_file_and_defaults() {
         "app-id = 3",
         "retention = \"30d\"",
         "revoke-window = \"2m\"",
+        "manager-revoke-window = \"0s\"",
         "listen = \"127.0.0.1:7878\"",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");

@@ -1,6 +1,7 @@
 //! `sendMessage`, `resendMessage`, `revokeMessage`.
 
 use tim_proto::ErrorCode;
+use tim_proto::message::RevokedBy;
 use tim_proto::request::{Answer, Request, Revoke};
 use tim_transport_std::StdClientSession;
 use tokio::sync::oneshot;
@@ -86,14 +87,22 @@ impl Client {
     }
 
     /// `revokeMessage` (S108-S123): takes a message back. On success [`Message::is_revoked`] is true, and the others get
-    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked).
+    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked). The hub removes the content for good; what this account
+    /// wrote, this instance keeps, so that an application can offer to edit it and to send it anew. In a group, the owner and the admins
+    /// may take back what members of lower rank wrote.
     ///
     /// # Errors
-    /// [`ErrorCode::MESSAGE_NOT_SENT`] for one that was not sent (S109), [`ErrorCode::ALREADY_REVOKED`], or the hub's
-    /// refusal, such as [`ErrorCode::MSG_REVOKE_TIME_LIMIT`] after two minutes (S112).
+    /// [`ErrorCode::MESSAGE_NOT_SENT`] for one that was not sent (S109), [`ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG`] for one
+    /// that is stored nowhere (online-only, AVChatRoom), [`ErrorCode::ALREADY_REVOKED`], or the hub's refusal, such as [`ErrorCode::MSG_REVOKE_TIME_LIMIT`] after two minutes (S112).
     pub async fn revoke_message(&self, message: &Message) -> Result<SendMessageResponse, ImError> {
-        if message.status() != Status::Success || message.sequence() == 0 {
+        if message.status() != Status::Success {
             return Err(ErrorCode::MESSAGE_NOT_SENT.into());
+        }
+        if message.sequence() == 0 {
+            return Err(ImError::new(
+                ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG,
+                "the message was passed on without being stored, and cannot be revoked",
+            ));
         }
         if message.is_revoked() {
             return Err(ErrorCode::ALREADY_REVOKED.into());
@@ -105,10 +114,13 @@ impl Client {
             message: message.id(),
             reason: "",
         });
-        let message = message.clone();
+        let (message, me) = (message.clone(), self.shared.user);
         self.request(request, move |core, answer| match answer {
             Answer::Revoke(_) => {
-                message.mark_revoked();
+                message.mark_revoked(&RevokedBy {
+                    revoker: me.as_str(),
+                    ..RevokedBy::default()
+                });
                 core.list_has_changed();
                 Ok(SendMessageResponse { message })
             }

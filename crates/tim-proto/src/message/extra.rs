@@ -200,13 +200,19 @@ macro_rules! common {
                 decode_body(body).ok()
             }
 
+            /// The name of who took a message back, as a revoked message and a revocation say it; empty if unknown.
+            #[must_use]
+            pub fn revoker_name(&self) -> &'a str {
+                text(self.extensions, tags::REVOKER_NAME)
+            }
+
             /// Who took it back, if it is a revoked message as the hub has it.
             #[must_use]
             pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
                 let by = RevokedBy {
                     revoker: text(self.extensions, tags::REVOKER),
                     reason: text(self.extensions, tags::REVOKE_REASON),
-                    name: text(self.extensions, tags::REVOKER_NAME),
+                    name: self.revoker_name(),
                 };
                 (!by.revoker.is_empty()).then_some(by)
             }

@@ -9,7 +9,6 @@ mod options;
 mod payload;
 mod tip;
 
-pub(crate) use extra::text;
 #[cfg(feature = "alloc")]
 pub use extra::with_sender_names;
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
