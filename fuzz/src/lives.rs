@@ -264,6 +264,8 @@ impl Outside {
                         time_ms: 2,
                         cursor: &here,
                         nick: "",
+                        session: login.session,
+                        attempt: login.attempt,
                     };
                     if hub.accept(&welcome).is_ok() {
                         self.online = Some((user, next));
@@ -283,6 +285,7 @@ impl Outside {
                         sequence: at as u64,
                         time: 1,
                         duplicate: known.is_some(),
+                        extensions: Default::default(),
                     });
                     match hub.answer(id, FrameKind::SEND, &answer) {
                         Ok(()) if known.is_none() => self.stored.push(said),

@@ -265,6 +265,22 @@ fn so_many_users_are_taken_in_one_call_and_no_more() {
 }
 
 #[test]
+fn a_group_takes_so_many_messages_at_once_and_the_next_one_waits() {
+    let hub = hub_with(|limits| limits.with_group_messages_per_second(3));
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.create(GroupType::MEETING, "g", &[]).unwrap();
+    for text in ["one", "one below", "at the limit"] {
+        alice.send(group("g"), text);
+    }
+    let message = alice.message(group("g"), Text { text: "one above" });
+    let ticket = alice.start_send(&message, Default::default());
+    alice.send(c2c("bob"), "this goes by");
+    assert!(!alice.is_answered(ticket), "it waits");
+    hub.advance(Duration::from_secs(1));
+    assert!(alice.wait_for(ticket).is_ok());
+}
+
+#[test]
 fn a_message_can_be_taken_back_for_exactly_as_long_as_the_window_is() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);

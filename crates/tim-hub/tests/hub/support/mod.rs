@@ -335,6 +335,10 @@ impl Device {
         }
     }
 
+    pub(crate) fn is_answered(&self, ticket: Ticket) -> bool {
+        self.answers.iter().any(|(answered, _)| *answered == ticket)
+    }
+
     pub(crate) fn wait_for(&mut self, ticket: Ticket) -> Result<Reply, ErrorCode> {
         self.until(|device| device.answers.iter().any(|(answered, _)| *answered == ticket));
         let at = self
