@@ -300,11 +300,11 @@ fn revoked_contents_are_not_in_the_files_either() {
     let log = LogKey::c2c(ALICE, ALICE);
     // Small ones inside pages, and large ones with pages of their own, among others that stay.
     let says = |random: u32| {
-        let long = "x".repeat(if random % 3 == 0 { 9000 } else { 10 });
+        let long = "x".repeat(if random.is_multiple_of(3) { 9000 } else { 10 });
         let Write::Append(append) = message(number, log, ALICE, random) else {
             panic!("a message")
         };
-        let said = if random % 2 == 0 { "it stays" } else { "hunter2" };
+        let said = if random.is_multiple_of(2) { "it stays" } else { "hunter2" };
         Write::Append(Append {
             content: note(random, &format!("{said} {long} {said}")),
             ..append
