@@ -304,7 +304,11 @@ fn revoked_contents_are_not_in_the_files_either() {
         let Write::Append(append) = message(number, log, ALICE, random) else {
             panic!("a message")
         };
-        let said = if random.is_multiple_of(2) { "it stays" } else { "hunter2" };
+        let said = if random.is_multiple_of(2) {
+            "it stays"
+        } else {
+            "hunter2"
+        };
         Write::Append(Append {
             content: note(random, &format!("{said} {long} {said}")),
             ..append
