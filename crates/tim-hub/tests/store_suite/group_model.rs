@@ -43,13 +43,13 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         7 => Just(Step::Join),
-        2 => Just(Step::Quit),
+        4 => Just(Step::Quit),
         5 => (user(), any::<bool>()).prop_map(|(user, accept)| Step::HandleApplication(user, accept)),
         6 => users().prop_map(Step::Invite),
         4 => proptest::bool::weighted(0.7).prop_map(Step::HandleInvitation),
-        2 => users().prop_map(Step::Remove),
+        3 => users().prop_map(Step::Remove),
         5 => (user(), any::<bool>()).prop_map(|(user, admin)| Step::SetAdmin(user, admin)),
-        3 => (user(), prop_oneof![Just(0), Just(60)]).prop_map(|(user, seconds)| Step::Mute(user, seconds)),
+        4 => (user(), prop_oneof![Just(0), Just(60), Just(6000)]).prop_map(|(user, seconds)| Step::Mute(user, seconds)),
         2 => (user(), 0..3u8).prop_map(|(user, card)| Step::Card(user, card)),
         1 => user().prop_map(Step::ChangeOwner),
         5 => update.prop_map(Step::Update),
@@ -126,10 +126,15 @@ fn aimed(model: &Model, actor: Option<usize>, step: Step) -> (usize, Step) {
             (actor, Step::HandleInvitation(accept))
         }
         (Step::Join, None) => {
-            let outside = (0..USERS)
-                .filter(|user| !model.members.contains_key(user))
-                .collect();
-            (pick(outside, model.log.len()).unwrap_or(model.owner), Step::Join)
+            let outside = || (0..USERS).filter(|user| !model.members.contains_key(user));
+            // Above all somebody who was muted before leaving.
+            let muted = outside().find(|user| model.muted_until(*user) > 0);
+            let actor = muted.or_else(|| pick(outside().collect(), model.log.len()));
+            (actor.unwrap_or(model.owner), Step::Join)
+        }
+        (Step::Quit, None) => {
+            let muted = model.members.keys().find(|user| model.muted_until(**user) > 0);
+            (muted.copied().unwrap_or(model.owner), Step::Quit)
         }
         (Step::SetAdmin(user, false), _) => {
             let mut admins = model.managers().into_iter().filter(|user| *user != model.owner);

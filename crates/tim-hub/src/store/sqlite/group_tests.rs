@@ -1,11 +1,12 @@
 //! Groups that a crash or an older program left behind.
 
+use bytes::Bytes;
 use rusqlite::Connection;
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, UserId};
 
 use super::super::{
-    ChangesRequest, LogKey, NotStored, PageRequest, Purge, StoreError, StoreReader as _, StoreWriter as _,
-    Write, role,
+    Append, ChangesRequest, Fingerprint, LogKey, NotStored, PageRequest, Purge, Revoke, StoreError,
+    StoreReader as _, StoreWriter as _, Write, Written, role,
 };
 use super::*;
 use crate::groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
@@ -308,6 +309,54 @@ fn nothing_is_kept_of_who_left_nor_of_a_group_that_ended_but_its_id() {
     let texts = "groups WHERE 'secret' IN (name, introduction, notification, avatar)";
     assert_eq!(count(&writer, texts), 0);
     assert_eq!(count(&writer, "groups"), 1);
+}
+
+#[test]
+fn whom_a_revoked_message_mentioned_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let [_, bob, carol, _] = users();
+    let group = GroupId::new("g").unwrap();
+    let log = LogKey::Group(group);
+    writer
+        .commit(1, &[Write::EnsureAccounts(users().to_vec())])
+        .unwrap();
+    writer.commit(2, &[new_group(group, GroupType::PUBLIC)]).unwrap();
+    let message = Write::Append(Append {
+        log,
+        sender: bob,
+        id: MessageId {
+            sender: reader.account(&bob).unwrap().unwrap().number,
+            client_time: 1,
+            random: 1,
+        },
+        fingerprint: Fingerprint::of(&[b"x"]),
+        origin: 0,
+        kind: 1,
+        flags: 0,
+        content: Bytes::from_static(b"x"),
+        require_membership: true,
+        mentions: vec![carol],
+        mention_all: false,
+    });
+    let answer = writer.commit(3, &[message]).unwrap().results.remove(0);
+    let Ok(Written::Stored(at)) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(count(&writer, "mentions"), 1);
+    let revoke = Write::Revoke(Revoke {
+        log,
+        sequence: at.sequence,
+        by: bob,
+        window_ms: 1000,
+        manager_window_ms: 0,
+        reason: String::new(),
+        origin: 0,
+        id: MessageId::default(),
+        content: Bytes::new(),
+    });
+    assert!(writer.commit(4, &[revoke]).unwrap().results[0].is_ok());
+    assert_eq!(count(&writer, "mentions"), 0);
 }
 
 #[test]
