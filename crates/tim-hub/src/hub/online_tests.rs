@@ -1,3 +1,6 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::super::device::Life;
 use super::super::rate::Bucket;
 use super::*;
 
@@ -9,9 +12,15 @@ fn group(name: &str) -> GroupId {
     GroupId::new(name).unwrap()
 }
 
+/// A device that has just logged in, each time anew.
 fn enter(online: &Online, name: &str, number: u64) -> Arc<Device> {
-    let device = Arc::new(Device::new(user(name), number, 16));
-    online.enter(&device, 16, Bucket::new(0, 0));
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    let life = Life {
+        session: 1,
+        attempt: ATTEMPTS.fetch_add(1, Ordering::Relaxed),
+    };
+    let device = Arc::new(Device::new(user(name), number, 16).in_life(life));
+    assert!(online.enter(&device, 16, Bucket::new(0, 0)));
     device
 }
 
