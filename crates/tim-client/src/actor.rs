@@ -13,10 +13,10 @@ use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, T
 use tim_transport_std::{ClientDriver, Connector, StdClientSession};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ImError;
 use crate::client::LoginResponse;
 use crate::core::Core;
 use crate::shared::Stage;
+use crate::{GetConversationListResponse, ImError};
 
 /// How many commands may wait for the task.
 pub(crate) const MAX_COMMANDS: usize = 64;
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Login(Reply<LoginResponse>),
     Logout(Reply<()>),
     SetUserSig(String, Reply<()>),
+    /// The latest so many conversations.
+    List(usize, Reply<GetConversationListResponse>),
     Call(Call),
 }
 
@@ -183,6 +185,7 @@ impl<C: Connector> Actor<C> {
                 self.driver.session().set_user_sig(user_sig);
                 let _ = reply.send(Ok(()));
             }
+            Command::List(depth, reply) => self.core.list(depth, reply),
             Command::Call(call) => self.submit(call),
         }
     }
@@ -239,6 +242,11 @@ impl<C: Connector> Actor<C> {
     }
 
     fn submit(&mut self, mut call: Call) {
+        // The session may be ready before the application has been handed all that was waiting (S83, S84).
+        if !self.core.shared.status().ready {
+            let error = self.refusal(RequestError::NotReady);
+            return (call.finish)(&mut self.core, Err(error));
+        }
         let now = self.driver.now();
         match (call.submit)(self.driver.session(), now) {
             Ok(ticket) => {

@@ -1,166 +1,503 @@
 //! The conversation list, kept up to date from what arrives. Derived state: the hub's list replaces it at any time.
+//!
+//! How many messages are unread follows the one rule of [`tim_proto::unread`], for each conversation by itself. The total
+//! is the sum over the conversations that are held here, and the *rest*: what the hub says is unread in those behind them.
+//! What may have changed in a conversation that is not held is not guessed at: the hub is asked for its list again, and
+//! until the answer is here the total is not told of, nor is a conversation whose number is not known.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tim_proto::conversation::AtInfo;
 use tim_proto::message::{GroupChange, GroupTip, flags};
-use tim_proto::request::ConversationChange;
+use tim_proto::unread::{HubCount, Taken, UnreadCount};
 use tim_proto::{ConversationId, Payload, ReceiveOption, UserId};
 
 use crate::{Conversation, Flow, Message};
 
 /// How many mentions of the user a conversation holds; the oldest give way.
 const MAX_AT: usize = 100;
+/// How many entries behind the hub's number are remembered one by one, for each conversation.
+const REMEMBERED: usize = 64;
+/// How many conversations are remembered to be off the list. The hub's list decides about those beyond.
+const MAX_GONE: usize = 256;
 
 /// The conversations, newest first.
 #[derive(Debug)]
 pub(crate) struct ConversationCache {
     me: UserId,
-    list: Vec<Arc<Conversation>>,
-    limit: usize,
+    held: Vec<Held>,
+    /// Those off the list, and up to which sequence: later entries bring them back.
+    gone: VecDeque<(ConversationId, u64)>,
+    /// How many are held at the most.
+    depth: usize,
+    /// What is unread in the conversations that are not held.
+    rest: u64,
+    /// Whether all that the hub lists are held.
+    complete: bool,
+    /// Whether the hub's list has come since the login.
+    known: bool,
+    /// The hub's time at the login, Unix time in seconds.
+    since: u64,
+    /// How many times the hub was asked for its list.
+    asks: u64,
+    collecting: Option<Collecting>,
+}
+
+#[derive(Debug)]
+struct Held {
+    conversation: Arc<Conversation>,
+    unread: UnreadCount<REMEMBERED>,
+    /// Whether the number is known, not only what was delivered.
+    sure: bool,
+    /// At which of the questions for the list something was last delivered.
+    touched: u64,
+}
+
+/// The pages of the hub's list that have come so far.
+#[derive(Debug, Default)]
+struct Collecting {
+    fresh: Vec<Conversation>,
+    rest: u64,
+}
+
+/// A page of the hub's list.
+#[derive(Debug)]
+pub(crate) struct ListPage {
+    pub(crate) conversations: Vec<Conversation>,
+    pub(crate) total_unread: u64,
+    pub(crate) completed: bool,
+}
+
+/// Whether what is known leaves something to ask the hub for.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Nothing,
+    /// The list.
+    List,
+}
+
+impl Need {
+    const fn list_if(needed: bool) -> Self {
+        if needed { Self::List } else { Self::Nothing }
+    }
+}
+
+/// What a page of the list comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The next page is wanted too.
+    More,
+    /// The list is taken over.
+    Done(Need),
+    /// It was asked for before the last login, and says nothing any more.
+    Stale,
 }
 
 impl ConversationCache {
-    pub(crate) const fn new(me: UserId, limit: usize) -> Self {
+    pub(crate) const fn new(me: UserId, depth: usize) -> Self {
         Self {
             me,
-            list: Vec::new(),
-            limit,
+            held: Vec::new(),
+            gone: VecDeque::new(),
+            depth,
+            rest: 0,
+            complete: false,
+            known: false,
+            since: 0,
+            asks: 0,
+            collecting: None,
         }
     }
 
+    /// The list as it is known for certain.
     pub(crate) fn list(&self) -> Vec<Arc<Conversation>> {
-        self.list.clone()
+        let sure = self.held.iter().filter(|held| held.sure);
+        sure.map(|held| held.conversation.clone()).collect()
+    }
+
+    /// Whether the hub lists more conversations than are held.
+    pub(crate) const fn is_truncated(&self) -> bool {
+        !self.complete
     }
 
     /// What is unread in all conversations that count.
     pub(crate) fn total_unread(&self) -> u64 {
         let counting = self
-            .list
+            .held
             .iter()
-            .filter(|conversation| conversation.counts_in_total());
-        counting
-            .map(|conversation| u64::from(conversation.unread_count))
-            .sum()
+            .filter(|held| held.conversation.counts_in_total());
+        let held = counting.map(|held| u64::from(held.conversation.unread_count));
+        held.fold(self.rest, u64::saturating_add)
     }
 
-    /// Takes over the hub's list. A conversation that has moved on since the hub made it keeps its newer state.
-    pub(crate) fn replace(&mut self, fresh: Vec<Conversation>) {
-        let merged = fresh.into_iter().map(|mut conversation| {
-            if let Some(known) = self.get(&conversation.id)
-                && known.counted > conversation.counted
-            {
-                conversation.unread_count = known.unread_count;
-                conversation.counted = known.counted;
-                conversation.last_sequence = known.last_sequence;
-                conversation.last_message = known.last_message.clone();
-                conversation.group_at_info_list = known.group_at_info_list.clone();
+    /// Whether the hub's list has come since the login.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Whether every number is known, so that no answer of the hub's is going to correct the total.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.known
+            && self
+                .held
+                .iter()
+                .all(|held| held.sure && !held.unread.is_unclear())
+    }
+
+    /// A new login: the user may have read and deleted on other devices meanwhile, and the store may have been restored.
+    pub(crate) fn log_in(&mut self, hub_seconds: u64) {
+        self.known = false;
+        self.since = hub_seconds;
+        self.gone.clear();
+        self.collecting = None;
+    }
+
+    /// The hub is being asked for the first page of its list.
+    pub(crate) fn begin_list(&mut self) {
+        self.asks += 1;
+        self.collecting = Some(Collecting::default());
+    }
+
+    /// How many times the hub was asked for its list.
+    pub(crate) const fn asks(&self) -> u64 {
+        self.asks
+    }
+
+    /// How many conversations the list is to have from now on.
+    pub(crate) const fn set_depth(&mut self, depth: usize) {
+        self.depth = depth;
+    }
+
+    /// The hub does not say what its list is.
+    pub(crate) fn give_up_list(&mut self) {
+        self.collecting = None;
+    }
+
+    /// Takes over a page of the hub's list. A conversation that has moved on since the hub made it keeps its newer state.
+    pub(crate) fn take_page(&mut self, page: ListPage) -> Progress {
+        let Some(mut collecting) = self.collecting.take() else {
+            return Progress::Stale;
+        };
+        let counting = page
+            .conversations
+            .iter()
+            .filter(|conversation| conversation.counts_in_total());
+        let on_page: u64 = counting
+            .map(|conversation| u64::from(conversation.unread_count))
+            .sum();
+        collecting.rest = page.total_unread.saturating_sub(on_page);
+        let got_any = !page.conversations.is_empty();
+        collecting.fresh.extend(page.conversations);
+        if !page.completed && got_any && collecting.fresh.len() < self.depth {
+            self.collecting = Some(collecting);
+            return Progress::More;
+        }
+        Progress::Done(self.replace(collecting, page.completed))
+    }
+
+    fn replace(&mut self, Collecting { fresh, rest }: Collecting, completed: bool) -> Need {
+        let mut before: Vec<Option<Held>> = self.held.drain(..).map(Some).collect();
+        // What has moved on since stays in front, in its order.
+        let (mut ahead, mut listed) = (Vec::new(), Vec::new());
+        let mut unclear = false;
+        for conversation in fresh {
+            let is_same = |held: &Option<Held>| {
+                held.as_ref()
+                    .is_some_and(|held| held.conversation.id == conversation.id)
+            };
+            let at = before.iter().position(is_same);
+            let Some((at, held)) = at.and_then(|at| Some((at, before.get_mut(at)?.take()?))) else {
+                listed.push(Held::new(conversation));
+                continue;
+            };
+            let has_moved = held.conversation.last_sequence > conversation.last_sequence;
+            let held = held.refreshed(conversation, !self.known);
+            unclear |= !held.sure;
+            if has_moved {
+                ahead.push((at, held));
+            } else {
+                listed.push(held);
             }
-            Arc::new(conversation)
-        });
-        self.list = merged.collect();
-        self.list.truncate(self.limit);
+        }
+        // What came since the hub was asked may be newer than its answer.
+        let kept = before.into_iter().enumerate();
+        let kept =
+            kept.filter_map(|(at, held)| Some((at, held?)).filter(|(_, held)| held.touched >= self.asks));
+        let in_front = ahead.len();
+        ahead.extend(kept);
+        let again = unclear || ahead.len() > in_front;
+        ahead.sort_by_key(|(at, _)| *at);
+        self.held = ahead.into_iter().map(|(_, held)| held).chain(listed).collect();
+        (self.rest, self.complete, self.known) = (rest, completed, true);
+        self.keep_depth();
+        Need::list_if(again)
     }
 
     /// The hub begins again from an older state: what it says next is right, however far things were before.
     pub(crate) fn rewind(&mut self) {
-        for conversation in &mut self.list {
-            let conversation = Arc::make_mut(conversation);
-            (conversation.counted, conversation.last_sequence) = (0, 0);
-            conversation.read_sequence = 0;
+        self.known = false;
+        self.gone.clear();
+        for held in &mut self.held {
+            held.unread = UnreadCount::new(HubCount {
+                unread: held.unread.count(),
+                counted: 0,
+                read: 0,
+            });
+            Arc::make_mut(&mut held.conversation).last_sequence = 0;
         }
     }
 
     /// A stored entry that was delivered, or one of this client's that the hub has taken.
-    pub(crate) fn take_message(&mut self, message: &Message, delivered: bool) {
+    pub(crate) fn take_message(&mut self, message: &Message, delivered: bool) -> Need {
         let view = message.view();
-        let sequence = view.envelope.sequence;
-        if sequence == 0 || view.envelope.flags & flags::ONLINE_ONLY != 0 {
-            return; // never stored: no part of the conversation (S87, S88)
-        }
-        if view.envelope.flags & flags::NO_LAST != 0 {
-            // It does not bring its conversation onto the list or up it.
-            if let Some(conversation) = self.get_mut(&message.conversation_id()) {
-                conversation.last_sequence = conversation.last_sequence.max(sequence);
-                if delivered {
-                    conversation.counted = conversation.counted.max(sequence);
-                }
-            }
-            return;
+        let (id, sequence) = (message.conversation_id(), view.envelope.sequence);
+        if sequence == 0 || view.envelope.flags & flags::ONLINE_ONLY != 0 || self.is_gone(&id, sequence) {
+            return Need::Nothing; // never stored (S87, S88), or off the list since
         }
         let me = self.me;
-        self.touch(message.conversation_id(), |conversation| {
-            if sequence >= conversation.last_sequence {
-                conversation.last_sequence = sequence;
-                conversation.last_message = Some(message.clone());
+        if view.envelope.flags & flags::NO_LAST != 0 {
+            // It does not bring its conversation onto the list or up it.
+            if let Some(held) = self.find(&id).filter(|_| delivered) {
+                held.unread.deliver(&view, &me);
+                held.show_count();
             }
-            if delivered && sequence > conversation.counted {
-                conversation.counted = sequence;
-                let counts = view.envelope.flags & flags::NO_UNREAD == 0 && message.flow() == Flow::In;
-                if counts && sequence > conversation.read_sequence {
-                    conversation.unread_count = conversation.unread_count.saturating_add(1);
-                }
-                if message.flow() == Flow::In && sequence > conversation.read_sequence {
-                    note_mention(conversation, message, &me);
-                }
-                match message.payload() {
-                    Payload::GroupTip(tip) => take_tip(conversation, &tip),
-                    _ => take_names(conversation, message),
-                }
+            return Need::Nothing;
+        }
+        let mut held = match self.position(&id) {
+            Some(at) => self.held.remove(at),
+            None => self.begin(id, view.envelope.time),
+        };
+        held.touched = self.asks;
+        let is_new = delivered && sequence > held.unread.counted();
+        if delivered {
+            held.unread.deliver(&view, &me);
+        }
+        let unread = held.unread.count();
+        let conversation = Arc::make_mut(&mut held.conversation);
+        conversation.unread_count = unread;
+        if sequence >= conversation.last_sequence {
+            conversation.last_sequence = sequence;
+            conversation.last_message = Some(message.clone());
+        }
+        if is_new {
+            if message.flow() == Flow::In && sequence > conversation.read_sequence {
+                note_mention(conversation, message, &me);
             }
-        });
+            match message.payload() {
+                Payload::GroupTip(tip) => take_tip(conversation, &tip),
+                _ => take_names(conversation, message),
+            }
+        }
+        let needed = !held.sure || held.unread.is_unclear();
+        self.held.insert(0, held);
+        self.keep_depth();
+        Need::list_if(needed)
+    }
+
+    /// The entry `sequence` revokes the message `message` of `sender`.
+    pub(crate) fn take_revocation(
+        &mut self,
+        id: &ConversationId,
+        sequence: u64,
+        message: u64,
+        sender: &UserId,
+    ) -> Need {
+        if self.is_gone(id, sequence) {
+            return Need::Nothing;
+        }
+        let is_own = *sender == self.me;
+        let Some(held) = self.find(id) else {
+            return Need::list_if(!is_own && !self.holds_all());
+        };
+        if !is_own {
+            held.unread.revoked(sequence, message);
+        }
+        let unread = held.unread.count();
+        let needed = !held.sure || held.unread.is_unclear();
+        let conversation = Arc::make_mut(&mut held.conversation);
+        conversation.unread_count = unread;
+        conversation
+            .group_at_info_list
+            .retain(|at| at.sequence != message);
+        Need::list_if(needed)
     }
 
     /// The user wants to be told of a group's messages like this.
-    pub(crate) fn set_remind_type(&mut self, id: &ConversationId, option: ReceiveOption) {
-        if let Some(conversation) = self.get_mut(id) {
-            conversation.message_remind_type = option;
+    pub(crate) fn set_remind_type(&mut self, id: &ConversationId, option: ReceiveOption) -> Need {
+        match self.find(id) {
+            Some(held) => {
+                Arc::make_mut(&mut held.conversation).message_remind_type = option;
+                Need::Nothing
+            }
+            None => Need::list_if(!self.holds_all()),
         }
     }
 
-    /// The user read or deleted a conversation. Whether the list is now known to be right.
-    pub(crate) fn take_change(&mut self, change: &ConversationChange) -> bool {
-        if change.deleted {
-            self.remove(&change.conversation);
-            return true;
+    /// A number of the hub's: the user has read, on whichever device.
+    pub(crate) fn take_count(&mut self, id: &ConversationId, fresh: HubCount) -> Need {
+        if fresh.counted == 0 || self.is_gone(id, fresh.counted) {
+            return Need::Nothing;
         }
-        self.mark_read(&change.conversation, change.read_sequence, change.unread);
-        // With some left unread it is not known which of them were delivered here already.
-        change.unread == 0
+        match self.find(id) {
+            Some(held) => held.take_count(fresh),
+            None => Need::list_if(!self.holds_all()),
+        }
     }
 
-    pub(crate) fn mark_read(&mut self, id: &ConversationId, read_sequence: u64, unread: u32) {
-        if let Some(conversation) = self.get_mut(id) {
-            conversation.read_sequence = conversation.read_sequence.max(read_sequence);
-            conversation.unread_count = unread;
-            let read = conversation.read_sequence;
+    /// The conversation is off the list, with everything up to this sequence.
+    pub(crate) fn take_off(&mut self, id: &ConversationId, through: u64) -> Need {
+        if through == 0 {
+            return Need::Nothing;
+        }
+        let before = self.gone.iter().position(|(gone, _)| gone == id);
+        let before = before.and_then(|at| self.gone.remove(at));
+        if before.is_none() && self.gone.len() >= MAX_GONE {
+            self.gone.pop_front();
+        }
+        let known = before.map_or(0, |(_, through)| through);
+        self.gone.push_back((*id, through.max(known)));
+        let Some(at) = self.position(id) else {
+            return Need::list_if(known == 0 && !self.holds_all());
+        };
+        let is_newer = |held: &Held| {
+            let last = held.conversation.last_message.as_ref();
+            last.is_some_and(|last| last.sequence() > through)
+        };
+        if !self.held.get(at).is_some_and(is_newer) {
+            self.held.remove(at);
+        }
+        Need::Nothing
+    }
+
+    /// A conversation as the hub describes it by itself, with what has been delivered since.
+    pub(crate) fn describe(&mut self, mut conversation: Conversation) -> (Conversation, Need) {
+        let Some(held) = self.find(&conversation.id) else {
+            return (conversation, Need::Nothing);
+        };
+        let need = held.take_count(hub_count(&conversation));
+        conversation.unread_count = held.conversation.unread_count;
+        conversation.read_sequence = held.conversation.read_sequence;
+        (conversation, need)
+    }
+
+    /// Whether there is nothing on the hub's list that is not held.
+    const fn holds_all(&self) -> bool {
+        self.known && self.complete
+    }
+
+    fn is_gone(&self, id: &ConversationId, sequence: u64) -> bool {
+        self.gone
+            .iter()
+            .any(|(gone, through)| gone == id && sequence <= *through)
+    }
+
+    /// A conversation of which the first entry has come, or the first since it was taken off the list. When it is known
+    /// that the hub listed nothing of it, and the entry is no older than the login, all of it that is unread was or will be
+    /// delivered.
+    fn begin(&self, id: ConversationId, seconds: u64) -> Held {
+        let through = self.gone.iter().find(|(gone, _)| *gone == id);
+        let through = through.map_or(0, |(_, through)| *through);
+        let mut held = Held::new(Conversation::empty(id));
+        held.unread = UnreadCount::new(HubCount {
+            unread: 0,
+            counted: through,
+            read: through,
+        });
+        held.sure = self.known && (through > 0 || self.complete && seconds > self.since);
+        held
+    }
+
+    /// Lets go of the oldest ones beyond the depth.
+    fn keep_depth(&mut self) {
+        while self.held.len() > self.depth.max(1) {
+            let Some(oldest) = self.held.pop() else { return };
+            if oldest.conversation.counts_in_total() {
+                self.rest = self.rest.saturating_add(oldest.conversation.unread_count.into());
+            }
+            self.complete = false;
+        }
+    }
+
+    fn position(&self, id: &ConversationId) -> Option<usize> {
+        self.held.iter().position(|held| held.conversation.id == *id)
+    }
+
+    fn find(&mut self, id: &ConversationId) -> Option<&mut Held> {
+        self.held.iter_mut().find(|held| held.conversation.id == *id)
+    }
+}
+
+impl Held {
+    fn new(conversation: Conversation) -> Self {
+        Self {
+            unread: UnreadCount::new(hub_count(&conversation)),
+            conversation: Arc::new(conversation),
+            sure: true,
+            touched: 0,
+        }
+    }
+
+    fn take_count(&mut self, fresh: HubCount) -> Need {
+        let taken = self.unread.take(fresh);
+        self.show_count();
+        Need::list_if(taken == Taken::Unclear || !self.sure || self.unread.is_unclear())
+    }
+
+    fn show_count(&mut self) {
+        let (unread, read) = (self.unread.count(), self.unread.read_sequence());
+        let conversation = &self.conversation;
+        if (conversation.unread_count, conversation.read_sequence) != (unread, read) {
+            let conversation = Arc::make_mut(&mut self.conversation);
+            (conversation.unread_count, conversation.read_sequence) = (unread, read);
             conversation.group_at_info_list.retain(|at| at.sequence > read);
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &ConversationId) {
-        self.list.retain(|conversation| conversation.id != *id);
+    /// As the hub lists it, with what has been delivered behind that. `restart`: whatever was known before does not count.
+    fn refreshed(mut self, mut fresh: Conversation, restart: bool) -> Self {
+        let base = hub_count(&fresh);
+        let taken = if restart {
+            self.unread.restart(base)
+        } else {
+            self.unread.take(base)
+        };
+        let known = &*self.conversation;
+        let behind = known
+            .group_at_info_list
+            .iter()
+            .filter(|at| at.sequence > base.counted);
+        fresh.group_at_info_list.extend(behind.copied());
+        if known.last_sequence > fresh.last_sequence {
+            fresh.last_sequence = known.last_sequence;
+            fresh.last_message = known.last_message.clone();
+            let names = [(&mut fresh.name, &known.name), (&mut fresh.avatar, &known.avatar)];
+            for (fresh, known) in names {
+                if !known.is_empty() {
+                    fresh.clone_from(known);
+                }
+            }
+        }
+        if taken == Taken::Older {
+            fresh.group_at_info_list = known.group_at_info_list.clone();
+        }
+        fresh.unread_count = self.unread.count();
+        fresh.read_sequence = self.unread.read_sequence();
+        let read = fresh.read_sequence;
+        fresh.group_at_info_list.retain(|at| at.sequence > read);
+        self.sure = taken != Taken::Unclear && !self.unread.is_unclear();
+        self.conversation = Arc::new(fresh);
+        self
     }
+}
 
-    pub(crate) fn get(&self, id: &ConversationId) -> Option<&Arc<Conversation>> {
-        self.list.iter().find(|conversation| conversation.id == *id)
-    }
-
-    fn get_mut(&mut self, id: &ConversationId) -> Option<&mut Conversation> {
-        self.list
-            .iter_mut()
-            .find(|conversation| conversation.id == *id)
-            .map(Arc::make_mut)
-    }
-
-    /// Changes a conversation and moves it to the front.
-    fn touch(&mut self, id: ConversationId, change: impl FnOnce(&mut Conversation)) {
-        let at = self.list.iter().position(|conversation| conversation.id == id);
-        let mut conversation =
-            at.map_or_else(|| Arc::new(Conversation::empty(id)), |at| self.list.remove(at));
-        change(Arc::make_mut(&mut conversation));
-        self.list.insert(0, conversation);
-        self.list.truncate(self.limit);
+/// The hub's number in a conversation that is as the hub describes it.
+const fn hub_count(conversation: &Conversation) -> HubCount {
+    HubCount {
+        unread: conversation.unread_count,
+        counted: conversation.last_sequence,
+        read: conversation.read_sequence,
     }
 }
 
@@ -168,7 +505,7 @@ impl ConversationCache {
 fn note_mention(conversation: &mut Conversation, message: &Message, me: &UserId) {
     let Some(kind) = message
         .mentions(me)
-        .filter(|_| matches!(conversation.id, ConversationId::Group(_)))
+        .filter(|_| matches!(conversation.id, ConversationId::Group(_)) && !message.is_revoked())
     else {
         return;
     };
@@ -207,3 +544,7 @@ fn take_names(conversation: &mut Conversation, message: &Message) {
         conversation.avatar = message.avatar().into();
     }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

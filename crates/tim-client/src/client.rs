@@ -152,7 +152,7 @@ impl Client {
         self.shared.handlers.remove(id)
     }
 
-    async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ImError> {
+    pub(crate) async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ImError> {
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(command(reply))

@@ -30,8 +30,6 @@ pub struct Conversation {
     pub message_remind_type: ReceiveOption,
     /// The unread messages that mention the user, oldest first (`groupAtInfoList`); at most the newest 100.
     pub group_at_info_list: Vec<AtInfo>,
-    /// Up to which sequence `unread_count` has counted.
-    pub(crate) counted: u64,
 }
 
 impl Conversation {
@@ -48,7 +46,6 @@ impl Conversation {
             last_message: None,
             message_remind_type: ReceiveOption::ACCEPT_AND_NOTIFY,
             group_at_info_list: Vec::new(),
-            counted: 0,
         }
     }
 
@@ -64,8 +61,26 @@ impl Conversation {
             last_message,
             message_remind_type: conversation.receive_option,
             group_at_info_list: conversation.at.iter().collect(),
-            counted: conversation.last_sequence,
         }
+    }
+
+    /// Whether both say the same, but for what happened to the last message itself.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let last = |one: &Self| one.last_message.as_ref().map(Message::id);
+        let shown = |one: &Self| {
+            (
+                one.id,
+                one.unread_count,
+                one.read_sequence,
+                one.last_sequence,
+                one.group_type,
+                one.message_remind_type,
+            )
+        };
+        shown(self) == shown(other)
+            && last(self) == last(other)
+            && (&self.name, &self.avatar) == (&other.name, &other.avatar)
+            && self.group_at_info_list == other.group_at_info_list
     }
 
     /// Which kind of conversation it is.

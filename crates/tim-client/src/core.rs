@@ -3,24 +3,27 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tim_proto::conversation as wire;
 use tim_proto::message::{Payload, Revocation, RevokedBy};
-use tim_proto::request::{Answer, ConversationsAnswer, Delivery, LoginAnswer};
-use tim_proto::{ConversationId, ErrorCode};
+use tim_proto::request::{Answer, ConversationChange, ConversationsAnswer, Delivery, LoginAnswer};
+use tim_proto::unread::HubCount;
+use tim_proto::{ConversationId, ErrorCode, GroupId, ReceiveOption};
 use tim_transport_std::session::{Event as SessionEvent, NotReadyReason};
 use tokio::time::Instant;
 
 use crate::actor::Reply;
 use crate::bus::Mark;
-use crate::cache::ConversationCache;
+use crate::cache::{ConversationCache, ListPage, Need, Progress};
 use crate::client::LoginResponse;
 use crate::event::Event;
 use crate::groups::GroupCache;
-use crate::inbound::{Inbound, Item, Lookup, Question};
+use crate::inbound::{Inbound, Item, Lookup, Question, Revokes};
+use crate::lister::Lister;
 use crate::shared::{Shared, Stage};
 use crate::throttle::Throttle;
-use crate::{Conversation, GroupProfile, ImError, Message};
+use crate::{Conversation, GetConversationListResponse, GroupProfile, ImError, Message};
 
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
@@ -29,12 +32,17 @@ pub(crate) struct Core {
     /// How many deliveries there have been.
     deliveries: u64,
     batch: Batch,
-    refresh: Refresh,
+    /// The session takes requests: it may be ready before the application has heard of it.
+    session_ready: bool,
+    lister: Lister,
     pub(crate) groups: GroupCache,
     news: News,
     login: Option<Reply<LoginResponse>>,
     nick: String,
 }
+
+/// How long the total is kept back for the hub's answer that may correct it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Changes of lists that the application is to be told of.
 #[derive(Debug, Default)]
@@ -44,6 +52,36 @@ struct News {
     groups: Throttle,
     /// What was told last.
     told_unread: u64,
+    /// The list that was told last, and whether the last message of each was revoked then.
+    told_list: Vec<(Arc<Conversation>, bool)>,
+    /// Since when the total is not certain.
+    unsettled: Option<Instant>,
+}
+
+impl News {
+    /// Whether a list says anything that the one told last does not.
+    fn is_news(&self, list: &[Arc<Conversation>]) -> bool {
+        let same = |(conversation, (told, was_revoked)): (&Arc<Conversation>, &(Arc<Conversation>, bool))| {
+            let is_same = Arc::ptr_eq(conversation, told) || conversation.says_the_same(told);
+            is_same && is_last_revoked(conversation) == *was_revoked
+        };
+        list.len() != self.told_list.len() || !list.iter().zip(&self.told_list).all(same)
+    }
+
+    fn tell(&mut self, list: &[Arc<Conversation>]) {
+        let told = list
+            .iter()
+            .map(|one| (one.clone(), is_last_revoked(one)))
+            .collect();
+        self.told_list = told;
+    }
+}
+
+fn is_last_revoked(conversation: &Conversation) -> bool {
+    conversation
+        .last_message
+        .as_ref()
+        .is_some_and(Message::is_revoked)
 }
 
 /// Messages that make one MESSAGE_RECEIVED, and which deliveries they came in.
@@ -51,16 +89,6 @@ struct News {
 struct Batch {
     messages: Vec<Message>,
     mark: Option<Mark>,
-}
-
-/// Whether the hub's conversation list is to be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refresh {
-    No,
-    Wanted,
-    Asked,
-    /// Asked, and something has changed since.
-    AskedAndWanted,
 }
 
 impl Core {
@@ -72,7 +100,8 @@ impl Core {
             inbound: VecDeque::new(),
             deliveries: 0,
             batch: Batch::default(),
-            refresh: Refresh::No,
+            session_ready: false,
+            lister: Lister::default(),
             news: News::default(),
             login: None,
             nick: String::new(),
@@ -86,27 +115,15 @@ impl Core {
             SessionEvent::LoggedIn(answer) => self.logged_in(answer),
             SessionEvent::LoginFailed(failure) => self.login_failed((*failure).into()),
             SessionEvent::Ready => {
-                self.shared.set_status(|status| status.ready = true);
-                self.shared.bus.publish(&Event::SdkReady);
-                self.want_refresh();
+                self.session_ready = true;
+                self.inbound.push_back(Inbound::of(Item::Ready));
             }
             SessionEvent::NotReady(reason) => self.not_ready(*reason),
             SessionEvent::KickedOut(failure) => self.kicked_out((*failure).into()),
             SessionEvent::NetState(state) => self.shared.bus.publish(&Event::NetStateChange(*state)),
             SessionEvent::Delivered(deliver) => self.take_delivery(deliver),
-            SessionEvent::Gap(gap) => {
-                self.inbound.push_back(Inbound {
-                    mark: None,
-                    item: Item::Gap(*gap),
-                    asked: false,
-                });
-            }
-            SessionEvent::ConversationChanged(change) => {
-                if !self.conversations.take_change(change) {
-                    self.want_refresh();
-                }
-                self.news.conversations.want();
-            }
+            SessionEvent::Gap(gap) => self.inbound.push_back(Inbound::of(Item::Gap(*gap))),
+            SessionEvent::ConversationChanged(change) => self.take_change(change),
             _ => {} // a malformed frame was passed over; a later version's event means nothing here
         }
     }
@@ -119,15 +136,21 @@ impl Core {
         match self.inbound.front() {
             Some(first) if !first.asked => first.item.question(self.shared.fetch_piece),
             _ if !self.shared.status().ready => None,
-            _ if self.refresh == Refresh::Wanted => Some(Question::List),
-            _ => self.groups.next_question().map(Question::Group),
+            _ => match self.lister.question(Instant::now()) {
+                Some(next) => Some(Question::List { next }),
+                None => self.groups.next_question().map(Question::Group),
+            },
         }
     }
 
     /// The session has taken the question.
     pub(crate) fn asked(&mut self, question: &Question) {
         match question {
-            Question::List => self.refresh = Refresh::Asked,
+            Question::List { .. } => {
+                if self.lister.asked() {
+                    self.conversations.begin_list();
+                }
+            }
             Question::Group(group) => self.groups.asked(*group),
             _ => self
                 .inbound
@@ -140,14 +163,11 @@ impl Core {
     /// The answer to the question, or why there is none.
     pub(crate) fn answered(&mut self, question: &Question, answer: Result<&Answer<'_>, ImError>) {
         match (question, answer) {
-            (Question::List, answer) => {
-                let again = std::mem::replace(&mut self.refresh, Refresh::No) == Refresh::AskedAndWanted;
-                if let Ok(Answer::Conversations(list)) = answer {
-                    self.replace_list(list);
-                }
-                if again {
-                    self.want_refresh();
-                }
+            (Question::List { .. }, Ok(Answer::Conversations(page))) => self.take_page(page),
+            (Question::List { .. }, answer) => {
+                let error = answer.err().unwrap_or_else(ImError::unexpected_answer);
+                self.conversations.give_up_list();
+                self.lister.failed(Instant::now(), &error);
             }
             (Question::Group(group), answer) => {
                 let profile = match answer {
@@ -176,7 +196,7 @@ impl Core {
     /// Whether what is missing must be done without: nothing can be asked for before the hub has delivered everything,
     /// and it cannot go on before what waits here is out of the way.
     pub(crate) fn must_not_wait(&self) -> bool {
-        self.waiting() >= self.shared.bus.capacity() && !self.shared.status().ready
+        self.waiting() >= self.shared.bus.capacity() && !self.session_ready
     }
 
     /// How many deliveries wait for what they lack.
@@ -184,27 +204,49 @@ impl Core {
         self.inbound.len()
     }
 
-    /// Publishes what has come together.
+    /// Publishes what has come together. The total comes before the messages that it counts, as in the vendor's SDK.
     pub(crate) fn publish(&mut self) {
+        self.publish_total();
         self.flush_batch();
         self.publish_lists();
     }
 
-    /// Tells of lists that have changed, unless that was done less than a second ago.
+    /// Tells of the total if it has changed, unless that was done less than a second ago, and not before it is certain.
+    fn publish_total(&mut self) {
+        let (now, bus) = (Instant::now(), &self.shared.bus);
+        let unread = self.conversations.total_unread();
+        self.shared.total_unread.store(unread, Ordering::Relaxed);
+        if self.conversations.is_settled() && self.lister.is_idle() {
+            self.news.unsettled = None;
+        } else {
+            let since = *self.news.unsettled.get_or_insert(now);
+            if !self.conversations.is_known() || now < since + PATIENCE {
+                return;
+            }
+        }
+        if unread == self.news.told_unread {
+            return self.news.total_unread.drop_wanted();
+        }
+        self.news.total_unread.want();
+        if self.shared.status().ready && self.news.total_unread.take(now, bus.has_streams()) {
+            self.news.told_unread = unread;
+            bus.publish(&Event::TotalUnreadMessageCountUpdated(unread));
+        }
+    }
+
+    /// Tells of lists that say something new, unless that was done less than a second ago.
     fn publish_lists(&mut self) {
         let (now, bus) = (Instant::now(), &self.shared.bus);
         let heard = bus.has_streams();
-        if self.news.conversations.take(now, heard) {
-            bus.publish(&Event::ConversationListUpdated(self.conversations.list()));
-        }
-        let unread = self.conversations.total_unread();
-        self.shared.total_unread.store(unread, Ordering::Relaxed);
-        if unread != self.news.told_unread {
-            self.news.total_unread.want();
-        }
-        if self.news.total_unread.take(now, heard) && unread != self.news.told_unread {
-            self.news.told_unread = unread;
-            bus.publish(&Event::TotalUnreadMessageCountUpdated(unread));
+        let may_tell = self.shared.status().ready && self.conversations.is_known();
+        if may_tell && self.news.conversations.is_open(now) {
+            let list = self.conversations.list();
+            if !self.news.is_news(&list) {
+                self.news.conversations.drop_wanted();
+            } else if self.news.conversations.take(now, heard) {
+                self.news.tell(&list);
+                bus.publish(&Event::ConversationListUpdated(list));
+            }
         }
         if self.groups.take_changed() {
             self.news.groups.want();
@@ -222,9 +264,16 @@ impl Core {
             groups,
             ..
         } = &self.news;
-        [conversations, total_unread, groups]
-            .into_iter()
+        let now = Instant::now();
+        let told = self.shared.status().ready && self.conversations.is_known();
+        let patience = self.news.unsettled.filter(|_| told).map(|since| since + PATIENCE);
+        let lists = [conversations, total_unread].into_iter().filter(|_| told);
+        lists
+            .chain([groups])
             .filter_map(Throttle::due)
+            .chain(self.lister.due())
+            .chain(patience)
+            .filter(|due| *due > now) // what is due already waits for something else
             .min()
     }
 
@@ -265,17 +314,86 @@ impl Core {
             status.ready = false;
         });
         self.groups.clear();
+        self.lister.refuse(&ErrorCode::LOGGED_OUT.into());
     }
 
-    /// Takes over the hub's conversation list.
-    pub(crate) fn replace_list(&mut self, list: &ConversationsAnswer<'_>) {
-        let fresh = list
-            .conversations
-            .iter()
+    /// The application wants the list, with at most so many conversations.
+    pub(crate) fn list(&mut self, depth: usize, reply: Reply<GetConversationListResponse>) {
+        let status = self.shared.status();
+        if !status.ready {
+            let _ = reply.send(Err(status.refusal().into()));
+            return;
+        }
+        self.conversations.set_depth(depth);
+        self.lister.wait(self.conversations.asks(), reply);
+    }
+
+    /// Takes over a page of the hub's conversation list.
+    fn take_page(&mut self, page: &ConversationsAnswer<'_>) {
+        let conversations = page.conversations.iter();
+        let conversations = conversations
             .map(|conversation| self.conversation(&conversation))
             .collect();
-        self.conversations.replace(fresh);
-        self.news.conversations.want();
+        let progress = self.conversations.take_page(ListPage {
+            conversations,
+            total_unread: page.total_unread,
+            completed: page.completed || page.next.is_empty(),
+        });
+        match progress {
+            Progress::More => self.lister.go_on(page.next),
+            Progress::Done(need) => {
+                let list = self.conversations.list();
+                let is_truncated = self.conversations.is_truncated();
+                self.lister.done(self.conversations.asks(), &list, is_truncated);
+                self.list_has_changed(need);
+            }
+            Progress::Stale => self.lister.restart_stale(),
+        }
+    }
+
+    /// The user has read or deleted a conversation, on whichever device.
+    fn take_change(&mut self, change: &ConversationChange) {
+        if change.counted == 0 {
+            return self.list_has_changed(Need::List); // the hub has no number at hand
+        }
+        self.take_count(&change.conversation, change.into(), change.deleted_through);
+    }
+
+    /// The user wants to be told of a group's messages like this.
+    pub(crate) fn set_remind_type(&mut self, group: GroupId, option: ReceiveOption) {
+        let id = ConversationId::Group(group);
+        let need = self.conversations.set_remind_type(&id, option);
+        self.list_has_changed(need);
+        if !self.lister.is_idle() {
+            self.lister.want(); // what is under way may be older
+        }
+    }
+
+    /// A number of the hub's, and through which sequence the conversation is off the list.
+    pub(crate) fn take_count(
+        &mut self,
+        conversation: &ConversationId,
+        count: HubCount,
+        deleted_through: u64,
+    ) {
+        let need = self.conversations.take_count(conversation, count);
+        self.list_has_changed(need);
+        let need = self.conversations.take_off(conversation, deleted_through);
+        self.list_has_changed(need);
+    }
+
+    /// A revocation takes its message off the count.
+    pub(crate) fn take_revocation(&mut self, revokes: &Revokes) {
+        let Revokes {
+            conversation,
+            sequence,
+            message,
+            sender,
+        } = revokes;
+        let need = self
+            .conversations
+            .take_revocation(conversation, *sequence, *message, sender);
+        self.list_has_changed(need);
     }
 
     /// A conversation as the hub describes it, with the instance of its last message.
@@ -289,15 +407,26 @@ impl Core {
         Conversation::from_wire(conversation, last)
     }
 
+    /// A conversation as the hub describes it by itself, with what has been delivered since.
+    pub(crate) fn described(&mut self, conversation: &wire::Conversation<'_>) -> Conversation {
+        let conversation = self.conversation(conversation);
+        let (described, need) = self.conversations.describe(conversation);
+        self.list_has_changed(need);
+        described
+    }
+
     /// A group as the hub describes it.
     pub(crate) fn group(&self, group: &wire::GroupProfile<'_>) -> GroupProfile {
         self.shared.note_group(group.id, group.group_type);
         group.into()
     }
 
-    /// The list has changed here, by one of the user's own calls.
-    pub(crate) fn list_has_changed(&mut self) {
+    /// The list may have changed, and the hub may have to be asked for it.
+    pub(crate) fn list_has_changed(&mut self, need: Need) {
         self.news.conversations.want();
+        if need == Need::List {
+            self.lister.want();
+        }
     }
 
     fn logged_in(&mut self, answer: &LoginAnswer<'_>) {
@@ -308,25 +437,29 @@ impl Core {
         if let Some(reply) = self.login.take() {
             let _ = reply.send(Ok(self.login_response(false)));
         }
-        self.want_refresh();
+        self.conversations.log_in(answer.time_ms / 1000);
+        self.lister.restart();
     }
 
     fn not_ready(&mut self, reason: NotReadyReason) {
+        self.session_ready = false;
+        let was_ready = self.shared.status().ready;
+        // It was not told of before, so it is not told of now.
+        self.inbound
+            .retain(|inbound| !matches!(inbound.item, Item::Ready));
+        self.flush_batch();
         self.shared.set_status(|status| status.ready = false);
-        self.shared.bus.publish(&Event::SdkNotReady(reason));
+        if was_ready {
+            self.shared.bus.publish(&Event::SdkNotReady(reason));
+        }
+        self.lister.refuse(&self.shared.status().refusal().into());
     }
 
     fn kicked_out(&mut self, error: ImError) {
+        self.flush_batch();
         self.shared
             .set_status(|status| status.stage = Stage::Ended(error.code));
         self.shared.bus.publish(&Event::KickedOut(error));
-    }
-
-    fn want_refresh(&mut self) {
-        self.refresh = match self.refresh {
-            Refresh::No | Refresh::Wanted => Refresh::Wanted,
-            Refresh::Asked | Refresh::AskedAndWanted => Refresh::AskedAndWanted,
-        };
     }
 
     fn take_delivery(&mut self, deliver: &Delivery<'_>) {
@@ -336,10 +469,21 @@ impl Core {
             through: self.deliveries,
             cursor,
         };
-        let item = self.item_of(&deliver.message());
+        let view = deliver.message();
+        let revokes = match &view.payload {
+            Payload::Revocation(revocation) => Some(Revokes {
+                conversation: view.conversation_of(&self.shared.user),
+                sequence: view.envelope.sequence,
+                message: revocation.sequence,
+                sender: revocation.sender,
+            }),
+            _ => None,
+        };
+        let item = self.item_of(&view);
         self.inbound.push_back(Inbound {
             mark: Some(mark),
             item,
+            revokes,
             asked: false,
         });
     }
@@ -387,47 +531,59 @@ impl Core {
     }
 
     fn emit_first(&mut self) {
-        let Some(Inbound { mark, item, .. }) = self.inbound.pop_front() else {
+        let Some(first) = self.inbound.pop_front() else {
             return;
         };
+        let Inbound {
+            mark, item, revokes, ..
+        } = first;
+        if let Some(revokes) = &revokes {
+            self.take_revocation(revokes);
+        }
         match item {
             Item::Message(message) | Item::Stub { message, .. } => {
-                self.conversations.take_message(&message, true);
+                self.take_message(&message, true);
                 self.groups.take_message(&message);
-                self.news.conversations.want();
                 self.batch.messages.push(message);
                 self.batch.add(mark);
             }
             Item::Own(message) => {
-                self.conversations.take_message(&message, true);
-                self.news.conversations.want();
+                self.take_message(&message, true);
                 self.batch.add(mark);
             }
             Item::Found(message) => {
+                self.publish_total();
                 self.flush_batch();
-                self.news.conversations.want();
-                // Whether it had been counted as unread is the hub's to say.
-                let unread = self.conversations.get(&message.conversation_id());
-                if unread.is_some_and(|conversation| conversation.unread_count > 0) {
-                    self.want_refresh();
-                }
                 self.shared
                     .bus
                     .publish_marked(Some(&Event::MessageRevoked(vec![message])), mark);
             }
             Item::Gap(gap) => {
+                self.publish_total();
                 self.flush_batch();
                 if gap.is_restored() {
                     self.conversations.rewind();
-                    self.want_refresh();
                 }
+                self.list_has_changed(Need::List);
                 if gap.conversation == ConversationId::System {
                     self.groups.lost_notices();
                 }
                 self.shared.bus.publish(&Event::Gap(gap));
             }
+            Item::Ready => {
+                self.flush_batch();
+                self.shared.set_status(|status| status.ready = true);
+                self.shared.bus.publish(&Event::SdkReady);
+                self.lister.want();
+            }
             Item::Nothing | Item::Revoked(_) => self.batch.add(mark),
         }
+    }
+
+    /// A stored entry that was delivered, or one of this client's that the hub has taken.
+    pub(crate) fn take_message(&mut self, message: &Message, delivered: bool) {
+        let need = self.conversations.take_message(message, delivered);
+        self.list_has_changed(need);
     }
 
     fn flush_batch(&mut self) {

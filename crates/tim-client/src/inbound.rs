@@ -20,8 +20,21 @@ const LOOKUP_PAGES: u8 = 4;
 pub(crate) struct Inbound {
     pub(crate) mark: Option<Mark>,
     pub(crate) item: Item,
+    pub(crate) revokes: Option<Revokes>,
     /// Whether the hub was asked for what is missing, and has not answered.
     pub(crate) asked: bool,
+}
+
+impl Inbound {
+    /// Something that no delivery has brought.
+    pub(crate) const fn of(item: Item) -> Self {
+        Self {
+            mark: None,
+            item,
+            revokes: None,
+            asked: false,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -40,6 +53,19 @@ pub(crate) enum Item {
     Nothing,
     /// To be announced.
     Gap(Gap),
+    /// All that was waiting stands before this.
+    Ready,
+}
+
+/// What a revocation does to the conversation's unread count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Revokes {
+    pub(crate) conversation: ConversationId,
+    /// Where the revocation stands.
+    pub(crate) sequence: u64,
+    /// Where the message stands.
+    pub(crate) message: u64,
+    pub(crate) sender: UserId,
 }
 
 /// A revoked message that the application does not hold.
@@ -102,7 +128,10 @@ pub(crate) enum Question {
         conversation: ConversationId,
         next: Vec<u8>,
     },
-    List,
+    /// A page of the conversation list.
+    List {
+        next: Vec<u8>,
+    },
     Group(GroupId),
 }
 
@@ -115,7 +144,7 @@ impl Question {
                 next,
                 count: 0,
             }),
-            Self::List => Request::Conversations(Conversations { count: 0 }),
+            Self::List { next } => Request::Conversations(Conversations { next, count: 0 }),
             Self::Group(group) => Request::GroupProfile(OneGroup { group: *group }),
         }
     }

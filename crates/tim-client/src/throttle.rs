@@ -21,10 +21,20 @@ impl Throttle {
         self.wanted = true;
     }
 
+    /// Whether there is something to tell, and it may be told now.
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        self.wanted && self.closed_until.is_none_or(|until| now >= until)
+    }
+
+    /// There is nothing to tell after all.
+    pub(crate) const fn drop_wanted(&mut self) {
+        self.wanted = false;
+    }
+
     /// Whether there is something to tell, now; the answer yes is given once. `heard` says whether anybody listens: what
     /// nobody hears closes nothing.
     pub(crate) fn take(&mut self, now: Instant, heard: bool) -> bool {
-        if !self.wanted || self.closed_until.is_some_and(|until| now < until) {
+        if !self.is_open(now) {
             return false;
         }
         self.wanted = false;

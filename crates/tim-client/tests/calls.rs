@@ -600,6 +600,7 @@ async fn reading_and_deleting_change_the_list() {
             &Answer::MarkRead(MarkReadAnswer {
                 read_sequence: 1,
                 unread: 0,
+                counted: 1,
             }),
         )
         .await;
@@ -613,7 +614,12 @@ async fn reading_and_deleting_change_the_list() {
         assert!(
             matches!(asked.request(), Request::DeleteConversation(one) if one.conversation == c2c("bob"))
         );
-        hub.answer(&asked, &Answer::Done).await;
+        let deleted = MarkReadAnswer {
+            read_sequence: 1,
+            unread: 0,
+            counted: 1,
+        };
+        hub.answer(&asked, &Answer::MarkRead(deleted)).await;
     };
     let (deleted, ()) = tokio::join!(client.delete_conversation(user("bob")), script);
     assert_eq!(deleted.unwrap().conversation_id, c2c("bob"));

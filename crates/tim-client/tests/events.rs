@@ -561,7 +561,6 @@ async fn unread_counts_what_is_stored_and_new_and_from_others() {
     online_only.envelope.flags = flags::ONLINE_ONLY;
     hub.deliver(&[], &online_only).await;
     assert_eq!(texts(&received(&mut events).await), ["now"]);
-    assert_eq!(list(&mut events).await, []);
     hub.deliver(&[1], &text("bob", c2c("alice"), 1, "x")).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
     let mut quiet = text("bob", c2c("alice"), 2, "tip");
@@ -574,31 +573,84 @@ async fn unread_counts_what_is_stored_and_new_and_from_others() {
         conversation: c2c("bob"),
         unread: 0,
         read_sequence: 3,
-        deleted: false,
+        counted: 3,
+        deleted_through: 0,
     };
     hub.push(FrameKind::CONVERSATION, &change).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 0)]);
     hub.deliver(&[3], &text("bob", c2c("alice"), 3, "read before it came"))
         .await;
-    assert_eq!(list(&mut events).await, [(c2c("bob"), 0)]);
-    // Read in part: the hub's list decides.
-    hub.push(
-        FrameKind::CONVERSATION,
-        &ConversationChange { unread: 5, ..change },
-    )
-    .await;
-    assert_eq!(list(&mut events).await, [(c2c("bob"), 5)]);
+    hub.deliver(&[4], &text("bob", c2c("alice"), 4, "new")).await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
+    // An older number says nothing any more; without a number the hub's list decides.
+    let older = ConversationChange { unread: 5, ..change };
+    hub.push(FrameKind::CONVERSATION, &older).await;
+    let unknown = ConversationChange { counted: 0, ..change };
+    hub.push(FrameKind::CONVERSATION, &unknown).await;
     hub.answer_list(&[]).await;
     assert_eq!(list(&mut events).await, []);
-    hub.push(
-        FrameKind::CONVERSATION,
-        &ConversationChange {
-            deleted: true,
-            ..change
-        },
-    )
-    .await;
-    assert_eq!(list(&mut events).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_are_told_of_only_when_they_say_something_new() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "x")).await;
+    assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
+    let change = ConversationChange {
+        conversation: c2c("bob"),
+        unread: 0,
+        read_sequence: 1,
+        counted: 1,
+        deleted_through: 1,
+    };
+    let mut online_only = text("bob", c2c("alice"), 0, "now");
+    online_only.envelope.flags = flags::ONLINE_ONLY;
+    let in_room = text(
+        "bob",
+        ConversationId::Group(GroupId::new("live").unwrap()),
+        0,
+        "hi",
+    );
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        // For those online only, of a room, and then deleted (which is told twice).
+        hub.deliver(&[], &online_only).await;
+        hub.deliver(&[], &in_room).await;
+        hub.push(FrameKind::CONVERSATION, &change).await;
+        hub.settle().await;
+        tokio::time::advance(A_SECOND).await;
+        hub.settle().await;
+        told.extend(take_all(&mut events).iter().map(Event::kind));
+    }
+    let lists = |told: &[EventKind]| {
+        let is_list = |kind: &&EventKind| {
+            matches!(
+                kind,
+                EventKind::ConversationListUpdated | EventKind::TotalUnreadMessageCountUpdated
+            )
+        };
+        told.iter().filter(is_list).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lists(&told),
+        [
+            EventKind::TotalUnreadMessageCountUpdated,
+            EventKind::ConversationListUpdated
+        ],
+        "none is unread, and the list is empty"
+    );
+
+    // What waits for its second is not told of a client that is not ready any more.
+    hub.deliver(&[2], &text("bob", c2c("alice"), 2, "y")).await;
+    hub.settle().await;
+    hub.deliver(&[3], &text("bob", c2c("alice"), 3, "z")).await;
+    hub.settle().await;
+    drop((hub, take_all(&mut events)));
+    client.logout().await.unwrap();
+    tokio::time::sleep(2 * A_SECOND).await;
+    let told: Vec<_> = take_all(&mut events).iter().map(Event::kind).collect();
+    assert_eq!(lists(&told), []);
+    assert!(told.contains(&EventKind::SdkNotReady));
 }
 
 #[tokio::test(start_paused = true)]
@@ -621,17 +673,17 @@ async fn a_gap_is_told_in_its_place() {
         )
         .unwrap();
     hub.flush().await;
+    hub.answer_list(&[]).await; // what was lost may have been unread
     hub.settle().await;
     let kinds: Vec<_> = take_all(&mut events).iter().map(Event::kind).collect();
     let received = EventKind::MessageReceived;
     assert_eq!(
-        kinds,
+        kinds[..4],
         [
+            EventKind::TotalUnreadMessageCountUpdated,
             received,
             EventKind::Gap,
             received,
-            EventKind::ConversationListUpdated,
-            EventKind::TotalUnreadMessageCountUpdated,
         ]
     );
 }

@@ -404,7 +404,8 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
         conversation: ConversationId::Group(g),
         unread: 0,
         read_sequence: 3,
-        deleted: false,
+        counted: 3,
+        deleted_through: 0,
     };
     hub.push(FrameKind::CONVERSATION, &change).await;
     assert!(at(&mut events, 0).await.is_empty());

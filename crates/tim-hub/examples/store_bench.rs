@@ -105,7 +105,9 @@ fn appends(dir: &Path) -> Outcome<()> {
         );
     }
     let list = timed(1000, || {
-        reader.conversations(&senders[0].user, 100).map(|list| list.len())
+        reader
+            .conversations(&senders[0].user, None, 100)
+            .map(|page| page.conversations.len())
     })?;
     println!("list of conversations: {list:.1?}");
     Ok(())

@@ -161,14 +161,14 @@ impl<'k> Keys<'k> {
 
     async fn show_conversations(&self) -> Result<(), Error> {
         self.client
-            .get_conversation_list(0, |list| {
+            .get_conversation_list(&[], 0, |list| {
                 for Conversation { id, unread, name, .. } in list.conversations.iter() {
                     self.screen.show(format_args!(" = {id} {name}: {unread} unread"));
                 }
-                self.screen.show(if list.truncated {
-                    " = and more"
-                } else {
+                self.screen.show(if list.completed {
                     " = that is all"
+                } else {
+                    " = and more"
                 });
             })
             .await

@@ -11,11 +11,11 @@ use crate::{
 pub struct Conversation<'a> {
     /// Which conversation.
     pub id: ConversationId,
-    /// Messages not read yet, own ones not counted.
+    /// Messages not read yet, own ones not counted; see [`crate::unread`].
     pub unread: u32,
     /// Up to where the user has read.
     pub read_sequence: u64,
-    /// The newest entry's sequence.
+    /// The newest entry's sequence, and so the one up to which `unread` has counted.
     pub last_sequence: u64,
     /// The group's name or the peer's nick; may be empty.
     pub name: &'a str,

@@ -77,6 +77,7 @@
 //! | [`text`] | emojis in text (S133-S145) |
 //! | [`notice`], [`tip`], [`revoked`], [`placeholder`] | what stands for messages that are no text (S115, S116, S146-S170) |
 //! | [`words`] | in which words: the seed's Chinese, full-width Chinese, English |
+//! | [`unread`](mod@unread) | how many messages are unread: the rule, and a count that keeps it |
 //! | [`capability`] | what runs on which platform, and since when (S39, S55, S64, S103, S209, S210) |
 //! | [`limits`] | every limit of the service, to read and to change |
 //! | [`constants`] | the SDK's constants by name |
@@ -110,6 +111,7 @@ pub mod request;
 pub mod revoked;
 pub mod text;
 pub mod tip;
+pub mod unread;
 pub mod wire;
 pub mod words;
 

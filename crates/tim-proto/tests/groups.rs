@@ -237,7 +237,6 @@ fn requests_and_answers_that_say_only_that_it_was_done_are_told_by_their_kind() 
         let expected = matches!(
             kind,
             FrameKind::LOGOUT
-                | FrameKind::DELETE_CONVERSATION
                 | FrameKind::QUIT_GROUP
                 | FrameKind::HANDLE_APPLICATION
                 | FrameKind::SET_MEMBER

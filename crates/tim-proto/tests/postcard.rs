@@ -80,7 +80,7 @@ compare! {
     history_answer: HistoryAnswer, request::HistoryAnswer<'static>;
     mark_read: MarkRead, request::MarkRead;
     mark_read_answer: MarkReadAnswer, request::MarkReadAnswer;
-    conversations: Conversations, request::Conversations;
+    conversations: Conversations, request::Conversations<'static>;
     conversations_answer: ConversationsAnswer, request::ConversationsAnswer<'static>;
     one_conversation: OneConversation, request::OneConversation;
     conversation_profile: ConversationProfile, conversation::ConversationProfile<'static>;

@@ -67,7 +67,9 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::SEND if kind.is_answer() => body_both_ways::<r::SendAnswer<'_>, m::SendAnswer>,
         FrameKind::REVOKE if kind.is_answer() => body_both_ways::<r::RevokeAnswer, m::RevokeAnswer>,
         FrameKind::HISTORY if kind.is_answer() => body_both_ways::<r::HistoryAnswer<'_>, m::HistoryAnswer>,
-        FrameKind::MARK_READ if kind.is_answer() => body_both_ways::<r::MarkReadAnswer, m::MarkReadAnswer>,
+        FrameKind::MARK_READ | FrameKind::DELETE_CONVERSATION if kind.is_answer() => {
+            body_both_ways::<r::MarkReadAnswer, m::MarkReadAnswer>
+        }
         FrameKind::CONVERSATIONS if kind.is_answer() => {
             body_both_ways::<r::ConversationsAnswer<'_>, m::ConversationsAnswer>
         }
@@ -101,7 +103,7 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::REVOKE => body_both_ways::<r::Revoke<'_>, m::Revoke>,
         FrameKind::HISTORY => body_both_ways::<r::History<'_>, m::History>,
         FrameKind::MARK_READ => body_both_ways::<r::MarkRead, m::MarkRead>,
-        FrameKind::CONVERSATIONS => body_both_ways::<r::Conversations, m::Conversations>,
+        FrameKind::CONVERSATIONS => body_both_ways::<r::Conversations<'_>, m::Conversations>,
         FrameKind::CONVERSATION_PROFILE | FrameKind::DELETE_CONVERSATION => {
             body_both_ways::<r::OneConversation, m::OneConversation>
         }

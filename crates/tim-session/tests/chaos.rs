@@ -92,7 +92,7 @@ fn hub_words(random: &mut Random, login: (u64, u32)) -> Vec<u8> {
         2 | 3 => frame(FrameKind::LOGIN.answer(), 0, &welcome(login)),
         4 => frame(FrameKind::SYNCED, 0, &[]),
         5 => frame(FrameKind::DELIVER, id, &random.bytes()),
-        6 => frame(FrameKind::CONVERSATIONS.answer(), id, &[0, 0]),
+        6 => frame(FrameKind::CONVERSATIONS.answer(), id, &[0, 1, 0, 0]),
         7 => frame(FrameKind(random.below(256) as u8), id, &random.bytes()),
         8 if random.below(4) == 0 => random.bytes(),
         9 => [0x06, 0, 2, 0x8f, 0x4e].repeat(random.below(2) as usize),
@@ -130,7 +130,7 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
                 6 if random.below(8) == 0 => now = Instant::from_millis(random.below(100_000)),
                 7 => client.transmitted(random.below(50) as usize),
                 8 | 9 => {
-                    let request = Request::Conversations(Conversations { count: 1 });
+                    let request = Request::Conversations(Conversations { next: &[], count: 1 });
                     if let Ok(ticket) = client.request(now, &request) {
                         assert!(open.insert(ticket), "a ticket given twice");
                     }

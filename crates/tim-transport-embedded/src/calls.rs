@@ -239,17 +239,19 @@ impl<'m> Client<'m> {
         self.read(claim, |answer| answer.read().ok())
     }
 
-    /// `getConversationList` (S187-S195): hands the latest conversations to `on_list`, newest first, `count` at the most (0:
-    /// as many as the hub gives); what does not fit into a frame is left out, and `truncated` says so.
+    /// `getConversationList` (S187-S195): hands a page of the conversations to `on_list`, newest first, `count` at the most
+    /// (0: as many as the hub gives) and no more than fit into a frame. Without `next` it is the newest page; the page
+    /// behind one is asked for with its [`ConversationsAnswer::next`].
     ///
     /// # Errors
     /// As [`Client::send_message`].
     pub async fn get_conversation_list<R>(
         &self,
+        next: &[u8],
         count: u16,
         on_list: impl FnOnce(&ConversationsAnswer<'_>) -> R,
     ) -> Result<R, Error> {
-        let claim = self.ask(&Conversations { count }).await?;
+        let claim = self.ask(&Conversations { next, count }).await?;
         self.read(claim, |answer| Some(on_list(&answer.read().ok()?)))
     }
 
@@ -268,8 +270,8 @@ impl<'m> Client<'m> {
         self.read(claim, |answer| Some(on_profile(&answer.read().ok()?)))
     }
 
-    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, and with the next one it is
-    /// back.
+    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, as read ones, and with the
+    /// next one it is back.
     ///
     /// # Errors
     /// As [`Client::send_message`].

@@ -104,7 +104,7 @@ async fn call_all<B: Board>(client: Client<'_>, board: &RefCell<&mut B>) -> Resu
         .await?;
     client.get_message_list(alice, next.as_ref(), 0, |_| {}).await?;
     client.set_message_read(alice).await?;
-    let unread = client.get_conversation_list(0, |list| {
+    let unread = client.get_conversation_list(&[], 0, |list| {
         list.conversations.iter().map(|it| it.unread).sum::<u32>()
     });
     black_box(unread.await?);

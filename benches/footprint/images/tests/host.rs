@@ -203,13 +203,20 @@ fn answer_to(request: &Request<'_>) -> Answer<'static> {
         Request::MarkRead(_) => Answer::MarkRead(MarkReadAnswer {
             read_sequence: 1,
             unread: 0,
+            counted: 1,
         }),
         Request::Conversations(_) => Answer::Conversations(ConversationsAnswer {
+            next: &[],
+            completed: true,
+            total_unread: 0,
             conversations: List::from_slice(&[]),
-            truncated: false,
         }),
         Request::ConversationProfile(_) => Answer::ConversationProfile(PROFILE),
-        Request::DeleteConversation(_) => Answer::Done,
+        Request::DeleteConversation(_) => Answer::MarkRead(MarkReadAnswer {
+            read_sequence: 1,
+            unread: 0,
+            counted: 1,
+        }),
         Request::Fetch(_) => Answer::Fetch(FetchAnswer {
             total: 2,
             bytes: b"\x01x",

@@ -174,7 +174,9 @@ fn request(request: &Request<'_>, body: &[u8]) -> Fields {
         }) => Fields::new()
             .text("conversation", conversation)
             .with("sequence", *sequence),
-        Request::Conversations(request) => Fields::new().with("count", request.count),
+        Request::Conversations(request) => Fields::new()
+            .with("next", request.next)
+            .with("count", request.count),
         Request::ConversationProfile(OneConversation { conversation })
         | Request::DeleteConversation(OneConversation { conversation }) => {
             Fields::new().text("conversation", conversation)
@@ -257,10 +259,15 @@ fn answer(answer: &Answer<'_>) -> Fields {
         Answer::MarkRead(MarkReadAnswer {
             read_sequence,
             unread,
+            counted,
         }) => Fields::new()
             .with("read_sequence", *read_sequence)
-            .with("unread", *unread),
+            .with("unread", *unread)
+            .with("counted", *counted),
         Answer::Conversations(answer) => Fields::new()
+            .with("next", answer.next)
+            .with("completed", answer.completed)
+            .with("total_unread", answer.total_unread)
             .with(
                 "conversations",
                 answer
@@ -268,8 +275,7 @@ fn answer(answer: &Answer<'_>) -> Fields {
                     .iter()
                     .map(|it| conversation(&it))
                     .collect::<Vec<_>>(),
-            )
-            .with("truncated", answer.truncated),
+            ),
         Answer::ConversationProfile(answer) => profile(answer),
         Answer::Fetch(FetchAnswer { total, bytes }) => {
             Fields::new().with("total", *total).with("bytes", *bytes)
@@ -303,12 +309,14 @@ fn push(push: &Push<'_>) -> Fields {
             conversation,
             unread,
             read_sequence,
-            deleted,
+            counted,
+            deleted_through,
         }) => Fields::new()
             .text("conversation", conversation)
             .with("unread", *unread)
             .with("read_sequence", *read_sequence)
-            .with("deleted", *deleted),
+            .with("counted", *counted)
+            .with("deleted_through", *deleted_through),
         _ => Fields::new(),
     }
 }

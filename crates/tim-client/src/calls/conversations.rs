@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tim_proto::ConversationId;
-use tim_proto::request::{Answer, Conversations, MarkRead, OneConversation, Request};
+use tim_proto::request::{Answer, MarkRead, OneConversation, Request};
+use tim_proto::{ConversationId, ErrorCode};
 
+use crate::actor::Command;
 use crate::client::Client;
 use crate::{Conversation, ConversationProfile, ImError};
 
@@ -25,7 +26,7 @@ pub struct SetMessageReadResponse {
 pub struct GetConversationListResponse {
     /// The conversations, newest first (S188, S193).
     pub conversation_list: Vec<Arc<Conversation>>,
-    /// Whether some were left out because the answer would have been larger than this client accepts.
+    /// Whether there are more, for [`Client::get_latest_conversations`] to get.
     pub is_truncated: bool,
 }
 
@@ -46,8 +47,9 @@ pub struct DeleteConversationResponse {
 }
 
 impl Client {
-    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account. Where there
-    /// is none, nothing happens.
+    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account: those that
+    /// the hub has when it gets the request, so also some that are still on their way to this client. Where there is no
+    /// such conversation, nothing happens.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
@@ -55,16 +57,38 @@ impl Client {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<SetMessageReadResponse, ImError> {
-        let conversation = conversation.into();
+        self.mark_read(conversation.into(), 0).await
+    }
+
+    /// A conversation's messages are read up to and with this one ([`Message::sequence`](crate::Message::sequence)), on all
+    /// devices of the account. The SDK has no such call.
+    ///
+    /// # Errors
+    /// [`ErrorCode::INVALID_OPERATION`] for 0, which no stored message has; not being ready, or the hub's refusal.
+    pub async fn set_message_read_up_to(
+        &self,
+        conversation: impl Into<ConversationId>,
+        sequence: u64,
+    ) -> Result<SetMessageReadResponse, ImError> {
+        if sequence == 0 {
+            let text = "no stored message has the sequence 0";
+            return Err(ImError::new(ErrorCode::INVALID_OPERATION, text));
+        }
+        self.mark_read(conversation.into(), sequence).await
+    }
+
+    async fn mark_read(
+        &self,
+        conversation: ConversationId,
+        sequence: u64,
+    ) -> Result<SetMessageReadResponse, ImError> {
         let request = Request::MarkRead(MarkRead {
             conversation,
-            sequence: 0,
+            sequence,
         });
         self.request(request, move |core, answer| match answer {
             Answer::MarkRead(read) => {
-                core.conversations
-                    .mark_read(&conversation, read.read_sequence, read.unread);
-                core.list_has_changed();
+                core.take_count(&conversation, read.into(), 0);
                 Ok(SetMessageReadResponse {
                     read_sequence: read.read_sequence,
                     unread_count: read.unread,
@@ -75,29 +99,29 @@ impl Client {
         .await
     }
 
-    /// `getConversationList` (S187-S195): the latest conversations, newest first; what the events tell of the list goes on
-    /// from there.
+    /// `getConversationList` (S187-S195): the latest conversations, newest first, 100 unless the limits say otherwise; what
+    /// the events tell of the list goes on from there.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
     pub async fn get_conversation_list(&self) -> Result<GetConversationListResponse, ImError> {
-        let request = Request::Conversations(Conversations { count: 0 });
-        self.request(request, |core, answer| match answer {
-            Answer::Conversations(list) => {
-                core.replace_list(list);
-                let conversation_list = core.conversations.list();
-                Ok(GetConversationListResponse {
-                    conversation_list,
-                    is_truncated: list.truncated,
-                })
-            }
-            _ => Err(ImError::unexpected_answer()),
-        })
-        .await
+        self.get_latest_conversations(self.shared.limits.conversations())
+            .await
     }
 
-    /// `getTotalUnreadMessageCount`: what is unread in all conversations of the list, as this client knows it without
-    /// asking the hub. The system's notices do not count, nor do groups of which the user wants to be told otherwise than
+    /// The latest `count` conversations, in as many pages of the hub's list as that takes. From now on the list that the
+    /// events tell of has so many. An application that shows more and more of a long list asks for more each time, until
+    /// the list is not truncated.
+    ///
+    /// # Errors
+    /// As [`Client::get_conversation_list`].
+    pub async fn get_latest_conversations(&self, count: u32) -> Result<GetConversationListResponse, ImError> {
+        let depth = usize::try_from(count).unwrap_or(usize::MAX).max(1);
+        self.command(|reply| Command::List(depth, reply)).await
+    }
+
+    /// `getTotalUnreadMessageCount`: what is unread in all the user's conversations, also in those that are not on this
+    /// client's list, as it is known without asking the hub. The system's notices do not count, nor do groups of which the user wants to be told otherwise than
     /// usual ([`Client::set_message_remind_type`]).
     #[must_use]
     pub fn get_total_unread_message_count(&self) -> u64 {
@@ -121,7 +145,7 @@ impl Client {
         self.request(request, |core, answer| match answer {
             Answer::ConversationProfile(profile) => Ok(GetConversationProfileResponse {
                 conversation: ConversationProfile {
-                    conversation: core.conversation(&profile.conversation),
+                    conversation: core.described(&profile.conversation),
                     group: profile.group.as_ref().map(Into::into),
                     user: profile.user.as_ref().map(Into::into),
                 },
@@ -131,8 +155,8 @@ impl Client {
         .await
     }
 
-    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, and with the next one it is
-    /// back.
+    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, as read ones, and with the
+    /// next one it is back.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
@@ -143,9 +167,8 @@ impl Client {
         let conversation = conversation.into();
         let request = Request::DeleteConversation(OneConversation { conversation });
         self.request(request, move |core, answer| match answer {
-            Answer::Done => {
-                core.conversations.remove(&conversation);
-                core.list_has_changed();
+            Answer::MarkRead(read) => {
+                core.take_count(&conversation, read.into(), read.counted);
                 Ok(DeleteConversationResponse {
                     conversation_id: conversation,
                 })

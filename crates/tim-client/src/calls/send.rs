@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::client::{Client, call};
 use crate::core::Core;
+use crate::inbound::Revokes;
 use crate::message::InFlight;
 use crate::{ImError, Message, SendOptions, Status};
 
@@ -116,12 +117,17 @@ impl Client {
         });
         let (message, me) = (message.clone(), self.shared.user);
         self.request(request, move |core, answer| match answer {
-            Answer::Revoke(_) => {
+            Answer::Revoke(revoked) => {
                 message.mark_revoked(&RevokedBy {
                     revoker: me.as_str(),
                     ..RevokedBy::default()
                 });
-                core.list_has_changed();
+                core.take_revocation(&Revokes {
+                    conversation,
+                    sequence: revoked.sequence,
+                    message: sequence,
+                    sender: message.from(),
+                });
                 Ok(SendMessageResponse { message })
             }
             _ => Err(ImError::unexpected_answer()),
@@ -140,7 +146,6 @@ fn finish_sending(
     };
     let message = in_flight.message().clone();
     in_flight.succeeded(answer);
-    core.conversations.take_message(&message, false);
-    core.list_has_changed();
+    core.take_message(&message, false);
     Ok(SendMessageResponse { message })
 }

@@ -11,7 +11,8 @@ use tim_client::proto::wire::{Encode, FrameKind, List};
 use tim_client::transport::session::{GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 use tim_client::transport::{MemoryListener, memory_listener};
 use tim_client::{
-    Client, ClientBuilder, ConversationId, ErrorCode, Event, EventStream, MessageId, Priority, UserId,
+    Client, ClientBuilder, ConversationId, ErrorCode, Event, EventStream, MessageId, Priority, ReceiveOption,
+    UserId,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -192,16 +193,22 @@ impl HubEnd {
     /// Answers the next request, which must be for the conversation list.
     pub async fn answer_list(&mut self, list: &[tim_client::proto::conversation::Conversation<'_>]) {
         let asked = self.asked().await;
-        assert_eq!(
-            asked.request(),
-            Request::Conversations(Conversations { count: 0 })
-        );
+        assert_eq!(asked.request(), Request::Conversations(Conversations::default()));
         let conversations = List::from_slice(list);
         self.answer(
             &asked,
             &Answer::Conversations(ConversationsAnswer {
+                next: &[],
+                completed: true,
+                total_unread: list
+                    .iter()
+                    .filter(|one| {
+                        one.id != ConversationId::System
+                            && one.receive_option == ReceiveOption::ACCEPT_AND_NOTIFY
+                    })
+                    .map(|one| u64::from(one.unread))
+                    .sum(),
                 conversations,
-                truncated: false,
             }),
         )
         .await;

@@ -57,6 +57,7 @@ pub(super) enum Ask {
         sequence: u64,
     },
     Conversations {
+        next: Vec<u8>,
         count: u16,
     },
     Profile {
@@ -187,7 +188,10 @@ fn ask(request: &Request<'_>, body: &[u8], limits: &Limits) -> Result<Ask, Refus
             conversation: mark.conversation,
             sequence: mark.sequence,
         },
-        Request::Conversations(list) => Ask::Conversations { count: list.count },
+        Request::Conversations(list) => Ask::Conversations {
+            next: list.next.to_vec(),
+            count: list.count,
+        },
         Request::ConversationProfile(one) => Ask::Profile {
             conversation: one.conversation,
         },

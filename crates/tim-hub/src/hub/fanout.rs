@@ -27,7 +27,7 @@ pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online, recall:
         {
             // First: who comes gets the tip, and who leaves does not.
             if let Some(roster) = roster {
-                regroup(online, &roster);
+                regroup(online, &roster, entry.sequence);
             }
             let delivery = Arc::new(encode::delivery(&entry));
             if entry.flags & flags::SYSTEM == 0 {
@@ -42,34 +42,39 @@ pub(super) fn run(published: &Receiver<Vec<Published>>, online: &Online, recall:
 }
 
 /// Lets into a group's list who came, and out of it who left. The devices of those who left take it off their lists.
-fn regroup(online: &Online, roster: &Roster) {
+fn regroup(online: &Online, roster: &Roster, sequence: u64) {
     online.roster(roster.group, &roster.left, Move::Left);
     online.roster(roster.group, &roster.joined, Move::Joined);
     for user in &roster.left {
         online
             .devices(user)
             .iter()
-            .for_each(|device| take_off(device, roster.group));
+            .for_each(|device| take_off(device, roster.group, sequence));
     }
     // A room is still to hear of it, from [`super::live`].
     if roster.dismissed && !online.is_room(&roster.group) {
-        dismiss(online, roster.group);
+        dismiss(online, roster.group, sequence);
     }
 }
 
-/// A group is no more: off the lists of all who are online in it.
-pub(super) fn dismiss(online: &Online, group: GroupId) {
+/// A group is no more: off the lists of all who are online in it, with everything up to `sequence`; 0 for a room, of which
+/// nothing is stored.
+pub(super) fn dismiss(online: &Online, group: GroupId, sequence: u64) {
     let devices = online.dismiss(group);
-    devices.iter().for_each(|device| take_off(device, group));
+    devices
+        .iter()
+        .for_each(|device| take_off(device, group, sequence));
 }
 
-fn take_off(device: &Device, group: GroupId) {
+fn take_off(device: &Device, group: GroupId, sequence: u64) {
     device.forget();
+    let through = sequence.max(1); // of a room there is nothing that could come behind it
     device.change(ConversationChange {
         conversation: ConversationId::Group(group),
         unread: 0,
-        read_sequence: 0,
-        deleted: true,
+        read_sequence: through,
+        counted: through,
+        deleted_through: through,
     });
 }
 

@@ -105,7 +105,7 @@ impl LiveQueue {
         if let Err(TrySendError::Full(_)) = self.work.try_send(Work::Dismiss(group))
             && let Some(online) = self.online.upgrade()
         {
-            fanout::dismiss(&online, group);
+            fanout::dismiss(&online, group, 0);
         }
     }
 }
@@ -126,7 +126,7 @@ impl Thread {
                     let passed = self.say(&speaker, &live);
                     speaker.answer(passed.map_or_else(Outcome::Refused, Outcome::PassedOn));
                 }
-                Work::Dismiss(group) => fanout::dismiss(&self.online, group),
+                Work::Dismiss(group) => fanout::dismiss(&self.online, group, 0),
             }
         }
     }

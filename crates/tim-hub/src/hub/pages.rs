@@ -15,6 +15,8 @@ pub(super) enum Paged {
     Members(GroupId, Option<Role>),
     /// A user's groups.
     Groups(UserId),
+    /// A user's conversations.
+    Conversations(UserId),
 }
 
 /// How many bytes say which list it is.
@@ -33,6 +35,7 @@ impl Paged {
             Self::Members(group, None) => crc32(&[b"4", group.as_str().as_bytes()]),
             Self::Members(group, Some(role)) => crc32(&[b"5", &[role.0], group.as_str().as_bytes()]),
             Self::Groups(user) => crc32(&[b"6", user.as_str().as_bytes()]),
+            Self::Conversations(user) => crc32(&[b"7", user.as_str().as_bytes()]),
         };
         tag.to_le_bytes()
     }
@@ -81,6 +84,7 @@ mod tests {
             Paged::Members(group("alice"), Some(Role::MEMBER)),
             Paged::Groups(user("alice")),
             Paged::Groups(user("bob")),
+            Paged::Conversations(user("bob")),
         ];
         for (of, list) in lists.iter().enumerate() {
             let cursor = list.cursor(b"place");

@@ -52,7 +52,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 conversation,
                 sequence,
             } => self.mark_read(id, &device, conversation, sequence),
-            Ask::Conversations { count } => self.conversations(id, &device, count),
+            Ask::Conversations { next, count } => self.conversations(id, &device, &next, count),
             Ask::Profile { conversation } => self.profile(id, &device, conversation),
             Ask::Delete { conversation } => {
                 let log = LogKey::of(device.user, conversation);
@@ -115,6 +115,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let nothing = MarkReadAnswer {
                 read_sequence: 0,
                 unread: 0,
+                counted: 0,
             };
             self.reply(id, FrameKind::MARK_READ, &Answer::MarkRead(nothing));
             return Ok(());
@@ -262,29 +263,35 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         Ok(())
     }
 
-    fn conversations(&mut self, id: u32, device: &Arc<Device>, count: u16) -> Result<(), Failed> {
-        let most = self.hub.options.limits.conversations() as usize;
-        let limit = if count == 0 {
-            most
-        } else {
-            most.min(usize::from(count))
-        };
-        let found = self.hub.reader.conversations(&device.user, limit)?;
+    fn conversations(
+        &mut self,
+        id: u32,
+        device: &Arc<Device>,
+        next: &[u8],
+        count: u16,
+    ) -> Result<(), Failed> {
+        let paged = Paged::Conversations(device.user);
+        let after = groups::list_cursor(paged.place(next)?)?;
+        let limit = groups::page_len(count, self.hub.options.limits.conversations());
+        let page = self.hub.reader.conversations(&device.user, after, limit)?;
         let max = self.max_answer().saturating_sub(ANSWER_OVERHEAD);
+        let found = &page.conversations;
         let lasts: Vec<_> = found.iter().map(|one| self.last_message(one, max / 4)).collect();
-        let mut room = max;
-        let mut list = Vec::with_capacity(found.len());
-        for (one, last) in found.iter().zip(&lasts) {
-            let entry = encode::conversation(one, last.as_deref());
-            let Some(left) = room.checked_sub(encoded_len(&entry) + MAX_LEN_PREFIX) else {
-                break;
-            };
-            room = left;
-            list.push(entry);
-        }
+        let entries: Vec<_> = found
+            .iter()
+            .zip(&lasts)
+            .map(|(one, last)| encode::conversation(one, last.as_deref()))
+            .collect();
+        let fit = groups::fitting(entries.iter().map(encoded_len), max)?;
+        let list = entries.get(..fit).unwrap_or_default();
+        let completed = fit == found.len() && !page.more;
+        let last = page.next.get(fit.saturating_sub(1)).filter(|_| !completed);
+        let next = last.map(|last| paged.cursor(last.as_bytes())).unwrap_or_default();
         let answer = tim_proto::request::ConversationsAnswer {
-            conversations: List::from_slice(&list),
-            truncated: list.len() < found.len(),
+            next: &next,
+            completed,
+            total_unread: page.total_unread,
+            conversations: List::from_slice(list),
         };
         self.reply(id, FrameKind::CONVERSATIONS, &Answer::Conversations(answer));
         Ok(())
@@ -412,9 +419,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(Written::Read {
                 read_sequence,
                 unread,
+                counted,
+                ..
             }) => Answer::MarkRead(MarkReadAnswer {
                 read_sequence,
                 unread: u32::try_from(unread).unwrap_or(u32::MAX),
+                counted,
             }),
             Ok(Written::Group { .. }) if let Some(group) = group => {
                 Answer::CreateGroup(CreateGroupAnswer { group })

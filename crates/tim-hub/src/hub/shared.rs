@@ -65,11 +65,10 @@ impl Shared {
         group: Option<GroupId>,
         write: Write,
     ) -> Result<(), WriteError> {
-        let deleted = matches!(write, Write::DeleteConversation { .. });
         let (device, online) = (Arc::clone(device), Arc::clone(&self.online));
         self.writer.submit(write, move |answer| {
             if let (Ok(written), Some(log)) = (&answer, log) {
-                tell_own_devices(&online, &device, &log, written, deleted);
+                tell_own_devices(&online, &device, &log, written);
             }
             device.answer(Answered {
                 request,
@@ -83,27 +82,28 @@ impl Shared {
 }
 
 /// A user's own state of a conversation changed: the user's other devices are told (S183).
-fn tell_own_devices(online: &Online, device: &Arc<Device>, log: &LogKey, written: &Written, deleted: bool) {
+fn tell_own_devices(online: &Online, device: &Arc<Device>, log: &LogKey, written: &Written) {
     let Some(conversation) = log.seen_by(&device.user) else {
         return;
     };
-    let change = match written {
-        Written::Read {
-            read_sequence,
-            unread,
-        } => ConversationChange {
-            conversation,
-            unread: u32::try_from(*unread).unwrap_or(u32::MAX),
-            read_sequence: *read_sequence,
-            deleted: false,
-        },
-        Written::Done if deleted => ConversationChange {
-            conversation,
-            unread: 0,
-            read_sequence: 0,
-            deleted: true,
-        },
-        _ => return,
+    let Written::Read {
+        read_sequence,
+        unread,
+        counted,
+        deleted_through,
+    } = written
+    else {
+        return;
+    };
+    if *counted == 0 {
+        return; // there is no such conversation
+    }
+    let change = ConversationChange {
+        conversation,
+        unread: u32::try_from(*unread).unwrap_or(u32::MAX),
+        read_sequence: *read_sequence,
+        counted: *counted,
+        deleted_through: *deleted_through,
     };
     for other in online.devices(&device.user) {
         if !Arc::ptr_eq(&other, device) {

@@ -32,8 +32,8 @@ pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, Resumed};
 pub use error::{NotStored, Refused, StoreError};
 pub use fingerprint::Fingerprint;
 pub use read::{
-    About, ChangeEntry, Changes, ChangesRequest, Conversation, Gap, GroupsPage, ListCursor, Member,
-    MembersPage, MembersRequest, Membership, Page, PageRequest, StoreReader,
+    About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,
+    ListCursor, Member, MembersPage, MembersRequest, Membership, Page, PageRequest, StoreReader,
 };
 pub use types::{Account, Entry, Group, LogKey, Pair, Restriction, account_number, flags, role};
 pub use write::{

@@ -60,13 +60,18 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError>;
 
-    /// A user's conversations, newest first, at most `limit` (capped at
+    /// A page of a user's conversations, newest first, at most `limit` (capped at
     /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS), S188). Hidden ones, left groups, and those of which nothing is
     /// left after a purge (S191) are not in it.
     ///
     /// # Errors
     /// The store's.
-    fn conversations(&self, user: &UserId, limit: usize) -> Result<Vec<Conversation>, StoreError>;
+    fn conversations(
+        &self,
+        user: &UserId,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<ConversationsPage, StoreError>;
 
     /// One conversation of a user's, also a hidden one; `None` if the user takes no part in it or it does not exist.
     ///
@@ -331,6 +336,20 @@ pub struct GroupsPage {
     pub groups: Vec<(Group, Membership)>,
     /// What to ask with for the next page; `None` if this is the last one.
     pub next: Option<ListCursor>,
+}
+
+/// A page of a user's conversations, all of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationsPage {
+    /// Newest first.
+    pub conversations: Vec<Conversation>,
+    /// For each of them, what to ask with for the page that begins behind it.
+    pub next: Vec<ListCursor>,
+    /// Whether there are more behind these.
+    pub more: bool,
+    /// What is unread in these and in all that follow, without the system's notices and without groups whose receive
+    /// option is not [`ReceiveOption::ACCEPT_AND_NOTIFY`].
+    pub total_unread: u64,
 }
 
 /// Where a page of a list ended: opaque, good for as long as the store.

@@ -38,8 +38,8 @@ pub enum Write {
         /// Up to and with this sequence; `None` is everything there is. More than there is means the same.
         upto: Option<u64>,
     },
-    /// Takes a conversation out of one user's list until something newer arrives (S202 to S204). The entries and the
-    /// read mark stay. Answer: [`Written::Done`], also when there is no such conversation.
+    /// Takes a conversation out of one user's list until something newer arrives (S202 to S204). The entries stay, and
+    /// count as read. Answer: [`Written::Read`], with zeros when there is no such conversation.
     DeleteConversation {
         /// From whose list.
         user: UserId,
@@ -219,6 +219,10 @@ pub enum Written {
         read_sequence: u64,
         /// What is not.
         unread: u64,
+        /// The head of the log when that was counted.
+        counted: u64,
+        /// The conversation is out of the user's list up to and with this sequence; 0 if it is in the list.
+        deleted_through: u64,
     },
     /// The group exists.
     Group {
@@ -238,6 +242,16 @@ pub enum Written {
     },
     /// Done, nothing to tell.
     Done,
+}
+
+impl Written {
+    /// Of a conversation that does not exist there is nothing to read.
+    pub const NOTHING_TO_READ: Self = Self::Read {
+        read_sequence: 0,
+        unread: 0,
+        counted: 0,
+        deleted_through: 0,
+    };
 }
 
 /// What came of a [`GroupCommand`].

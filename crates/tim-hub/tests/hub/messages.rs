@@ -238,7 +238,7 @@ fn a_deleted_conversation_comes_back_with_its_history() {
     let mut bob = Device::login(&hub, "bob", 2);
     alice.send(c2c("bob"), "one");
     bob.until_texts(1);
-    assert_eq!(bob.delete(c2c("alice")), Ok(Reply::Done));
+    assert_eq!(bob.delete(c2c("alice")), Ok(Reply::Read { unread: 0 }));
     assert!(bob.conversations().is_empty());
     alice.send(c2c("bob"), "two");
     assert_eq!(bob.conversations().len(), 1);

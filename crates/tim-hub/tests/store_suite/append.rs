@@ -291,14 +291,14 @@ pub(crate) fn reopening_keeps_everything(world: &mut World) {
     }
     world.read(bob, log, Some(2));
     let before = (
-        world.reader().conversations(&bob, 100).unwrap(),
+        world.conversations(&bob),
         world.page(log, None, 15),
         world.changes(bob, 0, 100),
         world.reader().members(&group).unwrap(),
     );
     world.reopen();
     let after = (
-        world.reader().conversations(&bob, 100).unwrap(),
+        world.conversations(&bob),
         world.page(log, None, 15),
         world.changes(bob, 0, 100),
         world.reader().members(&group).unwrap(),

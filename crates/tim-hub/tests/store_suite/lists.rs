@@ -13,12 +13,25 @@ pub(crate) fn newest_first_and_at_most_a_hundred(world: &mut World) {
     }
     let newest_first: Vec<LogKey> = peers.iter().rev().map(|peer| LogKey::c2c(alice, *peer)).collect();
     assert_eq!(world.list(&alice), newest_first[..100]);
+    let page = world.reader().conversations(&alice, None, 1000).unwrap();
     assert_eq!(
-        world.reader().conversations(&alice, 1000).unwrap().len(),
-        100,
-        "never more"
+        (page.conversations.len(), page.more, page.total_unread),
+        (100, true, 101),
+        "never more on a page, and all in the total"
     );
-    assert_eq!(world.reader().conversations(&alice, 3).unwrap().len(), 3);
+    let (mut walked, mut left, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = world.reader().conversations(&alice, after, 40).unwrap();
+        walked.extend(page.conversations.iter().map(|one| one.log));
+        left.push(page.total_unread);
+        after = page.next.last().copied();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!((walked, left), (newest_first, vec![101, 61, 21]));
+    let all = world.reader().conversations(&peers[0], None, 1).unwrap();
+    assert_eq!((all.conversations.len(), all.more), (1, false));
     let oldest = LogKey::c2c(alice, peers[0]);
     world.say(oldest, alice, "still there?");
     assert_eq!(
@@ -82,10 +95,7 @@ pub(crate) fn the_read_mark_only_moves_forward(world: &mut World) {
         log: LogKey::c2c(alice, eve),
         upto: None,
     };
-    let nothing = Written::Read {
-        read_sequence: 0,
-        unread: 0,
-    };
+    let nothing = Written::NOTHING_TO_READ;
     assert_eq!(world.write(unknown), Ok(nothing.clone()), "not begun");
     let notices = Write::MarkRead {
         user: alice,
@@ -101,20 +111,23 @@ pub(crate) fn a_deleted_conversation_comes_back_with_its_history(world: &mut Wor
     world.say(log, bob, "1");
     world.say(log, bob, "2");
     let delete = Write::DeleteConversation { user: alice, log };
-    assert_eq!(world.write(delete.clone()), Ok(Written::Done));
-    assert!(world.list(&alice).is_empty());
-    assert!(world.conversation(&alice, &log).hidden);
+    let deleted = Written::Read {
+        read_sequence: 2,
+        unread: 0,
+        counted: 2,
+        deleted_through: 2,
+    };
+    assert_eq!(world.write(delete.clone()), Ok(deleted.clone()));
+    assert_eq!(world.conversations(&alice), world.conversations(&UserId::SYSTEM));
+    let found = world.conversation(&alice, &log);
+    assert_eq!((found.hidden, found.unread), (true, 0), "what is deleted is read");
     assert_eq!(world.list(&bob), [log], "only from this user's list");
     assert_eq!(
         texts(&world.page(log, None, 15).entries),
         ["1", "2"],
         "the messages stay (S203)"
     );
-    assert_eq!(
-        world.write(delete),
-        Ok(Written::Done),
-        "deleting twice is no fault"
-    );
+    assert_eq!(world.write(delete), Ok(deleted), "deleting twice is no fault");
 
     let revoke = super::revoke::by(world, log, 2, bob);
     world.write(Write::Revoke(revoke)).unwrap();
@@ -125,6 +138,19 @@ pub(crate) fn a_deleted_conversation_comes_back_with_its_history(world: &mut Wor
     world.say(log, bob, "3");
     assert_eq!(world.list(&alice), [log]);
     assert_eq!(
+        world.write(Write::MarkRead {
+            user: alice,
+            log,
+            upto: Some(3)
+        }),
+        Ok(Written::Read {
+            read_sequence: 3,
+            unread: 1,
+            counted: 4,
+            deleted_through: 0
+        })
+    );
+    assert_eq!(
         texts(&world.page(log, None, 15).entries),
         ["1", "", "3"],
         "with its history (S204)"
@@ -133,7 +159,8 @@ pub(crate) fn a_deleted_conversation_comes_back_with_its_history(world: &mut Wor
         user: alice,
         log: LogKey::c2c(alice, alice),
     };
-    assert_eq!(world.write(unknown), Ok(Written::Done));
+    let nothing = Written::NOTHING_TO_READ;
+    assert_eq!(world.write(unknown), Ok(nothing));
 }
 
 pub(crate) fn flags_are_obeyed(world: &mut World) {
@@ -177,7 +204,7 @@ pub(crate) fn profiles_are_shown(world: &mut World) {
     world.say(LogKey::c2c(alice, bob), bob, "hi");
     world.say(LogKey::Group(group), bob, "hi all");
 
-    let list = world.reader().conversations(&alice, 100).unwrap();
+    let list = world.conversations(&alice).conversations;
     let About::Group(profile, standing) = &list[0].about else {
         panic!("{:?}", list[0])
     };
@@ -208,7 +235,7 @@ pub(crate) fn a_note_to_oneself(world: &mut World) {
     let alice = world.user("alice");
     let log = LogKey::c2c(alice, alice);
     world.say(log, alice, "remember");
-    let list = world.reader().conversations(&alice, 100).unwrap();
+    let list = world.conversations(&alice).conversations;
     assert_eq!(list.len(), 1);
     assert_eq!((list[0].id, list[0].unread), (ConversationId::C2c(alice), 0));
     assert_eq!(world.changes(alice, 0, 10).entries.len(), 1, "once, not twice");

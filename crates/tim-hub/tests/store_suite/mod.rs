@@ -26,8 +26,9 @@ use std::sync::Arc;
 
 use tim_hub::groups::{GroupAction, GroupAnswer, GroupCommand, GroupPolicy};
 use tim_hub::store::{
-    Append, Changes, ChangesRequest, Commit, Conversation, CreateGroup, Fingerprint, LogKey, Page,
-    PageRequest, Prepared, Published, Refused, StoreReader, StoreWriter, Stored, Write, Written,
+    Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, Fingerprint,
+    LogKey, Page, PageRequest, Prepared, Published, Refused, StoreReader, StoreWriter, Stored, Write,
+    Written,
 };
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::notice::SystemNotice;
@@ -291,6 +292,7 @@ impl World {
             Ok(Written::Read {
                 read_sequence,
                 unread,
+                ..
             }) => (read_sequence, unread),
             other => panic!("{other:?}"),
         }
@@ -327,13 +329,17 @@ impl World {
 
     /// The last message of the newest conversation in a user's list.
     pub(crate) fn list_last(&self, user: &UserId) -> Option<tim_hub::store::Entry> {
-        self.reader().conversations(user, 1).unwrap().remove(0).last
+        self.conversations(user).conversations.remove(0).last
+    }
+
+    /// The newest page of a user's conversations.
+    pub(crate) fn conversations(&self, user: &UserId) -> ConversationsPage {
+        self.reader().conversations(user, None, 100).unwrap()
     }
 
     pub(crate) fn list(&self, user: &UserId) -> Vec<LogKey> {
-        self.reader()
-            .conversations(user, 100)
-            .unwrap()
+        self.conversations(user)
+            .conversations
             .iter()
             .map(|conversation| conversation.log)
             .collect()

@@ -95,10 +95,7 @@ fn read(world: &mut World, model: &mut Model, log: usize, user: usize, upto: Opt
         upto,
     });
     if log != GROUP && model.logs[log].head() == 0 {
-        let nothing = Written::Read {
-            read_sequence: 0,
-            unread: 0,
-        };
+        let nothing = Written::NOTHING_TO_READ;
         assert_eq!(answer, Ok(nothing));
     } else if model.row(log, user).is_none() {
         assert_eq!(answer, Err(Refused::NotParticipant(model.users[user])));
@@ -107,13 +104,7 @@ fn read(world: &mut World, model: &mut Model, log: usize, user: usize, upto: Opt
         let row = model.rows.get_mut(&(log, user)).unwrap();
         row.read = row.read.max(target);
         let read_sequence = row.read;
-        assert_eq!(
-            answer,
-            Ok(Written::Read {
-                read_sequence,
-                unread: model.unread(log, user)
-            })
-        );
+        assert_eq!(answer, Ok(read_state(model, log, user, read_sequence)));
     }
 }
 
@@ -177,10 +168,30 @@ fn delete(world: &mut World, model: &mut Model, log: usize, user: usize) {
         user: model.users[user],
         log: model.keys[log],
     });
-    assert_eq!(answer, Ok(Written::Done));
     let head = model.logs[log].head();
-    if let Some(row) = model.rows.get_mut(&(log, user)) {
-        row.hidden_through = head;
+    let Some(row) = model.rows.get_mut(&(log, user)).filter(|row| row.takes_part) else {
+        let nothing = Written::NOTHING_TO_READ;
+        assert_eq!(answer, Ok(nothing));
+        return;
+    };
+    (row.hidden_through, row.read) = (head, head);
+    assert_eq!(answer, Ok(read_state(model, log, user, head)));
+}
+
+/// What reading and deleting are answered.
+fn read_state(model: &Model, log: usize, user: usize, read_sequence: u64) -> Written {
+    let row = model.rows[&(log, user)];
+    let entries = &model.logs[log].entries;
+    let shown = entries
+        .iter()
+        .rev()
+        .find(|entry| entry.flags & flags::NO_LAST == 0);
+    let is_hidden = shown.map_or(0, |entry| entry.at.sequence) <= row.hidden_through;
+    Written::Read {
+        read_sequence,
+        unread: model.unread(log, user),
+        counted: model.logs[log].head(),
+        deleted_through: if is_hidden { row.hidden_through } else { 0 },
     }
 }
 
@@ -310,7 +321,7 @@ fn catch_up(world: &World, model: &mut Model, user: usize, limit: usize) {
 /// Every user's view of every log, and the list.
 fn compare(world: &World, model: &Model) {
     for user in 0..3 {
-        let mut list: Vec<(u64, usize)> = Vec::new();
+        let (mut list, mut total): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
         for (log, key) in model.keys.iter().enumerate() {
             let found = world.reader().conversation(&model.users[user], key).unwrap();
             let Some(row) = model.row(log, user) else {
@@ -339,11 +350,13 @@ fn compare(world: &World, model: &Model) {
             );
             if let Some(last) = last.filter(|last| last.at.sequence > row.hidden_through) {
                 list.push((last.at.change, log));
+                total += if log < SYSTEM { found.unread } else { 0 };
             }
         }
         list.sort_unstable_by(|a, b| b.cmp(a));
         let expected: Vec<LogKey> = list.into_iter().map(|(_, log)| model.keys[log]).collect();
         assert_eq!(world.list(&model.users[user]), expected);
+        assert_eq!(world.conversations(&model.users[user]).total_unread, total);
     }
 }
 

@@ -157,6 +157,7 @@ pub(crate) fn read_marks_race_forward(world: &mut World) {
         let Ok(Written::Read {
             read_sequence,
             unread,
+            ..
         }) = answer
         else {
             panic!("{answer:?}")

@@ -67,7 +67,7 @@ asks! {
     Revoke<'_> => REVOKE,
     History<'_> => HISTORY,
     MarkRead => MARK_READ,
-    Conversations => CONVERSATIONS,
+    Conversations<'_> => CONVERSATIONS,
     Fetch => FETCH,
     CreateGroup<'_> => CREATE_GROUP,
     JoinGroup<'_> => JOIN_GROUP,

@@ -137,36 +137,49 @@ wire!(MarkRead {
     sequence
 });
 
-/// MARK_READ answer.
+/// MARK_READ and DELETE_CONVERSATION answer. Deleting a conversation reads all of it: `unread` is 0 then, and the
+/// conversation is off the list until an entry behind `counted` brings it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkReadAnswer {
     /// Up to where it is read now.
     pub read_sequence: u64,
     /// What is left unread.
     pub unread: u32,
+    /// Up to which sequence the hub has counted; see [`crate::unread`].
+    pub counted: u64,
 }
 wire!(MarkReadAnswer {
     read_sequence,
-    unread
+    unread,
+    counted
 });
 
-/// CONVERSATIONS: my conversations, newest first (S187-S195).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conversations {
-    /// How many at the most; 0 means the default.
+/// CONVERSATIONS: a page of my conversations, newest first (S187-S195).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Conversations<'a> {
+    /// [`ConversationsAnswer::next`] of the page before; empty for the first page.
+    pub next: &'a [u8],
+    /// How many at the most; 0 means the default, which is also the most that the hub gives.
     pub count: u16,
 }
-wire!(Conversations { count });
+wire!(Conversations<'a> { next, count });
 
 /// CONVERSATIONS answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConversationsAnswer<'a> {
-    /// The conversations, newest first.
+    /// What to ask for the next page with; empty if this is the last one.
+    pub next: &'a [u8],
+    /// Whether there is no page behind this one.
+    pub completed: bool,
+    /// What is unread in the conversations of this page and of all pages behind it: on the first page, the user's total.
+    /// The system's notices do not count, nor do groups whose receive option is not
+    /// [`ACCEPT_AND_NOTIFY`](crate::ReceiveOption::ACCEPT_AND_NOTIFY).
+    pub total_unread: u64,
+    /// The conversations, newest first; fewer than asked for if no more fit into a frame that the receiver takes. All of
+    /// a page, and its total, are of one moment.
     pub conversations: ConversationList<'a>,
-    /// Whether some were left out because the answer would have been larger than the receiver takes.
-    pub truncated: bool,
 }
-wire!(ConversationsAnswer<'a> { conversations, truncated });
+wire!(ConversationsAnswer<'a> { next, completed, total_unread, conversations });
 
 /// CONVERSATION_PROFILE and DELETE_CONVERSATION: this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -214,7 +214,7 @@ requests! {
     REVOKE => Revoke(Revoke<'a>),
     HISTORY => History(History<'a>),
     MARK_READ => MarkRead(MarkRead),
-    CONVERSATIONS => Conversations(Conversations),
+    CONVERSATIONS => Conversations(Conversations<'a>),
     CONVERSATION_PROFILE => ConversationProfile(OneConversation),
     DELETE_CONVERSATION => DeleteConversation(OneConversation),
     FETCH => Fetch(Fetch),
@@ -283,13 +283,13 @@ macro_rules! answers {
 }
 
 answers! {
-    done: LOGOUT | DELETE_CONVERSATION | QUIT_GROUP | HANDLE_APPLICATION | SET_MEMBER | CHANGE_OWNER | UPDATE_GROUP
+    done: LOGOUT | QUIT_GROUP | HANDLE_APPLICATION | SET_MEMBER | CHANGE_OWNER | UPDATE_GROUP
         | DISMISS_GROUP | HANDLE_INVITATION | SET_RECEIVE_OPTION | UPDATE_USER_PROFILE;
     LOGIN => Login(LoginAnswer<'a>),
     SEND => Send(SendAnswer<'a>),
     REVOKE => Revoke(RevokeAnswer),
     HISTORY => History(HistoryAnswer<'a>),
-    MARK_READ => MarkRead(MarkReadAnswer),
+    MARK_READ | DELETE_CONVERSATION => MarkRead(MarkReadAnswer),
     CONVERSATIONS => Conversations(ConversationsAnswer<'a>),
     CONVERSATION_PROFILE => ConversationProfile(ConversationProfile<'a>),
     FETCH => Fetch(FetchAnswer<'a>),

@@ -132,7 +132,8 @@ impl<'a> Decode<'a> for Synced<'a> {
     }
 }
 
-/// CONVERSATION: the user's own state of a conversation changed, on whichever device.
+/// CONVERSATION: the user's own state of a conversation changed, on whichever device. This is the state, not the change:
+/// a newer one replaces all older ones, and one that comes late changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConversationChange {
     /// Which one.
@@ -141,12 +142,16 @@ pub struct ConversationChange {
     pub unread: u32,
     /// Up to where it is read.
     pub read_sequence: u64,
-    /// Whether it was taken off the list.
-    pub deleted: bool,
+    /// Up to which sequence the hub has counted `unread`; see [`crate::unread`]. 0: the hub has no number at hand, and the
+    /// conversation list is to be asked for again.
+    pub counted: u64,
+    /// The conversation is off the list until an entry behind this sequence brings it back; 0 if it is on the list.
+    pub deleted_through: u64,
 }
 wire!(ConversationChange {
     conversation,
     unread,
     read_sequence,
-    deleted
+    counted,
+    deleted_through
 });

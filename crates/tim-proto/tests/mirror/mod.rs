@@ -128,10 +128,10 @@ mirror! {
     History(request::History<'static>) { conversation: Conv, next: Bytes, count: u16 }
     HistoryAnswer(request::HistoryAnswer<'static>) { next: Bytes, completed: bool, messages: Items<Message> }
     MarkRead(request::MarkRead) { conversation: Conv, sequence: u64 }
-    MarkReadAnswer(request::MarkReadAnswer) { read_sequence: u64, unread: u32 }
-    Conversations(request::Conversations) { count: u16 }
+    MarkReadAnswer(request::MarkReadAnswer) { read_sequence: u64, unread: u32, counted: u64 }
+    Conversations(request::Conversations<'static>) { next: Bytes, count: u16 }
     ConversationsAnswer(request::ConversationsAnswer<'static>) {
-        conversations: Items<Conversation>, truncated: bool,
+        next: Bytes, completed: bool, total_unread: u64, conversations: Items<Conversation>,
     }
     OneConversation(request::OneConversation) { conversation: Conv }
     ConversationProfile(conversation::ConversationProfile<'static>) {
@@ -193,7 +193,7 @@ mirror! {
     Synced(request::Synced<'static>) { cursor: Bytes }
     Gap(request::Gap) { conversation: Conv, from: u64, to: u64 }
     ConversationChange(request::ConversationChange) {
-        conversation: Conv, unread: u32, read_sequence: u64, deleted: bool,
+        conversation: Conv, unread: u32, read_sequence: u64, counted: u64, deleted_through: u64,
     }
 }
 

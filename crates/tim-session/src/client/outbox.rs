@@ -216,6 +216,7 @@ mod tests {
         match choice % 6 {
             0 | 1 => {
                 let body = Conversations {
+                    next: &[],
                     count: (choice % 999) as u16,
                 };
                 if let Some(id) = outbox.push(&body, now, Duration::ZERO) {

@@ -109,7 +109,7 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
 /// What the conversations say is unread.
 async fn unread(client: Client<'_>) -> Result<Vec<u32>, Error> {
     client
-        .get_conversation_list(0, |list| {
+        .get_conversation_list(&[], 0, |list| {
             list.conversations.iter().map(|listed| listed.unread).collect()
         })
         .await

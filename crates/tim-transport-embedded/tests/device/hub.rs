@@ -257,11 +257,14 @@ impl Hub {
                 Answer::MarkRead(MarkReadAnswer {
                     read_sequence: self.read,
                     unread: 0,
+                    counted: self.read,
                 })
             }
             Request::Conversations(_) => Answer::Conversations(ConversationsAnswer {
+                next: &[],
+                completed: true,
+                total_unread: shown.iter().map(|one| u64::from(one.unread)).sum(),
                 conversations: List::from_slice(shown),
-                truncated: false,
             }),
             Request::ConversationProfile(asked) if asked.conversation == bob() => {
                 Answer::ConversationProfile(ConversationProfile {
@@ -272,7 +275,12 @@ impl Hub {
             }
             Request::DeleteConversation(_) => {
                 self.deleted = true;
-                Answer::Done
+                self.read = self.log.len() as u64;
+                Answer::MarkRead(MarkReadAnswer {
+                    read_sequence: self.read,
+                    unread: 0,
+                    counted: self.read,
+                })
             }
             Request::Fetch(fetch) => {
                 let entry = &self.log[fetch.sequence as usize - 1];

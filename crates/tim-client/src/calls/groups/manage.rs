@@ -1,7 +1,7 @@
 //! `updateGroupProfile`, `changeGroupOwner`, `dismissGroup`, `setMessageRemindType`.
 
 use tim_proto::request::{Answer, ChangeOwner, OneGroup, Request, SetReceiveOption, UpdateGroup};
-use tim_proto::{ConversationId, GroupId, InviteOption, JoinOption, ReceiveOption, UserId};
+use tim_proto::{GroupId, InviteOption, JoinOption, ReceiveOption, UserId};
 
 use crate::ImError;
 use crate::client::{Client, asking};
@@ -116,11 +116,9 @@ impl Client {
         let request = Request::SetReceiveOption(SetReceiveOption { group, option });
         self.request(request, move |core, answer| {
             let response = done(group)(core, answer)?;
-            core.conversations
-                .set_remind_type(&ConversationId::Group(group), option);
+            core.set_remind_type(group, option);
             core.groups
                 .change(group, |group| group.message_remind_type = option);
-            core.list_has_changed();
             Ok(response)
         })
         .await

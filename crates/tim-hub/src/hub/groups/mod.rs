@@ -9,7 +9,7 @@ mod users;
 
 pub use change::Audience;
 pub(super) use create::create;
-pub(super) use read::MembersAsked;
+pub(super) use read::{MembersAsked, fitting, list_cursor, page_len};
 
 use super::failed::Failed;
 use crate::store::Refused;

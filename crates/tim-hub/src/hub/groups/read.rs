@@ -62,7 +62,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     ) -> Result<(), Failed> {
         let hub = Arc::clone(&self.hub);
         let paged = Paged::Groups(device.user);
-        let after = cursor(paged.place(next)?)?;
+        let after = list_cursor(paged.place(next)?)?;
         let mut limit = page_len(count, hub.options.limits.groups_page());
         let max = self.max_answer().saturating_sub(LIST_OVERHEAD);
         let page = loop {
@@ -155,7 +155,7 @@ fn stored_members(
     mut limit: usize,
     max: usize,
 ) -> Result<MembersPage, Failed> {
-    let after = cursor(after)?;
+    let after = list_cursor(after)?;
     loop {
         let page = hub.reader.members_page(&MembersRequest {
             group: asked.group,
@@ -246,7 +246,7 @@ fn wire_member(member: &Member) -> GroupMember<'_> {
 }
 
 /// How many items of these sizes go into `max` bytes: at least one, if there is one.
-fn fitting(sizes: impl Iterator<Item = usize>, max: usize) -> Result<usize, Failed> {
+pub(in crate::hub) fn fitting(sizes: impl Iterator<Item = usize>, max: usize) -> Result<usize, Failed> {
     let (mut fit, mut room) = (0, max);
     for size in sizes {
         match room.checked_sub(size.saturating_add(MAX_LEN_PREFIX)) {
@@ -264,7 +264,7 @@ fn fitting(sizes: impl Iterator<Item = usize>, max: usize) -> Result<usize, Fail
     Ok(fit)
 }
 
-fn page_len(asked: u16, most: u32) -> usize {
+pub(in crate::hub) fn page_len(asked: u16, most: u32) -> usize {
     let most = most as usize;
     if asked == 0 {
         most
@@ -273,7 +273,7 @@ fn page_len(asked: u16, most: u32) -> usize {
     }
 }
 
-fn cursor(place: Option<&[u8]>) -> Result<Option<ListCursor>, Failed> {
+pub(in crate::hub) fn list_cursor(place: Option<&[u8]>) -> Result<Option<ListCursor>, Failed> {
     match place {
         Some(place) => ListCursor::from_bytes(place).map(Some).ok_or_else(pages::invalid),
         None => Ok(None),

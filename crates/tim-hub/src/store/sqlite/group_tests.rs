@@ -71,7 +71,7 @@ fn everything(reader: &SqliteReader, group: GroupId) -> String {
             max_bytes: usize::MAX,
         });
         (
-            reader.conversations(&user, 100),
+            reader.conversations(&user, None, 100),
             changes,
             reader.standing(&group, &user),
         )

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::{GroupId, MessageId, UserId};
+use tim_proto::{GroupId, MessageId, ReceiveOption, UserId};
 
 use super::super::{
-    About, Account, Changes, ChangesRequest, Conversation, Entry, Epochs, Fingerprint, Group, GroupsPage,
-    ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest, Membership, Page,
-    PageRequest, REVOCATION, Refused, Restriction, StoreError, StoreReader, Stored,
+    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
+    Group, GroupsPage, ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
+    Membership, Page, PageRequest, REVOCATION, Refused, Restriction, StoreError, StoreReader, Stored,
 };
 use super::append::sent_before;
 use super::lock::DirLock;
 use super::pool::Pool;
 use super::rosters::{self, group, groups_of, membership, membership_from_row};
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, entry, entry_at, entry_columns, head_columns,
-    number_of, personal_columns, sql, user_id,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, entry, entry_at, entry_columns,
+    head_columns, number_of, personal_columns, sql, unsigned, user_id,
 };
 use super::{changes, epochs, mentions};
 
@@ -97,9 +97,14 @@ impl StoreReader for SqliteReader {
         self.pool.read(|db| changes::changes_since(db, request))
     }
 
-    fn conversations(&self, user: &UserId, limit: usize) -> Result<Vec<Conversation>, StoreError> {
-        self.pool
-            .read(|db| conversations(db, user, limit.min(MAX_CONVERSATIONS)))
+    fn conversations(
+        &self,
+        user: &UserId,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<ConversationsPage, StoreError> {
+        let limit = limit.clamp(1, MAX_CONVERSATIONS);
+        self.pool.read(|db| conversations(db, user, after, limit))
     }
 
     fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError> {
@@ -233,21 +238,43 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
     })
 }
 
-fn conversations(db: &Connection, user: &UserId, limit: usize) -> rusqlite::Result<Vec<Conversation>> {
-    let Some(id) = user_id(db, user)? else {
-        return Ok(Vec::new());
+/// What a user's list has from a place on: `personal p`, `logs l`; parameters 1 to 4.
+macro_rules! listed {
+    () => {
+        " FROM personal p CROSS JOIN logs l ON l.id = p.log
+         WHERE p.user = ?1 AND (l.kind NOT IN (?2, ?3) OR p.role IS NOT NULL) AND l.last_sequence >= l.first_kept
+             AND l.last_sequence > p.hidden_through AND l.last_sequence > p.joined_at AND l.last_change < ?4"
     };
+}
+
+fn conversations(
+    db: &Connection,
+    user: &UserId,
+    after: Option<ListCursor>,
+    limit: usize,
+) -> rusqlite::Result<ConversationsPage> {
+    let mut page = ConversationsPage {
+        conversations: Vec::new(),
+        next: Vec::new(),
+        more: false,
+        total_unread: 0,
+    };
+    let Some(id) = user_id(db, user)? else {
+        return Ok(page);
+    };
+    let below = after.map_or(i64::MAX, |after| sql(after.parts().0));
+    page.total_unread = total_unread(db, id, below)?;
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
         head_columns!(),
         ", ",
         personal_columns!(),
-        " FROM personal p CROSS JOIN logs l ON l.id = p.log
-         WHERE p.user = ?1 AND (l.kind NOT IN (?2, ?3) OR p.role IS NOT NULL) AND l.last_sequence >= l.first_kept
-             AND l.last_sequence > p.hidden_through AND l.last_sequence > p.joined_at
-         ORDER BY l.last_change DESC LIMIT ?4"
+        listed!(),
+        " ORDER BY l.last_change DESC LIMIT ?5"
     ))?;
-    let bounds = params![id, KIND_GROUP, KIND_DISMISSED, sql(limit as u64)];
+    // One more than asked for: there is another page.
+    let most = sql((limit as u64).saturating_add(1));
+    let bounds = params![id, KIND_GROUP, KIND_DISMISSED, below, most];
     let rows = statement.query_map(bounds, |row| {
         let personal = Personal::from_row(row, HEAD_COLUMNS)?;
         Ok((
@@ -256,12 +283,44 @@ fn conversations(db: &Connection, user: &UserId, limit: usize) -> rusqlite::Resu
             membership_from_row(row, HEAD_COLUMNS)?,
         ))
     })?;
-    let mut list = Vec::new();
     for row in rows {
         let (head, personal, standing) = row?;
-        list.extend(seen_by(db, user, &head, &personal, standing)?);
+        if page.conversations.len() == limit {
+            page.more = true;
+            break;
+        }
+        if let Some(conversation) = seen_by(db, user, &head, &personal, standing)? {
+            page.conversations.push(conversation);
+            page.next.push(ListCursor::new(head.last_change, 0));
+        }
     }
-    Ok(list)
+    Ok(page)
+}
+
+/// What is unread in the listed conversations whose newest message is older than the change `below`: in those that count.
+/// The same sum as [`Personal::unread`], for all of them at once.
+fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64> {
+    db.prepare_cached(concat!(
+        "SELECT coalesce(sum(max(0, rest - (
+             SELECT count(*) FROM revoked r
+             WHERE r.log = own.log AND r.sequence > own.mark AND r.counted AND r.sender <> ?1))), 0)
+         FROM (SELECT l.id AS log, max(p.read_sequence, l.first_kept - 1) AS mark,
+             max(0, l.countable - max(p.read_countable, l.purged_countable))
+                 - max(0, p.own_total - p.own_at_read) AS rest",
+        listed!(),
+        " AND l.kind <> ?5 AND (l.kind <> ?2 OR p.receive_option = ?6)) own WHERE rest > 0"
+    ))?
+    .query_row(
+        params![
+            user,
+            KIND_GROUP,
+            KIND_DISMISSED,
+            below,
+            KIND_SYSTEM,
+            ReceiveOption::ACCEPT_AND_NOTIFY.0
+        ],
+        |row| unsigned(row, 0),
+    )
 }
 
 /// A conversation from one side.
@@ -301,7 +360,7 @@ fn seen_by(
         head_sequence: head.sequence,
         head_change: head.change,
         first_kept: head.first_kept,
-        hidden: personal.hidden_through > 0 && head.last_sequence <= personal.hidden_through,
+        hidden: personal.hides(head),
         about,
         at: mentions::behind(db, head, personal)?,
     }))

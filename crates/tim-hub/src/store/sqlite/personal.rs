@@ -16,17 +16,29 @@ impl Batch<'_> {
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
             // Not begun: nothing of it is unread.
             (None, LogKey::C2c(_) | LogKey::System(_)) => {
-                return Ok(Written::Read {
-                    read_sequence: 0,
-                    unread: 0,
-                });
+                return Ok(Written::NOTHING_TO_READ);
             }
         };
         let mut row = Personal::find(self.db, user_id, &head)?.ok_or(Refused::NotParticipant(*user))?;
         let target = upto.unwrap_or(head.sequence).min(head.sequence);
+        self.read_up_to(&head, &mut row, target)?;
+        self.read_state(&head, &row)
+    }
+
+    fn read_state(&self, head: &Head, row: &Personal) -> Result<Written, Stop> {
+        Ok(Written::Read {
+            read_sequence: row.read_sequence,
+            unread: row.unread(self.db, head)?,
+            counted: head.sequence,
+            deleted_through: if row.hides(head) { row.hidden_through } else { 0 },
+        })
+    }
+
+    /// Moves the read mark, but not backwards.
+    fn read_up_to(&self, head: &Head, row: &mut Personal, target: u64) -> rusqlite::Result<()> {
         if target > row.read_sequence {
-            row.own_at_read = self.own_up_to(&head, &row, target)?;
-            row.read_countable = self.countable_at(&head, target)?;
+            row.own_at_read = self.own_up_to(head, row, target)?;
+            row.read_countable = self.countable_at(head, target)?;
             row.read_sequence = target;
             self.db
                 .prepare_cached(
@@ -34,18 +46,15 @@ impl Batch<'_> {
                      WHERE user = ?1 AND log = ?2",
                 )?
                 .execute(params![
-                    user_id,
+                    row.user,
                     head.id,
                     sql(row.read_sequence),
                     sql(row.read_countable),
                     sql(row.own_at_read)
                 ])?;
-            self.forget_mentions(user_id, &head, target)?;
+            self.forget_mentions(row.user, head, target)?;
         }
-        Ok(Written::Read {
-            read_sequence: row.read_sequence,
-            unread: row.unread(self.db, &head)?,
-        })
+        Ok(())
     }
 
     /// How many own countable entries there are up to `target`, counted over the shorter side of it.
@@ -88,12 +97,19 @@ impl Batch<'_> {
 
     pub(super) fn delete_conversation(&self, user: &UserId, log: &LogKey) -> Result<Written, Stop> {
         let user_id = self.user(user)?;
-        if let Some(head) = Head::find(self.db, log)? {
-            self.db
-                .prepare_cached("UPDATE personal SET hidden_through = ?3 WHERE user = ?1 AND log = ?2")?
-                .execute([user_id, head.id, sql(head.sequence)])?;
-        }
-        Ok(Written::Done)
+        let nothing = Written::NOTHING_TO_READ;
+        let Some(head) = Head::find(self.db, log)? else {
+            return Ok(nothing);
+        };
+        let Some(mut row) = Personal::find(self.db, user_id, &head)? else {
+            return Ok(nothing);
+        };
+        self.read_up_to(&head, &mut row, head.sequence)?;
+        row.hidden_through = head.sequence;
+        self.db
+            .prepare_cached("UPDATE personal SET hidden_through = ?3 WHERE user = ?1 AND log = ?2")?
+            .execute([user_id, head.id, sql(head.sequence)])?;
+        self.read_state(&head, &row)
     }
 
     /// A row for somebody who now takes part, in a group with a role. What is in the log already counts as read.

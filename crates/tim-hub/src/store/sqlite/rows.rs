@@ -243,6 +243,11 @@ impl Personal {
         .optional()
     }
 
+    /// Whether the user has taken the conversation out of the list, and nothing that shows there has come since.
+    pub(super) const fn hides(&self, head: &Head) -> bool {
+        self.hidden_through > 0 && head.last_sequence <= self.hidden_through
+    }
+
     /// Countable kept entries behind the read mark, without own and without revoked ones.
     pub(super) fn unread(&self, db: &Connection, head: &Head) -> rusqlite::Result<u64> {
         let counted = head

@@ -6,7 +6,7 @@ use super::{OpenError, revoke};
 
 /// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
 /// the same as one that grew.
-pub(super) const STEPS: [&str; 7] = [
+pub(super) const STEPS: [&str; 8] = [
     TABLES,
     GROUPS,
     LEFTOVERS,
@@ -14,6 +14,7 @@ pub(super) const STEPS: [&str; 7] = [
     EPOCHS,
     FINGERPRINTS,
     RESTRICTIONS,
+    DELETED_IS_READ,
 ];
 
 /// What the tables are after all steps.
@@ -229,6 +230,18 @@ ALTER TABLE personal DROP COLUMN muted_until_ms;
 
 DELETE FROM mentions WHERE EXISTS
     (SELECT 1 FROM revoked r WHERE r.log = mentions.log AND r.sequence = mentions.sequence);
+";
+
+/// Version 8: a conversation that was deleted is read.
+const DELETED_IS_READ: &str = "
+UPDATE personal SET
+    own_at_read = own_total - (SELECT count(*) FROM entries e
+        WHERE e.log = personal.log AND e.sequence > hidden_through AND e.sender = personal.user AND e.flags & 2 = 0),
+    read_countable = coalesce(
+        (SELECT e.countable FROM entries e WHERE e.log = personal.log AND e.sequence = hidden_through),
+        (SELECT l.purged_countable FROM logs l WHERE l.id = personal.log)),
+    read_sequence = hidden_through
+WHERE hidden_through > read_sequence;
 ";
 
 /// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.

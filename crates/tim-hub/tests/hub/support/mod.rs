@@ -469,6 +469,7 @@ impl Device {
     /// The conversations, `count` at the most; as many as the hub finds good for 0.
     pub(crate) fn conversations_at_most(&mut self, count: u16) -> Vec<(String, u32, String)> {
         match self.ask(&Request::Conversations(tim_proto::request::Conversations {
+            next: &[],
             count,
         })) {
             Ok(Reply::Conversations(list)) => list,

@@ -164,7 +164,7 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
         Event::ConversationChanged(change) => Seen::Conversation {
             conversation: change.conversation.to_string(),
             unread: change.unread,
-            deleted: change.deleted,
+            deleted: change.deleted_through > 0,
         },
         Event::Delivered(deliver) => {
             let message = &deliver.message();

@@ -1,0 +1,269 @@
+//! Numbers and deliveries that cross, one case at a time.
+
+use tim_proto::message::{Envelope, Text};
+use tim_proto::{MessageId, Priority};
+
+use super::*;
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+fn me() -> UserId {
+    user("bob")
+}
+
+fn alice() -> ConversationId {
+    ConversationId::C2c(user("alice"))
+}
+
+/// From `from` to bob, stored long after the login.
+fn message_of(from: &str, sequence: u64, set: u32) -> Message {
+    let view = tim_proto::Message {
+        envelope: Envelope {
+            sequence,
+            time: 1_000_000 + sequence,
+            flags: set,
+            origin: 0,
+            from: user(from),
+        },
+        to: ConversationId::C2c(me()),
+        id: MessageId {
+            sender: 1,
+            client_time: 1,
+            random: sequence as u32,
+        },
+        client_sequence: 0,
+        priority: Priority::NORMAL,
+        payload: Payload::Text(Text { text: "x" }),
+        extensions: Default::default(),
+    };
+    Message::stored(&view, &me())
+}
+
+fn deliver(cache: &mut ConversationCache, from: &str, sequence: u64) -> Need {
+    cache.take_message(&message_of(from, sequence, 0), true)
+}
+
+/// A conversation as the hub lists it.
+fn listed(from: &str, unread: u32, read: u64, counted: u64) -> Conversation {
+    let mut conversation = Conversation::empty(ConversationId::C2c(user(from)));
+    conversation.unread_count = unread;
+    conversation.read_sequence = read;
+    conversation.last_sequence = counted;
+    conversation
+}
+
+/// The hub's list, asked for before this and answered now.
+fn answer(cache: &mut ConversationCache, list: Vec<Conversation>, total: u64, completed: bool) -> Progress {
+    cache.take_page(ListPage {
+        conversations: list,
+        total_unread: total,
+        completed,
+    })
+}
+
+/// A cache that knows the hub's list.
+fn knowing(list: Vec<Conversation>, total: u64, completed: bool) -> ConversationCache {
+    let mut cache = ConversationCache::new(me(), 3);
+    cache.log_in(1);
+    cache.begin_list();
+    assert_eq!(
+        answer(&mut cache, list, total, completed),
+        Progress::Done(Need::Nothing)
+    );
+    cache
+}
+
+fn unread(cache: &ConversationCache, from: &str) -> Option<u32> {
+    let list = cache.list();
+    let id = ConversationId::C2c(user(from));
+    list.iter().find(|one| one.id == id).map(|one| one.unread_count)
+}
+
+const fn read(read: u64, unread: u32, counted: u64) -> HubCount {
+    HubCount {
+        unread,
+        counted,
+        read,
+    }
+}
+
+#[test]
+fn what_came_behind_the_read_mark_stays_unread() {
+    let mut cache = knowing(Vec::new(), 0, true);
+    assert_eq!(deliver(&mut cache, "alice", 1), Need::Nothing);
+    // The hub marks #1 read; #2 is delivered before that answer is.
+    assert_eq!(deliver(&mut cache, "alice", 2), Need::Nothing);
+    assert_eq!(cache.take_count(&alice(), read(1, 0, 1)), Need::Nothing);
+    assert_eq!((unread(&cache, "alice"), cache.total_unread()), (Some(1), 1));
+}
+
+#[test]
+fn an_answer_that_overtakes_deliveries_has_counted_them() {
+    let mut cache = knowing(Vec::new(), 0, true);
+    assert_eq!(deliver(&mut cache, "alice", 1), Need::Nothing);
+    assert_eq!(cache.take_count(&alice(), read(1, 2, 3)), Need::Nothing);
+    for sequence in [2, 3, 4] {
+        assert_eq!(deliver(&mut cache, "alice", sequence), Need::Nothing);
+    }
+    assert_eq!(unread(&cache, "alice"), Some(3));
+    // A slower answer to an earlier question changes nothing.
+    assert_eq!(cache.take_count(&alice(), read(0, 1, 1)), Need::Nothing);
+    assert_eq!(unread(&cache, "alice"), Some(3));
+}
+
+#[test]
+fn a_revoked_one_is_not_counted_for_what_came_meanwhile() {
+    let mut cache = knowing(Vec::new(), 0, true);
+    assert_eq!(deliver(&mut cache, "alice", 1), Need::Nothing);
+    // #2 revokes #1. The hub lists: nothing unread, up to #2; #3 is delivered before that answer.
+    cache.begin_list();
+    assert_eq!(
+        cache.take_revocation(&alice(), 2, 1, &user("alice")),
+        Need::Nothing
+    );
+    assert_eq!(unread(&cache, "alice"), Some(0));
+    assert_eq!(deliver(&mut cache, "alice", 3), Need::Nothing);
+    let list = vec![listed("alice", 0, 0, 2)];
+    assert_eq!(answer(&mut cache, list, 0, true), Progress::Done(Need::Nothing));
+    assert_eq!((unread(&cache, "alice"), cache.total_unread()), (Some(1), 1));
+}
+
+#[test]
+fn a_revocation_of_what_was_read_or_is_ones_own_takes_nothing_off() {
+    let mut cache = knowing(vec![listed("alice", 2, 3, 5)], 2, true);
+    for (sequence, message, sender) in [(6, 3, "alice"), (7, 4, "bob")] {
+        let need = cache.take_revocation(&alice(), sequence, message, &user(sender));
+        assert_eq!((need, unread(&cache, "alice")), (Need::Nothing, Some(2)));
+    }
+    assert_eq!(
+        cache.take_revocation(&alice(), 8, 5, &user("alice")),
+        Need::Nothing
+    );
+    assert_eq!(unread(&cache, "alice"), Some(1));
+}
+
+#[test]
+fn a_message_that_was_revoked_while_away_is_never_counted() {
+    let mut cache = knowing(Vec::new(), 0, true);
+    let need = cache.take_message(&message_of("alice", 1, flags::REVOKED), true);
+    assert_eq!((need, unread(&cache, "alice")), (Need::Nothing, Some(0)));
+    assert_eq!(deliver(&mut cache, "alice", 2), Need::Nothing);
+    assert_eq!(
+        cache.take_revocation(&alice(), 3, 1, &user("alice")),
+        Need::Nothing
+    );
+    assert_eq!(unread(&cache, "alice"), Some(1));
+}
+
+#[test]
+fn a_deleted_conversation_comes_back_with_what_is_new() {
+    let mut cache = knowing(vec![listed("alice", 2, 0, 2)], 2, true);
+    // #3 is on its way when the conversation is deleted with everything up to #3, and #4 comes behind that.
+    let count = read(3, 0, 3);
+    assert_eq!(cache.take_count(&alice(), count), Need::Nothing);
+    assert_eq!(cache.take_off(&alice(), 3), Need::Nothing);
+    assert_eq!((cache.list().len(), cache.total_unread()), (0, 0));
+    assert_eq!(deliver(&mut cache, "alice", 3), Need::Nothing);
+    assert_eq!(cache.list().len(), 0, "it was deleted too");
+    assert_eq!(deliver(&mut cache, "alice", 4), Need::Nothing);
+    assert_eq!((unread(&cache, "alice"), cache.total_unread()), (Some(1), 1));
+    // The same deletion, told once more.
+    assert_eq!(cache.take_count(&alice(), count), Need::Nothing);
+    assert_eq!(cache.take_off(&alice(), 3), Need::Nothing);
+    assert_eq!(unread(&cache, "alice"), Some(1));
+}
+
+#[test]
+fn what_is_behind_the_page_is_in_the_total_and_is_asked_for() {
+    let page = || vec![listed("a", 1, 0, 1), listed("b", 1, 0, 1), listed("c", 1, 0, 1)];
+    let mut cache = knowing(page(), 30, false);
+    assert_eq!((cache.total_unread(), cache.is_truncated()), (30, true));
+    // Something behind the page changes: the hub is to say what that comes to.
+    let behind = ConversationId::C2c(user("z"));
+    assert_eq!(cache.take_count(&behind, read(4, 0, 4)), Need::List);
+    assert_eq!(cache.take_revocation(&behind, 5, 3, &user("z")), Need::List);
+    // A message brings one of them to the front. How many were unread in it before is not known here.
+    assert_eq!(deliver(&mut cache, "y", 9), Need::List);
+    assert_eq!((unread(&cache, "y"), cache.is_settled()), (None, false));
+    cache.begin_list();
+    let list = vec![listed("y", 4, 5, 9), listed("a", 1, 0, 1), listed("b", 1, 0, 1)];
+    assert_eq!(answer(&mut cache, list, 31, false), Progress::Done(Need::Nothing));
+    assert_eq!(
+        (unread(&cache, "y"), cache.total_unread(), cache.is_settled()),
+        (Some(4), 31, true)
+    );
+    // One that falls off the end is still in the total.
+    assert_eq!(
+        (deliver(&mut cache, "a", 2), cache.total_unread()),
+        (Need::Nothing, 32)
+    );
+    let need = deliver(&mut cache, "x", 1);
+    assert_eq!((need, cache.list().len()), (Need::List, 2));
+    assert_eq!(cache.total_unread(), 33);
+}
+
+#[test]
+fn a_list_is_put_together_from_its_pages() {
+    let mut cache = ConversationCache::new(me(), 3);
+    cache.begin_list();
+    let progress = answer(
+        &mut cache,
+        vec![listed("a", 1, 0, 1), listed("b", 2, 0, 2)],
+        10,
+        false,
+    );
+    assert_eq!((progress, cache.is_known()), (Progress::More, false));
+    let progress = answer(&mut cache, vec![listed("c", 3, 0, 3)], 7, false);
+    assert_eq!(progress, Progress::Done(Need::Nothing));
+    assert_eq!((cache.total_unread(), cache.list().len()), (10, 3));
+}
+
+#[test]
+fn what_comes_between_question_and_answer_is_neither_lost_nor_believed() {
+    let mut cache = knowing(vec![listed("a", 1, 0, 1)], 1, true);
+    cache.begin_list();
+    assert_eq!(deliver(&mut cache, "new", 1), Need::Nothing);
+    let list = vec![listed("a", 1, 0, 1)];
+    assert_eq!(answer(&mut cache, list, 1, true), Progress::Done(Need::List));
+    assert_eq!(unread(&cache, "new"), Some(1), "the answer may be older");
+    cache.begin_list();
+    let list = vec![listed("a", 1, 0, 1)];
+    assert_eq!(answer(&mut cache, list, 1, true), Progress::Done(Need::Nothing));
+    assert_eq!(unread(&cache, "new"), None, "the second one is not");
+}
+
+#[test]
+fn a_new_login_believes_the_hub_even_if_it_has_gone_back() {
+    let mut cache = knowing(vec![listed("alice", 9, 0, 90)], 9, true);
+    cache.log_in(2_000_000);
+    // Before the list has come nobody knows what was read meanwhile.
+    assert_eq!(deliver(&mut cache, "alice", 91), Need::Nothing);
+    assert_eq!(deliver(&mut cache, "carol", 1), Need::List);
+    assert!(!cache.is_settled());
+    cache.begin_list();
+    let list = vec![listed("alice", 1, 79, 80)];
+    assert_eq!(answer(&mut cache, list, 1, true), Progress::Done(Need::Nothing));
+    assert_eq!((unread(&cache, "alice"), cache.total_unread()), (Some(2), 2));
+    assert_eq!(deliver(&mut cache, "alice", 81), Need::Nothing);
+    assert_eq!(unread(&cache, "alice"), Some(3), "behind 80");
+    // What waited since before the login may have been deleted since: that is for the hub to say.
+    assert_eq!(deliver(&mut cache, "carol", 2), Need::List);
+    assert_eq!(unread(&cache, "carol"), None);
+}
+
+#[test]
+fn a_late_mark_behind_more_than_is_remembered_is_asked_for() {
+    let mut cache = knowing(vec![listed("alice", 1, 0, 1)], 1, true);
+    let many = REMEMBERED as u64 + 10;
+    for sequence in 2..many {
+        assert_eq!(deliver(&mut cache, "alice", sequence), Need::Nothing);
+    }
+    let before = unread(&cache, "alice");
+    assert_eq!(cache.take_count(&alice(), read(3, 0, 3)), Need::List);
+    assert_eq!(unread(&cache, "alice"), before, "too many rather than too few");
+    let left = u32::try_from(many - 61).unwrap();
+    assert_eq!(cache.take_count(&alice(), read(60, 0, 60)), Need::Nothing);
+    assert_eq!(unread(&cache, "alice"), Some(left));
+}
