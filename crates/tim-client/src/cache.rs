@@ -267,7 +267,7 @@ impl ConversationCache {
         }
         let mut held = match self.position(&id) {
             Some(at) => self.held.remove(at),
-            None => self.begin(id, view.envelope.time),
+            None => self.begin(id, view.envelope.time).named_by(message),
         };
         held.touched = self.asks;
         let is_new = delivered && sequence > held.unread.counted();
@@ -430,6 +430,17 @@ impl ConversationCache {
 }
 
 impl Held {
+    /// A conversation that begins with this message. A peer's own message and a tip say what the conversation is called; of
+    /// others that is asked before anybody is told of it.
+    fn named_by(mut self, message: &Message) -> Self {
+        self.sure &= match self.conversation.id {
+            ConversationId::C2c(_) => message.flow() == Flow::In,
+            ConversationId::System => true,
+            _ => matches!(message.payload(), Payload::GroupTip(_)),
+        };
+        self
+    }
+
     fn new(conversation: Conversation) -> Self {
         Self {
             unread: UnreadCount::new(hub_count(&conversation)),

@@ -372,6 +372,7 @@ async fn a_dropped_call_is_seen_through() {
     assert!(dropped.await.is_err());
     let asked = hub.asked().await;
     hub.answer(&asked, &Answer::Send(STORED)).await;
+    hub.answer_list(&[listed(c2c("bob"), 12, 0)]).await; // what the new conversation is called
     client.login().await.unwrap(); // the task has got round to it
     hub.settle().await;
     assert_eq!((message.status(), message.sequence()), (Status::Success, 12));
@@ -405,6 +406,7 @@ async fn a_sent_message_is_revoked_once() {
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     sent.unwrap();
+    hub.answer_list(&[listed(c2c("bob"), 12, 0)]).await; // what the new conversation is called
     let passed_on = client.create_text_message(user("bob"), "now").unwrap();
     let script = async {
         let asked = hub.asked().await;

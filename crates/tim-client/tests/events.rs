@@ -101,8 +101,23 @@ async fn messages_that_come_together_make_one_event_in_order() {
         ]
     );
     assert!(messages.iter().all(|message| message.status() == Status::Success));
+    // What the group and carol are called is asked.
+    let known = [
+        listed(group, 9, 1),
+        listed(c2c("carol"), 1, 0),
+        listed(c2c("bob"), 1, 1),
+    ];
+    hub.answer_list(&known).await;
     assert_eq!(
-        list(&mut events).await,
+        event(&mut events, |event| match event {
+            Event::ConversationListUpdated(list) if list.len() == 3 => Some(
+                list.iter()
+                    .map(|one| (one.id, one.unread_count))
+                    .collect::<Vec<_>>()
+            ),
+            _ => None,
+        })
+        .await,
         [(group, 1), (c2c("carol"), 0), (c2c("bob"), 1)]
     );
 }

@@ -362,6 +362,7 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     sent.unwrap();
+    hub.answer_list(&[listed(ConversationId::Group(g), 1, 0)]).await; // what the conversation is called
     let to_user = client
         .create_text_at_message(user("bob"), "@bob", &[user("bob")])
         .unwrap();

@@ -6,8 +6,8 @@ mod world;
 use std::sync::Arc;
 
 use tim_client::{
-    Client, Conversation, ConversationId, CreateGroup, Event, GroupId, GroupType, Message, Payload,
-    ReceiveOption, SendOptions, UserId,
+    Client, Conversation, ConversationId, CreateGroup, Event, EventStream, GroupId, GroupType, Message,
+    Payload, ReceiveOption, SendOptions, UserId,
 };
 use world::{World, in_time};
 
@@ -149,5 +149,57 @@ async fn tips_name_their_users_and_show_the_first_ones_face() {
     assert_eq!(joined.operator.shown_for(joined.operator_id), "Alice A.");
     assert_eq!(names(&tip), ["Alice A.", "", "https://example.org/a.png"]);
     assert_eq!(tip.conversation_id(), ConversationId::Group(group));
+    world.end().await;
+}
+
+/// The conversation as the first event tells of it that has it.
+async fn first_told(events: &mut EventStream, id: ConversationId) -> Arc<Conversation> {
+    loop {
+        if let Event::ConversationListUpdated(list) = in_time(events.next()).await.unwrap()
+            && let Some(found) = list.iter().find(|one| one.id == id)
+        {
+            return found.clone();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_begun_by_oneself_has_its_name_from_the_first_event_on() {
+    let world = World::new();
+    let (bob, _at_bob) = world.log_in("bob", |builder| builder).await;
+    let picture = "https://example.org/b.png";
+    bob.update_my_profile(Some("Bob B."), Some(picture))
+        .await
+        .unwrap();
+    let (alice, mut at_alice) = world.log_in("alice", |builder| builder).await;
+    let (_tablet, mut at_tablet) = world.log_in("alice", |builder| builder).await;
+    let peer = ConversationId::C2c(user("bob"));
+    say(&alice, user("bob"), "hello").await;
+    for events in [&mut at_alice, &mut at_tablet] {
+        let told = first_told(events, peer).await;
+        assert_eq!((told.name.as_str(), told.avatar.as_str()), ("Bob B.", picture));
+        assert_eq!(told.last_message.as_ref().and_then(Message::text), Some("hello"));
+    }
+    let made = alice
+        .create_group(CreateGroup::new(GroupType::PUBLIC, "Team"))
+        .await
+        .unwrap();
+    let group = ConversationId::Group(made.group_id);
+    for events in [&mut at_alice, &mut at_tablet] {
+        assert_eq!(first_told(events, group).await.name, "Team");
+    }
+    // Off the list, and begun again.
+    alice.delete_conversation(made.group_id).await.unwrap();
+    loop {
+        if let Event::ConversationListUpdated(list) = in_time(at_alice.next()).await.unwrap()
+            && list.iter().all(|one| one.id != group)
+        {
+            break;
+        }
+    }
+    say(&alice, made.group_id, "again").await;
+    let told = first_told(&mut at_alice, group).await;
+    assert_eq!((told.name.as_str(), told.group_type), ("Team", GroupType::PUBLIC));
+    assert_eq!(told.unread_count, 0);
     world.end().await;
 }

@@ -234,6 +234,26 @@ impl HubEnd {
     }
 }
 
+/// A conversation as the hub lists it.
+pub fn listed<'a>(
+    id: ConversationId,
+    last_sequence: u64,
+    unread: u32,
+) -> tim_client::proto::conversation::Conversation<'a> {
+    tim_client::proto::conversation::Conversation {
+        id,
+        unread,
+        read_sequence: 0,
+        last_sequence,
+        name: "",
+        avatar: "",
+        group_type: tim_client::GroupType(0),
+        last_message: None,
+        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
+        at: List::default(),
+    }
+}
+
 /// A text from `from` to `to` as the hub delivers it.
 pub fn text<'a>(from: &str, to: ConversationId, sequence: u64, text: &'a str) -> Message<'a> {
     Message {
