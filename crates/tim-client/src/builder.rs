@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tim_proto::capability::Capabilities;
@@ -14,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::actor::{Actor, MAX_COMMANDS};
 use crate::bus::Bus;
-use crate::client::{Client, unix_millis};
+use crate::client::Client;
 use crate::core::Core;
 use crate::shared::Shared;
 
@@ -150,7 +149,6 @@ impl ClientBuilder {
         };
         let bus = Bus::new(self.event_capacity, settled);
         let shared = Arc::new(Shared::new(&self.config, self.limits, capabilities, bus));
-        shared.client_sequence.store(unix_millis(), Ordering::Relaxed);
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let mut driver = ClientDriver::new(
             self.config,

@@ -430,7 +430,7 @@ impl Core {
     }
 
     fn logged_in(&mut self, answer: &LoginAnswer<'_>) {
-        self.shared.account.store(answer.account, Ordering::Relaxed);
+        self.shared.logged_in(answer.account, answer.time_ms);
         self.shared.bus.start_at(answer.cursor);
         self.nick = answer.nick.into();
         self.shared.set_status(|status| status.stage = Stage::LoggedIn);

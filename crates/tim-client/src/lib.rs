@@ -39,6 +39,7 @@ mod event;
 mod groups;
 mod handlers;
 mod inbound;
+mod kept;
 mod lister;
 mod message;
 mod options;

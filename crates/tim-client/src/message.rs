@@ -79,6 +79,8 @@ pub struct Message(pub(crate) Arc<Instance>);
 
 /// What a message instance consists of: bytes that never change, and the few fields that do.
 pub(crate) struct Instance {
+    /// Whose client holds it.
+    owner: UserId,
     conversation: ConversationId,
     flow: Flow,
     /// Made by a create call of this client.
@@ -92,6 +94,8 @@ pub(crate) struct Instance {
 }
 
 struct State {
+    /// Another one than in the bytes once the hub has refused that one.
+    id: MessageId,
     sequence: u64,
     time: u64,
     flags: u32,
@@ -99,28 +103,53 @@ struct State {
     status: Status,
     sending: bool,
     resend: bool,
+    /// It was kept as bytes, and nobody knows what happened since.
+    restored: bool,
     options: SendOptions,
+}
+
+/// What is kept of an instance beside the message itself.
+pub(crate) struct Kept {
+    pub(crate) made_here: bool,
+    pub(crate) status: Status,
+    pub(crate) resend: bool,
+    pub(crate) options: SendOptions,
 }
 
 impl Message {
     /// An instance of what a create call made.
     pub(crate) fn made(message: &tim_proto::Message<'_>) -> Self {
-        Self::new(message, message.to, Flow::Out, true)
+        Self::new(message, message.envelope.from, message.to, Flow::Out, true)
     }
 
     /// An instance of what the hub has.
     pub(crate) fn stored(message: &tim_proto::Message<'_>, me: &UserId) -> Self {
         let flow = if message.from() == me { Flow::Out } else { Flow::In };
-        Self::new(message, message.conversation_of(me), flow, false)
+        Self::new(message, *me, message.conversation_of(me), flow, false)
+    }
+
+    /// An instance of what the application has kept.
+    pub(crate) fn restored(message: &tim_proto::Message<'_>, me: &UserId, kept: Kept) -> Self {
+        let flow = if message.from() == me { Flow::Out } else { Flow::In };
+        let restored = Self::new(message, *me, message.conversation_of(me), flow, kept.made_here);
+        let mut state = restored.state();
+        state.status = kept.status;
+        state.resend = kept.resend;
+        state.options = kept.options;
+        state.restored = true;
+        drop(state);
+        restored
     }
 
     fn new(
         message: &tim_proto::Message<'_>,
+        owner: UserId,
         conversation: ConversationId,
         flow: Flow,
         made_here: bool,
     ) -> Self {
         let state = State {
+            id: message.id,
             sequence: message.envelope.sequence,
             time: message.envelope.time,
             flags: message.envelope.flags,
@@ -132,9 +161,11 @@ impl Message {
             },
             sending: false,
             resend: false,
+            restored: false,
             options: SendOptions::default(),
         };
         Self(Arc::new(Instance {
+            owner,
             conversation,
             flow,
             made_here,
@@ -150,6 +181,7 @@ impl Message {
     pub fn view(&self) -> tim_proto::Message<'_> {
         let mut view = self.encoded().message();
         let state = self.state();
+        view.id = state.id;
         view.envelope.sequence = state.sequence;
         view.envelope.time = state.time;
         view.envelope.flags = state.flags;
@@ -179,10 +211,11 @@ impl Message {
         self.encoded().header().content.kind
     }
 
-    /// Its id, known before it is sent and kept when it is resent.
+    /// Its id, known before it is sent and kept when it is resent. It changes in one case: if the hub has another message
+    /// under this id, the message is sent under a new one.
     #[must_use]
     pub fn id(&self) -> MessageId {
-        self.encoded().header().content.id
+        self.state().id
     }
 
     /// The conversation as this account names it.
@@ -371,13 +404,51 @@ impl Message {
     pub(crate) fn begin_resending(&self) -> Result<InFlight, ImError> {
         let options = {
             let mut state = self.state();
-            if state.status != Status::Fail || state.sending {
+            let may_have_failed = match state.status {
+                Status::Fail => true,
+                Status::UnSend => state.restored,
+                Status::Success => false,
+            };
+            if !may_have_failed || state.sending {
                 return Err(ErrorCode::MESSAGE_NOT_FAILED.into());
             }
             state.resend = true;
             state.options.clone()
         };
         self.begin_sending(options)
+    }
+
+    pub(crate) fn owner(&self) -> UserId {
+        self.0.owner
+    }
+
+    /// What is to be kept of it. Of a sending that is under way nobody will know how it ended.
+    pub(crate) fn kept(&self) -> Kept {
+        let state = self.state();
+        Kept {
+            made_here: self.0.made_here,
+            status: if state.sending { Status::Fail } else { state.status },
+            resend: state.resend,
+            options: state.options.clone(),
+        }
+    }
+
+    pub(crate) fn set_id(&self, id: MessageId) {
+        self.state().id = id;
+    }
+
+    /// Whether the hub shows another message than this one under the same id: one that was made here and not sent yet is
+    /// not the hub's, whatever id it has drawn. Content that the hub leaves out is not compared, but who sent it is.
+    pub(crate) fn is_another(&self, message: &tim_proto::Message<'_>) -> bool {
+        if !self.0.made_here || self.status() == Status::Success {
+            return false;
+        }
+        let left_out = flags::STUB | flags::REVOKED;
+        if message.envelope.flags & left_out == 0 {
+            message.payload != self.payload()
+        } else {
+            message.envelope.origin != self.encoded().header().envelope.origin
+        }
     }
 
     pub(crate) fn options(&self) -> SendOptions {

@@ -2,18 +2,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tim_proto::capability::Capabilities;
 use tim_proto::limits::Limits;
-use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, UserId};
+use tim_proto::{
+    ClientSequence, ConversationId, ErrorCode, GroupId, GroupType, MessageId, MessageRandom, UserId,
+};
 use tim_transport_std::session::ClientConfig;
 use tokio::sync::watch;
 
 use crate::Message;
+use crate::builder::random;
 use crate::bus::Bus;
+use crate::client::unix_millis;
 use crate::handlers::Handlers;
-use crate::message::Instance;
+use crate::message::{Instance, Kept};
 
 /// The most of a stub that is asked for at a time, in bytes.
 const MAX_FETCH_PIECE: u32 = 16 * 1024;
@@ -31,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) fetch_piece: u32,
     /// The account number, 0 before the first login.
     pub(crate) account: AtomicU64,
-    pub(crate) client_sequence: AtomicU64,
+    ids: Mutex<Ids>,
     /// What is unread in all conversations that count.
     pub(crate) total_unread: AtomicU64,
     pub(crate) status: watch::Sender<ClientStatus>,
@@ -97,7 +101,10 @@ impl Shared {
             limits,
             capabilities,
             account: AtomicU64::new(0),
-            client_sequence: AtomicU64::new(0),
+            ids: Mutex::new(Ids {
+                random: MessageRandom::new(random()),
+                sequence: ClientSequence::at(unix_millis() / 1000),
+            }),
             total_unread: AtomicU64::new(0),
             status: watch::Sender::new(ClientStatus::NEW),
             bus: Arc::new(bus),
@@ -109,6 +116,26 @@ impl Shared {
 
     pub(crate) fn account(&self) -> u64 {
         self.account.load(Ordering::Relaxed)
+    }
+
+    /// The hub has let the client in.
+    pub(crate) fn logged_in(&self, account: u64, hub_time_ms: u64) {
+        self.account.store(account, Ordering::Relaxed);
+        self.ids().random.logged_in(self.device, hub_time_ms);
+    }
+
+    /// The random number of a new id.
+    pub(crate) fn draw_random(&self) -> u32 {
+        self.ids().random.draw()
+    }
+
+    /// The number of a new message (`clientSequence`).
+    pub(crate) fn draw_sequence(&self) -> u32 {
+        self.ids().sequence.draw()
+    }
+
+    fn ids(&self) -> MutexGuard<'_, Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn status(&self) -> ClientStatus {
@@ -141,7 +168,9 @@ impl Shared {
     pub(crate) fn instance(&self, view: &tim_proto::Message<'_>) -> Message {
         let key = (view.conversation_of(&self.user), *view.from(), view.id);
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = instances.get(&key) {
+        if let Some(message) = instances.get(&key)
+            && !message.is_another(view)
+        {
             message.update(view);
             return message;
         }
@@ -160,16 +189,50 @@ impl Shared {
 
     /// Remembers an instance that was made here.
     pub(crate) fn remember(&self, message: &Message) {
-        let key = (message.conversation_id(), message.from(), message.id());
         self.instances
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, message);
+            .insert(key_of(message), message);
     }
+
+    /// The instance of what the application has kept: the one that it still holds, or a new one.
+    pub(crate) fn restore(&self, view: &tim_proto::Message<'_>, kept: Kept) -> Message {
+        let key = (view.conversation_of(&self.user), *view.from(), view.id);
+        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = instances.get(&key) {
+            return message;
+        }
+        let message = Message::restored(view, &self.user, kept);
+        instances.insert(key, &message);
+        message
+    }
+
+    /// Gives a message another id, after the hub has refused the one that it has.
+    pub(crate) fn renew_id(&self, message: &Message) {
+        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = key_of(message);
+        // The id may belong to another instance by now: to that of the message that the hub has under it.
+        if instances.get(&old).is_some_and(|known| known.is_same(message)) {
+            instances.known.remove(&old);
+        }
+        message.set_id(message.id().successor(message.view().envelope.origin));
+        instances.insert(key_of(message), message);
+    }
+}
+
+/// What new messages are numbered with.
+#[derive(Debug)]
+struct Ids {
+    random: MessageRandom,
+    sequence: ClientSequence,
 }
 
 /// What tells messages apart. The sender belongs to it: an id is only as good as whoever made it up.
 type InstanceKey = (ConversationId, UserId, MessageId);
+
+fn key_of(message: &Message) -> InstanceKey {
+    (message.conversation_id(), message.from(), message.id())
+}
 
 /// The message instances that the application holds, by what they are instances of; as many as it holds, no more.
 #[derive(Default)]

@@ -8,8 +8,8 @@ use support::*;
 use tim_client::proto::conversation as wire;
 use tim_client::proto::message::{Custom, Face, flags};
 use tim_client::proto::request::{
-    Answer, CreateGroupAnswer, Failure, FetchAnswer, HistoryAnswer, MarkReadAnswer, Request, RevokeAnswer,
-    SendAnswer,
+    Answer, ConversationsAnswer, CreateGroupAnswer, Failure, FetchAnswer, HistoryAnswer, MarkReadAnswer,
+    Request, RevokeAnswer, SendAnswer,
 };
 use tim_client::proto::wire::{Extensions, List};
 use tim_client::{
@@ -310,6 +310,108 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
     let (sent, ()) = tokio::join!(client.resend_message(&message), script);
     assert!(sent.unwrap().message.is_same(&message));
     assert_eq!((message.status(), message.is_resend()), (Status::Success, true));
+}
+
+/// Takes the next SEND, refuses its id or stores it, and says which id it was.
+async fn take_send(hub: &mut HubEnd, refuse: bool) -> tim_client::MessageId {
+    let asked = hub.asked().await;
+    let Request::Send(send) = asked.request() else {
+        panic!()
+    };
+    let id = send.content.id;
+    match refuse {
+        true => hub.fail(&asked, ErrorCode::MESSAGE_ID_REUSED, "").await,
+        false => hub.answer(&asked, &Answer::Send(STORED)).await,
+    }
+    id
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "FIRE").unwrap();
+    let first = message.id();
+    // The message that has the id comes from another device while this one is under way.
+    let mut other = text("alice", c2c("bob"), 9, "all is well");
+    other.id = first;
+    let script = async {
+        hub.deliver(&[1], &other).await;
+        let ids = [
+            take_send(&mut hub, true).await,
+            take_send(&mut hub, true).await,
+            take_send(&mut hub, false).await,
+        ];
+        assert_eq!(ids[0], first);
+        assert_eq!(ids[1], first.successor(DEVICE));
+        assert_eq!(ids[2], ids[1].successor(DEVICE));
+        ids[2]
+    };
+    let (sent, last) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    assert!(sent.unwrap().message.is_same(&message));
+    assert_eq!((message.id(), message.status()), (last, Status::Success));
+    assert_eq!(message.view().id, last);
+    let received = received(&mut events).await;
+    assert_eq!(
+        (received[0].text(), received[0].id()),
+        (Some("all is well"), first)
+    );
+    // What the hub shows under the new id is this instance.
+    let mut shown = text("alice", c2c("bob"), 10, "FIRE");
+    shown.id = last;
+    let page = async {
+        let mut asked = hub.asked().await;
+        if let Request::Conversations(_) = asked.request() {
+            // The other device's message began a conversation.
+            let list = ConversationsAnswer {
+                conversations: List::default(),
+                truncated: false,
+            };
+            hub.answer(&asked, &Answer::Conversations(list)).await;
+            asked = hub.asked().await;
+        }
+        let messages = [shown];
+        let answer = Answer::History(HistoryAnswer {
+            next: &[],
+            completed: true,
+            messages: List::from_slice(&messages),
+        });
+        hub.answer(&asked, &answer).await;
+    };
+    let (page, ()) = tokio::join!(client.get_message_list(user("bob"), None, None), page);
+    assert!(page.unwrap().message_list[0].is_same(&message));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_refuses_every_id_is_not_asked_for_ever() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let script = async {
+        for _ in 0..4 {
+            take_send(&mut hub, true).await;
+        }
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::MESSAGE_ID_REUSED);
+    assert_eq!(message.status(), Status::Fail);
+    // Later it may go.
+    let (sent, _) = tokio::join!(client.resend_message(&message), take_send(&mut hub, false));
+    sent.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_of_messages_has_ten_digits_and_ids_differ() {
+    let (client, _events, _hub, _listener) = alice_online().await;
+    let made: Vec<_> = (0..1000)
+        .map(|_| client.create_text_message(user("bob"), "x").unwrap())
+        .collect();
+    let first = made[0].view().client_sequence;
+    for (message, sequence) in made.iter().zip(first..) {
+        assert_eq!(message.view().client_sequence, sequence);
+        assert_eq!(sequence.to_string().len(), 10);
+        assert!(u32::try_from(sequence).is_ok());
+    }
+    let ids: std::collections::HashSet<_> = made.iter().map(tim_client::Message::id).collect();
+    assert_eq!(ids.len(), 1000);
 }
 
 #[tokio::test(start_paused = true)]

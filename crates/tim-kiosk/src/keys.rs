@@ -99,14 +99,14 @@ impl<'k> Keys<'k> {
     /// Says something in the lobby, and shows it in its place.
     async fn send<'a>(&mut self, payload: impl Into<Payload<'a>>) -> Result<(), Error> {
         let mut message = self.client.create_message(lobby(), payload)?;
-        message.envelope.sequence = loop {
-            match self.client.send_message(&message).await {
-                Ok(answer) => break answer.sequence,
+        loop {
+            match self.client.send_message(&mut message).await {
+                Ok(_) => break,
                 // It may have been done or not; the same message again is the same message.
                 Err(Error::TimedOut) => self.screen.show("-- no answer, sending it again"),
                 Err(error) => return Err(error),
             }
-        };
+        }
         self.screen.show(Line(&message));
         self.last = Some(Message {
             payload: Text::default().into(),

@@ -21,8 +21,8 @@ pub struct ModelHub {
     accounts: BTreeMap<UserId, u64>,
     /// Each conversation's entries, as encoded messages; the first one has sequence 1.
     logs: BTreeMap<Key, Vec<Vec<u8>>>,
-    /// Where each message id stands.
-    stored: BTreeMap<MessageId, SendAnswer<'static>>,
+    /// Where each message id stands, and under what content.
+    stored: BTreeMap<MessageId, (Vec<u8>, SendAnswer<'static>)>,
     /// Every entry in the order in which it was stored: a cursor is a place in it.
     changes: Vec<(Key, usize)>,
     connections: BTreeMap<u64, Connection>,
@@ -220,12 +220,7 @@ impl ModelHub {
             ) => self.log_in(line, (user, device), life, from),
             (Asked::Send { id, content }, Some(device)) => {
                 let answer = self.store(&content, device, now);
-                self.answer(
-                    line,
-                    id,
-                    FrameKind::SEND,
-                    answer.map(Answer::Send).ok_or(ErrorCode::GROUP_NOT_FOUND),
-                );
+                self.answer(line, id, FrameKind::SEND, answer.map(Answer::Send));
             }
             (
                 Asked::History {
@@ -304,23 +299,37 @@ impl ModelHub {
         connection.lives = lives;
     }
 
-    /// Appends a message, unless it was stored before; `None` if the sender may not.
+    /// Appends a message, unless it was stored before; an error if another one has its id, or the sender may not.
     fn store(
         &mut self,
         content: &[u8],
         (from, origin): (UserId, u64),
         now: Instant,
-    ) -> Option<SendAnswer<'static>> {
-        let sent: Content<'_> = decode_body(content).ok()?;
-        if let Some(answer) = self.stored.get(&sent.id) {
-            return Some(SendAnswer {
-                duplicate: true,
-                ..*answer
+    ) -> Result<SendAnswer<'static>, ErrorCode> {
+        let sent: Content<'_> = decode_body(content).map_err(|_| ErrorCode::MSG_PKG_PARSE_FAILED)?;
+        if let Some((first, answer)) = self.stored.get(&sent.id) {
+            let is_same = decode_body::<Content<'_>>(first).is_ok_and(|first| {
+                let said = |it: &Content<'_>| {
+                    (
+                        it.to,
+                        it.kind,
+                        it.payload.to_vec(),
+                        it.extensions.as_bytes().to_vec(),
+                    )
+                };
+                said(&first) == said(&sent)
             });
+            return match is_same {
+                true => Ok(SendAnswer {
+                    duplicate: true,
+                    ..*answer
+                }),
+                false => Err(ErrorCode::MESSAGE_ID_REUSED),
+            };
         }
-        let key = key(from, sent.to)?;
+        let key = key(from, sent.to).ok_or(ErrorCode::GROUP_NOT_FOUND)?;
         if !self.takes_part(from, &key) {
-            return None;
+            return Err(ErrorCode::GROUP_NOT_FOUND);
         }
         let time = now.as_micros() / 1_000_000;
         let log = self.logs.entry(key.clone()).or_default();
@@ -341,8 +350,8 @@ impl ModelHub {
             duplicate: false,
             extensions: Default::default(),
         };
-        self.stored.insert(sent.id, answer);
-        Some(answer)
+        self.stored.insert(sent.id, (content.to_vec(), answer));
+        Ok(answer)
     }
 
     fn takes_part(&self, user: UserId, key: &Key) -> bool {

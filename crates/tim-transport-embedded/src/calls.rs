@@ -7,7 +7,7 @@ use tim_session::proto::request::{
     MarkReadAnswer, OneConversation, Revoke, RevokeAnswer, SendAnswer, SendMessage,
 };
 use tim_session::proto::wire::{Extensions, FrameKind};
-use tim_session::proto::{ConversationId, ErrorCode, Message, MessageId, Priority};
+use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, Priority};
 
 use crate::{Client, Error};
 
@@ -91,6 +91,27 @@ impl<'m> Client<'m> {
         self.make(to.into(), payload.into())
     }
 
+    /// A message that was made before a reset, to be sent again: with the id that it had then, so that the hub stores it once.
+    /// The crate's page says what to keep, and for how long the hub remembers ids.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with `MESSAGE_SEND_NEED_MESSAGE_INSTANCE` for the id of another account, and as
+    /// [`Client::create_message`].
+    pub fn restore_message<'a, P>(
+        &self,
+        to: impl Into<ConversationId>,
+        payload: P,
+        id: MessageId,
+    ) -> Result<Message<'a, P>, Error> {
+        let mut message = self.make(to.into(), payload)?;
+        if id.sender != message.id.sender {
+            return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
+        }
+        message.id = id;
+        message.envelope.time = id.client_time;
+        Ok(message)
+    }
+
     fn make<'a, P>(&self, to: ConversationId, payload: P) -> Result<Message<'a, P>, Error> {
         let shared = self.shared;
         if !matches!(to, ConversationId::C2c(_) | ConversationId::Group(_)) {
@@ -100,8 +121,6 @@ impl<'m> Client<'m> {
             return Err(shared.refusal());
         }
         let time = shared.unix_time(self.now());
-        let client_sequence = shared.client_sequence.get().wrapping_add(1);
-        shared.client_sequence.set(client_sequence);
         Ok(Message {
             envelope: Envelope {
                 sequence: 0,
@@ -114,9 +133,9 @@ impl<'m> Client<'m> {
             id: MessageId {
                 sender: shared.account.get(),
                 client_time: time,
-                random: shared.draw(),
+                random: shared.draw_random(),
             },
-            client_sequence,
+            client_sequence: u64::from(shared.draw_sequence()),
             priority: Priority::NORMAL,
             payload,
             extensions: Default::default(),
@@ -124,13 +143,20 @@ impl<'m> Client<'m> {
     }
 
     /// `sendMessage` (S79-S107): the hub has it once, however often the line is cut in between, and it is durable when this
-    /// returns.
+    /// returns. The message then has its place and time.
+    ///
+    /// If the hub has another message under the id, this one is sent again under a new id, up to three times, and
+    /// `message.id` is the new one. It is computed from the old one: a device that is reset meanwhile, and sends the message
+    /// under the id that it kept, comes to the same new id.
     ///
     /// # Errors
     /// [`Error::NotReady`] outside [`Client::is_ready`] (S83); [`Error::TooLarge`]; [`Error::Invalid`] for a message that
     /// this device did not make; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
     /// [`Client::resend_message`] does no harm.
-    pub async fn send_message(&self, message: &Message<'_, impl Body>) -> Result<SendAnswer<'static>, Error> {
+    pub async fn send_message(
+        &self,
+        message: &mut Message<'_, impl Body>,
+    ) -> Result<SendAnswer<'static>, Error> {
         self.send_message_with(message, SendOptions::default()).await
     }
 
@@ -140,20 +166,39 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn send_message_with(
         &self,
-        message: &Message<'_, impl Body>,
+        message: &mut Message<'_, impl Body>,
         options: SendOptions<'_>,
     ) -> Result<SendAnswer<'static>, Error> {
         if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
         }
-        let claim = self.ask(&SendMessage { options, message }).await?;
-        self.read(claim, |answer| {
-            // The device does not ask for its own names; what else a later hub says here is passed over.
-            answer.read::<SendAnswer<'_>>().ok().map(|answer| SendAnswer {
-                extensions: Extensions::NONE,
-                ..answer
-            })
-        })
+        let mut successors = 0;
+        loop {
+            let request = SendMessage {
+                options,
+                message: &*message,
+            };
+            let claim = self.ask(&request).await?;
+            let answer = self.read(claim, |answer| {
+                // The device does not ask for its own names; what else a later hub says here is passed over.
+                answer.read::<SendAnswer<'_>>().ok().map(|answer| SendAnswer {
+                    extensions: Extensions::NONE,
+                    ..answer
+                })
+            });
+            match answer {
+                Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
+                    successors += 1;
+                    message.id = message.id.successor(message.envelope.origin);
+                }
+                Ok(answer) => {
+                    message.envelope.sequence = answer.sequence;
+                    message.envelope.time = answer.time;
+                    return Ok(answer);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// `resendMessage` (S124-S128): sends a message again whose sending failed. Its id stays the same, so if the hub has it
@@ -163,13 +208,13 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn resend_message(
         &self,
-        message: &Message<'_, impl Body>,
+        message: &mut Message<'_, impl Body>,
     ) -> Result<SendAnswer<'static>, Error> {
         self.send_message(message).await
     }
 
-    /// `revokeMessage` (S108-S123): takes a message back. It must have its place in the conversation: one that was delivered
-    /// has it; for one that was sent from here, set `message.envelope.sequence` to [`SendAnswer::sequence`].
+    /// `revokeMessage` (S108-S123): takes a message back. It must have its place in the conversation: one that was sent or
+    /// delivered has it, and one that was restored has it when it was sent again.
     ///
     /// # Errors
     /// [`Error::Invalid`] with `MESSAGE_NOT_SENT` (S109), or with `GROUP_NOT_ALLOW_REVOKE_MSG` for one that is stored nowhere; else as [`Client::send_message`], such as [`Error::Refused`] with

@@ -54,7 +54,8 @@ impl<T> fmt::Debug for Device<'_, T> {
 
 impl<'m, T: Clock> Device<'m, T> {
     /// A device that is not logged in. `seed` is a random number, another one after each reset: it spreads the reconnects
-    /// of many devices, and tells the messages apart that are made within one second.
+    /// of many devices and goes into the ids of messages. The device's number and the hub's time go into them at login, so
+    /// that two devices, or two lives of one, draw different ids even with the same seed.
     pub fn new<const RX: usize, const TX: usize, const OUTBOX: usize>(
         config: ClientConfig,
         user_sig: &'m str,

@@ -30,8 +30,8 @@
 //!     events.until(client.wait_until_ready(), show).await?;
 //!
 //!     let desk = UserId::new("desk").map_err(|_| Error::Protocol)?;
-//!     let hello = client.create_text_message(desk, "The lobby's terminal is on. [微笑]")?;
-//!     events.until(client.send_message(&hello), show).await?;
+//!     let mut hello = client.create_text_message(desk, "The lobby's terminal is on. [微笑]")?;
+//!     events.until(client.send_message(&mut hello), show).await?;
 //!
 //!     loop {
 //!         // An event is looked at in place; what is needed for longer is copied out of it.
@@ -76,8 +76,8 @@
 //! async fn send(client: Client<'_>, desk: UserId) -> Result<(), Error> {
 //!     client.login().await?;
 //!     client.wait_until_ready().await?;
-//!     let door = client.create_text_message(desk, "The door is open.")?;
-//!     client.send_message(&door).await?;
+//!     let mut door = client.create_text_message(desk, "The door is open.")?;
+//!     client.send_message(&mut door).await?;
 //!     Ok(())
 //! }
 //!
@@ -88,6 +88,56 @@
 //!
 //! While a task looks at an event that [`Events::next_event`] returned, nothing moves, and calls wait. So the task that
 //! drives must not await a call while it holds an event or outside [`Events::until`]: nobody would drive.
+//!
+//! # A message that survives a reset
+//!
+//! A device that must not lose what it had to say, and not say it twice, keeps three things in flash before it sends: to whom
+//! ([`ConversationId`](proto::ConversationId), as text), the payload, and the 20 bytes of the id. After a reset it makes the
+//! message again with [`Client::restore_message`] and sends it; if the hub has it already, it stays one entry. What else a
+//! message has, such as mentions (`message.extensions`), must be the same as well; priority and `client_sequence` need not be.
+//! The record goes when sending has succeeded, or was refused for good.
+//!
+//! The hub remembers an id for as long as it keeps messages (its `--retention`) and a day longer. A message that is sent again
+//! after that is a new one. The id is bound to the account: another user's device cannot send it.
+//!
+//! ```
+//! use tim_transport_embedded::proto::message::Text;
+//! use tim_transport_embedded::proto::{MessageId, UserId};
+//! use tim_transport_embedded::{Client, Error};
+//!
+//! /// What is kept in flash of one message.
+//! struct Kept {
+//!     id: [u8; MessageId::LEN],
+//!     text: [u8; 64],
+//!     len: usize,
+//! }
+//!
+//! trait Flash {
+//!     fn load(&self) -> Option<Kept>;
+//!     fn store(&self, kept: Option<Kept>);
+//! }
+//!
+//! async fn report(client: Client<'_>, flash: &impl Flash, desk: UserId, text: &str) -> Result<(), Error> {
+//!     let mut message = client.create_text_message(desk, text)?;
+//!     let mut kept = Kept { id: message.id.to_bytes(), text: [0; 64], len: text.len() };
+//!     kept.text.get_mut(..text.len()).ok_or(Error::Protocol)?.copy_from_slice(text.as_bytes());
+//!     flash.store(Some(kept)); // before it is sent
+//!     client.send_message(&mut message).await?;
+//!     flash.store(None);
+//!     Ok(())
+//! }
+//!
+//! /// After each reset, when the client is ready.
+//! async fn catch_up(client: Client<'_>, flash: &impl Flash, desk: UserId) -> Result<(), Error> {
+//!     let Some(kept) = flash.load() else { return Ok(()) };
+//!     let text = kept.text.get(..kept.len).and_then(|text| core::str::from_utf8(text).ok());
+//!     let text = Text { text: text.unwrap_or("") };
+//!     let mut message = client.restore_message(desk, text, MessageId::from_bytes(kept.id))?;
+//!     client.send_message(&mut message).await?;
+//!     flash.store(None);
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # A TCP socket as a line
 //!

@@ -6,7 +6,7 @@
 use core::cell::{Cell, RefCell};
 
 use tim_session::proto::request::RawAnswer;
-use tim_session::proto::{ErrorCode, UserId};
+use tim_session::proto::{ClientSequence, ErrorCode, MessageRandom, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
 use crate::Error;
@@ -58,8 +58,9 @@ pub(crate) struct Shared<'m> {
     pub(crate) account: Cell<u64>,
     /// The hub's time, Unix time in milliseconds, at a moment of ours.
     pub(crate) hub_time: Cell<(Instant, u64)>,
-    pub(crate) client_sequence: Cell<u64>,
-    random: Cell<u64>,
+    /// The numbers of new messages; from the first login on.
+    client_sequence: Cell<ClientSequence>,
+    random: Cell<MessageRandom>,
     /// How much of a stub to ask for at a time, so that it fits into a frame.
     pub(crate) fetch_piece: u32,
 }
@@ -76,8 +77,8 @@ impl<'m> Shared<'m> {
             device: config.device,
             account: Cell::new(0),
             hub_time: Cell::new((Instant::ZERO, 0)),
-            client_sequence: Cell::new(0),
-            random: Cell::new(seed | 1),
+            client_sequence: Cell::new(ClientSequence::at(0)),
+            random: Cell::new(MessageRandom::new(seed)),
             fetch_piece: (session.max_frame() as u32).saturating_sub(FETCH_OVERHEAD).max(1),
             session: RefCell::new(session),
         }
@@ -118,8 +119,14 @@ impl<'m> Shared<'m> {
                 return Some(Turn::Answered);
             }
             Event::LoggedIn(answer) => {
-                self.account.set(answer.account);
+                let is_first = self.account.replace(answer.account) == 0;
                 self.hub_time.set((now, answer.time_ms));
+                if is_first {
+                    self.client_sequence.set(ClientSequence::at(self.unix_time(now)));
+                }
+                let mut random = self.random.get();
+                random.logged_in(self.device, answer.time_ms);
+                self.random.set(random);
                 self.change_login(Login::Done);
             }
             Event::LoginFailed(failure) | Event::KickedOut(failure) => {
@@ -199,14 +206,20 @@ impl<'m> Shared<'m> {
         divide(millis.saturating_add(passed), 1000)
     }
 
-    /// xorshift64; with the sender and the second it tells messages apart.
-    pub(crate) fn draw(&self) -> u32 {
+    /// With the sender and the second it tells messages apart.
+    pub(crate) fn draw_random(&self) -> u32 {
         let mut random = self.random.get();
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
+        let drawn = random.draw();
         self.random.set(random);
-        (random >> 32) as u32
+        drawn
+    }
+
+    /// The number of a new message (`clientSequence`).
+    pub(crate) fn draw_sequence(&self) -> u32 {
+        let mut sequence = self.client_sequence.get();
+        let drawn = sequence.draw();
+        self.client_sequence.set(sequence);
+        drawn
     }
 
     /// How many bytes can be received, `most` at the most; and a copy of the first that are to be sent.

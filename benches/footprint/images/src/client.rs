@@ -58,8 +58,8 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         events.until(client.login(), |_| {}).await.ok()?;
         events.until(client.wait_until_ready(), |_| {}).await.ok()?;
         let alice = UserId::new(black_box("alice")).ok()?;
-        let message = client.create_text_message(alice, black_box("Hello!")).ok()?;
-        let sent = client.send_message(&message);
+        let mut message = client.create_text_message(alice, black_box("Hello!")).ok()?;
+        let sent = client.send_message(&mut message);
         events
             .until(sent, |event| shown |= show(&board, event))
             .await
@@ -87,15 +87,15 @@ pub fn run_all_calls<B: Board>(board: &mut B) -> Option<()> {
 async fn call_all<B: Board>(client: Client<'_>, board: &RefCell<&mut B>) -> Result<(), Error> {
     let alice = UserId::new(black_box("alice")).map_err(|_| Error::Protocol)?;
     let mut payload = [0; 64];
-    let text = client.create_text_message(alice, black_box("Hello!"))?;
-    client.send_message(&text).await?;
+    let mut text = client.create_text_message(alice, black_box("Hello!"))?;
+    client.send_message(&mut text).await?;
     client
-        .resend_message(&client.create_custom_message(alice, Custom::default())?)
+        .resend_message(&mut client.create_custom_message(alice, Custom::default())?)
         .await?;
-    let face = client.create_face_message(alice, black_box(1), black_box("x"))?;
-    client.send_message_with(&face, SendOptions::default()).await?;
+    let mut face = client.create_face_message(alice, black_box(1), black_box("x"))?;
+    client.send_message_with(&mut face, SendOptions::default()).await?;
     let mut other = client.create_message(alice, Payload::Unknown(MessageKind(black_box(9)), &[]))?;
-    other.envelope.sequence = client.send_message(&other).await?.sequence;
+    client.send_message(&mut other).await?;
     client.revoke_message(&other).await?;
     let next = client
         .get_message_list(alice, None, 0, |page| {

@@ -1,12 +1,9 @@
 //! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here (S11).
 
-use std::sync::atomic::Ordering;
-
 use tim_proto::message::{Custom, Envelope, Face, Mentions, Payload, Text};
 use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 
-use crate::builder::random;
 use crate::client::{Client, unix_millis};
 use crate::{ImError, MENTION_ALL, Message};
 
@@ -147,9 +144,9 @@ impl Client {
             id: MessageId {
                 sender: account,
                 client_time: now,
-                random: random() as u32,
+                random: self.shared.draw_random(),
             },
-            client_sequence: self.shared.client_sequence.fetch_add(1, Ordering::Relaxed),
+            client_sequence: u64::from(self.shared.draw_sequence()),
             priority: Priority::NORMAL,
             payload,
             extensions,

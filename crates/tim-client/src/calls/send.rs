@@ -1,8 +1,8 @@
 //! `sendMessage`, `resendMessage`, `revokeMessage`.
 
-use tim_proto::ErrorCode;
 use tim_proto::message::RevokedBy;
 use tim_proto::request::{Answer, Request, Revoke};
+use tim_proto::{ErrorCode, MAX_SUCCESSORS};
 use tim_transport_std::StdClientSession;
 use tokio::sync::oneshot;
 
@@ -31,6 +31,9 @@ impl Client {
     /// - [`ErrorCode::NETWORK_TIMEOUT`] if no answer came in time, though it may have been done;
     /// - [`ErrorCode::MESSAGE_FILE_URL_IS_EMPTY`] for a custom message whose fields are all empty, and for an empty file;
     /// - the hub's refusal.
+    ///
+    /// If the hub has another message under the id ([`ErrorCode::MESSAGE_ID_REUSED`]), the client sends this one again under
+    /// a new id, up to three times, and [`Message::id`] is the new one.
     ///
     /// Its status is left alone, and nothing is sent, for
     /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it was not made by this client;
@@ -67,24 +70,32 @@ impl Client {
             return Err(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE.into());
         }
         // The status changes only once it is certain that the task will have the message.
-        let Ok(permit) = self.commands.reserve().await else {
-            return Err(ImError::ended());
-        };
-        let in_flight = begin(message)?;
+        let mut permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
+        let mut in_flight = begin(message)?;
         if !message.payload().has_content() {
             return Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY.into());
         }
-        let (reply, answer) = oneshot::channel();
-        let sent = message.clone();
-        let submit = move |session: &mut StdClientSession, now| {
-            session.send(now, &sent.view(), sent.options().as_borrowed())
-        };
-        permit.send(call(
-            submit,
-            |core, answer| finish_sending(core, in_flight, answer),
-            reply,
-        ));
-        answer.await.unwrap_or_else(|_| Err(ImError::ended()))
+        for successors in 0.. {
+            let (reply, answer) = oneshot::channel();
+            let sent = message.clone();
+            let submit = move |session: &mut StdClientSession, now| {
+                session.send(now, &sent.view(), sent.options().as_borrowed())
+            };
+            let finish = |core: &mut Core, answer: Result<&Answer<'_>, ImError>| {
+                finish_sending(core, in_flight, answer)
+            };
+            permit.send(call(submit, finish, reply));
+            match answer.await.unwrap_or_else(|_| Err(ImError::ended()))? {
+                Sent::Done(response) => return Ok(response),
+                Sent::IdReused(again, error) if successors < MAX_SUCCESSORS => {
+                    permit = self.commands.reserve().await.map_err(|_| error)?;
+                    self.shared.renew_id(message);
+                    in_flight = again;
+                }
+                Sent::IdReused(_, error) => return Err(error),
+            }
+        }
+        Err(ErrorCode::MESSAGE_ID_REUSED.into())
     }
 
     /// `revokeMessage` (S108-S123): takes a message back. On success [`Message::is_revoked`] is true, and the others get
@@ -136,16 +147,28 @@ impl Client {
     }
 }
 
+/// What the hub says to a message.
+enum Sent {
+    Done(SendMessageResponse),
+    /// Another message has its id. It is still being sent.
+    IdReused(InFlight, ImError),
+}
+
 fn finish_sending(
     core: &mut Core,
     in_flight: InFlight,
     answer: Result<&Answer<'_>, ImError>,
-) -> Result<SendMessageResponse, ImError> {
-    let Answer::Send(answer) = answer? else {
-        return Err(ImError::unexpected_answer());
+) -> Result<Sent, ImError> {
+    let answer = match answer {
+        Ok(Answer::Send(answer)) => answer,
+        Ok(_) => return Err(ImError::unexpected_answer()),
+        Err(error) if error.code == ErrorCode::MESSAGE_ID_REUSED => {
+            return Ok(Sent::IdReused(in_flight, error));
+        }
+        Err(error) => return Err(error),
     };
     let message = in_flight.message().clone();
     in_flight.succeeded(answer);
     core.take_message(&message, false);
-    Ok(SendMessageResponse { message })
+    Ok(Sent::Done(SendMessageResponse { message }))
 }

@@ -37,11 +37,36 @@ pub(crate) fn start() -> Board {
     }
 }
 
-/// A number that differs between resets as far as these boards allow: neither has a source of random numbers, a product's
-/// has. It counts the cycles since the start of the current hundredth of a second.
+/// A number that differs from boot to boot as far as these boards allow: neither has a source of random numbers. It is made of
+///
+/// - the number of the boot before, in RAM that no start-up code clears: after a reset without a power cut it is there, and
+///   after a power cut it is whatever the RAM comes up with (in QEMU: zero);
+/// - the processor's cycles between reads of the clock. In QEMU they vary with what else the host does. On a real board
+///   with a single oscillator they are the same at each boot.
+///
+/// It is no secret, and on a real board after a power cut it may repeat. Message ids do not depend on it alone: the device's
+/// number and the hub's time go into them at login. A product takes its chip's generator, or counts its boots in flash.
 pub(crate) fn seed() -> u64 {
-    cortex_m::peripheral::SYST::get_current().into()
+    const READS: u32 = 64;
+    /// A large odd number, as FNV has it: each read moves all that was there before.
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let kept = &raw mut KEPT;
+    // SAFETY: any bits are a number, and nobody else uses this one: interrupts do not, and the kiosk has one thread, which
+    // comes by once. Volatile, as the start-up code does not write it.
+    let mut seed = unsafe { kept.read_volatile() };
+    for read in 0..READS {
+        seed = (seed ^ u64::from(cortex_m::peripheral::SYST::get_current())).wrapping_mul(PRIME) ^ seed >> 32;
+        // Not in step with the clock.
+        cortex_m::asm::delay(50 + (seed as u32 ^ read) % 64);
+    }
+    // SAFETY: as above.
+    unsafe { kept.write_volatile(seed) };
+    seed
 }
+
+/// The seed of the boot before.
+#[unsafe(link_section = ".uninit.SEED")]
+static mut KEPT: u64 = 0;
 
 /// Any interrupt of a peripheral: there are only those of the UARTs, and each looks after its own.
 #[exception]

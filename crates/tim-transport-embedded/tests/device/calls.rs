@@ -67,15 +67,16 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
         let custom = client.create_custom_message(bob(), custom).expect("a message");
         let face = client.create_face_message(bob(), 3, "x").expect("a message");
         for (sequence, message) in [
-            (1, &text.into_any()),
-            (2, &custom.into_any()),
-            (3, &face.into_any()),
+            (1, &mut text.into_any()),
+            (2, &mut custom.into_any()),
+            (3, &mut face.into_any()),
         ] {
             let sent = events
                 .until(client.send_message(message), |_| {})
                 .await
                 .expect("sent");
             assert_eq!((sent.sequence, sent.duplicate), (sequence, false));
+            assert_eq!(message.envelope.sequence, sequence);
             let sent = events
                 .until(client.resend_message(message), |_| {})
                 .await
@@ -243,8 +244,8 @@ fn refusals_say_whose_fault_it_is() {
         );
         let mut message = client.create_text_message(bob(), "hi").expect("a message");
         let long = "x".repeat(600);
-        let too_long = client.create_text_message(bob(), &long).expect("a message");
-        let refused = events.until(client.send_message(&too_long), |_| {}).await;
+        let mut too_long = client.create_text_message(bob(), &long).expect("a message");
+        let refused = events.until(client.send_message(&mut too_long), |_| {}).await;
         assert!(
             matches!(
                 refused,
@@ -256,7 +257,7 @@ fn refusals_say_whose_fault_it_is() {
             "{refused:?}"
         );
         message.id.sender = 5;
-        let foreign = events.until(client.send_message(&message), |_| {}).await;
+        let foreign = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(
             foreign,
             Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
@@ -265,11 +266,11 @@ fn refusals_say_whose_fault_it_is() {
 
         world.hub.borrow_mut().mute = true;
         assert_eq!(
-            events.until(client.send_message(&message), |_| {}).await,
+            events.until(client.send_message(&mut message), |_| {}).await,
             Err(Error::TimedOut)
         );
         let kicked = async {
-            let mut call = pin!(client.send_message(&message));
+            let mut call = pin!(client.send_message(&mut message));
             poll_fn(|context| match call.as_mut().poll(context) {
                 Poll::Pending => Poll::Ready(()),
                 Poll::Ready(outcome) => panic!("{outcome:?}"),
@@ -283,7 +284,7 @@ fn refusals_say_whose_fault_it_is() {
             Err(Error::Ended(ErrorCode::KICKED_OUT_MULT_DEVICE))
         );
         assert!(!client.is_ready());
-        let refused = events.until(client.send_message(&message), |_| {}).await;
+        let refused = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::KICKED_OUT_MULT_DEVICE)));
 
         world.hub.borrow_mut().mute = false;
@@ -293,7 +294,7 @@ fn refusals_say_whose_fault_it_is() {
             .await
             .expect("ready");
         events.until(client.logout(), |_| {}).await.expect("out");
-        let refused = events.until(client.send_message(&message), |_| {}).await;
+        let refused = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::LOGGED_OUT)));
     });
 }
@@ -303,12 +304,12 @@ fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
     let world = World::new();
     when_ready(&world, async |client, mut events| {
         let texts: Vec<_> = (0..5).map(|number| format!("n{number}")).collect();
-        let messages: Vec<_> = texts
+        let mut messages: Vec<_> = texts
             .iter()
             .map(|text| client.create_text_message(bob(), text).expect("a message"))
             .collect();
         let mut calls: Vec<_> = messages
-            .iter()
+            .iter_mut()
             .map(|message| Box::pin(client.send_message(message)))
             .collect();
         let mut results = vec![None; 5];
@@ -387,8 +388,8 @@ fn calls_wait_while_an_event_is_looked_at() {
         while !looking.get() {
             world.sleep(Duration::from_millis(1)).await;
         }
-        let message = client.create_text_message(bob(), "meanwhile").expect("a message");
-        client.send_message(&message).await.expect("sent");
+        let mut message = client.create_text_message(bob(), "meanwhile").expect("a message");
+        client.send_message(&mut message).await.expect("sent");
         assert!(!looking.get());
         client.logout().await.expect("out");
     };
@@ -402,11 +403,11 @@ fn a_full_outbox_makes_calls_wait() {
     let world = World::new();
     when_ready(&world, async |client, mut events| {
         let texts = ["a", "b", "c"].map(|letter| letter.repeat(300));
-        let messages = texts
+        let mut messages = texts
             .each_ref()
             .map(|text| client.create_text_message(bob(), text).expect("a message"));
         let mut calls = messages
-            .each_ref()
+            .each_mut()
             .map(|message| Some(Box::pin(client.send_message(message))));
         let all = poll_fn(|context| {
             for call in &mut calls {
@@ -434,8 +435,8 @@ fn an_answer_that_nobody_reads_holds_up_nothing() {
     when_ready(&world, async |client, mut events| {
         for polls in 1..20 {
             let number = world.hub.borrow().texts_of_kiosk().len();
-            let message = client.create_text_message(bob(), "x").expect("a message");
-            let mut call = Box::pin(client.send_message(&message));
+            let mut message = client.create_text_message(bob(), "x").expect("a message");
+            let mut call = Box::pin(client.send_message(&mut message));
             // Driven, but the call is polled once only; then some time passes, and it is dropped unread.
             let unread = async {
                 let once = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending()));

@@ -86,10 +86,10 @@ async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut events: Tes
     for number in 0..MESSAGES {
         world.hub.borrow_mut().bob_says(&format!("b{number}"));
         let text = format!("k{number}");
-        let message = client.create_text_message(bob(), &text).expect("a message");
+        let mut message = client.create_text_message(bob(), &text).expect("a message");
         let answer = twice!(
             drops,
-            events.until(client.send_message(&message), |event| received
+            events.until(client.send_message(&mut message), |event| received
                 .extend(delivered(&event)))
         );
         assert!(answer.is_ok(), "{answer:?}");
@@ -128,8 +128,8 @@ async fn send(world: &World, drops: &Drops, client: Client<'_>) {
     for number in 0..MESSAGES {
         world.hub.borrow_mut().bob_says(&format!("b{number}"));
         let text = format!("k{number}");
-        let message = client.create_text_message(bob(), &text).expect("a message");
-        let answer = twice!(drops, client.send_message(&message));
+        let mut message = client.create_text_message(bob(), &text).expect("a message");
+        let answer = twice!(drops, client.send_message(&mut message));
         assert!(answer.is_ok(), "{answer:?}");
     }
     twice!(

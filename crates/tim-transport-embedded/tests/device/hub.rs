@@ -225,7 +225,10 @@ impl Hub {
     fn act(&mut self, session: &mut HubSession<GrowBuffer>, kind: FrameKind, body: &[u8], id: u32) {
         let request = Request::decode(kind, body).expect("a request");
         if let Request::Send(send) = &request {
-            let answer = self.store(&send.content);
+            let Some(answer) = self.store(&send.content) else {
+                let reused = Failure::new(ErrorCode::MESSAGE_ID_REUSED, "");
+                return session.fail(id, &reused).expect("room");
+            };
             return session.answer(id, kind, &Answer::Send(answer)).expect("room");
         }
         if let Request::History(history) = &request {
@@ -313,16 +316,18 @@ impl Hub {
         session.answer(id, kind, &answer).expect("room");
     }
 
-    fn store(&mut self, content: &Content<'_>) -> SendAnswer<'static> {
+    /// `None` if another message has the id.
+    fn store(&mut self, content: &Content<'_>) -> Option<SendAnswer<'static>> {
         for sequence in 1..=self.log.len() as u64 {
-            let envelope = self.message(sequence).filter(|message| message.id == content.id);
-            if envelope.is_some() {
-                return SendAnswer {
+            let first = self.message(sequence).filter(|message| message.id == content.id);
+            if let Some(first) = first {
+                let is_same = first.payload == Payload::decode(content.kind, content.payload);
+                return is_same.then_some(SendAnswer {
                     sequence,
                     time: 9,
                     duplicate: true,
                     extensions: Default::default(),
-                };
+                });
             }
         }
         let header = Header {
@@ -330,12 +335,12 @@ impl Hub {
             content: *content,
         };
         self.log.push(to_vec(&header));
-        SendAnswer {
+        Some(SendAnswer {
             sequence: self.log.len() as u64,
             time: 9,
             duplicate: false,
             extensions: Default::default(),
-        }
+        })
     }
 
     fn revoke(&mut self, sequence: u64, id: MessageId) -> Option<u64> {

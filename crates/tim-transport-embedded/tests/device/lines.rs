@@ -28,9 +28,9 @@ fn a_line_that_takes_one_byte_at_a_time() {
             .await
             .expect("ready");
         world.hub.borrow_mut().bob_says("hello");
-        let message = client.create_text_message(bob(), "hi").expect("a message");
+        let mut message = client.create_text_message(bob(), "hi").expect("a message");
         events
-            .until(client.send_message(&message), |event| {
+            .until(client.send_message(&mut message), |event| {
                 received.extend(delivered(&event))
             })
             .await
@@ -57,12 +57,12 @@ fn both_directions_blocked() {
             .expect("ready");
         world.hub.borrow_mut().stubborn = true;
         let long = "k".repeat(150);
-        let messages = [(); 2].map(|()| client.create_text_message(bob(), &long).expect("a message"));
+        let mut messages = [(); 2].map(|()| client.create_text_message(bob(), &long).expect("a message"));
         for _ in 0..4 {
             world.hub.borrow_mut().bob_says(&"b".repeat(200));
         }
         let received = Cell::new(0);
-        for message in &messages {
+        for message in &mut messages {
             let sent = events.until(client.send_message(message), |event| {
                 received.set(received.get() + usize::from(delivered(&event).is_some()));
             });
@@ -85,13 +85,13 @@ fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
-        let message = client
+        let mut message = client
             .create_text_message(bob(), "over the gap")
             .expect("a message");
         world.cut_after.set(Some(10)); // within the request
         world.connects_failing.set(3);
         let mut states = Vec::new();
-        let sent = events.until(client.send_message(&message), |event| {
+        let sent = events.until(client.send_message(&mut message), |event| {
             if let Event::NetState(state) = event {
                 states.push(state);
             }
@@ -224,7 +224,7 @@ fn a_serial_line_with_noise_and_losses() {
         for number in 0..30_usize {
             world.hub.borrow_mut().bob_says(&format!("b{number}"));
             let text = format!("k{number}");
-            let message = client.create_text_message(bob(), &text).expect("a message");
+            let mut message = client.create_text_message(bob(), &text).expect("a message");
             match number % 5 {
                 1 => world.noise(b"\0noise\0\xff\x01\0"),
                 2 => world.lose_up.set(number),
@@ -233,7 +233,7 @@ fn a_serial_line_with_noise_and_losses() {
                 _ => {}
             }
             events
-                .until(client.send_message(&message), take)
+                .until(client.send_message(&mut message), take)
                 .await
                 .expect("sent");
         }
@@ -314,11 +314,11 @@ fn two_hundred_thousand_bytes_of_noise() {
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("still, or again");
-        let message = client
+        let mut message = client
             .create_text_message(bob(), "still here")
             .expect("a message");
         events
-            .until(client.send_message(&message), |_| {})
+            .until(client.send_message(&mut message), |_| {})
             .await
             .expect("sent");
     });
@@ -348,8 +348,8 @@ fn random_lines_with_cuts() {
                 }
                 world.hub.borrow_mut().bob_says(&format!("b{number}"));
                 let text = format!("k{number}");
-                let message = client.create_text_message(bob(), &text).expect("a message");
-                client.send_message(&message).await.expect("sent");
+                let mut message = client.create_text_message(bob(), &text).expect("a message");
+                client.send_message(&mut message).await.expect("sent");
             }
             while received.borrow().len() < COUNT {
                 world.sleep(Duration::from_millis(100)).await;

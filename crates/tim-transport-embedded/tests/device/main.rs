@@ -3,5 +3,6 @@
 mod calls;
 mod cancel;
 mod hub;
+mod ids;
 mod lines;
 mod world;

@@ -1,11 +1,17 @@
 //! A device that does as it is told: the plain client session, without the SDK on top.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tim_proto::message::{Envelope, Message, SendOptions, Text};
-use tim_proto::request::{Answer, Request};
+use tim_proto::request::{Answer, Request, SendAnswer};
 use tim_proto::wire::FrameKind;
-use tim_proto::{ConversationId, ErrorCode, MessageId, Platform, Priority, UserId};
+use tim_proto::{
+    ClientSequence, ConversationId, ErrorCode, MAX_SUCCESSORS, MessageId, MessageRandom, Platform, Priority,
+    UserId,
+};
 use tim_session::{ClientConfig, Event, RequestError, Ticket};
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
@@ -18,15 +24,31 @@ const TEXT: &str = "今天下午三点在老地方见面吧,记得带上昨天�
 pub(super) struct Bot {
     driver: ClientDriver<TcpConnector>,
     user: UserId,
-    sent: u32,
-    number: u32,
+    random: MessageRandom,
+    sequence: ClientSequence,
+    /// What is not answered yet.
+    under_way: HashMap<Ticket, Sent>,
+    /// What is to be sent under another id.
+    again: Vec<Sent>,
     /// Messages of others that came in.
     pub(super) delivered: u64,
-    /// Messages that the hub answered as stored.
+    /// Messages that the hub answered, with their place.
     pub(super) stored: u64,
+    /// How many of those it had stored before. A repetition after a cut makes some; otherwise nothing was measured.
+    pub(super) duplicates: u64,
     failed: Option<String>,
     /// What became of each message, for whoever wants to know; a refusal is no failure then.
     pub(super) outcomes: Option<Vec<(Ticket, Result<(), ErrorCode>)>>,
+}
+
+/// A message under way.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    id: MessageId,
+    to: ConversationId,
+    priority: Priority,
+    /// How many ids the hub has refused.
+    refused: u32,
 }
 
 impl Bot {
@@ -36,11 +58,12 @@ impl Bot {
         let mut config = ClientConfig::new(target.app.id, user, u64::from(number) + 1);
         config.platform = Platform::DESKTOP;
         let connector = TcpConnector::new(target.address);
+        let seed = RandomState::new().hash_one(number);
         let mut driver = ClientDriver::new(
             config,
             target.sig(&user),
             ClientBuffers::default(),
-            u64::from(number),
+            seed,
             connector,
         );
         let now = driver.now();
@@ -48,10 +71,13 @@ impl Bot {
         let mut bot = Self {
             driver,
             user,
-            sent: 0,
-            number,
+            random: MessageRandom::new(seed),
+            sequence: ClientSequence::at(unix_seconds()),
+            under_way: HashMap::new(),
+            again: Vec::new(),
             delivered: 0,
             stored: 0,
+            duplicates: 0,
             failed: None,
             outcomes: None,
         };
@@ -71,20 +97,42 @@ impl Bot {
     fn look(&mut self) -> Result<(), Failure> {
         let Self {
             driver,
+            random,
+            under_way,
+            again,
             delivered,
             stored,
+            duplicates,
             failed,
             outcomes,
             ..
         } = self;
+        let device = driver.session().config().device;
         driver.poll_events(|event| {
             match event {
                 Event::Delivered(_) => *delivered += 1,
+                Event::LoggedIn(answer) => random.logged_in(device, answer.time_ms),
                 Event::Answer { ticket, answer } if answer.kind == FrameKind::SEND => {
+                    under_way.remove(&ticket);
                     *stored += 1;
+                    let is_duplicate = answer.read::<SendAnswer<'_>>().is_ok_and(|sent| sent.duplicate);
+                    *duplicates += u64::from(is_duplicate);
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
                 }
+                Event::Failed { ticket, failure }
+                    if failure.code == ErrorCode::MESSAGE_ID_REUSED
+                        && under_way
+                            .get(&ticket)
+                            .is_some_and(|sent| sent.refused < MAX_SUCCESSORS) =>
+                {
+                    again.extend(under_way.remove(&ticket).map(|sent| Sent {
+                        id: sent.id.successor(device),
+                        refused: sent.refused + 1,
+                        ..sent
+                    }));
+                }
                 Event::Failed { ticket, failure } if outcomes.is_some() => {
+                    under_way.remove(&ticket);
                     outcomes
                         .iter_mut()
                         .for_each(|all| all.push((ticket, Err(failure.code))));
@@ -96,10 +144,16 @@ impl Bot {
             }
             ControlFlow::Continue(())
         });
-        match failed.take() {
-            Some(reason) => Err(Failure::failed(reason)),
-            None => Ok(()),
+        if let Some(reason) = failed.take() {
+            return Err(Failure::failed(reason));
         }
+        while let Some(sent) = self.again.pop() {
+            if self.submit(sent)?.is_none() {
+                self.again.push(sent);
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Sends a message and does not wait. `false`: too many wait already.
@@ -113,38 +167,61 @@ impl Bot {
         to: ConversationId,
         priority: Priority,
     ) -> Result<Option<Ticket>, Failure> {
-        self.sent += 1;
-        let account = self.driver.session().account();
-        // A number of its own for each bot, in case two are the same user.
-        let random = self.sent.wrapping_add(self.number << 20);
+        let id = MessageId {
+            sender: self.driver.session().account(),
+            client_time: unix_seconds(),
+            random: self.random.draw(),
+        };
+        self.submit(Sent {
+            id,
+            to,
+            priority,
+            refused: 0,
+        })
+    }
+
+    /// Hands a message to the session; `None` if too many wait.
+    fn submit(&mut self, sent: Sent) -> Result<Option<Ticket>, Failure> {
         let message = Message {
             envelope: Envelope {
                 sequence: 0,
-                time: 1,
+                time: sent.id.client_time,
                 flags: 0,
                 origin: 0,
                 from: self.user,
             },
-            to,
-            id: MessageId {
-                sender: account,
-                client_time: u64::from(self.sent),
-                random,
-            },
-            client_sequence: u64::from(self.sent),
-            priority,
+            to: sent.to,
+            id: sent.id,
+            client_sequence: u64::from(self.sequence.draw()),
+            priority: sent.priority,
             payload: Text { text: TEXT },
             extensions: Default::default(),
         };
         let now = self.driver.now();
         match self.driver.session().send(now, &message, SendOptions::default()) {
-            Ok(ticket) => Ok(Some(ticket)),
-            Err(RequestError::Full) => {
-                self.sent -= 1;
-                Ok(None)
+            Ok(ticket) => {
+                self.under_way.insert(ticket, sent);
+                Ok(Some(ticket))
             }
+            Err(RequestError::Full) => Ok(None),
             Err(error) => Err(Failure::failed(error)),
         }
+    }
+
+    /// An error if the hub had stored some of the messages before: then less was measured than it seems.
+    pub(super) fn check_stored(&self) -> Result<(), Failure> {
+        match self.duplicates {
+            0 => Ok(()),
+            count => Err(Failure::failed(format_args!(
+                "{count} of {} messages were answered as duplicates: the hub stored nothing for them",
+                self.stored
+            ))),
+        }
+    }
+
+    /// A random number for a group.
+    pub(super) const fn draw(&mut self) -> u32 {
+        self.random.draw()
     }
 
     /// Sends a message and waits until it is stored.
@@ -192,4 +269,11 @@ impl Bot {
             self.driver.progress().await;
         }
     }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }

@@ -124,6 +124,7 @@ pub(super) async fn measure(load: Load) -> Result<(), Failure> {
     let parts = [0, paced + FALL_BEHIND, 2 * paced + FALL_BEHIND].map(|first| (flood + first) as usize);
     let parts = parts.map(|from| from..from + paced as usize);
     report_delays(&delays(receivers, parts).await?)?;
+    sender.bot.check_stored()?;
     drop(sender);
     report_entries(target, entries, sent)
 }

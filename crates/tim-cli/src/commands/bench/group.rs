@@ -20,8 +20,8 @@ pub(super) async fn measure(target: &Target, members: u32, messages: u32) -> Res
     let users: Result<Vec<UserId>, _> = names.iter().map(|name| UserId::new(name)).collect();
     let users = users.map_err(Failure::usage)?;
     // A group of its own for each run against the same hub.
-    let run = std::process::id();
-    let id = GroupId::new(&format!("bench-{run}")).map_err(Failure::usage)?;
+    let run = sender.draw();
+    let id = GroupId::new(&format!("bench-{run:08x}")).map_err(Failure::usage)?;
     let create = CreateGroup {
         group: Some(id),
         group_type: GroupType::PUBLIC,
@@ -62,6 +62,7 @@ pub(super) async fn measure(target: &Target, members: u32, messages: u32) -> Res
         sender.turn().await?;
     }
     let stored = start.elapsed();
+    sender.check_stored()?;
     while let Some(task) = receivers.join_next().await {
         task.map_err(Failure::failed)??;
     }

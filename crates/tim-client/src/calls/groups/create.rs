@@ -2,10 +2,9 @@
 
 use tim_proto::request::{self, Answer, Request};
 use tim_proto::wire::List;
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
+use tim_proto::{ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MAX_SUCCESSORS, UserId};
 
 use crate::ImError;
-use crate::builder::random;
 use crate::client::{Client, asking};
 
 /// What a group is to be; the argument of [`Client::create_group`].
@@ -74,8 +73,20 @@ impl Client {
     /// # }
     /// ```
     pub async fn create_group(&self, group: CreateGroup) -> Result<CreateGroupResponse, ImError> {
-        // The same number however often the request is repeated, so that it makes one group.
-        let random = random() as u32;
+        // The session repeats the request with the same number, so that it makes one group. If the user made another
+        // group with this number before, it takes another number.
+        let mut refusals = 0;
+        loop {
+            match self.make_group(group.clone(), self.shared.draw_random()).await {
+                Err(error) if error.code == ErrorCode::MESSAGE_ID_REUSED && refusals < MAX_SUCCESSORS => {
+                    refusals += 1;
+                }
+                made => return made,
+            }
+        }
+    }
+
+    async fn make_group(&self, group: CreateGroup, random: u32) -> Result<CreateGroupResponse, ImError> {
         let group_type = group.group_type;
         let request = asking(move |group: &CreateGroup| {
             Request::CreateGroup(request::CreateGroup {

@@ -1,0 +1,199 @@
+//! Messages as bytes that an application keeps in its own database.
+
+use tim_proto::message::{self, to_vec};
+use tim_proto::wire::{Decode, DecodeError, Encode, Reader, Writer, crc32};
+use tim_proto::{ErrorCode, UserId};
+
+use crate::client::Client;
+use crate::message::Kept;
+use crate::{ImError, Message, OfflinePush, SendOptions, Status};
+
+/// What the bytes begin with: a name, and the version of what follows.
+const MAGIC: [u8; 4] = *b"tim\x01";
+/// The check sum at their end.
+const SUM: usize = 4;
+
+mod bits {
+    pub(super) const MADE_HERE: u8 = 1 << 0;
+    pub(super) const RESEND: u8 = 1 << 1;
+}
+
+/// The order of the fields in the bytes.
+struct Record<'a> {
+    owner: UserId,
+    status: u8,
+    bits: u8,
+    options: message::SendOptions<'a>,
+    message: tim_proto::Message<'a>,
+}
+
+impl Encode for Record<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.owner.encode(writer);
+        self.status.encode(writer);
+        self.bits.encode(writer);
+        self.options.encode(writer);
+        self.message.encode(writer);
+    }
+}
+
+impl<'a> Decode<'a> for Record<'a> {
+    fn read(reader: &mut Reader<'a>) -> Self {
+        Self {
+            owner: UserId::read(reader),
+            status: u8::read(reader),
+            bits: u8::read(reader),
+            options: message::SendOptions::read(reader),
+            message: tim_proto::Message::read(reader),
+        }
+    }
+}
+
+impl Message {
+    /// The instance as bytes that the application keeps, with its id, content, status and send options.
+    /// [`Client::restore_message`] makes an instance of them again, also after a restart.
+    ///
+    /// Keep a message before it is sent, and again when its status has changed. The format belongs to this crate; later
+    /// versions read what this one wrote. A check sum finds damage; it is no protection against forgery.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // In this order: what is stored in between is kept as not answered, and resending it does no harm.
+        let kept = self.kept();
+        let view = self.view();
+        let record = Record {
+            owner: self.owner(),
+            status: match kept.status {
+                Status::UnSend => 0,
+                Status::Success => 1,
+                Status::Fail => 2,
+            },
+            bits: if kept.made_here { bits::MADE_HERE } else { 0 }
+                | if kept.resend { bits::RESEND } else { 0 },
+            options: kept.options.as_borrowed(),
+            message: view,
+        };
+        let mut bytes = MAGIC.to_vec();
+        bytes.append(&mut to_vec(&record));
+        let sum = crc32(&[&bytes]);
+        bytes.extend(sum.to_le_bytes());
+        bytes
+    }
+}
+
+impl Client {
+    /// Makes an instance of what [`Message::to_bytes`] gave, in this or an earlier run of the application: with the same id,
+    /// so that sending it again leaves one entry in the conversation, and with its status, so that it can be shown, resent,
+    /// revoked and referred to. If the application still holds the instance, this is it.
+    ///
+    /// A message that was being sent when it was kept comes back as [`Status::Fail`]; nobody knows how that ended, and
+    /// [`Client::resend_message`] finds out. It also takes a restored message that is [`Status::UnSend`]. The hub remembers an
+    /// id for as long as it keeps messages and a day longer; a message that is resent later than that is a new one.
+    ///
+    /// # Errors
+    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] for a message that another user's client kept. Before the first login
+    ///   only the user id is compared; sending compares the account number too.
+    /// - [`ErrorCode::INVALID_OPERATION`] for bytes that are damaged, cut off, or not from [`Message::to_bytes`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: tim_client::Client, database: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tim_client::{SendOptions, Status, UserId};
+    ///
+    /// // Keep the message before it is sent.
+    /// let message = client.create_text_message(UserId::new("bob")?, "once")?;
+    /// database.push(message.to_bytes());
+    /// client.send_message(&message, SendOptions::default()).await?;
+    /// *database.last_mut().unwrap() = message.to_bytes();
+    ///
+    /// // After a restart: send what was not answered.
+    /// for kept in database {
+    ///     let message = client.restore_message(kept)?;
+    ///     if message.status() != Status::Success {
+    ///         client.resend_message(&message).await?;
+    ///         *kept = message.to_bytes();
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn restore_message(&self, bytes: &[u8]) -> Result<Message, ImError> {
+        let record = open(bytes)?;
+        let me = &self.shared.user;
+        let not_mine = |text: String| ImError::new(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE, text);
+        if record.owner != *me {
+            let owner = record.owner;
+            return Err(not_mine(format!(
+                "this message was kept by {owner}, and this client is {me}'s"
+            )));
+        }
+        let is_own = record.message.from() == me;
+        let (account, number) = (self.shared.account(), record.message.id.sender);
+        if is_own && account != 0 && number != account {
+            return Err(not_mine(format!(
+                "this message was kept under account {number}, and {me} has account {account}"
+            )));
+        }
+        let made_here = record.bits & bits::MADE_HERE != 0;
+        let status = match record.status {
+            0 => Status::UnSend,
+            1 => Status::Success,
+            2 => Status::Fail,
+            _ => return Err(damaged("its status is unknown")),
+        };
+        if made_here && !is_own {
+            return Err(damaged("it was made here and comes from somebody else"));
+        }
+        let kept = Kept {
+            made_here,
+            status,
+            resend: record.bits & bits::RESEND != 0,
+            options: owned(&record.options),
+        };
+        Ok(self.shared.restore(&record.message, kept))
+    }
+}
+
+/// The record in the bytes.
+fn open(bytes: &[u8]) -> Result<Record<'_>, ImError> {
+    let Some((rest, sum)) = bytes.split_last_chunk::<SUM>() else {
+        return Err(damaged("they are too short"));
+    };
+    let Some((magic, body)) = rest.split_first_chunk::<4>() else {
+        return Err(damaged("they are too short"));
+    };
+    if magic[..3] != MAGIC[..3] {
+        return Err(damaged("they begin otherwise"));
+    }
+    if *magic != MAGIC {
+        return Err(damaged("a later version of this library wrote them"));
+    }
+    if crc32(&[rest]) != u32::from_le_bytes(*sum) {
+        return Err(damaged("the check sum is wrong"));
+    }
+    let read = || -> Result<Record<'_>, DecodeError> {
+        let mut reader = Reader::new(body);
+        let record = Record::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(record)
+    };
+    read().map_err(|error| damaged(&error.to_string()))
+}
+
+fn damaged(why: &str) -> ImError {
+    let text = format!("these bytes are no kept message: {why}");
+    ImError::new(ErrorCode::INVALID_OPERATION, text)
+}
+
+fn owned(options: &message::SendOptions<'_>) -> SendOptions {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    SendOptions {
+        online_user_only: options.online_user_only,
+        offline_push: options.offline_push.map(|push| OfflinePush {
+            disable_push: push.disable_push,
+            title: text(push.title),
+            description: text(push.description),
+            extension: text(push.extension),
+            ignore_ios_badge: push.ignore_ios_badge,
+            android_oppo_channel_id: text(push.android_oppo_channel_id),
+        }),
+    }
+}
