@@ -492,11 +492,8 @@ impl Core {
         if let Payload::Revocation(revocation) = &view.payload {
             return self.revocation(view, revocation);
         }
-        let conversation = view.conversation_of(&self.shared.user);
-        let known = self.shared.known(conversation, *view.from(), view.id);
-        let own = known.is_some_and(|known| known.is_made_here());
         let message = self.shared.instance(view);
-        if own {
+        if message.is_made_here() {
             Item::Own(message)
         } else if message.is_stub() {
             Item::Stub {

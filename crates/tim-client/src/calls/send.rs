@@ -10,7 +10,7 @@ use crate::client::{Client, call};
 use crate::core::Core;
 use crate::inbound::Revokes;
 use crate::message::InFlight;
-use crate::{ImError, Message, SendOptions, Status};
+use crate::{Flow, ImError, Message, SendOptions, Status};
 
 /// The answer to [`Client::send_message`], [`Client::resend_message`] and [`Client::revoke_message`].
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl Client {
     /// a new id, up to three times, and [`Message::id`] is the new one.
     ///
     /// Its status is left alone, and nothing is sent, for
-    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it was not made by this client;
+    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it is not a message of this client's account;
     /// - [`ErrorCode::INVALID_OPERATION`] if it was sent already or is being sent;
     /// - [`ErrorCode::ONLINE_ONLY_NOT_ALLOWED`] for an online-only message to a group that this client has seen to be an
     ///   AVChatRoom (S91); of one that it has not, the hub says the same.
@@ -66,7 +66,7 @@ impl Client {
         message: &Message,
         begin: impl FnOnce(&Message) -> Result<InFlight, ImError>,
     ) -> Result<SendMessageResponse, ImError> {
-        if !message.is_made_here() || message.id().sender != self.shared.account() {
+        if message.flow() != Flow::Out || message.id().sender != self.shared.account() {
             return Err(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE.into());
         }
         // The status changes only once it is certain that the task will have the message.
