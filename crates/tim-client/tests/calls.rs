@@ -363,8 +363,10 @@ async fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
         if let Request::Conversations(_) = asked.request() {
             // The other device's message began a conversation.
             let list = ConversationsAnswer {
-                conversations: List::default(),
-                truncated: false,
+                next: &[],
+                completed: true,
+                total_unread: 0,
+                conversations: Default::default(),
             };
             hub.answer(&asked, &Answer::Conversations(list)).await;
             asked = hub.asked().await;
