@@ -19,16 +19,18 @@ use crate::{Conversation, Flow, Message};
 const MAX_AT: usize = 100;
 /// How many entries behind the hub's number are remembered one by one, for each conversation.
 const REMEMBERED: usize = 64;
-/// How many conversations are remembered to be off the list. The hub's list decides about those beyond.
-const MAX_GONE: usize = 256;
+/// Of how many conversations that are not held something is remembered. The hub's list decides about those beyond.
+const MAX_UNHELD: usize = 256;
 
 /// The conversations, newest first.
 #[derive(Debug)]
 pub(crate) struct ConversationCache {
     me: UserId,
     held: Vec<Held>,
-    /// Those off the list, and up to which sequence: later entries bring them back.
-    gone: VecDeque<(ConversationId, u64)>,
+    /// What was said of conversations that are not held: deliveries may be under way that it is about.
+    unheld: VecDeque<Unheld>,
+    /// Something that was said of one that is not held is forgotten.
+    has_forgotten: bool,
     /// How many are held at the most.
     depth: usize,
     /// What is unread in the conversations that are not held.
@@ -52,6 +54,16 @@ struct Held {
     sure: bool,
     /// At which of the questions for the list something was last delivered.
     touched: u64,
+}
+
+/// A conversation that is not held.
+#[derive(Debug, Clone, Copy)]
+struct Unheld {
+    id: ConversationId,
+    /// It is off the list up to this sequence: later entries bring it back.
+    through: u64,
+    /// The newest number of the hub's.
+    count: HubCount,
 }
 
 /// The pages of the hub's list that have come so far.
@@ -100,7 +112,8 @@ impl ConversationCache {
         Self {
             me,
             held: Vec::new(),
-            gone: VecDeque::new(),
+            unheld: VecDeque::new(),
+            has_forgotten: false,
             depth,
             rest: 0,
             complete: false,
@@ -150,7 +163,7 @@ impl ConversationCache {
     pub(crate) fn log_in(&mut self, hub_seconds: u64) {
         self.known = false;
         self.since = hub_seconds;
-        self.gone.clear();
+        self.unheld.clear();
         self.collecting = None;
     }
 
@@ -231,6 +244,7 @@ impl ConversationCache {
         ahead.sort_by_key(|(at, _)| *at);
         self.held = ahead.into_iter().map(|(_, held)| held).chain(listed).collect();
         (self.rest, self.complete, self.known) = (rest, completed, true);
+        self.has_forgotten = false;
         self.keep_depth();
         Need::list_if(again)
     }
@@ -238,7 +252,7 @@ impl ConversationCache {
     /// The hub begins again from an older state: what it says next is right, however far things were before.
     pub(crate) fn rewind(&mut self) {
         self.known = false;
-        self.gone.clear();
+        self.unheld.clear();
         for held in &mut self.held {
             held.unread = UnreadCount::new(HubCount {
                 unread: held.unread.count(),
@@ -337,13 +351,38 @@ impl ConversationCache {
 
     /// A number of the hub's: the user has read, on whichever device.
     pub(crate) fn take_count(&mut self, id: &ConversationId, fresh: HubCount) -> Need {
-        if fresh.counted == 0 || self.is_gone(id, fresh.counted) {
+        if fresh.counted == 0 {
             return Need::Nothing;
         }
-        match self.find(id) {
-            Some(held) => held.take_count(fresh),
-            None => Need::list_if(!self.holds_all()),
+        if let Some(held) = self.find(id) {
+            return held.take_count(fresh);
         }
+        // What it has counted may still be on its way here.
+        let through = self.note_unheld(id, |unheld| {
+            if (fresh.counted, fresh.read) > (unheld.count.counted, unheld.count.read) {
+                unheld.count = fresh;
+            }
+            unheld.through
+        });
+        Need::list_if(fresh.counted > through && !self.holds_all())
+    }
+
+    /// Remembers something of a conversation that is not held.
+    fn note_unheld<T>(&mut self, id: &ConversationId, note: impl FnOnce(&mut Unheld) -> T) -> T {
+        let known = self.unheld.iter().position(|unheld| unheld.id == *id);
+        let known = known.and_then(|at| self.unheld.remove(at));
+        if known.is_none() && self.unheld.len() >= MAX_UNHELD {
+            self.unheld.pop_front();
+            self.has_forgotten = true;
+        }
+        let mut unheld = known.unwrap_or(Unheld {
+            id: *id,
+            through: 0,
+            count: HubCount::default(),
+        });
+        let noted = note(&mut unheld);
+        self.unheld.push_back(unheld);
+        noted
     }
 
     /// The conversation is off the list, with everything up to this sequence.
@@ -351,13 +390,11 @@ impl ConversationCache {
         if through == 0 {
             return Need::Nothing;
         }
-        let before = self.gone.iter().position(|(gone, _)| gone == id);
-        let before = before.and_then(|at| self.gone.remove(at));
-        if before.is_none() && self.gone.len() >= MAX_GONE {
-            self.gone.pop_front();
-        }
-        let known = before.map_or(0, |(_, through)| through);
-        self.gone.push_back((*id, through.max(known)));
+        let known = self.note_unheld(id, |unheld| {
+            let known = unheld.through;
+            unheld.through = through.max(known);
+            known
+        });
         let Some(at) = self.position(id) else {
             return Need::list_if(known == 0 && !self.holds_all());
         };
@@ -366,7 +403,8 @@ impl ConversationCache {
             last.is_some_and(|last| last.sequence() > through)
         };
         if !self.held.get(at).is_some_and(is_newer) {
-            self.held.remove(at);
+            let count = self.held.remove(at).unread.hub();
+            self.note_unheld(id, |unheld| unheld.count = count);
         }
         Need::Nothing
     }
@@ -384,28 +422,33 @@ impl ConversationCache {
 
     /// Whether there is nothing on the hub's list that is not held.
     const fn holds_all(&self) -> bool {
-        self.known && self.complete
+        self.known && self.complete && !self.has_forgotten
     }
 
     fn is_gone(&self, id: &ConversationId, sequence: u64) -> bool {
-        self.gone
+        self.unheld
             .iter()
-            .any(|(gone, through)| gone == id && sequence <= *through)
+            .any(|unheld| unheld.id == *id && sequence <= unheld.through)
     }
 
     /// A conversation of which the first entry has come, or the first since it was taken off the list. When it is known
     /// that the hub listed nothing of it, and the entry is no older than the login, all of it that is unread was or will be
     /// delivered.
     fn begin(&self, id: ConversationId, seconds: u64) -> Held {
-        let through = self.gone.iter().find(|(gone, _)| *gone == id);
-        let through = through.map_or(0, |(_, through)| *through);
+        let unheld = self.unheld.iter().find(|unheld| unheld.id == id);
+        let (through, count) = unheld.map_or((0, HubCount::default()), |one| (one.through, one.count));
         let mut held = Held::new(Conversation::empty(id));
-        held.unread = UnreadCount::new(HubCount {
-            unread: 0,
-            counted: through,
-            read: through,
+        held.unread = UnreadCount::new(if count.counted > through {
+            count
+        } else {
+            HubCount {
+                unread: 0,
+                counted: through,
+                read: through,
+            }
         });
-        held.sure = self.known && (through > 0 || self.complete && seconds > self.since);
+        held.show_count();
+        held.sure = self.known && (through > 0 || self.holds_all() && seconds > self.since);
         held
     }
 

@@ -267,3 +267,15 @@ fn a_late_mark_behind_more_than_is_remembered_is_asked_for() {
     assert_eq!(cache.take_count(&alice(), read(60, 0, 60)), Need::Nothing);
     assert_eq!(unread(&cache, "alice"), Some(left));
 }
+
+#[test]
+fn a_number_that_overtakes_the_first_deliveries_is_remembered() {
+    let mut cache = knowing(vec![listed("alice", 2, 0, 2)], 2, true);
+    // Deleted, written to, and read on another device, before the first of the new messages is here.
+    assert_eq!(cache.take_off(&alice(), 2), Need::Nothing);
+    assert_eq!(cache.take_count(&alice(), read(4, 0, 4)), Need::Nothing);
+    for (sequence, left) in [(3, 0), (4, 0), (5, 1)] {
+        assert_eq!(deliver(&mut cache, "alice", sequence), Need::Nothing);
+        assert_eq!(unread(&cache, "alice"), Some(left));
+    }
+}

@@ -144,6 +144,12 @@ impl<const N: usize> UnreadCount<N> {
         base.saturating_add(arrived)
     }
 
+    /// The hub's number, with what has been added up behind it.
+    #[must_use]
+    pub const fn hub(&self) -> HubCount {
+        self.base
+    }
+
     /// Up to where the user has read.
     #[must_use]
     pub const fn read_sequence(&self) -> u64 {
