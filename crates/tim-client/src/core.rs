@@ -10,7 +10,7 @@ use tim_proto::message::{Payload, Revocation, RevokedBy};
 use tim_proto::request::{Answer, ConversationChange, ConversationsAnswer, Delivery, LoginAnswer};
 use tim_proto::unread::HubCount;
 use tim_proto::{ConversationId, ErrorCode, GroupId, ReceiveOption};
-use tim_transport_std::session::{Event as SessionEvent, NotReadyReason};
+use tim_transport_std::session::{Event as SessionEvent, NetState, NotReadyReason};
 use tokio::time::Instant;
 
 use crate::actor::Reply;
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     batch: Batch,
     /// The session takes requests: it may be ready before the application has heard of it.
     session_ready: bool,
+    /// The state of the line that was told last.
+    net: Option<NetState>,
     lister: Lister,
     pub(crate) groups: GroupCache,
     news: News,
@@ -101,6 +103,7 @@ impl Core {
             deliveries: 0,
             batch: Batch::default(),
             session_ready: false,
+            net: None,
             lister: Lister::default(),
             news: News::default(),
             login: None,
@@ -120,7 +123,9 @@ impl Core {
             }
             SessionEvent::NotReady(reason) => self.not_ready(*reason),
             SessionEvent::KickedOut(failure) => self.kicked_out((*failure).into()),
-            SessionEvent::NetState(state) => self.shared.bus.publish(&Event::NetStateChange(*state)),
+            SessionEvent::NetState(state) if self.net.replace(*state) != Some(*state) => {
+                self.shared.bus.publish(&Event::NetStateChange(*state));
+            }
             SessionEvent::Delivered(deliver) => self.take_delivery(deliver),
             SessionEvent::Gap(gap) => self.inbound.push_back(Inbound::of(Item::Gap(*gap))),
             SessionEvent::ConversationChanged(change) => self.take_change(change),

@@ -607,6 +607,32 @@ async fn unread_counts_what_is_stored_and_new_and_from_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sdk_ready_comes_behind_the_messages_that_were_waiting() {
+    let (client, mut listener) = alice(|builder| builder);
+    let mut events = client.events();
+    let login = tokio::spawn({
+        let client = client.clone();
+        async move { client.login().await }
+    });
+    let mut hub = HubEnd::accept(&mut listener).await;
+    hub.login().await;
+    hub.welcome();
+    for sequence in [1, 2] {
+        let waiting = text("bob", c2c("alice"), sequence, "waiting").to_owned();
+        hub.session
+            .deliver(&[sequence as u8], 0, waiting.as_bytes())
+            .unwrap();
+    }
+    hub.synced().await; // in one piece with what comes before it
+    login.await.unwrap().unwrap();
+    client.wait_until_ready().await.unwrap();
+    let kinds: Vec<_> = take_all(&mut events).iter().map(Event::kind).collect();
+    let told = [EventKind::MessageReceived, EventKind::SdkReady];
+    let kinds: Vec<_> = kinds.into_iter().filter(|kind| told.contains(kind)).collect();
+    assert_eq!(kinds, told);
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_are_told_of_only_when_they_say_something_new() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
     hub.deliver(&[1], &text("bob", c2c("alice"), 1, "x")).await;

@@ -3,8 +3,8 @@
 //! Its mailbox has three parts, each with a ceiling and a policy. *Answers* are bounded by the requests that the
 //! connection may have under way. *Live* deliveries are a fast path over the log: when they are too many, they are
 //! dropped and the device is marked behind, to read on from the log when it has room; of those that no log has, the least
-//! urgent go first. *Changes* of the user's own state are one for each conversation, the newest; beyond the ceiling the
-//! oldest goes.
+//! urgent go first. *Changes* of the user's own state are one for each conversation, the newest; beyond the ceiling one
+//! takes the place of all, which tells the device to ask for its list.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -279,13 +279,23 @@ impl Device {
 
     pub(super) fn change(&self, change: ConversationChange) {
         self.put(|mailbox| {
-            mailbox
-                .changes
-                .retain(|waiting| waiting.conversation != change.conversation);
-            if mailbox.changes.len() >= MAX_CHANGES {
-                mailbox.changes.pop_front();
+            let is_about = |waiting: &ConversationChange| waiting.conversation == change.conversation;
+            let is_newer =
+                |waiting: &ConversationChange| waiting.counted == 0 || waiting.counted > change.counted;
+            let waits = |waiting: &ConversationChange| is_about(waiting) && is_newer(waiting);
+            if change.counted > 0 && mailbox.changes.iter().any(waits) {
+                return;
             }
-            mailbox.changes.push_back(change);
+            mailbox.changes.retain(|waiting| !is_about(waiting));
+            if mailbox.changes.len() >= MAX_CHANGES {
+                // Too many to tell one by one: the device is to ask for the list.
+                mailbox.changes.clear();
+                mailbox
+                    .changes
+                    .push_back(ConversationChange { counted: 0, ..change });
+            } else {
+                mailbox.changes.push_back(change);
+            }
         });
     }
 
