@@ -305,8 +305,8 @@ impl Watched {
 
 /// A good hub, a good line: the session gets in, and what waits is answered or fails.
 fn recovers(mut watched: Watched) {
-    let least = watched.packing.framing.buffer_len(128);
-    if watched.limits.0 < least || watched.limits.1 < least || watched.session.config().max_frame < 128 {
+    let least = watched.packing.framing.buffer_len(256);
+    if watched.limits.0 < least || watched.limits.1 < least || watched.session.config().max_frame < 256 {
         return; // too small for a login with its answer, in whatever state
     }
     watched.session.disconnected(watched.now);

@@ -255,9 +255,9 @@ impl Watched {
 
 /// A client that behaves, on the same serial line, after whatever there was.
 fn another_session(mut watched: Watched) {
-    let least = Framing::Serial.buffer_len(128);
+    let least = Framing::Serial.buffer_len(256);
     let (rx, tx) = watched.limits;
-    if rx < least || tx < least || watched.max_requests == 0 || watched.max_frame < 128 {
+    if rx < least || tx < least || watched.max_requests == 0 || watched.max_frame < 256 {
         return;
     }
     for _ in 0..300 {

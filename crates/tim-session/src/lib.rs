@@ -128,6 +128,7 @@ extern crate alloc;
 
 mod buffer;
 mod client;
+mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod hub;
@@ -142,6 +143,7 @@ pub use client::{
     ClientConfig, ClientSession, Event, MAX_CURSOR_LEN, NetState, NotReadyReason, Output, RequestError,
     Ticket,
 };
+pub use config::ConfigError;
 pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
 pub use link::Framing;
 pub use tim_proto as proto;

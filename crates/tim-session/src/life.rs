@@ -33,8 +33,8 @@ impl Patience {
     ) -> Self {
         Self {
             framing,
-            keep_alive: micros(keep_alive),
-            keep_alive_timeout: micros(keep_alive_timeout),
+            keep_alive: micros(keep_alive).max(LEAST_RETRY),
+            keep_alive_timeout: micros(keep_alive_timeout).max(LEAST_RETRY),
             retry: micros(serial_retry).max(LEAST_RETRY),
         }
     }

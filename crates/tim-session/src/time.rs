@@ -3,7 +3,8 @@
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A moment, in microseconds since whenever the driver started counting. It never goes back.
+/// A moment, in microseconds since whenever the driver started counting. It should never go back; where it does, a session
+/// takes it that no time has passed, and goes on counting from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
@@ -43,6 +44,33 @@ impl Instant {
     }
 }
 
+/// The latest moment of a session's own time, and the longest wait: their sum is a moment still.
+const LATEST: u64 = u64::MAX / 2;
+const LONGEST: u64 = u64::MAX / 4;
+
+/// A session's own time, which goes on whatever the driver's clock does: it never goes back, and never comes so close to
+/// the end of what can be counted that a wait would not fit behind it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OwnTime {
+    driver: Instant,
+    own: Instant,
+}
+
+impl OwnTime {
+    /// The moment that it is when the driver's clock says `driver`.
+    pub(crate) fn at(&mut self, driver: Instant) -> Instant {
+        let passed = driver.0.saturating_sub(self.driver.0);
+        self.driver = driver;
+        self.own = Instant(self.own.0.saturating_add(passed).min(LATEST));
+        self.own
+    }
+
+    /// A moment of the session's on the driver's clock, as it went on last.
+    pub(crate) const fn on_drivers_clock(&self, own: Instant) -> Instant {
+        self.driver.plus_micros(own.0.saturating_sub(self.own.0))
+    }
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
@@ -50,12 +78,13 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// A duration in microseconds; the longest that there is stands for all longer ones. Without the division of 64 or 128 bits
+/// A duration in microseconds; the longest wait that there is stands for all longer ones. Without the division of 64 or 128 bits
 /// that a device has no instruction for.
 #[inline(never)] // it is small, but not as small as a call
 pub(crate) fn micros(duration: Duration) -> u64 {
     let whole = duration.as_secs().saturating_mul(1_000_000);
-    whole.saturating_add(u64::from(duration.subsec_micros()))
+    let micros = whole.saturating_add(u64::from(duration.subsec_micros()));
+    if micros < LONGEST { micros } else { LONGEST }
 }
 
 impl Sub for Instant {

@@ -111,7 +111,7 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
     let mut was_online = 0;
     for seed in 1..400 {
         let mut random = Random(seed * 0x9e37_79b9);
-        let mut memory = [(); 3].map(|()| vec![0; 16 << random.below(8)]);
+        let mut memory = [(); 3].map(|()| vec![0; 64 << random.below(7)]);
         let [rx, tx, outbox] = &mut memory;
         let mut config = ClientConfig::new(1, UserId::new("a").unwrap(), 7);
         config.window = random.below(4) as u16;

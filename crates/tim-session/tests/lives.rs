@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, Text, to_vec};
 use tim_session::proto::request::{Done, Failure, LoginAnswer};
-use tim_session::proto::wire::FrameKind;
+use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, Role};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
-    ClientConfig, ClientSession, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession,
+    ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession,
     Instant, Output,
 };
 
@@ -360,5 +360,98 @@ fn what_is_no_hub_or_one_of_another_version_is_told_at_once_and_tried_again() {
         );
         let later = until_it_connects(&mut client, now);
         get_in(&mut client, Framing::Stream, later);
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_or_wraps_ends_no_dead_line_detection() {
+    for back in [1, 1000, 1_000_000, u64::MAX] {
+        let mut client = client("alice", Framing::Stream, 5);
+        let start = Instant::from_millis(50_000_000);
+        client.login(start);
+        let now = until_it_connects(&mut client, start);
+        let mut hub = get_in(&mut client, Framing::Stream, now);
+        // The clock steps back, and then the hub is silent: both ends find that out in their usual time.
+        let mut now = Instant::from_micros(now.as_micros().saturating_sub(back));
+        let (stepped, mut lost) = (now, [None; 2]);
+        while now.since(stepped) < 200 * SECOND && lost.contains(&None) {
+            if drain(&mut client, now).contains(&"Disconnected".to_owned()) {
+                lost[0].get_or_insert(now.since(stepped));
+            }
+            if matches!(hub.poll(now), HubOutput::Close(_)) {
+                lost[1].get_or_insert(now.since(stepped));
+            }
+            let _ = (up(&mut client), down(&mut hub));
+            now = now + SECOND;
+        }
+        assert!(lost[0].is_some_and(|after| after < 45 * SECOND), "{back}: {lost:?}");
+        assert!(lost[1].is_some_and(|after| after < 90 * SECOND), "{back}: {lost:?}");
+    }
+}
+
+#[test]
+fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
+    type Change = fn(&mut ClientConfig, Duration);
+    let changes: [Change; 4] = [
+        |config, wait| (config.connect_timeout, config.login_timeout) = (wait, wait),
+        |config, wait| (config.backoff_min, config.backoff_max) = (wait, wait),
+        |config, wait| (config.keep_alive, config.keep_alive_timeout) = (wait, wait),
+        |config, wait| (config.request_timeout, config.resume_window, config.serial_retry) = (wait, wait, wait),
+    ];
+    for back in [0, 1, 1_000_000, 20_000_000, u64::MAX] {
+        let now = Instant::from_micros(u64::MAX - back);
+        for wait in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            for case in 0..16 {
+                let mut config = ClientConfig::new(1, UserId::new("a").unwrap(), 7);
+                for (at, change) in changes.iter().enumerate() {
+                    if case & (1 << at) != 0 {
+                        change(&mut config, wait);
+                    }
+                }
+                assert_eq!(config.check().is_ok(), case == 0 || wait == Duration::MAX, "{config:?}");
+                for connects in [true, false] {
+                    let mut client = ClientSession::new(config.clone(), "s", buffer(), buffer(), buffer(), 5);
+                    client.login(now);
+                    let mut polls = 0;
+                    loop {
+                        polls += 1;
+                        assert!(polls < 20, "{config:?} at {now:?}");
+                        match client.poll(now) {
+                            Output::Wait(until) => break assert!(until.is_none_or(|until| until >= now)),
+                            Output::Connect if connects => client.connected(now),
+                            Output::Connect => client.disconnected(now),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        let mut hub = hub(Framing::Stream, now);
+        assert!(matches!(hub.poll(now), HubOutput::Wait(Some(_))), "it gives up at once");
+    }
+}
+
+#[test]
+fn who_takes_no_frame_large_enough_for_a_stub_is_told_so_by_either_end() {
+    let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+    config.max_frame = LEAST_MAX_FRAME - 1;
+    assert!(matches!(config.check(), Err(ConfigError::TooSmall { what: "max_frame", .. })));
+    let mut client = ClientSession::new(config, String::new(), buffer(), buffer(), buffer(), 1);
+    client.login(NOW);
+    assert_eq!(drain(&mut client, NOW), ["LoginFailed 200004", "Disconnect"]);
+    assert!(client.is_idle());
+    for (max_frame, taken) in [(LEAST_MAX_FRAME, true), (LEAST_MAX_FRAME - 1, false), (0, false)] {
+        let mut hub = hub(Framing::Stream, NOW);
+        let hello = Hello {
+            min_version: 1,
+            max_version: 1,
+            role: Role::CLIENT,
+            features: 0,
+            max_frame,
+            window: 1,
+        };
+        let _ = hub.receive(NOW, &hello.to_bytes());
+        let closed = HubOutput::Close(CloseReason::Violation(ErrorCode::FRAME_TOO_LARGE));
+        assert_eq!(hub.poll(NOW) != closed, taken, "{max_frame}");
     }
 }

@@ -6,7 +6,7 @@ use tim_session::proto::ErrorCode;
 use tim_session::proto::UserId;
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
 use tim_session::proto::request::{Answer, Done, Failure, LoginAnswer, Request, SendAnswer};
-use tim_session::proto::wire::{FrameKind, Hello, serial_decode};
+use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, serial_decode};
 use tim_session::proto::{ConversationId, MessageId, Priority};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
@@ -525,7 +525,7 @@ fn a_buffer_holds_the_frame_that_it_was_made_for() {
         assert_eq!(Framing::Stream.buffer_len(len), len);
         let buffer = Framing::Serial.buffer_len(len);
         assert!(buffer >= len + 9 && buffer <= len + 9 + (len + 6) / 254);
-        if len < Hello::LEN {
+        if len < LEAST_MAX_FRAME as usize {
             continue;
         }
         let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);

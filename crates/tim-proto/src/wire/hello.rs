@@ -11,6 +11,10 @@ pub mod features {
     pub const SENDER_NAMES: u32 = 1 << 1;
 }
 
+/// The smallest [`Hello::max_frame`] of a client. It holds whatever must reach every device whole: a stub with the longest
+/// ids and cursor, the answer to a login without the nick, a GAP, an ERROR without words. A hub turns away who takes less.
+pub const LEAST_MAX_FRAME: u32 = 256;
+
 /// Who speaks; an open enumeration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Role(pub u8);

@@ -19,7 +19,7 @@ pub use codec::{
 pub use cursor::{Reader, Writer};
 pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
-pub use hello::{Hello, HelloError, MAGIC, Role, features};
+pub use hello::{Hello, HelloError, LEAST_MAX_FRAME, MAGIC, Role, features};
 pub use list::{List, ListIter};
 pub use serial::{
     SerialDecoder, SerialError, crc32, serial_decode, serial_encode, serial_encode_in_place,

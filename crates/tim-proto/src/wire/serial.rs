@@ -8,11 +8,11 @@ use super::BufferTooSmall;
 
 const CRC_LEN: usize = 4;
 
-/// The most bytes that `len` bytes take on the line.
+/// The most bytes that `len` bytes take on the line; `usize::MAX` if they are more than a `usize` can tell.
 #[must_use]
 pub const fn serial_encoded_max_len(len: usize) -> usize {
-    let len = len + CRC_LEN;
-    len + len / 254 + 1 + 2
+    let len = len.saturating_add(CRC_LEN);
+    len.saturating_add(len / 254 + 1 + 2)
 }
 
 /// A packet that must be dropped; the line is at fault, and goes on behind the next zero.
@@ -66,7 +66,7 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
 #[must_use]
 pub const fn serial_gap(len: usize) -> usize {
     // The first zero, the first code, and one more code for each full block.
-    2 + (len + CRC_LEN) / 254
+    2 + len.saturating_add(CRC_LEN) / 254
 }
 
 /// Writes `packet` as it goes on the line and returns the number of bytes written.
@@ -96,9 +96,10 @@ pub fn serial_encode_in_place(buffer: &mut [u8], from: usize, len: usize) -> Res
     if from < serial_gap(len) || buffer.len() < needed {
         return Err(too_small);
     }
-    let crc = crc32(&[buffer.get(from..from + len).ok_or(too_small)?]).to_le_bytes();
+    let end = from.saturating_add(len);
+    let crc = crc32(&[buffer.get(from..end).ok_or(too_small)?]).to_le_bytes();
     let mut line = Line::new(buffer);
-    for at in from..from + len {
+    for at in from..end {
         let Some(&byte) = line.out.get(at) else {
             return Err(too_small);
         };

@@ -2,12 +2,15 @@
 
 use core::time::Duration;
 
+use tim_proto::wire::LEAST_MAX_FRAME;
 use tim_proto::{Platform, UserId};
 
 use crate::Framing;
+use crate::config::{ConfigError, LEAST_BACKOFF, LEAST_WAIT, check_numbers, check_waits};
 
 /// Who the device is and how it behaves. The numbers are starting points for a device on any network; each is the
-/// caller's to change before the session is made.
+/// caller's to change before the session is made. No wait may be shorter than 1 ms, and none between two tries to connect
+/// shorter than 10 ms: a session takes those for anything less, and [`ClientConfig::check`] says so.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -19,10 +22,11 @@ pub struct ClientConfig {
     pub device: u64,
     /// What the device is.
     pub platform: Platform,
-    /// The largest frame to accept, in bytes; never more than the receive buffer. Default 64 KiB.
+    /// The largest frame to accept, in bytes; never more than the receive buffer. Default 64 KiB; at least
+    /// [`LEAST_MAX_FRAME`].
     pub max_frame: u32,
-    /// How many deliveries the hub may send ahead of their acknowledgement. Default 64; 2 suits a tiny device. With 0
-    /// nothing is ever delivered, and so the session never becomes ready if anything waits.
+    /// How many deliveries the hub may send ahead of their acknowledgement. Default 64; 2 suits a tiny device; at
+    /// least 1.
     pub window: u16,
     /// How many requests may wait for an answer at a time. Default 64.
     pub max_pending: u16,
@@ -76,5 +80,40 @@ impl ClientConfig {
             framing: Framing::Stream,
             serial_retry: Duration::from_secs(1),
         }
+    }
+
+    /// Whether the configuration can work.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that is below its floor.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_numbers(&[
+            ("max_frame", self.max_frame, LEAST_MAX_FRAME),
+            ("window", self.window.into(), 1),
+        ])?;
+        check_waits(&[
+            ("connect_timeout", self.connect_timeout, LEAST_WAIT),
+            ("login_timeout", self.login_timeout, LEAST_WAIT),
+            ("request_timeout", self.request_timeout, LEAST_WAIT),
+            ("keep_alive", self.keep_alive, LEAST_WAIT),
+            ("keep_alive_timeout", self.keep_alive_timeout, LEAST_WAIT),
+            ("backoff_min", self.backoff_min, LEAST_BACKOFF),
+            ("backoff_max", self.backoff_max, LEAST_BACKOFF),
+            ("serial_retry", self.serial_retry, LEAST_WAIT),
+        ])
+    }
+
+    /// The configuration with nothing below its floor but `max_frame`, without which there is no login.
+    pub(super) fn with_floors(mut self) -> Self {
+        for wait in [
+            &mut self.connect_timeout,
+            &mut self.login_timeout,
+            &mut self.request_timeout,
+        ] {
+            *wait = (*wait).max(LEAST_WAIT);
+        }
+        self.backoff_min = self.backoff_min.max(LEAST_BACKOFF);
+        self.window = self.window.max(1);
+        self
     }
 }

@@ -15,13 +15,14 @@ use core::time::Duration;
 
 use tim_proto::message::{Body, SendOptions};
 use tim_proto::request::{Ask, Resume, SendMessage};
-use tim_proto::wire::{self, FrameKind, Hello};
+use tim_proto::wire::{self, FrameKind};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
 use crate::buffer::{Buffer, fill};
 use crate::life::Life;
 use crate::link::Link;
+use crate::time::OwnTime;
 use event::Local;
 use machine::{Current, Step};
 use outbox::Outbox;
@@ -90,6 +91,8 @@ pub struct ClientSession<S, B> {
     /// Since when there has been no login, while trying to get one back.
     cut_since: Option<Instant>,
     backoff: Backoff,
+    /// What all moments here are counted in.
+    time: OwnTime,
     life: Life,
     /// What tells this session's logins from those of an earlier life of the device, and how many there have been.
     session: u64,
@@ -174,13 +177,17 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// A session that is not logged in.
     ///
     /// - `rx` must hold the largest frame that the device takes: its size is what the hub is told (with the config's
-    ///   `max_frame` as the ceiling); longer messages arrive as stubs. A stub with the longest ids takes up to 256
-    ///   bytes and the answer to a login 64 and the user's nick: with less, the hub may find no way to deliver or to let in.
+    ///   `max_frame` as the ceiling); longer messages arrive as stubs. At least
+    ///   [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), which holds a stub with the longest ids.
     /// - `tx` must hold the longest request; 512 bytes and the longest UserSig do for logging in.
     /// - `outbox` holds the requests that wait for an answer, 28 bytes and the request each.
     /// - `seed` spreads the reconnects of many devices, and tells this life of the device from its earlier ones: a random
     ///   number, and another one each time that the device starts.
+    ///
+    /// Floors hold whatever the configuration says (see [`ClientConfig`]); a device that takes frames of fewer than
+    /// [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME) bytes is told so by [`Event::LoginFailed`] as soon as it logs in.
     pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
+        let config = config.with_floors();
         Self {
             backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
             session: session_number(&config, seed),
@@ -197,6 +204,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             asked_to_connect: false,
             ready: false,
             cut_since: None,
+            time: OwnTime::default(),
             life: Life::new(Instant::ZERO),
             account: 0,
             hub_max_frame: usize::MAX,
@@ -262,7 +270,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Begins to log in, and stays logged in until [`ClientSession::logout`] or a refusal. Does nothing if it is on already.
     pub fn login(&mut self, now: Instant) {
+        let now = self.time.at(now);
         if self.phase == Phase::Idle {
+            if self.max_frame() < wire::LEAST_MAX_FRAME as usize {
+                return self.give_up(ErrorCode::FRAME_TOO_LARGE);
+            }
             self.cut_since = Some(now);
             self.backoff.reset();
             self.connect_at(now, now);
@@ -276,6 +288,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Leaves on purpose. Requests that wait fail; `NotReady` follows, then the driver is told to hang up.
     pub fn logout(&mut self, now: Instant) {
+        let now = self.time.at(now);
         if self.phase == Phase::Online
             && self
                 .link
@@ -313,6 +326,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         now: Instant,
         request: &dyn Ask, // one copy of all this, whatever is asked for
     ) -> Result<Ticket, RequestError> {
+        let now = self.time.at(now);
         if !self.ready {
             return Err(RequestError::NotReady);
         }
@@ -337,6 +351,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The driver has opened a connection, as [`Output::Connect`] asked.
     pub fn connected(&mut self, now: Instant) {
+        let now = self.time.at(now);
         self.current = None;
         match self.phase {
             Phase::Connecting { .. } => {}
@@ -348,7 +363,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.link.reset();
         self.life = Life::new(now);
-        if self.link.rx_limit() >= Hello::LEN && self.say_hello() {
+        if self.say_hello() {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
             };
@@ -360,6 +375,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// The driver could not open a connection, or lost it. Poll first: what was received and not polled is forgotten, be it
     /// the hub's word that the device must not come back.
     pub fn disconnected(&mut self, now: Instant) {
+        let now = self.time.at(now);
         self.current = None;
         self.link.reset();
         match self.phase {
@@ -378,6 +394,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// `len` bytes were received into [`ClientSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
+        let now = self.time.at(now);
         self.link.received(len);
         if len > 0 {
             self.life.bytes_came(self.config.framing, now);
@@ -418,8 +435,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// is called again: only then is a delivery acknowledged and the cursor moved.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
         self.current = None;
+        let now = self.time.at(now);
         let current = match self.step(now) {
-            Step::Wait(until) => return Output::Wait(until),
+            Step::Wait(until) => return Output::Wait(until.map(|until| self.time.on_drivers_clock(until))),
             Step::Connect => return Output::Connect,
             Step::Disconnect => return Output::Disconnect,
             Step::Event(current) => current,

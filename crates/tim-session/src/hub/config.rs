@@ -2,9 +2,13 @@
 
 use core::time::Duration;
 
-use crate::Framing;
+use tim_proto::wire::LEAST_MAX_FRAME;
 
-/// What the hub accepts from a connection; every number a peer controls has its ceiling here.
+use crate::Framing;
+use crate::config::{ConfigError, LEAST_WAIT, check_numbers, check_waits};
+
+/// What the hub accepts from a connection; every number a peer controls has its ceiling here. No wait may be shorter than
+/// 1 ms: a session takes that for anything less, and [`HubConfig::check`] says so.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct HubConfig {
@@ -25,6 +29,32 @@ pub struct HubConfig {
     /// With [`Framing::Serial`]: after how long without an answer the client is asked whether what was sent has come. No
     /// sign of life for three times as long after that is a cut. More than a round trip with the longest frame. Default 1 s.
     pub serial_retry: Duration,
+}
+
+impl HubConfig {
+    /// Whether the configuration can work.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that is below its floor.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_numbers(&[
+            ("max_frame", self.max_frame, LEAST_MAX_FRAME),
+            ("max_requests", self.max_requests.into(), 1),
+            ("max_window", self.max_window.into(), 1),
+        ])?;
+        check_waits(&[
+            ("login_timeout", self.login_timeout, LEAST_WAIT),
+            ("keep_alive", self.keep_alive, LEAST_WAIT),
+            ("keep_alive_timeout", self.keep_alive_timeout, LEAST_WAIT),
+            ("serial_retry", self.serial_retry, LEAST_WAIT),
+        ])
+    }
+
+    /// The configuration without a wait below its floor.
+    pub(super) fn with_floors(mut self) -> Self {
+        self.login_timeout = self.login_timeout.max(LEAST_WAIT);
+        self
+    }
 }
 
 impl Default for HubConfig {

@@ -174,6 +174,9 @@ impl<B: Buffer> HubSession<B> {
             return Err(ErrorCode::UNSUPPORTED_VERSION);
         }
         self.peer_max_frame = (hello.max_frame as usize).min(self.link.tx_limit());
+        if self.peer_max_frame < wire::LEAST_MAX_FRAME as usize {
+            return Err(ErrorCode::FRAME_TOO_LARGE); // not even a stub would reach it
+        }
         self.peer_features = hello.features;
         self.window = hello.window.min(self.config.max_window);
         Ok(())

@@ -15,6 +15,7 @@ use tim_proto::wire::{
 use crate::buffer::Buffer;
 use crate::life::Life;
 use crate::link::{FrameAt, Link};
+use crate::time::OwnTime;
 use crate::{Framing, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct HubSession<B> {
     config: HubConfig,
     link: Link<B>,
     phase: Phase,
+    /// What all moments here are counted in.
+    time: OwnTime,
     life: Life,
     /// The hello that ended the session before this one.
     early_hello: Option<Hello>,
@@ -59,7 +62,11 @@ pub struct HubSession<B> {
 impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, `tx` the longest answer.
     pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
+        let config = config.with_floors();
+        let mut time = OwnTime::default();
+        let now = time.at(now);
         Self {
+            time,
             link: Link::new(config.framing, rx, tx),
             phase: Phase::Hello {
                 until: match config.framing {
@@ -93,6 +100,7 @@ impl<B: Buffer> HubSession<B> {
 
     /// `len` bytes were received into [`HubSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
+        let now = self.time.at(now);
         self.link.received(len);
         if len > 0 {
             self.life.bytes_came(self.config.framing, now);
@@ -127,6 +135,7 @@ impl<B: Buffer> HubSession<B> {
     /// What is next. Call it after every input, and again until it says [`HubOutput::Wait`].
     pub fn poll(&mut self, now: Instant) -> HubOutput<'_> {
         self.link.release_taken();
+        let now = self.time.at(now);
         let next = match self.phase {
             Phase::Closing(_) | Phase::Closed => Ok(None),
             _ => self.next_frame(now),
@@ -143,7 +152,8 @@ impl<B: Buffer> HubSession<B> {
         if self.link.take_sent() {
             self.life.sent(now);
         }
-        HubOutput::Wait(self.next_wake())
+        let wake = self.next_wake();
+        HubOutput::Wait(wake.map(|until| self.time.on_drivers_clock(until)))
     }
 
     /// The hub has done with the session that [`HubOutput::Close`] ended, and waits on the same serial line for the next
@@ -153,6 +163,7 @@ impl<B: Buffer> HubSession<B> {
         if self.phase != Phase::Closed || self.config.framing != Framing::Serial {
             return;
         }
+        let now = self.time.at(now);
         self.phase = Phase::Hello { until: None };
         self.life = Life::new(now);
         (self.peer_max_frame, self.peer_features, self.window) = (0, 0, 0);

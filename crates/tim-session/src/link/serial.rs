@@ -18,8 +18,7 @@ const COUNTER_LEN: usize = 2;
 const ADDED_LEN: usize = COUNTER_LEN + 4;
 
 pub(super) const fn buffer_len(len: usize) -> usize {
-    // Nobody has memory for frames of which this is wrong.
-    serial_encoded_max_len(if len < usize::MAX / 4 { len } else { usize::MAX / 4 } + COUNTER_LEN)
+    serial_encoded_max_len(len.saturating_add(COUNTER_LEN))
 }
 
 /// The inverse of [`buffer_len`].

@@ -135,10 +135,10 @@ fn a_device_that_wants_everything_still_does_after_a_cut_before_the_first_delive
 #[test]
 fn a_delivered_frame_of_exactly_the_limit_is_taken_and_one_byte_more_is_a_breach() {
     let mut config = config();
-    config.max_frame = 200;
+    config.max_frame = 300;
     for (len, seen) in [
-        (200, ["Malformed"].as_slice()),
-        (201, &["NetState", "Disconnect"]),
+        (300, ["Malformed"].as_slice()),
+        (301, &["NetState", "Disconnect"]),
     ] {
         let client = client_with(config.clone(), [2048; 3]);
         let (mut client, _hub) = online_with(client, hub());

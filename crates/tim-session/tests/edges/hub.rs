@@ -163,7 +163,7 @@ fn a_delivery_of_exactly_the_clients_limit_goes_and_one_byte_more_uses_no_window
 
 #[test]
 fn the_window_is_the_smaller_of_what_both_ends_want() {
-    for (wanted, most, window) in [(3, 256, 3), (300, 256, 256), (0, 256, 0), (5, 4, 4)] {
+    for (wanted, most, window) in [(3, 256, 3), (300, 256, 256), (0, 256, 1), (5, 4, 4)] {
         let (mut client_config, mut hub_config) = (config(), HubConfig::default());
         client_config.window = wanted;
         hub_config.max_window = most;

@@ -10,9 +10,9 @@ use crate::support::*;
 #[test]
 fn received_bytes_move_to_the_front_when_the_room_behind_them_is_used_up() {
     // One frame and a half in the buffer at most: without moving, the second half never fits.
-    let (mut client, mut hub) = online_with(client_with(config(), [128, 2048, 2048]), hub());
+    let (mut client, mut hub) = online_with(client_with(config(), [280, 2048, 2048]), hub());
     let mut stream = Vec::new();
-    let texts: Vec<String> = (0..50).map(|n| format!("message {n:04}")).collect();
+    let texts: Vec<String> = (0..50).map(|n| format!("message {n:0140}")).collect();
     for text in &texts {
         hub.deliver(&[2], 0, &to_vec(&crate::support::text(text)))
             .unwrap();
@@ -21,7 +21,7 @@ fn received_bytes_move_to_the_front_when_the_room_behind_them_is_used_up() {
     }
     let (mut at, mut seen) = (0, Vec::new());
     while at < stream.len() {
-        let taken = client.receive(NOW, &stream[at..stream.len().min(at + 77)]);
+        let taken = client.receive(NOW, &stream[at..stream.len().min(at + 177)]);
         assert!(taken > 0, "no room for the rest of a frame at {at}");
         at += taken;
         while client_has_frame(&mut client, &mut seen) {}
@@ -47,8 +47,8 @@ fn client_has_frame(client: &mut Client, seen: &mut Vec<String>) -> bool {
 
 #[test]
 fn outgoing_bytes_move_to_the_front_when_the_room_behind_them_is_used_up() {
-    let (_client, mut hub) = online_with(client(), hub_with(HubConfig::default(), [2048, 200]));
-    let answer = |n: u8| [n; 60];
+    let (_client, mut hub) = online_with(client(), hub_with(HubConfig::default(), [2048, 280]));
+    let answer = |n: u8| [n; 100];
     let (mut stream, mut number) = (Vec::new(), 0_u8);
     while number < 100 {
         match hub.answer(
@@ -65,12 +65,12 @@ fn outgoing_bytes_move_to_the_front_when_the_room_behind_them_is_used_up() {
             }
             Err(error) => panic!("{error}"),
         }
-        assert!(hub.outgoing().len() <= 200);
+        assert!(hub.outgoing().len() <= 280);
     }
     stream.extend_from_slice(hub.outgoing());
     let mut rest = &stream[..];
     for number in 0..100_u8 {
-        let Ok(Parsed::Frame(frame, len)) = Frame::parse(rest, 200) else {
+        let Ok(Parsed::Frame(frame, len)) = Frame::parse(rest, 280) else {
             panic!("frame {number} is damaged")
         };
         assert_eq!((frame.id, frame.body), (number.into(), &answer(number)[..]));
@@ -94,15 +94,15 @@ fn what_is_sent_leaves_the_front_and_no_more_than_that() {
 
 #[test]
 fn a_hub_end_says_how_much_it_can_still_receive_and_queue() {
-    let (_client, mut hub) = online_with(client(), hub_with(HubConfig::default(), [300, 200]));
-    assert_eq!((hub.room(), hub.outgoing_room()), (300, 200));
+    let (_client, mut hub) = online_with(client(), hub_with(HubConfig::default(), [300, 270]));
+    assert_eq!((hub.room(), hub.outgoing_room()), (300, 270));
     let part = &frame_of_len(FrameKind::SEND, 1, 300)[..100];
     assert_eq!(hub.receive(NOW, part), 100);
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
     assert_eq!((hub.room(), hub.space(1000).len()), (200, 200));
     hub.push(FrameKind::SYNCED, &Done).unwrap();
     let queued = hub.outgoing().len();
-    assert_eq!(hub.outgoing_room(), 200 - queued);
+    assert_eq!(hub.outgoing_room(), 270 - queued);
     hub.transmitted(queued);
-    assert_eq!(hub.outgoing_room(), 200);
+    assert_eq!(hub.outgoing_room(), 270);
 }
