@@ -34,6 +34,9 @@ pub(crate) struct ConnectArgs {
         hide_env_values = true
     )]
     app: Option<u32>,
+    /// How long to try to get in before giving up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    timeout: u32,
     #[command(flatten)]
     data: DataArg,
 }
@@ -45,6 +48,8 @@ pub(crate) struct Login {
     pub(crate) user_sig: String,
     pub(crate) app: u32,
     pub(crate) hub: String,
+    /// For how many seconds to try to get in.
+    pub(crate) timeout: u32,
 }
 
 impl ConnectArgs {
@@ -73,6 +78,7 @@ impl ConnectArgs {
             user_sig: sig.to_owned(),
             app: self.app.or_else(|| app.try_into().ok()).unwrap_or(DEFAULT_APP_ID),
             hub,
+            timeout: self.timeout,
         })
     }
 
@@ -98,6 +104,7 @@ impl ConnectArgs {
             user_sig: UserSig::sign(&App::new(app, key), &user, now(), SIG_SECONDS),
             app,
             hub: self.hub.clone().unwrap_or(hub),
+            timeout: self.timeout,
         })
     }
 

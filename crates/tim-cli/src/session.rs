@@ -1,14 +1,18 @@
 //! A client that is logged in, or a failure that says why not.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tim_client::transport::{Connector, TcpConnector};
-use tim_client::{Client, ErrorCode, EventStream, ImError, UserId};
+use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, UserId};
 use tokio::sync::Notify;
 
 use crate::connect::Login;
 use crate::error::Failure;
+
+/// After how long somebody who waits is told for what.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A user, logged in and ready.
 pub(crate) struct Session {
@@ -26,16 +30,30 @@ impl Session {
             user_sig,
             app,
             hub,
+            timeout,
         } = login;
         let trouble = Arc::new(Trouble::default());
         let connector = Dial {
             tcp: TcpConnector::new(&hub),
             trouble: Arc::clone(&trouble),
         };
-        let client = Client::builder(app, me, user_sig).connect(connector);
+        let limits = Limits::new().with_login_timeout_millis(timeout.saturating_mul(1000));
+        let client = Client::builder(app, me, user_sig).limits(limits).connect(connector);
         let events = client.events();
         let ready = async {
-            client.login().await?;
+            {
+                let login = client.login();
+                tokio::pin!(login);
+                tokio::select! {
+                    biased;
+                    done = &mut login => done,
+                    () = tokio::time::sleep(SLOW) => {
+                        // If stderr is gone, nobody reads along.
+                        let _ = writeln!(io::stderr(), "connecting to {hub} ...");
+                        login.await
+                    }
+                }?;
+            }
             client.wait_until_ready().await
         };
         tokio::select! {

@@ -121,6 +121,10 @@ impl<C: Connector> Actor<C> {
             }
             ControlFlow::Continue(())
         });
+        if let Some(error) = self.core.hopeless() {
+            self.core.login_failed(error);
+            self.log_out();
+        }
         if !matches!(self.core.shared.status().stage, Stage::LoggingIn) {
             self.login_deadline = None;
         }
@@ -211,11 +215,14 @@ impl<C: Connector> Actor<C> {
     }
 
     fn login_timed_out(&mut self) {
-        let reason = self
-            .driver
-            .last_error()
-            .map(|error| format!("the hub cannot be reached: {error}"));
-        let error = ImError::new(ErrorCode::NETWORK_TIMEOUT, reason.unwrap_or_default());
+        // The last thing that went wrong is the one to tell: the line, what the hub said, or that nobody says anything.
+        let timeout = |reason: String| ImError::new(ErrorCode::NETWORK_TIMEOUT, reason);
+        let said = self.core.take_turned_away();
+        let error = match (self.driver.last_error(), said) {
+            (Some(error), _) => timeout(format!("the hub cannot be reached: {error}")),
+            (None, Some(said)) => said,
+            (None, None) => timeout("something answers there, but not as a hub does".to_owned()),
+        };
         self.login_deadline = None;
         self.core.login_failed(error);
         self.log_out();

@@ -40,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) groups: GroupCache,
     news: News,
     login: Option<Reply<LoginResponse>>,
+    /// Why the last try to log in came to nothing, if something answered.
+    turned_away: Option<ImError>,
     nick: String,
 }
 
@@ -107,6 +109,7 @@ impl Core {
             lister: Lister::default(),
             news: News::default(),
             login: None,
+            turned_away: None,
             nick: String::new(),
             shared,
         }
@@ -117,6 +120,7 @@ impl Core {
         match event {
             SessionEvent::LoggedIn(answer) => self.logged_in(answer),
             SessionEvent::LoginFailed(failure) => self.login_failed((*failure).into()),
+            SessionEvent::TurnedAway(failure) => self.turned_away = Some((*failure).into()),
             SessionEvent::Ready => {
                 self.session_ready = true;
                 self.inbound.push_back(Inbound::of(Item::Ready));
@@ -284,6 +288,7 @@ impl Core {
 
     pub(crate) fn begin_login(&mut self, reply: Reply<LoginResponse>) {
         self.login = Some(reply);
+        self.turned_away = None;
         self.shared.set_status(|status| status.stage = Stage::LoggingIn);
     }
 
@@ -444,6 +449,21 @@ impl Core {
         }
         self.conversations.log_in(answer.time_ms / 1000);
         self.lister.restart();
+    }
+
+    /// Why the first login cannot come to anything however often it is tried, if that is so: what answers is no hub, or
+    /// one of another version.
+    pub(crate) fn hopeless(&mut self) -> Option<ImError> {
+        let hopeless = |error: &ImError| {
+            matches!(error.code, ErrorCode::NOT_A_HUB | ErrorCode::UNSUPPORTED_VERSION)
+        };
+        let first = self.login.is_some();
+        self.turned_away.take_if(|error| first && hopeless(error))
+    }
+
+    /// Why the last try to log in came to nothing, as the hub said.
+    pub(crate) const fn take_turned_away(&mut self) -> Option<ImError> {
+        self.turned_away.take()
     }
 
     fn not_ready(&mut self, reason: NotReadyReason) {

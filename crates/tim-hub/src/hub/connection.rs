@@ -8,12 +8,13 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, Gap, LoginAnswer, Resume};
 use tim_proto::wire::FrameKind;
-use tim_session::{AnswerError, CloseReason, DeliverError, Framing, Instant};
+use tim_session::{AnswerError, CloseReason, DeliverError, Framing, HubConfig, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
@@ -48,7 +49,14 @@ pub(super) struct Connection<L> {
     /// Since when the peer takes nothing, while there is no room for more.
     stuck: Option<Instant>,
     framing: Framing,
+    /// There is no place for it: it hears that as the answer to its login.
+    is_full: bool,
 }
+
+/// When to come back to a hub that has no place.
+const FULL_RETRY_MS: u64 = 5_000;
+/// For how long somebody may take to log in who is only told that there is no place.
+const FULL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What came of going round once.
 enum Round {
@@ -62,6 +70,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn new(hub: Arc<Shared>, link: L, framing: Framing) -> Self {
         let mut config = hub.options.connection;
         config.framing = framing;
+        Self::with(hub, link, config)
+    }
+
+    fn with(hub: Arc<Shared>, link: L, config: HubConfig) -> Self {
         let io = HubConnection::new(link, config, hub.options.max_outgoing);
         Self {
             hub,
@@ -72,8 +84,18 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             closing: false,
             wake: None,
             stuck: None,
-            framing,
+            framing: config.framing,
+            is_full: false,
         }
+    }
+
+    /// A connection for which there is no place.
+    pub(super) fn turned_away(hub: Arc<Shared>, link: L) -> Self {
+        let mut config = hub.options.connection;
+        config.login_timeout = config.login_timeout.min(FULL_PATIENCE);
+        let mut connection = Self::with(hub, link, config);
+        connection.is_full = true;
+        connection
     }
 
     /// Ready when the connection is over, with the stream's error if it had one. Goes round while anything moves, but not for ever: others have their turn.
@@ -216,6 +238,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn log_in(&mut self, login: Login) {
+        if self.is_full {
+            let code = ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR;
+            let text = "all places of this hub are taken";
+            return self.refuse(&Failed::too_soon(code, FULL_RETRY_MS, text));
+        }
         let app = &self.hub.options.app;
         if login.app != app.id {
             return self.refuse(&Failed::new(
@@ -317,7 +344,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             nick,
             ..LoginAnswer::default() // the session repeats what the login said
         };
-        if self.io.session().accept(&answer).is_err() {
+        let nameless = LoginAnswer { nick: "", ..answer };
+        let session = self.io.session();
+        if session.accept(&answer).is_err() && session.accept(&nameless).is_err() {
             self.goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
         }
     }

@@ -35,11 +35,11 @@ pub use options::HubOptions;
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tim_proto::{ErrorCode, GroupId};
 use tim_session::Framing;
@@ -51,6 +51,7 @@ use tracing::{debug, error, info, warn};
 use crate::store::sqlite::{self, OpenError};
 use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, WriteError, Writer, WriterConfig, Written};
 use connection::Connection;
+use device::lock;
 use gate::Gates;
 use live_ids::LiveIds;
 use online::Online;
@@ -66,6 +67,10 @@ const LEAST_PURGE_INTERVAL: Duration = Duration::from_millis(1);
 const PURGE_STEP: u32 = 2_000;
 /// For how much longer than the retention message ids are remembered.
 const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
+/// How many connections beyond the last place are told that there is none; more are closed without a word.
+const MAX_REFUSALS: usize = 64;
+/// How often it is logged that connections are turned away, at the most.
+const TURNED_AWAY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long connections get to hear the farewell when the hub stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -86,6 +91,9 @@ pub struct Hub {
     /// How many places there are, taken and free.
     max_connections: usize,
     places: Arc<Semaphore>,
+    /// Places for those who are only told that there is none.
+    refusals: Arc<Semaphore>,
+    turned_away: TurnedAway,
     failed: watch::Receiver<Option<String>>,
     /// Whether the hub is about to end.
     stopping: watch::Sender<bool>,
@@ -139,6 +147,18 @@ impl Hub {
         let (fail, failed) = watch::channel(None);
         let fail = Arc::new(fail);
         let no_fanout = Arc::clone(&fail);
+        let no_reading = Arc::clone(&fail);
+        reader.on_fatal(Box::new(move |error| {
+            // Many connections may find that out at a time; the first one is heard.
+            no_reading.send_if_modified(|reason| {
+                let first = reason.is_none();
+                if first {
+                    error!(%error, "the store cannot be read; the hub stops");
+                    *reason = Some(error.to_string());
+                }
+                first
+            });
+        }));
         let clock = Arc::clone(&options.clock);
         let hooks = Hooks {
             now_ms: Box::new(move || clock()),
@@ -176,6 +196,8 @@ impl Hub {
             shared,
             max_connections,
             places,
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            turned_away: TurnedAway::default(),
             failed,
             stopping: watch::Sender::new(false),
         })
@@ -215,13 +237,21 @@ impl Hub {
 
     /// Serves one connection over any byte stream, on a task of its own.
     pub fn spawn<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            debug!("a connection is turned away: there are too many");
+        let free = Arc::clone(&self.places).try_acquire_owned().ok();
+        let is_full = free.is_none();
+        if is_full {
+            self.turned_away.note(self.max_connections);
+        }
+        // Who finds no place is told so, and when to come back, as long as not too many have to be told.
+        let Some(place) = free.or_else(|| Arc::clone(&self.refusals).try_acquire_owned().ok()) else {
             return;
         };
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            let mut connection = Connection::new(shared, link, Framing::Stream);
+            let mut connection = match is_full {
+                true => Connection::turned_away(shared, link),
+                false => Connection::new(shared, link, Framing::Stream),
+            };
             let ended = std::future::poll_fn(|context| connection.poll(context)).await;
             if let Err(error) = ended {
                 debug!(%error, "a connection broke");
@@ -298,6 +328,22 @@ impl Hub {
                 budget: PURGE_STEP,
             },
         );
+    }
+}
+
+/// Connections that found no place, for the log.
+#[derive(Debug, Default)]
+struct TurnedAway(Mutex<(u64, Option<Instant>)>);
+
+impl TurnedAway {
+    fn note(&self, max_connections: usize) {
+        let mut noted = lock(&self.0);
+        noted.0 += 1;
+        if noted.1.is_none_or(|last| last.elapsed() >= TURNED_AWAY_INTERVAL) {
+            let count = std::mem::take(&mut noted.0);
+            noted.1 = Some(Instant::now());
+            warn!(count, max_connections, "the hub is full: connections are turned away");
+        }
     }
 }
 

@@ -17,6 +17,11 @@ pub trait StoreReader: Send + Sync {
     /// The store's, as for every call here.
     fn head_change(&self) -> Result<u64, StoreError>;
 
+    /// Has `told` called with each error after which the store is not to be trusted any more, as the writer tells of its own.
+    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        let _ = told; // a store in memory has none
+    }
+
     /// The epochs of this store, the last one begun when it was opened: they make cursors of change numbers, and say where
     /// a device with a cursor goes on. They stay the same for as long as the store is open.
     fn epochs(&self) -> Arc<Epochs>;

@@ -3,7 +3,7 @@
 use super::support::{APP, Device, Raw, START_MS, Seen, TestHub, c2c};
 use tim_proto::ErrorCode;
 use tim_proto::request::Done;
-use tim_proto::wire::FrameKind;
+use tim_proto::wire::{FrameKind, LEAST_MAX_FRAME};
 
 #[test]
 fn a_login_needs_a_good_signature_of_the_right_user() {
@@ -98,4 +98,35 @@ fn a_login_that_comes_late_is_refused_and_the_newer_session_lives() {
         other.login(name, device, 0xB0B, 1);
         assert_eq!(other.next(), ANSWER);
     }
+}
+
+#[test]
+fn a_full_hub_says_so_and_when_to_come_back() {
+    let hub = TestHub::start_with(|options| options.max_connections = 1);
+    let first = Device::login(&hub, "alice", 1);
+    let mut second = Device::new(&hub, "bob", 2);
+    second.session.login(tim_session::Instant::ZERO);
+    second.until(|device| !device.seen.is_empty());
+    let full = Seen::TurnedAway(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR);
+    assert_eq!(second.seen, [full]);
+    let wait = loop {
+        match second.session.poll(tim_session::Instant::ZERO) {
+            tim_session::Output::Wait(wait) => break wait.expect("it comes back"),
+            _ => {}
+        }
+    };
+    let wait = wait.since(tim_session::Instant::ZERO);
+    assert!((4_500..10_500).contains(&wait.as_millis()), "{wait:?}");
+    drop(first);
+}
+
+#[test]
+fn a_client_that_takes_no_stub_is_turned_away_and_misses_nothing_in_silence() {
+    let hub = TestHub::start();
+    let mut small = Raw::open(&hub, LEAST_MAX_FRAME - 1);
+    assert_eq!(small.next(), Some((FrameKind::GOODBYE, ErrorCode::FRAME_TOO_LARGE.0)));
+    assert_eq!(small.next(), None);
+    let mut large = Raw::open(&hub, LEAST_MAX_FRAME);
+    large.login("alice", 7, 1, 1);
+    assert_eq!(large.next(), Some((FrameKind::LOGIN.answer(), 0)));
 }

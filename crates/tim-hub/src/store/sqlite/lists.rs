@@ -57,6 +57,10 @@ impl std::fmt::Debug for SqliteReader {
 }
 
 impl StoreReader for SqliteReader {
+    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        self.pool.on_fatal(told);
+    }
+
     fn head_change(&self) -> Result<u64, StoreError> {
         self.pool.read(|db| changes::head_change(db))
     }

@@ -1,7 +1,7 @@
 //! A few read-only connections, lent out one caller at a time.
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use rusqlite::{Connection, Transaction};
 
@@ -15,7 +15,11 @@ pub(super) struct Pool {
     path: PathBuf,
     state: Mutex<State>,
     returned: Condvar,
+    told: OnceLock<Told>,
 }
+
+/// Who is told of errors after which the disk is not to be trusted.
+type Told = Box<dyn Fn(&StoreError) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -29,6 +33,7 @@ impl Pool {
             path,
             state: Mutex::default(),
             returned: Condvar::new(),
+            told: OnceLock::new(),
         }
     }
 
@@ -37,12 +42,25 @@ impl Pool {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let lent = self.borrow().map_err(|error| plain_error(&error))?;
+        let lent = self.borrow().map_err(|error| self.failed(&error))?;
         let snapshot = lent.connection().and_then(|connection| {
             let snapshot = connection.unchecked_transaction()?;
             work(&snapshot)
         });
-        snapshot.map_err(|error| plain_error(&error))
+        snapshot.map_err(|error| self.failed(&error))
+    }
+
+    /// Has `told` called with every fatal error from now on; only the first one who asks is told.
+    pub(super) fn on_fatal(&self, told: Told) {
+        let _ = self.told.set(told);
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        let error = plain_error(error);
+        if let (StoreError::Fatal(_), Some(told)) = (&error, self.told.get()) {
+            told(&error);
+        }
+        error
     }
 
     fn borrow(&self) -> rusqlite::Result<Lent<'_>> {
