@@ -38,7 +38,9 @@ impl Session {
             trouble: Arc::clone(&trouble),
         };
         let limits = Limits::new().with_login_timeout_millis(timeout.saturating_mul(1000));
-        let client = Client::builder(app, me, user_sig).limits(limits).connect(connector);
+        let client = Client::builder(app, me, user_sig)
+            .limits(limits)
+            .connect(connector);
         let events = client.events();
         let ready = async {
             {

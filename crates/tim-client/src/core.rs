@@ -454,9 +454,8 @@ impl Core {
     /// Why the first login cannot come to anything however often it is tried, if that is so: what answers is no hub, or
     /// one of another version.
     pub(crate) fn hopeless(&mut self) -> Option<ImError> {
-        let hopeless = |error: &ImError| {
-            matches!(error.code, ErrorCode::NOT_A_HUB | ErrorCode::UNSUPPORTED_VERSION)
-        };
+        let hopeless =
+            |error: &ImError| matches!(error.code, ErrorCode::NOT_A_HUB | ErrorCode::UNSUPPORTED_VERSION);
         let first = self.login.is_some();
         self.turned_away.take_if(|error| first && hopeless(error))
     }

@@ -7,8 +7,8 @@ use tim_session::proto::request::{Done, Failure, LoginAnswer};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, Role};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
-    ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession,
-    Instant, Output,
+    ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent,
+    HubOutput, HubSession, Instant, Output,
 };
 
 type Client = ClientSession<String, FixedBuffer<'static>>;
@@ -384,8 +384,14 @@ fn a_clock_that_steps_back_or_wraps_ends_no_dead_line_detection() {
             let _ = (up(&mut client), down(&mut hub));
             now = now + SECOND;
         }
-        assert!(lost[0].is_some_and(|after| after < 45 * SECOND), "{back}: {lost:?}");
-        assert!(lost[1].is_some_and(|after| after < 90 * SECOND), "{back}: {lost:?}");
+        assert!(
+            lost[0].is_some_and(|after| after < 45 * SECOND),
+            "{back}: {lost:?}"
+        );
+        assert!(
+            lost[1].is_some_and(|after| after < 90 * SECOND),
+            "{back}: {lost:?}"
+        );
     }
 }
 
@@ -396,7 +402,9 @@ fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
         |config, wait| (config.connect_timeout, config.login_timeout) = (wait, wait),
         |config, wait| (config.backoff_min, config.backoff_max) = (wait, wait),
         |config, wait| (config.keep_alive, config.keep_alive_timeout) = (wait, wait),
-        |config, wait| (config.request_timeout, config.resume_window, config.serial_retry) = (wait, wait, wait),
+        |config, wait| {
+            (config.request_timeout, config.resume_window, config.serial_retry) = (wait, wait, wait)
+        },
     ];
     for back in [0, 1, 1_000_000, 20_000_000, u64::MAX] {
         let now = Instant::from_micros(u64::MAX - back);
@@ -408,7 +416,11 @@ fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
                         change(&mut config, wait);
                     }
                 }
-                assert_eq!(config.check().is_ok(), case == 0 || wait == Duration::MAX, "{config:?}");
+                assert_eq!(
+                    config.check().is_ok(),
+                    case == 0 || wait == Duration::MAX,
+                    "{config:?}"
+                );
                 for connects in [true, false] {
                     let mut client = ClientSession::new(config.clone(), "s", buffer(), buffer(), buffer(), 5);
                     client.login(now);
@@ -427,7 +439,10 @@ fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
             }
         }
         let mut hub = hub(Framing::Stream, now);
-        assert!(matches!(hub.poll(now), HubOutput::Wait(Some(_))), "it gives up at once");
+        assert!(
+            matches!(hub.poll(now), HubOutput::Wait(Some(_))),
+            "it gives up at once"
+        );
     }
 }
 
@@ -435,7 +450,13 @@ fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
 fn who_takes_no_frame_large_enough_for_a_stub_is_told_so_by_either_end() {
     let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
     config.max_frame = LEAST_MAX_FRAME - 1;
-    assert!(matches!(config.check(), Err(ConfigError::TooSmall { what: "max_frame", .. })));
+    assert!(matches!(
+        config.check(),
+        Err(ConfigError::TooSmall {
+            what: "max_frame",
+            ..
+        })
+    ));
     let mut client = ClientSession::new(config, String::new(), buffer(), buffer(), buffer(), 1);
     client.login(NOW);
     assert_eq!(drain(&mut client, NOW), ["LoginFailed 200004", "Disconnect"]);

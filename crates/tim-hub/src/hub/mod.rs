@@ -35,9 +35,9 @@ pub use options::HubOptions;
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -342,7 +342,10 @@ impl TurnedAway {
         if noted.1.is_none_or(|last| last.elapsed() >= TURNED_AWAY_INTERVAL) {
             let count = std::mem::take(&mut noted.0);
             noted.1 = Some(Instant::now());
-            warn!(count, max_connections, "the hub is full: connections are turned away");
+            warn!(
+                count,
+                max_connections, "the hub is full: connections are turned away"
+            );
         }
     }
 }

@@ -124,7 +124,10 @@ fn a_full_hub_says_so_and_when_to_come_back() {
 fn a_client_that_takes_no_stub_is_turned_away_and_misses_nothing_in_silence() {
     let hub = TestHub::start();
     let mut small = Raw::open(&hub, LEAST_MAX_FRAME - 1);
-    assert_eq!(small.next(), Some((FrameKind::GOODBYE, ErrorCode::FRAME_TOO_LARGE.0)));
+    assert_eq!(
+        small.next(),
+        Some((FrameKind::GOODBYE, ErrorCode::FRAME_TOO_LARGE.0))
+    );
     assert_eq!(small.next(), None);
     let mut large = Raw::open(&hub, LEAST_MAX_FRAME);
     large.login("alice", 7, 1, 1);

@@ -34,9 +34,7 @@ fn both_ends_announce_the_longest_frame_that_their_buffers_hold_on_a_serial_line
     let mut hub_config = HubConfig::default();
     let mut client_config = config();
     (hub_config.framing, client_config.framing) = (Framing::Serial, Framing::Serial);
-    for frame_len in [
-        256, 257, 300, 400, 505, 506, 507, 508, 509, 510, 700,
-    ] {
+    for frame_len in [256, 257, 300, 400, 505, 506, 507, 508, 509, 510, 700] {
         let rx = Framing::Serial.buffer_len(frame_len);
         let client = client_with(client_config.clone(), [rx, 2048, 2048]);
         let announced = client.max_frame();
