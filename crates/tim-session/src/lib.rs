@@ -121,6 +121,18 @@
 //! A session is a plain value of under 1 KiB beside three buffers of the caller's: slices ([`FixedBuffer`]), or what grows
 //! on a heap up to a limit (`GrowBuffer`, with the feature `alloc`). 512 bytes each do for a small device
 //! (see [`ClientSession::new`]). Nothing else is allocated, ever, and no input makes a session panic.
+//!
+//! # Message ids
+//!
+//! The caller of [`ClientSession::send`] makes the id. Three rules keep a message single and whole:
+//!
+//! - Draw the random number from a [`MessageRandom`](proto::MessageRandom), and pass it each
+//!   [`LoginAnswer`](proto::request::LoginAnswer) ([`logged_in`](proto::MessageRandom::logged_in)): ids of devices with the same
+//!   seed then differ.
+//! - On [`Event::Failed`] with `MESSAGE_ID_REUSED` the hub has another message under the id. Send this one again under
+//!   [`MessageId::successor`](proto::MessageId::successor), at most [`MAX_SUCCESSORS`](proto::MAX_SUCCESSORS) times.
+//! - To send a message again after a reset, keep the 20 bytes of [`MessageId::to_bytes`](proto::MessageId::to_bytes), the
+//!   conversation, the payload and the extensions. The hub knows the id for as long as it keeps messages and a day longer.
 #![no_std]
 
 #[cfg(any(feature = "alloc", test))]

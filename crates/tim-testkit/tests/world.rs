@@ -177,6 +177,12 @@ fn a_message_whose_answer_was_lost_is_sent_again_and_stored_once() {
             matches!(answered[..], [Seen::Answered { duplicate: true, .. }]),
             "seed {seed}: {answered:?}"
         );
+        // Another message under the same id is not that message.
+        let other = world.send_numbered(0, "C2Cbob", "twice", 1).unwrap();
+        world.run_for(SECOND);
+        let refused = world.device(0).outcomes(other);
+        let code = ErrorCode::MESSAGE_ID_REUSED;
+        assert_eq!(refused, [&Seen::Failed { ticket: other, code }], "seed {seed}");
         assert_eq!(world.hub().texts("alice", "C2Cbob"), ["once"], "seed {seed}");
     }
     assert!(
