@@ -451,6 +451,17 @@ impl Message {
         }
     }
 
+    /// Sending that has just failed begins again by itself. `None` if somebody else was quicker.
+    pub(crate) fn begin_retrying(&self) -> Option<InFlight> {
+        let mut state = self.state();
+        if state.status != Status::Fail || state.sending {
+            return None;
+        }
+        state.sending = true;
+        state.status = Status::UnSend;
+        Some(InFlight(self.clone()))
+    }
+
     pub(crate) fn options(&self) -> SendOptions {
         self.state().options.clone()
     }

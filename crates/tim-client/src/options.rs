@@ -1,5 +1,7 @@
 //! How a message is to be sent, owned; [`tim_proto::message::SendOptions`] is what travels.
 
+use std::time::Duration;
+
 use tim_proto::message;
 
 /// The second argument of `send_message` (S86-S104). The default stores, counts and pushes.
@@ -9,6 +11,13 @@ pub struct SendOptions {
     pub online_user_only: bool,
     /// `offlinePushInfo`: how those offline are notified; absent means as usual (S92).
     pub offline_push: Option<OfflinePush>,
+    /// For how long a refusal that passes ([`ErrorCode::is_transient`](crate::ErrorCode::is_transient)) is waited out:
+    /// the same instance is sent again by itself, with the same id, when the hub says
+    /// ([`ImError::retry_after`](crate::ImError::retry_after)) or else after growing waits. Every try begins within this
+    /// time of the call; a wait that would go beyond it ends with the refusal at once. Zero, the default, tries once.
+    ///
+    /// Messages that are sent one behind the other stay in order; those sent at the same time may not.
+    pub retry_for: Duration,
 }
 
 /// `offlinePushInfo`, all six fields optional (S93-S101).
@@ -49,6 +58,23 @@ impl SendOptions {
         Self {
             online_user_only: true,
             offline_push: None,
+            retry_for: Duration::ZERO,
+        }
+    }
+
+    /// The same, with refusals that pass waited out for this long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tim_client::SendOptions;
+    /// let patient = SendOptions::default().retry_for(Duration::from_secs(60));
+    /// assert_eq!(patient.retry_for, Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub fn retry_for(self, time: Duration) -> Self {
+        Self {
+            retry_for: time,
+            ..self
         }
     }
 

@@ -148,6 +148,7 @@ async fn a_message_can_be_shown_before_it_is_sent_and_sending_updates_the_same_i
             ignore_ios_badge: true,
             android_oppo_channel_id: Some("channel".into()),
         }),
+        ..SendOptions::default()
     };
     let script = async {
         let asked = hub.asked().await;
@@ -414,6 +415,115 @@ async fn a_count_of_messages_has_ten_digits_and_ids_differ() {
     }
     let ids: std::collections::HashSet<_> = made.iter().map(tim_client::Message::id).collect();
     assert_eq!(ids.len(), 1000);
+}
+
+/// Refuses as often as it is asked, `times` at most, and then stores; says how often it refused, and at what moments it
+/// was asked.
+async fn refuse_then_store(hub: &mut HubEnd, failure: Failure<'_>, times: usize) -> Vec<Duration> {
+    let start = tokio::time::Instant::now();
+    let (mut moments, mut first) = (Vec::new(), None);
+    loop {
+        let asked = hub.asked().await;
+        moments.push(start.elapsed());
+        let Request::Send(send) = asked.request() else {
+            panic!()
+        };
+        assert_eq!(
+            *first.get_or_insert(send.content.id),
+            send.content.id,
+            "one id for all"
+        );
+        if moments.len() > times {
+            hub.answer(&asked, &Answer::Send(STORED)).await;
+            return moments;
+        }
+        hub.fail_with(&asked, &failure).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_that_pass_are_waited_out_as_long_as_the_hub_says_if_that_is_wanted() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let soon = Failure::new(ErrorCode::RATE_LIMITED, "").retry_after_ms(700);
+    // Without the wish the refusal is told, and says when.
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail_with(&asked, &soon).await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
+    assert_eq!(sent.unwrap_err().retry_after(), Some(Duration::from_millis(700)));
+    // With it, the same instance goes again and again, never before its time.
+    let patient = SendOptions::default().retry_for(Duration::from_secs(10));
+    let (sent, moments) = tokio::join!(
+        client.send_message(&message, patient.clone()),
+        refuse_then_store(&mut hub, soon, 3)
+    );
+    sent.unwrap();
+    assert_eq!((message.status(), message.is_resend()), (Status::Success, false));
+    assert_eq!(moments.len(), 4);
+    for pair in moments.windows(2) {
+        let wait = pair[1] - pair[0];
+        assert!(wait >= Duration::from_millis(700), "{moments:?}");
+        assert!(wait < Duration::from_millis(710), "{moments:?}");
+    }
+    // Untold, the waits grow.
+    let message = client.create_text_message(user("bob"), "y").unwrap();
+    let untold = Failure::new(ErrorCode::STORAGE_FAILED, "");
+    let (sent, moments) = tokio::join!(
+        client.send_message(&message, patient),
+        refuse_then_store(&mut hub, untold, 5)
+    );
+    sent.unwrap();
+    assert!(moments[5] - moments[4] > moments[2] - moments[1], "{moments:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
+    let (client, _events, mut hub, _listener) = alice_online().await;
+    let patient = SendOptions::default().retry_for(Duration::from_secs(10));
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    // A second try after 7 s, and none after 14.
+    let script = async {
+        for _ in 0..2 {
+            let asked = hub.asked().await;
+            assert!(!message.is_resend() && message.status() == Status::UnSend);
+            let failure = Failure::new(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, "").retry_after_ms(7_000);
+            hub.fail_with(&asked, &failure).await;
+        }
+    };
+    let start = tokio::time::Instant::now();
+    let (sent, ()) = tokio::join!(client.send_message(&message, patient.clone()), script);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT);
+    assert_eq!((message.status(), start.elapsed().as_secs()), (Status::Fail, 7));
+    // What nobody's waiting cures is told at once.
+    let message = client.create_text_message(user("bob"), "y").unwrap();
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "").await;
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, patient.clone()), script);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::GROUP_PERMISSION_DENY);
+    // Who stops waiting leaves a message that can be sent again.
+    let message = client.create_text_message(user("bob"), "z").unwrap();
+    let sending = client.send_message(&message, patient);
+    let script = async {
+        let asked = hub.asked().await;
+        hub.fail_with(
+            &asked,
+            &Failure::new(ErrorCode::RATE_LIMITED, "").retry_after_ms(5_000),
+        )
+        .await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(message.status(), Status::UnSend);
+    };
+    tokio::select! {
+        biased;
+        _ = sending => panic!("it waits"),
+        () = script => {}
+    }
+    assert_eq!(message.status(), Status::Fail);
+    hub.settle().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,13 @@
 //! `sendMessage`, `resendMessage`, `revokeMessage`.
 
+use std::time::Duration;
+
 use tim_proto::message::RevokedBy;
 use tim_proto::request::{Answer, Request, Revoke};
 use tim_proto::{ErrorCode, MAX_SUCCESSORS};
 use tim_transport_std::StdClientSession;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::client::{Client, call};
 use crate::core::Core;
@@ -24,6 +27,9 @@ impl Client {
     /// `sendMessage` (S79-S107): sends a message that a create call of this client made. The hub has it once, however
     /// often the line is cut in between; it is durable when this returns. The instance shows how it went: status, time,
     /// sequence.
+    ///
+    /// A refusal that passes, such as too many messages in a second, is waited out for as long as
+    /// [`SendOptions::retry_for`] says.
     ///
     /// # Errors
     /// The instance's status is `Fail` then, and [`Client::resend_message`] tries again:
@@ -69,9 +75,31 @@ impl Client {
         if message.flow() != Flow::Out || message.id().sender != self.shared.account() {
             return Err(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE.into());
         }
+        let mut retries = Retries::new();
+        let mut result = self.try_to_send(message, || begin(message)).await;
+        while let Err(error) = &result {
+            let options = message.options();
+            let Some(wait) = retries.next(error, options.retry_for, message.id().random) else {
+                break;
+            };
+            // Meanwhile it is being sent, whatever the time between two tries.
+            let Some(in_flight) = message.begin_retrying() else {
+                break;
+            };
+            tokio::time::sleep(wait).await;
+            result = self.try_to_send(message, || Ok(in_flight)).await;
+        }
+        result
+    }
+
+    async fn try_to_send(
+        &self,
+        message: &Message,
+        begin: impl FnOnce() -> Result<InFlight, ImError>,
+    ) -> Result<SendMessageResponse, ImError> {
         // The status changes only once it is certain that the task will have the message.
         let mut permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
-        let mut in_flight = begin(message)?;
+        let mut in_flight = begin()?;
         if !message.payload().has_content() {
             return Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY.into());
         }
@@ -152,6 +180,41 @@ enum Sent {
     Done(SendMessageResponse),
     /// Another message has its id. It is still being sent.
     IdReused(InFlight, ImError),
+}
+
+/// When a message that was refused is sent again by itself.
+struct Retries {
+    begun: Instant,
+    /// The shortest wait, so that many messages that are refused together do not all come back at each permit.
+    least: Duration,
+}
+
+impl Retries {
+    const FIRST: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(5);
+    /// For a refusal that does not say when to try again.
+    const UNTOLD: Duration = Duration::from_millis(500);
+
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            least: Duration::ZERO,
+        }
+    }
+
+    /// How long to wait before the next try; `None` if there is to be none.
+    fn next(&mut self, error: &ImError, retry_for: Duration, random: u32) -> Option<Duration> {
+        if retry_for.is_zero() || !error.code.is_transient() {
+            return None;
+        }
+        // Apart by up to a quarter.
+        let spread = self.least * (random % 64) / 256;
+        let told = error.retry_after().unwrap_or(Self::UNTOLD);
+        let wait = told.max(self.least.saturating_add(spread));
+        self.least = (self.least * 2).clamp(Self::FIRST, Self::MOST);
+        let in_time = self.begun.elapsed().saturating_add(wait) <= retry_for;
+        in_time.then_some(wait)
+    }
 }
 
 fn finish_sending(
