@@ -65,10 +65,10 @@ pub fn messages(data: &[u8]) {
         assert_eq!(header.content.kind, message.payload.kind());
         assert_eq!(header.content.extensions, message.extensions);
         assert_eq!(Message::decode_from(body), Ok(message));
-        let owned = message.to_owned();
+        let owned = message.to_encoded();
         assert_eq!(owned.message(), message);
         assert_eq!(
-            owned.message().to_owned(),
+            owned.message().to_encoded(),
             owned,
             "encoding is settled after one round"
         );

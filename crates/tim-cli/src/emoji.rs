@@ -58,7 +58,8 @@ impl Table {
             reading(format_args!("the emoji table {}", path.display()))(error)
                 .hint("--table takes seed, tui, classic, or a JSON file such as {\"[cat]\":\"cat.png\"}")
         })?;
-        let entries = entries(&json).map_err(|fault| {
+        // Files from Windows begin with a byte order mark.
+        let entries = entries(json.strip_prefix('\u{feff}').unwrap_or(&json)).map_err(|fault| {
             Failure::usage(format_args!(
                 "the emoji table {} is not usable: {fault}",
                 path.display()

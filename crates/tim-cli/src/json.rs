@@ -1,9 +1,34 @@
 //! Messages and conversations as JSON, under the names that the documented SDK gives the fields.
 
+use std::fmt::{self, Display, Write as _};
+
+use serde::Serialize;
 use serde_json::{Value, json};
 use tim_proto::message::{GroupChange, GroupTip, Image, Mentions, Payload, Video};
 use tim_proto::notice::SystemNotice;
 use tim_proto::{MENTION_ALL, Message, UserId, constants};
+
+use crate::terminal::is_treacherous;
+
+/// A JSON value in one line, for people's terminals too: what could steer one is escaped, which changes no value.
+pub(crate) struct Line<'a, T>(pub(crate) &'a T);
+
+impl<T: Serialize> Display for Line<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self.0).map_err(|_| fmt::Error)?;
+        // Such characters stand only inside strings.
+        text.chars().try_for_each(|c| {
+            if is_treacherous(c) {
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units)
+                    .iter()
+                    .try_for_each(|unit| write!(f, "\\u{unit:04x}"))
+            } else {
+                f.write_char(c)
+            }
+        })
+    }
+}
 
 /// A message as the SDK shows it to `me`.
 pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
@@ -158,4 +183,24 @@ fn notice(notice: &SystemNotice<'_>) -> Value {
         "messageKey": notice.message_key,
         "userDefinedField": notice.user_defined_field,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_the_value_stays_the_same() {
+        let nasty =
+            "a\u{9b}31m\u{7f}\u{85}\u{202e}b\u{2066}\u{2028}\u{2029}\u{200e}\u{61c}\n\u{1b}好😁\"\\\u{feff}";
+        let value = json!({ nasty: [nasty, 1, null] });
+        let line = Line(&value).to_string();
+        assert!(!line.chars().any(is_treacherous), "{line:?}");
+        assert!(
+            line.contains("\\u009b31m\\u007f\\u0085\\u202eb\\u2066\\u2028\\u2029"),
+            "{line}"
+        );
+        assert!(line.contains("好😁"), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+    }
 }

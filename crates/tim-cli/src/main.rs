@@ -13,6 +13,7 @@ mod local;
 mod log;
 mod output;
 mod session;
+mod stdin;
 mod terminal;
 mod time;
 

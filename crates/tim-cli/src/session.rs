@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::connect::Login;
 use crate::error::Failure;
+use crate::terminal::Safe;
 
 /// After how long somebody who waits is told for what.
 const SLOW: Duration = Duration::from_secs(1);
@@ -93,9 +94,12 @@ pub(crate) fn block_on_threads<T>(work: impl Future<Output = Result<T, Failure>>
         .block_on(work)
 }
 
-/// What an error of a call means for the program.
+/// What an error of a call means for the program. Its text may be the hub's, and stays on one line.
 pub(crate) fn failure(error: ImError) -> Failure {
-    match error.code {
+    let code = error.code;
+    let error = error.to_string();
+    let error = Safe::line(&error);
+    match code {
         ErrorCode::NETWORK_ERROR | ErrorCode::NETWORK_TIMEOUT => {
             Failure::unreachable(error).hint("the hub may be down; `tim serve` starts one")
         }

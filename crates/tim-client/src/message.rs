@@ -169,7 +169,7 @@ impl Message {
             conversation,
             flow,
             made_here,
-            encoded: message.to_owned(),
+            encoded: message.to_encoded(),
             fetched: OnceLock::new(),
             revoked: OnceLock::new(),
             state: Mutex::new(state),
@@ -545,7 +545,7 @@ impl Message {
             payload,
             ..self.view()
         };
-        if self.0.fetched.set(whole.to_owned()).is_ok() {
+        if self.0.fetched.set(whole.to_encoded()).is_ok() {
             self.state().flags &= !flags::STUB;
         }
     }

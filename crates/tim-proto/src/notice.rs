@@ -137,13 +137,15 @@ impl NoticeText<'_> {
     /// # Errors
     /// Those of `out`.
     pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
+        let mut first = true;
         for piece in self.words.pieces(self.phrase) {
             out.write_str(match piece {
                 Piece::Text(text) => text,
-                Piece::Operator => self.operator_id,
+                Piece::Operator => self.words.person(self.operator_id, first),
                 Piece::Group => self.group,
                 Piece::Users => "",
             })?;
+            first = false;
         }
         Ok(())
     }
@@ -185,7 +187,7 @@ pub(crate) static ENGLISH: Phrases = [
     "@ applies to join the group #",
     "You joined the group #",
     "Your application to join the group # was refused",
-    "The admin @ removed you from the group #",
+    "@ removed you from the group #",
     "The group # was dismissed by @",
     "@ created the group #",
     "@ invited you to the group #",

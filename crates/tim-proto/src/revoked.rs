@@ -91,7 +91,7 @@ impl RevokedText<'_> {
         out.write_str(match self.revoker {
             Revoker::Me => me,
             Revoker::Peer => peer,
-            Revoker::Member(name) => name,
+            Revoker::Member(name) => self.words.person(name, true),
         })?;
         out.write_str(revoked)
     }

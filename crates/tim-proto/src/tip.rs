@@ -94,7 +94,8 @@ where
         for piece in self.words.pieces(phrase(self.operation, self.words)) {
             match piece {
                 Piece::Text(text) => out.write_str(text)?,
-                Piece::Operator => out.write_str(self.operator_id)?,
+                // No phrase begins with it.
+                Piece::Operator => out.write_str(self.words.person(self.operator_id, false))?,
                 Piece::Users => write_list(out, self.users.clone())?,
                 Piece::Group => {}
             }

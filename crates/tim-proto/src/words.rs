@@ -32,6 +32,9 @@ pub(crate) struct Profile {
     /// What stands for `,` in a phrase: Chinese texts put it behind a list. The separator inside a list stays ASCII in
     /// every profile (S169).
     comma: &'static str,
+    /// What stands for a person whose name is empty, at the beginning of a phrase and inside of it. The Chinese texts show
+    /// nothing there, as the original does.
+    nobody: [&'static str; 2],
     pub(crate) notices: &'static notice::Phrases,
     pub(crate) tips: &'static tip::Phrases,
     pub(crate) revoked: &'static revoked::Phrases,
@@ -42,6 +45,7 @@ static SEED: Profile = Profile {
     name: "seed",
     colon: ":",
     comma: ",",
+    nobody: ["", ""],
     notices: &notice::CHINESE,
     tips: &tip::CHINESE,
     revoked: &revoked::CHINESE,
@@ -52,6 +56,7 @@ static FULL_WIDTH: Profile = Profile {
     name: "full-width",
     colon: "：",
     comma: "，",
+    nobody: ["", ""],
     notices: &notice::CHINESE,
     tips: &tip::CHINESE,
     revoked: &revoked::CHINESE,
@@ -62,6 +67,7 @@ static ENGLISH: Profile = Profile {
     name: "english",
     colon: ":",
     comma: ",",
+    nobody: ["Somebody", "somebody"],
     notices: &notice::ENGLISH,
     tips: &tip::ENGLISH,
     revoked: &revoked::ENGLISH,
@@ -157,6 +163,16 @@ pub(crate) struct Pieces {
 }
 
 impl Words {
+    /// What to call a person in a phrase, and be the name empty; `first`: the phrase begins with it.
+    pub(crate) const fn person(self, name: &str, first: bool) -> &str {
+        let [begins, inside] = self.0.nobody;
+        match (name.is_empty(), first) {
+            (false, _) => name,
+            (true, true) => begins,
+            (true, false) => inside,
+        }
+    }
+
     #[inline]
     pub(crate) const fn pieces(self, phrase: &'static str) -> Pieces {
         Pieces {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tim_proto::UserId;
 use tim_proto::notice::{NoticeOperation, SystemNotice};
+use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::tip::{TipOperation, tip_text};
 use tim_proto::words::Words;
 
@@ -187,6 +188,41 @@ fn a_tip_takes_any_list_that_can_be_walked_again() {
     assert_eq!(english.to_string(), "Removed from the group by carol: alice,bob");
     let unknown = tip_text(TipOperation(8), "carol", ids, Words::ENGLISH);
     assert_eq!(unknown.to_string(), "[Group Notification]");
+}
+
+#[test]
+fn english_reads_well_when_nobody_is_named() {
+    let notice = |operation| {
+        let notice = SystemNotice {
+            operation: NoticeOperation(operation),
+            group_id: "g",
+            ..SystemNotice::default()
+        };
+        notice.text(Words::ENGLISH).unwrap().to_string()
+    };
+    let told: Vec<String> = (1..=10).map(notice).collect();
+    assert_eq!(
+        told,
+        [
+            "Somebody applies to join the group g",
+            "You joined the group g",
+            "Your application to join the group g was refused",
+            "Somebody removed you from the group g",
+            "The group g was dismissed by somebody",
+            "Somebody created the group g",
+            "Somebody invited you to the group g",
+            "You left the group g",
+            "Somebody made you an admin of the group g",
+            "Somebody withdrew your role as an admin of the group g",
+        ]
+    );
+    let kicked = tip_text(TipOperation::KICKED_OUT, "", ["alice"], Words::ENGLISH);
+    assert_eq!(kicked.to_string(), "Removed from the group by somebody: alice");
+    let revoked = revoked_text(Revoker::Member(""), Words::ENGLISH);
+    assert_eq!(revoked.to_string(), "Somebody revoked a message");
+    // The Chinese texts are the original's, which shows nothing there.
+    let kicked = tip_text(TipOperation::KICKED_OUT, "", ["alice"], Words::SEED);
+    assert_eq!(kicked.to_string(), "群成员:alice,被踢出群组");
 }
 
 /// The seed's function, written down plainly.

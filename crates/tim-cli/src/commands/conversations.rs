@@ -11,7 +11,7 @@ use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::output::{FAINT, STRONG};
 use crate::session::{Session, block_on, failure};
-use crate::terminal::{Look, Safe, Said, When};
+use crate::terminal::{Look, Safe, Said, When, clip, column, width};
 
 /// List my conversations, newest first, with what is unread and the last message of each.
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ fn print(me: &UserId, args: &Args, list: &[Arc<Conversation>]) -> Result<(), Fai
     let mut out = anstream::stdout().lock();
     if args.json {
         for conversation in list {
-            writeln!(out, "{}", as_json(conversation, me))?;
+            writeln!(out, "{}", json::Line(&as_json(conversation, me)))?;
         }
         return Ok(());
     }
@@ -61,6 +61,25 @@ fn print(me: &UserId, args: &Args, list: &[Arc<Conversation>]) -> Result<(), Fai
     Ok(())
 }
 
+/// The most columns that a name takes.
+const MAX_NAME: usize = 24;
+/// The most columns that the last message takes.
+const MAX_PREVIEW: usize = 72;
+
+/// The last message, with its colours as long as nothing has to go.
+struct Preview<'a>(&'a str);
+
+impl std::fmt::Display for Preview<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plain = anstream::adapter::strip_str(self.0).to_string();
+        if width(&plain) <= MAX_PREVIEW {
+            f.write_str(self.0)
+        } else {
+            f.write_str(&clip(&plain, MAX_PREVIEW))
+        }
+    }
+}
+
 /// Conversations, one a line.
 pub(crate) struct Table<'a> {
     pub(crate) list: &'a [Arc<Conversation>],
@@ -70,33 +89,31 @@ pub(crate) struct Table<'a> {
 
 impl std::fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let widest = self
-            .list
-            .iter()
-            .map(|it| it.id.to_string().len())
-            .max()
-            .unwrap_or(0);
+        let widest = |text: &dyn Fn(&Conversation) -> String, most: usize| {
+            let widths = self.list.iter().map(|it| width(&text(it)));
+            widths.max().unwrap_or(0).min(most)
+        };
+        let id_of = |it: &Conversation| it.id.to_string();
+        let name_of = |it: &Conversation| Safe::line(&it.name).to_string();
+        let (ids, names) = (widest(&id_of, usize::MAX), widest(&name_of, MAX_NAME));
         for conversation in self.list {
-            let id = conversation.id.to_string();
+            let id = id_of(conversation);
             match conversation.unread_count {
                 0 => write!(f, "       ")?,
                 unread => write!(f, "{STRONG}{unread:>3} new{STRONG:#}")?,
             }
-            write!(f, "  {STRONG}{id:widest$}{STRONG:#}")?;
-            if !conversation.name.is_empty() {
-                write!(f, "  {}", Safe::line(&conversation.name))?;
+            write!(f, "  {STRONG}{id:ids$}{STRONG:#}")?;
+            if names > 0 {
+                write!(f, "  {}", column(&name_of(conversation), names))?;
             }
             if let Some(last) = &conversation.last_message {
-                write!(
-                    f,
-                    "  {}",
-                    Said {
-                        message: last.view(),
-                        me: *self.me,
-                        look: self.look,
-                        when: When::NoNumber
-                    }
-                )?;
+                let said = Said {
+                    message: last.view(),
+                    me: *self.me,
+                    look: self.look,
+                    when: When::OneLine,
+                };
+                write!(f, "  {}", Preview(&said.to_string()))?;
             }
             writeln!(f)?;
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::{EXIT_CODES, Failure, reading};
 use crate::frame::{Content, Fields, Part, Shown, describe, hello, serial_parts, stream_parts};
+use crate::json;
 use crate::output::{BAD, FAINT, STRONG};
 
 const EXAMPLES: &str = "\
@@ -194,9 +195,7 @@ impl<W: Write> Printer<W> {
     }
 
     fn json(&mut self, fields: &Fields) -> Result<(), Failure> {
-        // Named values always have a JSON form.
-        let line = serde_json::to_string(fields).unwrap_or_default();
-        Ok(writeln!(self.out, "{line}")?)
+        Ok(writeln!(self.out, "{}", json::Line(fields))?)
     }
 }
 

@@ -79,7 +79,7 @@ fn print(session: &Session, args: &Args, messages: &[Message]) -> Result<(), Fai
     for message in messages {
         let view = message.view();
         if args.json {
-            writeln!(out, "{}", json::message(&view, &session.me))?;
+            writeln!(out, "{}", json::Line(&json::message(&view, &session.me)))?;
         } else {
             let said = Said {
                 message: view,

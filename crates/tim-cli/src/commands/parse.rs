@@ -13,19 +13,22 @@ use tim_proto::tip::{TipOperation, tip_text};
 
 use crate::emoji::{Table, TableChoice};
 use crate::error::{EXIT_CODES, Failure, reading};
+use crate::json;
 use crate::output::BAD;
+use crate::terminal::Safe;
 
 const FORMATS: &str = "\
 One JSON value a line in, one a line out, in the same order (empty lines are passed over):
 
   text    in:  a string, or {\"text\": a string}
           out: [{\"name\":\"text\",\"text\":…},{\"name\":\"img\",\"src\":…},…]; text that touches is one node
-  notice  in:  {\"operationType\":…,\"operatorID\":…,\"groupProfile\":{\"groupName\":…,\"groupID\":…}}
+  notice  in:  {\"operationType\":…,\"operatorID\":…,\"groupProfile\":{\"name\":…,\"groupName\":…,\"groupID\":…}}
           out: a string, or null for an operation that has no text
   tip     in:  {\"operationType\":…,\"operatorID\":…,\"userIDList\":[…]}
           out: a string
 
-A missing or null operatorID reads as empty. For a line that cannot be read, {\"error\":…} stands in the output, so that
+A missing or null operatorID reads as empty. A group is called what stands first in name (newer payloads), groupName and
+groupID and is neither missing nor null, false, 0 or empty; if none is, its name is empty. For a line that cannot be read, {\"error\":…} stands in the output, so that
 lines still match, the fault is told on stderr with its line number, and the exit code in the end is 2.
 
 Example:
@@ -108,8 +111,9 @@ impl<W: Write> Lines<'_, W> {
             if input.read_until(b'\n', &mut line).map_err(reading(name))? == 0 {
                 break;
             }
-            if !line.trim_ascii().is_empty() {
-                self.line(name, number, &line)?;
+            let json = without_mark(&line, number == 1);
+            if !json.trim_ascii().is_empty() {
+                self.line(name, number, json)?;
             }
             // Whoever sends one line and waits for its answer gets it.
             if input.buffer().is_empty() {
@@ -128,9 +132,10 @@ impl<W: Write> Lines<'_, W> {
             // A closed stderr must not stop the output.
             let _ = writeln!(
                 anstream::stderr(),
-                "{BAD}error:{BAD:#} {name}, line {number}: {fault}"
+                "{BAD}error:{BAD:#} {name}, line {number}: {}",
+                Safe::line(&fault)
             );
-            json!({ "error": fault }).to_string()
+            json_text(&json!({ "error": fault }))
         });
         Ok(writeln!(self.out, "{json}")?)
     }
@@ -156,7 +161,7 @@ impl Parser<'_> {
             Kind::Notice => {
                 let payload = NoticePayload::read(value)?;
                 let text = payload.notice().text(self.words).map(|text| text.to_string());
-                Ok(Value::from(text).to_string())
+                Ok(json_text(&text))
             }
             Kind::Tip => {
                 let TipPayload {
@@ -165,7 +170,7 @@ impl Parser<'_> {
                     users,
                 } = TipPayload::read(value)?;
                 let text = tip_text(operation, &operator_id, &users, self.words).to_string();
-                Ok(Value::from(text).to_string())
+                Ok(json_text(&text))
             }
         }
     }
@@ -188,9 +193,8 @@ fn nodes(spans: Spans<'_, '_>, base: &str) -> String {
     format!("[{}]", nodes.join(","))
 }
 
-fn json_text(node: &Node<'_>) -> String {
-    // Strings always have a JSON form.
-    serde_json::to_string(node).unwrap_or_default()
+fn json_text(value: &impl Serialize) -> String {
+    json::Line(value).to_string()
 }
 
 /// The fields of a notice's payload that its text uses (S161).
@@ -205,15 +209,16 @@ impl NoticePayload {
         let fields = payload.as_object().ok_or("a notice's payload is an object")?;
         let profile = fields.get("groupProfile").and_then(Value::as_object);
         let profile = profile.ok_or("the payload has no object \"groupProfile\"")?;
-        let name = printed("groupName", profile.get("groupName"))?;
+        let named = ["name", "groupName"]
+            .into_iter()
+            .find(|key| profile.get(*key).is_some_and(is_truthy));
         Ok(Self {
             operation: NoticeOperation(operation(fields.get("operationType"))),
             operator_id: printed("operatorID", fields.get("operatorID"))?,
-            // The original's `groupName || groupID` (S147).
-            group: if name.is_empty() {
-                printed("groupID", profile.get("groupID"))?
-            } else {
-                name
+            // The original's `groupName || groupID` (S147), with the name that newer payloads carry before it.
+            group: match named {
+                Some(key) => printed(key, profile.get(key))?,
+                None => printed("groupID", profile.get("groupID"))?,
             },
         })
     }
@@ -266,6 +271,23 @@ fn operation(value: Option<&Value>) -> u32 {
     };
     let whole = number as u32; // saturates
     if f64::from(whole) == number { whole } else { 0 }
+}
+
+/// Whether JavaScript's `||` stops at a value.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// What is read of an input that may begin with a byte order mark, as files from Windows do.
+fn without_mark(bytes: &[u8], begins: bool) -> &[u8] {
+    let behind = bytes.strip_prefix("\u{feff}".as_bytes()).filter(|_| begins);
+    behind.unwrap_or(bytes)
 }
 
 /// A field as it is printed into a text; missing and null print nothing.

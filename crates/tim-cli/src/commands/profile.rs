@@ -7,6 +7,7 @@ use tim_client::{UserId, UserProfile};
 
 use crate::connect::ConnectArgs;
 use crate::error::{EXIT_CODES, Failure};
+use crate::json;
 use crate::output::{FAINT, STRONG};
 use crate::session::{Session, block_on, failure};
 use crate::terminal::Safe;
@@ -64,11 +65,8 @@ fn print(args: &Args, profiles: &[UserProfile]) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     for UserProfile { id, nick, avatar, .. } in profiles {
         if args.json {
-            writeln!(
-                out,
-                "{}",
-                json!({ "userID": id.as_str(), "nick": nick, "avatar": avatar })
-            )?;
+            let value = json!({ "userID": id.as_str(), "nick": nick, "avatar": avatar });
+            writeln!(out, "{}", json::Line(&value))?;
         } else {
             let (nick, avatar) = (Safe::line(nick), Safe::line(avatar));
             let line = format!("{STRONG}{id}{STRONG:#}  {nick}  {FAINT}{avatar}{FAINT:#}");

@@ -1,15 +1,22 @@
 //! `tim send`: one message, or one a line.
 
-use std::io::{self, BufRead as _, Read as _, Write};
+use std::io::{self, Read as _, Write};
+use std::time::Duration;
 
 use serde_json::json;
-use tim_client::{Custom, ImError, Message, Priority, SendOptions};
+use tim_client::{Custom, ErrorCode, ImError, Message, Priority, SendOptions};
 use tim_proto::{ConversationId, GroupId};
 
 use crate::connect::ConnectArgs;
 use crate::error::{EXIT_CODES, Failure, reading};
-use crate::output::FAINT;
+use crate::json;
+use crate::output::{BAD, FAINT};
 use crate::session::{Session, block_on, failure};
+use crate::stdin::{Line, Stdin};
+use crate::terminal::Safe;
+
+/// For how long a refusal that passes, such as too many messages in a second, is waited out.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +38,9 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "GROUP")]
     group: Option<GroupId>,
     /// Send each line of stdin as a message of its own, as it comes.
+    ///
+    /// When the hub takes no more for now, sending waits. A line that cannot be sent is named on stderr with its number,
+    /// the others are sent, and the exit code in the end is 2.
     #[arg(long, conflicts_with_all = ["custom", "face"])]
     lines: bool,
     /// Send a custom message with this data instead of a text.
@@ -124,65 +134,101 @@ impl Sender<'_> {
     async fn all(&self, text: Option<String>) -> Result<(), Failure> {
         let client = &self.session.client;
         if self.args.lines {
-            for line in io::stdin().lock().lines() {
-                let line = line.map_err(reading("stdin"))?;
-                if !line.trim().is_empty() {
-                    self.one(client.create_text_message(self.to, &line)).await?;
-                }
-            }
-            return Ok(());
+            return self.lines().await;
         }
-        self.one(match (&self.args.custom, self.args.face, text) {
-            (Some(data), ..) => {
-                let Args {
-                    description,
-                    extension,
-                    ..
-                } = self.args;
-                client.create_custom_message(
-                    self.to,
-                    Custom {
-                        data,
-                        description,
-                        extension,
-                    },
-                )
-            }
+        let message = match (&self.args.custom, self.args.face, text) {
+            (Some(data), ..) => client.create_custom_message(
+                self.to,
+                Custom {
+                    data,
+                    description: &self.args.description,
+                    extension: &self.args.extension,
+                },
+            ),
             (None, Some(index), _) => client.create_face_message(self.to, index, &self.args.face_data),
             (None, None, Some(text)) => client.create_text_message(self.to, &text),
             (None, None, None) => client.create_text_message(self.to, &text_from_stdin()?),
-        })
-        .await
+        };
+        self.one(message).await?.map_err(failure)
     }
 
-    async fn one(&self, message: Result<Message, ImError>) -> Result<(), Failure> {
-        let message = message
-            .and_then(|message| message.with_priority(self.args.priority))
-            .map_err(failure)?;
+    /// Each line of stdin, in order. One that cannot be sent does not keep the others from it.
+    async fn lines(&self) -> Result<(), Failure> {
+        let mut stdin = Stdin::start();
+        let mut bad = 0_u64;
+        while let Some(line) = stdin.next().await {
+            let Line { number, text } = line?;
+            let fault = match text {
+                Ok(text) if text.trim().is_empty() => continue,
+                Ok(text) => match self
+                    .one(self.session.client.create_text_message(self.to, &text))
+                    .await?
+                {
+                    Ok(()) => continue,
+                    Err(error) if is_over(error.code) => {
+                        let why = format!("line {number} and those behind it were not sent");
+                        return Err(failure(ImError::new(error.code, why)));
+                    }
+                    Err(error) => error.to_string(),
+                },
+                Err(fault) => fault.to_string(),
+            };
+            bad += 1;
+            let fault = Safe::line(&fault);
+            // A closed stderr must not stop the sending.
+            let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} line {number}: {fault}");
+        }
+        match bad {
+            0 => Ok(()),
+            1 => Err(Failure::usage("one line was not sent")),
+            bad => Err(Failure::usage(format_args!("{bad} lines were not sent"))),
+        }
+    }
+
+    /// Sends a message and says so; the inner error is what kept it from being sent.
+    async fn one(&self, message: Result<Message, ImError>) -> Result<Result<(), ImError>, Failure> {
         let options = SendOptions {
             online_user_only: self.args.online_only,
-            ..SendOptions::default()
+            ..SendOptions::default().retry_for(PATIENCE)
         };
-        self.session
-            .client
-            .send_message(&message, options)
-            .await
-            .map_err(failure)?;
+        let sent = match message.and_then(|message| message.with_priority(self.args.priority)) {
+            Ok(message) => self.session.client.send_message(&message, options).await,
+            Err(error) => return Ok(Err(error)),
+        };
+        let message = match sent {
+            Ok(sent) => sent.message,
+            Err(error) => return Ok(Err(error)),
+        };
         let (id, sequence) = (message.id(), message.sequence());
         let mut out = anstream::stdout();
         if self.args.json {
-            writeln!(
-                out,
-                "{}",
-                json!({ "ID": id.to_string(), "sequence": sequence, "time": message.time() })
-            )?;
+            let value = json!({ "ID": id.to_string(), "sequence": sequence, "time": message.time() });
+            writeln!(out, "{}", json::Line(&value))?;
         } else if self.args.online_only {
             writeln!(out, "passed on {FAINT}{id}{FAINT:#}")?;
         } else {
             writeln!(out, "stored as #{sequence} of {} {FAINT}{id}{FAINT:#}", self.to)?;
         }
-        Ok(out.flush()?)
+        Ok(Ok(out.flush()?))
     }
+}
+
+/// Whether no other message can be sent either: the session is over, or the hub has gone for longer than is waited.
+const fn is_over(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NETWORK_ERROR
+            | ErrorCode::NETWORK_TIMEOUT
+            | ErrorCode::USER_NOT_LOGGED_IN
+            | ErrorCode::SDK_IS_NOT_READY
+            | ErrorCode::LOGIN_FAILED
+            | ErrorCode::KICKED_OUT_MULT_DEVICE
+            | ErrorCode::KICKED_OUT_MULT_ACCOUNT
+            | ErrorCode::KICKED_OUT_USERSIG_EXPIRED
+            | ErrorCode::KICKED_OUT_REST_API
+            | ErrorCode::LOGGED_OUT
+            | ErrorCode::SESSION_REPLACED
+    )
 }
 
 /// All of stdin, without the last line's end.

@@ -9,6 +9,7 @@ use tim_hub::usersig::{App, Claims, UserSig};
 use tim_proto::UserId;
 
 use crate::error::{EXIT_CODES, Failure, reading};
+use crate::json;
 use crate::local::{DEFAULT_APP_ID, DataArg, DataDir, key_from};
 use crate::output::{BAD, FAINT, STRONG};
 use crate::time::{Seconds, date_and_time, now};
@@ -188,7 +189,7 @@ fn print(claims: &Claims, checked: Option<&Result<(), String>>, as_json: bool) -
             "valid": checked.map(Result::is_ok),
             "fault": checked.and_then(|checked| checked.as_ref().err()),
         });
-        return Ok(writeln!(out, "{line}")?);
+        return Ok(writeln!(out, "{}", json::Line(&line))?);
     }
     writeln!(out, "user       {STRONG}{user}{STRONG:#}")?;
     writeln!(out, "app        {app}")?;

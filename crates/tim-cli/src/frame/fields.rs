@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use crate::terminal::is_treacherous;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 /// A decoded value.
@@ -170,7 +171,7 @@ impl Display for Quoted<'_> {
         let plain = !self.0.is_empty()
             && self.0.trim() == self.0
             && !self.0.starts_with('"')
-            && !self.0.chars().any(char::is_control);
+            && !self.0.chars().any(is_treacherous);
         if plain {
             f.write_str(self.0)
         } else {

@@ -20,14 +20,18 @@ pub(crate) enum EmojiStyle {
 /// A text message's text.
 pub(super) struct Rendered<'a> {
     pub(super) text: &'a str,
-    pub(super) indent: usize,
+    /// Over several lines, indented so far behind the first; or all on one.
+    pub(super) indent: Option<usize>,
     pub(super) style: EmojiStyle,
 }
 
 impl fmt::Display for Rendered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         text::spans(self.text, &CHARACTERS).try_for_each(|span| match (span, self.style) {
-            (Span::Text(text), _) => Safe::lines(text, self.indent).fmt(f),
+            (Span::Text(text), _) => match self.indent {
+                Some(indent) => Safe::lines(text, indent).fmt(f),
+                None => Safe::line(text).fmt(f),
+            },
             (Span::Emoji { file: character, .. }, EmojiStyle::Unicode) => f.write_str(character),
             (Span::Emoji { key, .. }, EmojiStyle::Keys) => {
                 let name = key.trim_matches(['[', ']']);
@@ -162,7 +166,7 @@ mod tests {
     fn shown(text: &str, style: EmojiStyle) -> String {
         Rendered {
             text,
-            indent: 0,
+            indent: Some(0),
             style,
         }
         .to_string()

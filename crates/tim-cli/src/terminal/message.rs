@@ -53,8 +53,8 @@ pub(crate) enum When {
     Time,
     /// Its number, the day and the time of day.
     Date,
-    /// The time of day alone.
-    NoNumber,
+    /// The time of day alone; what was said is all on one line.
+    OneLine,
     /// Nothing.
     Nothing,
 }
@@ -72,7 +72,7 @@ impl Display for Said<'_> {
         };
         match envelope.sequence {
             _ if self.when == When::Nothing => {}
-            _ if self.when == When::NoNumber => write!(f, "{FAINT}{time}{FAINT:#} ")?,
+            _ if self.when == When::OneLine => write!(f, "{FAINT}{time}{FAINT:#} ")?,
             0 => write!(f, "     {FAINT}{time}{FAINT:#} ")?,
             sequence => write!(f, "{FAINT}{sequence:>4} {time}{FAINT:#} ")?,
         }
@@ -99,7 +99,10 @@ impl Display for Said<'_> {
         if self.mentions_me() {
             write!(f, "{HINT}@{HINT:#} ")?;
         }
-        self.content().fmt(f)
+        match self.when {
+            When::OneLine => self.content().on_one_line().fmt(f),
+            _ => self.content().fmt(f),
+        }
     }
 }
 
@@ -109,6 +112,7 @@ impl Said<'_> {
         SaidContent {
             payload: &self.message.payload,
             look: self.look,
+            indent: Some(INDENT),
         }
     }
 
@@ -132,21 +136,35 @@ impl Said<'_> {
 pub(crate) struct SaidContent<'a> {
     payload: &'a Payload<'a>,
     look: Look,
+    /// Behind each line end of a text; on one line without.
+    indent: Option<usize>,
+}
+
+impl SaidContent<'_> {
+    /// The same on one line.
+    pub(crate) const fn on_one_line(self) -> Self {
+        Self { indent: None, ..self }
+    }
 }
 
 impl Display for SaidContent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_payload(f, self.payload, self.look)
+        write_payload(f, self.payload, self.look, self.indent)
     }
 }
 
-fn write_payload(f: &mut fmt::Formatter<'_>, payload: &Payload<'_>, look: Look) -> fmt::Result {
+fn write_payload(
+    f: &mut fmt::Formatter<'_>,
+    payload: &Payload<'_>,
+    look: Look,
+    indent: Option<usize>,
+) -> fmt::Result {
     let words = look.words;
     let label = placeholder(payload.kind(), words);
     match payload {
         Payload::Text(Text { text }) => Rendered {
             text,
-            indent: INDENT,
+            indent,
             style: look.emoji,
         }
         .fmt(f),

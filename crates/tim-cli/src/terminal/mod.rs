@@ -3,6 +3,8 @@
 mod emoji;
 mod message;
 mod safe;
+mod width;
 
 pub(crate) use message::{Look, Said, When};
-pub(crate) use safe::Safe;
+pub(crate) use safe::{Safe, is_treacherous};
+pub(crate) use width::{clip, column, width};

@@ -31,14 +31,25 @@ impl Display for Safe<'_> {
             ('\n', Some(indent)) => write!(f, "\n{:indent$}", ""),
             ('\n', None) => f.write_str("⏎"),
             ('\t', _) => f.write_char(' '),
-            (c, _) if c.is_control() || turns_direction(c) => write!(f, "{}", c.escape_default()),
+            (c, _) if is_treacherous(c) => write!(f, "{}", c.escape_default()),
             (c, _) => f.write_char(c),
         })
     }
 }
 
-const fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character steers a terminal or the eye rather than stand for something: the controls (C0, DEL, C1), what
+/// turns the reading direction, and the separators of lines and paragraphs.
+pub(crate) const fn is_treacherous(c: char) -> bool {
+    matches!(
+        c,
+        '\0'..='\x1f'
+            | '\x7f'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -47,12 +58,9 @@ mod tests {
 
     #[test]
     fn nothing_that_steers_a_terminal_gets_through() {
-        let nasty = "a\x1b[2Jb\u{9b}31mc\u{202e}d\r\u{7}";
+        let nasty = "a\x1b[2Jb\u{9b}31mc\u{202e}d\r\u{7}\u{2028}\u{85}\u{200f}";
         let shown = Safe::line(nasty).to_string();
-        assert!(
-            !shown.chars().any(|c| c.is_control() || turns_direction(c)),
-            "{shown:?}"
-        );
+        assert!(!shown.chars().any(|c| is_treacherous(c)), "{shown:?}");
         assert_eq!(Safe::lines("one\ntwo", 3).to_string(), "one\n   two");
         assert_eq!(Safe::line("one\ntwo 呲牙😁").to_string(), "one⏎two 呲牙😁");
     }

@@ -20,17 +20,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A hub with these arguments.
+    pub(crate) fn with(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         Self {
-            hub: Served::start(&data, &[]),
+            hub: Served::start(&data, args),
             data,
             _dir: dir,
         }
     }
 
     /// Runs a command as a user.
-    pub(crate) fn tim(&self, user: &str, args: &[&str], input: &str) -> Ran {
+    pub(crate) fn tim(&self, user: &str, args: &[&str], input: impl AsRef<[u8]>) -> Ran {
         let data = self.data.to_str().unwrap();
         run(args.iter().copied().chain(["--as", user, "--data", data]), input)
     }
@@ -335,9 +340,11 @@ fn groups_are_made_and_talked_in() {
 fn what_cannot_be_done_in_a_chat_is_told_and_shows_in_the_exit_code() {
     let world = World::new();
     let ran = world.tim("alice", &["chat"], "to nobody\n/dance\n/revoke 9\n");
-    assert_eq!(ran.code, 1);
-    for told in ["/to USER", "no command /dance", "no such message"] {
+    assert_eq!(ran.code, 2);
+    for (told, line) in [("/to USER", 1), ("no command /dance", 2), ("no such message", 3)] {
         assert!(ran.out.contains(told), "{told} in {}", ran.out);
+        let on_stderr = |it: &str| it.starts_with(&format!("error: line {line}: ")) && it.contains(told);
+        assert!(ran.err.lines().any(on_stderr), "{told} in {}", ran.err);
     }
     let quit = world.tim("alice", &["chat", "bob"], "hi\n/quit\nnever sent\n");
     assert_eq!(quit.code, 0);

@@ -7,6 +7,7 @@ mod demo;
 mod frame;
 mod group;
 mod parse;
+mod pipes;
 #[cfg(unix)]
 mod serial;
 mod serve;

@@ -338,7 +338,7 @@ const NOTHING: Header<'static> = Header {
 impl Message<'_> {
     /// The message in memory of its own.
     #[must_use]
-    pub fn to_owned(&self) -> Encoded<alloc::vec::Vec<u8>> {
+    pub fn to_encoded(&self) -> Encoded<alloc::vec::Vec<u8>> {
         Encoded(to_vec(self))
     }
 }

@@ -8,7 +8,7 @@ use tim_proto::notice::NoticeOperation;
 
 use super::input::{Input, mentions};
 use super::talk::Talk;
-use crate::commands::group::{MemberLine, outcome_words};
+use crate::commands::group::{MemberLine, outcome_words, removal_words};
 use crate::error::Failure;
 
 /// How many members `/members` shows.
@@ -87,8 +87,10 @@ impl Talk<'_> {
                     user: *user,
                     result: MemberResult::ALREADY_MEMBER,
                 });
-                let others: Vec<_> = existed.chain(added.waiting).collect();
-                self.outcomes(&others, &added.failed)
+                for MemberOutcome { user, result } in existed.chain(added.waiting) {
+                    self.note(&format!("{user} {}", outcome_words(result)))?;
+                }
+                self.failures(&added.failed, outcome_words)
             }
             Err(error) => self.failed(error),
         }
@@ -99,17 +101,18 @@ impl Talk<'_> {
             return Ok(());
         };
         match self.session.client.delete_group_member(group, users, "").await {
-            Ok(gone) => self.outcomes(&[], &gone.failed),
+            Ok(gone) => self.failures(&gone.failed, removal_words),
             Err(error) => self.failed(error),
         }
     }
 
-    fn outcomes(&mut self, others: &[MemberOutcome], failed: &[MemberOutcome]) -> Result<(), Failure> {
-        for MemberOutcome { user, result } in others {
-            self.note(&format!("{user} {}", outcome_words(*result)))?;
-        }
+    fn failures(
+        &mut self,
+        failed: &[MemberOutcome],
+        words: fn(MemberResult) -> &'static str,
+    ) -> Result<(), Failure> {
         for MemberOutcome { user, result } in failed {
-            self.complain(format_args!("{user} {}", outcome_words(*result)))?;
+            self.complain(format_args!("{user} {}", words(*result)))?;
         }
         Ok(())
     }

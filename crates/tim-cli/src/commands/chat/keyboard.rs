@@ -4,7 +4,7 @@
 //! before has been dealt with ([`Keyboard::ready`]).
 
 use std::fmt::Display;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::thread;
 
 use rustyline::error::ReadlineError;
@@ -12,18 +12,17 @@ use rustyline::history::MemHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc;
 
-use crate::error::Failure;
-
-/// How many lines of a pipe are read ahead.
-const READ_AHEAD: usize = 64;
+use crate::error::{Failure, reading};
+use crate::stdin::{Line, Stdin};
 
 /// Where lines come from and go to.
-pub(super) struct Keyboard {
-    lines: mpsc::Receiver<io::Result<String>>,
-    terminal: Option<Terminal>,
+pub(super) enum Keyboard {
+    Pipe(Stdin),
+    Terminal(Terminal),
 }
 
-struct Terminal {
+pub(super) struct Terminal {
+    lines: mpsc::Receiver<io::Result<String>>,
     prompts: std::sync::mpsc::Sender<String>,
     printer: Box<dyn ExternalPrinter + Send>,
     #[cfg(unix)]
@@ -33,40 +32,36 @@ struct Terminal {
 impl Keyboard {
     /// Begins to read stdin, on a thread of its own.
     pub(super) fn start() -> Result<Self, Failure> {
-        let (send, lines) = mpsc::channel(READ_AHEAD);
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
-            let terminal = Terminal::start(send)?;
-            return Ok(Self {
-                lines,
-                terminal: Some(terminal),
-            });
+            Terminal::start().map(Self::Terminal)
+        } else {
+            Ok(Self::Pipe(Stdin::start()))
         }
-        thread::spawn(move || {
-            for line in io::stdin().lock().lines() {
-                if send.blocking_send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self {
-            lines,
-            terminal: None,
-        })
     }
 
     /// Whether a person sits there.
     pub(super) const fn is_terminal(&self) -> bool {
-        self.terminal.is_some()
+        matches!(self, Self::Terminal(_))
     }
 
-    /// The next line; `None` at the end.
-    pub(super) async fn line(&mut self) -> Option<io::Result<String>> {
-        self.lines.recv().await
+    /// The next line; `None` at the end. Lines are counted in a pipe only.
+    pub(super) async fn line(&mut self) -> Option<Result<Line, Failure>> {
+        match self {
+            Self::Pipe(stdin) => stdin.next().await,
+            Self::Terminal(terminal) => {
+                let text = terminal.lines.recv().await?;
+                let line = text.map(|text| Line {
+                    number: 0,
+                    text: Ok(text),
+                });
+                Some(line.map_err(reading("the terminal")))
+            }
+        }
     }
 
     /// Asks for the next line, with this before it.
     pub(super) fn ready(&self, prompt: &str) {
-        if let Some(terminal) = &self.terminal {
+        if let Self::Terminal(terminal) = self {
             // A reader that has ended says so through `line`.
             let _ = terminal.prompts.send(prompt.to_owned());
         }
@@ -74,9 +69,9 @@ impl Keyboard {
 
     /// Prints a line.
     pub(super) fn print(&mut self, line: impl Display) -> Result<(), Failure> {
-        match &mut self.terminal {
-            Some(terminal) => terminal.print(&format!("{line}\n")),
-            None => {
+        match self {
+            Self::Terminal(terminal) => terminal.print(&format!("{line}\n")),
+            Self::Pipe(_) => {
                 let mut out = anstream::stdout().lock();
                 writeln!(out, "{line}")?;
                 Ok(out.flush()?)
@@ -86,7 +81,8 @@ impl Keyboard {
 }
 
 impl Terminal {
-    fn start(lines: mpsc::Sender<io::Result<String>>) -> Result<Self, Failure> {
+    fn start() -> Result<Self, Failure> {
+        let (send, lines) = mpsc::channel(1);
         #[cfg(unix)]
         let before = rustix::termios::tcgetattr(io::stdin()).ok();
         let config = Config::builder().auto_add_history(true).build();
@@ -100,12 +96,13 @@ impl Terminal {
                     Err(ReadlineError::Eof | ReadlineError::Interrupted) => return,
                     Err(error) => Err(io::Error::other(error)),
                 };
-                if lines.blocking_send(line).is_err() {
+                if send.blocking_send(line).is_err() {
                     return;
                 }
             }
         });
         Ok(Self {
+            lines,
             prompts,
             printer,
             #[cfg(unix)]

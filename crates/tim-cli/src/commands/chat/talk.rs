@@ -1,6 +1,7 @@
 //! The conversation: what is typed is done, what happens is shown.
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 
 use tim_client::{
     ConversationId, CreateGroup, Custom, Event, EventStream, GroupId, GroupType, ImError, Message, NetState,
@@ -10,11 +11,13 @@ use tim_client::{
 use super::input::{self, HELP, Input};
 use super::keyboard::Keyboard;
 use crate::commands::conversations::Table;
+use crate::commands::send::PATIENCE;
 use crate::connect::with;
 use crate::error::Failure;
 use crate::output::{BAD, FAINT, HINT, STRONG};
 use crate::session::{Session, failure};
-use crate::terminal::{Look, Said, When};
+use crate::stdin::Line;
+use crate::terminal::{Look, Safe, Said, When};
 use crate::time::date;
 
 /// How many messages are held, for `/revoke N` and so that revocations show in them.
@@ -37,8 +40,12 @@ pub(super) struct Talk<'a> {
     /// The day of the line shown last.
     day: String,
     lost: bool,
-    /// Something could not be done, and nobody sat there to see it.
-    unnoticed: Option<Failure>,
+    /// The line of a pipe that is being dealt with.
+    line: Option<u64>,
+    /// How often something could not be done, and nobody sat there to see it.
+    missed: u32,
+    /// Why the hub ended the session.
+    ended: Option<Failure>,
 }
 
 /// Whether to go on.
@@ -61,7 +68,9 @@ impl<'a> Talk<'a> {
             failed: Vec::new(),
             day: String::new(),
             lost: false,
-            unnoticed: None,
+            line: None,
+            missed: 0,
+            ended: None,
         }
     }
 
@@ -88,19 +97,23 @@ impl<'a> Talk<'a> {
                     None => Next::Leave,
                 },
                 line = self.keyboard.line() => match line {
-                    Some(line) => self.take_line(&line.map_err(crate::error::reading("stdin"))?, &mut events).await?,
+                    Some(line) => self.take_line(line?, &mut events).await?,
                     None => Next::Leave,
                 },
             };
             if next == Next::Leave {
-                return self.unnoticed.take().map_or(Ok(()), Err);
+                return self.ended.take().map_or_else(|| self.missed(), Err);
             }
         }
     }
 
     /// Does what a line asks for; what arrives meanwhile is shown.
-    async fn take_line(&mut self, line: &str, events: &mut EventStream) -> Result<Next, Failure> {
-        let next = match input::parse(line) {
+    async fn take_line(&mut self, line: Line, events: &mut EventStream) -> Result<Next, Failure> {
+        let Line { number, text } = line;
+        self.line = (!self.keyboard.is_terminal()).then_some(number);
+        let text = text.map_err(|fault| fault.to_string());
+        let input = text.as_deref().map_err(String::clone).and_then(input::parse);
+        let next = match input {
             Ok(Input::Quit) => Next::Leave,
             Ok(input) => self.take_input(input, events).await?,
             Err(fault) => {
@@ -108,6 +121,7 @@ impl<'a> Talk<'a> {
                 Next::GoOn
             }
         };
+        self.line = None;
         if next == Next::GoOn {
             self.prompt();
         }
@@ -192,6 +206,7 @@ impl<'a> Talk<'a> {
             Ok(message) => {
                 let client = self.session.client.clone();
                 let sent = message.clone();
+                let options = options.retry_for(PATIENCE);
                 let sending = async move { client.send_message(&sent, options).await.map(drop) };
                 self.finish_sending(message, sending, events).await
             }
@@ -378,11 +393,11 @@ impl<'a> Talk<'a> {
                 gap.from, gap.to, gap.conversation
             ))?,
             Event::KickedOut(error) => {
-                self.unnoticed = Some(failure(error));
+                self.ended = Some(failure(error));
                 return Ok(Next::Leave);
             }
             Event::SdkNotReady(NotReadyReason::Refused | NotReadyReason::LoggedOut) => {
-                self.unnoticed = Some(Failure::failed("the hub ended the session"));
+                self.ended = Some(Failure::failed("the hub ended the session"));
                 return Ok(Next::Leave);
             }
             Event::NetStateChange(state) => self.net_state(state)?,
@@ -445,25 +460,37 @@ impl<'a> Talk<'a> {
     }
 
     pub(super) fn note(&mut self, text: &str) -> Result<(), Failure> {
+        let text = Safe::line(text);
         self.keyboard
             .print(format_args!("{HINT}·{HINT:#} {FAINT}{text}{FAINT:#}"))
     }
 
+    /// Says what could not be done. Without a person who sees it, stderr tells which line it was, and the exit code.
     pub(super) fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        self.miss(Failure::failed(&text));
+        let text = text.to_string();
+        let text = Safe::line(&text);
+        if !self.keyboard.is_terminal() {
+            self.missed = self.missed.saturating_add(1);
+            let line = self
+                .line
+                .map(|number| format!("line {number}: "))
+                .unwrap_or_default();
+            // A closed stderr must not stop the conversation.
+            let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {line}{text}");
+        }
         self.keyboard.print(format_args!("{BAD}!{BAD:#} {text}"))
     }
 
     pub(super) fn failed(&mut self, error: ImError) -> Result<(), Failure> {
-        self.keyboard.print(format_args!("{BAD}!{BAD:#} {error}"))?;
-        self.miss(failure(error));
-        Ok(())
+        self.complain(error)
     }
 
-    /// Without a person who sees it, a failure is told by the exit code.
-    fn miss(&mut self, failure: Failure) {
-        if !self.keyboard.is_terminal() {
-            self.unnoticed = Some(failure);
+    /// What the whole conversation comes to, for whoever was not there to see it.
+    fn missed(&self) -> Result<(), Failure> {
+        match self.missed {
+            0 => Ok(()),
+            1 => Err(Failure::usage("one thing could not be done")),
+            missed => Err(Failure::usage(format_args!("{missed} things could not be done"))),
         }
     }
 

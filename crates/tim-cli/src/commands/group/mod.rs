@@ -12,6 +12,7 @@ use tim_client::{
 };
 
 use crate::error::{EXIT_CODES, Failure};
+use crate::json;
 use crate::session::{Session, block_on, failure};
 
 use args::{
@@ -19,7 +20,7 @@ use args::{
     MuteArgs, Nothing, OneUser, RemindArgs, UpdateArgs, Users,
 };
 use show::as_json;
-pub(crate) use show::{MemberLine, outcome_words};
+pub(crate) use show::{MemberLine, outcome_words, removal_words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -182,7 +183,7 @@ impl Desk<'_> {
     fn print(&self, value: &Value, words: impl std::fmt::Display) -> Result<(), Failure> {
         let mut out = anstream::stdout().lock();
         if self.json {
-            writeln!(out, "{value}")?;
+            writeln!(out, "{}", json::Line(value))?;
         } else {
             writeln!(out, "{words}")?;
         }
@@ -363,7 +364,11 @@ impl Desk<'_> {
         }
         others.extend(&failed);
         for MemberOutcome { user, result } in others {
-            self.one(user, outcome_words(result))?;
+            let words = match what {
+                What::Invite(_) => outcome_words(result),
+                _ => removal_words(result),
+            };
+            self.one(user, words)?;
         }
         match failed.len() {
             0 => Ok(()),

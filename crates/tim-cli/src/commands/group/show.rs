@@ -9,6 +9,8 @@ use crate::terminal::Safe;
 use crate::time::{date_and_time, now};
 
 /// What became of a user, after the user's id.
+///
+/// What is not allowed depends on what was tried: see [`removal_words`].
 pub(crate) const fn outcome_words(result: MemberResult) -> &'static str {
     match result {
         MemberResult::ADDED => "is in",
@@ -19,8 +21,16 @@ pub(crate) const fn outcome_words(result: MemberResult) -> &'static str {
         MemberResult::FULL => "is not in: the group is full",
         MemberResult::REMOVED => "is out",
         MemberResult::NOT_MEMBER => "was not there",
-        MemberResult::NOT_ALLOWED => "outranks you, or is in as many groups as allowed",
+        MemberResult::NOT_ALLOWED => "is in as many groups as allowed",
         _ => "had an outcome that this program does not know",
+    }
+}
+
+/// The same for who was to be removed, banned or let in again.
+pub(crate) const fn removal_words(result: MemberResult) -> &'static str {
+    match result {
+        MemberResult::NOT_ALLOWED => "has your role or a higher one",
+        other => outcome_words(other),
     }
 }
 
