@@ -85,7 +85,7 @@ async fn messages_that_come_together_make_one_event_in_order() {
     .enumerate()
     {
         hub.session
-            .deliver(&[cursor as u8 + 1], 0, message.to_owned().as_bytes())
+            .deliver(&[cursor as u8 + 1], 0, message.to_encoded().as_bytes())
             .unwrap();
     }
     hub.flush().await;
