@@ -703,14 +703,14 @@ async fn a_gap_is_told_in_its_place() {
         to: 4,
     };
     hub.session
-        .deliver(&[1], 0, text("bob", c2c("alice"), 1, "one").to_owned().as_bytes())
+        .deliver(&[1], 0, text("bob", c2c("alice"), 1, "one").to_encoded().as_bytes())
         .unwrap();
     hub.session.push(FrameKind::GAP, &gap).unwrap();
     hub.session
         .deliver(
             &[2],
             0,
-            text("bob", c2c("alice"), 5, "five").to_owned().as_bytes(),
+            text("bob", c2c("alice"), 5, "five").to_encoded().as_bytes(),
         )
         .unwrap();
     hub.flush().await;

@@ -382,7 +382,7 @@ fn acknowledgements_held_over_a_cut_are_not_sent_on_the_next_connection() {
     let (mut client, mut hub) = online(client());
     client.hold_acknowledgements(true);
     for cursor in [2, 3] {
-        hub.deliver(&[cursor], 0, text("hi").to_owned().as_bytes())
+        hub.deliver(&[cursor], 0, text("hi").to_encoded().as_bytes())
             .unwrap();
     }
     carry(&mut client, &mut hub, NOW);

@@ -172,7 +172,7 @@ fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
     let mut message = text("hi");
     let mut deliver = |hub: &mut Hub<'_>, sequence: u64| {
         message.envelope.sequence = sequence;
-        hub.deliver(&sequence.to_le_bytes(), 0, message.to_owned().as_bytes())
+        hub.deliver(&sequence.to_le_bytes(), 0, message.to_encoded().as_bytes())
     };
     deliver(&mut hub, 1).unwrap();
     deliver(&mut hub, 2).unwrap();
@@ -372,7 +372,7 @@ fn a_delivery_that_was_handed_over_before_a_cut_is_not_handed_over_again() {
     let mut memory = Memory::new();
     let (mut client, mut hub) = memory.ends();
     login(&mut client, &mut hub, 4096);
-    hub.deliver(&[9], 0, text("x").to_owned().as_bytes()).unwrap();
+    hub.deliver(&[9], 0, text("x").to_encoded().as_bytes()).unwrap();
     carry(&mut client, &mut hub, 4096);
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
     client.disconnected(NOW); // before the next poll

@@ -216,7 +216,7 @@ impl HubEnd {
 
     pub async fn deliver(&mut self, cursor: &[u8], message: &Message<'_>) {
         self.session
-            .deliver(cursor, 0, message.to_owned().as_bytes())
+            .deliver(cursor, 0, message.to_encoded().as_bytes())
             .unwrap();
         self.flush().await;
     }

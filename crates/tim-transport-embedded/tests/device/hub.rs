@@ -86,7 +86,7 @@ impl Hub {
             payload: Payload::Text(Text { text }),
             extensions: Default::default(),
         };
-        self.log.push(message.to_owned().into_inner());
+        self.log.push(message.to_encoded().into_inner());
     }
 
     fn envelope(&self, from: UserId, origin: u64) -> Envelope {
