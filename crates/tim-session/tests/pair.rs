@@ -200,7 +200,7 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
     let (mut client, mut hub) = memory.ends();
     login(&mut client, &mut hub, 4096);
     client.hold_acknowledgements(true);
-    let message = text("hi").to_owned();
+    let message = text("hi").to_encoded();
     hub.deliver(&[2], 0, message.as_bytes()).unwrap();
     hub.deliver(&[3], 0, message.as_bytes()).unwrap();
     carry(&mut client, &mut hub, 4096);

@@ -347,7 +347,7 @@ impl Hub {
         let message = self.message(sequence).filter(|message| message.id == id)?;
         let mut revoked = message;
         revoked.envelope.flags |= flags::REVOKED;
-        let revoked = revoked.to_owned().into_inner();
+        let revoked = revoked.to_encoded().into_inner();
         self.log[sequence as usize - 1] = revoked;
         Some(sequence)
     }
