@@ -703,7 +703,11 @@ async fn a_gap_is_told_in_its_place() {
         to: 4,
     };
     hub.session
-        .deliver(&[1], 0, text("bob", c2c("alice"), 1, "one").to_encoded().as_bytes())
+        .deliver(
+            &[1],
+            0,
+            text("bob", c2c("alice"), 1, "one").to_encoded().as_bytes(),
+        )
         .unwrap();
     hub.session.push(FrameKind::GAP, &gap).unwrap();
     hub.session
