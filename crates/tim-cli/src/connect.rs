@@ -61,6 +61,11 @@ impl ConnectArgs {
         }
     }
 
+    /// The directory for what is kept on this machine, if there is one.
+    pub(crate) fn data(&self) -> Option<DataDir> {
+        DataDir::new(self.data.data.clone()).ok()
+    }
+
     fn with_sig(&self, sig: &str) -> Result<Login, Failure> {
         let claims = UserSig::inspect(sig).map_err(|fault| {
             Failure::credentials(format_args!("{fault} (error {})", fault.code()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tim_proto::capability::UnsupportedPlatform;
 use tim_proto::request::Failure;
-use tim_proto::{ErrorCode, IdError};
+use tim_proto::{ErrorCode, IdError, ShownNameError};
 
 /// How every call fails (S25, S214): a code, and what went wrong in words.
 ///
@@ -91,6 +91,12 @@ impl From<Failure<'_>> for ImError {
 impl From<IdError> for ImError {
     fn from(error: IdError) -> Self {
         Self::new(ErrorCode::INVALID_CONVERSATION_ID, error.to_string())
+    }
+}
+
+impl From<ShownNameError> for ImError {
+    fn from(error: ShownNameError) -> Self {
+        Self::new(ErrorCode::GROUP_INVALID_PARAMETERS, error.to_string())
     }
 }
 

@@ -496,7 +496,7 @@ impl Message {
         let view = self.view();
         let extensions = [view.extensions.as_bytes(), more].concat();
         let extensions = Extensions::new(&extensions).ok()?;
-        Some(tim_proto::Message { extensions, ..view }.to_owned())
+        Some(tim_proto::Message { extensions, ..view }.to_encoded())
     }
 
     /// The hub has shown the message again: takes over what it says now.

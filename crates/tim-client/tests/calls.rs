@@ -867,7 +867,7 @@ async fn next_list(events: &mut tim_client::EventStream) -> Vec<std::sync::Arc<t
 #[tokio::test(start_paused = true)]
 async fn the_list_and_a_profile_come_from_the_hub() {
     let (client, _events, mut hub, _listener) = alice_online().await;
-    let last = text("bob", c2c("alice"), 3, "hi").to_owned();
+    let last = text("bob", c2c("alice"), 3, "hi").to_encoded();
     let bob = wire::Conversation {
         id: c2c("bob"),
         unread: 2,

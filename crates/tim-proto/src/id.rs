@@ -42,6 +42,9 @@ pub enum IdError {
         /// The byte.
         byte: u8,
     },
+    /// The id begins or ends with a space, which nobody sees.
+    #[error("the id begins or ends with a space")]
+    OuterSpace,
     /// A conversation id is `C2C` and a user id, `GROUP` and a group id, or `@TIM#SYSTEM`.
     #[error("a conversation id is C2C+user, GROUP+group or @TIM#SYSTEM")]
     UnknownPrefix,
@@ -67,6 +70,14 @@ pub(crate) const fn check(source: &[u8], max: usize) -> Result<(), IdError> {
         at += 1;
     }
     Ok(())
+}
+
+/// As [`check`], and no space at either end: what a new id must be.
+const fn check_new(source: &[u8], max: usize) -> Result<(), IdError> {
+    match (check(source, max), source) {
+        (Ok(()), [b' ', ..] | [.., b' ']) => Err(IdError::OuterSpace),
+        (result, _) => result,
+    }
 }
 
 /// Whether [`check`] lets bytes pass, in fewer steps.
@@ -125,12 +136,31 @@ macro_rules! inline_id {
             /// Validates `text`; `const`, so a literal can be checked by the compiler.
             ///
             /// # Errors
-            /// [`IdError::Empty`], [`IdError::TooLong`] or [`IdError::BadByte`]; the caller's string is at fault.
+            /// [`IdError::Empty`], [`IdError::TooLong`], [`IdError::BadByte`] or [`IdError::OuterSpace`]; the caller's
+            /// string is at fault.
             pub const fn new(text: &str) -> Result<Self, IdError> {
+                match check_new(text.as_bytes(), $max) {
+                    Ok(()) => Ok(Self::of_checked(text.as_bytes())),
+                    Err(error) => Err(error),
+                }
+            }
+
+            /// The id in a record, such as a store's. It may begin or end with a space, as ids of old records do; so may
+            /// one that is read from a frame. [`Self::is_well_formed`] tells.
+            ///
+            /// # Errors
+            /// As [`Self::new`], but for the space.
+            pub const fn from_record(text: &str) -> Result<Self, IdError> {
                 match check(text.as_bytes(), $max) {
                     Ok(()) => Ok(Self::of_checked(text.as_bytes())),
                     Err(error) => Err(error),
                 }
+            }
+
+            /// Whether [`Self::new`] takes it: only then may an account or a group be made under it.
+            #[must_use]
+            pub fn is_well_formed(&self) -> bool {
+                check_new(self.0.as_bytes(), $max).is_ok()
             }
 
             /// The id that these bytes are, which passed the check. Of no bytes: what stands in for an id that could not be read,
@@ -205,7 +235,7 @@ macro_rules! inline_id {
 }
 
 inline_id! {
-    /// A user: 1 to 32 bytes of printable ASCII (S1).
+    /// A user: 1 to 32 bytes of printable ASCII (S1), without a space at either end.
     ///
     /// ```
     /// use tim_proto::UserId;
@@ -218,7 +248,7 @@ inline_id! {
 }
 
 inline_id! {
-    /// A group: 1 to 48 bytes of printable ASCII.
+    /// A group: 1 to 48 bytes of printable ASCII, without a space at either end.
     GroupId, MAX_GROUP_ID_LEN
 }
 
@@ -302,10 +332,10 @@ impl ConversationId {
         if text == SYSTEM {
             Ok(Self::System)
         } else if let Some(user) = text.as_bytes().strip_prefix(C2C_PREFIX.as_bytes()) {
-            check(user, MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
+            check_new(user, MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
             Ok(Self::C2c(UserId::of_checked(user)))
         } else if let Some(group) = text.as_bytes().strip_prefix(GROUP_PREFIX.as_bytes()) {
-            check(group, MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
+            check_new(group, MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
             Ok(Self::Group(GroupId::of_checked(group)))
         } else if text.is_empty() {
             Err(IdError::Empty)

@@ -109,6 +109,7 @@ mod open;
 pub mod placeholder;
 pub mod request;
 pub mod revoked;
+mod shown_name;
 pub mod text;
 pub mod tip;
 pub mod unread;
@@ -128,4 +129,5 @@ pub use kind::{
 pub use message::{Encoded, MENTION_ALL, Message, Payload};
 pub use message_id::{ClientSequence, MAX_SUCCESSORS, MessageRandom};
 pub use open::UnknownName;
+pub use shown_name::{ShownNameError, check_shown_name};
 pub use words::Words;

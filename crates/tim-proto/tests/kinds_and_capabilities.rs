@@ -17,9 +17,11 @@ use tim_proto::notice::NoticeOperation;
 use tim_proto::placeholder::{last_message_text, placeholder};
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::tip::TipOperation;
-use tim_proto::wire::{Extensions, List, encoded_len};
+use tim_proto::wire::{Extensions, List, decode_body, encode_body, encoded_len};
 use tim_proto::words::{UnknownWords, Words};
-use tim_proto::{ErrorCode, UnknownName};
+use tim_proto::{
+    ConversationId, ErrorCode, GroupId, IdError, ShownNameError, UnknownName, UserId, check_shown_name,
+};
 
 const SENDABLE: [MessageKind; 7] = [
     MessageKind::TEXT,
@@ -458,5 +460,54 @@ proptest! {
         prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
         prop_assert_eq!(a.cmp(&b).is_eq(), a == b);
         prop_assert!(!(a <= b && b <= c) || a <= c);
+    }
+}
+
+#[test]
+fn no_new_id_begins_or_ends_with_a_space_and_old_ones_are_read() {
+    const LITERAL: Result<UserId, IdError> = UserId::new(" alice");
+    assert_eq!(LITERAL, Err(IdError::OuterSpace));
+    for text in [" alice", "alice ", " ", "   "] {
+        assert_eq!(UserId::new(text), Err(IdError::OuterSpace), "{text:?}");
+        assert_eq!(GroupId::new(text), Err(IdError::OuterSpace), "{text:?}");
+        for prefix in ["C2C", "GROUP"] {
+            let conversation = format!("{prefix}{text}").parse::<ConversationId>();
+            assert_eq!(conversation, Err(IdError::OuterSpace), "{prefix}{text:?}");
+        }
+        let old = UserId::from_record(text).unwrap();
+        assert!(!old.is_well_formed());
+        let mut bytes = [0; 8];
+        let len = encode_body(&old, &mut bytes).unwrap();
+        assert_eq!(decode_body::<UserId>(&bytes[..len]), Ok(old));
+    }
+    assert!(UserId::new("a b").unwrap().is_well_formed());
+}
+
+#[test]
+fn a_shown_name_steers_no_terminal_and_is_not_the_systems() {
+    for good in [
+        "",
+        "Big Al",
+        "阿丽 😁",
+        "a\u{200d}b",
+        "TIM#SYSTEM",
+        "שלום\u{200f}",
+    ] {
+        assert_eq!(check_shown_name(good), Ok(()), "{good:?}");
+    }
+    for bad in [
+        "a\r",
+        "\n",
+        "\u{1b}[2J",
+        "\u{9b}",
+        "\u{7f}",
+        "\u{202e}x",
+        "\u{2066}",
+        "\u{2029}",
+    ] {
+        assert_eq!(check_shown_name(bad), Err(ShownNameError::Steers), "{bad:?}");
+    }
+    for bad in ["@TIM#SYSTEM", " @tim#system\u{3000}"] {
+        assert_eq!(check_shown_name(bad), Err(ShownNameError::System), "{bad:?}");
     }
 }

@@ -41,6 +41,11 @@ impl fmt::Display for Rendered<'_> {
     }
 }
 
+/// The keys that are shown as emojis.
+pub(crate) fn emoji_keys() -> impl Iterator<Item = &'static str> {
+    CHARACTERS.entries().iter().map(|(key, _)| *key)
+}
+
 /// Keys of all three tables with a character that says about the same.
 static CHARACTERS: EmojiTable<'static> = EmojiTable::new(&[
     ("[微笑]", "🙂"),

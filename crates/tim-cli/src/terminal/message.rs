@@ -9,6 +9,7 @@ use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::{Message, UserId, Words};
 
 use super::emoji::{EmojiStyle, Rendered};
+use super::locale::Lang;
 use super::safe::Safe;
 use crate::output::{FAINT, HINT};
 use crate::time::{date_and_time, time_of_day};
@@ -16,15 +17,20 @@ use crate::time::{date_and_time, time_of_day};
 /// How messages are to look; part of many commands.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Look {
-    /// Words for tips, notices and placeholders: seed (Chinese, ASCII punctuation), full-width, or english.
+    /// Words for tips, notices and placeholders: seed (Chinese, ASCII punctuation), full-width, or english [default: as
+    /// the language].
+    #[arg(long, value_name = "NAME", env = "TIM_PROFILE", hide_env_values = true)]
+    profile: Option<Words>,
+    /// Language of these words: zh or en [default: zh where the locale is Chinese, else en].
     #[arg(
-        long = "profile",
-        value_name = "NAME",
-        env = "TIM_PROFILE",
+        long,
+        value_enum,
+        value_name = "LANGUAGE",
+        env = "TIM_LANG",
         hide_env_values = true,
-        default_value_t
+        hide_possible_values = true
     )]
-    pub(crate) words: Words,
+    lang: Option<Lang>,
     /// How emojis look: unicode or keys.
     #[arg(
         long,
@@ -36,6 +42,14 @@ pub(crate) struct Look {
         hide_possible_values = true
     )]
     pub(crate) emoji: EmojiStyle,
+}
+
+impl Look {
+    /// The words for tips, notices and placeholders.
+    pub(crate) fn words(&self) -> Words {
+        let of_language = || self.lang.unwrap_or_else(Lang::of_environment).words();
+        self.profile.unwrap_or_else(of_language)
+    }
 }
 
 /// A message, to print for `me`.
@@ -81,7 +95,7 @@ impl Display for Said<'_> {
         let is_revocation = matches!(payload, Payload::Revocation(_));
         if self.message.is_revoked() || is_revocation {
             let by = Revoker::of(&self.message, &self.me);
-            let text = revoked_text(by, self.look.words).to_string();
+            let text = revoked_text(by, self.look.words()).to_string();
             let by_hub = if is_revocation { "— " } else { "" };
             return write!(f, "{FAINT}{by_hub}{}{FAINT:#}", Safe::line(&text));
         }
@@ -125,7 +139,7 @@ impl Said<'_> {
     }
 
     /// Whether it is somebody else's and mentions me, by name or with everybody.
-    fn mentions_me(&self) -> bool {
+    pub(crate) fn mentions_me(&self) -> bool {
         let mentions = self.message.mentions();
         self.message.envelope.from != self.me
             && mentions.is_some_and(|mentions| mentions.kind_for(&self.me).is_some())
@@ -159,7 +173,7 @@ fn write_payload(
     look: Look,
     indent: Option<usize>,
 ) -> fmt::Result {
-    let words = look.words;
+    let words = look.words();
     let label = placeholder(payload.kind(), words);
     match payload {
         Payload::Text(Text { text }) => Rendered {

@@ -46,7 +46,7 @@ fn tim() -> Command {
             command.env_remove(name);
         }
     }
-    command.env("TZ", "UTC");
+    command.env("TZ", "UTC").env("LC_ALL", "zh_CN.UTF-8");
     command
 }
 

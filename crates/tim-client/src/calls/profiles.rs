@@ -1,5 +1,6 @@
 //! `getMyProfile`, `updateMyProfile`, `getUserProfile`.
 
+use tim_proto::check_shown_name;
 use tim_proto::request::{Answer, Request, UpdateUserProfile, UserProfiles};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, UserId};
@@ -44,6 +45,7 @@ impl Client {
         nick: Option<&str>,
         avatar: Option<&str>,
     ) -> Result<MyProfileResponse, ImError> {
+        check_shown_name(nick.unwrap_or(""))?;
         let parts = (nick.map(str::to_owned), avatar.map(str::to_owned));
         let request = asking(|(nick, avatar): &(Option<String>, Option<String>)| {
             Request::UpdateUserProfile(UpdateUserProfile {

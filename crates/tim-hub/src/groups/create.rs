@@ -4,7 +4,7 @@ use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 
-use super::rules::{self, TypeRules, check_text};
+use super::rules::{self, TypeRules, check_name, check_text};
 use super::tips::{NameBook, Said, Scribe, Tip};
 use super::{GroupPolicy, GroupUpdate};
 use crate::store::{CreateGroup, Fingerprint, Refused, role};
@@ -152,12 +152,11 @@ pub(super) fn known_invite(option: InviteOption) -> Result<InviteOption, Refused
 /// Checks how long a profile's texts are.
 pub(super) fn check_texts(update: &GroupUpdate) -> Result<(), Refused> {
     for (what, text, max) in [
-        ("name", &update.name, rules::MAX_NAME),
         ("introduction", &update.introduction, rules::MAX_INTRODUCTION),
         ("notification", &update.notification, rules::MAX_NOTIFICATION),
         ("avatar", &update.avatar, rules::MAX_AVATAR),
     ] {
         check_text(what, text.as_deref().unwrap_or(""), max)?;
     }
-    Ok(())
+    check_name("name", update.name.as_deref().unwrap_or(""), rules::MAX_NAME)
 }

@@ -31,6 +31,7 @@
 //! Managers are the owner and the admins; Work groups and AVChatRooms have no admins. What nobody may do is refused
 //! with 10007, as is what somebody without the right asks for.
 
+use tim_proto::check_shown_name;
 use tim_proto::{GroupType, InviteOption, JoinOption};
 
 use super::GroupPolicy;
@@ -292,6 +293,15 @@ const fn rank(role: u16) -> u8 {
         role::ADMIN => 1,
         _ => 0,
     }
+}
+
+/// Checks a shown name that somebody sent: a nick, a group's name, a name card.
+///
+/// # Errors
+/// [`Refused::TextTooLong`], [`Refused::BadName`].
+pub fn check_name(what: &'static str, name: &str, max: usize) -> Result<(), Refused> {
+    check_text(what, name, max)?;
+    check_shown_name(name).map_err(Refused::BadName)
 }
 
 /// Checks a text that somebody sent.

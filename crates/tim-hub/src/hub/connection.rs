@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, Gap, LoginAnswer, Resume};
 use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, UserId};
 use tim_session::{AnswerError, CloseReason, DeliverError, Framing, HubConfig, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -249,6 +249,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
                 "this hub serves another application",
             ));
+        }
+        if login.user == UserId::SYSTEM {
+            let text = "nobody logs in as the system";
+            return self.refuse(&Failed::new(ErrorCode::SDK_COMM_INVALID_IDENTIFIER, text));
         }
         let now_s = self.hub.now_ms() / 1000;
         if let Err(error) = UserSig::verify_for(app, &login.user, &login.user_sig, now_s) {

@@ -163,6 +163,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             me.meet(peer);
             return Ok(());
         }
+        if !peer.is_well_formed() {
+            let text = "no account is made under an id that begins or ends with a space";
+            return Err(Failed::new(ErrorCode::MSG_INVALID_ID, text));
+        }
         // Writes are done in the order in which they are handed in: the message comes behind it.
         let submitted = self.hub.writer.submit(Write::EnsureAccount(peer), |_| ());
         submitted.map_err(|error| Failed::from(&error))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tim_proto::ShownNameError;
 use tim_proto::{ErrorCode, GroupId, UserId};
 
 /// Why the store refused one operation; nothing of it was stored and its neighbours were not touched. The request is at
@@ -113,6 +114,9 @@ pub enum Refused {
     /// A value of the request is none that there is (10004).
     #[error("{0}")]
     BadValue(&'static str),
+    /// A shown name of the request may not be one (10004).
+    #[error("{0}")]
+    BadName(ShownNameError),
     /// A text of the request is too long (10004).
     #[error("the {what} has {len} bytes, at most {max} are taken")]
     TextTooLong {
@@ -144,6 +148,7 @@ impl Refused {
             | Self::NoSuchRequest(_)
             | Self::NotMember(_)
             | Self::BadValue(_)
+            | Self::BadName(_)
             | Self::TextTooLong { .. } => ErrorCode::GROUP_INVALID_PARAMETERS,
             Self::IdReused => ErrorCode::MESSAGE_ID_REUSED,
             Self::TooLarge { .. } => ErrorCode::COMM_BODY_SIZE_LIMIT,

@@ -1,9 +1,9 @@
 //! How users are called, on their messages and when looked up, and who is mentioned.
 
 use tim_proto::message::{Mentions, Text};
-use tim_proto::request::{OneConversation, Request, SetMember, UpdateUserProfile, UserProfiles};
+use tim_proto::request::{OneConversation, Request, SetMember, UpdateGroup, UpdateUserProfile, UserProfiles};
 use tim_proto::wire::{Extensions, List};
-use tim_proto::{AtKind, ErrorCode, GroupType, UserId};
+use tim_proto::{AtKind, ConversationId, ErrorCode, GroupType, UserId};
 
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 
@@ -243,4 +243,56 @@ fn who_is_mentioned_is_told_where_until_it_is_read() {
         send_with(&mut alice, "x", extensions),
         Err(ErrorCode::GROUP_INVALID_PARAMETERS)
     );
+}
+
+#[test]
+fn a_shown_name_that_steers_a_terminal_or_is_the_systems_is_refused() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.create(GroupType::MEETING, "g", &[]).unwrap();
+    let bad = Err(ErrorCode::GROUP_INVALID_PARAMETERS);
+    for name in [
+        "a\r\nb",
+        "\u{1b}[2J",
+        "\u{9b}31m",
+        "\u{202e}x",
+        "@TIM#SYSTEM",
+        " @tim#system ",
+    ] {
+        assert_eq!(call(&mut alice, name), bad, "nick {name:?}");
+        let card = Request::SetMember(SetMember {
+            group: group_id("g"),
+            user: user("alice"),
+            role: None,
+            mute_seconds: None,
+            name_card: Some(name),
+        });
+        assert_eq!(alice.ask(&card), bad, "name card {name:?}");
+        let rename = Request::UpdateGroup(UpdateGroup {
+            group: group_id("g"),
+            name: Some(name),
+            introduction: None,
+            notification: None,
+            avatar: None,
+            join_option: None,
+            invite_option: None,
+            mute_all: None,
+        });
+        assert_eq!(alice.ask(&rename), bad, "group {name:?}");
+    }
+    assert_eq!(call(&mut alice, "阿丽 😁"), Ok(Reply::Done));
+}
+
+#[test]
+fn nobody_gets_an_account_or_a_group_under_an_id_with_a_space_at_its_end() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let spaced = UserId::from_record("bob ").unwrap();
+    let message = alice.message(ConversationId::C2c(spaced), Text { text: "x" });
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::MSG_INVALID_ID));
+    let users = [spaced];
+    let look = Request::UserProfiles(UserProfiles {
+        users: List::from_slice(&users),
+    });
+    assert_eq!(alice.ask(&look), Ok(Reply::Users(Vec::new())));
 }

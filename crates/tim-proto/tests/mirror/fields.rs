@@ -81,7 +81,7 @@ macro_rules! ids {
 
         impl Mirror<$wire> for $name {
             fn wire(&self) -> $wire {
-                self.0.parse().unwrap()
+                <$wire>::from_record(&self.0).unwrap()
             }
             fn of(wire: &$wire) -> Self {
                 Self(wire.to_string())

@@ -26,7 +26,33 @@ Type a line to send it. Emojis are keys such as [呲牙] or [微笑]. A line tha
   /custom DATA        send a custom message
   /online TEXT        send to those online now only; nothing is kept
   /quit               leave (so does the end of input)
-In a group, @USER mentions a member and @all everybody. A line that starts with // is sent with one / less.";
+In a group, @USER mentions a member and @all everybody. A line that starts with // is sent with one / less.
+Tab completes commands, users, [emojis] and :names:. Ctrl-C clears the line, and leaves when it is empty.";
+
+/// The commands, for Tab; without their other names.
+pub(super) const COMMANDS: &[&str] = &[
+    "accept",
+    "conversations",
+    "create",
+    "custom",
+    "face",
+    "group",
+    "help",
+    "history",
+    "invite",
+    "join",
+    "kick",
+    "leave",
+    "members",
+    "nick",
+    "online",
+    "quit",
+    "read",
+    "refuse",
+    "resend",
+    "revoke",
+    "to",
+];
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,9 +9,11 @@ use std::thread;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc;
 
+use super::complete::{Completion, Shared};
+use super::history::HistoryFile;
 use crate::error::{Failure, reading};
 use crate::stdin::{Line, Stdin};
 
@@ -31,9 +33,9 @@ pub(super) struct Terminal {
 
 impl Keyboard {
     /// Begins to read stdin, on a thread of its own.
-    pub(super) fn start() -> Result<Self, Failure> {
+    pub(super) fn start(history: Option<HistoryFile>, known: Shared) -> Result<Self, Failure> {
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
-            Terminal::start().map(Self::Terminal)
+            Terminal::start(history, known).map(Self::Terminal)
         } else {
             Ok(Self::Pipe(Stdin::start()))
         }
@@ -67,6 +69,14 @@ impl Keyboard {
         }
     }
 
+    /// Rings the bell of a terminal.
+    pub(super) fn ring(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Terminal(terminal) => terminal.print("\x07"),
+            Self::Pipe(_) => Ok(()),
+        }
+    }
+
     /// Prints a line.
     pub(super) fn print(&mut self, line: impl Display) -> Result<(), Failure> {
         match self {
@@ -81,21 +91,38 @@ impl Keyboard {
 }
 
 impl Terminal {
-    fn start() -> Result<Self, Failure> {
+    fn start(history: Option<HistoryFile>, known: Shared) -> Result<Self, Failure> {
         let (send, lines) = mpsc::channel(1);
         #[cfg(unix)]
         let before = rustix::termios::tcgetattr(io::stdin()).ok();
-        let config = Config::builder().auto_add_history(true).build();
-        let mut editor = Editor::<(), _>::with_history(config, MemHistory::new()).map_err(no_terminal)?;
+        let config = Config::builder()
+            .auto_add_history(true)
+            .completion_type(CompletionType::List)
+            .build();
+        let mut editor =
+            Editor::<Completion, _>::with_history(config, MemHistory::new()).map_err(no_terminal)?;
+        editor.set_helper(Some(Completion::new(known)));
+        for line in history.iter().flat_map(HistoryFile::lines) {
+            editor.add_history_entry(line).map_err(no_terminal)?;
+        }
         let printer = Box::new(editor.create_external_printer().map_err(no_terminal)?);
         let (prompts, wanted) = std::sync::mpsc::channel::<String>();
         thread::spawn(move || {
             while let Ok(prompt) = wanted.recv() {
-                let line = match editor.readline(&prompt) {
-                    Ok(line) => Ok(line),
-                    Err(ReadlineError::Eof | ReadlineError::Interrupted) => return,
-                    Err(error) => Err(io::Error::other(error)),
+                let line = loop {
+                    match editor.readline(&prompt) {
+                        Ok(line) => break Ok(line),
+                        // Ctrl-C clears a draft first.
+                        Err(ReadlineError::Interrupted)
+                            if editor.helper().is_some_and(Completion::take_drafted) => {}
+                        Err(ReadlineError::Eof | ReadlineError::Interrupted) => return,
+                        Err(error) => break Err(io::Error::other(error)),
+                    }
                 };
+                if let (Ok(line), Some(history)) = (&line, &history) {
+                    // A full disk keeps nobody from talking.
+                    let _ = history.add(line);
+                }
                 if send.blocking_send(line).is_err() {
                     return;
                 }
@@ -112,7 +139,7 @@ impl Terminal {
 
     fn print(&mut self, text: &str) -> Result<(), Failure> {
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
-        let text = if plain {
+        let text = if plain && text != "\x07" {
             anstream::adapter::strip_str(text).to_string()
         } else {
             text.to_owned()

@@ -1,6 +1,8 @@
 //! `tim chat`: talking in a terminal.
 
+mod complete;
 mod group;
+mod history;
 mod input;
 mod keyboard;
 mod talk;
@@ -10,6 +12,8 @@ use crate::error::{EXIT_CODES, Failure};
 use crate::session::{Session, block_on};
 use crate::terminal::Look;
 
+use complete::Shared;
+use history::HistoryFile;
 use keyboard::Keyboard;
 use talk::Talk;
 
@@ -25,14 +29,24 @@ pub(crate) struct Args {
     peer: PeerArgs,
     #[command(flatten)]
     look: Look,
+    /// Do not ring the terminal's bell when somebody mentions me.
+    #[arg(long, env = "TIM_NO_BELL", hide_env_values = true)]
+    no_bell: bool,
+    /// Do not keep what is typed, which otherwise stands in the data directory's chat_history, readable to its user only.
+    #[arg(long, env = "TIM_NO_HISTORY", hide_env_values = true)]
+    no_history: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let login = args.connect.resolve()?;
     block_on(async {
         let (session, events) = Session::open(login).await?;
-        let keyboard = Keyboard::start()?;
-        let mut talk = Talk::new(&session, keyboard, args.look);
+        let data = args.connect.data().filter(|_| !args.no_history);
+        let history = data.filter(|data| data.create().is_ok());
+        let history = history.map(|data| HistoryFile::new(data.path()));
+        let known = Shared::default();
+        let keyboard = Keyboard::start(history, known.clone())?;
+        let mut talk = Talk::new(&session, keyboard, args.look, known, !args.no_bell);
         let result = talk.run(events, args.peer.conversation()).await;
         drop(talk);
         session.close().await;

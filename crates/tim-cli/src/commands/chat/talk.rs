@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 
 use tim_client::{
-    ConversationId, CreateGroup, Custom, Event, EventStream, GroupId, GroupType, ImError, Message, NetState,
-    NextReqMessageId, NotReadyReason, SendOptions, Status,
+    ConversationId, CreateGroup, Custom, Event, EventStream, GroupId, GroupType, ImError, MemberListOptions,
+    Message, NetState, NextReqMessageId, NotReadyReason, SendOptions, Status, UserId,
 };
 
+use super::complete::Shared;
 use super::input::{self, HELP, Input};
 use super::keyboard::Keyboard;
 use crate::commands::conversations::Table;
@@ -18,7 +19,7 @@ use crate::output::{BAD, FAINT, HINT, STRONG};
 use crate::session::{Session, failure};
 use crate::stdin::Line;
 use crate::terminal::{Look, Safe, Said, When};
-use crate::time::date;
+use crate::time::{date, time_of_day};
 
 /// How many messages are held, for `/revoke N` and so that revocations show in them.
 const HELD: usize = 1000;
@@ -28,6 +29,10 @@ pub(super) struct Talk<'a> {
     pub(super) session: &'a Session,
     pub(super) keyboard: Keyboard,
     look: Look,
+    /// Who and what was met, for Tab.
+    known: Shared,
+    /// Whether a mention rings.
+    bell: bool,
     /// The conversation that lines go to.
     pub(super) here: Option<ConversationId>,
     /// The group into which the user was invited last, and has to agree.
@@ -56,11 +61,19 @@ enum Next {
 }
 
 impl<'a> Talk<'a> {
-    pub(super) fn new(session: &'a Session, keyboard: Keyboard, look: Look) -> Self {
+    pub(super) fn new(
+        session: &'a Session,
+        keyboard: Keyboard,
+        look: Look,
+        known: Shared,
+        bell: bool,
+    ) -> Self {
         Self {
             session,
             keyboard,
             look,
+            known,
+            bell,
             here: None,
             invited: None,
             older: None,
@@ -250,7 +263,7 @@ impl<'a> Talk<'a> {
             }
         };
         match result {
-            Ok(()) => self.say(message)?,
+            Ok(()) => self.said(message)?,
             Err(error) => {
                 self.failed(error)?;
                 if message.status() == Status::Fail {
@@ -272,6 +285,8 @@ impl<'a> Talk<'a> {
         {
             Ok(page) => {
                 self.here = Some(conversation);
+                self.meet(conversation);
+                self.meet_members(conversation).await;
                 self.older = (!page.is_completed).then_some(page.next_req_message_id);
                 self.day.clear();
                 let count = match (page.message_list.len(), page.is_completed) {
@@ -321,6 +336,7 @@ impl<'a> Talk<'a> {
         match self.session.client.get_conversation_list().await {
             Ok(list) if list.conversation_list.is_empty() => self.note("no conversations yet"),
             Ok(list) => {
+                list.conversation_list.iter().for_each(|it| self.meet(it.id));
                 let table = Table {
                     list: &list.conversation_list,
                     me: &self.session.me,
@@ -375,7 +391,11 @@ impl<'a> Talk<'a> {
                     self.note_invitation(&message);
                     // What the history has just shown may arrive once more as news.
                     if !self.holds(&message) {
+                        let rings = self.bell && self.mentions_me(&message);
                         self.say(message)?;
+                        if rings {
+                            self.keyboard.ring()?;
+                        }
                     }
                 }
                 if here && self.session.client.is_ready() {
@@ -422,6 +442,23 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// A message of one's own was sent. In a terminal it stands there already, as it was typed.
+    fn said(&mut self, message: Message) -> Result<(), Failure> {
+        if !self.keyboard.is_terminal() {
+            return self.say(message);
+        }
+        let (sequence, time) = (message.sequence(), time_of_day(message.time()));
+        self.keep(message);
+        match sequence {
+            0 => self
+                .keyboard
+                .print(format_args!("     {FAINT}{time} passed on{FAINT:#}")),
+            _ => self
+                .keyboard
+                .print(format_args!("{FAINT}{sequence:>4} {time} sent{FAINT:#}")),
+        }
+    }
+
     /// Shows a message and keeps it at hand.
     fn say(&mut self, message: Message) -> Result<(), Failure> {
         let view = message.view();
@@ -443,13 +480,58 @@ impl<'a> Talk<'a> {
             self.keyboard
                 .print(format_args!("{FAINT}[{conversation}]{FAINT:#} {said}"))?;
         }
+        self.keep(message);
+        Ok(())
+    }
+
+    /// Keeps a message at hand, and for Tab who it is from.
+    fn keep(&mut self, message: Message) {
+        self.meet(message.conversation_id());
+        let from = message.from();
+        if from != self.session.me && from != UserId::SYSTEM {
+            self.known.lock().users.insert(from.to_string());
+        }
         if !self.holds(&message) {
             if self.held.len() == HELD {
                 self.held.pop_front();
             }
             self.held.push_back(message);
         }
-        Ok(())
+    }
+
+    /// Remembers a conversation for Tab.
+    fn meet(&self, conversation: ConversationId) {
+        let mut known = self.known.lock();
+        match conversation {
+            ConversationId::C2c(user) => known.users.insert(user.to_string()),
+            ConversationId::Group(group) => known.groups.insert(group.to_string()),
+            _ => false,
+        };
+    }
+
+    /// The members of a group, for Tab: a page of them is enough.
+    async fn meet_members(&self, conversation: ConversationId) {
+        if let ConversationId::Group(group) = conversation
+            && self.keyboard.is_terminal()
+            && let Ok(page) = self
+                .session
+                .client
+                .get_group_member_list(group, MemberListOptions::default())
+                .await
+        {
+            let members = page.member_list.iter().map(|member| member.user.to_string());
+            self.known.lock().users.extend(members);
+        }
+    }
+
+    fn mentions_me(&self, message: &Message) -> bool {
+        let said = Said {
+            message: message.view(),
+            me: self.session.me,
+            look: self.look,
+            when: When::Time,
+        };
+        said.mentions_me()
     }
 
     /// Whether this entry was shown before.

@@ -1,5 +1,6 @@
 //! `createGroup`.
 
+use tim_proto::check_shown_name;
 use tim_proto::request::{self, Answer, Request};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MAX_SUCCESSORS, UserId};
@@ -73,6 +74,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn create_group(&self, group: CreateGroup) -> Result<CreateGroupResponse, ImError> {
+        check_shown_name(&group.name)?;
         // The session repeats the request with the same number, so that it makes one group. If the user made another
         // group with this number before, it takes another number.
         let mut refusals = 0;

@@ -1,5 +1,6 @@
 //! `updateGroupProfile`, `changeGroupOwner`, `dismissGroup`, `setMessageRemindType`.
 
+use tim_proto::check_shown_name;
 use tim_proto::request::{Answer, ChangeOwner, OneGroup, Request, SetReceiveOption, UpdateGroup};
 use tim_proto::{GroupId, InviteOption, JoinOption, ReceiveOption, UserId};
 
@@ -66,6 +67,7 @@ impl Client {
         group: GroupId,
         update: UpdateGroupProfile,
     ) -> Result<GroupResponse, ImError> {
+        check_shown_name(update.name.as_deref().unwrap_or(""))?;
         let request = asking(move |update: &UpdateGroupProfile| {
             Request::UpdateGroup(UpdateGroup {
                 group,

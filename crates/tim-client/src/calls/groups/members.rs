@@ -1,5 +1,6 @@
 //! A group's members: who they are, bringing them in, removing them, and what each of them is and may do.
 
+use tim_proto::check_shown_name;
 use tim_proto::request::{
     Answer, BanMembers, GroupMembers, MemberList, MemberOutcome, MembersAnswer, Request, SetMember,
 };
@@ -213,6 +214,7 @@ impl Client {
         user: UserId,
         name_card: &str,
     ) -> Result<GroupResponse, ImError> {
+        check_shown_name(name_card)?;
         let request = asking(move |name_card: &String| {
             Request::SetMember(SetMember {
                 name_card: Some(name_card),

@@ -6,7 +6,7 @@ use tim_proto::tip::TipOperation;
 use tim_proto::{ReceiveOption, Role, UserId};
 
 use super::super::create::{check_texts, known_invite, known_join};
-use super::super::rules::{Action, MAX_NAME_CARD, MAX_NOTICE, check_text, outranks};
+use super::super::rules::{Action, MAX_NAME_CARD, MAX_NOTICE, check_name, check_text, outranks};
 use super::super::tips::{Said, Tip};
 use super::super::view::{GroupView, RowChange};
 use super::super::{GroupAnswer, GroupUpdate};
@@ -26,7 +26,7 @@ impl<V: GroupView> Case<'_, V> {
             return self.set_in_room(user, new_role, mute_seconds, name_card);
         }
         let new_role = new_role.map(appointed).transpose()?;
-        check_text("name card", name_card.unwrap_or(""), MAX_NAME_CARD)?;
+        check_name("name card", name_card.unwrap_or(""), MAX_NAME_CARD)?;
         self.may_set(*user, new_role, mute_seconds, name_card)?;
         let member = self.target(user)?;
         self.may_set_this(*user, &member, new_role, mute_seconds, name_card)?;

@@ -123,7 +123,7 @@ impl Shared {
         let users = users
             .iter()
             .copied()
-            .filter(|user| *user != UserId::SYSTEM)
+            .filter(|user| *user != UserId::SYSTEM && user.is_well_formed())
             .collect();
         let submitted = self.writer.submit(Write::EnsureAccounts(users), |_| ());
         submitted.map_err(|error| Failed::from(&error))

@@ -55,7 +55,8 @@ pub(in crate::hub) fn create(
             .saturating_add(1);
         hub.online.may_send(&owner, hub.now_ms(), cost)?;
         if hub.options.open_registration {
-            let members = create.members.iter().map(|(member, _)| *member).collect();
+            let members = create.members.iter().map(|(member, _)| *member);
+            let members = members.filter(UserId::is_well_formed).collect();
             let submitted = hub.writer.submit(Write::EnsureAccounts(members), |_| ());
             submitted.map_err(|error| Failed::from(&error))?;
         }
@@ -84,6 +85,10 @@ fn check(new: &NewGroup) -> Result<(), Failed> {
             ErrorCode::ILLEGAL_GROUP_ID,
             "ids that start with @TGS# are made by the hub",
         ));
+    }
+    if new.group.is_some_and(|group| !group.is_well_formed()) {
+        let text = "a group id neither begins nor ends with a space";
+        return Err(Failed::new(ErrorCode::ILLEGAL_GROUP_ID, text));
     }
     if !new.group_type.is_known() {
         return Err(Failed::new(ErrorCode::ILLEGAL_GROUP_TYPE, ""));

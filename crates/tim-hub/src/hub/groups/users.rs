@@ -12,7 +12,7 @@ use super::super::connection::Connection;
 use super::super::device::{Answered, Device, Outcome};
 use super::super::failed::Failed;
 use super::super::requests::{ANSWER_OVERHEAD, MAX_LEN_PREFIX};
-use crate::groups::rules::{MAX_AVATAR, check_text};
+use crate::groups::rules::{MAX_AVATAR, check_name, check_text};
 use crate::store::Write;
 
 /// The longest nick, in bytes: every message of the user's carries it.
@@ -56,7 +56,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         nick: Option<String>,
         avatar: Option<String>,
     ) -> Result<(), Failed> {
-        check_text("nick", nick.as_deref().unwrap_or(""), MAX_NICK)?;
+        check_name("nick", nick.as_deref().unwrap_or(""), MAX_NICK)?;
         check_text("avatar", avatar.as_deref().unwrap_or(""), MAX_AVATAR)?;
         self.hub.online.may_send(&device.user, self.hub.now_ms(), 1)?;
         let write = Write::SetUserProfile {

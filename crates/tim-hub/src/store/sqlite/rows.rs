@@ -1,11 +1,9 @@
 //! Rows as Rust values, and the small queries that both ends use.
 
-use std::str::FromStr;
-
 use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tim_proto::{GroupId, MessageId, UserId};
+use tim_proto::{GroupId, IdError, MessageId, UserId};
 
 use super::super::types::{SYSTEM_NUMBER, flags};
 use super::super::{Entry, LogKey, Pair, account_number};
@@ -20,13 +18,27 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
+/// An id as it is kept. Old ones may have a form that no new one has.
+pub(super) trait Kept: Sized {
+    fn of(text: &str) -> Result<Self, IdError>;
+}
+
+impl Kept for UserId {
+    fn of(text: &str) -> Result<Self, IdError> {
+        Self::from_record(text)
+    }
+}
+
+impl Kept for GroupId {
+    fn of(text: &str) -> Result<Self, IdError> {
+        Self::from_record(text)
+    }
+}
+
 /// A column of text that is an id.
-pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
+pub(super) fn parsed<T: Kept>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
-    text.parse().map_err(|error| damaged(column, error))
+    T::of(text).map_err(|error| damaged(column, error))
 }
 
 fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
@@ -55,7 +67,7 @@ pub(super) fn log_name(log: &LogKey) -> (i64, String) {
 }
 
 fn log_key(kind: i64, name: &str, column: usize) -> rusqlite::Result<LogKey> {
-    let user = |name: &str| UserId::new(name).map_err(|error| damaged(column, error));
+    let user = |name: &str| UserId::from_record(name).map_err(|error| damaged(column, error));
     match kind {
         KIND_C2C => {
             let (low, high) = name
@@ -63,7 +75,7 @@ fn log_key(kind: i64, name: &str, column: usize) -> rusqlite::Result<LogKey> {
                 .ok_or_else(|| damaged(column, "no pair"))?;
             Ok(LogKey::C2c(Pair::new(user(low)?, user(high)?)))
         }
-        KIND_GROUP | KIND_DISMISSED => GroupId::new(name)
+        KIND_GROUP | KIND_DISMISSED => GroupId::from_record(name)
             .map(LogKey::Group)
             .map_err(|error| damaged(column, error)),
         _ => user(name).map(LogKey::System),

@@ -403,3 +403,27 @@ fn what_an_older_program_kept_of_revoked_messages_goes_and_mutes_stay() {
     );
     assert_eq!(reader.restriction(&group, &bob).unwrap().muted_until_ms, 77);
 }
+
+#[test]
+fn ids_that_nobody_could_make_today_are_read_and_keep_nothing_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = [
+        UserId::from_record(" alice").unwrap(),
+        UserId::from_record("bob ").unwrap(),
+    ];
+    {
+        let (mut writer, _reader) = open(dir.path()).unwrap();
+        let accounts = writer.commit(1, &old.map(Write::EnsureAccount)).unwrap();
+        assert!(
+            accounts.results.iter().all(Result::is_ok),
+            "as an older program made them"
+        );
+    }
+    let (_writer, reader) = open(dir.path()).unwrap();
+    for user in old {
+        let account = reader.account(&user).unwrap();
+        assert!(account.is_some(), "{user:?}");
+        let page = reader.conversations(&user, 10);
+        assert!(page.is_ok(), "{user:?}");
+    }
+}
