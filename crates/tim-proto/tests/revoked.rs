@@ -37,7 +37,7 @@ fn content(to: ConversationId) -> Vec<u8> {
         payload: Text { text: "secret" },
         extensions: tim_proto::wire::Extensions::new(&mention[..len]).unwrap(),
     };
-    let whole = message.into_any().to_owned().into_inner();
+    let whole = message.into_any().to_encoded().into_inner();
     let mut envelope_len = [0; 64];
     let skip = encode_body(&envelope(), &mut envelope_len).unwrap();
     let names = SenderNames {
