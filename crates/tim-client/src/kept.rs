@@ -195,5 +195,7 @@ fn owned(options: &message::SendOptions<'_>) -> SendOptions {
             ignore_ios_badge: push.ignore_ios_badge,
             android_oppo_channel_id: text(push.android_oppo_channel_id),
         }),
+        // How long a call waits is that call's affair.
+        retry_for: std::time::Duration::ZERO,
     }
 }

@@ -218,10 +218,10 @@ async fn two_restored_messages_under_one_id_are_both_stored() {
 fn replaced(message: &Message, view: &tim_client::proto::Message<'_>) -> Vec<u8> {
     use tim_client::proto::wire::crc32;
     let bytes = message.to_bytes();
-    let old = message.view().to_owned().into_inner();
+    let old = message.view().to_encoded().into_inner();
     let head = bytes.len() - old.len() - 4;
     assert_eq!(bytes[head..head + old.len()], old);
-    let mut bytes = [&bytes[..head], view.to_owned().as_bytes()].concat();
+    let mut bytes = [&bytes[..head], view.to_encoded().as_bytes()].concat();
     bytes.extend(crc32(&[&bytes]).to_le_bytes());
     bytes
 }

@@ -423,7 +423,7 @@ fn ids_that_nobody_could_make_today_are_read_and_keep_nothing_from_opening() {
     for user in old {
         let account = reader.account(&user).unwrap();
         assert!(account.is_some(), "{user:?}");
-        let page = reader.conversations(&user, 10);
+        let page = reader.conversations(&user, None, 10);
         assert!(page.is_ok(), "{user:?}");
     }
 }
