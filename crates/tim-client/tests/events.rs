@@ -618,7 +618,7 @@ async fn sdk_ready_comes_behind_the_messages_that_were_waiting() {
     hub.login().await;
     hub.welcome();
     for sequence in [1, 2] {
-        let waiting = text("bob", c2c("alice"), sequence, "waiting").to_owned();
+        let waiting = text("bob", c2c("alice"), sequence, "waiting").to_encoded();
         hub.session
             .deliver(&[sequence as u8], 0, waiting.as_bytes())
             .unwrap();
