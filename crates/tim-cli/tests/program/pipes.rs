@@ -40,7 +40,7 @@ fn a_line_that_cannot_be_sent_is_named_and_the_others_are_sent() {
     let told: Vec<&str> = ran.err.lines().collect();
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(told[0], "error: line 2: byte 1 is not UTF-8");
-    assert!(told[1].starts_with("error: line 4: 8001 "), "{told:?}");
+    assert!(told[1].starts_with("error: line 4: 80002 "), "{told:?}");
     assert_eq!(told[2], "error: 2 lines were not sent");
     assert_eq!(said(&world), ["one", "two"]);
 
