@@ -352,10 +352,10 @@ impl Core {
         match progress {
             Progress::More => self.lister.go_on(page.next),
             Progress::Done(need) => {
+                self.list_has_changed(need);
                 let list = self.conversations.list();
                 let is_truncated = self.conversations.is_truncated();
                 self.lister.done(self.conversations.asks(), &list, is_truncated);
-                self.list_has_changed(need);
             }
             Progress::Stale => self.lister.restart_stale(),
         }
@@ -433,6 +433,9 @@ impl Core {
 
     /// The list may have changed, and the hub may have to be asked for it.
     pub(crate) fn list_has_changed(&mut self, need: Need) {
+        // Before whoever has asked for the change hears that it is done.
+        let total = self.conversations.total_unread();
+        self.shared.total_unread.store(total, Ordering::Relaxed);
         self.news.conversations.want();
         if need == Need::List {
             self.lister.want();

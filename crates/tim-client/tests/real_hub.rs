@@ -247,3 +247,65 @@ async fn what_came_while_away_comes_once() {
     assert_eq!((read.read_sequence, read.unread_count), (0, 0));
     world.end().await;
 }
+
+/// The total that is told next.
+async fn total(events: &mut EventStream, wanted: u64) {
+    loop {
+        if let Event::TotalUnreadMessageCountUpdated(total) = in_time(events.next()).await.unwrap()
+            && total == wanted
+        {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_total_covers_what_the_list_leaves_out() {
+    let world = World::new();
+    let (bob, mut on_bob) = world.log_in("bob", |b| b).await;
+    let (tablet, _on_tablet) = world.log_in("bob", |b| b).await;
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        let (other, _events) = world.log_in(name, |b| b).await;
+        say(&other, c2c("bob"), "hi").await;
+    }
+    let listed = bob.get_latest_conversations(2).await.unwrap();
+    assert_eq!((listed.conversation_list.len(), listed.is_truncated), (2, true));
+    assert_eq!(bob.get_total_unread_message_count(), 4);
+    // Also those that are not on the list, and those that another device reads.
+    tablet.set_message_read(c2c("a")).await.unwrap();
+    total(&mut on_bob, 3).await;
+    for name in names {
+        bob.set_message_read(c2c(name)).await.unwrap();
+    }
+    total(&mut on_bob, 0).await;
+    let listed = bob.get_conversation_list().await.unwrap();
+    assert_eq!((listed.conversation_list.len(), listed.is_truncated), (4, false));
+    assert!(listed.conversation_list.iter().all(|one| one.unread_count == 0));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_receive_option_that_another_device_chooses_changes_the_total() {
+    let world = World::new();
+    let (alice, _on_alice) = world.log_in("alice", |b| b).await;
+    let (bob, mut on_bob) = world.log_in("bob", |b| b).await;
+    let (tablet, _on_tablet) = world.log_in("bob", |b| b).await;
+    let wanted = CreateGroup {
+        members: vec![bob.user()],
+        ..CreateGroup::new(GroupType::PUBLIC, "Friends")
+    };
+    let group = alice.create_group(wanted).await.unwrap().group_id;
+    say(&alice, group, "hi").await;
+    let quiet = tim_client::proto::ReceiveOption::ACCEPT_NOT_NOTIFY;
+    tablet.set_message_remind_type(group, quiet).await.unwrap();
+    loop {
+        if let Event::ConversationListUpdated(list) = in_time(on_bob.next()).await.unwrap()
+            && list.iter().any(|one| one.message_remind_type == quiet)
+        {
+            break;
+        }
+    }
+    assert_eq!(bob.get_total_unread_message_count(), 0);
+    world.end().await;
+}

@@ -8,6 +8,7 @@ use heapless::String;
 use tim_transport_embedded::proto::conversation::Conversation;
 use tim_transport_embedded::proto::message::{Custom, Face, Message, Payload, Text};
 use tim_transport_embedded::proto::request::HistoryAnswer;
+use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::{Client, Error, NextReqMessageId};
 
 use crate::lobby;
@@ -176,7 +177,14 @@ impl<'k> Keys<'k> {
 
     async fn mark_read(&self) -> Result<(), Error> {
         let answer = self.client.set_message_read(lobby()).await?;
-        self.screen.show_unread(answer.unread);
+        if !self.screen.take_count((&answer).into()) {
+            // More came at once than is remembered: the hub says what is left.
+            let count = self
+                .client
+                .get_conversation_profile(lobby(), |profile| HubCount::from(&profile.conversation))
+                .await?;
+            self.screen.take_count(count);
+        }
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ mod long_text;
 mod screen;
 mod settings;
 
+use core::cell::Cell;
+
 use board::Board;
 use embassy_executor::Spawner;
 use embassy_futures::join::join4;
@@ -26,6 +28,7 @@ use screen::{Screen, name};
 use static_cell::StaticCell;
 use tim_transport_embedded::proto::message::flags;
 use tim_transport_embedded::proto::request::{Delivery, FetchAnswer};
+use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
 use tim_transport_embedded::{
     Client, Device, EmbassyClock, Error, Event, Events, Line, Memory, NetState, SerialLine,
@@ -65,6 +68,7 @@ async fn kiosk(board: Board) {
         client,
         screen,
         errands: Channel::new(),
+        ready: Cell::new(false),
         out: Signal::new(),
     };
     kiosk.screen.show(format_args!(
@@ -86,6 +90,8 @@ struct Kiosk<'m> {
     client: Client<'m>,
     screen: Screen,
     errands: Channel<NoopRawMutex, Errand, 4>,
+    /// Whether the hub can be asked for anything.
+    ready: Cell<bool>,
     /// The hub put the kiosk out.
     out: Signal<NoopRawMutex, ()>,
 }
@@ -110,13 +116,24 @@ impl Kiosk<'_> {
         let screen = &self.screen;
         loop {
             match events.next_event().await {
-                Event::NetState(NetState::Connected) => screen.show("-- connected"),
+                Event::NetState(NetState::Connected) => {
+                    screen.show("-- connected");
+                    // Meanwhile somebody may have read on another device.
+                    screen.count_anew();
+                    if self.ready.get() {
+                        self.run(Errand::CountUnread);
+                    }
+                }
                 Event::NetState(NetState::Disconnected) => screen.show("-- the line is cut"),
                 Event::Ready => {
                     screen.show("-- ready");
+                    self.ready.set(true);
                     self.run(Errand::CountUnread);
                 }
-                Event::NotReady(reason) => screen.show(format_args!("-- not ready: {reason:?}")),
+                Event::NotReady(reason) => {
+                    screen.show(format_args!("-- not ready: {reason:?}"));
+                    self.ready.set(false);
+                }
                 Event::KickedOut(failure) => {
                     screen.show(format_args!("-- put out: {}", failure.code));
                     self.out.signal(());
@@ -124,6 +141,7 @@ impl Kiosk<'_> {
                 Event::Delivered(delivery) => self.show_delivery(&delivery),
                 Event::Gap(gap) if gap.is_restored() => {
                     screen.show("-- the hub has lost messages");
+                    screen.count_anew();
                     self.run(Errand::CountUnread);
                 }
                 Event::Gap(gap) => screen.show(format_args!(
@@ -132,8 +150,10 @@ impl Kiosk<'_> {
                     gap.from,
                     gap.to
                 )),
+                // The hub has no number at hand.
+                Event::ConversationChanged(change) if change.counted == 0 => self.run(Errand::CountUnread),
                 Event::ConversationChanged(change) if change.conversation == lobby() => {
-                    screen.show_unread(change.unread);
+                    self.take_count((&change).into());
                 }
                 _ => {} // of no interest to people in a lobby
             }
@@ -150,8 +170,13 @@ impl Kiosk<'_> {
                 kind: message.payload.kind(),
                 len: delivery.payload_len,
             });
-        } else if message.payload.kind() == MessageKind::REVOCATION {
-            self.run(Errand::CountUnread); // it may have been unread, and is not any more
+        }
+    }
+
+    /// The hub says how many messages of the lobby are unread.
+    fn take_count(&self, count: HubCount) {
+        if !self.screen.take_count(count) {
+            self.run(Errand::CountUnread);
         }
     }
 
@@ -182,12 +207,12 @@ impl Kiosk<'_> {
     }
 
     async fn count_unread(&self) -> Result<(), Error> {
-        let unread = self
+        let count = self
             .client
-            .get_conversation_profile(lobby(), |profile| profile.conversation.unread)
+            .get_conversation_profile(lobby(), |profile| HubCount::from(&profile.conversation))
             .await;
-        match unread {
-            Ok(unread) => self.screen.show_unread(unread),
+        match count {
+            Ok(count) => self.take_count(count),
             Err(Error::Refused(_)) => {} // there is no such group yet
             Err(error) => return Err(error),
         }

@@ -6,10 +6,11 @@
 use core::cell::Cell;
 use core::fmt::{self, Display, Write};
 
-use tim_transport_embedded::proto::message::{Payload, flags};
+use tim_transport_embedded::proto::message::Payload;
 use tim_transport_embedded::proto::placeholder::placeholder;
 use tim_transport_embedded::proto::revoked::{Revoker, revoked_text};
 use tim_transport_embedded::proto::text::{SEED, Span, spans};
+use tim_transport_embedded::proto::unread::{HubCount, Taken, UnreadCount};
 use tim_transport_embedded::proto::{ConversationId, Message, Words};
 
 use crate::board::Printer;
@@ -21,14 +22,24 @@ const WORDS: Words = Words::ENGLISH;
 pub(crate) struct Screen {
     printer: Printer,
     /// How many of the lobby's messages nobody has read.
-    unread: Cell<u32>,
+    unread: Cell<UnreadCount<8>>,
+    /// What was shown of that.
+    shown: Cell<u32>,
+    /// The hub's next number counts, whatever was known before.
+    anew: Cell<bool>,
 }
 
 impl Screen {
     pub(crate) const fn new(printer: Printer) -> Self {
         Self {
             printer,
-            unread: Cell::new(0),
+            unread: Cell::new(UnreadCount::new(HubCount {
+                unread: 0,
+                counted: 0,
+                read: 0,
+            })),
+            shown: Cell::new(0),
+            anew: Cell::new(true),
         }
     }
 
@@ -40,20 +51,39 @@ impl Screen {
         let _ = printer.write_str("\r\n");
     }
 
+    /// Takes over the hub's number of unread messages. Whether it says enough; otherwise it is to be asked for again.
+    pub(crate) fn take_count(&self, count: HubCount) -> bool {
+        let mut unread = self.unread.get();
+        let taken = if self.anew.replace(false) {
+            unread.restart(count)
+        } else {
+            unread.take(count)
+        };
+        self.show_unread(unread);
+        taken != Taken::Unclear && !unread.is_unclear()
+    }
+
+    /// After a new login the hub's next number counts, whatever was known before.
+    pub(crate) fn count_anew(&self) {
+        self.anew.set(true);
+    }
+
     /// Shows how many messages are unread now.
-    pub(crate) fn show_unread(&self, unread: u32) {
-        if self.unread.replace(unread) != unread {
-            self.show(format_args!("   {unread} unread"));
+    fn show_unread(&self, unread: UnreadCount<8>) {
+        self.unread.set(unread);
+        let count = unread.count();
+        if self.shown.replace(count) != count {
+            self.show(format_args!("   {count} unread"));
         }
     }
 
     /// Shows an entry of a conversation as it arrives, and counts it.
     pub(crate) fn show_arrival(&self, message: &Message<'_>) {
         self.show(Line(message));
-        let envelope = &message.envelope;
-        let counts = envelope.sequence > 0 && envelope.flags & flags::NO_UNREAD == 0 && envelope.from != USER;
-        if counts && message.to == ConversationId::Group(GROUP) {
-            self.show_unread(self.unread.get().saturating_add(1));
+        if message.to == ConversationId::Group(GROUP) {
+            let mut unread = self.unread.get();
+            unread.deliver(message, &USER);
+            self.show_unread(unread);
         }
     }
 }
@@ -68,11 +98,7 @@ impl Display for Line<'_> {
         write!(f, "{} #{} ", name(&conversation), message.envelope.sequence)?;
         match &message.payload {
             _ if message.is_revoked() => {
-                write!(
-                    f,
-                    "* {}",
-                    revoked_text(Revoker::of(message, &USER), WORDS)
-                )
+                write!(f, "* {}", revoked_text(Revoker::of(message, &USER), WORDS))
             }
             Payload::GroupTip(tip) => write!(f, "* {}", tip.text_with_names(WORDS)),
             Payload::SystemNotice(notice) => match notice.text(WORDS) {

@@ -99,7 +99,7 @@ impl Behind {
 
 /// The unread messages of one conversation. It remembers `N` entries behind the hub's number one by one, and adds older
 /// ones up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct UnreadCount<const N: usize> {
     /// The hub's number, with what has been added up.
     base: HubCount,

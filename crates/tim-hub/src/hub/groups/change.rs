@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tim_proto::message::{Envelope, flags};
+use tim_proto::request::ConversationChange;
 use tim_proto::wire::{FrameKind, encoded_len};
-use tim_proto::{ErrorCode, GroupId, GroupType, MemberResult, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MemberResult, Priority, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::connection::Connection;
@@ -58,9 +59,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             GroupAction::Invite { ref users, .. } if membership.is_some() => hub.introduce(users)?,
             _ => {}
         }
+        let is_option = matches!(action, GroupAction::SetReceiveOption { .. });
         let answered = {
-            let device = Arc::clone(device);
-            move |answer| {
+            let (device, online) = (Arc::clone(device), Arc::clone(&hub.online));
+            move |answer: Answer| {
+                if is_option && answer.is_ok() {
+                    tell_to_ask(&online, &device, group);
+                }
                 device.answer(Answered {
                     request: id,
                     kind,
@@ -308,5 +313,20 @@ pub(super) fn live(prepared: &Prepared, time: u64, priority: Priority) -> Delive
 impl From<Refused> for Failed {
     fn from(error: Refused) -> Self {
         refused(error)
+    }
+}
+
+/// What counts in the user's total has changed: the user's other devices are to ask for the list.
+fn tell_to_ask(online: &Online, device: &Arc<Device>, group: GroupId) {
+    for other in online.devices(&device.user) {
+        if !Arc::ptr_eq(&other, device) {
+            other.change(ConversationChange {
+                conversation: ConversationId::Group(group),
+                unread: 0,
+                read_sequence: 0,
+                counted: 0,
+                deleted_through: 0,
+            });
+        }
     }
 }
