@@ -375,7 +375,7 @@ impl ConversationCache {
             self.unheld.pop_front();
             self.has_forgotten = true;
         }
-        let mut unheld = known.unwrap_or(Unheld {
+        let mut unheld = known.unwrap_or_else(|| Unheld {
             id: *id,
             through: 0,
             count: HubCount::default(),
@@ -436,7 +436,7 @@ impl ConversationCache {
     /// delivered.
     fn begin(&self, id: ConversationId, seconds: u64) -> Held {
         let unheld = self.unheld.iter().find(|unheld| unheld.id == id);
-        let (through, count) = unheld.map_or((0, HubCount::default()), |one| (one.through, one.count));
+        let (through, count) = unheld.map_or_else(Default::default, |one| (one.through, one.count));
         let mut held = Held::new(Conversation::empty(id));
         held.unread = UnreadCount::new(if count.counted > through {
             count

@@ -173,8 +173,8 @@ impl Pair {
                 len => Some(device.sent[random.below(len) as usize].clone()),
             };
             let newest = self.devices.iter().flat_map(|device| &device.sent);
-            let newest = newest.filter(|sent| sent.sequence() > 0).last();
-            let newest = newest.map_or(1, Message::sequence);
+            let newest = newest.map(Message::sequence).max();
+            let newest = newest.unwrap_or(1);
             let (what, upto) = (random.below(11), newest.saturating_sub(random.below(4)));
             let client = self.devices[who].client.clone();
             acts.spawn(async move { (who, act(client, to, what, upto, mine).await) });
