@@ -313,9 +313,26 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
     assert_eq!((message.status(), message.is_resend()), (Status::Success, true));
 }
 
+/// The next request that is not for the conversation list, which the client asks for when it likes; that is empty.
+async fn asked_beside_lists(hub: &mut HubEnd) -> Asked {
+    loop {
+        let asked = hub.asked().await;
+        if !matches!(asked.request(), Request::Conversations(_)) {
+            return asked;
+        }
+        let list = ConversationsAnswer {
+            next: &[],
+            completed: true,
+            total_unread: 0,
+            conversations: Default::default(),
+        };
+        hub.answer(&asked, &Answer::Conversations(list)).await;
+    }
+}
+
 /// Takes the next SEND, refuses its id or stores it, and says which id it was.
 async fn take_send(hub: &mut HubEnd, refuse: bool) -> tim_client::MessageId {
-    let asked = hub.asked().await;
+    let asked = asked_beside_lists(hub).await;
     let Request::Send(send) = asked.request() else {
         panic!()
     };
@@ -360,18 +377,7 @@ async fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
     let mut shown = text("alice", c2c("bob"), 10, "FIRE");
     shown.id = last;
     let page = async {
-        let mut asked = hub.asked().await;
-        if let Request::Conversations(_) = asked.request() {
-            // The other device's message began a conversation.
-            let list = ConversationsAnswer {
-                next: &[],
-                completed: true,
-                total_unread: 0,
-                conversations: Default::default(),
-            };
-            hub.answer(&asked, &Answer::Conversations(list)).await;
-            asked = hub.asked().await;
-        }
+        let asked = asked_beside_lists(&mut hub).await;
         let messages = [shown];
         let answer = Answer::History(HistoryAnswer {
             next: &[],
