@@ -168,6 +168,11 @@
 //! }
 //! ```
 //!
+//! # A clock that does not wrap
+//!
+//! A session's time has 64 bits and never goes back. A board with a counter of 32 bits makes a clock of it with
+//! [`WideningClock`]; it says how often the counter has to be read. With the feature `embassy-time` there is `EmbassyClock`.
+//!
 //! # What can be dropped
 //!
 //! Every future of this crate is cancel-safe: dropped at any await and made anew, it loses nothing and doubles nothing. A
@@ -192,9 +197,9 @@ mod wait;
 
 pub use calls::NextReqMessageId;
 pub use client::{Client, LoginResponse};
-pub use clock::Clock;
 #[cfg(feature = "embassy-time")]
 pub use clock::EmbassyClock;
+pub use clock::{Clock, Counter, WideningClock};
 pub use device::{Device, Memory};
 pub use error::Error;
 pub use events::Events;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cancel;
+mod clock;
 mod hub;
 mod ids;
 mod lines;
