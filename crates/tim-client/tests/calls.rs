@@ -429,7 +429,7 @@ async fn refuse_then_store(hub: &mut HubEnd, failure: Failure<'_>, times: usize)
     let start = tokio::time::Instant::now();
     let (mut moments, mut first) = (Vec::new(), None);
     loop {
-        let asked = hub.asked().await;
+        let asked = asked_beside_lists(hub).await;
         moments.push(start.elapsed());
         let Request::Send(send) = asked.request() else {
             panic!()
@@ -492,7 +492,7 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
     // A second try after 7 s, and none after 14.
     let script = async {
         for _ in 0..2 {
-            let asked = hub.asked().await;
+            let asked = asked_beside_lists(&mut hub).await;
             assert!(!message.is_resend() && message.status() == Status::UnSend);
             let failure = Failure::new(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, "").retry_after_ms(7_000);
             hub.fail_with(&asked, &failure).await;
@@ -505,7 +505,7 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
     // What nobody's waiting cures is told at once.
     let message = client.create_text_message(user("bob"), "y").unwrap();
     let script = async {
-        let asked = hub.asked().await;
+        let asked = asked_beside_lists(&mut hub).await;
         hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "").await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, patient.clone()), script);
@@ -514,7 +514,7 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
     let message = client.create_text_message(user("bob"), "z").unwrap();
     let sending = client.send_message(&message, patient);
     let script = async {
-        let asked = hub.asked().await;
+        let asked = asked_beside_lists(&mut hub).await;
         hub.fail_with(
             &asked,
             &Failure::new(ErrorCode::RATE_LIMITED, "").retry_after_ms(5_000),
