@@ -95,6 +95,7 @@ pub fn messages(data: &[u8]) {
             Push::Deliver(deliver) => to_vec(deliver),
             Push::Gap(gap) => to_vec(gap),
             Push::Synced(synced) => to_vec(synced),
+            Push::Expiring(expiring) => to_vec(expiring),
             Push::Conversation(change) => to_vec(change),
             _ => return,
         };

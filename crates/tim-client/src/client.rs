@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tim_proto::request::{Answer, Request};
+use tim_proto::request::{Answer, Renew, Request};
 use tim_proto::{ErrorCode, UserId};
 use tim_transport_std::StdClientSession;
 use tim_transport_std::session::{Instant, RequestError, Ticket};
@@ -64,13 +64,25 @@ impl Client {
         self.command(Command::Logout).await
     }
 
-    /// Replaces the UserSig, for logins from now on: an expired one ends the session at the next reconnect.
+    /// Replaces the UserSig: for logins from now on, and at once for the session that is on, which ends when its UserSig does
+    /// ([`Event::UserSigExpiring`] tells of that before).
     ///
     /// # Errors
-    /// [`ErrorCode::LOGGED_OUT`] if the client has ended.
+    /// [`ErrorCode::LOGGED_OUT`] if the client has ended; the hub's refusal of the new UserSig, with which the session goes
+    /// on as it was.
     pub async fn set_user_sig(&self, user_sig: impl Into<String>) -> Result<(), ImError> {
         let user_sig = user_sig.into();
-        self.command(|reply| Command::SetUserSig(user_sig, reply)).await
+        let renewed = user_sig.clone();
+        self.command(|reply| Command::SetUserSig(user_sig, reply)).await?;
+        if !self.is_ready() {
+            return Ok(());
+        }
+        let renew = asking(|user_sig: &String| Request::Renew(Renew { user_sig }));
+        self.request_of(renewed, renew, |_, answer| match answer {
+            Answer::Renew(_) => Ok(()),
+            _ => Err(ImError::unexpected_answer()),
+        })
+        .await
     }
 
     /// Whether calls are taken (S83): from [`Event::SdkReady`] to [`Event::SdkNotReady`].

@@ -133,6 +133,9 @@ impl Core {
             SessionEvent::Delivered(deliver) => self.take_delivery(deliver),
             SessionEvent::Gap(gap) => self.inbound.push_back(Inbound::of(Item::Gap(*gap))),
             SessionEvent::ConversationChanged(change) => self.take_change(change),
+            SessionEvent::Expiring(expiring) => {
+                self.shared.bus.publish(&Event::UserSigExpiring(expiring.expires));
+            }
             _ => {} // a malformed frame was passed over; a later version's event means nothing here
         }
     }

@@ -35,6 +35,9 @@ pub enum Event {
     ProfileUpdated(Vec<UserProfile>),
     /// KICKED_OUT: the hub ended the session for good, and why. Log in again to come back.
     KickedOut(ImError),
+    /// The UserSig ends at this time (Unix seconds), and the session with it: get a new one for
+    /// [`Client::set_user_sig`](crate::Client::set_user_sig). The SDK has no such event.
+    UserSigExpiring(u64),
     /// NET_STATE_CHANGE.
     NetStateChange(NetState),
     /// Entries of a conversation that this device never saw are no longer kept; or, if [`Gap::is_restored`], the hub was put
@@ -65,6 +68,8 @@ pub enum EventKind {
     ProfileUpdated,
     /// [`Event::KickedOut`].
     KickedOut,
+    /// [`Event::UserSigExpiring`].
+    UserSigExpiring,
     /// [`Event::NetStateChange`].
     NetStateChange,
     /// [`Event::Gap`].
@@ -85,6 +90,7 @@ impl EventKind {
             Self::GroupListUpdated => event::GROUP_LIST_UPDATED,
             Self::ProfileUpdated => event::PROFILE_UPDATED,
             Self::KickedOut => event::KICKED_OUT,
+            Self::UserSigExpiring => "userSigExpiring",
             Self::NetStateChange => event::NET_STATE_CHANGE,
             Self::Gap => "gap",
         }
@@ -105,6 +111,7 @@ impl Event {
             Self::GroupListUpdated(_) => EventKind::GroupListUpdated,
             Self::ProfileUpdated(_) => EventKind::ProfileUpdated,
             Self::KickedOut(_) => EventKind::KickedOut,
+            Self::UserSigExpiring(_) => EventKind::UserSigExpiring,
             Self::NetStateChange(_) => EventKind::NetStateChange,
             Self::Gap(_) => EventKind::Gap,
         }

@@ -8,4 +8,4 @@ mod hub;
 pub mod store;
 pub use tim_usersig as usersig;
 
-pub use hub::{Audience, Hub, HubError, HubOptions};
+pub use hub::{Audience, Clock, Hub, HubError, HubOptions, Listener, MIN_KEY_LEN};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use store_suite::{Engine, Opened};
 use tim_hub::store::sqlite::{self, OpenError};
 use tim_hub::store::{
-    Append, Fingerprint, Hooks, LogKey, StoreReader as _, StoreWriter as _, Write, Writer, WriterConfig,
-    Written,
+    Append, Fingerprint, Hooks, LogKey, StoreError, StoreReader as _, StoreWriter as _, Write, Writer,
+    WriterConfig, Written,
 };
 use tim_proto::{MessageId, UserId};
 
@@ -70,6 +70,65 @@ fn a_second_hub_is_kept_out_and_told_why() {
     );
     drop(reader);
     assert!(sqlite::open(dir.path()).is_ok(), "free again");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_hub_is_kept_out_though_the_lock_file_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = sqlite::open(dir.path()).unwrap();
+    fs::remove_file(dir.path().join("hub.lock")).unwrap();
+    let refused = sqlite::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
+}
+
+#[test]
+fn two_writers_on_one_database_are_noticed_at_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _reader) = sqlite::open(dir.path()).unwrap();
+    let say = |name: &str| [Write::EnsureAccount(UserId::new(name).unwrap())];
+    writer.commit(1, &say("alice")).unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("tim.sqlite3")).unwrap();
+    other.execute("INSERT INTO epochs VALUES (1, 0)", []).unwrap();
+    let refused = writer.commit(2, &say("bob")).unwrap_err();
+    assert!(matches!(refused, StoreError::Fatal(_)), "{refused}");
+}
+
+#[test]
+fn a_database_that_was_cut_to_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(sqlite::open(dir.path()).unwrap());
+    let database = dir.path().join("tim.sqlite3");
+    fs::write(&database, []).unwrap();
+    let refused = sqlite::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Emptied { .. }), "{refused}");
+    fs::remove_file(&database).unwrap();
+    sqlite::open(dir.path()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_reads_the_files_though_the_directory_was_there_before() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let open_to_all = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open_to_all(dir.path(), 0o755);
+    for _ in 0..2 {
+        let (mut writer, _reader) = sqlite::open(dir.path()).unwrap();
+        let alice = UserId::new("alice").unwrap();
+        writer.commit(1, &[Write::EnsureAccount(alice)]).unwrap();
+        for file in fs::read_dir(dir.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", file.file_name());
+        }
+        drop(writer);
+        for name in ["tim.sqlite3", "hub.lock"] {
+            open_to_all(&dir.path().join(name), 0o644); // as an older hub left them
+        }
+    }
 }
 
 #[test]

@@ -108,6 +108,9 @@ compare! {
     user_profiles: UserProfiles, request::UserProfiles<'static>;
     user_profiles_answer: UserProfilesAnswer, request::UserProfilesAnswer<'static>;
     update_user_profile: UpdateUserProfile, request::UpdateUserProfile<'static>;
+    renew: Renew, request::Renew<'static>;
+    renew_answer: RenewAnswer, request::RenewAnswer;
+    expiring: Expiring, request::Expiring;
     failure: Failure, request::Failure<'static>;
     deliver: Deliver, request::Deliver<'static>;
     gap: Gap, request::Gap;

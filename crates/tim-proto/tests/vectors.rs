@@ -96,6 +96,7 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::USER_PROFILES if kind.is_answer() => {
             body_both_ways::<r::UserProfilesAnswer<'_>, m::UserProfilesAnswer>
         }
+        known if known == FrameKind::RENEW.answer() => body_both_ways::<r::RenewAnswer, m::RenewAnswer>,
         known if kind.is_answer() && known.name().is_some() => body_both_ways::<Done, m::Nothing>,
         _ if kind.is_answer() => return None,
         FrameKind::LOGIN => body_both_ways::<r::Login<'_>, m::Login>,
@@ -127,6 +128,8 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::SET_RECEIVE_OPTION => body_both_ways::<r::SetReceiveOption, m::SetReceiveOption>,
         FrameKind::USER_PROFILES => body_both_ways::<r::UserProfiles<'_>, m::UserProfiles>,
         FrameKind::UPDATE_USER_PROFILE => body_both_ways::<r::UpdateUserProfile<'_>, m::UpdateUserProfile>,
+        FrameKind::RENEW => body_both_ways::<r::Renew<'_>, m::Renew>,
+        FrameKind::EXPIRING => body_both_ways::<r::Expiring, m::Expiring>,
         FrameKind::ERROR | FrameKind::GOODBYE => body_both_ways::<r::Failure<'_>, m::Failure>,
         FrameKind::DELIVER => body_both_ways::<r::Deliver<'_>, m::Deliver>,
         FrameKind::GAP => body_both_ways::<r::Gap, m::Gap>,

@@ -57,6 +57,14 @@ impl App {
     }
 }
 
+impl App {
+    /// How many bytes the key has; too few can be guessed.
+    #[must_use]
+    pub fn key_len(&self) -> usize {
+        self.key.len()
+    }
+}
+
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
@@ -134,6 +142,29 @@ impl UserSigError {
     }
 }
 
+/// How far ahead of the checker's clock the signer's may be, in seconds.
+pub const MAX_AHEAD_S: u64 = 86_400;
+/// The longest time for which a ticket may be valid, in seconds: ten years and their leap days.
+pub const MAX_VALID_S: u64 = 3_653 * 86_400;
+
+/// A ticket that is good for ever is the sign of a slip: times are in seconds.
+fn check_dates(claims: &Claims, now_s: u64) -> Result<(), UserSigError> {
+    let latest = now_s.saturating_add(MAX_AHEAD_S);
+    let dated = match claims.issued {
+        issued if issued <= latest => None,
+        // In seconds that is after the year 5138, in milliseconds after 1973.
+        issued if issued >= 100_000_000_000 && issued / 1000 <= latest => {
+            Some("TLS.time is in milliseconds; it is in seconds since 1970")
+        }
+        _ => Some("TLS.time is more than a day ahead; check the clock of the server that signed it"),
+    };
+    let fault = dated.or_else(|| {
+        (claims.expires.saturating_sub(claims.issued) > MAX_VALID_S)
+            .then_some("TLS.expire is more than ten years; it is in seconds, counted from TLS.time")
+    });
+    fault.map_or(Ok(()), |fault| Err(UserSigError::Invalid(fault)))
+}
+
 /// Makes and checks tickets.
 #[derive(Debug, Clone, Copy)]
 pub struct UserSig;
@@ -175,6 +206,7 @@ impl UserSig {
             .verify_slice(&mac)
             .map_err(|_| UserSigError::WrongKey)?;
         let claims = ticket.claims()?;
+        check_dates(&claims, now_s)?;
         if now_s >= claims.expires {
             return Err(UserSigError::Expired {
                 expired: claims.expires,

@@ -110,6 +110,72 @@ fn alice() -> UserId {
     UserId::new("alice").unwrap()
 }
 
+const NOW: u64 = 1_705_307_415;
+
+fn fault(issued: u64, expire: u64) -> Option<String> {
+    let sig = UserSig::sign(&app(), &alice(), issued, expire);
+    match UserSig::verify(&app(), &sig, NOW) {
+        Ok(_) => None,
+        Err(error) => Some(format!("{} {error}", error.code())),
+    }
+}
+
+#[test]
+fn a_ticket_that_would_be_good_for_ever_names_the_slip() {
+    let day = 86_400;
+    for (issued, expire, slip) in [
+        (NOW * 1000, 180 * day, "TLS.time is in milliseconds"),
+        (NOW * 1000 + 999, 1, "TLS.time is in milliseconds"),
+        (NOW + MAX_AHEAD_S + 1, day, "more than a day ahead"),
+        (NOW + 10 * 365 * day, day, "more than a day ahead"),
+        (u64::MAX, u64::MAX, "more than a day ahead"),
+        (NOW, 180 * day * 1000, "TLS.expire is more than ten years"),
+        (NOW, 7 * day * 1000, "TLS.expire is more than ten years"),
+        (NOW, MAX_VALID_S + 1, "TLS.expire is more than ten years"),
+        (NOW, u64::MAX, "TLS.expire is more than ten years"),
+    ] {
+        let said = fault(issued, expire).unwrap_or_default();
+        assert!(
+            said.starts_with("70005") && said.contains(slip),
+            "{issued} {expire}: {said}"
+        );
+    }
+    assert_eq!(
+        fault(NOW + MAX_AHEAD_S, day),
+        None,
+        "a signer's clock may be a little ahead"
+    );
+    assert_eq!(fault(NOW, MAX_VALID_S), None);
+    assert_eq!(
+        fault(NOW - day, day - 1),
+        Some(format!(
+            "70001 the UserSig expired at {} (unix seconds); get a new one",
+            NOW - 1
+        ))
+    );
+}
+
+#[test]
+fn times_that_are_no_numbers_of_seconds_are_named() {
+    for (json, slip) in [
+        (r#""TLS.time":-5,"TLS.expire":60"#, "TLS.time is not"),
+        (r#""TLS.time":1705307415.5,"TLS.expire":60"#, "TLS.time is not"),
+        (r#""TLS.time":"1705307415","TLS.expire":60"#, "TLS.time is not"),
+        (r#""TLS.time":1705307415,"TLS.expire":-1"#, "TLS.expire is not"),
+        (
+            r#""TLS.time":1705307415,"TLS.expire":99999999999999999999"#,
+            "TLS.expire is not",
+        ),
+    ] {
+        let json = format!(
+            r#"{{"TLS.ver":"2.0","TLS.identifier":"alice","TLS.sdkappid":7,{json},"TLS.sig":"AAAA"}}"#
+        );
+        let error = UserSig::inspect(&ticket::packed(&json)).unwrap_err();
+        assert_eq!(error.code(), 70_005);
+        assert!(error.to_string().contains(slip), "{json}: {error}");
+    }
+}
+
 #[test]
 fn each_fault_has_its_code() {
     let sig = UserSig::sign(&app(), &alice(), 100, 50);
@@ -167,7 +233,7 @@ fn debug_output_hides_the_key() {
 
 proptest! {
     #[test]
-    fn any_user_and_time_round_trips(user in "[ -~]{1,32}", now in 0..1u64 << 40, expire in 1..1u64 << 40) {
+    fn any_user_and_time_round_trips(user in "[ -~]{1,32}", now in 0..1u64 << 40, expire in 1..MAX_VALID_S) {
         let user = UserId::new(&user).unwrap();
         let sig = UserSig::sign(&app(), &user, now, expire);
         let claims = UserSig::verify(&app(), &sig, now).unwrap();

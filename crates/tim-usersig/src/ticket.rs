@@ -77,16 +77,7 @@ impl Ticket {
     }
 
     pub(super) fn pack(&self) -> String {
-        let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
-        // Writing into a Vec does not fail.
-        let deflated = deflate
-            .write_all(self.json().as_bytes())
-            .and_then(|()| deflate.finish());
-        STANDARD
-            .encode(deflated.unwrap_or_default())
-            .chars()
-            .map(to_url)
-            .collect()
+        packed(&self.json())
     }
 
     pub(super) fn unpack(sig: &str) -> Result<Self, UserSigError> {
@@ -105,7 +96,7 @@ impl Ticket {
             .map_err(|_| UserSigError::Malformed("not base64, or cut short"))?;
         let json = inflate(&deflated)?;
         let ticket: Self =
-            serde_json::from_slice(&json).map_err(|_| UserSigError::Invalid("not the expected JSON"))?;
+            serde_json::from_slice(&json).map_err(|_| UserSigError::Invalid(what_is_wrong(&json)))?;
         if ticket.version != VERSION {
             return Err(UserSigError::Invalid("TLS.ver is not 2.0"));
         }
@@ -123,6 +114,32 @@ impl Ticket {
             expires: self.issued.saturating_add(self.expire),
             userbuf: userbuf.map_err(|_| UserSigError::Invalid("TLS.userbuf is not base64"))?,
         })
+    }
+}
+
+/// A ticket's JSON as it travels.
+pub(super) fn packed(json: &str) -> String {
+    let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
+    // Writing into a Vec does not fail.
+    let deflated = deflate.write_all(json.as_bytes()).and_then(|()| deflate.finish());
+    STANDARD
+        .encode(deflated.unwrap_or_default())
+        .chars()
+        .map(to_url)
+        .collect()
+}
+
+/// Why the JSON is not a ticket's.
+fn what_is_wrong(json: &[u8]) -> &'static str {
+    let Ok(found) = serde_json::from_slice::<serde_json::Value>(json) else {
+        return "not JSON";
+    };
+    let is_wrong = |name| found.get(name).is_some_and(|value| !value.is_u64());
+    match () {
+        () if is_wrong("TLS.time") => "TLS.time is not a number of seconds since 1970",
+        () if is_wrong("TLS.expire") => "TLS.expire is not a number of seconds",
+        () if is_wrong("TLS.sdkappid") => "TLS.sdkappid is not an application's number",
+        () => "not the expected JSON",
     }
 }
 

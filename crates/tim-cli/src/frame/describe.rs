@@ -4,7 +4,7 @@ use tim_hub::usersig::UserSig;
 use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::message::{Envelope, OfflinePush, SendOptions, flags};
 use tim_proto::request::{
-    Answer, ConversationChange, CreateGroup, Deliver, Failure, Fetch, FetchAnswer, Gap, History,
+    Answer, ConversationChange, CreateGroup, Deliver, Expiring, Failure, Fetch, FetchAnswer, Gap, History,
     HistoryAnswer, Login, LoginAnswer, MarkRead, MarkReadAnswer, OneConversation, Push, Request, Revoke,
     Send, SetMember, UpdateGroup,
 };
@@ -22,9 +22,11 @@ pub(crate) fn describe(frame: &Frame<'_>) -> Result<Fields, DecodeError> {
     let fields = match kind {
         FrameKind::LOGIN => login(&tim_proto::wire::decode_body(body)?),
         FrameKind::ERROR | FrameKind::GOODBYE => failure(&tim_proto::wire::decode_body(body)?),
-        FrameKind::DELIVER | FrameKind::GAP | FrameKind::SYNCED | FrameKind::CONVERSATION => {
-            push(&Push::decode(kind, body)?)
-        }
+        FrameKind::DELIVER
+        | FrameKind::GAP
+        | FrameKind::SYNCED
+        | FrameKind::CONVERSATION
+        | FrameKind::EXPIRING => push(&Push::decode(kind, body)?),
         FrameKind::PING | FrameKind::PONG | FrameKind::ACK => Fields::new(),
         _ if kind.is_answer() => answer(&Answer::decode(kind, body)?),
         _ => request(&Request::decode(kind, body)?, body),
@@ -50,6 +52,7 @@ fn extensions_of(kind: FrameKind, body: &[u8]) -> Fields {
         FrameKind::SET_MEMBER => behind::<SetMember<'_>>(body),
         FrameKind::UPDATE_GROUP => behind::<UpdateGroup<'_>>(body),
         FrameKind::CONVERSATION => behind::<ConversationChange>(body),
+        FrameKind::EXPIRING => behind::<Expiring>(body),
         _ => None,
     };
     found.map_or_else(Fields::new, extensions)
@@ -303,6 +306,9 @@ fn push(push: &Push<'_>) -> Fields {
             .text("conversation", conversation)
             .with("from", *from)
             .with("to", *to),
+        Push::Expiring(Expiring { expires, seconds }) => {
+            Fields::new().with("expires", *expires).with("seconds", *seconds)
+        }
         Push::Synced(synced) if synced.cursor.is_empty() => Fields::new(),
         Push::Synced(synced) => Fields::new().with("cursor", synced.cursor),
         Push::Conversation(ConversationChange {

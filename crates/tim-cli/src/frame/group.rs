@@ -61,6 +61,7 @@ pub(super) fn request(request: &Request<'_>) -> Option<Fields> {
         Request::Groups(Groups { next, count }) => Fields::new().with("next", *next).with("count", *count),
         Request::SetReceiveOption(it) => group(it.group).text("option", it.option),
         Request::UserProfiles(it) => Fields::new().with("users", ids(it.users)),
+        Request::Renew(_) => Fields::new().with("user_sig", "(secret)"),
         Request::UpdateUserProfile(it) => Fields::new().with("nick", it.nick).with("avatar", it.avatar),
         _ => return None,
     })
@@ -86,6 +87,7 @@ pub(super) fn answer(answer: &Answer<'_>) -> Option<Fields> {
             .with("completed", it.completed)
             .with("groups", it.groups.iter().map(profile).collect::<Vec<_>>()),
         Answer::GroupProfile(it) => profile(*it),
+        Answer::Renew(it) => Fields::new().with("expires", it.expires),
         Answer::UserProfiles(it) => {
             Fields::new().with("users", it.users.iter().map(user).collect::<Vec<_>>())
         }

@@ -38,6 +38,8 @@ pub(super) struct Login {
     pub(super) app: u32,
     pub(super) user: UserId,
     pub(super) user_sig: String,
+    /// Until when the UserSig is good, unix seconds; known once it has been checked.
+    pub(super) expires_s: u64,
     pub(super) device: u64,
     pub(super) life: Life,
     pub(super) resume: Resume,
@@ -88,6 +90,9 @@ pub(super) enum Ask {
     UserProfiles {
         users: Vec<UserId>,
     },
+    Renew {
+        user_sig: String,
+    },
     UpdateUserProfile {
         nick: Option<String>,
         avatar: Option<String>,
@@ -137,6 +142,7 @@ impl Next {
                 app: login.app,
                 user: login.user,
                 user_sig: login.user_sig.to_owned(),
+                expires_s: 0,
                 device: login.device,
                 life: Life {
                     session: login.session,
@@ -235,6 +241,9 @@ fn group_ask(request: &Request<'_>) -> Result<Ask, Refusal> {
         Request::GroupProfile(one) => Ask::GroupProfile { group: one.group },
         Request::UserProfiles(profiles) => Ask::UserProfiles {
             users: members(&profiles.users),
+        },
+        Request::Renew(renew) => Ask::Renew {
+            user_sig: renew.user_sig.to_owned(),
         },
         Request::UpdateUserProfile(update) => Ask::UpdateUserProfile {
             nick: owned(update.nick),

@@ -17,11 +17,12 @@ use tim_proto::{ErrorCode, UserId};
 use tim_session::{AnswerError, CloseReason, DeliverError, Framing, HubConfig, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::ask::{Login, Next};
 use super::device::{Answered, Device, Outcome};
 use super::encode;
+use super::expiry::Expiry;
 use super::failed::Failed;
 use super::me::{MAX_UNTOLD, Me};
 use super::online::Leaving;
@@ -51,6 +52,9 @@ pub(super) struct Connection<L> {
     framing: Framing,
     /// There is no place for it: it hears that as the answer to its login.
     is_full: bool,
+    /// Who is at the other end, and who says to be there, for the log.
+    peer: String,
+    claimed: Option<UserId>,
 }
 
 /// When to come back to a hub that has no place.
@@ -67,13 +71,13 @@ enum Round {
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
-    pub(super) fn new(hub: Arc<Shared>, link: L, framing: Framing) -> Self {
+    pub(super) fn new(hub: Arc<Shared>, link: L, framing: Framing, peer: String) -> Self {
         let mut config = hub.options.connection;
         config.framing = framing;
-        Self::with(hub, link, config)
+        Self::with(hub, link, config, peer)
     }
 
-    fn with(hub: Arc<Shared>, link: L, config: HubConfig) -> Self {
+    fn with(hub: Arc<Shared>, link: L, config: HubConfig, peer: String) -> Self {
         let io = HubConnection::new(link, config, hub.options.max_outgoing);
         Self {
             hub,
@@ -86,14 +90,16 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             stuck: None,
             framing: config.framing,
             is_full: false,
+            peer,
+            claimed: None,
         }
     }
 
     /// A connection for which there is no place.
-    pub(super) fn turned_away(hub: Arc<Shared>, link: L) -> Self {
+    pub(super) fn turned_away(hub: Arc<Shared>, link: L, peer: String) -> Self {
         let mut config = hub.options.connection;
         config.login_timeout = config.login_timeout.min(FULL_PATIENCE);
-        let mut connection = Self::with(hub, link, config);
+        let mut connection = Self::with(hub, link, config, peer);
         connection.is_full = true;
         connection
     }
@@ -122,6 +128,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 Poll::Pending => {}
             }
             moved |= self.take_events();
+            moved |= self.watch_expiry();
             moved |= self.empty_mailbox(context);
             moved |= self.catch_up();
         }
@@ -149,7 +156,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let now = self.io.now();
             Some(*self.stuck.get_or_insert(now) + self.hub.options.connection.keep_alive)
         } else {
-            self.wake
+            self.next_wake()
         };
         match moment {
             Some(moment) if self.io.poll_until(context, moment).is_ready() => {
@@ -205,8 +212,15 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         moved
     }
 
+    /// The hub stops: says so.
+    pub(super) fn stop(&mut self) {
+        if !self.ending && !self.closing {
+            self.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "");
+        }
+    }
+
     /// Says why the connection ends, if there is room for that, and ends it.
-    fn goodbye(&mut self, code: ErrorCode, text: &str) {
+    pub(super) fn goodbye(&mut self, code: ErrorCode, text: &str) {
         let failed = Failed::new(code, text);
         self.io.session().goodbye(&failed.failure());
         self.ending = true;
@@ -232,18 +246,27 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
     }
 
+    pub(super) const fn closing(&self) -> bool {
+        self.closing
+    }
+
+    pub(super) const fn wake(&self) -> Option<Instant> {
+        self.wake
+    }
+
     /// Whether nobody is logged in here, or about to be, or being told goodbye.
     pub(super) const fn is_vacant(&self) -> bool {
         self.me.is_none() && self.login.is_none() && !self.closing
     }
 
-    fn log_in(&mut self, login: Login) {
+    fn log_in(&mut self, mut login: Login) {
+        self.claimed = Some(login.user);
         if self.is_full {
             let code = ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR;
             let text = "all places of this hub are taken";
             return self.refuse(&Failed::too_soon(code, FULL_RETRY_MS, text));
         }
-        let app = &self.hub.options.app;
+        let app = &self.hub.tunable.app();
         if login.app != app.id {
             return self.refuse(&Failed::new(
                 ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
@@ -255,8 +278,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             return self.refuse(&Failed::new(ErrorCode::SDK_COMM_INVALID_IDENTIFIER, text));
         }
         let now_s = self.hub.now_ms() / 1000;
-        if let Err(error) = UserSig::verify_for(app, &login.user, &login.user_sig, now_s) {
-            return self.refuse(&Failed::new(ErrorCode(error.code()), error.to_string()));
+        match UserSig::verify_for(app, &login.user, &login.user_sig, now_s) {
+            Ok(claims) => login.expires_s = claims.expires,
+            Err(error) => return self.refuse(&Failed::new(ErrorCode(error.code()), error.to_string())),
         }
         match self.hub.reader.account(&login.user) {
             Ok(Some(account)) => self.admit(&login, account.number, &account.nick),
@@ -294,7 +318,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn refuse(&mut self, failed: &Failed) {
-        debug!(code = %failed.code, text = failed.text, "login refused");
+        if let Some(unsaid) = self.hub.refusals.take(self.hub.steady_ms()) {
+            let user = self.claimed.map(|user| user.to_string()).unwrap_or_default();
+            info!(peer = self.peer, user, code = %failed.code, reason = failed.text, unsaid, "a login is refused");
+        }
         self.io.session().refuse(&failed.failure());
     }
 
@@ -304,8 +331,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let device = Device::new(login.user, login.device, hub.options.max_live).in_life(login.life);
         let device = Arc::new(device);
         // First the place in the tables, then the reading: nothing falls between the two.
-        let sends = super::rate::Bucket::new(hub.options.sends_per_second, now_ms);
-        if !hub.online.enter(&device, hub.options.max_devices, sends) {
+        let sends = super::rate::Bucket::new(hub.tunable.sends_per_second(), hub.steady_ms());
+        if !hub.online.enter(&device, hub.tunable.max_devices(), sends) {
             let text = "a newer login of this session is known";
             return self.refuse(&Failed::new(ErrorCode::SESSION_REPLACED, text));
         }
@@ -339,6 +366,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
         let mut me = Me::new(device, account, start.change, hub.rights.now());
         me.restored = start.restored;
+        me.expiry = Expiry::at(&hub, login.expires_s);
         self.me = Some(me);
         let cursor = hub.epochs.cursor(start.change).to_bytes();
         let answer = LoginAnswer {

@@ -76,7 +76,7 @@ impl Shared {
         }
         // What passes is handed on under the lock, which never waits, so that nothing overtakes it.
         let mut limiter = lock(&self.gates.limiter);
-        let (dropped, waits) = match limiter.offer(sent.speaker.group, priority, sent, self.now_ms()) {
+        let (dropped, waits) = match limiter.offer(sent.speaker.group, priority, sent, self.steady_ms()) {
             Offer::Pass(sent) => {
                 self.let_go(sent);
                 (None, false)
@@ -146,7 +146,7 @@ impl Shared {
         };
         let full = || {
             let code = ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT;
-            let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.speaker.group, self.now_ms());
+            let wait_ms = lock(&self.gates.limiter).wait_ms(&sent.speaker.group, self.steady_ms());
             Outcome::Refused(Failed::too_soon(code, wait_ms, self.no_room()))
         };
         let outcome = outcome.unwrap_or_else(full);
@@ -184,7 +184,7 @@ impl Shared {
     /// Lets go whose turn it is, and tells the rooms their news; in how many milliseconds to come back, or `None` and the
     /// task ends.
     fn gates_turn(&self) -> Option<u64> {
-        let now_ms = self.now_ms();
+        let now_ms = self.steady_ms();
         let dropped = {
             let mut limiter = lock(&self.gates.limiter);
             let turn = limiter.turn(now_ms);

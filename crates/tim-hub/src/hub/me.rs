@@ -9,6 +9,7 @@ use tim_proto::{GroupId, UserId};
 use tim_session::{GrowBuffer, HubSession};
 
 use super::device::{Delivery, Device, Mailbox};
+use super::expiry::Expiry;
 use super::rights::CheckedAt;
 use crate::groups::rules::TypeRules;
 use crate::store::Epochs;
@@ -53,6 +54,8 @@ pub(super) struct Me {
     pub(super) catching_up: bool,
     /// The store was put back from an older copy than what the device had, and the device has not been told yet.
     pub(super) restored: bool,
+    /// When the session ends, unless it is renewed.
+    pub(super) expiry: Expiry,
     /// The last reading found more than there was room for.
     pub(super) more: bool,
     pub(super) synced: bool,
@@ -74,6 +77,7 @@ impl Me {
             cursor,
             catching_up: true,
             restored: false,
+            expiry: Expiry::NEVER,
             more: false,
             synced: false,
             known_peers: HashSet::new(),

@@ -6,18 +6,23 @@
 
 mod absent;
 mod ask;
+mod clock;
 mod connection;
 mod device;
 mod encode;
+mod expiry;
 mod failed;
 mod fanout;
 mod gate;
 mod groups;
+mod keeper;
 mod limit;
 mod list;
+mod listener;
 mod live;
 mod live_ids;
 mod me;
+mod notes;
 mod online;
 mod options;
 mod pages;
@@ -29,48 +34,44 @@ mod room;
 mod send;
 mod serial;
 mod shared;
+mod tunable;
 
+pub use clock::Clock;
 pub use groups::Audience;
-pub use options::HubOptions;
+pub use listener::Listener;
+pub use options::{HubOptions, MIN_KEY_LEN};
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tim_proto::{ErrorCode, GroupId};
 use tim_session::Framing;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::store::sqlite::{self, OpenError};
-use crate::store::{Hooks, Purge, StoreError, StoreReader, Write, WriteError, Writer, WriterConfig, Written};
+use crate::store::{Hooks, StoreError, StoreReader, WriteError, Writer, WriterConfig};
 use connection::Connection;
-use device::lock;
 use gate::Gates;
+use keeper::Keeper;
 use live_ids::LiveIds;
+use notes::Notes;
 use online::Online;
 use recall::Recall;
 use rights::Rights;
 use shared::{JoinOnDrop, Shared};
+use tunable::Tunable;
 
 /// How many commits may wait for the fan-out before the writer waits for it.
 const MAX_WAITING_COMMITS: usize = 64;
-/// Old entries are not looked for more often than this.
-const LEAST_PURGE_INTERVAL: Duration = Duration::from_millis(1);
-/// How many entries one step of forgetting removes.
-const PURGE_STEP: u32 = 2_000;
-/// For how much longer than the retention message ids are remembered.
-const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 /// How many connections beyond the last place are told that there is none; more are closed without a word.
 const MAX_REFUSALS: usize = 64;
-/// How often it is logged that connections are turned away, at the most.
-const TURNED_AWAY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long connections get to hear the farewell when the hub stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -93,10 +94,9 @@ pub struct Hub {
     places: Arc<Semaphore>,
     /// Places for those who are only told that there is none.
     refusals: Arc<Semaphore>,
-    turned_away: TurnedAway,
     failed: watch::Receiver<Option<String>>,
     /// Whether the hub is about to end.
-    stopping: watch::Sender<bool>,
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 /// What a SEND has beside the bytes that the limit of a message measures, at the most: header, ids, and options with some
@@ -110,6 +110,9 @@ pub enum HubError {
     /// The data directory cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The options cannot be right.
+    #[error("{0}")]
+    Options(String),
     /// The store failed for good: nothing that was acknowledged is lost, and nothing more can be taken.
     #[error("the store failed: {0}")]
     Store(String),
@@ -119,11 +122,14 @@ pub enum HubError {
 }
 
 impl Hub {
-    /// Opens the data directory and starts the store's threads.
+    /// Opens the data directory and starts the store's threads: the writer, and the housekeeping, which goes on for as long
+    /// as the hub is there, however its connections come.
     ///
     /// # Errors
-    /// [`HubError::Open`], notably if another hub has the directory; [`HubError::Io`] without threads to be had.
+    /// [`HubError::Options`] for options that cannot be right; [`HubError::Open`], notably if another hub has the directory;
+    /// [`HubError::Io`] without threads to be had.
     pub fn open(mut options: HubOptions) -> Result<Self, HubError> {
+        options.check().map_err(HubError::Options)?;
         let largest_send = options.limits.message_bytes().saturating_add(SEND_OVERHEAD);
         let largest_send = u32::try_from(largest_send).unwrap_or(u32::MAX);
         options.connection.max_frame = options.connection.max_frame.max(largest_send);
@@ -147,7 +153,10 @@ impl Hub {
         let (fail, failed) = watch::channel(None);
         let fail = Arc::new(fail);
         let no_fanout = Arc::clone(&fail);
-        let no_reading = Arc::clone(&fail);
+        let clock = options.clock.clone();
+        let stopping = Arc::new(watch::Sender::new(false));
+        let (stop, everybody) = (Arc::clone(&stopping), Arc::clone(&online));
+        let (no_reading, no_more) = (Arc::clone(&fail), Arc::clone(&stopping));
         reader.on_fatal(Box::new(move |error| {
             // Many connections may find that out at a time; the first one is heard.
             no_reading.send_if_modified(|reason| {
@@ -158,10 +167,11 @@ impl Hub {
                 }
                 first
             });
+            // Also where nobody waits for that in `serve`: each connection says goodbye by itself.
+            no_more.send_replace(true);
         }));
-        let clock = Arc::clone(&options.clock);
         let hooks = Hooks {
-            now_ms: Box::new(move || clock()),
+            now_ms: Box::new(move || clock.wall_ms()),
             published: Box::new(move |batch| {
                 recall.committed(&batch);
                 // The fan-out should end only after the writer. Without it nobody would hear of anything.
@@ -173,14 +183,28 @@ impl Hub {
             fatal: Box::new(move |error: StoreError| {
                 error!(%error, "the store failed; the hub stops");
                 fail.send_replace(Some(error.to_string()));
+                // Also where nobody waits for that in `serve`.
+                say_goodbye(&stop, &everybody);
             }),
         };
         let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
         let max_connections = options.max_connections.min(Semaphore::MAX_PERMITS);
         let places = Arc::new(Semaphore::new(max_connections));
         let gates = Gates::new(options.limits.group_messages_per_second());
+        let tunable = Arc::new(Tunable::new(&options));
+        let keeper = Keeper::start(keeper::Work {
+            writer: Arc::downgrade(&writer),
+            reader: Arc::downgrade(&reader),
+            clock: options.clock.clone(),
+            tunable: Arc::clone(&tunable),
+            interval: options.purge_interval,
+        })?;
         let shared = Arc::new(Shared {
             options,
+            tunable,
+            refusals: Notes::new(),
+            turned_away: Notes::new(),
+            _keeper: keeper,
             writer,
             epochs: reader.epochs(),
             reader,
@@ -197,32 +221,29 @@ impl Hub {
             max_connections,
             places,
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
-            turned_away: TurnedAway::default(),
             failed,
-            stopping: watch::Sender::new(false),
+            stopping,
         })
     }
 
-    /// Serves connections until `stop` is ready, then says goodbye to everybody and returns.
+    /// Serves connections until `stop` is ready, then says goodbye to everybody, closes the store and returns. They come from
+    /// any [`Listener`]; a hub may serve several, of which the first to stop ends all.
     ///
     /// # Errors
     /// [`HubError::Store`] if the store failed: the process should end.
-    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), HubError> {
+    pub async fn serve(
+        &self,
+        mut listener: impl Listener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), HubError> {
         let mut stop = std::pin::pin!(stop);
         let mut failed = self.failed.clone();
-        let purge_interval = self.shared.options.purge_interval;
-        let mut purge = tokio::time::interval(purge_interval.max(LEAST_PURGE_INTERVAL));
         let result = loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
                 reason = failure(&mut failed) => break Err(HubError::Store(reason)),
-                _ = purge.tick() => self.purge_step(),
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        // Small frames should not wait for each other.
-                        let _ = stream.set_nodelay(true);
-                        self.spawn(stream);
-                    }
+                    Ok((link, peer)) => self.spawn_from(link, peer),
                     Err(error) => {
                         // Out of file descriptors, as a rule: those that are there go on, and some will close.
                         warn!(%error, "a connection cannot be accepted");
@@ -237,28 +258,76 @@ impl Hub {
 
     /// Serves one connection over any byte stream, on a task of its own.
     pub fn spawn<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L) {
+        self.spawn_from(link, "unknown".to_owned());
+    }
+
+    /// As [`spawn`](Self::spawn); `peer` says in the hub's log who is at the other end.
+    pub fn spawn_from<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L, peer: String) {
+        if self.is_stopping() {
+            return debug!(peer, "a connection is turned away: the hub stops");
+        }
         let free = Arc::clone(&self.places).try_acquire_owned().ok();
         let is_full = free.is_none();
         if is_full {
-            self.turned_away.note(self.max_connections);
+            self.note_turned_away(&peer);
         }
         // Who finds no place is told so, and when to come back, as long as not too many have to be told.
         let Some(place) = free.or_else(|| Arc::clone(&self.refusals).try_acquire_owned().ok()) else {
             return;
         };
         let shared = Arc::clone(&self.shared);
+        let mut stopping = self.stopping.subscribe();
         tokio::spawn(async move {
             let mut connection = match is_full {
-                true => Connection::turned_away(shared, link),
-                false => Connection::new(shared, link, Framing::Stream),
+                true => Connection::turned_away(shared, link, peer),
+                false => Connection::new(shared, link, Framing::Stream, peer),
             };
-            let ended = std::future::poll_fn(|context| connection.poll(context)).await;
+            let ended = tokio::select! {
+                ended = poll_fn(|context| connection.poll(context)) => ended,
+                () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+                    connection.stop();
+                    poll_fn(|context| connection.poll(context)).await
+                }
+            };
             if let Err(error) = ended {
                 debug!(%error, "a connection broke");
             }
             drop(connection);
             drop(place);
         });
+    }
+
+    fn note_turned_away(&self, peer: &str) {
+        if let Some(unsaid) = self.shared.turned_away.take(self.shared.steady_ms()) {
+            warn!(
+                peer,
+                max_connections = self.max_connections,
+                unsaid,
+                "a connection is turned away: there are too many"
+            );
+        }
+    }
+
+    /// Takes over what can be changed while the hub runs: the app's key, the retention, the window for revoking, the rate of
+    /// sending, the number of a user's devices. Sessions go on; the rate holds for logins from now on. All else is as it was.
+    ///
+    /// # Errors
+    /// [`HubError::Options`]; nothing is changed then.
+    pub fn reload(&self, options: &HubOptions) -> Result<(), HubError> {
+        options.check().map_err(HubError::Options)?;
+        if options.app.id != self.shared.options.app.id {
+            return Err(HubError::Options(
+                "the application's number cannot change while the hub runs".to_owned(),
+            ));
+        }
+        self.shared.tunable.set(options);
+        Ok(())
+    }
+
+    /// Ready when the store has failed for good, and why. Everybody has been told goodbye by then, or is being told.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut failed = self.failed.clone();
+        async move { failure(&mut failed).await }
     }
 
     /// How many connections there are.
@@ -297,56 +366,26 @@ impl Hub {
         *self.stopping.borrow()
     }
 
-    /// Says goodbye to everybody and waits, for a moment, until they are gone.
+    /// Says goodbye to everybody, waits for a moment until they are gone, and closes the store: what was acknowledged is
+    /// then in the database file alone.
     pub async fn shut_down(&self) {
         info!(connections = self.connections(), "the hub stops");
-        self.stopping.send_replace(true);
-        for device in self.shared.online.all() {
-            device.end(ErrorCode::SERVER_SHUTTING_DOWN);
-        }
+        say_goodbye(&self.stopping, &self.shared.online);
         let deadline = tokio::time::Instant::now() + FAREWELL;
         while self.connections() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-    }
-
-    /// Removes what is older than the retention (S191, S192), a bounded number of entries at a time.
-    fn purge_step(&self) {
-        let now_ms = self.shared.now_ms();
-        let retention_ms = self
-            .shared
-            .options
-            .limits
-            .retention_seconds()
-            .saturating_mul(1000);
-        let older_than_ms = now_ms.saturating_sub(retention_ms);
-        purge(
-            &self.shared.writer,
-            Purge {
-                older_than_ms,
-                forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
-                budget: PURGE_STEP,
-            },
-        );
+        let writer = Arc::clone(&self.shared.writer);
+        // What waits is written first, which blocks.
+        let _ = tokio::task::spawn_blocking(move || writer.close()).await;
     }
 }
 
-/// Connections that found no place, for the log.
-#[derive(Debug, Default)]
-struct TurnedAway(Mutex<(u64, Option<Instant>)>);
-
-impl TurnedAway {
-    fn note(&self, max_connections: usize) {
-        let mut noted = lock(&self.0);
-        noted.0 += 1;
-        if noted.1.is_none_or(|last| last.elapsed() >= TURNED_AWAY_INTERVAL) {
-            let count = std::mem::take(&mut noted.0);
-            noted.1 = Some(Instant::now());
-            warn!(
-                count,
-                max_connections, "the hub is full: connections are turned away"
-            );
-        }
+/// No more connections, and a farewell for those who are there.
+fn say_goodbye(stopping: &watch::Sender<bool>, online: &Online) {
+    stopping.send_replace(true);
+    for device in online.all() {
+        device.end(ErrorCode::SERVER_SHUTTING_DOWN);
     }
 }
 
@@ -360,23 +399,6 @@ async fn failure(failed: &mut watch::Receiver<Option<String>>) -> String {
     match failed.wait_for(Option::is_some).await {
         Ok(reason) => reason.clone().unwrap_or_default(),
         Err(_) => "the store's thread has ended".to_owned(),
-    }
-}
-
-/// One step, and the next one behind it while there is more: other writes come in between.
-fn purge(writer: &Arc<Writer>, step: Purge) {
-    let again = Arc::downgrade(writer);
-    let submitted = writer.submit(Write::Purge(step), move |answer| match answer {
-        Ok(Written::Purged { more: true, .. }) => {
-            if let Some(writer) = again.upgrade() {
-                purge(&writer, step);
-            }
-        }
-        Ok(_) => {}
-        Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
-    });
-    if let Err(error) = submitted {
-        debug!(%error, "old entries are not looked for now");
     }
 }
 

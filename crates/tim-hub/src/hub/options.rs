@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tim_proto::limits::Limits;
 use tim_session::HubConfig;
 
+use super::clock::Clock;
 use crate::groups::GroupPolicy;
 use crate::usersig::App;
 
@@ -51,8 +51,8 @@ pub struct HubOptions {
     pub max_data: u64,
     /// How often old entries are looked for. Default 60 s.
     pub purge_interval: Duration,
-    /// The clock, Unix time in milliseconds. Default: the system's.
-    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The clocks. Default: the system's.
+    pub clock: Clock,
 }
 
 impl HubOptions {
@@ -76,12 +76,45 @@ impl HubOptions {
             open_registration: true,
             max_data: 0,
             purge_interval: Duration::from_secs(60),
-            clock: Arc::new(system_time_ms),
+            clock: Clock::system(),
         }
     }
 }
 
+/// The shortest app key that is taken, in bytes: who guesses it can log in as anybody.
+pub const MIN_KEY_LEN: usize = 16;
+
 impl HubOptions {
+    /// Whether a hub can work with these.
+    ///
+    /// # Errors
+    /// What cannot be right, and what would be.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let key_len = self.app.key_len();
+        if key_len < MIN_KEY_LEN {
+            return Err(format!(
+                "the app key has {key_len} bytes, at least {MIN_KEY_LEN} are needed: who guesses it can log in as anybody"
+            ));
+        }
+        let limits = &self.limits;
+        let at_least_one = [
+            ("max_connections", self.max_connections as u64),
+            ("max_devices", self.max_devices as u64),
+            ("max_members", self.max_members as u64),
+            ("max_community", self.max_community as u64),
+            ("max_groups", self.max_groups as u64),
+            ("max_live", self.max_live as u64),
+            ("the retention", limits.retention_seconds()),
+            ("the largest message", limits.message_bytes()),
+        ];
+        if let Some((what, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(format!(
+                "{what} is 0: nothing could be done; set it to 1 at least"
+            ));
+        }
+        Ok(())
+    }
+
     /// The ceilings of groups.
     pub(super) fn group_policy(&self) -> GroupPolicy {
         let number = |ceiling: usize| u32::try_from(ceiling).unwrap_or(u32::MAX);
@@ -103,9 +136,4 @@ impl fmt::Debug for HubOptions {
             .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
-}
-
-fn system_time_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

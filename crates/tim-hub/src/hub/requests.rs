@@ -79,6 +79,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ask::Groups { next, count } => self.groups(id, &device, &next, count),
             Ask::GroupProfile { group } => self.group_profile(id, &device, group),
             Ask::UserProfiles { users } => self.user_profiles(id, &users),
+            Ask::Renew { user_sig } => self.renew(id, &user_sig),
             Ask::UpdateUserProfile { nick, avatar } => self.update_user_profile(id, &device, nick, avatar),
         };
         if let Err(failed) = done {
@@ -174,7 +175,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             log,
             sequence,
             by: device.user,
-            window_ms: limits.revoke_window_seconds().saturating_mul(1000),
+            window_ms: self.hub.tunable.revoke_window_ms(),
             manager_window_ms,
             reason: revoking.reason.clone(),
             origin: device.number,

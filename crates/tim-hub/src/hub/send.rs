@@ -48,7 +48,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 "the message id carries another account number",
             ));
         }
-        self.hub.online.may_send(&device.user, self.hub.now_ms(), 1)
+        self.hub.online.may_send(&device.user, self.hub.steady_ms(), 1)
     }
 
     fn send_to_peer(

@@ -35,14 +35,15 @@ impl Hub {
     where
         L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "there are too many connections"))?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            self.note_turned_away("a serial line");
+            io::Error::new(io::ErrorKind::ResourceBusy, "there are too many connections")
+        })?;
         let shared = Arc::clone(&self.shared);
         let mut stopping = self.stopping.subscribe();
         let mut task = AbortOnDrop(tokio::spawn(async move {
             let _place = place;
-            let mut connection = Connection::new(shared, line, Framing::Serial);
+            let mut connection = Connection::new(shared, line, Framing::Serial, "a serial line".to_owned());
             tokio::select! {
                 ended = poll_fn(|context| connection.poll(context)) => return ended,
                 _ = stopping.wait_for(|stopping| *stopping) => {}

@@ -10,15 +10,24 @@ use tim_proto::wire::FrameKind;
 
 use super::device::{Answered, Device, Outcome};
 use super::gate::Gates;
+use super::keeper::Keeper;
 use super::live::LiveQueue;
 use super::live_ids::LiveIds;
+use super::notes::Notes;
 use super::online::Online;
 use super::options::HubOptions;
 use super::rights::Rights;
+use super::tunable::Tunable;
 use crate::store::{Epochs, LogKey, StoreReader, Write, WriteError, Writer, Written};
 
 pub(super) struct Shared {
     pub(super) options: HubOptions,
+    pub(super) tunable: Arc<Tunable>,
+    /// Logins that were refused, and connections that were turned away, for the log.
+    pub(super) refusals: Notes,
+    pub(super) turned_away: Notes,
+    /// In front of the store, which it uses.
+    pub(super) _keeper: Keeper,
     pub(super) writer: Arc<Writer>,
     pub(super) reader: Arc<dyn StoreReader>,
     /// What makes cursors of change numbers.
@@ -33,6 +42,7 @@ pub(super) struct Shared {
     pub(super) _threads: [JoinOnDrop; 2],
 }
 
+#[derive(Debug)]
 /// A thread that is waited for, so that the data directory is free when the hub is gone.
 pub(super) struct JoinOnDrop(pub(super) Option<JoinHandle<()>>);
 
@@ -46,8 +56,14 @@ impl Drop for JoinOnDrop {
 }
 
 impl Shared {
+    /// The wall clock: for what is shown and stored, and for what was agreed on in such times.
     pub(super) fn now_ms(&self) -> u64 {
-        (self.options.clock)()
+        self.options.clock.wall_ms()
+    }
+
+    /// The clock that nobody sets: for how long something takes.
+    pub(super) fn steady_ms(&self) -> u64 {
+        self.options.clock.steady_ms()
     }
 
     /// A number for the ids of what the hub says; as many behind it as one change makes are not given out again for long.

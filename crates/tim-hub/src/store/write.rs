@@ -178,6 +178,8 @@ pub struct Purge {
     pub older_than_ms: u64,
     /// Message ids made and stored before this time (unix ms) are forgotten: a resend of one of them would be stored again.
     pub forget_ids_before_ms: u64,
+    /// Restrictions that ended before this time (unix ms) are forgotten.
+    pub over_before_ms: u64,
     /// The most rows to remove in this step.
     pub budget: u32,
 }

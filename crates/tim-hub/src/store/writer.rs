@@ -4,9 +4,9 @@
 //! nobody waits for a timer.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
@@ -119,9 +119,9 @@ struct Job {
 
 /// The way to the writer thread; share it in an [`Arc`]. Dropping it writes what waits and ends the thread.
 pub struct Writer {
-    queue: Option<SyncSender<Job>>,
+    queue: RwLock<Option<SyncSender<Job>>>,
     stopped: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -147,9 +147,9 @@ impl Writer {
             .name("tim-store".to_owned())
             .spawn(move || run.run())?;
         Ok(Self {
-            queue: Some(queue),
+            queue: RwLock::new(Some(queue)),
             stopped,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -162,8 +162,8 @@ impl Writer {
         write: Write,
         answer: impl FnOnce(Answer) + Send + 'static,
     ) -> Result<(), WriteError> {
-        let queue = self
-            .queue
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue
             .as_ref()
             .filter(|_| !self.is_stopped())
             .ok_or(WriteError::Closed)?;
@@ -206,6 +206,17 @@ impl Writer {
         receiver.recv().unwrap_or_else(|_| Err(lost()))
     }
 
+    /// Takes nothing more, writes what waits, closes the store and waits for that; blocks.
+    pub fn close(&self) {
+        drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+
     /// Whether the store has failed for good.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -228,12 +239,7 @@ impl fmt::Debug for Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 

@@ -1,9 +1,11 @@
 //! The hub as devices see it: over real TCP, with real sessions, and a clock that the tests set.
 
 mod borders;
+mod expiry;
 mod groups;
 mod groups_made;
 mod ids;
+mod keeping;
 mod limits;
 mod login;
 mod messages;

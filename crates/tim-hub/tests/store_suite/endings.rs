@@ -146,6 +146,7 @@ pub(crate) fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
     let everything = tim_hub::store::Purge {
         older_than_ms: u64::MAX >> 1,
         forget_ids_before_ms: 0,
+        over_before_ms: world.now_ms,
         budget: 1000,
     };
     assert!(matches!(

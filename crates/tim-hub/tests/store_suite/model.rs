@@ -44,6 +44,7 @@ fn forget_earlier_cases(world: &mut World) {
     let everything = Purge {
         older_than_ms: world.now_ms,
         forget_ids_before_ms: world.now_ms,
+        over_before_ms: world.now_ms,
         budget: u32::MAX,
     };
     world.write(Write::Purge(everything)).unwrap();
@@ -237,6 +238,7 @@ fn purge(world: &mut World, model: &mut Model, keep_s: u64, budget: u32) {
         let step = Purge {
             older_than_ms,
             forget_ids_before_ms: 0,
+            over_before_ms: world.now_ms,
             budget,
         };
         let Ok(Written::Purged { entries, more, .. }) = world.write(Write::Purge(step)) else {

@@ -14,6 +14,7 @@ pub(crate) fn purge(world: &mut World, budget: u32) -> u64 {
         let step = Purge {
             older_than_ms,
             forget_ids_before_ms: older_than_ms,
+            over_before_ms: world.now_ms,
             budget,
         };
         match world.write(Write::Purge(step)) {
@@ -161,6 +162,7 @@ pub(crate) fn steps_are_bounded(world: &mut World) {
     let step = Purge {
         older_than_ms,
         forget_ids_before_ms: 0,
+        over_before_ms: world.now_ms,
         budget: 7,
     };
     let answers = world.batch(&[Write::Purge(step), Write::Purge(step), Write::Purge(step)]);
@@ -214,6 +216,7 @@ pub(crate) fn ids_outlive_the_resend_window(world: &mut World) {
     let purge = Purge {
         older_than_ms: world.now_ms,
         forget_ids_before_ms: world.now_ms - DAY_MS,
+        over_before_ms: world.now_ms,
         budget: 100,
     };
     assert_eq!(

@@ -2,8 +2,8 @@
 
 use super::{
     Answer, BanMembers, ChangeOwner, Conversations, CreateGroup, Failure, Fetch, GroupMembers, Groups,
-    HandleApplication, HandleInvitation, History, JoinGroup, MarkRead, Request, Revoke, Send, SendMessage,
-    SetMember, SetReceiveOption, UpdateGroup, UpdateUserProfile, UserProfiles,
+    HandleApplication, HandleInvitation, History, JoinGroup, MarkRead, Renew, Request, Revoke, Send,
+    SendMessage, SetMember, SetReceiveOption, UpdateGroup, UpdateUserProfile, UserProfiles,
 };
 use crate::message::Body;
 use crate::wire::{Decode, DecodeError, Encode, FrameKind, Writer, decode_body};
@@ -82,6 +82,7 @@ asks! {
     SetReceiveOption => SET_RECEIVE_OPTION,
     UserProfiles<'_> => USER_PROFILES,
     UpdateUserProfile<'_> => UPDATE_USER_PROFILE,
+    Renew<'_> => RENEW,
 }
 
 /// An answer of the hub that is no error, as it came: decoded when it is asked for, and only as what it is asked for.

@@ -18,8 +18,8 @@ pub use message::{
     Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, MarkRead, MarkReadAnswer,
     OneConversation, Revoke, RevokeAnswer, Send, SendAnswer, SendMessage,
 };
-pub use profile::{UpdateUserProfile, UserProfiles, UserProfilesAnswer};
-pub use push::{ConversationChange, Deliver, Delivery, Gap, Push, Synced};
+pub use profile::{Renew, RenewAnswer, UpdateUserProfile, UserProfiles, UserProfilesAnswer};
+pub use push::{ConversationChange, Deliver, Delivery, Expiring, Gap, Push, Synced};
 
 use core::time::Duration;
 
@@ -236,6 +236,7 @@ requests! {
     SET_RECEIVE_OPTION => SetReceiveOption(SetReceiveOption),
     USER_PROFILES => UserProfiles(UserProfiles<'a>),
     UPDATE_USER_PROFILE => UpdateUserProfile(UpdateUserProfile<'a>),
+    RENEW => Renew(Renew<'a>),
 }
 
 /// Defines [`Answer`]: what answers which kinds.
@@ -300,6 +301,7 @@ answers! {
     GROUPS => Groups(GroupsAnswer<'a>),
     GROUP_PROFILE => GroupProfile(GroupProfile<'a>),
     USER_PROFILES => UserProfiles(UserProfilesAnswer<'a>),
+    RENEW => Renew(RenewAnswer),
 }
 
 wire!(Resume(..), Platform(..), ErrorCode(..));

@@ -1,4 +1,4 @@
-//! Who users are, as they say it themselves.
+//! Who users are, as they say it themselves, and as they prove it anew.
 
 use crate::UserId;
 use crate::conversation::UserProfile;
@@ -29,3 +29,26 @@ pub struct UpdateUserProfile<'a> {
     pub avatar: Option<&'a str>,
 }
 wire!(UpdateUserProfile<'a> { nick, avatar });
+
+/// RENEW: this is a newer UserSig of mine; the session goes on with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Renew<'a> {
+    /// The proof of who I am, for as long as it says.
+    pub user_sig: &'a str,
+}
+wire!(Renew<'a> { user_sig });
+
+impl core::fmt::Debug for Renew<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // A credential stays out of logs.
+        f.debug_struct("Renew").finish_non_exhaustive()
+    }
+}
+
+/// RENEW answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewAnswer {
+    /// When the session ends now, Unix time in seconds.
+    pub expires: u64,
+}
+wire!(RenewAnswer { expires });

@@ -17,6 +17,8 @@ pub enum Push<'a> {
     Synced(Synced<'a>),
     /// CONVERSATION.
     Conversation(ConversationChange),
+    /// EXPIRING.
+    Expiring(Expiring),
     /// A kind that this version does not know.
     Unknown(FrameKind),
 }
@@ -33,6 +35,7 @@ impl<'a> Push<'a> {
             FrameKind::GAP => Self::Gap(Gap::read(&mut reader)),
             FrameKind::SYNCED => Self::Synced(Synced::read(&mut reader)),
             FrameKind::CONVERSATION => Self::Conversation(ConversationChange::read(&mut reader)),
+            FrameKind::EXPIRING => Self::Expiring(Expiring::read(&mut reader)),
             other => return Ok(Self::Unknown(other)),
         };
         reader.finish()?;
@@ -131,6 +134,16 @@ impl<'a> Decode<'a> for Synced<'a> {
         Self { cursor }
     }
 }
+
+/// EXPIRING: the UserSig ends soon, and with it the session. [`Renew`](super::Renew) goes on with a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiring {
+    /// When, Unix time in seconds.
+    pub expires: u64,
+    /// How many seconds are left, by the hub's clock.
+    pub seconds: u32,
+}
+wire!(Expiring { expires, seconds });
 
 /// CONVERSATION: the user's own state of a conversation changed, on whichever device. This is the state, not the change:
 /// a newer one replaces all older ones, and one that comes late changes nothing.

@@ -96,6 +96,8 @@ kinds! {
     USER_PROFILES = 0x30;
     /// Request: change my own profile.
     UPDATE_USER_PROFILE = 0x31;
+    /// Request: go on with this UserSig.
+    RENEW = 0x32;
     /// The hub hands over an entry of a conversation.
     DELIVER = 0x40;
     /// Entries that the device has not seen are no longer there.
@@ -104,6 +106,8 @@ kinds! {
     SYNCED = 0x42;
     /// The user's own state of a conversation changed, on whichever device.
     CONVERSATION = 0x43;
+    /// The user's UserSig ends soon, and the session with it.
+    EXPIRING = 0x44;
 }
 
 impl FrameKind {

@@ -188,6 +188,9 @@ mirror! {
     UserProfiles(request::UserProfiles<'static>) { users: Items<User> }
     UserProfilesAnswer(request::UserProfilesAnswer<'static>) { users: Items<UserProfile> }
     UpdateUserProfile(request::UpdateUserProfile<'static>) { nick: Option<String>, avatar: Option<String> }
+    Renew(request::Renew<'static>) { user_sig: String }
+    RenewAnswer(request::RenewAnswer) { expires: u64 }
+    Expiring(request::Expiring) { expires: u64, seconds: u32 }
     Failure(request::Failure<'static>) { code: u32, retry_after_ms: u32, text: String }
     Deliver(request::Deliver<'static>) { cursor: Bytes, payload_len: u32, message: Message }
     Synced(request::Synced<'static>) { cursor: Bytes }

@@ -1,7 +1,7 @@
 //! What a client session tells its application, and how it refuses.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{ConversationChange, Delivery, Failure, Gap, LoginAnswer, RawAnswer};
+use tim_proto::request::{ConversationChange, Delivery, Expiring, Failure, Gap, LoginAnswer, RawAnswer};
 use tim_proto::wire::FrameKind;
 
 use crate::Instant;
@@ -43,10 +43,13 @@ pub enum Event<'a> {
     KickedOut(Failure<'a>),
     /// An entry of a conversation, once and in order: a message, a tip, a notice, a revocation.
     Delivered(Delivery<'a>),
-    /// Entries of a conversation are gone that this device never saw.
+    /// Entries of a conversation are gone that this device never saw, or all of them may be ([`Gap::RESTORED`]).
     Gap(Gap),
     /// The user read or deleted a conversation, on whichever device.
     ConversationChanged(ConversationChange),
+    /// The UserSig ends soon, and with it the session: make a [`Renew`](tim_proto::request::Renew) request with a new one, and
+    /// set it for later logins.
+    Expiring(Expiring),
     /// The answer to a request. If it cannot be read, the request has failed with
     /// [`Failure::MALFORMED`].
     Answer {

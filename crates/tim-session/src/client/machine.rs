@@ -244,7 +244,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
             }
-            FrameKind::GAP | FrameKind::CONVERSATION => Some(FrameUse::Push),
+            FrameKind::GAP | FrameKind::CONVERSATION | FrameKind::EXPIRING => Some(FrameUse::Push),
             _ => None, // from a later version
         })
     }
@@ -358,6 +358,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             FrameUse::Push => match at.kind {
                 FrameKind::DELIVER => Event::Delivered(Decode::read(&mut reader)),
                 FrameKind::GAP => Event::Gap(Decode::read(&mut reader)),
+                FrameKind::EXPIRING => Event::Expiring(Decode::read(&mut reader)),
                 _ => Event::ConversationChanged(Decode::read(&mut reader)),
             },
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tim_client::{Client, ConversationId, Event, EventStream, ImError, Message, NetState, UserId};
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Hub, HubOptions};
+use tim_hub::{Clock, Hub, HubOptions};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -56,8 +56,16 @@ impl RunningHub {
     /// Starts it on what it left, at the same address.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
         let mut options = HubOptions::new(&self.data, self.app.clone());
-        let (real, ahead) = (Arc::clone(&options.clock), Arc::clone(&self.ahead_ms));
-        options.clock = Arc::new(move || real() + ahead.load(Ordering::Relaxed));
+        let ahead = || {
+            let ahead = Arc::clone(&self.ahead_ms);
+            move || ahead.load(Ordering::Relaxed)
+        };
+        let (real, wall, steady) = (options.clock.clone(), ahead(), ahead());
+        let too = real.clone();
+        options.clock = Clock::new(
+            move || real.wall_ms() + wall(),
+            move || too.steady_ms() + steady(),
+        );
         let hub = Hub::open(options).map_err(Failure::failed)?;
         let listener = std::net::TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;

@@ -49,7 +49,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         // Only who owns the group can end it.
         let owned = found.as_ref().filter(|group| group.owner == device.user);
         hub.online
-            .may_send(&device.user, hub.now_ms(), cost(&action, owned))?;
+            .may_send(&device.user, hub.steady_ms(), cost(&action, owned))?;
         let is_room = found.as_ref().is_some_and(is_room);
         match action {
             GroupAction::Join { .. } if is_room => return self.join_room(id, device, group),

@@ -53,7 +53,7 @@ pub(in crate::hub) fn create(
         let cost = u32::try_from(create.members.len())
             .unwrap_or(u32::MAX)
             .saturating_add(1);
-        hub.online.may_send(&owner, hub.now_ms(), cost)?;
+        hub.online.may_send(&owner, hub.steady_ms(), cost)?;
         if hub.options.open_registration {
             let members = create.members.iter().map(|(member, _)| *member);
             let members = members.filter(UserId::is_well_formed).collect();

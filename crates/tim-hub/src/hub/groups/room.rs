@@ -133,7 +133,7 @@ impl Shared {
 
     /// A device goes, and with a user's last one the user from the rooms: at once, or after a cut when the grace is over.
     pub(in crate::hub) fn leave(self: &Arc<Self>, device: &Arc<Device>, leaving: Leaving) {
-        self.online.leave(device, leaving, self.now_ms());
+        self.online.leave(device, leaving, self.steady_ms());
         self.tell_if_needed();
     }
 

@@ -58,7 +58,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     ) -> Result<(), Failed> {
         check_name("nick", nick.as_deref().unwrap_or(""), MAX_NICK)?;
         check_text("avatar", avatar.as_deref().unwrap_or(""), MAX_AVATAR)?;
-        self.hub.online.may_send(&device.user, self.hub.now_ms(), 1)?;
+        self.hub.online.may_send(&device.user, self.hub.steady_ms(), 1)?;
         let write = Write::SetUserProfile {
             user: device.user,
             nick,

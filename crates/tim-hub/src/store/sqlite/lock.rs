@@ -1,17 +1,21 @@
 //! One hub per data directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use super::OpenError;
 
 const LOCK_FILE: &str = "hub.lock";
 
-/// Holds the operating system's lock on the directory's lock file; it goes with the process, however that ends.
+/// Holds the operating system's locks on the directory and on its lock file; they go with the process, however that ends.
+///
+/// The file says who has the directory. The lock on the directory itself holds even if somebody removes the file.
 #[derive(Debug)]
 pub(super) struct DirLock {
     _file: File,
+    #[cfg(unix)]
+    _dir: File,
 }
 
 impl DirLock {
@@ -27,25 +31,54 @@ impl DirLock {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path);
+            .open(&path);
         let mut file = open.map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse {
-                    path: dir.to_owned(),
-                    pid: read_pid(&mut file),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-        }
+        lock(&file, dir, || read_pid(&file))?;
+        #[cfg(unix)]
+        let dir_itself = File::open(dir).map_err(io)?;
+        #[cfg(unix)]
+        lock(&dir_itself, dir, || None)?;
+        keep_private(&path)?;
         file.set_len(0).map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            _file: file,
+            #[cfg(unix)]
+            _dir: dir_itself,
+        })
     }
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
+fn lock(file: &File, dir: &Path, pid: impl FnOnce() -> Option<u32>) -> Result<(), OpenError> {
+    let path = dir.to_owned();
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path, pid: pid() }),
+        Err(TryLockError::Error(error)) => Err(OpenError::Io { path, error }),
+    }
+}
+
+/// Lets nobody but its owner read a file, also one that was there before.
+pub(super) fn keep_private(path: &Path) -> Result<(), OpenError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        for beside in ["", "-wal", "-shm"] {
+            let mut path = path.as_os_str().to_owned();
+            path.push(beside);
+            match fs::set_permissions(&path, fs::Permissions::from_mode(0o600)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let path = path.into();
+                    return Err(OpenError::Io { path, error });
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_pid(file: &File) -> Option<u32> {
     let mut text = String::new();
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()

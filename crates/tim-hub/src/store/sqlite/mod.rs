@@ -26,6 +26,7 @@ mod tests;
 mod writer;
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,6 +85,12 @@ pub enum OpenError {
     NoWal {
         /// What SQLite fell back to.
         mode: String,
+    },
+    /// The database file is there, and empty: it was cut. Put a backup in its place, or remove it to begin anew.
+    #[error("{} is empty: put a backup in its place, or remove it to begin with an empty store", path.display())]
+    Emptied {
+        /// The database file.
+        path: PathBuf,
     },
     /// The directory cannot be made or locked.
     #[error("cannot use {}: {error}", path.display())]
@@ -146,7 +153,16 @@ pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteR
     }
     let lock = Arc::new(DirLock::take(dir)?);
     let path = dir.join(DATABASE);
-    let connection = open_writer(&path)?;
+    let is_new = match fs::metadata(&path) {
+        Ok(file) if file.len() == 0 => return Err(OpenError::Emptied { path }),
+        found => found.is_err(),
+    };
+    let connection = open_writer(&path).inspect_err(|_| {
+        // A database that could not be begun is not one that was cut.
+        if is_new && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+            let _ = fs::remove_file(&path);
+        }
+    })?;
     schema::migrate(&connection)?;
     if max_bytes > 0 {
         limit_size(&connection, max_bytes)?;
@@ -163,6 +179,8 @@ fn system_time_ms() -> u64 {
 
 fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open(path)?;
+    // SQLite gives the files beside it the same mode.
+    lock::keep_private(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if mode != "wal" {

@@ -28,7 +28,7 @@ impl Batch<'_> {
             entries += self.purge_log(&head, purge.older_than_ms, budget - entries)?;
         }
         self.forget_requests(purge.older_than_ms, budget)?;
-        self.forget_restrictions(budget)?;
+        self.forget_restrictions(purge.over_before_ms, budget)?;
         let ids = self.forget_ids(purge.forget_ids_before_ms, budget.saturating_sub(entries))?;
         Ok(Written::Purged {
             entries,
@@ -126,14 +126,14 @@ impl Batch<'_> {
     }
 
     /// Bans and mutes that are over mean nothing.
-    fn forget_restrictions(&self, budget: u64) -> rusqlite::Result<()> {
+    fn forget_restrictions(&self, over_before_ms: u64, budget: u64) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
                 "DELETE FROM restrictions WHERE (log, user) IN
                      (SELECT log, user FROM restrictions WHERE max(banned_until_ms, muted_until_ms) <= ?1
                       ORDER BY max(banned_until_ms, muted_until_ms) LIMIT ?2)",
             )?
-            .execute([sql(self.now_ms), sql(budget)])?;
+            .execute([sql(over_before_ms), sql(budget)])?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
+use tracing::warn;
 
 use super::super::{
     Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError,
@@ -63,6 +64,20 @@ impl SqliteWriter {
     #[cfg(test)]
     pub(super) const fn connection(&self) -> &Connection {
         &self.connection
+    }
+}
+
+/// So that the database file alone has everything: copies of it are whole.
+impl Drop for SqliteWriter {
+    fn drop(&mut self) {
+        let checkpoint = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        match checkpoint {
+            Ok(false) => {}
+            Ok(true) => warn!("the write-ahead log is still being read and stays beside the database"),
+            Err(error) => warn!(%error, "the write-ahead log stays beside the database"),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as StdInstant};
 
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Hub, HubError, HubOptions};
+use tim_hub::{Clock, Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
 use tim_proto::request::{Answer, CreateGroup, Fetch, History, MarkRead, OneConversation, Request, Revoke};
 use tim_proto::wire::List;
@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct TestHub {
     pub(crate) address: SocketAddr,
     pub(crate) clock_ms: Arc<AtomicU64>,
+    steady_ms: Arc<AtomicU64>,
     pub(crate) data: Arc<tempfile::TempDir>,
     hub: Option<Arc<Hub>>,
     stop: Option<oneshot::Sender<()>>,
@@ -57,7 +58,12 @@ impl TestHub {
         let clock_ms = Arc::new(AtomicU64::new(START_MS));
         let mut options = HubOptions::new(data.path(), App::new(APP, KEY));
         let clock = Arc::clone(&clock_ms);
-        options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        let steady_ms = Arc::new(AtomicU64::new(0));
+        let steady = Arc::clone(&steady_ms);
+        options.clock = Clock::new(
+            move || clock.load(Ordering::SeqCst),
+            move || steady.load(Ordering::SeqCst),
+        );
         options.sends_per_second = 0;
         options.limits = options.limits.with_group_messages_per_second(0);
         change(&mut options);
@@ -82,6 +88,7 @@ impl TestHub {
         Self {
             address,
             clock_ms,
+            steady_ms,
             data,
             hub: Some(hub),
             stop: Some(stop),
@@ -95,8 +102,15 @@ impl TestHub {
         runtime.block_on(tell(self.hub.as_ref().unwrap()))
     }
 
+    /// Time passes.
     pub(crate) fn advance(&self, by: Duration) {
+        self.steady_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
         self.clock_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock ahead, or back again.
+    pub(crate) fn set_clock(&self, ms: u64) {
+        self.clock_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Stops the hub and starts another one on the same data.
@@ -170,8 +184,17 @@ pub(crate) fn group(name: &str) -> ConversationId {
     ConversationId::Group(group_id(name))
 }
 
+pub(crate) fn app() -> App {
+    App::new(APP, KEY)
+}
+
 pub(crate) fn sig(name: &str) -> String {
-    UserSig::sign(&App::new(APP, KEY), &user(name), START_MS / 1000, 30 * 24 * 3600)
+    sig_for(name, 30 * 24 * 3600)
+}
+
+/// A UserSig that is good for so many seconds from the start.
+pub(crate) fn sig_for(name: &str, seconds: u64) -> String {
+    UserSig::sign(&app(), &user(name), START_MS / 1000, seconds)
 }
 
 impl Device {

@@ -37,6 +37,8 @@ pub(crate) enum Seen {
         unread: u32,
         deleted: bool,
     },
+    /// So many seconds are left.
+    Expiring(u32),
     KickedOut(ErrorCode),
     LoginFailed(ErrorCode),
     TurnedAway(ErrorCode),
@@ -148,6 +150,8 @@ pub(crate) enum Reply {
         name_card: String,
     },
     Users(Vec<[String; 3]>),
+    /// The session ends then.
+    Renewed(u64),
     Done,
 }
 
@@ -157,6 +161,7 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
         Event::KickedOut(failure) => Seen::KickedOut(failure.code),
         Event::LoginFailed(failure) => Seen::LoginFailed(failure.code),
         Event::TurnedAway(failure) => Seen::TurnedAway(failure.code),
+        Event::Expiring(expiring) => Seen::Expiring(expiring.seconds),
         Event::Gap(gap) => Seen::Gap {
             from: gap.from,
             to: gap.to,
@@ -287,6 +292,7 @@ pub(super) fn reply(answer: &Answer<'_>) -> Reply {
             role: profile.role,
             name_card: profile.name_card.to_owned(),
         },
+        Answer::Renew(renewed) => Reply::Renewed(renewed.expires),
         Answer::UserProfiles(found) => Reply::Users(
             found
                 .users
