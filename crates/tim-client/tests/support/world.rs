@@ -23,7 +23,7 @@ impl World {
     pub fn new() -> Self {
         tim_testkit::deadline();
         let data = tempfile::tempdir().unwrap();
-        let app = App::new(APP, "key");
+        let app = App::new(APP, "a key of the tests, long enough");
         let mut options = HubOptions::new(data.path(), app.clone());
         options.sends_per_second = 0;
         options.limits = options.limits.with_group_messages_per_second(0);

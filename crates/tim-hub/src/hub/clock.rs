@@ -108,6 +108,10 @@ impl ProvenTime {
             self.steady_since = steady_ms;
         }
         let settled = steady_ms.saturating_sub(self.steady_since) >= SETTLED_MS;
+        if newest_ms.is_none() && self.proof.is_none() {
+            // Nothing is there that a wrong clock could remove.
+            self.proof = Some((wall_ms, steady_ms));
+        }
         if let Some(newest_ms) = newest_ms.filter(|newest_ms| *newest_ms <= wall_ms)
             && (self.proof.is_none() || settled && newest_ms > self.proven(steady_ms))
         {
@@ -137,12 +141,7 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_ahead_proves_nothing_and_is_noticed() {
         let mut time = ProvenTime::default();
-        assert_eq!(
-            time.look(NOW, 0, None).proven_ms,
-            0,
-            "an empty store proves no time"
-        );
-        assert_eq!(time.look(NOW + MINUTE, MINUTE, Some(NOW)).proven_ms, NOW);
+        assert_eq!(time.look(NOW, 0, Some(NOW - MINUTE)).proven_ms, NOW - MINUTE);
         let ahead = time.look(NOW + 8 * DAY, 2 * MINUTE, Some(NOW));
         assert_eq!(ahead.jumped_ms, Some((8 * DAY - 2 * MINUTE) as i64));
         assert_eq!(ahead.proven_ms, NOW + MINUTE);
@@ -161,6 +160,20 @@ mod tests {
             let look = time.look(NOW + day * DAY, day * DAY, Some(NOW));
             assert_eq!((look.proven_ms, look.jumped_ms), (NOW + day * DAY, None));
         }
+    }
+
+    #[test]
+    fn an_empty_store_believes_the_clock_and_no_jump_of_it() {
+        let mut time = ProvenTime::default();
+        assert_eq!(time.look(NOW, 0, None).proven_ms, NOW);
+        let ahead = time.look(NOW + 8 * DAY, MINUTE, Some(NOW));
+        assert_eq!(ahead.proven_ms, NOW + MINUTE);
+        // A clock that was in 1970 when the hub was started is right a day after it has been set.
+        let mut time = ProvenTime::default();
+        time.look(0, 0, None);
+        assert_eq!(time.look(NOW, MINUTE, None).proven_ms, MINUTE);
+        let later = time.look(NOW + DAY, DAY + MINUTE, Some(NOW + DAY));
+        assert_eq!(later.proven_ms, NOW + DAY);
     }
 
     #[test]

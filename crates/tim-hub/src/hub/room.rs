@@ -21,8 +21,8 @@ const NEWS_INTERVAL_MS: u64 = 1_000;
 pub(super) struct News {
     joined: Vec<UserId>,
     left: Vec<UserId>,
-    /// When it was last told, unix ms.
-    told_ms: u64,
+    /// When it was last told, on the steady clock; `None` if never.
+    told_ms: Option<u64>,
 }
 
 impl News {
@@ -45,12 +45,15 @@ impl News {
     }
 
     const fn due_ms(&self) -> u64 {
-        self.told_ms.saturating_add(NEWS_INTERVAL_MS)
+        match self.told_ms {
+            Some(told_ms) => told_ms.saturating_add(NEWS_INTERVAL_MS),
+            None => 0,
+        }
     }
 
-    /// Whether it is to be told now; after the clock was set back, rather too early.
-    const fn is_due(&self, now_ms: u64) -> bool {
-        self.due_ms() <= now_ms || now_ms < self.told_ms
+    /// Whether it is to be told now; with a clock that went back, rather too early.
+    fn is_due(&self, now_ms: u64) -> bool {
+        self.due_ms() <= now_ms || self.told_ms.is_some_and(|told_ms| now_ms < told_ms)
     }
 }
 
@@ -160,7 +163,7 @@ impl Online {
                 tables.busy_rooms.insert(group);
                 continue;
             }
-            room.told_ms = now_ms;
+            room.told_ms = Some(now_ms);
             all.push(Told {
                 group,
                 joined: std::mem::take(&mut room.joined),

@@ -144,11 +144,12 @@ impl Shared {
     }
 
     /// Tells the rooms whose turn it is who came and who left.
-    pub(in crate::hub) fn tell_rooms(&self, now_ms: u64) {
-        for told in self.online.take_news(now_ms) {
+    pub(in crate::hub) fn tell_rooms(&self, steady_ms: u64) {
+        let now_s = self.now_ms() / 1000;
+        for told in self.online.take_news(steady_ms) {
             match self.reader.group(&told.group) {
                 Ok(Some(group)) => {
-                    if let Err(error) = self.tell_room(&group, &told, now_ms / 1000) {
+                    if let Err(error) = self.tell_room(&group, &told, now_s) {
                         tracing::warn!(group = %told.group, %error, "a room cannot be told who came");
                     }
                 }
