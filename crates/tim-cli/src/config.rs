@@ -80,8 +80,8 @@ settings! {
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
     /// How many messages a second a group takes, the urgent ones first; 0 is no limit [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
-    /// How many connections are taken at the same time [default: 20000].
-    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = 20_000;
+    /// How many connections are taken at the same time [default: 20000, or as many as the limit of open files allows].
+    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = usual_connections();
     /// On how many devices a user can be logged in at the same time [default: 16].
     max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
     /// How many members a group may have, but for Communities [default: 6000].
@@ -94,6 +94,48 @@ settings! {
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What is logged to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
+}
+
+/// How many files a hub opens beside its connections, at most.
+const SPARE_FILES: u64 = 100;
+/// The default of --max-connections, where the system allows it.
+const USUAL_CONNECTIONS: u32 = 20_000;
+
+/// How many files the process may have open at most; `None` for any number.
+fn most_files() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    #[cfg(not(unix))]
+    return None;
+}
+
+fn usual_connections() -> u32 {
+    let room = most_files().map_or(u64::MAX, |most| most.saturating_sub(SPARE_FILES).max(1));
+    u32::try_from(room).unwrap_or(u32::MAX).min(USUAL_CONNECTIONS)
+}
+
+/// Makes sure that the process may open as many files as `connections` need, up to what the system allows it.
+pub(crate) fn allow_connections(connections: u32) -> Result<(), Failure> {
+    let needed = u64::from(connections).saturating_add(SPARE_FILES);
+    if let Some(most) = most_files().filter(|most| *most < needed) {
+        let fit = most.saturating_sub(SPARE_FILES);
+        return Err(Failure::usage(format_args!(
+            "{connections} connections need {needed} open files, and this process may have {most}"
+        ))
+        .hint(format_args!(
+            "raise that limit (ulimit -Hn, LimitNOFILE=), or use --max-connections {fit}"
+        )));
+    }
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        if limit.current.is_some_and(|current| current < needed) {
+            let current = Some(needed);
+            setrlimit(Resource::Nofile, Rlimit { current, ..limit }).map_err(Failure::failed)?;
+        }
+    }
+    Ok(())
 }
 
 impl Given {

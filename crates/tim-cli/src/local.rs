@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tim_hub::MIN_KEY_LEN;
 
 use crate::error::{Failure, reading};
 
@@ -177,6 +178,18 @@ fn key_text(text: &str, path: &Path) -> Result<String, Failure> {
         )));
     }
     Ok(key.to_owned())
+}
+
+/// Whether a key can be kept from guessers, wherever it came from: an unset variable leaves an empty one.
+pub(crate) fn check_key(key: &str) -> Result<(), Failure> {
+    if key.len() >= MIN_KEY_LEN {
+        return Ok(());
+    }
+    Err(Failure::credentials(format_args!(
+        "the app key has {} bytes, at least {MIN_KEY_LEN} are needed: who guesses it can log in as anybody",
+        key.len()
+    ))
+    .hint("look at --key, TIM_KEY or the key file; without them `tim serve` makes a good key"))
 }
 
 /// Reads a key from a file of the user's choice.

@@ -10,10 +10,10 @@ use tim_hub::{Hub, HubError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::config::{Given, Settings};
+use crate::config::{Given, Settings, allow_connections};
 use crate::error::{EXIT_CODES, Failure};
 use crate::lines::Lines;
-use crate::local::{DataArg, DataDir, Endpoint, key_from};
+use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
 use crate::session::block_on_threads;
 
@@ -25,6 +25,9 @@ else serve.toml in the data directory, if it is there; --print-config prints all
 Serial lines carry the same frames as TCP does, each in a packet with a counter and a checksum (SPEC.md), so that noise,
 cuts and restarts of either end cost a login, but no message. QEMU gives a guest's UART to the hub with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line` and --serial-tcp-listen.
+
+SIGHUP makes the hub read the file, the key and the variables again. The app key, the retention, the window for revoking, the
+rate of sending, the number of devices and what is logged change at once, and sessions go on; all else waits for a restart.
 
 In the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; made at the first start, readable by its
 owner only), endpoint.toml (where `tim chat` and its like find this hub).";
@@ -59,7 +62,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let data = DataDir::new(args.data.data)?;
-    let settings = args.settings.resolve(args.config.as_deref(), data.path())?;
+    let sources = Sources {
+        data: data.clone(),
+        given: args.settings,
+        config: args.config,
+        key: args.key,
+        key_file: args.key_file,
+    };
+    let settings = sources.settings()?;
     if args.print_config {
         return Ok(write!(
             io::stdout(),
@@ -68,29 +78,108 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             settings.to_toml()?
         )?);
     }
-    log::start(&settings.log)?;
+    let levels = log::start(&settings.log)?;
     data.create()?;
-    let key = match (args.key, &args.key_file) {
-        (Some(key), _) => key,
-        (None, Some(path)) => key_from(path)?,
-        (None, None) => {
-            let (key, new) = data.key_or_new()?;
-            if new {
-                info!(data = %data.path().display(), "made an app key");
-            }
-            key
-        }
-    };
-    block_on_threads(serve(&data, &settings, key))
+    let key = sources.key()?;
+    allow_connections(settings.max_connections)?;
+    block_on_threads(serve(&settings, key, sources, levels))
 }
 
-async fn serve(data: &DataDir, settings: &Settings, key: String) -> Result<(), Failure> {
+/// Where the settings and the key come from: read at the start, and again on SIGHUP.
+#[derive(Debug)]
+struct Sources {
+    data: DataDir,
+    given: Given,
+    config: Option<PathBuf>,
+    key: Option<String>,
+    key_file: Option<PathBuf>,
+}
+
+impl Sources {
+    fn settings(&self) -> Result<Settings, Failure> {
+        self.given
+            .clone()
+            .resolve(self.config.as_deref(), self.data.path())
+    }
+
+    fn key(&self) -> Result<String, Failure> {
+        let key = match (&self.key, &self.key_file) {
+            (Some(key), _) => key.clone(),
+            (None, Some(path)) => key_from(path)?,
+            (None, None) => {
+                let (key, new) = self.data.key_or_new()?;
+                if new {
+                    info!(data = %self.data.path().display(), "made an app key");
+                }
+                key
+            }
+        };
+        check_key(&key)?;
+        Ok(key)
+    }
+}
+
+/// Takes over what can be changed while the hub runs, and says what cannot.
+fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels) -> Result<(), Failure> {
+    let settings = sources.settings()?;
+    let options = settings.hub_options(sources.data.path(), sources.key()?);
+    hub.reload(&options).map_err(Failure::failed)?;
+    levels.set(&settings.log)?;
+    let rest = Settings {
+        log: started.log.clone(),
+        retention: started.retention,
+        revoke_window: started.revoke_window,
+        send_rate: started.send_rate,
+        max_devices: started.max_devices,
+        ..settings
+    };
+    if rest != *started {
+        warn!("some of the settings that have changed hold from the next start on");
+    }
+    info!("the settings are read again");
+    Ok(())
+}
+
+/// Reads the settings again whenever somebody asks for that; does not end.
+async fn reload_on_hangup(hub: Arc<Hub>, sources: Sources, started: Settings, levels: log::Levels) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+            return;
+        };
+        while hangup.recv().await.is_some() {
+            if let Err(failure) = reload(&hub, &sources, &started, &levels) {
+                warn!(%failure, "the settings stay as they were");
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    drop((hub, sources, started, levels));
+}
+
+async fn serve(
+    settings: &Settings,
+    key: String,
+    sources: Sources,
+    levels: log::Levels,
+) -> Result<(), Failure> {
+    let data = &sources.data.clone();
     let hub = Arc::new(Hub::open(settings.hub_options(data.path(), key)).map_err(cannot_open)?);
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::failed(format_args!("cannot listen at {}: {error}", settings.listen))
             .hint("--listen 127.0.0.1:0 takes any free port")
     })?;
     let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        warn!(%address, "UserSigs and messages travel in the clear to this address: whoever listens can log in as their users");
+    }
+    tokio::spawn(reload_on_hangup(
+        Arc::clone(&hub),
+        sources,
+        settings.clone(),
+        levels,
+    ));
     let lines = Lines::start(&hub, settings).await?;
     let stop = stop_signal()?;
     let endpoint = Endpoint::of(address, settings.app_id);

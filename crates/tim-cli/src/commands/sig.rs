@@ -10,7 +10,7 @@ use tim_proto::UserId;
 
 use crate::error::{EXIT_CODES, Failure, reading};
 use crate::json;
-use crate::local::{DEFAULT_APP_ID, DataArg, DataDir, key_from};
+use crate::local::{DEFAULT_APP_ID, DataArg, DataDir, check_key, key_from};
 use crate::output::{BAD, FAINT, STRONG};
 use crate::time::{Seconds, date_and_time, now};
 
@@ -66,7 +66,7 @@ struct Make {
     #[arg(long, short, visible_alias = "as")]
     user: UserId,
     /// For how long it is valid: a number with s, m, h or d behind it.
-    #[arg(long, value_name = "TIME", default_value = "180d")]
+    #[arg(long, value_name = "TIME", default_value = "1d")]
     expire: Seconds,
     #[command(flatten)]
     key: KeyArgs,
@@ -106,6 +106,7 @@ fn make(args: &Make) -> Result<(), Failure> {
             (key, data.endpoint()?.map(|endpoint| endpoint.app_id))
         }
     };
+    check_key(&key)?;
     let app = App::new(args.key.app.or(app_id).unwrap_or(DEFAULT_APP_ID), key);
     let sig = UserSig::sign(&app, &args.user, now(), args.expire.0);
     Ok(writeln!(io::stdout(), "{sig}")?)

@@ -355,7 +355,18 @@ fn what_cannot_be_done_in_a_chat_is_told_and_shows_in_the_exit_code() {
 fn each_way_not_to_get_in_has_its_exit_code_and_a_hint() {
     let mut world = World::new();
     let data = world.data.to_str().unwrap().to_owned();
-    let sig = run(["sig", "make", "--user", "alice", "--key", "another key"], "").ok();
+    let sig = run(
+        [
+            "sig",
+            "make",
+            "--user",
+            "alice",
+            "--key",
+            "another key, and long enough",
+        ],
+        "",
+    )
+    .ok();
     let cases = [
         (run(["send", "bob", "x", "--data", &data], ""), 2, "--as USER"),
         (world.tim("alice", &["send"], ""), 2, "--group"),

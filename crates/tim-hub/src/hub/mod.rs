@@ -145,7 +145,7 @@ impl Hub {
         let rights = Arc::new(Rights::new(
             Arc::clone(&reader),
             Arc::clone(&online),
-            Arc::clone(&options.clock),
+            options.clock.clone(),
         ));
         let live_ids = Arc::new(LiveIds::default());
         let (live, run) = live::queue(&online, Arc::clone(&rights), Arc::clone(&live_ids));

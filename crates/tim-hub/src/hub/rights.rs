@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tim_proto::{ErrorCode, GroupId, UserId};
 
+use super::clock::Clock;
 use super::failed::Failed;
 use super::groups::refused;
 use super::me::Place;
@@ -21,7 +22,7 @@ use crate::store::{Refused, StoreReader, role};
 pub(super) struct Rights {
     reader: Arc<dyn StoreReader>,
     online: Arc<Online>,
-    clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    clock: Clock,
     taken: AtomicU64,
 }
 
@@ -30,11 +31,7 @@ pub(super) struct Rights {
 pub(super) struct CheckedAt(u64);
 
 impl Rights {
-    pub(super) fn new(
-        reader: Arc<dyn StoreReader>,
-        online: Arc<Online>,
-        clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    ) -> Self {
+    pub(super) fn new(reader: Arc<dyn StoreReader>, online: Arc<Online>, clock: Clock) -> Self {
         Self {
             reader,
             online,
@@ -104,7 +101,7 @@ impl Rights {
     }
 
     pub(super) fn now_ms(&self) -> u64 {
-        (self.clock)()
+        self.clock.wall_ms()
     }
 }
 

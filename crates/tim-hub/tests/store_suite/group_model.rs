@@ -215,6 +215,7 @@ fn foresee(world: &mut World, model: &mut Model, actor: usize, step: &Step) -> O
             let purge = Purge {
                 older_than_ms: 0,
                 forget_ids_before_ms: 0,
+                over_before_ms: world.now_ms,
                 budget: 100,
             };
             world.write(Write::Purge(purge)).unwrap();

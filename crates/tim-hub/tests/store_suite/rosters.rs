@@ -262,6 +262,7 @@ pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World
             let purge = tim_hub::store::Purge {
                 older_than_ms: 0,
                 forget_ids_before_ms: 0,
+                over_before_ms: world.now_ms,
                 budget: 100,
             };
             world.write(Write::Purge(purge)).unwrap();

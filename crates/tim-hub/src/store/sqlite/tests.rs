@@ -285,9 +285,9 @@ fn revocation(sequence: u64, content: Bytes) -> Write {
 
 /// Whether any file of the data directory has this in it.
 fn found_in_files(dir: &Path, text: &[u8]) -> bool {
-    let files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
     files
-        .map(|file| std::fs::read(file).unwrap())
+        .map(|file| fs::read(file).unwrap())
         .any(|bytes| bytes.windows(text.len()).any(|part| part == text))
 }
 
@@ -328,6 +328,7 @@ fn revoked_contents_are_not_in_the_files_either() {
     let housekeeping = Write::Purge(Purge {
         older_than_ms: 0,
         forget_ids_before_ms: 0,
+        over_before_ms: 0,
         budget: 10,
     });
     writer.commit(2, &[housekeeping]).unwrap();
