@@ -38,7 +38,7 @@ fn a_session_is_warned_and_ends_with_its_user_sig() {
     alice.conversations();
     hub.advance(Duration::from_secs(1));
     let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
-    let list = Request::Conversations(Conversations { count: 0 });
+    let list = Request::Conversations(Conversations { next: &[], count: 0 });
     alice.start(&list); // something, so that the hub looks at the time
     alice.until(|device| device.seen.contains(&kicked));
 }
@@ -59,7 +59,7 @@ fn a_newer_user_sig_goes_on_without_a_new_connection() {
     alice.conversations();
     assert_eq!(expiring(&alice).len(), 2, "of the newer one in its turn");
     hub.advance(Duration::from_secs(200));
-    alice.start(&Request::Conversations(Conversations { count: 0 }));
+    alice.start(&Request::Conversations(Conversations { next: &[], count: 0 }));
     let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     alice.until(|device| device.seen.contains(&kicked));
 }
@@ -87,7 +87,7 @@ fn a_session_is_not_renewed_by_what_would_not_let_in() {
     }
     assert_eq!(alice.send(c2c("bob"), "the session goes on"), 1);
     hub.advance(Duration::from_secs(540));
-    alice.start(&Request::Conversations(Conversations { count: 0 }));
+    alice.start(&Request::Conversations(Conversations { next: &[], count: 0 }));
     let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     alice.until(|device| device.seen.contains(&kicked));
 }
