@@ -96,7 +96,7 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::USER_PROFILES if kind.is_answer() => {
             body_both_ways::<r::UserProfilesAnswer<'_>, m::UserProfilesAnswer>
         }
-        known if known == FrameKind::RENEW.answer() => body_both_ways::<r::RenewAnswer, m::RenewAnswer>,
+        FrameKind::RENEW if kind.is_answer() => body_both_ways::<r::RenewAnswer, m::RenewAnswer>,
         known if kind.is_answer() && known.name().is_some() => body_both_ways::<Done, m::Nothing>,
         _ if kind.is_answer() => return None,
         FrameKind::LOGIN => body_both_ways::<r::Login<'_>, m::Login>,

@@ -43,9 +43,9 @@ pub use options::{HubOptions, MIN_KEY_LEN};
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::sync_channel;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 

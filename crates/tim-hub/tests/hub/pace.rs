@@ -237,7 +237,8 @@ fn what_waits_goes_only_if_its_sender_may_still_send_it() {
             .collect();
         // The first five go, the others wait.
         for ticket in &tickets[..5] {
-            assert!(matches!(bob.wait_for(*ticket), Ok(Reply::Sent { .. })), "{case}");
+            let sent = bob.wait_for(*ticket);
+            assert!(matches!(sent, Ok(Reply::Sent { .. })), "{case}: {sent:?}");
         }
         taking(&mut alice).unwrap();
         hub.advance(Duration::from_secs(1));
