@@ -133,6 +133,8 @@ impl Hub {
         let largest_send = options.limits.message_bytes().saturating_add(SEND_OVERHEAD);
         let largest_send = u32::try_from(largest_send).unwrap_or(u32::MAX);
         options.connection.max_frame = options.connection.max_frame.max(largest_send);
+        let connection = options.connection.check();
+        connection.map_err(|fault| HubError::Options(format!("in the limits of a connection, {fault}")))?;
         let (store, reader) = sqlite::open_limited(&options.data, options.max_data)?;
         let reader: Arc<dyn StoreReader> = Arc::new(reader);
         let online = Arc::new(Online::default());

@@ -1,6 +1,7 @@
 //! The hub as devices see it: over real TCP, with real sessions, and a clock that the tests set.
 
 mod borders;
+mod broken;
 mod expiry;
 mod groups;
 mod groups_made;

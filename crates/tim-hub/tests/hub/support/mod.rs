@@ -128,6 +128,16 @@ impl TestHub {
         Arc::clone(&self.data)
     }
 
+    /// How it ends by itself.
+    pub(crate) fn ended(mut self) -> Result<(), HubError> {
+        let (thread, start) = (self.thread.take().unwrap(), StdInstant::now());
+        while !thread.is_finished() {
+            assert!(start.elapsed() < PATIENCE, "the hub goes on");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        thread.join().unwrap()
+    }
+
     fn halt(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
