@@ -592,6 +592,9 @@ fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
             taken => return taken,
         }
     }
-    // Not even that: the device takes less than a header. It is told nothing rather than held up for ever.
+    // Unreachable, so nothing is passed over in silence here. The last of the three fits: a session comes online only with a
+    // client that takes frames of `LEAST_MAX_FRAME` bytes, and a stub without extensions has a bounded length that is less,
+    // see `encode::tests::the_longest_stub_fits_into_the_smallest_frame`. It can be made of every message: the hub decoded
+    // its content before it took it, or wrote it itself.
     Ok(())
 }

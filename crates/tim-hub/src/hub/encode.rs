@@ -242,3 +242,49 @@ impl AsRef<[u8]> for PageCursor {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tim_proto::wire::{Extensions, LEAST_MAX_FRAME, MAX_FRAME_HEADER_LEN, encoded_len};
+    use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
+
+    use super::*;
+    use crate::store::Cursor;
+
+    /// Every number at its longest, and every id.
+    #[test]
+    fn the_longest_stub_fits_into_the_smallest_frame() {
+        let extension = [&[64, 100][..], &[b'x'; 100]].concat();
+        let header = Header {
+            envelope: Envelope {
+                sequence: u64::MAX,
+                time: u64::MAX,
+                flags: u32::MAX,
+                origin: u64::MAX,
+                from: UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap(),
+            },
+            content: Content {
+                to: ConversationId::Group(GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap()),
+                id: MessageId {
+                    sender: u64::MAX,
+                    client_time: u64::MAX,
+                    random: u32::MAX,
+                },
+                client_sequence: u64::MAX,
+                priority: Priority(u8::MAX),
+                kind: MessageKind(u16::MAX),
+                payload: &[0; 1000],
+                extensions: Extensions::new(&extension).unwrap(),
+            },
+        };
+        let (stub, _) = bare_stub(&to_vec(&header)).unwrap();
+        let cursor = Cursor {
+            epoch: u64::MAX,
+            change: u64::MAX,
+        }
+        .to_bytes();
+        let cursor = encoded_len(&cursor.as_ref());
+        let len = MAX_FRAME_HEADER_LEN + cursor + encoded_len(&u32::MAX) + stub.len();
+        assert!(len <= LEAST_MAX_FRAME as usize, "{len}");
+    }
+}

@@ -39,8 +39,12 @@ fn a_hub_whose_connections_could_not_work_does_not_open_and_says_which_setting_i
     let data = tempfile::tempdir().unwrap();
     let key = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let wrong: [(&str, fn(&mut HubOptions)); 3] = [
-        ("login_timeout", |options| options.connection.login_timeout = Duration::ZERO),
-        ("keep_alive", |options| options.connection.keep_alive = Duration::ZERO),
+        ("login_timeout", |options| {
+            options.connection.login_timeout = Duration::ZERO
+        }),
+        ("keep_alive", |options| {
+            options.connection.keep_alive = Duration::ZERO
+        }),
         ("max_requests", |options| options.connection.max_requests = 0),
     ];
     for (what, change) in wrong {
@@ -48,7 +52,13 @@ fn a_hub_whose_connections_could_not_work_does_not_open_and_says_which_setting_i
         change(&mut options);
         let error = Hub::open(options).expect_err(what);
         assert!(matches!(error, HubError::Options(_)), "{error:?}");
-        assert!(error.to_string().contains(&format!("{what} must be at least 1")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("{what} must be at least 1")),
+            "{error}"
+        );
     }
-    assert!(!data.path().join("hub").exists(), "nothing is made for a hub that does not open");
+    assert!(
+        !data.path().join("hub").exists(),
+        "nothing is made for a hub that does not open"
+    );
 }

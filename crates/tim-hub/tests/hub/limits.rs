@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
 use tim_proto::message::{Payload, SendOptions, Text};
-use tim_proto::request::{Fetch, Request};
+use tim_proto::request::{Fetch, Request, UpdateUserProfile};
+use tim_proto::wire::LEAST_MAX_FRAME;
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageKind};
 use tim_session::ClientConfig;
 
@@ -49,6 +50,50 @@ fn a_small_device_gets_stubs_and_fetches_them_in_pieces() {
         Payload::decode(MessageKind::TEXT, &payload),
         Payload::Text(Text { text: &long })
     );
+}
+
+#[test]
+fn a_device_with_the_smallest_frames_misses_nothing_however_long_ids_and_names_are() {
+    let hub = TestHub::start();
+    let (writer, reader, id) = ("w".repeat(32), "r".repeat(32), "g".repeat(48));
+    let mut writer = Device::login(&hub, &writer, 1);
+    let look = UpdateUserProfile {
+        nick: Some(&"n".repeat(100)),
+        avatar: Some(&"a".repeat(500)),
+    };
+    assert_eq!(writer.ask(&Request::UpdateUserProfile(look)), Ok(Reply::Done));
+    let smallest = |config: &mut ClientConfig| config.max_frame = LEAST_MAX_FRAME;
+    let mut device = Device::with(&hub, &reader, 9, smallest);
+    device.log_in();
+    writer
+        .create(GroupType::MEETING, &id, &[user(&reader)])
+        .expect("a group"); // its tip is 1
+    let say = |writer: &mut Device, number: u32| {
+        let text = format!("{number} {}", "x".repeat(200));
+        writer.send(group(&id), &text);
+        writer.send(c2c(&reader), &text);
+    };
+    say(&mut writer, 1); // live
+    let stubs = |device: &Device| {
+        let sequence = |seen: &Seen| match seen {
+            Seen::Stub { sequence, .. } => Some(*sequence),
+            _ => None,
+        };
+        device.seen.iter().filter_map(sequence).collect::<Vec<_>>()
+    };
+    device.until(|device| stubs(device).len() >= 3);
+    assert_eq!(stubs(&device), [1, 2, 1]);
+    device.cut();
+    say(&mut writer, 2);
+    writer
+        .revoke_for(group(&id), 2, &"because ".repeat(20))
+        .expect("taken back");
+    device.until(|device| stubs(device).len() >= 6); // read from the log
+    assert_eq!(stubs(&device), [1, 2, 1, 3, 2, 4], "{:?}", device.seen);
+    let Ok(Reply::Piece { total, bytes }) = device.fetch(group(&id), 3, 0, 1000) else {
+        panic!("no piece");
+    };
+    assert!(total > 200 && !bytes.is_empty());
 }
 
 #[test]
