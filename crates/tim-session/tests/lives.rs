@@ -376,10 +376,10 @@ fn a_clock_that_steps_back_or_wraps_ends_no_dead_line_detection() {
         let (stepped, mut lost) = (now, [None; 2]);
         while now.since(stepped) < 200 * SECOND && lost.contains(&None) {
             if drain(&mut client, now).contains(&"Disconnected".to_owned()) {
-                lost[0].get_or_insert(now.since(stepped));
+                lost[0].get_or_insert_with(|| now.since(stepped));
             }
             if matches!(hub.poll(now), HubOutput::Close(_)) {
-                lost[1].get_or_insert(now.since(stepped));
+                lost[1].get_or_insert_with(|| now.since(stepped));
             }
             let _ = (up(&mut client), down(&mut hub));
             now = now + SECOND;

@@ -60,7 +60,7 @@ mod tests {
     fn nothing_that_steers_a_terminal_gets_through() {
         let nasty = "a\x1b[2Jb\u{9b}31mc\u{202e}d\r\u{7}\u{2028}\u{85}\u{200f}";
         let shown = Safe::line(nasty).to_string();
-        assert!(!shown.chars().any(|c| is_treacherous(c)), "{shown:?}");
+        assert!(!shown.chars().any(is_treacherous), "{shown:?}");
         assert_eq!(Safe::lines("one\ntwo", 3).to_string(), "one\n   two");
         assert_eq!(Safe::line("one\ntwo 呲牙😁").to_string(), "one⏎two 呲牙😁");
     }

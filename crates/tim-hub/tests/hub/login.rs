@@ -110,9 +110,8 @@ fn a_full_hub_says_so_and_when_to_come_back() {
     let full = Seen::TurnedAway(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR);
     assert_eq!(second.seen, [full]);
     let wait = loop {
-        match second.session.poll(tim_session::Instant::ZERO) {
-            tim_session::Output::Wait(wait) => break wait.expect("it comes back"),
-            _ => {}
+        if let tim_session::Output::Wait(wait) = second.session.poll(tim_session::Instant::ZERO) {
+            break wait.expect("it comes back");
         }
     };
     let wait = wait.since(tim_session::Instant::ZERO);
