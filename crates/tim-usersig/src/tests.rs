@@ -233,7 +233,7 @@ fn debug_output_hides_the_key() {
 
 proptest! {
     #[test]
-    fn any_user_and_time_round_trips(user in "[ -~]{1,32}", now in 0..1u64 << 40, expire in 1..MAX_VALID_S) {
+    fn any_user_and_time_round_trips(user in "[!-~]([ -~]{0,30}[!-~])?", now in 0..1u64 << 40, expire in 1..MAX_VALID_S) {
         let user = UserId::new(&user).unwrap();
         let sig = UserSig::sign(&app(), &user, now, expire);
         let claims = UserSig::verify(&app(), &sig, now).unwrap();

@@ -323,6 +323,10 @@ pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World
             world.change(group, alice, mute(bob, 600)).unwrap();
             world.change(group, by(&leaves), leaves).unwrap();
             world.now_ms += 600_000;
+            let purge = tim_hub::store::Purge {
+                over_before_ms: world.now_ms,
+                ..purge
+            };
             world.write(Write::Purge(purge)).unwrap();
             assert_eq!(
                 world.reader().restriction(&group, &bob),
