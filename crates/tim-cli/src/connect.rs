@@ -34,7 +34,8 @@ pub(crate) struct ConnectArgs {
         hide_env_values = true
     )]
     app: Option<u32>,
-    /// How long to try to get in before giving up.
+    /// How long to wait for the hub before giving up: for all that a command asks of it; `tim chat` and `tim send --lines`
+    /// only until they are connected.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
     #[command(flatten)]
@@ -48,7 +49,7 @@ pub(crate) struct Login {
     pub(crate) user_sig: String,
     pub(crate) app: u32,
     pub(crate) hub: String,
-    /// For how many seconds to try to get in.
+    /// For how many seconds to wait for the hub.
     pub(crate) timeout: u32,
 }
 

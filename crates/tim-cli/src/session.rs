@@ -1,5 +1,6 @@
 //! A client that is logged in, or a failure that says why not.
 
+use std::cell::Cell;
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tim_client::transport::{Connector, TcpConnector};
 use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, UserId};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Login;
 use crate::error::Failure;
@@ -19,10 +21,17 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) me: UserId,
+    hub: String,
+    timeout: Duration,
+    /// Until when the hub has to answer, where the command is one that gives up.
+    until: Cell<Instant>,
+    gave_up: Cell<bool>,
+    trouble: Arc<Trouble>,
 }
 
 impl Session {
-    /// Logs in. A hub that cannot be reached is a failure at once; lost later, the client comes back by itself.
+    /// Logs in. A hub that cannot be reached is a failure at once; lost later, the client comes back by itself. Not to be ready
+    /// within the login's time-out is a failure too.
     ///
     /// The events from the login on are in the stream, which must be read or dropped.
     pub(crate) async fn open(login: Login) -> Result<(Self, EventStream), Failure> {
@@ -39,43 +48,98 @@ impl Session {
             trouble: Arc::clone(&trouble),
         };
         let limits = Limits::new().with_login_timeout_millis(timeout.saturating_mul(1000));
+        let timeout = Duration::from_secs(timeout.into());
+        let until = Instant::now() + timeout;
         let client = Client::builder(app, me, user_sig)
             .limits(limits)
             .connect(connector);
         let events = client.events();
         let ready = async {
-            {
-                let login = client.login();
-                tokio::pin!(login);
-                tokio::select! {
-                    biased;
-                    done = &mut login => done,
-                    () = tokio::time::sleep(SLOW) => {
-                        // If stderr is gone, nobody reads along.
-                        let _ = writeln!(io::stderr(), "connecting to {hub} ...");
-                        login.await
-                    }
-                }?;
-            }
-            client.wait_until_ready().await
+            // The client says itself what kept it from logging in in time.
+            client.login().await.map_err(failure)?;
+            let ready = timeout_at(until, client.wait_until_ready()).await;
+            ready
+                .map_err(|_| {
+                    let seconds = timeout.as_secs();
+                    Failure::unreachable(format_args!(
+                        "the hub at {hub} let {me} in, but has not delivered what was waiting within {seconds} s"
+                    ))
+                    .hint(LONGER)
+                })?
+                .map_err(failure)
+        };
+        let slow = async {
+            tokio::time::sleep(SLOW).await;
+            // If stderr is gone, nobody reads along.
+            let _ = writeln!(io::stderr(), "connecting to {hub} ...");
+            std::future::pending().await
         };
         tokio::select! {
             // What the hub says goes before what happened to the line.
             biased;
-            result = ready => result.map_err(failure)?,
-            error = trouble.first() => {
-                return Err(Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}"))
-                    .hint("start one with `tim serve`, or say where it is with --hub HOST:PORT"));
-            }
+            result = ready => result?,
+            error = trouble.first() => return Err(unreachable(&hub, &error)),
+            () = slow => {}
         }
-        Ok((Self { client, me }, events))
+        let session = Self {
+            client,
+            me,
+            hub,
+            timeout,
+            until: Cell::new(until),
+            gave_up: Cell::new(false),
+            trouble,
+        };
+        Ok((session, events))
     }
 
-    /// Says goodbye to the hub.
-    pub(crate) async fn close(self) {
-        // A hub that is gone need not be told.
-        let _ = self.client.logout().await;
+    /// Does what a command is for, in what is left of its time.
+    pub(crate) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let until = self.until.get();
+            if let Ok(done) = timeout_at(until, &mut work).await {
+                return done;
+            }
+            if until == self.until.get() {
+                break; // no time was added meanwhile
+            }
+        }
+        self.gave_up.set(true);
+        Err(match self.trouble.take() {
+            Some(error) => unreachable(&self.hub, &error),
+            None => Failure::unreachable(format_args!(
+                "no answer from the hub at {} within {} s",
+                self.hub,
+                self.timeout.as_secs()
+            ))
+            .hint(LONGER),
+        })
     }
+
+    /// An answer has come, and the next request has all the time again.
+    pub(crate) fn goes_on(&self) {
+        self.until.set(Instant::now() + self.timeout);
+    }
+
+    /// Says goodbye to the hub, unless it is one that does not answer.
+    pub(crate) async fn close(self) {
+        if !self.gave_up.get() {
+            // A hub that is gone need not be told.
+            let _ = self.client.logout().await;
+        }
+    }
+}
+
+/// What to do about a hub that is slow.
+const LONGER: &str = "a change that was asked for may have been made; --timeout SECONDS waits longer";
+
+fn unreachable(hub: &str, error: &io::Error) -> Failure {
+    Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}"))
+        .hint("start one with `tim serve`, or say where it is with --hub HOST:PORT")
 }
 
 /// Runs a command's asynchronous part.
@@ -135,10 +199,14 @@ impl Trouble {
     async fn first(&self) -> io::Error {
         loop {
             self.noted.notified().await;
-            if let Some(error) = self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(error) = self.take() {
                 return error;
             }
         }
+    }
+
+    fn take(&self) -> Option<io::Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

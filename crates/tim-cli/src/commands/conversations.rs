@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let (session, events) = Session::open(login).await?;
         drop(events);
-        let list = session.client.get_conversation_list().await.map_err(failure);
+        let list = async { session.client.get_conversation_list().await.map_err(failure) };
+        let list = session.in_time(list).await;
         let printed = list.and_then(|list| print(&session.me, args, &list.conversation_list));
         session.close().await;
         printed

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let (session, events) = Session::open(login).await?;
         drop(events);
-        let messages = messages(&session, args).await;
+        let messages = session.in_time(messages(&session, args)).await;
         let printed = messages.and_then(|messages| print(&session, args, &messages));
         session.close().await;
         printed
@@ -62,6 +62,7 @@ async fn messages(session: &Session, args: &Args) -> Result<Vec<Message>, Failur
             .get_message_list(conversation, next.as_ref(), None)
             .await
             .map_err(failure)?;
+        session.goes_on();
         len += page.message_list.len();
         pages.push(page.message_list);
         if page.is_completed {

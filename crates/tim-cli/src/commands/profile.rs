@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     block_on(async {
         let (session, events) = Session::open(login).await?;
         drop(events);
-        let found = find(&session, args).await;
+        let found = session.in_time(find(&session, args)).await;
         session.close().await;
         print(args, &found?)
     })

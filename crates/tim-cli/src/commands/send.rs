@@ -81,6 +81,12 @@ fn priority(text: &str) -> Result<Priority, String> {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let (to, text) = args.target()?;
     let login = args.connect.resolve()?;
+    let is_text = !args.lines && args.custom.is_none() && args.face.is_none();
+    let text = match text {
+        // Before anybody waits for the hub: whoever writes it may take long.
+        None if is_text => Some(text_from_stdin()?),
+        text => text,
+    };
     block_on(async {
         let (session, events) = Session::open(login).await?;
         // What others say meanwhile is not for this command.
@@ -90,7 +96,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             to,
             args,
         };
-        let result = sender.all(text).await;
+        let result = match args.lines {
+            true => sender.lines().await,
+            false => {
+                session
+                    .in_time(sender.single(text.as_deref().unwrap_or("")))
+                    .await
+            }
+        };
         session.close().await;
         result
     })
@@ -131,13 +144,11 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn all(&self, text: Option<String>) -> Result<(), Failure> {
+    /// The one message that the command is for.
+    async fn single(&self, text: &str) -> Result<(), Failure> {
         let client = &self.session.client;
-        if self.args.lines {
-            return self.lines().await;
-        }
-        let message = match (&self.args.custom, self.args.face, text) {
-            (Some(data), ..) => client.create_custom_message(
+        let message = match (&self.args.custom, self.args.face) {
+            (Some(data), _) => client.create_custom_message(
                 self.to,
                 Custom {
                     data,
@@ -145,9 +156,8 @@ impl Sender<'_> {
                     extension: &self.args.extension,
                 },
             ),
-            (None, Some(index), _) => client.create_face_message(self.to, index, &self.args.face_data),
-            (None, None, Some(text)) => client.create_text_message(self.to, &text),
-            (None, None, None) => client.create_text_message(self.to, &text_from_stdin()?),
+            (None, Some(index)) => client.create_face_message(self.to, index, &self.args.face_data),
+            (None, None) => client.create_text_message(self.to, text),
         };
         self.one(message).await?.map_err(failure)
     }

@@ -34,6 +34,11 @@ impl World {
         }
     }
 
+    /// Where the hub listens.
+    pub(crate) fn address(&self) -> String {
+        self.hub.address.clone()
+    }
+
     /// Runs a command as a user.
     pub(crate) fn tim(&self, user: &str, args: &[&str], input: impl AsRef<[u8]>) -> Ran {
         let data = self.data.to_str().unwrap();

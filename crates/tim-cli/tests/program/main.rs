@@ -12,6 +12,7 @@ mod pipes;
 mod serial;
 mod serve;
 mod sig;
+mod timeout;
 
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};

@@ -96,10 +96,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         // What others say meanwhile is not for this command.
         drop(events);
         let desk = Desk {
+            session: &session,
             client: &session.client,
             json: common.json,
         };
-        let result = desk.serve(&args.what).await;
+        let result = session.in_time(desk.serve(&args.what)).await;
         session.close().await;
         result
     })
@@ -128,6 +129,7 @@ impl What {
 
 /// Does the jobs and prints what came of them.
 struct Desk<'a> {
+    session: &'a Session,
     client: &'a Client,
     json: bool,
 }
@@ -233,6 +235,7 @@ impl Desk<'_> {
             for member in &page.member_list {
                 self.print(&as_json::member(member), MemberLine(member))?;
             }
+            self.session.goes_on();
             match page.next {
                 Some(next) => options.next = Some(next),
                 None => return Ok(()),
