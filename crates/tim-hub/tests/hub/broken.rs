@@ -34,11 +34,14 @@ fn a_store_that_can_no_longer_be_read_stops_the_hub() {
     assert!(matches!(ended, Err(HubError::Store(_))), "{ended:?}");
 }
 
+/// A field, and what makes it wrong.
+type Wrong = (&'static str, fn(&mut HubOptions));
+
 #[test]
 fn a_hub_whose_connections_could_not_work_does_not_open_and_says_which_setting_is_wrong() {
     let data = tempfile::tempdir().unwrap();
     let key = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    let wrong: [(&str, fn(&mut HubOptions)); 3] = [
+    let wrong: [Wrong; 3] = [
         ("login_timeout", |options| {
             options.connection.login_timeout = Duration::ZERO
         }),
