@@ -275,6 +275,33 @@ fn two_chats_see_each_other_live_and_survive_a_restart_of_the_hub() {
 }
 
 #[test]
+fn what_comes_after_the_hub_was_put_back_from_a_copy_is_shown() {
+    let mut world = World::new();
+    let send = |world: &World, text: &str| world.tim("alice", &["send", "bob", text], "").ok();
+    send(&world, "in the copy");
+    let address = world.hub.address.clone();
+    assert_eq!(world.hub.stop(), Some(0));
+    let copy = std::fs::read(world.data.join("tim.sqlite3")).unwrap();
+    world.hub = Served::start_at(&world.data, &address, &[]);
+
+    let bob = Chat::start(&world.data, &["--as", "bob", "alice"]);
+    bob.expect(&["in the copy"]);
+    send(&world, "lost with the disk");
+    bob.expect(&["lost with the disk"]);
+    assert_eq!(world.hub.stop(), Some(0));
+    for beside in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(world.data.join(format!("tim.sqlite3{beside}")));
+    }
+    std::fs::write(world.data.join("tim.sqlite3"), copy).unwrap();
+    world.hub = Served::start_at(&world.data, &address, &[]);
+    // It has the place of the one that was lost.
+    send(&world, "said since");
+    bob.expect(&["put back from an older copy"]);
+    bob.expect(&["2", "said since"]);
+    assert_eq!(bob.leave(), Some(0));
+}
+
+#[test]
 fn a_revoked_message_says_nothing_any_more_and_names_who_took_it_back() {
     let world = World::new();
     world

@@ -406,6 +406,8 @@ impl<'a> Talk<'a> {
                 messages.into_iter().try_for_each(|message| self.say(message))?
             }
             Event::Gap(gap) if gap.is_restored() => {
+                // The hub gives out the sequences of what it lost again, for other messages.
+                self.held.clear();
                 self.note("the hub was put back from an older copy: some messages are lost there")?;
             }
             Event::Gap(gap) => self.note(&format!(
