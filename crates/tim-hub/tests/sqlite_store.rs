@@ -106,6 +106,31 @@ fn a_database_that_was_cut_to_nothing_is_refused() {
     sqlite::open(dir.path()).unwrap();
 }
 
+#[test]
+fn a_database_that_was_cut_to_less_than_its_header_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(sqlite::open(dir.path()).unwrap());
+    for len in [1, 99] {
+        fs::write(dir.path().join("tim.sqlite3"), vec![b'S'; len]).unwrap();
+        let refused = sqlite::open(dir.path()).unwrap_err();
+        assert!(matches!(refused, OpenError::Emptied { .. }), "{len}: {refused}");
+    }
+}
+
+#[test]
+fn a_log_without_its_database_is_kept_and_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(sqlite::open(dir.path()).unwrap());
+    fs::remove_file(dir.path().join("tim.sqlite3")).unwrap();
+    let log = dir.path().join("tim.sqlite3-wal");
+    fs::write(&log, "messages").unwrap();
+    let refused = sqlite::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
+    assert_eq!(fs::read(&log).unwrap(), b"messages");
+    fs::remove_file(&log).unwrap();
+    sqlite::open(dir.path()).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn nobody_else_reads_the_files_though_the_directory_was_there_before() {

@@ -46,6 +46,8 @@ pub use writer::SqliteWriter;
 pub const OLDEST_SQLITE: i32 = 3_051_003;
 
 const DATABASE: &str = "tim.sqlite3";
+/// The length of the header of a database file; a shorter file is none.
+const HEADER: u64 = 100;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is deleted or overwritten leaves nothing in the pages that are written anyway; pages that become free are not written
 /// for it. Revoking is stricter.
@@ -86,9 +88,20 @@ pub enum OpenError {
         /// What SQLite fell back to.
         mode: String,
     },
-    /// The database file is there, and empty: it was cut. Put a backup in its place, or remove it to begin anew.
+    /// The database file is there, and empty or nearly so: it was cut. Put a backup in its place, or remove it to begin anew.
     #[error("{} is empty: put a backup in its place, or remove it to begin with an empty store", path.display())]
     Emptied {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database file is gone, and its write-ahead log is there with messages in it. Put the file back, or a backup of both;
+    /// remove the log to begin anew.
+    #[error(
+        "{path} is missing, but {path}-wal is there: put the database or a backup of both in place, or remove the log \
+         to begin with an empty store",
+        path = path.display()
+    )]
+    Missing {
         /// The database file.
         path: PathBuf,
     },
@@ -153,9 +166,13 @@ pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteR
     }
     let lock = Arc::new(DirLock::take(dir)?);
     let path = dir.join(DATABASE);
-    let is_new = match fs::metadata(&path) {
-        Ok(file) if file.len() == 0 => return Err(OpenError::Emptied { path }),
-        found => found.is_err(),
+    let is_new = match size(&path)? {
+        None if size(&beside(&path, "-wal"))?.is_some_and(|len| len > 0) => {
+            return Err(OpenError::Missing { path });
+        }
+        // SQLite takes even one byte for a new database.
+        Some(len) if len < HEADER => return Err(OpenError::Emptied { path }),
+        found => found.is_none(),
     };
     let connection = open_writer(&path).inspect_err(|_| {
         // A database that could not be begun is not one that was cut.
@@ -170,6 +187,25 @@ pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteR
     let epochs = Arc::new(epochs::begin(&connection, system_time_ms())?);
     let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
     Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
+}
+
+/// The length of a file; `None` if there is none.
+fn size(path: &Path) -> Result<Option<u64>, OpenError> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(Some(file.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError::Io {
+            path: path.to_owned(),
+            error,
+        }),
+    }
+}
+
+/// The path of a file that SQLite keeps beside the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 fn system_time_ms() -> u64 {
