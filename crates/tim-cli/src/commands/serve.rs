@@ -80,9 +80,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let levels = log::start(&settings.log)?;
     data.create()?;
-    let key = sources.key()?;
     allow_connections(settings.max_connections)?;
-    block_on_threads(serve(&settings, key, sources, levels))
+    block_on_threads(serve(&settings, sources, levels))
 }
 
 /// Where the settings and the key come from: read at the start, and again on SIGHUP.
@@ -102,17 +101,22 @@ impl Sources {
             .resolve(self.config.as_deref(), self.data.path())
     }
 
+    /// The app key; made now if the data directory has none.
+    fn key_or_new(&self) -> Result<String, Failure> {
+        if self.key.is_none() && self.key_file.is_none() && self.data.key_or_new()?.1 {
+            info!(data = %self.data.path().display(), "made an app key");
+        }
+        self.key()
+    }
+
     fn key(&self) -> Result<String, Failure> {
         let key = match (&self.key, &self.key_file) {
             (Some(key), _) => key.clone(),
             (None, Some(path)) => key_from(path)?,
-            (None, None) => {
-                let (key, new) = self.data.key_or_new()?;
-                if new {
-                    info!(data = %self.data.path().display(), "made an app key");
-                }
-                key
-            }
+            (None, None) => self.data.key()?.ok_or_else(|| {
+                let data = self.data.path().display();
+                Failure::usage(format_args!("there is no app key in {data}"))
+            })?,
         };
         check_key(&key)?;
         Ok(key)
@@ -141,30 +145,51 @@ fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels
 }
 
 /// Reads the settings again whenever somebody asks for that; does not end.
-async fn reload_on_hangup(hub: Arc<Hub>, sources: Sources, started: Settings, levels: log::Levels) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            return;
-        };
-        while hangup.recv().await.is_some() {
-            if let Err(failure) = reload(&hub, &sources, &started, &levels) {
-                warn!(%failure, "the settings stay as they were");
-            }
+async fn reload_on_hangup(
+    mut hangup: Hangup,
+    hub: Arc<Hub>,
+    sources: Sources,
+    started: Settings,
+    levels: log::Levels,
+) {
+    while hangup.recv().await.is_some() {
+        if let Err(failure) = reload(&hub, &sources, &started, &levels) {
+            warn!(%failure, "the settings stay as they were");
         }
     }
-    #[cfg(not(unix))]
-    drop((hub, sources, started, levels));
 }
 
-async fn serve(
-    settings: &Settings,
-    key: String,
-    sources: Sources,
-    levels: log::Levels,
-) -> Result<(), Failure> {
+/// SIGHUP, which ends the process until somebody listens for it. What came since then is not lost.
+#[cfg(unix)]
+type Hangup = tokio::signal::unix::Signal;
+
+#[cfg(unix)]
+fn hangups() -> io::Result<Hangup> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+}
+
+/// Never comes on a system that has no such signal.
+#[cfg(not(unix))]
+struct Hangup;
+
+#[cfg(not(unix))]
+impl Hangup {
+    async fn recv(&mut self) -> Option<()> {
+        None
+    }
+}
+
+#[cfg(not(unix))]
+fn hangups() -> io::Result<Hangup> {
+    Ok(Hangup)
+}
+
+async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Result<(), Failure> {
     let data = &sources.data.clone();
+    // First of all: opening the store takes long when it has to be converted.
+    let hangup = hangups()?;
+    let stop = stop_signal()?;
+    let key = sources.key_or_new()?;
     let hub = Arc::new(Hub::open(settings.hub_options(data.path(), key)).map_err(cannot_open)?);
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::failed(format_args!("cannot listen at {}: {error}", settings.listen))
@@ -175,13 +200,13 @@ async fn serve(
         warn!(%address, "UserSigs and messages travel in the clear to this address: whoever listens can log in as their users");
     }
     tokio::spawn(reload_on_hangup(
+        hangup,
         Arc::clone(&hub),
         sources,
         settings.clone(),
         levels,
     ));
     let lines = Lines::start(&hub, settings).await?;
-    let stop = stop_signal()?;
     let endpoint = Endpoint::of(address, settings.app_id);
     if data.endpoint().ok().flatten() != Some(endpoint.clone())
         && let Err(failure) = data.write_endpoint(&endpoint)

@@ -122,6 +122,88 @@ fn the_first_start_makes_a_key_and_the_next_one_keeps_it() {
     assert_eq!(hub.stop(), Some(0));
 }
 
+#[cfg(unix)]
+fn send_hangup(child: &Child) {
+    let sent = Command::new("kill")
+        .args(["-HUP", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// Ends with the value.
+#[cfg(unix)]
+struct Ending(Child);
+
+#[cfg(unix)]
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn reading_the_settings_again_makes_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tim();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "info", "--data"])
+        .arg(dir.path());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _leash = Leash::new(&child);
+    let (out, log) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let hub = Ending(child);
+    let first = BufReader::new(out).lines().next().unwrap().unwrap();
+    assert!(first.starts_with("listening"), "{first}");
+
+    let key = dir.path().join("app.key");
+    std::fs::remove_file(&key).unwrap();
+    send_hangup(&hub.0);
+    let told = BufReader::new(log)
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("the settings"));
+    let told = told.unwrap();
+    assert!(told.contains("stay as they were"), "{told}");
+    assert!(told.contains("there is no app key in"), "{told}");
+    assert!(!key.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hangup_while_the_hub_starts_does_not_end_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
+    let mut command = tim();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--key-file"])
+        .arg(&key)
+        .arg("--data")
+        .arg(dir.path().join("data"));
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let _leash = Leash::new(&child);
+    let out = child.stdout.take().unwrap();
+    let hub = Ending(child);
+    // Opens once the hub does: it is reading its key then.
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&key).unwrap();
+    let text = format!("{}\n", "k".repeat(64));
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&key, &text).unwrap();
+    send_hangup(&hub.0);
+    writer.write_all(text.as_bytes()).unwrap();
+    drop(writer);
+    let first = BufReader::new(out).lines().next().and_then(Result::ok);
+    let first = first.unwrap_or_default();
+    assert!(first.starts_with("listening"), "{first:?}");
+}
+
 #[test]
 fn a_second_hub_is_kept_out_of_the_data_and_of_the_port() {
     let dir = tempfile::tempdir().unwrap();
