@@ -12,6 +12,8 @@ mod pipes;
 mod serial;
 mod serve;
 mod sig;
+#[cfg(unix)]
+mod terminal;
 mod timeout;
 
 use std::io::Write as _;

@@ -70,11 +70,14 @@ impl Keyboard {
     }
 
     /// Rings the bell of a terminal.
-    pub(super) fn ring(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::Terminal(terminal) => terminal.print("\x07"),
-            Self::Pipe(_) => Ok(()),
+    pub(super) fn ring(&self) -> Result<(), Failure> {
+        if let Self::Terminal(_) = self {
+            // Not through the printer, which ends whatever it prints with a line end.
+            let mut out = io::stdout().lock();
+            out.write_all(b"\x07")?;
+            out.flush()?;
         }
+        Ok(())
     }
 
     /// Prints a line.
@@ -139,13 +142,14 @@ impl Terminal {
 
     fn print(&mut self, text: &str) -> Result<(), Failure> {
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
-        let text = if plain && text != "\x07" {
+        let text = if plain {
             anstream::adapter::strip_str(text).to_string()
         } else {
             text.to_owned()
         };
+        // Between two prompts the terminal itself echoes what is typed: it gives way, and stands in the next prompt again.
         self.printer
-            .print(text)
+            .print(format!("\r\x1b[K{text}"))
             .map_err(|error| Failure::failed(format_args!("cannot print: {error}")))
     }
 }

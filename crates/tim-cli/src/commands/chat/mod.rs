@@ -7,6 +7,8 @@ mod input;
 mod keyboard;
 mod talk;
 
+use clap::builder::FalseyValueParser;
+
 use crate::connect::{ConnectArgs, PeerArgs};
 use crate::error::{EXIT_CODES, Failure};
 use crate::session::{Session, block_on};
@@ -30,10 +32,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     look: Look,
     /// Do not ring the terminal's bell when somebody mentions me.
-    #[arg(long, env = "TIM_NO_BELL", hide_env_values = true)]
+    #[arg(long, env = "TIM_NO_BELL", hide_env_values = true, value_parser = FalseyValueParser::new())]
     no_bell: bool,
     /// Do not keep what is typed, which otherwise stands in the data directory's chat_history, readable to its user only.
-    #[arg(long, env = "TIM_NO_HISTORY", hide_env_values = true)]
+    #[arg(long, env = "TIM_NO_HISTORY", hide_env_values = true, value_parser = FalseyValueParser::new())]
     no_history: bool,
 }
 
