@@ -121,6 +121,9 @@ impl<C: Connector> Actor<C> {
             }
             ControlFlow::Continue(())
         });
+        if let Some(user_sig) = self.core.take_put_back() {
+            let _ = self.driver.session().set_user_sig(user_sig);
+        }
         if let Some(error) = self.core.hopeless() {
             self.core.login_failed(error);
             self.log_out();
@@ -186,7 +189,8 @@ impl<C: Connector> Actor<C> {
                 self.log_out();
             }
             Command::SetUserSig(user_sig, reply) => {
-                self.driver.session().set_user_sig(user_sig);
+                let replaced = self.driver.session().set_user_sig(user_sig.clone());
+                self.core.user_sig_set(user_sig, replaced);
                 let _ = reply.send(Ok(()));
             }
             Command::List(depth, reply) => self.core.list(depth, reply),

@@ -69,7 +69,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorCode::LOGGED_OUT`] if the client has ended; the hub's refusal of the new UserSig, with which the session goes
-    /// on as it was.
+    /// on as it was, also over further connections.
     pub async fn set_user_sig(&self, user_sig: impl Into<String>) -> Result<(), ImError> {
         let user_sig = user_sig.into();
         let renewed = user_sig.clone();
@@ -77,10 +77,16 @@ impl Client {
         if !self.is_ready() {
             return Ok(());
         }
-        let renew = asking(|user_sig: &String| Request::Renew(Renew { user_sig }));
-        self.request_of(renewed, renew, |_, answer| match answer {
-            Answer::Renew(_) => Ok(()),
-            _ => Err(ImError::unexpected_answer()),
+        let asked = renewed.clone();
+        let submit = move |session: &mut StdClientSession, now| {
+            session.request(now, &Request::Renew(Renew { user_sig: &asked }))
+        };
+        self.call(submit, move |core, answer| {
+            core.user_sig_answered(renewed, answer.as_ref().err());
+            match answer? {
+                Answer::Renew(_) => Ok(()),
+                _ => Err(ImError::unexpected_answer()),
+            }
         })
         .await
     }

@@ -25,6 +25,17 @@ use crate::shared::{Shared, Stage};
 use crate::throttle::Throttle;
 use crate::{Conversation, GetConversationListResponse, GroupProfile, ImError, Message};
 
+/// The UserSigs of a session that is being renewed.
+#[derive(Default)]
+struct UserSigs {
+    /// The newest one that the application has set.
+    newest: String,
+    /// The one that the hub took, if the application has set another since the login.
+    taken: Option<String>,
+    /// For the session to use again, since the hub has refused the newest.
+    put_back: Option<String>,
+}
+
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) conversations: ConversationCache,
@@ -42,6 +53,7 @@ pub(crate) struct Core {
     login: Option<Reply<LoginResponse>>,
     /// Why the last try to log in came to nothing, if something answered.
     turned_away: Option<ImError>,
+    user_sigs: UserSigs,
     nick: String,
 }
 
@@ -110,6 +122,7 @@ impl Core {
             news: News::default(),
             login: None,
             turned_away: None,
+            user_sigs: UserSigs::default(),
             nick: String::new(),
             shared,
         }
@@ -449,12 +462,44 @@ impl Core {
         self.shared.logged_in(answer.account, answer.time_ms);
         self.shared.bus.start_at(answer.cursor);
         self.nick = answer.nick.into();
+        self.user_sigs = UserSigs::default();
         self.shared.set_status(|status| status.stage = Stage::LoggedIn);
         if let Some(reply) = self.login.take() {
             let _ = reply.send(Ok(self.login_response(false)));
         }
         self.conversations.log_in(answer.time_ms / 1000);
         self.lister.restart();
+    }
+
+    /// The session's next login uses this UserSig instead of `replaced`.
+    pub(crate) fn user_sig_set(&mut self, user_sig: String, replaced: String) {
+        if self.shared.status().ready {
+            self.user_sigs.taken.get_or_insert(replaced);
+        }
+        self.user_sigs.newest = user_sig;
+        self.user_sigs.put_back = None;
+    }
+
+    /// The hub has answered to a UserSig for the session that is on. One that it refuses must not be presented at the
+    /// next login: that would end the session, which the one before it still holds up.
+    pub(crate) fn user_sig_answered(&mut self, user_sig: String, refusal: Option<&ImError>) {
+        let sigs = &mut self.user_sigs;
+        match refusal {
+            None => sigs.taken = Some(user_sig),
+            Some(error) if error.code.ends_session() && sigs.newest == user_sig => {
+                if self.shared.status().ready {
+                    sigs.put_back.clone_from(&sigs.taken);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The UserSig that the session has to use again.
+    pub(crate) fn take_put_back(&mut self) -> Option<String> {
+        let put_back = self.user_sigs.put_back.take()?;
+        self.user_sigs.newest.clone_from(&put_back);
+        Some(put_back)
     }
 
     /// Why the first login cannot come to anything however often it is tried, if that is so: what answers is no hub, or

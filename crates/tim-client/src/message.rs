@@ -394,6 +394,7 @@ impl Message {
                 "the message was sent already",
             ));
         }
+        not_revoked(&state)?;
         state.options = options;
         state.sending = true;
         state.status = Status::UnSend;
@@ -412,6 +413,7 @@ impl Message {
             if !may_have_failed || state.sending {
                 return Err(ErrorCode::MESSAGE_NOT_FAILED.into());
             }
+            not_revoked(&state)?;
             state.resend = true;
             state.options.clone()
         };
@@ -431,6 +433,24 @@ impl Message {
             resend: state.resend,
             options: state.options.clone(),
         }
+    }
+
+    /// The message as its sender wrote it, to be sent. What the hub has added since, if the message reached it
+    /// unnoticed, is left out: the hub would refuse its own words.
+    pub(crate) fn as_sent(&self) -> Encoded<Vec<u8>> {
+        let written = self.0.encoded.message();
+        let own = written.extensions.iter();
+        let own = own.filter(|extension| extension.tag < tags::FIRST_OF_HUB);
+        let own = own.flat_map(|extension| to_vec(&extension)).collect::<Vec<_>>();
+        let extensions = Extensions::new(&own).unwrap_or(Extensions::NONE);
+        let state = self.state();
+        let message = tim_proto::Message {
+            id: state.id,
+            priority: state.priority,
+            extensions,
+            ..written
+        };
+        message.to_encoded()
     }
 
     pub(crate) fn set_id(&self, id: MessageId) {
@@ -549,6 +569,15 @@ impl Message {
             self.state().flags &= !flags::STUB;
         }
     }
+}
+
+/// What is left of a revoked message must not be sent as if it were a message: the hub has it.
+fn not_revoked(state: &State) -> Result<(), ImError> {
+    if state.flags & flags::REVOKED == 0 {
+        return Ok(());
+    }
+    let text = "the message reached the hub and was revoked";
+    Err(ImError::new(ErrorCode::INVALID_OPERATION, text))
 }
 
 impl fmt::Debug for Message {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use support::*;
 use tim_client::proto::conversation as wire;
-use tim_client::proto::message::{Custom, Face, flags};
+use tim_client::proto::message::{Custom, Face, flags, tags, to_vec};
 use tim_client::proto::request::{
     Answer, ConversationsAnswer, CreateGroupAnswer, Failure, FetchAnswer, HistoryAnswer, MarkReadAnswer,
-    Request, RevokeAnswer, SendAnswer,
+    Renew, Request, RevokeAnswer, SendAnswer,
 };
-use tim_client::proto::wire::{Extensions, List};
+use tim_client::proto::wire::{Extension, Extensions, List};
 use tim_client::{
     ConversationId, CreateGroup, ErrorCode, Event, Flow, GroupId, GroupType, OfflinePush, Payload, Priority,
     SendOptions, Status,
@@ -90,6 +90,22 @@ async fn a_login_without_a_hub_times_out_and_tells_the_reason() {
     assert_eq!(second.unwrap_err().code, ErrorCode::REPEAT_LOGIN);
     // And again: the client is not used up.
     assert_eq!(client.login().await.unwrap_err().code, ErrorCode::NETWORK_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_sig_that_the_hub_refused_is_not_presented_at_the_next_login() {
+    let (client, _events, mut hub, mut listener) = alice_online().await;
+    let refuse = async {
+        let asked = asked_beside_lists(&mut hub).await;
+        assert_eq!(asked.request(), Request::Renew(Renew { user_sig: "bad" }));
+        hub.fail(&asked, ErrorCode::ACCOUNT_USERSIG_MISMATCH_ID, "").await;
+    };
+    let (renewed, ()) = tokio::join!(client.set_user_sig("bad"), refuse);
+    assert_eq!(renewed.unwrap_err().code, ErrorCode::ACCOUNT_USERSIG_MISMATCH_ID);
+    drop(hub); // the line breaks
+    let mut hub = HubEnd::accept(&mut listener).await;
+    hub.let_in().await; // it checks the UserSig of the login
+    client.wait_until_ready().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -485,6 +501,83 @@ async fn refusals_that_pass_are_waited_out_as_long_as_the_hub_says_if_that_is_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added() {
+    for revoked in [false, true] {
+        let (client, _events, mut hub, _listener) = alice_online().await;
+        let message = client.create_text_message(user("bob"), "x").unwrap();
+        let kept = message.to_bytes();
+        drop(message);
+        let message = client.restore_message(&kept).unwrap();
+        let patient = SendOptions::default().retry_for(Duration::from_secs(10));
+        let script = async {
+            let asked = asked_beside_lists(&mut hub).await;
+            let Request::Send(first) = asked.request() else {
+                panic!()
+            };
+            // The hub has the message, for an earlier answer was lost, and shows it before it answers.
+            let page = tokio::spawn({
+                let client = client.clone();
+                async move { client.get_message_list(user("bob"), None, None).await.map(drop) }
+            });
+            let history = asked_beside_lists(&mut hub).await;
+            let more = match revoked {
+                false => to_vec(&Extension {
+                    tag: tags::NICK,
+                    bytes: b"Alice",
+                }),
+                true => to_vec(&Extension {
+                    tag: tags::REVOKER,
+                    bytes: b"alice",
+                }),
+            };
+            let mut shown = text("alice", c2c("bob"), 12, "x");
+            shown.id = first.content.id;
+            shown.envelope.origin = DEVICE;
+            shown.extensions = Extensions::new(&more).unwrap();
+            if revoked {
+                shown.envelope.flags |= flags::REVOKED;
+            }
+            let shown = [shown];
+            let messages = List::from_slice(&shown);
+            let answer = HistoryAnswer {
+                next: &[],
+                completed: true,
+                messages,
+            };
+            hub.answer(&history, &Answer::History(answer)).await;
+            page.await.unwrap().unwrap();
+            let kept = message.to_bytes();
+            hub.fail(&asked, ErrorCode::RATE_LIMITED, "").await;
+            let again = asked_beside_lists(&mut hub).await;
+            assert_eq!(again.request(), asked.request(), "byte for byte");
+            let answer = SendAnswer {
+                duplicate: true,
+                ..STORED
+            };
+            hub.answer(&again, &Answer::Send(answer)).await;
+            kept
+        };
+        let (sent, kept) = tokio::join!(client.send_message(&message, patient), script);
+        sent.unwrap();
+        assert_eq!(
+            (message.status(), message.is_revoked()),
+            (Status::Success, revoked)
+        );
+        // Kept while it was being sent: what is left of a revoked message is not sent as a new one.
+        if revoked {
+            let (restarted, _events, _hub, _listener) = alice_online().await;
+            let back = restarted.restore_message(&kept).unwrap();
+            assert_eq!((back.status(), back.is_revoked()), (Status::Fail, true));
+            let error = restarted.resend_message(&back).await.unwrap_err();
+            assert_eq!(
+                (error.code, back.is_resend()),
+                (ErrorCode::INVALID_OPERATION, false)
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let patient = SendOptions::default().retry_for(Duration::from_secs(10));
@@ -772,7 +865,7 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
 async fn stubs_in_the_history_are_fetched_in_pieces() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let whole = text("bob", c2c("alice"), 4, "a long story");
-    let payload = tim_client::proto::message::to_vec(&whole.payload);
+    let payload = to_vec(&whole.payload);
     let script = async {
         let asked = hub.asked().await;
         let page = [stub(whole)];

@@ -43,7 +43,7 @@ impl Client {
     ///
     /// Its status is left alone, and nothing is sent, for
     /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it is not a message of this client's account;
-    /// - [`ErrorCode::INVALID_OPERATION`] if it was sent already or is being sent;
+    /// - [`ErrorCode::INVALID_OPERATION`] if it was sent already, is being sent, or was revoked;
     /// - [`ErrorCode::ONLINE_ONLY_NOT_ALLOWED`] for an online-only message to a group that this client has seen to be an
     ///   AVChatRoom (S91); of one that it has not, the hub says the same.
     pub async fn send_message(
@@ -105,9 +105,9 @@ impl Client {
         }
         for successors in 0.. {
             let (reply, answer) = oneshot::channel();
-            let sent = message.clone();
+            let (content, options) = (message.as_sent(), message.options());
             let submit = move |session: &mut StdClientSession, now| {
-                session.send(now, &sent.view(), sent.options().as_borrowed())
+                session.send(now, &content.message(), options.as_borrowed())
             };
             let finish = |core: &mut Core, answer: Result<&Answer<'_>, ImError>| {
                 finish_sending(core, in_flight, answer)

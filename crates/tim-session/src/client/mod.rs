@@ -282,9 +282,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// Replaces the UserSig, say after [`ErrorCode::ACCOUNT_USERSIG_EXPIRED`]; used from the next login on. A session that is
-    /// on goes on with it after a [`Renew`](tim_proto::request::Renew) request.
-    pub fn set_user_sig(&mut self, user_sig: S) {
-        self.user_sig = user_sig;
+    /// on goes on with it after a [`Renew`](tim_proto::request::Renew) request. Returns the one that was replaced.
+    pub fn set_user_sig(&mut self, user_sig: S) -> S {
+        core::mem::replace(&mut self.user_sig, user_sig)
     }
 
     /// Leaves on purpose. Requests that wait fail; `NotReady` follows, then the driver is told to hang up.
