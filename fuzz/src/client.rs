@@ -134,9 +134,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
     };
     let packet = match script.byte() % 10 {
         0 => hello(script.word() as u32).to_vec(),
-        1 => {
-            frame(FrameKind::LOGIN.answer(), login, &answer)
-        }
+        1 => frame(FrameKind::LOGIN.answer(), login, &answer),
         2 => frame(FrameKind::SYNCED, 0, &Done),
         3 => frame(
             FrameKind::DELIVER,
@@ -157,7 +155,11 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
                 extensions: Default::default(),
             },
         ),
-        5 => frame(FrameKind::ERROR, if id % 8 == 7 { login } else { id % 4 }, &failure),
+        5 => frame(
+            FrameKind::ERROR,
+            if id % 8 == 7 { login } else { id % 4 },
+            &failure,
+        ),
         6 => frame(FrameKind::GOODBYE, 0, &failure),
         7 => frame(FrameKind::PING, id, &Done),
         8 => frame(FrameKind(id as u8), id, &failure),

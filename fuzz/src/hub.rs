@@ -121,7 +121,11 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
         ),
         6 => frame(FrameKind::PING, id, &Done),
         7 => frame(FrameKind(id as u8), id, &Conversations { next: &[], count: 1 }),
-        _ => frame(FrameKind::CONVERSATIONS, id, &Conversations { next: &[], count: 1 }),
+        _ => frame(
+            FrameKind::CONVERSATIONS,
+            id,
+            &Conversations { next: &[], count: 1 },
+        ),
     };
     let mut bytes = watched.packing.pack(&packet);
     match script.byte() {

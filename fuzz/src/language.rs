@@ -22,7 +22,8 @@ use crate::script::Script;
 pub fn ids(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let printable = data.iter().all(|byte| (0x20..=0x7e).contains(byte));
-    let fits = |max| printable && (1..=max).contains(&data.len());
+    let trimmed = !data.starts_with(b" ") && !data.ends_with(b" ");
+    let fits = |max| printable && trimmed && (1..=max).contains(&data.len());
     assert_eq!(inverse::<UserId>(&text).is_some(), fits(32));
     assert_eq!(inverse::<GroupId>(&text).is_some(), fits(48));
 
