@@ -48,11 +48,13 @@ pub struct DeleteConversationResponse {
 
 impl Client {
     /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account: those that
-    /// the hub has when it gets the request, so also some that are still on their way to this client. Where there is no
-    /// such conversation, nothing happens.
+    /// the hub has when it gets the request, so also some that are still on their way to this client. With a user with whom
+    /// nothing was said yet, and without any notice of the system's, nothing happens.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal.
+    /// Not being ready, or the hub's refusal:
+    /// [`ErrorCode::GROUP_NOT_FOUND`](crate::ErrorCode::GROUP_NOT_FOUND) if there is no such group any more,
+    /// [`ErrorCode::GROUP_PERMISSION_DENY`](crate::ErrorCode::GROUP_PERMISSION_DENY) if the user is not in it.
     pub async fn set_message_read(
         &self,
         conversation: impl Into<ConversationId>,
