@@ -507,7 +507,12 @@ fn a_shown_name_steers_no_terminal_and_is_not_the_systems() {
     ] {
         assert_eq!(check_shown_name(bad), Err(ShownNameError::Steers), "{bad:?}");
     }
-    for bad in ["@TIM#SYSTEM", " @tim#system\u{3000}"] {
+    for bad in [
+        "@TIM#SYSTEM",
+        " @tim#system\u{3000}",
+        "@TIM#SYSTEM\u{200b}",
+        "\u{feff}@TIM\u{200d}#SYS TEM\u{3164}",
+    ] {
         assert_eq!(check_shown_name(bad), Err(ShownNameError::System), "{bad:?}");
     }
 }

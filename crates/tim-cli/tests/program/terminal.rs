@@ -235,3 +235,15 @@ fn a_mention_rings_the_bell_and_costs_no_line_unless_it_is_off() {
         bob.expect(BELL);
     }
 }
+
+#[test]
+fn a_terminal_that_cannot_move_its_cursor_is_talked_in_all_the_same() {
+    let world = World::new();
+    let mut alice = Screen::chat(&world, "alice", &["bob"], &[("TERM", "dumb")]);
+    alice.expect("nothing was said yet");
+    alice.press("plain\r");
+    alice.expect("alice: plain");
+    alice.press(CTRL_D);
+    assert_eq!(alice.end(), Some(0));
+    assert_eq!(texts(&world, "bob", &["alice"]), ["plain"]);
+}

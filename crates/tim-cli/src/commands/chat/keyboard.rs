@@ -34,7 +34,7 @@ pub(super) struct Terminal {
 impl Keyboard {
     /// Begins to read stdin, on a thread of its own.
     pub(super) fn start(history: Option<HistoryFile>, known: Shared) -> Result<Self, Failure> {
-        if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb() {
             Terminal::start(history, known).map(Self::Terminal)
         } else {
             Ok(Self::Pipe(Stdin::start()))
@@ -164,6 +164,12 @@ impl Drop for Terminal {
             let _ = io::stdout().write_all(b"\x1b[?2004l");
         }
     }
+}
+
+/// Whether the terminal says that it cannot move its cursor, such as a shell inside an editor: lines are taken there as from
+/// a pipe.
+fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| ["dumb", "cons25", "emacs"].contains(&&*term))
 }
 
 fn no_terminal(error: ReadlineError) -> Failure {
