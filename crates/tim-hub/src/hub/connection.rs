@@ -357,11 +357,16 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             (Resume::CURSOR, None) => at(head, true),
             _ => at(head, false),
         };
-        if start.restored {
+        if start.restored
+            && let Some(unsaid) = hub.foreign_cursors.take(hub.steady_ms())
+        {
             warn!(
+                peer = self.peer,
                 user = %login.user,
                 device = login.device,
-                "a device knows more than this store: it was put back from an older copy; the device is told of a gap"
+                unsaid,
+                "a device has a cursor that this store did not give out, as after the store was put back from an older copy; \
+                 the device is told of a gap"
             );
         }
         let mut me = Me::new(device, account, start.change, hub.rights.now());

@@ -206,6 +206,7 @@ impl Hub {
             tunable,
             refusals: Notes::new(),
             turned_away: Notes::new(),
+            foreign_cursors: Notes::new(),
             _keeper: keeper,
             writer,
             epochs: reader.epochs(),

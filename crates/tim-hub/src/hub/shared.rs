@@ -26,6 +26,8 @@ pub(super) struct Shared {
     /// Logins that were refused, and connections that were turned away, for the log.
     pub(super) refusals: Notes,
     pub(super) turned_away: Notes,
+    /// Cursors that this store did not give out: a user can present as many as there is time for logins.
+    pub(super) foreign_cursors: Notes,
     /// In front of the store, which it uses.
     pub(super) _keeper: Keeper,
     pub(super) writer: Arc<Writer>,
