@@ -238,9 +238,12 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
 
 fn cannot_open(error: HubError) -> Failure {
     let failure = Failure::failed(&error);
-    match error {
+    match &error {
         HubError::Open(OpenError::InUse { .. }) => {
             failure.hint("stop that hub, or choose another --data DIR")
+        }
+        HubError::Options(_) => {
+            Failure::usage(&error).hint("`tim serve --print-config` prints the settings in force")
         }
         HubError::Open(OpenError::Io { .. }) => failure.hint("choose another directory with --data DIR"),
         _ => failure,

@@ -319,6 +319,21 @@ fn a_setting_that_is_wrong_stops_the_hub_with_the_place() {
 
 /// What was said can still be read when nothing more can be written, the files of `tim serve` itself included.
 #[test]
+fn a_setting_that_leaves_nothing_to_do_is_wrong_for_the_exit_code_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for setting in [["--max-devices", "0"], ["--retention", "0s"]] {
+        let data = ["serve", "--listen", "127.0.0.1:0", "--data"];
+        let data = data.iter().map(std::ffi::OsStr::new);
+        let all = data
+            .chain([dir.path().as_os_str()])
+            .chain(setting.map(std::ffi::OsStr::new));
+        let refused = run(all, "");
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains("is 0"), "{}", refused.err);
+    }
+}
+
+#[test]
 fn a_hub_starts_although_it_cannot_say_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     // A directory in the file's place: nothing can be written there, whoever runs this.
