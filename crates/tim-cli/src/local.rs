@@ -68,9 +68,14 @@ impl DataDir {
             .map_err(|error| self.cannot_write(&self.0, &error))
     }
 
+    /// Where the app key is, if there is one.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.0.join(KEY_FILE)
+    }
+
     /// The app key, if there is one.
     pub(crate) fn key(&self) -> Result<Option<String>, Failure> {
-        let path = self.0.join(KEY_FILE);
+        let path = self.key_path();
         match fs::read_to_string(&path) {
             Ok(text) => key_text(&text, &path).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -84,7 +89,7 @@ impl DataDir {
         if let Some(key) = self.key()? {
             return Ok((key, false));
         }
-        let path = self.0.join(KEY_FILE);
+        let path = self.key_path();
         let key = new_key()?;
         match self.write_new(&path, &format!("{key}\n")) {
             Ok(()) => Ok((key, true)),

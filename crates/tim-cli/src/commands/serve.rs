@@ -119,7 +119,21 @@ impl Sources {
             })?,
         };
         check_key(&key)?;
+        self.warn_of_readers();
         Ok(key)
+    }
+
+    /// Warns if others can read the file that the key comes from.
+    fn warn_of_readers(&self) {
+        #[cfg(unix)]
+        if self.key.is_none() {
+            use std::os::unix::fs::PermissionsExt as _;
+            let path = self.key_file.clone().unwrap_or_else(|| self.data.key_path());
+            let open = std::fs::metadata(&path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
+            if open {
+                warn!(path = %path.display(), "every user of this machine can read the app key and log in as anybody; chmod 600");
+            }
+        }
     }
 }
 

@@ -143,36 +143,66 @@ impl Drop for Ending {
     }
 }
 
+/// Starts a hub whose log can be read, and waits until it listens. What it prints has to stay open as long as it runs.
 #[cfg(unix)]
-#[test]
-fn reading_the_settings_again_makes_no_key() {
-    let dir = tempfile::tempdir().unwrap();
+fn start_logged(
+    data: &Path,
+) -> (
+    Ending,
+    Leash,
+    BufReader<ChildStdout>,
+    impl Iterator<Item = String>,
+) {
     let mut command = tim();
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--log", "info", "--data"])
-        .arg(dir.path());
+        .arg(data);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let _leash = Leash::new(&child);
+    let leash = Leash::new(&child);
     let (out, log) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let hub = Ending(child);
-    let first = BufReader::new(out).lines().next().unwrap().unwrap();
+    let mut out = BufReader::new(out);
+    let mut first = String::new();
+    out.read_line(&mut first).unwrap();
     assert!(first.starts_with("listening"), "{first}");
+    (hub, leash, out, BufReader::new(log).lines().map_while(Result::ok))
+}
 
+#[cfg(unix)]
+#[test]
+fn reading_the_settings_again_makes_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, _leash, _out, mut log) = start_logged(dir.path());
     let key = dir.path().join("app.key");
     std::fs::remove_file(&key).unwrap();
     send_hangup(&hub.0);
-    let told = BufReader::new(log)
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.contains("the settings"));
-    let told = told.unwrap();
+    let told = log.find(|line| line.contains("the settings")).unwrap();
     assert!(told.contains("stay as they were"), "{told}");
     assert!(told.contains("there is no app key in"), "{told}");
     assert!(!key.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_everybody_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("app.key");
+    std::fs::write(&key, "k".repeat(64)).unwrap();
+    for (mode, warns) in [(0o644, true), (0o600, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let (mut hub, _leash, _out, log) = start_logged(dir.path());
+        hub.0.kill().unwrap();
+        let log: Vec<String> = log.collect();
+        let told = log
+            .iter()
+            .any(|line| line.contains("can read the app key") && line.contains("app.key"));
+        assert_eq!(told, warns, "{log:?}");
+    }
 }
 
 #[cfg(unix)]
