@@ -93,7 +93,9 @@ async fn call_all<B: Board>(client: Client<'_>, board: &RefCell<&mut B>) -> Resu
         .resend_message(&mut client.create_custom_message(alice, Custom::default())?)
         .await?;
     let mut face = client.create_face_message(alice, black_box(1), black_box("x"))?;
-    client.send_message_with(&mut face, SendOptions::default()).await?;
+    client
+        .send_message_with(&mut face, SendOptions::default())
+        .await?;
     let mut other = client.create_message(alice, Payload::Unknown(MessageKind(black_box(9)), &[]))?;
     client.send_message(&mut other).await?;
     client.revoke_message(&other).await?;
