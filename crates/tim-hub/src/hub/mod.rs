@@ -159,7 +159,10 @@ impl Hub {
         let stopping = Arc::new(watch::Sender::new(false));
         let (stop, everybody) = (Arc::clone(&stopping), Arc::clone(&online));
         let (no_reading, no_more) = (Arc::clone(&fail), Arc::clone(&stopping));
+        let no_more_news = Arc::clone(&stopping);
         reader.on_fatal(Box::new(move |error| {
+            // Also where nobody waits for the failure in `serve`: each connection says goodbye by itself.
+            no_more.send_replace(true);
             // Many connections may find that out at a time; the first one is heard.
             no_reading.send_if_modified(|reason| {
                 let first = reason.is_none();
@@ -169,8 +172,6 @@ impl Hub {
                 }
                 first
             });
-            // Also where nobody waits for that in `serve`: each connection says goodbye by itself.
-            no_more.send_replace(true);
         }));
         let hooks = Hooks {
             now_ms: Box::new(move || clock.wall_ms()),
@@ -179,14 +180,15 @@ impl Hub {
                 // The fan-out should end only after the writer. Without it nobody would hear of anything.
                 if publish.send(batch).is_err() {
                     error!("the fan-out has ended; the hub stops");
+                    no_more_news.send_replace(true);
                     no_fanout.send_replace(Some("the fan-out has ended".to_owned()));
                 }
             }),
             fatal: Box::new(move |error: StoreError| {
                 error!(%error, "the store failed; the hub stops");
-                fail.send_replace(Some(error.to_string()));
-                // Also where nobody waits for that in `serve`.
+                // First, and also where nobody waits for the failure in `serve`.
                 say_goodbye(&stop, &everybody);
+                fail.send_replace(Some(error.to_string()));
             }),
         };
         let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
