@@ -49,11 +49,12 @@ impl SqliteWriter {
     fn empty_the_log(&self) -> Result<bool, StoreError> {
         let cut = || {
             self.connection.busy_timeout(Duration::ZERO)?;
-            let busy: bool = self
+            let busy = self
                 .connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+            // Whatever came of it: the writes that follow wait for a lock.
             self.connection.busy_timeout(BUSY_TIMEOUT)?;
-            Ok(!busy)
+            Ok(!busy?)
         };
         match cut().map_err(|error: rusqlite::Error| plain_error(&error)) {
             Err(StoreError::NotStored(_)) => Ok(false), // the batch is stored; the next purge tries again
