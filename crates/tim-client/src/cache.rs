@@ -569,7 +569,7 @@ fn note_mention(conversation: &mut Conversation, message: &Message, me: &UserId)
     }
     list.push(AtInfo {
         sequence: message.sequence(),
-        from: message.from(),
+        from: message.sender(),
         kind,
     });
 }

@@ -593,7 +593,7 @@ impl Core {
         if let Some(message) = &known {
             message.mark_revoked(&by);
         }
-        if view.envelope.origin == self.shared.device && *view.from() == self.shared.user {
+        if view.envelope.origin == self.shared.device && *view.sender() == self.shared.user {
             return Item::Nothing; // the call that did it has said so
         }
         known.map_or_else(

@@ -125,7 +125,7 @@ impl Client {
                 "this message was kept by {owner}, and this client is {me}'s"
             )));
         }
-        let is_own = record.message.from() == me;
+        let is_own = record.message.sender() == me;
         let (account, number) = (self.shared.account(), record.message.id.sender);
         if is_own && account != 0 && number != account {
             return Err(not_mine(format!(

@@ -18,7 +18,7 @@
 //! while let Some(event) = events.next().await {
 //!     if let Event::MessageReceived(messages) = event {
 //!         for message in messages {
-//!             println!("{}: {}", message.from(), message.text().unwrap_or("(no text)"));
+//!             println!("{}: {}", message.sender(), message.text().unwrap_or("(no text)"));
 //!         }
 //!     }
 //! }

@@ -166,7 +166,7 @@ impl Shared {
 
     /// The instance of what the hub shows: the one that the application holds already, brought up to date, or a new one.
     pub(crate) fn instance(&self, view: &tim_proto::Message<'_>) -> Message {
-        let key = (view.conversation_of(&self.user), *view.from(), view.id);
+        let key = (view.conversation_of(&self.user), *view.sender(), view.id);
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(message) = instances.get(&key)
             && !message.is_another(view)
@@ -197,7 +197,7 @@ impl Shared {
 
     /// The instance of what the application has kept: the one that it still holds, or a new one.
     pub(crate) fn restore(&self, view: &tim_proto::Message<'_>, kept: Kept) -> Message {
-        let key = (view.conversation_of(&self.user), *view.from(), view.id);
+        let key = (view.conversation_of(&self.user), *view.sender(), view.id);
         let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(message) = instances.get(&key) {
             return message;
@@ -231,7 +231,7 @@ struct Ids {
 type InstanceKey = (ConversationId, UserId, MessageId);
 
 fn key_of(message: &Message) -> InstanceKey {
-    (message.conversation_id(), message.from(), message.id())
+    (message.conversation_id(), message.sender(), message.id())
 }
 
 /// The message instances that the application holds, by what they are instances of; as many as it holds, no more.

@@ -143,7 +143,7 @@ async fn a_message_can_be_shown_before_it_is_sent_and_sending_updates_the_same_i
         (Some("你好[呲牙]"), Status::UnSend, Flow::Out)
     );
     assert_eq!(
-        (message.conversation_id(), message.from()),
+        (message.conversation_id(), message.sender()),
         (c2c("bob"), user("alice"))
     );
     assert_eq!(

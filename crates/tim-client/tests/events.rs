@@ -223,7 +223,7 @@ async fn a_revocation_names_who_did_it_and_why_and_ones_own_words_stay_at_hand()
         revocation.payload = Payload::Revocation(Revocation {
             sequence: message.sequence(),
             message: message.id(),
-            sender: message.from(),
+            sender: message.sender(),
             revoker: user("carol"),
             reason: "rude",
         });
@@ -288,7 +288,7 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     hub.answer(&asked, &Answer::History(page)).await;
     let bare = revoked(&mut events).await.remove(0);
     assert_eq!(
-        (bare.id(), bare.sequence(), bare.from()),
+        (bare.id(), bare.sequence(), bare.sender()),
         (message.id, 1, user("bob"))
     );
     assert_eq!(

@@ -111,7 +111,7 @@ impl Display for Line<'_> {
                 it.sequence,
                 revoked_text(Revoker::of(message, &USER), WORDS)
             ),
-            payload => write!(f, "{}: {}", message.from(), Said(payload)),
+            payload => write!(f, "{}: {}", message.sender(), Said(payload)),
         }
     }
 }

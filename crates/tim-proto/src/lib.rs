@@ -31,7 +31,7 @@
 //!
 //! let bytes = b"\x05\xd7\x92\x95\xad\x06\0\x07\x05alice\x01\x03bob\x63\xd7\x92\x95\xad\x06\x2a\x01\x02\x01\x03\x02hi";
 //! let message = Message::decode_from(bytes)?;
-//! assert_eq!((message.envelope.sequence, message.from().as_str()), (5, "alice"));
+//! assert_eq!((message.envelope.sequence, message.sender().as_str()), (5, "alice"));
 //! // Bob reads it in his conversation with Alice.
 //! let bob = UserId::new("bob")?;
 //! assert_eq!(message.conversation_of(&bob).to_string(), "C2Calice");

@@ -51,7 +51,7 @@ impl<'a> Revoker<'a> {
             (Some(by), _) => (by.revoker, by.shown_name()),
             (None, Payload::Revocation(it)) => named(it.revoker.as_str(), [message.revoker_name(), ""]),
             // The hub has not said so: its sender is the likeliest.
-            (None, _) => named(message.from().as_str(), [message.name_card(), message.nick()]),
+            (None, _) => named(message.sender().as_str(), [message.name_card(), message.nick()]),
         };
         match message.to {
             _ if id == me.as_str() => Self::Me,

@@ -47,7 +47,7 @@
 //!             match session.poll(now()) {
 //!                 Output::Event(Event::Delivered(delivery)) => {
 //!                     if let Some(said) = delivery.header.payload::<Text>() {
-//!                         println!("{}: {}", delivery.header.from(), said.text);
+//!                         println!("{}: {}", delivery.header.sender(), said.text);
 //!                     }
 //!                 }
 //!                 Output::Event(Event::LoginFailed(refusal) | Event::KickedOut(refusal)) => {

@@ -52,7 +52,7 @@
 //!     if let Event::Delivered(delivery) = event {
 //!         // What is not asked for is not linked; `delivery.message()` has it all.
 //!         if let Some(said) = delivery.header.payload::<Text>() {
-//!             /* print delivery.header.from() and said.text */
+//!             /* print delivery.header.sender() and said.text */
 //!         } else if let Some(tip) = delivery.header.payload::<GroupTip>() {
 //!             /* print tip.text(CHINESE) */
 //!         }

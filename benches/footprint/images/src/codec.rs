@@ -62,7 +62,7 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
             Parsed::Incomplete(_) => {}
             Parsed::Frame(frame, _) if frame.kind == FrameKind::DELIVER => {
                 let delivery: Delivery<'_> = wire::decode_body(frame.body).ok()?;
-                board.show(delivery.header.from().as_str().as_bytes());
+                board.show(delivery.header.sender().as_str().as_bytes());
                 if let Some(said) = delivery.header.payload::<Text<'_>>() {
                     board.show(said.text.as_bytes());
                 }

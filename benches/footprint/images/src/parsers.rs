@@ -55,7 +55,7 @@ pub fn show<B: Board>(board: &mut B, operation: u32, text: &str) -> Option<()> {
 
 /// Shows who sent a message, and what it says: a text with its emojis, a tip and a notice in words.
 pub fn show_message<B: Board>(board: &mut B, header: &Header<'_>) {
-    board.show(header.from().as_str().as_bytes());
+    board.show(header.sender().as_str().as_bytes());
     if let Some(said) = header.payload::<Text<'_>>() {
         show_spans(board, said.text);
     } else if let Some(tip) = header.payload::<GroupTip<'_>>() {

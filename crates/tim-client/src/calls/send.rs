@@ -165,7 +165,7 @@ impl Client {
                     conversation,
                     sequence: revoked.sequence,
                     message: sequence,
-                    sender: message.from(),
+                    sender: message.sender(),
                 });
                 Ok(SendMessageResponse { message })
             }

@@ -96,7 +96,7 @@ impl Ear {
             }
             match self.events.next().await.expect("the client goes on") {
                 Event::MessageReceived(messages) => {
-                    let from_kiosk = |message: &Message| message.from().as_str() == KIOSK;
+                    let from_kiosk = |message: &Message| message.sender().as_str() == KIOSK;
                     self.heard.extend(messages.into_iter().filter(from_kiosk));
                 }
                 Event::Gap(gap) => panic!("{gap:?}"),

@@ -168,7 +168,7 @@ impl<'a, P> Message<'a, P> {
 
     /// Who sent it.
     #[must_use]
-    pub const fn from(&self) -> &UserId {
+    pub const fn sender(&self) -> &UserId {
         &self.envelope.from
     }
 
@@ -231,7 +231,7 @@ impl<'a> Header<'a> {
 
     /// Who sent it.
     #[must_use]
-    pub const fn from(&self) -> &UserId {
+    pub const fn sender(&self) -> &UserId {
         &self.envelope.from
     }
 

@@ -109,7 +109,7 @@ impl Hub {
         let texts = (1..=self.log.len() as u64).filter_map(|sequence| {
             let message = self.message(sequence)?;
             match message.payload {
-                Payload::Text(text) if *message.from() == user("kiosk") => Some(text.text.to_owned()),
+                Payload::Text(text) if *message.sender() == user("kiosk") => Some(text.text.to_owned()),
                 _ => None,
             }
         });

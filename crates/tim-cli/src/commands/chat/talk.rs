@@ -363,7 +363,7 @@ impl<'a> Talk<'a> {
         let me = self.session.me;
         let meant = |message: &&Message| match sequence {
             Some(sequence) => message.sequence() == sequence,
-            None => message.from() == me && !message.is_revoked(),
+            None => message.sender() == me && !message.is_revoked(),
         };
         let here = self.here;
         let mut candidates = self
@@ -489,7 +489,7 @@ impl<'a> Talk<'a> {
     /// Keeps a message at hand, and for Tab who it is from.
     fn keep(&mut self, message: Message) {
         self.meet(message.conversation_id());
-        let from = message.from();
+        let from = message.sender();
         if from != self.session.me && from != UserId::SYSTEM {
             self.known.lock().users.insert(from.to_string());
         }

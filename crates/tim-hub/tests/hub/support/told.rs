@@ -197,7 +197,7 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
                 _ => Seen::Message {
                     conversation,
                     sequence,
-                    from: message.from().to_string(),
+                    from: message.sender().to_string(),
                     text: text(message),
                     flags: message.envelope.flags,
                 },
