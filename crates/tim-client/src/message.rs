@@ -124,13 +124,21 @@ impl Message {
 
     /// An instance of what the hub has.
     pub(crate) fn stored(message: &tim_proto::Message<'_>, me: &UserId) -> Self {
-        let flow = if message.sender() == me { Flow::Out } else { Flow::In };
+        let flow = if message.sender() == me {
+            Flow::Out
+        } else {
+            Flow::In
+        };
         Self::new(message, *me, message.conversation_of(me), flow, false)
     }
 
     /// An instance of what the application has kept.
     pub(crate) fn restored(message: &tim_proto::Message<'_>, me: &UserId, kept: Kept) -> Self {
-        let flow = if message.sender() == me { Flow::Out } else { Flow::In };
+        let flow = if message.sender() == me {
+            Flow::Out
+        } else {
+            Flow::In
+        };
         let restored = Self::new(message, *me, message.conversation_of(me), flow, kept.made_here);
         let mut state = restored.state();
         state.status = kept.status;
