@@ -18,7 +18,7 @@ pub fn tim() -> &'static Path {
         build(
             Command::new("cargo")
                 .current_dir(root())
-                .args(["build", "-p", "tim-cli"]),
+                .args(["build", "-p", "tim-im"]),
         )
     })
 }
