@@ -14,8 +14,8 @@ use tim_transport_std::{ClientDriver, Connector, StdClientSession};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client::LoginResponse;
-use crate::core::Core;
 use crate::shared::Stage;
+use crate::state::State;
 use crate::{GetConversationListResponse, ImError};
 
 /// How many commands may wait for the task.
@@ -28,7 +28,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, ImError>>;
 pub(crate) type Submit =
     Box<dyn FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send>;
 /// Takes the answer to a request, and passes it on to whoever asked.
-pub(crate) type Finish = Box<dyn FnOnce(&mut Core, Result<&Answer<'_>, ImError>) + Send>;
+pub(crate) type Finish = Box<dyn FnOnce(&mut State, Result<&Answer<'_>, ImError>) + Send>;
 
 /// What a handle can ask for.
 pub(crate) enum Command {
@@ -49,7 +49,7 @@ pub(crate) struct Call {
 pub(crate) struct Actor<C: Connector> {
     driver: ClientDriver<C>,
     commands: mpsc::Receiver<Command>,
-    core: Core,
+    state: State,
     pending: HashMap<Ticket, Finish>,
     /// A call for which the outbox had no room.
     parked: Option<Call>,
@@ -62,11 +62,11 @@ pub(crate) struct Actor<C: Connector> {
 }
 
 impl<C: Connector> Actor<C> {
-    pub(crate) fn new(driver: ClientDriver<C>, commands: mpsc::Receiver<Command>, core: Core) -> Self {
+    pub(crate) fn new(driver: ClientDriver<C>, commands: mpsc::Receiver<Command>, state: State) -> Self {
         Self {
             driver,
             commands,
-            core,
+            state,
             pending: HashMap::new(),
             parked: None,
             login_deadline: None,
@@ -77,7 +77,7 @@ impl<C: Connector> Actor<C> {
     }
 
     pub(crate) async fn run(mut self) {
-        let bus = self.core.shared.bus.clone();
+        let bus = self.state.shared.bus.clone();
         loop {
             self.turn();
             if self.closing && !self.driver.is_open() {
@@ -86,7 +86,7 @@ impl<C: Connector> Actor<C> {
             let takes_commands = !self.closing && self.parked.is_none() && self.has_room();
             let clock = self.driver.clock();
             let login_due = sleep_until(self.login_deadline.map(|deadline| clock.deadline(deadline)));
-            let news_due = sleep_until(self.core.news_due());
+            let news_due = sleep_until(self.state.news_due());
             tokio::select! {
                 () = self.driver.progress() => {}
                 command = self.commands.recv(), if takes_commands => match command {
@@ -103,32 +103,32 @@ impl<C: Connector> Actor<C> {
     /// Everything that can be done without waiting.
     fn turn(&mut self) {
         self.mind_the_backlog();
-        let (core, pending) = (&mut self.core, &mut self.pending);
+        let (state, pending) = (&mut self.state, &mut self.pending);
         self.driver.poll_events(|event| {
             match event {
                 SessionEvent::Answer { ticket, answer } => {
                     if let Some(finish) = pending.remove(&ticket) {
                         let answer = answer.decode_or_fail();
-                        finish(core, answer.as_ref().map_err(|failure| (*failure).into()));
+                        finish(state, answer.as_ref().map_err(|failure| (*failure).into()));
                     }
                 }
                 SessionEvent::Failed { ticket, failure } => {
                     if let Some(finish) = pending.remove(&ticket) {
-                        finish(core, Err(failure.into()));
+                        finish(state, Err(failure.into()));
                     }
                 }
-                other => core.take_event(&other),
+                other => state.take_event(&other),
             }
             ControlFlow::Continue(())
         });
-        if let Some(user_sig) = self.core.take_put_back() {
+        if let Some(user_sig) = self.state.take_put_back() {
             let _ = self.driver.session().set_user_sig(user_sig);
         }
-        if let Some(error) = self.core.hopeless() {
-            self.core.login_failed(error);
+        if let Some(error) = self.state.hopeless() {
+            self.state.login_failed(error);
             self.log_out();
         }
-        if !matches!(self.core.shared.status().stage, Stage::LoggingIn) {
+        if !matches!(self.state.shared.status().stage, Stage::LoggingIn) {
             self.login_deadline = None;
         }
         if self.logging_out && !self.driver.is_open() {
@@ -143,37 +143,37 @@ impl<C: Connector> Actor<C> {
 
     /// Turns deliveries into events, and asks for what they lack.
     fn settle_inbound(&mut self) {
-        while let Some(question) = self.core.next_question() {
+        while let Some(question) = self.state.next_question() {
             if !self.has_room() {
                 break;
             }
             let now = self.driver.now();
             match self.driver.session().request(now, &question.request()) {
                 Ok(ticket) => {
-                    self.core.asked(&question);
+                    self.state.asked(&question);
                     self.pending.insert(
                         ticket,
-                        Box::new(move |core, answer| core.answered(&question, answer)),
+                        Box::new(move |state, answer| state.answered(&question, answer)),
                     );
                 }
                 Err(RequestError::Full) => break,
-                Err(RequestError::NotReady) if !self.core.must_not_wait() => break,
+                Err(RequestError::NotReady) if !self.state.must_not_wait() => break,
                 Err(error) => {
                     let error = self.refusal(error);
-                    self.core.answered(&question, Err(error));
+                    self.state.answered(&question, Err(error));
                 }
             }
         }
-        self.core.publish();
+        self.state.publish();
     }
 
     /// Slows the hub down while the application has enough to read.
     fn mind_the_backlog(&mut self) {
-        let bus = &self.core.shared.bus;
-        let full = bus.backlog() + self.core.waiting() >= bus.capacity();
+        let bus = &self.state.shared.bus;
+        let full = bus.backlog() + self.state.waiting() >= bus.capacity();
         let window = usize::from(self.driver.session().config().window);
-        let flooded = bus.longest() + self.core.waiting() >= bus.capacity() + 2 * window + SPARE_EVENTS;
-        self.core.shared.set_status(|status| status.stalled = full);
+        let flooded = bus.longest() + self.state.waiting() >= bus.capacity() + 2 * window + SPARE_EVENTS;
+        self.state.shared.set_status(|status| status.stalled = full);
         self.driver.session().hold_acknowledgements(full);
         self.driver.allow_connecting(!full);
         if flooded {
@@ -190,27 +190,27 @@ impl<C: Connector> Actor<C> {
             }
             Command::SetUserSig(user_sig, reply) => {
                 let replaced = self.driver.session().set_user_sig(user_sig.clone());
-                self.core.user_sig_set(user_sig, replaced);
+                self.state.user_sig_set(user_sig, replaced);
                 let _ = reply.send(Ok(()));
             }
-            Command::List(depth, reply) => self.core.list(depth, reply),
+            Command::List(depth, reply) => self.state.list(depth, reply),
             Command::Call(call) => self.submit(call),
         }
     }
 
     fn login(&mut self, reply: Reply<LoginResponse>) {
-        let refusal = match self.core.shared.status().stage {
+        let refusal = match self.state.shared.status().stage {
             _ if self.logging_out => ImError::new(ErrorCode::INVALID_OPERATION, "the logout is under way"),
             Stage::LoggedIn => {
-                let _ = reply.send(Ok(self.core.login_response(true)));
+                let _ = reply.send(Ok(self.state.login_response(true)));
                 return;
             }
             Stage::LoggingIn => ErrorCode::REPEAT_LOGIN.into(),
             Stage::New | Stage::Ended(_) => {
                 let now = self.driver.now();
-                let timeout = self.core.shared.limits.login_timeout_millis();
+                let timeout = self.state.shared.limits.login_timeout_millis();
                 self.login_deadline = Some(now + std::time::Duration::from_millis(timeout.into()));
-                self.core.begin_login(reply);
+                self.state.begin_login(reply);
                 self.driver.session().login(now);
                 return;
             }
@@ -221,14 +221,14 @@ impl<C: Connector> Actor<C> {
     fn login_timed_out(&mut self) {
         // The last thing that went wrong is the one to tell: the line, what the hub said, or that nobody says anything.
         let timeout = |reason: String| ImError::new(ErrorCode::NETWORK_TIMEOUT, reason);
-        let said = self.core.take_turned_away();
+        let said = self.state.take_turned_away();
         let error = match (self.driver.last_error(), said) {
             (Some(error), _) => timeout(format!("the hub cannot be reached: {error}")),
             (None, Some(said)) => said,
             (None, None) => timeout("something answers there, but not as a hub does".to_owned()),
         };
         self.login_deadline = None;
-        self.core.login_failed(error);
+        self.state.login_failed(error);
         self.log_out();
     }
 
@@ -241,7 +241,7 @@ impl<C: Connector> Actor<C> {
     /// The logout is done.
     fn left(&mut self) {
         self.logging_out = false;
-        self.core.logged_out();
+        self.state.logged_out();
         for reply in self.leaving.drain(..) {
             let _ = reply.send(Ok(()));
         }
@@ -254,9 +254,9 @@ impl<C: Connector> Actor<C> {
 
     fn submit(&mut self, mut call: Call) {
         // The session may be ready before the application has been handed all that was waiting (S83, S84).
-        if !self.core.shared.status().ready {
+        if !self.state.shared.status().ready {
             let error = self.refusal(RequestError::NotReady);
-            return (call.finish)(&mut self.core, Err(error));
+            return (call.finish)(&mut self.state, Err(error));
         }
         let now = self.driver.now();
         match (call.submit)(self.driver.session(), now) {
@@ -266,14 +266,14 @@ impl<C: Connector> Actor<C> {
             Err(RequestError::Full) => self.parked = Some(call),
             Err(error) => {
                 let error = self.refusal(error);
-                (call.finish)(&mut self.core, Err(error));
+                (call.finish)(&mut self.state, Err(error));
             }
         }
     }
 
     fn refusal(&self, error: RequestError) -> ImError {
         match error {
-            RequestError::NotReady => self.core.shared.status().refusal().into(),
+            RequestError::NotReady => self.state.shared.status().refusal().into(),
             other => ImError::new(other.code(), other.to_string()),
         }
     }

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use crate::actor::{Actor, MAX_COMMANDS};
 use crate::bus::Bus;
 use crate::client::Client;
-use crate::core::Core;
 use crate::shared::Shared;
+use crate::state::State;
 
 /// How many messages an event stream may hold before the hub is slowed down.
 const EVENT_CAPACITY: usize = 256;
@@ -164,7 +164,7 @@ impl ClientBuilder {
                 driver.session().resume_from(cursor);
             }
         }
-        tokio::spawn(Actor::new(driver, commands, Core::new(shared.clone())).run());
+        tokio::spawn(Actor::new(driver, commands, State::new(shared.clone())).run());
         Client {
             shared,
             commands: sender,

@@ -13,10 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ImError;
 use crate::actor::{Call, Command, Reply};
 use crate::bus::EventStream;
-use crate::core::Core;
 use crate::event::{Event, EventKind};
 use crate::handlers::{HandlerId, dispatch};
 use crate::shared::{Shared, Stage};
+use crate::state::State;
 
 /// How long a full event stream may keep the client from getting ready before somebody is told.
 const STALL: Duration = Duration::from_secs(5);
@@ -81,8 +81,8 @@ impl Client {
         let submit = move |session: &mut StdClientSession, now| {
             session.request(now, &Request::Renew(Renew { user_sig: &asked }))
         };
-        self.call(submit, move |core, answer| {
-            core.user_sig_answered(renewed, answer.as_ref().err());
+        self.call(submit, move |state, answer| {
+            state.user_sig_answered(renewed, answer.as_ref().err());
             match answer? {
                 Answer::Renew(_) => Ok(()),
                 _ => Err(ImError::unexpected_answer()),
@@ -183,7 +183,7 @@ impl Client {
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         submit: impl FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send + 'static,
-        convert: impl FnOnce(&mut Core, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
+        convert: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
         let permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
         let (reply, answer) = oneshot::channel();
@@ -195,7 +195,7 @@ impl Client {
     pub(crate) async fn request<T: Send + 'static>(
         &self,
         request: Request<'static>,
-        convert: impl FnOnce(&mut Core, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
+        convert: impl FnOnce(&mut State, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
         self.request_of(request, |request| *request, convert).await
     }
@@ -205,10 +205,10 @@ impl Client {
         &self,
         parts: P,
         request: impl for<'a> Fn(&'a P) -> Request<'a> + Send + 'static,
-        convert: impl FnOnce(&mut Core, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
+        convert: impl FnOnce(&mut State, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
         let submit = move |session: &mut StdClientSession, now| session.request(now, &request(&parts));
-        self.call(submit, |core, answer| convert(core, answer?)).await
+        self.call(submit, |state, answer| convert(state, answer?)).await
     }
 }
 
@@ -220,14 +220,14 @@ pub(crate) const fn asking<P, F: for<'a> Fn(&'a P) -> Request<'a>>(request: F) -
 /// The command for a request whose answer `convert` turns into what the caller waits for.
 pub(crate) fn call<T: Send + 'static>(
     submit: impl FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send + 'static,
-    convert: impl FnOnce(&mut Core, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
+    convert: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     reply: Reply<T>,
 ) -> Command {
     Command::Call(Call {
         submit: Box::new(submit),
-        finish: Box::new(move |core, answer| {
+        finish: Box::new(move |state, answer| {
             // Nobody has to be waiting any more.
-            let _ = reply.send(convert(core, answer));
+            let _ = reply.send(convert(state, answer));
         }),
     })
 }

@@ -29,23 +29,17 @@
 mod actor;
 mod builder;
 mod bus;
-mod cache;
 mod calls;
 mod client;
 mod conversation;
-mod core;
 mod error;
 mod event;
-mod groups;
 mod handlers;
-mod inbound;
-mod kept;
-mod lister;
 mod message;
 mod options;
 mod profile;
 mod shared;
-mod throttle;
+mod state;
 
 pub use builder::ClientBuilder;
 pub use bus::EventStream;

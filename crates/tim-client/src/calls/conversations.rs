@@ -88,9 +88,9 @@ impl Client {
             conversation,
             sequence,
         });
-        self.request(request, move |core, answer| match answer {
+        self.request(request, move |state, answer| match answer {
             Answer::MarkRead(read) => {
-                core.take_count(&conversation, read.into(), 0);
+                state.take_count(&conversation, read.into(), 0);
                 Ok(SetMessageReadResponse {
                     read_sequence: read.read_sequence,
                     unread_count: read.unread,
@@ -144,10 +144,10 @@ impl Client {
         let request = Request::ConversationProfile(OneConversation {
             conversation: conversation.into(),
         });
-        self.request(request, |core, answer| match answer {
+        self.request(request, |state, answer| match answer {
             Answer::ConversationProfile(profile) => Ok(GetConversationProfileResponse {
                 conversation: ConversationProfile {
-                    conversation: core.described(&profile.conversation),
+                    conversation: state.described(&profile.conversation),
                     group: profile.group.as_ref().map(Into::into),
                     user: profile.user.as_ref().map(Into::into),
                 },
@@ -168,9 +168,9 @@ impl Client {
     ) -> Result<DeleteConversationResponse, ImError> {
         let conversation = conversation.into();
         let request = Request::DeleteConversation(OneConversation { conversation });
-        self.request(request, move |core, answer| match answer {
+        self.request(request, move |state, answer| match answer {
             Answer::MarkRead(read) => {
-                core.take_count(&conversation, read.into(), read.counted);
+                state.take_count(&conversation, read.into(), read.counted);
                 Ok(DeleteConversationResponse {
                     conversation_id: conversation,
                 })

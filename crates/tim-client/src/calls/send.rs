@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::client::{Client, call};
-use crate::core::Core;
-use crate::inbound::Revokes;
 use crate::message::InFlight;
+use crate::state::State;
+use crate::state::inbound::Revokes;
 use crate::{Flow, ImError, Message, SendOptions, Status};
 
 /// The answer to [`Client::send_message`], [`Client::resend_message`] and [`Client::revoke_message`].
@@ -109,8 +109,8 @@ impl Client {
             let submit = move |session: &mut StdClientSession, now| {
                 session.send(now, &content.message(), options.as_borrowed())
             };
-            let finish = |core: &mut Core, answer: Result<&Answer<'_>, ImError>| {
-                finish_sending(core, in_flight, answer)
+            let finish = |state: &mut State, answer: Result<&Answer<'_>, ImError>| {
+                finish_sending(state, in_flight, answer)
             };
             permit.send(call(submit, finish, reply));
             match answer.await.unwrap_or_else(|_| Err(ImError::ended()))? {
@@ -155,13 +155,13 @@ impl Client {
             reason: "",
         });
         let (message, me) = (message.clone(), self.shared.user);
-        self.request(request, move |core, answer| match answer {
+        self.request(request, move |state, answer| match answer {
             Answer::Revoke(revoked) => {
                 message.mark_revoked(&RevokedBy {
                     revoker: me.as_str(),
                     ..RevokedBy::default()
                 });
-                core.take_revocation(&Revokes {
+                state.take_revocation(&Revokes {
                     conversation,
                     sequence: revoked.sequence,
                     message: sequence,
@@ -218,7 +218,7 @@ impl Retries {
 }
 
 fn finish_sending(
-    core: &mut Core,
+    state: &mut State,
     in_flight: InFlight,
     answer: Result<&Answer<'_>, ImError>,
 ) -> Result<Sent, ImError> {
@@ -232,6 +232,6 @@ fn finish_sending(
     };
     let message = in_flight.message().clone();
     in_flight.succeeded(answer);
-    core.take_message(&message, false);
+    state.take_message(&message, false);
     Ok(Sent::Done(SendMessageResponse { message }))
 }

@@ -104,9 +104,9 @@ impl Client {
                 invite_option: group.invite_option,
             })
         });
-        self.request_of(group, request, move |core, answer| match answer {
+        self.request_of(group, request, move |state, answer| match answer {
             Answer::CreateGroup(made) => {
-                core.shared.note_group(made.group, group_type);
+                state.shared.note_group(made.group, group_type);
                 Ok(CreateGroupResponse { group_id: made.group })
             }
             _ => Err(ImError::unexpected_answer()),

@@ -40,15 +40,15 @@ impl Client {
         let (mut listed, mut next) = (Listed::new(), Vec::new());
         for page in 0..MAX_PAGES {
             let request = asking(|next: &Vec<u8>| Request::Groups(Groups { next, count: 0 }));
-            let asked = self.request_of(next, request, move |core, answer| match answer {
+            let asked = self.request_of(next, request, move |state, answer| match answer {
                 Answer::Groups(answer) => {
                     if page == 0 {
-                        core.groups.begin_list();
+                        state.groups.begin_list();
                     }
-                    let groups = answer.groups.iter().map(|group| core.group(&group));
+                    let groups = answer.groups.iter().map(|group| state.group(&group));
                     listed.extend(groups);
                     if answer.completed || answer.next.is_empty() {
-                        let list = core.groups.end_list(listed);
+                        let list = state.groups.end_list(listed);
                         return Ok(Page::Last(list));
                     }
                     Ok(Page::More(listed, answer.next.to_vec()))
@@ -70,9 +70,9 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10007 for a Work group of others, 10010 if there is no such group.
     pub async fn get_group_profile(&self, group: GroupId) -> Result<GetGroupProfileResponse, ImError> {
         let request = Request::GroupProfile(OneGroup { group });
-        self.request(request, |core, answer| match answer {
+        self.request(request, |state, answer| match answer {
             Answer::GroupProfile(group) => Ok(GetGroupProfileResponse {
-                group: core.group(group),
+                group: state.group(group),
             }),
             _ => Err(ImError::unexpected_answer()),
         })

@@ -6,7 +6,7 @@ use tim_proto::{GroupId, InviteOption, JoinOption, ReceiveOption, UserId};
 
 use crate::ImError;
 use crate::client::{Client, asking};
-use crate::core::Core;
+use crate::state::State;
 
 /// The answer to calls that change a group and have nothing else to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct GroupResponse {
 /// What becomes of an answer that says only that it was done.
 pub(super) fn done(
     group_id: GroupId,
-) -> impl FnOnce(&mut Core, &Answer<'_>) -> Result<GroupResponse, ImError> + Send {
+) -> impl FnOnce(&mut State, &Answer<'_>) -> Result<GroupResponse, ImError> + Send {
     move |_, answer| match answer {
         Answer::Done => Ok(GroupResponse { group_id }),
         _ => Err(ImError::unexpected_answer()),
@@ -116,10 +116,11 @@ impl Client {
         option: ReceiveOption,
     ) -> Result<GroupResponse, ImError> {
         let request = Request::SetReceiveOption(SetReceiveOption { group, option });
-        self.request(request, move |core, answer| {
-            let response = done(group)(core, answer)?;
-            core.set_remind_type(group, option);
-            core.groups
+        self.request(request, move |state, answer| {
+            let response = done(group)(state, answer)?;
+            state.set_remind_type(group, option);
+            state
+                .groups
                 .change(group, |group| group.message_remind_type = option);
             Ok(response)
         })

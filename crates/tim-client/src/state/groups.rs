@@ -18,7 +18,7 @@ const MAX_STALE: usize = 1024;
 
 /// The groups that the user is in.
 #[derive(Debug)]
-pub(crate) struct GroupCache {
+pub(crate) struct GroupList {
     me: UserId,
     /// None until the application has asked for it.
     list: Option<Vec<Arc<GroupProfile>>>,
@@ -30,7 +30,7 @@ pub(crate) struct GroupCache {
     changed: bool,
 }
 
-impl GroupCache {
+impl GroupList {
     pub(crate) const fn new(me: UserId) -> Self {
         Self {
             me,
@@ -164,7 +164,7 @@ impl GroupCache {
 }
 
 /// Asking the hub about single groups.
-impl GroupCache {
+impl GroupList {
     fn ask(&mut self, group: GroupId) {
         let wanted = self.list.is_some() || self.heard.is_some();
         if wanted && self.stale.len() < MAX_STALE && !self.stale.contains(&group) {

@@ -41,7 +41,7 @@ fn message_of(from: &str, sequence: u64, set: u32) -> Message {
     Message::stored(&view, &me())
 }
 
-fn deliver(cache: &mut ConversationCache, from: &str, sequence: u64) -> Need {
+fn deliver(cache: &mut ConversationList, from: &str, sequence: u64) -> Need {
     cache.take_message(&message_of(from, sequence, 0), true)
 }
 
@@ -55,7 +55,7 @@ fn listed(from: &str, unread: u32, read: u64, counted: u64) -> Conversation {
 }
 
 /// The hub's list, asked for before this and answered now.
-fn answer(cache: &mut ConversationCache, list: Vec<Conversation>, total: u64, completed: bool) -> Progress {
+fn answer(cache: &mut ConversationList, list: Vec<Conversation>, total: u64, completed: bool) -> Progress {
     cache.take_page(ListPage {
         conversations: list,
         total_unread: total,
@@ -64,8 +64,8 @@ fn answer(cache: &mut ConversationCache, list: Vec<Conversation>, total: u64, co
 }
 
 /// A cache that knows the hub's list.
-fn knowing(list: Vec<Conversation>, total: u64, completed: bool) -> ConversationCache {
-    let mut cache = ConversationCache::new(me(), 3);
+fn knowing(list: Vec<Conversation>, total: u64, completed: bool) -> ConversationList {
+    let mut cache = ConversationList::new(me(), 3);
     cache.log_in(1);
     cache.begin_list();
     assert_eq!(
@@ -75,7 +75,7 @@ fn knowing(list: Vec<Conversation>, total: u64, completed: bool) -> Conversation
     cache
 }
 
-fn unread(cache: &ConversationCache, from: &str) -> Option<u32> {
+fn unread(cache: &ConversationList, from: &str) -> Option<u32> {
     let list = cache.list();
     let id = ConversationId::C2c(user(from));
     list.iter().find(|one| one.id == id).map(|one| one.unread_count)
@@ -206,7 +206,7 @@ fn what_is_behind_the_page_is_in_the_total_and_is_asked_for() {
 
 #[test]
 fn a_list_is_put_together_from_its_pages() {
-    let mut cache = ConversationCache::new(me(), 3);
+    let mut cache = ConversationList::new(me(), 3);
     cache.begin_list();
     let progress = answer(
         &mut cache,

@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The questions for the conversation list. One is under way at a time; whatever makes the list wanted meanwhile makes it
 /// be asked for again.
 #[derive(Debug, Default)]
-pub(crate) struct Lister {
+pub(crate) struct ListSync {
     wanted: bool,
     asked: bool,
     /// What to ask for the next page with, in the middle of a list.
@@ -32,7 +32,7 @@ struct Waiting {
     reply: Reply<GetConversationListResponse>,
 }
 
-impl Lister {
+impl ListSync {
     /// The list is to be asked for; again, if it is being asked for.
     pub(crate) const fn want(&mut self) {
         self.wanted = true;

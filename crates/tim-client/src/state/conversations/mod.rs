@@ -24,7 +24,7 @@ const MAX_UNHELD: usize = 256;
 
 /// The conversations, newest first.
 #[derive(Debug)]
-pub(crate) struct ConversationCache {
+pub(crate) struct ConversationList {
     me: UserId,
     held: Vec<Held>,
     /// What was said of conversations that are not held: deliveries may be under way that it is about.
@@ -107,7 +107,7 @@ pub(crate) enum Progress {
     Stale,
 }
 
-impl ConversationCache {
+impl ConversationList {
     pub(crate) const fn new(me: UserId, depth: usize) -> Self {
         Self {
             me,
@@ -600,5 +600,4 @@ fn take_names(conversation: &mut Conversation, message: &Message) {
 }
 
 #[cfg(test)]
-#[path = "cache_tests.rs"]
 mod tests;

@@ -1,5 +1,7 @@
 //! Message instances: what the application holds, shows, and passes to `send_message`.
 
+mod kept;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

@@ -1,5 +1,11 @@
 //! What the client's task knows beside the session: who is logged in, the conversations, the deliveries under way.
 
+pub(crate) mod conversations;
+pub(crate) mod groups;
+pub(crate) mod inbound;
+pub(crate) mod list_sync;
+pub(crate) mod throttle;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,14 +21,14 @@ use tokio::time::Instant;
 
 use crate::actor::Reply;
 use crate::bus::Mark;
-use crate::cache::{ConversationCache, ListPage, Need, Progress};
 use crate::client::LoginResponse;
 use crate::event::Event;
-use crate::groups::GroupCache;
-use crate::inbound::{Inbound, Item, Lookup, Question, Revokes};
-use crate::lister::Lister;
 use crate::shared::{Shared, Stage};
-use crate::throttle::Throttle;
+use crate::state::conversations::{ConversationList, ListPage, Need, Progress};
+use crate::state::groups::GroupList;
+use crate::state::inbound::{Inbound, Item, Lookup, Question, Revokes};
+use crate::state::list_sync::ListSync;
+use crate::state::throttle::Throttle;
 use crate::{Conversation, GetConversationListResponse, GroupProfile, ImError, Message};
 
 /// The UserSigs of a session that is being renewed.
@@ -36,9 +42,9 @@ struct UserSigs {
     put_back: Option<String>,
 }
 
-pub(crate) struct Core {
+pub(crate) struct State {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) conversations: ConversationCache,
+    pub(crate) conversations: ConversationList,
     inbound: VecDeque<Inbound>,
     /// How many deliveries there have been.
     deliveries: u64,
@@ -47,8 +53,8 @@ pub(crate) struct Core {
     session_ready: bool,
     /// The state of the line that was told last.
     net: Option<NetState>,
-    lister: Lister,
-    pub(crate) groups: GroupCache,
+    lister: ListSync,
+    pub(crate) groups: GroupList,
     news: News,
     login: Option<Reply<LoginResponse>>,
     /// Why the last try to log in came to nothing, if something answered.
@@ -107,18 +113,18 @@ struct Batch {
     mark: Option<Mark>,
 }
 
-impl Core {
+impl State {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let limit = shared.limits.conversations() as usize;
         Self {
-            conversations: ConversationCache::new(shared.user, limit),
-            groups: GroupCache::new(shared.user),
+            conversations: ConversationList::new(shared.user, limit),
+            groups: GroupList::new(shared.user),
             inbound: VecDeque::new(),
             deliveries: 0,
             batch: Batch::default(),
             session_ready: false,
             net: None,
-            lister: Lister::default(),
+            lister: ListSync::default(),
             news: News::default(),
             login: None,
             turned_away: None,
@@ -673,7 +679,7 @@ impl Core {
 }
 
 /// The client's task has ended, or was ended by the runtime. Deliveries that were not complete stay behind the cursor.
-impl Drop for Core {
+impl Drop for State {
     fn drop(&mut self) {
         self.logged_out();
         self.shared.bus.close();
