@@ -50,9 +50,7 @@ impl Session {
         let limits = Limits::new().with_login_timeout_millis(timeout.saturating_mul(1000));
         let timeout = Duration::from_secs(timeout.into());
         let until = Instant::now() + timeout;
-        let client = Client::builder(app, me, user_sig)
-            .limits(limits)
-            .connect(connector);
+        let client = Client::builder(app, me, user_sig).limits(limits).build(connector);
         let events = client.events();
         let ready = async {
             // The client says itself what kept it from logging in in time.

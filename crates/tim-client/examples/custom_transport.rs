@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let alice = UserId::new("alice")?;
         let user_sig = UserSig::sign(&app, &alice, now, 3600);
-        let client = Client::builder(app.id, alice, user_sig).connect(UnixConnector(path.clone()));
+        let client = Client::builder(app.id, alice, user_sig).build(UnixConnector(path.clone()));
         client.login().await?;
         client.wait_until_ready().await?;
         let hello = client.create_text_message(UserId::new("bob")?, "Hello over a Unix socket")?;

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [_, hub, user, user_sig] = arguments.as_slice() else {
         return Err("usage: echo_bot HUB_ADDRESS USER USER_SIG".into());
     };
-    let client = Client::builder(1_400_000_000, UserId::new(user)?, user_sig.as_str()).connect_tcp(hub);
+    let client = Client::builder(1_400_000_000, UserId::new(user)?, user_sig.as_str()).build_tcp(hub);
     let mut events = client.events();
     client.login().await?;
     client.wait_until_ready().await?;

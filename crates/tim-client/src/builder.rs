@@ -20,8 +20,8 @@ use crate::state::State;
 /// How many messages an event stream may hold before the hub is slowed down.
 const EVENT_CAPACITY: usize = 256;
 
-/// How a client is to be; from [`Client::builder`].
-#[must_use = "nothing happens before `connect`"]
+/// Configures a client; from [`Client::builder`].
+#[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     config: ClientConfig,
     user_sig: String,
@@ -121,22 +121,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client, with a hub at `host:port`. Nothing is sent before [`Client::login`].
+    /// Builds a client of the hub at `host:port`. Nothing is sent before [`Client::login`].
     ///
     /// # Panics
-    /// As [`ClientBuilder::connect`].
-    #[must_use]
-    pub fn connect_tcp(self, address: impl ToString) -> Client {
-        self.connect(TcpConnector::new(address))
+    /// As [`ClientBuilder::build`].
+    pub fn build_tcp(self, address: impl ToString) -> Client {
+        self.build(TcpConnector::new(address))
     }
 
-    /// Makes the client, with connections from `connector`, and spawns its task on the current tokio runtime. Nothing is
-    /// sent before [`Client::login`].
+    /// Builds a client that opens its connections with `connector`, and spawns its task on the current tokio runtime.
+    /// Nothing is sent before [`Client::login`].
     ///
     /// # Panics
-    /// Outside a tokio runtime with its time enabled, as `tokio::spawn` does.
-    #[must_use]
-    pub fn connect<C: Connector>(self, connector: C) -> Client
+    /// Outside a tokio runtime whose time is enabled, as `tokio::spawn` does.
+    pub fn build<C: Connector>(self, connector: C) -> Client
     where
         C::Link: Send,
     {

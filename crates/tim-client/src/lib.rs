@@ -7,7 +7,7 @@
 //! use tim_client::{Client, Event, UserId};
 //!
 //! # async fn example(user_sig: String) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder(1_400_000_000, UserId::new("alice")?, user_sig).connect_tcp("127.0.0.1:7878");
+//! let client = Client::builder(1_400_000_000, UserId::new("alice")?, user_sig).build_tcp("127.0.0.1:7878");
 //! let mut events = client.events();
 //! client.login().await?;
 //! client.wait_until_ready().await?;

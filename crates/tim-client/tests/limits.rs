@@ -230,7 +230,7 @@ async fn a_login_waits_for_as_long_as_the_limit_says() {
     let (connector, _nobody_accepts) = memory_listener();
     let client = Client::builder(1, UserId::new("alice").unwrap(), "sig")
         .limits(limits)
-        .connect(connector);
+        .build(connector);
     let start = tokio::time::Instant::now();
     let refused = client.login().await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::NETWORK_TIMEOUT);

@@ -231,7 +231,7 @@ async fn what_came_while_away_comes_once() {
             .device(5)
             .resume_from(from)
             .event_capacity(50);
-        let bob = bob.connect(world.connector.clone());
+        let bob = bob.build(world.connector.clone());
         let mut events = bob.events();
         let missed = 600 + usize::from(first == "one");
         let (login, messages) = tokio::join!(bob.login(), received(&mut events, missed));

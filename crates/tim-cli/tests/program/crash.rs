@@ -52,7 +52,7 @@ fn device(address: &str, name: &str, number: u64, from_start: bool) -> Client {
     if from_start {
         builder = builder.resume_from_start();
     }
-    builder.connect_tcp(address)
+    builder.build_tcp(address)
 }
 
 async fn ready(client: Client) -> Client {

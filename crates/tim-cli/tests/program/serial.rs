@@ -161,8 +161,8 @@ fn a_device_on_a_tty_outlives_noise_and_restarts_of_the_hub() {
         let mut noise = [pty.device.try_clone().unwrap(), pty.hub.try_clone().unwrap()];
         let mut hub = serve(dir.path(), "127.0.0.1:0", &["--serial", &line]);
         let address = hub.address.clone();
-        let alice = builder("alice", Framing::Serial).connect(pty);
-        let bob = builder("bob", Framing::Stream).connect_tcp(&address);
+        let alice = builder("alice", Framing::Serial).build(pty);
+        let bob = builder("bob", Framing::Stream).build_tcp(&address);
         let mut pair = Pair::meet(alice, bob).await;
         pair.talk(20, |round| {
             let _ = noise[round % 2].write(NOISE[round / 2 % 2]).unwrap();
@@ -191,8 +191,8 @@ async fn emulators_bring_their_lines_themselves() {
         .expect(&printed)
         .trim_end()
         .to_owned();
-    let alice = builder("alice", Framing::Serial).connect_tcp(&line);
-    let bob = builder("bob", Framing::Stream).connect_tcp(&address);
+    let alice = builder("alice", Framing::Serial).build_tcp(&line);
+    let bob = builder("bob", Framing::Stream).build_tcp(&address);
     let mut pair = Pair::meet(alice, bob).await;
     pair.talk(20, |_| ()).await;
     assert_eq!(hub.stop(), Some(0));
@@ -234,8 +234,8 @@ async fn a_line_behind_a_terminal_server_is_connected_again() {
     });
     let mut hub = serve(dir.path(), "127.0.0.1:0", &["--serial-tcp", &line]);
     let address = hub.address.clone();
-    let alice = builder("alice", Framing::Serial).connect(TerminalServer { connected });
-    let bob = builder("bob", Framing::Stream).connect_tcp(&address);
+    let alice = builder("alice", Framing::Serial).build(TerminalServer { connected });
+    let bob = builder("bob", Framing::Stream).build_tcp(&address);
     let mut pair = Pair::meet(alice, bob).await;
     pair.talk(10, |_| ()).await;
     for _ in 0..2 {

@@ -32,7 +32,7 @@ pub fn alice(change: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (Client, Me
     tim_testkit::deadline();
     let (connector, listener) = memory_listener();
     let builder = change(Client::builder(1, user("alice"), "sig").device(DEVICE));
-    (builder.connect(connector), listener)
+    (builder.build(connector), listener)
 }
 
 /// Alice's client, logged in and ready, her events from then on, and the hub's end of her connection.

@@ -52,7 +52,7 @@ impl World {
         let user = UserId::new(name).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let sig = UserSig::sign(&self.app, &user, now, 3600);
-        let client = change(Client::builder(APP, user, sig)).connect(self.connector.clone());
+        let client = change(Client::builder(APP, user, sig)).build(self.connector.clone());
         let events = client.events();
         client.login().await.unwrap();
         client.wait_until_ready().await.unwrap();

@@ -65,7 +65,7 @@ impl Hub {
                 config.backoff_max = Duration::from_millis(100);
                 config.request_timeout = Duration::from_secs(60);
             })
-            .connect_tcp(self.address);
+            .build_tcp(self.address);
         let events = client.events();
         client.login().await.expect("the hub lets everybody in");
         client.wait_until_ready().await.expect("nothing is in the way");

@@ -121,7 +121,7 @@ impl Device {
     pub(super) async fn log_in(hub: &RunningHub, user: &str, name: &'static str) -> Result<Self, Failure> {
         let user = user.parse().map_err(Failure::failed)?;
         let sig = UserSig::sign(&hub.app, &user, now(), SIG_SECONDS);
-        Self::start(Client::builder(APP_ID, user, sig).connect_tcp(hub.address), name).await
+        Self::start(Client::builder(APP_ID, user, sig).build_tcp(hub.address), name).await
     }
 
     /// The same device, switched on again: it goes on where it left off.
@@ -136,7 +136,7 @@ impl Device {
         let builder = Client::builder(APP_ID, *user, sig)
             .device(*device)
             .resume_from(cursor);
-        Self::start(builder.connect_tcp(hub.address), name).await
+        Self::start(builder.build_tcp(hub.address), name).await
     }
 
     async fn start(client: Client, name: &'static str) -> Result<Self, Failure> {
@@ -273,6 +273,6 @@ pub(super) struct Left {
 pub(super) async fn impostor(hub: &RunningHub, user: &str) -> Result<Result<(), ImError>, Failure> {
     let user: UserId = user.parse().map_err(Failure::failed)?;
     let sig = UserSig::sign(&App::new(APP_ID, "a guess"), &user, now(), SIG_SECONDS);
-    let client = Client::builder(APP_ID, user, sig).connect_tcp(hub.address);
+    let client = Client::builder(APP_ID, user, sig).build_tcp(hub.address);
     Ok(client.login().await.map(drop))
 }
