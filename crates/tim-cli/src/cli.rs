@@ -64,5 +64,4 @@ pub(crate) enum Command {
     Sig(commands::sig::Args),
     Parse(commands::parse::Args),
     Frame(commands::frame::Args),
-    Bench(commands::bench::Args),
 }

@@ -1,6 +1,5 @@
 //! The commands, one file each.
 
-pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod conversations;
 pub(crate) mod demo;
@@ -30,6 +29,5 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),
-        Command::Bench(args) => bench::run(args),
     }
 }

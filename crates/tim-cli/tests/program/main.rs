@@ -1,6 +1,5 @@
 //! The compiled program, run as a user runs it.
 
-mod bench;
 mod chat;
 mod crash;
 mod demo;
@@ -117,7 +116,6 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["parse"],
         &["frame"],
         &["demo"],
-        &["bench"],
         &["chat"],
         &["send"],
         &["history"],

@@ -15,13 +15,13 @@ use tim_proto::{
 use tim_session::{ClientConfig, Event, RequestError, Ticket};
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
-use super::hub::Target;
-use crate::error::Failure;
+use crate::hub::Target;
+use crate::Result;
 
 /// What is said: 57 characters, as people write.
 const TEXT: &str = "今天下午三点在老地方见面吧,记得带上昨天说的那本书,还有上次借的雨伞[微笑],天气预报说傍晚可能会下大雨[下雨]。";
 
-pub(super) struct Bot {
+pub(crate) struct Bot {
     driver: ClientDriver<TcpConnector>,
     user: UserId,
     random: MessageRandom,
@@ -31,14 +31,14 @@ pub(super) struct Bot {
     /// What is to be sent under another id.
     again: Vec<Sent>,
     /// Messages of others that came in.
-    pub(super) delivered: u64,
+    pub(crate) delivered: u64,
     /// Messages that the hub answered, with their place.
-    pub(super) stored: u64,
+    pub(crate) stored: u64,
     /// How many of those it had stored before. A repetition after a cut makes some; otherwise nothing was measured.
-    pub(super) duplicates: u64,
+    pub(crate) duplicates: u64,
     failed: Option<String>,
     /// What became of each message, for whoever wants to know; a refusal is no failure then.
-    pub(super) outcomes: Option<Vec<(Ticket, Result<(), ErrorCode>)>>,
+    pub(crate) outcomes: Option<Vec<(Ticket, Result<(), ErrorCode>)>>,
 }
 
 /// A message under way.
@@ -53,8 +53,8 @@ struct Sent {
 
 impl Bot {
     /// Logs in and waits until the session is ready.
-    pub(super) async fn login(target: &Target, name: &str, number: u32) -> Result<Self, Failure> {
-        let user = UserId::new(name).map_err(Failure::usage)?;
+    pub(crate) async fn login(target: &Target, name: &str, number: u32) -> Result<Self> {
+        let user = UserId::new(name)?;
         let mut config = ClientConfig::new(target.app.id, user, u64::from(number) + 1);
         config.platform = Platform::DESKTOP;
         let connector = TcpConnector::new(target.address);
@@ -88,13 +88,13 @@ impl Bot {
     }
 
     /// Deals with what there is, then waits for more.
-    pub(super) async fn turn(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn turn(&mut self) -> Result<()> {
         self.look()?;
         self.driver.progress().await;
         self.look()
     }
 
-    fn look(&mut self) -> Result<(), Failure> {
+    fn look(&mut self) -> Result<()> {
         let Self {
             driver,
             random,
@@ -145,7 +145,7 @@ impl Bot {
             ControlFlow::Continue(())
         });
         if let Some(reason) = failed.take() {
-            return Err(Failure::failed(reason));
+            return Err(reason.into());
         }
         while let Some(sent) = self.again.pop() {
             if self.submit(sent)?.is_none() {
@@ -157,16 +157,16 @@ impl Bot {
     }
 
     /// Sends a message and does not wait. `false`: too many wait already.
-    pub(super) fn start_send(&mut self, to: ConversationId) -> Result<bool, Failure> {
+    pub(crate) fn start_send(&mut self, to: ConversationId) -> Result<bool> {
         Ok(self.start_send_as(to, Priority::NORMAL)?.is_some())
     }
 
     /// The same with this priority, and the ticket of the message.
-    pub(super) fn start_send_as(
+    pub(crate) fn start_send_as(
         &mut self,
         to: ConversationId,
         priority: Priority,
-    ) -> Result<Option<Ticket>, Failure> {
+    ) -> Result<Option<Ticket>> {
         let id = MessageId {
             sender: self.driver.session().account(),
             client_time: unix_seconds(),
@@ -181,7 +181,7 @@ impl Bot {
     }
 
     /// Hands a message to the session; `None` if too many wait.
-    fn submit(&mut self, sent: Sent) -> Result<Option<Ticket>, Failure> {
+    fn submit(&mut self, sent: Sent) -> Result<Option<Ticket>> {
         let message = Message {
             envelope: Envelope {
                 sequence: 0,
@@ -204,28 +204,28 @@ impl Bot {
                 Ok(Some(ticket))
             }
             Err(RequestError::Full) => Ok(None),
-            Err(error) => Err(Failure::failed(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// An error if the hub had stored some of the messages before: then less was measured than it seems.
-    pub(super) fn check_stored(&self) -> Result<(), Failure> {
+    pub(crate) fn check_stored(&self) -> Result<()> {
         match self.duplicates {
             0 => Ok(()),
-            count => Err(Failure::failed(format_args!(
+            count => Err(format!(
                 "{count} of {} messages were answered as duplicates: the hub stored nothing for them",
                 self.stored
-            ))),
+            ).into()),
         }
     }
 
     /// A random number for a group.
-    pub(super) const fn draw(&mut self) -> u32 {
+    pub(crate) const fn draw(&mut self) -> u32 {
         self.random.draw()
     }
 
     /// Sends a message and waits until it is stored.
-    pub(super) async fn send(&mut self, to: ConversationId) -> Result<(), Failure> {
+    pub(crate) async fn send(&mut self, to: ConversationId) -> Result<()> {
         let stored = self.stored;
         self.start_send(to)?;
         while self.stored == stored {
@@ -235,17 +235,16 @@ impl Bot {
     }
 
     /// Makes a request and returns what `read` makes of its answer.
-    pub(super) async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &mut self,
         request: &Request<'_>,
         read: impl Fn(&Answer<'_>) -> Option<T>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T> {
         let now = self.driver.now();
         let asked: Ticket = self
             .driver
             .session()
-            .request(now, request)
-            .map_err(Failure::failed)?;
+            .request(now, request)?;
         let mut result = None;
         loop {
             self.driver.poll_events(|event| {
@@ -264,7 +263,7 @@ impl Bot {
                 ControlFlow::Continue(())
             });
             if let Some(result) = result {
-                return result.map_err(Failure::failed);
+                return result.map_err(Into::into);
             }
             self.driver.progress().await;
         }

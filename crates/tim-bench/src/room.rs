@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tim_hub::usersig::App;
 use tim_hub::{Hub, HubOptions};
 use tim_proto::limits::Limits;
 use tim_proto::request::JoinGroup;
@@ -15,31 +14,26 @@ use tim_proto::{ConversationId, GroupId, GroupType};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::bot::Bot;
-use super::hub::{Target, memory_of};
-use super::link::{Member, Tally, own_size, pair};
-use super::prepare::{self, OWNER, member};
-use super::raw::Raw;
-use super::{figure, millis, percentile};
-use crate::error::Failure;
-use crate::local::DEFAULT_APP_ID;
+use crate::bot::Bot;
+use crate::hub::{Target, memory_of, own_app};
+use crate::link::{Member, Tally, own_size, pair};
+use crate::prepare::{self, OWNER, member};
+use crate::raw::Raw;
+use crate::{Result, blocking, figure, millis, percentile};
 
 /// How many log in at the same time.
 const AT_ONCE: u32 = 500;
 /// A room is told who came and went at most once a second; after so long there is nothing more to tell.
 const QUIET: Duration = Duration::from_millis(1_500);
-/// The hub that is measured knows no other app key.
-const KEY: &str = "a key for one measurement";
 
-pub(super) async fn measure(members: u32, messages: u32) -> Result<(), Failure> {
-    let making = tokio::task::spawn_blocking(move || prepare::group(GroupType::AV_CHAT_ROOM, members));
-    let prepared = making.await.map_err(Failure::failed)??;
-    let app = App::new(DEFAULT_APP_ID, KEY);
+pub(crate) async fn measure(members: u32, messages: u32) -> Result<()> {
+    let prepared = blocking(move || prepare::group(GroupType::AV_CHAT_ROOM, members)).await?;
+    let app = own_app();
     let mut options = HubOptions::new(prepared.data.path(), app.clone());
     options.max_connections = members as usize + 1;
     options.sends_per_second = 0;
     options.limits = Limits::new().with_group_messages_per_second(0);
-    let hub = Arc::new(Hub::open(options).map_err(Failure::failed)?);
+    let hub = Arc::new(Hub::open(options)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let target = Target::remote(listener.local_addr()?, app);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -62,7 +56,7 @@ pub(super) async fn measure(members: u32, messages: u32) -> Result<(), Failure> 
     let everybody = room.fill(members).await?;
     room.speak(owner, members, messages).await?;
     drop(stop);
-    serving.await.map_err(Failure::failed)?.map_err(Failure::failed)?;
+    serving.await??;
     drop(everybody);
     drop(hub);
     let stored = last_entries(&prepared).await?.saturating_sub(prepared.entries);
@@ -77,7 +71,7 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    async fn fill(&self, members: u32) -> Result<Vec<Member>, Failure> {
+    async fn fill(&self, members: u32) -> Result<Vec<Member>> {
         let before = memory_of("self");
         let mut everybody = Vec::with_capacity(members as usize);
         let start = Instant::now();
@@ -133,7 +127,7 @@ impl Room<'_> {
         Ok(everybody)
     }
 
-    async fn speak(&self, mut owner: Bot, members: u32, messages: u32) -> Result<(), Failure> {
+    async fn speak(&self, mut owner: Bot, members: u32, messages: u32) -> Result<()> {
         self.quiet(&mut owner).await?;
         let mut times = Vec::new();
         for _ in 0..messages {
@@ -155,7 +149,7 @@ impl Room<'_> {
     }
 
     /// Waits until nobody hears anything any more.
-    async fn quiet(&self, owner: &mut Bot) -> Result<(), Failure> {
+    async fn quiet(&self, owner: &mut Bot) -> Result<()> {
         loop {
             let before = self.tally.delivered.count();
             let until = tokio::time::Instant::now() + QUIET;
@@ -170,7 +164,7 @@ impl Room<'_> {
 }
 
 /// How many entries there are, as soon as the last connection has let go of the store.
-async fn last_entries(prepared: &prepare::Prepared) -> Result<u64, Failure> {
+async fn last_entries(prepared: &prepare::Prepared) -> Result<u64> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match prepare::entries(prepared.data.path()) {

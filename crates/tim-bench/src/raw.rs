@@ -3,18 +3,18 @@
 //! Thousands of them share a machine with the hub that is measured, so there is no session behind them, only what
 //! the hub must hear to go on: hello, login, acknowledgements, signs of life.
 
-use tim_proto::request::{Failure as Refusal, Login, Resume};
+use tim_proto::request::{Failure, Login, Resume};
 use tim_proto::wire::{
     Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Role, Writer, decode_body,
 };
 use tim_proto::{Platform, UserId};
 use tokio::net::TcpStream;
 
-use super::hub::Target;
-use crate::error::Failure;
+use crate::hub::Target;
+use crate::Result;
 
 /// How many deliveries it takes ahead.
-pub(super) const WINDOW: u16 = 64;
+pub(crate) const WINDOW: u16 = 64;
 /// The largest frame that it takes.
 const MAX_FRAME: usize = 64 * 1024;
 /// How much is read at a time.
@@ -22,26 +22,26 @@ const CHUNK: usize = 16 * 1024;
 
 /// The member's end of a connection, without the connection.
 #[derive(Debug, Default)]
-pub(super) struct Raw {
+pub(crate) struct Raw {
     /// What the hub is to read next.
-    pub(super) out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     /// A frame that is not all there.
     rest: Vec<u8>,
     greeted: bool,
     /// It is logged in, and there is nothing older to deliver.
-    pub(super) synced: bool,
+    pub(crate) synced: bool,
     /// Messages that came.
-    pub(super) delivered: u64,
+    pub(crate) delivered: u64,
     /// Requests that were answered.
-    pub(super) answered: u32,
+    pub(crate) answered: u32,
     /// Why the hub wants nothing to do with it, if so.
     refused: Option<Box<str>>,
 }
 
 impl Raw {
     /// Hello and login are on their way.
-    pub(super) fn new(target: &Target, name: &str) -> Result<Self, Failure> {
-        let user = UserId::new(name).map_err(Failure::usage)?;
+    pub(crate) fn new(target: &Target, name: &str) -> Result<Self> {
+        let user = UserId::new(name)?;
         let hello = Hello {
             min_version: 1,
             max_version: 1,
@@ -70,7 +70,7 @@ impl Raw {
     }
 
     /// Makes a request, whose answer is counted.
-    pub(super) fn request(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
+    pub(crate) fn request(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
         self.say(kind, id, &tim_proto::message::to_vec(body));
     }
 
@@ -85,7 +85,7 @@ impl Raw {
     }
 
     /// Takes what the hub said.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<()> {
         let mut taken = None;
         if self.rest.is_empty() {
             let used = self.read(bytes, &mut taken)?;
@@ -100,13 +100,13 @@ impl Raw {
             self.say(FrameKind::ACK, last, &[]);
         }
         match &self.refused {
-            Some(why) => Err(Failure::failed(why)),
+            Some(why) => Err(why.to_string().into()),
             None => Ok(()),
         }
     }
 
     /// Reads whole frames; how many bytes they were, and the last delivery among them.
-    fn read(&mut self, bytes: &[u8], taken: &mut Option<u32>) -> Result<usize, Failure> {
+    fn read(&mut self, bytes: &[u8], taken: &mut Option<u32>) -> Result<usize> {
         let mut at = 0;
         if !self.greeted {
             if bytes.len() < Hello::LEN {
@@ -115,7 +115,7 @@ impl Raw {
             (self.greeted, at) = (true, Hello::LEN);
         }
         while let Parsed::Frame(frame, len) =
-            Frame::parse(&bytes[at..], MAX_FRAME).map_err(Failure::failed)?
+            Frame::parse(&bytes[at..], MAX_FRAME)?
         {
             at += len;
             match frame.kind {
@@ -126,7 +126,7 @@ impl Raw {
                 FrameKind::SYNCED => self.synced = true,
                 FrameKind::PING => self.say(FrameKind::PONG, frame.id, &[]),
                 FrameKind::ERROR | FrameKind::GOODBYE => {
-                    let why: Refusal<'_> = decode_body(frame.body).map_err(Failure::failed)?;
+                    let why: Failure<'_> = decode_body(frame.body)?;
                     self.refused = Some(format!("{} {}", why.code.explain(), why.text).into());
                 }
                 kind if kind.is_answer() && kind != FrameKind::LOGIN.answer() => self.answered += 1,
@@ -139,18 +139,17 @@ impl Raw {
 
 /// A member on a TCP connection.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(crate) struct Member {
     stream: TcpStream,
-    pub(super) raw: Raw,
+    pub(crate) raw: Raw,
 }
 
 impl Member {
     /// Logs in and waits until there is nothing older to deliver.
-    pub(super) async fn login(target: &Target, name: &str) -> Result<Self, Failure> {
+    pub(crate) async fn login(target: &Target, name: &str) -> Result<Self> {
         let stream = TcpStream::connect(target.address)
-            .await
-            .map_err(Failure::failed)?;
-        stream.set_nodelay(true).map_err(Failure::failed)?;
+            .await?;
+        stream.set_nodelay(true)?;
         let raw = Raw::new(target, name)?;
         let mut member = Self { stream, raw };
         while !member.raw.synced {
@@ -161,33 +160,33 @@ impl Member {
     }
 
     /// Says what there is to say, waits until something comes, and takes it.
-    pub(super) async fn turn(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn turn(&mut self) -> Result<()> {
         self.flush().await?;
-        self.stream.readable().await.map_err(Failure::failed)?;
+        self.stream.readable().await?;
         self.take()?;
         self.flush().await
     }
 
     /// Not a future: the bytes are on the stack only as long as this takes.
-    fn take(&mut self) -> Result<(), Failure> {
+    fn take(&mut self) -> Result<()> {
         let mut bytes = [0; CHUNK];
         match self.stream.try_read(&mut bytes) {
-            Ok(0) => Err(Failure::failed("the hub hung up")),
+            Ok(0) => Err("the hub hung up".into()),
             Ok(len) => self.raw.receive(&bytes[..len]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(Failure::failed(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn flush(&mut self) -> Result<(), Failure> {
+    async fn flush(&mut self) -> Result<()> {
         while !self.raw.out.is_empty() {
             match self.stream.try_write(&self.raw.out) {
                 Ok(len) if len == self.raw.out.len() => self.raw.out = Vec::new(),
                 Ok(len) => drop(self.raw.out.drain(..len)),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.stream.writable().await.map_err(Failure::failed)?;
+                    self.stream.writable().await?;
                 }
-                Err(error) => return Err(Failure::failed(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

@@ -7,21 +7,21 @@ use tim_proto::wire::List;
 use tim_proto::{ConversationId, GroupId, GroupType, InviteOption, JoinOption, UserId};
 use tokio::task::JoinSet;
 
-use super::bot::Bot;
-use super::figure;
-use super::hub::Target;
-use crate::error::Failure;
+use crate::bot::Bot;
+use crate::figure;
+use crate::hub::Target;
+use crate::{Failure, Result};
 
-pub(super) async fn measure(target: &Target, members: u32, messages: u32) -> Result<(), Failure> {
+pub(crate) async fn measure(target: &Target, members: u32, messages: u32) -> Result<()> {
     let mut sender = Bot::login(target, "bench-owner", 0).await?;
     let names: Vec<String> = (0..members)
         .map(|number| format!("bench-member-{number}"))
         .collect();
     let users: Result<Vec<UserId>, _> = names.iter().map(|name| UserId::new(name)).collect();
-    let users = users.map_err(Failure::usage)?;
+    let users = users?;
     // A group of its own for each run against the same hub.
     let run = sender.draw();
-    let id = GroupId::new(&format!("bench-{run:08x}")).map_err(Failure::usage)?;
+    let id = GroupId::new(&format!("bench-{run:08x}"))?;
     let create = CreateGroup {
         group: Some(id),
         group_type: GroupType::PUBLIC,
@@ -64,7 +64,7 @@ pub(super) async fn measure(target: &Target, members: u32, messages: u32) -> Res
     let stored = start.elapsed();
     sender.check_stored()?;
     while let Some(task) = receivers.join_next().await {
-        task.map_err(Failure::failed)??;
+        task??;
     }
     let took = start.elapsed();
     let deliveries = f64::from(members) * f64::from(messages);

@@ -9,11 +9,10 @@ use tim_proto::{ConversationId, ErrorCode, GroupType, Priority};
 use tim_session::Ticket;
 use tokio::task::JoinSet;
 
-use super::bot::Bot;
-use super::hub::Target;
-use super::prepare::{self, member};
-use super::{figure, millis, percentile};
-use crate::error::Failure;
+use crate::bot::Bot;
+use crate::hub::Target;
+use crate::prepare::{self, member};
+use crate::{Failure, Result, blocking, figure, millis, percentile};
 
 /// Messages a second that the group takes.
 const RATE: u32 = 40;
@@ -43,10 +42,9 @@ struct Fate {
 
 type Fates = HashMap<Priority, Fate>;
 
-pub(super) async fn measure(rounds: u32, time: Duration) -> Result<(), Failure> {
+pub(crate) async fn measure(rounds: u32, time: Duration) -> Result<()> {
     let senders = HIGH_SENDERS + OTHER_SENDERS;
-    let making = tokio::task::spawn_blocking(move || prepare::group(GroupType::PUBLIC, senders));
-    let prepared = making.await.map_err(Failure::failed)??;
+    let prepared = blocking(move || prepare::group(GroupType::PUBLIC, senders)).await?;
     let group = ConversationId::Group(prepared.group);
     let target = Target::start(prepared.data, RATE)?;
     let mut bots = Vec::new();
@@ -70,7 +68,7 @@ async fn run(
     time: Duration,
     is_overload: bool,
     fates: &mut Fates,
-) -> Result<Vec<Bot>, Failure> {
+) -> Result<Vec<Bot>> {
     let mut tasks = JoinSet::new();
     for (number, bot) in (0..).zip(bots) {
         let (priorities, rate) = if number < HIGH_SENDERS {
@@ -93,7 +91,7 @@ async fn run(
     }
     let mut lanes = Vec::new();
     while let Some(lane) = tasks.join_next().await {
-        lanes.push(lane.map_err(Failure::failed)??);
+        lanes.push(lane??);
     }
     lanes.sort_by_key(|lane| lane.number);
     for (priority, fate) in lanes.iter_mut().flat_map(|lane| lane.fates.drain()) {
@@ -119,7 +117,7 @@ impl Lane {
         priorities: &[Priority],
         rate: f64,
         time: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<()> {
         let start = tokio::time::Instant::now();
         // Not all in the same moment.
         let offset = f64::from(self.number) / f64::from(HIGH_SENDERS + OTHER_SENDERS);
@@ -133,7 +131,7 @@ impl Lane {
                     let Some(priority) = priorities.next() else { continue };
                     let sent = Instant::now();
                     let ticket = self.bot.start_send_as(group, priority)?;
-                    let ticket = ticket.ok_or_else(|| Failure::failed("too many messages wait for an answer"))?;
+                    let ticket = ticket.ok_or("too many messages wait for an answer")?;
                     self.waiting.insert(ticket, (priority, sent));
                 }
                 turn = self.bot.turn() => turn?,
@@ -146,7 +144,7 @@ impl Lane {
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), Failure> {
+    fn settle(&mut self) -> Result<()> {
         for (ticket, outcome) in self.bot.outcomes.iter_mut().flat_map(|all| all.drain(..)) {
             let Some((priority, sent)) = self.waiting.remove(&ticket) else {
                 continue;
@@ -155,14 +153,14 @@ impl Lane {
             match outcome {
                 Ok(()) => fate.passed.push(sent.elapsed()),
                 Err(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT) => fate.dropped += 1,
-                Err(other) => return Err(Failure::failed(other.explain())),
+                Err(other) => return Err(other.explain().to_string().into()),
             }
         }
         Ok(())
     }
 }
 
-fn report(mut calm: Fates, mut overload: Fates) -> Result<(), Failure> {
+fn report(mut calm: Fates, mut overload: Fates) -> Result<()> {
     figure(
         &format!("priorities, a group that takes {RATE}/s"),
         OFFERED,

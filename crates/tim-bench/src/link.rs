@@ -12,26 +12,26 @@ use tim_proto::wire::{Encode, FrameKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use super::raw::Raw;
-use crate::error::Failure;
+use crate::raw::Raw;
+use crate::Result;
 
 /// How long the members may need for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What all members have heard, together.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     start: Instant,
-    pub(super) synced: Goal,
-    pub(super) answered: Goal,
-    pub(super) delivered: Goal,
+    pub(crate) synced: Goal,
+    pub(crate) answered: Goal,
+    pub(crate) delivered: Goal,
     /// Members whom the hub refused something.
-    pub(super) failed: AtomicU64,
+    pub(crate) failed: AtomicU64,
 }
 
 /// A count, and how far it is to go.
 #[derive(Debug, Default)]
-pub(super) struct Goal {
+pub(crate) struct Goal {
     count: AtomicU64,
     wanted: AtomicU64,
     /// When it got there, in microseconds from the start of the tally.
@@ -40,7 +40,7 @@ pub(super) struct Goal {
 }
 
 impl Goal {
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
 
@@ -56,7 +56,7 @@ impl Goal {
 }
 
 impl Tally {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             synced: Goal::default(),
@@ -67,12 +67,12 @@ impl Tally {
     }
 
     /// How long it takes from now until so many more have come, with `go` to set it off.
-    pub(super) async fn until<T>(
+    pub(crate) async fn until<T>(
         &self,
         goal: &Goal,
         more: u64,
-        go: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<Duration, Failure> {
+        go: impl Future<Output = Result<T>>,
+    ) -> Result<Duration> {
         goal.wanted.store(goal.count() + more, Ordering::Release);
         let start = self.start.elapsed();
         go.await?;
@@ -80,11 +80,9 @@ impl Tally {
         match self.failed.load(Ordering::Acquire) {
             0 if waited.is_ok() => {}
             0 => {
-                return Err(Failure::failed(
-                    "the members did not hear what they should have heard",
-                ));
+                return Err("the members did not hear what they should have heard".into());
             }
-            failed => return Err(Failure::failed(format_args!("the hub refused {failed} members"))),
+            failed => return Err(format!("the hub refused {failed} members").into()),
         }
         let reached = Duration::from_micros(goal.reached.load(Ordering::Acquire));
         Ok(reached.saturating_sub(start))
@@ -101,14 +99,14 @@ struct End {
 
 /// The members' end.
 #[derive(Debug, Clone)]
-pub(super) struct Member(Arc<Mutex<End>>);
+pub(crate) struct Member(Arc<Mutex<End>>);
 
 /// The hub's end.
 #[derive(Debug)]
-pub(super) struct Link(Arc<Mutex<End>>);
+pub(crate) struct Link(Arc<Mutex<End>>);
 
 /// A member, and the connection for the hub to serve.
-pub(super) fn pair(raw: Raw, tally: &Arc<Tally>) -> (Member, Link) {
+pub(crate) fn pair(raw: Raw, tally: &Arc<Tally>) -> (Member, Link) {
     let end = Arc::new(Mutex::new(End {
         raw,
         hub: None,
@@ -118,7 +116,7 @@ pub(super) fn pair(raw: Raw, tally: &Arc<Tally>) -> (Member, Link) {
 }
 
 /// How many bytes of the process's memory a member takes that are not the hub's.
-pub(super) const fn own_size() -> usize {
+pub(crate) const fn own_size() -> usize {
     size_of::<Mutex<End>>() + size_of::<Member>() + 2 * size_of::<usize>()
 }
 
@@ -127,7 +125,7 @@ fn lock(end: &Mutex<End>) -> MutexGuard<'_, End> {
 }
 
 impl Member {
-    pub(super) fn request(&self, kind: FrameKind, id: u32, body: &impl Encode) {
+    pub(crate) fn request(&self, kind: FrameKind, id: u32, body: &impl Encode) {
         let mut end = lock(&self.0);
         end.raw.request(kind, id, body);
         let hub = end.hub.take();

@@ -1,6 +1,22 @@
-//! `tim bench`: that it measures, not how fast anything is.
+//! The compiled program measures; how fast anything is, no test asserts.
 
-use super::run;
+use std::process::{Command, Output};
+
+/// Runs `tim-bench`, with no setting from outside.
+fn run(args: &[&str]) -> Output {
+    tim_testkit::deadline();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tim-bench"));
+    let ran = command.args(args).env_remove("TIM_DATA").output();
+    ran.expect("the program runs")
+}
+
+/// The output of a run that succeeds.
+fn measured(args: &[&str]) -> String {
+    let ran = run(args);
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(ran.stderr.is_empty(), "{ran:?}");
+    String::from_utf8(ran.stdout).expect("UTF-8")
+}
 
 /// The value of the first figure behind `from` whose name begins like this.
 #[track_caller]
@@ -21,7 +37,7 @@ fn number(out: &str, from: &str, name: &str) -> f64 {
 
 #[test]
 fn a_message_to_a_group_is_one_entry_whatever_the_group_and_all_get_it() {
-    let out = run(["bench", "--quick", "fan-out"], "").ok();
+    let out = measured(&["--quick", "fan-out"]);
     for group in ["a group of 3 online", "a group of 40 online"] {
         // It would not end before everybody had everything.
         assert!(number(&out, group, "deliveries") > 0.0);
@@ -40,7 +56,7 @@ fn a_message_to_a_group_is_one_entry_whatever_the_group_and_all_get_it() {
 
 #[test]
 fn in_overload_everything_urgent_passes_and_the_rest_is_dropped_by_priority() {
-    let out = run(["bench", "--quick", "priority"], "").ok();
+    let out = measured(&["--quick", "priority"]);
     let fate = |name: &str| {
         let name = format!("{name} in overload, offered / passed / dropped");
         let numbers = value(&out, "priorities", &name).split(['/', '(']).map(str::trim);
@@ -63,7 +79,7 @@ fn in_overload_everything_urgent_passes_and_the_rest_is_dropped_by_priority() {
 
 #[test]
 fn a_room_reaches_everybody_and_stores_nothing() {
-    let out = run(["bench", "--quick", "room"], "").ok();
+    let out = measured(&["--quick", "room"]);
     let room = "an AVChatRoom with 500 members";
     assert!(out.contains("simulated"), "{out}");
     assert!(number(&out, room, "joins, with the room told of them") > 0.0);
@@ -73,7 +89,8 @@ fn a_room_reaches_everybody_and_stores_nothing() {
 
 #[test]
 fn what_needs_a_hub_of_its_own_is_not_measured_on_another() {
-    let ran = run(["bench", "room", "--hub", "127.0.0.1:1"], "");
-    assert_eq!(ran.code, 2, "{}", ran.err);
-    assert!(ran.err.contains("without --hub"), "{}", ran.err);
+    let ran = run(&["room", "--hub", "127.0.0.1:1", "--data", "."]);
+    assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(err.contains("without --hub"), "{err}");
 }

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use tim_proto::request::{Answer, History, Request};
 use tim_proto::{ConversationId, UserId};
 
-use super::bot::Bot;
-use super::hub::Target;
-use super::prepare::READER;
-use super::{figure, percentile};
-use crate::error::Failure;
+use crate::bot::Bot;
+use crate::hub::Target;
+use crate::prepare::READER;
+use crate::{figure, percentile};
+use crate::Result;
 
 const ROUNDS: usize = 1_000;
 
-pub(super) async fn measure(target: &Target, long: u64) -> Result<(), Failure> {
+pub(crate) async fn measure(target: &Target, long: u64) -> Result<()> {
     let mut bot = Bot::login(target, READER, 0).await?;
-    let conversation = |name| UserId::new(name).map(ConversationId::C2c).map_err(Failure::usage);
+    let conversation = |name| UserId::new(name).map(ConversationId::C2c);
     let conversations = [conversation("short")?, conversation("long")?];
     let mut times: [Vec<Duration>; 2] = Default::default();
     for _ in 0..ROUNDS {
@@ -31,8 +31,7 @@ pub(super) async fn measure(target: &Target, long: u64) -> Result<(), Failure> {
                 _ => None,
             };
             if bot.ask(&request, len).await? != 15 {
-                return Err(Failure::failed("this hub has no history to measure")
-                    .hint("without --hub, a hub with such a history is made"));
+                return Err("this hub has no history to measure; without --hub, a hub with such a history is made".into());
             }
             times.push(start.elapsed());
         }

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use tim_proto::{ConversationId, GroupType};
 use tokio::task::JoinSet;
 
-use super::bot::Bot;
-use super::hub::Target;
-use super::prepare::{self, OWNER, member};
-use super::raw::Member;
-use super::{figure, millis, percentile};
-use crate::error::Failure;
+use crate::bot::Bot;
+use crate::hub::Target;
+use crate::prepare::{self, OWNER, member};
+use crate::raw::Member;
+use crate::{Result, blocking, figure, millis, percentile};
 
 /// How many log in at the same time.
 const AT_ONCE: usize = 64;
@@ -25,7 +24,7 @@ const FALL_BEHIND: u32 = 400;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
+pub(crate) struct Load {
     members: u32,
     /// Messages of the first part, in which the hub goes as fast as it can.
     flood: u32,
@@ -36,7 +35,7 @@ pub(super) struct Load {
 
 impl Load {
     /// What takes a few seconds each, or next to nothing.
-    pub(super) fn of(members: u32, quick: bool) -> Self {
+    pub(crate) fn of(members: u32, quick: bool) -> Self {
         let members = members.max(1);
         // Well below what the hub can do: it is the waiting for each other that is to be seen.
         let pace = Duration::from_micros(50 * u64::from(members)).max(Duration::from_millis(20));
@@ -67,7 +66,7 @@ impl Times {
     }
 }
 
-pub(super) async fn measure(load: Load) -> Result<(), Failure> {
+pub(crate) async fn measure(load: Load) -> Result<()> {
     let Load {
         members,
         flood,
@@ -75,8 +74,7 @@ pub(super) async fn measure(load: Load) -> Result<(), Failure> {
         pace,
     } = load;
     // One more: the one who reads nothing.
-    let making = tokio::task::spawn_blocking(move || prepare::group(GroupType::COMMUNITY, members + 1));
-    let prepared = making.await.map_err(Failure::failed)??;
+    let prepared = blocking(move || prepare::group(GroupType::COMMUNITY, members + 1)).await?;
     let entries = prepared.entries;
     let group = ConversationId::Group(prepared.group);
     figure(&format!("a group of {members} online"), "", "")?;
@@ -115,9 +113,7 @@ pub(super) async fn measure(load: Load) -> Result<(), Failure> {
     // It has read nothing since, and what it finds now is what fits between the hub and it.
     slow.turn().await?;
     if slow.raw.delivered >= u64::from(FALL_BEHIND) {
-        return Err(Failure::failed(
-            "the member who reads nothing was given everything",
-        ));
+        return Err("the member who reads nothing was given everything".into());
     }
     drop(slow);
     sender.paced(paced, pace).await?;
@@ -129,13 +125,13 @@ pub(super) async fn measure(load: Load) -> Result<(), Failure> {
     report_entries(target, entries, sent)
 }
 
-type Receivers = JoinSet<Result<Vec<u32>, Failure>>;
+type Receivers = JoinSet<Result<Vec<u32>>>;
 
 /// How long the messages of these parts were under way to all members.
-async fn delays(mut receivers: Receivers, parts: [Range<usize>; 3]) -> Result<[Vec<Duration>; 3], Failure> {
+async fn delays(mut receivers: Receivers, parts: [Range<usize>; 3]) -> Result<[Vec<Duration>; 3]> {
     let mut delays: [Vec<Duration>; 3] = Default::default();
     while let Some(times) = receivers.join_next().await {
-        let times = times.map_err(Failure::failed)??;
+        let times = times??;
         for (delays, part) in delays.iter_mut().zip(&parts) {
             let times = times.get(part.clone()).unwrap_or_default();
             delays.extend(times.iter().map(|time| Duration::from_micros(u64::from(*time))));
@@ -144,33 +140,33 @@ async fn delays(mut receivers: Receivers, parts: [Range<usize>; 3]) -> Result<[V
     Ok(delays)
 }
 
-async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>, Failure> {
+async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>> {
     let mut bots = Vec::with_capacity(members as usize);
     let mut logins = JoinSet::new();
     for number in 0..members {
         if logins.len() >= AT_ONCE
             && let Some(bot) = logins.join_next().await
         {
-            bots.push(bot.map_err(Failure::failed)??);
+            bots.push(bot??);
         }
         let target = Target::remote(target.address, target.app.clone());
         logins.spawn(async move { Member::login(&target, &member(number)).await });
     }
     while let Some(bot) = logins.join_next().await {
-        bots.push(bot.map_err(Failure::failed)??);
+        bots.push(bot??);
     }
     Ok(bots)
 }
 
 /// Takes all messages; how many microseconds each was under way.
-async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Result<Vec<u32>, Failure> {
+async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Result<Vec<u32>> {
     let mut delays = Vec::with_capacity(times.sent.len());
     while delays.len() < times.sent.len() {
         bot.turn().await?;
         let now = times.now();
         let came = bot.raw.delivered as usize;
         let new = times.sent.get(delays.len()..came);
-        let new = new.ok_or_else(|| Failure::failed("more came than was sent"))?;
+        let new = new.ok_or_else(|| "more came than was sent")?;
         all.fetch_add(new.len() as u64, Ordering::Relaxed);
         delays.extend(
             new.iter()
@@ -190,7 +186,7 @@ struct Sender {
 
 impl Sender {
     /// As fast as the hub takes them, and until they are stored.
-    async fn flood(&mut self, messages: u32) -> Result<(), Failure> {
+    async fn flood(&mut self, messages: u32) -> Result<()> {
         let wanted = self.bot.stored + u64::from(messages);
         let mut left = messages;
         while self.bot.stored < wanted {
@@ -204,7 +200,7 @@ impl Sender {
     }
 
     /// One after another in steady steps, and until they are stored.
-    async fn paced(&mut self, messages: u32, pace: Duration) -> Result<(), Failure> {
+    async fn paced(&mut self, messages: u32, pace: Duration) -> Result<()> {
         // What came before is delivered by then.
         let mut next = tokio::time::Instant::now() + Duration::from_secs(1);
         let wanted = self.bot.stored + u64::from(messages);
@@ -223,7 +219,7 @@ impl Sender {
         Ok(())
     }
 
-    fn send(&mut self) -> Result<bool, Failure> {
+    fn send(&mut self) -> Result<bool> {
         if let Some(sent) = self.times.sent.get(self.next) {
             sent.store(self.times.now(), Ordering::Relaxed);
         }
@@ -239,7 +235,7 @@ async fn measure_flood(
     members: u32,
     messages: u32,
     all: &AtomicU64,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let deliveries = u64::from(members) * u64::from(messages);
     let (start, core_time) = (Instant::now(), target.core_time());
     sender.flood(messages).await?;
@@ -266,7 +262,7 @@ async fn measure_flood(
     }
 }
 
-fn report_memory(each: Option<f64>) -> Result<(), Failure> {
+fn report_memory(each: Option<f64>) -> Result<()> {
     let name = "  the hub's memory for each member online";
     match each {
         Some(each) => figure(name, format!("{each:.0}"), "bytes"),
@@ -274,7 +270,7 @@ fn report_memory(each: Option<f64>) -> Result<(), Failure> {
     }
 }
 
-fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<(), Failure> {
+fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<()> {
     let [before, with, after] = parts;
     for (name, mut times) in [("without", [&**before, after].concat()), ("with", with.clone())] {
         times.sort_unstable();
@@ -285,10 +281,10 @@ fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report_entries(target: Target, before: u64, sent: u32) -> Result<(), Failure> {
+fn report_entries(target: Target, before: u64, sent: u32) -> Result<()> {
     let data = target
         .stop()
-        .ok_or_else(|| Failure::failed("the hub is not ours"))?;
+        .ok_or_else(|| "the hub is not ours")?;
     let stored = prepare::entries(data.path())?.saturating_sub(before);
     figure(&format!("  entries stored for {sent} messages"), stored, "")
 }

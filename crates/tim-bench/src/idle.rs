@@ -2,15 +2,15 @@
 
 use tokio::task::JoinSet;
 
-use super::bot::Bot;
-use super::figure;
-use super::hub::Target;
-use crate::error::Failure;
+use crate::bot::Bot;
+use crate::figure;
+use crate::hub::Target;
+use crate::Result;
 
 /// How many log in at the same time.
 const AT_ONCE: u32 = 64;
 
-pub(super) async fn measure(target: &Target, connections: u32) -> Result<(), Failure> {
+pub(crate) async fn measure(target: &Target, connections: u32) -> Result<()> {
     // What the hub takes for the first few (threads, caches) is not the connections'.
     let mut bots = open(target, 0..AT_ONCE).await?;
     let before = target.memory();
@@ -25,12 +25,12 @@ pub(super) async fn measure(target: &Target, connections: u32) -> Result<(), Fai
         _ => figure(
             "  the hub's memory for each",
             "unknown",
-            "(only for a hub that `tim bench` starts, on Linux)",
+            "(only for a hub that `tim-bench` starts, on Linux)",
         ),
     }
 }
 
-async fn open(target: &Target, numbers: std::ops::Range<u32>) -> Result<Vec<Bot>, Failure> {
+async fn open(target: &Target, numbers: std::ops::Range<u32>) -> Result<Vec<Bot>> {
     let mut bots = Vec::with_capacity(numbers.len());
     let mut numbers = numbers.peekable();
     while numbers.peek().is_some() {
@@ -43,7 +43,7 @@ async fn open(target: &Target, numbers: std::ops::Range<u32>) -> Result<Vec<Bot>
             });
         }
         while let Some(bot) = logins.join_next().await {
-            bots.push(bot.map_err(Failure::failed)??);
+            bots.push(bot??);
         }
     }
     Ok(bots)

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use tim_proto::{ConversationId, UserId};
 use tokio::task::JoinSet;
 
-use super::bot::Bot;
-use super::hub::Target;
-use super::{figure, millis, percentile};
-use crate::error::Failure;
+use crate::bot::Bot;
+use crate::hub::Target;
+use crate::{figure, millis, percentile};
+use crate::{Failure, Result};
 
-pub(super) async fn measure(target: &Target, senders: u32, time: Duration) -> Result<(), Failure> {
+pub(crate) async fn measure(target: &Target, senders: u32, time: Duration) -> Result<()> {
     let mut bots = Vec::new();
     for number in 0..senders {
         let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
         let to =
-            ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}")).map_err(Failure::usage)?);
+            ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}"))?);
         bot.send(to).await?; // the conversation is there before the clock runs
         bots.push((bot, to));
     }
@@ -37,7 +37,7 @@ pub(super) async fn measure(target: &Target, senders: u32, time: Duration) -> Re
     }
     let (mut times, mut duplicates) = (Vec::new(), 0);
     while let Some(task) = tasks.join_next().await {
-        let (of_one, duplicates_of_one) = task.map_err(Failure::failed)??;
+        let (of_one, duplicates_of_one) = task??;
         times.extend(of_one);
         duplicates += duplicates_of_one;
     }

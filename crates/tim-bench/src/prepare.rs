@@ -14,13 +14,12 @@ use tim_proto::{
     ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Priority, UserId,
 };
 
-use super::hub::directory;
-use crate::error::Failure;
+use crate::Result;
 
 /// Whose conversations the prepared history is: `short` and `long` are the peers.
-pub(super) const READER: &str = "bench-reader";
+pub(crate) const READER: &str = "bench-reader";
 /// Who owns the prepared group.
-pub(super) const OWNER: &str = "bench-owner";
+pub(crate) const OWNER: &str = "bench-owner";
 /// How many accounts are made in one go.
 const ACCOUNTS: usize = 1_000;
 
@@ -30,25 +29,25 @@ fn now_ms() -> u64 {
 }
 
 /// The members of the prepared groups.
-pub(super) fn member(number: u32) -> String {
+pub(crate) fn member(number: u32) -> String {
     format!("bench-member-{number}")
 }
 
 /// A group that is there before the hub starts.
-pub(super) struct Prepared {
-    pub(super) data: tempfile::TempDir,
-    pub(super) group: GroupId,
+pub(crate) struct Prepared {
+    pub(crate) data: tempfile::TempDir,
+    pub(crate) group: GroupId,
     /// How long its making took.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
     /// How many entries there are in all logs.
-    pub(super) entries: u64,
+    pub(crate) entries: u64,
 }
 
 /// Makes a group of [`OWNER`] with so many others, and their accounts. Nobody is put into an AVChatRoom.
-pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Failure> {
-    let data = directory()?;
-    let (mut store, reader) = sqlite::open(data.path()).map_err(Failure::failed)?;
-    let user = |name: &str| UserId::new(name).map_err(Failure::failed);
+pub(crate) fn group(group_type: GroupType, members: u32) -> Result<Prepared> {
+    let data = tempfile::tempdir()?;
+    let (mut store, reader) = sqlite::open(data.path())?;
+    let user = |name: &str| UserId::new(name);
     let owner = user(OWNER)?;
     let members: Result<Vec<UserId>, _> = (0..members).map(|number| user(&member(number))).collect();
     let members = members?;
@@ -56,7 +55,7 @@ pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Fai
     for part in members.chunks(ACCOUNTS) {
         commit(&mut store, Write::EnsureAccounts(part.to_vec()))?;
     }
-    let id = GroupId::new("bench").map_err(Failure::failed)?;
+    let id = GroupId::new("bench")?;
     let is_room = group_type == GroupType::AV_CHAT_ROOM;
     let wish = NewGroup {
         group: id,
@@ -79,10 +78,10 @@ pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Fai
     };
     let start = Instant::now();
     let made =
-        create(wish, &policy, now_ms(), &std::collections::BTreeMap::new()).map_err(Failure::failed)?;
+        create(wish, &policy, now_ms(), &std::collections::BTreeMap::new())?;
     commit(&mut store, Write::CreateGroup(Box::new(made)))?;
     let took = start.elapsed();
-    let entries = reader.head_change().map_err(Failure::failed)?;
+    let entries = reader.head_change()?;
     Ok(Prepared {
         data,
         group: id,
@@ -92,34 +91,34 @@ pub(super) fn group(group_type: GroupType, members: u32) -> Result<Prepared, Fai
 }
 
 /// How many entries there are in all logs of a hub that has stopped.
-pub(super) fn entries(data: &Path) -> Result<u64, Failure> {
-    let (_store, reader) = sqlite::open(data).map_err(Failure::failed)?;
-    reader.head_change().map_err(Failure::failed)
+pub(crate) fn entries(data: &Path) -> Result<u64> {
+    let (_store, reader) = sqlite::open(data)?;
+    Ok(reader.head_change()?)
 }
 
-fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written, Failure> {
-    let done = store.commit(now_ms(), &[write]).map_err(Failure::failed)?;
+fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written> {
+    let done = store.commit(now_ms(), &[write])?;
     let result = done.results.into_iter().next();
-    let result = result.ok_or_else(|| Failure::failed("the store says nothing"))?;
-    result.map_err(|refused| Failure::failed(WriteError::Refused(refused)))
+    let result = result.ok_or("the store returned no result")?;
+    Ok(result.map_err(WriteError::Refused)?)
 }
 
 /// A directory with a conversation of a thousand messages and one of `len`.
-pub(super) fn history(len: u64) -> Result<tempfile::TempDir, Failure> {
-    let data = directory()?;
+pub(crate) fn history(len: u64) -> Result<tempfile::TempDir> {
+    let data = tempfile::tempdir()?;
     fill_history(data.path(), len)?;
     Ok(data)
 }
 
-fn fill_history(data: &Path, len: u64) -> Result<(), Failure> {
-    let (mut store, _reader) = sqlite::open(data).map_err(Failure::failed)?;
-    let user = |name| UserId::new(name).map_err(Failure::failed);
+fn fill_history(data: &Path, len: u64) -> Result<()> {
+    let (mut store, _reader) = sqlite::open(data)?;
+    let user = |name| UserId::new(name);
     let (reader, short, long) = (user(READER)?, user("short")?, user("long")?);
     let now_ms = now_ms();
     let accounts = [reader, short, long].map(Write::EnsureAccount);
-    let made = store.commit(now_ms, &accounts).map_err(Failure::failed)?;
+    let made = store.commit(now_ms, &accounts)?;
     let Some(Ok(Written::Account { number })) = made.results.first() else {
-        return Err(Failure::failed("the history's account was not made"));
+        return Err("the history's account was not made".into());
     };
     let account = *number;
     let mut random = 0;
@@ -140,7 +139,7 @@ fn fill_history(data: &Path, len: u64) -> Result<(), Failure> {
                     )
                 })
                 .collect();
-            store.commit(now_ms, &batch).map_err(Failure::failed)?;
+            store.commit(now_ms, &batch)?;
             left -= batch.len() as u64;
         }
     }
