@@ -15,8 +15,8 @@ use tim_proto::{
 use tim_session::{ClientConfig, Event, RequestError, Ticket};
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
-use crate::hub::Target;
 use crate::Result;
+use crate::hub::Target;
 
 /// What is said: 57 characters, as people write.
 const TEXT: &str = "今天下午三点在老地方见面吧,记得带上昨天说的那本书,还有上次借的雨伞[微笑],天气预报说傍晚可能会下大雨[下雨]。";
@@ -162,11 +162,7 @@ impl Bot {
     }
 
     /// The same with this priority, and the ticket of the message.
-    pub(crate) fn start_send_as(
-        &mut self,
-        to: ConversationId,
-        priority: Priority,
-    ) -> Result<Option<Ticket>> {
+    pub(crate) fn start_send_as(&mut self, to: ConversationId, priority: Priority) -> Result<Option<Ticket>> {
         let id = MessageId {
             sender: self.driver.session().account(),
             client_time: unix_seconds(),
@@ -215,7 +211,8 @@ impl Bot {
             count => Err(format!(
                 "{count} of {} messages were answered as duplicates: the hub stored nothing for them",
                 self.stored
-            ).into()),
+            )
+            .into()),
         }
     }
 
@@ -241,10 +238,7 @@ impl Bot {
         read: impl Fn(&Answer<'_>) -> Option<T>,
     ) -> Result<T> {
         let now = self.driver.now();
-        let asked: Ticket = self
-            .driver
-            .session()
-            .request(now, request)?;
+        let asked: Ticket = self.driver.session().request(now, request)?;
         let mut result = None;
         loop {
             self.driver.poll_events(|event| {

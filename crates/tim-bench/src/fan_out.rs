@@ -282,9 +282,7 @@ fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<()> {
 }
 
 fn report_entries(target: Target, before: u64, sent: u32) -> Result<()> {
-    let data = target
-        .stop()
-        .ok_or_else(|| "the hub is not ours")?;
+    let data = target.stop().ok_or_else(|| "the hub is not ours")?;
     let stored = prepare::entries(data.path())?.saturating_sub(before);
     figure(&format!("  entries stored for {sent} messages"), stored, "")
 }

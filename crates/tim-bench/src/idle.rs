@@ -2,10 +2,10 @@
 
 use tokio::task::JoinSet;
 
+use crate::Result;
 use crate::bot::Bot;
 use crate::figure;
 use crate::hub::Target;
-use crate::Result;
 
 /// How many log in at the same time.
 const AT_ONCE: u32 = 64;

@@ -12,8 +12,8 @@ use tim_proto::wire::{Encode, FrameKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use crate::raw::Raw;
 use crate::Result;
+use crate::raw::Raw;
 
 /// How long the members may need for anything.
 const PATIENCE: Duration = Duration::from_secs(120);

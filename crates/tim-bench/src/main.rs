@@ -161,7 +161,8 @@ async fn measure(mut args: Args) -> Result<()> {
         (args.fan_out_members, args.room_members) = (vec![3, 40], 500);
     }
     if args.hub.is_some() && args.what.iter().any(|what| what.needs_own()) {
-        let message = "fan-out, priority and room are measured without --hub: they start a hub that is set up for them";
+        let message =
+            "fan-out, priority and room are measured without --hub: they start a hub that is set up for them";
         Args::command().error(ErrorKind::ArgumentConflict, message).exit();
     }
     let all = What::value_variants();

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use tim_proto::request::{Answer, History, Request};
 use tim_proto::{ConversationId, UserId};
 
+use crate::Result;
 use crate::bot::Bot;
 use crate::hub::Target;
 use crate::prepare::READER;
 use crate::{figure, percentile};
-use crate::Result;
 
 const ROUNDS: usize = 1_000;
 
@@ -31,7 +31,10 @@ pub(crate) async fn measure(target: &Target, long: u64) -> Result<()> {
                 _ => None,
             };
             if bot.ask(&request, len).await? != 15 {
-                return Err("this hub has no history to measure; without --hub, a hub with such a history is made".into());
+                return Err(
+                    "this hub has no history to measure; without --hub, a hub with such a history is made"
+                        .into(),
+                );
             }
             times.push(start.elapsed());
         }

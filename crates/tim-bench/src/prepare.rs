@@ -77,8 +77,7 @@ pub(crate) fn group(group_type: GroupType, members: u32) -> Result<Prepared> {
         max_groups: u32::MAX,
     };
     let start = Instant::now();
-    let made =
-        create(wish, &policy, now_ms(), &std::collections::BTreeMap::new())?;
+    let made = create(wish, &policy, now_ms(), &std::collections::BTreeMap::new())?;
     commit(&mut store, Write::CreateGroup(Box::new(made)))?;
     let took = start.elapsed();
     let entries = reader.head_change()?;

@@ -10,8 +10,8 @@ use tim_proto::wire::{
 use tim_proto::{Platform, UserId};
 use tokio::net::TcpStream;
 
-use crate::hub::Target;
 use crate::Result;
+use crate::hub::Target;
 
 /// How many deliveries it takes ahead.
 pub(crate) const WINDOW: u16 = 64;
@@ -114,9 +114,7 @@ impl Raw {
             }
             (self.greeted, at) = (true, Hello::LEN);
         }
-        while let Parsed::Frame(frame, len) =
-            Frame::parse(&bytes[at..], MAX_FRAME)?
-        {
+        while let Parsed::Frame(frame, len) = Frame::parse(&bytes[at..], MAX_FRAME)? {
             at += len;
             match frame.kind {
                 FrameKind::DELIVER => {
@@ -147,8 +145,7 @@ pub(crate) struct Member {
 impl Member {
     /// Logs in and waits until there is nothing older to deliver.
     pub(crate) async fn login(target: &Target, name: &str) -> Result<Self> {
-        let stream = TcpStream::connect(target.address)
-            .await?;
+        let stream = TcpStream::connect(target.address).await?;
         stream.set_nodelay(true)?;
         let raw = Raw::new(target, name)?;
         let mut member = Self { stream, raw };

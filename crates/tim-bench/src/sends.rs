@@ -7,15 +7,14 @@ use tokio::task::JoinSet;
 
 use crate::bot::Bot;
 use crate::hub::Target;
-use crate::{figure, millis, percentile};
 use crate::{Failure, Result};
+use crate::{figure, millis, percentile};
 
 pub(crate) async fn measure(target: &Target, senders: u32, time: Duration) -> Result<()> {
     let mut bots = Vec::new();
     for number in 0..senders {
         let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
-        let to =
-            ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}"))?);
+        let to = ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}"))?);
         bot.send(to).await?; // the conversation is there before the clock runs
         bots.push((bot, to));
     }
