@@ -4,8 +4,31 @@
 //! [`groups`] says who may do what in a group.
 
 pub mod groups;
-mod hub;
 pub mod store;
+
+mod admission;
+mod client_context;
+mod clock;
+mod connection;
+mod delivery;
+mod device;
+mod encoding;
+mod handlers;
+mod hub;
+mod listener;
+mod options;
+mod permissions;
+mod presence;
+mod refusal;
+mod retention;
+mod service;
+mod settings;
+mod threads;
+
 pub use tim_usersig as usersig;
 
-pub use hub::{Audience, Clock, Hub, HubError, HubOptions, Listener, MIN_KEY_LEN};
+pub use clock::Clock;
+pub use handlers::groups::Audience;
+pub use hub::{Hub, HubError};
+pub use listener::Listener;
+pub use options::{HubOptions, MIN_KEY_LEN};

@@ -1,0 +1,126 @@
+//! The ids of messages that no log keeps: for those online only, and to AVChatRooms.
+//!
+//! The store remembers what it stored for weeks; this remembers the newest of the others for a minute or two, which is what a
+//! client needs that was cut off before the answer and repeats its request. A repetition is answered and not delivered
+//! again, and another message under the same id is refused.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+
+use tim_proto::MessageId;
+
+use crate::store::Fingerprint;
+use crate::threads::lock;
+
+/// How many ids are remembered.
+const MAX_IDS: usize = 65_536;
+/// For how long.
+const KEPT_MS: u64 = 120_000;
+
+/// What was passed on lately.
+#[derive(Debug, Default)]
+pub(crate) struct RecentIds(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    known: HashMap<MessageId, Passed>,
+    /// In the order in which they came.
+    order: VecDeque<(MessageId, u64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    fingerprint: Fingerprint,
+    at_ms: u64,
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecentId {
+    Unknown,
+    /// This same message was passed on, at this time (unix ms).
+    Same(u64),
+    /// Another message was.
+    Other,
+}
+
+impl RecentIds {
+    /// Looks an id up.
+    pub(crate) fn look(&self, id: &MessageId, fingerprint: Fingerprint) -> RecentId {
+        lock(&self.0).look(id, fingerprint)
+    }
+
+    /// Looks an id up, and takes it for this message, which is then passed on, if it is unknown.
+    pub(crate) fn take(&self, id: MessageId, fingerprint: Fingerprint, now_ms: u64) -> RecentId {
+        let mut tables = lock(&self.0);
+        tables.forget_old(now_ms);
+        let found = tables.look(&id, fingerprint);
+        if found == RecentId::Unknown {
+            let passed = Passed {
+                fingerprint,
+                at_ms: now_ms,
+            };
+            tables.known.insert(id, passed);
+            tables.order.push_back((id, now_ms));
+        }
+        found
+    }
+}
+
+impl Tables {
+    fn look(&self, id: &MessageId, fingerprint: Fingerprint) -> RecentId {
+        match self.known.get(id) {
+            None => RecentId::Unknown,
+            Some(passed) if passed.fingerprint == fingerprint => RecentId::Same(passed.at_ms),
+            Some(_) => RecentId::Other,
+        }
+    }
+
+    fn forget_old(&mut self, now_ms: u64) {
+        while let Some(&(id, at_ms)) = self.order.front() {
+            // A clock that was set back makes nothing old; the ceiling holds all the same.
+            if self.order.len() < MAX_IDS && now_ms.saturating_sub(at_ms) < KEPT_MS {
+                return;
+            }
+            self.order.pop_front();
+            self.known.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(random: u32) -> MessageId {
+        MessageId {
+            sender: 1,
+            client_time: 2,
+            random,
+        }
+    }
+
+    #[test]
+    fn an_id_is_known_for_two_minutes_and_taken_once() {
+        let ids = RecentIds::default();
+        let (one, two) = (Fingerprint::of(&[b"one"]), Fingerprint::of(&[b"two"]));
+        assert_eq!(ids.take(id(1), one, 5_000), RecentId::Unknown);
+        assert_eq!(ids.take(id(1), one, 6_000), RecentId::Same(5_000));
+        assert_eq!(ids.take(id(1), two, 6_000), RecentId::Other);
+        assert_eq!(ids.take(id(1), one, 5_000 + KEPT_MS - 1), RecentId::Same(5_000));
+        assert_eq!(ids.take(id(1), two, 5_000 + KEPT_MS), RecentId::Unknown);
+    }
+
+    #[test]
+    fn as_many_ids_are_known_as_there_is_room_for_even_if_the_clock_goes_back() {
+        let ids = RecentIds::default();
+        let print = Fingerprint::of(&[]);
+        for random in 0..MAX_IDS as u32 + 10 {
+            ids.take(id(random), print, 1_000_000 - u64::from(random));
+        }
+        let tables = lock(&ids.0);
+        assert_eq!((tables.known.len(), tables.order.len()), (MAX_IDS, MAX_IDS));
+        assert_eq!(tables.look(&id(9), print), RecentId::Unknown);
+        assert_ne!(tables.look(&id(10), print), RecentId::Unknown);
+    }
+}

@@ -1,0 +1,135 @@
+//! Revoked messages that are on their way to devices already: what waits in mailboxes is replaced, so that nobody is handed
+//! the content after the revocation was answered.
+//!
+//! A delivery is shared by all mailboxes, so it is enough to find it: by its change number, for as long as any mailbox holds it.
+//! A revocation is noted on the writer's thread, before its answer, and so maybe before the fan-out has come to the message;
+//! then it is kept until the fan-out comes to the revocation, which is behind the message.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+
+use bytes::Bytes;
+
+use crate::device::Delivery;
+use crate::encoding as encode;
+use crate::store::{Entry, Published};
+use crate::threads::lock;
+
+/// The least number of deliveries that is worth a sweep.
+const FIRST_SWEEP: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Revocations(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// What mailboxes may hold, by change.
+    handed_out: HashMap<u64, Weak<Delivery>>,
+    sweep_at: usize,
+    /// Revoked messages as they are now, by change, until the fan-out has passed their revocations.
+    revoked: HashMap<u64, Bytes>,
+}
+
+impl Revocations {
+    /// These entries are durable and about to be answered.
+    pub(crate) fn committed(&self, published: &[Published]) {
+        for entry in published.iter().filter_map(|it| it.revoked.as_deref()) {
+            let message = encode::message(entry);
+            let mut tables = lock(&self.0);
+            match tables.handed_out.get(&entry.change).and_then(Weak::upgrade) {
+                Some(delivery) => delivery.revoke(message),
+                None => {
+                    tables.revoked.insert(entry.change, message);
+                }
+            }
+        }
+    }
+
+    /// A stored message is about to be put into mailboxes.
+    pub(crate) fn hand_out(&self, delivery: &Arc<Delivery>) {
+        let mut tables = lock(&self.0);
+        if let Some(message) = tables.revoked.get(&delivery.change) {
+            delivery.revoke(message.clone());
+            return;
+        }
+        if tables.handed_out.len() >= tables.sweep_at.max(FIRST_SWEEP) {
+            tables.handed_out.retain(|_, held| held.strong_count() > 0);
+            tables.sweep_at = tables.handed_out.len().saturating_mul(2);
+        }
+        tables
+            .handed_out
+            .insert(delivery.change, Arc::downgrade(delivery));
+    }
+
+    /// The fan-out has come to the revocation of this message.
+    pub(crate) fn passed(&self, revoked: &Entry) {
+        lock(&self.0).revoked.remove(&revoked.change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{LogKey, flags};
+    use tim_proto::{MessageId, UserId};
+
+    fn message(change: u64, content: &'static [u8]) -> Entry {
+        Entry {
+            sequence: change,
+            change,
+            time_ms: 1,
+            sender: UserId::SYSTEM,
+            id: MessageId::default(),
+            origin: 0,
+            flags: 0,
+            kind: 1,
+            content: Bytes::from_static(content),
+        }
+    }
+
+    fn revocation_of(message: &Entry, change: u64) -> Published {
+        let revoked = Entry {
+            flags: flags::REVOKED,
+            content: Bytes::new(),
+            ..message.clone()
+        };
+        Published {
+            log: LogKey::System(UserId::SYSTEM),
+            entry: self::message(change, b""),
+            roster: None,
+            revoked: Some(Box::new(revoked)),
+        }
+    }
+
+    fn says(delivery: &Delivery, text: &[u8]) -> bool {
+        delivery.message().ends_with(text)
+    }
+
+    #[test]
+    fn what_waits_is_replaced_whether_the_fan_out_comes_before_or_after() {
+        let recall = Revocations::default();
+        let [early, late, other] =
+            [1, 2, 3].map(|change| Arc::new(encode::delivery(&message(change, b"secret"))));
+        recall.hand_out(&early);
+        recall.hand_out(&other);
+        let revocations = [(1, 4), (2, 5)].map(|(of, change)| revocation_of(&message(of, b"secret"), change));
+        recall.committed(&revocations);
+        assert!(!says(&early, b"secret"));
+        recall.hand_out(&late);
+        assert!(!says(&late, b"secret"));
+        assert!(says(&other, b"secret"));
+        for published in &revocations {
+            recall.passed(published.revoked.as_deref().unwrap());
+        }
+        assert!(lock(&recall.0).revoked.is_empty(), "nothing is kept for ever");
+    }
+
+    #[test]
+    fn what_no_mailbox_holds_is_forgotten() {
+        let recall = Revocations::default();
+        for change in 1..10 * FIRST_SWEEP as u64 {
+            recall.hand_out(&Arc::new(encode::delivery(&message(change, b""))));
+        }
+        assert!(lock(&recall.0).handed_out.len() <= FIRST_SWEEP);
+    }
+}

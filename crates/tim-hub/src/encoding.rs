@@ -1,0 +1,290 @@
+//! Entries of the store as messages on the wire. Contents are passed on byte for byte.
+
+use bytes::Bytes;
+use tim_proto::conversation::{
+    Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
+};
+use tim_proto::message::{Content, Envelope, GroupTip, Header, TipNames, flags, to_vec};
+use tim_proto::wire::{self, Encode, List, Writer, decode_body};
+use tim_proto::{GroupType, ReceiveOption, Role};
+
+use crate::device::Delivery;
+use crate::store::{self, About, Conversation, Entry, Group, Membership};
+
+/// Bytes that are a body already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
+
+impl Encode for Raw<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(self.0);
+    }
+}
+
+/// The message of a stored entry: the envelope and the content as the sender wrote it.
+pub(crate) fn message(entry: &Entry) -> Bytes {
+    enveloped(&envelope(entry), &entry.content)
+}
+
+/// A content in its envelope.
+pub(crate) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
+    struct Message<'a>(&'a Envelope, &'a [u8]);
+    impl Encode for Message<'_> {
+        fn encode(&self, writer: &mut Writer<'_>) {
+            self.0.encode(writer);
+            writer.put(self.1);
+        }
+    }
+    to_vec(&Message(envelope, content)).into()
+}
+
+pub(crate) fn delivery(entry: &Entry) -> Delivery {
+    Delivery::stored(entry.change, entry.sender, entry.origin, message(entry))
+}
+
+fn envelope(entry: &Entry) -> Envelope {
+    Envelope {
+        sequence: entry.sequence,
+        time: entry.time_ms / 1000,
+        flags: wire_flags(entry.flags),
+        origin: entry.origin,
+        from: entry.sender,
+    }
+}
+
+const fn wire_flags(stored: u32) -> u32 {
+    let mut bits = 0;
+    if stored & store::flags::REVOKED != 0 {
+        bits |= flags::REVOKED;
+    }
+    if stored & store::flags::NO_UNREAD != 0 {
+        bits |= flags::NO_UNREAD;
+    }
+    if stored & store::flags::NO_LAST != 0 {
+        bits |= flags::NO_LAST;
+    }
+    bits
+}
+
+/// A tip without the names of its users: for receivers that cannot take it with them. `None` if it is no tip.
+pub(crate) fn nameless_tip(message: &[u8]) -> Option<Vec<u8>> {
+    let header: Header<'_> = decode_body(message).ok()?;
+    let tip = GroupTip {
+        operator: TipNames::default(),
+        names: List::default(),
+        ..header.payload::<GroupTip<'_>>()?
+    };
+    let payload = to_vec(&tip);
+    let content = Content {
+        payload: &payload,
+        ..header.content
+    };
+    Some(to_vec(&Header { content, ..header }))
+}
+
+/// The message without its payload, and how long the payload is: for receivers that cannot take it whole.
+pub(crate) fn stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
+    stub_of(decode_body(message).ok()?)
+}
+
+/// The stub without the extensions, such as the sender's names: for receivers that cannot take those either.
+pub(crate) fn bare_stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let mut header: Header<'_> = decode_body(message).ok()?;
+    header.content.extensions = Default::default();
+    stub_of(header)
+}
+
+fn stub_of(header: Header<'_>) -> Option<(Vec<u8>, u32)> {
+    let len = u32::try_from(header.content.payload.len()).ok()?;
+    let envelope = Envelope {
+        flags: header.envelope.flags | flags::STUB,
+        ..header.envelope
+    };
+    Some((
+        to_vec(&Header {
+            envelope,
+            content: Content {
+                payload: &[],
+                ..header.content
+            },
+        }),
+        len,
+    ))
+}
+
+/// A message that fits into `max` bytes: itself, or its stub.
+pub(crate) fn fitted(message: Bytes, max: usize) -> Bytes {
+    if message.len() <= max {
+        message
+    } else {
+        let stubs = [stub(&message), bare_stub(&message)].into_iter().flatten();
+        let shorter = nameless_tip(&message).into_iter();
+        let mut stubs: Vec<_> = shorter.chain(stubs.map(|(stub, _)| stub)).collect();
+        // None fits: the shortest, for the caller to do without.
+        let fits = stubs.iter().position(|stub| stub.len() <= max);
+        let chosen = fits.map(|at| stubs.swap_remove(at)).or_else(|| stubs.pop());
+        chosen.map_or(message, Bytes::from)
+    }
+}
+
+/// The answer to HISTORY.
+pub(crate) struct HistoryBody<'a> {
+    pub(crate) next: &'a [u8],
+    pub(crate) completed: bool,
+    pub(crate) messages: List<'a, Raw<'a>>,
+}
+
+impl Encode for HistoryBody<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.next.encode(writer);
+        self.completed.encode(writer);
+        self.messages.encode(writer);
+    }
+}
+
+/// A conversation as the wire has it, with what it borrows from.
+pub(crate) fn conversation<'a>(
+    from: &'a Conversation,
+    last_message: Option<&'a [u8]>,
+) -> WireConversation<'a> {
+    let (name, avatar, group_type) = match &from.about {
+        About::Peer(account) => (account.nick.as_str(), account.avatar.as_str(), 0),
+        About::Group(group, _) => (group.name.as_str(), group.avatar.as_str(), group.group_type),
+        About::System => ("", "", 0),
+    };
+    let receive_option = match &from.about {
+        About::Group(_, membership) => membership.receive_option,
+        _ => ReceiveOption::ACCEPT_AND_NOTIFY,
+    };
+    WireConversation {
+        id: from.id,
+        unread: u32::try_from(from.unread).unwrap_or(u32::MAX),
+        read_sequence: from.read_sequence,
+        last_sequence: from.head_sequence,
+        name,
+        avatar,
+        group_type: GroupType(u8::try_from(group_type).unwrap_or(0)),
+        last_message,
+        receive_option,
+        at: List::from_slice(&from.at),
+    }
+}
+
+/// All about a conversation.
+pub(crate) fn profile<'a>(
+    from: &'a Conversation,
+    last_message: Option<&'a [u8]>,
+    group: Option<GroupProfile<'a>>,
+) -> ConversationProfile<'a> {
+    let user = match &from.about {
+        About::Peer(account) => Some(UserProfile {
+            id: account.user,
+            nick: &account.nick,
+            avatar: &account.avatar,
+        }),
+        _ => None,
+    };
+    ConversationProfile {
+        conversation: conversation(from, last_message),
+        group,
+        user,
+    }
+}
+
+/// A group as somebody sees it who is a member, or is not.
+pub(crate) fn group_profile<'a>(
+    group: &'a Group,
+    membership: Option<&'a Membership>,
+    max_members: u32,
+) -> GroupProfile<'a> {
+    GroupProfile {
+        id: group.group,
+        group_type: GroupType(u8::try_from(group.group_type).unwrap_or(0)),
+        name: &group.name,
+        introduction: &group.introduction,
+        notification: &group.notification,
+        avatar: &group.avatar,
+        owner: group.owner,
+        member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
+        created: group.created_ms / 1000,
+        role: membership.map_or(Role(0), |membership| store::role::on_wire(membership.role)),
+        join_option: group.join_option,
+        invite_option: group.invite_option,
+        mute_all: group.mute_all,
+        max_members,
+        receive_option: membership
+            .map_or_else(ReceiveOption::default, |membership| membership.receive_option),
+        muted_until: membership.map_or(0, |membership| membership.muted_until_ms / 1000),
+        name_card: membership.map_or("", |membership| &membership.name_card),
+    }
+}
+
+/// A number as a page's cursor: opaque to devices.
+pub(crate) fn page_cursor(number: u64) -> PageCursor {
+    let mut bytes = [0; 10];
+    let len = wire::encode_body(&number, &mut bytes).unwrap_or(0);
+    PageCursor { bytes, len }
+}
+
+/// The number in a page's cursor; `None` if it is none of ours.
+pub(crate) fn page_number(cursor: &[u8]) -> Option<u64> {
+    decode_body(cursor).ok()
+}
+
+/// A number, encoded.
+pub(crate) struct PageCursor {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl AsRef<[u8]> for PageCursor {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tim_proto::wire::{Extensions, LEAST_MAX_FRAME, MAX_FRAME_HEADER_LEN, encoded_len};
+    use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
+
+    use super::*;
+    use crate::store::Cursor;
+
+    /// Every number at its longest, and every id.
+    #[test]
+    fn the_longest_stub_fits_into_the_smallest_frame() {
+        let extension = [&[64, 100][..], &[b'x'; 100]].concat();
+        let header = Header {
+            envelope: Envelope {
+                sequence: u64::MAX,
+                time: u64::MAX,
+                flags: u32::MAX,
+                origin: u64::MAX,
+                from: UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap(),
+            },
+            content: Content {
+                to: ConversationId::Group(GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap()),
+                id: MessageId {
+                    sender: u64::MAX,
+                    client_time: u64::MAX,
+                    random: u32::MAX,
+                },
+                client_sequence: u64::MAX,
+                priority: Priority(u8::MAX),
+                kind: MessageKind(u16::MAX),
+                payload: &[0; 1000],
+                extensions: Extensions::new(&extension).unwrap(),
+            },
+        };
+        let (stub, _) = bare_stub(&to_vec(&header)).unwrap();
+        let cursor = Cursor {
+            epoch: u64::MAX,
+            change: u64::MAX,
+        }
+        .to_bytes();
+        let cursor = encoded_len(&cursor.as_ref());
+        let len = MAX_FRAME_HEADER_LEN + cursor + encoded_len(&u32::MAX) + stub.len();
+        assert!(len <= LEAST_MAX_FRAME as usize, "{len}");
+    }
+}

@@ -1,0 +1,139 @@
+//! What a hub is opened with.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tim_proto::limits::Limits;
+use tim_session::HubConfig;
+
+use crate::clock::Clock;
+use crate::groups::GroupPolicy;
+use crate::usersig::App;
+
+/// Where the hub's data is, whose users it serves, and what it allows. Each number has a default that suits a small
+/// installation.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct HubOptions {
+    /// The data directory; made if it is not there.
+    pub data: PathBuf,
+    /// The application whose UserSigs let users in.
+    pub app: App,
+    /// The limits of the messaging itself: sizes, pages, windows, retention.
+    pub limits: Limits,
+    /// The limits of a connection. Frames are taken as large as the largest message needs, also if this says less.
+    pub connection: HubConfig,
+    /// How many connections there may be at a time; more are turned away. Default 20,000.
+    pub max_connections: usize,
+    /// How many bytes may wait to be sent to one connection. Default 1 MiB.
+    pub max_outgoing: usize,
+    /// How many live deliveries may wait for one connection before it reads on from the log instead. Default 256.
+    pub max_live: usize,
+    /// On how many devices a user can be logged in at a time; one more ends the oldest one's session. Default 16.
+    pub max_devices: usize,
+    /// How many messages an account may send a second, with twice that in one go; 0 is no limit. Default 200.
+    pub sends_per_second: u32,
+    /// How many members a group may have, but for Communities. Default 6,000.
+    pub max_members: usize,
+    /// How many members a Community may have. Default 100,000.
+    pub max_community: usize,
+    /// How many admins a group may have beside its owner. Default 10.
+    pub max_admins: usize,
+    /// How many groups a user may be in, Communities and the user's own AVChatRooms among them; also in how many AVChatRooms
+    /// at a time. Default 1,000.
+    pub max_groups: usize,
+    /// Whether a message to a user id that never logged in makes the account (as an application's server would have done);
+    /// otherwise it is refused. Default true.
+    pub open_registration: bool,
+    /// How many bytes the database may have, beside up to 64 MiB of its write-ahead log; 0 is as many as the disk has.
+    /// What finds no room is refused with `STORAGE_FULL`, and everything that is there can be read. Default 0.
+    pub max_data: u64,
+    /// How often old entries are looked for. Default 60 s.
+    pub purge_interval: Duration,
+    /// The clocks. Default: the system's.
+    pub clock: Clock,
+}
+
+impl HubOptions {
+    /// The defaults, for this data directory and application.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>, app: App) -> Self {
+        Self {
+            data: data.into(),
+            app,
+            limits: Limits::new(),
+            connection: HubConfig::default(),
+            max_connections: 20_000,
+            max_outgoing: 1 << 20,
+            max_live: 256,
+            max_devices: 16,
+            sends_per_second: 200,
+            max_members: 6_000,
+            max_community: 100_000,
+            max_admins: 10,
+            max_groups: 1_000,
+            open_registration: true,
+            max_data: 0,
+            purge_interval: Duration::from_secs(60),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// The shortest app key that is taken, in bytes: who guesses it can log in as anybody.
+pub const MIN_KEY_LEN: usize = 16;
+
+impl HubOptions {
+    /// Whether a hub can work with these.
+    ///
+    /// # Errors
+    /// What cannot be right, and what would be.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let key_len = self.app.key_len();
+        if key_len < MIN_KEY_LEN {
+            return Err(format!(
+                "the app key has {key_len} bytes, at least {MIN_KEY_LEN} are needed: who guesses it can log in as anybody"
+            ));
+        }
+        let limits = &self.limits;
+        let at_least_one = [
+            ("max_connections", self.max_connections as u64),
+            ("max_devices", self.max_devices as u64),
+            ("max_members", self.max_members as u64),
+            ("max_community", self.max_community as u64),
+            ("max_groups", self.max_groups as u64),
+            ("max_live", self.max_live as u64),
+            ("the retention", limits.retention_seconds()),
+            ("the largest message", limits.message_bytes()),
+        ];
+        if let Some((what, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(format!(
+                "{what} is 0: nothing could be done; set it to 1 at least"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The ceilings of groups.
+    pub(crate) fn group_policy(&self) -> GroupPolicy {
+        let number = |ceiling: usize| u32::try_from(ceiling).unwrap_or(u32::MAX);
+        GroupPolicy {
+            max_members: number(self.max_members),
+            max_community: number(self.max_community),
+            max_admins: number(self.max_admins),
+            max_groups: number(self.max_groups),
+        }
+    }
+}
+
+impl fmt::Debug for HubOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubOptions")
+            .field("data", &self.data)
+            .field("app", &self.app)
+            .field("limits", &self.limits)
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
+}

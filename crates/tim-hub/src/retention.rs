@@ -1,0 +1,122 @@
+//! Housekeeping: a thread of the hub's own that removes what is older than the retention, however connections come.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use crate::clock::{Clock, Look, ProvenTime};
+use crate::settings::Settings;
+use crate::store::{Purge, StoreReader, Write, Writer, Written};
+use crate::threads::JoinOnDrop;
+
+/// Old entries are not looked for more often than this.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+/// How many entries one step of forgetting removes.
+const STEP: u32 = 2_000;
+/// For how much longer than the retention message ids are remembered.
+const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The thread; dropping this ends it.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    /// In front of the thread: its going is what ends it.
+    _stop: SyncSender<()>,
+    _thread: JoinOnDrop,
+}
+
+/// What the thread works with. It keeps neither the store nor the writer open.
+pub(crate) struct Work {
+    pub(crate) writer: Weak<Writer>,
+    pub(crate) reader: Weak<dyn StoreReader>,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) interval: Duration,
+}
+
+impl Keeper {
+    pub(crate) fn start(work: Work) -> io::Result<Self> {
+        let (stop, stopped) = sync_channel(0);
+        let thread = crate::threads::thread("tim-keeper", move || work.run(&stopped))?;
+        Ok(Self {
+            _stop: stop,
+            _thread: thread,
+        })
+    }
+}
+
+impl Work {
+    fn run(self, stopped: &Receiver<()>) {
+        let mut time = ProvenTime::default();
+        let interval = self.interval.max(LEAST_INTERVAL);
+        loop {
+            self.step(&mut time);
+            match stopped.recv_timeout(interval) {
+                Err(RecvTimeoutError::Timeout) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Removes what is older than the retention (S191, S192), a bounded number of entries at a time.
+    fn step(&self, time: &mut ProvenTime) {
+        let (Some(writer), Some(reader)) = (self.writer.upgrade(), self.reader.upgrade()) else {
+            return;
+        };
+        let newest_ms = match reader.newest_time_ms() {
+            Ok(newest_ms) => newest_ms,
+            Err(error) => return debug!(%error, "old entries are not looked for now"),
+        };
+        let Look { proven_ms, jumped_ms } =
+            time.look(self.clock.wall_ms(), self.clock.steady_ms(), newest_ms);
+        if let Some(jumped_ms) = jumped_ms {
+            warn!(
+                seconds = jumped_ms / 1000,
+                "the system's clock has jumped; nothing is removed on its account: what is older than the retention goes \
+                 as the time passes"
+            );
+        }
+        let older_than_ms = proven_ms.saturating_sub(self.settings.retention_ms());
+        if older_than_ms == 0 {
+            return;
+        }
+        let step = Purge {
+            older_than_ms,
+            forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
+            over_before_ms: proven_ms,
+            budget: STEP,
+        };
+        purge(&writer, step, Arc::default());
+    }
+}
+
+/// What the steps of one round have removed.
+#[derive(Debug, Default)]
+struct Removed {
+    entries: AtomicU64,
+    ids: AtomicU64,
+}
+
+/// One step, and the next one behind it while there is more: other writes come in between.
+fn purge(writer: &Arc<Writer>, step: Purge, removed: Arc<Removed>) {
+    let again = Arc::downgrade(writer);
+    let submitted = writer.submit(Write::Purge(step), move |answer| match answer {
+        Ok(Written::Purged { entries, ids, more }) => {
+            let entries = removed.entries.fetch_add(entries, Ordering::Relaxed) + entries;
+            let ids = removed.ids.fetch_add(ids, Ordering::Relaxed) + ids;
+            match again.upgrade().filter(|_| more) {
+                Some(writer) => purge(&writer, step, removed),
+                None if entries > 0 => info!(entries, ids, "removed what is older than the retention"),
+                None => {}
+            }
+        }
+        Ok(_) => {}
+        Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
+    });
+    if let Err(error) = submitted {
+        debug!(%error, "old entries are not looked for now");
+    }
+}

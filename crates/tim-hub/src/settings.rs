@@ -1,0 +1,67 @@
+//! What can be changed while the hub runs.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use crate::options::HubOptions;
+use crate::usersig::App;
+
+/// The settings in force that [`Hub::reload`](crate::Hub::reload) changes.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    app: RwLock<App>,
+    retention_s: AtomicU64,
+    revoke_window_s: AtomicU64,
+    sends_per_second: AtomicU32,
+    max_devices: AtomicUsize,
+}
+
+impl Settings {
+    pub(crate) fn new(options: &HubOptions) -> Self {
+        let settings = Self {
+            app: RwLock::new(options.app.clone()),
+            retention_s: AtomicU64::default(),
+            revoke_window_s: AtomicU64::default(),
+            sends_per_second: AtomicU32::default(),
+            max_devices: AtomicUsize::default(),
+        };
+        settings.set(options);
+        settings
+    }
+
+    pub(crate) fn set(&self, options: &HubOptions) {
+        self.app
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&options.app);
+        let limits = &options.limits;
+        self.retention_s
+            .store(limits.retention_seconds(), Ordering::Relaxed);
+        self.revoke_window_s
+            .store(limits.revoke_window_seconds(), Ordering::Relaxed);
+        self.sends_per_second
+            .store(options.sends_per_second, Ordering::Relaxed);
+        self.max_devices.store(options.max_devices, Ordering::Relaxed);
+    }
+
+    /// The application whose UserSigs let users in.
+    pub(crate) fn app(&self) -> App {
+        self.app.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn retention_ms(&self) -> u64 {
+        self.retention_s.load(Ordering::Relaxed).saturating_mul(1000)
+    }
+
+    pub(crate) fn revoke_window_ms(&self) -> u64 {
+        self.revoke_window_s.load(Ordering::Relaxed).saturating_mul(1000)
+    }
+
+    pub(crate) fn sends_per_second(&self) -> u32 {
+        self.sends_per_second.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn max_devices(&self) -> usize {
+        self.max_devices.load(Ordering::Relaxed)
+    }
+}
