@@ -163,8 +163,7 @@ macro_rules! inline_id {
                 check_new(self.0.as_bytes(), $max).is_ok()
             }
 
-            /// The id that these bytes are, which passed the check. Of no bytes: what stands in for an id that could not be read,
-            /// until that is noticed.
+            /// The id of bytes that passed the check.
             #[inline]
             pub(crate) const fn of_checked(bytes: &[u8]) -> Self {
                 Self(Inline::of_checked(bytes))

@@ -6,7 +6,7 @@ use mirror::{Mirror, leak, ours};
 use proptest::prelude::{ProptestConfig, any, proptest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tim_proto::wire::{BufferTooSmall, Decode, Encode, Reader, encode_body};
+use tim_proto::wire::{BufferTooSmall, Decode, Encode, decode_prefix, encode_body};
 
 /// Ours is postcard's, both ways; a value comes back; and a short buffer is told how much is needed.
 fn same<W, M>(fields: &M)
@@ -19,9 +19,8 @@ where
     assert_eq!(&postcard::from_bytes::<M>(&bytes).unwrap(), fields);
 
     let bytes = leak(bytes);
-    let mut reader = Reader::new(bytes);
-    let decoded = W::decode(&mut reader).expect("our own bytes");
-    assert_eq!((reader.rest(), reader.position()), (&[][..], bytes.len()));
+    let (decoded, behind) = decode_prefix::<W>(bytes).expect("our own bytes");
+    assert_eq!(behind, &[]);
     assert_eq!(&M::of(&decoded), fields);
     assert_eq!(ours(&decoded), bytes, "encoded again");
 
@@ -35,7 +34,7 @@ where
             })
         );
         // A part of a value is either an error or a value that was whole already.
-        if let Ok(value) = W::decode(&mut Reader::new(&bytes[..available])) {
+        if let Ok((value, _)) = decode_prefix::<W>(&bytes[..available]) {
             assert!(ours(&value).len() <= available);
         }
     }
@@ -130,7 +129,7 @@ fn integers_at_every_length() {
 
 fn same_number(value: u64) {
     fn read<'a, T: Decode<'a>>(bytes: &'a [u8]) -> Option<T> {
-        T::decode(&mut Reader::new(bytes)).ok()
+        decode_prefix::<T>(bytes).ok().map(|(value, _)| value)
     }
     let bytes = ours(&value);
     assert_eq!(read::<u64>(&bytes), postcard::from_bytes(&bytes).ok());

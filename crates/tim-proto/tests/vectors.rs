@@ -10,8 +10,8 @@ use serde_json::Value;
 use tim_proto::message::Header;
 use tim_proto::request::{Answer, Done, Push, Request};
 use tim_proto::wire::{
-    Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, Reader, Role, SerialDecoder,
-    Writer, decode_body, serial_decode, serial_encode, serial_encoded_max_len,
+    Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, Role, SerialDecoder,
+    Writer, decode_body, decode_prefix, serial_decode, serial_encode, serial_encoded_max_len,
 };
 use tim_proto::{Encoded, Message};
 
@@ -51,9 +51,8 @@ where
     let mut encoded = ours(&fields.wire());
     encoded.extend(ours(&Extras(case.extensions.clone()).wire()));
 
-    let mut reader = Reader::new(body);
-    let decoded = W::decode(&mut reader).expect(&case.name);
-    let extensions = Extensions::decode(&mut reader).expect(&case.name);
+    let (decoded, behind) = decode_prefix::<W>(body).expect(&case.name);
+    let extensions = Extensions::new(behind).expect(&case.name);
     assert_eq!(Extras::of(&extensions).0, case.extensions, "{}", case.name);
     (encoded, serde_json::to_value(M::of(&decoded)).unwrap())
 }

@@ -8,7 +8,9 @@ use tim_proto::request::{
     HistoryAnswer, Login, LoginAnswer, MarkRead, MarkReadAnswer, OneConversation, Push, Request, Revoke,
     Send, SetMember, UpdateGroup,
 };
-use tim_proto::wire::{Decode, DecodeError, Extensions, Frame, FrameKind, Hello, Reader, Role, features};
+use tim_proto::wire::{
+    Decode, DecodeError, Extensions, Frame, FrameKind, Hello, Role, decode_prefix, features,
+};
 use tim_proto::{Message, MessageId};
 
 use super::fields::{Fields, Shown};
@@ -37,9 +39,8 @@ pub(crate) fn describe(frame: &Frame<'_>) -> Result<Fields, DecodeError> {
 /// What a newer version put behind the fields that are known here.
 fn extensions_of(kind: FrameKind, body: &[u8]) -> Fields {
     fn behind<'a, T: Decode<'a>>(body: &'a [u8]) -> Option<Extensions<'a>> {
-        let mut reader = Reader::new(body);
-        T::decode(&mut reader).ok()?;
-        Extensions::decode(&mut reader).ok()
+        let (_, behind) = decode_prefix::<T>(body).ok()?;
+        Extensions::new(behind).ok()
     }
     let found = match kind {
         FrameKind::LOGIN => behind::<Login<'_>>(body),

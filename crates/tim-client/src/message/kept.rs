@@ -1,7 +1,7 @@
 //! Messages as bytes that an application keeps in its own database.
 
 use tim_proto::message::{self, to_vec};
-use tim_proto::wire::{Decode, DecodeError, Encode, Reader, Writer, crc32};
+use tim_proto::wire::{DecodeError, Encode, Writer, crc32, decode_with};
 use tim_proto::{ErrorCode, UserId};
 
 use crate::client::Client;
@@ -37,15 +37,15 @@ impl Encode for Record<'_> {
     }
 }
 
-impl<'a> Decode<'a> for Record<'a> {
-    fn read(reader: &mut Reader<'a>) -> Self {
-        Self {
-            owner: UserId::read(reader),
-            status: u8::read(reader),
-            bits: u8::read(reader),
-            options: message::SendOptions::read(reader),
-            message: tim_proto::Message::read(reader),
-        }
+impl<'a> Record<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        decode_with(bytes, |reader| Self {
+            owner: reader.read(),
+            status: reader.read(),
+            bits: reader.read(),
+            options: reader.read(),
+            message: reader.read(),
+        })
     }
 }
 
@@ -169,13 +169,7 @@ fn open(bytes: &[u8]) -> Result<Record<'_>, ImError> {
     if crc32(&[rest]) != u32::from_le_bytes(*sum) {
         return Err(damaged("the check sum is wrong"));
     }
-    let read = || -> Result<Record<'_>, DecodeError> {
-        let mut reader = Reader::new(body);
-        let record = Record::decode(&mut reader)?;
-        reader.finish()?;
-        Ok(record)
-    };
-    read().map_err(|error| damaged(&error.to_string()))
+    Record::decode(body).map_err(|error| damaged(&error.to_string()))
 }
 
 fn damaged(why: &str) -> ImError {

@@ -19,7 +19,7 @@ pub use payload::{
 };
 pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
 
-use crate::wire::{Decode, DecodeError, Encode, Extensions, Reader, Writer, decode_body, wire};
+use crate::wire::{Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
 /// Flags of a stored message.
@@ -137,8 +137,7 @@ impl<'a> Message<'a> {
     /// # Errors
     /// [`DecodeError`] if the envelope or the content is malformed.
     pub fn decode_from(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        Self::decode(&mut reader)
+        decode_body(bytes)
     }
 }
 
@@ -224,9 +223,7 @@ impl<'a> Header<'a> {
         if self.content.kind != P::KIND {
             return None;
         }
-        let mut reader = Reader::new(self.content.payload);
-        let payload = P::read(&mut reader);
-        reader.finish().is_ok().then_some(payload)
+        decode_body(self.content.payload).ok()
     }
 
     /// Who sent it.
@@ -262,7 +259,7 @@ impl<P: Body> Encode for Message<'_, P> {
     }
 }
 
-impl<'a> Decode<'a> for Message<'a> {
+impl<'a> Read<'a> for Message<'a> {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         Header::read(reader).message()

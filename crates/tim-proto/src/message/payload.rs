@@ -1,7 +1,7 @@
 //! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
 
 use crate::notice::{NoticeOperation, SystemNotice};
-use crate::wire::{Decode, DecodeError, Encode, List, Reader, Writer, wire};
+use crate::wire::{DecodeError, Encode, List, Reader, Writer, wire};
 use crate::{MessageId, MessageKind, UserId};
 
 use super::GroupTip;
@@ -105,7 +105,7 @@ macro_rules! payloads {
             #[inline]
             fn read(kind: MessageKind, reader: &mut Reader<'a>) -> Self {
                 match kind {
-                    $(MessageKind::$kind => Self::$variant(Decode::read(reader)),)*
+                    $(MessageKind::$kind => Self::$variant(reader.read()),)*
                     _ => Self::Unknown(kind, reader.take_rest()),
                 }
             }

@@ -1,7 +1,7 @@
 //! What a group tip carries.
 
 use crate::tip::TipOperation;
-use crate::wire::{Decode, Encode, List, Reader, Writer, wire};
+use crate::wire::{Encode, List, Read, Reader, Writer, wire};
 use crate::{GroupId, InviteOption, JoinOption, UserId};
 
 /// Something happened in a group (S162-S170).
@@ -206,7 +206,7 @@ impl Encode for GroupChange<'_> {
     }
 }
 
-impl<'a> Decode<'a> for GroupChange<'a> {
+impl<'a> Read<'a> for GroupChange<'a> {
     fn read(reader: &mut Reader<'a>) -> Self {
         match u32::read(reader) {
             1 => Self::Name(reader.take_str()),

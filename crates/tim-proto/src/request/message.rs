@@ -2,7 +2,7 @@
 
 use crate::conversation::ConversationList;
 use crate::message::{Body, Content, Payload, SendOptions};
-use crate::wire::{Decode, DecodeError, Encode, Extensions, List, Reader, Writer, decode_body, wire};
+use crate::wire::{DecodeError, Encode, Extensions, List, Read, Reader, Writer, decode_body, wire};
 use crate::{ConversationId, Message, MessageId};
 
 /// SEND: store this message and pass it on. The content stands last and is passed on byte for byte.
@@ -21,7 +21,7 @@ impl Encode for Send<'_> {
     }
 }
 
-impl<'a> Decode<'a> for Send<'a> {
+impl<'a> Read<'a> for Send<'a> {
     fn read(reader: &mut Reader<'a>) -> Self {
         let options = decode_body(reader.take_bytes()).unwrap_or_else(|error| {
             reader.refuse_at(error.at, error.fault);

@@ -24,7 +24,7 @@ pub use push::{ConversationChange, Deliver, Delivery, Expiring, Gap, Push, Synce
 use core::time::Duration;
 
 use crate::conversation::{Conversation, ConversationProfile, GroupProfile};
-use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
+use crate::wire::{DecodeError, Encode, FrameKind, Read, Reader, Writer, wire};
 use crate::{ErrorCode, Platform, UserId};
 
 /// Where the deliveries to a device are to start; an open enumeration.
@@ -104,7 +104,7 @@ pub struct Done;
 impl Encode for Done {
     fn encode(&self, _: &mut Writer<'_>) {}
 }
-impl<'a> Decode<'a> for Done {
+impl<'a> Read<'a> for Done {
     fn read(_: &mut Reader<'a>) -> Self {
         Self
     }
@@ -179,11 +179,11 @@ macro_rules! requests {
             pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
                 let mut reader = Reader::new(body);
                 let request = match kind {
-                    $(FrameKind::$kind => Self::$variant(Decode::read(&mut reader)),)+
+                    $(FrameKind::$kind => Self::$variant(reader.read()),)+
                     FrameKind::LOGOUT => return Ok(Self::Logout),
                     other => return Ok(Self::Unknown(other)),
                 };
-                reader.finish()?;
+                reader.end()?;
                 Ok(request)
             }
 
@@ -262,11 +262,11 @@ macro_rules! answers {
             pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
                 let mut reader = Reader::new(body);
                 let answer = match kind.request() {
-                    $($(FrameKind::$kind)|+ => Self::$variant(Decode::read(&mut reader)),)+
+                    $($(FrameKind::$kind)|+ => Self::$variant(reader.read()),)+
                     $(FrameKind::$done)|+ => Self::Done,
                     other => return Ok(Self::Unknown(other, body)),
                 };
-                reader.finish()?;
+                reader.end()?;
                 Ok(answer)
             }
         }

@@ -1,7 +1,7 @@
 //! What the hub sends on its own.
 
 use crate::message::Header;
-use crate::wire::{Decode, DecodeError, Encode, FrameKind, Reader, Writer, wire};
+use crate::wire::{DecodeError, Encode, FrameKind, Read, Reader, Writer, wire};
 use crate::{ConversationId, Message};
 
 /// What the hub may send that is no answer, by frame kind.
@@ -38,7 +38,7 @@ impl<'a> Push<'a> {
             FrameKind::EXPIRING => Self::Expiring(Expiring::read(&mut reader)),
             other => return Ok(Self::Unknown(other)),
         };
-        reader.finish()?;
+        reader.end()?;
         Ok(push)
     }
 }
@@ -124,7 +124,7 @@ impl Encode for Synced<'_> {
     }
 }
 
-impl<'a> Decode<'a> for Synced<'a> {
+impl<'a> Read<'a> for Synced<'a> {
     fn read(reader: &mut Reader<'a>) -> Self {
         let cursor = if reader.rest().is_empty() {
             &[]

@@ -48,22 +48,29 @@ pub trait Encode {
     fn encode(&self, writer: &mut Writer<'_>);
 }
 
-/// A value that can be read from a body, borrowing from it.
-pub trait Decode<'a>: Sized {
-    /// Reads the value and moves the reader behind it. Bytes that are no such value are noted by the reader, see
-    /// [`Reader::check`]; what is returned then means nothing.
-    fn read(reader: &mut Reader<'a>) -> Self;
+/// A value that can be decoded from a body, borrowing from it: by [`decode_body`], [`decode_prefix`] or [`decode_with`].
+///
+/// The trait is sealed. A value is only handed out after the bytes that it was read from have been checked:
+///
+/// ```compile_fail
+/// use tim_proto::wire::{Decode, Reader};
+/// let unchecked = tim_proto::UserId::read(&mut Reader::new(&[]));
+/// ```
+pub trait Decode<'a>: Read<'a> {}
 
-    /// Reads the value, moves the reader behind it and checks.
-    ///
-    /// # Errors
-    /// [`DecodeError`] where the bytes are no such value, or were none before.
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let value = Self::read(reader);
-        reader.check()?;
-        Ok(value)
+impl<'a, T: Read<'a>> Decode<'a> for T {}
+
+pub(crate) mod sealed {
+    use super::Reader;
+
+    /// Reading without an error path, which keeps decoders small.
+    pub trait Read<'a>: Sized {
+        /// Reads the value and moves the reader behind it. Bytes that are not such a value are recorded by the reader, see
+        /// [`Reader::check`]; the value that is returned then is a placeholder.
+        fn read(reader: &mut Reader<'a>) -> Self;
     }
 }
+use sealed::Read;
 
 /// Encodes `value` as a whole body at the start of `buffer` and returns its length.
 ///
@@ -88,10 +95,39 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 /// # Errors
 /// [`DecodeError`] where the bytes are no such body.
 pub fn decode_body<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {
+    decode_with(body, T::read)
+}
+
+/// Decodes a whole body as a run of values that `read` takes from the [`Reader`], then extensions, which are checked and
+/// skipped. The reader is checked once, after all of them: a body of several types needs one error path.
+///
+/// ```
+/// use tim_proto::{UserId, wire};
+/// let (user, count) = wire::decode_with(b"\x05alice\x07", |reader| (reader.read::<UserId>(), reader.read::<u32>()))?;
+/// assert_eq!((user.as_str(), count), ("alice", 7));
+/// # Ok::<(), wire::DecodeError>(())
+/// ```
+///
+/// # Errors
+/// [`DecodeError`] at the first byte that is not what `read` asked for.
+#[inline]
+pub fn decode_with<'a, T>(body: &'a [u8], read: impl FnOnce(&mut Reader<'a>) -> T) -> Result<T, DecodeError> {
     let mut reader = Reader::new(body);
-    let value = T::read(&mut reader);
+    let value = read(&mut reader);
     reader.end()?;
     Ok(value)
+}
+
+/// Decodes a value at the start of `bytes`, and returns it with the bytes behind it.
+///
+/// # Errors
+/// [`DecodeError`] where the bytes are no such value.
+#[inline]
+pub fn decode_prefix<'a, T: Decode<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let value = T::read(&mut reader);
+    reader.check()?;
+    Ok((value, reader.rest()))
 }
 
 /// The buffer is too small for what should be written into it; the caller's buffer is at fault.
@@ -111,7 +147,7 @@ impl Encode for u8 {
     }
 }
 
-impl<'a> Decode<'a> for u8 {
+impl<'a> Read<'a> for u8 {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_u8()
@@ -127,7 +163,7 @@ macro_rules! varint_impls {
                 writer.put_varint(u64::from(*self));
             }
         }
-        impl<'a> Decode<'a> for $ty {
+        impl<'a> Read<'a> for $ty {
             #[cfg_attr(target_pointer_width = "32", inline(never))]
             #[cfg_attr(not(target_pointer_width = "32"), inline)]
             fn read(reader: &mut Reader<'a>) -> Self {
@@ -148,7 +184,7 @@ impl Encode for bool {
     }
 }
 
-impl<'a> Decode<'a> for bool {
+impl<'a> Read<'a> for bool {
     fn read(reader: &mut Reader<'a>) -> Self {
         let flag = reader.take_u8();
         if flag > 1 {
@@ -172,7 +208,7 @@ impl Encode for &str {
     }
 }
 
-impl<'a> Decode<'a> for &'a str {
+impl<'a> Read<'a> for &'a str {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_str()
@@ -186,7 +222,7 @@ impl Encode for &[u8] {
     }
 }
 
-impl<'a> Decode<'a> for &'a [u8] {
+impl<'a> Read<'a> for &'a [u8] {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_bytes()
@@ -205,9 +241,9 @@ impl<T: Encode> Encode for Option<T> {
     }
 }
 
-impl<'a, T: Decode<'a>> Decode<'a> for Option<T> {
+impl<'a, T: Decode<'a>> Read<'a> for Option<T> {
     fn read(reader: &mut Reader<'a>) -> Self {
-        bool::read(reader).then(|| T::read(reader))
+        bool::read(reader).then(|| reader.read())
     }
 }
 
@@ -217,7 +253,7 @@ impl Encode for UserId {
     }
 }
 
-impl<'a> Decode<'a> for UserId {
+impl<'a> Read<'a> for UserId {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         Self::of_checked(reader.take_id(Self::MAX_LEN))
@@ -230,7 +266,7 @@ impl Encode for GroupId {
     }
 }
 
-impl<'a> Decode<'a> for GroupId {
+impl<'a> Read<'a> for GroupId {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         Self::of_checked(reader.take_id(Self::MAX_LEN))
@@ -258,7 +294,7 @@ impl Encode for ConversationId {
     }
 }
 
-impl<'a> Decode<'a> for ConversationId {
+impl<'a> Read<'a> for ConversationId {
     fn read(reader: &mut Reader<'a>) -> Self {
         let start = reader.position();
         match reader.take_u8() {
@@ -282,10 +318,10 @@ macro_rules! wire {
                 $($crate::wire::Encode::encode(&self.$field, writer);)+
             }
         }
-        impl<'a> $crate::wire::Decode<'a> for $name<'a> {
+        impl<'a> $crate::wire::Read<'a> for $name<'a> {
             #[inline]
             fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
-                Self { $($field: $crate::wire::Decode::read(reader)),+ }
+                Self { $($field: $crate::wire::Read::read(reader)),+ }
             }
         }
     };
@@ -296,10 +332,10 @@ macro_rules! wire {
                 $($crate::wire::Encode::encode(&self.$field, writer);)+
             }
         }
-        impl<'a> $crate::wire::Decode<'a> for $name {
+        impl<'a> $crate::wire::Read<'a> for $name {
             #[inline]
             fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
-                Self { $($field: $crate::wire::Decode::read(reader)),+ }
+                Self { $($field: $crate::wire::Read::read(reader)),+ }
             }
         }
     };
@@ -311,10 +347,10 @@ macro_rules! wire {
                 $crate::wire::Encode::encode(&self.0, writer);
             }
         }
-        impl<'a> $crate::wire::Decode<'a> for $name {
+        impl<'a> $crate::wire::Read<'a> for $name {
             #[inline]
             fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
-                Self($crate::wire::Decode::read(reader))
+                Self($crate::wire::Read::read(reader))
             }
         }
     )+};

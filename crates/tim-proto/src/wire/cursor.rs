@@ -138,8 +138,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `body`.
-    #[must_use]
-    pub const fn new(body: &'a [u8]) -> Self {
+    pub(crate) const fn new(body: &'a [u8]) -> Self {
         Self {
             rest: body,
             len: body.len(),
@@ -147,15 +146,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a value. Where the bytes are not such a value, the fault is recorded and a placeholder is returned, and
+    /// [`decode_with`](super::decode_with) returns the error.
+    #[inline]
+    pub fn read<T: Decode<'a>>(&mut self) -> T {
+        T::read(self)
+    }
+
     /// What has not been read yet; nothing behind a fault.
-    #[must_use]
-    pub const fn rest(&self) -> &'a [u8] {
+    pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// How many bytes have been read.
-    #[must_use]
-    pub const fn position(&self) -> usize {
+    pub(crate) const fn position(&self) -> usize {
         self.len.saturating_sub(self.rest.len())
     }
 
@@ -164,7 +168,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError`], the first fault; what was read from there on means nothing.
     #[inline]
-    pub const fn check(&self) -> Result<(), DecodeError> {
+    pub(crate) const fn check(&self) -> Result<(), DecodeError> {
         match self.fault {
             None => Ok(()),
             Some(error) => Err(error),
@@ -175,20 +179,15 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`Reader::check`].
-    pub fn finish(mut self) -> Result<(), DecodeError> {
-        self.end()
-    }
-
-    /// [`Reader::finish`] in place.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) fn end(&mut self) -> Result<(), DecodeError> {
-        Extensions::read(self);
+        self.read::<Extensions<'a>>();
         self.check()
     }
 
     /// Notes a fault at the present position, unless there was one before.
     #[cold]
-    pub const fn refuse(&mut self, fault: DecodeFault) {
+    pub(crate) const fn refuse(&mut self, fault: DecodeFault) {
         let at = self.position();
         self.refuse_at(at, fault);
     }
@@ -196,7 +195,7 @@ impl<'a> Reader<'a> {
     /// Notes a fault at `at`, unless there was one before.
     #[cold]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub const fn refuse_at(&mut self, at: usize, fault: DecodeFault) {
+    pub(crate) const fn refuse_at(&mut self, at: usize, fault: DecodeFault) {
         if self.fault.is_none() {
             self.fault = Some(DecodeError { at, fault });
         }
@@ -206,7 +205,7 @@ impl<'a> Reader<'a> {
     /// Takes the next `len` bytes; [`DecodeFault::Truncated`] if there are fewer.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
-    pub fn take(&mut self, len: usize) -> &'a [u8] {
+    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             self.refuse(DecodeFault::Truncated);
             return &[];
@@ -216,7 +215,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes all that is left.
-    pub const fn take_rest(&mut self) -> &'a [u8] {
+    pub(crate) const fn take_rest(&mut self) -> &'a [u8] {
         let rest = self.rest;
         self.rest = &[];
         rest
@@ -225,7 +224,7 @@ impl<'a> Reader<'a> {
     /// Takes one byte; [`DecodeFault::Truncated`] at the end.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
-    pub fn take_u8(&mut self) -> u8 {
+    pub(crate) fn take_u8(&mut self) -> u8 {
         let Some((byte, rest)) = self.rest.split_first() else {
             self.refuse(DecodeFault::Truncated);
             return 0;
@@ -237,7 +236,7 @@ impl<'a> Reader<'a> {
     /// Takes a varint of at most 64 bits; [`DecodeFault::Varint`] for more, [`DecodeFault::Truncated`] at the end.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
-    pub fn take_varint(&mut self) -> u64 {
+    pub(crate) fn take_varint(&mut self) -> u64 {
         match self.rest.split_first() {
             Some((&first, rest)) if first < 0x80 => {
                 self.rest = rest;
@@ -273,7 +272,7 @@ impl<'a> Reader<'a> {
     /// Takes bytes that have their length before them; faults as [`Reader::take`] and [`Reader::take_varint`].
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
-    pub fn take_bytes(&mut self) -> &'a [u8] {
+    pub(crate) fn take_bytes(&mut self) -> &'a [u8] {
         let len = self.take_varint();
         self.take(usize::try_from(len).unwrap_or(usize::MAX))
     }
@@ -281,7 +280,7 @@ impl<'a> Reader<'a> {
     /// Takes a string that has its length in bytes before it; faults as [`Reader::take_bytes`], and
     /// [`DecodeFault::Utf8`].
     #[inline]
-    pub fn take_str(&mut self) -> &'a str {
+    pub(crate) fn take_str(&mut self) -> &'a str {
         let start = self.position();
         let bytes = self.take_bytes();
         match core::str::from_utf8(bytes) {
@@ -293,7 +292,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the bytes of an id of at most `max` bytes; none if they are no id, which is noted.
+    /// Takes the bytes of an id of at most `max` bytes. If they are no id, that is recorded, and a placeholder returned.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub(super) fn take_id(&mut self, max: usize) -> &'a [u8] {
@@ -303,7 +302,7 @@ impl<'a> Reader<'a> {
             return bytes;
         }
         self.refuse_id(start, bytes, max);
-        &[]
+        b"-" // a valid id, so that an id is never empty
     }
 
     #[cold]

@@ -1,6 +1,6 @@
 //! What stands behind the known fields of a body: `(tag, length, bytes)*`, for readers that know the tag.
 
-use super::{Decode, DecodeError, Encode, Reader, Writer};
+use super::{DecodeError, Encode, Read, Reader, Writer, decode_prefix};
 
 /// The extensions of a body, checked when they were decoded and kept as the bytes that they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +24,7 @@ impl<'a> Extensions<'a> {
     /// # Errors
     /// [`DecodeError`] if they are not.
     pub fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::decode(&mut Reader::new(bytes))
+        decode_prefix(bytes).map(|(extensions, _)| extensions)
     }
 
     /// Extensions that were just written.
@@ -84,7 +84,7 @@ impl Encode for Extension<'_> {
     }
 }
 
-impl<'a> Decode<'a> for Extensions<'a> {
+impl<'a> Read<'a> for Extensions<'a> {
     /// Takes all that is left, after checking that it is a run of extensions.
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::{Decode, DecodeError, Encode, Reader, Writer, decode_body, encoded_len};
+use super::{Decode, DecodeError, Encode, Read, Reader, Writer, decode_body, encoded_len};
 
 /// A list of `T` in a body: the length of the whole list in bytes, then each item with its length before it.
 ///
@@ -109,7 +109,7 @@ impl<T: Encode> Encode for List<'_, T> {
     }
 }
 
-impl<'a, T: Decode<'a>> Decode<'a> for List<'a, T> {
+impl<'a, T: Decode<'a>> Read<'a> for List<'a, T> {
     fn read(reader: &mut Reader<'a>) -> Self {
         let (bytes, count) = read_items(reader, |item| decode_body::<T>(item).map(|_| ()));
         Self(Repr::Bytes {

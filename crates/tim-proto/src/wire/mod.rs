@@ -13,8 +13,10 @@ mod list;
 mod serial;
 
 pub(crate) use codec::wire;
+pub(crate) use codec::sealed::Read;
 pub use codec::{
-    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, decode_body, encode_body, encoded_len,
+    BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, decode_body, decode_prefix, decode_with,
+    encode_body, encoded_len,
 };
 pub use cursor::{Reader, Writer};
 pub use extensions::{Extension, Extensions};

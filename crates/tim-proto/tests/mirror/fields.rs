@@ -10,7 +10,7 @@ use tim_proto::message::{ImageFormat, ImageSize};
 use tim_proto::notice::NoticeOperation;
 use tim_proto::request::Resume;
 use tim_proto::tip::TipOperation;
-use tim_proto::wire::{Decode, Encode, Extension, Extensions, List, Reader, encode_body, encoded_len};
+use tim_proto::wire::{Decode, Encode, Extension, Extensions, List, encode_body, encoded_len};
 use tim_proto::{
     AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus,
     MemberResult, MessageKind, Platform, Priority, ReceiveOption, Role, UserId,
@@ -345,7 +345,7 @@ impl Mirror<Extensions<'static>> for Extras {
             encode_body(&extra, &mut one).unwrap();
             bytes.append(&mut one);
         }
-        Extensions::decode(&mut Reader::new(leak(bytes))).unwrap()
+        Extensions::new(leak(bytes)).unwrap()
     }
     fn of(wire: &Extensions<'static>) -> Self {
         Self(

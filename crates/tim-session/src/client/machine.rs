@@ -3,7 +3,7 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, LoginAnswer, RawAnswer, Resume, Synced};
-use tim_proto::wire::{Decode, FrameKind, Reader, decode_body};
+use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
 use super::{ClientSession, Cursor, Phase, STABLE};
@@ -240,7 +240,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             FrameKind::DELIVER => {
                 // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
-                let cursor = Reader::new(self.link.body(at)).take_bytes();
+                let (cursor, _) = decode_prefix::<&[u8]>(self.link.body(at)).unwrap_or_default();
                 self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
             }
@@ -337,16 +337,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// The event that a frame makes. What it carries is read where the event stands, and checked once for all kinds.
     pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
         let body = self.link.body(at);
-        let mut reader = Reader::new(body);
         let event = match usage {
-            FrameUse::LoggedIn => Event::LoggedIn(Decode::read(&mut reader)),
-            FrameUse::LoginFailed => Event::LoginFailed(Decode::read(&mut reader)),
-            FrameUse::TurnedAway => Event::TurnedAway(Decode::read(&mut reader)),
-            FrameUse::KickedOut => Event::KickedOut(Decode::read(&mut reader)),
-            FrameUse::Failure(ticket) => Event::Failed {
-                ticket,
-                failure: Decode::read(&mut reader),
-            },
             FrameUse::Answer(ticket) => {
                 let kind = at.kind.request();
                 return Event::Answer {
@@ -355,17 +346,24 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 };
             }
             FrameUse::WrongAnswer(_) => return malformed(at.kind, usage),
-            FrameUse::Push => match at.kind {
-                FrameKind::DELIVER => Event::Delivered(Decode::read(&mut reader)),
-                FrameKind::GAP => Event::Gap(Decode::read(&mut reader)),
-                FrameKind::EXPIRING => Event::Expiring(Decode::read(&mut reader)),
-                _ => Event::ConversationChanged(Decode::read(&mut reader)),
-            },
+            _ => decode_with(body, |reader| match usage {
+                FrameUse::LoggedIn => Event::LoggedIn(reader.read()),
+                FrameUse::LoginFailed => Event::LoginFailed(reader.read()),
+                FrameUse::TurnedAway => Event::TurnedAway(reader.read()),
+                FrameUse::KickedOut => Event::KickedOut(reader.read()),
+                FrameUse::Failure(ticket) => Event::Failed {
+                    ticket,
+                    failure: reader.read(),
+                },
+                _ => match at.kind {
+                    FrameKind::DELIVER => Event::Delivered(reader.read()),
+                    FrameKind::GAP => Event::Gap(reader.read()),
+                    FrameKind::EXPIRING => Event::Expiring(reader.read()),
+                    _ => Event::ConversationChanged(reader.read()),
+                },
+            }),
         };
-        match reader.finish() {
-            Ok(()) => event,
-            Err(_) => malformed(at.kind, usage),
-        }
+        event.unwrap_or_else(|_| malformed(at.kind, usage))
     }
 
     /// The largest frame that the session takes, in bytes: what the hub is told.
