@@ -10,8 +10,8 @@ use serde_json::Value;
 use tim_proto::message::Header;
 use tim_proto::request::{Answer, Done, Push, Request};
 use tim_proto::wire::{
-    Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, Role, SerialDecoder,
-    Writer, decode_body, decode_prefix, serial_decode, serial_encode, serial_encoded_max_len,
+    Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, Role, SerialDecoder, Writer,
+    decode_body, decode_prefix, serial_decode, serial_encode, serial_encoded_max_len,
 };
 use tim_proto::{Encoded, Message};
 

@@ -12,8 +12,8 @@ mod hello;
 mod list;
 mod serial;
 
-pub(crate) use codec::wire;
 pub(crate) use codec::sealed::Read;
+pub(crate) use codec::wire;
 pub use codec::{
     BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, decode_body, decode_prefix, decode_with,
     encode_body, encoded_len,
