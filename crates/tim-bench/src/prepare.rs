@@ -3,16 +3,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tim_hub::groups::{GroupPolicy, NewGroup, create};
-use tim_hub::store::sqlite::SqliteWriter;
-use tim_hub::store::{
-    Append, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write, WriteError, Written,
-    sqlite,
-};
+use tim_groups::{GroupPolicy, NewGroup, create};
 use tim_proto::message::{Content, Text, to_vec};
 use tim_proto::{
     ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Priority, UserId,
 };
+use tim_store::{
+    Append, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write, WriteError, Written,
+};
+use tim_store_sqlite::{self as sqlite, SqliteWriter};
 
 use crate::Result;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
-use tim_hub::usersig::App;
 use tim_proto::limits;
+use tim_usersig::App;
 
 use crate::error::{Failure, reading};
 use crate::lines::SerialDevice;

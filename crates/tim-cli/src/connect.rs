@@ -1,7 +1,7 @@
 //! Who connects to which hub, with what to show for it.
 
-use tim_hub::usersig::{App, Claims, UserSig};
 use tim_proto::{ConversationId, GroupId, UserId};
+use tim_usersig::{App, Claims, UserSig};
 
 use crate::error::Failure;
 use crate::local::{DEFAULT_APP_ID, DataArg, DataDir};

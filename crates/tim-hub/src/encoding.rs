@@ -148,9 +148,9 @@ pub(crate) fn conversation<'a>(
     last_message: Option<&'a [u8]>,
 ) -> WireConversation<'a> {
     let (name, avatar, group_type) = match &from.about {
-        About::Peer(account) => (account.nick.as_str(), account.avatar.as_str(), 0),
+        About::Peer(account) => (account.nick.as_str(), account.avatar.as_str(), GroupType(0)),
         About::Group(group, _) => (group.name.as_str(), group.avatar.as_str(), group.group_type),
-        About::System => ("", "", 0),
+        About::System => ("", "", GroupType(0)),
     };
     let receive_option = match &from.about {
         About::Group(_, membership) => membership.receive_option,
@@ -163,7 +163,7 @@ pub(crate) fn conversation<'a>(
         last_sequence: from.head_sequence,
         name,
         avatar,
-        group_type: GroupType(u8::try_from(group_type).unwrap_or(0)),
+        group_type,
         last_message,
         receive_option,
         at: List::from_slice(&from.at),
@@ -199,7 +199,7 @@ pub(crate) fn group_profile<'a>(
 ) -> GroupProfile<'a> {
     GroupProfile {
         id: group.group,
-        group_type: GroupType(u8::try_from(group.group_type).unwrap_or(0)),
+        group_type: group.group_type,
         name: &group.name,
         introduction: &group.introduction,
         notification: &group.notification,

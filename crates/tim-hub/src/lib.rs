@@ -1,10 +1,7 @@
 //! The tim server: accounts, conversation logs, live push, on an embedded store.
 //!
-//! [`Hub`] is all of it. Three parts stand alone: [`usersig`] checks who somebody is, [`store`] keeps what was said,
-//! [`groups`] says who may do what in a group.
-
-pub mod groups;
-pub mod store;
+//! [`Hub`] is all of it. What it is made of stands alone: `tim-usersig` checks who somebody is, `tim-store` keeps what was
+//! said, `tim-groups` says who may do what in a group.
 
 mod admission;
 mod client_context;
@@ -24,6 +21,13 @@ mod retention;
 mod service;
 mod settings;
 mod threads;
+
+use tim_groups as groups;
+/// The store, with the engine that [`Hub::open`] uses.
+mod store {
+    pub(crate) use tim_store::*;
+    pub(crate) use tim_store_sqlite as sqlite;
+}
 
 pub use tim_usersig as usersig;
 

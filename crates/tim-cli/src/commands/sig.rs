@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::json;
-use tim_hub::usersig::{App, Claims, UserSig};
 use tim_proto::UserId;
+use tim_usersig::{App, Claims, UserSig};
 
 use crate::error::{EXIT_CODES, Failure, reading};
 use crate::json;

@@ -1,6 +1,5 @@
 //! The fields of each frame kind, by name.
 
-use tim_hub::usersig::UserSig;
 use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::message::{Envelope, OfflinePush, SendOptions, flags};
 use tim_proto::request::{
@@ -12,6 +11,7 @@ use tim_proto::wire::{
     Decode, DecodeError, Extensions, Frame, FrameKind, Hello, Role, decode_prefix, features,
 };
 use tim_proto::{Message, MessageId};
+use tim_usersig::UserSig;
 
 use super::fields::{Fields, Shown};
 use super::group;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tim_client::{
     Client, ConversationId, CreateGroup, ErrorCode, Event, EventStream, GroupId, GroupType, UserId,
 };
-use tim_hub::usersig::{App, UserSig};
+use tim_usersig::{App, UserSig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

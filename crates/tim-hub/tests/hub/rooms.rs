@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tim_hub::Audience;
-use tim_hub::store::Cursor;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
     BanMembers, CreateGroup, OneConversation, OneGroup, Request, SetMember, UpdateGroup,
 };
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
+use tim_store::Cursor;
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group, group_id, user};
 

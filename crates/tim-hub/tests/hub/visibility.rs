@@ -1,4 +1,4 @@
-//! Who sees what: every cell of the table in `store_suite/visibility.txt`, asked of the hub by devices.
+//! Who sees what: every cell of the table in `visibility.txt`, asked of the hub by devices.
 //!
 //! The row says who looks at a message in a Community, and what happened before: the message was `said`, by the owner unless
 //! who looks is its `author`; who looks `joins`, `quits` or is `removed`. An `admin` became one at the end. The columns are ways to
@@ -9,7 +9,7 @@ use tim_proto::{ErrorCode, GroupType, Role};
 
 use super::support::{Device, Reply, TestHub, group};
 
-const TABLE: &str = include_str!("../store_suite/visibility.txt");
+const TABLE: &str = include_str!("visibility.txt");
 const SAID: &str = "what was said";
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tim_client::{Client, ConversationId, Event, EventStream, ImError, Message, NetState, UserId};
-use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Clock, Hub, HubOptions};
+use tim_usersig::{App, UserSig};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 

@@ -1,5 +1,5 @@
 //! Groups: making, joining, managing and listing them. Who may do what is the hub's to say; the table is in the docs of
-//! `tim_hub::groups::rules`.
+//! `tim_groups::rules`.
 
 mod create;
 mod join;

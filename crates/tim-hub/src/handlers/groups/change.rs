@@ -116,7 +116,7 @@ fn cost(action: &GroupAction, owned: Option<&Group>) -> u32 {
 }
 
 pub(crate) fn is_room(group: &Group) -> bool {
-    group.group_type == u16::from(GroupType::AV_CHAT_ROOM.0)
+    group.group_type == GroupType::AV_CHAT_ROOM
 }
 
 impl Services {
@@ -304,10 +304,10 @@ pub(crate) fn live(prepared: &Prepared, time: u64, priority: Priority) -> Delive
         time,
         flags: flags::ONLINE_ONLY,
         origin: 0,
-        from: prepared.sender,
+        from: UserId::SYSTEM,
     };
     let message = encode::enveloped(&envelope, &prepared.content);
-    Delivery::live(prepared.sender, 0, priority, message)
+    Delivery::live(UserId::SYSTEM, 0, priority, message)
 }
 
 impl From<Refused> for Refusal {

@@ -101,7 +101,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let Some((found, membership)) = hub.reader.standing(&group, &device.user)? else {
             return Err(refused(Refused::NoSuchGroup(group)));
         };
-        let is_work = found.group_type == u16::from(tim_proto::GroupType::WORK.0);
+        let is_work = found.group_type == tim_proto::GroupType::WORK;
         if is_work && membership.is_none() {
             return Err(refused(Refused::NotParticipant(device.user)));
         }

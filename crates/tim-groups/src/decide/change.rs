@@ -1,0 +1,299 @@
+//! What stays the same group with the same members, but is different after it.
+
+use tim_proto::message::{GroupChange, Muted};
+use tim_proto::notice::NoticeOperation;
+use tim_proto::tip::TipOperation;
+use tim_proto::{ReceiveOption, Role, UserId};
+
+use super::super::create::{check_texts, known_invite, known_join};
+use super::super::rules::{Action, MAX_NAME_CARD, MAX_NOTICE, check_name, check_text, outranks};
+use super::super::tips::{Said, Tip};
+use super::super::view::{GroupView, RowChange};
+use super::super::{GroupAnswer, GroupUpdate};
+use super::leave::until;
+use super::{Case, Decision, Draft, Effects, Seen, Undecided};
+use crate::{Membership, Refused, Restriction, role};
+
+impl<V: GroupView> Case<'_, V> {
+    pub(super) fn set_member(
+        &self,
+        user: &UserId,
+        new_role: Option<Role>,
+        mute_seconds: Option<u32>,
+        name_card: Option<&str>,
+    ) -> Decision<V> {
+        if !self.rules.is_stored {
+            return self.set_in_room(user, new_role, mute_seconds, name_card);
+        }
+        let new_role = new_role.map(appointed).transpose()?;
+        check_name("name card", name_card.unwrap_or(""), MAX_NAME_CARD)?;
+        self.may_set(*user, new_role, mute_seconds, name_card)?;
+        let member = self.target(user)?;
+        self.may_set_this(*user, &member, new_role, mute_seconds, name_card)?;
+
+        let mut draft = self.effects();
+        if let Some(new_role) = new_role.filter(|new_role| *new_role != member.role) {
+            self.appoint(&mut draft, *user, new_role)?;
+        }
+        let muted = mute_seconds.filter(|seconds| *seconds > 0 || member.muted_until_ms > self.now_ms);
+        if let Some(seconds) = muted {
+            draft.row(RowChange::MutedUntil(*user, until(self.now_ms, seconds)));
+        }
+        let card = name_card.filter(|card| *card != member.name_card);
+        if let Some(card) = card {
+            draft.row(RowChange::NameCard(*user, card.to_owned()));
+        }
+        if muted.is_some() || card.is_some() {
+            let muted = muted.map(|seconds| Muted { user: *user, seconds });
+            draft.member_tip(self.actor, *user, self.count(0, 0), muted.as_slice());
+        }
+        Ok(draft.done())
+    }
+
+    /// Whether the actor may set these things at all.
+    fn may_set(
+        &self,
+        user: UserId,
+        new_role: Option<u16>,
+        mute_seconds: Option<u32>,
+        name_card: Option<&str>,
+    ) -> Result<(), Refused> {
+        if new_role.is_some() {
+            self.may(Action::SetRole)?;
+        }
+        if mute_seconds.is_some() {
+            self.may(Action::Mute)?;
+        }
+        if name_card.is_some() {
+            let own = user == self.actor;
+            self.may(if own {
+                Action::OwnNameCard
+            } else {
+                Action::OthersNameCard
+            })?;
+        }
+        self.me
+            .as_ref()
+            .map(|_| ())
+            .ok_or(Refused::NotParticipant(self.actor))
+    }
+
+    /// Whether the actor may set these things of this member.
+    fn may_set_this(
+        &self,
+        user: UserId,
+        member: &Membership,
+        new_role: Option<u16>,
+        mute_seconds: Option<u32>,
+        name_card: Option<&str>,
+    ) -> Result<(), Refused> {
+        let own_card = name_card.is_none() || user == self.actor;
+        if new_role.is_none() && mute_seconds.is_none() && own_card {
+            return Ok(());
+        }
+        let mine = self.me.as_ref().map_or(0, |me| me.role);
+        outranks(mine, member.role)
+    }
+
+    fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: u16) -> Seen<(), V> {
+        let (tip, notice) = if new_role == role::ADMIN {
+            // The owner is one of the managers.
+            let admins = self.managers()?.len().saturating_sub(1);
+            if admins >= self.command.policy.max_admins as usize {
+                return Err(Refused::NotAllowed("the group has as many admins as it may have").into());
+            }
+            (TipOperation::SET_ADMIN, NoticeOperation::ADMIN_GRANTED)
+        } else {
+            (TipOperation::CANCELED_ADMIN, NoticeOperation::ADMIN_WITHDRAWN)
+        };
+        draft.row(RowChange::Role(user, new_role));
+        draft.tip(&Tip::new(tip, self.actor, &[user], self.count(0, 0)));
+        draft.notice(user, notice, self.actor, "");
+        Ok(())
+    }
+
+    /// In an AVChatRoom there is nothing but muting.
+    fn set_in_room(
+        &self,
+        user: &UserId,
+        new_role: Option<Role>,
+        mute_seconds: Option<u32>,
+        name_card: Option<&str>,
+    ) -> Decision<V> {
+        if new_role.is_some() {
+            self.may(Action::SetRole)?;
+        }
+        if name_card.is_some() {
+            self.may(Action::OwnNameCard)?;
+        }
+        self.may(Action::Mute)?;
+        if *user == self.group.owner {
+            return Err(Refused::NotAllowed("nobody mutes the owner").into());
+        }
+        if !self.has_account(user)? {
+            return Err(Refused::NoAccount(*user).into());
+        }
+        let mut draft = self.effects();
+        let before = self.view.restriction(user).map_err(Undecided::View)?;
+        let muted = mute_seconds.filter(|seconds| *seconds > 0 || before.muted_until_ms > self.now_ms);
+        if let Some(seconds) = muted {
+            let now = Restriction {
+                muted_until_ms: until(self.now_ms, seconds),
+                ..before
+            };
+            draft.row(RowChange::Restrict(*user, now));
+            let muted = Muted { user: *user, seconds };
+            draft.member_tip(self.actor, *user, self.count(0, 0), &[muted]);
+        }
+        Ok(draft.done())
+    }
+
+    pub(super) fn change_owner(&self, owner: &UserId) -> Decision<V> {
+        // Asked again, by who is not the owner any more because it was done.
+        if self.me.is_some() && self.former_owner == Some(self.actor) && self.group.owner == *owner {
+            return Ok(Effects::none(GroupAnswer::Done));
+        }
+        self.may(Action::ChangeOwner)?;
+        if *owner == self.actor {
+            return Ok(Effects::none(GroupAnswer::Done));
+        }
+        let member = self.target(owner)?;
+        let mut draft = self.effects();
+        draft.row(RowChange::Owner(*owner));
+        draft.row(RowChange::Role(self.actor, role::MEMBER));
+        draft.row(RowChange::Role(*owner, role::OWNER));
+        self.unmute(&mut draft, *owner, Some(&member));
+        draft.profile_tip(self.actor, self.count(0, 0), &[GroupChange::Owner(*owner)]);
+        Ok(draft.done())
+    }
+
+    /// A new owner is not muted: nobody could end it, for it is done to lower roles only.
+    pub(super) fn unmute(&self, draft: &mut Draft<'_>, owner: UserId, member: Option<&Membership>) {
+        if member.is_some_and(|member| member.muted_until_ms > self.now_ms) {
+            draft.row(RowChange::MutedUntil(owner, 0));
+        }
+    }
+
+    pub(super) fn update(&self, update: &GroupUpdate) -> Decision<V> {
+        self.may_update(update)?;
+        check_texts(update)?;
+        update.join_option.map(known_join).transpose()?;
+        update.invite_option.map(known_invite).transpose()?;
+
+        let new = self.news(update);
+        let changes = changes(&new);
+        if changes.is_empty() {
+            return Ok(Effects::none(GroupAnswer::Done));
+        }
+        let mut draft = self.effects_named(new.name.as_deref().unwrap_or(&self.group.name));
+        draft.profile_tip(self.actor, self.count(0, 0), &changes);
+        draft.row(RowChange::Profile(new.clone()));
+        Ok(draft.done())
+    }
+
+    fn may_update(&self, update: &GroupUpdate) -> Result<(), Refused> {
+        let texts = [
+            &update.name,
+            &update.introduction,
+            &update.notification,
+            &update.avatar,
+        ];
+        let asked = [
+            (texts.iter().any(|text| text.is_some()), Action::UpdateProfile),
+            (update.join_option.is_some(), Action::SetJoinOption),
+            (update.invite_option.is_some(), Action::SetInviteOption),
+            (update.mute_all.is_some(), Action::MuteAll),
+        ];
+        for (is_asked, action) in asked {
+            if is_asked {
+                self.may(action)?;
+            }
+        }
+        self.me
+            .as_ref()
+            .map(|_| ())
+            .ok_or(Refused::NotParticipant(self.actor))
+    }
+
+    /// What of it is not so already.
+    fn news(&self, update: &GroupUpdate) -> GroupUpdate {
+        let group = &self.group;
+        let other = |new: &Option<String>, old: &String| new.clone().filter(|new| new != old);
+        GroupUpdate {
+            name: other(&update.name, &group.name),
+            introduction: other(&update.introduction, &group.introduction),
+            notification: other(&update.notification, &group.notification),
+            avatar: other(&update.avatar, &group.avatar),
+            join_option: update.join_option.filter(|new| *new != group.join_option),
+            invite_option: update.invite_option.filter(|new| *new != group.invite_option),
+            mute_all: update.mute_all.filter(|new| *new != group.mute_all),
+        }
+    }
+
+    pub(super) fn set_receive_option(&self, option: ReceiveOption) -> Decision<V> {
+        let me = self.may(Action::SetReceiveOption)?;
+        let Some(name) = option.name() else {
+            return Err(Refused::BadValue("there is no such receive option").into());
+        };
+        if me.receive_option == option {
+            return Ok(Effects::none(GroupAnswer::Done));
+        }
+        let mut draft = self.effects();
+        draft.row(RowChange::ReceiveOption(self.actor, option));
+        let said = Said {
+            custom: name,
+            ..Said::default()
+        };
+        draft.notices(
+            &[self.actor],
+            NoticeOperation::RECEIVE_OPTION_SYNCED,
+            self.actor,
+            said,
+        );
+        Ok(draft.done())
+    }
+
+    pub(super) fn notify(&self, users: &[UserId], text: &str) -> Decision<V> {
+        self.only_system()?;
+        check_text("notice", text, MAX_NOTICE)?;
+        let mut to = Vec::new();
+        if users.is_empty() {
+            to = self.members()?;
+        }
+        for user in super::each_once(users) {
+            if self.member(&user)?.is_some() {
+                to.push(user);
+            }
+        }
+        let said = Said {
+            custom: text,
+            ..Said::default()
+        };
+        let mut draft = self.effects();
+        draft.notices(&to, NoticeOperation::CUSTOM, self.actor, said);
+        Ok(draft.done())
+    }
+}
+
+/// The stored number of a role that somebody can be given.
+fn appointed(wanted: Role) -> Result<u16, Refused> {
+    match wanted {
+        Role::ADMIN => Ok(role::ADMIN),
+        Role::MEMBER => Ok(role::MEMBER),
+        _ => Err(Refused::BadValue("a member is made Admin or Member")),
+    }
+}
+
+/// The update as the tip says it.
+fn changes(update: &GroupUpdate) -> Vec<GroupChange<'_>> {
+    let texts = [
+        update.name.as_deref().map(GroupChange::Name),
+        update.introduction.as_deref().map(GroupChange::Introduction),
+        update.notification.as_deref().map(GroupChange::Notification),
+        update.avatar.as_deref().map(GroupChange::Avatar),
+        update.join_option.map(GroupChange::JoinOption),
+        update.invite_option.map(GroupChange::InviteOption),
+        update.mute_all.map(GroupChange::MuteAll),
+    ];
+    texts.into_iter().flatten().collect()
+}

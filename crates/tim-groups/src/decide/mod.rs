@@ -1,0 +1,371 @@
+//! From a command and what is there to what is to be done. Nothing is written here.
+
+mod change;
+mod join;
+mod leave;
+
+use std::cell::RefCell;
+
+use tim_proto::message::{GroupChange, Muted};
+use tim_proto::notice::NoticeOperation;
+use tim_proto::tip::TipOperation;
+use tim_proto::{MemberResult, UserId};
+
+use super::rules::{Action, MAX_WORDS, TypeRules, check_text};
+use super::tips::{NameBook, Named, Said, Scribe, Tip};
+use super::view::{Effects, Found, GroupView, Request, RequestKind, RowChange};
+use super::{GroupAction, GroupAnswer, GroupCommand};
+use crate::{Group, Membership, Refused};
+
+/// Why there is no decision.
+#[derive(Debug)]
+pub enum Undecided<E> {
+    /// The rules are against it.
+    Refused(Refused),
+    /// The engine could not look.
+    View(E),
+}
+
+impl<E> From<Refused> for Undecided<E> {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Decides what comes of a command at this time (unix ms).
+///
+/// # Errors
+/// [`Undecided`]; the group is to be left as it is.
+pub fn decide<V: GroupView>(
+    view: &V,
+    command: &GroupCommand,
+    now_ms: u64,
+) -> Result<Effects, Undecided<V::Error>> {
+    let live = match view.group().map_err(Undecided::View)? {
+        Found::Live(live) => live,
+        // Whoever ended it hears again that it is done.
+        Found::Dismissed { by } if by == command.actor && ends(&command.action) => {
+            return Ok(Effects::none(GroupAnswer::Done));
+        }
+        Found::Nothing | Found::Dismissed { .. } => return Err(Refused::NoSuchGroup(command.group).into()),
+    };
+    let case = Case {
+        view,
+        actor: command.actor,
+        command,
+        rules: TypeRules::of_stored(live.group.group_type)?,
+        me: view.member(&command.actor).map_err(Undecided::View)?,
+        former_owner: live.former_owner,
+        group: live.group,
+        now_ms,
+        names_failed: RefCell::new(None),
+    };
+    let decided = case.decide();
+    match case.names_failed.into_inner() {
+        Some(error) => Err(Undecided::View(error)),
+        None => decided,
+    }
+}
+
+const fn ends(action: &GroupAction) -> bool {
+    matches!(
+        action,
+        GroupAction::Dismiss | GroupAction::Reclaim | GroupAction::Quit
+    )
+}
+
+type Decision<V> = Result<Effects, Undecided<<V as GroupView>::Error>>;
+type Seen<T, V> = Result<T, Undecided<<V as GroupView>::Error>>;
+
+/// A command and all that every decision looks at.
+struct Case<'a, V: GroupView> {
+    view: &'a V,
+    command: &'a GroupCommand,
+    actor: UserId,
+    rules: &'static TypeRules,
+    group: Group,
+    former_owner: Option<UserId>,
+    /// The actor's standing.
+    me: Option<Membership>,
+    now_ms: u64,
+    /// Why the names of a tip could not be read. The decision does not count then.
+    names_failed: RefCell<Option<V::Error>>,
+}
+
+impl<V: GroupView> NameBook for Case<'_, V> {
+    fn names_of(&self, user: &UserId) -> Named {
+        self.view.names(user).unwrap_or_else(|error| {
+            *self.names_failed.borrow_mut() = Some(error);
+            Named::default()
+        })
+    }
+}
+
+/// The names after the changes that are decided already: a tip about a name card has the new one.
+struct Changed<'a> {
+    book: &'a dyn NameBook,
+    rows: &'a [RowChange],
+}
+
+impl NameBook for Changed<'_> {
+    fn names_of(&self, user: &UserId) -> Named {
+        let mut named = self.book.names_of(user);
+        for row in self.rows {
+            if let RowChange::NameCard(whose, card) = row
+                && whose == user
+            {
+                named.name_card.clone_from(card);
+            }
+        }
+        named
+    }
+}
+
+impl<V: GroupView> Case<'_, V> {
+    fn decide(&self) -> Decision<V> {
+        match &self.command.action {
+            GroupAction::Join { message } => self.join(message),
+            GroupAction::Quit => self.quit(),
+            GroupAction::HandleApplication {
+                applicant,
+                accept,
+                message,
+                key,
+            } => self.handle_application(applicant, *accept, message, *key),
+            GroupAction::Invite { users, reason } => self.invite(users, reason),
+            GroupAction::HandleInvitation { accept, message } => self.handle_invitation(*accept, message),
+            GroupAction::Remove { users, reason } => self.remove(users, reason),
+            GroupAction::SetMember {
+                user,
+                role,
+                mute_seconds,
+                name_card,
+            } => self.set_member(user, *role, *mute_seconds, name_card.as_deref()),
+            GroupAction::ChangeOwner { owner } => self.change_owner(owner),
+            GroupAction::Update(update) => self.update(update),
+            GroupAction::Dismiss => self.dismiss(),
+            GroupAction::SetReceiveOption { option } => self.set_receive_option(*option),
+            GroupAction::Ban {
+                users,
+                seconds,
+                reason,
+            } => self.ban(users, *seconds, reason),
+            GroupAction::Reclaim => self.reclaim(),
+            GroupAction::Notify { users, text } => self.notify(users, text),
+        }
+    }
+
+    /// The actor's standing, if that allows the action.
+    fn may(&self, action: Action) -> Result<&Membership, Refused> {
+        let me = self.me.as_ref().ok_or(Refused::NotParticipant(self.actor))?;
+        self.rules.may(Some(me.role), action)?;
+        Ok(me)
+    }
+
+    fn only_system(&self) -> Result<(), Refused> {
+        if self.actor == UserId::SYSTEM {
+            Ok(())
+        } else {
+            Err(Refused::NotAllowed("only the application's server does this"))
+        }
+    }
+
+    fn member(&self, user: &UserId) -> Seen<Option<Membership>, V> {
+        self.view.member(user).map_err(Undecided::View)
+    }
+
+    fn has_account(&self, user: &UserId) -> Seen<bool, V> {
+        self.view.has_account(user).map_err(Undecided::View)
+    }
+
+    fn managers(&self) -> Seen<Vec<UserId>, V> {
+        self.view.managers().map_err(Undecided::View)
+    }
+
+    fn members(&self) -> Seen<Vec<UserId>, V> {
+        self.view.members().map_err(Undecided::View)
+    }
+
+    fn request(&self, user: &UserId, kind: RequestKind) -> Seen<Option<Request>, V> {
+        self.view.request(user, kind).map_err(Undecided::View)
+    }
+
+    /// Another user's standing, whom the actor's request is about.
+    fn target(&self, user: &UserId) -> Seen<Membership, V> {
+        match self.member(user)? {
+            Some(member) => Ok(member),
+            None if self.has_account(user)? => Err(Refused::NotMember(*user).into()),
+            None => Err(Refused::NoAccount(*user).into()),
+        }
+    }
+
+    /// How many more members there may be.
+    fn room(&self) -> u64 {
+        let ceiling = self
+            .rules
+            .ceiling(&self.command.policy)
+            .map_or(u64::MAX, u64::from);
+        ceiling.saturating_sub(self.group.member_count)
+    }
+
+    fn full(&self) -> Refused {
+        Refused::Full {
+            max: self.rules.ceiling(&self.command.policy).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether the user may be in one group more.
+    fn has_room(&self, user: &UserId) -> Seen<bool, V> {
+        let max = self.command.policy.max_groups;
+        Ok(self.view.groups_of(user, max).map_err(Undecided::View)? < max)
+    }
+
+    /// The group has room for one more, and this user for one more group.
+    fn may_come_in(&self, user: &UserId) -> Seen<(), V> {
+        if self.room() == 0 {
+            return Err(self.full().into());
+        }
+        self.may_be_in_more(user)
+    }
+
+    fn may_be_in_more(&self, user: &UserId) -> Seen<(), V> {
+        if self.has_room(user)? {
+            return Ok(());
+        }
+        let max = self.command.policy.max_groups;
+        Err(Refused::TooManyGroups { user: *user, max }.into())
+    }
+
+    /// How many a tip says there are, `more` and `less` than before.
+    fn count(&self, more: usize, less: usize) -> u64 {
+        let now = if self.rules.is_stored {
+            self.group.member_count
+        } else {
+            u64::from(self.command.room_members)
+        };
+        now.saturating_add(more as u64).saturating_sub(less as u64)
+    }
+
+    fn effects(&self) -> Draft<'_> {
+        self.effects_named(&self.group.name)
+    }
+
+    /// For a change of the name itself: the tip has the new one.
+    fn effects_named<'b>(&'b self, name: &'b str) -> Draft<'b> {
+        Draft {
+            book: self,
+            scribe: Scribe {
+                group: self.command.group,
+                name,
+                rules: self.rules,
+                now_s: self.now_ms / 1000,
+            },
+            random: self.command.random,
+            effects: Effects::none(GroupAnswer::Done),
+        }
+    }
+}
+
+/// Effects on their way. Each tip and each wording of a notice gets a random number of its own.
+struct Draft<'a> {
+    book: &'a dyn NameBook,
+    scribe: Scribe<'a>,
+    random: u32,
+    effects: Effects,
+}
+
+impl Draft<'_> {
+    fn row(&mut self, change: RowChange) {
+        self.effects.rows.push(change);
+    }
+
+    fn next_random(&mut self) -> u32 {
+        let random = self.random;
+        self.random = random.wrapping_add(1);
+        random
+    }
+
+    fn tip(&mut self, tip: &Tip<'_>) {
+        let random = self.next_random();
+        let book = Changed {
+            book: self.book,
+            rows: &self.effects.rows,
+        };
+        let prepared = self.scribe.tip(tip, random, &book);
+        if self.scribe.rules.is_stored {
+            self.effects.tips.push(prepared);
+        } else {
+            self.effects.live.push(prepared);
+        }
+    }
+
+    fn profile_tip(&mut self, by: UserId, members: u64, changes: &[GroupChange<'_>]) {
+        let tip = Tip::new(TipOperation::GROUP_PROFILE_UPDATED, by, &[], members);
+        self.tip(&Tip { changes, ..tip });
+    }
+
+    fn member_tip(&mut self, by: UserId, user: UserId, members: u64, muted: &[Muted]) {
+        let users = [user];
+        let tip = Tip::new(TipOperation::MEMBER_PROFILE_UPDATED, by, &users, members);
+        self.tip(&Tip { muted, ..tip });
+    }
+
+    /// The same notice to all of these.
+    fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, said: Said<'_>) {
+        if to.is_empty() {
+            return;
+        }
+        let random = self.next_random();
+        let notice = self.scribe.notice(operation, by, said, random);
+        self.effects
+            .notices
+            .extend(to.iter().map(|user| (*user, notice.clone())));
+    }
+
+    fn notice(&mut self, to: UserId, operation: NoticeOperation, by: UserId, message: &str) {
+        let said = Said {
+            message,
+            ..Said::default()
+        };
+        self.notices(&[to], operation, by, said);
+    }
+
+    fn answer(mut self, answer: GroupAnswer) -> Effects {
+        self.effects.answer = answer;
+        self.effects
+    }
+
+    fn done(self) -> Effects {
+        self.effects
+    }
+}
+
+/// What becomes of each user of a list, each named once.
+#[derive(Default)]
+struct Outcomes(Vec<(UserId, MemberResult)>);
+
+impl Outcomes {
+    fn answer(self) -> GroupAnswer {
+        GroupAnswer::Members(self.0)
+    }
+
+    fn push(&mut self, user: UserId, result: MemberResult) {
+        self.0.push((user, result));
+    }
+
+    /// Who got this result.
+    fn with(&self, result: MemberResult) -> Vec<UserId> {
+        let named = self.0.iter().filter(|(_, got)| *got == result);
+        named.map(|(user, _)| *user).collect()
+    }
+}
+
+/// The users, each once, in the order of their first naming.
+fn each_once(users: &[UserId]) -> Vec<UserId> {
+    let mut seen = std::collections::BTreeSet::new();
+    users.iter().copied().filter(|user| seen.insert(*user)).collect()
+}
+
+fn check_words(text: &str) -> Result<(), Refused> {
+    check_text("message", text, MAX_WORDS)
+}

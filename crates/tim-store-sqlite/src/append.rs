@@ -1,0 +1,325 @@
+//! Appending: the one place where entries are made.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::message::Content;
+use tim_proto::wire::decode_body;
+use tim_proto::{MessageId, UserId};
+
+use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
+use super::writer::{Batch, Stop};
+use tim_store::flags;
+use tim_store::{
+    Append, Entry, Fingerprint, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored, Written,
+};
+
+/// An entry on its way into a log, everything about it decided.
+pub(super) struct NewEntry {
+    pub(super) sender: UserId,
+    pub(super) sender_id: i64,
+    pub(super) client_time: u64,
+    pub(super) random: u32,
+    pub(super) origin: u64,
+    pub(super) flags: u32,
+    pub(super) kind: u16,
+    pub(super) content: Bytes,
+}
+
+/// Where a message may go, and the flags that it gets there.
+pub(super) struct Place {
+    pub(super) head: Head,
+    pub(super) flags: u32,
+}
+
+impl Batch<'_> {
+    pub(super) fn append(&mut self, append: &Append) -> Result<Written, Stop> {
+        let sender_id = self.user(&append.sender)?;
+        if append.id.sender != number_of(sender_id) {
+            return Err(Refused::ForeignId.into());
+        }
+        let before = sent_before(self.db, &append.log, sender_id, &append.id, append.fingerprint)?;
+        if let Some(first) = before {
+            return Ok(Written::Duplicate(first?));
+        }
+        check_size(&append.content)?;
+        let place = self.place_for(append, sender_id)?;
+        let mut head = place.head;
+        let entry = NewEntry {
+            sender: append.sender,
+            sender_id,
+            client_time: append.id.client_time,
+            random: append.id.random,
+            origin: append.origin,
+            flags: append.flags & !flags::OWN | place.flags,
+            kind: append.kind,
+            content: append.content.clone(),
+        };
+        let stored = self.push(&mut head, entry)?;
+        self.remember_id(sender_id, append, &stored)?;
+        if head.is_group() {
+            self.keep_mentions(&head, append, sender_id, stored.sequence)?;
+        }
+        Ok(Written::Stored(stored))
+    }
+
+    pub(super) fn append_system(&mut self, log: &LogKey, prepared: &Prepared) -> Result<Written, Stop> {
+        let entry = self.prepared(prepared)?;
+        let mut head = match (Head::find(self.db, log)?, log) {
+            (Some(head), _) => head,
+            (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
+            (None, LogKey::C2c(_) | LogKey::System(_)) => self.make_log(log)?,
+        };
+        Ok(Written::Stored(self.push(&mut head, entry)?))
+    }
+
+    /// Checks what the hub wants to append in its own name. Writes nothing.
+    pub(super) fn prepared(&self, prepared: &Prepared) -> Result<NewEntry, Stop> {
+        check_size(&prepared.content)?;
+        Ok(NewEntry {
+            sender: UserId::SYSTEM,
+            sender_id: self.sender(&UserId::SYSTEM)?,
+            client_time: prepared.client_time,
+            random: prepared.random,
+            origin: 0,
+            flags: prepared.flags & !flags::OWN | flags::SYSTEM,
+            kind: prepared.kind,
+            content: prepared.content.clone(),
+        })
+    }
+
+    /// The log that a user may append to, made if need be.
+    fn place_for(&self, append: &Append, sender_id: i64) -> Result<Place, Stop> {
+        let outsider = || Stop::from(Refused::NotParticipant(append.sender));
+        match append.log {
+            LogKey::C2c(pair) => {
+                pair.peer_of(&append.sender).ok_or_else(outsider)?;
+                let found = Head::find(self.db, &append.log)?;
+                let head = found.map_or_else(|| self.make_log(&append.log), Ok)?;
+                Ok(Place { head, flags: 0 })
+            }
+            LogKey::Group(_) => self.group_place(append, sender_id),
+            // Users do not write to the system (S8).
+            LogKey::System(_) => Err(outsider()),
+        }
+    }
+
+    /// A new log between two users, or of one user's notices, with a row for each who takes part.
+    pub(super) fn make_log(&self, log: &LogKey) -> Result<Head, Stop> {
+        let users = match log {
+            LogKey::C2c(pair) => {
+                let (low, high) = pair.users();
+                vec![self.user(&low)?, self.user(&high)?]
+            }
+            LogKey::System(user) => vec![self.user(user)?],
+            LogKey::Group(_) => Vec::new(),
+        };
+        let head = self.insert_log(log)?;
+        for user in users {
+            self.insert_personal(user, &head, None)?;
+        }
+        Ok(head)
+    }
+
+    pub(super) fn insert_log(&self, log: &LogKey) -> rusqlite::Result<Head> {
+        let (kind, name) = log_name(log);
+        let id = self
+            .db
+            .prepare_cached("INSERT INTO logs (kind, name) VALUES (?1, ?2)")?
+            .insert(params![kind, name])?;
+        Ok(Head {
+            id,
+            key: *log,
+            sequence: 0,
+            change: 0,
+            countable: 0,
+            last_sequence: 0,
+            last_change: 0,
+            first_kept: 1,
+            is_empty: true,
+            purged_change: 0,
+            purged_countable: 0,
+        })
+    }
+
+    /// Gives the entry the next sequence and the next change, and moves the head.
+    pub(super) fn push(&mut self, head: &mut Head, new: NewEntry) -> rusqlite::Result<Stored> {
+        self.change += 1;
+        head.sequence += 1;
+        head.change = self.change;
+        head.countable += u64::from(counts(new.flags));
+        if new.flags & flags::NO_LAST == 0 {
+            head.last_sequence = head.sequence;
+            head.last_change = head.change;
+        }
+        let stored = Stored {
+            sequence: head.sequence,
+            change: head.change,
+            time_ms: self.now_ms,
+        };
+        self.insert_entry(head, &new)?;
+        self.update_head(head)?;
+        if counts(new.flags) && new.sender_id != 0 {
+            self.db
+                .prepare_cached("UPDATE personal SET own_total = own_total + 1 WHERE user = ?1 AND log = ?2")?
+                .execute([new.sender_id, head.id])?;
+        }
+        let id = MessageId {
+            sender: number_of(new.sender_id),
+            client_time: new.client_time,
+            random: new.random,
+        };
+        let entry = Entry {
+            sequence: stored.sequence,
+            change: stored.change,
+            time_ms: stored.time_ms,
+            sender: new.sender,
+            id,
+            origin: new.origin,
+            flags: new.flags,
+            kind: new.kind,
+            content: new.content,
+        };
+        let (roster, revoked) = (self.roster.take(), self.revoked.take());
+        self.published.push(Published {
+            log: head.key,
+            entry,
+            roster,
+            revoked,
+        });
+        Ok(stored)
+    }
+
+    fn insert_entry(&self, head: &Head, new: &NewEntry) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
+            .execute(params![
+                head.id,
+                sql(head.sequence),
+                sql(head.change),
+                sql(self.now_ms),
+                new.sender_id,
+                sql(new.client_time),
+                new.random,
+                sql(new.origin),
+                new.flags,
+                new.kind,
+                sql(head.countable),
+                &*new.content,
+            ])?;
+        Ok(())
+    }
+
+    fn update_head(&self, head: &mut Head) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE logs SET sequence = ?2, change = ?3, countable = ?4, last_sequence = ?5, last_change = ?6
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                head.id,
+                sql(head.sequence),
+                sql(head.change),
+                sql(head.countable),
+                sql(head.last_sequence),
+                sql(head.last_change),
+            ])?;
+        // Apart, because it is in an index, which is then not touched by every append.
+        if head.is_empty {
+            head.is_empty = false;
+            self.db
+                .prepare_cached("UPDATE logs SET first_time_ms = ?2 WHERE id = ?1")?
+                .execute([head.id, sql(self.now_ms)])?;
+        }
+        Ok(())
+    }
+
+    fn remember_id(&self, sender: i64, append: &Append, stored: &Stored) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                sql(append.id.client_time),
+                sender,
+                append.id.random,
+                sql(stored.sequence),
+                sql(stored.change),
+                sql(stored.time_ms),
+                sql(append.fingerprint.to_bits()),
+            ])?;
+        Ok(())
+    }
+}
+
+/// Where a message of this id was stored, if it was the same one, else that it was another.
+pub(super) fn sent_before(
+    db: &Connection,
+    log: &LogKey,
+    sender: i64,
+    id: &MessageId,
+    fingerprint: Fingerprint,
+) -> rusqlite::Result<Option<Result<Stored, Refused>>> {
+    let found = db
+        .prepare_cached(
+            "SELECT sequence, change, time_ms, fingerprint FROM sent
+             WHERE client_time = ?1 AND sender = ?2 AND random = ?3",
+        )?
+        .query_row(params![sql(id.client_time), sender, id.random], |row| {
+            let stored = Stored {
+                sequence: unsigned(row, 0)?,
+                change: unsigned(row, 1)?,
+                time_ms: unsigned(row, 2)?,
+            };
+            let kept = row.get::<_, Option<i64>>(3)?;
+            Ok((
+                stored,
+                kept.map(|kept| Fingerprint::from_bits(kept.cast_unsigned())),
+            ))
+        })
+        .optional()?;
+    let Some((stored, kept)) = found else {
+        return Ok(None);
+    };
+    let is_same = match kept {
+        Some(kept) => kept == fingerprint,
+        None => is_entry(db, log, id, stored.sequence, fingerprint)?,
+    };
+    Ok(Some(if is_same {
+        Ok(stored)
+    } else {
+        Err(Refused::IdReused)
+    }))
+}
+
+/// Whether a message is the entry at this place: for what was stored before fingerprints were kept. An entry that is not
+/// kept any more, or not whole, gets the benefit of the doubt.
+fn is_entry(
+    db: &Connection,
+    log: &LogKey,
+    id: &MessageId,
+    sequence: u64,
+    fingerprint: Fingerprint,
+) -> rusqlite::Result<bool> {
+    let Some(head) = Head::find(db, log)? else {
+        return Ok(false);
+    };
+    if sequence < head.first_kept {
+        return Ok(true);
+    }
+    let Some(entry) = entry_at(db, head.id, sequence)?.filter(|entry| entry.id == *id) else {
+        return Ok(false);
+    };
+    let content = decode_body::<Content<'_>>(&entry.content).ok();
+    Ok(entry.flags & flags::REVOKED != 0
+        || content.is_none_or(|content| Fingerprint::of_message(&content) == fingerprint))
+}
+
+pub(super) fn check_size(content: &Bytes) -> Result<(), Refused> {
+    let len = content.len();
+    if len > MAX_CONTENT {
+        Err(Refused::TooLarge {
+            len,
+            max: MAX_CONTENT,
+        })
+    } else {
+        Ok(())
+    }
+}

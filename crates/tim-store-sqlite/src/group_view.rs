@@ -1,0 +1,206 @@
+//! A group inside the open transaction, for the rules to look at.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::{GroupId, UserId};
+
+use super::lists::account;
+use super::rosters::{self, group, membership};
+use super::rows::{Head, KIND_DISMISSED, parsed, unsigned, user_id};
+use super::writer::Stop;
+use tim_groups::tips::Named;
+use tim_groups::{Found, GroupView, LiveGroup, Request, RequestKind, Undecided, Verdict};
+use tim_store::{LogKey, Membership, Restriction};
+
+pub(super) struct View<'a> {
+    db: &'a Connection,
+    id: GroupId,
+    pub(super) head: Option<Head>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(db: &'a Connection, id: GroupId) -> rusqlite::Result<Self> {
+        let head = Head::find(db, &LogKey::Group(id))?;
+        Ok(Self { db, id, head })
+    }
+
+    /// Of a group that exists; what there is of none otherwise.
+    fn look<T: Default>(
+        &self,
+        look: impl FnOnce(&Connection, &Head) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.head
+            .as_ref()
+            .map_or_else(|| Ok(T::default()), |head| look(self.db, head))
+    }
+
+    /// Users by what the query finds of the group's log.
+    fn users(&self, sql: &str) -> rusqlite::Result<Vec<UserId>> {
+        self.look(|db, head| {
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map([head.id], |row| parsed(row, 0))?;
+            rows.collect()
+        })
+    }
+}
+
+impl GroupView for View<'_> {
+    type Error = rusqlite::Error;
+
+    fn group(&self) -> rusqlite::Result<Found> {
+        let live = self.look(|db, head| {
+            let former_owner = db
+                .prepare_cached(
+                    "SELECT u.name FROM groups g JOIN users u ON u.id = g.former_owner WHERE g.log = ?1",
+                )?
+                .query_row([head.id], |row| parsed(row, 0))
+                .optional()?;
+            let group = group(db, head.id)?;
+            Ok(group.map(|group| Box::new(LiveGroup { group, former_owner })))
+        })?;
+        Ok(match (live, ended_by(self.db, &self.id)?) {
+            (Some(live), _) => Found::Live(live),
+            (None, Some(by)) => Found::Dismissed { by },
+            (None, None) => Found::Nothing,
+        })
+    }
+
+    fn member(&self, user: &UserId) -> rusqlite::Result<Option<Membership>> {
+        self.look(|db, head| match user_id(db, user)? {
+            Some(user) => membership(db, user, head),
+            None => Ok(None),
+        })
+    }
+
+    fn groups_of(&self, user: &UserId, most: u32) -> rusqlite::Result<u32> {
+        match user_id(self.db, user)? {
+            Some(user) => groups_of(self.db, user, most),
+            None => Ok(0),
+        }
+    }
+
+    fn has_account(&self, user: &UserId) -> rusqlite::Result<bool> {
+        Ok(*user != UserId::SYSTEM && user_id(self.db, user)?.is_some())
+    }
+
+    fn names(&self, user: &UserId) -> rusqlite::Result<Named> {
+        let Some(account) = account(self.db, user)? else {
+            return Ok(Named::default());
+        };
+        let name_card = self.member(user)?.map(|member| member.name_card);
+        Ok(Named {
+            name_card: name_card.unwrap_or_default(),
+            ..account.into()
+        })
+    }
+
+    fn managers(&self) -> rusqlite::Result<Vec<UserId>> {
+        let managers = self.look(|db, head| rosters::managers(db, head.id))?;
+        Ok(managers.into_iter().map(|member| member.account.user).collect())
+    }
+
+    fn members(&self) -> rusqlite::Result<Vec<UserId>> {
+        self.users(
+            "SELECT u.name FROM personal p CROSS JOIN users u ON u.id = p.user
+             WHERE p.log = ?1 AND p.role IS NOT NULL ORDER BY p.joined_ms, p.user",
+        )
+    }
+
+    fn successor(&self, owner: &UserId) -> rusqlite::Result<Option<UserId>> {
+        for sql in [
+            "SELECT u.name FROM personal p CROSS JOIN users u ON u.id = p.user
+             WHERE p.log = ?1 AND p.role > 200 AND p.role = 300 ORDER BY p.joined_ms, p.user LIMIT 1",
+            "SELECT u.name FROM personal p CROSS JOIN users u ON u.id = p.user
+             WHERE p.log = ?1 AND p.role IS NOT NULL ORDER BY p.joined_ms, p.user LIMIT 2",
+        ] {
+            let next = self.users(sql)?.into_iter().find(|user| user != owner);
+            if next.is_some() {
+                return Ok(next);
+            }
+        }
+        Ok(None)
+    }
+
+    fn request(&self, user: &UserId, kind: RequestKind) -> rusqlite::Result<Option<Request>> {
+        self.look(|db, head| {
+            let Some(user) = user_id(db, user)? else {
+                return Ok(None);
+            };
+            db.prepare_cached(
+                "SELECT r.number, r.accepted, i.name, d.name FROM requests r
+                 LEFT JOIN users i ON i.id = r.inviter LEFT JOIN users d ON d.id = r.decided_by
+                 WHERE r.log = ?1 AND r.user = ?2 AND r.kind = ?3",
+            )?
+            .query_row(params![head.id, user, request_kind(kind)], |row| {
+                let name = |column: usize| match row.get_ref(column)? {
+                    rusqlite::types::ValueRef::Null => Ok(None),
+                    _ => parsed(row, column).map(Some),
+                };
+                let accepted: Option<bool> = row.get(1)?;
+                let verdict = name(3)?.zip(accepted);
+                Ok(Request {
+                    key: unsigned(row, 0)?,
+                    inviter: name(2)?,
+                    verdict: verdict.map(|(by, accepted)| Verdict { by, accepted }),
+                })
+            })
+            .optional()
+        })
+    }
+
+    fn open_applications(&self) -> rusqlite::Result<u32> {
+        self.look(|db, head| {
+            // The index is named, as the planner prefers the primary key, which has the decided ones too.
+            db.prepare_cached(
+                "SELECT count(*) FROM requests INDEXED BY open_requests
+                 WHERE log = ?1 AND kind = ?2 AND accepted IS NULL",
+            )?
+            .query_row(params![head.id, request_kind(RequestKind::Application)], |row| {
+                row.get(0)
+            })
+        })
+    }
+
+    fn next_key(&self) -> rusqlite::Result<u64> {
+        self.db
+            .prepare_cached("SELECT request + 1 FROM meta")?
+            .query_row([], |row| unsigned(row, 0))
+    }
+
+    fn restriction(&self, user: &UserId) -> rusqlite::Result<Restriction> {
+        self.look(|db, head| rosters::restriction(db, head.id, user))
+    }
+}
+
+pub(super) const fn request_kind(kind: RequestKind) -> i64 {
+    match kind {
+        RequestKind::Application => 1,
+        RequestKind::Invitation => 2,
+    }
+}
+
+/// How many groups a user is in, counted in the index of the user's rows up to `most`.
+pub(super) fn groups_of(db: &Connection, user: i64, most: u32) -> rusqlite::Result<u32> {
+    db.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM personal WHERE user = ?1 AND role IS NOT NULL LIMIT ?2)",
+    )?
+    .query_row(params![user, most], |row| row.get(0))
+}
+
+/// Who ended the group of this id, if there was one.
+pub(super) fn ended_by(db: &Connection, group: &GroupId) -> rusqlite::Result<Option<UserId>> {
+    db.prepare_cached(
+        "SELECT u.name FROM logs l JOIN groups g ON g.log = l.id JOIN users u ON u.id = g.dismissed_by
+         WHERE l.name = ?1 AND l.kind = ?2",
+    )?
+    .query_row(params![group.as_str(), KIND_DISMISSED], |row| parsed(row, 0))
+    .optional()
+}
+
+impl From<Undecided<rusqlite::Error>> for Stop {
+    fn from(undecided: Undecided<rusqlite::Error>) -> Self {
+        match undecided {
+            Undecided::Refused(refused) => refused.into(),
+            Undecided::View(error) => error.into(),
+        }
+    }
+}

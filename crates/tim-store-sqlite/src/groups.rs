@@ -1,0 +1,411 @@
+//! Groups: made whole, changed whole.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension as _, ToSql, params};
+use tim_proto::UserId;
+
+use super::append::{NewEntry, Place};
+use super::group_view::{View, groups_of, request_kind};
+use super::rosters::{membership, restriction};
+use super::rows::{Head, KIND_DISMISSED, group_type, sql, user_id};
+use super::writer::{Batch, Stop};
+use tim_groups::rules::{Action, TypeRules};
+use tim_groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
+use tim_store::{
+    Append, CreateGroup, Fingerprint, GroupChanged, LogKey, Prepared, Refused, Restriction, Roster, Written,
+    flags, role,
+};
+
+/// Notices that are sure to go through.
+type Notices = Vec<(LogKey, NewEntry)>;
+
+impl Batch<'_> {
+    pub(super) fn create_group(&mut self, new: &CreateGroup) -> Result<Written, Stop> {
+        let owner = self.user(&new.owner)?;
+        let log = LogKey::Group(new.group);
+        if let Some(head) = Head::find(self.db, &log)? {
+            return self.created_before(&head, new, owner);
+        }
+        if super::group_view::ended_by(self.db, &new.group)?.is_some() {
+            return Err(Refused::IdInUse(new.group).into());
+        }
+        let mut members = self.roles(&new.members)?;
+        members.insert(owner, role::OWNER);
+        self.have_room_for_a_group(new)?;
+        let tip = new.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
+        let notices = self.notices(&new.notices)?;
+        let mut roster = Roster::of(new.group);
+        roster.joined = std::iter::once(new.owner)
+            .chain(new.members.iter().map(|(member, _)| *member))
+            .collect();
+
+        let mut head = self.insert_log(&log)?;
+        self.insert_group(&head, new, owner, members.len() as u64)?;
+        for (member, role) in members {
+            self.insert_personal(member, &head, Some(role))?;
+        }
+        self.tell_roster(roster);
+        self.announce(&mut head, tip, notices)?;
+        Ok(Written::Group { created: true })
+    }
+
+    /// Nobody comes to be in more groups than allowed.
+    fn have_room_for_a_group(&self, new: &CreateGroup) -> Result<(), Stop> {
+        let max = new.max_groups;
+        for user in std::iter::once(&new.owner).chain(new.members.iter().map(|(member, _)| member)) {
+            if groups_of(self.db, self.user(user)?, max)? >= max {
+                return Err(Refused::TooManyGroups { user: *user, max }.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn created_before(&self, head: &Head, new: &CreateGroup, owner: i64) -> Result<Written, Stop> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT fingerprint FROM groups WHERE log = ?1 AND creator = ?2 AND creation_random = ?3",
+            )?
+            .query_row(params![head.id, owner, new.creation_random], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
+            .optional()?;
+        match found {
+            None => Err(Refused::IdInUse(new.group).into()),
+            // Of a group from before fingerprints were kept, nothing says what was asked for.
+            Some(kept) if kept.is_none_or(|kept| kept == sql(Fingerprint::of_group(new).to_bits())) => {
+                Ok(Written::Group { created: false })
+            }
+            Some(_) => Err(Refused::IdReused.into()),
+        }
+    }
+
+    fn insert_group(&self, head: &Head, new: &CreateGroup, owner: i64, members: u64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO groups (log, group_type, owner, creator, creation_random, name, introduction, notification,
+                     avatar, created_ms, member_count, join_option, invite_option, fingerprint)
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                head.id,
+                new.group_type.0,
+                owner,
+                new.creation_random,
+                new.name,
+                new.introduction,
+                new.notification,
+                new.avatar,
+                sql(self.now_ms),
+                sql(members),
+                new.join_option.0,
+                new.invite_option.0,
+                sql(Fingerprint::of_group(new).to_bits()),
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn change_group(&mut self, command: &GroupCommand) -> Result<Written, Stop> {
+        let view = View::new(self.db, command.group)?;
+        let effects = decide(&view, command, self.now_ms)?;
+        let tips = effects
+            .tips
+            .iter()
+            .map(|tip| self.prepared(tip))
+            .collect::<Result<Vec<_>, _>>()?;
+        let notices = self.notices(&effects.notices)?;
+        let rows = self.interned(&effects.rows)?;
+
+        if let Some(mut head) = view.head {
+            let mut roster = Roster::of(command.group);
+            for (user, change) in rows {
+                self.change_row(&head, user, change, &mut roster)?;
+            }
+            self.tell_roster(roster);
+            self.announce(&mut head, tips, notices)?;
+        }
+        Ok(Written::GroupChanged(GroupChanged {
+            answer: effects.answer,
+            live: effects.live,
+        }))
+    }
+
+    /// The changes with the ids of the users whom they concern.
+    fn interned<'c>(&self, changes: &'c [RowChange]) -> Result<Vec<(i64, &'c RowChange)>, Stop> {
+        let whose = |change: &RowChange| match change {
+            RowChange::Add(user)
+            | RowChange::Remove(user)
+            | RowChange::Role(user, _)
+            | RowChange::MutedUntil(user, _)
+            | RowChange::NameCard(user, _)
+            | RowChange::ReceiveOption(user, _)
+            | RowChange::Owner(user)
+            | RowChange::Restrict(user, _)
+            | RowChange::Decide(_, Verdict { by: user, .. })
+            | RowChange::Ask(NewRequest { user, .. })
+            | RowChange::Dismiss { by: user } => self.sender(user),
+            RowChange::Profile(_) => Ok(0),
+        };
+        changes
+            .iter()
+            .map(|change| Ok((whose(change)?, change)))
+            .collect()
+    }
+
+    /// `user` is whom the change concerns.
+    fn change_row(
+        &self,
+        head: &Head,
+        user: i64,
+        change: &RowChange,
+        roster: &mut Roster,
+    ) -> rusqlite::Result<()> {
+        match change {
+            RowChange::Add(name) => {
+                roster.joined.push(*name);
+                self.add_member(head, user)
+            }
+            RowChange::Remove(name) => {
+                roster.left.push(*name);
+                self.remove_member(head, user)
+            }
+            RowChange::Role(_, role) => self.set_personal(head, user, "role", role),
+            RowChange::MutedUntil(name, until_ms) => {
+                let restriction = Restriction {
+                    muted_until_ms: *until_ms,
+                    ..restriction(self.db, head.id, name)?
+                };
+                self.restrict(head, user, &restriction)
+            }
+            RowChange::NameCard(_, card) => self.set_personal(head, user, "name_card", card),
+            RowChange::ReceiveOption(_, option) => self.set_personal(head, user, "receive_option", &option.0),
+            RowChange::Owner(_) => self.set_owner(head, user),
+            RowChange::Profile(update) => self.set_profile(head, update),
+            RowChange::Ask(request) => self.ask(head, user, request),
+            RowChange::Decide(number, verdict) => self.decide_request(head, user, *number, verdict.accepted),
+            RowChange::Restrict(_, restriction) => self.restrict(head, user, restriction),
+            RowChange::Dismiss { .. } => {
+                roster.dismissed = true;
+                self.end_group(head, user)
+            }
+        }
+    }
+
+    fn tell_roster(&mut self, roster: Roster) {
+        if roster.dismissed || !roster.joined.is_empty() || !roster.left.is_empty() {
+            self.roster = Some(Box::new(roster));
+        }
+    }
+
+    fn add_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
+        self.insert_personal(member, head, Some(role::MEMBER))?;
+        // Nothing that is still open about a member can be accepted after the member has left again.
+        self.db
+            .prepare_cached(
+                "UPDATE requests SET decided_by = ?2, accepted = 1 WHERE log = ?1 AND user = ?2 AND accepted IS NULL",
+            )?
+            .execute([head.id, member])?;
+        self.count_members(head, 1)
+    }
+
+    fn remove_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("DELETE FROM personal WHERE user = ?1 AND log = ?2")?
+            .execute([member, head.id])?;
+        self.forget_mentions(member, head, head.sequence)?;
+        self.count_members(head, -1)
+    }
+
+    /// `column` is one of ours, never from outside.
+    fn set_personal(
+        &self,
+        head: &Head,
+        member: i64,
+        column: &'static str,
+        value: &dyn ToSql,
+    ) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(&format!(
+                "UPDATE personal SET {column} = ?3 WHERE user = ?1 AND log = ?2"
+            ))?
+            .execute(params![member, head.id, value])?;
+        Ok(())
+    }
+
+    fn count_members(&self, head: &Head, by: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE groups SET member_count = member_count + ?2 WHERE log = ?1")?
+            .execute([head.id, by])?;
+        Ok(())
+    }
+
+    fn set_owner(&self, head: &Head, owner: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE groups SET former_owner = owner, owner = ?2 WHERE log = ?1")?
+            .execute([head.id, owner])?;
+        Ok(())
+    }
+
+    fn set_profile(&self, head: &Head, new: &GroupUpdate) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE groups SET name = coalesce(?2, name), introduction = coalesce(?3, introduction),
+                     notification = coalesce(?4, notification), avatar = coalesce(?5, avatar),
+                     join_option = coalesce(?6, join_option), invite_option = coalesce(?7, invite_option),
+                     mute_all = coalesce(?8, mute_all) WHERE log = ?1",
+            )?
+            .execute(params![
+                head.id,
+                new.name,
+                new.introduction,
+                new.notification,
+                new.avatar,
+                new.join_option.map(|option| option.0),
+                new.invite_option.map(|option| option.0),
+                new.mute_all,
+            ])?;
+        Ok(())
+    }
+
+    fn ask(&self, head: &Head, user: i64, new: &NewRequest) -> rusqlite::Result<()> {
+        let inviter = match new.inviter {
+            Some(inviter) => user_id(self.db, &inviter)?,
+            None => None,
+        };
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO requests (log, user, kind, number, inviter, time_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                head.id,
+                user,
+                request_kind(new.kind),
+                sql(new.key),
+                inviter,
+                sql(self.now_ms)
+            ])?;
+        self.db
+            .prepare_cached("UPDATE meta SET request = max(request, ?1)")?
+            .execute([sql(new.key)])?;
+        Ok(())
+    }
+
+    fn decide_request(&self, head: &Head, by: i64, number: u64, accepted: bool) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE requests SET decided_by = ?3, accepted = ?4 WHERE number = ?2 AND log = ?1",
+            )?
+            .execute(params![head.id, sql(number), by, accepted])?;
+        Ok(())
+    }
+
+    fn restrict(&self, head: &Head, user: i64, restriction: &Restriction) -> rusqlite::Result<()> {
+        if restriction.banned_until_ms.max(restriction.muted_until_ms) <= self.now_ms {
+            self.db
+                .prepare_cached("DELETE FROM restrictions WHERE log = ?1 AND user = ?2")?
+                .execute([head.id, user])?;
+            return Ok(());
+        }
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO restrictions VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                head.id,
+                user,
+                sql(restriction.banned_until_ms),
+                sql(restriction.muted_until_ms)
+            ])?;
+        Ok(())
+    }
+
+    /// The id stays taken. The log stays until its entries are purged, and their mentions with them; but nobody finds it any
+    /// more.
+    fn end_group(&self, head: &Head, by: i64) -> rusqlite::Result<()> {
+        for table in [
+            "DELETE FROM personal WHERE log = ?1 AND role IS NOT NULL",
+            "DELETE FROM requests WHERE log = ?1",
+            "DELETE FROM restrictions WHERE log = ?1",
+        ] {
+            self.db.prepare_cached(table)?.execute([head.id])?;
+        }
+        self.db
+            .prepare_cached("UPDATE logs SET kind = ?2 WHERE id = ?1")?
+            .execute([head.id, KIND_DISMISSED])?;
+        self.db
+            .prepare_cached(
+                "UPDATE groups SET dismissed_ms = ?2, dismissed_by = ?3, member_count = 0,
+                     name = '', introduction = '', notification = '', avatar = '' WHERE log = ?1",
+            )?
+            .execute([head.id, sql(self.now_ms), by])?;
+        Ok(())
+    }
+
+    /// Where in a group a member may write.
+    pub(super) fn group_place(&self, append: &Append, sender: i64) -> Result<Place, Stop> {
+        let head = self.head(&append.log)?;
+        let (group_type, mute_all): (_, bool) = self
+            .db
+            .prepare_cached("SELECT group_type, mute_all FROM groups WHERE log = ?1")?
+            .query_row([head.id], |row| Ok((group_type(row, 0)?, row.get(1)?)))?;
+        let rules = TypeRules::of_stored(group_type)?;
+        if !rules.is_stored {
+            return Err(Refused::NotAllowed("messages to an AVChatRoom are not stored").into());
+        }
+        if append.require_membership {
+            let outsider = || Refused::NotParticipant(append.sender);
+            let me = membership(self.db, sender, &head)?.ok_or_else(outsider)?;
+            rules.may(Some(me.role), Action::Write)?;
+            if append.mention_all {
+                rules.may(Some(me.role), Action::MentionAll)?;
+            }
+            if me.muted_until_ms > self.now_ms {
+                let until_ms = Some(me.muted_until_ms);
+                return Err(Refused::Muted { until_ms }.into());
+            }
+            if mute_all && !matches!(me.role, role::OWNER | role::ADMIN) {
+                return Err(Refused::Muted { until_ms: None }.into());
+            }
+        }
+        let flags = if rules.counts_unread { 0 } else { flags::NO_UNREAD };
+        Ok(Place { head, flags })
+    }
+
+    /// The users' interned ids; of one named twice the last role counts.
+    fn roles(&self, users: &[(UserId, u16)]) -> Result<BTreeMap<i64, u16>, Stop> {
+        users
+            .iter()
+            .map(|(user, role)| Ok((self.user(user)?, *role)))
+            .collect()
+    }
+
+    /// Checks the notices. Writes nothing.
+    fn notices(&self, notices: &[(UserId, Prepared)]) -> Result<Notices, Stop> {
+        notices
+            .iter()
+            .map(|(user, notice)| {
+                self.user(user)?;
+                Ok((LogKey::System(*user), self.prepared(notice)?))
+            })
+            .collect()
+    }
+
+    fn announce(
+        &mut self,
+        head: &mut Head,
+        tips: impl IntoIterator<Item = NewEntry>,
+        notices: Notices,
+    ) -> Result<(), Stop> {
+        for tip in tips {
+            self.push(head, tip)?;
+        }
+        for (log, notice) in notices {
+            let found = Head::find(self.db, &log)?;
+            let mut head = found.map_or_else(|| self.make_log(&log), Ok)?;
+            self.push(&mut head, notice)?;
+        }
+        // Whoever reads the rosters reads them with entries: what went with none is told by none.
+        self.roster = None;
+        Ok(())
+    }
+}

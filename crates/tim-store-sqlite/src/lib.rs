@@ -1,0 +1,277 @@
+//! The embedded engine: one SQLite database in a data directory.
+//!
+//! WAL with `synchronous=FULL`: what is committed survives a power cut. One connection writes, each batch in one
+//! IMMEDIATE transaction; a few read-only connections read snapshots beside it. Users and logs are interned to integers,
+//! so a message costs about fifty bytes beside its content.
+
+mod append;
+mod changes;
+mod epochs;
+#[cfg(test)]
+mod group_tests;
+mod group_view;
+mod groups;
+mod lists;
+mod lock;
+mod mentions;
+mod personal;
+mod pool;
+mod purge;
+mod revoke;
+mod rosters;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use tim_store::{NotStored, StoreError};
+
+use lock::DirLock;
+use pool::Pool;
+
+pub use lists::SqliteReader;
+pub use writer::SqliteWriter;
+
+/// The oldest SQLite that is safe: older ones can lose committed pages when a checkpoint races with a writer.
+pub const OLDEST_SQLITE: i32 = 3_051_003;
+
+const DATABASE: &str = "tim.sqlite3";
+/// The length of the header of a database file; a shorter file is none.
+const HEADER: u64 = 100;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is deleted or overwritten leaves nothing in the pages that are written anyway; pages that become free are not written
+/// for it. Revoking is stricter.
+const USUAL_DELETE: &str = "PRAGMA secure_delete=FAST";
+const STATEMENT_CACHE: usize = 160;
+/// The most pages that SQLite counts to.
+const MAX_PAGES: i64 = 4_294_967_294;
+
+/// Why a data directory could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another hub has it. Stop that one first, or choose another directory.
+    #[error("{} is in use by another hub{}", path.display(), Pid(*pid))]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+        /// The other hub's process id, if it could be read.
+        pid: Option<u32>,
+    },
+    /// The linked SQLite has a known fault that loses data.
+    #[error("SQLite {found} is too old, 3.51.3 or newer is needed")]
+    SqliteTooOld {
+        /// Its version.
+        found: &'static str,
+    },
+    /// A newer hub has written this database.
+    #[error("the database has schema {found}, this program knows up to {known}: use a newer one")]
+    NewerSchema {
+        /// The database's schema version.
+        found: u32,
+        /// The newest that this program knows.
+        known: u32,
+    },
+    /// The file system does not carry SQLite's write-ahead log (network file systems do not).
+    #[error("the file system does not support a write-ahead log (journal mode {mode}): use a local disk")]
+    NoWal {
+        /// What SQLite fell back to.
+        mode: String,
+    },
+    /// The database file is there, and empty or nearly so: it was cut. Put a backup in its place, or remove it to begin anew.
+    #[error("{} is empty: put a backup in its place, or remove it to begin with an empty store", path.display())]
+    Emptied {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The database file is gone, and its write-ahead log is there with messages in it. Put the file back, or a backup of both;
+    /// remove the log to begin anew.
+    #[error(
+        "{path} is missing, but {path}-wal is there: put the database or a backup of both in place, or remove the log \
+         to begin with an empty store",
+        path = path.display()
+    )]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The directory cannot be made or locked.
+    #[error("cannot use {}: {error}", path.display())]
+    Io {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// SQLite refused.
+    #[error("cannot open the database: {0}")]
+    Engine(String),
+}
+
+struct Pid(Option<u32>);
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |pid| write!(f, " (process {pid})"))
+    }
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+/// Opens a data directory, made if need be, and keeps every other hub out of it until both ends are dropped.
+///
+/// ```
+/// use tim_store::{StoreReader, StoreWriter, Write, Written};
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// let (mut writer, reader) = tim_store_sqlite::open(dir)?;
+/// let alice = "alice".parse()?;
+/// let commit = writer.commit(1_705_307_415_000, &[Write::EnsureAccount(alice)])?;
+/// let account = reader.account(&alice)?.ok_or("alice has an account")?;
+/// assert_eq!(commit.results, [Ok(Written::Account { number: account.number })]);
+/// assert!(tim_store_sqlite::open(dir).is_err(), "one hub at a time");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`OpenError`] says what stands in the way.
+pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
+    open_limited(dir, 0)
+}
+
+/// As [`open`], with a database of at most `max_bytes` bytes (or as many as it has already), 0 for as many as the disk
+/// has. A write that finds no room fails like one on a full disk; removing old entries makes room again.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteReader), OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::SqliteTooOld {
+            found: rusqlite::version(),
+        });
+    }
+    let lock = Arc::new(DirLock::take(dir)?);
+    let path = dir.join(DATABASE);
+    let is_new = match size(&path)? {
+        None if size(&beside(&path, "-wal"))?.is_some_and(|len| len > 0) => {
+            return Err(OpenError::Missing { path });
+        }
+        // SQLite takes even one byte for a new database.
+        Some(len) if len < HEADER => return Err(OpenError::Emptied { path }),
+        found => found.is_none(),
+    };
+    let connection = open_writer(&path).inspect_err(|_| {
+        // A database that could not be begun is not one that was cut.
+        if is_new && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+            let _ = fs::remove_file(&path);
+        }
+    })?;
+    schema::migrate(&connection)?;
+    if max_bytes > 0 {
+        limit_size(&connection, max_bytes)?;
+    }
+    let epochs = Arc::new(epochs::begin(&connection, system_time_ms())?);
+    let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
+    Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
+}
+
+/// The length of a file; `None` if there is none.
+fn size(path: &Path) -> Result<Option<u64>, OpenError> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(Some(file.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError::Io {
+            path: path.to_owned(),
+            error,
+        }),
+    }
+}
+
+/// The path of a file that SQLite keeps beside the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn system_time_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path)?;
+    // SQLite gives the files beside it the same mode.
+    lock::keep_private(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(OpenError::NoWal { mode });
+    }
+    // 16384 pages are 64 MiB: fewer checkpoints, and the file is cut back to that after one.
+    connection.execute_batch(
+        "PRAGMA synchronous=FULL;
+         PRAGMA fullfsync=ON;
+         PRAGMA checkpoint_fullfsync=ON;
+         PRAGMA wal_autocheckpoint=16384;
+         PRAGMA journal_size_limit=67108864;
+         PRAGMA cache_size=-65536;
+         PRAGMA foreign_keys=OFF;",
+    )?;
+    connection.execute_batch(USUAL_DELETE)?;
+    keep_statements(&connection)?;
+    Ok(connection)
+}
+
+/// Each statement is prepared once. Left to itself, SQLite looks at what is bound to plan some of them anew each time, which
+/// takes longer than running them.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+/// Not kept in the file: it holds for this connection, the only one that writes.
+fn limit_size(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
+    let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+    let pages = (bytes / page_size.max(1)).clamp(1, MAX_PAGES);
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.execute_batch("PRAGMA cache_size=-8192; PRAGMA query_only=ON;")?;
+    keep_statements(&connection)?;
+    Ok(connection)
+}
+
+/// An error with no commit under way: either nothing happened, or the disk is not to be trusted.
+fn plain_error(error: &rusqlite::Error) -> StoreError {
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::NotStored(NotStored::DiskFull),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::NotStored(NotStored::Busy),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Fatal(text)
+        }
+        _ => StoreError::NotStored(NotStored::Engine(text)),
+    }
+}

@@ -1,0 +1,387 @@
+//! The reading end: pages, lists, profiles.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::{GroupId, MessageId, ReceiveOption, UserId};
+
+use super::append::sent_before;
+use super::lock::DirLock;
+use super::pool::Pool;
+use super::rosters::{self, group, groups_of, membership, membership_from_row};
+use super::rows::{
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, entry, entry_at, entry_columns,
+    head_columns, number_of, personal_columns, sql, unsigned, user_id,
+};
+use super::{changes, epochs, mentions};
+use tim_store::{
+    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
+    Group, GroupsPage, ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
+    Membership, Page, PageRequest, REVOCATION, Refused, Restriction, StoreError, StoreReader, Stored,
+};
+
+/// Read-only connections to a data directory; share it freely.
+pub struct SqliteReader {
+    pool: Pool,
+    epochs: Arc<Epochs>,
+    _lock: Arc<DirLock>,
+}
+
+impl SqliteReader {
+    pub(super) const fn new(pool: Pool, epochs: Arc<Epochs>, lock: Arc<DirLock>) -> Self {
+        Self {
+            pool,
+            epochs,
+            _lock: lock,
+        }
+    }
+
+    /// Reads something of a group; what there is of none where there is no group.
+    fn in_group<T: Default>(
+        &self,
+        group: &GroupId,
+        work: impl FnOnce(&Connection, &Head) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.pool
+            .read(|db| match Head::find(db, &LogKey::Group(*group))? {
+                Some(head) => work(db, &head),
+                None => Ok(T::default()),
+            })
+    }
+}
+
+impl std::fmt::Debug for SqliteReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteReader").finish_non_exhaustive()
+    }
+}
+
+impl StoreReader for SqliteReader {
+    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        self.pool.on_fatal(told);
+    }
+
+    fn head_change(&self) -> Result<u64, StoreError> {
+        self.pool.read(|db| changes::head_change(db))
+    }
+
+    fn epochs(&self) -> Arc<Epochs> {
+        Arc::clone(&self.epochs)
+    }
+
+    fn newest_time_ms(&self) -> Result<Option<u64>, StoreError> {
+        self.pool.read(|db| epochs::newest_time_ms(db))
+    }
+
+    fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
+        self.pool.read(|db| page(db, request))
+    }
+
+    fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError> {
+        self.pool.read(|db| match Head::find(db, log)? {
+            Some(head) => entry_at(db, head.id, sequence),
+            None => Ok(None),
+        })
+    }
+
+    fn stored(
+        &self,
+        log: &LogKey,
+        sender: &UserId,
+        id: &MessageId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<Result<Stored, Refused>>, StoreError> {
+        self.pool.read(|db| match user_id(db, sender)? {
+            Some(sender) => sent_before(db, log, sender, id, fingerprint),
+            None => Ok(None),
+        })
+    }
+
+    fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError> {
+        self.pool.read(|db| changes::changes_since(db, request))
+    }
+
+    fn conversations(
+        &self,
+        user: &UserId,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<ConversationsPage, StoreError> {
+        let limit = limit.clamp(1, MAX_CONVERSATIONS);
+        self.pool.read(|db| conversations(db, user, after, limit))
+    }
+
+    fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError> {
+        self.pool.read(|db| {
+            let Some(id) = user_id(db, user)? else {
+                return Ok(None);
+            };
+            let Some(head) = Head::find(db, log)? else {
+                return Ok(None);
+            };
+            let Some(personal) = Personal::find(db, id, &head)? else {
+                return Ok(None);
+            };
+            let standing = membership(db, id, &head)?;
+            seen_by(db, user, &head, &personal, standing)
+        })
+    }
+
+    fn group(&self, id: &GroupId) -> Result<Option<Group>, StoreError> {
+        self.in_group(id, |db, head| group(db, head.id))
+    }
+
+    fn members(&self, group: &GroupId) -> Result<Vec<Member>, StoreError> {
+        self.in_group(group, |db, head| rosters::members(db, head.id))
+    }
+
+    fn members_page(&self, request: &MembersRequest) -> Result<MembersPage, StoreError> {
+        let page = |db: &Connection, head: &Head| rosters::members_page(db, head.id, request).map(Some);
+        let empty = || MembersPage {
+            members: Vec::new(),
+            next: None,
+        };
+        Ok(self.in_group(&request.group, page)?.unwrap_or_else(empty))
+    }
+
+    fn managers(&self, group: &GroupId) -> Result<Vec<Member>, StoreError> {
+        self.in_group(group, |db, head| rosters::managers(db, head.id))
+    }
+
+    fn standing(
+        &self,
+        id: &GroupId,
+        user: &UserId,
+    ) -> Result<Option<(Group, Option<Membership>)>, StoreError> {
+        self.in_group(id, |db, head| {
+            let Some(group) = group(db, head.id)? else {
+                return Ok(None);
+            };
+            let Some(user) = user_id(db, user)? else {
+                return Ok(Some((group, None)));
+            };
+            Ok(Some((group, membership(db, user, head)?)))
+        })
+    }
+
+    fn restriction(&self, group: &GroupId, user: &UserId) -> Result<Restriction, StoreError> {
+        self.in_group(group, |db, head| rosters::restriction(db, head.id, user))
+    }
+
+    fn membership(&self, group: &GroupId, user: &UserId) -> Result<Option<Membership>, StoreError> {
+        self.in_group(group, |db, head| match user_id(db, user)? {
+            Some(user) => membership(db, user, head),
+            None => Ok(None),
+        })
+    }
+
+    fn groups_of(&self, user: &UserId) -> Result<Vec<Group>, StoreError> {
+        self.pool.read(|db| groups_of(db, user))
+    }
+
+    fn groups_page(
+        &self,
+        user: &UserId,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<GroupsPage, StoreError> {
+        self.pool.read(|db| rosters::groups_page(db, user, after, limit))
+    }
+
+    fn accounts(&self, users: &[UserId]) -> Result<Vec<Account>, StoreError> {
+        self.pool.read(|db| {
+            users
+                .iter()
+                .filter_map(|user| account(db, user).transpose())
+                .collect()
+        })
+    }
+
+    fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError> {
+        self.pool.read(|db| account(db, user))
+    }
+}
+
+fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
+    let Some(head) = Head::find(db, &request.log)? else {
+        return Ok(Page {
+            entries: Vec::new(),
+            first_kept: 1,
+            completed: true,
+            next: 1,
+        });
+    };
+    let below = request.before.unwrap_or(u64::MAX).min(head.sequence + 1);
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " WHERE e.log = ?1 AND e.sequence < ?2 AND e.sequence > ?3 AND e.kind <> ?4 ORDER BY e.sequence DESC"
+    ))?;
+    let after = request.after.min(head.sequence);
+    let mut rows = statement.query(params![head.id, sql(below), sql(after), REVOCATION])?;
+    let mut entries: Vec<Entry> = Vec::with_capacity(request.limit.min(64));
+    let mut budget = request.max_bytes;
+    let mut completed = true;
+    while let Some(row) = rows.next()? {
+        let size = row.get_ref(10)?.as_blob()?.len();
+        // One more than fits: there is another page.
+        if !entries.is_empty() && (entries.len() >= request.limit || size > budget) {
+            completed = false;
+            break;
+        }
+        budget = budget.saturating_sub(size);
+        entries.push(entry(row)?);
+    }
+    entries.reverse();
+    let next = entries.first().map_or(below, |oldest| oldest.sequence);
+    Ok(Page {
+        entries,
+        first_kept: head.first_kept,
+        completed,
+        next,
+    })
+}
+
+/// What a user's list has from a place on: `personal p`, `logs l`; parameters 1 to 4.
+macro_rules! listed {
+    () => {
+        " FROM personal p CROSS JOIN logs l ON l.id = p.log
+         WHERE p.user = ?1 AND (l.kind NOT IN (?2, ?3) OR p.role IS NOT NULL) AND l.last_sequence >= l.first_kept
+             AND l.last_sequence > p.hidden_through AND l.last_sequence > p.joined_at AND l.last_change < ?4"
+    };
+}
+
+fn conversations(
+    db: &Connection,
+    user: &UserId,
+    after: Option<ListCursor>,
+    limit: usize,
+) -> rusqlite::Result<ConversationsPage> {
+    let mut page = ConversationsPage {
+        conversations: Vec::new(),
+        next: Vec::new(),
+        more: false,
+        total_unread: 0,
+    };
+    let Some(id) = user_id(db, user)? else {
+        return Ok(page);
+    };
+    let below = after.map_or(i64::MAX, |after| sql(after.parts().0));
+    page.total_unread = total_unread(db, id, below)?;
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT ",
+        head_columns!(),
+        ", ",
+        personal_columns!(),
+        listed!(),
+        " ORDER BY l.last_change DESC LIMIT ?5"
+    ))?;
+    // One more than asked for: there is another page.
+    let most = sql((limit as u64).saturating_add(1));
+    let bounds = params![id, KIND_GROUP, KIND_DISMISSED, below, most];
+    let rows = statement.query_map(bounds, |row| {
+        let personal = Personal::from_row(row, HEAD_COLUMNS)?;
+        Ok((
+            Head::from_row(row)?,
+            personal,
+            membership_from_row(row, HEAD_COLUMNS)?,
+        ))
+    })?;
+    for row in rows {
+        let (head, personal, standing) = row?;
+        if page.conversations.len() == limit {
+            page.more = true;
+            break;
+        }
+        if let Some(conversation) = seen_by(db, user, &head, &personal, standing)? {
+            page.conversations.push(conversation);
+            page.next.push(ListCursor::new(head.last_change, 0));
+        }
+    }
+    Ok(page)
+}
+
+/// What is unread in the listed conversations whose newest message is older than the change `below`: in those that count.
+/// The same sum as [`Personal::unread`], for all of them at once.
+fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64> {
+    db.prepare_cached(concat!(
+        "SELECT coalesce(sum(max(0, rest - (
+             SELECT count(*) FROM revoked r
+             WHERE r.log = own.log AND r.sequence > own.mark AND r.counted AND r.sender <> ?1))), 0)
+         FROM (SELECT l.id AS log, max(p.read_sequence, l.first_kept - 1) AS mark,
+             max(0, l.countable - max(p.read_countable, l.purged_countable))
+                 - max(0, p.own_total - p.own_at_read) AS rest",
+        listed!(),
+        " AND l.kind <> ?5 AND (l.kind <> ?2 OR p.receive_option = ?6)) own WHERE rest > 0"
+    ))?
+    .query_row(
+        params![
+            user,
+            KIND_GROUP,
+            KIND_DISMISSED,
+            below,
+            KIND_SYSTEM,
+            ReceiveOption::ACCEPT_AND_NOTIFY.0
+        ],
+        |row| unsigned(row, 0),
+    )
+}
+
+/// A conversation from one side.
+fn seen_by(
+    db: &Connection,
+    user: &UserId,
+    head: &Head,
+    personal: &Personal,
+    standing: Option<Membership>,
+) -> rusqlite::Result<Option<Conversation>> {
+    let Some(id) = head.key.seen_by(user) else {
+        return Ok(None);
+    };
+    let about = match head.key {
+        LogKey::C2c(pair) => {
+            let peer = pair.peer_of(user).unwrap_or(*user);
+            account(db, &peer)?.map(About::Peer)
+        }
+        LogKey::Group(_) => group(db, head.id)?
+            .zip(standing)
+            .map(|(group, standing)| About::Group(group, standing)),
+        LogKey::System(_) => Some(About::System),
+    };
+    let Some(about) = about else { return Ok(None) };
+    let visible = head.last_sequence > personal.joined_at;
+    let last = if visible {
+        entry_at(db, head.id, head.last_sequence)?
+    } else {
+        None
+    };
+    Ok(Some(Conversation {
+        log: head.key,
+        id,
+        last,
+        unread: personal.unread(db, head)?,
+        read_sequence: personal.read_sequence,
+        head_sequence: head.sequence,
+        head_change: head.change,
+        first_kept: head.first_kept,
+        hidden: personal.hides(head),
+        about,
+        at: mentions::behind(db, head, personal)?,
+    }))
+}
+
+pub(super) fn account(db: &Connection, user: &UserId) -> rusqlite::Result<Option<Account>> {
+    if *user == UserId::SYSTEM {
+        return Ok(None);
+    }
+    db.prepare_cached("SELECT id, nick, avatar FROM users WHERE name = ?1")?
+        .query_row([user.as_str()], |row| {
+            Ok(Account {
+                user: *user,
+                number: number_of(row.get(0)?),
+                nick: row.get(1)?,
+                avatar: row.get(2)?,
+            })
+        })
+        .optional()
+}

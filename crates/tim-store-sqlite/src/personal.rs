@@ -1,0 +1,134 @@
+//! What is one user's own: the read mark and the hidden conversation.
+
+use rusqlite::{OptionalExtension as _, params};
+use tim_proto::UserId;
+
+use super::rows::{Head, Personal, sql, unsigned};
+use super::writer::{Batch, Stop};
+use tim_store::flags;
+use tim_store::{LogKey, Refused, Written};
+
+impl Batch<'_> {
+    pub(super) fn mark_read(&self, user: &UserId, log: &LogKey, upto: Option<u64>) -> Result<Written, Stop> {
+        let user_id = self.user(user)?;
+        let head = match (Head::find(self.db, log)?, log) {
+            (Some(head), _) => head,
+            (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
+            // Not begun: nothing of it is unread.
+            (None, LogKey::C2c(_) | LogKey::System(_)) => {
+                return Ok(Written::NOTHING_TO_READ);
+            }
+        };
+        let mut row = Personal::find(self.db, user_id, &head)?.ok_or(Refused::NotParticipant(*user))?;
+        let target = upto.unwrap_or(head.sequence).min(head.sequence);
+        self.read_up_to(&head, &mut row, target)?;
+        self.read_state(&head, &row)
+    }
+
+    fn read_state(&self, head: &Head, row: &Personal) -> Result<Written, Stop> {
+        Ok(Written::Read {
+            read_sequence: row.read_sequence,
+            unread: row.unread(self.db, head)?,
+            counted: head.sequence,
+            deleted_through: if row.hides(head) { row.hidden_through } else { 0 },
+        })
+    }
+
+    /// Moves the read mark, but not backwards.
+    fn read_up_to(&self, head: &Head, row: &mut Personal, target: u64) -> rusqlite::Result<()> {
+        if target > row.read_sequence {
+            row.own_at_read = self.own_up_to(head, row, target)?;
+            row.read_countable = self.countable_at(head, target)?;
+            row.read_sequence = target;
+            self.db
+                .prepare_cached(
+                    "UPDATE personal SET read_sequence = ?3, read_countable = ?4, own_at_read = ?5
+                     WHERE user = ?1 AND log = ?2",
+                )?
+                .execute(params![
+                    row.user,
+                    head.id,
+                    sql(row.read_sequence),
+                    sql(row.read_countable),
+                    sql(row.own_at_read)
+                ])?;
+            self.forget_mentions(row.user, head, target)?;
+        }
+        Ok(())
+    }
+
+    /// How many own countable entries there are up to `target`, counted over the shorter side of it.
+    fn own_up_to(&self, head: &Head, row: &Personal, target: u64) -> rusqlite::Result<u64> {
+        let counted_to = row.read_sequence.max(head.first_kept.saturating_sub(1));
+        if target <= counted_to {
+            return Ok(row.own_at_read);
+        }
+        if head.sequence - target <= target - counted_to {
+            let behind = self.count_own(head, row.user, target, head.sequence)?;
+            return Ok(row.own_total.saturating_sub(behind));
+        }
+        Ok(row.own_at_read + self.count_own(head, row.user, counted_to, target)?)
+    }
+
+    /// Own countable entries with `after < sequence <= upto`.
+    fn count_own(&self, head: &Head, user: i64, after: u64, upto: u64) -> rusqlite::Result<u64> {
+        if after == upto {
+            return Ok(0);
+        }
+        self.db
+            .prepare_cached(
+                "SELECT count(*) FROM entries WHERE log = ?1 AND sequence > ?2 AND sequence <= ?3 AND sender = ?4
+                 AND flags & ?5 = 0",
+            )?
+            .query_row(params![head.id, sql(after), sql(upto), user, flags::NO_UNREAD], |row| unsigned(row, 0))
+    }
+
+    fn countable_at(&self, head: &Head, sequence: u64) -> rusqlite::Result<u64> {
+        if sequence == head.sequence {
+            return Ok(head.countable);
+        }
+        let kept: Option<u64> = self
+            .db
+            .prepare_cached("SELECT countable FROM entries WHERE log = ?1 AND sequence = ?2")?
+            .query_row(params![head.id, sql(sequence)], |row| unsigned(row, 0))
+            .optional()?;
+        Ok(kept.unwrap_or(head.purged_countable))
+    }
+
+    pub(super) fn delete_conversation(&self, user: &UserId, log: &LogKey) -> Result<Written, Stop> {
+        let user_id = self.user(user)?;
+        let nothing = Written::NOTHING_TO_READ;
+        let Some(head) = Head::find(self.db, log)? else {
+            return Ok(nothing);
+        };
+        let Some(mut row) = Personal::find(self.db, user_id, &head)? else {
+            return Ok(nothing);
+        };
+        self.read_up_to(&head, &mut row, head.sequence)?;
+        row.hidden_through = head.sequence;
+        self.db
+            .prepare_cached("UPDATE personal SET hidden_through = ?3 WHERE user = ?1 AND log = ?2")?
+            .execute([user_id, head.id, sql(head.sequence)])?;
+        self.read_state(&head, &row)
+    }
+
+    /// A row for somebody who now takes part, in a group with a role. What is in the log already counts as read.
+    pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<u16>) -> rusqlite::Result<()> {
+        // A note to oneself is the same row twice.
+        self.db
+            .prepare_cached(
+                "INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+                 ON CONFLICT (user, log) DO NOTHING",
+            )?
+            .execute(params![
+                user,
+                head.id,
+                role,
+                sql(self.now_ms),
+                sql(head.sequence),
+                sql(head.countable)
+            ])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! A few read-only connections, lent out one caller at a time.
+
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+
+use rusqlite::{Connection, Transaction};
+
+use super::{open_reader, plain_error};
+use tim_store::StoreError;
+
+/// The most connections; further readers wait for one.
+const MAX_READERS: usize = 16;
+
+pub(super) struct Pool {
+    path: PathBuf,
+    state: Mutex<State>,
+    returned: Condvar,
+    told: OnceLock<Told>,
+}
+
+/// Who is told of errors after which the disk is not to be trusted.
+type Told = Box<dyn Fn(&StoreError) + Send + Sync>;
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Connection>,
+    lent: usize,
+}
+
+impl Pool {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            state: Mutex::default(),
+            returned: Condvar::new(),
+            told: OnceLock::new(),
+        }
+    }
+
+    /// Runs `work` on one snapshot.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let lent = self.borrow().map_err(|error| self.failed(&error))?;
+        let snapshot = lent.connection().and_then(|connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            work(&snapshot)
+        });
+        snapshot.map_err(|error| self.failed(&error))
+    }
+
+    /// Has `told` called with every fatal error from now on; only the first one who asks is told.
+    pub(super) fn on_fatal(&self, told: Told) {
+        let _ = self.told.set(told);
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        let error = plain_error(error);
+        if let (StoreError::Fatal(_), Some(told)) = (&error, self.told.get()) {
+            told(&error);
+        }
+        error
+    }
+
+    fn borrow(&self) -> rusqlite::Result<Lent<'_>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.idle.is_empty() && state.lent >= MAX_READERS {
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.lent += 1;
+        let idle = state.idle.pop();
+        drop(state);
+        // From here on `Lent` gives the place back, also if opening fails.
+        let mut lent = Lent {
+            pool: self,
+            connection: idle,
+        };
+        if lent.connection.is_none() {
+            lent.connection = Some(open_reader(&self.path)?);
+        }
+        Ok(lent)
+    }
+}
+
+struct Lent<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+}
+
+impl Lent<'_> {
+    fn connection(&self) -> rusqlite::Result<&Connection> {
+        self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lent = state.lent.saturating_sub(1);
+        state.idle.extend(self.connection.take());
+        drop(state);
+        self.pool.returned.notify_one();
+    }
+}

@@ -1,0 +1,151 @@
+//! Forgetting what is old, a bounded step at a time.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::rows::{Head, head_columns, sql, unsigned};
+use super::writer::{Batch, Stop};
+use tim_store::flags;
+use tim_store::{Purge, Written};
+
+pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2";
+
+/// The oldest entries of a log, all of them too old.
+struct Chunk {
+    upto: u64,
+    change: u64,
+    countable: u64,
+    len: u64,
+}
+
+impl Batch<'_> {
+    pub(super) fn purge(&self, purge: &Purge) -> Result<Written, Stop> {
+        let budget = u64::from(purge.budget);
+        let mut entries = 0;
+        while entries < budget {
+            let Some(head) = self.oldest_log(purge.older_than_ms)? else {
+                break;
+            };
+            entries += self.purge_log(&head, purge.older_than_ms, budget - entries)?;
+        }
+        self.forget_requests(purge.older_than_ms, budget)?;
+        self.forget_restrictions(purge.over_before_ms, budget)?;
+        let ids = self.forget_ids(purge.forget_ids_before_ms, budget.saturating_sub(entries))?;
+        Ok(Written::Purged {
+            entries,
+            ids,
+            more: entries + ids >= budget,
+        })
+    }
+
+    fn oldest_log(&self, older_than_ms: u64) -> rusqlite::Result<Option<Head>> {
+        self.db
+            .prepare_cached(concat!(
+                "SELECT ",
+                head_columns!(),
+                " FROM logs l WHERE l.first_time_ms IS NOT NULL AND l.first_time_ms < ?1
+                 ORDER BY l.first_time_ms LIMIT 1"
+            ))?
+            .query_row([sql(older_than_ms)], Head::from_row)
+            .optional()
+    }
+
+    fn purge_log(&self, head: &Head, older_than_ms: u64, budget: u64) -> rusqlite::Result<u64> {
+        let Some(chunk) = self.old_chunk(head, older_than_ms, budget)? else {
+            return Ok(0);
+        };
+        self.forget_own(head, &chunk)?;
+        for table in [
+            "DELETE FROM entries WHERE log = ?1 AND sequence <= ?2",
+            "DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2",
+            FORGET_MENTIONS,
+        ] {
+            self.db
+                .prepare_cached(table)?
+                .execute([head.id, sql(chunk.upto)])?;
+        }
+        self.db
+            .prepare_cached(
+                "UPDATE logs SET first_kept = ?2, purged_change = ?3, purged_countable = ?4,
+                     first_time_ms = (SELECT time_ms FROM entries WHERE log = ?1 AND sequence = ?2) WHERE id = ?1",
+            )?
+            .execute([head.id, sql(chunk.upto + 1), sql(chunk.change), sql(chunk.countable)])?;
+        Ok(chunk.len)
+    }
+
+    fn old_chunk(&self, head: &Head, older_than_ms: u64, budget: u64) -> rusqlite::Result<Option<Chunk>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT sequence, change, countable, time_ms FROM entries WHERE log = ?1 ORDER BY sequence LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![head.id, sql(budget)])?;
+        let mut chunk: Option<Chunk> = None;
+        while let Some(row) = rows.next()? {
+            if unsigned(row, 3)? >= older_than_ms {
+                break;
+            }
+            let len = chunk.map_or(0, |chunk| chunk.len) + 1;
+            chunk = Some(Chunk {
+                upto: unsigned(row, 0)?,
+                change: unsigned(row, 1)?,
+                countable: unsigned(row, 2)?,
+                len,
+            });
+        }
+        Ok(chunk)
+    }
+
+    /// Entries that nobody can read any more are unread to nobody, so their senders need not subtract them.
+    fn forget_own(&self, head: &Head, chunk: &Chunk) -> rusqlite::Result<()> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT e.sender, count(*) FROM entries e JOIN personal p ON p.user = e.sender AND p.log = e.log
+             WHERE e.log = ?1 AND e.sequence <= ?2 AND e.sequence > p.read_sequence AND e.flags & ?3 = 0
+             GROUP BY e.sender",
+        )?;
+        let found = statement.query_map(params![head.id, sql(chunk.upto), flags::NO_UNREAD], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        let own = found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+        for (sender, count) in own {
+            self.db
+                .prepare_cached(
+                    "UPDATE personal SET own_at_read = own_at_read + ?3 WHERE user = ?1 AND log = ?2",
+                )?
+                .execute([sender, head.id, count])?;
+        }
+        Ok(())
+    }
+
+    /// Applications and invitations go with the notices that told of them.
+    fn forget_requests(&self, older_than_ms: u64, budget: u64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM requests WHERE (log, user, kind) IN
+                     (SELECT log, user, kind FROM requests WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2)",
+            )?
+            .execute([sql(older_than_ms), sql(budget)])?;
+        Ok(())
+    }
+
+    /// Bans and mutes that are over mean nothing.
+    fn forget_restrictions(&self, over_before_ms: u64, budget: u64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM restrictions WHERE (log, user) IN
+                     (SELECT log, user FROM restrictions WHERE max(banned_until_ms, muted_until_ms) <= ?1
+                      ORDER BY max(banned_until_ms, muted_until_ms) LIMIT ?2)",
+            )?
+            .execute([sql(over_before_ms), sql(budget)])?;
+        Ok(())
+    }
+
+    /// Both times must be old: a client's clock may be wrong, and its resend still comes.
+    fn forget_ids(&self, before_ms: u64, budget: u64) -> rusqlite::Result<u64> {
+        let gone = self
+            .db
+            .prepare_cached(
+                "DELETE FROM sent WHERE (client_time, sender, random) IN
+                     (SELECT client_time, sender, random FROM sent WHERE client_time < ?1 AND time_ms < ?2 LIMIT ?3)",
+            )?
+            .execute([sql(before_ms / 1000), sql(before_ms), sql(budget)])?;
+        Ok(gone as u64)
+    }
+}

@@ -1,0 +1,303 @@
+//! Revoking: the message keeps its place and is marked, its content goes for good; the revocation is an entry of its own.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::UserId;
+use tim_proto::message::{Content, Payload, RevokedBy, tags};
+use tim_proto::wire::{Extension, decode_body, encode_body, encoded_len};
+
+use super::append::{NewEntry, check_size};
+use super::rosters::membership;
+use super::rows::{Head, counts, entry_at, group_type, parsed, sql, unsigned};
+use super::writer::{Batch, Stop};
+use tim_groups::rules::{Action, TypeRules, outranks};
+use tim_store::flags;
+use tim_store::{LogKey, REVOCATION, Refused, Revoke, Stored, Written, role};
+
+/// What has to be known of the message.
+struct Target {
+    sender: i64,
+    time_ms: u64,
+    flags: u32,
+}
+
+/// What the revoker is in the conversation.
+struct Standing {
+    /// Only what stands behind this sequence is visible.
+    joined_at: u64,
+    /// The role, if the user manages the group and may revoke other people's messages.
+    manager: Option<u16>,
+}
+
+impl Batch<'_> {
+    pub(super) fn revoke(&mut self, revoke: &Revoke) -> Result<Written, Stop> {
+        let by = self.sender(&revoke.by)?;
+        check_size(&revoke.content)?;
+        let mut head = self.head(&revoke.log)?;
+        let me = self.standing(&head, by, &revoke.by)?;
+        let target = self.target(&head, revoke.sequence)?;
+        // Who may not read a message is not told either whether it is there.
+        let visible = target.filter(|_| revoke.sequence > me.joined_at);
+        let target = visible.ok_or(Refused::NotFound)?;
+        if let Some(before) = self.revoked_before(&head, revoke.sequence, by)? {
+            return before
+                .map(|entry| Written::Revoked { entry, already: true })
+                .map_err(Stop::from);
+        }
+        self.check_revocable(&head, &target, by, &me, revoke)?;
+
+        let name = shown_name(self.db, &head, by)?;
+        let left = RevokedBy {
+            revoker: revoke.by.as_str(),
+            reason: &revoke.reason,
+            name: &name,
+        };
+        // What is overwritten does not stay in the free parts of the file.
+        self.db.execute_batch("PRAGMA secure_delete=ON")?;
+        let removed = remove_content(self.db, head.id, revoke.sequence, &left);
+        self.db.execute_batch(super::USUAL_DELETE)?;
+        removed?;
+        self.wipe = true;
+        self.revoked = entry_at(self.db, head.id, revoke.sequence)?.map(Box::new);
+        let entry = self.push(
+            &mut head,
+            NewEntry {
+                sender: revoke.by,
+                sender_id: by,
+                client_time: revoke.id.client_time,
+                random: revoke.id.random,
+                origin: revoke.origin,
+                flags: flags::NO_UNREAD | flags::NO_LAST | flags::SYSTEM,
+                kind: REVOCATION,
+                content: with_revoker_name(&revoke.content, &name),
+            },
+        )?;
+        self.insert_revoked(&head, revoke.sequence, &target, by, &entry)?;
+        Ok(Written::Revoked {
+            entry,
+            already: false,
+        })
+    }
+
+    fn standing(&self, head: &Head, user: i64, name: &UserId) -> Result<Standing, Stop> {
+        let outsider = || Stop::from(Refused::NotParticipant(*name));
+        let everything = Standing {
+            joined_at: 0,
+            manager: None,
+        };
+        match head.key {
+            LogKey::C2c(pair) => pair.peer_of(name).map(|_| everything).ok_or_else(outsider),
+            LogKey::System(owner) if owner == *name => Ok(everything),
+            LogKey::System(_) => Err(outsider()),
+            LogKey::Group(_) => {
+                let rules = self.rules(head)?;
+                if !rules.is_stored {
+                    return Err(Refused::NotStored.into());
+                }
+                let me = membership(self.db, user, head)?.ok_or_else(outsider)?;
+                let manages = rules.may(Some(me.role), Action::RevokeOthers).is_ok();
+                Ok(Standing {
+                    joined_at: me.joined_at,
+                    manager: manages.then_some(me.role),
+                })
+            }
+        }
+    }
+
+    fn rules(&self, head: &Head) -> Result<&'static TypeRules, Stop> {
+        let group_type = self
+            .db
+            .prepare_cached("SELECT group_type FROM groups WHERE log = ?1")?
+            .query_row([head.id], |row| group_type(row, 0))?;
+        Ok(TypeRules::of_stored(group_type)?)
+    }
+
+    fn check_revocable(
+        &self,
+        head: &Head,
+        target: &Target,
+        by: i64,
+        me: &Standing,
+        revoke: &Revoke,
+    ) -> Result<(), Stop> {
+        if target.flags & flags::SYSTEM != 0 {
+            return Err(Refused::NotYours.into());
+        }
+        let window_ms = match me.manager {
+            _ if target.sender == by => {
+                let as_manager = me.manager.map_or(0, |_| revoke.manager_window_ms);
+                revoke.window_ms.max(as_manager)
+            }
+            None => return Err(Refused::NotYours.into()),
+            Some(mine) => {
+                // Who has left has a member's rank.
+                let theirs = membership(self.db, target.sender, head)?;
+                let theirs = theirs.map_or(role::MEMBER, |member| member.role);
+                outranks(mine, theirs).map_err(|_| Refused::NotOutranked)?;
+                revoke.manager_window_ms
+            }
+        };
+        let age_ms = self.now_ms.saturating_sub(target.time_ms);
+        if age_ms > window_ms {
+            return Err(Refused::TooLate { age_ms, window_ms }.into());
+        }
+        Ok(())
+    }
+
+    fn target(&self, head: &Head, sequence: u64) -> rusqlite::Result<Option<Target>> {
+        self.db
+            .prepare_cached("SELECT sender, time_ms, flags FROM entries WHERE log = ?1 AND sequence = ?2")?
+            .query_row(params![head.id, sql(sequence)], |row| {
+                Ok(Target {
+                    sender: row.get(0)?,
+                    time_ms: unsigned(row, 1)?,
+                    flags: row.get(2)?,
+                })
+            })
+            .optional()
+    }
+
+    /// The first revocation's place if it was the same user's, a refusal if another's.
+    fn revoked_before(
+        &self,
+        head: &Head,
+        sequence: u64,
+        by: i64,
+    ) -> rusqlite::Result<Option<Result<Stored, Refused>>> {
+        self.db
+            .prepare_cached(
+                "SELECT r.revoker, r.entry, r.change, r.time_ms, u.name FROM revoked r
+                 JOIN users u ON u.id = r.revoker WHERE r.log = ?1 AND r.sequence = ?2",
+            )?
+            .query_row(params![head.id, sql(sequence)], |row| {
+                if row.get::<_, i64>(0)? != by {
+                    return Ok(Err(Refused::AlreadyRevoked(parsed(row, 4)?)));
+                }
+                let (sequence, change, time_ms) = (unsigned(row, 1)?, unsigned(row, 2)?, unsigned(row, 3)?);
+                Ok(Ok(Stored {
+                    sequence,
+                    change,
+                    time_ms,
+                }))
+            })
+            .optional()
+    }
+
+    fn insert_revoked(
+        &self,
+        head: &Head,
+        sequence: u64,
+        target: &Target,
+        by: i64,
+        entry: &Stored,
+    ) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("INSERT INTO revoked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params![
+                head.id,
+                sql(sequence),
+                target.sender,
+                counts(target.flags),
+                by,
+                sql(entry.sequence),
+                sql(entry.change),
+                sql(entry.time_ms),
+            ])?;
+        Ok(())
+    }
+}
+
+/// The name card in the group, or else the nick; maybe empty.
+fn shown_name(db: &Connection, head: &Head, user: i64) -> rusqlite::Result<String> {
+    if let Some(member) = membership(db, user, head)?
+        && !member.name_card.is_empty()
+    {
+        return Ok(member.name_card);
+    }
+    db.prepare_cached("SELECT nick FROM users WHERE id = ?1")?
+        .query_row([user], |row| row.get(0))
+}
+
+/// Marks the message and replaces its content by what may stay; whom it mentions is forgotten.
+fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
+    let place = params![log, sql(sequence)];
+    let left: Vec<u8> =
+        db.prepare_cached("SELECT content FROM entries WHERE log = ?1 AND sequence = ?2")?
+            .query_row(place, |row| {
+                let content = row.get_ref(0)?.as_blob()?;
+                // Nothing can be left of what cannot be read.
+                Ok(decode_body::<Content<'_>>(content)
+                    .map_or_else(|_| Vec::new(), |content| content.revoked(by)))
+            })?;
+    db.prepare_cached(
+        "UPDATE entries SET flags = flags | ?3, content = ?4 WHERE log = ?1 AND sequence = ?2",
+    )?
+    .execute(params![log, sql(sequence), flags::REVOKED, left])?;
+    db.prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
+        .execute(place)?;
+    Ok(())
+}
+
+/// The content of a revocation with the revoker's name behind it.
+fn with_revoker_name(content: &Bytes, name: &str) -> Bytes {
+    if name.is_empty() {
+        return content.clone();
+    }
+    let name = Extension {
+        tag: tags::REVOKER_NAME,
+        bytes: name.as_bytes(),
+    };
+    let mut bytes = vec![0; encoded_len(&name)];
+    // It has exactly that length.
+    let _ = encode_body(&name, &mut bytes);
+    [content, bytes.as_slice()].concat().into()
+}
+
+/// Removes the contents of all messages that were revoked when the store still kept them.
+pub(super) fn remove_all(db: &Connection) -> rusqlite::Result<()> {
+    struct Revoked {
+        log: i64,
+        sequence: u64,
+        revoker: UserId,
+        name: String,
+        reason: String,
+    }
+    let found: Vec<Revoked> = db
+        .prepare(
+            "SELECT r.log, r.sequence, u.name, coalesce(nullif(p.name_card, ''), u.nick), e.content
+             FROM revoked r JOIN users u ON u.id = r.revoker
+             JOIN entries m ON m.log = r.log AND m.sequence = r.sequence
+             LEFT JOIN personal p ON p.user = r.revoker AND p.log = r.log
+             LEFT JOIN entries e ON e.log = r.log AND e.sequence = r.entry",
+        )?
+        .query_map([], |row| {
+            let entry = row.get_ref(4)?.as_blob_or_null()?.unwrap_or(&[]);
+            Ok(Revoked {
+                log: row.get(0)?,
+                sequence: unsigned(row, 1)?,
+                revoker: parsed(row, 2)?,
+                name: row.get(3)?,
+                reason: reason_of(entry).unwrap_or_default(),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    db.execute_batch("PRAGMA secure_delete=ON")?;
+    for one in found {
+        let by = RevokedBy {
+            revoker: one.revoker.as_str(),
+            reason: &one.reason,
+            name: &one.name,
+        };
+        remove_content(db, one.log, one.sequence, &by)?;
+    }
+    db.execute_batch(super::USUAL_DELETE)
+}
+
+/// Why, as a revocation entry says it.
+fn reason_of(entry: &[u8]) -> Option<String> {
+    let content: Content<'_> = decode_body(entry).ok()?;
+    match Payload::decode(content.kind, content.payload) {
+        Payload::Revocation(revocation) => Some(revocation.reason.to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,292 @@
+//! Rows as Rust values, and the small queries that both ends use.
+
+use bytes::Bytes;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tim_proto::{GroupId, GroupType, IdError, MessageId, UserId};
+
+use tim_store::{Entry, LogKey, Pair, account_number};
+use tim_store::{SYSTEM_NUMBER, flags};
+
+/// A number as SQLite keeps it: bit for bit.
+pub(super) const fn sql(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// An unsigned column.
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+/// An id as it is kept. Old ones may have a form that no new one has.
+pub(super) trait Kept: Sized {
+    fn of(text: &str) -> Result<Self, IdError>;
+}
+
+impl Kept for UserId {
+    fn of(text: &str) -> Result<Self, IdError> {
+        Self::from_record(text)
+    }
+}
+
+impl Kept for GroupId {
+    fn of(text: &str) -> Result<Self, IdError> {
+        Self::from_record(text)
+    }
+}
+
+/// A column of text that is an id.
+pub(super) fn parsed<T: Kept>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    T::of(text).map_err(|error| damaged(column, error))
+}
+
+fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
+/// A column that is a group's type. A number beyond all types stands for none.
+pub(super) fn group_type(row: &Row<'_>, column: usize) -> rusqlite::Result<GroupType> {
+    let number: i64 = row.get(column)?;
+    Ok(GroupType(u8::try_from(number).unwrap_or(0)))
+}
+
+pub(super) const KIND_C2C: i64 = 1;
+pub(super) const KIND_GROUP: i64 = 2;
+pub(super) const KIND_SYSTEM: i64 = 3;
+/// A group that is no more: nothing finds its log by the group's id, and nobody takes part in it.
+pub(super) const KIND_DISMISSED: i64 = 4;
+
+/// Stands between the two users in a pair's name; no user id contains it.
+const BETWEEN: char = '\n';
+
+/// A log's kind and name, as they are kept.
+pub(super) fn log_name(log: &LogKey) -> (i64, String) {
+    match log {
+        LogKey::C2c(pair) => {
+            let (low, high) = pair.users();
+            (KIND_C2C, format!("{low}{BETWEEN}{high}"))
+        }
+        LogKey::Group(group) => (KIND_GROUP, group.to_string()),
+        LogKey::System(user) => (KIND_SYSTEM, user.to_string()),
+    }
+}
+
+fn log_key(kind: i64, name: &str, column: usize) -> rusqlite::Result<LogKey> {
+    let user = |name: &str| UserId::from_record(name).map_err(|error| damaged(column, error));
+    match kind {
+        KIND_C2C => {
+            let (low, high) = name
+                .split_once(BETWEEN)
+                .ok_or_else(|| damaged(column, "no pair"))?;
+            Ok(LogKey::C2c(Pair::new(user(low)?, user(high)?)))
+        }
+        KIND_GROUP | KIND_DISMISSED => GroupId::from_record(name)
+            .map(LogKey::Group)
+            .map_err(|error| damaged(column, error)),
+        _ => user(name).map(LogKey::System),
+    }
+}
+
+/// A log's head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) id: i64,
+    pub(super) key: LogKey,
+    pub(super) sequence: u64,
+    pub(super) change: u64,
+    pub(super) countable: u64,
+    pub(super) last_sequence: u64,
+    pub(super) last_change: u64,
+    pub(super) first_kept: u64,
+    pub(super) is_empty: bool,
+    pub(super) purged_change: u64,
+    pub(super) purged_countable: u64,
+}
+
+/// The columns of a [`Head`], of `logs l`, from column 0.
+macro_rules! head_columns {
+    () => {
+        "l.id, l.kind, l.name, l.sequence, l.change, l.countable, l.last_sequence, l.last_change, l.first_kept, \
+         l.first_time_ms IS NULL, l.purged_change, l.purged_countable"
+    };
+}
+pub(super) use head_columns;
+
+/// How many columns that are.
+pub(super) const HEAD_COLUMNS: usize = 12;
+
+impl Head {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            key: log_key(row.get(1)?, row.get_ref(2)?.as_str()?, 2)?,
+            sequence: unsigned(row, 3)?,
+            change: unsigned(row, 4)?,
+            countable: unsigned(row, 5)?,
+            last_sequence: unsigned(row, 6)?,
+            last_change: unsigned(row, 7)?,
+            first_kept: unsigned(row, 8)?,
+            is_empty: row.get(9)?,
+            purged_change: unsigned(row, 10)?,
+            purged_countable: unsigned(row, 11)?,
+        })
+    }
+
+    pub(super) fn find(db: &Connection, log: &LogKey) -> rusqlite::Result<Option<Self>> {
+        let (kind, name) = log_name(log);
+        db.prepare_cached(concat!(
+            "SELECT ",
+            head_columns!(),
+            " FROM logs l WHERE name = ?1 AND kind = ?2"
+        ))?
+        .query_row(params![name, kind], Self::from_row)
+        .optional()
+    }
+
+    pub(super) const fn is_group(&self) -> bool {
+        matches!(self.key, LogKey::Group(_))
+    }
+}
+
+/// The columns of an [`Entry`], of `entries e` and `users u`, from column 0.
+macro_rules! entry_columns {
+    () => {
+        "e.sequence, e.change, e.time_ms, e.sender, u.name, e.client_time, e.random, e.origin, e.flags, e.kind, \
+         e.content FROM entries e CROSS JOIN users u ON u.id = e.sender"
+    };
+}
+pub(super) use entry_columns;
+
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let id = MessageId {
+        sender: number_of(row.get(3)?),
+        client_time: unsigned(row, 5)?,
+        random: row.get(6)?,
+    };
+    Ok(Entry {
+        sequence: unsigned(row, 0)?,
+        change: unsigned(row, 1)?,
+        time_ms: unsigned(row, 2)?,
+        sender: parsed(row, 4)?,
+        id,
+        origin: unsigned(row, 7)?,
+        flags: row.get(8)?,
+        kind: row.get(9)?,
+        content: Bytes::copy_from_slice(row.get_ref(10)?.as_blob()?),
+    })
+}
+
+pub(super) fn entry_at(db: &Connection, log: i64, sequence: u64) -> rusqlite::Result<Option<Entry>> {
+    db.prepare_cached(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " WHERE e.log = ?1 AND e.sequence = ?2"
+    ))?
+    .query_row(params![log, sql(sequence)], entry)
+    .optional()
+}
+
+/// The account number of an interned user.
+pub(super) fn number_of(user: i64) -> u64 {
+    if user == 0 {
+        SYSTEM_NUMBER
+    } else {
+        account_number(user.cast_unsigned())
+    }
+}
+
+pub(super) fn user_id(db: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM users WHERE name = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))
+        .optional()
+}
+
+/// One user's row in one log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Personal {
+    pub(super) user: i64,
+    pub(super) role: Option<u16>,
+    pub(super) joined_ms: u64,
+    pub(super) joined_at: u64,
+    pub(super) read_sequence: u64,
+    pub(super) read_countable: u64,
+    pub(super) own_total: u64,
+    pub(super) own_at_read: u64,
+    pub(super) hidden_through: u64,
+    pub(super) muted_until_ms: u64,
+    pub(super) receive_option: u8,
+}
+
+/// The columns of a [`Personal`], of `personal p`. What a member may not do stands apart, since it outlives membership.
+macro_rules! personal_columns {
+    () => {
+        "p.user, p.role, p.joined_ms, p.joined_at, p.read_sequence, p.read_countable, p.own_total, p.own_at_read, \
+         p.hidden_through, \
+         coalesce((SELECT r.muted_until_ms FROM restrictions r WHERE r.log = p.log AND r.user = p.user), 0), \
+         p.receive_option, p.name_card"
+    };
+}
+pub(super) use personal_columns;
+
+impl Personal {
+    /// How many columns there are; the last one, the name card, is read apart.
+    pub(super) const COLUMNS: usize = 12;
+
+    /// Reads the columns from column `at`.
+    pub(super) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            user: row.get(at)?,
+            role: row.get(at + 1)?,
+            joined_ms: unsigned(row, at + 2)?,
+            joined_at: unsigned(row, at + 3)?,
+            read_sequence: unsigned(row, at + 4)?,
+            read_countable: unsigned(row, at + 5)?,
+            own_total: unsigned(row, at + 6)?,
+            own_at_read: unsigned(row, at + 7)?,
+            hidden_through: unsigned(row, at + 8)?,
+            muted_until_ms: unsigned(row, at + 9)?,
+            receive_option: row.get(at + 10)?,
+        })
+    }
+
+    /// The row of a user who takes part.
+    pub(super) fn find(db: &Connection, user: i64, head: &Head) -> rusqlite::Result<Option<Self>> {
+        db.prepare_cached(concat!(
+            "SELECT ",
+            personal_columns!(),
+            " FROM personal p WHERE user = ?1 AND log = ?2"
+        ))?
+        .query_row(params![user, head.id], |row| Self::from_row(row, 0))
+        .optional()
+    }
+
+    /// Whether the user has taken the conversation out of the list, and nothing that shows there has come since.
+    pub(super) const fn hides(&self, head: &Head) -> bool {
+        self.hidden_through > 0 && head.last_sequence <= self.hidden_through
+    }
+
+    /// Countable kept entries behind the read mark, without own and without revoked ones.
+    pub(super) fn unread(&self, db: &Connection, head: &Head) -> rusqlite::Result<u64> {
+        let counted = head
+            .countable
+            .saturating_sub(self.read_countable.max(head.purged_countable));
+        let own = self.own_total.saturating_sub(self.own_at_read);
+        let rest = counted.saturating_sub(own);
+        if rest == 0 {
+            return Ok(0);
+        }
+        let mark = self.read_sequence.max(head.first_kept.saturating_sub(1));
+        let revoked: u64 = db
+            .prepare_cached(
+                "SELECT count(*) FROM revoked WHERE log = ?1 AND sequence > ?2 AND counted AND sender <> ?3",
+            )?
+            .query_row(params![head.id, sql(mark), self.user], |row| unsigned(row, 0))?;
+        Ok(rest.saturating_sub(revoked))
+    }
+}
+
+/// Whether an entry with these flags counts as unread.
+pub(super) const fn counts(entry_flags: u32) -> bool {
+    entry_flags & flags::NO_UNREAD == 0
+}

@@ -1,0 +1,430 @@
+//! What cannot be seen from outside: settings, a full disk, a failing one.
+
+use rusqlite::ffi;
+
+use super::writer::commit_error;
+use super::*;
+use bytes::Bytes;
+use tim_proto::message::{Content, Revocation};
+use tim_proto::wire::decode_body;
+use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
+use tim_store::{
+    Append, Fingerprint, LogKey, NotStored, Purge, REVOCATION, Refused, Revoke, StoreError, StoreReader as _,
+    StoreWriter as _, Write, Written, flags,
+};
+
+fn pragma(connection: &Connection, name: &str) -> String {
+    let value = connection.query_row(&format!("PRAGMA {name}"), [], |row| {
+        row.get::<_, rusqlite::types::Value>(0)
+    });
+    match value.unwrap() {
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_commit_is_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, _reader) = open(dir.path()).unwrap();
+    assert_eq!(pragma(writer.connection(), "journal_mode"), "wal");
+    assert_eq!(
+        pragma(writer.connection(), "synchronous"),
+        "2",
+        "FULL; NORMAL loses messages in a power cut"
+    );
+    assert_eq!(pragma(writer.connection(), "wal_autocheckpoint"), "16384");
+}
+
+#[test]
+fn readers_cannot_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let _store = open(dir.path()).unwrap();
+    let reader = open_reader(&dir.path().join(DATABASE)).unwrap();
+    assert!(reader.execute("DELETE FROM users", []).is_err());
+}
+
+#[test]
+fn a_statement_is_prepared_once_whatever_is_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, _reader) = open(dir.path()).unwrap();
+    let reader = open_reader(&dir.path().join(DATABASE)).unwrap();
+    for connection in [&reader, writer.connection()] {
+        for text in [
+            "SELECT count(*) FROM personal p CROSS JOIN groups g ON g.log = p.log WHERE p.user = ?1 AND p.role IS NOT NULL",
+            "SELECT count(*) FROM groups g CROSS JOIN logs l ON l.id = g.log WHERE g.log = ?1",
+        ] {
+            let mut statement = connection.prepare(text).unwrap();
+            for bound in 0..10 {
+                let found: u32 = statement.query_row([bound], |row| row.get(0)).unwrap();
+                assert_eq!(found, 0);
+            }
+            let status = rusqlite::StatementStatus::RePrepare;
+            assert_eq!(statement.get_status(status), 0, "{text}");
+        }
+    }
+}
+
+fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
+    Write::Append(Append {
+        log,
+        sender,
+        id: MessageId {
+            sender: number,
+            client_time: 1,
+            random,
+        },
+        fingerprint: Fingerprint::of(&[b"x"]),
+        origin: 0,
+        kind: 1,
+        flags: 0,
+        content: vec![7; 3000].into(),
+        require_membership: true,
+        mentions: Vec::new(),
+        mention_all: false,
+    })
+}
+
+#[test]
+fn a_full_disk_stores_nothing_names_itself_and_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let alice = UserId::new("alice").unwrap();
+    let log = LogKey::c2c(alice, alice);
+    let account = writer
+        .commit(1, &[Write::EnsureAccount(alice)])
+        .unwrap()
+        .results
+        .remove(0);
+    let Ok(Written::Account { number }) = account else {
+        panic!("{account:?}")
+    };
+    let pages: u32 = pragma(writer.connection(), "page_count").parse().unwrap();
+    let limit = |pages: u32| format!("PRAGMA max_page_count = {pages}");
+    let _ = pragma(
+        writer.connection(),
+        limit(pages + 20).trim_start_matches("PRAGMA "),
+    );
+
+    let batch = |from: u32| {
+        (from..from + 10)
+            .map(|random| message(number, log, alice, random))
+            .collect::<Vec<_>>()
+    };
+    let mut stored = 0;
+    let failed = loop {
+        match writer.commit(1, &batch(stored)) {
+            Ok(commit) => stored += u32::try_from(commit.published.len()).unwrap(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(failed, StoreError::NotStored(NotStored::DiskFull));
+    assert!(failed.to_string().contains("disk is full"));
+    assert!(stored > 0);
+    assert_eq!(
+        reader.head_change(),
+        Ok(u64::from(stored)),
+        "nothing of the failed batch"
+    );
+
+    let _ = pragma(
+        writer.connection(),
+        limit(1_000_000).trim_start_matches("PRAGMA "),
+    );
+    let commit = writer.commit(1, &batch(stored)).unwrap();
+    let first = &commit.published[0].entry;
+    assert_eq!(
+        (first.sequence, first.change),
+        (u64::from(stored) + 1, u64::from(stored) + 1),
+        "no number was lost"
+    );
+}
+
+#[test]
+fn a_failed_fsync_is_fatal() {
+    let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+    for code in [
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_CORRUPT,
+    ] {
+        assert!(matches!(commit_error(&failure(code)), StoreError::Fatal(_)));
+        assert!(matches!(plain_error(&failure(code)), StoreError::Fatal(_)));
+    }
+    assert_eq!(
+        commit_error(&failure(ffi::SQLITE_BUSY)),
+        StoreError::NotStored(NotStored::Busy)
+    );
+    assert!(matches!(
+        plain_error(&failure(ffi::SQLITE_ERROR)),
+        StoreError::NotStored(NotStored::Engine(_))
+    ));
+}
+
+/// A data directory of version 4, which did not keep fingerprints: alice and bob, and what alice sent.
+fn version_4(dir: &Path, contents: &[Vec<u8>]) {
+    let database = Connection::open(dir.join(DATABASE)).unwrap();
+    let tables = schema::STEPS[..4].concat();
+    database.execute_batch(&tables).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA user_version = 4; INSERT INTO users (id, name) VALUES (1, 'alice'), (2, 'bob'), (3, 'carol');
+             INSERT INTO logs (id, kind, name, sequence, change) VALUES (1, 1, 'alice' || char(10) || 'bob', 9, 9);
+             UPDATE meta SET change = 9;",
+        )
+        .unwrap();
+    for (at, content) in (1..).zip(contents) {
+        database
+            .execute(
+                "INSERT INTO entries VALUES (1, ?1, ?1, 5, 1, 7, ?1, 0, 0, 1, ?1, ?2)",
+                rusqlite::params![at, content],
+            )
+            .unwrap();
+        database
+            .execute("INSERT INTO sent VALUES (7, 1, ?1, ?1, ?1, 5)", [at])
+            .unwrap();
+    }
+}
+
+#[test]
+fn what_was_stored_before_there_were_fingerprints_is_compared_with_the_entry() {
+    use tim_proto::message::{Content, SenderNames, to_vec, with_sender_names};
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| UserId::new(name).unwrap());
+    let id = |random| MessageId {
+        sender: tim_store::account_number(1),
+        client_time: 7,
+        random,
+    };
+    let said = |to, payload, random| {
+        let content = Content {
+            to: ConversationId::C2c(to),
+            id: id(random),
+            client_sequence: 1,
+            priority: tim_proto::Priority::NORMAL,
+            kind: MessageKind(99),
+            payload,
+            extensions: Default::default(),
+        };
+        (to_vec(&content), Fingerprint::of_message(&content))
+    };
+    let (plain, first) = said(bob, b"first", 1);
+    let (content, second) = said(bob, b"second", 2);
+    let names = SenderNames {
+        nick: "Alice",
+        ..SenderNames::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    version_4(dir.path(), &[plain, with_sender_names(&content, &names)]);
+    let (_writer, reader) = open(dir.path()).unwrap();
+    let sent = |to, random, print| {
+        let found = reader.stored(&LogKey::c2c(alice, to), &alice, &id(random), print);
+        found.unwrap().map(|first| first.map(|at| at.sequence))
+    };
+    assert_eq!(sent(bob, 1, first), Some(Ok(1)));
+    assert_eq!(
+        sent(bob, 2, second),
+        Some(Ok(2)),
+        "with the hub's names behind it"
+    );
+    assert_eq!(sent(bob, 1, second), Some(Err(Refused::IdReused)));
+    assert_eq!(
+        sent(carol, 1, said(carol, b"first", 1).1),
+        Some(Err(Refused::IdReused))
+    );
+    assert_eq!(sent(bob, 3, first), None);
+    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+    database
+        .execute_batch("DELETE FROM entries; UPDATE logs SET first_kept = 3;")
+        .unwrap();
+    assert_eq!(sent(bob, 1, second), Some(Ok(1)), "nobody knows what it said");
+}
+
+#[test]
+fn too_long_a_batch_is_refused_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let alice = UserId::new("alice").unwrap();
+    let batch = vec![Write::EnsureAccount(alice); tim_store::MAX_BATCH + 1];
+    assert_eq!(
+        writer.commit(1, &batch).unwrap_err(),
+        StoreError::NotStored(NotStored::BatchTooLong)
+    );
+    assert_eq!(reader.account(&alice), Ok(None));
+}
+
+const ALICE: UserId = match UserId::new("alice") {
+    Ok(user) => user,
+    Err(_) => panic!("an id"),
+};
+
+/// A note of alice's to herself, as the hub stores it.
+fn note(random: u32, text: &str) -> Bytes {
+    let id = MessageId {
+        sender: 0,
+        client_time: 1,
+        random,
+    };
+    let text = tim_proto::message::Text { text };
+    tim_groups::tips::content(ConversationId::C2c(ALICE), id, MessageKind::TEXT, &text)
+}
+
+fn revocation(sequence: u64, content: Bytes) -> Write {
+    Write::Revoke(Revoke {
+        log: LogKey::c2c(ALICE, ALICE),
+        sequence,
+        by: ALICE,
+        window_ms: u64::MAX,
+        manager_window_ms: 0,
+        reason: String::new(),
+        origin: 0,
+        id: MessageId::default(),
+        content,
+    })
+}
+
+/// Whether any file of the data directory has this in it.
+fn found_in_files(dir: &Path, text: &[u8]) -> bool {
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    files
+        .map(|file| fs::read(file).unwrap())
+        .any(|bytes| bytes.windows(text.len()).any(|part| part == text))
+}
+
+#[test]
+fn revoked_contents_are_not_in_the_files_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    writer.commit(1, &[Write::EnsureAccount(ALICE)]).unwrap();
+    let number = reader.account(&ALICE).unwrap().unwrap().number;
+    let log = LogKey::c2c(ALICE, ALICE);
+    // Small ones inside pages, and large ones with pages of their own, among others that stay.
+    let says = |random: u32| {
+        let long = "x".repeat(if random.is_multiple_of(3) { 9000 } else { 10 });
+        let Write::Append(append) = message(number, log, ALICE, random) else {
+            panic!("a message")
+        };
+        let said = if random.is_multiple_of(2) {
+            "it stays"
+        } else {
+            "hunter2"
+        };
+        Write::Append(Append {
+            content: note(random, &format!("{said} {long} {said}")),
+            ..append
+        })
+    };
+    for random in 1..=60 {
+        let commit = writer.commit(1, &[says(random)]).unwrap();
+        assert!(commit.results[0].is_ok());
+    }
+    assert!(found_in_files(dir.path(), b"hunter2"));
+    let revocations: Vec<Write> = (1..=60)
+        .step_by(2)
+        .map(|sequence| revocation(sequence, note(0, "")))
+        .collect();
+    let commit = writer.commit(2, &revocations).unwrap();
+    assert!(commit.results.iter().all(Result::is_ok), "{commit:?}");
+    let housekeeping = Write::Purge(Purge {
+        older_than_ms: 0,
+        forget_ids_before_ms: 0,
+        over_before_ms: 0,
+        budget: 10,
+    });
+    writer.commit(2, &[housekeeping]).unwrap();
+    assert!(!found_in_files(dir.path(), b"hunter2"));
+    assert!(found_in_files(dir.path(), b"it stays"));
+    assert!(!reader.entry(&log, 2).unwrap().unwrap().is_revoked());
+    assert_eq!(pragma(writer.connection(), "secure_delete"), "2", "FAST again");
+}
+
+#[test]
+fn what_an_older_program_kept_of_revoked_messages_goes_and_mutes_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+    database
+        .execute_batch(&format!(
+            "{} PRAGMA user_version = 4;
+             INSERT INTO users (id, name, nick) VALUES (1, 'alice', 'Alice'), (2, 'bob', '');
+             INSERT INTO logs (id, kind, name, sequence, change, countable, last_sequence, last_change, first_time_ms)
+                 VALUES (1, 1, 'alice\nalice', 2, 2, 1, 1, 1, 5), (2, 2, 'g', 0, 0, 0, 0, 0, NULL);
+             UPDATE meta SET change = 2;
+             INSERT INTO revoked VALUES (1, 1, 1, 1, 1, 2, 2, 6);
+             INSERT INTO mentions VALUES (1, 2, 1, 1);
+             INSERT INTO groups (log, group_type, owner, creation_random, name, introduction, notification, avatar,
+                     created_ms, creator, member_count) VALUES (2, 5, 1, 1, '', '', '', '', 5, 1, 2);
+             INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable, muted_until_ms)
+                 VALUES (1, 1, NULL, 5, 0, 0, 0, 0), (1, 2, 400, 5, 0, 0, 0, 0), (2, 2, 200, 5, 0, 0, 0, 77);",
+            schema::STEPS[..4].concat()
+        ))
+        .unwrap();
+    let why = Revocation {
+        sequence: 1,
+        message: MessageId::default(),
+        sender: ALICE,
+        revoker: ALICE,
+        reason: "typo",
+    };
+    let to = ConversationId::C2c(ALICE);
+    let entries = [
+        (1, flags::REVOKED, 1, note(9, "hunter2")),
+        (
+            2,
+            flags::SYSTEM,
+            REVOCATION,
+            tim_groups::tips::content(to, MessageId::default(), MessageKind::REVOCATION, &why),
+        ),
+    ];
+    for (sequence, flags, kind, content) in entries {
+        let row = rusqlite::params![sequence, flags, kind, &*content];
+        database
+            .execute(
+                "INSERT INTO entries VALUES (1, ?1, ?1, 5, 1, 1, 9, 0, ?2, ?3, 1, ?4)",
+                row,
+            )
+            .unwrap();
+    }
+    drop(database);
+
+    let (writer, reader) = open(dir.path()).unwrap();
+    let entry = reader.entry(&LogKey::c2c(ALICE, ALICE), 1).unwrap().unwrap();
+    let left: Content<'_> = decode_body(&entry.content).unwrap();
+    assert_eq!((left.payload, left.id.random), (&[][..], 9));
+    let by = left.revoked_by().unwrap();
+    assert_eq!((by.revoker, by.reason, by.name), ("alice", "typo", "Alice"));
+    let mentions: u32 = writer
+        .connection()
+        .query_row("SELECT count(*) FROM mentions", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mentions, 0);
+    let (group, bob) = ("g".parse().unwrap(), "bob".parse().unwrap());
+    assert_eq!(
+        reader.membership(&group, &bob).unwrap().unwrap().muted_until_ms,
+        77
+    );
+    assert_eq!(reader.restriction(&group, &bob).unwrap().muted_until_ms, 77);
+}
+
+#[test]
+fn ids_that_nobody_could_make_today_are_read_and_keep_nothing_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = [
+        UserId::from_record(" alice").unwrap(),
+        UserId::from_record("bob ").unwrap(),
+    ];
+    {
+        let (mut writer, _reader) = open(dir.path()).unwrap();
+        let accounts = writer.commit(1, &old.map(Write::EnsureAccount)).unwrap();
+        assert!(
+            accounts.results.iter().all(Result::is_ok),
+            "as an older program made them"
+        );
+    }
+    let (_writer, reader) = open(dir.path()).unwrap();
+    for user in old {
+        let account = reader.account(&user).unwrap();
+        assert!(account.is_some(), "{user:?}");
+        let page = reader.conversations(&user, None, 10);
+        assert!(page.is_ok(), "{user:?}");
+    }
+}

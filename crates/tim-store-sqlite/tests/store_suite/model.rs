@@ -1,0 +1,389 @@
+//! Any sequence of operations, beside a plain model that keeps lists and counts by looking at every entry.
+
+use proptest::test_runner::{Config, TestRunner};
+use tim_groups::{GroupAction, GroupAnswer};
+use tim_proto::{JoinStatus, UserId};
+use tim_store::{Cursor, Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
+
+use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
+use super::{World, groups, revoke};
+
+pub(crate) fn any_history_agrees_with_the_model(world: &mut World) {
+    // Some hundred writes a case, each synced; PROPTEST_CASES asks for more.
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
+        Config::default().cases
+    } else {
+        48
+    };
+    let mut runner = TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let world = std::cell::RefCell::new(world);
+    let case = std::cell::Cell::new(0);
+    runner
+        .run(&proptest::collection::vec(step(), 1..80), |steps| {
+            let world = &mut **world.borrow_mut();
+            case.set(case.get() + 1);
+            forget_earlier_cases(world);
+            let mut model = Model::new(world, case.get());
+            for step in steps {
+                apply(world, &mut model, &step);
+                compare(world, &model);
+            }
+            compare_history(world, &model);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// So that a case's purges find only its own entries.
+fn forget_earlier_cases(world: &mut World) {
+    world.now_ms += 1_000_000;
+    let everything = Purge {
+        older_than_ms: world.now_ms,
+        forget_ids_before_ms: world.now_ms,
+        over_before_ms: world.now_ms,
+        budget: u32::MAX,
+    };
+    world.write(Write::Purge(everything)).unwrap();
+}
+
+fn apply(world: &mut World, model: &mut Model, step: &Step) {
+    match *step {
+        Step::Say { log, user, flags } => say(world, model, log, user, flags),
+        Step::Tip { log } => tip(world, model, log),
+        Step::Reopen => world.reopen(),
+        Step::Read { log, user, upto } => read(world, model, log, user, upto),
+        Step::Revoke { log, user, back } => revoke_one(world, model, log, user, back),
+        Step::Delete { log, user } => delete(world, model, log, user),
+        Step::Join { user } => join(world, model, user),
+        Step::Leave { user } => leave(world, model, user),
+        Step::Wait { seconds } => world.now_ms += seconds * 1000,
+        Step::Purge { keep_s, budget } => purge(world, model, keep_s, budget),
+        Step::CatchUp { user, limit } => catch_up(world, model, user, limit),
+    }
+}
+
+fn say(world: &mut World, model: &mut Model, log: usize, user: usize, flags: u32) {
+    let sender = model.users[user];
+    let mut append = world.message(model.keys[log], sender, "x");
+    append.flags = flags;
+    let answer = world.write(Write::Append(append));
+    if log < SYSTEM && model.is_party(log, user) {
+        let at = model.push(log, sender, flags, 1, world.now_ms);
+        assert_eq!(answer, Ok(Written::Stored(at)));
+    } else {
+        assert_eq!(answer, Err(Refused::NotParticipant(sender)));
+    }
+}
+
+fn tip(world: &mut World, model: &mut Model, log: usize) {
+    let entry: Prepared = world.prepared("tip");
+    let answer = world.write(Write::AppendSystem {
+        log: model.keys[log],
+        entry,
+    });
+    let at = model.push(log, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
+    assert_eq!(answer, Ok(Written::Stored(at)));
+}
+
+fn read(world: &mut World, model: &mut Model, log: usize, user: usize, upto: Option<u64>) {
+    let answer = world.write(Write::MarkRead {
+        user: model.users[user],
+        log: model.keys[log],
+        upto,
+    });
+    if log != GROUP && model.logs[log].head() == 0 {
+        let nothing = Written::NOTHING_TO_READ;
+        assert_eq!(answer, Ok(nothing));
+    } else if model.row(log, user).is_none() {
+        assert_eq!(answer, Err(Refused::NotParticipant(model.users[user])));
+    } else {
+        let target = upto.unwrap_or(u64::MAX).min(model.logs[log].head());
+        let row = model.rows.get_mut(&(log, user)).unwrap();
+        row.read = row.read.max(target);
+        let read_sequence = row.read;
+        assert_eq!(answer, Ok(read_state(model, log, user, read_sequence)));
+    }
+}
+
+fn revoke_one(world: &mut World, model: &mut Model, log: usize, user: usize, back: u64) {
+    let by = model.users[user];
+    let sequence = model.logs[log].head().saturating_sub(back);
+    let request = revoke::by(world, model.keys[log], sequence, by);
+    let answer = world.write(Write::Revoke(request));
+    if log != GROUP && model.logs[log].head() == 0 {
+        assert_eq!(answer, Err(Refused::NoSuchConversation));
+        return;
+    }
+    let Some(row) = model.row(log, user) else {
+        assert_eq!(answer, Err(Refused::NotParticipant(by)));
+        return;
+    };
+    let mut seen = model.logs[log]
+        .kept()
+        .filter(|entry| entry.at.sequence > row.joined_at);
+    let target = seen.find(|entry| entry.at.sequence == sequence);
+    let target = target.map(|target| (target.at.time_ms, target.revoked_by, target.flags, target.sender));
+    drop(seen);
+    let Some((time_ms, revoked_by, target_flags, sender)) = target else {
+        assert_eq!(answer, Err(Refused::NotFound));
+        return;
+    };
+    let manages = log == GROUP && user == 0;
+    let window_ms = if manages {
+        revoke::MANAGER_WINDOW_MS
+    } else {
+        revoke::WINDOW_MS
+    };
+    let age_ms = world.now_ms - time_ms;
+    match revoked_by {
+        Some(first) if first == by => assert!(matches!(answer, Ok(Written::Revoked { already: true, .. }))),
+        Some(first) => assert_eq!(answer, Err(Refused::AlreadyRevoked(first))),
+        None if target_flags & flags::SYSTEM != 0 || (sender != by && !manages) => {
+            assert_eq!(answer, Err(Refused::NotYours));
+        }
+        None if age_ms > window_ms => {
+            assert_eq!(answer, Err(Refused::TooLate { age_ms, window_ms }));
+        }
+        None => {
+            let index = usize::try_from(sequence).unwrap() - 1;
+            model.logs[log].entries[index].revoked_by = Some(by);
+            let entry_flags = flags::SYSTEM | flags::NO_UNREAD | flags::NO_LAST;
+            let entry = model.push(log, by, entry_flags, REVOCATION, world.now_ms);
+            assert_eq!(
+                answer,
+                Ok(Written::Revoked {
+                    entry,
+                    already: false
+                })
+            );
+        }
+    }
+}
+
+fn delete(world: &mut World, model: &mut Model, log: usize, user: usize) {
+    let answer = world.write(Write::DeleteConversation {
+        user: model.users[user],
+        log: model.keys[log],
+    });
+    let head = model.logs[log].head();
+    let Some(row) = model.rows.get_mut(&(log, user)).filter(|row| row.takes_part) else {
+        let nothing = Written::NOTHING_TO_READ;
+        assert_eq!(answer, Ok(nothing));
+        return;
+    };
+    (row.hidden_through, row.read) = (head, head);
+    assert_eq!(answer, Ok(read_state(model, log, user, head)));
+}
+
+/// What reading and deleting are answered.
+fn read_state(model: &Model, log: usize, user: usize, read_sequence: u64) -> Written {
+    let row = model.rows[&(log, user)];
+    let entries = &model.logs[log].entries;
+    let shown = entries
+        .iter()
+        .rev()
+        .find(|entry| entry.flags & flags::NO_LAST == 0);
+    let is_hidden = shown.map_or(0, |entry| entry.at.sequence) <= row.hidden_through;
+    Written::Read {
+        read_sequence,
+        unread: model.unread(log, user),
+        counted: model.logs[log].head(),
+        deleted_through: if is_hidden { row.hidden_through } else { 0 },
+    }
+}
+
+fn join(world: &mut World, model: &mut Model, user: usize) {
+    let answer = world.change(model.group(), model.users[user], groups::join());
+    if model.row(GROUP, user).is_some() {
+        assert_eq!(answer, Ok(GroupAnswer::Joined(JoinStatus::ALREADY_IN_GROUP)));
+        return;
+    }
+    assert_eq!(answer, Ok(GroupAnswer::Joined(JoinStatus::JOINED)));
+    let head = model.logs[GROUP].head();
+    let row = ModelRow {
+        takes_part: true,
+        joined_at: head,
+        read: head,
+        hidden_through: 0,
+    };
+    model.rows.insert((GROUP, user), row);
+    model.push(GROUP, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
+    model.push(SYSTEM + user, UserId::SYSTEM, flags::SYSTEM, 33, world.now_ms);
+}
+
+fn leave(world: &mut World, model: &mut Model, user: usize) {
+    let answer = world.change(model.group(), model.users[user], GroupAction::Quit);
+    if user == 0 {
+        assert_eq!(answer, Err(Refused::OwnerMayNotQuit));
+        return;
+    }
+    assert_eq!(answer, Ok(GroupAnswer::Done));
+    if model.row(GROUP, user).is_none() {
+        return;
+    }
+    model.rows.get_mut(&(GROUP, user)).unwrap().takes_part = false;
+    model.push(GROUP, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
+    let quiet = flags::SYSTEM | flags::NO_UNREAD;
+    model.push(SYSTEM + user, UserId::SYSTEM, quiet, 33, world.now_ms);
+}
+
+fn purge(world: &mut World, model: &mut Model, keep_s: u64, budget: u32) {
+    let older_than_ms = world.now_ms.saturating_sub(keep_s * 1000);
+    // Whole logs' worth at a time, so that the model need not know which log comes first.
+    loop {
+        let step = Purge {
+            older_than_ms,
+            forget_ids_before_ms: 0,
+            over_before_ms: world.now_ms,
+            budget,
+        };
+        let Ok(Written::Purged { entries, more, .. }) = world.write(Write::Purge(step)) else {
+            panic!("purge")
+        };
+        assert!(entries <= u64::from(budget));
+        if !more {
+            break;
+        }
+    }
+    for log in &mut model.logs {
+        let old = log
+            .entries
+            .iter()
+            .take_while(|entry| entry.at.time_ms < older_than_ms)
+            .count() as u64;
+        log.purged = log.purged.max(old);
+    }
+}
+
+fn catch_up(world: &World, model: &mut Model, user: usize, limit: usize) {
+    let mut expected = Vec::new();
+    let mut gaps = Vec::new();
+    let cursor = model.devices[user].cursor;
+    let kept = Cursor::from_bytes(&model.devices[user].kept).unwrap();
+    let resumed = world
+        .reader()
+        .epochs()
+        .resume(kept, world.reader().head_change().unwrap());
+    assert_eq!((resumed.change, resumed.restored), (cursor, false), "{kept:?}");
+    for (index, log) in model.logs.iter().enumerate() {
+        let Some(row) = model.row(index, user) else {
+            continue;
+        };
+        expected.extend(
+            log.kept()
+                .filter(|entry| entry.at.sequence > row.joined_at)
+                .map(|entry| entry.at.change),
+        );
+        let lost = log.entries.iter().rfind(|entry| entry.at.sequence <= log.purged);
+        if lost.is_some_and(|entry| entry.at.change > cursor && entry.at.sequence > row.joined_at) {
+            gaps.push(Gap {
+                log: model.keys[index],
+                from: row.joined_at + 1,
+                to: log.purged,
+            });
+        }
+    }
+    expected.retain(|change| *change > cursor);
+    expected.sort_unstable();
+
+    let mut got = Vec::new();
+    let mut got_gaps = Vec::new();
+    let device = &mut model.devices[user];
+    loop {
+        let changes = world.changes(model.users[user], device.cursor, limit);
+        got.extend(changes.entries.iter().map(|change| change.entry.change));
+        got_gaps.extend(changes.gaps);
+        device.cursor = changes.cursor;
+        if !changes.more {
+            break;
+        }
+    }
+    device.kept = world
+        .reader()
+        .epochs()
+        .cursor(device.cursor)
+        .to_bytes()
+        .as_ref()
+        .to_vec();
+    assert_eq!(got, expected);
+    got_gaps.sort_unstable_by_key(|gap| gap.log);
+    gaps.sort_unstable_by_key(|gap| gap.log);
+    assert_eq!(got_gaps, gaps);
+    device.got.extend(got);
+    assert!(
+        device.got.is_sorted_by(|a, b| a < b),
+        "nothing twice, nothing out of order"
+    );
+}
+
+/// Every user's view of every log, and the list.
+fn compare(world: &World, model: &Model) {
+    for user in 0..3 {
+        let (mut list, mut total): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
+        for (log, key) in model.keys.iter().enumerate() {
+            let found = world.reader().conversation(&model.users[user], key).unwrap();
+            let Some(row) = model.row(log, user) else {
+                assert_eq!(found, None);
+                continue;
+            };
+            let found = found.unwrap();
+            assert_eq!(
+                found.unread,
+                model.unread(log, user),
+                "unread of user {user} in {key}"
+            );
+            assert_eq!(
+                (found.read_sequence, found.head_sequence),
+                (row.read, model.logs[log].head())
+            );
+            assert_eq!(found.first_kept, model.logs[log].purged + 1);
+            let last = model.last(log, user);
+            let shown = |at: u64, revoked: bool| (at, revoked);
+            assert_eq!(
+                found
+                    .last
+                    .as_ref()
+                    .map(|entry| shown(entry.sequence, entry.is_revoked())),
+                last.map(|entry| shown(entry.at.sequence, entry.revoked_by.is_some()))
+            );
+            if let Some(last) = last.filter(|last| last.at.sequence > row.hidden_through) {
+                list.push((last.at.change, log));
+                total += if log < SYSTEM { found.unread } else { 0 };
+            }
+        }
+        list.sort_unstable_by(|a, b| b.cmp(a));
+        let expected: Vec<LogKey> = list.into_iter().map(|(_, log)| model.keys[log]).collect();
+        assert_eq!(world.list(&model.users[user]), expected);
+        assert_eq!(world.conversations(&model.users[user]).total_unread, total);
+    }
+}
+
+fn compare_history(world: &World, model: &Model) {
+    for (log, key) in model.keys.iter().enumerate() {
+        let expected: Vec<(u64, bool)> = model.logs[log]
+            .kept()
+            .filter(|entry| entry.kind != REVOCATION)
+            .map(|entry| (entry.at.sequence, entry.revoked_by.is_some()))
+            .collect();
+        let mut got = Vec::new();
+        let mut before = None;
+        loop {
+            let page = world.page(*key, before, 4);
+            got.splice(
+                0..0,
+                page.entries
+                    .iter()
+                    .map(|entry| (entry.sequence, entry.is_revoked())),
+            );
+            before = Some(page.next);
+            if page.completed {
+                break;
+            }
+        }
+        assert_eq!(got, expected);
+    }
+}

@@ -1,0 +1,282 @@
+//! Retention.
+
+use tim_store::{ChangesRequest, Gap, LogKey, Purge, Refused, Write, Written};
+
+use super::{DAY_MS, World, texts};
+
+const KEEP_MS: u64 = 7 * DAY_MS;
+
+/// Removes everything older than seven days, in steps of `budget`; returns how many entries that was.
+pub(crate) fn purge(world: &mut World, budget: u32) -> u64 {
+    let older_than_ms = world.now_ms - KEEP_MS;
+    let mut removed = 0;
+    loop {
+        let step = Purge {
+            older_than_ms,
+            forget_ids_before_ms: older_than_ms,
+            over_before_ms: world.now_ms,
+            budget,
+        };
+        match world.write(Write::Purge(step)) {
+            Ok(Written::Purged { entries, ids, more }) => {
+                assert!(entries + ids <= u64::from(budget));
+                removed += entries;
+                if !more {
+                    return removed;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(crate) fn old_conversations_leave_the_list(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let (old, kept) = (LogKey::c2c(alice, bob), LogKey::c2c(alice, carol));
+    world.say(old, bob, "old");
+    world.say(kept, carol, "old too");
+    world.now_ms += KEEP_MS - 60_000;
+    assert_eq!(purge(world, 100), 0);
+    assert_eq!(
+        world.list(&alice),
+        [kept, old],
+        "6 days, 23 hours and 59 minutes later"
+    );
+    world.say(kept, carol, "new");
+    world.now_ms += 120_000;
+    assert_eq!(purge(world, 100), 2);
+    assert_eq!(world.list(&alice), [kept], "7 days and a minute later (S192)");
+    assert_eq!(texts(&world.page(kept, None, 15).entries), ["new"]);
+    assert_eq!(world.conversation(&alice, &old).last, None);
+    assert_eq!(purge(world, 100), 0, "purging again removes nothing");
+}
+
+pub(crate) fn sequences_go_on_after_everything_is_gone(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    for _ in 0..5 {
+        world.say(log, alice, "x");
+    }
+    world.read(bob, log, Some(2));
+    world.now_ms += 2 * KEEP_MS;
+    assert_eq!(purge(world, 100), 5);
+    world.reopen();
+    let page = world.page(log, None, 15);
+    assert_eq!(
+        (page.entries.len(), page.first_kept, page.completed),
+        (0, 6, true)
+    );
+    let conversation = world.conversation(&bob, &log);
+    assert_eq!(
+        (
+            conversation.head_sequence,
+            conversation.unread,
+            conversation.read_sequence
+        ),
+        (5, 0, 2)
+    );
+    let next = world.say(log, alice, "back");
+    assert_eq!((next.sequence, next.change), (6, 6));
+    assert_eq!(world.unread(&bob, &log), 1);
+    assert_eq!(world.list(&bob), [log], "in the list again");
+    let revoke = super::revoke::by(world, log, 3, alice);
+    assert_eq!(world.write(Write::Revoke(revoke)), Err(Refused::NotFound), "gone");
+}
+
+pub(crate) fn gaps_are_announced_once(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let (lost, other) = (LogKey::c2c(alice, bob), LogKey::c2c(alice, carol));
+    for _ in 0..4 {
+        world.say(lost, bob, "lost"); // changes 1 to 4
+    }
+    world.now_ms += 2 * KEEP_MS;
+    for _ in 0..3 {
+        world.say(other, carol, "kept"); // 5 to 7
+        world.say(lost, bob, "kept"); // 6 to 8
+    }
+    assert_eq!(purge(world, 100), 4);
+    let gap = Gap {
+        log: lost,
+        from: 1,
+        to: 4,
+    };
+    for limit in [1, 2, 100] {
+        for cursor in 0..=10 {
+            let mut gaps = Vec::new();
+            let mut at = cursor;
+            let mut entries = 0;
+            loop {
+                let changes = world.changes(alice, at, limit);
+                gaps.extend(changes.gaps);
+                entries += changes.entries.len() as u64;
+                at = changes.cursor;
+                if !changes.more {
+                    break;
+                }
+            }
+            let expected = if cursor < 4 { vec![gap] } else { Vec::new() };
+            assert_eq!(gaps, expected, "cursor {cursor}, limit {limit}");
+            assert_eq!(entries, 10 - cursor.max(4), "cursor {cursor}, limit {limit}");
+        }
+    }
+    assert_eq!(world.page(lost, None, 15).first_kept, 5, "history says it too");
+}
+
+pub(crate) fn paging_during_a_purge(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    for count in 1..=40u64 {
+        world.say(log, alice, &count.to_string());
+        world.now_ms += DAY_MS / 4;
+    }
+    let first = world.page(log, None, 10);
+    assert_eq!((first.next, first.completed), (31, false));
+    let removed = purge(world, 100);
+    assert!(removed > 0 && removed < 31, "{removed}");
+    let mut before = first.next;
+    let mut sequences = Vec::new();
+    loop {
+        let page = world.page(log, Some(before), 10);
+        assert_eq!(page.first_kept, removed + 1);
+        sequences.extend(page.entries.iter().rev().map(|entry| entry.sequence));
+        before = page.next;
+        if page.completed {
+            break;
+        }
+    }
+    assert_eq!(
+        sequences,
+        (removed + 1..=30).rev().collect::<Vec<u64>>(),
+        "what is left, once, and no fault"
+    );
+}
+
+pub(crate) fn steps_are_bounded(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    for _ in 0..10 {
+        world.say(LogKey::c2c(alice, bob), alice, "x");
+        world.say(LogKey::c2c(alice, carol), alice, "x");
+    }
+    world.now_ms += 2 * KEEP_MS;
+    let older_than_ms = world.now_ms;
+    let step = Purge {
+        older_than_ms,
+        forget_ids_before_ms: 0,
+        over_before_ms: world.now_ms,
+        budget: 7,
+    };
+    let answers = world.batch(&[Write::Purge(step), Write::Purge(step), Write::Purge(step)]);
+    assert_eq!(
+        answers[0],
+        Ok(Written::Purged {
+            entries: 7,
+            ids: 0,
+            more: true
+        })
+    );
+    assert_eq!(
+        answers[1],
+        Ok(Written::Purged {
+            entries: 7,
+            ids: 0,
+            more: true
+        })
+    );
+    assert_eq!(
+        answers[2],
+        Ok(Written::Purged {
+            entries: 6,
+            ids: 0,
+            more: false
+        })
+    );
+    let request = ChangesRequest {
+        user: alice,
+        cursor: 0,
+        limit: 10,
+        max_bytes: 1000,
+    };
+    let changes = world.reader().changes_since(&request).unwrap();
+    assert_eq!(
+        (changes.entries.len(), changes.gaps.len(), changes.more),
+        (0, 2, false)
+    );
+}
+
+pub(crate) fn ids_outlive_the_resend_window(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    let append = world.message(log, alice, "once");
+    // This device's clock is ten years slow; its resends come as fast as anybody's.
+    let mut slow_clock = world.message(log, alice, "slow");
+    slow_clock.id.client_time -= 10 * 365 * DAY_MS / 1000;
+    let first = super::stored(world.write(Write::Append(append.clone())));
+    let second = super::stored(world.write(Write::Append(slow_clock.clone())));
+    world.now_ms += DAY_MS;
+    let purge = Purge {
+        older_than_ms: world.now_ms,
+        forget_ids_before_ms: world.now_ms - DAY_MS,
+        over_before_ms: world.now_ms,
+        budget: 100,
+    };
+    assert_eq!(
+        world.write(Write::Purge(purge)),
+        Ok(Written::Purged {
+            entries: 2,
+            ids: 0,
+            more: false
+        })
+    );
+    assert_eq!(
+        world.write(Write::Append(append.clone())),
+        Ok(Written::Duplicate(first)),
+        "purged but remembered"
+    );
+    assert_eq!(
+        world.write(Write::Append(slow_clock)),
+        Ok(Written::Duplicate(second))
+    );
+    world.now_ms += 2_000;
+    let purge = Purge {
+        forget_ids_before_ms: world.now_ms - DAY_MS,
+        ..purge
+    };
+    assert_eq!(
+        world.write(Write::Purge(purge)),
+        Ok(Written::Purged {
+            entries: 0,
+            ids: 2,
+            more: false
+        })
+    );
+    assert_eq!(
+        super::stored(world.write(Write::Append(append))).sequence,
+        3,
+        "forgotten"
+    );
+}
+
+pub(crate) fn unread_counts_what_is_kept(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    for sender in [alice, bob, bob, alice] {
+        world.say(log, sender, "old");
+    }
+    let revoke = super::revoke::by(world, log, 2, bob);
+    world.write(Write::Revoke(revoke)).unwrap();
+    world.now_ms += 2 * KEEP_MS;
+    for sender in [alice, bob, alice, bob, bob] {
+        world.say(log, sender, "new");
+    }
+    let unread = |world: &World| (world.unread(&alice, &log), world.unread(&bob, &log));
+    assert_eq!(unread(world), (4, 4));
+    assert_eq!(purge(world, 1), 5);
+    assert_eq!(unread(world), (3, 2));
+    assert_eq!(
+        world.read(alice, log, Some(3)),
+        (3, 3),
+        "a mark among what is gone"
+    );
+    assert_eq!(world.read(alice, log, Some(9)), (9, 1));
+    assert_eq!(world.read(bob, log, Some(7)), (7, 1));
+}

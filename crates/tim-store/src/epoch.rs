@@ -1,0 +1,304 @@
+//! Which life of the store a cursor belongs to.
+//!
+//! A change number alone does not say whether a device and the store mean the same change: a store that was put back from an
+//! older copy gives the lost numbers out again. So the store begins an *epoch* with every opening, under an id that no other
+//! opening has, and a cursor names the epoch in which its change was made. A cursor of an epoch that the store does not know,
+//! or beyond the end of one that it does, was given out by a later life of the store that is lost.
+
+/// How many low bits of an epoch's id are random; the others are the time at which it began, unix time in milliseconds.
+const RANDOM_BITS: u32 = 20;
+/// The greatest time of an id, in the year 2248: ids stay in the positive half of 64 bits.
+const MAX_BEGAN_MS: u64 = (1 << (63 - RANDOM_BITS)) - 1;
+
+/// One epoch of a store: what was changed between one opening and the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    /// Its id, which no other epoch of this or another copy of the store has.
+    pub id: u64,
+    /// The newest change before it: its own changes have greater numbers.
+    pub first: u64,
+}
+
+/// A device's place in the order of changes, as devices keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The id of the epoch in which the change was made; 0 for one before all epochs that the store keeps.
+    pub epoch: u64,
+    /// The device has everything up to and with this change.
+    pub change: u64,
+}
+
+/// Where a device goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// Behind this change.
+    pub change: u64,
+    /// The store was put back from a copy that is older than what the device had: some of what was said is lost. The device
+    /// must be told before anything is delivered.
+    pub restored: bool,
+}
+
+/// The epochs of an open store, oldest first; the last one is this opening's. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epochs(Vec<Epoch>);
+
+impl Epoch {
+    /// The epoch of an opening at `now_ms`, behind `last`. Ids grow even if the clock was set back.
+    #[must_use]
+    pub fn begin(now_ms: u64, random: u64, last: Option<&Self>, first: u64) -> Self {
+        let began_ms = now_ms
+            .max(last.map_or(0, |last| last.began_ms().saturating_add(1)))
+            .min(MAX_BEGAN_MS);
+        let random = random & ((1 << RANDOM_BITS) - 1);
+        Self {
+            id: began_ms << RANDOM_BITS | random,
+            first,
+        }
+    }
+
+    const fn began_ms(&self) -> u64 {
+        self.id >> RANDOM_BITS
+    }
+}
+
+impl Epochs {
+    /// This opening's epoch.
+    #[must_use]
+    pub fn current(&self) -> Option<Epoch> {
+        self.0.last().copied()
+    }
+
+    /// `known` are oldest first; `current` is this opening's.
+    #[must_use]
+    pub fn new(mut known: Vec<Epoch>, current: Epoch) -> Self {
+        known.push(current);
+        Self(known)
+    }
+
+    /// The place behind `change`, for a device to keep.
+    #[must_use]
+    pub fn cursor(&self, change: u64) -> Cursor {
+        let made_in = self.0.iter().rev().find(|epoch| epoch.first < change);
+        Cursor {
+            epoch: made_in.map_or(0, |epoch| epoch.id),
+            change,
+        }
+    }
+
+    /// Where a device with this cursor goes on, in a store whose newest change is `head`.
+    #[must_use]
+    pub fn resume(&self, cursor: Cursor, head: u64) -> Resumed {
+        let Cursor { epoch, change } = cursor;
+        if change == 0 {
+            return Resumed {
+                change,
+                restored: false,
+            };
+        }
+        let known = match epoch {
+            0 => Some(self.start_of(0, head)),
+            id => {
+                let place = self.0.iter().position(|epoch| epoch.id == id);
+                place.map(|place| self.start_of(place + 1, head))
+            }
+        };
+        match known {
+            Some(end) => Resumed {
+                change: change.min(end),
+                restored: change > end,
+            },
+            None => Resumed {
+                change: change.min(self.parting(epoch)),
+                restored: true,
+            },
+        }
+    }
+
+    /// The first change of an epoch; the head behind the last one.
+    fn start_of(&self, place: usize, head: u64) -> u64 {
+        self.0.get(place).map_or(head, |epoch| epoch.first)
+    }
+
+    /// The newest change that a lost epoch and this store can have in common. The copy was made before the lost epoch began,
+    /// and put back after that: what they share ends with the last known epoch that began before the lost one.
+    fn parting(&self, lost: u64) -> u64 {
+        let after = self.0.iter().position(|epoch| epoch.id >= lost);
+        let place = after.unwrap_or_else(|| self.0.len().saturating_sub(1));
+        self.start_of(place, 0)
+    }
+}
+
+impl Cursor {
+    /// The most bytes of a cursor.
+    pub const MAX_LEN: usize = 16;
+    const EPOCH_LEN: usize = 8;
+
+    /// The cursor that came back from a device; `None` if it cannot be one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (epoch, change) = bytes.split_first_chunk::<{ Self::EPOCH_LEN }>()?;
+        let mut number = [0; 8];
+        let at = number.len().checked_sub(change.len())?;
+        number.get_mut(at..)?.copy_from_slice(change);
+        Some(Self {
+            epoch: u64::from_be_bytes(*epoch),
+            change: u64::from_be_bytes(number),
+        })
+    }
+
+    /// For a device to keep: the epoch, and the change without leading zeros.
+    #[must_use]
+    pub fn to_bytes(self) -> CursorBytes {
+        let mut bytes = [0; Self::MAX_LEN];
+        let change = self.change.to_be_bytes();
+        let zeros = (self.change.leading_zeros() / 8) as usize;
+        let significant = change.get(zeros..).unwrap_or(&[]);
+        let all = self
+            .epoch
+            .to_be_bytes()
+            .into_iter()
+            .chain(significant.iter().copied());
+        bytes.iter_mut().zip(all).for_each(|(byte, value)| *byte = value);
+        CursorBytes {
+            bytes,
+            len: Self::EPOCH_LEN + significant.len(),
+        }
+    }
+}
+
+/// A [`Cursor`] as devices keep it.
+#[derive(Debug, Clone, Copy)]
+pub struct CursorBytes {
+    bytes: [u8; Cursor::MAX_LEN],
+    len: usize,
+}
+
+impl AsRef<[u8]> for CursorBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400_000;
+
+    fn epoch(day: u64, random: u64, first: u64) -> Epoch {
+        Epoch::begin(day * DAY, random, None, first)
+    }
+
+    fn resumed(change: u64, restored: bool) -> Resumed {
+        Resumed { change, restored }
+    }
+
+    #[test]
+    fn a_cursor_names_the_epoch_of_its_change_and_comes_back_whole() {
+        let (first, second) = (epoch(1, 5, 0), epoch(2, 6, 100));
+        let epochs = Epochs::new(vec![first], second);
+        for (change, made_in) in [
+            (0, 0),
+            (1, first.id),
+            (100, first.id),
+            (101, second.id),
+            (u64::MAX, second.id),
+        ] {
+            let cursor = epochs.cursor(change);
+            assert_eq!((cursor.epoch, cursor.change), (made_in, change));
+            assert_eq!(Cursor::from_bytes(cursor.to_bytes().as_ref()), Some(cursor));
+            assert_eq!(epochs.resume(cursor, u64::MAX), resumed(change, false));
+        }
+        assert!(epochs.cursor(200).to_bytes().as_ref().len() <= 9);
+        for strange in [&[][..], &[1], &[1; 7], &[1; 17]] {
+            assert_eq!(Cursor::from_bytes(strange), None, "{strange:?}");
+        }
+    }
+
+    #[test]
+    fn ids_grow_even_if_the_clock_was_set_back() {
+        let first = epoch(9, u64::MAX, 0);
+        let second = Epoch::begin(DAY, 0, Some(&first), 10);
+        assert!(second.id > first.id);
+    }
+
+    #[test]
+    fn a_cursor_beyond_what_its_epoch_came_to_is_of_a_lost_store() {
+        // A copy of the running store was made at change 60 and put back after change 90.
+        let (first, restored) = (epoch(1, 1, 0), epoch(2, 2, 60));
+        let epochs = Epochs::new(vec![first], restored);
+        let before = |change| Cursor {
+            epoch: first.id,
+            change,
+        };
+        assert_eq!(epochs.resume(before(60), 200), resumed(60, false));
+        assert_eq!(epochs.resume(before(61), 200), resumed(60, true));
+        assert_eq!(epochs.resume(before(90), 200), resumed(60, true));
+        let ahead = Cursor {
+            epoch: restored.id,
+            change: 201,
+        };
+        assert_eq!(epochs.resume(ahead, 200), resumed(200, true));
+    }
+
+    #[test]
+    fn a_lost_epoch_goes_on_where_the_stores_parted() {
+        // Days 1, 2: the store. Its copy of day 2 lost days 3 and 4, went on on day 5, and was opened again on days 6 and 7.
+        let known = vec![epoch(1, 1, 0), epoch(2, 2, 50), epoch(5, 5, 80), epoch(6, 6, 120)];
+        let epochs = Epochs::new(known, epoch(7, 7, 130));
+        for lost in [epoch(3, 3, 80), epoch(4, 4, 95)] {
+            for change in [96, 110, 1000] {
+                let cursor = Cursor {
+                    epoch: lost.id,
+                    change,
+                };
+                assert_eq!(epochs.resume(cursor, 140), resumed(80, true), "{lost:?} {change}");
+            }
+        }
+        // Of a copy that was put back on day 6 and given up for this one on day 7.
+        let cursor = Cursor {
+            epoch: epoch(6, 9, 120).id,
+            change: 125,
+        };
+        assert_eq!(epochs.resume(cursor, 140).change, 125);
+        assert!(epochs.resume(cursor, 140).restored);
+        // A clock that ran ahead: what they share ends at this opening at the latest.
+        let cursor = Cursor {
+            epoch: epoch(99, 9, 120).id,
+            change: 135,
+        };
+        assert_eq!(epochs.resume(cursor, 140), resumed(130, true));
+        // A device that has nothing has nothing to lose.
+        let cursor = Cursor {
+            epoch: epoch(3, 3, 80).id,
+            change: 0,
+        };
+        assert_eq!(epochs.resume(cursor, 140), resumed(0, false));
+    }
+
+    #[test]
+    fn what_is_older_than_all_known_epochs_goes_on() {
+        let epochs = Epochs::new(vec![epoch(5, 5, 100)], epoch(6, 6, 150));
+        assert_eq!(epochs.cursor(80), Cursor { epoch: 0, change: 80 });
+        assert_eq!(epochs.resume(epochs.cursor(80), 200), resumed(80, false));
+        assert_eq!(
+            epochs.resume(
+                Cursor {
+                    epoch: 0,
+                    change: 101
+                },
+                200
+            ),
+            resumed(100, true)
+        );
+        let forgotten = Cursor {
+            epoch: epoch(2, 2, 0).id,
+            change: 70,
+        };
+        assert_eq!(
+            epochs.resume(forgotten, 200),
+            resumed(70, true),
+            "told rather than guessed"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! The nouns of the store.
+
+use std::fmt;
+
+use bytes::Bytes;
+use tim_groups::flags;
+use tim_groups::tips::Named;
+use tim_proto::{ConversationId, GroupId, MessageId, UserId};
+
+/// Two users in a fixed order, so that a conversation has one key whoever names it. A note to oneself is a pair of the
+/// same user twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pair {
+    low: UserId,
+    high: UserId,
+}
+
+impl Pair {
+    /// The pair of both, in either order.
+    #[must_use]
+    pub fn new(a: UserId, b: UserId) -> Self {
+        if a <= b {
+            Self { low: a, high: b }
+        } else {
+            Self { low: b, high: a }
+        }
+    }
+
+    /// Both users, the smaller id first.
+    #[must_use]
+    pub const fn users(&self) -> (UserId, UserId) {
+        (self.low, self.high)
+    }
+
+    /// The other one of `user`; `None` if `user` is neither.
+    #[must_use]
+    pub fn peer_of(&self, user: &UserId) -> Option<UserId> {
+        if self.low == *user {
+            Some(self.high)
+        } else if self.high == *user {
+            Some(self.low)
+        } else {
+            None
+        }
+    }
+}
+
+/// Which log: what a [`ConversationId`] is from nobody's point of view.
+///
+/// ```
+/// use tim_store::LogKey;
+/// use tim_proto::{ConversationId, UserId};
+/// let (alice, bob) = (UserId::new("alice")?, UserId::new("bob")?);
+/// let log = LogKey::of(alice, ConversationId::C2c(bob));
+/// assert_eq!(log, LogKey::of(bob, ConversationId::C2c(alice)));
+/// assert_eq!(log.seen_by(&bob), Some(ConversationId::C2c(alice)));
+/// # Ok::<(), tim_proto::IdError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogKey {
+    /// What two users write to each other.
+    C2c(Pair),
+    /// What is written in a group.
+    Group(GroupId),
+    /// What the system tells one user.
+    System(UserId),
+}
+
+impl LogKey {
+    /// The log behind a conversation as `user` names it.
+    #[must_use]
+    pub fn of(user: UserId, conversation: ConversationId) -> Self {
+        match conversation {
+            ConversationId::C2c(peer) => Self::C2c(Pair::new(user, peer)),
+            ConversationId::Group(group) => Self::Group(group),
+            _ => Self::System(user),
+        }
+    }
+
+    /// The log of two users.
+    #[must_use]
+    pub fn c2c(a: UserId, b: UserId) -> Self {
+        Self::C2c(Pair::new(a, b))
+    }
+
+    /// The conversation as `user` names it; `None` if it is another two's, or another user's notices.
+    #[must_use]
+    pub fn seen_by(&self, user: &UserId) -> Option<ConversationId> {
+        match self {
+            Self::C2c(pair) => pair.peer_of(user).map(ConversationId::C2c),
+            Self::Group(group) => Some(ConversationId::Group(*group)),
+            Self::System(owner) => (owner == user).then_some(ConversationId::System),
+        }
+    }
+}
+
+impl fmt::Display for LogKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::C2c(pair) => write!(f, "C2C{}+{}", pair.low, pair.high),
+            Self::Group(group) => write!(f, "GROUP{group}"),
+            Self::System(user) => write!(f, "@TIM#SYSTEM+{user}"),
+        }
+    }
+}
+
+/// The account number (`tinyID`) of the store's `n`-th account.
+#[must_use]
+pub const fn account_number(n: u64) -> u64 {
+    ACCOUNT_BASE.saturating_add(n)
+}
+
+const ACCOUNT_BASE: u64 = 144_115_200_000_000_000;
+/// The system sender's account number, a constant of the vendor's SDK.
+pub const SYSTEM_NUMBER: u64 = 144_115_198_244_471_703;
+
+/// One entry of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in its log, from 1, without gaps.
+    pub sequence: u64,
+    /// Its place in the store's one order of changes.
+    pub change: u64,
+    /// When it was stored, unix time in milliseconds.
+    pub time_ms: u64,
+    /// Who wrote it; [`UserId::SYSTEM`] for tips and notices.
+    pub sender: UserId,
+    /// The message's id, as its sender made it.
+    pub id: MessageId,
+    /// The number of the device that sent it, 0 for none.
+    pub origin: u64,
+    /// Bits of [`flags`].
+    pub flags: u32,
+    /// The message kind's number.
+    pub kind: u16,
+    /// The encoded message, as the sender encoded it; of a revoked one what is left
+    /// ([`Content::revoked`](tim_proto::message::Content::revoked)).
+    pub content: Bytes,
+}
+
+impl Entry {
+    /// Whether it was revoked.
+    #[must_use]
+    pub const fn is_revoked(&self) -> bool {
+        self.flags & flags::REVOKED != 0
+    }
+}
+
+/// A user's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: UserId,
+    /// The account number (`tinyID`), never changed nor handed out again.
+    pub number: u64,
+    /// The shown name, maybe empty.
+    pub nick: String,
+    /// The picture's address, maybe empty.
+    pub avatar: String,
+}
+
+impl From<Account> for Named {
+    fn from(account: Account) -> Self {
+        Self {
+            nick: account.nick,
+            name_card: String::new(),
+            avatar: account.avatar,
+        }
+    }
+}
