@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
-use tim_proto::request::{Deliver, Done, Failure, Login, LoginAnswer, Request, SendAnswer};
+use tim_proto::request::{AnyRequest as Request, Deliver, Done, Failure, Login, LoginResponse, SendResponse};
 use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, Ticket};
@@ -124,7 +124,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
     ][script.below(3)];
     let failure = Failure::new(code, "").retry_after_ms(script.byte().into());
     let cursor = script.bytes(id as usize % 20);
-    let answer = LoginAnswer {
+    let answer = LoginResponse {
         account: 1,
         time_ms: 2,
         cursor,
@@ -148,7 +148,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
         4 => frame(
             FrameKind::SEND.answer(),
             id % 4,
-            &SendAnswer {
+            &SendResponse {
                 sequence: 1,
                 time: 1,
                 duplicate: false,
@@ -347,13 +347,13 @@ fn serve(watched: &mut Watched) -> bool {
             FrameKind::LOGIN => {
                 let login: Login<'_> = decode_body(request.body).expect("a good login");
                 synced = true;
-                let welcome = LoginAnswer {
+                let welcome = LoginResponse {
                     account: 1,
                     time_ms: 2,
                     cursor: b"1",
                     session: login.session,
                     attempt: login.attempt,
-                    ..LoginAnswer::default()
+                    ..LoginResponse::default()
                 };
                 vec![
                     frame(FrameKind::LOGIN.answer(), request.id, &welcome),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, to_vec};
-use tim_proto::request::{Answer, Conversations, Done, Failure, Login, LoginAnswer, Resume, SendMessage};
+use tim_proto::request::{
+    AnyResponse as Answer, Conversations, Done, Failure, Login, LoginResponse, Resume, SendMessage,
+};
 use tim_proto::wire::{FrameKind, Hello, Role};
 use tim_proto::{Platform, UserId};
 use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
@@ -242,11 +244,11 @@ impl Watched {
                 assert_eq!(self.session.window_room(), 0, "nobody is there");
             }
             if accept {
-                let welcome = LoginAnswer {
+                let welcome = LoginResponse {
                     account: 1,
                     time_ms: 2,
                     cursor: b"1",
-                    ..LoginAnswer::default()
+                    ..LoginResponse::default()
                 };
                 if self.session.accept(&welcome).is_err() {
                     self.session.refuse(&Failure::new(ErrorCode(1), "no room"));
@@ -293,10 +295,10 @@ fn another_connection(now: Instant) {
     assert_eq!(session.receive(now, &opening), opening.len());
     assert!(matches!(session.poll(now), HubOutput::Event(HubEvent::Login(_))));
     assert_eq!(
-        session.accept(&LoginAnswer {
+        session.accept(&LoginResponse {
             account: 1,
             time_ms: 2,
-            ..LoginAnswer::default()
+            ..LoginResponse::default()
         }),
         Ok(())
     );

@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tim_proto::message::{Message, Payload, SendOptions, Text, to_vec};
-use tim_proto::request::{Answer, Done, Failure, LoginAnswer, Request, Resume, SendAnswer};
+use tim_proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, Done, Failure, LoginResponse, Resume, Send, SendResponse,
+};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, MessageId, UserId};
 use tim_session::{
@@ -259,7 +261,7 @@ impl Outside {
                     };
                     assert!(next <= self.entries[user] + 1, "a cursor beyond the end");
                     let here = cursor(user, self.entries[user]);
-                    let welcome = LoginAnswer {
+                    let welcome = LoginResponse {
                         account: 100 + user as u64,
                         time_ms: 2,
                         cursor: &here,
@@ -281,7 +283,7 @@ impl Outside {
                     let said = (send.content.id.sender, send.content.id.random);
                     let known = self.stored.iter().position(|stored| *stored == said);
                     let at = known.unwrap_or(self.stored.len());
-                    let answer = Answer::Send(SendAnswer {
+                    let answer = Answer::Send(SendResponse {
                         sequence: at as u64,
                         time: 1,
                         duplicate: known.is_some(),
@@ -448,7 +450,7 @@ fn told(
         }
         Event::Answer { ticket, answer } => {
             let made = open.remove(&ticket).expect("a request that waits");
-            let answer: SendAnswer = answer.read().expect("a good answer");
+            let answer = answer.decode::<Send<'_>>().expect("a good answer");
             let stored = outside.stored.get(answer.sequence as usize);
             assert_eq!(
                 stored.map(|stored| stored.1),

@@ -1,7 +1,7 @@
 //! Frames, bodies and the serial line.
 
 use tim_proto::message::{Header, SenderNames, to_vec, with_sender_names};
-use tim_proto::request::{Answer, Login, Push, Request, Send};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Login, Push, Send};
 use tim_proto::wire::{
     Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
     decode_body, serial_decode, serial_encode, serial_encode_in_place, serial_encoded_max_len, serial_gap,

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tim_proto::message::{Envelope, Message, SendOptions, Text};
-use tim_proto::request::{Answer, Request, SendAnswer};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer};
 use tim_proto::wire::FrameKind;
 use tim_proto::{
     ClientSequence, ConversationId, ErrorCode, MAX_SUCCESSORS, MessageId, MessageRandom, Platform, Priority,
@@ -112,10 +112,12 @@ impl Bot {
             match event {
                 Event::Delivered(_) => *delivered += 1,
                 Event::LoggedIn(answer) => random.logged_in(device, answer.time_ms),
-                Event::Answer { ticket, answer } if answer.kind == FrameKind::SEND => {
+                Event::Answer { ticket, answer } if answer.kind() == FrameKind::SEND => {
                     under_way.remove(&ticket);
                     *stored += 1;
-                    let is_duplicate = answer.read::<SendAnswer<'_>>().is_ok_and(|sent| sent.duplicate);
+                    let is_duplicate = answer
+                        .decode::<tim_proto::request::Send<'_>>()
+                        .is_ok_and(|sent| sent.duplicate);
                     *duplicates += u64::from(is_duplicate);
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
                 }
@@ -244,7 +246,7 @@ impl Bot {
             self.driver.poll_events(|event| {
                 match event {
                     Event::Answer { ticket, answer } if ticket == asked => {
-                        let answer = answer.decode().map_err(|fault| fault.to_string());
+                        let answer = answer.decode_any().map_err(|failure| failure.text.to_owned());
                         result = Some(answer.and_then(|answer| {
                             read(&answer).ok_or_else(|| "an answer of the wrong kind".to_owned())
                         }));

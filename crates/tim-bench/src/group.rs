@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tim_proto::request::{Answer, CreateGroup, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, CreateGroup};
 use tim_proto::wire::List;
 use tim_proto::{ConversationId, GroupId, GroupType, InviteOption, JoinOption, UserId};
 use tokio::task::JoinSet;

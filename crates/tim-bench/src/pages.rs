@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tim_proto::request::{Answer, History, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, History};
 use tim_proto::{ConversationId, UserId};
 
 use crate::Result;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use tim_proto::ErrorCode;
-use tim_proto::request::Answer;
+use tim_proto::request::AnyResponse as Answer;
 use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, Ticket};
 use tim_transport_std::{ClientDriver, Connector, StdClientSession};
 use tokio::sync::{mpsc, oneshot};
@@ -108,7 +108,7 @@ impl<C: Connector> Actor<C> {
             match event {
                 SessionEvent::Answer { ticket, answer } => {
                     if let Some(finish) = pending.remove(&ticket) {
-                        let answer = answer.decode_or_fail();
+                        let answer = answer.decode_any();
                         finish(state, answer.as_ref().map_err(|failure| (*failure).into()));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tim_proto::request::{Answer, Renew, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Renew};
 use tim_proto::{ErrorCode, UserId};
 use tim_transport_std::StdClientSession;
 use tim_transport_std::session::{Instant, RequestError, Ticket};

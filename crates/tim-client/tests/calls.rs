@@ -8,8 +8,8 @@ use support::*;
 use tim_client::proto::conversation as wire;
 use tim_client::proto::message::{Custom, Face, flags, tags, to_vec};
 use tim_client::proto::request::{
-    Answer, ConversationsAnswer, CreateGroupAnswer, Failure, FetchAnswer, HistoryAnswer, MarkReadAnswer,
-    Renew, Request, RevokeAnswer, SendAnswer,
+    AnyRequest as Request, AnyResponse as Answer, ConversationsResponse, CreateGroupResponse, Failure,
+    FetchResponse, HistoryResponse, MarkReadResponse, Renew, RevokeResponse, SendResponse,
 };
 use tim_client::proto::wire::{Extension, Extensions, List};
 use tim_client::{
@@ -17,7 +17,7 @@ use tim_client::{
     SendOptions, Status,
 };
 
-const STORED: SendAnswer<'static> = SendAnswer {
+const STORED: SendResponse<'static> = SendResponse {
     sequence: 12,
     time: 1_705_307_415,
     duplicate: false,
@@ -317,7 +317,7 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
         assert!(send.options.online_user_only);
         hub.answer(
             &asked,
-            &Answer::Send(SendAnswer {
+            &Answer::Send(SendResponse {
                 sequence: 0,
                 ..STORED
             }),
@@ -336,7 +336,7 @@ async fn asked_beside_lists(hub: &mut HubEnd) -> Asked {
         if !matches!(asked.request(), Request::Conversations(_)) {
             return asked;
         }
-        let list = ConversationsAnswer {
+        let list = ConversationsResponse {
             next: &[],
             completed: true,
             total_unread: 0,
@@ -395,7 +395,7 @@ async fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
     let page = async {
         let asked = asked_beside_lists(&mut hub).await;
         let messages = [shown];
-        let answer = Answer::History(HistoryAnswer {
+        let answer = Answer::History(HistoryResponse {
             next: &[],
             completed: true,
             messages: List::from_slice(&messages),
@@ -539,7 +539,7 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
             }
             let shown = [shown];
             let messages = List::from_slice(&shown);
-            let answer = HistoryAnswer {
+            let answer = HistoryResponse {
                 next: &[],
                 completed: true,
                 messages,
@@ -550,7 +550,7 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
             hub.fail(&asked, ErrorCode::RATE_LIMITED, "").await;
             let again = asked_beside_lists(&mut hub).await;
             assert_eq!(again.request(), asked.request(), "byte for byte");
-            let answer = SendAnswer {
+            let answer = SendResponse {
                 duplicate: true,
                 ..STORED
             };
@@ -723,7 +723,7 @@ async fn a_sent_message_is_revoked_once() {
     let passed_on = client.create_text_message(user("bob"), "now").unwrap();
     let script = async {
         let asked = hub.asked().await;
-        let answer = SendAnswer {
+        let answer = SendResponse {
             sequence: 0,
             ..STORED
         };
@@ -758,7 +758,7 @@ async fn a_sent_message_is_revoked_once() {
             (revoke.conversation, revoke.sequence, revoke.message),
             (c2c("bob"), 12, message.id())
         );
-        hub.answer(&asked, &Answer::Revoke(RevokeAnswer { sequence: 13 }))
+        hub.answer(&asked, &Answer::Revoke(RevokeResponse { sequence: 13 }))
             .await;
     };
     let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
@@ -794,7 +794,7 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
         let messages = List::from_slice(&page);
         hub.answer(
             &asked,
-            &Answer::History(HistoryAnswer {
+            &Answer::History(HistoryResponse {
                 next: &[0xab, 1],
                 completed: false,
                 messages,
@@ -806,7 +806,7 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
             panic!()
         };
         assert_eq!((history.next, history.count), (&[0xab, 1][..], 3));
-        let end = HistoryAnswer {
+        let end = HistoryResponse {
             next: &[],
             completed: true,
             messages: List::default(),
@@ -872,7 +872,7 @@ async fn stubs_in_the_history_are_fetched_in_pieces() {
         let messages = List::from_slice(&page);
         hub.answer(
             &asked,
-            &Answer::History(HistoryAnswer {
+            &Answer::History(HistoryResponse {
                 next: &[],
                 completed: true,
                 messages,
@@ -887,7 +887,7 @@ async fn stubs_in_the_history_are_fetched_in_pieces() {
             assert_eq!((fetch.conversation, fetch.sequence), (c2c("bob"), 4));
             assert!(payload[fetch.offset as usize..].starts_with(piece));
             let total = payload.len() as u32;
-            hub.answer(&asked, &Answer::Fetch(FetchAnswer { total, bytes: piece }))
+            hub.answer(&asked, &Answer::Fetch(FetchResponse { total, bytes: piece }))
                 .await;
         }
     };
@@ -912,7 +912,7 @@ async fn reading_and_deleting_change_the_list() {
         assert_eq!((read.conversation, read.sequence), (c2c("bob"), 0));
         hub.answer(
             &asked,
-            &Answer::MarkRead(MarkReadAnswer {
+            &Answer::MarkRead(MarkReadResponse {
                 read_sequence: 1,
                 unread: 0,
                 counted: 1,
@@ -929,7 +929,7 @@ async fn reading_and_deleting_change_the_list() {
         assert!(
             matches!(asked.request(), Request::DeleteConversation(one) if one.conversation == c2c("bob"))
         );
-        let deleted = MarkReadAnswer {
+        let deleted = MarkReadResponse {
             read_sequence: 1,
             unread: 0,
             counted: 1,
@@ -1050,7 +1050,7 @@ async fn a_group_is_made_with_its_members() {
             [user("bob"), user("carol")]
         );
         let group = GroupId::new("@TGS#1").unwrap();
-        hub.answer(&asked, &Answer::CreateGroup(CreateGroupAnswer { group }))
+        hub.answer(&asked, &Answer::CreateGroup(CreateGroupResponse { group }))
             .await;
         let asked = hub.asked().await;
         hub.fail(&asked, ErrorCode::GROUP_GROUPID_IN_USED, "").await;

@@ -9,7 +9,8 @@ use support::*;
 use tim_client::proto::message::{Message, Payload, Revocation};
 use tim_client::proto::message::{flags, to_vec};
 use tim_client::proto::request::{
-    Answer, ConversationChange, Failure, FetchAnswer, Gap, HistoryAnswer, Request, SendAnswer,
+    AnyRequest as Request, AnyResponse as Answer, ConversationChange, Failure, FetchResponse, Gap,
+    HistoryResponse, SendResponse,
 };
 use tim_client::proto::revoked::Revoker;
 use tim_client::proto::wire::{Extensions, FrameKind, List};
@@ -137,7 +138,7 @@ async fn a_message_of_this_client_is_not_received_even_if_the_hub_delivers_it() 
         hub.deliver(&[2], &text("bob", c2c("alice"), 4, "other")).await;
         hub.answer(
             &asked,
-            &Answer::Send(SendAnswer {
+            &Answer::Send(SendResponse {
                 sequence: 3,
                 time: 9,
                 duplicate: false,
@@ -167,7 +168,7 @@ async fn a_stub_is_fetched_before_what_stands_behind_it() {
         );
         let asked = hub.asked().await;
         let total = payload.len() as u32;
-        hub.answer(&asked, &Answer::Fetch(FetchAnswer { total, bytes: piece }))
+        hub.answer(&asked, &Answer::Fetch(FetchResponse { total, bytes: piece }))
             .await;
     }
     assert_eq!(texts(&received(&mut events).await), ["a long story", "next"]);
@@ -204,7 +205,7 @@ async fn a_revocation_names_who_did_it_and_why_and_ones_own_words_stay_at_hand()
     let mine = client.create_text_message(group, "my words").unwrap();
     let script = async {
         let asked = hub.asked().await;
-        let stored = SendAnswer {
+        let stored = SendResponse {
             sequence: 12,
             time: 1,
             duplicate: false,
@@ -254,7 +255,7 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     let newest = [text("bob", c2c("alice"), 20, "later")];
     let asked = hub.asked().await;
     assert!(matches!(asked.request(), Request::History(page) if page.conversation == c2c("bob")));
-    let page = HistoryAnswer {
+    let page = HistoryResponse {
         next: &[7],
         completed: false,
         messages: List::from_slice(&newest),
@@ -263,7 +264,7 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     let asked = hub.asked().await;
     assert!(matches!(asked.request(), Request::History(page) if page.next == [7]));
     let older = [message];
-    let page = HistoryAnswer {
+    let page = HistoryResponse {
         next: &[],
         completed: true,
         messages: List::from_slice(&older),
@@ -280,7 +281,7 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     // Not there any more: who, where and which is known all the same.
     hub.deliver(&[2], &revocation(&message, 31)).await;
     let asked = hub.asked().await;
-    let page = HistoryAnswer {
+    let page = HistoryResponse {
         next: &[],
         completed: true,
         messages: List::default(),
@@ -333,7 +334,7 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
         let asked = hub.asked().await;
         hub.answer(
             &asked,
-            &Answer::Send(SendAnswer {
+            &Answer::Send(SendResponse {
                 sequence: 1000,
                 time: 9,
                 duplicate: false,
@@ -430,7 +431,7 @@ async fn a_cut_loses_nothing_and_repeats_nothing() {
         assert_eq!(send.content.id, message.id());
         hub.answer(
             &asked,
-            &Answer::Send(SendAnswer {
+            &Answer::Send(SendResponse {
                 sequence: 2,
                 time: 9,
                 duplicate: true,

@@ -10,7 +10,8 @@ use tim_client::proto::conversation as wire;
 use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Message, Muted, Payload};
 use tim_client::proto::notice::NoticeOperation;
 use tim_client::proto::request::{
-    Answer, ConversationChange, Groups, GroupsAnswer, OneGroup, Request, SendAnswer,
+    AnyRequest as Request, AnyResponse as Answer, ConversationChange, GetGroupProfile, Groups,
+    GroupsResponse, SendResponse,
 };
 use tim_client::proto::tip::TipOperation;
 use tim_client::proto::wire::{FrameKind, List};
@@ -24,7 +25,7 @@ async fn load(client: &Client, hub: &mut HubEnd, groups: &[wire::GroupProfile<'_
     let script = async {
         let asked = hub.asked().await;
         assert_eq!(asked.request(), Request::Groups(Groups { next: &[], count: 0 }));
-        let first = GroupsAnswer {
+        let first = GroupsResponse {
             next: &[1],
             completed: false,
             groups: List::from_slice(&groups[..1]),
@@ -32,7 +33,7 @@ async fn load(client: &Client, hub: &mut HubEnd, groups: &[wire::GroupProfile<'_
         hub.answer(&asked, &Answer::Groups(first)).await;
         let asked = hub.asked().await;
         assert_eq!(asked.request(), Request::Groups(Groups { next: &[1], count: 0 }));
-        let last = GroupsAnswer {
+        let last = GroupsResponse {
             next: &[],
             completed: true,
             groups: List::from_slice(&groups[1..]),
@@ -88,7 +89,7 @@ async fn the_list_of_groups_follows_the_notices() {
         let asked = hub.asked().await;
         assert_eq!(
             asked.request(),
-            Request::GroupProfile(OneGroup { group: group(id) })
+            Request::GroupProfile(GetGroupProfile { group: group(id) })
         );
         hub.answer(&asked, &Answer::GroupProfile(profile(id, id))).await;
         assert_eq!(groups(&mut events).await.last(), Some(&in_group(id, member)));
@@ -126,7 +127,7 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
     let script = async {
         let asked = hub.asked().await;
         let first = [profile("a", "A")];
-        let page = GroupsAnswer {
+        let page = GroupsResponse {
             next: &[1],
             completed: false,
             groups: List::from_slice(&first),
@@ -140,7 +141,7 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
         );
         hub.deliver(&[1], &kicked).await;
         hub.settle().await;
-        let page = GroupsAnswer {
+        let page = GroupsResponse {
             next: &[],
             completed: true,
             groups: List::default(),
@@ -149,7 +150,7 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
         let asked = hub.asked().await;
         assert_eq!(
             asked.request(),
-            Request::GroupProfile(OneGroup { group: group("a") })
+            Request::GroupProfile(GetGroupProfile { group: group("a") })
         );
         let gone = wire::GroupProfile {
             role: Role(0),
@@ -236,7 +237,7 @@ async fn the_list_of_groups_follows_the_tips() {
     let asked = hub.asked().await;
     assert_eq!(
         asked.request(),
-        Request::GroupProfile(OneGroup { group: group("a") })
+        Request::GroupProfile(GetGroupProfile { group: group("a") })
     );
     hub.fail(&asked, ErrorCode::NETWORK_ERROR, "").await;
     hub.settle().await;
@@ -352,7 +353,7 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
         };
         let mentions = send.content.mentions().unwrap();
         assert!(mentions.all && mentions.users.iter().eq([user("bob")]));
-        let stored = SendAnswer {
+        let stored = SendResponse {
             sequence: 1,
             time: 2,
             duplicate: false,

@@ -7,9 +7,10 @@ use support::*;
 use tim_client::proto::conversation as wire;
 use tim_client::proto::notice::NoticeOperation;
 use tim_client::proto::request::{
-    Answer, BanMembers, ChangeOwner, GroupMembers, GroupMembersAnswer, HandleApplication, HandleInvitation,
-    JoinGroup, JoinGroupAnswer, MemberList, MembersAnswer, OneGroup, Request, SetMember, SetReceiveOption,
-    UpdateGroup, UpdateUserProfile, UserProfiles, UserProfilesAnswer,
+    AnyRequest as Request, AnyResponse as Answer, BanMembers, ChangeOwner, DismissGroup, GetGroupProfile,
+    GroupMembers, GroupMembersResponse, HandleApplication, HandleInvitation, InviteMembers, JoinGroup,
+    JoinGroupResponse, MembersResponse, QuitGroup, RemoveMembers, SetMember, SetReceiveOption, UpdateGroup,
+    UpdateUserProfile, UserProfiles, UserProfilesResponse,
 };
 use tim_client::proto::wire::List;
 use tim_client::{
@@ -47,11 +48,10 @@ async fn asks<T: std::fmt::Debug, F: Future<Output = Result<T, ImError>>>(
 async fn what_has_no_answer_but_done() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (hub, g, bob) = (&mut hub, group("g"), user("bob"));
-    let one = OneGroup { group: g };
     let quit = asks(
         hub,
         || client.quit_group(g),
-        Request::QuitGroup(one),
+        Request::QuitGroup(QuitGroup { group: g }),
         Answer::Done,
     )
     .await;
@@ -59,7 +59,7 @@ async fn what_has_no_answer_but_done() {
     asks(
         hub,
         || client.dismiss_group(g),
-        Request::DismissGroup(one),
+        Request::DismissGroup(DismissGroup { group: g }),
         Answer::Done,
     )
     .await;
@@ -196,7 +196,7 @@ async fn joining_tells_the_group_to_who_is_in() {
             message: "please",
         }),
     );
-    let wait = Answer::JoinGroup(JoinGroupAnswer {
+    let wait = Answer::JoinGroup(JoinGroupResponse {
         status: JoinStatus::WAIT_APPROVAL,
     });
     let waiting = asks(&mut hub, || client.join_group(g, "please"), request, wait).await;
@@ -205,10 +205,13 @@ async fn joining_tells_the_group_to_who_is_in() {
     let script = async {
         let asked = hub.asked().await;
         let status = JoinStatus::JOINED;
-        hub.answer(&asked, &Answer::JoinGroup(JoinGroupAnswer { status }))
+        hub.answer(&asked, &Answer::JoinGroup(JoinGroupResponse { status }))
             .await;
         let asked = hub.asked().await;
-        assert_eq!(asked.request(), Request::GroupProfile(OneGroup { group: g }));
+        assert_eq!(
+            asked.request(),
+            Request::GroupProfile(GetGroupProfile { group: g })
+        );
         hub.answer(&asked, &Answer::GroupProfile(profile("g", "Hikers")))
             .await;
     };
@@ -242,15 +245,15 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
         outcome(4, MemberResult::NOT_FOUND),
         outcome(5, MemberResult(99)),
     ];
-    let list = |reason| MemberList {
-        group: g,
-        users: List::from_slice(&users),
-        reason,
-    };
-    let answer = Answer::Members(MembersAnswer {
+    let list = List::from_slice(&users);
+    let answer = Answer::Members(MembersResponse {
         results: List::from_slice(&results),
     });
-    let invite = Request::InviteMembers(list(""));
+    let invite = Request::InviteMembers(InviteMembers {
+        group: g,
+        users: list,
+        reason: "",
+    });
     let added = asks(hub, || client.add_group_member(g, &users), invite, answer).await;
     assert_eq!((added.success, added.existed), (vec![users[0]], vec![users[1]]));
     assert_eq!(
@@ -262,10 +265,14 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
         outcome(0, MemberResult::REMOVED),
         outcome(1, MemberResult::NOT_MEMBER),
     ];
-    let answer = Answer::Members(MembersAnswer {
+    let answer = Answer::Members(MembersResponse {
         results: List::from_slice(&results),
     });
-    let remove = Request::RemoveMembers(list("rude"));
+    let remove = Request::RemoveMembers(RemoveMembers {
+        group: g,
+        users: list,
+        reason: "rude",
+    });
     let gone = asks(
         hub,
         || client.delete_group_member(g, &users, "rude"),
@@ -300,7 +307,7 @@ async fn members_are_listed_in_pages() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (hub, g) = (&mut hub, group("g"));
     let members = [wire_member("bob", "Bob", "Bobby"), wire_member("carol", "", "")];
-    let page = GroupMembersAnswer {
+    let page = GroupMembersResponse {
         next: &[4, 2],
         completed: false,
         members: List::from_slice(&members),
@@ -327,7 +334,7 @@ async fn members_are_listed_in_pages() {
         count: 2,
         role: Some(Role::MEMBER),
     });
-    let last = GroupMembersAnswer {
+    let last = GroupMembersResponse {
         next: &[],
         completed: true,
         members: List::default(),
@@ -356,7 +363,7 @@ fn wire_member<'a>(
 #[tokio::test(start_paused = true)]
 async fn profiles_of_groups_and_users() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
-    let request = Request::GroupProfile(OneGroup { group: group("g") });
+    let request = Request::GroupProfile(GetGroupProfile { group: group("g") });
     let answer = Answer::GroupProfile(wire::GroupProfile {
         role: Role(0),
         ..profile("g", "Hikers")
@@ -373,7 +380,7 @@ async fn profiles_of_groups_and_users() {
     let request = Request::UserProfiles(UserProfiles {
         users: List::from_slice(&mine),
     });
-    let answer = Answer::UserProfiles(UserProfilesAnswer {
+    let answer = Answer::UserProfiles(UserProfilesResponse {
         users: List::from_slice(&me),
     });
     let found = asks(&mut hub, || client.get_my_profile(), request, answer).await;
@@ -432,7 +439,7 @@ async fn more_users_than_one_request_takes_are_looked_up_in_several() {
                 })
                 .collect();
             let users = List::from_slice(&found);
-            hub.answer(&asked, &Answer::UserProfiles(UserProfilesAnswer { users }))
+            hub.answer(&asked, &Answer::UserProfiles(UserProfilesResponse { users }))
                 .await;
         }
     };

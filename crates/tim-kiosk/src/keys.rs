@@ -7,7 +7,7 @@ use embedded_io_async::Read;
 use heapless::String;
 use tim_transport_embedded::proto::conversation::Conversation;
 use tim_transport_embedded::proto::message::{Custom, Face, Message, Payload, Text};
-use tim_transport_embedded::proto::request::HistoryAnswer;
+use tim_transport_embedded::proto::request::HistoryResponse;
 use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::{Client, Error, NextReqMessageId};
 
@@ -144,7 +144,7 @@ impl<'k> Keys<'k> {
 
     /// The newest page, then an older one with each call, then the newest again.
     async fn show_history(&mut self) -> Result<(), Error> {
-        let show = |page: &HistoryAnswer<'_>| {
+        let show = |page: &HistoryResponse<'_>| {
             page.messages
                 .iter()
                 .for_each(|message| self.screen.show(format_args!(" : {}", Line(&message))));

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use heapless::Vec;
-use tim_transport_embedded::proto::request::FetchAnswer;
+use tim_transport_embedded::proto::request::FetchResponse;
 
 use crate::screen::{Rich, Screen};
 use crate::settings::MAX_FRAME;
@@ -42,7 +42,7 @@ impl LongText {
     }
 
     /// Takes the next piece, shows it, and says whether there is more.
-    pub(crate) fn take(&mut self, piece: &FetchAnswer<'_>, screen: &Screen) -> bool {
+    pub(crate) fn take(&mut self, piece: &FetchResponse<'_>, screen: &Screen) -> bool {
         for &byte in piece.bytes {
             self.take_byte(byte);
         }

@@ -27,7 +27,7 @@ use long_text::LongText;
 use screen::{Screen, name};
 use static_cell::StaticCell;
 use tim_transport_embedded::proto::message::flags;
-use tim_transport_embedded::proto::request::{Delivery, FetchAnswer};
+use tim_transport_embedded::proto::request::{Delivery, FetchResponse};
 use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
 use tim_transport_embedded::{
@@ -223,7 +223,7 @@ impl Kiosk<'_> {
     async fn read_out(&self, conversation: ConversationId, sequence: u64) -> Result<(), Error> {
         let (mut text, mut offset) = (LongText::new(), 0);
         loop {
-            let show = |piece: &FetchAnswer<'_>| text.take(piece, &self.screen);
+            let show = |piece: &FetchResponse<'_>| text.take(piece, &self.screen);
             if !self.client.fetch(conversation, sequence, offset, show).await? {
                 break;
             }

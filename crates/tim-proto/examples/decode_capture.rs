@@ -8,7 +8,7 @@
 
 use std::io::{IsTerminal as _, Read as _};
 
-use tim_proto::request::{Push, Request};
+use tim_proto::request::{AnyRequest as Request, Push};
 use tim_proto::wire::{Frame, FrameKind, Hello, MAGIC, Parsed};
 
 /// The largest frame that this program believes in.

@@ -50,8 +50,8 @@ impl From<&conversation::Conversation<'_>> for HubCount {
     }
 }
 
-impl From<&request::MarkReadAnswer> for HubCount {
-    fn from(answer: &request::MarkReadAnswer) -> Self {
+impl From<&request::MarkReadResponse> for HubCount {
+    fn from(answer: &request::MarkReadResponse) -> Self {
         Self {
             unread: answer.unread,
             counted: answer.counted,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tim_proto::message::Header;
-use tim_proto::request::{Answer, Done, Push, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Done, Push};
 use tim_proto::wire::{
     Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, Role, SerialDecoder, Writer,
     decode_body, decode_prefix, serial_decode, serial_encode, serial_encoded_max_len,
@@ -62,40 +62,44 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
     use tim_proto::{conversation as c, request as r};
     let kind = FrameKind(case.kind);
     let both = match kind.request() {
-        FrameKind::LOGIN if kind.is_answer() => body_both_ways::<r::LoginAnswer<'_>, m::LoginAnswer>,
-        FrameKind::SEND if kind.is_answer() => body_both_ways::<r::SendAnswer<'_>, m::SendAnswer>,
-        FrameKind::REVOKE if kind.is_answer() => body_both_ways::<r::RevokeAnswer, m::RevokeAnswer>,
-        FrameKind::HISTORY if kind.is_answer() => body_both_ways::<r::HistoryAnswer<'_>, m::HistoryAnswer>,
+        FrameKind::LOGIN if kind.is_answer() => body_both_ways::<r::LoginResponse<'_>, m::LoginResponse>,
+        FrameKind::SEND if kind.is_answer() => body_both_ways::<r::SendResponse<'_>, m::SendResponse>,
+        FrameKind::REVOKE if kind.is_answer() => body_both_ways::<r::RevokeResponse, m::RevokeResponse>,
+        FrameKind::HISTORY if kind.is_answer() => {
+            body_both_ways::<r::HistoryResponse<'_>, m::HistoryResponse>
+        }
         FrameKind::MARK_READ | FrameKind::DELETE_CONVERSATION if kind.is_answer() => {
-            body_both_ways::<r::MarkReadAnswer, m::MarkReadAnswer>
+            body_both_ways::<r::MarkReadResponse, m::MarkReadResponse>
         }
         FrameKind::CONVERSATIONS if kind.is_answer() => {
-            body_both_ways::<r::ConversationsAnswer<'_>, m::ConversationsAnswer>
+            body_both_ways::<r::ConversationsResponse<'_>, m::ConversationsResponse>
         }
         FrameKind::CONVERSATION_PROFILE if kind.is_answer() => {
             body_both_ways::<c::ConversationProfile<'_>, m::ConversationProfile>
         }
-        FrameKind::FETCH if kind.is_answer() => body_both_ways::<r::FetchAnswer<'_>, m::FetchAnswer>,
+        FrameKind::FETCH if kind.is_answer() => body_both_ways::<r::FetchResponse<'_>, m::FetchResponse>,
         FrameKind::CREATE_GROUP if kind.is_answer() => {
-            body_both_ways::<r::CreateGroupAnswer, m::CreateGroupAnswer>
+            body_both_ways::<r::CreateGroupResponse, m::CreateGroupResponse>
         }
-        FrameKind::JOIN_GROUP if kind.is_answer() => body_both_ways::<r::JoinGroupAnswer, m::JoinGroupAnswer>,
+        FrameKind::JOIN_GROUP if kind.is_answer() => {
+            body_both_ways::<r::JoinGroupResponse, m::JoinGroupResponse>
+        }
         FrameKind::INVITE_MEMBERS | FrameKind::REMOVE_MEMBERS | FrameKind::BAN_MEMBERS
             if kind.is_answer() =>
         {
-            body_both_ways::<r::MembersAnswer<'_>, m::MembersAnswer>
+            body_both_ways::<r::MembersResponse<'_>, m::MembersResponse>
         }
         FrameKind::GROUP_MEMBERS if kind.is_answer() => {
-            body_both_ways::<r::GroupMembersAnswer<'_>, m::GroupMembersAnswer>
+            body_both_ways::<r::GroupMembersResponse<'_>, m::GroupMembersResponse>
         }
-        FrameKind::GROUPS if kind.is_answer() => body_both_ways::<r::GroupsAnswer<'_>, m::GroupsAnswer>,
+        FrameKind::GROUPS if kind.is_answer() => body_both_ways::<r::GroupsResponse<'_>, m::GroupsResponse>,
         FrameKind::GROUP_PROFILE if kind.is_answer() => {
             body_both_ways::<c::GroupProfile<'_>, m::GroupProfile>
         }
         FrameKind::USER_PROFILES if kind.is_answer() => {
-            body_both_ways::<r::UserProfilesAnswer<'_>, m::UserProfilesAnswer>
+            body_both_ways::<r::UserProfilesResponse<'_>, m::UserProfilesResponse>
         }
-        FrameKind::RENEW if kind.is_answer() => body_both_ways::<r::RenewAnswer, m::RenewAnswer>,
+        FrameKind::RENEW if kind.is_answer() => body_both_ways::<r::RenewResponse, m::RenewResponse>,
         known if kind.is_answer() && known.name().is_some() => body_both_ways::<Done, m::Nothing>,
         _ if kind.is_answer() => return None,
         FrameKind::LOGIN => body_both_ways::<r::Login<'_>, m::Login>,
@@ -104,19 +108,19 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::HISTORY => body_both_ways::<r::History<'_>, m::History>,
         FrameKind::MARK_READ => body_both_ways::<r::MarkRead, m::MarkRead>,
         FrameKind::CONVERSATIONS => body_both_ways::<r::Conversations<'_>, m::Conversations>,
-        FrameKind::CONVERSATION_PROFILE | FrameKind::DELETE_CONVERSATION => {
-            body_both_ways::<r::OneConversation, m::OneConversation>
+        FrameKind::CONVERSATION_PROFILE => {
+            body_both_ways::<r::GetConversationProfile, m::GetConversationProfile>
         }
+        FrameKind::DELETE_CONVERSATION => body_both_ways::<r::DeleteConversation, m::DeleteConversation>,
         FrameKind::FETCH => body_both_ways::<r::Fetch, m::Fetch>,
         FrameKind::CREATE_GROUP => body_both_ways::<r::CreateGroup<'_>, m::CreateGroup>,
-        FrameKind::QUIT_GROUP | FrameKind::DISMISS_GROUP | FrameKind::GROUP_PROFILE => {
-            body_both_ways::<r::OneGroup, m::OneGroup>
-        }
+        FrameKind::QUIT_GROUP => body_both_ways::<r::QuitGroup, m::QuitGroup>,
+        FrameKind::DISMISS_GROUP => body_both_ways::<r::DismissGroup, m::DismissGroup>,
+        FrameKind::GROUP_PROFILE => body_both_ways::<r::GetGroupProfile, m::GetGroupProfile>,
         FrameKind::JOIN_GROUP => body_both_ways::<r::JoinGroup<'_>, m::JoinGroup>,
         FrameKind::HANDLE_APPLICATION => body_both_ways::<r::HandleApplication<'_>, m::HandleApplication>,
-        FrameKind::INVITE_MEMBERS | FrameKind::REMOVE_MEMBERS => {
-            body_both_ways::<r::MemberList<'_>, m::MemberList>
-        }
+        FrameKind::INVITE_MEMBERS => body_both_ways::<r::InviteMembers<'_>, m::InviteMembers>,
+        FrameKind::REMOVE_MEMBERS => body_both_ways::<r::RemoveMembers<'_>, m::RemoveMembers>,
         FrameKind::SET_MEMBER => body_both_ways::<r::SetMember<'_>, m::SetMember>,
         FrameKind::CHANGE_OWNER => body_both_ways::<r::ChangeOwner, m::ChangeOwner>,
         FrameKind::UPDATE_GROUP => body_both_ways::<r::UpdateGroup<'_>, m::UpdateGroup>,

@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout)] // an example prints
 
 use tim_session::proto::UserId;
-use tim_session::proto::request::{Done, LoginAnswer};
+use tim_session::proto::request::{Done, LoginResponse};
 use tim_session::proto::wire::FrameKind;
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
@@ -54,12 +54,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match hub.poll(now) {
                 HubOutput::Event(HubEvent::Login(login)) => {
                     println!("hub: {} logs in", login.user);
-                    let welcome = LoginAnswer {
+                    let welcome = LoginResponse {
                         account: 7,
                         time_ms: 0,
                         cursor: &[],
                         nick: "Alice",
-                        ..LoginAnswer::default()
+                        ..LoginResponse::default()
                     };
                     hub.accept(&welcome)?;
                     hub.push(FrameKind::SYNCED, &Done)?; // nothing is waiting for her

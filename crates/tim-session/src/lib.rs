@@ -127,7 +127,7 @@
 //! The caller of [`ClientSession::send`] makes the id. Three rules keep a message single and whole:
 //!
 //! - Draw the random number from a [`MessageRandom`](proto::MessageRandom), and pass it each
-//!   [`LoginAnswer`](proto::request::LoginAnswer) ([`logged_in`](proto::MessageRandom::logged_in)): ids of devices with the same
+//!   [`LoginResponse`](proto::request::LoginResponse) ([`logged_in`](proto::MessageRandom::logged_in)): ids of devices with the same
 //!   seed then differ.
 //! - On [`Event::Failed`] with `MESSAGE_ID_REUSED` the hub has another message under the id. Send this one again under
 //!   [`MessageId::successor`](proto::MessageId::successor), at most [`MAX_SUCCESSORS`](proto::MAX_SUCCESSORS) times.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tim_session::proto::request::{Conversations, Done, Failure, Login, LoginAnswer, Request};
+use tim_session::proto::request::{
+    AnyRequest as Request, Conversations, Done, Failure, Login, LoginResponse,
+};
 use tim_session::proto::wire::{self, Frame, FrameKind, Hello, Parsed, Role, Writer};
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{
@@ -38,7 +40,7 @@ fn frame(kind: FrameKind, id: u32, body: &[u8]) -> Vec<u8> {
 
 /// What answers the login with these numbers.
 fn welcome((session, attempt): (u64, u32)) -> Vec<u8> {
-    wire_body(&LoginAnswer {
+    wire_body(&LoginResponse {
         account: 1,
         time_ms: 1,
         cursor: &[1],
@@ -223,12 +225,12 @@ fn a_hub_survives_any_client_and_any_clock() {
                 };
                 match answered {
                     None => {
-                        let _ = hub.accept(&LoginAnswer {
+                        let _ = hub.accept(&LoginResponse {
                             account: 1,
                             time_ms: 1,
                             cursor: &[1],
                             nick: "",
-                            ..LoginAnswer::default()
+                            ..LoginResponse::default()
                         });
                     }
                     Some(id) => {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Deliver, Done, Failure, LoginAnswer, Resume, SendAnswer};
+use tim_session::proto::request::{
+    AnyResponse as Answer, Deliver, Done, Failure, LoginResponse, Resume, Send, SendResponse,
+};
 use tim_session::proto::wire::{Extensions, Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Priority, UserId};
 use tim_session::{
@@ -69,13 +71,13 @@ fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
     assert!(matches!(hub.poll(now), HubOutput::Event(HubEvent::Login(_))));
 }
 
-fn welcome(cursor: &[u8]) -> LoginAnswer<'_> {
-    LoginAnswer {
+fn welcome(cursor: &[u8]) -> LoginResponse<'_> {
+    LoginResponse {
         account: 99,
         time_ms: 5,
         cursor,
         nick: "",
-        ..LoginAnswer::default()
+        ..LoginResponse::default()
     }
 }
 
@@ -118,7 +120,7 @@ fn send(client: &mut Client, now: Instant) -> Ticket {
     client.send(now, &text("x"), SendOptions::default()).unwrap()
 }
 
-const SENT: Answer<'static> = Answer::Send(SendAnswer {
+const SENT: Answer<'static> = Answer::Send(SendResponse {
     sequence: 1,
     time: 2,
     duplicate: false,
@@ -269,9 +271,9 @@ fn a_malformed_answer_says_so_when_it_is_read() {
     let Output::Event(Event::Answer { answer, .. }) = client.poll(NOW) else {
         panic!("no answer")
     };
-    assert_eq!(answer.kind, FrameKind::SEND);
-    assert!(answer.read::<SendAnswer<'_>>().is_err());
-    let failure = answer.decode_or_fail().unwrap_err();
+    assert_eq!(answer.kind(), FrameKind::SEND);
+    assert!(answer.decode_any().is_err());
+    let failure = answer.decode::<Send<'_>>().unwrap_err();
     assert_eq!(failure.code, ErrorCode::PROTOCOL_VIOLATION);
     assert_eq!((drain(&mut client, NOW), client.pending()), (vec![], 0));
 }
@@ -313,7 +315,7 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
     else {
         panic!("no answer")
     };
-    assert_eq!((answered, answer.decode()), (ticket, Ok(SENT)));
+    assert_eq!((answered, answer.decode_any()), (ticket, Ok(SENT)));
     // The answer to a login.
     let (mut client, mut hub) = (client(), hub(NOW));
     client.login(NOW);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, Message, Payload, Text, to_vec};
-use tim_session::proto::request::{Done, Failure, LoginAnswer};
+use tim_session::proto::request::{Done, Failure, LoginResponse};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, Role};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
@@ -86,11 +86,11 @@ fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
     assert!(matches!(hub.poll(now), HubOutput::Event(HubEvent::Login(_))));
 }
 
-fn welcome(account: u64) -> LoginAnswer<'static> {
-    LoginAnswer {
+fn welcome(account: u64) -> LoginResponse<'static> {
+    LoginResponse {
         account,
         cursor: &[1],
-        ..LoginAnswer::default()
+        ..LoginResponse::default()
     }
 }
 

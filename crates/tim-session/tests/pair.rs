@@ -1,7 +1,9 @@
 //! Both ends against each other, byte by byte, without a socket or a clock.
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Delivery, LoginAnswer, Request, Send, SendAnswer};
+use tim_session::proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, Delivery, LoginResponse, Send, SendResponse,
+};
 use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
@@ -81,12 +83,12 @@ fn login(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
         (login.user.as_str(), login.user_sig, login.device),
         ("alice", "sig", 7)
     );
-    hub.accept(&LoginAnswer {
+    hub.accept(&LoginResponse {
         account: 99,
         time_ms: 5,
         cursor: &[1],
         nick: "",
-        ..LoginAnswer::default()
+        ..LoginResponse::default()
     })
     .unwrap();
     hub.push(FrameKind::SYNCED, &tim_session::proto::request::Done)
@@ -140,7 +142,7 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
         };
         assert_eq!(send.content.to, text("").to);
         assert!(body.ends_with(Send::content_bytes(body).unwrap()));
-        let answer = SendAnswer {
+        let answer = SendResponse {
             sequence: 1,
             time: 2,
             duplicate: false,
@@ -156,7 +158,7 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
             panic!("no answer")
         };
         assert_eq!(
-            (answered, raw.decode(), raw.read()),
+            (answered, raw.decode_any(), raw.decode::<Send<'_>>()),
             (ticket, Ok(Answer::Send(answer)), Ok(answer))
         );
         assert_eq!(drain(&mut client), [""; 0]);
@@ -212,7 +214,7 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
         panic!("no request")
     };
     assert_eq!((id, hub.window_room()), (ticket.number(), 0));
-    let answer = SendAnswer {
+    let answer = SendResponse {
         sequence: 1,
         time: 2,
         duplicate: false,
@@ -255,12 +257,12 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
         panic!()
     };
     assert_eq!(login.cursor, [1]);
-    hub.accept(&LoginAnswer {
+    hub.accept(&LoginResponse {
         account: 99,
         time_ms: 5,
         cursor: &[1],
         nick: "",
-        ..LoginAnswer::default()
+        ..LoginResponse::default()
     })
     .unwrap();
     carry(&mut client, &mut hub, 4096);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tim_session::proto::ErrorCode;
 use tim_session::proto::UserId;
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Answer, Done, Failure, LoginAnswer, Request, SendAnswer};
+use tim_session::proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, Done, Failure, LoginResponse, SendResponse,
+};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, serial_decode};
 use tim_session::proto::{ConversationId, MessageId, Priority};
 use tim_session::{
@@ -114,12 +116,12 @@ impl Line {
                 Do::Again => self.hub.begin_again(self.now),
                 Do::Accept => {
                     self.logins += 1;
-                    let answer = LoginAnswer {
+                    let answer = LoginResponse {
                         account: 99,
                         time_ms: 5,
                         cursor: &[1],
                         nick: "",
-                        ..LoginAnswer::default()
+                        ..LoginResponse::default()
                     };
                     self.hub.accept(&answer).unwrap();
                     self.hub.push(FrameKind::SYNCED, &Done).unwrap();
@@ -129,7 +131,7 @@ impl Line {
                     if !duplicate {
                         self.stored.push(text);
                     }
-                    let answer = SendAnswer {
+                    let answer = SendResponse {
                         sequence: self.stored.len() as u64,
                         time: 2,
                         duplicate,

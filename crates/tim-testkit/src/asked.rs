@@ -2,7 +2,7 @@
 
 use tim_session::HubEvent;
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{Request, Resume};
+use tim_session::proto::request::{AnyRequest as Request, Resume};
 use tim_session::proto::{ConversationId, GroupId, UserId};
 
 /// Which log: a pair of users in order, or a group.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tim_session::proto::message::{Payload, flags};
-use tim_session::proto::request::{Answer, Failure};
+use tim_session::proto::request::{AnyResponse as Answer, Failure};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, Ticket};
 
@@ -216,7 +216,7 @@ fn seen(event: &Event<'_>, me: &UserId) -> Seen {
             text: text(&deliver.message().payload),
             stub_of: (deliver.header.envelope.flags & flags::STUB != 0).then_some(deliver.payload_len),
         },
-        Event::Answer { ticket, answer } => match answer.decode_or_fail() {
+        Event::Answer { ticket, answer } => match answer.decode_any() {
             Ok(answer) => answered(ticket, &answer),
             Err(Failure { code, .. }) => Seen::Failed { ticket, code },
         },

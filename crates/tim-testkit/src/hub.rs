@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::message::{Content, Envelope, Header, Message, Payload, flags, to_vec};
 use tim_session::proto::request::{
-    Answer, Done, Failure, FetchAnswer, HistoryAnswer, LoginAnswer, SendAnswer,
+    AnyResponse as Answer, Done, Failure, FetchResponse, HistoryResponse, LoginResponse, SendResponse,
 };
 use tim_session::proto::wire::{Frame, FrameKind, Hello, List, Parsed, decode_body};
 use tim_session::proto::{ErrorCode, GroupId, MessageId, UserId};
@@ -22,7 +22,7 @@ pub struct ModelHub {
     /// Each conversation's entries, as encoded messages; the first one has sequence 1.
     logs: BTreeMap<Key, Vec<Vec<u8>>>,
     /// Where each message id stands, and under what content.
-    stored: BTreeMap<MessageId, (Vec<u8>, SendAnswer<'static>)>,
+    stored: BTreeMap<MessageId, (Vec<u8>, SendResponse<'static>)>,
     /// Every entry in the order in which it was stored: a cursor is a place in it.
     changes: Vec<(Key, usize)>,
     connections: BTreeMap<u64, Connection>,
@@ -285,11 +285,11 @@ impl ModelHub {
         };
         let next = from.unwrap_or(end);
         let cursor = cursor(next);
-        let welcome = LoginAnswer {
+        let welcome = LoginResponse {
             account,
             time_ms: 0,
             cursor: &cursor,
-            ..LoginAnswer::default()
+            ..LoginResponse::default()
         };
         connection
             .session
@@ -305,7 +305,7 @@ impl ModelHub {
         content: &[u8],
         (from, origin): (UserId, u64),
         now: Instant,
-    ) -> Result<SendAnswer<'static>, ErrorCode> {
+    ) -> Result<SendResponse<'static>, ErrorCode> {
         let sent: Content<'_> = decode_body(content).map_err(|_| ErrorCode::MSG_PKG_PARSE_FAILED)?;
         if let Some((first, answer)) = self.stored.get(&sent.id) {
             let is_same = decode_body::<Content<'_>>(first).is_ok_and(|first| {
@@ -320,7 +320,7 @@ impl ModelHub {
                 said(&first) == said(&sent)
             });
             return match is_same {
-                true => Ok(SendAnswer {
+                true => Ok(SendResponse {
                     duplicate: true,
                     ..*answer
                 }),
@@ -344,7 +344,7 @@ impl ModelHub {
         entry.extend_from_slice(content);
         log.push(entry);
         self.changes.push((key, log.len() - 1));
-        let answer = SendAnswer {
+        let answer = SendResponse {
             sequence,
             time,
             duplicate: false,
@@ -425,7 +425,7 @@ impl ModelHub {
             .filter_map(|entry| Message::decode_from(entry).ok())
             .collect();
         let (next, messages) = (cursor(start), List::from_slice(&messages));
-        let page = HistoryAnswer {
+        let page = HistoryResponse {
             next: &next,
             completed: start == 0,
             messages,
@@ -442,7 +442,7 @@ impl ModelHub {
             let payload = header.content.payload;
             let end = payload.len().min(offset.saturating_add(len));
             let bytes = payload.get(offset..end).unwrap_or(&[]);
-            Answer::Fetch(FetchAnswer {
+            Answer::Fetch(FetchResponse {
                 total: payload.len() as u32,
                 bytes,
             })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tim_session::proto::request::{Fetch, History, Request};
+use tim_session::proto::request::{AnyRequest as Request, Fetch, History};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{NetState, NotReadyReason, Ticket};
 use tim_testkit::{Faults, Rng, Seen, World};

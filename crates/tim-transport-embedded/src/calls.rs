@@ -3,10 +3,10 @@
 use tim_session::proto::conversation::ConversationProfile;
 use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text, flags};
 use tim_session::proto::request::{
-    Conversations, ConversationsAnswer, Fetch, FetchAnswer, History, HistoryAnswer, Kinded, MarkRead,
-    MarkReadAnswer, OneConversation, Revoke, RevokeAnswer, SendAnswer, SendMessage,
+    Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
+    History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, Send, SendMessage, SendResponse,
 };
-use tim_session::proto::wire::{Extensions, FrameKind};
+use tim_session::proto::wire::Extensions;
 use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, Priority};
 
 use crate::{Client, Error};
@@ -156,7 +156,7 @@ impl<'m> Client<'m> {
     pub async fn send_message(
         &self,
         message: &mut Message<'_, impl Body>,
-    ) -> Result<SendAnswer<'static>, Error> {
+    ) -> Result<SendResponse<'static>, Error> {
         self.send_message_with(message, SendOptions::default()).await
     }
 
@@ -168,7 +168,7 @@ impl<'m> Client<'m> {
         &self,
         message: &mut Message<'_, impl Body>,
         options: SendOptions<'_>,
-    ) -> Result<SendAnswer<'static>, Error> {
+    ) -> Result<SendResponse<'static>, Error> {
         if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
             return Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE));
         }
@@ -181,7 +181,7 @@ impl<'m> Client<'m> {
             let claim = self.ask(&request).await?;
             let answer = self.read(claim, |answer| {
                 // The device does not ask for its own names; what else a later hub says here is passed over.
-                answer.read::<SendAnswer<'_>>().ok().map(|answer| SendAnswer {
+                answer.decode::<Send<'_>>().ok().map(|answer| SendResponse {
                     extensions: Extensions::NONE,
                     ..answer
                 })
@@ -202,14 +202,14 @@ impl<'m> Client<'m> {
     }
 
     /// `resendMessage` (S124-S128): sends a message again whose sending failed. Its id stays the same, so if the hub has it
-    /// already, it stays there once, and [`SendAnswer::duplicate`] says so.
+    /// already, it stays there once, and [`SendResponse::duplicate`] says so.
     ///
     /// # Errors
     /// As [`Client::send_message`].
     pub async fn resend_message(
         &self,
         message: &mut Message<'_, impl Body>,
-    ) -> Result<SendAnswer<'static>, Error> {
+    ) -> Result<SendResponse<'static>, Error> {
         self.send_message(message).await
     }
 
@@ -235,7 +235,7 @@ impl<'m> Client<'m> {
             reason: "",
         };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| answer.read::<RevokeAnswer>().ok().map(|_| ()))
+        self.read(claim, |answer| answer.decode::<Revoke<'_>>().ok().map(|_| ()))
     }
 
     /// `getMessageList` (S171-S180): hands a page of a conversation's history to `on_page`, oldest message first; the newest
@@ -249,7 +249,7 @@ impl<'m> Client<'m> {
         conversation: impl Into<ConversationId>,
         next: Option<&NextReqMessageId>,
         count: u16,
-        on_page: impl FnOnce(&HistoryAnswer<'_>),
+        on_page: impl FnOnce(&HistoryResponse<'_>),
     ) -> Result<Option<NextReqMessageId>, Error> {
         let request = History {
             conversation: conversation.into(),
@@ -258,7 +258,7 @@ impl<'m> Client<'m> {
         };
         let claim = self.ask(&request).await?;
         self.read(claim, |answer| {
-            let page: HistoryAnswer<'_> = answer.read().ok()?;
+            let page = answer.decode::<History<'_>>().ok()?;
             let next = match page.completed || page.next.is_empty() {
                 true => None,
                 false => Some(NextReqMessageId::new(page.next)?),
@@ -275,18 +275,18 @@ impl<'m> Client<'m> {
     pub async fn set_message_read(
         &self,
         conversation: impl Into<ConversationId>,
-    ) -> Result<MarkReadAnswer, Error> {
+    ) -> Result<MarkReadResponse, Error> {
         let request = MarkRead {
             conversation: conversation.into(),
             sequence: 0,
         };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| answer.read().ok())
+        self.read(claim, |answer| answer.decode::<MarkRead>().ok())
     }
 
     /// `getConversationList` (S187-S195): hands a page of the conversations to `on_list`, newest first, `count` at the most
     /// (0: as many as the hub gives) and no more than fit into a frame. Without `next` it is the newest page; the page
-    /// behind one is asked for with its [`ConversationsAnswer::next`].
+    /// behind one is asked for with its [`ConversationsResponse::next`].
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -294,10 +294,12 @@ impl<'m> Client<'m> {
         &self,
         next: &[u8],
         count: u16,
-        on_list: impl FnOnce(&ConversationsAnswer<'_>) -> R,
+        on_list: impl FnOnce(&ConversationsResponse<'_>) -> R,
     ) -> Result<R, Error> {
         let claim = self.ask(&Conversations { next, count }).await?;
-        self.read(claim, |answer| Some(on_list(&answer.read().ok()?)))
+        self.read(claim, |answer| {
+            Some(on_list(&answer.decode::<Conversations<'_>>().ok()?))
+        })
     }
 
     /// `getConversationProfile` (S196-S201): hands the list's entry, and all about the group or the user, to `on_profile`.
@@ -310,9 +312,11 @@ impl<'m> Client<'m> {
         on_profile: impl FnOnce(&ConversationProfile<'_>) -> R,
     ) -> Result<R, Error> {
         let conversation = conversation.into();
-        let request = Kinded(FrameKind::CONVERSATION_PROFILE, OneConversation { conversation });
+        let request = GetConversationProfile { conversation };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| Some(on_profile(&answer.read().ok()?)))
+        self.read(claim, |answer| {
+            Some(on_profile(&answer.decode::<GetConversationProfile>().ok()?))
+        })
     }
 
     /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, as read ones, and with the
@@ -322,7 +326,7 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn delete_conversation(&self, conversation: impl Into<ConversationId>) -> Result<(), Error> {
         let conversation = conversation.into();
-        let request = Kinded(FrameKind::DELETE_CONVERSATION, OneConversation { conversation });
+        let request = DeleteConversation { conversation };
         let claim = self.ask(&request).await?;
         self.read(claim, |_| Some(()))
     }
@@ -337,7 +341,7 @@ impl<'m> Client<'m> {
         conversation: impl Into<ConversationId>,
         sequence: u64,
         offset: u32,
-        on_piece: impl FnOnce(&FetchAnswer<'_>) -> R,
+        on_piece: impl FnOnce(&FetchResponse<'_>) -> R,
     ) -> Result<R, Error> {
         let request = Fetch {
             conversation: conversation.into(),
@@ -346,7 +350,7 @@ impl<'m> Client<'m> {
             len: self.shared.fetch_piece,
         };
         let claim = self.ask(&request).await?;
-        self.read(claim, |answer| Some(on_piece(&answer.read().ok()?)))
+        self.read(claim, |answer| Some(on_piece(&answer.decode::<Fetch>().ok()?)))
     }
 
     /// Fetches the whole payload of a message that came as a stub, piece by piece, into `payload`, and returns its length.

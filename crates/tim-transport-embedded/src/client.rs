@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use tim_session::proto::request::{Ask, RawAnswer};
+use tim_session::proto::request::{Ask, RawResponse};
 use tim_session::{Instant, RequestError};
 
 use crate::shared::{Login, Shared};
@@ -168,7 +168,7 @@ impl<'m> Client<'m> {
     pub(crate) fn read<R>(
         &self,
         claim: Claim<'_>,
-        read: impl FnOnce(RawAnswer<'_>) -> Option<R>,
+        read: impl FnOnce(RawResponse<'_>) -> Option<R>,
     ) -> Result<R, Error> {
         let session = self.shared.session.try_borrow().map_err(|_| Error::Protocol)?;
         let result = self

@@ -5,7 +5,7 @@
 
 use core::cell::{Cell, RefCell};
 
-use tim_session::proto::request::RawAnswer;
+use tim_session::proto::request::RawResponse;
 use tim_session::proto::{ClientSequence, ErrorCode, MessageRandom, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
@@ -186,7 +186,7 @@ impl<'m> Shared<'m> {
     }
 
     /// What became of the request whose answer the session shows.
-    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<RawAnswer<'s>, Error> {
+    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
         match session.event() {
             Some(Event::Answer { answer, .. }) => Ok(answer),
             Some(Event::Failed { failure, .. }) => Err(match failure.code {

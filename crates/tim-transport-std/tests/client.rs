@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tim_transport_std::session::proto::UserId;
-use tim_transport_std::session::proto::request::{Done, LoginAnswer};
+use tim_transport_std::session::proto::request::{Done, LoginResponse};
 use tim_transport_std::session::proto::wire::FrameKind;
 use tim_transport_std::session::{
     ClientConfig, Event, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant, NetState,
@@ -39,12 +39,12 @@ async fn hub(mut link: impl AsyncRead + AsyncWrite + Unpin) {
         };
         if login {
             session
-                .accept(&LoginAnswer {
+                .accept(&LoginResponse {
                     account: 5,
                     time_ms: 0,
                     cursor: &[1],
                     nick: "",
-                    ..LoginAnswer::default()
+                    ..LoginResponse::default()
                 })
                 .unwrap();
             session.push(FrameKind::SYNCED, &Done).unwrap();

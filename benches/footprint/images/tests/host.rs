@@ -7,8 +7,8 @@ use tim_session::proto::conversation::{Conversation, ConversationProfile};
 use tim_session::proto::message::{GroupTip, Message, Payload, SendOptions};
 use tim_session::proto::notice::{NoticeOperation, SystemNotice};
 use tim_session::proto::request::{
-    Answer, ConversationsAnswer, FetchAnswer, HistoryAnswer, LoginAnswer, MarkReadAnswer, Request,
-    RevokeAnswer, SendAnswer, SendMessage, Synced,
+    AnyResponse as Answer, ConversationsResponse, FetchResponse, HistoryResponse, LoginResponse, MarkReadResponse, AnyRequest as Request,
+    RevokeResponse, SendResponse, SendMessage, Synced,
 };
 use tim_session::proto::tip::TipOperation;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
@@ -135,12 +135,12 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
             match hub.poll(now) {
                 HubOutput::Event(HubEvent::Login(login)) => {
                     assert_eq!((login.user.as_str(), login.user_sig), ("kiosk-1", "eJw"));
-                    let welcome = LoginAnswer {
+                    let welcome = LoginResponse {
                         account: 99,
                         time_ms: 5,
                         cursor: b"0",
                         nick: "",
-                        ..LoginAnswer::default()
+                        ..LoginResponse::default()
                     };
                     hub.accept(&welcome).unwrap();
                     hub.push(FrameKind::SYNCED, &Synced { cursor: b"0" }).unwrap();
@@ -150,7 +150,7 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
                     request: Request::Send(_),
                     ..
                 }) => {
-                    let answer = SendAnswer {
+                    let answer = SendResponse {
                         sequence: 1,
                         time: 1,
                         duplicate: false,
@@ -194,30 +194,30 @@ const PROFILE: ConversationProfile<'static> = ConversationProfile {
 fn answer_to(request: &Request<'_>) -> Answer<'static> {
     let message = tim_session::proto::Message::decode_from(from_alice("old").leak()).unwrap();
     match request {
-        Request::Revoke(_) => Answer::Revoke(RevokeAnswer { sequence: 2 }),
-        Request::History(_) => Answer::History(HistoryAnswer {
+        Request::Revoke(_) => Answer::Revoke(RevokeResponse { sequence: 2 }),
+        Request::History(_) => Answer::History(HistoryResponse {
             next: b"",
             completed: true,
             messages: List::from_slice(vec![message].leak()),
         }),
-        Request::MarkRead(_) => Answer::MarkRead(MarkReadAnswer {
+        Request::MarkRead(_) => Answer::MarkRead(MarkReadResponse {
             read_sequence: 1,
             unread: 0,
             counted: 1,
         }),
-        Request::Conversations(_) => Answer::Conversations(ConversationsAnswer {
+        Request::Conversations(_) => Answer::Conversations(ConversationsResponse {
             next: &[],
             completed: true,
             total_unread: 0,
             conversations: List::from_slice(&[]),
         }),
         Request::ConversationProfile(_) => Answer::ConversationProfile(PROFILE),
-        Request::DeleteConversation(_) => Answer::MarkRead(MarkReadAnswer {
+        Request::DeleteConversation(_) => Answer::MarkRead(MarkReadResponse {
             read_sequence: 1,
             unread: 0,
             counted: 1,
         }),
-        Request::Fetch(_) => Answer::Fetch(FetchAnswer {
+        Request::Fetch(_) => Answer::Fetch(FetchResponse {
             total: 2,
             bytes: b"\x01x",
         }),

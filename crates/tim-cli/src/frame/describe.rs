@@ -3,9 +3,9 @@
 use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::message::{Envelope, OfflinePush, SendOptions, flags};
 use tim_proto::request::{
-    Answer, ConversationChange, CreateGroup, Deliver, Expiring, Failure, Fetch, FetchAnswer, Gap, History,
-    HistoryAnswer, Login, LoginAnswer, MarkRead, MarkReadAnswer, OneConversation, Push, Request, Revoke,
-    Send, SetMember, UpdateGroup,
+    AnyRequest as Request, AnyResponse as Answer, ConversationChange, CreateGroup, DeleteConversation,
+    Deliver, Expiring, Failure, Fetch, FetchResponse, Gap, GetConversationProfile, History, HistoryResponse,
+    Login, LoginResponse, MarkRead, MarkReadResponse, Push, Revoke, Send, SetMember, UpdateGroup,
 };
 use tim_proto::wire::{
     Decode, DecodeError, Extensions, Frame, FrameKind, Hello, Role, decode_prefix, features,
@@ -181,8 +181,8 @@ fn request(request: &Request<'_>, body: &[u8]) -> Fields {
         Request::Conversations(request) => Fields::new()
             .with("next", request.next)
             .with("count", request.count),
-        Request::ConversationProfile(OneConversation { conversation })
-        | Request::DeleteConversation(OneConversation { conversation }) => {
+        Request::ConversationProfile(GetConversationProfile { conversation })
+        | Request::DeleteConversation(DeleteConversation { conversation }) => {
             Fields::new().text("conversation", conversation)
         }
         Request::Fetch(Fetch {
@@ -221,7 +221,7 @@ fn send_options(options: &SendOptions<'_>) -> Fields {
 
 fn answer(answer: &Answer<'_>) -> Fields {
     match answer {
-        Answer::Login(LoginAnswer {
+        Answer::Login(LoginResponse {
             account,
             time_ms,
             cursor,
@@ -249,7 +249,7 @@ fn answer(answer: &Answer<'_>) -> Fields {
         ))
         .and(extensions(answer.extensions)),
         Answer::Revoke(answer) => Fields::new().with("sequence", answer.sequence),
-        Answer::History(HistoryAnswer {
+        Answer::History(HistoryResponse {
             next,
             completed,
             messages,
@@ -260,7 +260,7 @@ fn answer(answer: &Answer<'_>) -> Fields {
                 "messages",
                 messages.iter().map(|it| message(&it)).collect::<Vec<_>>(),
             ),
-        Answer::MarkRead(MarkReadAnswer {
+        Answer::MarkRead(MarkReadResponse {
             read_sequence,
             unread,
             counted,
@@ -281,7 +281,7 @@ fn answer(answer: &Answer<'_>) -> Fields {
                     .collect::<Vec<_>>(),
             ),
         Answer::ConversationProfile(answer) => profile(answer),
-        Answer::Fetch(FetchAnswer { total, bytes }) => {
+        Answer::Fetch(FetchResponse { total, bytes }) => {
             Fields::new().with("total", *total).with("bytes", *bytes)
         }
         Answer::Unknown(_, body) => unknown(body),

@@ -3,8 +3,9 @@
 use tim_proto::conversation::{AtInfo, GroupProfile, UserProfile};
 use tim_proto::message::{GroupChange, Mentions, Muted};
 use tim_proto::request::{
-    Answer, BanMembers, CreateGroup, GroupMember, GroupMembers, Groups, HandleApplication, HandleInvitation,
-    MemberList, OneGroup, Request, SetMember, UpdateGroup,
+    AnyRequest as Request, AnyResponse as Answer, BanMembers, CreateGroup, DismissGroup, GetGroupProfile,
+    GroupMember, GroupMembers, Groups, HandleApplication, HandleInvitation, InviteMembers, QuitGroup,
+    RemoveMembers, SetMember, UpdateGroup,
 };
 use tim_proto::wire::List;
 use tim_proto::{GroupId, UserId};
@@ -17,9 +18,9 @@ pub(super) fn request(request: &Request<'_>) -> Option<Fields> {
     Some(match request {
         Request::CreateGroup(it) => create(it),
         Request::JoinGroup(it) => group(it.group).with("message", it.message),
-        Request::QuitGroup(OneGroup { group: id })
-        | Request::DismissGroup(OneGroup { group: id })
-        | Request::GroupProfile(OneGroup { group: id }) => group(*id),
+        Request::QuitGroup(QuitGroup { group: id })
+        | Request::DismissGroup(DismissGroup { group: id })
+        | Request::GroupProfile(GetGroupProfile { group: id }) => group(*id),
         Request::HandleApplication(HandleApplication {
             group: id,
             applicant,
@@ -36,7 +37,8 @@ pub(super) fn request(request: &Request<'_>) -> Option<Fields> {
             accept,
             message,
         }) => group(*id).with("accept", *accept).with("message", *message),
-        Request::InviteMembers(it) | Request::RemoveMembers(it) => members(it),
+        Request::InviteMembers(InviteMembers { group, users, reason })
+        | Request::RemoveMembers(RemoveMembers { group, users, reason }) => members(*group, *users, reason),
         Request::BanMembers(BanMembers {
             group: id,
             users,
@@ -117,10 +119,8 @@ fn create(it: &CreateGroup<'_>) -> Fields {
         .text("invite_option", it.invite_option)
 }
 
-fn members(it: &MemberList<'_>) -> Fields {
-    group(it.group)
-        .with("users", ids(it.users))
-        .with("reason", it.reason)
+fn members(id: GroupId, users: List<'_, UserId>, reason: &str) -> Fields {
+    group(id).with("users", ids(users)).with("reason", reason)
 }
 
 fn set_member(it: &SetMember<'_>) -> Fields {

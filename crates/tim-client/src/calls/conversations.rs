@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tim_proto::request::{Answer, MarkRead, OneConversation, Request};
+use tim_proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, DeleteConversation, GetConversationProfile, MarkRead,
+};
 use tim_proto::{ConversationId, ErrorCode};
 
 use crate::actor::Command;
@@ -141,7 +143,7 @@ impl Client {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<GetConversationProfileResponse, ImError> {
-        let request = Request::ConversationProfile(OneConversation {
+        let request = Request::ConversationProfile(GetConversationProfile {
             conversation: conversation.into(),
         });
         self.request(request, |state, answer| match answer {
@@ -167,7 +169,7 @@ impl Client {
         conversation: impl Into<ConversationId>,
     ) -> Result<DeleteConversationResponse, ImError> {
         let conversation = conversation.into();
-        let request = Request::DeleteConversation(OneConversation { conversation });
+        let request = Request::DeleteConversation(DeleteConversation { conversation });
         self.request(request, move |state, answer| match answer {
             Answer::MarkRead(read) => {
                 state.take_count(&conversation, read.into(), read.counted);

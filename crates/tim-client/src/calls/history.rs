@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tim_proto::request::{Answer, History, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, History};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_transport_std::StdClientSession;
 

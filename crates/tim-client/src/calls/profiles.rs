@@ -1,7 +1,7 @@
 //! `getMyProfile`, `updateMyProfile`, `getUserProfile`.
 
 use tim_proto::check_shown_name;
-use tim_proto::request::{Answer, Request, UpdateUserProfile, UserProfiles};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, UpdateUserProfile, UserProfiles};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, UserId};
 

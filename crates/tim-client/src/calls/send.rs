@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_proto::message::RevokedBy;
-use tim_proto::request::{Answer, Request, Revoke};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Revoke};
 use tim_proto::{ErrorCode, MAX_SUCCESSORS};
 use tim_transport_std::StdClientSession;
 use tokio::sync::oneshot;

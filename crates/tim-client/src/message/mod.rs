@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tim_proto::message::{Encoded, Payload, RevokedBy, flags, tags, to_vec};
-use tim_proto::request::SendAnswer;
+use tim_proto::request::SendResponse;
 use tim_proto::wire::Extensions;
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
@@ -607,7 +607,7 @@ impl InFlight {
         &self.0
     }
 
-    pub(crate) fn succeeded(self, answer: &SendAnswer<'_>) {
+    pub(crate) fn succeeded(self, answer: &SendResponse<'_>) {
         self.0.take_names(answer.extensions);
         let mut state = self.0.state();
         state.sequence = answer.sequence;

@@ -2,7 +2,10 @@
 //! payload is fetched in pieces, a revocation whose message is looked up in the history.
 
 use tim_proto::message::{Envelope, Payload, Revocation, RevokedBy, flags, to_vec};
-use tim_proto::request::{Answer, Conversations, Fetch, Gap, History, HistoryAnswer, OneGroup, Request};
+use tim_proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, Conversations, Fetch, Gap, GetGroupProfile, History,
+    HistoryResponse,
+};
 use tim_proto::wire::Extensions;
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
@@ -145,7 +148,7 @@ impl Question {
                 count: 0,
             }),
             Self::List { next } => Request::Conversations(Conversations { next, count: 0 }),
-            Self::Group(group) => Request::GroupProfile(OneGroup { group: *group }),
+            Self::Group(group) => Request::GroupProfile(GetGroupProfile { group: *group }),
         }
     }
 }
@@ -217,7 +220,7 @@ impl Item {
 impl Lookup {
     fn search(
         &self,
-        page: &HistoryAnswer<'_>,
+        page: &HistoryResponse<'_>,
         me: &UserId,
         instance: impl Fn(&tim_proto::Message<'_>) -> Message,
     ) -> Option<Message> {
@@ -234,7 +237,7 @@ impl Lookup {
     }
 
     /// Whether an older page may have it.
-    fn turn_page(&mut self, page: &HistoryAnswer<'_>) -> bool {
+    fn turn_page(&mut self, page: &HistoryResponse<'_>) -> bool {
         self.pages += 1;
         self.next = page.next.to_vec();
         let passed = page

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tim_proto::conversation as wire;
 use tim_proto::message::{Payload, Revocation, RevokedBy};
-use tim_proto::request::{Answer, ConversationChange, ConversationsAnswer, Delivery, LoginAnswer};
+use tim_proto::request::{self, AnyResponse as Answer, ConversationChange, ConversationsResponse, Delivery};
 use tim_proto::unread::HubCount;
 use tim_proto::{ConversationId, ErrorCode, GroupId, ReceiveOption};
 use tim_transport_std::session::{Event as SessionEvent, NetState, NotReadyReason};
@@ -361,7 +361,7 @@ impl State {
     }
 
     /// Takes over a page of the hub's conversation list.
-    fn take_page(&mut self, page: &ConversationsAnswer<'_>) {
+    fn take_page(&mut self, page: &ConversationsResponse<'_>) {
         let conversations = page.conversations.iter();
         let conversations = conversations
             .map(|conversation| self.conversation(&conversation))
@@ -464,7 +464,7 @@ impl State {
         }
     }
 
-    fn logged_in(&mut self, answer: &LoginAnswer<'_>) {
+    fn logged_in(&mut self, answer: &request::LoginResponse<'_>) {
         self.shared.logged_in(answer.account, answer.time_ms);
         self.shared.bus.start_at(answer.cursor);
         self.nick = answer.nick.into();

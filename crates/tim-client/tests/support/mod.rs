@@ -5,7 +5,8 @@ pub mod groups;
 
 use tim_client::proto::message::{Envelope, Message, Payload, Text, flags};
 use tim_client::proto::request::{
-    Answer, Conversations, ConversationsAnswer, Done, Failure, LoginAnswer, Request,
+    AnyRequest as Request, AnyResponse as Answer, Conversations, ConversationsResponse, Done, Failure,
+    LoginResponse,
 };
 use tim_client::proto::wire::{Encode, FrameKind, List};
 use tim_client::transport::session::{GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
@@ -141,12 +142,12 @@ impl HubEnd {
     }
 
     pub fn welcome(&mut self) {
-        let answer = LoginAnswer {
+        let answer = LoginResponse {
             account: ACCOUNT,
             time_ms: 1,
             cursor: &[0],
             nick: "Alice",
-            ..LoginAnswer::default()
+            ..LoginResponse::default()
         };
         self.session.accept(&answer).unwrap();
     }
@@ -197,7 +198,7 @@ impl HubEnd {
         let conversations = List::from_slice(list);
         self.answer(
             &asked,
-            &Answer::Conversations(ConversationsAnswer {
+            &Answer::Conversations(ConversationsResponse {
                 next: &[],
                 completed: true,
                 total_unread: list

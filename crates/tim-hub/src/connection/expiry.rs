@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Answer, Expiring, RenewAnswer};
+use tim_proto::request::{AnyResponse as Answer, Expiring, RenewResponse};
 use tim_proto::wire::FrameKind;
 use tim_session::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -102,7 +102,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))?;
         me.expiry = Expiry::at(&self.hub, claims.expires);
         let expires = claims.expires;
-        self.reply(id, FrameKind::RENEW, &Answer::Renew(RenewAnswer { expires }));
+        self.reply(id, FrameKind::RENEW, &Answer::Renew(RenewResponse { expires }));
         Ok(())
     }
 }

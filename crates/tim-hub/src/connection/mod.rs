@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tim_proto::request::{Failure, Gap, LoginAnswer, Resume};
+use tim_proto::request::{Failure, Gap, LoginResponse, Resume};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, UserId};
 use tim_session::{AnswerError, CloseReason, DeliverError, Framing, HubConfig, Instant};
@@ -379,14 +379,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         me.expiry = Expiry::at(&hub, login.expires_s);
         self.me = Some(me);
         let cursor = hub.epochs.cursor(start.change).to_bytes();
-        let answer = LoginAnswer {
+        let answer = LoginResponse {
             account,
             time_ms: now_ms,
             cursor: cursor.as_ref(),
             nick,
-            ..LoginAnswer::default() // the session repeats what the login said
+            ..LoginResponse::default() // the session repeats what the login said
         };
-        let nameless = LoginAnswer { nick: "", ..answer };
+        let nameless = LoginResponse { nick: "", ..answer };
         let session = self.io.session();
         if session.accept(&answer).is_err() && session.accept(&nameless).is_err() {
             self.goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tim_proto::limits::Limits;
 use tim_proto::message::{Content, tags};
-use tim_proto::request::{Request, Resume, Send, UpdateGroup};
+use tim_proto::request::{AnyRequest as Request, Resume, Send, UpdateGroup};
 use tim_proto::wire::{FrameKind, List};
 use tim_proto::{
     ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Payload,

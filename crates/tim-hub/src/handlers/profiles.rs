@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tim_proto::conversation::UserProfile;
-use tim_proto::request::{Answer, UserProfilesAnswer};
+use tim_proto::request::{AnyResponse as Answer, UserProfilesResponse};
 use tim_proto::wire::{FrameKind, List, encoded_len};
 use tim_proto::{ErrorCode, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,7 +41,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 "so many profiles are larger than what you take; ask for fewer at once",
             ));
         }
-        let answer = UserProfilesAnswer {
+        let answer = UserProfilesResponse {
             users: List::from_slice(&profiles),
         };
         self.reply(id, FrameKind::USER_PROFILES, &Answer::UserProfiles(answer));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tim_proto::message::{Content, Revocation};
 use tim_proto::request::{
-    Answer, CreateGroupAnswer, FetchAnswer, JoinGroupAnswer, MarkReadAnswer, MemberOutcome, MembersAnswer,
-    RevokeAnswer,
+    AnyResponse as Answer, CreateGroupResponse, FetchResponse, JoinGroupResponse, MarkReadResponse,
+    MemberOutcome, MembersResponse, RevokeResponse,
 };
 use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind};
@@ -113,7 +113,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         {
             // Nothing of it is ever unread.
             self.hub.permissions.place(&device.user, group)?;
-            let nothing = MarkReadAnswer {
+            let nothing = MarkReadResponse {
                 read_sequence: 0,
                 unread: 0,
                 counted: 0,
@@ -294,7 +294,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let completed = fit == found.len() && !page.more;
         let last = page.next.get(fit.saturating_sub(1)).filter(|_| !completed);
         let next = last.map(|last| paged.cursor(last.as_bytes())).unwrap_or_default();
-        let answer = tim_proto::request::ConversationsAnswer {
+        let answer = tim_proto::request::ConversationsResponse {
             next: &next,
             completed,
             total_unread: page.total_unread,
@@ -393,7 +393,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let max = self.max_answer().saturating_sub(ANSWER_OVERHEAD);
         let start = (offset as usize).min(payload.len());
         let end = start.saturating_add((len as usize).min(max)).min(payload.len());
-        let answer = FetchAnswer {
+        let answer = FetchResponse {
             total: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             bytes: payload.get(start..end).unwrap_or(&[]),
         };
@@ -425,7 +425,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(Written::Duplicate(at)) => {
                 return self.sent(request, log, at.sequence, at.time_ms / 1000, true);
             }
-            Ok(Written::Revoked { entry, .. }) => Answer::Revoke(RevokeAnswer {
+            Ok(Written::Revoked { entry, .. }) => Answer::Revoke(RevokeResponse {
                 sequence: entry.sequence,
             }),
             Ok(Written::Read {
@@ -433,13 +433,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 unread,
                 counted,
                 ..
-            }) => Answer::MarkRead(MarkReadAnswer {
+            }) => Answer::MarkRead(MarkReadResponse {
                 read_sequence,
                 unread: u32::try_from(unread).unwrap_or(u32::MAX),
                 counted,
             }),
             Ok(Written::Group { .. }) if let Some(group) = group => {
-                Answer::CreateGroup(CreateGroupAnswer { group })
+                Answer::CreateGroup(CreateGroupResponse { group })
             }
             Ok(Written::GroupChanged(changed)) => return self.group_changed(request, kind, &changed.answer),
             Ok(_) => Answer::Done,
@@ -456,7 +456,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         match answer {
             GroupAnswer::Done => self.reply(request, kind, &Answer::Done),
             GroupAnswer::Joined(status) => {
-                let answer = JoinGroupAnswer { status: *status };
+                let answer = JoinGroupResponse { status: *status };
                 self.reply(request, kind, &Answer::JoinGroup(answer));
             }
             GroupAnswer::Members(results) => {
@@ -467,7 +467,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                         result: *result,
                     })
                     .collect();
-                let answer = MembersAnswer {
+                let answer = MembersResponse {
                     results: List::from_slice(&results),
                 };
                 self.reply(request, kind, &Answer::Members(answer));

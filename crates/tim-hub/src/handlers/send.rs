@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tim_proto::message::{Envelope, SenderNames, flags, to_vec, with_sender_names};
-use tim_proto::request::{Answer, SendAnswer};
+use tim_proto::request::{AnyResponse as Answer, SendResponse};
 use tim_proto::wire::{Extensions, FrameKind, features};
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -192,7 +192,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Answers a SEND; with the sender's names, if the client wants to know them.
     pub(crate) fn sent(&mut self, id: u32, log: Option<LogKey>, sequence: u64, time: u64, duplicate: bool) {
         let names = self.told_names(log);
-        let answer = SendAnswer {
+        let answer = SendResponse {
             sequence,
             time,
             duplicate,

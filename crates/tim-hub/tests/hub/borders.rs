@@ -7,7 +7,10 @@ use tim_proto::limits::Limits;
 use tim_proto::message::{
     Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Mentions, Payload, Text, Thumbnail, Video,
 };
-use tim_proto::request::{GroupMembers, Groups, MemberList, OneConversation, Request, UserProfiles};
+use tim_proto::request::{
+    AnyRequest as Request, GetConversationProfile, GroupMembers, Groups, InviteMembers, RemoveMembers,
+    UserProfiles,
+};
 use tim_proto::wire::List;
 use tim_proto::{ConversationId, ErrorCode, GroupType, Role, UserId};
 
@@ -241,13 +244,19 @@ fn so_many_users_are_taken_in_one_call_and_no_more() {
     let users = ["b", "c", "d", "e"].map(user);
     for (count, taken) in [(2, true), (3, true), (4, false)] {
         let users = &users[..count];
-        let list = MemberList {
+        let list = List::from_slice(users);
+        let look = Request::UserProfiles(UserProfiles { users: list });
+        let invite = Request::InviteMembers(InviteMembers {
             group: group_id("g"),
-            users: List::from_slice(users),
+            users: list,
             reason: "",
-        };
-        let look = Request::UserProfiles(UserProfiles { users: list.users });
-        for request in [look, Request::InviteMembers(list), Request::RemoveMembers(list)] {
+        });
+        let remove = Request::RemoveMembers(RemoveMembers {
+            group: group_id("g"),
+            users: list,
+            reason: "",
+        });
+        for request in [look, invite, remove] {
             let answer = alice.ask(&request).map(|_| ());
             let expected = if taken {
                 Ok(())
@@ -388,7 +397,7 @@ fn a_conversation_that_has_not_begun_is_read_and_has_a_profile_if_there_is_such_
         (c2c("nobody"), Err(ErrorCode::USER_OR_GROUP_NOT_FOUND)),
     ] {
         assert_eq!(alice.read(conversation), 0, "{conversation}");
-        let ask = Request::ConversationProfile(OneConversation { conversation });
+        let ask = Request::ConversationProfile(GetConversationProfile { conversation });
         assert_eq!(alice.ask(&ask), profile, "{conversation}");
     }
     assert!(alice.conversations().is_empty(), "asking begins none");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_hub::usersig::{App, UserSig};
 use tim_proto::ErrorCode;
-use tim_proto::request::{Conversations, Renew, Request};
+use tim_proto::request::{AnyRequest as Request, Conversations, Renew};
 
 use super::support::{APP, Device, Reply, START_MS, Seen, TestHub, app, c2c, sig_for, user};
 

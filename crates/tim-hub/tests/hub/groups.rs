@@ -2,8 +2,8 @@
 
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
-    ChangeOwner, GroupMembers, Groups, HandleApplication, HandleInvitation, OneGroup, Request, SetMember,
-    SetReceiveOption, UpdateGroup,
+    AnyRequest as Request, ChangeOwner, DismissGroup, GroupMembers, Groups, HandleApplication,
+    HandleInvitation, SetMember, SetReceiveOption, UpdateGroup,
 };
 use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult, ReceiveOption, Role};
 use tim_session::ClientConfig;
@@ -416,7 +416,7 @@ fn of_a_change_and_a_dismissal_one_is_first() {
             group: id,
             message: "",
         });
-        let dismiss = Request::DismissGroup(OneGroup { group: id });
+        let dismiss = Request::DismissGroup(DismissGroup { group: id });
         // Both at once, in either order.
         let (joining, dismissing) = if round % 2 == 0 {
             let joining = bob.start(&join);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group_id, user};
 use tim_proto::message::Text;
-use tim_proto::request::{ChangeOwner, Fetch, OneConversation, Request};
+use tim_proto::request::{AnyRequest as Request, ChangeOwner, Fetch, GetConversationProfile};
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MemberResult};
 
 #[test]
@@ -42,7 +42,7 @@ fn a_group_is_made_with_a_tip_and_notices_and_its_messages_reach_the_members() {
     carol.log_in();
     assert_eq!(carol.texts(), ["去爬山吗"]);
     assert_eq!(carol.conversations().len(), 2, "the group and the system");
-    let profile = carol.ask(&Request::ConversationProfile(OneConversation {
+    let profile = carol.ask(&Request::ConversationProfile(GetConversationProfile {
         conversation: group,
     }));
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_group_may_have_more_new_members_than_writes_may_wait() {
     let members: Vec<_> = (0..5_900).map(|n| user(&format!("m{n}"))).collect();
     let made = alice.create_group("crowd", &members);
     assert_eq!(made, Ok(Reply::Group("crowd".to_owned())));
-    let profile = alice.ask(&Request::ConversationProfile(OneConversation {
+    let profile = alice.ask(&Request::ConversationProfile(GetConversationProfile {
         conversation: ConversationId::Group(GroupId::new("crowd").unwrap()),
     }));
     assert_eq!(

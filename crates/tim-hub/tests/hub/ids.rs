@@ -2,7 +2,7 @@
 
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 use tim_proto::message::{Message, SendOptions, Text};
-use tim_proto::request::{CreateGroup, Request};
+use tim_proto::request::{AnyRequest as Request, CreateGroup};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
 use tim_proto::message::{Payload, SendOptions, Text};
-use tim_proto::request::{Fetch, Request, UpdateUserProfile};
+use tim_proto::request::{AnyRequest as Request, Fetch, UpdateUserProfile};
 use tim_proto::wire::LEAST_MAX_FRAME;
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageKind};
 use tim_session::ClientConfig;

@@ -1,7 +1,9 @@
 //! How users are called, on their messages and when looked up, and who is mentioned.
 
 use tim_proto::message::{Mentions, Text};
-use tim_proto::request::{OneConversation, Request, SetMember, UpdateGroup, UpdateUserProfile, UserProfiles};
+use tim_proto::request::{
+    AnyRequest as Request, GetConversationProfile, SetMember, UpdateGroup, UpdateUserProfile, UserProfiles,
+};
 use tim_proto::wire::{Extensions, List};
 use tim_proto::{AtKind, ConversationId, ErrorCode, GroupType, UserId};
 
@@ -219,7 +221,7 @@ fn who_is_mentioned_is_told_where_until_it_is_read() {
         Err(ErrorCode::GROUP_PERMISSION_DENY)
     );
     let all = send_with(&mut alice, "@all", extensions).unwrap();
-    let profile = Request::ConversationProfile(OneConversation {
+    let profile = Request::ConversationProfile(GetConversationProfile {
         conversation: group("g"),
     });
     bob.until_texts(2);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_proto::message::{Mentions, SendOptions, Text};
-use tim_proto::request::{BanMembers, Request, UpdateGroup};
+use tim_proto::request::{AnyRequest as Request, BanMembers, UpdateGroup};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, Priority, Role};
 use tim_session::Ticket;

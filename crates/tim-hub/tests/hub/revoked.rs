@@ -1,7 +1,7 @@
 //! Revoked messages: their content is handed out no more, whatever is on its way, and whoever took them back is named.
 
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{Request, UpdateUserProfile};
+use tim_proto::request::{AnyRequest as Request, UpdateUserProfile};
 use tim_proto::{ErrorCode, GroupType, Role};
 use tim_session::ClientConfig;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tim_hub::Audience;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
-    BanMembers, CreateGroup, OneConversation, OneGroup, Request, SetMember, UpdateGroup,
+    AnyRequest as Request, BanMembers, CreateGroup, DismissGroup, GetConversationProfile, SetMember,
+    UpdateGroup,
 };
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
@@ -87,7 +88,7 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
             "{listed:?}"
         );
     }
-    let profile = Request::ConversationProfile(OneConversation {
+    let profile = Request::ConversationProfile(GetConversationProfile {
         conversation: group("live"),
     });
     let expected = Ok(Reply::Profile {
@@ -314,7 +315,7 @@ fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
         join_option: JoinOption::AS_USUAL,
         invite_option: InviteOption::AS_USUAL,
     }));
-    let end = alice.start(&Request::DismissGroup(OneGroup {
+    let end = alice.start(&Request::DismissGroup(DismissGroup {
         group: group_id("live"),
     }));
     alice.wait_for(make).unwrap();

@@ -1,7 +1,7 @@
 //! What stands behind a message's payload: whom the sender mentions, and what the hub adds about the sender.
 
 use super::{Content, Message, Payload, TipNames};
-use crate::request::SendAnswer;
+use crate::request::SendResponse;
 use crate::wire::{BufferTooSmall, Encode, Extension, Extensions, List, Writer, decode_body, wire};
 use crate::{AtKind, UserId};
 
@@ -246,7 +246,7 @@ macro_rules! names {
     };
 }
 names!(Content);
-names!(SendAnswer);
+names!(SendResponse);
 
 impl<'a> Message<'a> {
     /// The sender's nick when it was sent; empty if unknown. Beside a tip stands the nick of [`GroupTip::face`](super::GroupTip::face).

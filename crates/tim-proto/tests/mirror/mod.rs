@@ -118,22 +118,23 @@ mirror! {
         app: u32, user: User, user_sig: String, device: u64, platform: u8, resume: u8, cursor: Bytes,
         session: u64, attempt: u32,
     }
-    LoginAnswer(request::LoginAnswer<'static>) {
+    LoginResponse(request::LoginResponse<'static>) {
         account: u64, time_ms: u64, cursor: Bytes, nick: String, session: u64, attempt: u32,
     }
     Send(request::Send<'static>) { options: WithSize<SendOptions>, content: Content }
-    SendAnswer(request::SendAnswer<'static>) { sequence: u64, time: u64, duplicate: bool, extensions: Extras }
+    SendResponse(request::SendResponse<'static>) { sequence: u64, time: u64, duplicate: bool, extensions: Extras }
     Revoke(request::Revoke<'static>) { conversation: Conv, sequence: u64, message: MessageId, reason: String }
-    RevokeAnswer(request::RevokeAnswer) { sequence: u64 }
+    RevokeResponse(request::RevokeResponse) { sequence: u64 }
     History(request::History<'static>) { conversation: Conv, next: Bytes, count: u16 }
-    HistoryAnswer(request::HistoryAnswer<'static>) { next: Bytes, completed: bool, messages: Items<Message> }
+    HistoryResponse(request::HistoryResponse<'static>) { next: Bytes, completed: bool, messages: Items<Message> }
     MarkRead(request::MarkRead) { conversation: Conv, sequence: u64 }
-    MarkReadAnswer(request::MarkReadAnswer) { read_sequence: u64, unread: u32, counted: u64 }
+    MarkReadResponse(request::MarkReadResponse) { read_sequence: u64, unread: u32, counted: u64 }
     Conversations(request::Conversations<'static>) { next: Bytes, count: u16 }
-    ConversationsAnswer(request::ConversationsAnswer<'static>) {
+    ConversationsResponse(request::ConversationsResponse<'static>) {
         next: Bytes, completed: bool, total_unread: u64, conversations: Items<Conversation>,
     }
-    OneConversation(request::OneConversation) { conversation: Conv }
+    GetConversationProfile(request::GetConversationProfile) { conversation: Conv }
+    DeleteConversation(request::DeleteConversation) { conversation: Conv }
     ConversationProfile(conversation::ConversationProfile<'static>) {
         conversation: Conversation, group: Option<GroupProfile>, user: Option<UserProfile>,
     }
@@ -150,22 +151,25 @@ mirror! {
     }
     UserProfile(conversation::UserProfile<'static>) { id: User, nick: String, avatar: String }
     Fetch(request::Fetch) { conversation: Conv, sequence: u64, offset: u32, len: u32 }
-    FetchAnswer(request::FetchAnswer<'static>) { total: u32, bytes: Bytes }
+    FetchResponse(request::FetchResponse<'static>) { total: u32, bytes: Bytes }
     CreateGroup(request::CreateGroup<'static>) {
         group: Option<Group>, group_type: u8, name: String, introduction: String, notification: String,
         avatar: String, members: Items<User>, random: u32, join_option: u8, invite_option: u8,
     }
-    CreateGroupAnswer(request::CreateGroupAnswer) { group: Group }
-    OneGroup(request::OneGroup) { group: Group }
+    CreateGroupResponse(request::CreateGroupResponse) { group: Group }
+    QuitGroup(request::QuitGroup) { group: Group }
+    DismissGroup(request::DismissGroup) { group: Group }
+    GetGroupProfile(request::GetGroupProfile) { group: Group }
     JoinGroup(request::JoinGroup<'static>) { group: Group, message: String }
-    JoinGroupAnswer(request::JoinGroupAnswer) { status: u8 }
+    JoinGroupResponse(request::JoinGroupResponse) { status: u8 }
     HandleApplication(request::HandleApplication<'static>) {
         group: Group, applicant: User, accept: bool, message: String, key: u64,
     }
     HandleInvitation(request::HandleInvitation<'static>) { group: Group, accept: bool, message: String }
-    MemberList(request::MemberList<'static>) { group: Group, users: Items<User>, reason: String }
+    InviteMembers(request::InviteMembers<'static>) { group: Group, users: Items<User>, reason: String }
+    RemoveMembers(request::RemoveMembers<'static>) { group: Group, users: Items<User>, reason: String }
     BanMembers(request::BanMembers<'static>) { group: Group, users: Items<User>, seconds: u32, reason: String }
-    MembersAnswer(request::MembersAnswer<'static>) { results: Items<MemberOutcome> }
+    MembersResponse(request::MembersResponse<'static>) { results: Items<MemberOutcome> }
     MemberOutcome(request::MemberOutcome) { user: User, result: u8 }
     SetMember(request::SetMember<'static>) {
         group: Group, user: User, role: Option<u8>, mute_seconds: Option<u32>, name_card: Option<String>,
@@ -177,19 +181,19 @@ mirror! {
     }
     SetReceiveOption(request::SetReceiveOption) { group: Group, option: u8 }
     GroupMembers(request::GroupMembers<'static>) { group: Group, next: Bytes, count: u16, role: Option<u8> }
-    GroupMembersAnswer(request::GroupMembersAnswer<'static>) {
+    GroupMembersResponse(request::GroupMembersResponse<'static>) {
         next: Bytes, completed: bool, members: Items<GroupMember>,
     }
     GroupMember(request::GroupMember<'static>) {
         user: User, role: u8, joined: u64, muted_until: u64, nick: String, avatar: String, name_card: String,
     }
     Groups(request::Groups<'static>) { next: Bytes, count: u16 }
-    GroupsAnswer(request::GroupsAnswer<'static>) { next: Bytes, completed: bool, groups: Items<GroupProfile> }
+    GroupsResponse(request::GroupsResponse<'static>) { next: Bytes, completed: bool, groups: Items<GroupProfile> }
     UserProfiles(request::UserProfiles<'static>) { users: Items<User> }
-    UserProfilesAnswer(request::UserProfilesAnswer<'static>) { users: Items<UserProfile> }
+    UserProfilesResponse(request::UserProfilesResponse<'static>) { users: Items<UserProfile> }
     UpdateUserProfile(request::UpdateUserProfile<'static>) { nick: Option<String>, avatar: Option<String> }
     Renew(request::Renew<'static>) { user_sig: String }
-    RenewAnswer(request::RenewAnswer) { expires: u64 }
+    RenewResponse(request::RenewResponse) { expires: u64 }
     Expiring(request::Expiring) { expires: u64, seconds: u32 }
     Failure(request::Failure<'static>) { code: u32, retry_after_ms: u32, text: String }
     Deliver(request::Deliver<'static>) { cursor: Bytes, payload_len: u32, message: Message }

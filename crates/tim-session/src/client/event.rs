@@ -1,7 +1,7 @@
 //! What a client session tells its application, and how it refuses.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{ConversationChange, Delivery, Expiring, Failure, Gap, LoginAnswer, RawAnswer};
+use tim_proto::request::{ConversationChange, Delivery, Expiring, Failure, Gap, LoginResponse, RawResponse};
 use tim_proto::wire::FrameKind;
 
 use crate::Instant;
@@ -28,7 +28,7 @@ pub enum Event<'a> {
     /// The line (`NET_STATE_CHANGE`).
     NetState(NetState),
     /// The hub knows the user, on this connection. Comes with every connection.
-    LoggedIn(LoginAnswer<'a>),
+    LoggedIn(LoginResponse<'a>),
     /// The hub refused the login for good (see [`ErrorCode::ends_session`]), or this device is not fit to log in; the session
     /// has stopped.
     LoginFailed(Failure<'a>),
@@ -56,7 +56,7 @@ pub enum Event<'a> {
         /// Which request.
         ticket: Ticket,
         /// The answer.
-        answer: RawAnswer<'a>,
+        answer: RawResponse<'a>,
     },
     /// A request failed: the hub refused it, its time is up, or the session ended.
     Failed {

@@ -2,7 +2,7 @@
 //! asks for.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Failure, LoginAnswer, RawAnswer, Resume, Synced};
+use tim_proto::request::{Failure, LoginResponse, RawResponse, Resume, Synced};
 use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
 
 use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
@@ -251,13 +251,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Whether this answers the last LOGIN, and not one of an earlier connection or of an earlier life of the device.
     fn is_our_login(&self, at: FrameAt) -> bool {
-        let answer = decode_body::<LoginAnswer<'_>>(self.link.body(at));
+        let answer = decode_body::<LoginResponse<'_>>(self.link.body(at));
         at.id == self.login_id()
             && answer.is_ok_and(|answer| (answer.session, answer.attempt) == (self.session, self.attempt))
     }
 
     fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, Broken> {
-        let answer: LoginAnswer<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
+        let answer: LoginResponse<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
         let cursor = match answer.cursor {
             [] => None,
             cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
@@ -339,10 +339,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let body = self.link.body(at);
         let event = match usage {
             FrameUse::Answer(ticket) => {
-                let kind = at.kind.request();
                 return Event::Answer {
                     ticket,
-                    answer: RawAnswer { kind, body },
+                    answer: RawResponse::new(at.kind, body),
                 };
             }
             FrameUse::WrongAnswer(_) => return malformed(at.kind, usage),

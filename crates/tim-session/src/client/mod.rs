@@ -318,7 +318,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.request(now, &SendMessage { options, message })
     }
 
-    /// Makes any other request: [`Request`](tim_proto::request::Request), or the body of one kind. The answer comes as an event with this ticket, exactly one, within the time-out.
+    /// Makes any other request: [`Request`](tim_proto::request::AnyRequest), or the body of one kind. The answer comes as an event with this ticket, exactly one, within the time-out.
     ///
     /// # Errors
     /// [`RequestError`]; nothing was taken then.

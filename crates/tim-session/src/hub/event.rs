@@ -1,7 +1,7 @@
 //! What a hub session tells the hub, and how it refuses.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{Login, Request};
+use tim_proto::request::{AnyRequest as Request, Login};
 use tim_proto::wire::{DecodeError, FrameKind};
 
 use crate::Instant;

@@ -7,7 +7,7 @@ mod machine;
 pub use config::HubConfig;
 pub use event::{AnswerError, CloseReason, DeliverError, HubEvent, HubOutput};
 
-use tim_proto::request::{Answer, Failure, LoginAnswer, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Failure, LoginResponse};
 use tim_proto::wire::{
     BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, decode_body, encoded_len,
 };
@@ -175,12 +175,12 @@ impl<B: Buffer> HubSession<B> {
     ///
     /// # Errors
     /// [`AnswerError`], [`AnswerError::NotOnline`] if no login is being checked.
-    pub fn accept(&mut self, answer: &LoginAnswer<'_>) -> Result<(), AnswerError> {
+    pub fn accept(&mut self, answer: &LoginResponse<'_>) -> Result<(), AnswerError> {
         if self.phase != Phase::Checking {
             return Err(AnswerError::NotOnline);
         }
         let (session, attempt) = self.login;
-        let answer = LoginAnswer {
+        let answer = LoginResponse {
             session,
             attempt,
             ..*answer

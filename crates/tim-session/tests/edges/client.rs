@@ -1,14 +1,14 @@
 //! The client's own limits, and every kind of frame that it knows.
 
 use tim_session::proto::message::{SendOptions, to_vec};
-use tim_session::proto::request::{Answer, Done, Gap, Resume, SendAnswer, Synced};
+use tim_session::proto::request::{AnyResponse as Answer, Done, Gap, Resume, SendResponse, Synced};
 use tim_session::proto::wire::{FrameKind, Role};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_session::{CloseReason, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError};
 
 use crate::support::*;
 
-const SENT: Answer<'static> = Answer::Send(SendAnswer {
+const SENT: Answer<'static> = Answer::Send(SendResponse {
     sequence: 1,
     time: 2,
     duplicate: false,

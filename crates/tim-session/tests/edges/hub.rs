@@ -2,7 +2,7 @@
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{Answer, Done, Failure};
+use tim_session::proto::request::{AnyResponse as Answer, Done, Failure};
 use tim_session::proto::wire::{FrameKind, Role};
 use tim_session::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant};
 

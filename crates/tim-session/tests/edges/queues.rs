@@ -1,7 +1,7 @@
 //! What is received and what goes out, in buffers that are never quite empty.
 
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{Answer, Done};
+use tim_session::proto::request::{AnyResponse as Answer, Done};
 use tim_session::proto::wire::{Frame, FrameKind, Parsed};
 use tim_session::{AnswerError, HubConfig};
 

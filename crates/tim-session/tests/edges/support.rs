@@ -1,7 +1,7 @@
 //! Two ends with buffers of any size, and what the tests say to them.
 
 use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{Done, LoginAnswer};
+use tim_session::proto::request::{Done, LoginResponse};
 use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, Role, Writer, encoded_len};
 use tim_session::proto::{ConversationId, MessageId, Priority, UserId};
 use tim_session::{
@@ -107,13 +107,13 @@ pub(crate) fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
     assert_eq!(drain_hub(hub, now), ["Login"]);
 }
 
-pub(crate) fn welcome(cursor: &[u8]) -> LoginAnswer<'_> {
-    LoginAnswer {
+pub(crate) fn welcome(cursor: &[u8]) -> LoginResponse<'_> {
+    LoginResponse {
         account: 99,
         time_ms: 5,
         cursor,
         nick: "",
-        ..LoginAnswer::default()
+        ..LoginResponse::default()
     }
 }
 

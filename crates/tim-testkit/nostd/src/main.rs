@@ -10,7 +10,7 @@ use core::hint::black_box;
 use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, Payload, SendOptions, Text};
 use tim_proto::notice::{NoticeOperation, SystemNotice};
 use tim_proto::request::{
-    Answer, Done, GroupMember, GroupMembersAnswer, LoginAnswer, Request, SendAnswer, UpdateGroup,
+    AnyResponse as Answer, Done, GroupMember, GroupMembersResponse, LoginResponse, AnyRequest as Request, SendResponse, UpdateGroup,
 };
 use tim_proto::tip::{TipOperation, tip_text};
 use tim_proto::wire::{self, FrameKind, List, SerialDecoder, serial_decode, serial_encode};
@@ -136,7 +136,7 @@ fn groups() -> Option<()> {
         avatar: "",
         name_card: "",
     }];
-    let page = Answer::GroupMembers(GroupMembersAnswer {
+    let page = Answer::GroupMembers(GroupMembersResponse {
         next: b"",
         completed: true,
         members: List::from_slice(&members),
@@ -208,7 +208,7 @@ fn conversation(framing: Framing) -> Option<()> {
         let len = hub.receive(now, client.outgoing());
         client.transmitted(len);
         if let Some(id) = serve(&mut hub, now)? {
-            let answer = Answer::Send(SendAnswer {
+            let answer = Answer::Send(SendResponse {
                 sequence: 1,
                 time: 1,
                 duplicate: false,
@@ -245,12 +245,12 @@ fn serve(hub: &mut HubSession<FixedBuffer<'_>>, now: Instant) -> Option<Option<u
         _ => return None,
     };
     check(login)?;
-    hub.accept(&LoginAnswer {
+    hub.accept(&LoginResponse {
         account: 99,
         time_ms: 5,
         cursor: b"0",
         nick: "",
-        ..LoginAnswer::default()
+        ..LoginResponse::default()
     })
     .ok()?;
     hub.push(FrameKind::SYNCED, &Done).ok()?;

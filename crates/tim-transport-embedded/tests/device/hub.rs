@@ -3,8 +3,8 @@
 use tim_session::proto::conversation::{Conversation, ConversationProfile, UserProfile};
 use tim_session::proto::message::{Content, Envelope, Header, Message, Payload, Text, flags, to_vec};
 use tim_session::proto::request::{
-    Answer, ConversationsAnswer, Done, Failure, FetchAnswer, History, HistoryAnswer, LoginAnswer,
-    MarkReadAnswer, Request, RevokeAnswer, SendAnswer,
+    AnyRequest as Request, AnyResponse as Answer, ConversationsResponse, Done, Failure, FetchResponse,
+    History, HistoryResponse, LoginResponse, MarkReadResponse, RevokeResponse, SendResponse,
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{
@@ -177,12 +177,12 @@ impl Hub {
             return session.refuse(&Failure::new(code, "no"));
         }
         (self.logins, self.next, self.synced) = (self.logins + 1, from, false);
-        let welcome = LoginAnswer {
+        let welcome = LoginResponse {
             account: ACCOUNT,
             time_ms: HUB_TIME_MS + now.as_micros() / 1000,
             cursor: &to_vec(&(from as u32)),
             nick: "Kiosk",
-            ..LoginAnswer::default()
+            ..LoginResponse::default()
         };
         session.accept(&welcome).expect("room");
     }
@@ -257,13 +257,13 @@ impl Hub {
         let answer = match request {
             Request::MarkRead(_) => {
                 self.read = self.log.len() as u64;
-                Answer::MarkRead(MarkReadAnswer {
+                Answer::MarkRead(MarkReadResponse {
                     read_sequence: self.read,
                     unread: 0,
                     counted: self.read,
                 })
             }
-            Request::Conversations(_) => Answer::Conversations(ConversationsAnswer {
+            Request::Conversations(_) => Answer::Conversations(ConversationsResponse {
                 next: &[],
                 completed: true,
                 total_unread: shown.iter().map(|one| u64::from(one.unread)).sum(),
@@ -279,7 +279,7 @@ impl Hub {
             Request::DeleteConversation(_) => {
                 self.deleted = true;
                 self.read = self.log.len() as u64;
-                Answer::MarkRead(MarkReadAnswer {
+                Answer::MarkRead(MarkReadResponse {
                     read_sequence: self.read,
                     unread: 0,
                     counted: self.read,
@@ -293,14 +293,14 @@ impl Hub {
                     .payload;
                 let (from, len) = (fetch.offset as usize, fetch.len as usize);
                 let bytes = &payload[from.min(payload.len())..(from + len).min(payload.len())];
-                let piece = Answer::Fetch(FetchAnswer {
+                let piece = Answer::Fetch(FetchResponse {
                     total: payload.len() as u32,
                     bytes,
                 });
                 return session.answer(id, kind, &piece).expect("a piece fits");
             }
             Request::Revoke(revoke) => match self.revoke(revoke.sequence, revoke.message) {
-                Some(sequence) => Answer::Revoke(RevokeAnswer { sequence }),
+                Some(sequence) => Answer::Revoke(RevokeResponse { sequence }),
                 None => {
                     return session
                         .fail(id, &Failure::new(ErrorCode::MSG_REVOKE_TIME_LIMIT, "too late"))
@@ -317,12 +317,12 @@ impl Hub {
     }
 
     /// `None` if another message has the id.
-    fn store(&mut self, content: &Content<'_>) -> Option<SendAnswer<'static>> {
+    fn store(&mut self, content: &Content<'_>) -> Option<SendResponse<'static>> {
         for sequence in 1..=self.log.len() as u64 {
             let first = self.message(sequence).filter(|message| message.id == content.id);
             if let Some(first) = first {
                 let is_same = first.payload == Payload::decode(content.kind, content.payload);
-                return is_same.then_some(SendAnswer {
+                return is_same.then_some(SendResponse {
                     sequence,
                     time: 9,
                     duplicate: true,
@@ -335,7 +335,7 @@ impl Hub {
             content: *content,
         };
         self.log.push(to_vec(&header));
-        Some(SendAnswer {
+        Some(SendResponse {
             sequence: self.log.len() as u64,
             time: 9,
             duplicate: false,
@@ -366,7 +366,7 @@ impl Hub {
                 .map(|entry| Message::decode_from(entry).expect("an entry"))
                 .collect();
             let (next, messages) = (to_vec(&(from as u32)), List::from_slice(&messages));
-            let page = HistoryAnswer {
+            let page = HistoryResponse {
                 next: &next,
                 completed: from == 0,
                 messages,

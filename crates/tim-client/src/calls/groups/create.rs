@@ -1,7 +1,7 @@
 //! `createGroup`.
 
 use tim_proto::check_shown_name;
-use tim_proto::request::{self, Answer, Request};
+use tim_proto::request::{self, AnyRequest as Request, AnyResponse as Answer};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MAX_SUCCESSORS, UserId};
 

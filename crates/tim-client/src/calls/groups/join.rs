@@ -1,7 +1,9 @@
 //! `joinGroup`, `quitGroup`, and what those say who let others in, or are let in.
 
 use tim_proto::notice::NoticeOperation;
-use tim_proto::request::{Answer, HandleApplication, HandleInvitation, JoinGroup, OneGroup, Request};
+use tim_proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, HandleApplication, HandleInvitation, JoinGroup, QuitGroup,
+};
 use tim_proto::{ErrorCode, GroupId, JoinStatus, Payload, UserId};
 
 use super::manage::{GroupResponse, done};
@@ -122,7 +124,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10009 for the owner of a group that needs one, 10010 if there is no such
     /// group.
     pub async fn quit_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
-        self.request(Request::QuitGroup(OneGroup { group }), done(group))
+        self.request(Request::QuitGroup(QuitGroup { group }), done(group))
             .await
     }
 

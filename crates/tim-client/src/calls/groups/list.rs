@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tim_proto::GroupId;
-use tim_proto::request::{Answer, Groups, OneGroup, Request};
+use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, GetGroupProfile, Groups};
 
 use crate::client::{Client, asking};
 use crate::{GroupProfile, ImError};
@@ -69,7 +69,7 @@ impl Client {
     /// # Errors
     /// Not being ready, or the hub's refusal: 10007 for a Work group of others, 10010 if there is no such group.
     pub async fn get_group_profile(&self, group: GroupId) -> Result<GetGroupProfileResponse, ImError> {
-        let request = Request::GroupProfile(OneGroup { group });
+        let request = Request::GroupProfile(GetGroupProfile { group });
         self.request(request, |state, answer| match answer {
             Answer::GroupProfile(group) => Ok(GetGroupProfileResponse {
                 group: state.group(group),

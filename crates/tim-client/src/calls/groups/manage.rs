@@ -1,7 +1,9 @@
 //! `updateGroupProfile`, `changeGroupOwner`, `dismissGroup`, `setMessageRemindType`.
 
 use tim_proto::check_shown_name;
-use tim_proto::request::{Answer, ChangeOwner, OneGroup, Request, SetReceiveOption, UpdateGroup};
+use tim_proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, ChangeOwner, DismissGroup, SetReceiveOption, UpdateGroup,
+};
 use tim_proto::{GroupId, InviteOption, JoinOption, ReceiveOption, UserId};
 
 use crate::ImError;
@@ -100,7 +102,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10007 for anybody but the owner, and for a Work group with others in it;
     /// 10010 if there is no such group.
     pub async fn dismiss_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
-        self.request(Request::DismissGroup(OneGroup { group }), done(group))
+        self.request(Request::DismissGroup(DismissGroup { group }), done(group))
             .await
     }
 

@@ -2,7 +2,8 @@
 
 use tim_proto::check_shown_name;
 use tim_proto::request::{
-    Answer, BanMembers, GroupMembers, MemberList, MemberOutcome, MembersAnswer, Request, SetMember,
+    AnyRequest as Request, AnyResponse as Answer, BanMembers, GroupMembers, InviteMembers, MemberOutcome,
+    MembersResponse, RemoveMembers, SetMember,
 };
 use tim_proto::wire::List;
 use tim_proto::{GroupId, MemberResult, Role, UserId};
@@ -131,7 +132,7 @@ impl Client {
         users: &[UserId],
     ) -> Result<AddGroupMemberResponse, ImError> {
         let results = self.outcomes(users, "", move |users, reason| {
-            Request::InviteMembers(MemberList { group, users, reason })
+            Request::InviteMembers(InviteMembers { group, users, reason })
         });
         let mut response = AddGroupMemberResponse::default();
         for outcome in results.await? {
@@ -158,7 +159,7 @@ impl Client {
         reason: &str,
     ) -> Result<DeleteGroupMemberResponse, ImError> {
         let results = self.outcomes(users, reason, move |users, reason| {
-            Request::RemoveMembers(MemberList { group, users, reason })
+            Request::RemoveMembers(RemoveMembers { group, users, reason })
         });
         let (removed, failed) = split(results.await?);
         Ok(DeleteGroupMemberResponse { removed, failed })
@@ -286,7 +287,7 @@ impl Client {
         let request =
             asking(move |(users, reason): &(Vec<UserId>, String)| request(List::from_slice(users), reason));
         self.request_of(parts, request, |_, answer| match answer {
-            Answer::Members(MembersAnswer { results }) => Ok(results.iter().collect()),
+            Answer::Members(MembersResponse { results }) => Ok(results.iter().collect()),
             _ => Err(ImError::unexpected_answer()),
         })
         .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::notice::NoticeOperation;
-use tim_proto::request::{Answer, JoinGroupAnswer};
+use tim_proto::request::{AnyResponse as Answer, JoinGroupResponse};
 use tim_proto::tip::TipOperation;
 use tim_proto::wire::{FrameKind, List};
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, JoinStatus, Priority, ReceiveOption, UserId};
@@ -53,7 +53,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         self.reply(
             id,
             FrameKind::JOIN_GROUP,
-            &Answer::JoinGroup(JoinGroupAnswer { status }),
+            &Answer::JoinGroup(JoinGroupResponse { status }),
         );
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tim_proto::conversation::GroupProfile;
-use tim_proto::request::{Answer, GroupMember, GroupMembersAnswer, GroupsAnswer};
+use tim_proto::request::{AnyResponse as Answer, GroupMember, GroupMembersResponse, GroupsResponse};
 use tim_proto::wire::{FrameKind, List, encoded_len};
 use tim_proto::{ErrorCode, GroupId, Role};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,7 +43,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let next = next.map_or_else(Vec::new, |next| paged.cursor(&next));
         let members: Vec<GroupMember<'_>> = members.iter().map(wire_member).collect();
-        let answer = GroupMembersAnswer {
+        let answer = GroupMembersResponse {
             next: &next,
             completed: next.is_empty(),
             members: List::from_slice(&members),
@@ -81,7 +81,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             .collect();
         let next = page.next.as_ref();
         let next = next.map_or_else(Vec::new, |next| paged.cursor(next.as_bytes()));
-        let answer = GroupsAnswer {
+        let answer = GroupsResponse {
             next: &next,
             completed: next.is_empty(),
             groups: List::from_slice(&groups),

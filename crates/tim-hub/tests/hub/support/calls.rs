@@ -2,7 +2,10 @@
 
 use std::io::Write as _;
 
-use tim_proto::request::{GroupMembers, JoinGroup, MemberList, OneGroup, Request, SetMember};
+use tim_proto::request::{
+    AnyRequest as Request, DismissGroup, GetGroupProfile, GroupMembers, InviteMembers, JoinGroup, QuitGroup,
+    RemoveMembers, SetMember,
+};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, Role, UserId};
 
@@ -26,27 +29,35 @@ impl Device {
 
     pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&Request::QuitGroup(OneGroup { group }))
+        self.ask(&Request::QuitGroup(QuitGroup { group }))
     }
 
     pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&Request::DismissGroup(OneGroup { group }))
+        self.ask(&Request::DismissGroup(DismissGroup { group }))
     }
 
     pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&Request::GroupProfile(OneGroup { group }))
+        self.ask(&Request::GroupProfile(GetGroupProfile { group }))
     }
 
     pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&Request::InviteMembers(list(group, &users)))
+        self.ask(&Request::InviteMembers(InviteMembers {
+            group: group_id(group),
+            users: List::from_slice(&users),
+            reason: "because",
+        }))
     }
 
     pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&Request::RemoveMembers(list(group, &users)))
+        self.ask(&Request::RemoveMembers(RemoveMembers {
+            group: group_id(group),
+            users: List::from_slice(&users),
+            reason: "because",
+        }))
     }
 
     pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
@@ -98,13 +109,5 @@ impl Device {
         self.until(|device| device.tips.iter().any(|tip| tip.operation == operation));
         let at = self.tips.iter().position(|tip| tip.operation == operation);
         self.tips.drain(..=at.unwrap()).next_back().unwrap()
-    }
-}
-
-fn list<'a>(group: &str, users: &'a [UserId]) -> MemberList<'a> {
-    MemberList {
-        group: group_id(group),
-        users: List::from_slice(users),
-        reason: "because",
     }
 }

@@ -13,7 +13,10 @@ use std::time::{Duration, Instant as StdInstant};
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Clock, Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_proto::request::{Answer, CreateGroup, Fetch, History, MarkRead, OneConversation, Request, Revoke};
+use tim_proto::request::{
+    AnyRequest as Request, AnyResponse as Answer, CreateGroup, DeleteConversation, Fetch, History, MarkRead,
+    Revoke,
+};
 use tim_proto::wire::List;
 use tim_proto::{
     AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
@@ -336,7 +339,7 @@ impl Device {
                     Err(_) => self.session.disconnected(now),
                 },
                 Output::Event(Event::Answer { ticket, answer }) => {
-                    let answer = answer.decode().unwrap();
+                    let answer = answer.decode_any().unwrap();
                     if let Answer::Send(sent) = &answer {
                         let names = [sent.nick(), sent.name_card(), sent.avatar()];
                         self.own_names.push(names.map(str::to_owned));
@@ -492,7 +495,7 @@ impl Device {
     }
 
     pub(crate) fn delete(&mut self, conversation: ConversationId) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::DeleteConversation(OneConversation { conversation }))
+        self.ask(&Request::DeleteConversation(DeleteConversation { conversation }))
     }
 
     pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {

@@ -2,7 +2,7 @@
 
 use tim_proto::message::{GroupTip, Message, Payload, Revocation, Text};
 use tim_proto::notice::SystemNotice;
-use tim_proto::request::Answer;
+use tim_proto::request::AnyResponse as Answer;
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
 use tim_session::Event;
 

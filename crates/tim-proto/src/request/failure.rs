@@ -1,0 +1,53 @@
+//! The body of ERROR and GOODBYE.
+
+use core::time::Duration;
+
+use crate::ErrorCode;
+use crate::wire::wire;
+
+/// ERROR: the request with this id failed. GOODBYE: the connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure<'a> {
+    /// The code that `IMError` shows.
+    pub code: ErrorCode,
+    /// After how many milliseconds the request may be repeated, or the connection made again; 0 if unspecified.
+    pub retry_after_ms: u32,
+    /// A description of the failure; may be empty.
+    pub text: &'a str,
+}
+wire!(Failure<'a> { code, retry_after_ms, text });
+
+impl<'a> Failure<'a> {
+    /// A failure that does not say when to retry.
+    #[must_use]
+    pub const fn new(code: ErrorCode, text: &'a str) -> Self {
+        Self {
+            code,
+            retry_after_ms: 0,
+            text,
+        }
+    }
+
+    /// The same failure, retryable after this many milliseconds; 0 leaves the time unspecified.
+    #[must_use]
+    pub const fn retry_after_ms(self, retry_after_ms: u32) -> Self {
+        Self {
+            retry_after_ms,
+            ..self
+        }
+    }
+
+    /// When the request may be repeated, if the failure says so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.retry_after_ms {
+            0 => None,
+            ms => Some(Duration::from_millis(ms as u64)),
+        }
+    }
+}
+
+impl Failure<'static> {
+    /// The hub's response cannot be decoded.
+    pub const MALFORMED: Self = Self::new(ErrorCode::PROTOCOL_VIOLATION, "the hub's response is malformed");
+}

@@ -1,0 +1,18 @@
+//! DISMISS_GROUP.
+
+use crate::GroupId;
+use crate::request::{Done, Request};
+use crate::wire::{FrameKind, wire};
+
+/// DISMISS_GROUP: dissolves a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DismissGroup {
+    /// The group.
+    pub group: GroupId,
+}
+wire!(DismissGroup { group });
+
+impl Request for DismissGroup {
+    const KIND: FrameKind = FrameKind::DISMISS_GROUP;
+    type Response<'a> = Done;
+}

@@ -1,0 +1,74 @@
+//! UPDATE_GROUP.
+
+use crate::message::GroupChange;
+use crate::request::{Done, Request};
+use crate::wire::{FrameKind, wire};
+use crate::{GroupId, InviteOption, JoinOption};
+
+/// UPDATE_GROUP: changes a group's profile and options. Absent fields stay unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpdateGroup<'a> {
+    /// The group.
+    pub group: GroupId,
+    /// The group's name.
+    pub name: Option<&'a str>,
+    /// The group's introduction.
+    pub introduction: Option<&'a str>,
+    /// The group's notification, shown to members.
+    pub notification: Option<&'a str>,
+    /// The avatar's address.
+    pub avatar: Option<&'a str>,
+    /// Who may join.
+    pub join_option: Option<JoinOption>,
+    /// Who may invite.
+    pub invite_option: Option<InviteOption>,
+    /// Whether all members but owner and admins are muted.
+    pub mute_all: Option<bool>,
+}
+wire!(UpdateGroup<'a> {
+    group,
+    name,
+    introduction,
+    notification,
+    avatar,
+    join_option,
+    invite_option,
+    mute_all,
+});
+
+impl Request for UpdateGroup<'_> {
+    const KIND: FrameKind = FrameKind::UPDATE_GROUP;
+    type Response<'a> = Done;
+}
+
+impl<'a> UpdateGroup<'a> {
+    /// An update of `group` that changes nothing.
+    #[must_use]
+    pub const fn new(group: GroupId) -> Self {
+        Self {
+            group,
+            name: None,
+            introduction: None,
+            notification: None,
+            avatar: None,
+            join_option: None,
+            invite_option: None,
+            mute_all: None,
+        }
+    }
+
+    /// The changes, as the group tip about the update lists them.
+    pub fn changes(&self) -> impl Iterator<Item = GroupChange<'a>> + use<'a> {
+        [
+            self.name.map(GroupChange::Name),
+            self.introduction.map(GroupChange::Introduction),
+            self.notification.map(GroupChange::Notification),
+            self.avatar.map(GroupChange::Avatar),
+            self.join_option.map(GroupChange::JoinOption),
+            self.invite_option.map(GroupChange::InviteOption),
+            self.mute_all.map(GroupChange::MuteAll),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
