@@ -1,21 +1,23 @@
-//! A device of the world: a real client session, its driver's state, and all that its application was told.
+//! A device of the world: a real client session, the state of its driver, and all events of its application.
 
 use std::collections::BTreeMap;
 
-use tim_session::proto::message::{Payload, flags};
-use tim_session::proto::request::{AnyResponse as Answer, Failure};
+use tim_session::proto::message::flags;
+use tim_session::proto::request::{AnyResponse, Failure};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, Ticket};
 
-/// An event as the application saw it, kept.
+use crate::messages::text_of;
+
+/// An event, as the application observed it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Seen {
-    /// The line.
+pub enum Observed {
+    /// The connection state changed.
     Net(NetState),
-    /// The hub let the device in.
+    /// The login was accepted.
     LoggedIn,
-    /// The hub refused the login.
+    /// The login was refused.
     LoginFailed(ErrorCode),
     /// SDK_READY.
     Ready,
@@ -25,29 +27,29 @@ pub enum Seen {
     KickedOut(ErrorCode),
     /// An entry.
     Delivered {
-        /// Of which conversation, as the device's user names it.
+        /// Its conversation, as the device's user names it.
         conversation: ConversationId,
-        /// Its place there.
+        /// Its sequence there.
         sequence: u64,
-        /// Its text; empty if it is none.
+        /// Its text; empty for other kinds.
         text: String,
-        /// How long its payload is, if it came as a stub.
+        /// The length of its payload, if it was delivered as a stub.
         stub_of: Option<u32>,
     },
-    /// A request was answered.
+    /// A response arrived.
     Answered {
         /// Which one.
         ticket: Ticket,
-        /// The answer to a SEND says so: stored before.
+        /// The response to SEND says that the message was stored before.
         duplicate: bool,
         /// The texts of a page.
         texts: Vec<String>,
     },
-    /// A FETCH was answered.
+    /// A response to FETCH arrived.
     Fetched {
         /// Which one.
         ticket: Ticket,
-        /// How long the payload is in all.
+        /// The length of the whole payload.
         total: u32,
         /// The piece.
         bytes: Vec<u8>,
@@ -63,14 +65,14 @@ pub enum Seen {
     Other(String),
 }
 
-/// What a device's driver is doing.
+/// The state of a device's driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
-    /// There is no line, and none is asked for.
+    /// No connection, and none is wanted.
     Idle,
-    /// A line is being opened; at this moment it is, or fails.
+    /// A connection is being opened; this is when it is open, or fails.
     Opening { at: Instant, succeeds: bool },
-    /// This line is open.
+    /// This link is open.
     Open(u64),
 }
 
@@ -81,10 +83,10 @@ pub struct Device {
     pub(crate) driver: Driver,
     /// When the session wants to be polled next.
     pub(crate) wake: Option<Instant>,
-    seen: Vec<(Instant, Seen)>,
+    observed: Vec<(Instant, Observed)>,
     connects: Vec<Instant>,
     pub(crate) sent: u64,
-    /// The serial line that it is on, if it is on one.
+    /// The serial link that it is on, if it is on one.
     pub(crate) serial: Option<u64>,
 }
 
@@ -101,7 +103,7 @@ impl Device {
             session,
             driver: Driver::Idle,
             wake: None,
-            seen: Vec::new(),
+            observed: Vec::new(),
             connects: Vec::new(),
             sent: 0,
             serial: None,
@@ -114,16 +116,16 @@ impl Device {
         &self.session
     }
 
-    /// All that the application was told, and when.
+    /// All events of the application, and when.
     #[must_use]
-    pub fn seen(&self) -> &[(Instant, Seen)] {
-        &self.seen
+    pub fn observed(&self) -> &[(Instant, Observed)] {
+        &self.observed
     }
 
-    /// How often the application was told this.
+    /// How often this event happened.
     #[must_use]
-    pub fn count(&self, wanted: &Seen) -> usize {
-        self.seen.iter().filter(|(_, seen)| seen == wanted).count()
+    pub fn count(&self, wanted: &Observed) -> usize {
+        self.observed.iter().filter(|(_, seen)| seen == wanted).count()
     }
 
     /// When the session asked for a connection.
@@ -135,25 +137,25 @@ impl Device {
     /// The texts delivered, in the order of their arrival.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
-        fn text((_, seen): &(Instant, Seen)) -> Option<&str> {
+        fn text((_, seen): &(Instant, Observed)) -> Option<&str> {
             match seen {
-                Seen::Delivered { text, .. } => Some(text),
+                Observed::Delivered { text, .. } => Some(text),
                 _ => None,
             }
         }
-        self.seen.iter().filter_map(text).collect()
+        self.observed.iter().filter_map(text).collect()
     }
 
-    /// The answers to a request: exactly one in the end.
+    /// The responses to a request, and its failures: exactly one in the end.
     #[must_use]
-    pub fn outcomes(&self, wanted: Ticket) -> Vec<&Seen> {
-        let about = |seen: &&Seen| match seen {
-            Seen::Answered { ticket, .. } | Seen::Fetched { ticket, .. } | Seen::Failed { ticket, .. } => {
+    pub fn outcomes(&self, wanted: Ticket) -> Vec<&Observed> {
+        let about = |seen: &&Observed| match seen {
+            Observed::Answered { ticket, .. } | Observed::Fetched { ticket, .. } | Observed::Failed { ticket, .. } => {
                 *ticket == wanted
             }
             _ => false,
         };
-        self.seen.iter().map(|(_, seen)| seen).filter(about).collect()
+        self.observed.iter().map(|(_, seen)| seen).filter(about).collect()
     }
 
     /// What is wrong with the order of deliveries: in each conversation, each sequence must follow the one before.
@@ -162,8 +164,8 @@ impl Device {
     /// A sentence about the first entry that was lost, came twice, or came out of order.
     pub fn check_order(&self) -> Result<(), String> {
         let mut last: BTreeMap<ConversationId, u64> = BTreeMap::new();
-        for (at, seen) in &self.seen {
-            let Seen::Delivered {
+        for (at, seen) in &self.observed {
+            let Observed::Delivered {
                 conversation,
                 sequence,
                 ..
@@ -195,68 +197,61 @@ impl Device {
                 return Some(Wish::Connect);
             }
             Output::Disconnect => return Some(Wish::Disconnect),
-            Output::Event(event) => seen(&event, &me),
+            Output::Event(event) => observe(&event, &me),
         };
-        self.seen.push((now, event));
+        self.observed.push((now, event));
         Some(Wish::Nothing)
     }
 }
 
-fn seen(event: &Event<'_>, me: &UserId) -> Seen {
+fn observe(event: &Event<'_>, me: &UserId) -> Observed {
     match *event {
-        Event::NetState(state) => Seen::Net(state),
-        Event::LoggedIn(_) => Seen::LoggedIn,
-        Event::LoginFailed(failure) => Seen::LoginFailed(failure.code),
-        Event::Ready => Seen::Ready,
-        Event::NotReady(reason) => Seen::NotReady(reason),
-        Event::KickedOut(failure) => Seen::KickedOut(failure.code),
-        Event::Delivered(deliver) => Seen::Delivered {
+        Event::NetState(state) => Observed::Net(state),
+        Event::LoggedIn(_) => Observed::LoggedIn,
+        Event::LoginFailed(failure) => Observed::LoginFailed(failure.code),
+        Event::Ready => Observed::Ready,
+        Event::NotReady(reason) => Observed::NotReady(reason),
+        Event::KickedOut(failure) => Observed::KickedOut(failure.code),
+        Event::Delivered(deliver) => Observed::Delivered {
             conversation: deliver.header.conversation_of(me),
             sequence: deliver.header.envelope.sequence,
-            text: text(&deliver.message().payload),
+            text: text_of(&deliver.message().payload),
             stub_of: (deliver.header.envelope.flags & flags::STUB != 0).then_some(deliver.payload_len),
         },
         Event::Answer { ticket, answer } => match answer.decode_any() {
             Ok(answer) => answered(ticket, &answer),
-            Err(Failure { code, .. }) => Seen::Failed { ticket, code },
+            Err(Failure { code, .. }) => Observed::Failed { ticket, code },
         },
-        Event::Failed { ticket, failure } => Seen::Failed {
+        Event::Failed { ticket, failure } => Observed::Failed {
             ticket,
             code: failure.code,
         },
-        ref other => Seen::Other(format!("{other:?}")),
+        ref other => Observed::Other(format!("{other:?}")),
     }
 }
 
-fn answered(ticket: Ticket, answer: &Answer<'_>) -> Seen {
+fn answered(ticket: Ticket, answer: &AnyResponse<'_>) -> Observed {
     let (duplicate, texts) = match answer {
-        Answer::Fetch(piece) => {
-            return Seen::Fetched {
+        AnyResponse::Fetch(piece) => {
+            return Observed::Fetched {
                 ticket,
                 total: piece.total,
                 bytes: piece.bytes.to_vec(),
             };
         }
-        Answer::Send(answer) => (answer.duplicate, Vec::new()),
-        Answer::History(page) => (
+        AnyResponse::Send(answer) => (answer.duplicate, Vec::new()),
+        AnyResponse::History(page) => (
             false,
             page.messages
                 .iter()
-                .map(|message| text(&message.payload))
+                .map(|message| text_of(&message.payload))
                 .collect(),
         ),
         _ => (false, Vec::new()),
     };
-    Seen::Answered {
+    Observed::Answered {
         ticket,
         duplicate,
         texts,
-    }
-}
-
-fn text(payload: &Payload<'_>) -> String {
-    match payload {
-        Payload::Text(text) => text.text.to_owned(),
-        _ => String::new(),
     }
 }

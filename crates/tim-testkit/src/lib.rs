@@ -22,17 +22,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod asked;
 mod deadline;
 mod device;
-mod hub;
-mod line;
+mod frames;
+mod ids;
+mod incoming;
+mod link;
+pub mod messages;
+mod model_hub;
 mod rng;
 mod world;
 
 pub use deadline::{deadline, deadline_in};
-pub use device::{Device, Seen};
-pub use hub::ModelHub;
-pub use line::{End, Faults, Line};
+pub use device::{Device, Observed};
+pub use frames::{frame, hello};
+pub use ids::{c2c, group, user};
+pub use incoming::Incoming;
+pub use link::{End, Faults, SimulatedLink};
+pub use model_hub::{Behavior, ModelHub, Statistics};
 pub use rng::Rng;
 pub use world::World;

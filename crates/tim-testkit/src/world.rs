@@ -1,23 +1,23 @@
-//! Everybody together, and the time.
+//! Devices, links and a hub in virtual time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::{ConversationId, MessageId, Priority, UserId};
+use tim_session::proto::message::SendOptions;
+use tim_session::proto::{ConversationId, MessageId};
 use tim_session::{
     ClientConfig, ClientSession, Framing, GrowBuffer, HubConfig, Instant, RequestError, Ticket,
 };
 
 use crate::device::{Driver, Wish};
-use crate::{Device, End, Faults, Line, ModelHub, Rng};
+use crate::{Device, End, Faults, ModelHub, Rng, SimulatedLink, messages, user};
 
 /// How many outputs of one device may follow each other before it waits.
 const MAX_POLLS: usize = 100_000;
 /// How many moments one run may have: more than any world with an end needs.
 const MAX_MOMENTS: usize = 20_000_000;
 
-/// Devices, lines and a hub.
+/// Devices, links and a hub.
 #[derive(Debug)]
 pub struct World {
     now: Instant,
@@ -27,7 +27,7 @@ pub struct World {
     hub_config: HubConfig,
     hub_wakes: BTreeMap<u64, Instant>,
     devices: Vec<Device>,
-    lines: BTreeMap<u64, Line>,
+    links: BTreeMap<u64, SimulatedLink>,
     opened: u64,
     cuts_left: u32,
 }
@@ -44,7 +44,7 @@ impl World {
             hub_config: HubConfig::default(),
             hub_wakes: BTreeMap::new(),
             devices: Vec::new(),
-            lines: BTreeMap::new(),
+            links: BTreeMap::new(),
             opened: 0,
             cuts_left: faults.cuts,
             faults,
@@ -54,8 +54,7 @@ impl World {
     /// Adds a device of `user` that logs in, `change`s its configuration first, and returns its number.
     pub fn add_device(&mut self, user: &str, change: impl FnOnce(&mut ClientConfig)) -> usize {
         let number = self.devices.len();
-        let user = user.parse().expect("a user id");
-        let mut config = ClientConfig::new(1, user, number as u64 + 1);
+        let mut config = ClientConfig::new(1, crate::user(user), number as u64 + 1);
         change(&mut config);
         let mut session = self.session(config);
         session.resume_from_start();
@@ -73,8 +72,8 @@ impl World {
     pub fn add_group(&mut self, group: &str, members: &[&str]) {
         for member in members {
             self.hub.add_to_group(
-                group.parse().expect("a group id"),
-                member.parse().expect("a user id"),
+                crate::group(group),
+                user(member),
             );
         }
     }
@@ -140,49 +139,35 @@ impl World {
     ) -> Result<Ticket, RequestError> {
         let to: ConversationId = conversation.parse().expect("a conversation id");
         self.with_session(number, |session, now| {
-            let from: UserId = session.config().user;
-            let id = MessageId {
+            let mut message = messages::text(session.config().user, to, text);
+            message.id = MessageId {
                 sender: session.account(),
                 client_time: count,
                 random: number as u32,
             };
-            let message = Message {
-                envelope: Envelope {
-                    sequence: 0,
-                    time: 0,
-                    flags: 0,
-                    origin: 0,
-                    from,
-                },
-                to,
-                id,
-                client_sequence: count,
-                priority: Priority::NORMAL,
-                payload: Payload::Text(Text { text }),
-                extensions: Default::default(),
-            };
+            message.client_sequence = count;
             session.send(now, &message, SendOptions::default())
         })
     }
 
-    /// Breaks a device's line. `silently`: neither end is told.
+    /// Breaks a device's link. `silently`: neither end is told.
     pub fn cut(&mut self, number: usize, silently: bool) {
-        if let Driver::Open(line) = self.devices[number].driver
-            && let Some(line) = self.lines.get_mut(&line)
+        if let Driver::Open(link) = self.devices[number].driver
+            && let Some(link) = self.links.get_mut(&link)
         {
             if silently {
-                line.cut_silently(&mut self.rng)
+                link.cut_silently(&mut self.rng)
             } else {
-                line.cut(self.now, &mut self.rng)
+                link.cut(self.now, &mut self.rng)
             }
         }
     }
 
-    /// Breaks a device's line as the device sees it; the hub's end is not told and stays as it is.
+    /// Breaks a device's link as the device sees it; the hub's end is not told and stays as it is.
     pub fn cut_for_device_only(&mut self, number: usize) {
-        if let Driver::Open(line) = self.devices[number].driver {
-            if let Some(line) = self.lines.get_mut(&line) {
-                line.cut_silently(&mut self.rng);
+        if let Driver::Open(link) = self.devices[number].driver {
+            if let Some(link) = self.links.get_mut(&link) {
+                link.cut_silently(&mut self.rng);
             }
             self.devices[number].driver = Driver::Idle;
             self.devices[number].session.disconnected(self.now);
@@ -190,39 +175,39 @@ impl World {
         }
     }
 
-    /// Pulls the cable of a device's serial line for a while: bytes are lost, and nobody is told.
+    /// Pulls the cable of a device's serial link for a while: bytes are lost, and nobody is told.
     pub fn pull(&mut self, number: usize, time: Duration) {
-        let line = self.devices[number].serial;
-        if let Some(line) = line.and_then(|line| self.lines.get_mut(&line)) {
-            line.pull(self.now + time);
+        let link = self.devices[number].serial;
+        if let Some(link) = link.and_then(|link| self.links.get_mut(&link)) {
+            link.pull(self.now + time);
         }
     }
 
-    /// Puts noise on a device's serial line, on its way from `end`.
+    /// Puts noise on a device's serial link, on its way from `end`.
     pub fn disturb(&mut self, number: usize, end: End, noise: &[u8]) {
-        let line = self.devices[number].serial;
-        if let Some(line) = line.and_then(|line| self.lines.get_mut(&line)) {
-            line.send(end, noise, self.now, &mut self.rng);
+        let link = self.devices[number].serial;
+        if let Some(link) = link.and_then(|link| self.links.get_mut(&link)) {
+            link.send(end, noise, self.now, &mut self.rng);
         }
     }
 
-    /// Whether nothing is on its way on any line.
+    /// Whether nothing is on its way on any link.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.lines.values().all(Line::is_quiet)
+        self.links.values().all(SimulatedLink::is_quiet)
     }
 
-    /// Ends the hub's process and starts it again: what is stored stays, sessions do not. Serial lines stay as well, other
-    /// lines close.
+    /// Ends the hub's process and starts it again: what is stored stays, sessions do not. Serial links stay as well, other
+    /// links close.
     pub fn restart_hub(&mut self) {
-        for id in self.hub.lines() {
+        for id in self.hub.numbers() {
             if self.devices.iter().any(|device| device.serial == Some(id)) {
                 self.hub.open(id, serial(self.hub_config), self.now);
             } else {
                 self.hub.lost(id);
                 self.hub_wakes.remove(&id);
-                if let Some(line) = self.lines.get_mut(&id) {
-                    line.close(End::Hub, self.now, &mut self.rng);
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.close(End::Hub, self.now, &mut self.rng);
                 }
             }
         }
@@ -243,12 +228,12 @@ impl World {
         self.settle();
     }
 
-    /// Lets [`ModelHub::most_in_flight`] begin anew.
-    pub fn forget_most_in_flight(&mut self) {
-        self.hub.forget_most_in_flight();
+    /// Starts [`Statistics::most_in_flight`](crate::Statistics::most_in_flight) anew.
+    pub fn reset_most_in_flight(&mut self) {
+        self.hub.reset_most_in_flight();
     }
 
-    /// Changes what goes wrong from now on; lines that are open stay as they are.
+    /// Changes what goes wrong from now on; links that are open stay as they are.
     pub fn set_faults(&mut self, faults: Faults) {
         self.cuts_left = faults.cuts;
         self.faults = faults;
@@ -289,9 +274,9 @@ impl World {
             .iter()
             .flat_map(|device| [device.wake, opening(device)])
             .flatten();
-        let lines = self.lines.values().filter_map(|line| line.next_arrival(self.now));
+        let links = self.links.values().filter_map(|link| link.next_arrival(self.now));
         let next = devices
-            .chain(lines)
+            .chain(links)
             .chain(self.hub_wakes.values().copied())
             .min()?;
         assert!(next > self.now, "somebody wants to be woken in the past");
@@ -305,8 +290,8 @@ impl World {
             for number in 0..self.devices.len() {
                 moved |= self.settle_device(number);
             }
-            for line in self.hub.lines() {
-                moved |= self.settle_hub(line);
+            for link in self.hub.numbers() {
+                moved |= self.settle_hub(link);
             }
             if !moved {
                 return;
@@ -329,11 +314,11 @@ impl World {
             }
         }
         let device = &mut self.devices[number];
-        if let Driver::Open(line) = device.driver
-            && let Some(line) = self.lines.get_mut(&line)
+        if let Driver::Open(link) = device.driver
+            && let Some(link) = self.links.get_mut(&link)
             && !device.session.outgoing().is_empty()
         {
-            line.send(End::Device, device.session.outgoing(), self.now, &mut self.rng);
+            link.send(End::Device, device.session.outgoing(), self.now, &mut self.rng);
             let len = device.session.outgoing().len();
             device.session.transmitted(len);
             moved = true;
@@ -361,8 +346,8 @@ impl World {
             self.opened += 1;
             let breaks = self.cuts_left > 0;
             self.cuts_left = self.cuts_left.saturating_sub(1);
-            self.lines
-                .insert(self.opened, Line::new(&self.faults, breaks, &mut self.rng));
+            self.links
+                .insert(self.opened, SimulatedLink::new(&self.faults, breaks, &mut self.rng));
             self.hub.open(self.opened, self.hub_config, self.now);
             device.driver = Driver::Open(self.opened);
             device.session.connected(self.now);
@@ -373,25 +358,25 @@ impl World {
         true
     }
 
-    /// A serial line is there before its device, and stays.
+    /// A serial link is there before its device, and stays.
     fn open_serial(&mut self, number: usize) {
         let device = &mut self.devices[number];
-        let line = *device.serial.get_or_insert_with(|| {
+        let link = *device.serial.get_or_insert_with(|| {
             self.opened += 1;
-            let line = Line::serial(&self.faults, &mut self.rng);
-            self.lines.insert(self.opened, line);
+            let link = SimulatedLink::serial(&self.faults, &mut self.rng);
+            self.links.insert(self.opened, link);
             self.hub.open(self.opened, serial(self.hub_config), self.now);
             self.opened
         });
-        device.driver = Driver::Open(line);
+        device.driver = Driver::Open(link);
         device.session.connected(self.now);
     }
 
     fn hang_up(&mut self, number: usize) {
-        if let Driver::Open(line) = self.devices[number].driver
-            && let Some(line) = self.lines.get_mut(&line)
+        if let Driver::Open(link) = self.devices[number].driver
+            && let Some(link) = self.links.get_mut(&link)
         {
-            line.close(End::Device, self.now, &mut self.rng);
+            link.close(End::Device, self.now, &mut self.rng);
         }
         self.devices[number].driver = Driver::Idle;
     }
@@ -402,11 +387,11 @@ impl World {
         let Driver::Open(id) = device.driver else {
             return false;
         };
-        let Some(line) = self.lines.get_mut(&id) else {
+        let Some(link) = self.links.get_mut(&id) else {
             return false;
         };
         let (now, mut moved) = (self.now, false);
-        let holds = line.receive(End::Device, now, |bytes| {
+        let holds = link.receive(End::Device, now, |bytes| {
             let taken = device.session.receive(now, bytes);
             moved |= taken > 0;
             taken
@@ -429,23 +414,24 @@ impl World {
     }
 
     fn settle_hub(&mut self, id: u64) -> bool {
-        let Some(line) = self.lines.get_mut(&id) else {
+        let Some(link) = self.links.get_mut(&id) else {
             return false;
         };
         let (now, hub, mut moved) = (self.now, &mut self.hub, false);
-        let holds = line.receive(End::Hub, now, |bytes| {
+        let holds = link.receive(End::Hub, now, |bytes| {
             let taken = hub.receive(id, now, bytes);
             moved |= taken > 0;
             taken
         });
         let wake = hub.settle(id, now);
-        let outgoing = hub.take_outgoing(id);
-        if !outgoing.is_empty() {
-            line.send(End::Hub, &outgoing, now, &mut self.rng);
+        let len = hub.outgoing(id).len();
+        if len > 0 {
+            link.send(End::Hub, hub.outgoing(id), now, &mut self.rng);
+            hub.transmitted(id, len);
             moved = true;
         }
         if hub.take_closed(id) {
-            line.close(End::Hub, now, &mut self.rng);
+            link.close(End::Hub, now, &mut self.rng);
             moved = true;
         }
         if !holds {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_session::{ClientConfig, Framing, Ticket};
-use tim_testkit::{End, Faults, Rng, Seen, World};
+use tim_testkit::{End, Faults, Rng, Observed, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -94,7 +94,7 @@ impl Talk {
             for ticket in &self.tickets[at] {
                 let outcomes = world.device(at).outcomes(*ticket);
                 assert!(
-                    matches!(outcomes[..], [Seen::Answered { .. }]),
+                    matches!(outcomes[..], [Observed::Answered { .. }]),
                     "seed {seed}: {outcomes:?}"
                 );
             }
@@ -124,7 +124,7 @@ fn a_thousand_messages_each_way_survive_twenty_cuts() {
         }
         assert_eq!(cuts, 20);
         talk.ends_well(&mut world);
-        let ended = world.hub().line_sessions();
+        let ended = world.hub().statistics().serial_sessions;
         assert!((10..=60).contains(&ended), "seed {seed}: {ended} sessions ended");
     }
 }
@@ -140,7 +140,7 @@ fn noise_costs_logins_but_no_message() {
             world.run_for(Duration::from_millis(rng.within(0..1500)));
         }
         talk.ends_well(&mut world);
-        sessions += world.hub().line_sessions();
+        sessions += world.hub().statistics().serial_sessions;
     }
     assert!(sessions > 150, "{sessions} sessions: the noise is too little");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::request::{AnyRequest as Request, Fetch, History};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{NetState, NotReadyReason, Ticket};
-use tim_testkit::{Faults, Rng, Seen, World};
+use tim_testkit::{Faults, Rng, Observed, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,9 +32,9 @@ fn send_until_stored(world: &mut World, number: usize, conversation: &str, text:
             !world.device(number).outcomes(ticket).is_empty()
         });
         match world.device(number).outcomes(ticket)[..] {
-            [Seen::Answered { .. }] => return,
+            [Observed::Answered { .. }] => return,
             [
-                Seen::Failed {
+                Observed::Failed {
                     code: ErrorCode::NETWORK_TIMEOUT,
                     ..
                 },
@@ -96,7 +96,7 @@ fn devices_cut_off_at_random_bytes_see_every_message_once_and_in_order() {
         assert_eq!(world.hub().texts("alice", "C2Cbob"), c2c, "seed {seed}");
         assert_eq!(world.hub().texts("alice", "GROUPteam"), team, "seed {seed}");
         assert!(
-            world.hub().most_in_flight() <= 64,
+            world.hub().statistics().most_in_flight <= 64,
             "seed {seed}: more than any window"
         );
         assert!(
@@ -130,9 +130,9 @@ fn every_request_has_exactly_one_outcome() {
         for (ticket, text) in &tickets {
             let entries = stored.iter().filter(|other| *other == text).count();
             match world.device(0).outcomes(*ticket)[..] {
-                [Seen::Answered { .. }] => assert_eq!(entries, 1, "seed {seed}: {text} was answered"),
+                [Observed::Answered { .. }] => assert_eq!(entries, 1, "seed {seed}: {text} was answered"),
                 [
-                    Seen::Failed {
+                    Observed::Failed {
                         code: ErrorCode::NETWORK_TIMEOUT,
                         ..
                     },
@@ -162,7 +162,7 @@ fn a_message_whose_answer_was_lost_is_sent_again_and_stored_once() {
         world.run_for(Duration::from_micros(20_500 + seed * 150));
         world.cut_for_device_only(0);
         world.run_for(30 * SECOND);
-        let Seen::Answered { duplicate, .. } = world.device(0).outcomes(ticket)[0] else {
+        let Observed::Answered { duplicate, .. } = world.device(0).outcomes(ticket)[0] else {
             panic!("seed {seed}")
         };
         duplicates += usize::from(*duplicate);
@@ -174,7 +174,7 @@ fn a_message_whose_answer_was_lost_is_sent_again_and_stored_once() {
         world.run_for(SECOND);
         let answered = world.device(0).outcomes(again);
         assert!(
-            matches!(answered[..], [Seen::Answered { duplicate: true, .. }]),
+            matches!(answered[..], [Observed::Answered { duplicate: true, .. }]),
             "seed {seed}: {answered:?}"
         );
         // Another message under the same id is not that message.
@@ -182,7 +182,7 @@ fn a_message_whose_answer_was_lost_is_sent_again_and_stored_once() {
         world.run_for(SECOND);
         let refused = world.device(0).outcomes(other);
         let code = ErrorCode::MESSAGE_ID_REUSED;
-        assert_eq!(refused, [&Seen::Failed { ticket: other, code }], "seed {seed}");
+        assert_eq!(refused, [&Observed::Failed { ticket: other, code }], "seed {seed}");
         assert_eq!(world.hub().texts("alice", "C2Cbob"), ["once"], "seed {seed}");
     }
     assert!(
@@ -200,7 +200,7 @@ fn a_window_is_never_exceeded_however_much_waits() {
         for n in 0..200 {
             send_until_stored(&mut world, alice, "C2Cbob", &n.to_string(), n + 1);
         }
-        assert!(world.hub().most_in_flight() <= 64);
+        assert!(world.hub().statistics().most_in_flight <= 64);
         // A device that comes later has all of it to catch up with, through a window of its own.
         let mut world = catch_up_alone(world, window);
         world.run_for(SECOND);
@@ -212,11 +212,11 @@ fn a_window_is_never_exceeded_however_much_waits() {
 fn catch_up_alone(mut world: World, window: u16) -> World {
     world.with_session(0, |session, now| session.logout(now));
     world.run_for(SECOND);
-    world.forget_most_in_flight();
+    world.reset_most_in_flight();
     world.add_device("bob", |config| config.window = window);
     world.run_until(60 * SECOND, |world| world.device(1).session().is_ready());
     assert_eq!(
-        world.hub().most_in_flight(),
+        world.hub().statistics().most_in_flight,
         usize::from(window),
         "the window is used, and no more"
     );
@@ -238,7 +238,7 @@ fn a_line_that_died_silently_is_found_out_by_both_ends() {
     let at = world.now();
     world.cut(0, true);
     assert!(world.run_until(3600 * SECOND, |world| {
-        world.device(0).count(&Seen::Net(NetState::Disconnected)) > 0
+        world.device(0).count(&Observed::Net(NetState::Disconnected)) > 0
     }));
     let took = world.now().since(at);
     assert!(took <= config.keep_alive + config.keep_alive_timeout, "{took:?}");
@@ -269,14 +269,14 @@ fn a_device_that_comes_back_replaces_its_half_open_connection() {
             "seed {seed}"
         );
         assert_eq!(world.device(1).check_order(), Ok(()), "seed {seed}");
-        assert!(world.hub().replaced() > 0, "seed {seed}");
-        assert_eq!(world.device(1).count(&Seen::Ready), 1, "seed {seed}");
+        assert!(world.hub().statistics().replaced > 0, "seed {seed}");
+        assert_eq!(world.device(1).count(&Observed::Ready), 1, "seed {seed}");
         assert!(
             !world
                 .device(1)
-                .seen()
+                .observed()
                 .iter()
-                .any(|(_, seen)| matches!(seen, Seen::KickedOut(_))),
+                .any(|(_, seen)| matches!(seen, Observed::KickedOut(_))),
             "seed {seed}"
         );
         world.run_for(100 * SECOND);
@@ -309,13 +309,13 @@ fn a_login_that_comes_late_ends_no_newer_session() {
         world.reset_device(0);
         world.run_for(30 * SECOND);
         assert!(world.run_until(60 * SECOND, ready), "seed {seed}");
-        let kicked = |(_, seen): &_| matches!(seen, Seen::KickedOut(_) | Seen::LoginFailed(_));
-        assert!(!world.device(0).seen().iter().any(kicked), "seed {seed}");
+        let kicked = |(_, seen): &_| matches!(seen, Observed::KickedOut(_) | Observed::LoginFailed(_));
+        assert!(!world.device(0).observed().iter().any(kicked), "seed {seed}");
         world.run_for(100 * SECOND);
         assert!(ready(&world), "seed {seed}");
         assert_eq!(world.hub().connections(), 1, "seed {seed}");
-        late += world.hub().late_logins();
-        replaced += world.hub().replaced();
+        late += world.hub().statistics().late_logins;
+        replaced += world.hub().statistics().replaced;
     }
     assert!(late > 20 && replaced > 20, "{late} late, {replaced} replaced");
 }
@@ -330,7 +330,7 @@ fn two_devices_with_one_number_fight_once_and_not_for_ever() {
         let kicked = |number: usize| {
             world
                 .device(number)
-                .count(&Seen::KickedOut(ErrorCode::SESSION_REPLACED))
+                .count(&Observed::KickedOut(ErrorCode::SESSION_REPLACED))
         };
         assert_eq!(kicked(0) + kicked(1), 1, "seed {seed}");
         let winner = usize::from(kicked(0) == 1);
@@ -370,7 +370,7 @@ fn waits_between_tries_grow_are_capped_and_begin_anew_after_a_minute_of_peace() 
                 "seed {seed}: {waits:?}"
             );
         }
-        let lost = Seen::NotReady(NotReadyReason::ConnectionLost);
+        let lost = Observed::NotReady(NotReadyReason::ConnectionLost);
         assert_eq!(world.device(0).count(&lost), 1, "seed {seed}");
 
         world.set_faults(Faults::NONE);
@@ -398,7 +398,7 @@ fn short_cuts_leave_the_session_ready_and_a_long_one_does_not() {
                 .expect("a short cut is no reason to refuse");
             world.run_for(Duration::from_secs(2 + n));
             assert!(
-                matches!(world.device(0).outcomes(ticket)[..], [Seen::Answered { .. }]),
+                matches!(world.device(0).outcomes(ticket)[..], [Observed::Answered { .. }]),
                 "seed {seed}"
             );
             world.run_for(60 * SECOND); // so that each is a first one
@@ -406,13 +406,13 @@ fn short_cuts_leave_the_session_ready_and_a_long_one_does_not() {
         let not_ready = |world: &World| {
             world
                 .device(0)
-                .seen()
+                .observed()
                 .iter()
-                .filter(|(_, seen)| matches!(seen, Seen::NotReady(_)))
+                .filter(|(_, seen)| matches!(seen, Observed::NotReady(_)))
                 .count()
         };
         assert_eq!(
-            (not_ready(&world), world.device(0).count(&Seen::Ready)),
+            (not_ready(&world), world.device(0).count(&Observed::Ready)),
             (0, 1),
             "seed {seed}"
         );
@@ -430,7 +430,7 @@ fn short_cuts_leave_the_session_ready_and_a_long_one_does_not() {
         assert_eq!(not_ready(&world), 1, "seed {seed}");
         world.set_faults(Faults::NONE);
         assert!(world.run_until(60 * SECOND, ready), "seed {seed}");
-        assert_eq!(world.device(0).count(&Seen::Ready), 2, "seed {seed}");
+        assert_eq!(world.device(0).count(&Observed::Ready), 2, "seed {seed}");
     }
 }
 
@@ -452,10 +452,10 @@ fn long_messages_reach_a_small_device_in_pieces() {
     world.run_for(SECOND);
     let stub = world
         .device(small)
-        .seen()
+        .observed()
         .iter()
         .find_map(|(_, seen)| match seen {
-            Seen::Delivered { stub_of, .. } => *stub_of,
+            Observed::Delivered { stub_of, .. } => *stub_of,
             _ => None,
         });
     let total = stub.expect("a stub");
@@ -474,7 +474,7 @@ fn long_messages_reach_a_small_device_in_pieces() {
             .unwrap();
         world.run_for(SECOND);
         let [
-            Seen::Fetched {
+            Observed::Fetched {
                 total: all, bytes, ..
             },
         ] = world.device(small).outcomes(ticket)[..]
@@ -509,7 +509,7 @@ fn history_is_paged_backwards_and_strangers_are_refused() {
             .with_session(1, |session, now| session.request(now, &history(next)))
             .unwrap();
         world.run_for(SECOND);
-        let [Seen::Answered { texts, .. }] = &world.device(1).outcomes(ticket)[..] else {
+        let [Observed::Answered { texts, .. }] = &world.device(1).outcomes(ticket)[..] else {
             panic!()
         };
         pages.push(texts.clone());
@@ -521,7 +521,7 @@ fn history_is_paged_backwards_and_strangers_are_refused() {
     world.run_for(SECOND);
     assert!(matches!(
         world.device(1).outcomes(ticket)[..],
-        [Seen::Failed { .. }]
+        [Observed::Failed { .. }]
     ));
     assert!(world.hub().texts("alice", "GROUPteam").is_empty());
 }
@@ -540,7 +540,7 @@ fn the_same_seed_is_the_same_run() {
             world
                 .devices()
                 .iter()
-                .map(|device| device.seen())
+                .map(|device| device.observed())
                 .collect::<Vec<_>>()
         )
     };

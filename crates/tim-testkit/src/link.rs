@@ -1,4 +1,4 @@
-//! A line between a device and the hub, with what can go wrong on one.
+//! A link between a device and the hub, with the faults of real ones.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,22 +8,22 @@ use tim_session::Instant;
 
 use crate::Rng;
 
-/// What goes wrong, and how often. On a stream, bytes are late or lost with the line, never reordered or changed. A serial
-/// line (that of a device whose configuration says so) is there for ever; it is `noise_per_mille` and
-/// [`World::pull`](crate::World::pull) that go wrong on it.
+/// What goes wrong, and how often. On a stream, bytes are late or lost with the link, never reordered or changed. A serial
+/// link (that of a device whose configuration says so) never ends; its faults are `noise_per_mille` and
+/// [`World::pull`](crate::World::pull).
 #[derive(Debug, Clone)]
 pub struct Faults {
-    /// How long a fragment is on its way, in microseconds.
+    /// The latency of a fragment, in microseconds.
     pub delay_us: Range<u64>,
     /// The most bytes that arrive together.
     pub max_fragment: usize,
-    /// After how many bytes, both directions counted, a line breaks.
+    /// After how many bytes, in both directions together, a link breaks.
     pub cut_after: Range<u64>,
-    /// How many lines break; those opened later hold.
+    /// How many links break; those opened later hold.
     pub cuts: u32,
-    /// How often, in a hundred cuts, an end is not told that the line broke and must find out by itself.
+    /// How often, in a hundred cuts, an end is not told that the link broke and must find out by itself.
     pub silent_percent: u8,
-    /// How often, in a hundred tries while lines still break, no line can be opened.
+    /// How often, in a hundred tries while links still break, none can be opened.
     pub refuse_percent: u8,
     /// How much later than usual, in microseconds, the hub gets what was on its way when a device gave its connection up.
     pub late_us: Range<u64>,
@@ -32,7 +32,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// A line of 1 to 2 ms that holds.
+    /// A link of 1 to 2 ms that holds.
     pub const NONE: Self = Self {
         delay_us: 1000..2000,
         max_fragment: usize::MAX,
@@ -44,7 +44,7 @@ impl Faults {
         noise_per_mille: 0,
     };
 
-    /// Lines that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
+    /// Links that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
     #[must_use]
     pub const fn breaking(cuts: u32) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Faults {
         }
     }
 
-    /// A serial line at any speed, on which so many of a thousand fragments are damaged.
+    /// A serial link on which so many of a thousand fragments are damaged.
     #[must_use]
     pub const fn noisy(noise_per_mille: u16) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Faults {
     }
 }
 
-/// An end of a line.
+/// An end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The device's.
@@ -93,13 +93,13 @@ impl End {
 #[derive(Debug)]
 enum Arrival {
     Bytes(VecDeque<u8>),
-    /// The line is closed.
+    /// The link is closed.
     Closed,
 }
 
-/// One line, from its opening until both ends have let go of it.
+/// One link, from its opening until both ends have closed it.
 #[derive(Debug)]
-pub struct Line {
+pub struct SimulatedLink {
     delay_us: Range<u64>,
     max_fragment: usize,
     /// How many more bytes it carries, if it is to break.
@@ -111,14 +111,14 @@ pub struct Line {
     late_us: Range<u64>,
     to_device: VecDeque<(Instant, Arrival)>,
     to_hub: VecDeque<(Instant, Arrival)>,
-    /// For a serial line, how often it damages a fragment.
+    /// For a serial link, how often it damages a fragment.
     serial: Option<u16>,
     /// Until when its cable is out.
     pulled_until: Instant,
 }
 
-impl Line {
-    /// A line with some of these faults; `breaks` if it is one of those that do.
+impl SimulatedLink {
+    /// A link with some of these faults; `breaks` if it is one of those that do.
     pub(crate) fn new(faults: &Faults, breaks: bool, rng: &mut Rng) -> Self {
         Self {
             delay_us: faults.delay_us.clone(),
@@ -137,7 +137,7 @@ impl Line {
         }
     }
 
-    /// A serial line, which never ends.
+    /// A serial link, which never ends.
     pub(crate) fn serial(faults: &Faults, rng: &mut Rng) -> Self {
         Self {
             serial: Some(faults.noise_per_mille),
@@ -145,7 +145,7 @@ impl Line {
         }
     }
 
-    /// Pulls a serial line's cable: what is on its way is lost, and what is sent until then.
+    /// Pulls a serial link's cable: what is on its way is lost, and what is sent until then.
     pub(crate) fn pull(&mut self, until: Instant) {
         self.to_device.clear();
         self.to_hub.clear();
@@ -158,7 +158,7 @@ impl Line {
         self.to_device.is_empty() && self.to_hub.is_empty()
     }
 
-    /// Sends bytes from an end. Whether the line holds.
+    /// Sends bytes from an end. Whether the link holds.
     pub(crate) fn send(&mut self, from: End, bytes: &[u8], now: Instant, rng: &mut Rng) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {
@@ -186,7 +186,7 @@ impl Line {
         }
     }
 
-    /// Breaks the line now; an end that is to be told will be.
+    /// Breaks the link now; an end that is to be told will be.
     pub(crate) fn cut(&mut self, now: Instant, rng: &mut Rng) {
         self.broken = true;
         self.hold_up(rng);
@@ -197,7 +197,7 @@ impl Line {
         }
     }
 
-    /// Breaks the line now, and nobody is told.
+    /// Breaks the link now, and nobody is told.
     pub(crate) fn cut_silently(&mut self, rng: &mut Rng) {
         self.broken = true;
         self.hold_up(rng);
@@ -214,7 +214,7 @@ impl Line {
         }
     }
 
-    /// An end closes the line; what it sent before still arrives.
+    /// An end closes the link; what it sent before still arrives.
     pub(crate) fn close(&mut self, from: End, now: Instant, rng: &mut Rng) {
         if !self.broken && self.serial.is_none() {
             self.broken = true;

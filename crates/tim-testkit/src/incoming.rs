@@ -1,0 +1,26 @@
+//! A request as a hub received it.
+
+use tim_session::proto::wire::{Decode, FrameKind, decode_body};
+
+/// A request, in memory of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The id that the response must have.
+    pub id: u32,
+    /// The kind of the frame.
+    pub kind: FrameKind,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Incoming {
+    /// The request.
+    ///
+    /// # Panics
+    /// If the body is not one.
+    #[must_use]
+    #[track_caller]
+    pub fn read<'a, R: Decode<'a>>(&'a self) -> R {
+        decode_body(&self.body).expect("a body of this kind")
+    }
+}
