@@ -8,7 +8,7 @@ use tim_session::proto::request::{
     GetConversationProfile, History, HistoryResponse, MarkRead, MarkReadResponse, Request, Revoke,
     RevokeResponse, Send,
 };
-use tim_session::proto::wire::{Decode, FrameKind, List, decode_body};
+use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, GroupType, ReceiveOption, UserId};
 use tim_session::Instant;
 

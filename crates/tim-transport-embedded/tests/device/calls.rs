@@ -226,10 +226,10 @@ fn refusals_say_whose_fault_it_is() {
         );
         assert_eq!(events.until(client.logout(), |_| {}).await, Ok(()));
 
-        world.hub.borrow_mut().refuse = Some(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
+        world.hub.borrow_mut().model.behavior.refuse_logins = Some(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
         let refused = events.until(client.login(), |_| {}).await;
         assert_eq!(refused, Err(Error::Refused(ErrorCode::ACCOUNT_USERSIG_EXPIRED)));
-        world.hub.borrow_mut().refuse = None;
+        world.hub.borrow_mut().model.behavior.refuse_logins = None;
         events.set_user_sig("another");
         events.until(client.login(), |_| {}).await.expect("let in");
         events
@@ -264,7 +264,7 @@ fn refusals_say_whose_fault_it_is() {
         );
         message.id.sender = ACCOUNT;
 
-        world.hub.borrow_mut().mute = true;
+        world.hub.borrow_mut().model.behavior.ignore_requests = true;
         assert_eq!(
             events.until(client.send_message(&mut message), |_| {}).await,
             Err(Error::TimedOut)
@@ -287,7 +287,7 @@ fn refusals_say_whose_fault_it_is() {
         let refused = events.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::KICKED_OUT_MULT_DEVICE)));
 
-        world.hub.borrow_mut().mute = false;
+        world.hub.borrow_mut().model.behavior.ignore_requests = false;
         events.until(client.login(), |_| {}).await.expect("back");
         events
             .until(client.wait_until_ready(), |_| {})

@@ -153,7 +153,7 @@ fn for_every_k(scenario: impl Fn(&World, &Drops)) {
                 numbered('k'),
                 "k {after}, cut {cut:?}"
             );
-            let reconnects = world.hub.borrow().logins - 1;
+            let reconnects = world.hub.borrow().logins() - 1;
             assert_eq!(
                 reconnects > 0,
                 cut.is_some_and(|cut| cut > 100),
