@@ -150,9 +150,9 @@ impl Device {
     #[must_use]
     pub fn outcomes(&self, wanted: Ticket) -> Vec<&Observed> {
         let about = |seen: &&Observed| match seen {
-            Observed::Answered { ticket, .. } | Observed::Fetched { ticket, .. } | Observed::Failed { ticket, .. } => {
-                *ticket == wanted
-            }
+            Observed::Answered { ticket, .. }
+            | Observed::Fetched { ticket, .. }
+            | Observed::Failed { ticket, .. } => *ticket == wanted,
             _ => false,
         };
         self.observed.iter().map(|(_, seen)| seen).filter(about).collect()

@@ -71,10 +71,7 @@ impl World {
     /// Makes a group of these users, or adds them to it.
     pub fn add_group(&mut self, group: &str, members: &[&str]) {
         for member in members {
-            self.hub.add_to_group(
-                crate::group(group),
-                user(member),
-            );
+            self.hub.add_to_group(crate::group(group), user(member));
         }
     }
 
@@ -346,8 +343,10 @@ impl World {
             self.opened += 1;
             let breaks = self.cuts_left > 0;
             self.cuts_left = self.cuts_left.saturating_sub(1);
-            self.links
-                .insert(self.opened, SimulatedLink::new(&self.faults, breaks, &mut self.rng));
+            self.links.insert(
+                self.opened,
+                SimulatedLink::new(&self.faults, breaks, &mut self.rng),
+            );
             self.hub.open(self.opened, self.hub_config, self.now);
             device.driver = Driver::Open(self.opened);
             device.session.connected(self.now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_session::{ClientConfig, Framing, Ticket};
-use tim_testkit::{End, Faults, Rng, Observed, World};
+use tim_testkit::{End, Faults, Observed, Rng, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::request::{AnyRequest as Request, Fetch, History};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{NetState, NotReadyReason, Ticket};
-use tim_testkit::{Faults, Rng, Observed, World};
+use tim_testkit::{Faults, Observed, Rng, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -182,7 +182,11 @@ fn a_message_whose_answer_was_lost_is_sent_again_and_stored_once() {
         world.run_for(SECOND);
         let refused = world.device(0).outcomes(other);
         let code = ErrorCode::MESSAGE_ID_REUSED;
-        assert_eq!(refused, [&Observed::Failed { ticket: other, code }], "seed {seed}");
+        assert_eq!(
+            refused,
+            [&Observed::Failed { ticket: other, code }],
+            "seed {seed}"
+        );
         assert_eq!(world.hub().texts("alice", "C2Cbob"), ["once"], "seed {seed}");
     }
     assert!(

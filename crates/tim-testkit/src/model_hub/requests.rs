@@ -1,6 +1,7 @@
 //! The requests that the model hub answers. A handler reads the request from its body and sends the response.
 
 use tim_session::AnswerError;
+use tim_session::Instant;
 use tim_session::proto::conversation::{Conversation, ConversationProfile, UserProfile};
 use tim_session::proto::message::{Header, Message};
 use tim_session::proto::request::{
@@ -10,7 +11,6 @@ use tim_session::proto::request::{
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, GroupType, ReceiveOption, UserId};
-use tim_session::Instant;
 
 use super::connection::Connection;
 use super::store::{Key, Store};
