@@ -1,7 +1,4 @@
-//! Socket drivers for tim sessions: tokio TCP and an in-memory pair.
-//!
-//! A driver moves bytes and passes the time; all protocol state is in the session, so dropping a future of this crate at
-//! any await loses nothing.
+#![doc = include_str!("../README.md")]
 
 mod client;
 mod connect;

@@ -1,22 +1,6 @@
-//! UserSig: the signed ticket with which a user logs in (TLSSigAPIv2).
-//!
-//! Whoever holds the application's key says "this user may log in until then" by signing four lines of text; the hub
-//! holds the same key and checks. The ticket is JSON, deflated, in a URL-safe base64 of its own.
-//!
-//! ```
-//! use tim_usersig::{App, UserSig, UserSigError};
-//! let app = App::new(1_400_000_000, "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e");
-//! let alice = "alice".parse()?;
-//! let ticket = UserSig::sign(&app, &alice, 1_705_307_415, 86_400);
-//!
-//! let claims = UserSig::verify(&app, &ticket, 1_705_307_416)?;
-//! assert_eq!(claims.user, alice);
-//! let late = UserSig::verify(&app, &ticket, 1_705_307_415 + 86_400);
-//! assert_eq!(late.map_err(|error| error.code()), Err(70_001));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
-mod ticket;
+mod signed_claims;
 
 use std::fmt;
 
@@ -26,14 +10,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tim_proto::UserId;
 
-use ticket::Ticket;
+use signed_claims::SignedClaims;
 
-/// The longest ticket, in bytes, that is looked at; real ones have about 250.
+/// The longest UserSig that is verified, in bytes; real ones have about 250.
 pub const MAX_SIG_LEN: usize = 4096;
-/// The most bytes that a ticket may inflate to; what wants more is refused before it is stored.
+/// The most bytes that a UserSig may inflate to. Inflating stops there.
 pub const MAX_INFLATED_LEN: usize = 8192;
 
-/// An application: its number (`SDKAppID`) and the secret key that signs its users' tickets.
+/// An application: its number (`SDKAppID`) and the secret key that signs its users' UserSigs.
 #[derive(Clone)]
 pub struct App {
     /// The application's number.
@@ -49,16 +33,14 @@ impl App {
     }
 
     fn mac(&self, content: &str) -> Hmac<Sha256> {
-        // HMAC takes a key of any length; an empty one stands for the impossible error.
+        // HMAC takes a key of any length, so the error cannot occur.
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_bytes())
             .unwrap_or_else(|_| Hmac::<Sha256>::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
         mac.update(content.as_bytes());
         mac
     }
-}
 
-impl App {
-    /// How many bytes the key has; too few can be guessed.
+    /// The length of the key in bytes. A short key can be guessed.
     #[must_use]
     pub fn key_len(&self) -> usize {
         self.key.len()
@@ -74,27 +56,27 @@ impl fmt::Debug for App {
     }
 }
 
-/// What a ticket says.
+/// The decoded contents of a UserSig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// Who may log in with it.
+    /// The user it lets in.
     pub user: UserId,
     /// The application that it was made for.
     pub app: u64,
-    /// Unix time in seconds at which it was made.
+    /// When it was issued, in Unix seconds.
     pub issued: u64,
-    /// Unix time in seconds from which on it is void.
+    /// When it expires, in Unix seconds.
     pub expires: u64,
     /// The signed extra bytes, if any (see [`PrivateMap`]).
     pub userbuf: Option<Vec<u8>>,
 }
 
-/// Why a ticket does not let its bearer in. [`code`](Self::code) is the number that TIM clients know.
+/// Why a UserSig is refused. [`code`](Self::code) is the number that clients see.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UserSigError {
-    /// 70001: it was valid once. The client must get a new one from its own server.
+    /// 70001: expired. The client must get a new one from its own server.
     #[error("the UserSig expired at {expired} (unix seconds); get a new one")]
     Expired {
         /// When, in unix seconds.
@@ -103,31 +85,31 @@ pub enum UserSigError {
     /// 70002: an empty string.
     #[error("the UserSig is empty")]
     Empty,
-    /// 70003: no ticket at all, or one that was cut short or damaged on its way.
+    /// 70003: not a UserSig, truncated, or damaged.
     #[error("the UserSig cannot be unpacked: {0}")]
     Malformed(&'static str),
-    /// 70005: unpacks well, but does not say what a ticket must say.
+    /// 70005: unpacks, but its fields are missing or invalid.
     #[error("the UserSig's content is invalid: {0}")]
     Invalid(&'static str),
-    /// 70009: signed with another key, or altered afterwards.
+    /// 70009: signed with another key, or altered.
     #[error("the UserSig was not signed with this application's key")]
     WrongKey,
-    /// 70013: a good ticket, of somebody else.
+    /// 70013: valid, but for another user.
     #[error("the UserSig belongs to {found}")]
     UserMismatch {
-        /// Whose it is.
+        /// The user it was issued to.
         found: UserId,
     },
-    /// 70014: a ticket for another application.
+    /// 70014: for another application.
     #[error("the UserSig is for application {found}")]
     AppMismatch {
-        /// Which one.
+        /// The application it was issued for.
         found: u64,
     },
 }
 
 impl UserSigError {
-    /// The number that travels, as in TIM's list of error codes.
+    /// The error code on the wire.
     #[must_use]
     pub const fn code(&self) -> u32 {
         match self {
@@ -142,12 +124,12 @@ impl UserSigError {
     }
 }
 
-/// How far ahead of the checker's clock the signer's may be, in seconds.
+/// How far the signer's clock may be ahead of the verifier's, in seconds.
 pub const MAX_AHEAD_S: u64 = 86_400;
-/// The longest time for which a ticket may be valid, in seconds: ten years and their leap days.
+/// The longest validity of a UserSig, in seconds: ten years with their leap days.
 pub const MAX_VALID_S: u64 = 3_653 * 86_400;
 
-/// A ticket that is good for ever is the sign of a slip: times are in seconds.
+/// An endless validity is usually a mistake in units: times are in seconds.
 fn check_dates(claims: &Claims, now_s: u64) -> Result<(), UserSigError> {
     let latest = now_s.saturating_add(MAX_AHEAD_S);
     let dated = match claims.issued {
@@ -165,18 +147,18 @@ fn check_dates(claims: &Claims, now_s: u64) -> Result<(), UserSigError> {
     fault.map_or(Ok(()), |fault| Err(UserSigError::Invalid(fault)))
 }
 
-/// Makes and checks tickets.
+/// Signs and verifies UserSigs.
 #[derive(Debug, Clone, Copy)]
 pub struct UserSig;
 
 impl UserSig {
-    /// A ticket for `user`, valid for `expire_s` seconds from `now_s` (unix seconds).
+    /// Signs a UserSig for `user`, valid for `expire_s` seconds from `now_s` (Unix seconds).
     #[must_use]
     pub fn sign(app: &App, user: &UserId, now_s: u64, expire_s: u64) -> String {
-        Ticket::signed(app, user.as_str(), now_s, expire_s, None).pack()
+        SignedClaims::signed(app, user.as_str(), now_s, expire_s, None).pack()
     }
 
-    /// A ticket that also carries rights in a room, as `genPrivateMapKey` makes it.
+    /// Signs a UserSig that also carries rights in a TRTC room, as `genPrivateMapKey` does.
     #[must_use]
     pub fn sign_private_map(
         app: &App,
@@ -186,26 +168,26 @@ impl UserSig {
         map: &PrivateMap<'_>,
     ) -> String {
         let buf = map.to_bytes(app, user.as_str(), now_s.saturating_add(expire_s));
-        Ticket::signed(app, user.as_str(), now_s, expire_s, Some(&buf)).pack()
+        SignedClaims::signed(app, user.as_str(), now_s, expire_s, Some(&buf)).pack()
     }
 
-    /// Checks signature, application and time, in this order after unpacking; then says whose ticket it is.
+    /// Verifies application, signature and validity, and returns the claims.
     ///
     /// # Errors
-    /// Any [`UserSigError`] but [`UserSigError::UserMismatch`]; the bearer of the ticket is at fault.
+    /// Any [`UserSigError`] except [`UserSigError::UserMismatch`].
     pub fn verify(app: &App, sig: &str, now_s: u64) -> Result<Claims, UserSigError> {
-        let ticket = Ticket::unpack(sig)?;
-        if ticket.app != u64::from(app.id) {
-            return Err(UserSigError::AppMismatch { found: ticket.app });
+        let signed = SignedClaims::unpack(sig)?;
+        if signed.app != u64::from(app.id) {
+            return Err(UserSigError::AppMismatch { found: signed.app });
         }
         let mac = STANDARD
-            .decode(&ticket.sig)
+            .decode(&signed.sig)
             .map_err(|_| UserSigError::Invalid("TLS.sig is not base64"))?;
         // Compares in constant time.
-        app.mac(&ticket.content())
+        app.mac(&signed.content())
             .verify_slice(&mac)
             .map_err(|_| UserSigError::WrongKey)?;
-        let claims = ticket.claims()?;
+        let claims = signed.claims()?;
         check_dates(&claims, now_s)?;
         if now_s >= claims.expires {
             return Err(UserSigError::Expired {
@@ -215,7 +197,7 @@ impl UserSig {
         Ok(claims)
     }
 
-    /// As [`verify`](Self::verify), for somebody who says to be `user`.
+    /// Like [`verify`](Self::verify), and also requires the UserSig to be for `user`.
     ///
     /// # Errors
     /// Also [`UserSigError::UserMismatch`].
@@ -228,30 +210,30 @@ impl UserSig {
         }
     }
 
-    /// What a ticket says, **without checking** that anybody signed it: for tools and error texts.
+    /// Decodes the claims **without verifying** the signature: for tools and diagnostics.
     ///
     /// # Errors
     /// [`UserSigError::Empty`], [`UserSigError::Malformed`] or [`UserSigError::Invalid`].
     pub fn inspect(sig: &str) -> Result<Claims, UserSigError> {
-        Ticket::unpack(sig)?.claims()
+        SignedClaims::unpack(sig)?.claims()
     }
 }
 
-/// Which room a [`PrivateMap`] is for.
+/// The TRTC room of a [`PrivateMap`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Room<'a> {
+pub enum TrtcRoom<'a> {
     /// A numbered room.
     Number(u32),
     /// A named room, at most 65,535 bytes (longer names are cut).
     Name(&'a str),
 }
 
-/// Rights in a room that a ticket carries, signed, as its `userbuf`.
+/// Rights in a TRTC room, carried and signed in the `userbuf` of a UserSig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrivateMap<'a> {
     /// The room.
-    pub room: Room<'a>,
+    pub room: TrtcRoom<'a>,
     /// One bit per right.
     pub privileges: u32,
 }
@@ -259,8 +241,8 @@ pub struct PrivateMap<'a> {
 impl PrivateMap<'_> {
     fn to_bytes(self, app: &App, user: &str, expires: u64) -> Vec<u8> {
         let (version, number, name) = match self.room {
-            Room::Number(number) => (0, number, None),
-            Room::Name(name) => (1, 0, Some(name)),
+            TrtcRoom::Number(number) => (0, number, None),
+            TrtcRoom::Name(name) => (1, 0, Some(name)),
         };
         let mut buf = vec![version];
         push_text(&mut buf, user);

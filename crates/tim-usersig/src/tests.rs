@@ -19,11 +19,11 @@ impl Case {
         self.json[key].as_str().unwrap()
     }
 
-    fn ticket(&self) -> Ticket {
+    fn signed(&self) -> SignedClaims {
         let buf = self
             .map
             .map(|map| map.to_bytes(&self.app, &self.user, self.time + self.expire));
-        Ticket::signed(&self.app, &self.user, self.time, self.expire, buf.as_deref())
+        SignedClaims::signed(&self.app, &self.user, self.time, self.expire, buf.as_deref())
     }
 }
 
@@ -43,7 +43,7 @@ fn case(json: &Value) -> Case {
         time: number("time"),
         expire: number("expire"),
         map: (json["kind"] == "privateMapKey").then(|| PrivateMap {
-            room: Room::Number(word("roomid")),
+            room: TrtcRoom::Number(word("roomid")),
             privileges: word("privilegeMap"),
         }),
         json: json.clone(),
@@ -53,15 +53,15 @@ fn case(json: &Value) -> Case {
 #[test]
 fn golden_vectors_are_made_alike() {
     for case in cases() {
-        let ticket = case.ticket();
-        assert_eq!(ticket.content(), case.text("hmac_input"));
-        assert_eq!(ticket.sig, case.text("tls_sig_base64"));
-        let mac = STANDARD.decode(&ticket.sig).unwrap();
+        let signed = case.signed();
+        assert_eq!(signed.content(), case.text("hmac_input"));
+        assert_eq!(signed.sig, case.text("tls_sig_base64"));
+        let mac = STANDARD.decode(&signed.sig).unwrap();
         let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, case.text("hmac_sha256_hex"));
-        assert_eq!(ticket.json(), case.text("json"));
-        assert_eq!(Ticket::unpack(&ticket.pack()).unwrap().json(), case.text("json"));
-        if let Some(userbuf) = &ticket.userbuf {
+        assert_eq!(signed.json(), case.text("json"));
+        assert_eq!(SignedClaims::unpack(&signed.pack()).unwrap().json(), case.text("json"));
+        if let Some(userbuf) = &signed.userbuf {
             assert_eq!(userbuf, case.text("userbuf_base64"));
         }
     }
@@ -121,7 +121,7 @@ fn fault(issued: u64, expire: u64) -> Option<String> {
 }
 
 #[test]
-fn a_ticket_that_would_be_good_for_ever_names_the_slip() {
+fn a_user_sig_of_endless_validity_names_the_mistake() {
     let day = 86_400;
     for (issued, expire, slip) in [
         (NOW * 1000, 180 * day, "TLS.time is in milliseconds"),
@@ -170,7 +170,7 @@ fn times_that_are_no_numbers_of_seconds_are_named() {
         let json = format!(
             r#"{{"TLS.ver":"2.0","TLS.identifier":"alice","TLS.sdkappid":7,{json},"TLS.sig":"AAAA"}}"#
         );
-        let error = UserSig::inspect(&ticket::packed(&json)).unwrap_err();
+        let error = UserSig::inspect(&signed_claims::packed(&json)).unwrap_err();
         assert_eq!(error.code(), 70_005);
         assert!(error.to_string().contains(slip), "{json}: {error}");
     }
@@ -181,7 +181,7 @@ fn each_fault_has_its_code() {
     let sig = UserSig::sign(&app(), &alice(), 100, 50);
     let code = |app: &App, sig: &str| UserSig::verify(app, sig, 100).unwrap_err().code();
     assert_eq!(code(&app(), ""), 70_002);
-    assert_eq!(code(&app(), "not a ticket"), 70_003);
+    assert_eq!(code(&app(), "not a UserSig"), 70_003);
     assert_eq!(code(&app(), &sig[..sig.len() - 4]), 70_003, "cut short");
     assert_eq!(code(&app(), &"A".repeat(MAX_SIG_LEN + 1)), 70_003);
     assert_eq!(code(&App::new(7, "another secret"), &sig), 70_009);
@@ -196,17 +196,17 @@ fn each_fault_has_its_code() {
 
 #[test]
 fn another_version_is_invalid() {
-    let mut ticket = Ticket::signed(&app(), "alice", 1, 1, None);
-    let json = ticket.json().replace("2.0", "3.0");
-    ticket = serde_json::from_str(&json).unwrap();
-    assert_eq!(UserSig::inspect(&ticket.pack()).unwrap_err().code(), 70_005);
+    let mut signed = SignedClaims::signed(&app(), "alice", 1, 1, None);
+    let json = signed.json().replace("2.0", "3.0");
+    signed = serde_json::from_str(&json).unwrap();
+    assert_eq!(UserSig::inspect(&signed.pack()).unwrap_err().code(), 70_005);
 }
 
 #[test]
 fn a_zip_bomb_is_refused() {
-    let mut ticket = Ticket::signed(&app(), "alice", 1, 1, None);
-    ticket.userbuf = Some("A".repeat(1 << 20));
-    let sig = ticket.pack();
+    let mut signed = SignedClaims::signed(&app(), "alice", 1, 1, None);
+    signed.userbuf = Some("A".repeat(1 << 20));
+    let sig = signed.pack();
     assert!(sig.len() <= MAX_SIG_LEN, "the bomb is small: {}", sig.len());
     assert_eq!(
         UserSig::inspect(&sig),
@@ -217,7 +217,7 @@ fn a_zip_bomb_is_refused() {
 #[test]
 fn named_rooms_are_carried() {
     let map = PrivateMap {
-        room: Room::Name("lobby"),
+        room: TrtcRoom::Name("lobby"),
         privileges: 255,
     };
     let sig = UserSig::sign_private_map(&app(), &alice(), 100, 50, &map);

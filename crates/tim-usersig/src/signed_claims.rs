@@ -1,4 +1,4 @@
-//! The ticket's bytes: base64 alphabet, deflate, JSON, and the text that is signed.
+//! The encoding of a UserSig: the text that is signed, JSON, deflate, and the base64 alphabet.
 
 use std::io::{Read as _, Write as _};
 
@@ -13,9 +13,9 @@ use tim_proto::UserId;
 
 use super::{App, Claims, MAX_INFLATED_LEN, MAX_SIG_LEN, UserSigError};
 
-/// The JSON inside, fields in the order in which they are written.
+/// The JSON of a UserSig, with its fields in the order in which they are written.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Ticket {
+pub(super) struct SignedClaims {
     #[serde(rename = "TLS.ver")]
     version: String,
     #[serde(rename = "TLS.identifier")]
@@ -36,9 +36,9 @@ pub(super) struct Ticket {
 
 const VERSION: &str = "2.0";
 
-impl Ticket {
+impl SignedClaims {
     pub(super) fn signed(app: &App, user: &str, issued: u64, expire: u64, userbuf: Option<&[u8]>) -> Self {
-        let mut ticket = Self {
+        let mut signed = Self {
             version: VERSION.to_owned(),
             user: user.to_owned(),
             app: u64::from(app.id),
@@ -47,8 +47,8 @@ impl Ticket {
             userbuf: userbuf.map(|buf| STANDARD.encode(buf)),
             sig: String::new(),
         };
-        ticket.sig = STANDARD.encode(app.mac(&ticket.content()).finalize().into_bytes());
-        ticket
+        signed.sig = STANDARD.encode(app.mac(&signed.content()).finalize().into_bytes());
+        signed
     }
 
     /// The text that is signed: one line per field.
@@ -95,12 +95,12 @@ impl Ticket {
             .decode(base64)
             .map_err(|_| UserSigError::Malformed("not base64, or cut short"))?;
         let json = inflate(&deflated)?;
-        let ticket: Self =
+        let signed: Self =
             serde_json::from_slice(&json).map_err(|_| UserSigError::Invalid(what_is_wrong(&json)))?;
-        if ticket.version != VERSION {
+        if signed.version != VERSION {
             return Err(UserSigError::Invalid("TLS.ver is not 2.0"));
         }
-        Ok(ticket)
+        Ok(signed)
     }
 
     pub(super) fn claims(&self) -> Result<Claims, UserSigError> {
@@ -117,7 +117,7 @@ impl Ticket {
     }
 }
 
-/// A ticket's JSON as it travels.
+/// Deflates and encodes the JSON of a UserSig.
 pub(super) fn packed(json: &str) -> String {
     let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
     // Writing into a Vec does not fail.
@@ -129,7 +129,7 @@ pub(super) fn packed(json: &str) -> String {
         .collect()
 }
 
-/// Why the JSON is not a ticket's.
+/// Why the JSON is not that of a UserSig.
 fn what_is_wrong(json: &[u8]) -> &'static str {
     let Ok(found) = serde_json::from_slice::<serde_json::Value>(json) else {
         return "not JSON";
@@ -143,7 +143,7 @@ fn what_is_wrong(json: &[u8]) -> &'static str {
     }
 }
 
-/// Never holds more than the cap, whatever the stream would unfold to.
+/// Inflates at most [`MAX_INFLATED_LEN`] bytes.
 fn inflate(deflated: &[u8]) -> Result<Vec<u8>, UserSigError> {
     let mut json = Vec::new();
     let mut decoder = ZlibDecoder::new(deflated).take(MAX_INFLATED_LEN as u64 + 1);
@@ -154,7 +154,7 @@ fn inflate(deflated: &[u8]) -> Result<Vec<u8>, UserSigError> {
         return Err(UserSigError::Malformed("inflates to more than any UserSig"));
     }
     if !decoder.into_inner().into_inner().is_empty() {
-        return Err(UserSigError::Malformed("bytes behind the zlib stream"));
+        return Err(UserSigError::Malformed("bytes after the zlib stream"));
     }
     Ok(json)
 }
