@@ -60,7 +60,10 @@ fn golden_vectors_are_made_alike() {
         let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, case.text("hmac_sha256_hex"));
         assert_eq!(signed.json(), case.text("json"));
-        assert_eq!(SignedClaims::unpack(&signed.pack()).unwrap().json(), case.text("json"));
+        assert_eq!(
+            SignedClaims::unpack(&signed.pack()).unwrap().json(),
+            case.text("json")
+        );
         if let Some(userbuf) = &signed.userbuf {
             assert_eq!(userbuf, case.text("userbuf_base64"));
         }
