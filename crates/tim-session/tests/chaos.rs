@@ -3,44 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{
     AnyRequest as Request, Conversations, Done, Failure, Login, LoginResponse,
 };
-use tim_session::proto::wire::{self, Frame, FrameKind, Hello, Parsed, Role, Writer};
+use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, Role};
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
     Output, Ticket,
 };
-
-/// xorshift64: the same numbers at every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-    fn bytes(&mut self) -> Vec<u8> {
-        let len = self.below(40);
-        (0..len).map(|_| self.below(256) as u8).collect()
-    }
-}
-
-fn frame(kind: FrameKind, id: u32, body: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0; body.len() + wire::MAX_FRAME_HEADER_LEN];
-    let mut writer = Writer::new(&mut bytes);
-    Frame { kind, id, body }.encode(&mut writer);
-    let len = writer.finish().unwrap();
-    bytes.truncate(len);
-    bytes
-}
+use tim_testkit::{Rng, hello, raw_frame};
 
 /// What answers the login with these numbers.
 fn welcome((session, attempt): (u64, u32)) -> Vec<u8> {
-    wire_body(&LoginResponse {
+    to_vec(&LoginResponse {
         account: 1,
         time_ms: 1,
         cursor: &[1],
@@ -63,56 +40,36 @@ fn login_in(outgoing: &[u8]) -> Option<(u64, u32)> {
 
 /// What a hub says when all goes well.
 fn opening(login: (u64, u32)) -> Vec<u8> {
-    let hello = Hello {
-        min_version: 1,
-        max_version: 1,
-        role: Role::HUB,
-        features: 0,
-        max_frame: 1000,
-        window: 0,
-    };
-    let mut bytes = hello.to_bytes().to_vec();
-    bytes.extend(frame(FrameKind::LOGIN.answer(), 0, &welcome(login)));
-    bytes.extend(frame(FrameKind::SYNCED, 0, &[]));
+    let hello = hello(Role::HUB, (1, 1), 1000, 0);
+    let mut bytes = hello.to_vec();
+    bytes.extend(raw_frame(FrameKind::LOGIN.answer(), 0, &welcome(login)));
+    bytes.extend(raw_frame(FrameKind::SYNCED, 0, &[]));
     bytes
 }
 
 /// Something that a hub might say, or something like it.
-fn hub_words(random: &mut Random, login: (u64, u32)) -> Vec<u8> {
-    let hello = Hello {
-        min_version: 1,
-        max_version: 1,
-        role: Role::HUB,
-        features: 0,
-        max_frame: 32 << random.below(10),
-        window: 0,
-    };
+fn hub_words(random: &mut Rng, login: (u64, u32)) -> Vec<u8> {
+    let hello = hello(Role::HUB, (1, 1), 32 << random.below(10), 0);
     let id = random.below(12) as u32;
     match random.below(14) {
-        0 => hello.to_bytes().to_vec(),
+        0 => hello.to_vec(),
         1 => opening(login),
-        2 | 3 => frame(FrameKind::LOGIN.answer(), 0, &welcome(login)),
-        4 => frame(FrameKind::SYNCED, 0, &[]),
-        5 => frame(FrameKind::DELIVER, id, &random.bytes()),
-        6 => frame(FrameKind::CONVERSATIONS.answer(), id, &[0, 1, 0, 0]),
-        7 => frame(FrameKind(random.below(256) as u8), id, &random.bytes()),
-        8 if random.below(4) == 0 => random.bytes(),
+        2 | 3 => raw_frame(FrameKind::LOGIN.answer(), 0, &welcome(login)),
+        4 => raw_frame(FrameKind::SYNCED, 0, &[]),
+        5 => raw_frame(FrameKind::DELIVER, id, &random.bytes(40)),
+        6 => raw_frame(FrameKind::CONVERSATIONS.answer(), id, &[0, 1, 0, 0]),
+        7 => raw_frame(FrameKind(random.below(256) as u8), id, &random.bytes(40)),
+        8 if random.below(4) == 0 => random.bytes(40),
         9 => [0x06, 0, 2, 0x8f, 0x4e].repeat(random.below(2) as usize),
-        _ => frame(FrameKind::SYNCED, 0, &[]),
+        _ => raw_frame(FrameKind::SYNCED, 0, &[]),
     }
-}
-
-fn wire_body<T: wire::Encode>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![0; wire::encoded_len(value)];
-    wire::encode_body(value, &mut bytes).unwrap();
-    bytes
 }
 
 #[test]
 fn a_client_survives_any_hub_any_driver_and_any_clock() {
     let mut was_online = 0;
     for seed in 1..400 {
-        let mut random = Random(seed * 0x9e37_79b9);
+        let mut random = Rng::new(seed);
         let mut memory = [(); 3].map(|()| vec![0; 64 << random.below(7)]);
         let [rx, tx, outbox] = &mut memory;
         let mut config = ClientConfig::new(1, UserId::new("a").unwrap(), 7);
@@ -166,8 +123,8 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
             let last = login;
             login = login_in(client.outgoing()).unwrap_or(last);
             if login != last && random.below(4) > 0 {
-                let welcome = frame(FrameKind::LOGIN.answer(), 0, &welcome(login));
-                let _ = client.receive(now, &[welcome, frame(FrameKind::SYNCED, 0, &[])].concat());
+                let welcome = raw_frame(FrameKind::LOGIN.answer(), 0, &welcome(login));
+                let _ = client.receive(now, &[welcome, raw_frame(FrameKind::SYNCED, 0, &[])].concat());
             }
             assert_eq!(client.pending(), open.len());
         }
@@ -179,23 +136,14 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
 fn a_hub_survives_any_client_and_any_clock() {
     let mut requests = 0;
     for seed in 1..400 {
-        let mut random = Random(seed * 0x9e37_79b9);
+        let mut random = Rng::new(seed);
         let mut memory = [(); 2].map(|()| vec![0; 16 << random.below(8)]);
         let [rx, tx] = &mut memory;
         let mut now = Instant::from_millis(1000);
         let mut hub = HubSession::new(HubConfig::default(), FixedBuffer(rx), FixedBuffer(tx), now);
-        let mut hello = Hello {
-            min_version: 1,
-            max_version: 1,
-            role: Role::CLIENT,
-            features: 0,
-            max_frame: 1000,
-            window: random.below(4) as u16,
-        }
-        .to_bytes()
-        .to_vec();
+        let mut hello = hello(Role::CLIENT, (1, 1), 1000, random.below(4) as u16).to_vec();
         // app 1, user "a", sig "s", device 7, platform 6, resume 0, no cursor, session 5, attempt 1
-        hello.extend(frame(
+        hello.extend(raw_frame(
             FrameKind::LOGIN,
             0,
             &[1, 1, b'a', 1, b's', 7, 6, 0, 0, 5, 1],
@@ -203,14 +151,14 @@ fn a_hub_survives_any_client_and_any_clock() {
         let _ = hub.receive(now, &hello);
         for _ in 0..100 {
             let words = match random.below(6) {
-                0 => frame(FrameKind::ACK, random.below(3) as u32, &[]),
-                1 => frame(FrameKind(random.below(256) as u8), 5, &random.bytes()),
-                2 if random.below(10) == 0 => random.bytes(),
-                _ => frame(FrameKind::CONVERSATIONS, 3, &[1]),
+                0 => raw_frame(FrameKind::ACK, random.below(3) as u32, &[]),
+                1 => raw_frame(FrameKind(random.below(256) as u8), 5, &random.bytes(40)),
+                2 if random.below(10) == 0 => random.bytes(40),
+                _ => raw_frame(FrameKind::CONVERSATIONS, 3, &[1]),
             };
             let _ = hub.receive(now, &words);
             now = now + Duration::from_millis(random.below(2000));
-            let _ = hub.deliver(&[1], 0, &random.bytes());
+            let _ = hub.deliver(&[1], 0, &random.bytes(40));
             let _ = hub.push(FrameKind::SYNCED, &Done);
             assert!(hub.window_room() <= hub.window());
             hub.transmitted(random.below(100) as usize);

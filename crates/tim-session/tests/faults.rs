@@ -2,122 +2,30 @@
 
 use std::time::Duration;
 
-use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{
-    AnyResponse as Answer, Deliver, Done, Failure, LoginResponse, Resume, Send, SendResponse,
-};
+use tim_session::proto::message::{Envelope, Payload, SendOptions};
+use tim_session::proto::request::{AnyResponse as Answer, Deliver, Failure, Resume, Send, SendResponse};
 use tim_session::proto::wire::{Extensions, Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
-use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Priority, UserId};
+use tim_session::proto::{ErrorCode, GroupId, MessageId, MessageKind, UserId};
 use tim_session::{
-    ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
-    MAX_CURSOR_LEN, Output, RequestError, Ticket,
+    ClientSession, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError,
+};
+use tim_testkit::ends::{
+    Client, Hub, NOW, approach, carry, config, drain, hub, hub_at, memory, online_with, send, text, welcome,
 };
 
-type Client = ClientSession<&'static str, FixedBuffer<'static>>;
-type Hub = HubSession<FixedBuffer<'static>>;
-
-const NOW: Instant = Instant::from_millis(1000);
 const SIG: &str = "eJw-this-is-a-secret";
 
-fn memory(len: usize) -> FixedBuffer<'static> {
-    FixedBuffer(vec![0; len].leak())
-}
-
 fn client_with(rx: usize, tx: usize, outbox: usize) -> Client {
-    let config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
-    ClientSession::new(config, SIG, memory(rx), memory(tx), memory(outbox), 1)
+    ClientSession::new(config(), SIG, memory(rx), memory(tx), memory(outbox), 1)
 }
 
 fn client() -> Client {
     client_with(1024, 1024, 1024)
 }
 
-fn hub(now: Instant) -> Hub {
-    HubSession::new(HubConfig::default(), memory(2048), memory(2048), now)
-}
-
-/// Moves what is outgoing, both ways, at this moment.
-fn carry(client: &mut Client, hub: &mut Hub, now: Instant) {
-    let up = client.outgoing().to_vec();
-    assert_eq!(hub.receive(now, &up), up.len());
-    client.transmitted(up.len());
-    let down = hub.outgoing().to_vec();
-    assert_eq!(client.receive(now, &down), down.len());
-    hub.transmitted(down.len());
-}
-
-/// The names of the client's outputs up to the next wait.
-fn drain(client: &mut Client, now: Instant) -> Vec<String> {
-    let mut seen = Vec::new();
-    loop {
-        match client.poll(now) {
-            Output::Wait(_) => return seen,
-            Output::Event(event) => {
-                seen.push(format!("{event:?}").split(['(', ' ']).next().unwrap().to_owned());
-            }
-            other => seen.push(format!("{other:?}")),
-        }
-    }
-}
-
-/// Up to the LOGIN that the hub is asked to check.
-fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
-    client.connected(now);
-    carry(client, hub, now);
-    assert!(matches!(hub.poll(now), HubOutput::Wait(_)));
-    carry(client, hub, now);
-    assert_eq!(drain(client, now), [""; 0]);
-    carry(client, hub, now);
-    assert!(matches!(hub.poll(now), HubOutput::Event(HubEvent::Login(_))));
-}
-
-fn welcome(cursor: &[u8]) -> LoginResponse<'_> {
-    LoginResponse {
-        account: 99,
-        time_ms: 5,
-        cursor,
-        nick: "",
-        ..LoginResponse::default()
-    }
-}
-
 /// A client that is ready, and the hub's end of its connection.
-fn online(mut client: Client) -> (Client, Hub) {
-    let mut hub = hub(NOW);
-    client.login(NOW);
-    assert_eq!(drain(&mut client, NOW), ["NetState", "Connect"]);
-    approach(&mut client, &mut hub, NOW);
-    hub.accept(&welcome(&[1])).unwrap();
-    hub.push(FrameKind::SYNCED, &Done).unwrap();
-    carry(&mut client, &mut hub, NOW);
-    assert_eq!(drain(&mut client, NOW), ["LoggedIn", "NetState", "Ready"]);
-    (client, hub)
-}
-
-fn text(text: &str) -> Message<'_> {
-    Message {
-        envelope: Envelope {
-            sequence: 0,
-            time: 1,
-            flags: 0,
-            origin: 7,
-            from: UserId::new("alice").unwrap(),
-        },
-        to: ConversationId::C2c(UserId::new("bob").unwrap()),
-        id: MessageId {
-            sender: 99,
-            client_time: 1,
-            random: 2,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    }
-}
-
-fn send(client: &mut Client, now: Instant) -> Ticket {
-    client.send(now, &text("x"), SendOptions::default()).unwrap()
+fn online(client: Client) -> (Client, Hub) {
+    online_with(client, hub())
 }
 
 const SENT: Answer<'static> = Answer::Send(SendResponse {
@@ -139,7 +47,7 @@ fn no_debug_output_shows_the_user_sig() {
     assert!(!shows(&format!("{client:?}"), SIG));
     client.login(NOW);
     let _ = drain(&mut client, NOW);
-    let mut hub = hub(NOW);
+    let mut hub = hub();
     client.connected(NOW);
     carry(&mut client, &mut hub, NOW);
     let _ = hub.poll(NOW);
@@ -230,7 +138,7 @@ fn a_peer_in_the_wrong_role_is_left_and_tried_again_later() {
 #[test]
 fn a_tx_buffer_too_small_for_the_login_is_said_and_not_tried_forever() {
     let mut client = client_with(1024, 40, 1024);
-    let mut hub = hub(NOW);
+    let mut hub = hub();
     client.login(NOW);
     assert_eq!(drain(&mut client, NOW), ["NetState", "Connect"]);
     client.connected(NOW);
@@ -317,7 +225,7 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
     };
     assert_eq!((answered, answer.decode_any()), (ticket, Ok(SENT)));
     // The answer to a login.
-    let (mut client, mut hub) = (client(), hub(NOW));
+    let (mut client, mut hub) = (client(), hub());
     client.login(NOW);
     let _ = drain(&mut client, NOW);
     approach(&mut client, &mut hub, NOW);
@@ -329,7 +237,7 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
 
 #[test]
 fn a_hub_that_polls_late_uses_what_came_in_time() {
-    let (mut client, mut hub) = (client(), hub(NOW));
+    let (mut client, mut hub) = (client(), hub());
     client.login(NOW);
     let _ = drain(&mut client, NOW);
     client.connected(NOW);
@@ -356,7 +264,7 @@ fn a_delivery_that_cannot_be_read_is_reported_once_and_left_behind() {
 
 #[test]
 fn a_hub_that_gives_no_cursor_at_login_is_not_asked_to_resume_behind_it() {
-    let (mut client, mut hub) = (client(), hub(NOW));
+    let (mut client, mut hub) = (client(), hub());
     client.login(NOW);
     let _ = drain(&mut client, NOW);
     approach(&mut client, &mut hub, NOW);
@@ -366,7 +274,7 @@ fn a_hub_that_gives_no_cursor_at_login_is_not_asked_to_resume_behind_it() {
     client.disconnected(NOW);
     let later = NOW + Duration::from_secs(1);
     let _ = drain(&mut client, later);
-    let mut hub = self::hub(later);
+    let mut hub = hub_at(later);
     client.connected(later);
     carry(&mut client, &mut hub, later);
     let _ = hub.poll(later);
@@ -392,7 +300,7 @@ fn acknowledgements_held_over_a_cut_are_not_sent_on_the_next_connection() {
     client.disconnected(NOW);
     let later = NOW + Duration::from_secs(1);
     assert_eq!(drain(&mut client, later), ["NetState", "NetState", "Connect"]);
-    let mut hub = self::hub(later);
+    let mut hub = hub_at(later);
     approach(&mut client, &mut hub, later);
     hub.accept(&welcome(&[3])).unwrap();
     carry(&mut client, &mut hub, later);

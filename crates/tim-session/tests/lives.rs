@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use tim_session::proto::message::{Envelope, Message, Payload, Text, to_vec};
+use tim_session::proto::ErrorCode;
 use tim_session::proto::request::{Done, Failure, LoginResponse};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, Role};
-use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent,
     HubOutput, HubSession, Instant, Output,
 };
+use tim_testkit::ends::{memory, take_down, take_up};
+use tim_testkit::{c2c, messages, user};
 
 type Client = ClientSession<String, FixedBuffer<'static>>;
 type Hub = HubSession<FixedBuffer<'static>>;
@@ -18,11 +19,11 @@ const NOW: Instant = Instant::from_millis(1000);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn buffer() -> FixedBuffer<'static> {
-    FixedBuffer(vec![0; 4000].leak())
+    memory(4000)
 }
 
 fn client(user: &str, framing: Framing, seed: u64) -> Client {
-    let mut config = ClientConfig::new(1, UserId::new(user).unwrap(), 7);
+    let mut config = ClientConfig::new(1, tim_testkit::user(user), 7);
     config.framing = framing;
     ClientSession::new(
         config,
@@ -59,29 +60,17 @@ fn drain(client: &mut Client, now: Instant) -> Vec<String> {
     }
 }
 
-fn up(client: &mut Client) -> Vec<u8> {
-    let bytes = client.outgoing().to_vec();
-    client.transmitted(bytes.len());
-    bytes
-}
-
-fn down(hub: &mut Hub) -> Vec<u8> {
-    let bytes = hub.outgoing().to_vec();
-    hub.transmitted(bytes.len());
-    bytes
-}
-
 /// Connects, as the client asked, and brings its LOGIN to this hub's end of the connection.
 fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
     client.connected(now);
     let _ = drain(client, now);
-    let hello = up(client);
+    let hello = take_up(client);
     assert_eq!(hub.receive(now, &hello), hello.len());
     assert!(matches!(hub.poll(now), HubOutput::Wait(_)));
-    let hello = down(hub);
+    let hello = take_down(hub);
     assert_eq!(client.receive(now, &hello), hello.len());
     let _ = drain(client, now);
-    let login = up(client);
+    let login = take_up(client);
     assert_eq!(hub.receive(now, &login), login.len());
     assert!(matches!(hub.poll(now), HubOutput::Event(HubEvent::Login(_))));
 }
@@ -115,7 +104,7 @@ fn get_in(client: &mut Client, framing: Framing, now: Instant) -> Hub {
     approach(client, &mut hub, now);
     hub.accept(&welcome(99)).unwrap();
     hub.push(FrameKind::SYNCED, &Done).unwrap();
-    let bytes = down(&mut hub);
+    let bytes = take_down(&mut hub);
     assert_eq!(client.receive(now, &bytes), bytes.len());
     let seen = drain(client, now);
     assert!(seen.contains(&"LoggedIn 99".to_owned()), "{seen:?}");
@@ -123,24 +112,8 @@ fn get_in(client: &mut Client, framing: Framing, now: Instant) -> Hub {
 }
 
 fn for_alice() -> Vec<u8> {
-    let id = |name| UserId::new(name).unwrap();
-    to_vec(&Message {
-        envelope: Envelope {
-            sequence: 1,
-            time: 1,
-            flags: 0,
-            origin: 1,
-            from: id("carol"),
-        },
-        to: ConversationId::C2c(id("alice")),
-        id: MessageId::default(),
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text {
-            text: "for alice only",
-        }),
-        extensions: Default::default(),
-    })
+    let message = messages::text(user("carol"), c2c("alice"), "for alice only");
+    message.to_encoded().into_inner()
 }
 
 /// The hub's hello to alice and what it says to her login, on a serial line; and bob, who has said hello on it since.
@@ -150,22 +123,22 @@ fn a_line_from_alice_to_bob(answer: impl FnOnce(&mut Hub)) -> (Vec<u8>, Vec<u8>,
     alice.login(NOW);
     let _ = drain(&mut alice, NOW);
     alice.connected(NOW);
-    let hello = up(&mut alice);
+    let hello = take_up(&mut alice);
     assert_eq!(hub.receive(NOW, &hello), hello.len());
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
-    let hubs_hello = down(&mut hub);
+    let hubs_hello = take_down(&mut hub);
     assert_eq!(alice.receive(NOW, &hubs_hello), hubs_hello.len());
     let _ = drain(&mut alice, NOW);
-    let login = up(&mut alice);
+    let login = take_up(&mut alice);
     assert_eq!(hub.receive(NOW, &login), login.len());
     assert!(matches!(hub.poll(NOW), HubOutput::Event(HubEvent::Login(_))));
     answer(&mut hub);
-    let rest = down(&mut hub);
+    let rest = take_down(&mut hub);
     let mut bob = client("bob", Framing::Serial, 0x5EED);
     bob.login(NOW);
     let _ = drain(&mut bob, NOW);
     bob.connected(NOW);
-    let _ = up(&mut bob);
+    let _ = take_up(&mut bob);
     (hubs_hello, rest, bob)
 }
 
@@ -227,7 +200,7 @@ fn a_session_that_is_taken_over_comes_back_once_and_stays_away_if_that_repeats()
         let mut hub = get_in(&mut client, Framing::Stream, now);
         now = now + patience * SECOND;
         hub.goodbye(&Failure::new(ErrorCode::SESSION_REPLACED, ""));
-        let bytes = down(&mut hub);
+        let bytes = take_down(&mut hub);
         assert_eq!(client.receive(now, &bytes), bytes.len());
         let seen = drain(&mut client, now);
         if round < 3 {
@@ -255,20 +228,20 @@ fn whose_login_is_taken_for_an_old_one_draws_a_new_session() {
         now = until_it_connects(&mut one, now);
         let mut hub = hub(Framing::Stream, now);
         one.connected(now);
-        let hello = up(&mut one);
+        let hello = take_up(&mut one);
         assert_eq!(hub.receive(now, &hello), hello.len());
         let _ = hub.poll(now);
-        let hello = down(&mut hub);
+        let hello = take_down(&mut hub);
         assert_eq!(one.receive(now, &hello), hello.len());
         let _ = drain(&mut one, now);
-        let login = up(&mut one);
+        let login = take_up(&mut one);
         assert_eq!(hub.receive(now, &login), login.len());
         let HubOutput::Event(HubEvent::Login(login)) = hub.poll(now) else {
             panic!("no login")
         };
         sessions.push(login.session);
         hub.refuse(&Failure::new(ErrorCode::SESSION_REPLACED, ""));
-        let refusal = down(&mut hub);
+        let refusal = take_down(&mut hub);
         assert_eq!(one.receive(now, &refusal), refusal.len());
         assert_eq!(drain(&mut one, now), ["TurnedAway 200009", "Disconnect"]);
     }
@@ -288,7 +261,7 @@ fn only_tickets_and_kicks_end_a_session() {
             let mut hub = hub(Framing::Stream, now);
             approach(&mut client, &mut hub, now);
             hub.refuse(&Failure::new(ErrorCode(code), "not now"));
-            let bytes = down(&mut hub);
+            let bytes = take_down(&mut hub);
             assert_eq!(client.receive(now, &bytes), bytes.len());
             assert_eq!(drain(&mut client, now), told);
             now = until_it_connects(&mut client, now);
@@ -304,7 +277,7 @@ fn only_tickets_and_kicks_end_a_session() {
         let mut hub = hub(Framing::Stream, now);
         approach(&mut client, &mut hub, now);
         hub.refuse(&Failure::new(ErrorCode(code), "never"));
-        let bytes = down(&mut hub);
+        let bytes = take_down(&mut hub);
         assert_eq!(client.receive(now, &bytes), bytes.len());
         assert_eq!(
             drain(&mut client, now),
@@ -381,7 +354,7 @@ fn a_clock_that_steps_back_or_wraps_ends_no_dead_line_detection() {
             if matches!(hub.poll(now), HubOutput::Close(_)) {
                 lost[1].get_or_insert_with(|| now.since(stepped));
             }
-            let _ = (up(&mut client), down(&mut hub));
+            let _ = (take_up(&mut client), take_down(&mut hub));
             now = now + SECOND;
         }
         assert!(
@@ -410,7 +383,7 @@ fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
         let now = Instant::from_micros(u64::MAX - back);
         for wait in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
             for case in 0..16 {
-                let mut config = ClientConfig::new(1, UserId::new("a").unwrap(), 7);
+                let mut config = ClientConfig::new(1, user("a"), 7);
                 for (at, change) in changes.iter().enumerate() {
                     if case & (1 << at) != 0 {
                         change(&mut config, wait);
@@ -448,7 +421,7 @@ fn no_clock_and_no_configuration_makes_a_session_poll_without_end() {
 
 #[test]
 fn who_takes_no_frame_large_enough_for_a_stub_is_told_so_by_either_end() {
-    let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+    let mut config = ClientConfig::new(1, user("alice"), 7);
     config.max_frame = LEAST_MAX_FRAME - 1;
     assert!(matches!(
         config.check(),

@@ -1,81 +1,33 @@
 //! Both ends against each other, byte by byte, without a socket or a clock.
 
-use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, Delivery, LoginResponse, Send, SendResponse,
-};
+use tim_session::proto::ErrorCode;
+use tim_session::proto::message::SendOptions;
+use tim_session::proto::request::{AnyRequest as Request, AnyResponse as Answer, Send, SendResponse};
 use tim_session::proto::wire::FrameKind;
-use tim_session::proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{
-    ClientConfig, ClientSession, DeliverError, Event, FixedBuffer, HubConfig, HubEvent, HubOutput,
-    HubSession, Instant, NetState, NotReadyReason, Output, RequestError,
+    DeliverError, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, NetState, NotReadyReason,
+    Output, RequestError,
 };
 
-type Client<'b> = ClientSession<&'static str, FixedBuffer<'b>>;
-type Hub<'b> = HubSession<FixedBuffer<'b>>;
+use tim_testkit::ends::{
+    Client, Hub, NOW, approach_in_pieces, carry, carry_in_pieces, client_with, config, connecting, drain,
+    hub_with, let_in, text, welcome,
+};
 
-const NOW: Instant = Instant::from_millis(1000);
-
-struct Memory([[u8; 2048]; 5]);
-
-impl Memory {
-    fn new() -> Self {
-        Self([[0; 2048]; 5])
-    }
-    fn ends(&mut self) -> (Client<'_>, Hub<'_>) {
-        let [a, b, c, d, e] = &mut self.0;
-        let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
-        config.window = 2;
-        let client = ClientSession::new(config, "sig", FixedBuffer(a), FixedBuffer(b), FixedBuffer(c), 1);
-        (
-            client,
-            HubSession::new(HubConfig::default(), FixedBuffer(d), FixedBuffer(e), NOW),
-        )
-    }
+/// A client that takes two deliveries ahead, and a hub's end.
+fn ends() -> (Client, Hub) {
+    let mut config = config();
+    config.window = 2;
+    (
+        client_with(config, [2048; 3]),
+        hub_with(HubConfig::default(), [2048; 2]),
+    )
 }
 
-/// Moves what is outgoing, in pieces of `step` bytes.
-fn carry(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
-    let up = client.outgoing().to_vec();
-    for piece in up.chunks(step) {
-        assert_eq!(hub.receive(NOW, piece), piece.len());
-    }
-    client.transmitted(up.len());
-    let down = hub.outgoing().to_vec();
-    for piece in down.chunks(step) {
-        assert_eq!(client.receive(NOW, piece), piece.len());
-    }
-    hub.transmitted(down.len());
-}
-
-fn drain(client: &mut Client<'_>) -> Vec<String> {
-    let mut seen = Vec::new();
-    loop {
-        match client.poll(NOW) {
-            Output::Wait(_) => return seen,
-            Output::Event(Event::Delivered(Delivery { header, .. })) => {
-                seen.push(format!("delivered {}", header.envelope.sequence));
-            }
-            Output::Event(event) => {
-                seen.push(format!("{event:?}").split(['(', ' ']).next().unwrap().to_owned())
-            }
-            other => seen.push(format!("{other:?}")),
-        }
-    }
-}
-
-fn login(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
-    client.login(NOW);
-    assert_eq!(drain(client), ["NetState", "Connect"]);
-    client.connected(NOW);
-    carry(client, hub, step);
-    assert_eq!(
-        hub.poll(NOW),
-        HubOutput::Wait(Some(NOW + HubConfig::default().login_timeout))
-    );
-    carry(client, hub, step);
-    assert_eq!(drain(client), [""; 0]);
-    carry(client, hub, step);
+/// Logs in, in pieces of `step` bytes.
+fn login(client: &mut Client, hub: &mut Hub, step: usize) {
+    connecting(client, NOW);
+    approach_in_pieces(client, hub, NOW, step);
     let HubOutput::Event(HubEvent::Login(login)) = hub.poll(NOW) else {
         panic!("no login")
     };
@@ -83,55 +35,23 @@ fn login(client: &mut Client<'_>, hub: &mut Hub<'_>, step: usize) {
         (login.user.as_str(), login.user_sig, login.device),
         ("alice", "sig", 7)
     );
-    hub.accept(&LoginResponse {
-        account: 99,
-        time_ms: 5,
-        cursor: &[1],
-        nick: "",
-        ..LoginResponse::default()
-    })
-    .unwrap();
-    hub.push(FrameKind::SYNCED, &tim_session::proto::request::Done)
-        .unwrap();
-    carry(client, hub, step);
-    assert_eq!(drain(client), ["LoggedIn", "NetState", "Ready"]);
+    let_in(hub);
+    carry_in_pieces(client, hub, NOW, step);
+    assert_eq!(drain(client, NOW), ["LoggedIn", "NetState", "Ready"]);
     assert_eq!((client.account(), client.cursor()), (99, &[1][..]));
-}
-
-fn text(text: &str) -> Message<'_> {
-    Message {
-        envelope: Envelope {
-            sequence: 0,
-            time: 1,
-            flags: 0,
-            origin: 7,
-            from: UserId::new("alice").unwrap(),
-        },
-        to: ConversationId::C2c(UserId::new("bob").unwrap()),
-        id: MessageId {
-            sender: 99,
-            client_time: 1,
-            random: 2,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    }
 }
 
 #[test]
 fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
     for step in [1, 3, 4096] {
-        let mut memory = Memory::new();
-        let (mut client, mut hub) = memory.ends();
+        let (mut client, mut hub) = ends();
         assert_eq!(
             client.send(NOW, &text("x"), SendOptions::default()),
             Err(RequestError::NotReady)
         );
         login(&mut client, &mut hub, step);
         let ticket = client.send(NOW, &text("你好"), SendOptions::default()).unwrap();
-        carry(&mut client, &mut hub, step);
+        carry_in_pieces(&mut client, &mut hub, NOW, step);
         let HubOutput::Event(HubEvent::Request {
             id,
             request: Request::Send(send),
@@ -149,7 +69,7 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
             extensions: Default::default(),
         };
         hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
-        carry(&mut client, &mut hub, step);
+        carry_in_pieces(&mut client, &mut hub, NOW, step);
         let Output::Event(Event::Answer {
             ticket: answered,
             answer: raw,
@@ -161,25 +81,24 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
             (answered, raw.decode_any(), raw.decode::<Send<'_>>()),
             (ticket, Ok(Answer::Send(answer)), Ok(answer))
         );
-        assert_eq!(drain(&mut client), [""; 0]);
+        assert_eq!(drain(&mut client, NOW), [""; 0]);
         assert_eq!(client.pending(), 0);
     }
 }
 
 #[test]
 fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     let mut message = text("hi");
-    let mut deliver = |hub: &mut Hub<'_>, sequence: u64| {
+    let mut deliver = |hub: &mut Hub, sequence: u64| {
         message.envelope.sequence = sequence;
         hub.deliver(&sequence.to_le_bytes(), 0, message.to_encoded().as_bytes())
     };
     deliver(&mut hub, 1).unwrap();
     deliver(&mut hub, 2).unwrap();
     assert_eq!(deliver(&mut hub, 3), Err(DeliverError::Window));
-    carry(&mut client, &mut hub, 4096);
+    carry(&mut client, &mut hub, NOW);
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
     assert_eq!(
         client.cursor(),
@@ -188,9 +107,9 @@ fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
     );
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
     assert_eq!(client.cursor(), 1_u64.to_le_bytes());
-    assert_eq!(drain(&mut client), [""; 0]);
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
     assert_eq!(client.cursor(), 2_u64.to_le_bytes());
-    carry(&mut client, &mut hub, 4096);
+    carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
     assert_eq!(hub.window_room(), 2);
     deliver(&mut hub, 3).unwrap();
@@ -198,18 +117,17 @@ fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
 
 #[test]
 fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     client.hold_acknowledgements(true);
     let message = text("hi").to_encoded();
     hub.deliver(&[2], 0, message.as_bytes()).unwrap();
     hub.deliver(&[3], 0, message.as_bytes()).unwrap();
-    carry(&mut client, &mut hub, 4096);
-    assert_eq!(drain(&mut client), ["delivered 0", "delivered 0"]);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["Delivered", "Delivered"]);
     assert_eq!(client.cursor(), [3]);
     let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
-    carry(&mut client, &mut hub, 4096);
+    carry(&mut client, &mut hub, NOW);
     let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
         panic!("no request")
     };
@@ -221,24 +139,23 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
         extensions: Default::default(),
     };
     hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
-    carry(&mut client, &mut hub, 4096);
-    assert_eq!(drain(&mut client), ["Answer"]);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["Answer"]);
     client.hold_acknowledgements(false);
-    assert_eq!(drain(&mut client), [""; 0]);
-    carry(&mut client, &mut hub, 4096);
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+    carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
     assert_eq!(hub.window_room(), 2);
 }
 
 #[test]
 fn a_request_outlives_a_cut_and_is_answered_once() {
-    let (mut memory, mut other) = (Memory::new(), Memory::new());
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
-    carry(&mut client, &mut hub, 4096); // it reached the hub, whose answer is lost with the line
+    carry(&mut client, &mut hub, NOW); // it reached the hub, whose answer is lost with the line
     client.disconnected(NOW);
-    assert_eq!(drain(&mut client), ["NetState"]);
+    assert_eq!(drain(&mut client, NOW), ["NetState"]);
     assert!(client.is_ready(), "a short cut does not end readiness");
     let later = NOW + std::time::Duration::from_secs(1);
     assert!(matches!(
@@ -246,28 +163,21 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
         Output::Event(Event::NetState(NetState::Connecting))
     ));
     assert_eq!(client.poll(later), Output::Connect);
-    let (_, mut hub) = other.ends();
+    let (_, mut hub) = ends();
     client.connected(later);
-    carry(&mut client, &mut hub, 4096);
+    carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
-    carry(&mut client, &mut hub, 4096);
-    assert_eq!(drain(&mut client), [""; 0]);
-    carry(&mut client, &mut hub, 4096);
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), [""; 0]);
+    carry(&mut client, &mut hub, NOW);
     let HubOutput::Event(HubEvent::Login(login)) = hub.poll(NOW) else {
         panic!()
     };
     assert_eq!(login.cursor, [1]);
-    hub.accept(&LoginResponse {
-        account: 99,
-        time_ms: 5,
-        cursor: &[1],
-        nick: "",
-        ..LoginResponse::default()
-    })
-    .unwrap();
-    carry(&mut client, &mut hub, 4096);
-    assert_eq!(drain(&mut client), ["LoggedIn", "NetState"]);
-    carry(&mut client, &mut hub, 4096);
+    hub.accept(&welcome(&[1])).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    assert_eq!(drain(&mut client, NOW), ["LoggedIn", "NetState"]);
+    carry(&mut client, &mut hub, NOW);
     let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
         panic!("not sent again")
     };
@@ -276,9 +186,8 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
 
 #[test]
 fn a_request_without_an_answer_times_out_once() {
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
     let late = NOW + client.config().request_timeout;
     let Output::Event(Event::Failed {
@@ -294,11 +203,10 @@ fn a_request_without_an_answer_times_out_once() {
 
 #[test]
 fn a_long_cut_ends_readiness_and_a_login_restores_it() {
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     client.disconnected(NOW);
-    assert_eq!(drain(&mut client), ["NetState"]);
+    assert_eq!(drain(&mut client, NOW), ["NetState"]);
     let late = NOW + client.config().resume_window;
     assert_eq!(
         client.poll(late),
@@ -319,8 +227,7 @@ fn strangers_and_liars_are_turned_away() {
             ErrorCode::UNSUPPORTED_VERSION,
         ),
     ] {
-        let mut memory = Memory::new();
-        let (_, mut hub) = memory.ends();
+        let (_, mut hub) = ends();
         assert_eq!(hub.receive(NOW, bytes), bytes.len());
         assert_eq!(
             hub.poll(NOW),
@@ -347,9 +254,8 @@ fn strangers_and_liars_are_turned_away() {
         hub.poll(NOW),
         HubOutput::Close(tim_session::CloseReason::Violation(ErrorCode::FRAME_TOO_LARGE))
     );
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     // An acknowledgement of what was never delivered.
     assert_eq!(hub.receive(NOW, &[FrameKind::ACK.0, 9, 0]), 3);
     assert!(matches!(hub.poll(NOW), HubOutput::Close(_)));
@@ -357,9 +263,8 @@ fn strangers_and_liars_are_turned_away() {
 
 #[test]
 fn a_poll_that_comes_late_still_leaves_the_peer_its_time() {
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     // Both were asleep for an hour.
     let late = NOW + std::time::Duration::from_secs(3600);
     let timeout = client.config().keep_alive_timeout;
@@ -371,11 +276,10 @@ fn a_poll_that_comes_late_still_leaves_the_peer_its_time() {
 
 #[test]
 fn a_delivery_that_was_handed_over_before_a_cut_is_not_handed_over_again() {
-    let mut memory = Memory::new();
-    let (mut client, mut hub) = memory.ends();
-    login(&mut client, &mut hub, 4096);
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
     hub.deliver(&[9], 0, text("x").to_encoded().as_bytes()).unwrap();
-    carry(&mut client, &mut hub, 4096);
+    carry(&mut client, &mut hub, NOW);
     assert!(matches!(client.poll(NOW), Output::Event(Event::Delivered(_))));
     client.disconnected(NOW); // before the next poll
     assert_eq!(client.cursor(), [9]);

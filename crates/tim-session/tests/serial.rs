@@ -4,30 +4,22 @@ use std::time::Duration;
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::UserId;
-use tim_session::proto::message::{Envelope, Message, Payload, SendOptions, Text};
-use tim_session::proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, Done, Failure, LoginResponse, SendResponse,
-};
+use tim_session::proto::message::{Message, Payload, SendOptions};
+use tim_session::proto::request::{AnyRequest as Request, AnyResponse as Answer, Failure, SendResponse};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, serial_decode};
-use tim_session::proto::{ConversationId, MessageId, Priority};
 use tim_session::{
-    ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
-    HubSession, Instant, Output,
+    ClientConfig, ClientSession, CloseReason, Event, Framing, HubConfig, HubEvent, HubOutput, HubSession,
+    Instant, Output,
 };
+use tim_testkit::ends::{Client, Hub, client_with, config, let_in, memory, text};
 
 const SECOND: Duration = Duration::from_secs(1);
 const ROOM: usize = 1024;
 
-type Bytes = FixedBuffer<'static>;
-
-fn room(len: usize) -> Bytes {
-    FixedBuffer(vec![0; len].leak())
-}
-
 /// Both ends and the line between them.
 struct Line {
-    client: ClientSession<&'static str, Bytes>,
-    hub: HubSession<Bytes>,
+    client: Client,
+    hub: Hub,
     now: Instant,
     /// What the client's application and the hub were told.
     seen: Vec<String>,
@@ -116,15 +108,7 @@ impl Line {
                 Do::Again => self.hub.begin_again(self.now),
                 Do::Accept => {
                     self.logins += 1;
-                    let answer = LoginResponse {
-                        account: 99,
-                        time_ms: 5,
-                        cursor: &[1],
-                        nick: "",
-                        ..LoginResponse::default()
-                    };
-                    self.hub.accept(&answer).unwrap();
-                    self.hub.push(FrameKind::SYNCED, &Done).unwrap();
+                    let_in(&mut self.hub);
                 }
                 Do::Store(id, text) => {
                     let duplicate = self.stored.contains(&text);
@@ -214,38 +198,22 @@ impl Line {
     }
 }
 
-fn new_client() -> ClientSession<&'static str, Bytes> {
-    let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+fn new_client() -> Client {
+    let mut config = config();
     config.framing = Framing::Serial;
-    ClientSession::new(config, "sig", room(ROOM), room(ROOM), room(ROOM), 1)
+    client_with(config, [ROOM; 3])
 }
 
-fn new_hub(now: Instant) -> HubSession<Bytes> {
+fn new_hub(now: Instant) -> Hub {
     let mut config = HubConfig::default();
     config.framing = Framing::Serial;
-    HubSession::new(config, room(ROOM), room(ROOM), now)
+    HubSession::new(config, memory(ROOM), memory(ROOM), now)
 }
 
-fn message(text: &str) -> Message<'_> {
-    Message {
-        envelope: Envelope {
-            sequence: 1,
-            time: 1,
-            flags: 0,
-            origin: 7,
-            from: UserId::new("alice").unwrap(),
-        },
-        to: ConversationId::C2c(UserId::new("bob").unwrap()),
-        id: MessageId {
-            sender: 99,
-            client_time: text.len() as u64,
-            random: 2,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    }
+fn message(said: &str) -> Message<'_> {
+    let mut message = text(said);
+    message.id.client_time = said.len() as u64;
+    message
 }
 
 /// The packets in what is outgoing: counter and content.
@@ -532,7 +500,7 @@ fn a_buffer_holds_the_frame_that_it_was_made_for() {
         }
         let mut config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
         config.framing = Framing::Serial;
-        let mut client = ClientSession::new(config, "", room(buffer), room(100), room(0), 1);
+        let mut client = ClientSession::new(config, "", memory(buffer), memory(100), memory(0), 1);
         client.login(Instant::ZERO);
         while let Output::Event(_) = client.poll(Instant::ZERO) {}
         client.connected(Instant::ZERO);

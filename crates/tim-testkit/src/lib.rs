@@ -24,6 +24,7 @@
 
 mod deadline;
 mod device;
+pub mod ends;
 mod frames;
 mod ids;
 mod incoming;
@@ -35,7 +36,7 @@ mod world;
 
 pub use deadline::{deadline, deadline_in};
 pub use device::{Device, Observed};
-pub use frames::{frame, hello};
+pub use frames::{frame, frame_of_len, hello, raw_frame};
 pub use ids::{c2c, group, user};
 pub use incoming::Incoming;
 pub use link::{End, Faults, SimulatedLink};

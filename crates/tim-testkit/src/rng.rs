@@ -32,4 +32,14 @@ impl Rng {
     pub fn percent(&mut self, chance: u8) -> bool {
         self.draw() % 100 < u64::from(chance)
     }
+
+    /// A number below `end`; 0 if there is none.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.within(0..end)
+    }
+
+    /// Fewer than `end` random bytes.
+    pub fn bytes(&mut self, end: u64) -> Vec<u8> {
+        (0..self.below(end)).map(|_| self.draw() as u8).collect()
+    }
 }
