@@ -27,11 +27,11 @@ pub(crate) fn own_app() -> App {
 
 /// Runs a hub on `data` until stdin closes, and prints its address: what [`Target::start`] starts.
 pub(crate) async fn run(data: &Path, group_rate: u32) -> Result<()> {
-    let mut options = HubOptions::new(data, own_app());
+    let mut options = HubOptions::new(own_app());
     options.sends_per_second = 0;
     options.max_connections = MAX_CONNECTIONS;
     options.limits = Limits::new().with_group_messages_per_second(group_rate);
-    let hub = Arc::new(Hub::open(options)?);
+    let hub = Arc::new(Hub::open(data, options)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
     let parent_left = async { drop(tokio::io::stdin().read(&mut [0]).await) };

@@ -29,11 +29,11 @@ const QUIET: Duration = Duration::from_millis(1_500);
 pub(crate) async fn measure(members: u32, messages: u32) -> Result<()> {
     let prepared = blocking(move || prepare::group(GroupType::AV_CHAT_ROOM, members)).await?;
     let app = own_app();
-    let mut options = HubOptions::new(prepared.data.path(), app.clone());
+    let mut options = HubOptions::new(app.clone());
     options.max_connections = members as usize + 1;
     options.sends_per_second = 0;
     options.limits = Limits::new().with_group_messages_per_second(0);
-    let hub = Arc::new(Hub::open(options)?);
+    let hub = Arc::new(Hub::open(prepared.data.path(), options)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let target = Target::remote(listener.local_addr()?, app);
     let (stop, stopped) = oneshot::channel::<()>();

@@ -172,9 +172,9 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 impl Settings {
     /// What a hub is opened with.
-    pub(crate) fn hub_options(&self, data: &Path, key: String) -> HubOptions {
+    pub(crate) fn hub_options(&self, key: String) -> HubOptions {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let mut options = HubOptions::new(data, App::new(self.app_id, key));
+        let mut options = HubOptions::new(App::new(self.app_id, key));
         options.limits = options
             .limits
             .with_revoke_window_seconds(self.revoke_window.0)

@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("hub.sock");
     let app = App::new(1_400_000_000, "an-app-key-that-nobody-can-guess");
-    let hub = Hub::open(HubOptions::new(directory.path().join("data"), app.clone()))?;
+    let hub = Hub::open(directory.path().join("data"), HubOptions::new(app.clone()))?;
     let listener = UnixListener::bind(&path)?;
 
     let talk = async {

@@ -102,6 +102,12 @@ pub const TYPES: [TypeRules; 5] = [
     usual(GroupType::COMMUNITY, 4),
 ];
 
+/// Every cell of the table above, for tests of a store or of a hub: what somebody in the role of the second column gets who
+/// does what the first column names to somebody in the role of the third. `none` is a user outside the group, `self` the
+/// actor, `.` nobody in particular. A cell is `ok`, what becomes of the target where a list is answered, the code of the
+/// refusal, or `-` where the type has no such role.
+pub const PERMISSIONS: &str = include_str!("permissions.txt");
+
 const fn usual(group_type: GroupType, column: usize) -> TypeRules {
     TypeRules {
         group_type,

@@ -31,8 +31,7 @@ use crate::presence::registry::PresenceRegistry;
 use crate::retention::{self, Keeper};
 use crate::service::Services;
 use crate::settings::Settings;
-use crate::store::sqlite::{self, OpenError};
-use crate::store::{Hooks, StoreError, StoreReader, WriteError, Writer, WriterConfig};
+use crate::store::{Hooks, Store, StoreError, WriteError, Writer, WriterConfig};
 use crate::threads::thread;
 
 /// How many commits may wait for the fan-out before the writer waits for it.
@@ -42,13 +41,14 @@ const MAX_REFUSALS: usize = 64;
 /// How long connections get to hear the farewell when the hub stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// A hub on its data directory.
+/// A hub on its store.
 ///
 /// ```no_run
 /// use tim_hub::usersig::App;
 /// use tim_hub::{Hub, HubOptions};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let hub = Hub::open(HubOptions::new("/var/lib/tim", App::new(1_400_000_000, "a key that nobody guesses")))?;
+/// let options = HubOptions::new(App::new(1_400_000_000, "a key that nobody guesses"));
+/// let hub = Hub::open("/var/lib/tim", options)?;
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:7878").await?;
 /// hub.serve(listener, std::future::pending()).await?;
 /// # Ok(())
@@ -75,8 +75,9 @@ const SEND_OVERHEAD: u64 = 4096;
 #[non_exhaustive]
 pub enum HubError {
     /// The data directory cannot be used.
+    #[cfg(feature = "sqlite")]
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] tim_store_sqlite::OpenError),
     /// The options cannot be right.
     #[error("{0}")]
     Options(String),
@@ -88,22 +89,46 @@ pub enum HubError {
     Io(#[from] io::Error),
 }
 
+/// The options with frames as large as the largest message needs, if a hub can work with them.
+fn checked(mut options: HubOptions) -> Result<HubOptions, HubError> {
+    options.check().map_err(HubError::Options)?;
+    let largest_send = options.limits.message_bytes().saturating_add(SEND_OVERHEAD);
+    let largest_send = u32::try_from(largest_send).unwrap_or(u32::MAX);
+    options.connection.max_frame = options.connection.max_frame.max(largest_send);
+    let connection = options.connection.check();
+    connection.map_err(|fault| HubError::Options(format!("in the limits of a connection, {fault}")))?;
+    Ok(options)
+}
+
 impl Hub {
-    /// Opens the data directory and starts the store's threads: the writer, and the housekeeping, which goes on for as long
-    /// as the hub is there, however its connections come.
+    /// A hub on the SQLite store in `directory`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`HubError::Options`] for options that cannot be right; [`HubError::Open`], notably if another hub has the directory;
-    /// [`HubError::Io`] without threads to be had.
-    pub fn open(mut options: HubOptions) -> Result<Self, HubError> {
-        options.check().map_err(HubError::Options)?;
-        let largest_send = options.limits.message_bytes().saturating_add(SEND_OVERHEAD);
-        let largest_send = u32::try_from(largest_send).unwrap_or(u32::MAX);
-        options.connection.max_frame = options.connection.max_frame.max(largest_send);
-        let connection = options.connection.check();
-        connection.map_err(|fault| HubError::Options(format!("in the limits of a connection, {fault}")))?;
-        let (store, reader) = sqlite::open_limited(&options.data, options.max_data)?;
-        let reader: Arc<dyn StoreReader> = Arc::new(reader);
+    /// As [`with_store`](Self::with_store), and [`HubError::Open`], for example if another hub uses the directory.
+    #[cfg(feature = "sqlite")]
+    pub fn open(directory: impl AsRef<std::path::Path>, options: HubOptions) -> Result<Self, HubError> {
+        // First, so that a hub that cannot start leaves no directory behind.
+        let options = checked(options)?;
+        let store = tim_store_sqlite::open_limited(directory.as_ref(), options.max_data)?;
+        Self::start(options, store.into())
+    }
+
+    /// A hub on an open store of any engine.
+    ///
+    /// Starts the store's writer thread and the retention thread. Both run until the hub is dropped or shut down, whether or
+    /// not it serves connections.
+    ///
+    /// # Errors
+    /// [`HubError::Options`] for options that cannot work; [`HubError::Io`] if a thread cannot be started.
+    pub fn with_store(options: HubOptions, store: impl Into<Store>) -> Result<Self, HubError> {
+        Self::start(checked(options)?, store.into())
+    }
+
+    fn start(options: HubOptions, store: Store) -> Result<Self, HubError> {
+        let Store {
+            writer: store,
+            reader,
+        } = store;
         let presence = Arc::new(PresenceRegistry::default());
         let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
         let recall = Arc::new(Revocations::default());

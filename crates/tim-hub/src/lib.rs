@@ -23,11 +23,7 @@ mod settings;
 mod threads;
 
 use tim_groups as groups;
-/// The store, with the engine that [`Hub::open`] uses.
-mod store {
-    pub(crate) use tim_store::*;
-    pub(crate) use tim_store_sqlite as sqlite;
-}
+use tim_store as store;
 
 pub use tim_usersig as usersig;
 

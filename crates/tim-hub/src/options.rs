@@ -1,7 +1,6 @@
 //! What a hub is opened with.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tim_proto::limits::Limits;
@@ -11,13 +10,11 @@ use crate::clock::Clock;
 use crate::groups::GroupPolicy;
 use crate::usersig::App;
 
-/// Where the hub's data is, whose users it serves, and what it allows. Each number has a default that suits a small
+/// Whose users a hub serves, and what it allows. Each number has a default that suits a small
 /// installation.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HubOptions {
-    /// The data directory; made if it is not there.
-    pub data: PathBuf,
     /// The application whose UserSigs let users in.
     pub app: App,
     /// The limits of the messaging itself: sizes, pages, windows, retention.
@@ -46,8 +43,9 @@ pub struct HubOptions {
     /// Whether a message to a user id that never logged in makes the account (as an application's server would have done);
     /// otherwise it is refused. Default true.
     pub open_registration: bool,
-    /// How many bytes the database may have, beside up to 64 MiB of its write-ahead log; 0 is as many as the disk has.
-    /// What finds no room is refused with `STORAGE_FULL`, and everything that is there can be read. Default 0.
+    /// The largest size of the database that [`Hub::open`](crate::Hub::open) opens, in bytes, without up to 64 MiB of its
+    /// write-ahead log; 0 is no limit. Writes beyond it are refused with `STORAGE_FULL`; reads go on. Default 0.
+    #[cfg(feature = "sqlite")]
     pub max_data: u64,
     /// How often old entries are looked for. Default 60 s.
     pub purge_interval: Duration,
@@ -56,11 +54,10 @@ pub struct HubOptions {
 }
 
 impl HubOptions {
-    /// The defaults, for this data directory and application.
+    /// The defaults, for this application.
     #[must_use]
-    pub fn new(data: impl Into<PathBuf>, app: App) -> Self {
+    pub fn new(app: App) -> Self {
         Self {
-            data: data.into(),
             app,
             limits: Limits::new(),
             connection: HubConfig::default(),
@@ -74,6 +71,7 @@ impl HubOptions {
             max_admins: 10,
             max_groups: 1_000,
             open_registration: true,
+            #[cfg(feature = "sqlite")]
             max_data: 0,
             purge_interval: Duration::from_secs(60),
             clock: Clock::system(),
@@ -130,7 +128,6 @@ impl HubOptions {
 impl fmt::Debug for HubOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubOptions")
-            .field("data", &self.data)
             .field("app", &self.app)
             .field("limits", &self.limits)
             .field("connection", &self.connection)

@@ -21,8 +21,13 @@
 
 mod epoch;
 mod error;
+#[cfg(feature = "suite")]
+pub mod faults;
 mod fingerprint;
+mod open;
 mod read;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod types;
 mod write;
 mod writer;
@@ -30,6 +35,7 @@ mod writer;
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, Resumed};
 pub use error::{NotStored, StoreError};
 pub use fingerprint::Fingerprint;
+pub use open::Store;
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,
     ListCursor, Member, MembersPage, MembersRequest, Page, PageRequest, StoreReader,

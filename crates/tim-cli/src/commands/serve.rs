@@ -140,7 +140,7 @@ impl Sources {
 /// Takes over what can be changed while the hub runs, and says what cannot.
 fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels) -> Result<(), Failure> {
     let settings = sources.settings()?;
-    let options = settings.hub_options(sources.data.path(), sources.key()?);
+    let options = settings.hub_options(sources.key()?);
     hub.reload(&options).map_err(Failure::failed)?;
     levels.set(&settings.log)?;
     let rest = Settings {
@@ -204,7 +204,7 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let hangup = hangups()?;
     let stop = stop_signal()?;
     let key = sources.key_or_new()?;
-    let hub = Arc::new(Hub::open(settings.hub_options(data.path(), key)).map_err(cannot_open)?);
+    let hub = Arc::new(Hub::open(data.path(), settings.hub_options(key)).map_err(cannot_open)?);
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::failed(format_args!("cannot listen at {}: {error}", settings.listen))
             .hint("--listen 127.0.0.1:0 takes any free port")

@@ -24,10 +24,10 @@ impl World {
         tim_testkit::deadline();
         let data = tempfile::tempdir().unwrap();
         let app = App::new(APP, "a key of the tests, long enough");
-        let mut options = HubOptions::new(data.path(), app.clone());
+        let mut options = HubOptions::new(app.clone());
         options.sends_per_second = 0;
         options.limits = options.limits.with_group_messages_per_second(0);
-        let hub = Arc::new(Hub::open(options).unwrap());
+        let hub = Arc::new(Hub::open(data.path(), options).unwrap());
         let (connector, mut listener) = memory_listener();
         let serving = hub.clone();
         let accepting = tokio::spawn(async move {

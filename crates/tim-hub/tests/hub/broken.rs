@@ -51,9 +51,9 @@ fn a_hub_whose_connections_could_not_work_does_not_open_and_says_which_setting_i
         ("max_requests", |options| options.connection.max_requests = 0),
     ];
     for (what, change) in wrong {
-        let mut options = HubOptions::new(data.path().join("hub"), App::new(APP, key));
+        let mut options = HubOptions::new(App::new(APP, key));
         change(&mut options);
-        let error = Hub::open(options).expect_err(what);
+        let error = Hub::open(data.path().join("hub"), options).expect_err(what);
         assert!(matches!(error, HubError::Options(_)), "{error:?}");
         assert!(
             error.to_string().contains(&format!("{what} must be at least 1")),

@@ -106,10 +106,10 @@ fn three_messages() -> Arc<tempfile::TempDir> {
 fn a_hub_without_a_listener_keeps_house_too() {
     let dir = three_messages();
     let clocks = Clocks::new();
-    let mut options = HubOptions::new(dir.path(), app());
+    let mut options = HubOptions::new(app());
     options.clock = clocks.clock();
     options.purge_interval = Duration::from_millis(2);
-    let hub = Hub::open(options).unwrap();
+    let hub = Hub::open(dir.path(), options).unwrap();
     assert_eq!(entries(dir.path()), 3);
     eventually(
         || {
@@ -129,7 +129,7 @@ fn a_hub_without_a_listener_stops_when_its_store_fails() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let hub = Hub::open(HubOptions::new(dir.path(), app())).unwrap();
+        let hub = Hub::open(dir.path(), HubOptions::new(app())).unwrap();
         let (mut near, far) = tokio::io::duplex(64 * 1024);
         hub.spawn(far);
         near.write_all(&hello()).await.unwrap();
@@ -179,7 +179,7 @@ fn connections_come_from_any_listener() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let hub = Arc::new(Hub::open(HubOptions::new(dir.path().join("data"), app())).unwrap());
+        let hub = Arc::new(Hub::open(dir.path().join("data"), HubOptions::new(app())).unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let (send, receive) = mpsc::channel(1);
         let serving = Arc::clone(&hub);
@@ -216,9 +216,9 @@ fn after_a_clean_stop_the_database_file_alone_is_whole() {
 fn options_that_cannot_be_right_refuse_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |change: &dyn Fn(&mut HubOptions)| {
-        let mut options = HubOptions::new(dir.path(), app());
+        let mut options = HubOptions::new(app());
         change(&mut options);
-        match Hub::open(options) {
+        match Hub::open(dir.path(), options) {
             Err(HubError::Options(why)) => why,
             other => panic!("{other:?}"),
         }
@@ -240,7 +240,7 @@ fn what_is_reloaded_holds_from_now_on_and_sessions_go_on() {
     alice.send(c2c("bob"), "one");
     let new_key = "another key of the same application";
     hub.tell(async |hub| {
-        let mut options = HubOptions::new("", App::new(super::support::APP, new_key));
+        let mut options = HubOptions::new(App::new(super::support::APP, new_key));
         options.limits = options.limits.with_revoke_window_seconds(0);
         hub.reload(&options).unwrap();
         options.app = App::new(super::support::APP, "");

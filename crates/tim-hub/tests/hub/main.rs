@@ -3,6 +3,7 @@
 mod borders;
 mod broken;
 mod expiry;
+mod faulty_store;
 mod groups;
 mod groups_made;
 mod ids;

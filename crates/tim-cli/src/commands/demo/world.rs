@@ -55,7 +55,7 @@ impl RunningHub {
 
     /// Starts it on what it left, at the same address.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
-        let mut options = HubOptions::new(&self.data, self.app.clone());
+        let mut options = HubOptions::new(self.app.clone());
         let ahead = || {
             let ahead = Arc::clone(&self.ahead_ms);
             move || ahead.load(Ordering::Relaxed)
@@ -66,7 +66,7 @@ impl RunningHub {
             move || real.wall_ms() + wall(),
             move || too.steady_ms() + steady(),
         );
-        let hub = Hub::open(options).map_err(Failure::failed)?;
+        let hub = Hub::open(&self.data, options).map_err(Failure::failed)?;
         let listener = std::net::TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;
         self.address = listener.local_addr()?;

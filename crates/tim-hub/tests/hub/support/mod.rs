@@ -23,6 +23,7 @@ use tim_proto::{
     UserId,
 };
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
+use tim_store::faults::{self, Faults};
 use tokio::sync::oneshot;
 
 pub(crate) use raw::Raw;
@@ -57,9 +58,27 @@ impl TestHub {
     }
 
     pub(crate) fn start_on(data: Arc<tempfile::TempDir>, change: impl FnOnce(&mut HubOptions)) -> Self {
+        let directory = data.path().to_owned();
+        Self::start_with_hub(data, change, |options| Hub::open(directory, options))
+    }
+
+    /// A hub whose store is slow or fails when the test says so.
+    pub(crate) fn start_faulty() -> (Self, Faults) {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let store = tim_store_sqlite::open(data.path()).unwrap();
+        let (store, faults) = faults::wrap(store.into());
+        let hub = Self::start_with_hub(data, |_| (), |options| Hub::with_store(options, store));
+        (hub, faults)
+    }
+
+    fn start_with_hub(
+        data: Arc<tempfile::TempDir>,
+        change: impl FnOnce(&mut HubOptions),
+        open: impl FnOnce(HubOptions) -> Result<Hub, HubError>,
+    ) -> Self {
         tim_testkit::deadline();
         let clock_ms = Arc::new(AtomicU64::new(START_MS));
-        let mut options = HubOptions::new(data.path(), App::new(APP, KEY));
+        let mut options = HubOptions::new(App::new(APP, KEY));
         let clock = Arc::clone(&clock_ms);
         let steady_ms = Arc::new(AtomicU64::new(0));
         let steady = Arc::clone(&steady_ms);
@@ -70,7 +89,7 @@ impl TestHub {
         options.sends_per_second = 0;
         options.limits = options.limits.with_group_messages_per_second(0);
         change(&mut options);
-        let hub = Arc::new(Hub::open(options).unwrap());
+        let hub = Arc::new(open(options).unwrap());
         let serving = Arc::clone(&hub);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();

@@ -1,19 +1,19 @@
 //! Revoking.
 
+use crate::{Append, LogKey, REVOCATION, Refused, Revoke, Write, Written, flags};
 use bytes::Bytes;
 use tim_groups::GroupAction;
 use tim_proto::message::{Content, Mentions, SenderNames, Text, with_sender_names};
 use tim_proto::wire::{List, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Priority, Role, UserId};
-use tim_store::{Append, LogKey, REVOCATION, Refused, Revoke, Write, Written, flags};
 
 use super::{World, texts};
 
-pub(crate) const WINDOW_MS: u64 = 120_000;
-pub(crate) const MANAGER_WINDOW_MS: u64 = 300_000;
+pub const WINDOW_MS: u64 = 120_000;
+pub const MANAGER_WINDOW_MS: u64 = 300_000;
 
 /// A wish to revoke within two minutes.
-pub(crate) fn by(world: &World, log: LogKey, sequence: u64, by: UserId) -> Revoke {
+pub fn by(world: &World, log: LogKey, sequence: u64, by: UserId) -> Revoke {
     let id = MessageId {
         sender: 0,
         client_time: world.now_ms / 1000,
@@ -38,7 +38,7 @@ fn revoke(world: &mut World, log: LogKey, sequence: u64, user: UserId) -> Result
     world.write(Write::Revoke(revoke))
 }
 
-pub(crate) fn the_message_is_marked_and_told_of(world: &mut World) {
+pub fn the_message_is_marked_and_told_of(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     world.say(log, alice, "oops");
@@ -65,7 +65,7 @@ pub(crate) fn the_message_is_marked_and_told_of(world: &mut World) {
     assert_eq!(world.page(log, None, 15).entries, [message]);
 }
 
-pub(crate) fn the_window_is_exact(world: &mut World) {
+pub fn the_window_is_exact(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for age_s in [119, 120, 121] {
@@ -118,7 +118,7 @@ fn is_new(answer: &Result<Written, Refused>) -> bool {
     matches!(answer, Ok(Written::Revoked { already: false, .. }))
 }
 
-pub(crate) fn the_managers_revoke_what_those_of_lower_rank_wrote(world: &mut World) {
+pub fn the_managers_revoke_what_those_of_lower_rank_wrote(world: &mut World) {
     let (log, [owner, admin, admin2, member]) = ranks(world);
     let eve = world.user("eve");
     let rude = world.say(log, member, "rude").sequence;
@@ -170,7 +170,7 @@ pub(crate) fn the_managers_revoke_what_those_of_lower_rank_wrote(world: &mut Wor
     assert!(is_new(&revoke(world, log, at, admin2)));
 }
 
-pub(crate) fn managers_have_a_window_of_their_own(world: &mut World) {
+pub fn managers_have_a_window_of_their_own(world: &mut World) {
     let (log, [owner, admin, _, member]) = ranks(world);
     let said = [owner, admin, member].map(|user| world.say(log, user, "x").sequence);
     world.now_ms += MANAGER_WINDOW_MS;
@@ -232,7 +232,7 @@ fn encoded(log: LogKey, append: &Append, text: &str) -> Bytes {
     with_sender_names(&tim_proto::message::to_vec(&content), &names).into()
 }
 
-pub(crate) fn the_content_is_gone_everywhere_and_the_revoker_is_named(world: &mut World) {
+pub fn the_content_is_gone_everywhere_and_the_revoker_is_named(world: &mut World) {
     let (log, [owner, admin, _, member]) = ranks(world);
     let mut append = world.message(log, member, "");
     append.mentions = vec![admin];
@@ -319,7 +319,7 @@ pub(crate) fn the_content_is_gone_everywhere_and_the_revoker_is_named(world: &mu
     assert_eq!(left.revoked_by().unwrap().name, "The owner");
 }
 
-pub(crate) fn a_repeated_request_is_answered_as_the_first(world: &mut World) {
+pub fn a_repeated_request_is_answered_as_the_first(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     world.say(log, alice, "oops");
@@ -336,7 +336,7 @@ pub(crate) fn a_repeated_request_is_answered_as_the_first(world: &mut World) {
     assert_eq!(world.conversation(&bob, &log).head_sequence, 2, "one revocation");
 }
 
-pub(crate) fn unread_and_preview_follow(world: &mut World) {
+pub fn unread_and_preview_follow(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for text in ["1", "2", "3"] {
@@ -362,7 +362,7 @@ pub(crate) fn unread_and_preview_follow(world: &mut World) {
     assert_eq!(world.unread(&alice, &log), 0);
 }
 
-pub(crate) fn what_cannot_be_revoked(world: &mut World) {
+pub fn what_cannot_be_revoked(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     assert_eq!(revoke(world, log, 1, alice), Err(Refused::NoSuchConversation));

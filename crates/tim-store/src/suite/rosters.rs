@@ -1,18 +1,18 @@
 //! Who is in a group: in pages, in live rooms, at the end; and who is mentioned.
 
+use crate::{
+    ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused, Restriction,
+    Write, Written, flags,
+};
 use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_proto::{
     AtKind, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId,
-};
-use tim_store::{
-    ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused, Restriction,
-    Write, Written, flags,
 };
 
 use super::groups::join;
 use super::{World, stored};
 
-pub(crate) fn typed(
+pub fn typed(
     world: &mut World,
     name: &str,
     group_type: GroupType,
@@ -83,7 +83,7 @@ fn walk(world: &World, group: GroupId, role: Option<Role>, limit: usize) -> Vec<
     }
 }
 
-pub(crate) fn members_come_in_pages_by_standing_and_role(world: &mut World) {
+pub fn members_come_in_pages_by_standing_and_role(world: &mut World) {
     let users: Vec<UserId> = (0..7).map(|n| world.user(&format!("user{n}"))).collect();
     let group = world.group("g1", &users[..3]);
     for user in &users[3..] {
@@ -137,7 +137,7 @@ pub(crate) fn members_come_in_pages_by_standing_and_role(world: &mut World) {
     assert!(walk(world, missing, None, 5).is_empty());
 }
 
-pub(crate) fn ones_groups_come_in_pages(world: &mut World) {
+pub fn ones_groups_come_in_pages(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let groups: Vec<GroupId> = (0..5)
         .map(|n| world.group(&format!("g{n}"), &[alice, bob]))
@@ -159,7 +159,7 @@ pub(crate) fn ones_groups_come_in_pages(world: &mut World) {
                 break;
             }
         }
-        let member = tim_store::role::MEMBER;
+        let member = crate::role::MEMBER;
         assert_eq!(
             found,
             [(groups[0], member), (groups[2], member), (groups[4], member)]
@@ -180,7 +180,7 @@ pub(crate) fn ones_groups_come_in_pages(world: &mut World) {
     assert_eq!(named, [bob, alice]);
 }
 
-pub(crate) fn the_muted_write_again_in_time(world: &mut World) {
+pub fn the_muted_write_again_in_time(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice, bob]);
     let log = LogKey::Group(group);
@@ -224,7 +224,7 @@ pub(crate) fn the_muted_write_again_in_time(world: &mut World) {
 }
 
 /// Bob is muted for 600 s, leaves and comes back, in every way that there is.
-pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World) {
+pub fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let kick = GroupAction::Remove {
         users: vec![bob],
@@ -259,7 +259,7 @@ pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World
             world.change(group, alice, mute(bob, 600)).unwrap();
             world.change(group, by(&leaves), leaves.clone()).unwrap();
             // What is over is purged, what is not stays.
-            let purge = tim_store::Purge {
+            let purge = crate::Purge {
                 older_than_ms: 0,
                 forget_ids_before_ms: 0,
                 over_before_ms: world.now_ms,
@@ -323,7 +323,7 @@ pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World
             world.change(group, alice, mute(bob, 600)).unwrap();
             world.change(group, by(&leaves), leaves).unwrap();
             world.now_ms += 600_000;
-            let purge = tim_store::Purge {
+            let purge = crate::Purge {
                 over_before_ms: world.now_ms,
                 ..purge
             };
@@ -336,7 +336,7 @@ pub(crate) fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World
     }
 }
 
-pub(crate) fn an_owner_is_never_muted(world: &mut World) {
+pub fn an_owner_is_never_muted(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = world.group("g1", &[alice, bob]);
     let muted_until = |world: &World, group, user| {
@@ -356,7 +356,7 @@ pub(crate) fn an_owner_is_never_muted(world: &mut World) {
     assert_eq!(muted_until(world, work, &carol), 0);
 }
 
-pub(crate) fn mentions_are_kept_until_read(world: &mut World) {
+pub fn mentions_are_kept_until_read(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = world.group("g1", &[alice, bob]);
     let log = LogKey::Group(group);
@@ -407,7 +407,7 @@ pub(crate) fn mentions_are_kept_until_read(world: &mut World) {
     assert!(at(world, &bob).is_empty(), "one too many");
 }
 
-pub(crate) fn mentions_are_looked_for_among_the_newest(world: &mut World) {
+pub fn mentions_are_looked_for_among_the_newest(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice, bob]);
     let log = LogKey::Group(group);
@@ -430,7 +430,7 @@ pub(crate) fn mentions_are_looked_for_among_the_newest(world: &mut World) {
     assert!(world.conversation(&bob, &log).at.is_empty());
 }
 
-pub(crate) fn a_message_to_ten_thousand_is_one_entry(world: &mut World) {
+pub fn a_message_to_ten_thousand_is_one_entry(world: &mut World) {
     let users: Vec<UserId> = (0..10_000)
         .map(|n| UserId::new(&format!("user{n}")).unwrap())
         .collect();
@@ -466,7 +466,7 @@ pub(crate) fn a_message_to_ten_thousand_is_one_entry(world: &mut World) {
     );
 }
 
-pub(crate) fn rosters_say_who_came_and_went(world: &mut World) {
+pub fn rosters_say_who_came_and_went(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = typed(world, "g1", GroupType::COMMUNITY, alice, &[bob]);
     world.change(group, carol, join()).unwrap();
@@ -502,7 +502,7 @@ pub(crate) fn rosters_say_who_came_and_went(world: &mut World) {
     assert_eq!(tip.log, LogKey::Group(group), "with the entry that tells of it");
 }
 
-pub(crate) fn a_meeting_counts_nothing_as_unread(world: &mut World) {
+pub fn a_meeting_counts_nothing_as_unread(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = typed(world, "m1", GroupType::MEETING, alice, &[]);
     assert_eq!(
@@ -517,7 +517,7 @@ pub(crate) fn a_meeting_counts_nothing_as_unread(world: &mut World) {
     assert_eq!(world.conversation(&bob, &log).last.unwrap().sequence, 3);
 }
 
-pub(crate) fn what_is_written_down_has_a_length(world: &mut World) {
+pub fn what_is_written_down_has_a_length(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice]);
     let long = "x".repeat(301);

@@ -1,13 +1,13 @@
 //! Retention.
 
-use tim_store::{ChangesRequest, Gap, LogKey, Purge, Refused, Write, Written};
+use crate::{ChangesRequest, Gap, LogKey, Purge, Refused, Write, Written};
 
 use super::{DAY_MS, World, texts};
 
 const KEEP_MS: u64 = 7 * DAY_MS;
 
 /// Removes everything older than seven days, in steps of `budget`; returns how many entries that was.
-pub(crate) fn purge(world: &mut World, budget: u32) -> u64 {
+pub fn purge(world: &mut World, budget: u32) -> u64 {
     let older_than_ms = world.now_ms - KEEP_MS;
     let mut removed = 0;
     loop {
@@ -30,7 +30,7 @@ pub(crate) fn purge(world: &mut World, budget: u32) -> u64 {
     }
 }
 
-pub(crate) fn old_conversations_leave_the_list(world: &mut World) {
+pub fn old_conversations_leave_the_list(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let (old, kept) = (LogKey::c2c(alice, bob), LogKey::c2c(alice, carol));
     world.say(old, bob, "old");
@@ -51,7 +51,7 @@ pub(crate) fn old_conversations_leave_the_list(world: &mut World) {
     assert_eq!(purge(world, 100), 0, "purging again removes nothing");
 }
 
-pub(crate) fn sequences_go_on_after_everything_is_gone(world: &mut World) {
+pub fn sequences_go_on_after_everything_is_gone(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for _ in 0..5 {
@@ -83,7 +83,7 @@ pub(crate) fn sequences_go_on_after_everything_is_gone(world: &mut World) {
     assert_eq!(world.write(Write::Revoke(revoke)), Err(Refused::NotFound), "gone");
 }
 
-pub(crate) fn gaps_are_announced_once(world: &mut World) {
+pub fn gaps_are_announced_once(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let (lost, other) = (LogKey::c2c(alice, bob), LogKey::c2c(alice, carol));
     for _ in 0..4 {
@@ -122,7 +122,7 @@ pub(crate) fn gaps_are_announced_once(world: &mut World) {
     assert_eq!(world.page(lost, None, 15).first_kept, 5, "history says it too");
 }
 
-pub(crate) fn paging_during_a_purge(world: &mut World) {
+pub fn paging_during_a_purge(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for count in 1..=40u64 {
@@ -151,7 +151,7 @@ pub(crate) fn paging_during_a_purge(world: &mut World) {
     );
 }
 
-pub(crate) fn steps_are_bounded(world: &mut World) {
+pub fn steps_are_bounded(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     for _ in 0..10 {
         world.say(LogKey::c2c(alice, bob), alice, "x");
@@ -203,7 +203,7 @@ pub(crate) fn steps_are_bounded(world: &mut World) {
     );
 }
 
-pub(crate) fn ids_outlive_the_resend_window(world: &mut World) {
+pub fn ids_outlive_the_resend_window(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let append = world.message(log, alice, "once");
@@ -256,7 +256,7 @@ pub(crate) fn ids_outlive_the_resend_window(world: &mut World) {
     );
 }
 
-pub(crate) fn unread_counts_what_is_kept(world: &mut World) {
+pub fn unread_counts_what_is_kept(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for sender in [alice, bob, bob, alice] {

@@ -1,14 +1,14 @@
 //! Live rooms, and the end of groups.
 
+use crate::{LogKey, Refused, Restriction, Write, Written};
 use tim_groups::{GroupAction, GroupAnswer};
 use tim_proto::{ErrorCode, GroupType, MemberResult, UserId};
-use tim_store::{LogKey, Refused, Restriction, Write, Written};
 
 use super::groups::join;
 use super::rosters::{mute, typed};
 use super::{World, new_group, stored, texts};
 
-pub(crate) fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
+pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = typed(world, "room", GroupType::AV_CHAT_ROOM, alice, &[]);
     let log = LogKey::Group(group);
@@ -84,7 +84,7 @@ pub(crate) fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
     assert_eq!(world.reader().group(&group), Ok(None));
 }
 
-pub(crate) fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
+pub fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = world.group("g1", &[alice, bob]);
     let log = LogKey::Group(group);
@@ -143,7 +143,7 @@ pub(crate) fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
         Err(Refused::IdInUse(group)),
         "the id is never free again"
     );
-    let everything = tim_store::Purge {
+    let everything = crate::Purge {
         older_than_ms: u64::MAX >> 1,
         forget_ids_before_ms: 0,
         over_before_ms: world.now_ms,
@@ -155,7 +155,7 @@ pub(crate) fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
     ));
 }
 
-pub(crate) fn the_service_takes_a_group_back_and_tells_members(world: &mut World) {
+pub fn the_service_takes_a_group_back_and_tells_members(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice, bob]);
     let eve = world.user("eve");

@@ -8,12 +8,12 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use tim_groups::GroupAction;
-use tim_proto::UserId;
-use tim_store::{
+use crate::{
     Commit, Hooks, LogKey, NotStored, Published, Refused, StoreError, StoreWriter, Write, WriteError, Writer,
     WriterConfig, Written,
 };
+use tim_groups::GroupAction;
+use tim_proto::UserId;
 
 use super::{START_MS, World, groups, revoke, texts};
 
@@ -37,7 +37,7 @@ fn race(writer: &Arc<Writer>, writes: Vec<Write>) -> Vec<Result<Written, WriteEr
     })
 }
 
-pub(crate) fn one_of_many_equal_sends_is_stored(world: &mut World) {
+pub fn one_of_many_equal_sends_is_stored(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let writer = start(world);
@@ -65,7 +65,7 @@ pub(crate) fn one_of_many_equal_sends_is_stored(world: &mut World) {
     assert_eq!(world.page(log, None, 100).entries.len(), 10);
 }
 
-pub(crate) fn sixty_four_writers_leave_no_gap(world: &mut World) {
+pub fn sixty_four_writers_leave_no_gap(world: &mut World) {
     let users: Vec<UserId> = (0..64).map(|n| world.user(&format!("user{n}"))).collect();
     let log = LogKey::Group(world.group("g1", &users));
     let mut jobs: Vec<Vec<Write>> = Vec::new();
@@ -99,7 +99,7 @@ pub(crate) fn sixty_four_writers_leave_no_gap(world: &mut World) {
     assert_eq!(sequences, expected);
 }
 
-pub(crate) fn one_of_two_revokers_wins(world: &mut World) {
+pub fn one_of_two_revokers_wins(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = world.group("g1", &[alice, bob, carol]);
     let log = LogKey::Group(group);
@@ -139,7 +139,7 @@ pub(crate) fn one_of_two_revokers_wins(world: &mut World) {
     );
 }
 
-pub(crate) fn read_marks_race_forward(world: &mut World) {
+pub fn read_marks_race_forward(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for _ in 0..64 {
@@ -168,7 +168,7 @@ pub(crate) fn read_marks_race_forward(world: &mut World) {
     assert_eq!((conversation.read_sequence, conversation.unread), (64, 0));
 }
 
-pub(crate) fn a_dismissal_races_with_everything(world: &mut World) {
+pub fn a_dismissal_races_with_everything(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let mut rounds = Vec::new();
     for round in 0..10 {
@@ -210,7 +210,7 @@ pub(crate) fn a_dismissal_races_with_everything(world: &mut World) {
     }
 }
 
-pub(crate) fn published_entries_come_in_order_before_answers(world: &mut World) {
+pub fn published_entries_come_in_order_before_answers(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let sends: Vec<Vec<Write>> = (0..8)
@@ -317,7 +317,7 @@ fn submit(writer: &Writer, count: usize) -> Receiver<Result<Written, WriteError>
     answers
 }
 
-pub(crate) fn a_full_queue_refuses(world: &mut World) {
+pub fn a_full_queue_refuses(world: &mut World) {
     let script = scripted(world, 4);
     let first = submit(&script.writer, 1);
     assert_eq!(script.began.recv(), Ok(1), "the writer is busy");
@@ -338,7 +338,7 @@ pub(crate) fn a_full_queue_refuses(world: &mut World) {
     assert_eq!(world.reader().account(&UserId::new("late").unwrap()), Ok(None));
 }
 
-pub(crate) fn a_fatal_store_answers_everybody_and_stops(world: &mut World) {
+pub fn a_fatal_store_answers_everybody_and_stops(world: &mut World) {
     let script = scripted(world, 10);
     let first = submit(&script.writer, 1);
     script.began.recv().unwrap();
@@ -364,7 +364,7 @@ pub(crate) fn a_fatal_store_answers_everybody_and_stops(world: &mut World) {
     assert_eq!(late, Err(WriteError::Closed));
 }
 
-pub(crate) fn a_failed_commit_is_told_to_its_batch_only(world: &mut World) {
+pub fn a_failed_commit_is_told_to_its_batch_only(world: &mut World) {
     let script = scripted(world, 10);
     let full = StoreError::NotStored(NotStored::DiskFull);
     let first = submit(&script.writer, 1);
@@ -377,7 +377,7 @@ pub(crate) fn a_failed_commit_is_told_to_its_batch_only(world: &mut World) {
     assert!(second.recv().unwrap().is_ok(), "the writer goes on");
 }
 
-pub(crate) fn futures_are_answered(world: &mut World) {
+pub fn futures_are_answered(world: &mut World) {
     let writer = start(world);
     let users: Vec<UserId> = (0..10)
         .map(|n| UserId::new(&format!("user{n}")).unwrap())

@@ -1,7 +1,7 @@
 //! History, page by page.
 
+use crate::{LogKey, PageRequest, Write, Written};
 use tim_proto::GroupId;
-use tim_store::{LogKey, PageRequest, Write, Written};
 
 use super::{World, texts};
 
@@ -27,7 +27,7 @@ fn walk(world: &World, log: LogKey, limit: usize) -> Vec<u64> {
     }
 }
 
-pub(crate) fn pages_walk_the_whole_history_once(world: &mut World) {
+pub fn pages_walk_the_whole_history_once(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for count in 1..=46 {
@@ -51,7 +51,7 @@ pub(crate) fn pages_walk_the_whole_history_once(world: &mut World) {
     );
 }
 
-pub(crate) fn a_page_is_stable_while_others_append(world: &mut World) {
+pub fn a_page_is_stable_while_others_append(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for _ in 0..30 {
@@ -66,7 +66,7 @@ pub(crate) fn a_page_is_stable_while_others_append(world: &mut World) {
     assert_eq!(second_before.entries[0].sequence, 11);
 }
 
-pub(crate) fn pages_skip_revocations_exactly(world: &mut World) {
+pub fn pages_skip_revocations_exactly(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for count in 1..=20u64 {
@@ -94,7 +94,7 @@ pub(crate) fn pages_skip_revocations_exactly(world: &mut World) {
     );
 }
 
-pub(crate) fn bytes_are_limited(world: &mut World) {
+pub fn bytes_are_limited(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for size in [10, 10, 100, 10] {
@@ -121,7 +121,7 @@ pub(crate) fn bytes_are_limited(world: &mut World) {
     assert_eq!(page(None, 130), (4, 1, true));
 }
 
-pub(crate) fn an_unknown_log_is_an_empty_completed_page(world: &mut World) {
+pub fn an_unknown_log_is_an_empty_completed_page(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let missing = LogKey::Group(GroupId::new("missing").unwrap());
     for log in [LogKey::c2c(alice, bob), missing, LogKey::System(alice)] {
@@ -131,7 +131,7 @@ pub(crate) fn an_unknown_log_is_an_empty_completed_page(world: &mut World) {
     }
 }
 
-pub(crate) fn pages_and_changes_meet(world: &mut World) {
+pub fn pages_and_changes_meet(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for count in 0..25 {

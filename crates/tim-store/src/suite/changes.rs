@@ -1,11 +1,11 @@
 //! Catching up behind a cursor.
 
-use tim_store::{ChangesRequest, Cursor, LogKey, Resumed, Write};
+use crate::{ChangesRequest, Cursor, LogKey, Resumed, Write};
 
 use super::{DAY_MS, World, texts};
 
 /// Catches up in steps of `limit` and returns the changes' numbers.
-pub(crate) fn catch_up(world: &World, user: tim_proto::UserId, mut cursor: u64, limit: usize) -> Vec<u64> {
+pub fn catch_up(world: &World, user: tim_proto::UserId, mut cursor: u64, limit: usize) -> Vec<u64> {
     let mut seen = Vec::new();
     loop {
         let changes = world.changes(user, cursor, limit);
@@ -20,7 +20,7 @@ pub(crate) fn catch_up(world: &World, user: tim_proto::UserId, mut cursor: u64, 
     }
 }
 
-pub(crate) fn a_device_gets_everything_once_and_in_order(world: &mut World) {
+pub fn a_device_gets_everything_once_and_in_order(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = world.group("g1", &[alice, bob, carol]);
     let logs = [
@@ -52,7 +52,7 @@ pub(crate) fn a_device_gets_everything_once_and_in_order(world: &mut World) {
     assert!(world.changes(alice, 61, 10).entries.is_empty());
 }
 
-pub(crate) fn bytes_and_entries_are_limited(world: &mut World) {
+pub fn bytes_and_entries_are_limited(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     for size in [10, 200, 10, 10] {
         world.say(LogKey::c2c(alice, bob), bob, &"x".repeat(size));
@@ -73,7 +73,7 @@ pub(crate) fn bytes_and_entries_are_limited(world: &mut World) {
     assert_eq!(ask(4, 100), (0, 4, false));
 }
 
-pub(crate) fn nothing_of_others(world: &mut World) {
+pub fn nothing_of_others(world: &mut World) {
     let (alice, bob, eve) = (world.user("alice"), world.user("bob"), world.user("eve"));
     let group = world.group("g1", &[alice, bob]);
     world.say(LogKey::c2c(alice, bob), alice, "private");
@@ -91,7 +91,7 @@ pub(crate) fn nothing_of_others(world: &mut World) {
     assert!(world.changes(unknown, 0, 100).entries.is_empty());
 }
 
-pub(crate) fn reads_see_what_was_answered(world: &mut World) {
+pub fn reads_see_what_was_answered(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for count in 1..=200u64 {
@@ -115,7 +115,7 @@ fn resume(world: &World, cursor: Cursor) -> (u64, bool) {
     (change, restored)
 }
 
-pub(crate) fn a_copy_knows_cursors_of_a_later_life(world: &mut World) {
+pub fn a_copy_knows_cursors_of_a_later_life(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for text in ["a", "b", "c"] {
@@ -148,7 +148,7 @@ pub(crate) fn a_copy_knows_cursors_of_a_later_life(world: &mut World) {
     assert_eq!(catch_up(&copy, bob, 3, 4), (4..=13).collect::<Vec<u64>>());
 }
 
-pub(crate) fn cursors_outlive_openings(world: &mut World) {
+pub fn cursors_outlive_openings(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let kept: Vec<Cursor> = (1..=5)
@@ -165,7 +165,7 @@ pub(crate) fn cursors_outlive_openings(world: &mut World) {
     }
 }
 
-pub(crate) fn an_opening_that_changes_nothing_leaves_no_trace(world: &mut World) {
+pub fn an_opening_that_changes_nothing_leaves_no_trace(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     world.say(LogKey::c2c(alice, bob), alice, "x");
     world.reopen();

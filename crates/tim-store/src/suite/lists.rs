@@ -1,11 +1,11 @@
 //! The conversation list, read marks, hidden conversations.
 
+use crate::{About, LogKey, Refused, Write, Written, flags};
 use tim_proto::{ConversationId, UserId};
-use tim_store::{About, LogKey, Refused, Write, Written, flags};
 
 use super::{World, stored, texts};
 
-pub(crate) fn newest_first_and_at_most_a_hundred(world: &mut World) {
+pub fn newest_first_and_at_most_a_hundred(world: &mut World) {
     let alice = world.user("alice");
     let peers: Vec<UserId> = (0..101).map(|n| world.user(&format!("peer{n}"))).collect();
     for peer in &peers {
@@ -42,7 +42,7 @@ pub(crate) fn newest_first_and_at_most_a_hundred(world: &mut World) {
     assert_eq!(world.list(&peers[0]), [oldest]);
 }
 
-pub(crate) fn own_messages_are_never_unread(world: &mut World) {
+pub fn own_messages_are_never_unread(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     for (sender, alices, bobs) in [
@@ -67,7 +67,7 @@ pub(crate) fn own_messages_are_never_unread(world: &mut World) {
     assert_eq!(world.unread(&bob, &log), 3, "and nobody else's mark moves");
 }
 
-pub(crate) fn the_read_mark_only_moves_forward(world: &mut World) {
+pub fn the_read_mark_only_moves_forward(world: &mut World) {
     let (alice, bob, eve) = (world.user("alice"), world.user("bob"), world.user("eve"));
     let log = LogKey::c2c(alice, bob);
     for sender in [bob, alice, bob, bob, alice, bob] {
@@ -105,7 +105,7 @@ pub(crate) fn the_read_mark_only_moves_forward(world: &mut World) {
     assert_eq!(world.write(notices), Ok(nothing), "no notice yet");
 }
 
-pub(crate) fn a_deleted_conversation_comes_back_with_its_history(world: &mut World) {
+pub fn a_deleted_conversation_comes_back_with_its_history(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     world.say(log, bob, "1");
@@ -163,7 +163,7 @@ pub(crate) fn a_deleted_conversation_comes_back_with_its_history(world: &mut Wor
     assert_eq!(world.write(unknown), Ok(nothing));
 }
 
-pub(crate) fn flags_are_obeyed(world: &mut World) {
+pub fn flags_are_obeyed(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let log = LogKey::c2c(alice, bob);
     world.say(log, bob, "shown");
@@ -186,7 +186,7 @@ pub(crate) fn flags_are_obeyed(world: &mut World) {
     assert_eq!(world.read(alice, log, Some(1)), (1, 1));
 }
 
-pub(crate) fn profiles_are_shown(world: &mut World) {
+pub fn profiles_are_shown(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice, bob]);
     let nick = Write::SetUserProfile {
@@ -213,7 +213,7 @@ pub(crate) fn profiles_are_shown(world: &mut World) {
         (ConversationId::Group(group), "g1's name")
     );
     assert_eq!((profile.member_count, profile.owner), (2, alice));
-    assert_eq!(standing.role, tim_store::role::OWNER);
+    assert_eq!(standing.role, crate::role::OWNER);
     let About::Peer(peer) = &list[1].about else {
         panic!("{:?}", list[1])
     };
@@ -231,7 +231,7 @@ pub(crate) fn profiles_are_shown(world: &mut World) {
     assert_eq!(world.write(unknown), Err(Refused::NoSuchUser(nobody)));
 }
 
-pub(crate) fn a_note_to_oneself(world: &mut World) {
+pub fn a_note_to_oneself(world: &mut World) {
     let alice = world.user("alice");
     let log = LogKey::c2c(alice, alice);
     world.say(log, alice, "remember");

@@ -1,8 +1,8 @@
 //! Groups and their members.
 
+use crate::{CreateGroup, LogKey, Refused, Write, Written, role};
 use tim_groups::{GroupAction, GroupAnswer};
 use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
-use tim_store::{CreateGroup, LogKey, Refused, Write, Written, role};
 
 use super::rosters::typed;
 use super::{World, new_group, stored, texts};
@@ -17,7 +17,7 @@ fn names(world: &World, group: &GroupId) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn created_whole_with_tip_and_notices(world: &mut World) {
+pub fn created_whole_with_tip_and_notices(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = GroupId::new("@TGS#1").unwrap();
     let mut new = new_group(group, &[alice, bob, carol, bob]);
@@ -53,7 +53,7 @@ pub(crate) fn created_whole_with_tip_and_notices(world: &mut World) {
     assert_eq!(order, [log, LogKey::System(bob), LogKey::System(carol)]);
 }
 
-pub(crate) fn creation_is_idempotent(world: &mut World) {
+pub fn creation_is_idempotent(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = GroupId::new("g1").unwrap();
     let mut new = new_group(group, &[alice, bob]);
@@ -77,7 +77,7 @@ pub(crate) fn creation_is_idempotent(world: &mut World) {
     assert_eq!(world.write(create(&new)), Err(Refused::IdInUse(group)));
 }
 
-pub(crate) fn a_random_number_is_used_for_one_group(world: &mut World) {
+pub fn a_random_number_is_used_for_one_group(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = GroupId::new("g1").unwrap();
     let new = new_group(group, &[alice, bob]);
@@ -96,7 +96,7 @@ pub(crate) fn a_random_number_is_used_for_one_group(world: &mut World) {
     assert_eq!(world.write(create(&new)), Ok(Written::Group { created: false }));
 }
 
-pub(crate) fn a_refused_group_leaves_nothing(world: &mut World) {
+pub fn a_refused_group_leaves_nothing(world: &mut World) {
     let alice = world.user("alice");
     let nobody = UserId::new("nobody").unwrap();
     let group = GroupId::new("g1").unwrap();
@@ -115,13 +115,13 @@ pub(crate) fn a_refused_group_leaves_nothing(world: &mut World) {
     world.group("g1", &[alice]);
 }
 
-pub(crate) fn join() -> GroupAction {
+pub fn join() -> GroupAction {
     GroupAction::Join {
         message: String::new(),
     }
 }
 
-pub(crate) fn members_see_from_joining_on(world: &mut World) {
+pub fn members_see_from_joining_on(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice]);
     let log = LogKey::Group(group);
@@ -168,7 +168,7 @@ pub(crate) fn members_see_from_joining_on(world: &mut World) {
     );
 }
 
-pub(crate) fn leaving_ends_sending_and_reading(world: &mut World) {
+pub fn leaving_ends_sending_and_reading(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = world.group("g1", &[alice, bob]);
     let log = LogKey::Group(group);
@@ -217,7 +217,7 @@ pub(crate) fn leaving_ends_sending_and_reading(world: &mut World) {
     assert_eq!(world.unread(&bob, &log), 2);
 }
 
-pub(crate) fn a_message_writes_no_member_row(world: &mut World) {
+pub fn a_message_writes_no_member_row(world: &mut World) {
     // What can be seen of it: 500 members, each with the right count, and marks that do not disturb each other.
     let users: Vec<UserId> = (0..500).map(|n| world.user(&format!("user{n}"))).collect();
     let log = LogKey::Group(world.group("big", &users));
@@ -230,7 +230,7 @@ pub(crate) fn a_message_writes_no_member_row(world: &mut World) {
     assert_eq!(world.unread(&users[498], &log), 20);
 }
 
-pub(crate) fn nobody_is_in_too_many_groups(world: &mut World) {
+pub fn nobody_is_in_too_many_groups(world: &mut World) {
     let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| world.user(name));
     world.policy.max_groups = 2;
     for (name, group_type) in [("one", GroupType::COMMUNITY), ("two", GroupType::MEETING)] {
@@ -280,7 +280,7 @@ pub(crate) fn nobody_is_in_too_many_groups(world: &mut World) {
     assert!(world.reader().membership(&asked, &bob).unwrap().is_some());
 }
 
-pub(crate) fn a_thousand_applications_wait_at_most(world: &mut World) {
+pub fn a_thousand_applications_wait_at_most(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let group = typed(world, "asked", GroupType::PUBLIC, alice, &[bob]);
     let users: Vec<UserId> = (0..1_001)

@@ -1,7 +1,7 @@
 //! What the model of a group makes of each command.
 
+use crate::flags;
 use tim_proto::GroupType;
-use tim_store::flags;
 
 use super::group_model_state::{
     Answer, Asked, DENIED, FULL, HANDLED, Line, MAX_ADMINS, MAX_MEMBERS, MUTED, Model, NO_GROUP, Rank,

@@ -1,17 +1,14 @@
 //! The store's conformance suite on the embedded engine, and what only that engine promises.
 
-mod store_suite;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use store_suite::{Engine, Opened};
 use tim_proto::{MessageId, UserId};
+use tim_store::suite::Engine;
 use tim_store::{
-    Append, Fingerprint, Hooks, LogKey, StoreError, StoreReader as _, StoreWriter as _, Write, Writer,
+    Append, Fingerprint, Hooks, LogKey, Store, StoreError, StoreReader as _, StoreWriter as _, Write, Writer,
     WriterConfig, Written,
 };
 use tim_store_sqlite::{self as sqlite, OpenError};
@@ -26,12 +23,8 @@ impl Sqlite {
 }
 
 impl Engine for Sqlite {
-    fn open(&self) -> Opened {
-        let (writer, reader) = sqlite::open(self.0.path()).unwrap();
-        Opened {
-            writer: Box::new(writer),
-            reader: Arc::new(reader),
-        }
+    fn open(&self) -> Store {
+        sqlite::open(self.0.path()).unwrap().into()
     }
 
     fn copy(&self) -> Box<dyn Engine> {
@@ -44,7 +37,7 @@ impl Engine for Sqlite {
     }
 }
 
-store_suite::suite!(Sqlite::fresh);
+tim_store::suite!(Sqlite::fresh);
 
 #[test]
 fn the_linked_sqlite_is_safe() {

@@ -1,4 +1,4 @@
-//! Who may do what: every cell of the table in `permissions.txt`, asked of the store.
+//! Who may do what: every cell of the table of [`PERMISSIONS`], asked of the store.
 //!
 //! The actor and the target are in a group of that type in the role that the row names, `none` is somebody outside,
 //! `self` the actor. A cell is `ok`, what becomes of the target where a list is answered, the code of the refusal, or
@@ -6,13 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::{LogKey, Write, Written};
+use tim_groups::rules::PERMISSIONS;
 use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MemberResult, ReceiveOption, Role, UserId};
-use tim_store::{LogKey, Write, Written};
 
 use super::World;
-
-const TABLE: &str = include_str!("permissions.txt");
 
 const TYPES: [(&str, GroupType); 5] = [
     ("Work", GroupType::WORK),
@@ -58,7 +57,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let lines = TABLE.lines().skip(1).filter(|line| !line.is_empty());
+    let lines = PERMISSIONS.lines().skip(1).filter(|line| !line.is_empty());
     lines
         .map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -94,7 +93,7 @@ impl Cast {
     }
 }
 
-pub(crate) fn every_cell_of_the_table(world: &mut World) {
+pub fn every_cell_of_the_table(world: &mut World) {
     let mut user = |name: &str| world.user(name);
     let cast = Cast {
         owner: user("owner"),

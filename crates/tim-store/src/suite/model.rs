@@ -1,14 +1,14 @@
 //! Any sequence of operations, beside a plain model that keeps lists and counts by looking at every entry.
 
+use crate::{Cursor, Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupAnswer};
 use tim_proto::{JoinStatus, UserId};
-use tim_store::{Cursor, Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
 use super::{World, groups, revoke};
 
-pub(crate) fn any_history_agrees_with_the_model(world: &mut World) {
+pub fn any_history_agrees_with_the_model(world: &mut World) {
     // Some hundred writes a case, each synced; PROPTEST_CASES asks for more.
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
         Config::default().cases

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::flags;
 use tim_proto::{GroupId, GroupType, UserId};
-use tim_store::flags;
 
 pub(crate) const USERS: usize = 5;
 /// Small, so that they are reached.

@@ -37,7 +37,7 @@ const EVERYTHING: [&str; 24] = [
 ];
 
 /// One life in which all of it happens; the third and fourth user begin outside.
-pub(crate) fn a_life_with_every_tip_and_notice(world: &mut World) {
+pub fn a_life_with_every_tip_and_notice(world: &mut World) {
     world.policy.max_members = MAX_MEMBERS as u32;
     world.policy.max_admins = MAX_ADMINS as u32;
     let mut model = begin(world, 0, GroupType::PUBLIC);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::{LogKey, Stored, flags};
 use proptest::prelude::*;
 use tim_proto::{GroupId, UserId};
-use tim_store::{LogKey, Stored, flags};
 
 use super::World;
 

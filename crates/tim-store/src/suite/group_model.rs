@@ -1,10 +1,10 @@
 //! Any history of a group, with random commands of random users, beside a model that reads the tables for itself.
 
+use crate::{LogKey, Purge, Refused, Write, Written, role};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
-use tim_store::{LogKey, Purge, Refused, Write, Written, role};
 
 use super::group_model_state::{Answer, Asked, MAX_ADMINS, MAX_MEMBERS, Model, Rank, USERS, Update};
 use super::{World, text};
@@ -68,7 +68,7 @@ fn act() -> impl Strategy<Value = (Option<usize>, Step)> {
     (proptest::option::weighted(0.6, 0..USERS), step())
 }
 
-pub(crate) fn any_life_of_a_group_agrees_with_the_model(world: &mut World) {
+pub fn any_life_of_a_group_agrees_with_the_model(world: &mut World) {
     world.policy = GroupPolicy {
         max_members: MAX_MEMBERS as u32,
         max_community: MAX_MEMBERS as u32,
@@ -435,7 +435,7 @@ fn compare_inbox(world: &World, model: &Model, user: usize) {
     assert_eq!(found, model.inbox[user], "notices of user {user}");
     let counted = found
         .iter()
-        .filter(|(_, flags)| flags & tim_store::flags::NO_UNREAD == 0)
+        .filter(|(_, flags)| flags & crate::flags::NO_UNREAD == 0)
         .count();
     let conversation = world.reader().conversation(&model.users[user], &log).unwrap();
     assert_eq!(conversation.map_or(0, |one| one.unread), counted as u64);

@@ -1,11 +1,11 @@
 //! Accounts and appending.
 
+use crate::{LogKey, MAX_CONTENT, Refused, Write, Written, account_number, flags};
 use tim_proto::{GroupId, UserId};
-use tim_store::{LogKey, MAX_CONTENT, Refused, Write, Written, account_number, flags};
 
 use super::{World, stored, texts};
 
-pub(crate) fn accounts_are_numbered_once(world: &mut World) {
+pub fn accounts_are_numbered_once(world: &mut World) {
     let alice = UserId::new("alice").unwrap();
     let bob = UserId::new("bob").unwrap();
     let answers = world.batch(&[
@@ -53,7 +53,7 @@ pub(crate) fn accounts_are_numbered_once(world: &mut World) {
     );
 }
 
-pub(crate) fn sequences_and_changes_have_no_gaps(world: &mut World) {
+pub fn sequences_and_changes_have_no_gaps(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let logs = [LogKey::c2c(alice, bob), LogKey::c2c(carol, alice)];
     assert_eq!(world.reader().head_change(), Ok(0));
@@ -77,7 +77,7 @@ pub(crate) fn sequences_and_changes_have_no_gaps(world: &mut World) {
     );
 }
 
-pub(crate) fn a_resend_is_answered_as_the_first(world: &mut World) {
+pub fn a_resend_is_answered_as_the_first(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let append = world.message(log, alice, "once");
@@ -107,7 +107,7 @@ pub(crate) fn a_resend_is_answered_as_the_first(world: &mut World) {
     assert_eq!(stored(world.write(Write::Append(other))).sequence, 2);
 }
 
-pub(crate) fn an_id_is_used_for_one_message(world: &mut World) {
+pub fn an_id_is_used_for_one_message(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let log = LogKey::c2c(alice, bob);
     let first = world.message(log, alice, "the lobby terminal is on");
@@ -145,7 +145,7 @@ pub(crate) fn an_id_is_used_for_one_message(world: &mut World) {
     assert_eq!(world.write(Write::Append(other)), Ok(Written::Duplicate(second)));
 }
 
-pub(crate) fn many_messages_of_a_batch_under_one_id(world: &mut World) {
+pub fn many_messages_of_a_batch_under_one_id(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let texts_sent = ["one", "two", "one", "three", "two"];
@@ -170,7 +170,7 @@ pub(crate) fn many_messages_of_a_batch_under_one_id(world: &mut World) {
     assert_eq!(world.say(log, bob, "next").sequence, 2, "no gap");
 }
 
-pub(crate) fn a_refused_item_leaves_its_neighbours(world: &mut World) {
+pub fn a_refused_item_leaves_its_neighbours(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let nobody = UserId::new("nobody").unwrap();
     let log = LogKey::c2c(alice, bob);
@@ -197,7 +197,7 @@ pub(crate) fn a_refused_item_leaves_its_neighbours(world: &mut World) {
     );
 }
 
-pub(crate) fn strangers_cannot_write(world: &mut World) {
+pub fn strangers_cannot_write(world: &mut World) {
     let (alice, bob, eve) = (world.user("alice"), world.user("bob"), world.user("eve"));
     let group = world.group("g1", &[alice, bob]);
     let outside = Err(Refused::NotParticipant(eve));
@@ -231,7 +231,7 @@ pub(crate) fn strangers_cannot_write(world: &mut World) {
     );
 }
 
-pub(crate) fn entries_come_back_whole(world: &mut World) {
+pub fn entries_come_back_whole(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let mut append = world.message(log, alice, "");
@@ -268,7 +268,7 @@ pub(crate) fn entries_come_back_whole(world: &mut World) {
     assert_eq!(world.write(Write::Append(append)), Ok(Written::Duplicate(answer)));
 }
 
-pub(crate) fn too_much_content_is_refused(world: &mut World) {
+pub fn too_much_content_is_refused(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let mut append = world.message(LogKey::c2c(alice, bob), alice, "");
     append.content = vec![0; MAX_CONTENT + 1].into();
@@ -281,7 +281,7 @@ pub(crate) fn too_much_content_is_refused(world: &mut World) {
     assert_eq!(stored(world.write(Write::Append(append))).sequence, 1);
 }
 
-pub(crate) fn reopening_keeps_everything(world: &mut World) {
+pub fn reopening_keeps_everything(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let log = LogKey::c2c(alice, bob);
     let group = world.group("g1", &[alice, bob]);

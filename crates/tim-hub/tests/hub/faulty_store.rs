@@ -1,0 +1,86 @@
+//! A store that is slow, or fails: what devices get then, and what is stored in the end.
+
+use tim_hub::HubError;
+use tim_proto::message::{SendOptions, Text};
+use tim_proto::{ConversationId, ErrorCode};
+use tim_store::{NotStored, StoreError};
+
+use super::support::{Device, Reply, TestHub, c2c};
+
+fn sent(sequence: u64, duplicate: bool) -> Result<Reply, ErrorCode> {
+    Ok(Reply::Sent { sequence, duplicate })
+}
+
+fn texts(device: &mut Device, conversation: ConversationId) -> Vec<String> {
+    match device.page(conversation, &[], 0) {
+        Ok(Reply::Page { texts, .. }) => texts,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_slow_commit_holds_up_its_sender_only() {
+    let (hub, faults) = TestHub::start_faulty();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.send(c2c("bob"), "before");
+    bob.until_texts(1);
+    faults.hold_commits();
+    let late = alice.message(c2c("bob"), Text { text: "late" });
+    let ticket = alice.start_send(&late, SendOptions::default());
+    alice.until(|_| faults.held() == 1);
+    assert_eq!(texts(&mut bob, c2c("alice")), ["before"], "reads go on");
+    assert_eq!(texts(&mut alice, c2c("bob")), ["before"], "also the sender's");
+    assert!(
+        !alice.is_answered(ticket),
+        "what is not durable is not acknowledged"
+    );
+    assert_eq!(bob.texts(), ["before"], "nor is it delivered");
+    faults.release();
+    assert_eq!(alice.wait_for(ticket), sent(2, false));
+    bob.until_texts(2);
+}
+
+#[test]
+fn what_certainly_was_not_stored_can_be_sent_again() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let message = alice.message(c2c("bob"), Text { text: "x" });
+    for (error, code) in [
+        (NotStored::DiskFull, ErrorCode::STORAGE_FULL),
+        (NotStored::Busy, ErrorCode::STORAGE_FAILED),
+    ] {
+        faults.next_commit_fails(StoreError::NotStored(error));
+        assert_eq!(alice.send_message(&message), Err(code));
+    }
+    assert_eq!(alice.send_message(&message), sent(1, false));
+    assert_eq!(alice.send_message(&message), sent(1, true));
+}
+
+#[test]
+fn a_commit_with_an_unknown_outcome_leaves_one_entry_after_the_resend() {
+    let (hub, faults) = TestHub::start_faulty();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.send(c2c("bob"), "one");
+    let two = alice.message(c2c("bob"), Text { text: "two" });
+    faults.next_commit_is_unknown();
+    assert_eq!(alice.send_message(&two), Err(ErrorCode::OUTCOME_UNKNOWN));
+    assert_eq!(alice.send_message(&two), sent(2, true), "it was stored");
+    assert_eq!(alice.send(c2c("bob"), "three"), 3);
+    bob.until(|bob| bob.texts().contains(&"three"));
+    assert_eq!(texts(&mut bob, c2c("alice")), ["one", "two", "three"]);
+}
+
+#[test]
+fn a_fatal_commit_stops_the_hub_and_nothing_is_acknowledged() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut alice = Device::login(&hub, "alice", 1);
+    faults.next_commit_fails(StoreError::Fatal("the disk is gone".to_owned()));
+    let message = alice.message(c2c("bob"), Text { text: "x" });
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::OUTCOME_UNKNOWN));
+    drop(alice);
+    let ended = hub.ended();
+    assert!(
+        matches!(&ended, Err(HubError::Store(why)) if why.contains("the disk is gone")),
+        "{ended:?}"
+    );
+}

@@ -1,0 +1,182 @@
+//! A store that is slow or fails when a test says so.
+//!
+//! ```
+//! # use tim_store::{Store, StoreError, NotStored, faults};
+//! # fn test(store: Store) {
+//! let (store, faults) = faults::wrap(store);
+//! faults.next_commit_fails(StoreError::NotStored(NotStored::DiskFull));
+//! // Give `store` to what is tested.
+//! # drop(store);
+//! # }
+//! ```
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tim_groups::{Group, Membership, Refused, Restriction};
+use tim_proto::{GroupId, MessageId, UserId};
+
+use crate::{
+    Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
+    GroupsPage, ListCursor, LogKey, Member, MembersPage, MembersRequest, Page, PageRequest, Store,
+    StoreError, StoreReader, StoreWriter, Stored, Write,
+};
+
+/// Wraps a store. Without further calls it works as before.
+#[must_use]
+pub fn wrap(store: Store) -> (Store, Faults) {
+    let faults = Faults::default();
+    let writer = FaultyWriter {
+        inner: store.writer,
+        faults: faults.clone(),
+    };
+    let reader = FaultyReader {
+        inner: store.reader,
+        faults: faults.clone(),
+    };
+    ((writer, reader).into(), faults)
+}
+
+/// Decides what a wrapped store does. Clones control the same store.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct State {
+    commits_held: bool,
+    reads_held: bool,
+    waiting: usize,
+    next_commit: Option<CommitFault>,
+    reads_fail: Option<StoreError>,
+}
+
+#[derive(Debug)]
+enum CommitFault {
+    Fails(StoreError),
+    IsUnknown,
+}
+
+impl Faults {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits block until [`release`](Self::release).
+    pub fn hold_commits(&self) {
+        self.state().commits_held = true;
+    }
+
+    /// Reads block until [`release`](Self::release).
+    pub fn hold_reads(&self) {
+        self.state().reads_held = true;
+    }
+
+    /// Calls that are held, and later ones, go on.
+    pub fn release(&self) {
+        let mut state = self.state();
+        (state.commits_held, state.reads_held) = (false, false);
+        self.0.1.notify_all();
+    }
+
+    /// How many calls are held now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.state().waiting
+    }
+
+    /// The next commit stores nothing and fails with this error.
+    pub fn next_commit_fails(&self, error: StoreError) {
+        self.state().next_commit = Some(CommitFault::Fails(error));
+    }
+
+    /// The next commit is stored, but reported as [`StoreError::Unknown`].
+    pub fn next_commit_is_unknown(&self) {
+        self.state().next_commit = Some(CommitFault::IsUnknown);
+    }
+
+    /// Reads fail with this error from now on, or work again with `None`.
+    pub fn reads_fail(&self, error: Option<StoreError>) {
+        self.state().reads_fail = error;
+    }
+
+    /// Waits for as long as `held` says so.
+    fn wait(&self, held: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        state.waiting += 1;
+        while held(&state) {
+            state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting -= 1;
+        state
+    }
+
+    fn read(&self) -> Result<(), StoreError> {
+        let state = self.wait(|state| state.reads_held);
+        state.reads_fail.clone().map_or(Ok(()), Err)
+    }
+}
+
+struct FaultyWriter {
+    inner: Box<dyn StoreWriter>,
+    faults: Faults,
+}
+
+impl StoreWriter for FaultyWriter {
+    fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
+        let fault = self.faults.wait(|state| state.commits_held).next_commit.take();
+        match fault {
+            Some(CommitFault::Fails(error)) => Err(error),
+            Some(CommitFault::IsUnknown) => {
+                self.inner.commit(now_ms, batch)?;
+                Err(StoreError::Unknown("a test wants it so".to_owned()))
+            }
+            None => self.inner.commit(now_ms, batch),
+        }
+    }
+}
+
+struct FaultyReader {
+    inner: Arc<dyn StoreReader>,
+    faults: Faults,
+}
+
+/// Reads that may be held or fail.
+macro_rules! reads {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $found:ty;)*) => {
+        $(fn $name(&self, $($argument: $type),*) -> Result<$found, StoreError> {
+            self.faults.read()?;
+            self.inner.$name($($argument),*)
+        })*
+    };
+}
+
+impl StoreReader for FaultyReader {
+    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        self.inner.on_fatal(told);
+    }
+
+    fn epochs(&self) -> Arc<Epochs> {
+        self.inner.epochs()
+    }
+
+    reads! {
+        fn head_change() -> u64;
+        fn newest_time_ms() -> Option<u64>;
+        fn page(request: &PageRequest) -> Page;
+        fn entry(log: &LogKey, sequence: u64) -> Option<Entry>;
+        fn stored(log: &LogKey, sender: &UserId, id: &MessageId, fingerprint: Fingerprint) -> Option<Result<Stored, Refused>>;
+        fn changes_since(request: &ChangesRequest) -> Changes;
+        fn conversations(user: &UserId, after: Option<ListCursor>, limit: usize) -> ConversationsPage;
+        fn conversation(user: &UserId, log: &LogKey) -> Option<Conversation>;
+        fn group(group: &GroupId) -> Option<Group>;
+        fn members(group: &GroupId) -> Vec<Member>;
+        fn members_page(request: &MembersRequest) -> MembersPage;
+        fn managers(group: &GroupId) -> Vec<Member>;
+        fn standing(group: &GroupId, user: &UserId) -> Option<(Group, Option<Membership>)>;
+        fn restriction(group: &GroupId, user: &UserId) -> Restriction;
+        fn membership(group: &GroupId, user: &UserId) -> Option<Membership>;
+        fn groups_of(user: &UserId) -> Vec<Group>;
+        fn groups_page(user: &UserId, after: Option<ListCursor>, limit: usize) -> GroupsPage;
+        fn accounts(users: &[UserId]) -> Vec<Account>;
+        fn account(user: &UserId) -> Option<Account>;
+    }
+}
