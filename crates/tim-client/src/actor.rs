@@ -1,179 +1,252 @@
-//! The client's task: it owns the session, does what the handles ask, and turns deliveries into events.
+//! The client's task. It moves: events of the session into the [`State`], the state's queries and the application's calls
+//! into the session, effects to the event streams and the callers.
 //!
-//! Dropping a call's future cancels nothing half-done: once the task has the request, it sees it through. Nothing here
-//! grows without bound: commands wait in a bounded channel while the outbox is full, deliveries are stopped by withheld
-//! acknowledgements, and a hub that ignores its window is disconnected until there is room.
+//! Dropping the future of a call cancels nothing half-done: once the task has the call, it completes it. Memory is bounded:
+//! commands wait in a bounded channel while the outbox is full, deliveries are held back by withheld acknowledgements, and
+//! a hub that ignores its window is disconnected until the application has caught up.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use tim_proto::ErrorCode;
-use tim_proto::request::AnyResponse as Answer;
 use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, Ticket};
-use tim_transport_std::{ClientDriver, Connector, StdClientSession};
-use tokio::sync::{mpsc, oneshot};
+use tim_transport_std::{ClientDriver, Connector};
+use tokio::sync::mpsc;
 
+use crate::call::{PendingCall, Reply};
 use crate::client::LoginResponse;
-use crate::shared::Stage;
-use crate::state::State;
+use crate::shared::Shared;
+use crate::state::{Effect, Moment, Query, Stage, State, Waiter};
 use crate::{GetConversationListResponse, ImError};
 
 /// How many commands may wait for the task.
 pub(crate) const MAX_COMMANDS: usize = 64;
-/// How many events beside messages a stream may hold before the hub is taken for one that floods its clients.
+/// How many events besides messages a stream may hold before the hub counts as flooding.
 const SPARE_EVENTS: usize = 64;
 
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, ImError>>;
-/// Gives a request to the session; called again when the outbox was full.
-pub(crate) type Submit =
-    Box<dyn FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send>;
-/// Takes the answer to a request, and passes it on to whoever asked.
-pub(crate) type Finish = Box<dyn FnOnce(&mut State, Result<&Answer<'_>, ImError>) + Send>;
-
-/// What a handle can ask for.
+/// What a handle asks the task for.
 pub(crate) enum Command {
     Login(Reply<LoginResponse>),
     Logout(Reply<()>),
     SetUserSig(String, Reply<()>),
     /// The latest so many conversations.
     List(usize, Reply<GetConversationListResponse>),
-    Call(Call),
-}
-
-/// A request to the hub, and what to do with the answer.
-pub(crate) struct Call {
-    pub(crate) submit: Submit,
-    pub(crate) finish: Finish,
+    Call(Box<dyn PendingCall>),
 }
 
 pub(crate) struct Actor<C: Connector> {
     driver: ClientDriver<C>,
     commands: mpsc::Receiver<Command>,
     state: State,
-    pending: HashMap<Ticket, Finish>,
-    /// A call for which the outbox had no room.
-    parked: Option<Call>,
+    outlet: Outlet,
+    /// Requests that wait for their response.
+    pending: HashMap<Ticket, Pending>,
+    /// A call that did not fit into the outbox.
+    parked: Option<Box<dyn PendingCall>>,
     login_deadline: Option<Instant>,
-    leaving: Vec<Reply<()>>,
-    /// A logout was asked for and is not done.
+    /// A logout is in progress.
     logging_out: bool,
     /// The last handle is gone.
     closing: bool,
 }
 
+/// A request that waits for its response.
+enum Pending {
+    Query(Query),
+    Call(Box<dyn PendingCall>),
+}
+
+/// Where effects go, except those for the session.
+struct Outlet {
+    shared: Arc<Shared>,
+    login: Option<Reply<LoginResponse>>,
+    logouts: Vec<Reply<()>>,
+    lists: HashMap<Waiter, Reply<GetConversationListResponse>>,
+    last_waiter: u64,
+    /// Effects on the session, which cannot be applied while its events are being polled.
+    for_session: Vec<SessionEffect>,
+}
+
+enum SessionEffect {
+    UseUserSig(String),
+    LogOut,
+}
+
+/// Why the task has woken up.
+struct Wakeup {
+    /// A command; `Some(None)`: the last handle is gone.
+    command: Option<Option<Command>>,
+}
+
 impl<C: Connector> Actor<C> {
-    pub(crate) fn new(driver: ClientDriver<C>, commands: mpsc::Receiver<Command>, state: State) -> Self {
+    pub(crate) fn new(
+        driver: ClientDriver<C>,
+        commands: mpsc::Receiver<Command>,
+        state: State,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             driver,
             commands,
             state,
+            outlet: Outlet {
+                shared,
+                login: None,
+                logouts: Vec::new(),
+                lists: HashMap::new(),
+                last_waiter: 0,
+                for_session: Vec::new(),
+            },
             pending: HashMap::new(),
             parked: None,
             login_deadline: None,
-            leaving: Vec::new(),
             logging_out: false,
             closing: false,
         }
     }
 
     pub(crate) async fn run(mut self) {
-        let bus = self.state.shared.bus.clone();
         loop {
             self.turn();
             if self.closing && !self.driver.is_open() {
                 break;
             }
-            let takes_commands = !self.closing && self.parked.is_none() && self.has_room();
-            let clock = self.driver.clock();
-            let login_due = sleep_until(self.login_deadline.map(|deadline| clock.deadline(deadline)));
-            let news_due = sleep_until(self.state.news_due());
-            tokio::select! {
-                () = self.driver.progress() => {}
-                command = self.commands.recv(), if takes_commands => match command {
-                    Some(command) => self.execute(command),
-                    None => self.close(),
-                },
-                () = bus.room() => {}
-                () = login_due => self.login_timed_out(),
-                () = news_due => {}
+            let wakeup = self.wait().await;
+            match wakeup.command {
+                Some(Some(command)) => self.execute(command),
+                Some(None) => self.close(),
+                None => {}
             }
         }
     }
 
-    /// Everything that can be done without waiting.
-    fn turn(&mut self) {
-        self.mind_the_backlog();
-        let (state, pending) = (&mut self.state, &mut self.pending);
-        self.driver.poll_events(|event| {
-            match event {
-                SessionEvent::Answer { ticket, answer } => {
-                    if let Some(finish) = pending.remove(&ticket) {
-                        let answer = answer.decode_any();
-                        finish(state, answer.as_ref().map_err(|failure| (*failure).into()));
-                    }
-                }
-                SessionEvent::Failed { ticket, failure } => {
-                    if let Some(finish) = pending.remove(&ticket) {
-                        finish(state, Err(failure.into()));
-                    }
-                }
-                other => state.take_event(&other),
+    /// Waits until the driver has moved something, a command has arrived, a stream has free space again, or a deadline is
+    /// reached.
+    async fn wait(&mut self) -> Wakeup {
+        let takes_commands = !self.closing && self.parked.is_none() && self.has_capacity();
+        let deadline = self.state.deadline(self.driver.now());
+        let deadline = deadline.into_iter().chain(self.login_deadline).min();
+        let clock = self.driver.clock();
+        let mut timer = pin!(async move {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(clock.deadline(deadline)).await,
+                None => std::future::pending().await,
             }
-            ControlFlow::Continue(())
         });
-        if let Some(user_sig) = self.state.take_put_back() {
-            let _ = self.driver.session().set_user_sig(user_sig);
-        }
-        if let Some(error) = self.state.hopeless() {
-            self.state.login_failed(error);
-            self.log_out();
-        }
-        if !matches!(self.state.shared.status().stage, Stage::LoggingIn) {
-            self.login_deadline = None;
-        }
+        let shared = self.outlet.shared.clone();
+        let mut free_space = pin!(shared.bus.free_space());
+        let (driver, commands) = (&mut self.driver, &mut self.commands);
+        poll_fn(move |context| {
+            let moved = driver.poll_progress(context).is_ready();
+            let command = match takes_commands {
+                true => commands.poll_recv(context),
+                false => Poll::Pending,
+            };
+            let woken =
+                free_space.as_mut().poll(context).is_ready() | timer.as_mut().poll(context).is_ready();
+            match command {
+                Poll::Ready(command) => Poll::Ready(Wakeup {
+                    command: Some(command),
+                }),
+                Poll::Pending if moved || woken => Poll::Ready(Wakeup { command: None }),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Does everything that is possible without waiting.
+    fn turn(&mut self) {
+        self.limit_backlog();
+        self.poll_events();
+        self.check_login_deadline();
+        self.apply_to_session();
         if self.logging_out && !self.driver.is_open() {
-            self.left();
+            self.logged_out();
         }
         if let Some(call) = self.parked.take() {
             self.submit(call);
         }
-        self.settle_inbound();
-        self.mind_the_backlog();
+        self.send_queries();
+        self.state.publish_updates(self.outlet.moment(self.driver.now()));
+        self.outlet.apply(&mut self.state);
+        self.limit_backlog();
     }
 
-    /// Turns deliveries into events, and asks for what they lack.
-    fn settle_inbound(&mut self) {
-        while let Some(question) = self.state.next_question() {
-            if !self.has_room() {
+    fn poll_events(&mut self) {
+        let (state, outlet, pending) = (&mut self.state, &mut self.outlet, &mut self.pending);
+        let clock = self.driver.clock();
+        self.driver.poll_events(|event| {
+            let (ticket, response) = match event {
+                SessionEvent::Answer { ticket, answer } => (ticket, Ok(answer)),
+                SessionEvent::Failed { ticket, failure } => (ticket, Err(failure.into())),
+                other => {
+                    state.handle(&other);
+                    outlet.apply(state);
+                    return ControlFlow::Continue(());
+                }
+            };
+            match pending.remove(&ticket) {
+                Some(Pending::Query(query)) => {
+                    state.query_done(clock.now(), &query, response);
+                    outlet.apply(state);
+                }
+                Some(Pending::Call(mut call)) => {
+                    call.finish(state, response);
+                    outlet.apply(state);
+                    call.reply();
+                }
+                None => {}
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Applies the effects on the session.
+    fn apply_to_session(&mut self) {
+        for effect in std::mem::take(&mut self.outlet.for_session) {
+            match effect {
+                SessionEffect::UseUserSig(user_sig) => drop(self.driver.session().set_user_sig(user_sig)),
+                SessionEffect::LogOut => self.log_out(),
+            }
+        }
+    }
+
+    /// Publishes what is complete, and requests what is missing.
+    fn send_queries(&mut self) {
+        let moment = self.outlet.moment(self.driver.now());
+        while let Some(query) = self.state.poll_query(moment) {
+            if !self.has_capacity() {
                 break;
             }
-            let now = self.driver.now();
-            match self.driver.session().request(now, &question.request()) {
+            let session = self.driver.session();
+            match query.submit(|request| session.request(moment.now, request)) {
                 Ok(ticket) => {
-                    self.state.asked(&question);
-                    self.pending.insert(
-                        ticket,
-                        Box::new(move |state, answer| state.answered(&question, answer)),
-                    );
+                    self.state.query_sent(&query);
+                    self.pending.insert(ticket, Pending::Query(query));
                 }
                 Err(RequestError::Full) => break,
                 Err(RequestError::NotReady) if !self.state.must_not_wait() => break,
                 Err(error) => {
                     let error = self.refusal(error);
-                    self.state.answered(&question, Err(error));
+                    self.state.query_done(moment.now, &query, Err(error));
                 }
             }
         }
-        self.state.publish();
     }
 
     /// Slows the hub down while the application has enough to read.
-    fn mind_the_backlog(&mut self) {
-        let bus = &self.state.shared.bus;
-        let full = bus.backlog() + self.state.waiting() >= bus.capacity();
+    fn limit_backlog(&mut self) {
+        let (bus, waiting) = (&self.outlet.shared.bus, self.state.waiting());
+        let full = bus.backlog() + waiting >= bus.capacity();
         let window = usize::from(self.driver.session().config().window);
-        let flooded = bus.longest() + self.state.waiting() >= bus.capacity() + 2 * window + SPARE_EVENTS;
-        self.state.shared.set_status(|status| status.stalled = full);
+        let flooded = bus.longest() + waiting >= bus.capacity() + 2 * window + SPARE_EVENTS;
+        self.outlet.shared.set_status(|status| status.stalled = full);
         self.driver.session().hold_acknowledgements(full);
         self.driver.allow_connecting(!full);
         if flooded {
@@ -185,7 +258,7 @@ impl<C: Connector> Actor<C> {
         match command {
             Command::Login(reply) => self.login(reply),
             Command::Logout(reply) => {
-                self.leaving.push(reply);
+                self.outlet.logouts.push(reply);
                 self.log_out();
             }
             Command::SetUserSig(user_sig, reply) => {
@@ -193,43 +266,45 @@ impl<C: Connector> Actor<C> {
                 self.state.user_sig_set(user_sig, replaced);
                 let _ = reply.send(Ok(()));
             }
-            Command::List(depth, reply) => self.state.list(depth, reply),
+            Command::List(depth, reply) => {
+                let waiter = self.outlet.wait_for_list(reply);
+                self.state.list(depth, waiter);
+            }
             Command::Call(call) => self.submit(call),
         }
+        self.outlet.apply(&mut self.state);
     }
 
     fn login(&mut self, reply: Reply<LoginResponse>) {
-        let refusal = match self.state.shared.status().stage {
-            _ if self.logging_out => ImError::new(ErrorCode::INVALID_OPERATION, "the logout is under way"),
-            Stage::LoggedIn => {
-                let _ = reply.send(Ok(self.state.login_response(true)));
-                return;
-            }
-            Stage::LoggingIn => ErrorCode::REPEAT_LOGIN.into(),
+        let response = match self.state.status().stage {
+            _ if self.logging_out => Err(ImError::new(
+                ErrorCode::INVALID_OPERATION,
+                "a logout is in progress",
+            )),
+            Stage::LoggedIn => Ok(self.state.login_response(true)),
+            Stage::LoggingIn => Err(ErrorCode::REPEAT_LOGIN.into()),
             Stage::New | Stage::Ended(_) => {
                 let now = self.driver.now();
-                let timeout = self.state.shared.limits.login_timeout_millis();
-                self.login_deadline = Some(now + std::time::Duration::from_millis(timeout.into()));
-                self.state.begin_login(reply);
-                self.driver.session().login(now);
-                return;
+                let timeout = self.outlet.shared.limits.login_timeout_millis();
+                self.login_deadline = Some(now + Duration::from_millis(timeout.into()));
+                self.outlet.login = Some(reply);
+                self.state.begin_login();
+                return self.driver.session().login(now);
             }
         };
-        let _ = reply.send(Err(refusal));
+        let _ = reply.send(response);
     }
 
-    fn login_timed_out(&mut self) {
-        // The last thing that went wrong is the one to tell: the line, what the hub said, or that nobody says anything.
-        let timeout = |reason: String| ImError::new(ErrorCode::NETWORK_TIMEOUT, reason);
-        let said = self.state.take_turned_away();
-        let error = match (self.driver.last_error(), said) {
-            (Some(error), _) => timeout(format!("the hub cannot be reached: {error}")),
-            (None, Some(said)) => said,
-            (None, None) => timeout("something answers there, but not as a hub does".to_owned()),
-        };
-        self.login_deadline = None;
-        self.state.login_failed(error);
-        self.log_out();
+    fn check_login_deadline(&mut self) {
+        if self.state.status().stage != Stage::LoggingIn {
+            self.login_deadline = None;
+        }
+        let now = self.driver.now();
+        if self.login_deadline.take_if(|deadline| *deadline <= now).is_some() {
+            let connection_error = self.driver.last_error().map(ToString::to_string);
+            self.state.login_timed_out(connection_error);
+            self.outlet.apply(&mut self.state);
+        }
     }
 
     fn log_out(&mut self) {
@@ -239,10 +314,11 @@ impl<C: Connector> Actor<C> {
     }
 
     /// The logout is done.
-    fn left(&mut self) {
+    fn logged_out(&mut self) {
         self.logging_out = false;
         self.state.logged_out();
-        for reply in self.leaving.drain(..) {
+        self.outlet.apply(&mut self.state);
+        for reply in self.outlet.logouts.drain(..) {
             let _ = reply.send(Ok(()));
         }
     }
@@ -252,42 +328,91 @@ impl<C: Connector> Actor<C> {
         self.log_out();
     }
 
-    fn submit(&mut self, mut call: Call) {
-        // The session may be ready before the application has been handed all that was waiting (S83, S84).
-        if !self.state.shared.status().ready {
-            let error = self.refusal(RequestError::NotReady);
-            return (call.finish)(&mut self.state, Err(error));
-        }
-        let now = self.driver.now();
-        match (call.submit)(self.driver.session(), now) {
+    fn submit(&mut self, mut call: Box<dyn PendingCall>) {
+        // The session may be ready before all that waited at the hub is published.
+        let submitted = if self.state.status().ready {
+            let now = self.driver.now();
+            call.submit(self.driver.session(), now)
+        } else {
+            Err(RequestError::NotReady)
+        };
+        match submitted {
             Ok(ticket) => {
-                self.pending.insert(ticket, call.finish);
+                self.pending.insert(ticket, Pending::Call(call));
             }
             Err(RequestError::Full) => self.parked = Some(call),
             Err(error) => {
                 let error = self.refusal(error);
-                (call.finish)(&mut self.state, Err(error));
+                call.finish(&mut self.state, Err(error));
+                self.outlet.apply(&mut self.state);
+                call.reply();
             }
         }
     }
 
     fn refusal(&self, error: RequestError) -> ImError {
         match error {
-            RequestError::NotReady => self.state.shared.status().refusal().into(),
+            RequestError::NotReady => self.state.status().refusal().into(),
             other => ImError::new(other.code(), other.to_string()),
         }
     }
 
-    fn has_room(&mut self) -> bool {
+    /// Whether the session takes another request.
+    fn has_capacity(&mut self) -> bool {
         let session = self.driver.session();
         session.pending() < usize::from(session.config().max_pending)
     }
 }
 
-/// Sleeps until then; for ever without a time.
-async fn sleep_until(then: Option<tokio::time::Instant>) {
-    match then {
-        Some(then) => tokio::time::sleep_until(then).await,
-        None => std::future::pending().await,
+impl Outlet {
+    fn moment(&self, now: Instant) -> Moment {
+        Moment {
+            now,
+            has_listeners: self.shared.bus.has_streams(),
+        }
+    }
+
+    fn wait_for_list(&mut self, reply: Reply<GetConversationListResponse>) -> Waiter {
+        self.last_waiter += 1;
+        let waiter = Waiter(self.last_waiter);
+        self.lists.insert(waiter, reply);
+        waiter
+    }
+
+    fn apply(&mut self, state: &mut State) {
+        let shared = &self.shared;
+        while let Some(effect) = state.poll_effect() {
+            match effect {
+                Effect::Publish(event) => shared.bus.publish(&event),
+                Effect::Delivered { event, mark } => shared.bus.deliver(event.as_ref(), mark),
+                Effect::Status(session) => shared.set_status(|status| status.session = session),
+                Effect::TotalUnread(total) => shared.set_total_unread(total),
+                Effect::LoggedIn {
+                    account,
+                    hub_time_ms,
+                    cursor,
+                } => {
+                    shared.logged_in(account, hub_time_ms);
+                    shared.bus.start_at(&cursor);
+                }
+                Effect::LoginDone(result) => {
+                    let _ = self.login.take().map(|reply| reply.send(result));
+                }
+                Effect::ListDone(waiter, result) => {
+                    let _ = self.lists.remove(&waiter).map(|reply| reply.send(result));
+                }
+                Effect::UseUserSig(user_sig) => self.for_session.push(SessionEffect::UseUserSig(user_sig)),
+                Effect::LogOut => self.for_session.push(SessionEffect::LogOut),
+            }
+        }
+    }
+}
+
+/// The task has ended, or the runtime has dropped it. Incomplete deliveries stay behind the cursor.
+impl<C: Connector> Drop for Actor<C> {
+    fn drop(&mut self) {
+        self.state.logged_out();
+        self.outlet.apply(&mut self.state);
+        self.outlet.shared.bus.close();
     }
 }

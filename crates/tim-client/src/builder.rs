@@ -162,7 +162,12 @@ impl ClientBuilder {
                 driver.session().resume_from(cursor);
             }
         }
-        tokio::spawn(Actor::new(driver, commands, State::new(shared.clone())).run());
+        let state = State::new(
+            shared.state_config(),
+            shared.messages.clone(),
+            shared.av_chat_rooms.clone(),
+        );
+        tokio::spawn(Actor::new(driver, commands, state, shared.clone()).run());
         Client {
             shared,
             commands: sender,

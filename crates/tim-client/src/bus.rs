@@ -1,8 +1,8 @@
 //! Events on their way to the application.
 //!
-//! Every stream has a queue of its own. Messages are never dropped: while a queue holds as many as it may, the client
-//! stops acknowledging, so the hub stops delivering after one more window; nothing else is held up. States (readiness, the
-//! line, the lists) are not queued up: a newer one takes the place of one that was not read yet.
+//! Every stream has its own queue. Messages are never dropped: while a queue is full, the client does not acknowledge, so
+//! the hub stops delivering after one more window; nothing else is held up. States (readiness, the connection, the lists)
+//! do not pile up: a newer one replaces one that was not read yet.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,13 +12,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
 use crate::event::{Event, EventKind};
-
-/// Which deliveries an event comes from: the number of the last one, and the cursor behind it if it has one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Mark {
-    pub(crate) through: u64,
-    pub(crate) cursor: Option<Vec<u8>>,
-}
+use crate::state::Mark;
 
 /// All streams of a client.
 #[derive(Debug)]
@@ -26,7 +20,7 @@ pub(crate) struct Bus {
     inner: Mutex<Inner>,
     /// How many messages a queue may hold before the hub is slowed down.
     capacity: usize,
-    room: Notify,
+    free_space: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -36,9 +30,9 @@ struct Inner {
     closed: bool,
     /// The number of the last delivery that was published.
     published: u64,
-    /// Cursors behind deliveries that some stream is not done with, oldest first.
+    /// The cursors of deliveries that some stream has not processed, oldest first.
     open: VecDeque<(u64, Vec<u8>)>,
-    /// The cursor behind everything that every stream is done with.
+    /// The cursor behind the deliveries that every stream has processed.
     settled: Vec<u8>,
 }
 
@@ -47,11 +41,11 @@ struct Queue {
     id: u64,
     items: VecDeque<Item>,
     messages: usize,
-    /// The last delivery of the event that the application works on.
-    at_work: Option<u64>,
+    /// The last delivery of the event that the application is processing.
+    processing: Option<u64>,
     /// How many of the queued items come from deliveries.
     marked: usize,
-    /// The last delivery that the application is done with.
+    /// The last delivery that the application has processed.
     done: u64,
     waker: Option<Waker>,
 }
@@ -72,7 +66,7 @@ impl Bus {
         Self {
             inner: Mutex::new(inner),
             capacity: capacity.max(1),
-            room: Notify::new(),
+            free_space: Notify::new(),
         }
     }
 
@@ -84,7 +78,7 @@ impl Bus {
             id,
             items: VecDeque::new(),
             messages: 0,
-            at_work: None,
+            processing: None,
             marked: 0,
             done,
             waker: None,
@@ -95,36 +89,35 @@ impl Bus {
         }
     }
 
-    /// Whether anybody would see an event.
+    /// Whether any stream is open.
     pub(crate) fn has_streams(&self) -> bool {
         !self.lock().queues.is_empty()
     }
 
-    /// Tells everybody something that no delivery has caused.
+    /// Publishes an event that no delivery has caused.
     pub(crate) fn publish(&self, event: &Event) {
-        self.publish_marked(Some(event), None);
+        let queues = &mut self.lock().queues;
+        queues.iter_mut().for_each(|queue| queue.push(event, None));
     }
 
-    /// Tells everybody what deliveries have brought; no event if there is nothing to see in them.
-    pub(crate) fn publish_marked(&self, event: Option<&Event>, mark: Option<Mark>) {
+    /// These deliveries are processed. Publishes the event that they caused, if any.
+    pub(crate) fn deliver(&self, event: Option<&Event>, mark: Mark) {
         let mut inner = self.lock();
-        let through = mark.as_ref().map(|mark| mark.through);
         if let Some(event) = event {
+            let through = Some(mark.through);
             inner
                 .queues
                 .iter_mut()
                 .for_each(|queue| queue.push(event, through));
         }
-        if let Some(mark) = mark {
-            inner.published = mark.through;
-            inner
-                .open
-                .extend(mark.cursor.map(|cursor| (mark.through, cursor)));
-        }
+        inner.published = mark.through;
+        inner
+            .open
+            .extend(mark.cursor.map(|cursor| (mark.through, cursor)));
         inner.settle();
     }
 
-    /// The device's place at its first login, if it brought none.
+    /// The device's cursor at its first login, unless it resumed from one.
     pub(crate) fn start_at(&self, cursor: &[u8]) {
         let mut inner = self.lock();
         if inner.settled.is_empty() {
@@ -132,12 +125,12 @@ impl Bus {
         }
     }
 
-    /// Behind the last delivery that every stream is done with.
+    /// The cursor behind the last delivery that every stream has processed.
     pub(crate) fn cursor(&self) -> Vec<u8> {
         self.lock().settled.clone()
     }
 
-    /// How many messages the slowest stream has waiting.
+    /// The messages in the longest queue.
     pub(crate) fn backlog(&self) -> usize {
         self.lock()
             .queues
@@ -147,7 +140,7 @@ impl Bus {
             .unwrap_or(0)
     }
 
-    /// How many events the slowest stream has waiting.
+    /// The events in the longest queue.
     pub(crate) fn longest(&self) -> usize {
         self.lock()
             .queues
@@ -161,12 +154,12 @@ impl Bus {
         self.capacity
     }
 
-    /// Waits until a queue that was full has room.
-    pub(crate) async fn room(&self) {
-        self.room.notified().await;
+    /// Waits until a queue that was full has free space.
+    pub(crate) async fn free_space(&self) {
+        self.free_space.notified().await;
     }
 
-    /// No event will come any more: streams end behind what is queued.
+    /// No further event follows: streams end behind what is queued.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
@@ -179,7 +172,7 @@ impl Bus {
 }
 
 impl Inner {
-    /// Moves the settled cursor up to what every stream is done with.
+    /// Moves the settled cursor up to what every stream has processed.
     fn settle(&mut self) {
         let done = self
             .queues
@@ -198,7 +191,7 @@ impl Inner {
 
 impl Queue {
     const fn is_behind(&self) -> bool {
-        self.marked > 0 || self.at_work.is_some()
+        self.marked > 0 || self.processing.is_some()
     }
 
     fn push(&mut self, event: &Event, through: Option<u64>) {
@@ -221,8 +214,8 @@ impl Queue {
         self.wake();
     }
 
-    fn finish_work(&mut self) {
-        if let Some(through) = self.at_work.take() {
+    fn finish_processing(&mut self) {
+        if let Some(through) = self.processing.take() {
             self.done = through;
         }
     }
@@ -231,7 +224,7 @@ impl Queue {
         let item = self.items.pop_front()?;
         self.messages = self.messages.saturating_sub(item.weight);
         self.marked = self.marked.saturating_sub(usize::from(item.through.is_some()));
-        self.at_work = item.through;
+        self.processing = item.through;
         Some(item.event)
     }
 
@@ -242,7 +235,7 @@ impl Queue {
     }
 }
 
-/// States of which only the newest is worth reading.
+/// States of which only the newest is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Topic {
     Readiness,
@@ -267,13 +260,13 @@ impl Topic {
     }
 }
 
-/// The events of a client from the moment this was asked for; from `Client::events`.
+/// The events of a client from the moment the stream was created; from `Client::events`.
 ///
-/// Each stream gets each message once. An event counts as dealt with when the next one is asked for: only then does
-/// `Client::cursor` move past it. A stream that is kept must be read: while it holds its capacity in messages (256 unless
-/// the builder says otherwise), the hub is not told to go on, and after one more window of messages nothing is delivered
-/// to *any* stream of this client; calls are answered all the same. Of states that change faster than the stream is read
-/// (readiness, the line, the lists of conversations and groups), only the newest is kept. Drop a stream that is no longer wanted.
+/// Each stream yields each message once. An event counts as processed when the next one is requested: only then does
+/// `Client::cursor` move past it. A stream must be read or dropped: while it holds its capacity in messages (256 unless the
+/// builder sets another), deliveries are not acknowledged, and after one more window of messages nothing is delivered to
+/// *any* stream of this client; calls still work. Of states that change faster than the stream is read (readiness, the
+/// connection, the lists of conversations and groups), only the newest is kept.
 #[derive(Debug)]
 pub struct EventStream {
     bus: Arc<Bus>,
@@ -293,16 +286,16 @@ impl EventStream {
         let Some(queue) = inner.queues.iter_mut().find(|queue| queue.id == self.id) else {
             return Poll::Ready(None);
         };
-        queue.finish_work();
+        queue.finish_processing();
         let was_full = queue.messages >= self.bus.capacity;
         let event = queue.pop();
         if event.is_none() && !closed {
             queue.waker = Some(context.waker().clone());
         }
-        let has_room = queue.messages < self.bus.capacity;
+        let has_space = queue.messages < self.bus.capacity;
         inner.settle();
-        if was_full && has_room {
-            self.bus.room.notify_one();
+        if was_full && has_space {
+            self.bus.free_space.notify_one();
         }
         match event {
             None if !closed => Poll::Pending,
@@ -323,6 +316,6 @@ impl Drop for EventStream {
         let mut inner = self.bus.lock();
         inner.queues.retain(|queue| queue.id != self.id);
         inner.settle();
-        self.bus.room.notify_one();
+        self.bus.free_space.notify_one();
     }
 }

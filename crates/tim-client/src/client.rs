@@ -1,7 +1,7 @@
 //! The handle: logging in and out, events, and what all calls are made of.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Renew};
 use tim_proto::{ErrorCode, UserId};
@@ -11,11 +11,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ImError;
-use crate::actor::{Call, Command, Reply};
+use crate::actor::Command;
 use crate::bus::EventStream;
+use crate::call::{Reply, call};
 use crate::event::{Event, EventKind};
 use crate::handlers::{HandlerId, dispatch};
-use crate::shared::{Shared, Stage};
+use crate::shared::Shared;
+use crate::state::Stage;
 use crate::state::State;
 
 /// How long a full event stream may keep the client from getting ready before somebody is told.
@@ -94,7 +96,7 @@ impl Client {
     /// Whether calls are taken (S83): from [`Event::SdkReady`] to [`Event::SdkNotReady`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.shared.status().ready
+        self.shared.status().session.ready
     }
 
     /// Waits until calls are taken.
@@ -107,10 +109,9 @@ impl Client {
         let mut changes = self.shared.status.subscribe();
         loop {
             let status = *changes.borrow_and_update();
-            match status.stage {
-                _ if status.ready => return Ok(()),
-                Stage::New | Stage::Ended(_) => return Err(status.refusal().into()),
-
+            match status.session.stage {
+                _ if status.session.ready => return Ok(()),
+                Stage::New | Stage::Ended(_) => return Err(status.session.refusal().into()),
                 Stage::LoggingIn | Stage::LoggedIn => {}
             }
             let patience = if status.stalled { STALL } else { Duration::MAX };
@@ -187,7 +188,7 @@ impl Client {
     ) -> Result<T, ImError> {
         let permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
         let (reply, answer) = oneshot::channel();
-        permit.send(call(submit, convert, reply));
+        permit.send(Command::Call(call(submit, convert, reply)));
         answer.await.unwrap_or_else(|_| Err(ImError::ended()))
     }
 
@@ -215,25 +216,4 @@ impl Client {
 /// Lets the compiler see that a request may borrow from its parts.
 pub(crate) const fn asking<P, F: for<'a> Fn(&'a P) -> Request<'a>>(request: F) -> F {
     request
-}
-
-/// The command for a request whose answer `convert` turns into what the caller waits for.
-pub(crate) fn call<T: Send + 'static>(
-    submit: impl FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send + 'static,
-    convert: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
-    reply: Reply<T>,
-) -> Command {
-    Command::Call(Call {
-        submit: Box::new(submit),
-        finish: Box::new(move |state, answer| {
-            // Nobody has to be waiting any more.
-            let _ = reply.send(convert(state, answer));
-        }),
-    })
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

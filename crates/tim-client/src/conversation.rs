@@ -64,8 +64,8 @@ impl Conversation {
         }
     }
 
-    /// Whether both say the same, but for what happened to the last message itself.
-    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+    /// Whether both are shown alike, except for changes of the last message itself.
+    pub(crate) fn is_shown_as(&self, other: &Self) -> bool {
         let last = |one: &Self| one.last_message.as_ref().map(Message::id);
         let shown = |one: &Self| {
             (

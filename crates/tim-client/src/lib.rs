@@ -29,8 +29,10 @@
 mod actor;
 mod builder;
 mod bus;
+mod call;
 mod calls;
 mod client;
+mod clock;
 mod conversation;
 mod error;
 mod event;

@@ -1,7 +1,6 @@
 //! `setMessageRead`, `getConversationList`, `getConversationProfile`, `deleteConversation`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tim_proto::request::{
     AnyRequest as Request, AnyResponse as Answer, DeleteConversation, GetConversationProfile, MarkRead,
@@ -129,7 +128,7 @@ impl Client {
     /// usual ([`Client::set_message_remind_type`]).
     #[must_use]
     pub fn get_total_unread_message_count(&self) -> u64 {
-        self.shared.total_unread.load(Ordering::Relaxed)
+        self.shared.total_unread()
     }
 
     /// `getConversationProfile` (S196-S201): the list's entry, and all about the group or the user. A conversation with a

@@ -4,7 +4,8 @@ use tim_proto::message::{Custom, Envelope, Face, Mentions, Payload, Text};
 use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 
-use crate::client::{Client, unix_millis};
+use crate::client::Client;
+use crate::clock::unix_millis;
 use crate::{ImError, MENTION_ALL, Message};
 
 /// The tag and the length before mentions, at the most, in bytes.
@@ -151,7 +152,7 @@ impl Client {
             payload,
             extensions,
         });
-        self.shared.remember(&message);
+        self.shared.messages.register(&message);
         Ok(message)
     }
 }

@@ -8,7 +8,7 @@ use tim_proto::{ConversationId, ErrorCode};
 use tim_transport_std::StdClientSession;
 
 use crate::client::Client;
-use crate::state::inbound::{next_piece, take_piece};
+use crate::state::{next_piece, take_piece};
 use crate::{ImError, Message};
 
 /// The answer to [`Client::get_message_list`].
@@ -129,11 +129,7 @@ impl Client {
         };
         let page = self.call(submit, |state, answer| match answer? {
             Answer::History(page) => Ok(GetMessageListResponse {
-                message_list: page
-                    .messages
-                    .iter()
-                    .map(|view| state.shared.instance(&view))
-                    .collect(),
+                message_list: state.instances(page),
                 next_req_message_id: NextReqMessageId(
                     Some(page.next.to_vec()).filter(|next| !next.is_empty()),
                 ),

@@ -9,10 +9,12 @@ use tim_transport_std::StdClientSession;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::client::{Client, call};
+use crate::actor::Command;
+use crate::call::call;
+use crate::client::Client;
 use crate::message::InFlight;
+use crate::state::Revokes;
 use crate::state::State;
-use crate::state::inbound::Revokes;
 use crate::{Flow, ImError, Message, SendOptions, Status};
 
 /// The answer to [`Client::send_message`], [`Client::resend_message`] and [`Client::revoke_message`].
@@ -51,7 +53,7 @@ impl Client {
         message: &Message,
         options: SendOptions,
     ) -> Result<SendMessageResponse, ImError> {
-        if options.online_user_only && self.shared.is_live_room(&message.conversation_id()) {
+        if options.online_user_only && self.shared.av_chat_rooms.contains(&message.conversation_id()) {
             return Err(ErrorCode::ONLINE_ONLY_NOT_ALLOWED.into());
         }
         self.send_with(message, |message| message.begin_sending(options))
@@ -112,12 +114,12 @@ impl Client {
             let finish = |state: &mut State, answer: Result<&Answer<'_>, ImError>| {
                 finish_sending(state, in_flight, answer)
             };
-            permit.send(call(submit, finish, reply));
+            permit.send(Command::Call(call(submit, finish, reply)));
             match answer.await.unwrap_or_else(|_| Err(ImError::ended()))? {
                 Sent::Done(response) => return Ok(response),
                 Sent::IdReused(again, error) if successors < MAX_SUCCESSORS => {
                     permit = self.commands.reserve().await.map_err(|_| error)?;
-                    self.shared.renew_id(message);
+                    self.shared.messages.renew_id(message);
                     in_flight = again;
                 }
                 Sent::IdReused(_, error) => return Err(error),

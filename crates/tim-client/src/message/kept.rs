@@ -148,7 +148,7 @@ impl Client {
             resend: record.bits & bits::RESEND != 0,
             options: owned(&record.options),
         };
-        Ok(self.shared.restore(&record.message, kept))
+        Ok(self.shared.messages.restore(&record.message, kept))
     }
 }
 

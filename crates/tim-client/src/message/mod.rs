@@ -538,7 +538,7 @@ impl Message {
         }
         match message.revoked_by() {
             Some(by) => self.mark_revoked(&by),
-            None if self.is_stub() && whole => self.complete(message.payload),
+            None if self.is_stub() && whole => self.complete_with(message.payload),
             None => {}
         }
         let mut state = self.state();
@@ -569,8 +569,12 @@ impl Message {
         }
     }
 
-    /// The rest of a stub has arrived.
-    pub(crate) fn complete(&self, payload: Payload<'_>) {
+    /// The whole payload of a stub has arrived.
+    pub(crate) fn complete(&self, payload: &[u8]) {
+        self.complete_with(Payload::decode(self.kind(), payload));
+    }
+
+    fn complete_with(&self, payload: Payload<'_>) {
         let whole = tim_proto::Message {
             payload,
             ..self.view()

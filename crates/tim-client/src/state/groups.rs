@@ -1,32 +1,57 @@
-//! The list of groups, kept up to date from what arrives: the notices to the user and the tips into the groups.
+//! The group list, kept up to date from notices to the user and tips in the groups.
 //!
-//! Kept only from the moment the application first asks for the list. What a notice does not say (all about a group that
-//! the user has come into) is asked of the hub, a group at a time.
+//! It is kept from the moment the application first asks for it. What a notice does not carry, such as the profile of a
+//! group that the user has joined, is requested from the hub, one group at a time.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tim_proto::message::{GroupChange, GroupTip};
 use tim_proto::notice::{NoticeOperation, SystemNotice};
 use tim_proto::tip::TipOperation;
-use tim_proto::{ErrorCode, GroupId, Payload, Role, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, Payload, Role, UserId};
 
 use crate::{GroupProfile, ImError, Message};
 
-/// How many groups may wait to be asked about. What goes beyond is not asked about: the next `get_group_list` has it.
+/// How many groups may wait to be requested. Those beyond are corrected by the next `get_group_list`.
 const MAX_STALE: usize = 1024;
+/// How many AVChatRooms are remembered as such. For others the hub refuses what they do not accept.
+const MAX_AV_CHAT_ROOMS: usize = 4096;
+
+/// The AVChatRooms that were seen, shared by the client's task and its handles: they accept no online-only messages.
+#[derive(Debug, Default)]
+pub(crate) struct AvChatRooms(Mutex<HashSet<GroupId>>);
+
+impl AvChatRooms {
+    /// Remembers the type of a group.
+    pub(crate) fn note(&self, group: GroupId, group_type: GroupType) {
+        let mut known = self.lock();
+        if group_type == GroupType::AV_CHAT_ROOM && known.len() < MAX_AV_CHAT_ROOMS {
+            known.insert(group);
+        }
+    }
+
+    /// Whether a conversation is known to be an AVChatRoom.
+    pub(crate) fn contains(&self, conversation: &ConversationId) -> bool {
+        matches!(conversation, ConversationId::Group(group) if self.lock().contains(group))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<GroupId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The groups that the user is in.
 #[derive(Debug)]
 pub(crate) struct GroupList {
     me: UserId,
-    /// None until the application has asked for it.
+    /// `None` until the application has asked for it.
     list: Option<Vec<Arc<GroupProfile>>>,
-    /// Those of which something was heard while the list is being fetched; the list may be older than that.
-    heard: Option<Vec<GroupId>>,
-    /// To be asked about, oldest first.
+    /// Groups that have changed while the list is being fetched; the list may be older than the change.
+    changed_meanwhile: Option<Vec<GroupId>>,
+    /// To be requested, oldest first.
     stale: VecDeque<GroupId>,
-    asked: Option<GroupId>,
+    in_flight: Option<GroupId>,
     changed: bool,
 }
 
@@ -35,14 +60,14 @@ impl GroupList {
         Self {
             me,
             list: None,
-            heard: None,
+            changed_meanwhile: None,
             stale: VecDeque::new(),
-            asked: None,
+            in_flight: None,
             changed: false,
         }
     }
 
-    /// Whether the list has changed since this was last asked.
+    /// Whether the list has changed since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -51,30 +76,30 @@ impl GroupList {
         self.list.clone().unwrap_or_default()
     }
 
-    /// The session has ended: what is known is of no use to the next one.
+    /// The session has ended; the next one starts without a list.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.me);
     }
 
-    /// The first page of the hub's list has come.
+    /// The first page of the hub's list has arrived.
     pub(crate) fn begin_list(&mut self) {
-        self.heard = Some(Vec::new());
+        self.changed_meanwhile = Some(Vec::new());
     }
 
-    /// All pages of the hub's list have come.
+    /// All pages of the hub's list have arrived.
     pub(crate) fn end_list(&mut self, fresh: Vec<GroupProfile>) -> Vec<Arc<GroupProfile>> {
         self.list = Some(fresh.into_iter().map(Arc::new).collect());
-        for group in self.heard.take().unwrap_or_default() {
-            self.ask(group);
+        for group in self.changed_meanwhile.take().unwrap_or_default() {
+            self.request(group);
         }
         self.changed = true;
         self.list()
     }
 
-    /// Entries of the system's conversation are lost: any group may have changed.
+    /// Notices are lost: any group may have changed.
     pub(crate) fn lost_notices(&mut self) {
         let all: Vec<_> = self.list.iter().flatten().map(|group| group.id).collect();
-        all.into_iter().for_each(|group| self.ask(group));
+        all.into_iter().for_each(|group| self.request(group));
     }
 
     /// Changes what is known of a group, if it is on the list.
@@ -92,8 +117,8 @@ impl GroupList {
         }
     }
 
-    /// A delivery: a notice or a tip changes the list (domain of the SDK: notices 2 and 7 add a group, 4, 5, 8 and 11
-    /// remove it, 9 and 10 change the role).
+    /// A delivered notice or tip changes the list: notices 2 and 7 add a group, 4, 5, 8 and 11 remove it, 9 and 10 change the
+    /// role.
     pub(crate) fn take_message(&mut self, message: &Message) {
         match message.payload() {
             Payload::SystemNotice(notice) => self.take_notice(&notice),
@@ -106,15 +131,15 @@ impl GroupList {
         let Ok(group) = GroupId::new(notice.group_id) else {
             return;
         };
-        if let Some(heard) = &mut self.heard
-            && heard.len() < MAX_STALE
-            && !heard.contains(&group)
+        if let Some(changed) = &mut self.changed_meanwhile
+            && changed.len() < MAX_STALE
+            && !changed.contains(&group)
         {
-            heard.push(group);
+            changed.push(group);
         }
         match notice.operation {
             NoticeOperation::JOIN_ACCEPTED | NoticeOperation::INVITED | NoticeOperation::GROUP_CREATED => {
-                self.ask(group);
+                self.request(group);
             }
             NoticeOperation::KICKED_OUT
             | NoticeOperation::GROUP_DISMISSED
@@ -122,7 +147,7 @@ impl GroupList {
             | NoticeOperation::GROUP_RECLAIMED => self.remove(group),
             NoticeOperation::ADMIN_GRANTED => self.change(group, |group| group.role = Role::ADMIN),
             NoticeOperation::ADMIN_WITHDRAWN => self.change(group, |group| group.role = Role::MEMBER),
-            NoticeOperation::RECEIVE_OPTION_SYNCED if self.knows(group) => self.ask(group),
+            NoticeOperation::RECEIVE_OPTION_SYNCED if self.knows(group) => self.request(group),
             _ => {}
         }
     }
@@ -146,7 +171,7 @@ impl GroupList {
         });
         let name_card = tip.operation == TipOperation::MEMBER_PROFILE_UPDATED && muted.is_none();
         if about_me && name_card && self.knows(group) {
-            self.ask(group);
+            self.request(group);
         }
     }
 
@@ -163,37 +188,37 @@ impl GroupList {
     }
 }
 
-/// Asking the hub about single groups.
+/// Requests for single groups.
 impl GroupList {
-    fn ask(&mut self, group: GroupId) {
-        let wanted = self.list.is_some() || self.heard.is_some();
+    fn request(&mut self, group: GroupId) {
+        let wanted = self.list.is_some() || self.changed_meanwhile.is_some();
         if wanted && self.stale.len() < MAX_STALE && !self.stale.contains(&group) {
             self.stale.push_back(group);
         }
     }
 
-    /// Which group to ask about next. Only one at a time.
-    pub(crate) fn next_question(&self) -> Option<GroupId> {
-        let next = self.stale.front().filter(|_| self.asked.is_none());
+    /// The group to request next; one at a time.
+    pub(crate) fn next_query(&self) -> Option<GroupId> {
+        let next = self.stale.front().filter(|_| self.in_flight.is_none());
         next.copied()
     }
 
-    /// The session has taken the question.
-    pub(crate) fn asked(&mut self, group: GroupId) {
+    /// The session has taken the request.
+    pub(crate) fn query_sent(&mut self, group: GroupId) {
         self.stale.retain(|stale| *stale != group);
-        self.asked = Some(group);
+        self.in_flight = Some(group);
     }
 
-    /// What the hub says of a group, or why it says nothing.
-    pub(crate) fn answered(&mut self, group: GroupId, answer: Result<GroupProfile, ImError>) {
-        self.asked = None;
+    /// The profile of a group, or why there is none.
+    pub(crate) fn query_done(&mut self, group: GroupId, profile: Result<GroupProfile, ImError>) {
+        self.in_flight = None;
         if self.stale.contains(&group) {
-            return; // something was heard since
+            return; // it has changed since
         }
-        match answer {
+        match profile {
             Ok(profile) if profile.is_member() => self.put(profile),
             Ok(_) => self.remove(group),
-            Err(error) if says_not_in(error.code) => self.remove(group),
+            Err(error) if means_not_a_member(error.code) => self.remove(group),
             Err(_) => {}
         }
     }
@@ -210,8 +235,8 @@ impl GroupList {
     }
 }
 
-/// Whether a refusal means that the user is in no such group.
-const fn says_not_in(code: ErrorCode) -> bool {
+/// Whether a refusal means that the user is not in the group.
+const fn means_not_a_member(code: ErrorCode) -> bool {
     matches!(code.0, 10_007 | 10_010 | 10_015)
 }
 

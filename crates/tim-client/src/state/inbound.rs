@@ -1,103 +1,220 @@
-//! Deliveries on their way to an event, in order. One that is not complete yet holds up those behind it: a stub whose
-//! payload is fetched in pieces, a revocation whose message is looked up in the history.
+//! Deliveries on their way to an event, in the hub's order. An incomplete one holds up those behind it: a stub whose
+//! payload is fetched in pieces, or a revocation whose message is looked up in the history.
+
+use std::collections::VecDeque;
 
 use tim_proto::message::{Envelope, Payload, Revocation, RevokedBy, flags, to_vec};
-use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, Conversations, Fetch, Gap, GetGroupProfile, History,
-    HistoryResponse,
-};
+use tim_proto::request::{Fetch, FetchResponse, Gap, HistoryResponse};
 use tim_proto::wire::Extensions;
-use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
+use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
+use super::{Mark, Query};
 use crate::Message;
-use crate::bus::Mark;
 
-/// The longest payload that is fetched, in bytes; a hub that speaks of more is not believed.
+/// The longest payload that is fetched, in bytes. A hub that announces more is not believed.
 const MAX_FETCHED: u32 = 1024 * 1024;
 
-/// In how many pages of history a revoked message is looked for. It can be revoked for two minutes only.
+/// In how many pages of history a revoked message is looked up. It can be revoked for two minutes only.
 const LOOKUP_PAGES: u8 = 4;
 
-/// A delivery, and which one it is.
-#[derive(Debug)]
-pub(crate) struct Inbound {
-    pub(crate) mark: Option<Mark>,
-    pub(crate) item: Item,
-    pub(crate) revokes: Option<Revokes>,
-    /// Whether the hub was asked for what is missing, and has not answered.
-    pub(crate) asked: bool,
+/// The deliveries that are not published yet, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct InboundQueue {
+    entries: VecDeque<Inbound>,
+    /// How many deliveries there have been.
+    deliveries: u64,
 }
 
-impl Inbound {
-    /// Something that no delivery has brought.
-    pub(crate) const fn of(item: Item) -> Self {
-        Self {
-            mark: None,
-            item,
-            revokes: None,
-            asked: false,
-        }
-    }
+/// An entry of the queue.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    /// The delivery that it came in; `None` if none did.
+    pub(super) mark: Option<Mark>,
+    pub(super) item: Item,
+    pub(super) revokes: Option<Revokes>,
+    /// Whether what is missing was requested and has not arrived.
+    in_flight: bool,
 }
 
 #[derive(Debug)]
-pub(crate) enum Item {
-    /// To be shown.
+pub(super) enum Item {
+    /// To be published.
     Message(Message),
-    /// Sent by this client: to be counted, not shown (S105).
+    /// Sent by this client: counted, not published.
     Own(Message),
     /// To be completed.
-    Stub { message: Message, payload: Vec<u8> },
-    /// To be looked up.
-    Revoked(Lookup),
-    /// Looked up.
-    Found(Message),
-    /// Nothing to show.
-    Nothing,
-    /// To be announced.
+    Stub {
+        message: Message,
+        payload: Vec<u8>,
+    },
+    /// A revocation of a message that is to be looked up.
+    Lookup(Lookup),
+    /// A revocation, with its message.
+    Revoked(Message),
+    /// Nothing to publish.
+    Silent,
     Gap(Gap),
-    /// All that was waiting stands before this.
+    /// All that waited at the hub stands before this.
     Ready,
 }
 
-/// What a revocation does to the conversation's unread count.
+/// The effect of a revocation on the conversation's unread count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Revokes {
     pub(crate) conversation: ConversationId,
-    /// Where the revocation stands.
+    /// The sequence of the revocation.
     pub(crate) sequence: u64,
-    /// Where the message stands.
+    /// The sequence of the message.
     pub(crate) message: u64,
     pub(crate) sender: UserId,
 }
 
+impl InboundQueue {
+    /// Appends what a delivery with this cursor has brought.
+    pub(super) fn deliver(&mut self, cursor: &[u8], item: Item, revokes: Option<Revokes>) {
+        self.deliveries += 1;
+        let cursor = (!cursor.is_empty()).then(|| cursor.to_vec());
+        let mark = Mark {
+            through: self.deliveries,
+            cursor,
+        };
+        self.entries.push_back(Inbound {
+            mark: Some(mark),
+            item,
+            revokes,
+            in_flight: false,
+        });
+    }
+
+    /// Appends something that no delivery has brought.
+    pub(super) fn push(&mut self, item: Item) {
+        self.entries.push_back(Inbound {
+            mark: None,
+            item,
+            revokes: None,
+            in_flight: false,
+        });
+    }
+
+    /// SDK_READY was not published and is void.
+    pub(super) fn drop_ready(&mut self) {
+        self.entries.retain(|entry| !matches!(entry.item, Item::Ready));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes the first entry if it is complete.
+    pub(super) fn pop_complete(&mut self) -> Option<Inbound> {
+        let is_complete = self.entries.front()?.item.is_complete();
+        if is_complete {
+            self.entries.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// What to ask the hub for, so that the first entry becomes complete.
+    pub(super) fn query(&self, fetch_piece: u32) -> Option<Query> {
+        let first = self.entries.front().filter(|first| !first.in_flight)?;
+        first.item.query(fetch_piece)
+    }
+
+    pub(super) fn query_sent(&mut self) {
+        if let Some(first) = self.entries.front_mut() {
+            first.in_flight = true;
+        }
+    }
+
+    /// The response to the query about the first entry has arrived.
+    pub(super) fn front_arrived(&mut self) -> Option<&mut Item> {
+        let first = self.entries.front_mut()?;
+        first.in_flight = false;
+        Some(&mut first.item)
+    }
+}
+
+impl Item {
+    const fn is_complete(&self) -> bool {
+        !matches!(self, Self::Stub { .. } | Self::Lookup(_))
+    }
+
+    fn query(&self, fetch_piece: u32) -> Option<Query> {
+        match self {
+            Self::Stub { message, payload } => {
+                Some(Query::Piece(next_piece(message, payload.len(), fetch_piece)))
+            }
+            Self::Lookup(lookup) => Some(Query::History {
+                conversation: lookup.conversation,
+                next: lookup.next.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Completes the item without what could not be fetched.
+    pub(super) fn give_up(&mut self, me: &UserId) {
+        match self {
+            Self::Stub { message, .. } => *self = Self::Message(message.clone()),
+            Self::Lookup(lookup) => *self = Self::Revoked(lookup.bare(me)),
+            _ => {}
+        }
+    }
+
+    /// Takes a piece of a stub's payload.
+    pub(super) fn take_piece(&mut self, piece: &FetchResponse<'_>) {
+        if let Self::Stub { message, payload } = self
+            && take_piece(message, payload, piece.total, piece.bytes)
+        {
+            *self = Self::Message(message.clone());
+        }
+    }
+
+    /// Takes a page of history. `instance` finds or makes the instance of a message.
+    pub(super) fn take_history(
+        &mut self,
+        page: &HistoryResponse<'_>,
+        me: &UserId,
+        instance: impl Fn(&tim_proto::Message<'_>) -> Message,
+    ) {
+        if let Self::Lookup(lookup) = self {
+            if let Some(found) = lookup.search(page, me, instance) {
+                *self = Self::Revoked(found);
+            } else if !lookup.turn_page(page) {
+                *self = Self::Revoked(lookup.bare(me));
+            }
+        }
+    }
+}
+
 /// A revoked message that the application does not hold.
 #[derive(Debug)]
-pub(crate) struct Lookup {
+pub(super) struct Lookup {
     conversation: ConversationId,
     sequence: u64,
     message: MessageId,
     sender: UserId,
-    /// Who took it back, and why, as a revoked message says it.
-    by: Vec<u8>,
+    /// The encoded [`RevokedBy`] extension.
+    revoked_by: Vec<u8>,
     next: Vec<u8>,
     pages: u8,
 }
 
 impl Lookup {
-    pub(crate) fn new(conversation: ConversationId, revocation: &Revocation<'_>, by: &RevokedBy<'_>) -> Self {
+    pub(super) fn new(conversation: ConversationId, revocation: &Revocation<'_>, by: &RevokedBy<'_>) -> Self {
         Self {
             conversation,
             sequence: revocation.sequence,
             message: revocation.message,
             sender: revocation.sender,
-            by: to_vec(by),
+            revoked_by: to_vec(by),
             next: Vec::new(),
             pages: 0,
         }
     }
 
-    /// What is known of the message without the history: who, where, and that it is revoked.
+    /// What is known about the message without the history: sender, position, and that it is revoked.
     fn bare(&self, me: &UserId) -> Message {
         let to = match self.conversation {
             ConversationId::C2c(_) if self.sender != *me => ConversationId::C2c(*me),
@@ -116,108 +233,12 @@ impl Lookup {
             client_sequence: 0,
             priority: Priority::NORMAL,
             payload: Payload::Unknown(MessageKind(0), &[]),
-            // What was just written is well-formed.
-            extensions: Extensions::new(&self.by).unwrap_or_default(),
+            // It was encoded here, so it is well-formed.
+            extensions: Extensions::new(&self.revoked_by).unwrap_or_default(),
         };
         Message::stored(&message, me)
     }
-}
 
-/// What the hub must be asked before a delivery is complete, and for the lists.
-#[derive(Debug)]
-pub(crate) enum Question {
-    Piece(Fetch),
-    Page {
-        conversation: ConversationId,
-        next: Vec<u8>,
-    },
-    /// A page of the conversation list.
-    List {
-        next: Vec<u8>,
-    },
-    Group(GroupId),
-}
-
-impl Question {
-    pub(crate) fn request(&self) -> Request<'_> {
-        match self {
-            Self::Piece(fetch) => Request::Fetch(*fetch),
-            Self::Page { conversation, next } => Request::History(History {
-                conversation: *conversation,
-                next,
-                count: 0,
-            }),
-            Self::List { next } => Request::Conversations(Conversations { next, count: 0 }),
-            Self::Group(group) => Request::GroupProfile(GetGroupProfile { group: *group }),
-        }
-    }
-}
-
-/// The next piece of a stub of whose payload so much is there.
-pub(crate) fn next_piece(message: &Message, have: usize, len: u32) -> Fetch {
-    Fetch {
-        conversation: message.conversation_id(),
-        sequence: message.sequence(),
-        offset: u32::try_from(have).unwrap_or(u32::MAX),
-        len,
-    }
-}
-
-impl Item {
-    pub(crate) const fn is_complete(&self) -> bool {
-        !matches!(self, Self::Stub { .. } | Self::Revoked(_))
-    }
-
-    /// What to ask the hub for, if this is not complete.
-    pub(crate) fn question(&self, piece: u32) -> Option<Question> {
-        match self {
-            Self::Stub { message, payload } => {
-                Some(Question::Piece(next_piece(message, payload.len(), piece)))
-            }
-            Self::Revoked(lookup) => Some(Question::Page {
-                conversation: lookup.conversation,
-                next: lookup.next.clone(),
-            }),
-            _ => None,
-        }
-    }
-
-    /// What it is without what could not be had.
-    pub(crate) fn give_up(&mut self, me: &UserId) {
-        match self {
-            Self::Stub { message, .. } => *self = Self::Message(message.clone()),
-            Self::Revoked(lookup) => *self = Self::Found(lookup.bare(me)),
-            _ => {}
-        }
-    }
-
-    /// Takes an answer to the question. `instance` finds or makes the instance of a message.
-    pub(crate) fn take_answer(
-        &mut self,
-        answer: &Answer<'_>,
-        me: &UserId,
-        instance: impl Fn(&tim_proto::Message<'_>) -> Message,
-    ) {
-        match (&mut *self, answer) {
-            (Self::Stub { message, payload }, Answer::Fetch(piece)) => {
-                let enough = take_piece(message, payload, piece.total, piece.bytes);
-                if enough {
-                    *self = Self::Message(message.clone());
-                }
-            }
-            (Self::Revoked(lookup), Answer::History(page)) => {
-                if let Some(found) = lookup.search(page, me, instance) {
-                    *self = Self::Found(found);
-                } else if !lookup.turn_page(page) {
-                    *self = Self::Found(lookup.bare(me));
-                }
-            }
-            _ => self.give_up(me),
-        }
-    }
-}
-
-impl Lookup {
     fn search(
         &self,
         page: &HistoryResponse<'_>,
@@ -229,7 +250,7 @@ impl Lookup {
             .iter()
             .find(|view| view.envelope.sequence == self.sequence)?;
         let message = instance(&view);
-        // A hub of an earlier version may not have said so there.
+        // A hub of an earlier version may not have marked it.
         if let Some(by) = self.bare(me).view().revoked_by() {
             message.mark_revoked(&by);
         }
@@ -249,12 +270,22 @@ impl Lookup {
     }
 }
 
-/// Adds a piece to the payload of a stub; whether that is all there will be.
+/// The request for the next piece of a stub, `have` bytes of whose payload have arrived.
+pub(crate) fn next_piece(message: &Message, have: usize, len: u32) -> Fetch {
+    Fetch {
+        conversation: message.conversation_id(),
+        sequence: message.sequence(),
+        offset: u32::try_from(have).unwrap_or(u32::MAX),
+        len,
+    }
+}
+
+/// Appends a piece to the payload of a stub. Returns whether no further piece is needed.
 pub(crate) fn take_piece(message: &Message, payload: &mut Vec<u8>, total: u32, piece: &[u8]) -> bool {
     payload.extend_from_slice(piece);
     if payload.len() >= total as usize && total <= MAX_FETCHED {
         payload.truncate(total as usize);
-        message.complete(Payload::decode(message.kind(), payload));
+        message.complete(payload);
         return true;
     }
     piece.is_empty() || total > MAX_FETCHED

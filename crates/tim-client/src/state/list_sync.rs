@@ -1,24 +1,23 @@
-//! When the hub is asked for its conversation list, page by page, and who waits for it.
+//! When the conversation list is requested from the hub, page by page, and which calls wait for it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tim_transport_std::session::Instant;
 
-use crate::actor::Reply;
-use crate::{Conversation, GetConversationListResponse, ImError};
+use super::Waiter;
+use crate::ImError;
 
-/// How long after a failed question the hub is asked again: twice as long each time.
+/// How long after a failure the list is requested again; doubled with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The questions for the conversation list. One is under way at a time; whatever makes the list wanted meanwhile makes it
-/// be asked for again.
+/// The requests for the conversation list. One is in flight at a time; if the list is wanted meanwhile, it is requested
+/// again afterwards.
 #[derive(Debug, Default)]
-pub(crate) struct ListSync {
+pub(super) struct ListSync {
     wanted: bool,
-    asked: bool,
-    /// What to ask for the next page with, in the middle of a list.
+    in_flight: bool,
+    /// The position of the next page, in the middle of a list.
     next: Vec<u8>,
     not_before: Option<Instant>,
     pause: Option<Duration>,
@@ -27,46 +26,46 @@ pub(crate) struct ListSync {
 
 #[derive(Debug)]
 struct Waiting {
-    /// The list must have been asked for so many times.
-    asks: u64,
-    reply: Reply<GetConversationListResponse>,
+    /// The generation of the list that serves this call.
+    generation: u64,
+    waiter: Waiter,
 }
 
 impl ListSync {
-    /// The list is to be asked for; again, if it is being asked for.
-    pub(crate) const fn want(&mut self) {
+    /// The list must be requested; again, if a request is in flight.
+    pub(super) const fn want(&mut self) {
         self.wanted = true;
     }
 
-    /// The application waits for a list that is asked for from now on, `asks` questions having been asked before.
-    pub(crate) fn wait(&mut self, asks: u64, reply: Reply<GetConversationListResponse>) {
+    /// A call waits for a list that is requested from now on, `generation` being the newest one so far.
+    pub(super) fn wait(&mut self, generation: u64, waiter: Waiter) {
         self.waiting.push(Waiting {
-            asks: asks.saturating_add(1),
-            reply,
+            generation: generation.saturating_add(1),
+            waiter,
         });
         (self.wanted, self.not_before) = (true, None);
     }
 
-    /// Whether nothing is to be asked, and nothing is being asked.
-    pub(crate) const fn is_idle(&self) -> bool {
-        !self.wanted && !self.asked && self.next.is_empty()
+    /// Whether no request is in flight and none is due.
+    pub(super) const fn is_idle(&self) -> bool {
+        !self.wanted && !self.in_flight && self.next.is_empty()
     }
 
-    /// The page to ask for now; the first one if it is empty.
-    pub(crate) fn question(&self, now: Instant) -> Option<Vec<u8>> {
-        let has_rested = self.not_before.is_none_or(|until| now >= until);
-        let is_due = !self.next.is_empty() || self.wanted && has_rested;
-        (!self.asked && is_due).then(|| self.next.clone())
+    /// The page to request now; empty for the first one.
+    pub(super) fn next_page(&self, now: Instant) -> Option<Vec<u8>> {
+        let has_paused = self.not_before.is_none_or(|until| now >= until);
+        let is_due = !self.next.is_empty() || self.wanted && has_paused;
+        (!self.in_flight && is_due).then(|| self.next.clone())
     }
 
-    /// When there will be something to ask, if nothing else happens.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.not_before.filter(|_| self.wanted && !self.asked)
+    /// When the list will be requested again after a failure.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.not_before.filter(|_| self.wanted && !self.in_flight)
     }
 
-    /// The session has taken the question. Whether it is for the first page.
-    pub(crate) const fn asked(&mut self) -> bool {
-        self.asked = true;
+    /// The request is in flight. Returns whether it is for the first page.
+    pub(super) const fn requested(&mut self) -> bool {
+        self.in_flight = true;
         let is_first = self.next.is_empty();
         if is_first {
             self.wanted = false;
@@ -74,60 +73,60 @@ impl ListSync {
         is_first
     }
 
-    /// A page has come, and there is another one.
-    pub(crate) fn go_on(&mut self, next: &[u8]) {
-        self.asked = false;
+    /// A page has arrived, and there is another one.
+    pub(super) fn advance(&mut self, next: &[u8]) {
+        self.in_flight = false;
         self.next = next.to_vec();
     }
 
-    /// The list is complete. Tells those who have waited for one that was asked for as often.
-    pub(crate) fn done(&mut self, asks: u64, list: &[Arc<Conversation>], is_truncated: bool) {
+    /// The list of this generation is complete. Returns the calls that it serves.
+    #[must_use]
+    pub(super) fn complete(&mut self, generation: u64) -> Vec<Waiter> {
         self.end();
         (self.not_before, self.pause) = (None, None);
         let (served, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|waiting| waiting.asks <= asks);
+            .partition(|waiting| waiting.generation <= generation);
         self.waiting = waiting;
-        for Waiting { reply, .. } in served {
-            let _ = reply.send(Ok(GetConversationListResponse {
-                conversation_list: list.to_vec(),
-                is_truncated,
-            }));
-        }
+        waiters(served)
     }
 
-    /// There is no answer. The hub is asked again after a while.
-    pub(crate) fn failed(&mut self, now: Instant, error: &ImError) {
+    /// A request has failed. The list is requested again after a pause. Returns the calls that fail.
+    #[must_use]
+    pub(super) fn failed(&mut self, now: Instant, error: &ImError) -> Vec<Waiter> {
         self.end();
         let pause = self.pause.map_or(FIRST_PAUSE, |pause| pause * 2);
         let pause = pause
             .max(error.retry_after().unwrap_or_default())
             .min(LONGEST_PAUSE);
         (self.wanted, self.pause, self.not_before) = (true, Some(pause), Some(now + pause));
-        self.refuse(error);
+        self.abandon()
     }
 
-    /// Nobody gets a list any more.
-    pub(crate) fn refuse(&mut self, error: &ImError) {
-        for Waiting { reply, .. } in self.waiting.drain(..) {
-            let _ = reply.send(Err(error.clone()));
-        }
+    /// Returns all waiting calls: none of them gets a list any more.
+    #[must_use]
+    pub(super) fn abandon(&mut self) -> Vec<Waiter> {
+        waiters(std::mem::take(&mut self.waiting))
     }
 
-    /// The session has logged in anew: what was asked before says nothing any more.
-    pub(crate) fn restart(&mut self) {
+    /// The session has logged in again: pages of an earlier login are void.
+    pub(super) fn restart(&mut self) {
         self.next.clear();
         (self.wanted, self.not_before, self.pause) = (true, None, None);
     }
 
-    /// The page that has come was asked for before the last login.
-    pub(crate) fn restart_stale(&mut self) {
+    /// The page that has arrived was requested before the last login.
+    pub(super) fn discard_page(&mut self) {
         self.end();
         self.wanted = true;
     }
 
     fn end(&mut self) {
-        self.asked = false;
+        self.in_flight = false;
         self.next.clear();
     }
+}
+
+fn waiters(waiting: Vec<Waiting>) -> Vec<Waiter> {
+    waiting.into_iter().map(|waiting| waiting.waiter).collect()
 }

@@ -1,52 +1,52 @@
-//! Events that may come too often: one at once, then at most one a second.
+//! Rate limit of notifications: the first at once, then at most one a second.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tim_transport_std::session::Instant;
 
-/// How long after an event the next of its kind is kept back.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long after a notification the next of its kind is held back.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Says when an event of one kind may be told. What is wanted within a second of the last one is told once, at the end of
-/// that second. (The vendor's SDK begins the second anew with each change, so that steady changes keep it silent.)
+/// Decides when a notification of one kind may be published. Changes within a second of the last notification are combined
+/// into one at the end of that second. (The vendor's SDK restarts the second with each change, so steady changes silence
+/// it.)
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
-    wanted: bool,
+pub(super) struct Throttle {
+    pending: bool,
     closed_until: Option<Instant>,
 }
 
 impl Throttle {
-    /// There is something to tell.
-    pub(crate) fn want(&mut self) {
-        self.wanted = true;
+    /// There is something to publish.
+    pub(super) const fn request(&mut self) {
+        self.pending = true;
     }
 
-    /// Whether there is something to tell, and it may be told now.
-    pub(crate) fn is_open(&self, now: Instant) -> bool {
-        self.wanted && self.closed_until.is_none_or(|until| now >= until)
+    /// Whether something is pending and may be published now.
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        self.pending && self.closed_until.is_none_or(|until| now >= until)
     }
 
-    /// There is nothing to tell after all.
-    pub(crate) const fn drop_wanted(&mut self) {
-        self.wanted = false;
+    /// There is nothing to publish after all.
+    pub(super) const fn cancel(&mut self) {
+        self.pending = false;
     }
 
-    /// Whether there is something to tell, now; the answer yes is given once. `heard` says whether anybody listens: what
-    /// nobody hears closes nothing.
-    pub(crate) fn take(&mut self, now: Instant, heard: bool) -> bool {
+    /// Takes the pending notification if it may be published now. Without listeners it is dropped and closes nothing.
+    pub(super) fn take(&mut self, now: Instant, has_listeners: bool) -> bool {
         if !self.is_open(now) {
             return false;
         }
-        self.wanted = false;
-        if heard {
-            self.closed_until = Some(now + PAUSE);
+        self.pending = false;
+        if has_listeners {
+            self.closed_until = Some(now + INTERVAL);
         }
-        heard
+        has_listeners
     }
 
-    /// When there will be something to tell, if nothing else happens.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        self.closed_until.filter(|_| self.wanted)
+    /// When the pending notification may be published.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.closed_until.filter(|_| self.pending)
     }
 }
 
@@ -56,29 +56,28 @@ mod tests {
 
     #[test]
     fn one_at_once_and_one_for_all_others_of_a_second() {
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
+        let at = Instant::from_millis;
         let mut throttle = Throttle::default();
-        assert!(!throttle.take(at(0), true), "nothing to tell");
-        throttle.want();
+        assert!(!throttle.take(at(0), true), "nothing to publish");
+        throttle.request();
         assert_eq!((throttle.take(at(0), true), throttle.due()), (true, None));
         for ms in [10, 500, 999] {
-            throttle.want();
+            throttle.request();
             assert!(!throttle.take(at(ms), true), "{ms}");
             assert_eq!(throttle.due(), Some(at(1000)));
         }
         assert!(throttle.take(at(1000), true) && !throttle.take(at(1000), true));
-        throttle.want();
+        throttle.request();
         assert!(!throttle.take(at(1999), true) && throttle.take(at(5000), true));
     }
 
     #[test]
-    fn what_nobody_hears_closes_nothing() {
-        let now = Instant::now();
+    fn without_listeners_nothing_is_closed() {
+        let now = Instant::from_millis(5);
         let mut throttle = Throttle::default();
-        throttle.want();
+        throttle.request();
         assert!(!throttle.take(now, false));
-        throttle.want();
+        throttle.request();
         assert!(throttle.take(now, true));
     }
 }

@@ -106,7 +106,7 @@ impl Client {
         });
         self.request_of(group, request, move |state, answer| match answer {
             Answer::CreateGroup(made) => {
-                state.shared.note_group(made.group, group_type);
+                state.note_group(made.group, group_type);
                 Ok(CreateGroupResponse { group_id: made.group })
             }
             _ => Err(ImError::unexpected_answer()),

@@ -120,10 +120,7 @@ impl Client {
         let request = Request::SetReceiveOption(SetReceiveOption { group, option });
         self.request(request, move |state, answer| {
             let response = done(group)(state, answer)?;
-            state.set_remind_type(group, option);
-            state
-                .groups
-                .change(group, |group| group.message_remind_type = option);
+            state.set_receive_option(group, option);
             Ok(response)
         })
         .await

@@ -256,7 +256,7 @@ fn a_new_login_believes_the_hub_even_if_it_has_gone_back() {
 #[test]
 fn a_late_mark_behind_more_than_is_remembered_is_asked_for() {
     let mut cache = knowing(vec![listed("alice", 1, 0, 1)], 1, true);
-    let many = REMEMBERED as u64 + 10;
+    let many = entry::REMEMBERED as u64 + 10;
     for sequence in 2..many {
         assert_eq!(deliver(&mut cache, "alice", sequence), Need::Nothing);
     }

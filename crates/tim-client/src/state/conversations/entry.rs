@@ -1,0 +1,153 @@
+//! A conversation of the list, with its unread count.
+
+use std::sync::Arc;
+
+use tim_proto::conversation::AtInfo;
+use tim_proto::message::{GroupChange, GroupTip};
+use tim_proto::unread::{HubCount, Taken, UnreadCount};
+use tim_proto::{ConversationId, Payload, UserId};
+
+use super::Need;
+use crate::{Conversation, Flow, Message};
+
+/// How many mentions of the user a conversation keeps; the oldest are dropped.
+const MAX_AT: usize = 100;
+/// How many entries behind the hub's count are remembered one by one, for each conversation.
+pub(super) const REMEMBERED: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) conversation: Arc<Conversation>,
+    pub(super) unread: UnreadCount<REMEMBERED>,
+    /// Whether the count is known, not only what was delivered.
+    pub(super) certain: bool,
+    /// The generation of the list in which something was last delivered.
+    pub(super) generation: u64,
+}
+
+impl Entry {
+    /// A conversation that begins with this message. A message of the peer and a tip carry its name; otherwise the hub is
+    /// asked for it before the conversation is published.
+    pub(super) fn named_by(mut self, message: &Message) -> Self {
+        self.certain &= match self.conversation.id {
+            ConversationId::C2c(_) => message.flow() == Flow::In,
+            ConversationId::System => true,
+            _ => matches!(message.payload(), Payload::GroupTip(_)),
+        };
+        self
+    }
+
+    pub(super) fn new(conversation: Conversation) -> Self {
+        Self {
+            unread: UnreadCount::new(hub_count(&conversation)),
+            conversation: Arc::new(conversation),
+            certain: true,
+            generation: 0,
+        }
+    }
+
+    pub(super) fn take_count(&mut self, fresh: HubCount) -> Need {
+        let taken = self.unread.take(fresh);
+        self.show_count();
+        Need::list_if(taken == Taken::Unclear || !self.certain || self.unread.is_unclear())
+    }
+
+    pub(super) fn show_count(&mut self) {
+        let (unread, read) = (self.unread.count(), self.unread.read_sequence());
+        let conversation = &self.conversation;
+        if (conversation.unread_count, conversation.read_sequence) != (unread, read) {
+            let conversation = Arc::make_mut(&mut self.conversation);
+            (conversation.unread_count, conversation.read_sequence) = (unread, read);
+            conversation.group_at_info_list.retain(|at| at.sequence > read);
+        }
+    }
+
+    /// As the hub lists it, with what was delivered after that. `restart`: the count known before is void.
+    pub(super) fn refreshed(mut self, mut fresh: Conversation, restart: bool) -> Self {
+        let base = hub_count(&fresh);
+        let taken = if restart {
+            self.unread.restart(base)
+        } else {
+            self.unread.take(base)
+        };
+        let known = &*self.conversation;
+        let behind = known
+            .group_at_info_list
+            .iter()
+            .filter(|at| at.sequence > base.counted);
+        fresh.group_at_info_list.extend(behind.copied());
+        if known.last_sequence > fresh.last_sequence {
+            fresh.last_sequence = known.last_sequence;
+            fresh.last_message = known.last_message.clone();
+            let names = [(&mut fresh.name, &known.name), (&mut fresh.avatar, &known.avatar)];
+            for (fresh, known) in names {
+                if !known.is_empty() {
+                    fresh.clone_from(known);
+                }
+            }
+        }
+        if taken == Taken::Older {
+            fresh.group_at_info_list = known.group_at_info_list.clone();
+        }
+        fresh.unread_count = self.unread.count();
+        fresh.read_sequence = self.unread.read_sequence();
+        let read = fresh.read_sequence;
+        fresh.group_at_info_list.retain(|at| at.sequence > read);
+        self.certain = taken != Taken::Unclear && !self.unread.is_unclear();
+        self.conversation = Arc::new(fresh);
+        self
+    }
+}
+
+/// The hub's count in a conversation that is as the hub describes it.
+pub(super) const fn hub_count(conversation: &Conversation) -> HubCount {
+    HubCount {
+        unread: conversation.unread_count,
+        counted: conversation.last_sequence,
+        read: conversation.read_sequence,
+    }
+}
+
+/// Notes a message that mentions the user.
+pub(super) fn note_mention(conversation: &mut Conversation, message: &Message, me: &UserId) {
+    let Some(kind) = message
+        .mentions(me)
+        .filter(|_| matches!(conversation.id, ConversationId::Group(_)) && !message.is_revoked())
+    else {
+        return;
+    };
+    let list = &mut conversation.group_at_info_list;
+    if list.len() >= MAX_AT {
+        list.remove(0);
+    }
+    list.push(AtInfo {
+        sequence: message.sequence(),
+        from: message.sender(),
+        kind,
+    });
+}
+
+/// A tip carries the current name of its group.
+pub(super) fn take_tip(conversation: &mut Conversation, tip: &GroupTip<'_>) {
+    if !tip.group_name.is_empty() {
+        conversation.name = tip.group_name.into();
+    }
+    for change in tip.changes.iter() {
+        match change {
+            GroupChange::Name(name) => conversation.name = name.into(),
+            GroupChange::Avatar(avatar) => conversation.avatar = avatar.into(),
+            _ => {}
+        }
+    }
+}
+
+/// A message of the peer carries their current name.
+pub(super) fn take_names(conversation: &mut Conversation, message: &Message) {
+    let from_peer = message.flow() == Flow::In && matches!(conversation.id, ConversationId::C2c(_));
+    if from_peer && !message.nick().is_empty() {
+        conversation.name = message.nick().into();
+    }
+    if from_peer && !message.avatar().is_empty() {
+        conversation.avatar = message.avatar().into();
+    }
+}

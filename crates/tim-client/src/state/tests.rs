@@ -1,0 +1,366 @@
+//! The state, driven without a runtime, a clock or a connection.
+
+use tim_proto::conversation as wire;
+use tim_proto::message::{Envelope, Text, flags, to_vec};
+use tim_proto::request::{ConversationsResponse, Failure, FetchResponse, RawResponse};
+use tim_proto::wire::{Encode, FrameKind, List};
+use tim_proto::{MessageId, MessageKind, Priority};
+use tim_transport_std::session::NetState;
+
+use super::*;
+
+const ACCOUNT: u64 = 77;
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+/// A state, a time, and the hub's part of the conversation.
+struct Driven {
+    state: State,
+    now: Instant,
+}
+
+impl Driven {
+    fn new() -> Self {
+        let me = user("alice");
+        let config = Config {
+            user: me,
+            device: 7,
+            conversations: 100,
+            fetch_piece: 4,
+            capacity: 256,
+        };
+        Self {
+            state: State::new(config, Arc::new(Messages::new(me)), Arc::default()),
+            now: Instant::from_millis(1000),
+        }
+    }
+
+    /// Logged in and ready, with this list; all effects so far are taken.
+    fn ready(list: &[wire::Conversation<'_>]) -> Self {
+        let mut driven = Self::new();
+        driven.state.begin_login();
+        driven.log_in();
+        driven.state.handle(&SessionEvent::Ready);
+        assert_eq!(driven.query(), Some(Query::Conversations { next: Vec::new() }));
+        driven.answer_list(list);
+        driven.effects();
+        driven
+    }
+
+    fn log_in(&mut self) {
+        self.state.handle(&SessionEvent::LoggedIn(request::LoginResponse {
+            account: ACCOUNT,
+            time_ms: 1_000,
+            cursor: &[9],
+            nick: "Alice",
+            ..request::LoginResponse::default()
+        }));
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            now: self.now,
+            has_listeners: true,
+        }
+    }
+
+    /// The next query, which is sent.
+    fn query(&mut self) -> Option<Query> {
+        let query = self.state.poll_query(self.moment())?;
+        self.state.query_sent(&query);
+        Some(query)
+    }
+
+    fn answer(&mut self, query: &Query, kind: FrameKind, response: &dyn Encode) {
+        let body = to_vec(response);
+        let response = Ok(RawResponse::new(kind, &body));
+        self.state.query_done(self.now, query, response);
+    }
+
+    fn answer_list(&mut self, list: &[wire::Conversation<'_>]) {
+        let response = ConversationsResponse {
+            next: &[],
+            completed: true,
+            total_unread: list.iter().map(|one| u64::from(one.unread)).sum(),
+            conversations: List::from_slice(list),
+        };
+        let query = Query::Conversations { next: Vec::new() };
+        self.answer(&query, FrameKind::CONVERSATIONS, &response);
+    }
+
+    fn deliver(&mut self, cursor: &[u8], message: &tim_proto::Message<'_>) {
+        let encoded = message.to_encoded();
+        self.state.handle(&SessionEvent::Delivered(Delivery {
+            cursor,
+            payload_len: 0,
+            header: encoded.header(),
+        }));
+    }
+
+    /// What there is to do now, in words.
+    fn effects(&mut self) -> Vec<String> {
+        assert_eq!(self.state.poll_query(self.moment()), None);
+        self.state.publish_updates(self.moment());
+        std::iter::from_fn(|| self.state.poll_effect())
+            .map(|effect| in_words(&effect))
+            .collect()
+    }
+
+    fn wait_until(&mut self, ms: u64) {
+        self.now = Instant::from_millis(ms);
+    }
+}
+
+fn in_words(effect: &Effect) -> String {
+    let of_event = |event: &Event| match event {
+        Event::MessageReceived(messages) => {
+            let texts: Vec<_> = messages.iter().map(|one| one.text().unwrap_or("-")).collect();
+            format!("received {}", texts.join(" "))
+        }
+        Event::ConversationListUpdated(list) => {
+            let counts: Vec<_> = list
+                .iter()
+                .map(|one| format!("{}:{}", one.id, one.unread_count))
+                .collect();
+            format!("list {}", counts.join(" "))
+        }
+        Event::TotalUnreadMessageCountUpdated(total) => format!("total {total}"),
+        other => other.name().to_owned(),
+    };
+    match effect {
+        Effect::Publish(event) => of_event(event),
+        Effect::Delivered { event, mark } => {
+            let event = event.as_ref().map_or("nothing".to_owned(), of_event);
+            format!("{event} through {} {:?}", mark.through, mark.cursor)
+        }
+        Effect::Status(status) => format!("{:?} ready {}", status.stage, status.ready),
+        Effect::TotalUnread(total) => format!("={total}"),
+        Effect::LoggedIn { account, cursor, .. } => format!("account {account} {cursor:?}"),
+        Effect::LoginDone(result) => format!("login {}", result.is_ok()),
+        Effect::ListDone(waiter, result) => match result {
+            Ok(response) => format!("list for {}: {}", waiter.0, response.conversation_list.len()),
+            Err(error) => format!("no list for {}: {}", waiter.0, error.code.0),
+        },
+        Effect::UseUserSig(user_sig) => format!("use {user_sig}"),
+        Effect::LogOut => "log out".to_owned(),
+    }
+}
+
+fn text<'a>(sequence: u64, text: &'a str) -> tim_proto::Message<'a> {
+    tim_proto::Message {
+        envelope: Envelope {
+            sequence,
+            time: 1000 + sequence,
+            flags: 0,
+            origin: 99,
+            from: user("bob"),
+        },
+        to: ConversationId::C2c(user("alice")),
+        id: MessageId {
+            sender: 5,
+            client_time: 1000,
+            random: sequence as u32,
+        },
+        client_sequence: sequence,
+        priority: Priority::NORMAL,
+        payload: Payload::Text(Text { text }),
+        extensions: Default::default(),
+    }
+}
+
+fn listed<'a>(unread: u32, last_sequence: u64) -> wire::Conversation<'a> {
+    wire::Conversation {
+        id: ConversationId::C2c(user("bob")),
+        unread,
+        read_sequence: last_sequence - u64::from(unread),
+        last_sequence,
+        name: "Bob",
+        avatar: "",
+        group_type: GroupType(0),
+        last_message: None,
+        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
+        at: List::default(),
+    }
+}
+
+#[test]
+fn a_login_becomes_effects_in_order() {
+    let mut driven = Driven::new();
+    driven.state.begin_login();
+    driven.state.handle(&SessionEvent::NetState(NetState::Connecting));
+    driven.log_in();
+    driven.state.handle(&SessionEvent::Ready);
+    assert!(!driven.state.status().ready, "what waited at the hub comes first");
+    let query = driven.query().unwrap();
+    assert_eq!(query, Query::Conversations { next: Vec::new() });
+    driven.answer_list(&[listed(2, 5)]);
+    assert_eq!(
+        driven.effects(),
+        [
+            "LoggingIn ready false",
+            "netStateChange",
+            "account 77 [9]",
+            "LoggedIn ready false",
+            "login true",
+            "LoggedIn ready true",
+            "sdkStateReady",
+            "=2",
+            "total 2",
+            "list C2Cbob:2",
+        ]
+    );
+}
+
+#[test]
+fn messages_are_batched_and_the_total_comes_before_them() {
+    let mut driven = Driven::ready(&[listed(2, 5)]);
+    driven.wait_until(5000);
+    driven.deliver(&[1], &text(6, "six"));
+    driven.deliver(&[2], &text(7, "seven"));
+    let published = driven.effects();
+    assert_eq!(
+        published,
+        [
+            "=3",
+            "=4",
+            "total 4",
+            "received six seven through 2 Some([2])",
+            "list C2Cbob:4"
+        ]
+    );
+}
+
+#[test]
+fn changes_within_a_second_are_published_at_its_end() {
+    let mut driven = Driven::ready(&[listed(0, 5)]);
+    driven.wait_until(5000);
+    driven.deliver(&[1], &text(6, "a"));
+    driven.effects();
+    assert_eq!(driven.state.deadline(driven.now), None);
+    driven.wait_until(5300);
+    driven.deliver(&[2], &text(7, "b"));
+    driven.deliver(&[3], &text(8, "c"));
+    assert_eq!(
+        driven.effects(),
+        ["=2", "=3", "received b c through 3 Some([3])"],
+        "lists and totals are held back, messages are not"
+    );
+    assert_eq!(
+        driven.state.deadline(driven.now),
+        Some(Instant::from_millis(6000))
+    );
+    driven.wait_until(6000);
+    assert_eq!(driven.effects(), ["total 3", "list C2Cbob:3"]);
+}
+
+#[test]
+fn a_stub_is_fetched_before_what_comes_behind_it_is_published() {
+    let mut driven = Driven::ready(&[listed(0, 5)]);
+    let mut stub = text(6, "");
+    stub.envelope.flags |= flags::STUB;
+    stub.payload = Payload::Unknown(MessageKind::TEXT, &[]);
+    driven.deliver(&[1], &stub);
+    driven.deliver(&[2], &text(7, "behind"));
+    let payload = to_vec(&Text { text: "whole" });
+    let mut offset = 0;
+    while offset < payload.len() {
+        let query = driven.query().expect("a piece");
+        assert!(
+            matches!(&query, Query::Piece(fetch) if fetch.offset as usize == offset),
+            "{query:?}"
+        );
+        assert_eq!(driven.query(), None, "one piece at a time");
+        let end = (offset + 4).min(payload.len());
+        let piece = FetchResponse {
+            total: payload.len() as u32,
+            bytes: &payload[offset..end],
+        };
+        driven.answer(&query, FrameKind::FETCH, &piece);
+        offset = end;
+    }
+    driven.wait_until(5000);
+    let published = driven.effects();
+    assert!(
+        published.contains(&"received whole behind through 2 Some([2])".to_owned()),
+        "{published:?}"
+    );
+}
+
+#[test]
+fn a_list_that_is_refused_is_requested_again_after_a_pause() {
+    let mut driven = Driven::ready(&[]);
+    driven.state.list(10, Waiter(1));
+    let query = driven.query().expect("the list");
+    let busy = Failure {
+        retry_after_ms: 3000,
+        ..Failure::new(ErrorCode::OUTBOX_FULL, "")
+    };
+    driven.state.query_done(driven.now, &query, Err(busy.into()));
+    let failed = format!("no list for 1: {}", ErrorCode::OUTBOX_FULL.0);
+    assert_eq!(driven.effects(), [failed]);
+    driven.wait_until(2000);
+    assert!(driven.effects().is_empty(), "the total has not changed");
+    assert_eq!(
+        driven.state.deadline(driven.now),
+        Some(Instant::from_millis(4000))
+    );
+    driven.wait_until(4000);
+    assert_eq!(driven.query(), Some(query));
+    driven.state.list(10, Waiter(2));
+    driven.answer_list(&[listed(1, 1)]);
+    assert_eq!(
+        driven.query(),
+        Some(Query::Conversations { next: Vec::new() }),
+        "asked for later"
+    );
+    driven.answer_list(&[listed(1, 1)]);
+    assert!(driven.effects().contains(&"list for 2: 1".to_owned()));
+}
+
+#[test]
+fn a_malformed_response_counts_as_a_failure() {
+    let mut driven = Driven::ready(&[]);
+    driven.state.list(10, Waiter(1));
+    let query = driven.query().expect("the list");
+    driven.answer(&query, FrameKind::CONVERSATIONS, &true);
+    let failed = format!("no list for 1: {}", Failure::MALFORMED.code.0);
+    assert_eq!(driven.effects(), [failed]);
+}
+
+#[test]
+fn a_first_login_ends_when_the_peer_is_no_hub_and_a_later_one_goes_on() {
+    let mut driven = Driven::new();
+    let no_hub = SessionEvent::TurnedAway(Failure::new(ErrorCode::NOT_A_HUB, ""));
+    driven.state.begin_login();
+    driven.state.handle(&no_hub);
+    let ended = format!("Ended({:?}) ready false", ErrorCode::LOGIN_FAILED);
+    assert_eq!(
+        driven.effects(),
+        ["LoggingIn ready false", &ended, "login false", "log out"]
+    );
+
+    let mut driven = Driven::ready(&[]);
+    driven.state.handle(&no_hub);
+    assert!(driven.effects().is_empty());
+}
+
+#[test]
+fn a_refused_user_sig_gives_way_to_the_accepted_one() {
+    let mut driven = Driven::ready(&[]);
+    driven.state.user_sig_set("second".into(), "first".into());
+    let refused = ImError::from(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
+    driven.state.user_sig_answered("second".into(), Some(&refused));
+    assert_eq!(driven.effects(), ["use first"]);
+}
+
+#[test]
+fn malformed_frames_are_counted() {
+    let mut driven = Driven::ready(&[]);
+    let kind = FrameKind::DELIVER;
+    driven.state.handle(&SessionEvent::Malformed { kind });
+    driven.state.handle(&SessionEvent::Malformed { kind });
+    assert_eq!(driven.state.malformed, 2);
+    assert!(driven.effects().is_empty());
+}
