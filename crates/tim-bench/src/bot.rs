@@ -1,24 +1,25 @@
-//! A device that does as it is told: the plain client session, without the SDK on top.
+//! A scripted device: the plain client session on TCP, without the SDK on top.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tim_proto::message::{Envelope, Message, SendOptions, Text};
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer};
+use tim_proto::message::{SendOptions, Text};
+use tim_proto::request::{Failure, Request, Send};
 use tim_proto::wire::FrameKind;
 use tim_proto::{
     ClientSequence, ConversationId, ErrorCode, MAX_SUCCESSORS, MessageId, MessageRandom, Platform, Priority,
     UserId,
 };
 use tim_session::{ClientConfig, Event, RequestError, Ticket};
+use tim_testkit::messages;
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
 use crate::Result;
 use crate::hub::Target;
 
-/// What is said: 57 characters, as people write.
+/// The text of messages: 57 characters, as people write.
 const TEXT: &str = "今天下午三点在老地方见面吧,记得带上昨天说的那本书,还有上次借的雨伞[微笑],天气预报说傍晚可能会下大雨[下雨]。";
 
 pub(crate) struct Bot {
@@ -26,28 +27,28 @@ pub(crate) struct Bot {
     user: UserId,
     random: MessageRandom,
     sequence: ClientSequence,
-    /// What is not answered yet.
-    under_way: HashMap<Ticket, Sent>,
-    /// What is to be sent under another id.
-    again: Vec<Sent>,
-    /// Messages of others that came in.
+    /// Messages without a response.
+    pending: HashMap<Ticket, PendingMessage>,
+    /// Messages to send under another id.
+    again: Vec<PendingMessage>,
+    /// Deliveries that arrived.
     pub(crate) delivered: u64,
-    /// Messages that the hub answered, with their place.
+    /// Messages that the hub stored.
     pub(crate) stored: u64,
-    /// How many of those it had stored before. A repetition after a cut makes some; otherwise nothing was measured.
+    /// How many of those it had stored before. Repetitions after a cut are some; anything else was not measured.
     pub(crate) duplicates: u64,
     failed: Option<String>,
-    /// What became of each message, for whoever wants to know; a refusal is no failure then.
+    /// The outcome of each message, where it is wanted; a refusal is then not a failure.
     pub(crate) outcomes: Option<Vec<(Ticket, Result<(), ErrorCode>)>>,
 }
 
-/// A message under way.
+/// A message without a response.
 #[derive(Debug, Clone, Copy)]
-struct Sent {
+struct PendingMessage {
     id: MessageId,
     to: ConversationId,
     priority: Priority,
-    /// How many ids the hub has refused.
+    /// Ids that the hub has refused.
     refused: u32,
 }
 
@@ -73,7 +74,7 @@ impl Bot {
             user,
             random: MessageRandom::new(seed),
             sequence: ClientSequence::at(unix_seconds()),
-            under_way: HashMap::new(),
+            pending: HashMap::new(),
             again: Vec::new(),
             delivered: 0,
             stored: 0,
@@ -87,18 +88,18 @@ impl Bot {
         Ok(bot)
     }
 
-    /// Deals with what there is, then waits for more.
+    /// Handles events, then waits for more.
     pub(crate) async fn turn(&mut self) -> Result<()> {
-        self.look()?;
+        self.handle_events()?;
         self.driver.progress().await;
-        self.look()
+        self.handle_events()
     }
 
-    fn look(&mut self) -> Result<()> {
+    fn handle_events(&mut self) -> Result<()> {
         let Self {
             driver,
             random,
-            under_way,
+            pending,
             again,
             delivered,
             stored,
@@ -113,34 +114,32 @@ impl Bot {
                 Event::Delivered(_) => *delivered += 1,
                 Event::LoggedIn(answer) => random.logged_in(device, answer.time_ms),
                 Event::Answer { ticket, answer } if answer.kind() == FrameKind::SEND => {
-                    under_way.remove(&ticket);
+                    pending.remove(&ticket);
                     *stored += 1;
-                    let is_duplicate = answer
-                        .decode::<tim_proto::request::Send<'_>>()
-                        .is_ok_and(|sent| sent.duplicate);
+                    let is_duplicate = answer.decode::<Send<'_>>().is_ok_and(|sent| sent.duplicate);
                     *duplicates += u64::from(is_duplicate);
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
                 }
                 Event::Failed { ticket, failure }
                     if failure.code == ErrorCode::MESSAGE_ID_REUSED
-                        && under_way
+                        && pending
                             .get(&ticket)
                             .is_some_and(|sent| sent.refused < MAX_SUCCESSORS) =>
                 {
-                    again.extend(under_way.remove(&ticket).map(|sent| Sent {
+                    again.extend(pending.remove(&ticket).map(|sent| PendingMessage {
                         id: sent.id.successor(device),
                         refused: sent.refused + 1,
                         ..sent
                     }));
                 }
                 Event::Failed { ticket, failure } if outcomes.is_some() => {
-                    under_way.remove(&ticket);
+                    pending.remove(&ticket);
                     outcomes
                         .iter_mut()
                         .for_each(|all| all.push((ticket, Err(failure.code))));
                 }
                 Event::Failed { failure, .. } | Event::LoginFailed(failure) | Event::KickedOut(failure) => {
-                    *failed = Some(format!("{} {}", failure.code.explain(), failure.text));
+                    *failed = Some(reason(failure));
                 }
                 _ => {}
             }
@@ -158,19 +157,19 @@ impl Bot {
         Ok(())
     }
 
-    /// Sends a message and does not wait. `false`: too many wait already.
+    /// Sends a message without waiting; `false` if too many wait already.
     pub(crate) fn start_send(&mut self, to: ConversationId) -> Result<bool> {
         Ok(self.start_send_as(to, Priority::NORMAL)?.is_some())
     }
 
-    /// The same with this priority, and the ticket of the message.
+    /// The same with this priority; returns the ticket of the message.
     pub(crate) fn start_send_as(&mut self, to: ConversationId, priority: Priority) -> Result<Option<Ticket>> {
         let id = MessageId {
             sender: self.driver.session().account(),
             client_time: unix_seconds(),
             random: self.random.draw(),
         };
-        self.submit(Sent {
+        self.submit(PendingMessage {
             id,
             to,
             priority,
@@ -179,26 +178,15 @@ impl Bot {
     }
 
     /// Hands a message to the session; `None` if too many wait.
-    fn submit(&mut self, sent: Sent) -> Result<Option<Ticket>> {
-        let message = Message {
-            envelope: Envelope {
-                sequence: 0,
-                time: sent.id.client_time,
-                flags: 0,
-                origin: 0,
-                from: self.user,
-            },
-            to: sent.to,
-            id: sent.id,
-            client_sequence: u64::from(self.sequence.draw()),
-            priority: sent.priority,
-            payload: Text { text: TEXT },
-            extensions: Default::default(),
-        };
+    fn submit(&mut self, sent: PendingMessage) -> Result<Option<Ticket>> {
+        let mut message = messages::message(self.user, sent.to, Text { text: TEXT });
+        message.id = sent.id;
+        message.client_sequence = u64::from(self.sequence.draw());
+        message.priority = sent.priority;
         let now = self.driver.now();
         match self.driver.session().send(now, &message, SendOptions::default()) {
             Ok(ticket) => {
-                self.under_way.insert(ticket, sent);
+                self.pending.insert(ticket, sent);
                 Ok(Some(ticket))
             }
             Err(RequestError::Full) => Ok(None),
@@ -206,7 +194,7 @@ impl Bot {
         }
     }
 
-    /// An error if the hub had stored some of the messages before: then less was measured than it seems.
+    /// Fails if the hub had stored some of the messages before: then less was measured than it seems.
     pub(crate) fn check_stored(&self) -> Result<()> {
         match self.duplicates {
             0 => Ok(()),
@@ -233,26 +221,24 @@ impl Bot {
         Ok(())
     }
 
-    /// Makes a request and returns what `read` makes of its answer.
-    pub(crate) async fn ask<T>(
+    /// Makes a request and returns what `read` makes of its response.
+    pub(crate) async fn call<R: Request, T>(
         &mut self,
-        request: &Request<'_>,
-        read: impl Fn(&Answer<'_>) -> Option<T>,
+        request: &R,
+        read: impl Fn(R::Response<'_>) -> T,
     ) -> Result<T> {
         let now = self.driver.now();
-        let asked: Ticket = self.driver.session().request(now, request)?;
+        let asked = self.driver.session().request(now, request)?;
         let mut result = None;
         loop {
             self.driver.poll_events(|event| {
                 match event {
                     Event::Answer { ticket, answer } if ticket == asked => {
-                        let answer = answer.decode_any().map_err(|failure| failure.text.to_owned());
-                        result = Some(answer.and_then(|answer| {
-                            read(&answer).ok_or_else(|| "an answer of the wrong kind".to_owned())
-                        }));
+                        let response = answer.decode::<R>();
+                        result = Some(response.map(&read).map_err(reason));
                     }
                     Event::Failed { ticket, failure } if ticket == asked => {
-                        result = Some(Err(format!("{} {}", failure.code.explain(), failure.text)));
+                        result = Some(Err(reason(failure)));
                     }
                     _ => {}
                 }
@@ -264,6 +250,10 @@ impl Bot {
             self.driver.progress().await;
         }
     }
+}
+
+fn reason(failure: Failure<'_>) -> String {
+    format!("{} {}", failure.code.explain(), failure.text)
 }
 
 fn unix_seconds() -> u64 {

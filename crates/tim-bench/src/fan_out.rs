@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::bot::Bot;
 use crate::hub::Target;
+use crate::member::Member;
 use crate::prepare::{self, OWNER, member};
-use crate::raw::Member;
 use crate::{Result, blocking, figure, millis, percentile};
 
 /// How many log in at the same time.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, CreateGroup};
+use tim_proto::request::CreateGroup;
 use tim_proto::wire::List;
 use tim_proto::{ConversationId, GroupId, GroupType, InviteOption, JoinOption, UserId};
 use tokio::task::JoinSet;
@@ -34,8 +34,7 @@ pub(crate) async fn measure(target: &Target, members: u32, messages: u32) -> Res
         join_option: JoinOption::AS_USUAL,
         invite_option: InviteOption::AS_USUAL,
     };
-    let made = |answer: &Answer<'_>| matches!(answer, Answer::CreateGroup(_)).then_some(());
-    sender.ask(&Request::CreateGroup(create), made).await?;
+    sender.call(&create, |_| ()).await?;
     let mut receivers = JoinSet::new();
     for (number, name) in names.iter().enumerate() {
         let mut bot = Bot::login(target, name, number as u32 + 1).await?;

@@ -1,5 +1,5 @@
-//! Members without sockets: the hub's end of a connection is a real byte stream, and behind it is a [`Raw`] in the same
-//! memory, which answers at once. A process may have some thousands of sockets; of these there can be a hundred thousand.
+//! Members without sockets: the hub's end of a connection is a real byte stream, and behind it is a [`RawClient`] in the
+//! same memory, which answers at once. A process may have some thousands of sockets; of these there can be a hundred thousand.
 
 use std::io;
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tim_proto::wire::{Encode, FrameKind};
+use tim_testkit::RawClient;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use crate::Result;
-use crate::raw::Raw;
 
 /// How long the members may need for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -91,7 +91,7 @@ impl Tally {
 
 #[derive(Debug)]
 struct End {
-    raw: Raw,
+    raw: RawClient,
     /// The hub, while it waits for this member to say something.
     hub: Option<Waker>,
     tally: Arc<Tally>,
@@ -106,7 +106,7 @@ pub(crate) struct Member(Arc<Mutex<End>>);
 pub(crate) struct Link(Arc<Mutex<End>>);
 
 /// A member, and the connection for the hub to serve.
-pub(crate) fn pair(raw: Raw, tally: &Arc<Tally>) -> (Member, Link) {
+pub(crate) fn pair(raw: RawClient, tally: &Arc<Tally>) -> (Member, Link) {
     let end = Arc::new(Mutex::new(End {
         raw,
         hub: None,
@@ -143,16 +143,16 @@ impl AsyncRead for Link {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut end = lock(&self.0);
-        if end.raw.out.is_empty() {
+        if end.raw.outgoing.is_empty() {
             end.hub = Some(context.waker().clone());
             return Poll::Pending;
         }
-        let len = end.raw.out.len().min(into.remaining());
-        into.put_slice(&end.raw.out[..len]);
-        if len == end.raw.out.len() {
-            end.raw.out = Vec::new();
+        let len = end.raw.outgoing.len().min(into.remaining());
+        into.put_slice(&end.raw.outgoing[..len]);
+        if len == end.raw.outgoing.len() {
+            end.raw.outgoing = Vec::new();
         } else {
-            drop(end.raw.out.drain(..len));
+            drop(end.raw.outgoing.drain(..len));
         }
         Poll::Ready(Ok(()))
     }
@@ -168,7 +168,7 @@ impl AsyncWrite for Link {
         let answered = u64::from(raw.answered - before.1);
         let delivered = raw.delivered - before.2;
         // Whatever it says is read when the hub's task comes round again.
-        let hub = if end.raw.out.is_empty() {
+        let hub = if end.raw.outgoing.is_empty() {
             None
         } else {
             end.hub.take()

@@ -9,10 +9,10 @@ mod group;
 mod hub;
 mod idle;
 mod link;
+mod member;
 mod pages;
 mod prepare;
 mod priority;
-mod raw;
 mod room;
 mod sends;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, History};
+use tim_proto::request::History;
 use tim_proto::{ConversationId, UserId};
 
 use crate::Result;
@@ -21,16 +21,12 @@ pub(crate) async fn measure(target: &Target, long: u64) -> Result<()> {
     for _ in 0..ROUNDS {
         for (conversation, times) in conversations.iter().zip(&mut times) {
             let start = Instant::now();
-            let request = Request::History(History {
+            let request = History {
                 conversation: *conversation,
                 next: &[],
                 count: 15,
-            });
-            let len = |answer: &Answer<'_>| match answer {
-                Answer::History(page) => Some(page.messages.len()),
-                _ => None,
             };
-            if bot.ask(&request, len).await? != 15 {
+            if bot.call(&request, |page| page.messages.len()).await? != 15 {
                 return Err(
                     "this hub has no history to measure; without --hub, a hub with such a history is made"
                         .into(),

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use crate::bot::Bot;
 use crate::hub::{Target, memory_of, own_app};
 use crate::link::{Member, Tally, own_size, pair};
+use crate::member::raw_client;
 use crate::prepare::{self, OWNER, member};
-use crate::raw::Raw;
 use crate::{Result, blocking, figure, millis, percentile};
 
 /// How many log in at the same time.
@@ -80,7 +80,7 @@ impl Room<'_> {
             let upto = members.min(next + AT_ONCE);
             let log_in = async {
                 for number in next..upto {
-                    let raw = Raw::new(self.target, &member(number))?;
+                    let raw = raw_client(self.target, &member(number))?;
                     let (member, link) = pair(raw, &self.tally);
                     self.hub.spawn(link);
                     everybody.push(member);

@@ -31,6 +31,7 @@ mod incoming;
 mod link;
 pub mod messages;
 mod model_hub;
+mod raw_client;
 mod rng;
 mod world;
 
@@ -41,5 +42,6 @@ pub use ids::{c2c, group, user};
 pub use incoming::Incoming;
 pub use link::{End, Faults, SimulatedLink};
 pub use model_hub::{Behavior, ModelHub, Statistics};
+pub use raw_client::RawClient;
 pub use rng::Rng;
 pub use world::World;
