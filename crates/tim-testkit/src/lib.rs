@@ -33,6 +33,8 @@ pub mod messages;
 mod model_hub;
 mod raw_client;
 mod rng;
+#[cfg(feature = "tokio")]
+mod scripted_hub;
 mod world;
 
 pub use deadline::{deadline, deadline_in};
@@ -44,4 +46,6 @@ pub use link::{End, Faults, SimulatedLink};
 pub use model_hub::{Behavior, ModelHub, Statistics};
 pub use raw_client::RawClient;
 pub use rng::Rng;
+#[cfg(feature = "tokio")]
+pub use scripted_hub::{IncomingLogin, ScriptedHub, in_time};
 pub use world::World;

@@ -3,61 +3,24 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use tim_transport_std::session::proto::UserId;
-use tim_transport_std::session::proto::request::{Done, LoginResponse};
-use tim_transport_std::session::proto::wire::FrameKind;
-use tim_transport_std::session::{
-    ClientConfig, Event, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant, NetState,
-};
+use tim_testkit::{ScriptedHub, user};
+use tim_transport_std::session::{ClientConfig, Event, NetState};
 use tim_transport_std::{ClientBuffers, ClientDriver, Connector, TcpConnector, memory_listener};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 fn driver<C: Connector>(connector: C) -> ClientDriver<C> {
     tim_testkit::deadline();
-    let config = ClientConfig::new(1, UserId::new("alice").unwrap(), 7);
+    let config = ClientConfig::new(1, user("alice"), 7);
     ClientDriver::new(config, "sig".into(), ClientBuffers::default(), 1, connector)
 }
 
 /// A hub that lets everybody in, until the client hangs up.
-async fn hub(mut link: impl AsyncRead + AsyncWrite + Unpin) {
-    let config = HubConfig::default();
-    let mut session = HubSession::new(
-        config,
-        GrowBuffer::new(1 << 16),
-        GrowBuffer::new(1 << 16),
-        Instant::ZERO,
-    );
-    loop {
-        let login = match session.poll(Instant::ZERO) {
-            HubOutput::Event(HubEvent::Login(_)) => true,
-            HubOutput::Wait(_) => false,
-            HubOutput::Close(_) => {
-                link.write_all(session.outgoing()).await.unwrap();
-                return;
-            }
-            other => panic!("{other:?}"),
-        };
-        if login {
-            session
-                .accept(&LoginResponse {
-                    account: 5,
-                    time_ms: 0,
-                    cursor: &[1],
-                    nick: "",
-                    ..LoginResponse::default()
-                })
-                .unwrap();
-            session.push(FrameKind::SYNCED, &Done).unwrap();
-            continue;
-        }
-        link.write_all(session.outgoing()).await.unwrap();
-        session.transmitted(session.outgoing().len());
-        let mut byte = [0]; // one at a time, so that frames arrive in pieces
-        if link.read(&mut byte).await.unwrap() == 0 {
-            return;
-        }
-        assert_eq!(session.receive(Instant::ZERO, &byte), 1);
-    }
+async fn hub(link: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut hub = ScriptedHub::new(link);
+    hub.chunk = 1; // so that frames arrive in pieces
+    hub.let_in().await;
+    let end = hub.next::<()>(|event| panic!("{event:?}")).await;
+    assert_eq!(end, None);
 }
 
 /// Drives the client until `done` is seen.
