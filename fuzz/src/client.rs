@@ -7,7 +7,7 @@ use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
 use tim_proto::request::{AnyRequest as Request, Deliver, Done, Failure, Login, LoginResponse, SendResponse};
 use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
-use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, Ticket};
+use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, RequestId};
 
 use crate::packing::{Packing, framing};
 use crate::script::Script;
@@ -24,7 +24,7 @@ struct Watched {
     /// The last LOGIN's id, and its numbers.
     login: (u32, u64, u32),
     /// Requests made and not answered.
-    open: HashSet<Ticket>,
+    open: HashSet<RequestId>,
 }
 
 /// No input makes the session panic, loop, outgrow its buffers, or answer a request twice; and when it is all over, it
@@ -235,8 +235,9 @@ impl Watched {
         let sent = match script.byte() % 2 {
             0 => self
                 .session
-                .send(self.now, &message(&text), SendOptions::default()),
-            _ => self.session.request(self.now, &Request::Logout),
+                .send(self.now, &message(&text), SendOptions::default())
+                .map(|ticket| ticket.id()),
+            _ => self.session.request(self.now, &Logout).map(|ticket| ticket.id()),
         };
         if let Ok(ticket) = sent {
             assert!(self.ready, "taken before SDK_READY");
@@ -291,7 +292,7 @@ impl Watched {
                 Output::Event(event) => match event {
                     Event::Ready => self.ready = true,
                     Event::NotReady(_) => self.ready = false,
-                    Event::Answer { ticket, .. } | Event::Failed { ticket, .. } => {
+                    Event::Response { id: ticket, .. } | Event::Failed { id: ticket, .. } => {
                         assert!(self.open.remove(&ticket), "a second answer");
                     }
                     _ => {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, to_vec};
 use tim_proto::request::{
-    AnyResponse as Answer, Conversations, Done, Failure, Login, LoginResponse, Resume, SendMessage,
+    Conversations, Done, Failure, Login, LoginResponse, Logout, Resume, SendMessage,
 };
 use tim_proto::wire::{FrameKind, Hello, Role};
 use tim_proto::{Platform, UserId};
@@ -194,7 +194,7 @@ impl Watched {
     fn answer(&mut self, script: &mut Script<'_>) {
         let Some(&id) = self.open.iter().min() else { return };
         let sent = match script.byte() % 2 {
-            0 => self.session.answer(id, FrameKind::LOGOUT, &Answer::Done),
+            0 => self.session.respond::<Logout>(id, &Done),
             _ => self
                 .session
                 .fail(id, &Failure::new(ErrorCode(1), &"y".repeat(script.byte().into()))),
@@ -230,7 +230,7 @@ impl Watched {
                     assert!(!self.closed, "an event after the close");
                     match event {
                         HubEvent::Login(_) => accept = true,
-                        HubEvent::Request { id, .. } | HubEvent::Malformed { id, .. } => {
+                        HubEvent::Request { id, .. } => {
                             self.open.insert(id); // a client that gives an id twice has itself to blame
                         }
                         _ => {}

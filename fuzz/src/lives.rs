@@ -12,7 +12,7 @@ use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, MessageId, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput,
-    HubSession, Instant, Output, Ticket,
+    HubSession, Instant, Output, RequestId,
 };
 
 use crate::client::message;
@@ -49,7 +49,7 @@ struct Life<'b> {
     expected: Option<u64>,
     ready: bool,
     /// Requests that wait for their answer, and the message's number.
-    open: HashMap<Ticket, u32>,
+    open: HashMap<RequestId, u32>,
 }
 
 /// No input makes an end panic or loop. Whatever is restarted, cut or lost: the device is only ever logged in as who it is
@@ -276,20 +276,18 @@ impl Outside {
                         hub.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, ""));
                     }
                 }
-                HubOutput::Event(HubEvent::Request { id, request, .. }) => {
-                    let Request::Send(send) = request else {
-                        panic!("only messages are sent: {request:?}")
-                    };
+                HubOutput::Event(HubEvent::Request { id, request }) => {
+                    let send = request.decode::<Send<'_>>().expect("only messages are sent");
                     let said = (send.content.id.sender, send.content.id.random);
                     let known = self.stored.iter().position(|stored| *stored == said);
                     let at = known.unwrap_or(self.stored.len());
-                    let answer = Answer::Send(SendResponse {
+                    let answer = SendResponse {
                         sequence: at as u64,
                         time: 1,
                         duplicate: known.is_some(),
                         extensions: Default::default(),
-                    });
-                    match hub.answer(id, FrameKind::SEND, &answer) {
+                    };
+                    match hub.respond::<Send<'_>>(id, &answer) {
                         Ok(()) if known.is_none() => self.stored.push(said),
                         Ok(()) => {}
                         // The device reads nothing: as the hub does with such a one.
@@ -338,7 +336,7 @@ impl Life<'_> {
         };
         if let Ok(ticket) = self.session.send(outside.now, &message, SendOptions::default()) {
             assert!(self.ready, "taken before SDK_READY");
-            let before = self.open.insert(ticket, made);
+            let before = self.open.insert(ticket.id(), made);
             assert_eq!(before, None, "a ticket under way is given out again");
         }
     }
@@ -427,7 +425,7 @@ fn told(
     user: usize,
     expected: &mut Option<u64>,
     ready: &mut bool,
-    open: &mut HashMap<Ticket, u32>,
+    open: &mut HashMap<RequestId, u32>,
     outside: &Outside,
 ) {
     match event {
@@ -448,7 +446,7 @@ fn told(
             assert_eq!(Some(entry), *expected, "lost, twice, or out of order");
             *expected = Some(entry + 1);
         }
-        Event::Answer { ticket, answer } => {
+        Event::Response { id: ticket, response: answer } => {
             let made = open.remove(&ticket).expect("a request that waits");
             let answer = answer.decode::<Send<'_>>().expect("a good answer");
             let stored = outside.stored.get(answer.sequence as usize);
@@ -458,7 +456,7 @@ fn told(
                 "another request's answer"
             );
         }
-        Event::Failed { ticket, .. } => {
+        Event::Failed { id: ticket, .. } => {
             open.remove(&ticket).expect("a request that waits");
         }
         Event::Gap(_) | Event::Malformed { .. } => panic!("never sent: {event:?}"),

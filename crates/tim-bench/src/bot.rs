@@ -12,7 +12,7 @@ use tim_proto::{
     ClientSequence, ConversationId, ErrorCode, MAX_SUCCESSORS, MessageId, MessageRandom, Platform, Priority,
     UserId,
 };
-use tim_session::{ClientConfig, Event, RequestError, Ticket};
+use tim_session::{ClientConfig, Event, RequestError, RequestId};
 use tim_testkit::messages;
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
@@ -28,7 +28,7 @@ pub(crate) struct Bot {
     random: MessageRandom,
     sequence: ClientSequence,
     /// Messages without a response.
-    pending: HashMap<Ticket, PendingMessage>,
+    pending: HashMap<RequestId, PendingMessage>,
     /// Messages to send under another id.
     again: Vec<PendingMessage>,
     /// Deliveries that arrived.
@@ -39,7 +39,7 @@ pub(crate) struct Bot {
     pub(crate) duplicates: u64,
     failed: Option<String>,
     /// The outcome of each message, where it is wanted; a refusal is then not a failure.
-    pub(crate) outcomes: Option<Vec<(Ticket, Result<(), ErrorCode>)>>,
+    pub(crate) outcomes: Option<Vec<(RequestId, Result<(), ErrorCode>)>>,
 }
 
 /// A message without a response.
@@ -113,14 +113,17 @@ impl Bot {
             match event {
                 Event::Delivered(_) => *delivered += 1,
                 Event::LoggedIn(answer) => random.logged_in(device, answer.time_ms),
-                Event::Answer { ticket, answer } if answer.kind() == FrameKind::SEND => {
+                Event::Response {
+                    id: ticket,
+                    response: answer,
+                } if answer.kind() == FrameKind::SEND => {
                     pending.remove(&ticket);
                     *stored += 1;
                     let is_duplicate = answer.decode::<Send<'_>>().is_ok_and(|sent| sent.duplicate);
                     *duplicates += u64::from(is_duplicate);
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
                 }
-                Event::Failed { ticket, failure }
+                Event::Failed { id: ticket, failure }
                     if failure.code == ErrorCode::MESSAGE_ID_REUSED
                         && pending
                             .get(&ticket)
@@ -132,7 +135,7 @@ impl Bot {
                         ..sent
                     }));
                 }
-                Event::Failed { ticket, failure } if outcomes.is_some() => {
+                Event::Failed { id: ticket, failure } if outcomes.is_some() => {
                     pending.remove(&ticket);
                     outcomes
                         .iter_mut()
@@ -163,7 +166,11 @@ impl Bot {
     }
 
     /// The same with this priority; returns the ticket of the message.
-    pub(crate) fn start_send_as(&mut self, to: ConversationId, priority: Priority) -> Result<Option<Ticket>> {
+    pub(crate) fn start_send_as(
+        &mut self,
+        to: ConversationId,
+        priority: Priority,
+    ) -> Result<Option<RequestId>> {
         let id = MessageId {
             sender: self.driver.session().account(),
             client_time: unix_seconds(),
@@ -178,7 +185,7 @@ impl Bot {
     }
 
     /// Hands a message to the session; `None` if too many wait.
-    fn submit(&mut self, sent: PendingMessage) -> Result<Option<Ticket>> {
+    fn submit(&mut self, sent: PendingMessage) -> Result<Option<RequestId>> {
         let mut message = messages::message(self.user, sent.to, Text { text: TEXT });
         message.id = sent.id;
         message.client_sequence = u64::from(self.sequence.draw());
@@ -186,8 +193,8 @@ impl Bot {
         let now = self.driver.now();
         match self.driver.session().send(now, &message, SendOptions::default()) {
             Ok(ticket) => {
-                self.pending.insert(ticket, sent);
-                Ok(Some(ticket))
+                self.pending.insert(ticket.id(), sent);
+                Ok(Some(ticket.id()))
             }
             Err(RequestError::Full) => Ok(None),
             Err(error) => Err(error.into()),
@@ -228,16 +235,16 @@ impl Bot {
         read: impl Fn(R::Response<'_>) -> T,
     ) -> Result<T> {
         let now = self.driver.now();
-        let asked = self.driver.session().request(now, request)?;
+        let ticket = self.driver.session().request(now, request)?;
         let mut result = None;
         loop {
             self.driver.poll_events(|event| {
                 match event {
-                    Event::Answer { ticket, answer } if ticket == asked => {
-                        let response = answer.decode::<R>();
+                    Event::Response { id, response } if id == ticket.id() => {
+                        let response = ticket.response(&response);
                         result = Some(response.map(&read).map_err(reason));
                     }
-                    Event::Failed { ticket, failure } if ticket == asked => {
+                    Event::Failed { id, failure } if id == ticket.id() => {
                         result = Some(Err(reason(failure)));
                     }
                     _ => {}

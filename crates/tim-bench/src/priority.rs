@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tim_proto::{ConversationId, ErrorCode, GroupType, Priority};
-use tim_session::Ticket;
+use tim_session::RequestId;
 use tokio::task::JoinSet;
 
 use crate::bot::Bot;
@@ -106,7 +106,7 @@ async fn run(
 struct Lane {
     number: u32,
     bot: Bot,
-    waiting: HashMap<Ticket, (Priority, Instant)>,
+    waiting: HashMap<RequestId, (Priority, Instant)>,
     fates: Fates,
 }
 

@@ -14,7 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tim_proto::ErrorCode;
-use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, Ticket};
+use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, RequestId};
 use tim_transport_std::{ClientDriver, Connector};
 use tokio::sync::mpsc;
 
@@ -45,7 +45,7 @@ pub(crate) struct Actor<C: Connector> {
     state: State,
     outlet: Outlet,
     /// Requests that wait for their response.
-    pending: HashMap<Ticket, Pending>,
+    pending: HashMap<RequestId, Pending>,
     /// A call that did not fit into the outbox.
     parked: Option<Box<dyn PendingCall>>,
     login_deadline: Option<Instant>,
@@ -183,8 +183,11 @@ impl<C: Connector> Actor<C> {
         let clock = self.driver.clock();
         self.driver.poll_events(|event| {
             let (ticket, response) = match event {
-                SessionEvent::Answer { ticket, answer } => (ticket, Ok(answer)),
-                SessionEvent::Failed { ticket, failure } => (ticket, Err(failure.into())),
+                SessionEvent::Response {
+                    id: ticket,
+                    response: answer,
+                } => (ticket, Ok(answer)),
+                SessionEvent::Failed { id: ticket, failure } => (ticket, Err(failure.into())),
                 other => {
                     state.handle(&other);
                     outlet.apply(state);
@@ -225,10 +228,10 @@ impl<C: Connector> Actor<C> {
                 break;
             }
             let session = self.driver.session();
-            match query.submit(|request| session.request(moment.now, request)) {
-                Ok(ticket) => {
+            match query.submit(|kind, body| session.request_untyped(moment.now, kind, body)) {
+                Ok(id) => {
                     self.state.query_sent(&query);
-                    self.pending.insert(ticket, Pending::Query(query));
+                    self.pending.insert(id, Pending::Query(query));
                 }
                 Err(RequestError::Full) => break,
                 Err(RequestError::NotReady) if !self.state.must_not_wait() => break,

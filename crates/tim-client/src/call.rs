@@ -2,7 +2,7 @@
 
 use tim_proto::request::{AnyResponse as Answer, RawResponse};
 use tim_transport_std::StdClientSession;
-use tim_transport_std::session::{Instant, RequestError, Ticket};
+use tim_transport_std::session::{Instant, RequestError, RequestId};
 use tokio::sync::oneshot;
 
 use crate::ImError;
@@ -15,7 +15,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, ImError>>;
 /// continue.
 pub(crate) trait PendingCall: Send {
     /// Gives the request to the session. May be repeated while the outbox is full.
-    fn submit(&mut self, session: &mut StdClientSession, now: Instant) -> Result<Ticket, RequestError>;
+    fn submit(&mut self, session: &mut StdClientSession, now: Instant) -> Result<RequestId, RequestError>;
 
     /// Processes the response, or the reason why there is none.
     fn finish(&mut self, state: &mut State, response: Result<RawResponse<'_>, ImError>);
@@ -33,7 +33,7 @@ struct Call<S, A, T> {
 }
 
 pub(crate) fn call<T: Send + 'static>(
-    submit: impl FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send + 'static,
+    submit: impl FnMut(&mut StdClientSession, Instant) -> Result<RequestId, RequestError> + Send + 'static,
     accept: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     reply: Reply<T>,
 ) -> Box<dyn PendingCall> {
@@ -47,10 +47,10 @@ pub(crate) fn call<T: Send + 'static>(
 
 impl<S, A, T: Send> PendingCall for Call<S, A, T>
 where
-    S: FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send,
+    S: FnMut(&mut StdClientSession, Instant) -> Result<RequestId, RequestError> + Send,
     A: FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send,
 {
-    fn submit(&mut self, session: &mut StdClientSession, now: Instant) -> Result<Ticket, RequestError> {
+    fn submit(&mut self, session: &mut StdClientSession, now: Instant) -> Result<RequestId, RequestError> {
         (self.submit)(session, now)
     }
 

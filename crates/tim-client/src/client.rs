@@ -6,7 +6,7 @@ use std::time::Duration;
 use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Renew};
 use tim_proto::{ErrorCode, UserId};
 use tim_transport_std::StdClientSession;
-use tim_transport_std::session::{Instant, RequestError, Ticket};
+use tim_transport_std::session::{Instant, RequestError, RequestId};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -81,7 +81,8 @@ impl Client {
         }
         let asked = renewed.clone();
         let submit = move |session: &mut StdClientSession, now| {
-            session.request(now, &Request::Renew(Renew { user_sig: &asked }))
+            let ticket = session.request(now, &Renew { user_sig: &asked })?;
+            Ok(ticket.id())
         };
         self.call(submit, move |state, answer| {
             state.user_sig_answered(renewed, answer.as_ref().err());
@@ -183,7 +184,7 @@ impl Client {
     /// Makes a request and waits for what `convert` makes of the answer.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
-        submit: impl FnMut(&mut StdClientSession, Instant) -> Result<Ticket, RequestError> + Send + 'static,
+        submit: impl FnMut(&mut StdClientSession, Instant) -> Result<RequestId, RequestError> + Send + 'static,
         convert: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
         let permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
@@ -208,7 +209,10 @@ impl Client {
         request: impl for<'a> Fn(&'a P) -> Request<'a> + Send + 'static,
         convert: impl FnOnce(&mut State, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
-        let submit = move |session: &mut StdClientSession, now| session.request(now, &request(&parts));
+        let submit = move |session: &mut StdClientSession, now| {
+            let request = request(&parts);
+            session.request_untyped(now, request.kind(), &request)
+        };
         self.call(submit, |state, answer| convert(state, answer?)).await
     }
 }

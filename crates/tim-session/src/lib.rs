@@ -153,10 +153,10 @@ pub use buffer::GrowBuffer;
 pub use buffer::{Buffer, FixedBuffer};
 pub use client::{
     ClientConfig, ClientSession, Event, MAX_CURSOR_LEN, NetState, NotReadyReason, Output, RequestError,
-    Ticket,
+    RequestId, Ticket,
 };
 pub use config::ConfigError;
-pub use hub::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession};
+pub use hub::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession, SendError};
 pub use link::Framing;
 pub use tim_proto as proto;
 pub use time::Instant;

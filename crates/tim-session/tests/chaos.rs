@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{
-    AnyRequest as Request, Conversations, Done, Failure, Login, LoginResponse,
-};
+use tim_session::proto::request::{Conversations, Done, Failure, Login, LoginResponse};
 use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, Role};
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
-    Output, Ticket,
+    Output, RequestId,
 };
 use tim_testkit::{Rng, hello, raw_frame};
 
@@ -76,7 +74,7 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
         config.window = random.below(4) as u16;
         let (rx, tx, outbox) = (FixedBuffer(rx), FixedBuffer(tx), FixedBuffer(outbox));
         let mut client = ClientSession::new(config, "s", rx, tx, outbox, seed);
-        let (mut now, mut open) = (Instant::from_millis(1000), BTreeSet::<Ticket>::new());
+        let (mut now, mut open) = (Instant::from_millis(1000), BTreeSet::<RequestId>::new());
         let mut login = (0, 0);
         for _ in 0..400 {
             match random.below(16) {
@@ -89,9 +87,9 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
                 6 if random.below(8) == 0 => now = Instant::from_millis(random.below(100_000)),
                 7 => client.transmitted(random.below(50) as usize),
                 8 | 9 => {
-                    let request = Request::Conversations(Conversations { next: &[], count: 1 });
+                    let request = Conversations { next: &[], count: 1 };
                     if let Ok(ticket) = client.request(now, &request) {
-                        assert!(open.insert(ticket), "a ticket given twice");
+                        assert!(open.insert(ticket.id()), "a ticket given twice");
                     }
                 }
                 _ => {
@@ -113,7 +111,7 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
                             let _ = client.receive(now, &opening((login.0, login.1 + 1)));
                         }
                     }
-                    Output::Event(Event::Answer { ticket, .. } | Event::Failed { ticket, .. }) => {
+                    Output::Event(Event::Response { id: ticket, .. } | Event::Failed { id: ticket, .. }) => {
                         assert!(open.remove(&ticket), "an outcome too many");
                     }
                     Output::Event(Event::Ready) => was_online += 1,
@@ -166,9 +164,7 @@ fn a_hub_survives_any_client_and_any_clock() {
                 assert!(polls < 1000, "an endless poll");
                 let answered = match hub.poll(now) {
                     HubOutput::Event(HubEvent::Login(_)) => None,
-                    HubOutput::Event(HubEvent::Request { id, .. } | HubEvent::Malformed { id, .. }) => {
-                        Some(id)
-                    }
+                    HubOutput::Event(HubEvent::Request { id, .. }) => Some(id),
                     _ => break,
                 };
                 match answered {

@@ -71,11 +71,7 @@ fn what_waits_at_a_logout_fails_even_if_a_login_follows_at_once() {
     client.disconnected(NOW); // the line is cut, so the logout is immediate
     client.logout(NOW);
     client.login(NOW);
-    let Output::Event(Event::Failed {
-        ticket: failed,
-        failure,
-    }) = client.poll(NOW)
-    else {
+    let Output::Event(Event::Failed { id: failed, failure }) = client.poll(NOW) else {
         panic!("the request outlived the logout")
     };
     assert_eq!((failed, failure.code), (ticket, ErrorCode::LOGGED_OUT));
@@ -174,9 +170,10 @@ fn a_malformed_answer_says_so_when_it_is_read() {
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
     let nonsense = Answer::Unknown(FrameKind::SEND, b"\x01\x02\x03");
-    hub.answer(ticket.number(), FrameKind::SEND, &nonsense).unwrap();
+    hub.respond_untyped(ticket.number(), FrameKind::SEND, &nonsense)
+        .unwrap();
     carry(&mut client, &mut hub, NOW);
-    let Output::Event(Event::Answer { answer, .. }) = client.poll(NOW) else {
+    let Output::Event(Event::Response { response: answer, .. }) = client.poll(NOW) else {
         panic!("no answer")
     };
     assert_eq!(answer.kind(), FrameKind::SEND);
@@ -192,14 +189,10 @@ fn an_answer_of_another_kind_than_the_request_is_no_answer() {
     let ticket = send(&mut client, NOW);
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
-    hub.answer(ticket.number(), FrameKind::DELETE_CONVERSATION, &Answer::Done)
+    hub.respond_untyped(ticket.number(), FrameKind::DELETE_CONVERSATION, &Answer::Done)
         .unwrap();
     carry(&mut client, &mut hub, NOW);
-    let Output::Event(Event::Failed {
-        ticket: failed,
-        failure,
-    }) = client.poll(NOW)
-    else {
+    let Output::Event(Event::Failed { id: failed, failure }) = client.poll(NOW) else {
         panic!("believed")
     };
     assert_eq!((failed, failure.code), (ticket, ErrorCode::PROTOCOL_VIOLATION));
@@ -213,12 +206,14 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
     let ticket = send(&mut client_end, NOW);
     carry(&mut client_end, &mut hub_end, NOW);
     assert!(matches!(hub_end.poll(NOW), HubOutput::Event(_)));
-    hub_end.answer(ticket.number(), FrameKind::SEND, &SENT).unwrap();
+    hub_end
+        .respond_untyped(ticket.number(), FrameKind::SEND, &SENT)
+        .unwrap();
     carry(&mut client_end, &mut hub_end, NOW);
     let late = NOW + client_end.config().request_timeout;
-    let Output::Event(Event::Answer {
-        ticket: answered,
-        answer,
+    let Output::Event(Event::Response {
+        id: answered,
+        response: answer,
     }) = client_end.poll(late)
     else {
         panic!("no answer")

@@ -2,8 +2,8 @@
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::SendOptions;
-use tim_session::proto::request::{AnyRequest as Request, AnyResponse as Answer, Send, SendResponse};
-use tim_session::proto::wire::FrameKind;
+use tim_session::proto::request::{Failure, Fetch, Send, SendResponse};
+use tim_session::proto::wire::{DecodeFault, FrameKind};
 use tim_session::{
     DeliverError, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, NetState, NotReadyReason,
     Output, RequestError,
@@ -52,14 +52,11 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
         login(&mut client, &mut hub, step);
         let ticket = client.send(NOW, &text("你好"), SendOptions::default()).unwrap();
         carry_in_pieces(&mut client, &mut hub, NOW, step);
-        let HubOutput::Event(HubEvent::Request {
-            id,
-            request: Request::Send(send),
-            body,
-        }) = hub.poll(NOW)
-        else {
+        let HubOutput::Event(HubEvent::Request { id, request }) = hub.poll(NOW) else {
             panic!("no request")
         };
+        let (send, body) = (request.decode::<Send<'_>>().unwrap(), request.body());
+        assert_eq!(request.decode::<Fetch>().unwrap_err().fault, DecodeFault::Kind);
         assert_eq!(send.content.to, text("").to);
         assert!(body.ends_with(Send::content_bytes(body).unwrap()));
         let answer = SendResponse {
@@ -68,18 +65,18 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
             duplicate: false,
             extensions: Default::default(),
         };
-        hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
+        hub.respond::<Send<'_>>(id, &answer).unwrap();
         carry_in_pieces(&mut client, &mut hub, NOW, step);
-        let Output::Event(Event::Answer {
-            ticket: answered,
-            answer: raw,
+        let Output::Event(Event::Response {
+            id: answered,
+            response: raw,
         }) = client.poll(NOW)
         else {
             panic!("no answer")
         };
         assert_eq!(
-            (answered, raw.decode_any(), raw.decode::<Send<'_>>()),
-            (ticket, Ok(Answer::Send(answer)), Ok(answer))
+            (answered, ticket.response(&raw), raw.decode::<Fetch>()),
+            (ticket.id(), Ok(answer), Err(Failure::MALFORMED))
         );
         assert_eq!(drain(&mut client, NOW), [""; 0]);
         assert_eq!(client.pending(), 0);
@@ -131,16 +128,16 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
     let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
         panic!("no request")
     };
-    assert_eq!((id, hub.window_room()), (ticket.number(), 0));
+    assert_eq!((id, hub.window_room()), (ticket.id().number(), 0));
     let answer = SendResponse {
         sequence: 1,
         time: 2,
         duplicate: false,
         extensions: Default::default(),
     };
-    hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
+    hub.respond::<Send<'_>>(id, &answer).unwrap();
     carry(&mut client, &mut hub, NOW);
-    assert_eq!(drain(&mut client, NOW), ["Answer"]);
+    assert_eq!(drain(&mut client, NOW), ["Response"]);
     client.hold_acknowledgements(false);
     assert_eq!(drain(&mut client, NOW), [""; 0]);
     carry(&mut client, &mut hub, NOW);
@@ -181,7 +178,7 @@ fn a_request_outlives_a_cut_and_is_answered_once() {
     let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
         panic!("not sent again")
     };
-    assert_eq!(id, ticket.number());
+    assert_eq!(id, ticket.id().number());
 }
 
 #[test]
@@ -190,14 +187,10 @@ fn a_request_without_an_answer_times_out_once() {
     login(&mut client, &mut hub, usize::MAX);
     let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
     let late = NOW + client.config().request_timeout;
-    let Output::Event(Event::Failed {
-        ticket: failed,
-        failure,
-    }) = client.poll(late)
-    else {
+    let Output::Event(Event::Failed { id: failed, failure }) = client.poll(late) else {
         panic!()
     };
-    assert_eq!((failed, failure.code), (ticket, ErrorCode::NETWORK_TIMEOUT));
+    assert_eq!((failed, failure.code), (ticket.id(), ErrorCode::NETWORK_TIMEOUT));
     assert_eq!(client.pending(), 0);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::ErrorCode;
 use tim_session::proto::UserId;
 use tim_session::proto::message::{Message, Payload, SendOptions};
-use tim_session::proto::request::{AnyRequest as Request, AnyResponse as Answer, Failure, SendResponse};
+use tim_session::proto::request::{AnyResponse as Answer, Failure, Send, SendResponse};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, serial_decode};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, Event, Framing, HubConfig, HubEvent, HubOutput, HubSession,
@@ -95,13 +95,10 @@ impl Line {
                     Do::Again
                 }
                 HubOutput::Event(HubEvent::Login(_)) => Do::Accept,
-                HubOutput::Event(HubEvent::Request { id, request, .. }) => match request {
-                    Request::Send(send) => {
-                        let text = send.content.payload;
-                        Do::Store(id, String::from_utf8_lossy(&text[1..]).into_owned())
-                    }
-                    other => panic!("{other:?}"),
-                },
+                HubOutput::Event(HubEvent::Request { id, request }) => {
+                    let text = request.decode::<Send<'_>>().unwrap().content.payload;
+                    Do::Store(id, String::from_utf8_lossy(&text[1..]).into_owned())
+                }
                 HubOutput::Event(other) => panic!("{other:?}"),
             };
             match what {
@@ -122,7 +119,7 @@ impl Line {
                         extensions: Default::default(),
                     };
                     self.hub
-                        .answer(id, FrameKind::SEND, &Answer::Send(answer))
+                        .respond_untyped(id, FrameKind::SEND, &Answer::Send(answer))
                         .unwrap();
                 }
             }
@@ -286,7 +283,7 @@ fn no_single_byte_can_be_missed() {
             line.give(&up, &down);
             line.wait(20 * SECOND);
             assert_eq!(line.stored, ["up"], "fault {fault} at {at}");
-            let answers = line.seen.iter().filter(|seen| *seen == "Answer").count();
+            let answers = line.seen.iter().filter(|seen| *seen == "Response").count();
             assert_eq!(answers, 1, "fault {fault} at {at}: {:?}", line.seen);
             // This hub does not deliver again; it is enough that a loss was noticed.
             let delivered = line.seen.iter().filter(|seen| *seen == "down").count();
@@ -372,7 +369,7 @@ fn a_hub_that_was_restarted_asks_for_the_hello() {
             "Connecting",
             "LoggedIn",
             "Connected",
-            "Answer"
+            "Response"
         ]
     );
     assert_eq!(

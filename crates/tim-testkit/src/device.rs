@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tim_session::proto::message::flags;
 use tim_session::proto::request::{AnyResponse, Failure};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
-use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, Ticket};
+use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, RequestId};
 
 use crate::messages::text_of;
 
@@ -39,7 +39,7 @@ pub enum Observed {
     /// A response arrived.
     Answered {
         /// Which one.
-        ticket: Ticket,
+        ticket: RequestId,
         /// The response to SEND says that the message was stored before.
         duplicate: bool,
         /// The texts of a page.
@@ -48,7 +48,7 @@ pub enum Observed {
     /// A response to FETCH arrived.
     Fetched {
         /// Which one.
-        ticket: Ticket,
+        ticket: RequestId,
         /// The length of the whole payload.
         total: u32,
         /// The piece.
@@ -57,7 +57,7 @@ pub enum Observed {
     /// A request failed.
     Failed {
         /// Which one.
-        ticket: Ticket,
+        ticket: RequestId,
         /// Why.
         code: ErrorCode,
     },
@@ -148,7 +148,7 @@ impl Device {
 
     /// The responses to a request, and its failures: exactly one in the end.
     #[must_use]
-    pub fn outcomes(&self, wanted: Ticket) -> Vec<&Observed> {
+    pub fn outcomes(&self, wanted: RequestId) -> Vec<&Observed> {
         let about = |seen: &&Observed| match seen {
             Observed::Answered { ticket, .. }
             | Observed::Fetched { ticket, .. }
@@ -218,11 +218,14 @@ fn observe(event: &Event<'_>, me: &UserId) -> Observed {
             text: text_of(&deliver.message().payload),
             stub_of: (deliver.header.envelope.flags & flags::STUB != 0).then_some(deliver.payload_len),
         },
-        Event::Answer { ticket, answer } => match answer.decode_any() {
+        Event::Response {
+            id: ticket,
+            response: answer,
+        } => match answer.decode_any() {
             Ok(answer) => answered(ticket, &answer),
             Err(Failure { code, .. }) => Observed::Failed { ticket, code },
         },
-        Event::Failed { ticket, failure } => Observed::Failed {
+        Event::Failed { id: ticket, failure } => Observed::Failed {
             ticket,
             code: failure.code,
         },
@@ -230,7 +233,7 @@ fn observe(event: &Event<'_>, me: &UserId) -> Observed {
     }
 }
 
-fn answered(ticket: Ticket, answer: &AnyResponse<'_>) -> Observed {
+fn answered(ticket: RequestId, answer: &AnyResponse<'_>) -> Observed {
     let (duplicate, texts) = match answer {
         AnyResponse::Fetch(piece) => {
             return Observed::Fetched {

@@ -9,7 +9,7 @@ use tim_session::proto::request::{Done, LoginResponse};
 use tim_session::proto::wire::FrameKind;
 use tim_session::{
     Buffer, ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession,
-    Instant, Output, Ticket,
+    Instant, Output, RequestId,
 };
 
 use crate::messages::{self, text_of};
@@ -136,7 +136,6 @@ pub fn drain_hub<B: Buffer>(hub: &mut HubSession<B>, now: Instant) -> Vec<String
             HubOutput::Wait(_) => return names,
             HubOutput::Event(HubEvent::Login(_)) => "Login".to_owned(),
             HubOutput::Event(HubEvent::Request { id, .. }) => format!("Request {id}"),
-            HubOutput::Event(HubEvent::Malformed { id, .. }) => format!("Malformed {id}"),
             other => format!("{other:?}"),
         });
     }
@@ -222,9 +221,9 @@ pub fn text(text: &str) -> Message<'_> {
 ///
 /// # Panics
 /// If the client does not take it.
-pub fn send(client: &mut Client, now: Instant) -> Ticket {
+pub fn send(client: &mut Client, now: Instant) -> RequestId {
     let sent = client.send(now, &text("x"), SendOptions::default());
-    sent.expect("a client that takes requests")
+    sent.expect("a client that takes requests").id()
 }
 
 /// The text of the next delivery.

@@ -160,10 +160,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
     /// If anything else comes.
     pub async fn request(&mut self) -> Incoming {
         let request = self.next(|event| match event {
-            HubEvent::Request { id, request, body } => Some(Incoming {
+            HubEvent::Request { id, request } => Some(Incoming {
                 id,
                 kind: request.kind(),
-                body: body.to_vec(),
+                body: request.body().to_vec(),
             }),
             other => panic!("{other:?}"),
         });
@@ -175,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
     /// # Panics
     /// If the client does not take the response.
     pub async fn answer(&mut self, request: &Incoming, response: &impl Encode) {
-        let sent = self.session.answer_body(request.id, request.kind, response);
+        let sent = self.session.respond_untyped(request.id, request.kind, response);
         sent.expect("a client that takes the response");
         self.flush().await;
     }

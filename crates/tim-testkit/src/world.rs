@@ -6,7 +6,7 @@ use std::time::Duration;
 use tim_session::proto::message::SendOptions;
 use tim_session::proto::{ConversationId, MessageId};
 use tim_session::{
-    ClientConfig, ClientSession, Framing, GrowBuffer, HubConfig, Instant, RequestError, Ticket,
+    ClientConfig, ClientSession, Framing, GrowBuffer, HubConfig, Instant, RequestError, RequestId,
 };
 
 use crate::device::{Driver, Wish};
@@ -117,7 +117,7 @@ impl World {
     ///
     /// # Errors
     /// What the session says.
-    pub fn send(&mut self, number: usize, conversation: &str, text: &str) -> Result<Ticket, RequestError> {
+    pub fn send(&mut self, number: usize, conversation: &str, text: &str) -> Result<RequestId, RequestError> {
         let count = self.devices[number].sent + 1;
         self.devices[number].sent = count;
         self.send_numbered(number, conversation, text, count)
@@ -133,7 +133,7 @@ impl World {
         conversation: &str,
         text: &str,
         count: u64,
-    ) -> Result<Ticket, RequestError> {
+    ) -> Result<RequestId, RequestError> {
         let to: ConversationId = conversation.parse().expect("a conversation id");
         self.with_session(number, |session, now| {
             let mut message = messages::text(session.config().user, to, text);
@@ -143,7 +143,8 @@ impl World {
                 random: number as u32,
             };
             message.client_sequence = count;
-            session.send(now, &message, SendOptions::default())
+            let ticket = session.send(now, &message, SendOptions::default())?;
+            Ok(ticket.id())
         })
     }
 

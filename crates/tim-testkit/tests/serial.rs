@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tim_session::{ClientConfig, Framing, Ticket};
+use tim_session::{ClientConfig, Framing, RequestId};
 use tim_testkit::{End, Faults, Observed, Rng, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ fn kiosk_and_phone(seed: u64, faults: Faults) -> World {
 /// What has been said by each, and what must come of it.
 struct Talk {
     seed: u64,
-    tickets: [Vec<Ticket>; 2],
+    tickets: [Vec<RequestId>; 2],
     texts: [Vec<String>; 2],
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tim_session::proto::request::{AnyRequest as Request, Fetch, History};
+use tim_session::proto::request::{Fetch, History};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
-use tim_session::{NetState, NotReadyReason, Ticket};
+use tim_session::{NetState, NotReadyReason, RequestId};
 use tim_testkit::{Faults, Observed, Rng, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -116,7 +116,7 @@ fn every_request_has_exactly_one_outcome() {
             ..Faults::breaking(8)
         });
         world.cut(0, seed % 4 == 0);
-        let mut tickets: Vec<(Ticket, String)> = Vec::new();
+        let mut tickets: Vec<(RequestId, String)> = Vec::new();
         for n in 0..40 {
             let text = format!("burst {n}");
             if let Ok(ticket) = world.send(0, "C2Cbob", &text) {
@@ -467,12 +467,12 @@ fn long_messages_reach_a_small_device_in_pieces() {
     let conversation = ConversationId::C2c(UserId::new("alice").unwrap());
     while payload.len() < total as usize {
         let offset = payload.len() as u32;
-        let fetch = Request::Fetch(Fetch {
+        let fetch = Fetch {
             conversation,
             sequence: 1,
             offset,
             len: 200,
-        });
+        };
         let ticket = world
             .with_session(small, |session, now| session.request(now, &fetch))
             .unwrap();
@@ -481,7 +481,7 @@ fn long_messages_reach_a_small_device_in_pieces() {
             Observed::Fetched {
                 total: all, bytes, ..
             },
-        ] = world.device(small).outcomes(ticket)[..]
+        ] = world.device(small).outcomes(ticket.id())[..]
         else {
             panic!()
         };
@@ -501,11 +501,11 @@ fn history_is_paged_backwards_and_strangers_are_refused() {
     }
     let history = |next: &'static [u8]| {
         let conversation = ConversationId::C2c(UserId::new("alice").unwrap());
-        Request::History(History {
+        History {
             conversation,
             next,
             count: 15,
-        })
+        }
     };
     let mut pages = Vec::new();
     for next in [&[][..], &[5, 0, 0, 0]] {
@@ -513,7 +513,7 @@ fn history_is_paged_backwards_and_strangers_are_refused() {
             .with_session(1, |session, now| session.request(now, &history(next)))
             .unwrap();
         world.run_for(SECOND);
-        let [Observed::Answered { texts, .. }] = &world.device(1).outcomes(ticket)[..] else {
+        let [Observed::Answered { texts, .. }] = &world.device(1).outcomes(ticket.id())[..] else {
             panic!()
         };
         pages.push(texts.clone());

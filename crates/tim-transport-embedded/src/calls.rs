@@ -4,7 +4,7 @@ use tim_session::proto::conversation::ConversationProfile;
 use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text, flags};
 use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
-    History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, Send, SendMessage, SendResponse,
+    History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
 };
 use tim_session::proto::wire::Extensions;
 use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, Priority};
@@ -178,15 +178,12 @@ impl<'m> Client<'m> {
                 options,
                 message: &*message,
             };
-            let claim = self.ask(&request).await?;
-            let answer = self.read(claim, |answer| {
-                // The device does not ask for its own names; what else a later hub says here is passed over.
-                answer.decode::<Send<'_>>().ok().map(|answer| SendResponse {
-                    extensions: Extensions::NONE,
-                    ..answer
-                })
-            });
-            match answer {
+            // The device does not ask for its own names; what else a later hub says here is skipped.
+            let stored = |response: SendResponse<'_>| SendResponse {
+                extensions: Extensions::NONE,
+                ..response
+            };
+            match self.call(&request, stored).await {
                 Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
                     successors += 1;
                     message.id = message.id.successor(message.envelope.origin);
@@ -234,8 +231,7 @@ impl<'m> Client<'m> {
             message: message.id,
             reason: "",
         };
-        let claim = self.ask(&request).await?;
-        self.read(claim, |answer| answer.decode::<Revoke<'_>>().ok().map(|_| ()))
+        self.call(&request, |_| ()).await
     }
 
     /// `getMessageList` (S171-S180): hands a page of a conversation's history to `on_page`, oldest message first; the newest
@@ -256,16 +252,15 @@ impl<'m> Client<'m> {
             next: next.map_or(&[], NextReqMessageId::as_slice),
             count,
         };
-        let claim = self.ask(&request).await?;
-        self.read(claim, |answer| {
-            let page = answer.decode::<History<'_>>().ok()?;
+        self.call(&request, |page| {
             let next = match page.completed || page.next.is_empty() {
                 true => None,
-                false => Some(NextReqMessageId::new(page.next)?),
+                false => Some(NextReqMessageId::new(page.next).ok_or(Error::Protocol)?),
             };
             on_page(&page);
-            Some(next)
+            Ok(next)
         })
+        .await?
     }
 
     /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account.
@@ -280,8 +275,7 @@ impl<'m> Client<'m> {
             conversation: conversation.into(),
             sequence: 0,
         };
-        let claim = self.ask(&request).await?;
-        self.read(claim, |answer| answer.decode::<MarkRead>().ok())
+        self.call(&request, |marked| marked).await
     }
 
     /// `getConversationList` (S187-S195): hands a page of the conversations to `on_list`, newest first, `count` at the most
@@ -296,10 +290,8 @@ impl<'m> Client<'m> {
         count: u16,
         on_list: impl FnOnce(&ConversationsResponse<'_>) -> R,
     ) -> Result<R, Error> {
-        let claim = self.ask(&Conversations { next, count }).await?;
-        self.read(claim, |answer| {
-            Some(on_list(&answer.decode::<Conversations<'_>>().ok()?))
-        })
+        self.call(&Conversations { next, count }, |list| on_list(&list))
+            .await
     }
 
     /// `getConversationProfile` (S196-S201): hands the list's entry, and all about the group or the user, to `on_profile`.
@@ -313,10 +305,7 @@ impl<'m> Client<'m> {
     ) -> Result<R, Error> {
         let conversation = conversation.into();
         let request = GetConversationProfile { conversation };
-        let claim = self.ask(&request).await?;
-        self.read(claim, |answer| {
-            Some(on_profile(&answer.decode::<GetConversationProfile>().ok()?))
-        })
+        self.call(&request, |profile| on_profile(&profile)).await
     }
 
     /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, as read ones, and with the
@@ -327,8 +316,7 @@ impl<'m> Client<'m> {
     pub async fn delete_conversation(&self, conversation: impl Into<ConversationId>) -> Result<(), Error> {
         let conversation = conversation.into();
         let request = DeleteConversation { conversation };
-        let claim = self.ask(&request).await?;
-        self.read(claim, |_| Some(()))
+        self.call(&request, |_| ()).await
     }
 
     /// Hands a piece of the payload of a message that came as a stub to `on_piece`: the bytes from `offset` on, as many as fit
@@ -349,8 +337,7 @@ impl<'m> Client<'m> {
             offset,
             len: self.shared.fetch_piece,
         };
-        let claim = self.ask(&request).await?;
-        self.read(claim, |answer| Some(on_piece(&answer.decode::<Fetch>().ok()?)))
+        self.call(&request, |piece| on_piece(&piece)).await
     }
 
     /// Fetches the whole payload of a message that came as a stub, piece by piece, into `payload`, and returns its length.

@@ -4,7 +4,8 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use tim_session::proto::request::{Ask, RawResponse};
+use tim_session::proto::request::Request;
+use tim_session::proto::wire::{Encode, FrameKind};
 use tim_session::{Instant, RequestError};
 
 use crate::shared::{Login, Shared};
@@ -132,17 +133,34 @@ impl<'m> Client<'m> {
         self.clock.now()
     }
 
-    /// Makes a request and waits for its answer, which then stands in the session until [`Client::read`] or the claim's end.
-    pub(crate) async fn ask(&self, ask: &dyn Ask) -> Result<Claim<'m>, Error> {
+    /// Makes a request and hands its response to `read`, in place.
+    pub(crate) async fn call<R: Request, T>(
+        &self,
+        request: &R,
+        read: impl FnOnce(R::Response<'_>) -> T,
+    ) -> Result<T, Error> {
+        let claim = self.request(R::KIND, request).await?;
+        let result = {
+            let session = self.shared.session.try_borrow().map_err(|_| Error::Protocol)?;
+            let response = self.shared.outcome(&session)?;
+            response.decode::<R>().map(read).map_err(|_| Error::Protocol)
+        };
+        drop(claim);
+        result
+    }
+
+    /// Makes a request and waits for its response, which stays in the session until the claim is dropped.
+    async fn request(&self, kind: FrameKind, body: &dyn Encode) -> Result<Claim<'m>, Error> {
         let claim = self.shared.claim()?;
-        poll_fn(|context| self.poll_ask(&claim, ask, context)).await?;
+        poll_fn(|context| self.poll_request(&claim, kind, body, context)).await?;
         Ok(claim)
     }
 
-    fn poll_ask(
+    fn poll_request(
         &self,
         claim: &Claim<'_>,
-        ask: &dyn Ask,
+        kind: FrameKind,
+        body: &dyn Encode,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         match claim.slot.stage.get() {
@@ -152,9 +170,9 @@ impl<'m> Client<'m> {
         }
         // While the application looks at an event, and while the outbox is full, the call waits.
         if let Ok(mut session) = self.shared.session.try_borrow_mut() {
-            match session.request(self.now(), ask) {
-                Ok(ticket) => {
-                    claim.slot.stage.set(Stage::Answer(ticket));
+            match session.request_untyped(self.now(), kind, body) {
+                Ok(id) => {
+                    claim.slot.stage.set(Stage::Answer(id));
                     self.shared.driver.set();
                 }
                 Err(RequestError::Full) if session.pending() > 0 => {}
@@ -162,20 +180,5 @@ impl<'m> Client<'m> {
             }
         }
         claim.wait(context)
-    }
-
-    /// Reads the answer that a call got; `None` from `read` if it is malformed.
-    pub(crate) fn read<R>(
-        &self,
-        claim: Claim<'_>,
-        read: impl FnOnce(RawResponse<'_>) -> Option<R>,
-    ) -> Result<R, Error> {
-        let session = self.shared.session.try_borrow().map_err(|_| Error::Protocol)?;
-        let result = self
-            .shared
-            .outcome(&session)
-            .and_then(|answer| read(answer).ok_or(Error::Protocol));
-        drop(claim);
-        result
     }
 }

@@ -110,7 +110,7 @@ impl<'m> Shared<'m> {
     /// Where an event goes: to the application, to the call that waits for it, or (`None`) nowhere, if that was dropped.
     fn route(&self, event: &Event<'_>, now: Instant) -> Option<Turn> {
         match *event {
-            Event::Answer { ticket, .. } | Event::Failed { ticket, .. } => {
+            Event::Response { id: ticket, .. } | Event::Failed { id: ticket, .. } => {
                 let asked =
                     |slot: &&Slot| matches!(slot.stage.get(), Stage::Answer(other) if other == ticket);
                 let slot = self.slots.iter().find(asked)?;
@@ -188,7 +188,7 @@ impl<'m> Shared<'m> {
     /// What became of the request whose answer the session shows.
     pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
         match session.event() {
-            Some(Event::Answer { answer, .. }) => Ok(answer),
+            Some(Event::Response { response: answer, .. }) => Ok(answer),
             Some(Event::Failed { failure, .. }) => Err(match failure.code {
                 ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
                 ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::task::{Context, Poll, Waker};
 
-use tim_session::Ticket;
+use tim_session::RequestId;
 
 use crate::shared::Shared;
 
@@ -39,7 +39,7 @@ pub(crate) enum Stage {
     /// Any change.
     Change,
     /// The answer to this request.
-    Answer(Ticket),
+    Answer(RequestId),
     /// Nothing: the answer is the event that the session shows. The session stands still until it was read.
     Answered,
 }

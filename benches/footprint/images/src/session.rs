@@ -32,7 +32,7 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         match session.poll(now) {
             Output::Connect => session.connected(now),
             Output::Event(Event::Ready) => ready = true,
-            Output::Event(Event::Answer { .. }) => answered = true,
+            Output::Event(Event::Response { .. }) => answered = true,
             Output::Event(Event::Delivered(delivery)) => {
                 parsers::show_message(board, &delivery.header);
                 shown = true;

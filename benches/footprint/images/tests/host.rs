@@ -8,7 +8,7 @@ use tim_session::proto::message::{GroupTip, Message, Payload, SendOptions};
 use tim_session::proto::notice::{NoticeOperation, SystemNotice};
 use tim_session::proto::request::{
     AnyResponse as Answer, ConversationsResponse, FetchResponse, HistoryResponse, LoginResponse, MarkReadResponse, AnyRequest as Request,
-    RevokeResponse, SendResponse, SendMessage, Synced,
+    RevokeResponse, Send, SendResponse, SendMessage, Synced,
 };
 use tim_session::proto::tip::TipOperation;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
@@ -145,23 +145,19 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
                     hub.accept(&welcome).unwrap();
                     hub.push(FrameKind::SYNCED, &Synced { cursor: b"0" }).unwrap();
                 }
-                HubOutput::Event(HubEvent::Request {
-                    id,
-                    request: Request::Send(_),
-                    ..
-                }) => {
+                HubOutput::Event(HubEvent::Request { id, request }) if request.kind() == FrameKind::SEND => {
                     let answer = SendResponse {
                         sequence: 1,
                         time: 1,
                         duplicate: false,
                         extensions: Default::default(),
                     };
-                    hub.answer(id, FrameKind::SEND, &Answer::Send(answer)).unwrap();
+                    hub.respond::<Send<'_>>(id, &answer).unwrap();
                     hub.deliver(b"1", 0, &from_alice("C2Cbob")).unwrap();
                 }
-                HubOutput::Event(HubEvent::Request { id, request, .. }) => {
-                    let (kind, answer) = (request.kind(), answer_to(&request));
-                    hub.answer(id, kind, &answer).unwrap();
+                HubOutput::Event(HubEvent::Request { id, request }) => {
+                    let answer = answer_to(&request.decode_any().unwrap());
+                    hub.respond_untyped(id, request.kind(), &answer).unwrap();
                 }
                 HubOutput::Wait(_) | HubOutput::Close(_) => break,
                 other => panic!("{other:?}"),

@@ -118,14 +118,12 @@ impl Client {
         };
         let count = u16::try_from(count).unwrap_or(u16::MAX);
         let submit = move |session: &mut StdClientSession, now| {
-            session.request(
-                now,
-                &Request::History(History {
-                    conversation,
-                    next: &next,
-                    count,
-                }),
-            )
+            let page = History {
+                conversation,
+                next: &next,
+                count,
+            };
+            session.request(now, &page).map(|ticket| ticket.id())
         };
         let page = self.call(submit, |state, answer| match answer? {
             Answer::History(page) => Ok(GetMessageListResponse {

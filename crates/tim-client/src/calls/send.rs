@@ -109,7 +109,8 @@ impl Client {
             let (reply, answer) = oneshot::channel();
             let (content, options) = (message.as_sent(), message.options());
             let submit = move |session: &mut StdClientSession, now| {
-                session.send(now, &content.message(), options.as_borrowed())
+                let ticket = session.send(now, &content.message(), options.as_borrowed())?;
+                Ok(ticket.id())
             };
             let finish = |state: &mut State, answer: Result<&Answer<'_>, ImError>| {
                 finish_sending(state, in_flight, answer)

@@ -1,8 +1,9 @@
 //! Queries: what the state itself asks the hub for.
 
 use tim_proto::request::{
-    Ask, Conversations, ConversationsResponse, Fetch, GetGroupProfile, History, RawResponse, Request,
+    Conversations, ConversationsResponse, Fetch, GetGroupProfile, History, RawResponse, Request,
 };
+use tim_proto::wire::{Encode, FrameKind};
 use tim_proto::{ConversationId, GroupId};
 use tim_transport_std::session::Instant;
 
@@ -28,17 +29,20 @@ pub(crate) enum Query {
 }
 
 impl Query {
-    /// Passes the request to `submit`.
-    pub(crate) fn submit<T>(&self, submit: impl FnOnce(&dyn Ask) -> T) -> T {
+    /// Passes the request's kind and body to `submit`.
+    pub(crate) fn submit<T>(&self, submit: impl FnOnce(FrameKind, &dyn Encode) -> T) -> T {
         match self {
-            Self::Piece(fetch) => submit(fetch),
-            Self::History { conversation, next } => submit(&History {
-                conversation: *conversation,
-                next,
-                count: 0,
-            }),
-            Self::Conversations { next } => submit(&Conversations { next, count: 0 }),
-            Self::Group(group) => submit(&GetGroupProfile { group: *group }),
+            Self::Piece(fetch) => submit(Fetch::KIND, fetch),
+            Self::History { conversation, next } => submit(
+                History::KIND,
+                &History {
+                    conversation: *conversation,
+                    next,
+                    count: 0,
+                },
+            ),
+            Self::Conversations { next } => submit(Conversations::KIND, &Conversations { next, count: 0 }),
+            Self::Group(group) => submit(GetGroupProfile::KIND, &GetGroupProfile { group: *group }),
         }
     }
 }

@@ -167,10 +167,10 @@ impl HubEnd {
     /// The next request.
     pub async fn asked(&mut self) -> Asked {
         let asked = self.next(|event| match event {
-            HubEvent::Request { id, request, body } => Some(Asked {
+            HubEvent::Request { id, request } => Some(Asked {
                 id,
                 kind: request.kind(),
-                body: body.to_vec(),
+                body: request.body().to_vec(),
             }),
             other => panic!("{other:?}"),
         });
@@ -178,7 +178,9 @@ impl HubEnd {
     }
 
     pub async fn answer(&mut self, asked: &Asked, answer: &Answer<'_>) {
-        self.session.answer(asked.id, asked.kind, answer).unwrap();
+        self.session
+            .respond_untyped(asked.id, asked.kind, answer)
+            .unwrap();
         self.flush().await;
     }
 

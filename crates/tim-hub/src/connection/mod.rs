@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tim_proto::request::{Failure, Gap, LoginResponse, Resume};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, UserId};
-use tim_session::{AnswerError, CloseReason, DeliverError, Framing, HubConfig, Instant};
+use tim_session::{CloseReason, DeliverError, Framing, HubConfig, Instant, SendError};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, info, warn};
@@ -559,7 +559,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             return;
         }
         let short = Failure { text: "", ..failure };
-        if let Err(AnswerError::Full | AnswerError::TooLarge { .. }) = self.io.session().fail(id, &short) {
+        if let Err(SendError::Full | SendError::TooLarge { .. }) = self.io.session().fail(id, &short) {
             self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }
     }
@@ -589,7 +589,7 @@ fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
     let cursor = (change > 0).then(|| epochs.cursor(change).to_bytes());
     let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
     match io.session().deliver(cursor, 0, message) {
-        Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
+        Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
         taken => return taken,
     }
     let nameless = encode::nameless_tip(message).map(|tip| (tip, 0));
@@ -598,7 +598,7 @@ fn hand_over<L: AsyncRead + AsyncWrite + Unpin>(
             continue;
         };
         match io.session().deliver(cursor, payload_len, &stub) {
-            Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {}
+            Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
             taken => return taken,
         }
     }

@@ -151,24 +151,23 @@ impl Next {
                 resume: login.resume,
                 cursor: Cursor::from_bytes(login.cursor),
             }),
-            HubOutput::Event(HubEvent::Malformed { id, kind, error }) => {
-                let text = format!("the {kind} request is malformed: {error}");
-                Self::Refuse {
-                    id,
-                    failed: Refusal::new(ErrorCode::MSG_PKG_PARSE_FAILED, text),
+            HubOutput::Event(HubEvent::Request { id, request }) => {
+                let kind = request.kind();
+                let asked = match request.decode_any() {
+                    Ok(decoded) => ask(&decoded, request.body(), limits),
+                    Err(error) => {
+                        let text = format!("the {kind} request is malformed: {error}");
+                        Err((ErrorCode::MSG_PKG_PARSE_FAILED, text))
+                    }
+                };
+                match asked {
+                    Ok(ask) => Self::Ask { id, kind, ask },
+                    Err((code, text)) => Self::Refuse {
+                        id,
+                        failed: Refusal::new(code, text),
+                    },
                 }
             }
-            HubOutput::Event(HubEvent::Request { id, request, body }) => match ask(&request, body, limits) {
-                Ok(ask) => Self::Ask {
-                    id,
-                    kind: request.kind(),
-                    ask,
-                },
-                Err((code, text)) => Self::Refuse {
-                    id,
-                    failed: Refusal::new(code, text),
-                },
-            },
             HubOutput::Event(_) => Self::Wait(None),
         }
     }

@@ -11,7 +11,7 @@ use tim_proto::request::{
 };
 use tim_proto::wire::{Encode, FrameKind, List, decode_body, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind};
-use tim_session::AnswerError;
+use tim_session::SendError;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connection::Connection;
@@ -480,9 +480,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn reply_body<T: Encode>(&mut self, id: u32, kind: FrameKind, body: &T) {
-        match self.io.session().answer_body(id, kind, body) {
-            Ok(()) | Err(AnswerError::NotOnline) => {}
-            Err(AnswerError::TooLarge { .. }) => self.fail(
+        match self.io.session().respond_untyped(id, kind, body) {
+            Ok(()) | Err(SendError::NotOnline) => {}
+            Err(SendError::TooLarge { .. }) => self.fail(
                 id,
                 &Refusal::new(ErrorCode::FRAME_TOO_LARGE, "the answer is larger than you take"),
             ),

@@ -6,11 +6,11 @@ use tim_proto::message::{Mentions, SendOptions, Text};
 use tim_proto::request::{AnyRequest as Request, BanMembers, UpdateGroup};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, Priority, Role};
-use tim_session::Ticket;
+use tim_session::RequestId;
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group, group_id, user};
 
-fn start(device: &mut Device, text: &str, priority: Priority) -> Ticket {
+fn start(device: &mut Device, text: &str, priority: Priority) -> RequestId {
     let mut message = device.message(group("g"), Text { text });
     message.priority = priority;
     device.start_send(&message, SendOptions::default())
@@ -32,7 +32,7 @@ fn busy() -> (TestHub, Device, Device) {
 #[test]
 fn what_is_too_much_waits_and_then_the_least_urgent_go() {
     let (hub, mut alice, mut bob) = busy();
-    let waiting: Vec<Ticket> = (0..5)
+    let waiting: Vec<RequestId> = (0..5)
         .map(|n| start(&mut alice, &format!("wait {n}"), Priority::LOW))
         .collect();
     let lowest = start(&mut alice, "lowest", Priority::LOWEST);
@@ -117,7 +117,7 @@ fn what_waits_in_a_room_when_its_sender_is_banned_is_not_heard() {
     alice.create(GroupType::AV_CHAT_ROOM, "g", &[]).unwrap();
     bob.join("g").unwrap();
     let texts: Vec<String> = (0..6).map(|n| n.to_string()).collect();
-    let tickets: Vec<Ticket> = texts
+    let tickets: Vec<RequestId> = texts
         .iter()
         .map(|text| start(&mut bob, text, Priority::NORMAL))
         .collect();
@@ -227,7 +227,7 @@ fn what_waits_goes_only_if_its_sender_may_still_send_it() {
         };
         let extensions = mentions.write(&mut room).unwrap();
         let texts: Vec<String> = (0..9).map(|n| n.to_string()).collect();
-        let tickets: Vec<Ticket> = texts
+        let tickets: Vec<RequestId> = texts
             .iter()
             .map(|text| {
                 let mut message = bob.message(group("g"), Text { text });

@@ -4,24 +4,6 @@ use super::*;
 use crate::conversation::{ConversationProfile, GroupProfile};
 use crate::wire::{DecodeError, Reader, Writer};
 
-/// A request whose kind is known at run time.
-pub trait Ask: Encode {
-    /// The kind of frame that carries it.
-    fn kind(&self) -> FrameKind;
-}
-
-impl<R: Request> Ask for R {
-    fn kind(&self) -> FrameKind {
-        R::KIND
-    }
-}
-
-impl Ask for AnyRequest<'_> {
-    fn kind(&self) -> FrameKind {
-        self.kind()
-    }
-}
-
 /// Defines [`AnyRequest`]: which kind of frame carries what.
 macro_rules! requests {
     ($($kind:ident => $variant:ident($body:ty),)+) => {
@@ -176,5 +158,15 @@ impl<'a> RawResponse<'a> {
     /// [`Failure::MALFORMED`] if the body is not a valid response of that kind.
     pub fn decode_any(&self) -> Result<AnyResponse<'a>, Failure<'static>> {
         AnyResponse::decode(self.kind(), self.body()).map_err(|_| Failure::MALFORMED)
+    }
+}
+
+impl<'a> RawRequest<'a> {
+    /// Decodes the request by its kind.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the body is not valid.
+    pub fn decode_any(&self) -> Result<AnyRequest<'a>, DecodeError> {
+        AnyRequest::decode(self.kind(), self.body())
     }
 }

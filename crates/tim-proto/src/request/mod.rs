@@ -24,7 +24,7 @@ mod send;
 mod update_user_profile;
 mod user_profiles;
 
-pub use any::{AnyRequest, AnyResponse, Ask};
+pub use any::{AnyRequest, AnyResponse};
 pub use conversation_profile::GetConversationProfile;
 pub use conversations::{Conversations, ConversationsResponse};
 pub use delete_conversation::DeleteConversation;
@@ -42,7 +42,7 @@ pub use login::{Login, LoginResponse, Resume};
 pub use logout::Logout;
 pub use mark_read::{MarkRead, MarkReadResponse};
 pub use push::{ConversationChange, Deliver, Delivery, Expiring, Gap, Push, Synced};
-pub use raw::RawResponse;
+pub use raw::{RawRequest, RawResponse};
 pub use renew::{Renew, RenewResponse};
 pub use revoke::{Revoke, RevokeResponse};
 pub use send::{Send, SendMessage, SendResponse};

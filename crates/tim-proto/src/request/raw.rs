@@ -1,7 +1,48 @@
-//! Undecoded responses.
+//! Requests and responses that are not decoded yet.
 
 use super::{Failure, Request};
-use crate::wire::{FrameKind, decode_body};
+use crate::wire::{Decode, DecodeError, DecodeFault, FrameKind, decode_body};
+
+/// A request of a client, not decoded yet: the hub decodes it where it is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRequest<'a> {
+    kind: FrameKind,
+    body: &'a [u8],
+}
+
+impl<'a> RawRequest<'a> {
+    /// The request in a frame of this kind, and its body.
+    #[must_use]
+    pub const fn new(kind: FrameKind, body: &'a [u8]) -> Self {
+        Self { kind, body }
+    }
+
+    /// The kind of request.
+    #[must_use]
+    pub const fn kind(&self) -> FrameKind {
+        self.kind
+    }
+
+    /// The encoded body. [`Send::content_bytes`](super::Send::content_bytes) finds the content of a SEND in it.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Decodes the request as an `R`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the body is not valid, or if the request is of another kind ([`DecodeFault::Kind`]).
+    pub fn decode<R: Request + Decode<'a>>(&self) -> Result<R, DecodeError> {
+        if self.kind != R::KIND {
+            return Err(DecodeError {
+                at: 0,
+                fault: DecodeFault::Kind,
+            });
+        }
+        decode_body(self.body)
+    }
+}
 
 /// A successful response of the hub, not decoded yet.
 ///

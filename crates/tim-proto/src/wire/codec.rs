@@ -40,6 +40,9 @@ pub enum DecodeFault {
     /// A conversation has a type that this version cannot address.
     #[error("a conversation has an unknown type")]
     ConversationType,
+    /// The body belongs to a frame of another kind.
+    #[error("the frame is of another kind")]
+    Kind,
 }
 
 /// A value that has a place in a body.

@@ -4,6 +4,7 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{ConversationChange, Delivery, Expiring, Failure, Gap, LoginResponse, RawResponse};
 use tim_proto::wire::FrameKind;
 
+use super::RequestId;
 use crate::Instant;
 
 /// What a session wants next.
@@ -50,19 +51,18 @@ pub enum Event<'a> {
     /// The UserSig ends soon, and with it the session: make a [`Renew`](tim_proto::request::Renew) request with a new one, and
     /// set it for later logins.
     Expiring(Expiring),
-    /// The answer to a request. If it cannot be read, the request has failed with
-    /// [`Failure::MALFORMED`].
-    Answer {
-        /// Which request.
-        ticket: Ticket,
-        /// The answer.
-        answer: RawResponse<'a>,
+    /// The response to a request. Its [`Ticket`](crate::Ticket) decodes it.
+    Response {
+        /// The request.
+        id: RequestId,
+        /// The response.
+        response: RawResponse<'a>,
     },
-    /// A request failed: the hub refused it, its time is up, or the session ended.
+    /// A request failed: the hub refused it, it timed out, or the session ended.
     Failed {
-        /// Which request.
-        ticket: Ticket,
-        /// Why.
+        /// The request.
+        id: RequestId,
+        /// The reason.
         failure: Failure<'a>,
     },
     /// The hub sent something malformed; it was passed over.
@@ -70,18 +70,6 @@ pub enum Event<'a> {
         /// The kind of frame it was in.
         kind: FrameKind,
     },
-}
-
-/// Which request an answer belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub(crate) u32);
-
-impl Ticket {
-    /// The number, for logs and tables; the same as the frame's id.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0
-    }
 }
 
 /// The state of the line.
@@ -149,7 +137,7 @@ pub(super) enum Local {
     NotReady(NotReadyReason),
     LoginFailed(ErrorCode),
     TurnedAway(ErrorCode),
-    Failed(Ticket, ErrorCode),
+    Failed(RequestId, ErrorCode),
 }
 
 impl From<Local> for Event<'_> {
@@ -160,8 +148,8 @@ impl From<Local> for Event<'_> {
             Local::NotReady(reason) => Self::NotReady(reason),
             Local::LoginFailed(code) => Self::LoginFailed(Failure::new(code, "")),
             Local::TurnedAway(code) => Self::TurnedAway(Failure::new(code, "")),
-            Local::Failed(ticket, code) => Self::Failed {
-                ticket,
+            Local::Failed(id, code) => Self::Failed {
+                id,
                 failure: Failure::new(code, ""),
             },
         }

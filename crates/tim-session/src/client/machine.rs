@@ -5,8 +5,8 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, LoginResponse, RawResponse, Resume, Synced};
 use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
 
-use super::event::{Event, Local, NetState, NotReadyReason, Ticket};
-use super::{ClientSession, Cursor, Phase, STABLE};
+use super::event::{Event, Local, NetState, NotReadyReason};
+use super::{ClientSession, Cursor, Phase, RequestId, STABLE};
 use crate::buffer::Buffer;
 use crate::link::FrameAt;
 use crate::{Framing, Instant};
@@ -36,10 +36,10 @@ pub(super) enum FrameUse {
     TurnedAway,
     KickedOut,
     Push,
-    Answer(Ticket),
-    /// An answer, but to a request of another kind than this one.
-    WrongAnswer(Ticket),
-    Failure(Ticket),
+    Response(RequestId),
+    /// A response, but to a request of another kind than the pending one.
+    WrongResponse(RequestId),
+    Failure(RequestId),
 }
 
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
@@ -65,7 +65,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 }
             }
             if let Some((id, _)) = self.outbox.take_expired(now) {
-                let late = Local::Failed(Ticket(id), ErrorCode::NETWORK_TIMEOUT);
+                let late = Local::Failed(RequestId(id), ErrorCode::NETWORK_TIMEOUT);
                 return Step::Event(Current::Local(late));
             }
             if self.advance_time(now) {
@@ -221,10 +221,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.stop(NotReadyReason::LoggedOut);
                 None
             }
-            FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure(Ticket(at.id))),
+            FrameKind::ERROR => self
+                .outbox
+                .take(at.id)
+                .map(|_| FrameUse::Failure(RequestId(at.id))),
             kind if kind.is_answer() => self.outbox.take(at.id).map(|asked| match asked.answer() == kind {
-                true => FrameUse::Answer(Ticket(at.id)),
-                false => FrameUse::WrongAnswer(Ticket(at.id)),
+                true => FrameUse::Response(RequestId(at.id)),
+                false => FrameUse::WrongResponse(RequestId(at.id)),
             }),
             FrameKind::SYNCED => {
                 // Everything before it has been taken: events come one by one.
@@ -338,20 +341,20 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
         let body = self.link.body(at);
         let event = match usage {
-            FrameUse::Answer(ticket) => {
-                return Event::Answer {
-                    ticket,
-                    answer: RawResponse::new(at.kind, body),
+            FrameUse::Response(id) => {
+                return Event::Response {
+                    id,
+                    response: RawResponse::new(at.kind, body),
                 };
             }
-            FrameUse::WrongAnswer(_) => return malformed(at.kind, usage),
+            FrameUse::WrongResponse(_) => return malformed(at.kind, usage),
             _ => decode_with(body, |reader| match usage {
                 FrameUse::LoggedIn => Event::LoggedIn(reader.read()),
                 FrameUse::LoginFailed => Event::LoginFailed(reader.read()),
                 FrameUse::TurnedAway => Event::TurnedAway(reader.read()),
                 FrameUse::KickedOut => Event::KickedOut(reader.read()),
-                FrameUse::Failure(ticket) => Event::Failed {
-                    ticket,
+                FrameUse::Failure(id) => Event::Failed {
+                    id,
                     failure: reader.read(),
                 },
                 _ => match at.kind {
@@ -450,7 +453,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     fn next_local(&mut self) -> Option<Local> {
         if self.failing {
             if let Some((id, _)) = self.outbox.take_any() {
-                return Some(Local::Failed(Ticket(id), ErrorCode::LOGGED_OUT));
+                return Some(Local::Failed(RequestId(id), ErrorCode::LOGGED_OUT));
             }
             self.failing = false;
         }
@@ -473,8 +476,8 @@ const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
         FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
         FrameUse::TurnedAway => Event::TurnedAway(failure),
         FrameUse::KickedOut => Event::KickedOut(failure),
-        FrameUse::Failure(ticket) | FrameUse::Answer(ticket) | FrameUse::WrongAnswer(ticket) => {
-            Event::Failed { ticket, failure }
+        FrameUse::Failure(id) | FrameUse::Response(id) | FrameUse::WrongResponse(id) => {
+            Event::Failed { id, failure }
         }
         FrameUse::Push => Event::Malformed { kind },
     }

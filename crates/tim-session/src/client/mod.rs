@@ -6,16 +6,18 @@ mod line;
 mod machine;
 mod outbox;
 mod reconnect;
+mod ticket;
 
 pub use config::ClientConfig;
-pub use event::{Event, NetState, NotReadyReason, Output, RequestError, Ticket};
+pub use event::{Event, NetState, NotReadyReason, Output, RequestError};
+pub use ticket::{RequestId, Ticket};
 
 use core::fmt;
 use core::time::Duration;
 
 use tim_proto::message::{Body, SendOptions};
-use tim_proto::request::{Ask, Resume, SendMessage};
-use tim_proto::wire::{self, FrameKind};
+use tim_proto::request::{Request, Resume, Send, SendMessage};
+use tim_proto::wire::{self, Encode, FrameKind};
 use tim_proto::{ErrorCode, Message};
 
 use crate::Instant;
@@ -304,8 +306,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Sends a message: the hub will have it once, however often the line is cut in between. The answer comes as an event
-    /// with this ticket. To send a message again after it failed, pass the same message: its id is what counts.
+    /// Sends a message. The hub stores it once, however often the connection is lost in between. To retry after a failure,
+    /// pass the same message: the hub recognises it by its id.
     ///
     /// # Errors
     /// [`RequestError`]; nothing was taken then.
@@ -314,19 +316,31 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         now: Instant,
         message: &Message<'_, impl Body>,
         options: SendOptions<'_>,
-    ) -> Result<Ticket, RequestError> {
-        self.request(now, &SendMessage { options, message })
+    ) -> Result<Ticket<Send<'static>>, RequestError> {
+        self.request_untyped(now, FrameKind::SEND, &SendMessage { options, message })
+            .map(Ticket::new)
     }
 
-    /// Makes any other request: [`Request`](tim_proto::request::AnyRequest), or the body of one kind. The answer comes as an event with this ticket, exactly one, within the time-out.
+    /// Makes a request. Exactly one [`Event::Response`] or [`Event::Failed`] with the ticket's id follows within
+    /// [`ClientConfig::request_timeout`].
     ///
     /// # Errors
-    /// [`RequestError`]; nothing was taken then.
-    pub fn request(
+    /// [`RequestError`]; the request was not accepted.
+    pub fn request<R: Request>(&mut self, now: Instant, request: &R) -> Result<Ticket<R>, RequestError> {
+        self.request_untyped(now, R::KIND, request).map(Ticket::new)
+    }
+
+    /// [`ClientSession::request`] for a request whose type is known only at run time: `body` is encoded into a frame of
+    /// `kind`.
+    ///
+    /// # Errors
+    /// As [`ClientSession::request`].
+    pub fn request_untyped(
         &mut self,
         now: Instant,
-        request: &dyn Ask, // one copy of all this, whatever is asked for
-    ) -> Result<Ticket, RequestError> {
+        kind: FrameKind,
+        body: &dyn Encode, // one copy of this function for all requests
+    ) -> Result<RequestId, RequestError> {
         let now = self.time.at(now);
         if !self.ready {
             return Err(RequestError::NotReady);
@@ -334,7 +348,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if self.outbox.len() >= usize::from(self.config.max_pending) {
             return Err(RequestError::Full);
         }
-        let len = wire::encoded_len(request) + wire::MAX_FRAME_HEADER_LEN;
+        let len = wire::encoded_len(body) + wire::MAX_FRAME_HEADER_LEN;
         let max = self
             .hub_max_frame
             .min(self.link.tx_limit())
@@ -344,10 +358,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         let id = self
             .outbox
-            .push(request, now, self.config.request_timeout)
+            .push(kind, body, now, self.config.request_timeout)
             .ok_or(RequestError::Full)?;
         self.flush_outbox();
-        Ok(Ticket(id))
+        Ok(RequestId(id))
     }
 
     /// The driver has opened a connection, as [`Output::Connect`] asked.

@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-use tim_proto::request::Ask;
-use tim_proto::wire::{Frame, FrameKind, MAX_FRAME_HEADER_LEN, Writer, encoded_len};
+use tim_proto::wire::{Encode, Frame, FrameKind, MAX_FRAME_HEADER_LEN, Writer, encoded_len};
 
 use crate::Instant;
 use crate::buffer::{Buffer, ByteQueue};
@@ -58,14 +57,20 @@ impl<B: Buffer> Outbox<B> {
     }
 
     /// Keeps a request and gives it an id; it goes out with [`Outbox::next_unsent`]. `None` if there is no room now.
-    pub(crate) fn push(&mut self, request: &dyn Ask, now: Instant, timeout: Duration) -> Option<u32> {
-        let (kind, body_len) = (request.kind(), encoded_len(request));
+    pub(crate) fn push(
+        &mut self,
+        kind: FrameKind,
+        body: &dyn Encode,
+        now: Instant,
+        timeout: Duration,
+    ) -> Option<u32> {
+        let body_len = encoded_len(body);
         let most = HEADER_LEN + MAX_FRAME_HEADER_LEN + body_len;
         let id = self.last_id.checked_add(1).unwrap_or(1);
         let (header, frame) = self.records.room(most)?.split_first_chunk_mut::<HEADER_LEN>()?;
         let mut writer = Writer::new(frame);
         Frame::encode_header(kind, id, body_len, &mut writer);
-        request.encode(&mut writer);
+        body.encode(&mut writer);
         let frame_len = writer.finish().ok()?;
         let deadline = now + timeout;
         write_header(header, id, kind, deadline, frame_len);
@@ -219,7 +224,7 @@ mod tests {
                     next: &[],
                     count: (choice % 999) as u16,
                 };
-                if let Some(id) = outbox.push(&body, now, Duration::ZERO) {
+                if let Some(id) = outbox.push(FrameKind::CONVERSATIONS, &body, now, Duration::ZERO) {
                     plain.push((id, now, false));
                 }
             }

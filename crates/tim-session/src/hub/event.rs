@@ -1,8 +1,7 @@
 //! What a hub session tells the hub, and how it refuses.
 
 use tim_proto::ErrorCode;
-use tim_proto::request::{AnyRequest as Request, Login};
-use tim_proto::wire::{DecodeError, FrameKind};
+use tim_proto::request::{Login, RawRequest};
 
 use crate::Instant;
 
@@ -26,23 +25,13 @@ pub enum HubOutput<'a> {
 pub enum HubEvent<'a> {
     /// A client wants in; answer with [`HubSession::accept`](crate::HubSession::accept) or [`HubSession::refuse`](crate::HubSession::refuse).
     Login(Login<'a>),
-    /// A request; answer with [`HubSession::answer`](crate::HubSession::answer) or [`HubSession::fail`](crate::HubSession::fail) and this id, in any order.
+    /// A request. Respond with [`HubSession::respond`](crate::HubSession::respond) or
+    /// [`HubSession::fail`](crate::HubSession::fail) and this id, in any order.
     Request {
-        /// Which request.
+        /// The id of the request's frame.
         id: u32,
-        /// What it asks.
-        request: Request<'a>,
-        /// Its body as it came; for a SEND, [`tim_proto::request::Send::content_bytes`] finds in it what to store.
-        body: &'a [u8],
-    },
-    /// A request that cannot be read; it must be answered with [`HubSession::fail`](crate::HubSession::fail) all the same.
-    Malformed {
-        /// Which request.
-        id: u32,
-        /// Its kind.
-        kind: FrameKind,
-        /// What is wrong with it.
-        error: DecodeError,
+        /// The request, not decoded yet.
+        request: RawRequest<'a>,
     },
 }
 
@@ -64,10 +53,10 @@ pub enum CloseReason {
     Superseded,
 }
 
-/// Why an answer or push was not taken.
+/// Why a response or push was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AnswerError {
+pub enum SendError {
     /// Too many bytes wait to be sent already; send some, then try again.
     #[error("the connection's outgoing bytes are at their ceiling")]
     Full,
@@ -91,7 +80,7 @@ pub enum DeliverError {
     /// The client has not acknowledged enough of the earlier ones.
     #[error("the client's window is used up")]
     Window,
-    /// As for any answer.
+    /// As for any other frame.
     #[error(transparent)]
-    Answer(#[from] AnswerError),
+    Send(#[from] SendError),
 }

@@ -5,12 +5,10 @@ mod event;
 mod machine;
 
 pub use config::HubConfig;
-pub use event::{AnswerError, CloseReason, DeliverError, HubEvent, HubOutput};
+pub use event::{CloseReason, DeliverError, HubEvent, HubOutput, SendError};
 
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Failure, LoginResponse};
-use tim_proto::wire::{
-    BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, decode_body, encoded_len,
-};
+use tim_proto::request::{Failure, Login, LoginResponse, RawRequest, Request};
+use tim_proto::wire::{BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, encoded_len};
 
 use crate::buffer::Buffer;
 use crate::life::Life;
@@ -174,10 +172,10 @@ impl<B: Buffer> HubSession<B> {
     /// Lets the client in. Whatever the answer says of session and attempt: what is sent repeats the LOGIN's.
     ///
     /// # Errors
-    /// [`AnswerError`], [`AnswerError::NotOnline`] if no login is being checked.
-    pub fn accept(&mut self, answer: &LoginResponse<'_>) -> Result<(), AnswerError> {
+    /// [`SendError`], [`SendError::NotOnline`] if no login is being checked.
+    pub fn accept(&mut self, answer: &LoginResponse<'_>) -> Result<(), SendError> {
         if self.phase != Phase::Checking {
-            return Err(AnswerError::NotOnline);
+            return Err(SendError::NotOnline);
         }
         let (session, attempt) = self.login;
         let answer = LoginResponse {
@@ -199,31 +197,30 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// Answers a request.
+    /// Responds to the request `id`, which is an `R`.
     ///
     /// # Errors
-    /// [`AnswerError`]; the request is still open then, so that a smaller answer or a failure can be sent.
-    pub fn answer(&mut self, id: u32, kind: FrameKind, answer: &Answer<'_>) -> Result<(), AnswerError> {
-        self.answer_body(id, kind, answer)
+    /// [`SendError`]. The request is still open: a smaller response or a failure can be sent.
+    pub fn respond<R: Request>(&mut self, id: u32, response: &R::Response<'_>) -> Result<(), SendError> {
+        self.respond_untyped(id, R::KIND, response)
     }
 
-    /// Answers a request with a body that the caller encodes: what [`Answer`] cannot say without decoding it first, such
-    /// as stored messages passed on byte for byte.
+    /// [`HubSession::respond`] with any body: for responses that pass stored bytes on without decoding them.
     ///
     /// # Errors
-    /// As [`HubSession::answer`].
-    pub fn answer_body<T: Encode>(&mut self, id: u32, kind: FrameKind, body: &T) -> Result<(), AnswerError> {
+    /// As [`HubSession::respond`].
+    pub fn respond_untyped(&mut self, id: u32, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
         self.online()?;
         self.send(kind.answer(), id, body)?;
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
     }
 
-    /// Answers a request with an error.
+    /// Responds to a request with an error.
     ///
     /// # Errors
-    /// [`AnswerError`]; the request is still open then.
-    pub fn fail(&mut self, id: u32, failure: &Failure<'_>) -> Result<(), AnswerError> {
+    /// [`SendError`]; the request is still open then.
+    pub fn fail(&mut self, id: u32, failure: &Failure<'_>) -> Result<(), SendError> {
         self.online()?;
         self.send(FrameKind::ERROR, id, failure)?;
         self.open_requests = self.open_requests.saturating_sub(1);
@@ -233,8 +230,8 @@ impl<B: Buffer> HubSession<B> {
     /// Says something that is neither an answer nor a delivery (GAP, SYNCED, CONVERSATION).
     ///
     /// # Errors
-    /// [`AnswerError`]; nothing was sent then.
-    pub fn push<T: Encode>(&mut self, kind: FrameKind, body: &T) -> Result<(), AnswerError> {
+    /// [`SendError`]; nothing was sent then.
+    pub fn push(&mut self, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
         self.online()?;
         self.send(kind, 0, body)
     }
@@ -243,7 +240,7 @@ impl<B: Buffer> HubSession<B> {
     /// [`tim_proto::request::Deliver`].
     ///
     /// # Errors
-    /// [`DeliverError`]; nothing was sent then. For [`AnswerError::TooLarge`] deliver a stub instead.
+    /// [`DeliverError`]; nothing was sent then. For [`SendError::TooLarge`] deliver a stub instead.
     pub fn deliver(&mut self, cursor: &[u8], payload_len: u32, message: &[u8]) -> Result<(), DeliverError> {
         self.online()?;
         if self.window_room() == 0 {
@@ -303,15 +300,15 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    const fn online(&self) -> Result<(), AnswerError> {
+    const fn online(&self) -> Result<(), SendError> {
         if self.is_online() {
             Ok(())
         } else {
-            Err(AnswerError::NotOnline)
+            Err(SendError::NotOnline)
         }
     }
 
-    fn send<T: Encode>(&mut self, kind: FrameKind, id: u32, body: &T) -> Result<(), AnswerError> {
+    fn send(&mut self, kind: FrameKind, id: u32, body: &dyn Encode) -> Result<(), SendError> {
         let body_len = encoded_len(body);
         self.check_size(body_len)?;
         self.link
@@ -319,10 +316,10 @@ impl<B: Buffer> HubSession<B> {
             .map_err(full)
     }
 
-    const fn check_size(&self, body_len: usize) -> Result<(), AnswerError> {
+    const fn check_size(&self, body_len: usize) -> Result<(), SendError> {
         let len = body_len.saturating_add(MAX_FRAME_HEADER_LEN);
         if len > self.peer_max_frame {
-            Err(AnswerError::TooLarge {
+            Err(SendError::TooLarge {
                 len,
                 max: self.peer_max_frame,
             })
@@ -332,32 +329,15 @@ impl<B: Buffer> HubSession<B> {
     }
 
     fn frame_event(&self, at: FrameAt) -> HubEvent<'_> {
-        let body = self.link.body(at);
-        if at.kind == FrameKind::LOGIN {
-            return match decode_body(body) {
-                Ok(login) => HubEvent::Login(login),
-                Err(error) => HubEvent::Malformed {
-                    id: at.id,
-                    kind: at.kind,
-                    error,
-                },
-            };
-        }
-        match Request::decode(at.kind, body) {
-            Ok(request) => HubEvent::Request {
-                id: at.id,
-                request,
-                body,
-            },
-            Err(error) => HubEvent::Malformed {
-                id: at.id,
-                kind: at.kind,
-                error,
-            },
+        let request = RawRequest::new(at.kind, self.link.body(at));
+        // A LOGIN that cannot be decoded has ended the connection before this.
+        match request.decode::<Login<'_>>() {
+            Ok(login) => HubEvent::Login(login),
+            Err(_) => HubEvent::Request { id: at.id, request },
         }
     }
 }
 
-const fn full(_: BufferTooSmall) -> AnswerError {
-    AnswerError::Full
+const fn full(_: BufferTooSmall) -> SendError {
+    SendError::Full
 }

@@ -27,9 +27,10 @@ fn no_more_requests_than_configured_wait_for_an_answer() {
     assert_eq!(refused, Err(RequestError::Full));
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain_hub(&mut hub, NOW).len(), 2);
-    hub.answer(first.number(), FrameKind::SEND, &SENT).unwrap();
+    hub.respond_untyped(first.number(), FrameKind::SEND, &SENT)
+        .unwrap();
     carry(&mut client, &mut hub, NOW);
-    assert_eq!(drain(&mut client, NOW), ["Answer"]);
+    assert_eq!(drain(&mut client, NOW), ["Response"]);
     assert_eq!(client.pending(), 1);
     send(&mut client, NOW);
 }
@@ -44,9 +45,10 @@ fn an_outbox_without_room_refuses_until_an_answer_has_made_room() {
     let pending = client.pending();
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain_hub(&mut hub, NOW).len(), pending);
-    hub.answer(first.number(), FrameKind::SEND, &SENT).unwrap();
+    hub.respond_untyped(first.number(), FrameKind::SEND, &SENT)
+        .unwrap();
     carry(&mut client, &mut hub, NOW);
-    assert_eq!(drain(&mut client, NOW), ["Answer"]);
+    assert_eq!(drain(&mut client, NOW), ["Response"]);
     send(&mut client, NOW);
     assert_eq!(client.pending(), pending);
 }
@@ -323,9 +325,10 @@ fn an_outbox_that_holds_two_requests_always_holds_two() {
         assert_eq!(drain_hub(&mut hub, NOW).len(), 1);
         if waiting.len() == 2 {
             let ticket = waiting.pop_front().unwrap();
-            hub.answer(ticket.number(), FrameKind::SEND, &SENT).unwrap();
+            hub.respond_untyped(ticket.id().number(), FrameKind::SEND, &SENT)
+                .unwrap();
             carry(&mut client, &mut hub, NOW);
-            assert_eq!(drain(&mut client, NOW), ["Answer"]);
+            assert_eq!(drain(&mut client, NOW), ["Response"]);
         }
     }
 }

@@ -4,7 +4,7 @@ use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{AnyResponse as Answer, Done, Failure};
 use tim_session::proto::wire::{FrameKind, Role};
-use tim_session::{AnswerError, CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant};
+use tim_session::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant, SendError};
 
 use crate::support::*;
 
@@ -20,12 +20,12 @@ fn requests_above_the_ceiling_wait_unread_until_one_is_answered() {
     let (_client, mut hub) = online_with(client(), hub_with(config, [2048, 2048]));
     let bytes: Vec<u8> = (1..=5).flat_map(request).collect();
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 1", "Malformed 2"]);
-    hub.answer(1, FrameKind::CONVERSATION_PROFILE, &Answer::Done)
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 1", "Request 2"]);
+    hub.respond_untyped(1, FrameKind::CONVERSATION_PROFILE, &Answer::Done)
         .unwrap();
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 3"]);
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 3"]);
     hub.fail(2, &Failure::new(ErrorCode(1), "")).unwrap();
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 4"]);
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 4"]);
     let too_long = "x".repeat(70_000);
     assert!(hub.fail(3, &Failure::new(ErrorCode(1), &too_long)).is_err());
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0], "3 is still open");
@@ -47,7 +47,7 @@ fn frames_behind_the_end_of_a_session_are_not_looked_at() {
         assert_eq!(hub.receive(NOW, &bytes), bytes.len());
         assert!(matches!(
             hub.poll(NOW),
-            HubOutput::Event(HubEvent::Malformed { id: 1, .. })
+            HubOutput::Event(HubEvent::Request { id: 1, .. })
         ));
         assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
         assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
@@ -67,8 +67,8 @@ fn nothing_is_read_or_said_behind_the_hubs_own_goodbye() {
     let said = hub.outgoing().len();
     hub.goodbye(&Failure::new(ErrorCode::KICKED_OUT_REST_API, "twice"));
     assert_eq!(hub.outgoing().len(), said, "one goodbye is enough");
-    let refused = hub.answer(1, FrameKind::SEND, &Answer::Done);
-    assert_eq!(refused, Err(AnswerError::NotOnline));
+    let refused = hub.respond_untyped(1, FrameKind::SEND, &Answer::Done);
+    assert_eq!(refused, Err(SendError::NotOnline));
     let reason = CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
     assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
     assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
@@ -92,7 +92,7 @@ fn a_request_of_exactly_the_limit_is_taken_and_one_byte_more_closes() {
         match fits {
             true => assert!(matches!(
                 output,
-                HubOutput::Event(HubEvent::Malformed { id: 5, .. })
+                HubOutput::Event(HubEvent::Request { id: 5, .. })
             )),
             false => assert_eq!(output, HubOutput::Close(too_large)),
         }
@@ -127,7 +127,7 @@ fn before_the_login_a_frame_may_have_eight_kib_and_not_a_byte_more() {
     let (_client, mut hub) = online();
     let bytes = frame_of_len(FrameKind::SEND, 5, LIMIT + 1);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 5"]);
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 5"]);
 }
 
 #[test]
@@ -136,12 +136,12 @@ fn an_answer_of_exactly_the_clients_limit_goes_and_one_byte_more_does_not() {
     assert_eq!(hub.peer_max_frame(), 256);
     let bytes = request(1);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 1"]);
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 1"]);
     let body = |len| Answer::Unknown(FrameKind::SEND, &[0; 4096][..len]);
     // 11 bytes of header are reckoned with, whatever it takes in the end.
-    let refused = hub.answer(1, FrameKind::SEND, &body(246));
-    assert_eq!(refused, Err(AnswerError::TooLarge { len: 257, max: 256 }));
-    hub.answer(1, FrameKind::SEND, &body(245)).unwrap();
+    let refused = hub.respond_untyped(1, FrameKind::SEND, &body(246));
+    assert_eq!(refused, Err(SendError::TooLarge { len: 257, max: 256 }));
+    hub.respond_untyped(1, FrameKind::SEND, &body(245)).unwrap();
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn a_delivery_of_exactly_the_clients_limit_goes_and_one_byte_more_uses_no_window
         refused = Some(error);
         len -= 1;
     }
-    let too_large = AnswerError::TooLarge { len: 257, max: 256 };
-    assert_eq!(refused, Some(DeliverError::Answer(too_large)));
+    let too_large = SendError::TooLarge { len: 257, max: 256 };
+    assert_eq!(refused, Some(DeliverError::Send(too_large)));
     assert_eq!(hub.window_room(), window - 1);
     carry(&mut client, &mut hub, NOW);
     assert_eq!(delivered(&mut client, NOW), "x".repeat(len));
@@ -204,7 +204,7 @@ fn answers_that_nobody_asked_for_are_passed_over() {
     let (_client, mut hub) = online();
     let bytes = [frame(FrameKind::SEND.answer(), 1, &Done), request(2)].concat();
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 2"]);
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 2"]);
 }
 
 #[test]
@@ -234,12 +234,12 @@ fn requests_before_the_login_and_during_its_check_are_not_served() {
     let bytes = request(2);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0], "the login is being checked");
-    assert_eq!(hub.push(FrameKind::SYNCED, &Done), Err(AnswerError::NotOnline));
+    assert_eq!(hub.push(FrameKind::SYNCED, &Done), Err(SendError::NotOnline));
     hub.accept(&welcome(&[1])).unwrap();
-    assert_eq!(hub.accept(&welcome(&[1])), Err(AnswerError::NotOnline));
+    assert_eq!(hub.accept(&welcome(&[1])), Err(SendError::NotOnline));
     hub.refuse(&Failure::new(ErrorCode(1), "too late"));
     assert!(hub.is_online());
-    assert_eq!(drain_hub(&mut hub, NOW), ["Malformed 2"]);
+    assert_eq!(drain_hub(&mut hub, NOW), ["Request 2"]);
 }
 
 #[test]

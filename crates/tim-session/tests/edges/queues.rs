@@ -3,7 +3,7 @@
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{AnyResponse as Answer, Done};
 use tim_session::proto::wire::{Frame, FrameKind, Parsed};
-use tim_session::{AnswerError, HubConfig};
+use tim_session::{HubConfig, SendError};
 
 use crate::support::*;
 
@@ -51,13 +51,13 @@ fn outgoing_bytes_move_to_the_front_when_the_room_behind_them_is_used_up() {
     let answer = |n: u8| [n; 100];
     let (mut stream, mut number) = (Vec::new(), 0_u8);
     while number < 100 {
-        match hub.answer(
+        match hub.respond_untyped(
             number.into(),
             FrameKind::SEND,
             &Answer::Unknown(FrameKind::SEND, &answer(number)),
         ) {
             Ok(()) => number += 1,
-            Err(AnswerError::Full) => {
+            Err(SendError::Full) => {
                 let all = hub.outgoing();
                 let some = all.len().min(37);
                 stream.extend_from_slice(&all[..some]);

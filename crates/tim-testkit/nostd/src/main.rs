@@ -193,8 +193,8 @@ fn conversation(framing: Framing) -> Option<()> {
         match client.poll(now) {
             Output::Connect => client.connected(now),
             Output::Event(Event::Ready) => ready = true,
-            Output::Event(Event::Answer { answer, .. }) => {
-                answered = matches!(answer.decode(), Ok(Answer::Send(_)));
+            Output::Event(Event::Response { response: answer, .. }) => {
+                answered = answer.decode::<Send<'_>>().is_ok();
             }
             Output::Event(Event::Delivered(_)) => delivered = true,
             Output::Disconnect => return None,
@@ -208,13 +208,13 @@ fn conversation(framing: Framing) -> Option<()> {
         let len = hub.receive(now, client.outgoing());
         client.transmitted(len);
         if let Some(id) = serve(&mut hub, now)? {
-            let answer = Answer::Send(SendResponse {
+            let answer = SendResponse {
                 sequence: 1,
                 time: 1,
                 duplicate: false,
                 extensions: Default::default(),
-            });
-            hub.answer(id, FrameKind::SEND, &answer).ok()?;
+            };
+            hub.respond::<Send<'_>>(id, &answer).ok()?;
             let len = wire::encode_body(&message(alice, "hi")?, &mut bytes).ok()?;
             hub.deliver(b"1", 0, bytes.get(..len)?).ok()?;
         }
@@ -236,11 +236,9 @@ fn conversation(framing: Framing) -> Option<()> {
 fn serve(hub: &mut HubSession<FixedBuffer<'_>>, now: Instant) -> Option<Option<u32>> {
     let login = match hub.poll(now) {
         HubOutput::Event(HubEvent::Login(login)) => login.user.as_str() == "alice",
-        HubOutput::Event(HubEvent::Request {
-            id,
-            request: Request::Send(_),
-            ..
-        }) => return Some(Some(id)),
+        HubOutput::Event(HubEvent::Request { id, request }) if request.kind() == FrameKind::SEND => {
+            return Some(Some(id));
+        }
         HubOutput::Wait(_) => return Some(None),
         _ => return None,
     };

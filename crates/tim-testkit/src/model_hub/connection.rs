@@ -3,7 +3,7 @@
 use tim_session::proto::UserId;
 use tim_session::proto::message::{Header, flags, to_vec};
 use tim_session::proto::wire::{Frame, FrameKind, Hello, Parsed, decode_body};
-use tim_session::{AnswerError, DeliverError, Framing, GrowBuffer, HubConfig, HubSession, Instant};
+use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubSession, Instant, SendError};
 
 /// A session, and how far its client has come.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Connection {
         let cursor = super::cursor(self.next + 1);
         match self.session.deliver(&cursor, 0, entry) {
             Ok(()) => true,
-            Err(DeliverError::Answer(AnswerError::TooLarge { .. })) => {
+            Err(DeliverError::Send(SendError::TooLarge { .. })) => {
                 let mut header: Header<'_> = decode_body(entry).expect("an entry of the log");
                 let len = header.content.payload.len() as u32;
                 header.envelope.flags |= flags::STUB;

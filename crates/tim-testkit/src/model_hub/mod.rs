@@ -74,7 +74,6 @@ pub struct Statistics {
 enum Wanted {
     Login(Login),
     Request(Incoming),
-    Malformed(u32),
 }
 
 struct Login {
@@ -97,12 +96,11 @@ impl Wanted {
                     _ => Some(position(login.cursor).expect("a cursor of this hub")),
                 },
             }),
-            HubEvent::Request { id, request, body } => Self::Request(Incoming {
+            HubEvent::Request { id, request } => Self::Request(Incoming {
                 id,
                 kind: request.kind(),
-                body: body.to_vec(),
+                body: request.body().to_vec(),
             }),
-            HubEvent::Malformed { id, .. } => Self::Malformed(id),
             other => panic!("an event that the model does not know: {other:?}"),
         }
     }
@@ -301,10 +299,6 @@ impl ModelHub {
                         };
                         context.handle();
                     }
-                }
-                Wanted::Malformed(id) => {
-                    let failure = Failure::new(ErrorCode::UNSUPPORTED_REQUEST, "");
-                    connection.session.fail(id, &failure).expect("room for an error");
                 }
             }
         }

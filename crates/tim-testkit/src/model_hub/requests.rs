@@ -1,7 +1,7 @@
 //! The requests that the model hub answers. A handler reads the request from its body and sends the response.
 
-use tim_session::AnswerError;
 use tim_session::Instant;
+use tim_session::SendError;
 use tim_session::proto::conversation::{Conversation, ConversationProfile, UserProfile};
 use tim_session::proto::message::{Header, Message};
 use tim_session::proto::request::{
@@ -57,9 +57,9 @@ impl Context<'_> {
         let sent = self
             .connection
             .session
-            .answer_body(self.request.id, R::KIND, response);
+            .respond_untyped(self.request.id, R::KIND, response);
         match sent {
-            Err(AnswerError::TooLarge { .. }) => Err(ErrorCode::FRAME_TOO_LARGE),
+            Err(SendError::TooLarge { .. }) => Err(ErrorCode::FRAME_TOO_LARGE),
             sent => {
                 sent.expect("room for a response");
                 Ok(())

@@ -22,7 +22,7 @@ use tim_proto::{
     AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
     UserId,
 };
-use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, Ticket};
+use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, RequestId};
 use tim_store::faults::{self, Faults};
 use tokio::sync::oneshot;
 
@@ -195,7 +195,7 @@ pub(crate) struct Device {
     pub(crate) own_names: Vec<[String; 3]>,
     /// Who mentions the user where, as the last profile of a conversation said.
     pub(crate) at: Vec<(u64, String, AtKind)>,
-    answers: Vec<(Ticket, Result<Reply, ErrorCode>)>,
+    answers: Vec<(RequestId, Result<Reply, ErrorCode>)>,
     /// When to try again, as the last refusal said.
     pub retry_after: Option<Duration>,
 }
@@ -357,7 +357,10 @@ impl Device {
                     }
                     Err(_) => self.session.disconnected(now),
                 },
-                Output::Event(Event::Answer { ticket, answer }) => {
+                Output::Event(Event::Response {
+                    id: ticket,
+                    response: answer,
+                }) => {
                     let answer = answer.decode_any().unwrap();
                     if let Answer::Send(sent) = &answer {
                         let names = [sent.nick(), sent.name_card(), sent.avatar()];
@@ -369,7 +372,7 @@ impl Device {
                     }
                     self.answers.push((ticket, Ok(reply(&answer))))
                 }
-                Output::Event(Event::Failed { ticket, failure }) => {
+                Output::Event(Event::Failed { id: ticket, failure }) => {
                     self.retry_after = failure.retry_after();
                     self.answers.push((ticket, Err(failure.code)))
                 }
@@ -390,11 +393,11 @@ impl Device {
         }
     }
 
-    pub(crate) fn is_answered(&self, ticket: Ticket) -> bool {
+    pub(crate) fn is_answered(&self, ticket: RequestId) -> bool {
         self.answers.iter().any(|(answered, _)| *answered == ticket)
     }
 
-    pub(crate) fn wait_for(&mut self, ticket: Ticket) -> Result<Reply, ErrorCode> {
+    pub(crate) fn wait_for(&mut self, ticket: RequestId) -> Result<Reply, ErrorCode> {
         self.until(|device| device.answers.iter().any(|(answered, _)| *answered == ticket));
         let at = self
             .answers
@@ -428,9 +431,9 @@ impl Device {
         }
     }
 
-    pub(crate) fn start_send(&mut self, message: &Message<'_>, options: SendOptions<'_>) -> Ticket {
+    pub(crate) fn start_send(&mut self, message: &Message<'_>, options: SendOptions<'_>) -> RequestId {
         let now = self.now();
-        self.session.send(now, message, options).unwrap()
+        self.session.send(now, message, options).unwrap().id()
     }
 
     pub(crate) fn send_message(&mut self, message: &Message<'_>) -> Result<Reply, ErrorCode> {
@@ -451,8 +454,8 @@ impl Device {
 
     pub(crate) fn ask(&mut self, request: &Request<'_>) -> Result<Reply, ErrorCode> {
         let now = self.now();
-        let ticket = self.session.request(now, request).unwrap();
-        self.wait_for(ticket)
+        let ticket = self.session.request_untyped(now, request.kind(), request);
+        self.wait_for(ticket.unwrap())
     }
 
     pub(crate) fn page(
@@ -559,9 +562,10 @@ impl Device {
     }
 
     /// Starts to ask, and does not wait.
-    pub(crate) fn start(&mut self, request: &Request<'_>) -> Ticket {
+    pub(crate) fn start(&mut self, request: &Request<'_>) -> RequestId {
         let now = self.now();
-        self.session.request(now, request).unwrap()
+        let ticket = self.session.request_untyped(now, request.kind(), request);
+        ticket.unwrap()
     }
 
     /// Asks for the same page again and again and never reads an answer, until the hub has closed the connection.
@@ -569,11 +573,11 @@ impl Device {
     pub(crate) fn ask_and_never_read(&mut self, conversation: ConversationId, blocked: impl FnOnce()) {
         let mut blocked = Some(blocked);
         let now = self.now();
-        let request = Request::History(History {
+        let request = History {
             conversation,
             next: &[],
             count: 0,
-        });
+        };
         self.session.request(now, &request).unwrap();
         self.events();
         let frame = self.session.outgoing().to_vec();
