@@ -16,9 +16,7 @@ mod host;
 use embedded_io_async::{Read, Write};
 use tim_transport_embedded::proto::UserId;
 use tim_transport_embedded::proto::message::Text;
-use tim_transport_embedded::{
-    ClientConfig, Device, EmbassyClock, Error, Event, Framing, Memory, SerialLine,
-};
+use tim_transport_embedded::{ClientConfig, Device, EmbassyClock, Error, Event, Framing, Memory, SerialLine};
 
 /// Runs until the hub ends the session for good.
 ///
