@@ -5,8 +5,8 @@
 //! serde's data model cannot say: skippable extensions, lists decoded in place, positions in errors, and a writer that
 //! reports how much room was missing. Nothing here panics, allocates, or reads a byte twice.
 
-use super::{Reader, Writer};
-use crate::{ConversationId, GroupId, IdError, MessageId, UserId};
+use super::{Reader, Writer, owned};
+use crate::{ConversationId, GroupId, IdError, UserId};
 
 /// Bytes that are no valid body: the peer (or the storage) that produced them is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,13 +64,46 @@ pub trait Decode<'a>: Read<'a> {}
 impl<'a, T: Read<'a>> Decode<'a> for T {}
 
 pub(crate) mod sealed {
-    use super::Reader;
+    use super::{Encode, Reader};
 
-    /// Reading without an error path, which keeps decoders small.
-    pub trait Read<'a>: Sized {
+    #[cfg(feature = "serde")]
+    pub use serde_core::Serialize as Features;
+
+    /// The features that are off ask nothing of a type.
+    #[cfg(not(feature = "serde"))]
+    pub trait Features {}
+    #[cfg(not(feature = "serde"))]
+    impl<T> Features for T {}
+
+    /// Reading without an error path, which keeps decoders small, and what the features know of each type.
+    pub trait Read<'a>: Encode + Copy + Features {
         /// Reads the value and moves the reader behind it. Bytes that are not such a value are recorded by the reader, see
-        /// [`Reader::check`]; the value that is returned then is a placeholder.
+        /// `Reader::check`; the value that is returned then is a placeholder.
         fn read(reader: &mut Reader<'a>) -> Self;
+
+        /// Whether the value is bytes, which a human-readable format has as hexadecimal digits.
+        #[cfg(feature = "serde")]
+        const IS_BYTES: bool = false;
+
+        /// Serializes the value as a field.
+        #[cfg(feature = "serde")]
+        fn serialize_field<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.serialize(serializer)
+        }
+
+        /// Appends the bytes of a value that is read from its serde form, in a human-readable format.
+        #[cfg(all(feature = "serde", feature = "alloc"))]
+        fn transcode<'de, D: serde_core::Deserializer<'de>>(
+            from: D,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> Result<(), D::Error>;
+
+        /// Appends the bytes of any value.
+        #[cfg(feature = "arbitrary")]
+        fn generate(
+            from: &mut arbitrary::Unstructured<'_>,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> arbitrary::Result<()>;
     }
 }
 use sealed::Read;
@@ -155,6 +188,8 @@ impl<'a> Read<'a> for u8 {
     fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_u8()
     }
+
+    owned! {}
 }
 
 macro_rules! varint_impls {
@@ -176,6 +211,8 @@ macro_rules! varint_impls {
                     0
                 })
             }
+
+            owned! {}
         }
     )*};
 }
@@ -195,6 +232,8 @@ impl<'a> Read<'a> for bool {
         }
         flag == 1
     }
+
+    owned! {}
 }
 
 impl Encode for str {
@@ -216,6 +255,22 @@ impl<'a> Read<'a> for &'a str {
     fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_str()
     }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        from.deserialize_str(super::serde::Blob { to, is_hex: false })
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        super::arbitrary::text(from, to)
+    }
 }
 
 impl Encode for &[u8] {
@@ -229,6 +284,30 @@ impl<'a> Read<'a> for &'a [u8] {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         reader.take_bytes()
+    }
+
+    #[cfg(feature = "serde")]
+    const IS_BYTES: bool = true;
+
+    #[cfg(feature = "serde")]
+    fn serialize_field<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        super::serde::serialize_bytes(self, serializer)
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        from.deserialize_str(super::serde::Blob { to, is_hex: true })
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        super::arbitrary::bytes(from, to)
     }
 }
 
@@ -248,6 +327,35 @@ impl<'a, T: Decode<'a>> Read<'a> for Option<T> {
     fn read(reader: &mut Reader<'a>) -> Self {
         bool::read(reader).then(|| reader.read())
     }
+
+    #[cfg(feature = "serde")]
+    const IS_BYTES: bool = T::IS_BYTES;
+
+    #[cfg(feature = "serde")]
+    fn serialize_field<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Some(value) => serializer.serialize_some(&super::serde::Field(value)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        from.deserialize_option(super::serde::Maybe::<T>::new(to))
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        let is_some: bool = arbitrary::Arbitrary::arbitrary(from)?;
+        to.push(is_some.into());
+        if is_some { T::generate(from, to) } else { Ok(()) }
+    }
 }
 
 impl Encode for UserId {
@@ -261,6 +369,8 @@ impl<'a> Read<'a> for UserId {
     fn read(reader: &mut Reader<'a>) -> Self {
         Self::of_checked(reader.take_id(Self::MAX_LEN))
     }
+
+    owned! {}
 }
 
 impl Encode for GroupId {
@@ -274,6 +384,8 @@ impl<'a> Read<'a> for GroupId {
     fn read(reader: &mut Reader<'a>) -> Self {
         Self::of_checked(reader.take_id(Self::MAX_LEN))
     }
+
+    owned! {}
 }
 
 /// The types of conversation on the wire.
@@ -310,58 +422,6 @@ impl<'a> Read<'a> for ConversationId {
             }
         }
     }
-}
 
-/// Makes a struct whose fields all encode into a run of fields, in the order listed: that order is the wire format.
-macro_rules! wire {
-    ($name:ident<'a> { $($field:ident),+ $(,)? }) => {
-        impl $crate::wire::Encode for $name<'_> {
-            #[inline]
-            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
-                $($crate::wire::Encode::encode(&self.$field, writer);)+
-            }
-        }
-        impl<'a> $crate::wire::Read<'a> for $name<'a> {
-            #[inline]
-            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
-                Self { $($field: $crate::wire::Read::read(reader)),+ }
-            }
-        }
-    };
-    ($name:ident { $($field:ident),+ $(,)? }) => {
-        impl $crate::wire::Encode for $name {
-            #[inline]
-            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
-                $($crate::wire::Encode::encode(&self.$field, writer);)+
-            }
-        }
-        impl<'a> $crate::wire::Read<'a> for $name {
-            #[inline]
-            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
-                Self { $($field: $crate::wire::Read::read(reader)),+ }
-            }
-        }
-    };
-    // Open enumerations travel as the number that they wrap.
-    ($($name:ident(..)),+ $(,)?) => {$(
-        impl $crate::wire::Encode for $name {
-            #[inline]
-            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
-                $crate::wire::Encode::encode(&self.0, writer);
-            }
-        }
-        impl<'a> $crate::wire::Read<'a> for $name {
-            #[inline]
-            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
-                Self($crate::wire::Read::read(reader))
-            }
-        }
-    )+};
+    owned! {}
 }
-pub(crate) use wire;
-
-wire!(MessageId {
-    sender,
-    client_time,
-    random
-});

@@ -1,18 +1,20 @@
 //! What stands behind the known fields of a body: `(tag, length, bytes)*`, for readers that know the tag.
 
-use super::{DecodeError, Encode, Read, Reader, Writer, decode_prefix};
+use super::{DecodeError, Encode, Read, Reader, Writer, decode_prefix, wire};
 
 /// The extensions of a body, checked when they were decoded and kept as the bytes that they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Extensions<'a>(&'a [u8]);
 
-/// One extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extension<'a> {
-    /// Which extension this is; its meaning depends on the body that it stands in.
-    pub tag: u32,
-    /// Its content.
-    pub bytes: &'a [u8],
+wire! {
+    /// One extension.
+    #[derive(Debug)]
+    pub struct Extension<'a> {
+        /// Which extension this is. Its meaning depends on the body that it belongs to.
+        pub tag: u32,
+        /// Its content.
+        pub bytes: &'a [u8],
+    }
 }
 
 impl<'a> Extensions<'a> {
@@ -64,23 +66,13 @@ fn next<'a>(reader: &mut Reader<'a>) -> Option<Extension<'a>> {
     if reader.rest().is_empty() {
         return None;
     }
-    let extension = Extension {
-        tag: u32::read(reader),
-        bytes: reader.take_bytes(),
-    };
+    let extension = reader.read();
     reader.check().is_ok().then_some(extension)
 }
 
 impl Encode for Extensions<'_> {
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put(self.0);
-    }
-}
-
-impl Encode for Extension<'_> {
-    fn encode(&self, writer: &mut Writer<'_>) {
-        self.tag.encode(writer);
-        self.bytes.encode(writer);
     }
 }
 
@@ -91,5 +83,21 @@ impl<'a> Read<'a> for Extensions<'a> {
         let all = reader.rest();
         while next(reader).is_some() {}
         Self(all)
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        from.deserialize_seq(super::serde::Items::<Extension<'a>>::new(to, true))
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        super::arbitrary::extensions(from, to)
     }
 }

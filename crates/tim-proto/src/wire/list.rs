@@ -1,6 +1,7 @@
 //! Lists inside a body, without a heap at either end.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
 use super::{Decode, DecodeError, Encode, Read, Reader, Writer, decode_body, encoded_len};
@@ -43,7 +44,7 @@ impl<'a, T> List<'a, T> {
     }
 }
 
-impl<'a, T: Decode<'a> + Clone> List<'a, T> {
+impl<'a, T: Decode<'a>> List<'a, T> {
     /// The items in order.
     #[must_use]
     pub fn iter(&self) -> ListIter<'a, T> {
@@ -51,7 +52,7 @@ impl<'a, T: Decode<'a> + Clone> List<'a, T> {
     }
 }
 
-impl<'a, T: Decode<'a> + Clone> IntoIterator for List<'a, T> {
+impl<'a, T: Decode<'a>> IntoIterator for List<'a, T> {
     type Item = T;
     type IntoIter = ListIter<'a, T>;
     fn into_iter(self) -> ListIter<'a, T> {
@@ -62,7 +63,7 @@ impl<'a, T: Decode<'a> + Clone> IntoIterator for List<'a, T> {
 /// The items of a [`List`], in order.
 pub struct ListIter<'a, T>(Repr<'a, T>);
 
-impl<'a, T: Decode<'a> + Clone> Iterator for ListIter<'a, T> {
+impl<'a, T: Decode<'a>> Iterator for ListIter<'a, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -70,7 +71,7 @@ impl<'a, T: Decode<'a> + Clone> Iterator for ListIter<'a, T> {
             Repr::Slice(items) => {
                 let (first, rest) = items.split_first()?;
                 *items = rest;
-                Some(first.clone())
+                Some(*first)
             }
             Repr::Bytes { bytes, count, .. } => {
                 let mut reader = Reader::new(bytes);
@@ -91,16 +92,26 @@ impl<'a, T: Decode<'a> + Clone> Iterator for ListIter<'a, T> {
     }
 }
 
+impl<'a, T: Encode> List<'a, T> {
+    /// How many bytes the items take, each with its length before it.
+    pub(super) fn bytes_len(&self) -> u64 {
+        let sized = |item: &T| {
+            let len = encoded_len(item);
+            len + encoded_len(&(len as u64))
+        };
+        match &self.0 {
+            Repr::Bytes { bytes, .. } => bytes.len() as u64,
+            Repr::Slice(items) => items.iter().map(sized).sum::<usize>() as u64,
+        }
+    }
+}
+
 impl<T: Encode> Encode for List<'_, T> {
     fn encode(&self, writer: &mut Writer<'_>) {
         match &self.0 {
             Repr::Bytes { bytes, .. } => writer.put_bytes(bytes),
             Repr::Slice(items) => {
-                let sized = |item: &T| {
-                    let len = encoded_len(item);
-                    len + encoded_len(&(len as u64))
-                };
-                writer.put_varint(items.iter().map(sized).sum::<usize>() as u64);
+                writer.put_varint(self.bytes_len());
                 for item in *items {
                     writer.put_sized(item);
                 }
@@ -117,6 +128,51 @@ impl<'a, T: Decode<'a>> Read<'a> for List<'a, T> {
             count,
             item: PhantomData,
         })
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        from.deserialize_seq(super::serde::Items::<T>::new(to, false))
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        super::arbitrary::list::<T>(from, to)
+    }
+}
+
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+impl<'a, T: Decode<'a>> List<'a, T> {
+    /// The bytes of the items, if the list was decoded.
+    #[cfg(feature = "serde")]
+    pub(super) const fn as_bytes(&self) -> Option<&'a [u8]> {
+        match &self.0 {
+            Repr::Bytes { bytes, .. } => Some(bytes),
+            Repr::Slice(_) => None,
+        }
+    }
+
+    /// The list whose items are these bytes; or, of bytes that are not a list, the items before the first fault.
+    pub(super) fn from_bytes(bytes: &'a [u8]) -> (Self, Result<(), DecodeError>) {
+        let mut items = Reader::new(bytes);
+        let (mut count, mut good) = (0, 0);
+        let mut result = Ok(());
+        while result.is_ok() && !items.rest().is_empty() {
+            let item = items.take_bytes();
+            result = items.check().and_then(|()| decode_body::<T>(item).map(drop));
+            if result.is_ok() {
+                (count, good) = (count + 1, items.position());
+            }
+        }
+        let bytes = bytes.get(..good).unwrap_or_default();
+        let item = PhantomData;
+        (Self(Repr::Bytes { bytes, count, item }), result)
     }
 }
 
@@ -166,12 +222,19 @@ impl<T> Default for List<'_, T> {
         Self::from_slice(&[])
     }
 }
-impl<'a, T: Decode<'a> + Clone + PartialEq> PartialEq for List<'a, T> {
+impl<'a, T: Decode<'a> + PartialEq> PartialEq for List<'a, T> {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
     }
 }
-impl<'a, T: Decode<'a> + Clone + fmt::Debug> fmt::Debug for List<'a, T> {
+impl<'a, T: Decode<'a> + Eq> Eq for List<'a, T> {}
+impl<'a, T: Decode<'a> + Hash> Hash for List<'a, T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        self.iter().for_each(|item| item.hash(state));
+    }
+}
+impl<'a, T: Decode<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }

@@ -4,6 +4,8 @@
 //! an id, a length and a body. A body is a run of fields in postcard's encoding whose known prefix is frozen, and behind
 //! it any number of [`Extensions`] that old readers skip. [`Encode`] and [`Decode`] are the two directions of a body.
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod codec;
 mod cursor;
 mod extensions;
@@ -23,6 +25,13 @@ pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
 pub use hello::{Hello, HelloError, LEAST_MAX_FRAME, MAGIC, Role, features};
 pub use list::{List, ListIter};
+#[cfg(feature = "serde")]
+pub(crate) use macros::deserialize;
+#[cfg(all(feature = "serde", feature = "alloc"))]
+pub(crate) use macros::visit_fields;
+pub(crate) use macros::{body, owned, transcode, wire, wire_number};
+#[cfg(all(feature = "serde", feature = "alloc"))]
+pub use serde::transcode;
 pub use serial::{
     SerialDecoder, SerialError, crc32, serial_decode, serial_encode, serial_encode_in_place,
     serial_encoded_max_len, serial_gap,

@@ -1,0 +1,244 @@
+//! [`wire!`], which declares a body: the list of fields is written once, and all that depends on it is generated.
+//!
+//! A declaration yields the struct with `Clone`, `Copy`, `PartialEq`, `Eq` and `Hash`; its `FIELDS` for tools; `Encode` and
+//! `Decode`; with the feature `serde`, `Serialize` and `Deserialize`; with the feature `arbitrary`, `Arbitrary`. The order
+//! of the fields is the wire format.
+//!
+//! A body whose last field runs to the end of the body is declared with `open_ended;` before it. It cannot be told from
+//! what follows it in a stream of values, so it has no `Deserialize`: it is decoded from its bytes.
+
+/// Declares a body, see the module.
+macro_rules! wire {
+    (
+        open_ended;
+        $(#[$meta:meta])*
+        pub struct $name:ident<$lt:lifetime> { $($(#[$doc:meta])* pub $field:ident: $ty:ty),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name<$lt> { $($(#[$doc])* pub $field: $ty,)+ }
+        $crate::wire::body! { $name, $lt, $name<$lt>, $name<'_>, { $($field: $ty),+ } }
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident<$lt:lifetime> { $($(#[$doc:meta])* pub $field:ident: $ty:ty),+ $(,)? }
+    ) => {
+        $crate::wire::wire! {
+            open_ended;
+            $(#[$meta])*
+            pub struct $name<$lt> { $($(#[$doc])* pub $field: $ty),+ }
+        }
+        #[cfg(feature = "serde")]
+        $crate::wire::deserialize! { $name, ['de: $lt, $lt], $name<$lt>, { $($field: $ty),+ } }
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $ty:ty),+ $(,)? }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name { $($(#[$doc])* pub $field: $ty,)+ }
+        $crate::wire::body! { $name, 'a, $name, $name, { $($field: $ty),+ } }
+        #[cfg(feature = "serde")]
+        $crate::wire::deserialize! { $name, ['de], $name, { $($field: $ty),+ } }
+    };
+}
+pub(crate) use wire;
+
+/// What [`wire!`] generates for every body: `$own` is the type with the lifetime `$lt`, `$any` the type with any.
+macro_rules! body {
+    ($name:ident, $lt:lifetime, $own:ty, $any:ty, { $($field:ident: $ty:ty),+ }) => {
+        impl $any {
+            /// The names of the fields, in the order of the wire.
+            pub const FIELDS: &'static [&'static str] = &[$(stringify!($field)),+];
+        }
+
+        impl $crate::wire::Encode for $any {
+            #[inline]
+            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
+                $($crate::wire::Encode::encode(&self.$field, writer);)+
+            }
+        }
+
+        impl<$lt> $crate::wire::Read<$lt> for $own {
+            #[inline]
+            fn read(reader: &mut $crate::wire::Reader<$lt>) -> Self {
+                Self { $($field: $crate::wire::Read::read(reader)),+ }
+            }
+
+            $crate::wire::transcode! { $name }
+
+            #[cfg(feature = "arbitrary")]
+            fn generate(
+                from: &mut arbitrary::Unstructured<'_>,
+                to: &mut alloc::vec::Vec<u8>,
+            ) -> arbitrary::Result<()> {
+                $(<$ty as $crate::wire::Read<$lt>>::generate(from, to)?;)+
+                Ok(())
+            }
+        }
+
+        #[cfg(all(feature = "serde", feature = "alloc"))]
+        $crate::wire::visit_fields! { $name, $lt, $own, { $($field: $ty),+ } }
+
+        #[cfg(feature = "serde")]
+        impl serde_core::Serialize for $any {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde_core::ser::SerializeStruct as _;
+                let mut fields = serializer.serialize_struct(stringify!($name), Self::FIELDS.len())?;
+                $(fields.serialize_field(stringify!($field), &$crate::wire::serde::Field(&self.$field))?;)+
+                fields.end()
+            }
+        }
+
+        #[cfg(feature = "arbitrary")]
+        impl<$lt> arbitrary::Arbitrary<$lt> for $own {
+            fn arbitrary(from: &mut arbitrary::Unstructured<$lt>) -> arbitrary::Result<Self> {
+                Ok(Self { $($field: arbitrary::Arbitrary::arbitrary(from)?),+ })
+            }
+        }
+    };
+}
+pub(crate) use body;
+
+/// The method of [`Read`](super::Read) that writes a body's bytes from its serde form.
+macro_rules! transcode {
+    ($name:ident) => {
+        #[cfg(all(feature = "serde", feature = "alloc"))]
+        fn transcode<'de, D: serde_core::Deserializer<'de>>(
+            from: D,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> Result<(), D::Error> {
+            from.deserialize_struct(
+                stringify!($name),
+                Self::FIELDS,
+                $crate::wire::serde::FieldsOf::<Self>::new(to),
+            )
+        }
+    };
+}
+pub(crate) use transcode;
+
+/// What [`transcode!`] visits a body with. Fields may come in any order, as in JSON.
+#[cfg(all(feature = "serde", feature = "alloc"))]
+macro_rules! visit_fields {
+    ($name:ident, $lt:lifetime, $own:ty, { $($field:ident: $ty:ty),+ }) => {
+        impl<'de, $lt> serde_core::de::Visitor<'de> for $crate::wire::serde::FieldsOf<'_, $own> {
+            type Value = ();
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!("the fields of ", stringify!($name)))
+            }
+
+            fn visit_map<A: serde_core::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+                use $crate::wire::serde::{FieldName, Transcode, put_field};
+                $(let mut $field = None;)+
+                while let Some(name) = map.next_key_seed(FieldName(<$own>::FIELDS))? {
+                    match name {
+                        $(stringify!($field) => $field = Some(map.next_value_seed(Transcode::<$ty>::NEW)?),)+
+                        _ => {}
+                    }
+                }
+                $(put_field::<$ty, A::Error>(stringify!($field), $field, self.to)?;)+
+                Ok(())
+            }
+        }
+    };
+}
+#[cfg(all(feature = "serde", feature = "alloc"))]
+pub(crate) use visit_fields;
+
+/// `Deserialize`, borrowing from the input.
+#[cfg(feature = "serde")]
+macro_rules! deserialize {
+    ($name:ident, [$($generics:tt)+], $own:ty, { $($field:ident: $ty:ty),+ }) => {
+        impl<$($generics)+> serde_core::Deserialize<'de> for $own {
+            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let visitor = $crate::wire::serde::ValueOf::<$own>::NEW;
+                deserializer.deserialize_struct(stringify!($name), Self::FIELDS, visitor)
+            }
+        }
+
+        impl<$($generics)+> serde_core::de::Visitor<'de> for $crate::wire::serde::ValueOf<$own> {
+            type Value = $own;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!("the fields of ", stringify!($name)))
+            }
+
+            fn visit_seq<A: serde_core::de::SeqAccess<'de>>(self, mut seq: A) -> Result<$own, A::Error> {
+                use $crate::wire::serde::Field;
+                Ok($name { $($field: Field::or_missing(seq.next_element()?, stringify!($field))?,)+ })
+            }
+
+            fn visit_map<A: serde_core::de::MapAccess<'de>>(self, mut map: A) -> Result<$own, A::Error> {
+                use $crate::wire::serde::{Field, FieldName};
+                $(let mut $field: Option<Field<$ty>> = None;)+
+                while let Some(name) = map.next_key_seed(FieldName(<$own>::FIELDS))? {
+                    match name {
+                        $(stringify!($field) => $field = Some(map.next_value()?),)+
+                        _ => {}
+                    }
+                }
+                Ok($name { $($field: Field::or_missing($field, stringify!($field))?,)+ })
+            }
+        }
+    };
+}
+#[cfg(feature = "serde")]
+pub(crate) use deserialize;
+
+/// The methods of [`Read`](super::Read) for a type that owns its value: through `Deserialize` and `Arbitrary`.
+macro_rules! owned {
+    () => {
+        #[cfg(all(feature = "serde", feature = "alloc"))]
+        fn transcode<'de, D: serde_core::Deserializer<'de>>(
+            from: D,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> Result<(), D::Error> {
+            let value: Self = serde_core::Deserialize::deserialize(from)?;
+            to.append(&mut $crate::message::to_vec(&value));
+            Ok(())
+        }
+
+        #[cfg(feature = "arbitrary")]
+        fn generate(
+            from: &mut arbitrary::Unstructured<'_>,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> arbitrary::Result<()> {
+            let value: Self = arbitrary::Arbitrary::arbitrary(from)?;
+            to.append(&mut $crate::message::to_vec(&value));
+            Ok(())
+        }
+    };
+}
+pub(crate) use owned;
+
+/// A number with a type of its own: it travels as the number that it wraps.
+macro_rules! wire_number {
+    ($name:ident($repr:ty)) => {
+        impl $crate::wire::Encode for $name {
+            #[inline]
+            fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
+                $crate::wire::Encode::encode(&self.0, writer);
+            }
+        }
+
+        impl<'a> $crate::wire::Read<'a> for $name {
+            #[inline]
+            fn read(reader: &mut $crate::wire::Reader<'a>) -> Self {
+                Self($crate::wire::Read::read(reader))
+            }
+
+            $crate::wire::owned! {}
+        }
+
+        #[cfg(feature = "arbitrary")]
+        impl<'a> arbitrary::Arbitrary<'a> for $name {
+            fn arbitrary(from: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+                arbitrary::Arbitrary::arbitrary(from).map(Self)
+            }
+        }
+    };
+}
+pub(crate) use wire_number;
