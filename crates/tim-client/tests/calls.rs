@@ -172,7 +172,7 @@ async fn a_message_can_be_shown_before_it_is_sent_and_sending_updates_the_same_i
             panic!()
         };
         assert_eq!(
-            (send.content.id, send.options),
+            (send.content.id, send.options.0),
             (message.id(), options.as_borrowed())
         );
         hub.answer(&asked, &Answer::Send(STORED)).await;
@@ -314,7 +314,7 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
             panic!()
         };
         assert_eq!(send.content.id, message.id());
-        assert!(send.options.online_user_only);
+        assert!(send.options.0.online_user_only);
         hub.answer(
             &asked,
             &Answer::Send(SendResponse {

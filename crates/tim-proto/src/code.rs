@@ -177,6 +177,8 @@ impl core::str::FromStr for ErrorCode {
     }
 }
 
+crate::wire::wire_number! { ErrorCode(u32) }
+
 impl From<u32> for ErrorCode {
     fn from(number: u32) -> Self {
         Self(number)

@@ -8,6 +8,8 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
+use crate::wire::wire;
+
 /// The longest user id, in bytes (native SDK error 7003 names the same limit).
 pub const MAX_USER_ID_LEN: usize = 32;
 /// The longest group id, in bytes.
@@ -328,13 +330,26 @@ impl ConversationId {
     /// [`IdError::UnknownPrefix`] for any other form, else what is wrong with the user or group id.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn new(text: &str) -> Result<Self, IdError> {
+        Self::parse(text, check_new)
+    }
+
+    /// The conversation in a record. Its user or group id may begin or end with a space, as [`UserId::from_record`] says.
+    ///
+    /// # Errors
+    /// As [`ConversationId::new`], but for the space.
+    pub fn from_record(text: &str) -> Result<Self, IdError> {
+        Self::parse(text, check)
+    }
+
+    #[inline(always)]
+    fn parse(text: &str, check: impl Fn(&[u8], usize) -> Result<(), IdError>) -> Result<Self, IdError> {
         if text == SYSTEM {
             Ok(Self::System)
         } else if let Some(user) = text.as_bytes().strip_prefix(C2C_PREFIX.as_bytes()) {
-            check_new(user, MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
+            check(user, MAX_USER_ID_LEN).map_err(|error| error.behind(C2C_PREFIX.len()))?;
             Ok(Self::C2c(UserId::of_checked(user)))
         } else if let Some(group) = text.as_bytes().strip_prefix(GROUP_PREFIX.as_bytes()) {
-            check_new(group, MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
+            check(group, MAX_GROUP_ID_LEN).map_err(|error| error.behind(GROUP_PREFIX.len()))?;
             Ok(Self::Group(GroupId::of_checked(group)))
         } else if text.is_empty() {
             Err(IdError::Empty)
@@ -407,16 +422,18 @@ impl From<GroupId> for ConversationId {
     }
 }
 
-/// A message's id, known before it is sent and unchanged by resending (S12, S125): the sender's account number, the
-/// second it was created in, and a random number. Prints as the SDK does: `144115200000000001-1705307415-21123614`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct MessageId {
-    /// The sender's account number (`tinyID`), which the hub hands out at login.
-    pub sender: u64,
-    /// Unix time in seconds at which the sender created the message (`clientTime`).
-    pub client_time: u64,
-    /// The sender's random number.
-    pub random: u32,
+wire! {
+    /// A message's id, known before it is sent and unchanged by resending (S12, S125): the sender's account number, the
+    /// second it was created in, and a random number. Prints as the SDK does: `144115200000000001-1705307415-21123614`.
+    #[derive(Debug, PartialOrd, Ord, Default)]
+    pub struct MessageId {
+        /// The sender's account number (`tinyID`), which the hub hands out at login.
+        pub sender: u64,
+        /// Unix time in seconds at which the sender created the message (`clientTime`).
+        pub client_time: u64,
+        /// The sender's random number.
+        pub random: u32,
+    }
 }
 
 impl fmt::Display for MessageId {

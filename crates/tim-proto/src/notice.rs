@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::open::open_newtype;
+use crate::wire::wire;
 use crate::words::{Piece, Words};
 
 open_newtype! {
@@ -63,38 +64,40 @@ impl Default for NoticeOperation {
     }
 }
 
-/// What the system tells one user about a group (S161).
-///
-/// ```
-/// use tim_proto::notice::{NoticeOperation, SystemNotice};
-/// use tim_proto::words::Words;
-/// let notice = SystemNotice {
-///     operation: NoticeOperation::JOIN_REQUESTED,
-///     operator_id: "alice",
-///     group_id: "@TGS#1",
-///     ..SystemNotice::default()
-/// };
-/// let text = notice.text(Words::SEED).map(|text| text.to_string());
-/// assert_eq!(text.as_deref(), Some("alice 申请加入群组:@TGS#1")); // no name: the id (S147)
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct SystemNotice<'a> {
-    /// What happened.
-    pub operation: NoticeOperation,
-    /// Who did it; empty when unknown.
-    pub operator_id: &'a str,
-    /// Which group.
-    pub group_id: &'a str,
-    /// The group's name; may be empty.
-    pub group_name: &'a str,
-    /// What was said with it, such as the words of an application (`RemarkInfo` in REST).
-    pub handle_message: &'a str,
-    /// The token with which an application is answered.
-    pub authentication: &'a str,
-    /// The notice's key, with which an application is answered.
-    pub message_key: u64,
-    /// The content of a custom notice.
-    pub user_defined_field: &'a str,
+wire! {
+    /// What the system tells one user about a group (S161).
+    ///
+    /// ```
+    /// use tim_proto::notice::{NoticeOperation, SystemNotice};
+    /// use tim_proto::words::Words;
+    /// let notice = SystemNotice {
+    ///     operation: NoticeOperation::JOIN_REQUESTED,
+    ///     operator_id: "alice",
+    ///     group_id: "@TGS#1",
+    ///     ..SystemNotice::default()
+    /// };
+    /// let text = notice.text(Words::SEED).map(|text| text.to_string());
+    /// assert_eq!(text.as_deref(), Some("alice 申请加入群组:@TGS#1")); // no name: the id (S147)
+    /// ```
+    #[derive(Debug, Default)]
+    pub struct SystemNotice<'a> {
+        /// What happened.
+        pub operation: NoticeOperation,
+        /// Who did it; empty when unknown.
+        pub operator_id: &'a str,
+        /// Which group.
+        pub group_id: &'a str,
+        /// The group's name; may be empty.
+        pub group_name: &'a str,
+        /// What was said with it, such as the words of an application (`RemarkInfo` in REST).
+        pub handle_message: &'a str,
+        /// The token with which an application is answered.
+        pub authentication: &'a str,
+        /// The notice's key, with which an application is answered.
+        pub message_key: u64,
+        /// The content of a custom notice.
+        pub user_defined_field: &'a str,
+    }
 }
 
 impl<'a> SystemNotice<'a> {

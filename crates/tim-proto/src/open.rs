@@ -30,7 +30,8 @@ pub(crate) fn plain_number<T: core::str::FromStr>(text: &str) -> Option<T> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// Defines an open enumeration: `NAME = number, "name as printed";`, further spellings that parse after a `|`.
+/// Defines an open enumeration: `NAME = number, "name as printed";`, further spellings that parse after a `|`. On the wire
+/// it is its number; where the feature `serde` meets a human-readable format, it is its name.
 macro_rules! open_newtype {
     (
         $(#[$meta:meta])*
@@ -92,6 +93,32 @@ macro_rules! open_newtype {
                 Self::from_name(text)
                     .or_else(|| $crate::open::plain_number(text).map(Self))
                     .ok_or($crate::open::UnknownName { what: stringify!($type), expected: NAMES })
+            }
+        }
+
+        $crate::wire::wire_number! { $type($repr) }
+
+        #[cfg(feature = "serde")]
+        impl serde_core::Serialize for $type {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self.name() {
+                    Some(name) if serializer.is_human_readable() => serializer.serialize_str(name),
+                    _ => self.0.serialize(serializer),
+                }
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde_core::Deserialize<'de> for $type {
+            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return <$repr>::deserialize(deserializer).map(Self);
+                }
+                deserializer.deserialize_any($crate::wire::serde::NameOrNumber {
+                    what: stringify!($type),
+                    parse: str::parse,
+                    number: |number| <$repr>::try_from(number).ok().map(Self),
+                })
             }
         }
 

@@ -153,7 +153,7 @@ fn request(request: &Request<'_>, body: &[u8]) -> Fields {
         Request::Send(Send {
             options,
             content: sent,
-        }) => send_options(options).and(content(sent, body)),
+        }) => send_options(&options.0).and(content(sent, body)),
         Request::Revoke(Revoke {
             conversation,
             sequence,

@@ -373,7 +373,7 @@ fn sending(send: &Send<'_>, body: &[u8], limits: &Limits) -> Result<Sending, Fau
         id: content.id,
         fingerprint: Fingerprint::of_message(content),
         kind: content.kind,
-        online_user_only: send.options.online_user_only,
+        online_user_only: send.options.0.online_user_only,
         priority: content.priority,
         mentions,
         mention_all,

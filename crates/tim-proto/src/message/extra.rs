@@ -29,31 +29,32 @@ pub mod tags {
 /// [`Mentions::all`].
 pub const MENTION_ALL: &str = "__kImSDK_MesssageAtALL__";
 
-/// Whom a message in a group mentions (`atUserList`).
-///
-/// ```
-/// use tim_proto::message::Mentions;
-/// use tim_proto::wire::List;
-/// use tim_proto::{AtKind, UserId};
-///
-/// let (bob, carol) = (UserId::new("bob")?, UserId::new("carol")?);
-/// let users = [bob];
-/// let mentions = Mentions { users: List::from_slice(&users), all: false };
-/// assert_eq!((mentions.kind_for(&bob), mentions.kind_for(&carol)), (Some(AtKind::AT_ME), None));
-///
-/// let mut room = [0; 64];
-/// let extensions = mentions.write(&mut room)?; // for `Message::extensions`
-/// assert!(!extensions.is_empty());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Mentions<'a> {
-    /// These users.
-    pub users: List<'a, UserId>,
-    /// Everybody.
-    pub all: bool,
+wire! {
+    /// Whom a message in a group mentions (`atUserList`).
+    ///
+    /// ```
+    /// use tim_proto::message::Mentions;
+    /// use tim_proto::wire::List;
+    /// use tim_proto::{AtKind, UserId};
+    ///
+    /// let (bob, carol) = (UserId::new("bob")?, UserId::new("carol")?);
+    /// let users = [bob];
+    /// let mentions = Mentions { users: List::from_slice(&users), all: false };
+    /// assert_eq!((mentions.kind_for(&bob), mentions.kind_for(&carol)), (Some(AtKind::AT_ME), None));
+    ///
+    /// let mut room = [0; 64];
+    /// let extensions = mentions.write(&mut room)?; // for `Message::extensions`
+    /// assert!(!extensions.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[derive(Debug, Default)]
+    pub struct Mentions<'a> {
+        /// These users.
+        pub users: List<'a, UserId>,
+        /// Everybody.
+        pub all: bool,
+    }
 }
-wire!(Mentions<'a> { users, all });
 
 impl Mentions<'_> {
     /// As what the message mentions this user, if it does (`atTypeArray`).

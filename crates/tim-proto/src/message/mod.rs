@@ -17,9 +17,11 @@ pub use payload::{
     Audio, Body, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
     Text, Thumbnail, Video,
 };
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+pub(crate) use payload::Tagged;
 pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
 
-use crate::wire::{Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, wire};
+use crate::wire::{Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, transcode, wire};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
 /// Flags of a stored message.
@@ -37,58 +39,56 @@ pub mod flags {
     pub const NO_LAST: u32 = 1 << 4;
 }
 
-/// What the hub says about a message: where it stands, when it came, from whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Envelope {
-    /// Its place in the conversation, from 1 without holes; 0 while it has none (not sent yet, or never stored).
-    pub sequence: u64,
-    /// When the hub took it, Unix time in seconds; before that, when it was created.
-    pub time: u64,
-    /// Bits of [`flags`].
-    pub flags: u32,
-    /// The number of the device that sent it; 0 for the hub itself.
-    pub origin: u64,
-    /// Who sent it.
-    pub from: UserId,
+wire! {
+    /// What the hub says about a message: where it stands, when it came, from whom.
+    #[derive(Debug)]
+    pub struct Envelope {
+        /// Its place in the conversation, from 1 without holes; 0 while it has none (not sent yet, or never stored).
+        pub sequence: u64,
+        /// When the hub took it, Unix time in seconds; before that, when it was created.
+        pub time: u64,
+        /// Bits of [`flags`].
+        pub flags: u32,
+        /// The number of the device that sent it; 0 for the hub itself.
+        pub origin: u64,
+        /// Who sent it.
+        pub from: UserId,
+    }
 }
-wire!(Envelope {
-    sequence,
-    time,
-    flags,
-    origin,
-    from
-});
 
-/// A message without its payload decoded: what storing, routing and acknowledging need.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Header<'a> {
-    /// The hub's part.
-    pub envelope: Envelope,
-    /// The sender's part, and the rest.
-    pub content: Content<'a>,
+wire! {
+    open_ended;
+    /// A message without its payload decoded: what storing, routing and acknowledging need.
+    #[derive(Debug)]
+    pub struct Header<'a> {
+        /// The hub's part.
+        pub envelope: Envelope,
+        /// The sender's part, and the rest.
+        pub content: Content<'a>,
+    }
 }
-wire!(Header<'a> { envelope, content });
-wire!(Priority(..), MessageKind(..));
 
-/// What the sender wrote, with the payload as bytes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Content<'a> {
-    /// The conversation as the *sender* names it: `C2C` and the receiver, or the group.
-    pub to: ConversationId,
-    /// The message's id, which resending does not change.
-    pub id: MessageId,
-    /// The sender's own count of messages (`clientSequence`).
-    pub client_sequence: u64,
-    /// How urgent it is in a group that exceeds its limit (S14-S20).
-    pub priority: Priority,
-    /// What kind of payload follows.
-    pub kind: MessageKind,
-    /// The payload's own body.
-    pub payload: &'a [u8],
-    /// The extensions by [`tags`], and what later versions add.
-    pub extensions: Extensions<'a>,
+wire! {
+    open_ended;
+    /// What the sender wrote, with the payload as bytes.
+    #[derive(Debug)]
+    pub struct Content<'a> {
+        /// The conversation as the *sender* names it: `C2C` and the receiver, or the group.
+        pub to: ConversationId,
+        /// The message's id, which resending does not change.
+        pub id: MessageId,
+        /// The sender's own count of messages (`clientSequence`).
+        pub client_sequence: u64,
+        /// How urgent it is in a group that exceeds its limit (S14-S20).
+        pub priority: Priority,
+        /// What kind of payload follows.
+        pub kind: MessageKind,
+        /// The payload's own body.
+        pub payload: &'a [u8],
+        /// The extensions by [`tags`], and what later versions add.
+        pub extensions: Extensions<'a>,
+    }
 }
-wire!(Content<'a> { to, id, client_sequence, priority, kind, payload, extensions });
 
 /// A message, borrowed from where its bytes are: of any kind, unless `P` says which.
 ///
@@ -110,7 +110,7 @@ wire!(Content<'a> { to, id, client_sequence, priority, kind, payload, extensions
 /// assert_eq!(Message::decode_from(&buffer[..len])?, message);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Message<'a, P = Payload<'a>> {
     /// The hub's part.
     pub envelope: Envelope,
@@ -129,6 +129,10 @@ pub struct Message<'a, P = Payload<'a>> {
 }
 
 impl<'a> Message<'a> {
+    /// The names of the fields, in the order of the wire.
+    pub const FIELDS: &'static [&'static str] =
+        &["envelope", "to", "id", "client_sequence", "priority", "payload", "extensions"];
+
     /// Decodes a whole message, in place.
     ///
     /// A payload of a known kind that is malformed comes out as [`Payload::Unknown`] rather than as an error, so that one
@@ -264,12 +268,41 @@ impl<'a> Read<'a> for Message<'a> {
     fn read(reader: &mut Reader<'a>) -> Self {
         Header::read(reader).message()
     }
+
+    transcode! { Message }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        Envelope::generate(from, to)?;
+        ConversationId::generate(from, to)?;
+        MessageId::generate(from, to)?;
+        u64::generate(from, to)?;
+        Priority::generate(from, to)?;
+        Tagged::generate(from, to)?;
+        Extensions::generate(from, to)
+    }
+}
+
+#[cfg(all(feature = "serde", feature = "alloc"))]
+crate::wire::visit_fields! {
+    Message, 'a, Message<'a>, {
+        envelope: Envelope,
+        to: ConversationId,
+        id: MessageId,
+        client_sequence: u64,
+        priority: Priority,
+        payload: Tagged<'a>,
+        extensions: Extensions<'a>
+    }
 }
 
 /// The bytes of a message, checked once, from which the message can be read any number of times without an error.
 ///
 /// `B` is whatever holds the bytes: `&[u8]` in a device's receive buffer, `Bytes` in the hub, `Vec<u8>` to keep one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoded<B>(B);
 
 impl<B: AsRef<[u8]>> Encoded<B> {
@@ -338,6 +371,12 @@ impl Message<'_> {
     pub fn to_encoded(&self) -> Encoded<alloc::vec::Vec<u8>> {
         Encoded(to_vec(self))
     }
+}
+
+/// Appends bytes with their length before them.
+#[cfg(all(feature = "alloc", any(feature = "serde", feature = "arbitrary")))]
+pub(crate) fn put_sized(bytes: &[u8], to: &mut alloc::vec::Vec<u8>) {
+    to.append(&mut to_vec(&bytes));
 }
 
 /// Encodes a value into a vector of exactly its size.

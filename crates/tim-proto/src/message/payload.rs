@@ -1,13 +1,14 @@
 //! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
 
-use crate::notice::{NoticeOperation, SystemNotice};
+use crate::notice::SystemNotice;
+use crate::open::open_newtype;
 use crate::wire::{DecodeError, Encode, List, Reader, Writer, wire};
 use crate::{MessageId, MessageKind, UserId};
 
 use super::GroupTip;
 
 /// The content of a message, by kind.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Payload<'a> {
     /// `TIMTextElem`.
@@ -133,6 +134,72 @@ macro_rules! payloads {
             }
         }
 
+        #[cfg(feature = "serde")]
+        impl Payload<'_> {
+            /// The names that a payload is tagged with where a format is human-readable.
+            #[cfg(feature = "alloc")]
+            const TAGS: &'static [&'static str] = &[$(stringify!($variant),)* "Unknown"];
+
+            fn serialize_known<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let kind = u32::from(self.kind().0);
+                match self {
+                    $(Self::$variant(it) if serializer.is_human_readable() => {
+                        serializer.serialize_newtype_variant("Payload", kind, stringify!($variant), it)
+                    }
+                    Self::$variant(it) => serde_core::Serialize::serialize(it, serializer),)*
+                    Self::Unknown(_, bytes) => {
+                        serde_core::Serialize::serialize(&crate::wire::serde::Raw(bytes), serializer)
+                    }
+                }
+            }
+        }
+
+        /// The kind that a tag stands for, and the bytes of the payload that is tagged with it.
+        #[cfg(all(feature = "serde", feature = "alloc"))]
+        fn transcode_payload<'de, A: serde_core::de::VariantAccess<'de>>(
+            tag: &str,
+            payload: A,
+        ) -> Result<(MessageKind, alloc::vec::Vec<u8>), A::Error> {
+            use crate::wire::serde::Transcode;
+            match tag {
+                $(stringify!($variant) => {
+                    let body = payload.newtype_variant_seed(Transcode::<$variant<'_>>::NEW)?;
+                    Ok((MessageKind::$kind, body))
+                })*
+                _ => {
+                    let parts = payload.newtype_variant_seed(Transcode::<UnknownPayload<'_>>::NEW)?;
+                    let unknown: UnknownPayload<'_> =
+                        crate::wire::decode_body(&parts).map_err(serde_core::de::Error::custom)?;
+                    Ok((unknown.kind, unknown.bytes.to_vec()))
+                }
+            }
+        }
+
+        #[cfg(feature = "arbitrary")]
+        impl<'a> arbitrary::Arbitrary<'a> for Payload<'a> {
+            fn arbitrary(from: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+                let kind = *from.choose(MessageKind::KNOWN)?;
+                Ok(match kind {
+                    $(MessageKind::$kind => Self::$variant(from.arbitrary()?),)*
+                    other => Self::Unknown(other, from.arbitrary()?),
+                })
+            }
+        }
+
+        /// A kind, and the bytes of a payload of that kind.
+        #[cfg(feature = "arbitrary")]
+        fn generate_payload(
+            from: &mut arbitrary::Unstructured<'_>,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> arbitrary::Result<MessageKind> {
+            let kind = *from.choose(MessageKind::KNOWN)?;
+            match kind {
+                $(MessageKind::$kind => <$variant<'_> as crate::wire::Read<'_>>::generate(from, to)?,)*
+                _ => to.extend(from.bytes(from.len().min(4))?),
+            }
+            Ok(kind)
+        }
+
         $(impl<'a> From<$variant<'a>> for Payload<'a> {
             fn from(payload: $variant<'a>) -> Self {
                 Self::$variant(payload)
@@ -154,65 +221,70 @@ payloads! {
     REVOCATION => Revocation,
 }
 
-/// Text, in which `[…]` may name an emoji (S26-S28).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Text<'a> {
-    /// The text.
-    pub text: &'a str,
-}
-wire!(Text<'a> { text });
-
-/// Content that only the application understands (S56-S61).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Custom<'a> {
-    /// The data field.
-    pub data: &'a str,
-    /// The description field; also the text of an offline push (S96).
-    pub description: &'a str,
-    /// The extension field.
-    pub extension: &'a str,
-}
-wire!(Custom<'a> { data, description, extension });
-
-/// A sticker (S74-S78).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Face<'a> {
-    /// Which one; the application decides what the number means.
-    pub index: u32,
-    /// Extra data.
-    pub data: &'a str,
-}
-wire!(Face<'a> { index, data });
-
-/// The format of a picture; an open enumeration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ImageFormat(pub u8);
-
-impl ImageFormat {
-    /// JPG or JPEG.
-    pub const JPEG: Self = Self(1);
-    /// GIF.
-    pub const GIF: Self = Self(2);
-    /// PNG.
-    pub const PNG: Self = Self(3);
-    /// BMP.
-    pub const BMP: Self = Self(4);
-    /// Any other.
-    pub const UNKNOWN: Self = Self(255);
+wire! {
+    /// Text, in which `[…]` may name an emoji (S26-S28).
+    #[derive(Debug, Default)]
+    pub struct Text<'a> {
+        /// The text.
+        pub text: &'a str,
+    }
 }
 
-/// Which rendition of a picture; an open enumeration (`sizeType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ImageSize(pub u8);
+wire! {
+    /// Content that only the application understands (S56-S61).
+    #[derive(Debug, Default)]
+    pub struct Custom<'a> {
+        /// The data field.
+        pub data: &'a str,
+        /// The description field; also the text of an offline push (S96).
+        pub description: &'a str,
+        /// The extension field.
+        pub extension: &'a str,
+    }
+}
+
+wire! {
+    /// A sticker (S74-S78).
+    #[derive(Debug, Default)]
+    pub struct Face<'a> {
+        /// Which one; the application decides what the number means.
+        pub index: u32,
+        /// Extra data.
+        pub data: &'a str,
+    }
+}
+
+open_newtype! {
+    /// The format of a picture.
+    #[derive(PartialOrd, Ord)]
+    pub struct ImageFormat(u8) {
+        /// JPG or JPEG.
+        JPEG = 1, "JPEG";
+        /// GIF.
+        GIF = 2, "GIF";
+        /// PNG.
+        PNG = 3, "PNG";
+        /// BMP.
+        BMP = 4, "BMP";
+        /// Any other.
+        UNKNOWN = 255, "Unknown";
+    }
+}
+
+open_newtype! {
+    /// Which rendition of a picture (`sizeType`).
+    #[derive(PartialOrd, Ord)]
+    pub struct ImageSize(u8) {
+        /// As it was sent.
+        ORIGINAL = 1, "Original";
+        /// The smaller side has at most 720 pixels.
+        LARGE = 2, "Large";
+        /// The smaller side has at most 198 pixels.
+        THUMBNAIL = 3, "Thumbnail";
+    }
+}
 
 impl ImageSize {
-    /// As it was sent.
-    pub const ORIGINAL: Self = Self(1);
-    /// The smaller side at most 720 pixels.
-    pub const LARGE: Self = Self(2);
-    /// The smaller side at most 198 pixels.
-    pub const THUMBNAIL: Self = Self(3);
-
     /// The size in which a `width` x `height` picture is shown when its smaller side is bounded by `bound` pixels:
     /// unchanged if it fits, else the smaller side is `bound` and the other is scaled and rounded up.
     #[must_use]
@@ -234,59 +306,61 @@ impl ImageSize {
         }
     }
 }
-wire!(ImageFormat(..), ImageSize(..));
 
-/// A picture (S29-S37).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Image<'a> {
-    /// Its format.
-    pub format: ImageFormat,
-    /// Its name in the blob store.
-    pub uuid: &'a str,
-    /// Its renditions: original, thumbnail, large.
-    pub images: List<'a, ImageInfo<'a>>,
+wire! {
+    /// A picture (S29-S37).
+    #[derive(Debug)]
+    pub struct Image<'a> {
+        /// Its format.
+        pub format: ImageFormat,
+        /// Its name in the blob store.
+        pub uuid: &'a str,
+        /// Its renditions: original, thumbnail, large.
+        pub images: List<'a, ImageInfo<'a>>,
+    }
 }
-wire!(Image<'a> { format, uuid, images });
 
-/// One rendition of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ImageInfo<'a> {
-    /// Which one.
-    pub size_type: ImageSize,
-    /// Its number at the sender (`instanceID`).
-    pub instance: u32,
-    /// Bytes.
-    pub size: u64,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Where it can be fetched.
-    pub url: &'a str,
+wire! {
+    /// One rendition of a picture.
+    #[derive(Debug)]
+    pub struct ImageInfo<'a> {
+        /// Which one.
+        pub size_type: ImageSize,
+        /// Its number at the sender (`instanceID`).
+        pub instance: u32,
+        /// Bytes.
+        pub size: u64,
+        /// Pixels.
+        pub width: u32,
+        /// Pixels.
+        pub height: u32,
+        /// Where it can be fetched.
+        pub url: &'a str,
+    }
 }
-wire!(ImageInfo<'a> { size_type, instance, size, width, height, url });
 
-/// A recording (S38-S49).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Audio<'a> {
-    /// Its name in the blob store.
-    pub uuid: &'a str,
-    /// Where it can be fetched.
-    pub url: &'a str,
-    /// Bytes.
-    pub size: u64,
-    /// Milliseconds; at most [`crate::limits::MAX_SOUND_MILLIS`].
-    pub duration_ms: u32,
-    /// Samples a second, 0 if not said.
-    pub sample_rate: u32,
-    /// Channels, 0 if not said.
-    pub channels: u8,
-    /// Bits a second, 0 if not said.
-    pub bit_rate: u32,
-    /// `aac` is the format that every platform plays (S46).
-    pub format: &'a str,
+wire! {
+    /// A recording (S38-S49).
+    #[derive(Debug, Default)]
+    pub struct Audio<'a> {
+        /// Its name in the blob store.
+        pub uuid: &'a str,
+        /// Where it can be fetched.
+        pub url: &'a str,
+        /// Bytes.
+        pub size: u64,
+        /// Milliseconds; at most [`crate::limits::MAX_SOUND_MILLIS`].
+        pub duration_ms: u32,
+        /// Samples a second, 0 if not said.
+        pub sample_rate: u32,
+        /// Channels, 0 if not said.
+        pub channels: u8,
+        /// Bits a second, 0 if not said.
+        pub bit_rate: u32,
+        /// `aac` is the format that every platform plays (S46).
+        pub format: &'a str,
+    }
 }
-wire!(Audio<'a> { uuid, url, size, duration_ms, sample_rate, channels, bit_rate, format });
 
 impl Audio<'_> {
     /// Whole seconds, as the SDK's `second` has them.
@@ -296,82 +370,181 @@ impl Audio<'_> {
     }
 }
 
-/// A video (S62-S73).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Video<'a> {
-    /// Its name in the blob store.
-    pub uuid: &'a str,
-    /// Where it can be fetched.
-    pub url: &'a str,
-    /// Bytes.
-    pub size: u64,
-    /// Seconds.
-    pub seconds: u32,
-    /// Its format, such as `mp4`.
-    pub format: &'a str,
-    /// The picture shown before it plays.
-    pub thumbnail: Thumbnail<'a>,
+wire! {
+    /// A video (S62-S73).
+    #[derive(Debug)]
+    pub struct Video<'a> {
+        /// Its name in the blob store.
+        pub uuid: &'a str,
+        /// Where it can be fetched.
+        pub url: &'a str,
+        /// Bytes.
+        pub size: u64,
+        /// Seconds.
+        pub seconds: u32,
+        /// Its format, such as `mp4`.
+        pub format: &'a str,
+        /// The picture shown before it plays.
+        pub thumbnail: Thumbnail<'a>,
+    }
 }
-wire!(Video<'a> { uuid, url, size, seconds, format, thumbnail });
 
-/// The picture that stands for a video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thumbnail<'a> {
-    /// Whether the sender had none and this is the default one (S65-S66).
-    pub is_default: bool,
-    /// Its name in the blob store.
-    pub uuid: &'a str,
-    /// Where it can be fetched.
-    pub url: &'a str,
-    /// Bytes.
-    pub size: u64,
-    /// Pixels.
-    pub width: u32,
-    /// Pixels.
-    pub height: u32,
-    /// Its format.
-    pub format: &'a str,
+wire! {
+    /// The picture that stands for a video.
+    #[derive(Debug)]
+    pub struct Thumbnail<'a> {
+        /// Whether the sender had none and this is the default one (S65-S66).
+        pub is_default: bool,
+        /// Its name in the blob store.
+        pub uuid: &'a str,
+        /// Where it can be fetched.
+        pub url: &'a str,
+        /// Bytes.
+        pub size: u64,
+        /// Pixels.
+        pub width: u32,
+        /// Pixels.
+        pub height: u32,
+        /// Its format.
+        pub format: &'a str,
+    }
 }
-wire!(Thumbnail<'a> { is_default, uuid, url, size, width, height, format });
 
-/// A file of any type (S50-S55).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct File<'a> {
-    /// Its name in the blob store.
-    pub uuid: &'a str,
-    /// Its name on the sender's side.
-    pub name: &'a str,
-    /// Bytes.
-    pub size: u64,
-    /// Where it can be fetched.
-    pub url: &'a str,
+wire! {
+    /// A file of any type (S50-S55).
+    #[derive(Debug, Default)]
+    pub struct File<'a> {
+        /// Its name in the blob store.
+        pub uuid: &'a str,
+        /// Its name on the sender's side.
+        pub name: &'a str,
+        /// Bytes.
+        pub size: u64,
+        /// Where it can be fetched.
+        pub url: &'a str,
+    }
 }
-wire!(File<'a> { uuid, name, size, url });
 
-wire!(NoticeOperation(..));
-wire!(SystemNotice<'a> {
-    operation,
-    operator_id,
-    group_id,
-    group_name,
-    handle_message,
-    authentication,
-    message_key,
-    user_defined_field,
-});
 
-/// An earlier message of the same conversation was taken back (S108-S123).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revocation<'a> {
-    /// Where the message stands.
-    pub sequence: u64,
-    /// Its id.
-    pub message: MessageId,
-    /// Who had sent it.
-    pub sender: UserId,
-    /// Who took it back.
-    pub revoker: UserId,
-    /// Why, if that was said.
-    pub reason: &'a str,
+wire! {
+    /// An earlier message of the same conversation was taken back (S108-S123).
+    #[derive(Debug)]
+    pub struct Revocation<'a> {
+        /// Where the message stands.
+        pub sequence: u64,
+        /// Its id.
+        pub message: MessageId,
+        /// Who had sent it.
+        pub sender: UserId,
+        /// Who took it back.
+        pub revoker: UserId,
+        /// Why, if that was said.
+        pub reason: &'a str,
+    }
 }
-wire!(Revocation<'a> { sequence, message, sender, revoker, reason });
+
+/// A payload as a message has it: its kind, then the payload with its length before it.
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+#[derive(Clone, Copy)]
+pub(crate) struct Tagged<'a>(pub(crate) Payload<'a>);
+
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+mod tagged {
+    use super::{Payload, Tagged};
+    use crate::MessageKind;
+    use crate::wire::{Encode, Read, Reader, Writer};
+
+    impl Encode for Tagged<'_> {
+        fn encode(&self, writer: &mut Writer<'_>) {
+            self.0.kind().encode(writer);
+            writer.put_sized(&self.0);
+        }
+    }
+
+    impl<'a> Read<'a> for Tagged<'a> {
+        fn read(reader: &mut Reader<'a>) -> Self {
+            let kind = MessageKind::read(reader);
+            Self(Payload::decode(kind, reader.take_bytes()))
+        }
+
+        #[cfg(all(feature = "serde", feature = "alloc"))]
+        fn transcode<'de, D: serde_core::Deserializer<'de>>(
+            from: D,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> Result<(), D::Error> {
+            from.deserialize_enum("Payload", Payload::TAGS, crate::wire::serde::FieldsOf::<Self>::new(to))
+        }
+
+        #[cfg(feature = "arbitrary")]
+        fn generate(
+            from: &mut arbitrary::Unstructured<'_>,
+            to: &mut alloc::vec::Vec<u8>,
+        ) -> arbitrary::Result<()> {
+            let mut body = alloc::vec::Vec::new();
+            let kind = super::generate_payload(from, &mut body)?;
+            to.append(&mut crate::message::to_vec(&kind));
+            crate::message::put_sized(&body, to);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+#[allow(unreachable_pub)] // what `wire!` declares is public
+mod serde {
+    use serde_core::{Serialize, Serializer};
+
+    use super::{Payload, Tagged};
+    use crate::MessageKind;
+    use crate::wire::{encoded_len, wire};
+
+    wire! {
+        /// A payload of a kind that this version does not know, where a format is human-readable.
+        pub struct UnknownPayload<'a> {
+            /// The kind.
+            pub kind: MessageKind,
+            /// The payload.
+            pub bytes: &'a [u8],
+        }
+    }
+
+    impl Serialize for Payload<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match *self {
+                Self::Unknown(kind, bytes) if serializer.is_human_readable() => {
+                    let unknown = UnknownPayload { kind, bytes };
+                    serializer.serialize_newtype_variant("Payload", kind.0.into(), "Unknown", &unknown)
+                }
+                _ => self.serialize_known(serializer),
+            }
+        }
+    }
+
+    impl Serialize for Tagged<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if serializer.is_human_readable() {
+                return self.0.serialize(serializer);
+            }
+            (self.0.kind(), encoded_len(&self.0) as u64, self.0).serialize(serializer)
+        }
+    }
+
+    #[cfg(feature = "alloc")]
+    impl<'de> serde_core::de::Visitor<'de> for crate::wire::serde::FieldsOf<'_, Tagged<'_>> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+            f.write_str("a payload, tagged with its kind")
+        }
+
+        fn visit_enum<A: serde_core::de::EnumAccess<'de>>(self, data: A) -> Result<(), A::Error> {
+            let (tag, payload) = data.variant_seed(crate::wire::serde::FieldName(Payload::TAGS))?;
+            let (kind, body) = super::transcode_payload(tag, payload)?;
+            self.to.append(&mut crate::message::to_vec(&kind));
+            crate::message::put_sized(&body, self.to);
+            Ok(())
+        }
+    }
+}
+#[cfg(all(feature = "serde", feature = "alloc"))]
+use serde::UnknownPayload;

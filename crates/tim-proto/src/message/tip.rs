@@ -4,45 +4,34 @@ use crate::tip::TipOperation;
 use crate::wire::{Encode, List, Read, Reader, Writer, wire};
 use crate::{GroupId, InviteOption, JoinOption, UserId};
 
-/// Something happened in a group (S162-S170).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GroupTip<'a> {
-    /// What happened.
-    pub operation: TipOperation,
-    /// Who did it.
-    pub operator_id: &'a str,
-    /// To whom.
-    pub users: List<'a, &'a str>,
-    /// In which group.
-    pub group_id: GroupId,
-    /// That group's name.
-    pub group_name: &'a str,
-    /// How many members it has now.
-    pub member_count: u32,
-    /// What changed in the group's profile, for [`TipOperation::GROUP_PROFILE_UPDATED`] (`newGroupProfile`).
-    pub changes: List<'a, GroupChange<'a>>,
-    /// Who may not write for how long, for [`TipOperation::MEMBER_PROFILE_UPDATED`]; empty if that was not it.
-    pub muted: List<'a, Muted>,
-    /// Why, if that was said when members were removed or banned.
-    pub reason: &'a str,
-    /// How the operator was called and looked (`operatorInfo`).
-    pub operator: TipNames<'a>,
-    /// How the users were called and looked, in the order of `users`; may be shorter, see [`GroupTip::members`].
-    pub names: List<'a, TipNames<'a>>,
+wire! {
+    /// Something happened in a group (S162-S170).
+    #[derive(Debug)]
+    pub struct GroupTip<'a> {
+        /// What happened.
+        pub operation: TipOperation,
+        /// Who did it.
+        pub operator_id: &'a str,
+        /// To whom.
+        pub users: List<'a, &'a str>,
+        /// In which group.
+        pub group_id: GroupId,
+        /// That group's name.
+        pub group_name: &'a str,
+        /// How many members it has now.
+        pub member_count: u32,
+        /// What changed in the group's profile, for [`TipOperation::GROUP_PROFILE_UPDATED`] (`newGroupProfile`).
+        pub changes: List<'a, GroupChange<'a>>,
+        /// Who may not write for how long, for [`TipOperation::MEMBER_PROFILE_UPDATED`]; empty if that was not it.
+        pub muted: List<'a, Muted>,
+        /// Why, if that was said when members were removed or banned.
+        pub reason: &'a str,
+        /// How the operator was called and looked (`operatorInfo`).
+        pub operator: TipNames<'a>,
+        /// How the users were called and looked, in the order of `users`; may be shorter, see [`GroupTip::members`].
+        pub names: List<'a, TipNames<'a>>,
+    }
 }
-wire!(GroupTip<'a> {
-    operation,
-    operator_id,
-    users,
-    group_id,
-    group_name,
-    member_count,
-    changes,
-    muted,
-    reason,
-    operator,
-    names,
-});
 
 impl<'a> GroupTip<'a> {
     /// The documented text, which names users by their ids (S163-S169).
@@ -114,17 +103,18 @@ impl<'a> GroupTip<'a> {
     }
 }
 
-/// How a user was called and looked when a tip was written. What is unknown is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TipNames<'a> {
-    /// The nick.
-    pub nick: &'a str,
-    /// The name in the group.
-    pub name_card: &'a str,
-    /// Where the picture is.
-    pub avatar: &'a str,
+wire! {
+    /// How a user was called and looked when a tip was written. What is unknown is empty.
+    #[derive(Debug, Default)]
+    pub struct TipNames<'a> {
+        /// The nick.
+        pub nick: &'a str,
+        /// The name in the group.
+        pub name_card: &'a str,
+        /// Where the picture is.
+        pub avatar: &'a str,
+    }
 }
-wire!(TipNames<'a> { nick, name_card, avatar });
 
 impl<'a> TipNames<'a> {
     /// What to call the user with this id: by name card, else nick, else the id.
@@ -147,20 +137,19 @@ pub struct TipMember<'a> {
     pub names: TipNames<'a>,
 }
 
-wire!(TipOperation(..));
-
-/// For how long a member may not write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Muted {
-    /// Who.
-    pub user: UserId,
-    /// How many seconds; 0 if they may again.
-    pub seconds: u32,
+wire! {
+    /// For how long a member may not write.
+    #[derive(Debug)]
+    pub struct Muted {
+        /// Who.
+        pub user: UserId,
+        /// How many seconds; 0 if they may again.
+        pub seconds: u32,
+    }
 }
-wire!(Muted { user, seconds });
 
 /// One thing that changed in a group's profile. On the wire a number that says what, then the new value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GroupChange<'a> {
     /// 1: its name.
@@ -181,6 +170,22 @@ pub enum GroupChange<'a> {
     MuteAll(bool),
     /// Something that this version does not know, with the value as bytes.
     Unknown(u32, &'a [u8]),
+}
+
+#[cfg(all(feature = "serde", feature = "alloc"))]
+impl GroupChange<'_> {
+    /// The variants, from number 1 on.
+    pub(crate) const TAGS: &'static [&'static str] = &[
+        "Name",
+        "Introduction",
+        "Notification",
+        "Avatar",
+        "Owner",
+        "JoinOption",
+        "InviteOption",
+        "MuteAll",
+        "Unknown",
+    ];
 }
 
 impl Encode for GroupChange<'_> {
@@ -219,5 +224,24 @@ impl<'a> Read<'a> for GroupChange<'a> {
             8 => Self::MuteAll(bool::read(reader)),
             what => Self::Unknown(what, reader.take_rest()),
         }
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        from.deserialize_enum("GroupChange", Self::TAGS, crate::wire::serde::FieldsOf::<Self>::new(to))
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        let input = from.bytes(from.len().min(100))?;
+        let change: GroupChange<'_> = arbitrary::Unstructured::new(input).arbitrary()?;
+        to.append(&mut super::to_vec(&change));
+        Ok(())
     }
 }

@@ -5,13 +5,14 @@ use crate::ConversationId;
 use crate::conversation::ConversationProfile;
 use crate::wire::{FrameKind, wire};
 
-/// CONVERSATION_PROFILE: one conversation of the list, with the profile of its group or user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GetConversationProfile {
-    /// The conversation.
-    pub conversation: ConversationId,
+wire! {
+    /// CONVERSATION_PROFILE: one conversation of the list, with the profile of its group or user.
+    #[derive(Debug)]
+    pub struct GetConversationProfile {
+        /// The conversation.
+        pub conversation: ConversationId,
+    }
 }
-wire!(GetConversationProfile { conversation });
 
 impl Request for GetConversationProfile {
     const KIND: FrameKind = FrameKind::CONVERSATION_PROFILE;

@@ -4,34 +4,36 @@ use super::Request;
 use crate::conversation::ConversationList;
 use crate::wire::{FrameKind, wire};
 
-/// CONVERSATIONS: a page of the user's conversations, newest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Conversations<'a> {
-    /// [`ConversationsResponse::next`] of the previous page; empty for the first page.
-    pub next: &'a [u8],
-    /// The largest number of conversations; 0 for the default, which is also the hub's maximum.
-    pub count: u16,
+wire! {
+    /// CONVERSATIONS: a page of the user's conversations, newest first.
+    #[derive(Debug, Default)]
+    pub struct Conversations<'a> {
+        /// [`ConversationsResponse::next`] of the previous page; empty for the first page.
+        pub next: &'a [u8],
+        /// The largest number of conversations; 0 for the default, which is also the hub's maximum.
+        pub count: u16,
+    }
 }
-wire!(Conversations<'a> { next, count });
 
 impl Request for Conversations<'_> {
     const KIND: FrameKind = FrameKind::CONVERSATIONS;
     type Response<'a> = ConversationsResponse<'a>;
 }
 
-/// Response to [`Conversations`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ConversationsResponse<'a> {
-    /// [`Conversations::next`] of the next page; empty on the last page.
-    pub next: &'a [u8],
-    /// Whether this is the last page.
-    pub completed: bool,
-    /// The number of unread messages in the conversations of this page and all later pages: on the first page, the user's
-    /// total unread. System notices do not count, nor do groups whose receive option is not
-    /// [`ACCEPT_AND_NOTIFY`](crate::ReceiveOption::ACCEPT_AND_NOTIFY).
-    pub total_unread: u64,
-    /// The conversations, newest first; fewer than requested if no more fit into a frame that the client accepts. The whole
-    /// page and its total are one snapshot.
-    pub conversations: ConversationList<'a>,
+wire! {
+    /// Response to [`Conversations`].
+    #[derive(Debug)]
+    pub struct ConversationsResponse<'a> {
+        /// [`Conversations::next`] of the next page; empty on the last page.
+        pub next: &'a [u8],
+        /// Whether this is the last page.
+        pub completed: bool,
+        /// The number of unread messages in the conversations of this page and all later pages: on the first page, the user's
+        /// total unread. System notices do not count, nor do groups whose receive option is not
+        /// [`ACCEPT_AND_NOTIFY`](crate::ReceiveOption::ACCEPT_AND_NOTIFY).
+        pub total_unread: u64,
+        /// The conversations, newest first; fewer than requested if no more fit into a frame that the client accepts. The whole
+        /// page and its total are one snapshot.
+        pub conversations: ConversationList<'a>,
+    }
 }
-wire!(ConversationsResponse<'a> { next, completed, total_unread, conversations });

@@ -4,13 +4,14 @@ use super::{MarkReadResponse, Request};
 use crate::ConversationId;
 use crate::wire::{FrameKind, wire};
 
-/// DELETE_CONVERSATION: removes a conversation from the list and marks it as read. Its messages are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeleteConversation {
-    /// The conversation.
-    pub conversation: ConversationId,
+wire! {
+    /// DELETE_CONVERSATION: removes a conversation from the list and marks it as read. Its messages are kept.
+    #[derive(Debug)]
+    pub struct DeleteConversation {
+        /// The conversation.
+        pub conversation: ConversationId,
+    }
 }
-wire!(DeleteConversation { conversation });
 
 impl Request for DeleteConversation {
     const KIND: FrameKind = FrameKind::DELETE_CONVERSATION;

@@ -1,17 +1,9 @@
 //! The empty response.
 
-use crate::wire::{Encode, Read, Reader, Writer};
+use crate::wire::wire;
 
-/// A response without fields: the request was carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Done;
-
-impl Encode for Done {
-    fn encode(&self, _: &mut Writer<'_>) {}
-}
-
-impl<'a> Read<'a> for Done {
-    fn read(_: &mut Reader<'a>) -> Self {
-        Self
-    }
+wire! {
+    /// A response without fields: the request was carried out.
+    #[derive(Debug)]
+    pub struct Done;
 }

@@ -5,17 +5,18 @@ use core::time::Duration;
 use crate::ErrorCode;
 use crate::wire::wire;
 
-/// ERROR: the request with this id failed. GOODBYE: the connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure<'a> {
-    /// The code that `IMError` shows.
-    pub code: ErrorCode,
-    /// After how many milliseconds the request may be repeated, or the connection made again; 0 if unspecified.
-    pub retry_after_ms: u32,
-    /// A description of the failure; may be empty.
-    pub text: &'a str,
+wire! {
+    /// ERROR: the request with this id failed. GOODBYE: the connection ends.
+    #[derive(Debug)]
+    pub struct Failure<'a> {
+        /// The code that `IMError` shows.
+        pub code: ErrorCode,
+        /// After how many milliseconds the request may be repeated, or the connection made again; 0 if unspecified.
+        pub retry_after_ms: u32,
+        /// A description of the failure; may be empty.
+        pub text: &'a str,
+    }
 }
-wire!(Failure<'a> { code, retry_after_ms, text });
 
 impl<'a> Failure<'a> {
     /// A failure that does not say when to retry.

@@ -4,31 +4,33 @@ use super::Request;
 use crate::wire::{FrameKind, List, wire};
 use crate::{ConversationId, Message};
 
-/// HISTORY: a page of a conversation's messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct History<'a> {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// [`HistoryResponse::next`] of the newer page; empty for the newest page.
-    pub next: &'a [u8],
-    /// The largest number of messages; 0 for the default.
-    pub count: u16,
+wire! {
+    /// HISTORY: a page of a conversation's messages.
+    #[derive(Debug)]
+    pub struct History<'a> {
+        /// The conversation.
+        pub conversation: ConversationId,
+        /// [`HistoryResponse::next`] of the newer page; empty for the newest page.
+        pub next: &'a [u8],
+        /// The largest number of messages; 0 for the default.
+        pub count: u16,
+    }
 }
-wire!(History<'a> { conversation, next, count });
 
 impl Request for History<'_> {
     const KIND: FrameKind = FrameKind::HISTORY;
     type Response<'a> = HistoryResponse<'a>;
 }
 
-/// Response to [`History`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HistoryResponse<'a> {
-    /// [`History::next`] of the older page (`nextReqMessageID`).
-    pub next: &'a [u8],
-    /// Whether this is the oldest page.
-    pub completed: bool,
-    /// The messages, oldest first.
-    pub messages: List<'a, Message<'a>>,
+wire! {
+    /// Response to [`History`].
+    #[derive(Debug)]
+    pub struct HistoryResponse<'a> {
+        /// [`History::next`] of the older page (`nextReqMessageID`).
+        pub next: &'a [u8],
+        /// Whether this is the oldest page.
+        pub completed: bool,
+        /// The messages, oldest first.
+        pub messages: List<'a, Message<'a>>,
+    }
 }
-wire!(HistoryResponse<'a> { next, completed, messages });

@@ -1,46 +1,46 @@
 //! LOGIN: authenticates the user and device of a connection and resumes deliveries.
 
 use super::Request;
+use crate::open::open_newtype;
 use crate::wire::{FrameKind, wire};
 use crate::{Platform, UserId};
 
-/// Where deliveries to a device start; an open enumeration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Resume(pub u8);
-
-impl Resume {
-    /// With new entries only; older ones are available through [`History`](super::History).
-    pub const NOW: Self = Self(0);
-    /// After the entry that [`Login::cursor`] names.
-    pub const CURSOR: Self = Self(1);
-    /// With the oldest entry that the hub still keeps.
-    pub const START: Self = Self(2);
+open_newtype! {
+    /// Where deliveries to a device start.
+    #[derive(PartialOrd, Ord, Default)]
+    pub struct Resume(u8) {
+        /// With new entries only; older ones are available through [`History`](super::History).
+        NOW = 0, "Now";
+        /// After the entry that [`Login::cursor`] names.
+        CURSOR = 1, "Cursor";
+        /// With the oldest entry that the hub still keeps.
+        START = 2, "Start";
+    }
 }
-wire!(Resume(..));
 
-/// LOGIN: authenticates the connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Login<'a> {
-    /// The application's number (`sdkAppID`).
-    pub app: u32,
-    /// The user that logs in.
-    pub user: UserId,
-    /// The UserSig that authenticates the user.
-    pub user_sig: &'a str,
-    /// The device's number, drawn at random once and kept. A newer login of the same device replaces the older one.
-    pub device: u64,
-    /// The platform of the device.
-    pub platform: Platform,
-    /// Where deliveries start.
-    pub resume: Resume,
-    /// The cursor of the last delivery that the device processed, for [`Resume::CURSOR`].
-    pub cursor: &'a [u8],
-    /// The session's number, drawn at random when the session is created. It distinguishes two runs of one device.
-    pub session: u64,
-    /// The number of login attempts of this session, including this one. The higher of two is the newer login.
-    pub attempt: u32,
+wire! {
+    /// LOGIN: authenticates the connection.
+    pub struct Login<'a> {
+        /// The application's number (`sdkAppID`).
+        pub app: u32,
+        /// The user that logs in.
+        pub user: UserId,
+        /// The UserSig that authenticates the user.
+        pub user_sig: &'a str,
+        /// The device's number, drawn at random once and kept. A newer login of the same device replaces the older one.
+        pub device: u64,
+        /// The platform of the device.
+        pub platform: Platform,
+        /// Where deliveries start.
+        pub resume: Resume,
+        /// The cursor of the last delivery that the device processed, for [`Resume::CURSOR`].
+        pub cursor: &'a [u8],
+        /// The session's number, drawn at random when the session is created. It distinguishes two runs of one device.
+        pub session: u64,
+        /// The number of login attempts of this session, including this one. The higher of two is the newer login.
+        pub attempt: u32,
+    }
 }
-wire!(Login<'a> { app, user, user_sig, device, platform, resume, cursor, session, attempt });
 
 impl Request for Login<'_> {
     const KIND: FrameKind = FrameKind::LOGIN;
@@ -62,20 +62,21 @@ impl core::fmt::Debug for Login<'_> {
     }
 }
 
-/// Response to [`Login`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LoginResponse<'a> {
-    /// The user's account number (`tinyID`), which is part of message ids.
-    pub account: u64,
-    /// The hub's clock, Unix time in milliseconds.
-    pub time_ms: u64,
-    /// The device's current position in its deliveries.
-    pub cursor: &'a [u8],
-    /// The user's display name.
-    pub nick: &'a str,
-    /// [`Login::session`] of the request.
-    pub session: u64,
-    /// [`Login::attempt`] of the request.
-    pub attempt: u32,
+wire! {
+    /// Response to [`Login`].
+    #[derive(Debug, Default)]
+    pub struct LoginResponse<'a> {
+        /// The user's account number (`tinyID`), which is part of message ids.
+        pub account: u64,
+        /// The hub's clock, Unix time in milliseconds.
+        pub time_ms: u64,
+        /// The device's current position in its deliveries.
+        pub cursor: &'a [u8],
+        /// The user's display name.
+        pub nick: &'a str,
+        /// [`Login::session`] of the request.
+        pub session: u64,
+        /// [`Login::attempt`] of the request.
+        pub attempt: u32,
+    }
 }
-wire!(LoginResponse<'a> { account, time_ms, cursor, nick, session, attempt });

@@ -1,20 +1,12 @@
 //! LOGOUT: ends the session on this connection.
 
 use super::{Done, Request};
-use crate::wire::{Encode, FrameKind, Read, Reader, Writer};
+use crate::wire::{FrameKind, wire};
 
-/// LOGOUT: ends the session. The hub responds and closes the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Logout;
-
-impl Encode for Logout {
-    fn encode(&self, _: &mut Writer<'_>) {}
-}
-
-impl<'a> Read<'a> for Logout {
-    fn read(_: &mut Reader<'a>) -> Self {
-        Self
-    }
+wire! {
+    /// LOGOUT: ends the session. The hub responds and closes the connection.
+    #[derive(Debug)]
+    pub struct Logout;
 }
 
 impl Request for Logout {

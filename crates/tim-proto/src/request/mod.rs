@@ -50,8 +50,7 @@ pub use update_user_profile::UpdateUserProfile;
 pub use user_profiles::{UserProfiles, UserProfilesResponse};
 
 use crate::conversation::Conversation;
-use crate::wire::{Decode, Encode, FrameKind, wire};
-use crate::{ErrorCode, Platform};
+use crate::wire::{Decode, Encode, FrameKind};
 
 /// A request of a client, and the type of its response.
 ///
@@ -73,8 +72,6 @@ pub trait Request: Encode {
     /// The response, borrowing from the received bytes.
     type Response<'a>: Decode<'a> + Encode;
 }
-
-wire!(Platform(..), ErrorCode(..));
 
 // A list entry is decoded each time it is accessed, so it must stay cheap to copy.
 const _: () = assert!(size_of::<Conversation<'_>>() <= 200);

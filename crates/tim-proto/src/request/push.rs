@@ -1,7 +1,7 @@
 //! What the hub sends on its own.
 
 use crate::message::Header;
-use crate::wire::{DecodeError, Encode, FrameKind, Read, Reader, Writer, wire};
+use crate::wire::{DecodeError, FrameKind, Read, Reader, wire};
 use crate::{ConversationId, Message};
 
 /// What the hub may send that is no answer, by frame kind.
@@ -33,6 +33,7 @@ impl<'a> Push<'a> {
         let push = match kind {
             FrameKind::DELIVER => Self::Deliver(Deliver::read(&mut reader)),
             FrameKind::GAP => Self::Gap(Gap::read(&mut reader)),
+            FrameKind::SYNCED if body.is_empty() => Self::Synced(Synced::default()),
             FrameKind::SYNCED => Self::Synced(Synced::read(&mut reader)),
             FrameKind::CONVERSATION => Self::Conversation(ConversationChange::read(&mut reader)),
             FrameKind::EXPIRING => Self::Expiring(Expiring::read(&mut reader)),
@@ -43,29 +44,33 @@ impl<'a> Push<'a> {
     }
 }
 
-/// DELIVER: an entry of a conversation, and where the device stands once it has taken it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Deliver<'a> {
-    /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty for a message that is not stored.
-    pub cursor: &'a [u8],
-    /// For a [`crate::message::flags::STUB`]: how long the payload is that was left out; else 0.
-    pub payload_len: u32,
-    /// The entry.
-    pub message: Message<'a>,
+wire! {
+    open_ended;
+    /// DELIVER: an entry of a conversation, and where the device stands once it has taken it.
+    #[derive(Debug)]
+    pub struct Deliver<'a> {
+        /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty for a message that is not stored.
+        pub cursor: &'a [u8],
+        /// For a [`crate::message::flags::STUB`]: how long the payload is that was left out; else 0.
+        pub payload_len: u32,
+        /// The entry.
+        pub message: Message<'a>,
+    }
 }
-wire!(Deliver<'a> { cursor, payload_len, message });
 
-/// DELIVER as a device takes it: what it says is decoded when it is asked for, and only as what it is asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Delivery<'a> {
-    /// As [`Deliver::cursor`].
-    pub cursor: &'a [u8],
-    /// As [`Deliver::payload_len`].
-    pub payload_len: u32,
-    /// The entry. [`Header::payload`] reads a payload of one kind.
-    pub header: Header<'a>,
+wire! {
+    open_ended;
+    /// DELIVER as a device takes it: what it says is decoded when it is asked for, and only as what it is asked for.
+    #[derive(Debug)]
+    pub struct Delivery<'a> {
+        /// As [`Deliver::cursor`].
+        pub cursor: &'a [u8],
+        /// As [`Deliver::payload_len`].
+        pub payload_len: u32,
+        /// The entry. [`Header::payload`] reads a payload of one kind.
+        pub header: Header<'a>,
+    }
 }
-wire!(Delivery<'a> { cursor, payload_len, header });
 
 impl<'a> Delivery<'a> {
     /// The entry, whatever it is.
@@ -75,21 +80,18 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// GAP: these entries fell out of retention before the device saw them, or [`Gap::RESTORED`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
-    /// In which conversation.
-    pub conversation: ConversationId,
-    /// The first one missing.
-    pub from: u64,
-    /// The last one missing.
-    pub to: u64,
+wire! {
+    /// GAP: these entries fell out of retention before the device saw them, or [`Gap::RESTORED`].
+    #[derive(Debug)]
+    pub struct Gap {
+        /// In which conversation.
+        pub conversation: ConversationId,
+        /// The first one missing.
+        pub from: u64,
+        /// The last one missing.
+        pub to: u64,
+    }
 }
-wire!(Gap {
-    conversation,
-    from,
-    to
-});
 
 impl Gap {
     /// The hub's store was put back from an older copy than what the device knew. Of every conversation an unknown part is
@@ -108,63 +110,42 @@ impl Gap {
     }
 }
 
-/// SYNCED: the device has been handed all that there was. May come again, to move the cursor past what concerns the
-/// device but is not handed to it (its own messages).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Synced<'a> {
-    /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty leaves it as it is.
-    pub cursor: &'a [u8],
-}
-
-impl Encode for Synced<'_> {
-    fn encode(&self, writer: &mut Writer<'_>) {
-        if !self.cursor.is_empty() {
-            self.cursor.encode(writer);
-        }
+wire! {
+    /// SYNCED: everything that was there at login has been delivered. The body may be empty. The hub may repeat it, to move the cursor past
+    /// entries that are not delivered to the device, such as its own messages.
+    #[derive(Debug, Default)]
+    pub struct Synced<'a> {
+        /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty if the cursor has not moved.
+        pub cursor: &'a [u8],
     }
 }
 
-impl<'a> Read<'a> for Synced<'a> {
-    fn read(reader: &mut Reader<'a>) -> Self {
-        let cursor = if reader.rest().is_empty() {
-            &[]
-        } else {
-            reader.take_bytes()
-        };
-        Self { cursor }
+wire! {
+    /// EXPIRING: the UserSig ends soon, and with it the session. [`Renew`](super::Renew) goes on with a new one.
+    #[derive(Debug)]
+    pub struct Expiring {
+        /// When, Unix time in seconds.
+        pub expires: u64,
+        /// How many seconds are left, by the hub's clock.
+        pub seconds: u32,
     }
 }
 
-/// EXPIRING: the UserSig ends soon, and with it the session. [`Renew`](super::Renew) goes on with a new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expiring {
-    /// When, Unix time in seconds.
-    pub expires: u64,
-    /// How many seconds are left, by the hub's clock.
-    pub seconds: u32,
+wire! {
+    /// CONVERSATION: the user's own state of a conversation changed, on whichever device. This is the state, not the change:
+    /// a newer one replaces all older ones, and one that comes late changes nothing.
+    #[derive(Debug)]
+    pub struct ConversationChange {
+        /// Which one.
+        pub conversation: ConversationId,
+        /// Messages not read yet.
+        pub unread: u32,
+        /// Up to where it is read.
+        pub read_sequence: u64,
+        /// Up to which sequence the hub has counted `unread`; see [`crate::unread`]. 0: the hub has no number at hand, and the
+        /// conversation list is to be asked for again.
+        pub counted: u64,
+        /// The conversation is off the list until an entry behind this sequence brings it back; 0 if it is on the list.
+        pub deleted_through: u64,
+    }
 }
-wire!(Expiring { expires, seconds });
-
-/// CONVERSATION: the user's own state of a conversation changed, on whichever device. This is the state, not the change:
-/// a newer one replaces all older ones, and one that comes late changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConversationChange {
-    /// Which one.
-    pub conversation: ConversationId,
-    /// Messages not read yet.
-    pub unread: u32,
-    /// Up to where it is read.
-    pub read_sequence: u64,
-    /// Up to which sequence the hub has counted `unread`; see [`crate::unread`]. 0: the hub has no number at hand, and the
-    /// conversation list is to be asked for again.
-    pub counted: u64,
-    /// The conversation is off the list until an entry behind this sequence brings it back; 0 if it is on the list.
-    pub deleted_through: u64,
-}
-wire!(ConversationChange {
-    conversation,
-    unread,
-    read_sequence,
-    counted,
-    deleted_through
-});

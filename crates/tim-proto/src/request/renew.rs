@@ -3,13 +3,13 @@
 use super::Request;
 use crate::wire::{FrameKind, wire};
 
-/// RENEW: extends the session with a newer UserSig.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Renew<'a> {
-    /// The new UserSig.
-    pub user_sig: &'a str,
+wire! {
+    /// RENEW: extends the session with a newer UserSig.
+    pub struct Renew<'a> {
+        /// The new UserSig.
+        pub user_sig: &'a str,
+    }
 }
-wire!(Renew<'a> { user_sig });
 
 impl Request for Renew<'_> {
     const KIND: FrameKind = FrameKind::RENEW;
@@ -23,10 +23,11 @@ impl core::fmt::Debug for Renew<'_> {
     }
 }
 
-/// Response to [`Renew`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RenewResponse {
-    /// When the session now ends, Unix time in seconds.
-    pub expires: u64,
+wire! {
+    /// Response to [`Renew`].
+    #[derive(Debug)]
+    pub struct RenewResponse {
+        /// When the session now ends, Unix time in seconds.
+        pub expires: u64,
+    }
 }
-wire!(RenewResponse { expires });

@@ -4,29 +4,31 @@ use super::Request;
 use crate::wire::{FrameKind, wire};
 use crate::{ConversationId, MessageId};
 
-/// REVOKE: revokes a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revoke<'a> {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// The message's sequence.
-    pub sequence: u64,
-    /// The message's id, checked by the hub; all zero if unknown.
-    pub message: MessageId,
-    /// The reason; may be empty.
-    pub reason: &'a str,
+wire! {
+    /// REVOKE: revokes a message.
+    #[derive(Debug)]
+    pub struct Revoke<'a> {
+        /// The conversation.
+        pub conversation: ConversationId,
+        /// The message's sequence.
+        pub sequence: u64,
+        /// The message's id, checked by the hub; all zero if unknown.
+        pub message: MessageId,
+        /// The reason; may be empty.
+        pub reason: &'a str,
+    }
 }
-wire!(Revoke<'a> { conversation, sequence, message, reason });
 
 impl Request for Revoke<'_> {
     const KIND: FrameKind = FrameKind::REVOKE;
     type Response<'a> = RevokeResponse;
 }
 
-/// Response to [`Revoke`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RevokeResponse {
-    /// The sequence of the revocation entry.
-    pub sequence: u64,
+wire! {
+    /// Response to [`Revoke`].
+    #[derive(Debug)]
+    pub struct RevokeResponse {
+        /// The sequence of the revocation entry.
+        pub sequence: u64,
+    }
 }
-wire!(RevokeResponse { sequence });

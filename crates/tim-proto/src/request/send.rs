@@ -3,34 +3,17 @@
 use super::Request;
 use crate::Message;
 use crate::message::{Body, Content, Payload, SendOptions};
-use crate::wire::{DecodeError, Encode, Extensions, FrameKind, Read, Reader, Writer, decode_body, wire};
+use crate::wire::{DecodeError, Encode, Extensions, FrameKind, Nested, Writer, decode_prefix, wire};
 
-/// SEND: stores a message and delivers it. The content is the rest of the body; the hub passes it on byte for byte.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Send<'a> {
-    /// How to store, deliver and notify.
-    pub options: SendOptions<'a>,
-    /// The message's content.
-    pub content: Content<'a>,
-}
-
-impl Encode for Send<'_> {
-    fn encode(&self, writer: &mut Writer<'_>) {
-        writer.put_sized(&self.options);
-        self.content.encode(writer);
-    }
-}
-
-impl<'a> Read<'a> for Send<'a> {
-    fn read(reader: &mut Reader<'a>) -> Self {
-        let options = decode_body(reader.take_bytes()).unwrap_or_else(|error| {
-            reader.refuse_at(error.at, error.fault);
-            SendOptions::default()
-        });
-        Self {
-            options,
-            content: Content::read(reader),
-        }
+wire! {
+    open_ended;
+    /// SEND: stores a message and delivers it. The content is the rest of the body; the hub passes it on byte for byte.
+    #[derive(Debug)]
+    pub struct Send<'a> {
+        /// How to store, deliver and notify.
+        pub options: Nested<SendOptions<'a>>,
+        /// The message's content.
+        pub content: Content<'a>,
     }
 }
 
@@ -45,15 +28,13 @@ impl<'a> Send<'a> {
     /// # Errors
     /// [`DecodeError`] if the options before it are truncated.
     pub fn content_bytes(body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
-        let mut reader = Reader::new(body);
-        reader.take_bytes();
-        reader.check()?;
-        Ok(reader.take_rest())
+        let (_options, content) = decode_prefix::<&[u8]>(body)?;
+        Ok(content)
     }
 }
 
 /// SEND, encoded from a [`Message`] instead of its [`Content`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SendMessage<'a, P = Payload<'a>> {
     /// How to store, deliver and notify.
     pub options: SendOptions<'a>,
@@ -73,17 +54,19 @@ impl<P: Body> Request for SendMessage<'_, P> {
     type Response<'a> = SendResponse<'a>;
 }
 
-/// Response to [`Send`]: the message is stored or, if online-only, passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SendResponse<'a> {
-    /// The message's sequence in the conversation; 0 if it is not stored.
-    pub sequence: u64,
-    /// When the hub accepted the message, Unix time in seconds.
-    pub time: u64,
-    /// Whether the hub had already stored this message.
-    pub duplicate: bool,
-    /// The sender's names as receivers see them, under the [`tags`](crate::message::tags) of messages; only if the client
-    /// announced [`SENDER_NAMES`](crate::wire::features::SENDER_NAMES).
-    pub extensions: Extensions<'a>,
+wire! {
+    open_ended;
+    /// Response to [`Send`]: the message is stored or, if online-only, passed on.
+    #[derive(Debug)]
+    pub struct SendResponse<'a> {
+        /// The message's sequence in the conversation; 0 if it is not stored.
+        pub sequence: u64,
+        /// When the hub accepted the message, Unix time in seconds.
+        pub time: u64,
+        /// Whether the hub had already stored this message.
+        pub duplicate: bool,
+        /// The sender's names as receivers see them, under the [`tags`](crate::message::tags) of messages; only if the client
+        /// announced [`SENDER_NAMES`](crate::wire::features::SENDER_NAMES).
+        pub extensions: Extensions<'a>,
+    }
 }
-wire!(SendResponse<'a> { sequence, time, duplicate, extensions });

@@ -3,15 +3,16 @@
 use super::{Done, Request};
 use crate::wire::{FrameKind, wire};
 
-/// UPDATE_USER_PROFILE: changes the user's own profile. Absent fields stay unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct UpdateUserProfile<'a> {
-    /// The display name; may be empty.
-    pub nick: Option<&'a str>,
-    /// The avatar's address; may be empty.
-    pub avatar: Option<&'a str>,
+wire! {
+    /// UPDATE_USER_PROFILE: changes the user's own profile. Absent fields stay unchanged.
+    #[derive(Debug, Default)]
+    pub struct UpdateUserProfile<'a> {
+        /// The display name; may be empty.
+        pub nick: Option<&'a str>,
+        /// The avatar's address; may be empty.
+        pub avatar: Option<&'a str>,
+    }
 }
-wire!(UpdateUserProfile<'a> { nick, avatar });
 
 impl Request for UpdateUserProfile<'_> {
     const KIND: FrameKind = FrameKind::UPDATE_USER_PROFILE;

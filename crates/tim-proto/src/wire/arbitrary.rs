@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{Decode, Extension, Extensions, List, Read};
+use super::{Decode, Extension, Extensions, List, Nested, Read};
 use crate::message::{Encoded, GroupChange, Message, put_sized};
 use crate::{ConversationId, GroupId, UserId};
 
@@ -77,6 +77,12 @@ pub(super) fn extensions(from: &mut Unstructured<'_>, to: &mut Vec<u8>) -> Resul
 impl<'a, T: Decode<'a>> Arbitrary<'a> for List<'a, T> {
     fn arbitrary(from: &mut Unstructured<'a>) -> Result<Self> {
         Ok(Self::from_bytes(from.arbitrary()?).0)
+    }
+}
+
+impl<'a, T: Decode<'a> + Arbitrary<'a>> Arbitrary<'a> for Nested<T> {
+    fn arbitrary(from: &mut Unstructured<'a>) -> Result<Self> {
+        from.arbitrary().map(Self)
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) mod sealed {
     use super::{Encode, Reader};
 
     #[cfg(feature = "serde")]
+    #[allow(unreachable_pub)]
     pub use serde_core::Serialize as Features;
 
     /// The features that are off ask nothing of a type.

@@ -239,3 +239,46 @@ impl<'a, T: Decode<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
         f.debug_list().entries(self.iter()).finish()
     }
 }
+
+/// A body inside of a body, with its length before it, so that later versions may append fields to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Nested<T>(pub T);
+
+impl<T: Encode> Encode for Nested<T> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put_sized(&self.0);
+    }
+}
+
+impl<'a, T: Decode<'a>> Read<'a> for Nested<T> {
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let bytes = reader.take_bytes();
+        let start = reader.position().saturating_sub(bytes.len());
+        let mut body = Reader::new(bytes);
+        let value = body.read();
+        if let Err(error) = body.end() {
+            reader.refuse_at(start + error.at, error.fault);
+        }
+        Self(value)
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        let mut body = alloc::vec::Vec::new();
+        T::transcode(from, &mut body)?;
+        crate::message::put_sized(&body, to);
+        Ok(())
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        crate::message::put_sized(&super::arbitrary_body::<T>(from)?, to);
+        Ok(())
+    }
+}

@@ -42,59 +42,72 @@ macro_rules! wire {
         #[cfg(feature = "serde")]
         $crate::wire::deserialize! { $name, ['de], $name, { $($field: $ty),+ } }
     };
+    ($(#[$meta:meta])* pub struct $name:ident;) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name;
+        $crate::wire::body! { $name, 'a, $name, $name, {} }
+        #[cfg(feature = "serde")]
+        $crate::wire::deserialize! { $name, ['de], $name, {} }
+    };
 }
 pub(crate) use wire;
 
 /// What [`wire!`] generates for every body: `$own` is the type with the lifetime `$lt`, `$any` the type with any.
 macro_rules! body {
-    ($name:ident, $lt:lifetime, $own:ty, $any:ty, { $($field:ident: $ty:ty),+ }) => {
+    ($name:ident, $lt:lifetime, $own:ty, $any:ty, { $($field:ident: $ty:ty),* }) => {
         impl $any {
             /// The names of the fields, in the order of the wire.
-            pub const FIELDS: &'static [&'static str] = &[$(stringify!($field)),+];
+            pub const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
         }
 
         impl $crate::wire::Encode for $any {
             #[inline]
+            #[allow(unused_variables)] // without fields
             fn encode(&self, writer: &mut $crate::wire::Writer<'_>) {
-                $($crate::wire::Encode::encode(&self.$field, writer);)+
+                $($crate::wire::Encode::encode(&self.$field, writer);)*
             }
         }
 
         impl<$lt> $crate::wire::Read<$lt> for $own {
             #[inline]
+            #[allow(unused_variables)] // without fields
             fn read(reader: &mut $crate::wire::Reader<$lt>) -> Self {
-                Self { $($field: $crate::wire::Read::read(reader)),+ }
+                Self { $($field: $crate::wire::Read::read(reader)),* }
             }
 
             $crate::wire::transcode! { $name }
 
             #[cfg(feature = "arbitrary")]
+            #[allow(unused_variables)] // without fields
             fn generate(
                 from: &mut arbitrary::Unstructured<'_>,
                 to: &mut alloc::vec::Vec<u8>,
             ) -> arbitrary::Result<()> {
-                $(<$ty as $crate::wire::Read<$lt>>::generate(from, to)?;)+
+                $(<$ty as $crate::wire::Read<$lt>>::generate(from, to)?;)*
                 Ok(())
             }
         }
 
         #[cfg(all(feature = "serde", feature = "alloc"))]
-        $crate::wire::visit_fields! { $name, $lt, $own, { $($field: $ty),+ } }
+        $crate::wire::visit_fields! { $name, $lt, $own, { $($field: $ty),* } }
 
         #[cfg(feature = "serde")]
         impl serde_core::Serialize for $any {
             fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde_core::ser::SerializeStruct as _;
+                #[allow(unused_mut)] // without fields
                 let mut fields = serializer.serialize_struct(stringify!($name), Self::FIELDS.len())?;
-                $(fields.serialize_field(stringify!($field), &$crate::wire::serde::Field(&self.$field))?;)+
+                $(fields.serialize_field(stringify!($field), &$crate::wire::serde::Field(&self.$field))?;)*
                 fields.end()
             }
         }
 
         #[cfg(feature = "arbitrary")]
         impl<$lt> arbitrary::Arbitrary<$lt> for $own {
+            #[allow(unused_variables)] // without fields
             fn arbitrary(from: &mut arbitrary::Unstructured<$lt>) -> arbitrary::Result<Self> {
-                Ok(Self { $($field: arbitrary::Arbitrary::arbitrary(from)?),+ })
+                Ok(Self { $($field: arbitrary::Arbitrary::arbitrary(from)?),* })
             }
         }
     };
@@ -122,7 +135,7 @@ pub(crate) use transcode;
 /// What [`transcode!`] visits a body with. Fields may come in any order, as in JSON.
 #[cfg(all(feature = "serde", feature = "alloc"))]
 macro_rules! visit_fields {
-    ($name:ident, $lt:lifetime, $own:ty, { $($field:ident: $ty:ty),+ }) => {
+    ($name:ident, $lt:lifetime, $own:ty, { $($field:ident: $ty:ty),* }) => {
         impl<'de, $lt> serde_core::de::Visitor<'de> for $crate::wire::serde::FieldsOf<'_, $own> {
             type Value = ();
 
@@ -131,15 +144,17 @@ macro_rules! visit_fields {
             }
 
             fn visit_map<A: serde_core::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-                use $crate::wire::serde::{FieldName, Transcode, put_field};
-                $(let mut $field = None;)+
-                while let Some(name) = map.next_key_seed(FieldName(<$own>::FIELDS))? {
+                use $crate::wire::serde as this;
+                $(let mut $field = None;)*
+                while let Some(name) = map.next_key_seed(this::FieldName(<$own>::FIELDS))? {
                     match name {
-                        $(stringify!($field) => $field = Some(map.next_value_seed(Transcode::<$ty>::NEW)?),)+
+                        $(stringify!($field) => {
+                            $field = Some(map.next_value_seed(this::Transcode::<$ty>::NEW)?);
+                        })*
                         _ => {}
                     }
                 }
-                $(put_field::<$ty, A::Error>(stringify!($field), $field, self.to)?;)+
+                $(this::put_field::<$ty, A::Error>(stringify!($field), $field, self.to)?;)*
                 Ok(())
             }
         }
@@ -151,7 +166,7 @@ pub(crate) use visit_fields;
 /// `Deserialize`, borrowing from the input.
 #[cfg(feature = "serde")]
 macro_rules! deserialize {
-    ($name:ident, [$($generics:tt)+], $own:ty, { $($field:ident: $ty:ty),+ }) => {
+    ($name:ident, [$($generics:tt)+], $own:ty, { $($field:ident: $ty:ty),* }) => {
         impl<$($generics)+> serde_core::Deserialize<'de> for $own {
             fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let visitor = $crate::wire::serde::ValueOf::<$own>::NEW;
@@ -166,21 +181,20 @@ macro_rules! deserialize {
                 f.write_str(concat!("the fields of ", stringify!($name)))
             }
 
+            #[allow(unused_mut, unused_variables)] // without fields
             fn visit_seq<A: serde_core::de::SeqAccess<'de>>(self, mut seq: A) -> Result<$own, A::Error> {
-                use $crate::wire::serde::Field;
-                Ok($name { $($field: Field::or_missing(seq.next_element()?, stringify!($field))?,)+ })
+                Ok($name { $($field: $crate::wire::serde::Field::or_missing(seq.next_element()?, stringify!($field))?,)* })
             }
 
             fn visit_map<A: serde_core::de::MapAccess<'de>>(self, mut map: A) -> Result<$own, A::Error> {
-                use $crate::wire::serde::{Field, FieldName};
-                $(let mut $field: Option<Field<$ty>> = None;)+
-                while let Some(name) = map.next_key_seed(FieldName(<$own>::FIELDS))? {
+                $(let mut $field: Option<$crate::wire::serde::Field<$ty>> = None;)*
+                while let Some(name) = map.next_key_seed($crate::wire::serde::FieldName(<$own>::FIELDS))? {
                     match name {
-                        $(stringify!($field) => $field = Some(map.next_value()?),)+
+                        $(stringify!($field) => $field = Some(map.next_value()?),)*
                         _ => {}
                     }
                 }
-                Ok($name { $($field: Field::or_missing($field, stringify!($field))?,)+ })
+                Ok($name { $($field: $crate::wire::serde::Field::or_missing($field, stringify!($field))?,)* })
             }
         }
     };

@@ -12,10 +12,14 @@ mod extensions;
 mod frame;
 mod hello;
 mod list;
+mod macros;
+#[cfg(feature = "serde")]
+pub(crate) mod serde;
 mod serial;
 
+#[cfg(feature = "arbitrary")]
+pub use arbitrary::arbitrary_body;
 pub(crate) use codec::sealed::Read;
-pub(crate) use codec::wire;
 pub use codec::{
     BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, decode_body, decode_prefix, decode_with,
     encode_body, encoded_len,
@@ -24,7 +28,7 @@ pub use cursor::{Reader, Writer};
 pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
 pub use hello::{Hello, HelloError, LEAST_MAX_FRAME, MAGIC, Role, features};
-pub use list::{List, ListIter};
+pub use list::{List, ListIter, Nested};
 #[cfg(feature = "serde")]
 pub(crate) use macros::deserialize;
 #[cfg(all(feature = "serde", feature = "alloc"))]

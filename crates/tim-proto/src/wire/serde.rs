@@ -13,7 +13,7 @@ use serde_core::de::{DeserializeSeed, Error as _, Unexpected, Visitor};
 use serde_core::ser::{SerializeTuple, Serializer};
 use serde_core::{Deserialize, Deserializer, Serialize};
 
-use super::{Extensions, List, Read, encoded_len, wire};
+use super::{Extensions, List, Nested, Read, encoded_len, wire};
 use crate::message::{Encoded, GroupChange, Message, Tagged};
 use crate::{ConversationId, ErrorCode, GroupId, UserId};
 
@@ -287,6 +287,16 @@ impl<'de: 'a, 'a, T: Read<'a>> Deserialize<'de> for List<'a, T> {
     }
 }
 
+impl<'a, T: Read<'a>> Serialize for Nested<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            self.0.serialize(serializer)
+        } else {
+            (encoded_len(&self.0) as u64, &self.0).serialize(serializer)
+        }
+    }
+}
+
 impl Serialize for Extensions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -545,8 +555,8 @@ mod owned {
         }
 
         fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<(), A::Error> {
-            let (name, variant) = data.variant_seed(FieldName(GroupChange::VARIANTS))?;
-            let number = GroupChange::VARIANTS.iter().position(|known| *known == name);
+            let (name, variant) = data.variant_seed(FieldName(GroupChange::TAGS))?;
+            let number = GroupChange::TAGS.iter().position(|known| *known == name);
             let what = number.and_then(|at| u32::try_from(at).ok()).map_or(0, |at| at + 1);
             let mut value = match what {
                 1..=4 => variant.newtype_variant_seed(Transcode::<&str>::NEW)?,

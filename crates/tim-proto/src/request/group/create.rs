@@ -4,52 +4,43 @@ use crate::request::Request;
 use crate::wire::{FrameKind, List, wire};
 use crate::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 
-/// CREATE_GROUP: creates a group with the given members.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CreateGroup<'a> {
-    /// The group's id; absent for one that the hub generates.
-    pub group: Option<GroupId>,
-    /// The group's type.
-    pub group_type: GroupType,
-    /// The group's name.
-    pub name: &'a str,
-    /// The group's introduction.
-    pub introduction: &'a str,
-    /// The group's notification, shown to members.
-    pub notification: &'a str,
-    /// The avatar's address.
-    pub avatar: &'a str,
-    /// The members, apart from the creator.
-    pub members: List<'a, UserId>,
-    /// A random number. A repeated request with the same number creates no second group.
-    pub random: u32,
-    /// Who may join; [`JoinOption::AS_USUAL`] for the default of the group type.
-    pub join_option: JoinOption,
-    /// Who may invite; [`InviteOption::AS_USUAL`] for the default of the group type.
-    pub invite_option: InviteOption,
+wire! {
+    /// CREATE_GROUP: creates a group with the given members.
+    #[derive(Debug)]
+    pub struct CreateGroup<'a> {
+        /// The group's id; absent for one that the hub generates.
+        pub group: Option<GroupId>,
+        /// The group's type.
+        pub group_type: GroupType,
+        /// The group's name.
+        pub name: &'a str,
+        /// The group's introduction.
+        pub introduction: &'a str,
+        /// The group's notification, shown to members.
+        pub notification: &'a str,
+        /// The avatar's address.
+        pub avatar: &'a str,
+        /// The members, apart from the creator.
+        pub members: List<'a, UserId>,
+        /// A random number. A repeated request with the same number creates no second group.
+        pub random: u32,
+        /// Who may join; [`JoinOption::AS_USUAL`] for the default of the group type.
+        pub join_option: JoinOption,
+        /// Who may invite; [`InviteOption::AS_USUAL`] for the default of the group type.
+        pub invite_option: InviteOption,
+    }
 }
-wire!(CreateGroup<'a> {
-    group,
-    group_type,
-    name,
-    introduction,
-    notification,
-    avatar,
-    members,
-    random,
-    join_option,
-    invite_option,
-});
 
 impl Request for CreateGroup<'_> {
     const KIND: FrameKind = FrameKind::CREATE_GROUP;
     type Response<'a> = CreateGroupResponse;
 }
 
-/// Response to [`CreateGroup`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CreateGroupResponse {
-    /// The group's id.
-    pub group: GroupId,
+wire! {
+    /// Response to [`CreateGroup`].
+    #[derive(Debug)]
+    pub struct CreateGroupResponse {
+        /// The group's id.
+        pub group: GroupId,
+    }
 }
-wire!(CreateGroupResponse { group });

@@ -4,13 +4,14 @@ use crate::GroupId;
 use crate::request::{Done, Request};
 use crate::wire::{FrameKind, wire};
 
-/// DISMISS_GROUP: dissolves a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DismissGroup {
-    /// The group.
-    pub group: GroupId,
+wire! {
+    /// DISMISS_GROUP: dissolves a group.
+    #[derive(Debug)]
+    pub struct DismissGroup {
+        /// The group.
+        pub group: GroupId,
+    }
 }
-wire!(DismissGroup { group });
 
 impl Request for DismissGroup {
     const KIND: FrameKind = FrameKind::DISMISS_GROUP;

@@ -4,21 +4,22 @@ use crate::request::{Done, Request};
 use crate::wire::{FrameKind, wire};
 use crate::{GroupId, UserId};
 
-/// HANDLE_APPLICATION: accepts or rejects an application to join.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HandleApplication<'a> {
-    /// The group.
-    pub group: GroupId,
-    /// The applicant.
-    pub applicant: UserId,
-    /// Whether the application is accepted.
-    pub accept: bool,
-    /// A text for the applicant; may be empty.
-    pub message: &'a str,
-    /// The application: `message_key` of its notice, or 0 for the applicant's newest one.
-    pub key: u64,
+wire! {
+    /// HANDLE_APPLICATION: accepts or rejects an application to join.
+    #[derive(Debug)]
+    pub struct HandleApplication<'a> {
+        /// The group.
+        pub group: GroupId,
+        /// The applicant.
+        pub applicant: UserId,
+        /// Whether the application is accepted.
+        pub accept: bool,
+        /// A text for the applicant; may be empty.
+        pub message: &'a str,
+        /// The application: `message_key` of its notice, or 0 for the applicant's newest one.
+        pub key: u64,
+    }
 }
-wire!(HandleApplication<'a> { group, applicant, accept, message, key });
 
 impl Request for HandleApplication<'_> {
     const KIND: FrameKind = FrameKind::HANDLE_APPLICATION;

@@ -4,17 +4,18 @@ use crate::GroupId;
 use crate::request::{Done, Request};
 use crate::wire::{FrameKind, wire};
 
-/// HANDLE_INVITATION: accepts or declines an invitation to a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HandleInvitation<'a> {
-    /// The group.
-    pub group: GroupId,
-    /// Whether the invitation is accepted.
-    pub accept: bool,
-    /// A text for the inviter; may be empty.
-    pub message: &'a str,
+wire! {
+    /// HANDLE_INVITATION: accepts or declines an invitation to a group.
+    #[derive(Debug)]
+    pub struct HandleInvitation<'a> {
+        /// The group.
+        pub group: GroupId,
+        /// Whether the invitation is accepted.
+        pub accept: bool,
+        /// A text for the inviter; may be empty.
+        pub message: &'a str,
+    }
 }
-wire!(HandleInvitation<'a> { group, accept, message });
 
 impl Request for HandleInvitation<'_> {
     const KIND: FrameKind = FrameKind::HANDLE_INVITATION;

@@ -4,53 +4,56 @@ use crate::request::Request;
 use crate::wire::{FrameKind, List, wire};
 use crate::{GroupId, Role, UserId};
 
-/// GROUP_MEMBERS: a page of a group's members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupMembers<'a> {
-    /// The group.
-    pub group: GroupId,
-    /// [`GroupMembersResponse::next`] of the previous page; empty for the first page.
-    pub next: &'a [u8],
-    /// The largest number of members; 0 for the default.
-    pub count: u16,
-    /// Lists only members with this role.
-    pub role: Option<Role>,
+wire! {
+    /// GROUP_MEMBERS: a page of a group's members.
+    #[derive(Debug)]
+    pub struct GroupMembers<'a> {
+        /// The group.
+        pub group: GroupId,
+        /// [`GroupMembersResponse::next`] of the previous page; empty for the first page.
+        pub next: &'a [u8],
+        /// The largest number of members; 0 for the default.
+        pub count: u16,
+        /// Lists only members with this role.
+        pub role: Option<Role>,
+    }
 }
-wire!(GroupMembers<'a> { group, next, count, role });
 
 impl Request for GroupMembers<'_> {
     const KIND: FrameKind = FrameKind::GROUP_MEMBERS;
     type Response<'a> = GroupMembersResponse<'a>;
 }
 
-/// Response to [`GroupMembers`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GroupMembersResponse<'a> {
-    /// [`GroupMembers::next`] of the next page.
-    pub next: &'a [u8],
-    /// Whether this is the last page.
-    pub completed: bool,
-    /// The members, in an order that is the same for all pages.
-    pub members: List<'a, GroupMember<'a>>,
+wire! {
+    /// Response to [`GroupMembers`].
+    #[derive(Debug)]
+    pub struct GroupMembersResponse<'a> {
+        /// [`GroupMembers::next`] of the next page.
+        pub next: &'a [u8],
+        /// Whether this is the last page.
+        pub completed: bool,
+        /// The members, in an order that is the same for all pages.
+        pub members: List<'a, GroupMember<'a>>,
+    }
 }
-wire!(GroupMembersResponse<'a> { next, completed, members });
 
-/// A member of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupMember<'a> {
-    /// The user.
-    pub user: UserId,
-    /// The user's role in the group.
-    pub role: Role,
-    /// When the user joined, Unix time in seconds.
-    pub joined: u64,
-    /// When the user's mute ends, Unix time in seconds; a time in the past means not muted.
-    pub muted_until: u64,
-    /// The user's display name; may be empty.
-    pub nick: &'a str,
-    /// The avatar's address; may be empty.
-    pub avatar: &'a str,
-    /// The user's name card in this group; may be empty.
-    pub name_card: &'a str,
+wire! {
+    /// A member of a group.
+    #[derive(Debug)]
+    pub struct GroupMember<'a> {
+        /// The user.
+        pub user: UserId,
+        /// The user's role in the group.
+        pub role: Role,
+        /// When the user joined, Unix time in seconds.
+        pub joined: u64,
+        /// When the user's mute ends, Unix time in seconds; a time in the past means not muted.
+        pub muted_until: u64,
+        /// The user's display name; may be empty.
+        pub nick: &'a str,
+        /// The avatar's address; may be empty.
+        pub avatar: &'a str,
+        /// The user's name card in this group; may be empty.
+        pub name_card: &'a str,
+    }
 }
-wire!(GroupMember<'a> { user, role, joined, muted_until, nick, avatar, name_card });

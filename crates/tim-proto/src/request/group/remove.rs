@@ -5,17 +5,18 @@ use crate::request::Request;
 use crate::wire::{FrameKind, List, wire};
 use crate::{GroupId, UserId};
 
-/// REMOVE_MEMBERS: removes members from a group.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RemoveMembers<'a> {
-    /// The group.
-    pub group: GroupId,
-    /// The members.
-    pub users: List<'a, UserId>,
-    /// The reason; may be empty.
-    pub reason: &'a str,
+wire! {
+    /// REMOVE_MEMBERS: removes members from a group.
+    #[derive(Debug)]
+    pub struct RemoveMembers<'a> {
+        /// The group.
+        pub group: GroupId,
+        /// The members.
+        pub users: List<'a, UserId>,
+        /// The reason; may be empty.
+        pub reason: &'a str,
+    }
 }
-wire!(RemoveMembers<'a> { group, users, reason });
 
 impl Request for RemoveMembers<'_> {
     const KIND: FrameKind = FrameKind::REMOVE_MEMBERS;

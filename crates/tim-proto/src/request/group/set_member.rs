@@ -4,21 +4,22 @@ use crate::request::{Done, Request};
 use crate::wire::{FrameKind, wire};
 use crate::{GroupId, Role, UserId};
 
-/// SET_MEMBER: changes a member's role, mute or name card. Absent fields stay unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetMember<'a> {
-    /// The group.
-    pub group: GroupId,
-    /// The member; may be the user itself.
-    pub user: UserId,
-    /// Admin or ordinary member. [`ChangeOwner`](super::ChangeOwner) transfers ownership.
-    pub role: Option<Role>,
-    /// The duration of the mute in seconds; 0 lifts it.
-    pub mute_seconds: Option<u32>,
-    /// The member's name card in this group; may be empty.
-    pub name_card: Option<&'a str>,
+wire! {
+    /// SET_MEMBER: changes a member's role, mute or name card. Absent fields stay unchanged.
+    #[derive(Debug)]
+    pub struct SetMember<'a> {
+        /// The group.
+        pub group: GroupId,
+        /// The member; may be the user itself.
+        pub user: UserId,
+        /// Admin or ordinary member. [`ChangeOwner`](super::ChangeOwner) transfers ownership.
+        pub role: Option<Role>,
+        /// The duration of the mute in seconds; 0 lifts it.
+        pub mute_seconds: Option<u32>,
+        /// The member's name card in this group; may be empty.
+        pub name_card: Option<&'a str>,
+    }
 }
-wire!(SetMember<'a> { group, user, role, mute_seconds, name_card });
 
 impl Request for SetMember<'_> {
     const KIND: FrameKind = FrameKind::SET_MEMBER;

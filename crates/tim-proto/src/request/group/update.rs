@@ -5,36 +5,28 @@ use crate::request::{Done, Request};
 use crate::wire::{FrameKind, wire};
 use crate::{GroupId, InviteOption, JoinOption};
 
-/// UPDATE_GROUP: changes a group's profile and options. Absent fields stay unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UpdateGroup<'a> {
-    /// The group.
-    pub group: GroupId,
-    /// The group's name.
-    pub name: Option<&'a str>,
-    /// The group's introduction.
-    pub introduction: Option<&'a str>,
-    /// The group's notification, shown to members.
-    pub notification: Option<&'a str>,
-    /// The avatar's address.
-    pub avatar: Option<&'a str>,
-    /// Who may join.
-    pub join_option: Option<JoinOption>,
-    /// Who may invite.
-    pub invite_option: Option<InviteOption>,
-    /// Whether all members but owner and admins are muted.
-    pub mute_all: Option<bool>,
+wire! {
+    /// UPDATE_GROUP: changes a group's profile and options. Absent fields stay unchanged.
+    #[derive(Debug)]
+    pub struct UpdateGroup<'a> {
+        /// The group.
+        pub group: GroupId,
+        /// The group's name.
+        pub name: Option<&'a str>,
+        /// The group's introduction.
+        pub introduction: Option<&'a str>,
+        /// The group's notification, shown to members.
+        pub notification: Option<&'a str>,
+        /// The avatar's address.
+        pub avatar: Option<&'a str>,
+        /// Who may join.
+        pub join_option: Option<JoinOption>,
+        /// Who may invite.
+        pub invite_option: Option<InviteOption>,
+        /// Whether all members but owner and admins are muted.
+        pub mute_all: Option<bool>,
+    }
 }
-wire!(UpdateGroup<'a> {
-    group,
-    name,
-    introduction,
-    notification,
-    avatar,
-    join_option,
-    invite_option,
-    mute_all,
-});
 
 impl Request for UpdateGroup<'_> {
     const KIND: FrameKind = FrameKind::UPDATE_GROUP;
