@@ -1,7 +1,9 @@
 //! Conversations as a user sees them: the list's entries, and the full profile (S187-S201).
 
 use crate::wire::{List, wire};
-use crate::{AtKind, ConversationId, GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
+use crate::{
+    AtKind, ConversationId, GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId,
+};
 
 wire! {
     /// One entry of the conversation list (S190): enough to draw it.

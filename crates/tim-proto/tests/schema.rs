@@ -34,7 +34,11 @@ fn check<'a, T: Decode<'a> + PartialEq + Debug>(body: &'a [u8], fields: &[&str])
     let (value, behind) = decode_prefix::<T>(body).expect("a generated body");
     assert!(behind.is_empty());
     assert_eq!(to_vec(&value), body, "encoded again: {value:?}");
-    assert_eq!(postcard::to_allocvec(&value).unwrap(), body, "postcard: {value:?}");
+    assert_eq!(
+        postcard::to_allocvec(&value).unwrap(),
+        body,
+        "postcard: {value:?}"
+    );
 
     let json = serde_json::to_string(&value).unwrap();
     let transcoded = transcode::<T, _>(&mut serde_json::Deserializer::from_str(&json));
@@ -183,10 +187,7 @@ fn every_declared_body_is_tested() {
             let source = std::fs::read_to_string(&path).unwrap();
             for (at, _) in source.match_indices("\nwire! {\n") {
                 let (_, declared) = source[at..].split_once("pub struct ").unwrap();
-                let name = declared
-                    .split(|c: char| !c.is_alphanumeric())
-                    .next()
-                    .unwrap();
+                let name = declared.split(|c: char| !c.is_alphanumeric()).next().unwrap();
                 let is_tested = |tested: &&str| tested.split('<').next() == Some(name);
                 let is_internal = name.starts_with("Unknown"); // parts of a payload and of a change in JSON
                 assert!(is_internal || TESTED.iter().any(is_tested), "{name} has no test");
@@ -238,14 +239,20 @@ fn postcard_reads_a_body_in_place() {
     let read: Image<'_> = postcard::from_bytes(&body).unwrap();
     assert_eq!(read, picture(&infos));
     let url = read.images.iter().next().unwrap().url;
-    assert!(body.as_ptr_range().contains(&url.as_ptr()), "the string is borrowed");
+    assert!(
+        body.as_ptr_range().contains(&url.as_ptr()),
+        "the string is borrowed"
+    );
     let mut longer = body.clone();
     longer.extend([9, 1, 0]); // an extension
     assert_eq!(postcard::from_bytes::<Image<'_>>(&longer).unwrap(), read);
     assert!(postcard::from_bytes::<Image<'_>>(&body[..body.len() - 1]).is_err());
     let mut broken = body.clone();
     *broken.last_mut().unwrap() = 0xff; // in the last item's string
-    assert!(postcard::from_bytes::<Image<'_>>(&broken).is_err(), "items are checked");
+    assert!(
+        postcard::from_bytes::<Image<'_>>(&broken).is_err(),
+        "items are checked"
+    );
 }
 
 #[test]
@@ -258,11 +265,18 @@ fn json_is_borrowed_where_that_is_possible_and_refused_where_not() {
 
     let history = r#"{"conversation": "C2Cbob", "next": "00ff", "count": 3}"#;
     let error = serde_json::from_str::<History<'_>>(history).unwrap_err();
-    assert!(error.to_string().contains("cannot be borrowed from text"), "{error}");
+    assert!(
+        error.to_string().contains("cannot be borrowed from text"),
+        "{error}"
+    );
     let list = serde_json::to_string(&picture(&[])).unwrap();
     assert!(serde_json::from_str::<Image<'_>>(&list).is_err());
     let update: UpdateUserProfile<'_> = serde_json::from_str(r#"{"nick": "Al"}"#).unwrap();
-    assert_eq!((update.nick, update.avatar), (Some("Al"), None), "what is absent is none");
+    assert_eq!(
+        (update.nick, update.avatar),
+        (Some("Al"), None),
+        "what is absent is none"
+    );
 }
 
 #[test]
@@ -278,7 +292,8 @@ fn what_json_says_is_checked_when_it_is_transcoded() {
     assert!(error::<Face<'_>>(r#"{"index": 4294967296, "data": ""}"#).contains("4294967296"));
     assert!(error::<Face<'_>>(r#"{"index": 1}"#).contains("missing field `data`"));
     assert!(error::<JoinGroupResponse>(r#"{"status": 256}"#).contains("256"));
-    let number = transcode::<JoinGroupResponse, _>(&mut serde_json::Deserializer::from_str(r#"{"status": 77}"#));
+    let number =
+        transcode::<JoinGroupResponse, _>(&mut serde_json::Deserializer::from_str(r#"{"status": 77}"#));
     assert_eq!(number.unwrap(), [77], "a number without a name");
     let binary = transcode::<Face<'_>, _>(&mut postcard::Deserializer::from_bytes(&[1, 0]));
     assert!(binary.is_err(), "a binary format is not transcoded");

@@ -22,8 +22,14 @@ fn to_hex(bytes: &[u8]) -> String {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect();
-    digits?.chunks(2).map(|pair| Some(pair.first()? << 4 | pair.get(1)?)).collect()
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| digit.to_digit(16)?.try_into().ok())
+        .collect();
+    digits?
+        .chunks(2)
+        .map(|pair| Some(pair.first()? << 4 | pair.get(1)?))
+        .collect()
 }
 
 macro_rules! load {
@@ -63,7 +69,12 @@ fn both_ways<T: Decode<'static>>(case: &FrameCase, body: &'static [u8]) -> (Vec<
 
     let (decoded, behind) = decode_prefix::<T>(body).expect(&case.name);
     let extensions = Extensions::new(behind).expect(&case.name);
-    assert_eq!(serde_json::to_value(extensions).unwrap(), case.extensions, "{}", case.name);
+    assert_eq!(
+        serde_json::to_value(extensions).unwrap(),
+        case.extensions,
+        "{}",
+        case.name
+    );
     (encoded, serde_json::to_value(decoded).unwrap())
 }
 
@@ -197,7 +208,12 @@ fn messages_both_ways() {
         let owned: Encoded<Vec<u8>> = Deserialize::deserialize(&case.message).expect(&case.name);
         assert_eq!(to_hex(owned.as_bytes()), case.hex, "{}", case.name);
         let message = Message::decode_from(&bytes).expect(&case.name);
-        assert_eq!(serde_json::to_value(message).unwrap(), case.message, "{}", case.name);
+        assert_eq!(
+            serde_json::to_value(message).unwrap(),
+            case.message,
+            "{}",
+            case.name
+        );
         let header: Header<'_> = decode_body(&bytes).expect(&case.name);
         assert_eq!(header.envelope, message.envelope, "{}", case.name);
         assert_eq!(header.content.kind, message.payload.kind(), "{}", case.name);
@@ -208,7 +224,10 @@ fn messages_both_ways() {
         let covered = kinds.iter().any(|(covered, _)| covered == kind);
         assert!(covered, "no vector with a payload of kind {kind}");
     }
-    assert!(kinds.iter().any(|(_, is_bare)| !is_bare), "no vector with extensions");
+    assert!(
+        kinds.iter().any(|(_, is_bare)| !is_bare),
+        "no vector with extensions"
+    );
 }
 
 #[test]
@@ -315,9 +334,7 @@ fn what_must_be_refused_is() {
                 .to_string(),
             "frame" => Frame::parse(&bytes, 1024).unwrap_err().to_string(),
             "message" => Encoded::new(&bytes).unwrap_err().to_string(),
-            "login" => decode_body::<Login<'_>>(&bytes)
-                .unwrap_err()
-                .to_string(),
+            "login" => decode_body::<Login<'_>>(&bytes).unwrap_err().to_string(),
             other => panic!("{name}: {other}?"),
         };
         assert_eq!(refused, error, "{name}");

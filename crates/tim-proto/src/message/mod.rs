@@ -13,15 +13,17 @@ mod tip;
 pub use extra::with_sender_names;
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
 pub use options::{OfflinePush, SendOptions};
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+pub(crate) use payload::Tagged;
 pub use payload::{
     Audio, Body, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
     Text, Thumbnail, Video,
 };
-#[cfg(any(feature = "serde", feature = "arbitrary"))]
-pub(crate) use payload::Tagged;
 pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
 
-use crate::wire::{Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, transcode, wire};
+use crate::wire::{
+    Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, transcode, wire,
+};
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
 /// Flags of a stored message.
@@ -130,8 +132,15 @@ pub struct Message<'a, P = Payload<'a>> {
 
 impl<'a> Message<'a> {
     /// The names of the fields, in the order of the wire.
-    pub const FIELDS: &'static [&'static str] =
-        &["envelope", "to", "id", "client_sequence", "priority", "payload", "extensions"];
+    pub const FIELDS: &'static [&'static str] = &[
+        "envelope",
+        "to",
+        "id",
+        "client_sequence",
+        "priority",
+        "payload",
+        "extensions",
+    ];
 
     /// Decodes a whole message, in place.
     ///

@@ -425,7 +425,6 @@ wire! {
     }
 }
 
-
 wire! {
     /// An earlier message of the same conversation was taken back (S108-S123).
     #[derive(Debug)]
@@ -472,7 +471,11 @@ mod tagged {
             from: D,
             to: &mut alloc::vec::Vec<u8>,
         ) -> Result<(), D::Error> {
-            from.deserialize_enum("Payload", Payload::TAGS, crate::wire::serde::FieldsOf::<Self>::new(to))
+            from.deserialize_enum(
+                "Payload",
+                Payload::TAGS,
+                crate::wire::serde::FieldsOf::<Self>::new(to),
+            )
         }
 
         #[cfg(feature = "arbitrary")]

@@ -231,7 +231,11 @@ impl<'a> Read<'a> for GroupChange<'a> {
         from: D,
         to: &mut alloc::vec::Vec<u8>,
     ) -> Result<(), D::Error> {
-        from.deserialize_enum("GroupChange", Self::TAGS, crate::wire::serde::FieldsOf::<Self>::new(to))
+        from.deserialize_enum(
+            "GroupChange",
+            Self::TAGS,
+            crate::wire::serde::FieldsOf::<Self>::new(to),
+        )
     }
 
     #[cfg(feature = "arbitrary")]

@@ -154,4 +154,3 @@ impl<'a> Arbitrary<'a> for Encoded<Vec<u8>> {
         Self::new(bytes).map_err(|_| arbitrary::Error::IncorrectFormat)
     }
 }
-

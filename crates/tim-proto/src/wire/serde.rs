@@ -50,7 +50,8 @@ impl<T> Field<T> {
     }
 }
 
-const NOT_BORROWED: &str = "bytes and lists cannot be borrowed from text; read an `Encoded<Vec<u8>>`, or transcode";
+const NOT_BORROWED: &str =
+    "bytes and lists cannot be borrowed from text; read an `Encoded<Vec<u8>>`, or transcode";
 
 /// Stands for a field that is not there: `None`, or an error.
 struct Absent<E>(&'static str, PhantomData<E>);
@@ -393,7 +394,9 @@ mod owned {
     ///
     /// # Errors
     /// Those of the deserializer, and where what it reads is not the form of a `T`, or is not human-readable.
-    pub fn transcode<'a, 'de, T: Decode<'a>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub fn transcode<'a, 'de, T: Decode<'a>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         if !deserializer.is_human_readable() {
             return Err(D::Error::custom("only a human-readable format is transcoded"));
         }
@@ -454,7 +457,11 @@ mod owned {
         type Value = ();
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(if self.is_hex { "hexadecimal digits" } else { "a string" })
+            f.write_str(if self.is_hex {
+                "hexadecimal digits"
+            } else {
+                "a string"
+            })
         }
 
         fn visit_str<E: serde_core::de::Error>(self, text: &str) -> Result<(), E> {
@@ -475,7 +482,9 @@ mod owned {
     }
 
     fn digit(byte: u8) -> Option<u8> {
-        char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
     }
 
     /// An `Option`: a byte that says whether the value follows it.
@@ -557,7 +566,9 @@ mod owned {
         fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<(), A::Error> {
             let (name, variant) = data.variant_seed(FieldName(GroupChange::TAGS))?;
             let number = GroupChange::TAGS.iter().position(|known| *known == name);
-            let what = number.and_then(|at| u32::try_from(at).ok()).map_or(0, |at| at + 1);
+            let what = number
+                .and_then(|at| u32::try_from(at).ok())
+                .map_or(0, |at| at + 1);
             let mut value = match what {
                 1..=4 => variant.newtype_variant_seed(Transcode::<&str>::NEW)?,
                 5 => variant.newtype_variant_seed(Transcode::<UserId>::NEW)?,
