@@ -9,7 +9,8 @@ use tim_proto::{
     ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Priority, UserId,
 };
 use tim_store::{
-    Append, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write, WriteError, Written,
+    Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write,
+    WriteError, Written,
 };
 use tim_store_sqlite::{self as sqlite, SqliteWriter};
 
@@ -163,8 +164,8 @@ fn message(from: UserId, to: UserId, id: MessageId) -> Write {
         id,
         fingerprint: Fingerprint::of_message(&content),
         origin: 0,
-        kind: MessageKind::TEXT.0,
-        flags: 0,
+        kind: MessageKind::TEXT,
+        flags: EntryFlags::NONE,
         content: to_vec(&content).into(),
         require_membership: false,
         mentions: Vec::new(),

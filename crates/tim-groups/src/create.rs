@@ -2,12 +2,12 @@
 
 use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, Role, UserId};
 
 use super::rules::{self, TypeRules, check_name, check_text};
 use super::tips::{NameBook, Said, Scribe, Tip};
 use super::{GroupPolicy, GroupUpdate};
-use crate::{Prepared, Refused, role};
+use crate::{Prepared, Refused};
 
 /// The wish for a group.
 #[derive(Debug, Clone)]
@@ -57,8 +57,8 @@ pub struct CreateGroup {
     pub join_option: JoinOption,
     /// Whom members may bring in.
     pub invite_option: InviteOption,
-    /// Members beside the owner, with their [`role`](role). All must have accounts.
-    pub members: Vec<(UserId, u16)>,
+    /// Members beside the owner, with their roles. All must have accounts.
+    pub members: Vec<(UserId, Role)>,
     /// The request's own number: tells a repeated request from a second group of the same id.
     pub creation_random: u32,
     /// The most groups that a user may be in, the owner and the members alike.
@@ -117,7 +117,7 @@ pub fn create(
         owner: new.owner,
         join_option,
         invite_option,
-        members: members.into_iter().map(|member| (member, role::MEMBER)).collect(),
+        members: members.into_iter().map(|member| (member, Role::MEMBER)).collect(),
         creation_random: new.random,
         max_groups: policy.max_groups,
         tip: rules.is_stored.then_some(tip),
@@ -147,7 +147,7 @@ fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOptio
         JoinOption::AS_USUAL => rules.join_option,
         wanted if wanted == rules.join_option => wanted,
         wanted => {
-            rules.may(Some(role::OWNER), rules::Action::SetJoinOption)?;
+            rules.may(Some(Role::OWNER), rules::Action::SetJoinOption)?;
             known_join(wanted)?
         }
     };
@@ -155,7 +155,7 @@ fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOptio
         InviteOption::AS_USUAL => rules.invite_option,
         wanted if wanted == rules.invite_option => wanted,
         wanted => {
-            rules.may(Some(role::OWNER), rules::Action::SetInviteOption)?;
+            rules.may(Some(Role::OWNER), rules::Action::SetInviteOption)?;
             known_invite(wanted)?
         }
     };

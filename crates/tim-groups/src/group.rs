@@ -1,28 +1,6 @@
 //! What is kept of a group and of its members.
 
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, UserId};
-
-/// Roles in a group; other numbers are kept as they are, and have a member's rights.
-pub mod role {
-    use tim_proto::Role;
-
-    /// An ordinary member.
-    pub const MEMBER: u16 = 200;
-    /// An administrator.
-    pub const ADMIN: u16 = 300;
-    /// The owner.
-    pub const OWNER: u16 = 400;
-
-    /// The role as it travels.
-    #[must_use]
-    pub const fn on_wire(stored: u16) -> Role {
-        match stored {
-            OWNER => Role::OWNER,
-            ADMIN => Role::ADMIN,
-            _ => Role::MEMBER,
-        }
-    }
-}
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 
 /// A group's profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +34,8 @@ pub struct Group {
 /// A user's standing in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// The [`role`](role).
-    pub role: u16,
+    /// The member's role. An unknown one has a member's rights.
+    pub role: Role,
     /// When the user joined, unix time in milliseconds.
     pub joined_ms: u64,
     /// The head of the log at joining: what the user may see begins behind it.

@@ -1,32 +1,99 @@
 //! Entries that the hub writes.
 
-use bytes::Bytes;
+use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
 
-/// An entry that the hub writes itself, in the name of [`UserId::SYSTEM`](tim_proto::UserId::SYSTEM).
+use bytes::Bytes;
+use tim_proto::MessageKind;
+use tim_proto::message::flags;
+
+/// An entry that the hub writes itself, in the name of [`UserId::SYSTEM`](tim_proto::UserId::SYSTEM): a tip or a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// The second in which it was made.
     pub client_time: u64,
     /// A random number.
     pub random: u32,
-    /// The message kind's number.
-    pub kind: u16,
-    /// [`flags`](flags).
-    pub flags: u32,
+    /// What kind of message it is.
+    pub kind: MessageKind,
+    /// How it counts.
+    pub flags: EntryFlags,
     /// The encoded message.
     pub content: Bytes,
 }
 
-/// Bits of an entry's flags. Unknown bits are kept.
-pub mod flags {
-    /// The message was revoked and its content removed. Set by the store only.
-    pub const REVOKED: u32 = 1;
-    /// The entry counts as unread for nobody.
-    pub const NO_UNREAD: u32 = 2;
+/// What is special about an entry of a log. Unknown bits are preserved.
+///
+/// The bits are those that the message has on the wire; [`SYSTEM`](Self::SYSTEM), which does not travel, is the highest.
+///
+/// ```
+/// use tim_groups::EntryFlags;
+/// let flags = EntryFlags::NO_UNREAD | EntryFlags::SYSTEM;
+/// assert!(flags.contains(EntryFlags::SYSTEM));
+/// assert_eq!(flags.on_wire(), tim_proto::message::flags::NO_UNREAD);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct EntryFlags(u32);
+
+impl EntryFlags {
+    /// Nothing is special.
+    pub const NONE: Self = Self(0);
+    /// The message was revoked and its content removed. Only the store sets this.
+    pub const REVOKED: Self = Self(flags::REVOKED);
+    /// The entry does not count as unread.
+    pub const NO_UNREAD: Self = Self(flags::NO_UNREAD);
     /// The entry neither becomes the conversation's last message nor moves it up the list.
-    pub const NO_LAST: u32 = 4;
-    /// The hub wrote it (tip, notice, revocation): nobody can revoke it. Set by the store only.
-    pub const SYSTEM: u32 = 8;
-    /// The bits that the store sets and a writer cannot.
-    pub const OWN: u32 = REVOKED | SYSTEM;
+    pub const NO_LAST: Self = Self(flags::NO_LAST);
+    /// The hub wrote the entry (tip, notice, revocation): nobody can revoke it. Only the store sets this.
+    pub const SYSTEM: Self = Self(1 << 31);
+
+    /// The flags with these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all of `other` are set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags that a writer may choose: all but those that only the store sets.
+    #[must_use]
+    pub const fn chosen(self) -> Self {
+        Self(self.0 & !(Self::REVOKED.0 | Self::SYSTEM.0))
+    }
+
+    /// The known flags that travel, for a message's envelope.
+    #[must_use]
+    pub const fn on_wire(self) -> u32 {
+        self.0 & (Self::REVOKED.0 | Self::NO_UNREAD.0 | Self::NO_LAST.0)
+    }
+}
+
+impl BitOr for EntryFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for EntryFlags {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+impl fmt::Debug for EntryFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntryFlags({:#x})", self.0)
+    }
 }

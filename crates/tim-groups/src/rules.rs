@@ -32,10 +32,10 @@
 //! with 10007, as is what somebody without the right asks for.
 
 use tim_proto::check_shown_name;
-use tim_proto::{GroupType, InviteOption, JoinOption};
+use tim_proto::{GroupType, InviteOption, JoinOption, Role};
 
 use super::GroupPolicy;
-use crate::{Refused, role};
+use crate::Refused;
 
 /// The longest name of a group, in bytes.
 pub const MAX_NAME: usize = 100;
@@ -235,11 +235,11 @@ impl TypeRules {
         ))
     }
 
-    /// Whether somebody with this stored [`role`] may do this; `None` for who is no member.
+    /// Whether somebody with this role may do this; `None` for who is no member.
     ///
     /// # Errors
     /// [`Refused::NotAllowed`] with the reason, or [`Refused::OwnerMayNotQuit`].
-    pub fn may(&self, role: Option<u16>, action: Action) -> Result<(), Refused> {
+    pub fn may(&self, role: Option<Role>, action: Action) -> Result<(), Refused> {
         let Some(role) = role else {
             return Err(Refused::NotAllowed("only members may do this"));
         };
@@ -251,14 +251,14 @@ impl TypeRules {
             .unwrap_or(Nobody);
         let (needed, otherwise) = match who {
             Nobody => return Err(Refused::NotAllowed("groups of this type do not have this")),
-            Owner => (role::OWNER, "only the owner may do this"),
-            Managers => (role::ADMIN, "only the owner and admins may do this"),
-            Members => (0, ""),
+            Owner => (Role::OWNER, "only the owner may do this"),
+            Managers => (Role::ADMIN, "only the owner and admins may do this"),
+            Members => (Role::MEMBER, ""),
         };
         if rank(role) < rank(needed) {
             return Err(Refused::NotAllowed(otherwise));
         }
-        if action == Action::Quit && role == role::OWNER && !self.owner_quits {
+        if action == Action::Quit && role == Role::OWNER && !self.owner_quits {
             return Err(Refused::OwnerMayNotQuit);
         }
         Ok(())
@@ -279,7 +279,7 @@ impl TypeRules {
 ///
 /// # Errors
 /// [`Refused::NotAllowed`].
-pub const fn outranks(actor: u16, target: u16) -> Result<(), Refused> {
+pub const fn outranks(actor: Role, target: Role) -> Result<(), Refused> {
     if rank(actor) > rank(target) {
         Ok(())
     } else {
@@ -290,10 +290,10 @@ pub const fn outranks(actor: u16, target: u16) -> Result<(), Refused> {
 }
 
 /// Owner above admin above everybody else: a role that is not known here outranks nobody.
-const fn rank(role: u16) -> u8 {
+const fn rank(role: Role) -> u8 {
     match role {
-        role::OWNER => 2,
-        role::ADMIN => 1,
+        Role::OWNER => 2,
+        Role::ADMIN => 1,
         _ => 0,
     }
 }

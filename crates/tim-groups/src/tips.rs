@@ -35,7 +35,7 @@ use tim_proto::wire::{Encode, List, encoded_len};
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
 use super::rules::TypeRules;
-use crate::{Prepared, flags};
+use crate::{EntryFlags, Prepared};
 
 /// How many users a tip names; the member list has them all.
 pub const MAX_NAMED: usize = 100;
@@ -157,9 +157,9 @@ impl Scribe<'_> {
             names: List::from_slice(&names),
         };
         let quiet = if self.rules.counts_unread {
-            0
+            EntryFlags::NONE
         } else {
-            flags::NO_UNREAD
+            EntryFlags::NO_UNREAD
         };
         let to = ConversationId::Group(self.group);
         self.prepared(to, MessageKind::GROUP_TIP, &payload, quiet, random)
@@ -193,7 +193,7 @@ impl Scribe<'_> {
         to: ConversationId,
         kind: MessageKind,
         payload: &T,
-        flags: u32,
+        flags: EntryFlags,
         random: u32,
     ) -> Prepared {
         let id = MessageId {
@@ -204,7 +204,7 @@ impl Scribe<'_> {
         Prepared {
             client_time: self.now_s,
             random,
-            kind: kind.0,
+            kind,
             flags,
             content: content(to, id, kind, payload),
         }
@@ -229,13 +229,13 @@ fn names_within<'a>(max: usize, users: impl Iterator<Item = &'a UserId>, book: &
 }
 
 /// The flags of a notice: some are only for the programs that read them.
-const fn quietness(operation: NoticeOperation) -> u32 {
+fn quietness(operation: NoticeOperation) -> EntryFlags {
     match operation {
         NoticeOperation::GROUP_CREATED | NoticeOperation::QUIT | NoticeOperation::GROUP_RECLAIMED => {
-            flags::NO_UNREAD
+            EntryFlags::NO_UNREAD
         }
-        NoticeOperation::RECEIVE_OPTION_SYNCED => flags::NO_UNREAD | flags::NO_LAST,
-        _ => 0,
+        NoticeOperation::RECEIVE_OPTION_SYNCED => EntryFlags::NO_UNREAD | EntryFlags::NO_LAST,
+        _ => EntryFlags::NONE,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a decision needs to see, and what it says is to be done.
 
-use tim_proto::{ReceiveOption, UserId};
+use tim_proto::{ReceiveOption, Role, UserId};
 
 use super::tips::Named;
 use super::{GroupAnswer, GroupUpdate};
@@ -156,8 +156,8 @@ pub enum RowChange {
     Add(UserId),
     /// A member less.
     Remove(UserId),
-    /// A member's [`role`](crate::role).
-    Role(UserId, u16),
+    /// A member's role.
+    Role(UserId, Role),
     /// Until when a member may not write, unix ms; 0 ends it. It outlives the membership.
     MutedUntil(UserId, u64),
     /// A member's name in this group.

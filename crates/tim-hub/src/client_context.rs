@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tim_proto::request::Synced;
 use tim_proto::wire::FrameKind;
-use tim_proto::{GroupId, UserId};
+use tim_proto::{GroupId, Role, UserId};
 use tim_session::{GrowBuffer, HubSession};
 
 use crate::connection::Expiry;
@@ -33,8 +33,8 @@ pub(crate) struct Names {
 #[derive(Debug, Clone)]
 pub(crate) struct GroupMembership {
     pub(crate) rules: &'static TypeRules,
-    /// The [`role`](crate::store::role).
-    pub(crate) role: u16,
+    /// The user's role.
+    pub(crate) role: Role,
     pub(crate) name_card: Box<str>,
     /// Until when the user may not write, unix ms.
     pub(crate) muted_until_ms: u64,

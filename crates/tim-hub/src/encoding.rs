@@ -9,7 +9,7 @@ use tim_proto::wire::{self, Encode, List, Writer, decode_body};
 use tim_proto::{GroupType, ReceiveOption, Role};
 
 use crate::device::Delivery;
-use crate::store::{self, About, Conversation, Entry, Group, Membership};
+use crate::store::{About, Conversation, Entry, Group, Membership};
 
 /// Bytes that are a body already.
 #[derive(Debug, Clone, Copy)]
@@ -46,24 +46,10 @@ fn envelope(entry: &Entry) -> Envelope {
     Envelope {
         sequence: entry.sequence,
         time: entry.time_ms / 1000,
-        flags: wire_flags(entry.flags),
+        flags: entry.flags.on_wire(),
         origin: entry.origin,
         from: entry.sender,
     }
-}
-
-const fn wire_flags(stored: u32) -> u32 {
-    let mut bits = 0;
-    if stored & store::flags::REVOKED != 0 {
-        bits |= flags::REVOKED;
-    }
-    if stored & store::flags::NO_UNREAD != 0 {
-        bits |= flags::NO_UNREAD;
-    }
-    if stored & store::flags::NO_LAST != 0 {
-        bits |= flags::NO_LAST;
-    }
-    bits
 }
 
 /// A tip without the names of its users: for receivers that cannot take it with them. `None` if it is no tip.
@@ -207,7 +193,7 @@ pub(crate) fn group_profile<'a>(
         owner: group.owner,
         member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
         created: group.created_ms / 1000,
-        role: membership.map_or(Role(0), |membership| store::role::on_wire(membership.role)),
+        role: membership.map_or(Role(0), |membership| membership.role),
         join_option: group.join_option,
         invite_option: group.invite_option,
         mute_all: group.mute_all,

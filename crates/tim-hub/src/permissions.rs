@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tim_proto::{ErrorCode, GroupId, UserId};
+use tim_proto::{ErrorCode, GroupId, Role, UserId};
 
 use crate::client_context::GroupMembership;
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::groups::rules::{Action, TypeRules};
 use crate::handlers::groups::refused;
 use crate::presence::registry::PresenceRegistry;
 use crate::refusal::Refusal;
-use crate::store::{Refused, StoreReader, role};
+use crate::store::{Refused, StoreReader};
 
 pub(crate) struct Permissions {
     reader: Arc<dyn StoreReader>,
@@ -73,7 +73,7 @@ impl Permissions {
         }
         Ok(GroupMembership {
             rules,
-            role: role::MEMBER,
+            role: Role::MEMBER,
             name_card: Box::default(),
             muted_until_ms: self.reader.restriction(&group, user)?.muted_until_ms,
             mute_all: found.mute_all,
@@ -114,7 +114,7 @@ impl GroupMembership {
             let until_ms = Some(self.muted_until_ms);
             return Err(Refused::Muted { until_ms });
         }
-        if self.mute_all && !matches!(self.role, role::OWNER | role::ADMIN) {
+        if self.mute_all && !self.role.is_manager() {
             return Err(Refused::Muted { until_ms: None });
         }
         if mention_all {

@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tim_proto::{MessageId, UserId};
+use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, Fingerprint, Hooks, LogKey, PageRequest, StoreReader, StoreWriter, Write, Writer, WriterConfig,
-    Written,
+    Append, EntryFlags, Fingerprint, Hooks, LogKey, PageRequest, StoreReader, StoreWriter, Write, Writer,
+    WriterConfig, Written,
 };
 use tim_store_sqlite as sqlite;
 
@@ -73,8 +73,8 @@ fn message(from: &Sender, log: LogKey, random: u32) -> Write {
         },
         fingerprint: Fingerprint::of(&[log.to_string().as_bytes(), &[0x5a; BODY]]),
         origin: 1,
-        kind: 1,
-        flags: 0,
+        kind: MessageKind::TEXT,
+        flags: EntryFlags::NONE,
         content: vec![0x5a; BODY].into(),
         require_membership: true,
         mentions: Vec::new(),

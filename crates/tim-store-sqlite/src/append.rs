@@ -4,14 +4,15 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::message::Content;
 use tim_proto::wire::decode_body;
-use tim_proto::{MessageId, UserId};
+use tim_proto::{MessageId, MessageKind, UserId};
+use tim_store::{
+    Append, Entry, EntryFlags, Fingerprint, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored,
+    Written,
+};
 
+use super::columns::sql_flags;
 use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
-use tim_store::flags;
-use tim_store::{
-    Append, Entry, Fingerprint, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored, Written,
-};
 
 /// An entry on its way into a log, everything about it decided.
 pub(super) struct NewEntry {
@@ -20,15 +21,15 @@ pub(super) struct NewEntry {
     pub(super) client_time: u64,
     pub(super) random: u32,
     pub(super) origin: u64,
-    pub(super) flags: u32,
-    pub(super) kind: u16,
+    pub(super) flags: EntryFlags,
+    pub(super) kind: MessageKind,
     pub(super) content: Bytes,
 }
 
 /// Where a message may go, and the flags that it gets there.
 pub(super) struct Place {
     pub(super) head: Head,
-    pub(super) flags: u32,
+    pub(super) flags: EntryFlags,
 }
 
 impl Batch<'_> {
@@ -50,7 +51,7 @@ impl Batch<'_> {
             client_time: append.id.client_time,
             random: append.id.random,
             origin: append.origin,
-            flags: append.flags & !flags::OWN | place.flags,
+            flags: append.flags.chosen() | place.flags,
             kind: append.kind,
             content: append.content.clone(),
         };
@@ -81,7 +82,7 @@ impl Batch<'_> {
             client_time: prepared.client_time,
             random: prepared.random,
             origin: 0,
-            flags: prepared.flags & !flags::OWN | flags::SYSTEM,
+            flags: prepared.flags.chosen() | EntryFlags::SYSTEM,
             kind: prepared.kind,
             content: prepared.content.clone(),
         })
@@ -95,7 +96,10 @@ impl Batch<'_> {
                 pair.peer_of(&append.sender).ok_or_else(outsider)?;
                 let found = Head::find(self.db, &append.log)?;
                 let head = found.map_or_else(|| self.make_log(&append.log), Ok)?;
-                Ok(Place { head, flags: 0 })
+                Ok(Place {
+                    head,
+                    flags: EntryFlags::NONE,
+                })
             }
             LogKey::Group(_) => self.group_place(append, sender_id),
             // Users do not write to the system (S8).
@@ -147,7 +151,7 @@ impl Batch<'_> {
         head.sequence += 1;
         head.change = self.change;
         head.countable += u64::from(counts(new.flags));
-        if new.flags & flags::NO_LAST == 0 {
+        if !new.flags.contains(EntryFlags::NO_LAST) {
             head.last_sequence = head.sequence;
             head.last_change = head.change;
         }
@@ -201,8 +205,8 @@ impl Batch<'_> {
                 sql(new.client_time),
                 new.random,
                 sql(new.origin),
-                new.flags,
-                new.kind,
+                sql_flags(new.flags),
+                new.kind.0,
                 sql(head.countable),
                 &*new.content,
             ])?;
@@ -308,8 +312,7 @@ fn is_entry(
         return Ok(false);
     };
     let content = decode_body::<Content<'_>>(&entry.content).ok();
-    Ok(entry.flags & flags::REVOKED != 0
-        || content.is_none_or(|content| Fingerprint::of_message(&content) == fingerprint))
+    Ok(entry.is_revoked() || content.is_none_or(|content| Fingerprint::of_message(&content) == fingerprint))
 }
 
 pub(super) fn check_size(content: &Bytes) -> Result<(), Refused> {

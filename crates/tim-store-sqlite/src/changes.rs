@@ -7,12 +7,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
 
 use super::rows::{
     HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, entry, entry_columns, head_columns, sql, unsigned,
     user_id,
 };
-use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
 
 pub(super) fn head_change(db: &Connection) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT change FROM meta")?

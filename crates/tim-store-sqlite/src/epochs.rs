@@ -1,9 +1,9 @@
 //! The epochs of the store, and what they are good for beside cursors: the newest one says whose database this is.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_store::{Epoch, Epochs};
 
 use super::rows::{sql, unsigned};
-use tim_store::{Epoch, Epochs};
 
 /// How many epochs are kept. A cursor of an older one is taken for one of a lost store: its device is told of a gap.
 const MAX_EPOCHS: u32 = 1_000;

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 use rusqlite::Connection;
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, UserId};
+use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
+use tim_store::{
+    Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, NotStored, PageRequest, Purge, Revoke,
+    StoreError, StoreReader as _, StoreWriter as _, Write, Written,
+};
 
 use super::*;
-use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
-use tim_store::{
-    Append, ChangesRequest, Fingerprint, LogKey, NotStored, PageRequest, Purge, Revoke, StoreError,
-    StoreReader as _, StoreWriter as _, Write, Written, role,
-};
 
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
@@ -247,7 +247,7 @@ fn an_older_database_is_brought_up_to_date() {
     );
     assert!(answers.unwrap().results.iter().all(Result::is_ok));
     let standing = reader.membership(&group, &carol).unwrap().unwrap();
-    assert_eq!((standing.role, standing.joined_at), (role::MEMBER, 1));
+    assert_eq!((standing.role, standing.joined_at), (Role::MEMBER, 1));
 }
 
 #[test]
@@ -332,8 +332,8 @@ fn whom_a_revoked_message_mentioned_is_forgotten() {
         },
         fingerprint: Fingerprint::of(&[b"x"]),
         origin: 0,
-        kind: 1,
-        flags: 0,
+        kind: MessageKind::TEXT,
+        flags: EntryFlags::NONE,
         content: Bytes::from_static(b"x"),
         require_membership: true,
         mentions: vec![carol],

@@ -1,15 +1,15 @@
 //! A group inside the open transaction, for the rules to look at.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_groups::tips::Named;
+use tim_groups::{Found, GroupView, LiveGroup, Request, RequestKind, Undecided, Verdict};
 use tim_proto::{GroupId, UserId};
+use tim_store::{LogKey, Membership, Restriction};
 
 use super::lists::account;
 use super::rosters::{self, group, membership};
 use super::rows::{Head, KIND_DISMISSED, parsed, unsigned, user_id};
 use super::writer::Stop;
-use tim_groups::tips::Named;
-use tim_groups::{Found, GroupView, LiveGroup, Request, RequestKind, Undecided, Verdict};
-use tim_store::{LogKey, Membership, Restriction};
 
 pub(super) struct View<'a> {
     db: &'a Connection,

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, ToSql, params};
-use tim_proto::UserId;
-
-use super::append::{NewEntry, Place};
-use super::group_view::{View, groups_of, request_kind};
-use super::rosters::{membership, restriction};
-use super::rows::{Head, KIND_DISMISSED, group_type, sql, user_id};
-use super::writer::{Batch, Stop};
 use tim_groups::rules::{Action, TypeRules};
 use tim_groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
+use tim_proto::{Role, UserId};
 use tim_store::{
-    Append, CreateGroup, Fingerprint, GroupChanged, LogKey, Prepared, Refused, Restriction, Roster, Written,
-    flags, role,
+    Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Prepared, Refused, Restriction,
+    Roster, Written,
 };
+
+use super::append::{NewEntry, Place};
+use super::columns::{group_type, sql_role};
+use super::group_view::{View, groups_of, request_kind};
+use super::rosters::{membership, restriction};
+use super::rows::{Head, KIND_DISMISSED, sql, user_id};
+use super::writer::{Batch, Stop};
 
 /// Notices that are sure to go through.
 type Notices = Vec<(LogKey, NewEntry)>;
@@ -31,7 +32,7 @@ impl Batch<'_> {
             return Err(Refused::IdInUse(new.group).into());
         }
         let mut members = self.roles(&new.members)?;
-        members.insert(owner, role::OWNER);
+        members.insert(owner, Role::OWNER);
         self.have_room_for_a_group(new)?;
         let tip = new.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
         let notices = self.notices(&new.notices)?;
@@ -170,7 +171,7 @@ impl Batch<'_> {
                 roster.left.push(*name);
                 self.remove_member(head, user)
             }
-            RowChange::Role(_, role) => self.set_personal(head, user, "role", role),
+            RowChange::Role(_, role) => self.set_personal(head, user, "role", &sql_role(*role)),
             RowChange::MutedUntil(name, until_ms) => {
                 let restriction = Restriction {
                     muted_until_ms: *until_ms,
@@ -199,7 +200,7 @@ impl Batch<'_> {
     }
 
     fn add_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
-        self.insert_personal(member, head, Some(role::MEMBER))?;
+        self.insert_personal(member, head, Some(Role::MEMBER))?;
         // Nothing that is still open about a member can be accepted after the member has left again.
         self.db
             .prepare_cached(
@@ -363,16 +364,20 @@ impl Batch<'_> {
                 let until_ms = Some(me.muted_until_ms);
                 return Err(Refused::Muted { until_ms }.into());
             }
-            if mute_all && !matches!(me.role, role::OWNER | role::ADMIN) {
+            if mute_all && !me.role.is_manager() {
                 return Err(Refused::Muted { until_ms: None }.into());
             }
         }
-        let flags = if rules.counts_unread { 0 } else { flags::NO_UNREAD };
+        let flags = if rules.counts_unread {
+            EntryFlags::NONE
+        } else {
+            EntryFlags::NO_UNREAD
+        };
         Ok(Place { head, flags })
     }
 
     /// The users' interned ids; of one named twice the last role counts.
-    fn roles(&self, users: &[(UserId, u16)]) -> Result<BTreeMap<i64, u16>, Stop> {
+    fn roles(&self, users: &[(UserId, Role)]) -> Result<BTreeMap<i64, Role>, Stop> {
         users
             .iter()
             .map(|(user, role)| Ok((self.user(user)?, *role)))

@@ -6,6 +6,7 @@
 
 mod append;
 mod changes;
+mod columns;
 mod epochs;
 #[cfg(test)]
 mod group_tests;

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::{GroupId, MessageId, ReceiveOption, UserId};
+use tim_proto::{GroupId, MessageId, MessageKind, ReceiveOption, UserId};
+use tim_store::{
+    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
+    Group, GroupsPage, ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
+    Membership, Page, PageRequest, Refused, Restriction, StoreError, StoreReader, Stored,
+};
 
 use super::append::sent_before;
 use super::lock::DirLock;
@@ -14,11 +19,6 @@ use super::rows::{
     head_columns, number_of, personal_columns, sql, unsigned, user_id,
 };
 use super::{changes, epochs, mentions};
-use tim_store::{
-    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    Group, GroupsPage, ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
-    Membership, Page, PageRequest, REVOCATION, Refused, Restriction, StoreError, StoreReader, Stored,
-};
 
 /// Read-only connections to a data directory; share it freely.
 pub struct SqliteReader {
@@ -218,7 +218,12 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
         " WHERE e.log = ?1 AND e.sequence < ?2 AND e.sequence > ?3 AND e.kind <> ?4 ORDER BY e.sequence DESC"
     ))?;
     let after = request.after.min(head.sequence);
-    let mut rows = statement.query(params![head.id, sql(below), sql(after), REVOCATION])?;
+    let mut rows = statement.query(params![
+        head.id,
+        sql(below),
+        sql(after),
+        MessageKind::REVOCATION.0
+    ])?;
     let mut entries: Vec<Entry> = Vec::with_capacity(request.limit.min(64));
     let mut budget = request.max_bytes;
     let mut completed = true;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 use tim_proto::conversation::AtInfo;
 use tim_proto::{AtKind, UserId};
+use tim_store::{Append, MAX_AT, MAX_AT_LOOK, MAX_MENTIONS};
 
 use super::rows::{Head, Personal, parsed, sql, unsigned, user_id};
 use super::writer::Batch;
-use tim_store::{Append, MAX_AT, MAX_AT_LOOK, MAX_MENTIONS};
 
 /// Stands for all members.
 const EVERYBODY: i64 = 0;

@@ -1,12 +1,12 @@
 //! What is one user's own: the read mark and the hidden conversation.
 
 use rusqlite::{OptionalExtension as _, params};
-use tim_proto::UserId;
+use tim_proto::{Role, UserId};
+use tim_store::{EntryFlags, LogKey, Refused, Written};
 
+use super::columns::{sql_flags, sql_role};
 use super::rows::{Head, Personal, sql, unsigned};
 use super::writer::{Batch, Stop};
-use tim_store::flags;
-use tim_store::{LogKey, Refused, Written};
 
 impl Batch<'_> {
     pub(super) fn mark_read(&self, user: &UserId, log: &LogKey, upto: Option<u64>) -> Result<Written, Stop> {
@@ -80,7 +80,7 @@ impl Batch<'_> {
                 "SELECT count(*) FROM entries WHERE log = ?1 AND sequence > ?2 AND sequence <= ?3 AND sender = ?4
                  AND flags & ?5 = 0",
             )?
-            .query_row(params![head.id, sql(after), sql(upto), user, flags::NO_UNREAD], |row| unsigned(row, 0))
+            .query_row(params![head.id, sql(after), sql(upto), user, sql_flags(EntryFlags::NO_UNREAD)], |row| unsigned(row, 0))
     }
 
     fn countable_at(&self, head: &Head, sequence: u64) -> rusqlite::Result<u64> {
@@ -113,7 +113,7 @@ impl Batch<'_> {
     }
 
     /// A row for somebody who now takes part, in a group with a role. What is in the log already counts as read.
-    pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<u16>) -> rusqlite::Result<()> {
+    pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<Role>) -> rusqlite::Result<()> {
         // A note to oneself is the same row twice.
         self.db
             .prepare_cached(
@@ -124,7 +124,7 @@ impl Batch<'_> {
             .execute(params![
                 user,
                 head.id,
-                role,
+                role.map(sql_role),
                 sql(self.now_ms),
                 sql(head.sequence),
                 sql(head.countable)

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use rusqlite::{Connection, Transaction};
+use tim_store::StoreError;
 
 use super::{open_reader, plain_error};
-use tim_store::StoreError;
 
 /// The most connections; further readers wait for one.
 const MAX_READERS: usize = 16;

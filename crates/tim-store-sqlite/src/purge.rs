@@ -1,11 +1,11 @@
 //! Forgetting what is old, a bounded step at a time.
 
 use rusqlite::{OptionalExtension as _, params};
+use tim_store::{EntryFlags, Purge, Written};
 
+use super::columns::sql_flags;
 use super::rows::{Head, head_columns, sql, unsigned};
 use super::writer::{Batch, Stop};
-use tim_store::flags;
-use tim_store::{Purge, Written};
 
 pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2";
 
@@ -100,9 +100,10 @@ impl Batch<'_> {
              WHERE e.log = ?1 AND e.sequence <= ?2 AND e.sequence > p.read_sequence AND e.flags & ?3 = 0
              GROUP BY e.sender",
         )?;
-        let found = statement.query_map(params![head.id, sql(chunk.upto), flags::NO_UNREAD], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        let found = statement.query_map(
+            params![head.id, sql(chunk.upto), sql_flags(EntryFlags::NO_UNREAD)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let own = found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
         for (sender, count) in own {
             self.db

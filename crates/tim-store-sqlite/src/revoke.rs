@@ -2,23 +2,23 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::UserId;
+use tim_groups::rules::{Action, TypeRules, outranks};
 use tim_proto::message::{Content, Payload, RevokedBy, tags};
 use tim_proto::wire::{Extension, decode_body, encode_body, encoded_len};
+use tim_proto::{MessageKind, Role, UserId};
+use tim_store::{EntryFlags, LogKey, Refused, Revoke, Stored, Written};
 
 use super::append::{NewEntry, check_size};
+use super::columns;
 use super::rosters::membership;
-use super::rows::{Head, counts, entry_at, group_type, parsed, sql, unsigned};
+use super::rows::{Head, counts, entry_at, parsed, sql, unsigned};
 use super::writer::{Batch, Stop};
-use tim_groups::rules::{Action, TypeRules, outranks};
-use tim_store::flags;
-use tim_store::{LogKey, REVOCATION, Refused, Revoke, Stored, Written, role};
 
 /// What has to be known of the message.
 struct Target {
     sender: i64,
     time_ms: u64,
-    flags: u32,
+    flags: EntryFlags,
 }
 
 /// What the revoker is in the conversation.
@@ -26,7 +26,7 @@ struct Standing {
     /// Only what stands behind this sequence is visible.
     joined_at: u64,
     /// The role, if the user manages the group and may revoke other people's messages.
-    manager: Option<u16>,
+    manager: Option<Role>,
 }
 
 impl Batch<'_> {
@@ -67,8 +67,8 @@ impl Batch<'_> {
                 client_time: revoke.id.client_time,
                 random: revoke.id.random,
                 origin: revoke.origin,
-                flags: flags::NO_UNREAD | flags::NO_LAST | flags::SYSTEM,
-                kind: REVOCATION,
+                flags: EntryFlags::NO_UNREAD | EntryFlags::NO_LAST | EntryFlags::SYSTEM,
+                kind: MessageKind::REVOCATION,
                 content: with_revoker_name(&revoke.content, &name),
             },
         )?;
@@ -108,7 +108,7 @@ impl Batch<'_> {
         let group_type = self
             .db
             .prepare_cached("SELECT group_type FROM groups WHERE log = ?1")?
-            .query_row([head.id], |row| group_type(row, 0))?;
+            .query_row([head.id], |row| columns::group_type(row, 0))?;
         Ok(TypeRules::of_stored(group_type)?)
     }
 
@@ -120,7 +120,7 @@ impl Batch<'_> {
         me: &Standing,
         revoke: &Revoke,
     ) -> Result<(), Stop> {
-        if target.flags & flags::SYSTEM != 0 {
+        if target.flags.contains(EntryFlags::SYSTEM) {
             return Err(Refused::NotYours.into());
         }
         let window_ms = match me.manager {
@@ -132,7 +132,7 @@ impl Batch<'_> {
             Some(mine) => {
                 // Who has left has a member's rank.
                 let theirs = membership(self.db, target.sender, head)?;
-                let theirs = theirs.map_or(role::MEMBER, |member| member.role);
+                let theirs = theirs.map_or(Role::MEMBER, |member| member.role);
                 outranks(mine, theirs).map_err(|_| Refused::NotOutranked)?;
                 revoke.manager_window_ms
             }
@@ -151,7 +151,7 @@ impl Batch<'_> {
                 Ok(Target {
                     sender: row.get(0)?,
                     time_ms: unsigned(row, 1)?,
-                    flags: row.get(2)?,
+                    flags: columns::flags(row, 2)?,
                 })
             })
             .optional()
@@ -232,7 +232,12 @@ fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) 
     db.prepare_cached(
         "UPDATE entries SET flags = flags | ?3, content = ?4 WHERE log = ?1 AND sequence = ?2",
     )?
-    .execute(params![log, sql(sequence), flags::REVOKED, left])?;
+    .execute(params![
+        log,
+        sql(sequence),
+        columns::sql_flags(EntryFlags::REVOKED),
+        left
+    ])?;
     db.prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
         .execute(place)?;
     Ok(())

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tim_proto::{InviteOption, JoinOption, ReceiveOption, Role, UserId};
-
-use super::rows::{Head, Personal, group_type, number_of, parsed, personal_columns, sql, unsigned, user_id};
 use tim_store::{
     Account, Group, GroupsPage, ListCursor, Member, MembersPage, MembersRequest, Membership, Restriction,
-    role,
 };
+
+use super::columns::{group_type, sql_role};
+use super::rows::{Head, Personal, number_of, parsed, personal_columns, sql, unsigned, user_id};
 
 /// The columns of a [`Group`], from column 0.
 macro_rules! group_columns {
@@ -176,7 +176,7 @@ pub(super) fn managers(db: &Connection, log: i64) -> rusqlite::Result<Vec<Member
     ))?;
     let mut managers = collect(statement.query_map([log], member)?)?;
     // A role that nobody here knows manages nothing.
-    managers.retain(|member| matches!(member.membership.role, role::ADMIN | role::OWNER));
+    managers.retain(|member| member.membership.role.is_manager());
     Ok(managers)
 }
 
@@ -211,11 +211,7 @@ pub(super) fn members_page(
              ORDER BY p.joined_ms, p.user LIMIT ?5"
         ),
     };
-    let wanted = request.role.map(|wanted| match wanted {
-        Role::OWNER => role::OWNER,
-        Role::ADMIN => role::ADMIN,
-        _ => role::MEMBER,
-    });
+    let wanted = request.role.map(sql_role);
     let mut statement = db.prepare_cached(sql_text)?;
     // One more than asked for: there is another page.
     let more = (limit as u64).saturating_add(1);

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tim_proto::{GroupId, GroupType, IdError, MessageId, UserId};
+use tim_proto::{GroupId, IdError, MessageId, Role, UserId};
+use tim_store::{Entry, EntryFlags, LogKey, Pair, SYSTEM_NUMBER, account_number};
 
-use tim_store::{Entry, LogKey, Pair, account_number};
-use tim_store::{SYSTEM_NUMBER, flags};
+use super::columns;
 
 /// A number as SQLite keeps it: bit for bit.
 pub(super) const fn sql(number: u64) -> i64 {
@@ -43,12 +43,6 @@ pub(super) fn parsed<T: Kept>(row: &Row<'_>, column: usize) -> rusqlite::Result<
 
 fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-}
-
-/// A column that is a group's type. A number beyond all types stands for none.
-pub(super) fn group_type(row: &Row<'_>, column: usize) -> rusqlite::Result<GroupType> {
-    let number: i64 = row.get(column)?;
-    Ok(GroupType(u8::try_from(number).unwrap_or(0)))
 }
 
 pub(super) const KIND_C2C: i64 = 1;
@@ -171,8 +165,8 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         sender: parsed(row, 4)?,
         id,
         origin: unsigned(row, 7)?,
-        flags: row.get(8)?,
-        kind: row.get(9)?,
+        flags: columns::flags(row, 8)?,
+        kind: columns::kind(row, 9)?,
         content: Bytes::copy_from_slice(row.get_ref(10)?.as_blob()?),
     })
 }
@@ -206,7 +200,7 @@ pub(super) fn user_id(db: &Connection, user: &UserId) -> rusqlite::Result<Option
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Personal {
     pub(super) user: i64,
-    pub(super) role: Option<u16>,
+    pub(super) role: Option<Role>,
     pub(super) joined_ms: u64,
     pub(super) joined_at: u64,
     pub(super) read_sequence: u64,
@@ -237,7 +231,7 @@ impl Personal {
     pub(super) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             user: row.get(at)?,
-            role: row.get(at + 1)?,
+            role: columns::role(row, at + 1)?,
             joined_ms: unsigned(row, at + 2)?,
             joined_at: unsigned(row, at + 3)?,
             read_sequence: unsigned(row, at + 4)?,
@@ -287,6 +281,6 @@ impl Personal {
 }
 
 /// Whether an entry with these flags counts as unread.
-pub(super) const fn counts(entry_flags: u32) -> bool {
-    entry_flags & flags::NO_UNREAD == 0
+pub(super) const fn counts(entry_flags: EntryFlags) -> bool {
+    !entry_flags.contains(EntryFlags::NO_UNREAD)
 }

@@ -1,17 +1,17 @@
 //! What cannot be seen from outside: settings, a full disk, a failing one.
 
-use rusqlite::ffi;
-
-use super::writer::commit_error;
-use super::*;
 use bytes::Bytes;
+use rusqlite::ffi;
 use tim_proto::message::{Content, Revocation};
 use tim_proto::wire::decode_body;
 use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, Fingerprint, LogKey, NotStored, Purge, REVOCATION, Refused, Revoke, StoreError, StoreReader as _,
-    StoreWriter as _, Write, Written, flags,
+    Append, EntryFlags, Fingerprint, LogKey, NotStored, Purge, Refused, Revoke, StoreError, StoreReader as _,
+    StoreWriter as _, Write, Written,
 };
+
+use super::writer::commit_error;
+use super::*;
 
 fn pragma(connection: &Connection, name: &str) -> String {
     let value = connection.query_row(&format!("PRAGMA {name}"), [], |row| {
@@ -77,8 +77,8 @@ fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
         },
         fingerprint: Fingerprint::of(&[b"x"]),
         origin: 0,
-        kind: 1,
-        flags: 0,
+        kind: MessageKind::TEXT,
+        flags: EntryFlags::NONE,
         content: vec![7; 3000].into(),
         require_membership: true,
         mentions: Vec::new(),
@@ -366,12 +366,13 @@ fn what_an_older_program_kept_of_revoked_messages_goes_and_mutes_stay() {
         reason: "typo",
     };
     let to = ConversationId::C2c(ALICE);
+    // Sequence, flags (revoked; by the hub), kind (text; revocation), content.
     let entries = [
-        (1, flags::REVOKED, 1, note(9, "hunter2")),
+        (1, 1, 1, note(9, "hunter2")),
         (
             2,
-            flags::SYSTEM,
-            REVOCATION,
+            8,
+            34,
             tim_groups::tips::content(to, MessageId::default(), MessageKind::REVOCATION, &why),
         ),
     ];

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
+use tim_store::{
+    Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError,
+    StoreWriter, Write, Written,
+};
 use tracing::warn;
 
 use super::epochs;
 use super::lock::DirLock;
 use super::rows::{self, Head, number_of, sql, unsigned};
 use super::{BUSY_TIMEOUT, plain_error};
-use tim_store::{
-    Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError,
-    StoreWriter, Write, Written,
-};
 
 /// The one writing connection of a data directory.
 pub struct SqliteWriter {

@@ -5,11 +5,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use tim_proto::{MessageId, UserId};
+use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::suite::Engine;
 use tim_store::{
-    Append, Fingerprint, Hooks, LogKey, Store, StoreError, StoreReader as _, StoreWriter as _, Write, Writer,
-    WriterConfig, Written,
+    Append, EntryFlags, Fingerprint, Hooks, LogKey, Store, StoreError, StoreReader as _, StoreWriter as _,
+    Write, Writer, WriterConfig, Written,
 };
 use tim_store_sqlite::{self as sqlite, OpenError};
 
@@ -249,8 +249,8 @@ fn writes_until_killed() {
                         },
                         fingerprint: Fingerprint::of(&[]),
                         origin: 0,
-                        kind: 1,
-                        flags: 0,
+                        kind: MessageKind::TEXT,
+                        flags: EntryFlags::NONE,
                         content: vec![1; 300].into(),
                         require_membership: true,
                         mentions: Vec::new(),

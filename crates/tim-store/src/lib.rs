@@ -40,7 +40,7 @@ pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,
     ListCursor, Member, MembersPage, MembersRequest, Page, PageRequest, StoreReader,
 };
-pub use tim_groups::{CreateGroup, Group, Membership, Prepared, Refused, Restriction, flags, role};
+pub use tim_groups::{CreateGroup, EntryFlags, Group, Membership, Prepared, Refused, Restriction};
 pub use types::{Account, Entry, LogKey, Pair, SYSTEM_NUMBER, account_number};
 pub use write::{
     Append, Commit, GroupChanged, Published, Purge, Revoke, Roster, StoreWriter, Stored, Write, Written,
@@ -60,5 +60,3 @@ pub const MAX_AT: usize = 10;
 pub const MAX_AT_LOOK: usize = 1_000;
 /// The most users that a message mentions; further ones are not told.
 pub const MAX_MENTIONS: usize = 100;
-/// The kind of a revocation entry. It is part of the log and of the changes, but of no history page.
-pub const REVOCATION: u16 = 34;

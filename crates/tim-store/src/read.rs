@@ -254,10 +254,10 @@ pub struct Conversation {
     /// How this user names it.
     pub id: ConversationId,
     /// The newest message, flagged if revoked; no revocation entry, nothing flagged
-    /// [`NO_LAST`](tim_groups::flags::NO_LAST). `None` if there is none, or it is purged.
+    /// [`NO_LAST`](tim_groups::EntryFlags::NO_LAST). `None` if there is none, or it is purged.
     pub last: Option<Entry>,
     /// How many kept entries behind the read mark count: not the user's own, not those flagged
-    /// [`NO_UNREAD`](tim_groups::flags::NO_UNREAD), not revoked ones.
+    /// [`NO_UNREAD`](tim_groups::EntryFlags::NO_UNREAD), not revoked ones.
     pub unread: u64,
     /// The read mark: everything up to and with this sequence is read.
     pub read_sequence: u64,

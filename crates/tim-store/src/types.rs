@@ -3,9 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use tim_groups::flags;
+use tim_groups::EntryFlags;
 use tim_groups::tips::Named;
-use tim_proto::{ConversationId, GroupId, MessageId, UserId};
+use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, UserId};
 
 /// Two users in a fixed order, so that a conversation has one key whoever names it. A note to oneself is a pair of the
 /// same user twice.
@@ -129,10 +129,11 @@ pub struct Entry {
     pub id: MessageId,
     /// The number of the device that sent it, 0 for none.
     pub origin: u64,
-    /// Bits of [`flags`].
-    pub flags: u32,
-    /// The message kind's number.
-    pub kind: u16,
+    /// How it counts, whether it was revoked, and whether the hub wrote it.
+    pub flags: EntryFlags,
+    /// What kind of message it is. A [`REVOCATION`](MessageKind::REVOCATION) is part of the log and of the changes, but of no
+    /// history page.
+    pub kind: MessageKind,
     /// The encoded message, as the sender encoded it; of a revoked one what is left
     /// ([`Content::revoked`](tim_proto::message::Content::revoked)).
     pub content: Bytes,
@@ -142,7 +143,7 @@ impl Entry {
     /// Whether it was revoked.
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
-        self.flags & flags::REVOKED != 0
+        self.flags.contains(EntryFlags::REVOKED)
     }
 }
 

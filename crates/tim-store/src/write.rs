@@ -1,8 +1,8 @@
 //! The operations that change the store.
 
 use bytes::Bytes;
-use tim_groups::{CreateGroup, GroupAnswer, GroupCommand, Prepared, Refused};
-use tim_proto::{GroupId, MessageId, UserId};
+use tim_groups::{CreateGroup, EntryFlags, GroupAnswer, GroupCommand, Prepared, Refused};
+use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 
 use super::{Entry, Fingerprint, LogKey, StoreError};
 
@@ -78,10 +78,10 @@ pub struct Append {
     pub fingerprint: Fingerprint,
     /// The sending device's number, 0 for none.
     pub origin: u64,
-    /// The message kind's number.
-    pub kind: u16,
-    /// [`flags`](tim_groups::flags) of the caller's choice; those that only the store sets are ignored.
-    pub flags: u32,
+    /// What kind of message it is.
+    pub kind: MessageKind,
+    /// Flags of the caller's choice; those that only the store sets are ignored.
+    pub flags: EntryFlags,
     /// The encoded message, stored and handed out unchanged.
     pub content: Bytes,
     /// In a group: refuse senders who are no members or are muted.

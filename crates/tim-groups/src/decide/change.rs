@@ -12,7 +12,7 @@ use super::super::view::{GroupView, RowChange};
 use super::super::{GroupAnswer, GroupUpdate};
 use super::leave::until;
 use super::{Case, Decision, Draft, Effects, Seen, Undecided};
-use crate::{Membership, Refused, Restriction, role};
+use crate::{Membership, Refused, Restriction};
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn set_member(
@@ -54,7 +54,7 @@ impl<V: GroupView> Case<'_, V> {
     fn may_set(
         &self,
         user: UserId,
-        new_role: Option<u16>,
+        new_role: Option<Role>,
         mute_seconds: Option<u32>,
         name_card: Option<&str>,
     ) -> Result<(), Refused> {
@@ -83,7 +83,7 @@ impl<V: GroupView> Case<'_, V> {
         &self,
         user: UserId,
         member: &Membership,
-        new_role: Option<u16>,
+        new_role: Option<Role>,
         mute_seconds: Option<u32>,
         name_card: Option<&str>,
     ) -> Result<(), Refused> {
@@ -91,12 +91,12 @@ impl<V: GroupView> Case<'_, V> {
         if new_role.is_none() && mute_seconds.is_none() && own_card {
             return Ok(());
         }
-        let mine = self.me.as_ref().map_or(0, |me| me.role);
+        let mine = self.me.as_ref().map_or(Role::MEMBER, |me| me.role);
         outranks(mine, member.role)
     }
 
-    fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: u16) -> Seen<(), V> {
-        let (tip, notice) = if new_role == role::ADMIN {
+    fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: Role) -> Seen<(), V> {
+        let (tip, notice) = if new_role == Role::ADMIN {
             // The owner is one of the managers.
             let admins = self.managers()?.len().saturating_sub(1);
             if admins >= self.command.policy.max_admins as usize {
@@ -160,8 +160,8 @@ impl<V: GroupView> Case<'_, V> {
         let member = self.target(owner)?;
         let mut draft = self.effects();
         draft.row(RowChange::Owner(*owner));
-        draft.row(RowChange::Role(self.actor, role::MEMBER));
-        draft.row(RowChange::Role(*owner, role::OWNER));
+        draft.row(RowChange::Role(self.actor, Role::MEMBER));
+        draft.row(RowChange::Role(*owner, Role::OWNER));
         self.unmute(&mut draft, *owner, Some(&member));
         draft.profile_tip(self.actor, self.count(0, 0), &[GroupChange::Owner(*owner)]);
         Ok(draft.done())
@@ -275,11 +275,10 @@ impl<V: GroupView> Case<'_, V> {
     }
 }
 
-/// The stored number of a role that somebody can be given.
-fn appointed(wanted: Role) -> Result<u16, Refused> {
+/// A role that a member can be given.
+fn appointed(wanted: Role) -> Result<Role, Refused> {
     match wanted {
-        Role::ADMIN => Ok(role::ADMIN),
-        Role::MEMBER => Ok(role::MEMBER),
+        Role::ADMIN | Role::MEMBER => Ok(wanted),
         _ => Err(Refused::BadValue("a member is made Admin or Member")),
     }
 }

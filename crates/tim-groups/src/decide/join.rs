@@ -9,7 +9,7 @@ use super::super::rules::{Action, MAX_APPLICATIONS};
 use super::super::tips::{Said, Tip};
 use super::super::view::{GroupView, NewRequest, Request, RequestKind, RowChange, Verdict};
 use super::{Case, Decision, Draft, Effects, Outcomes, Seen, Undecided, check_words, each_once};
-use crate::{Refused, role};
+use crate::Refused;
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn join(&self, message: &str) -> Decision<V> {
@@ -166,9 +166,7 @@ impl<V: GroupView> Case<'_, V> {
         let me = self.may(Action::Invite)?;
         let how = match self.group.invite_option {
             InviteOption::FREE_ACCESS => How::AtOnce,
-            InviteOption::NEED_PERMISSION if me.role == role::OWNER || me.role == role::ADMIN => {
-                How::IfTheyAgree
-            }
+            InviteOption::NEED_PERMISSION if me.role.is_manager() => How::IfTheyAgree,
             InviteOption::NEED_PERMISSION => How::IfManagersAgree,
             _ => return Err(Refused::NotAllowed("nobody is invited to this group").into()),
         };

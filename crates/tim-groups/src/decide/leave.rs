@@ -3,14 +3,14 @@
 use tim_proto::message::GroupChange;
 use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
-use tim_proto::{MemberResult, UserId};
+use tim_proto::{MemberResult, Role, UserId};
 
 use super::super::GroupAnswer;
 use super::super::rules::{Action, outranks};
 use super::super::tips::{Said, Tip};
 use super::super::view::{GroupView, RowChange};
 use super::{Case, Decision, Draft, Effects, Outcomes, Seen, Undecided, check_words, each_once};
-use crate::{Refused, Restriction, flags, role};
+use crate::{EntryFlags, Refused, Restriction};
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn quit(&self) -> Decision<V> {
@@ -19,7 +19,7 @@ impl<V: GroupView> Case<'_, V> {
         };
         self.rules.may(Some(me.role), Action::Quit)?;
         let mut draft = self.effects();
-        if me.role == role::OWNER {
+        if me.role == Role::OWNER {
             let successor = self.view.successor(&self.actor).map_err(Undecided::View)?;
             let Some(successor) = successor else {
                 draft.row(RowChange::Dismiss { by: self.actor });
@@ -28,7 +28,7 @@ impl<V: GroupView> Case<'_, V> {
             };
             self.leave(&mut draft);
             draft.row(RowChange::Owner(successor));
-            draft.row(RowChange::Role(successor, role::OWNER));
+            draft.row(RowChange::Role(successor, Role::OWNER));
             self.unmute(&mut draft, successor, self.member(&successor)?.as_ref());
             draft.profile_tip(self.actor, self.count(0, 1), &[GroupChange::Owner(successor)]);
         } else {
@@ -165,7 +165,7 @@ impl<V: GroupView> Case<'_, V> {
         draft.notices(&self.members()?, operation, self.actor, Said::default());
         for (user, notice) in &mut draft.effects.notices {
             if *user == self.actor {
-                notice.flags |= flags::NO_UNREAD;
+                notice.flags |= EntryFlags::NO_UNREAD;
             }
         }
         Ok(())

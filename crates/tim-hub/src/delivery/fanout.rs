@@ -13,7 +13,7 @@ use crate::delivery::revocations::Revocations;
 use crate::device::{Delivery, Device};
 use crate::encoding as encode;
 use crate::presence::registry::{Move, PresenceRegistry};
-use crate::store::{LogKey, Published, Roster, flags};
+use crate::store::{EntryFlags, LogKey, Published, Roster};
 
 /// Hands out what the store publishes until the store is closed.
 pub(crate) fn run(published: &Receiver<Vec<Published>>, presence: &PresenceRegistry, recall: &Revocations) {
@@ -30,7 +30,7 @@ pub(crate) fn run(published: &Receiver<Vec<Published>>, presence: &PresenceRegis
                 regroup(presence, &roster, entry.sequence);
             }
             let delivery = Arc::new(encode::delivery(&entry));
-            if entry.flags & flags::SYSTEM == 0 {
+            if !entry.flags.contains(EntryFlags::SYSTEM) {
                 recall.hand_out(&delivery);
             }
             deliver(presence, &log, &delivery);

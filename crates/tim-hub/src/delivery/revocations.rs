@@ -70,8 +70,8 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{LogKey, flags};
-    use tim_proto::{MessageId, UserId};
+    use crate::store::{EntryFlags, LogKey};
+    use tim_proto::{MessageId, MessageKind, UserId};
 
     fn message(change: u64, content: &'static [u8]) -> Entry {
         Entry {
@@ -81,15 +81,15 @@ mod tests {
             sender: UserId::SYSTEM,
             id: MessageId::default(),
             origin: 0,
-            flags: 0,
-            kind: 1,
+            flags: EntryFlags::NONE,
+            kind: MessageKind::TEXT,
             content: Bytes::from_static(content),
         }
     }
 
     fn revocation_of(message: &Entry, change: u64) -> Published {
         let revoked = Entry {
-            flags: flags::REVOKED,
+            flags: EntryFlags::REVOKED,
             content: Bytes::new(),
             ..message.clone()
         };

@@ -22,7 +22,7 @@ use crate::handlers::groups::refused;
 use crate::permissions::CheckedAt;
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Append, Fingerprint, LogKey, Refused, Stored, Write};
+use crate::store::{Append, EntryFlags, Fingerprint, LogKey, Refused, Stored, Write};
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(crate) fn send(
@@ -286,8 +286,8 @@ fn append(log: LogKey, device: &Device, sending: Sending, content: Bytes) -> App
         id: sending.id,
         fingerprint: sending.fingerprint,
         origin: device.number,
-        kind: sending.kind.0,
-        flags: 0,
+        kind: sending.kind,
+        flags: EntryFlags::NONE,
         content,
         require_membership: true,
         mentions: sending.mentions,

@@ -1,6 +1,7 @@
 //! Accounts and appending.
 
-use crate::{LogKey, MAX_CONTENT, Refused, Write, Written, account_number, flags};
+use crate::{EntryFlags, LogKey, MAX_CONTENT, Refused, Write, Written, account_number};
+use tim_proto::MessageKind;
 use tim_proto::{GroupId, UserId};
 
 use super::{World, stored, texts};
@@ -239,8 +240,8 @@ pub fn entries_come_back_whole(world: &mut World) {
     append.origin = u64::MAX;
     append.id.client_time = u64::MAX;
     append.id.random = u32::MAX;
-    append.kind = u16::MAX;
-    append.flags = u32::MAX;
+    append.kind = MessageKind(u16::MAX);
+    append.flags = EntryFlags::from_bits(u32::MAX);
     let answer = stored(world.write(Write::Append(append.clone())));
     let entry = world.reader().entry(&log, 1).unwrap().unwrap();
     assert_eq!(
@@ -257,7 +258,7 @@ pub fn entries_come_back_whole(world: &mut World) {
     );
     assert_eq!(
         entry.flags,
-        !(flags::REVOKED | flags::SYSTEM),
+        EntryFlags::from_bits(u32::MAX).chosen(),
         "the store's own bits are not the sender's"
     );
     assert_eq!(

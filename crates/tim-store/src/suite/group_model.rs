@@ -1,6 +1,6 @@
 //! Any history of a group, with random commands of random users, beside a model that reads the tables for itself.
 
-use crate::{LogKey, Purge, Refused, Write, Written, role};
+use crate::{EntryFlags, LogKey, Purge, Refused, Write, Written};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
@@ -411,9 +411,9 @@ fn compare_group(world: &World, model: &Model) {
         let standing = &found.membership;
         assert_eq!(found.account.user, model.users[*user]);
         let expected_role = match member.rank {
-            Rank::Owner => role::OWNER,
-            Rank::Admin => role::ADMIN,
-            Rank::Member => role::MEMBER,
+            Rank::Owner => Role::OWNER,
+            Rank::Admin => Role::ADMIN,
+            Rank::Member => Role::MEMBER,
         };
         assert_eq!(
             (standing.role, standing.joined_ms),
@@ -435,7 +435,7 @@ fn compare_inbox(world: &World, model: &Model, user: usize) {
     assert_eq!(found, model.inbox[user], "notices of user {user}");
     let counted = found
         .iter()
-        .filter(|(_, flags)| flags & crate::flags::NO_UNREAD == 0)
+        .filter(|(_, flags)| !flags.contains(EntryFlags::NO_UNREAD))
         .count();
     let conversation = world.reader().conversation(&model.users[user], &log).unwrap();
     assert_eq!(conversation.map_or(0, |one| one.unread), counted as u64);

@@ -1,6 +1,6 @@
 //! What the model of a group makes of each command.
 
-use crate::flags;
+use crate::EntryFlags;
 use tim_proto::GroupType;
 
 use super::group_model_state::{
@@ -25,7 +25,7 @@ impl Model {
             1 => {
                 self.let_in(actor);
                 self.tip(1, actor, &[actor]);
-                self.notice(actor, 2, Some(self.owner), "", 0);
+                self.notice(actor, 2, Some(self.owner), "", EntryFlags::NONE);
                 Ok("JoinedSuccess".to_owned())
             }
             2 => {
@@ -62,7 +62,7 @@ impl Model {
             self.own(next);
             self.tip(6, actor, &[]);
         }
-        self.notice(actor, 8, Some(actor), "", flags::NO_UNREAD);
+        self.notice(actor, 8, Some(actor), "", EntryFlags::NO_UNREAD);
         done()
     }
 
@@ -97,13 +97,13 @@ impl Model {
             self.tip(1, actor, &[user]);
         }
         match (inviter, accept) {
-            (None, true) => self.notice(user, 2, Some(actor), "ok", 0),
-            (None, false) => self.notice(user, 3, Some(actor), "ok", 0),
+            (None, true) => self.notice(user, 2, Some(actor), "ok", EntryFlags::NONE),
+            (None, false) => self.notice(user, 3, Some(actor), "ok", EntryFlags::NONE),
             (Some(inviter), true) => {
-                self.notice(user, 7, Some(inviter), "ok", 0);
-                self.notice(inviter, 13, Some(user), "ok", 0);
+                self.notice(user, 7, Some(inviter), "ok", EntryFlags::NONE);
+                self.notice(inviter, 13, Some(user), "ok", EntryFlags::NONE);
             }
-            (Some(inviter), false) => self.notice(inviter, 14, Some(user), "ok", 0),
+            (Some(inviter), false) => self.notice(inviter, 14, Some(user), "ok", EntryFlags::NONE),
         }
         done()
     }
@@ -124,9 +124,15 @@ impl Model {
         if accept {
             self.let_in(actor);
             self.tip(1, inviter, &[actor]);
-            self.notice(actor, 2, Some(inviter), "", 0);
+            self.notice(actor, 2, Some(inviter), "", EntryFlags::NONE);
         }
-        self.notice(inviter, if accept { 13 } else { 14 }, Some(actor), "ok", 0);
+        self.notice(
+            inviter,
+            if accept { 13 } else { 14 },
+            Some(actor),
+            "ok",
+            EntryFlags::NONE,
+        );
         done()
     }
 
@@ -158,7 +164,7 @@ impl Model {
         for user in &added {
             self.let_in(*user);
             // All of them come in with one tip.
-            self.notice(*user, 7, Some(actor), "come", 0);
+            self.notice(*user, 7, Some(actor), "come", EntryFlags::NONE);
         }
         if !added.is_empty() {
             self.tip(1, actor, &added);
@@ -187,7 +193,7 @@ impl Model {
         }
         for user in &gone {
             self.members.remove(user);
-            self.notice(*user, 4, Some(actor), "bye", 0);
+            self.notice(*user, 4, Some(actor), "bye", EntryFlags::NONE);
         }
         if !gone.is_empty() {
             self.tip(3, actor, &gone);
@@ -216,7 +222,13 @@ impl Model {
         }
         self.members.get_mut(&user).unwrap().rank = wanted;
         self.tip(if admin { 4 } else { 5 }, actor, &[user]);
-        self.notice(user, if admin { 9 } else { 10 }, Some(actor), "", 0);
+        self.notice(
+            user,
+            if admin { 9 } else { 10 },
+            Some(actor),
+            "",
+            EntryFlags::NONE,
+        );
         done()
     }
 
@@ -295,7 +307,11 @@ impl Model {
             return Err(DENIED);
         }
         for user in self.members.keys().copied().collect::<Vec<_>>() {
-            let quiet = if user == actor { flags::NO_UNREAD } else { 0 };
+            let quiet = if user == actor {
+                EntryFlags::NO_UNREAD
+            } else {
+                EntryFlags::NONE
+            };
             self.notice(user, 5, Some(actor), "", quiet);
         }
         self.end(actor);
@@ -308,7 +324,13 @@ impl Model {
         if member.receive != option {
             member.receive = option;
             let name = ["AcceptAndNotify", "AcceptNotNotify", "Discard"][usize::from(option) - 1];
-            self.notice(actor, 20, Some(actor), name, flags::NO_UNREAD | flags::NO_LAST);
+            self.notice(
+                actor,
+                20,
+                Some(actor),
+                name,
+                EntryFlags::NO_UNREAD | EntryFlags::NO_LAST,
+            );
         }
         done()
     }
@@ -318,7 +340,7 @@ impl Model {
             return Err(NO_GROUP);
         }
         for user in self.members.keys().copied().collect::<Vec<_>>() {
-            self.notice(user, 255, None, "news", 0);
+            self.notice(user, 255, None, "news", EntryFlags::NONE);
         }
         done()
     }
@@ -338,9 +360,9 @@ impl Model {
             text: "x".to_owned(),
             sender: Some(actor),
             flags: if self.kind == GroupType::MEETING {
-                flags::NO_UNREAD
+                EntryFlags::NO_UNREAD
             } else {
-                0
+                EntryFlags::NONE
             },
             mentions,
             all,

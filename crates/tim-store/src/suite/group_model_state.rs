@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::flags;
+use crate::EntryFlags;
 use tim_proto::{GroupId, GroupType, UserId};
 
 pub(crate) const USERS: usize = 5;
@@ -51,7 +51,7 @@ pub(super) struct Request {
 pub(crate) struct Line {
     pub(crate) text: String,
     pub(crate) sender: Option<usize>,
-    pub(crate) flags: u32,
+    pub(crate) flags: EntryFlags,
     pub(crate) mentions: Vec<usize>,
     pub(crate) all: bool,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Model {
     pub(crate) muted: BTreeMap<usize, u64>,
     pub(super) requests: BTreeMap<(usize, Asked), Request>,
     pub(crate) log: Vec<Line>,
-    pub(crate) inbox: Vec<Vec<(String, u32)>>,
+    pub(crate) inbox: Vec<Vec<(String, EntryFlags)>>,
     pub(crate) now_ms: u64,
     /// A member proposed somebody, and a manager accepted or refused.
     pub(super) proposals: [bool; 2],
@@ -109,9 +109,9 @@ impl Model {
         (0..3).for_each(|user| model.let_in(user));
         model.members.get_mut(&0).unwrap().rank = Rank::Owner;
         model.tip(1, 0, &[0, 1, 2]);
-        model.notice(0, 6, Some(0), "", flags::NO_UNREAD);
-        model.notice(1, 7, Some(0), "", 0);
-        model.notice(2, 7, Some(0), "", 0);
+        model.notice(0, 6, Some(0), "", EntryFlags::NO_UNREAD);
+        model.notice(1, 7, Some(0), "", EntryFlags::NONE);
+        model.notice(2, 7, Some(0), "", EntryFlags::NONE);
         model
     }
 
@@ -136,14 +136,14 @@ impl Model {
         let users: Vec<&str> = to.iter().map(|user| self.users[*user].as_str()).collect();
         let (by, count) = (self.users[by], self.members.len());
         let quiet = if self.kind == GroupType::MEETING {
-            flags::NO_UNREAD
+            EntryFlags::NO_UNREAD
         } else {
-            0
+            EntryFlags::NONE
         };
         self.log.push(Line {
             text: format!("tip {operation} by {by}: {} ({count})", users.join(",")),
             sender: None,
-            flags: flags::SYSTEM | quiet,
+            flags: EntryFlags::SYSTEM | quiet,
             mentions: Vec::new(),
             all: false,
         });
@@ -155,11 +155,11 @@ impl Model {
         operation: u32,
         by: Option<usize>,
         words: &str,
-        more_flags: u32,
+        more_flags: EntryFlags,
     ) {
         let by = by.map_or(UserId::SYSTEM, |by| self.users[by]);
         let text = format!("notice {operation} by {by}: {words}");
-        self.inbox[to].push((text, flags::SYSTEM | more_flags));
+        self.inbox[to].push((text, EntryFlags::SYSTEM | more_flags));
     }
 
     pub(super) fn rank(&self, user: usize) -> Option<Rank> {
@@ -206,10 +206,10 @@ impl Model {
         let verdict = None;
         self.requests.insert((user, asked), Request { inviter, verdict });
         match asked {
-            Asked::TheUser => self.notice(user, 12, inviter, words, 0),
+            Asked::TheUser => self.notice(user, 12, inviter, words, EntryFlags::NONE),
             Asked::TheManagers => {
                 for manager in self.managers() {
-                    self.notice(manager, 1, Some(user), words, 0);
+                    self.notice(manager, 1, Some(user), words, EntryFlags::NONE);
                 }
             }
         }
@@ -246,7 +246,7 @@ impl Model {
 
     pub(crate) fn unread(&self, user: usize) -> usize {
         let read = self.members[&user].read;
-        let counts = |line: &&Line| line.flags & flags::NO_UNREAD == 0 && line.sender != Some(user);
+        let counts = |line: &&Line| !line.flags.contains(EntryFlags::NO_UNREAD) && line.sender != Some(user);
         self.log.iter().skip(read).filter(counts).count()
     }
 

@@ -1,6 +1,6 @@
 //! Groups and their members.
 
-use crate::{CreateGroup, LogKey, Refused, Write, Written, role};
+use crate::{CreateGroup, LogKey, Refused, Write, Written};
 use tim_groups::{GroupAction, GroupAnswer};
 use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
 
@@ -39,7 +39,7 @@ pub fn created_whole_with_tip_and_notices(world: &mut World) {
     assert_eq!(profile.introduction, "intro");
     assert_eq!(names(world, &group), ["alice", "bob", "carol"]);
     let roles = [alice, bob].map(|user| world.reader().membership(&group, &user).unwrap().unwrap().role);
-    assert_eq!(roles, [role::OWNER, role::MEMBER]);
+    assert_eq!(roles, [Role::OWNER, Role::MEMBER]);
     assert_eq!(world.reader().groups_of(&bob).unwrap(), [profile]);
     let log = LogKey::Group(group);
     assert_eq!(
@@ -157,7 +157,7 @@ pub fn members_see_from_joining_on(world: &mut World) {
     let promoted = world.reader().membership(&group, &bob).unwrap().unwrap();
     assert_eq!(
         (promoted.role, promoted.joined_at),
-        (role::ADMIN, 1),
+        (Role::ADMIN, 1),
         "a new role is no new joining"
     );
     assert_eq!(world.reader().group(&group).unwrap().unwrap().member_count, 2);

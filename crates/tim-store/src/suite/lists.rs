@@ -1,7 +1,7 @@
 //! The conversation list, read marks, hidden conversations.
 
-use crate::{About, LogKey, Refused, Write, Written, flags};
-use tim_proto::{ConversationId, UserId};
+use crate::{About, EntryFlags, LogKey, Refused, Write, Written};
+use tim_proto::{ConversationId, Role, UserId};
 
 use super::{World, stored, texts};
 
@@ -169,9 +169,9 @@ pub fn flags_are_obeyed(world: &mut World) {
     world.say(log, bob, "shown");
     world.say(LogKey::c2c(alice, carol), carol, "newer");
     let mut quiet = world.message(log, bob, "not counted");
-    quiet.flags = flags::NO_UNREAD;
+    quiet.flags = EntryFlags::NO_UNREAD;
     let mut hidden = world.message(log, bob, "not shown");
-    hidden.flags = flags::NO_LAST;
+    hidden.flags = EntryFlags::NO_LAST;
     stored(world.write(Write::Append(hidden)));
     assert_eq!(
         world.list(&alice),
@@ -213,7 +213,7 @@ pub fn profiles_are_shown(world: &mut World) {
         (ConversationId::Group(group), "g1's name")
     );
     assert_eq!((profile.member_count, profile.owner), (2, alice));
-    assert_eq!(standing.role, crate::role::OWNER);
+    assert_eq!(standing.role, Role::OWNER);
     let About::Peer(peer) = &list[1].about else {
         panic!("{:?}", list[1])
     };

@@ -1,9 +1,9 @@
 //! Any sequence of operations, beside a plain model that keeps lists and counts by looking at every entry.
 
-use crate::{Cursor, Gap, LogKey, Prepared, Purge, REVOCATION, Refused, Write, Written, flags};
+use crate::{Cursor, EntryFlags, Gap, LogKey, Prepared, Purge, Refused, Write, Written};
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupAnswer};
-use tim_proto::{JoinStatus, UserId};
+use tim_proto::{JoinStatus, MessageKind, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
 use super::{World, groups, revoke};
@@ -66,13 +66,13 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
     }
 }
 
-fn say(world: &mut World, model: &mut Model, log: usize, user: usize, flags: u32) {
+fn say(world: &mut World, model: &mut Model, log: usize, user: usize, flags: EntryFlags) {
     let sender = model.users[user];
     let mut append = world.message(model.keys[log], sender, "x");
     append.flags = flags;
     let answer = world.write(Write::Append(append));
     if log < SYSTEM && model.is_party(log, user) {
-        let at = model.push(log, sender, flags, 1, world.now_ms);
+        let at = model.push(log, sender, flags, MessageKind::TEXT, world.now_ms);
         assert_eq!(answer, Ok(Written::Stored(at)));
     } else {
         assert_eq!(answer, Err(Refused::NotParticipant(sender)));
@@ -85,7 +85,13 @@ fn tip(world: &mut World, model: &mut Model, log: usize) {
         log: model.keys[log],
         entry,
     });
-    let at = model.push(log, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
+    let at = model.push(
+        log,
+        UserId::SYSTEM,
+        EntryFlags::SYSTEM,
+        MessageKind::GROUP_TIP,
+        world.now_ms,
+    );
     assert_eq!(answer, Ok(Written::Stored(at)));
 }
 
@@ -142,7 +148,7 @@ fn revoke_one(world: &mut World, model: &mut Model, log: usize, user: usize, bac
     match revoked_by {
         Some(first) if first == by => assert!(matches!(answer, Ok(Written::Revoked { already: true, .. }))),
         Some(first) => assert_eq!(answer, Err(Refused::AlreadyRevoked(first))),
-        None if target_flags & flags::SYSTEM != 0 || (sender != by && !manages) => {
+        None if target_flags.contains(EntryFlags::SYSTEM) || (sender != by && !manages) => {
             assert_eq!(answer, Err(Refused::NotYours));
         }
         None if age_ms > window_ms => {
@@ -151,8 +157,8 @@ fn revoke_one(world: &mut World, model: &mut Model, log: usize, user: usize, bac
         None => {
             let index = usize::try_from(sequence).unwrap() - 1;
             model.logs[log].entries[index].revoked_by = Some(by);
-            let entry_flags = flags::SYSTEM | flags::NO_UNREAD | flags::NO_LAST;
-            let entry = model.push(log, by, entry_flags, REVOCATION, world.now_ms);
+            let entry_flags = EntryFlags::SYSTEM | EntryFlags::NO_UNREAD | EntryFlags::NO_LAST;
+            let entry = model.push(log, by, entry_flags, MessageKind::REVOCATION, world.now_ms);
             assert_eq!(
                 answer,
                 Ok(Written::Revoked {
@@ -186,7 +192,7 @@ fn read_state(model: &Model, log: usize, user: usize, read_sequence: u64) -> Wri
     let shown = entries
         .iter()
         .rev()
-        .find(|entry| entry.flags & flags::NO_LAST == 0);
+        .find(|entry| !entry.flags.contains(EntryFlags::NO_LAST));
     let is_hidden = shown.map_or(0, |entry| entry.at.sequence) <= row.hidden_through;
     Written::Read {
         read_sequence,
@@ -211,8 +217,20 @@ fn join(world: &mut World, model: &mut Model, user: usize) {
         hidden_through: 0,
     };
     model.rows.insert((GROUP, user), row);
-    model.push(GROUP, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
-    model.push(SYSTEM + user, UserId::SYSTEM, flags::SYSTEM, 33, world.now_ms);
+    model.push(
+        GROUP,
+        UserId::SYSTEM,
+        EntryFlags::SYSTEM,
+        MessageKind::GROUP_TIP,
+        world.now_ms,
+    );
+    model.push(
+        SYSTEM + user,
+        UserId::SYSTEM,
+        EntryFlags::SYSTEM,
+        MessageKind::GROUP_SYSTEM_NOTICE,
+        world.now_ms,
+    );
 }
 
 fn leave(world: &mut World, model: &mut Model, user: usize) {
@@ -226,9 +244,21 @@ fn leave(world: &mut World, model: &mut Model, user: usize) {
         return;
     }
     model.rows.get_mut(&(GROUP, user)).unwrap().takes_part = false;
-    model.push(GROUP, UserId::SYSTEM, flags::SYSTEM, 32, world.now_ms);
-    let quiet = flags::SYSTEM | flags::NO_UNREAD;
-    model.push(SYSTEM + user, UserId::SYSTEM, quiet, 33, world.now_ms);
+    model.push(
+        GROUP,
+        UserId::SYSTEM,
+        EntryFlags::SYSTEM,
+        MessageKind::GROUP_TIP,
+        world.now_ms,
+    );
+    let quiet = EntryFlags::SYSTEM | EntryFlags::NO_UNREAD;
+    model.push(
+        SYSTEM + user,
+        UserId::SYSTEM,
+        quiet,
+        MessageKind::GROUP_SYSTEM_NOTICE,
+        world.now_ms,
+    );
 }
 
 fn purge(world: &mut World, model: &mut Model, keep_s: u64, budget: u32) {
@@ -366,7 +396,7 @@ fn compare_history(world: &World, model: &Model) {
     for (log, key) in model.keys.iter().enumerate() {
         let expected: Vec<(u64, bool)> = model.logs[log]
             .kept()
-            .filter(|entry| entry.kind != REVOCATION)
+            .filter(|entry| entry.kind != MessageKind::REVOCATION)
             .map(|entry| (entry.at.sequence, entry.revoked_by.is_some()))
             .collect();
         let mut got = Vec::new();

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{LogKey, Stored, flags};
+use crate::{EntryFlags, LogKey, Stored};
 use proptest::prelude::*;
-use tim_proto::{GroupId, UserId};
+use tim_proto::{GroupId, MessageKind, UserId};
 
 use super::World;
 
@@ -17,7 +17,7 @@ pub(crate) enum Step {
     Say {
         log: usize,
         user: usize,
-        flags: u32,
+        flags: EntryFlags,
     },
     Tip {
         log: usize,
@@ -57,7 +57,7 @@ pub(crate) enum Step {
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let (log, user) = (prop_oneof![6 => 0..5usize, 1 => 5..8usize], 0..3usize);
-    let some_flags = prop_oneof![4 => Just(0), 1 => Just(flags::NO_UNREAD), 1 => Just(flags::NO_LAST)];
+    let some_flags = prop_oneof![4 => Just(EntryFlags::NONE), 1 => Just(EntryFlags::NO_UNREAD), 1 => Just(EntryFlags::NO_LAST)];
     prop_oneof![
         8 => (log.clone(), user.clone(), some_flags).prop_map(|(log, user, flags)| Step::Say { log, user, flags }),
         1 => log.clone().prop_map(|log| Step::Tip { log }),
@@ -77,8 +77,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 pub(crate) struct ModelEntry {
     pub(crate) at: Stored,
     pub(crate) sender: UserId,
-    pub(crate) flags: u32,
-    pub(crate) kind: u16,
+    pub(crate) flags: EntryFlags,
+    pub(crate) kind: MessageKind,
     pub(crate) revoked_by: Option<UserId>,
 }
 
@@ -202,7 +202,14 @@ impl Model {
         self.rows.get(&(log, user)).copied().filter(|row| row.takes_part)
     }
 
-    pub(crate) fn push(&mut self, log: usize, sender: UserId, flags: u32, kind: u16, now_ms: u64) -> Stored {
+    pub(crate) fn push(
+        &mut self,
+        log: usize,
+        sender: UserId,
+        flags: EntryFlags,
+        kind: MessageKind,
+        now_ms: u64,
+    ) -> Stored {
         for user in 0..3 {
             if log != GROUP && self.is_party(log, user) {
                 self.rows.entry((log, user)).or_default().takes_part = true;
@@ -228,7 +235,7 @@ impl Model {
         let read = self.rows[&(log, user)].read;
         let counts = |entry: &&ModelEntry| {
             entry.at.sequence > read
-                && entry.flags & flags::NO_UNREAD == 0
+                && !entry.flags.contains(EntryFlags::NO_UNREAD)
                 && entry.sender != self.users[user]
                 && entry.revoked_by.is_none()
         };
@@ -242,7 +249,7 @@ impl Model {
             .entries
             .iter()
             .rev()
-            .find(|entry| entry.flags & flags::NO_LAST == 0)?;
+            .find(|entry| !entry.flags.contains(EntryFlags::NO_LAST))?;
         (last.at.sequence > self.logs[log].purged && last.at.sequence > joined_at).then_some(last)
     }
 }

@@ -1,6 +1,6 @@
 //! Revoking.
 
-use crate::{Append, LogKey, REVOCATION, Refused, Revoke, Write, Written, flags};
+use crate::{Append, EntryFlags, LogKey, Refused, Revoke, Write, Written};
 use bytes::Bytes;
 use tim_groups::GroupAction;
 use tim_proto::message::{Content, Mentions, SenderNames, Text, with_sender_names};
@@ -55,7 +55,10 @@ pub fn the_message_is_marked_and_told_of(world: &mut World) {
     assert!(message.is_revoked());
     assert_eq!(texts([&message]), [""], "its content is gone");
     let told = world.changes(bob, 1, 10).entries.remove(0).entry;
-    assert_eq!((told.kind, told.sender, told.origin), (REVOCATION, alice, 3));
+    assert_eq!(
+        (told.kind, told.sender, told.origin),
+        (MessageKind::REVOCATION, alice, 3)
+    );
     assert_eq!(told.id.sender, world.number(&alice));
     assert_eq!(texts([&told]), ["revoked 1"]);
     assert_eq!(
@@ -273,7 +276,7 @@ pub fn the_content_is_gone_everywhere_and_the_revoker_is_named(world: &mut World
         );
         assert_eq!(
             (entry.sender, entry.id, entry.kind),
-            (member, append.id, 1),
+            (member, append.id, MessageKind::TEXT),
             "{way}"
         );
         assert!(entry.is_revoked());
@@ -386,6 +389,6 @@ pub fn what_cannot_be_revoked(world: &mut World) {
     );
     assert_eq!(
         world.reader().entry(&log, 1).unwrap().unwrap().flags,
-        flags::SYSTEM
+        EntryFlags::SYSTEM
     );
 }

@@ -1,8 +1,8 @@
 //! Who is in a group: in pages, in live rooms, at the end; and who is mentioned.
 
 use crate::{
-    ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused, Restriction,
-    Write, Written, flags,
+    EntryFlags, ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused,
+    Restriction, Write, Written,
 };
 use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_proto::{
@@ -159,7 +159,7 @@ pub fn ones_groups_come_in_pages(world: &mut World) {
                 break;
             }
         }
-        let member = crate::role::MEMBER;
+        let member = Role::MEMBER;
         assert_eq!(
             found,
             [(groups[0], member), (groups[2], member), (groups[4], member)]
@@ -513,7 +513,12 @@ pub fn a_meeting_counts_nothing_as_unread(world: &mut World) {
     world.say(log, alice, "x");
     assert_eq!(world.unread(&bob, &log), 0);
     let page = world.page(log, None, 9).entries;
-    assert!(page.len() == 3 && page.iter().all(|entry| entry.flags & flags::NO_UNREAD != 0));
+    assert!(
+        page.len() == 3
+            && page
+                .iter()
+                .all(|entry| entry.flags.contains(EntryFlags::NO_UNREAD))
+    );
     assert_eq!(world.conversation(&bob, &log).last.unwrap().sequence, 3);
 }
 

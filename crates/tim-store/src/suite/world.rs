@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::{
-    Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, Fingerprint,
-    LogKey, Page, PageRequest, Prepared, Published, Refused, Store, StoreReader, StoreWriter, Stored, Write,
-    Written,
+    Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, EntryFlags,
+    Fingerprint, LogKey, Page, PageRequest, Prepared, Published, Refused, Store, StoreReader, StoreWriter,
+    Stored, Write, Written,
 };
 use tim_groups::{GroupAction, GroupAnswer, GroupCommand, GroupPolicy};
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::notice::SystemNotice;
 use tim_proto::wire::decode_body;
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
 
 /// A store, a clock that is set by hand, and short ways to say things.
 pub struct World {
@@ -115,8 +115,8 @@ impl World {
             },
             fingerprint: print(log, text),
             origin: 7,
-            kind: 1,
-            flags: 0,
+            kind: MessageKind::TEXT,
+            flags: EntryFlags::NONE,
             content: text.to_owned().into(),
             require_membership: true,
             mentions: Vec::new(),
@@ -135,8 +135,8 @@ impl World {
         Prepared {
             client_time: self.now_ms / 1000,
             random: self.random,
-            kind: 32,
-            flags: 0,
+            kind: MessageKind::GROUP_TIP,
+            flags: EntryFlags::NONE,
             content: text.to_owned().into(),
         }
     }
@@ -249,10 +249,7 @@ pub fn new_group(group: GroupId, users: &[UserId]) -> CreateGroup {
         avatar: "https://example.invalid/group.png".to_owned(),
         join_option: JoinOption::FREE_ACCESS,
         invite_option: InviteOption::FREE_ACCESS,
-        members: users[1..]
-            .iter()
-            .map(|user| (*user, crate::role::MEMBER))
-            .collect(),
+        members: users[1..].iter().map(|user| (*user, Role::MEMBER)).collect(),
         creation_random: 1,
         max_groups: u32::MAX,
         tip: None,
@@ -279,7 +276,7 @@ pub fn texts<'a>(entries: impl IntoIterator<Item = &'a crate::Entry>) -> Vec<Str
 
 pub fn text(entry: &crate::Entry) -> String {
     let own = || decode_body::<Content<'_>>(&entry.content).ok();
-    match (MessageKind(entry.kind), own()) {
+    match (entry.kind, own()) {
         (MessageKind::GROUP_TIP, Some(content)) => {
             let tip: GroupTip<'_> = decode_body(content.payload).unwrap();
             let users: Vec<&str> = tip.users.iter().collect();

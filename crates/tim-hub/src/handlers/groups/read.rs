@@ -18,7 +18,7 @@ use crate::handlers::pages::{self, Paged};
 use crate::handlers::requests::{ANSWER_OVERHEAD, MAX_LEN_PREFIX};
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Account, Group, ListCursor, Member, MembersRequest, Membership, Refused, role};
+use crate::store::{Account, Group, ListCursor, Member, MembersRequest, Membership, Refused};
 
 /// What a list has at most beside its items: `next` and the rest.
 const LIST_OVERHEAD: usize = ANSWER_OVERHEAD;
@@ -195,7 +195,7 @@ fn room_members(
         return Err(refused(Refused::NoSuchGroup(asked.group)));
     };
     let is_wanted = |member: &Member| {
-        let role = role::on_wire(member.membership.role);
+        let role = member.membership.role;
         asked.role.is_none_or(|wanted| wanted == role)
     };
     let mut limit = limit;
@@ -216,9 +216,9 @@ fn room_members(
 
 fn room_member(account: Account, group: &Group) -> Member {
     let role = if account.user == group.owner {
-        role::OWNER
+        Role::OWNER
     } else {
-        role::MEMBER
+        Role::MEMBER
     };
     Member {
         account,
@@ -236,7 +236,7 @@ fn room_member(account: Account, group: &Group) -> Member {
 fn wire_member(member: &Member) -> GroupMember<'_> {
     GroupMember {
         user: member.account.user,
-        role: role::on_wire(member.membership.role),
+        role: member.membership.role,
         joined: member.membership.joined_ms / 1000,
         muted_until: member.membership.muted_until_ms / 1000,
         nick: &member.account.nick,
