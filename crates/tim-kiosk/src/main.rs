@@ -31,7 +31,7 @@ use tim_transport_embedded::proto::request::{Delivery, FetchResponse};
 use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
 use tim_transport_embedded::{
-    Client, Device, EmbassyClock, Error, Event, Events, Line, Memory, NetState, SerialLine,
+    Client, Device, EmbassyClock, Error, Event, NetState, Resources, Runner, SerialPort, Transport,
 };
 
 /// What a frame takes on a serial line.
@@ -53,17 +53,17 @@ fn main() -> ! {
 #[embassy_executor::task]
 async fn kiosk(board: Board) {
     let Board { console, line } = board;
-    static MEMORY: StaticCell<Memory<RX, TX, OUTBOX>> = StaticCell::new();
-    let memory = MEMORY.init(Memory::new());
+    static RESOURCES: StaticCell<Resources<RX, TX, OUTBOX>> = StaticCell::new();
+    let resources = RESOURCES.init(Resources::new());
     let screen = Screen::new(console.sender.into_printer());
     let mut device = Device::new(
         settings::session(),
         settings::USER_SIG,
-        memory,
+        resources,
         board::seed(),
         EmbassyClock,
     );
-    let (client, events) = device.split(SerialLine::new(line.receiver, line.sender));
+    let (client, runner) = device.split(SerialPort::new(line.receiver, line.sender));
     let kiosk = Kiosk {
         client,
         screen,
@@ -77,7 +77,7 @@ async fn kiosk(board: Board) {
         settings::GROUP
     ));
     join4(
-        kiosk.show_events(events),
+        kiosk.show_events(runner),
         Keys::new(client, &kiosk.screen).obey(console.receiver),
         kiosk.run_errands(),
         kiosk.stay_logged_in(),
@@ -112,10 +112,10 @@ enum Errand {
 
 impl Kiosk<'_> {
     /// Shows what happens, for ever. This is also what moves the bytes.
-    async fn show_events<L: Line>(&self, mut events: Events<'_, EmbassyClock, L>) {
+    async fn show_events<T: Transport>(&self, mut runner: Runner<'_, EmbassyClock, T>) {
         let screen = &self.screen;
         loop {
-            match events.next_event().await {
+            match runner.next_event().await {
                 Event::NetState(NetState::Connected) => {
                     screen.show("-- connected");
                     // Meanwhile somebody may have read on another device.

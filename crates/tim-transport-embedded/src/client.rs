@@ -15,7 +15,7 @@ use crate::{Clock, Error};
 /// Makes the calls, which have the names that they have in `tim-client`.
 ///
 /// A copy is as good as the original, so each task can have its own. A call goes on while somebody drives
-/// ([`Events`](crate::Events)). Every call is cancel-safe: dropped before it was polled, it did nothing; dropped later, its
+/// ([`Runner`](crate::Runner)). Every call is cancel-safe: dropped before it was polled, it did nothing; dropped later, its
 /// request is seen through and the answer is nobody's. A message can be sent again then: the hub keeps it once. A future that
 /// nobody polls any more must be dropped, since the session waits for it to read its answer.
 #[derive(Clone, Copy)]

@@ -63,7 +63,7 @@ const LONGEST_STEP_US: u64 = 1 << 30;
 ///
 /// The counter has to be read at least once in half a turn: every 24 days if it counts milliseconds, every 35 minutes if it
 /// counts microseconds. [`Clock::wait_until`] does that by itself, every 18 minutes, so nothing is left to do while
-/// [`Events`](crate::Events) is driven: a session that measures a time also waits for it. While nobody drives, or a logged out
+/// [`Runner`](crate::Runner) is driven: a session that measures a time also waits for it. While nobody drives, or a logged out
 /// session waits for nothing, the clock may fall behind by the turns that it did not see. It never goes back, and runs on
 /// from the next read. A counter that reads a few ticks less than before, as some do when they are read during the carry, is
 /// taken to stand still.

@@ -1,27 +1,27 @@
-//! The device: its memory, its session, and how both are handed out.
+//! The device: its buffers, its session, and the two handles that it is split into.
 
 use core::fmt;
 
 use tim_session::{ClientConfig, ClientSession, FixedBuffer};
 
 use crate::shared::Shared;
-use crate::{Client, Clock, Events, Line};
+use crate::{Client, Clock, Runner, Transport};
 
-/// A device's buffers, in bytes; what is too small is told by an error, never by a panic.
+/// The buffers of a device, with their sizes in bytes. A buffer that is too small results in an error, never in a panic.
 ///
-/// - `RX` holds the largest frame to take (with a few bytes of framing on a serial line), and is what the hub is told.
-///   Longer messages come as stubs, to be fetched in pieces; 512 does.
-/// - `TX` holds what goes out: at least the longest request, and the login with its UserSig; 512 does.
-/// - `OUTBOX` holds the requests that wait for their answers, some 30 bytes and the request each.
+/// - `RX` holds the largest frame to receive (on a serial port, including the framing). The hub is told this size and
+///   delivers longer messages as stubs, which are fetched in pieces. 512 is sufficient.
+/// - `TX` holds outgoing bytes: at least the longest request, and the login with its UserSig. 512 is sufficient.
+/// - `OUTBOX` holds pending requests, each with about 30 bytes of overhead.
 #[derive(Debug)]
-pub struct Memory<const RX: usize, const TX: usize, const OUTBOX: usize> {
+pub struct Resources<const RX: usize, const TX: usize, const OUTBOX: usize> {
     rx: [u8; RX],
     tx: [u8; TX],
     outbox: [u8; OUTBOX],
 }
 
-impl<const RX: usize, const TX: usize, const OUTBOX: usize> Memory<RX, TX, OUTBOX> {
-    /// Empty buffers; all zero, so a static of them takes no flash.
+impl<const RX: usize, const TX: usize, const OUTBOX: usize> Resources<RX, TX, OUTBOX> {
+    /// Empty buffers. They are all zero, so a static occupies no flash.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -32,19 +32,19 @@ impl<const RX: usize, const TX: usize, const OUTBOX: usize> Memory<RX, TX, OUTBO
     }
 }
 
-impl<const RX: usize, const TX: usize, const OUTBOX: usize> Default for Memory<RX, TX, OUTBOX> {
+impl<const RX: usize, const TX: usize, const OUTBOX: usize> Default for Resources<RX, TX, OUTBOX> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// A user's device. It is made once, [split](Device::split) once, and lives as long as the program talks.
-pub struct Device<'m, T> {
+/// A user's device. It is created once, [split](Device::split) once, and lives as long as the application uses it.
+pub struct Device<'m, C> {
     shared: Shared<'m>,
-    clock: T,
+    clock: C,
 }
 
-impl<T> fmt::Debug for Device<'_, T> {
+impl<C> fmt::Debug for Device<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
             .field("user", &self.shared.user)
@@ -52,28 +52,28 @@ impl<T> fmt::Debug for Device<'_, T> {
     }
 }
 
-impl<'m, T: Clock> Device<'m, T> {
-    /// A device that is not logged in. `seed` is a random number, another one after each reset: it spreads the reconnects
-    /// of many devices and goes into the ids of messages. The device's number and the hub's time go into them at login, so
-    /// that two devices, or two lives of one, draw different ids even with the same seed.
+impl<'m, C: Clock> Device<'m, C> {
+    /// A device that is not logged in. `seed` is a random number that differs after each reset: it spreads the reconnects
+    /// of many devices over time and is mixed into message ids. At login, the device's number and the hub's time are mixed in
+    /// as well, so that two devices, or two runs of one device, generate different ids even from the same seed.
     pub fn new<const RX: usize, const TX: usize, const OUTBOX: usize>(
         config: ClientConfig,
         user_sig: &'m str,
-        memory: &'m mut Memory<RX, TX, OUTBOX>,
+        resources: &'m mut Resources<RX, TX, OUTBOX>,
         seed: u64,
-        clock: T,
+        clock: C,
     ) -> Self {
-        let Memory { rx, tx, outbox } = memory;
+        let Resources { rx, tx, outbox } = resources;
         Self::with_buffers(config, user_sig, [rx, tx, outbox], seed, clock)
     }
 
-    /// Not generic over the sizes, so that it is there once.
+    /// Not generic over the sizes, so that it is compiled once.
     fn with_buffers(
         config: ClientConfig,
         user_sig: &'m str,
         buffers: [&'m mut [u8]; 3],
         seed: u64,
-        clock: T,
+        clock: C,
     ) -> Self {
         let [rx, tx, outbox] = buffers.map(FixedBuffer);
         let session = ClientSession::new(config, user_sig, rx, tx, outbox, seed);
@@ -83,19 +83,21 @@ impl<'m, T: Clock> Device<'m, T> {
         }
     }
 
-    /// Says where this device left off in an earlier life: what [`Events::cursor`] showed. Returns whether it is a cursor.
+    /// Resumes deliveries after the position that [`Runner::cursor`] returned in an earlier run. Returns whether `cursor` is
+    /// valid.
     pub fn resume_from(&mut self, cursor: &[u8]) -> bool {
         self.shared.session.get_mut().resume_from(cursor)
     }
 
-    /// Asks for everything that is kept, oldest first, instead of what comes from now on.
+    /// Starts deliveries with the oldest entry that the hub keeps, instead of with new entries only.
     pub fn resume_from_start(&mut self) {
         self.shared.session.get_mut().resume_from_start();
     }
 
-    /// The two ends: the calls, for as many tasks as like to, and the events with the line, for one.
-    pub fn split<L: Line>(&'m mut self, line: L) -> (Client<'m>, Events<'m, T, L>) {
+    /// Splits the device into the [`Client`], which any number of tasks can use for calls, and the [`Runner`], which one task
+    /// drives.
+    pub fn split<T: Transport>(&'m mut self, transport: T) -> (Client<'m>, Runner<'m, C, T>) {
         let Self { shared, clock } = &*self;
-        (Client { shared, clock }, Events::new(shared, clock, line))
+        (Client { shared, clock }, Runner::new(shared, clock, transport))
     }
 }

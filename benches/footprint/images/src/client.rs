@@ -9,7 +9,7 @@ use core::task::Poll;
 use tim_proto::message::{Custom, Message, Payload, SendOptions};
 use tim_proto::{MessageKind, UserId};
 use tim_session::{ClientConfig, Framing, Instant};
-use tim_transport_embedded::{Client, Clock, Device, Error, Event, Memory, SerialLine};
+use tim_transport_embedded::{Client, Clock, Device, Error, Event, Resources, SerialPort};
 
 use crate::line::{Line, run_to_end};
 use crate::{Board, parsers};
@@ -36,13 +36,13 @@ impl<B: Board> Clock for Time<'_, '_, B> {
 
 /// A device that picks up where it was.
 fn device<'m, 'c, 'b, B: Board>(
-    memory: &'m mut Memory<512, 512, 512>,
+    resources: &'m mut Resources<512, 512, 512>,
     board: &'c RefCell<&'b mut B>,
 ) -> Option<Device<'m, Time<'c, 'b, B>>> {
     let user = UserId::new(black_box("kiosk-1")).ok()?;
     let mut config = ClientConfig::new(black_box(1_400_000_000), user, black_box(0xC0FFEE));
     config.framing = Framing::Serial;
-    let mut device = Device::new(config, black_box("eJw"), memory, black_box(7), Time(board));
+    let mut device = Device::new(config, black_box("eJw"), resources, black_box(7), Time(board));
     device.resume_from(black_box(b"7"));
     Some(device)
 }
@@ -50,37 +50,37 @@ fn device<'m, 'c, 'b, B: Board>(
 /// The smallest client that is one: picks up where it was, logs in, sends a text, and waits until a message of somebody
 /// else's was shown and taken, be it a text, a tip or a notice.
 pub fn run<B: Board>(board: &mut B) -> Option<()> {
-    let (mut memory, board) = (Memory::new(), RefCell::new(board));
+    let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
-        let mut device = device(&mut memory, &board)?;
-        let (client, mut events) = device.split(SerialLine::new(Line(&board), Line(&board)));
+        let mut device = device(&mut resources, &board)?;
+        let (client, mut runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
         let mut shown = false;
-        events.until(client.login(), |_| {}).await.ok()?;
-        events.until(client.wait_until_ready(), |_| {}).await.ok()?;
+        runner.until(client.login(), |_| {}).await.ok()?;
+        runner.until(client.wait_until_ready(), |_| {}).await.ok()?;
         let alice = UserId::new(black_box("alice")).ok()?;
         let mut message = client.create_text_message(alice, black_box("Hello!")).ok()?;
         let sent = client.send_message(&mut message);
-        events
+        runner
             .until(sent, |event| shown |= show(&board, event))
             .await
             .ok()?;
         while !shown {
-            shown = show(&board, events.next_event().await);
+            shown = show(&board, runner.next_event().await);
         }
-        events.cursor(|cursor| board.try_borrow_mut().map(|mut board| board.show(cursor)).ok())
+        runner.cursor(|cursor| board.try_borrow_mut().map(|mut board| board.show(cursor)).ok())
     })
 }
 
 /// All the calls that there are, one after the other, and messages of every kind.
 pub fn run_all_calls<B: Board>(board: &mut B) -> Option<()> {
-    let (mut memory, board) = (Memory::new(), RefCell::new(board));
+    let (mut resources, board) = (Resources::new(), RefCell::new(board));
     run_to_end::<B, _>(async {
-        let mut device = device(&mut memory, &board)?;
-        let (client, mut events) = device.split(SerialLine::new(Line(&board), Line(&board)));
-        events.until(client.login(), |_| {}).await.ok()?;
-        events.until(client.wait_until_ready(), |_| {}).await.ok()?;
+        let mut device = device(&mut resources, &board)?;
+        let (client, mut runner) = device.split(SerialPort::new(Line(&board), Line(&board)));
+        runner.until(client.login(), |_| {}).await.ok()?;
+        runner.until(client.wait_until_ready(), |_| {}).await.ok()?;
         let calls = pin!(call_all(client, &board));
-        events.until(calls, |event| show_any(&board, event)).await.ok()
+        runner.until(calls, |event| show_any(&board, event)).await.ok()
     })
 }
 

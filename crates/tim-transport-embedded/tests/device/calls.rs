@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tim_session::proto::message::{Custom, Face, Payload, Text, flags};
 use tim_session::proto::{ConversationId, ErrorCode};
-use tim_transport_embedded::{Client, ClientConfig, Device, Error, Event, Events, Memory};
+use tim_transport_embedded::{Client, ClientConfig, Device, Error, Event, Resources, Runner};
 
 use crate::hub::{ACCOUNT, HUB_TIME_MS, bob, user};
 use crate::world::{Wire, World, delivered};
 
-pub(crate) type TestEvents<'m> = Events<'m, World, Wire>;
+pub(crate) type TestRunner<'m> = Runner<'m, World, Wire>;
 
 pub(crate) fn config() -> ClientConfig {
     let mut config = ClientConfig::new(1, user("kiosk"), 7);
@@ -22,38 +22,38 @@ pub(crate) fn config() -> ClientConfig {
 }
 
 /// A device of 512 bytes a buffer in this world, its two ends given to `script`.
-pub(crate) fn with_device(world: &World, script: impl AsyncFnOnce(Client<'_>, TestEvents<'_>)) {
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
-    let (client, events) = device.split(Wire(world.clone()));
-    world.run_one(script(client, events));
+pub(crate) fn with_device(world: &World, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+    let (client, runner) = device.split(Wire(world.clone()));
+    world.run_one(script(client, runner));
 }
 
 /// The same, logged in and ready.
-fn when_ready(world: &World, script: impl AsyncFnOnce(Client<'_>, TestEvents<'_>)) {
-    with_device(world, async |client, mut events| {
-        let login = events.until(client.login(), |_| {}).await.expect("let in");
+fn when_ready(world: &World, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
+    with_device(world, async |client, mut runner| {
+        let login = runner.until(client.login(), |_| {}).await.expect("let in");
         assert_eq!((login.account, login.repeat_login), (ACCOUNT, false));
         assert!(
-            events
+            runner
                 .until(client.login(), |_| {})
                 .await
                 .expect("in already")
                 .repeat_login
         );
-        events
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
         assert!(client.is_ready());
-        script(client, events).await;
+        script(client, runner).await;
     });
 }
 
 #[test]
 fn every_kind_of_message_is_sent_resent_and_revoked() {
     let world = World::new();
-    when_ready(&world, async |client, mut events| {
+    when_ready(&world, async |client, mut runner| {
         let mut text = client.create_text_message(user("bob"), "hi").expect("a message");
         assert_eq!(
             text.envelope.time,
@@ -71,27 +71,27 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
             (2, &mut custom.into_any()),
             (3, &mut face.into_any()),
         ] {
-            let sent = events
+            let sent = runner
                 .until(client.send_message(message), |_| {})
                 .await
                 .expect("sent");
             assert_eq!((sent.sequence, sent.duplicate), (sequence, false));
             assert_eq!(message.envelope.sequence, sequence);
-            let sent = events
+            let sent = runner
                 .until(client.resend_message(message), |_| {})
                 .await
                 .expect("sent");
             assert_eq!((sent.sequence, sent.duplicate), (sequence, true));
         }
-        let unsent = events.until(client.revoke_message(&text), |_| {}).await;
+        let unsent = runner.until(client.revoke_message(&text), |_| {}).await;
         assert_eq!(unsent, Err(Error::Invalid(ErrorCode::MESSAGE_NOT_SENT)));
         text.envelope.sequence = 1;
-        events
+        runner
             .until(client.revoke_message(&text), |_| {})
             .await
             .expect("revoked");
         text.envelope.sequence = 2;
-        let other = events.until(client.revoke_message(&text), |_| {}).await;
+        let other = runner.until(client.revoke_message(&text), |_| {}).await;
         assert_eq!(other, Err(Error::Refused(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
     });
     let hub = world.hub.borrow();
@@ -122,7 +122,7 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
     for number in 0..40 {
         world.hub.borrow_mut().bob_says(&format!("number {number}"));
     }
-    when_ready(&world, async |client, mut events| {
+    when_ready(&world, async |client, mut runner| {
         let (mut seen, mut next, mut pages) = (Vec::new(), None, 0);
         loop {
             let mut page_texts = Vec::new();
@@ -134,7 +134,7 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
                     }
                 }
             });
-            next = events.until(page, |_| {}).await.expect("a page");
+            next = runner.until(page, |_| {}).await.expect("a page");
             assert!((1..=6).contains(&page_texts.len()));
             seen.splice(0..0, page_texts);
             pages += 1;
@@ -146,28 +146,28 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
         assert_eq!(seen, expected);
         assert!(pages >= 7);
 
-        let list = events.until(unread(client), |_| {}).await.expect("a list");
+        let list = runner.until(unread(client), |_| {}).await.expect("a list");
         assert_eq!(list, [40]);
-        let read = events
+        let read = runner
             .until(client.set_message_read(bob()), |_| {})
             .await
             .expect("read");
         assert_eq!((read.read_sequence, read.unread), (40, 0));
-        let list = events.until(unread(client), |_| {}).await.expect("a list");
+        let list = runner.until(unread(client), |_| {}).await.expect("a list");
         assert_eq!(list, [0]);
         let nick =
             client.get_conversation_profile(bob(), |profile| profile.user.map(|user| user.nick.to_owned()));
-        assert_eq!(events.until(nick, |_| {}).await, Ok(Some("Bob".to_owned())));
+        assert_eq!(runner.until(nick, |_| {}).await, Ok(Some("Bob".to_owned())));
         let nobody = client.get_conversation_profile(user("eve"), |_| ());
         assert_eq!(
-            events.until(nobody, |_| {}).await,
+            runner.until(nobody, |_| {}).await,
             Err(Error::Refused(ErrorCode::CONVERSATION_NOT_FOUND))
         );
-        events
+        runner
             .until(client.delete_conversation(bob()), |_| {})
             .await
             .expect("deleted");
-        let list = events.until(unread(client), |_| {}).await.expect("a list");
+        let list = runner.until(unread(client), |_| {}).await.expect("a list");
         assert!(list.is_empty());
     });
 }
@@ -176,10 +176,10 @@ fn history_is_paged_to_its_end_and_conversations_are_read() {
 fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
     let world = World::new();
     let long: String = (0..12_000).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
-    when_ready(&world, async |client, mut events| {
+    when_ready(&world, async |client, mut runner| {
         world.hub.borrow_mut().bob_says(&long);
         let (conversation, sequence, kind) = loop {
-            if let Event::Delivered(delivery) = events.next_event().await {
+            if let Event::Delivered(delivery) = runner.next_event().await {
                 assert_ne!(delivery.header.envelope.flags & flags::STUB, 0);
                 assert_eq!(delivery.payload_len, 12_002);
                 let message = delivery.message();
@@ -189,13 +189,13 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
         };
         let mut payload = [0; 13_000];
         let fetched = client.fetch_message(conversation, sequence, &mut payload);
-        let len = events.until(fetched, |_| {}).await.expect("fetched");
+        let len = runner.until(fetched, |_| {}).await.expect("fetched");
         match Payload::decode(kind, &payload[..len]) {
             Payload::Text(text) => assert_eq!(text.text, long),
             other => panic!("{other:?}"),
         }
         let mut small = [0; 1000];
-        let fetched = events
+        let fetched = runner
             .until(client.fetch_message(conversation, sequence, &mut small), |_| {})
             .await;
         assert_eq!(
@@ -207,7 +207,7 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
         );
         let piece = client.fetch(conversation, sequence, 12_000, |piece| piece.bytes.to_owned());
         assert_eq!(
-            events.until(piece, |_| {}).await.expect("a piece"),
+            runner.until(piece, |_| {}).await.expect("a piece"),
             &long.as_bytes()[11_998..]
         );
     });
@@ -216,23 +216,23 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
 #[test]
 fn refusals_say_whose_fault_it_is() {
     let world = World::new();
-    with_device(&world, async |client, mut events| {
+    with_device(&world, async |client, mut runner| {
         let not_in = Error::NotReady(ErrorCode::USER_NOT_LOGGED_IN);
         assert_eq!(client.create_text_message(bob(), "hi"), Err(not_in));
-        assert_eq!(events.until(client.wait_until_ready(), |_| {}).await, Err(not_in));
+        assert_eq!(runner.until(client.wait_until_ready(), |_| {}).await, Err(not_in));
         assert_eq!(
-            events.until(client.set_message_read(bob()), |_| {}).await,
+            runner.until(client.set_message_read(bob()), |_| {}).await,
             Err(not_in)
         );
-        assert_eq!(events.until(client.logout(), |_| {}).await, Ok(()));
+        assert_eq!(runner.until(client.logout(), |_| {}).await, Ok(()));
 
         world.hub.borrow_mut().model.behavior.refuse_logins = Some(ErrorCode::ACCOUNT_USERSIG_EXPIRED);
-        let refused = events.until(client.login(), |_| {}).await;
+        let refused = runner.until(client.login(), |_| {}).await;
         assert_eq!(refused, Err(Error::Refused(ErrorCode::ACCOUNT_USERSIG_EXPIRED)));
         world.hub.borrow_mut().model.behavior.refuse_logins = None;
-        events.set_user_sig("another");
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+        runner.set_user_sig("another");
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
@@ -245,7 +245,7 @@ fn refusals_say_whose_fault_it_is() {
         let mut message = client.create_text_message(bob(), "hi").expect("a message");
         let long = "x".repeat(600);
         let mut too_long = client.create_text_message(bob(), &long).expect("a message");
-        let refused = events.until(client.send_message(&mut too_long), |_| {}).await;
+        let refused = runner.until(client.send_message(&mut too_long), |_| {}).await;
         assert!(
             matches!(
                 refused,
@@ -257,7 +257,7 @@ fn refusals_say_whose_fault_it_is() {
             "{refused:?}"
         );
         message.id.sender = 5;
-        let foreign = events.until(client.send_message(&mut message), |_| {}).await;
+        let foreign = runner.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(
             foreign,
             Err(Error::Invalid(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE))
@@ -266,7 +266,7 @@ fn refusals_say_whose_fault_it_is() {
 
         world.hub.borrow_mut().model.behavior.ignore_requests = true;
         assert_eq!(
-            events.until(client.send_message(&mut message), |_| {}).await,
+            runner.until(client.send_message(&mut message), |_| {}).await,
             Err(Error::TimedOut)
         );
         let kicked = async {
@@ -280,21 +280,21 @@ fn refusals_say_whose_fault_it_is() {
             call.await
         };
         assert_eq!(
-            events.until(kicked, |_| {}).await,
+            runner.until(kicked, |_| {}).await,
             Err(Error::Ended(ErrorCode::KICKED_OUT_MULT_DEVICE))
         );
         assert!(!client.is_ready());
-        let refused = events.until(client.send_message(&mut message), |_| {}).await;
+        let refused = runner.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::KICKED_OUT_MULT_DEVICE)));
 
         world.hub.borrow_mut().model.behavior.ignore_requests = false;
-        events.until(client.login(), |_| {}).await.expect("back");
-        events
+        runner.until(client.login(), |_| {}).await.expect("back");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
-        events.until(client.logout(), |_| {}).await.expect("out");
-        let refused = events.until(client.send_message(&mut message), |_| {}).await;
+        runner.until(client.logout(), |_| {}).await.expect("out");
+        let refused = runner.until(client.send_message(&mut message), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::LOGGED_OUT)));
     });
 }
@@ -302,7 +302,7 @@ fn refusals_say_whose_fault_it_is() {
 #[test]
 fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
     let world = World::new();
-    when_ready(&world, async |client, mut events| {
+    when_ready(&world, async |client, mut runner| {
         let texts: Vec<_> = (0..5).map(|number| format!("n{number}")).collect();
         let mut messages: Vec<_> = texts
             .iter()
@@ -326,7 +326,7 @@ fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
                 false => Poll::Pending,
             }
         });
-        events.until(all, |_| {}).await;
+        runner.until(all, |_| {}).await;
         let expected = [Ok(1), Ok(2), Ok(3), Ok(4), Err(Error::Busy)].map(Some);
         assert_eq!(results, expected);
     });
@@ -336,27 +336,27 @@ fn one_call_too_many_is_refused_and_the_others_get_their_own_answers() {
 fn the_cursor_stands_behind_what_the_application_is_done_with() {
     let world = World::new();
     let mut kept = Vec::new();
-    when_ready(&world, async |_, mut events| {
+    when_ready(&world, async |_, mut runner| {
         world.hub.borrow_mut().bob_says("one");
         world.hub.borrow_mut().bob_says("two");
         let mut texts = Vec::new();
         while texts.len() < 2 {
-            kept = events.cursor(<[u8]>::to_vec);
-            texts.extend(delivered(&events.next_event().await));
+            kept = runner.cursor(<[u8]>::to_vec);
+            texts.extend(delivered(&runner.next_event().await));
         }
         assert_eq!(texts, ["one", "two"]);
         // "two" has been handed over, and not been come back from.
-        kept = events.cursor(<[u8]>::to_vec);
+        kept = runner.cursor(<[u8]>::to_vec);
     });
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(config(), "sig", &mut memory, 43, world.clone());
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 43, world.clone());
     assert!(!device.resume_from(&[0; 17]));
     assert!(device.resume_from(&kept));
-    let (client, mut events) = device.split(Wire(world.clone()));
+    let (client, mut runner) = device.split(Wire(world.clone()));
     world.run_one(async {
-        events.until(client.login(), |_| {}).await.expect("let in");
+        runner.until(client.login(), |_| {}).await.expect("let in");
         let text = loop {
-            if let Some(text) = delivered(&events.next_event().await) {
+            if let Some(text) = delivered(&runner.next_event().await) {
                 break text;
             }
         };
@@ -368,13 +368,13 @@ fn the_cursor_stands_behind_what_the_application_is_done_with() {
 #[test]
 fn calls_wait_while_an_event_is_looked_at() {
     let world = World::new();
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
-    let (client, mut events) = device.split(Wire(world.clone()));
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(Wire(world.clone()));
     let looking = Cell::new(false);
     let receiver = async {
         loop {
-            let event = events.next_event().await;
+            let event = runner.next_event().await;
             looking.set(true);
             world.sleep(Duration::from_millis(100)).await;
             looking.set(false);
@@ -401,7 +401,7 @@ fn calls_wait_while_an_event_is_looked_at() {
 #[test]
 fn a_full_outbox_makes_calls_wait() {
     let world = World::new();
-    when_ready(&world, async |client, mut events| {
+    when_ready(&world, async |client, mut runner| {
         let texts = ["a", "b", "c"].map(|letter| letter.repeat(300));
         let mut messages = texts
             .each_ref()
@@ -423,7 +423,7 @@ fn a_full_outbox_makes_calls_wait() {
                 false => Poll::Pending,
             }
         });
-        events.until(all, |_| {}).await;
+        runner.until(all, |_| {}).await;
         assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
     });
 }
@@ -432,7 +432,7 @@ fn a_full_outbox_makes_calls_wait() {
 #[test]
 fn an_answer_that_nobody_reads_holds_up_nothing() {
     let world = World::new();
-    when_ready(&world, async |client, mut events| {
+    when_ready(&world, async |client, mut runner| {
         for polls in 1..20 {
             let number = world.hub.borrow().texts_of_kiosk().len();
             let mut message = client.create_text_message(bob(), "x").expect("a message");
@@ -443,10 +443,10 @@ fn an_answer_that_nobody_reads_holds_up_nothing() {
                 assert!(once.await);
                 world.sleep(Duration::from_millis(polls)).await;
             };
-            events.until(unread, |_| {}).await;
+            runner.until(unread, |_| {}).await;
             drop(call);
             assert_eq!(world.hub.borrow().texts_of_kiosk().len(), number + 1);
-            events
+            runner
                 .until(client.set_message_read(bob()), |_| {})
                 .await
                 .expect("read");

@@ -5,9 +5,9 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use tim_transport_embedded::{Client, Device, Memory};
+use tim_transport_embedded::{Client, Device, Resources};
 
-use crate::calls::{TestEvents, config, with_device};
+use crate::calls::{TestRunner, config, with_device};
 use crate::hub::bob;
 use crate::world::{Wire, World, delivered};
 
@@ -70,16 +70,16 @@ fn numbered(letter: char) -> Vec<String> {
 }
 
 /// One task: whatever is passed to `until` is dropped with it.
-async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut events: TestEvents<'_>) {
+async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut runner: TestRunner<'_>) {
     let mut received = Vec::new();
     twice!(
         drops,
-        events.until(client.login(), |event| received.extend(delivered(&event)))
+        runner.until(client.login(), |event| received.extend(delivered(&event)))
     )
     .expect("let in");
     twice!(
         drops,
-        events.until(client.wait_until_ready(), |event| received
+        runner.until(client.wait_until_ready(), |event| received
             .extend(delivered(&event)))
     )
     .expect("ready");
@@ -89,30 +89,30 @@ async fn alone(world: &World, drops: &Drops, client: Client<'_>, mut events: Tes
         let mut message = client.create_text_message(bob(), &text).expect("a message");
         let answer = twice!(
             drops,
-            events.until(client.send_message(&mut message), |event| received
+            runner.until(client.send_message(&mut message), |event| received
                 .extend(delivered(&event)))
         );
         assert!(answer.is_ok(), "{answer:?}");
         twice!(
             drops,
-            events.until(client.set_message_read(bob()), |event| received
+            runner.until(client.set_message_read(bob()), |event| received
                 .extend(delivered(&event)))
         )
         .expect("read");
     }
     while received.len() < MESSAGES {
-        let text = twice!(drops, async { delivered(&events.next_event().await) });
+        let text = twice!(drops, async { delivered(&runner.next_event().await) });
         received.extend(text);
     }
     assert_eq!(received, numbered('b'));
-    twice!(drops, events.until(client.logout(), |_| {})).expect("out");
+    twice!(drops, runner.until(client.logout(), |_| {})).expect("out");
 }
 
 /// The task that drives, dropping each future after so many polls, for ever.
-async fn receive(drops: &Drops, mut events: TestEvents<'_>, received: &RefCell<Vec<String>>) {
+async fn receive(drops: &Drops, mut runner: TestRunner<'_>, received: &RefCell<Vec<String>>) {
     loop {
         match drops
-            .cut_short(async { delivered(&events.next_event().await) })
+            .cut_short(async { delivered(&runner.next_event().await) })
             .await
         {
             Some(text) => received.borrow_mut().extend(text),
@@ -170,8 +170,8 @@ fn for_every_k(scenario: impl Fn(&World, &Drops)) {
 #[test]
 fn one_task_that_is_cancelled_at_every_await() {
     for_every_k(|world, drops| {
-        with_device(world, async |client, events| {
-            alone(world, drops, client, events).await
+        with_device(world, async |client, runner| {
+            alone(world, drops, client, runner).await
         });
     });
 }
@@ -179,9 +179,9 @@ fn one_task_that_is_cancelled_at_every_await() {
 #[test]
 fn two_tasks_that_are_cancelled_at_every_await() {
     for_every_k(|world, drops| {
-        let mut memory = Memory::<512, 512, 512>::new();
-        let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
-        let (client, events) = device.split(Wire(world.clone()));
+        let mut resources = Resources::<512, 512, 512>::new();
+        let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+        let (client, runner) = device.split(Wire(world.clone()));
         let received = RefCell::new(Vec::new());
         let done = async {
             send(world, drops, client).await;
@@ -189,7 +189,7 @@ fn two_tasks_that_are_cancelled_at_every_await() {
                 world.yield_now().await;
             }
         };
-        world.run(vec![Box::pin(done), Box::pin(receive(drops, events, &received))]);
+        world.run(vec![Box::pin(done), Box::pin(receive(drops, runner, &received))]);
         assert_eq!(*received.borrow(), numbered('b'));
     });
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use embassy_futures::select::{Either, select};
-use tim_transport_embedded::{Clock, Counter, Device, Event, Instant, Memory, NetState, WideningClock};
+use tim_transport_embedded::{Clock, Counter, Device, Event, Instant, NetState, Resources, WideningClock};
 
 use crate::calls::config;
 use crate::world::{Wire, World};
@@ -145,16 +145,16 @@ fn a_wait_over_several_wraps_reads_the_counter_often_enough_and_ends_on_time() {
 #[test]
 fn a_device_on_a_counter_that_wraps_stays_connected_and_still_notices_a_dead_line() {
     let world = World::new();
-    let mut memory = Memory::<512, 512, 512>::new();
+    let mut resources = Resources::<512, 512, 512>::new();
     let clock = WideningClock::of_micros(Board(world.clone()));
-    let mut device = Device::new(config(), "sig", &mut memory, 42, clock);
-    let (client, mut events) = device.split(Wire(world.clone()));
+    let mut device = Device::new(config(), "sig", &mut resources, 42, clock);
+    let (client, mut runner) = device.split(Wire(world.clone()));
     world.run_one(async {
-        events.until(client.login(), |_| {}).await.expect("let in");
-        let ready = events.until(client.wait_until_ready(), |_| {});
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        let ready = runner.until(client.wait_until_ready(), |_| {});
         ready.await.expect("ready");
         let six_hours = world.sleep(Duration::from_secs(6 * 3600));
-        let alone = events.until(six_hours, |event| {
+        let alone = runner.until(six_hours, |event| {
             assert!(!matches!(event, Event::NetState(_)), "{event:?}");
         });
         alone.await;
@@ -162,7 +162,7 @@ fn a_device_on_a_counter_that_wraps_stays_connected_and_still_notices_a_dead_lin
         world.lose_down.set(usize::MAX);
         let patience = world.sleep(Duration::from_secs(180));
         let lost =
-            async { while !matches!(events.next_event().await, Event::NetState(NetState::Disconnected)) {} };
+            async { while !matches!(runner.next_event().await, Event::NetState(NetState::Disconnected)) {} };
         assert!(
             matches!(select(lost, patience).await, Either::First(())),
             "a dead line is noticed"

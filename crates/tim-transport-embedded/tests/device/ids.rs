@@ -4,24 +4,24 @@ use std::collections::HashSet;
 
 use tim_session::proto::message::{Message, Text};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId};
-use tim_transport_embedded::{Client, ClientConfig, Device, Error, Memory};
+use tim_transport_embedded::{Client, ClientConfig, Device, Error, Resources};
 
-use crate::calls::{TestEvents, config};
+use crate::calls::{TestRunner, config};
 use crate::hub::{ACCOUNT, bob};
 use crate::world::{Wire, World};
 
 /// One life of a device, from login on; the hub and the time go on.
-fn life(world: &World, config: ClientConfig, script: impl AsyncFnOnce(Client<'_>, TestEvents<'_>)) {
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(config, "sig", &mut memory, 42, world.clone());
-    let (client, mut events) = device.split(Wire(world.clone()));
+fn life(world: &World, config: ClientConfig, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config, "sig", &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(Wire(world.clone()));
     world.run_one(async {
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
-        script(client, events).await;
+        script(client, runner).await;
     });
     world.is_open.set(false);
     world.hub.borrow_mut().close();
@@ -53,20 +53,20 @@ fn lives_and_devices_with_the_same_seed_draw_different_ids() {
 #[test]
 fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
     let world = World::new();
-    life(&world, config(), async |client, mut events| {
+    life(&world, config(), async |client, mut runner| {
         let mut first = text(client, "the terminal is on");
-        events
+        runner
             .until(client.send_message(&mut first), |_| {})
             .await
             .expect("sent");
         let mut fire = text(client, "FIRE");
         fire.id = first.id;
-        let answer = events.until(client.send_message(&mut fire), |_| {}).await;
+        let answer = runner.until(client.send_message(&mut fire), |_| {}).await;
         let answer = answer.expect("sent");
         assert_eq!((answer.sequence, answer.duplicate), (2, false));
         assert_eq!(fire.id, first.id.successor(7));
         // It can be taken back as it stands.
-        events
+        runner
             .until(client.revoke_message(&fire), |_| {})
             .await
             .expect("revoked");
@@ -75,7 +75,7 @@ fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
             let name = n.to_string();
             let mut other = text(client, &name);
             other.id = first.id;
-            let sent = events.until(client.send_message(&mut other), |_| {}).await;
+            let sent = runner.until(client.send_message(&mut other), |_| {}).await;
             assert_eq!(sent.is_ok(), n < 2, "{sent:?}");
             if n == 2 {
                 assert_eq!(sent, Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)));
@@ -93,25 +93,25 @@ fn a_message_that_was_kept_over_a_reset_stays_one_entry() {
     let world = World::new();
     let mut kept = [0; MessageId::LEN];
     // Life 1: it is sent, and the device is reset before it sees the answer.
-    life(&world, config(), async |client, mut events| {
+    life(&world, config(), async |client, mut runner| {
         let mut message = text(client, "a parcel has come");
         kept = message.id.to_bytes();
-        events
+        runner
             .until(client.send_message(&mut message), |_| {})
             .await
             .expect("sent");
     });
-    life(&world, config(), async |client, mut events| {
+    life(&world, config(), async |client, mut runner| {
         let said = Text {
             text: "a parcel has come",
         };
         let id = MessageId::from_bytes(kept);
         let mut message = client.restore_message(bob(), said, id).expect("a message");
         assert_eq!(message.id, id);
-        let sent = events.until(client.send_message(&mut message), |_| {}).await;
+        let sent = runner.until(client.send_message(&mut message), |_| {}).await;
         let sent = sent.expect("sent");
         assert_eq!((sent.sequence, sent.duplicate), (1, true));
-        events
+        runner
             .until(client.revoke_message(&message), |_| {})
             .await
             .expect("revoked");
@@ -138,18 +138,18 @@ fn a_message_that_was_renamed_before_a_reset_stays_one_entry() {
     let world = World::new();
     let mut kept = [0; MessageId::LEN];
     for life_number in 0..2 {
-        life(&world, config(), async |client, mut events| {
+        life(&world, config(), async |client, mut runner| {
             let mut other = text(client, "other");
             let mut fire = text(client, "FIRE");
             if life_number == 0 {
                 kept = other.id.to_bytes();
-                events
+                runner
                     .until(client.send_message(&mut other), |_| {})
                     .await
                     .expect("sent");
             }
             fire.id = MessageId::from_bytes(kept);
-            events
+            runner
                 .until(client.send_message(&mut fire), |_| {})
                 .await
                 .expect("sent");

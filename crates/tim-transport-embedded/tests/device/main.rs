@@ -5,5 +5,5 @@ mod cancel;
 mod clock;
 mod hub;
 mod ids;
-mod lines;
+mod transports;
 mod world;

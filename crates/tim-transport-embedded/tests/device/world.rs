@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use tim_session::proto::message::Payload;
-use tim_transport_embedded::{Clock, Event, Instant, Line};
+use tim_transport_embedded::{Clock, Event, Instant, Transport};
 
 use crate::hub::Hub;
 
@@ -243,7 +243,7 @@ impl Clock for World {
 pub(crate) struct Wire(pub(crate) World);
 pub(crate) struct Half(pub(crate) World);
 
-impl Line for Wire {
+impl Transport for Wire {
     type Reader<'a> = Half;
     type Writer<'a> = Half;
 

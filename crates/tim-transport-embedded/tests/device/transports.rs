@@ -7,8 +7,8 @@ use std::time::Duration;
 use embassy_futures::join::join;
 use tim_session::proto::ErrorCode;
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, Error, Event, Events, Framing, Memory, NetState, NotReadyReason,
-    SerialLine,
+    Client, ClientConfig, Clock, Device, Error, Event, Framing, NetState, NotReadyReason, Resources, Runner,
+    SerialPort,
 };
 
 use crate::calls::{config, with_device};
@@ -20,23 +20,23 @@ fn a_line_that_takes_one_byte_at_a_time() {
     let world = World::new();
     world.capacity.set(1);
     world.portion.set(1);
-    with_device(&world, async |client, mut events| {
+    with_device(&world, async |client, mut runner| {
         let mut received = Vec::new();
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
         world.hub.borrow_mut().bob_says("hello");
         let mut message = client.create_text_message(bob(), "hi").expect("a message");
-        events
+        runner
             .until(client.send_message(&mut message), |event| {
                 received.extend(delivered(&event))
             })
             .await
             .expect("sent");
         while received.is_empty() {
-            received.extend(delivered(&events.next_event().await));
+            received.extend(delivered(&runner.next_event().await));
         }
         assert_eq!(received, ["hello"]);
     });
@@ -49,9 +49,9 @@ fn a_line_that_takes_one_byte_at_a_time() {
 fn both_directions_blocked() {
     let world = World::new();
     world.capacity.set(20);
-    with_device(&world, async |client, mut events| {
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+    with_device(&world, async |client, mut runner| {
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
@@ -63,13 +63,13 @@ fn both_directions_blocked() {
         }
         let received = Cell::new(0);
         for message in &mut messages {
-            let sent = events.until(client.send_message(message), |event| {
+            let sent = runner.until(client.send_message(message), |event| {
                 received.set(received.get() + usize::from(delivered(&event).is_some()));
             });
             sent.await.expect("sent");
         }
         while received.get() < 4 {
-            received.set(received.get() + usize::from(delivered(&events.next_event().await).is_some()));
+            received.set(received.get() + usize::from(delivered(&runner.next_event().await).is_some()));
         }
     });
     assert_eq!(world.hub.borrow().texts_of_kiosk().len(), 2);
@@ -79,9 +79,9 @@ fn both_directions_blocked() {
 #[test]
 fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
     let world = World::new();
-    with_device(&world, async |client, mut events| {
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+    with_device(&world, async |client, mut runner| {
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
@@ -91,7 +91,7 @@ fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
         world.cut_after.set(Some(10)); // within the request
         world.connects_failing.set(3);
         let mut states = Vec::new();
-        let sent = events.until(client.send_message(&mut message), |event| {
+        let sent = runner.until(client.send_message(&mut message), |event| {
             if let Event::NetState(state) = event {
                 states.push(state);
             }
@@ -119,23 +119,23 @@ fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
 #[test]
 fn a_line_that_stays_away_ends_readiness_and_coming_back_brings_it_back() {
     let world = World::new();
-    with_device(&world, async |client, mut events| {
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+    with_device(&world, async |client, mut runner| {
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
         world.connects_failing.set(10);
         world.cut();
         let reason = loop {
-            if let Event::NotReady(reason) = events.next_event().await {
+            if let Event::NotReady(reason) = runner.next_event().await {
                 break reason;
             }
         };
         assert_eq!(reason, NotReadyReason::ConnectionLost);
-        let refused = events.until(client.set_message_read(bob()), |_| {}).await;
+        let refused = runner.until(client.set_message_read(bob()), |_| {}).await;
         assert_eq!(refused, Err(Error::NotReady(ErrorCode::SDK_IS_NOT_READY)));
-        events
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready again");
@@ -150,9 +150,9 @@ fn calls_do_not_disturb_a_line_that_is_being_opened() {
     world.connect_polls.set(u32::MAX);
     let began = Rc::new(Cell::new(0));
     let line = NeverOpen(began.clone());
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(config(), "sig", &mut memory, 42, world.clone());
-    let (client, mut events) = device.split(line);
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(line);
     world.run_one(async {
         let start = world.now.get();
         let impatient = async {
@@ -167,9 +167,9 @@ fn calls_do_not_disturb_a_line_that_is_being_opened() {
                 world.sleep(Duration::from_millis(500)).await;
             }
         };
-        events.until(impatient, |_| {}).await;
+        runner.until(impatient, |_| {}).await;
         assert_eq!((world.now.get() - start, began.get()), (5_000_000, 1));
-        events.until(world.sleep(Duration::from_secs(15)), |_| {}).await;
+        runner.until(world.sleep(Duration::from_secs(15)), |_| {}).await;
         assert!(began.get() >= 2, "the session's connect_timeout is over");
     });
 }
@@ -177,7 +177,7 @@ fn calls_do_not_disturb_a_line_that_is_being_opened() {
 /// A line that cannot be opened, and counts how often that is tried.
 struct NeverOpen(Rc<Cell<u32>>);
 
-impl tim_transport_embedded::Line for NeverOpen {
+impl tim_transport_embedded::Transport for NeverOpen {
     type Reader<'a> = Half;
     type Writer<'a> = Half;
     async fn connect(&mut self) -> bool {
@@ -197,15 +197,15 @@ fn serial() -> ClientConfig {
 }
 
 /// A device on a serial line in this world, its two ends given to `script`.
-fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Events<'_, World, SerialLine<Half, Half>>)) {
+fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Runner<'_, World, SerialPort<Half, Half>>)) {
     world.hub.borrow_mut().framing = Framing::Serial;
     world.is_open.set(true);
     world.serial.set(true);
     world.hub.borrow_mut().open(world.now());
-    let mut memory = Memory::<512, 512, 512>::new();
-    let mut device = Device::new(serial(), "sig", &mut memory, 42, world.clone());
-    let (client, events) = device.split(SerialLine::new(Half(world.clone()), Half(world.clone())));
-    world.run_one(script(client, events));
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(serial(), "sig", &mut resources, 42, world.clone());
+    let (client, runner) = device.split(SerialPort::new(Half(world.clone()), Half(world.clone())));
+    world.run_one(script(client, runner));
 }
 
 /// Noise in both directions, lost bytes and a hub that starts anew: each message arrives once and in order.
@@ -213,11 +213,11 @@ fn on_serial(world: &World, script: impl AsyncFnOnce(Client<'_>, Events<'_, Worl
 fn a_serial_line_with_noise_and_losses() {
     let world = World::new();
     let received = RefCell::new(Vec::new());
-    on_serial(&world, async |client, mut events| {
+    on_serial(&world, async |client, mut runner| {
         world.noise(&[0x55; 70]);
         let take = |event: Event<'_>| received.borrow_mut().extend(delivered(&event));
-        events.until(client.login(), take).await.expect("let in");
-        events
+        runner.until(client.login(), take).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), take)
             .await
             .expect("ready");
@@ -232,13 +232,13 @@ fn a_serial_line_with_noise_and_losses() {
                 4 => world.read_errors.set(5),
                 _ => {}
             }
-            events
+            runner
                 .until(client.send_message(&mut message), take)
                 .await
                 .expect("sent");
         }
         while received.borrow().len() < 30 {
-            take(events.next_event().await);
+            take(runner.next_event().await);
         }
     });
     let expected: Vec<_> = (0..30).map(|number| format!("b{number}")).collect();
@@ -253,19 +253,19 @@ fn a_serial_line_with_noise_and_losses() {
 fn a_stub_is_fetched_over_a_serial_line() {
     let world = World::new();
     let long = "long ".repeat(2_400);
-    on_serial(&world, async |client, mut events| {
-        events.until(client.login(), |_| {}).await.expect("let in");
-        events
+    on_serial(&world, async |client, mut runner| {
+        runner.until(client.login(), |_| {}).await.expect("let in");
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("ready");
         world.hub.borrow_mut().bob_says(&long);
-        while delivered(&events.next_event().await).is_none() {}
+        while delivered(&runner.next_event().await).is_none() {}
         let (mut payload, mut pieces) = (Vec::new(), 0);
         while payload.len() < 12_002 {
             let offset = payload.len() as u32;
             let piece = client.fetch(bob(), 1, offset, |piece| payload.extend_from_slice(piece.bytes));
-            events.until(piece, |_| {}).await.expect("a piece");
+            runner.until(piece, |_| {}).await.expect("a piece");
             pieces += 1;
         }
         assert_eq!(&payload[2..], long.as_bytes());
@@ -292,7 +292,7 @@ fn two_hundred_thousand_bytes_of_noise() {
     let world = World::new();
     let mut random = Random(0x0dd_ba11);
     world.capacity.set(usize::MAX);
-    on_serial(&world, async |client, mut events| {
+    on_serial(&world, async |client, mut runner| {
         let noise = async {
             for _ in 0..2_000 {
                 // Every third byte or so is one that means something on the line.
@@ -309,15 +309,15 @@ fn two_hundred_thousand_bytes_of_noise() {
             client.login().await.expect("let in");
             client.wait_until_ready().await.expect("ready");
         };
-        events.until(join(noise, login), |_| {}).await;
-        events
+        runner.until(join(noise, login), |_| {}).await;
+        runner
             .until(client.wait_until_ready(), |_| {})
             .await
             .expect("still, or again");
         let mut message = client
             .create_text_message(bob(), "still here")
             .expect("a message");
-        events
+        runner
             .until(client.send_message(&mut message), |_| {})
             .await
             .expect("sent");
@@ -331,12 +331,12 @@ fn random_lines_with_cuts() {
     const COUNT: usize = 25;
     for seed in 1..=60 {
         let (world, mut random) = (World::new(), Random(seed * 0x9e37_79b9));
-        let mut memory = Memory::<512, 512, 512>::new();
+        let mut resources = Resources::<512, 512, 512>::new();
         // The line never has a minute of peace, so the waits stay long: they must be shorter than a request's time.
         let mut config = config();
         config.backoff_max = Duration::from_secs(2);
-        let mut device = Device::new(config, "sig", &mut memory, seed, world.clone());
-        let (client, mut events) = device.split(Wire(world.clone()));
+        let mut device = Device::new(config, "sig", &mut resources, seed, world.clone());
+        let (client, mut runner) = device.split(Wire(world.clone()));
         let received = RefCell::new(Vec::new());
         let sender = async {
             client.login().await.expect("let in");
@@ -365,7 +365,7 @@ fn random_lines_with_cuts() {
         };
         let receiver = async {
             loop {
-                let text = delivered(&events.next_event().await);
+                let text = delivered(&runner.next_event().await);
                 received.borrow_mut().extend(text);
             }
         };

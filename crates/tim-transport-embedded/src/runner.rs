@@ -1,7 +1,7 @@
-//! The driver: moves the bytes, passes the time, and hands over what happens.
+//! The driver: moves bytes, tracks time and hands events to the application.
 //!
-//! It keeps no protocol state across an await. What it knows of the line stands in [`LineState`], which changes only
-//! between awaits, so a future of it can be dropped anywhere.
+//! It keeps no protocol state across an await. The state of the connection is in [`Connection`], which changes only between
+//! awaits, so any future of the driver can be dropped at any point.
 
 use core::cell::RefMut;
 use core::fmt;
@@ -13,64 +13,64 @@ use embedded_io_async::{Read, Write};
 use tim_session::{Event, Instant, NetState};
 
 use crate::shared::{Session, Shared, Turn};
-use crate::{Clock, Line};
+use crate::{Clock, Transport};
 
-/// How many bytes are read or written at a time; each direction keeps that many in the future.
+/// How many bytes are read or written at a time. The future holds a buffer of this size per direction.
 const PORTION: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineState {
+enum Connection {
     Closed,
     Opening,
     Open,
-    /// It failed; the session is told when it has dealt with what came before.
+    /// It failed. The session learns of it once it has processed what was received before.
     Lost,
-    /// To be closed before anything else.
+    /// It must be closed before anything else happens.
     Closing,
 }
 
-/// What happens to the device, and the line that it happens on.
+/// Drives the device: owns the transport, and returns the session's events.
 ///
-/// Nothing moves by itself: bytes go in and out, time passes and [`Client`](crate::Client)'s calls get their answers while
-/// somebody awaits [`Events::next_event`] or [`Events::until`].
-pub struct Events<'m, T, L> {
+/// The device makes progress only while [`Runner::next_event`] or [`Runner::until`] is awaited: then bytes are sent and
+/// received, timers run, and the calls of [`Client`](crate::Client) complete.
+pub struct Runner<'m, C, T> {
     shared: &'m Shared<'m>,
-    clock: &'m T,
-    line: L,
-    state: LineState,
-    /// Whether something was written and not flushed.
+    clock: &'m C,
+    transport: T,
+    connection: Connection,
+    /// Whether written bytes have not been flushed.
     unflushed: bool,
-    /// The session, while the application looks at its event.
+    /// The session, while the application holds one of its events.
     held: Option<RefMut<'m, Session<'m>>>,
 }
 
-impl<T, L> fmt::Debug for Events<'_, T, L> {
+impl<C, T> fmt::Debug for Runner<'_, C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events")
-            .field("state", &self.state)
+        f.debug_struct("Runner")
+            .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
 }
 
-impl<'m, T: Clock, L: Line> Events<'m, T, L> {
-    pub(crate) const fn new(shared: &'m Shared<'m>, clock: &'m T, line: L) -> Self {
+impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
+    pub(crate) const fn new(shared: &'m Shared<'m>, clock: &'m C, transport: T) -> Self {
         Self {
             shared,
             clock,
-            line,
-            state: LineState::Closed,
+            transport,
+            connection: Connection::Closed,
             unflushed: false,
             held: None,
         }
     }
 
-    /// Drives until something happens, and says what. Answers to calls are not among it: the calls return them.
+    /// Drives the device until the next event, and returns it. Responses are not events: the calls return them.
     ///
-    /// The event is done with when this is called again: only then is a delivery acknowledged and
-    /// [`Events::cursor`] moved. Until then nothing moves, and calls that are made by other tasks wait. So do not await a
-    /// call while holding an event, in the same task that drives: pass the call to [`Events::until`].
+    /// The application has finished with an event when it calls this again: only then is a delivery acknowledged and
+    /// [`Runner::cursor`] moved. Until then the device is suspended, and calls of other tasks wait. Therefore the task that
+    /// drives must not await a call while it holds an event; pass the call to [`Runner::until`] instead.
     ///
-    /// Cancel-safe: an event that was not returned is returned next time.
+    /// Cancel-safe: no event is lost if the future is dropped.
     pub async fn next_event(&mut self) -> Event<'_> {
         loop {
             self.drive().await;
@@ -81,23 +81,23 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         self.current()
     }
 
-    /// Drives until a future is done, and hands what happens meanwhile to `on_event`. This is how a firmware of one task
-    /// makes its calls:
+    /// Drives the device until `future` completes, and passes the events of that time to `on_event`. A firmware with a single
+    /// task makes its calls this way:
     ///
     /// ```
-    /// # use tim_transport_embedded::{Client, Clock, Error, Events, Line};
-    /// # async fn example<T: Clock, L: Line>(client: Client<'_>, mut events: Events<'_, T, L>) -> Result<(), Error> {
-    /// events.until(client.wait_until_ready(), |_| {}).await
+    /// # use tim_transport_embedded::{Client, Clock, Error, Runner, Transport};
+    /// # async fn example<C: Clock, T: Transport>(client: Client<'_>, mut runner: Runner<'_, C, T>) -> Result<(), Error> {
+    /// runner.until(client.wait_until_ready(), |_| {}).await
     /// # }
     /// ```
     ///
-    /// Cancel-safe: dropping it drops the future that it was given, and nothing else.
+    /// Cancel-safe: dropping it drops `future`, and nothing else.
     pub fn until<F: Future>(
         &mut self,
         future: F,
         on_event: impl FnMut(Event<'_>),
     ) -> impl Future<Output = F::Output> {
-        // A type of its own: an async block would keep the future twice, once as it came and once pinned.
+        // Not an async block, which would store `future` twice: as it was passed and pinned.
         Until {
             future,
             drive: self.drive_on(on_event),
@@ -111,7 +111,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
                 on_event(self.current());
                 self.release();
             }
-            // The future may have waited for this very event, and what comes next is not for `on_event` then.
+            // `future` may complete because of this event; the next one is then not for `on_event`.
             let mut yielded = false;
             poll_fn(|context| match core::mem::replace(&mut yielded, true) {
                 true => Poll::Ready(()),
@@ -124,8 +124,8 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         }
     }
 
-    /// Where the device stands: behind the last delivery that the application was done with. Kept over a reset, it is what
-    /// [`Device::resume_from`](crate::Device::resume_from) takes. At most
+    /// The device's position in its deliveries: after the last one that the application has finished with. An application
+    /// that saves it can continue there after a reset, see [`Device::resume_from`](crate::Device::resume_from). At most
     /// [`MAX_CURSOR_LEN`](tim_session::MAX_CURSOR_LEN) bytes; empty before the first login.
     pub fn cursor<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         match (&self.held, self.shared.session.try_borrow()) {
@@ -135,7 +135,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         }
     }
 
-    /// Replaces the UserSig, say after `ACCOUNT_USERSIG_EXPIRED`; used from the next login on.
+    /// Replaces the UserSig, for example after `ACCOUNT_USERSIG_EXPIRED`. It takes effect with the next login.
     pub fn set_user_sig(&mut self, user_sig: &'m str) {
         self.release();
         if let Ok(mut session) = self.shared.session.try_borrow_mut() {
@@ -143,10 +143,10 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         }
     }
 
-    /// Drives until the session shows an event that is the application's.
+    /// Drives the device until the session has an event for the application.
     async fn drive(&mut self) {
         self.release();
-        if self.state == LineState::Closing {
+        if self.connection == Connection::Closing {
             self.close().await;
         }
         let mut turn = self.turn();
@@ -158,25 +158,25 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
                     self.turn()
                 }
                 Turn::Connect => {
-                    self.state = LineState::Opening;
+                    self.connection = Connection::Opening;
                     self.turn()
                 }
                 Turn::Disconnect => {
                     self.close().await;
                     self.turn()
                 }
-                Turn::Wait(until) => match self.state {
-                    LineState::Lost => {
+                Turn::Wait(until) => match self.connection {
+                    Connection::Lost => {
                         self.shared.connected(self.clock.now(), false);
                         self.close().await;
                         self.turn()
                     }
-                    LineState::Opening => self.open(until).await,
-                    LineState::Open => {
+                    Connection::Opening => self.open(until).await,
+                    Connection::Open => {
                         self.exchange(until).await;
                         self.turn()
                     }
-                    LineState::Closed | LineState::Closing => {
+                    Connection::Closed | Connection::Closing => {
                         self.due(until).await;
                         self.turn()
                     }
@@ -189,20 +189,20 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         self.shared.turn(self.clock.now())
     }
 
-    /// Closes the line, unless it is; if this is dropped, it is gone on with.
+    /// Closes the connection unless it is closed. If the future is dropped, the next call continues.
     async fn close(&mut self) {
-        if self.state != LineState::Closed {
-            self.state = LineState::Closing;
-            self.line.disconnect().await;
-            self.state = LineState::Closed;
+        if self.connection != Connection::Closed {
+            self.connection = Connection::Closing;
+            self.transport.disconnect().await;
+            self.connection = Connection::Closed;
         }
     }
 
-    /// Opens the line, or finds out what else the session wants. Calls that come meanwhile do not disturb the opening.
+    /// Opens the connection, unless the session needs something else first. Calls made meanwhile do not interrupt it.
     async fn open(&mut self, mut until: Option<Instant>) -> Turn {
         let (shared, clock) = (self.shared, self.clock);
         let opened = {
-            let mut connect = pin!(self.line.connect());
+            let mut connect = pin!(self.transport.connect());
             loop {
                 let mut due = pin!(due(shared, clock, until));
                 let opened = poll_fn(|context| match connect.as_mut().poll(context) {
@@ -221,20 +221,20 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         self.unflushed = false;
         shared.connected(clock.now(), opened);
         if opened {
-            self.state = LineState::Open;
+            self.connection = Connection::Open;
         } else {
             self.close().await;
         }
         self.turn()
     }
 
-    /// Moves bytes in both directions until some have moved or it is time to poll.
+    /// Sends and receives until some bytes have moved or the session must be polled.
     async fn exchange(&mut self, until: Option<Instant>) {
         let (mut input, mut output) = ([0; PORTION], [0; PORTION]);
         let (room, len) = self.shared.portion(&mut output);
         let unflushed = self.unflushed;
         let (received, sent) = {
-            let (mut reader, mut writer) = self.line.split();
+            let (mut reader, mut writer) = self.transport.split();
             let mut read = pin!(async {
                 match input.get_mut(..room) {
                     Some(room) if !room.is_empty() => reader.read(room).await.ok(),
@@ -263,7 +263,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         self.was_received(received, &input);
     }
 
-    /// `None`: the line failed.
+    /// `None`: the transport failed.
     fn was_sent(&mut self, sent: Poll<Option<usize>>, asked: usize) {
         match sent {
             Poll::Pending => {}
@@ -272,11 +272,11 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
                 self.shared.transmitted(len);
                 self.unflushed = true;
             }
-            Poll::Ready(_) => self.state = LineState::Lost,
+            Poll::Ready(_) => self.connection = Connection::Lost,
         }
     }
 
-    /// `None` and nothing: the line failed or ended.
+    /// `None` or zero bytes: the transport failed or was closed.
     fn was_received(&mut self, received: Poll<Option<usize>>, input: &[u8]) {
         match received {
             Poll::Pending => {}
@@ -284,7 +284,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
                 let bytes = input.get(..len).unwrap_or(input);
                 self.shared.received(self.clock.now(), bytes);
             }
-            Poll::Ready(_) => self.state = LineState::Lost,
+            Poll::Ready(_) => self.connection = Connection::Lost,
         }
     }
 
@@ -292,7 +292,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
         due(self.shared, self.clock, until).await;
     }
 
-    /// Takes the session for as long as its event is looked at.
+    /// Borrows the session for as long as the application holds its event.
     fn take_hold(&mut self) -> bool {
         self.held = self.shared.session.try_borrow_mut().ok();
         self.held
@@ -300,7 +300,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
             .is_some_and(|session| session.event().is_some())
     }
 
-    /// The event of the session that is held.
+    /// The event of the borrowed session.
     fn current(&self) -> Event<'_> {
         let event = self.held.as_ref().and_then(|session| session.event());
         event.unwrap_or(Event::NetState(NetState::Disconnected)) // there is one: `take_hold` said so
@@ -314,7 +314,7 @@ impl<'m, T: Clock, L: Line> Events<'m, T, L> {
 }
 
 pin_project_lite::pin_project! {
-    /// A future, while another one that never ends drives.
+    /// Completes with `future`, and polls `drive`, which never completes, along with it.
     struct Until<F, D> {
         #[pin]
         future: F,
@@ -336,8 +336,8 @@ impl<F: Future, D: Future> Future for Until<F, D> {
     }
 }
 
-/// Waits for the moment, or for a call that the session must be polled for.
-async fn due<T: Clock>(shared: &Shared<'_>, clock: &T, until: Option<Instant>) {
+/// Waits until `until`, or until a call requires the session to be polled.
+async fn due<C: Clock>(shared: &Shared<'_>, clock: &C, until: Option<Instant>) {
     let mut timer = pin!(async {
         match until {
             Some(moment) => clock.wait_until(moment).await,

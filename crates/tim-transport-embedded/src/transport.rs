@@ -1,0 +1,99 @@
+//! The byte stream between the device and the hub.
+
+use core::future::Future;
+
+use embedded_io_async::{ErrorType, Read, Write};
+
+/// A byte stream that can be opened, used in both directions at once, and closed.
+///
+/// # Requirements on the futures
+///
+/// The driver may drop each future before it completes and then create a new one:
+///
+/// - reading and writing must be *cancel-safe*: a dropped future has read or written nothing. The buffered UARTs of the
+///   embassy HALs, `embassy_net::tcp::TcpSocket` and the pipes of `embassy-sync` are;
+/// - flushing, connecting and disconnecting must be *repeatable*: a second call continues or starts over.
+///
+/// `Ok(0)` from a read, and any error, mean that the connection is lost. [`SerialPort`] is a transport that is always
+/// connected; the crate's front page has one for TCP.
+pub trait Transport {
+    /// The half that is read from.
+    type Reader<'a>: Read
+    where
+        Self: 'a;
+    /// The half that is written to.
+    type Writer<'a>: Write
+    where
+        Self: 'a;
+
+    /// Opens the connection and returns whether it is open. Called only while it is closed. It needs no timeout of its own: the
+    /// session limits its time (`connect_timeout`) and drops the future.
+    fn connect(&mut self) -> impl Future<Output = bool>;
+
+    /// Both halves. They are used at the same time: two peers that only write would block each other.
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+
+    /// Closes the connection, or discards what a [`Transport::connect`] that failed or was dropped left behind.
+    fn disconnect(&mut self) -> impl Future<Output = ()>;
+}
+
+/// How many consecutive receive errors of a [`SerialPort`] count as a lost connection.
+pub const MAX_ERRORS: usize = 16;
+
+/// A serial port, which is always connected. Configure [`Framing::Serial`](crate::Framing::Serial) with it.
+///
+/// Receive errors (framing, parity, overrun) are treated as noise, which the framing filters out. Only [`MAX_ERRORS`]
+/// consecutive errors, without a byte in between, count as a lost connection.
+#[derive(Debug)]
+pub struct SerialPort<R, W> {
+    reader: R,
+    writer: W,
+}
+
+impl<R: Read, W: Write> SerialPort<R, W> {
+    /// A serial port made of the two halves of a UART.
+    #[must_use]
+    pub const fn new(reader: R, writer: W) -> Self {
+        Self { reader, writer }
+    }
+}
+
+impl<R: Read, W: Write> Transport for SerialPort<R, W> {
+    type Reader<'a>
+        = NoisyReader<'a, R>
+    where
+        Self: 'a;
+    type Writer<'a>
+        = &'a mut W
+    where
+        Self: 'a;
+
+    async fn connect(&mut self) -> bool {
+        true
+    }
+
+    fn split(&mut self) -> (NoisyReader<'_, R>, &mut W) {
+        (NoisyReader(&mut self.reader), &mut self.writer)
+    }
+
+    async fn disconnect(&mut self) {}
+}
+
+/// The reader of a [`SerialPort`], which skips receive errors.
+#[derive(Debug)]
+pub struct NoisyReader<'a, R>(&'a mut R);
+
+impl<R: Read> ErrorType for NoisyReader<'_, R> {
+    type Error = R::Error;
+}
+
+impl<R: Read> Read for NoisyReader<'_, R> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, R::Error> {
+        for _ in 1..MAX_ERRORS {
+            if let Ok(len) = self.0.read(buffer).await {
+                return Ok(len);
+            }
+        }
+        self.0.read(buffer).await
+    }
+}
