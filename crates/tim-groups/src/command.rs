@@ -14,7 +14,7 @@ pub struct GroupCommand {
     /// The ceilings.
     pub policy: GroupPolicy,
     /// How many are in the room when the action is done, for the tips of an AVChatRoom, whose members are not stored.
-    pub room_members: u32,
+    pub live_members: u32,
     /// What.
     pub action: GroupAction,
 }
@@ -47,7 +47,7 @@ impl Default for GroupPolicy {
 /// What is asked for. Asked again after it was done, each is answered as the first time and changes nothing.
 #[derive(Debug, Clone)]
 pub enum GroupAction {
-    /// Let me in, or take my application. Answer: [`GroupAnswer::Joined`].
+    /// Let me in, or take my application. Answer: [`GroupResponse::Joined`].
     Join {
         /// What those who decide are to read.
         message: String,
@@ -65,7 +65,7 @@ pub enum GroupAction {
         /// The `message_key` of the notice that told of it; 0 for the applicant's newest.
         key: u64,
     },
-    /// These users are to be members. Answer: [`GroupAnswer::Members`].
+    /// These users are to be members. Answer: [`GroupResponse::Members`].
     Invite {
         /// Whom; of one named twice the first counts.
         users: Vec<UserId>,
@@ -79,7 +79,7 @@ pub enum GroupAction {
         /// What the inviter is to read.
         message: String,
     },
-    /// These are to be members no more. Answer: [`GroupAnswer::Members`].
+    /// These are to be members no more. Answer: [`GroupResponse::Members`].
     Remove {
         /// Whom; of one named twice the first counts.
         users: Vec<UserId>,
@@ -111,7 +111,7 @@ pub enum GroupAction {
         /// How.
         option: ReceiveOption,
     },
-    /// These stay out of an AVChatRoom for a while. Answer: [`GroupAnswer::Members`].
+    /// These stay out of an AVChatRoom for a while. Answer: [`GroupResponse::Members`].
     Ban {
         /// Whom.
         users: Vec<UserId>,
@@ -152,7 +152,7 @@ pub struct GroupUpdate {
 
 /// What the actor is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupAnswer {
+pub enum GroupResponse {
     /// It is so now.
     Done,
     /// To who wanted to join.

@@ -5,9 +5,9 @@ use tim_proto::tip::TipOperation;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, Role, UserId};
 
 use super::rules::{self, TypeRules, check_name, check_text};
-use super::tips::{NameBook, Said, Scribe, Tip};
+use super::tips::{Announcer, NameLookup, NoticeText, Tip};
 use super::{GroupPolicy, GroupUpdate};
-use crate::{Prepared, Refused};
+use crate::{Refused, SystemEntry};
 
 /// The wish for a group.
 #[derive(Debug, Clone)]
@@ -64,9 +64,9 @@ pub struct CreateGroup {
     /// The most groups that a user may be in, the owner and the members alike.
     pub max_groups: u32,
     /// The tip that opens the group's log.
-    pub tip: Option<Prepared>,
+    pub tip: Option<SystemEntry>,
     /// Notices into users' system logs.
-    pub notices: Vec<(UserId, Prepared)>,
+    pub notices: Vec<(UserId, SystemEntry)>,
 }
 
 /// Checks the wish and writes the tip, with the names of its users from `book`, and the notices.
@@ -78,7 +78,7 @@ pub fn create(
     new: NewGroup,
     policy: &GroupPolicy,
     now_ms: u64,
-    book: &dyn NameBook,
+    book: &dyn NameLookup,
 ) -> Result<CreateGroup, Refused> {
     let rules = TypeRules::of(new.group_type).ok_or(Refused::BadValue("there is no such type of group"))?;
     let (join_option, invite_option) = options(rules, &new)?;
@@ -104,7 +104,7 @@ pub fn create(
     {
         return Err(Refused::Full { max });
     }
-    let scribe = Scribe {
+    let scribe = Announcer {
         group: new.group,
         name: &new.name,
         rules,
@@ -129,12 +129,18 @@ pub fn create(
     })
 }
 
-type Told = (Prepared, Vec<(UserId, Prepared)>);
+type Told = (SystemEntry, Vec<(UserId, SystemEntry)>);
 
-fn told(scribe: &Scribe<'_>, owner: UserId, members: &[UserId], random: u32, book: &dyn NameBook) -> Told {
+fn told(
+    scribe: &Announcer<'_>,
+    owner: UserId,
+    members: &[UserId],
+    random: u32,
+    book: &dyn NameLookup,
+) -> Told {
     let everybody = [&[owner], members].concat();
     let tip = Tip::new(TipOperation::JOIN, owner, &everybody, everybody.len() as u64);
-    let said = Said::default();
+    let said = NoticeText::default();
     let created = scribe.notice(NoticeOperation::GROUP_CREATED, owner, said, random);
     let invited = scribe.notice(NoticeOperation::INVITED, owner, said, random);
     let mut notices = vec![(owner, created)];

@@ -16,10 +16,12 @@ pub mod rules;
 pub mod tips;
 mod view;
 
-pub use command::{GroupAction, GroupAnswer, GroupCommand, GroupPolicy, GroupUpdate};
+pub use command::{GroupAction, GroupCommand, GroupPolicy, GroupResponse, GroupUpdate};
 pub use create::{CreateGroup, NewGroup, create};
-pub use decide::{Undecided, decide};
+pub use decide::{DecideError, decide};
 pub use group::{Group, Membership, Restriction};
-pub use prepared::{EntryFlags, Prepared};
+pub use prepared::{EntryFlags, SystemEntry};
 pub use refused::Refused;
-pub use view::{Effects, Found, GroupView, LiveGroup, NewRequest, Request, RequestKind, RowChange, Verdict};
+pub use view::{
+    Effects, GroupState, GroupView, LiveGroup, NewRequest, Request, RequestKind, RowChange, Verdict,
+};

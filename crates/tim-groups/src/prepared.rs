@@ -9,7 +9,7 @@ use tim_proto::message::flags;
 
 /// An entry that the hub writes itself, in the name of [`UserId::SYSTEM`](tim_proto::UserId::SYSTEM): a tip or a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prepared {
+pub struct SystemEntry {
     /// The second in which it was made.
     pub client_time: u64,
     /// A random number.

@@ -35,7 +35,7 @@ use tim_proto::wire::{Encode, List, encoded_len};
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
 use super::rules::TypeRules;
-use crate::{EntryFlags, Prepared};
+use crate::{EntryFlags, SystemEntry};
 
 /// How many users a tip names; the member list has them all.
 pub const MAX_NAMED: usize = 100;
@@ -45,7 +45,7 @@ pub const MAX_NAMES: usize = 4096;
 
 /// How a user is called and looks. What is unknown is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Named {
+pub struct UserNames {
     /// The nick.
     pub nick: String,
     /// The name in the group.
@@ -54,7 +54,7 @@ pub struct Named {
     pub avatar: String,
 }
 
-impl Named {
+impl UserNames {
     fn on_wire(&self) -> TipNames<'_> {
         TipNames {
             nick: &self.nick,
@@ -65,20 +65,20 @@ impl Named {
 }
 
 /// Knows how users are called.
-pub trait NameBook {
+pub trait NameLookup {
     /// A user's names; empty if there are none.
-    fn names_of(&self, user: &UserId) -> Named;
+    fn names_of(&self, user: &UserId) -> UserNames;
 }
 
-impl NameBook for std::collections::BTreeMap<UserId, Named> {
-    fn names_of(&self, user: &UserId) -> Named {
+impl NameLookup for std::collections::BTreeMap<UserId, UserNames> {
+    fn names_of(&self, user: &UserId) -> UserNames {
         self.get(user).cloned().unwrap_or_default()
     }
 }
 
 /// Writes the tips and notices of one change.
 #[derive(Debug, Clone, Copy)]
-pub struct Scribe<'a> {
+pub struct Announcer<'a> {
     /// The group.
     pub group: GroupId,
     /// Its name.
@@ -126,7 +126,7 @@ impl<'a> Tip<'a> {
 
 /// What a notice says beside what happened and who did it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Said<'a> {
+pub struct NoticeText<'a> {
     /// The words that came with it.
     pub message: &'a str,
     /// The number of the application or invitation.
@@ -135,14 +135,14 @@ pub struct Said<'a> {
     pub custom: &'a str,
 }
 
-impl Scribe<'_> {
+impl Announcer<'_> {
     /// A tip, with this random number in its id.
     #[must_use]
-    pub fn tip(&self, tip: &Tip<'_>, random: u32, book: &dyn NameBook) -> Prepared {
+    pub fn tip(&self, tip: &Tip<'_>, random: u32, book: &dyn NameLookup) -> SystemEntry {
         let named: Vec<&str> = tip.users.iter().take(MAX_NAMED).map(UserId::as_str).collect();
         let operator = book.names_of(&tip.by);
         let names = names_within(MAX_NAMES, tip.users.iter().take(MAX_NAMED), book);
-        let names: Vec<TipNames<'_>> = names.iter().map(Named::on_wire).collect();
+        let names: Vec<TipNames<'_>> = names.iter().map(UserNames::on_wire).collect();
         let payload = GroupTip {
             operation: tip.operation,
             operator_id: tip.by.as_str(),
@@ -167,7 +167,13 @@ impl Scribe<'_> {
 
     /// A notice, with this random number in its id: the same bytes for whoever gets it.
     #[must_use]
-    pub fn notice(&self, operation: NoticeOperation, by: UserId, said: Said<'_>, random: u32) -> Prepared {
+    pub fn notice(
+        &self,
+        operation: NoticeOperation,
+        by: UserId,
+        said: NoticeText<'_>,
+        random: u32,
+    ) -> SystemEntry {
         let payload = SystemNotice {
             operation,
             operator_id: by.as_str(),
@@ -195,13 +201,13 @@ impl Scribe<'_> {
         payload: &T,
         flags: EntryFlags,
         random: u32,
-    ) -> Prepared {
+    ) -> SystemEntry {
         let id = MessageId {
             sender: 0,
             client_time: self.now_s,
             random,
         };
-        Prepared {
+        SystemEntry {
             client_time: self.now_s,
             random,
             kind,
@@ -212,7 +218,11 @@ impl Scribe<'_> {
 }
 
 /// The names of the first users, up to the last one who has any and as many as fit into `max` bytes.
-fn names_within<'a>(max: usize, users: impl Iterator<Item = &'a UserId>, book: &dyn NameBook) -> Vec<Named> {
+fn names_within<'a>(
+    max: usize,
+    users: impl Iterator<Item = &'a UserId>,
+    book: &dyn NameLookup,
+) -> Vec<UserNames> {
     let mut room = max;
     let mut names = Vec::new();
     for user in users {
@@ -223,7 +233,7 @@ fn names_within<'a>(max: usize, users: impl Iterator<Item = &'a UserId>, book: &
         room = left;
         names.push(named);
     }
-    let last = names.iter().rposition(|named| *named != Named::default());
+    let last = names.iter().rposition(|named| *named != UserNames::default());
     names.truncate(last.map_or(0, |last| last.saturating_add(1)));
     names
 }

@@ -2,9 +2,9 @@
 
 use tim_proto::{ReceiveOption, Role, UserId};
 
-use super::tips::Named;
-use super::{GroupAnswer, GroupUpdate};
-use crate::{Group, Membership, Prepared, Restriction};
+use super::tips::UserNames;
+use super::{GroupResponse, GroupUpdate};
+use crate::{Group, Membership, Restriction, SystemEntry};
 
 /// One group, as it is inside the store's open transaction.
 pub trait GroupView {
@@ -15,7 +15,7 @@ pub trait GroupView {
     ///
     /// # Errors
     /// The engine's, as for every call here.
-    fn group(&self) -> Result<Found, Self::Error>;
+    fn group(&self) -> Result<GroupState, Self::Error>;
 
     /// A user's standing; `None` for a non-member.
     ///
@@ -39,7 +39,7 @@ pub trait GroupView {
     ///
     /// # Errors
     /// The engine's.
-    fn names(&self, user: &UserId) -> Result<Named, Self::Error>;
+    fn names(&self, user: &UserId) -> Result<UserNames, Self::Error>;
 
     /// The owner and the admins.
     ///
@@ -86,9 +86,9 @@ pub trait GroupView {
 
 /// What there is under a group's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing, ever.
-    Nothing,
+pub enum GroupState {
+    /// No group has had this id.
+    Unknown,
     /// A group that is no more.
     Dismissed {
         /// Who ended it.
@@ -187,19 +187,19 @@ pub struct Effects {
     /// In this order.
     pub rows: Vec<RowChange>,
     /// Into the group's log.
-    pub tips: Vec<Prepared>,
+    pub tips: Vec<SystemEntry>,
     /// Into users' system logs.
-    pub notices: Vec<(UserId, Prepared)>,
+    pub notices: Vec<(UserId, SystemEntry)>,
     /// To those in an AVChatRoom now; not stored.
-    pub live: Vec<Prepared>,
+    pub live: Vec<SystemEntry>,
     /// To the actor.
-    pub answer: GroupAnswer,
+    pub answer: GroupResponse,
 }
 
 impl Effects {
     /// Nothing changes.
     #[must_use]
-    pub const fn none(answer: GroupAnswer) -> Self {
+    pub const fn none(answer: GroupResponse) -> Self {
         Self {
             rows: Vec::new(),
             tips: Vec::new(),

@@ -54,7 +54,7 @@ impl Permissions {
     /// A user's standing in a group of the user's.
     pub(crate) fn place(&self, user: &UserId, group: GroupId) -> Result<GroupMembership, Refusal> {
         let edition = self.presence.edition(&group, user);
-        let Some((found, membership)) = self.reader.standing(&group, user)? else {
+        let Some((found, membership)) = self.reader.group_and_membership(&group, user)? else {
             return Err(refused(Refused::NoSuchGroup(group)));
         };
         let rules = TypeRules::of_stored(found.group_type).map_err(refused)?;

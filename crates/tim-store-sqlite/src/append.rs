@@ -6,7 +6,7 @@ use tim_proto::message::Content;
 use tim_proto::wire::decode_body;
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, Entry, EntryFlags, Fingerprint, LogKey, MAX_CONTENT, Prepared, Published, Refused, Stored,
+    Append, Entry, EntryFlags, Fingerprint, LogKey, MAX_CONTENT, Published, Refused, Stored, SystemEntry,
     Written,
 };
 
@@ -63,7 +63,7 @@ impl Batch<'_> {
         Ok(Written::Stored(stored))
     }
 
-    pub(super) fn append_system(&mut self, log: &LogKey, prepared: &Prepared) -> Result<Written, Stop> {
+    pub(super) fn append_system(&mut self, log: &LogKey, prepared: &SystemEntry) -> Result<Written, Stop> {
         let entry = self.prepared(prepared)?;
         let mut head = match (Head::find(self.db, log)?, log) {
             (Some(head), _) => head,
@@ -74,7 +74,7 @@ impl Batch<'_> {
     }
 
     /// Checks what the hub wants to append in its own name. Writes nothing.
-    pub(super) fn prepared(&self, prepared: &Prepared) -> Result<NewEntry, Stop> {
+    pub(super) fn prepared(&self, prepared: &SystemEntry) -> Result<NewEntry, Stop> {
         check_size(&prepared.content)?;
         Ok(NewEntry {
             sender: UserId::SYSTEM,

@@ -23,7 +23,7 @@ fn command(group: GroupId, actor: UserId, action: GroupAction) -> Write {
         actor,
         random: 9,
         policy: GroupPolicy::default(),
-        room_members: 0,
+        live_members: 0,
         action,
     }))
 }
@@ -73,7 +73,7 @@ fn everything(reader: &SqliteReader, group: GroupId) -> String {
         (
             reader.conversations(&user, None, 100),
             changes,
-            reader.standing(&group, &user),
+            reader.group_and_membership(&group, &user),
         )
     });
     format!(

@@ -1,8 +1,8 @@
 //! A group inside the open transaction, for the rules to look at.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_groups::tips::Named;
-use tim_groups::{Found, GroupView, LiveGroup, Request, RequestKind, Undecided, Verdict};
+use tim_groups::tips::UserNames;
+use tim_groups::{DecideError, GroupState, GroupView, LiveGroup, Request, RequestKind, Verdict};
 use tim_proto::{GroupId, UserId};
 use tim_store::{LogKey, Membership, Restriction};
 
@@ -46,7 +46,7 @@ impl<'a> View<'a> {
 impl GroupView for View<'_> {
     type Error = rusqlite::Error;
 
-    fn group(&self) -> rusqlite::Result<Found> {
+    fn group(&self) -> rusqlite::Result<GroupState> {
         let live = self.look(|db, head| {
             let former_owner = db
                 .prepare_cached(
@@ -58,9 +58,9 @@ impl GroupView for View<'_> {
             Ok(group.map(|group| Box::new(LiveGroup { group, former_owner })))
         })?;
         Ok(match (live, ended_by(self.db, &self.id)?) {
-            (Some(live), _) => Found::Live(live),
-            (None, Some(by)) => Found::Dismissed { by },
-            (None, None) => Found::Nothing,
+            (Some(live), _) => GroupState::Live(live),
+            (None, Some(by)) => GroupState::Dismissed { by },
+            (None, None) => GroupState::Unknown,
         })
     }
 
@@ -82,12 +82,12 @@ impl GroupView for View<'_> {
         Ok(*user != UserId::SYSTEM && user_id(self.db, user)?.is_some())
     }
 
-    fn names(&self, user: &UserId) -> rusqlite::Result<Named> {
+    fn names(&self, user: &UserId) -> rusqlite::Result<UserNames> {
         let Some(account) = account(self.db, user)? else {
-            return Ok(Named::default());
+            return Ok(UserNames::default());
         };
         let name_card = self.member(user)?.map(|member| member.name_card);
-        Ok(Named {
+        Ok(UserNames {
             name_card: name_card.unwrap_or_default(),
             ..account.into()
         })
@@ -196,11 +196,11 @@ pub(super) fn ended_by(db: &Connection, group: &GroupId) -> rusqlite::Result<Opt
     .optional()
 }
 
-impl From<Undecided<rusqlite::Error>> for Stop {
-    fn from(undecided: Undecided<rusqlite::Error>) -> Self {
+impl From<DecideError<rusqlite::Error>> for Stop {
+    fn from(undecided: DecideError<rusqlite::Error>) -> Self {
         match undecided {
-            Undecided::Refused(refused) => refused.into(),
-            Undecided::View(error) => error.into(),
+            DecideError::Refused(refused) => refused.into(),
+            DecideError::View(error) => error.into(),
         }
     }
 }

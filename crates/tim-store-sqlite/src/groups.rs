@@ -7,8 +7,8 @@ use tim_groups::rules::{Action, TypeRules};
 use tim_groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
 use tim_proto::{Role, UserId};
 use tim_store::{
-    Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Prepared, Refused, Restriction,
-    Roster, Written,
+    Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Refused, Restriction, RosterChange,
+    SystemEntry, Written,
 };
 
 use super::append::{NewEntry, Place};
@@ -36,7 +36,7 @@ impl Batch<'_> {
         self.have_room_for_a_group(new)?;
         let tip = new.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
         let notices = self.notices(&new.notices)?;
-        let mut roster = Roster::of(new.group);
+        let mut roster = RosterChange::of(new.group);
         roster.joined = std::iter::once(new.owner)
             .chain(new.members.iter().map(|(member, _)| *member))
             .collect();
@@ -119,7 +119,7 @@ impl Batch<'_> {
         let rows = self.interned(&effects.rows)?;
 
         if let Some(mut head) = view.head {
-            let mut roster = Roster::of(command.group);
+            let mut roster = RosterChange::of(command.group);
             for (user, change) in rows {
                 self.change_row(&head, user, change, &mut roster)?;
             }
@@ -160,7 +160,7 @@ impl Batch<'_> {
         head: &Head,
         user: i64,
         change: &RowChange,
-        roster: &mut Roster,
+        roster: &mut RosterChange,
     ) -> rusqlite::Result<()> {
         match change {
             RowChange::Add(name) => {
@@ -193,7 +193,7 @@ impl Batch<'_> {
         }
     }
 
-    fn tell_roster(&mut self, roster: Roster) {
+    fn tell_roster(&mut self, roster: RosterChange) {
         if roster.dismissed || !roster.joined.is_empty() || !roster.left.is_empty() {
             self.roster = Some(Box::new(roster));
         }
@@ -385,7 +385,7 @@ impl Batch<'_> {
     }
 
     /// Checks the notices. Writes nothing.
-    fn notices(&self, notices: &[(UserId, Prepared)]) -> Result<Notices, Stop> {
+    fn notices(&self, notices: &[(UserId, SystemEntry)]) -> Result<Notices, Stop> {
         notices
             .iter()
             .map(|(user, notice)| {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{GroupId, MessageId, MessageKind, ReceiveOption, UserId};
 use tim_store::{
     About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    Group, GroupsPage, ListCursor, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
+    Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
     Membership, Page, PageRequest, Refused, Restriction, StoreError, StoreReader, Stored,
 };
 
@@ -104,7 +104,7 @@ impl StoreReader for SqliteReader {
     fn conversations(
         &self,
         user: &UserId,
-        after: Option<ListCursor>,
+        after: Option<ListPosition>,
         limit: usize,
     ) -> Result<ConversationsPage, StoreError> {
         let limit = limit.clamp(1, MAX_CONVERSATIONS);
@@ -148,7 +148,7 @@ impl StoreReader for SqliteReader {
         self.in_group(group, |db, head| rosters::managers(db, head.id))
     }
 
-    fn standing(
+    fn group_and_membership(
         &self,
         id: &GroupId,
         user: &UserId,
@@ -182,7 +182,7 @@ impl StoreReader for SqliteReader {
     fn groups_page(
         &self,
         user: &UserId,
-        after: Option<ListCursor>,
+        after: Option<ListPosition>,
         limit: usize,
     ) -> Result<GroupsPage, StoreError> {
         self.pool.read(|db| rosters::groups_page(db, user, after, limit))
@@ -259,7 +259,7 @@ macro_rules! listed {
 fn conversations(
     db: &Connection,
     user: &UserId,
-    after: Option<ListCursor>,
+    after: Option<ListPosition>,
     limit: usize,
 ) -> rusqlite::Result<ConversationsPage> {
     let mut page = ConversationsPage {
@@ -300,7 +300,7 @@ fn conversations(
         }
         if let Some(conversation) = seen_by(db, user, &head, &personal, standing)? {
             page.conversations.push(conversation);
-            page.next.push(ListCursor::new(head.last_change, 0));
+            page.next.push(ListPosition::new(head.last_change, 0));
         }
     }
     Ok(page)

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tim_proto::{InviteOption, JoinOption, ReceiveOption, Role, UserId};
 use tim_store::{
-    Account, Group, GroupsPage, ListCursor, Member, MembersPage, MembersRequest, Membership, Restriction,
+    Account, Group, GroupsPage, ListPosition, Member, MembersPage, MembersRequest, Membership, Restriction,
 };
 
 use super::columns::{group_type, sql_role};
@@ -90,7 +90,7 @@ pub(super) fn groups_of(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<
 pub(super) fn groups_page(
     db: &Connection,
     user: &UserId,
-    after: Option<ListCursor>,
+    after: Option<ListPosition>,
     limit: usize,
 ) -> rusqlite::Result<GroupsPage> {
     let Some(id) = user_id(db, user)? else {
@@ -99,7 +99,7 @@ pub(super) fn groups_page(
             next: None,
         });
     };
-    let (after, _) = after.map_or((0, 0), ListCursor::parts);
+    let (after, _) = after.map_or((0, 0), ListPosition::parts);
     let limit = limit.max(1);
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
@@ -127,7 +127,7 @@ pub(super) fn groups_page(
             continue;
         };
         if page.groups.len() == limit {
-            page.next = Some(ListCursor::new(last, 0));
+            page.next = Some(ListPosition::new(last, 0));
             break;
         }
         page.groups.push((group?, standing));
@@ -192,7 +192,7 @@ pub(super) fn members_page(
     log: i64,
     request: &MembersRequest,
 ) -> rusqlite::Result<MembersPage> {
-    let (joined_ms, user) = request.after.map_or((0, 0), ListCursor::parts);
+    let (joined_ms, user) = request.after.map_or((0, 0), ListPosition::parts);
     let limit = request.limit.max(1);
     let sql_text = match request.role {
         // The few who manage are found by an index of their own.
@@ -224,7 +224,7 @@ pub(super) fn members_page(
     for row in statement.query_map(bounds, member)? {
         let Some((id, member)) = row? else { continue };
         if page.members.len() == limit {
-            page.next = Some(ListCursor::new(last.0, last.1));
+            page.next = Some(ListPosition::new(last.0, last.1));
             break;
         }
         last = (member.membership.joined_ms, id.cast_unsigned());

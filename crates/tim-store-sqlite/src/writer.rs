@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
 use tim_store::{
-    Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, Roster, StoreError,
+    Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, RosterChange, StoreError,
     StoreWriter, Write, Written,
 };
 use tracing::warn;
@@ -175,7 +175,7 @@ pub(super) struct Batch<'a> {
     pub(super) change: u64,
     pub(super) published: Vec<Published>,
     /// Who came and went in a group, to be told with the next entry.
-    pub(super) roster: Option<Box<Roster>>,
+    pub(super) roster: Option<Box<RosterChange>>,
     /// The message that the next entry revokes.
     pub(super) revoked: Option<Box<Entry>>,
     /// A content was removed.

@@ -30,7 +30,7 @@ pub struct Cursor {
 
 /// Where a device goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resumed {
+pub struct ResumePoint {
     /// Behind this change.
     pub change: u64,
     /// The store was put back from a copy that is older than what the device had: some of what was said is lost. The device
@@ -87,10 +87,10 @@ impl Epochs {
 
     /// Where a device with this cursor goes on, in a store whose newest change is `head`.
     #[must_use]
-    pub fn resume(&self, cursor: Cursor, head: u64) -> Resumed {
+    pub fn resume(&self, cursor: Cursor, head: u64) -> ResumePoint {
         let Cursor { epoch, change } = cursor;
         if change == 0 {
-            return Resumed {
+            return ResumePoint {
                 change,
                 restored: false,
             };
@@ -103,11 +103,11 @@ impl Epochs {
             }
         };
         match known {
-            Some(end) => Resumed {
+            Some(end) => ResumePoint {
                 change: change.min(end),
                 restored: change > end,
             },
-            None => Resumed {
+            None => ResumePoint {
                 change: change.min(self.parting(epoch)),
                 restored: true,
             },
@@ -189,8 +189,8 @@ mod tests {
         Epoch::begin(day * DAY, random, None, first)
     }
 
-    fn resumed(change: u64, restored: bool) -> Resumed {
-        Resumed { change, restored }
+    fn resumed(change: u64, restored: bool) -> ResumePoint {
+        ResumePoint { change, restored }
     }
 
     #[test]

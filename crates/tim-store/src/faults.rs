@@ -17,7 +17,7 @@ use tim_proto::{GroupId, MessageId, UserId};
 
 use crate::{
     Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    GroupsPage, ListCursor, LogKey, Member, MembersPage, MembersRequest, Page, PageRequest, Store,
+    GroupsPage, ListPosition, LogKey, Member, MembersPage, MembersRequest, Page, PageRequest, Store,
     StoreError, StoreReader, StoreWriter, Stored, Write,
 };
 
@@ -165,17 +165,17 @@ impl StoreReader for FaultyReader {
         fn entry(log: &LogKey, sequence: u64) -> Option<Entry>;
         fn stored(log: &LogKey, sender: &UserId, id: &MessageId, fingerprint: Fingerprint) -> Option<Result<Stored, Refused>>;
         fn changes_since(request: &ChangesRequest) -> Changes;
-        fn conversations(user: &UserId, after: Option<ListCursor>, limit: usize) -> ConversationsPage;
+        fn conversations(user: &UserId, after: Option<ListPosition>, limit: usize) -> ConversationsPage;
         fn conversation(user: &UserId, log: &LogKey) -> Option<Conversation>;
         fn group(group: &GroupId) -> Option<Group>;
         fn members(group: &GroupId) -> Vec<Member>;
         fn members_page(request: &MembersRequest) -> MembersPage;
         fn managers(group: &GroupId) -> Vec<Member>;
-        fn standing(group: &GroupId, user: &UserId) -> Option<(Group, Option<Membership>)>;
+        fn group_and_membership(group: &GroupId, user: &UserId) -> Option<(Group, Option<Membership>)>;
         fn restriction(group: &GroupId, user: &UserId) -> Restriction;
         fn membership(group: &GroupId, user: &UserId) -> Option<Membership>;
         fn groups_of(user: &UserId) -> Vec<Group>;
-        fn groups_page(user: &UserId, after: Option<ListCursor>, limit: usize) -> GroupsPage;
+        fn groups_page(user: &UserId, after: Option<ListPosition>, limit: usize) -> GroupsPage;
         fn accounts(users: &[UserId]) -> Vec<Account>;
         fn account(user: &UserId) -> Option<Account>;
     }

@@ -32,20 +32,20 @@ mod types;
 mod write;
 mod writer;
 
-pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, Resumed};
+pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fingerprint::Fingerprint;
 pub use open::Store;
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,
-    ListCursor, Member, MembersPage, MembersRequest, Page, PageRequest, StoreReader,
+    ListPosition, Member, MembersPage, MembersRequest, Page, PageRequest, StoreReader,
 };
-pub use tim_groups::{CreateGroup, EntryFlags, Group, Membership, Prepared, Refused, Restriction};
+pub use tim_groups::{CreateGroup, EntryFlags, Group, Membership, Refused, Restriction, SystemEntry};
 pub use types::{Account, Entry, LogKey, Pair, SYSTEM_NUMBER, account_number};
 pub use write::{
-    Append, Commit, GroupChanged, Published, Purge, Revoke, Roster, StoreWriter, Stored, Write, Written,
+    Append, Commit, GroupChanged, Published, Purge, Revoke, RosterChange, StoreWriter, Stored, Write, Written,
 };
-pub use writer::{Answer, Hooks, WriteError, Writer, WriterConfig};
+pub use writer::{Hooks, WriteError, WriteResult, Writer, WriterConfig};
 
 /// The most items of one [`StoreWriter::commit`].
 pub const MAX_BATCH: usize = 256;

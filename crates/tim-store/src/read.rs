@@ -76,7 +76,7 @@ pub trait StoreReader: Send + Sync {
     fn conversations(
         &self,
         user: &UserId,
-        after: Option<ListCursor>,
+        after: Option<ListPosition>,
         limit: usize,
     ) -> Result<ConversationsPage, StoreError>;
 
@@ -115,7 +115,7 @@ pub trait StoreReader: Send + Sync {
     ///
     /// # Errors
     /// The store's.
-    fn standing(
+    fn group_and_membership(
         &self,
         group: &GroupId,
         user: &UserId,
@@ -146,7 +146,7 @@ pub trait StoreReader: Send + Sync {
     fn groups_page(
         &self,
         user: &UserId,
-        after: Option<ListCursor>,
+        after: Option<ListPosition>,
         limit: usize,
     ) -> Result<GroupsPage, StoreError>;
 
@@ -304,7 +304,7 @@ pub struct MembersRequest {
     /// Only those with this role.
     pub role: Option<Role>,
     /// The last page's [`MembersPage::next`]; `None` starts with the first member.
-    pub after: Option<ListCursor>,
+    pub after: Option<ListPosition>,
     /// The most members; 0 is taken for 1.
     pub limit: usize,
 }
@@ -315,7 +315,7 @@ pub struct MembersPage {
     /// Those of longest standing first.
     pub members: Vec<Member>,
     /// What to ask with for the next page; `None` if this is the last one.
-    pub next: Option<ListCursor>,
+    pub next: Option<ListPosition>,
 }
 
 /// A page of a user's groups.
@@ -324,7 +324,7 @@ pub struct GroupsPage {
     /// The groups, with the user's standing in each.
     pub groups: Vec<(Group, Membership)>,
     /// What to ask with for the next page; `None` if this is the last one.
-    pub next: Option<ListCursor>,
+    pub next: Option<ListPosition>,
 }
 
 /// A page of a user's conversations, all of one moment.
@@ -333,7 +333,7 @@ pub struct ConversationsPage {
     /// Newest first.
     pub conversations: Vec<Conversation>,
     /// For each of them, what to ask with for the page that begins behind it.
-    pub next: Vec<ListCursor>,
+    pub next: Vec<ListPosition>,
     /// Whether there are more behind these.
     pub more: bool,
     /// What is unread in these and in all that follow, without the system's notices and without groups whose receive
@@ -343,9 +343,9 @@ pub struct ConversationsPage {
 
 /// Where a page of a list ended: opaque, good for as long as the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ListCursor([u8; 16]);
+pub struct ListPosition([u8; 16]);
 
-impl ListCursor {
+impl ListPosition {
     /// A cursor from an engine's two numbers.
     #[must_use]
     pub fn new(major: u64, minor: u64) -> Self {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use tim_groups::EntryFlags;
-use tim_groups::tips::Named;
+use tim_groups::tips::UserNames;
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, UserId};
 
 /// Two users in a fixed order, so that a conversation has one key whoever names it. A note to oneself is a pair of the
@@ -160,7 +160,7 @@ pub struct Account {
     pub avatar: String,
 }
 
-impl From<Account> for Named {
+impl From<Account> for UserNames {
     fn from(account: Account) -> Self {
         Self {
             nick: account.nick,

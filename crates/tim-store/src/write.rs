@@ -1,7 +1,7 @@
 //! The operations that change the store.
 
 use bytes::Bytes;
-use tim_groups::{CreateGroup, EntryFlags, GroupAnswer, GroupCommand, Prepared, Refused};
+use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
 use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 
 use super::{Entry, Fingerprint, LogKey, StoreError};
@@ -22,7 +22,7 @@ pub enum Write {
         /// Into which log. A group must exist; other logs are made on demand.
         log: LogKey,
         /// What.
-        entry: Prepared,
+        entry: SystemEntry,
     },
     /// Revokes a message: removes its content for good, marks it and appends the revocation as an entry. Who may do that is
     /// decided inside the transaction. Of several racers one wins. Answer: [`Written::Revoked`].
@@ -207,9 +207,9 @@ impl Written {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChanged {
     /// For who asked.
-    pub answer: GroupAnswer,
+    pub answer: GroupResponse,
     /// For those who are in the AVChatRoom now: tips into it, and notices to each. Not stored.
-    pub live: Vec<Prepared>,
+    pub live: Vec<SystemEntry>,
 }
 
 /// An entry that has become durable, for the hub's fan-out.
@@ -220,14 +220,14 @@ pub struct Published {
     /// The entry.
     pub entry: Entry,
     /// Who came and went in a group with this change: applies before the entry is handed out.
-    pub roster: Option<Box<Roster>>,
+    pub roster: Option<Box<RosterChange>>,
     /// For a revocation: the revoked message as it is now. What still waits to be handed out of it is to be replaced by this.
     pub revoked: Option<Box<Entry>>,
 }
 
 /// Who came into a group and who left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roster {
+pub struct RosterChange {
     /// Which group.
     pub group: GroupId,
     /// Members now.
@@ -238,7 +238,7 @@ pub struct Roster {
     pub dismissed: bool,
 }
 
-impl Roster {
+impl RosterChange {
     /// Nobody came, nobody went.
     #[must_use]
     pub const fn of(group: GroupId) -> Self {

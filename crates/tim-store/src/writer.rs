@@ -43,7 +43,7 @@ impl WriteError {
 }
 
 /// What a write is answered with.
-pub type Answer = Result<Written, WriteError>;
+pub type WriteResult = Result<Written, WriteError>;
 
 /// Limits of a [`Writer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,10 +93,10 @@ impl fmt::Debug for Hooks {
 }
 
 /// Answers exactly once: with "unknown" if it is dropped, by whatever accident, without an answer.
-struct Callback(Option<Box<dyn FnOnce(Answer) + Send>>);
+struct Callback(Option<Box<dyn FnOnce(WriteResult) + Send>>);
 
 impl Callback {
-    fn answer(mut self, answer: Answer) {
+    fn answer(mut self, answer: WriteResult) {
         if let Some(call) = self.0.take() {
             call(answer);
         }
@@ -159,7 +159,7 @@ impl Writer {
     pub fn submit(
         &self,
         write: Write,
-        answer: impl FnOnce(Answer) + Send + 'static,
+        answer: impl FnOnce(WriteResult) + Send + 'static,
     ) -> Result<(), WriteError> {
         let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queue
@@ -181,7 +181,7 @@ impl Writer {
     }
 
     /// Writes and waits. The write is handed in at once; dropping the future does not take it back.
-    pub fn write(&self, write: Write) -> impl Future<Output = Answer> + Send + use<> {
+    pub fn write(&self, write: Write) -> impl Future<Output = WriteResult> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         let submitted = self.submit(write, move |answer| {
             // Whoever asked may have gone.
@@ -197,7 +197,7 @@ impl Writer {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn write_blocking(&self, write: Write) -> Answer {
+    pub fn write_blocking(&self, write: Write) -> WriteResult {
         let (sender, receiver) = sync_channel(1);
         self.submit(write, move |answer| {
             let _ = sender.send(answer);

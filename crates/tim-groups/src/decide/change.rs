@@ -7,11 +7,11 @@ use tim_proto::{ReceiveOption, Role, UserId};
 
 use super::super::create::{check_texts, known_invite, known_join};
 use super::super::rules::{Action, MAX_NAME_CARD, MAX_NOTICE, check_name, check_text, outranks};
-use super::super::tips::{Said, Tip};
+use super::super::tips::{NoticeText, Tip};
 use super::super::view::{GroupView, RowChange};
-use super::super::{GroupAnswer, GroupUpdate};
+use super::super::{GroupResponse, GroupUpdate};
 use super::leave::until;
-use super::{Case, Decision, Draft, Effects, Seen, Undecided};
+use super::{Case, DecideError, Decision, Draft, Effects, ViewResult};
 use crate::{Membership, Refused, Restriction};
 
 impl<V: GroupView> Case<'_, V> {
@@ -95,7 +95,7 @@ impl<V: GroupView> Case<'_, V> {
         outranks(mine, member.role)
     }
 
-    fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: Role) -> Seen<(), V> {
+    fn appoint(&self, draft: &mut Draft<'_>, user: UserId, new_role: Role) -> ViewResult<(), V> {
         let (tip, notice) = if new_role == Role::ADMIN {
             // The owner is one of the managers.
             let admins = self.managers()?.len().saturating_sub(1);
@@ -134,7 +134,7 @@ impl<V: GroupView> Case<'_, V> {
             return Err(Refused::NoAccount(*user).into());
         }
         let mut draft = self.effects();
-        let before = self.view.restriction(user).map_err(Undecided::View)?;
+        let before = self.view.restriction(user).map_err(DecideError::View)?;
         let muted = mute_seconds.filter(|seconds| *seconds > 0 || before.muted_until_ms > self.now_ms);
         if let Some(seconds) = muted {
             let now = Restriction {
@@ -151,11 +151,11 @@ impl<V: GroupView> Case<'_, V> {
     pub(super) fn change_owner(&self, owner: &UserId) -> Decision<V> {
         // Asked again, by who is not the owner any more because it was done.
         if self.me.is_some() && self.former_owner == Some(self.actor) && self.group.owner == *owner {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         }
         self.may(Action::ChangeOwner)?;
         if *owner == self.actor {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         }
         let member = self.target(owner)?;
         let mut draft = self.effects();
@@ -183,7 +183,7 @@ impl<V: GroupView> Case<'_, V> {
         let new = self.news(update);
         let changes = changes(&new);
         if changes.is_empty() {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         }
         let mut draft = self.effects_named(new.name.as_deref().unwrap_or(&self.group.name));
         draft.profile_tip(self.actor, self.count(0, 0), &changes);
@@ -236,13 +236,13 @@ impl<V: GroupView> Case<'_, V> {
             return Err(Refused::BadValue("there is no such receive option").into());
         };
         if me.receive_option == option {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         }
         let mut draft = self.effects();
         draft.row(RowChange::ReceiveOption(self.actor, option));
-        let said = Said {
+        let said = NoticeText {
             custom: name,
-            ..Said::default()
+            ..NoticeText::default()
         };
         draft.notices(
             &[self.actor],
@@ -265,9 +265,9 @@ impl<V: GroupView> Case<'_, V> {
                 to.push(user);
             }
         }
-        let said = Said {
+        let said = NoticeText {
             custom: text,
-            ..Said::default()
+            ..NoticeText::default()
         };
         let mut draft = self.effects();
         draft.notices(&to, NoticeOperation::CUSTOM, self.actor, said);

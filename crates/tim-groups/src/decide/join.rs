@@ -4,18 +4,18 @@ use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
 use tim_proto::{InviteOption, JoinOption, JoinStatus, MemberResult, UserId};
 
-use super::super::GroupAnswer;
+use super::super::GroupResponse;
 use super::super::rules::{Action, MAX_APPLICATIONS};
-use super::super::tips::{Said, Tip};
+use super::super::tips::{NoticeText, Tip};
 use super::super::view::{GroupView, NewRequest, Request, RequestKind, RowChange, Verdict};
-use super::{Case, Decision, Draft, Effects, Outcomes, Seen, Undecided, check_words, each_once};
+use super::{Case, DecideError, Decision, Draft, Effects, Outcomes, ViewResult, check_words, each_once};
 use crate::Refused;
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn join(&self, message: &str) -> Decision<V> {
         check_words(message)?;
         if self.me.is_some() {
-            return Ok(Effects::none(GroupAnswer::Joined(JoinStatus::ALREADY_IN_GROUP)));
+            return Ok(Effects::none(GroupResponse::Joined(JoinStatus::ALREADY_IN_GROUP)));
         }
         if !self.has_account(&self.actor)? {
             return Err(Refused::NoAccount(self.actor).into());
@@ -36,7 +36,7 @@ impl<V: GroupView> Case<'_, V> {
         self.add(&mut draft, self.actor, &[self.actor]);
         // Nobody has let them in; the words name the owner.
         draft.notice(self.actor, NoticeOperation::JOIN_ACCEPTED, self.group.owner, "");
-        Ok(draft.answer(GroupAnswer::Joined(JoinStatus::JOINED)))
+        Ok(draft.answer(GroupResponse::Joined(JoinStatus::JOINED)))
     }
 
     fn apply(&self, message: &str) -> Decision<V> {
@@ -49,15 +49,15 @@ impl<V: GroupView> Case<'_, V> {
                 }
                 .into());
             }
-            let key = self.view.next_key().map_err(Undecided::View)?;
+            let key = self.view.next_key().map_err(DecideError::View)?;
             self.ask_managers(&mut draft, self.actor, None, key, message)?;
         }
-        Ok(draft.answer(GroupAnswer::Joined(JoinStatus::WAIT_APPROVAL)))
+        Ok(draft.answer(GroupResponse::Joined(JoinStatus::WAIT_APPROVAL)))
     }
 
     /// How many more may apply.
-    fn applications_left(&self) -> Seen<u32, V> {
-        let open = self.view.open_applications().map_err(Undecided::View)?;
+    fn applications_left(&self) -> ViewResult<u32, V> {
+        let open = self.view.open_applications().map_err(DecideError::View)?;
         Ok(MAX_APPLICATIONS.saturating_sub(open))
     }
 
@@ -68,23 +68,23 @@ impl<V: GroupView> Case<'_, V> {
         inviter: Option<UserId>,
         key: u64,
         message: &str,
-    ) -> Seen<(), V> {
+    ) -> ViewResult<(), V> {
         draft.row(RowChange::Ask(NewRequest {
             user,
             kind: RequestKind::Application,
             key,
             inviter,
         }));
-        let said = Said {
+        let said = NoticeText {
             message,
             key,
-            ..Said::default()
+            ..NoticeText::default()
         };
         draft.notices(&self.managers()?, NoticeOperation::JOIN_REQUESTED, user, said);
         Ok(())
     }
 
-    fn is_open(&self, user: &UserId, kind: RequestKind) -> Seen<bool, V> {
+    fn is_open(&self, user: &UserId, kind: RequestKind) -> ViewResult<bool, V> {
         Ok(self
             .request(user, kind)?
             .is_some_and(|request| request.verdict.is_none()))
@@ -119,7 +119,7 @@ impl<V: GroupView> Case<'_, V> {
             return Err(Refused::AlreadyHandled.into());
         }
         let Some(mut draft) = self.decided(&request, accept)? else {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         };
         // Who came in by another way meanwhile needs no second tip.
         if accept && self.member(applicant)?.is_none() {
@@ -174,7 +174,7 @@ impl<V: GroupView> Case<'_, V> {
         let mut outcomes = Outcomes::default();
         let mut room = self.room();
         let mut left = self.applications_left()?;
-        let mut key = self.view.next_key().map_err(Undecided::View)?;
+        let mut key = self.view.next_key().map_err(DecideError::View)?;
         for user in each_once(users) {
             let result = if !self.has_account(&user)? {
                 MemberResult::NOT_FOUND
@@ -195,9 +195,9 @@ impl<V: GroupView> Case<'_, V> {
         let added = outcomes.with(MemberResult::ADDED);
         if !added.is_empty() {
             self.add(&mut draft, self.actor, &added);
-            let said = Said {
+            let said = NoticeText {
                 message: reason,
-                ..Said::default()
+                ..NoticeText::default()
             };
             draft.notices(&added, NoticeOperation::INVITED, self.actor, said);
         }
@@ -211,7 +211,7 @@ impl<V: GroupView> Case<'_, V> {
         user: UserId,
         (key, left): (&mut u64, &mut u32),
         reason: &str,
-    ) -> Seen<MemberResult, V> {
+    ) -> ViewResult<MemberResult, V> {
         match how {
             How::AtOnce => return Ok(MemberResult::ADDED),
             How::IfTheyAgree if !self.is_open(&user, RequestKind::Invitation)? => {
@@ -221,10 +221,10 @@ impl<V: GroupView> Case<'_, V> {
                     key: *key,
                     inviter: Some(self.actor),
                 }));
-                let said = Said {
+                let said = NoticeText {
                     message: reason,
                     key: *key,
-                    ..Said::default()
+                    ..NoticeText::default()
                 };
                 draft.notices(&[user], NoticeOperation::INVITE_REQUESTED, self.actor, said);
                 *key = key.saturating_add(1);
@@ -249,7 +249,7 @@ impl<V: GroupView> Case<'_, V> {
             return Err(Refused::NoSuchRequest(self.actor).into());
         };
         let Some(mut draft) = self.decided(&request, accept)? else {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         };
         if accept && self.me.is_none() {
             self.may_come_in(&self.actor)?;

@@ -5,22 +5,22 @@ use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
 use tim_proto::{MemberResult, Role, UserId};
 
-use super::super::GroupAnswer;
+use super::super::GroupResponse;
 use super::super::rules::{Action, outranks};
-use super::super::tips::{Said, Tip};
+use super::super::tips::{NoticeText, Tip};
 use super::super::view::{GroupView, RowChange};
-use super::{Case, Decision, Draft, Effects, Outcomes, Seen, Undecided, check_words, each_once};
+use super::{Case, DecideError, Decision, Draft, Effects, Outcomes, ViewResult, check_words, each_once};
 use crate::{EntryFlags, Refused, Restriction};
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn quit(&self) -> Decision<V> {
         let Some(me) = &self.me else {
-            return Ok(Effects::none(GroupAnswer::Done));
+            return Ok(Effects::none(GroupResponse::Done));
         };
         self.rules.may(Some(me.role), Action::Quit)?;
         let mut draft = self.effects();
         if me.role == Role::OWNER {
-            let successor = self.view.successor(&self.actor).map_err(Undecided::View)?;
+            let successor = self.view.successor(&self.actor).map_err(DecideError::View)?;
             let Some(successor) = successor else {
                 draft.row(RowChange::Dismiss { by: self.actor });
                 draft.notice(self.actor, NoticeOperation::QUIT, self.actor, "");
@@ -74,9 +74,9 @@ impl<V: GroupView> Case<'_, V> {
                 self.count(0, gone.len()),
             );
             draft.tip(&Tip { reason, ..tip });
-            let said = Said {
+            let said = NoticeText {
                 message: reason,
-                ..Said::default()
+                ..NoticeText::default()
             };
             draft.notices(&gone, NoticeOperation::KICKED_OUT, self.actor, said);
         }
@@ -103,23 +103,23 @@ impl<V: GroupView> Case<'_, V> {
             draft.tip(&Tip { reason, ..tip });
         }
         if seconds > 0 {
-            let said = Said {
+            let said = NoticeText {
                 message: reason,
-                ..Said::default()
+                ..NoticeText::default()
             };
             draft.notices(&done, NoticeOperation::BANNED, self.actor, said);
         }
         Ok(draft.answer(outcomes.answer()))
     }
 
-    fn ban_one(&self, draft: &mut Draft<'_>, user: UserId, until_ms: u64) -> Seen<MemberResult, V> {
+    fn ban_one(&self, draft: &mut Draft<'_>, user: UserId, until_ms: u64) -> ViewResult<MemberResult, V> {
         if user == self.group.owner {
             return Ok(MemberResult::NOT_ALLOWED);
         }
         if !self.has_account(&user)? {
             return Ok(MemberResult::NOT_FOUND);
         }
-        let before = self.view.restriction(&user).map_err(Undecided::View)?;
+        let before = self.view.restriction(&user).map_err(DecideError::View)?;
         if until_ms == 0 && before.banned_until_ms <= self.now_ms {
             return Ok(MemberResult::NOT_MEMBER);
         }
@@ -153,16 +153,16 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     /// The last that the members hear of the group: once, by the log or live.
-    fn farewell(&self, draft: &mut Draft<'_>, operation: NoticeOperation) -> Seen<(), V> {
+    fn farewell(&self, draft: &mut Draft<'_>, operation: NoticeOperation) -> ViewResult<(), V> {
         if !self.rules.is_stored {
             let random = draft.next_random();
             let live = draft
                 .scribe
-                .notice(operation, self.actor, Said::default(), random);
+                .notice(operation, self.actor, NoticeText::default(), random);
             draft.effects.live.push(live);
             return Ok(());
         }
-        draft.notices(&self.members()?, operation, self.actor, Said::default());
+        draft.notices(&self.members()?, operation, self.actor, NoticeText::default());
         for (user, notice) in &mut draft.effects.notices {
             if *user == self.actor {
                 notice.flags |= EntryFlags::NO_UNREAD;

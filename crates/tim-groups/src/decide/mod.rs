@@ -12,21 +12,21 @@ use tim_proto::tip::TipOperation;
 use tim_proto::{MemberResult, UserId};
 
 use super::rules::{Action, MAX_WORDS, TypeRules, check_text};
-use super::tips::{NameBook, Named, Said, Scribe, Tip};
-use super::view::{Effects, Found, GroupView, Request, RequestKind, RowChange};
-use super::{GroupAction, GroupAnswer, GroupCommand};
+use super::tips::{Announcer, NameLookup, NoticeText, Tip, UserNames};
+use super::view::{Effects, GroupState, GroupView, Request, RequestKind, RowChange};
+use super::{GroupAction, GroupCommand, GroupResponse};
 use crate::{Group, Membership, Refused};
 
 /// Why there is no decision.
 #[derive(Debug)]
-pub enum Undecided<E> {
+pub enum DecideError<E> {
     /// The rules are against it.
     Refused(Refused),
     /// The engine could not look.
     View(E),
 }
 
-impl<E> From<Refused> for Undecided<E> {
+impl<E> From<Refused> for DecideError<E> {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
     }
@@ -35,26 +35,28 @@ impl<E> From<Refused> for Undecided<E> {
 /// Decides what comes of a command at this time (unix ms).
 ///
 /// # Errors
-/// [`Undecided`]; the group is to be left as it is.
+/// [`DecideError`]; the group is to be left as it is.
 pub fn decide<V: GroupView>(
     view: &V,
     command: &GroupCommand,
     now_ms: u64,
-) -> Result<Effects, Undecided<V::Error>> {
-    let live = match view.group().map_err(Undecided::View)? {
-        Found::Live(live) => live,
+) -> Result<Effects, DecideError<V::Error>> {
+    let live = match view.group().map_err(DecideError::View)? {
+        GroupState::Live(live) => live,
         // Whoever ended it hears again that it is done.
-        Found::Dismissed { by } if by == command.actor && ends(&command.action) => {
-            return Ok(Effects::none(GroupAnswer::Done));
+        GroupState::Dismissed { by } if by == command.actor && ends(&command.action) => {
+            return Ok(Effects::none(GroupResponse::Done));
         }
-        Found::Nothing | Found::Dismissed { .. } => return Err(Refused::NoSuchGroup(command.group).into()),
+        GroupState::Unknown | GroupState::Dismissed { .. } => {
+            return Err(Refused::NoSuchGroup(command.group).into());
+        }
     };
     let case = Case {
         view,
         actor: command.actor,
         command,
         rules: TypeRules::of_stored(live.group.group_type)?,
-        me: view.member(&command.actor).map_err(Undecided::View)?,
+        me: view.member(&command.actor).map_err(DecideError::View)?,
         former_owner: live.former_owner,
         group: live.group,
         now_ms,
@@ -62,7 +64,7 @@ pub fn decide<V: GroupView>(
     };
     let decided = case.decide();
     match case.names_failed.into_inner() {
-        Some(error) => Err(Undecided::View(error)),
+        Some(error) => Err(DecideError::View(error)),
         None => decided,
     }
 }
@@ -74,8 +76,8 @@ const fn ends(action: &GroupAction) -> bool {
     )
 }
 
-type Decision<V> = Result<Effects, Undecided<<V as GroupView>::Error>>;
-type Seen<T, V> = Result<T, Undecided<<V as GroupView>::Error>>;
+type Decision<V> = Result<Effects, DecideError<<V as GroupView>::Error>>;
+type ViewResult<T, V> = Result<T, DecideError<<V as GroupView>::Error>>;
 
 /// A command and all that every decision looks at.
 struct Case<'a, V: GroupView> {
@@ -92,23 +94,23 @@ struct Case<'a, V: GroupView> {
     names_failed: RefCell<Option<V::Error>>,
 }
 
-impl<V: GroupView> NameBook for Case<'_, V> {
-    fn names_of(&self, user: &UserId) -> Named {
+impl<V: GroupView> NameLookup for Case<'_, V> {
+    fn names_of(&self, user: &UserId) -> UserNames {
         self.view.names(user).unwrap_or_else(|error| {
             *self.names_failed.borrow_mut() = Some(error);
-            Named::default()
+            UserNames::default()
         })
     }
 }
 
 /// The names after the changes that are decided already: a tip about a name card has the new one.
 struct Changed<'a> {
-    book: &'a dyn NameBook,
+    book: &'a dyn NameLookup,
     rows: &'a [RowChange],
 }
 
-impl NameBook for Changed<'_> {
-    fn names_of(&self, user: &UserId) -> Named {
+impl NameLookup for Changed<'_> {
+    fn names_of(&self, user: &UserId) -> UserNames {
         let mut named = self.book.names_of(user);
         for row in self.rows {
             if let RowChange::NameCard(whose, card) = row
@@ -170,28 +172,28 @@ impl<V: GroupView> Case<'_, V> {
         }
     }
 
-    fn member(&self, user: &UserId) -> Seen<Option<Membership>, V> {
-        self.view.member(user).map_err(Undecided::View)
+    fn member(&self, user: &UserId) -> ViewResult<Option<Membership>, V> {
+        self.view.member(user).map_err(DecideError::View)
     }
 
-    fn has_account(&self, user: &UserId) -> Seen<bool, V> {
-        self.view.has_account(user).map_err(Undecided::View)
+    fn has_account(&self, user: &UserId) -> ViewResult<bool, V> {
+        self.view.has_account(user).map_err(DecideError::View)
     }
 
-    fn managers(&self) -> Seen<Vec<UserId>, V> {
-        self.view.managers().map_err(Undecided::View)
+    fn managers(&self) -> ViewResult<Vec<UserId>, V> {
+        self.view.managers().map_err(DecideError::View)
     }
 
-    fn members(&self) -> Seen<Vec<UserId>, V> {
-        self.view.members().map_err(Undecided::View)
+    fn members(&self) -> ViewResult<Vec<UserId>, V> {
+        self.view.members().map_err(DecideError::View)
     }
 
-    fn request(&self, user: &UserId, kind: RequestKind) -> Seen<Option<Request>, V> {
-        self.view.request(user, kind).map_err(Undecided::View)
+    fn request(&self, user: &UserId, kind: RequestKind) -> ViewResult<Option<Request>, V> {
+        self.view.request(user, kind).map_err(DecideError::View)
     }
 
     /// Another user's standing, whom the actor's request is about.
-    fn target(&self, user: &UserId) -> Seen<Membership, V> {
+    fn target(&self, user: &UserId) -> ViewResult<Membership, V> {
         match self.member(user)? {
             Some(member) => Ok(member),
             None if self.has_account(user)? => Err(Refused::NotMember(*user).into()),
@@ -215,20 +217,20 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     /// Whether the user may be in one group more.
-    fn has_room(&self, user: &UserId) -> Seen<bool, V> {
+    fn has_room(&self, user: &UserId) -> ViewResult<bool, V> {
         let max = self.command.policy.max_groups;
-        Ok(self.view.groups_of(user, max).map_err(Undecided::View)? < max)
+        Ok(self.view.groups_of(user, max).map_err(DecideError::View)? < max)
     }
 
     /// The group has room for one more, and this user for one more group.
-    fn may_come_in(&self, user: &UserId) -> Seen<(), V> {
+    fn may_come_in(&self, user: &UserId) -> ViewResult<(), V> {
         if self.room() == 0 {
             return Err(self.full().into());
         }
         self.may_be_in_more(user)
     }
 
-    fn may_be_in_more(&self, user: &UserId) -> Seen<(), V> {
+    fn may_be_in_more(&self, user: &UserId) -> ViewResult<(), V> {
         if self.has_room(user)? {
             return Ok(());
         }
@@ -241,7 +243,7 @@ impl<V: GroupView> Case<'_, V> {
         let now = if self.rules.is_stored {
             self.group.member_count
         } else {
-            u64::from(self.command.room_members)
+            u64::from(self.command.live_members)
         };
         now.saturating_add(more as u64).saturating_sub(less as u64)
     }
@@ -254,22 +256,22 @@ impl<V: GroupView> Case<'_, V> {
     fn effects_named<'b>(&'b self, name: &'b str) -> Draft<'b> {
         Draft {
             book: self,
-            scribe: Scribe {
+            scribe: Announcer {
                 group: self.command.group,
                 name,
                 rules: self.rules,
                 now_s: self.now_ms / 1000,
             },
             random: self.command.random,
-            effects: Effects::none(GroupAnswer::Done),
+            effects: Effects::none(GroupResponse::Done),
         }
     }
 }
 
 /// Effects on their way. Each tip and each wording of a notice gets a random number of its own.
 struct Draft<'a> {
-    book: &'a dyn NameBook,
-    scribe: Scribe<'a>,
+    book: &'a dyn NameLookup,
+    scribe: Announcer<'a>,
     random: u32,
     effects: Effects,
 }
@@ -311,7 +313,7 @@ impl Draft<'_> {
     }
 
     /// The same notice to all of these.
-    fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, said: Said<'_>) {
+    fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, said: NoticeText<'_>) {
         if to.is_empty() {
             return;
         }
@@ -323,14 +325,14 @@ impl Draft<'_> {
     }
 
     fn notice(&mut self, to: UserId, operation: NoticeOperation, by: UserId, message: &str) {
-        let said = Said {
+        let said = NoticeText {
             message,
-            ..Said::default()
+            ..NoticeText::default()
         };
         self.notices(&[to], operation, by, said);
     }
 
-    fn answer(mut self, answer: GroupAnswer) -> Effects {
+    fn answer(mut self, answer: GroupResponse) -> Effects {
         self.effects.answer = answer;
         self.effects
     }
@@ -345,8 +347,8 @@ impl Draft<'_> {
 struct Outcomes(Vec<(UserId, MemberResult)>);
 
 impl Outcomes {
-    fn answer(self) -> GroupAnswer {
-        GroupAnswer::Members(self.0)
+    fn answer(self) -> GroupResponse {
+        GroupResponse::Members(self.0)
     }
 
     fn push(&mut self, user: UserId, result: MemberResult) {

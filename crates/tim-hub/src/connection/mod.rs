@@ -31,7 +31,7 @@ use crate::handlers::ask::{Login, Next};
 use crate::presence::registry::Leaving;
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Changes, ChangesRequest, Epochs, Resumed, Write, Written};
+use crate::store::{Changes, ChangesRequest, Epochs, ResumePoint, Write, Written};
 use crate::usersig::UserSig;
 
 /// The most bytes of entries that one reading of the log brings.
@@ -354,7 +354,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
         };
         hub.join(&device, &groups);
-        let at = |change, restored| Resumed { change, restored };
+        let at = |change, restored| ResumePoint { change, restored };
         let start = match (login.resume, login.cursor) {
             (Resume::START, _) => at(0, false),
             (Resume::CURSOR, Some(cursor)) => hub.epochs.resume(cursor, head),

@@ -13,7 +13,7 @@ use crate::delivery::revocations::Revocations;
 use crate::device::{Delivery, Device};
 use crate::encoding as encode;
 use crate::presence::registry::{Move, PresenceRegistry};
-use crate::store::{EntryFlags, LogKey, Published, Roster};
+use crate::store::{EntryFlags, LogKey, Published, RosterChange};
 
 /// Hands out what the store publishes until the store is closed.
 pub(crate) fn run(published: &Receiver<Vec<Published>>, presence: &PresenceRegistry, recall: &Revocations) {
@@ -42,7 +42,7 @@ pub(crate) fn run(published: &Receiver<Vec<Published>>, presence: &PresenceRegis
 }
 
 /// Lets into a group's list who came, and out of it who left. The devices of those who left take it off their lists.
-fn regroup(presence: &PresenceRegistry, roster: &Roster, sequence: u64) {
+fn regroup(presence: &PresenceRegistry, roster: &RosterChange, sequence: u64) {
     presence.roster(roster.group, &roster.left, Move::Left);
     presence.roster(roster.group, &roster.joined, Move::Joined);
     for user in &roster.left {

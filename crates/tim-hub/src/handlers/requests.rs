@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::connection::Connection;
 use crate::device::{Answered, Device, Outcome};
 use crate::encoding::{self as encode, HistoryBody, Raw};
-use crate::groups::GroupAnswer;
+use crate::groups::GroupResponse;
 use crate::groups::tips::content;
 use crate::handlers::ask::{Ask, Revoking};
 use crate::handlers::groups;
@@ -452,14 +452,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         self.reply(request, kind, &answer);
     }
 
-    fn group_changed(&mut self, request: u32, kind: FrameKind, answer: &GroupAnswer) {
+    fn group_changed(&mut self, request: u32, kind: FrameKind, answer: &GroupResponse) {
         match answer {
-            GroupAnswer::Done => self.reply(request, kind, &Answer::Done),
-            GroupAnswer::Joined(status) => {
+            GroupResponse::Done => self.reply(request, kind, &Answer::Done),
+            GroupResponse::Joined(status) => {
                 let answer = JoinGroupResponse { status: *status };
                 self.reply(request, kind, &Answer::JoinGroup(answer));
             }
-            GroupAnswer::Members(results) => {
+            GroupResponse::Members(results) => {
                 let results = results.iter();
                 let results: Vec<MemberOutcome> = results
                     .map(|(user, result)| MemberOutcome {

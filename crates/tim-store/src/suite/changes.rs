@@ -1,6 +1,6 @@
 //! Catching up behind a cursor.
 
-use crate::{ChangesRequest, Cursor, LogKey, Resumed, Write};
+use crate::{ChangesRequest, Cursor, LogKey, ResumePoint, Write};
 
 use super::{DAY_MS, World, texts};
 
@@ -111,7 +111,7 @@ fn cursor(world: &World, change: u64) -> Cursor {
 
 fn resume(world: &World, cursor: Cursor) -> (u64, bool) {
     let head = world.reader().head_change().unwrap();
-    let Resumed { change, restored } = world.reader().epochs().resume(cursor, head);
+    let ResumePoint { change, restored } = world.reader().epochs().resume(cursor, head);
     (change, restored)
 }
 

@@ -1,7 +1,7 @@
 //! Live rooms, and the end of groups.
 
 use crate::{LogKey, Refused, Restriction, Write, Written};
-use tim_groups::{GroupAction, GroupAnswer};
+use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{ErrorCode, GroupType, MemberResult, UserId};
 
 use super::groups::join;
@@ -13,12 +13,15 @@ pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
     let group = typed(world, "room", GroupType::AV_CHAT_ROOM, alice, &[]);
     let log = LogKey::Group(group);
     assert_eq!(world.list(&alice), [LogKey::System(alice)], "no tip, one notice");
-    let denied = |answer: Result<GroupAnswer, Refused>| answer.unwrap_err().code();
+    let denied = |answer: Result<GroupResponse, Refused>| answer.unwrap_err().code();
     assert_eq!(
         denied(world.change(group, bob, join())),
         ErrorCode::GROUP_PERMISSION_DENY
     );
-    assert_eq!(world.change(group, bob, GroupAction::Quit), Ok(GroupAnswer::Done));
+    assert_eq!(
+        world.change(group, bob, GroupAction::Quit),
+        Ok(GroupResponse::Done)
+    );
     let message = world.message(log, alice, "x");
     let refused = world.write(Write::Append(message)).unwrap_err();
     assert_eq!(
@@ -42,7 +45,7 @@ pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
             (alice, MemberResult::NOT_ALLOWED),
             (nobody, MemberResult::NOT_FOUND),
         ];
-        GroupAnswer::Members([&[(bob, bobs)][..], &others].concat())
+        GroupResponse::Members([&[(bob, bobs)][..], &others].concat())
     };
     assert_eq!(changed.answer, results(MemberResult::REMOVED));
     assert_eq!(changed.live.len(), 1, "the tip is for those who are there");
@@ -78,7 +81,7 @@ pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
     };
     assert_eq!(
         (end.answer, end.live.len()),
-        (GroupAnswer::Done, 1),
+        (GroupResponse::Done, 1),
         "a notice for those who are there"
     );
     assert_eq!(world.reader().group(&group), Ok(None));
@@ -134,7 +137,7 @@ pub fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
     assert_eq!(world.change(group, bob, GroupAction::Dismiss), Err(gone));
     assert_eq!(
         world.change(group, alice, GroupAction::Dismiss),
-        Ok(GroupAnswer::Done),
+        Ok(GroupResponse::Done),
         "asked again"
     );
     let again = Write::CreateGroup(Box::new(new_group(group, &[bob])));

@@ -3,7 +3,7 @@
 use crate::{EntryFlags, LogKey, Purge, Refused, Write, Written};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
+use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 
 use super::group_model_state::{Answer, Asked, MAX_ADMINS, MAX_MEMBERS, Model, Rank, USERS, Update};
@@ -246,8 +246,8 @@ fn apply(world: &mut World, model: &Model, actor: usize, step: &Step) -> Answer 
         Ok(Written::Stored(_)) => Ok("stored".to_owned()),
         Ok(Written::Read { unread, .. }) => Ok(format!("read {unread}")),
         Ok(Written::GroupChanged(changed)) => Ok(match changed.answer {
-            GroupAnswer::Joined(status) => status.name().unwrap().to_owned(),
-            GroupAnswer::Members(results) => {
+            GroupResponse::Joined(status) => status.name().unwrap().to_owned(),
+            GroupResponse::Members(results) => {
                 let names: Vec<_> = results.iter().map(|(_, result)| result.name().unwrap()).collect();
                 names.join(",")
             }

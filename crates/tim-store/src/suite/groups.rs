@@ -1,7 +1,7 @@
 //! Groups and their members.
 
 use crate::{CreateGroup, LogKey, Refused, Write, Written};
-use tim_groups::{GroupAction, GroupAnswer};
+use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
 
 use super::rosters::typed;
@@ -128,7 +128,7 @@ pub fn members_see_from_joining_on(world: &mut World) {
     world.say(log, alice, "before");
     assert_eq!(
         world.change(group, bob, join()),
-        Ok(GroupAnswer::Joined(JoinStatus::JOINED))
+        Ok(GroupResponse::Joined(JoinStatus::JOINED))
     );
     world.say(log, alice, "after");
 
@@ -153,7 +153,7 @@ pub fn members_see_from_joining_on(world: &mut World) {
         mute_seconds: None,
         name_card: None,
     };
-    assert_eq!(world.change(group, alice, promote), Ok(GroupAnswer::Done));
+    assert_eq!(world.change(group, alice, promote), Ok(GroupResponse::Done));
     let promoted = world.reader().membership(&group, &bob).unwrap().unwrap();
     assert_eq!(
         (promoted.role, promoted.joined_at),
@@ -253,7 +253,7 @@ pub fn nobody_is_in_too_many_groups(world: &mut World) {
     let outcome = world.change(work, alice, invite.clone());
     assert_eq!(
         outcome,
-        Ok(GroupAnswer::Members(vec![(bob, MemberResult::NOT_ALLOWED)]))
+        Ok(GroupResponse::Members(vec![(bob, MemberResult::NOT_ALLOWED)]))
     );
     for users in [[bob, alice], [alice, bob]] {
         let new = CreateGroup {
@@ -276,7 +276,7 @@ pub fn nobody_is_in_too_many_groups(world: &mut World) {
     };
     assert_eq!(world.change(asked, alice, accept()), Err(full));
     world.change(one, bob, GroupAction::Dismiss).unwrap();
-    assert_eq!(world.change(asked, alice, accept()), Ok(GroupAnswer::Done));
+    assert_eq!(world.change(asked, alice, accept()), Ok(GroupResponse::Done));
     assert!(world.reader().membership(&asked, &bob).unwrap().is_some());
 }
 
@@ -300,13 +300,13 @@ pub fn a_thousand_applications_wait_at_most(world: &mut World) {
     }
     let refused = world.change(group, *last, apply()).unwrap_err();
     assert_eq!(refused.code().0, 10006, "{refused}");
-    let waits = Ok(GroupAnswer::Joined(JoinStatus::WAIT_APPROVAL));
+    let waits = Ok(GroupResponse::Joined(JoinStatus::WAIT_APPROVAL));
     assert_eq!(world.change(group, others[0], apply()), waits, "waits already");
     let invite = || GroupAction::Invite {
         users: vec![*last],
         reason: String::new(),
     };
-    let outcome = |result| Ok(GroupAnswer::Members(vec![(*last, result)]));
+    let outcome = |result| Ok(GroupResponse::Members(vec![(*last, result)]));
     assert_eq!(world.change(group, bob, invite()), outcome(MemberResult::FULL));
     let again = GroupAction::Invite {
         users: vec![others[1]],
@@ -315,7 +315,7 @@ pub fn a_thousand_applications_wait_at_most(world: &mut World) {
     let waiting = vec![(others[1], MemberResult::WAIT_APPROVAL)];
     assert_eq!(
         world.change(group, bob, again),
-        Ok(GroupAnswer::Members(waiting)),
+        Ok(GroupResponse::Members(waiting)),
         "waits already"
     );
     let refuse = GroupAction::HandleApplication {
@@ -324,7 +324,7 @@ pub fn a_thousand_applications_wait_at_most(world: &mut World) {
         message: String::new(),
         key: 0,
     };
-    assert_eq!(world.change(group, alice, refuse), Ok(GroupAnswer::Done));
+    assert_eq!(world.change(group, alice, refuse), Ok(GroupResponse::Done));
     assert_eq!(
         world.change(group, bob, invite()),
         outcome(MemberResult::WAIT_APPROVAL)

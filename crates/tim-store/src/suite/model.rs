@@ -1,8 +1,8 @@
 //! Any sequence of operations, beside a plain model that keeps lists and counts by looking at every entry.
 
-use crate::{Cursor, EntryFlags, Gap, LogKey, Prepared, Purge, Refused, Write, Written};
+use crate::{Cursor, EntryFlags, Gap, LogKey, Purge, Refused, SystemEntry, Write, Written};
 use proptest::test_runner::{Config, TestRunner};
-use tim_groups::{GroupAction, GroupAnswer};
+use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{JoinStatus, MessageKind, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
@@ -80,7 +80,7 @@ fn say(world: &mut World, model: &mut Model, log: usize, user: usize, flags: Ent
 }
 
 fn tip(world: &mut World, model: &mut Model, log: usize) {
-    let entry: Prepared = world.prepared("tip");
+    let entry: SystemEntry = world.prepared("tip");
     let answer = world.write(Write::AppendSystem {
         log: model.keys[log],
         entry,
@@ -205,10 +205,10 @@ fn read_state(model: &Model, log: usize, user: usize, read_sequence: u64) -> Wri
 fn join(world: &mut World, model: &mut Model, user: usize) {
     let answer = world.change(model.group(), model.users[user], groups::join());
     if model.row(GROUP, user).is_some() {
-        assert_eq!(answer, Ok(GroupAnswer::Joined(JoinStatus::ALREADY_IN_GROUP)));
+        assert_eq!(answer, Ok(GroupResponse::Joined(JoinStatus::ALREADY_IN_GROUP)));
         return;
     }
-    assert_eq!(answer, Ok(GroupAnswer::Joined(JoinStatus::JOINED)));
+    assert_eq!(answer, Ok(GroupResponse::Joined(JoinStatus::JOINED)));
     let head = model.logs[GROUP].head();
     let row = ModelRow {
         takes_part: true,
@@ -239,7 +239,7 @@ fn leave(world: &mut World, model: &mut Model, user: usize) {
         assert_eq!(answer, Err(Refused::OwnerMayNotQuit));
         return;
     }
-    assert_eq!(answer, Ok(GroupAnswer::Done));
+    assert_eq!(answer, Ok(GroupResponse::Done));
     if model.row(GROUP, user).is_none() {
         return;
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::{LogKey, Write, Written};
 use tim_groups::rules::PERMISSIONS;
-use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
+use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MemberResult, ReceiveOption, Role, UserId};
 
 use super::World;
@@ -227,7 +227,7 @@ fn ask(world: &mut World, cast: &Cast, group: GroupId, row: &Row) -> String {
     let before = state(world, &group);
     match world.write(write) {
         Ok(Written::GroupChanged(changed)) => match changed.answer {
-            GroupAnswer::Members(results) => results[0].1.name().unwrap().to_owned(),
+            GroupResponse::Members(results) => results[0].1.name().unwrap().to_owned(),
             _ => "ok".to_owned(),
         },
         Ok(_) => "ok".to_owned(),
@@ -306,7 +306,7 @@ fn propose(world: &mut World, cast: &Cast, group: GroupId) {
     {
         let answer = world.change(group, cast.members[1], invite).unwrap();
         let waits = (cast.outside[1], MemberResult::WAIT_APPROVAL);
-        assert_eq!(answer, GroupAnswer::Members(vec![waits]));
+        assert_eq!(answer, GroupResponse::Members(vec![waits]));
     }
 }
 

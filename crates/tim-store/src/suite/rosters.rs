@@ -1,10 +1,10 @@
 //! Who is in a group: in pages, in live rooms, at the end; and who is mentioned.
 
 use crate::{
-    EntryFlags, ListCursor, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused,
+    EntryFlags, ListPosition, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused,
     Restriction, Write, Written,
 };
-use tim_groups::{GroupAction, GroupAnswer, GroupPolicy, GroupUpdate, NewGroup, create};
+use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
 use tim_proto::{
     AtKind, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId,
 };
@@ -119,7 +119,7 @@ pub fn members_come_in_pages_by_standing_and_role(world: &mut World) {
     world.change(group, users[3], join()).unwrap();
     let after = first
         .next
-        .and_then(|next| ListCursor::from_bytes(next.as_bytes()));
+        .and_then(|next| ListPosition::from_bytes(next.as_bytes()));
     let rest = world.reader().members_page(&MembersRequest {
         after,
         limit: 100,
@@ -132,7 +132,7 @@ pub fn members_come_in_pages_by_standing_and_role(world: &mut World) {
         .map(|member| member.account.user)
         .collect();
     assert_eq!(rest, [users[2], users[4], users[5], users[6], users[3]]);
-    assert_eq!(ListCursor::from_bytes(b"short"), None);
+    assert_eq!(ListPosition::from_bytes(b"short"), None);
     let missing = GroupId::new("missing").unwrap();
     assert!(walk(world, missing, None, 5).is_empty());
 }
@@ -442,7 +442,7 @@ pub fn a_message_to_ten_thousand_is_one_entry(world: &mut World) {
             reason: String::new(),
         };
         let answer = world.change(group, users[0], invite).unwrap();
-        let GroupAnswer::Members(results) = answer else {
+        let GroupResponse::Members(results) = answer else {
             panic!("{answer:?}")
         };
         assert!(results.iter().all(|(_, result)| *result == MemberResult::ADDED));
@@ -507,7 +507,7 @@ pub fn a_meeting_counts_nothing_as_unread(world: &mut World) {
     let group = typed(world, "m1", GroupType::MEETING, alice, &[]);
     assert_eq!(
         world.change(group, bob, join()),
-        Ok(GroupAnswer::Joined(JoinStatus::JOINED))
+        Ok(GroupResponse::Joined(JoinStatus::JOINED))
     );
     let log = LogKey::Group(group);
     world.say(log, alice, "x");

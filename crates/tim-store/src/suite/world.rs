@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Engine;
 use crate::{
     Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, EntryFlags,
-    Fingerprint, LogKey, Page, PageRequest, Prepared, Published, Refused, Store, StoreReader, StoreWriter,
-    Stored, Write, Written,
+    Fingerprint, LogKey, Page, PageRequest, Published, Refused, Store, StoreReader, StoreWriter, Stored,
+    SystemEntry, Write, Written,
 };
-use tim_groups::{GroupAction, GroupAnswer, GroupCommand, GroupPolicy};
+use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupResponse};
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::notice::SystemNotice;
 use tim_proto::wire::decode_body;
@@ -130,9 +130,9 @@ impl World {
     }
 
     /// A tip or notice in the system's name.
-    pub fn prepared(&mut self, text: &str) -> Prepared {
+    pub fn prepared(&mut self, text: &str) -> SystemEntry {
         self.random += 1;
-        Prepared {
+        SystemEntry {
             client_time: self.now_ms / 1000,
             random: self.random,
             kind: MessageKind::GROUP_TIP,
@@ -149,7 +149,7 @@ impl World {
             actor,
             random: self.random,
             policy: self.policy,
-            room_members: 0,
+            live_members: 0,
             action,
         }))
     }
@@ -159,7 +159,7 @@ impl World {
         group: GroupId,
         actor: UserId,
         action: GroupAction,
-    ) -> Result<GroupAnswer, Refused> {
+    ) -> Result<GroupResponse, Refused> {
         let write = self.command(group, actor, action);
         match self.write(write) {
             Ok(Written::GroupChanged(changed)) => Ok(changed.answer),

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::connection::Connection;
 use crate::device::Device;
 use crate::groups::rules::{MAX_NOTICE, TypeRules, check_text};
-use crate::groups::tips::{MAX_NAMED, Named, Said, Scribe, Tip};
+use crate::groups::tips::{Announcer, MAX_NAMED, NoticeText, Tip, UserNames};
 use crate::handlers::groups::change::{Audience, is_room, live};
 use crate::handlers::groups::refused;
 use crate::presence::av_chat_rooms::Told;
@@ -160,7 +160,7 @@ impl Services {
     }
 
     /// How these users are called everywhere.
-    pub(crate) fn name_book(&self, users: &[UserId]) -> Result<BTreeMap<UserId, Named>, StoreError> {
+    pub(crate) fn name_book(&self, users: &[UserId]) -> Result<BTreeMap<UserId, UserNames>, StoreError> {
         let accounts = self.reader.accounts(users)?.into_iter();
         Ok(accounts.map(|account| (account.user, account.into())).collect())
     }
@@ -194,9 +194,9 @@ impl Services {
     ) -> Result<(), WriteError> {
         check_text("notice", text, MAX_NOTICE)?;
         let now_s = self.now_ms() / 1000;
-        let said = Said {
+        let said = NoticeText {
             custom: text,
-            ..Said::default()
+            ..NoticeText::default()
         };
         let notice =
             scribe(group, now_s)?.notice(NoticeOperation::CUSTOM, UserId::SYSTEM, said, self.next_random());
@@ -215,8 +215,8 @@ impl Services {
     }
 }
 
-fn scribe(group: &Group, now_s: u64) -> Result<Scribe<'_>, Refused> {
-    Ok(Scribe {
+fn scribe(group: &Group, now_s: u64) -> Result<Announcer<'_>, Refused> {
+    Ok(Announcer {
         group: group.group,
         name: &group.name,
         rules: TypeRules::of_stored(group.group_type)?,

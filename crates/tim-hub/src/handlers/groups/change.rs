@@ -14,14 +14,16 @@ use crate::connection::Connection;
 use crate::delivery::live::LiveQueue;
 use crate::device::{Answered, Delivery, Device, Outcome};
 use crate::encoding as encode;
-use crate::groups::{GroupAction, GroupAnswer, GroupCommand};
+use crate::groups::{GroupAction, GroupCommand, GroupResponse};
 use crate::handlers::groups::refused;
 use crate::handlers::requests::ANSWER_OVERHEAD;
 use crate::permissions::{Permissions, takes_rights};
 use crate::presence::registry::PresenceRegistry;
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Answer, Group, GroupChanged, LogKey, Prepared, Refused, Write, WriteError, Written};
+use crate::store::{
+    Group, GroupChanged, LogKey, Refused, SystemEntry, Write, WriteError, WriteResult, Written,
+};
 
 /// To whom of a group something is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     ) -> Result<(), Refusal> {
         self.fits(&action)?;
         let hub = Arc::clone(&self.hub);
-        let standing = hub.reader.standing(&group, &device.user)?;
+        let standing = hub.reader.group_and_membership(&group, &device.user)?;
         let (found, membership) = standing.map_or((None, None), |(found, me)| (Some(found), me));
         // Only who owns the group can end it.
         let owned = found.as_ref().filter(|group| group.owner == device.user);
@@ -62,7 +64,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let is_option = matches!(action, GroupAction::SetReceiveOption { .. });
         let answered = {
             let (device, presence) = (Arc::clone(device), Arc::clone(&hub.presence));
-            move |answer: Answer| {
+            move |answer: WriteResult| {
                 if is_option && answer.is_ok() {
                     tell_to_ask(&presence, &device, group);
                 }
@@ -141,7 +143,7 @@ impl Services {
         actor: UserId,
         group: GroupId,
         action: GroupAction,
-        answered: impl FnOnce(Answer) + Send + 'static,
+        answered: impl FnOnce(WriteResult) + Send + 'static,
     ) -> Result<(), WriteError> {
         let aftermath = Aftermath {
             presence: Arc::clone(&self.presence),
@@ -156,7 +158,7 @@ impl Services {
             actor,
             random: self.next_random(),
             policy: self.options.group_policy(),
-            room_members: self.room_members_after(&group, &action, actor),
+            live_members: self.room_members_after(&group, &action, actor),
             action,
         };
         self.writer
@@ -274,7 +276,7 @@ impl Aftermath {
                 }
             }
             About::Everybody => self.presence.renew(&self.group),
-            About::Banned if let GroupAnswer::Members(results) = &changed.answer => {
+            About::Banned if let GroupResponse::Members(results) = &changed.answer => {
                 let gone = results
                     .iter()
                     .filter(|(_, result)| *result == MemberResult::REMOVED);
@@ -298,7 +300,7 @@ impl Aftermath {
 }
 
 /// What the hub says to those who are online.
-pub(crate) fn live(prepared: &Prepared, time: u64, priority: Priority) -> Delivery {
+pub(crate) fn live(prepared: &SystemEntry, time: u64, priority: Priority) -> Delivery {
     let envelope = Envelope {
         sequence: 0,
         time,

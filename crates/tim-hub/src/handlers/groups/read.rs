@@ -18,7 +18,7 @@ use crate::handlers::pages::{self, Paged};
 use crate::handlers::requests::{ANSWER_OVERHEAD, MAX_LEN_PREFIX};
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Account, Group, ListCursor, Member, MembersRequest, Membership, Refused};
+use crate::store::{Account, Group, ListPosition, Member, MembersRequest, Membership, Refused};
 
 /// What a list has at most beside its items: `next` and the rest.
 const LIST_OVERHEAD: usize = ANSWER_OVERHEAD;
@@ -98,7 +98,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         group: GroupId,
     ) -> Result<(), Refusal> {
         let hub = Arc::clone(&self.hub);
-        let Some((found, membership)) = hub.reader.standing(&group, &device.user)? else {
+        let Some((found, membership)) = hub.reader.group_and_membership(&group, &device.user)? else {
             return Err(refused(Refused::NoSuchGroup(group)));
         };
         let is_work = found.group_type == tim_proto::GroupType::WORK;
@@ -273,9 +273,11 @@ pub(crate) fn page_len(asked: u16, most: u32) -> usize {
     }
 }
 
-pub(crate) fn list_cursor(place: Option<&[u8]>) -> Result<Option<ListCursor>, Refusal> {
+pub(crate) fn list_cursor(place: Option<&[u8]>) -> Result<Option<ListPosition>, Refusal> {
     match place {
-        Some(place) => ListCursor::from_bytes(place).map(Some).ok_or_else(pages::invalid),
+        Some(place) => ListPosition::from_bytes(place)
+            .map(Some)
+            .ok_or_else(pages::invalid),
         None => Ok(None),
     }
 }
