@@ -11,11 +11,11 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Yellow.on_default().bold())
     .literal(AnsiColor::Green.on_default());
 
-/// Messaging from the terminal: a hub to run, a client to talk with, and tools to look inside.
+/// Messaging from the terminal: run a hub, chat, and inspect what travels between them.
 #[derive(Debug, Parser)]
 #[command(name = "tim", version, after_help = EXIT_CODES, styles = STYLES, infer_subcommands = true)]
 pub(crate) struct Cli {
-    /// When to print colours: auto, always or never.
+    /// When to use colours: auto, always or never.
     #[arg(
         long,
         global = true,
@@ -30,7 +30,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What `--color` says.
+/// The value of `--color`.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub(crate) enum Color {
     #[default]
@@ -40,7 +40,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Makes this the choice of all output streams.
+    /// Applies the choice to all output streams.
     pub(crate) fn write_global(self) {
         let choice = match self {
             Self::Auto => anstream::ColorChoice::Auto,

@@ -1,7 +1,9 @@
-//! The hub's settings, from flags, the environment, a file, and defaults, in this order.
+//! The settings of the hub, from flags, variables, a file and defaults, in this order.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
@@ -9,42 +11,41 @@ use tim_proto::limits;
 use tim_usersig::App;
 
 use crate::error::{Failure, reading};
-use crate::lines::SerialDevice;
 use crate::local::DEFAULT_APP_ID;
 use crate::time::Seconds;
 
-/// Read from the data directory if no other file is named.
+/// The settings file in the data directory.
 pub(crate) const CONFIG_FILE: &str = "serve.toml";
 
 /// Declares every setting once: its flag (and its variable, `TIM_` and the flag's name in capitals), its key in the
 /// file, and its default.
 macro_rules! settings {
     ($($(#[$doc:meta])* $field:ident ($env:literal, $value_name:literal $(, $($more:tt)+)?): $type:ty = $default:expr;)+) => {
-        /// The settings that were given, in one place.
+        /// The settings that one source gives.
         #[derive(Debug, Clone, Default, PartialEq, clap::Args, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub(crate) struct Given {
+        pub(crate) struct PartialSettings {
             $($(#[$doc])*
             #[arg(long, env = $env, hide_env_values = true, value_name = $value_name $(, $($more)+)?)]
             pub(crate) $field: Option<$type>,)+
         }
 
-        /// The settings in force.
+        /// The effective settings.
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(rename_all = "kebab-case")]
         pub(crate) struct Settings {
             $($(#[$doc])* pub(crate) $field: $type,)+
         }
 
-        impl Given {
-            /// What is given here, and what is not, from `other`.
+        impl PartialSettings {
+            /// These settings, and those of `other` where these have none.
             fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)+ }
             }
         }
 
-        impl From<Given> for Settings {
-            fn from(given: Given) -> Self {
+        impl From<PartialSettings> for Settings {
+            fn from(given: PartialSettings) -> Self {
                 Self { $($field: given.$field.unwrap_or_else(|| $default),)+ }
             }
         }
@@ -52,56 +53,102 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Listen at this address; port 0 takes a free one [default: 127.0.0.1:7878].
+    /// Address to listen at; port 0 takes a free one [default: 127.0.0.1:7878].
     listen("TIM_LISTEN", "ADDRESS"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 7878));
-    /// Speak on this serial line too: a tty, or DEVICE@SPEED. Can be given more than once; a device that is not there, or
-    /// vanishes, is tried again.
+    /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.
     serial("TIM_SERIAL", "DEVICE", value_delimiter = ','): Vec<SerialDevice> = Vec::new();
-    /// The speed of the serial lines, in bits a second [default: 115200].
+    /// Default baud rate of serial ports [default: 115200].
     serial_speed("TIM_SERIAL_SPEED", "SPEED"): u32 = 115_200;
-    /// Speak on the serial line behind this TCP address, as a terminal server gives it, and connect again whenever that is
-    /// lost. Can be given more than once.
+    /// Serial port behind this TCP address, such as that of a terminal server; reconnects when the connection is lost. Can be
+    /// repeated.
     serial_tcp("TIM_SERIAL_TCP", "ADDRESS", value_delimiter = ','): Vec<String> = Vec::new();
-    /// Take serial lines at this TCP address: each connection is one line, such as an emulator's. Can be given more than
-    /// once; port 0 takes a free one.
+    /// TCP address at which to accept serial ports, one per connection, such as those of an emulator. Can be repeated; port 0
+    /// takes a free one.
     serial_tcp_listen("TIM_SERIAL_TCP_LISTEN", "ADDRESS", value_delimiter = ','): Vec<SocketAddr> = Vec::new();
-    /// The application's number (SDKAppID) [default: 1400000000].
+    /// Application number (SDKAppID) [default: 1400000000].
     app_id("TIM_APP_ID", "NUMBER"): u32 = DEFAULT_APP_ID;
-    /// How long after sending a message can be revoked [default: 2m].
+    /// How long a message can be revoked after it was sent [default: 2m].
     revoke_window("TIM_REVOKE_WINDOW", "TIME"): Seconds = Seconds(limits::REVOKE_WINDOW_SECONDS);
-    /// How long after sending a group's owner and admins can revoke a message in it; 0 is as long as it is kept
-    /// [default: 0].
+    /// How long owner and admins of a group can revoke a message after it was sent; 0 is no limit [default: 0].
     manager_revoke_window("TIM_MANAGER_REVOKE_WINDOW", "TIME"): Seconds = Seconds(limits::MANAGER_REVOKE_WINDOW_SECONDS);
-    /// How long messages are kept [default: 7d].
+    /// How long messages are stored [default: 7d].
     retention("TIM_RETENTION", "TIME"): Seconds = Seconds(limits::RETENTION_SECONDS);
-    /// The largest message, in bytes of its payload and mentions [default: 12288].
+    /// Largest message, in bytes of payload and mentions [default: 12288].
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
-    /// How many messages a second a user may send; 0 is no limit [default: 200].
+    /// Messages per second that a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
-    /// How many messages a second a group takes, the urgent ones first; 0 is no limit [default: 40].
+    /// Messages per second that a group accepts, urgent ones first; 0 is no limit [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
-    /// How many connections are taken at the same time [default: 20000, or as many as the limit of open files allows].
-    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = usual_connections();
-    /// On how many devices a user can be logged in at the same time [default: 16].
+    /// Maximum number of connections [default: 20000, or as many as the limit of open files allows].
+    max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = default_connections();
+    /// Maximum number of devices on which a user is logged in [default: 16].
     max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
-    /// How many members a group may have, but for Communities [default: 6000].
+    /// Maximum number of members of a group, except Communities [default: 6000].
     max_members("TIM_MAX_MEMBERS", "NUMBER"): u32 = 6_000;
-    /// How many groups a user may be in; also in how many AVChatRooms at a time [default: 1000].
+    /// Maximum number of groups of a user, and of AVChatRooms at a time [default: 1000].
     max_groups("TIM_MAX_GROUPS", "NUMBER"): u32 = 1_000;
-    /// Whether a message to a user who never logged in is kept for them, or refused [default: true].
+    /// Store messages to users who have never logged in, instead of refusing them [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
-    /// The most bytes of the database; 0 is as many as the disk has [default: 0].
+    /// Maximum size of the database in bytes; 0 is no limit [default: 0].
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
-    /// What is logged to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
+    /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
 }
 
-/// How many files a hub opens beside its connections, at most.
-const SPARE_FILES: u64 = 100;
-/// The default of --max-connections, where the system allows it.
-const USUAL_CONNECTIONS: u32 = 20_000;
+/// A serial device, and its baud rate if it is not the default: `DEVICE` or `DEVICE@BAUD`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct SerialDevice {
+    pub(crate) path: String,
+    pub(crate) speed: Option<u32>,
+}
 
-/// How many files the process may have open at most; `None` for any number.
+impl FromStr for SerialDevice {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, speed) = match text.rsplit_once('@') {
+            Some((path, speed)) => (path, Some(speed.parse())),
+            None => (text, None),
+        };
+        match (path, speed.transpose()) {
+            ("", _) => Err("a serial port needs a device, such as /dev/ttyUSB0".to_owned()),
+            (_, Err(_) | Ok(Some(0))) => Err(format!("invalid baud rate after '@' in {text:?}")),
+            (path, Ok(speed)) => Ok(Self {
+                path: path.to_owned(),
+                speed,
+            }),
+        }
+    }
+}
+
+impl fmt::Display for SerialDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.speed {
+            Some(speed) => write!(f, "{}@{speed}", self.path),
+            None => f.write_str(&self.path),
+        }
+    }
+}
+
+impl TryFrom<String> for SerialDevice {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<SerialDevice> for String {
+    fn from(device: SerialDevice) -> Self {
+        device.to_string()
+    }
+}
+
+/// Files that a hub opens besides its connections.
+const SPARE_FILES: u64 = 100;
+/// The default of --max-connections, if the system allows it.
+const DEFAULT_CONNECTIONS: u32 = 20_000;
+
+/// The limit of open files; `None` for none.
 fn most_files() -> Option<u64> {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
@@ -109,21 +156,23 @@ fn most_files() -> Option<u64> {
     return None;
 }
 
-fn usual_connections() -> u32 {
-    let room = most_files().map_or(u64::MAX, |most| most.saturating_sub(SPARE_FILES).max(1));
-    u32::try_from(room).unwrap_or(u32::MAX).min(USUAL_CONNECTIONS)
+fn default_connections() -> u32 {
+    let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(SPARE_FILES).max(1));
+    u32::try_from(allowed)
+        .unwrap_or(u32::MAX)
+        .min(DEFAULT_CONNECTIONS)
 }
 
-/// Makes sure that the process may open as many files as `connections` need, up to what the system allows it.
+/// Raises the limit of open files to what `connections` need, if the system allows it.
 pub(crate) fn allow_connections(connections: u32) -> Result<(), Failure> {
     let needed = u64::from(connections).saturating_add(SPARE_FILES);
     if let Some(most) = most_files().filter(|most| *most < needed) {
         let fit = most.saturating_sub(SPARE_FILES);
         return Err(Failure::usage(format_args!(
-            "{connections} connections need {needed} open files, and this process may have {most}"
+            "{connections} connections need {needed} open files, but the limit is {most}"
         ))
         .hint(format_args!(
-            "raise that limit (ulimit -Hn, LimitNOFILE=), or use --max-connections {fit}"
+            "raise the limit (ulimit -Hn, LimitNOFILE=), or use --max-connections {fit}"
         )));
     }
     #[cfg(unix)]
@@ -138,10 +187,10 @@ pub(crate) fn allow_connections(connections: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Given {
-    /// Fills what is not given from a file, then from the defaults.
+impl PartialSettings {
+    /// Fills in the settings of a file, then the defaults.
     ///
-    /// `chosen` is the file that the user named, which must be there; else the one in the data directory may be there.
+    /// `chosen` is the file of --config, which must exist; without it, the file in the data directory may exist.
     pub(crate) fn resolve(self, chosen: Option<&Path>, data: &Path) -> Result<Settings, Failure> {
         let file = match chosen {
             Some(path) => Some((path.to_owned(), read(path)?)),
@@ -155,7 +204,7 @@ impl Given {
         };
         let given: Self = toml::from_str(&text).map_err(|fault| {
             Failure::usage(format_args!("{}: {fault}", path.display()))
-                .hint("`tim serve --print-config` prints all settings as they are written there")
+                .hint("`tim serve --print-config` prints all settings in the format of the file")
         })?;
         Ok(self.or(given).into())
     }
@@ -171,7 +220,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 impl Settings {
-    /// What a hub is opened with.
+    /// The options of the hub.
     pub(crate) fn hub_options(&self, key: String) -> HubOptions {
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let mut options = HubOptions::new(App::new(self.app_id, key));
@@ -192,7 +241,7 @@ impl Settings {
         options
     }
 
-    /// The settings as they stand in a file.
+    /// The settings in the format of the file.
     pub(crate) fn to_toml(&self) -> Result<String, Failure> {
         toml::to_string(self).map_err(Failure::failed)
     }
@@ -202,7 +251,7 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn resolved(flags: Given, file: &str) -> Result<Settings, Failure> {
+    fn resolved(flags: PartialSettings, file: &str) -> Result<Settings, Failure> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), file).unwrap();
         flags.resolve(None, dir.path())
@@ -210,9 +259,9 @@ mod tests {
 
     #[test]
     fn flags_go_before_the_file_and_the_file_before_defaults() {
-        let flags = Given {
+        let flags = PartialSettings {
             max_members: Some(7),
-            ..Given::default()
+            ..PartialSettings::default()
         };
         let settings = resolved(flags, "max-members = 8\nrevoke-window = \"5m\"\nretention = 60").unwrap();
         assert_eq!(
@@ -224,22 +273,30 @@ mod tests {
 
     #[test]
     fn what_is_printed_can_be_read_again() {
-        let settings = Settings::from(Given::default());
+        let settings = Settings::from(PartialSettings::default());
         let text = settings.to_toml().unwrap();
-        assert_eq!(resolved(Given::default(), &text).unwrap(), settings, "{text}");
-        assert_eq!(resolved(Given::default(), "").unwrap(), settings);
+        assert_eq!(
+            resolved(PartialSettings::default(), &text).unwrap(),
+            settings,
+            "{text}"
+        );
+        assert_eq!(resolved(PartialSettings::default(), "").unwrap(), settings);
     }
 
     #[test]
-    fn serial_lines_are_lists() {
+    fn serial_ports_are_lists() {
         let file = "serial = [\"/dev/ttyS0\", \"/dev/ttyS1@9600\"]\nserial-tcp = [\"ts.example.org:4001\"]";
-        let settings = resolved(Given::default(), file).unwrap();
+        let settings = resolved(PartialSettings::default(), file).unwrap();
         let devices: Vec<_> = settings.serial.iter().map(ToString::to_string).collect();
         assert_eq!(devices, ["/dev/ttyS0", "/dev/ttyS1@9600"]);
         assert_eq!(settings.serial[1].speed, Some(9600));
         assert_eq!((settings.serial_tcp.len(), settings.serial_speed), (1, 115_200));
         let text = settings.to_toml().unwrap();
-        assert_eq!(resolved(Given::default(), &text).unwrap(), settings, "{text}");
+        assert_eq!(
+            resolved(PartialSettings::default(), &text).unwrap(),
+            settings,
+            "{text}"
+        );
     }
 
     #[test]
@@ -254,9 +311,33 @@ mod tests {
             "serial-tcp-listen = [\"here\"]",
             "= 3",
         ] {
-            assert!(resolved(Given::default(), file).is_err(), "{file}");
+            assert!(resolved(PartialSettings::default(), file).is_err(), "{file}");
         }
-        let missing = Given::default().resolve(Some(Path::new("/nonexistent/serve.toml")), Path::new("/"));
+        let missing =
+            PartialSettings::default().resolve(Some(Path::new("/nonexistent/serve.toml")), Path::new("/"));
         assert!(missing.is_err());
+    }
+
+    #[test]
+    fn a_device_may_have_a_baud_rate() {
+        for (text, path, speed) in [
+            ("/dev/ttyS0", "/dev/ttyS0", None),
+            ("COM3@9600", "COM3", Some(9600)),
+            ("/dev/a@b@115200", "/dev/a@b", Some(115_200)),
+        ] {
+            let device: SerialDevice = text.parse().unwrap();
+            assert_eq!((device.path.as_str(), device.speed), (path, speed));
+            assert_eq!(device.to_string(), text);
+        }
+        for text in [
+            "",
+            "@9600",
+            "/dev/ttyS0@",
+            "/dev/ttyS0@fast",
+            "/dev/ttyS0@0",
+            "/dev/ttyS0@-1",
+        ] {
+            assert!(text.parse::<SerialDevice>().is_err(), "{text}");
+        }
     }
 }

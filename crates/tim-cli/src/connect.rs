@@ -1,4 +1,4 @@
-//! Who connects to which hub, with what to show for it.
+//! Which user connects to which hub, and with which UserSig.
 
 use tim_proto::{ConversationId, GroupId, UserId};
 use tim_usersig::{App, Claims, UserSig};
@@ -7,25 +7,25 @@ use crate::error::Failure;
 use crate::local::{DEFAULT_APP_ID, DataArg, DataDir};
 use crate::time::now;
 
-/// Where a hub listens that nobody told otherwise.
+/// The default address of a hub.
 const DEFAULT_HUB: &str = "127.0.0.1:7878";
-/// For how long a UserSig is made that this machine's key signs: no longer than a session may last.
+/// The lifetime of a UserSig signed with the local app key.
 const SIG_SECONDS: u64 = 30 * 86_400;
 
-/// Part of every command that talks to a hub.
+/// The connection options, shared by all commands that connect to a hub.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectArgs {
-    /// Who I am [default: whom the UserSig names].
+    /// User to log in as [default: the user of the UserSig].
     #[arg(long = "as", value_name = "USER", env = "TIM_USER", hide_env_values = true)]
     user: Option<UserId>,
-    /// My UserSig [default: one signed with the app key in the data directory]. Others on this machine can see it in the
-    /// list of processes; the variable avoids that.
+    /// UserSig to log in with [default: one signed with the app key in the data directory]. Other users of this machine can
+    /// see it in the process list; the variable avoids that.
     #[arg(long, value_name = "USERSIG", env = "TIM_USER_SIG", hide_env_values = true)]
     sig: Option<String>,
-    /// Where the hub is [default: what `tim serve` wrote into the data directory, else 127.0.0.1:7878].
+    /// Address of the hub [default: the one in the data directory, else 127.0.0.1:7878].
     #[arg(long, value_name = "HOST:PORT", env = "TIM_HUB", hide_env_values = true)]
     hub: Option<String>,
-    /// The application's number [default: that of the UserSig, or of the data directory's hub].
+    /// Application number (SDKAppID) [default: that of the UserSig, or of the data directory's hub].
     #[arg(
         long = "app",
         visible_alias = "app-id",
@@ -34,27 +34,26 @@ pub(crate) struct ConnectArgs {
         hide_env_values = true
     )]
     app: Option<u32>,
-    /// How long to wait for the hub before giving up: for all that a command asks of it; `tim chat` and `tim send --lines`
-    /// only until they are connected.
+    /// Time limit for the command's requests to the hub; for `tim chat` and `tim send --lines`, only for connecting.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
     #[command(flatten)]
     data: DataArg,
 }
 
-/// All that a login takes.
+/// What a login needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
     pub(crate) user: UserId,
     pub(crate) user_sig: String,
     pub(crate) app: u32,
     pub(crate) hub: String,
-    /// For how many seconds to wait for the hub.
+    /// The time limit in seconds.
     pub(crate) timeout: u32,
 }
 
 impl ConnectArgs {
-    /// Finds what was not said.
+    /// Fills in the defaults.
     pub(crate) fn resolve(&self) -> Result<Login, Failure> {
         match &self.sig {
             Some(sig) => self.with_sig(sig.trim()),
@@ -62,7 +61,7 @@ impl ConnectArgs {
         }
     }
 
-    /// The directory for what is kept on this machine, if there is one.
+    /// The local data directory, if there is one.
     pub(crate) fn data(&self) -> Option<DataDir> {
         DataDir::new(self.data.data.clone()).ok()
     }
@@ -70,7 +69,7 @@ impl ConnectArgs {
     fn with_sig(&self, sig: &str) -> Result<Login, Failure> {
         let claims = UserSig::inspect(sig).map_err(|fault| {
             Failure::credentials(format_args!("{fault} (error {})", fault.code()))
-                .hint("`tim sig inspect` shows what a UserSig says")
+                .hint("`tim sig inspect` decodes a UserSig")
         })?;
         let Claims { user, app, .. } = claims;
         let hub = match &self.hub {
@@ -89,16 +88,16 @@ impl ConnectArgs {
     }
 
     fn with_key(&self) -> Result<Login, Failure> {
-        let user = self.user.ok_or_else(|| {
-            Failure::usage("nobody said who you are").hint("add --as USER, or set TIM_USER")
-        })?;
+        let user = self
+            .user
+            .ok_or_else(|| Failure::usage("no user given").hint("pass --as USER, or set TIM_USER"))?;
         let data = DataDir::new(self.data.data.clone())?;
         let key = data.key()?.ok_or_else(|| {
             Failure::credentials(format_args!(
-                "there is no UserSig, and no app key in {}",
+                "no UserSig given, and no app key in {}",
                 data.path().display()
             ))
-            .hint("give a UserSig with --sig or TIM_USER_SIG, or run `tim serve` on this machine first")
+            .hint("pass a UserSig with --sig or TIM_USER_SIG, or run `tim serve` on this machine first")
         })?;
         let (hub, app) = data.endpoint()?.map_or_else(
             || (DEFAULT_HUB.to_owned(), DEFAULT_APP_ID),
@@ -114,7 +113,7 @@ impl ConnectArgs {
         })
     }
 
-    /// Where this machine's hub listens, and its application, if there is one.
+    /// The address and the application of the local hub, if there is one.
     fn local_hub(&self) -> Result<Option<(String, u32)>, Failure> {
         // Without a home directory there is no local hub.
         let Ok(data) = DataDir::new(self.data.data.clone()) else {
@@ -126,11 +125,11 @@ impl ConnectArgs {
     }
 }
 
-/// Which conversation a command is about.
+/// The conversation option, shared by several commands.
 #[derive(Debug, Clone, clap::Args)]
 #[group(multiple = false)]
 pub(crate) struct PeerArgs {
-    /// The user at the other end; @TIM#SYSTEM for the system's notices.
+    /// The other user; @TIM#SYSTEM for system notices.
     peer: Option<UserId>,
     /// The group.
     #[arg(long, short, value_name = "GROUP")]
@@ -138,22 +137,22 @@ pub(crate) struct PeerArgs {
 }
 
 impl PeerArgs {
-    /// The conversation, if one was named.
+    /// The conversation, if one is given.
     pub(crate) fn conversation(&self) -> Option<ConversationId> {
         self.peer
             .map(with)
             .or_else(|| self.group.map(ConversationId::Group))
     }
 
-    /// The conversation, which must be named.
+    /// The conversation, which is required.
     pub(crate) fn required(&self) -> Result<ConversationId, Failure> {
         self.conversation().ok_or_else(|| {
-            Failure::usage("nobody said with whom").hint("name a user, or a group with --group GROUP")
+            Failure::usage("no conversation given").hint("name a user, or a group with --group GROUP")
         })
     }
 }
 
-/// The conversation with a user, or the system's.
+/// The conversation with a user, or that of system notices.
 pub(crate) fn with(user: UserId) -> ConversationId {
     if user == UserId::SYSTEM {
         ConversationId::System

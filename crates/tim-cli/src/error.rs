@@ -1,4 +1,4 @@
-//! How the program fails: an exit code, a line that says what went wrong, and a hint that says what to do about it.
+//! Failures of the program: an exit code, an error line, and a hint on how to fix it.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -10,16 +10,16 @@ use crate::terminal::Safe;
 /// Shown at the end of every command's help.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  all went well
-  1  it failed, or the hub refused it
-  2  the command line, a setting or the input is wrong
-  3  the hub cannot be reached
-  4  there is no valid UserSig or app key for this";
+  0  success
+  1  the operation failed, or the hub refused it
+  2  invalid command line, setting or input
+  3  the hub is unreachable
+  4  no valid UserSig or app key";
 
-/// What a failure means to whoever called the program.
+/// The exit code of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
-    /// Whoever read the output has gone; nobody is left to tell.
+    /// The reader of the output has closed it: not an error.
     ReaderGone = 0,
     Failed = 1,
     Usage = 2,
@@ -27,7 +27,7 @@ enum Exit {
     Credentials = 4,
 }
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -44,36 +44,36 @@ impl Failure {
         }
     }
 
-    /// It failed, or the hub refused it.
+    /// The operation failed, or the hub refused it.
     pub(crate) fn failed(message: impl Display) -> Self {
         Self::new(Exit::Failed, message)
     }
 
-    /// The command line, a setting or the input is wrong.
+    /// The command line, a setting or the input is invalid.
     pub(crate) fn usage(message: impl Display) -> Self {
         Self::new(Exit::Usage, message)
     }
 
-    /// The hub cannot be reached.
+    /// The hub is unreachable.
     pub(crate) fn unreachable(message: impl Display) -> Self {
         Self::new(Exit::Unreachable, message)
     }
 
-    /// There is no valid UserSig or key.
+    /// There is no valid UserSig or app key.
     pub(crate) fn credentials(message: impl Display) -> Self {
         Self::new(Exit::Credentials, message)
     }
 
-    /// The same failure, with what to do about it.
+    /// Adds a hint on how to fix it.
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
         self
     }
 
-    /// Says what is wrong on stderr and returns the exit code.
+    /// Prints the error to stderr and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.exit != Exit::ReaderGone {
-            // If stderr is gone too, the exit code still tells.
+            // If stderr is closed too, the exit code remains.
             let _ = self.print();
         }
         ExitCode::from(self.exit as u8)
@@ -96,7 +96,7 @@ impl Display for Failure {
     }
 }
 
-/// For output; where input fails, say which (see [`reading`]).
+/// For output; for input, use [`reading`], which names it.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -106,7 +106,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Says that `what` cannot be read.
+/// The error of an input, named `what`, that cannot be read.
 pub(crate) fn reading(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure::usage(format_args!("cannot read {what}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Messages and conversations as JSON, under the names that the documented SDK gives the fields.
+//! Messages as JSON, with the field names of the documented SDK.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -10,13 +10,13 @@ use tim_proto::{MENTION_ALL, Message, UserId, constants};
 
 use crate::terminal::is_treacherous;
 
-/// A JSON value in one line, for people's terminals too: what could steer one is escaped, which changes no value.
+/// A JSON value on one line, safe for terminals: control characters are escaped, which changes no value.
 pub(crate) struct Line<'a, T>(pub(crate) &'a T);
 
 impl<T: Serialize> Display for Line<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = serde_json::to_string(self.0).map_err(|_| fmt::Error)?;
-        // Such characters stand only inside strings.
+        // Such characters occur only in strings.
         text.chars().try_for_each(|c| {
             if is_treacherous(c) {
                 let mut units = [0; 2];
@@ -30,7 +30,7 @@ impl<T: Serialize> Display for Line<'_, T> {
     }
 }
 
-/// A message as the SDK shows it to `me`.
+/// A message as the SDK presents it to `me`.
 pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
     let envelope = &message.envelope;
     let kind = message.payload.kind();
@@ -60,7 +60,7 @@ pub(crate) fn message(message: &Message<'_>, me: &UserId) -> Value {
     })
 }
 
-/// The users mentioned; everybody is one of the SDK's.
+/// The mentioned users, and the SDK's constant for everybody.
 fn at_user_list(mentions: Mentions<'_>) -> Vec<String> {
     let named = mentions.users.iter().map(|user| user.to_string());
     named
@@ -68,7 +68,7 @@ fn at_user_list(mentions: Mentions<'_>) -> Vec<String> {
         .collect()
 }
 
-/// A payload. What the SDK does not know is a string of hex digits.
+/// A payload. Kinds that the SDK does not know are strings of hex digits.
 fn payload(payload: &Payload<'_>) -> Value {
     match payload {
         Payload::Text(it) => json!({ "text": it.text }),

@@ -1,4 +1,4 @@
-//! The data directory: what `tim serve` keeps there, and how commands on the same machine find the hub and its key.
+//! The data directory of `tim serve`, in which commands on the same machine find the hub and its app key.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,15 +10,15 @@ use tim_hub::MIN_KEY_LEN;
 
 use crate::error::{Failure, reading};
 
-/// The application's number where none is chosen.
+/// The default application number (SDKAppID).
 pub(crate) const DEFAULT_APP_ID: u32 = 1_400_000_000;
 
-/// The key that signs UserSigs; its owner only may read it.
+/// The key that signs UserSigs, readable by its owner only.
 const KEY_FILE: &str = "app.key";
-/// Where local commands find the hub; `tim serve` writes it when it starts.
+/// The address of the hub for local commands; `tim serve` writes it at its start.
 const ENDPOINT_FILE: &str = "endpoint.toml";
 
-/// Which data directory; part of many commands.
+/// The data directory option, shared by many commands.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct DataArg {
     /// The hub's data directory [default: tim in $XDG_DATA_HOME or ~/.local/share].
@@ -26,38 +26,38 @@ pub(crate) struct DataArg {
     pub(crate) data: Option<PathBuf>,
 }
 
-/// A data directory, there or not.
+/// A data directory, which may not exist.
 #[derive(Debug, Clone)]
 pub(crate) struct DataDir(PathBuf);
 
-/// Where a hub listens, for commands on the same machine.
+/// The address of a hub for commands on the same machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
-    /// What to connect to.
+    /// The address to connect to.
     pub(crate) address: SocketAddr,
-    /// The application that it serves.
+    /// The application that the hub serves.
     pub(crate) app_id: u32,
 }
 
 impl DataDir {
-    /// The directory that was chosen, or the usual one.
+    /// The chosen directory, or the default one.
     pub(crate) fn new(chosen: Option<PathBuf>) -> Result<Self, Failure> {
-        chosen.or_else(usual).map(Self).ok_or_else(|| {
-            Failure::usage("there is no home directory to keep data in")
+        chosen.or_else(default_path).map(Self).ok_or_else(|| {
+            Failure::usage("no data directory: the home directory is unknown")
                 .hint("choose a directory with --data DIR")
         })
     }
 
-    /// Whether it is where commands look that are not told where to look.
-    pub(crate) fn is_usual(&self) -> bool {
-        usual().is_some_and(|usual| usual == self.0)
+    /// Whether it is the default directory.
+    pub(crate) fn is_default(&self) -> bool {
+        default_path().is_some_and(|usual| usual == self.0)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Makes the directory, closed to others.
+    /// Creates the directory, accessible to its owner only.
     pub(crate) fn create(&self) -> Result<(), Failure> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -68,7 +68,7 @@ impl DataDir {
             .map_err(|error| self.cannot_write(&self.0, &error))
     }
 
-    /// Where the app key is, if there is one.
+    /// The path of the app key.
     pub(crate) fn key_path(&self) -> PathBuf {
         self.0.join(KEY_FILE)
     }
@@ -80,11 +80,11 @@ impl DataDir {
             Ok(text) => key_text(&text, &path).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(reading(format_args!("the app key {}", path.display()))(error)
-                .hint("commands for this hub run as the user who runs `tim serve`, or with --sig")),
+                .hint("run commands for this hub as the user who runs `tim serve`, or pass --sig")),
         }
     }
 
-    /// The app key; made now if there is none. Also says whether it was made.
+    /// The app key, created if there is none, and whether it was created.
     pub(crate) fn key_or_new(&self) -> Result<(String, bool), Failure> {
         if let Some(key) = self.key()? {
             return Ok((key, false));
@@ -93,7 +93,7 @@ impl DataDir {
         let key = new_key()?;
         match self.write_new(&path, &format!("{key}\n")) {
             Ok(()) => Ok((key, true)),
-            // Somebody else was quicker: theirs holds.
+            // Another process created one first: use that.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self
                 .key()?
                 .map(|key| (key, false))
@@ -102,20 +102,20 @@ impl DataDir {
         }
     }
 
-    /// Where the hub of this directory listens, if one was ever started.
+    /// The address of this directory's hub, if one was ever started.
     pub(crate) fn endpoint(&self) -> Result<Option<Endpoint>, Failure> {
         let path = self.0.join(ENDPOINT_FILE);
         match fs::read_to_string(&path) {
             Ok(text) => toml::from_str(&text).map(Some).map_err(|fault| {
-                Failure::usage(format_args!("{} is not usable: {fault}", path.display()))
-                    .hint("`tim serve` writes it anew when it starts; --hub ADDRESS does without it")
+                Failure::usage(format_args!("invalid {}: {fault}", path.display()))
+                    .hint("`tim serve` rewrites it at its start; --hub ADDRESS works without it")
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(reading(path.display())(error)),
         }
     }
 
-    /// Tells local commands where the hub listens.
+    /// Stores the address of the hub for local commands.
     pub(crate) fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), Failure> {
         let path = self.0.join(ENDPOINT_FILE);
         let text = toml::to_string(endpoint).map_err(Failure::failed)?;
@@ -132,7 +132,7 @@ impl DataDir {
         Ok(())
     }
 
-    /// A complete file under a name of its own, readable by its owner only, ready to be moved to its place.
+    /// A complete temporary file, readable by its owner only, to be renamed into place.
     fn write_temporary(&self, text: &str) -> io::Result<tempfile::NamedTempFile> {
         let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
         file.write_all(text.as_bytes())?;
@@ -147,7 +147,7 @@ impl DataDir {
 }
 
 impl Endpoint {
-    /// For a hub that listens at `listen`; one that listens everywhere is found on the loopback.
+    /// For a hub that listens at `listen`; an unspecified address becomes the loopback address.
     pub(crate) fn of(listen: SocketAddr, app_id: u32) -> Self {
         let ip = match listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -161,8 +161,8 @@ impl Endpoint {
     }
 }
 
-/// The usual data directory, if the environment says where the user's things are.
-fn usual() -> Option<PathBuf> {
+/// The default data directory, if the environment defines one.
+fn default_path() -> Option<PathBuf> {
     let absolute = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -185,19 +185,19 @@ fn key_text(text: &str, path: &Path) -> Result<String, Failure> {
     Ok(key.to_owned())
 }
 
-/// Whether a key can be kept from guessers, wherever it came from: an unset variable leaves an empty one.
+/// Rejects keys that can be guessed; an unset variable, for one, yields an empty key.
 pub(crate) fn check_key(key: &str) -> Result<(), Failure> {
     if key.len() >= MIN_KEY_LEN {
         return Ok(());
     }
     Err(Failure::credentials(format_args!(
-        "the app key has {} bytes, at least {MIN_KEY_LEN} are needed: who guesses it can log in as anybody",
+        "the app key has {} bytes, but needs at least {MIN_KEY_LEN}: whoever guesses it can log in as any user",
         key.len()
     ))
-    .hint("look at --key, TIM_KEY or the key file; without them `tim serve` makes a good key"))
+    .hint("check --key, TIM_KEY or the key file; without them `tim serve` generates a key"))
 }
 
-/// Reads a key from a file of the user's choice.
+/// Reads a key from this file.
 pub(crate) fn key_from(path: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(reading(format_args!("the app key {}", path.display())))?;
     key_text(&text, path)
@@ -207,7 +207,7 @@ pub(crate) fn key_from(path: &Path) -> Result<String, Failure> {
 fn new_key() -> Result<String, Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::failed(format_args!("the system gives no random numbers: {error}")))?;
+        .map_err(|error| Failure::failed(format_args!("cannot get random numbers: {error}")))?;
     Ok(crate::frame::hex(&bytes))
 }
 

@@ -1,4 +1,4 @@
-//! What happens inside, on stderr.
+//! Logging to stderr.
 
 use std::io::{self, IsTerminal as _};
 
@@ -21,7 +21,7 @@ pub(crate) fn start(levels: &str) -> Result<Levels, Failure> {
     Ok(Levels(handle))
 }
 
-/// What is logged, to be changed while the program runs.
+/// The log levels, which can change while the program runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Levels(reload::Handle<Targets, Registry>);
 
@@ -33,7 +33,7 @@ impl Levels {
 
 fn parse(levels: &str) -> Result<Targets, Failure> {
     levels.parse().map_err(|fault| {
-        Failure::usage(format_args!("'{levels}' is no log level: {fault}"))
-            .hint("use error, warn, info, debug or trace, or single modules as in info,tim_hub=debug")
+        Failure::usage(format_args!("invalid log level '{levels}': {fault}"))
+            .hint("use error, warn, info, debug or trace, or levels per module, such as info,tim_hub=debug")
     })
 }

@@ -1,4 +1,4 @@
-//! The `tim` program: one file per command in [`commands`], and around them what all commands share.
+//! The `tim` program. [`commands`] has a module per command; the modules around it are shared by them.
 
 mod cli;
 mod commands;
@@ -8,10 +8,10 @@ mod emoji;
 mod error;
 mod frame;
 mod json;
-mod lines;
 mod local;
 mod log;
 mod output;
+mod serial_ports;
 mod session;
 mod stdin;
 mod terminal;

@@ -1,4 +1,4 @@
-//! Colours and styles. They vanish by themselves where the output is no terminal or `NO_COLOR` is set.
+//! Colours and styles. They are stripped where the output is not a terminal or `NO_COLOR` is set.
 
 use anstyle::{AnsiColor, Color, Style};
 
@@ -6,11 +6,11 @@ const fn colour(colour: AnsiColor) -> Style {
     Style::new().fg_color(Some(Color::Ansi(colour)))
 }
 
-/// What went wrong.
+/// Errors.
 pub(crate) const BAD: Style = colour(AnsiColor::Red).bold();
-/// What to do about it.
+/// Hints.
 pub(crate) const HINT: Style = colour(AnsiColor::Cyan).bold();
-/// A heading, a name.
+/// Headings and names.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// What is seldom looked at: times, ids.
+/// Secondary information: times, ids.
 pub(crate) const FAINT: Style = Style::new().dimmed();

@@ -1,4 +1,4 @@
-//! A client that is logged in, or a failure that says why not.
+//! Logging in, and the time limit of a command.
 
 use std::cell::Cell;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use crate::connect::Login;
 use crate::error::Failure;
 use crate::terminal::Safe;
 
-/// After how long somebody who waits is told for what.
+/// When to report that connecting takes long.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// A user, logged in and ready.
@@ -23,17 +23,17 @@ pub(crate) struct Session {
     pub(crate) me: UserId,
     hub: String,
     timeout: Duration,
-    /// Until when the hub has to answer, where the command is one that gives up.
+    /// The deadline of the command's requests.
     until: Cell<Instant>,
     gave_up: Cell<bool>,
     trouble: Arc<Trouble>,
 }
 
 impl Session {
-    /// Logs in. A hub that cannot be reached is a failure at once; lost later, the client comes back by itself. Not to be ready
-    /// within the login's time-out is a failure too.
+    /// Logs in and waits until the session is ready. An unreachable hub and an exceeded time limit are failures; a connection
+    /// that is lost later is reopened by the client.
     ///
-    /// The events from the login on are in the stream, which must be read or dropped.
+    /// The stream has all events from the login on; it must be read or dropped.
     pub(crate) async fn open(login: Login) -> Result<(Self, EventStream), Failure> {
         let Login {
             user: me,
@@ -53,14 +53,14 @@ impl Session {
         let client = Client::builder(app, me, user_sig).limits(limits).build(connector);
         let events = client.events();
         let ready = async {
-            // The client says itself what kept it from logging in in time.
+            // The client applies the time limit to the login itself.
             client.login().await.map_err(failure)?;
             let ready = timeout_at(until, client.wait_until_ready()).await;
             ready
                 .map_err(|_| {
                     let seconds = timeout.as_secs();
                     Failure::unreachable(format_args!(
-                        "the hub at {hub} let {me} in, but has not delivered what was waiting within {seconds} s"
+                        "the hub at {hub} accepted the login of {me}, but did not deliver the pending messages within {seconds} s"
                     ))
                     .hint(LONGER)
                 })?
@@ -68,12 +68,12 @@ impl Session {
         };
         let slow = async {
             tokio::time::sleep(SLOW).await;
-            // If stderr is gone, nobody reads along.
+            // A closed stderr is no reason to fail.
             let _ = writeln!(io::stderr(), "connecting to {hub} ...");
             std::future::pending().await
         };
         tokio::select! {
-            // What the hub says goes before what happened to the line.
+            // An answer of the hub takes precedence over a lost connection.
             biased;
             result = ready => result?,
             error = trouble.first() => return Err(unreachable(&hub, &error)),
@@ -91,7 +91,7 @@ impl Session {
         Ok((session, events))
     }
 
-    /// Does what a command is for, in what is left of its time.
+    /// Runs the command's requests within its time limit.
     pub(crate) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -103,7 +103,7 @@ impl Session {
                 return done;
             }
             if until == self.until.get() {
-                break; // no time was added meanwhile
+                break; // the deadline was not extended meanwhile
             }
         }
         self.gave_up.set(true);
@@ -118,26 +118,26 @@ impl Session {
         })
     }
 
-    /// An answer has come, and the next request has all the time again.
-    pub(crate) fn goes_on(&self) {
+    /// Restarts the time limit, for the next of several requests.
+    pub(crate) fn extend_deadline(&self) {
         self.until.set(Instant::now() + self.timeout);
     }
 
-    /// Says goodbye to the hub, unless it is one that does not answer.
+    /// Logs out, unless the hub does not answer.
     pub(crate) async fn close(self) {
         if !self.gave_up.get() {
-            // A hub that is gone need not be told.
+            // A hub that is gone needs no logout.
             let _ = self.client.logout().await;
         }
     }
 }
 
-/// What to do about a hub that is slow.
-const LONGER: &str = "a change that was asked for may have been made; --timeout SECONDS waits longer";
+/// The hint for an exceeded time limit.
+const LONGER: &str = "the request may have been carried out all the same; --timeout SECONDS waits longer";
 
 fn unreachable(hub: &str, error: &io::Error) -> Failure {
     Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}"))
-        .hint("start one with `tim serve`, or say where it is with --hub HOST:PORT")
+        .hint("start one with `tim serve`, or pass its address with --hub HOST:PORT")
 }
 
 /// Runs a command's asynchronous part.
@@ -156,7 +156,7 @@ pub(crate) fn block_on_threads<T>(work: impl Future<Output = Result<T, Failure>>
         .block_on(work)
 }
 
-/// What an error of a call means for the program. Its text may be the hub's, and stays on one line.
+/// The failure of an SDK call. Its text may come from the hub, and is printed on one line.
 pub(crate) fn failure(error: ImError) -> Failure {
     let code = error.code;
     let error = error.to_string();
@@ -166,17 +166,17 @@ pub(crate) fn failure(error: ImError) -> Failure {
             Failure::unreachable(error).hint("the hub may be down; `tim serve` starts one")
         }
         ErrorCode(70_001) => {
-            Failure::credentials(error).hint("get a new UserSig, or make one with `tim sig make`")
+            Failure::credentials(error).hint("get a new UserSig, or create one with `tim sig make`")
         }
         ErrorCode(70_000..=79_999) => Failure::credentials(error)
-            .hint("`tim sig inspect` shows what a UserSig says; it must be signed with this hub's app key"),
+            .hint("`tim sig inspect` decodes a UserSig; it must be signed with this hub's app key"),
         ErrorCode(20_016 | 10_031) => Failure::failed(error)
-            .hint("a message can be revoked for two minutes, unless the hub is set otherwise"),
+            .hint("messages can be revoked for two minutes, unless the hub is configured otherwise"),
         _ => Failure::failed(error),
     }
 }
 
-/// TCP, with a note of the first connection that could not be opened.
+/// A TCP connector that keeps the error of a connection that could not be opened.
 struct Dial {
     tcp: TcpConnector,
     trouble: Arc<Trouble>,

@@ -1,4 +1,4 @@
-//! Lines of stdin, read on a thread of their own: a quiet pipe must not stop the conversation with the hub.
+//! Lines of stdin, read on a thread of its own: an idle pipe must not block the connection to the hub.
 
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
@@ -10,20 +10,20 @@ use crate::error::{Failure, reading};
 
 /// How many lines are read ahead.
 const READ_AHEAD: usize = 64;
-/// The longest line that is taken into memory; no message is as long.
+/// The longest line that is read; no message is as long.
 const MAX_LINE: usize = 1024 * 1024;
 
-/// A line without its end, counted from 1; or what is wrong with it.
+/// A line without its end, numbered from 1, or the reason why it is not text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) number: u64,
     pub(crate) text: Result<String, BadLine>,
 }
 
-/// Why a line is no text.
+/// Why a line is not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadLine {
-    /// The byte at this place, counted from 1, is not UTF-8.
+    /// The byte at this position, counted from 1, is not UTF-8.
     NotUtf8(usize),
     /// More than [`MAX_LINE`] bytes.
     TooLong,
@@ -38,11 +38,11 @@ impl fmt::Display for BadLine {
     }
 }
 
-/// The lines to come.
+/// The lines of stdin.
 pub(crate) struct Stdin(mpsc::Receiver<io::Result<Line>>);
 
 impl Stdin {
-    /// Begins to read.
+    /// Starts reading.
     pub(crate) fn start() -> Self {
         let (send, lines) = mpsc::channel(READ_AHEAD);
         thread::spawn(move || {
@@ -62,7 +62,7 @@ impl Stdin {
     }
 }
 
-/// The lines of an input. One that is no text is told and passed over.
+/// The lines of an input. A line that is not text is reported and skipped.
 fn read_lines(mut input: impl BufRead) -> impl Iterator<Item = io::Result<Line>> {
     let (mut bytes, mut number) = (Vec::new(), 0);
     std::iter::from_fn(move || {

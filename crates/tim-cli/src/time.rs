@@ -1,4 +1,4 @@
-//! Times as people read and write them.
+//! Points in time and durations as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,24 +8,24 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Now, Unix time in seconds.
+/// The current Unix time in seconds.
 pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
 
-/// A point in time (Unix seconds) with date, in the zone of this machine.
+/// Date and time of a Unix time, in the local time zone.
 pub(crate) fn date_and_time(seconds: u64) -> String {
     local(seconds, "%Y-%m-%d %H:%M:%S %Z")
 }
 
-/// The day of a point in time (Unix seconds), in the zone of this machine.
+/// The date of a Unix time, in the local time zone.
 pub(crate) fn date(seconds: u64) -> String {
     local(seconds, "%Y-%m-%d")
 }
 
-/// The time of a point in time (Unix seconds), in the zone of this machine.
+/// The time of day of a Unix time, in the local time zone.
 pub(crate) fn time_of_day(seconds: u64) -> String {
     local(seconds, "%H:%M")
 }
@@ -66,7 +66,7 @@ impl FromStr for Seconds {
             .zip(unit)
             .and_then(|(number, unit)| number.checked_mul(unit))
             .map(Self)
-            .ok_or_else(|| "expected a number with s, m, h or d behind it, such as 90s or 180d".to_owned())
+            .ok_or_else(|| "expected a number and one of s, m, h or d, such as 90s or 180d".to_owned())
     }
 }
 

@@ -1,4 +1,4 @@
-//! `tim conversations`: who there is to talk with, and what is unread.
+//! `tim conversations`: lists conversations and their unread counts.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::output::{FAINT, STRONG};
 use crate::session::{Session, block_on, failure};
-use crate::terminal::{Look, Safe, Said, When, clip, column, width};
+use crate::terminal::{Look, MessageLine, Safe, When, clip, column, width};
 
-/// List my conversations, newest first, with what is unread and the last message of each.
+/// List my conversations, newest first, with the unread count and the last message of each.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(flatten)]
     connect: ConnectArgs,
-    /// Print one JSON object a conversation, with the fields of the documented SDK.
+    /// Print one JSON object per conversation, with the field names of the documented SDK.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -62,12 +62,12 @@ fn print(me: &UserId, args: &Args, list: &[Arc<Conversation>]) -> Result<(), Fai
     Ok(())
 }
 
-/// The most columns that a name takes.
+/// The largest width of a name.
 const MAX_NAME: usize = 24;
-/// The most columns that the last message takes.
+/// The largest width of a last message.
 const MAX_PREVIEW: usize = 72;
 
-/// The last message, with its colours as long as nothing has to go.
+/// A last message, with colours unless it is clipped.
 struct Preview<'a>(&'a str);
 
 impl std::fmt::Display for Preview<'_> {
@@ -81,7 +81,7 @@ impl std::fmt::Display for Preview<'_> {
     }
 }
 
-/// Conversations, one a line.
+/// Conversations, one per line.
 pub(crate) struct Table<'a> {
     pub(crate) list: &'a [Arc<Conversation>],
     pub(crate) me: &'a UserId,
@@ -108,7 +108,7 @@ impl std::fmt::Display for Table<'_> {
                 write!(f, "  {}", column(&name_of(conversation), names))?;
             }
             if let Some(last) = &conversation.last_message {
-                let said = Said {
+                let said = MessageLine {
                     message: last.view(),
                     me: *self.me,
                     look: self.look,

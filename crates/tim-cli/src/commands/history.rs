@@ -1,4 +1,4 @@
-//! `tim history`: what was said in a conversation.
+//! `tim history`: prints the messages of a conversation.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::connect::{ConnectArgs, PeerArgs};
 use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::session::{Session, block_on, failure};
-use crate::terminal::{Look, Said, When};
+use crate::terminal::{Look, MessageLine, When};
 
 /// Print the messages of a conversation, oldest first.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     connect: ConnectArgs,
     #[command(flatten)]
     peer: PeerArgs,
-    /// How many messages, from the newest back.
+    /// Number of messages, counted from the newest.
     #[arg(
         long,
         short = 'n',
@@ -27,10 +27,10 @@ pub(crate) struct Args {
         conflicts_with = "all"
     )]
     count: usize,
-    /// All messages that are kept.
+    /// Print all stored messages.
     #[arg(long)]
     all: bool,
-    /// Print one JSON object a message, with the fields of the documented SDK.
+    /// Print one JSON object per message, with the field names of the documented SDK.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// Pages from the newest back, until there are enough; oldest first.
+/// Reads pages from the newest back; returns messages oldest first.
 async fn messages(session: &Session, args: &Args) -> Result<Vec<Message>, Failure> {
     let conversation = args.peer.required()?;
     let wanted = if args.all { usize::MAX } else { args.count };
@@ -62,7 +62,7 @@ async fn messages(session: &Session, args: &Args) -> Result<Vec<Message>, Failur
             .get_message_list(conversation, next.as_ref(), None)
             .await
             .map_err(failure)?;
-        session.goes_on();
+        session.extend_deadline();
         len += page.message_list.len();
         pages.push(page.message_list);
         if page.is_completed {
@@ -82,7 +82,7 @@ fn print(session: &Session, args: &Args, messages: &[Message]) -> Result<(), Fai
         if args.json {
             writeln!(out, "{}", json::Line(&json::message(&view, &session.me)))?;
         } else {
-            let said = Said {
+            let said = MessageLine {
                 message: view,
                 me: session.me,
                 look: args.look,

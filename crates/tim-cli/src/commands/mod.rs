@@ -1,4 +1,4 @@
-//! The commands, one file each.
+//! The commands, one module each.
 
 pub(crate) mod chat;
 pub(crate) mod conversations;
@@ -15,7 +15,7 @@ pub(crate) mod sig;
 use crate::cli::Command;
 use crate::error::Failure;
 
-/// Runs a command to its end.
+/// Runs a command.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),

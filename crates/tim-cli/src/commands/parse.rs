@@ -1,4 +1,4 @@
-//! `tim parse`: what the library makes of texts, notices and tips, one JSON value a line.
+//! `tim parse`: renders texts, notices and tips, one JSON value per line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -18,18 +18,18 @@ use crate::output::BAD;
 use crate::terminal::Safe;
 
 const FORMATS: &str = "\
-One JSON value a line in, one a line out, in the same order (empty lines are passed over):
+One JSON value per line in and out, in the same order (empty lines are skipped):
 
   text    in:  a string, or {\"text\": a string}
-          out: [{\"name\":\"text\",\"text\":…},{\"name\":\"img\",\"src\":…},…]; text that touches is one node
+          out: [{\"name\":\"text\",\"text\":…},{\"name\":\"img\",\"src\":…},…]; adjacent text is one node
   notice  in:  {\"operationType\":…,\"operatorID\":…,\"groupProfile\":{\"name\":…,\"groupName\":…,\"groupID\":…}}
           out: a string, or null for an operation that has no text
   tip     in:  {\"operationType\":…,\"operatorID\":…,\"userIDList\":[…]}
           out: a string
 
-A missing or null operatorID reads as empty. A group is called what stands first in name (newer payloads), groupName and
-groupID and is neither missing nor null, false, 0 or empty; if none is, its name is empty. For a line that cannot be read, {\"error\":…} stands in the output, so that
-lines still match, the fault is told on stderr with its line number, and the exit code in the end is 2.
+A missing or null operatorID is empty. The name of a group is the first of name (newer payloads), groupName and groupID that
+is not missing, null, false, 0 or empty, or else empty. For an invalid line the output has {\"error\":…}, so that lines still
+match; stderr has the error with its line number, and the exit code is 2.
 
 Example:
   $ echo '\"好[呲牙]\"' | tim parse text
@@ -39,14 +39,14 @@ Example:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{FORMATS}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
-    /// What the lines are.
+    /// The kind of the lines.
     kind: Kind,
     /// Files to read instead of stdin; `-` is stdin.
     files: Vec<PathBuf>,
     /// Emoji table for `text`: seed, tui, classic, or a file with a JSON object of key to file name.
     #[arg(long, value_name = "NAME|FILE", default_value = "seed")]
     table: TableChoice,
-    /// What stands before the file name in an emoji's `src`, for `text`.
+    /// Prefix of the file name in an emoji's `src`, for `text`.
     #[arg(long, value_name = "URL", default_value = "http://xxxxxxxx/emoji/")]
     base: String,
     /// Words for `notice` and `tip`: seed (Chinese, ASCII punctuation), full-width, or english.
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         base: &args.base,
         words: args.profile,
     };
-    let mut lines = Lines {
+    let mut lines = LineParser {
         parser,
         out: io::BufWriter::new(io::stdout().lock()),
         bad: 0,
@@ -90,20 +90,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     lines.out.flush()?;
     match lines.bad {
         0 => Ok(()),
-        1 => Err(Failure::usage("one line could not be read")),
-        bad => Err(Failure::usage(format_args!("{bad} lines could not be read"))),
+        1 => Err(Failure::usage("one line is invalid")),
+        bad => Err(Failure::usage(format_args!("{bad} lines are invalid"))),
     }
-    .map_err(|failure| failure.hint("`tim parse --help` shows what the lines must look like"))
+    .map_err(|failure| failure.hint("`tim parse --help` describes the format"))
 }
 
-/// Reads lines, writes lines, counts those that were bad.
-struct Lines<'a, W> {
+/// Reads and writes lines, and counts invalid ones.
+struct LineParser<'a, W> {
     parser: Parser<'a>,
     out: W,
     bad: u64,
 }
 
-impl<W: Write> Lines<'_, W> {
+impl<W: Write> LineParser<'_, W> {
     fn read<R: io::Read>(&mut self, name: &str, mut input: BufReader<R>) -> Result<(), Failure> {
         let mut line = Vec::new();
         for number in 1_u64.. {
@@ -115,7 +115,7 @@ impl<W: Write> Lines<'_, W> {
             if !json.trim_ascii().is_empty() {
                 self.line(name, number, json)?;
             }
-            // Whoever sends one line and waits for its answer gets it.
+            // A process that writes a line and waits for the result gets it.
             if input.buffer().is_empty() {
                 self.out.flush()?;
             }
@@ -141,7 +141,7 @@ impl<W: Write> Lines<'_, W> {
     }
 }
 
-/// What to do with a line.
+/// Renders a line.
 struct Parser<'a> {
     kind: Kind,
     table: Table,
@@ -150,7 +150,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// The JSON to print for a value, or what is wrong with it.
+    /// The JSON to print for a value, or an error message.
     fn parse(&self, value: &Value) -> Result<String, String> {
         match self.kind {
             Kind::Text => {
@@ -176,7 +176,7 @@ impl Parser<'_> {
     }
 }
 
-/// A node as the original has it (S144).
+/// A node of the original implementation's output.
 #[derive(Serialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
 enum Node<'a> {
@@ -197,7 +197,7 @@ fn json_text(value: &impl Serialize) -> String {
     json::Line(value).to_string()
 }
 
-/// The fields of a notice's payload that its text uses (S161).
+/// The fields of a notice's payload that its text uses.
 struct NoticePayload {
     operation: NoticeOperation,
     operator_id: String,
@@ -215,7 +215,7 @@ impl NoticePayload {
         Ok(Self {
             operation: NoticeOperation(operation(fields.get("operationType"))),
             operator_id: printed("operatorID", fields.get("operatorID"))?,
-            // The original's `groupName || groupID` (S147), with the name that newer payloads carry before it.
+            // The original's `groupName || groupID`, after the `name` of newer payloads.
             group: match named {
                 Some(key) => printed(key, profile.get(key))?,
                 None => printed("groupID", profile.get("groupID"))?,
@@ -233,7 +233,7 @@ impl NoticePayload {
     }
 }
 
-/// The fields of a tip's payload that its text uses (S170).
+/// The fields of a tip's payload that its text uses.
 struct TipPayload {
     operation: TipOperation,
     operator_id: String,
@@ -264,7 +264,7 @@ impl TipPayload {
     }
 }
 
-/// The operation's number; anything that is none of an operation's, such as a string, is no operation.
+/// The number of an operation; 0 for any other value, such as a string.
 fn operation(value: Option<&Value>) -> u32 {
     let Some(number) = value.and_then(Value::as_f64) else {
         return 0;
@@ -273,7 +273,7 @@ fn operation(value: Option<&Value>) -> u32 {
     if f64::from(whole) == number { whole } else { 0 }
 }
 
-/// Whether JavaScript's `||` stops at a value.
+/// Whether a value is truthy in JavaScript.
 fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -284,13 +284,13 @@ fn is_truthy(value: &Value) -> bool {
     }
 }
 
-/// What is read of an input that may begin with a byte order mark, as files from Windows do.
+/// A line without the byte order mark with which files from Windows may begin.
 fn without_mark(bytes: &[u8], begins: bool) -> &[u8] {
     let behind = bytes.strip_prefix("\u{feff}".as_bytes()).filter(|_| begins);
     behind.unwrap_or(bytes)
 }
 
-/// A field as it is printed into a text; missing and null print nothing.
+/// A field as it appears in a text; missing and null are empty.
 fn printed(name: &str, value: Option<&Value>) -> Result<String, String> {
     match value {
         None | Some(Value::Null) => Ok(String::new()),

@@ -1,4 +1,4 @@
-//! `tim profile`: how users are shown.
+//! `tim profile`: shows and changes user profiles.
 
 use std::io::Write;
 
@@ -12,22 +12,22 @@ use crate::output::{FAINT, STRONG};
 use crate::session::{Session, block_on, failure};
 use crate::terminal::Safe;
 
-/// Show how users are called and look, or say how I am to be.
+/// Show the profiles of users, or change mine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(flatten)]
     connect: ConnectArgs,
-    /// Whom to show [default: me].
+    /// Users to show [default: me].
     #[arg(value_name = "USER", conflicts_with_all = ["nick", "avatar"])]
     users: Vec<UserId>,
-    /// Be called this from now on; empty for no name but the user id.
+    /// Set my nick; empty for none.
     #[arg(long)]
     nick: Option<String>,
-    /// Have this picture from now on.
+    /// Set the address of my avatar.
     #[arg(long, value_name = "ADDRESS")]
     avatar: Option<String>,
-    /// Print one JSON object a user, with the fields of the documented SDK.
+    /// Print one JSON object per user, with the field names of the documented SDK.
     #[arg(long)]
     json: bool,
 }
@@ -56,7 +56,7 @@ async fn find(session: &Session, args: &Args) -> Result<Vec<UserProfile>, Failur
     let found = client.get_user_profile(&users).await.map_err(failure)?.profiles;
     let missing = users.iter().find(|user| found.iter().all(|it| it.id != **user));
     match missing {
-        Some(nobody) => Err(Failure::failed(format_args!("there is no user {nobody}"))),
+        Some(nobody) => Err(Failure::failed(format_args!("no such user: {nobody}"))),
         None => Ok(found),
     }
 }

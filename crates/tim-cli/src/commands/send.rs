@@ -1,4 +1,4 @@
-//! `tim send`: one message, or one a line.
+//! `tim send`: sends one message, or one per line.
 
 use std::io::{self, Read as _, Write};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::session::{Session, block_on, failure};
 use crate::stdin::{Line, Stdin};
 use crate::terminal::Safe;
 
-/// For how long a refusal that passes, such as too many messages in a second, is waited out.
+/// How long a temporary refusal, such as an exceeded rate, is retried.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 const EXAMPLES: &str = "\
@@ -25,7 +25,7 @@ Examples:
   $ tim send --as alice --group dice --custom dice --description 4 --priority high
   $ tail -f app.log | tim send --as app --lines --group logs";
 
-/// Send a message to a user or a group, and say when the hub has stored it.
+/// Send a message to a user or a group, and wait until the hub has stored it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
@@ -37,10 +37,10 @@ pub(crate) struct Args {
     /// The group.
     #[arg(long, short, value_name = "GROUP")]
     group: Option<GroupId>,
-    /// Send each line of stdin as a message of its own, as it comes.
+    /// Send each line of stdin as one message, as it arrives.
     ///
-    /// When the hub takes no more for now, sending waits. A line that cannot be sent is named on stderr with its number,
-    /// the others are sent, and the exit code in the end is 2.
+    /// Sending pauses while the hub limits the rate. A line that cannot be sent is reported on stderr with its number, the
+    /// others are sent, and the exit code is 2.
     #[arg(long, conflicts_with_all = ["custom", "face"])]
     lines: bool,
     /// Send a custom message with this data instead of a text.
@@ -55,16 +55,16 @@ pub(crate) struct Args {
     /// Send the sticker with this number instead of a text.
     #[arg(long, value_name = "INDEX")]
     face: Option<u32>,
-    /// What goes with the sticker.
+    /// The sticker's data.
     #[arg(long, value_name = "DATA", requires = "face", default_value = "")]
     face_data: String,
-    /// How urgent it is in a busy group: high, normal, low or lowest.
+    /// Priority in a busy group: high, normal, low or lowest.
     #[arg(long, value_parser = priority, default_value = "normal")]
     priority: Priority,
-    /// Only for those online now: nothing is kept, counted or pushed.
+    /// Deliver to online users only: not stored, not counted as unread, no push.
     #[arg(long)]
     online_only: bool,
-    /// Print one JSON object a message.
+    /// Print one JSON object per message.
     #[arg(long)]
     json: bool,
 }
@@ -83,13 +83,13 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let login = args.connect.resolve()?;
     let is_text = !args.lines && args.custom.is_none() && args.face.is_none();
     let text = match text {
-        // Before anybody waits for the hub: whoever writes it may take long.
+        // Before connecting: the text may take long to arrive.
         None if is_text => Some(text_from_stdin()?),
         text => text,
     };
     block_on(async {
         let (session, events) = Session::open(login).await?;
-        // What others say meanwhile is not for this command.
+        // This command ignores incoming messages.
         drop(events);
         let sender = Sender {
             session: &session,
@@ -110,27 +110,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 impl Args {
-    /// The conversation, and the text if there is one.
+    /// The conversation, and the text if one is given.
     fn target(&self) -> Result<(ConversationId, Option<String>), Failure> {
         let (to, words) = match (self.group, self.words.as_slice()) {
             (Some(group), words) => (ConversationId::Group(group), words),
             (None, [user, words @ ..]) => {
                 let user = user.parse().map_err(|fault| {
-                    Failure::usage(format_args!("'{user}' is no user: {fault}"))
-                        .hint("first comes the user, then the text")
+                    Failure::usage(format_args!("invalid user '{user}': {fault}"))
+                        .hint("the user comes first, then the text")
                 })?;
                 (ConversationId::C2c(user), words)
             }
             (None, []) => {
-                return Err(
-                    Failure::usage("nobody said to whom").hint("name a user, or a group with --group GROUP")
-                );
+                return Err(Failure::usage("no conversation given")
+                    .hint("name a user, or a group with --group GROUP"));
             }
         };
         let other = self.lines || self.custom.is_some() || self.face.is_some();
         if other && !words.is_empty() {
             return Err(Failure::usage(
-                "a text cannot go with --lines, --custom or --face",
+                "a text cannot be combined with --lines, --custom or --face",
             ));
         }
         Ok((to, Some(words.join(" ")).filter(|text| !text.is_empty())))
@@ -144,7 +143,7 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// The one message that the command is for.
+    /// Sends the single message.
     async fn single(&self, text: &str) -> Result<(), Failure> {
         let client = &self.session.client;
         let message = match (&self.args.custom, self.args.face) {
@@ -162,7 +161,7 @@ impl Sender<'_> {
         self.one(message).await?.map_err(failure)
     }
 
-    /// Each line of stdin, in order. One that cannot be sent does not keep the others from it.
+    /// Sends each line of stdin, in order. A line that cannot be sent is skipped.
     async fn lines(&self) -> Result<(), Failure> {
         let mut stdin = Stdin::start();
         let mut bad = 0_u64;
@@ -176,7 +175,7 @@ impl Sender<'_> {
                 {
                     Ok(()) => continue,
                     Err(error) if is_over(error.code) => {
-                        let why = format!("line {number} and those behind it were not sent");
+                        let why = format!("line {number} and the lines after it were not sent");
                         return Err(failure(ImError::new(error.code, why)));
                     }
                     Err(error) => error.to_string(),
@@ -185,7 +184,7 @@ impl Sender<'_> {
             };
             bad += 1;
             let fault = Safe::line(&fault);
-            // A closed stderr must not stop the sending.
+            // A closed stderr must not stop sending.
             let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} line {number}: {fault}");
         }
         match bad {
@@ -195,7 +194,7 @@ impl Sender<'_> {
         }
     }
 
-    /// Sends a message and says so; the inner error is what kept it from being sent.
+    /// Sends a message and prints its id; the inner error is why it was not sent.
     async fn one(&self, message: Result<Message, ImError>) -> Result<Result<(), ImError>, Failure> {
         let options = SendOptions {
             online_user_only: self.args.online_only,
@@ -223,7 +222,7 @@ impl Sender<'_> {
     }
 }
 
-/// Whether no other message can be sent either: the session is over, or the hub has gone for longer than is waited.
+/// Whether no further message can be sent: the session is over, or the hub is unreachable.
 const fn is_over(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -250,7 +249,7 @@ fn text_from_stdin() -> Result<String, Failure> {
     let len = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(len);
     if text.is_empty() {
-        return Err(Failure::usage("there is no text to send").hint("give it as an argument, or on stdin"));
+        return Err(Failure::usage("no text to send").hint("pass it as an argument, or on stdin"));
     }
     Ok(text)
 }

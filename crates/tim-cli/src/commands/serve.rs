@@ -1,4 +1,4 @@
-//! `tim serve`: the hub on an embedded store.
+//! `tim serve`: runs a hub.
 
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -10,37 +10,37 @@ use tim_store_sqlite::OpenError;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::config::{Given, Settings, allow_connections};
+use crate::config::{PartialSettings, Settings, allow_connections};
 use crate::error::{EXIT_CODES, Failure};
-use crate::lines::Lines;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
+use crate::serial_ports::SerialPorts;
 use crate::session::block_on_threads;
 
 const FILES: &str = "\
-Every setting can be given as a flag, as a variable (TIM_ and the flag's name in capitals, with _ for -), or in a file:
-flags go before variables, these before the file, the file before the default. The file is the one named with --config,
-else serve.toml in the data directory, if it is there; --print-config prints all settings as they are written in it.
+Each setting can be given as a flag, as a variable (TIM_ and the flag's name in capitals, with _ for -), or in a file. Flags
+take precedence over variables, variables over the file, the file over the default. The file is the one of --config, else
+serve.toml in the data directory if it exists; --print-config prints all settings in the format of the file.
 
-Serial lines carry the same frames as TCP does, each in a packet with a counter and a checksum (SPEC.md), so that noise,
-cuts and restarts of either end cost a login, but no message. QEMU gives a guest's UART to the hub with
-`-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line` and --serial-tcp-listen.
+Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
+of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
+`-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
-SIGHUP makes the hub read the file, the key and the variables again. The app key, the retention, the window for revoking, the
-rate of sending, the number of devices and what is logged change at once, and sessions go on; all else waits for a restart.
+SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the send rate, the number
+of devices and the log levels change at once, and sessions continue; other settings take effect at the next start.
 
-In the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; made at the first start, readable by its
-owner only), endpoint.toml (where `tim chat` and its like find this hub).";
+Files in the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; created at the first start, readable by its
+owner only), endpoint.toml (the hub's address, for `tim chat` and other local commands).";
 
-/// Run a hub: keep conversations on disk and move everybody's messages.
+/// Run a hub: store conversations and deliver messages.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{FILES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataArg,
     #[command(flatten)]
-    settings: Given,
-    /// The app key. Others on this machine can see it in the list of processes; --key-file avoids that.
+    settings: PartialSettings,
+    /// The app key. Other users of this machine can see it in the process list; --key-file avoids that.
     #[arg(
         long,
         value_name = "KEY",
@@ -49,13 +49,13 @@ pub(crate) struct Args {
         conflicts_with = "key_file"
     )]
     key: Option<String>,
-    /// A file with the app key [default: app.key in the data directory, made if need be].
+    /// File with the app key [default: app.key in the data directory, created if missing].
     #[arg(long, value_name = "FILE", env = "TIM_KEY_FILE", hide_env_values = true)]
     key_file: Option<PathBuf>,
     /// Read settings from this file.
     #[arg(long, value_name = "FILE", env = "TIM_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    /// Print the settings in force and stop.
+    /// Print the effective settings and exit.
     #[arg(long)]
     print_config: bool,
 }
@@ -84,11 +84,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     block_on_threads(serve(&settings, sources, levels))
 }
 
-/// Where the settings and the key come from: read at the start, and again on SIGHUP.
+/// The sources of the settings and the key, read at the start and on SIGHUP.
 #[derive(Debug)]
 struct Sources {
     data: DataDir,
-    given: Given,
+    given: PartialSettings,
     config: Option<PathBuf>,
     key: Option<String>,
     key_file: Option<PathBuf>,
@@ -101,10 +101,10 @@ impl Sources {
             .resolve(self.config.as_deref(), self.data.path())
     }
 
-    /// The app key; made now if the data directory has none.
+    /// The app key, created if the data directory has none.
     fn key_or_new(&self) -> Result<String, Failure> {
         if self.key.is_none() && self.key_file.is_none() && self.data.key_or_new()?.1 {
-            info!(data = %self.data.path().display(), "made an app key");
+            info!(data = %self.data.path().display(), "created an app key");
         }
         self.key()
     }
@@ -115,7 +115,7 @@ impl Sources {
             (None, Some(path)) => key_from(path)?,
             (None, None) => self.data.key()?.ok_or_else(|| {
                 let data = self.data.path().display();
-                Failure::usage(format_args!("there is no app key in {data}"))
+                Failure::usage(format_args!("no app key in {data}"))
             })?,
         };
         check_key(&key)?;
@@ -123,7 +123,7 @@ impl Sources {
         Ok(key)
     }
 
-    /// Warns if others can read the file that the key comes from.
+    /// Warns if other users can read the key file.
     fn warn_of_readers(&self) {
         #[cfg(unix)]
         if self.key.is_none() {
@@ -131,13 +131,13 @@ impl Sources {
             let path = self.key_file.clone().unwrap_or_else(|| self.data.key_path());
             let open = std::fs::metadata(&path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0);
             if open {
-                warn!(path = %path.display(), "every user of this machine can read the app key and log in as anybody; chmod 600");
+                warn!(path = %path.display(), "every user of this machine can read the app key and log in as any user; chmod 600");
             }
         }
     }
 }
 
-/// Takes over what can be changed while the hub runs, and says what cannot.
+/// Applies the settings that can change while the hub runs, and warns of others.
 fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels) -> Result<(), Failure> {
     let settings = sources.settings()?;
     let options = settings.hub_options(sources.key()?);
@@ -152,13 +152,13 @@ fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels
         ..settings
     };
     if rest != *started {
-        warn!("some of the settings that have changed hold from the next start on");
+        warn!("some of the changed settings take effect at the next start");
     }
-    info!("the settings are read again");
+    info!("settings reloaded");
     Ok(())
 }
 
-/// Reads the settings again whenever somebody asks for that; does not end.
+/// Reloads the settings at each SIGHUP; does not return.
 async fn reload_on_hangup(
     mut hangup: Hangup,
     hub: Arc<Hub>,
@@ -168,12 +168,12 @@ async fn reload_on_hangup(
 ) {
     while hangup.recv().await.is_some() {
         if let Err(failure) = reload(&hub, &sources, &started, &levels) {
-            warn!(%failure, "the settings stay as they were");
+            warn!(%failure, "cannot reload the settings");
         }
     }
 }
 
-/// SIGHUP, which ends the process until somebody listens for it. What came since then is not lost.
+/// SIGHUP. It would end the process unless this exists; signals since its creation are not lost.
 #[cfg(unix)]
 type Hangup = tokio::signal::unix::Signal;
 
@@ -182,7 +182,7 @@ fn hangups() -> io::Result<Hangup> {
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
 }
 
-/// Never comes on a system that has no such signal.
+/// Never signalled on systems without SIGHUP.
 #[cfg(not(unix))]
 struct Hangup;
 
@@ -200,7 +200,7 @@ fn hangups() -> io::Result<Hangup> {
 
 async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Result<(), Failure> {
     let data = &sources.data.clone();
-    // First of all: opening the store takes long when it has to be converted.
+    // Before the store, which may take long to open.
     let hangup = hangups()?;
     let stop = stop_signal()?;
     let key = sources.key_or_new()?;
@@ -211,7 +211,7 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     })?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
-        warn!(%address, "UserSigs and messages travel in the clear to this address: whoever listens can log in as their users");
+        warn!(%address, "connections to this address are not encrypted: eavesdroppers can read UserSigs and log in as their users");
     }
     tokio::spawn(reload_on_hangup(
         hangup,
@@ -220,13 +220,13 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         settings.clone(),
         levels,
     ));
-    let lines = Lines::start(&hub, settings).await?;
+    let ports = SerialPorts::start(&hub, settings).await?;
     let endpoint = Endpoint::of(address, settings.app_id);
     if data.endpoint().ok().flatten() != Some(endpoint.clone())
         && let Err(failure) = data.write_endpoint(&endpoint)
     {
-        // On a full disk, say: what was said can still be read, by those who know where the hub is.
-        warn!(%failure, "commands on this machine must be told where the hub is, with --hub {address}");
+        // On a full disk, for example: the hub can still serve reads.
+        warn!(%failure, "local commands need --hub {address}");
     }
     let mut out = io::stdout();
     writeln!(
@@ -235,14 +235,14 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         settings.app_id,
         data.path().display()
     )?;
-    for address in lines.listening() {
-        writeln!(out, "serial lines at {address}")?;
+    for address in ports.listening() {
+        writeln!(out, "serial ports at {address}")?;
     }
-    match data.is_usual() {
-        true => writeln!(out, "to talk: tim chat --as alice bob")?,
+    match data.is_default() {
+        true => writeln!(out, "to chat: tim chat --as alice bob")?,
         false => writeln!(
             out,
-            "to talk: tim chat --data {} --as alice bob",
+            "to chat: tim chat --data {} --as alice bob",
             data.path().display()
         )?,
     }
@@ -254,17 +254,17 @@ fn cannot_open(error: HubError) -> Failure {
     let failure = Failure::failed(&error);
     match &error {
         HubError::Open(OpenError::InUse { .. }) => {
-            failure.hint("stop that hub, or choose another --data DIR")
+            failure.hint("stop that hub, or choose another directory with --data DIR")
         }
         HubError::Options(_) => {
-            Failure::usage(&error).hint("`tim serve --print-config` prints the settings in force")
+            Failure::usage(&error).hint("`tim serve --print-config` prints the effective settings")
         }
         HubError::Open(OpenError::Io { .. }) => failure.hint("choose another directory with --data DIR"),
         _ => failure,
     }
 }
 
-/// Ready when somebody wants the hub to end: ctrl-C, or a service manager.
+/// Ready at ctrl-C, or when a service manager ends the hub.
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

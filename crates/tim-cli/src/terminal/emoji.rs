@@ -1,4 +1,4 @@
-//! Emojis in a terminal: a table like any other, whose "files" are characters.
+//! Emojis in a terminal: an emoji table whose "files" are characters.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use tim_proto::text::{self, EmojiTable, Span};
 use super::Safe;
 use crate::output::STRONG;
 
-/// How emojis look.
+/// The style of emojis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum EmojiStyle {
-    /// As a character, such as 😁.
+    /// Characters, such as 😁.
     #[default]
     Unicode,
-    /// As the key between colons, such as :呲牙:, for terminals without emojis.
+    /// Keys between colons, such as :呲牙:, for terminals without emojis.
     Keys,
 }
 
-/// A text message's text.
+/// The text of a text message.
 pub(super) struct Rendered<'a> {
     pub(super) text: &'a str,
-    /// Over several lines, indented so far behind the first; or all on one.
+    /// On several lines, indented after the first; or on one.
     pub(super) indent: Option<usize>,
     pub(super) style: EmojiStyle,
 }
@@ -41,12 +41,12 @@ impl fmt::Display for Rendered<'_> {
     }
 }
 
-/// The keys that are shown as emojis.
+/// The keys that have a character.
 pub(crate) fn emoji_keys() -> impl Iterator<Item = &'static str> {
     CHARACTERS.entries().iter().map(|(key, _)| *key)
 }
 
-/// Keys of all three tables with a character that says about the same.
+/// Keys of all three tables, each with the closest character.
 static CHARACTERS: EmojiTable<'static> = EmojiTable::new(&[
     ("[微笑]", "🙂"),
     ("[呲牙]", "😁"),

@@ -1,8 +1,8 @@
-//! In which language things are said: as chosen, else as the locale is.
+//! The language of words: the chosen one, or that of the locale.
 
 use tim_proto::Words;
 
-/// A language that there are words in.
+/// A supported language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Lang {
     /// Chinese.
@@ -12,12 +12,12 @@ pub(crate) enum Lang {
 }
 
 impl Lang {
-    /// The locale's: Chinese only where it is Chinese.
+    /// The language of the locale: Chinese if it is Chinese, else English.
     pub(crate) fn of_environment() -> Self {
         Self::of(|name| std::env::var(name).ok())
     }
 
-    /// The first of these variables that says anything decides, as everywhere.
+    /// The first of these variables that is not empty decides.
     fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let said = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .into_iter()

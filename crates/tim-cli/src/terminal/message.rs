@@ -1,4 +1,4 @@
-//! A message in one line: when, who, what.
+//! A message with its time, sender and content.
 
 use std::fmt::{self, Display};
 
@@ -14,14 +14,14 @@ use super::safe::Safe;
 use crate::output::{FAINT, HINT};
 use crate::time::{date_and_time, time_of_day};
 
-/// How messages are to look; part of many commands.
+/// The display options, shared by many commands.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Look {
-    /// Words for tips, notices and placeholders: seed (Chinese, ASCII punctuation), full-width, or english [default: as
-    /// the language].
+    /// Words for tips, notices and placeholders: seed (Chinese, ASCII punctuation), full-width, or english [default: by
+    /// language].
     #[arg(long, value_name = "NAME", env = "TIM_PROFILE", hide_env_values = true)]
     profile: Option<Words>,
-    /// Language of these words: zh or en [default: zh where the locale is Chinese, else en].
+    /// Language of these words: zh or en [default: zh if the locale is Chinese, else en].
     #[arg(
         long,
         value_enum,
@@ -31,7 +31,7 @@ pub(crate) struct Look {
         hide_possible_values = true
     )]
     lang: Option<Lang>,
-    /// How emojis look: unicode or keys.
+    /// Style of emojis: unicode or keys.
     #[arg(
         long,
         value_enum,
@@ -53,30 +53,30 @@ impl Look {
 }
 
 /// A message, to print for `me`.
-pub(crate) struct Said<'a> {
+pub(crate) struct MessageLine<'a> {
     pub(crate) message: Message<'a>,
     pub(crate) me: UserId,
     pub(crate) look: Look,
     pub(crate) when: When,
 }
 
-/// What stands before a message.
+/// The prefix of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// Its number and the time of day.
     Time,
     /// Its number, the day and the time of day.
     Date,
-    /// The time of day alone; what was said is all on one line.
+    /// The time of day; the content is on one line.
     OneLine,
     /// Nothing.
     Nothing,
 }
 
-/// Lines behind the first start below the text of the first.
+/// Further lines are indented to the text of the first.
 const INDENT: usize = 12;
 
-impl Display for Said<'_> {
+impl Display for MessageLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let envelope = &self.message.envelope;
         let time = if self.when == When::Date {
@@ -120,17 +120,17 @@ impl Display for Said<'_> {
     }
 }
 
-impl Said<'_> {
-    /// What it says, without when and who.
-    pub(crate) const fn content(&self) -> SaidContent<'_> {
-        SaidContent {
+impl MessageLine<'_> {
+    /// Its content, without time and sender.
+    pub(crate) const fn content(&self) -> MessageContent<'_> {
+        MessageContent {
             payload: &self.message.payload,
             look: self.look,
             indent: Some(INDENT),
         }
     }
 
-    /// What the sender is called: in the group, or else everywhere; empty if they have no name but their id.
+    /// The name card or the nick of the sender; empty if there is neither.
     fn sender_name(&self) -> &str {
         match self.message.name_card() {
             "" => self.message.nick(),
@@ -138,7 +138,7 @@ impl Said<'_> {
         }
     }
 
-    /// Whether it is somebody else's and mentions me, by name or with everybody.
+    /// Whether another user mentions me, by name or with everybody.
     pub(crate) fn mentions_me(&self) -> bool {
         let mentions = self.message.mentions();
         self.message.envelope.from != self.me
@@ -146,22 +146,22 @@ impl Said<'_> {
     }
 }
 
-/// What a message says, to print.
-pub(crate) struct SaidContent<'a> {
+/// The content of a message, to print.
+pub(crate) struct MessageContent<'a> {
     payload: &'a Payload<'a>,
     look: Look,
-    /// Behind each line end of a text; on one line without.
+    /// The indent after each line end; `None` for one line.
     indent: Option<usize>,
 }
 
-impl SaidContent<'_> {
+impl MessageContent<'_> {
     /// The same on one line.
     pub(crate) const fn on_one_line(self) -> Self {
         Self { indent: None, ..self }
     }
 }
 
-impl Display for SaidContent<'_> {
+impl Display for MessageContent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_payload(f, self.payload, self.look, self.indent)
     }
@@ -210,7 +210,7 @@ fn write_payload(
     }
 }
 
-/// What a tip says beside its text: who changed what, who may not write for how long, and why.
+/// The details of a tip: changes, mutes and the reason.
 fn write_details(f: &mut fmt::Formatter<'_>, tip: &GroupTip<'_>) -> fmt::Result {
     let changes = tip.changes.iter().map(|change| match change {
         GroupChange::Name(name) => format!("name {name}"),
@@ -269,7 +269,7 @@ impl Display for At<'_> {
     }
 }
 
-/// Bytes, as people say it.
+/// A size with its unit.
 struct Size(u64);
 
 impl Display for Size {

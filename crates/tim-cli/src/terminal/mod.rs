@@ -1,4 +1,4 @@
-//! How messages look in a terminal.
+//! Messages in a terminal.
 
 mod emoji;
 mod locale;
@@ -7,6 +7,6 @@ mod safe;
 mod width;
 
 pub(crate) use emoji::emoji_keys;
-pub(crate) use message::{Look, Said, When};
+pub(crate) use message::{Look, MessageLine, When};
 pub(crate) use safe::{Safe, is_treacherous};
 pub(crate) use width::{clip, column, width};

@@ -1,9 +1,9 @@
-//! Text from others, made harmless: it must not move the cursor, change colours or turn the reading direction.
+//! Untrusted text, made safe: it must not move the cursor, change colours or override the text direction.
 
 use std::fmt::{self, Display, Write as _};
 
-/// Prints text with control characters and direction overrides shown as escapes. Line ends are kept, with `indent`
-/// spaces behind them.
+/// Prints text with control characters and direction overrides escaped. Line ends are kept, each with `indent` spaces after
+/// it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Safe<'a> {
     text: &'a str,
@@ -11,12 +11,12 @@ pub(crate) struct Safe<'a> {
 }
 
 impl<'a> Safe<'a> {
-    /// All on one line.
+    /// On one line.
     pub(crate) const fn line(text: &'a str) -> Self {
         Self { text, indent: None }
     }
 
-    /// Over several lines, those behind the first one indented.
+    /// On several lines, those after the first indented.
     pub(crate) const fn lines(text: &'a str, indent: usize) -> Self {
         Self {
             text,
@@ -37,8 +37,8 @@ impl Display for Safe<'_> {
     }
 }
 
-/// Whether a character steers a terminal or the eye rather than stand for something: the controls (C0, DEL, C1), what
-/// turns the reading direction, and the separators of lines and paragraphs.
+/// Whether a character controls the terminal or the layout instead of being text: control characters (C0, DEL, C1),
+/// direction overrides, and separators of lines and paragraphs.
 pub(crate) const fn is_treacherous(c: char) -> bool {
     matches!(
         c,

@@ -1,13 +1,13 @@
-//! Columns: a Chinese character or an emoji takes two of them.
+//! Display width in columns: a Chinese character or an emoji takes two.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// How many columns a text takes.
+/// The width of a text in columns.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text in as many columns at most, with `…` for what had to go.
+/// The text in at most this many columns, with `…` for what is clipped.
 pub(crate) fn clip(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -23,7 +23,7 @@ pub(crate) fn clip(text: &str, columns: usize) -> String {
     clipped
 }
 
-/// The text, clipped or filled up to exactly as many columns.
+/// The text, clipped or padded to exactly this many columns.
 pub(crate) fn column(text: &str, columns: usize) -> String {
     let mut clipped = clip(text, columns);
     let lacking = columns.saturating_sub(clipped.width());

@@ -257,10 +257,10 @@ fn two_chats_see_each_other_live_and_survive_a_restart_of_the_hub() {
     bob.expect(&["   2 ", "对方撤回了一条消息"]);
 
     world.restart();
-    alice.expect(&["the connection is lost"]);
-    bob.expect(&["the connection is lost"]);
-    alice.expect(&["connected again"]);
-    bob.expect(&["connected again"]);
+    alice.expect(&["connection lost"]);
+    bob.expect(&["connection lost"]);
+    alice.expect(&["reconnected"]);
+    bob.expect(&["reconnected"]);
     bob.type_line("after");
     alice.expect(&["bob: after"]);
     assert_eq!((alice.leave(), bob.leave()), (Some(0), Some(0)));
@@ -296,7 +296,7 @@ fn what_comes_after_the_hub_was_put_back_from_a_copy_is_shown() {
     world.hub = Served::start_at(&world.data, &address, &[]);
     // It has the place of the one that was lost.
     send(&world, "said since");
-    bob.expect(&["put back from an older copy"]);
+    bob.expect(&["restored from a backup"]);
     bob.expect(&["2", "said since"]);
     assert_eq!(bob.leave(), Some(0));
 }
@@ -373,7 +373,7 @@ fn what_cannot_be_done_in_a_chat_is_told_and_shows_in_the_exit_code() {
     let world = World::new();
     let ran = world.tim("alice", &["chat"], "to nobody\n/dance\n/revoke 9\n");
     assert_eq!(ran.code, 2);
-    for (told, line) in [("/to USER", 1), ("no command /dance", 2), ("no such message", 3)] {
+    for (told, line) in [("/to USER", 1), ("unknown command /dance", 2), ("no such message", 3)] {
         assert!(ran.out.contains(told), "{told} in {}", ran.out);
         let on_stderr = |it: &str| it.starts_with(&format!("error: line {line}: ")) && it.contains(told);
         assert!(ran.err.lines().any(on_stderr), "{told} in {}", ran.err);

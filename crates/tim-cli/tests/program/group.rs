@@ -195,7 +195,7 @@ fn profiles_are_set_and_shown() {
     assert!(seen.starts_with("alice  Ali  a.png\nbob"), "{seen}");
     let nobody = world.tim("bob", &["profile", "nobody"], "");
     assert!(
-        nobody.code == 1 && nobody.err.contains("no user nobody"),
+        nobody.code == 1 && nobody.err.contains("no such user: nobody"),
         "{}",
         nobody.err
     );
@@ -209,7 +209,7 @@ fn a_chat_mentions_invites_and_lists_members() {
     bob.expect(&["no conversations yet"]);
     let mut alice = Chat::start(&world.data, &["--as", "alice"]);
     alice.type_line("/nick Ali");
-    alice.expect(&["your next messages carry it"]);
+    alice.expect(&["your next messages will show it"]);
     alice.type_line("/create dice bob");
     alice.expect(&["群成员:Ali,bob,加入群组"]);
     alice.type_line("@bob your turn, mail@example.org");
@@ -226,7 +226,7 @@ fn a_chat_mentions_invites_and_lists_members() {
     alice.expect(&["carol was asked and has to agree"]);
     let mut carol = Chat::start(&world.data, &["--as", "carol"]);
     carol.type_line("/join dice");
-    carol.expect(&["has to agree"]);
+    carol.expect(&["has to accept"]);
     alice.expect(&["carol 申请加入群组:dice"]);
     alice.type_line("/accept carol");
     carol.expect(&["成功加入群组:dice"]);

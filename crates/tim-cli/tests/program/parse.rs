@@ -287,7 +287,7 @@ fn a_bad_line_is_told_and_the_others_are_parsed() {
         assert!(outputs[at]["error"].is_string(), "{}", outputs[at]);
         assert!(ran.err.contains(&format!("stdin, line {told}: ")), "{}", ran.err);
     }
-    assert!(ran.err.contains("4 lines could not be read"), "{}", ran.err);
+    assert!(ran.err.contains("4 lines are invalid"), "{}", ran.err);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_line_that_cannot_be_sent_is_named_and_the_others_are_sent() {
     assert_eq!(ran.code, 2);
     for told in [
         "error: line 2: byte 1 is not UTF-8",
-        "error: line 3: there is no command /dance",
+        "error: line 3: unknown command /dance",
     ] {
         assert!(ran.err.contains(told), "{told} in {}", ran.err);
     }

@@ -187,7 +187,7 @@ async fn emulators_bring_their_lines_themselves() {
     let address = hub.address.clone();
     let printed = hub.next_line();
     let line = printed
-        .strip_prefix("serial lines at ")
+        .strip_prefix("serial ports at ")
         .expect(&printed)
         .trim_end()
         .to_owned();
@@ -259,5 +259,5 @@ fn a_device_that_is_not_there_is_no_reason_to_stop() {
     assert_eq!(hub.stop(), Some(0));
     let refused = super::run(["serve", "--serial", "/dev/ttyS0@fast"], "");
     assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("is no speed"), "{}", refused.err);
+    assert!(refused.err.contains("invalid baud rate"), "{}", refused.err);
 }

@@ -240,7 +240,7 @@ fn a_mention_rings_the_bell_and_costs_no_line_unless_it_is_off() {
 fn a_terminal_that_cannot_move_its_cursor_is_talked_in_all_the_same() {
     let world = World::new();
     let mut alice = Screen::chat(&world, "alice", &["bob"], &[("TERM", "dumb")]);
-    alice.expect("nothing was said yet");
+    alice.expect("no messages yet");
     alice.press("plain\r");
     alice.expect("alice: plain");
     alice.press(CTRL_D);

@@ -103,7 +103,7 @@ async fn serve(data: &TempDir, address: SocketAddr, serial: SocketAddr) -> (Chil
                 .ok()
         };
         address = address.or(at("listening at "));
-        serial = serial.or(at("serial lines at "));
+        serial = serial.or(at("serial ports at "));
     }
     // What more it says must not fill the pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });

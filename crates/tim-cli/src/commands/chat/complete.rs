@@ -1,4 +1,4 @@
-//! Tab: what the word before the cursor may become.
+//! Tab completion of the word before the cursor.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -14,14 +14,14 @@ use tim_proto::text::{Language, display_name};
 use super::input::COMMANDS;
 use crate::terminal::emoji_keys;
 
-/// Who and what a line may name.
+/// The names that completion offers.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) users: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
 }
 
-/// What the conversation has met, shared with the keyboard.
+/// The names, shared with the line editor.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared(Arc<Mutex<Known>>);
 
@@ -31,11 +31,11 @@ impl Shared {
     }
 }
 
-/// What the line editor asks.
+/// The helper of the line editor.
 #[derive(Debug, Default)]
 pub(super) struct Completion {
     known: Shared,
-    /// Whether something is typed, for who presses ctrl-C.
+    /// Whether the line has text, for ctrl-C.
     drafted: Cell<bool>,
 }
 
@@ -47,7 +47,7 @@ impl Completion {
         }
     }
 
-    /// Whether the line that was left had something in it; the next one is empty.
+    /// Whether the last line had text; resets for the next line.
     pub(super) fn take_drafted(&self) -> bool {
         self.drafted.take()
     }
@@ -60,7 +60,7 @@ impl Validator for Completion {}
 impl Hinter for Completion {
     type Hint = String;
 
-    /// There are no hints; but this is told of every change of the line.
+    /// There are no hints, but this is called at each change of the line.
     fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
         self.drafted.set(!line.is_empty());
         None
@@ -76,7 +76,7 @@ impl Completer for Completion {
     }
 }
 
-/// Where the word before the cursor begins, and what may stand there instead.
+/// The start of the word before the cursor, and its completions.
 fn candidates(before: &str, known: &Known) -> (usize, Vec<Pair>) {
     let start = before.rfind(char::is_whitespace).map_or(0, |at| {
         at + before
@@ -114,7 +114,7 @@ fn candidates(before: &str, known: &Known) -> (usize, Vec<Pair>) {
             return (start, beginning(ids.iter().map(String::as_str), word, ""));
         }
     }
-    // Emojis and mentions may stand inside a word.
+    // Emojis and mentions may begin inside a word.
     let Some(at) = word.rfind(['[', ':', '@']) else {
         return (start, Vec::new());
     };
@@ -132,14 +132,14 @@ fn candidates(before: &str, known: &Known) -> (usize, Vec<Pair>) {
     (place, found)
 }
 
-/// Those that begin with what was typed; `mark` stands before each.
+/// The names that begin with `typed`, each with `mark` before it.
 fn beginning<'a>(all: impl Iterator<Item = &'a str>, typed: &str, mark: &str) -> Vec<Pair> {
     all.filter(|one| one.starts_with(typed))
         .map(|one| pair(one.to_owned(), format!("{mark}{one}")))
         .collect()
 }
 
-/// Emojis by the names that people see: `:smile:` as well as `:微笑:`.
+/// Emojis by their display names: `:smile:` as well as `:微笑:`.
 fn named_emojis(typed: &str) -> Vec<Pair> {
     let typed = typed.trim_end_matches(':').to_lowercase();
     let mut found: Vec<Pair> = Vec::new();
@@ -204,7 +204,7 @@ mod tests {
             let fault = super::super::input::parse(&format!("/{command}"))
                 .err()
                 .unwrap_or_default();
-            assert!(!fault.contains("no command"), "{command}: {fault}");
+            assert!(!fault.contains("unknown command"), "{command}: {fault}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is typed about groups.
+//! Commands about groups.
 
 use tim_client::{
     ConversationId, Decision, GroupApplication, GroupId, ImError, JoinStatus, MENTION_ALL, MemberListOptions,
@@ -15,7 +15,7 @@ use crate::error::Failure;
 const SHOWN: usize = 100;
 
 impl Talk<'_> {
-    /// Does what is asked for about groups and names.
+    /// Runs a command about groups and names.
     pub(super) async fn take_group_input(&mut self, input: Input<'_>) -> Result<(), Failure> {
         match input {
             Input::Join(group, words) => self.join(group, words).await,
@@ -25,14 +25,14 @@ impl Talk<'_> {
             Input::Members => self.members().await,
             Input::Decide(decision, user) => self.decide(decision, user).await,
             Input::Nick(nick) => match self.session.client.update_my_profile(Some(nick), None).await {
-                Ok(_) => self.note("your next messages carry it"),
+                Ok(_) => self.note("your next messages will show it"),
                 Err(error) => self.failed(error),
             },
             _ => Ok(()),
         }
     }
 
-    /// A text into a group. Who is mentioned in it and is a member is told so.
+    /// A text for a group, with the mentions of known users in it.
     pub(super) async fn group_text(&self, group: GroupId, text: &str) -> Result<Message, ImError> {
         let client = &self.session.client;
         let (mut users, all) = mentions(text);
@@ -44,19 +44,19 @@ impl Talk<'_> {
         client.create_text_at_message(group, text, &users)
     }
 
-    /// The group that lines go to.
+    /// The current group.
     fn this_group(&mut self) -> Result<Option<GroupId>, Failure> {
         if let Some(ConversationId::Group(group)) = self.here {
             return Ok(Some(group));
         }
-        self.complain("this is no group; first /group GROUP")?;
+        self.complain("not in a group; use /group GROUP first")?;
         Ok(None)
     }
 
     async fn join(&mut self, group: GroupId, words: &str) -> Result<(), Failure> {
         match self.session.client.join_group(group, words).await {
             Ok(joined) if joined.status == JoinStatus::WAIT_APPROVAL => {
-                self.note("asked; the owner or an admin has to agree")
+                self.note("applied; the owner or an admin has to accept")
             }
             Ok(_) => self.enter(ConversationId::Group(group)).await,
             Err(error) => self.failed(error),
@@ -81,7 +81,7 @@ impl Talk<'_> {
             return Ok(());
         };
         match self.session.client.add_group_member(group, users).await {
-            // Those who are in are in the tip.
+            // Users who were added are in the tip.
             Ok(added) => {
                 let existed = added.existed.iter().map(|user| MemberOutcome {
                     user: *user,
@@ -135,13 +135,13 @@ impl Talk<'_> {
             shown += page.member_list.len();
             match page.next {
                 Some(next) if shown < SHOWN => options.next = Some(next),
-                Some(_) => return self.note("and more; `tim group members` shows all"),
+                Some(_) => return self.note("and more; `tim group members` lists all"),
                 None => return Ok(()),
             }
         }
     }
 
-    /// Lets in or refuses who applied to this group, or the user's own invitation.
+    /// Accepts or refuses an application to this group, or the user's own invitation.
     async fn decide(&mut self, decision: Decision, user: Option<UserId>) -> Result<(), Failure> {
         let client = &self.session.client;
         let decided = match (user, self.invited) {
@@ -153,7 +153,7 @@ impl Talk<'_> {
                 client.handle_group_application(application, decision, "").await
             }
             (None, Some(group)) => client.handle_group_invitation(group, decision, "").await,
-            (None, None) => return self.complain("nobody has invited you here; name who applied"),
+            (None, None) => return self.complain("no pending invitation; name the applicant"),
         };
         match decided {
             Ok(done) if user.is_none() => {
@@ -168,7 +168,7 @@ impl Talk<'_> {
         }
     }
 
-    /// Remembers an invitation that the user has to agree to.
+    /// Remembers an invitation that the user has to accept.
     pub(super) fn note_invitation(&mut self, message: &Message) {
         if let Payload::SystemNotice(notice) = message.payload()
             && notice.operation == NoticeOperation::INVITE_REQUESTED

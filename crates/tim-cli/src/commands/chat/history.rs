@@ -1,4 +1,4 @@
-//! What was typed, kept for the next time in a file that only its user can read.
+//! The history of input lines, in a file that only its owner can read.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// How many lines are kept.
 const KEPT: usize = 1000;
 
-/// The file of typed lines.
+/// The history file.
 #[derive(Debug)]
 pub(super) struct HistoryFile(PathBuf);
 
@@ -17,8 +17,8 @@ impl HistoryFile {
         Self(data.join("chat_history"))
     }
 
-    /// What was typed before, oldest first. Of a file that has grown long, the end is kept. None if it cannot be read:
-    /// nobody should be kept from talking by it.
+    /// The stored lines, oldest first; a file that has grown long is cut to its end. Empty if the file cannot be read, which
+    /// must not prevent a chat.
     pub(super) fn lines(&self) -> Vec<String> {
         let Ok(bytes) = fs::read(&self.0) else {
             return Vec::new();
@@ -32,12 +32,12 @@ impl HistoryFile {
         kept.iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// Keeps one more.
+    /// Appends a line.
     pub(super) fn add(&self, line: &str) -> io::Result<()> {
         if line.trim().is_empty() || line.contains(['\n', '\r']) {
             return Ok(());
         }
-        // One write, so that two conversations at a time do not mix their lines.
+        // One write, so that concurrent chats do not mix their lines.
         private(OpenOptions::new().append(true))
             .open(&self.0)?
             .write_all(format!("{line}\n").as_bytes())

@@ -1,4 +1,4 @@
-//! What a person types.
+//! Input lines: texts and commands.
 
 use tim_client::Decision;
 use tim_proto::{GroupId, UserId};
@@ -26,10 +26,10 @@ Type a line to send it. Emojis are keys such as [呲牙] or [微笑]. A line tha
   /custom DATA        send a custom message
   /online TEXT        send to those online now only; nothing is kept
   /quit               leave (so does the end of input)
-In a group, @USER mentions a member and @all everybody. A line that starts with // is sent with one / less.
+In a group, @USER mentions a member and @all everybody. A line that starts with // is sent with a single /.
 Tab completes commands, users, [emojis] and :names:. Ctrl-C clears the line, and leaves when it is empty.";
 
-/// The commands, for Tab; without their other names.
+/// The commands for completion, without their aliases.
 pub(super) const COMMANDS: &[&str] = &[
     "accept",
     "conversations",
@@ -54,7 +54,7 @@ pub(super) const COMMANDS: &[&str] = &[
     "to",
 ];
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Input<'a> {
     Nothing,
@@ -70,7 +70,7 @@ pub(super) enum Input<'a> {
     Invite(Vec<UserId>),
     Kick(Vec<UserId>),
     Members,
-    /// Let in or refused: who applied, or else my own invitation.
+    /// Accept or refuse: an applicant, or else my own invitation.
     Decide(Decision, Option<UserId>),
     Nick(&'a str),
     Revoke(Option<u64>),
@@ -82,7 +82,7 @@ pub(super) enum Input<'a> {
     Quit,
 }
 
-/// Understands a line, or says what is wrong with it.
+/// Parses a line, or returns an error message.
 pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
     let line = line.trim_end_matches(['\r', '\n']);
     if line.trim().is_empty() {
@@ -138,7 +138,7 @@ pub(super) fn parse(line: &str) -> Result<Input<'_>, String> {
         "quit" | "exit" | "q" => Input::Quit,
         _ => {
             return Err(format!(
-                "there is no command /{name}; /help shows all, and // starts a text with /"
+                "unknown command /{name}; /help lists all, and // begins a text with /"
             ));
         }
     })
@@ -154,7 +154,7 @@ fn users(text: &str) -> Result<Vec<UserId>, String> {
     text.split_whitespace().map(id).collect()
 }
 
-/// Whom a text may mention: what follows each @, as far as it can be a user's id; and whether it says @all.
+/// The users that a text may mention, by what follows each @, and whether it has @all.
 pub(super) fn mentions(text: &str) -> (Vec<UserId>, bool) {
     let mut users: Vec<UserId> = Vec::new();
     let mut all = false;
@@ -172,11 +172,11 @@ pub(super) fn mentions(text: &str) -> (Vec<UserId>, bool) {
 
 fn id<T: std::str::FromStr<Err = tim_proto::IdError>>(text: &str) -> Result<T, String> {
     text.parse()
-        .map_err(|fault| format!("'{text}' is no id: {fault}"))
+        .map_err(|fault| format!("invalid id '{text}': {fault}"))
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("'{text}' is no number"))
+    text.parse().map_err(|_| format!("invalid number '{text}'"))
 }
 
 #[cfg(test)]
@@ -238,14 +238,14 @@ mod tests {
     fn what_cannot_be_understood_is_told() {
         for (line, told) in [
             ("/to", "needs a user"),
-            ("/to 阿丽", "no id"),
-            ("/revoke x", "no number"),
-            ("/face x", "no number"),
+            ("/to 阿丽", "invalid id"),
+            ("/revoke x", "invalid number"),
+            ("/face x", "invalid number"),
             ("/create", "needs"),
             ("/join", "needs a group"),
             ("/invite", "needs users"),
-            ("/kick 阿丽", "no id"),
-            ("/dance", "no command /dance"),
+            ("/kick 阿丽", "invalid id"),
+            ("/dance", "unknown command /dance"),
         ] {
             let fault = parse(line).unwrap_err();
             assert!(fault.contains(told), "{line}: {fault}");

@@ -1,7 +1,7 @@
-//! Lines in and out: with editing in a terminal, plainly in a pipe.
+//! Input and output lines: edited in a terminal, plain in a pipe.
 //!
-//! In a terminal, what arrives while a line is being typed is printed above it. A new prompt is shown only when the line
-//! before has been dealt with ([`Keyboard::ready`]).
+//! In a terminal, output that arrives while a line is being typed is printed above it. The next prompt appears once the line
+//! before has been handled ([`Keyboard::ready`]).
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -17,7 +17,7 @@ use super::history::HistoryFile;
 use crate::error::{Failure, reading};
 use crate::stdin::{Line, Stdin};
 
-/// Where lines come from and go to.
+/// The source of input lines and the sink of output lines.
 pub(super) enum Keyboard {
     Pipe(Stdin),
     Terminal(Terminal),
@@ -32,7 +32,7 @@ pub(super) struct Terminal {
 }
 
 impl Keyboard {
-    /// Begins to read stdin, on a thread of its own.
+    /// Starts reading stdin, on a thread of its own.
     pub(super) fn start(history: Option<HistoryFile>, known: Shared) -> Result<Self, Failure> {
         if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb() {
             Terminal::start(history, known).map(Self::Terminal)
@@ -41,12 +41,12 @@ impl Keyboard {
         }
     }
 
-    /// Whether a person sits there.
+    /// Whether input is a terminal.
     pub(super) const fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal(_))
     }
 
-    /// The next line; `None` at the end. Lines are counted in a pipe only.
+    /// The next line; `None` at the end. Lines are numbered in a pipe only.
     pub(super) async fn line(&mut self) -> Option<Result<Line, Failure>> {
         match self {
             Self::Pipe(stdin) => stdin.next().await,
@@ -61,10 +61,10 @@ impl Keyboard {
         }
     }
 
-    /// Asks for the next line, with this before it.
+    /// Prompts for the next line.
     pub(super) fn ready(&self, prompt: &str) {
         if let Self::Terminal(terminal) = self {
-            // A reader that has ended says so through `line`.
+            // If the reader has ended, `line` reports it.
             let _ = terminal.prompts.send(prompt.to_owned());
         }
     }
@@ -72,7 +72,7 @@ impl Keyboard {
     /// Rings the bell of a terminal.
     pub(super) fn ring(&self) -> Result<(), Failure> {
         if let Self::Terminal(_) = self {
-            // Not through the printer, which ends whatever it prints with a line end.
+            // Not through the printer, which appends a line end.
             let mut out = io::stdout().lock();
             out.write_all(b"\x07")?;
             out.flush()?;
@@ -123,7 +123,7 @@ impl Terminal {
                     }
                 };
                 if let (Ok(line), Some(history)) = (&line, &history) {
-                    // A full disk keeps nobody from talking.
+                    // A full disk must not end the chat.
                     let _ = history.add(line);
                 }
                 if send.blocking_send(line).is_err() {
@@ -147,32 +147,31 @@ impl Terminal {
         } else {
             text.to_owned()
         };
-        // Between two prompts the terminal itself echoes what is typed: it gives way, and stands in the next prompt again.
+        // Between two prompts the terminal echoes input itself: clear it; the next prompt shows it again.
         self.printer
             .print(format!("\r\x1b[K{text}"))
             .map_err(|error| Failure::failed(format_args!("cannot print: {error}")))
     }
 }
 
-/// The reader may still be at work when the conversation ends for another reason: the terminal gets its manners back.
+/// The reader may still be active when the chat ends for another reason: restores the terminal's mode.
 impl Drop for Terminal {
     fn drop(&mut self) {
         #[cfg(unix)]
         if let Some(before) = &self.before {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
-            // Marks around pasted text off.
+            // Ends bracketed paste mode.
             let _ = io::stdout().write_all(b"\x1b[?2004l");
         }
     }
 }
 
-/// Whether the terminal says that it cannot move its cursor, such as a shell inside an editor: lines are taken there as from
-/// a pipe.
+/// Whether the terminal cannot move its cursor, such as a shell inside an editor: lines are read as from a pipe.
 fn is_dumb() -> bool {
     std::env::var("TERM").is_ok_and(|term| ["dumb", "cons25", "emacs"].contains(&&*term))
 }
 
 fn no_terminal(error: ReadlineError) -> Failure {
     Failure::failed(format_args!("the terminal cannot be used: {error}"))
-        .hint("`tim send` and `tim history` do without one")
+        .hint("`tim send` and `tim history` need no terminal")
 }

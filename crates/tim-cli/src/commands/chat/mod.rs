@@ -1,4 +1,4 @@
-//! `tim chat`: talking in a terminal.
+//! `tim chat`: an interactive conversation.
 
 mod complete;
 mod group;
@@ -19,9 +19,9 @@ use history::HistoryFile;
 use keyboard::Keyboard;
 use talk::Talk;
 
-/// Talk with a user or a group: shows what was said, then what is being said; every line typed is sent.
+/// Chat with a user or a group: prints the history and new messages, and sends each line of input.
 ///
-/// /help shows what else can be typed. Input may also come from a pipe: each line is sent, and the end of input leaves.
+/// /help lists the commands. Input may also come from a pipe: each line is sent, and the end of input ends the chat.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -31,10 +31,10 @@ pub(crate) struct Args {
     peer: PeerArgs,
     #[command(flatten)]
     look: Look,
-    /// Do not ring the terminal's bell when somebody mentions me.
+    /// Do not ring the terminal's bell when I am mentioned.
     #[arg(long, env = "TIM_NO_BELL", hide_env_values = true, value_parser = FalseyValueParser::new())]
     no_bell: bool,
-    /// Do not keep what is typed, which otherwise stands in the data directory's chat_history, readable to its user only.
+    /// Do not store input lines. By default they are stored in chat_history in the data directory, readable by its owner only.
     #[arg(long, env = "TIM_NO_HISTORY", hide_env_values = true, value_parser = FalseyValueParser::new())]
     no_history: bool,
 }

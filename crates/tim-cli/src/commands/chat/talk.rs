@@ -1,4 +1,4 @@
-//! The conversation: what is typed is done, what happens is shown.
+//! The chat loop: runs commands, sends lines, and prints events.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -18,10 +18,10 @@ use crate::error::Failure;
 use crate::output::{BAD, FAINT, HINT, STRONG};
 use crate::session::{Session, failure};
 use crate::stdin::Line;
-use crate::terminal::{Look, Safe, Said, When};
+use crate::terminal::{Look, MessageLine, Safe, When};
 use crate::time::{date, time_of_day};
 
-/// How many messages are held, for `/revoke N` and so that revocations show in them.
+/// How many messages are held, for `/revoke N` and for revocations.
 const HELD: usize = 1000;
 
 /// A chat under way.
@@ -29,31 +29,31 @@ pub(super) struct Talk<'a> {
     pub(super) session: &'a Session,
     pub(super) keyboard: Keyboard,
     look: Look,
-    /// Who and what was met, for Tab.
+    /// Names for completion.
     known: Shared,
-    /// Whether a mention rings.
+    /// Whether a mention rings the bell.
     bell: bool,
     /// The conversation that lines go to.
     pub(super) here: Option<ConversationId>,
-    /// The group into which the user was invited last, and has to agree.
+    /// The group of the last pending invitation.
     pub(super) invited: Option<GroupId>,
-    /// Where `/history` goes on; none when nothing is older.
+    /// Where `/history` continues; `None` if nothing is older.
     older: Option<NextReqMessageId>,
-    /// What was shown, newest last.
+    /// Printed messages, newest last.
     held: VecDeque<Message>,
     failed: Vec<Message>,
-    /// The day of the line shown last.
+    /// The date of the last line printed.
     day: String,
     lost: bool,
-    /// The line of a pipe that is being dealt with.
+    /// The line number in a pipe.
     line: Option<u64>,
-    /// How often something could not be done, and nobody sat there to see it.
-    missed: u32,
+    /// How many commands of a pipe failed.
+    failures_count: u32,
     /// Why the hub ended the session.
     ended: Option<Failure>,
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(PartialEq)]
 enum Next {
     GoOn,
@@ -82,12 +82,12 @@ impl<'a> Talk<'a> {
             day: String::new(),
             lost: false,
             line: None,
-            missed: 0,
+            failures_count: 0,
             ended: None,
         }
     }
 
-    /// Talks until the input ends or the hub ends the session.
+    /// Runs until the input or the session ends.
     pub(super) async fn run(
         &mut self,
         mut events: EventStream,
@@ -97,13 +97,13 @@ impl<'a> Talk<'a> {
             Some(conversation) => self.enter(conversation).await?,
             None => {
                 self.conversations().await?;
-                self.note("/to USER or /group GROUP starts to talk; /help shows more")?;
+                self.note("/to USER or /group GROUP selects a conversation; /help lists the commands")?;
             }
         }
         self.prompt();
         loop {
             let next = tokio::select! {
-                // In a pipe, what arrived is shown before the next line is read.
+                // In a pipe, events are printed before the next line is read.
                 biased;
                 event = events.next() => match event {
                     Some(event) => self.show(event).await?,
@@ -115,12 +115,12 @@ impl<'a> Talk<'a> {
                 },
             };
             if next == Next::Leave {
-                return self.ended.take().map_or_else(|| self.missed(), Err);
+                return self.ended.take().map_or_else(|| self.failures_count(), Err);
             }
         }
     }
 
-    /// Does what a line asks for; what arrives meanwhile is shown.
+    /// Runs a line; events that arrive meanwhile are printed.
     async fn take_line(&mut self, line: Line, events: &mut EventStream) -> Result<Next, Failure> {
         let Line { number, text } = line;
         self.line = (!self.keyboard.is_terminal()).then_some(number);
@@ -147,7 +147,7 @@ impl<'a> Talk<'a> {
             here.ok_or_else(|| {
                 ImError::new(
                     tim_client::ErrorCode::CONVERSATION_NOT_FOUND,
-                    "first /to USER or /group GROUP",
+                    "no conversation; use /to USER or /group GROUP first",
                 )
             })
         };
@@ -208,7 +208,7 @@ impl<'a> Talk<'a> {
         Ok(Next::GoOn)
     }
 
-    /// Sends a message and shows it when the hub has it.
+    /// Sends a message and prints it once it is stored.
     async fn send(
         &mut self,
         message: Result<Message, ImError>,
@@ -227,10 +227,10 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Sends again what failed.
+    /// Resends messages that failed.
     async fn resend(&mut self, events: &mut EventStream) -> Result<Next, Failure> {
         if self.failed.is_empty() {
-            self.note("everything was sent")?;
+            self.note("nothing to resend")?;
         }
         for message in std::mem::take(&mut self.failed) {
             let client = self.session.client.clone();
@@ -263,19 +263,19 @@ impl<'a> Talk<'a> {
             }
         };
         match result {
-            Ok(()) => self.said(message)?,
+            Ok(()) => self.print_sent(message)?,
             Err(error) => {
                 self.failed(error)?;
                 if message.status() == Status::Fail {
                     self.failed.push(message);
-                    self.note("it was not sent; /resend tries again")?;
+                    self.note("not sent; /resend tries again")?;
                 }
             }
         }
         Ok(Next::GoOn)
     }
 
-    /// Goes to a conversation: what was said last, and all of it read.
+    /// Enters a conversation: prints its last page and marks it as read.
     pub(super) async fn enter(&mut self, conversation: ConversationId) -> Result<(), Failure> {
         match self
             .session
@@ -285,12 +285,12 @@ impl<'a> Talk<'a> {
         {
             Ok(page) => {
                 self.here = Some(conversation);
-                self.meet(conversation);
-                self.meet_members(conversation).await;
+                self.remember(conversation);
+                self.remember_members(conversation).await;
                 self.older = (!page.is_completed).then_some(page.next_req_message_id);
                 self.day.clear();
                 let count = match (page.message_list.len(), page.is_completed) {
-                    (0, _) => "nothing was said yet".to_owned(),
+                    (0, _) => "no messages yet".to_owned(),
                     (count, true) => format!("{count} messages"),
                     (count, false) => format!("the last {count} messages; /history shows older ones"),
                 };
@@ -302,7 +302,7 @@ impl<'a> Talk<'a> {
                 }
                 page.message_list
                     .into_iter()
-                    .try_for_each(|message| self.say(message))?;
+                    .try_for_each(|message| self.print_message(message))?;
                 self.mark_read(false).await
             }
             Err(error) => self.failed(error),
@@ -311,7 +311,7 @@ impl<'a> Talk<'a> {
 
     async fn history(&mut self) -> Result<(), Failure> {
         let (Some(here), Some(older)) = (self.here, &self.older) else {
-            return self.note("there is nothing older");
+            return self.note("no older messages");
         };
         match self
             .session
@@ -325,7 +325,7 @@ impl<'a> Talk<'a> {
                 self.keyboard.print(format_args!("{FAINT}── older{FAINT:#}"))?;
                 page.message_list
                     .into_iter()
-                    .try_for_each(|message| self.say(message))?;
+                    .try_for_each(|message| self.print_message(message))?;
                 self.keyboard.print(format_args!("{FAINT}──{FAINT:#}"))
             }
             Err(error) => self.failed(error),
@@ -336,7 +336,7 @@ impl<'a> Talk<'a> {
         match self.session.client.get_conversation_list().await {
             Ok(list) if list.conversation_list.is_empty() => self.note("no conversations yet"),
             Ok(list) => {
-                list.conversation_list.iter().for_each(|it| self.meet(it.id));
+                list.conversation_list.iter().for_each(|it| self.remember(it.id));
                 let table = Table {
                     list: &list.conversation_list,
                     me: &self.session.me,
@@ -350,10 +350,10 @@ impl<'a> Talk<'a> {
 
     async fn mark_read(&mut self, tell: bool) -> Result<(), Failure> {
         let Some(here) = self.here else {
-            return self.note("nothing to read here");
+            return self.note("no conversation to mark as read");
         };
         match self.session.client.set_message_read(here).await {
-            Ok(_) if tell => self.note("read"),
+            Ok(_) if tell => self.note("marked as read"),
             Ok(_) => Ok(()),
             Err(error) => self.failed(error),
         }
@@ -372,15 +372,15 @@ impl<'a> Talk<'a> {
             .rev()
             .filter(|message| Some(message.conversation_id()) == here);
         let Some(message) = candidates.find(meant).cloned() else {
-            return self.complain("there is no such message here; the numbers stand before the messages");
+            return self.complain("no such message here; each message starts with its number");
         };
         match self.session.client.revoke_message(&message).await {
-            Ok(_) => self.say(message),
+            Ok(_) => self.print_message(message),
             Err(error) => self.failed(error),
         }
     }
 
-    /// Shows what happened.
+    /// Prints an event.
     async fn show(&mut self, event: Event) -> Result<Next, Failure> {
         match event {
             Event::MessageReceived(messages) => {
@@ -389,10 +389,10 @@ impl<'a> Talk<'a> {
                     .any(|message| Some(message.conversation_id()) == self.here);
                 for message in messages {
                     self.note_invitation(&message);
-                    // What the history has just shown may arrive once more as news.
+                    // A message of the history may be delivered as well.
                     if !self.holds(&message) {
                         let rings = self.bell && self.mentions_me(&message);
-                        self.say(message)?;
+                        self.print_message(message)?;
                         if rings {
                             self.keyboard.ring()?;
                         }
@@ -402,16 +402,16 @@ impl<'a> Talk<'a> {
                     self.mark_read(false).await?;
                 }
             }
-            Event::MessageRevoked(messages) => {
-                messages.into_iter().try_for_each(|message| self.say(message))?
-            }
+            Event::MessageRevoked(messages) => messages
+                .into_iter()
+                .try_for_each(|message| self.print_message(message))?,
             Event::Gap(gap) if gap.is_restored() => {
-                // The hub gives out the sequences of what it lost again, for other messages.
+                // The hub assigns the sequences of lost messages anew.
                 self.held.clear();
-                self.note("the hub was put back from an older copy: some messages are lost there")?;
+                self.note("the hub was restored from a backup: some messages are lost")?;
             }
             Event::Gap(gap) => self.note(&format!(
-                "messages {} to {} of {} are no longer kept",
+                "messages {} to {} of {} are past their retention",
                 gap.from, gap.to, gap.conversation
             ))?,
             Event::KickedOut(error) => {
@@ -431,23 +431,23 @@ impl<'a> Talk<'a> {
     fn net_state(&mut self, state: NetState) -> Result<(), Failure> {
         match state {
             NetState::Connected if std::mem::take(&mut self.lost) => {
-                self.note("connected again")?;
+                self.note("reconnected")?;
                 if !self.failed.is_empty() {
-                    self.note("/resend sends what could not be sent")?;
+                    self.note("/resend sends the messages that failed")?;
                 }
                 Ok(())
             }
             NetState::Disconnected if !std::mem::replace(&mut self.lost, true) => {
-                self.note("the connection is lost; trying to get it back")
+                self.note("connection lost; reconnecting")
             }
             _ => Ok(()),
         }
     }
 
-    /// A message of one's own was sent. In a terminal it stands there already, as it was typed.
-    fn said(&mut self, message: Message) -> Result<(), Failure> {
+    /// The user's own message was sent. In a terminal its text is already visible, as typed.
+    fn print_sent(&mut self, message: Message) -> Result<(), Failure> {
         if !self.keyboard.is_terminal() {
-            return self.say(message);
+            return self.print_message(message);
         }
         let (sequence, time) = (message.sequence(), time_of_day(message.time()));
         self.keep(message);
@@ -461,15 +461,15 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Shows a message and keeps it at hand.
-    fn say(&mut self, message: Message) -> Result<(), Failure> {
+    /// Prints a message and holds it.
+    fn print_message(&mut self, message: Message) -> Result<(), Failure> {
         let view = message.view();
         let day = date(view.envelope.time);
         if day != self.day {
             self.keyboard.print(format_args!("{FAINT}── {day}{FAINT:#}"))?;
             self.day = day;
         }
-        let said = Said {
+        let said = MessageLine {
             message: view,
             me: self.session.me,
             look: self.look,
@@ -486,9 +486,9 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    /// Keeps a message at hand, and for Tab who it is from.
+    /// Holds a message, and remembers its sender for completion.
     fn keep(&mut self, message: Message) {
-        self.meet(message.conversation_id());
+        self.remember(message.conversation_id());
         let from = message.sender();
         if from != self.session.me && from != UserId::SYSTEM {
             self.known.lock().users.insert(from.to_string());
@@ -501,8 +501,8 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Remembers a conversation for Tab.
-    fn meet(&self, conversation: ConversationId) {
+    /// Remembers a conversation for completion.
+    fn remember(&self, conversation: ConversationId) {
         let mut known = self.known.lock();
         match conversation {
             ConversationId::C2c(user) => known.users.insert(user.to_string()),
@@ -511,8 +511,8 @@ impl<'a> Talk<'a> {
         };
     }
 
-    /// The members of a group, for Tab: a page of them is enough.
-    async fn meet_members(&self, conversation: ConversationId) {
+    /// Remembers the first page of a group's members for completion.
+    async fn remember_members(&self, conversation: ConversationId) {
         if let ConversationId::Group(group) = conversation
             && self.keyboard.is_terminal()
             && let Ok(page) = self
@@ -527,7 +527,7 @@ impl<'a> Talk<'a> {
     }
 
     fn mentions_me(&self, message: &Message) -> bool {
-        let said = Said {
+        let said = MessageLine {
             message: message.view(),
             me: self.session.me,
             look: self.look,
@@ -536,7 +536,7 @@ impl<'a> Talk<'a> {
         said.mentions_me()
     }
 
-    /// Whether this entry was shown before.
+    /// Whether this entry was printed before.
     fn holds(&self, message: &Message) -> bool {
         let (conversation, sequence) = (message.conversation_id(), message.sequence());
         let same = |held: &Message| held.conversation_id() == conversation && held.sequence() == sequence;
@@ -549,17 +549,17 @@ impl<'a> Talk<'a> {
             .print(format_args!("{HINT}·{HINT:#} {FAINT}{text}{FAINT:#}"))
     }
 
-    /// Says what could not be done. Without a person who sees it, stderr tells which line it was, and the exit code.
+    /// Prints an error. In a pipe, stderr names the line as well, and the exit code reports it.
     pub(super) fn complain(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
         let text = text.to_string();
         let text = Safe::line(&text);
         if !self.keyboard.is_terminal() {
-            self.missed = self.missed.saturating_add(1);
+            self.failures_count = self.failures_count.saturating_add(1);
             let line = self
                 .line
                 .map(|number| format!("line {number}: "))
                 .unwrap_or_default();
-            // A closed stderr must not stop the conversation.
+            // A closed stderr must not end the chat.
             let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {line}{text}");
         }
         self.keyboard.print(format_args!("{BAD}!{BAD:#} {text}"))
@@ -569,12 +569,12 @@ impl<'a> Talk<'a> {
         self.complain(error)
     }
 
-    /// What the whole conversation comes to, for whoever was not there to see it.
-    fn missed(&self) -> Result<(), Failure> {
-        match self.missed {
+    /// The outcome of a pipe.
+    fn failures_count(&self) -> Result<(), Failure> {
+        match self.failures_count {
             0 => Ok(()),
-            1 => Err(Failure::usage("one thing could not be done")),
-            missed => Err(Failure::usage(format_args!("{missed} things could not be done"))),
+            1 => Err(Failure::usage("one line failed")),
+            failures_count => Err(Failure::usage(format_args!("{failures_count} lines failed"))),
         }
     }
 

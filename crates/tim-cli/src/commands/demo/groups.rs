@@ -1,4 +1,4 @@
-//! A group: made, announced, talked in; and words for those online only.
+//! A group, and messages for online members only.
 
 use tim_client::{ConversationId, CreateGroup, GroupType, Priority, SendOptions};
 use tim_proto::Words;
@@ -11,7 +11,7 @@ use crate::session::failure;
 /// The group of the demo.
 pub(super) const WEEKEND: &str = "weekend";
 
-/// Alice makes a group, and everybody talks in it.
+/// Alice creates a group, and everybody writes in it.
 pub(super) async fn weekend(play: &mut Play) -> Result<(), Failure> {
     let here = group(WEEKEND)?;
     play.scene("A group for the weekend")?;
@@ -73,10 +73,10 @@ pub(super) async fn weekend(play: &mut Play) -> Result<(), Failure> {
     play.check("one after the other", answer.sequence(), ask.sequence() + 1)
 }
 
-/// What is said to those online is not kept.
+/// Online-only messages are not stored.
 pub(super) async fn online_only(play: &mut Play) -> Result<(), Failure> {
     let here = group(WEEKEND)?;
-    play.scene("Only for those online")?;
+    play.scene("Online-only messages")?;
     play.step("Bob is typing, which nobody needs to read later")?;
     let before = play.device(On::Carol).history(here).await?.len();
     let typing = play

@@ -1,4 +1,4 @@
-//! Looking back: pages of history, the list of conversations.
+//! Pages of history, and the conversation list.
 
 use super::groups::WEEKEND;
 use super::play::{On, Play, group, with};
@@ -12,7 +12,7 @@ const MANY: usize = 40;
 /// A long conversation, page by page.
 pub(super) async fn pages(play: &mut Play) -> Result<(), Failure> {
     let (bob, carol) = (with("bob")?, with("carol")?);
-    play.scene("Looking back")?;
+    play.scene("History")?;
     play.step(format_args!("Bob counts to {MANY}, for Carol"))?;
     for number in 1..=MANY {
         let message = play
@@ -63,7 +63,7 @@ pub(super) async fn pages(play: &mut Play) -> Result<(), Failure> {
     )
 }
 
-/// The list of conversations, and taking one off it.
+/// The conversation list, and deleting a conversation.
 pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob, here) = (with("alice")?, with("bob")?, group(WEEKEND)?);
     play.step("Carol's conversations, newest first")?;
@@ -100,7 +100,7 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
         .map(|group| (group.name, group.member_count));
     play.check("the group's profile", group, Some(("周末".to_owned(), 3)))?;
 
-    play.step("She takes the one with Bob off the list")?;
+    play.step("She deletes the one with Bob")?;
     play.device(On::Carol)
         .client
         .delete_conversation(bob)
@@ -113,7 +113,7 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
         .await
         .map_err(failure)?
         .conversation_list;
-    play.check("it is off", list.iter().any(|it| it.id == bob), false)?;
+    play.check("it is off the list", list.iter().any(|it| it.id == bob), false)?;
     let kept = play.device(On::Carol).history(bob).await?.len();
     play.check("its messages are kept", kept, MANY)
 }

@@ -11,18 +11,18 @@ use crate::session::failure;
 
 /// The group of this chapter.
 const CHOIR: &str = "choir";
-/// What a tip says that has no words of its own (S168).
+/// The text of a tip without a text of its own.
 const PLAIN_TIP: &str = "[群提示消息]";
-/// What a notice says that has no words of its own (S160).
+/// The text of a notice without a text of its own.
 const PLAIN_NOTICE: &str = "";
 /// Alice's devices, and all of a group of two.
 const ALICE: [On; 2] = [On::Phone, On::Laptop];
 const DUET: [On; 3] = [On::Phone, On::Laptop, On::Bob];
 
-/// How people come into a group.
+/// Ways into a group.
 pub(super) async fn joining(play: &mut Play) -> Result<(), Failure> {
     let choir = id(CHOIR)?;
-    play.scene("A group that one has to apply to")?;
+    play.scene("A group that users apply to")?;
     play.step("Alice makes the choir, a public group")?;
     let wanted = CreateGroup {
         group_id: Some(choir),
@@ -55,12 +55,12 @@ pub(super) async fn joining(play: &mut Play) -> Result<(), Failure> {
     play.tips(&DUET, CHOIR, "群成员:bob,加入群组").await?;
     play.notices(&[On::Bob], 2, "成功加入群组:合唱团").await?;
 
-    play.step("Alice asks Carol in, who does not want to")?;
+    play.step("Alice invites Carol, who refuses")?;
     invite_carol(play).await?;
     answer_invitation(play, Decision::Reject).await?;
     play.notices(&ALICE, 14, PLAIN_NOTICE).await?;
 
-    play.step("She asks once more, and Carol comes")?;
+    play.step("She invites her again, and Carol accepts")?;
     invite_carol(play).await?;
     answer_invitation(play, Decision::Agree).await?;
     play.tips(&EVERYBODY, CHOIR, "群成员:carol,加入群组").await?;
@@ -81,7 +81,7 @@ async fn apply(play: &mut Play) -> Result<(), Failure> {
     play.check("he has to wait", status, JoinStatus::WAIT_APPROVAL)
 }
 
-/// Both of Alice's devices hear of the application; she decides on the phone.
+/// Both of Alice's devices receive the application; she decides on the phone.
 async fn decide(play: &mut Play, decision: Decision) -> Result<(), Failure> {
     let notices = play.notices(&ALICE, 1, "bob 申请加入群组:合唱团").await?;
     let first = notices.first().map(GroupApplication::try_from);
@@ -114,14 +114,14 @@ async fn answer_invitation(play: &mut Play, decision: Decision) -> Result<(), Fa
     answered.map(drop).map_err(failure)
 }
 
-/// Who may do what, and who may not.
+/// Roles and permissions.
 pub(super) async fn managing(play: &mut Play) -> Result<(), Failure> {
     let (choir, bob, carol) = (id(CHOIR)?, user("bob")?, user("carol")?);
-    play.scene("Who has a say")?;
+    play.scene("Roles")?;
     play.step("Carol wants to be an admin, but Alice makes Bob one")?;
     let client = play.device(On::Carol).client.clone();
     let refused = client.set_group_member_role(choir, carol, Role::ADMIN).await;
-    play.refused("that is not for Carol to do", refused, 10_007)?;
+    play.refused("Carol may not do that", refused, 10_007)?;
     let client = play.device(On::Phone).client.clone();
     client
         .set_group_member_role(choir, bob, Role::ADMIN)
@@ -153,7 +153,7 @@ pub(super) async fn managing(play: &mut Play) -> Result<(), Failure> {
 
     muting_all(play).await?;
 
-    play.step("Alice takes Bob's office away")?;
+    play.step("Alice makes Bob an ordinary member again")?;
     client
         .set_group_member_role(choir, bob, Role::MEMBER)
         .await
@@ -162,7 +162,7 @@ pub(super) async fn managing(play: &mut Play) -> Result<(), Failure> {
     play.notices(&[On::Bob], 10, "你被alice撤销群:合唱团的管理员身份")
         .await?;
     let refused = by_bob.set_group_member_mute_time(choir, carol, 60).await;
-    play.refused("he mutes nobody any more", refused, 10_007)?;
+    play.refused("he may not mute any more", refused, 10_007)?;
 
     play.step("Alice gives the choir another name")?;
     let renamed = UpdateGroupProfile {
@@ -202,7 +202,7 @@ async fn mute_all(play: &mut Play, mute: bool) -> Result<(), Failure> {
     play.tips(&EVERYBODY, CHOIR, PLAIN_TIP).await.map(drop)
 }
 
-/// Somebody writes into the choir. If it goes through, everybody has it; the name card that it came with.
+/// A member writes into the choir. If that is permitted, everybody receives it. Returns the name card in it.
 async fn may_write(
     play: &mut Play,
     on: On,
@@ -234,13 +234,13 @@ async fn may_write(
     Ok(card)
 }
 
-/// Who is meant, and what they are called.
+/// Mentions and names.
 pub(super) async fn mentions(play: &mut Play) -> Result<(), Failure> {
     let (here, choir) = (group(CHOIR)?, id(CHOIR)?);
-    play.scene("Who is meant")?;
+    play.scene("Mentions")?;
     names(play).await?;
 
-    play.step("Alice means Bob, and then everybody and Bob")?;
+    play.step("Alice mentions Bob, and then everybody and Bob")?;
     for on in [On::Bob, On::Carol] {
         play.device(on)
             .client
@@ -257,12 +257,12 @@ pub(super) async fn mentions(play: &mut Play) -> Result<(), Failure> {
         play.sends(On::Phone, &message).await?;
         for on in [On::Laptop, On::Bob, On::Carol] {
             let received = play.receives(on, here).await?;
-            play.check("it says who is meant", received.at_user_list().len(), meant.len())?;
+            play.check("it has the mentions", received.at_user_list().len(), meant.len())?;
         }
     }
     let at_bob = play.at_info(On::Bob, here).await?;
     play.check(
-        "Bob is meant twice",
+        "Bob is mentioned twice",
         at_bob,
         vec![AtKind::AT_ME, AtKind::AT_ALL_AT_ME],
     )?;
@@ -276,7 +276,7 @@ pub(super) async fn mentions(play: &mut Play) -> Result<(), Failure> {
     let at_bob = play.at_info(On::Bob, here).await?;
     play.check("until he has read it", at_bob, vec![])?;
 
-    play.step("Bob means everybody, which is for owner and admins")?;
+    play.step("Bob mentions everybody, which only owner and admins may do")?;
     let client = play.device(On::Bob).client.clone();
     let message = client
         .create_text_at_message(choir, "@all", &[MENTION_ALL])
@@ -348,10 +348,10 @@ pub(super) async fn ending(play: &mut Play) -> Result<(), Failure> {
         ..CreateGroup::new(GroupType::PUBLIC, "合唱团")
     };
     let made = by_bob.create_group(again).await;
-    play.refused("its id is never free again", made, 10_021)
+    play.refused("its id cannot be used again", made, 10_021)
 }
 
-/// A work group: everybody is in at once, and it goes with its last member.
+/// A work group: members join at once, and it ends with its last member.
 pub(super) async fn work(play: &mut Play) -> Result<(), Failure> {
     const DESK: &str = "desk";
     let (desk, alice, bob) = (id(DESK)?, user("alice")?, user("bob")?);
@@ -374,7 +374,7 @@ pub(super) async fn work(play: &mut Play) -> Result<(), Failure> {
     play.tips(&EVERYBODY, DESK, "群成员:bob,加入群组").await?;
     play.notices(&[On::Bob], 7, "alice邀请你加群:前台").await?;
 
-    play.step("Its owner leaves, and Alice, who is there longest, owns it")?;
+    play.step("Its owner leaves, and Alice, the longest member, becomes the owner")?;
     by_carol.quit_group(desk).await.map_err(failure)?;
     play.tips(&DUET, DESK, "群成员:carol,退出群组").await?;
     play.tips(&DUET, DESK, PLAIN_TIP).await?;
@@ -386,7 +386,7 @@ pub(super) async fn work(play: &mut Play) -> Result<(), Failure> {
         vec!["alice Owner".to_owned(), "bob Member".to_owned()],
     )?;
 
-    play.step("The last two leave, and it is no more")?;
+    play.step("The last two leave, and the group ends")?;
     play.device(On::Bob)
         .client
         .quit_group(desk)
@@ -418,7 +418,7 @@ pub(super) async fn live(play: &mut Play) -> Result<(), Failure> {
     play.tips(&[On::Bob, On::Carol], ROOM, "群成员:carol,加入群组")
         .await?;
 
-    play.step("What is said there is for those who are there")?;
+    play.step("Messages reach those who are in the room")?;
     let said = play.says(On::Bob, here, "大家好").await?;
     let heard = play.receives(On::Carol, here).await?;
     play.check(
@@ -433,7 +433,7 @@ pub(super) async fn live(play: &mut Play) -> Result<(), Failure> {
         .send_message(&message, tim_client::SendOptions::online_only())
         .await;
     let code = tim_client::ErrorCode::ONLINE_ONLY_NOT_ALLOWED.0;
-    play.refused("so the option for that is not taken", sent, code)?;
+    play.refused("so the online-only option is refused", sent, code)?;
 
     play.step("Carol is banned for a minute")?;
     let banned = by_bob

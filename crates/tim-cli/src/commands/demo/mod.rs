@@ -1,4 +1,4 @@
-//! `tim demo`: three users on four devices do everything there is, on a hub of their own, and each outcome is checked.
+//! `tim demo`: three users on four devices use every feature, on a hub of their own, and each outcome is checked.
 
 mod groups;
 mod history;
@@ -20,9 +20,9 @@ use crate::terminal::Look;
 use play::Play;
 use transcript::{Summary, Transcript};
 
-/// Show everything: three users on four devices, a hub on a temporary directory, real TCP on this machine.
+/// Demonstrate all features: three users on four devices, a hub on a temporary directory, TCP on this machine.
 ///
-/// Needs nothing and leaves nothing behind. The exit code is 0 only if the outcome of each step was checked and right.
+/// Needs no setup and leaves nothing behind. The exit code is 0 only if each step was checked and had the expected outcome.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let dir = tempfile::tempdir()
-        .map_err(|error| Failure::failed(format_args!("cannot make a temporary directory: {error}")))?;
+        .map_err(|error| Failure::failed(format_args!("cannot create a temporary directory: {error}")))?;
     let out = anstream::AutoStream::auto(io::stdout());
     let Summary { steps, checks, took } = block_on_threads(async {
         let mut play = Play::begin(Transcript::new(out), args.look, dir.path().join("hub")).await?;

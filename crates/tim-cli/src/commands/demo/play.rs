@@ -1,4 +1,4 @@
-//! The stage: hub, devices and transcript, and what scenes have in common.
+//! The state of the demo and what its scenes share: hub, devices and transcript.
 
 use std::fmt::{Debug, Display};
 use std::io::Stdout;
@@ -12,12 +12,12 @@ use super::transcript::{Summary, Transcript};
 use super::world::{Device, RunningHub, impostor};
 use crate::error::Failure;
 use crate::session::failure;
-use crate::terminal::{Look, Said, When};
+use crate::terminal::{Look, MessageLine, When};
 
 /// Where the demo prints.
 pub(super) type Out = AutoStream<Stdout>;
 
-/// Everybody and everything.
+/// Hub, devices and transcript.
 pub(super) struct Play {
     script: Transcript<Out>,
     look: Look,
@@ -74,16 +74,16 @@ impl Play {
             play.check(format_args!("{} is ready", play.name(on)), ready, true)?;
         }
 
-        play.step("Somebody says to be Bob, with a ticket that the hub's key did not sign")?;
+        play.step("Somebody logs in as Bob with a UserSig that another key signed")?;
         let refused = impostor(&play.hub, "bob").await?;
-        play.refused("the hub lets nobody in", refused, 70_009)?;
+        play.refused("the hub refuses it", refused, 70_009)?;
         Ok(play)
     }
 
-    /// The last scene: nothing came twice, and everybody leaves.
+    /// The last scene: nothing arrived twice, and everybody logs out.
     pub(super) async fn end(mut self) -> Result<Summary, Failure> {
         self.scene("The end")?;
-        self.step("Everybody looks whether something came that nobody has sent, or twice")?;
+        self.step("No device has a message that nobody sent, or one twice")?;
         for on in EVERYBODY {
             let unexpected = self.device(on).unexpected().await;
             self.check(format_args!("nothing at {}", self.name(on)), unexpected, 0)?;
@@ -133,7 +133,7 @@ impl Play {
         self.script.check(what, found, expected)
     }
 
-    /// Checks that a call was refused, with this code.
+    /// Checks that a call was refused with this code.
     pub(super) fn refused<T>(
         &mut self,
         what: &str,
@@ -152,7 +152,7 @@ impl Play {
     /// Prints a message as a device shows it.
     pub(super) fn shows_message(&mut self, on: On, message: &Message) -> Result<(), Failure> {
         let me = self.device(on).client.user();
-        let said = Said {
+        let said = MessageLine {
             message: message.view(),
             me,
             look: self.look,
@@ -247,7 +247,7 @@ impl Play {
         Ok(members)
     }
 
-    /// As what the unread messages of a group mention a device's user.
+    /// How the unread messages of a group mention a device's user.
     pub(super) async fn at_info(&mut self, on: On, here: ConversationId) -> Result<Vec<AtKind>, Failure> {
         let list = self
             .device(on)
@@ -268,7 +268,7 @@ impl Play {
         Ok(kinds)
     }
 
-    /// Checks that these devices get a message next, the very one.
+    /// Checks that the next message of these devices is this one.
     pub(super) async fn arrives(
         &mut self,
         message: &Message,

@@ -1,4 +1,4 @@
-//! What goes wrong: a message that fails, a device that was off, a hub that goes away and comes back.
+//! Failures: a message that fails, a device that was off, a hub that restarts.
 
 use tim_client::{CreateGroup, GroupType, MessageId, NetState, SendOptions, Status};
 
@@ -8,7 +8,7 @@ use super::world::Device;
 use crate::error::Failure;
 use crate::session::failure;
 
-/// A message that fails and is sent again is there once.
+/// A message that fails and is resent is stored once.
 pub(super) async fn resend(play: &mut Play) -> Result<(), Failure> {
     let here = group("hiking")?;
     play.scene("A message that fails")?;
@@ -62,10 +62,10 @@ pub(super) async fn resend(play: &mut Play) -> Result<(), Failure> {
     play.check("and once in the history", times, 1)
 }
 
-/// The hub goes away in the middle of everything; nothing is lost, and nothing comes twice.
+/// The hub restarts; nothing is lost, and nothing arrives twice.
 pub(super) async fn restart(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob, here) = (with("alice")?, with("bob")?, group(WEEKEND)?);
-    play.scene("The hub goes away and comes back")?;
+    play.scene("The hub restarts")?;
     play.step("Carol switches her device off; Alice writes to the group")?;
     let carol = play.device(On::Carol).leave().await?;
     let missed = play.says(On::Phone, here, "Saturday, 9:00 [微笑]").await?;
@@ -76,12 +76,12 @@ pub(super) async fn restart(play: &mut Play) -> Result<(), Failure> {
     let before = ids(play, &[bob, here]).await?;
     play.hub.stop().await?;
     for on in [On::Phone, On::Laptop, On::Bob] {
-        let line = play.device(on).loses_line().await?;
+        let line = play.device(on).loses_connection().await?;
         play.shows(on, "(no connection)")?;
         play.check("noticed it", line != NetState::Connected, true)?;
     }
 
-    play.step("Alice writes all the same; the hub comes back on the same directory")?;
+    play.step("Alice writes meanwhile; the hub starts again on the same directory")?;
     let message = play
         .device(On::Phone)
         .client

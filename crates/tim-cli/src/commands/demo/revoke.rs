@@ -1,4 +1,4 @@
-//! Taking messages back: in time, too late, and those of others.
+//! Revoking messages: in time, too late, and those of others.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use super::play::{On, Play, group, with};
 use crate::error::Failure;
 use crate::session::failure;
 
-/// How long a message can be taken back, and a little more.
+/// Just longer than the revoke window.
 const TOO_LATE: Duration = Duration::from_secs(121);
 
-/// Bob takes a message back, and everybody sees that.
+/// Bob revokes a message, and everybody sees that.
 pub(super) async fn in_time(play: &mut Play) -> Result<(), Failure> {
     let here = group(WEEKEND)?;
-    play.scene("Second thoughts")?;
-    play.step("Bob says something that he regrets")?;
+    play.scene("Revoking")?;
+    play.step("Bob sends something that he regrets")?;
     let message = play.says(On::Bob, here, "Carol 不会开车").await?;
     play.arrives(&message, [On::Phone, On::Laptop, On::Carol].map(|on| (on, here)))
         .await?;
     let unread = play.device(On::Carol).unread(here).await?;
 
-    play.step("He takes it back")?;
+    play.step("He revokes it")?;
     play.device(On::Bob)
         .client
         .revoke_message(&message)
@@ -51,21 +51,21 @@ pub(super) async fn in_time(play: &mut Play) -> Result<(), Failure> {
     play.check("the history says so", kept, Some(true))
 }
 
-/// What cannot be taken back.
+/// What cannot be revoked.
 pub(super) async fn refused(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob) = (with("alice")?, with("bob")?);
-    play.step("Alice wants to take back what Bob said to her")?;
+    play.step("Alice tries to revoke what Bob sent her")?;
     let his = play.says(On::Bob, alice, "see you on Saturday").await?;
     let mine = play.receives(On::Phone, bob).await?;
     play.device(On::Laptop).receives(bob).await?;
     let answer = play.device(On::Phone).client.revoke_message(&mine).await;
     play.refused(
-        "that is his to do",
+        "only Bob may do that",
         answer,
         tim_client::ErrorCode::REVOKE_DENIED.0,
     )?;
 
-    play.step("Two minutes pass, and Bob wants to")?;
+    play.step("Two minutes pass, and Bob tries to")?;
     play.hub.wait(TOO_LATE);
     let answer = play.device(On::Bob).client.revoke_message(&his).await;
     play.refused("it is too late", answer, 20_016)?;

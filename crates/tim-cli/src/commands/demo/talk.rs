@@ -1,4 +1,4 @@
-//! Two people talk: texts with emojis, the seven kinds of message, and what is unread.
+//! One-to-one messages: texts with emojis, the seven kinds of message, and unread counts.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
@@ -11,7 +11,7 @@ use super::play::{On, Play, with};
 use crate::error::Failure;
 use crate::session::failure;
 
-/// Where the seed's images are.
+/// The prefix of emoji images.
 const BASE: &str = "http://xxxxxxxx/emoji/";
 
 /// Text, with and without emojis.
@@ -39,7 +39,7 @@ pub(super) async fn hello(play: &mut Play) -> Result<(), Failure> {
     play.arrives(&message, [(On::Bob, alice), (On::Laptop, bob)])
         .await?;
 
-    play.step("What Bob's program makes of it")?;
+    play.step("How Bob's program renders it")?;
     for span in text::spans(words, &text::SEED) {
         match span.src(BASE) {
             Some(src) => play.shows(On::Bob, format_args!("an image  {src}"))?,
@@ -159,7 +159,7 @@ pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
     play.check("seven kinds", seen, all)
 }
 
-/// Throws a dice: 1 to 6 (S60).
+/// Throws a dice: 1 to 6.
 fn throw() -> u64 {
     // The keys of each hasher are random.
     let random = std::hash::RandomState::new().build_hasher().finish();
@@ -185,10 +185,10 @@ const fn video() -> Video<'static> {
     }
 }
 
-/// Counting what was not read, on two devices of one user.
+/// Unread counts on two devices of one user.
 pub(super) async fn unread(play: &mut Play) -> Result<(), Failure> {
     let (alice, carol) = (with("alice")?, with("carol")?);
-    play.scene("What is unread")?;
+    play.scene("Unread counts")?;
     play.step("Carol writes to Alice three times")?;
     for text in ["Alice?", "are you there?", "[下雨]"] {
         let message = play.says(On::Carol, alice, text).await?;

@@ -1,4 +1,4 @@
-//! What the demo prints, and the rule that it lives by: no step without a check of its outcome.
+//! The output of the demo, and its rule: no step without a check of its outcome.
 
 use std::fmt::{Debug, Display};
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use crate::error::Failure;
 use crate::output::{FAINT, HINT, STRONG};
 
-/// The columns that a device's name takes.
+/// The width of a device's name.
 const NAME: usize = 13;
 
-/// Prints scenes, steps and what devices show, and counts checks.
+/// Prints scenes, steps and the output of devices, and counts checks.
 pub(super) struct Transcript<W> {
     out: W,
     scenes: u32,
@@ -26,7 +26,7 @@ struct Step {
     passed: Vec<String>,
 }
 
-/// What it all came to.
+/// The totals.
 #[derive(Debug)]
 pub(super) struct Summary {
     pub(super) steps: u32,
@@ -46,7 +46,7 @@ impl<W: Write> Transcript<W> {
         }
     }
 
-    /// Begins a scene.
+    /// Starts a scene.
     pub(super) fn scene(&mut self, title: &str) -> Result<(), Failure> {
         self.close_step()?;
         self.scenes += 1;
@@ -57,7 +57,7 @@ impl<W: Write> Transcript<W> {
         )?)
     }
 
-    /// Begins a step; the one before must have been checked.
+    /// Starts a step; the one before must have been checked.
     pub(super) fn step(&mut self, title: impl Display) -> Result<(), Failure> {
         self.close_step()?;
         self.steps += 1;
@@ -69,12 +69,12 @@ impl<W: Write> Transcript<W> {
         Ok(())
     }
 
-    /// What a device shows.
+    /// Prints the output of a device.
     pub(super) fn shows(&mut self, device: &str, what: impl Display) -> Result<(), Failure> {
         Ok(writeln!(self.out, "     {HINT}{device:<NAME$}{HINT:#} {what}")?)
     }
 
-    /// Compares an outcome with what it must be, and ends the demo if it is something else.
+    /// Compares an outcome with the expected one; a difference ends the demo.
     pub(super) fn check<T: PartialEq + Debug>(
         &mut self,
         what: impl Display,
@@ -118,7 +118,7 @@ impl<W: Write> Transcript<W> {
     }
 }
 
-/// Equal outcomes once, with their number.
+/// Equal outcomes once, with their count.
 fn counted(passed: &[String]) -> String {
     let mut all: Vec<(&str, u32)> = Vec::new();
     for what in passed {

@@ -1,4 +1,4 @@
-//! Who takes part: a hub that can be stopped and started again, and devices that remember what came.
+//! The hub of the demo, which can be restarted, and its devices.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ use crate::error::Failure;
 use crate::session::{block_on_threads, failure};
 use crate::time::now;
 
-/// How long the demo waits for what must come.
+/// How long the demo waits for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The demo's application.
 const APP_ID: u32 = 1_400_000_000;
-/// How long the demo's tickets are valid.
+/// The lifetime of the demo's UserSigs, in seconds.
 const SIG_SECONDS: u64 = 3600;
 
 /// A hub on a directory, on real TCP.
@@ -29,7 +29,7 @@ pub(super) struct RunningHub {
     data: PathBuf,
     pub(super) address: SocketAddr,
     pub(super) app: App,
-    /// By how many milliseconds the hub's clock is ahead.
+    /// How far the hub's clock is ahead, in milliseconds.
     ahead_ms: Arc<AtomicU64>,
     serving: Option<Serving>,
 }
@@ -40,7 +40,7 @@ struct Serving {
 }
 
 impl RunningHub {
-    /// Starts a hub at a free port of the loopback.
+    /// Starts a hub at a free port of the loopback interface.
     pub(super) async fn start(data: PathBuf, key: String) -> Result<Self, Failure> {
         let mut hub = Self {
             data,
@@ -53,7 +53,7 @@ impl RunningHub {
         Ok(hub)
     }
 
-    /// Starts it on what it left, at the same address.
+    /// Starts it again on its directory, at the same address.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
         let mut options = HubOptions::new(self.app.clone());
         let ahead = || {
@@ -72,7 +72,7 @@ impl RunningHub {
         self.address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
-        // On a thread of its own, as it would be in a process of its own.
+        // On a thread of its own, as if in a process of its own.
         std::thread::spawn(move || {
             let result = block_on_threads(async {
                 let listener = TcpListener::from_std(listener)?;
@@ -87,7 +87,7 @@ impl RunningHub {
         Ok(())
     }
 
-    /// Stops it; everything it has acknowledged is on the disk.
+    /// Stops it; everything that it has acknowledged is on disk.
     pub(super) async fn stop(&mut self) -> Result<(), Failure> {
         let Some(Serving { stop, ended }) = self.serving.take() else {
             return Ok(());
@@ -96,7 +96,7 @@ impl RunningHub {
         ended.await.map_err(Failure::failed)?
     }
 
-    /// Lets time pass, as the hub sees it.
+    /// Advances the hub's clock.
     pub(super) fn wait(&self, time: Duration) {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.ahead_ms.fetch_add(ms, Ordering::Relaxed);
@@ -108,25 +108,25 @@ pub(super) struct Device {
     pub(super) name: &'static str,
     pub(super) client: Client,
     events: EventStream,
-    /// Messages that came and were not looked at.
+    /// Messages that arrived and were not taken.
     inbox: VecDeque<Message>,
-    /// Revocations that came and were not looked at.
+    /// Revocations that arrived and were not taken.
     revoked: VecDeque<Message>,
-    /// The last news of the line.
+    /// The last connection state.
     net: Option<NetState>,
 }
 
 impl Device {
-    /// A device that is switched on for the first time.
+    /// A new device.
     pub(super) async fn log_in(hub: &RunningHub, user: &str, name: &'static str) -> Result<Self, Failure> {
         let user = user.parse().map_err(Failure::failed)?;
         let sig = UserSig::sign(&hub.app, &user, now(), SIG_SECONDS);
         Self::start(Client::builder(APP_ID, user, sig).build_tcp(hub.address), name).await
     }
 
-    /// The same device, switched on again: it goes on where it left off.
-    pub(super) async fn resume(hub: &RunningHub, before: &Left) -> Result<Self, Failure> {
-        let Left {
+    /// The same device, switched on again: it resumes where it stopped.
+    pub(super) async fn resume(hub: &RunningHub, before: &SavedDevice) -> Result<Self, Failure> {
+        let SavedDevice {
             user,
             name,
             device,
@@ -154,12 +154,12 @@ impl Device {
     }
 
     /// Switches it off.
-    pub(super) async fn leave(&mut self) -> Result<Left, Failure> {
-        // What was shown is done with once the next event is asked for.
+    pub(super) async fn leave(&mut self) -> Result<SavedDevice, Failure> {
+        // A message is settled once the next event is polled.
         while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, self.events.next()).await {
             self.sort(event);
         }
-        let left = Left {
+        let left = SavedDevice {
             user: self.client.user(),
             name: self.name,
             device: self.client.device(),
@@ -183,7 +183,7 @@ impl Device {
         }
     }
 
-    /// The next message that was taken back; waits for it.
+    /// The next revoked message; waits for it.
     pub(super) async fn sees_revoked(&mut self) -> Result<Message, Failure> {
         loop {
             if let Some(message) = self.revoked.pop_front() {
@@ -193,17 +193,17 @@ impl Device {
         }
     }
 
-    /// Waits until the line is lost: down, or being opened again.
-    pub(super) async fn loses_line(&mut self) -> Result<NetState, Failure> {
+    /// Waits until the connection is lost.
+    pub(super) async fn loses_connection(&mut self) -> Result<NetState, Failure> {
         loop {
             match self.net {
                 Some(state) if state != NetState::Connected => return Ok(state),
-                _ => self.wait_for("the loss of the line").await?,
+                _ => self.wait_for("the loss of the connection").await?,
             }
         }
     }
 
-    /// Messages and revocations that came and that nobody expected.
+    /// The number of messages and revocations that no step expected.
     pub(super) async fn unexpected(&mut self) -> usize {
         while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, self.events.next()).await {
             self.sort(event);
@@ -211,7 +211,7 @@ impl Device {
         self.inbox.len() + self.revoked.len()
     }
 
-    /// How many messages of a conversation are unread.
+    /// The unread count of a conversation.
     pub(super) async fn unread(&self, conversation: ConversationId) -> Result<Option<u32>, Failure> {
         let list = self.client.get_conversation_list().await.map_err(failure)?;
         let found = list.conversation_list.iter().find(|it| it.id == conversation);
@@ -261,15 +261,15 @@ impl Device {
     }
 }
 
-/// What a device keeps while it is off.
-pub(super) struct Left {
+/// What a device stores while it is off.
+pub(super) struct SavedDevice {
     user: UserId,
     name: &'static str,
     device: u64,
     cursor: Vec<u8>,
 }
 
-/// Tries to log in with a ticket that somebody else signed.
+/// Tries to log in with a UserSig that another key signed.
 pub(super) async fn impostor(hub: &RunningHub, user: &str) -> Result<Result<(), ImError>, Failure> {
     let user: UserId = user.parse().map_err(Failure::failed)?;
     let sig = UserSig::sign(&App::new(APP_ID, "a guess"), &user, now(), SIG_SECONDS);

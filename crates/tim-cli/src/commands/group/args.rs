@@ -7,7 +7,7 @@ use tim_client::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Ro
 use crate::connect::ConnectArgs;
 use crate::error::EXIT_CODES;
 
-/// A job, with who does it.
+/// An operation and the options that all operations share.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Job<T: clap::Args> {
@@ -21,7 +21,7 @@ pub(super) struct Job<T: clap::Args> {
 pub(super) struct Common {
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
-    /// Print JSON objects, with the fields of the documented SDK.
+    /// Print JSON objects, with the field names of the documented SDK.
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -66,19 +66,19 @@ pub(super) struct CreateArgs {
     /// Its name [default: the id].
     #[arg(long)]
     pub(super) name: Option<String>,
-    /// What it is about.
+    /// Its introduction.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) introduction: String,
-    /// What its members are told.
+    /// Its notification.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) notification: String,
-    /// Where its picture is.
+    /// Address of its avatar.
     #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
     pub(super) avatar: String,
-    /// Who may join by asking: FreeAccess, NeedPermission or DisableApply [default: what its type has].
+    /// How users join: FreeAccess, NeedPermission or DisableApply [default: that of its type].
     #[arg(long, value_name = "OPTION", value_parser = named::<JoinOption>)]
     pub(super) join_option: Option<JoinOption>,
-    /// Whom members may bring in: FreeAccess, NeedPermission or DisableInvite [default: what its type has].
+    /// How members invite users: FreeAccess, NeedPermission or DisableInvite [default: that of its type].
     #[arg(long, value_name = "OPTION", value_parser = named::<InviteOption>)]
     pub(super) invite_option: Option<InviteOption>,
 }
@@ -90,22 +90,22 @@ pub(super) struct UpdateArgs {
     /// Its name.
     #[arg(long)]
     pub(super) name: Option<String>,
-    /// What it is about.
+    /// Its introduction.
     #[arg(long, value_name = "TEXT")]
     pub(super) introduction: Option<String>,
-    /// What its members are told.
+    /// Its notification.
     #[arg(long, value_name = "TEXT")]
     pub(super) notification: Option<String>,
-    /// Where its picture is.
+    /// Address of its avatar.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) avatar: Option<String>,
-    /// Who may join by asking: FreeAccess, NeedPermission or DisableApply.
+    /// How users join: FreeAccess, NeedPermission or DisableApply.
     #[arg(long, value_name = "OPTION", value_parser = named::<JoinOption>)]
     pub(super) join_option: Option<JoinOption>,
-    /// Whom members may bring in: FreeAccess, NeedPermission or DisableInvite.
+    /// How members invite users: FreeAccess, NeedPermission or DisableInvite.
     #[arg(long, value_name = "OPTION", value_parser = named::<InviteOption>)]
     pub(super) invite_option: Option<InviteOption>,
-    /// Whether nobody but owner and admins may write: true or false.
+    /// Mute all members but owner and admins: true or false.
     #[arg(long, value_name = "BOOL")]
     pub(super) mute_all: Option<bool>,
 }
@@ -114,7 +114,7 @@ pub(super) struct UpdateArgs {
 pub(super) struct MembersArgs {
     /// The group.
     pub(super) group: GroupId,
-    /// Only those with this role: owner, admin or member.
+    /// List members with this role only: owner, admin or member.
     #[arg(long, value_parser = role)]
     pub(super) role: Option<Role>,
 }
@@ -123,7 +123,7 @@ pub(super) struct MembersArgs {
 pub(super) struct JoinArgs {
     /// The group.
     pub(super) group: GroupId,
-    /// What those who decide are to read.
+    /// Message to the owner and the admins.
     #[arg(
         long,
         short,
@@ -138,10 +138,10 @@ pub(super) struct JoinArgs {
 pub(super) struct DecideArgs {
     /// The group.
     pub(super) group: GroupId,
-    /// Who applied; nobody: it is about my own invitation.
+    /// The applicant [default: my own invitation].
     #[arg(id = "member", value_name = "USER")]
     pub(super) user: Option<UserId>,
-    /// What the applicant, or who invited me, is to read.
+    /// Message to the applicant, or to the inviter.
     #[arg(
         long,
         short,
@@ -159,7 +159,7 @@ pub(super) struct KickArgs {
     /// The members.
     #[arg(required = true, value_name = "USER")]
     pub(super) users: Vec<UserId>,
-    /// Why.
+    /// The reason.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) reason: String,
 }
@@ -171,10 +171,10 @@ pub(super) struct BanArgs {
     /// The users.
     #[arg(required = true, value_name = "USER")]
     pub(super) users: Vec<UserId>,
-    /// For how long.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 3600)]
     pub(super) seconds: u32,
-    /// Why.
+    /// The reason.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(super) reason: String,
 }
@@ -186,7 +186,7 @@ pub(super) struct MuteArgs {
     /// The member.
     #[arg(id = "member", value_name = "USER")]
     pub(super) user: UserId,
-    /// For how long.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 3600)]
     pub(super) seconds: u32,
 }
@@ -195,7 +195,7 @@ pub(super) struct MuteArgs {
 pub(super) struct CardArgs {
     /// The group.
     pub(super) group: GroupId,
-    /// The name; empty for none.
+    /// The name card; empty for none.
     pub(super) card: String,
     /// The member [default: me].
     #[arg(id = "member", long = "user", value_name = "USER")]
@@ -206,12 +206,12 @@ pub(super) struct CardArgs {
 pub(super) struct RemindArgs {
     /// The group.
     pub(super) group: GroupId,
-    /// How: notify, quiet (without a notification; it does not count in the total) or discard.
+    /// The option: notify, quiet (no notification, not in the total unread count) or discard.
     #[arg(value_enum)]
     pub(super) how: Remind,
 }
 
-/// How to be told of messages.
+/// A receive option.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(super) enum Remind {
     Notify,

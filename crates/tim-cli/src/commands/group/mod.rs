@@ -1,4 +1,4 @@
-//! `tim group`: making groups, being in them, and managing them.
+//! `tim group`: creates, joins and manages groups.
 
 mod args;
 mod show;
@@ -30,10 +30,9 @@ Examples:
   $ tim group mute --as alice hikers bob --seconds 600
   $ tim group members --as alice hikers";
 
-/// Make groups, join and leave them, and manage their members.
+/// Create groups, join and leave them, and manage their members.
 ///
-/// What a group's types, roles and options allow is in the documentation of the hub's rules; what is not allowed is refused
-/// with 10007 and the reason.
+/// Operations that the type, the role or the options of a group do not permit are refused with 10007 and the reason.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
@@ -41,50 +40,50 @@ pub(crate) struct Args {
     what: What,
 }
 
-/// What to do with which group.
+/// An operation on groups.
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Make a group that I own.
+    /// Create a group that I own.
     Create(Job<CreateArgs>),
     /// List the groups that I am in.
     List(Job<Nothing>),
-    /// Show all about a group, mine or not.
+    /// Show the profile of a group, mine or not.
     Show(Job<GroupArg>),
     /// List a group's members.
     Members(Job<MembersArgs>),
-    /// Ask to be let into a group. (Who joins an AVChatRoom this way leaves it when the command ends; `tim chat` stays.)
+    /// Join a group, or apply to join it. Membership of an AVChatRoom ends with the command; use `tim chat` to stay.
     Join(Job<JoinArgs>),
     /// Leave a group.
     Quit(Job<GroupArg>),
-    /// End a group.
+    /// Dismiss a group.
     Dismiss(Job<GroupArg>),
     /// Invite users into a group.
     Invite(Job<Users>),
     /// Remove members from a group.
     Kick(Job<KickArgs>),
-    /// Accept who applied to join a group; without a user, accept my invitation into it.
+    /// Accept an application to join a group; without a user, my own invitation.
     Accept(Job<DecideArgs>),
-    /// Refuse who applied to join a group; without a user, refuse my invitation into it.
+    /// Refuse an application to join a group; without a user, my own invitation.
     Refuse(Job<DecideArgs>),
     /// Make a member an admin.
     Admin(Job<OneUser>),
-    /// Make an admin a plain member.
+    /// Make an admin an ordinary member.
     Unadmin(Job<OneUser>),
-    /// Give a group to one of its members.
+    /// Transfer the ownership of a group to a member.
     Owner(Job<OneUser>),
-    /// Keep a member from writing for a time.
+    /// Mute a member for a time.
     Mute(Job<MuteArgs>),
-    /// Let a muted member write again.
+    /// Unmute a member.
     Unmute(Job<OneUser>),
-    /// Set how I am called in a group, or how another member is.
+    /// Set my name card in a group, or another member's.
     Card(Job<CardArgs>),
     /// Change a group's name, texts, picture and options.
     Update(Job<UpdateArgs>),
-    /// Set how I want to be told of a group's messages.
+    /// Set the receive option of a group's messages.
     Remind(Job<RemindArgs>),
-    /// Keep users out of an AVChatRoom for a time.
+    /// Ban users from an AVChatRoom for a time.
     Ban(Job<BanArgs>),
-    /// Let banned users into an AVChatRoom again.
+    /// Unban users of an AVChatRoom.
     Unban(Job<Users>),
 }
 
@@ -93,14 +92,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let login = common.connect.resolve()?;
     block_on(async {
         let (session, events) = Session::open(login).await?;
-        // What others say meanwhile is not for this command.
+        // This command ignores incoming messages.
         drop(events);
-        let desk = Desk {
+        let runner = Runner {
             session: &session,
             client: &session.client,
             json: common.json,
         };
-        let result = session.in_time(desk.serve(&args.what)).await;
+        let result = session.in_time(runner.serve(&args.what)).await;
         session.close().await;
         result
     })
@@ -127,14 +126,14 @@ impl What {
     }
 }
 
-/// Does the jobs and prints what came of them.
-struct Desk<'a> {
+/// Runs the operations and prints their results.
+struct Runner<'a> {
     session: &'a Session,
     client: &'a Client,
     json: bool,
 }
 
-impl Desk<'_> {
+impl Runner<'_> {
     async fn serve(&self, what: &What) -> Result<(), Failure> {
         let client = self.client;
         match what {
@@ -177,7 +176,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Says that something was done to a group.
+    /// Prints the result of an operation on a group.
     fn done(&self, group: GroupId, words: impl std::fmt::Display) -> Result<(), Failure> {
         self.print(&json!({ "groupID": group.as_str() }), words)
     }
@@ -235,7 +234,7 @@ impl Desk<'_> {
             for member in &page.member_list {
                 self.print(&as_json::member(member), MemberLine(member))?;
             }
-            self.session.goes_on();
+            self.session.extend_deadline();
             match page.next {
                 Some(next) => options.next = Some(next),
                 None => return Ok(()),
