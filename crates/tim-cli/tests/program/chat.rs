@@ -373,7 +373,11 @@ fn what_cannot_be_done_in_a_chat_is_told_and_shows_in_the_exit_code() {
     let world = World::new();
     let ran = world.tim("alice", &["chat"], "to nobody\n/dance\n/revoke 9\n");
     assert_eq!(ran.code, 2);
-    for (told, line) in [("/to USER", 1), ("unknown command /dance", 2), ("no such message", 3)] {
+    for (told, line) in [
+        ("/to USER", 1),
+        ("unknown command /dance", 2),
+        ("no such message", 3),
+    ] {
         assert!(ran.out.contains(told), "{told} in {}", ran.out);
         let on_stderr = |it: &str| it.starts_with(&format!("error: line {line}: ")) && it.contains(told);
         assert!(ran.err.lines().any(on_stderr), "{told} in {}", ran.err);

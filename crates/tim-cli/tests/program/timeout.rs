@@ -59,11 +59,7 @@ fn a_peer_that_says_nothing_is_given_up_and_told_for_what_it_is() {
     assert_eq!((ran.code, &*ran.out), (3, ""), "{}", ran.err);
     let connecting = format!("connecting to {address} ...\n");
     assert!(ran.err.starts_with(&connecting), "{}", ran.err);
-    assert!(
-        ran.err.contains("does not respond as a hub does"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("does not respond as a hub does"), "{}", ran.err);
 }
 
 #[test]
