@@ -182,19 +182,16 @@ impl<C: Connector> Actor<C> {
         let (state, outlet, pending) = (&mut self.state, &mut self.outlet, &mut self.pending);
         let clock = self.driver.clock();
         self.driver.poll_events(|event| {
-            let (ticket, response) = match event {
-                SessionEvent::Response {
-                    id: ticket,
-                    response: answer,
-                } => (ticket, Ok(answer)),
-                SessionEvent::Failed { id: ticket, failure } => (ticket, Err(failure.into())),
+            let (id, response) = match event {
+                SessionEvent::Response { id, response } => (id, Ok(response)),
+                SessionEvent::Failed { id, failure } => (id, Err(failure.into())),
                 other => {
                     state.handle(&other);
                     outlet.apply(state);
                     return ControlFlow::Continue(());
                 }
             };
-            match pending.remove(&ticket) {
+            match pending.remove(&id) {
                 Some(Pending::Query(query)) => {
                     state.query_done(clock.now(), &query, response);
                     outlet.apply(state);
@@ -335,13 +332,15 @@ impl<C: Connector> Actor<C> {
         // The session may be ready before all that waited at the hub is published.
         let submitted = if self.state.status().ready {
             let now = self.driver.now();
-            call.submit(self.driver.session(), now)
+            self.driver
+                .session()
+                .request_untyped(now, call.kind(), call.body())
         } else {
             Err(RequestError::NotReady)
         };
         match submitted {
-            Ok(ticket) => {
-                self.pending.insert(ticket, Pending::Call(call));
+            Ok(id) => {
+                self.pending.insert(id, Pending::Call(call));
             }
             Err(RequestError::Full) => self.parked = Some(call),
             Err(error) => {

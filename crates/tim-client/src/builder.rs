@@ -1,14 +1,15 @@
-//! Making a client.
+//! Building a client.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tim_proto::capability::Capabilities;
 use tim_proto::limits::Limits;
 use tim_proto::{Platform, UserId};
+#[cfg(feature = "tcp")]
+use tim_transport_std::TcpConnector;
 use tim_transport_std::session::{ClientConfig, MAX_CURSOR_LEN};
-use tim_transport_std::{ClientBuffers, ClientDriver, Connector, TcpConnector};
+use tim_transport_std::{ClientBuffers, ClientDriver, Connector};
 use tokio::sync::mpsc;
 
 use crate::actor::{Actor, MAX_COMMANDS};
@@ -16,6 +17,7 @@ use crate::bus::Bus;
 use crate::client::Client;
 use crate::shared::Shared;
 use crate::state::State;
+use crate::system::random;
 
 /// How many messages an event stream may hold before the hub is slowed down.
 const EVENT_CAPACITY: usize = 256;
@@ -47,7 +49,7 @@ enum Resume {
 }
 
 impl Client {
-    /// Begins to make a client for this user of this application (`SDKAppID`), who proves it with this UserSig.
+    /// Starts to configure a client for a user of the application `app` (`SDKAppID`), who authenticates with `user_sig`.
     pub fn builder(app: u32, user: UserId, user_sig: impl Into<String>) -> ClientBuilder {
         let mut config = ClientConfig::new(app, user, random().max(1));
         config.sender_names = true;
@@ -64,27 +66,27 @@ impl Client {
 }
 
 impl ClientBuilder {
-    /// The device's number, not 0: made once at random, kept, and different on every device of a user. Random by default,
-    /// which makes each client a new device.
+    /// The device id, not 0: drawn at random once, persisted, and different for every device of a user. By default it is
+    /// random, so each client is a new device.
     pub const fn device(mut self, device: u64) -> Self {
         self.config.device = device;
         self
     }
 
-    /// What the device is. [`Platform::DESKTOP`] by default.
+    /// The platform of the device. Default: [`Platform::DESKTOP`].
     pub const fn platform(mut self, platform: Platform) -> Self {
         self.config.platform = platform;
         self
     }
 
-    /// What can be made on this device. By default what its platform can.
+    /// The message kinds that this device can create. Default: those of its platform.
     pub const fn capabilities(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = Some(capabilities);
         self
     }
 
-    /// Goes on where an earlier client of the same device was: [`Client::cursor`], kept by the application. An empty one
-    /// is as good as none; one that is too long to be a cursor is taken for none as well.
+    /// Resumes where an earlier client of the same device stopped: at the [`Client::cursor`] that the application has
+    /// persisted. A cursor that is empty or too long is ignored.
     pub fn resume_from(mut self, cursor: &[u8]) -> Self {
         let usable = !cursor.is_empty() && cursor.len() <= MAX_CURSOR_LEN;
         self.resume = if usable {
@@ -95,27 +97,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Delivers everything that is kept, oldest first, instead of what comes from now on.
+    /// Delivers everything that the hub retains, oldest first, instead of only new messages.
     pub fn resume_from_start(mut self) -> Self {
         self.resume = Resume::Start;
         self
     }
 
-    /// The limits that calls are checked against, and for how long a login and a request wait. By default the documented
-    /// ones.
+    /// The limits that calls are checked against, and the time-outs of logins and requests. Default: the documented ones.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self.config.request_timeout = Duration::from_millis(limits.request_timeout_millis() as u64);
         self
     }
 
-    /// How many messages an event stream may hold before the hub is slowed down, at least 1. 256 by default.
+    /// How many messages an event stream may hold before the hub is slowed down, at least 1. Default: 256.
     pub const fn event_capacity(mut self, messages: usize) -> Self {
         self.event_capacity = messages;
         self
     }
 
-    /// Changes anything else of the session: time-outs, keep-alive, window, largest frame.
+    /// Changes other settings of the session: time-outs, keepalive, window, largest frame.
     pub fn session(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
         change(&mut self.config);
         self
@@ -125,6 +126,7 @@ impl ClientBuilder {
     ///
     /// # Panics
     /// As [`ClientBuilder::build`].
+    #[cfg(feature = "tcp")]
     pub fn build_tcp(self, address: impl ToString) -> Client {
         self.build(TcpConnector::new(address))
     }
@@ -174,9 +176,4 @@ impl ClientBuilder {
             runtime: tokio::runtime::Handle::current(),
         }
     }
-}
-
-/// A number that nobody else has, from the randomness that seeds the standard library's hash tables.
-pub(crate) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -1,8 +1,10 @@
 //! Calls on their way: from a handle to the client's task, into the session, and back with the response.
 
-use tim_proto::request::{AnyResponse as Answer, RawResponse};
-use tim_transport_std::StdClientSession;
-use tim_transport_std::session::{Instant, RequestError, RequestId};
+use std::marker::PhantomData;
+
+use tim_proto::message::to_vec;
+use tim_proto::request::{RawResponse, Request};
+use tim_proto::wire::{Encode, FrameKind, Writer};
 use tokio::sync::oneshot;
 
 use crate::ImError;
@@ -11,11 +13,34 @@ use crate::state::State;
 /// Where the result of a call goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, ImError>>;
 
+/// An encoded request of type `R`, which determines the type of the response. It does not borrow from the request: an
+/// `EncodedRequest<History<'a>>` is an `EncodedRequest<History<'static>>` too.
+pub(crate) struct EncodedRequest<R> {
+    body: Vec<u8>,
+    request: PhantomData<fn(R)>,
+}
+
+/// Encodes a request, once.
+pub(crate) fn encoded<R: Request>(request: &R) -> EncodedRequest<R> {
+    EncodedRequest {
+        body: to_vec(request),
+        request: PhantomData,
+    }
+}
+
+/// Writes the bytes as they are.
+impl<R> Encode for EncodedRequest<R> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(&self.body);
+    }
+}
+
 /// A call as the client's task sees it: it submits the request, has the response processed, and then lets the caller
 /// continue.
 pub(crate) trait PendingCall: Send {
-    /// Gives the request to the session. May be repeated while the outbox is full.
-    fn submit(&mut self, session: &mut StdClientSession, now: Instant) -> Result<RequestId, RequestError>;
+    fn kind(&self) -> FrameKind;
+
+    fn body(&self) -> &dyn Encode;
 
     /// Processes the response, or the reason why there is none.
     fn finish(&mut self, state: &mut State, response: Result<RawResponse<'_>, ImError>);
@@ -24,40 +49,53 @@ pub(crate) trait PendingCall: Send {
     fn reply(self: Box<Self>);
 }
 
-/// A call whose request `submit` makes and whose response `accept` turns into the result.
-struct Call<S, A, T> {
-    submit: S,
+/// A request whose response `accept` turns into the result.
+struct Call<B, A, T, R> {
+    body: B,
     accept: Option<A>,
     result: Option<Result<T, ImError>>,
     reply: Reply<T>,
+    request: PhantomData<fn(R)>,
 }
 
-pub(crate) fn call<T: Send + 'static>(
-    submit: impl FnMut(&mut StdClientSession, Instant) -> Result<RequestId, RequestError> + Send + 'static,
-    accept: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
+/// A call with this request body.
+pub(crate) fn call<R, T>(
+    body: impl Encode + Send + 'static,
+    accept: impl FnOnce(&mut State, Result<R::Response<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     reply: Reply<T>,
-) -> Box<dyn PendingCall> {
+) -> Box<dyn PendingCall>
+where
+    R: Request + 'static,
+    T: Send + 'static,
+{
     Box::new(Call {
-        submit,
+        body,
         accept: Some(accept),
         result: None,
         reply,
+        request: PhantomData::<fn(R)>,
     })
 }
 
-impl<S, A, T: Send> PendingCall for Call<S, A, T>
+impl<B, A, T, R> PendingCall for Call<B, A, T, R>
 where
-    S: FnMut(&mut StdClientSession, Instant) -> Result<RequestId, RequestError> + Send,
-    A: FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send,
+    B: Encode + Send,
+    A: FnOnce(&mut State, Result<R::Response<'_>, ImError>) -> Result<T, ImError> + Send,
+    T: Send,
+    R: Request,
 {
-    fn submit(&mut self, session: &mut StdClientSession, now: Instant) -> Result<RequestId, RequestError> {
-        (self.submit)(session, now)
+    fn kind(&self) -> FrameKind {
+        R::KIND
+    }
+
+    fn body(&self) -> &dyn Encode {
+        &self.body
     }
 
     fn finish(&mut self, state: &mut State, response: Result<RawResponse<'_>, ImError>) {
-        let answer = response.and_then(|raw| Ok(raw.decode_any()?));
         if let Some(accept) = self.accept.take() {
-            self.result = Some(accept(state, answer.as_ref().map_err(Clone::clone)));
+            let response = response.and_then(|raw| Ok(raw.decode::<R>()?));
+            self.result = Some(accept(state, response));
         }
     }
 

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Renew};
+use tim_proto::request::{Renew, Request};
 use tim_proto::{ErrorCode, UserId};
-use tim_transport_std::StdClientSession;
-use tim_transport_std::session::{Instant, RequestError, RequestId};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ImError;
 use crate::actor::Command;
 use crate::bus::EventStream;
-use crate::call::{Reply, call};
+use crate::call::{EncodedRequest, Reply, call, encoded};
 use crate::event::{Event, EventKind};
 use crate::handlers::{HandlerId, dispatch};
 use crate::shared::Shared;
@@ -79,17 +77,10 @@ impl Client {
         if !self.is_ready() {
             return Ok(());
         }
-        let asked = renewed.clone();
-        let submit = move |session: &mut StdClientSession, now| {
-            let ticket = session.request(now, &Renew { user_sig: &asked })?;
-            Ok(ticket.id())
-        };
-        self.call(submit, move |state, answer| {
-            state.user_sig_answered(renewed, answer.as_ref().err());
-            match answer? {
-                Answer::Renew(_) => Ok(()),
-                _ => Err(ImError::unexpected_answer()),
-            }
+        let request = encoded(&Renew { user_sig: &renewed });
+        self.call_with(request, move |state, response| {
+            state.user_sig_answered(renewed, response.as_ref().err());
+            response.map(|_| ())
         })
         .await
     }
@@ -181,43 +172,25 @@ impl Client {
         answer.await.unwrap_or_else(|_| Err(ImError::ended()))
     }
 
-    /// Makes a request and waits for what `convert` makes of the answer.
-    pub(crate) async fn call<T: Send + 'static>(
+    /// Makes a request. Returns what `accept` makes of the response; it runs in the client's task, in the order of events.
+    pub(crate) async fn call<R: Request + 'static, T: Send + 'static>(
         &self,
-        submit: impl FnMut(&mut StdClientSession, Instant) -> Result<RequestId, RequestError> + Send + 'static,
-        convert: impl FnOnce(&mut State, Result<&Answer<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
+        request: EncodedRequest<R>,
+        accept: impl FnOnce(&mut State, R::Response<'_>) -> T + Send + 'static,
+    ) -> Result<T, ImError> {
+        self.call_with(request, |state, response| Ok(accept(state, response?)))
+            .await
+    }
+
+    /// [`Client::call`] for a call that handles its failure.
+    pub(crate) async fn call_with<R: Request + 'static, T: Send + 'static>(
+        &self,
+        request: EncodedRequest<R>,
+        accept: impl FnOnce(&mut State, Result<R::Response<'_>, ImError>) -> Result<T, ImError> + Send + 'static,
     ) -> Result<T, ImError> {
         let permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
-        let (reply, answer) = oneshot::channel();
-        permit.send(Command::Call(call(submit, convert, reply)));
-        answer.await.unwrap_or_else(|_| Err(ImError::ended()))
+        let (reply, result) = oneshot::channel();
+        permit.send(Command::Call(call::<R, T>(request, accept, reply)));
+        result.await.unwrap_or_else(|_| Err(ImError::ended()))
     }
-
-    /// Makes a request that is nothing but itself, and waits for what `convert` makes of the answer.
-    pub(crate) async fn request<T: Send + 'static>(
-        &self,
-        request: Request<'static>,
-        convert: impl FnOnce(&mut State, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
-    ) -> Result<T, ImError> {
-        self.request_of(request, |request| *request, convert).await
-    }
-
-    /// Makes a request that borrows from `parts`, and waits for what `convert` makes of the answer.
-    pub(crate) async fn request_of<P: Send + 'static, T: Send + 'static>(
-        &self,
-        parts: P,
-        request: impl for<'a> Fn(&'a P) -> Request<'a> + Send + 'static,
-        convert: impl FnOnce(&mut State, &Answer<'_>) -> Result<T, ImError> + Send + 'static,
-    ) -> Result<T, ImError> {
-        let submit = move |session: &mut StdClientSession, now| {
-            let request = request(&parts);
-            session.request_untyped(now, request.kind(), &request)
-        };
-        self.call(submit, |state, answer| convert(state, answer?)).await
-    }
-}
-
-/// Lets the compiler see that a request may borrow from its parts.
-pub(crate) const fn asking<P, F: for<'a> Fn(&'a P) -> Request<'a>>(request: F) -> F {
-    request
 }

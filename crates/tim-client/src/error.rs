@@ -1,4 +1,4 @@
-//! `IMError`: how every call fails.
+//! `IMError`: the error of every call.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,21 +7,27 @@ use tim_proto::capability::UnsupportedPlatform;
 use tim_proto::request::Failure;
 use tim_proto::{ErrorCode, IdError, ShownNameError};
 
-/// How every call fails (S25, S214): a code, and what went wrong in words.
+/// The error of every call: a code, and what happened in this case.
+///
+/// [`Display`](fmt::Display) and [`Debug`] show the code's name and advice, the text, and when to retry.
 ///
 /// ```
 /// use tim_client::{ErrorCode, ImError};
 /// let error = ImError::new(ErrorCode::SDK_IS_NOT_READY, "");
 /// assert_eq!(error.to_string(), "2999 SDK_IS_NOT_READY: The client is not ready; wait for SDK_READY.");
+/// assert_eq!(
+///     format!("{error:?}"),
+///     r#"ImError { code: 2999, name: "SDK_IS_NOT_READY", advice: "The client is not ready; wait for SDK_READY.", text: "" }"#
+/// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImError {
     /// The code; [`ErrorCode::explain`] says what it means and what to do.
     pub code: ErrorCode,
-    /// What this very case was about; may be empty.
+    /// What happened in this case; may be empty.
     pub text: String,
-    /// In how many milliseconds to try again; 0: not said.
+    /// When to retry, in milliseconds; 0 if the hub has not said.
     retry_after_ms: u32,
 }
 
@@ -36,8 +42,8 @@ impl ImError {
         }
     }
 
-    /// When the same call may be repeated, as the hub says; `None` if it does not say. Whether repeating it can help at
-    /// all: [`ErrorCode::is_transient`].
+    /// When the call may be repeated, if the hub has said. [`ErrorCode::is_transient`] says whether repeating it can
+    /// succeed at all.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.retry_after_ms {
@@ -46,28 +52,37 @@ impl ImError {
         }
     }
 
-    /// The client's task has ended, so nobody is there to answer.
+    /// The client's task has ended.
     pub(crate) fn ended() -> Self {
         Self::new(ErrorCode::LOGGED_OUT, "the client has ended")
-    }
-
-    /// The hub answered something else than was asked.
-    pub(crate) fn unexpected_answer() -> Self {
-        Self::new(
-            ErrorCode::PROTOCOL_VIOLATION,
-            "the answer is not one to this request",
-        )
     }
 }
 
 impl fmt::Display for ImError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code.explain())?;
-        if self.text.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", self.text)
+        if !self.text.is_empty() {
+            write!(f, " ({})", self.text)?;
         }
+        match self.retry_after() {
+            Some(time) => write!(f, " [retry after {time:?}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ImError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("ImError");
+        fields
+            .field("code", &self.code.0)
+            .field("name", &self.code.name().unwrap_or_default())
+            .field("advice", &self.code.text())
+            .field("text", &self.text);
+        if let Some(time) = self.retry_after() {
+            fields.field("retry_after", &time);
+        }
+        fields.finish()
     }
 }
 
@@ -103,5 +118,27 @@ impl From<ShownNameError> for ImError {
 impl From<UnsupportedPlatform> for ImError {
     fn from(error: UnsupportedPlatform) -> Self {
         Self::new(ErrorCode::UNSUPPORTED_PLATFORM, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_when_to_retry() {
+        let failure = Failure {
+            retry_after_ms: 1500,
+            ..Failure::new(ErrorCode::OUTBOX_FULL, "too fast")
+        };
+        let error = ImError::from(failure);
+        assert!(
+            error.to_string().ends_with("(too fast) [retry after 1.5s]"),
+            "{error}"
+        );
+        assert!(
+            format!("{error:?}").ends_with(r#"text: "too fast", retry_after: 1.5s }"#),
+            "{error:?}"
+        );
     }
 }

@@ -32,7 +32,7 @@ mod bus;
 mod call;
 mod calls;
 mod client;
-mod clock;
+
 mod conversation;
 mod error;
 mod event;
@@ -42,6 +42,7 @@ mod options;
 mod profile;
 mod shared;
 mod state;
+mod system;
 
 pub use builder::ClientBuilder;
 pub use bus::EventStream;

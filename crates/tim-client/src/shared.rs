@@ -9,12 +9,12 @@ use tim_proto::{ClientSequence, MessageRandom, UserId};
 use tim_transport_std::session::ClientConfig;
 use tokio::sync::watch;
 
-use crate::builder::random;
 use crate::bus::Bus;
-use crate::clock::unix_millis;
 use crate::handlers::Handlers;
 use crate::state::groups::AvChatRooms;
 use crate::state::{Config, Messages, Status};
+use crate::system::random;
+use crate::system::unix_millis;
 
 /// The largest piece of a stub that is fetched at a time, in bytes.
 const MAX_FETCH_PIECE: u32 = 16 * 1024;

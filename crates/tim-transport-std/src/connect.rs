@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+#[cfg(feature = "tcp")]
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -24,11 +25,13 @@ pub trait Connector: Send + 'static {
 pub(crate) type Connecting<L> = Pin<Box<dyn Future<Output = io::Result<L>> + Send>>;
 
 /// TCP, without Nagle's delay. The name is resolved anew each time, so a hub may move.
+#[cfg(feature = "tcp")]
 #[derive(Debug, Clone)]
 pub struct TcpConnector {
     address: String,
 }
 
+#[cfg(feature = "tcp")]
 impl TcpConnector {
     /// To `host:port`.
     #[must_use]
@@ -39,6 +42,7 @@ impl TcpConnector {
     }
 }
 
+#[cfg(feature = "tcp")]
 impl Connector for TcpConnector {
     type Link = TcpStream;
 

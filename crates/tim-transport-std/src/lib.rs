@@ -5,6 +5,8 @@ mod connect;
 mod hub;
 
 pub use client::{ClientBuffers, ClientDriver, Clock, StdClientSession};
-pub use connect::{Connector, MemoryConnector, MemoryListener, TcpConnector, memory_listener};
+#[cfg(feature = "tcp")]
+pub use connect::TcpConnector;
+pub use connect::{Connector, MemoryConnector, MemoryListener, memory_listener};
 pub use hub::HubConnection;
 pub use tim_session as session;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, DeleteConversation, GetConversationProfile, MarkRead,
-};
+use tim_proto::request::{DeleteConversation, GetConversationProfile, MarkRead};
 use tim_proto::{ConversationId, ErrorCode};
 
 use crate::actor::Command;
+use crate::call::encoded;
 use crate::client::Client;
 use crate::{Conversation, ConversationProfile, ImError};
 
@@ -85,19 +84,16 @@ impl Client {
         conversation: ConversationId,
         sequence: u64,
     ) -> Result<SetMessageReadResponse, ImError> {
-        let request = Request::MarkRead(MarkRead {
+        let request = encoded(&MarkRead {
             conversation,
             sequence,
         });
-        self.request(request, move |state, answer| match answer {
-            Answer::MarkRead(read) => {
-                state.take_count(&conversation, read.into(), 0);
-                Ok(SetMessageReadResponse {
-                    read_sequence: read.read_sequence,
-                    unread_count: read.unread,
-                })
+        self.call(request, move |state, response| {
+            state.take_count(&conversation, (&response).into(), 0);
+            SetMessageReadResponse {
+                read_sequence: response.read_sequence,
+                unread_count: response.unread,
             }
-            _ => Err(ImError::unexpected_answer()),
         })
         .await
     }
@@ -142,18 +138,15 @@ impl Client {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<GetConversationProfileResponse, ImError> {
-        let request = Request::ConversationProfile(GetConversationProfile {
+        let request = encoded(&GetConversationProfile {
             conversation: conversation.into(),
         });
-        self.request(request, |state, answer| match answer {
-            Answer::ConversationProfile(profile) => Ok(GetConversationProfileResponse {
-                conversation: ConversationProfile {
-                    conversation: state.described(&profile.conversation),
-                    group: profile.group.as_ref().map(Into::into),
-                    user: profile.user.as_ref().map(Into::into),
-                },
-            }),
-            _ => Err(ImError::unexpected_answer()),
+        self.call(request, |state, profile| GetConversationProfileResponse {
+            conversation: ConversationProfile {
+                conversation: state.described(&profile.conversation),
+                group: profile.group.as_ref().map(Into::into),
+                user: profile.user.as_ref().map(Into::into),
+            },
         })
         .await
     }
@@ -168,15 +161,12 @@ impl Client {
         conversation: impl Into<ConversationId>,
     ) -> Result<DeleteConversationResponse, ImError> {
         let conversation = conversation.into();
-        let request = Request::DeleteConversation(DeleteConversation { conversation });
-        self.request(request, move |state, answer| match answer {
-            Answer::MarkRead(read) => {
-                state.take_count(&conversation, read.into(), read.counted);
-                Ok(DeleteConversationResponse {
-                    conversation_id: conversation,
-                })
+        let request = encoded(&DeleteConversation { conversation });
+        self.call(request, move |state, response| {
+            state.take_count(&conversation, (&response).into(), response.counted);
+            DeleteConversationResponse {
+                conversation_id: conversation,
             }
-            _ => Err(ImError::unexpected_answer()),
         })
         .await
     }

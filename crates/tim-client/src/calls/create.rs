@@ -5,7 +5,7 @@ use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 
 use crate::client::Client;
-use crate::clock::unix_millis;
+use crate::system::unix_millis;
 use crate::{ImError, MENTION_ALL, Message};
 
 /// The tag and the length before mentions, at the most, in bytes.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, History};
+use tim_proto::request::History;
 use tim_proto::{ConversationId, ErrorCode};
-use tim_transport_std::StdClientSession;
 
+use crate::call::encoded;
 use crate::client::Client;
 use crate::state::{next_piece, take_piece};
 use crate::{ImError, Message};
@@ -113,27 +113,19 @@ impl Client {
         };
         let next = match next {
             Some(NextReqMessageId(None)) => return Ok(GetMessageListResponse::nothing_more()),
-            Some(NextReqMessageId(Some(next))) => next.clone(),
-            None => Vec::new(),
+            Some(NextReqMessageId(Some(next))) => next.as_slice(),
+            None => &[],
         };
         let count = u16::try_from(count).unwrap_or(u16::MAX);
-        let submit = move |session: &mut StdClientSession, now| {
-            let page = History {
-                conversation,
-                next: &next,
-                count,
-            };
-            session.request(now, &page).map(|ticket| ticket.id())
-        };
-        let page = self.call(submit, |state, answer| match answer? {
-            Answer::History(page) => Ok(GetMessageListResponse {
-                message_list: state.instances(page),
-                next_req_message_id: NextReqMessageId(
-                    Some(page.next.to_vec()).filter(|next| !next.is_empty()),
-                ),
-                is_completed: page.completed,
-            }),
-            _ => Err(ImError::unexpected_answer()),
+        let request = encoded(&History {
+            conversation,
+            next,
+            count,
+        });
+        let page = self.call(request, |state, page| GetMessageListResponse {
+            message_list: state.instances(&page),
+            next_req_message_id: NextReqMessageId(Some(page.next.to_vec()).filter(|next| !next.is_empty())),
+            is_completed: page.completed,
         });
         let page = page.await?;
         for stub in page.message_list.iter().filter(|message| message.is_stub()) {
@@ -151,21 +143,14 @@ impl Client {
     pub async fn fetch_message(&self, message: &Message) -> Result<(), ImError> {
         let mut payload = Vec::new();
         while message.is_stub() {
-            let (message, have) = (message.clone(), std::mem::take(&mut payload));
-            let piece = Request::Fetch(next_piece(&message, have.len(), self.shared.fetch_piece));
-            let convert = move |answer: &Answer<'_>| match answer {
-                Answer::Fetch(piece) => {
-                    let mut payload = have;
-                    let enough = take_piece(&message, &mut payload, piece.total, piece.bytes);
-                    if enough && message.is_stub() {
-                        Err(ErrorCode::FRAME_TOO_LARGE.into())
-                    } else {
-                        Ok(payload)
-                    }
-                }
-                _ => Err(ImError::unexpected_answer()),
-            };
-            payload = self.request(piece, move |_, answer| convert(answer)).await?;
+            let request = encoded(&next_piece(message, payload.len(), self.shared.fetch_piece));
+            let (message, mut have) = (message.clone(), std::mem::take(&mut payload));
+            let piece = self.call(request, move |_, piece| {
+                let last = take_piece(&message, &mut have, piece.total, piece.bytes);
+                let too_large = last && message.is_stub();
+                (!too_large).then_some(have).ok_or(ErrorCode::FRAME_TOO_LARGE)
+            });
+            payload = piece.await??;
         }
         Ok(())
     }

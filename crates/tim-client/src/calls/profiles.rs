@@ -1,11 +1,12 @@
 //! `getMyProfile`, `updateMyProfile`, `getUserProfile`.
 
 use tim_proto::check_shown_name;
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, UpdateUserProfile, UserProfiles};
+use tim_proto::request::{UpdateUserProfile, UserProfiles};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, UserId};
 
-use crate::client::{Client, asking};
+use crate::call::encoded;
+use crate::client::Client;
 use crate::{Event, ImError, UserProfile};
 
 /// The answer to [`Client::get_my_profile`] and [`Client::update_my_profile`].
@@ -32,7 +33,7 @@ impl Client {
     pub async fn get_my_profile(&self) -> Result<MyProfileResponse, ImError> {
         let mine = self.get_user_profile(&[self.user()]).await?.profiles.pop();
         mine.map(|profile| MyProfileResponse { profile })
-            .ok_or_else(ImError::unexpected_answer)
+            .ok_or_else(|| ErrorCode::PROTOCOL_VIOLATION.into())
     }
 
     /// `updateMyProfile`: from now on the user is shown like this. What is `None` stays as it is. Messages that were sent
@@ -46,18 +47,8 @@ impl Client {
         avatar: Option<&str>,
     ) -> Result<MyProfileResponse, ImError> {
         check_shown_name(nick.unwrap_or(""))?;
-        let parts = (nick.map(str::to_owned), avatar.map(str::to_owned));
-        let request = asking(|(nick, avatar): &(Option<String>, Option<String>)| {
-            Request::UpdateUserProfile(UpdateUserProfile {
-                nick: nick.as_deref(),
-                avatar: avatar.as_deref(),
-            })
-        });
-        let updated = self.request_of(parts, request, |_, answer| match answer {
-            Answer::Done => Ok(()),
-            _ => Err(ImError::unexpected_answer()),
-        });
-        updated.await?;
+        let request = encoded(&UpdateUserProfile { nick, avatar });
+        self.call(request, |_, _| ()).await?;
         let response = self.get_my_profile().await?;
         let event = Event::ProfileUpdated(vec![response.profile.clone()]);
         self.shared.bus.publish(&event);
@@ -79,18 +70,14 @@ impl Client {
         let at_a_time = self.shared.limits.user_profiles().max(1) as usize;
         let mut profiles = Vec::new();
         for some in users.chunks(at_a_time) {
-            let request = asking(|users: &Vec<UserId>| {
-                Request::UserProfiles(UserProfiles {
-                    users: List::from_slice(users),
-                })
+            let request = encoded(&UserProfiles {
+                users: List::from_slice(some),
             });
-            let asked = self.request_of(some.to_vec(), request, |_, answer| match answer {
-                Answer::UserProfiles(answer) => {
-                    Ok(answer.users.iter().map(|user| (&user).into()).collect::<Vec<_>>())
-                }
-                _ => Err(ImError::unexpected_answer()),
+            let found = self.call(request, |_, response| {
+                let users = response.users.iter();
+                users.map(|user| (&user).into()).collect::<Vec<_>>()
             });
-            profiles.extend(asked.await?);
+            profiles.extend(found.await?);
         }
         Ok(GetUserProfileResponse { profiles })
     }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use tim_proto::message::RevokedBy;
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, Revoke};
+use tim_proto::request::{self, Revoke, SendResponse};
 use tim_proto::{ErrorCode, MAX_SUCCESSORS};
-use tim_transport_std::StdClientSession;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::actor::Command;
-use crate::call::call;
+use crate::call::{call, encoded};
 use crate::client::Client;
 use crate::message::InFlight;
 use crate::state::Revokes;
@@ -106,24 +105,23 @@ impl Client {
             return Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY.into());
         }
         for successors in 0.. {
-            let (reply, answer) = oneshot::channel();
-            let (content, options) = (message.as_sent(), message.options());
-            let submit = move |session: &mut StdClientSession, now| {
-                let ticket = session.send(now, &content.message(), options.as_borrowed())?;
-                Ok(ticket.id())
+            let (reply, result) = oneshot::channel();
+            let finish = |state: &mut State, response: Result<SendResponse<'_>, ImError>| {
+                finish_sending(state, in_flight, response)
             };
-            let finish = |state: &mut State, answer: Result<&Answer<'_>, ImError>| {
-                finish_sending(state, in_flight, answer)
-            };
-            permit.send(Command::Call(call(submit, finish, reply)));
-            match answer.await.unwrap_or_else(|_| Err(ImError::ended()))? {
-                Sent::Done(response) => return Ok(response),
-                Sent::IdReused(again, error) if successors < MAX_SUCCESSORS => {
+            permit.send(Command::Call(call::<request::Send<'_>, _>(
+                message.outgoing(),
+                finish,
+                reply,
+            )));
+            match result.await.unwrap_or_else(|_| Err(ImError::ended()))? {
+                Attempt::Done(response) => return Ok(response),
+                Attempt::IdReused(again, error) if successors < MAX_SUCCESSORS => {
                     permit = self.commands.reserve().await.map_err(|_| error)?;
                     self.shared.messages.renew_id(message);
                     in_flight = again;
                 }
-                Sent::IdReused(_, error) => return Err(error),
+                Attempt::IdReused(_, error) => return Err(error),
             }
         }
         Err(ErrorCode::MESSAGE_ID_REUSED.into())
@@ -151,37 +149,34 @@ impl Client {
             return Err(ErrorCode::ALREADY_REVOKED.into());
         }
         let (conversation, sequence) = (message.conversation_id(), message.sequence());
-        let request = Request::Revoke(Revoke {
+        let request = encoded(&Revoke {
             conversation,
             sequence,
             message: message.id(),
             reason: "",
         });
         let (message, me) = (message.clone(), self.shared.user);
-        self.request(request, move |state, answer| match answer {
-            Answer::Revoke(revoked) => {
-                message.mark_revoked(&RevokedBy {
-                    revoker: me.as_str(),
-                    ..RevokedBy::default()
-                });
-                state.take_revocation(&Revokes {
-                    conversation,
-                    sequence: revoked.sequence,
-                    message: sequence,
-                    sender: message.sender(),
-                });
-                Ok(SendMessageResponse { message })
-            }
-            _ => Err(ImError::unexpected_answer()),
+        self.call(request, move |state, response| {
+            message.mark_revoked(&RevokedBy {
+                revoker: me.as_str(),
+                ..RevokedBy::default()
+            });
+            state.take_revocation(&Revokes {
+                conversation,
+                sequence: response.sequence,
+                message: sequence,
+                sender: message.sender(),
+            });
+            SendMessageResponse { message }
         })
         .await
     }
 }
 
-/// What the hub says to a message.
-enum Sent {
+/// The outcome of sending a message once.
+enum Attempt {
     Done(SendMessageResponse),
-    /// Another message has its id. It is still being sent.
+    /// The hub has another message under its id. It is still being sent.
     IdReused(InFlight, ImError),
 }
 
@@ -195,8 +190,8 @@ struct Retries {
 impl Retries {
     const FIRST: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(5);
-    /// For a refusal that does not say when to try again.
-    const UNTOLD: Duration = Duration::from_millis(500);
+    /// After a refusal without a retry-after time.
+    const DEFAULT: Duration = Duration::from_millis(500);
 
     fn new() -> Self {
         Self {
@@ -212,8 +207,8 @@ impl Retries {
         }
         // Apart by up to a quarter.
         let spread = self.least * (random % 64) / 256;
-        let told = error.retry_after().unwrap_or(Self::UNTOLD);
-        let wait = told.max(self.least.saturating_add(spread));
+        let asked = error.retry_after().unwrap_or(Self::DEFAULT);
+        let wait = asked.max(self.least.saturating_add(spread));
         self.least = (self.least * 2).clamp(Self::FIRST, Self::MOST);
         let in_time = self.begun.elapsed().saturating_add(wait) <= retry_for;
         in_time.then_some(wait)
@@ -223,18 +218,16 @@ impl Retries {
 fn finish_sending(
     state: &mut State,
     in_flight: InFlight,
-    answer: Result<&Answer<'_>, ImError>,
-) -> Result<Sent, ImError> {
-    let answer = match answer {
-        Ok(Answer::Send(answer)) => answer,
-        Ok(_) => return Err(ImError::unexpected_answer()),
-        Err(error) if error.code == ErrorCode::MESSAGE_ID_REUSED => {
-            return Ok(Sent::IdReused(in_flight, error));
+    response: Result<SendResponse<'_>, ImError>,
+) -> Result<Attempt, ImError> {
+    match response {
+        Ok(response) => {
+            let message = in_flight.message().clone();
+            in_flight.succeeded(&response);
+            state.take_message(&message, false);
+            Ok(Attempt::Done(SendMessageResponse { message }))
         }
-        Err(error) => return Err(error),
-    };
-    let message = in_flight.message().clone();
-    in_flight.succeeded(answer);
-    state.take_message(&message, false);
-    Ok(Sent::Done(SendMessageResponse { message }))
+        Err(error) if error.code == ErrorCode::MESSAGE_ID_REUSED => Ok(Attempt::IdReused(in_flight, error)),
+        Err(error) => Err(error),
+    }
 }

@@ -5,9 +5,10 @@ mod kept;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tim_proto::message::{Encoded, Payload, RevokedBy, flags, tags, to_vec};
+use tim_proto::message::{Content, Encoded, Payload, RevokedBy, flags, tags, to_vec};
+use tim_proto::request;
 use tim_proto::request::SendResponse;
-use tim_proto::wire::Extensions;
+use tim_proto::wire::{Encode, Extensions, Writer};
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
 use crate::{ImError, SendOptions};
@@ -445,22 +446,29 @@ impl Message {
         }
     }
 
-    /// The message as its sender wrote it, to be sent. What the hub has added since, if the message reached it
-    /// unnoticed, is left out: the hub would refuse its own words.
-    pub(crate) fn as_sent(&self) -> Encoded<Vec<u8>> {
-        let written = self.0.encoded.message();
-        let own = written.extensions.iter();
-        let own = own.filter(|extension| extension.tag < tags::FIRST_OF_HUB);
-        let own = own.flat_map(|extension| to_vec(&extension)).collect::<Vec<_>>();
-        let extensions = Extensions::new(&own).unwrap_or(Extensions::NONE);
+    /// The body of a SEND request, with the id, priority and options that the message has now. The payload is taken from
+    /// the encoded message as it is.
+    pub(crate) fn outgoing(&self) -> Outgoing {
         let state = self.state();
-        let message = tim_proto::Message {
+        Outgoing {
+            message: self.clone(),
             id: state.id,
             priority: state.priority,
-            extensions,
-            ..written
-        };
-        message.to_encoded()
+            options: state.options.clone(),
+            own_extensions: self.own_extensions(),
+        }
+    }
+
+    /// The extensions that the sender wrote, if the hub has added others, as it does to a message that reached it
+    /// unnoticed: the hub refuses its own extensions.
+    fn own_extensions(&self) -> Option<Vec<u8>> {
+        let written = self.0.encoded.header().content.extensions;
+        let is_own = |tag| tag < tags::FIRST_OF_HUB;
+        if written.iter().all(|extension| is_own(extension.tag)) {
+            return None;
+        }
+        let own = written.iter().filter(|extension| is_own(extension.tag));
+        Some(own.flat_map(|extension| to_vec(&extension)).collect())
     }
 
     pub(crate) fn set_id(&self, id: MessageId) {
@@ -603,7 +611,31 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A message that is being sent; if nobody says how that ended, it has failed.
+/// The body of a SEND request for a message.
+pub(crate) struct Outgoing {
+    message: Message,
+    id: MessageId,
+    priority: Priority,
+    options: SendOptions,
+    own_extensions: Option<Vec<u8>>,
+}
+
+impl Encode for Outgoing {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        let written = self.message.0.encoded.header().content;
+        let own = self.own_extensions.as_deref().map(Extensions::new);
+        let content = Content {
+            id: self.id,
+            priority: self.priority,
+            extensions: own.map_or(written.extensions, Result::unwrap_or_default),
+            ..written
+        };
+        let options = self.options.as_borrowed();
+        request::Send { options, content }.encode(writer);
+    }
+}
+
+/// A message that is being sent; unless the outcome is recorded, it has failed.
 pub(crate) struct InFlight(Message);
 
 impl InFlight {

@@ -29,18 +29,21 @@ pub(crate) enum Query {
 }
 
 impl Query {
-    /// Passes the request's kind and body to `submit`.
+    /// Passes the request to `submit`.
     pub(crate) fn submit<T>(&self, submit: impl FnOnce(FrameKind, &dyn Encode) -> T) -> T {
         match self {
             Self::Piece(fetch) => submit(Fetch::KIND, fetch),
-            Self::History { conversation, next } => submit(
-                History::KIND,
-                &History {
-                    conversation: *conversation,
-                    next,
-                    count: 0,
-                },
-            ),
+            Self::History { conversation, next } => {
+                let (conversation, count) = (*conversation, 0);
+                submit(
+                    History::KIND,
+                    &History {
+                        conversation,
+                        next,
+                        count,
+                    },
+                )
+            }
             Self::Conversations { next } => submit(Conversations::KIND, &Conversations { next, count: 0 }),
             Self::Group(group) => submit(GetGroupProfile::KIND, &GetGroupProfile { group: *group }),
         }

@@ -1,12 +1,13 @@
 //! `createGroup`.
 
 use tim_proto::check_shown_name;
-use tim_proto::request::{self, AnyRequest as Request, AnyResponse as Answer};
+use tim_proto::request;
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MAX_SUCCESSORS, UserId};
 
 use crate::ImError;
-use crate::client::{Client, asking};
+use crate::call::encoded;
+use crate::client::Client;
 
 /// What a group is to be; the argument of [`Client::create_group`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Client {
         // group with this number before, it takes another number.
         let mut refusals = 0;
         loop {
-            match self.make_group(group.clone(), self.shared.draw_random()).await {
+            match self.make_group(&group, self.shared.draw_random()).await {
                 Err(error) if error.code == ErrorCode::MESSAGE_ID_REUSED && refusals < MAX_SUCCESSORS => {
                     refusals += 1;
                 }
@@ -88,28 +89,25 @@ impl Client {
         }
     }
 
-    async fn make_group(&self, group: CreateGroup, random: u32) -> Result<CreateGroupResponse, ImError> {
+    async fn make_group(&self, group: &CreateGroup, random: u32) -> Result<CreateGroupResponse, ImError> {
         let group_type = group.group_type;
-        let request = asking(move |group: &CreateGroup| {
-            Request::CreateGroup(request::CreateGroup {
-                group: group.group_id,
-                group_type: group.group_type,
-                name: &group.name,
-                introduction: &group.introduction,
-                notification: &group.notification,
-                avatar: &group.avatar,
-                members: List::from_slice(&group.members),
-                random,
-                join_option: group.join_option,
-                invite_option: group.invite_option,
-            })
+        let request = encoded(&request::CreateGroup {
+            group: group.group_id,
+            group_type: group.group_type,
+            name: &group.name,
+            introduction: &group.introduction,
+            notification: &group.notification,
+            avatar: &group.avatar,
+            members: List::from_slice(&group.members),
+            random,
+            join_option: group.join_option,
+            invite_option: group.invite_option,
         });
-        self.request_of(group, request, move |state, answer| match answer {
-            Answer::CreateGroup(made) => {
-                state.note_group(made.group, group_type);
-                Ok(CreateGroupResponse { group_id: made.group })
+        self.call(request, move |state, created| {
+            state.note_group(created.group, group_type);
+            CreateGroupResponse {
+                group_id: created.group,
             }
-            _ => Err(ImError::unexpected_answer()),
         })
         .await
     }

@@ -1,13 +1,12 @@
 //! `joinGroup`, `quitGroup`, and what those say who let others in, or are let in.
 
 use tim_proto::notice::NoticeOperation;
-use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, HandleApplication, HandleInvitation, JoinGroup, QuitGroup,
-};
+use tim_proto::request::{HandleApplication, HandleInvitation, JoinGroup, QuitGroup};
 use tim_proto::{ErrorCode, GroupId, JoinStatus, Payload, UserId};
 
-use super::manage::{GroupResponse, done};
-use crate::client::{Client, asking};
+use super::manage::GroupResponse;
+use crate::call::encoded;
+use crate::client::Client;
 use crate::{GroupProfile, ImError, Message};
 
 /// The answer to [`Client::join_group`].
@@ -100,12 +99,8 @@ impl Client {
     /// # }
     /// ```
     pub async fn join_group(&self, group: GroupId, message: &str) -> Result<JoinGroupResponse, ImError> {
-        let request = asking(move |message: &String| Request::JoinGroup(JoinGroup { group, message }));
-        let asked = self.request_of(message.to_owned(), request, |_, answer| match answer {
-            Answer::JoinGroup(answer) => Ok(answer.status),
-            _ => Err(ImError::unexpected_answer()),
-        });
-        let status = asked.await?;
+        let request = encoded(&JoinGroup { group, message });
+        let status = self.call(request, |_, response| response.status).await?;
         let group = match status {
             JoinStatus::JOINED | JoinStatus::ALREADY_IN_GROUP => self.get_group_profile(group).await.ok(),
             _ => None,
@@ -124,8 +119,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10009 for the owner of a group that needs one, 10010 if there is no such
     /// group.
     pub async fn quit_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
-        self.request(Request::QuitGroup(QuitGroup { group }), done(group))
-            .await
+        self.change_group(group, encoded(&QuitGroup { group })).await
     }
 
     /// `handleGroupApplication`: lets an applicant in (notice 2 to them, tip 1 to the group) or refuses them (notice 3).
@@ -154,16 +148,14 @@ impl Client {
             applicant,
             key,
         } = application;
-        let request = asking(move |message: &String| {
-            Request::HandleApplication(HandleApplication {
-                group,
-                applicant,
-                accept: decision == Decision::Agree,
-                message,
-                key,
-            })
+        let request = encoded(&HandleApplication {
+            group,
+            applicant,
+            accept: decision == Decision::Agree,
+            message,
+            key,
         });
-        self.request_of(message.to_owned(), request, done(group)).await
+        self.change_group(group, request).await
     }
 
     /// Joins a group as its owner or an admin has asked for (notice 12), or does not; the SDK has no call for it. The
@@ -179,13 +171,11 @@ impl Client {
         message: &str,
     ) -> Result<GroupResponse, ImError> {
         let accept = decision == Decision::Agree;
-        let request = asking(move |message: &String| {
-            Request::HandleInvitation(HandleInvitation {
-                group,
-                accept,
-                message,
-            })
+        let request = encoded(&HandleInvitation {
+            group,
+            accept,
+            message,
         });
-        self.request_of(message.to_owned(), request, done(group)).await
+        self.change_group(group, request).await
     }
 }

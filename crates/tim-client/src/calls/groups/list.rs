@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use tim_proto::GroupId;
-use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, GetGroupProfile, Groups};
+use tim_proto::request::{GetGroupProfile, Groups};
+use tim_proto::{ErrorCode, GroupId};
 
-use crate::client::{Client, asking};
+use crate::call::encoded;
+use crate::client::Client;
 use crate::{GroupProfile, ImError};
 
 /// In how many pages a list of groups may come, so that a hub that never says it is complete comes to an end.
@@ -39,28 +40,28 @@ impl Client {
     pub async fn get_group_list(&self) -> Result<GetGroupListResponse, ImError> {
         let (mut listed, mut next) = (Listed::new(), Vec::new());
         for page in 0..MAX_PAGES {
-            let request = asking(|next: &Vec<u8>| Request::Groups(Groups { next, count: 0 }));
-            let asked = self.request_of(next, request, move |state, answer| match answer {
-                Answer::Groups(answer) => {
-                    if page == 0 {
-                        state.groups.begin_list();
-                    }
-                    let groups = answer.groups.iter().map(|group| state.group(&group));
-                    listed.extend(groups);
-                    if answer.completed || answer.next.is_empty() {
-                        let list = state.groups.end_list(listed);
-                        return Ok(Page::Last(list));
-                    }
-                    Ok(Page::More(listed, answer.next.to_vec()))
-                }
-                _ => Err(ImError::unexpected_answer()),
+            let request = encoded(&Groups {
+                next: &next,
+                count: 0,
             });
-            match asked.await? {
+            let response = self.call(request, move |state, response| {
+                if page == 0 {
+                    state.groups.begin_list();
+                }
+                listed.extend(response.groups.iter().map(|group| state.group(&group)));
+                if response.completed || response.next.is_empty() {
+                    Page::Last(state.groups.end_list(listed))
+                } else {
+                    Page::More(listed, response.next.to_vec())
+                }
+            });
+            match response.await? {
                 Page::Last(group_list) => return Ok(GetGroupListResponse { group_list }),
-                Page::More(so_far, behind) => (listed, next) = (so_far, behind),
+                Page::More(so_far, position) => (listed, next) = (so_far, position),
             }
         }
-        Err(ImError::unexpected_answer())
+        let text = "the hub's list of groups does not end";
+        Err(ImError::new(ErrorCode::PROTOCOL_VIOLATION, text))
     }
 
     /// `getGroupProfile`: all about a group. Who is no member sees it too, so that it can be looked at before joining; a Work
@@ -69,12 +70,9 @@ impl Client {
     /// # Errors
     /// Not being ready, or the hub's refusal: 10007 for a Work group of others, 10010 if there is no such group.
     pub async fn get_group_profile(&self, group: GroupId) -> Result<GetGroupProfileResponse, ImError> {
-        let request = Request::GroupProfile(GetGroupProfile { group });
-        self.request(request, |state, answer| match answer {
-            Answer::GroupProfile(group) => Ok(GetGroupProfileResponse {
-                group: state.group(group),
-            }),
-            _ => Err(ImError::unexpected_answer()),
+        let request = encoded(&GetGroupProfile { group });
+        self.call(request, |state, group| GetGroupProfileResponse {
+            group: state.group(&group),
         })
         .await
     }

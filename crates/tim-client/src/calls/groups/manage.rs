@@ -1,14 +1,12 @@
 //! `updateGroupProfile`, `changeGroupOwner`, `dismissGroup`, `setMessageRemindType`.
 
 use tim_proto::check_shown_name;
-use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, ChangeOwner, DismissGroup, SetReceiveOption, UpdateGroup,
-};
+use tim_proto::request::{ChangeOwner, DismissGroup, Request, SetReceiveOption, UpdateGroup};
 use tim_proto::{GroupId, InviteOption, JoinOption, ReceiveOption, UserId};
 
 use crate::ImError;
-use crate::client::{Client, asking};
-use crate::state::State;
+use crate::call::{EncodedRequest, encoded};
+use crate::client::Client;
 
 /// The answer to calls that change a group and have nothing else to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +14,6 @@ use crate::state::State;
 pub struct GroupResponse {
     /// Which group.
     pub group_id: GroupId,
-}
-
-/// What becomes of an answer that says only that it was done.
-pub(super) fn done(
-    group_id: GroupId,
-) -> impl FnOnce(&mut State, &Answer<'_>) -> Result<GroupResponse, ImError> + Send {
-    move |_, answer| match answer {
-        Answer::Done => Ok(GroupResponse { group_id }),
-        _ => Err(ImError::unexpected_answer()),
-    }
 }
 
 /// What is to change in a group; the argument of [`Client::update_group_profile`]. What is absent stays as it is.
@@ -70,19 +58,17 @@ impl Client {
         update: UpdateGroupProfile,
     ) -> Result<GroupResponse, ImError> {
         check_shown_name(update.name.as_deref().unwrap_or(""))?;
-        let request = asking(move |update: &UpdateGroupProfile| {
-            Request::UpdateGroup(UpdateGroup {
-                group,
-                name: update.name.as_deref(),
-                introduction: update.introduction.as_deref(),
-                notification: update.notification.as_deref(),
-                avatar: update.avatar.as_deref(),
-                join_option: update.join_option,
-                invite_option: update.invite_option,
-                mute_all: update.mute_all,
-            })
+        let request = encoded(&UpdateGroup {
+            group,
+            name: update.name.as_deref(),
+            introduction: update.introduction.as_deref(),
+            notification: update.notification.as_deref(),
+            avatar: update.avatar.as_deref(),
+            join_option: update.join_option,
+            invite_option: update.invite_option,
+            mute_all: update.mute_all,
         });
-        self.request_of(update, request, done(group)).await
+        self.change_group(group, request).await
     }
 
     /// `changeGroupOwner`: gives the group to one of its members; who gave it is a plain member then. The group gets tip 6.
@@ -91,8 +77,8 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10004 to who is no member, 10007 for anybody but the owner, 10010 if there is
     /// no such group, 10019 if there is no such user.
     pub async fn change_group_owner(&self, group: GroupId, owner: UserId) -> Result<GroupResponse, ImError> {
-        let request = Request::ChangeOwner(ChangeOwner { group, owner });
-        self.request(request, done(group)).await
+        self.change_group(group, encoded(&ChangeOwner { group, owner }))
+            .await
     }
 
     /// `dismissGroup`: ends a group. All its members get notice 5 (S153), and nobody can write to it any more; its id is
@@ -102,8 +88,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10007 for anybody but the owner, and for a Work group with others in it;
     /// 10010 if there is no such group.
     pub async fn dismiss_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
-        self.request(Request::DismissGroup(DismissGroup { group }), done(group))
-            .await
+        self.change_group(group, encoded(&DismissGroup { group })).await
     }
 
     /// `setMessageRemindType`: how the user wants to be told of a group's messages, on all devices. A group with another
@@ -117,12 +102,21 @@ impl Client {
         group: GroupId,
         option: ReceiveOption,
     ) -> Result<GroupResponse, ImError> {
-        let request = Request::SetReceiveOption(SetReceiveOption { group, option });
-        self.request(request, move |state, answer| {
-            let response = done(group)(state, answer)?;
+        let request = encoded(&SetReceiveOption { group, option });
+        self.call(request, move |state, _| {
             state.set_receive_option(group, option);
-            Ok(response)
+            GroupResponse { group_id: group }
         })
         .await
+    }
+
+    /// Makes a request that changes a group and has nothing to return.
+    pub(super) async fn change_group<R: Request + 'static>(
+        &self,
+        group: GroupId,
+        request: EncodedRequest<R>,
+    ) -> Result<GroupResponse, ImError> {
+        self.call(request, move |_, _| GroupResponse { group_id: group })
+            .await
     }
 }

@@ -2,14 +2,15 @@
 
 use tim_proto::check_shown_name;
 use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, BanMembers, GroupMembers, InviteMembers, MemberOutcome,
-    MembersResponse, RemoveMembers, SetMember,
+    BanMembers, GroupMembers, InviteMembers, MemberOutcome, MembersResponse, RemoveMembers, Request,
+    SetMember,
 };
 use tim_proto::wire::List;
 use tim_proto::{GroupId, MemberResult, Role, UserId};
 
-use super::manage::{GroupResponse, done};
-use crate::client::{Client, asking};
+use super::manage::GroupResponse;
+use crate::call::{EncodedRequest, encoded};
+use crate::client::Client;
 use crate::{GroupMember, ImError};
 
 /// Which members [`Client::get_group_member_list`] lists. The default begins with the first of all.
@@ -100,22 +101,17 @@ impl Client {
         group: GroupId,
         options: MemberListOptions,
     ) -> Result<GetGroupMemberListResponse, ImError> {
-        let request = asking(move |options: &MemberListOptions| {
-            Request::GroupMembers(GroupMembers {
-                group,
-                next: options.next.as_ref().map_or(&[], |next| &next.0),
-                count: options.count,
-                role: options.role,
-            })
+        let request = encoded(&GroupMembers {
+            group,
+            next: options.next.as_ref().map_or(&[], |next| &next.0),
+            count: options.count,
+            role: options.role,
         });
-        self.request_of(options, request, |_, answer| match answer {
-            Answer::GroupMembers(page) => Ok(GetGroupMemberListResponse {
-                member_list: page.members.iter().map(|member| (&member).into()).collect(),
-                next: Some(page.next.to_vec())
-                    .filter(|next| !page.completed && !next.is_empty())
-                    .map(NextMember),
-            }),
-            _ => Err(ImError::unexpected_answer()),
+        self.call(request, |_, page| GetGroupMemberListResponse {
+            member_list: page.members.iter().map(|member| (&member).into()).collect(),
+            next: Some(page.next.to_vec())
+                .filter(|next| !page.completed && !next.is_empty())
+                .map(NextMember),
         })
         .await
     }
@@ -131,11 +127,13 @@ impl Client {
         group: GroupId,
         users: &[UserId],
     ) -> Result<AddGroupMemberResponse, ImError> {
-        let results = self.outcomes(users, "", move |users, reason| {
-            Request::InviteMembers(InviteMembers { group, users, reason })
+        let request = encoded(&InviteMembers {
+            group,
+            users: List::from_slice(users),
+            reason: "",
         });
         let mut response = AddGroupMemberResponse::default();
-        for outcome in results.await? {
+        for outcome in self.outcomes(request).await? {
             match outcome.result {
                 MemberResult::ADDED => response.success.push(outcome.user),
                 MemberResult::ALREADY_MEMBER => response.existed.push(outcome.user),
@@ -158,10 +156,12 @@ impl Client {
         users: &[UserId],
         reason: &str,
     ) -> Result<DeleteGroupMemberResponse, ImError> {
-        let results = self.outcomes(users, reason, move |users, reason| {
-            Request::RemoveMembers(RemoveMembers { group, users, reason })
+        let request = encoded(&RemoveMembers {
+            group,
+            users: List::from_slice(users),
+            reason,
         });
-        let (removed, failed) = split(results.await?);
+        let (removed, failed) = split(self.outcomes(request).await?);
         Ok(DeleteGroupMemberResponse { removed, failed })
     }
 
@@ -178,11 +178,11 @@ impl Client {
         user: UserId,
         role: Role,
     ) -> Result<GroupResponse, ImError> {
-        self.set_member(SetMember {
+        let request = encoded(&SetMember {
             role: Some(role),
             ..unchanged(group, user)
-        })
-        .await
+        });
+        self.change_group(group, request).await
     }
 
     /// `setGroupMemberMuteTime`: for so many seconds a member cannot write (10017); 0 lets them again. The group gets
@@ -197,11 +197,11 @@ impl Client {
         user: UserId,
         seconds: u32,
     ) -> Result<GroupResponse, ImError> {
-        self.set_member(SetMember {
+        let request = encoded(&SetMember {
             mute_seconds: Some(seconds),
             ..unchanged(group, user)
-        })
-        .await
+        });
+        self.change_group(group, request).await
     }
 
     /// `setGroupMemberNameCard`: how a member, or oneself, is called in this group. The group gets tip 7.
@@ -216,13 +216,11 @@ impl Client {
         name_card: &str,
     ) -> Result<GroupResponse, ImError> {
         check_shown_name(name_card)?;
-        let request = asking(move |name_card: &String| {
-            Request::SetMember(SetMember {
-                name_card: Some(name_card),
-                ..unchanged(group, user)
-            })
+        let request = encoded(&SetMember {
+            name_card: Some(name_card),
+            ..unchanged(group, user)
         });
-        self.request_of(name_card.to_owned(), request, done(group)).await
+        self.change_group(group, request).await
     }
 
     /// Keeps users out of an AVChatRoom for so many seconds; the SDK has no name for it. They get notice 21, the room tip
@@ -264,37 +262,25 @@ impl Client {
         seconds: u32,
         reason: &str,
     ) -> Result<BanGroupMemberResponse, ImError> {
-        let results = self.outcomes(users, reason, move |users, reason| {
-            Request::BanMembers(BanMembers {
-                group,
-                users,
-                seconds,
-                reason,
-            })
+        let request = encoded(&BanMembers {
+            group,
+            users: List::from_slice(users),
+            seconds,
+            reason,
         });
-        let (success, failed) = split(results.await?);
+        let (success, failed) = split(self.outcomes(request).await?);
         Ok(BanGroupMemberResponse { success, failed })
     }
 
-    /// Makes a request about users, and waits for what became of each.
-    async fn outcomes(
-        &self,
-        users: &[UserId],
-        reason: &str,
-        request: impl for<'a> Fn(List<'a, UserId>, &'a str) -> Request<'a> + Send + 'static,
-    ) -> Result<Vec<MemberOutcome>, ImError> {
-        let parts = (users.to_vec(), reason.to_owned());
-        let request =
-            asking(move |(users, reason): &(Vec<UserId>, String)| request(List::from_slice(users), reason));
-        self.request_of(parts, request, |_, answer| match answer {
-            Answer::Members(MembersResponse { results }) => Ok(results.iter().collect()),
-            _ => Err(ImError::unexpected_answer()),
+    /// Makes a request about users. Returns the outcome for each.
+    async fn outcomes<R>(&self, request: EncodedRequest<R>) -> Result<Vec<MemberOutcome>, ImError>
+    where
+        R: for<'a> Request<Response<'a> = MembersResponse<'a>> + 'static,
+    {
+        self.call(request, |_, response: MembersResponse<'_>| {
+            response.results.iter().collect()
         })
         .await
-    }
-
-    async fn set_member(&self, set: SetMember<'static>) -> Result<GroupResponse, ImError> {
-        self.request(Request::SetMember(set), done(set.group)).await
     }
 }
 
