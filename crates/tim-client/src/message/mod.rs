@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tim_proto::message::{Content, Encoded, Payload, RevokedBy, flags, tags, to_vec};
 use tim_proto::request;
 use tim_proto::request::SendResponse;
-use tim_proto::wire::{Encode, Extensions, Writer};
+use tim_proto::wire::{Encode, Extensions, Nested, Writer};
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
 use crate::{ImError, SendOptions};
@@ -630,7 +630,7 @@ impl Encode for Outgoing {
             extensions: own.map_or(written.extensions, Result::unwrap_or_default),
             ..written
         };
-        let options = self.options.as_borrowed();
+        let options = Nested(self.options.as_borrowed());
         request::Send { options, content }.encode(writer);
     }
 }
