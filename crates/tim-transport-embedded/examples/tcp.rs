@@ -21,7 +21,7 @@ use embassy_time::Timer;
 use tim_transport_embedded::proto::UserId;
 use tim_transport_embedded::proto::message::Text;
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, EmbassyClock, Error, Event, Events, Line, Memory,
+    Client, ClientConfig, Clock, Device, EmbassyClock, Error, Event, Resources, Runner, Transport,
 };
 
 /// Where the hub is.
@@ -32,7 +32,7 @@ struct Tcp<'s> {
     socket: TcpSocket<'s>,
 }
 
-impl Line for Tcp<'_> {
+impl Transport for Tcp<'_> {
     type Reader<'a>
         = TcpReader<'a>
     where
@@ -68,20 +68,20 @@ async fn firmware(
     let transport = Tcp {
         socket: TcpSocket::new(stack, &mut rx, &mut tx),
     };
-    let mut memory = Memory::<1024, 512, 512>::new();
+    let mut resources = Resources::<1024, 512, 512>::new();
     let config = ClientConfig::new(1_400_000_000, user, 0xC0FFEE);
-    let mut device = Device::new(config, user_sig, &mut memory, seed, EmbassyClock);
-    let (client, events) = device.split(transport);
-    match select(receive(events), report(client, desk)).await {
+    let mut device = Device::new(config, user_sig, &mut resources, seed, EmbassyClock);
+    let (client, runner) = device.split(transport);
+    match select(receive(runner), report(client, desk)).await {
         Either::First(()) => Ok(()),
         Either::Second(result) => result,
     }
 }
 
 /// Drives the device and prints what arrives.
-async fn receive<T: Clock, L: Line>(mut events: Events<'_, T, L>) {
+async fn receive<C: Clock, T: Transport>(mut runner: Runner<'_, C, T>) {
     loop {
-        match events.next_event().await {
+        match runner.next_event().await {
             Event::Delivered(delivery) => {
                 if let Some(text) = delivery.header.payload::<Text<'_>>() {
                     println!("{}: {}", delivery.header.sender(), text.text);

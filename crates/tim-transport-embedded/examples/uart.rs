@@ -16,7 +16,9 @@ mod host;
 use embedded_io_async::{Read, Write};
 use tim_transport_embedded::proto::UserId;
 use tim_transport_embedded::proto::message::Text;
-use tim_transport_embedded::{ClientConfig, Device, EmbassyClock, Error, Event, Framing, Memory, SerialLine};
+use tim_transport_embedded::{
+    ClientConfig, Device, EmbassyClock, Error, Event, Framing, Resources, SerialPort,
+};
 
 /// Runs until the hub ends the session for good.
 ///
@@ -30,21 +32,21 @@ async fn firmware(
     desk: UserId,
     seed: u64,
 ) -> Result<(), Error> {
-    let mut memory = Memory::<1024, 512, 512>::new();
+    let mut resources = Resources::<1024, 512, 512>::new();
     let mut config = ClientConfig::new(1_400_000_000, user, 0xC0FFEE);
-    config.framing = Framing::Serial; // packets with a checksum, which resynchronize after noise
+    config.framing = Framing::Serial; // frames with a checksum, which resynchronize after noise
     config.window = 2;
-    let mut device = Device::new(config, user_sig, &mut memory, seed, EmbassyClock);
-    let (client, mut events) = device.split(SerialLine::new(rx, tx));
+    let mut device = Device::new(config, user_sig, &mut resources, seed, EmbassyClock);
+    let (client, mut runner) = device.split(SerialPort::new(rx, tx));
 
-    events.until(client.login(), print).await?;
-    events.until(client.wait_until_ready(), print).await?;
+    runner.until(client.login(), print).await?;
+    runner.until(client.wait_until_ready(), print).await?;
     let mut hello = client.create_text_message(desk, "The terminal in the lobby is on. [微笑]")?;
-    events.until(client.send_message(&mut hello), print).await?;
+    runner.until(client.send_message(&mut hello), print).await?;
 
     loop {
         // An event borrows the receive buffer. Copy out of it what is needed for longer.
-        let unread = match events.next_event().await {
+        let unread = match runner.next_event().await {
             Event::Delivered(delivery) => {
                 print(Event::Delivered(delivery));
                 delivery.header.conversation_of(&user)
@@ -53,7 +55,7 @@ async fn firmware(
             _ => continue,
         };
         // If the connection is lost meanwhile, the conversation stays unread.
-        let _ = events.until(client.set_message_read(unread), print).await;
+        let _ = runner.until(client.set_message_read(unread), print).await;
     }
 }
 
