@@ -45,7 +45,7 @@ pub fn hub_session(data: &[u8]) {
             watched.session.outgoing().len(),
         );
         assert!(sizes.0 <= watched.limits.0 && sizes.1 <= watched.limits.1);
-        assert!(watched.session.window_room() <= usize::from(watched.window));
+        assert!(watched.session.window_capacity() <= usize::from(watched.window));
     }
     match watched.packing.framing {
         Framing::Stream => another_connection(watched.now),
@@ -176,18 +176,18 @@ fn login() -> Vec<u8> {
 impl Watched {
     fn deliver(&mut self, script: &mut Script<'_>) {
         let bytes = to_vec(&message(&"x".repeat(script.byte().into())));
-        let room = self.session.window_room();
+        let room = self.session.window_capacity();
         match self.session.deliver(&[script.byte()], 0, &bytes) {
             Ok(()) => {
                 self.delivered += 1;
                 assert_eq!(
-                    self.session.window_room() + 1,
+                    self.session.window_capacity() + 1,
                     room,
                     "a delivery uses one place of the window"
                 );
             }
             Err(DeliverError::Window) => assert_eq!(room, 0),
-            Err(_) => assert_eq!(self.session.window_room(), room, "what was not sent uses nothing"),
+            Err(_) => assert_eq!(self.session.window_capacity(), room, "what was not sent uses nothing"),
         }
     }
 
@@ -241,7 +241,7 @@ impl Watched {
                 self.session.begin_again(self.now);
                 self.open.clear();
                 self.delivered = 0;
-                assert_eq!(self.session.window_room(), 0, "nobody is there");
+                assert_eq!(self.session.window_capacity(), 0, "nobody is there");
             }
             if accept {
                 let welcome = LoginResponse {

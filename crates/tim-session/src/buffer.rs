@@ -148,7 +148,7 @@ impl<B: Buffer> ByteQueue<B> {
     }
 
     /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
-    pub(crate) fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+    pub(crate) fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.buffer.bytes().len().saturating_sub(self.end) < len && self.start > 0 {
             self.compact();
         }
@@ -159,12 +159,12 @@ impl<B: Buffer> ByteQueue<B> {
     }
 
     /// All the room there is, after making it at least `len` if that is possible.
-    pub(crate) fn any_room(&mut self, len: usize) -> &mut [u8] {
+    pub(crate) fn reserve_up_to(&mut self, len: usize) -> &mut [u8] {
         let fits = len.min(self.limit().saturating_sub(self.len()));
-        self.room(fits).unwrap_or(&mut [])
+        self.reserve(fits).unwrap_or(&mut [])
     }
 
-    /// Counts `len` bytes of [`ByteQueue::room`] in.
+    /// Counts `len` bytes of [`ByteQueue::reserve`] in.
     pub(crate) fn append(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.buffer.bytes().len());
         self.start = self.start.min(self.end); // moves only if a caller's odd buffer shrank
@@ -256,7 +256,7 @@ mod tests {
     fn a_buffer_that_shrinks_is_no_panic() {
         let mut queue = ByteQueue::new(Shrinking(alloc::vec![0; 64]));
         for len in [40, 3, 0, 20, 5] {
-            let _ = (queue.any_room(len).len(), queue.any_room(len).len());
+            let _ = (queue.reserve_up_to(len).len(), queue.reserve_up_to(len).len());
             queue.append(len);
             queue.consume(2);
             queue.remove(1, 3);
@@ -269,11 +269,11 @@ mod tests {
     fn a_growing_buffer_stops_at_its_limit_and_gives_all_back() {
         for limit in [0, 1, 1000, 1024, 5000] {
             let mut queue = ByteQueue::new(GrowBuffer::new(limit));
-            assert!(queue.any_room(usize::MAX).len() <= limit);
-            assert_eq!(queue.any_room(limit).len(), limit);
+            assert!(queue.reserve_up_to(usize::MAX).len() <= limit);
+            assert_eq!(queue.reserve_up_to(limit).len(), limit);
             queue.append(limit);
-            assert_eq!((queue.len(), queue.any_room(1).len()), (limit, 0));
-            assert!(queue.room(1).is_none());
+            assert_eq!((queue.len(), queue.reserve_up_to(1).len()), (limit, 0));
+            assert!(queue.reserve(1).is_none());
             queue.consume(limit);
             assert!(queue.buffer.bytes().is_empty());
         }

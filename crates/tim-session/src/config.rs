@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 /// No wait is shorter, so that time always moves on.
-pub(crate) const LEAST_WAIT: Duration = Duration::from_millis(1);
+pub(crate) const MIN_WAIT: Duration = Duration::from_millis(1);
 /// No wait between two tries to connect is shorter.
-pub(crate) const LEAST_BACKOFF: Duration = Duration::from_millis(10);
+pub(crate) const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
 /// A configuration that cannot work; whoever wrote it is at fault. From [`ClientConfig::check`](crate::ClientConfig::check)
 /// and [`HubConfig::check`](crate::HubConfig::check).

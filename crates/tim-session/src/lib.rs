@@ -144,8 +144,9 @@ mod config;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod hub;
-mod life;
+mod keepalive;
 mod link;
+mod stats;
 mod time;
 
 #[cfg(feature = "alloc")]
@@ -158,5 +159,6 @@ pub use client::{
 pub use config::ConfigError;
 pub use hub::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, HubSession, SendError};
 pub use link::Framing;
+pub use stats::SessionStats;
 pub use tim_proto as proto;
 pub use time::Instant;

@@ -51,12 +51,12 @@ const LONGEST: u64 = u64::MAX / 4;
 /// A session's own time, which goes on whatever the driver's clock does: it never goes back, and never comes so close to
 /// the end of what can be counted that a wait would not fit behind it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct OwnTime {
+pub(crate) struct SessionTime {
     driver: Instant,
     own: Instant,
 }
 
-impl OwnTime {
+impl SessionTime {
     /// The moment that it is when the driver's clock says `driver`.
     pub(crate) fn at(&mut self, driver: Instant) -> Instant {
         let passed = driver.0.saturating_sub(self.driver.0);
@@ -66,7 +66,7 @@ impl OwnTime {
     }
 
     /// A moment of the session's on the driver's clock, as it went on last.
-    pub(crate) const fn on_drivers_clock(&self, own: Instant) -> Instant {
+    pub(crate) const fn to_driver_time(&self, own: Instant) -> Instant {
         self.driver.plus_micros(own.0.saturating_sub(self.own.0))
     }
 }

@@ -158,7 +158,7 @@ fn a_hub_survives_any_client_and_any_clock() {
             now = now + Duration::from_millis(random.below(2000));
             let _ = hub.deliver(&[1], 0, &random.bytes(40));
             let _ = hub.push(FrameKind::SYNCED, &Done);
-            assert!(hub.window_room() <= hub.window());
+            assert!(hub.window_capacity() <= hub.window());
             hub.transmitted(random.below(100) as usize);
             for polls in 0.. {
                 assert!(polls < 1000, "an endless poll");

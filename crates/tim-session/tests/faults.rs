@@ -254,7 +254,7 @@ fn a_delivery_that_cannot_be_read_is_reported_once_and_left_behind() {
     assert_eq!(client.cursor(), [9], "it would come again after every cut");
     carry(&mut client, &mut hub, NOW);
     let _ = hub.poll(NOW);
-    assert_eq!(hub.window_room(), hub.window());
+    assert_eq!(hub.window_capacity(), hub.window());
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn deliveries_stop_at_the_window_and_go_on_after_the_acknowledgement() {
     assert_eq!(client.cursor(), 2_u64.to_le_bytes());
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
-    assert_eq!(hub.window_room(), 2);
+    assert_eq!(hub.window_capacity(), 2);
     deliver(&mut hub, 3).unwrap();
 }
 
@@ -128,7 +128,7 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
     let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
         panic!("no request")
     };
-    assert_eq!((id, hub.window_room()), (ticket.id().number(), 0));
+    assert_eq!((id, hub.window_capacity()), (ticket.id().number(), 0));
     let answer = SendResponse {
         sequence: 1,
         time: 2,
@@ -142,7 +142,7 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
     assert_eq!(drain(&mut client, NOW), [""; 0]);
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
-    assert_eq!(hub.window_room(), 2);
+    assert_eq!(hub.window_capacity(), 2);
 }
 
 #[test]

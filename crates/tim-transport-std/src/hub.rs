@@ -56,7 +56,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
     /// # Errors
     /// The stream's.
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let room = self.session.room().min(SCRATCH);
+        let room = self.session.receive_capacity().min(SCRATCH);
         if room == 0 {
             return Poll::Pending; // whoever makes room polls again
         }

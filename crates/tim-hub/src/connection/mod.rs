@@ -186,7 +186,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Room for one more answer of any size.
     fn has_room(&mut self) -> bool {
         let most = self.max_answer();
-        self.io.session().outgoing_room() >= most
+        self.io.session().outgoing_capacity() >= most
     }
 
     /// Deals with what the client says; whether it said anything.
@@ -476,7 +476,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             return false;
         };
         let session = self.io.session();
-        let window = session.window_room();
+        let window = session.window_capacity();
         // Reading costs the same for one entry as for many: wait until half of the window is free. Only a client that
         // has not heard yet that there is nothing more for it hears that without a window too.
         let enough = window * 2 >= session.window() && window > 0;
@@ -493,7 +493,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             user: me.device.user,
             cursor: me.cursor,
             limit: window.clamp(1, 256),
-            max_bytes: CATCH_UP_BYTES.min(session.outgoing_room() / 2),
+            max_bytes: CATCH_UP_BYTES.min(session.outgoing_capacity() / 2),
         };
         match self.hub.reader.changes_since(&request) {
             Ok(changes) => self.hand_over_changes(&changes),

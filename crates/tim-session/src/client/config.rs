@@ -6,7 +6,7 @@ use tim_proto::wire::LEAST_MAX_FRAME;
 use tim_proto::{Platform, UserId};
 
 use crate::Framing;
-use crate::config::{ConfigError, LEAST_BACKOFF, LEAST_WAIT, check_numbers, check_waits};
+use crate::config::{ConfigError, MIN_BACKOFF, MIN_WAIT, check_numbers, check_waits};
 
 /// Who the device is and how it behaves. The numbers are starting points for a device on any network; each is the
 /// caller's to change before the session is made. No wait may be shorter than 1 ms, and none between two tries to connect
@@ -92,14 +92,14 @@ impl ClientConfig {
             ("window", self.window.into(), 1),
         ])?;
         check_waits(&[
-            ("connect_timeout", self.connect_timeout, LEAST_WAIT),
-            ("login_timeout", self.login_timeout, LEAST_WAIT),
-            ("request_timeout", self.request_timeout, LEAST_WAIT),
-            ("keep_alive", self.keep_alive, LEAST_WAIT),
-            ("keep_alive_timeout", self.keep_alive_timeout, LEAST_WAIT),
-            ("backoff_min", self.backoff_min, LEAST_BACKOFF),
-            ("backoff_max", self.backoff_max, LEAST_BACKOFF),
-            ("serial_retry", self.serial_retry, LEAST_WAIT),
+            ("connect_timeout", self.connect_timeout, MIN_WAIT),
+            ("login_timeout", self.login_timeout, MIN_WAIT),
+            ("request_timeout", self.request_timeout, MIN_WAIT),
+            ("keep_alive", self.keep_alive, MIN_WAIT),
+            ("keep_alive_timeout", self.keep_alive_timeout, MIN_WAIT),
+            ("backoff_min", self.backoff_min, MIN_BACKOFF),
+            ("backoff_max", self.backoff_max, MIN_BACKOFF),
+            ("serial_retry", self.serial_retry, MIN_WAIT),
         ])
     }
 
@@ -110,9 +110,9 @@ impl ClientConfig {
             &mut self.login_timeout,
             &mut self.request_timeout,
         ] {
-            *wait = (*wait).max(LEAST_WAIT);
+            *wait = (*wait).max(MIN_WAIT);
         }
-        self.backoff_min = self.backoff_min.max(LEAST_BACKOFF);
+        self.backoff_min = self.backoff_min.max(MIN_BACKOFF);
         self.window = self.window.max(1);
         self
     }

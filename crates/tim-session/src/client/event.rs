@@ -131,7 +131,7 @@ impl RequestError {
 
 /// An event that stands for itself, without received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Local {
+pub(super) enum LocalEvent {
     NetState(NetState),
     Ready,
     NotReady(NotReadyReason),
@@ -140,15 +140,15 @@ pub(super) enum Local {
     Failed(RequestId, ErrorCode),
 }
 
-impl From<Local> for Event<'_> {
-    fn from(local: Local) -> Self {
+impl From<LocalEvent> for Event<'_> {
+    fn from(local: LocalEvent) -> Self {
         match local {
-            Local::NetState(state) => Self::NetState(state),
-            Local::Ready => Self::Ready,
-            Local::NotReady(reason) => Self::NotReady(reason),
-            Local::LoginFailed(code) => Self::LoginFailed(Failure::new(code, "")),
-            Local::TurnedAway(code) => Self::TurnedAway(Failure::new(code, "")),
-            Local::Failed(id, code) => Self::Failed {
+            LocalEvent::NetState(state) => Self::NetState(state),
+            LocalEvent::Ready => Self::Ready,
+            LocalEvent::NotReady(reason) => Self::NotReady(reason),
+            LocalEvent::LoginFailed(code) => Self::LoginFailed(Failure::new(code, "")),
+            LocalEvent::TurnedAway(code) => Self::TurnedAway(Failure::new(code, "")),
+            LocalEvent::Failed(id, code) => Self::Failed {
                 id,
                 failure: Failure::new(code, ""),
             },

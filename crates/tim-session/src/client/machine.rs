@@ -5,8 +5,8 @@ use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, LoginResponse, RawResponse, Resume, Synced};
 use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
 
-use super::event::{Event, Local, NetState, NotReadyReason};
-use super::{ClientSession, Cursor, Phase, RequestId, STABLE};
+use super::event::{Event, LocalEvent, NetState, NotReadyReason};
+use super::{ClientSession, Cursor, Phase, RequestId, STABLE_AFTER};
 use crate::buffer::Buffer;
 use crate::link::FrameAt;
 use crate::{Framing, Instant};
@@ -25,7 +25,7 @@ pub(super) enum Step {
 /// Where an event comes from, for as long as the application has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Current {
-    Local(Local),
+    Local(LocalEvent),
     Frame(FrameAt, FrameUse),
 }
 
@@ -59,13 +59,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 Ok(Some((at, usage))) => return Step::Event(Current::Frame(at, usage)),
                 Ok(None) if self.has_work() => continue,
                 Ok(None) => {}
-                Err(Broken) => {
+                Err(ConnectionFailed) => {
                     self.hang_up_and_lose(now);
                     continue;
                 }
             }
             if let Some((id, _)) = self.outbox.take_expired(now) {
-                let late = Local::Failed(RequestId(id), ErrorCode::NETWORK_TIMEOUT);
+                let late = LocalEvent::Failed(RequestId(id), ErrorCode::NETWORK_TIMEOUT);
                 return Step::Event(Current::Local(late));
             }
             if self.advance_time(now) {
@@ -82,7 +82,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.acknowledge();
         self.flush_outbox();
         if self.link.take_sent() {
-            self.life.sent(now);
+            self.keepalive.sent(now);
         }
         Step::Wait(self.next_wake())
     }
@@ -137,7 +137,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             && now >= since + self.config.resume_window
         {
             self.ready = false;
-            self.push_local(Local::NotReady(NotReadyReason::ConnectionLost));
+            self.push_local(LocalEvent::NotReady(NotReadyReason::ConnectionLost));
             return true;
         }
         match self.phase {
@@ -145,13 +145,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Phase::Connecting { until } if now >= until => self.hang_up_and_lose(now),
             Phase::Hello { until } | Phase::Login { until } if now >= until => self.hang_up_and_lose(now),
             Phase::LoggingOut { until } if now >= until => self.stop(NotReadyReason::LoggedOut),
-            Phase::Hello { .. } if self.on_serial() && now >= self.life.repeat_at(&self.patience()) => {
-                self.life.repeated(now);
+            Phase::Hello { .. }
+                if self.on_serial() && now >= self.keepalive.repeat_at(&self.keepalive_config()) =>
+            {
+                self.keepalive.repeated(now);
                 if self.link.outgoing().is_empty() {
-                    self.say_hello();
+                    self.send_hello();
                 }
             }
-            _ if self.expects_life() => return self.look_for_life(now),
+            _ if self.expects_peer() => return self.check_keepalive(now),
             _ => return false,
         }
         true
@@ -169,9 +171,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             wake = wake.min(until);
         }
         if matches!(self.phase, Phase::Hello { .. }) && self.on_serial() {
-            wake = wake.min(self.life.repeat_at(&self.patience()));
-        } else if self.expects_life() {
-            wake = wake.min(self.life.deadline(&self.patience()));
+            wake = wake.min(self.keepalive.repeat_at(&self.keepalive_config()));
+        } else if self.expects_peer() {
+            wake = wake.min(self.keepalive.deadline(&self.keepalive_config()));
         }
         if let Some(since) = self.cut_since
             && self.ready
@@ -182,7 +184,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// Deals with what needs no event, up to the first frame that is one.
-    fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, Broken> {
+    fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, ConnectionFailed> {
         loop {
             let next = match self.config.framing {
                 Framing::Stream => self.next_on_stream(now)?,
@@ -200,7 +202,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// Acts on a frame and says what event it makes, if any.
-    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, Broken> {
+    fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, ConnectionFailed> {
         let in_login = matches!(self.phase, Phase::Login { .. });
         Ok(match at.kind {
             FrameKind::PING => {
@@ -208,15 +210,18 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 let _ = self.link.send(FrameKind::PONG, at.id, &tim_proto::request::Done);
                 None
             }
-            FrameKind::PONG => None,
-            FrameKind::GOODBYE => self.farewell(at, now, in_login),
+            FrameKind::PONG => {
+                self.keepalive.pong(now);
+                None
+            }
+            FrameKind::GOODBYE => self.goodbye_received(at, now, in_login),
             kind if in_login && kind == FrameKind::LOGIN.answer() && self.is_our_login(at) => {
                 Some(self.logged_in(at, now)?)
             }
             FrameKind::ERROR if in_login && at.id == self.login_id() => Some(self.login_refused(at, now)?),
             // Still on its way from an earlier session, behind a hello that was meant for that one; ours comes.
             _ if in_login && self.on_serial() => None,
-            _ if in_login => return Err(Broken),
+            _ if in_login => return Err(ConnectionFailed),
             kind if kind == FrameKind::LOGOUT.answer() => {
                 self.stop(NotReadyReason::LoggedOut);
                 None
@@ -231,13 +236,21 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }),
             FrameKind::SYNCED => {
                 // Everything before it has been taken: events come one by one.
-                let synced: Synced<'_> = decode_body(self.link.body(at)).unwrap_or_default();
+                let body = self.link.body(at);
+                let synced = match body.is_empty() {
+                    true => Ok(Synced::default()),
+                    false => decode_body::<Synced<'_>>(body),
+                };
+                let synced = synced.unwrap_or_else(|_| {
+                    self.malformed_frames = self.malformed_frames.wrapping_add(1);
+                    Synced::default()
+                });
                 if let Some(cursor) = Cursor::new(synced.cursor).filter(|cursor| cursor.len > 0) {
                     self.cursor = cursor;
                 }
                 if !self.ready {
                     self.ready = true;
-                    self.push_local(Local::Ready);
+                    self.push_local(LocalEvent::Ready);
                 }
                 None
             }
@@ -259,11 +272,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             && answer.is_ok_and(|answer| (answer.session, answer.attempt) == (self.session, self.attempt))
     }
 
-    fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, Broken> {
-        let answer: LoginResponse<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
+    fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, ConnectionFailed> {
+        let answer: LoginResponse<'_> = decode_body(self.link.body(at)).map_err(|_| ConnectionFailed)?;
         let cursor = match answer.cursor {
             [] => None,
-            cursor => Some(Cursor::new(cursor).ok_or(Broken)?),
+            cursor => Some(Cursor::new(cursor).ok_or(ConnectionFailed)?),
         };
         self.account = answer.account;
         if self.cursor.resume == Resume::NOW {
@@ -274,12 +287,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.cut_since = None;
         self.unacked = 0;
         self.flush_outbox();
-        self.push_local(Local::NetState(NetState::Connected));
+        self.push_local(LocalEvent::NetState(NetState::Connected));
         Ok(FrameUse::LoggedIn)
     }
 
-    fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, Broken> {
-        let failure: Failure<'_> = decode_body(self.link.body(at)).map_err(|_| Broken)?;
+    fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, ConnectionFailed> {
+        let failure: Failure<'_> = decode_body(self.link.body(at)).map_err(|_| ConnectionFailed)?;
         if failure.code.ends_session() {
             self.stop(NotReadyReason::Refused);
             return Ok(FrameUse::LoginFailed);
@@ -295,9 +308,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The hub ends the connection. On a serial line, before the login's answer, that may have been meant for an earlier
     /// session; so it ends nothing then but this try.
-    fn farewell(&mut self, at: FrameAt, now: Instant, in_login: bool) -> Option<FrameUse> {
+    fn goodbye_received(&mut self, at: FrameAt, now: Instant, in_login: bool) -> Option<FrameUse> {
         let failure = decode_body::<Failure<'_>>(self.link.body(at));
         let Ok((code, retry_after_ms)) = failure.map(|failure| (failure.code, failure.retry_after_ms)) else {
+            self.malformed_frames = self.malformed_frames.wrapping_add(1);
             self.hang_up_and_lose(now);
             return None;
         };
@@ -305,7 +319,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             self.hang_up_and_lose(now); // the line lost something, or the session of the hub's end
             return None;
         }
-        self.forget_old_troubles(now);
+        self.reset_backoff_if_stable(now);
         // Whoever takes over may be an earlier life of this device, or this one: coming back is worth one try.
         let taken_over = code == ErrorCode::SESSION_REPLACED;
         let kicked = code.ends_session() || (taken_over && self.replaced);
@@ -330,42 +344,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// After a long enough time of being logged in, all is as at the start.
-    fn forget_old_troubles(&mut self, now: Instant) {
-        if self.phase == Phase::Online && now >= self.online_since + STABLE {
+    fn reset_backoff_if_stable(&mut self, now: Instant) {
+        if self.phase == Phase::Online && now >= self.online_since + STABLE_AFTER {
             self.backoff.reset();
             self.replaced = false;
         }
-    }
-
-    /// The event that a frame makes. What it carries is read where the event stands, and checked once for all kinds.
-    pub(super) fn frame_event(&self, at: FrameAt, usage: FrameUse) -> Event<'_> {
-        let body = self.link.body(at);
-        let event = match usage {
-            FrameUse::Response(id) => {
-                return Event::Response {
-                    id,
-                    response: RawResponse::new(at.kind, body),
-                };
-            }
-            FrameUse::WrongResponse(_) => return malformed(at.kind, usage),
-            _ => decode_with(body, |reader| match usage {
-                FrameUse::LoggedIn => Event::LoggedIn(reader.read()),
-                FrameUse::LoginFailed => Event::LoginFailed(reader.read()),
-                FrameUse::TurnedAway => Event::TurnedAway(reader.read()),
-                FrameUse::KickedOut => Event::KickedOut(reader.read()),
-                FrameUse::Failure(id) => Event::Failed {
-                    id,
-                    failure: reader.read(),
-                },
-                _ => match at.kind {
-                    FrameKind::DELIVER => Event::Delivered(reader.read()),
-                    FrameKind::GAP => Event::Gap(reader.read()),
-                    FrameKind::EXPIRING => Event::Expiring(reader.read()),
-                    _ => Event::ConversationChanged(reader.read()),
-                },
-            }),
-        };
-        event.unwrap_or_else(|_| malformed(at.kind, usage))
     }
 
     /// The largest frame that the session takes, in bytes: what the hub is told.
@@ -381,7 +364,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 until: now + self.config.connect_timeout,
             };
             self.asked_to_connect = false;
-            self.push_local(Local::NetState(NetState::Connecting));
+            self.push_local(LocalEvent::NetState(NetState::Connecting));
         }
     }
 
@@ -391,12 +374,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.link.reset();
         self.hang_up = true;
-        self.lose_line(now);
+        self.connection_lost(now);
     }
 
     /// The line is lost. A serial line loses bytes now and then, which says nothing about the hub: who was logged in on it
     /// tries again soon.
-    pub(super) fn lose_line(&mut self, now: Instant) {
+    pub(super) fn connection_lost(&mut self, now: Instant) {
         if self.phase == Phase::Online && self.on_serial() {
             self.backoff.reset();
         }
@@ -405,10 +388,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// The connection is of no use any more; the session goes on, not before the microseconds `asked` for.
     pub(super) fn lose(&mut self, now: Instant, asked: u64) {
-        self.forget_old_troubles(now);
+        self.reset_backoff_if_stable(now);
         if self.phase == Phase::Online {
             self.cut_since = Some(now);
-            self.push_local(Local::NetState(NetState::Disconnected));
+            self.push_local(LocalEvent::NetState(NetState::Disconnected));
         }
         self.outbox.rewind();
         self.keep_delivered();
@@ -425,13 +408,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.cut_since = None;
         self.keep_delivered();
         if core::mem::take(&mut self.ready) {
-            self.push_local(Local::NotReady(reason));
+            self.push_local(LocalEvent::NotReady(reason));
         }
     }
 
     /// No other try can do better: says so, and ends the session.
     pub(super) fn give_up(&mut self, code: ErrorCode) {
-        self.push_local(Local::LoginFailed(code));
+        self.push_local(LocalEvent::LoginFailed(code));
         self.stop(NotReadyReason::Refused);
     }
 
@@ -442,7 +425,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    pub(super) fn push_local(&mut self, local: Local) {
+    pub(super) fn push_local(&mut self, local: LocalEvent) {
         if let Some(slot) = self.locals.iter_mut().find(|slot| slot.is_none()) {
             *slot = Some(local);
         } else if let Some(last) = self.locals.last_mut() {
@@ -450,10 +433,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    fn next_local(&mut self) -> Option<Local> {
+    fn next_local(&mut self) -> Option<LocalEvent> {
         if self.failing {
             if let Some((id, _)) = self.outbox.take_any() {
-                return Some(Local::Failed(RequestId(id), ErrorCode::LOGGED_OUT));
+                return Some(LocalEvent::Failed(RequestId(id), ErrorCode::LOGGED_OUT));
             }
             self.failing = false;
         }
@@ -467,10 +450,41 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 }
 
 /// The peer broke the protocol, or nothing can be sent: the connection must go.
-pub(super) struct Broken;
+pub(super) struct ConnectionFailed;
 
-/// The event of a frame that cannot be read.
-const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
+/// The event of a frame, decoded in place. `None` if the frame cannot be decoded.
+pub(super) fn frame_event(kind: FrameKind, body: &[u8], usage: FrameUse) -> Option<Event<'_>> {
+    let decoded = match usage {
+        FrameUse::Response(id) => {
+            return Some(Event::Response {
+                id,
+                response: RawResponse::new(kind, body),
+            });
+        }
+        FrameUse::WrongResponse(_) => return None,
+        // The reader is checked once for all types.
+        _ => decode_with(body, |reader| match usage {
+            FrameUse::LoggedIn => Event::LoggedIn(reader.read()),
+            FrameUse::LoginFailed => Event::LoginFailed(reader.read()),
+            FrameUse::TurnedAway => Event::TurnedAway(reader.read()),
+            FrameUse::KickedOut => Event::KickedOut(reader.read()),
+            FrameUse::Failure(id) => Event::Failed {
+                id,
+                failure: reader.read(),
+            },
+            _ => match kind {
+                FrameKind::DELIVER => Event::Delivered(reader.read()),
+                FrameKind::GAP => Event::Gap(reader.read()),
+                FrameKind::EXPIRING => Event::Expiring(reader.read()),
+                _ => Event::ConversationChanged(reader.read()),
+            },
+        }),
+    };
+    decoded.ok()
+}
+
+/// The event of a frame that cannot be decoded.
+pub(super) const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
     let failure = Failure::MALFORMED;
     match usage {
         FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),

@@ -1,11 +1,11 @@
 //! The client end: one session over any number of connections.
 
+mod backoff;
 mod config;
+mod connection;
 mod event;
-mod line;
 mod machine;
 mod outbox;
-mod reconnect;
 mod ticket;
 
 pub use config::ClientConfig;
@@ -20,22 +20,22 @@ use tim_proto::request::{Request, Resume, Send, SendMessage};
 use tim_proto::wire::{self, Encode, FrameKind};
 use tim_proto::{ErrorCode, Message};
 
-use crate::Instant;
 use crate::buffer::{Buffer, fill};
-use crate::life::Life;
+use crate::keepalive::Keepalive;
 use crate::link::Link;
-use crate::time::OwnTime;
-use event::Local;
-use machine::{Current, Step};
+use crate::time::SessionTime;
+use crate::{Instant, SessionStats};
+use backoff::Backoff;
+use event::LocalEvent;
+use machine::{Current, Step, frame_event, malformed};
 use outbox::Outbox;
-use reconnect::Backoff;
 
 /// The longest cursor that a session keeps, in bytes.
 pub const MAX_CURSOR_LEN: usize = 16;
 /// The id of the LOGIN (on a stream) and LOGOUT requests, which the outbox never hands out.
 const LOGIN_ID: u32 = 0;
 /// For how long a session must have been logged in before what went wrong earlier is forgotten.
-const STABLE: Duration = Duration::from_secs(60);
+const STABLE_AFTER: Duration = Duration::from_secs(60);
 /// How many events of its own a session can owe the application before it is polled again.
 const MAX_LOCAL_EVENTS: usize = 8;
 
@@ -94,14 +94,14 @@ pub struct ClientSession<S, B> {
     cut_since: Option<Instant>,
     backoff: Backoff,
     /// What all moments here are counted in.
-    time: OwnTime,
-    life: Life,
+    time: SessionTime,
+    keepalive: Keepalive,
     /// What tells this session's logins from those of an earlier life of the device, and how many there have been.
     session: u64,
     attempt: u32,
     /// Since when the session is logged in, or was last.
     online_since: Instant,
-    /// Whether another client took over since the session was last logged in for [`STABLE`].
+    /// Whether another client took over since the session was last logged in for [`STABLE_AFTER`].
     replaced: bool,
     account: u64,
     /// The largest frame that the hub takes.
@@ -114,9 +114,10 @@ pub struct ClientSession<S, B> {
     last_taken: u32,
     /// Whether acknowledgements wait for the application.
     acks_held: bool,
-    locals: [Option<Local>; MAX_LOCAL_EVENTS],
-    /// The event that the last poll handed over.
+    locals: [Option<LocalEvent>; MAX_LOCAL_EVENTS],
+    /// The event that the last poll returned.
     current: Option<Current>,
+    malformed_frames: u32,
 }
 
 /// Without the UserSig, which is a credential and stays out of logs; buffers show how full they are, not what is in them.
@@ -127,7 +128,7 @@ impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
             .field("phase", &self.phase)
             .field("ready", &self.ready)
             .field("cut_since", &self.cut_since)
-            .field("life", &self.life)
+            .field("keepalive", &self.keepalive)
             .field("account", &self.account)
             .field("cursor", &self.cursor)
             .field("unacked", &self.unacked)
@@ -206,8 +207,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             asked_to_connect: false,
             ready: false,
             cut_since: None,
-            time: OwnTime::default(),
-            life: Life::new(Instant::ZERO),
+            time: SessionTime::default(),
+            keepalive: Keepalive::new(Instant::ZERO),
             account: 0,
             hub_max_frame: usize::MAX,
             cursor: Cursor::default(),
@@ -217,6 +218,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             acks_held: false,
             locals: [None; MAX_LOCAL_EVENTS],
             current: None,
+            malformed_frames: 0,
         }
     }
 
@@ -377,8 +379,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
         }
         self.link.reset();
-        self.life = Life::new(now);
-        if self.say_hello() {
+        self.keepalive = Keepalive::new(now);
+        if self.send_hello() {
             self.phase = Phase::Hello {
                 until: now + self.config.login_timeout,
             };
@@ -396,7 +398,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         match self.phase {
             Phase::Idle | Phase::Waiting { .. } => {}
             Phase::LoggingOut { .. } => self.stop(NotReadyReason::LoggedOut),
-            _ => self.lose_line(now),
+            _ => self.connection_lost(now),
         }
         self.hang_up = false;
     }
@@ -412,7 +414,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let now = self.time.at(now);
         self.link.received(len);
         if len > 0 {
-            self.life.bytes_came(self.config.framing, now);
+            self.keepalive.bytes_received(self.config.framing, now);
         }
     }
 
@@ -435,7 +437,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn transmitted(&mut self, len: usize) {
         self.link.transmitted(len);
         if len > 0 {
-            self.life.bytes_went();
+            self.keepalive.bytes_sent();
         }
         self.flush_outbox();
     }
@@ -452,25 +454,43 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.current = None;
         let now = self.time.at(now);
         let current = match self.step(now) {
-            Step::Wait(until) => return Output::Wait(until.map(|until| self.time.on_drivers_clock(until))),
+            Step::Wait(until) => return Output::Wait(until.map(|until| self.time.to_driver_time(until))),
             Step::Connect => return Output::Connect,
             Step::Disconnect => return Output::Disconnect,
             Step::Event(current) => current,
         };
         self.current = Some(current);
-        Output::Event(self.current_event(current))
+        Output::Event(match current {
+            Current::Local(local) => local.into(),
+            Current::Frame(at, usage) => match frame_event(at.kind, self.link.body(at), usage) {
+                Some(event) => event,
+                None => {
+                    self.malformed_frames = self.malformed_frames.wrapping_add(1);
+                    malformed(at.kind, usage)
+                }
+            },
+        })
     }
 
     /// The event that the last [`ClientSession::poll`] handed over, for a driver that shares the session and passes events
     /// on later. None if that poll said something else, or if the connection has begun or ended since.
     pub fn event(&self) -> Option<Event<'_>> {
-        self.current.map(|current| self.current_event(current))
+        Some(match self.current? {
+            Current::Local(local) => local.into(),
+            Current::Frame(at, usage) => {
+                frame_event(at.kind, self.link.body(at), usage).unwrap_or_else(|| malformed(at.kind, usage))
+            }
+        })
     }
 
-    fn current_event(&self, current: Current) -> Event<'_> {
-        match current {
-            Current::Local(local) => local.into(),
-            Current::Frame(at, usage) => self.frame_event(at, usage),
+    /// What the session has counted so far.
+    pub fn stats(&self) -> SessionStats {
+        SessionStats {
+            reconnects: self.attempt.saturating_sub(1),
+            resends: self.outbox.resends(),
+            malformed_frames: self.malformed_frames,
+            round_trip: self.keepalive.round_trip(),
+            ..self.link.counters.stats()
         }
     }
 }

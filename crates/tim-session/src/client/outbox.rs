@@ -19,6 +19,7 @@ pub(crate) struct Outbox<B> {
     /// The earliest deadline, so that a poll need not look at every record.
     earliest: Option<Instant>,
     last_id: u32,
+    resends: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,7 @@ impl<B: Buffer> Outbox<B> {
             unsent_at: 0,
             earliest: None,
             last_id: 0,
+            resends: 0,
         }
     }
 
@@ -67,7 +69,10 @@ impl<B: Buffer> Outbox<B> {
         let body_len = encoded_len(body);
         let most = HEADER_LEN + MAX_FRAME_HEADER_LEN + body_len;
         let id = self.last_id.checked_add(1).unwrap_or(1);
-        let (header, frame) = self.records.room(most)?.split_first_chunk_mut::<HEADER_LEN>()?;
+        let (header, frame) = self
+            .records
+            .reserve(most)?
+            .split_first_chunk_mut::<HEADER_LEN>()?;
         let mut writer = Writer::new(frame);
         Frame::encode_header(kind, id, body_len, &mut writer);
         body.encode(&mut writer);
@@ -94,9 +99,21 @@ impl<B: Buffer> Outbox<B> {
         went
     }
 
-    /// The connection is gone: everything waits to be sent again.
-    pub(crate) const fn rewind(&mut self) {
-        self.unsent_at = 0;
+    /// The connection is lost: all requests must be sent again.
+    pub(crate) fn rewind(&mut self) {
+        let sent = core::mem::take(&mut self.unsent_at);
+        let mut at = 0;
+        while at < sent
+            && let Some(record) = self.record(at)
+        {
+            self.resends = self.resends.wrapping_add(1);
+            at = record.end();
+        }
+    }
+
+    /// How many requests had been sent when their connection was lost.
+    pub(crate) const fn resends(&self) -> u32 {
+        self.resends
     }
 
     /// Takes out the request with this id, and says what kind it was.

@@ -5,7 +5,7 @@ use core::time::Duration;
 use tim_proto::wire::LEAST_MAX_FRAME;
 
 use crate::Framing;
-use crate::config::{ConfigError, LEAST_WAIT, check_numbers, check_waits};
+use crate::config::{ConfigError, MIN_WAIT, check_numbers, check_waits};
 
 /// What the hub accepts from a connection; every number a peer controls has its ceiling here. No wait may be shorter than
 /// 1 ms: a session takes that for anything less, and [`HubConfig::check`] says so.
@@ -22,7 +22,7 @@ pub struct HubConfig {
     pub login_timeout: Duration,
     /// How long the line may be silent before the client is asked for a sign of life. Default 75 s.
     pub keep_alive: Duration,
-    /// How long that sign may take, and how long a farewell may take to be sent. Default 10 s.
+    /// How long that sign may take, and how long a goodbye_received may take to be sent. Default 10 s.
     pub keep_alive_timeout: Duration,
     /// What kind of line the connection is. Default [`Framing::Stream`].
     pub framing: Framing,
@@ -43,16 +43,16 @@ impl HubConfig {
             ("max_window", self.max_window.into(), 1),
         ])?;
         check_waits(&[
-            ("login_timeout", self.login_timeout, LEAST_WAIT),
-            ("keep_alive", self.keep_alive, LEAST_WAIT),
-            ("keep_alive_timeout", self.keep_alive_timeout, LEAST_WAIT),
-            ("serial_retry", self.serial_retry, LEAST_WAIT),
+            ("login_timeout", self.login_timeout, MIN_WAIT),
+            ("keep_alive", self.keep_alive, MIN_WAIT),
+            ("keep_alive_timeout", self.keep_alive_timeout, MIN_WAIT),
+            ("serial_retry", self.serial_retry, MIN_WAIT),
         ])
     }
 
     /// The configuration without a wait below its floor.
     pub(super) fn with_floors(mut self) -> Self {
-        self.login_timeout = self.login_timeout.max(LEAST_WAIT);
+        self.login_timeout = self.login_timeout.max(MIN_WAIT);
         self
     }
 }

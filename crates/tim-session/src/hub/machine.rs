@@ -6,7 +6,7 @@ use tim_proto::wire::{self, FrameError, FrameKind, Hello, Role, decode_body, fea
 
 use super::{CloseReason, HubSession, Phase};
 use crate::buffer::Buffer;
-use crate::life::{Due, Life, Patience};
+use crate::keepalive::{Due, Keepalive, KeepaliveConfig};
 use crate::link::{FrameAt, Packet};
 use crate::{Framing, Instant};
 
@@ -19,7 +19,7 @@ impl<B: Buffer> HubSession<B> {
         let code = match reason {
             CloseReason::Violation(code) => Some(code),
             CloseReason::LineLost => {
-                self.link.forget_outgoing(); // the farewell should not wait behind it
+                self.link.forget_outgoing(); // the goodbye_received should not wait behind it
                 Some(ErrorCode::NETWORK_ERROR)
             }
             _ => None,
@@ -35,22 +35,22 @@ impl<B: Buffer> HubSession<B> {
             Phase::Hello { until: Some(until) } | Phase::Login { until } if now >= until => {
                 self.phase = Phase::Closing(CloseReason::TimedOut);
             }
-            Phase::Online => self.look_for_life(now),
+            Phase::Online => self.check_keepalive(now),
             _ => {}
         }
     }
 
-    fn look_for_life(&mut self, now: Instant) {
+    fn check_keepalive(&mut self, now: Instant) {
         let blocked = !self.link.outgoing().is_empty();
-        match self.life.due(now, &self.patience(), blocked) {
+        match self.keepalive.due(now, &self.keepalive_config(), blocked) {
             None | Some(Due::Later) => {}
             Some(Due::Ping) if self.link.send(FrameKind::PING, 0, &Done).is_ok() => {}
             Some(Due::Ping | Due::Lost) => self.phase = Phase::Closing(CloseReason::TimedOut),
         }
     }
 
-    fn patience(&self) -> Patience {
-        Patience::new(
+    fn keepalive_config(&self) -> KeepaliveConfig {
+        KeepaliveConfig::new(
             self.config.framing,
             self.config.keep_alive,
             self.config.keep_alive_timeout,
@@ -62,7 +62,7 @@ impl<B: Buffer> HubSession<B> {
         match self.phase {
             Phase::Hello { until } => until,
             Phase::Login { until } => Some(until),
-            Phase::Online => Some(self.life.deadline(&self.patience())),
+            Phase::Online => Some(self.keepalive.deadline(&self.keepalive_config())),
             Phase::Checking | Phase::Closing(_) | Phase::Closed => None,
         }
     }
@@ -102,7 +102,7 @@ impl<B: Buffer> HubSession<B> {
                 .take_hello()
                 .map_err(|_| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION))?;
             let Some(hello) = hello else { return Ok(None) };
-            self.greet(&hello, now).map_err(CloseReason::Violation)?;
+            self.receive_hello(&hello, now).map_err(CloseReason::Violation)?;
             let until = until.unwrap_or(now + self.config.login_timeout);
             self.phase = Phase::Login { until };
         }
@@ -113,7 +113,7 @@ impl<B: Buffer> HubSession<B> {
     /// there is no session (any more), so that it is told.
     fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
         loop {
-            let packet = match self.early_hello.take() {
+            let packet = match self.next_hello.take() {
                 Some(hello) => Packet::Hello(hello),
                 None => match self.link.next_packet(self.max_frame_now()) {
                     Some(packet) => packet,
@@ -123,39 +123,39 @@ impl<B: Buffer> HubSession<B> {
             match (packet, self.phase) {
                 (Packet::Hello(hello), Phase::Hello { .. } | Phase::Login { .. }) => {
                     self.link.forget_outgoing();
-                    self.greet(&hello, now).map_err(CloseReason::Violation)?;
+                    self.receive_hello(&hello, now).map_err(CloseReason::Violation)?;
                     let until = now + self.config.login_timeout;
                     self.phase = Phase::Login { until };
                 }
                 (Packet::Hello(hello), _) => {
-                    self.early_hello = Some(hello);
+                    self.next_hello = Some(hello);
                     return Err(CloseReason::Superseded);
                 }
-                (packet, Phase::Hello { .. }) => self.ask_for_hello(&packet),
+                (packet, Phase::Hello { .. }) => self.request_hello(&packet),
                 (Packet::Frame(at), _) => {
-                    self.life.packet_came(at.kind == FrameKind::PONG, now);
+                    self.keepalive.packet_received(at.kind == FrameKind::PONG, now);
                     return Ok(Some(at));
                 }
-                (Packet::OutOfTurn(_), _) => return Err(CloseReason::LineLost),
-                (Packet::Strange(error), _) => return Err(violation(error)),
+                (Packet::OutOfOrder(_), _) => return Err(CloseReason::LineLost),
+                (Packet::Unknown(error), _) => return Err(violation(error)),
             }
             self.link.release_taken();
         }
     }
 
     /// Tells whoever still believes in a session that there is none; but no other hub, and not its own echo.
-    fn ask_for_hello(&mut self, packet: &Packet) {
-        let (Packet::Frame(at) | Packet::OutOfTurn(at)) = packet else {
+    fn request_hello(&mut self, packet: &Packet) {
+        let (Packet::Frame(at) | Packet::OutOfOrder(at)) = packet else {
             return;
         };
-        // One farewell at a time is enough.
+        // One goodbye_received at a time is enough.
         if at.kind != FrameKind::GOODBYE && self.link.outgoing().is_empty() {
             let code = ErrorCode::USER_NOT_LOGGED_IN;
             let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure::new(code, ""));
         }
     }
 
-    fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), ErrorCode> {
+    fn receive_hello(&mut self, hello: &Hello, now: Instant) -> Result<(), ErrorCode> {
         let ours = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
@@ -164,7 +164,7 @@ impl<B: Buffer> HubSession<B> {
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: 0,
         };
-        self.life = Life::new(now);
+        self.keepalive = Keepalive::new(now);
         // Sent whatever the client speaks: it learns from it what the hub does.
         let _ = self.link.send_hello(&ours);
         if hello.role != Role::CLIENT {
@@ -190,7 +190,10 @@ impl<B: Buffer> HubSession<B> {
                 let _ = self.link.send(FrameKind::PONG, at.id, &Done);
                 Ok(false)
             }
-            FrameKind::PONG => Ok(false),
+            FrameKind::PONG => {
+                self.keepalive.pong(now);
+                Ok(false)
+            }
             FrameKind::LOGIN if !online => {
                 let Ok(login) = decode_body::<Login<'_>>(self.link.body(at)) else {
                     return Err(ErrorCode::PROTOCOL_VIOLATION);
@@ -198,7 +201,7 @@ impl<B: Buffer> HubSession<B> {
                 self.login = (login.session, login.attempt);
                 self.login_id = at.id;
                 self.phase = Phase::Checking;
-                self.life = Life::new(now);
+                self.keepalive = Keepalive::new(now);
                 Ok(true)
             }
             _ if !online => Err(ErrorCode::USER_NOT_LOGGED_IN),

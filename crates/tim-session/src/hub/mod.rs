@@ -11,10 +11,10 @@ use tim_proto::request::{Failure, Login, LoginResponse, RawRequest, Request};
 use tim_proto::wire::{BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, encoded_len};
 
 use crate::buffer::Buffer;
-use crate::life::Life;
+use crate::keepalive::Keepalive;
 use crate::link::{FrameAt, Link};
-use crate::time::OwnTime;
-use crate::{Framing, Instant};
+use crate::time::SessionTime;
+use crate::{Framing, Instant, SessionStats};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -40,10 +40,10 @@ pub struct HubSession<B> {
     link: Link<B>,
     phase: Phase,
     /// What all moments here are counted in.
-    time: OwnTime,
-    life: Life,
+    time: SessionTime,
+    keepalive: Keepalive,
     /// The hello that ended the session before this one.
-    early_hello: Option<Hello>,
+    next_hello: Option<Hello>,
     peer_max_frame: usize,
     peer_features: u32,
     window: u16,
@@ -61,7 +61,7 @@ impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, `tx` the longest answer.
     pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
         let config = config.with_floors();
-        let mut time = OwnTime::default();
+        let mut time = SessionTime::default();
         let now = time.at(now);
         Self {
             time,
@@ -72,8 +72,8 @@ impl<B: Buffer> HubSession<B> {
                     Framing::Serial => None,
                 },
             },
-            life: Life::new(now),
-            early_hello: None,
+            keepalive: Keepalive::new(now),
+            next_hello: None,
             peer_max_frame: 0,
             peer_features: 0,
             window: 0,
@@ -92,8 +92,8 @@ impl<B: Buffer> HubSession<B> {
     }
 
     /// How many more bytes can be received; 0 while requests under way are at their ceiling and the buffer is full.
-    pub fn room(&self) -> usize {
-        self.link.rx_room()
+    pub fn receive_capacity(&self) -> usize {
+        self.link.rx_capacity()
     }
 
     /// `len` bytes were received into [`HubSession::space`].
@@ -101,7 +101,7 @@ impl<B: Buffer> HubSession<B> {
         let now = self.time.at(now);
         self.link.received(len);
         if len > 0 {
-            self.life.bytes_came(self.config.framing, now);
+            self.keepalive.bytes_received(self.config.framing, now);
         }
     }
 
@@ -126,7 +126,7 @@ impl<B: Buffer> HubSession<B> {
     pub fn transmitted(&mut self, len: usize) {
         self.link.transmitted(len);
         if len > 0 {
-            self.life.bytes_went();
+            self.keepalive.bytes_sent();
         }
     }
 
@@ -148,10 +148,10 @@ impl<B: Buffer> HubSession<B> {
             return HubOutput::Close(reason);
         }
         if self.link.take_sent() {
-            self.life.sent(now);
+            self.keepalive.sent(now);
         }
         let wake = self.next_wake();
-        HubOutput::Wait(wake.map(|until| self.time.on_drivers_clock(until)))
+        HubOutput::Wait(wake.map(|until| self.time.to_driver_time(until)))
     }
 
     /// The hub has done with the session that [`HubOutput::Close`] ended, and waits on the same serial line for the next
@@ -163,7 +163,7 @@ impl<B: Buffer> HubSession<B> {
         }
         let now = self.time.at(now);
         self.phase = Phase::Hello { until: None };
-        self.life = Life::new(now);
+        self.keepalive = Keepalive::new(now);
         (self.peer_max_frame, self.peer_features, self.window) = (0, 0, 0);
         (self.login_id, self.open_requests) = (0, 0);
         (self.delivered, self.acknowledged) = (0, 0);
@@ -243,7 +243,7 @@ impl<B: Buffer> HubSession<B> {
     /// [`DeliverError`]; nothing was sent then. For [`SendError::TooLarge`] deliver a stub instead.
     pub fn deliver(&mut self, cursor: &[u8], payload_len: u32, message: &[u8]) -> Result<(), DeliverError> {
         self.online()?;
-        if self.window_room() == 0 {
+        if self.window_capacity() == 0 {
             return Err(DeliverError::Window);
         }
         let body_len = encoded_len(&cursor) + encoded_len(&payload_len) + message.len();
@@ -261,8 +261,16 @@ impl<B: Buffer> HubSession<B> {
         Ok(())
     }
 
+    /// What the session has counted so far.
+    pub fn stats(&self) -> SessionStats {
+        SessionStats {
+            round_trip: self.keepalive.round_trip(),
+            ..self.link.counters.stats()
+        }
+    }
+
     /// How many deliveries the client takes before it acknowledges more.
-    pub fn window_room(&self) -> usize {
+    pub fn window_capacity(&self) -> usize {
         let in_flight = self.delivered.wrapping_sub(self.acknowledged) as usize;
         usize::from(self.window).saturating_sub(in_flight)
     }
@@ -283,8 +291,8 @@ impl<B: Buffer> HubSession<B> {
     }
 
     /// How many more outgoing bytes can be queued.
-    pub fn outgoing_room(&self) -> usize {
-        self.link.tx_room()
+    pub fn outgoing_capacity(&self) -> usize {
+        self.link.tx_capacity()
     }
 
     /// Whether somebody is logged in on this connection.

@@ -10,6 +10,7 @@ use tim_proto::wire::{
     BufferTooSmall, Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Writer, encoded_len,
 };
 
+use crate::SessionStats;
 use crate::buffer::{Buffer, ByteQueue};
 use serial::Serial;
 
@@ -53,6 +54,30 @@ pub(crate) struct Link<B> {
     taken: usize,
     framing: Framing,
     serial: Serial,
+    pub(crate) counters: Counters,
+}
+
+/// What a link counts over all its connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    frames_received: u32,
+    frames_sent: u32,
+    bytes_received: usize,
+    bytes_sent: usize,
+    corrupt_packets: u32,
+}
+
+impl Counters {
+    pub(crate) fn stats(&self) -> SessionStats {
+        SessionStats {
+            frames_received: self.frames_received,
+            frames_sent: self.frames_sent,
+            bytes_received: self.bytes_received as u64,
+            bytes_sent: self.bytes_sent as u64,
+            corrupt_packets: self.corrupt_packets,
+            ..SessionStats::default()
+        }
+    }
 }
 
 /// What writes a packet or a part of it, once. Not generic, so that there is one copy of all that calls it.
@@ -74,6 +99,13 @@ impl<B: Buffer> Link<B> {
             taken: 0,
             framing,
             serial: Serial::new(),
+            counters: Counters {
+                frames_received: 0,
+                frames_sent: 0,
+                bytes_received: 0,
+                bytes_sent: 0,
+                corrupt_packets: 0,
+            },
         }
     }
 
@@ -86,17 +118,22 @@ impl<B: Buffer> Link<B> {
     }
 
     pub(crate) fn space(&mut self, len: usize) -> &mut [u8] {
-        self.rx.any_room(len)
+        self.rx.reserve_up_to(len)
     }
 
     pub(crate) fn received(&mut self, len: usize) {
+        self.counters.bytes_received = self.counters.bytes_received.wrapping_add(len);
         self.rx.append(len);
         self.rx.consume(0); // gives back room that was made for nothing
     }
 
     /// How many more bytes can be received.
-    pub(crate) fn rx_room(&self) -> usize {
+    pub(crate) fn rx_capacity(&self) -> usize {
         self.rx.limit().saturating_sub(self.rx.len())
+    }
+
+    fn count_received(&mut self) {
+        self.counters.frames_received = self.counters.frames_received.wrapping_add(1);
     }
 
     pub(crate) fn outgoing(&self) -> &[u8] {
@@ -104,11 +141,12 @@ impl<B: Buffer> Link<B> {
     }
 
     pub(crate) fn transmitted(&mut self, len: usize) {
+        self.counters.bytes_sent = self.counters.bytes_sent.wrapping_add(len);
         self.tx.consume(len);
     }
 
     /// The longest frame that can be sent now.
-    pub(crate) fn tx_room(&self) -> usize {
+    pub(crate) fn tx_capacity(&self) -> usize {
         self.framing
             .frame_len(self.tx.limit().saturating_sub(self.tx.len()))
     }
@@ -183,8 +221,8 @@ impl<B: Buffer> Link<B> {
     /// Appends a packet of at most `most` bytes, which `write` writes, to what goes out.
     fn put(&mut self, most: usize, write: Write<'_>) -> Result<(), BufferTooSmall> {
         let needed = self.framing.buffer_len(most);
-        let available = self.tx_room();
-        let Some(room) = self.tx.room(needed) else {
+        let available = self.tx_capacity();
+        let Some(room) = self.tx.reserve(needed) else {
             return Err(BufferTooSmall { needed, available });
         };
         let len = match self.framing {
@@ -192,6 +230,7 @@ impl<B: Buffer> Link<B> {
             Framing::Serial => self.serial.write(room, most, write)?,
         };
         self.tx.append(len);
+        self.counters.frames_sent = self.counters.frames_sent.wrapping_add(1);
         Ok(())
     }
 }

@@ -57,9 +57,9 @@ pub(crate) enum Packet {
     /// The frame that comes next.
     Frame(FrameAt),
     /// A frame, but not the one that comes next: something was lost.
-    OutOfTurn(FrameAt),
+    OutOfOrder(FrameAt),
     /// Whole, but no packet of ours.
-    Strange(FrameError),
+    Unknown(FrameError),
 }
 
 impl Serial {
@@ -126,12 +126,18 @@ impl<B: Buffer> Link<B> {
                 Some(Packet::Frame(_)) => self.serial.next_in = self.serial.next_in.wrapping_add(1),
                 Some(_) => {}
                 None => {
+                    self.count_corrupt();
                     self.release_taken();
                     continue;
                 }
             }
+            self.count_received();
             return packet;
         }
+    }
+
+    fn count_corrupt(&mut self) {
+        self.counters.corrupt_packets = self.counters.corrupt_packets.wrapping_add(1);
     }
 
     /// Brings the next packet that can be one to the front, and says how long it is without its zero.
@@ -154,6 +160,9 @@ impl<B: Buffer> Link<B> {
             if len > 0 && !broken {
                 return Some(len);
             }
+            if broken {
+                self.count_corrupt();
+            }
             self.rx.consume(len.saturating_add(1));
         }
     }
@@ -167,7 +176,7 @@ fn read_packet(bytes: &mut [u8], next: u16, max: usize) -> Option<Packet> {
     {
         return match Hello::from_bytes(hello) {
             Ok(hello) => Some(Packet::Hello(hello)),
-            Err(_) => Some(Packet::Strange(FrameError::Header)),
+            Err(_) => Some(Packet::Unknown(FrameError::Header)),
         };
     }
     Some(match Frame::parse_exact(content, max) {
@@ -177,9 +186,9 @@ fn read_packet(bytes: &mut [u8], next: u16, max: usize) -> Option<Packet> {
             let at = FrameAt { kind, id, body };
             match u16::from_le_bytes(*counter) == next {
                 true => Packet::Frame(at),
-                false => Packet::OutOfTurn(at),
+                false => Packet::OutOfOrder(at),
             }
         }
-        Err(error) => Packet::Strange(error),
+        Err(error) => Packet::Unknown(error),
     })
 }

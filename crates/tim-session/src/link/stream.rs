@@ -17,6 +17,7 @@ impl<B: Buffer> Link<B> {
         };
         let hello = Hello::from_bytes(hello)?;
         self.rx.consume(Hello::LEN);
+        self.count_received();
         Ok(Some(hello))
     }
 
@@ -25,8 +26,9 @@ impl<B: Buffer> Link<B> {
         match Frame::parse(self.rx.as_slice(), max)? {
             Parsed::Incomplete(_) => Ok(None),
             Parsed::Frame(Frame { kind, id, body }, len) => {
-                self.taken = len;
                 let body = (len - body.len(), len);
+                self.taken = len;
+                self.count_received();
                 Ok(Some(FrameAt { kind, id, body }))
             }
         }

@@ -147,16 +147,16 @@ fn an_answer_of_exactly_the_clients_limit_goes_and_one_byte_more_does_not() {
 #[test]
 fn a_delivery_of_exactly_the_clients_limit_goes_and_one_byte_more_uses_no_window() {
     let (mut client, mut hub) = online_with(client_with(config(), [256, 2048, 2048]), hub());
-    let window = hub.window_room();
+    let window = hub.window_capacity();
     let (mut refused, mut len) = (None, 256);
     while let Err(error) = hub.deliver(&[2], 0, &to_vec(&text(&"x".repeat(len)))) {
-        assert_eq!(hub.window_room(), window);
+        assert_eq!(hub.window_capacity(), window);
         refused = Some(error);
         len -= 1;
     }
     let too_large = SendError::TooLarge { len: 257, max: 256 };
     assert_eq!(refused, Some(DeliverError::Send(too_large)));
-    assert_eq!(hub.window_room(), window - 1);
+    assert_eq!(hub.window_capacity(), window - 1);
     carry(&mut client, &mut hub, NOW);
     assert_eq!(delivered(&mut client, NOW), "x".repeat(len));
 }
@@ -172,7 +172,7 @@ fn the_window_is_the_smaller_of_what_both_ends_want() {
             hub_with(hub_config, [2048, 2048]),
         );
         let (_client, hub) = online_with(client, hub);
-        assert_eq!((hub.window(), hub.window_room()), (window, window));
+        assert_eq!((hub.window(), hub.window_capacity()), (window, window));
     }
 }
 
@@ -189,7 +189,7 @@ fn only_deliveries_that_were_made_can_be_acknowledged() {
         match room {
             Some(room) => {
                 assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
-                assert_eq!(hub.window_room(), room, "ACK {acked}");
+                assert_eq!(hub.window_capacity(), room, "ACK {acked}");
             }
             None => {
                 let violation = CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION);

@@ -95,14 +95,14 @@ fn what_is_sent_leaves_the_front_and_no_more_than_that() {
 #[test]
 fn a_hub_end_says_how_much_it_can_still_receive_and_queue() {
     let (_client, mut hub) = online_with(client(), hub_with(HubConfig::default(), [300, 270]));
-    assert_eq!((hub.room(), hub.outgoing_room()), (300, 270));
+    assert_eq!((hub.receive_capacity(), hub.outgoing_capacity()), (300, 270));
     let part = &frame_of_len(FrameKind::SEND, 1, 300)[..100];
     assert_eq!(hub.receive(NOW, part), 100);
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
-    assert_eq!((hub.room(), hub.space(1000).len()), (200, 200));
+    assert_eq!((hub.receive_capacity(), hub.space(1000).len()), (200, 200));
     hub.push(FrameKind::SYNCED, &Done).unwrap();
     let queued = hub.outgoing().len();
-    assert_eq!(hub.outgoing_room(), 270 - queued);
+    assert_eq!(hub.outgoing_capacity(), 270 - queued);
     hub.transmitted(queued);
-    assert_eq!(hub.outgoing_room(), 270);
+    assert_eq!(hub.outgoing_capacity(), 270);
 }

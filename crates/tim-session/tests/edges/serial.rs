@@ -69,7 +69,10 @@ fn a_hub_end_on_a_serial_line_begins_again_with_nothing_of_the_last_session() {
     assert_eq!(hub.poll(NOW), HubOutput::Close(CloseReason::Superseded));
     assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
     hub.begin_again(NOW);
-    assert_eq!((hub.window(), hub.window_room(), hub.peer_max_frame()), (0, 0, 0));
+    assert_eq!(
+        (hub.window(), hub.window_capacity(), hub.peer_max_frame()),
+        (0, 0, 0)
+    );
     assert!(matches!(hub.poll(NOW), HubOutput::Wait(Some(_))));
     assert!(hub.outgoing().len() > Hello::LEN, "the early hello was answered");
     assert_eq!(hub.window(), 2);

@@ -221,7 +221,7 @@ fn conversation(framing: Framing) -> Option<()> {
         let len = client.receive(now, hub.outgoing());
         hub.transmitted(len);
     }
-    check(delivered && answered && client.cursor() == b"1" && hub.window_room() == 64)?;
+    check(delivered && answered && client.cursor() == b"1" && hub.window_capacity() == 64)?;
     client.logout(now);
     let _ = client.poll(now);
     let len = hub.receive(now, client.outgoing());

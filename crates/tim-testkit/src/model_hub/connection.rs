@@ -54,7 +54,7 @@ impl Connection {
     pub(super) fn in_flight(&self) -> usize {
         match self.framing {
             Framing::Stream => (self.delivered - self.acknowledged) as usize,
-            _ => self.session.window() - self.session.window_room(),
+            _ => self.session.window() - self.session.window_capacity(),
         }
     }
 

@@ -4,49 +4,53 @@ use tim_proto::ErrorCode;
 use tim_proto::request::Login;
 use tim_proto::wire::{self, FrameKind, Hello, Role, features};
 
-use super::event::Local;
-use super::machine::Broken;
+use super::event::LocalEvent;
+use super::machine::ConnectionFailed;
 use super::{ClientSession, LOGIN_ID, Phase};
 use crate::buffer::Buffer;
-use crate::life::{Due, Life, Patience};
+use crate::keepalive::{Due, Keepalive, KeepaliveConfig};
 use crate::link::{FrameAt, Packet};
 use crate::{Framing, Instant};
 
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
-    pub(super) fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, Broken> {
+    pub(super) fn next_on_stream(&mut self, now: Instant) -> Result<Option<FrameAt>, ConnectionFailed> {
         if let Phase::Hello { .. } = self.phase {
             match self.link.take_hello() {
                 Ok(None) => return Ok(None),
-                Ok(Some(hello)) => self.greet(&hello, now)?,
+                Ok(Some(hello)) => self.receive_hello(&hello, now)?,
                 Err(_) => {
-                    self.meets_a_stranger(ErrorCode::NOT_A_HUB, now);
+                    self.reject_peer(ErrorCode::NOT_A_HUB, now);
                     return Ok(None);
                 }
             }
         }
-        if self.is_greeted() {
-            self.link.next_frame(self.max_frame()).map_err(|_| Broken)
+        if self.hello_received() {
+            self.link
+                .next_frame(self.max_frame())
+                .map_err(|_| ConnectionFailed)
         } else {
             Ok(None)
         }
     }
 
     /// On a serial line there may be anything, above all what was meant for an earlier connection.
-    pub(super) fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, Broken> {
-        while self.is_greeted() || matches!(self.phase, Phase::Hello { .. }) {
+    pub(super) fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, ConnectionFailed> {
+        while self.hello_received() || matches!(self.phase, Phase::Hello { .. }) {
             let Some(packet) = self.link.next_packet(self.max_frame()) else {
                 return Ok(None);
             };
             match (packet, self.phase) {
-                (Packet::Hello(hello), Phase::Hello { .. }) => self.greet(&hello, now)?,
+                (Packet::Hello(hello), Phase::Hello { .. }) => self.receive_hello(&hello, now)?,
                 (_, Phase::Hello { .. }) => {}
                 // The answer to a hello that was repeated; the hub counts from it on.
                 (Packet::Hello(_), Phase::Login { .. }) => {}
                 (Packet::Frame(at), _) => {
-                    self.life.packet_came(at.kind == FrameKind::PONG, now);
+                    self.keepalive.packet_received(at.kind == FrameKind::PONG, now);
                     return Ok(Some(at));
                 }
-                (Packet::Hello(_) | Packet::OutOfTurn(_) | Packet::Strange(_), _) => return Err(Broken),
+                (Packet::Hello(_) | Packet::OutOfOrder(_) | Packet::Unknown(_), _) => {
+                    return Err(ConnectionFailed);
+                }
             }
             self.link.release_taken();
             if self.has_work() {
@@ -57,7 +61,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// Whether the hub's hello has come on this connection.
-    pub(super) const fn is_greeted(&self) -> bool {
+    pub(super) const fn hello_received(&self) -> bool {
         matches!(
             self.phase,
             Phase::Login { .. } | Phase::Online | Phase::LoggingOut { .. }
@@ -65,7 +69,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// Says what this device can do. Whether there was room for it.
-    pub(super) fn say_hello(&mut self) -> bool {
+    pub(super) fn send_hello(&mut self) -> bool {
         let names = if self.config.sender_names {
             features::SENDER_NAMES
         } else {
@@ -82,7 +86,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.link.send_hello(&hello)
     }
 
-    fn greet(&mut self, hello: &Hello, now: Instant) -> Result<(), Broken> {
+    fn receive_hello(&mut self, hello: &Hello, now: Instant) -> Result<(), ConnectionFailed> {
         let ours = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
@@ -96,7 +100,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             None
         };
         if let Some(code) = stranger {
-            self.meets_a_stranger(code, now);
+            self.reject_peer(code, now);
             return Ok(());
         }
         self.hub_max_frame = hello.max_frame as usize;
@@ -118,8 +122,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             return Ok(());
         }
         let id = self.login_id();
-        self.link.send(FrameKind::LOGIN, id, &login).map_err(|_| Broken)?;
-        self.life = Life::new(now);
+        self.link
+            .send(FrameKind::LOGIN, id, &login)
+            .map_err(|_| ConnectionFailed)?;
+        self.keepalive = Keepalive::new(now);
         self.phase = Phase::Login {
             until: now + self.config.login_timeout,
         };
@@ -128,8 +134,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// What answers is not what the device was made for. That may be so only for now (a hub is being updated, something
     /// else has its port), so the session tries again.
-    fn meets_a_stranger(&mut self, code: ErrorCode, now: Instant) {
-        self.push_local(Local::TurnedAway(code));
+    fn reject_peer(&mut self, code: ErrorCode, now: Instant) {
+        self.push_local(LocalEvent::TurnedAway(code));
         self.hang_up_and_lose(now);
     }
 
@@ -149,7 +155,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 
     /// Whether the hub owes signs of life.
-    pub(super) const fn expects_life(&self) -> bool {
+    pub(super) const fn expects_peer(&self) -> bool {
         match self.phase {
             Phase::Online => true,
             Phase::Login { .. } | Phase::LoggingOut { .. } => self.on_serial(),
@@ -157,9 +163,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    pub(super) fn look_for_life(&mut self, now: Instant) -> bool {
+    pub(super) fn check_keepalive(&mut self, now: Instant) -> bool {
         let blocked = !self.link.outgoing().is_empty();
-        match self.life.due(now, &self.patience(), blocked) {
+        match self.keepalive.due(now, &self.keepalive_config(), blocked) {
             None => return false,
             Some(Due::Later) => {}
             Some(Due::Lost) => self.hang_up_and_lose(now),
@@ -173,8 +179,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         true
     }
 
-    pub(super) fn patience(&self) -> Patience {
-        Patience::new(
+    pub(super) fn keepalive_config(&self) -> KeepaliveConfig {
+        KeepaliveConfig::new(
             self.config.framing,
             self.config.keep_alive,
             self.config.keep_alive_timeout,
