@@ -312,7 +312,7 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
     let mut events = client.events();
     let mut sent = 0_u64;
     for _ in 0..20 {
-        while hub.session.window_room() > 0 {
+        while hub.session.window_capacity() > 0 {
             sent += 1;
             hub.deliver(
                 &sent.to_le_bytes(),
@@ -355,7 +355,7 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
             }
         }
         hub.settle().await;
-        while hub.session.window_room() > 0 && sent < 100 {
+        while hub.session.window_capacity() > 0 && sent < 100 {
             sent += 1;
             hub.deliver(&sent.to_le_bytes(), &text("bob", c2c("alice"), sent, "x"))
                 .await;
@@ -785,7 +785,7 @@ async fn readiness_behind_a_full_stream_is_an_error_and_not_a_hang() {
         hub.welcome();
         // The first is a stub, which cannot be fetched before readiness.
         for sequence in 1..=12_u64 {
-            while hub.session.window_room() == 0 {
+            while hub.session.window_capacity() == 0 {
                 let _ = tokio::time::timeout(Duration::from_millis(1), hub.next::<()>(|_| None)).await;
             }
             let message = text("bob", c2c("alice"), sequence, "x");

@@ -90,7 +90,10 @@ fn a_cut_counts_a_reconnect_and_the_requests_that_are_sent_again() {
     carry(&mut client, &mut hub, later);
     drain(&mut client, later);
     carry(&mut client, &mut hub, later);
-    assert_eq!(drain_hub(&mut hub, later), ["Request 1", "Request 2", "Request 3"]);
+    assert_eq!(
+        drain_hub(&mut hub, later),
+        ["Request 1", "Request 2", "Request 3"]
+    );
     let stats = client.stats();
     assert_eq!((stats.reconnects, stats.resends), (1, 3));
 }
@@ -121,7 +124,10 @@ fn packets_that_a_serial_port_corrupts_are_counted() {
     assert_eq!(hub.stats().corrupt_packets, 1);
     // Noise counts as well: anything between two zeros that is not a packet.
     assert_eq!(hub.receive(NOW, b"noise\0"), 6);
-    assert!(!matches!(hub.poll(NOW), HubOutput::Event(HubEvent::Request { .. })));
+    assert!(!matches!(
+        hub.poll(NOW),
+        HubOutput::Event(HubEvent::Request { .. })
+    ));
     assert_eq!(hub.stats().corrupt_packets, 2);
     // A packet that fits no buffer is dropped and counted once.
     let long = memory(1500).0.iter().map(|_| 1).collect::<Vec<u8>>();
