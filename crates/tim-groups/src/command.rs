@@ -1,25 +1,25 @@
-//! What may be asked of a group that exists.
+//! Commands: the changes that can be requested of an existing group, and their results.
 
 use tim_proto::{GroupId, InviteOption, JoinOption, JoinStatus, MemberResult, ReceiveOption, Role, UserId};
 
-/// Somebody wants to change a group.
+/// A request to change a group.
 #[derive(Debug, Clone)]
 pub struct GroupCommand {
-    /// Which group.
+    /// The group.
     pub group: GroupId,
-    /// Who: [`UserId::SYSTEM`] for what the application's server asks.
+    /// The user who makes the request; [`UserId::SYSTEM`] for the application's server.
     pub actor: UserId,
-    /// A random number, for the ids of the tips and notices: as many numbers from it on as there are of them.
+    /// The random number of the first tip's or notice's id; the others take the numbers after it.
     pub random: u32,
-    /// The ceilings.
+    /// The limits in force.
     pub policy: GroupPolicy,
-    /// How many are in the room when the action is done, for the tips of an AVChatRoom, whose members are not stored.
+    /// How many users an AVChatRoom has after the action. Its members are not stored, so its tips take the number from here.
     pub live_members: u32,
-    /// What.
+    /// The change.
     pub action: GroupAction,
 }
 
-/// The ceilings that the operator sets.
+/// Limits set by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupPolicy {
     /// The most members of a Work, Public or Meeting group.
@@ -28,7 +28,7 @@ pub struct GroupPolicy {
     pub max_community: u32,
     /// The most admins of a group, the owner not among them.
     pub max_admins: u32,
-    /// The most groups that a user may be in: those of all types whose members are stored, and one's own AVChatRooms.
+    /// The most groups that a user may be in. AVChatRooms count for their owner only.
     pub max_groups: u32,
 }
 
@@ -44,119 +44,119 @@ impl Default for GroupPolicy {
     }
 }
 
-/// What is asked for. Asked again after it was done, each is answered as the first time and changes nothing.
+/// A change. Each is idempotent: repeated after it was applied, it has the same result and changes nothing.
 #[derive(Debug, Clone)]
 pub enum GroupAction {
-    /// Let me in, or take my application. Answer: [`GroupResponse::Joined`].
+    /// The actor joins, or applies where the group's join option requires it. Result: [`GroupResponse::Joined`].
     Join {
-        /// What those who decide are to read.
+        /// A message for the managers.
         message: String,
     },
-    /// I leave.
+    /// The actor leaves.
     Quit,
-    /// An application is accepted or refused.
+    /// Accepts or refuses an application.
     HandleApplication {
-        /// Whose.
+        /// The applicant.
         applicant: UserId,
-        /// Accepted?
+        /// Whether it is accepted.
         accept: bool,
-        /// What the applicant is to read.
+        /// A message for the applicant.
         message: String,
-        /// The `message_key` of the notice that told of it; 0 for the applicant's newest.
+        /// The `message_key` of the notice about the application; 0 for the applicant's newest.
         key: u64,
     },
-    /// These users are to be members. Answer: [`GroupResponse::Members`].
+    /// Invites users. Result: [`GroupResponse::Members`].
     Invite {
-        /// Whom; of one named twice the first counts.
+        /// The users; duplicates are ignored.
         users: Vec<UserId>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The actor's invitation is accepted or refused.
+    /// The actor accepts or refuses an invitation.
     HandleInvitation {
-        /// Accepted?
+        /// Whether it is accepted.
         accept: bool,
-        /// What the inviter is to read.
+        /// A message for the inviter.
         message: String,
     },
-    /// These are to be members no more. Answer: [`GroupResponse::Members`].
+    /// Removes members. Result: [`GroupResponse::Members`].
     Remove {
-        /// Whom; of one named twice the first counts.
+        /// The users; duplicates are ignored.
         users: Vec<UserId>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A member is to be like this. What is absent stays. All of it is done or nothing.
+    /// Changes a member. Absent fields stay unchanged; either all changes are applied or none.
     SetMember {
-        /// Who; may be the actor.
+        /// The member, possibly the actor.
         user: UserId,
         /// [`Role::ADMIN`] or [`Role::MEMBER`].
         role: Option<Role>,
-        /// For how many seconds the member may not write; 0 ends that.
+        /// Mutes the member for so many seconds; 0 ends the mute.
         mute_seconds: Option<u32>,
         /// The name shown in this group.
         name_card: Option<String>,
     },
-    /// Another member is to own the group; the actor becomes a plain member.
+    /// Hands the group over to another member; the actor becomes an ordinary member.
     ChangeOwner {
-        /// Who.
+        /// The new owner.
         owner: UserId,
     },
-    /// The group is to be like this.
+    /// Changes the group's profile and options.
     Update(GroupUpdate),
-    /// The group is to be no more.
+    /// Dismisses the group.
     Dismiss,
-    /// How the actor wants to be told of messages.
+    /// Sets the actor's receive option.
     SetReceiveOption {
-        /// How.
+        /// The option.
         option: ReceiveOption,
     },
-    /// These stay out of an AVChatRoom for a while. Answer: [`GroupResponse::Members`].
+    /// Bans users from an AVChatRoom. Result: [`GroupResponse::Members`].
     Ban {
-        /// Whom.
+        /// The users.
         users: Vec<UserId>,
-        /// For how long; 0 lets them in again.
+        /// The duration of the ban; 0 ends it.
         seconds: u32,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The service takes the group back (notice 11). Only for [`UserId::SYSTEM`].
+    /// Reclaims the group in the service's name (notice 11). Only for [`UserId::SYSTEM`].
     Reclaim,
-    /// The application tells members something (notice 255, S159). Only for [`UserId::SYSTEM`].
+    /// Sends members a notice of the application (notice 255). Only for [`UserId::SYSTEM`].
     Notify {
-        /// Whom; empty is all members. Who is no member is left out.
+        /// The members; empty for all. Users who are not members are skipped.
         users: Vec<UserId>,
-        /// What.
+        /// The text.
         text: String,
     },
 }
 
-/// How a group is to be. What is absent stays as it is.
+/// Changes of a group's profile and options. Absent fields stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupUpdate {
     /// The shown name.
     pub name: Option<String>,
-    /// What it is about.
+    /// The introduction.
     pub introduction: Option<String>,
-    /// What its members are told.
+    /// The notification to members.
     pub notification: Option<String>,
     /// The picture's address.
     pub avatar: Option<String>,
-    /// Who may join by asking.
+    /// Who may join on request.
     pub join_option: Option<JoinOption>,
-    /// Whom members may bring in.
+    /// Whom members may invite.
     pub invite_option: Option<InviteOption>,
-    /// Whether only the owner and admins may write.
+    /// Whether all members except the managers are muted.
     pub mute_all: Option<bool>,
 }
 
-/// What the actor is told.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupResponse {
-    /// It is so now.
+    /// The change is in effect.
     Done,
-    /// To who wanted to join.
+    /// The result of [`GroupAction::Join`].
     Joined(JoinStatus),
-    /// What became of each user, in the order asked for.
+    /// The result for each user, in the order of the request.
     Members(Vec<(UserId, MemberResult)>),
 }

@@ -1,4 +1,4 @@
-//! A new group, with all that tells of it.
+//! Creation of a group, with its tip and notices.
 
 use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
@@ -9,67 +9,67 @@ use super::tips::{Announcer, NameLookup, NoticeText, Tip};
 use super::{GroupPolicy, GroupUpdate};
 use crate::{Refused, SystemEntry};
 
-/// The wish for a group.
+/// A request to create a group.
 #[derive(Debug, Clone)]
 pub struct NewGroup {
-    /// Its id.
+    /// The id.
     pub group: GroupId,
-    /// Its type.
+    /// The type.
     pub group_type: GroupType,
-    /// Who makes and owns it.
+    /// The creator, who becomes the owner.
     pub owner: UserId,
-    /// The shown name.
+    /// The name.
     pub name: String,
-    /// What it is about.
+    /// The introduction.
     pub introduction: String,
-    /// What its members are told.
+    /// The notification to members.
     pub notification: String,
-    /// The picture's address.
+    /// The address of the picture.
     pub avatar: String,
-    /// Who may join; [`JoinOption::AS_USUAL`] for what its type has.
+    /// Who may join on request; [`JoinOption::AS_USUAL`] for the default of the type.
     pub join_option: JoinOption,
-    /// Whom members may bring in; [`InviteOption::AS_USUAL`] for what its type has.
+    /// Whom members may invite; [`InviteOption::AS_USUAL`] for the default of the type.
     pub invite_option: InviteOption,
-    /// Members beside the owner; who is named twice, or owns it, counts once.
+    /// The members besides the owner. Duplicates, and the owner, are ignored.
     pub members: Vec<UserId>,
-    /// The request's own number.
+    /// The request's random number, by which a repeated request is recognized.
     pub random: u32,
 }
 
-/// A new group.
+/// A new group, checked and complete, for a store to write.
 #[derive(Debug, Clone)]
 pub struct CreateGroup {
-    /// Its id.
+    /// The id.
     pub group: GroupId,
-    /// Its type.
+    /// The type.
     pub group_type: GroupType,
-    /// Who creates and owns it; becomes a member by this.
+    /// The owner, who becomes a member.
     pub owner: UserId,
-    /// The shown name.
+    /// The name.
     pub name: String,
     /// The introduction.
     pub introduction: String,
     /// The notification.
     pub notification: String,
-    /// The picture's address.
+    /// The address of the picture.
     pub avatar: String,
-    /// Who may join by asking.
+    /// Who may join on request.
     pub join_option: JoinOption,
-    /// Whom members may bring in.
+    /// Whom members may invite.
     pub invite_option: InviteOption,
-    /// Members beside the owner, with their roles. All must have accounts.
+    /// The members besides the owner, with their roles. All must have accounts.
     pub members: Vec<(UserId, Role)>,
-    /// The request's own number: tells a repeated request from a second group of the same id.
+    /// The request's random number, by which a repeated request is recognized.
     pub creation_random: u32,
-    /// The most groups that a user may be in, the owner and the members alike.
+    /// The most groups that a user may be in. It holds for the owner and the members.
     pub max_groups: u32,
-    /// The tip that opens the group's log.
+    /// The first entry of the group's log.
     pub tip: Option<SystemEntry>,
-    /// Notices into users' system logs.
+    /// Notices for users' system logs.
     pub notices: Vec<(UserId, SystemEntry)>,
 }
 
-/// Checks the wish and writes the tip, with the names of its users from `book`, and the notices.
+/// Checks a request to create a group, and makes its tip and notices with the names that `names` has of its users.
 ///
 /// # Errors
 /// [`Refused::BadValue`] for an unknown type or option, [`Refused::NotAllowed`] for an option that the type has fixed or
@@ -78,9 +78,9 @@ pub fn create(
     new: NewGroup,
     policy: &GroupPolicy,
     now_ms: u64,
-    book: &dyn NameLookup,
+    names: &dyn NameLookup,
 ) -> Result<CreateGroup, Refused> {
-    let rules = TypeRules::of(new.group_type).ok_or(Refused::BadValue("there is no such type of group"))?;
+    let rules = TypeRules::of(new.group_type).ok_or(Refused::BadValue("unknown group type"))?;
     let (join_option, invite_option) = options(rules, &new)?;
     check_texts(&GroupUpdate {
         name: Some(new.name.clone()),
@@ -95,22 +95,22 @@ pub fn create(
     members.retain(|member| *member != new.owner);
     if !rules.is_stored && !members.is_empty() {
         return Err(Refused::NotAllowed(
-            "nobody is added to an AVChatRoom: users join it",
+            "an AVChatRoom is created without members; users join it",
         ));
     }
-    let everybody = members.len().saturating_add(1);
+    let all_members = members.len().saturating_add(1);
     if let Some(max) = rules.ceiling(policy)
-        && everybody > max as usize
+        && all_members > max as usize
     {
         return Err(Refused::Full { max });
     }
-    let scribe = Announcer {
+    let announcer = Announcer {
         group: new.group,
         name: &new.name,
         rules,
         now_s: now_ms / 1000,
     };
-    let (tip, notices) = told(&scribe, new.owner, &members, new.random, book);
+    let (tip, notices) = announcements(&announcer, new.owner, &members, new.random, names);
     Ok(CreateGroup {
         group: new.group,
         group_type: new.group_type,
@@ -129,23 +129,21 @@ pub fn create(
     })
 }
 
-type Told = (SystemEntry, Vec<(UserId, SystemEntry)>);
-
-fn told(
-    scribe: &Announcer<'_>,
+fn announcements(
+    announcer: &Announcer<'_>,
     owner: UserId,
     members: &[UserId],
     random: u32,
-    book: &dyn NameLookup,
-) -> Told {
-    let everybody = [&[owner], members].concat();
-    let tip = Tip::new(TipOperation::JOIN, owner, &everybody, everybody.len() as u64);
-    let said = NoticeText::default();
-    let created = scribe.notice(NoticeOperation::GROUP_CREATED, owner, said, random);
-    let invited = scribe.notice(NoticeOperation::INVITED, owner, said, random);
+    names: &dyn NameLookup,
+) -> (SystemEntry, Vec<(UserId, SystemEntry)>) {
+    let all_members = [&[owner], members].concat();
+    let tip = Tip::new(TipOperation::JOIN, owner, &all_members, all_members.len() as u64);
+    let text = NoticeText::default();
+    let created = announcer.notice(NoticeOperation::GROUP_CREATED, owner, text, random);
+    let invited = announcer.notice(NoticeOperation::INVITED, owner, text, random);
     let mut notices = vec![(owner, created)];
     notices.extend(members.iter().map(|member| (*member, invited.clone())));
-    (scribe.tip(&tip, random, book), notices)
+    (announcer.tip(&tip, random, names), notices)
 }
 
 fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOption), Refused> {
@@ -170,15 +168,15 @@ fn options(rules: &TypeRules, new: &NewGroup) -> Result<(JoinOption, InviteOptio
 
 pub(super) fn known_join(option: JoinOption) -> Result<JoinOption, Refused> {
     let known = option.is_known().then_some(option);
-    known.ok_or(Refused::BadValue("there is no such join option"))
+    known.ok_or(Refused::BadValue("unknown join option"))
 }
 
 pub(super) fn known_invite(option: InviteOption) -> Result<InviteOption, Refused> {
     let known = option.is_known().then_some(option);
-    known.ok_or(Refused::BadValue("there is no such invite option"))
+    known.ok_or(Refused::BadValue("unknown invite option"))
 }
 
-/// Checks how long a profile's texts are.
+/// Checks the lengths of a profile's texts.
 pub(super) fn check_texts(update: &GroupUpdate) -> Result<(), Refused> {
     for (what, text, max) in [
         ("introduction", &update.introduction, rules::MAX_INTRODUCTION),

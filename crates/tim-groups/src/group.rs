@@ -1,58 +1,58 @@
-//! What is kept of a group and of its members.
+//! What a store keeps of a group and its members.
 
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 
 /// A group's profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The group.
+    /// The id.
     pub group: GroupId,
-    /// What kind of group.
+    /// The type.
     pub group_type: GroupType,
-    /// Who owns it.
+    /// The owner.
     pub owner: UserId,
-    /// The shown name, maybe empty.
+    /// The name; may be empty.
     pub name: String,
-    /// The introduction, maybe empty.
+    /// The introduction; may be empty.
     pub introduction: String,
-    /// The notification, maybe empty.
+    /// The notification; may be empty.
     pub notification: String,
-    /// The picture's address, maybe empty.
+    /// The address of the picture; may be empty.
     pub avatar: String,
-    /// When it was created, unix time in milliseconds.
+    /// The time of creation, Unix time in milliseconds.
     pub created_ms: u64,
-    /// How many members it has; of an AVChatRoom only the owner is stored.
+    /// The number of members. Of an AVChatRoom only the owner is stored.
     pub member_count: u64,
-    /// Who may join by asking.
+    /// Who may join on request.
     pub join_option: JoinOption,
-    /// Whom members may bring in.
+    /// Whom members may invite.
     pub invite_option: InviteOption,
-    /// Whether only the owner and admins may write.
+    /// Whether all members except the managers are muted.
     pub mute_all: bool,
 }
 
-/// A user's standing in a group.
+/// A user's membership in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The member's role. An unknown one has a member's rights.
     pub role: Role,
-    /// When the user joined, unix time in milliseconds.
+    /// When the user joined, Unix time in milliseconds.
     pub joined_ms: u64,
-    /// The head of the log at joining: what the user may see begins behind it.
+    /// The sequence of the log's newest entry when the user joined. Later entries are visible to the user.
     pub joined_at: u64,
-    /// Until when the user may not write here, unix ms; what lies in the past means nothing.
+    /// The end of the user's mute, Unix time in milliseconds. A time in the past means not muted.
     pub muted_until_ms: u64,
-    /// How the user wants to be told of messages.
+    /// How the user receives messages.
     pub receive_option: ReceiveOption,
-    /// The name shown in this group, maybe empty.
+    /// The user's name in this group; may be empty.
     pub name_card: String,
 }
 
-/// What a user may not do in a group. It ends with its time, not with the user's membership.
+/// A ban or mute of a user in a group. It outlives the user's membership and ends at its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restriction {
-    /// Until when the user may not enter (AVChatRooms only), unix ms; 0 if not banned.
+    /// The end of the ban (AVChatRooms only), Unix time in milliseconds; 0 if not banned.
     pub banned_until_ms: u64,
-    /// Until when the user may not write, unix ms; 0 if not muted.
+    /// The end of the mute, Unix time in milliseconds; 0 if not muted.
     pub muted_until_ms: u64,
 }

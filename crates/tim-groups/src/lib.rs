@@ -1,10 +1,4 @@
-//! The rules of groups, apart from any store: who may do what, what comes of it, and who is told.
-//!
-//! A store gives [`decide`] a [`GroupView`] of its open transaction and a [`GroupCommand`], and applies the [`Effects`]
-//! in the same transaction. So a change, its tip and its notices happen together or not at all, and of two that race
-//! the second sees what the first has done.
-//!
-//! [`rules`] has the tables, [`tips`] the words.
+#![doc = include_str!("../README.md")]
 
 mod command;
 mod create;

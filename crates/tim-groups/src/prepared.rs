@@ -1,4 +1,4 @@
-//! Entries that the hub writes.
+//! System entries: tips and notices, and the flags of entries.
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
@@ -10,21 +10,21 @@ use tim_proto::message::flags;
 /// An entry that the hub writes itself, in the name of [`UserId::SYSTEM`](tim_proto::UserId::SYSTEM): a tip or a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemEntry {
-    /// The second in which it was made.
+    /// When it was made, Unix time in seconds.
     pub client_time: u64,
-    /// A random number.
+    /// The random number of its id.
     pub random: u32,
-    /// What kind of message it is.
+    /// The message kind.
     pub kind: MessageKind,
-    /// How it counts.
+    /// The flags.
     pub flags: EntryFlags,
     /// The encoded message.
     pub content: Bytes,
 }
 
-/// What is special about an entry of a log. Unknown bits are preserved.
+/// Flags of an entry. Unknown bits are preserved.
 ///
-/// The bits are those that the message has on the wire; [`SYSTEM`](Self::SYSTEM), which does not travel, is the highest.
+/// They have the numbers of the message's flags on the wire. [`SYSTEM`](Self::SYSTEM) is not on the wire.
 ///
 /// ```
 /// use tim_groups::EntryFlags;
@@ -36,15 +36,15 @@ pub struct SystemEntry {
 pub struct EntryFlags(u32);
 
 impl EntryFlags {
-    /// Nothing is special.
+    /// No flags.
     pub const NONE: Self = Self(0);
-    /// The message was revoked and its content removed. Only the store sets this.
+    /// The message was revoked and its content removed. Set by the store only.
     pub const REVOKED: Self = Self(flags::REVOKED);
     /// The entry does not count as unread.
     pub const NO_UNREAD: Self = Self(flags::NO_UNREAD);
     /// The entry neither becomes the conversation's last message nor moves it up the list.
     pub const NO_LAST: Self = Self(flags::NO_LAST);
-    /// The hub wrote the entry (tip, notice, revocation): nobody can revoke it. Only the store sets this.
+    /// The hub wrote the entry (tip, notice, revocation). It cannot be revoked. Set by the store only.
     pub const SYSTEM: Self = Self(1 << 31);
 
     /// The flags with these bits.
@@ -65,13 +65,13 @@ impl EntryFlags {
         self.0 & other.0 == other.0
     }
 
-    /// The flags that a writer may choose: all but those that only the store sets.
+    /// Without the flags that are set by the store only.
     #[must_use]
     pub const fn chosen(self) -> Self {
         Self(self.0 & !(Self::REVOKED.0 | Self::SYSTEM.0))
     }
 
-    /// The known flags that travel, for a message's envelope.
+    /// The flags for the envelope of the message.
     #[must_use]
     pub const fn on_wire(self) -> u32 {
         self.0 & (Self::REVOKED.0 | Self::NO_UNREAD.0 | Self::NO_LAST.0)

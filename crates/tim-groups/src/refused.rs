@@ -1,136 +1,135 @@
-//! Why a request is refused.
+//! Why the rules of groups, or a store, refuse a request.
 
 use std::fmt;
 
 use tim_proto::ShownNameError;
 use tim_proto::{ErrorCode, GroupId, UserId};
 
-/// Why the store refused one operation; nothing of it was stored and its neighbours were not touched. The request is at
-/// fault, and sending it again gives the same answer (but for [`Refused::TooLate`]'s age, and for ceilings).
+/// Why an operation was refused. Nothing of it was stored, and the other operations of its batch were not affected.
+///
+/// The request is at fault: sent again in the same state, it is refused again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// There is no account of this name.
+    /// The account does not exist.
     #[error("there is no user {0}")]
     NoSuchUser(UserId),
-    /// The name belongs to the system.
+    /// The user id is reserved.
     #[error("{0} is reserved for the system")]
     ReservedUser(UserId),
-    /// There is no group of this name, or it was dismissed (10010).
+    /// The group does not exist or was dismissed (10010).
     #[error("there is no group {0}")]
     NoSuchGroup(GroupId),
-    /// Another group has this name, or had it (10021).
+    /// The group id is, or was, another group's (10021).
     #[error("the group id {0} is in use")]
     IdInUse(GroupId),
-    /// The user is no member of the group, or none of the two users of the conversation.
-    #[error("{0} takes no part in this conversation")]
+    /// The user is not a member of the group, or not one of the two users of the conversation.
+    #[error("{0} is not a participant of this conversation")]
     NotParticipant(UserId),
-    /// Nobody has written in this conversation yet.
+    /// The conversation has no entries.
     #[error("there is no such conversation")]
     NoSuchConversation,
-    /// There is no such message, or it fell out of retention (10030).
+    /// The message does not exist or is past retention (10030).
     #[error("there is no such message")]
     NotFound,
-    /// The message is somebody else's, or the system's (10032).
+    /// Another user, or the hub, sent the message (10032).
     #[error("the message is not the user's own")]
     NotYours,
-    /// The message is of somebody whose role in the group is not lower (10032).
-    #[error("the message is of somebody whose role is not lower than the user's")]
+    /// The role of the message's sender is not lower than the user's (10032).
+    #[error("the role of the message's sender is not lower than the user's")]
     NotOutranked,
-    /// Messages in a group of this type are not stored, and so not revoked (10033).
+    /// Messages of an AVChatRoom are not stored and cannot be revoked (10033).
     #[error("messages in an AVChatRoom are not stored and cannot be revoked")]
     NotStored,
     /// The message is too old to be revoked (20016, 10031).
-    #[error("the message is {age_ms} ms old, it can be revoked for {window_ms} ms")]
+    #[error("the message is {age_ms} ms old; messages can be revoked for {window_ms} ms")]
     TooLate {
-        /// How old the message is.
+        /// The age of the message.
         age_ms: u64,
-        /// How old it may be.
+        /// The largest age at which it can be revoked.
         window_ms: u64,
     },
-    /// Somebody else revoked it before.
+    /// Another user has revoked the message.
     #[error("the message was revoked by {0}")]
     AlreadyRevoked(UserId),
-    /// The message id names another account than the sender's.
+    /// The account number in the message id is not the sender's.
     #[error("the message id does not carry the sender's account number")]
     ForeignId,
-    /// The sender has used the message id, or the owner the random number of a new group, for something else (200025).
-    #[error("this id was used for something else before; make a new one and send again")]
+    /// The message id, or the random number of a new group, was used for other content before (200025).
+    #[error("this id was used for other content before; send again with a new id")]
     IdReused,
     /// The content has more bytes than an entry may have.
-    #[error("the content has {len} bytes, at most {max} are stored")]
+    #[error("the content has {len} bytes; the limit is {max}")]
     TooLarge {
-        /// How many it has.
+        /// Its length.
         len: usize,
-        /// How many are allowed.
+        /// The largest length.
         max: usize,
     },
-    /// The rules of the group are against it (10007); the words say why.
+    /// The rules of the group forbid it, for the given reason (10007).
     #[error("{0}")]
     NotAllowed(&'static str),
-    /// The owner stays, or hands the group over, or dismisses it (10009).
+    /// The owner cannot leave (10009).
     #[error("the owner cannot leave; hand the group over or dismiss it")]
     OwnerMayNotQuit,
-    /// The group has as many members as it may have (10014).
-    #[error("the group is full: it may have {max} members")]
+    /// The group has its largest number of members (10014).
+    #[error("the group is full: the limit is {max} members")]
     Full {
-        /// How many it may have.
+        /// The largest number of members.
         max: u32,
     },
-    /// As many applications to the group wait for an answer as may wait (10006).
-    #[error(
-        "{max} applications to this group wait for an answer, which is as many as allowed; try again later"
-    )]
+    /// The group has its largest number of open applications (10006).
+    #[error("the group has {max} open applications, the most that are allowed; try again later")]
     TooManyApplications {
-        /// How many may wait.
+        /// The largest number of open applications.
         max: u32,
     },
-    /// The user is in as many groups as a user may be in (10037).
-    #[error("{user} is in {max} groups, which is as many as allowed; leave one first")]
+    /// The user is in the largest number of groups (10037).
+    #[error("{user} is in {max} groups, the most that are allowed; leave one first")]
     TooManyGroups {
-        /// Who.
+        /// The user.
         user: UserId,
-        /// How many groups a user may be in.
+        /// The largest number of groups.
         max: u32,
     },
-    /// The sender may not write in this group for now (10017).
+    /// The sender is muted in this group (10017).
     #[error("{}", Muted(*until_ms))]
     Muted {
-        /// Until when, unix ms; `None` while nobody may write but owner and admins.
+        /// The end of the mute, Unix time in milliseconds; `None` while all members are muted.
         until_ms: Option<u64>,
     },
-    /// The application or invitation was decided before, and not so by this user (10024).
-    #[error("somebody else has dealt with this request already")]
+    /// Another user has decided the application or invitation, or this user decided it differently (10024).
+    #[error("this request has been decided already")]
     AlreadyHandled,
-    /// The user has not applied, or was not invited (10004).
+    /// The user has no application or invitation (10004).
     #[error("there is no application or invitation of {0}")]
     NoSuchRequest(UserId),
-    /// There is no account of this name (10019).
+    /// The account that the request is about does not exist (10019).
     #[error("there is no account {0}")]
     NoAccount(UserId),
-    /// The user that the request is about is no member of the group (10004).
-    #[error("{0} is no member of the group")]
+    /// The user that the request is about is not a member (10004).
+    #[error("{0} is not a member of the group")]
     NotMember(UserId),
-    /// A value of the request is none that there is (10004).
+    /// A value of the request is invalid (10004).
     #[error("{0}")]
     BadValue(&'static str),
-    /// A shown name of the request may not be one (10004).
+    /// A display name of the request is not allowed (10004).
     #[error("{0}")]
     BadName(ShownNameError),
     /// A text of the request is too long (10004).
-    #[error("the {what} has {len} bytes, at most {max} are taken")]
+    #[error("the {what} has {len} bytes; the limit is {max}")]
     TextTooLong {
-        /// Which text.
+        /// The field.
         what: &'static str,
-        /// How many bytes it has.
+        /// Its length in bytes.
         len: usize,
-        /// How many are taken.
+        /// The largest length in bytes.
         max: usize,
     },
 }
 
 impl Refused {
-    /// The code that a client gets.
+    /// The error code for the client.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -163,14 +162,14 @@ impl Refused {
     }
 }
 
-/// Until when, in words.
+/// The end of a mute, in words.
 struct Muted(Option<u64>);
 
 impl fmt::Display for Muted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(until_ms) => write!(f, "you may not write here until {} (unix time)", until_ms / 1000),
-            None => f.write_str("only the owner and admins may write here now"),
+            Some(until_ms) => write!(f, "you are muted until {} (Unix time)", until_ms / 1000),
+            None => f.write_str("all members are muted; only the owner and admins can write"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who may do what in which type of group.
+//! Permissions and limits of the group types.
 //!
 //! | | Work (Private) | Public | Meeting (ChatRoom) | AVChatRoom | Community |
 //! |---|---|---|---|---|---|
@@ -7,29 +7,29 @@
 //! | unread is counted | yes | yes | no | no | yes |
 //! | messages, tips, members are stored | yes | yes | yes | only the owner | yes |
 //! | members at most | `max_members` | `max_members` | `max_members` | any number | `max_community` |
-//! | the owner may quit | yes: who stands longest follows | no (10009) | no | no | no |
+//! | the owner may leave | yes: the earliest member follows | no (10009) | no | no | no |
 //! | write | members | members | members | members | members |
-//! | mention all | members | managers | managers | managers | managers |
+//! | mention all members | members | managers | managers | managers | managers |
 //! | revoke others' messages | managers | managers | managers | nobody | managers |
-//! | quit | members | members | members | members | members |
+//! | leave | members | members | members | members | members |
 //! | handle applications | managers | managers | managers | nobody | managers |
 //! | invite (as the invite option says) | members | members | members | nobody | members |
-//! | remove a member (lower role) | owner | managers | managers | nobody: ban | managers |
+//! | remove a member (lower role) | owner | managers | managers | nobody | managers |
 //! | ban | nobody | nobody | nobody | owner | nobody |
-//! | set and cancel admins | nobody | owner | owner | nobody | owner |
+//! | appoint and dismiss admins | nobody | owner | owner | nobody | owner |
 //! | mute a member (lower role) | managers | managers | managers | managers | managers |
-//! | own name card | members | members | members | nobody | members |
-//! | others' name card (lower role) | managers | managers | managers | nobody | managers |
+//! | change the own name card | members | members | members | nobody | members |
+//! | change others' name cards (lower role) | managers | managers | managers | nobody | managers |
 //! | hand the group over | owner | owner | owner | nobody | owner |
-//! | name, introduction, notification, avatar | members | managers | managers | managers | managers |
+//! | change name, introduction, notification, avatar | members | managers | managers | managers | managers |
 //! | change the join option | nobody | owner | nobody | nobody | owner |
 //! | change the invite option | owner | owner | owner | nobody | owner |
-//! | mute all | managers | managers | managers | managers | managers |
-//! | dismiss | owner, when alone | owner | owner | owner | owner |
-//! | receive option | members | members | members | nobody | members |
+//! | mute all members | managers | managers | managers | managers | managers |
+//! | dismiss | owner as the last member | owner | owner | owner | owner |
+//! | set the receive option | members | members | members | nobody | members |
 //!
-//! Managers are the owner and the admins; Work groups and AVChatRooms have no admins. What nobody may do is refused
-//! with 10007, as is what somebody without the right asks for.
+//! Managers are the owner and the admins. Work groups and AVChatRooms have no admins. What is not permitted is refused with
+//! 10007.
 
 use tim_proto::check_shown_name;
 use tim_proto::{GroupType, InviteOption, JoinOption, Role};
@@ -47,35 +47,35 @@ pub const MAX_NOTIFICATION: usize = 400;
 pub const MAX_AVATAR: usize = 500;
 /// The longest name card, in bytes.
 pub const MAX_NAME_CARD: usize = 50;
-/// How many applications to a group may wait for an answer, those of whom members invite among them. One more is refused.
+/// The most open applications to a group, proposals of members included.
 pub const MAX_APPLICATIONS: u32 = 1_000;
-/// The longest words that go with an application, an invitation, a removal, or the answer to one, in bytes.
-pub const MAX_WORDS: usize = 300;
-/// The longest text of a notice of the application's own (255), in bytes.
+/// The longest message of an application, an invitation, a removal or a decision, in bytes.
+pub const MAX_MESSAGE: usize = 300;
+/// The longest text of a notice of the application (255), in bytes.
 pub const MAX_NOTICE: usize = 8_000;
 
-/// What a type of group is like.
+/// The rules of a group type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TypeRules {
     /// The type.
     pub group_type: GroupType,
-    /// Who may join a new group.
+    /// The join option of a new group.
     pub join_option: JoinOption,
-    /// Whom members may bring into a new group.
+    /// The invite option of a new group.
     pub invite_option: InviteOption,
-    /// Messages and tips count as unread.
+    /// Whether messages and tips count as unread.
     pub counts_unread: bool,
-    /// Messages, tips and members are stored.
+    /// Whether messages, tips and members are stored.
     pub is_stored: bool,
-    /// The owner may quit, and another member follows.
+    /// Whether the owner may leave, and another member follows.
     pub owner_quits: bool,
-    /// The owner ends it by hand only when alone in it.
+    /// Whether the owner may dismiss the group only as its last member.
     pub dismissed_alone: bool,
     /// The column of [`RIGHTS`].
     column: usize,
 }
 
-/// The types, in the order of the columns above.
+/// The known types, in the order of the table above.
 pub const TYPES: [TypeRules; 5] = [
     TypeRules {
         join_option: JoinOption::DISABLE_APPLY,
@@ -102,10 +102,11 @@ pub const TYPES: [TypeRules; 5] = [
     usual(GroupType::COMMUNITY, 4),
 ];
 
-/// Every cell of the table above, for tests of a store or of a hub: what somebody in the role of the second column gets who
-/// does what the first column names to somebody in the role of the third. `none` is a user outside the group, `self` the
-/// actor, `.` nobody in particular. A cell is `ok`, what becomes of the target where a list is answered, the code of the
-/// refusal, or `-` where the type has no such role.
+/// Every combination of action, actor and target with its expected result, as text, for tests of engines and hubs.
+///
+/// The columns are the action, the role of the actor, the role of the target, and the result in each type. Roles are `none` (not
+/// a member), `self` (the actor) and `.` (no target). A result is `ok`, the result for the target, the code of the refusal, or
+/// `-` if the type has no such role.
 pub const PERMISSIONS: &str = include_str!("permissions.txt");
 
 const fn usual(group_type: GroupType, column: usize) -> TypeRules {
@@ -121,27 +122,27 @@ const fn usual(group_type: GroupType, column: usize) -> TypeRules {
     }
 }
 
-/// What somebody may want to do in a group.
+/// An action that a role may permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Write a message.
+    /// Send a message.
     Write,
-    /// Mention everybody in a message.
+    /// Mention all members in a message.
     MentionAll,
-    /// Revoke somebody else's message.
+    /// Revoke another member's message.
     RevokeOthers,
     /// Leave.
     Quit,
     /// Accept or refuse an application.
     HandleApplication,
-    /// Bring somebody in.
+    /// Invite users.
     Invite,
     /// Remove a member of a lower role.
     Remove,
-    /// Keep somebody out.
+    /// Ban users.
     Ban,
-    /// Make a member an admin, or an admin a member.
+    /// Appoint or dismiss an admin.
     SetRole,
     /// Mute a member of a lower role.
     Mute,
@@ -149,7 +150,7 @@ pub enum Action {
     OwnNameCard,
     /// Change the name card of a member of a lower role.
     OthersNameCard,
-    /// Make another member the owner.
+    /// Hand the group over to another member.
     ChangeOwner,
     /// Change name, introduction, notification or picture.
     UpdateProfile,
@@ -157,15 +158,15 @@ pub enum Action {
     SetJoinOption,
     /// Change the invite option.
     SetInviteOption,
-    /// Let nobody but owner and admins write.
+    /// Mute all members except the managers.
     MuteAll,
-    /// End the group.
+    /// Dismiss the group.
     Dismiss,
-    /// Say how to be told of messages.
+    /// Set the own receive option.
     SetReceiveOption,
 }
 
-/// Who may.
+/// Who is permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Nobody,
@@ -175,7 +176,7 @@ enum Who {
 }
 use Who::{Managers, Members, Nobody, Owner};
 
-/// Which columns there are: Work, Public, Meeting, AVChatRoom, Community.
+/// An action, and who is permitted in Work, Public, Meeting, AVChatRoom and Community groups.
 type Row = (Action, [Who; 5]);
 
 const RIGHTS: [Row; 19] = [
@@ -219,23 +220,21 @@ const RIGHTS: [Row; 19] = [
 ];
 
 impl TypeRules {
-    /// The rules of a type; `None` for one that is not known here.
+    /// The rules of a type; `None` for an unknown one.
     #[must_use]
     pub fn of(group_type: GroupType) -> Option<&'static Self> {
         TYPES.iter().find(|rules| rules.group_type == group_type)
     }
 
-    /// The rules of a stored group's type. What a newer program made is treated strictly.
+    /// The rules of a stored group's type. Everything is refused in a group of an unknown type.
     ///
     /// # Errors
-    /// [`Refused::NotAllowed`] for a type that is not known here.
+    /// [`Refused::NotAllowed`] for an unknown type.
     pub fn of_stored(group_type: GroupType) -> Result<&'static Self, Refused> {
-        Self::of(group_type).ok_or(Refused::NotAllowed(
-            "this program does not know groups of this type",
-        ))
+        Self::of(group_type).ok_or(Refused::NotAllowed("this hub does not know groups of this type"))
     }
 
-    /// Whether somebody with this role may do this; `None` for who is no member.
+    /// Checks whether a member with this role may do this; `None` is a user who is not a member.
     ///
     /// # Errors
     /// [`Refused::NotAllowed`] with the reason, or [`Refused::OwnerMayNotQuit`].
@@ -250,7 +249,7 @@ impl TypeRules {
             .copied()
             .unwrap_or(Nobody);
         let (needed, otherwise) = match who {
-            Nobody => return Err(Refused::NotAllowed("groups of this type do not have this")),
+            Nobody => return Err(Refused::NotAllowed("not possible in groups of this type")),
             Owner => (Role::OWNER, "only the owner may do this"),
             Managers => (Role::ADMIN, "only the owner and admins may do this"),
             Members => (Role::MEMBER, ""),
@@ -264,7 +263,7 @@ impl TypeRules {
         Ok(())
     }
 
-    /// How many members there may be; `None` for any number.
+    /// The largest number of members; `None` for no limit.
     #[must_use]
     pub fn ceiling(&self, policy: &GroupPolicy) -> Option<u32> {
         match self.group_type {
@@ -275,7 +274,7 @@ impl TypeRules {
     }
 }
 
-/// Whether a member may do to another what is only done to lower roles.
+/// Checks whether the actor's role is higher than the target's, which actions on other members require.
 ///
 /// # Errors
 /// [`Refused::NotAllowed`].
@@ -283,13 +282,11 @@ pub const fn outranks(actor: Role, target: Role) -> Result<(), Refused> {
     if rank(actor) > rank(target) {
         Ok(())
     } else {
-        Err(Refused::NotAllowed(
-            "this is done to members of a lower role only",
-        ))
+        Err(Refused::NotAllowed("the member's role must be lower than yours"))
     }
 }
 
-/// Owner above admin above everybody else: a role that is not known here outranks nobody.
+/// Owner above admin above all others. An unknown role outranks nobody.
 const fn rank(role: Role) -> u8 {
     match role {
         Role::OWNER => 2,
@@ -298,7 +295,7 @@ const fn rank(role: Role) -> u8 {
     }
 }
 
-/// Checks a shown name that somebody sent: a nick, a group's name, a name card.
+/// Checks a display name of a request: a nick, a group's name, a name card.
 ///
 /// # Errors
 /// [`Refused::TextTooLong`], [`Refused::BadName`].
@@ -307,7 +304,7 @@ pub fn check_name(what: &'static str, name: &str, max: usize) -> Result<(), Refu
     check_shown_name(name).map_err(Refused::BadName)
 }
 
-/// Checks a text that somebody sent.
+/// Checks the length of a text of a request.
 ///
 /// # Errors
 /// [`Refused::TextTooLong`].

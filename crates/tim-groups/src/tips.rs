@@ -1,31 +1,31 @@
-//! The words of a change: tips into the group's log, notices into its users' system logs.
+//! Announcements of changes: tips in the group's log, notices in users' system logs.
 //!
-//! | happening | tip | notices |
+//! | change | tip | notices |
 //! |---|---|---|
 //! | created | 1 | 6 to the creator, 7 to the members |
-//! | joined freely | 1 | 2 to who joined |
-//! | applied, or brought by a member who may only propose | - | 1 to owner and admins |
-//! | application accepted | 1 | 2 to the applicant; if a member proposed them: 7 to them, 13 to that member |
-//! | application refused | - | 3 to the applicant; if a member proposed them: 14 to that member only |
-//! | invited, at once | 1 | 7 to the invited |
-//! | invited, must agree | - | 12 to the invited |
-//! | invitation accepted | 1 | 13 to the inviter, 2 to the invited |
+//! | joined freely | 1 | 2 to the user |
+//! | applied, or proposed by a member | - | 1 to the managers |
+//! | application accepted | 1 | 2 to the applicant; for a proposal: 7 to the user, 13 to the proposer |
+//! | application refused | - | 3 to the applicant; for a proposal: 14 to the proposer only |
+//! | invited, without consent | 1 | 7 to the invited users |
+//! | invited, consent required | - | 12 to the invited users |
+//! | invitation accepted | 1 | 13 to the inviter, 2 to the user |
 //! | invitation refused | - | 14 to the inviter |
-//! | left | 2 | 8 to who left |
+//! | left | 2 | 8 to the user |
 //! | the owner of a Work group left | 2, 6 | 8 |
-//! | removed | 3 | 4 to the removed |
-//! | admin made, unmade | 4, 5 | 9, 10 to the member |
+//! | removed | 3 | 4 to the removed users |
+//! | admin appointed, dismissed | 4, 5 | 9, 10 to the member |
 //! | profile, owner, options, mute all | 6 | - |
 //! | member muted, name card | 7 | - |
-//! | banned from an AVChatRoom | 10, live | 21 to the banned |
-//! | let in again | 11, live | - |
+//! | banned from an AVChatRoom | 10, live | 21 to the banned users |
+//! | ban ended | 11, live | - |
 //! | dismissed | - | 5 to all (in an AVChatRoom: live) |
-//! | receive option | - | 20 to oneself |
+//! | receive option | - | 20 to the actor |
 //! | reclaimed | - | 11 to all (in an AVChatRoom: live) |
-//! | told by the application | - | 255 |
+//! | notice of the application | - | 255 |
 //!
-//! Notices 6, 8, 11 and 20, and 5 to who did it, do not count as unread; 20 does not show in the list either. 15
-//! (read elsewhere) is not stored: the CONVERSATION push tells the user's other devices.
+//! Notices 6, 8, 11 and 20, and 5 to the actor, do not count as unread; 20 does not move the conversation up the list either.
+//! Notice 15 (read on another device) is not stored: the CONVERSATION push carries it.
 
 use bytes::Bytes;
 use tim_proto::message::{Content, GroupChange, GroupTip, Muted, TipNames, to_vec};
@@ -37,20 +37,20 @@ use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserI
 use super::rules::TypeRules;
 use crate::{EntryFlags, SystemEntry};
 
-/// How many users a tip names; the member list has them all.
+/// The most users that a tip names. The member list has all.
 pub const MAX_NAMED: usize = 100;
 
-/// The most bytes of its users' names in a tip. Users whose names would exceed it are named by their ids only.
+/// The most bytes of names in a tip. The users whose names would exceed it appear with their ids only.
 pub const MAX_NAMES: usize = 4096;
 
-/// How a user is called and looks. What is unknown is empty.
+/// A user's names and picture. Unknown ones are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UserNames {
     /// The nick.
     pub nick: String,
-    /// The name in the group.
+    /// The name card.
     pub name_card: String,
-    /// The picture's address.
+    /// The address of the picture.
     pub avatar: String,
 }
 
@@ -64,9 +64,9 @@ impl UserNames {
     }
 }
 
-/// Knows how users are called.
+/// Finds the names of users.
 pub trait NameLookup {
-    /// A user's names; empty if there are none.
+    /// A user's names; empty if unknown.
     fn names_of(&self, user: &UserId) -> UserNames;
 }
 
@@ -76,40 +76,40 @@ impl NameLookup for std::collections::BTreeMap<UserId, UserNames> {
     }
 }
 
-/// Writes the tips and notices of one change.
+/// Makes the tips and notices of one change.
 #[derive(Debug, Clone, Copy)]
 pub struct Announcer<'a> {
     /// The group.
     pub group: GroupId,
-    /// Its name.
+    /// The group's name.
     pub name: &'a str,
-    /// Its type's rules.
+    /// The rules of its type.
     pub rules: &'a TypeRules,
-    /// The second of the change.
+    /// The time of the change, Unix time in seconds.
     pub now_s: u64,
 }
 
-/// What a tip says.
+/// The content of a tip.
 #[derive(Debug, Clone, Copy)]
 pub struct Tip<'a> {
-    /// What happened.
+    /// The operation.
     pub operation: TipOperation,
-    /// Who did it.
+    /// The operator.
     pub by: UserId,
-    /// To whom.
+    /// The affected users.
     pub users: &'a [UserId],
-    /// How many members there are now.
+    /// The member count after the change.
     pub members: u64,
-    /// What of the profile changed.
+    /// The changes of the profile.
     pub changes: &'a [GroupChange<'a>],
-    /// Who was muted.
+    /// The muted members.
     pub muted: &'a [Muted],
-    /// Why.
+    /// The reason.
     pub reason: &'a str,
 }
 
 impl<'a> Tip<'a> {
-    /// A tip without changes, mutes and a reason.
+    /// A tip without changes, mutes and reason.
     #[must_use]
     pub const fn new(operation: TipOperation, by: UserId, users: &'a [UserId], members: u64) -> Self {
         Self {
@@ -124,25 +124,25 @@ impl<'a> Tip<'a> {
     }
 }
 
-/// What a notice says beside what happened and who did it.
+/// The texts of a notice.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoticeText<'a> {
-    /// The words that came with it.
+    /// The message of the operator.
     pub message: &'a str,
-    /// The number of the application or invitation.
+    /// The number of the application or invitation that the notice is about.
     pub key: u64,
     /// The application's own text.
     pub custom: &'a str,
 }
 
 impl Announcer<'_> {
-    /// A tip, with this random number in its id.
+    /// A tip. `random` is the random number of its id.
     #[must_use]
-    pub fn tip(&self, tip: &Tip<'_>, random: u32, book: &dyn NameLookup) -> SystemEntry {
+    pub fn tip(&self, tip: &Tip<'_>, random: u32, names: &dyn NameLookup) -> SystemEntry {
         let named: Vec<&str> = tip.users.iter().take(MAX_NAMED).map(UserId::as_str).collect();
-        let operator = book.names_of(&tip.by);
-        let names = names_within(MAX_NAMES, tip.users.iter().take(MAX_NAMED), book);
-        let names: Vec<TipNames<'_>> = names.iter().map(UserNames::on_wire).collect();
+        let operator = names.names_of(&tip.by);
+        let of_users = names_within(MAX_NAMES, tip.users.iter().take(MAX_NAMED), names);
+        let of_users: Vec<TipNames<'_>> = of_users.iter().map(UserNames::on_wire).collect();
         let payload = GroupTip {
             operation: tip.operation,
             operator_id: tip.by.as_str(),
@@ -154,7 +154,7 @@ impl Announcer<'_> {
             muted: List::from_slice(tip.muted),
             reason: tip.reason,
             operator: operator.on_wire(),
-            names: List::from_slice(&names),
+            names: List::from_slice(&of_users),
         };
         let quiet = if self.rules.counts_unread {
             EntryFlags::NONE
@@ -162,16 +162,16 @@ impl Announcer<'_> {
             EntryFlags::NO_UNREAD
         };
         let to = ConversationId::Group(self.group);
-        self.prepared(to, MessageKind::GROUP_TIP, &payload, quiet, random)
+        self.entry(to, MessageKind::GROUP_TIP, &payload, quiet, random)
     }
 
-    /// A notice, with this random number in its id: the same bytes for whoever gets it.
+    /// A notice, the same for all its receivers. `random` is the random number of its id.
     #[must_use]
     pub fn notice(
         &self,
         operation: NoticeOperation,
         by: UserId,
-        said: NoticeText<'_>,
+        text: NoticeText<'_>,
         random: u32,
     ) -> SystemEntry {
         let payload = SystemNotice {
@@ -179,22 +179,22 @@ impl Announcer<'_> {
             operator_id: by.as_str(),
             group_id: self.group.as_str(),
             group_name: self.name,
-            handle_message: said.message,
+            handle_message: text.message,
             authentication: "",
-            message_key: said.key,
-            user_defined_field: said.custom,
+            message_key: text.key,
+            user_defined_field: text.custom,
         };
         let kind = MessageKind::GROUP_SYSTEM_NOTICE;
-        self.prepared(
+        self.entry(
             ConversationId::System,
             kind,
             &payload,
-            quietness(operation),
+            notice_flags(operation),
             random,
         )
     }
 
-    fn prepared<T: Encode>(
+    fn entry<T: Encode>(
         &self,
         to: ConversationId,
         kind: MessageKind,
@@ -217,29 +217,29 @@ impl Announcer<'_> {
     }
 }
 
-/// The names of the first users, up to the last one who has any and as many as fit into `max` bytes.
+/// The names of the first users, as many as fit into `max` bytes, without trailing empty ones.
 fn names_within<'a>(
     max: usize,
     users: impl Iterator<Item = &'a UserId>,
-    book: &dyn NameLookup,
+    names: &dyn NameLookup,
 ) -> Vec<UserNames> {
-    let mut room = max;
-    let mut names = Vec::new();
+    let mut free = max;
+    let mut found = Vec::new();
     for user in users {
-        let named = book.names_of(user);
-        let Some(left) = room.checked_sub(encoded_len(&named.on_wire())) else {
+        let named = names.names_of(user);
+        let Some(rest) = free.checked_sub(encoded_len(&named.on_wire())) else {
             break;
         };
-        room = left;
-        names.push(named);
+        free = rest;
+        found.push(named);
     }
-    let last = names.iter().rposition(|named| *named != UserNames::default());
-    names.truncate(last.map_or(0, |last| last.saturating_add(1)));
-    names
+    let last = found.iter().rposition(|named| *named != UserNames::default());
+    found.truncate(last.map_or(0, |last| last.saturating_add(1)));
+    found
 }
 
-/// The flags of a notice: some are only for the programs that read them.
-fn quietness(operation: NoticeOperation) -> EntryFlags {
+/// The flags of a notice. Some notices are for programs, not for readers.
+fn notice_flags(operation: NoticeOperation) -> EntryFlags {
     match operation {
         NoticeOperation::GROUP_CREATED | NoticeOperation::QUIT | NoticeOperation::GROUP_RECLAIMED => {
             EntryFlags::NO_UNREAD
@@ -249,7 +249,7 @@ fn quietness(operation: NoticeOperation) -> EntryFlags {
     }
 }
 
-/// The content of a message that the hub writes itself.
+/// The content of a message that the hub writes, without extensions.
 #[must_use]
 pub fn content<T: Encode>(to: ConversationId, id: MessageId, kind: MessageKind, payload: &T) -> Bytes {
     let payload = to_vec(payload);

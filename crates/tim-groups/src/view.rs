@@ -1,4 +1,4 @@
-//! What a decision needs to see, and what it says is to be done.
+//! What a decision reads ([`GroupView`]) and what it results in ([`Effects`]).
 
 use tim_proto::{ReceiveOption, Role, UserId};
 
@@ -6,9 +6,9 @@ use super::tips::UserNames;
 use super::{GroupResponse, GroupUpdate};
 use crate::{Group, Membership, Restriction, SystemEntry};
 
-/// One group, as it is inside the store's open transaction.
+/// One group, as the store's open transaction sees it.
 pub trait GroupView {
-    /// Why the engine could not look.
+    /// The engine's read error.
     type Error;
 
     /// The group itself.
@@ -17,25 +17,25 @@ pub trait GroupView {
     /// The engine's, as for every call here.
     fn group(&self) -> Result<GroupState, Self::Error>;
 
-    /// A user's standing; `None` for a non-member.
+    /// A user's membership; `None` for a non-member.
     ///
     /// # Errors
     /// The engine's.
     fn member(&self, user: &UserId) -> Result<Option<Membership>, Self::Error>;
 
-    /// How many groups a user is in; `most` is as good as more.
+    /// The number of groups that a user is in. The engine may stop counting at `most`.
     ///
     /// # Errors
     /// The engine's.
     fn groups_of(&self, user: &UserId, most: u32) -> Result<u32, Self::Error>;
 
-    /// Whether there is an account of this name, other than the system's.
+    /// Whether the user has an account. The system has none.
     ///
     /// # Errors
     /// The engine's.
     fn has_account(&self, user: &UserId) -> Result<bool, Self::Error>;
 
-    /// How a user is called, in the group if the user is a member; empty without an account.
+    /// A user's names, with the name card of a member; empty without an account.
     ///
     /// # Errors
     /// The engine's.
@@ -47,72 +47,72 @@ pub trait GroupView {
     /// The engine's.
     fn managers(&self) -> Result<Vec<UserId>, Self::Error>;
 
-    /// Everybody.
+    /// All members.
     ///
     /// # Errors
     /// The engine's.
     fn members(&self) -> Result<Vec<UserId>, Self::Error>;
 
-    /// Who is to own the group when `owner` leaves: the admin of longest standing, or else the member.
+    /// The next owner when `owner` leaves: the earliest admin, or else the earliest member.
     ///
     /// # Errors
     /// The engine's.
     fn successor(&self, owner: &UserId) -> Result<Option<UserId>, Self::Error>;
 
-    /// A user's newest application or invitation, open or decided.
+    /// A user's newest request of this kind, open or decided.
     ///
     /// # Errors
     /// The engine's.
     fn request(&self, user: &UserId, kind: RequestKind) -> Result<Option<Request>, Self::Error>;
 
-    /// How many applications to the group are open.
+    /// The number of open applications to the group.
     ///
     /// # Errors
     /// The engine's.
     fn open_applications(&self) -> Result<u32, Self::Error>;
 
-    /// A number that no application or invitation of the whole store has had.
+    /// A number that no request in the whole store has had.
     ///
     /// # Errors
     /// The engine's.
     fn next_key(&self) -> Result<u64, Self::Error>;
 
-    /// What a user, member or not, may not do in the group.
+    /// The restriction of a user, who need not be a member.
     ///
     /// # Errors
     /// The engine's.
     fn restriction(&self, user: &UserId) -> Result<Restriction, Self::Error>;
 }
 
-/// What there is under a group's id.
+/// What exists under a group id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupState {
     /// No group has had this id.
     Unknown,
-    /// A group that is no more.
+    /// The group was dismissed.
     Dismissed {
-        /// Who ended it.
+        /// Who dismissed it.
         by: UserId,
     },
-    /// A group.
+    /// The group exists.
     Live(Box<LiveGroup>),
 }
 
 /// A group that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveGroup {
-    /// Its profile.
+    /// The group.
     pub group: Group,
-    /// Who handed it over last.
+    /// The owner before this one.
     pub former_owner: Option<UserId>,
 }
 
-/// Who asks whom.
+/// Who decides a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RequestKind {
-    /// The user wants to join, or a member wants it: an admin decides.
+    /// A user applied, or a member proposed a user: a manager decides.
     Application,
-    /// An admin wants the user to join: the user decides.
+    /// A manager invited a user: the user decides.
     Invitation,
 }
 
@@ -121,91 +121,92 @@ pub enum RequestKind {
 pub struct Request {
     /// Its number, the notice's `message_key`.
     pub key: u64,
-    /// The member who invited; `None` for who applied for themselves.
+    /// The member who proposed or invited the user; `None` for the user's own application.
     pub inviter: Option<UserId>,
-    /// What became of it; `None` while it is open.
+    /// The decision; `None` while the request is open.
     pub verdict: Option<Verdict>,
 }
 
-/// How a request was decided.
+/// The decision of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// By whom.
+    /// Who decided.
     pub by: UserId,
-    /// Accepted?
+    /// Whether the request was accepted.
     pub accepted: bool,
 }
 
-/// A request to be kept. It takes the place of the user's earlier one of the same kind.
+/// A new request. It replaces the user's earlier one of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewRequest {
-    /// Who is to become a member.
+    /// The prospective member.
     pub user: UserId,
-    /// Who decides.
+    /// The kind, which says who decides.
     pub kind: RequestKind,
     /// Its number.
     pub key: u64,
-    /// The member who invited.
+    /// The member who proposed or invited the user.
     pub inviter: Option<UserId>,
 }
 
-/// A change of what the store keeps of the group.
+/// A change of the group's stored data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
-    /// A new plain member, who sees the log from here on.
+    /// Adds an ordinary member, who sees the log from here on.
     Add(UserId),
-    /// A member less.
+    /// Removes a member.
     Remove(UserId),
-    /// A member's role.
+    /// Sets a member's role.
     Role(UserId, Role),
-    /// Until when a member may not write, unix ms; 0 ends it. It outlives the membership.
+    /// Sets the end of a member's mute (Unix time in milliseconds); 0 ends it. The mute outlives the membership.
     MutedUntil(UserId, u64),
-    /// A member's name in this group.
+    /// Sets a member's name card.
     NameCard(UserId, String),
-    /// How a member wants to be told.
+    /// Sets a member's receive option.
     ReceiveOption(UserId, ReceiveOption),
-    /// The group is this member's; the roles are changed apart.
+    /// Sets the owner. The roles are changed separately.
     Owner(UserId),
-    /// The profile.
+    /// Changes the profile.
     Profile(GroupUpdate),
-    /// An application or an invitation.
+    /// Stores a request.
     Ask(NewRequest),
-    /// The request with this number is decided.
+    /// Decides the request with this number.
     Decide(u64, Verdict),
-    /// What a user may not do in an AVChatRoom from now on.
+    /// Sets the restriction of a user in an AVChatRoom.
     Restrict(UserId, Restriction),
-    /// The group ends: members, requests and restrictions go, its id is kept.
+    /// Ends the group: members, requests and restrictions are deleted, the id stays taken.
     Dismiss {
-        /// Who ends it.
+        /// Who dismisses it.
         by: UserId,
     },
 }
 
-/// What comes of a command. The rows are changed first, so that who joins gets the tip, and who leaves does not.
+/// The effects of a command. The rows change before the tips are appended: users who join get the tip, users who leave do
+/// not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effects {
-    /// In this order.
+    /// Changes of stored data, in this order.
     pub rows: Vec<RowChange>,
-    /// Into the group's log.
+    /// Tips for the group's log.
     pub tips: Vec<SystemEntry>,
-    /// Into users' system logs.
+    /// Notices for users' system logs.
     pub notices: Vec<(UserId, SystemEntry)>,
-    /// To those in an AVChatRoom now; not stored.
+    /// Entries for the users who are in an AVChatRoom now; they are not stored.
     pub live: Vec<SystemEntry>,
-    /// To the actor.
-    pub answer: GroupResponse,
+    /// The result for the actor.
+    pub response: GroupResponse,
 }
 
 impl Effects {
-    /// Nothing changes.
+    /// No change.
     #[must_use]
-    pub const fn none(answer: GroupResponse) -> Self {
+    pub const fn none(response: GroupResponse) -> Self {
         Self {
             rows: Vec::new(),
             tips: Vec::new(),
             notices: Vec::new(),
             live: Vec::new(),
-            answer,
+            response,
         }
     }
 }

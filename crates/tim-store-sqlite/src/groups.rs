@@ -127,7 +127,7 @@ impl Batch<'_> {
             self.announce(&mut head, tips, notices)?;
         }
         Ok(Written::GroupChanged(GroupChanged {
-            answer: effects.answer,
+            response: effects.response,
             live: effects.live,
         }))
     }

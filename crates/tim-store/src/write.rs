@@ -207,7 +207,7 @@ impl Written {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChanged {
     /// For who asked.
-    pub answer: GroupResponse,
+    pub response: GroupResponse,
     /// For those who are in the AVChatRoom now: tips into it, and notices to each. Not stored.
     pub live: Vec<SystemEntry>,
 }

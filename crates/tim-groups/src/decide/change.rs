@@ -1,4 +1,4 @@
-//! What stays the same group with the same members, but is different after it.
+//! Changes that leave the members as they are: roles, mutes, name cards, the owner, the profile, receive options.
 
 use tim_proto::message::{GroupChange, Muted};
 use tim_proto::notice::NoticeOperation;
@@ -23,7 +23,7 @@ impl<V: GroupView> Case<'_, V> {
         name_card: Option<&str>,
     ) -> Decision<V> {
         if !self.rules.is_stored {
-            return self.set_in_room(user, new_role, mute_seconds, name_card);
+            return self.set_in_av_chat_room(user, new_role, mute_seconds, name_card);
         }
         let new_role = new_role.map(appointed).transpose()?;
         check_name("name card", name_card.unwrap_or(""), MAX_NAME_CARD)?;
@@ -50,7 +50,7 @@ impl<V: GroupView> Case<'_, V> {
         Ok(draft.done())
     }
 
-    /// Whether the actor may set these things at all.
+    /// Whether the actor may set these fields of any member.
     fn may_set(
         &self,
         user: UserId,
@@ -78,7 +78,7 @@ impl<V: GroupView> Case<'_, V> {
             .ok_or(Refused::NotParticipant(self.actor))
     }
 
-    /// Whether the actor may set these things of this member.
+    /// Whether the actor may set these fields of this member.
     fn may_set_this(
         &self,
         user: UserId,
@@ -100,7 +100,7 @@ impl<V: GroupView> Case<'_, V> {
             // The owner is one of the managers.
             let admins = self.managers()?.len().saturating_sub(1);
             if admins >= self.command.policy.max_admins as usize {
-                return Err(Refused::NotAllowed("the group has as many admins as it may have").into());
+                return Err(Refused::NotAllowed("the group has its largest number of admins").into());
             }
             (TipOperation::SET_ADMIN, NoticeOperation::ADMIN_GRANTED)
         } else {
@@ -112,8 +112,8 @@ impl<V: GroupView> Case<'_, V> {
         Ok(())
     }
 
-    /// In an AVChatRoom there is nothing but muting.
-    fn set_in_room(
+    /// In an AVChatRoom members can only be muted.
+    fn set_in_av_chat_room(
         &self,
         user: &UserId,
         new_role: Option<Role>,
@@ -128,7 +128,7 @@ impl<V: GroupView> Case<'_, V> {
         }
         self.may(Action::Mute)?;
         if *user == self.group.owner {
-            return Err(Refused::NotAllowed("nobody mutes the owner").into());
+            return Err(Refused::NotAllowed("the owner cannot be muted").into());
         }
         if !self.has_account(user)? {
             return Err(Refused::NoAccount(*user).into());
@@ -149,7 +149,7 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     pub(super) fn change_owner(&self, owner: &UserId) -> Decision<V> {
-        // Asked again, by who is not the owner any more because it was done.
+        // A repeated request: the actor was the owner until the first one was applied.
         if self.me.is_some() && self.former_owner == Some(self.actor) && self.group.owner == *owner {
             return Ok(Effects::none(GroupResponse::Done));
         }
@@ -167,7 +167,7 @@ impl<V: GroupView> Case<'_, V> {
         Ok(draft.done())
     }
 
-    /// A new owner is not muted: nobody could end it, for it is done to lower roles only.
+    /// Ends a new owner's mute. Nobody could end it later, because only lower roles can be changed.
     pub(super) fn unmute(&self, draft: &mut Draft<'_>, owner: UserId, member: Option<&Membership>) {
         if member.is_some_and(|member| member.muted_until_ms > self.now_ms) {
             draft.row(RowChange::MutedUntil(owner, 0));
@@ -180,7 +180,7 @@ impl<V: GroupView> Case<'_, V> {
         update.join_option.map(known_join).transpose()?;
         update.invite_option.map(known_invite).transpose()?;
 
-        let new = self.news(update);
+        let new = self.changed(update);
         let changes = changes(&new);
         if changes.is_empty() {
             return Ok(Effects::none(GroupResponse::Done));
@@ -215,8 +215,8 @@ impl<V: GroupView> Case<'_, V> {
             .ok_or(Refused::NotParticipant(self.actor))
     }
 
-    /// What of it is not so already.
-    fn news(&self, update: &GroupUpdate) -> GroupUpdate {
+    /// The part of the update that changes something.
+    fn changed(&self, update: &GroupUpdate) -> GroupUpdate {
         let group = &self.group;
         let other = |new: &Option<String>, old: &String| new.clone().filter(|new| new != old);
         GroupUpdate {
@@ -233,14 +233,14 @@ impl<V: GroupView> Case<'_, V> {
     pub(super) fn set_receive_option(&self, option: ReceiveOption) -> Decision<V> {
         let me = self.may(Action::SetReceiveOption)?;
         let Some(name) = option.name() else {
-            return Err(Refused::BadValue("there is no such receive option").into());
+            return Err(Refused::BadValue("unknown receive option").into());
         };
         if me.receive_option == option {
             return Ok(Effects::none(GroupResponse::Done));
         }
         let mut draft = self.effects();
         draft.row(RowChange::ReceiveOption(self.actor, option));
-        let said = NoticeText {
+        let text = NoticeText {
             custom: name,
             ..NoticeText::default()
         };
@@ -248,14 +248,14 @@ impl<V: GroupView> Case<'_, V> {
             &[self.actor],
             NoticeOperation::RECEIVE_OPTION_SYNCED,
             self.actor,
-            said,
+            text,
         );
         Ok(draft.done())
     }
 
-    pub(super) fn notify(&self, users: &[UserId], text: &str) -> Decision<V> {
+    pub(super) fn notify(&self, users: &[UserId], custom: &str) -> Decision<V> {
         self.only_system()?;
-        check_text("notice", text, MAX_NOTICE)?;
+        check_text("notice", custom, MAX_NOTICE)?;
         let mut to = Vec::new();
         if users.is_empty() {
             to = self.members()?;
@@ -265,12 +265,12 @@ impl<V: GroupView> Case<'_, V> {
                 to.push(user);
             }
         }
-        let said = NoticeText {
-            custom: text,
+        let text = NoticeText {
+            custom,
             ..NoticeText::default()
         };
         let mut draft = self.effects();
-        draft.notices(&to, NoticeOperation::CUSTOM, self.actor, said);
+        draft.notices(&to, NoticeOperation::CUSTOM, self.actor, text);
         Ok(draft.done())
     }
 }
@@ -279,7 +279,7 @@ impl<V: GroupView> Case<'_, V> {
 fn appointed(wanted: Role) -> Result<Role, Refused> {
     match wanted {
         Role::ADMIN | Role::MEMBER => Ok(wanted),
-        _ => Err(Refused::BadValue("a member is made Admin or Member")),
+        _ => Err(Refused::BadValue("the role must be Admin or Member")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Coming in: joining, applying, inviting, and the answers to it.
+//! Joining, applying, inviting, and the decisions of applications and invitations.
 
 use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
@@ -8,12 +8,12 @@ use super::super::GroupResponse;
 use super::super::rules::{Action, MAX_APPLICATIONS};
 use super::super::tips::{NoticeText, Tip};
 use super::super::view::{GroupView, NewRequest, Request, RequestKind, RowChange, Verdict};
-use super::{Case, DecideError, Decision, Draft, Effects, Outcomes, ViewResult, check_words, each_once};
+use super::{Case, DecideError, Decision, Draft, Effects, Results, ViewResult, check_message, each_once};
 use crate::Refused;
 
 impl<V: GroupView> Case<'_, V> {
     pub(super) fn join(&self, message: &str) -> Decision<V> {
-        check_words(message)?;
+        check_message(message)?;
         if self.me.is_some() {
             return Ok(Effects::none(GroupResponse::Joined(JoinStatus::ALREADY_IN_GROUP)));
         }
@@ -21,28 +21,28 @@ impl<V: GroupView> Case<'_, V> {
             return Err(Refused::NoAccount(self.actor).into());
         }
         if !self.rules.is_stored {
-            return Err(Refused::NotAllowed("who is in an AVChatRoom is not stored").into());
+            return Err(Refused::NotAllowed("members of an AVChatRoom are not stored").into());
         }
         match self.group.join_option {
             JoinOption::FREE_ACCESS => self.join_freely(),
             JoinOption::NEED_PERMISSION => self.apply(message),
-            _ => Err(Refused::NotAllowed("nobody may apply to join this group").into()),
+            _ => Err(Refused::NotAllowed("this group takes no applications").into()),
         }
     }
 
     fn join_freely(&self) -> Decision<V> {
-        self.may_come_in(&self.actor)?;
+        self.check_can_join(&self.actor)?;
         let mut draft = self.effects();
         self.add(&mut draft, self.actor, &[self.actor]);
-        // Nobody has let them in; the words name the owner.
+        // No manager has accepted the user, so the notice names the owner.
         draft.notice(self.actor, NoticeOperation::JOIN_ACCEPTED, self.group.owner, "");
-        Ok(draft.answer(GroupResponse::Joined(JoinStatus::JOINED)))
+        Ok(draft.respond(GroupResponse::Joined(JoinStatus::JOINED)))
     }
 
     fn apply(&self, message: &str) -> Decision<V> {
         let mut draft = self.effects();
         if !self.is_open(&self.actor, RequestKind::Application)? {
-            self.may_be_in_more(&self.actor)?;
+            self.check_groups_of(&self.actor)?;
             if self.applications_left()? == 0 {
                 return Err(Refused::TooManyApplications {
                     max: MAX_APPLICATIONS,
@@ -52,10 +52,10 @@ impl<V: GroupView> Case<'_, V> {
             let key = self.view.next_key().map_err(DecideError::View)?;
             self.ask_managers(&mut draft, self.actor, None, key, message)?;
         }
-        Ok(draft.answer(GroupResponse::Joined(JoinStatus::WAIT_APPROVAL)))
+        Ok(draft.respond(GroupResponse::Joined(JoinStatus::WAIT_APPROVAL)))
     }
 
-    /// How many more may apply.
+    /// How many more applications may be open.
     fn applications_left(&self) -> ViewResult<u32, V> {
         let open = self.view.open_applications().map_err(DecideError::View)?;
         Ok(MAX_APPLICATIONS.saturating_sub(open))
@@ -75,12 +75,12 @@ impl<V: GroupView> Case<'_, V> {
             key,
             inviter,
         }));
-        let said = NoticeText {
+        let text = NoticeText {
             message,
             key,
             ..NoticeText::default()
         };
-        draft.notices(&self.managers()?, NoticeOperation::JOIN_REQUESTED, user, said);
+        draft.notices(&self.managers()?, NoticeOperation::JOIN_REQUESTED, user, text);
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl<V: GroupView> Case<'_, V> {
             .is_some_and(|request| request.verdict.is_none()))
     }
 
-    /// New members, with the tip; `by` brought them in.
+    /// Adds members, with the tip that `by` added them.
     fn add(&self, draft: &mut Draft<'_>, by: UserId, users: &[UserId]) {
         for user in users {
             draft.row(RowChange::Add(*user));
@@ -110,7 +110,7 @@ impl<V: GroupView> Case<'_, V> {
         message: &str,
         key: u64,
     ) -> Decision<V> {
-        check_words(message)?;
+        check_message(message)?;
         self.may(Action::HandleApplication)?;
         let Some(request) = self.request(applicant, RequestKind::Application)? else {
             return Err(Refused::NoSuchRequest(*applicant).into());
@@ -121,9 +121,9 @@ impl<V: GroupView> Case<'_, V> {
         let Some(mut draft) = self.decided(&request, accept)? else {
             return Ok(Effects::none(GroupResponse::Done));
         };
-        // Who came in by another way meanwhile needs no second tip.
+        // No second tip for an applicant who has become a member in another way.
         if accept && self.member(applicant)?.is_none() {
-            self.may_come_in(applicant)?;
+            self.check_can_join(applicant)?;
             self.add(&mut draft, self.actor, &[*applicant]);
             let (by, notice) = match request.inviter {
                 Some(inviter) => (inviter, NoticeOperation::INVITED),
@@ -144,7 +144,7 @@ impl<V: GroupView> Case<'_, V> {
         Ok(draft.done())
     }
 
-    /// The actor decides an open request; `None` if the actor had decided it so before.
+    /// Decides an open request; `None` if the actor has made this decision before.
     fn decided(&self, request: &Request, accepted: bool) -> Result<Option<Draft<'_>>, Refused> {
         let verdict = Verdict {
             by: self.actor,
@@ -162,17 +162,17 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     pub(super) fn invite(&self, users: &[UserId], reason: &str) -> Decision<V> {
-        check_words(reason)?;
+        check_message(reason)?;
         let me = self.may(Action::Invite)?;
         let how = match self.group.invite_option {
-            InviteOption::FREE_ACCESS => How::AtOnce,
-            InviteOption::NEED_PERMISSION if me.role.is_manager() => How::IfTheyAgree,
-            InviteOption::NEED_PERMISSION => How::IfManagersAgree,
-            _ => return Err(Refused::NotAllowed("nobody is invited to this group").into()),
+            InviteOption::FREE_ACCESS => Invitation::Adds,
+            InviteOption::NEED_PERMISSION if me.role.is_manager() => Invitation::AsksUser,
+            InviteOption::NEED_PERMISSION => Invitation::AsksManagers,
+            _ => return Err(Refused::NotAllowed("this group takes no invitations").into()),
         };
         let mut draft = self.effects();
-        let mut outcomes = Outcomes::default();
-        let mut room = self.room();
+        let mut results = Results::default();
+        let mut free_places = self.free_places();
         let mut left = self.applications_left()?;
         let mut key = self.view.next_key().map_err(DecideError::View)?;
         for user in each_once(users) {
@@ -180,56 +180,56 @@ impl<V: GroupView> Case<'_, V> {
                 MemberResult::NOT_FOUND
             } else if self.member(&user)?.is_some() {
                 MemberResult::ALREADY_MEMBER
-            } else if room == 0 {
+            } else if free_places == 0 {
                 MemberResult::FULL
-            } else if !self.has_room(&user)? {
+            } else if !self.may_join_more(&user)? {
                 MemberResult::NOT_ALLOWED
             } else {
                 self.invite_one(&mut draft, how, user, (&mut key, &mut left), reason)?
             };
             if result == MemberResult::ADDED {
-                room = room.saturating_sub(1);
+                free_places = free_places.saturating_sub(1);
             }
-            outcomes.push(user, result);
+            results.push(user, result);
         }
-        let added = outcomes.with(MemberResult::ADDED);
+        let added = results.with(MemberResult::ADDED);
         if !added.is_empty() {
             self.add(&mut draft, self.actor, &added);
-            let said = NoticeText {
+            let text = NoticeText {
                 message: reason,
                 ..NoticeText::default()
             };
-            draft.notices(&added, NoticeOperation::INVITED, self.actor, said);
+            draft.notices(&added, NoticeOperation::INVITED, self.actor, text);
         }
-        Ok(draft.answer(outcomes.answer()))
+        Ok(draft.respond(results.response()))
     }
 
     fn invite_one(
         &self,
         draft: &mut Draft<'_>,
-        how: How,
+        how: Invitation,
         user: UserId,
         (key, left): (&mut u64, &mut u32),
         reason: &str,
     ) -> ViewResult<MemberResult, V> {
         match how {
-            How::AtOnce => return Ok(MemberResult::ADDED),
-            How::IfTheyAgree if !self.is_open(&user, RequestKind::Invitation)? => {
+            Invitation::Adds => return Ok(MemberResult::ADDED),
+            Invitation::AsksUser if !self.is_open(&user, RequestKind::Invitation)? => {
                 draft.row(RowChange::Ask(NewRequest {
                     user,
                     kind: RequestKind::Invitation,
                     key: *key,
                     inviter: Some(self.actor),
                 }));
-                let said = NoticeText {
+                let text = NoticeText {
                     message: reason,
                     key: *key,
                     ..NoticeText::default()
                 };
-                draft.notices(&[user], NoticeOperation::INVITE_REQUESTED, self.actor, said);
+                draft.notices(&[user], NoticeOperation::INVITE_REQUESTED, self.actor, text);
                 *key = key.saturating_add(1);
             }
-            How::IfManagersAgree if !self.is_open(&user, RequestKind::Application)? => {
+            Invitation::AsksManagers if !self.is_open(&user, RequestKind::Application)? => {
                 if *left == 0 {
                     return Ok(MemberResult::FULL);
                 }
@@ -237,13 +237,13 @@ impl<V: GroupView> Case<'_, V> {
                 self.ask_managers(draft, user, Some(self.actor), *key, reason)?;
                 *key = key.saturating_add(1);
             }
-            How::IfTheyAgree | How::IfManagersAgree => {}
+            Invitation::AsksUser | Invitation::AsksManagers => {}
         }
-        Ok(how.waiting())
+        Ok(how.result())
     }
 
     pub(super) fn handle_invitation(&self, accept: bool, message: &str) -> Decision<V> {
-        check_words(message)?;
+        check_message(message)?;
         let found = self.request(&self.actor, RequestKind::Invitation)?;
         let Some((request, inviter)) = found.and_then(|request| Some((request, request.inviter?))) else {
             return Err(Refused::NoSuchRequest(self.actor).into());
@@ -252,34 +252,34 @@ impl<V: GroupView> Case<'_, V> {
             return Ok(Effects::none(GroupResponse::Done));
         };
         if accept && self.me.is_none() {
-            self.may_come_in(&self.actor)?;
+            self.check_can_join(&self.actor)?;
             self.add(&mut draft, inviter, &[self.actor]);
             draft.notice(self.actor, NoticeOperation::JOIN_ACCEPTED, inviter, "");
         }
-        let told = if accept {
+        let notice = if accept {
             NoticeOperation::INVITE_ACCEPTED
         } else {
             NoticeOperation::INVITE_REFUSED
         };
-        draft.notice(inviter, told, self.actor, message);
+        draft.notice(inviter, notice, self.actor, message);
         Ok(draft.done())
     }
 }
 
-/// What an invitation is.
+/// What an invitation does.
 #[derive(Clone, Copy)]
-enum How {
-    AtOnce,
-    IfTheyAgree,
-    IfManagersAgree,
+enum Invitation {
+    Adds,
+    AsksUser,
+    AsksManagers,
 }
 
-impl How {
-    const fn waiting(self) -> MemberResult {
+impl Invitation {
+    const fn result(self) -> MemberResult {
         match self {
-            Self::AtOnce => MemberResult::ADDED,
-            Self::IfTheyAgree => MemberResult::INVITED,
-            Self::IfManagersAgree => MemberResult::WAIT_APPROVAL,
+            Self::Adds => MemberResult::ADDED,
+            Self::AsksUser => MemberResult::INVITED,
+            Self::AsksManagers => MemberResult::WAIT_APPROVAL,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Going: leaving, removing, banning, and the end of the group.
+//! Leaving, removing, banning, and dismissing.
 
 use tim_proto::message::GroupChange;
 use tim_proto::notice::NoticeOperation;
@@ -9,7 +9,7 @@ use super::super::GroupResponse;
 use super::super::rules::{Action, outranks};
 use super::super::tips::{NoticeText, Tip};
 use super::super::view::{GroupView, RowChange};
-use super::{Case, DecideError, Decision, Draft, Effects, Outcomes, ViewResult, check_words, each_once};
+use super::{Case, DecideError, Decision, Draft, Effects, Results, ViewResult, check_message, each_once};
 use crate::{EntryFlags, Refused, Restriction};
 
 impl<V: GroupView> Case<'_, V> {
@@ -50,10 +50,10 @@ impl<V: GroupView> Case<'_, V> {
     }
 
     pub(super) fn remove(&self, users: &[UserId], reason: &str) -> Decision<V> {
-        check_words(reason)?;
+        check_message(reason)?;
         let me = self.may(Action::Remove)?;
         let mut draft = self.effects();
-        let mut outcomes = Outcomes::default();
+        let mut results = Results::default();
         for user in each_once(users) {
             let result = match self.member(&user)? {
                 None => MemberResult::NOT_MEMBER,
@@ -63,9 +63,9 @@ impl<V: GroupView> Case<'_, V> {
                     MemberResult::REMOVED
                 }
             };
-            outcomes.push(user, result);
+            results.push(user, result);
         }
-        let gone = outcomes.with(MemberResult::REMOVED);
+        let gone = results.with(MemberResult::REMOVED);
         if !gone.is_empty() {
             let tip = Tip::new(
                 TipOperation::KICKED_OUT,
@@ -74,25 +74,25 @@ impl<V: GroupView> Case<'_, V> {
                 self.count(0, gone.len()),
             );
             draft.tip(&Tip { reason, ..tip });
-            let said = NoticeText {
+            let text = NoticeText {
                 message: reason,
                 ..NoticeText::default()
             };
-            draft.notices(&gone, NoticeOperation::KICKED_OUT, self.actor, said);
+            draft.notices(&gone, NoticeOperation::KICKED_OUT, self.actor, text);
         }
-        Ok(draft.answer(outcomes.answer()))
+        Ok(draft.respond(results.response()))
     }
 
     pub(super) fn ban(&self, users: &[UserId], seconds: u32, reason: &str) -> Decision<V> {
-        check_words(reason)?;
+        check_message(reason)?;
         self.may(Action::Ban)?;
         let until_ms = until(self.now_ms, seconds);
         let mut draft = self.effects();
-        let mut outcomes = Outcomes::default();
+        let mut results = Results::default();
         for user in each_once(users) {
-            outcomes.push(user, self.ban_one(&mut draft, user, until_ms)?);
+            results.push(user, self.ban_one(&mut draft, user, until_ms)?);
         }
-        let done = outcomes.with(MemberResult::REMOVED);
+        let done = results.with(MemberResult::REMOVED);
         if !done.is_empty() {
             let operation = if seconds > 0 {
                 TipOperation::BAN_AV_CHAT_ROOM_MEMBER
@@ -103,13 +103,13 @@ impl<V: GroupView> Case<'_, V> {
             draft.tip(&Tip { reason, ..tip });
         }
         if seconds > 0 {
-            let said = NoticeText {
+            let text = NoticeText {
                 message: reason,
                 ..NoticeText::default()
             };
-            draft.notices(&done, NoticeOperation::BANNED, self.actor, said);
+            draft.notices(&done, NoticeOperation::BANNED, self.actor, text);
         }
-        Ok(draft.answer(outcomes.answer()))
+        Ok(draft.respond(results.response()))
     }
 
     fn ban_one(&self, draft: &mut Draft<'_>, user: UserId, until_ms: u64) -> ViewResult<MemberResult, V> {
@@ -135,12 +135,12 @@ impl<V: GroupView> Case<'_, V> {
         self.may(Action::Dismiss)?;
         if self.rules.dismissed_alone && self.group.member_count > 1 {
             return Err(
-                Refused::NotAllowed("the owner ends such a group by quitting as the last member").into(),
+                Refused::NotAllowed("the owner ends a Work group by leaving as the last member").into(),
             );
         }
         let mut draft = self.effects();
         draft.row(RowChange::Dismiss { by: self.actor });
-        self.farewell(&mut draft, NoticeOperation::GROUP_DISMISSED)?;
+        self.announce_end(&mut draft, NoticeOperation::GROUP_DISMISSED)?;
         Ok(draft.done())
     }
 
@@ -148,16 +148,16 @@ impl<V: GroupView> Case<'_, V> {
         self.only_system()?;
         let mut draft = self.effects();
         draft.row(RowChange::Dismiss { by: self.actor });
-        self.farewell(&mut draft, NoticeOperation::GROUP_RECLAIMED)?;
+        self.announce_end(&mut draft, NoticeOperation::GROUP_RECLAIMED)?;
         Ok(draft.done())
     }
 
-    /// The last that the members hear of the group: once, by the log or live.
-    fn farewell(&self, draft: &mut Draft<'_>, operation: NoticeOperation) -> ViewResult<(), V> {
+    /// Notifies all members of the end of the group: in their system logs, or live in an AVChatRoom.
+    fn announce_end(&self, draft: &mut Draft<'_>, operation: NoticeOperation) -> ViewResult<(), V> {
         if !self.rules.is_stored {
             let random = draft.next_random();
             let live = draft
-                .scribe
+                .announcer
                 .notice(operation, self.actor, NoticeText::default(), random);
             draft.effects.live.push(live);
             return Ok(());
@@ -172,7 +172,7 @@ impl<V: GroupView> Case<'_, V> {
     }
 }
 
-/// When a time of so many seconds ends; 0 if it is none.
+/// The end of a period of so many seconds from now; 0 for none.
 pub(super) fn until(now_ms: u64, seconds: u32) -> u64 {
     match seconds {
         0 => 0,

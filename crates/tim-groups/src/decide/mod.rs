@@ -1,4 +1,4 @@
-//! From a command and what is there to what is to be done. Nothing is written here.
+//! Decisions: from a command and the state of the group to the effects. Nothing is written here.
 
 mod change;
 mod join;
@@ -11,18 +11,18 @@ use tim_proto::notice::NoticeOperation;
 use tim_proto::tip::TipOperation;
 use tim_proto::{MemberResult, UserId};
 
-use super::rules::{Action, MAX_WORDS, TypeRules, check_text};
+use super::rules::{Action, MAX_MESSAGE, TypeRules, check_text};
 use super::tips::{Announcer, NameLookup, NoticeText, Tip, UserNames};
 use super::view::{Effects, GroupState, GroupView, Request, RequestKind, RowChange};
 use super::{GroupAction, GroupCommand, GroupResponse};
 use crate::{Group, Membership, Refused};
 
-/// Why there is no decision.
+/// Why a command has no effects.
 #[derive(Debug)]
 pub enum DecideError<E> {
-    /// The rules are against it.
+    /// The rules refuse it.
     Refused(Refused),
-    /// The engine could not look.
+    /// The view could not be read.
     View(E),
 }
 
@@ -32,10 +32,10 @@ impl<E> From<Refused> for DecideError<E> {
     }
 }
 
-/// Decides what comes of a command at this time (unix ms).
+/// The effects of a command at this time (Unix time in milliseconds).
 ///
 /// # Errors
-/// [`DecideError`]; the group is to be left as it is.
+/// [`DecideError`]; the group stays unchanged.
 pub fn decide<V: GroupView>(
     view: &V,
     command: &GroupCommand,
@@ -43,7 +43,7 @@ pub fn decide<V: GroupView>(
 ) -> Result<Effects, DecideError<V::Error>> {
     let live = match view.group().map_err(DecideError::View)? {
         GroupState::Live(live) => live,
-        // Whoever ended it hears again that it is done.
+        // A repeated request.
         GroupState::Dismissed { by } if by == command.actor && ends(&command.action) => {
             return Ok(Effects::none(GroupResponse::Done));
         }
@@ -79,7 +79,7 @@ const fn ends(action: &GroupAction) -> bool {
 type Decision<V> = Result<Effects, DecideError<<V as GroupView>::Error>>;
 type ViewResult<T, V> = Result<T, DecideError<<V as GroupView>::Error>>;
 
-/// A command and all that every decision looks at.
+/// A command and what every decision reads.
 struct Case<'a, V: GroupView> {
     view: &'a V,
     command: &'a GroupCommand,
@@ -87,10 +87,10 @@ struct Case<'a, V: GroupView> {
     rules: &'static TypeRules,
     group: Group,
     former_owner: Option<UserId>,
-    /// The actor's standing.
+    /// The actor's membership.
     me: Option<Membership>,
     now_ms: u64,
-    /// Why the names of a tip could not be read. The decision does not count then.
+    /// Why the names of a tip could not be read. The decision is void then.
     names_failed: RefCell<Option<V::Error>>,
 }
 
@@ -103,15 +103,15 @@ impl<V: GroupView> NameLookup for Case<'_, V> {
     }
 }
 
-/// The names after the changes that are decided already: a tip about a name card has the new one.
+/// The names after the changes that are decided so far: a tip about a name card has the new one.
 struct Changed<'a> {
-    book: &'a dyn NameLookup,
+    names: &'a dyn NameLookup,
     rows: &'a [RowChange],
 }
 
 impl NameLookup for Changed<'_> {
     fn names_of(&self, user: &UserId) -> UserNames {
-        let mut named = self.book.names_of(user);
+        let mut named = self.names.names_of(user);
         for row in self.rows {
             if let RowChange::NameCard(whose, card) = row
                 && whose == user
@@ -157,7 +157,7 @@ impl<V: GroupView> Case<'_, V> {
         }
     }
 
-    /// The actor's standing, if that allows the action.
+    /// The actor's membership, if it permits the action.
     fn may(&self, action: Action) -> Result<&Membership, Refused> {
         let me = self.me.as_ref().ok_or(Refused::NotParticipant(self.actor))?;
         self.rules.may(Some(me.role), action)?;
@@ -168,7 +168,7 @@ impl<V: GroupView> Case<'_, V> {
         if self.actor == UserId::SYSTEM {
             Ok(())
         } else {
-            Err(Refused::NotAllowed("only the application's server does this"))
+            Err(Refused::NotAllowed("only the application's server may do this"))
         }
     }
 
@@ -192,7 +192,7 @@ impl<V: GroupView> Case<'_, V> {
         self.view.request(user, kind).map_err(DecideError::View)
     }
 
-    /// Another user's standing, whom the actor's request is about.
+    /// The membership of the user that the request is about.
     fn target(&self, user: &UserId) -> ViewResult<Membership, V> {
         match self.member(user)? {
             Some(member) => Ok(member),
@@ -201,8 +201,8 @@ impl<V: GroupView> Case<'_, V> {
         }
     }
 
-    /// How many more members there may be.
-    fn room(&self) -> u64 {
+    /// How many more members the group may have.
+    fn free_places(&self) -> u64 {
         let ceiling = self
             .rules
             .ceiling(&self.command.policy)
@@ -216,29 +216,29 @@ impl<V: GroupView> Case<'_, V> {
         }
     }
 
-    /// Whether the user may be in one group more.
-    fn has_room(&self, user: &UserId) -> ViewResult<bool, V> {
+    /// Whether the user may be in one more group.
+    fn may_join_more(&self, user: &UserId) -> ViewResult<bool, V> {
         let max = self.command.policy.max_groups;
         Ok(self.view.groups_of(user, max).map_err(DecideError::View)? < max)
     }
 
-    /// The group has room for one more, and this user for one more group.
-    fn may_come_in(&self, user: &UserId) -> ViewResult<(), V> {
-        if self.room() == 0 {
+    /// Checks that the group may have one more member, and the user be in one more group.
+    fn check_can_join(&self, user: &UserId) -> ViewResult<(), V> {
+        if self.free_places() == 0 {
             return Err(self.full().into());
         }
-        self.may_be_in_more(user)
+        self.check_groups_of(user)
     }
 
-    fn may_be_in_more(&self, user: &UserId) -> ViewResult<(), V> {
-        if self.has_room(user)? {
+    fn check_groups_of(&self, user: &UserId) -> ViewResult<(), V> {
+        if self.may_join_more(user)? {
             return Ok(());
         }
         let max = self.command.policy.max_groups;
         Err(Refused::TooManyGroups { user: *user, max }.into())
     }
 
-    /// How many a tip says there are, `more` and `less` than before.
+    /// The member count for a tip, `more` and `less` than now.
     fn count(&self, more: usize, less: usize) -> u64 {
         let now = if self.rules.is_stored {
             self.group.member_count
@@ -252,11 +252,11 @@ impl<V: GroupView> Case<'_, V> {
         self.effects_named(&self.group.name)
     }
 
-    /// For a change of the name itself: the tip has the new one.
+    /// For a change of the group's name: the tip has the new one.
     fn effects_named<'b>(&'b self, name: &'b str) -> Draft<'b> {
         Draft {
-            book: self,
-            scribe: Announcer {
+            names: self,
+            announcer: Announcer {
                 group: self.command.group,
                 name,
                 rules: self.rules,
@@ -268,10 +268,10 @@ impl<V: GroupView> Case<'_, V> {
     }
 }
 
-/// Effects on their way. Each tip and each wording of a notice gets a random number of its own.
+/// Effects under construction. Each tip, and each notice with its receivers, takes the next random number.
 struct Draft<'a> {
-    book: &'a dyn NameLookup,
-    scribe: Announcer<'a>,
+    names: &'a dyn NameLookup,
+    announcer: Announcer<'a>,
     random: u32,
     effects: Effects,
 }
@@ -289,15 +289,15 @@ impl Draft<'_> {
 
     fn tip(&mut self, tip: &Tip<'_>) {
         let random = self.next_random();
-        let book = Changed {
-            book: self.book,
+        let names = Changed {
+            names: self.names,
             rows: &self.effects.rows,
         };
-        let prepared = self.scribe.tip(tip, random, &book);
-        if self.scribe.rules.is_stored {
-            self.effects.tips.push(prepared);
+        let entry = self.announcer.tip(tip, random, &names);
+        if self.announcer.rules.is_stored {
+            self.effects.tips.push(entry);
         } else {
-            self.effects.live.push(prepared);
+            self.effects.live.push(entry);
         }
     }
 
@@ -313,27 +313,27 @@ impl Draft<'_> {
     }
 
     /// The same notice to all of these.
-    fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, said: NoticeText<'_>) {
+    fn notices(&mut self, to: &[UserId], operation: NoticeOperation, by: UserId, text: NoticeText<'_>) {
         if to.is_empty() {
             return;
         }
         let random = self.next_random();
-        let notice = self.scribe.notice(operation, by, said, random);
+        let notice = self.announcer.notice(operation, by, text, random);
         self.effects
             .notices
             .extend(to.iter().map(|user| (*user, notice.clone())));
     }
 
     fn notice(&mut self, to: UserId, operation: NoticeOperation, by: UserId, message: &str) {
-        let said = NoticeText {
+        let text = NoticeText {
             message,
             ..NoticeText::default()
         };
-        self.notices(&[to], operation, by, said);
+        self.notices(&[to], operation, by, text);
     }
 
-    fn answer(mut self, answer: GroupResponse) -> Effects {
-        self.effects.answer = answer;
+    fn respond(mut self, response: GroupResponse) -> Effects {
+        self.effects.response = response;
         self.effects
     }
 
@@ -342,12 +342,12 @@ impl Draft<'_> {
     }
 }
 
-/// What becomes of each user of a list, each named once.
+/// The result for each user of a list.
 #[derive(Default)]
-struct Outcomes(Vec<(UserId, MemberResult)>);
+struct Results(Vec<(UserId, MemberResult)>);
 
-impl Outcomes {
-    fn answer(self) -> GroupResponse {
+impl Results {
+    fn response(self) -> GroupResponse {
         GroupResponse::Members(self.0)
     }
 
@@ -355,19 +355,19 @@ impl Outcomes {
         self.0.push((user, result));
     }
 
-    /// Who got this result.
+    /// The users with this result.
     fn with(&self, result: MemberResult) -> Vec<UserId> {
         let named = self.0.iter().filter(|(_, got)| *got == result);
         named.map(|(user, _)| *user).collect()
     }
 }
 
-/// The users, each once, in the order of their first naming.
+/// The users without duplicates, in their order.
 fn each_once(users: &[UserId]) -> Vec<UserId> {
     let mut seen = std::collections::BTreeSet::new();
     users.iter().copied().filter(|user| seen.insert(*user)).collect()
 }
 
-fn check_words(text: &str) -> Result<(), Refused> {
-    check_text("message", text, MAX_WORDS)
+fn check_message(text: &str) -> Result<(), Refused> {
+    check_text("message", text, MAX_MESSAGE)
 }

@@ -441,7 +441,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             Ok(Written::Group { .. }) if let Some(group) = group => {
                 Answer::CreateGroup(CreateGroupResponse { group })
             }
-            Ok(Written::GroupChanged(changed)) => return self.group_changed(request, kind, &changed.answer),
+            Ok(Written::GroupChanged(changed)) => {
+                return self.group_changed(request, kind, &changed.response);
+            }
             Ok(_) => Answer::Done,
             Err(error) => {
                 let failed = Refusal::from(&error);

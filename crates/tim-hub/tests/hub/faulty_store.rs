@@ -76,8 +76,11 @@ fn a_fatal_commit_stops_the_hub_and_nothing_is_acknowledged() {
     let (mut alice, bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     faults.next_commit_fails(StoreError::Fatal("the disk is gone".to_owned()));
     let message = alice.message(c2c("bob"), Text { text: "x" });
-    let answer = alice.send_message(&message);
-    assert!(answer.is_err(), "{answer:?}");
+    let ticket = alice.start_send(&message, SendOptions::default());
+    alice.until(|alice| alice.is_answered(ticket) || !alice.is_connected());
+    if alice.is_answered(ticket) {
+        alice.wait_for(ticket).unwrap_err();
+    }
     drop((alice, bob));
     let ended = hub.ended();
     assert!(

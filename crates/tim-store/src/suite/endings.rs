@@ -47,7 +47,7 @@ pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
         ];
         GroupResponse::Members([&[(bob, bobs)][..], &others].concat())
     };
-    assert_eq!(changed.answer, results(MemberResult::REMOVED));
+    assert_eq!(changed.response, results(MemberResult::REMOVED));
     assert_eq!(changed.live.len(), 1, "the tip is for those who are there");
     assert_eq!(
         texts(&world.page(LogKey::System(bob), None, 9).entries),
@@ -80,7 +80,7 @@ pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
         panic!("not dismissed")
     };
     assert_eq!(
-        (end.answer, end.live.len()),
+        (end.response, end.live.len()),
         (GroupResponse::Done, 1),
         "a notice for those who are there"
     );

@@ -245,7 +245,7 @@ fn apply(world: &mut World, model: &Model, actor: usize, step: &Step) -> Answer 
     match world.write(write) {
         Ok(Written::Stored(_)) => Ok("stored".to_owned()),
         Ok(Written::Read { unread, .. }) => Ok(format!("read {unread}")),
-        Ok(Written::GroupChanged(changed)) => Ok(match changed.answer {
+        Ok(Written::GroupChanged(changed)) => Ok(match changed.response {
             GroupResponse::Joined(status) => status.name().unwrap().to_owned(),
             GroupResponse::Members(results) => {
                 let names: Vec<_> = results.iter().map(|(_, result)| result.name().unwrap()).collect();

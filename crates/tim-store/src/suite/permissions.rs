@@ -226,7 +226,7 @@ fn ask(world: &mut World, cast: &Cast, group: GroupId, row: &Row) -> String {
     };
     let before = state(world, &group);
     match world.write(write) {
-        Ok(Written::GroupChanged(changed)) => match changed.answer {
+        Ok(Written::GroupChanged(changed)) => match changed.response {
             GroupResponse::Members(results) => results[0].1.name().unwrap().to_owned(),
             _ => "ok".to_owned(),
         },

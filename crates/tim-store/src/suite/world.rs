@@ -162,7 +162,7 @@ impl World {
     ) -> Result<GroupResponse, Refused> {
         let write = self.command(group, actor, action);
         match self.write(write) {
-            Ok(Written::GroupChanged(changed)) => Ok(changed.answer),
+            Ok(Written::GroupChanged(changed)) => Ok(changed.response),
             Ok(other) => panic!("{other:?}"),
             Err(refused) => Err(refused),
         }

@@ -276,7 +276,7 @@ impl Aftermath {
                 }
             }
             About::Everybody => self.presence.renew(&self.group),
-            About::Banned if let GroupResponse::Members(results) = &changed.answer => {
+            About::Banned if let GroupResponse::Members(results) = &changed.response => {
                 let gone = results
                     .iter()
                     .filter(|(_, result)| *result == MemberResult::REMOVED);
