@@ -101,7 +101,7 @@ impl Client {
         // The status changes only once it is certain that the task will have the message.
         let mut permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
         let mut in_flight = begin()?;
-        if !message.payload().has_content() {
+        if !message.has_content() {
             return Err(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY.into());
         }
         for successors in 0.. {

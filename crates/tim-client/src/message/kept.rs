@@ -1,6 +1,6 @@
 //! Messages as bytes that an application keeps in its own database.
 
-use tim_proto::message::{self, to_vec};
+use tim_proto::message::{self, Header, to_vec};
 use tim_proto::wire::{DecodeError, Encode, Writer, crc32, decode_with};
 use tim_proto::{ErrorCode, UserId};
 
@@ -24,7 +24,7 @@ struct Record<'a> {
     status: u8,
     bits: u8,
     options: message::SendOptions<'a>,
-    message: tim_proto::Message<'a>,
+    header: Header<'a>,
 }
 
 impl Encode for Record<'_> {
@@ -33,7 +33,7 @@ impl Encode for Record<'_> {
         self.status.encode(writer);
         self.bits.encode(writer);
         self.options.encode(writer);
-        self.message.encode(writer);
+        self.header.encode(writer);
     }
 }
 
@@ -44,7 +44,7 @@ impl<'a> Record<'a> {
             status: reader.read(),
             bits: reader.read(),
             options: reader.read(),
-            message: reader.read(),
+            header: reader.read(),
         })
     }
 }
@@ -59,7 +59,6 @@ impl Message {
     pub fn to_bytes(&self) -> Vec<u8> {
         // In this order: what is stored in between is kept as not answered, and resending it does no harm.
         let kept = self.kept();
-        let view = self.view();
         let record = Record {
             owner: self.owner(),
             status: match kept.status {
@@ -70,7 +69,7 @@ impl Message {
             bits: if kept.made_here { bits::MADE_HERE } else { 0 }
                 | if kept.resend { bits::RESEND } else { 0 },
             options: kept.options.as_borrowed(),
-            message: view,
+            header: self.header(),
         };
         let mut bytes = MAGIC.to_vec();
         bytes.append(&mut to_vec(&record));
@@ -125,8 +124,8 @@ impl Client {
                 "this message was kept by {owner}, and this client is {me}'s"
             )));
         }
-        let is_own = record.message.sender() == me;
-        let (account, number) = (self.shared.account(), record.message.id.sender);
+        let is_own = record.header.sender() == me;
+        let (account, number) = (self.shared.account(), record.header.content.id.sender);
         if is_own && account != 0 && number != account {
             return Err(not_mine(format!(
                 "this message was kept under account {number}, and {me} has account {account}"
@@ -148,7 +147,7 @@ impl Client {
             resend: record.bits & bits::RESEND != 0,
             options: owned(&record.options),
         };
-        Ok(self.shared.messages.restore(&record.message, kept))
+        Ok(self.shared.messages.restore(&record.header, kept))
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use tim_proto::message::{Envelope, Payload, Revocation, RevokedBy, flags, to_vec};
+use tim_proto::message::{Content, Envelope, Header, Revocation, RevokedBy, flags, to_vec};
 use tim_proto::request::{Fetch, FetchResponse, Gap, HistoryResponse};
-use tim_proto::wire::Extensions;
+use tim_proto::wire::{Extensions, decode_body};
 use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
 use super::{Mark, Query};
@@ -176,7 +176,7 @@ impl Item {
         &mut self,
         page: &HistoryResponse<'_>,
         me: &UserId,
-        instance: impl Fn(&tim_proto::Message<'_>) -> Message,
+        instance: impl Fn(&Header<'_>) -> Message,
     ) {
         if let Self::Lookup(lookup) = self {
             if let Some(found) = lookup.search(page, me, instance) {
@@ -220,7 +220,7 @@ impl Lookup {
             ConversationId::C2c(_) if self.sender != *me => ConversationId::C2c(*me),
             other => other,
         };
-        let message = tim_proto::Message {
+        let header = Header {
             envelope: Envelope {
                 sequence: self.sequence,
                 time: self.message.client_time,
@@ -228,28 +228,28 @@ impl Lookup {
                 origin: 0,
                 from: self.sender,
             },
-            to,
-            id: self.message,
-            client_sequence: 0,
-            priority: Priority::NORMAL,
-            payload: Payload::Unknown(MessageKind(0), &[]),
-            // It was encoded here, so it is well-formed.
-            extensions: Extensions::new(&self.revoked_by).unwrap_or_default(),
+            content: Content {
+                to,
+                id: self.message,
+                client_sequence: 0,
+                priority: Priority::NORMAL,
+                kind: MessageKind(0),
+                payload: &[],
+                // It was encoded here, so it is well-formed.
+                extensions: Extensions::new(&self.revoked_by).unwrap_or_default(),
+            },
         };
-        Message::stored(&message, me)
+        Message::stored(&header, me)
     }
 
     fn search(
         &self,
         page: &HistoryResponse<'_>,
         me: &UserId,
-        instance: impl Fn(&tim_proto::Message<'_>) -> Message,
+        instance: impl Fn(&Header<'_>) -> Message,
     ) -> Option<Message> {
-        let view = page
-            .messages
-            .iter()
-            .find(|view| view.envelope.sequence == self.sequence)?;
-        let message = instance(&view);
+        let found = headers(page).find(|header| header.envelope.sequence == self.sequence)?;
+        let message = instance(&found);
         // A hub of an earlier version may not have marked it.
         if let Some(by) = self.bare(me).view().revoked_by() {
             message.mark_revoked(&by);
@@ -261,13 +261,18 @@ impl Lookup {
     fn turn_page(&mut self, page: &HistoryResponse<'_>) -> bool {
         self.pages += 1;
         self.next = page.next.to_vec();
-        let passed = page
-            .messages
-            .iter()
+        let passed = headers(page)
             .next()
             .is_none_or(|oldest| oldest.envelope.sequence < self.sequence);
         !passed && !page.completed && self.pages < LOOKUP_PAGES
     }
+}
+
+/// The messages of a page, oldest first; their payloads are not decoded.
+pub(super) fn headers<'a>(page: &HistoryResponse<'a>) -> impl Iterator<Item = Header<'a>> {
+    page.messages
+        .encoded_items()
+        .filter_map(|message| decode_body(message).ok())
 }
 
 /// The request for the next piece of a stub, `have` bytes of whose payload have arrived.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tim_proto::message::Header;
 use tim_proto::{ConversationId, MessageId, UserId};
 
 use crate::Message;
@@ -24,16 +25,16 @@ impl Messages {
     }
 
     /// The instance of a message of the hub: the one that the application holds, brought up to date, or a new one.
-    pub(crate) fn instance(&self, view: &tim_proto::Message<'_>) -> Message {
-        let key = (view.conversation_of(&self.user), *view.sender(), view.id);
+    pub(crate) fn instance(&self, header: &Header<'_>) -> Message {
+        let key = self.key(header);
         let mut instances = self.lock();
         if let Some(message) = instances.get(&key)
-            && !message.is_another(view)
+            && !message.is_another(header)
         {
-            message.update(view);
+            message.update(header);
             return message;
         }
-        let message = Message::stored(view, &self.user);
+        let message = Message::stored(header, &self.user);
         instances.insert(key, &message);
         message
     }
@@ -54,13 +55,13 @@ impl Messages {
     }
 
     /// The instance of a message that the application has kept as bytes: the one that it still holds, or a new one.
-    pub(crate) fn restore(&self, view: &tim_proto::Message<'_>, kept: Kept) -> Message {
-        let key = (view.conversation_of(&self.user), *view.sender(), view.id);
+    pub(crate) fn restore(&self, header: &Header<'_>, kept: Kept) -> Message {
+        let key = self.key(header);
         let mut instances = self.lock();
         if let Some(message) = instances.get(&key) {
             return message;
         }
-        let message = Message::restored(view, &self.user, kept);
+        let message = Message::restored(header, &self.user, kept);
         instances.insert(key, &message);
         message
     }
@@ -75,6 +76,14 @@ impl Messages {
         }
         message.set_id(message.id().successor(message.view().envelope.origin));
         instances.insert(key_of(message), message);
+    }
+
+    fn key(&self, header: &Header<'_>) -> InstanceKey {
+        (
+            header.conversation_of(&self.user),
+            *header.sender(),
+            header.content.id,
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, Instances> {

@@ -29,9 +29,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tim_proto::conversation as wire;
-use tim_proto::message::{Payload, Revocation, RevokedBy};
+use tim_proto::message::{Header, Revocation, RevokedBy};
 use tim_proto::request::{self, ConversationChange, Delivery, HistoryResponse};
 use tim_proto::unread::HubCount;
+use tim_proto::wire::decode_body;
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, ReceiveOption, UserId};
 use tim_transport_std::session::{Event as SessionEvent, Instant, NotReadyReason};
 
@@ -40,7 +41,7 @@ use crate::event::Event;
 use crate::{Conversation, GetConversationListResponse, GroupProfile, ImError, Message};
 use conversations::{ConversationList, Need};
 use groups::{AvChatRooms, GroupList};
-use inbound::{InboundQueue, Item, Lookup};
+use inbound::{InboundQueue, Item, Lookup, headers};
 use list_sync::ListSync;
 use publish::Batch;
 use session::SessionState;
@@ -331,25 +332,23 @@ impl State {
     }
 
     fn take_delivery(&mut self, delivery: &Delivery<'_>) {
-        let view = delivery.message();
-        let revokes = match &view.payload {
-            Payload::Revocation(revocation) => Some(Revokes {
-                conversation: view.conversation_of(&self.config.user),
-                sequence: view.envelope.sequence,
-                message: revocation.sequence,
-                sender: revocation.sender,
-            }),
-            _ => None,
-        };
-        let item = match &view.payload {
-            Payload::Revocation(revocation) => self.revocation(&view, revocation),
-            _ => self.message_item(&view),
+        let header = &delivery.header;
+        let revocation = header.payload::<Revocation<'_>>();
+        let revokes = revocation.map(|revocation| Revokes {
+            conversation: header.conversation_of(&self.config.user),
+            sequence: header.envelope.sequence,
+            message: revocation.sequence,
+            sender: revocation.sender,
+        });
+        let item = match &revocation {
+            Some(revocation) => self.revocation(header, revocation),
+            None => self.message_item(header),
         };
         self.inbound.deliver(delivery.cursor, item, revokes);
     }
 
-    fn message_item(&self, view: &tim_proto::Message<'_>) -> Item {
-        let message = self.messages.instance(view);
+    fn message_item(&self, header: &Header<'_>) -> Item {
+        let message = self.messages.instance(header);
         if message.is_made_here() {
             Item::Own(message)
         } else if message.is_stub() {
@@ -362,21 +361,21 @@ impl State {
         }
     }
 
-    fn revocation(&self, view: &tim_proto::Message<'_>, revocation: &Revocation<'_>) -> Item {
+    fn revocation(&self, header: &Header<'_>, revocation: &Revocation<'_>) -> Item {
         let me = &self.config.user;
-        let conversation = view.conversation_of(me);
+        let conversation = header.conversation_of(me);
         let known = self
             .messages
             .known(conversation, revocation.sender, revocation.message);
         let by = RevokedBy {
             revoker: revocation.revoker.as_str(),
             reason: revocation.reason,
-            name: view.revoker_name(),
+            name: header.content.revoker_name(),
         };
         if let Some(message) = &known {
             message.mark_revoked(&by);
         }
-        if view.envelope.origin == self.config.device && view.sender() == me {
+        if header.envelope.origin == self.config.device && header.sender() == me {
             return Item::Silent; // this client revoked it, and the call has returned
         }
         known.map_or_else(
@@ -456,8 +455,9 @@ impl State {
 
     /// A conversation as the hub describes it, with the instance of its last message.
     fn conversation(&self, conversation: &wire::Conversation<'_>) -> Conversation {
-        let last = conversation.last_message();
-        let last = last.map(|view| self.messages.instance(&view));
+        let last = conversation.last_message;
+        let last = last.and_then(|message| decode_body::<Header<'_>>(message).ok());
+        let last = last.map(|header| self.messages.instance(&header));
         if let ConversationId::Group(group) = conversation.id {
             self.av_chat_rooms.note(group, conversation.group_type);
         }
@@ -477,8 +477,9 @@ impl State {
 
     /// The instances of a page of history.
     pub(crate) fn instances(&self, page: &HistoryResponse<'_>) -> Vec<Message> {
-        let views = page.messages.iter();
-        views.map(|view| self.messages.instance(&view)).collect()
+        headers(page)
+            .map(|header| self.messages.instance(&header))
+            .collect()
     }
 
     /// The list may have changed, and the hub may have to be asked for it.

@@ -118,7 +118,7 @@ impl State {
                 };
                 let (me, messages) = (&self.config.user, &self.messages);
                 match decode::<History<'_>>(response) {
-                    Ok(page) => item.take_history(&page, me, |view| messages.instance(view)),
+                    Ok(page) => item.take_history(&page, me, |header| messages.instance(header)),
                     Err(_) => item.give_up(me),
                 }
             }

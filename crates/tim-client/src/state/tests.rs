@@ -1,7 +1,7 @@
 //! The state, driven without a runtime, a clock or a connection.
 
 use tim_proto::conversation as wire;
-use tim_proto::message::{Envelope, Text, flags, to_vec};
+use tim_proto::message::{Envelope, Payload, Text, flags, to_vec};
 use tim_proto::request::{ConversationsResponse, Failure, FetchResponse, RawResponse};
 use tim_proto::wire::{Encode, FrameKind, List};
 use tim_proto::{MessageId, MessageKind, Priority};
@@ -363,4 +363,53 @@ fn malformed_frames_are_counted() {
     driven.state.handle(&SessionEvent::Malformed { kind });
     assert_eq!(driven.state.malformed, 2);
     assert!(driven.effects().is_empty());
+}
+
+/// Bytes besides those of the message: the instance, its registration, the cursor, the queue's entry.
+const OVERHEAD: u64 = 4096;
+
+#[test]
+fn a_received_message_is_copied_once() {
+    let mut driven = Driven::ready(&[listed(0, 5)]);
+    let long = "x".repeat(100_000);
+    let encoded = text(6, &long).to_encoded();
+    let delivered = SessionEvent::Delivered(Delivery {
+        cursor: &[1],
+        payload_len: 0,
+        header: encoded.header(),
+    });
+    let received = allocation_counter::measure(|| {
+        driven.state.handle(&delivered);
+        assert_eq!(driven.state.poll_query(driven.moment()), None);
+        driven.state.publish_updates(driven.moment());
+    });
+    let len = encoded.as_bytes().len() as u64;
+    assert!(
+        (len..len + OVERHEAD).contains(&received.bytes_total),
+        "{received:?} for {len} bytes"
+    );
+}
+
+#[test]
+fn a_sent_message_is_encoded_once_and_its_bytes_go_into_the_frame() {
+    let long = "x".repeat(100_000);
+    let made = text(0, &long);
+    let mut message = None;
+    let created = allocation_counter::measure(|| message = Some(Message::made(&made)));
+    let (message, len) = (message.unwrap(), long.len() as u64);
+    assert!(
+        (len..len + OVERHEAD).contains(&created.bytes_total),
+        "{created:?}"
+    );
+
+    let mut frame = vec![0; long.len() + 1024];
+    let sent = allocation_counter::measure(|| {
+        let outgoing = message.outgoing();
+        tim_proto::wire::encode_body(&outgoing, &mut frame).unwrap();
+    });
+    assert_eq!(sent.bytes_total, 0, "{sent:?}");
+    let sent = decode_body::<request::Send<'_>>(
+        &frame[..tim_proto::wire::encoded_len(&message.outgoing())],
+    );
+    assert_eq!(sent.unwrap().content.payload, to_vec(&made.payload));
 }

@@ -374,6 +374,15 @@ const NOTHING: Header<'static> = Header {
 };
 
 #[cfg(feature = "alloc")]
+impl Header<'_> {
+    /// The message in memory of its own. The payload is copied, not decoded.
+    #[must_use]
+    pub fn to_encoded(&self) -> Encoded<alloc::vec::Vec<u8>> {
+        Encoded(to_vec(self))
+    }
+}
+
+#[cfg(feature = "alloc")]
 impl Message<'_> {
     /// The message in memory of its own.
     #[must_use]

@@ -52,6 +52,22 @@ impl<'a, T: Decode<'a>> List<'a, T> {
     }
 }
 
+impl<'a, T> List<'a, T> {
+    /// The encoded items of a list that was received, in order. A list that was made from a slice has none.
+    pub fn encoded_items(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, T> {
+        let mut rest: &'a [u8] = match &self.0 {
+            Repr::Slice(_) => &[],
+            Repr::Bytes { bytes, .. } => bytes,
+        };
+        core::iter::from_fn(move || {
+            let mut reader = Reader::new(rest);
+            let item = reader.take_bytes();
+            rest = reader.rest();
+            reader.check().is_ok().then_some(item)
+        })
+    }
+}
+
 impl<'a, T: Decode<'a>> IntoIterator for List<'a, T> {
     type Item = T;
     type IntoIter = ListIter<'a, T>;

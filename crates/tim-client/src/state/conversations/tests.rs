@@ -38,7 +38,7 @@ fn message_of(from: &str, sequence: u64, set: u32) -> Message {
         payload: Payload::Text(Text { text: "x" }),
         extensions: Default::default(),
     };
-    Message::stored(&view, &me())
+    Message::stored(&view.to_encoded().header(), &me())
 }
 
 fn deliver(cache: &mut ConversationList, from: &str, sequence: u64) -> Need {

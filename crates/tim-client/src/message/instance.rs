@@ -1,0 +1,257 @@
+//! What a message instance consists of, and how the hub changes it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tim_proto::message::{Content, Encoded, Header, RevokedBy, flags, tags, to_vec};
+use tim_proto::wire::Extensions;
+use tim_proto::{ConversationId, MessageId, Priority, UserId};
+
+use super::{Flow, Message, Status};
+use crate::SendOptions;
+
+/// Encoded messages that never change, and the few fields that do. A message is encoded once: when it is created, or by
+/// its sender; a received one keeps the bytes of its payload as they came.
+pub(crate) struct Instance {
+    /// The user whose client holds it.
+    pub(super) owner: UserId,
+    pub(super) conversation: ConversationId,
+    pub(super) flow: Flow,
+    /// Created by this client.
+    pub(super) made_here: bool,
+    /// Whether it has content to send.
+    pub(super) has_content: bool,
+    pub(super) encoded: Encoded<Vec<u8>>,
+    /// The complete message, if `encoded` is a stub whose payload was fetched, or if it was created here and the hub has
+    /// added names.
+    completed: OnceLock<Encoded<Vec<u8>>>,
+    /// What remains since it was revoked, with the hub's account of the revocation.
+    revoked: OnceLock<Encoded<Vec<u8>>>,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    /// Another one than in the bytes once the hub has refused that one.
+    pub(super) id: MessageId,
+    pub(super) sequence: u64,
+    pub(super) time: u64,
+    pub(super) flags: u32,
+    pub(super) priority: Priority,
+    pub(super) status: Status,
+    pub(super) sending: bool,
+    pub(super) resend: bool,
+    /// It was restored from bytes, so the outcome of sending it may be unknown.
+    pub(super) restored: bool,
+    pub(super) options: SendOptions,
+}
+
+/// What is persisted of an instance besides the message itself.
+pub(crate) struct Kept {
+    pub(crate) made_here: bool,
+    pub(crate) status: Status,
+    pub(crate) resend: bool,
+    pub(crate) options: SendOptions,
+}
+
+impl Message {
+    /// An instance of a message that was created here.
+    pub(crate) fn made(message: &tim_proto::Message<'_>) -> Self {
+        let has_content = message.payload.has_content();
+        Self::new(message.to_encoded(), message.sender(), true, has_content)
+    }
+
+    /// An instance of a message of the hub.
+    pub(crate) fn stored(header: &Header<'_>, me: &UserId) -> Self {
+        Self::new(header.to_encoded(), me, false, false)
+    }
+
+    /// An instance of a message that the application has persisted.
+    pub(crate) fn restored(header: &Header<'_>, me: &UserId, kept: Kept) -> Self {
+        let has_content = header.message().payload.has_content();
+        let restored = Self::new(header.to_encoded(), me, kept.made_here, has_content);
+        let mut state = restored.state();
+        state.status = kept.status;
+        state.resend = kept.resend;
+        state.options = kept.options;
+        state.restored = true;
+        drop(state);
+        restored
+    }
+
+    fn new(encoded: Encoded<Vec<u8>>, owner: &UserId, made_here: bool, has_content: bool) -> Self {
+        let header = encoded.header();
+        let state = State {
+            id: header.content.id,
+            sequence: header.envelope.sequence,
+            time: header.envelope.time,
+            flags: header.envelope.flags,
+            priority: header.content.priority,
+            status: if made_here {
+                Status::UnSend
+            } else {
+                Status::Success
+            },
+            sending: false,
+            resend: false,
+            restored: false,
+            options: SendOptions::default(),
+        };
+        let is_own = header.sender() == owner;
+        Self(Arc::new(Instance {
+            owner: *owner,
+            conversation: header.conversation_of(owner),
+            flow: if is_own { Flow::Out } else { Flow::In },
+            made_here,
+            has_content,
+            completed: OnceLock::new(),
+            revoked: OnceLock::new(),
+            state: Mutex::new(state),
+            encoded,
+        }))
+    }
+
+    /// The bytes that the message has now.
+    pub(super) fn encoded(&self) -> &Encoded<Vec<u8>> {
+        let shown = self.0.revoked.get().or_else(|| self.0.completed.get());
+        shown.unwrap_or(&self.0.encoded)
+    }
+
+    pub(super) fn content(&self) -> Content<'_> {
+        self.encoded().header().content
+    }
+
+    /// The message in its current state; the payload is not decoded.
+    pub(super) fn header(&self) -> Header<'_> {
+        let mut header = self.encoded().header();
+        let state = self.state();
+        header.content.id = state.id;
+        header.content.priority = state.priority;
+        header.envelope.sequence = state.sequence;
+        header.envelope.time = state.time;
+        header.envelope.flags = state.flags;
+        header
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_made_here(&self) -> bool {
+        self.0.made_here
+    }
+
+    pub(crate) fn owner(&self) -> UserId {
+        self.0.owner
+    }
+
+    pub(crate) fn set_id(&self, id: MessageId) {
+        self.state().id = id;
+    }
+
+    /// What is to be persisted. The outcome of a sending in progress will be unknown.
+    pub(crate) fn kept(&self) -> Kept {
+        let state = self.state();
+        Kept {
+            made_here: self.0.made_here,
+            status: if state.sending { Status::Fail } else { state.status },
+            resend: state.resend,
+            options: state.options.clone(),
+        }
+    }
+
+    /// Whether a message of the hub is another one under the same id: one that was created here and not sent yet is not
+    /// the hub's, whatever its id. Content that the hub leaves out is not compared, but its origin is.
+    pub(crate) fn is_another(&self, header: &Header<'_>) -> bool {
+        if !self.0.made_here || self.status() == Status::Success {
+            return false;
+        }
+        let left_out = flags::STUB | flags::REVOKED;
+        if header.envelope.flags & left_out == 0 {
+            let own = self.content();
+            (header.content.kind, header.content.payload) != (own.kind, own.payload)
+        } else {
+            header.envelope.origin != self.encoded().header().envelope.origin
+        }
+    }
+
+    /// The hub has shown the message again, with its current state.
+    pub(crate) fn update(&self, header: &Header<'_>) {
+        let Header { envelope, content } = header;
+        let whole = envelope.flags & flags::STUB == 0;
+        if self.0.made_here {
+            self.take_names(content.extensions);
+        }
+        match content.revoked_by() {
+            Some(by) => self.mark_revoked(&by),
+            None if self.is_stub() && whole => self.complete(content.payload),
+            None => {}
+        }
+        let mut state = self.state();
+        let stub = state.flags & flags::STUB;
+        state.flags = (envelope.flags & !flags::STUB) | stub | (state.flags & flags::REVOKED);
+        state.time = envelope.time;
+        if envelope.sequence != 0 {
+            state.sequence = envelope.sequence;
+        }
+        state.status = Status::Success;
+    }
+
+    /// The whole payload of a stub has arrived.
+    pub(crate) fn complete(&self, payload: &[u8]) {
+        let mut whole = self.header();
+        whole.content.payload = payload;
+        if self.0.completed.set(whole.to_encoded()).is_ok() {
+            self.state().flags &= !flags::STUB;
+        }
+    }
+
+    /// Takes the sender's names from the hub's extensions; a message that was created here has none.
+    pub(super) fn take_names(&self, hubs: Extensions<'_>) {
+        if self.0.completed.get().is_some() {
+            return; // they are known
+        }
+        let names = tags::FIRST_OF_HUB..tags::REVOKER;
+        let of_sender = hubs.iter().filter(|it| names.contains(&it.tag));
+        let more = of_sender
+            .flat_map(|extension| to_vec(&extension))
+            .collect::<Vec<_>>();
+        if !more.is_empty()
+            && let Some(named) = self.extended(&more)
+        {
+            // Lost only to another task that has just done the same.
+            let _ = self.0.completed.set(named);
+        }
+    }
+
+    /// The message was revoked. The content of other users is dropped; an own instance keeps it.
+    pub(crate) fn mark_revoked(&self, by: &RevokedBy<'_>) {
+        if self.content().revoked_by().is_none() {
+            let remains = match self.flow() {
+                Flow::In => self.emptied(by),
+                Flow::Out => self.extended(&to_vec(by)),
+            };
+            if let Some(remains) = remains {
+                // Lost only to another task that has just done the same.
+                let _ = self.0.revoked.set(remains);
+            }
+        }
+        let mut state = self.state();
+        state.flags |= flags::REVOKED;
+        state.flags &= !flags::STUB; // nothing is left to be fetched
+    }
+
+    /// The message without its content.
+    fn emptied(&self, by: &RevokedBy<'_>) -> Option<Encoded<Vec<u8>>> {
+        let header = self.encoded().header();
+        let mut bytes = to_vec(&header.envelope);
+        bytes.append(&mut header.content.revoked(by));
+        Encoded::new(bytes).ok()
+    }
+
+    /// The message with these extensions after its own.
+    fn extended(&self, more: &[u8]) -> Option<Encoded<Vec<u8>>> {
+        let mut header = self.header();
+        let extensions = [header.content.extensions.as_bytes(), more].concat();
+        header.content.extensions = Extensions::new(&extensions).ok()?;
+        Some(header.to_encoded())
+    }
+}
