@@ -408,8 +408,6 @@ fn a_sent_message_is_encoded_once_and_its_bytes_go_into_the_frame() {
         tim_proto::wire::encode_body(&outgoing, &mut frame).unwrap();
     });
     assert_eq!(sent.bytes_total, 0, "{sent:?}");
-    let sent = decode_body::<request::Send<'_>>(
-        &frame[..tim_proto::wire::encoded_len(&message.outgoing())],
-    );
+    let sent = decode_body::<request::Send<'_>>(&frame[..tim_proto::wire::encoded_len(&message.outgoing())]);
     assert_eq!(sent.unwrap().content.payload, to_vec(&made.payload));
 }
