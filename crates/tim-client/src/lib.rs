@@ -1,30 +1,4 @@
-//! The tim SDK: every call of the documented API under its Rust name.
-//!
-//! A [`Client`] is a user's device. It logs in, stays logged in over any number of connections, and turns what the hub
-//! delivers into [`Event`]s, each message once and in order. Calls have typed answers and one error type, [`ImError`].
-//!
-//! ```no_run
-//! use tim_client::{Client, Event, UserId};
-//!
-//! # async fn example(user_sig: String) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder(1_400_000_000, UserId::new("alice")?, user_sig).build_tcp("127.0.0.1:7878");
-//! let mut events = client.events();
-//! client.login().await?;
-//! client.wait_until_ready().await?;
-//!
-//! let message = client.create_text_message(UserId::new("bob")?, "Hello world!")?;
-//! client.send_message(&message, Default::default()).await?;
-//!
-//! while let Some(event) = events.next().await {
-//!     if let Event::MessageReceived(messages) = event {
-//!         for message in messages {
-//!             println!("{}: {}", message.sender(), message.text().unwrap_or("(no text)"));
-//!         }
-//!     }
-//! }
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod actor;
 mod builder;

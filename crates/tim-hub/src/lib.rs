@@ -1,7 +1,4 @@
-//! The tim server: accounts, conversation logs, live push, on an embedded store.
-//!
-//! [`Hub`] is all of it. What it is made of stands alone: `tim-usersig` checks who somebody is, `tim-store` keeps what was
-//! said, `tim-groups` says who may do what in a group.
+#![doc = include_str!("../README.md")]
 
 mod admission;
 mod client_context;

@@ -1,8 +1,4 @@
-//! The embedded engine: one SQLite database in a data directory.
-//!
-//! WAL with `synchronous=FULL`: what is committed survives a power cut. One connection writes, each batch in one
-//! IMMEDIATE transaction; a few read-only connections read snapshots beside it. Users and logs are interned to integers,
-//! so a message costs about fifty bytes beside its content.
+#![doc = include_str!("../README.md")]
 
 mod append;
 mod changes;

@@ -1,23 +1,4 @@
-//! What the hub keeps, behind one trait of domain operations.
-//!
-//! Every conversation is an append-only **log** ([`LogKey`]) with a contiguous `sequence` from 1; messages, tips, notices and
-//! revocations are its entries. Every entry also has a `change` number: one strictly increasing order over the whole
-//! store, in commit order. A device's [`Cursor`] is a change number and the [`Epoch`] of the store in which the change was made;
-//! [`Epochs::resume`] says whether the store was put back from an older copy since, and [`StoreReader::changes_since`] is all
-//! that the device needs to catch up.
-//!
-//! Nothing else grows with the size of a group: a message costs one append, one head update and the sender's own row.
-//! Unread counts are computed (see [`Conversation::unread`]); a receiver's row is written when that user acts.
-//!
-//! A group changes by [`Write::ChangeGroup`], as the rules in [`tim_groups`] decide inside the transaction. A dismissed
-//! group leaves a tombstone: nobody finds its log, and its id is never free again. Ending a group is the one change that
-//! costs as much as the group has members, for each of them is told.
-//!
-//! Writing is batched: [`StoreWriter::commit`] makes a whole batch durable at once, and [`Writer`] is the thread that
-//! collects batches from everybody who waits. Readers work on snapshots, never wait for the writer, and see every
-//! write that was answered before they were asked.
-//!
-//! `tim-store-sqlite` is the embedded engine. Another engine passes the same suite.
+#![doc = include_str!("../README.md")]
 
 mod epoch;
 mod error;
