@@ -55,8 +55,8 @@ pub(super) struct Talk<'a> {
 
 /// Whether to continue.
 #[derive(PartialEq)]
-enum Next {
-    GoOn,
+enum Flow {
+    Continue,
     Leave,
 }
 
@@ -107,41 +107,41 @@ impl<'a> Talk<'a> {
                 biased;
                 event = events.next() => match event {
                     Some(event) => self.show(event).await?,
-                    None => Next::Leave,
+                    None => Flow::Leave,
                 },
                 line = self.keyboard.line() => match line {
                     Some(line) => self.take_line(line?, &mut events).await?,
-                    None => Next::Leave,
+                    None => Flow::Leave,
                 },
             };
-            if next == Next::Leave {
+            if next == Flow::Leave {
                 return self.ended.take().map_or_else(|| self.failures_count(), Err);
             }
         }
     }
 
     /// Runs a line; events that arrive meanwhile are printed.
-    async fn take_line(&mut self, line: Line, events: &mut EventStream) -> Result<Next, Failure> {
+    async fn take_line(&mut self, line: Line, events: &mut EventStream) -> Result<Flow, Failure> {
         let Line { number, text } = line;
         self.line = (!self.keyboard.is_terminal()).then_some(number);
         let text = text.map_err(|fault| fault.to_string());
         let input = text.as_deref().map_err(String::clone).and_then(input::parse);
         let next = match input {
-            Ok(Input::Quit) => Next::Leave,
+            Ok(Input::Quit) => Flow::Leave,
             Ok(input) => self.take_input(input, events).await?,
             Err(fault) => {
                 self.complain(fault)?;
-                Next::GoOn
+                Flow::Continue
             }
         };
         self.line = None;
-        if next == Next::GoOn {
+        if next == Flow::Continue {
             self.prompt();
         }
         Ok(next)
     }
 
-    async fn take_input(&mut self, input: Input<'_>, events: &mut EventStream) -> Result<Next, Failure> {
+    async fn take_input(&mut self, input: Input<'_>, events: &mut EventStream) -> Result<Flow, Failure> {
         let client = &self.session.client;
         let to = |here: Option<ConversationId>| {
             here.ok_or_else(|| {
@@ -205,7 +205,7 @@ impl<'a> Talk<'a> {
             Input::Help => self.keyboard.print(HELP)?,
             Input::Nothing | Input::Quit => {}
         }
-        Ok(Next::GoOn)
+        Ok(Flow::Continue)
     }
 
     /// Sends a message and prints it once it is stored.
@@ -214,7 +214,7 @@ impl<'a> Talk<'a> {
         message: Result<Message, ImError>,
         options: SendOptions,
         events: &mut EventStream,
-    ) -> Result<Next, Failure> {
+    ) -> Result<Flow, Failure> {
         match message {
             Ok(message) => {
                 let client = self.session.client.clone();
@@ -223,12 +223,12 @@ impl<'a> Talk<'a> {
                 let sending = async move { client.send_message(&sent, options).await.map(drop) };
                 self.finish_sending(message, sending, events).await
             }
-            Err(error) => self.failed(error).map(|()| Next::GoOn),
+            Err(error) => self.failed(error).map(|()| Flow::Continue),
         }
     }
 
     /// Resends messages that failed.
-    async fn resend(&mut self, events: &mut EventStream) -> Result<Next, Failure> {
+    async fn resend(&mut self, events: &mut EventStream) -> Result<Flow, Failure> {
         if self.failed.is_empty() {
             self.note("nothing to resend")?;
         }
@@ -236,11 +236,11 @@ impl<'a> Talk<'a> {
             let client = self.session.client.clone();
             let sent = message.clone();
             let sending = async move { client.resend_message(&sent).await.map(drop) };
-            if self.finish_sending(message, sending, events).await? == Next::Leave {
-                return Ok(Next::Leave);
+            if self.finish_sending(message, sending, events).await? == Flow::Leave {
+                return Ok(Flow::Leave);
             }
         }
-        Ok(Next::GoOn)
+        Ok(Flow::Continue)
     }
 
     async fn finish_sending(
@@ -248,17 +248,17 @@ impl<'a> Talk<'a> {
         message: Message,
         sending: impl Future<Output = Result<(), ImError>>,
         events: &mut EventStream,
-    ) -> Result<Next, Failure> {
+    ) -> Result<Flow, Failure> {
         let mut sending = std::pin::pin!(sending);
         let result = loop {
             tokio::select! {
                 biased;
                 result = &mut sending => break result,
                 event = events.next() => match event {
-                    Some(event) => if self.show(event).await? == Next::Leave {
-                        return Ok(Next::Leave);
+                    Some(event) => if self.show(event).await? == Flow::Leave {
+                        return Ok(Flow::Leave);
                     },
-                    None => return Ok(Next::Leave),
+                    None => return Ok(Flow::Leave),
                 },
             }
         };
@@ -272,7 +272,7 @@ impl<'a> Talk<'a> {
                 }
             }
         }
-        Ok(Next::GoOn)
+        Ok(Flow::Continue)
     }
 
     /// Enters a conversation: prints its last page and marks it as read.
@@ -381,7 +381,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Prints an event.
-    async fn show(&mut self, event: Event) -> Result<Next, Failure> {
+    async fn show(&mut self, event: Event) -> Result<Flow, Failure> {
         match event {
             Event::MessageReceived(messages) => {
                 let here = messages
@@ -416,16 +416,16 @@ impl<'a> Talk<'a> {
             ))?,
             Event::KickedOut(error) => {
                 self.ended = Some(failure(error));
-                return Ok(Next::Leave);
+                return Ok(Flow::Leave);
             }
             Event::SdkNotReady(NotReadyReason::Refused | NotReadyReason::LoggedOut) => {
                 self.ended = Some(Failure::failed("the hub ended the session"));
-                return Ok(Next::Leave);
+                return Ok(Flow::Leave);
             }
             Event::NetStateChange(state) => self.net_state(state)?,
             _ => {}
         }
-        Ok(Next::GoOn)
+        Ok(Flow::Continue)
     }
 
     fn net_state(&mut self, state: NetState) -> Result<(), Failure> {
