@@ -166,7 +166,7 @@ async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Res
         let now = times.now();
         let came = bot.raw.delivered as usize;
         let new = times.sent.get(delays.len()..came);
-        let new = new.ok_or_else(|| "more came than was sent")?;
+        let new = new.ok_or("more came than was sent")?;
         all.fetch_add(new.len() as u64, Ordering::Relaxed);
         delays.extend(
             new.iter()
@@ -282,7 +282,7 @@ fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<()> {
 }
 
 fn report_entries(target: Target, before: u64, sent: u32) -> Result<()> {
-    let data = target.stop().ok_or_else(|| "the hub is not ours")?;
+    let data = target.stop().ok_or("the hub is not ours")?;
     let stored = prepare::entries(data.path())?.saturating_sub(before);
     figure(&format!("  entries stored for {sent} messages"), stored, "")
 }

@@ -93,7 +93,7 @@ fn payload(payload: &Payload<'_>) -> Value {
             "revokeReason": it.reason,
         }),
         Payload::Unknown(_, []) => Value::Null,
-        Payload::Unknown(_, bytes) => json!(crate::frame::hex(bytes)),
+        Payload::Unknown(_, bytes) => json!(crate::hex::hex(bytes)),
         _ => Value::Null,
     }
 }

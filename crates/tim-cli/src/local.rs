@@ -208,7 +208,7 @@ fn new_key() -> Result<String, Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::failed(format_args!("cannot get random numbers: {error}")))?;
-    Ok(crate::frame::hex(&bytes))
+    Ok(crate::hex::hex(&bytes))
 }
 
 #[cfg(test)]

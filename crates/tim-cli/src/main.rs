@@ -6,7 +6,7 @@ mod config;
 mod connect;
 mod emoji;
 mod error;
-mod frame;
+mod hex;
 mod json;
 mod local;
 mod log;

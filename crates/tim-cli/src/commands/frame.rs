@@ -1,42 +1,47 @@
-//! `tim frame`: what stands in these bytes.
+//! `tim frame`: decodes captured bytes.
 
+use std::fmt::{self, Display};
 use std::io::{self, Read as _, Write};
 use std::path::PathBuf;
 
+use serde_json::{Map, Value, json};
+use tim_inspect::{Content, Part, describe, describe_hello, serial, stream};
+
 use crate::error::{EXIT_CODES, Failure, reading};
-use crate::frame::{Content, Fields, Part, Shown, describe, hello, serial_parts, stream_parts};
+use crate::hex::from_hex;
 use crate::json;
 use crate::output::{BAD, FAINT, STRONG};
+use crate::terminal::is_treacherous;
+use crate::time::date_and_time;
 
 const EXAMPLES: &str = "\
-The bytes are a hello and frames one after another, as they travel in one direction of a connection, or frames alone.
-Each is shown with the byte it starts at, its kind, id and length, and its fields; what is broken is said with the very
-byte. UserSigs are taken apart and not repeated.
+The input is one direction of a connection: a hello and frames, or frames alone. Each part is printed with its position, kind, id
+and length, and the fields of its body. Errors name the byte. UserSigs are replaced by what they claim.
 
 Examples:
   $ tim frame 74696d1a 01 01 02 00 01000000 00000100 0000 0000
   $ tcpflow … | tim frame --raw --json
   $ tim frame --serial --raw --file uart.bin";
 
-/// Show what stands in the bytes of a connection: hellos, frames, their fields, and where they are broken.
+/// Decode the bytes of a connection: hellos, frames and their fields, and where they are damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Args {
-    /// Hex digits; spaces, commas, colons and 0x between them do not matter. Without any: stdin.
+    /// Hexadecimal digits; spaces, commas, colons and 0x between them are ignored [default: stdin].
     hex: Vec<String>,
     /// Read this file.
     #[arg(long, value_name = "FILE", conflicts_with = "hex")]
     file: Option<PathBuf>,
-    /// The file or stdin holds the bytes themselves, not hex digits.
+    /// The file or stdin has raw bytes instead of hexadecimal digits.
     #[arg(long, conflicts_with = "hex")]
     raw: bool,
-    /// The bytes are from a serial line: COBS packets with a counter and a CRC, between zero bytes.
+    /// The input is from a serial line: COBS packets with a counter and a CRC, between zero bytes.
     #[arg(long)]
     serial: bool,
-    /// Print one JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
-    /// Call larger frames broken.
+    /// Reject larger frames.
     #[arg(long, value_name = "BYTES", default_value_t = u32::MAX, hide_default_value = true)]
     max_frame: u32,
 }
@@ -51,114 +56,96 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         next: None,
     };
     if args.serial {
-        serial_parts(&bytes, max_frame, |part| printer.part(&part))?;
+        serial(&bytes, max_frame, |part| printer.part(&part))?;
     } else {
-        stream_parts(&bytes, max_frame).try_for_each(|part| printer.part(&part))?;
+        stream(&bytes, max_frame).try_for_each(|part| printer.part(&part))?;
     }
     match printer.broken {
         0 => Ok(()),
-        1 => Err(Failure::usage("one part of the input is broken")),
+        1 => Err(Failure::usage("one part of the input is malformed")),
         broken => Err(Failure::usage(format_args!(
-            "{broken} parts of the input are broken"
+            "{broken} parts of the input are malformed"
         ))),
     }
 }
 
 fn input(args: &Args) -> Result<Vec<u8>, Failure> {
-    if !args.hex.is_empty() {
-        return from_hex(args.hex.join(" ").as_bytes());
-    }
-    let mut bytes = Vec::new();
+    let mut bytes = args.hex.join(" ").into_bytes();
     match &args.file {
         Some(path) => bytes = std::fs::read(path).map_err(reading(path.display()))?,
-        None => _ = io::stdin().read_to_end(&mut bytes).map_err(reading("stdin"))?,
+        None if args.hex.is_empty() => _ = io::stdin().read_to_end(&mut bytes).map_err(reading("stdin"))?,
+        None => {}
     }
-    if args.raw { Ok(bytes) } else { from_hex(&bytes) }
-}
-
-/// Two digits a byte. Spaces and separators may stand between digits, `0x` before them.
-fn from_hex(text: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let mut half = None;
-    let mut rest = text;
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        let digit = char::from(*first).to_digit(16);
-        match (digit, half.take()) {
-            (Some(0), None) if matches!(behind, [b'x' | b'X', ..]) => rest = behind.get(1..).unwrap_or(&[]),
-            (Some(digit), None) => half = Some(digit),
-            (Some(digit), Some(high)) => bytes.push((high * 16 + digit) as u8),
-            (None, before) if first.is_ascii_whitespace() || b",:".contains(first) => half = before,
-            (None, _) => {
-                let at = text.len() - rest.len();
-                let shown = char::from(*first).escape_default();
-                return Err(Failure::usage(format_args!(
-                    "'{shown}', character {at} of the input, is no hex digit"
-                ))
-                .hint("use --raw if the input is the bytes themselves"));
-            }
-        }
+    if args.raw {
+        return Ok(bytes);
     }
-    match half {
-        None => Ok(bytes),
-        Some(_) => Err(Failure::usage("the input has an odd number of hex digits")),
-    }
+    from_hex(&bytes).map_err(|fault| Failure::usage(fault).hint("use --raw if the input is raw bytes"))
 }
 
 struct Printer<W> {
     out: W,
     json: bool,
     broken: u32,
-    /// The number that the next packet of a serial line should have.
+    /// The expected counter of the next packet of a serial line.
     next: Option<u16>,
 }
 
 impl<W: Write> Printer<W> {
     fn part(&mut self, part: &Part<'_>) -> Result<(), Failure> {
-        let mut head = Fields::new()
-            .with("at", part.at as u64)
-            .with("len", part.len as u64);
+        let mut head = json!({ "at": part.at, "len": part.len });
         if let Some(counter) = part.counter {
-            head = head.with("counter", counter);
+            head["counter"] = json!(counter);
             if let Some(missing) = self.missing(counter, &part.content) {
-                head = head.with("missing", missing);
+                head["missing"] = json!(missing);
                 if !self.json {
                     writeln!(self.out, "      {BAD}{missing} packets are missing here{BAD:#}")?;
                 }
             }
         }
-        match &part.content {
-            Content::Hello(it) => self.good(part, "HELLO", head, hello(it)),
-            Content::Broken(fault) => self.bad(part, "broken", head, fault),
+        let (title, fields) = match &part.content {
+            Content::Hello(hello) => ("HELLO".to_owned(), Ok(describe_hello(hello))),
+            Content::Broken(error) => ("malformed".to_owned(), Err(error.to_string())),
             Content::Frame(frame) => {
                 let name = frame.kind.to_string();
-                let head = head
-                    .with("kind", frame.kind.0)
-                    .with("name", name.as_str())
-                    .with("id", frame.id);
-                let title = if frame.id == 0 {
-                    name
-                } else {
-                    format!("{name} #{}", frame.id)
+                head["kind"] = json!(frame.kind.0);
+                head["name"] = json!(name);
+                head["id"] = json!(frame.id);
+                let title = match frame.id {
+                    0 => name,
+                    id => format!("{name} #{id}"),
                 };
-                match describe(frame) {
-                    Ok(fields) => self.good(part, &title, head, fields),
-                    Err(fault) => {
-                        let body_at = part.at + part.len - frame.body.len();
-                        let place = format!(
-                            "{} at byte {} (byte {} of the body, which starts at {body_at})",
-                            fault.fault,
-                            body_at + fault.at,
-                            fault.at
-                        );
-                        self.bad(part, &title, head, &place)
-                    }
-                }
+                let fields = describe(frame.kind, frame.body).map_err(|error| {
+                    let body_at = part.at + part.len - frame.body.len();
+                    let at = body_at + error.at;
+                    let in_body = format!("byte {} of the body, which starts at {body_at}", error.at);
+                    format!("{} at byte {at} ({in_body})", error.fault)
+                });
+                (title, fields)
             }
+            other => ("part".to_owned(), Err(format!("{other:?}"))),
+        };
+        self.broken += u32::from(fields.is_err());
+        if self.json {
+            match fields {
+                Ok(fields) => head["fields"] = fields,
+                Err(error) => head["error"] = json!(error),
+            }
+            return Ok(writeln!(self.out, "{}", json::Line(&head))?);
         }
+        let Part { at, len, .. } = part;
+        let style = if fields.is_ok() { STRONG } else { BAD };
+        writeln!(
+            self.out,
+            "{FAINT}{at:>5}{FAINT:#} {style}{title}{style:#} {FAINT}{len} bytes{FAINT:#}"
+        )?;
+        match fields {
+            Ok(fields) => write!(self.out, "{}", Tree(&fields))?,
+            Err(error) => writeln!(self.out, "      {BAD}{error}{BAD:#}")?,
+        }
+        Ok(())
     }
 
-    /// How many packets are missing before this one; a hello starts the counting anew.
+    /// How many packets are missing before this one; a hello restarts the counter.
     fn missing(&mut self, counter: u16, content: &Content<'_>) -> Option<u16> {
         let expected = self.next.replace(counter.wrapping_add(1));
         match content {
@@ -168,55 +155,64 @@ impl<W: Write> Printer<W> {
                 .filter(|missing| *missing > 0),
         }
     }
+}
 
-    fn good(&mut self, part: &Part<'_>, title: &str, head: Fields, fields: Fields) -> Result<(), Failure> {
-        if self.json {
-            return self.json(&head.with("fields", fields));
+/// Fields, one per line, indented by depth.
+struct Tree<'a>(&'a Value);
+
+/// Fields with a Unix time in seconds.
+const TIMES: [&str; 5] = ["time", "created", "joined", "muted_until", "expires"];
+
+impl Display for Tree<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Object(fields) => write_fields(f, fields, 6),
+            value => write_field(f, "body", value, 6),
         }
-        let Part { at, len, .. } = part;
-        writeln!(
-            self.out,
-            "{FAINT}{at:>5}{FAINT:#} {STRONG}{title}{STRONG:#} {FAINT}{len} bytes{FAINT:#}"
-        )?;
-        Ok(write!(self.out, "{fields}")?)
-    }
-
-    fn bad(&mut self, part: &Part<'_>, title: &str, head: Fields, fault: &str) -> Result<(), Failure> {
-        self.broken += 1;
-        if self.json {
-            return self.json(&head.with("error", Shown::from(fault)));
-        }
-        let Part { at, len, .. } = part;
-        writeln!(
-            self.out,
-            "{FAINT}{at:>5}{FAINT:#} {BAD}{title}{BAD:#} {FAINT}{len} bytes{FAINT:#}"
-        )?;
-        Ok(writeln!(self.out, "      {BAD}{fault}{BAD:#}")?)
-    }
-
-    fn json(&mut self, fields: &Fields) -> Result<(), Failure> {
-        Ok(writeln!(self.out, "{}", json::Line(fields))?)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn write_fields(f: &mut fmt::Formatter<'_>, fields: &Map<String, Value>, indent: usize) -> fmt::Result {
+    fields
+        .iter()
+        .try_for_each(|(name, value)| write_field(f, name, value, indent))
+}
 
-    #[test]
-    fn hex_is_read_in_all_its_spellings() {
-        for text in [
-            "01abFF",
-            " 01 ab ff\n",
-            "0x01,0xAB,0xff",
-            "01:ab:FF",
-            "0 1 a b f f",
-        ] {
-            assert_eq!(from_hex(text.as_bytes()).unwrap(), [1, 0xab, 0xff], "{text}");
+fn write_field(f: &mut fmt::Formatter<'_>, name: &str, value: &Value, indent: usize) -> fmt::Result {
+    write!(f, "{:indent$}{name}:", "")?;
+    match value {
+        Value::Object(fields) => {
+            writeln!(f)?;
+            write_fields(f, fields, indent + 2)
         }
-        assert!(from_hex(b"").unwrap().is_empty());
-        for text in ["0", "0g", "zz", "01 a"] {
-            assert!(from_hex(text.as_bytes()).is_err(), "{text}");
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            writeln!(f)?;
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(at, item)| write_field(f, &at.to_string(), item, indent + 2))
         }
+        Value::Array(items) if items.is_empty() => writeln!(f, " (none)"),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| scalar(name, item)).collect();
+            writeln!(f, " {}", items.join(", "))
+        }
+        other => writeln!(f, " {}", scalar(name, other)),
+    }
+}
+
+/// A value on one line: text as it is if that is safe and unambiguous, else in quotes with escapes.
+fn scalar(name: &str, value: &Value) -> String {
+    let is_plain = |text: &str| {
+        !text.is_empty() && text.trim() == text && !text.starts_with('"') && !text.chars().any(is_treacherous)
+    };
+    match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) if is_plain(text) => text.clone(),
+        Value::String(text) => format!("{text:?}"),
+        other => match other.as_u64() {
+            Some(seconds) if seconds > 0 && TIMES.contains(&name) => {
+                format!("{seconds} ({})", date_and_time(seconds))
+            }
+            _ => other.to_string(),
+        },
     }
 }

@@ -186,7 +186,7 @@ fn print(claims: &Claims, checked: Option<&Result<(), String>>, as_json: bool) -
             "issued": issued,
             "expires": expires,
             "expired": *expires <= now(),
-            "userbuf": userbuf.as_deref().map(crate::frame::hex),
+            "userbuf": userbuf.as_deref().map(crate::hex::hex),
             "valid": checked.map(Result::is_ok),
             "fault": checked.and_then(|checked| checked.as_ref().err()),
         });
@@ -212,7 +212,7 @@ fn print(claims: &Claims, checked: Option<&Result<(), String>>, as_json: bool) -
         )?,
     }
     if let Some(userbuf) = userbuf {
-        writeln!(out, "userbuf    {}", crate::frame::hex(userbuf))?;
+        writeln!(out, "userbuf    {}", crate::hex::hex(userbuf))?;
     }
     match checked {
         None => writeln!(out, "signature  {FAINT}not checked: no key was given{FAINT:#}")?,

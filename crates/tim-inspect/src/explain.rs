@@ -1,0 +1,186 @@
+//! Explanations of fields whose values do not speak for themselves: codes, flags, extensions, nested messages, UserSigs.
+
+use serde_json::{Map, Value, json};
+use tim_proto::conversation::Conversation;
+use tim_proto::message::{Envelope, Header, Mentions, Message, Payload, flags};
+use tim_proto::request::{ConversationsResponse, Deliver, Failure, HistoryResponse, Send, SendResponse};
+use tim_proto::wire::{DecodeError, Extensions, FrameKind, Hello, Role, decode_body, features};
+use tim_proto::{UserId, Words, conversation};
+use tim_usersig::UserSig;
+
+use crate::endpoints::{fields, to_value};
+
+const FLAGS: [(u32, &str); 5] = [
+    (flags::REVOKED, "revoked"),
+    (flags::ONLINE_ONLY, "online only"),
+    (flags::NO_UNREAD, "no unread"),
+    (flags::STUB, "stub"),
+    (flags::NO_LAST, "not the last message"),
+];
+const FEATURES: [(u32, &str); 2] = [
+    (features::STUBS, "stubs"),
+    (features::SENDER_NAMES, "sender names"),
+];
+
+/// The fields of a frame's body, explained: flags and error codes have their names, nested messages and known extensions are
+/// decoded, tips and notices have their texts, and UserSigs are replaced by their claims.
+///
+/// # Errors
+/// [`DecodeError`] if the body is malformed.
+pub fn describe(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
+    let mut value = fields(kind, body)?;
+    redact(&mut value);
+    match kind {
+        FrameKind::ERROR | FrameKind::GOODBYE => {
+            let code = decode_body::<Failure<'_>>(body)?.code;
+            value["name"] = json!(code.name());
+            value["meaning"] = json!(code.text());
+        }
+        FrameKind::SEND => {
+            let content = decode_body::<Send<'_>>(body)?.content;
+            // Decoded as the message that it becomes, without the envelope that the hub adds.
+            let envelope = Envelope {
+                sequence: 0,
+                time: 0,
+                flags: 0,
+                origin: 0,
+                from: UserId::SYSTEM,
+            };
+            let mut shown = message(&Header { envelope, content }.message());
+            if let Value::Object(fields) = &mut shown {
+                fields.shift_remove("envelope");
+            }
+            if let Err(error) = Payload::decode_strict(content.kind, content.payload) {
+                shown["payload_error"] =
+                    json!(format!("{} at byte {} of the payload", error.fault, error.at));
+            }
+            value["content"] = shown;
+        }
+        FrameKind::DELIVER => value["message"] = message(&decode_body::<Deliver<'_>>(body)?.message),
+        _ if kind == FrameKind::SEND.answer() => {
+            let response: SendResponse<'_> = decode_body(body)?;
+            explain_extensions(&mut value, response.extensions);
+        }
+        _ if kind == FrameKind::HISTORY.answer() => {
+            let page: HistoryResponse<'_> = decode_body(body)?;
+            value["messages"] = page.messages.iter().map(|it| message(&it)).collect();
+        }
+        _ if kind == FrameKind::CONVERSATIONS.answer() => {
+            let list: ConversationsResponse<'_> = decode_body(body)?;
+            for (value, listed) in items(&mut value["conversations"]).zip(list.conversations.iter()) {
+                explain_conversation(value, &listed);
+            }
+        }
+        _ if kind == FrameKind::CONVERSATION_PROFILE.answer() => {
+            let profile: conversation::ConversationProfile<'_> = decode_body(body)?;
+            explain_conversation(&mut value["conversation"], &profile.conversation);
+        }
+        _ => {}
+    }
+    Ok(value)
+}
+
+/// The fields of a hello.
+#[must_use]
+pub fn describe_hello(hello: &Hello) -> Value {
+    json!({
+        "min_version": hello.min_version,
+        "max_version": hello.max_version,
+        "role": match hello.role {
+            Role::CLIENT => "client".to_owned(),
+            Role::HUB => "hub".to_owned(),
+            Role(other) => format!("{other} (unknown)"),
+        },
+        "features": names(hello.features, &FEATURES),
+        "max_frame": hello.max_frame,
+        "window": hello.window,
+    })
+}
+
+/// A message of any kind.
+fn message(message: &Message<'_>) -> Value {
+    let mut value = to_value(message);
+    value["envelope"]["flags"] = names(message.envelope.flags, &FLAGS);
+    let text = match message.payload {
+        Payload::GroupTip(tip) => Some(tip.text(Words::SEED).to_string()),
+        Payload::SystemNotice(notice) => notice.text(Words::SEED).map(|text| text.to_string()),
+        _ => None,
+    };
+    if let Some(text) = text {
+        value["text"] = json!(text);
+    }
+    explain_extensions(&mut value, message.extensions);
+    value
+}
+
+/// Moves the known extensions of a message out of the list, under their names.
+fn explain_extensions(value: &mut Value, extensions: Extensions<'_>) {
+    use tim_proto::message::tags;
+    const TEXTS: [(u32, &str); 6] = [
+        (tags::NICK, "nick"),
+        (tags::NAME_CARD, "name_card"),
+        (tags::AVATAR, "avatar"),
+        (tags::REVOKER, "revoker"),
+        (tags::REVOKE_REASON, "revoke_reason"),
+        (tags::REVOKER_NAME, "revoker_name"),
+    ];
+    let mut unknown = Vec::new();
+    let mut known = Map::new();
+    for extension in extensions.iter() {
+        let name = TEXTS.iter().find(|(tag, _)| *tag == extension.tag);
+        let decoded = match (extension.tag, name) {
+            (tags::MENTIONS, _) => decode_body::<Mentions<'_>>(extension.bytes)
+                .ok()
+                .map(|it| ("mentions", to_value(&it))),
+            (_, Some((_, name))) => str::from_utf8(extension.bytes)
+                .ok()
+                .map(|text| (*name, json!(text))),
+            _ => None,
+        };
+        match decoded {
+            Some((name, value)) => _ = known.insert(name.to_owned(), value),
+            None => unknown.push(to_value(&extension)),
+        }
+    }
+    if let Value::Object(fields) = value {
+        fields.shift_remove("extensions");
+        fields.extend(known);
+        if !unknown.is_empty() {
+            fields.insert("extensions".to_owned(), Value::Array(unknown));
+        }
+    }
+}
+
+fn explain_conversation(value: &mut Value, conversation: &Conversation<'_>) {
+    if let Some(last) = conversation.last_message() {
+        value["last_message"] = message(&last);
+    }
+}
+
+/// Replaces UserSigs, which let their bearers log in, by their claims.
+fn redact(value: &mut Value) {
+    let Some(sig) = value.get_mut("user_sig") else {
+        return;
+    };
+    let text = sig.as_str().unwrap_or_default();
+    *sig = match UserSig::inspect(text) {
+        Ok(claims) => {
+            json!({ "user": claims.user.as_str(), "app": claims.app, "expires": claims.expires })
+        }
+        Err(error) => json!(format!("({} bytes: {error})", text.len())),
+    };
+}
+
+/// The names of the bits that are set; numbers for bits without a name.
+fn names(set: u32, names: &[(u32, &str)]) -> Value {
+    let bits = (0..u32::BITS).map(|at| 1 << at).filter(|bit| set & bit != 0);
+    bits.map(|bit| match names.iter().find(|(named, _)| *named == bit) {
+        Some((_, name)) => json!(name),
+        None => json!(format!("{bit:#x} (unknown)")),
+    })
+    .collect()
+}
+
+fn items(value: &mut Value) -> impl Iterator<Item = &mut Value> {
+    value.as_array_mut().into_iter().flatten()
+}
