@@ -23,8 +23,7 @@ pub struct SessionStats {
     pub resends: u32,
     /// Packets on a serial port that were dropped because of a wrong CRC, a broken encoding or their length.
     pub corrupt_packets: u32,
-    /// Frames with a valid header whose body could not be decoded. Requests and responses are not among them: their receiver
-    /// decodes them.
+    /// Pushes that could not be decoded; each was reported as [`Event::Malformed`](crate::Event::Malformed). 0 at the hub's end.
     pub malformed_frames: u32,
     /// The time from queueing the last PING to its PONG, on the current connection.
     pub round_trip: Option<Duration>,

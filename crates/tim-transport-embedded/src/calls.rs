@@ -1,4 +1,4 @@
-//! The documented calls that make sense on a device.
+//! The calls of the SDK that a device has.
 
 use tim_session::proto::conversation::ConversationProfile;
 use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text, flags};
@@ -11,10 +11,10 @@ use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, Mes
 
 use crate::{Client, Error};
 
-/// The longest `nextReqMessageID` that is kept, in bytes.
+/// The longest `nextReqMessageID` that is supported, in bytes.
 const MAX_NEXT_LEN: usize = 16;
 
-/// Where a page of history ended (`nextReqMessageID`): what to ask for the next, older one with.
+/// Where a page of history ended (`nextReqMessageID`): the position of the next, older page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NextReqMessageId {
@@ -40,7 +40,7 @@ impl NextReqMessageId {
 }
 
 impl<'m> Client<'m> {
-    /// `createTextMessage` (S26-S28). Nothing leaves the device here (S11).
+    /// `createTextMessage`. It does not send anything.
     ///
     /// # Errors
     /// As [`Client::create_message`].
@@ -52,7 +52,7 @@ impl<'m> Client<'m> {
         self.make(to.into(), Text { text })
     }
 
-    /// `createCustomMessage` (S56-S61): content that only applications understand.
+    /// `createCustomMessage`: content that only applications interpret.
     ///
     /// # Errors
     /// As [`Client::create_message`].
@@ -64,7 +64,7 @@ impl<'m> Client<'m> {
         self.make(to.into(), custom)
     }
 
-    /// `createFaceMessage` (S74-S78): a sticker; what `index` means is the application's to say.
+    /// `createFaceMessage`: a sticker. The application defines the meaning of `index`.
     ///
     /// # Errors
     /// As [`Client::create_message`].
@@ -77,12 +77,12 @@ impl<'m> Client<'m> {
         self.make(to.into(), Face { index, data })
     }
 
-    /// A message with any payload; the calls above are made of this one. Its priority is the caller's to change before it is
-    /// sent. Its time is the hub's, as the last login told it.
+    /// A message with any payload. The caller may change its priority before sending it. Its time is the hub's time, based on
+    /// the last login.
     ///
     /// # Errors
-    /// [`Error::Invalid`] to the system conversation (S8); [`Error::NotReady`] before the first login, since ids carry the
-    /// account's number.
+    /// [`Error::Invalid`] for the system conversation; [`Error::NotReady`] before the first login, because message ids contain
+    /// the account number.
     pub fn create_message<'a>(
         &self,
         to: impl Into<ConversationId>,
@@ -91,8 +91,8 @@ impl<'m> Client<'m> {
         self.make(to.into(), payload.into())
     }
 
-    /// A message that was made before a reset, to be sent again: with the id that it had then, so that the hub stores it once.
-    /// The crate's page says what to keep, and for how long the hub remembers ids.
+    /// Rebuilds a message that was created before a reset, with the same id, so that the hub stores it once. The crate's front
+    /// page says what to save, and for how long the hub remembers ids.
     ///
     /// # Errors
     /// [`Error::Invalid`] with `MESSAGE_SEND_NEED_MESSAGE_INSTANCE` for the id of another account, and as
@@ -142,17 +142,17 @@ impl<'m> Client<'m> {
         })
     }
 
-    /// `sendMessage` (S79-S107): the hub has it once, however often the line is cut in between, and it is durable when this
-    /// returns. The message then has its place and time.
+    /// `sendMessage`: the hub stores the message once, however often the connection is lost in between, and the message is
+    /// durable when this returns. Its sequence and time are then set.
     ///
-    /// If the hub has another message under the id, this one is sent again under a new id, up to three times, and
-    /// `message.id` is the new one. It is computed from the old one: a device that is reset meanwhile, and sends the message
-    /// under the id that it kept, comes to the same new id.
+    /// If the hub has another message under the same id, this one is sent again under a new id, up to three times, and
+    /// `message.id` is updated. The new id is derived from the old one: a device that is reset meanwhile and sends the
+    /// message under the saved id arrives at the same new id.
     ///
     /// # Errors
-    /// [`Error::NotReady`] outside [`Client::is_ready`] (S83); [`Error::TooLarge`]; [`Error::Invalid`] for a message that
-    /// this device did not make; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
-    /// [`Client::resend_message`] does no harm.
+    /// [`Error::NotReady`] unless [`Client::is_ready`]; [`Error::TooLarge`]; [`Error::Invalid`] for a message that this device
+    /// did not create; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
+    /// [`Client::resend_message`] is safe.
     pub async fn send_message(
         &self,
         message: &mut Message<'_, impl Body>,
@@ -160,7 +160,7 @@ impl<'m> Client<'m> {
         self.send_message_with(message, SendOptions::default()).await
     }
 
-    /// [`Client::send_message`] with options: only for those online now, how those offline are notified (S86-S104).
+    /// [`Client::send_message`] with options: online-only delivery, offline push.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -178,10 +178,10 @@ impl<'m> Client<'m> {
                 options,
                 message: &*message,
             };
-            // The device does not ask for its own names; what else a later hub says here is skipped.
-            let stored = |response: SendResponse<'_>| SendResponse {
+            // The device does not request sender names; extensions of later hubs are ignored.
+            let stored = |response: &SendResponse<'_>| SendResponse {
                 extensions: Extensions::NONE,
-                ..response
+                ..*response
             };
             match self.call(&request, stored).await {
                 Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
@@ -198,8 +198,8 @@ impl<'m> Client<'m> {
         }
     }
 
-    /// `resendMessage` (S124-S128): sends a message again whose sending failed. Its id stays the same, so if the hub has it
-    /// already, it stays there once, and [`SendResponse::duplicate`] says so.
+    /// `resendMessage`: sends a message again after a failure. Its id stays the same: if the hub has already stored it, it is
+    /// not stored again, and [`SendResponse::duplicate`] is set.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -210,12 +210,12 @@ impl<'m> Client<'m> {
         self.send_message(message).await
     }
 
-    /// `revokeMessage` (S108-S123): takes a message back. It must have its place in the conversation: one that was sent or
-    /// delivered has it, and one that was restored has it when it was sent again.
+    /// `revokeMessage`: revokes a message. The message must have a sequence: it was sent, delivered, or restored and sent
+    /// again.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with `MESSAGE_NOT_SENT` (S109), or with `GROUP_NOT_ALLOW_REVOKE_MSG` for one that is stored nowhere; else as [`Client::send_message`], such as [`Error::Refused`] with
-    /// `MSG_REVOKE_TIME_LIMIT` after two minutes (S112).
+    /// [`Error::Invalid`] with `MESSAGE_NOT_SENT`, or with `GROUP_NOT_ALLOW_REVOKE_MSG` for an online-only message; otherwise as
+    /// [`Client::send_message`], for example [`Error::Refused`] with `MSG_REVOKE_TIME_LIMIT` after two minutes.
     pub async fn revoke_message<P>(&self, message: &Message<'_, P>) -> Result<(), Error> {
         if message.envelope.sequence == 0 {
             let was_passed_on = message.envelope.flags & flags::ONLINE_ONLY != 0;
@@ -234,9 +234,9 @@ impl<'m> Client<'m> {
         self.call(&request, |_| ()).await
     }
 
-    /// `getMessageList` (S171-S180): hands a page of a conversation's history to `on_page`, oldest message first; the newest
-    /// page without `next`. A page has at most `count` messages (0: 15), and no more than fit into a frame. Returns what to
-    /// ask for the older page with, or `None` if there is nothing older.
+    /// `getMessageList`: passes a page of a conversation's history to `on_page`, oldest message first; without `next`, the
+    /// newest page. A page has at most `count` messages (0: 15), and no more than fit into a frame. Returns the position of the
+    /// older page, or `None` on the oldest page.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -257,13 +257,13 @@ impl<'m> Client<'m> {
                 true => None,
                 false => Some(NextReqMessageId::new(page.next).ok_or(Error::Protocol)?),
             };
-            on_page(&page);
+            on_page(page);
             Ok(next)
         })
         .await?
     }
 
-    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account.
+    /// `setMessageRead`: marks all messages of a conversation as read, on all devices of the account.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -275,12 +275,12 @@ impl<'m> Client<'m> {
             conversation: conversation.into(),
             sequence: 0,
         };
-        self.call(&request, |marked| marked).await
+        self.call(&request, |marked| *marked).await
     }
 
-    /// `getConversationList` (S187-S195): hands a page of the conversations to `on_list`, newest first, `count` at the most
-    /// (0: as many as the hub gives) and no more than fit into a frame. Without `next` it is the newest page; the page
-    /// behind one is asked for with its [`ConversationsResponse::next`].
+    /// `getConversationList`: passes a page of the conversation list to `on_list`, newest first. A page has at most `count`
+    /// conversations (0: the hub's maximum), and no more than fit into a frame. With an empty `next` it is the first page; the
+    /// next page starts at [`ConversationsResponse::next`].
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -290,11 +290,10 @@ impl<'m> Client<'m> {
         count: u16,
         on_list: impl FnOnce(&ConversationsResponse<'_>) -> R,
     ) -> Result<R, Error> {
-        self.call(&Conversations { next, count }, |list| on_list(&list))
-            .await
+        self.call(&Conversations { next, count }, on_list).await
     }
 
-    /// `getConversationProfile` (S196-S201): hands the list's entry, and all about the group or the user, to `on_profile`.
+    /// `getConversationProfile`: passes the conversation's list entry and the profile of its group or user to `on_profile`.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -305,11 +304,11 @@ impl<'m> Client<'m> {
     ) -> Result<R, Error> {
         let conversation = conversation.into();
         let request = GetConversationProfile { conversation };
-        self.call(&request, |profile| on_profile(&profile)).await
+        self.call(&request, on_profile).await
     }
 
-    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, as read ones, and with the
-    /// next one it is back.
+    /// `deleteConversation`: removes a conversation from the list. Its messages are kept and marked as read; a new message
+    /// returns it to the list.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -319,8 +318,8 @@ impl<'m> Client<'m> {
         self.call(&request, |_| ()).await
     }
 
-    /// Hands a piece of the payload of a message that came as a stub to `on_piece`: the bytes from `offset` on, as many as fit
-    /// into a frame.
+    /// Fetches a piece of the payload of a message that was delivered as a stub, and passes it to `on_piece`: the bytes from
+    /// `offset` on, as many as fit into a frame.
     ///
     /// # Errors
     /// As [`Client::send_message`].
@@ -337,11 +336,11 @@ impl<'m> Client<'m> {
             offset,
             len: self.shared.fetch_piece,
         };
-        self.call(&request, |piece| on_piece(&piece)).await
+        self.call(&request, on_piece).await
     }
 
-    /// Fetches the whole payload of a message that came as a stub, piece by piece, into `payload`, and returns its length.
-    /// [`Payload::decode`] reads it.
+    /// Fetches the whole payload of a message that was delivered as a stub into `payload`, piece by piece, and returns its
+    /// length. [`Payload::decode`] decodes it.
     ///
     /// # Errors
     /// [`Error::TooLarge`] if it is longer than `payload`; else as [`Client::send_message`].

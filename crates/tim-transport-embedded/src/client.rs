@@ -1,8 +1,8 @@
-//! The handle that makes calls; what a device is logged in as.
+//! The handle that makes calls: login, logout and requests.
 
 use core::fmt;
-use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::future::{Future, poll_fn};
+use core::task::{Context, Poll, ready};
 
 use tim_session::proto::request::Request;
 use tim_session::proto::wire::{Encode, FrameKind};
@@ -12,12 +12,13 @@ use crate::shared::{Login, Shared};
 use crate::wait::{Claim, Stage};
 use crate::{Clock, Error};
 
-/// Makes the calls, which have the names that they have in `tim-client`.
+/// Makes calls. They have the names of the calls of `tim-client`.
 ///
-/// A copy is as good as the original, so each task can have its own. A call goes on while somebody drives
-/// ([`Runner`](crate::Runner)). Every call is cancel-safe: dropped before it was polled, it did nothing; dropped later, its
-/// request is seen through and the answer is nobody's. A message can be sent again then: the hub keeps it once. A future that
-/// nobody polls any more must be dropped, since the session waits for it to read its answer.
+/// A client is `Copy`, so that each task can have its own. Calls complete while the [`Runner`](crate::Runner) is awaited.
+///
+/// Every call is cancel-safe: if its future is dropped before the first poll, nothing happens; if it is dropped later, the
+/// request is completed and its response is discarded. A message can then be sent again: the hub stores it once. A future
+/// that is no longer polled must be dropped, because the session waits until its response has been read.
 #[derive(Clone, Copy)]
 pub struct Client<'m> {
     pub(crate) shared: &'m Shared<'m>,
@@ -32,21 +33,21 @@ impl fmt::Debug for Client<'_> {
     }
 }
 
-/// The answer to [`Client::login`].
+/// The result of [`Client::login`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct LoginResponse {
     /// The user's account number (`tinyID`).
     pub account: u64,
-    /// Whether the device was logged in already.
+    /// Whether the device was already logged in.
     pub repeat_login: bool,
 }
 
 impl<'m> Client<'m> {
-    /// `login`: begins to log in and waits until the hub has let the device in, however long the line takes; drop the future
-    /// to stop waiting. The device then stays logged in, over any number of connections, until [`Client::logout`] or the
-    /// hub's word that it must not come back.
+    /// `login`: starts to log in and waits until the hub has accepted the login, however long the connection takes. Drop the
+    /// future to stop waiting. The device then stays logged in, across any number of connections, until [`Client::logout`] or
+    /// until the hub ends the session for good.
     ///
     /// # Errors
     /// [`Error::Refused`] with the hub's code; [`Error::Busy`].
@@ -63,11 +64,11 @@ impl<'m> Client<'m> {
                 begun = self.begin_login();
                 claim.wait(context)
             }
-            Login::UnderWay => {
+            Login::InProgress => {
                 begun = true;
                 claim.wait(context)
             }
-            Login::Leaving => claim.wait(context),
+            Login::LoggingOut => claim.wait(context),
         })
         .await
     }
@@ -77,12 +78,12 @@ impl<'m> Client<'m> {
             return false;
         };
         session.login(self.now());
-        self.shared.login.set(Login::UnderWay);
+        self.shared.login.set(Login::InProgress);
         self.shared.driver.set();
         true
     }
 
-    /// `logout`: leaves on purpose, and waits until that is done. Calls under way fail.
+    /// `logout`: logs out and waits until that has completed. Pending calls fail.
     ///
     /// # Errors
     /// [`Error::Busy`].
@@ -92,10 +93,10 @@ impl<'m> Client<'m> {
         poll_fn(|context| {
             match self.shared.login.get() {
                 Login::Never | Login::Ended(_) => return Poll::Ready(Ok(())),
-                Login::UnderWay | Login::Done if !begun => {
+                Login::InProgress | Login::Done if !begun => {
                     if let Ok(mut session) = self.shared.session.try_borrow_mut() {
                         session.logout(self.now());
-                        self.shared.login.set(Login::Leaving);
+                        self.shared.login.set(Login::LoggingOut);
                         self.shared.driver.set();
                         begun = true;
                     }
@@ -107,24 +108,24 @@ impl<'m> Client<'m> {
         .await
     }
 
-    /// Whether calls are taken (S83): from [`Event::Ready`](crate::Event::Ready) to
-    /// [`Event::NotReady`](crate::Event::NotReady), short cuts of the line included.
+    /// Whether requests are accepted: from [`Event::Ready`](crate::Event::Ready) to
+    /// [`Event::NotReady`](crate::Event::NotReady), which includes short losses of the connection.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.ready.get()
     }
 
-    /// Waits until calls are taken.
+    /// Waits until requests are accepted.
     ///
     /// # Errors
-    /// [`Error::NotReady`] with `USER_NOT_LOGGED_IN` if there was no login, or with the reason why the device is not logged
-    /// in any more; [`Error::Busy`].
+    /// [`Error::NotReady`] with `USER_NOT_LOGGED_IN` if there was no login, or with the reason why the device is no longer
+    /// logged in; [`Error::Busy`].
     pub async fn wait_until_ready(&self) -> Result<(), Error> {
         let claim = self.shared.claim()?;
         poll_fn(|context| match self.shared.login.get() {
             _ if self.is_ready() => Poll::Ready(Ok(())),
-            Login::UnderWay | Login::Done => claim.wait(context),
-            Login::Never | Login::Leaving | Login::Ended(_) => Poll::Ready(Err(self.shared.refusal())),
+            Login::InProgress | Login::Done => claim.wait(context),
+            Login::Never | Login::LoggingOut | Login::Ended(_) => Poll::Ready(Err(self.shared.refusal())),
         })
         .await
     }
@@ -133,50 +134,60 @@ impl<'m> Client<'m> {
         self.clock.now()
     }
 
-    /// Makes a request and hands its response to `read`, in place.
-    pub(crate) async fn call<R: Request, T>(
+    /// Makes a request and passes its response, in place, to `read`.
+    // One state machine per call, and all that does not depend on the request's type in `PendingRequest::poll`.
+    pub(crate) fn call<R: Request, T>(
         &self,
         request: &R,
-        read: impl FnOnce(R::Response<'_>) -> T,
-    ) -> Result<T, Error> {
-        let claim = self.request(R::KIND, request).await?;
-        let result = {
-            let session = self.shared.session.try_borrow().map_err(|_| Error::Protocol)?;
-            let response = self.shared.outcome(&session)?;
-            response.decode::<R>().map(read).map_err(|_| Error::Protocol)
+        read: impl FnOnce(&R::Response<'_>) -> T,
+    ) -> impl Future<Output = Result<T, Error>> {
+        let mut pending = PendingRequest {
+            client: self,
+            claim: None,
         };
-        drop(claim);
-        result
+        let mut read = Some(read);
+        poll_fn(move |context| {
+            ready!(pending.poll(R::KIND, request, context))?;
+            let result = pending.client.shared.response::<R, T>(&mut read);
+            pending.claim = None;
+            Poll::Ready(result)
+        })
     }
+}
 
-    /// Makes a request and waits for its response, which stays in the session until the claim is dropped.
-    async fn request(&self, kind: FrameKind, body: &dyn Encode) -> Result<Claim<'m>, Error> {
-        let claim = self.shared.claim()?;
-        poll_fn(|context| self.poll_request(&claim, kind, body, context)).await?;
-        Ok(claim)
-    }
+/// A request until its response has arrived.
+struct PendingRequest<'c, 'm> {
+    client: &'c Client<'m>,
+    claim: Option<Claim<'m>>,
+}
 
-    fn poll_request(
-        &self,
-        claim: &Claim<'_>,
+impl PendingRequest<'_, '_> {
+    /// Ready when the session shows the response, which it does until the claim is dropped.
+    fn poll(
+        &mut self,
         kind: FrameKind,
         body: &dyn Encode,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
+        let Client { shared, clock } = *self.client;
+        let claim = match &mut self.claim {
+            Some(claim) => claim,
+            None => self.claim.insert(shared.claim()?),
+        };
         match claim.slot.stage.get() {
-            Stage::Answered => return Poll::Ready(Ok(())),
-            Stage::Answer(_) => return claim.wait(context),
-            Stage::Free | Stage::Change => {}
+            Stage::Responded => return Poll::Ready(Ok(())),
+            Stage::Pending(_) => return claim.wait(context),
+            Stage::Free | Stage::Waiting => {}
         }
-        // While the application looks at an event, and while the outbox is full, the call waits.
-        if let Ok(mut session) = self.shared.session.try_borrow_mut() {
-            match session.request_untyped(self.now(), kind, body) {
+        // The call waits while the application holds an event, and while the outbox is full.
+        if let Ok(mut session) = shared.session.try_borrow_mut() {
+            match session.request_untyped(clock.now(), kind, body) {
                 Ok(id) => {
-                    claim.slot.stage.set(Stage::Answer(id));
-                    self.shared.driver.set();
+                    claim.slot.stage.set(Stage::Pending(id));
+                    shared.driver.set();
                 }
                 Err(RequestError::Full) if session.pending() > 0 => {}
-                Err(error) => return Poll::Ready(Err(self.shared.request_error(error))),
+                Err(error) => return Poll::Ready(Err(shared.request_error(error))),
             }
         }
         claim.wait(context)

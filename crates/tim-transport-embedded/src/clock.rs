@@ -1,4 +1,4 @@
-//! The time, as the device has it.
+//! The device's clock.
 
 use core::cell::Cell;
 use core::future::Future;
@@ -7,11 +7,11 @@ use tim_session::Instant;
 
 /// A device's clock and timer.
 pub trait Clock {
-    /// The time now, counted from whenever. It never goes back: a counter of 32 bits that wraps is no clock by itself, see
+    /// The current time, relative to any fixed instant. It must not go back: for a 32-bit counter that wraps, use
     /// [`WideningClock`].
     fn now(&self) -> Instant;
 
-    /// Waits until it is `moment`, which may be past. Dropping the future gives the timer back.
+    /// Waits until `moment`, which may be in the past. Dropping the future releases the timer.
     fn wait_until(&self, moment: Instant) -> impl Future<Output = ()>
     where
         Self: Sized;
@@ -31,52 +31,51 @@ impl Clock for EmbassyClock {
     async fn wait_until(&self, moment: Instant) {
         match embassy_time::Instant::try_from_micros(moment.as_micros()) {
             Some(moment) => embassy_time::Timer::at(moment).await,
-            None => core::future::pending().await, // later than this clock can tell
+            None => core::future::pending().await, // later than this clock can represent
         }
     }
 }
 
-/// A counter of 32 bits that begins again at 0 behind its largest value, and a timer that counts the same ticks.
+/// A 32-bit counter that wraps to 0, and a timer that counts the same ticks.
 pub trait Counter {
-    /// How many ticks the counter has counted.
+    /// The counter's current value, in ticks.
     fn count(&self) -> u32;
 
-    /// Waits for at least so many ticks. Dropping the future gives the timer back.
+    /// Waits for at least this many ticks. Dropping the future releases the timer.
     fn wait(&self, ticks: u32) -> impl Future<Output = ()>
     where
         Self: Sized;
 }
 
-/// How long a tick is.
+/// The length of a tick.
 #[derive(Debug, Clone, Copy)]
 enum Tick {
     Millisecond,
     Microsecond,
 }
 
-/// From this many ticks on, the difference between two reads is a step back.
+/// A difference between two reads of at least this many ticks is a step back.
 const HALF_TURN: u32 = 1 << 31;
 /// The longest wait between two reads: a quarter of a turn of the faster counter.
 const LONGEST_STEP_US: u64 = 1 << 30;
 
-/// A [`Clock`] of 64 bits on a [`Counter`] of 32 bits that wraps.
+/// A 64-bit [`Clock`] on a 32-bit [`Counter`] that wraps.
 ///
-/// The counter has to be read at least once in half a turn: every 24 days if it counts milliseconds, every 35 minutes if it
-/// counts microseconds. [`Clock::wait_until`] does that by itself, every 18 minutes, so nothing is left to do while
-/// [`Runner`](crate::Runner) is driven: a session that measures a time also waits for it. While nobody drives, or a logged out
-/// session waits for nothing, the clock may fall behind by the turns that it did not see. It never goes back, and runs on
-/// from the next read. A counter that reads a few ticks less than before, as some do when they are read during the carry, is
-/// taken to stand still.
+/// The counter must be read at least once per half turn: every 24 days if it counts milliseconds, every 35 minutes if it
+/// counts microseconds. [`Clock::wait_until`] reads it every 18 minutes, so this needs no attention while the
+/// [`Runner`](crate::Runner) is awaited: a session that measures a time also waits for it. While the runner is not awaited, or a
+/// logged out session waits for nothing, the clock may lose the turns that it missed. It never goes back, and continues from
+/// the next read. A counter that reads a few ticks less than before, as some do during a carry, is taken to stand still.
 ///
-/// It works on targets without atomics: the last reading is in a [`Cell`]. So it belongs to one executor, and interrupts cannot
-/// read it.
+/// It works on targets without atomics: the last reading is in a [`Cell`]. Therefore it belongs to one executor, and
+/// interrupt handlers cannot read it.
 ///
 /// ```
 /// use tim_transport_embedded::{Clock, Counter, WideningClock};
 /// # fn hal_millis() -> u32 { 7 }
 /// # async fn hal_sleep_millis(_: u32) {}
 ///
-/// /// The chip's counter of milliseconds: 0 again after 49 days.
+/// /// The chip's millisecond counter, which wraps after 49 days.
 /// struct Millis;
 ///
 /// impl Counter for Millis {
@@ -95,20 +94,20 @@ const LONGEST_STEP_US: u64 = 1 << 30;
 pub struct WideningClock<C> {
     counter: C,
     tick: Tick,
-    /// What the counter said last.
+    /// The last value of the counter.
     last: Cell<u32>,
-    /// The ticks of all turns.
+    /// The ticks of all turns so far.
     ticks: Cell<u64>,
 }
 
 impl<C: Counter> WideningClock<C> {
-    /// A clock on a counter of milliseconds.
+    /// A clock on a counter that counts milliseconds.
     #[must_use]
     pub const fn of_millis(counter: C) -> Self {
         Self::new(counter, Tick::Millisecond)
     }
 
-    /// A clock on a counter of microseconds.
+    /// A clock on a counter that counts microseconds.
     #[must_use]
     pub const fn of_micros(counter: C) -> Self {
         Self::new(counter, Tick::Microsecond)
@@ -143,7 +142,7 @@ impl<C: Counter> Clock for WideningClock<C> {
             if left == 0 {
                 return;
             }
-            // At most the longest step, so that it fits and the division is one of 32 bits.
+            // Capped, so that it fits and the division has 32 bits.
             let step = u32::try_from(left.min(LONGEST_STEP_US)).unwrap_or(u32::MAX);
             let ticks = match self.tick {
                 Tick::Millisecond => step.div_ceil(1000),

@@ -1,42 +1,42 @@
-//! How calls fail.
+//! Errors of calls.
 
 use tim_session::proto::ErrorCode;
 
-/// How a call fails: whose fault it is, and what to do. [`Error::code`] is the number that `IMError` shows (S25).
+/// Why a call failed. [`Error::code`] is the number that `IMError` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's: calls are not taken now (S83), and the code says why. Wait with
-    /// [`Client::wait_until_ready`](crate::Client::wait_until_ready), or log in.
-    #[error("{0}: calls are not taken now; log in and wait until ready")]
+    /// Requests are not accepted now; the code says why. Log in, or wait with
+    /// [`Client::wait_until_ready`](crate::Client::wait_until_ready).
+    #[error("{0}: not ready; log in and wait until ready")]
     NotReady(ErrorCode),
-    /// The caller's: [`MAX_CALLS`](crate::MAX_CALLS) are under way. Wait for one of them.
-    #[error("too many calls are under way; wait for one")]
+    /// [`MAX_CALLS`](crate::MAX_CALLS) calls are pending. Wait for one of them.
+    #[error("too many pending calls; wait for one")]
     Busy,
-    /// The caller's: this can never be sent. Shorten it, or give the device more memory.
+    /// The request can never be sent. Shorten it, or give the device larger buffers.
     #[error("the request takes {len} bytes, at most {max} can be sent; shorten it")]
     TooLarge {
-        /// How long it is.
+        /// The length of the request.
         len: usize,
-        /// The longest one possible, as the device's memory and the hub have it.
+        /// The longest request that the device's buffers and the hub permit.
         max: usize,
     },
-    /// The caller's: this message or conversation is not one for this call. The code says why.
-    #[error("{0}: not a message or conversation for this call")]
+    /// This message or conversation is not valid for this call; the code says why.
+    #[error("{0}: invalid message or conversation for this call")]
     Invalid(ErrorCode),
-    /// The hub refused; the code says why.
-    #[error("{0}: the hub refused")]
+    /// The hub refused the request; the code says why.
+    #[error("{0}: the hub refused the request")]
     Refused(ErrorCode),
-    /// The line's: no answer came within `request_timeout`, though it may have been done. Send the same message again: the
-    /// hub keeps it once.
-    #[error("no answer came in time; resend the same message")]
+    /// No response arrived within `request_timeout`. The hub may have carried out the request all the same; send the same
+    /// message again, the hub stores it once.
+    #[error("no response in time; resend the same message")]
     TimedOut,
-    /// The session ended while the call was under way; the code says why. Log in again, and repeat the call.
+    /// The session ended while the call was pending; the code says why. Log in again and repeat the call.
     #[error("{0}: the session has ended; log in again")]
     Ended(ErrorCode),
-    /// The hub's: its answer makes no sense. Report it.
-    #[error("the hub's answer is malformed; report it")]
+    /// The hub's response is malformed. This is an error in the hub; report it.
+    #[error("the hub's response is malformed; report it")]
     Protocol,
 }
 

@@ -153,7 +153,7 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
         loop {
             turn = match turn {
                 Turn::Event => return,
-                Turn::Answered => {
+                Turn::Responded => {
                     poll_fn(|context| self.shared.driver.poll(context)).await;
                     self.turn()
                 }
@@ -231,13 +231,13 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
     /// Sends and receives until some bytes have moved or the session must be polled.
     async fn exchange(&mut self, until: Option<Instant>) {
         let (mut input, mut output) = ([0; PORTION], [0; PORTION]);
-        let (room, len) = self.shared.portion(&mut output);
+        let (capacity, len) = self.shared.portion(&mut output);
         let unflushed = self.unflushed;
         let (received, sent) = {
             let (mut reader, mut writer) = self.transport.split();
             let mut read = pin!(async {
-                match input.get_mut(..room) {
-                    Some(room) if !room.is_empty() => reader.read(room).await.ok(),
+                match input.get_mut(..capacity) {
+                    Some(space) if !space.is_empty() => reader.read(space).await.ok(),
                     _ => pending().await,
                 }
             });

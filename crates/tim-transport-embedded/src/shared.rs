@@ -1,46 +1,46 @@
-//! What the handles and the driver share: the session, who waits for it, and what is known without it.
+//! What the client and the runner share: the session, the pending calls, and what is known without the session.
 //!
-//! Every borrow of the session is tried, never taken for granted, and ends before the next await; the one exception is an
-//! event that the application looks at, during which calls wait.
+//! Every borrow of the session is tried, never assumed to succeed, and ends before the next await. The only exception is an
+//! event that the application holds; calls wait meanwhile.
 
 use core::cell::{Cell, RefCell};
 
-use tim_session::proto::request::RawResponse;
+use tim_session::proto::request::{RawResponse, Request};
 use tim_session::proto::{ClientSequence, ErrorCode, MessageRandom, UserId};
 use tim_session::{ClientSession, Event, FixedBuffer, Instant, NotReadyReason, Output, RequestError};
 
 use crate::Error;
 use crate::wait::{Claim, Signal, Slot, Stage};
 
-/// How many calls can be under way at a time, `login` and `wait_until_ready` among them. One more is refused with
+/// How many calls can be pending at a time, including `login` and `wait_until_ready`. Further calls fail with
 /// [`Error::Busy`].
 pub const MAX_CALLS: usize = 4;
-/// What a frame with a piece of a stub has besides the piece, at the most.
+/// The most that a frame with a piece of a payload adds to the piece.
 const FETCH_OVERHEAD: u32 = 32;
 
 pub(crate) type Session<'m> = ClientSession<&'m str, FixedBuffer<'m>>;
 
-/// How far the login has got.
+/// The state of the login.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Login {
     /// There was none.
     Never,
-    /// The hub's first answer is due.
-    UnderWay,
-    /// Logged in, or getting back in by itself.
+    /// The hub has not responded yet.
+    InProgress,
+    /// Logged in, or reconnecting.
     Done,
-    /// A logout is under way.
-    Leaving,
-    /// Not any more, and why.
+    /// A logout is in progress.
+    LoggingOut,
+    /// The session has ended, and why.
     Ended(ErrorCode),
 }
 
-/// What the session wants of the driver.
+/// What the driver must do next.
 pub(crate) enum Turn {
-    /// Hand the event to the application.
+    /// Return the event to the application.
     Event,
-    /// An answer must be read by its call first.
-    Answered,
+    /// Wait until a call has read its response.
+    Responded,
     Connect,
     Disconnect,
     Wait(Option<Instant>),
@@ -56,12 +56,12 @@ pub(crate) struct Shared<'m> {
     pub(crate) user: UserId,
     pub(crate) device: u64,
     pub(crate) account: Cell<u64>,
-    /// The hub's time, Unix time in milliseconds, at a moment of ours.
+    /// The hub's time, Unix time in milliseconds, at an instant of the device's clock.
     pub(crate) hub_time: Cell<(Instant, u64)>,
-    /// The numbers of new messages; from the first login on.
+    /// The `clientSequence` of new messages; valid from the first login on.
     client_sequence: Cell<ClientSequence>,
     random: Cell<MessageRandom>,
-    /// How much of a stub to ask for at a time, so that it fits into a frame.
+    /// The length of the pieces in which a payload is fetched, so that they fit into a frame.
     pub(crate) fetch_piece: u32,
 }
 
@@ -84,14 +84,14 @@ impl<'m> Shared<'m> {
         }
     }
 
-    /// Polls the session until it wants something of the driver.
+    /// Polls the session until the driver has to do something.
     pub(crate) fn turn(&self, now: Instant) -> Turn {
-        let answered = |slot: &Slot| matches!(slot.stage.get(), Stage::Answered);
+        let responded = |slot: &Slot| matches!(slot.stage.get(), Stage::Responded);
         let Ok(mut session) = self.session.try_borrow_mut() else {
-            return Turn::Answered; // nobody holds it here; were it so, the holder's end is what to wait for
+            return Turn::Responded; // not reached: only the runner polls; it would have to wait for the holder
         };
-        if self.slots.iter().any(answered) {
-            return Turn::Answered;
+        if self.slots.iter().any(responded) {
+            return Turn::Responded;
         }
         loop {
             let turn = match session.poll(now) {
@@ -100,23 +100,22 @@ impl<'m> Shared<'m> {
                 Output::Disconnect => Some(Turn::Disconnect),
                 Output::Wait(until) => Some(Turn::Wait(until)),
             };
-            self.notice(&session);
+            self.observe(&session);
             if let Some(turn) = turn {
                 return turn;
             }
         }
     }
 
-    /// Where an event goes: to the application, to the call that waits for it, or (`None`) nowhere, if that was dropped.
+    /// Routes an event: to the application, to the call that waits for it, or nowhere (`None`) if that call was dropped.
     fn route(&self, event: &Event<'_>, now: Instant) -> Option<Turn> {
         match *event {
-            Event::Response { id: ticket, .. } | Event::Failed { id: ticket, .. } => {
-                let asked =
-                    |slot: &&Slot| matches!(slot.stage.get(), Stage::Answer(other) if other == ticket);
-                let slot = self.slots.iter().find(asked)?;
-                slot.stage.set(Stage::Answered);
+            Event::Response { id, .. } | Event::Failed { id, .. } => {
+                let waits = |slot: &&Slot| matches!(slot.stage.get(), Stage::Pending(other) if other == id);
+                let slot = self.slots.iter().find(waits)?;
+                slot.stage.set(Stage::Responded);
                 self.wake_all();
-                return Some(Turn::Answered);
+                return Some(Turn::Responded);
             }
             Event::LoggedIn(answer) => {
                 let is_first = self.account.replace(answer.account) == 0;
@@ -132,18 +131,18 @@ impl<'m> Shared<'m> {
             Event::LoginFailed(failure) | Event::KickedOut(failure) => {
                 self.change_login(Login::Ended(failure.code));
             }
-            Event::NotReady(NotReadyReason::LoggedOut) => self.change_login(Login::Leaving),
+            Event::NotReady(NotReadyReason::LoggedOut) => self.change_login(Login::LoggingOut),
             _ => {}
         }
         Some(Turn::Event)
     }
 
-    /// Keeps what calls want to know while the session is out of reach.
-    fn notice(&self, session: &Session<'m>) {
+    /// Copies the state that calls need while the session is borrowed.
+    fn observe(&self, session: &Session<'m>) {
         if self.ready.replace(session.is_ready()) != session.is_ready() {
             self.wake_all();
         }
-        if self.login.get() == Login::Leaving && session.is_idle() {
+        if self.login.get() == Login::LoggingOut && session.is_idle() {
             self.change_login(Login::Ended(ErrorCode::LOGGED_OUT));
         }
     }
@@ -153,26 +152,26 @@ impl<'m> Shared<'m> {
         self.wake_all();
     }
 
-    /// Calls that wait for anything have another look.
+    /// Wakes all pending calls.
     pub(crate) fn wake_all(&self) {
         self.slots.iter().for_each(Slot::wake);
     }
 
-    /// A slot for a call.
+    /// Claims a slot for a call.
     pub(crate) fn claim(&'m self) -> Result<Claim<'m>, Error> {
         let free = |slot: &&Slot| matches!(slot.stage.get(), Stage::Free);
         let slot = self.slots.iter().find(free).ok_or(Error::Busy)?;
-        slot.stage.set(Stage::Change);
+        slot.stage.set(Stage::Waiting);
         Ok(Claim { shared: self, slot })
     }
 
-    /// Why calls are not taken now.
+    /// Why requests are not accepted now.
     pub(crate) fn refusal(&self) -> Error {
         Error::NotReady(match self.login.get() {
             Login::Never => ErrorCode::USER_NOT_LOGGED_IN,
-            Login::UnderWay => ErrorCode::LOGGING_IN,
+            Login::InProgress => ErrorCode::LOGGING_IN,
             Login::Done => ErrorCode::SDK_IS_NOT_READY,
-            Login::Leaving => ErrorCode::LOGGED_OUT,
+            Login::LoggingOut => ErrorCode::LOGGED_OUT,
             Login::Ended(code) => code,
         })
     }
@@ -185,10 +184,21 @@ impl<'m> Shared<'m> {
         }
     }
 
-    /// What became of the request whose answer the session shows.
-    pub(crate) fn outcome<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
+    /// Decodes the response that the session shows and passes it to `read`.
+    pub(crate) fn response<R: Request, T>(
+        &self,
+        read: &mut Option<impl FnOnce(&R::Response<'_>) -> T>,
+    ) -> Result<T, Error> {
+        let session = self.session.try_borrow().map_err(|_| Error::Protocol)?;
+        match (&self.raw_response(&session)?.decode::<R>(), read.take()) {
+            (Ok(response), Some(read)) => Ok(read(response)),
+            _ => Err(Error::Protocol),
+        }
+    }
+
+    fn raw_response<'s>(&self, session: &'s Session<'m>) -> Result<RawResponse<'s>, Error> {
         match session.event() {
-            Some(Event::Response { response: answer, .. }) => Ok(answer),
+            Some(Event::Response { response, .. }) => Ok(response),
             Some(Event::Failed { failure, .. }) => Err(match failure.code {
                 ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
                 ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,
@@ -206,7 +216,7 @@ impl<'m> Shared<'m> {
         divide(millis.saturating_add(passed), 1000)
     }
 
-    /// With the sender and the second it tells messages apart.
+    /// The random number of a new message's id.
     pub(crate) fn draw_random(&self) -> u32 {
         let mut random = self.random.get();
         let drawn = random.draw();
@@ -214,7 +224,7 @@ impl<'m> Shared<'m> {
         drawn
     }
 
-    /// The number of a new message (`clientSequence`).
+    /// The `clientSequence` of a new message.
     pub(crate) fn draw_sequence(&self) -> u32 {
         let mut sequence = self.client_sequence.get();
         let drawn = sequence.draw();
@@ -222,23 +232,23 @@ impl<'m> Shared<'m> {
         drawn
     }
 
-    /// How many bytes can be received, `most` at the most; and a copy of the first that are to be sent.
+    /// How many bytes can be received, at most `out.len()`, and how many bytes to send were copied to `out`.
     pub(crate) fn portion(&self, out: &mut [u8]) -> (usize, usize) {
         let Ok(mut session) = self.session.try_borrow_mut() else {
             return (0, 0);
         };
-        let room = session.space(out.len()).len().min(out.len());
+        let capacity = session.space(out.len()).len().min(out.len());
         let outgoing = session.outgoing();
         let len = outgoing.len().min(out.len());
         for (to, from) in out.iter_mut().zip(outgoing) {
             *to = *from;
         }
-        (room, len)
+        (capacity, len)
     }
 
     pub(crate) fn received(&self, now: Instant, bytes: &[u8]) {
         if let Ok(mut session) = self.session.try_borrow_mut() {
-            let _ = session.receive(now, bytes); // all of them: the room was asked for, and only the driver fills it
+            let _ = session.receive(now, bytes); // all of them: `portion` asked for the capacity, and only the driver uses it
         }
     }
 
@@ -258,7 +268,7 @@ impl<'m> Shared<'m> {
     }
 }
 
-/// `value / by`, bit by bit: a division of 64 bits by the compiler's means takes a device a kilobyte of flash.
+/// `value / by`, bit by bit: the compiler's 64-bit division takes a kilobyte of flash.
 fn divide(value: u64, by: u32) -> u64 {
     let (mut quotient, mut rest) = (0, 0);
     for bit in (0..u64::BITS).rev() {

@@ -1,4 +1,4 @@
-//! Who waits for what, without a heap and without atomics: all is done from one executor.
+//! Waiting without a heap and without atomics: everything runs on one executor.
 
 use core::cell::Cell;
 use core::task::{Context, Poll, Waker};
@@ -7,7 +7,7 @@ use tim_session::RequestId;
 
 use crate::shared::Shared;
 
-/// One task that waits for something to happen, and whether it has.
+/// A flag that one task waits for.
 #[derive(Default)]
 pub(crate) struct Signal {
     set: Cell<bool>,
@@ -20,7 +20,7 @@ impl Signal {
         wake(&self.waker);
     }
 
-    /// Whether it was set, which it is no longer then.
+    /// Ready if the flag is set; resets it.
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.set.take() {
             return Poll::Ready(());
@@ -30,21 +30,21 @@ impl Signal {
     }
 }
 
-/// What a call under way waits for.
+/// What a call waits for.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Stage {
-    /// Nobody has this slot.
+    /// The slot is not in use.
     #[default]
     Free,
     /// Any change.
-    Change,
-    /// The answer to this request.
-    Answer(RequestId),
-    /// Nothing: the answer is the event that the session shows. The session stands still until it was read.
-    Answered,
+    Waiting,
+    /// The response to this request.
+    Pending(RequestId),
+    /// Nothing: the session shows the response, and is suspended until the call has read it.
+    Responded,
 }
 
-/// The place of one call under way.
+/// The state of one call.
 #[derive(Default)]
 pub(crate) struct Slot {
     pub(crate) stage: Cell<Stage>,
@@ -63,14 +63,14 @@ fn wake(waker: &Cell<Option<Waker>>) {
     }
 }
 
-/// A slot for as long as a call is under way. Dropping it gives the slot back; an answer that comes later is nobody's.
+/// A slot, claimed while a call is pending. Dropping it frees the slot; a response that arrives later is discarded.
 pub(crate) struct Claim<'m> {
     pub(crate) shared: &'m Shared<'m>,
     pub(crate) slot: &'m Slot,
 }
 
 impl Claim<'_> {
-    /// To be woken by [`Slot::wake`].
+    /// Registers the task for [`Slot::wake`].
     pub(crate) fn wait<T>(&self, context: &mut Context<'_>) -> Poll<T> {
         self.slot.waker.set(Some(context.waker().clone()));
         Poll::Pending
@@ -80,8 +80,8 @@ impl Claim<'_> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.slot.waker.set(None);
-        if let Stage::Answered = self.slot.stage.replace(Stage::Free) {
-            self.shared.driver.set(); // the session may go on
+        if let Stage::Responded = self.slot.stage.replace(Stage::Free) {
+            self.shared.driver.set(); // the session may continue
         }
     }
 }

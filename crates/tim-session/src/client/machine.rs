@@ -8,7 +8,7 @@ use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
 use super::event::{Event, LocalEvent, NetState, NotReadyReason};
 use super::{ClientSession, Cursor, Phase, RequestId, STABLE_AFTER};
 use crate::buffer::Buffer;
-use crate::link::FrameAt;
+use crate::link::{FrameAt, Link};
 use crate::{Framing, Instant};
 
 /// The longest wait that a hub may ask for.
@@ -36,6 +36,8 @@ pub(super) enum FrameUse {
     TurnedAway,
     KickedOut,
     Push,
+    /// A push that cannot be decoded.
+    Malformed,
     Response(RequestId),
     /// A response, but to a request of another kind than the pending one.
     WrongResponse(RequestId),
@@ -215,9 +217,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::GOODBYE => self.goodbye_received(at, now, in_login),
-            kind if in_login && kind == FrameKind::LOGIN.answer() && self.is_our_login(at) => {
-                Some(self.logged_in(at, now)?)
-            }
+            kind if in_login && kind == FrameKind::LOGIN.answer() => match self.logged_in(at, now)? {
+                None if !self.on_serial() => return Err(ConnectionFailed),
+                usage => usage,
+            },
             FrameKind::ERROR if in_login && at.id == self.login_id() => Some(self.login_refused(at, now)?),
             // Still on its way from an earlier session, behind a hello that was meant for that one; ours comes.
             _ if in_login && self.on_serial() => None,
@@ -236,23 +239,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }),
             FrameKind::SYNCED => {
                 // Everything before it has been taken: events come one by one.
-                let body = self.link.body(at);
-                let synced = match body.is_empty() {
-                    true => Ok(Synced::default()),
-                    false => decode_body::<Synced<'_>>(body),
+                let synced = match self.link.body(at) {
+                    [] => Ok(Synced::default()),
+                    body => decode_body::<Synced<'_>>(body),
                 };
-                let synced = synced.unwrap_or_else(|_| {
-                    self.malformed_frames = self.malformed_frames.wrapping_add(1);
-                    Synced::default()
-                });
-                if let Some(cursor) = Cursor::new(synced.cursor).filter(|cursor| cursor.len > 0) {
+                let is_malformed = synced.is_err();
+                if let Some(cursor) = synced.ok().and_then(|synced| Cursor::new(synced.cursor)) {
                     self.cursor = cursor;
                 }
                 if !self.ready {
                     self.ready = true;
                     self.push_local(LocalEvent::Ready);
                 }
-                None
+                is_malformed.then_some(FrameUse::Malformed)
             }
             FrameKind::DELIVER => {
                 // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
@@ -265,20 +264,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         })
     }
 
-    /// Whether this answers the last LOGIN, and not one of an earlier connection or of an earlier life of the device.
-    fn is_our_login(&self, at: FrameAt) -> bool {
-        let answer = decode_body::<LoginResponse<'_>>(self.link.body(at));
-        at.id == self.login_id()
-            && answer.is_ok_and(|answer| (answer.session, answer.attempt) == (self.session, self.attempt))
-    }
-
-    fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, ConnectionFailed> {
-        let answer: LoginResponse<'_> = decode_body(self.link.body(at)).map_err(|_| ConnectionFailed)?;
-        let cursor = match answer.cursor {
-            [] => None,
-            cursor => Some(Cursor::new(cursor).ok_or(ConnectionFailed)?),
+    /// Handles the response to LOGIN; `None` if it belongs to an earlier connection or to an earlier run of the device.
+    fn logged_in(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, ConnectionFailed> {
+        let Ok(response) = decode_body::<LoginResponse<'_>>(self.link.body(at)) else {
+            return Ok(None);
         };
-        self.account = answer.account;
+        if at.id != self.login_id() || (response.session, response.attempt) != (self.session, self.attempt) {
+            return Ok(None);
+        }
+        let (account, cursor) = (response.account, Cursor::new(response.cursor));
+        if cursor.is_none() && !response.cursor.is_empty() {
+            return Err(ConnectionFailed);
+        }
+        self.account = account;
         if self.cursor.resume == Resume::NOW {
             self.cursor = cursor.unwrap_or_default();
         }
@@ -288,7 +286,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.unacked = 0;
         self.flush_outbox();
         self.push_local(LocalEvent::NetState(NetState::Connected));
-        Ok(FrameUse::LoggedIn)
+        Ok(Some(FrameUse::LoggedIn))
     }
 
     fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, ConnectionFailed> {
@@ -311,7 +309,6 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     fn goodbye_received(&mut self, at: FrameAt, now: Instant, in_login: bool) -> Option<FrameUse> {
         let failure = decode_body::<Failure<'_>>(self.link.body(at));
         let Ok((code, retry_after_ms)) = failure.map(|failure| (failure.code, failure.retry_after_ms)) else {
-            self.malformed_frames = self.malformed_frames.wrapping_add(1);
             self.hang_up_and_lose(now);
             return None;
         };
@@ -452,16 +449,21 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 /// The peer broke the protocol, or nothing can be sent: the connection must go.
 pub(super) struct ConnectionFailed;
 
-/// The event of a frame, decoded in place. `None` if the frame cannot be decoded.
-pub(super) fn frame_event(kind: FrameKind, body: &[u8], usage: FrameUse) -> Option<Event<'_>> {
-    let decoded = match usage {
+/// The event that `current` stands for; a frame is decoded in place.
+pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Event<'_> {
+    let (at, usage) = match current {
+        Current::Local(local) => return local.into(),
+        Current::Frame(at, usage) => (at, usage),
+    };
+    let body = link.body(at);
+    let event = match usage {
         FrameUse::Response(id) => {
-            return Some(Event::Response {
+            return Event::Response {
                 id,
-                response: RawResponse::new(kind, body),
-            });
+                response: RawResponse::new(at.kind, body),
+            };
         }
-        FrameUse::WrongResponse(_) => return None,
+        FrameUse::WrongResponse(_) | FrameUse::Malformed => return malformed(at.kind, usage),
         // The reader is checked once for all types.
         _ => decode_with(body, |reader| match usage {
             FrameUse::LoggedIn => Event::LoggedIn(reader.read()),
@@ -472,7 +474,7 @@ pub(super) fn frame_event(kind: FrameKind, body: &[u8], usage: FrameUse) -> Opti
                 id,
                 failure: reader.read(),
             },
-            _ => match kind {
+            _ => match at.kind {
                 FrameKind::DELIVER => Event::Delivered(reader.read()),
                 FrameKind::GAP => Event::Gap(reader.read()),
                 FrameKind::EXPIRING => Event::Expiring(reader.read()),
@@ -480,11 +482,11 @@ pub(super) fn frame_event(kind: FrameKind, body: &[u8], usage: FrameUse) -> Opti
             },
         }),
     };
-    decoded.ok()
+    event.unwrap_or_else(|_| malformed(at.kind, usage))
 }
 
 /// The event of a frame that cannot be decoded.
-pub(super) const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
+const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
     let failure = Failure::MALFORMED;
     match usage {
         FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
@@ -493,6 +495,6 @@ pub(super) const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static
         FrameUse::Failure(id) | FrameUse::Response(id) | FrameUse::WrongResponse(id) => {
             Event::Failed { id, failure }
         }
-        FrameUse::Push => Event::Malformed { kind },
+        FrameUse::Push | FrameUse::Malformed => Event::Malformed { kind },
     }
 }

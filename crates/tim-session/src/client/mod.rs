@@ -27,7 +27,7 @@ use crate::time::SessionTime;
 use crate::{Instant, SessionStats};
 use backoff::Backoff;
 use event::LocalEvent;
-use machine::{Current, Step, frame_event, malformed};
+use machine::{Current, Step, current_event};
 use outbox::Outbox;
 
 /// The longest cursor that a session keeps, in bytes.
@@ -460,27 +460,17 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Step::Event(current) => current,
         };
         self.current = Some(current);
-        Output::Event(match current {
-            Current::Local(local) => local.into(),
-            Current::Frame(at, usage) => match frame_event(at.kind, self.link.body(at), usage) {
-                Some(event) => event,
-                None => {
-                    self.malformed_frames = self.malformed_frames.wrapping_add(1);
-                    malformed(at.kind, usage)
-                }
-            },
-        })
+        let event = current_event(&self.link, current);
+        if let Event::Malformed { .. } = event {
+            self.malformed_frames = self.malformed_frames.wrapping_add(1);
+        }
+        Output::Event(event)
     }
 
     /// The event that the last [`ClientSession::poll`] handed over, for a driver that shares the session and passes events
     /// on later. None if that poll said something else, or if the connection has begun or ended since.
     pub fn event(&self) -> Option<Event<'_>> {
-        Some(match self.current? {
-            Current::Local(local) => local.into(),
-            Current::Frame(at, usage) => {
-                frame_event(at.kind, self.link.body(at), usage).unwrap_or_else(|| malformed(at.kind, usage))
-            }
-        })
+        self.current.map(|current| current_event(&self.link, current))
     }
 
     /// What the session has counted so far.

@@ -19,6 +19,8 @@ pub(crate) struct Outbox<B> {
     /// The earliest deadline, so that a poll need not look at every record.
     earliest: Option<Instant>,
     last_id: u32,
+    /// How many of the requests have been sent on this connection, and how many have had to be sent again.
+    sent: u32,
     resends: u32,
 }
 
@@ -45,6 +47,7 @@ impl<B: Buffer> Outbox<B> {
             unsent_at: 0,
             earliest: None,
             last_id: 0,
+            sent: 0,
             resends: 0,
         }
     }
@@ -95,20 +98,15 @@ impl<B: Buffer> Outbox<B> {
         let went = bytes.get(record.at + HEADER_LEN..record.end()).is_some_and(send);
         if went {
             self.unsent_at = record.end();
+            self.sent = self.sent.wrapping_add(1);
         }
         went
     }
 
     /// The connection is lost: all requests must be sent again.
     pub(crate) fn rewind(&mut self) {
-        let sent = core::mem::take(&mut self.unsent_at);
-        let mut at = 0;
-        while at < sent
-            && let Some(record) = self.record(at)
-        {
-            self.resends = self.resends.wrapping_add(1);
-            at = record.end();
-        }
+        self.unsent_at = 0;
+        self.resends = self.resends.wrapping_add(core::mem::take(&mut self.sent));
     }
 
     /// How many requests had been sent when their connection was lost.
@@ -147,6 +145,7 @@ impl<B: Buffer> Outbox<B> {
         self.count -= 1;
         if record.at < self.unsent_at {
             self.unsent_at = self.unsent_at.saturating_sub(record.end() - record.at);
+            self.sent = self.sent.wrapping_sub(1);
         }
         if self.earliest == Some(record.deadline) {
             self.earliest = self.find_earliest();
