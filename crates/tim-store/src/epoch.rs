@@ -1,49 +1,49 @@
-//! Which life of the store a cursor belongs to.
+//! Epochs: which history of the store a cursor belongs to.
 //!
-//! A change number alone does not say whether a device and the store mean the same change: a store that was put back from an
-//! older copy gives the lost numbers out again. So the store begins an *epoch* with every opening, under an id that no other
-//! opening has, and a cursor names the epoch in which its change was made. A cursor of an epoch that the store does not know,
-//! or beyond the end of one that it does, was given out by a later life of the store that is lost.
+//! A change number alone does not identify a change: a store that is restored from an older copy assigns the lost numbers again.
+//! The store therefore begins an *epoch* with every opening, under an id that no other opening has, and a cursor names the epoch
+//! of its change. A cursor of an unknown epoch, or beyond the end of a known one, comes from a history that was lost with the
+//! restore.
 
-/// How many low bits of an epoch's id are random; the others are the time at which it began, unix time in milliseconds.
+/// The number of random low bits of an epoch's id. The others are the time at which it began, Unix time in milliseconds.
 const RANDOM_BITS: u32 = 20;
 /// The greatest time of an id, in the year 2248: ids stay in the positive half of 64 bits.
 const MAX_BEGAN_MS: u64 = (1 << (63 - RANDOM_BITS)) - 1;
 
-/// One epoch of a store: what was changed between one opening and the next.
+/// One epoch of a store: the changes between one opening and the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch {
-    /// Its id, which no other epoch of this or another copy of the store has.
+    /// The id. No other epoch of any copy of the store has it.
     pub id: u64,
-    /// The newest change before it: its own changes have greater numbers.
+    /// The newest change before the epoch. Its own changes have greater numbers.
     pub first: u64,
 }
 
-/// A device's place in the order of changes, as devices keep it.
+/// A device's position in the order of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    /// The id of the epoch in which the change was made; 0 for one before all epochs that the store keeps.
+    /// The epoch of the change; 0 if it is before all epochs that the store keeps.
     pub epoch: u64,
-    /// The device has everything up to and with this change.
+    /// The newest change that the device has.
     pub change: u64,
 }
 
-/// Where a device goes on.
+/// Where a device resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResumePoint {
-    /// Behind this change.
+    /// The device resumes after this change.
     pub change: u64,
-    /// The store was put back from a copy that is older than what the device had: some of what was said is lost. The device
-    /// must be told before anything is delivered.
+    /// Whether the store was restored from a copy that is older than what the device had, so that entries are lost. The device must
+    /// be notified before anything is delivered.
     pub restored: bool,
 }
 
-/// The epochs of an open store, oldest first; the last one is this opening's. Never empty.
+/// The epochs of an open store, oldest first. The last one began with this opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epochs(Vec<Epoch>);
 
 impl Epoch {
-    /// The epoch of an opening at `now_ms`, behind `last`. Ids grow even if the clock was set back.
+    /// The epoch of an opening at `now_ms`, after `last`. Ids increase even if the clock was set back.
     #[must_use]
     pub fn begin(now_ms: u64, random: u64, last: Option<&Self>, first: u64) -> Self {
         let began_ms = now_ms
@@ -68,14 +68,14 @@ impl Epochs {
         self.0.last().copied()
     }
 
-    /// `known` are oldest first; `current` is this opening's.
+    /// `known` are the earlier epochs, oldest first; `current` is that of this opening.
     #[must_use]
     pub fn new(mut known: Vec<Epoch>, current: Epoch) -> Self {
         known.push(current);
         Self(known)
     }
 
-    /// The place behind `change`, for a device to keep.
+    /// The cursor of a device that has everything up to `change`.
     #[must_use]
     pub fn cursor(&self, change: u64) -> Cursor {
         let made_in = self.0.iter().rev().find(|epoch| epoch.first < change);
@@ -85,7 +85,7 @@ impl Epochs {
         }
     }
 
-    /// Where a device with this cursor goes on, in a store whose newest change is `head`.
+    /// Where a device with this cursor resumes, in a store whose newest change is `head`.
     #[must_use]
     pub fn resume(&self, cursor: Cursor, head: u64) -> ResumePoint {
         let Cursor { epoch, change } = cursor;
@@ -108,20 +108,20 @@ impl Epochs {
                 restored: change > end,
             },
             None => ResumePoint {
-                change: change.min(self.parting(epoch)),
+                change: change.min(self.last_common(epoch)),
                 restored: true,
             },
         }
     }
 
-    /// The first change of an epoch; the head behind the last one.
+    /// The change at which the epoch at `place` begins; the head after the last one.
     fn start_of(&self, place: usize, head: u64) -> u64 {
         self.0.get(place).map_or(head, |epoch| epoch.first)
     }
 
-    /// The newest change that a lost epoch and this store can have in common. The copy was made before the lost epoch began,
-    /// and put back after that: what they share ends with the last known epoch that began before the lost one.
-    fn parting(&self, lost: u64) -> u64 {
+    /// The newest change that a lost epoch and this store can have in common. The copy was made before the lost epoch began and
+    /// restored after that, so the common history ends with the last known epoch that began before the lost one.
+    fn last_common(&self, lost: u64) -> u64 {
         let after = self.0.iter().position(|epoch| epoch.id >= lost);
         let place = after.unwrap_or_else(|| self.0.len().saturating_sub(1));
         self.start_of(place, 0)
@@ -129,11 +129,11 @@ impl Epochs {
 }
 
 impl Cursor {
-    /// The most bytes of a cursor.
+    /// The largest encoded cursor, in bytes.
     pub const MAX_LEN: usize = 16;
     const EPOCH_LEN: usize = 8;
 
-    /// The cursor that came back from a device; `None` if it cannot be one.
+    /// Decodes the cursor of a device; `None` if it is malformed.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (epoch, change) = bytes.split_first_chunk::<{ Self::EPOCH_LEN }>()?;
@@ -146,7 +146,7 @@ impl Cursor {
         })
     }
 
-    /// For a device to keep: the epoch, and the change without leading zeros.
+    /// Encodes the cursor for a device: the epoch, and the change without leading zeros.
     #[must_use]
     pub fn to_bytes(self) -> CursorBytes {
         let mut bytes = [0; Self::MAX_LEN];
@@ -166,7 +166,7 @@ impl Cursor {
     }
 }
 
-/// A [`Cursor`] as devices keep it.
+/// An encoded [`Cursor`].
 #[derive(Debug, Clone, Copy)]
 pub struct CursorBytes {
     bytes: [u8; Cursor::MAX_LEN],

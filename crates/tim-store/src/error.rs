@@ -1,16 +1,16 @@
-//! What can go wrong, and what to do then.
+//! Errors of a store.
 
-/// Why a whole batch, or a read, failed. The store or its disk is at fault.
+/// Why a batch or a read failed. The store or its disk is at fault, not the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Certainly nothing was stored; trying again is safe.
+    /// Nothing was stored. Retrying is safe.
     #[error("not stored: {0}")]
     NotStored(NotStored),
-    /// Maybe stored, maybe not: try again **with the same message id**.
+    /// The batch may or may not be stored. Retry **with the same message id**.
     #[error("unknown whether it was stored ({0}); retry with the same message id")]
     Unknown(String),
-    /// The store cannot be trusted any more: stop the process. A failed fsync is one of these.
+    /// The store can no longer be trusted: stop the process. A failed fsync is such an error.
     #[error("the store failed and must be reopened: {0}")]
     Fatal(String),
 }
@@ -19,16 +19,16 @@ pub enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStored {
-    /// The disk is full: the operator must make room.
+    /// The disk is full: the operator must free space.
     #[error("the disk is full")]
     DiskFull,
-    /// Another program holds the database: wait.
+    /// Another program has locked the database.
     #[error("the database is busy")]
     Busy,
-    /// The batch has more than [`MAX_BATCH`](super::MAX_BATCH) items.
+    /// The batch has more than [`MAX_BATCH`](super::MAX_BATCH) writes.
     #[error("the batch is too long")]
     BatchTooLong,
-    /// Anything else, in the engine's words.
+    /// Another error of the engine.
     #[error("{0}")]
     Engine(String),
 }

@@ -150,8 +150,8 @@ macro_rules! reads {
 }
 
 impl StoreReader for FaultyReader {
-    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
-        self.inner.on_fatal(told);
+    fn on_fatal(&self, callback: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        self.inner.on_fatal(callback);
     }
 
     fn epochs(&self) -> Arc<Epochs> {

@@ -1,14 +1,14 @@
-//! What tells apart two requests that carry the same number.
+//! Fingerprints distinguish requests with the same id.
 
 use sha2::{Digest as _, Sha256};
 use tim_groups::CreateGroup;
 use tim_proto::message::{Content, tags};
 
-/// Stands for what a request asks to be stored, so that the same request, repeated, is told from another one under the same
-/// number: the first eight bytes of a SHA-256.
+/// A hash of the content of a request: the first eight bytes of a SHA-256. It distinguishes a repeated request from another one
+/// with the same id.
 ///
-/// Numbers belong to one account. Whoever finds two contents with the same fingerprint, which takes some 2³² attempts, can
-/// use them against the own account only.
+/// Ids belong to one account. Two contents with the same fingerprint, which take some 2³² attempts to find, can only be used
+/// against the finder's own account.
 ///
 /// ```
 /// use tim_store::Fingerprint;
@@ -19,7 +19,7 @@ use tim_proto::message::{Content, tags};
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of these parts, in this order.
+    /// The fingerprint of these parts, in this order.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
@@ -32,9 +32,9 @@ impl Fingerprint {
         Self(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
 
-    /// Of what its sender wrote of a message: the conversation, the kind, the payload, and the extensions that are not the
-    /// hub's. Neither the priority nor the sender's count belongs to it: a client that keeps the id and the payload of a
-    /// message can send the same message again.
+    /// The fingerprint of what the sender chose of a message: the conversation, the kind, the payload, and the extensions that are
+    /// not the hub's. The priority and the client sequence are left out, so that a client needs only the id and the payload of a
+    /// message to send it again.
     #[must_use]
     pub fn of_message(content: &Content<'_>) -> Self {
         let mut extensions = Sha256::new();
@@ -52,7 +52,7 @@ impl Fingerprint {
         ])
     }
 
-    /// Of what a request for a new group asks for: its profile, its options and its members.
+    /// The fingerprint of a new group: its profile, its options and its members.
     #[must_use]
     pub fn of_group(new: &CreateGroup) -> Self {
         let members: String = new
@@ -70,13 +70,13 @@ impl Fingerprint {
         ])
     }
 
-    /// As a store keeps it.
+    /// The fingerprint as a number, for storage.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// Of what [`Fingerprint::to_bits`] gave.
+    /// The fingerprint of a stored number.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

@@ -30,14 +30,14 @@ pub use writer::{Hooks, WriteError, WriteResult, Writer, WriterConfig};
 
 /// The most items of one [`StoreWriter::commit`].
 pub const MAX_BATCH: usize = 256;
-/// The most bytes of one entry's content.
+/// The largest content of an entry, in bytes.
 pub const MAX_CONTENT: usize = 1 << 20;
-/// The most conversations that a list returns (S188).
+/// The most conversations of a page of the list.
 pub const MAX_CONVERSATIONS: usize = 100;
-/// The most messages of a conversation that [`Conversation::at`] names.
+/// The most messages in [`Conversation::at`].
 pub const MAX_AT: usize = 10;
-/// Among how many of the newest messages that mention a user [`Conversation::at`] looks for those: revoked ones and the
-/// user's own are passed over, and nobody is to wait while very many are.
+/// How many of the newest messages that mention a user are searched for [`Conversation::at`]. Revoked ones and the user's own are
+/// skipped, and the search is bounded however many those are.
 pub const MAX_AT_LOOK: usize = 1_000;
-/// The most users that a message mentions; further ones are not told.
+/// The most users that a message can mention; further ones are ignored.
 pub const MAX_MENTIONS: usize = 100;

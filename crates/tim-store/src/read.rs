@@ -1,4 +1,4 @@
-//! The questions that the store answers.
+//! Reads: the trait of the reading end, its requests and results.
 
 use std::sync::Arc;
 
@@ -9,47 +9,47 @@ use tim_groups::{Group, Membership, Refused, Restriction};
 
 use super::{Account, Entry, Epochs, Fingerprint, LogKey, StoreError, Stored};
 
-/// Reads. Each call is one snapshot: it sees every write that was answered before the call, and none halfway.
+/// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
+/// call.
 ///
-/// Calls are short (well below a millisecond for a page) but do block on the disk.
+/// Calls block on the disk. From cached pages they take well below a millisecond.
 pub trait StoreReader: Send + Sync {
-    /// The newest change number; 0 in an empty store. Where a new device starts.
+    /// The newest change number; 0 in an empty store. A new device starts here.
     ///
     /// # Errors
-    /// The store's, as for every call here.
+    /// The store's, as for every call.
     fn head_change(&self) -> Result<u64, StoreError>;
 
-    /// Has `told` called with each error after which the store is not to be trusted any more, as the writer tells of its own.
-    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
-        let _ = told; // a store in memory has none
+    /// Registers a callback for fatal errors of reads ([`StoreError::Fatal`]). By default it is never called, for stores whose reads
+    /// cannot fail.
+    fn on_fatal(&self, callback: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        let _ = callback;
     }
 
-    /// The epochs of this store, the last one begun when it was opened: they make cursors of change numbers, and say where
-    /// a device with a cursor goes on. They stay the same for as long as the store is open.
+    /// The epochs of this store. The last one began when the store was opened; they do not change while it is open.
     fn epochs(&self) -> Arc<Epochs>;
 
-    /// When the newest entry was stored, unix time in milliseconds; `None` if nothing was ever stored. It is the newest
-    /// moment that the store has proof of.
+    /// When the newest entry was stored, Unix time in milliseconds; `None` if nothing was ever stored.
     ///
     /// # Errors
     /// The store's.
     fn newest_time_ms(&self) -> Result<Option<u64>, StoreError>;
 
-    /// A page of history, going back from `before` (S171 to S178). Revocation entries are left out; revoked messages
-    /// are in it, flagged. A log that does not exist gives an empty, completed page.
+    /// A page of history, going back from `before`. It contains revoked messages, flagged, but no revocation entries. The page of a
+    /// log that does not exist is empty and completed.
     ///
     /// # Errors
     /// The store's.
     fn page(&self, request: &PageRequest) -> Result<Page, StoreError>;
 
-    /// One entry; `None` if it never was, or is purged.
+    /// One entry; `None` if it does not exist or was purged.
     ///
     /// # Errors
     /// The store's.
     fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError>;
 
-    /// What the store would say to a message with this id if it knows the id: where this same message was stored, or
-    /// [`Refused::IdReused`] if another one was. `None` if nothing was, or the id is forgotten.
+    /// The result of an append with this id, if the id is known: the position at which the same message was stored, or
+    /// [`Refused::IdReused`] for another message. `None` if the id was not used, or was purged.
     ///
     /// # Errors
     /// The store's.
@@ -61,15 +61,15 @@ pub trait StoreReader: Send + Sync {
         fingerprint: Fingerprint,
     ) -> Result<Option<Result<Stored, Refused>>, StoreError>;
 
-    /// What a user's conversations gained behind a cursor, oldest change first. Of a group only what came after joining.
+    /// The entries of all of a user's conversations after a cursor, in the order of changes. Of a group, those after joining.
     ///
     /// # Errors
     /// The store's.
     fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError>;
 
-    /// A page of a user's conversations, newest first, at most `limit` (capped at
-    /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS), S188). Hidden ones, left groups, and those of which nothing is
-    /// left after a purge (S191) are not in it.
+    /// A page of a user's conversations, newest first, at most `limit` of them, capped at
+    /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS). Hidden conversations, groups that the user left, and conversations without
+    /// kept entries are not in it.
     ///
     /// # Errors
     /// The store's.
@@ -80,38 +80,38 @@ pub trait StoreReader: Send + Sync {
         limit: usize,
     ) -> Result<ConversationsPage, StoreError>;
 
-    /// One conversation of a user's, also a hidden one; `None` if the user takes no part in it or it does not exist.
+    /// One conversation of a user, even if hidden; `None` if it does not exist or the user is not a participant.
     ///
     /// # Errors
     /// The store's.
     fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError>;
 
-    /// A group's profile; `None` also for one that was dismissed.
+    /// A group; `None` if it does not exist or was dismissed.
     ///
     /// # Errors
     /// The store's.
     fn group(&self, group: &GroupId) -> Result<Option<Group>, StoreError>;
 
-    /// A group's members, those of longest standing first; empty for no such group.
+    /// A group's members, in the order in which they joined; empty for an unknown group.
     ///
     /// # Errors
     /// The store's.
     fn members(&self, group: &GroupId) -> Result<Vec<Member>, StoreError>;
 
-    /// A page of a group's members, those of longest standing first; empty for no such group. Who joins or leaves between
-    /// two pages shifts nobody: each of the others comes once.
+    /// A page of a group's members, in the order in which they joined; empty for an unknown group. Members who join or leave between
+    /// two pages do not shift the others: each of those is returned once.
     ///
     /// # Errors
     /// The store's.
     fn members_page(&self, request: &MembersRequest) -> Result<MembersPage, StoreError>;
 
-    /// A group's owner and admins, those of longest standing first.
+    /// A group's managers, in the order in which they joined.
     ///
     /// # Errors
     /// The store's.
     fn managers(&self, group: &GroupId) -> Result<Vec<Member>, StoreError>;
 
-    /// A group with a user's standing in it, of one moment; the standing is `None` for a non-member.
+    /// A group and a user's membership in it, of one snapshot.
     ///
     /// # Errors
     /// The store's.
@@ -121,25 +121,25 @@ pub trait StoreReader: Send + Sync {
         user: &UserId,
     ) -> Result<Option<(Group, Option<Membership>)>, StoreError>;
 
-    /// What a user, member or not, may not do in a group; times in the past mean nothing.
+    /// The restriction of a user, who need not be a member. Times in the past are without effect.
     ///
     /// # Errors
     /// The store's.
     fn restriction(&self, group: &GroupId, user: &UserId) -> Result<Restriction, StoreError>;
 
-    /// One user's standing in a group; `None` for a non-member.
+    /// A user's membership in a group; `None` for a non-member.
     ///
     /// # Errors
     /// The store's.
     fn membership(&self, group: &GroupId, user: &UserId) -> Result<Option<Membership>, StoreError>;
 
-    /// The groups that a user is a member of, by their ids.
+    /// The groups that a user is a member of, in the order of their ids.
     ///
     /// # Errors
     /// The store's.
     fn groups_of(&self, user: &UserId) -> Result<Vec<Group>, StoreError>;
 
-    /// A page of the groups that a user is a member of, the oldest group first.
+    /// A page of the groups that a user is a member of, in the order of their creation.
     ///
     /// # Errors
     /// The store's.
@@ -150,7 +150,7 @@ pub trait StoreReader: Send + Sync {
         limit: usize,
     ) -> Result<GroupsPage, StoreError>;
 
-    /// The accounts of those users who have one, in the order asked for.
+    /// The accounts of those users who have one, in the order of the request.
     ///
     /// # Errors
     /// The store's.
@@ -161,68 +161,59 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// The store's.
     fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError>;
-
-    /// Whether the user is a member of the group.
-    ///
-    /// # Errors
-    /// The store's.
-    fn is_member(&self, group: &GroupId, user: &UserId) -> Result<bool, StoreError> {
-        Ok(self.membership(group, user)?.is_some())
-    }
 }
 
-/// Which page.
+/// A request for a page of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Of which log.
+    /// The log.
     pub log: LogKey,
-    /// Only entries below this sequence: the last page's [`Page::next`]. `None` starts at the newest.
+    /// Only entries below this sequence: [`Page::next`] of the page after it. `None` starts at the newest entry.
     pub before: Option<u64>,
-    /// Only entries above this sequence: 0, or [`Membership::joined_at`] to hide what was before.
+    /// Only entries above this sequence: 0, or [`Membership::joined_at`] to hide earlier entries.
     pub after: u64,
-    /// The most entries; 0 is taken for 1.
+    /// The most entries, at least 1.
     pub limit: usize,
-    /// The most bytes of content; one entry is returned even if it alone has more.
+    /// The most bytes of content. The first entry is returned even if it has more.
     pub max_bytes: usize,
 }
 
 /// A page of history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Oldest first.
+    /// The entries, oldest first.
     pub entries: Vec<Entry>,
-    /// The smallest sequence that the log still has; what lies below fell out of retention.
+    /// The smallest sequence that the log still has. Those below are past retention.
     pub first_kept: u64,
-    /// There is nothing before this page.
+    /// Whether there is no entry before this page.
     pub completed: bool,
-    /// What to ask with for the page before this one.
+    /// The value of [`PageRequest::before`] for the page before this one.
     pub next: u64,
 }
 
-/// From where a user's device catches up.
+/// A request for what a device missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangesRequest {
-    /// Whose device.
+    /// The user of the device.
     pub user: UserId,
-    /// It has everything up to and with this change, as [`Epochs::resume`](super::Epochs::resume) says. A change beyond
-    /// [`StoreReader::head_change`] has nothing behind it.
+    /// The newest change that the device has, as [`Epochs::resume`](super::Epochs::resume) returns it.
     pub cursor: u64,
-    /// The most entries; 0 is taken for 1.
+    /// The most entries, at least 1.
     pub limit: usize,
-    /// The most bytes of content; one entry is returned even if it alone has more.
+    /// The most bytes of content. The first entry is returned even if it has more.
     pub max_bytes: usize,
 }
 
 /// What a device missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
-    /// In the order of changes, revocation entries among them.
+    /// The entries in the order of changes, including revocations.
     pub entries: Vec<ChangeEntry>,
-    /// What fell out of retention before the device came for it, each said once.
+    /// Ranges that were purged before the device received them. Each is returned once.
     pub gaps: Vec<Gap>,
-    /// Whether there is more: ask again with the new cursor.
+    /// Whether there is more after `cursor`.
     pub more: bool,
-    /// The device's cursor after this.
+    /// The newest change of this result.
     pub cursor: u64,
 }
 
@@ -235,44 +226,44 @@ pub struct ChangeEntry {
     pub entry: Entry,
 }
 
-/// Entries of a log that are no more. The device may have some of them: those that it has are good.
+/// Purged entries of a log. Copies that the device has of some of them remain valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The log.
     pub log: LogKey,
-    /// The first sequence that is gone.
+    /// The first missing sequence.
     pub from: u64,
-    /// The last sequence that is gone.
+    /// The last missing sequence.
     pub to: u64,
 }
 
-/// A conversation as one user sees it.
+/// A conversation of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
-    /// Its log.
+    /// The log.
     pub log: LogKey,
-    /// How this user names it.
+    /// The conversation's id for this user.
     pub id: ConversationId,
-    /// The newest message, flagged if revoked; no revocation entry, nothing flagged
-    /// [`NO_LAST`](tim_groups::EntryFlags::NO_LAST). `None` if there is none, or it is purged.
+    /// The newest message, flagged if revoked. Neither a revocation nor an entry flagged
+    /// [`NO_LAST`](tim_groups::EntryFlags::NO_LAST). `None` if there is none, or it was purged.
     pub last: Option<Entry>,
-    /// How many kept entries behind the read mark count: not the user's own, not those flagged
-    /// [`NO_UNREAD`](tim_groups::EntryFlags::NO_UNREAD), not revoked ones.
+    /// The number of kept entries after the read mark, without the user's own, those flagged
+    /// [`NO_UNREAD`](tim_groups::EntryFlags::NO_UNREAD) and revoked ones.
     pub unread: u64,
-    /// The read mark: everything up to and with this sequence is read.
+    /// The read mark: the last sequence that is read.
     pub read_sequence: u64,
-    /// The newest entry's sequence, whatever kind it is of.
+    /// The sequence of the newest entry of any kind.
     pub head_sequence: u64,
-    /// The newest entry's change.
+    /// The change of the newest entry.
     pub head_change: u64,
     /// The smallest sequence that the log still has.
     pub first_kept: u64,
-    /// Taken out of the user's list, and nothing new since.
+    /// Whether the user has hidden it, and no newer entry has arrived.
     pub hidden: bool,
-    /// Who or what is on the other side.
+    /// The peer, the group or the system.
     pub about: About,
-    /// The newest messages behind the read mark that mention this user, at most [`MAX_AT`](super::MAX_AT), oldest first.
-    /// Not the user's own, and no revoked ones; of those among the newest [`MAX_AT_LOOK`](super::MAX_AT_LOOK).
+    /// The newest messages after the read mark that mention this user, oldest first, at most [`MAX_AT`](super::MAX_AT) of the newest
+    /// [`MAX_AT_LOOK`](super::MAX_AT_LOOK); without the user's own and revoked ones.
     pub at: Vec<AtInfo>,
 }
 
@@ -281,7 +272,7 @@ pub struct Conversation {
 pub enum About {
     /// The peer.
     Peer(Account),
-    /// The group, and the user's standing in it.
+    /// The group, and the user's membership.
     Group(Group, Membership),
     /// The system.
     System,
@@ -290,69 +281,69 @@ pub enum About {
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The account.
     pub account: Account,
-    /// In which standing.
+    /// The membership.
     pub membership: Membership,
 }
 
-/// Which page of a group's members.
+/// A request for a page of a group's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MembersRequest {
-    /// Of which group.
+    /// The group.
     pub group: GroupId,
-    /// Only those with this role.
+    /// Only members with this role.
     pub role: Option<Role>,
-    /// The last page's [`MembersPage::next`]; `None` starts with the first member.
+    /// [`MembersPage::next`] of the page before it; `None` for the first page.
     pub after: Option<ListPosition>,
-    /// The most members; 0 is taken for 1.
+    /// The most members, at least 1.
     pub limit: usize,
 }
 
 /// A page of members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MembersPage {
-    /// Those of longest standing first.
+    /// The members, in the order in which they joined.
     pub members: Vec<Member>,
-    /// What to ask with for the next page; `None` if this is the last one.
+    /// The position of the next page; `None` if this is the last one.
     pub next: Option<ListPosition>,
 }
 
 /// A page of a user's groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupsPage {
-    /// The groups, with the user's standing in each.
+    /// The groups, with the user's membership in each.
     pub groups: Vec<(Group, Membership)>,
-    /// What to ask with for the next page; `None` if this is the last one.
+    /// The position of the next page; `None` if this is the last one.
     pub next: Option<ListPosition>,
 }
 
-/// A page of a user's conversations, all of one moment.
+/// A page of a user's conversations, of one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationsPage {
-    /// Newest first.
+    /// The conversations, newest first.
     pub conversations: Vec<Conversation>,
-    /// For each of them, what to ask with for the page that begins behind it.
+    /// For each of them, the position of the page that begins after it.
     pub next: Vec<ListPosition>,
-    /// Whether there are more behind these.
+    /// Whether there are more after these.
     pub more: bool,
-    /// What is unread in these and in all that follow, without the system's notices and without groups whose receive
+    /// The total unread count of these and all following conversations, without the system conversation and groups whose receive
     /// option is not [`ReceiveOption::ACCEPT_AND_NOTIFY`](tim_proto::ReceiveOption::ACCEPT_AND_NOTIFY).
     pub total_unread: u64,
 }
 
-/// Where a page of a list ended: opaque, good for as long as the store.
+/// A position in a list: opaque, and valid for as long as the store exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListPosition([u8; 16]);
 
 impl ListPosition {
-    /// A cursor from an engine's two numbers.
+    /// A position of an engine's two numbers.
     #[must_use]
     pub fn new(major: u64, minor: u64) -> Self {
         Self((u128::from(major) << 64 | u128::from(minor)).to_be_bytes())
     }
 
-    /// The engine's numbers.
+    /// The engine's two numbers.
     #[must_use]
     pub fn parts(self) -> (u64, u64) {
         let both = u128::from_be_bytes(self.0);
@@ -363,13 +354,13 @@ impl ListPosition {
         )
     }
 
-    /// The cursor that came back from a client; `None` if it cannot be one. A made-up one starts somewhere in the list.
+    /// Decodes the position of a client; `None` if it is malformed. A forged one is some position in the list.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// For a client to keep.
+    /// Encodes the position for a client.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
         &self.0

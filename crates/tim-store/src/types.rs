@@ -1,4 +1,4 @@
-//! The nouns of the store.
+//! Logs, entries and accounts.
 
 use std::fmt;
 
@@ -7,8 +7,7 @@ use tim_groups::EntryFlags;
 use tim_groups::tips::UserNames;
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, UserId};
 
-/// Two users in a fixed order, so that a conversation has one key whoever names it. A note to oneself is a pair of the
-/// same user twice.
+/// Two users in a fixed order, so that their conversation has one key. A note to oneself is a pair of the same user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pair {
     low: UserId,
@@ -16,7 +15,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// The pair of both, in either order.
+    /// The pair of two users, given in any order.
     #[must_use]
     pub fn new(a: UserId, b: UserId) -> Self {
         if a <= b {
@@ -26,13 +25,13 @@ impl Pair {
         }
     }
 
-    /// Both users, the smaller id first.
+    /// Both users, in ascending order.
     #[must_use]
     pub const fn users(&self) -> (UserId, UserId) {
         (self.low, self.high)
     }
 
-    /// The other one of `user`; `None` if `user` is neither.
+    /// The peer of `user`; `None` if `user` is not in the pair.
     #[must_use]
     pub fn peer_of(&self, user: &UserId) -> Option<UserId> {
         if self.low == *user {
@@ -45,7 +44,7 @@ impl Pair {
     }
 }
 
-/// Which log: what a [`ConversationId`] is from nobody's point of view.
+/// The key of a log: a [`ConversationId`] independent of whose it is.
 ///
 /// ```
 /// use tim_store::LogKey;
@@ -58,16 +57,16 @@ impl Pair {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogKey {
-    /// What two users write to each other.
+    /// The conversation of two users.
     C2c(Pair),
-    /// What is written in a group.
+    /// The conversation of a group.
     Group(GroupId),
-    /// What the system tells one user.
+    /// The notices of one user.
     System(UserId),
 }
 
 impl LogKey {
-    /// The log behind a conversation as `user` names it.
+    /// The log of `user`'s conversation.
     #[must_use]
     pub fn of(user: UserId, conversation: ConversationId) -> Self {
         match conversation {
@@ -83,7 +82,7 @@ impl LogKey {
         Self::C2c(Pair::new(a, b))
     }
 
-    /// The conversation as `user` names it; `None` if it is another two's, or another user's notices.
+    /// The conversation of this log for `user`; `None` if the user cannot have it.
     #[must_use]
     pub fn seen_by(&self, user: &UserId) -> Option<ConversationId> {
         match self {
@@ -111,36 +110,36 @@ pub const fn account_number(n: u64) -> u64 {
 }
 
 const ACCOUNT_BASE: u64 = 144_115_200_000_000_000;
-/// The system sender's account number, a constant of the vendor's SDK.
+/// The account number of the system sender, a constant of the vendor's SDK.
 pub const SYSTEM_NUMBER: u64 = 144_115_198_244_471_703;
 
 /// One entry of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in its log, from 1, without gaps.
+    /// Its position in its log, from 1, without gaps.
     pub sequence: u64,
-    /// Its place in the store's one order of changes.
+    /// Its position in the store's order of changes.
     pub change: u64,
-    /// When it was stored, unix time in milliseconds.
+    /// When it was stored, Unix time in milliseconds.
     pub time_ms: u64,
-    /// Who wrote it; [`UserId::SYSTEM`] for tips and notices.
+    /// The sender; [`UserId::SYSTEM`] for tips and notices.
     pub sender: UserId,
-    /// The message's id, as its sender made it.
+    /// The message id, made by the sender.
     pub id: MessageId,
-    /// The number of the device that sent it, 0 for none.
+    /// The number of the sending device; 0 for none.
     pub origin: u64,
-    /// How it counts, whether it was revoked, and whether the hub wrote it.
+    /// The flags.
     pub flags: EntryFlags,
-    /// What kind of message it is. A [`REVOCATION`](MessageKind::REVOCATION) is part of the log and of the changes, but of no
+    /// The message kind. A [`REVOCATION`](MessageKind::REVOCATION) is part of the log and of the changes, but of no
     /// history page.
     pub kind: MessageKind,
-    /// The encoded message, as the sender encoded it; of a revoked one what is left
+    /// The encoded message, as the sender encoded it; of a revoked message what remains
     /// ([`Content::revoked`](tim_proto::message::Content::revoked)).
     pub content: Bytes,
 }
 
 impl Entry {
-    /// Whether it was revoked.
+    /// Whether the message was revoked.
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
         self.flags.contains(EntryFlags::REVOKED)
@@ -152,11 +151,11 @@ impl Entry {
 pub struct Account {
     /// The user.
     pub user: UserId,
-    /// The account number (`tinyID`), never changed nor handed out again.
+    /// The account number (`tinyID`). It never changes and is never reused.
     pub number: u64,
-    /// The shown name, maybe empty.
+    /// The nick; may be empty.
     pub nick: String,
-    /// The picture's address, maybe empty.
+    /// The address of the picture; may be empty.
     pub avatar: String,
 }
 

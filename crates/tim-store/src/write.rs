@@ -1,4 +1,4 @@
-//! The operations that change the store.
+//! Writes, their results, and the trait of the writing end.
 
 use bytes::Bytes;
 use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
@@ -6,195 +6,192 @@ use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 
 use super::{Entry, Fingerprint, LogKey, StoreError};
 
-/// One operation of a batch. Each is a unit: it happens wholly or, refused, not at all, and it sees the items before it.
+/// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Makes sure that the user has an account. Answer: [`Written::Account`], the same number each time.
+    /// Creates the user's account if it does not exist. Result: [`Written::Account`].
     EnsureAccount(UserId),
-    /// Makes sure that all of these users have accounts; refused as a whole for a reserved one. Answer: [`Written::Done`].
+    /// Creates the accounts that do not exist; refused as a whole for a reserved user id. Result: [`Written::Done`].
     EnsureAccounts(Vec<UserId>),
-    /// Stores a user's message. Answer: [`Written::Stored`], or [`Written::Duplicate`] with the first one's place if the
-    /// same message was stored before: the same id and the same fingerprint. The same id with another fingerprint is
-    /// refused with [`Refused::IdReused`].
+    /// Stores a user's message. Result: [`Written::Stored`], or [`Written::Duplicate`] if the same message (same id, same
+    /// fingerprint) was stored before. The same id with another fingerprint is refused with [`Refused::IdReused`].
     Append(Append),
-    /// Stores an entry of the hub's own (tip, notice). Answer: [`Written::Stored`]. It never is a duplicate.
+    /// Stores a system entry (tip, notice). Result: [`Written::Stored`]. It is never a duplicate.
     AppendSystem {
-        /// Into which log. A group must exist; other logs are made on demand.
+        /// The log. A group must exist; other logs are created on demand.
         log: LogKey,
-        /// What.
+        /// The entry.
         entry: SystemEntry,
     },
-    /// Revokes a message: removes its content for good, marks it and appends the revocation as an entry. Who may do that is
-    /// decided inside the transaction. Of several racers one wins. Answer: [`Written::Revoked`].
+    /// Revokes a message: removes its content for good, flags it, and appends the revocation as an entry. Permissions are checked
+    /// inside the transaction; of concurrent revocations one succeeds. Result: [`Written::Revoked`].
     Revoke(Revoke),
-    /// Moves a user's read mark forward, never backwards. Answer: [`Written::Read`], with zeros for a conversation of two
-    /// or of the system that has not begun.
+    /// Moves a user's read mark forward, never backward. Result: [`Written::Read`], with zeros for a C2C or system conversation
+    /// without entries.
     MarkRead {
-        /// Whose mark.
+        /// The user.
         user: UserId,
-        /// In which log.
+        /// The log.
         log: LogKey,
-        /// Up to and with this sequence; `None` is everything there is. More than there is means the same.
+        /// The last sequence that is read. `None`, or one beyond the log's head, is the head.
         upto: Option<u64>,
     },
-    /// Takes a conversation out of one user's list until something newer arrives (S202 to S204). The entries stay, and
-    /// count as read. Answer: [`Written::Read`], with zeros when there is no such conversation.
+    /// Hides a conversation in one user's list until a newer entry arrives. The entries stay, and count as read. Result:
+    /// [`Written::Read`], with zeros if the conversation does not exist.
     DeleteConversation {
-        /// From whose list.
+        /// The user.
         user: UserId,
-        /// Which.
+        /// The log.
         log: LogKey,
     },
-    /// Creates a group with its members, its first tip and their notices, as one unit. Answer: [`Written::Group`]. The
-    /// same owner's request with the same random number, repeated, is answered as the first; another request of the same
-    /// owner with the same number is refused with [`Refused::IdReused`].
+    /// Creates a group with its members, its first tip and their notices. Result: [`Written::Group`]. A repeated request (same
+    /// owner, random number and content) has the same result; one with other content is refused with [`Refused::IdReused`].
     CreateGroup(Box<CreateGroup>),
-    /// Changes a group as its rules say ([`tim_groups`]), with the tips and the notices that tell of it, as one unit:
-    /// decided on what is there inside the transaction. Answer: [`Written::GroupChanged`].
+    /// Applies a command to a group, with its tips and notices. [`tim_groups::decide`] runs inside the transaction. Result:
+    /// [`Written::GroupChanged`].
     ChangeGroup(Box<GroupCommand>),
-    /// Removes a bounded number of old entries. Answer: [`Written::Purged`].
+    /// Removes a bounded number of old entries. Result: [`Written::Purged`].
     Purge(Purge),
-    /// Sets a user's shown name and picture; `None` leaves it. Answer: [`Written::Done`].
+    /// Sets a user's nick and picture; `None` leaves a field unchanged. Result: [`Written::Done`].
     SetUserProfile {
-        /// Whose.
+        /// The user.
         user: UserId,
-        /// The shown name.
+        /// The nick.
         nick: Option<String>,
-        /// The picture's address.
+        /// The address of the picture.
         avatar: Option<String>,
     },
 }
 
-/// A user's message on its way into a log.
+/// A user's message to be stored.
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// Into which log. A C2C log is made on demand if both users have accounts.
+    /// The log. A C2C log is created on demand if both users have accounts.
     pub log: LogKey,
-    /// Who sends it: must have an account, and be one of the two in a C2C log.
+    /// The sender, who must have an account, and in a C2C log be one of the two users.
     pub sender: UserId,
-    /// The message's id; `id.sender` must be the sender's account number.
+    /// The message id. `id.sender` must be the sender's account number.
     pub id: MessageId,
-    /// What tells this message from others under the same id: of the log and of all that the sender wrote.
+    /// Distinguishes this message from others with the same id.
     pub fingerprint: Fingerprint,
-    /// The sending device's number, 0 for none.
+    /// The number of the sending device; 0 for none.
     pub origin: u64,
-    /// What kind of message it is.
+    /// The message kind.
     pub kind: MessageKind,
-    /// Flags of the caller's choice; those that only the store sets are ignored.
+    /// The flags. Those that are set by the store only are ignored.
     pub flags: EntryFlags,
-    /// The encoded message, stored and handed out unchanged.
+    /// The encoded message. It is stored and returned unchanged.
     pub content: Bytes,
-    /// In a group: refuse senders who are no members or are muted.
+    /// In a group: whether to check that the sender is a member and not muted.
     pub require_membership: bool,
-    /// In a group: the members whom the message mentions, at most [`MAX_MENTIONS`](super::MAX_MENTIONS). Others are
-    /// passed over, as is the sender.
+    /// In a group: the mentioned members, at most [`MAX_MENTIONS`](super::MAX_MENTIONS). Users who are not members, and the sender,
+    /// are ignored.
     pub mentions: Vec<UserId>,
-    /// In a group: the message mentions everybody.
+    /// In a group: whether the message mentions all members.
     pub mention_all: bool,
 }
 
-/// A wish to revoke.
+/// A request to revoke a message.
 #[derive(Debug, Clone)]
 pub struct Revoke {
-    /// In which log.
+    /// The log.
     pub log: LogKey,
-    /// Which message.
+    /// The message's sequence.
     pub sequence: u64,
-    /// Who wants it. The message must be one that this user sees: their own, or, where they manage the group, that of a
+    /// The revoker. The message must be visible to this user, and be the user's own or, for a manager of the group, that of a
     /// sender with a lower role.
     pub by: UserId,
-    /// How old a user's own message may be by the store's clock, in milliseconds; exactly that old is not too old.
+    /// The largest age of a user's own message, inclusive, in milliseconds.
     pub window_ms: u64,
-    /// How old a message may be for those who manage the group, their own messages included.
+    /// The largest age of a message for managers of the group, their own messages included.
     pub manager_window_ms: u64,
-    /// Why, maybe empty.
+    /// The reason; may be empty.
     pub reason: String,
-    /// The sending device's number, 0 for none.
+    /// The number of the sending device; 0 for none.
     pub origin: u64,
-    /// The revocation entry's id; its `sender` field is ignored, `by`'s account number is used.
+    /// The id of the revocation entry. Its `sender` is replaced by the revoker's account number.
     pub id: MessageId,
-    /// The revocation entry's content.
+    /// The content of the revocation entry.
     pub content: Bytes,
 }
 
-/// A bounded step of forgetting. Heads, sequences and read marks survive; so do the message ids, for as long as a resend
-/// may come.
+/// A bounded step of retention. Heads, sequences and read marks are kept, and message ids for as long as a resend may come.
 #[derive(Debug, Clone, Copy)]
 pub struct Purge {
-    /// Entries stored before this time (unix ms) go.
+    /// Entries stored before this time (Unix time in milliseconds) are removed.
     pub older_than_ms: u64,
-    /// Message ids made and stored before this time (unix ms) are forgotten: a resend of one of them would be stored again.
+    /// Message ids made and stored before this time (Unix time in milliseconds) are removed. A later resend would be stored again.
     pub forget_ids_before_ms: u64,
-    /// Restrictions that ended before this time (unix ms) are forgotten.
+    /// Restrictions that ended before this time (Unix time in milliseconds) are removed.
     pub over_before_ms: u64,
-    /// The most rows to remove in this step.
+    /// The most rows to remove.
     pub budget: u32,
 }
 
-/// Where an entry came to stand.
+/// The position of a stored entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
-    /// Its place in its log.
+    /// Its position in its log.
     pub sequence: u64,
-    /// Its place in the order of changes.
+    /// Its position in the order of changes.
     pub change: u64,
-    /// When, unix time in milliseconds.
+    /// When it was stored, Unix time in milliseconds.
     pub time_ms: u64,
 }
 
-/// The answer to a [`Write`] that was not refused.
+/// The result of a [`Write`] that was not refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Written {
-    /// The account and its number (`tinyID`).
+    /// The account exists.
     Account {
-        /// The number.
+        /// The account number (`tinyID`).
         number: u64,
     },
-    /// The entry was stored, here.
+    /// The entry was stored.
     Stored(Stored),
-    /// The message had been stored before, there.
+    /// The message had been stored before, at this position.
     Duplicate(Stored),
     /// The message is revoked.
     Revoked {
-        /// Where the revocation entry stands.
+        /// The position of the revocation entry.
         entry: Stored,
-        /// This user had revoked it before; nothing was changed now.
+        /// The user had revoked it before; nothing was changed.
         already: bool,
     },
-    /// The read mark now.
+    /// The read mark after the write.
     Read {
-        /// Everything up to and with this sequence is read.
+        /// The last sequence that is read.
         read_sequence: u64,
-        /// What is not.
+        /// The unread count.
         unread: u64,
-        /// The head of the log when that was counted.
+        /// The head of the log at that moment.
         counted: u64,
-        /// The conversation is out of the user's list up to and with this sequence; 0 if it is in the list.
+        /// The conversation is hidden in the user's list up to this sequence; 0 if it is not hidden.
         deleted_through: u64,
     },
     /// The group exists.
     Group {
-        /// It was created by this request; otherwise by an earlier one of the same content.
+        /// Whether this write created it. Otherwise an earlier one with the same content did.
         created: bool,
     },
-    /// The group is as was asked.
+    /// The command was applied.
     GroupChanged(GroupChanged),
-    /// What a purge step removed.
+    /// A purge step was done.
     Purged {
-        /// How many entries.
+        /// The number of removed entries.
         entries: u64,
-        /// How many message ids.
+        /// The number of removed message ids.
         ids: u64,
-        /// Whether the budget ended it: there may be more to remove.
+        /// Whether the budget was used up, so that there may be more to remove.
         more: bool,
     },
-    /// Done, nothing to tell.
+    /// Done, without further information.
     Done,
 }
 
 impl Written {
-    /// Of a conversation that does not exist there is nothing to read.
+    /// The read mark of a conversation that does not exist.
     pub const NOTHING_TO_READ: Self = Self::Read {
         read_sequence: 0,
         unread: 0,
@@ -203,43 +200,43 @@ impl Written {
     };
 }
 
-/// What came of a [`GroupCommand`].
+/// The result of a [`GroupCommand`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChanged {
-    /// For who asked.
+    /// The result for the actor.
     pub response: GroupResponse,
-    /// For those who are in the AVChatRoom now: tips into it, and notices to each. Not stored.
+    /// Entries for the users who are in the AVChatRoom now. They are not stored.
     pub live: Vec<SystemEntry>,
 }
 
-/// An entry that has become durable, for the hub's fan-out.
+/// A durable entry, for the hub's fan-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// In which log.
+    /// The log.
     pub log: LogKey,
     /// The entry.
     pub entry: Entry,
-    /// Who came and went in a group with this change: applies before the entry is handed out.
+    /// The change of the group's members that came with this entry. It applies before the entry is delivered.
     pub roster: Option<Box<RosterChange>>,
-    /// For a revocation: the revoked message as it is now. What still waits to be handed out of it is to be replaced by this.
+    /// For a revocation: the revoked message as it is now. It replaces undelivered copies of the message.
     pub revoked: Option<Box<Entry>>,
 }
 
-/// Who came into a group and who left it.
+/// A change of a group's members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterChange {
-    /// Which group.
+    /// The group.
     pub group: GroupId,
-    /// Members now.
+    /// New members.
     pub joined: Vec<UserId>,
-    /// Members no more.
+    /// Members who left.
     pub left: Vec<UserId>,
-    /// The group is no more; `left` does not name its members.
+    /// Whether the group was dismissed. `left` does not name its members then.
     pub dismissed: bool,
 }
 
 impl RosterChange {
-    /// Nobody came, nobody went.
+    /// No change.
     #[must_use]
     pub const fn of(group: GroupId) -> Self {
         Self {
@@ -251,22 +248,22 @@ impl RosterChange {
     }
 }
 
-/// What came of a batch.
+/// The result of a batch.
 #[derive(Debug, Default)]
 pub struct Commit {
-    /// One answer per item, in the batch's order.
+    /// One result per write, in the order of the batch.
     pub results: Vec<Result<Written, Refused>>,
     /// The new entries, in the order of changes.
     pub published: Vec<Published>,
 }
 
-/// The one writer of a store.
+/// The writing end of a store. There is one.
 pub trait StoreWriter: Send {
-    /// Applies up to [`MAX_BATCH`](super::MAX_BATCH) items as **one** durable transaction and returns when it is
-    /// durable. `now_ms` (unix time) is the time of the entries and the clock of the revocation window.
+    /// Applies up to [`MAX_BATCH`](super::MAX_BATCH) writes as one transaction, and returns when it is durable. `now_ms` (Unix time)
+    /// is the time of the entries, and the time by which ages are measured.
     ///
     /// # Errors
-    /// See [`StoreError`]: after [`StoreError::NotStored`] none of the batch is stored. A refused item is no error.
+    /// See [`StoreError`]; after [`StoreError::NotStored`] nothing of the batch is stored. A refused write is not an error.
     fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError>;
 }
 

@@ -1,7 +1,6 @@
-//! The writer thread: everybody's writes, grouped so that those that wait share one commit.
+//! The writer thread, which groups waiting writes into one commit.
 //!
-//! While a batch is being made durable the next one collects in the queue; under load the batches grow by themselves and
-//! nobody waits for a timer.
+//! While a batch becomes durable, the next one collects in the queue. Batches grow with the load, and no write waits for a timer.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,16 +13,16 @@ use tracing::warn;
 
 use super::{MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, Written};
 
-/// Why a write was not done, or not known to be.
+/// Why a write failed, or may have failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// The store's rules refused it; the request is at fault.
+    /// The write was refused; the request is at fault.
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The queue is full: too many writes wait. Nothing was stored, come back later.
+    /// The queue is full. Nothing was stored; retry later.
     #[error("too many writes are waiting, try again later")]
     Overloaded,
     /// The writer has stopped. Nothing was stored.
@@ -32,7 +31,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Whether the same write may simply be tried again, with the same message id.
+    /// Whether the same write can be retried, with the same message id.
     #[must_use]
     pub const fn may_retry(&self) -> bool {
         matches!(
@@ -42,20 +41,20 @@ impl WriteError {
     }
 }
 
-/// What a write is answered with.
+/// The result of a write.
 pub type WriteResult = Result<Written, WriteError>;
 
 /// Limits of a [`Writer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterConfig {
-    /// How many writes may wait; more are refused with [`WriteError::Overloaded`].
+    /// The capacity of the queue. Further writes fail with [`WriteError::Overloaded`].
     pub queue: usize,
-    /// How many writes share a commit, at most [`MAX_BATCH`].
+    /// The most writes of a commit, up to [`MAX_BATCH`].
     pub batch: usize,
 }
 
 impl Default for WriterConfig {
-    /// 4,096 may wait, [`MAX_BATCH`] share a commit.
+    /// A queue of 4,096 writes, commits of [`MAX_BATCH`].
     fn default() -> Self {
         Self {
             queue: 4096,
@@ -64,19 +63,19 @@ impl Default for WriterConfig {
     }
 }
 
-/// What the writer thread calls. None of these may block for long: everybody's writes wait for it.
+/// Callbacks of the writer thread. All writes wait while one runs, so none may block for long.
 pub struct Hooks {
-    /// Tells the time: unix milliseconds.
+    /// The clock: Unix time in milliseconds.
     pub now_ms: Box<dyn FnMut() -> u64 + Send>,
-    /// Gets each commit's new entries in the order of changes, after they are durable and before anybody is answered:
-    /// what a sender does after its answer comes after the push of what it sent.
+    /// Receives the new entries of each commit, in the order of changes, after they are durable and before the results of the writes
+    /// are reported. What a sender does after its result therefore comes after its message in the fan-out.
     pub published: Box<dyn FnMut(Vec<Published>) + Send>,
-    /// Called once when the store has failed for good, after everybody who waited was answered: stop the process.
+    /// Called once after a fatal error of the store, when all waiting writes have their results.
     pub fatal: Box<dyn FnOnce(StoreError) + Send>,
 }
 
 impl Hooks {
-    /// Only a clock; published entries go nowhere.
+    /// A clock, and no other callbacks.
     pub fn clock(now_ms: impl FnMut() -> u64 + Send + 'static) -> Self {
         Self {
             now_ms: Box::new(now_ms),
@@ -92,7 +91,7 @@ impl fmt::Debug for Hooks {
     }
 }
 
-/// Answers exactly once: with "unknown" if it is dropped, by whatever accident, without an answer.
+/// Called exactly once: with an unknown outcome if it is dropped without a result.
 struct Callback(Option<Box<dyn FnOnce(WriteResult) + Send>>);
 
 impl Callback {
@@ -116,7 +115,7 @@ struct Job {
     answer: Callback,
 }
 
-/// The way to the writer thread; share it in an [`Arc`]. Dropping it writes what waits and ends the thread.
+/// The handle of the writer thread; share it in an [`Arc`]. Dropping it commits the waiting writes and ends the thread.
 pub struct Writer {
     queue: RwLock<Option<SyncSender<Job>>>,
     stopped: Arc<AtomicBool>,
@@ -127,7 +126,7 @@ impl Writer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The operating system's, if it gives no thread.
+    /// If the thread cannot be started.
     pub fn start(
         store: impl StoreWriter + 'static,
         config: WriterConfig,
@@ -152,14 +151,14 @@ impl Writer {
         })
     }
 
-    /// Hands a write in and returns; `answer` is called on the writer thread when the write is durable, or is not.
+    /// Enqueues a write and returns. `done` is called on the writer thread with the result.
     ///
     /// # Errors
-    /// [`WriteError::Overloaded`] or [`WriteError::Closed`]; then `answer` is never called.
+    /// [`WriteError::Overloaded`] or [`WriteError::Closed`]; `done` is not called then.
     pub fn submit(
         &self,
         write: Write,
-        answer: impl FnOnce(WriteResult) + Send + 'static,
+        done: impl FnOnce(WriteResult) + Send + 'static,
     ) -> Result<(), WriteError> {
         let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queue
@@ -168,7 +167,7 @@ impl Writer {
             .ok_or(WriteError::Closed)?;
         let job = Job {
             write,
-            answer: Callback(Some(Box::new(answer))),
+            answer: Callback(Some(Box::new(done))),
         };
         queue.try_send(job).map_err(|error| {
             let (mut job, error) = match error {
@@ -180,11 +179,10 @@ impl Writer {
         })
     }
 
-    /// Writes and waits. The write is handed in at once; dropping the future does not take it back.
+    /// Enqueues a write at once; the future waits for its result. Dropping the future does not cancel the write.
     pub fn write(&self, write: Write) -> impl Future<Output = WriteResult> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         let submitted = self.submit(write, move |answer| {
-            // Whoever asked may have gone.
             let _ = sender.send(answer);
         });
         async move {
@@ -193,7 +191,7 @@ impl Writer {
         }
     }
 
-    /// As [`write`](Self::write), for a thread. Not for use in async code.
+    /// As [`write`](Self::write), but blocks the thread.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -205,7 +203,7 @@ impl Writer {
         receiver.recv().unwrap_or_else(|_| Err(lost()))
     }
 
-    /// Takes nothing more, writes what waits, closes the store and waits for that; blocks.
+    /// Takes no more writes, commits the waiting ones and closes the store. Blocks until that is done.
     pub fn close(&self) {
         drop(self.queue.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -216,14 +214,14 @@ impl Writer {
         }
     }
 
-    /// Whether the store has failed for good.
+    /// Whether the store had a fatal error.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 }
 
-/// The thread ended without an answer.
+/// The thread ended without a result.
 fn lost() -> WriteError {
     StoreError::Unknown("the writer stopped".to_owned()).into()
 }
@@ -242,7 +240,7 @@ impl Drop for Writer {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 struct Run<S> {
     store: S,
     jobs: Receiver<Job>,
@@ -287,7 +285,7 @@ impl<S: StoreWriter> Run<S> {
         }
     }
 
-    /// Everybody who waits gets "unknown"; nothing more is taken.
+    /// Fails all waiting writes with an unknown outcome, and takes no more.
     fn fail(self, reason: String, answers: Vec<Callback>) {
         self.stopped.store(true, Ordering::Release);
         let waiting = self.jobs.try_iter().map(|job| job.answer);

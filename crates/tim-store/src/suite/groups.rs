@@ -186,7 +186,7 @@ pub fn leaving_ends_sending_and_reading(world: &mut World) {
         Ok(Written::Duplicate(first)),
         "a resend still is one"
     );
-    assert_eq!(world.reader().is_member(&group, &bob), Ok(false));
+    assert_eq!(world.reader().membership(&group, &bob), Ok(None));
     let told = world.changes(bob, cursor, 10);
     assert_eq!(
         texts(told.entries.iter().map(|change| &change.entry)),

@@ -1,28 +1,8 @@
-//! What every store must do, whatever its engine.
+//! The conformance suite: what every store must do, whatever its engine.
 //!
-//! An engine implements [`Engine`] in a test file and calls [`suite!`](crate::suite!), which makes one `#[test]` of each rule:
-//!
-//! ```
-//! # struct MyEngine;
-//! # impl MyEngine { fn fresh() -> Self { Self } }
-//! use tim_store::Store;
-//! use tim_store::suite::Engine;
-//!
-//! impl Engine for MyEngine {
-//!     fn open(&self) -> Store {
-//!         todo!("open the data of this value, which an earlier call may have written")
-//!     }
-//!
-//!     fn copy(&self) -> Box<dyn Engine> {
-//!         todo!("a backup: another value with a copy of the data, which nobody has open")
-//!     }
-//! }
-//!
-//! tim_store::suite!(|| Box::new(MyEngine::fresh()));
-//! ```
-//!
-//! The suite sets the time of each commit, runs races on real threads, and compares random histories with a model. It panics
-//! where a store is wrong, as tests do.
+//! An engine implements [`Engine`] in a test file and calls [`suite!`](crate::suite!), which makes one `#[test]` of each rule; the
+//! front page of the crate has an example. The suite sets the time of each commit, runs races on real threads, and compares
+//! random histories with a model. It panics where a store is wrong, as tests do.
 
 #[doc(hidden)]
 pub mod append;
