@@ -1,4 +1,4 @@
-//! Appending: the one place where entries are made.
+//! Appending: the only place where entries are made.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -14,7 +14,7 @@ use super::columns::sql_flags;
 use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
-/// An entry on its way into a log, everything about it decided.
+/// A checked entry, ready to be appended.
 pub(super) struct NewEntry {
     pub(super) sender: UserId,
     pub(super) sender_id: i64,
@@ -26,8 +26,8 @@ pub(super) struct NewEntry {
     pub(super) content: Bytes,
 }
 
-/// Where a message may go, and the flags that it gets there.
-pub(super) struct Place {
+/// The log that a message may be appended to, and the flags that it gets there.
+pub(super) struct Destination {
     pub(super) head: Head,
     pub(super) flags: EntryFlags,
 }
@@ -38,20 +38,20 @@ impl Batch<'_> {
         if append.id.sender != number_of(sender_id) {
             return Err(Refused::ForeignId.into());
         }
-        let before = sent_before(self.db, &append.log, sender_id, &append.id, append.fingerprint)?;
+        let before = earlier_send(self.db, &append.log, sender_id, &append.id, append.fingerprint)?;
         if let Some(first) = before {
             return Ok(Written::Duplicate(first?));
         }
         check_size(&append.content)?;
-        let place = self.place_for(append, sender_id)?;
-        let mut head = place.head;
+        let destination = self.destination(append, sender_id)?;
+        let mut head = destination.head;
         let entry = NewEntry {
             sender: append.sender,
             sender_id,
             client_time: append.id.client_time,
             random: append.id.random,
             origin: append.origin,
-            flags: append.flags.chosen() | place.flags,
+            flags: append.flags.chosen() | destination.flags,
             kind: append.kind,
             content: append.content.clone(),
         };
@@ -63,8 +63,8 @@ impl Batch<'_> {
         Ok(Written::Stored(stored))
     }
 
-    pub(super) fn append_system(&mut self, log: &LogKey, prepared: &SystemEntry) -> Result<Written, Stop> {
-        let entry = self.prepared(prepared)?;
+    pub(super) fn append_system(&mut self, log: &LogKey, entry: &SystemEntry) -> Result<Written, Stop> {
+        let entry = self.system_entry(entry)?;
         let mut head = match (Head::find(self.db, log)?, log) {
             (Some(head), _) => head,
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
@@ -73,41 +73,41 @@ impl Batch<'_> {
         Ok(Written::Stored(self.push(&mut head, entry)?))
     }
 
-    /// Checks what the hub wants to append in its own name. Writes nothing.
-    pub(super) fn prepared(&self, prepared: &SystemEntry) -> Result<NewEntry, Stop> {
-        check_size(&prepared.content)?;
+    /// Checks a system entry. Writes nothing.
+    pub(super) fn system_entry(&self, entry: &SystemEntry) -> Result<NewEntry, Stop> {
+        check_size(&entry.content)?;
         Ok(NewEntry {
             sender: UserId::SYSTEM,
             sender_id: self.sender(&UserId::SYSTEM)?,
-            client_time: prepared.client_time,
-            random: prepared.random,
+            client_time: entry.client_time,
+            random: entry.random,
             origin: 0,
-            flags: prepared.flags.chosen() | EntryFlags::SYSTEM,
-            kind: prepared.kind,
-            content: prepared.content.clone(),
+            flags: entry.flags.chosen() | EntryFlags::SYSTEM,
+            kind: entry.kind,
+            content: entry.content.clone(),
         })
     }
 
-    /// The log that a user may append to, made if need be.
-    fn place_for(&self, append: &Append, sender_id: i64) -> Result<Place, Stop> {
+    /// The log that a user may append to. It is created if necessary.
+    fn destination(&self, append: &Append, sender_id: i64) -> Result<Destination, Stop> {
         let outsider = || Stop::from(Refused::NotParticipant(append.sender));
         match append.log {
             LogKey::C2c(pair) => {
                 pair.peer_of(&append.sender).ok_or_else(outsider)?;
                 let found = Head::find(self.db, &append.log)?;
                 let head = found.map_or_else(|| self.make_log(&append.log), Ok)?;
-                Ok(Place {
+                Ok(Destination {
                     head,
                     flags: EntryFlags::NONE,
                 })
             }
-            LogKey::Group(_) => self.group_place(append, sender_id),
-            // Users do not write to the system (S8).
+            LogKey::Group(_) => self.group_destination(append, sender_id),
+            // Users cannot write to the system conversation.
             LogKey::System(_) => Err(outsider()),
         }
     }
 
-    /// A new log between two users, or of one user's notices, with a row for each who takes part.
+    /// A new C2C or system log, with a row for each participant.
     pub(super) fn make_log(&self, log: &LogKey) -> Result<Head, Stop> {
         let users = match log {
             LogKey::C2c(pair) => {
@@ -145,7 +145,7 @@ impl Batch<'_> {
         })
     }
 
-    /// Gives the entry the next sequence and the next change, and moves the head.
+    /// Assigns the next sequence and the next change to the entry, appends it, and moves the head.
     pub(super) fn push(&mut self, head: &mut Head, new: NewEntry) -> rusqlite::Result<Stored> {
         self.change += 1;
         head.sequence += 1;
@@ -227,7 +227,7 @@ impl Batch<'_> {
                 sql(head.last_sequence),
                 sql(head.last_change),
             ])?;
-        // Apart, because it is in an index, which is then not touched by every append.
+        // Separately, because this column is in an index, which most appends then do not touch.
         if head.is_empty {
             head.is_empty = false;
             self.db
@@ -253,8 +253,8 @@ impl Batch<'_> {
     }
 }
 
-/// Where a message of this id was stored, if it was the same one, else that it was another.
-pub(super) fn sent_before(
+/// The position of the message with this id if it was the same message, a refusal if it was another.
+pub(super) fn earlier_send(
     db: &Connection,
     log: &LogKey,
     sender: i64,
@@ -293,8 +293,8 @@ pub(super) fn sent_before(
     }))
 }
 
-/// Whether a message is the entry at this place: for what was stored before fingerprints were kept. An entry that is not
-/// kept any more, or not whole, gets the benefit of the doubt.
+/// Whether a message is the entry at this position, for entries from before fingerprints were kept. An entry that was purged or
+/// revoked counts as the same.
 fn is_entry(
     db: &Connection,
     log: &LogKey,

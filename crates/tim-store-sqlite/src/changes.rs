@@ -1,7 +1,7 @@
-//! Catching up: the entries of all of a user's logs behind one change number, merged.
+//! Catching up: the entries of all of a user's logs after one change, merged.
 //!
-//! Inside a log, changes rise with the sequence, so the first new entry is found by searching from the head backwards in
-//! doubling steps, over the primary key. No index on changes has to be written.
+//! Within a log, changes increase with the sequence, so the first new entry is found by searching backward from the head in
+//! doubling steps over the primary key. No index on changes is needed.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,11 +19,11 @@ pub(super) fn head_change(db: &Connection) -> rusqlite::Result<u64> {
         .query_row([], |row| unsigned(row, 0))
 }
 
-/// What comes next of a log. Ordered by change, which no two share.
+/// The next step of a log, ordered by change. No two steps have the same change.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Next {
+struct NextStep {
     change: u64,
-    /// Which of the user's logs.
+    /// The index of the log among the user's logs.
     log: usize,
     step: Step,
 }
@@ -50,7 +50,7 @@ pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqli
     for (index, (head, joined_at)) in logs.iter().enumerate() {
         queue.extend(first_steps(db, index, head, *joined_at, request.cursor)?.map(Reverse));
     }
-    let mut room = Room {
+    let mut free = FreeSpace {
         entries: request.limit.max(1),
         bytes: request.max_bytes,
         cursor: request.cursor,
@@ -66,18 +66,18 @@ pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqli
                     from,
                     to,
                 });
-                room.cursor = next.change;
+                free.cursor = next.change;
             }
             Step::Entry { sequence } => {
                 let before = queue.peek().map_or(u64::MAX, |Reverse(other)| other.change);
-                match run(db, head, sequence, before, &mut changes, &mut room)? {
+                match run(db, head, sequence, before, &mut changes, &mut free)? {
                     End::Log => {}
-                    End::Turn { sequence, change } => queue.push(Reverse(Next {
+                    End::Turn { sequence, change } => queue.push(Reverse(NextStep {
                         change,
                         log: next.log,
                         step: Step::Entry { sequence },
                     })),
-                    End::Room => {
+                    End::Full => {
                         changes.more = true;
                         break;
                     }
@@ -86,36 +86,36 @@ pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqli
         }
     }
     if changes.more {
-        changes.cursor = room.cursor;
+        changes.cursor = free.cursor;
     }
     Ok(changes)
 }
 
-/// What the answer still has room for, and how far it goes.
-struct Room {
+/// The free space of the result, and the change up to which it is complete.
+struct FreeSpace {
     entries: usize,
     bytes: usize,
     cursor: u64,
 }
 
-/// Why a run of a log's entries ended.
+/// Why a run over a log's entries ended.
 enum End {
-    /// There are no more.
+    /// The log has no more entries.
     Log,
-    /// Another log's entry comes before this one.
+    /// An entry of another log comes before this one.
     Turn { sequence: u64, change: u64 },
-    /// The answer is full.
-    Room,
+    /// The result is full.
+    Full,
 }
 
-/// Takes a log's entries from `sequence` on, as long as they stand before the change `before`: one query for all of them.
+/// Takes a log's entries from `sequence` up to the change `before`, with one query.
 fn run(
     db: &Connection,
     head: &Head,
     sequence: u64,
     before: u64,
     changes: &mut Changes,
-    room: &mut Room,
+    free: &mut FreeSpace,
 ) -> rusqlite::Result<End> {
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
@@ -129,18 +129,18 @@ fn run(
         if change > before {
             return Ok(End::Turn { sequence, change });
         }
-        if (room.entries == 0 || size > room.bytes) && !changes.entries.is_empty() {
-            return Ok(End::Room);
+        if (free.entries == 0 || size > free.bytes) && !changes.entries.is_empty() {
+            return Ok(End::Full);
         }
-        room.entries = room.entries.saturating_sub(1);
-        room.bytes = room.bytes.saturating_sub(size);
-        room.cursor = change;
+        free.entries = free.entries.saturating_sub(1);
+        free.bytes = free.bytes.saturating_sub(size);
+        free.cursor = change;
         changes.entries.push(ChangeEntry { log: head.key, entry });
     }
     Ok(End::Log)
 }
 
-/// The user's logs that have anything behind the cursor, and where each may be read from.
+/// The user's logs with entries after the cursor, and the sequence after which the user may read each.
 fn changed_logs(db: &Connection, user: i64, cursor: u64) -> rusqlite::Result<Vec<(Head, u64)>> {
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
@@ -154,14 +154,14 @@ fn changed_logs(db: &Connection, user: i64, cursor: u64) -> rusqlite::Result<Vec
     rows.collect()
 }
 
-/// The gap of a log, if the cursor lies before or in it, and the first entry behind the cursor.
+/// The gap of a log, if the cursor is before or in it, and the first entry after the cursor.
 fn first_steps(
     db: &Connection,
     log: usize,
     head: &Head,
     joined_at: u64,
     cursor: u64,
-) -> rusqlite::Result<impl Iterator<Item = Next> + use<>> {
+) -> rusqlite::Result<impl Iterator<Item = NextStep> + use<>> {
     let from = joined_at + 1;
     let lost = head.purged_change > cursor && from < head.first_kept;
     let gap = lost.then(|| {
@@ -169,7 +169,7 @@ fn first_steps(
             from,
             to: head.first_kept - 1,
         };
-        Next {
+        NextStep {
             change: head.purged_change,
             log,
             step,
@@ -179,13 +179,13 @@ fn first_steps(
     Ok(gap.into_iter().chain(step_at(db, log, head, sequence)?))
 }
 
-fn step_at(db: &Connection, log: usize, head: &Head, sequence: u64) -> rusqlite::Result<Option<Next>> {
+fn step_at(db: &Connection, log: usize, head: &Head, sequence: u64) -> rusqlite::Result<Option<NextStep>> {
     let change = if sequence > head.sequence {
         None
     } else {
         change_at(db, head, sequence)?
     };
-    Ok(change.map(|change| Next {
+    Ok(change.map(|change| NextStep {
         change,
         log,
         step: Step::Entry { sequence },
@@ -201,11 +201,11 @@ fn change_at(db: &Connection, head: &Head, sequence: u64) -> rusqlite::Result<Op
         .optional()
 }
 
-/// The smallest sequence from `from` on whose change is greater than `cursor`; one past the head if there is none.
+/// The smallest sequence, at least `from`, whose change is greater than `cursor`; one past the head if there is none.
 fn first_after(db: &Connection, head: &Head, from: u64, cursor: u64) -> rusqlite::Result<u64> {
     let is_new =
         |sequence| change_at(db, head, sequence).map(|change| change.is_some_and(|change| change > cursor));
-    // Invariant: everything from `new` on is new; everything below `old` is not.
+    // Invariant: everything from `new` on is new; everything below `old` is old.
     let (mut old, mut new) = (from, head.sequence + 1);
     let mut step = 1;
     while old < new {

@@ -1,7 +1,7 @@
-//! How values that have a number of their own in the database are kept in it: roles, group types, flags.
+//! Values that have numbers of their own in the database: roles, group types, flags.
 //!
-//! The numbers are those with which the first databases were written. Everything else in the program uses the types of
-//! `tim-proto` and [`EntryFlags`].
+//! The numbers are those of the first databases. Everywhere else in the program the values are types of `tim-proto` and
+//! [`EntryFlags`].
 
 use rusqlite::Row;
 use tim_proto::{GroupType, MessageKind, Role};
@@ -11,7 +11,7 @@ const MEMBER: u16 = 200;
 const ADMIN: u16 = 300;
 const OWNER: u16 = 400;
 
-/// A role as it is kept.
+/// The stored number of a role.
 pub(super) const fn sql_role(role: Role) -> u16 {
     match role {
         Role::OWNER => OWNER,
@@ -20,7 +20,7 @@ pub(super) const fn sql_role(role: Role) -> u16 {
     }
 }
 
-/// A column that is a member's role, or NULL. A role that is not known here has a member's rights.
+/// A column that is a member's role, or NULL. An unknown role is read as a member's.
 pub(super) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Role>> {
     let number: Option<i64> = row.get(column)?;
     Ok(number.map(|number| match u16::try_from(number) {
@@ -30,7 +30,7 @@ pub(super) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Role
     }))
 }
 
-/// A column that is a group's type. A number beyond all types stands for none.
+/// A column that is a group's type. A number out of range is read as 0, which is no type.
 pub(super) fn group_type(row: &Row<'_>, column: usize) -> rusqlite::Result<GroupType> {
     let number: i64 = row.get(column)?;
     Ok(GroupType(u8::try_from(number).unwrap_or(0)))
@@ -41,23 +41,23 @@ pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageKind
     row.get(column).map(MessageKind)
 }
 
-/// Which bit of [`EntryFlags`] is which bit of the column. The others have the same place in both.
+/// Pairs of a bit of [`EntryFlags`] and the bit of the column that stores it. All other bits are stored as they are.
 const MOVED: [(u32, u32); 5] = [
     (EntryFlags::NO_UNREAD.to_bits().trailing_zeros(), 1),
     (EntryFlags::NO_LAST.to_bits().trailing_zeros(), 2),
     (EntryFlags::SYSTEM.to_bits().trailing_zeros(), 3),
-    // Never set in a log, on the wire only; they fill the gaps, so that no unknown bit is lost.
+    // Flags of messages that are not stored. They fill the gaps, so that no unknown bit is lost.
     (3, 4),
     (1, 31),
 ];
 const MOVED_BITS: u32 = 1 << 31 | 0b1_1110;
 
-/// Flags as they are kept.
+/// The stored bits of flags.
 pub(super) fn sql_flags(flags: EntryFlags) -> u32 {
     permuted(flags.to_bits(), |bits| bits)
 }
 
-/// Flags of a column's bits.
+/// The flags of stored bits.
 fn from_sql(bits: u32) -> EntryFlags {
     EntryFlags::from_bits(permuted(bits, |(flag, column)| (column, flag)))
 }

@@ -1,15 +1,15 @@
-//! The epochs of the store, and what they are good for beside cursors: the newest one says whose database this is.
+//! The epochs of the store. Besides making cursors, the newest one detects a second writer on the database.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_store::{Epoch, Epochs};
 
 use super::rows::{sql, unsigned};
 
-/// How many epochs are kept. A cursor of an older one is taken for one of a lost store: its device is told of a gap.
+/// The number of epochs that are kept. A cursor of an older one counts as one of a lost store, and its device gets a gap.
 const MAX_EPOCHS: u32 = 1_000;
 
-/// The epochs that the database knows, and a new one that begins now. It is written with the first change that is made in it:
-/// an opening that changes nothing needs none.
+/// The epochs in the database, and a new one that begins now. The new one is written with its first change; an opening that
+/// changes nothing leaves none.
 pub(super) fn begin(db: &Connection, now_ms: u64) -> rusqlite::Result<Epochs> {
     let mut statement = db.prepare("SELECT id, first FROM epochs ORDER BY id")?;
     let known = statement.query_map([], |row| {

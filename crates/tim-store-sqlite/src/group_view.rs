@@ -1,4 +1,4 @@
-//! A group inside the open transaction, for the rules to look at.
+//! A group as the open transaction sees it, for the rules.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_groups::tips::UserNames;
@@ -23,7 +23,7 @@ impl<'a> View<'a> {
         Ok(Self { db, id, head })
     }
 
-    /// Of a group that exists; what there is of none otherwise.
+    /// Reads something of the group; the default if it does not exist.
     fn look<T: Default>(
         &self,
         look: impl FnOnce(&Connection, &Head) -> rusqlite::Result<T>,
@@ -33,7 +33,7 @@ impl<'a> View<'a> {
             .map_or_else(|| Ok(T::default()), |head| look(self.db, head))
     }
 
-    /// Users by what the query finds of the group's log.
+    /// The users that a query finds by the group's log.
     fn users(&self, sql: &str) -> rusqlite::Result<Vec<UserId>> {
         self.look(|db, head| {
             let mut statement = db.prepare_cached(sql)?;
@@ -149,7 +149,7 @@ impl GroupView for View<'_> {
 
     fn open_applications(&self) -> rusqlite::Result<u32> {
         self.look(|db, head| {
-            // The index is named, as the planner prefers the primary key, which has the decided ones too.
+            // The index is named, because the planner prefers the primary key, which has the decided requests too.
             db.prepare_cached(
                 "SELECT count(*) FROM requests INDEXED BY open_requests
                  WHERE log = ?1 AND kind = ?2 AND accepted IS NULL",
@@ -178,7 +178,7 @@ pub(super) const fn request_kind(kind: RequestKind) -> i64 {
     }
 }
 
-/// How many groups a user is in, counted in the index of the user's rows up to `most`.
+/// The number of groups that a user is in, counted in the index of the user's rows up to `most`.
 pub(super) fn groups_of(db: &Connection, user: i64, most: u32) -> rusqlite::Result<u32> {
     db.prepare_cached(
         "SELECT count(*) FROM (SELECT 1 FROM personal WHERE user = ?1 AND role IS NOT NULL LIMIT ?2)",
@@ -186,7 +186,7 @@ pub(super) fn groups_of(db: &Connection, user: i64, most: u32) -> rusqlite::Resu
     .query_row(params![user, most], |row| row.get(0))
 }
 
-/// Who ended the group of this id, if there was one.
+/// The user who ended the group with this id, if there was one.
 pub(super) fn ended_by(db: &Connection, group: &GroupId) -> rusqlite::Result<Option<UserId>> {
     db.prepare_cached(
         "SELECT u.name FROM logs l JOIN groups g ON g.log = l.id JOIN users u ON u.id = g.dismissed_by

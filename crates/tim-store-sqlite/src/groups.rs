@@ -1,4 +1,4 @@
-//! Groups: made whole, changed whole.
+//! Creating and changing groups.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use tim_store::{
     SystemEntry, Written,
 };
 
-use super::append::{NewEntry, Place};
+use super::append::{Destination, NewEntry};
 use super::columns::{group_type, sql_role};
 use super::group_view::{View, groups_of, request_kind};
 use super::rosters::{membership, restriction};
 use super::rows::{Head, KIND_DISMISSED, sql, user_id};
 use super::writer::{Batch, Stop};
 
-/// Notices that are sure to go through.
+/// Checked notices with their logs.
 type Notices = Vec<(LogKey, NewEntry)>;
 
 impl Batch<'_> {
@@ -33,8 +33,8 @@ impl Batch<'_> {
         }
         let mut members = self.roles(&new.members)?;
         members.insert(owner, Role::OWNER);
-        self.have_room_for_a_group(new)?;
-        let tip = new.tip.as_ref().map(|tip| self.prepared(tip)).transpose()?;
+        self.check_group_counts(new)?;
+        let tip = new.tip.as_ref().map(|tip| self.system_entry(tip)).transpose()?;
         let notices = self.notices(&new.notices)?;
         let mut roster = RosterChange::of(new.group);
         roster.joined = std::iter::once(new.owner)
@@ -46,13 +46,13 @@ impl Batch<'_> {
         for (member, role) in members {
             self.insert_personal(member, &head, Some(role))?;
         }
-        self.tell_roster(roster);
+        self.set_roster_change(roster);
         self.announce(&mut head, tip, notices)?;
         Ok(Written::Group { created: true })
     }
 
-    /// Nobody comes to be in more groups than allowed.
-    fn have_room_for_a_group(&self, new: &CreateGroup) -> Result<(), Stop> {
+    /// Checks that nobody will be in more groups than allowed.
+    fn check_group_counts(&self, new: &CreateGroup) -> Result<(), Stop> {
         let max = new.max_groups;
         for user in std::iter::once(&new.owner).chain(new.members.iter().map(|(member, _)| member)) {
             if groups_of(self.db, self.user(user)?, max)? >= max {
@@ -74,7 +74,7 @@ impl Batch<'_> {
             .optional()?;
         match found {
             None => Err(Refused::IdInUse(new.group).into()),
-            // Of a group from before fingerprints were kept, nothing says what was asked for.
+            // The content of a group from before fingerprints were kept is unknown.
             Some(kept) if kept.is_none_or(|kept| kept == sql(Fingerprint::of_group(new).to_bits())) => {
                 Ok(Written::Group { created: false })
             }
@@ -113,7 +113,7 @@ impl Batch<'_> {
         let tips = effects
             .tips
             .iter()
-            .map(|tip| self.prepared(tip))
+            .map(|tip| self.system_entry(tip))
             .collect::<Result<Vec<_>, _>>()?;
         let notices = self.notices(&effects.notices)?;
         let rows = self.interned(&effects.rows)?;
@@ -123,7 +123,7 @@ impl Batch<'_> {
             for (user, change) in rows {
                 self.change_row(&head, user, change, &mut roster)?;
             }
-            self.tell_roster(roster);
+            self.set_roster_change(roster);
             self.announce(&mut head, tips, notices)?;
         }
         Ok(Written::GroupChanged(GroupChanged {
@@ -132,7 +132,7 @@ impl Batch<'_> {
         }))
     }
 
-    /// The changes with the ids of the users whom they concern.
+    /// The changes with the interned ids of the users whom they concern.
     fn interned<'c>(&self, changes: &'c [RowChange]) -> Result<Vec<(i64, &'c RowChange)>, Stop> {
         let whose = |change: &RowChange| match change {
             RowChange::Add(user)
@@ -154,7 +154,7 @@ impl Batch<'_> {
             .collect()
     }
 
-    /// `user` is whom the change concerns.
+    /// `user` is the user whom the change concerns.
     fn change_row(
         &self,
         head: &Head,
@@ -193,7 +193,7 @@ impl Batch<'_> {
         }
     }
 
-    fn tell_roster(&mut self, roster: RosterChange) {
+    fn set_roster_change(&mut self, roster: RosterChange) {
         if roster.dismissed || !roster.joined.is_empty() || !roster.left.is_empty() {
             self.roster = Some(Box::new(roster));
         }
@@ -201,7 +201,7 @@ impl Batch<'_> {
 
     fn add_member(&self, head: &Head, member: i64) -> rusqlite::Result<()> {
         self.insert_personal(member, head, Some(Role::MEMBER))?;
-        // Nothing that is still open about a member can be accepted after the member has left again.
+        // An open request of a member must not be accepted after the member has left again.
         self.db
             .prepare_cached(
                 "UPDATE requests SET decided_by = ?2, accepted = 1 WHERE log = ?1 AND user = ?2 AND accepted IS NULL",
@@ -218,7 +218,7 @@ impl Batch<'_> {
         self.count_members(head, -1)
     }
 
-    /// `column` is one of ours, never from outside.
+    /// `column` is a constant of this module, never input.
     fn set_personal(
         &self,
         head: &Head,
@@ -320,8 +320,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// The id stays taken. The log stays until its entries are purged, and their mentions with them; but nobody finds it any
-    /// more.
+    /// The id stays taken. The log, which can no longer be found by the id, stays until its entries are purged, and their mentions
+    /// with them.
     fn end_group(&self, head: &Head, by: i64) -> rusqlite::Result<()> {
         for table in [
             "DELETE FROM personal WHERE log = ?1 AND role IS NOT NULL",
@@ -342,8 +342,8 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Where in a group a member may write.
-    pub(super) fn group_place(&self, append: &Append, sender: i64) -> Result<Place, Stop> {
+    /// Checks whether a member may write in a group.
+    pub(super) fn group_destination(&self, append: &Append, sender: i64) -> Result<Destination, Stop> {
         let head = self.head(&append.log)?;
         let (group_type, mute_all): (_, bool) = self
             .db
@@ -373,10 +373,10 @@ impl Batch<'_> {
         } else {
             EntryFlags::NO_UNREAD
         };
-        Ok(Place { head, flags })
+        Ok(Destination { head, flags })
     }
 
-    /// The users' interned ids; of one named twice the last role counts.
+    /// The users' interned ids with their roles. Of a duplicate the last role counts.
     fn roles(&self, users: &[(UserId, Role)]) -> Result<BTreeMap<i64, Role>, Stop> {
         users
             .iter()
@@ -390,7 +390,7 @@ impl Batch<'_> {
             .iter()
             .map(|(user, notice)| {
                 self.user(user)?;
-                Ok((LogKey::System(*user), self.prepared(notice)?))
+                Ok((LogKey::System(*user), self.system_entry(notice)?))
             })
             .collect()
     }
@@ -409,7 +409,7 @@ impl Batch<'_> {
             let mut head = found.map_or_else(|| self.make_log(&log), Ok)?;
             self.push(&mut head, notice)?;
         }
-        // Whoever reads the rosters reads them with entries: what went with none is told by none.
+        // A roster change is published with an entry; without one, nobody follows it.
         self.roster = None;
         Ok(())
     }

@@ -40,25 +40,25 @@ use pool::Pool;
 pub use lists::SqliteReader;
 pub use writer::SqliteWriter;
 
-/// The oldest SQLite that is safe: older ones can lose committed pages when a checkpoint races with a writer.
+/// The oldest safe SQLite. Older ones can lose committed pages when a checkpoint races with a writer.
 pub const OLDEST_SQLITE: i32 = 3_051_003;
 
 const DATABASE: &str = "tim.sqlite3";
-/// The length of the header of a database file; a shorter file is none.
+/// The length of a database file's header. A shorter file is not a database.
 const HEADER: u64 = 100;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// What is deleted or overwritten leaves nothing in the pages that are written anyway; pages that become free are not written
-/// for it. Revoking is stricter.
+/// Deleted content is overwritten in pages that are written anyway, but pages that become free are not rewritten. Revoking is
+/// stricter.
 const USUAL_DELETE: &str = "PRAGMA secure_delete=FAST";
 const STATEMENT_CACHE: usize = 160;
-/// The most pages that SQLite counts to.
+/// The largest number of pages of a SQLite database.
 const MAX_PAGES: i64 = 4_294_967_294;
 
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another hub has it. Stop that one first, or choose another directory.
+    /// Another hub uses it. Stop that hub, or choose another directory.
     #[error("{} is in use by another hub{}", path.display(), Pid(*pid))]
     InUse {
         /// The data directory.
@@ -66,36 +66,38 @@ pub enum OpenError {
         /// The other hub's process id, if it could be read.
         pid: Option<u32>,
     },
-    /// The linked SQLite has a known fault that loses data.
+    /// The linked SQLite has a known bug that loses data.
     #[error("SQLite {found} is too old, 3.51.3 or newer is needed")]
     SqliteTooOld {
         /// Its version.
         found: &'static str,
     },
-    /// A newer hub has written this database.
-    #[error("the database has schema {found}, this program knows up to {known}: use a newer one")]
+    /// A newer hub has written the database.
+    #[error(
+        "the database has schema {found}, but this program knows only up to {known}: use a newer version"
+    )]
     NewerSchema {
         /// The database's schema version.
         found: u32,
-        /// The newest that this program knows.
+        /// The newest version that this program knows.
         known: u32,
     },
-    /// The file system does not carry SQLite's write-ahead log (network file systems do not).
+    /// The file system does not support a write-ahead log, as most network file systems.
     #[error("the file system does not support a write-ahead log (journal mode {mode}): use a local disk")]
     NoWal {
-        /// What SQLite fell back to.
+        /// The journal mode that SQLite uses instead.
         mode: String,
     },
-    /// The database file is there, and empty or nearly so: it was cut. Put a backup in its place, or remove it to begin anew.
-    #[error("{} is empty: put a backup in its place, or remove it to begin with an empty store", path.display())]
+    /// The database file exists, but was truncated to less than a header. Restore a backup, or remove the file to begin anew.
+    #[error("{} is truncated: restore a backup, or remove it to begin with an empty store", path.display())]
     Emptied {
         /// The database file.
         path: PathBuf,
     },
-    /// The database file is gone, and its write-ahead log is there with messages in it. Put the file back, or a backup of both;
-    /// remove the log to begin anew.
+    /// The database file is missing, but its write-ahead log, with messages, exists. Restore the file, or a backup of both; remove the
+    /// log to begin anew.
     #[error(
-        "{path} is missing, but {path}-wal is there: put the database or a backup of both in place, or remove the log \
+        "{path} is missing, but {path}-wal exists: restore the database or a backup of both, or remove the log \
          to begin with an empty store",
         path = path.display()
     )]
@@ -103,15 +105,15 @@ pub enum OpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// The directory cannot be made or locked.
+    /// The directory cannot be created or locked.
     #[error("cannot use {}: {error}", path.display())]
     Io {
         /// The data directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// SQLite refused.
+    /// An error of SQLite.
     #[error("cannot open the database: {0}")]
     Engine(String),
 }
@@ -130,7 +132,7 @@ impl From<rusqlite::Error> for OpenError {
     }
 }
 
-/// Opens a data directory, made if need be, and keeps every other hub out of it until both ends are dropped.
+/// Opens a data directory, which is created if it does not exist, and keeps other hubs out until both ends are dropped.
 ///
 /// ```
 /// use tim_store::{StoreReader, StoreWriter, Write, Written};
@@ -146,13 +148,13 @@ impl From<rusqlite::Error> for OpenError {
 /// ```
 ///
 /// # Errors
-/// [`OpenError`] says what stands in the way.
+/// See [`OpenError`].
 pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
     open_limited(dir, 0)
 }
 
-/// As [`open`], with a database of at most `max_bytes` bytes (or as many as it has already), 0 for as many as the disk
-/// has. A write that finds no room fails like one on a full disk; removing old entries makes room again.
+/// As [`open`], with a limit for the size of the database in bytes; 0 is no limit. A database that is larger already does not
+/// grow. A write beyond the limit fails as on a full disk; removing old entries frees space.
 ///
 /// # Errors
 /// As [`open`].
@@ -168,12 +170,12 @@ pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteR
         None if size(&beside(&path, "-wal"))?.is_some_and(|len| len > 0) => {
             return Err(OpenError::Missing { path });
         }
-        // SQLite takes even one byte for a new database.
+        // SQLite takes a file of even one byte for a new database.
         Some(len) if len < HEADER => return Err(OpenError::Emptied { path }),
         found => found.is_none(),
     };
     let connection = open_writer(&path).inspect_err(|_| {
-        // A database that could not be begun is not one that was cut.
+        // A database whose creation failed must not look like a truncated one.
         if is_new && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
             let _ = fs::remove_file(&path);
         }
@@ -220,7 +222,7 @@ fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     if mode != "wal" {
         return Err(OpenError::NoWal { mode });
     }
-    // 16384 pages are 64 MiB: fewer checkpoints, and the file is cut back to that after one.
+    // 16384 pages are 64 MiB: fewer checkpoints, and the log is truncated to that after one.
     connection.execute_batch(
         "PRAGMA synchronous=FULL;
          PRAGMA fullfsync=ON;
@@ -235,15 +237,15 @@ fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Each statement is prepared once. Left to itself, SQLite looks at what is bound to plan some of them anew each time, which
-/// takes longer than running them.
+/// Each statement is prepared once. By default SQLite plans some of them anew for the bound values, which takes longer than
+/// running them.
 fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
-/// Not kept in the file: it holds for this connection, the only one that writes.
+/// The limit is not stored in the file. It holds for this connection, the only one that writes.
 fn limit_size(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
@@ -260,7 +262,7 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// An error with no commit under way: either nothing happened, or the disk is not to be trusted.
+/// An error outside of a COMMIT: nothing was stored, or the disk cannot be trusted.
 fn plain_error(error: &rusqlite::Error) -> StoreError {
     let text = error.to_string();
     match error.sqlite_error_code() {

@@ -10,7 +10,7 @@ use tim_store::{
     Membership, Page, PageRequest, Refused, Restriction, StoreError, StoreReader, Stored,
 };
 
-use super::append::sent_before;
+use super::append::earlier_send;
 use super::lock::DirLock;
 use super::pool::Pool;
 use super::rosters::{self, group, groups_of, membership, membership_from_row};
@@ -20,7 +20,7 @@ use super::rows::{
 };
 use super::{changes, epochs, mentions};
 
-/// Read-only connections to a data directory; share it freely.
+/// Read-only connections to a data directory. It can be shared freely.
 pub struct SqliteReader {
     pool: Pool,
     epochs: Arc<Epochs>,
@@ -36,7 +36,7 @@ impl SqliteReader {
         }
     }
 
-    /// Reads something of a group; what there is of none where there is no group.
+    /// Reads something of a group; the default if it does not exist.
     fn in_group<T: Default>(
         &self,
         group: &GroupId,
@@ -57,8 +57,8 @@ impl std::fmt::Debug for SqliteReader {
 }
 
 impl StoreReader for SqliteReader {
-    fn on_fatal(&self, told: Box<dyn Fn(&StoreError) + Send + Sync>) {
-        self.pool.on_fatal(told);
+    fn on_fatal(&self, callback: Box<dyn Fn(&StoreError) + Send + Sync>) {
+        self.pool.on_fatal(callback);
     }
 
     fn head_change(&self) -> Result<u64, StoreError> {
@@ -92,7 +92,7 @@ impl StoreReader for SqliteReader {
         fingerprint: Fingerprint,
     ) -> Result<Option<Result<Stored, Refused>>, StoreError> {
         self.pool.read(|db| match user_id(db, sender)? {
-            Some(sender) => sent_before(db, log, sender, id, fingerprint),
+            Some(sender) => earlier_send(db, log, sender, id, fingerprint),
             None => Ok(None),
         })
     }
@@ -247,7 +247,7 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
     })
 }
 
-/// What a user's list has from a place on: `personal p`, `logs l`; parameters 1 to 4.
+/// A user's list from a position on: `personal p`, `logs l`; parameters 1 to 4.
 macro_rules! listed {
     () => {
         " FROM personal p CROSS JOIN logs l ON l.id = p.log
@@ -281,7 +281,7 @@ fn conversations(
         listed!(),
         " ORDER BY l.last_change DESC LIMIT ?5"
     ))?;
-    // One more than asked for: there is another page.
+    // One more than requested: there is another page.
     let most = sql((limit as u64).saturating_add(1));
     let bounds = params![id, KIND_GROUP, KIND_DISMISSED, below, most];
     let rows = statement.query_map(bounds, |row| {
@@ -306,8 +306,8 @@ fn conversations(
     Ok(page)
 }
 
-/// What is unread in the listed conversations whose newest message is older than the change `below`: in those that count.
-/// The same sum as [`Personal::unread`], for all of them at once.
+/// The unread count of the listed conversations whose newest message is older than the change `below`, as far as they count.
+/// The sum of [`Personal::unread`] of all of them, in one query.
 fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64> {
     db.prepare_cached(concat!(
         "SELECT coalesce(sum(max(0, rest - (
@@ -332,7 +332,7 @@ fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64>
     )
 }
 
-/// A conversation from one side.
+/// A conversation of one user.
 fn seen_by(
     db: &Connection,
     user: &UserId,

@@ -8,9 +8,9 @@ use super::OpenError;
 
 const LOCK_FILE: &str = "hub.lock";
 
-/// Holds the operating system's locks on the directory and on its lock file; they go with the process, however that ends.
+/// Holds the operating system's locks on the directory and on its lock file. They end with the process.
 ///
-/// The file says who has the directory. The lock on the directory itself holds even if somebody removes the file.
+/// The file names the process that has the directory. The lock on the directory itself holds even if the file is removed.
 #[derive(Debug)]
 pub(super) struct DirLock {
     _file: File,
@@ -58,7 +58,7 @@ fn lock(file: &File, dir: &Path, pid: impl FnOnce() -> Option<u32>) -> Result<()
     }
 }
 
-/// Lets nobody but its owner read a file, also one that was there before.
+/// Makes a file readable for its owner only, even if it existed before.
 pub(super) fn keep_private(path: &Path) -> Result<(), OpenError> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Who is mentioned in which message: kept for whoever is mentioned, until they have read it.
+//! Which messages mention which users: kept until the mentioned user has read them.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// A user has read up to here. What mentions everybody goes when the messages go.
+    /// Removes a user's mentions up to the read mark. Mentions of all members are purged with their messages.
     pub(super) fn forget_mentions(&self, user: i64, head: &Head, upto: u64) -> rusqlite::Result<()> {
         if !head.is_group() {
             return Ok(());
@@ -55,7 +55,7 @@ impl Batch<'_> {
     }
 }
 
-/// The newest messages behind a user's read mark that mention the user, oldest first.
+/// The newest messages after a user's read mark that mention the user, oldest first.
 pub(super) fn behind(db: &Connection, head: &Head, personal: &Personal) -> rusqlite::Result<Vec<AtInfo>> {
     if !head.is_group() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What is one user's own: the read mark and the hidden conversation.
+//! What belongs to one user in a log: the read mark and the hidden conversation.
 
 use rusqlite::{OptionalExtension as _, params};
 use tim_proto::{Role, UserId};
@@ -14,7 +14,7 @@ impl Batch<'_> {
         let head = match (Head::find(self.db, log)?, log) {
             (Some(head), _) => head,
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
-            // Not begun: nothing of it is unread.
+            // The conversation has no entries, so none is unread.
             (None, LogKey::C2c(_) | LogKey::System(_)) => {
                 return Ok(Written::NOTHING_TO_READ);
             }
@@ -34,7 +34,7 @@ impl Batch<'_> {
         })
     }
 
-    /// Moves the read mark, but not backwards.
+    /// Moves the read mark, but not backward.
     fn read_up_to(&self, head: &Head, row: &mut Personal, target: u64) -> rusqlite::Result<()> {
         if target > row.read_sequence {
             row.own_at_read = self.own_up_to(head, row, target)?;
@@ -57,7 +57,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// How many own countable entries there are up to `target`, counted over the shorter side of it.
+    /// The number of own countable entries up to `target`, counted on the shorter side of it.
     fn own_up_to(&self, head: &Head, row: &Personal, target: u64) -> rusqlite::Result<u64> {
         let counted_to = row.read_sequence.max(head.first_kept.saturating_sub(1));
         if target <= counted_to {
@@ -70,7 +70,7 @@ impl Batch<'_> {
         Ok(row.own_at_read + self.count_own(head, row.user, counted_to, target)?)
     }
 
-    /// Own countable entries with `after < sequence <= upto`.
+    /// The number of own countable entries with `after < sequence <= upto`.
     fn count_own(&self, head: &Head, user: i64, after: u64, upto: u64) -> rusqlite::Result<u64> {
         if after == upto {
             return Ok(0);
@@ -112,9 +112,9 @@ impl Batch<'_> {
         self.read_state(&head, &row)
     }
 
-    /// A row for somebody who now takes part, in a group with a role. What is in the log already counts as read.
+    /// A row for a new participant, in a group with a role. Existing entries of the log count as read.
     pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<Role>) -> rusqlite::Result<()> {
-        // A note to oneself is the same row twice.
+        // In a note to oneself both participants have the same row.
         self.db
             .prepare_cached(
                 "INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable)

@@ -1,4 +1,4 @@
-//! A few read-only connections, lent out one caller at a time.
+//! A few read-only connections, each lent to one caller at a time.
 
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
@@ -8,18 +8,18 @@ use tim_store::StoreError;
 
 use super::{open_reader, plain_error};
 
-/// The most connections; further readers wait for one.
+/// The most connections. Further readers wait for one.
 const MAX_READERS: usize = 16;
 
 pub(super) struct Pool {
     path: PathBuf,
     state: Mutex<State>,
     returned: Condvar,
-    told: OnceLock<Told>,
+    callback: OnceLock<FatalCallback>,
 }
 
-/// Who is told of errors after which the disk is not to be trusted.
-type Told = Box<dyn Fn(&StoreError) + Send + Sync>;
+/// The callback for fatal errors.
+type FatalCallback = Box<dyn Fn(&StoreError) + Send + Sync>;
 
 #[derive(Default)]
 struct State {
@@ -33,7 +33,7 @@ impl Pool {
             path,
             state: Mutex::default(),
             returned: Condvar::new(),
-            told: OnceLock::new(),
+            callback: OnceLock::new(),
         }
     }
 
@@ -50,15 +50,15 @@ impl Pool {
         snapshot.map_err(|error| self.failed(&error))
     }
 
-    /// Has `told` called with every fatal error from now on; only the first one who asks is told.
-    pub(super) fn on_fatal(&self, told: Told) {
-        let _ = self.told.set(told);
+    /// Registers the callback for fatal errors. Only the first registration counts.
+    pub(super) fn on_fatal(&self, callback: FatalCallback) {
+        let _ = self.callback.set(callback);
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
         let error = plain_error(error);
-        if let (StoreError::Fatal(_), Some(told)) = (&error, self.told.get()) {
-            told(&error);
+        if let (StoreError::Fatal(_), Some(callback)) = (&error, self.callback.get()) {
+            callback(&error);
         }
         error
     }
@@ -71,7 +71,7 @@ impl Pool {
         state.lent += 1;
         let idle = state.idle.pop();
         drop(state);
-        // From here on `Lent` gives the place back, also if opening fails.
+        // From here on `Lent` returns the place, even if opening fails.
         let mut lent = Lent {
             pool: self,
             connection: idle,

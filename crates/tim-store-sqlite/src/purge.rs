@@ -1,4 +1,4 @@
-//! Forgetting what is old, a bounded step at a time.
+//! Retention, in bounded steps.
 
 use rusqlite::{OptionalExtension as _, params};
 use tim_store::{EntryFlags, Purge, Written};
@@ -9,7 +9,7 @@ use super::writer::{Batch, Stop};
 
 pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2";
 
-/// The oldest entries of a log, all of them too old.
+/// The oldest entries of a log, all of them past retention.
 struct Chunk {
     upto: u64,
     change: u64,
@@ -93,7 +93,7 @@ impl Batch<'_> {
         Ok(chunk)
     }
 
-    /// Entries that nobody can read any more are unread to nobody, so their senders need not subtract them.
+    /// Purged entries are unread for nobody, so their senders' own entries are no longer subtracted.
     fn forget_own(&self, head: &Head, chunk: &Chunk) -> rusqlite::Result<()> {
         let mut statement = self.db.prepare_cached(
             "SELECT e.sender, count(*) FROM entries e JOIN personal p ON p.user = e.sender AND p.log = e.log
@@ -115,7 +115,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Applications and invitations go with the notices that told of them.
+    /// Applications and invitations are removed with the notices about them.
     fn forget_requests(&self, older_than_ms: u64, budget: u64) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
@@ -126,7 +126,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Bans and mutes that are over mean nothing.
+    /// Bans and mutes that are over are without effect.
     fn forget_restrictions(&self, over_before_ms: u64, budget: u64) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
@@ -138,7 +138,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Both times must be old: a client's clock may be wrong, and its resend still comes.
+    /// Both times must be old: a client's clock may be wrong, and its resend may still come.
     fn forget_ids(&self, before_ms: u64, budget: u64) -> rusqlite::Result<u64> {
         let gone = self
             .db

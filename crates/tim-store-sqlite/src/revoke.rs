@@ -1,4 +1,4 @@
-//! Revoking: the message keeps its place and is marked, its content goes for good; the revocation is an entry of its own.
+//! Revoking: the message keeps its position and is flagged, its content is removed for good, and the revocation is an entry.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -14,18 +14,18 @@ use super::rosters::membership;
 use super::rows::{Head, counts, entry_at, parsed, sql, unsigned};
 use super::writer::{Batch, Stop};
 
-/// What has to be known of the message.
+/// What is read of the message.
 struct Target {
     sender: i64,
     time_ms: u64,
     flags: EntryFlags,
 }
 
-/// What the revoker is in the conversation.
-struct Standing {
-    /// Only what stands behind this sequence is visible.
+/// The revoker's rights in the conversation.
+struct Rights {
+    /// Only entries after this sequence are visible.
     joined_at: u64,
-    /// The role, if the user manages the group and may revoke other people's messages.
+    /// The role, if the user is a manager who may revoke other members' messages.
     manager: Option<Role>,
 }
 
@@ -34,9 +34,9 @@ impl Batch<'_> {
         let by = self.sender(&revoke.by)?;
         check_size(&revoke.content)?;
         let mut head = self.head(&revoke.log)?;
-        let me = self.standing(&head, by, &revoke.by)?;
+        let me = self.rights(&head, by, &revoke.by)?;
         let target = self.target(&head, revoke.sequence)?;
-        // Who may not read a message is not told either whether it is there.
+        // A message that is not visible is reported as missing.
         let visible = target.filter(|_| revoke.sequence > me.joined_at);
         let target = visible.ok_or(Refused::NotFound)?;
         if let Some(before) = self.revoked_before(&head, revoke.sequence, by)? {
@@ -52,7 +52,7 @@ impl Batch<'_> {
             reason: &revoke.reason,
             name: &name,
         };
-        // What is overwritten does not stay in the free parts of the file.
+        // Overwritten content must not stay in free parts of the file.
         self.db.execute_batch("PRAGMA secure_delete=ON")?;
         let removed = remove_content(self.db, head.id, revoke.sequence, &left);
         self.db.execute_batch(super::USUAL_DELETE)?;
@@ -79,9 +79,9 @@ impl Batch<'_> {
         })
     }
 
-    fn standing(&self, head: &Head, user: i64, name: &UserId) -> Result<Standing, Stop> {
+    fn rights(&self, head: &Head, user: i64, name: &UserId) -> Result<Rights, Stop> {
         let outsider = || Stop::from(Refused::NotParticipant(*name));
-        let everything = Standing {
+        let everything = Rights {
             joined_at: 0,
             manager: None,
         };
@@ -96,7 +96,7 @@ impl Batch<'_> {
                 }
                 let me = membership(self.db, user, head)?.ok_or_else(outsider)?;
                 let manages = rules.may(Some(me.role), Action::RevokeOthers).is_ok();
-                Ok(Standing {
+                Ok(Rights {
                     joined_at: me.joined_at,
                     manager: manages.then_some(me.role),
                 })
@@ -117,7 +117,7 @@ impl Batch<'_> {
         head: &Head,
         target: &Target,
         by: i64,
-        me: &Standing,
+        me: &Rights,
         revoke: &Revoke,
     ) -> Result<(), Stop> {
         if target.flags.contains(EntryFlags::SYSTEM) {
@@ -130,7 +130,7 @@ impl Batch<'_> {
             }
             None => return Err(Refused::NotYours.into()),
             Some(mine) => {
-                // Who has left has a member's rank.
+                // A sender who has left ranks as a member.
                 let theirs = membership(self.db, target.sender, head)?;
                 let theirs = theirs.map_or(Role::MEMBER, |member| member.role);
                 outranks(mine, theirs).map_err(|_| Refused::NotOutranked)?;
@@ -157,7 +157,7 @@ impl Batch<'_> {
             .optional()
     }
 
-    /// The first revocation's place if it was the same user's, a refusal if another's.
+    /// The position of an earlier revocation if it was the same user's, a refusal if it was another's.
     fn revoked_before(
         &self,
         head: &Head,
@@ -207,7 +207,7 @@ impl Batch<'_> {
     }
 }
 
-/// The name card in the group, or else the nick; maybe empty.
+/// The name card in the group, or else the nick; may be empty.
 fn shown_name(db: &Connection, head: &Head, user: i64) -> rusqlite::Result<String> {
     if let Some(member) = membership(db, user, head)?
         && !member.name_card.is_empty()
@@ -218,14 +218,14 @@ fn shown_name(db: &Connection, head: &Head, user: i64) -> rusqlite::Result<Strin
         .query_row([user], |row| row.get(0))
 }
 
-/// Marks the message and replaces its content by what may stay; whom it mentions is forgotten.
+/// Flags the message, replaces its content by what may remain, and removes its mentions.
 fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
     let place = params![log, sql(sequence)];
     let left: Vec<u8> =
         db.prepare_cached("SELECT content FROM entries WHERE log = ?1 AND sequence = ?2")?
             .query_row(place, |row| {
                 let content = row.get_ref(0)?.as_blob()?;
-                // Nothing can be left of what cannot be read.
+                // Of content that cannot be decoded nothing remains.
                 Ok(decode_body::<Content<'_>>(content)
                     .map_or_else(|_| Vec::new(), |content| content.revoked(by)))
             })?;
@@ -243,7 +243,7 @@ fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) 
     Ok(())
 }
 
-/// The content of a revocation with the revoker's name behind it.
+/// The content of a revocation with the revoker's name appended.
 fn with_revoker_name(content: &Bytes, name: &str) -> Bytes {
     if name.is_empty() {
         return content.clone();
@@ -253,12 +253,12 @@ fn with_revoker_name(content: &Bytes, name: &str) -> Bytes {
         bytes: name.as_bytes(),
     };
     let mut bytes = vec![0; encoded_len(&name)];
-    // It has exactly that length.
+    // The buffer has exactly this length.
     let _ = encode_body(&name, &mut bytes);
     [content, bytes.as_slice()].concat().into()
 }
 
-/// Removes the contents of all messages that were revoked when the store still kept them.
+/// Removes the contents of messages that were revoked while the store still kept them.
 pub(super) fn remove_all(db: &Connection) -> rusqlite::Result<()> {
     struct Revoked {
         log: i64,
@@ -298,7 +298,7 @@ pub(super) fn remove_all(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(super::USUAL_DELETE)
 }
 
-/// Why, as a revocation entry says it.
+/// The reason in a revocation entry.
 fn reason_of(entry: &[u8]) -> Option<String> {
     let content: Content<'_> = decode_body(entry).ok()?;
     match Payload::decode(content.kind, content.payload) {

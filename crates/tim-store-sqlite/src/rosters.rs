@@ -1,4 +1,4 @@
-//! Reading groups and who is in them; for both ends.
+//! Reading groups and their members, for both ends.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tim_proto::{InviteOption, JoinOption, ReceiveOption, Role, UserId};
@@ -17,7 +17,7 @@ macro_rules! group_columns {
     };
 }
 
-/// How many columns that are.
+/// The number of these columns.
 const GROUP_COLUMNS: usize = 12;
 
 fn group_from_row(row: &Row<'_>) -> rusqlite::Result<Group> {
@@ -47,7 +47,7 @@ pub(super) fn group(db: &Connection, log: i64) -> rusqlite::Result<Option<Group>
     .optional()
 }
 
-/// The standing in the [`Personal`] columns from column `at`; `None` of a row without a role.
+/// The membership in the [`Personal`] columns from column `at`; `None` for a row without a role.
 pub(super) fn membership_from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Membership>> {
     let personal = Personal::from_row(row, at)?;
     let name_card = row.get(at + Personal::COLUMNS - 1)?;
@@ -110,7 +110,7 @@ pub(super) fn groups_page(
          CROSS JOIN users u ON u.id = g.owner
          WHERE p.user = ?1 AND p.log > ?2 AND p.role IS NOT NULL ORDER BY p.log LIMIT ?3"
     ))?;
-    // One more than asked for: there is another page.
+    // One more than requested: there is another page.
     let bounds = params![id, sql(after), sql((limit as u64).saturating_add(1))];
     let rows = statement.query_map(bounds, |row| {
         let log = unsigned(row, GROUP_COLUMNS + Personal::COLUMNS)?;
@@ -136,7 +136,7 @@ pub(super) fn groups_page(
     Ok(page)
 }
 
-/// The start of each query for members.
+/// The beginning of every query for members.
 macro_rules! select_members {
     () => {
         concat!(
@@ -175,7 +175,7 @@ pub(super) fn managers(db: &Connection, log: i64) -> rusqlite::Result<Vec<Member
         "p.role > 200 ORDER BY p.joined_ms, p.user"
     ))?;
     let mut managers = collect(statement.query_map([log], member)?)?;
-    // A role that nobody here knows manages nothing.
+    // Unknown roles, which are in the index too, are members.
     managers.retain(|member| member.membership.role.is_manager());
     Ok(managers)
 }
@@ -195,7 +195,7 @@ pub(super) fn members_page(
     let (joined_ms, user) = request.after.map_or((0, 0), ListPosition::parts);
     let limit = request.limit.max(1);
     let sql_text = match request.role {
-        // The few who manage are found by an index of their own.
+        // Managers have an index of their own.
         Some(Role::OWNER | Role::ADMIN) => concat!(
             select_members!(),
             "p.role > 200 AND (p.joined_ms, p.user) > (?2, ?3) AND p.role = ?4 ORDER BY p.joined_ms, p.user LIMIT ?5"
@@ -213,7 +213,7 @@ pub(super) fn members_page(
     };
     let wanted = request.role.map(sql_role);
     let mut statement = db.prepare_cached(sql_text)?;
-    // One more than asked for: there is another page.
+    // One more than requested: there is another page.
     let more = (limit as u64).saturating_add(1);
     let bounds = params![log, sql(joined_ms), sql(user), wanted, sql(more)];
     let mut page = MembersPage {

@@ -1,4 +1,4 @@
-//! Rows as Rust values, and the small queries that both ends use.
+//! Rows as Rust values, and the small queries of both ends.
 
 use bytes::Bytes;
 use rusqlite::types::Type;
@@ -8,7 +8,7 @@ use tim_store::{Entry, EntryFlags, LogKey, Pair, SYSTEM_NUMBER, account_number};
 
 use super::columns;
 
-/// A number as SQLite keeps it: bit for bit.
+/// A number as SQLite stores it, bit for bit.
 pub(super) const fn sql(number: u64) -> i64 {
     number.cast_signed()
 }
@@ -18,25 +18,25 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
-/// An id as it is kept. Old ones may have a form that no new one has.
-pub(super) trait Kept: Sized {
+/// A stored id. Old ones may have a form that new ones cannot have.
+pub(super) trait StoredId: Sized {
     fn of(text: &str) -> Result<Self, IdError>;
 }
 
-impl Kept for UserId {
+impl StoredId for UserId {
     fn of(text: &str) -> Result<Self, IdError> {
         Self::from_record(text)
     }
 }
 
-impl Kept for GroupId {
+impl StoredId for GroupId {
     fn of(text: &str) -> Result<Self, IdError> {
         Self::from_record(text)
     }
 }
 
-/// A column of text that is an id.
-pub(super) fn parsed<T: Kept>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+/// A text column that is an id.
+pub(super) fn parsed<T: StoredId>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     T::of(text).map_err(|error| damaged(column, error))
 }
@@ -48,18 +48,18 @@ fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sy
 pub(super) const KIND_C2C: i64 = 1;
 pub(super) const KIND_GROUP: i64 = 2;
 pub(super) const KIND_SYSTEM: i64 = 3;
-/// A group that is no more: nothing finds its log by the group's id, and nobody takes part in it.
+/// A dismissed group. Its log is not found by the group's id, and has no participants.
 pub(super) const KIND_DISMISSED: i64 = 4;
 
-/// Stands between the two users in a pair's name; no user id contains it.
-const BETWEEN: char = '\n';
+/// Separates the two users in the name of a pair. No user id contains it.
+const SEPARATOR: char = '\n';
 
-/// A log's kind and name, as they are kept.
+/// A log's kind and name, as they are stored.
 pub(super) fn log_name(log: &LogKey) -> (i64, String) {
     match log {
         LogKey::C2c(pair) => {
             let (low, high) = pair.users();
-            (KIND_C2C, format!("{low}{BETWEEN}{high}"))
+            (KIND_C2C, format!("{low}{SEPARATOR}{high}"))
         }
         LogKey::Group(group) => (KIND_GROUP, group.to_string()),
         LogKey::System(user) => (KIND_SYSTEM, user.to_string()),
@@ -71,7 +71,7 @@ fn log_key(kind: i64, name: &str, column: usize) -> rusqlite::Result<LogKey> {
     match kind {
         KIND_C2C => {
             let (low, high) = name
-                .split_once(BETWEEN)
+                .split_once(SEPARATOR)
                 .ok_or_else(|| damaged(column, "no pair"))?;
             Ok(LogKey::C2c(Pair::new(user(low)?, user(high)?)))
         }
@@ -82,7 +82,7 @@ fn log_key(kind: i64, name: &str, column: usize) -> rusqlite::Result<LogKey> {
     }
 }
 
-/// A log's head.
+/// The head of a log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) id: i64,
@@ -107,7 +107,7 @@ macro_rules! head_columns {
 }
 pub(super) use head_columns;
 
-/// How many columns that are.
+/// The number of these columns.
 pub(super) const HEAD_COLUMNS: usize = 12;
 
 impl Head {
@@ -212,7 +212,7 @@ pub(super) struct Personal {
     pub(super) receive_option: u8,
 }
 
-/// The columns of a [`Personal`], of `personal p`. What a member may not do stands apart, since it outlives membership.
+/// The columns of a [`Personal`], of `personal p`. Restrictions are in a table of their own, because they outlive membership.
 macro_rules! personal_columns {
     () => {
         "p.user, p.role, p.joined_ms, p.joined_at, p.read_sequence, p.read_countable, p.own_total, p.own_at_read, \
@@ -224,7 +224,7 @@ macro_rules! personal_columns {
 pub(super) use personal_columns;
 
 impl Personal {
-    /// How many columns there are; the last one, the name card, is read apart.
+    /// The number of columns. The last one, the name card, is read separately.
     pub(super) const COLUMNS: usize = 12;
 
     /// Reads the columns from column `at`.
@@ -244,7 +244,7 @@ impl Personal {
         })
     }
 
-    /// The row of a user who takes part.
+    /// The row of a participant.
     pub(super) fn find(db: &Connection, user: i64, head: &Head) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(concat!(
             "SELECT ",
@@ -255,12 +255,12 @@ impl Personal {
         .optional()
     }
 
-    /// Whether the user has taken the conversation out of the list, and nothing that shows there has come since.
+    /// Whether the user has hidden the conversation, and no newer entry that shows in the list has arrived.
     pub(super) const fn hides(&self, head: &Head) -> bool {
         self.hidden_through > 0 && head.last_sequence <= self.hidden_through
     }
 
-    /// Countable kept entries behind the read mark, without own and without revoked ones.
+    /// The unread count: countable kept entries after the read mark, without own and revoked ones.
     pub(super) fn unread(&self, db: &Connection, head: &Head) -> rusqlite::Result<u64> {
         let counted = head
             .countable

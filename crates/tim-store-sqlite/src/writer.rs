@@ -1,4 +1,4 @@
-//! The writing end: a batch is one transaction.
+//! The writing end. A batch is one transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ pub struct SqliteWriter {
     connection: Connection,
     /// The newest change that is durable.
     change: u64,
-    /// This opening's epoch, and the newest one that is in the database.
+    /// The epoch of this opening, and the newest one in the database.
     epoch: Epoch,
     newest_epoch: Option<u64>,
-    /// Contents were removed that the write-ahead log may still have.
+    /// Whether contents were removed that may still be in the write-ahead log.
     wipe: bool,
     _lock: Arc<DirLock>,
 }
@@ -38,21 +38,21 @@ impl SqliteWriter {
             change,
             epoch: epochs.current().ok_or(rusqlite::Error::InvalidQuery)?,
             newest_epoch,
-            // A hub that was killed may have left something.
+            // A hub that was killed may have left removed contents there.
             wipe: true,
             _lock: lock,
         })
     }
 
-    /// Moves what is in the write-ahead log into the database and cuts the log, so that removed contents are not found there
-    /// either; whether that could be done. A reader in the way is not waited for.
+    /// Moves the write-ahead log into the database and truncates it, so that removed contents are not in it either. Returns whether
+    /// that was done; it does not wait for readers.
     fn empty_the_log(&self) -> Result<bool, StoreError> {
         let cut = || {
             self.connection.busy_timeout(Duration::ZERO)?;
             let busy = self
                 .connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-            // Whatever came of it: the writes that follow wait for a lock.
+            // In any case: later writes wait for locks.
             self.connection.busy_timeout(BUSY_TIMEOUT)?;
             Ok(!busy?)
         };
@@ -68,7 +68,7 @@ impl SqliteWriter {
     }
 }
 
-/// So that the database file alone has everything: copies of it are whole.
+/// Leaves everything in the database file, so that a copy of this file is complete.
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
         let checkpoint = self
@@ -99,7 +99,7 @@ impl StoreWriter for SqliteWriter {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| plain_error(&error))?;
-        // Two hubs on one database would give the same change numbers to different entries.
+        // Two hubs on one database would assign the same change numbers to different entries.
         let newest_epoch = epochs::newest(&transaction).map_err(|error| plain_error(&error))?;
         if newest_epoch != self.newest_epoch {
             return Err(StoreError::Fatal(
@@ -115,7 +115,7 @@ impl StoreWriter for SqliteWriter {
             revoked: None,
             wipe: false,
         };
-        // Dropping the transaction on an error rolls it back.
+        // On an error the transaction is dropped, which rolls it back.
         let results = work.apply_all(batch).map_err(|error| plain_error(&error))?;
         let Batch {
             change,
@@ -140,8 +140,8 @@ impl StoreWriter for SqliteWriter {
     }
 }
 
-/// A failed COMMIT leaves the transaction open if nothing was written (busy, full); dropping it rolls back. After
-/// anything else nobody knows what is on the disk, and retrying an fsync would only hide that.
+/// A COMMIT that failed before it wrote anything (busy, full) leaves the transaction open; dropping it rolls back. After any
+/// other error the state of the disk is unknown, and repeating an fsync would hide that.
 pub(super) fn commit_error(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => plain_error(error),
@@ -149,7 +149,7 @@ pub(super) fn commit_error(error: &rusqlite::Error) -> StoreError {
     }
 }
 
-/// Why an item does not go through: refused by the rules, or by the engine.
+/// Why a write is not applied: refused by the rules, or failed in the engine.
 pub(super) enum Stop {
     Refused(Refused),
     Engine(rusqlite::Error),
@@ -167,18 +167,18 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// A batch under way. **Every operation finds its reasons to refuse before its first write**: that is what makes a
-/// refused item leave no trace without a savepoint.
+/// A batch in progress. **Every write checks everything before it changes anything.** A refused write therefore leaves no trace,
+/// without a savepoint.
 pub(super) struct Batch<'a> {
     pub(super) db: &'a Transaction<'a>,
     pub(super) now_ms: u64,
     pub(super) change: u64,
     pub(super) published: Vec<Published>,
-    /// Who came and went in a group, to be told with the next entry.
+    /// The roster change to publish with the next entry.
     pub(super) roster: Option<Box<RosterChange>>,
     /// The message that the next entry revokes.
     pub(super) revoked: Option<Box<Entry>>,
-    /// A content was removed.
+    /// Whether content was removed.
     pub(super) wipe: bool,
 }
 

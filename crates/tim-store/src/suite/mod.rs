@@ -51,7 +51,7 @@ pub trait Engine {
     fn copy(&self) -> Box<dyn Engine>;
 }
 
-/// Makes one `#[test]` of each function of the [suite](crate::suite). `$engine` is a function that makes the [`Engine`](crate::suite::Engine)
+/// Makes one `#[test]` of each function of the [suite](mod@crate::suite). `$engine` is a function that makes the [`Engine`](crate::suite::Engine)
 /// of a new, empty store, in a box.
 #[macro_export]
 macro_rules! suite {
