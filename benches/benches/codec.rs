@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use serde::{Deserialize, Serialize};
 use tim_benches::{Candidate, Timing, measure};
-use tim_proto::message::{Envelope, Header, Message, Payload, Text};
+use tim_proto::message::{Envelope, Header, Message, MessageFlags, Payload, Text};
 use tim_proto::wire::{decode_body, encode_body};
 use tim_proto::{ConversationId, MessageId, Priority, UserId};
 
@@ -95,7 +95,7 @@ fn message(text: &str) -> Message<'_> {
         envelope: Envelope {
             sequence: 4711,
             time: 1_705_307_415,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 0xC0FFEE,
             from: user("alice"),
         },
@@ -152,7 +152,7 @@ fn plain(text: &str) -> Plain<'_> {
     Plain {
         sequence: 4711,
         time: 1_705_307_415,
-        flags: 0,
+        flags: MessageFlags::NONE,
         origin: 0xC0FFEE,
         from: "alice",
         to: PlainConversation::C2c("bob"),
@@ -222,7 +222,7 @@ fn proto(text: &str) -> Proto {
     Proto {
         sequence: 4711,
         time: 1_705_307_415,
-        flags: 0,
+        flags: MessageFlags::NONE,
         origin: 0xC0FFEE,
         from: "alice".into(),
         to: Some(ProtoConversation::C2c("bob".into())),

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text, to_vec};
+use tim_proto::message::{Envelope, Message, MessageFlags, Payload, SendOptions, Text, to_vec};
 use tim_proto::request::{AnyRequest as Request, Deliver, Done, Failure, Login, LoginResponse, SendResponse};
-use tim_proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, Writer, decode_body};
+use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, RequestId};
 
@@ -181,7 +181,7 @@ fn hello(max_frame: u32) -> [u8; Hello::LEN] {
     Hello {
         min_version: 1,
         max_version: 1,
-        role: Role::HUB,
+        end: End::HUB,
         features: 0,
         max_frame,
         window: 0,
@@ -212,7 +212,7 @@ pub fn message(text: &str) -> Message<'_> {
         envelope: Envelope {
             sequence: 1,
             time: 1,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 7,
             from: id("alice"),
         },

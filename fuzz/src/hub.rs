@@ -8,7 +8,7 @@ use tim_proto::message::{SendOptions, to_vec};
 use tim_proto::request::{
     Conversations, Done, Failure, Login, LoginResponse, Logout, Resume, SendMessage,
 };
-use tim_proto::wire::{FrameKind, Hello, Role};
+use tim_proto::wire::{FrameKind, Hello, End};
 use tim_proto::{Platform, UserId};
 use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 
@@ -145,7 +145,7 @@ fn hello(max_frame: u32, window: u16) -> [u8; Hello::LEN] {
     Hello {
         min_version: 1,
         max_version: 1,
-        role: Role::CLIENT,
+        end: End::CLIENT,
         features: 0,
         max_frame,
         window,

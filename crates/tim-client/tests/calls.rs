@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::*;
 use tim_client::proto::conversation as wire;
-use tim_client::proto::message::{Custom, Face, flags, tags, to_vec};
+use tim_client::proto::message::{Custom, Face, MessageFlags, tags, to_vec};
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, ConversationsResponse, CreateGroupResponse, Failure,
     FetchResponse, HistoryResponse, MarkReadResponse, Renew, RevokeResponse, SendResponse,
@@ -535,7 +535,7 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
             shown.envelope.origin = DEVICE;
             shown.extensions = Extensions::new(&more).unwrap();
             if revoked {
-                shown.envelope.flags |= flags::REVOKED;
+                shown.envelope.flags |= MessageFlags::REVOKED;
             }
             let shown = [shown];
             let messages = List::from_slice(&shown);
@@ -789,7 +789,7 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
             (c2c("bob"), &[][..], 15)
         );
         let mut two = text("bob", c2c("alice"), 2, "two");
-        two.envelope.flags |= flags::REVOKED;
+        two.envelope.flags |= MessageFlags::REVOKED;
         let page = [text("alice", c2c("bob"), 1, "one"), two];
         let messages = List::from_slice(&page);
         hub.answer(

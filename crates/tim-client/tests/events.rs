@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::*;
 use tim_client::proto::message::{Message, Payload, Revocation};
-use tim_client::proto::message::{flags, to_vec};
+use tim_client::proto::message::{MessageFlags, to_vec};
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, ConversationChange, Failure, FetchResponse, Gap,
     HistoryResponse, SendResponse,
@@ -574,13 +574,13 @@ async fn each_handler_gets_each_event_once() {
 async fn unread_counts_what_is_stored_and_new_and_from_others() {
     let (_client, mut events, mut hub, _listener) = alice_online().await;
     let mut online_only = text("bob", c2c("alice"), 0, "now");
-    online_only.envelope.flags = flags::ONLINE_ONLY;
+    online_only.envelope.flags = MessageFlags::ONLINE_ONLY;
     hub.deliver(&[], &online_only).await;
     assert_eq!(texts(&received(&mut events).await), ["now"]);
     hub.deliver(&[1], &text("bob", c2c("alice"), 1, "x")).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
     let mut quiet = text("bob", c2c("alice"), 2, "tip");
-    quiet.envelope.flags = flags::NO_UNREAD;
+    quiet.envelope.flags = MessageFlags::NO_UNREAD;
     hub.deliver(&[2], &quiet).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
 
@@ -646,7 +646,7 @@ async fn lists_are_told_of_only_when_they_say_something_new() {
         deleted_through: 1,
     };
     let mut online_only = text("bob", c2c("alice"), 0, "now");
-    online_only.envelope.flags = flags::ONLINE_ONLY;
+    online_only.envelope.flags = MessageFlags::ONLINE_ONLY;
     let in_room = text(
         "bob",
         ConversationId::Group(GroupId::new("live").unwrap()),

@@ -5,7 +5,7 @@ use std::ops::{BitOr, BitOrAssign};
 
 use bytes::Bytes;
 use tim_proto::MessageKind;
-use tim_proto::message::flags;
+use tim_proto::message::MessageFlags;
 
 /// An entry that the hub writes itself, in the name of [`UserId::SYSTEM`](tim_proto::UserId::SYSTEM): a tip or a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct SystemEntry {
 /// use tim_groups::EntryFlags;
 /// let flags = EntryFlags::NO_UNREAD | EntryFlags::SYSTEM;
 /// assert!(flags.contains(EntryFlags::SYSTEM));
-/// assert_eq!(flags.on_wire(), tim_proto::message::flags::NO_UNREAD);
+/// assert_eq!(flags.on_wire(), tim_proto::message::MessageFlags::NO_UNREAD);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct EntryFlags(u32);
@@ -39,11 +39,11 @@ impl EntryFlags {
     /// No flags.
     pub const NONE: Self = Self(0);
     /// The message was revoked and its content removed. Set by the store only.
-    pub const REVOKED: Self = Self(flags::REVOKED);
+    pub const REVOKED: Self = Self(MessageFlags::REVOKED.0);
     /// The entry does not count as unread.
-    pub const NO_UNREAD: Self = Self(flags::NO_UNREAD);
+    pub const NO_UNREAD: Self = Self(MessageFlags::NO_UNREAD.0);
     /// The entry neither becomes the conversation's last message nor moves it up the list.
-    pub const NO_LAST: Self = Self(flags::NO_LAST);
+    pub const NO_LAST: Self = Self(MessageFlags::NO_LAST.0);
     /// The hub wrote the entry (tip, notice, revocation). It cannot be revoked. Set by the store only.
     pub const SYSTEM: Self = Self(1 << 31);
 
@@ -73,8 +73,8 @@ impl EntryFlags {
 
     /// The flags for the envelope of the message.
     #[must_use]
-    pub const fn on_wire(self) -> u32 {
-        self.0 & (Self::REVOKED.0 | Self::NO_UNREAD.0 | Self::NO_LAST.0)
+    pub const fn on_wire(self) -> MessageFlags {
+        MessageFlags(self.0 & (Self::REVOKED.0 | Self::NO_UNREAD.0 | Self::NO_LAST.0))
     }
 }
 

@@ -1,16 +1,17 @@
-//! What the store has, as it is on the wire. Contents are passed on byte for byte.
+//! Entries of the store as messages on the wire. Contents are passed on byte for byte.
 
 use bytes::Bytes;
 use tim_proto::conversation::{
     Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
 };
-use tim_proto::message::{Content, Envelope, GroupTip, Header, TipNames, flags, to_vec};
-use tim_proto::wire::{Encode, List, Writer, decode_body};
+use tim_proto::message::{Content, Envelope, GroupTip, Header, TipNames, MessageFlags, to_vec};
+use tim_proto::wire::{self, Encode, List, Writer, decode_body};
 use tim_proto::{GroupType, ReceiveOption, Role};
 
-use tim_store::{About, Conversation, Entry, Group, Membership};
+use crate::device::Delivery;
+use crate::store::{About, Conversation, Entry, Group, Membership};
 
-/// Bytes that are encoded already.
+/// Bytes that are a body already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
 
@@ -35,6 +36,10 @@ pub(crate) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
         }
     }
     to_vec(&Message(envelope, content)).into()
+}
+
+pub(crate) fn delivery(entry: &Entry) -> Delivery {
+    Delivery::stored(entry.change, entry.sender, entry.origin, message(entry))
 }
 
 fn envelope(entry: &Entry) -> Envelope {
@@ -78,7 +83,7 @@ pub(crate) fn bare_stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
 fn stub_of(header: Header<'_>) -> Option<(Vec<u8>, u32)> {
     let len = u32::try_from(header.content.payload.len()).ok()?;
     let envelope = Envelope {
-        flags: header.envelope.flags | flags::STUB,
+        flags: header.envelope.flags | MessageFlags::STUB,
         ..header.envelope
     };
     Some((
@@ -108,7 +113,7 @@ pub(crate) fn fitted(message: Bytes, max: usize) -> Bytes {
     }
 }
 
-/// A [`HistoryResponse`](tim_proto::request::HistoryResponse) whose messages are encoded already.
+/// The answer to HISTORY.
 pub(crate) struct HistoryBody<'a> {
     pub(crate) next: &'a [u8],
     pub(crate) completed: bool,
@@ -123,7 +128,7 @@ impl Encode for HistoryBody<'_> {
     }
 }
 
-/// A conversation on the wire.
+/// A conversation as the wire has it, with what it borrows from.
 pub(crate) fn conversation<'a>(
     from: &'a Conversation,
     last_message: Option<&'a [u8]>,
@@ -151,7 +156,7 @@ pub(crate) fn conversation<'a>(
     }
 }
 
-/// Everything about a conversation.
+/// All about a conversation.
 pub(crate) fn profile<'a>(
     from: &'a Conversation,
     last_message: Option<&'a [u8]>,
@@ -172,7 +177,7 @@ pub(crate) fn profile<'a>(
     }
 }
 
-/// A group as it appears to a user with this membership, or with none.
+/// A group as somebody sees it who is a member, or is not.
 pub(crate) fn group_profile<'a>(
     group: &'a Group,
     membership: Option<&'a Membership>,
@@ -200,13 +205,37 @@ pub(crate) fn group_profile<'a>(
     }
 }
 
+/// A number as a page's cursor: opaque to devices.
+pub(crate) fn page_cursor(number: u64) -> PageCursor {
+    let mut bytes = [0; 10];
+    let len = wire::encode_body(&number, &mut bytes).unwrap_or(0);
+    PageCursor { bytes, len }
+}
+
+/// The number in a page's cursor; `None` if it is none of ours.
+pub(crate) fn page_number(cursor: &[u8]) -> Option<u64> {
+    decode_body(cursor).ok()
+}
+
+/// A number, encoded.
+pub(crate) struct PageCursor {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl AsRef<[u8]> for PageCursor {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tim_proto::wire::{Extensions, LEAST_MAX_FRAME, MAX_FRAME_HEADER_LEN, encoded_len};
     use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
     use super::*;
-    use tim_store::Cursor;
+    use crate::store::Cursor;
 
     /// Every number at its longest, and every id.
     #[test]
@@ -216,7 +245,7 @@ mod tests {
             envelope: Envelope {
                 sequence: u64::MAX,
                 time: u64::MAX,
-                flags: u32::MAX,
+                flags: MessageFlags(u32::MAX),
                 origin: u64::MAX,
                 from: UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap(),
             },

@@ -1,28 +1,21 @@
-//! Explanations of fields whose values do not speak for themselves: codes, flags, extensions, nested messages, UserSigs.
+//! Explanations of fields whose values do not speak for themselves: codes, extensions, nested messages, UserSigs.
 
 use serde_json::{Map, Value, json};
 use tim_proto::conversation::Conversation;
-use tim_proto::message::{Envelope, Header, Mentions, Message, Payload, flags};
+use tim_proto::message::{Envelope, Header, Mentions, Message, MessageFlags, Payload};
 use tim_proto::request::{ConversationsResponse, Deliver, Failure, HistoryResponse, Send, SendResponse};
-use tim_proto::wire::{DecodeError, Extensions, FrameKind, Hello, Role, decode_body, features};
+use tim_proto::wire::{DecodeError, Extensions, FrameKind, Hello, decode_body, features};
 use tim_proto::{UserId, Words, conversation};
 use tim_usersig::UserSig;
 
 use crate::endpoints::{fields, to_value};
 
-const FLAGS: [(u32, &str); 5] = [
-    (flags::REVOKED, "revoked"),
-    (flags::ONLINE_ONLY, "online only"),
-    (flags::NO_UNREAD, "no unread"),
-    (flags::STUB, "stub"),
-    (flags::NO_LAST, "not the last message"),
-];
 const FEATURES: [(u32, &str); 2] = [
     (features::STUBS, "stubs"),
     (features::SENDER_NAMES, "sender names"),
 ];
 
-/// The fields of a frame's body, explained: flags and error codes have their names, nested messages and known extensions are
+/// The fields of a frame's body, explained: error codes have their names, nested messages and known extensions are
 /// decoded, tips and notices have their texts, and UserSigs are replaced by their claims.
 ///
 /// # Errors
@@ -42,7 +35,7 @@ pub fn describe(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
             let envelope = Envelope {
                 sequence: 0,
                 time: 0,
-                flags: 0,
+                flags: MessageFlags::NONE,
                 origin: 0,
                 from: UserId::SYSTEM,
             };
@@ -86,11 +79,7 @@ pub fn describe_hello(hello: &Hello) -> Value {
     json!({
         "min_version": hello.min_version,
         "max_version": hello.max_version,
-        "role": match hello.role {
-            Role::CLIENT => "client".to_owned(),
-            Role::HUB => "hub".to_owned(),
-            Role(other) => format!("{other} (unknown)"),
-        },
+        "end": hello.end,
         "features": names(hello.features, &FEATURES),
         "max_frame": hello.max_frame,
         "window": hello.window,
@@ -100,7 +89,6 @@ pub fn describe_hello(hello: &Hello) -> Value {
 /// A message of any kind.
 fn message(message: &Message<'_>) -> Value {
     let mut value = to_value(message);
-    value["envelope"]["flags"] = names(message.envelope.flags, &FLAGS);
     let text = match message.payload {
         Payload::GroupTip(tip) => Some(tip.text(Words::SEED).to_string()),
         Payload::SystemNotice(notice) => notice.text(Words::SEED).map(|text| text.to_string()),

@@ -26,7 +26,7 @@ use keys::Keys;
 use long_text::LongText;
 use screen::{Screen, name};
 use static_cell::StaticCell;
-use tim_transport_embedded::proto::message::flags;
+use tim_transport_embedded::proto::message::MessageFlags;
 use tim_transport_embedded::proto::request::{Delivery, FetchResponse};
 use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::proto::{ConversationId, MessageKind, wire};
@@ -163,7 +163,7 @@ impl Kiosk<'_> {
     fn show_delivery(&self, delivery: &Delivery<'_>) {
         let message = &delivery.message();
         self.screen.show_arrival(message);
-        if message.envelope.flags & flags::STUB != 0 {
+        if message.envelope.flags.contains(MessageFlags::STUB) {
             self.run(Errand::Fetch {
                 conversation: message.conversation_of(&settings::USER),
                 sequence: message.envelope.sequence,

@@ -4,7 +4,7 @@
 //! `Copy`, ordered and hashable, compare case-sensitively (S7), and print as exactly what they were parsed from.
 
 use core::cmp::Ordering;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
@@ -21,7 +21,7 @@ const C2C_PREFIX: &str = "C2C";
 const GROUP_PREFIX: &str = "GROUP";
 const SYSTEM: &str = "@TIM#SYSTEM";
 
-/// Why a string is no id: the caller's string is at fault, and this says where.
+/// The string is not a valid identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
@@ -125,6 +125,74 @@ impl<const N: usize> Inline<N> {
     }
 }
 
+/// What an id and its string have to do with each other, besides `Display` and `FromStr`.
+macro_rules! as_text {
+    ($name:ident, $error:ty, |$id:ident, $text:ident| $equal:expr) => {
+        impl TryFrom<&str> for $name {
+            type Error = $error;
+            fn try_from(text: &str) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+        #[cfg(feature = "alloc")]
+        impl TryFrom<alloc::string::String> for $name {
+            type Error = $error;
+            fn try_from(text: alloc::string::String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+        #[cfg(feature = "alloc")]
+        impl From<$name> for alloc::string::String {
+            fn from(id: $name) -> Self {
+                alloc::string::ToString::to_string(&id)
+            }
+        }
+        impl PartialEq<str> for $name {
+            fn eq(&self, $text: &str) -> bool {
+                let $id = self;
+                $equal
+            }
+        }
+        impl PartialEq<&str> for $name {
+            fn eq(&self, text: &&str) -> bool {
+                *self == **text
+            }
+        }
+        impl PartialEq<$name> for str {
+            fn eq(&self, id: &$name) -> bool {
+                *id == *self
+            }
+        }
+        impl PartialEq<$name> for &str {
+            fn eq(&self, id: &$name) -> bool {
+                *id == **self
+            }
+        }
+    };
+}
+
+/// Writes what has `len` bytes of ASCII, and fills it up to the formatter's width.
+fn pad(
+    f: &mut fmt::Formatter<'_>,
+    len: usize,
+    write: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    let missing = f.width().unwrap_or(0).saturating_sub(len);
+    let before = match f.align() {
+        Some(fmt::Alignment::Right) => missing,
+        Some(fmt::Alignment::Center) => missing / 2,
+        _ => 0,
+    };
+    for _ in 0..before {
+        f.write_char(f.fill())?;
+    }
+    write(f)?;
+    for _ in before..missing {
+        f.write_char(f.fill())?;
+    }
+    Ok(())
+}
+
 macro_rules! inline_id {
     ($(#[$doc:meta])* $name:ident, $max:expr) => {
         $(#[$doc])*
@@ -226,12 +294,7 @@ macro_rules! inline_id {
                 Self::new(text)
             }
         }
-        impl TryFrom<&str> for $name {
-            type Error = IdError;
-            fn try_from(text: &str) -> Result<Self, IdError> {
-                Self::new(text)
-            }
-        }
+        as_text! { $name, IdError, |id, text| id.as_str() == text }
     };
 }
 
@@ -398,8 +461,11 @@ impl IdError {
 
 impl fmt::Display for ConversationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.conversation_type().as_str())?;
-        f.write_str(self.target())
+        let (prefix, target) = (self.conversation_type().as_str(), self.target());
+        pad(f, prefix.len() + target.len(), |f| {
+            f.write_str(prefix)?;
+            f.write_str(target)
+        })
     }
 }
 
@@ -409,6 +475,10 @@ impl FromStr for ConversationId {
         Self::new(text)
     }
 }
+
+as_text! { ConversationId, IdError, |id, text| {
+    text.strip_prefix(id.conversation_type().as_str()) == Some(id.target())
+} }
 
 impl From<UserId> for ConversationId {
     fn from(user: UserId) -> Self {
@@ -438,9 +508,15 @@ wire! {
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.sender, self.client_time, self.random)
+        let digits = |number: u64| number.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let len = digits(self.sender) + digits(self.client_time) + digits(self.random.into()) + 2;
+        pad(f, len, |f| {
+            write!(f, "{}-{}-{}", self.sender, self.client_time, self.random)
+        })
     }
 }
+
+as_text! { MessageId, MessageIdError, |id, text| text.parse() == Ok(*id) }
 
 /// The string is no message id, which is three decimal numbers with hyphens between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -58,7 +58,7 @@ pub use kind::{
     AtKind, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, MessageKind, Priority,
     ReceiveOption, Role,
 };
-pub use message::{Encoded, MENTION_ALL, Message, Payload};
+pub use message::{Encoded, MENTION_ALL, Message, MessageFlags, Payload};
 pub use message_id::{ClientSequence, MAX_SUCCESSORS, MessageRandom};
 pub use open::UnknownName;
 pub use shown_name::{ShownNameError, check_shown_name};

@@ -28,7 +28,7 @@ impl<'a> Revoker<'a> {
     /// # let (owner, member) = (UserId::new("owner")?, UserId::new("member")?);
     /// # let id = MessageId { sender: 1, client_time: 1, random: 1 };
     /// # let message = Message {
-    /// #     envelope: Envelope { sequence: 2, time: 1, flags: 0, origin: 7, from: owner },
+    /// #     envelope: Envelope { sequence: 2, time: 1, flags: Default::default(), origin: 7, from: owner },
     /// #     to: ConversationId::Group(GroupId::new("g")?),
     /// #     id,
     /// #     client_sequence: 1,

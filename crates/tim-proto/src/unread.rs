@@ -6,7 +6,7 @@
 //! > the hub's number, plus the entries that were delivered behind `counted` and count, minus those that were revoked
 //! > there.
 //!
-//! An entry counts if it is stored, is not flagged [`NO_UNREAD`](flags::NO_UNREAD), is no revocation, and is not the
+//! An entry counts if it is stored, is not flagged [`NO_UNREAD`](MessageFlags::NO_UNREAD), is no revocation, and is not the
 //! user's own. A revocation behind `counted` takes one off if its message lies behind the read mark, was counted and is
 //! not the user's own. In a group that counts nothing the hub's number is 0, and stays so.
 //!
@@ -26,7 +26,7 @@
 //! assert_eq!(unread.take(HubCount { unread: 2, counted: 6, read: 4 }), Taken::Older);
 //! ```
 
-use crate::message::{Envelope, Message, Payload, flags};
+use crate::message::{Envelope, Message, Payload, MessageFlags};
 use crate::{MessageKind, UserId, conversation, request};
 
 /// What the hub has counted in a conversation.
@@ -205,7 +205,7 @@ impl<const N: usize> UnreadCount<N> {
                 self.revoked(sequence, revocation.sequence);
             }
         } else if entry.payload.kind() != MessageKind::REVOCATION && counts(&entry.envelope, me) {
-            let was_revoked = entry.envelope.flags & flags::REVOKED != 0;
+            let was_revoked = entry.envelope.flags.contains(MessageFlags::REVOKED);
             let revokes = if was_revoked { sequence } else { 0 };
             self.note(Behind { sequence, revokes });
         }
@@ -303,6 +303,6 @@ impl<const N: usize> UnreadCount<N> {
 #[must_use]
 pub fn counts(envelope: &Envelope, me: &UserId) -> bool {
     envelope.sequence > 0
-        && envelope.flags & (flags::NO_UNREAD | flags::ONLINE_ONLY) == 0
+        && !envelope.flags.intersects(MessageFlags::NO_UNREAD | MessageFlags::ONLINE_ONLY)
         && envelope.from != *me
 }

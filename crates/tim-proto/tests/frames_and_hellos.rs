@@ -1,7 +1,7 @@
 //! Hellos and frames at the edges: versions in common, a frame of exactly the limit, a header cut anywhere.
 
 use tim_proto::wire::{
-    BufferTooSmall, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed, Role,
+    BufferTooSmall, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed, End,
     Writer,
 };
 
@@ -9,7 +9,7 @@ fn hello(min_version: u8, max_version: u8) -> Hello {
     Hello {
         min_version,
         max_version,
-        role: Role::CLIENT,
+        end: End::CLIENT,
         features: 0x0403_0201,
         max_frame: 0x0807_0605,
         window: 0x0A09,

@@ -1,7 +1,7 @@
 //! What the wire says about groups beyond single bodies: mentions, the hub's word about senders, changes of a group.
 
 use tim_proto::message::{
-    Content, GroupChange, GroupTip, Header, Mentions, Message, Payload, SenderNames, Text, tags,
+    Content, GroupChange, GroupTip, Header, Mentions, Message, MessageFlags, Payload, SenderNames, Text, tags,
 };
 use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, SendMessage, UpdateGroup};
 use tim_proto::tip::TipOperation;
@@ -32,7 +32,7 @@ fn hi(extensions: Extensions<'_>) -> Message<'_> {
         envelope: tim_proto::message::Envelope {
             sequence: 0,
             time: 7,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 7,
             from: user("alice"),
         },

@@ -2,7 +2,7 @@
 
 #![cfg(feature = "alloc")]
 use tim_proto::message::{
-    Content, Envelope, Message, RevokedBy, SenderNames, Text, flags, with_sender_names,
+    Content, Envelope, Message, RevokedBy, SenderNames, Text, MessageFlags, with_sender_names,
 };
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::wire::{Extension, decode_body, encode_body};
@@ -52,7 +52,7 @@ fn envelope() -> Envelope {
     Envelope {
         sequence: 4,
         time: 3,
-        flags: flags::REVOKED,
+        flags: MessageFlags::REVOKED,
         origin: 2,
         from: user("member"),
     }

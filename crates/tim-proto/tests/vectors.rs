@@ -12,7 +12,7 @@ use tim_proto::request::{
     SetMember, SetReceiveOption, Synced, UpdateGroup, UpdateUserProfile, UserProfiles,
 };
 use tim_proto::wire::{
-    Decode, DecodeError, Encode, Extensions, Frame, FrameKind, Hello, Parsed, Role, SerialDecoder, Writer,
+    Decode, DecodeError, Encode, End, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
     decode_body, decode_prefix, serial_decode, serial_encode, serial_encoded_max_len, transcode,
 };
 use tim_proto::{Encoded, Message};
@@ -239,7 +239,7 @@ fn hellos_both_ways() {
         hex: String,
         min_version: u8,
         max_version: u8,
-        role: u8,
+        end: u8,
         features: u32,
         max_frame: u32,
         window: u16,
@@ -262,7 +262,7 @@ fn hellos_both_ways() {
         let hello = Hello {
             min_version,
             max_version,
-            role: Role(case.role),
+            end: End(case.end),
             features,
             max_frame,
             window,

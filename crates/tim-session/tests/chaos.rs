@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{Conversations, Done, Failure, Login, LoginResponse};
-use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, Role};
+use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, End};
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,
@@ -38,7 +38,7 @@ fn login_in(outgoing: &[u8]) -> Option<(u64, u32)> {
 
 /// What a hub says when all goes well.
 fn opening(login: (u64, u32)) -> Vec<u8> {
-    let hello = hello(Role::HUB, (1, 1), 1000, 0);
+    let hello = hello(End::HUB, (1, 1), 1000, 0);
     let mut bytes = hello.to_vec();
     bytes.extend(raw_frame(FrameKind::LOGIN.answer(), 0, &welcome(login)));
     bytes.extend(raw_frame(FrameKind::SYNCED, 0, &[]));
@@ -47,7 +47,7 @@ fn opening(login: (u64, u32)) -> Vec<u8> {
 
 /// Something that a hub might say, or something like it.
 fn hub_words(random: &mut Rng, login: (u64, u32)) -> Vec<u8> {
-    let hello = hello(Role::HUB, (1, 1), 32 << random.below(10), 0);
+    let hello = hello(End::HUB, (1, 1), 32 << random.below(10), 0);
     let id = random.below(12) as u32;
     match random.below(14) {
         0 => hello.to_vec(),
@@ -139,7 +139,7 @@ fn a_hub_survives_any_client_and_any_clock() {
         let [rx, tx] = &mut memory;
         let mut now = Instant::from_millis(1000);
         let mut hub = HubSession::new(HubConfig::default(), FixedBuffer(rx), FixedBuffer(tx), now);
-        let mut hello = hello(Role::CLIENT, (1, 1), 1000, random.below(4) as u16).to_vec();
+        let mut hello = hello(End::CLIENT, (1, 1), 1000, random.below(4) as u16).to_vec();
         // app 1, user "a", sig "s", device 7, platform 6, resume 0, no cursor, session 5, attempt 1
         hello.extend(raw_frame(
             FrameKind::LOGIN,

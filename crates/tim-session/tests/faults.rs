@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tim_session::proto::message::{Envelope, Payload, SendOptions};
+use tim_session::proto::message::{Envelope, MessageFlags, Payload, SendOptions};
 use tim_session::proto::request::{AnyResponse as Answer, Deliver, Failure, Resume, Send, SendResponse};
 use tim_session::proto::wire::{Extensions, Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
 use tim_session::proto::{ErrorCode, GroupId, MessageId, MessageKind, UserId};
@@ -325,7 +325,7 @@ fn a_stub_with_the_longest_ids_fits_what_the_documentation_says() {
     stub.envelope = Envelope {
         sequence: u64::MAX,
         time: u64::MAX,
-        flags: u32::MAX,
+        flags: MessageFlags(u32::MAX),
         origin: u64::MAX,
         from: longest,
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::request::{Done, Failure, LoginResponse};
-use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, Role};
+use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, End};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent,
     HubOutput, HubSession, Instant, Output,
@@ -439,7 +439,7 @@ fn who_takes_no_frame_large_enough_for_a_stub_is_told_so_by_either_end() {
         let hello = Hello {
             min_version: 1,
             max_version: 1,
-            role: Role::CLIENT,
+            end: End::CLIENT,
             features: 0,
             max_frame,
             window: 1,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tim_session::proto::message::flags;
+use tim_session::proto::message::MessageFlags;
 use tim_session::proto::request::{AnyResponse, Failure};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, RequestId};
@@ -216,7 +216,7 @@ fn observe(event: &Event<'_>, me: &UserId) -> Observed {
             conversation: deliver.header.conversation_of(me),
             sequence: deliver.header.envelope.sequence,
             text: text_of(&deliver.message().payload),
-            stub_of: (deliver.header.envelope.flags & flags::STUB != 0).then_some(deliver.payload_len),
+            stub_of: (deliver.header.envelope.flags.contains(MessageFlags::STUB)).then_some(deliver.payload_len),
         },
         Event::Response {
             id: ticket,

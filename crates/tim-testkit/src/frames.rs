@@ -1,7 +1,7 @@
 //! Frames and hellos as bytes.
 
 use tim_session::proto::message::to_vec;
-use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Role, Writer};
+use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, End, Writer};
 
 /// A frame with this body.
 #[must_use]
@@ -35,11 +35,11 @@ pub fn frame_of_len(kind: FrameKind, id: u32, len: usize) -> Vec<u8> {
 
 /// The hello of one end, which takes frames of up to `max_frame` bytes and `window` deliveries ahead.
 #[must_use]
-pub fn hello(role: Role, versions: (u8, u8), max_frame: u32, window: u16) -> [u8; Hello::LEN] {
+pub fn hello(end: End, versions: (u8, u8), max_frame: u32, window: u16) -> [u8; Hello::LEN] {
     Hello {
         min_version: versions.0,
         max_version: versions.1,
-        role,
+        end,
         features: 0,
         max_frame,
         window,

@@ -1,6 +1,6 @@
 //! Messages with the fields that a test does not care about filled in.
 
-use tim_session::proto::message::{Envelope, Message, Payload, Text};
+use tim_session::proto::message::{Envelope, Message, MessageFlags, Payload, Text};
 use tim_session::proto::{ConversationId, MessageId, Priority, UserId};
 
 /// A message as the hub stores it: the first of its conversation, sent from device 7 of account 1.
@@ -10,7 +10,7 @@ pub fn message<'a, P>(from: UserId, to: ConversationId, payload: P) -> Message<'
         envelope: Envelope {
             sequence: 1,
             time: 1,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 7,
             from,
         },

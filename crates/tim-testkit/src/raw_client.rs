@@ -4,7 +4,7 @@
 //! to go on: hello, login, acknowledgements, signs of life.
 
 use tim_session::proto::request::{Done, Failure, Login};
-use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, Role, decode_body};
+use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, End, decode_body};
 
 use crate::{frame, hello};
 
@@ -33,7 +33,7 @@ impl RawClient {
     #[must_use]
     pub fn new(login: &Login<'_>, window: u16) -> Self {
         let mut client = Self {
-            outgoing: hello(Role::CLIENT, (1, 1), MAX_FRAME as u32, window).to_vec(),
+            outgoing: hello(End::CLIENT, (1, 1), MAX_FRAME as u32, window).to_vec(),
             ..Self::default()
         };
         client.request(FrameKind::LOGIN, 0, login);

@@ -1,7 +1,7 @@
 //! The calls of the SDK that a device has.
 
 use tim_session::proto::conversation::ConversationProfile;
-use tim_session::proto::message::{Body, Custom, Envelope, Face, Payload, SendOptions, Text, flags};
+use tim_session::proto::message::{PayloadBody, Custom, Envelope, Face, Payload, SendOptions, Text, MessageFlags};
 use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
@@ -125,7 +125,7 @@ impl<'m> Client<'m> {
             envelope: Envelope {
                 sequence: 0,
                 time,
-                flags: 0,
+                flags: MessageFlags::NONE,
                 origin: shared.device,
                 from: shared.user,
             },
@@ -155,7 +155,7 @@ impl<'m> Client<'m> {
     /// [`Client::resend_message`] is safe.
     pub async fn send_message(
         &self,
-        message: &mut Message<'_, impl Body>,
+        message: &mut Message<'_, impl PayloadBody>,
     ) -> Result<SendResponse<'static>, Error> {
         self.send_message_with(message, SendOptions::default()).await
     }
@@ -166,7 +166,7 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn send_message_with(
         &self,
-        message: &mut Message<'_, impl Body>,
+        message: &mut Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<SendResponse<'static>, Error> {
         if message.id.sender != self.shared.account.get() || message.envelope.from != self.shared.user {
@@ -205,7 +205,7 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn resend_message(
         &self,
-        message: &mut Message<'_, impl Body>,
+        message: &mut Message<'_, impl PayloadBody>,
     ) -> Result<SendResponse<'static>, Error> {
         self.send_message(message).await
     }
@@ -218,7 +218,7 @@ impl<'m> Client<'m> {
     /// [`Client::send_message`], for example [`Error::Refused`] with `MSG_REVOKE_TIME_LIMIT` after two minutes.
     pub async fn revoke_message<P>(&self, message: &Message<'_, P>) -> Result<(), Error> {
         if message.envelope.sequence == 0 {
-            let was_passed_on = message.envelope.flags & flags::ONLINE_ONLY != 0;
+            let was_passed_on = message.envelope.flags.contains(MessageFlags::ONLINE_ONLY);
             return Err(Error::Invalid(if was_passed_on {
                 ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG
             } else {

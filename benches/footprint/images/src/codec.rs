@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use tim_proto::message::{Envelope, SendOptions, Text};
+use tim_proto::message::{Envelope, MessageFlags, SendOptions, Text};
 use tim_proto::request::{Delivery, SendMessage};
 use tim_proto::wire::{self, Frame, FrameKind, Parsed, Writer};
 use tim_proto::{ConversationId, Message, MessageId, Priority, UserId};
@@ -15,7 +15,7 @@ pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t, Text<
         envelope: Envelope {
             sequence: 0,
             time: 0,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: black_box(7),
             from,
         },

@@ -1,9 +1,9 @@
 //! `tim frame`: bytes made by the library, shown by the program.
 
 use serde_json::Value;
-use tim_proto::message::{Message, SendOptions};
+use tim_proto::message::{Message, MessageFlags, SendOptions};
 use tim_proto::request::{Deliver, Failure, Login, Resume, SendMessage};
-use tim_proto::wire::{FrameKind, Hello, Role, serial_encode, serial_encoded_max_len};
+use tim_proto::wire::{End, FrameKind, Hello, serial_encode, serial_encoded_max_len};
 use tim_proto::{ErrorCode, Platform};
 use tim_testkit::messages::text;
 use tim_testkit::{c2c, frame, raw_frame, user};
@@ -13,7 +13,7 @@ use super::{Ran, run};
 const HELLO: Hello = Hello {
     min_version: 1,
     max_version: 2,
-    role: Role::CLIENT,
+    end: End::CLIENT,
     features: 0b101,
     max_frame: 65_536,
     window: 8,
@@ -23,7 +23,7 @@ fn message(said: &str) -> Message<'_> {
     let mut message = text(user("alice"), c2c("bob"), said);
     message.envelope.sequence = 7;
     message.envelope.time = 1_705_307_415;
-    message.envelope.flags = 1;
+    message.envelope.flags = MessageFlags::REVOKED;
     message
 }
 
@@ -122,7 +122,7 @@ fn every_part_of_a_stream_is_shown_with_its_place() {
     );
     assert_eq!(
         parts[3]["fields"]["message"]["envelope"]["flags"],
-        serde_json::json!(["revoked"])
+        "REVOKED"
     );
     assert_eq!(parts[3]["fields"]["message"]["envelope"]["from"], "alice");
     assert_eq!(parts[4]["fields"]["code"], 20_016);

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use tim_proto::wire::{Hello, Role};
+use tim_proto::wire::{Hello, End};
 
 use super::{Leash, Ran, run, tim};
 
@@ -82,7 +82,7 @@ fn greet(address: &str) -> Hello {
     let hello = Hello {
         min_version: 1,
         max_version: 1,
-        role: Role::CLIENT,
+        end: End::CLIENT,
         features: 0,
         max_frame: 4096,
         window: 4,
@@ -98,7 +98,7 @@ fn the_first_start_makes_a_key_and_the_next_one_keeps_it() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let mut hub = Served::start(&data, &[]);
-    assert_eq!(greet(&hub.address).role, Role::HUB);
+    assert_eq!(greet(&hub.address).end, End::HUB);
     let key = std::fs::read(data.join("app.key")).unwrap();
     let endpoint = std::fs::read_to_string(data.join("endpoint.toml")).unwrap();
     assert!(endpoint.contains(&hub.address), "{endpoint}");
@@ -117,7 +117,7 @@ fn the_first_start_makes_a_key_and_the_next_one_keeps_it() {
     assert_eq!(hub.stop(), Some(0));
 
     let mut hub = Served::start(&data, &[]);
-    assert_eq!(greet(&hub.address).role, Role::HUB);
+    assert_eq!(greet(&hub.address).end, End::HUB);
     assert_eq!(std::fs::read(data.join("app.key")).unwrap(), key);
     assert_eq!(hub.stop(), Some(0));
 }

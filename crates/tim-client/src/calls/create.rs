@@ -1,6 +1,6 @@
 //! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here (S11).
 
-use tim_proto::message::{Custom, Envelope, Face, Mentions, Payload, Text};
+use tim_proto::message::{Custom, Envelope, Face, Mentions, MessageFlags, Payload, Text};
 use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 
@@ -137,7 +137,7 @@ impl Client {
             envelope: Envelope {
                 sequence: 0,
                 time: now,
-                flags: 0,
+                flags: MessageFlags::NONE,
                 origin: self.shared.device,
                 from: self.shared.user,
             },

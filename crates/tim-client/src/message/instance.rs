@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tim_proto::message::{Content, Encoded, Header, RevokedBy, flags, tags, to_vec};
+use tim_proto::message::{Content, Encoded, Header, RevokedBy, MessageFlags, tags, to_vec};
 use tim_proto::wire::Extensions;
 use tim_proto::{ConversationId, MessageId, Priority, UserId};
 
@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) id: MessageId,
     pub(super) sequence: u64,
     pub(super) time: u64,
-    pub(super) flags: u32,
+    pub(super) flags: MessageFlags,
     pub(super) priority: Priority,
     pub(super) status: Status,
     pub(super) sending: bool,
@@ -164,8 +164,8 @@ impl Message {
         if !self.0.made_here || self.status() == Status::Success {
             return false;
         }
-        let left_out = flags::STUB | flags::REVOKED;
-        if header.envelope.flags & left_out == 0 {
+        let left_out = MessageFlags::STUB | MessageFlags::REVOKED;
+        if !header.envelope.flags.intersects(left_out) {
             let own = self.content();
             (header.content.kind, header.content.payload) != (own.kind, own.payload)
         } else {
@@ -176,7 +176,7 @@ impl Message {
     /// The hub has shown the message again, with its current state.
     pub(crate) fn update(&self, header: &Header<'_>) {
         let Header { envelope, content } = header;
-        let whole = envelope.flags & flags::STUB == 0;
+        let whole = !envelope.flags.contains(MessageFlags::STUB);
         if self.0.made_here {
             self.take_names(content.extensions);
         }
@@ -186,8 +186,8 @@ impl Message {
             None => {}
         }
         let mut state = self.state();
-        let stub = state.flags & flags::STUB;
-        state.flags = (envelope.flags & !flags::STUB) | stub | (state.flags & flags::REVOKED);
+        let stub = state.flags & MessageFlags::STUB;
+        state.flags = (envelope.flags & !MessageFlags::STUB) | stub | (state.flags & MessageFlags::REVOKED);
         state.time = envelope.time;
         if envelope.sequence != 0 {
             state.sequence = envelope.sequence;
@@ -200,7 +200,7 @@ impl Message {
         let mut whole = self.header();
         whole.content.payload = payload;
         if self.0.completed.set(whole.to_encoded()).is_ok() {
-            self.state().flags &= !flags::STUB;
+            self.state().flags.remove(MessageFlags::STUB);
         }
     }
 
@@ -235,8 +235,8 @@ impl Message {
             }
         }
         let mut state = self.state();
-        state.flags |= flags::REVOKED;
-        state.flags &= !flags::STUB; // nothing is left to be fetched
+        state.flags |= MessageFlags::REVOKED;
+        state.flags.remove(MessageFlags::STUB); // nothing is left to be fetched
     }
 
     /// The message without its content.

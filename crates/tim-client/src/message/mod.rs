@@ -7,7 +7,7 @@ mod sending;
 use std::fmt;
 use std::sync::Arc;
 
-use tim_proto::message::{Payload, flags};
+use tim_proto::message::{Payload, MessageFlags};
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
 use crate::ImError;
@@ -203,7 +203,7 @@ impl Message {
     /// Whether the message is revoked.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
-        self.state().flags & flags::REVOKED != 0
+        self.state().flags.contains(MessageFlags::REVOKED)
     }
 
     /// The user who revoked the message; `None` if it is not revoked, or if that is unknown.
@@ -234,7 +234,7 @@ impl Message {
     /// Whether the payload is missing: [`Client::fetch_message`](crate::Client::fetch_message) fetches it.
     #[must_use]
     pub fn is_stub(&self) -> bool {
-        self.state().flags & flags::STUB != 0
+        self.state().flags.contains(MessageFlags::STUB)
     }
 
     /// Whether both are the same instance.

@@ -1,6 +1,6 @@
 //! Sending a message instance.
 
-use tim_proto::message::{Content, flags, tags, to_vec};
+use tim_proto::message::{Content, MessageFlags, tags, to_vec};
 use tim_proto::request::{self, SendResponse};
 use tim_proto::wire::{Encode, Extensions, Nested, Writer};
 use tim_proto::{ErrorCode, MessageId, Priority};
@@ -93,7 +93,7 @@ impl Message {
 
 /// What remains of a revoked message must not be sent as a message: the hub has it.
 fn not_revoked(state: &State) -> Result<(), ImError> {
-    if state.flags & flags::REVOKED == 0 {
+    if !state.flags.contains(MessageFlags::REVOKED) {
         return Ok(());
     }
     let text = "the message reached the hub and was revoked";
@@ -138,7 +138,7 @@ impl InFlight {
         state.sequence = response.sequence;
         state.time = response.time;
         if state.options.online_user_only {
-            state.flags |= flags::ONLINE_ONLY;
+            state.flags |= MessageFlags::ONLINE_ONLY;
         }
         state.status = Status::Success;
         state.sending = false;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use tim_proto::message::{Content, Envelope, Header, Revocation, RevokedBy, flags, to_vec};
+use tim_proto::message::{Content, Envelope, Header, Revocation, RevokedBy, MessageFlags, to_vec};
 use tim_proto::request::{Fetch, FetchResponse, Gap, HistoryResponse};
 use tim_proto::wire::{Extensions, decode_body};
 use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};
@@ -224,7 +224,7 @@ impl Lookup {
             envelope: Envelope {
                 sequence: self.sequence,
                 time: self.message.client_time,
-                flags: flags::REVOKED,
+                flags: MessageFlags::REVOKED,
                 origin: 0,
                 from: self.sender,
             },

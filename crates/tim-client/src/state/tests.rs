@@ -1,7 +1,7 @@
 //! The state, driven without a runtime, a clock or a connection.
 
 use tim_proto::conversation as wire;
-use tim_proto::message::{Envelope, Payload, Text, flags, to_vec};
+use tim_proto::message::{Envelope, Payload, Text, MessageFlags, to_vec};
 use tim_proto::request::{ConversationsResponse, Failure, FetchResponse, RawResponse};
 use tim_proto::wire::{Encode, FrameKind, List};
 use tim_proto::{MessageId, MessageKind, Priority};
@@ -92,11 +92,7 @@ impl Driven {
 
     fn deliver(&mut self, cursor: &[u8], message: &tim_proto::Message<'_>) {
         let encoded = message.to_encoded();
-        self.state.handle(&SessionEvent::Delivered(Delivery {
-            cursor,
-            payload_len: 0,
-            header: encoded.header(),
-        }));
+        self.state.handle(&SessionEvent::Delivered(Delivery::new(cursor, 0, &encoded)));
     }
 
     /// What there is to do now, in words.
@@ -153,7 +149,7 @@ fn text<'a>(sequence: u64, text: &'a str) -> tim_proto::Message<'a> {
         envelope: Envelope {
             sequence,
             time: 1000 + sequence,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 99,
             from: user("bob"),
         },
@@ -259,7 +255,7 @@ fn changes_within_a_second_are_published_at_its_end() {
 fn a_stub_is_fetched_before_what_comes_behind_it_is_published() {
     let mut driven = Driven::ready(&[listed(0, 5)]);
     let mut stub = text(6, "");
-    stub.envelope.flags |= flags::STUB;
+    stub.envelope.flags |= MessageFlags::STUB;
     stub.payload = Payload::Unknown(MessageKind::TEXT, &[]);
     driven.deliver(&[1], &stub);
     driven.deliver(&[2], &text(7, "behind"));
@@ -373,11 +369,7 @@ fn a_received_message_is_copied_once() {
     let mut driven = Driven::ready(&[listed(0, 5)]);
     let long = "x".repeat(100_000);
     let encoded = text(6, &long).to_encoded();
-    let delivered = SessionEvent::Delivered(Delivery {
-        cursor: &[1],
-        payload_len: 0,
-        header: encoded.header(),
-    });
+    let delivered = SessionEvent::Delivered(Delivery::new(&[1], 0, &encoded));
     let received = allocation_counter::measure(|| {
         driven.state.handle(&delivered);
         assert_eq!(driven.state.poll_query(driven.moment()), None);

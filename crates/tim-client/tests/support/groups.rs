@@ -1,7 +1,7 @@
 //! Groups as a scripted hub tells of them.
 
 use tim_client::proto::conversation as wire;
-use tim_client::proto::message::{Envelope, Message, Payload};
+use tim_client::proto::message::{Envelope, Message, MessageFlags, Payload};
 use tim_client::proto::notice::{NoticeOperation, SystemNotice};
 use tim_client::{
     ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, ReceiveOption, Role, UserId,
@@ -41,7 +41,7 @@ pub fn by_hub(to: ConversationId, sequence: u64, payload: Payload<'_>) -> Messag
         envelope: Envelope {
             sequence,
             time: 1000,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 0,
             from: UserId::SYSTEM,
         },

@@ -3,7 +3,7 @@
 
 pub mod groups;
 
-use tim_client::proto::message::{Envelope, Message, Payload, Text, flags};
+use tim_client::proto::message::{Envelope, Message, Payload, Text, MessageFlags};
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, Conversations, ConversationsResponse, Done, Failure,
     LoginResponse,
@@ -263,7 +263,7 @@ pub fn text<'a>(from: &str, to: ConversationId, sequence: u64, text: &'a str) ->
         envelope: Envelope {
             sequence,
             time: 1000 + sequence,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 99,
             from: user(from),
         },
@@ -281,7 +281,7 @@ pub fn text<'a>(from: &str, to: ConversationId, sequence: u64, text: &'a str) ->
 }
 
 pub fn stub(mut message: Message<'_>) -> Message<'_> {
-    message.envelope.flags |= flags::STUB;
+    message.envelope.flags |= MessageFlags::STUB;
     message.payload = Payload::Unknown(message.payload.kind(), &[]);
     message
 }

@@ -4,19 +4,23 @@
 //! the *content* behind it is what the sender wrote, and the hub passes it on byte for byte. [`Header`] is what routing
 //! needs and leaves the payload undecoded; [`Message`] decodes it too.
 
+mod encoded;
 mod extra;
+mod flags;
 mod options;
 mod payload;
 mod tip;
 
 #[cfg(feature = "alloc")]
 pub use extra::with_sender_names;
+pub use encoded::{CopyError, Encoded};
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
+pub use flags::MessageFlags;
 pub use options::{OfflinePush, SendOptions};
 #[cfg(any(feature = "serde", feature = "arbitrary"))]
 pub(crate) use payload::Tagged;
 pub use payload::{
-    Audio, Body, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
+    Audio, PayloadBody, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
     Text, Thumbnail, Video,
 };
 pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
@@ -26,21 +30,6 @@ use crate::wire::{
 };
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
-/// Flags of a stored message.
-pub mod flags {
-    /// The message was taken back by its sender or an administrator (S114). The hub has its content no more: the payload is
-    /// empty, and [`Message::revoked_by`](super::Message::revoked_by) says who did it.
-    pub const REVOKED: u32 = 1 << 0;
-    /// The message was passed on to those online and never stored (S86-S90).
-    pub const ONLINE_ONLY: u32 = 1 << 1;
-    /// The message does not count as unread.
-    pub const NO_UNREAD: u32 = 1 << 2;
-    /// The payload was left out because the frame would have been larger than the receiver takes; fetch it in pieces.
-    pub const STUB: u32 = 1 << 3;
-    /// The message neither becomes its conversation's last message nor moves the conversation up the list.
-    pub const NO_LAST: u32 = 1 << 4;
-}
-
 wire! {
     /// What the hub says about a message: where it stands, when it came, from whom.
     #[derive(Debug)]
@@ -49,8 +38,8 @@ wire! {
         pub sequence: u64,
         /// When the hub took it, Unix time in seconds; before that, when it was created.
         pub time: u64,
-        /// Bits of [`flags`].
-        pub flags: u32,
+        /// What is special about it.
+        pub flags: MessageFlags,
         /// The number of the device that sent it; 0 for the hub itself.
         pub origin: u64,
         /// Who sent it.
@@ -95,11 +84,11 @@ wire! {
 /// A message, borrowed from where its bytes are: of any kind, unless `P` says which.
 ///
 /// ```
-/// use tim_proto::message::{Envelope, Message, Payload, Text};
+/// use tim_proto::message::{Envelope, Message, MessageFlags, Payload, Text};
 /// use tim_proto::{ConversationId, MessageId, Priority, UserId, wire};
 ///
 /// let message = Message {
-///     envelope: Envelope { sequence: 0, time: 1_705_307_415, flags: 0, origin: 7, from: UserId::new("alice")? },
+///     envelope: Envelope { sequence: 0, time: 1_705_307_415, flags: MessageFlags::NONE, origin: 7, from: UserId::new("alice")? },
 ///     to: ConversationId::C2c(UserId::new("bob")?),
 ///     id: MessageId { sender: 144115200000000001, client_time: 1_705_307_415, random: 42 },
 ///     client_sequence: 1,
@@ -175,7 +164,7 @@ impl<'a, P> Message<'a, P> {
     /// Whether it was taken back (`isRevoked`, S111).
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
-        self.envelope.flags & flags::REVOKED != 0
+        self.envelope.flags.contains(MessageFlags::REVOKED)
     }
 
     /// Who sent it.
@@ -193,7 +182,7 @@ impl<'a, P> Message<'a, P> {
     /// Appends only the sender's part, which is what a SEND request carries.
     pub fn encode_content(&self, writer: &mut Writer<'_>)
     where
-        P: Body,
+        P: PayloadBody,
     {
         self.to.encode(writer);
         self.id.encode(writer);
@@ -248,7 +237,7 @@ impl<'a> Header<'a> {
     /// Whether it was taken back (`isRevoked`, S111).
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
-        self.envelope.flags & flags::REVOKED != 0
+        self.envelope.flags.contains(MessageFlags::REVOKED)
     }
 
     /// The conversation as `me` names it, see [`Message::conversation_of`].
@@ -265,7 +254,7 @@ fn conversation_of(to: ConversationId, from: &UserId, me: &UserId) -> Conversati
     }
 }
 
-impl<P: Body> Encode for Message<'_, P> {
+impl<P: PayloadBody> Encode for Message<'_, P> {
     fn encode(&self, writer: &mut Writer<'_>) {
         self.envelope.encode(writer);
         self.encode_content(writer);
@@ -305,89 +294,6 @@ crate::wire::visit_fields! {
         priority: Priority,
         payload: Tagged<'a>,
         extensions: Extensions<'a>
-    }
-}
-
-/// The bytes of a message, checked once, from which the message can be read any number of times without an error.
-///
-/// `B` is whatever holds the bytes: `&[u8]` in a device's receive buffer, `Bytes` in the hub, `Vec<u8>` to keep one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Encoded<B>(B);
-
-impl<B: AsRef<[u8]>> Encoded<B> {
-    /// Checks `bytes`.
-    ///
-    /// # Errors
-    /// [`DecodeError`] if they are no message.
-    pub fn new(bytes: B) -> Result<Self, DecodeError> {
-        decode_body::<Header<'_>>(bytes.as_ref())?;
-        Ok(Self(bytes))
-    }
-
-    /// The header only; the payload is not looked at.
-    #[must_use]
-    pub fn header(&self) -> Header<'_> {
-        decode_body(self.0.as_ref()).unwrap_or(NOTHING)
-    }
-
-    /// The whole message.
-    #[must_use]
-    pub fn message(&self) -> Message<'_> {
-        self.header().message()
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_ref()
-    }
-
-    /// What holds the bytes.
-    #[must_use]
-    pub fn into_inner(self) -> B {
-        self.0
-    }
-}
-
-/// Stands in if a `B` should hand out other bytes than those that were checked.
-const NOTHING: Header<'static> = Header {
-    envelope: Envelope {
-        sequence: 0,
-        time: 0,
-        flags: 0,
-        origin: 0,
-        from: UserId::SYSTEM,
-    },
-    content: Content {
-        to: ConversationId::System,
-        id: MessageId {
-            sender: 0,
-            client_time: 0,
-            random: 0,
-        },
-        client_sequence: 0,
-        priority: Priority::NORMAL,
-        kind: MessageKind(0),
-        payload: &[],
-        extensions: Extensions::NONE,
-    },
-};
-
-#[cfg(feature = "alloc")]
-impl Header<'_> {
-    /// The message in memory of its own. The payload is copied, not decoded.
-    #[must_use]
-    pub fn to_encoded(&self) -> Encoded<alloc::vec::Vec<u8>> {
-        Encoded(to_vec(self))
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl Message<'_> {
-    /// The message in memory of its own.
-    #[must_use]
-    pub fn to_encoded(&self) -> Encoded<alloc::vec::Vec<u8>> {
-        Encoded(to_vec(self))
     }
 }
 

@@ -37,12 +37,12 @@ pub enum Payload<'a> {
 
 /// What can be the payload of a message that is made: a [`Payload`] of any kind, or one that is known to be of one kind,
 /// so that a device links no other.
-pub trait Body: Encode {
+pub trait PayloadBody: Encode {
     /// The kind of message that this is the payload of.
     fn kind(&self) -> MessageKind;
 }
 
-impl Body for Payload<'_> {
+impl PayloadBody for Payload<'_> {
     fn kind(&self) -> MessageKind {
         self.kind()
     }
@@ -74,7 +74,7 @@ macro_rules! payloads {
             impl OfKind for $variant<'_> {
                 const KIND: MessageKind = MessageKind::$kind;
             }
-            impl Body for $variant<'_> {
+            impl PayloadBody for $variant<'_> {
                 fn kind(&self) -> MessageKind {
                     Self::KIND
                 }

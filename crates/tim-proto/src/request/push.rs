@@ -1,8 +1,8 @@
 //! What the hub sends on its own.
 
 use crate::message::Header;
-use crate::wire::{DecodeError, FrameKind, Read, Reader, wire};
-use crate::{ConversationId, Message};
+use crate::wire::{DecodeError, Encode, FrameKind, Read, Reader, Writer, wire};
+use crate::{ConversationId, Encoded, Message};
 
 /// What the hub may send that is no answer, by frame kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,32 +51,101 @@ wire! {
     pub struct Deliver<'a> {
         /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty for a message that is not stored.
         pub cursor: &'a [u8],
-        /// For a [`crate::message::flags::STUB`]: how long the payload is that was left out; else 0.
+        /// For a [`STUB`](crate::message::MessageFlags::STUB): how long the payload is that was left out; else 0.
         pub payload_len: u32,
         /// The entry.
         pub message: Message<'a>,
     }
 }
 
-wire! {
-    open_ended;
-    /// DELIVER as a device takes it: what it says is decoded when it is asked for, and only as what it is asked for.
-    #[derive(Debug)]
-    pub struct Delivery<'a> {
-        /// As [`Deliver::cursor`].
-        pub cursor: &'a [u8],
-        /// As [`Deliver::payload_len`].
-        pub payload_len: u32,
-        /// The entry. [`Header::payload`] reads a payload of one kind.
-        pub header: Header<'a>,
-    }
+/// DELIVER as a client receives it. The payload is decoded on demand, and only as the kind that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Delivery<'a> {
+    /// As [`Deliver::cursor`].
+    pub cursor: &'a [u8],
+    /// As [`Deliver::payload_len`].
+    pub payload_len: u32,
+    /// The message. [`Header::payload`] decodes a payload of one kind.
+    pub header: Header<'a>,
+    /// The bytes of the message.
+    encoded: &'a [u8],
 }
 
 impl<'a> Delivery<'a> {
-    /// The entry, whatever it is.
+    /// The names of the fields, in the order of the wire.
+    pub const FIELDS: &'static [&'static str] = Deliver::FIELDS;
+
+    /// The delivery of a message.
+    #[must_use]
+    pub fn new(cursor: &'a [u8], payload_len: u32, message: &'a Encoded<impl AsRef<[u8]>>) -> Self {
+        Self {
+            cursor,
+            payload_len,
+            header: message.header(),
+            encoded: message.as_bytes(),
+        }
+    }
+
+    /// The message, with its payload decoded.
     #[must_use]
     pub fn message(&self) -> Message<'a> {
         self.header.message()
+    }
+
+    /// The bytes of the message, verified: to keep them, copy them by [`Encoded::to_storage`].
+    #[must_use]
+    pub const fn encoded(&self) -> Encoded<&'a [u8]> {
+        Encoded::of_verified(self.encoded)
+    }
+}
+
+impl Encode for Delivery<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        self.cursor.encode(writer);
+        self.payload_len.encode(writer);
+        self.header.encode(writer);
+    }
+}
+
+impl<'a> Read<'a> for Delivery<'a> {
+    #[inline]
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let (cursor, payload_len) = (reader.read(), reader.read());
+        let encoded = reader.rest();
+        Self {
+            cursor,
+            payload_len,
+            header: reader.read(),
+            encoded,
+        }
+    }
+
+    #[cfg(all(feature = "serde", feature = "alloc"))]
+    fn transcode<'de, D: serde_core::Deserializer<'de>>(
+        from: D,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> Result<(), D::Error> {
+        Deliver::transcode(from, to)
+    }
+
+    #[cfg(feature = "arbitrary")]
+    fn generate(
+        from: &mut arbitrary::Unstructured<'_>,
+        to: &mut alloc::vec::Vec<u8>,
+    ) -> arbitrary::Result<()> {
+        Deliver::generate(from, to)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde_core::Serialize for Delivery<'_> {
+    fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let deliver = Deliver {
+            cursor: self.cursor,
+            payload_len: self.payload_len,
+            message: self.message(),
+        };
+        deliver.serialize(serializer)
     }
 }
 

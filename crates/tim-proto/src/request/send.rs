@@ -2,7 +2,7 @@
 
 use super::Request;
 use crate::Message;
-use crate::message::{Body, Content, Payload, SendOptions};
+use crate::message::{PayloadBody, Content, Payload, SendOptions};
 use crate::wire::{DecodeError, Encode, Extensions, FrameKind, Nested, Writer, decode_prefix, wire};
 
 wire! {
@@ -42,14 +42,14 @@ pub struct SendMessage<'a, P = Payload<'a>> {
     pub message: &'a Message<'a, P>,
 }
 
-impl<P: Body> Encode for SendMessage<'_, P> {
+impl<P: PayloadBody> Encode for SendMessage<'_, P> {
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.put_sized(&self.options);
         self.message.encode_content(writer);
     }
 }
 
-impl<P: Body> Request for SendMessage<'_, P> {
+impl<P: PayloadBody> Request for SendMessage<'_, P> {
     const KIND: FrameKind = FrameKind::SEND;
     type Response<'a> = SendResponse<'a>;
 }

@@ -1,5 +1,7 @@
 //! The first bytes of a connection, from each side: 20 bytes that never change, whatever the version.
 
+use crate::open::open_newtype;
+
 /// How every connection begins: `tim` and a byte that no text has.
 pub const MAGIC: [u8; 4] = *b"tim\x1a";
 
@@ -15,15 +17,15 @@ pub mod features {
 /// ids and cursor, the answer to a login without the nick, a GAP, an ERROR without words. A hub turns away who takes less.
 pub const LEAST_MAX_FRAME: u32 = 256;
 
-/// Who speaks; an open enumeration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Role(pub u8);
-
-impl Role {
-    /// A user's device.
-    pub const CLIENT: Self = Self(1);
-    /// The hub.
-    pub const HUB: Self = Self(2);
+open_newtype! {
+    /// Which end of a connection a side is.
+    #[derive(PartialOrd, Ord)]
+    pub struct End(u8) {
+        /// A user's device.
+        CLIENT = 1, "Client";
+        /// The hub.
+        HUB = 2, "Hub";
+    }
 }
 
 /// What one side can do and will accept.
@@ -34,7 +36,7 @@ pub struct Hello {
     /// The newest version that the sender speaks.
     pub max_version: u8,
     /// Which end the sender is.
-    pub role: Role,
+    pub end: End,
     /// What the sender can do beyond the version: bits of [`features`].
     pub features: u32,
     /// The largest frame, header included, that the sender takes, in bytes.
@@ -71,9 +73,9 @@ impl Hello {
         let [l0, l1, l2, l3] = self.max_frame.to_le_bytes();
         let [w0, w1] = self.window.to_le_bytes();
         let [m0, m1, m2, m3] = MAGIC;
-        let (min, max, role) = (self.min_version, self.max_version, self.role.0);
+        let (min, max, end) = (self.min_version, self.max_version, self.end.0);
         [
-            m0, m1, m2, m3, min, max, role, 0, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, 0, 0,
+            m0, m1, m2, m3, min, max, end, 0, f0, f1, f2, f3, l0, l1, l2, l3, w0, w1, 0, 0,
         ]
     }
 
@@ -89,7 +91,7 @@ impl Hello {
             m3,
             min,
             max,
-            role,
+            end,
             _,
             f0,
             f1,
@@ -114,7 +116,7 @@ impl Hello {
         Ok(Self {
             min_version: min,
             max_version: max,
-            role: Role(role),
+            end: End(end),
             features: u32::from_le_bytes([f0, f1, f2, f3]),
             max_frame: u32::from_le_bytes([l0, l1, l2, l3]),
             window: u16::from_le_bytes([w0, w1]),

@@ -163,17 +163,18 @@ impl<'a, T: Decode<'a>> Read<'a> for List<'a, T> {
     }
 }
 
-#[cfg(any(feature = "serde", feature = "arbitrary"))]
-impl<'a, T: Decode<'a>> List<'a, T> {
+impl<'a, T> List<'a, T> {
     /// The bytes of the items, if the list was decoded.
-    #[cfg(feature = "serde")]
-    pub(super) const fn as_bytes(&self) -> Option<&'a [u8]> {
+    pub(crate) const fn as_bytes(&self) -> Option<&'a [u8]> {
         match &self.0 {
             Repr::Bytes { bytes, .. } => Some(bytes),
             Repr::Slice(_) => None,
         }
     }
+}
 
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+impl<'a, T: Decode<'a>> List<'a, T> {
     /// The list whose items are these bytes; or, of bytes that are not a list, the items before the first fault.
     pub(super) fn from_bytes(bytes: &'a [u8]) -> (Self, Result<(), DecodeError>) {
         let mut items = Reader::new(bytes);

@@ -27,7 +27,7 @@ pub use codec::{
 pub use cursor::{Reader, Writer};
 pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
-pub use hello::{Hello, HelloError, LEAST_MAX_FRAME, MAGIC, Role, features};
+pub use hello::{End, Hello, HelloError, LEAST_MAX_FRAME, MAGIC, features};
 pub use list::{List, ListIter, Nested};
 #[cfg(feature = "serde")]
 pub(crate) use macros::deserialize;

@@ -14,7 +14,7 @@ use serde_core::ser::{SerializeTuple, Serializer};
 use serde_core::{Deserialize, Deserializer, Serialize};
 
 use super::{Extensions, List, Nested, Read, encoded_len, wire};
-use crate::message::{Encoded, GroupChange, Message, Tagged};
+use crate::message::{Encoded, GroupChange, Message, MessageFlags, Tagged};
 use crate::{ConversationId, ErrorCode, GroupId, UserId};
 
 /// A field of a body, or an item of a list. It differs from its type where a format is human-readable: bytes are shown as
@@ -128,6 +128,29 @@ impl<T> Visitor<'_> for NameOrNumber<T> {
 
     fn visit_u64<E: serde_core::de::Error>(self, number: u64) -> Result<T, E> {
         (self.number)(number).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+}
+
+impl Serialize for MessageFlags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u32(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageFlags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u32::deserialize(deserializer).map(Self);
+        }
+        deserializer.deserialize_any(NameOrNumber {
+            what: "MessageFlags",
+            parse: str::parse,
+            number: |number| u32::try_from(number).ok().map(Self),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::Login;
-use tim_proto::wire::{self, FrameKind, Hello, Role, features};
+use tim_proto::wire::{self, FrameKind, Hello, End, features};
 
 use super::event::LocalEvent;
 use super::machine::ConnectionFailed;
@@ -78,7 +78,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let hello = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
-            role: Role::CLIENT,
+            end: End::CLIENT,
             features: features::STUBS | names,
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: self.config.window,
@@ -92,7 +92,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             max_version: wire::VERSION,
             ..*hello
         };
-        let stranger = if hello.role != Role::HUB {
+        let stranger = if hello.end != End::HUB {
             Some(ErrorCode::NOT_A_HUB)
         } else if hello.common_version(&ours).is_none() {
             Some(ErrorCode::UNSUPPORTED_VERSION)

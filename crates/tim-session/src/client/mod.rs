@@ -15,7 +15,7 @@ pub use ticket::{RequestId, Ticket};
 use core::fmt;
 use core::time::Duration;
 
-use tim_proto::message::{Body, SendOptions};
+use tim_proto::message::{PayloadBody, SendOptions};
 use tim_proto::request::{Request, Resume, Send, SendMessage};
 use tim_proto::wire::{self, Encode, FrameKind};
 use tim_proto::{ErrorCode, Message};
@@ -316,7 +316,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub fn send(
         &mut self,
         now: Instant,
-        message: &Message<'_, impl Body>,
+        message: &Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<Ticket<Send<'static>>, RequestError> {
         self.request_untyped(now, FrameKind::SEND, &SendMessage { options, message })

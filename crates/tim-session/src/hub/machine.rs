@@ -2,7 +2,7 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Done, Failure, Login};
-use tim_proto::wire::{self, FrameError, FrameKind, Hello, Role, decode_body, features};
+use tim_proto::wire::{self, FrameError, FrameKind, Hello, End, decode_body, features};
 
 use super::{CloseReason, HubSession, Phase};
 use crate::buffer::Buffer;
@@ -159,7 +159,7 @@ impl<B: Buffer> HubSession<B> {
         let ours = Hello {
             min_version: wire::VERSION,
             max_version: wire::VERSION,
-            role: Role::HUB,
+            end: End::HUB,
             features: features::STUBS,
             max_frame: u32::try_from(self.max_frame()).unwrap_or(u32::MAX),
             window: 0,
@@ -167,7 +167,7 @@ impl<B: Buffer> HubSession<B> {
         self.keepalive = Keepalive::new(now);
         // Sent whatever the client speaks: it learns from it what the hub does.
         let _ = self.link.send_hello(&ours);
-        if hello.role != Role::CLIENT {
+        if hello.end != End::CLIENT {
             return Err(ErrorCode::PROTOCOL_VIOLATION);
         }
         if hello.common_version(&ours).is_none() {

@@ -2,7 +2,7 @@
 
 use tim_session::proto::message::{SendOptions, to_vec};
 use tim_session::proto::request::{AnyResponse as Answer, Done, Gap, Resume, SendResponse, Synced};
-use tim_session::proto::wire::{FrameKind, Role};
+use tim_session::proto::wire::{FrameKind, End};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_session::{CloseReason, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError};
 
@@ -192,7 +192,7 @@ fn a_hub_of_another_version_is_told_at_once_and_tried_again_later() {
         let mut client = client();
         connecting(&mut client, NOW);
         client.connected(NOW);
-        let bytes = hello(Role::HUB, versions, 65536);
+        let bytes = hello(End::HUB, versions, 65536);
         assert_eq!(client.receive(NOW, &bytes), bytes.len());
         let Output::Event(Event::TurnedAway(failure)) = client.poll(NOW) else {
             panic!("not said: {versions:?}")
@@ -210,7 +210,7 @@ fn a_hub_of_another_version_is_told_at_once_and_tried_again_later() {
         connecting(&mut client, NOW);
         client.connected(NOW);
         client.transmitted(20);
-        let bytes = hello(Role::HUB, versions, 65536);
+        let bytes = hello(End::HUB, versions, 65536);
         assert_eq!(client.receive(NOW, &bytes), bytes.len());
         assert_eq!(drain(&mut client, NOW), [""; 0]);
         assert_eq!(client.outgoing()[0], FrameKind::LOGIN.0, "{versions:?}");

@@ -3,7 +3,7 @@
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{AnyResponse as Answer, Done, Failure};
-use tim_session::proto::wire::{FrameKind, Role};
+use tim_session::proto::wire::{FrameKind, End};
 use tim_session::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant, SendError};
 
 use crate::support::*;
@@ -112,7 +112,7 @@ fn before_the_login_a_frame_may_have_eight_kib_and_not_a_byte_more() {
         config.max_frame = max_frame;
         let mut hub = hub_with(config, [16 * 1024, 2048]);
         let bytes = [
-            &hello(Role::CLIENT, (1, 1), 4096)[..],
+            &hello(End::CLIENT, (1, 1), 4096)[..],
             &frame_of_len(FrameKind::LOGIN, 0, len),
         ]
         .concat();
@@ -211,7 +211,7 @@ fn answers_that_nobody_asked_for_are_passed_over() {
 fn a_ping_is_answered_with_its_own_number_even_before_the_login() {
     let mut hub = hub();
     let bytes = [
-        &hello(Role::CLIENT, (1, 1), 4096)[..],
+        &hello(End::CLIENT, (1, 1), 4096)[..],
         &frame(FrameKind::PING, 77, &Done),
     ]
     .concat();
@@ -223,7 +223,7 @@ fn a_ping_is_answered_with_its_own_number_even_before_the_login() {
 #[test]
 fn requests_before_the_login_and_during_its_check_are_not_served() {
     let mut hub = hub();
-    let bytes = [&hello(Role::CLIENT, (1, 1), 4096)[..], &request(1)].concat();
+    let bytes = [&hello(End::CLIENT, (1, 1), 4096)[..], &request(1)].concat();
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     let violation = CloseReason::Violation(ErrorCode::USER_NOT_LOGGED_IN);
     assert_eq!(hub.poll(NOW), HubOutput::Close(violation));
@@ -260,7 +260,7 @@ fn a_hub_end_that_serves_a_stream_does_not_begin_again() {
     hub.goodbye(&Failure::new(ErrorCode(1), ""));
     assert!(matches!(hub.poll(NOW), HubOutput::Close(_)));
     hub.begin_again(NOW);
-    let bytes = hello(Role::CLIENT, (1, 1), 4096);
+    let bytes = hello(End::CLIENT, (1, 1), 4096);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(hub.poll(Instant::from_millis(1001)), HubOutput::Wait(None));
 }
@@ -290,7 +290,7 @@ fn what_the_client_can_do_is_known_from_its_hello() {
         (hub.peer_features(), hub.peer_max_frame(), hub.window()),
         (0, 0, 0)
     );
-    let mut bytes = hello(Role::CLIENT, (1, 1), 999);
+    let mut bytes = hello(End::CLIENT, (1, 1), 999);
     bytes[8..12].copy_from_slice(&[6, 5, 4, 3]);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);

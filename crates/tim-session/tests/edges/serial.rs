@@ -64,7 +64,7 @@ fn a_hub_end_on_a_serial_line_begins_again_with_nothing_of_the_last_session() {
     let client = client_with(client_config.clone(), [2048; 3]);
     let (_old, mut hub) = online_with(client, hub_with(hub_config, [2048, 2048]));
     assert_eq!((hub.window(), hub.peer_max_frame() > 0), (64, true));
-    let bytes = packet(0, &hello(tim_session::proto::wire::Role::CLIENT, (1, 1), 4096));
+    let bytes = packet(0, &hello(tim_session::proto::wire::End::CLIENT, (1, 1), 4096));
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(hub.poll(NOW), HubOutput::Close(CloseReason::Superseded));
     assert_eq!(hub.poll(NOW), HubOutput::Wait(None));

@@ -3,9 +3,9 @@
 pub(crate) use tim_testkit::ends::*;
 pub(crate) use tim_testkit::{frame, frame_of_len};
 
-use tim_session::proto::wire::{Hello, Role};
+use tim_session::proto::wire::{Hello, End};
 
-/// A hello of this role and these versions.
-pub(crate) fn hello(role: Role, versions: (u8, u8), max_frame: u32) -> [u8; Hello::LEN] {
-    tim_testkit::hello(role, versions, max_frame, 2)
+/// A hello of this end and these versions.
+pub(crate) fn hello(end: End, versions: (u8, u8), max_frame: u32) -> [u8; Hello::LEN] {
+    tim_testkit::hello(end, versions, max_frame, 2)
 }

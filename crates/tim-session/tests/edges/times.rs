@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::ErrorCode;
 use tim_session::proto::request::Done;
 use tim_session::proto::request::Failure;
-use tim_session::proto::wire::{FrameKind, Role};
+use tim_session::proto::wire::{FrameKind, End};
 use tim_session::{CloseReason, Event, HubConfig, HubOutput, Instant, NetState, Output};
 
 use crate::support::*;
@@ -144,7 +144,7 @@ fn a_hub_end_waits_for_hello_and_login_together_no_longer_than_the_login_time_ou
     for greeted in [false, true] {
         let mut hub = hub_with(config, [2048, 2048]);
         if greeted {
-            let bytes = hello(Role::CLIENT, (1, 1), 4096);
+            let bytes = hello(End::CLIENT, (1, 1), 4096);
             let later = NOW + Duration::from_secs(2);
             assert_eq!(hub.receive(later, &bytes), bytes.len());
             assert_eq!(hub.poll(later), HubOutput::Wait(Some(until)));

@@ -7,7 +7,7 @@
 use core::fmt::Write;
 use core::hint::black_box;
 
-use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, Payload, SendOptions, Text};
+use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, MessageFlags, Payload, SendOptions, Text};
 use tim_proto::notice::{NoticeOperation, SystemNotice};
 use tim_proto::request::{
     AnyResponse as Answer, Done, GroupMember, GroupMembersResponse, LoginResponse, AnyRequest as Request, SendResponse, UpdateGroup,
@@ -64,7 +64,7 @@ fn message(from: UserId, text: &str) -> Option<Message<'_>> {
         envelope: Envelope {
             sequence: 1,
             time: 1,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin: 7,
             from,
         },

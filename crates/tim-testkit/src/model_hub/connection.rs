@@ -1,7 +1,7 @@
 //! One connection of the model hub.
 
 use tim_session::proto::UserId;
-use tim_session::proto::message::{Header, flags, to_vec};
+use tim_session::proto::message::{Header, MessageFlags, to_vec};
 use tim_session::proto::wire::{Frame, FrameKind, Hello, Parsed, decode_body};
 use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubSession, Instant, SendError};
 
@@ -86,7 +86,7 @@ impl Connection {
             Err(DeliverError::Send(SendError::TooLarge { .. })) => {
                 let mut header: Header<'_> = decode_body(entry).expect("an entry of the log");
                 let len = header.content.payload.len() as u32;
-                header.envelope.flags |= flags::STUB;
+                header.envelope.flags |= MessageFlags::STUB;
                 header.content.payload = &[];
                 self.session.deliver(&cursor, len, &to_vec(&header)).is_ok()
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tim_session::proto::message::{Content, Envelope, Header, Message, flags, to_vec};
+use tim_session::proto::message::{Content, Envelope, Header, Message, MessageFlags, to_vec};
 use tim_session::proto::request::SendResponse;
 use tim_session::proto::wire::decode_body;
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
@@ -109,7 +109,7 @@ impl Store {
         let mut entry = to_vec(&Envelope {
             sequence,
             time,
-            flags: 0,
+            flags: MessageFlags::NONE,
             origin,
             from,
         });
@@ -134,7 +134,7 @@ impl Store {
         if message.id != id {
             return None;
         }
-        message.envelope.flags |= flags::REVOKED;
+        message.envelope.flags |= MessageFlags::REVOKED;
         *entry = message.to_encoded().into_inner();
         Some(())
     }

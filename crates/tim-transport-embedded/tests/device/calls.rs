@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tim_session::proto::message::{Custom, Face, Payload, Text, flags};
+use tim_session::proto::message::{Custom, Face, Payload, Text, MessageFlags};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_transport_embedded::{Client, ClientConfig, Device, Error, Event, Resources, Runner};
 
@@ -95,7 +95,7 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
         assert_eq!(other, Err(Error::Refused(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
     });
     let hub = world.hub.borrow();
-    assert_eq!(hub.entry(1), (Payload::Text(Text { text: "hi" }), flags::REVOKED));
+    assert_eq!(hub.entry(1), (Payload::Text(Text { text: "hi" }), MessageFlags::REVOKED));
     assert_eq!(
         hub.entry(2).0,
         Payload::Custom(Custom {
@@ -104,7 +104,7 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
             extension: "f"
         })
     );
-    assert_eq!(hub.entry(3), (Payload::Face(Face { index: 3, data: "x" }), 0));
+    assert_eq!(hub.entry(3), (Payload::Face(Face { index: 3, data: "x" }), MessageFlags::NONE));
 }
 
 /// What the conversations say is unread.
@@ -180,7 +180,7 @@ fn a_text_of_12_kilobytes_comes_as_a_stub_and_is_fetched_whole() {
         world.hub.borrow_mut().bob_says(&long);
         let (conversation, sequence, kind) = loop {
             if let Event::Delivered(delivery) = runner.next_event().await {
-                assert_ne!(delivery.header.envelope.flags & flags::STUB, 0);
+                assert!(delivery.header.envelope.flags.contains(MessageFlags::STUB));
                 assert_eq!(delivery.payload_len, 12_002);
                 let message = delivery.message();
                 let conversation = message.conversation_of(&user("kiosk"));

@@ -1,6 +1,6 @@
 //! A model hub, with one connection to the device of the user "kiosk", who talks to bob.
 
-use tim_session::proto::message::Payload;
+use tim_session::proto::message::{MessageFlags, Payload};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_session::{Framing, HubConfig, Instant};
 use tim_testkit::{Behavior, ModelHub, c2c};
@@ -68,7 +68,7 @@ impl Hub {
     }
 
     /// Payload and flags of an entry.
-    pub(crate) fn entry(&self, sequence: u64) -> (Payload<'_>, u32) {
+    pub(crate) fn entry(&self, sequence: u64) -> (Payload<'_>, MessageFlags) {
         let message = self.model.message("kiosk", "C2Cbob", sequence);
         let message = message.expect("an entry");
         (message.payload, message.envelope.flags)

@@ -10,7 +10,7 @@ mod entry;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tim_proto::message::flags;
+use tim_proto::message::MessageFlags;
 use tim_proto::unread::{HubCount, UnreadCount};
 use tim_proto::{ConversationId, Payload, ReceiveOption, UserId};
 
@@ -257,11 +257,11 @@ impl ConversationList {
     pub(super) fn take_message(&mut self, message: &Message, delivered: bool) -> Need {
         let view = message.view();
         let (id, sequence) = (message.conversation_id(), view.envelope.sequence);
-        if sequence == 0 || view.envelope.flags & flags::ONLINE_ONLY != 0 || self.is_gone(&id, sequence) {
+        if sequence == 0 || view.envelope.flags.contains(MessageFlags::ONLINE_ONLY) || self.is_gone(&id, sequence) {
             return Need::Nothing; // never stored, or off the list since
         }
         let me = self.me;
-        if view.envelope.flags & flags::NO_LAST != 0 {
+        if view.envelope.flags.contains(MessageFlags::NO_LAST) {
             // It does not move its conversation onto the list or up it.
             if let Some(entry) = self.find(&id).filter(|_| delivered) {
                 entry.unread.deliver(&view, &me);

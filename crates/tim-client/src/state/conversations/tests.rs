@@ -1,6 +1,6 @@
 //! Numbers and deliveries that cross, one case at a time.
 
-use tim_proto::message::{Envelope, Text};
+use tim_proto::message::{Envelope, MessageFlags, Text};
 use tim_proto::{MessageId, Priority};
 
 use super::*;
@@ -18,12 +18,12 @@ fn alice() -> ConversationId {
 }
 
 /// From `from` to bob, stored long after the login.
-fn message_of(from: &str, sequence: u64, set: u32) -> Message {
+fn message_of(from: &str, sequence: u64, flags: MessageFlags) -> Message {
     let view = tim_proto::Message {
         envelope: Envelope {
             sequence,
             time: 1_000_000 + sequence,
-            flags: set,
+            flags,
             origin: 0,
             from: user(from),
         },
@@ -42,7 +42,7 @@ fn message_of(from: &str, sequence: u64, set: u32) -> Message {
 }
 
 fn deliver(cache: &mut ConversationList, from: &str, sequence: u64) -> Need {
-    cache.take_message(&message_of(from, sequence, 0), true)
+    cache.take_message(&message_of(from, sequence, MessageFlags::NONE), true)
 }
 
 /// A conversation as the hub lists it.
@@ -147,7 +147,7 @@ fn a_revocation_of_what_was_read_or_is_ones_own_takes_nothing_off() {
 #[test]
 fn a_message_that_was_revoked_while_away_is_never_counted() {
     let mut cache = knowing(Vec::new(), 0, true);
-    let need = cache.take_message(&message_of("alice", 1, flags::REVOKED), true);
+    let need = cache.take_message(&message_of("alice", 1, MessageFlags::REVOKED), true);
     assert_eq!((need, unread(&cache, "alice")), (Need::Nothing, Some(0)));
     assert_eq!(deliver(&mut cache, "alice", 2), Need::Nothing);
     assert_eq!(

@@ -288,7 +288,7 @@ impl Device {
         self.address = hub.address;
     }
 
-    pub(crate) fn now(&self) -> Instant {
+    fn now(&self) -> Instant {
         Instant::from_micros(self.started.elapsed().as_micros() as u64)
     }
 
@@ -414,7 +414,7 @@ impl Device {
             envelope: Envelope {
                 sequence: 0,
                 time: 1,
-                flags: 0,
+                flags: tim_proto::MessageFlags::NONE,
                 origin: device,
                 from: self.user,
             },

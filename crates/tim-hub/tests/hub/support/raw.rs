@@ -7,7 +7,7 @@ use tim_proto::Platform;
 use tim_proto::message::to_vec;
 use tim_proto::request::{Failure, Login, Resume};
 use tim_proto::wire::{
-    Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Role, Writer, decode_body,
+    Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, End, Writer, decode_body,
 };
 
 use super::{APP, PATIENCE, TestHub, sig, user};
@@ -25,7 +25,7 @@ impl Raw {
         let hello = Hello {
             min_version: 1,
             max_version: 1,
-            role: Role::CLIENT,
+            end: End::CLIENT,
             features: 0,
             max_frame,
             window: 4,

@@ -1,6 +1,6 @@
 //! What a device is told and answered, in memory of its own.
 
-use tim_proto::message::{GroupTip, Message, Payload, Revocation, Text};
+use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
 use tim_proto::notice::SystemNotice;
 use tim_proto::request::AnyResponse as Answer;
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
@@ -15,7 +15,7 @@ pub(crate) enum Seen {
         sequence: u64,
         from: String,
         text: String,
-        flags: u32,
+        flags: MessageFlags,
     },
     Tip(String),
     Notice(String),
@@ -58,9 +58,9 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    pub(super) fn of(notice: &SystemNotice<'_>, flags: u32) -> Self {
+    pub(super) fn of(notice: &SystemNotice<'_>, flags: MessageFlags) -> Self {
         Self {
-            may_be_last: flags & tim_proto::message::flags::NO_LAST == 0,
+            may_be_last: !flags.contains(MessageFlags::NO_LAST),
             operation: notice.operation.0,
             operator: notice.operator_id.to_owned(),
             group: notice.group_id.to_owned(),
@@ -176,7 +176,7 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
             let (conversation, sequence) =
                 (message.conversation_of(me).to_string(), message.envelope.sequence);
             match message.payload {
-                _ if message.envelope.flags & tim_proto::message::flags::STUB != 0 => Seen::Stub {
+                _ if message.envelope.flags.contains(MessageFlags::STUB) => Seen::Stub {
                     sequence,
                     payload_len: deliver.payload_len,
                 },
