@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tim_proto::conversation::{
     Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
 };
-use tim_proto::message::{Content, Envelope, GroupTip, Header, TipNames, MessageFlags, to_vec};
+use tim_proto::message::{Content, Envelope, GroupTip, Header, MessageFlags, TipNames, to_vec};
 use tim_proto::wire::{self, Encode, List, Writer, decode_body};
 use tim_proto::{GroupType, ReceiveOption, Role};
 

@@ -26,7 +26,7 @@
 //! assert_eq!(unread.take(HubCount { unread: 2, counted: 6, read: 4 }), Taken::Older);
 //! ```
 
-use crate::message::{Envelope, Message, Payload, MessageFlags};
+use crate::message::{Envelope, Message, MessageFlags, Payload};
 use crate::{MessageKind, UserId, conversation, request};
 
 /// What the hub has counted in a conversation.
@@ -303,6 +303,8 @@ impl<const N: usize> UnreadCount<N> {
 #[must_use]
 pub fn counts(envelope: &Envelope, me: &UserId) -> bool {
     envelope.sequence > 0
-        && !envelope.flags.intersects(MessageFlags::NO_UNREAD | MessageFlags::ONLINE_ONLY)
+        && !envelope
+            .flags
+            .intersects(MessageFlags::NO_UNREAD | MessageFlags::ONLINE_ONLY)
         && envelope.from != *me
 }

@@ -44,7 +44,10 @@ fn a_storage_that_is_too_small_is_an_error() {
     let needed = HI.len();
     let small = Encoded::<heapless::Vec<u8, 8>>::from_slice(HI).unwrap_err();
     assert_eq!(small, CopyError::Capacity { needed });
-    assert_eq!(small.to_string(), format!("the message has {needed} bytes, more than the storage can hold"));
+    assert_eq!(
+        small.to_string(),
+        format!("the message has {needed} bytes, more than the storage can hold")
+    );
 }
 
 #[test]
@@ -54,7 +57,11 @@ fn a_made_message_is_encoded_in_a_buffer_of_the_caller() {
     let encoded = message.encode_in(&mut buffer).unwrap();
     assert_eq!((encoded.as_bytes(), encoded.message()), (HI, message));
     assert_eq!(message.encode_in(&mut [0; 8]).unwrap_err().needed, HI.len());
-    assert_eq!(encode_body(&encoded, &mut [0; 64]), Ok(HI.len()), "it encodes as the message");
+    assert_eq!(
+        encode_body(&encoded, &mut [0; 64]),
+        Ok(HI.len()),
+        "it encodes as the message"
+    );
 }
 
 proptest! {

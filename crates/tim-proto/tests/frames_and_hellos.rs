@@ -1,7 +1,7 @@
 //! Hellos and frames at the edges: versions in common, a frame of exactly the limit, a header cut anywhere.
 
 use tim_proto::wire::{
-    BufferTooSmall, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed, End,
+    BufferTooSmall, End, Frame, FrameError, FrameKind, Hello, HelloError, MAX_FRAME_HEADER_LEN, Parsed,
     Writer,
 };
 

@@ -31,7 +31,12 @@ fn an_id_compares_with_strings() {
 fn an_id_is_made_from_a_string_and_turns_into_one() {
     fn both_ways<T>(text: &str)
     where
-        T: for<'a> TryFrom<&'a str> + TryFrom<String> + Into<String> + PartialEq<str> + Copy + core::fmt::Debug,
+        T: for<'a> TryFrom<&'a str>
+            + TryFrom<String>
+            + Into<String>
+            + PartialEq<str>
+            + Copy
+            + core::fmt::Debug,
     {
         let from_str = T::try_from(text).ok().expect("an id");
         let from_string = T::try_from(text.to_owned()).ok().expect("an id");
@@ -55,11 +60,20 @@ fn every_id_is_padded_to_the_width_that_is_asked_for() {
         client_time: 10,
         random: 999,
     };
-    assert_eq!(format!("{USER:>8}|{USER:<8}|{USER:^9}|"), "   alice|alice   |  alice  |");
+    assert_eq!(
+        format!("{USER:>8}|{USER:<8}|{USER:^9}|"),
+        "   alice|alice   |  alice  |"
+    );
     assert_eq!(format!("{group:>6}|{group:.2}"), "  team|te");
     let chat = ConversationId::C2c(USER);
-    assert_eq!(format!("{chat:>12}|{chat:<10}|{chat:*^11}|"), "    C2Calice|C2Calice  |*C2Calice**|");
-    assert_eq!(format!("{chat:3}|{}", ConversationId::System), "C2Calice|@TIM#SYSTEM");
+    assert_eq!(
+        format!("{chat:>12}|{chat:<10}|{chat:*^11}|"),
+        "    C2Calice|C2Calice  |*C2Calice**|"
+    );
+    assert_eq!(
+        format!("{chat:3}|{}", ConversationId::System),
+        "C2Calice|@TIM#SYSTEM"
+    );
     assert_eq!(format!("{id:>10}|{id:-<9}"), "  0-10-999|0-10-999-");
     let largest = MessageId {
         sender: u64::MAX,
@@ -78,11 +92,16 @@ fn flags_print_by_name_and_parse() {
         let flags = MessageFlags(bits);
         assert_eq!(flags.to_string().parse(), Ok(flags), "{flags}");
     }
-    assert_eq!(MessageFlags(0x8000_0011).to_string(), "REVOKED | NO_LAST | 0x80000000");
+    assert_eq!(
+        MessageFlags(0x8000_0011).to_string(),
+        "REVOKED | NO_LAST | 0x80000000"
+    );
     assert_eq!("STUB | 1".parse(), Ok(MessageFlags::STUB | MessageFlags::REVOKED));
     assert!("stub".parse::<MessageFlags>().is_err());
     let mut flags = MessageFlags::STUB | MessageFlags::REVOKED;
-    assert!(flags.intersects(MessageFlags::STUB) && !flags.contains(MessageFlags::STUB | MessageFlags::NO_LAST));
+    assert!(
+        flags.intersects(MessageFlags::STUB) && !flags.contains(MessageFlags::STUB | MessageFlags::NO_LAST)
+    );
     flags.remove(MessageFlags::STUB);
     flags.insert(MessageFlags::NO_LAST);
     assert_eq!(flags, MessageFlags::REVOKED | MessageFlags::NO_LAST);

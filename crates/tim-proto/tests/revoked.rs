@@ -2,7 +2,7 @@
 
 #![cfg(feature = "alloc")]
 use tim_proto::message::{
-    Content, Envelope, Message, RevokedBy, SenderNames, Text, MessageFlags, with_sender_names,
+    Content, Envelope, Message, MessageFlags, RevokedBy, SenderNames, Text, with_sender_names,
 };
 use tim_proto::revoked::{Revoker, revoked_text};
 use tim_proto::wire::{Extension, decode_body, encode_body};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{Conversations, Done, Failure, Login, LoginResponse};
-use tim_session::proto::wire::{self, Frame, FrameKind, Parsed, End};
+use tim_session::proto::wire::{self, End, Frame, FrameKind, Parsed};
 use tim_session::proto::{ErrorCode, UserId};
 use tim_session::{
     ClientConfig, ClientSession, Event, FixedBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::request::{Done, Failure, LoginResponse};
-use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, End};
+use tim_session::proto::wire::{End, FrameKind, Hello, LEAST_MAX_FRAME};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent,
     HubOutput, HubSession, Instant, Output,

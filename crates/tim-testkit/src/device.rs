@@ -216,7 +216,8 @@ fn observe(event: &Event<'_>, me: &UserId) -> Observed {
             conversation: deliver.header.conversation_of(me),
             sequence: deliver.header.envelope.sequence,
             text: text_of(&deliver.message().payload),
-            stub_of: (deliver.header.envelope.flags.contains(MessageFlags::STUB)).then_some(deliver.payload_len),
+            stub_of: (deliver.header.envelope.flags.contains(MessageFlags::STUB))
+                .then_some(deliver.payload_len),
         },
         Event::Response {
             id: ticket,

@@ -1,7 +1,7 @@
 //! Frames and hellos as bytes.
 
 use tim_session::proto::message::to_vec;
-use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, End, Writer};
+use tim_session::proto::wire::{Encode, End, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Writer};
 
 /// A frame with this body.
 #[must_use]

@@ -4,7 +4,7 @@
 //! to go on: hello, login, acknowledgements, signs of life.
 
 use tim_session::proto::request::{Done, Failure, Login};
-use tim_session::proto::wire::{Encode, Frame, FrameKind, Hello, Parsed, End, decode_body};
+use tim_session::proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, decode_body};
 
 use crate::{frame, hello};
 

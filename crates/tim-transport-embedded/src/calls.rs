@@ -1,7 +1,9 @@
 //! The calls of the SDK that a device has.
 
 use tim_session::proto::conversation::ConversationProfile;
-use tim_session::proto::message::{PayloadBody, Custom, Envelope, Face, Payload, SendOptions, Text, MessageFlags};
+use tim_session::proto::message::{
+    Custom, Envelope, Face, MessageFlags, Payload, PayloadBody, SendOptions, Text,
+};
 use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,

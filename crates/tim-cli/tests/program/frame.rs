@@ -120,10 +120,7 @@ fn every_part_of_a_stream_is_shown_with_its_place() {
         parts[2]["fields"]["content"]["payload"]["Text"]["text"],
         "你好[呲牙]"
     );
-    assert_eq!(
-        parts[3]["fields"]["message"]["envelope"]["flags"],
-        "REVOKED"
-    );
+    assert_eq!(parts[3]["fields"]["message"]["envelope"]["flags"], "REVOKED");
     assert_eq!(parts[3]["fields"]["message"]["envelope"]["from"], "alice");
     assert_eq!(parts[4]["fields"]["code"], 20_016);
     assert_eq!(parts[6]["fields"], "010203");

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use tim_proto::wire::{Hello, End};
+use tim_proto::wire::{End, Hello};
 
 use super::{Leash, Ran, run, tim};
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tim_proto::message::{Content, Encoded, Header, RevokedBy, MessageFlags, tags, to_vec};
+use tim_proto::message::{Content, Encoded, Header, MessageFlags, RevokedBy, tags, to_vec};
 use tim_proto::wire::Extensions;
 use tim_proto::{ConversationId, MessageId, Priority, UserId};
 

@@ -7,7 +7,7 @@ mod sending;
 use std::fmt;
 use std::sync::Arc;
 
-use tim_proto::message::{Payload, MessageFlags};
+use tim_proto::message::{MessageFlags, Payload};
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
 
 use crate::ImError;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use tim_proto::message::{Content, Envelope, Header, Revocation, RevokedBy, MessageFlags, to_vec};
+use tim_proto::message::{Content, Envelope, Header, MessageFlags, Revocation, RevokedBy, to_vec};
 use tim_proto::request::{Fetch, FetchResponse, Gap, HistoryResponse};
 use tim_proto::wire::{Extensions, decode_body};
 use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};

@@ -1,7 +1,7 @@
 //! The state, driven without a runtime, a clock or a connection.
 
 use tim_proto::conversation as wire;
-use tim_proto::message::{Envelope, Payload, Text, MessageFlags, to_vec};
+use tim_proto::message::{Envelope, MessageFlags, Payload, Text, to_vec};
 use tim_proto::request::{ConversationsResponse, Failure, FetchResponse, RawResponse};
 use tim_proto::wire::{Encode, FrameKind, List};
 use tim_proto::{MessageId, MessageKind, Priority};
@@ -92,7 +92,8 @@ impl Driven {
 
     fn deliver(&mut self, cursor: &[u8], message: &tim_proto::Message<'_>) {
         let encoded = message.to_encoded();
-        self.state.handle(&SessionEvent::Delivered(Delivery::new(cursor, 0, &encoded)));
+        self.state
+            .handle(&SessionEvent::Delivered(Delivery::new(cursor, 0, &encoded)));
     }
 
     /// What there is to do now, in words.

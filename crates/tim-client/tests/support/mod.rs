@@ -3,7 +3,7 @@
 
 pub mod groups;
 
-use tim_client::proto::message::{Envelope, Message, Payload, Text, MessageFlags};
+use tim_client::proto::message::{Envelope, Message, MessageFlags, Payload, Text};
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, Conversations, ConversationsResponse, Done, Failure,
     LoginResponse,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tim_proto::message::{Envelope, SenderNames, MessageFlags, to_vec, with_sender_names};
+use tim_proto::message::{Envelope, MessageFlags, SenderNames, to_vec, with_sender_names};
 use tim_proto::request::{AnyResponse as Answer, SendResponse};
 use tim_proto::wire::{Extensions, FrameKind, features};
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};

@@ -11,17 +11,17 @@ mod options;
 mod payload;
 mod tip;
 
+pub use encoded::{CopyError, Encoded};
 #[cfg(feature = "alloc")]
 pub use extra::with_sender_names;
-pub use encoded::{CopyError, Encoded};
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
 pub use flags::MessageFlags;
 pub use options::{OfflinePush, SendOptions};
 #[cfg(any(feature = "serde", feature = "arbitrary"))]
 pub(crate) use payload::Tagged;
 pub use payload::{
-    Audio, PayloadBody, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, Revocation,
-    Text, Thumbnail, Video,
+    Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, PayloadBody,
+    Revocation, Text, Thumbnail, Video,
 };
 pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
 

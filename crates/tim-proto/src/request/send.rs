@@ -2,7 +2,7 @@
 
 use super::Request;
 use crate::Message;
-use crate::message::{PayloadBody, Content, Payload, SendOptions};
+use crate::message::{Content, Payload, PayloadBody, SendOptions};
 use crate::wire::{DecodeError, Encode, Extensions, FrameKind, Nested, Writer, decode_prefix, wire};
 
 wire! {

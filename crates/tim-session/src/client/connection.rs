@@ -2,7 +2,7 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::Login;
-use tim_proto::wire::{self, FrameKind, Hello, End, features};
+use tim_proto::wire::{self, End, FrameKind, Hello, features};
 
 use super::event::LocalEvent;
 use super::machine::ConnectionFailed;

@@ -2,7 +2,7 @@
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Done, Failure, Login};
-use tim_proto::wire::{self, FrameError, FrameKind, Hello, End, decode_body, features};
+use tim_proto::wire::{self, End, FrameError, FrameKind, Hello, decode_body, features};
 
 use super::{CloseReason, HubSession, Phase};
 use crate::buffer::Buffer;

@@ -2,7 +2,7 @@
 
 use tim_session::proto::message::{SendOptions, to_vec};
 use tim_session::proto::request::{AnyResponse as Answer, Done, Gap, Resume, SendResponse, Synced};
-use tim_session::proto::wire::{FrameKind, End};
+use tim_session::proto::wire::{End, FrameKind};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_session::{CloseReason, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError};
 

@@ -3,7 +3,7 @@
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{AnyResponse as Answer, Done, Failure};
-use tim_session::proto::wire::{FrameKind, End};
+use tim_session::proto::wire::{End, FrameKind};
 use tim_session::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant, SendError};
 
 use crate::support::*;

@@ -3,7 +3,7 @@
 pub(crate) use tim_testkit::ends::*;
 pub(crate) use tim_testkit::{frame, frame_of_len};
 
-use tim_session::proto::wire::{Hello, End};
+use tim_session::proto::wire::{End, Hello};
 
 /// A hello of this end and these versions.
 pub(crate) fn hello(end: End, versions: (u8, u8), max_frame: u32) -> [u8; Hello::LEN] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::ErrorCode;
 use tim_session::proto::request::Done;
 use tim_session::proto::request::Failure;
-use tim_session::proto::wire::{FrameKind, End};
+use tim_session::proto::wire::{End, FrameKind};
 use tim_session::{CloseReason, Event, HubConfig, HubOutput, Instant, NetState, Output};
 
 use crate::support::*;

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tim_session::proto::message::{Custom, Face, Payload, Text, MessageFlags};
+use tim_session::proto::message::{Custom, Face, MessageFlags, Payload, Text};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_transport_embedded::{Client, ClientConfig, Device, Error, Event, Resources, Runner};
 
@@ -95,7 +95,10 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
         assert_eq!(other, Err(Error::Refused(ErrorCode::MSG_REVOKE_TIME_LIMIT)));
     });
     let hub = world.hub.borrow();
-    assert_eq!(hub.entry(1), (Payload::Text(Text { text: "hi" }), MessageFlags::REVOKED));
+    assert_eq!(
+        hub.entry(1),
+        (Payload::Text(Text { text: "hi" }), MessageFlags::REVOKED)
+    );
     assert_eq!(
         hub.entry(2).0,
         Payload::Custom(Custom {
@@ -104,7 +107,10 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
             extension: "f"
         })
     );
-    assert_eq!(hub.entry(3), (Payload::Face(Face { index: 3, data: "x" }), MessageFlags::NONE));
+    assert_eq!(
+        hub.entry(3),
+        (Payload::Face(Face { index: 3, data: "x" }), MessageFlags::NONE)
+    );
 }
 
 /// What the conversations say is unread.

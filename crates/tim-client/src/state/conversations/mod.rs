@@ -257,7 +257,10 @@ impl ConversationList {
     pub(super) fn take_message(&mut self, message: &Message, delivered: bool) -> Need {
         let view = message.view();
         let (id, sequence) = (message.conversation_id(), view.envelope.sequence);
-        if sequence == 0 || view.envelope.flags.contains(MessageFlags::ONLINE_ONLY) || self.is_gone(&id, sequence) {
+        if sequence == 0
+            || view.envelope.flags.contains(MessageFlags::ONLINE_ONLY)
+            || self.is_gone(&id, sequence)
+        {
             return Need::Nothing; // never stored, or off the list since
         }
         let me = self.me;

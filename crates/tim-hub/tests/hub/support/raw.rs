@@ -7,7 +7,7 @@ use tim_proto::Platform;
 use tim_proto::message::to_vec;
 use tim_proto::request::{Failure, Login, Resume};
 use tim_proto::wire::{
-    Encode, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, End, Writer, decode_body,
+    Encode, End, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Writer, decode_body,
 };
 
 use super::{APP, PATIENCE, TestHub, sig, user};
