@@ -21,7 +21,7 @@ pub use error::Error;
 pub use runner::Runner;
 pub use shared::MAX_CALLS;
 pub use tim_session::{
-    self as session, ClientConfig, Event, Framing, Instant, NetState, NotReadyReason, proto,
+    self as session, ClientConfig, Event, Framing, Instant, NetState, NotReadyReason, SessionStats, proto,
 };
 pub use transport::{MAX_ERRORS, NoisyReader, SerialPort, Transport};
 

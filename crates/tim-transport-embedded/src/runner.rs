@@ -10,7 +10,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use embedded_io_async::{Read, Write};
-use tim_session::{Event, Instant, NetState};
+use tim_session::{Event, Instant, NetState, SessionStats};
 
 use crate::shared::{Session, Shared, Turn};
 use crate::{Clock, Transport};
@@ -132,6 +132,16 @@ impl<'m, C: Clock, T: Transport> Runner<'m, C, T> {
             (Some(session), _) => read(session.cursor()),
             (None, Ok(session)) => read(session.cursor()),
             (None, Err(_)) => read(&[]),
+        }
+    }
+
+    /// What the session has counted: frames, bytes, reconnects, resends, corrupt packets, and the round-trip time.
+    #[must_use]
+    pub fn stats(&self) -> SessionStats {
+        match (&self.held, self.shared.session.try_borrow()) {
+            (Some(session), _) => session.stats(),
+            (None, Ok(session)) => session.stats(),
+            (None, Err(_)) => SessionStats::default(), // not reached: nothing else holds the session across an await
         }
     }
 

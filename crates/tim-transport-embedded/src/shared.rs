@@ -131,6 +131,8 @@ impl<'m> Shared<'m> {
             Event::LoginFailed(failure) | Event::KickedOut(failure) => {
                 self.change_login(Login::Ended(failure.code));
             }
+            #[cfg(feature = "defmt")]
+            Event::Malformed { kind } => defmt::warn!("malformed push of kind {=u8:#x} ignored", kind.0),
             Event::NotReady(NotReadyReason::LoggedOut) => self.change_login(Login::LoggingOut),
             _ => {}
         }

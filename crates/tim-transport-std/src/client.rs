@@ -1,9 +1,12 @@
-//! The client's end: a session that keeps itself connected over any tokio byte stream.
+//! The client's end: a session over any tokio byte stream, which is opened again whenever it is lost.
 //!
-//! [`ClientDriver`] moves bytes and passes the time. Its user alternates between two calls:
-//! [`ClientDriver::poll_events`], which never waits, and [`ClientDriver::progress`], which waits until there is something
-//! to poll for. Whatever is under way (a connection being opened, half a frame) is kept in the driver, so `progress` can
-//! be dropped at any time, say by a `select!` against the application's commands.
+//! [`ClientDriver`] moves bytes and tracks time. Its user alternates between two calls: [`ClientDriver::poll_events`], which
+//! never waits, and [`ClientDriver::progress`], which waits until the session must be polled again. All pending work (a
+//! connection that is being opened, half a frame) is kept in the driver, so `progress` can be dropped at any time, for
+//! example by a `select!` against the application's commands.
+//!
+//! Each connection is a [`tracing`] span `connection` with the user, the device and the number of the connection. UserSigs
+//! and message contents are not logged.
 
 use std::future::Future;
 use std::io;
@@ -14,22 +17,23 @@ use std::task::{Context, Poll};
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
+use tracing::{Span, debug, info, info_span, warn};
 
 use crate::connect::{Connecting, Connector};
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const READ_CHUNK: usize = 8 * 1024;
 
-/// A client session with memory on the heap.
+/// A client session with buffers on the heap.
 pub type StdClientSession = ClientSession<String, GrowBuffer>;
 
-/// The ceilings of a session's memory, in bytes. Nothing is taken before it is needed.
+/// The limits of a session's buffers, in bytes. Memory is allocated when it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientBuffers {
-    /// Bytes to be sent. Default 256 KiB.
+    /// Outgoing bytes. Default 256 KiB.
     pub outgoing: usize,
-    /// Requests that wait for an answer. Default 2 MiB.
+    /// Pending requests. Default 2 MiB.
     pub outbox: usize,
 }
 
@@ -42,7 +46,7 @@ impl Default for ClientBuffers {
     }
 }
 
-/// tokio's time as a session counts it: microseconds since the clock was made. It stands still with tokio's paused time.
+/// tokio's time as a session counts it: microseconds since the clock was created. It follows tokio's paused time.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: tokio::time::Instant,
@@ -57,44 +61,47 @@ impl Clock {
         }
     }
 
-    /// The time now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Instant {
         let micros = self.start.elapsed().as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// A session's moment on tokio's clock.
+    /// An instant of the session on tokio's clock.
     #[must_use]
     pub fn deadline(&self, moment: Instant) -> tokio::time::Instant {
         self.start + moment.since(Instant::ZERO)
     }
 }
 
-/// A client session and the connection it speaks on, which is opened again whenever it is lost.
+/// A client session and its connection, which is opened again whenever it is lost.
 pub struct ClientDriver<C: Connector> {
     session: StdClientSession,
     connector: C,
-    line: Line<C::Link>,
+    connection: Connection<C::Link>,
     may_connect: bool,
     clock: Clock,
-    /// When the session wants to be polled although nothing came.
+    /// When the session must be polled although nothing was received.
     wake: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     last_error: Option<io::Error>,
+    /// The span of the current connection, and how many there have been.
+    span: Span,
+    connections: u64,
 }
 
-enum Line<L> {
+enum Connection<L> {
     Closed,
-    /// The session has asked for a connection, which has not been begun.
-    Wanted,
+    /// The session has requested a connection; opening it has not begun.
+    Requested,
     Opening(Connecting<L>),
     Open(L),
 }
 
 impl<C: Connector> std::fmt::Debug for ClientDriver<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the session: it holds the UserSig.
+        // Without the session, which holds the UserSig.
         f.debug_struct("ClientDriver")
             .field("clock", &self.clock)
             .finish_non_exhaustive()
@@ -103,7 +110,7 @@ impl<C: Connector> std::fmt::Debug for ClientDriver<C> {
 
 impl<C: Connector> ClientDriver<C> {
     /// A driver whose session is not logged in; call `login` on [`ClientDriver::session`]. `seed` is any random number.
-    /// Must be called within a tokio runtime with its time enabled.
+    /// Must be called within a tokio runtime with time enabled.
     pub fn new(
         config: ClientConfig,
         user_sig: String,
@@ -111,7 +118,7 @@ impl<C: Connector> ClientDriver<C> {
         seed: u64,
         connector: C,
     ) -> Self {
-        // Room for the next frames while one is worked on.
+        // Capacity for the next frames while the application handles one.
         let frame = config.framing.buffer_len(config.max_frame as usize);
         let rx = GrowBuffer::new(frame.saturating_mul(2));
         let (tx, outbox) = (GrowBuffer::new(buffers.outgoing), GrowBuffer::new(buffers.outbox));
@@ -119,64 +126,70 @@ impl<C: Connector> ClientDriver<C> {
         Self {
             session: ClientSession::new(config, user_sig, rx, tx, outbox, seed),
             connector,
-            line: Line::Closed,
+            connection: Connection::Closed,
             may_connect: true,
             clock,
             wake: None,
             timer: Box::pin(tokio::time::sleep_until(clock.start)),
             last_error: None,
+            span: Span::none(),
+            connections: 0,
         }
     }
 
-    /// The session, to give it commands. Call [`ClientDriver::poll_events`] afterwards.
+    /// The session, for commands and statistics. Call [`ClientDriver::poll_events`] after a command.
     pub const fn session(&mut self) -> &mut StdClientSession {
         &mut self.session
     }
 
-    /// The clock that the session goes by.
+    /// The session's clock.
     pub const fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// The time now, as the session counts it.
+    /// The current time, as the session counts it.
     pub fn now(&self) -> Instant {
         self.clock.now()
     }
 
-    /// Whether there is a connection, or one is wanted or being opened.
+    /// Whether there is a connection, or one is requested or being opened.
     pub const fn is_open(&self) -> bool {
-        !matches!(self.line, Line::Closed)
+        !matches!(self.connection, Connection::Closed)
     }
 
-    /// Why the last connection failed or could not be opened, until one is opened again.
+    /// Why the last connection failed or could not be opened; `None` once a connection is open again.
     pub const fn last_error(&self) -> Option<&io::Error> {
         self.last_error.as_ref()
     }
 
-    /// Whether new connections may be opened; an application that cannot take more for now forbids it for a while.
+    /// Allows or forbids opening new connections, for an application that cannot take more deliveries for now.
     pub const fn allow_connecting(&mut self, allow: bool) {
         self.may_connect = allow;
     }
 
-    /// Drops the connection; the session opens another one by itself.
+    /// Drops the connection. The session opens another one.
     pub fn drop_connection(&mut self) {
         if self.is_open() {
             self.lost(io::ErrorKind::ConnectionAborted.into());
         }
     }
 
-    /// Hands over the events there are, each being done with when `on_event` returns. Stops early when it breaks.
+    /// Passes all pending events to `on_event`. An event is finished when `on_event` returns. Stops early on a break.
     pub fn poll_events(&mut self, mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>) {
         loop {
             match self.session.poll(self.clock.now()) {
                 Output::Event(event) => {
+                    self.span.in_scope(|| log(&event));
                     if on_event(event).is_break() {
                         self.wake = Some(self.clock.now());
                         return;
                     }
                 }
-                Output::Connect => self.line = Line::Wanted,
-                Output::Disconnect => self.line = Line::Closed,
+                Output::Connect => self.connection = Connection::Requested,
+                Output::Disconnect => {
+                    debug!(parent: &self.span, "closed");
+                    self.connection = Connection::Closed;
+                }
                 Output::Wait(until) => {
                     self.wake = until;
                     return;
@@ -185,8 +198,8 @@ impl<C: Connector> ClientDriver<C> {
         }
     }
 
-    /// Waits until something came, went, was opened or lost, or until the session's time has come; then
-    /// [`ClientDriver::poll_events`] is due. Dropping it loses nothing.
+    /// Waits until the session must be polled: bytes were sent or received, a connection was opened or lost, or a timer of the
+    /// session is due. Call [`ClientDriver::poll_events`] then. Cancel-safe.
     pub async fn progress(&mut self) {
         std::future::poll_fn(|context| self.poll_progress(context)).await;
     }
@@ -201,19 +214,23 @@ impl<C: Connector> ClientDriver<C> {
         }
     }
 
-    /// Opens the connection that is wanted; whether anything came of it.
+    /// Opens the requested connection; whether it was opened or failed.
     fn poll_open(&mut self, context: &mut Context<'_>) -> bool {
-        if matches!(self.line, Line::Wanted) && self.may_connect {
-            self.line = Line::Opening(Box::pin(self.connector.connect()));
+        if matches!(self.connection, Connection::Requested) && self.may_connect {
+            self.connection = Connection::Opening(Box::pin(self.connector.connect()));
+            self.connections += 1;
+            let ClientConfig { user, device, .. } = self.session.config();
+            self.span = info_span!("connection", %user, device, number = self.connections);
         }
-        let Line::Opening(connecting) = &mut self.line else {
+        let Connection::Opening(connecting) = &mut self.connection else {
             return false;
         };
         match connecting.as_mut().poll(context) {
             Poll::Pending => return false,
             Poll::Ready(Ok(link)) => {
-                self.line = Line::Open(link);
+                self.connection = Connection::Open(link);
                 self.last_error = None;
+                debug!(parent: &self.span, "open");
                 self.session.connected(self.clock.now());
             }
             Poll::Ready(Err(error)) => self.lost(error),
@@ -222,7 +239,7 @@ impl<C: Connector> ClientDriver<C> {
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> bool {
-        let Line::Open(link) = &mut self.line else {
+        let Connection::Open(link) = &mut self.connection else {
             return false;
         };
         let mut moved = false;
@@ -241,18 +258,18 @@ impl<C: Connector> ClientDriver<C> {
             }
             moved = true;
         }
-        // A stream that fails to flush fails to be read or written next.
+        // If flushing fails, so will the next read or write.
         let _ = Pin::new(link).poll_flush(context);
         moved
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> bool {
-        let Line::Open(link) = &mut self.line else {
+        let Connection::Open(link) = &mut self.connection else {
             return false;
         };
         let mut space = ReadBuf::new(self.session.space(READ_CHUNK));
         if space.capacity() == 0 {
-            return false; // the events in the way must be polled first
+            return false; // events must be polled first
         }
         match Pin::new(link).poll_read(context, &mut space) {
             Poll::Pending => return false,
@@ -280,8 +297,29 @@ impl<C: Connector> ClientDriver<C> {
     }
 
     fn lost(&mut self, error: io::Error) {
-        self.line = Line::Closed;
+        info!(parent: &self.span, %error, stats = ?self.session.stats(), "connection lost");
+        self.connection = Connection::Closed;
         self.last_error = Some(error);
         self.session.disconnected(self.clock.now());
+    }
+}
+
+/// Logs what matters to whoever operates the client.
+fn log(event: &Event<'_>) {
+    match event {
+        Event::LoggedIn(response) => debug!(account = response.account, "logged in"),
+        Event::LoginFailed(failure) => warn!(code = failure.code.0, text = failure.text, "login refused"),
+        Event::TurnedAway(failure) => info!(code = failure.code.0, text = failure.text, "try again later"),
+        Event::KickedOut(failure) => warn!(
+            code = failure.code.0,
+            text = failure.text,
+            "session ended by the hub"
+        ),
+        Event::NotReady(reason) => info!(?reason, "not ready"),
+        Event::Gap(gap) => {
+            info!(conversation = %gap.conversation, from = gap.from, to = gap.to, "messages lost")
+        }
+        Event::Malformed { kind } => warn!(%kind, "malformed push ignored"),
+        _ => {}
     }
 }

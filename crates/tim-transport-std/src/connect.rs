@@ -9,22 +9,22 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-/// Opens connections, one after another: a session outlives each of them.
+/// Opens connections, one after another, for a session that outlives them.
 pub trait Connector: Send + 'static {
-    /// The byte stream that a connection is.
+    /// The byte stream of a connection.
     type Link: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Opens one. The future owns what it needs, so that it can be dropped when the session gives up waiting.
+    /// Opens a connection. The future owns what it needs, so that it can be dropped when the session's timeout expires.
     ///
     /// # Errors
-    /// Why it could not be opened; the session tries again by itself.
+    /// Why the connection could not be opened; the session tries again.
     fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static;
 }
 
 /// A connection that is being opened.
 pub(crate) type Connecting<L> = Pin<Box<dyn Future<Output = io::Result<L>> + Send>>;
 
-/// TCP, without Nagle's delay. The name is resolved anew each time, so a hub may move.
+/// Connects over TCP, with Nagle's algorithm disabled. The name is resolved for each connection, so a hub may move.
 #[cfg(feature = "tcp")]
 #[derive(Debug, Clone)]
 pub struct TcpConnector {
@@ -33,7 +33,7 @@ pub struct TcpConnector {
 
 #[cfg(feature = "tcp")]
 impl TcpConnector {
-    /// To `host:port`.
+    /// Connects to `host:port`.
     #[must_use]
     pub fn new(address: impl ToString) -> Self {
         Self {
@@ -58,10 +58,10 @@ impl Connector for TcpConnector {
 
 /// How many bytes an in-memory connection holds in each direction.
 const MEMORY_LINK: usize = 64 * 1024;
-/// How many in-memory connections may wait to be accepted.
+/// How many in-memory connections can wait to be accepted.
 const MEMORY_BACKLOG: usize = 16;
 
-/// Two ends that meet in memory: the connector for clients, the listener for a hub.
+/// An in-memory transport: a connector for clients and a listener for a hub.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -77,20 +77,20 @@ pub fn memory_listener() -> (MemoryConnector, MemoryListener) {
     (MemoryConnector { sender }, MemoryListener { receiver })
 }
 
-/// Connects to a [`MemoryListener`]; refused once the listener is gone. From [`memory_listener`].
+/// Connects to a [`MemoryListener`]; the connection is refused once the listener is dropped. From [`memory_listener`].
 #[derive(Debug, Clone)]
 pub struct MemoryConnector {
     sender: mpsc::Sender<DuplexStream>,
 }
 
-/// Accepts what a [`MemoryConnector`] opens. From [`memory_listener`].
+/// Accepts the connections of a [`MemoryConnector`]. From [`memory_listener`].
 #[derive(Debug)]
 pub struct MemoryListener {
     receiver: mpsc::Receiver<DuplexStream>,
 }
 
 impl MemoryListener {
-    /// The next connection; `None` once every connector is gone.
+    /// The next connection; `None` once all connectors are dropped.
     pub async fn accept(&mut self) -> Option<DuplexStream> {
         self.receiver.recv().await
     }

@@ -1,8 +1,7 @@
 //! The hub's end of a connection over any tokio byte stream.
 //!
-//! Everything here polls, so that the hub can wait for the line, the clock and its own work in one place. An idle
-//! connection holds no buffer: bytes are read through a scratch on the stack, and the session gives its buffers back when
-//! they are empty.
+//! All functions poll, so that the hub can wait for the stream, the clock and its own work in one place. An idle connection
+//! holds no buffer: bytes are read into a buffer on the stack, and the session releases its buffers when they are empty.
 
 use std::future::Future;
 use std::io;
@@ -14,10 +13,10 @@ use tim_session::{GrowBuffer, HubConfig, HubSession, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const SCRATCH: usize = 8 * 1024;
 
-/// A byte stream and the session that speaks on it.
+/// A byte stream and its session.
 #[derive(Debug)]
 pub struct HubConnection<L> {
     link: L,
@@ -27,7 +26,7 @@ pub struct HubConnection<L> {
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
-    /// A connection that was just accepted, or a serial line that was just opened. Its outgoing bytes may grow to `max_outgoing`.
+    /// A connection that was just accepted, or a serial port that was just opened. It queues at most `max_outgoing` bytes.
     pub fn new(link: L, config: HubConfig, max_outgoing: usize) -> Self {
         let started = tokio::time::Instant::now();
         let rx = GrowBuffer::new(config.framing.buffer_len(config.max_frame as usize));
@@ -44,36 +43,36 @@ impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
         &mut self.session
     }
 
-    /// The time, as the session counts it.
+    /// The current time, as the session counts it.
     #[must_use]
     pub fn now(&self) -> Instant {
         let micros = self.started.elapsed().as_micros();
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// Receives what there is, as far as the session has room. `Ready(Ok(false))` is the end of the stream.
+    /// Receives available bytes, as far as the session has capacity. `Ready(Ok(false))` is the end of the stream.
     ///
     /// # Errors
     /// The stream's.
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let room = self.session.receive_capacity().min(SCRATCH);
-        if room == 0 {
-            return Poll::Pending; // whoever makes room polls again
+        let capacity = self.session.receive_capacity().min(SCRATCH);
+        if capacity == 0 {
+            return Poll::Pending; // responding to a request frees capacity, and polls again
         }
         let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
-        let mut bytes = ReadBuf::uninit(scratch.get_mut(..room).unwrap_or(&mut []));
+        let mut bytes = ReadBuf::uninit(scratch.get_mut(..capacity).unwrap_or(&mut []));
         ready!(Pin::new(&mut self.link).poll_read(context, &mut bytes))?;
         let now = self.now();
         let taken = self.session.receive(now, bytes.filled());
         debug_assert_eq!(
             taken,
             bytes.filled().len(),
-            "the session said how much room it has"
+            "the session has the capacity that it reported"
         );
         Poll::Ready(Ok(taken > 0))
     }
 
-    /// Sends what is outgoing. `Ready` when nothing is left.
+    /// Sends outgoing bytes. `Ready` when all of them are sent.
     ///
     /// # Errors
     /// The stream's.
@@ -88,7 +87,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
         Pin::new(&mut self.link).poll_flush(context)
     }
 
-    /// `Ready` when that moment has come.
+    /// `Ready` at `moment`.
     pub fn poll_until(&mut self, context: &mut Context<'_>, moment: Instant) -> Poll<()> {
         let deadline = self.started + moment.since(Instant::ZERO);
         if self.timer.deadline() != deadline {
@@ -97,7 +96,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
         self.timer.as_mut().poll(context)
     }
 
-    /// Shuts the stream down for writing.
+    /// Shuts down the stream's write half.
     ///
     /// # Errors
     /// The stream's.

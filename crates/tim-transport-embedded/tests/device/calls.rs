@@ -459,3 +459,22 @@ fn an_answer_that_nobody_reads_holds_up_nothing() {
         }
     });
 }
+
+#[test]
+fn the_runner_shows_what_the_session_has_counted() {
+    let world = World::new();
+    when_ready(&world, async |client, mut runner| {
+        let before = runner.stats();
+        assert!(before.frames_sent >= 2 && before.bytes_received > 20, "{before:?}");
+        let mut text = client.create_text_message(user("bob"), "hi").expect("a message");
+        let sent = runner.until(client.send_message(&mut text), |_| {}).await;
+        sent.expect("stored");
+        let after = runner.stats();
+        assert_eq!(after.frames_sent - before.frames_sent, 1);
+        assert_eq!((after.reconnects, after.malformed_frames), (0, 0));
+        // An event that the application holds does not hide them.
+        world.hub.borrow_mut().bob_says("one");
+        while delivered(&runner.next_event().await).is_none() {}
+        assert!(runner.stats().frames_received > after.frames_received);
+    });
+}
