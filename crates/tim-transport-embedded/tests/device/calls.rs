@@ -465,7 +465,10 @@ fn the_runner_shows_what_the_session_has_counted() {
     let world = World::new();
     when_ready(&world, async |client, mut runner| {
         let before = runner.stats();
-        assert!(before.frames_sent >= 2 && before.bytes_received > 20, "{before:?}");
+        assert!(
+            before.frames_sent >= 2 && before.bytes_received > 20,
+            "{before:?}"
+        );
         let mut text = client.create_text_message(user("bob"), "hi").expect("a message");
         let sent = runner.until(client.send_message(&mut text), |_| {}).await;
         sent.expect("stored");
