@@ -14,14 +14,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tim_proto::ErrorCode;
-use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, RequestId};
+use tim_transport_std::session::{Event as SessionEvent, Instant, RequestError, RequestId, SessionStats};
 use tim_transport_std::{ClientDriver, Connector};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use crate::call::{PendingCall, Reply};
 use crate::client::LoginResponse;
 use crate::shared::Shared;
 use crate::state::{Effect, Moment, Query, Stage, State, Waiter};
+use crate::trace::{ConnectionTrace, RequestTrace, client_span};
 use crate::{GetConversationListResponse, ImError};
 
 /// How many commands may wait for the task.
@@ -36,6 +38,7 @@ pub(crate) enum Command {
     SetUserSig(String, Reply<()>),
     /// The latest so many conversations.
     List(usize, Reply<GetConversationListResponse>),
+    Stats(Reply<SessionStats>),
     Call(Box<dyn PendingCall>),
 }
 
@@ -56,7 +59,12 @@ pub(crate) struct Actor<C: Connector> {
 }
 
 /// A request that waits for its response.
-enum Pending {
+struct Pending {
+    origin: Origin,
+    trace: RequestTrace,
+}
+
+enum Origin {
     Query(Query),
     Call(Box<dyn PendingCall>),
 }
@@ -68,6 +76,7 @@ struct Outlet {
     logouts: Vec<Reply<()>>,
     lists: HashMap<Waiter, Reply<GetConversationListResponse>>,
     last_waiter: u64,
+    connection: ConnectionTrace,
     /// Effects on the session, which cannot be applied while its events are being polled.
     for_session: Vec<SessionEffect>,
 }
@@ -100,6 +109,7 @@ impl<C: Connector> Actor<C> {
                 logouts: Vec::new(),
                 lists: HashMap::new(),
                 last_waiter: 0,
+                connection: ConnectionTrace::new(),
                 for_session: Vec::new(),
             },
             pending: HashMap::new(),
@@ -110,9 +120,15 @@ impl<C: Connector> Actor<C> {
         }
     }
 
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
+        let span = client_span(&self.outlet.shared.user, self.outlet.shared.device);
+        self.run_untraced().instrument(span).await;
+    }
+
+    async fn run_untraced(mut self) {
         loop {
-            self.turn();
+            let connection = self.outlet.connection.span();
+            connection.in_scope(|| self.turn());
             if self.closing && !self.driver.is_open() {
                 break;
             }
@@ -186,22 +202,29 @@ impl<C: Connector> Actor<C> {
                 SessionEvent::Response { id, response } => (id, Ok(response)),
                 SessionEvent::Failed { id, failure } => (id, Err(failure.into())),
                 other => {
+                    if let SessionEvent::NetState(net) = other {
+                        outlet.connection.changed(net);
+                    }
                     state.handle(&other);
                     outlet.apply(state);
                     return ControlFlow::Continue(());
                 }
             };
-            match pending.remove(&id) {
-                Some(Pending::Query(query)) => {
-                    state.query_done(clock.now(), &query, response);
+            let Some(Pending { origin, trace }) = pending.remove(&id) else {
+                return ControlFlow::Continue(());
+            };
+            let now = clock.now();
+            trace.finished(now, response.as_ref().err());
+            match origin {
+                Origin::Query(query) => {
+                    state.query_done(now, &query, response);
                     outlet.apply(state);
                 }
-                Some(Pending::Call(mut call)) => {
+                Origin::Call(mut call) => {
                     call.finish(state, response);
                     outlet.apply(state);
                     call.reply();
                 }
-                None => {}
             }
             ControlFlow::Continue(())
         });
@@ -225,10 +248,14 @@ impl<C: Connector> Actor<C> {
                 break;
             }
             let session = self.driver.session();
-            match query.submit(|kind, body| session.request_untyped(moment.now, kind, body)) {
+            let (kind, sent) =
+                query.submit(|kind, body| (kind, session.request_untyped(moment.now, kind, body)));
+            match sent {
                 Ok(id) => {
                     self.state.query_sent(&query);
-                    self.pending.insert(id, Pending::Query(query));
+                    let trace = RequestTrace::new(kind, id, moment.now);
+                    let origin = Origin::Query(query);
+                    self.pending.insert(id, Pending { origin, trace });
                 }
                 Err(RequestError::Full) => break,
                 Err(RequestError::NotReady) if !self.state.must_not_wait() => break,
@@ -250,6 +277,7 @@ impl<C: Connector> Actor<C> {
         self.driver.session().hold_acknowledgements(full);
         self.driver.allow_connecting(!full);
         if flooded {
+            tracing::warn!("the hub ignores its window and is disconnected");
             self.driver.drop_connection();
         }
     }
@@ -269,6 +297,9 @@ impl<C: Connector> Actor<C> {
             Command::List(depth, reply) => {
                 let waiter = self.outlet.wait_for_list(reply);
                 self.state.list(depth, waiter);
+            }
+            Command::Stats(reply) => {
+                let _ = reply.send(Ok(self.driver.session().stats()));
             }
             Command::Call(call) => self.submit(call),
         }
@@ -330,8 +361,8 @@ impl<C: Connector> Actor<C> {
 
     fn submit(&mut self, mut call: Box<dyn PendingCall>) {
         // The session may be ready before all that waited at the hub is published.
+        let now = self.driver.now();
         let submitted = if self.state.status().ready {
-            let now = self.driver.now();
             self.driver
                 .session()
                 .request_untyped(now, call.kind(), call.body())
@@ -340,7 +371,9 @@ impl<C: Connector> Actor<C> {
         };
         match submitted {
             Ok(id) => {
-                self.pending.insert(id, Pending::Call(call));
+                let trace = RequestTrace::new(call.kind(), id, now);
+                let origin = Origin::Call(call);
+                self.pending.insert(id, Pending { origin, trace });
             }
             Err(RequestError::Full) => self.parked = Some(call),
             Err(error) => {

@@ -1,10 +1,11 @@
-//! The handle: logging in and out, events, and what all calls are made of.
+//! The handle: logging in and out, events, and the path of all calls.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tim_proto::request::{Renew, Request};
 use tim_proto::{ErrorCode, UserId};
+use tim_transport_std::session::SessionStats;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,14 +19,17 @@ use crate::shared::Shared;
 use crate::state::Stage;
 use crate::state::State;
 
-/// How long a full event stream may keep the client from getting ready before somebody is told.
+/// How long a full event stream may delay readiness before [`Client::wait_until_ready`] fails.
 const STALL: Duration = Duration::from_secs(5);
 
-/// A user's device, logged in or not. A clone is another handle of the same client; when the last handle is dropped, the
-/// client logs out and ends. (A handler that holds a handle keeps the client alive.)
+/// A device of a user, logged in or not. A clone is another handle of the same client; when the last handle is dropped,
+/// the client logs out and ends. (A handler that holds a handle keeps the client alive.)
 ///
-/// Every call is a request to the client's task. Dropping a call's future cancels nothing half-done: either the task has
-/// the whole request and sees it through, or nothing has happened. Calls wait while too many others are unanswered.
+/// Every call is a request to the client's task. Dropping the future of a call cancels nothing half-done: either the task
+/// has the whole request and completes it, or nothing has happened. Calls wait while too many requests are pending.
+///
+/// The crate emits [`tracing`] spans for the client, its connections and its requests. They carry user ids and error codes,
+/// never the content of messages or a UserSig.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
@@ -33,30 +37,31 @@ pub struct Client {
     pub(crate) runtime: Handle,
 }
 
-/// The answer to [`Client::login`].
+/// The response of [`Client::login`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoginResponse {
     /// The user's account number (`tinyID`).
     pub account: u64,
-    /// The name shown for the user; may be empty.
+    /// The user's display name; may be empty.
     pub nick: String,
-    /// Whether the client was logged in already (`repeatLogin`).
+    /// Whether the client was already logged in (`repeatLogin`).
     pub repeat_login: bool,
 }
 
 impl Client {
-    /// Logs in. Done when the hub has accepted; [`Event::SdkReady`] follows when all that was waiting has arrived. From
-    /// then on the client stays logged in over any number of connections, until [`Client::logout`] or a refusal.
+    /// Logs in. Returns when the hub has accepted the login; [`Event::SdkReady`] follows when everything that waited at the
+    /// hub has arrived. The client then stays logged in over any number of connections, until [`Client::logout`] or a
+    /// refusal.
     ///
     /// # Errors
-    /// The hub's refusal; [`ErrorCode::NETWORK_TIMEOUT`] if no hub answers within the limit's login time-out, with the
-    /// last reason in its text; [`ErrorCode::REPEAT_LOGIN`] while a login is under way.
+    /// The hub's refusal; [`ErrorCode::NETWORK_TIMEOUT`] if no hub responds within the login time-out of the limits, with
+    /// the last reason in the text; [`ErrorCode::REPEAT_LOGIN`] while a login is in progress.
     pub async fn login(&self) -> Result<LoginResponse, ImError> {
         self.command(Command::Login).await
     }
 
-    /// Logs out. Requests that wait for an answer fail. Later the client can log in again.
+    /// Logs out. Pending requests fail. The client can log in again later.
     ///
     /// # Errors
     /// [`ErrorCode::LOGGED_OUT`] if the client has ended.
@@ -64,12 +69,12 @@ impl Client {
         self.command(Command::Logout).await
     }
 
-    /// Replaces the UserSig: for logins from now on, and at once for the session that is on, which ends when its UserSig does
-    /// ([`Event::UserSigExpiring`] tells of that before).
+    /// Replaces the UserSig: for future logins, and at once for the current session, which ends when its UserSig expires
+    /// ([`Event::UserSigExpiring`] announces that).
     ///
     /// # Errors
-    /// [`ErrorCode::LOGGED_OUT`] if the client has ended; the hub's refusal of the new UserSig, with which the session goes
-    /// on as it was, also over further connections.
+    /// [`ErrorCode::LOGGED_OUT`] if the client has ended; the hub's refusal of the new UserSig. The session then continues
+    /// with the previous one, also over further connections.
     pub async fn set_user_sig(&self, user_sig: impl Into<String>) -> Result<(), ImError> {
         let user_sig = user_sig.into();
         let renewed = user_sig.clone();
@@ -85,18 +90,18 @@ impl Client {
         .await
     }
 
-    /// Whether calls are taken (S83): from [`Event::SdkReady`] to [`Event::SdkNotReady`].
+    /// Whether calls are accepted: from [`Event::SdkReady`] to [`Event::SdkNotReady`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.status().session.ready
     }
 
-    /// Waits until calls are taken.
+    /// Waits until calls are accepted.
     ///
     /// # Errors
-    /// [`ErrorCode::USER_NOT_LOGGED_IN`] if there was no login; why the client is not logged in any more; or
-    /// [`ErrorCode::INVALID_OPERATION`] if for five seconds nobody reads an [`EventStream`] that holds as much as it may,
-    /// since readiness comes behind what waited at the hub.
+    /// [`ErrorCode::USER_NOT_LOGGED_IN`] if there was no login; the reason why the client is no longer logged in; or
+    /// [`ErrorCode::INVALID_OPERATION`] if an [`EventStream`] is full and not read for five seconds, since readiness comes
+    /// after the deliveries that waited at the hub.
     pub async fn wait_until_ready(&self) -> Result<(), ImError> {
         let mut changes = self.shared.status.subscribe();
         loop {
@@ -111,31 +116,39 @@ impl Client {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(ImError::ended()),
                 Err(_) => {
-                    let text = "what waited at the hub must be read from the event stream first";
+                    let text = "the event stream is full; read it first";
                     return Err(ImError::new(ErrorCode::INVALID_OPERATION, text));
                 }
             }
         }
     }
 
-    /// Where this device stands: behind the last event that every stream is done with (and every handler has returned
-    /// from). An application that keeps it, along with what it made of the events, goes on there with
+    /// The position of this device: behind the last event that every stream has processed (and every handler has returned
+    /// from). An application that persists it together with its own data resumes there with
     /// [`ClientBuilder::resume_from`](crate::ClientBuilder::resume_from). Empty before the first login.
     #[must_use]
     pub fn cursor(&self) -> Vec<u8> {
         self.shared.bus.cursor()
     }
 
-    /// Whose client this is.
+    /// The user of this client.
     #[must_use]
     pub fn user(&self) -> UserId {
         self.shared.user
     }
 
-    /// The device's number.
+    /// The device id.
     #[must_use]
     pub fn device(&self) -> u64 {
         self.shared.device
+    }
+
+    /// The counters of the session: frames, bytes, reconnects, malformed frames, round-trip time.
+    ///
+    /// # Errors
+    /// [`ErrorCode::LOGGED_OUT`] if the client has ended.
+    pub async fn session_stats(&self) -> Result<SessionStats, ImError> {
+        self.command(Command::Stats).await
     }
 
     /// The events from now on; see [`EventStream`] for what happens when it is read slowly.
@@ -144,9 +157,9 @@ impl Client {
         self.shared.bus.subscribe()
     }
 
-    /// Calls `handler` with every event of this kind from now on, in order (S129, S132). Handlers run one after another
-    /// in a task of their own; while one works, the next events wait, and the hub is slowed down like by a slow
-    /// [`EventStream`]. A handler must not block: spawn what takes long.
+    /// Calls `handler` with every event of this kind from now on, in order. Handlers run one after another in a task of
+    /// their own; while one runs, the next events wait, and the hub is slowed down as by a slow [`EventStream`]. A handler
+    /// must not block: spawn a task for long work.
     pub fn on(&self, kind: EventKind, handler: impl Fn(&Event) + Send + Sync + 'static) -> HandlerId {
         let (id, stream) = self
             .shared
@@ -158,7 +171,7 @@ impl Client {
         id
     }
 
-    /// Takes a handler off again; whether it was there.
+    /// Removes a handler. Returns whether it was registered.
     pub fn off(&self, id: HandlerId) -> bool {
         self.shared.handlers.remove(id)
     }

@@ -1,4 +1,4 @@
-//! Conversations as the application holds them.
+//! Conversations, owned by the application.
 
 use tim_proto::conversation as wire;
 use tim_proto::conversation::AtInfo;
@@ -6,34 +6,34 @@ use tim_proto::{ConversationId, ConversationType, GroupType, ReceiveOption};
 
 use crate::{GroupProfile, Message, UserProfile};
 
-/// An entry of the conversation list (S190): enough to draw it.
+/// An entry of the conversation list.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Conversation {
-    /// Which conversation.
+    /// The conversation's id.
     pub id: ConversationId,
-    /// Messages not read yet, own ones not counted.
+    /// The unread messages; own messages are not counted.
     pub unread_count: u32,
-    /// Up to where the user has read.
+    /// The read mark: the sequence up to which the user has read.
     pub read_sequence: u64,
-    /// The newest entry's sequence.
+    /// The sequence of the newest entry.
     pub last_sequence: u64,
     /// The group's name or the peer's nick; may be empty.
     pub name: String,
-    /// Where the picture is; may be empty.
+    /// The address of the avatar; may be empty.
     pub avatar: String,
     /// The type of the group; 0 for others.
     pub group_type: GroupType,
-    /// The newest message; absent if none is left.
+    /// The newest message, if there is one.
     pub last_message: Option<Message>,
-    /// How the user wants to be told of its messages; [`ReceiveOption::ACCEPT_AND_NOTIFY`] if it is no group.
+    /// The receive option of the group; [`ReceiveOption::ACCEPT_AND_NOTIFY`] for other conversations.
     pub message_remind_type: ReceiveOption,
     /// The unread messages that mention the user, oldest first (`groupAtInfoList`); at most the newest 100.
     pub group_at_info_list: Vec<AtInfo>,
 }
 
 impl Conversation {
-    /// One of which nothing is known yet.
+    /// A conversation of which nothing is known.
     pub(crate) fn empty(id: ConversationId) -> Self {
         Self {
             id,
@@ -83,20 +83,20 @@ impl Conversation {
             && self.group_at_info_list == other.group_at_info_list
     }
 
-    /// Which kind of conversation it is.
+    /// The type of the conversation.
     #[must_use]
     pub const fn conversation_type(&self) -> ConversationType {
         self.id.conversation_type()
     }
 
-    /// Whether what is unread in it counts in the total: not the system's notices, and no group of which the user wants
-    /// to be told otherwise than usual.
+    /// Whether its unread messages count in the total. Notices do not, nor do groups with another receive option than
+    /// [`ReceiveOption::ACCEPT_AND_NOTIFY`].
     #[must_use]
     pub fn counts_in_total(&self) -> bool {
         self.id != ConversationId::System && self.message_remind_type == ReceiveOption::ACCEPT_AND_NOTIFY
     }
 
-    /// What to show as its title: its name, or else the user's or group's id.
+    /// The title to show: the name, or else the id of the user or group.
     #[must_use]
     pub fn title(&self) -> &str {
         if self.name.is_empty() {
@@ -107,14 +107,14 @@ impl Conversation {
     }
 }
 
-/// All about one conversation (S196-S201).
+/// A conversation with the profile of its group or user.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConversationProfile {
-    /// The list's entry.
+    /// The entry of the conversation list.
     pub conversation: Conversation,
-    /// The group, if it is one.
+    /// The group, for a group conversation.
     pub group: Option<GroupProfile>,
-    /// The peer, if it is a user.
+    /// The peer, for a one-to-one conversation.
     pub user: Option<UserProfile>,
 }

@@ -1,4 +1,4 @@
-//! What the client tells the application.
+//! Events: what the client reports to the application.
 
 use std::sync::Arc;
 
@@ -10,43 +10,43 @@ use crate::{Conversation, GroupProfile, ImError, Message, UserProfile};
 
 pub use session::{NetState, NotReadyReason};
 
-/// Something that happened (`{name, data}` in the SDK). A clone is cheap.
+/// An event (`{name, data}` in the Web SDK). Clones are cheap.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// SDK_READY (S84): logged in, and all that was waiting has arrived.
+    /// SDK_READY: logged in, and everything that waited at the hub has arrived.
     SdkReady,
-    /// SDK_NOT_READY (S85), and why.
+    /// SDK_NOT_READY, and the reason.
     SdkNotReady(NotReadyReason),
-    /// MESSAGE_RECEIVED (S129-S131): one or more messages in the hub's order; never one that this client sent (S105).
+    /// MESSAGE_RECEIVED: one or more messages in the hub's order; never one that this client sent.
     MessageReceived(Vec<Message>),
-    /// MESSAGE_REVOKED (S118-S120): each of them is revoked.
+    /// MESSAGE_REVOKED: these messages are revoked.
     MessageRevoked(Vec<Message>),
-    /// CONVERSATION_LIST_UPDATED: the list as it is now, newest first. At most one a second: what changes within a second
-    /// of the last one makes one at its end. The same goes for the next two.
+    /// CONVERSATION_LIST_UPDATED: the current list, newest first. At most one a second: changes within a second of the last
+    /// event are combined into one at its end. The same applies to the next two events.
     ConversationListUpdated(Vec<Arc<Conversation>>),
-    /// TOTAL_UNREAD_MESSAGE_COUNT_UPDATED: how many messages are unread now, as
-    /// [`Client::get_total_unread_message_count`](crate::Client::get_total_unread_message_count) counts them.
+    /// TOTAL_UNREAD_MESSAGE_COUNT_UPDATED: the current total, as returned by
+    /// [`Client::get_total_unread_message_count`](crate::Client::get_total_unread_message_count).
     TotalUnreadMessageCountUpdated(u64),
-    /// GROUP_LIST_UPDATED: the groups that the user is in now. Only once the application has asked for the list
-    /// ([`Client::get_group_list`](crate::Client::get_group_list)).
+    /// GROUP_LIST_UPDATED: the groups that the user is in. Only after the first
+    /// [`Client::get_group_list`](crate::Client::get_group_list).
     GroupListUpdated(Vec<Arc<GroupProfile>>),
-    /// PROFILE_UPDATED: these users are shown like this from now on. Told for what this client changed.
+    /// PROFILE_UPDATED: the new profiles of these users. Only for changes made by this client.
     ProfileUpdated(Vec<UserProfile>),
-    /// KICKED_OUT: the hub ended the session for good, and why. Log in again to come back.
+    /// KICKED_OUT: the hub has ended the session, and the reason. The client can log in again.
     KickedOut(ImError),
-    /// The UserSig ends at this time (Unix seconds), and the session with it: get a new one for
-    /// [`Client::set_user_sig`](crate::Client::set_user_sig). The SDK has no such event.
+    /// The UserSig expires at this time (Unix time in seconds), and the session with it: pass a new one to
+    /// [`Client::set_user_sig`](crate::Client::set_user_sig). Not in the Web SDK.
     UserSigExpiring(u64),
     /// NET_STATE_CHANGE.
     NetStateChange(NetState),
-    /// Entries of a conversation that this device never saw are no longer kept; or, if [`Gap::is_restored`], the hub was put
-    /// back from an older copy: of every conversation an unknown part is lost at the hub, and sequences are given out again.
-    /// The SDK has no such event.
+    /// Entries of a conversation that this device never received are no longer retained. Or, if [`Gap::is_restored`], the
+    /// hub was restored from a backup: it has lost an unknown part of every conversation and assigns sequences again.
+    /// Not in the Web SDK.
     Gap(Gap),
 }
 
-/// Which event, to register a handler for.
+/// The kind of an event, for registering a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -77,7 +77,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The SDK's name of the event, such as `onMessageReceived`.
+    /// The Web SDK's name of the event, such as `onMessageReceived`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl EventKind {
 }
 
 impl Event {
-    /// Which event it is.
+    /// The kind of the event.
     #[must_use]
     pub const fn kind(&self) -> EventKind {
         match self {
@@ -117,14 +117,14 @@ impl Event {
         }
     }
 
-    /// `event.name` (S119).
+    /// The Web SDK's name of the event (`event.name`).
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.kind().name()
     }
 }
 
-/// The SDK's constant for a state of the line: `connected`, `connecting`, `disconnected`.
+/// The Web SDK's constant for a connection state: `connected`, `connecting`, `disconnected`.
 #[must_use]
 pub const fn net_state_name(state: NetState) -> &'static str {
     match state {

@@ -1,4 +1,4 @@
-//! Handlers: functions that are called with events, in the order in which the events came.
+//! Handlers: functions that are called with events, in order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,13 +7,13 @@ use crate::bus::{Bus, EventStream};
 use crate::event::{Event, EventKind};
 use crate::shared::Shared;
 
-/// Names a registered handler, to take it off again.
+/// Identifies a registered handler, to remove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HandlerId(u64);
 
 type Handler = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// The handlers of a client. The first one starts a task that reads a stream for all of them.
+/// The handlers of a client. The first one starts a task that reads one stream for all of them.
 #[derive(Default)]
 pub(crate) struct Handlers(Mutex<Table>);
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Handlers {
 }
 
 impl Handlers {
-    /// Adds a handler, and says which stream must be read for all of them if nobody does yet.
+    /// Adds a handler. Returns the stream to read for all handlers if it is the first one.
     pub(crate) fn add(
         &self,
         kind: EventKind,
@@ -74,8 +74,10 @@ impl Handlers {
 pub(crate) async fn dispatch(shared: Arc<Shared>, mut events: EventStream) {
     while let Some(event) = events.next().await {
         for handler in shared.handlers.for_kind(event.kind()) {
-            // A handler that panics (its message is printed by the panic hook) must not take the others along.
-            let _ = catch_unwind(AssertUnwindSafe(|| handler(&event)));
+            // A handler that panics must not end the others.
+            if catch_unwind(AssertUnwindSafe(|| handler(&event))).is_err() {
+                tracing::error!(event = event.name(), "a handler panicked");
+            }
         }
     }
 }

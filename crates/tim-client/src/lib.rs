@@ -6,7 +6,6 @@ mod bus;
 mod call;
 mod calls;
 mod client;
-
 mod conversation;
 mod error;
 mod event;
@@ -17,6 +16,7 @@ mod profile;
 mod shared;
 mod state;
 mod system;
+mod trace;
 
 pub use builder::ClientBuilder;
 pub use bus::EventStream;

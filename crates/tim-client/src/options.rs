@@ -1,26 +1,26 @@
-//! How a message is to be sent, owned; [`tim_proto::message::SendOptions`] is what travels.
+//! Send options, owned; [`tim_proto::message::SendOptions`] is their wire format.
 
 use std::time::Duration;
 
 use tim_proto::message;
 
-/// The second argument of `send_message` (S86-S104). The default stores, counts and pushes.
+/// The options of [`Client::send_message`](crate::Client::send_message). By default a message is stored, counted and pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SendOptions {
-    /// Only for those online now: not stored, not counted, not pushed (S86-S90). Refused in an AVChatRoom (S91).
+    /// Only for users who are online: not stored, not counted, not pushed. Refused in an AVChatRoom.
     pub online_user_only: bool,
-    /// `offlinePushInfo`: how those offline are notified; absent means as usual (S92).
+    /// `offlinePushInfo`: how offline users are notified; `None` for the default.
     pub offline_push: Option<OfflinePush>,
-    /// For how long a refusal that passes ([`ErrorCode::is_transient`](crate::ErrorCode::is_transient)) is waited out:
-    /// the same instance is sent again by itself, with the same id, when the hub says
-    /// ([`ImError::retry_after`](crate::ImError::retry_after)) or else after growing waits. Every try begins within this
-    /// time of the call; a wait that would go beyond it ends with the refusal at once. Zero, the default, tries once.
+    /// How long transient refusals ([`ErrorCode::is_transient`](crate::ErrorCode::is_transient)) are retried: the message is
+    /// sent again with the same id, after [`ImError::retry_after`](crate::ImError::retry_after) or else after growing
+    /// intervals. Every attempt begins within this time of the call; if the next interval would exceed it, the call returns
+    /// the refusal at once. Zero, the default, disables retries.
     ///
-    /// Messages that are sent one behind the other stay in order; those sent at the same time may not.
+    /// Messages that are sent one after another stay in order; messages sent concurrently may not.
     pub retry_for: Duration,
 }
 
-/// `offlinePushInfo`, all six fields optional (S93-S101).
+/// `offlinePushInfo`; all fields are optional.
 ///
 /// ```
 /// use tim_client::{OfflinePush, SendOptions};
@@ -37,22 +37,22 @@ pub struct SendOptions {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OfflinePush {
-    /// No push at all (S93).
+    /// Disables the push.
     pub disable_push: bool,
-    /// The title, for both iOS and Android (S94).
+    /// The title, for iOS and Android.
     pub title: Option<String>,
-    /// The text; goes before the message's own (S95, S96).
+    /// The text; replaces the text of the message.
     pub description: Option<String>,
-    /// Passed through and never shown (S98).
+    /// Passed to the application; not shown.
     pub extension: Option<String>,
-    /// iOS: leave the badge as it is (S99).
+    /// iOS: leaves the badge unchanged.
     pub ignore_ios_badge: bool,
-    /// The OPPO channel, Android 8.0 and later (S100).
+    /// The OPPO channel, on Android 8.0 and later.
     pub android_oppo_channel_id: Option<String>,
 }
 
 impl SendOptions {
-    /// Only for those who are online now.
+    /// Options for a message to users who are online only.
     #[must_use]
     pub const fn online_only() -> Self {
         Self {
@@ -62,7 +62,7 @@ impl SendOptions {
         }
     }
 
-    /// The same, with refusals that pass waited out for this long.
+    /// The same options, with transient refusals retried for this long.
     ///
     /// ```
     /// use std::time::Duration;
@@ -78,7 +78,7 @@ impl SendOptions {
         }
     }
 
-    /// As it travels.
+    /// The wire format.
     #[must_use]
     pub fn as_borrowed(&self) -> message::SendOptions<'_> {
         message::SendOptions {
@@ -89,7 +89,7 @@ impl SendOptions {
 }
 
 impl OfflinePush {
-    /// As it travels.
+    /// The wire format.
     #[must_use]
     pub fn as_borrowed(&self) -> message::OfflinePush<'_> {
         message::OfflinePush {

@@ -1,50 +1,50 @@
-//! Groups, their members and users, as the application holds them.
+//! Profiles of groups, members and users, owned by the application.
 
 use tim_proto::conversation as wire;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId, request};
 
-/// What there is to know about a group.
+/// The profile of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupProfile {
-    /// Which group.
+    /// The group's id.
     pub id: GroupId,
     /// Its type.
     pub group_type: GroupType,
     /// Its name.
     pub name: String,
-    /// What it is about.
+    /// The introduction.
     pub introduction: String,
-    /// What its members are told.
+    /// The announcement to the members.
     pub notification: String,
-    /// Where its picture is.
+    /// The address of the avatar.
     pub avatar: String,
-    /// Who owns it.
+    /// The owner.
     pub owner: UserId,
-    /// How many members it has.
+    /// The number of members.
     pub member_count: u32,
-    /// When it was made, Unix time in seconds.
+    /// When the group was created, Unix time in seconds.
     pub created: u64,
-    /// What the asking user is in it; `Role(0)` for who is no member.
+    /// The role of the user of this client; `Role(0)` if the user is not a member.
     pub role: Role,
-    /// Who may join by asking.
+    /// How applications to join are handled.
     pub join_option: JoinOption,
-    /// Whom members may bring in.
+    /// How invitations by members are handled.
     pub invite_option: InviteOption,
-    /// Whether nobody but owner and admins may write (`muteAllMembers`).
+    /// Whether only the owner and the admins may send messages (`muteAllMembers`).
     pub mute_all: bool,
-    /// How many members it can have; 0 for any number.
+    /// The maximum number of members; 0 if unlimited.
     pub max_members: u32,
-    /// How the asking user wants to be told of its messages.
+    /// The receive option of the user of this client.
     pub message_remind_type: ReceiveOption,
-    /// Until when the asking user may not write, Unix time in seconds; what lies in the past means nothing.
+    /// When the mute of the user of this client ends, Unix time in seconds; a time in the past means not muted.
     pub muted_until: u64,
-    /// The asking user's name in this group; may be empty.
+    /// The name card of the user of this client in this group; may be empty.
     pub name_card: String,
 }
 
 impl GroupProfile {
-    /// Whether the asking user is in it.
+    /// Whether the user of this client is a member.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.role != Role(0)
@@ -55,24 +55,24 @@ impl GroupProfile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupMember {
-    /// Who.
+    /// The user's id.
     pub user: UserId,
-    /// What they are in it.
+    /// The role in the group.
     pub role: Role,
-    /// Since when, Unix time in seconds.
+    /// When the member joined, Unix time in seconds.
     pub joined: u64,
-    /// Until when they may not write, Unix time in seconds; what lies in the past means nothing.
+    /// When the mute ends, Unix time in seconds; a time in the past means not muted.
     pub muted_until: u64,
-    /// The name shown; may be empty.
+    /// The display name; may be empty.
     pub nick: String,
-    /// Where the picture is; may be empty.
+    /// The address of the avatar; may be empty.
     pub avatar: String,
-    /// The name shown in this group; may be empty.
+    /// The name card in this group; may be empty.
     pub name_card: String,
 }
 
 impl GroupMember {
-    /// What to call the member: the name card, or else the nick, or else the user's id.
+    /// The name to show: the name card, or else the nick, or else the user id.
     #[must_use]
     pub fn title(&self) -> &str {
         [self.name_card.as_str(), self.nick.as_str()]
@@ -82,15 +82,15 @@ impl GroupMember {
     }
 }
 
-/// What there is to know about a user.
+/// The profile of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserProfile {
-    /// Who.
+    /// The user's id.
     pub id: UserId,
-    /// The name shown; may be empty.
+    /// The display name; may be empty.
     pub nick: String,
-    /// Where the picture is; may be empty.
+    /// The address of the avatar; may be empty.
     pub avatar: String,
 }
 

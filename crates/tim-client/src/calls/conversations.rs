@@ -10,51 +10,51 @@ use crate::call::encoded;
 use crate::client::Client;
 use crate::{Conversation, ConversationProfile, ImError};
 
-/// The answer to [`Client::set_message_read`].
+/// The response of [`Client::set_message_read`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetMessageReadResponse {
-    /// Up to where the conversation is read now.
+    /// The read mark: the sequence up to which the conversation is read.
     pub read_sequence: u64,
-    /// What is left unread: messages that have come since.
+    /// The messages that are still unread because they have arrived since.
     pub unread_count: u32,
 }
 
-/// The answer to [`Client::get_conversation_list`].
+/// The response of [`Client::get_conversation_list`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GetConversationListResponse {
-    /// The conversations, newest first (S188, S193).
+    /// The conversations, newest first.
     pub conversation_list: Vec<Arc<Conversation>>,
-    /// Whether there are more, for [`Client::get_latest_conversations`] to get.
+    /// Whether there are more, which [`Client::get_latest_conversations`] returns.
     pub is_truncated: bool,
 }
 
-/// The answer to [`Client::get_conversation_profile`].
+/// The response of [`Client::get_conversation_profile`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GetConversationProfileResponse {
-    /// All about it (S197, S199).
+    /// The conversation.
     pub conversation: ConversationProfile,
 }
 
-/// The answer to [`Client::delete_conversation`].
+/// The response of [`Client::delete_conversation`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteConversationResponse {
-    /// The one that was deleted (S206).
+    /// The deleted conversation.
     pub conversation_id: ConversationId,
 }
 
 impl Client {
-    /// `setMessageRead` (S181-S186): all of a conversation's messages are read, on all devices of the account: those that
-    /// the hub has when it gets the request, so also some that are still on their way to this client. With a user with whom
-    /// nothing was said yet, and without any notice of the system's, nothing happens.
+    /// `setMessageRead`: marks all messages of a conversation as read, on all devices of the account. That covers all messages
+    /// that the hub has when the request arrives, including those still on their way to this client. For a conversation
+    /// without messages nothing happens.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal:
-    /// [`ErrorCode::GROUP_NOT_FOUND`](crate::ErrorCode::GROUP_NOT_FOUND) if there is no such group any more,
-    /// [`ErrorCode::GROUP_PERMISSION_DENY`](crate::ErrorCode::GROUP_PERMISSION_DENY) if the user is not in it.
+    /// [`ErrorCode::GROUP_NOT_FOUND`](crate::ErrorCode::GROUP_NOT_FOUND) if the group does not exist,
+    /// [`ErrorCode::GROUP_PERMISSION_DENY`](crate::ErrorCode::GROUP_PERMISSION_DENY) if the user is not a member.
     pub async fn set_message_read(
         &self,
         conversation: impl Into<ConversationId>,
@@ -62,8 +62,8 @@ impl Client {
         self.mark_read(conversation.into(), 0).await
     }
 
-    /// A conversation's messages are read up to and with this one ([`Message::sequence`](crate::Message::sequence)), on all
-    /// devices of the account. The SDK has no such call.
+    /// Marks the messages of a conversation as read up to and including this sequence
+    /// ([`Message::sequence`](crate::Message::sequence)), on all devices of the account. Not in the Web SDK.
     ///
     /// # Errors
     /// [`ErrorCode::INVALID_OPERATION`] for 0, which no stored message has; not being ready, or the hub's refusal.
@@ -98,8 +98,8 @@ impl Client {
         .await
     }
 
-    /// `getConversationList` (S187-S195): the latest conversations, newest first, 100 unless the limits say otherwise; what
-    /// the events tell of the list goes on from there.
+    /// `getConversationList`: the latest conversations, newest first, 100 unless the limits set another number. Events report
+    /// later changes of the list.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
@@ -108,9 +108,8 @@ impl Client {
             .await
     }
 
-    /// The latest `count` conversations, in as many pages of the hub's list as that takes. From now on the list that the
-    /// events tell of has so many. An application that shows more and more of a long list asks for more each time, until
-    /// the list is not truncated.
+    /// The latest `count` conversations, in as many pages of the hub's list as needed. From now on the list in events has
+    /// that length. To show more of a long list, call this with a larger count, until the list is not truncated.
     ///
     /// # Errors
     /// As [`Client::get_conversation_list`].
@@ -119,21 +118,21 @@ impl Client {
         self.command(|reply| Command::List(depth, reply)).await
     }
 
-    /// `getTotalUnreadMessageCount`: what is unread in all the user's conversations, also in those that are not on this
-    /// client's list, as it is known without asking the hub. The system's notices do not count, nor do groups of which the user wants to be told otherwise than
-    /// usual ([`Client::set_message_remind_type`]).
+    /// `getTotalUnreadMessageCount`: the unread messages in all conversations of the user, including those beyond this
+    /// client's list, as far as known without asking the hub. Notices do not count, nor do groups with another receive
+    /// option than the default ([`Client::set_message_remind_type`]).
     #[must_use]
     pub fn get_total_unread_message_count(&self) -> u64 {
         self.shared.total_unread()
     }
 
-    /// `getConversationProfile` (S196-S201): the list's entry, and all about the group or the user. A conversation with a
-    /// user in which nothing was said yet is an empty one; so is that of the system's notices.
+    /// `getConversationProfile`: the entry of the conversation list, and the profile of the group or user. A one-to-one
+    /// conversation without messages is an empty one, as is that of notices without any.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal:
-    /// [`ErrorCode::USER_OR_GROUP_NOT_FOUND`](crate::ErrorCode::USER_OR_GROUP_NOT_FOUND) if there is no such user,
-    /// [`ErrorCode::CONVERSATION_NOT_FOUND`](crate::ErrorCode::CONVERSATION_NOT_FOUND) for a group that one is not in.
+    /// [`ErrorCode::USER_OR_GROUP_NOT_FOUND`](crate::ErrorCode::USER_OR_GROUP_NOT_FOUND) if the user does not exist,
+    /// [`ErrorCode::CONVERSATION_NOT_FOUND`](crate::ErrorCode::CONVERSATION_NOT_FOUND) for a group that the user is not in.
     pub async fn get_conversation_profile(
         &self,
         conversation: impl Into<ConversationId>,
@@ -151,8 +150,8 @@ impl Client {
         .await
     }
 
-    /// `deleteConversation` (S202-S208): takes a conversation off the list. Its messages stay, as read ones, and with the
-    /// next one it is back.
+    /// `deleteConversation`: removes a conversation from the list. Its messages remain, marked as read; the next message
+    /// brings it back.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.

@@ -1,4 +1,4 @@
-//! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here (S11).
+//! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here.
 
 use tim_proto::message::{Custom, Envelope, Face, Mentions, MessageFlags, Payload, Text};
 use tim_proto::wire::{Extensions, List, encoded_len};
@@ -8,17 +8,16 @@ use crate::client::Client;
 use crate::system::unix_millis;
 use crate::{ImError, MENTION_ALL, Message};
 
-/// The tag and the length before mentions, at the most, in bytes.
+/// The maximum length of the tag and length before mentions, in bytes.
 const MENTIONS_HEADER: usize = 16;
 
 impl Client {
-    /// `createTextMessage` (S26-S28): a text to a user or into a group, with normal priority unless
-    /// [`Message::with_priority`] says otherwise.
+    /// `createTextMessage`: a text to a user or group. [`Message::with_priority`] changes its priority.
     ///
     /// # Errors
-    /// - [`ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE`] to the system conversation (S8);
-    /// - [`ErrorCode::USER_NOT_LOGGED_IN`] before the first login, since ids carry the account's number;
-    /// - [`ErrorCode::COMM_BODY_SIZE_LIMIT`] if it is longer than the limits allow (12 KiB); the hub says the same.
+    /// - [`ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE`] for the system conversation;
+    /// - [`ErrorCode::USER_NOT_LOGGED_IN`] before the first login, since ids contain the account number;
+    /// - [`ErrorCode::COMM_BODY_SIZE_LIMIT`] if it exceeds the limits (12 KiB), which the hub checks too.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -32,13 +31,12 @@ impl Client {
         self.create_message(to, Text { text })
     }
 
-    /// `createTextAtMessage`: a text into a group that mentions members; [`MENTION_ALL`] is everybody. Their conversation
-    /// shows it in its `group_at_info_list` until they have read it. To a user it is a text like any other: the mentions
-    /// are not sent.
+    /// `createTextAtMessage`: a text to a group that mentions members; [`MENTION_ALL`] mentions everybody. Their conversation
+    /// lists it in `group_at_info_list` until they have read it. In a one-to-one conversation the mentions are not sent.
     ///
     /// # Errors
-    /// As [`Client::create_text_message`], where the mentions count; [`ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE`]
-    /// aside, sending fails with 10007 if everybody is mentioned by a member who may not do that.
+    /// As [`Client::create_text_message`]; mentions count as part of the length. Sending fails with 10007 if a member mentions
+    /// everybody without the right to.
     ///
     /// ```no_run
     /// # fn example(client: &tim_client::Client, group: tim_client::GroupId) -> Result<(), Box<dyn std::error::Error>> {
@@ -64,18 +62,18 @@ impl Client {
             users: List::from_slice(&users),
             all: users.len() < at_user_list.len(),
         };
-        let mut room = vec![0; encoded_len(&mentions) + MENTIONS_HEADER];
+        let mut buffer = vec![0; encoded_len(&mentions) + MENTIONS_HEADER];
         let extensions = if at_user_list.is_empty() || !matches!(to, ConversationId::Group(_)) {
             Extensions::NONE
         } else {
             mentions
-                .write(&mut room)
+                .write(&mut buffer)
                 .map_err(|_| ErrorCode::COMM_BODY_SIZE_LIMIT)?
         };
         self.create(to, Text { text }.into(), extensions)
     }
 
-    /// `createCustomMessage` (S56-S61): content that only applications understand.
+    /// `createCustomMessage`: content that only applications interpret.
     ///
     /// # Errors
     /// As [`Client::create_text_message`].
@@ -87,7 +85,7 @@ impl Client {
         self.create_message(to, custom)
     }
 
-    /// `createFaceMessage` (S74-S78): a sticker; what `index` means is the application's to say.
+    /// `createFaceMessage`: a sticker. The application defines the meaning of `index`.
     ///
     /// # Errors
     /// As [`Client::create_text_message`].
@@ -100,12 +98,12 @@ impl Client {
         self.create_message(to, Face { index, data })
     }
 
-    /// A message with any payload that can be sent; the calls above are made of this one.
+    /// A message with any payload that can be sent; the basis of the other create calls.
     ///
     /// # Errors
-    /// As [`Client::create_text_message`], [`ErrorCode::UNSUPPORTED_PLATFORM`] for a kind that cannot be made on this
-    /// platform, or at all, and the code of [`Limits::check_message`](crate::Limits::check_message) for a picture, a
-    /// recording, a video or a file over the limits of its kind.
+    /// As [`Client::create_text_message`]; [`ErrorCode::UNSUPPORTED_PLATFORM`] for a kind that cannot be created on this
+    /// platform; and the code of [`Limits::check_message`](crate::Limits::check_message) for an image, audio, video or file
+    /// over the limits of its kind.
     pub fn create_message<'a>(
         &self,
         to: impl Into<ConversationId>,

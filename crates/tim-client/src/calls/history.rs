@@ -11,25 +11,25 @@ use crate::client::Client;
 use crate::state::{next_piece, take_piece};
 use crate::{ImError, Message};
 
-/// The answer to [`Client::get_message_list`].
+/// The response of [`Client::get_message_list`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GetMessageListResponse {
-    /// The messages, oldest first (S176).
+    /// The messages, oldest first.
     pub message_list: Vec<Message>,
-    /// What to ask for the next, older page with (S177).
+    /// The position of the next, older page.
     pub next_req_message_id: NextReqMessageId,
-    /// Whether there is nothing older (S178).
+    /// Whether this is the oldest page.
     pub is_completed: bool,
 }
 
-/// Where a page of history ended (`nextReqMessageID`). Opaque; prints as hexadecimal digits (`end` behind the last page)
-/// and parses from that.
+/// A position in the history, between two pages (`nextReqMessageID`). Opaque; it prints as hexadecimal digits, or `end`
+/// after the oldest page, and parses from that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NextReqMessageId(Option<Vec<u8>>);
 
 impl NextReqMessageId {
-    /// Behind the last page.
+    /// After the oldest page.
     const END: Self = Self(None);
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for NextReqMessageId {
     }
 }
 
-/// The string is no [`NextReqMessageId`].
+/// The string is not a valid [`NextReqMessageId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NextReqMessageIdError;
 
@@ -81,12 +81,12 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 impl Client {
-    /// `getMessageList` (S171-S180): a page of a conversation's history, the newest one without `next`. `count` is 15 if
-    /// not said, and at most. Walking back until `is_completed` gives each message once.
+    /// `getMessageList`: a page of the history of a conversation; without `next` the newest one. `count` is 15 by default and
+    /// at most. Paging back until `is_completed` returns each message once.
     ///
     /// # Errors
-    /// [`ErrorCode::GROUP_INVALID_PARAMETERS`] for a count of 0; not being ready; or the hub's refusal, such as for a group
-    /// that the user is not in.
+    /// [`ErrorCode::GROUP_INVALID_PARAMETERS`] for a count of 0; not being ready; or the hub's refusal, for example for a
+    /// group that the user is not in.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, bob: tim_client::UserId) -> Result<(), tim_client::ImError> {
@@ -134,12 +134,12 @@ impl Client {
         Ok(page)
     }
 
-    /// Gets the payload of a message that is a stub ([`Message::is_stub`]): one that is longer than the frames this client
-    /// accepts. That is done by itself for what is received or listed; it takes this call only where it could not be done.
-    /// Nothing happens for a whole message.
+    /// Fetches the payload of a stub ([`Message::is_stub`]): a message that is longer than the frames that this client
+    /// accepts. Received and listed messages are fetched automatically; this call repeats an attempt that failed. For a
+    /// complete message nothing happens.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal; [`ErrorCode::FRAME_TOO_LARGE`] if it is larger than is ever fetched (1 MiB).
+    /// Not being ready, or the hub's refusal; [`ErrorCode::FRAME_TOO_LARGE`] if the payload is larger than 1 MiB.
     pub async fn fetch_message(&self, message: &Message) -> Result<(), ImError> {
         let mut payload = Vec::new();
         while message.is_stub() {

@@ -1,4 +1,4 @@
-//! The calls of the documented API, by what they are about.
+//! The calls of the documented API, by subject.
 
 mod conversations;
 mod create;

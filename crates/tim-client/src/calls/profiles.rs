@@ -9,24 +9,24 @@ use crate::call::encoded;
 use crate::client::Client;
 use crate::{Event, ImError, UserProfile};
 
-/// The answer to [`Client::get_my_profile`] and [`Client::update_my_profile`].
+/// The response of [`Client::get_my_profile`] and [`Client::update_my_profile`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MyProfileResponse {
-    /// How the user is shown.
+    /// The user's profile.
     pub profile: UserProfile,
 }
 
-/// The answer to [`Client::get_user_profile`].
+/// The response of [`Client::get_user_profile`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetUserProfileResponse {
-    /// Those who have an account, in the order asked for.
+    /// The profiles of the users that have an account, in the order of the request.
     pub profiles: Vec<UserProfile>,
 }
 
 impl Client {
-    /// `getMyProfile`: how the user is shown to others.
+    /// `getMyProfile`: the profile of the user.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
@@ -36,11 +36,11 @@ impl Client {
             .ok_or_else(|| ErrorCode::PROTOCOL_VIOLATION.into())
     }
 
-    /// `updateMyProfile`: from now on the user is shown like this. What is `None` stays as it is. Messages that were sent
-    /// before keep the nick of their time. [`Event::ProfileUpdated`] tells the handlers of this client.
+    /// `updateMyProfile`: changes the profile of the user. `None` leaves a field unchanged. Messages that were already sent keep
+    /// the earlier nick. This client publishes [`Event::ProfileUpdated`].
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal, such as for a nick that is too long.
+    /// Not being ready, or the hub's refusal, for example for a nick that is too long.
     pub async fn update_my_profile(
         &self,
         nick: Option<&str>,
@@ -55,11 +55,11 @@ impl Client {
         Ok(response)
     }
 
-    /// `getUserProfile`: how these users are shown; those without an account are left out. More than
-    /// [`Limits::user_profiles`](crate::Limits::user_profiles) of them are asked for in several requests.
+    /// `getUserProfile`: the profiles of these users; users without an account are left out. More than
+    /// [`Limits::user_profiles`](crate::Limits::user_profiles) users take several requests.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal; [`ErrorCode::GROUP_INVALID_PARAMETERS`] for nobody at all.
+    /// Not being ready, or the hub's refusal; [`ErrorCode::GROUP_INVALID_PARAMETERS`] for an empty list.
     pub async fn get_user_profile(&self, users: &[UserId]) -> Result<GetUserProfileResponse, ImError> {
         if users.is_empty() {
             return Err(ImError::new(

@@ -16,37 +16,36 @@ use crate::state::Revokes;
 use crate::state::State;
 use crate::{Flow, ImError, Message, SendOptions, Status};
 
-/// The answer to [`Client::send_message`], [`Client::resend_message`] and [`Client::revoke_message`].
+/// The response of [`Client::send_message`], [`Client::resend_message`] and [`Client::revoke_message`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SendMessageResponse {
-    /// The instance that was passed in, with what the hub says of it now.
+    /// The instance that was passed in, in its new state.
     pub message: Message,
 }
 
 impl Client {
-    /// `sendMessage` (S79-S107): sends a message that a create call of this client made. The hub has it once, however
-    /// often the line is cut in between; it is durable when this returns. The instance shows how it went: status, time,
+    /// `sendMessage`: sends a message that a create call of this client made. The hub stores it once, however often the
+    /// connection is lost meanwhile, and it is durable when this returns. The instance shows the result: status, time,
     /// sequence.
     ///
-    /// A refusal that passes, such as too many messages in a second, is waited out for as long as
-    /// [`SendOptions::retry_for`] says.
+    /// Transient refusals, such as too many messages in a second, are retried for [`SendOptions::retry_for`].
     ///
     /// # Errors
-    /// The instance's status is `Fail` then, and [`Client::resend_message`] tries again:
-    /// - [`ErrorCode::SDK_IS_NOT_READY`] and its like outside [`Client::is_ready`] (S83), at once;
-    /// - [`ErrorCode::NETWORK_TIMEOUT`] if no answer came in time, though it may have been done;
+    /// The status becomes `Fail`, and [`Client::resend_message`] can send the message again:
+    /// - at once, if the client is not ready ([`ErrorCode::SDK_IS_NOT_READY`] and similar codes);
+    /// - [`ErrorCode::NETWORK_TIMEOUT`] if no response arrived in time, although the hub may have accepted the message;
     /// - [`ErrorCode::MESSAGE_FILE_URL_IS_EMPTY`] for a custom message whose fields are all empty, and for an empty file;
     /// - the hub's refusal.
     ///
     /// If the hub has another message under the id ([`ErrorCode::MESSAGE_ID_REUSED`]), the client sends this one again under
-    /// a new id, up to three times, and [`Message::id`] is the new one.
+    /// a new id, up to three times; [`Message::id`] returns the new one.
     ///
-    /// Its status is left alone, and nothing is sent, for
-    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if it is not a message of this client's account;
+    /// The status is unchanged and nothing is sent:
+    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] if the message does not belong to the account of this client;
     /// - [`ErrorCode::INVALID_OPERATION`] if it was sent already, is being sent, or was revoked;
-    /// - [`ErrorCode::ONLINE_ONLY_NOT_ALLOWED`] for an online-only message to a group that this client has seen to be an
-    ///   AVChatRoom (S91); of one that it has not, the hub says the same.
+    /// - [`ErrorCode::ONLINE_ONLY_NOT_ALLOWED`] for an online-only message to a group that this client knows to be an
+    ///   AVChatRoom; for others the hub refuses it.
     pub async fn send_message(
         &self,
         message: &Message,
@@ -59,11 +58,11 @@ impl Client {
             .await
     }
 
-    /// `resendMessage` (S124-S128): sends a message again whose sending failed, with the options of the first time. Its id
-    /// stays the same, so if the hub has it already, it stays there once.
+    /// `resendMessage`: sends a message again after sending has failed, with the same options and the same id. If the hub
+    /// already has it, it is not stored twice.
     ///
     /// # Errors
-    /// [`ErrorCode::MESSAGE_NOT_FAILED`] unless its status is `Fail`; else as [`Client::send_message`].
+    /// [`ErrorCode::MESSAGE_NOT_FAILED`] unless the status is `Fail`; otherwise as [`Client::send_message`].
     pub async fn resend_message(&self, message: &Message) -> Result<SendMessageResponse, ImError> {
         self.send_with(message, Message::begin_resending).await
     }
@@ -83,7 +82,7 @@ impl Client {
             let Some(wait) = retries.next(error, options.retry_for, message.id().random) else {
                 break;
             };
-            // Meanwhile it is being sent, whatever the time between two tries.
+            // It counts as being sent between two attempts too.
             let Some(in_flight) = message.begin_retrying() else {
                 break;
             };
@@ -98,7 +97,7 @@ impl Client {
         message: &Message,
         begin: impl FnOnce() -> Result<InFlight, ImError>,
     ) -> Result<SendMessageResponse, ImError> {
-        // The status changes only once it is certain that the task will have the message.
+        // The status changes only once it is certain that the task will get the message.
         let mut permit = self.commands.reserve().await.map_err(|_| ImError::ended())?;
         let mut in_flight = begin()?;
         if !message.has_content() {
@@ -127,14 +126,15 @@ impl Client {
         Err(ErrorCode::MESSAGE_ID_REUSED.into())
     }
 
-    /// `revokeMessage` (S108-S123): takes a message back. On success [`Message::is_revoked`] is true, and the others get
-    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked). The hub removes the content for good; what this account
-    /// wrote, this instance keeps, so that an application can offer to edit it and to send it anew. In a group, the owner and the admins
-    /// may take back what members of lower rank wrote.
+    /// `revokeMessage`: revokes a message. On success [`Message::is_revoked`] is true, and the other devices get
+    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked). The hub removes the content for good; an instance of an own
+    /// message keeps it, so that an application can offer to edit it and to send it again. In a group, the owner and the
+    /// admins may revoke messages of members of lower rank.
     ///
     /// # Errors
-    /// [`ErrorCode::MESSAGE_NOT_SENT`] for one that was not sent (S109), [`ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG`] for one
-    /// that is stored nowhere (online-only, AVChatRoom), [`ErrorCode::ALREADY_REVOKED`], or the hub's refusal, such as [`ErrorCode::MSG_REVOKE_TIME_LIMIT`] after two minutes (S112).
+    /// [`ErrorCode::MESSAGE_NOT_SENT`] for a message that was not sent; [`ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG`] for one that
+    /// is not stored (online-only, AVChatRoom); [`ErrorCode::ALREADY_REVOKED`]; or the hub's refusal, for example
+    /// [`ErrorCode::MSG_REVOKE_TIME_LIMIT`] after two minutes.
     pub async fn revoke_message(&self, message: &Message) -> Result<SendMessageResponse, ImError> {
         if message.status() != Status::Success {
             return Err(ErrorCode::MESSAGE_NOT_SENT.into());
@@ -142,7 +142,7 @@ impl Client {
         if message.sequence() == 0 {
             return Err(ImError::new(
                 ErrorCode::GROUP_NOT_ALLOW_REVOKE_MSG,
-                "the message was passed on without being stored, and cannot be revoked",
+                "the message was delivered without being stored, and cannot be revoked",
             ));
         }
         if message.is_revoked() {
@@ -180,10 +180,10 @@ enum Attempt {
     IdReused(InFlight, ImError),
 }
 
-/// When a message that was refused is sent again by itself.
+/// When a message that was refused is sent again automatically.
 struct Retries {
     begun: Instant,
-    /// The shortest wait, so that many messages that are refused together do not all come back at each permit.
+    /// The shortest interval, so that many messages that are refused together do not all return at once.
     least: Duration,
 }
 
@@ -200,12 +200,12 @@ impl Retries {
         }
     }
 
-    /// How long to wait before the next try; `None` if there is to be none.
+    /// How long to wait before the next attempt; `None` if there is none.
     fn next(&mut self, error: &ImError, retry_for: Duration, random: u32) -> Option<Duration> {
         if retry_for.is_zero() || !error.code.is_transient() {
             return None;
         }
-        // Apart by up to a quarter.
+        // Spread by up to a quarter.
         let spread = self.least * (random % 64) / 256;
         let asked = error.retry_after().unwrap_or(Self::DEFAULT);
         let wait = asked.max(self.least.saturating_add(spread));

@@ -1,4 +1,4 @@
-//! Messages as bytes that an application keeps in its own database.
+//! Messages as bytes that an application persists.
 
 use tim_proto::message::{self, Header, to_vec};
 use tim_proto::wire::{DecodeError, Encode, Writer, crc32, decode_with};
@@ -8,9 +8,9 @@ use crate::client::Client;
 use crate::message::Kept;
 use crate::{ImError, Message, OfflinePush, SendOptions, Status};
 
-/// What the bytes begin with: a name, and the version of what follows.
+/// The bytes begin with a name and the version of the format.
 const MAGIC: [u8; 4] = *b"tim\x01";
-/// The check sum at their end.
+/// The length of the checksum at the end.
 const SUM: usize = 4;
 
 mod bits {
@@ -50,14 +50,14 @@ impl<'a> Record<'a> {
 }
 
 impl Message {
-    /// The instance as bytes that the application keeps, with its id, content, status and send options.
-    /// [`Client::restore_message`] makes an instance of them again, also after a restart.
+    /// The instance as bytes for the application to persist, with id, content, status and send options.
+    /// [`Client::restore_message`] restores it, also after a restart.
     ///
-    /// Keep a message before it is sent, and again when its status has changed. The format belongs to this crate; later
-    /// versions read what this one wrote. A check sum finds damage; it is no protection against forgery.
+    /// Persist a message before it is sent, and again when its status has changed. The format is private to this crate; later
+    /// versions read what earlier ones wrote. A checksum detects damage, not forgery.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        // In this order: what is stored in between is kept as not answered, and resending it does no harm.
+        // In this order: if the status changes in between, the older one is kept, and resending is harmless.
         let kept = self.kept();
         let record = Record {
             owner: self.owner(),
@@ -80,18 +80,18 @@ impl Message {
 }
 
 impl Client {
-    /// Makes an instance of what [`Message::to_bytes`] gave, in this or an earlier run of the application: with the same id,
-    /// so that sending it again leaves one entry in the conversation, and with its status, so that it can be shown, resent,
-    /// revoked and referred to. If the application still holds the instance, this is it.
+    /// Restores an instance from [`Message::to_bytes`], of this or an earlier run of the application. It has the same id, so
+    /// that sending it again leaves one entry in the conversation, and its status, so that it can be shown, resent and
+    /// revoked. If the application still holds the instance, that one is returned.
     ///
-    /// A message that was being sent when it was kept comes back as [`Status::Fail`]; nobody knows how that ended, and
-    /// [`Client::resend_message`] finds out. It also takes a restored message that is [`Status::UnSend`]. The hub remembers an
-    /// id for as long as it keeps messages and a day longer; a message that is resent later than that is a new one.
+    /// A message that was being sent when it was persisted is restored as [`Status::Fail`]: the outcome is unknown, and
+    /// [`Client::resend_message`] finds out. That call also accepts a restored message that is [`Status::UnSend`]. The hub
+    /// remembers an id for its retention time and a day longer; a message that is resent later than that is a new one.
     ///
     /// # Errors
-    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] for a message that another user's client kept. Before the first login
-    ///   only the user id is compared; sending compares the account number too.
-    /// - [`ErrorCode::INVALID_OPERATION`] for bytes that are damaged, cut off, or not from [`Message::to_bytes`].
+    /// - [`ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE`] for a message that a client of another user persisted. Before the
+    ///   first login only the user id is compared; sending compares the account number too.
+    /// - [`ErrorCode::INVALID_OPERATION`] for bytes that are damaged, truncated, or not from [`Message::to_bytes`].
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, database: &mut Vec<Vec<u8>>) -> Result<(), Box<dyn std::error::Error>> {
@@ -188,7 +188,7 @@ fn owned(options: &message::SendOptions<'_>) -> SendOptions {
             ignore_ios_badge: push.ignore_ios_badge,
             android_oppo_channel_id: text(push.android_oppo_channel_id),
         }),
-        // How long a call waits is that call's affair.
+        // Belongs to the call, not to the message.
         retry_for: std::time::Duration::ZERO,
     }
 }

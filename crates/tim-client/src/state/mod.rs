@@ -126,8 +126,6 @@ pub(crate) struct State {
     /// The total of unread messages in the last [`Effect::TotalUnread`].
     total_unread: u64,
     effects: VecDeque<Effect>,
-    /// How many malformed frames the hub has sent.
-    malformed: u64,
 }
 
 /// Commands, and what the owner asks.
@@ -145,7 +143,6 @@ impl State {
             updates: Updates::default(),
             total_unread: 0,
             effects: VecDeque::new(),
-            malformed: 0,
             config,
         }
     }
@@ -267,10 +264,8 @@ impl State {
             SessionEvent::Gap(gap) => self.inbound.push(Item::Gap(*gap)),
             SessionEvent::ConversationChanged(change) => self.take_change(change),
             SessionEvent::Expiring(expiring) => self.publish(Event::UserSigExpiring(expiring.expires)),
-            SessionEvent::Malformed { kind } => {
-                self.malformed += 1;
-                tracing::warn!(?kind, count = self.malformed, "the hub sent a malformed frame");
-            }
+            // The session counts them.
+            SessionEvent::Malformed { kind } => tracing::warn!(%kind, "the hub sent a malformed frame"),
             _ => {} // an event of a later version
         }
     }
@@ -317,6 +312,7 @@ impl State {
     }
 
     fn kicked_out(&mut self, error: ImError) {
+        tracing::warn!(code = error.code.0, "the hub has ended the session");
         self.flush_batch();
         self.session.status.stage = Stage::Ended(error.code);
         self.status_changed();

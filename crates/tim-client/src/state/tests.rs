@@ -352,16 +352,6 @@ fn a_refused_user_sig_gives_way_to_the_accepted_one() {
     assert_eq!(driven.effects(), ["use first"]);
 }
 
-#[test]
-fn malformed_frames_are_counted() {
-    let mut driven = Driven::ready(&[]);
-    let kind = FrameKind::DELIVER;
-    driven.state.handle(&SessionEvent::Malformed { kind });
-    driven.state.handle(&SessionEvent::Malformed { kind });
-    assert_eq!(driven.state.malformed, 2);
-    assert!(driven.effects().is_empty());
-}
-
 /// Bytes besides those of the message: the instance, its registration, the cursor, the queue's entry.
 const OVERHEAD: u64 = 4096;
 

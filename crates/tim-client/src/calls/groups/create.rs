@@ -9,31 +9,31 @@ use crate::ImError;
 use crate::call::encoded;
 use crate::client::Client;
 
-/// What a group is to be; the argument of [`Client::create_group`].
+/// The group to create; the argument of [`Client::create_group`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateGroup {
-    /// Its id, or none for one that the hub makes up.
+    /// The id; `None` for one that the hub generates.
     pub group_id: Option<GroupId>,
-    /// Its type.
+    /// The type.
     pub group_type: GroupType,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it is about.
+    /// The introduction.
     pub introduction: String,
-    /// What its members are told.
+    /// The announcement to the members.
     pub notification: String,
-    /// Where its picture is.
+    /// The address of the avatar.
     pub avatar: String,
-    /// Its members besides the maker.
+    /// The members besides the owner.
     pub members: Vec<UserId>,
-    /// Who may join by asking; [`JoinOption::AS_USUAL`] for what its type has.
+    /// How applications to join are handled; [`JoinOption::AS_USUAL`] for the default of the type.
     pub join_option: JoinOption,
-    /// Whom members may bring in; [`InviteOption::AS_USUAL`] for what its type has.
+    /// How invitations by members are handled; [`InviteOption::AS_USUAL`] for the default of the type.
     pub invite_option: InviteOption,
 }
 
 impl CreateGroup {
-    /// A group of this type and name; everything else is empty.
+    /// A group of this type and name; all other fields are empty.
     #[must_use]
     pub fn new(group_type: GroupType, name: impl Into<String>) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl CreateGroup {
     }
 }
 
-/// The answer to [`Client::create_group`].
+/// The response of [`Client::create_group`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateGroupResponse {
@@ -59,11 +59,11 @@ pub struct CreateGroupResponse {
 }
 
 impl Client {
-    /// `createGroup`: makes a group that the user owns. Its members are in at once and get notice 7; the group gets tip 1.
+    /// `createGroup`: creates a group that the user owns. The members join at once and get notice 7; the group gets tip 1.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: [`ErrorCode`](crate::ErrorCode) 10021 for an id that is or was another
-    /// group's, 10014 for more members than its type can have.
+    /// Not being ready, or the hub's refusal: [`ErrorCode`](crate::ErrorCode) 10021 for an id that is or was in use, 10014
+    /// for more members than the type allows.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -76,8 +76,8 @@ impl Client {
     /// ```
     pub async fn create_group(&self, group: CreateGroup) -> Result<CreateGroupResponse, ImError> {
         check_shown_name(&group.name)?;
-        // The session repeats the request with the same number, so that it makes one group. If the user made another
-        // group with this number before, it takes another number.
+        // The random number identifies the request, so that repeating it creates one group. If the user has created
+        // another group with this number before, the request needs another one.
         let mut refusals = 0;
         loop {
             match self.make_group(&group, self.shared.draw_random()).await {

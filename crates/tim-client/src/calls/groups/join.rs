@@ -1,4 +1,4 @@
-//! `joinGroup`, `quitGroup`, and what those say who let others in, or are let in.
+//! `joinGroup`, `quitGroup`, and decisions about applications and invitations.
 
 use tim_proto::notice::NoticeOperation;
 use tim_proto::request::{HandleApplication, HandleInvitation, JoinGroup, QuitGroup};
@@ -9,22 +9,22 @@ use crate::call::encoded;
 use crate::client::Client;
 use crate::{GroupProfile, ImError, Message};
 
-/// The answer to [`Client::join_group`].
+/// The response of [`Client::join_group`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JoinGroupResponse {
-    /// Whether the user is a member now, was one before, or has to wait for an admin.
+    /// Whether the user is now a member, was one before, or must wait for approval.
     pub status: JoinStatus,
-    /// The group as a member sees it; none while waiting, or if the group ended meanwhile.
+    /// The group; `None` while waiting, or if the group was dismissed meanwhile.
     pub group: Option<GroupProfile>,
 }
 
-/// What is decided about an application or an invitation (`handleAction`).
+/// A decision about an application or an invitation (`handleAction`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// Yes: there will be one more member.
+    /// Accept.
     Agree,
-    /// No.
+    /// Reject.
     Reject,
 }
 
@@ -37,7 +37,7 @@ pub struct GroupApplication {
 }
 
 impl GroupApplication {
-    /// The newest application of this user to this group.
+    /// The user's newest application to this group.
     #[must_use]
     pub const fn new(group: GroupId, applicant: UserId) -> Self {
         let key = 0;
@@ -48,20 +48,20 @@ impl GroupApplication {
         }
     }
 
-    /// Which group is applied to.
+    /// The group.
     #[must_use]
     pub const fn group(&self) -> GroupId {
         self.group
     }
 
-    /// Who applied.
+    /// The applicant.
     #[must_use]
     pub const fn applicant(&self) -> UserId {
         self.applicant
     }
 }
 
-/// The application that a notice tells of (S149).
+/// The application that a notice announces.
 impl TryFrom<&Message> for GroupApplication {
     type Error = ImError;
 
@@ -75,18 +75,21 @@ impl TryFrom<&Message> for GroupApplication {
                     key: notice.message_key,
                 })
             }
-            _ => Err(wrong("the message is no notice of an application (operation 1)")),
+            _ => Err(wrong(
+                "the message is not a notice of an application (operation 1)",
+            )),
         }
     }
 }
 
 impl Client {
-    /// `joinGroup`: asks to be let in. `message` is for those who decide about it; may be empty. Who is let in at once
-    /// gets notice 2, and the group tip 1; else owner and admins get notice 1 (S149) and the answer is notice 2 or 3.
+    /// `joinGroup`: joins a group or applies to join it. `message` is for the admins that decide; may be empty. If the user
+    /// joins at once, the user gets notice 2 and the group tip 1; otherwise the owner and the admins get notice 1, and their
+    /// decision arrives as notice 2 or 3.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 if the group takes no applications or has banned the user, 10010 if
-    /// there is no such group, 10014 if it is full.
+    /// Not being ready, or the hub's refusal: 10007 if the group accepts no applications or has banned the user, 10010 if the
+    /// group does not exist, 10014 if it is full.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -111,23 +114,23 @@ impl Client {
         })
     }
 
-    /// `quitGroup`: leaves a group. The others get tip 2, the own devices notice 8. When the owner of a Work group leaves,
-    /// its longest-standing admin or member owns it, and when the last member leaves, it is dismissed. It is no error to
-    /// leave a group twice.
+    /// `quitGroup`: leaves a group. The group gets tip 2, the user's devices notice 8. When the owner of a Work group leaves,
+    /// the longest-standing admin or member becomes the owner; when the last member leaves, the group is dismissed. Leaving
+    /// twice is not an error.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10009 for the owner of a group that needs one, 10010 if there is no such
-    /// group.
+    /// Not being ready, or the hub's refusal: 10009 for the owner of a group that must have one, 10010 if the group does not
+    /// exist.
     pub async fn quit_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
         self.change_group(group, encoded(&QuitGroup { group })).await
     }
 
-    /// `handleGroupApplication`: lets an applicant in (notice 2 to them, tip 1 to the group) or refuses them (notice 3).
-    /// `message` is for the applicant; may be empty.
+    /// `handleGroupApplication`: accepts an applicant (notice 2 to the applicant, tip 1 to the group) or rejects the
+    /// application (notice 3). `message` is for the applicant; may be empty.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10004 if there is no such application, 10007 for who is neither owner nor
-    /// admin, 10010 if there is no such group, 10014 if it is full, 10024 if it is decided already.
+    /// Not being ready, or the hub's refusal: 10004 if the application does not exist, 10007 unless the user is owner or
+    /// admin, 10010 if the group does not exist, 10014 if it is full, 10024 if it was decided already.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, notice: tim_client::Message) -> Result<(), tim_client::ImError> {
@@ -158,12 +161,12 @@ impl Client {
         self.change_group(group, request).await
     }
 
-    /// Joins a group as its owner or an admin has asked for (notice 12), or does not; the SDK has no call for it. The
-    /// inviter gets notice 13 or 14. `message` is for the inviter; may be empty.
+    /// Accepts or declines an invitation to a group (notice 12). The inviter gets notice 13 or 14. `message` is for the
+    /// inviter; may be empty. Not in the Web SDK.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10004 if there is no such invitation, 10010 if there is no such group, 10014
-    /// if it is full, 10024 if it was answered otherwise before.
+    /// Not being ready, or the hub's refusal: 10004 if the invitation does not exist, 10010 if the group does not exist, 10014
+    /// if it is full, 10024 if it was decided otherwise before.
     pub async fn handle_group_invitation(
         &self,
         group: GroupId,

@@ -9,10 +9,10 @@ use crate::call::encoded;
 use crate::client::Client;
 use crate::{GroupProfile, ImError};
 
-/// In how many pages a list of groups may come, so that a hub that never says it is complete comes to an end.
+/// The maximum number of pages, in case a hub never completes the list.
 const MAX_PAGES: usize = 1000;
 
-/// The answer to [`Client::get_group_list`].
+/// The response of [`Client::get_group_list`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GetGroupListResponse {
@@ -20,25 +20,22 @@ pub struct GetGroupListResponse {
     pub group_list: Vec<Arc<GroupProfile>>,
 }
 
-/// The answer to [`Client::get_group_profile`].
+/// The response of [`Client::get_group_profile`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetGroupProfileResponse {
-    /// The group as this user sees it; its `role` is `Role(0)` for who is no member.
+    /// The group; `role` is `Role(0)` if the user is not a member.
     pub group: GroupProfile,
 }
 
-/// What is known of the list while its pages come.
-type Listed = Vec<GroupProfile>;
-
 impl Client {
-    /// `getGroupList`: all groups that the user is in, however many pages that takes. From then on the list is kept up to
-    /// date by what arrives, and [`Event::GroupListUpdated`](crate::Event::GroupListUpdated) tells of its changes.
+    /// `getGroupList`: all groups that the user is in. From then on the list is kept up to date, and
+    /// [`Event::GroupListUpdated`](crate::Event::GroupListUpdated) reports its changes.
     ///
     /// # Errors
     /// Not being ready, or the hub's refusal.
     pub async fn get_group_list(&self) -> Result<GetGroupListResponse, ImError> {
-        let (mut listed, mut next) = (Listed::new(), Vec::new());
+        let (mut listed, mut next) = (Vec::new(), Vec::new());
         for page in 0..MAX_PAGES {
             let request = encoded(&Groups {
                 next: &next,
@@ -64,11 +61,11 @@ impl Client {
         Err(ImError::new(ErrorCode::PROTOCOL_VIOLATION, text))
     }
 
-    /// `getGroupProfile`: all about a group. Who is no member sees it too, so that it can be looked at before joining; a Work
-    /// group only its members see.
+    /// `getGroupProfile`: the profile of a group. Users who are not members see it too, except that of a Work group.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for a Work group of others, 10010 if there is no such group.
+    /// Not being ready, or the hub's refusal: 10007 for a Work group that the user is not in, 10010 if the group does not
+    /// exist.
     pub async fn get_group_profile(&self, group: GroupId) -> Result<GetGroupProfileResponse, ImError> {
         let request = encoded(&GetGroupProfile { group });
         self.call(request, |state, group| GetGroupProfileResponse {
@@ -79,6 +76,6 @@ impl Client {
 }
 
 enum Page {
-    More(Listed, Vec<u8>),
+    More(Vec<GroupProfile>, Vec<u8>),
     Last(Vec<Arc<GroupProfile>>),
 }

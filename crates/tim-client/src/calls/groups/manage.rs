@@ -8,41 +8,40 @@ use crate::ImError;
 use crate::call::{EncodedRequest, encoded};
 use crate::client::Client;
 
-/// The answer to calls that change a group and have nothing else to tell.
+/// The response of calls that change a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupResponse {
-    /// Which group.
+    /// The group's id.
     pub group_id: GroupId,
 }
 
-/// What is to change in a group; the argument of [`Client::update_group_profile`]. What is absent stays as it is.
+/// Changes of a group's profile; the argument of [`Client::update_group_profile`]. `None` leaves a field unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpdateGroupProfile {
-    /// Its name.
+    /// The name.
     pub name: Option<String>,
-    /// What it is about.
+    /// The introduction.
     pub introduction: Option<String>,
-    /// What its members are told.
+    /// The announcement to the members.
     pub notification: Option<String>,
-    /// Where its picture is.
+    /// The address of the avatar.
     pub avatar: Option<String>,
-    /// Who may join by asking.
+    /// How applications to join are handled.
     pub join_option: Option<JoinOption>,
-    /// Whom members may bring in.
+    /// How invitations by members are handled.
     pub invite_option: Option<InviteOption>,
-    /// Whether nobody but owner and admins may write (`muteAllMembers`).
+    /// Whether only the owner and the admins may send messages (`muteAllMembers`).
     pub mute_all: Option<bool>,
 }
 
 impl Client {
-    /// `updateGroupProfile`: changes what a group is called and shows, and what its members may do. The group gets tip 6
-    /// with what has changed.
+    /// `updateGroupProfile`: changes the profile and the options of a group. The group gets tip 6 with the changes.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who may not change that (a plain member of anything but a Work
-    /// group; anybody but the owner for the options) or if the group's type does not let it be changed, 10010 if there is
-    /// no such group.
+    /// Not being ready, or the hub's refusal: 10007 if the user may not change that (a plain member of a group other than
+    /// Work; for options anybody but the owner) or the type of the group does not allow it, 10010 if the group does not
+    /// exist.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, group: tim_client::GroupId) -> Result<(), tim_client::ImError> {
@@ -71,32 +70,31 @@ impl Client {
         self.change_group(group, request).await
     }
 
-    /// `changeGroupOwner`: gives the group to one of its members; who gave it is a plain member then. The group gets tip 6.
+    /// `changeGroupOwner`: makes a member the owner; the previous owner becomes a plain member. The group gets tip 6.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10004 to who is no member, 10007 for anybody but the owner, 10010 if there is
-    /// no such group, 10019 if there is no such user.
+    /// Not being ready, or the hub's refusal: 10004 if the new owner is not a member, 10007 unless the user is the owner, 10010
+    /// if the group does not exist, 10019 if the new owner does not exist.
     pub async fn change_group_owner(&self, group: GroupId, owner: UserId) -> Result<GroupResponse, ImError> {
         self.change_group(group, encoded(&ChangeOwner { group, owner }))
             .await
     }
 
-    /// `dismissGroup`: ends a group. All its members get notice 5 (S153), and nobody can write to it any more; its id is
-    /// never free again. It is no error to dismiss a group twice.
+    /// `dismissGroup`: dismisses a group. All members get notice 5, and nobody can send messages to it any more; its id is never
+    /// reused. Dismissing twice is not an error.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for anybody but the owner, and for a Work group with others in it;
-    /// 10010 if there is no such group.
+    /// Not being ready, or the hub's refusal: 10007 unless the user is the owner, and for a Work group that has other members;
+    /// 10010 if the group does not exist.
     pub async fn dismiss_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
         self.change_group(group, encoded(&DismissGroup { group })).await
     }
 
-    /// `setMessageRemindType`: how the user wants to be told of a group's messages, on all devices. A group with another
-    /// option than [`ReceiveOption::ACCEPT_AND_NOTIFY`] does not count in
-    /// [`Client::get_total_unread_message_count`].
+    /// `setMessageRemindType`: sets the receive option of a group, for all devices of the user. A group with another option
+    /// than [`ReceiveOption::ACCEPT_AND_NOTIFY`] does not count in [`Client::get_total_unread_message_count`].
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who is no member, 10010 if there is no such group.
+    /// Not being ready, or the hub's refusal: 10007 if the user is not a member, 10010 if the group does not exist.
     pub async fn set_message_remind_type(
         &self,
         group: GroupId,

@@ -1,4 +1,4 @@
-//! A group's members: who they are, bringing them in, removing them, and what each of them is and may do.
+//! The members of a group: listing, adding and removing them, roles, mutes, name cards and bans.
 
 use tim_proto::check_shown_name;
 use tim_proto::request::{
@@ -13,63 +13,63 @@ use crate::call::{EncodedRequest, encoded};
 use crate::client::Client;
 use crate::{GroupMember, ImError};
 
-/// Which members [`Client::get_group_member_list`] lists. The default begins with the first of all.
+/// Which members [`Client::get_group_member_list`] lists. The default is the first page of all members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberListOptions {
-    /// Only those with this role.
+    /// Only members with this role.
     pub role: Option<Role>,
-    /// How many at the most; 0 for as many as the hub finds good.
+    /// The maximum number; 0 for the hub's default.
     pub count: u16,
-    /// Behind an earlier page.
+    /// The position after an earlier page.
     pub next: Option<NextMember>,
 }
 
-/// Where a page of members ended. Opaque.
+/// A position between two pages of members. Opaque.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NextMember(Vec<u8>);
 
-/// The answer to [`Client::get_group_member_list`].
+/// The response of [`Client::get_group_member_list`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetGroupMemberListResponse {
     /// The members.
     pub member_list: Vec<GroupMember>,
-    /// What to ask for the next page with; none behind the last one.
+    /// The position of the next page; `None` after the last one.
     pub next: Option<NextMember>,
 }
 
-/// The answer to [`Client::add_group_member`]: what became of each user.
+/// The response of [`Client::add_group_member`]: the outcome for each user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AddGroupMemberResponse {
-    /// Members now (`successUserIDList`).
+    /// Users who are now members (`successUserIDList`).
     pub success: Vec<UserId>,
-    /// Members before (`existedUserIDList`).
+    /// Users who were members before (`existedUserIDList`).
     pub existed: Vec<UserId>,
-    /// Those who have to agree first ([`MemberResult::INVITED`]), or about whom an admin has to decide
+    /// Users who must accept the invitation first ([`MemberResult::INVITED`]) or need the approval of an admin
     /// ([`MemberResult::WAIT_APPROVAL`]).
     pub waiting: Vec<MemberOutcome>,
-    /// Those who are no members, and why (`failureUserIDList`).
+    /// Users who could not be added, and the reason (`failureUserIDList`).
     pub failed: Vec<MemberOutcome>,
 }
 
-/// The answer to [`Client::delete_group_member`].
+/// The response of [`Client::delete_group_member`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DeleteGroupMemberResponse {
-    /// No members any more (`userIDList`).
+    /// Users who are no longer members (`userIDList`).
     pub removed: Vec<UserId>,
-    /// The others, and why.
+    /// The other users, and the reason.
     pub failed: Vec<MemberOutcome>,
 }
 
-/// The answer to [`Client::ban_group_member`] and [`Client::unban_group_member`].
+/// The response of [`Client::ban_group_member`] and [`Client::unban_group_member`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct BanGroupMemberResponse {
-    /// Banned now, or not any more.
+    /// Users who are now banned, or no longer banned.
     pub success: Vec<UserId>,
-    /// The others, and why.
+    /// The other users, and the reason.
     pub failed: Vec<MemberOutcome>,
 }
 
@@ -77,7 +77,7 @@ impl Client {
     /// `getGroupMemberList`: a page of the members.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who is no member, 10010 if there is no such group.
+    /// Not being ready, or the hub's refusal: 10007 if the user is not a member, 10010 if the group does not exist.
     ///
     /// ```no_run
     /// # async fn example(client: tim_client::Client, group: tim_client::GroupId) -> Result<(), tim_client::ImError> {
@@ -116,12 +116,12 @@ impl Client {
         .await
     }
 
-    /// `addGroupMember`: invites users. Depending on the group they are in at once (notice 7 to each, tip 1), or have to
-    /// agree first (notice 12), or an admin has to (notice 1).
+    /// `addGroupMember`: invites users. Depending on the group they join at once (notice 7 to each, tip 1), must accept first
+    /// (notice 12), or need the approval of an admin (notice 1).
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who may not invite, 10010 if there is no such group. What could not
-    /// be done for one user is no error but in the response.
+    /// Not being ready, or the hub's refusal: 10007 if the user may not invite, 10010 if the group does not exist. A failure
+    /// for one user is not an error; the response lists it.
     pub async fn add_group_member(
         &self,
         group: GroupId,
@@ -144,12 +144,11 @@ impl Client {
         Ok(response)
     }
 
-    /// `deleteGroupMember`: removes members. They get notice 4 (S152), the group tip 3; `reason` goes with the tip and may
-    /// be empty.
+    /// `deleteGroupMember`: removes members. They get notice 4, the group tip 3 with the `reason`, which may be empty.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for who may not remove anybody, 10010 if there is no such group. What
-    /// could not be done for one user is no error but in the response.
+    /// Not being ready, or the hub's refusal: 10007 if the user may not remove members, 10010 if the group does not exist. A
+    /// failure for one user is not an error; the response lists it.
     pub async fn delete_group_member(
         &self,
         group: GroupId,
@@ -165,13 +164,13 @@ impl Client {
         Ok(DeleteGroupMemberResponse { removed, failed })
     }
 
-    /// `setGroupMemberRole`: makes a member an admin (notice 9, tip 4) or a plain member again (notice 10, tip 5). The
-    /// owner changes by [`Client::change_group_owner`].
+    /// `setGroupMemberRole`: makes a member an admin (notice 9, tip 4) or a plain member (notice 10, tip 5).
+    /// [`Client::change_group_owner`] changes the owner.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10004 for another role or who is no member, 10007 for anybody but the owner and
-    /// for a group that has no admins or as many as it may have, 10010 if there is no such group, 10019 if there is no such
-    /// user.
+    /// Not being ready, or the hub's refusal: 10004 for another role or a user who is not a member, 10007 unless the caller is
+    /// the owner, and for a group that has no admins or the maximum number of them, 10010 if the group does not exist, 10019
+    /// if the user does not exist.
     pub async fn set_group_member_role(
         &self,
         group: GroupId,
@@ -185,12 +184,12 @@ impl Client {
         self.change_group(group, request).await
     }
 
-    /// `setGroupMemberMuteTime`: for so many seconds a member cannot write (10017); 0 lets them again. The group gets
+    /// `setGroupMemberMuteTime`: mutes a member for so many seconds: sending fails with 10017. 0 ends the mute. The group gets
     /// tip 7.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10004 for who is no member, 10007 for who may not mute this member, 10010 if
-    /// there is no such group, 10019 if there is no such user.
+    /// Not being ready, or the hub's refusal: 10004 if the user is not a member, 10007 if the caller may not mute this member,
+    /// 10010 if the group does not exist, 10019 if the user does not exist.
     pub async fn set_group_member_mute_time(
         &self,
         group: GroupId,
@@ -204,11 +203,11 @@ impl Client {
         self.change_group(group, request).await
     }
 
-    /// `setGroupMemberNameCard`: how a member, or oneself, is called in this group. The group gets tip 7.
+    /// `setGroupMemberNameCard`: sets the name card of a member or of the user. The group gets tip 7.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10004 for who is no member and for a card that is too long, 10007 for another
-    /// member whom one does not outrank, 10010 if there is no such group, 10019 if there is no such user.
+    /// Not being ready, or the hub's refusal: 10004 if the user is not a member or the name card is too long, 10007 for a
+    /// member whom the caller does not outrank, 10010 if the group does not exist, 10019 if the user does not exist.
     pub async fn set_group_member_name_card(
         &self,
         group: GroupId,
@@ -223,12 +222,12 @@ impl Client {
         self.change_group(group, request).await
     }
 
-    /// Keeps users out of an AVChatRoom for so many seconds; the SDK has no name for it. They get notice 21, the room tip
-    /// 10 with the reason.
+    /// Bans users from an AVChatRoom for so many seconds. They get notice 21, the AVChatRoom tip 10 with the reason. Not in the
+    /// Web SDK.
     ///
     /// # Errors
-    /// Not being ready, or the hub's refusal: 10007 for anybody but the owner and for groups of other types, 10010 if there
-    /// is no such group; [`ErrorCode::GROUP_INVALID_PARAMETERS`](crate::ErrorCode::GROUP_INVALID_PARAMETERS) for 0 seconds.
+    /// Not being ready, or the hub's refusal: 10007 unless the user is the owner, and for groups of other types, 10010 if the
+    /// group does not exist; [`ErrorCode::GROUP_INVALID_PARAMETERS`](crate::ErrorCode::GROUP_INVALID_PARAMETERS) for 0 seconds.
     pub async fn ban_group_member(
         &self,
         group: GroupId,
@@ -237,13 +236,13 @@ impl Client {
         reason: &str,
     ) -> Result<BanGroupMemberResponse, ImError> {
         if seconds == 0 {
-            let text = "a ban lasts a second at least; unban_group_member ends it";
+            let text = "a ban lasts at least one second; unban_group_member ends it";
             return Err(ImError::new(crate::ErrorCode::GROUP_INVALID_PARAMETERS, text));
         }
         self.set_ban(group, users, seconds, reason).await
     }
 
-    /// Lets users into an AVChatRoom again that were banned. The room gets tip 11.
+    /// Ends bans from an AVChatRoom. The AVChatRoom gets tip 11.
     ///
     /// # Errors
     /// As [`Client::ban_group_member`].
@@ -295,7 +294,7 @@ const fn unchanged<'a>(group: GroupId, user: UserId) -> SetMember<'a> {
     }
 }
 
-/// Those for whom it was done, and the others.
+/// The users for whom the request succeeded, and the other outcomes.
 fn split(outcomes: Vec<MemberOutcome>) -> (Vec<UserId>, Vec<MemberOutcome>) {
     let done = |outcome: &MemberOutcome| outcome.result == MemberResult::REMOVED;
     let (done, failed): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(done);

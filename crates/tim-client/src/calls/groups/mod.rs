@@ -1,4 +1,4 @@
-//! Groups: making, joining, managing and listing them. Who may do what is the hub's to say; the table is in the docs of
+//! Groups: creating, joining, managing and listing them. The hub checks permissions; the table is in the docs of
 //! `tim_groups::rules`.
 
 mod create;
