@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::collections::HashMap;
 use std::hint::black_box;
 use tim_benches::{Candidate, Timing, measure};
-use tim_proto::text::{self, EmojiTable, Span};
+use tim_proto::render::text::{self, EmojiTable, Span};
 
 fn main() {
     for (name, table) in [

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tim_hub::{Hub, HubOptions};
 use tim_proto::UserId;
-use tim_proto::limits::Limits;
+use tim_proto::vendor::limits::Limits;
 use tim_usersig::{App, UserSig};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;

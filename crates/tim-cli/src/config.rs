@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
-use tim_proto::limits;
+use tim_proto::vendor::limits;
 use tim_usersig::App;
 
 use crate::error::{Failure, reading};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
-use tim_proto::text::{self, EmojiTable, Spans};
+use tim_proto::render::text::{self, EmojiTable, Spans};
 
 use crate::error::{Failure, reading};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tim_proto::capability::Capabilities;
-use tim_proto::limits::Limits;
+use tim_proto::vendor::capability::Capabilities;
+use tim_proto::vendor::limits::Limits;
 use tim_proto::{Platform, UserId};
 #[cfg(feature = "tcp")]
 use tim_transport_std::TcpConnector;

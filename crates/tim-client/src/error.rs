@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tim_proto::capability::UnsupportedPlatform;
+use tim_proto::vendor::capability::UnsupportedPlatform;
 use tim_proto::request::Failure;
 use tim_proto::{ErrorCode, IdError, ShownNameError};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tim_proto::constants::{event, types};
+use tim_proto::vendor::constants::{event, types};
 use tim_proto::request::Gap;
 use tim_transport_std::session;
 

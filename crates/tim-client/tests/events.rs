@@ -12,7 +12,7 @@ use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, ConversationChange, Failure, FetchResponse, Gap,
     HistoryResponse, SendResponse,
 };
-use tim_client::proto::revoked::Revoker;
+use tim_client::proto::render::Revoker;
 use tim_client::proto::wire::{Extensions, FrameKind, List};
 use tim_client::transport::session::HubEvent;
 use tim_client::{

@@ -5,7 +5,7 @@ mod support;
 use support::groups::*;
 use support::*;
 use tim_client::proto::conversation as wire;
-use tim_client::proto::notice::NoticeOperation;
+use tim_client::proto::message::NoticeOperation;
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, BanMembers, ChangeOwner, DismissGroup, GetGroupProfile,
     GroupMembers, GroupMembersResponse, HandleApplication, HandleInvitation, InviteMembers, JoinGroup,

@@ -6,8 +6,8 @@ mod person;
 mod world;
 
 use person::Person;
-use tim_client::proto::notice::NoticeOperation;
-use tim_client::proto::tip::TipOperation;
+use tim_client::proto::message::NoticeOperation;
+use tim_client::proto::message::TipOperation;
 use tim_client::{
     AtKind, ConversationId, Decision, Event, GroupApplication, GroupId, GroupType, ImError, JoinOption,
     JoinStatus, MENTION_ALL, MemberListOptions, MemberResult, Payload, ReceiveOption, Role, SendOptions,

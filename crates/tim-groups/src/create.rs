@@ -1,7 +1,7 @@
 //! Creation of a group, with its tip and notices.
 
-use tim_proto::notice::NoticeOperation;
-use tim_proto::tip::TipOperation;
+use tim_proto::message::NoticeOperation;
+use tim_proto::message::TipOperation;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, Role, UserId};
 
 use super::rules::{self, TypeRules, check_name, check_text};

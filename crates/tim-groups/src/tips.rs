@@ -29,8 +29,8 @@
 
 use bytes::Bytes;
 use tim_proto::message::{Content, GroupChange, GroupTip, Muted, TipNames, to_vec};
-use tim_proto::notice::{NoticeOperation, SystemNotice};
-use tim_proto::tip::TipOperation;
+use tim_proto::message::{NoticeOperation, SystemNotice};
+use tim_proto::message::TipOperation;
 use tim_proto::wire::{Encode, List, encoded_len};
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tim_proto::limits::Limits;
+use tim_proto::vendor::limits::Limits;
 use tim_session::HubConfig;
 
 use crate::clock::Clock;

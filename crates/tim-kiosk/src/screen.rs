@@ -7,9 +7,9 @@ use core::cell::Cell;
 use core::fmt::{self, Display, Write};
 
 use tim_transport_embedded::proto::message::Payload;
-use tim_transport_embedded::proto::placeholder::placeholder;
-use tim_transport_embedded::proto::revoked::{Revoker, revoked_text};
-use tim_transport_embedded::proto::text::{SEED, Span, spans};
+use tim_transport_embedded::proto::render::placeholder;
+use tim_transport_embedded::proto::render::{Revoker, revoked_text};
+use tim_transport_embedded::proto::render::text::{SEED, Span, spans};
 use tim_transport_embedded::proto::unread::{HubCount, Taken, UnreadCount};
 use tim_transport_embedded::proto::{ConversationId, Message, Words};
 

@@ -25,31 +25,21 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod capability;
-pub mod code;
-pub mod constants;
 pub mod conversation;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod id;
 pub mod kind;
-pub mod limits;
 pub mod message;
 mod message_id;
-pub mod notice;
 mod open;
-pub mod placeholder;
+pub mod render;
 pub mod request;
-pub mod revoked;
 mod shown_name;
-pub mod text;
-pub mod tip;
 pub mod unread;
+pub mod vendor;
 pub mod wire;
-pub mod words;
 
-pub use capability::Platform;
-pub use code::ErrorCode;
 pub use id::{
     ConversationId, ConversationType, GroupId, IdError, MAX_GROUP_ID_LEN, MAX_USER_ID_LEN, MessageId,
     MessageIdError, SYSTEM_GROUP_PREFIX, UserId,
@@ -62,4 +52,6 @@ pub use message::{Encoded, MENTION_ALL, Message, MessageFlags, Payload};
 pub use message_id::{ClientSequence, MAX_SUCCESSORS, MessageRandom};
 pub use open::UnknownName;
 pub use shown_name::{ShownNameError, check_shown_name};
-pub use words::Words;
+pub use render::Words;
+pub use vendor::capability::Platform;
+pub use vendor::code::ErrorCode;

@@ -12,7 +12,7 @@ use tim_proto::message::{
     Audio, Content, Custom, Envelope, Face, File, GroupTip, Header, Image, ImageFormat, ImageInfo, ImageSize,
     Mentions, Muted, OfflinePush, Revocation, SendOptions, Text, Thumbnail, TipNames, Video, to_vec,
 };
-use tim_proto::notice::SystemNotice;
+use tim_proto::message::SystemNotice;
 use tim_proto::request::{
     BanMembers, ChangeOwner, ConversationChange, Conversations, ConversationsResponse, CreateGroup,
     CreateGroupResponse, DeleteConversation, Deliver, Delivery, DismissGroup, Done, Expiring, Failure, Fetch,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::HashMap;
-use tim_proto::text::{self, EmojiTable, Language, Span};
+use tim_proto::render::text::{self, EmojiTable, Language, Span};
 
 const BASE: &str = "http://xxxxxxxx/emoji/";
 

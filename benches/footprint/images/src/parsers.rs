@@ -2,9 +2,10 @@
 //! three keys; a larger one adds itself and no code.
 
 use tim_proto::message::{GroupTip, Header, Text};
-use tim_proto::notice::{NoticeOperation, SystemNotice};
-use tim_proto::text::{self, EmojiTable, Span};
-use tim_proto::tip::{TipOperation, tip_text};
+use tim_proto::message::{NoticeOperation, SystemNotice};
+use tim_proto::render::text::{self, EmojiTable, Span};
+use tim_proto::message::TipOperation;
+use tim_proto::render::tip_text;
 use tim_proto::{ConversationId, Words};
 
 use crate::{Board, Display};

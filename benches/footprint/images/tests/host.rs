@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use footprint_images::{Board, client, codec, parsers, session};
 use tim_session::proto::conversation::{Conversation, ConversationProfile};
 use tim_session::proto::message::{GroupTip, Message, Payload, SendOptions};
-use tim_session::proto::notice::{NoticeOperation, SystemNotice};
+use tim_session::proto::message::{NoticeOperation, SystemNotice};
 use tim_session::proto::request::{
     AnyResponse as Answer, ConversationsResponse, FetchResponse, HistoryResponse, LoginResponse, MarkReadResponse, AnyRequest as Request,
     RevokeResponse, Send, SendResponse, SendMessage, Synced,
 };
-use tim_session::proto::tip::TipOperation;
+use tim_session::proto::message::TipOperation;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
 use tim_session::proto::{ConversationId, GroupId, GroupType, ReceiveOption, UserId};
 use tim_session::{FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession, Instant};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tim_proto::text::{self, EmojiTable, Span};
+use tim_proto::render::text::{self, EmojiTable, Span};
 
 use super::Safe;
 use crate::output::STRONG;

@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 
 use anstyle::{AnsiColor, Color, Style};
 use tim_proto::message::{File, GroupChange, GroupTip, Image, Payload, Text};
-use tim_proto::placeholder::placeholder;
-use tim_proto::revoked::{Revoker, revoked_text};
+use tim_proto::render::placeholder;
+use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::{Message, UserId, Words};
 
 use super::emoji::{EmojiStyle, Rendered};

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use tim_proto::message::{MessageFlags, Payload};
-use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId, constants};
+use tim_proto::vendor::constants;
+use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId};
 
 use crate::ImError;
 

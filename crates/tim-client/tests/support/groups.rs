@@ -2,7 +2,7 @@
 
 use tim_client::proto::conversation as wire;
 use tim_client::proto::message::{Envelope, Message, MessageFlags, Payload};
-use tim_client::proto::notice::{NoticeOperation, SystemNotice};
+use tim_client::proto::message::{NoticeOperation, SystemNotice};
 use tim_client::{
     ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, ReceiveOption, Role, UserId,
 };

@@ -1,8 +1,8 @@
 //! Somebody who takes part: a client, and what came to it.
 #![allow(unreachable_pub)] // part of a test
 
-use tim_client::proto::notice::NoticeOperation;
-use tim_client::proto::tip::TipOperation;
+use tim_client::proto::message::NoticeOperation;
+use tim_client::proto::message::TipOperation;
 use tim_client::{
     Client, CreateGroup, Event, EventStream, GroupId, GroupType, ImError, Message, Payload, SendOptions,
     UserId,

@@ -1,7 +1,7 @@
 //! Joining, applying, inviting, and the decisions of applications and invitations.
 
-use tim_proto::notice::NoticeOperation;
-use tim_proto::tip::TipOperation;
+use tim_proto::message::NoticeOperation;
+use tim_proto::message::TipOperation;
 use tim_proto::{InviteOption, JoinOption, JoinStatus, MemberResult, UserId};
 
 use super::super::GroupResponse;

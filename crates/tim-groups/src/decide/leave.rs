@@ -1,8 +1,8 @@
 //! Leaving, removing, banning, and dismissing.
 
 use tim_proto::message::GroupChange;
-use tim_proto::notice::NoticeOperation;
-use tim_proto::tip::TipOperation;
+use tim_proto::message::NoticeOperation;
+use tim_proto::message::TipOperation;
 use tim_proto::{MemberResult, Role, UserId};
 
 use super::super::GroupResponse;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_hub::Audience;
-use tim_proto::limits::Limits;
+use tim_proto::vendor::limits::Limits;
 use tim_proto::message::{
     Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Mentions, Payload, Text, Thumbnail, Video,
 };

@@ -7,6 +7,7 @@
 mod encoded;
 mod extra;
 mod flags;
+mod notice;
 mod options;
 mod payload;
 mod tip;
@@ -16,6 +17,7 @@ pub use encoded::{CopyError, Encoded};
 pub use extra::with_sender_names;
 pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
 pub use flags::MessageFlags;
+pub use notice::{NoticeOperation, SystemNotice};
 pub use options::{OfflinePush, SendOptions};
 #[cfg(any(feature = "serde", feature = "arbitrary"))]
 pub(crate) use payload::Tagged;
@@ -23,7 +25,7 @@ pub use payload::{
     Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, PayloadBody,
     Revocation, Text, Thumbnail, Video,
 };
-pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames};
+pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames, TipOperation};
 
 use crate::wire::{
     Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, transcode, wire,

@@ -1,11 +1,10 @@
 //! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
 
-use crate::notice::SystemNotice;
 use crate::open::open_newtype;
 use crate::wire::{DecodeError, Encode, List, Reader, Writer, wire};
 use crate::{MessageId, MessageKind, UserId};
 
-use super::GroupTip;
+use super::{GroupTip, SystemNotice};
 
 /// The content of a message, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -349,7 +348,7 @@ wire! {
         pub url: &'a str,
         /// Bytes.
         pub size: u64,
-        /// Milliseconds; at most [`crate::limits::MAX_SOUND_MILLIS`].
+        /// Milliseconds; at most [`crate::vendor::limits::MAX_SOUND_MILLIS`].
         pub duration_ms: u32,
         /// Samples a second, 0 if not said.
         pub sample_rate: u32,

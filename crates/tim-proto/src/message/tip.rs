@@ -1,8 +1,44 @@
 //! What a group tip carries.
 
-use crate::tip::TipOperation;
+use crate::open::open_newtype;
 use crate::wire::{Encode, List, Read, Reader, Writer, wire};
 use crate::{GroupId, InviteOption, JoinOption, UserId};
+
+open_newtype! {
+    /// What a group tip is about, in the web SDK's numbering and names. (The native SDKs number differently.)
+    #[derive(PartialOrd, Ord)]
+    pub struct TipOperation(u32) {
+        /// Members joined (S163).
+        JOIN = 1, "GRP_TIP_MBR_JOIN";
+        /// Members left (S164).
+        QUIT = 2, "GRP_TIP_MBR_QUIT";
+        /// Members were removed (S165).
+        KICKED_OUT = 3, "GRP_TIP_MBR_KICKED_OUT";
+        /// Members became admins (S166).
+        SET_ADMIN = 4, "GRP_TIP_MBR_SET_ADMIN";
+        /// Admins became plain members (S167).
+        CANCELED_ADMIN = 5, "GRP_TIP_MBR_CANCELED_ADMIN";
+        /// The group's profile changed.
+        GROUP_PROFILE_UPDATED = 6, "GRP_TIP_GRP_PROFILE_UPDATED";
+        /// A member's profile changed.
+        MEMBER_PROFILE_UPDATED = 7, "GRP_TIP_MBR_PROFILE_UPDATED";
+        /// Members were banned from an AVChatRoom.
+        BAN_AV_CHAT_ROOM_MEMBER = 10, "GRP_TIP_BAN_AVCHATROOM_MEMBER";
+        /// Members may enter the AVChatRoom again.
+        UNBAN_AV_CHAT_ROOM_MEMBER = 11, "GRP_TIP_UNBAN_AVCHATROOM_MEMBER";
+    }
+}
+
+impl TipOperation {
+    /// No operation: what a reader makes of a number that is missing or none of an operation's.
+    pub const NONE: Self = Self(0);
+}
+
+impl Default for TipOperation {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
 
 wire! {
     /// Something happened in a group (S162-S170).
@@ -36,15 +72,15 @@ wire! {
 impl<'a> GroupTip<'a> {
     /// The documented text, which names users by their ids (S163-S169).
     #[must_use]
-    pub fn text(&self, words: crate::Words) -> crate::tip::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
-        crate::tip::tip_text(self.operation, self.operator_id, self.users.iter(), words)
+    pub fn text(&self, words: crate::Words) -> crate::render::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
+        crate::render::tip_text(self.operation, self.operator_id, self.users.iter(), words)
     }
 
     /// The same text with users as people know them: by name card, else nick, else id.
     ///
     /// ```
     /// use tim_proto::message::{GroupTip, TipNames};
-    /// use tim_proto::tip::TipOperation;
+    /// use tim_proto::message::TipOperation;
     /// use tim_proto::wire::List;
     /// use tim_proto::{GroupId, Words};
     ///
@@ -70,10 +106,10 @@ impl<'a> GroupTip<'a> {
     pub fn text_with_names(
         &self,
         words: crate::Words,
-    ) -> crate::tip::TipText<'a, impl Iterator<Item = &'a str> + Clone + use<'a>> {
+    ) -> crate::render::TipText<'a, impl Iterator<Item = &'a str> + Clone + use<'a>> {
         let operator = self.operator.shown_for(self.operator_id);
         let users = self.members().map(|member| member.names.shown_for(member.id));
-        crate::tip::tip_text(self.operation, operator, users, words)
+        crate::render::tip_text(self.operation, operator, users, words)
     }
 
     /// The users with their names (`memberList`). Names that would have made the tip too long are empty.

@@ -9,7 +9,7 @@ wire! {
     /// USER_PROFILES: looks up user profiles.
     #[derive(Debug)]
     pub struct UserProfiles<'a> {
-        /// The users; at most [`crate::limits::MAX_USER_PROFILES`].
+        /// The users; at most [`crate::vendor::limits::MAX_USER_PROFILES`].
         pub users: List<'a, UserId>,
     }
 }

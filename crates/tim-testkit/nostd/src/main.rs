@@ -8,13 +8,15 @@ use core::fmt::Write;
 use core::hint::black_box;
 
 use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, MessageFlags, Payload, SendOptions, Text};
-use tim_proto::notice::{NoticeOperation, SystemNotice};
+use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::request::{
     AnyResponse as Answer, Done, GroupMember, GroupMembersResponse, LoginResponse, AnyRequest as Request, SendResponse, UpdateGroup,
 };
-use tim_proto::tip::{TipOperation, tip_text};
+use tim_proto::message::TipOperation;
+use tim_proto::render::tip_text;
 use tim_proto::wire::{self, FrameKind, List, SerialDecoder, serial_decode, serial_encode};
-use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Priority, Role, UserId, Words, text};
+use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Priority, Role, UserId, Words};
+use tim_proto::render::text;
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
     HubSession, Instant, Output,

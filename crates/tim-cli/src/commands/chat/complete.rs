@@ -9,7 +9,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
-use tim_proto::text::{Language, display_name};
+use tim_proto::render::text::{Language, display_name};
 
 use super::input::COMMANDS;
 use crate::terminal::emoji_keys;

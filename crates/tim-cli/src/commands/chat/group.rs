@@ -4,7 +4,7 @@ use tim_client::{
     ConversationId, Decision, GroupApplication, GroupId, ImError, JoinStatus, MENTION_ALL, MemberListOptions,
     MemberOutcome, MemberResult, Message, Payload, UserId,
 };
-use tim_proto::notice::NoticeOperation;
+use tim_proto::message::NoticeOperation;
 
 use super::input::{Input, mentions};
 use super::talk::Talk;

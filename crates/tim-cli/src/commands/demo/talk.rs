@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 
 use tim_client::{Custom, MessageKind, Payload, Status};
 use tim_proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize, Text, Thumbnail, Video};
-use tim_proto::text::{self, Span};
+use tim_proto::render::text::{self, Span};
 use tim_proto::wire::List;
 
 use super::play::{On, Play, with};

@@ -1,6 +1,6 @@
 //! `joinGroup`, `quitGroup`, and decisions about applications and invitations.
 
-use tim_proto::notice::NoticeOperation;
+use tim_proto::message::NoticeOperation;
 use tim_proto::request::{HandleApplication, HandleInvitation, JoinGroup, QuitGroup};
 use tim_proto::{ErrorCode, GroupId, JoinStatus, Payload, UserId};
 

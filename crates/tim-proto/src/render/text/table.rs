@@ -20,7 +20,7 @@ pub const DEFAULT_SLOTS: usize = 512;
 /// can never match, because a candidate ends at the first `]`; such entries do no harm.
 ///
 /// ```
-/// use tim_proto::text::EmojiTable;
+/// use tim_proto::render::text::EmojiTable;
 ///
 /// static MINE: EmojiTable<'static> = EmojiTable::new(&[("[cat]", "cat.png"), ("[dog]", "dog.png")]);
 /// assert_eq!(MINE.file("[dog]"), Some("dog.png"));

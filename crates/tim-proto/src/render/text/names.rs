@@ -19,7 +19,7 @@ pub enum Language {
 /// The name of an emoji of [`TUI`](super::TUI), brackets included; `None` if `key` is none of its keys.
 ///
 /// ```
-/// use tim_proto::text::{Language, display_name};
+/// use tim_proto::render::text::{Language, display_name};
 ///
 /// assert_eq!(display_name("[TUIEmoji_Smile]", Language::ZhCn), Some("[微笑]"));
 /// ```
@@ -43,7 +43,7 @@ pub fn key_of_name(name: &str, language: Language) -> Option<&'static str> {
 /// into any buffer.
 ///
 /// ```
-/// use tim_proto::text::{Language, names_to_keys};
+/// use tim_proto::render::text::{Language, names_to_keys};
 ///
 /// let typed = "好[微笑][什么]";
 /// assert_eq!(names_to_keys(typed, Language::ZhCn).to_string(), "好[TUIEmoji_Smile][什么]");
@@ -57,7 +57,7 @@ pub fn names_to_keys(text: &str, language: Language) -> Translated<'_> {
 /// `text` with keys replaced by names, for places that show no images (a notification, a list of conversations).
 ///
 /// ```
-/// use tim_proto::text::{Language, keys_to_names};
+/// use tim_proto::render::text::{Language, keys_to_names};
 ///
 /// assert_eq!(keys_to_names("ok [TUIEmoji_Beer]", Language::En).to_string(), "ok [Beer]");
 /// ```

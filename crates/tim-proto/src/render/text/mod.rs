@@ -1,7 +1,7 @@
 //! Text with emojis: finds keys such as `[呲牙]` in a text message and yields text and emojis in reading order.
 //!
 //! ```
-//! use tim_proto::text::{self, Span};
+//! use tim_proto::render::text::{self, Span};
 //!
 //! let mut html = String::new();
 //! for span in text::spans("a < b [呲牙][hm]", &text::SEED) {
@@ -76,7 +76,7 @@ impl<'t, 'a> Span<'t, 'a> {
     /// The address of the image, `base` and file put together; `None` for text (S135).
     ///
     /// ```
-    /// use tim_proto::text::{self, Span};
+    /// use tim_proto::render::text::{self, Span};
     ///
     /// let span = text::spans("[下雨]", &text::SEED).next().unwrap();
     /// assert_eq!(span.src("https://example.org/emoji/").unwrap().to_string(), "https://example.org/emoji/emoji_2.png");

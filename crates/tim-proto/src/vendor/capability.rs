@@ -30,7 +30,7 @@ open_newtype! {
 /// What a client can do. A table gives each platform's profile; the embedder of a device may narrow or widen it.
 ///
 /// ```
-/// use tim_proto::capability::{Capabilities, Platform};
+/// use tim_proto::vendor::capability::{Capabilities, Platform};
 /// use tim_proto::kind::MessageKind;
 /// assert!(Capabilities::of(Platform::WEB).check(MessageKind::AUDIO).is_err());
 /// let no_microphone = Capabilities::of(Platform::DEVICE).without(MessageKind::AUDIO);
@@ -97,7 +97,7 @@ impl Capabilities {
     ///
     /// # Errors
     /// [`UnsupportedPlatform`], whose code is
-    /// [`ErrorCode::UNSUPPORTED_PLATFORM`](crate::code::ErrorCode::UNSUPPORTED_PLATFORM).
+    /// [`ErrorCode::UNSUPPORTED_PLATFORM`](crate::vendor::code::ErrorCode::UNSUPPORTED_PLATFORM).
     pub const fn check(&self, kind: MessageKind) -> Result<(), UnsupportedPlatform> {
         if self.can_create(kind) {
             Ok(())
@@ -230,7 +230,7 @@ pub static FEATURES: &[Feature] = &[
 /// The newest gated version up to which every feature exists here; `None` while one of the oldest gate is missing.
 ///
 /// ```
-/// use tim_proto::capability::{FEATURES, compatible_version};
+/// use tim_proto::vendor::capability::{FEATURES, compatible_version};
 /// let all = FEATURES.iter().all(|feature| feature.is_here);
 /// assert_eq!(all, compatible_version() == FEATURES.last().map(|newest| newest.since));
 /// ```

@@ -2,45 +2,9 @@
 
 use core::fmt;
 
-use crate::open::open_newtype;
-use crate::placeholder;
-use crate::words::{Piece, Words};
-
-open_newtype! {
-    /// What a group tip is about, in the web SDK's numbering and names. (The native SDKs number differently.)
-    #[derive(PartialOrd, Ord)]
-    pub struct TipOperation(u32) {
-        /// Members joined (S163).
-        JOIN = 1, "GRP_TIP_MBR_JOIN";
-        /// Members left (S164).
-        QUIT = 2, "GRP_TIP_MBR_QUIT";
-        /// Members were removed (S165).
-        KICKED_OUT = 3, "GRP_TIP_MBR_KICKED_OUT";
-        /// Members became admins (S166).
-        SET_ADMIN = 4, "GRP_TIP_MBR_SET_ADMIN";
-        /// Admins became plain members (S167).
-        CANCELED_ADMIN = 5, "GRP_TIP_MBR_CANCELED_ADMIN";
-        /// The group's profile changed.
-        GROUP_PROFILE_UPDATED = 6, "GRP_TIP_GRP_PROFILE_UPDATED";
-        /// A member's profile changed.
-        MEMBER_PROFILE_UPDATED = 7, "GRP_TIP_MBR_PROFILE_UPDATED";
-        /// Members were banned from an AVChatRoom.
-        BAN_AV_CHAT_ROOM_MEMBER = 10, "GRP_TIP_BAN_AVCHATROOM_MEMBER";
-        /// Members may enter the AVChatRoom again.
-        UNBAN_AV_CHAT_ROOM_MEMBER = 11, "GRP_TIP_UNBAN_AVCHATROOM_MEMBER";
-    }
-}
-
-impl TipOperation {
-    /// No operation: what a reader makes of a number that is missing or none of an operation's.
-    pub const NONE: Self = Self(0);
-}
-
-impl Default for TipOperation {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
+use super::placeholder;
+use super::words::{Piece, Words};
+use crate::message::TipOperation;
 
 /// The text of a group tip. Operations without words of their own, known or not, give the placeholder (S168).
 ///
@@ -48,8 +12,9 @@ impl Default for TipOperation {
 /// with an ASCII comma in every profile (S169).
 ///
 /// ```
-/// use tim_proto::tip::{TipOperation, tip_text};
-/// use tim_proto::words::Words;
+/// use tim_proto::message::TipOperation;
+/// use tim_proto::render::tip_text;
+/// use tim_proto::render::Words;
 /// let text = tip_text(TipOperation::JOIN, "", ["alice", "bob"], Words::SEED);
 /// assert_eq!(text.to_string(), "群成员:alice,bob,加入群组");
 /// ```

@@ -17,7 +17,7 @@ macro_rules! limits {
         /// The limits in force: the constants of this module, unless set otherwise.
         ///
         /// ```
-        /// use tim_proto::limits::{Limits, REVOKE_WINDOW_SECONDS};
+        /// use tim_proto::vendor::limits::{Limits, REVOKE_WINDOW_SECONDS};
         /// assert_eq!(Limits::new().revoke_window_seconds(), REVOKE_WINDOW_SECONDS);
         /// const SHORT: Limits = Limits::new().with_revoke_window_seconds(5);
         /// assert_eq!(SHORT.revoke_window_seconds(), 5);
@@ -123,7 +123,7 @@ impl Limits {
     ///
     /// ```
     /// use tim_proto::ErrorCode;
-    /// use tim_proto::limits::{Limits, MAX_SOUND_MILLIS};
+    /// use tim_proto::vendor::limits::{Limits, MAX_SOUND_MILLIS};
     /// use tim_proto::message::{Audio, Payload};
     /// use tim_proto::wire::{Extensions, encoded_len};
     ///

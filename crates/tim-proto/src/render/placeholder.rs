@@ -1,15 +1,15 @@
 //! What a conversation list shows of its last message when that is no text: `[图片]` or `[Image]`.
 
 use crate::kind::MessageKind;
-use crate::words::Words;
+use crate::render::Words;
 
 /// The placeholder for a kind, in the vendor's words. Empty for text (which stands for itself, see
 /// [`last_message_text`]) and for every kind without one.
 ///
 /// ```
 /// use tim_proto::kind::MessageKind;
-/// use tim_proto::placeholder::placeholder;
-/// use tim_proto::words::Words;
+/// use tim_proto::render::placeholder;
+/// use tim_proto::render::Words;
 /// assert_eq!(placeholder(MessageKind::IMAGE, Words::SEED), "[图片]");
 /// assert_eq!(placeholder(MessageKind(4711), Words::SEED), "");
 /// ```
@@ -77,7 +77,7 @@ pub(crate) static ENGLISH: Placeholders = [
 ];
 
 /// What a conversation list shows for its last message: `text` itself if it is a text message, else the kind's
-/// placeholder. A revoked message has [`revoked_text`](crate::revoked::revoked_text) instead.
+/// placeholder. A revoked message has [`revoked_text`](crate::render::revoked_text) instead.
 #[must_use]
 pub const fn last_message_text(kind: MessageKind, text: &str, words: Words) -> &str {
     match kind {

@@ -11,7 +11,7 @@ use tui::ROWS;
 /// index of 1 KiB; a device makes itself one of 8 bytes:
 ///
 /// ```
-/// use tim_proto::text::{self, EmojiTable};
+/// use tim_proto::render::text::{self, EmojiTable};
 /// static EMOJIS: EmojiTable<'static, 4> = EmojiTable::with_slots(text::SEED.entries());
 /// assert_eq!(EMOJIS.file("[呲牙]"), Some("emoji_1.png"));
 /// ```

@@ -12,7 +12,7 @@ use core::fmt;
 /// An error code: open, so a code that nobody here knows is carried on and shown as its number.
 ///
 /// ```
-/// use tim_proto::code::ErrorCode;
+/// use tim_proto::vendor::code::ErrorCode;
 /// let code = ErrorCode::GROUP_PERMISSION_DENY;
 /// assert_eq!(code.to_string(), "10007");
 /// assert_eq!(code.name(), Some("ERR_SVR_GROUP_PERMISSION_DENY"));

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::message::{Message, Payload};
-use crate::words::Words;
+use crate::render::Words;
 use crate::{ConversationId, UserId};
 
 /// Who revoked a message, as the reader sees it.
@@ -22,7 +22,7 @@ impl<'a> Revoker<'a> {
     /// Who revoked a revoked message, or the one that a revocation is about, as `me` sees it.
     ///
     /// ```
-    /// use tim_proto::revoked::Revoker;
+    /// use tim_proto::render::Revoker;
     /// # use tim_proto::message::{Envelope, Message, Payload, Revocation};
     /// # use tim_proto::{ConversationId, GroupId, MessageId, Priority, UserId};
     /// # let (owner, member) = (UserId::new("owner")?, UserId::new("member")?);
@@ -64,8 +64,8 @@ impl<'a> Revoker<'a> {
 /// The text that stands for a message that `revoker` revoked.
 ///
 /// ```
-/// use tim_proto::revoked::{Revoker, revoked_text};
-/// use tim_proto::words::Words;
+/// use tim_proto::render::{Revoker, revoked_text};
+/// use tim_proto::render::Words;
 /// assert_eq!(revoked_text(Revoker::Peer, Words::SEED).to_string(), "对方撤回了一条消息");
 /// assert_eq!(revoked_text(Revoker::Member("张三"), Words::SEED).to_string(), "张三撤回了一条消息");
 /// ```

@@ -7,13 +7,13 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 
-use crate::{notice, placeholder, revoked, tip};
+use super::{notice, placeholder, revoked, tip};
 
 /// A profile of rendered words.
 ///
 /// ```
-/// use tim_proto::notice::{NoticeOperation, SystemNotice};
-/// use tim_proto::words::Words;
+/// use tim_proto::message::{NoticeOperation, SystemNotice};
+/// use tim_proto::render::Words;
 /// let notice =
 ///     SystemNotice { operation: NoticeOperation::QUIT, group_name: "周末", ..SystemNotice::default() };
 /// let say = |words| notice.text(words).map(|text| text.to_string());
