@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tim_hub::{Hub, HubOptions};
-use tim_proto::vendor::limits::Limits;
 use tim_proto::request::JoinGroup;
+use tim_proto::vendor::limits::Limits;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ConversationId, GroupId, GroupType};
 use tokio::net::TcpListener;

@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Write as _};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tim_proto::message::{GroupChange, GroupTip, Image, Mentions, Payload, Video};
 use tim_proto::message::SystemNotice;
+use tim_proto::message::{GroupChange, GroupTip, Image, Mentions, Payload, Video};
 use tim_proto::vendor::constants;
 use tim_proto::{MENTION_ALL, Message, UserId};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use tim_proto::vendor::capability::UnsupportedPlatform;
 use tim_proto::request::Failure;
+use tim_proto::vendor::capability::UnsupportedPlatform;
 use tim_proto::{ErrorCode, IdError, ShownNameError};
 
 /// The error of every call: a code, and what happened in this case.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tim_proto::vendor::constants::{event, types};
 use tim_proto::request::Gap;
+use tim_proto::vendor::constants::{event, types};
 use tim_transport_std::session;
 
 use crate::{Conversation, GroupProfile, ImError, Message, UserProfile};

@@ -31,9 +31,9 @@ pub use options::{OfflinePush, SendOptions};
 pub use profile::{GroupMember, GroupProfile, UserProfile};
 pub use tim_proto as proto;
 pub use tim_proto::conversation::AtInfo;
-pub use tim_proto::vendor::limits::Limits;
 pub use tim_proto::message::{Custom, Payload};
 pub use tim_proto::request::{Gap, MemberOutcome};
+pub use tim_proto::vendor::limits::Limits;
 pub use tim_proto::{
     AtKind, ConversationId, ConversationType, ErrorCode, GroupId, GroupType, InviteOption, JoinOption,
     JoinStatus, MemberResult, MessageId, MessageKind, Platform, Priority, ReceiveOption, Role, UserId,

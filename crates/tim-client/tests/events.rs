@@ -8,11 +8,11 @@ use std::time::Duration;
 use support::*;
 use tim_client::proto::message::{Message, Payload, Revocation};
 use tim_client::proto::message::{MessageFlags, to_vec};
+use tim_client::proto::render::Revoker;
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, ConversationChange, Failure, FetchResponse, Gap,
     HistoryResponse, SendResponse,
 };
-use tim_client::proto::render::Revoker;
 use tim_client::proto::wire::{Extensions, FrameKind, List};
 use tim_client::transport::session::HubEvent;
 use tim_client::{

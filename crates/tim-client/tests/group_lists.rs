@@ -7,13 +7,13 @@ use std::time::Duration;
 use support::groups::*;
 use support::*;
 use tim_client::proto::conversation as wire;
-use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Message, Muted, Payload};
 use tim_client::proto::message::NoticeOperation;
+use tim_client::proto::message::TipOperation;
+use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Message, Muted, Payload};
 use tim_client::proto::request::{
     AnyRequest as Request, AnyResponse as Answer, ConversationChange, GetGroupProfile, Groups,
     GroupsResponse, SendResponse,
 };
-use tim_client::proto::message::TipOperation;
 use tim_client::proto::wire::{FrameKind, List};
 use tim_client::{
     AtKind, Client, ConversationId, ErrorCode, Event, EventKind, EventStream, GroupType, JoinOption,

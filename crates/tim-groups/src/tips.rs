@@ -28,9 +28,9 @@
 //! Notice 15 (read on another device) is not stored: the CONVERSATION push carries it.
 
 use bytes::Bytes;
+use tim_proto::message::TipOperation;
 use tim_proto::message::{Content, GroupChange, GroupTip, Muted, TipNames, to_vec};
 use tim_proto::message::{NoticeOperation, SystemNotice};
-use tim_proto::message::TipOperation;
 use tim_proto::wire::{Encode, List, encoded_len};
 use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 

@@ -5,11 +5,11 @@
 //! ```
 #![allow(clippy::print_stdout)] // an example prints
 
-use tim_proto::message::{NoticeOperation, SystemNotice};
-use tim_proto::render::text::{SEED, Span, spans};
 use tim_proto::message::TipOperation;
-use tim_proto::render::tip_text;
+use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::render::Words;
+use tim_proto::render::text::{SEED, Span, spans};
+use tim_proto::render::tip_text;
 
 fn main() {
     let text = std::env::args()

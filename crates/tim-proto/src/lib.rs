@@ -51,7 +51,7 @@ pub use kind::{
 pub use message::{Encoded, MENTION_ALL, Message, MessageFlags, Payload};
 pub use message_id::{ClientSequence, MAX_SUCCESSORS, MessageRandom};
 pub use open::UnknownName;
-pub use shown_name::{ShownNameError, check_shown_name};
 pub use render::Words;
+pub use shown_name::{ShownNameError, check_shown_name};
 pub use vendor::capability::Platform;
 pub use vendor::code::ErrorCode;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tim_proto::vendor::code::ErrorCode;
-use tim_proto::vendor::constants::{event, types};
 use tim_proto::kind::{
     AtKind, GroupType, InviteOption, JoinOption, JoinStatus, MessageKind, Priority, ReceiveOption, Role,
 };
 use tim_proto::message::TipOperation;
+use tim_proto::vendor::code::ErrorCode;
+use tim_proto::vendor::constants::{event, types};
 use tim_proto::{ConversationType, UserId};
 
 /// Beginnings of the names in `TIM.TYPES` that this project deliberately does without, and why.

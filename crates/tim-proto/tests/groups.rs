@@ -1,10 +1,10 @@
 //! What the wire says about groups beyond single bodies: mentions, the hub's word about senders, changes of a group.
 
+use tim_proto::message::TipOperation;
 use tim_proto::message::{
     Content, GroupChange, GroupTip, Header, Mentions, Message, MessageFlags, Payload, SenderNames, Text, tags,
 };
 use tim_proto::request::{AnyRequest as Request, AnyResponse as Answer, SendMessage, UpdateGroup};
-use tim_proto::message::TipOperation;
 use tim_proto::wire::{
     BufferTooSmall, Encode, Extension, Extensions, FrameKind, List, decode_body, encode_body, encoded_len,
 };

@@ -4,21 +4,21 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use proptest::prelude::*;
+use tim_proto::kind::{GroupType, MessageKind, Priority, Role, UnknownPriority};
+use tim_proto::message::NoticeOperation;
+use tim_proto::message::TipOperation;
+use tim_proto::message::{
+    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Text, Thumbnail, Video,
+};
+use tim_proto::render::{Revoker, revoked_text};
+use tim_proto::render::{UnknownWords, Words};
+use tim_proto::render::{last_message_text, placeholder};
 use tim_proto::vendor::capability::{
     Capabilities, FEATURES, MANUAL_VERSION, PROFILES, Platform, UnsupportedPlatform, Version,
     compatible_version,
 };
-use tim_proto::kind::{GroupType, MessageKind, Priority, Role, UnknownPriority};
 use tim_proto::vendor::limits::{self, Limits};
-use tim_proto::message::{
-    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Text, Thumbnail, Video,
-};
-use tim_proto::message::NoticeOperation;
-use tim_proto::render::{last_message_text, placeholder};
-use tim_proto::render::{Revoker, revoked_text};
-use tim_proto::message::TipOperation;
 use tim_proto::wire::{Extensions, List, decode_body, encode_body, encoded_len};
-use tim_proto::render::{UnknownWords, Words};
 use tim_proto::{
     ConversationId, ErrorCode, GroupId, IdError, ShownNameError, UnknownName, UserId, check_shown_name,
 };

@@ -6,11 +6,11 @@ use std::fmt::{self, Write as _};
 use proptest::prelude::*;
 use serde_json::Value;
 use tim_proto::UserId;
-use tim_proto::message::{NoticeOperation, SystemNotice};
-use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::message::TipOperation;
-use tim_proto::render::tip_text;
+use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::render::Words;
+use tim_proto::render::tip_text;
+use tim_proto::render::{Revoker, revoked_text};
 
 /// What the reading of a JSON payload misses; where the original throws, a reader must say this.
 #[derive(Debug, PartialEq)]

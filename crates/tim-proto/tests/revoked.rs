@@ -4,9 +4,9 @@
 use tim_proto::message::{
     Content, Envelope, Message, MessageFlags, RevokedBy, SenderNames, Text, with_sender_names,
 };
+use tim_proto::render::Words;
 use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::wire::{Extension, decode_body, encode_body};
-use tim_proto::render::Words;
 use tim_proto::{ConversationId, Encoded, GroupId, MessageId, MessageKind, Priority, UserId};
 
 fn user(name: &str) -> UserId {

@@ -8,11 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
 use serde::{Deserialize, Serialize};
 use tim_proto::conversation::{AtInfo, Conversation, ConversationProfile, GroupProfile, UserProfile};
+use tim_proto::message::SystemNotice;
 use tim_proto::message::{
     Audio, Content, Custom, Envelope, Face, File, GroupTip, Header, Image, ImageFormat, ImageInfo, ImageSize,
     Mentions, Muted, OfflinePush, Revocation, SendOptions, Text, Thumbnail, TipNames, Video, to_vec,
 };
-use tim_proto::message::SystemNotice;
 use tim_proto::request::{
     BanMembers, ChangeOwner, ConversationChange, Conversations, ConversationsResponse, CreateGroup,
     CreateGroupResponse, DeleteConversation, Deliver, Delivery, DismissGroup, Done, Expiring, Failure, Fetch,

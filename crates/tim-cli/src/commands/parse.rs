@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tim_proto::Words;
+use tim_proto::message::TipOperation;
 use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::render::text::{Span, Spans};
-use tim_proto::message::TipOperation;
 use tim_proto::render::tip_text;
 
 use crate::emoji::{Table, TableChoice};

@@ -6,9 +6,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tim_proto::message::TipOperation;
 use tim_proto::message::{GroupChange, GroupTip};
 use tim_proto::message::{NoticeOperation, SystemNotice};
-use tim_proto::message::TipOperation;
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, Payload, Role, UserId};
 
 use crate::{GroupProfile, ImError, Message};

@@ -1,8 +1,8 @@
 //! Changes that leave the members as they are: roles, mutes, name cards, the owner, the profile, receive options.
 
-use tim_proto::message::{GroupChange, Muted};
 use tim_proto::message::NoticeOperation;
 use tim_proto::message::TipOperation;
+use tim_proto::message::{GroupChange, Muted};
 use tim_proto::{ReceiveOption, Role, UserId};
 
 use super::super::create::{check_texts, known_invite, known_join};

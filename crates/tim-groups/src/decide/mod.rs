@@ -6,9 +6,9 @@ mod leave;
 
 use std::cell::RefCell;
 
-use tim_proto::message::{GroupChange, Muted};
 use tim_proto::message::NoticeOperation;
 use tim_proto::message::TipOperation;
+use tim_proto::message::{GroupChange, Muted};
 use tim_proto::{MemberResult, UserId};
 
 use super::rules::{Action, MAX_MESSAGE, TypeRules, check_text};

@@ -1,9 +1,9 @@
 //! What a connection asks of the hub, in memory of its own.
 
 use bytes::Bytes;
-use tim_proto::vendor::limits::Limits;
 use tim_proto::message::{Content, tags};
 use tim_proto::request::{AnyRequest as Request, Resume, Send, UpdateGroup};
+use tim_proto::vendor::limits::Limits;
 use tim_proto::wire::{FrameKind, List};
 use tim_proto::{
     ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Payload,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tim_hub::Audience;
-use tim_proto::vendor::limits::Limits;
 use tim_proto::message::{
     Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Mentions, Payload, Text, Thumbnail, Video,
 };
@@ -11,6 +10,7 @@ use tim_proto::request::{
     AnyRequest as Request, GetConversationProfile, GroupMembers, Groups, InviteMembers, RemoveMembers,
     UserProfiles,
 };
+use tim_proto::vendor::limits::Limits;
 use tim_proto::wire::List;
 use tim_proto::{ConversationId, ErrorCode, GroupType, Role, UserId};
 

@@ -72,7 +72,10 @@ wire! {
 impl<'a> GroupTip<'a> {
     /// The documented text, which names users by their ids (S163-S169).
     #[must_use]
-    pub fn text(&self, words: crate::Words) -> crate::render::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
+    pub fn text(
+        &self,
+        words: crate::Words,
+    ) -> crate::render::TipText<'a, crate::wire::ListIter<'a, &'a str>> {
         crate::render::tip_text(self.operation, self.operator_id, self.users.iter(), words)
     }
 

@@ -9,8 +9,8 @@ use crate::{
     SystemEntry, Write, Written,
 };
 use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupResponse};
-use tim_proto::message::{Content, GroupTip};
 use tim_proto::message::SystemNotice;
+use tim_proto::message::{Content, GroupTip};
 use tim_proto::wire::decode_body;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
 

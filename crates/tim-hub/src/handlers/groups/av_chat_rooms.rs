@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::message::NoticeOperation;
-use tim_proto::request::{AnyResponse as Answer, JoinGroupResponse};
 use tim_proto::message::TipOperation;
+use tim_proto::request::{AnyResponse as Answer, JoinGroupResponse};
 use tim_proto::wire::{FrameKind, List};
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, JoinStatus, Priority, ReceiveOption, UserId};
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -1,7 +1,7 @@
 //! What a device is told and answered, in memory of its own.
 
-use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
 use tim_proto::message::SystemNotice;
+use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
 use tim_proto::request::AnyResponse as Answer;
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
 use tim_session::Event;
