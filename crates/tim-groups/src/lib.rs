@@ -7,6 +7,8 @@ mod group;
 mod prepared;
 mod refused;
 pub mod rules;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod tips;
 mod view;
 

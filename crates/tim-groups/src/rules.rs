@@ -166,6 +166,17 @@ pub enum Action {
     SetReceiveOption,
 }
 
+/// What a member's permission to send depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The member's role.
+    pub role: Role,
+    /// The end of the member's mute, Unix time in milliseconds.
+    pub muted_until_ms: u64,
+    /// Whether all members except the managers are muted.
+    pub mute_all: bool,
+}
+
 /// Who is permitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -261,6 +272,35 @@ impl TypeRules {
             return Err(Refused::OwnerMayNotQuit);
         }
         Ok(())
+    }
+
+    /// Checks whether a member may send a message at this time (Unix time in milliseconds).
+    ///
+    /// # Errors
+    /// [`Refused::NotAllowed`], [`Refused::Muted`].
+    pub fn may_send(&self, sender: &Sender, mention_all: bool, now_ms: u64) -> Result<(), Refused> {
+        self.may(Some(sender.role), Action::Write)?;
+        if mention_all {
+            self.may(Some(sender.role), Action::MentionAll)?;
+        }
+        if sender.muted_until_ms > now_ms {
+            let until_ms = Some(sender.muted_until_ms);
+            return Err(Refused::Muted { until_ms });
+        }
+        if sender.mute_all && !sender.role.is_manager() {
+            return Err(Refused::Muted { until_ms: None });
+        }
+        Ok(())
+    }
+
+    /// Checks whether a member may revoke a message of another user with this role; `None` if that user is not a member.
+    ///
+    /// # Errors
+    /// [`Refused::NotYours`] for members who may revoke their own messages only, [`Refused::NotOutranked`].
+    pub fn may_revoke(&self, revoker: Role, sender: Option<Role>) -> Result<(), Refused> {
+        self.may(Some(revoker), Action::RevokeOthers)
+            .map_err(|_| Refused::NotYours)?;
+        outranks(revoker, sender.unwrap_or(Role::MEMBER)).map_err(|_| Refused::NotOutranked)
     }
 
     /// The largest number of members; `None` for no limit.

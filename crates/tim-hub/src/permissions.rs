@@ -13,7 +13,7 @@ use tim_proto::{ErrorCode, GroupId, Role, UserId};
 use crate::client_context::GroupMembership;
 use crate::clock::Clock;
 use crate::groups::GroupAction;
-use crate::groups::rules::{Action, TypeRules};
+use crate::groups::rules::{Sender, TypeRules};
 use crate::handlers::groups::refused;
 use crate::presence::registry::PresenceRegistry;
 use crate::refusal::Refusal;
@@ -109,18 +109,12 @@ impl Permissions {
 
 impl GroupMembership {
     pub(crate) fn may_write(&self, now_ms: u64, mention_all: bool) -> Result<(), Refused> {
-        self.rules.may(Some(self.role), Action::Write)?;
-        if self.muted_until_ms > now_ms {
-            let until_ms = Some(self.muted_until_ms);
-            return Err(Refused::Muted { until_ms });
-        }
-        if self.mute_all && !self.role.is_manager() {
-            return Err(Refused::Muted { until_ms: None });
-        }
-        if mention_all {
-            self.rules.may(Some(self.role), Action::MentionAll)?;
-        }
-        Ok(())
+        let sender = Sender {
+            role: self.role,
+            muted_until_ms: self.muted_until_ms,
+            mute_all: self.mute_all,
+        };
+        self.rules.may_send(&sender, mention_all, now_ms)
     }
 }
 

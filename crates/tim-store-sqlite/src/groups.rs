@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, ToSql, params};
-use tim_groups::rules::{Action, TypeRules};
+use tim_groups::rules::{Sender, TypeRules};
 use tim_groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
 use tim_proto::{Role, UserId};
 use tim_store::{
@@ -356,17 +356,12 @@ impl Batch<'_> {
         if append.require_membership {
             let outsider = || Refused::NotParticipant(append.sender);
             let me = membership(self.db, sender, &head)?.ok_or_else(outsider)?;
-            rules.may(Some(me.role), Action::Write)?;
-            if append.mention_all {
-                rules.may(Some(me.role), Action::MentionAll)?;
-            }
-            if me.muted_until_ms > self.now_ms {
-                let until_ms = Some(me.muted_until_ms);
-                return Err(Refused::Muted { until_ms }.into());
-            }
-            if mute_all && !me.role.is_manager() {
-                return Err(Refused::Muted { until_ms: None }.into());
-            }
+            let sender = Sender {
+                role: me.role,
+                muted_until_ms: me.muted_until_ms,
+                mute_all,
+            };
+            rules.may_send(&sender, append.mention_all, self.now_ms)?;
         }
         let flags = if rules.counts_unread {
             EntryFlags::NONE

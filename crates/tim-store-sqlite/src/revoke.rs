@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_groups::rules::{Action, TypeRules, outranks};
+use tim_groups::rules::{Action, TypeRules};
 use tim_proto::message::{Content, Payload, RevokedBy, tags};
 use tim_proto::wire::{Extension, decode_body, encode_body, encoded_len};
 use tim_proto::{MessageKind, Role, UserId};
@@ -25,8 +25,8 @@ struct Target {
 struct Rights {
     /// Only entries after this sequence are visible.
     joined_at: u64,
-    /// The role, if the user is a manager who may revoke other members' messages.
-    manager: Option<Role>,
+    /// In a group: its rules and the user's role.
+    group: Option<(&'static TypeRules, Role)>,
 }
 
 impl Batch<'_> {
@@ -83,7 +83,7 @@ impl Batch<'_> {
         let outsider = || Stop::from(Refused::NotParticipant(*name));
         let everything = Rights {
             joined_at: 0,
-            manager: None,
+            group: None,
         };
         match head.key {
             LogKey::C2c(pair) => pair.peer_of(name).map(|_| everything).ok_or_else(outsider),
@@ -95,10 +95,9 @@ impl Batch<'_> {
                     return Err(Refused::NotStored.into());
                 }
                 let me = membership(self.db, user, head)?.ok_or_else(outsider)?;
-                let manages = rules.may(Some(me.role), Action::RevokeOthers).is_ok();
                 Ok(Rights {
                     joined_at: me.joined_at,
-                    manager: manages.then_some(me.role),
+                    group: Some((rules, me.role)),
                 })
             }
         }
@@ -123,17 +122,19 @@ impl Batch<'_> {
         if target.flags.contains(EntryFlags::SYSTEM) {
             return Err(Refused::NotYours.into());
         }
-        let window_ms = match me.manager {
+        let window_ms = match me.group {
             _ if target.sender == by => {
-                let as_manager = me.manager.map_or(0, |_| revoke.manager_window_ms);
-                revoke.window_ms.max(as_manager)
+                let manages =
+                    |(rules, role): (&TypeRules, _)| rules.may(Some(role), Action::RevokeOthers).is_ok();
+                match me.group.is_some_and(manages) {
+                    true => revoke.window_ms.max(revoke.manager_window_ms),
+                    false => revoke.window_ms,
+                }
             }
             None => return Err(Refused::NotYours.into()),
-            Some(mine) => {
-                // A sender who has left ranks as a member.
-                let theirs = membership(self.db, target.sender, head)?;
-                let theirs = theirs.map_or(Role::MEMBER, |member| member.role);
-                outranks(mine, theirs).map_err(|_| Refused::NotOutranked)?;
+            Some((rules, role)) => {
+                let sender = membership(self.db, target.sender, head)?;
+                rules.may_revoke(role, sender.map(|sender| sender.role))?;
                 revoke.manager_window_ms
             }
         };
