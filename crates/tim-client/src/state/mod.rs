@@ -255,10 +255,8 @@ impl State {
             }
             SessionEvent::NotReady(reason) => self.not_ready(*reason),
             SessionEvent::KickedOut(failure) => self.kicked_out((*failure).into()),
-            SessionEvent::NetState(state) => {
-                if self.session.set_net(*state) {
-                    self.publish(Event::NetStateChange(*state));
-                }
+            SessionEvent::NetState(state) if self.session.set_net(*state) => {
+                self.publish(Event::NetStateChange(*state));
             }
             SessionEvent::Delivered(delivery) => self.take_delivery(delivery),
             SessionEvent::Gap(gap) => self.inbound.push(Item::Gap(*gap)),

@@ -129,7 +129,7 @@ fn in_words(effect: &Effect) -> String {
     match effect {
         Effect::Publish(event) => of_event(event),
         Effect::Delivered { event, mark } => {
-            let event = event.as_ref().map_or("nothing".to_owned(), of_event);
+            let event = event.as_ref().map_or_else(|| "nothing".to_owned(), of_event);
             format!("{event} through {} {:?}", mark.through, mark.cursor)
         }
         Effect::Status(status) => format!("{:?} ready {}", status.stage, status.ready),
