@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tim_proto::message::{Envelope, Message, MessageFlags, Payload, SendOptions, Text, to_vec};
-use tim_proto::request::{AnyRequest as Request, Deliver, Done, Failure, Login, LoginResponse, SendResponse};
+use tim_proto::request::{Deliver, Done, Failure, Login, LoginResponse, Logout, SendResponse};
 use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, Writer, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, RequestId};

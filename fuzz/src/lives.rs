@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tim_proto::message::{Message, Payload, SendOptions, Text, to_vec};
 use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, Done, Failure, LoginResponse, Resume, Send, SendResponse,
+    Done, Failure, LoginResponse, Resume, Send, SendResponse,
 };
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, MessageId, UserId};

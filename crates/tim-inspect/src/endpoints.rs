@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tim_proto::request::*;
+use tim_proto::request::{
+    ConversationChange, Deliver, Expiring, Failure, Gap, Request, Synced, for_each_request,
+};
 use tim_proto::wire::{Decode, DecodeError, Extensions, FrameKind, decode_body, decode_prefix};
 
 /// Looks a kind of frame up among requests, their responses, and pushes, and decodes the body as the type found.
 macro_rules! decode {
-    ($kind:expr, $body:expr, requests: [$($request:ty),+ $(,)?], pushes: { $($push:ident => $pushed:ty),+ $(,)? }) => {
+    ([$kind:expr, $body:expr, { $($push:ident => $pushed:ty),+ $(,)? }] $($request:ty),+) => {
         match $kind {
             $(kind if kind == <$request as Request>::KIND => value::<$request>($body),
             kind if kind == <$request as Request>::KIND.answer() => {
@@ -33,25 +35,15 @@ pub fn fields(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
         FrameKind::SYNCED if body.is_empty() => return Ok(json!({})),
         _ => {}
     }
-    decode!(
-        kind, body,
-        requests: [
-            Login<'_>, Logout, Renew<'_>, Send<'_>, Revoke<'_>, History<'_>, MarkRead, Conversations<'_>,
-            GetConversationProfile, DeleteConversation, Fetch, CreateGroup<'_>, JoinGroup<'_>, QuitGroup,
-            HandleApplication<'_>, HandleInvitation<'_>, InviteMembers<'_>, RemoveMembers<'_>, BanMembers<'_>,
-            SetMember<'_>, ChangeOwner, UpdateGroup<'_>, DismissGroup, GroupMembers<'_>, Groups<'_>, GetGroupProfile,
-            SetReceiveOption, UserProfiles<'_>, UpdateUserProfile<'_>,
-        ],
-        pushes: {
-            DELIVER => Deliver<'_>,
-            GAP => Gap,
-            SYNCED => Synced<'_>,
-            CONVERSATION => ConversationChange,
-            EXPIRING => Expiring,
-            ERROR => Failure<'_>,
-            GOODBYE => Failure<'_>,
-        }
-    )
+    for_each_request!(decode![kind, body, {
+        DELIVER => Deliver<'_>,
+        GAP => Gap,
+        SYNCED => Synced<'_>,
+        CONVERSATION => ConversationChange,
+        EXPIRING => Expiring,
+        ERROR => Failure<'_>,
+        GOODBYE => Failure<'_>,
+    }])
 }
 
 /// A decoded body, and the extensions after its known fields.

@@ -6,10 +6,11 @@
 //! ```
 #![allow(clippy::print_stdout)] // an example prints
 
+use std::fmt::Debug;
 use std::io::{IsTerminal as _, Read as _};
 
-use tim_proto::request::{AnyRequest as Request, Push};
-use tim_proto::wire::{Frame, FrameKind, Hello, MAGIC, Parsed};
+use tim_proto::request::{Push, Request, for_each_request};
+use tim_proto::wire::{Decode, DecodeError, Frame, FrameKind, Hello, MAGIC, Parsed, decode_body};
 
 /// The largest frame that this program believes in.
 const MAX_FRAME: usize = 1 << 20;
@@ -54,15 +55,34 @@ fn describe(frame: &Frame<'_>) {
         frame.body.len()
     );
     match Push::decode(frame.kind, frame.body) {
-        Ok(Push::Unknown(_)) if !frame.kind.is_answer() => match Request::decode(frame.kind, frame.body) {
-            Ok(Request::Unknown(_)) => {}
-            Ok(request) => println!("  {request:?}"),
-            Err(error) => println!("  malformed: {error}"),
+        Ok(Push::Unknown(_)) => match describe_request(frame) {
+            Some(Ok(request)) => println!("  {request}"),
+            Some(Err(error)) => println!("  malformed: {error}"),
+            None => {}
         },
-        Ok(Push::Unknown(_)) => {}
         Ok(push) => println!("  {push:?}"),
         Err(error) => println!("  malformed: {error}"),
     }
+}
+
+/// A request or response, decoded by its kind; `None` for other frames.
+fn describe_request(frame: &Frame<'_>) -> Option<Result<String, DecodeError>> {
+    macro_rules! describe {
+        ([] $($request:ty),+) => {
+            match frame.kind {
+                $(kind if kind == <$request as Request>::KIND => Some(debug::<$request>(frame.body)),
+                kind if kind == <$request as Request>::KIND.answer() => {
+                    Some(debug::<<$request as Request>::Response<'_>>(frame.body))
+                })+
+                _ => None,
+            }
+        };
+    }
+    for_each_request!(describe![])
+}
+
+fn debug<'a, T: Decode<'a> + Debug>(body: &'a [u8]) -> Result<String, DecodeError> {
+    decode_body::<T>(body).map(|body| format!("{body:?}"))
 }
 
 /// A PING, and the hub's word that nothing is waiting.

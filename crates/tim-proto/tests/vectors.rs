@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tim_proto::message::Header;
 use tim_proto::request::{
-    AnyRequest, AnyResponse, BanMembers, ChangeOwner, ConversationChange, Conversations, CreateGroup,
-    DeleteConversation, Deliver, DismissGroup, Done, Expiring, Failure, Fetch, Gap, GetConversationProfile,
-    GetGroupProfile, GroupMembers, Groups, HandleApplication, HandleInvitation, History, InviteMembers,
-    JoinGroup, Login, Logout, MarkRead, Push, QuitGroup, RemoveMembers, Renew, Request, Revoke, Send,
-    SetMember, SetReceiveOption, Synced, UpdateGroup, UpdateUserProfile, UserProfiles,
+    BanMembers, ChangeOwner, ConversationChange, Conversations, CreateGroup, DeleteConversation, Deliver,
+    DismissGroup, Done, Expiring, Failure, Fetch, Gap, GetConversationProfile, GetGroupProfile, GroupMembers,
+    Groups, HandleApplication, HandleInvitation, History, InviteMembers, JoinGroup, Login, Logout, MarkRead,
+    Push, QuitGroup, RemoveMembers, Renew, Request, Revoke, Send, SetMember, SetReceiveOption, Synced,
+    UpdateGroup, UpdateUserProfile, UserProfiles, for_each_request,
 };
 use tim_proto::wire::{
     Decode, DecodeError, Encode, End, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
@@ -348,8 +348,20 @@ fn read_every_way(kind: FrameKind, body: &[u8]) {
         let mut writer = Writer::new(&mut room);
         value.encode(&mut writer);
     };
-    let _ = AnyRequest::decode(kind, body).map(|value| again(&value));
-    let _ = AnyResponse::decode(kind, body).map(|value| again(&value));
+    macro_rules! endpoint {
+        ([] $($request:ty),+) => {
+            match kind {
+                $(kind if kind == <$request as Request>::KIND => {
+                    let _ = decode_body::<$request>(body).map(|value| again(&value));
+                }
+                kind if kind == <$request as Request>::KIND.answer() => {
+                    let _ = decode_body::<<$request as Request>::Response<'_>>(body).map(|value| again(&value));
+                })+
+                _ => {}
+            }
+        };
+    }
+    for_each_request!(endpoint![]);
     let _: Result<Push<'_>, DecodeError> = Push::decode(kind, body);
     let _ = Message::decode_from(body).map(|value| again(&value));
     let _ = decode_body::<Login<'_>>(body).map(|value| again(&value));

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use tim_session::proto::message::{Envelope, MessageFlags, Payload, SendOptions};
-use tim_session::proto::request::{AnyResponse as Answer, Deliver, Failure, Resume, Send, SendResponse};
+use tim_session::proto::request::{
+    DeleteConversation, Deliver, Failure, MarkReadResponse, Resume, Send, SendResponse,
+};
 use tim_session::proto::wire::{Extensions, Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
 use tim_session::proto::{ErrorCode, GroupId, MessageId, MessageKind, UserId};
 use tim_session::{
     ClientSession, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError,
 };
+use tim_testkit::RawBody;
 use tim_testkit::ends::{
     Client, Hub, NOW, approach, carry, config, drain, hub, hub_at, memory, online_with, send, text, welcome,
 };
@@ -28,12 +31,12 @@ fn online(client: Client) -> (Client, Hub) {
     online_with(client, hub())
 }
 
-const SENT: Answer<'static> = Answer::Send(SendResponse {
+const SENT: SendResponse<'static> = SendResponse {
     sequence: 1,
     time: 2,
     duplicate: false,
     extensions: Extensions::NONE,
-});
+};
 
 /// Whether `debug` shows `secret`, as text or as a list of numbers.
 fn shows(debug: &str, secret: &str) -> bool {
@@ -169,15 +172,13 @@ fn a_malformed_answer_says_so_when_it_is_read() {
     let ticket = send(&mut client, NOW);
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
-    let nonsense = Answer::Unknown(FrameKind::SEND, b"\x01\x02\x03");
-    hub.respond_untyped(ticket.number(), FrameKind::SEND, &nonsense)
+    hub.respond_untyped(ticket.number(), FrameKind::SEND, &RawBody(b"\x01\x02\x03"))
         .unwrap();
     carry(&mut client, &mut hub, NOW);
     let Output::Event(Event::Response { response: answer, .. }) = client.poll(NOW) else {
         panic!("no answer")
     };
     assert_eq!(answer.kind(), FrameKind::SEND);
-    assert!(answer.decode_any().is_err());
     let failure = answer.decode::<Send<'_>>().unwrap_err();
     assert_eq!(failure.code, ErrorCode::PROTOCOL_VIOLATION);
     assert_eq!((drain(&mut client, NOW), client.pending()), (vec![], 0));
@@ -189,7 +190,12 @@ fn an_answer_of_another_kind_than_the_request_is_no_answer() {
     let ticket = send(&mut client, NOW);
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
-    hub.respond_untyped(ticket.number(), FrameKind::DELETE_CONVERSATION, &Answer::Done)
+    let deleted = MarkReadResponse {
+        read_sequence: 1,
+        unread: 0,
+        counted: 1,
+    };
+    hub.respond::<DeleteConversation>(ticket.number(), &deleted)
         .unwrap();
     carry(&mut client, &mut hub, NOW);
     let Output::Event(Event::Failed { id: failed, failure }) = client.poll(NOW) else {
@@ -206,9 +212,7 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
     let ticket = send(&mut client_end, NOW);
     carry(&mut client_end, &mut hub_end, NOW);
     assert!(matches!(hub_end.poll(NOW), HubOutput::Event(_)));
-    hub_end
-        .respond_untyped(ticket.number(), FrameKind::SEND, &SENT)
-        .unwrap();
+    hub_end.respond::<Send<'_>>(ticket.number(), &SENT).unwrap();
     carry(&mut client_end, &mut hub_end, NOW);
     let late = NOW + client_end.config().request_timeout;
     let Output::Event(Event::Response {
@@ -218,7 +222,7 @@ fn a_late_poll_uses_what_came_in_time_before_anything_times_out() {
     else {
         panic!("no answer")
     };
-    assert_eq!((answered, answer.decode_any()), (ticket, Ok(SENT)));
+    assert_eq!((answered, answer.decode::<Send<'_>>()), (ticket, Ok(SENT)));
     // The answer to a login.
     let (mut client, mut hub) = (client(), hub());
     client.login(NOW);

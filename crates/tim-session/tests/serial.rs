@@ -5,7 +5,7 @@ use std::time::Duration;
 use tim_session::proto::ErrorCode;
 use tim_session::proto::UserId;
 use tim_session::proto::message::{Message, Payload, SendOptions};
-use tim_session::proto::request::{AnyResponse as Answer, Failure, Send, SendResponse};
+use tim_session::proto::request::{Failure, Send, SendResponse};
 use tim_session::proto::wire::{FrameKind, Hello, LEAST_MAX_FRAME, serial_decode};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, Event, Framing, HubConfig, HubEvent, HubOutput, HubSession,
@@ -118,9 +118,7 @@ impl Line {
                         duplicate,
                         extensions: Default::default(),
                     };
-                    self.hub
-                        .respond_untyped(id, FrameKind::SEND, &Answer::Send(answer))
-                        .unwrap();
+                    self.hub.respond::<Send<'_>>(id, &answer).unwrap();
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tim_session::proto::message::MessageFlags;
-use tim_session::proto::request::{AnyResponse, Failure};
+use tim_session::proto::request::{Failure, Fetch, History, RawResponse, Request, Send};
 use tim_session::proto::{ConversationId, ErrorCode, UserId};
 use tim_session::{ClientSession, Event, GrowBuffer, Instant, NetState, NotReadyReason, Output, RequestId};
 
@@ -219,43 +219,39 @@ fn observe(event: &Event<'_>, me: &UserId) -> Observed {
             stub_of: (deliver.header.envelope.flags.contains(MessageFlags::STUB))
                 .then_some(deliver.payload_len),
         },
-        Event::Response {
-            id: ticket,
-            response: answer,
-        } => match answer.decode_any() {
-            Ok(answer) => answered(ticket, &answer),
-            Err(Failure { code, .. }) => Observed::Failed { ticket, code },
-        },
-        Event::Failed { id: ticket, failure } => Observed::Failed {
-            ticket,
+        Event::Response { id, response } => observe_response(id, &response).unwrap_or_else(|failure| {
+            let (ticket, code) = (id, failure.code);
+            Observed::Failed { ticket, code }
+        }),
+        Event::Failed { id, failure } => Observed::Failed {
+            ticket: id,
             code: failure.code,
         },
         ref other => Observed::Other(format!("{other:?}")),
     }
 }
 
-fn answered(ticket: RequestId, answer: &AnyResponse<'_>) -> Observed {
-    let (duplicate, texts) = match answer {
-        AnyResponse::Fetch(piece) => {
-            return Observed::Fetched {
+fn observe_response(ticket: RequestId, response: &RawResponse<'_>) -> Result<Observed, Failure<'static>> {
+    let (mut duplicate, mut texts) = (false, Vec::new());
+    match response.kind() {
+        Fetch::KIND => {
+            let piece = response.decode::<Fetch>()?;
+            return Ok(Observed::Fetched {
                 ticket,
                 total: piece.total,
                 bytes: piece.bytes.to_vec(),
-            };
+            });
         }
-        AnyResponse::Send(answer) => (answer.duplicate, Vec::new()),
-        AnyResponse::History(page) => (
-            false,
-            page.messages
-                .iter()
-                .map(|message| text_of(&message.payload))
-                .collect(),
-        ),
-        _ => (false, Vec::new()),
-    };
-    Observed::Answered {
+        Send::KIND => duplicate = response.decode::<Send<'_>>()?.duplicate,
+        History::KIND => {
+            let page = response.decode::<History<'_>>()?;
+            texts.extend(page.messages.iter().map(|message| text_of(&message.payload)));
+        }
+        _ => {}
+    }
+    Ok(Observed::Answered {
         ticket,
         duplicate,
         texts,
-    }
+    })
 }

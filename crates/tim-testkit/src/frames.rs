@@ -20,6 +20,16 @@ pub fn raw_frame(kind: FrameKind, id: u32, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Bytes that are a body as they are.
+#[derive(Debug)]
+pub struct RawBody<'a>(pub &'a [u8]);
+
+impl Encode for RawBody<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.put(self.0);
+    }
+}
+
 /// A frame of exactly `len` bytes, header included, whose body means nothing.
 ///
 /// # Panics

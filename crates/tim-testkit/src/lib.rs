@@ -39,7 +39,7 @@ mod world;
 
 pub use deadline::{deadline, deadline_in};
 pub use device::{Device, Observed};
-pub use frames::{frame, frame_of_len, hello, raw_frame};
+pub use frames::{RawBody, frame, frame_of_len, hello, raw_frame};
 pub use ids::{c2c, group, user};
 pub use incoming::Incoming;
 pub use link::{End, Faults, SimulatedLink};

@@ -7,8 +7,9 @@ use tim_session::proto::conversation::{Conversation, ConversationProfile};
 use tim_session::proto::message::{GroupTip, Message, Payload, SendOptions};
 use tim_session::proto::message::{NoticeOperation, SystemNotice};
 use tim_session::proto::request::{
-    AnyResponse as Answer, ConversationsResponse, FetchResponse, HistoryResponse, LoginResponse, MarkReadResponse, AnyRequest as Request,
-    RevokeResponse, Send, SendResponse, SendMessage, Synced,
+    Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile, History,
+    HistoryResponse, LoginResponse, MarkRead, MarkReadResponse, Request, Revoke, RevokeResponse, Send, SendMessage,
+    SendResponse, Synced,
 };
 use tim_session::proto::message::TipOperation;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
@@ -156,8 +157,8 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
                     hub.deliver(b"1", 0, &from_alice("C2Cbob")).unwrap();
                 }
                 HubOutput::Event(HubEvent::Request { id, request }) => {
-                    let answer = answer_to(&request.decode_any().unwrap());
-                    hub.respond_untyped(id, request.kind(), &answer).unwrap();
+                    let kind = request.kind();
+                    respond(&mut hub, id, kind);
                 }
                 HubOutput::Wait(_) | HubOutput::Close(_) => break,
                 other => panic!("{other:?}"),
@@ -186,39 +187,46 @@ const PROFILE: ConversationProfile<'static> = ConversationProfile {
     user: None,
 };
 
-/// What a hub says that has one message and one conversation.
-fn answer_to(request: &Request<'_>) -> Answer<'static> {
+/// Responds as a hub that has one message and one conversation.
+fn respond(hub: &mut HubSession<FixedBuffer<'_>>, id: u32, kind: FrameKind) {
     let message = tim_session::proto::Message::decode_from(from_alice("old").leak()).unwrap();
-    match request {
-        Request::Revoke(_) => Answer::Revoke(RevokeResponse { sequence: 2 }),
-        Request::History(_) => Answer::History(HistoryResponse {
-            next: b"",
-            completed: true,
-            messages: List::from_slice(vec![message].leak()),
-        }),
-        Request::MarkRead(_) => Answer::MarkRead(MarkReadResponse {
-            read_sequence: 1,
-            unread: 0,
-            counted: 1,
-        }),
-        Request::Conversations(_) => Answer::Conversations(ConversationsResponse {
-            next: &[],
-            completed: true,
-            total_unread: 0,
-            conversations: List::from_slice(&[]),
-        }),
-        Request::ConversationProfile(_) => Answer::ConversationProfile(PROFILE),
-        Request::DeleteConversation(_) => Answer::MarkRead(MarkReadResponse {
-            read_sequence: 1,
-            unread: 0,
-            counted: 1,
-        }),
-        Request::Fetch(_) => Answer::Fetch(FetchResponse {
-            total: 2,
-            bytes: b"\x01x",
-        }),
+    let read = MarkReadResponse {
+        read_sequence: 1,
+        unread: 0,
+        counted: 1,
+    };
+    let sent = match kind {
+        Revoke::KIND => hub.respond::<Revoke<'_>>(id, &RevokeResponse { sequence: 2 }),
+        History::KIND => hub.respond::<History<'_>>(
+            id,
+            &HistoryResponse {
+                next: b"",
+                completed: true,
+                messages: List::from_slice(&[message]),
+            },
+        ),
+        MarkRead::KIND => hub.respond::<MarkRead>(id, &read),
+        Conversations::KIND => hub.respond::<Conversations<'_>>(
+            id,
+            &ConversationsResponse {
+                next: &[],
+                completed: true,
+                total_unread: 0,
+                conversations: List::from_slice(&[]),
+            },
+        ),
+        GetConversationProfile::KIND => hub.respond::<GetConversationProfile>(id, &PROFILE),
+        DeleteConversation::KIND => hub.respond::<DeleteConversation>(id, &read),
+        Fetch::KIND => hub.respond::<Fetch>(
+            id,
+            &FetchResponse {
+                total: 2,
+                bytes: b"\x01x",
+            },
+        ),
         other => panic!("{other:?}"),
-    }
+    };
+    sent.unwrap();
 }
 
 #[test]

@@ -73,5 +73,66 @@ pub trait Request: Encode {
     type Response<'a>: Decode<'a> + Encode;
 }
 
+/// Passes the types of all requests to a macro: the one table for code that finds the type of a body by its frame kind.
+///
+/// ```
+/// use tim_proto::request::{Request, for_each_request};
+/// use tim_proto::wire::{FrameKind, decode_body};
+///
+/// macro_rules! describe {
+///     ([$kind:expr, $body:expr] $($request:ty),+) => {
+///         match $kind {
+///             $(kind if kind == <$request>::KIND => decode_body::<$request>($body).map(|request| format!("{request:?}")),)+
+///             _ => Ok(String::new()),
+///         }
+///     };
+/// }
+///
+/// fn request(kind: FrameKind, body: &[u8]) -> Result<String, tim_proto::wire::DecodeError> {
+///     for_each_request!(describe![kind, body])
+/// }
+/// assert_eq!(request(FrameKind::LOGOUT, b""), Ok("Logout".to_owned()));
+/// assert!(request(FrameKind::FETCH, b"").is_err());
+/// ```
+#[macro_export]
+macro_rules! for_each_request {
+    ($callback:ident![$($argument:tt)*]) => {
+        $callback! {
+            [$($argument)*]
+            $crate::request::Login<'_>,
+            $crate::request::Logout,
+            $crate::request::Send<'_>,
+            $crate::request::Revoke<'_>,
+            $crate::request::History<'_>,
+            $crate::request::MarkRead,
+            $crate::request::Conversations<'_>,
+            $crate::request::GetConversationProfile,
+            $crate::request::DeleteConversation,
+            $crate::request::Fetch,
+            $crate::request::CreateGroup<'_>,
+            $crate::request::JoinGroup<'_>,
+            $crate::request::QuitGroup,
+            $crate::request::HandleApplication<'_>,
+            $crate::request::InviteMembers<'_>,
+            $crate::request::RemoveMembers<'_>,
+            $crate::request::SetMember<'_>,
+            $crate::request::ChangeOwner,
+            $crate::request::UpdateGroup<'_>,
+            $crate::request::DismissGroup,
+            $crate::request::GroupMembers<'_>,
+            $crate::request::Groups<'_>,
+            $crate::request::GetGroupProfile,
+            $crate::request::HandleInvitation<'_>,
+            $crate::request::BanMembers<'_>,
+            $crate::request::SetReceiveOption,
+            $crate::request::UserProfiles<'_>,
+            $crate::request::UpdateUserProfile<'_>,
+            $crate::request::Renew<'_>
+        }
+    };
+}
+#[doc(inline)]
+pub use for_each_request;
+
 // A list entry is decoded each time it is accessed, so it must stay cheap to copy.
 const _: () = assert!(size_of::<Conversation<'_>>() <= 200);

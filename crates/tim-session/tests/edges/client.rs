@@ -1,19 +1,19 @@
 //! The client's own limits, and every kind of frame that it knows.
 
 use tim_session::proto::message::{SendOptions, to_vec};
-use tim_session::proto::request::{AnyResponse as Answer, Done, Gap, Resume, SendResponse, Synced};
+use tim_session::proto::request::{Done, Gap, Resume, Send, SendResponse, Synced};
 use tim_session::proto::wire::{End, FrameKind};
 use tim_session::proto::{ConversationId, ErrorCode};
 use tim_session::{CloseReason, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError};
 
 use crate::support::*;
 
-const SENT: Answer<'static> = Answer::Send(SendResponse {
+const SENT: SendResponse<'static> = SendResponse {
     sequence: 1,
     time: 2,
     duplicate: false,
     extensions: tim_session::proto::wire::Extensions::NONE,
-});
+};
 
 #[test]
 fn no_more_requests_than_configured_wait_for_an_answer() {
@@ -27,8 +27,7 @@ fn no_more_requests_than_configured_wait_for_an_answer() {
     assert_eq!(refused, Err(RequestError::Full));
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain_hub(&mut hub, NOW).len(), 2);
-    hub.respond_untyped(first.number(), FrameKind::SEND, &SENT)
-        .unwrap();
+    hub.respond::<Send<'_>>(first.number(), &SENT).unwrap();
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain(&mut client, NOW), ["Response"]);
     assert_eq!(client.pending(), 1);
@@ -45,8 +44,7 @@ fn an_outbox_without_room_refuses_until_an_answer_has_made_room() {
     let pending = client.pending();
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain_hub(&mut hub, NOW).len(), pending);
-    hub.respond_untyped(first.number(), FrameKind::SEND, &SENT)
-        .unwrap();
+    hub.respond::<Send<'_>>(first.number(), &SENT).unwrap();
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain(&mut client, NOW), ["Response"]);
     send(&mut client, NOW);
@@ -325,8 +323,7 @@ fn an_outbox_that_holds_two_requests_always_holds_two() {
         assert_eq!(drain_hub(&mut hub, NOW).len(), 1);
         if waiting.len() == 2 {
             let ticket = waiting.pop_front().unwrap();
-            hub.respond_untyped(ticket.id().number(), FrameKind::SEND, &SENT)
-                .unwrap();
+            hub.respond::<Send<'_>>(ticket.id().number(), &SENT).unwrap();
             carry(&mut client, &mut hub, NOW);
             assert_eq!(drain(&mut client, NOW), ["Response"]);
         }

@@ -2,9 +2,11 @@
 
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{AnyResponse as Answer, Done, Failure};
+use tim_session::proto::request::{Done, Failure};
 use tim_session::proto::wire::{End, FrameKind};
 use tim_session::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant, SendError};
+
+use tim_testkit::RawBody;
 
 use crate::support::*;
 
@@ -21,7 +23,7 @@ fn requests_above_the_ceiling_wait_unread_until_one_is_answered() {
     let bytes: Vec<u8> = (1..=5).flat_map(request).collect();
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(drain_hub(&mut hub, NOW), ["Request 1", "Request 2"]);
-    hub.respond_untyped(1, FrameKind::CONVERSATION_PROFILE, &Answer::Done)
+    hub.respond_untyped(1, FrameKind::CONVERSATION_PROFILE, &Done)
         .unwrap();
     assert_eq!(drain_hub(&mut hub, NOW), ["Request 3"]);
     hub.fail(2, &Failure::new(ErrorCode(1), "")).unwrap();
@@ -67,7 +69,7 @@ fn nothing_is_read_or_said_behind_the_hubs_own_goodbye() {
     let said = hub.outgoing().len();
     hub.goodbye(&Failure::new(ErrorCode::KICKED_OUT_REST_API, "twice"));
     assert_eq!(hub.outgoing().len(), said, "one goodbye is enough");
-    let refused = hub.respond_untyped(1, FrameKind::SEND, &Answer::Done);
+    let refused = hub.respond_untyped(1, FrameKind::SEND, &Done);
     assert_eq!(refused, Err(SendError::NotOnline));
     let reason = CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
     assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
@@ -137,7 +139,7 @@ fn an_answer_of_exactly_the_clients_limit_goes_and_one_byte_more_does_not() {
     let bytes = request(1);
     assert_eq!(hub.receive(NOW, &bytes), bytes.len());
     assert_eq!(drain_hub(&mut hub, NOW), ["Request 1"]);
-    let body = |len| Answer::Unknown(FrameKind::SEND, &[0; 4096][..len]);
+    let body = |len| RawBody(&[0; 4096][..len]);
     // 11 bytes of header are reckoned with, whatever it takes in the end.
     let refused = hub.respond_untyped(1, FrameKind::SEND, &body(246));
     assert_eq!(refused, Err(SendError::TooLarge { len: 257, max: 256 }));

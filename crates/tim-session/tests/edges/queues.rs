@@ -1,9 +1,11 @@
 //! What is received and what goes out, in buffers that are never quite empty.
 
 use tim_session::proto::message::to_vec;
-use tim_session::proto::request::{AnyResponse as Answer, Done};
+use tim_session::proto::request::Done;
 use tim_session::proto::wire::{Frame, FrameKind, Parsed};
 use tim_session::{HubConfig, SendError};
+
+use tim_testkit::RawBody;
 
 use crate::support::*;
 
@@ -51,11 +53,7 @@ fn outgoing_bytes_move_to_the_front_when_the_room_behind_them_is_used_up() {
     let answer = |n: u8| [n; 100];
     let (mut stream, mut number) = (Vec::new(), 0_u8);
     while number < 100 {
-        match hub.respond_untyped(
-            number.into(),
-            FrameKind::SEND,
-            &Answer::Unknown(FrameKind::SEND, &answer(number)),
-        ) {
+        match hub.respond_untyped(number.into(), FrameKind::SEND, &RawBody(&answer(number))) {
             Ok(()) => number += 1,
             Err(SendError::Full) => {
                 let all = hub.outgoing();
