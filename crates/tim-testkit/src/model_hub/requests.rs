@@ -1,7 +1,5 @@
 //! The requests that the model hub answers. A handler reads the request from its body and sends the response.
 
-use tim_session::Instant;
-use tim_session::SendError;
 use tim_session::proto::conversation::{Conversation, ConversationProfile, UserProfile};
 use tim_session::proto::message::{Header, Message};
 use tim_session::proto::request::{
@@ -11,6 +9,8 @@ use tim_session::proto::request::{
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
 use tim_session::proto::{ConversationId, ErrorCode, GroupType, ReceiveOption, UserId};
+
+use tim_session::{Instant, SendError};
 
 use super::connection::Connection;
 use super::store::{Key, Store};
@@ -54,10 +54,7 @@ impl Context<'_> {
 
     /// Sends a response; an error code if the client takes no frame of its size.
     fn respond<R: Request>(&mut self, response: &R::Response<'_>) -> Result<(), ErrorCode> {
-        let sent = self
-            .connection
-            .session
-            .respond_untyped(self.request.id, R::KIND, response);
+        let sent = self.connection.session.respond::<R>(self.request.id, response);
         match sent {
             Err(SendError::TooLarge { .. }) => Err(ErrorCode::FRAME_TOO_LARGE),
             sent => {
