@@ -8,10 +8,11 @@ use support::*;
 use tim_client::proto::conversation as wire;
 use tim_client::proto::message::{Custom, Face, MessageFlags, tags, to_vec};
 use tim_client::proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, ConversationsResponse, CreateGroupResponse, Failure,
-    FetchResponse, HistoryResponse, MarkReadResponse, Renew, RevokeResponse, SendResponse,
+    ConversationsResponse, CreateGroupResponse, DeleteConversation, Failure, Fetch, FetchResponse,
+    GetConversationProfile, History, HistoryResponse, MarkRead, MarkReadResponse, Renew, Revoke,
+    RevokeResponse, Send, SendResponse,
 };
-use tim_client::proto::wire::{Extension, Extensions, List};
+use tim_client::proto::wire::{Extension, Extensions, FrameKind, List};
 use tim_client::{
     ConversationId, CreateGroup, ErrorCode, Event, Flow, GroupId, GroupType, OfflinePush, Payload, Priority,
     SendOptions, Status,
@@ -33,7 +34,7 @@ async fn a_login_is_accepted_and_a_second_one_repeats_it() {
     );
     let mut events = client.events();
     let hub = async {
-        let mut hub = HubEnd::accept(&mut listener).await;
+        let mut hub = accept(&mut listener).await;
         hub.login().await;
         hub.welcome();
         hub.flush().await;
@@ -60,7 +61,7 @@ async fn a_login_is_accepted_and_a_second_one_repeats_it() {
 async fn a_refused_login_says_why() {
     let (client, mut listener) = alice(|builder| builder);
     let hub = async {
-        let mut hub = HubEnd::accept(&mut listener).await;
+        let mut hub = accept(&mut listener).await;
         hub.login().await;
         hub.session
             .refuse(&Failure::new(ErrorCode::ACCOUNT_USERSIG_EXPIRED, "yesterday"));
@@ -97,13 +98,13 @@ async fn a_user_sig_that_the_hub_refused_is_not_presented_at_the_next_login() {
     let (client, _events, mut hub, mut listener) = alice_online().await;
     let refuse = async {
         let asked = asked_beside_lists(&mut hub).await;
-        assert_eq!(asked.request(), Request::Renew(Renew { user_sig: "bad" }));
+        assert_eq!(asked.request::<Renew<'_>>(), Renew { user_sig: "bad" });
         hub.fail(&asked, ErrorCode::ACCOUNT_USERSIG_MISMATCH_ID, "").await;
     };
     let (renewed, ()) = tokio::join!(client.set_user_sig("bad"), refuse);
     assert_eq!(renewed.unwrap_err().code, ErrorCode::ACCOUNT_USERSIG_MISMATCH_ID);
     drop(hub); // the line breaks
-    let mut hub = HubEnd::accept(&mut listener).await;
+    let mut hub = accept(&mut listener).await;
     hub.let_in().await; // it checks the UserSig of the login
     client.wait_until_ready().await.unwrap();
 }
@@ -113,7 +114,7 @@ async fn a_logout_ends_readiness_and_fails_what_waits() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
     let message = client.create_text_message(user("bob"), "hi").unwrap();
     let script = async {
-        let _unanswered = hub.asked().await;
+        let _unanswered = hub.next_request().await;
         let gone = hub.next::<()>(|event| panic!("{event:?}"));
         let (left, gone) = tokio::join!(client.logout(), gone);
         left.unwrap();
@@ -167,15 +168,13 @@ async fn a_message_can_be_shown_before_it_is_sent_and_sending_updates_the_same_i
         ..SendOptions::default()
     };
     let script = async {
-        let asked = hub.asked().await;
-        let Request::Send(send) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let send: Send<'_> = asked.request();
         assert_eq!(
             (send.content.id, send.options.0),
             (message.id(), options.as_borrowed())
         );
-        hub.answer(&asked, &Answer::Send(STORED)).await;
+        hub.answer(&asked, &STORED).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, options.clone()), script);
     assert!(sent.unwrap().message.is_same(&message));
@@ -216,15 +215,13 @@ async fn custom_and_face_messages_carry_their_fields_and_their_priority() {
         })
     );
     let script = async {
-        let asked = hub.asked().await;
-        let Request::Send(send) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let send: Send<'_> = asked.request();
         assert_eq!(
             (send.content.priority, send.content.to),
             (Priority::HIGH, ConversationId::Group(group))
         );
-        hub.answer(&asked, &Answer::Send(STORED)).await;
+        hub.answer(&asked, &STORED).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&dice, SendOptions::default()), script);
     sent.unwrap();
@@ -274,7 +271,7 @@ async fn a_request_waits_for_as_long_as_the_limit_says() {
     let (client, _events, mut hub, _listener) = alice_online_with(|builder| builder.limits(limits)).await;
     let start = tokio::time::Instant::now();
     let script = async {
-        let _unanswered = hub.asked().await;
+        let _unanswered = hub.next_request().await;
         std::future::pending::<()>().await;
     };
     let failed = tokio::select! {
@@ -298,7 +295,7 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
         ErrorCode::MESSAGE_NOT_FAILED
     );
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::STORAGE_FAILED, "disk").await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::online_only()), script);
@@ -309,18 +306,16 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
     );
     assert_eq!((message.status(), message.is_resend()), (Status::Fail, false));
     let script = async {
-        let asked = hub.asked().await;
-        let Request::Send(send) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let send: Send<'_> = asked.request();
         assert_eq!(send.content.id, message.id());
         assert!(send.options.0.online_user_only);
         hub.answer(
             &asked,
-            &Answer::Send(SendResponse {
+            &SendResponse {
                 sequence: 0,
                 ..STORED
-            }),
+            },
         )
         .await;
     };
@@ -330,10 +325,10 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
 }
 
 /// The next request that is not for the conversation list, which the client asks for when it likes; that is empty.
-async fn asked_beside_lists(hub: &mut HubEnd) -> Asked {
+async fn asked_beside_lists(hub: &mut HubEnd) -> Incoming {
     loop {
-        let asked = hub.asked().await;
-        if !matches!(asked.request(), Request::Conversations(_)) {
+        let asked = hub.next_request().await;
+        if asked.kind != FrameKind::CONVERSATIONS {
             return asked;
         }
         let list = ConversationsResponse {
@@ -342,20 +337,18 @@ async fn asked_beside_lists(hub: &mut HubEnd) -> Asked {
             total_unread: 0,
             conversations: Default::default(),
         };
-        hub.answer(&asked, &Answer::Conversations(list)).await;
+        hub.answer(&asked, &list).await;
     }
 }
 
 /// Takes the next SEND, refuses its id or stores it, and says which id it was.
 async fn take_send(hub: &mut HubEnd, refuse: bool) -> tim_client::MessageId {
     let asked = asked_beside_lists(hub).await;
-    let Request::Send(send) = asked.request() else {
-        panic!()
-    };
+    let send: Send<'_> = asked.request();
     let id = send.content.id;
     match refuse {
         true => hub.fail(&asked, ErrorCode::MESSAGE_ID_REUSED, "").await,
-        false => hub.answer(&asked, &Answer::Send(STORED)).await,
+        false => hub.answer(&asked, &STORED).await,
     }
     id
 }
@@ -395,11 +388,11 @@ async fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
     let page = async {
         let asked = asked_beside_lists(&mut hub).await;
         let messages = [shown];
-        let answer = Answer::History(HistoryResponse {
+        let answer = HistoryResponse {
             next: &[],
             completed: true,
             messages: List::from_slice(&messages),
-        });
+        };
         hub.answer(&asked, &answer).await;
     };
     let (page, ()) = tokio::join!(client.get_message_list(user("bob"), None, None), page);
@@ -447,16 +440,14 @@ async fn refuse_then_store(hub: &mut HubEnd, failure: Failure<'_>, times: usize)
     loop {
         let asked = asked_beside_lists(hub).await;
         moments.push(start.elapsed());
-        let Request::Send(send) = asked.request() else {
-            panic!()
-        };
+        let send: Send<'_> = asked.request();
         assert_eq!(
             *first.get_or_insert(send.content.id),
             send.content.id,
             "one id for all"
         );
         if moments.len() > times {
-            hub.answer(&asked, &Answer::Send(STORED)).await;
+            hub.answer(&asked, &STORED).await;
             return moments;
         }
         hub.fail_with(&asked, &failure).await;
@@ -470,7 +461,7 @@ async fn refusals_that_pass_are_waited_out_as_long_as_the_hub_says_if_that_is_wa
     let soon = Failure::new(ErrorCode::RATE_LIMITED, "").retry_after_ms(700);
     // Without the wish the refusal is told, and says when.
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.fail_with(&asked, &soon).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
@@ -511,9 +502,7 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
         let patient = SendOptions::default().retry_for(Duration::from_secs(10));
         let script = async {
             let asked = asked_beside_lists(&mut hub).await;
-            let Request::Send(first) = asked.request() else {
-                panic!()
-            };
+            let first: Send<'_> = asked.request();
             // The hub has the message, for an earlier answer was lost, and shows it before it answers.
             let page = tokio::spawn({
                 let client = client.clone();
@@ -544,17 +533,17 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
                 completed: true,
                 messages,
             };
-            hub.answer(&history, &Answer::History(answer)).await;
+            hub.answer(&history, &answer).await;
             page.await.unwrap().unwrap();
             let kept = message.to_bytes();
             hub.fail(&asked, ErrorCode::RATE_LIMITED, "").await;
             let again = asked_beside_lists(&mut hub).await;
-            assert_eq!(again.request(), asked.request(), "byte for byte");
+            assert_eq!((again.kind, &again.body), (asked.kind, &asked.body));
             let answer = SendResponse {
                 duplicate: true,
                 ..STORED
             };
-            hub.answer(&again, &Answer::Send(answer)).await;
+            hub.answer(&again, &answer).await;
             kept
         };
         let (sent, kept) = tokio::join!(client.send_message(&message, patient), script);
@@ -629,7 +618,7 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
 async fn sending_fails_at_once_unless_ready_and_in_time_unless_answered() {
     let (client, mut listener) = alice(|builder| builder);
     let hub = async {
-        let mut hub = HubEnd::accept(&mut listener).await;
+        let mut hub = accept(&mut listener).await;
         hub.login().await;
         hub.welcome();
         hub.flush().await;
@@ -683,8 +672,8 @@ async fn a_dropped_call_is_seen_through() {
         client.send_message(&message, SendOptions::default()),
     );
     assert!(dropped.await.is_err());
-    let asked = hub.asked().await;
-    hub.answer(&asked, &Answer::Send(STORED)).await;
+    let asked = hub.next_request().await;
+    hub.answer(&asked, &STORED).await;
     hub.answer_list(&[listed(c2c("bob"), 12, 0)]).await; // what the new conversation is called
     client.login().await.unwrap(); // the task has got round to it
     hub.settle().await;
@@ -696,9 +685,8 @@ async fn a_malformed_answer_fails_the_call() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let message = client.create_text_message(user("bob"), "x").unwrap();
     let hub = async {
-        let asked = hub.asked().await;
-        let nonsense = Answer::Unknown(asked.kind, b"\x01\x02\x03");
-        hub.answer(&asked, &nonsense).await;
+        let asked = hub.next_request().await;
+        hub.answer_with_bytes(&asked, b"\x01\x02\x03").await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), hub);
     assert_eq!(sent.unwrap_err().code, ErrorCode::PROTOCOL_VIOLATION);
@@ -714,20 +702,20 @@ async fn a_sent_message_is_revoked_once() {
         ErrorCode::MESSAGE_NOT_SENT
     );
     let script = async {
-        let asked = hub.asked().await;
-        hub.answer(&asked, &Answer::Send(STORED)).await;
+        let asked = hub.next_request().await;
+        hub.answer(&asked, &STORED).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     sent.unwrap();
     hub.answer_list(&[listed(c2c("bob"), 12, 0)]).await; // what the new conversation is called
     let passed_on = client.create_text_message(user("bob"), "now").unwrap();
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let answer = SendResponse {
             sequence: 0,
             ..STORED
         };
-        hub.answer(&asked, &Answer::Send(answer)).await;
+        hub.answer(&asked, &answer).await;
     };
     let options = SendOptions {
         online_user_only: true,
@@ -741,7 +729,7 @@ async fn a_sent_message_is_revoked_once() {
         "it was sent, but is stored nowhere"
     );
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::MSG_REVOKE_TIME_LIMIT, "").await;
     };
     let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
@@ -750,16 +738,13 @@ async fn a_sent_message_is_revoked_once() {
         (ErrorCode::MSG_REVOKE_TIME_LIMIT, false)
     );
     let script = async {
-        let asked = hub.asked().await;
-        let Request::Revoke(revoke) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let revoke: Revoke<'_> = asked.request();
         assert_eq!(
             (revoke.conversation, revoke.sequence, revoke.message),
             (c2c("bob"), 12, message.id())
         );
-        hub.answer(&asked, &Answer::Revoke(RevokeResponse { sequence: 13 }))
-            .await;
+        hub.answer(&asked, &RevokeResponse { sequence: 13 }).await;
     };
     let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
     assert!(revoked.unwrap().message.is_revoked() && message.is_revoked());
@@ -780,10 +765,8 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
     let held = received(&mut events).await.remove(0);
 
     let script = async {
-        let asked = hub.asked().await;
-        let Request::History(history) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let history: History<'_> = asked.request();
         assert_eq!(
             (history.conversation, history.next, history.count),
             (c2c("bob"), &[][..], 15)
@@ -794,24 +777,22 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
         let messages = List::from_slice(&page);
         hub.answer(
             &asked,
-            &Answer::History(HistoryResponse {
+            &HistoryResponse {
                 next: &[0xab, 1],
                 completed: false,
                 messages,
-            }),
+            },
         )
         .await;
-        let asked = hub.asked().await;
-        let Request::History(history) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let history: History<'_> = asked.request();
         assert_eq!((history.next, history.count), (&[0xab, 1][..], 3));
         let end = HistoryResponse {
             next: &[],
             completed: true,
             messages: List::default(),
         };
-        hub.answer(&asked, &Answer::History(end)).await;
+        hub.answer(&asked, &end).await;
     };
     let walk = async {
         let page = client.get_message_list(user("bob"), None, 99).await.unwrap();
@@ -848,7 +829,7 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
         ErrorCode::GROUP_INVALID_PARAMETERS
     );
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "").await;
     };
     let (page, ()) = tokio::join!(
@@ -867,28 +848,25 @@ async fn stubs_in_the_history_are_fetched_in_pieces() {
     let whole = text("bob", c2c("alice"), 4, "a long story");
     let payload = to_vec(&whole.payload);
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let page = [stub(whole)];
         let messages = List::from_slice(&page);
         hub.answer(
             &asked,
-            &Answer::History(HistoryResponse {
+            &HistoryResponse {
                 next: &[],
                 completed: true,
                 messages,
-            }),
+            },
         )
         .await;
         for piece in payload.chunks(5) {
-            let asked = hub.asked().await;
-            let Request::Fetch(fetch) = asked.request() else {
-                panic!()
-            };
+            let asked = hub.next_request().await;
+            let fetch: Fetch = asked.request();
             assert_eq!((fetch.conversation, fetch.sequence), (c2c("bob"), 4));
             assert!(payload[fetch.offset as usize..].starts_with(piece));
             let total = payload.len() as u32;
-            hub.answer(&asked, &Answer::Fetch(FetchResponse { total, bytes: piece }))
-                .await;
+            hub.answer(&asked, &FetchResponse { total, bytes: piece }).await;
         }
     };
     let (page, ()) = tokio::join!(client.get_message_list(user("bob"), None, None), script);
@@ -905,18 +883,16 @@ async fn reading_and_deleting_change_the_list() {
     assert_eq!((list[0].id, list[0].unread_count), (c2c("bob"), 1));
 
     let script = async {
-        let asked = hub.asked().await;
-        let Request::MarkRead(read) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let read: MarkRead = asked.request();
         assert_eq!((read.conversation, read.sequence), (c2c("bob"), 0));
         hub.answer(
             &asked,
-            &Answer::MarkRead(MarkReadResponse {
+            &MarkReadResponse {
                 read_sequence: 1,
                 unread: 0,
                 counted: 1,
-            }),
+            },
         )
         .await;
     };
@@ -925,16 +901,14 @@ async fn reading_and_deleting_change_the_list() {
     assert_eq!(next_list(&mut events).await[0].unread_count, 0);
 
     let script = async {
-        let asked = hub.asked().await;
-        assert!(
-            matches!(asked.request(), Request::DeleteConversation(one) if one.conversation == c2c("bob"))
-        );
+        let asked = hub.next_request().await;
+        assert!(asked.request::<DeleteConversation>().conversation == c2c("bob"));
         let deleted = MarkReadResponse {
             read_sequence: 1,
             unread: 0,
             counted: 1,
         };
-        hub.answer(&asked, &Answer::MarkRead(deleted)).await;
+        hub.answer(&asked, &deleted).await;
     };
     let (deleted, ()) = tokio::join!(client.delete_conversation(user("bob")), script);
     assert_eq!(deleted.unwrap().conversation_id, c2c("bob"));
@@ -942,7 +916,7 @@ async fn reading_and_deleting_change_the_list() {
 
     let script = async {
         for _ in 0..2 {
-            let asked = hub.asked().await;
+            let asked = hub.next_request().await;
             hub.fail(&asked, ErrorCode::CONVERSATION_NOT_FOUND, "").await;
         }
     };
@@ -991,10 +965,8 @@ async fn the_list_and_a_profile_come_from_the_hub() {
     assert!(!list.is_truncated);
 
     let script = async {
-        let asked = hub.asked().await;
-        assert!(
-            matches!(asked.request(), Request::ConversationProfile(one) if one.conversation == c2c("bob"))
-        );
+        let asked = hub.next_request().await;
+        assert!(asked.request::<GetConversationProfile>().conversation == c2c("bob"));
         let profile = wire::ConversationProfile {
             conversation: bob,
             group: None,
@@ -1004,7 +976,7 @@ async fn the_list_and_a_profile_come_from_the_hub() {
                 avatar: "b.png",
             }),
         };
-        hub.answer(&asked, &Answer::ConversationProfile(profile)).await;
+        hub.answer(&asked, &profile).await;
     };
     let (profile, ()) = tokio::join!(client.get_conversation_profile(user("bob")), script);
     let profile = profile.unwrap().conversation;
@@ -1015,7 +987,7 @@ async fn the_list_and_a_profile_come_from_the_hub() {
 
     let script = async {
         for _ in 0..2 {
-            let asked = hub.asked().await;
+            let asked = hub.next_request().await;
             hub.fail(&asked, ErrorCode::CONVERSATION_NOT_FOUND, "").await;
         }
     };
@@ -1037,10 +1009,8 @@ async fn a_group_is_made_with_its_members() {
         ..CreateGroup::new(GroupType::PUBLIC, "Friends")
     };
     let script = async {
-        let asked = hub.asked().await;
-        let Request::CreateGroup(group) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let group: tim_client::proto::request::CreateGroup<'_> = asked.request();
         assert_eq!(
             (group.group, group.name, group.introduction),
             (None, "Friends", "about")
@@ -1050,9 +1020,8 @@ async fn a_group_is_made_with_its_members() {
             [user("bob"), user("carol")]
         );
         let group = GroupId::new("@TGS#1").unwrap();
-        hub.answer(&asked, &Answer::CreateGroup(CreateGroupResponse { group }))
-            .await;
-        let asked = hub.asked().await;
+        hub.answer(&asked, &CreateGroupResponse { group }).await;
+        let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::GROUP_GROUPID_IN_USED, "").await;
     };
     let calls = async {

@@ -10,8 +10,7 @@ use tim_client::proto::message::{Message, Payload, Revocation};
 use tim_client::proto::message::{MessageFlags, to_vec};
 use tim_client::proto::render::Revoker;
 use tim_client::proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, ConversationChange, Failure, FetchResponse, Gap,
-    HistoryResponse, SendResponse,
+    ConversationChange, Failure, FetchResponse, Gap, History, HistoryResponse, Resume, Send, SendResponse,
 };
 use tim_client::proto::wire::{Extensions, FrameKind, List};
 use tim_client::transport::session::HubEvent;
@@ -128,22 +127,20 @@ async fn a_message_of_this_client_is_not_received_even_if_the_hub_delivers_it() 
     let (client, mut events, mut hub, _listener) = alice_online().await;
     let message = client.create_text_message(user("bob"), "mine").unwrap();
     let script = async {
-        let asked = hub.asked().await;
-        let Request::Send(send) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let send: Send<'_> = asked.request();
         let mut echo = text("alice", c2c("bob"), 3, "mine");
         echo.id = send.content.id;
         hub.deliver(&[1], &echo).await;
         hub.deliver(&[2], &text("bob", c2c("alice"), 4, "other")).await;
         hub.answer(
             &asked,
-            &Answer::Send(SendResponse {
+            &SendResponse {
                 sequence: 3,
                 time: 9,
                 duplicate: false,
                 extensions: Default::default(),
-            }),
+            },
         )
         .await;
     };
@@ -166,16 +163,15 @@ async fn a_stub_is_fetched_before_what_stands_behind_it() {
                 .iter()
                 .all(|event| event.kind() != EventKind::MessageReceived)
         );
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let total = payload.len() as u32;
-        hub.answer(&asked, &Answer::Fetch(FetchResponse { total, bytes: piece }))
-            .await;
+        hub.answer(&asked, &FetchResponse { total, bytes: piece }).await;
     }
     assert_eq!(texts(&received(&mut events).await), ["a long story", "next"]);
     // One that cannot be had is shown as what it is.
     hub.deliver(&[3], &stub(text("bob", c2c("alice"), 3, "gone")))
         .await;
-    let asked = hub.asked().await;
+    let asked = hub.next_request().await;
     hub.fail(&asked, ErrorCode::MESSAGE_NOT_FOUND, "").await;
     let messages = received(&mut events).await;
     assert!(messages[0].is_stub());
@@ -204,14 +200,14 @@ async fn a_revocation_names_who_did_it_and_why_and_ones_own_words_stay_at_hand()
     let group = ConversationId::Group("g".parse().unwrap());
     let mine = client.create_text_message(group, "my words").unwrap();
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let stored = SendResponse {
             sequence: 12,
             time: 1,
             duplicate: false,
             extensions: Extensions::NONE,
         };
-        hub.answer(&asked, &Answer::Send(stored)).await;
+        hub.answer(&asked, &stored).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&mine, SendOptions::default()), script);
     sent.unwrap();
@@ -253,23 +249,23 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     let message = text("bob", c2c("alice"), 1, "oops");
     hub.deliver(&[1], &revocation(&message, 30)).await;
     let newest = [text("bob", c2c("alice"), 20, "later")];
-    let asked = hub.asked().await;
-    assert!(matches!(asked.request(), Request::History(page) if page.conversation == c2c("bob")));
+    let asked = hub.next_request().await;
+    assert!(asked.request::<History<'_>>().conversation == c2c("bob"));
     let page = HistoryResponse {
         next: &[7],
         completed: false,
         messages: List::from_slice(&newest),
     };
-    hub.answer(&asked, &Answer::History(page)).await;
-    let asked = hub.asked().await;
-    assert!(matches!(asked.request(), Request::History(page) if page.next == [7]));
+    hub.answer(&asked, &page).await;
+    let asked = hub.next_request().await;
+    assert!(asked.request::<History<'_>>().next == [7]);
     let older = [message];
     let page = HistoryResponse {
         next: &[],
         completed: true,
         messages: List::from_slice(&older),
     };
-    hub.answer(&asked, &Answer::History(page)).await;
+    hub.answer(&asked, &page).await;
     let found = revoked(&mut events).await.remove(0);
     assert_eq!(
         (found.text(), found.sequence(), found.is_revoked()),
@@ -280,13 +276,13 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
 
     // Not there any more: who, where and which is known all the same.
     hub.deliver(&[2], &revocation(&message, 31)).await;
-    let asked = hub.asked().await;
+    let asked = hub.next_request().await;
     let page = HistoryResponse {
         next: &[],
         completed: true,
         messages: List::default(),
     };
-    hub.answer(&asked, &Answer::History(page)).await;
+    hub.answer(&asked, &page).await;
     let bare = revoked(&mut events).await.remove(0);
     assert_eq!(
         (bare.id(), bare.sequence(), bare.sender()),
@@ -303,7 +299,7 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
     let (client, mut listener) =
         alice(|builder| builder.event_capacity(10).session(|session| session.window = 8));
     let (login, mut hub) = tokio::join!(client.login(), async {
-        let mut hub = HubEnd::accept(&mut listener).await;
+        let mut hub = accept(&mut listener).await;
         hub.let_in().await;
         hub
     });
@@ -331,15 +327,15 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
     // Calls are answered all the same.
     let message = client.create_text_message(user("bob"), "reply").unwrap();
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.answer(
             &asked,
-            &Answer::Send(SendResponse {
+            &SendResponse {
                 sequence: 1000,
                 time: 9,
                 duplicate: false,
                 extensions: Default::default(),
-            }),
+            },
         )
         .await;
     };
@@ -419,24 +415,23 @@ async fn a_cut_loses_nothing_and_repeats_nothing() {
     hub.settle().await;
     let message = client.create_text_message(user("bob"), "x").unwrap();
     let script = async {
-        let _lost = hub.asked().await;
+        let _lost = hub.next_request().await;
         drop(hub);
-        let mut hub = HubEnd::accept(&mut listener).await;
-        assert_eq!(hub.login().await, (1, vec![1]));
+        let mut hub = accept(&mut listener).await;
+        let login = hub.login().await;
+        assert_eq!((login.resume, login.cursor), (Resume::CURSOR, vec![1]));
         hub.welcome();
-        let asked = hub.asked().await;
-        let Request::Send(send) = asked.request() else {
-            panic!()
-        };
+        let asked = hub.next_request().await;
+        let send: Send<'_> = asked.request();
         assert_eq!(send.content.id, message.id());
         hub.answer(
             &asked,
-            &Answer::Send(SendResponse {
+            &SendResponse {
                 sequence: 2,
                 time: 9,
                 duplicate: true,
                 extensions: Default::default(),
-            }),
+            },
         )
         .await;
         hub.deliver(&[3], &text("bob", c2c("alice"), 3, "three")).await;
@@ -479,7 +474,7 @@ async fn a_long_cut_ends_readiness_until_the_hub_is_back() {
     let error = client.get_conversation_list().await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SDK_IS_NOT_READY);
     let mut hub = loop {
-        let mut hub = HubEnd::accept(&mut listener).await;
+        let mut hub = accept(&mut listener).await;
         let login = hub.next(|event| matches!(event, HubEvent::Login(_)).then_some(()));
         if login.await.is_some() {
             break hub; // the connections before it were given up
@@ -615,7 +610,7 @@ async fn sdk_ready_comes_behind_the_messages_that_were_waiting() {
         let client = client.clone();
         async move { client.login().await }
     });
-    let mut hub = HubEnd::accept(&mut listener).await;
+    let mut hub = accept(&mut listener).await;
     hub.login().await;
     hub.welcome();
     for sequence in [1, 2] {
@@ -748,7 +743,7 @@ async fn a_hub_that_floods_is_disconnected_until_there_is_room() {
     let early = tokio::time::timeout(Duration::from_secs(120), listener.accept()).await;
     assert!(early.is_err(), "not before the events were read");
     assert!(take_all(&mut events).len() < 50_000);
-    let mut hub = HubEnd::accept(&mut listener).await;
+    let mut hub = accept(&mut listener).await;
     hub.let_in().await;
     client.wait_until_ready().await.unwrap();
 }
@@ -758,16 +753,16 @@ async fn a_device_resumes_where_it_is_told_to() {
     for (cursor, mode) in [(&b"here"[..], 1), (&[][..], 0)] {
         let (client, mut listener) = alice(|builder| builder.resume_from(cursor));
         assert_eq!(client.cursor(), cursor);
-        let script = async { HubEnd::accept(&mut listener).await.login().await };
+        let script = async { accept(&mut listener).await.login().await };
         let login = async { tokio::time::timeout(Duration::from_millis(50), client.login()).await };
         let (_, login) = tokio::join!(login, script);
-        assert_eq!(login, (mode, cursor.to_vec()));
+        assert_eq!((login.resume.0, login.cursor), (mode, cursor.to_vec()));
     }
     let (client, mut listener) = alice(|builder| builder.resume_from_start());
-    let script = async { HubEnd::accept(&mut listener).await.login().await };
+    let script = async { accept(&mut listener).await.login().await };
     let login = async { tokio::time::timeout(Duration::from_millis(50), client.login()).await };
     let (_, login) = tokio::join!(login, script);
-    assert_eq!(login, (2, vec![]));
+    assert_eq!((login.resume, login.cursor), (Resume::START, vec![]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -780,7 +775,7 @@ async fn readiness_behind_a_full_stream_is_an_error_and_not_a_hang() {
     });
     let mut events = client.events();
     let backlog = async {
-        let mut hub = HubEnd::accept(&mut listener).await;
+        let mut hub = accept(&mut listener).await;
         hub.login().await;
         hub.welcome();
         // The first is a stub, which cannot be fetched before readiness.

@@ -11,8 +11,7 @@ use tim_client::proto::message::NoticeOperation;
 use tim_client::proto::message::TipOperation;
 use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Message, Muted, Payload};
 use tim_client::proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, ConversationChange, GetGroupProfile, Groups,
-    GroupsResponse, SendResponse,
+    ConversationChange, Done, GetGroupProfile, Groups, GroupsResponse, Send, SendResponse,
 };
 use tim_client::proto::wire::{FrameKind, List};
 use tim_client::{
@@ -23,22 +22,22 @@ use tim_client::{
 /// Asks for the groups and has the hub answer with these, on two pages.
 async fn load(client: &Client, hub: &mut HubEnd, groups: &[wire::GroupProfile<'_>]) -> Vec<String> {
     let script = async {
-        let asked = hub.asked().await;
-        assert_eq!(asked.request(), Request::Groups(Groups { next: &[], count: 0 }));
+        let asked = hub.next_request().await;
+        assert_eq!(asked.request::<Groups<'_>>(), Groups { next: &[], count: 0 });
         let first = GroupsResponse {
             next: &[1],
             completed: false,
             groups: List::from_slice(&groups[..1]),
         };
-        hub.answer(&asked, &Answer::Groups(first)).await;
-        let asked = hub.asked().await;
-        assert_eq!(asked.request(), Request::Groups(Groups { next: &[1], count: 0 }));
+        hub.answer(&asked, &first).await;
+        let asked = hub.next_request().await;
+        assert_eq!(asked.request::<Groups<'_>>(), Groups { next: &[1], count: 0 });
         let last = GroupsResponse {
             next: &[],
             completed: true,
             groups: List::from_slice(&groups[1..]),
         };
-        hub.answer(&asked, &Answer::Groups(last)).await;
+        hub.answer(&asked, &last).await;
     };
     let (list, ()) = tokio::join!(client.get_group_list(), script);
     let list = list.unwrap().group_list;
@@ -86,12 +85,12 @@ async fn the_list_of_groups_follows_the_notices() {
         (NoticeOperation::GROUP_CREATED, "e"),
     ] {
         hub.deliver(&[3], &next(added, id)).await;
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         assert_eq!(
-            asked.request(),
-            Request::GroupProfile(GetGroupProfile { group: group(id) })
+            asked.request::<GetGroupProfile>(),
+            GetGroupProfile { group: group(id) }
         );
-        hub.answer(&asked, &Answer::GroupProfile(profile(id, id))).await;
+        hub.answer(&asked, &profile(id, id)).await;
         assert_eq!(groups(&mut events).await.last(), Some(&in_group(id, member)));
     }
     for (removed, id) in [
@@ -108,11 +107,11 @@ async fn the_list_of_groups_follows_the_notices() {
     }
     // Added, and gone before the hub could say more.
     hub.deliver(&[5], &next(NoticeOperation::INVITED, "f")).await;
-    let asked = hub.asked().await;
+    let asked = hub.next_request().await;
     hub.fail(&asked, ErrorCode::GROUP_NOT_FOUND, "").await;
     hub.settle().await;
     let (list, ()) = tokio::join!(client.get_group_list(), async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "").await;
     });
     assert_eq!(list.unwrap_err().code, ErrorCode::GROUP_PERMISSION_DENY);
@@ -125,15 +124,15 @@ async fn the_list_of_groups_follows_the_notices() {
 async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let first = [profile("a", "A")];
         let page = GroupsResponse {
             next: &[1],
             completed: false,
             groups: List::from_slice(&first),
         };
-        hub.answer(&asked, &Answer::Groups(page)).await;
-        let asked = hub.asked().await;
+        hub.answer(&asked, &page).await;
+        let asked = hub.next_request().await;
         let kicked = by_hub(
             ConversationId::System,
             1,
@@ -146,17 +145,17 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
             completed: true,
             groups: List::default(),
         };
-        hub.answer(&asked, &Answer::Groups(page)).await;
-        let asked = hub.asked().await;
+        hub.answer(&asked, &page).await;
+        let asked = hub.next_request().await;
         assert_eq!(
-            asked.request(),
-            Request::GroupProfile(GetGroupProfile { group: group("a") })
+            asked.request::<GetGroupProfile>(),
+            GetGroupProfile { group: group("a") }
         );
         let gone = wire::GroupProfile {
             role: Role(0),
             ..profile("a", "A")
         };
-        hub.answer(&asked, &Answer::GroupProfile(gone)).await;
+        hub.answer(&asked, &gone).await;
     };
     let (list, ()) = tokio::join!(client.get_group_list(), script);
     assert_eq!(list.unwrap().group_list.len(), 1, "as the hub had it");
@@ -234,10 +233,10 @@ async fn the_list_of_groups_follows_the_tips() {
         &by_hub(here, 3, tip(TipOperation::MEMBER_PROFILE_UPDATED, &[], &[])),
     )
     .await;
-    let asked = hub.asked().await;
+    let asked = hub.next_request().await;
     assert_eq!(
-        asked.request(),
-        Request::GroupProfile(GetGroupProfile { group: group("a") })
+        asked.request::<GetGroupProfile>(),
+        GetGroupProfile { group: group("a") }
     );
     hub.fail(&asked, ErrorCode::NETWORK_ERROR, "").await;
     hub.settle().await;
@@ -325,8 +324,8 @@ async fn the_total_leaves_out_the_system_and_groups_that_do_not_notify() {
     assert_eq!(total(&mut events).await, 4001);
     assert_eq!(client.get_total_unread_message_count(), 4001);
     let script = async {
-        let asked = hub.asked().await;
-        hub.answer(&asked, &Answer::Done).await;
+        let asked = hub.next_request().await;
+        hub.answer(&asked, &Done).await;
     };
     let (set, ()) = tokio::join!(
         client.set_message_remind_type(group("h"), ReceiveOption::DISCARD),
@@ -347,10 +346,8 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
     assert_eq!(message.at_user_list(), [user("bob"), MENTION_ALL]);
     assert_eq!(message.mentions(&user("carol")), Some(AtKind::AT_ALL));
     let script = async {
-        let asked = hub.asked().await;
-        let Request::Send(send) = asked.request() else {
-            panic!("{:?}", asked.request())
-        };
+        let asked = hub.next_request().await;
+        let send: Send<'_> = asked.request();
         let mentions = send.content.mentions().unwrap();
         assert!(mentions.all && mentions.users.iter().eq([user("bob")]));
         let stored = SendResponse {
@@ -359,7 +356,7 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
             duplicate: false,
             extensions: Default::default(),
         };
-        hub.answer(&asked, &Answer::Send(stored)).await;
+        hub.answer(&asked, &stored).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     sent.unwrap();
@@ -418,12 +415,12 @@ async fn an_av_chat_room_is_not_asked_for_what_it_never_takes() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let room = client.create_text_message(group("live"), "hi").unwrap();
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let live = wire::GroupProfile {
             group_type: GroupType::AV_CHAT_ROOM,
             ..profile("live", "Live")
         };
-        hub.answer(&asked, &Answer::GroupProfile(live)).await;
+        hub.answer(&asked, &live).await;
     };
     let (seen, ()) = tokio::join!(client.get_group_profile(group("live")), script);
     seen.unwrap();

@@ -5,12 +5,12 @@ mod support;
 use support::groups::*;
 use support::*;
 use tim_client::proto::conversation as wire;
-use tim_client::proto::message::NoticeOperation;
+use tim_client::proto::message::{NoticeOperation, to_vec};
 use tim_client::proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, BanMembers, ChangeOwner, DismissGroup, GetGroupProfile,
-    GroupMembers, GroupMembersResponse, HandleApplication, HandleInvitation, InviteMembers, JoinGroup,
-    JoinGroupResponse, MembersResponse, QuitGroup, RemoveMembers, SetMember, SetReceiveOption, UpdateGroup,
-    UpdateUserProfile, UserProfiles, UserProfilesResponse,
+    BanMembers, ChangeOwner, DismissGroup, Done, GetGroupProfile, GroupMembers, GroupMembersResponse,
+    HandleApplication, HandleInvitation, InviteMembers, JoinGroup, JoinGroupResponse, MembersResponse,
+    QuitGroup, RemoveMembers, Request, SetMember, SetReceiveOption, UpdateGroup, UpdateUserProfile,
+    UserProfiles, UserProfilesResponse,
 };
 use tim_client::proto::wire::List;
 use tim_client::{
@@ -19,15 +19,15 @@ use tim_client::{
 };
 
 /// One call: the request that the hub must get and its answer, and then the same refused.
-async fn asks<T: std::fmt::Debug, F: Future<Output = Result<T, ImError>>>(
+async fn asks<R: Request, T: std::fmt::Debug, F: Future<Output = Result<T, ImError>>>(
     hub: &mut HubEnd,
     call: impl Fn() -> F,
-    expected: Request<'_>,
-    answer: Answer<'_>,
+    expected: R,
+    answer: R::Response<'_>,
 ) -> T {
     let script = async |hub: &mut HubEnd, refuse: bool| {
-        let asked = hub.asked().await;
-        assert_eq!(asked.request(), expected);
+        let asked = hub.next_request().await;
+        assert_eq!((asked.kind, asked.body.clone()), (R::KIND, to_vec(&expected)));
         if refuse {
             hub.fail(&asked, ErrorCode::GROUP_PERMISSION_DENY, "no").await;
         } else {
@@ -48,29 +48,17 @@ async fn asks<T: std::fmt::Debug, F: Future<Output = Result<T, ImError>>>(
 async fn what_has_no_answer_but_done() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (hub, g, bob) = (&mut hub, group("g"), user("bob"));
-    let quit = asks(
-        hub,
-        || client.quit_group(g),
-        Request::QuitGroup(QuitGroup { group: g }),
-        Answer::Done,
-    )
-    .await;
+    let quit = asks(hub, || client.quit_group(g), QuitGroup { group: g }, Done).await;
     assert_eq!(quit.group_id, g);
-    asks(
-        hub,
-        || client.dismiss_group(g),
-        Request::DismissGroup(DismissGroup { group: g }),
-        Answer::Done,
-    )
-    .await;
-    let change = Request::ChangeOwner(ChangeOwner { group: g, owner: bob });
-    asks(hub, || client.change_group_owner(g, bob), change, Answer::Done).await;
-    let remind = Request::SetReceiveOption(SetReceiveOption {
+    asks(hub, || client.dismiss_group(g), DismissGroup { group: g }, Done).await;
+    let change = ChangeOwner { group: g, owner: bob };
+    asks(hub, || client.change_group_owner(g, bob), change, Done).await;
+    let remind = SetReceiveOption {
         group: g,
         option: ReceiveOption::DISCARD,
-    });
+    };
     let call = || client.set_message_remind_type(g, ReceiveOption::DISCARD);
-    asks(hub, call, remind, Answer::Done).await;
+    asks(hub, call, remind, Done).await;
 
     let set = SetMember {
         group: g,
@@ -79,37 +67,31 @@ async fn what_has_no_answer_but_done() {
         mute_seconds: None,
         name_card: None,
     };
-    let admin = Request::SetMember(SetMember {
+    let admin = SetMember {
         role: Some(Role::ADMIN),
         ..set
-    });
+    };
     asks(
         hub,
         || client.set_group_member_role(g, bob, Role::ADMIN),
         admin,
-        Answer::Done,
+        Done,
     )
     .await;
-    let mute = Request::SetMember(SetMember {
+    let mute = SetMember {
         mute_seconds: Some(60),
         ..set
-    });
-    asks(
-        hub,
-        || client.set_group_member_mute_time(g, bob, 60),
-        mute,
-        Answer::Done,
-    )
-    .await;
-    let card = Request::SetMember(SetMember {
+    };
+    asks(hub, || client.set_group_member_mute_time(g, bob, 60), mute, Done).await;
+    let card = SetMember {
         name_card: Some("Bobby"),
         ..set
-    });
+    };
     asks(
         hub,
         || client.set_group_member_name_card(g, bob, "Bobby"),
         card,
-        Answer::Done,
+        Done,
     )
     .await;
 
@@ -119,17 +101,17 @@ async fn what_has_no_answer_but_done() {
         join_option: Some(JoinOption::FREE_ACCESS),
         ..UpdateGroupProfile::default()
     };
-    let expected = Request::UpdateGroup(UpdateGroup {
+    let expected = UpdateGroup {
         name: Some("new"),
         mute_all: Some(true),
         join_option: Some(JoinOption::FREE_ACCESS),
         ..UpdateGroup::new(g)
-    });
+    };
     asks(
         hub,
         || client.update_group_profile(g, update.clone()),
         expected,
-        Answer::Done,
+        Done,
     )
     .await;
 }
@@ -158,7 +140,7 @@ async fn applications_and_invitations_are_decided() {
         key: 77,
     };
     let call = || client.handle_group_application(told, Decision::Agree, "welcome");
-    asks(hub, call, Request::HandleApplication(handle), Answer::Done).await;
+    asks(hub, call, handle, Done).await;
     let handle = HandleApplication {
         accept: false,
         message: "",
@@ -167,14 +149,14 @@ async fn applications_and_invitations_are_decided() {
     };
     let newest = GroupApplication::new(g, user("bob"));
     let call = || client.handle_group_application(newest, Decision::Reject, "");
-    asks(hub, call, Request::HandleApplication(handle), Answer::Done).await;
+    asks(hub, call, handle, Done).await;
     let handle = HandleInvitation {
         group: g,
         accept: true,
         message: "gladly",
     };
     let call = || client.handle_group_invitation(g, Decision::Agree, "gladly");
-    asks(hub, call, Request::HandleInvitation(handle), Answer::Done).await;
+    asks(hub, call, handle, Done).await;
 
     hub.deliver(
         &[2],
@@ -191,29 +173,24 @@ async fn joining_tells_the_group_to_who_is_in() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (g, request) = (
         group("g"),
-        Request::JoinGroup(JoinGroup {
+        JoinGroup {
             group: group("g"),
             message: "please",
-        }),
+        },
     );
-    let wait = Answer::JoinGroup(JoinGroupResponse {
+    let wait = JoinGroupResponse {
         status: JoinStatus::WAIT_APPROVAL,
-    });
+    };
     let waiting = asks(&mut hub, || client.join_group(g, "please"), request, wait).await;
     assert_eq!((waiting.status, waiting.group), (JoinStatus::WAIT_APPROVAL, None));
 
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         let status = JoinStatus::JOINED;
-        hub.answer(&asked, &Answer::JoinGroup(JoinGroupResponse { status }))
-            .await;
-        let asked = hub.asked().await;
-        assert_eq!(
-            asked.request(),
-            Request::GroupProfile(GetGroupProfile { group: g })
-        );
-        hub.answer(&asked, &Answer::GroupProfile(profile("g", "Hikers")))
-            .await;
+        hub.answer(&asked, &JoinGroupResponse { status }).await;
+        let asked = hub.next_request().await;
+        assert_eq!(asked.request::<GetGroupProfile>(), GetGroupProfile { group: g });
+        hub.answer(&asked, &profile("g", "Hikers")).await;
     };
     let (joined, ()) = tokio::join!(client.join_group(g, "please"), script);
     let joined = joined.unwrap();
@@ -246,14 +223,14 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
         outcome(5, MemberResult(99)),
     ];
     let list = List::from_slice(&users);
-    let answer = Answer::Members(MembersResponse {
+    let answer = MembersResponse {
         results: List::from_slice(&results),
-    });
-    let invite = Request::InviteMembers(InviteMembers {
+    };
+    let invite = InviteMembers {
         group: g,
         users: list,
         reason: "",
-    });
+    };
     let added = asks(hub, || client.add_group_member(g, &users), invite, answer).await;
     assert_eq!((added.success, added.existed), (vec![users[0]], vec![users[1]]));
     assert_eq!(
@@ -265,14 +242,14 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
         outcome(0, MemberResult::REMOVED),
         outcome(1, MemberResult::NOT_MEMBER),
     ];
-    let answer = Answer::Members(MembersResponse {
+    let answer = MembersResponse {
         results: List::from_slice(&results),
-    });
-    let remove = Request::RemoveMembers(RemoveMembers {
+    };
+    let remove = RemoveMembers {
         group: g,
         users: list,
         reason: "rude",
-    });
+    };
     let gone = asks(
         hub,
         || client.delete_group_member(g, &users, "rude"),
@@ -282,13 +259,11 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
     .await;
     assert_eq!((gone.removed, gone.failed), (vec![users[0]], vec![results[1]]));
 
-    let bans = |seconds, reason| {
-        Request::BanMembers(BanMembers {
-            group: g,
-            users: List::from_slice(&users),
-            seconds,
-            reason,
-        })
+    let bans = |seconds, reason| BanMembers {
+        group: g,
+        users: List::from_slice(&users),
+        seconds,
+        reason,
     };
     let call = || client.ban_group_member(g, &users, 60, "spam");
     let banned = asks(hub, call, bans(60, "spam"), answer).await;
@@ -312,35 +287,35 @@ async fn members_are_listed_in_pages() {
         completed: false,
         members: List::from_slice(&members),
     };
-    let first = Request::GroupMembers(GroupMembers {
+    let first = GroupMembers {
         group: g,
         next: &[],
         count: 2,
         role: Some(Role::MEMBER),
-    });
+    };
     let mut options = MemberListOptions {
         role: Some(Role::MEMBER),
         count: 2,
         next: None,
     };
     let call = || client.get_group_member_list(g, options.clone());
-    let found = asks(hub, call, first, Answer::GroupMembers(page)).await;
+    let found = asks(hub, call, first, page).await;
     let titles: Vec<_> = found.member_list.iter().map(|member| member.title()).collect();
     assert_eq!(titles, ["Bobby", "carol"]);
     options.next = found.next;
-    let second = Request::GroupMembers(GroupMembers {
+    let second = GroupMembers {
         group: g,
         next: &[4, 2],
         count: 2,
         role: Some(Role::MEMBER),
-    });
+    };
     let last = GroupMembersResponse {
         next: &[],
         completed: true,
         members: List::default(),
     };
     let call = || client.get_group_member_list(g, options.clone());
-    let found = asks(hub, call, second, Answer::GroupMembers(last)).await;
+    let found = asks(hub, call, second, last).await;
     assert_eq!((found.member_list.len(), found.next), (0, None));
 }
 
@@ -363,11 +338,11 @@ fn wire_member<'a>(
 #[tokio::test(start_paused = true)]
 async fn profiles_of_groups_and_users() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
-    let request = Request::GroupProfile(GetGroupProfile { group: group("g") });
-    let answer = Answer::GroupProfile(wire::GroupProfile {
+    let request = GetGroupProfile { group: group("g") };
+    let answer = wire::GroupProfile {
         role: Role(0),
         ..profile("g", "Hikers")
-    });
+    };
     let found = asks(&mut hub, || client.get_group_profile(group("g")), request, answer).await;
     assert!(!found.group.is_member() && found.group.introduction == "about");
 
@@ -377,12 +352,12 @@ async fn profiles_of_groups_and_users() {
         avatar: "pic",
     }];
     let mine = [user("alice")];
-    let request = Request::UserProfiles(UserProfiles {
+    let request = UserProfiles {
         users: List::from_slice(&mine),
-    });
-    let answer = Answer::UserProfiles(UserProfilesResponse {
+    };
+    let answer = UserProfilesResponse {
         users: List::from_slice(&me),
-    });
+    };
     let found = asks(&mut hub, || client.get_my_profile(), request, answer).await;
     assert_eq!(
         (found.profile.nick.as_str(), found.profile.avatar.as_str()),
@@ -396,10 +371,10 @@ async fn profiles_of_groups_and_users() {
         avatar: None,
     };
     let script = async {
-        let asked = hub.asked().await;
-        assert_eq!(asked.request(), Request::UpdateUserProfile(update));
-        hub.answer(&asked, &Answer::Done).await;
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
+        assert_eq!(asked.request::<UpdateUserProfile<'_>>(), update);
+        hub.answer(&asked, &Done).await;
+        let asked = hub.next_request().await;
         hub.answer(&asked, &answer).await;
     };
     let (updated, ()) = tokio::join!(client.update_my_profile(Some("Ali"), None), script);
@@ -410,7 +385,7 @@ async fn profiles_of_groups_and_users() {
     assert_eq!(told.await, [updated.unwrap().profile]);
 
     let script = async {
-        let asked = hub.asked().await;
+        let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::GROUP_INVALID_PARAMETERS, "too long")
             .await;
     };
@@ -424,10 +399,8 @@ async fn more_users_than_one_request_takes_are_looked_up_in_several() {
     let users: Vec<_> = (0..150).map(|number| user(&format!("u{number}"))).collect();
     let script = async {
         for expected in [100, 50] {
-            let asked = hub.asked().await;
-            let Request::UserProfiles(wanted) = asked.request() else {
-                panic!("{:?}", asked.request())
-            };
+            let asked = hub.next_request().await;
+            let wanted: UserProfiles<'_> = asked.request();
             assert_eq!(wanted.users.len(), expected);
             let found: Vec<_> = wanted
                 .users
@@ -439,8 +412,7 @@ async fn more_users_than_one_request_takes_are_looked_up_in_several() {
                 })
                 .collect();
             let users = List::from_slice(&found);
-            hub.answer(&asked, &Answer::UserProfiles(UserProfilesResponse { users }))
-                .await;
+            hub.answer(&asked, &UserProfilesResponse { users }).await;
         }
     };
     let (found, ()) = tokio::join!(client.get_user_profile(&users), script);

@@ -3,14 +3,9 @@
 #[path = "support/world.rs"]
 mod world;
 
-use tim_client::{
-    Client, ConversationId, ErrorCode, Message, OfflinePush, Priority, SendOptions, Status, UserId,
-};
+use tim_client::{Client, ErrorCode, Message, OfflinePush, Priority, SendOptions, Status};
+use tim_testkit::c2c;
 use world::World;
-
-fn c2c(name: &str) -> ConversationId {
-    ConversationId::C2c(UserId::new(name).unwrap())
-}
 
 async fn start(world: &World, name: &str) -> Client {
     world.log_in(name, |builder| builder.device(77)).await.0

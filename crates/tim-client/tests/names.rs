@@ -7,13 +7,10 @@ use std::sync::Arc;
 
 use tim_client::{
     Client, Conversation, ConversationId, CreateGroup, Event, EventStream, GroupId, GroupType, Message,
-    Payload, ReceiveOption, SendOptions, UserId,
+    Payload, ReceiveOption, SendOptions,
 };
+use tim_testkit::user;
 use world::{World, in_time};
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
 
 async fn say(client: &Client, to: impl Into<ConversationId>, text: &str) -> Message {
     let message = client.create_text_message(to, text).unwrap();

@@ -11,13 +11,10 @@ use tim_client::proto::message::TipOperation;
 use tim_client::{
     AtKind, ConversationId, Decision, Event, GroupApplication, GroupId, GroupType, ImError, JoinOption,
     JoinStatus, MENTION_ALL, MemberListOptions, MemberResult, Payload, ReceiveOption, Role, SendOptions,
-    UpdateGroupProfile, UserId,
+    UpdateGroupProfile,
 };
+use tim_testkit::user;
 use world::World;
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
 
 fn code<T>(result: Result<T, ImError>) -> Option<u32> {
     result.err().map(|error| error.code.0)

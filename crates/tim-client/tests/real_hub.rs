@@ -10,11 +10,8 @@ use tim_client::{
     SendOptions, UserId,
 };
 use tim_hub::usersig::UserSig;
+use tim_testkit::c2c;
 use world::{APP, World, in_time};
-
-fn c2c(name: &str) -> ConversationId {
-    ConversationId::C2c(UserId::new(name).unwrap())
-}
 
 async fn say(client: &Client, to: impl Into<ConversationId>, text: &str) -> Message {
     let message = client.create_text_message(to, text).unwrap();

@@ -1,5 +1,6 @@
 //! A request as a hub received it.
 
+use tim_session::proto::request::Request;
 use tim_session::proto::wire::{Decode, FrameKind, decode_body};
 
 /// A request, in memory of its own.
@@ -17,10 +18,11 @@ impl Incoming {
     /// The request.
     ///
     /// # Panics
-    /// If the body is not one.
+    /// If it is another one, or malformed.
     #[must_use]
     #[track_caller]
-    pub fn read<'a, R: Decode<'a>>(&'a self) -> R {
+    pub fn request<'a, R: Request + Decode<'a>>(&'a self) -> R {
+        assert_eq!(self.kind, R::KIND);
         decode_body(&self.body).expect("a body of this kind")
     }
 }

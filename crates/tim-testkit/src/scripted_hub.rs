@@ -5,9 +5,9 @@ use std::time::Duration;
 use tim_session::proto::conversation::Conversation;
 use tim_session::proto::message::Message;
 use tim_session::proto::request::{
-    Conversations, ConversationsResponse, Done, Failure, LoginResponse, Request, Resume,
+    Conversations, ConversationsResponse, Done, Failure, LoginResponse, Resume,
 };
-use tim_session::proto::wire::{Encode, FrameKind, List};
+use tim_session::proto::wire::{Encode, FrameKind, List, Writer};
 use tim_session::proto::{ConversationId, ErrorCode, ReceiveOption, UserId};
 use tim_session::{GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -29,6 +29,8 @@ pub struct ScriptedHub<S> {
     pub session: HubSession<GrowBuffer>,
     /// How many bytes are read at a time.
     pub chunk: usize,
+    /// User, UserSig and device that every login must have.
+    pub expected_login: Option<(UserId, &'static str, u64)>,
 }
 
 /// A login that arrived.
@@ -68,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
             stream,
             session: HubSession::new(HubConfig::default(), buffers.0, buffers.1, NOW),
             chunk: 4096,
+            expected_login: None,
         }
     }
 
@@ -112,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
     /// Takes the login.
     ///
     /// # Panics
-    /// If the connection ends first.
+    /// If the connection ends first, or if another login is expected.
     pub async fn login(&mut self) -> IncomingLogin {
         let login = self.next(|event| match event {
             HubEvent::Login(login) => Some(IncomingLogin {
@@ -124,7 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
             }),
             _ => None,
         });
-        login.await.expect("a login")
+        let login = login.await.expect("a login");
+        if let Some(expected) = self.expected_login {
+            assert_eq!((login.user, &*login.user_sig, login.device), expected);
+        }
+        login
     }
 
     /// Accepts the login, and waits with the response.
@@ -158,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
     ///
     /// # Panics
     /// If anything else comes.
-    pub async fn request(&mut self) -> Incoming {
+    pub async fn next_request(&mut self) -> Incoming {
         let request = self.next(|event| match event {
             HubEvent::Request { id, request } => Some(Incoming {
                 id,
@@ -168,6 +175,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
             other => panic!("{other:?}"),
         });
         request.await.expect("a request")
+    }
+
+    /// Responds to a request with bytes that may be no response.
+    ///
+    /// # Panics
+    /// If the client does not take the response.
+    pub async fn answer_with_bytes(&mut self, request: &Incoming, body: &[u8]) {
+        struct Raw<'a>(&'a [u8]);
+        impl Encode for Raw<'_> {
+            fn encode(&self, writer: &mut Writer<'_>) {
+                writer.put(self.0);
+            }
+        }
+        self.answer(request, &Raw(body)).await;
     }
 
     /// Responds to a request.
@@ -199,9 +220,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
     /// # Panics
     /// If it is not.
     pub async fn answer_list(&mut self, list: &[Conversation<'_>]) {
-        let request = self.request().await;
-        assert_eq!(request.kind, Conversations::KIND);
-        assert_eq!(request.read::<Conversations<'_>>(), Conversations::default());
+        let request = self.next_request().await;
+        assert_eq!(request.request::<Conversations<'_>>(), Conversations::default());
         let counts = |one: &&Conversation<'_>| {
             one.id != ConversationId::System && one.receive_option == ReceiveOption::ACCEPT_AND_NOTIFY
         };

@@ -1,17 +1,10 @@
 //! Groups as a scripted hub tells of them.
 
 use tim_client::proto::conversation as wire;
-use tim_client::proto::message::{Envelope, Message, MessageFlags, Payload};
-use tim_client::proto::message::{NoticeOperation, SystemNotice};
-use tim_client::{
-    ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, ReceiveOption, Role, UserId,
-};
+use tim_client::proto::message::{Message, NoticeOperation, Payload, SystemNotice};
+use tim_client::{ConversationId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 
-use super::{text, user};
-
-pub fn group(id: &str) -> GroupId {
-    GroupId::new(id).unwrap()
-}
+use super::{group, text, user};
 
 /// A group as the hub describes it to a plain member.
 pub fn profile<'a>(id: &str, name: &'a str) -> wire::GroupProfile<'a> {
@@ -37,23 +30,15 @@ pub fn profile<'a>(id: &str, name: &'a str) -> wire::GroupProfile<'a> {
 }
 
 pub fn by_hub(to: ConversationId, sequence: u64, payload: Payload<'_>) -> Message<'_> {
-    let message = Message {
-        envelope: Envelope {
-            sequence,
-            time: 1000,
-            flags: MessageFlags::NONE,
-            origin: 0,
-            from: UserId::SYSTEM,
-        },
-        to,
-        id: MessageId {
-            sender: 0,
-            client_time: 1000,
-            random: sequence as u32,
-        },
-        ..text("x", to, sequence, "")
-    };
-    Message { payload, ..message }
+    let mut message = text("x", to, sequence, "");
+    (
+        message.envelope.from,
+        message.envelope.origin,
+        message.envelope.time,
+    ) = (UserId::SYSTEM, 0, 1000);
+    message.id.sender = 0;
+    message.payload = payload;
+    message
 }
 
 pub fn notice(operation: NoticeOperation, id: &'static str) -> Payload<'static> {

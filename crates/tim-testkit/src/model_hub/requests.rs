@@ -79,7 +79,7 @@ impl Context<'_> {
     }
 
     fn revoke(&mut self) -> Result<(), ErrorCode> {
-        let revoke: Revoke<'_> = self.request.read();
+        let revoke: Revoke<'_> = self.request.request();
         let key = self.log(revoke.conversation);
         key.and_then(|key| self.store.revoke(&key, revoke.sequence, revoke.message))
             .ok_or(ErrorCode::MSG_REVOKE_TIME_LIMIT)?;
@@ -90,7 +90,7 @@ impl Context<'_> {
 
     /// As many messages before the mark as were asked for, or as fit.
     fn history(&mut self) -> Result<(), ErrorCode> {
-        let history: History<'_> = self.request.read();
+        let history: History<'_> = self.request.request();
         let key = self.log(history.conversation);
         let log = key.map(|key| self.store.log(&key).to_vec()).unwrap_or_default();
         let end = position(history.next).unwrap_or(log.len()).min(log.len());
@@ -117,7 +117,7 @@ impl Context<'_> {
     }
 
     fn fetch(&mut self) -> Result<(), ErrorCode> {
-        let fetch: Fetch = self.request.read();
+        let fetch: Fetch = self.request.request();
         let key = self.log(fetch.conversation);
         let entry = key.and_then(|key| self.store.entry(&key, fetch.sequence));
         let entry = entry.ok_or(ErrorCode::MESSAGE_NOT_FOUND)?.to_vec();
@@ -132,13 +132,13 @@ impl Context<'_> {
     }
 
     fn mark_read(&mut self) -> Result<(), ErrorCode> {
-        let mark: MarkRead = self.request.read();
+        let mark: MarkRead = self.request.request();
         let response = self.mark(mark.conversation, mark.sequence, false)?;
         self.respond::<MarkRead>(&response)
     }
 
     fn delete(&mut self) -> Result<(), ErrorCode> {
-        let delete: DeleteConversation = self.request.read();
+        let delete: DeleteConversation = self.request.request();
         let response = self.mark(delete.conversation, 0, true)?;
         self.respond::<DeleteConversation>(&response)
     }
@@ -190,7 +190,7 @@ impl Context<'_> {
     }
 
     fn profile(&mut self) -> Result<(), ErrorCode> {
-        let profile: GetConversationProfile = self.request.read();
+        let profile: GetConversationProfile = self.request.request();
         let key = self.log(profile.conversation);
         let key = key.ok_or(ErrorCode::CONVERSATION_NOT_FOUND)?;
         let shown = Shown::new(self.store, self.device.0, key);
