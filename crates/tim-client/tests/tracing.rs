@@ -51,7 +51,7 @@ async fn spans_name_the_client_its_connection_and_its_requests_and_a_malformed_p
         let client = client.clone();
         async move { client.send_message(&message, SendOptions::default()).await }
     });
-    let asked = hub.asked().await;
+    let asked = hub.next_request().await;
     let response = AnyResponse::Send(SendResponse {
         sequence: 1,
         time: 1,
