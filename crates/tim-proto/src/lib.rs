@@ -10,14 +10,9 @@
 //! | [`request`] | requests, responses and pushes |
 //! | [`wire`] | bytes: hello, frames, bodies, serial framing; `SPEC.md` has the tables |
 //! | [`kind`] | kinds of message and group, priorities, roles |
-//! | [`code`](mod@code) | error codes with names and advice |
-//! | [`text`] | emoji in text |
-//! | [`notice`], [`tip`], [`revoked`], [`placeholder`] | text for messages that are not text |
-//! | [`words`] | the wording: Chinese with ASCII or full-width punctuation, English |
 //! | [`unread`](mod@unread) | the rule of unread counts, and a counter that follows it |
-//! | [`capability`] | what each platform supports, and since which version of the SDK |
-//! | [`limits`] | every limit of the service, to read and to change |
-//! | [`constants`] | the SDK's constants by name |
+//! | [`render`] | what people read: emoji in text, notices, tips, revocations, placeholders |
+//! | [`vendor`] | the vendor's tables: error codes, constants, limits, capabilities of platforms |
 #![no_std]
 
 #[cfg(feature = "alloc")]
