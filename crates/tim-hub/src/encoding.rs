@@ -1,17 +1,16 @@
-//! Entries of the store as messages on the wire. Contents are passed on byte for byte.
+//! What the store has, as it is on the wire. Contents are passed on byte for byte.
 
 use bytes::Bytes;
 use tim_proto::conversation::{
     Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
 };
 use tim_proto::message::{Content, Envelope, GroupTip, Header, MessageFlags, TipNames, to_vec};
-use tim_proto::wire::{self, Encode, List, Writer, decode_body};
+use tim_proto::wire::{Encode, List, Writer, decode_body};
 use tim_proto::{GroupType, ReceiveOption, Role};
 
-use crate::device::Delivery;
-use crate::store::{About, Conversation, Entry, Group, Membership};
+use tim_store::{About, Conversation, Entry, Group, Membership};
 
-/// Bytes that are a body already.
+/// Bytes that are encoded already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
 
@@ -36,10 +35,6 @@ pub(crate) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
         }
     }
     to_vec(&Message(envelope, content)).into()
-}
-
-pub(crate) fn delivery(entry: &Entry) -> Delivery {
-    Delivery::stored(entry.change, entry.sender, entry.origin, message(entry))
 }
 
 fn envelope(entry: &Entry) -> Envelope {
@@ -113,7 +108,7 @@ pub(crate) fn fitted(message: Bytes, max: usize) -> Bytes {
     }
 }
 
-/// The answer to HISTORY.
+/// A [`HistoryResponse`](tim_proto::request::HistoryResponse) whose messages are encoded already.
 pub(crate) struct HistoryBody<'a> {
     pub(crate) next: &'a [u8],
     pub(crate) completed: bool,
@@ -128,7 +123,7 @@ impl Encode for HistoryBody<'_> {
     }
 }
 
-/// A conversation as the wire has it, with what it borrows from.
+/// A conversation on the wire.
 pub(crate) fn conversation<'a>(
     from: &'a Conversation,
     last_message: Option<&'a [u8]>,
@@ -156,7 +151,7 @@ pub(crate) fn conversation<'a>(
     }
 }
 
-/// All about a conversation.
+/// Everything about a conversation.
 pub(crate) fn profile<'a>(
     from: &'a Conversation,
     last_message: Option<&'a [u8]>,
@@ -177,7 +172,7 @@ pub(crate) fn profile<'a>(
     }
 }
 
-/// A group as somebody sees it who is a member, or is not.
+/// A group as it appears to a user with this membership, or with none.
 pub(crate) fn group_profile<'a>(
     group: &'a Group,
     membership: Option<&'a Membership>,
@@ -205,37 +200,13 @@ pub(crate) fn group_profile<'a>(
     }
 }
 
-/// A number as a page's cursor: opaque to devices.
-pub(crate) fn page_cursor(number: u64) -> PageCursor {
-    let mut bytes = [0; 10];
-    let len = wire::encode_body(&number, &mut bytes).unwrap_or(0);
-    PageCursor { bytes, len }
-}
-
-/// The number in a page's cursor; `None` if it is none of ours.
-pub(crate) fn page_number(cursor: &[u8]) -> Option<u64> {
-    decode_body(cursor).ok()
-}
-
-/// A number, encoded.
-pub(crate) struct PageCursor {
-    bytes: [u8; 10],
-    len: usize,
-}
-
-impl AsRef<[u8]> for PageCursor {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tim_proto::wire::{Extensions, LEAST_MAX_FRAME, MAX_FRAME_HEADER_LEN, encoded_len};
     use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
 
     use super::*;
-    use crate::store::Cursor;
+    use tim_store::Cursor;
 
     /// Every number at its longest, and every id.
     #[test]

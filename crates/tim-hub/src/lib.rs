@@ -13,19 +13,19 @@ mod listener;
 mod options;
 mod permissions;
 mod presence;
+mod randoms;
+mod reads;
 mod refusal;
 mod retention;
 mod service;
 mod settings;
 mod threads;
-
-use tim_groups as groups;
-use tim_store as store;
+mod timer;
 
 pub use tim_usersig as usersig;
 
 pub use clock::Clock;
-pub use handlers::groups::Audience;
-pub use hub::{Hub, HubError};
+pub use handlers::Audience;
+pub use hub::{Hub, HubError, HubStats};
 pub use listener::Listener;
 pub use options::{HubOptions, MIN_KEY_LEN};

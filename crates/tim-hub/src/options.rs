@@ -7,8 +7,8 @@ use tim_proto::vendor::limits::Limits;
 use tim_session::HubConfig;
 
 use crate::clock::Clock;
-use crate::groups::GroupPolicy;
-use crate::usersig::App;
+use tim_groups::GroupPolicy;
+use tim_usersig::App;
 
 /// Whose users a hub serves, and what it allows. Each number has a default that suits a small
 /// installation.

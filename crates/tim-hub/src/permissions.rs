@@ -1,125 +1,129 @@
-//! What users may do in groups, as the store and the rooms have it now.
+//! What users may do in groups, by the store and by who is in an AVChatRoom.
 //!
-//! A right is checked when a message comes, and what is remembered of it may be used for that. A message that no log has then
-//! waits, at its group's gate and in the live queue. Rights that are taken away meanwhile are seen by a count: it grows with
-//! each change that takes one, before that is answered, and a message that was checked at another count is checked again
-//! when it goes.
+//! A permission is checked when a message arrives, maybe against a cached membership. A message that is not stored then
+//! waits, in its group's queue and in the live queue. Permissions that are revoked meanwhile are noticed by a generation: it
+//! advances with each change that revokes some, before the change is answered, and a message that was checked in an earlier
+//! generation is checked again when it is delivered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tim_groups::rules::{Sender, TypeRules};
+use tim_groups::{GroupAction, Refused};
 use tim_proto::{ErrorCode, GroupId, Role, UserId};
 
-use crate::client_context::GroupMembership;
 use crate::clock::Clock;
-use crate::groups::GroupAction;
-use crate::groups::rules::{Sender, TypeRules};
-use crate::handlers::groups::refused;
-use crate::presence::registry::PresenceRegistry;
+use crate::presence::PresenceRegistry;
+use crate::reads::Reads;
 use crate::refusal::Refusal;
-use crate::store::{Refused, StoreReader};
 
+/// Checks permissions.
 pub(crate) struct Permissions {
-    reader: Arc<dyn StoreReader>,
+    reads: Reads,
     presence: Arc<PresenceRegistry>,
     clock: Clock,
-    taken: AtomicU64,
+    generation: AtomicU64,
 }
 
-/// How often rights had been taken away when one was checked.
+/// How often permissions had been revoked when one was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CheckedAt(u64);
+pub(crate) struct Generation(u64);
+
+/// What decides what a user may do in a group.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupMembership {
+    pub(crate) rules: &'static TypeRules,
+    sender: Sender,
+    pub(crate) name_card: Box<str>,
+    /// The group's [epoch](PresenceRegistry::epoch) before all this was read.
+    pub(crate) epoch: Option<u64>,
+}
 
 impl Permissions {
-    pub(crate) fn new(reader: Arc<dyn StoreReader>, presence: Arc<PresenceRegistry>, clock: Clock) -> Self {
+    pub(crate) const fn new(reads: Reads, presence: Arc<PresenceRegistry>, clock: Clock) -> Self {
         Self {
-            reader,
+            reads,
             presence,
             clock,
-            taken: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
         }
     }
 
-    /// To be asked before a right is checked, and before it is asked whether what is remembered of it is stale.
-    pub(crate) fn now(&self) -> CheckedAt {
-        CheckedAt(self.taken.load(Ordering::Acquire))
+    /// The generation. To be read before a permission is checked, and before a cached membership is tested for being stale.
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.generation.load(Ordering::Acquire))
     }
 
-    /// A right may have been taken away. To be called when what is remembered of it is marked stale, before the change is
-    /// answered.
-    pub(crate) fn take(&self) {
-        self.taken.fetch_add(1, Ordering::AcqRel);
+    /// A permission may have been revoked. To be called after caches of it are marked stale, before the change is answered.
+    pub(crate) fn advance(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A user's standing in a group of the user's.
-    pub(crate) fn place(&self, user: &UserId, group: GroupId) -> Result<GroupMembership, Refusal> {
-        let edition = self.presence.edition(&group, user);
-        let Some((found, membership)) = self.reader.group_and_membership(&group, user)? else {
-            return Err(refused(Refused::NoSuchGroup(group)));
+    /// The membership of a user in a group of the user's. Reads the store.
+    pub(crate) fn membership(&self, user: &UserId, group: GroupId) -> Result<GroupMembership, Refusal> {
+        let store = self.reads.store();
+        let epoch = self.presence.epoch(&group, user);
+        let Some((found, membership)) = store.group_and_membership(&group, user)? else {
+            return Err(Refused::NoSuchGroup(group).into());
         };
-        let rules = TypeRules::of_stored(found.group_type).map_err(refused)?;
+        let rules = TypeRules::of_stored(found.group_type)?;
         if let Some(membership) = membership {
             return Ok(GroupMembership {
                 rules,
-                role: membership.role,
+                sender: Sender {
+                    role: membership.role,
+                    muted_until_ms: membership.muted_until_ms,
+                    mute_all: found.mute_all,
+                },
                 name_card: membership.name_card.into(),
-                muted_until_ms: membership.muted_until_ms,
-                mute_all: found.mute_all,
-                edition,
+                epoch,
             });
         }
         if rules.is_stored || !self.presence.is_in(&group, user) {
-            return Err(refused(Refused::NotParticipant(*user)));
+            return Err(Refused::NotParticipant(*user).into());
         }
         Ok(GroupMembership {
             rules,
-            role: Role::MEMBER,
+            sender: Sender {
+                role: Role::MEMBER,
+                muted_until_ms: store.restriction(&group, user)?.muted_until_ms,
+                mute_all: found.mute_all,
+            },
             name_card: Box::default(),
-            muted_until_ms: self.reader.restriction(&group, user)?.muted_until_ms,
-            mute_all: found.mute_all,
-            edition,
+            epoch,
         })
     }
 
-    /// Whether a user who was allowed to write to those who are online in a group is allowed to still.
+    /// Whether a user who was permitted to write to those online in a group still is. May read the store.
     pub(crate) fn may_still_write(
         &self,
-        checked: CheckedAt,
+        checked: Generation,
         user: &UserId,
         group: GroupId,
         mention_all: bool,
     ) -> Result<(), Refusal> {
-        let listed = self.presence.is_in(&group, user);
+        let is_listed = self.presence.is_in(&group, user);
         // A sender that has disconnected sends again when it is back.
-        if !listed && self.presence.devices(user).is_empty() {
+        if !is_listed && !self.presence.is_online(user) {
             return Err(Refusal::new(ErrorCode::GROUP_PERMISSION_DENY, ""));
         }
-        // The list of who is online in a group follows the store. A new member may not be in it yet, so the store decides.
-        if listed && checked == self.now() {
+        // Presence follows the store. It may not list a new member yet, so the store decides.
+        if is_listed && checked == self.generation() {
             return Ok(());
         }
-        let place = self.place(user, group)?;
-        place.may_write(self.now_ms(), mention_all).map_err(refused)
-    }
-
-    pub(crate) fn now_ms(&self) -> u64 {
-        self.clock.wall_ms()
+        let membership = self.membership(user, group)?;
+        Ok(membership.may_write(self.clock.wall_ms(), mention_all)?)
     }
 }
 
 impl GroupMembership {
     pub(crate) fn may_write(&self, now_ms: u64, mention_all: bool) -> Result<(), Refused> {
-        let sender = Sender {
-            role: self.role,
-            muted_until_ms: self.muted_until_ms,
-            mute_all: self.mute_all,
-        };
-        self.rules.may_send(&sender, mention_all, now_ms)
+        self.rules.may_send(&self.sender, mention_all, now_ms)
     }
 }
 
-/// Whether a change of a group can take away somebody's right to write in it.
-pub(crate) const fn takes_rights(action: &GroupAction) -> bool {
+/// Whether a change of a group can revoke a user's permission to write in it.
+pub(crate) const fn revokes_permissions(action: &GroupAction) -> bool {
     match action {
         GroupAction::Quit
         | GroupAction::Remove { .. }

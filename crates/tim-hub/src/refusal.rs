@@ -1,31 +1,31 @@
-//! A refusal on its way to the client.
+//! Why a request is refused.
 
 use tim_proto::ErrorCode;
 use tim_proto::request::Failure;
+use tim_proto::wire::{DecodeError, FrameKind};
+use tim_store::{NotStored, Refused, StoreError, WriteError};
 use tracing::warn;
 
-use crate::store::{NotStored, StoreError, WriteError};
-
-/// When to come back to a hub whose queue of writes is full: it empties in a few commits.
+/// The retry interval while the queue of writes is full: it empties in a few commits.
 const OVERLOAD_RETRY_MS: u32 = 500;
-/// When to come back to a hub that restarts.
+/// The retry interval while the hub restarts.
 const RESTART_RETRY_MS: u32 = 1_000;
-/// When to try again after the storage failed.
+/// The retry interval after the storage failed.
 const STORAGE_RETRY_MS: u32 = 1_000;
-/// When to try again after the storage was full: somebody or the next purge has to make room.
+/// The retry interval while the storage is full: somebody or the next purge has to free some of it.
 const FULL_RETRY_MS: u32 = 10_000;
 
-/// Why a request is refused: the code, when to try again, and words for the client.
+/// Why a request is refused: the code, when to try again, and a text for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) code: ErrorCode,
-    /// 0: not said.
+    /// 0: not specified.
     pub(crate) retry_after_ms: u32,
     pub(crate) text: String,
 }
 
 impl Refusal {
-    /// A refusal; where the code itself tells when to try again, it says so.
+    /// A refusal. For some codes it says when to try again.
     pub(crate) fn new(code: ErrorCode, text: impl Into<String>) -> Self {
         let retry_after_ms = match code {
             ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR => OVERLOAD_RETRY_MS,
@@ -41,32 +41,48 @@ impl Refusal {
         }
     }
 
-    /// More than the rate allows; the next permit comes in so many milliseconds.
+    /// A refusal because of a rate: the request is admitted in so many milliseconds.
     pub(crate) fn too_soon(code: ErrorCode, wait_ms: u64, text: impl Into<String>) -> Self {
         Self {
-            // Whoever is told 0 is told nothing.
+            // 0 would mean that it is not specified.
             retry_after_ms: u32::try_from(wait_ms).unwrap_or(u32::MAX).max(1),
             ..Self::new(code, text)
         }
     }
 
-    /// As it goes to the client.
+    /// The request cannot be decoded.
+    pub(crate) fn malformed(kind: FrameKind, error: DecodeError) -> Self {
+        let text = format!("the {kind} request is malformed: {error}");
+        Self::new(ErrorCode::MSG_PKG_PARSE_FAILED, text)
+    }
+
+    /// The store's answer is not one to the write: a defect of the engine.
+    pub(crate) fn wrong_answer() -> Self {
+        Self::new(ErrorCode::STORAGE_FAILED, "the store gave a wrong answer")
+    }
+
+    /// The refusal as it is sent.
     pub(crate) fn failure(&self) -> Failure<'_> {
         Failure::new(self.code, &self.text).retry_after_ms(self.retry_after_ms)
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(error: Refused) -> Self {
+        Self::from(WriteError::from(error))
     }
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         warn!(%error, "the store cannot be read");
-        Self::from(&WriteError::from(error))
+        Self::from(WriteError::from(error))
     }
 }
 
-/// What a client is told when the store does not do something.
-impl From<&WriteError> for Refusal {
-    fn from(error: &WriteError) -> Self {
-        let code = match error {
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        let code = match &error {
             WriteError::Refused(refused) => refused.code(),
             WriteError::Store(StoreError::NotStored(NotStored::DiskFull)) => ErrorCode::STORAGE_FULL,
             WriteError::Store(StoreError::NotStored(_)) => ErrorCode::STORAGE_FAILED,
@@ -74,7 +90,7 @@ impl From<&WriteError> for Refusal {
             WriteError::Overloaded => ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR,
             WriteError::Closed => ErrorCode::SERVER_SHUTTING_DOWN,
         };
-        // The engine's own words may name files; they are for the hub's log, not for clients.
+        // The engine's texts may name files; they are for the hub's log, not for clients.
         match error {
             WriteError::Store(
                 StoreError::NotStored(NotStored::Engine(_)) | StoreError::Unknown(_) | StoreError::Fatal(_),

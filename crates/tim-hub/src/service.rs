@@ -1,118 +1,238 @@
-//! What all connections of a hub share.
+//! The services that handlers and connections use, and how a hub starts them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::sync_channel;
 
-use tim_proto::GroupId;
-use tim_proto::request::ConversationChange;
-use tim_proto::wire::FrameKind;
+use tim_proto::ErrorCode;
+use tim_store::{Epochs, Hooks, Store, StoreError, Writer, WriterConfig};
+use tokio::sync::watch;
+use tracing::error;
 
-use crate::admission::log_limiter::LogLimiter;
-use crate::delivery::group_queue::GroupQueue;
-use crate::delivery::live::LiveQueue;
-use crate::delivery::recent_ids::RecentIds;
-use crate::device::{Answered, Device, Outcome};
+use crate::admission::{LogLimiter, RateLimiter};
+use crate::delivery::{AvChatRoomTips, GroupQueue, LiveQueue, RecentIds, Revocations, fanout, live_queue};
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
-use crate::presence::registry::PresenceRegistry;
-use crate::retention::Keeper;
+use crate::presence::PresenceRegistry;
+use crate::randoms::Randoms;
+use crate::reads::Reads;
+use crate::retention::{Retention, Work};
 use crate::settings::Settings;
-use crate::store::{Epochs, LogKey, StoreReader, Write, WriteError, Writer, Written};
-use crate::threads::JoinOnDrop;
+use crate::threads::{JoinOnDrop, thread};
+use crate::timer::Timer;
 
+/// How many commits may wait for the fan-out before the writer waits for it.
+const MAX_WAITING_COMMITS: usize = 64;
+
+/// Everything that the connections of a hub share.
 pub(crate) struct Services {
     pub(crate) options: HubOptions,
     pub(crate) settings: Arc<Settings>,
-    /// Logins that were refused, and connections that were turned away, for the log.
-    pub(crate) refusals: LogLimiter,
-    pub(crate) turned_away: LogLimiter,
-    /// Cursors that this store did not give out: a user can present as many as there is time for logins.
-    pub(crate) foreign_cursors: LogLimiter,
+    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) events: Events,
     /// In front of the store, which it uses.
-    pub(crate) _keeper: Keeper,
+    _retention: Retention,
     pub(crate) writer: Arc<Writer>,
-    pub(crate) reader: Arc<dyn StoreReader>,
-    /// What makes cursors of change numbers.
+    pub(crate) reads: Reads,
+    /// Makes cursors of change numbers.
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) presence: Arc<PresenceRegistry>,
     pub(crate) permissions: Arc<Permissions>,
-    pub(crate) gates: GroupQueue,
-    pub(crate) randoms: AtomicU32,
+    pub(crate) randoms: Arc<Randoms>,
     pub(crate) live: LiveQueue,
-    pub(crate) live_ids: Arc<RecentIds>,
-    /// Behind the writer and the queue, whose ends are what ends them.
-    pub(crate) _threads: [JoinOnDrop; 2],
+    pub(crate) recent_ids: Arc<RecentIds>,
+    pub(crate) group_queue: Arc<GroupQueue>,
+    pub(crate) timer: Timer,
+    /// Behind the writer and the live queue, which end them.
+    _threads: [JoinOnDrop; 2],
+}
+
+/// Counts and logs what anybody on the network can cause.
+pub(crate) struct Events {
+    pub(crate) refused_logins: LogLimiter,
+    pub(crate) turned_away: LogLimiter,
+    /// Cursors that this store did not give out.
+    pub(crate) foreign_cursors: LogLimiter,
+    pub(crate) malformed_requests: LogLimiter,
+    pub(crate) protocol_violations: LogLimiter,
+}
+
+/// Whether the hub runs, stops or has failed.
+pub(crate) struct Status {
+    /// Whether the hub is about to end.
+    pub(crate) stopping: watch::Sender<bool>,
+    /// Why the store has failed for good, if it has.
+    pub(crate) failed: watch::Sender<Option<String>>,
 }
 
 impl Services {
+    /// Starts the threads of a hub: writer, fan-out, live delivery and retention.
+    ///
+    /// # Errors
+    /// The operating system's, if it gives no thread.
+    pub(crate) fn start(options: HubOptions, store: Store, status: &Arc<Status>) -> std::io::Result<Self> {
+        let Store {
+            writer: store,
+            reader,
+        } = store;
+        let epochs = reader.epochs();
+        let failed = Arc::clone(status);
+        reader.on_fatal(Box::new(move |error| failed.unreadable(error)));
+        let reads = Reads::new(Arc::clone(&reader));
+        let clock = options.clock.clone();
+        let presence = Arc::new(PresenceRegistry::default());
+        let permissions = Arc::new(Permissions::new(
+            reads.clone(),
+            Arc::clone(&presence),
+            clock.clone(),
+        ));
+        let recent_ids = Arc::new(RecentIds::default());
+        let randoms = Arc::new(Randoms::default());
+        let (live, run_live) = live_queue(
+            &presence,
+            Arc::clone(&permissions),
+            Arc::clone(&recent_ids),
+            clock.clone(),
+        );
+        let live_thread = thread("tim-live", run_live)?;
+        let (hooks, fanout) = start_fanout(&presence, status, &options)?;
+        let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
+        let group_queue = Arc::new(GroupQueue::new(
+            options.limits.group_messages_per_second(),
+            clock.clone(),
+            reads.clone(),
+            Arc::clone(&writer),
+            live.clone(),
+            Arc::clone(&recent_ids),
+        ));
+        let av_chat_room_tips = AvChatRoomTips {
+            presence: Arc::clone(&presence),
+            reads: reads.clone(),
+            live: live.clone(),
+            randoms: Arc::clone(&randoms),
+            clock: clock.clone(),
+        };
+        let settings = Arc::new(Settings::new(&options));
+        let retention = Retention::start(Work {
+            writer: Arc::downgrade(&writer),
+            reader: Arc::downgrade(&reader),
+            clock: clock.clone(),
+            settings: Arc::clone(&settings),
+            interval: options.purge_interval,
+        })?;
+        Ok(Self {
+            settings,
+            rate_limiter: RateLimiter::default(),
+            events: Events::new(),
+            _retention: retention,
+            writer,
+            reads,
+            epochs,
+            timer: Timer::new(
+                clock,
+                Arc::clone(&presence),
+                Arc::clone(&group_queue),
+                av_chat_room_tips,
+            ),
+            presence,
+            permissions,
+            randoms,
+            live,
+            recent_ids,
+            group_queue,
+            _threads: [fanout, live_thread],
+            options,
+        })
+    }
+
     /// The wall clock: for what is shown and stored, and for what was agreed on in such times.
     pub(crate) fn now_ms(&self) -> u64 {
         self.options.clock.wall_ms()
     }
 
-    /// The clock that nobody sets: for how long something takes.
+    /// The clock that nobody sets: for durations.
     pub(crate) fn steady_ms(&self) -> u64 {
         self.options.clock.steady_ms()
     }
+}
 
-    /// A number for the ids of what the hub says; as many behind it as one change makes are not given out again for long.
-    pub(crate) fn next_random(&self) -> u32 {
-        self.randoms.fetch_add(16, Ordering::Relaxed)
+/// Starts the fan-out thread. Returns the hooks of the writer that feed it.
+fn start_fanout(
+    presence: &Arc<PresenceRegistry>,
+    status: &Arc<Status>,
+    options: &HubOptions,
+) -> std::io::Result<(Hooks, JoinOnDrop)> {
+    let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
+    let revocations = Arc::new(Revocations::default());
+    let thread = {
+        let (presence, revocations) = (Arc::clone(presence), Arc::clone(&revocations));
+        thread("tim-fanout", move || {
+            fanout::run(&published, &presence, &revocations)
+        })?
+    };
+    let clock = options.clock.clone();
+    let (no_fanout, no_store) = (Arc::clone(status), Arc::clone(status));
+    let everybody = Arc::clone(presence);
+    let hooks = Hooks {
+        now_ms: Box::new(move || clock.wall_ms()),
+        published: Box::new(move |batch| {
+            revocations.committed(&batch);
+            // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
+            if publish.send(batch).is_err() {
+                error!("the fan-out has ended; the hub stops");
+                no_fanout.stopping.send_replace(true);
+                no_fanout
+                    .failed
+                    .send_replace(Some("the fan-out has ended".to_owned()));
+            }
+        }),
+        fatal: Box::new(move |error: StoreError| {
+            error!(%error, "the store failed; the hub stops");
+            // First, and also if nobody waits for the failure in `serve`.
+            no_store.stop(&everybody);
+            no_store.failed.send_replace(Some(error.to_string()));
+        }),
+    };
+    Ok((hooks, thread))
+}
+
+impl Status {
+    pub(crate) fn new() -> Self {
+        Self {
+            stopping: watch::Sender::new(false),
+            failed: watch::Sender::new(None),
+        }
     }
 
-    /// Hands a write to the store; its answer comes into the device's mailbox.
-    pub(crate) fn submit(
-        &self,
-        device: &Arc<Device>,
-        request: u32,
-        kind: FrameKind,
-        log: Option<LogKey>,
-        group: Option<GroupId>,
-        write: Write,
-    ) -> Result<(), WriteError> {
-        let (device, presence) = (Arc::clone(device), Arc::clone(&self.presence));
-        self.writer.submit(write, move |answer| {
-            if let (Ok(written), Some(log)) = (&answer, log) {
-                tell_own_devices(&presence, &device, &log, written);
+    /// No more connections, and a GOODBYE to those that exist.
+    pub(crate) fn stop(&self, presence: &PresenceRegistry) {
+        self.stopping.send_replace(true);
+        presence.close_all(ErrorCode::SERVER_SHUTTING_DOWN);
+    }
+
+    /// The store cannot be read any more.
+    fn unreadable(&self, error: &StoreError) {
+        // Also if nobody waits for the failure in `serve`: each connection says goodbye by itself.
+        self.stopping.send_replace(true);
+        // Many connections may find that out at a time; the first one is reported.
+        self.failed.send_if_modified(|reason| {
+            let is_first = reason.is_none();
+            if is_first {
+                error!(%error, "the store cannot be read; the hub stops");
+                *reason = Some(error.to_string());
             }
-            device.answer(Answered {
-                request,
-                kind,
-                log,
-                group,
-                outcome: Outcome::Store(answer),
-            });
-        })
+            is_first
+        });
     }
 }
 
-/// A user's own state of a conversation changed: the user's other devices are told (S183).
-fn tell_own_devices(presence: &PresenceRegistry, device: &Arc<Device>, log: &LogKey, written: &Written) {
-    let Some(conversation) = log.seen_by(&device.user) else {
-        return;
-    };
-    let Written::Read {
-        read_sequence,
-        unread,
-        counted,
-        deleted_through,
-    } = written
-    else {
-        return;
-    };
-    if *counted == 0 {
-        return; // there is no such conversation
-    }
-    let change = ConversationChange {
-        conversation,
-        unread: u32::try_from(*unread).unwrap_or(u32::MAX),
-        read_sequence: *read_sequence,
-        counted: *counted,
-        deleted_through: *deleted_through,
-    };
-    for other in presence.devices(&device.user) {
-        if !Arc::ptr_eq(&other, device) {
-            other.change(change);
+impl Events {
+    const fn new() -> Self {
+        Self {
+            refused_logins: LogLimiter::new(),
+            turned_away: LogLimiter::new(),
+            foreign_cursors: LogLimiter::new(),
+            malformed_requests: LogLimiter::new(),
+            protocol_violations: LogLimiter::new(),
         }
     }
 }

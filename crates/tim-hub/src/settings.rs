@@ -1,10 +1,10 @@
-//! What can be changed while the hub runs.
+//! The settings that can be changed while the hub runs.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::options::HubOptions;
-use crate::usersig::App;
+use tim_usersig::App;
 
 /// The settings in force that [`Hub::reload`](crate::Hub::reload) changes.
 #[derive(Debug)]

@@ -1,126 +1,126 @@
-//! So many messages a second and group, the urgent ones first (S14 to S20, S215).
+//! Limits the messages a second in each group, and lets the urgent ones go first.
 //!
-//! Each group that is written in has a [`Gate`]. As long as the group stays below its rate, everything passes at once.
-//! Above it, messages wait, at most [`MAX_WAIT_MS`] and at most a second's worth of them; the most urgent go first, and
-//! where there is no room, the least urgent and newest is dropped. HIGH has a claim of its own to the whole rate, so that it does
-//! not wait behind what others have used up: it runs the others into debt instead.
+//! Below the rate everything passes at once. Above it messages wait, at most [`MAX_WAIT_MS`] and at most a second's worth
+//! of them. The most urgent go first; without capacity, the newest of the least urgent is dropped. HIGH has a bucket of
+//! its own with the whole rate, so it does not wait behind what other priorities have used up: it runs them into debt instead.
 //!
-//! No clock and no thread in here: whoever holds the limiter tells the time and comes back at [`Limiter::next_ms`].
+//! The limiter has no clock and no thread: its owner passes the time, and calls [`GroupLimiter::turn`] at
+//! [`GroupLimiter::next_ms`].
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tim_proto::{GroupId, Priority};
 
+use super::token_bucket::TokenBucket;
+
 /// How long a message waits for its turn before it is dropped.
 const MAX_WAIT_MS: u64 = 2_000;
-/// How many idle gates are worth a sweep.
+/// How many idle queues are worth a sweep.
 const FIRST_SWEEP: usize = 1024;
 const RANKS: usize = 4;
-/// One message, in the unit that a millisecond at one message a second fills.
-const TOKEN: i64 = 1000;
-
-/// What becomes of a message that is offered.
+/// What the limiter does with a message that is offered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Offer<T> {
-    /// It goes now.
+    /// It passes now.
     Pass(T),
     /// It waits for its turn.
     Waits,
-    /// It waits, and this less urgent one is dropped for it.
+    /// It waits; this less urgent one is dropped for it.
     Displaces(T),
     /// It is dropped.
     Dropped(T),
 }
 
-/// What a turn brings.
+/// The result of a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Turn<T> {
-    /// What goes now, in this order.
+    /// These pass now, in this order.
     pub(crate) passed: Vec<T>,
-    /// What has waited too long.
+    /// These have waited too long.
     pub(crate) dropped: Vec<T>,
 }
 
-/// The gates of all groups.
+/// The limiter of all groups.
 #[derive(Debug)]
-pub(crate) struct Limiter<T> {
-    /// Messages a second and group; 0 is no limit.
+pub(crate) struct GroupLimiter<T> {
+    /// Messages a second in each group; 0 is no limit.
     rate: u32,
-    gates: HashMap<GroupId, Gate<T>>,
-    /// Those at which somebody waits: few, as a rule.
+    groups: HashMap<GroupId, Queue<T>>,
+    /// Those in which messages wait: few, as a rule.
     busy: BTreeSet<GroupId>,
     sweep_at: usize,
 }
 
-impl<T> Limiter<T> {
+impl<T> GroupLimiter<T> {
     pub(crate) fn new(rate: u32) -> Self {
         Self {
             rate,
-            gates: HashMap::new(),
+            groups: HashMap::new(),
             busy: BTreeSet::new(),
             sweep_at: FIRST_SWEEP,
         }
     }
 
-    /// A message wants into a group.
+    /// Passes, queues or drops a message for a group.
     pub(crate) fn offer(&mut self, group: GroupId, priority: Priority, item: T, now_ms: u64) -> Offer<T> {
         if self.rate == 0 {
             return Offer::Pass(item);
         }
-        if self.gates.len() >= self.sweep_at && !self.gates.contains_key(&group) {
-            self.gates.retain(|_, gate| !gate.is_idle(now_ms));
-            self.sweep_at = (self.gates.len() * 2).max(FIRST_SWEEP);
+        if self.groups.len() >= self.sweep_at && !self.groups.contains_key(&group) {
+            self.groups.retain(|_, queue| !queue.is_idle(now_ms));
+            self.sweep_at = (self.groups.len() * 2).max(FIRST_SWEEP);
         }
-        let gate = self
-            .gates
+        let queue = self
+            .groups
             .entry(group)
-            .or_insert_with(|| Gate::new(self.rate, now_ms));
-        let offer = gate.offer(priority, item, now_ms);
+            .or_insert_with(|| Queue::new(self.rate, now_ms));
+        let offer = queue.offer(priority, item, now_ms);
         if matches!(offer, Offer::Waits) {
             self.busy.insert(group);
         }
         offer
     }
 
-    /// Lets go whose turn it is, in every group.
+    /// Passes the messages whose turn it is, in every group.
     pub(crate) fn turn(&mut self, now_ms: u64) -> Turn<T> {
         let mut turn = Turn {
             passed: Vec::new(),
             dropped: Vec::new(),
         };
         self.busy.retain(|group| {
-            let Some(gate) = self.gates.get_mut(group) else {
+            let Some(queue) = self.groups.get_mut(group) else {
                 return false;
             };
-            gate.turn(now_ms, &mut turn);
-            gate.waiting > 0
+            queue.turn(now_ms, &mut turn);
+            queue.waiting > 0
         });
         turn
     }
 
-    /// In how many milliseconds the group takes one more message, behind those that wait for their turn now.
+    /// In how many milliseconds the group takes one more message, behind those that wait now.
     pub(crate) fn wait_ms(&self, group: &GroupId, now_ms: u64) -> u64 {
-        let gate = self.gates.get(group);
-        gate.map_or(0, |gate| gate.ready_ms().saturating_sub(now_ms))
+        let queue = self.groups.get(group);
+        queue.map_or(0, |queue| queue.ready_ms().saturating_sub(now_ms))
     }
 
-    /// When the next one's turn is; `None` if nobody waits.
+    /// When the next turn is due; `None` if nothing waits.
     pub(crate) fn next_ms(&self) -> Option<u64> {
-        let busy = self.busy.iter().filter_map(|group| self.gates.get(group));
-        busy.filter_map(Gate::next_ms).min()
+        let busy = self.busy.iter().filter_map(|group| self.groups.get(group));
+        busy.filter_map(Queue::next_ms).min()
     }
 }
 
-/// One group's.
+/// The messages of one group.
 #[derive(Debug)]
-struct Gate<T> {
-    /// What all messages draw on. HIGH may draw it down to a second's worth of debt.
-    all: Bucket,
-    /// HIGH's own claim.
-    high: Bucket,
-    /// By rank, the least urgent first; inside a rank in the order of coming.
+struct Queue<T> {
+    /// For all messages. HIGH may draw it down to a second's worth of debt.
+    all: TokenBucket,
+    /// For HIGH alone.
+    high: TokenBucket,
+    /// By rank, the least urgent first; within a rank in order of arrival.
     queues: [VecDeque<Waiting<T>>; RANKS],
     waiting: usize,
+    most_waiting: usize,
 }
 
 #[derive(Debug)]
@@ -129,13 +129,14 @@ struct Waiting<T> {
     until_ms: u64,
 }
 
-impl<T> Gate<T> {
+impl<T> Queue<T> {
     fn new(rate: u32, now_ms: u64) -> Self {
         Self {
-            all: Bucket::new(rate, now_ms),
-            high: Bucket::new(rate, now_ms),
+            all: TokenBucket::new(rate, 1, now_ms),
+            high: TokenBucket::new(rate, 1, now_ms),
             queues: Default::default(),
             waiting: 0,
+            most_waiting: rate as usize,
         }
     }
 
@@ -160,11 +161,11 @@ impl<T> Gate<T> {
             item,
             until_ms: now_ms.saturating_add(MAX_WAIT_MS),
         };
-        if self.waiting < self.all.rate as usize {
+        if self.waiting < self.most_waiting {
             self.wait(rank, waiting);
             return Offer::Waits;
         }
-        // Full: the newest of the least urgent goes, and that may be this one.
+        // Full: the newest of the least urgent is dropped, which may be this one.
         let last = self.queues.iter_mut().take(rank).find_map(VecDeque::pop_back);
         match last {
             Some(last) => {
@@ -185,13 +186,13 @@ impl<T> Gate<T> {
 
     fn take(&mut self, rank: usize) -> bool {
         if rank == RANKS - 1 {
-            let may = self.high.take(1);
+            let may = self.high.take_one();
             if may {
                 self.all.draw();
             }
             may
         } else {
-            self.all.take(1)
+            self.all.take_one()
         }
     }
 
@@ -212,7 +213,7 @@ impl<T> Gate<T> {
         }
     }
 
-    /// When there is one to take for a message behind those that wait.
+    /// When a token is there for a message behind those that wait.
     fn ready_ms(&self) -> u64 {
         self.all.ready_ms(self.waiting.saturating_add(1))
     }
@@ -224,62 +225,6 @@ impl<T> Gate<T> {
             Some(bucket.ready_ms(1).min(first.until_ms))
         });
         fronts.min()
-    }
-}
-
-/// A second's worth at most, filled all the time.
-#[derive(Debug)]
-struct Bucket {
-    rate: u32,
-    tokens: i64,
-    filled_ms: u64,
-}
-
-impl Bucket {
-    const fn new(rate: u32, now_ms: u64) -> Self {
-        Self {
-            rate,
-            tokens: Self::capacity(rate),
-            filled_ms: now_ms,
-        }
-    }
-
-    const fn capacity(rate: u32) -> i64 {
-        rate as i64 * TOKEN
-    }
-
-    const fn is_full(&self) -> bool {
-        self.tokens >= Self::capacity(self.rate)
-    }
-
-    fn fill(&mut self, now_ms: u64) {
-        let gained = now_ms
-            .saturating_sub(self.filled_ms)
-            .saturating_mul(u64::from(self.rate));
-        let gained = i64::try_from(gained).unwrap_or(i64::MAX);
-        self.tokens = self.tokens.saturating_add(gained).min(Self::capacity(self.rate));
-        self.filled_ms = now_ms; // also when the clock was set back: nobody waits until it is where it was
-    }
-
-    const fn take(&mut self, count: i64) -> bool {
-        let enough = self.tokens >= count * TOKEN;
-        if enough {
-            self.tokens -= count * TOKEN;
-        }
-        enough
-    }
-
-    /// Takes one that may not be there.
-    fn draw(&mut self) {
-        self.tokens = (self.tokens - TOKEN).max(-Self::capacity(self.rate));
-    }
-
-    /// When there are so many to take.
-    fn ready_ms(&self, count: usize) -> u64 {
-        let wanted = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(TOKEN);
-        let lacking = u64::try_from(wanted.saturating_sub(self.tokens)).unwrap_or(0);
-        self.filled_ms
-            .saturating_add(lacking.div_ceil(u64::from(self.rate.max(1))))
     }
 }
 
@@ -299,7 +244,7 @@ mod tests {
 
     /// Offers `count` of each priority, spread over a second, and says what passed and what was dropped.
     fn overload(count: u64) -> (Vec<Offered>, Vec<Offered>) {
-        let mut limiter = Limiter::new(RATE);
+        let mut limiter = GroupLimiter::new(RATE);
         let (mut passed, mut dropped) = (Vec::new(), Vec::new());
         let all = [Priority::LOWEST, Priority::LOW, Priority::NORMAL, Priority::HIGH];
         for now in 0..10_000_u64 {
@@ -328,7 +273,7 @@ mod tests {
 
     #[test]
     fn below_the_rate_everything_passes_at_once() {
-        let mut limiter = Limiter::new(RATE);
+        let mut limiter = GroupLimiter::new(RATE);
         for now in (0..100_000).step_by(25) {
             assert_eq!(
                 limiter.offer(group(), Priority::LOWEST, now, now),
@@ -336,7 +281,7 @@ mod tests {
             );
         }
         assert_eq!(limiter.next_ms(), None);
-        let mut unlimited = Limiter::new(0);
+        let mut unlimited = GroupLimiter::new(0);
         assert!((0..100_000).all(|n| unlimited.offer(group(), Priority::LOWEST, n, 0) == Offer::Pass(n)));
     }
 
@@ -353,7 +298,7 @@ mod tests {
 
     #[test]
     fn high_alone_is_limited_too() {
-        let mut limiter = Limiter::new(RATE);
+        let mut limiter = GroupLimiter::new(RATE);
         let passed = (0..200)
             .filter(|n| limiter.offer(group(), Priority::HIGH, *n, 0) == Offer::Pass(*n))
             .count();
@@ -367,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_stops_nobody_for_long() {
-        let mut limiter = Limiter::new(1);
+        let mut limiter = GroupLimiter::new(1);
         let hour = 3_600_000;
         assert_eq!(limiter.offer(group(), Priority::LOW, 1, hour), Offer::Pass(1));
         assert_eq!(limiter.offer(group(), Priority::LOW, 2, hour), Offer::Waits);
@@ -379,7 +324,7 @@ mod tests {
 
     #[test]
     fn groups_do_not_share_their_limits_and_idle_ones_are_forgotten() {
-        let mut limiter = Limiter::new(1);
+        let mut limiter = GroupLimiter::new(1);
         for n in 0..10 * FIRST_SWEEP {
             let group = GroupId::new(&format!("g{n}")).unwrap();
             assert_eq!(
@@ -387,7 +332,11 @@ mod tests {
                 Offer::Pass(n)
             );
         }
-        assert!(limiter.gates.len() <= 2 * FIRST_SWEEP, "{}", limiter.gates.len());
+        assert!(
+            limiter.groups.len() <= 2 * FIRST_SWEEP,
+            "{}",
+            limiter.groups.len()
+        );
     }
 
     proptest! {
@@ -395,7 +344,7 @@ mod tests {
         fn keeps_the_rate_the_order_and_every_message(
             steps in proptest::collection::vec((0_u64..200, 0_u8..6), 1..400), rate in 1_u32..60,
         ) {
-            let mut limiter = Limiter::new(rate);
+            let mut limiter = GroupLimiter::new(rate);
             let (mut now, mut out, mut lost) = (0, Vec::new(), Vec::new());
             // Who waits, by rank, as a plain list has it.
             let mut waits: Vec<(u8, usize)> = Vec::new();

@@ -1,5 +1,10 @@
 //! Admission: what is checked before work is done for somebody, so that nobody uses up what others need.
 
-pub(crate) mod group_limiter;
-pub(crate) mod log_limiter;
-pub(crate) mod token_bucket;
+mod group_limiter;
+mod log_limiter;
+mod rate_limiter;
+mod token_bucket;
+
+pub(crate) use group_limiter::{GroupLimiter, Offer};
+pub(crate) use log_limiter::LogLimiter;
+pub(crate) use rate_limiter::RateLimiter;

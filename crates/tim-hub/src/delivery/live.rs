@@ -1,71 +1,148 @@
-//! What is in no log, on its way to those who are online: messages to AVChatRooms and for those online only.
+//! What is stored nowhere, on its way to those online: messages to AVChatRooms and online-only messages.
 //!
-//! A thread of its own, so that a message to a room of 100,000 holds up neither the writer nor a connection. Its queue has a
-//! ceiling, and who sends into a full one is told so. It answers the senders: whether they may still write is checked when
-//! their messages go.
+//! They have a thread of their own, so that a message to an AVChatRoom of 100,000 holds up neither the writer nor a
+//! connection. Its queue has a ceiling, and a sender into a full one is refused. The thread answers the senders: whether they
+//! may still write is checked when their messages are delivered.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Weak};
 
-use tim_proto::GroupId;
-use tim_proto::wire::FrameKind;
+use tim_groups::{Refused, SystemEntry};
+use tim_proto::message::{Content, Envelope, MessageFlags};
+use tim_proto::{GroupId, Priority, UserId};
+use tim_store::{Fingerprint, LogKey};
 
-use crate::delivery::fanout;
-use crate::delivery::recent_ids::RecentIds;
-use crate::device::{Answered, Delivery, Device, Outcome};
-use crate::handlers::send::{Live, PassedOn};
-use crate::permissions::Permissions;
-use crate::presence::registry::PresenceRegistry;
+use super::fanout;
+use super::receipt::{PassedOn, SendReceipt};
+use super::recent_ids::{RecentId, RecentIds};
+use crate::clock::Clock;
+use crate::device::{Delivery, Device};
+use crate::encoding;
+use crate::permissions::{Generation, Permissions};
+use crate::presence::PresenceRegistry;
 use crate::refusal::Refusal;
-use crate::store::LogKey;
 
 /// How many deliveries may wait.
 const MAX_WAITING: usize = 1024;
 
-/// The way to the thread.
+/// A user's message for those online.
+#[derive(Debug)]
+pub(crate) struct LiveMessage {
+    id: tim_proto::MessageId,
+    fingerprint: Fingerprint,
+    delivery: Arc<Delivery>,
+    /// When it arrived, unix seconds.
+    time: u64,
+    mention_all: bool,
+    /// When its sender was last permitted to send it.
+    checked: Generation,
+}
+
+impl LiveMessage {
+    /// A message from this device, with its content as it is to be delivered.
+    pub(crate) fn new(
+        device: &Device,
+        message: &Content<'_>,
+        fingerprint: Fingerprint,
+        content: &[u8],
+        mention_all: bool,
+        checked: Generation,
+        now_ms: u64,
+    ) -> Self {
+        let time = now_ms / 1000;
+        let envelope = live_envelope(device.user(), device.number(), time);
+        let encoded = encoding::enveloped(&envelope, content);
+        Self {
+            id: message.id,
+            fingerprint,
+            delivery: Arc::new(Delivery::live(
+                device.user(),
+                device.number(),
+                message.priority,
+                encoded,
+            )),
+            time,
+            mention_all,
+            checked,
+        }
+    }
+
+    /// Passes the message on, unless this was done before.
+    pub(crate) fn pass_on(
+        &self,
+        ids: &RecentIds,
+        now_ms: u64,
+        deliver: impl FnOnce(&Arc<Delivery>),
+    ) -> Result<PassedOn, Refusal> {
+        if let Some(before) = passed_on(ids.take(self.id, self.fingerprint, now_ms))? {
+            return Ok(before);
+        }
+        deliver(&self.delivery);
+        Ok(PassedOn {
+            time: self.time,
+            duplicate: false,
+        })
+    }
+
+    /// How the message was passed on before, if it was.
+    pub(super) fn passed_before(&self, ids: &RecentIds) -> Result<Option<PassedOn>, Refusal> {
+        passed_on(ids.look_up(&self.id, self.fingerprint))
+    }
+}
+
+fn passed_on(found: RecentId) -> Result<Option<PassedOn>, Refusal> {
+    match found {
+        RecentId::Unknown => Ok(None),
+        RecentId::Same(at_ms) => Ok(Some(PassedOn {
+            time: at_ms / 1000,
+            duplicate: true,
+        })),
+        RecentId::Other => Err(Refused::IdReused.into()),
+    }
+}
+
+const fn live_envelope(from: UserId, origin: u64, time: u64) -> Envelope {
+    Envelope {
+        sequence: 0,
+        time,
+        flags: MessageFlags::ONLINE_ONLY,
+        origin,
+        from,
+    }
+}
+
+/// An entry of the hub's own for those online.
+pub(crate) fn live_delivery(entry: &SystemEntry, time: u64, priority: Priority) -> Arc<Delivery> {
+    let envelope = live_envelope(UserId::SYSTEM, 0, time);
+    let message = encoding::enveloped(&envelope, &entry.content);
+    Arc::new(Delivery::live(UserId::SYSTEM, 0, priority, message))
+}
+
+/// The queue of the live thread.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveQueue {
     work: SyncSender<Work>,
     presence: Weak<PresenceRegistry>,
 }
 
-/// Who is to be answered, and about what.
-#[derive(Debug)]
-pub(crate) struct Speaker {
-    pub(crate) device: Arc<Device>,
-    pub(crate) request: u32,
-    pub(crate) group: GroupId,
-}
-
-impl Speaker {
-    pub(crate) fn answer(&self, outcome: Outcome) {
-        self.device.answer(Answered {
-            request: self.request,
-            kind: FrameKind::SEND,
-            log: Some(LogKey::Group(self.group)),
-            group: None,
-            outcome,
-        });
-    }
-}
-
 #[derive(Debug)]
 enum Work {
     Deliver(LogKey, Arc<Delivery>),
-    Say(Box<(Speaker, Live)>),
-    /// The group is no more.
+    PassOn(Box<(GroupId, SendReceipt, LiveMessage)>),
+    /// The group is dismissed.
     Dismiss(GroupId),
 }
 
-/// There is no room in the queue, or the hub stops.
+/// The queue is full, or the hub stops.
 #[derive(Debug)]
 pub(crate) struct Overloaded;
 
-/// The queue, and what its other end is to be given to.
-pub(crate) fn queue(
+/// The queue, and what its thread is to run.
+pub(crate) fn live_queue(
     presence: &Arc<PresenceRegistry>,
     permissions: Arc<Permissions>,
     ids: Arc<RecentIds>,
+    clock: Clock,
 ) -> (LiveQueue, impl FnOnce() + Send + 'static) {
     let (work, receiver) = sync_channel(MAX_WAITING);
     let queue = LiveQueue {
@@ -76,31 +153,36 @@ pub(crate) fn queue(
         presence: Arc::clone(presence),
         permissions,
         ids,
+        clock,
     };
     (queue, move || thread.run(&receiver))
 }
 
 impl LiveQueue {
+    /// Delivers something to those online in a log.
     pub(crate) fn deliver(&self, log: LogKey, delivery: Arc<Delivery>) -> Result<(), Overloaded> {
         self.work
             .try_send(Work::Deliver(log, delivery))
             .map_err(|_| Overloaded)
     }
 
-    /// Passes on a user's message and answers it. With no room in the queue the speaker comes back.
-    pub(crate) fn say(&self, speaker: Speaker, live: Live) -> Result<(), Speaker> {
-        self.work
-            .try_send(Work::Say(Box::new((speaker, live))))
-            .or_else(|error| match error {
-                TrySendError::Full(Work::Say(said)) | TrySendError::Disconnected(Work::Say(said)) => {
-                    Err(said.0)
-                }
-                _ => Ok(()),
-            })
+    /// Passes a user's message on to a group and answers it. Returns the receipt if the queue is full.
+    pub(super) fn pass_on(
+        &self,
+        group: GroupId,
+        receipt: SendReceipt,
+        message: LiveMessage,
+    ) -> Result<(), SendReceipt> {
+        let work = Work::PassOn(Box::new((group, receipt, message)));
+        self.work.try_send(work).or_else(|error| match error {
+            TrySendError::Full(Work::PassOn(back)) | TrySendError::Disconnected(Work::PassOn(back)) => {
+                Err(back.1)
+            }
+            _ => Ok(()),
+        })
     }
 
-    /// Takes the group from those who are in it, behind what is still to be delivered. With no room in the queue, here and
-    /// now.
+    /// Removes a group behind what is still to be delivered to it; at once if the queue is full.
     pub(crate) fn dismiss(&self, group: GroupId) {
         if let Err(TrySendError::Full(_)) = self.work.try_send(Work::Dismiss(group))
             && let Some(presence) = self.presence.upgrade()
@@ -114,6 +196,7 @@ struct Thread {
     presence: Arc<PresenceRegistry>,
     permissions: Arc<Permissions>,
     ids: Arc<RecentIds>,
+    clock: Clock,
 }
 
 impl Thread {
@@ -121,21 +204,20 @@ impl Thread {
         while let Ok(work) = work.recv() {
             match work {
                 Work::Deliver(log, delivery) => fanout::deliver(&self.presence, &log, &delivery),
-                Work::Say(said) => {
-                    let (speaker, live) = *said;
-                    let passed = self.say(&speaker, &live);
-                    speaker.answer(passed.map_or_else(Outcome::Refused, Outcome::PassedOn));
+                Work::PassOn(work) => {
+                    let (group, receipt, message) = *work;
+                    let user = receipt.responder.device().user();
+                    receipt.passed_on(self.pass_on(&user, group, &message));
                 }
                 Work::Dismiss(group) => fanout::dismiss(&self.presence, group, 0),
             }
         }
     }
 
-    fn say(&self, speaker: &Speaker, live: &Live) -> Result<PassedOn, Refusal> {
-        let (user, group) = (&speaker.device.user, speaker.group);
+    fn pass_on(&self, user: &UserId, group: GroupId, message: &LiveMessage) -> Result<PassedOn, Refusal> {
         self.permissions
-            .may_still_write(live.checked, user, group, live.mention_all)?;
-        live.pass_on(&self.ids, self.permissions.now_ms(), |delivery| {
+            .may_still_write(message.checked, user, group, message.mention_all)?;
+        message.pass_on(&self.ids, self.clock.wall_ms(), |delivery| {
             fanout::deliver(&self.presence, &LogKey::Group(group), delivery);
         })
     }

@@ -1,7 +1,19 @@
 //! Delivery: how messages and notices reach the mailboxes of the devices that are online.
+//!
+//! The log is the queue: live push is only a fast path over it, so a slow device costs no memory. `fanout` carries commits,
+//! `live` what is stored nowhere; `group_queue` keeps the rate of each group before either.
 
+mod av_chat_room_tips;
 pub(crate) mod fanout;
-pub(crate) mod group_queue;
-pub(crate) mod live;
-pub(crate) mod recent_ids;
-pub(crate) mod revocations;
+mod group_queue;
+mod live;
+mod receipt;
+mod recent_ids;
+mod revocations;
+
+pub(crate) use av_chat_room_tips::{AvChatRoomTips, announcer};
+pub(crate) use group_queue::{GroupQueue, PendingMessage, Route, append_to_log};
+pub(crate) use live::{LiveMessage, LiveQueue, live_delivery, live_queue};
+pub(crate) use receipt::SendReceipt;
+pub(crate) use recent_ids::{RecentId, RecentIds};
+pub(crate) use revocations::Revocations;

@@ -1,30 +1,30 @@
-//! The ids of messages that no log keeps: for those online only, and to AVChatRooms.
+//! The ids of messages that are stored nowhere: online-only messages and messages to AVChatRooms.
 //!
-//! The store remembers what it stored for weeks; this remembers the newest of the others for a minute or two, which is what a
-//! client needs that was cut off before the answer and repeats its request. A repetition is answered and not delivered
-//! again, and another message under the same id is refused.
+//! The store keeps the ids of what it stored for weeks. The newest of the others are kept here for two minutes, which covers a
+//! client that was cut off before the response and repeats its request. A repetition is answered and not delivered again;
+//! another message under the same id is refused.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use tim_proto::MessageId;
 
-use crate::store::Fingerprint;
 use crate::threads::lock;
+use tim_store::Fingerprint;
 
-/// How many ids are remembered.
+/// How many ids are kept.
 const MAX_IDS: usize = 65_536;
 /// For how long.
 const KEPT_MS: u64 = 120_000;
 
-/// What was passed on lately.
+/// The ids of the messages that were passed on lately.
 #[derive(Debug, Default)]
 pub(crate) struct RecentIds(Mutex<Tables>);
 
 #[derive(Debug, Default)]
 struct Tables {
     known: HashMap<MessageId, Passed>,
-    /// In the order in which they came.
+    /// In order of arrival.
     order: VecDeque<(MessageId, u64)>,
 }
 
@@ -34,7 +34,7 @@ struct Passed {
     at_ms: u64,
 }
 
-/// What is known of an id.
+/// The result of looking an id up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecentId {
     Unknown,
@@ -46,15 +46,15 @@ pub(crate) enum RecentId {
 
 impl RecentIds {
     /// Looks an id up.
-    pub(crate) fn look(&self, id: &MessageId, fingerprint: Fingerprint) -> RecentId {
-        lock(&self.0).look(id, fingerprint)
+    pub(crate) fn look_up(&self, id: &MessageId, fingerprint: Fingerprint) -> RecentId {
+        lock(&self.0).look_up(id, fingerprint)
     }
 
-    /// Looks an id up, and takes it for this message, which is then passed on, if it is unknown.
+    /// Looks an id up. One that is unknown is taken for this message, which is then passed on.
     pub(crate) fn take(&self, id: MessageId, fingerprint: Fingerprint, now_ms: u64) -> RecentId {
         let mut tables = lock(&self.0);
         tables.forget_old(now_ms);
-        let found = tables.look(&id, fingerprint);
+        let found = tables.look_up(&id, fingerprint);
         if found == RecentId::Unknown {
             let passed = Passed {
                 fingerprint,
@@ -68,7 +68,7 @@ impl RecentIds {
 }
 
 impl Tables {
-    fn look(&self, id: &MessageId, fingerprint: Fingerprint) -> RecentId {
+    fn look_up(&self, id: &MessageId, fingerprint: Fingerprint) -> RecentId {
         match self.known.get(id) {
             None => RecentId::Unknown,
             Some(passed) if passed.fingerprint == fingerprint => RecentId::Same(passed.at_ms),
@@ -78,7 +78,7 @@ impl Tables {
 
     fn forget_old(&mut self, now_ms: u64) {
         while let Some(&(id, at_ms)) = self.order.front() {
-            // A clock that was set back makes nothing old; the ceiling holds all the same.
+            // After the clock was set back nothing is old; the ceiling holds all the same.
             if self.order.len() < MAX_IDS && now_ms.saturating_sub(at_ms) < KEPT_MS {
                 return;
             }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_ids_are_known_as_there_is_room_for_even_if_the_clock_goes_back() {
+    fn the_number_of_ids_is_bounded_even_if_the_clock_goes_back() {
         let ids = RecentIds::default();
         let print = Fingerprint::of(&[]);
         for random in 0..MAX_IDS as u32 + 10 {
@@ -120,7 +120,7 @@ mod tests {
         }
         let tables = lock(&ids.0);
         assert_eq!((tables.known.len(), tables.order.len()), (MAX_IDS, MAX_IDS));
-        assert_eq!(tables.look(&id(9), print), RecentId::Unknown);
-        assert_ne!(tables.look(&id(10), print), RecentId::Unknown);
+        assert_eq!(tables.look_up(&id(9), print), RecentId::Unknown);
+        assert_ne!(tables.look_up(&id(10), print), RecentId::Unknown);
     }
 }

@@ -1,8 +1,8 @@
-//! Revoked messages that are on their way to devices already: what waits in mailboxes is replaced, so that nobody is handed
-//! the content after the revocation was answered.
+//! Revocations of messages that are on their way to devices: what waits in mailboxes is replaced, so that nobody gets the
+//! content after the revocation was answered.
 //!
-//! A delivery is shared by all mailboxes, so it is enough to find it: by its change number, for as long as any mailbox holds it.
-//! A revocation is noted on the writer's thread, before its answer, and so maybe before the fan-out has come to the message;
+//! A delivery is shared by all mailboxes, so it suffices to find it, by its change number, for as long as a mailbox holds it.
+//! A revocation is noted on the writer's thread before its answer, and so maybe before the fan-out has come to the message;
 //! then it is kept until the fan-out comes to the revocation, which is behind the message.
 
 use std::collections::HashMap;
@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, Weak};
 use bytes::Bytes;
 
 use crate::device::Delivery;
-use crate::encoding as encode;
-use crate::store::{Entry, Published};
+use crate::encoding;
 use crate::threads::lock;
+use tim_store::{Entry, Published};
 
 /// The least number of deliveries that is worth a sweep.
 const FIRST_SWEEP: usize = 1024;
@@ -23,10 +23,10 @@ pub(crate) struct Revocations(Mutex<Tables>);
 
 #[derive(Debug, Default)]
 struct Tables {
-    /// What mailboxes may hold, by change.
+    /// What mailboxes may hold, by change number.
     handed_out: HashMap<u64, Weak<Delivery>>,
     sweep_at: usize,
-    /// Revoked messages as they are now, by change, until the fan-out has passed their revocations.
+    /// Revoked messages as they are now, by change number, until the fan-out has passed their revocations.
     revoked: HashMap<u64, Bytes>,
 }
 
@@ -34,7 +34,7 @@ impl Revocations {
     /// These entries are durable and about to be answered.
     pub(crate) fn committed(&self, published: &[Published]) {
         for entry in published.iter().filter_map(|it| it.revoked.as_deref()) {
-            let message = encode::message(entry);
+            let message = encoding::message(entry);
             let mut tables = lock(&self.0);
             match tables.handed_out.get(&entry.change).and_then(Weak::upgrade) {
                 Some(delivery) => delivery.revoke(message),
@@ -45,10 +45,10 @@ impl Revocations {
         }
     }
 
-    /// A stored message is about to be put into mailboxes.
+    /// A stored message is about to be delivered.
     pub(crate) fn hand_out(&self, delivery: &Arc<Delivery>) {
         let mut tables = lock(&self.0);
-        if let Some(message) = tables.revoked.get(&delivery.change) {
+        if let Some(message) = tables.revoked.get(&delivery.change()) {
             delivery.revoke(message.clone());
             return;
         }
@@ -58,7 +58,7 @@ impl Revocations {
         }
         tables
             .handed_out
-            .insert(delivery.change, Arc::downgrade(delivery));
+            .insert(delivery.change(), Arc::downgrade(delivery));
     }
 
     /// The fan-out has come to the revocation of this message.
@@ -70,8 +70,8 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{EntryFlags, LogKey};
     use tim_proto::{MessageId, MessageKind, UserId};
+    use tim_store::{EntryFlags, LogKey};
 
     fn message(change: u64, content: &'static [u8]) -> Entry {
         Entry {
@@ -107,29 +107,32 @@ mod tests {
 
     #[test]
     fn what_waits_is_replaced_whether_the_fan_out_comes_before_or_after() {
-        let recall = Revocations::default();
+        let revocations = Revocations::default();
         let [early, late, other] =
-            [1, 2, 3].map(|change| Arc::new(encode::delivery(&message(change, b"secret"))));
-        recall.hand_out(&early);
-        recall.hand_out(&other);
-        let revocations = [(1, 4), (2, 5)].map(|(of, change)| revocation_of(&message(of, b"secret"), change));
-        recall.committed(&revocations);
+            [1, 2, 3].map(|change| Arc::new(Delivery::of(&message(change, b"secret"))));
+        revocations.hand_out(&early);
+        revocations.hand_out(&other);
+        let revoked = [(1, 4), (2, 5)].map(|(of, change)| revocation_of(&message(of, b"secret"), change));
+        revocations.committed(&revoked);
         assert!(!says(&early, b"secret"));
-        recall.hand_out(&late);
+        revocations.hand_out(&late);
         assert!(!says(&late, b"secret"));
         assert!(says(&other, b"secret"));
-        for published in &revocations {
-            recall.passed(published.revoked.as_deref().unwrap());
+        for published in &revoked {
+            revocations.passed(published.revoked.as_deref().unwrap());
         }
-        assert!(lock(&recall.0).revoked.is_empty(), "nothing is kept for ever");
+        assert!(
+            lock(&revocations.0).revoked.is_empty(),
+            "nothing is kept for ever"
+        );
     }
 
     #[test]
-    fn what_no_mailbox_holds_is_forgotten() {
-        let recall = Revocations::default();
+    fn deliveries_that_no_mailbox_holds_are_forgotten() {
+        let revocations = Revocations::default();
         for change in 1..10 * FIRST_SWEEP as u64 {
-            recall.hand_out(&Arc::new(encode::delivery(&message(change, b""))));
+            revocations.hand_out(&Arc::new(Delivery::of(&message(change, b""))));
         }
-        assert!(lock(&recall.0).handed_out.len() <= FIRST_SWEEP);
+        assert!(lock(&revocations.0).handed_out.len() <= FIRST_SWEEP);
     }
 }

@@ -1,8 +1,192 @@
-//! Handlers: what becomes of each request.
+//! Handlers: what the hub does with each request.
+//!
+//! A handler is a function of the services, the client context and a request; it knows nothing of the connection. Nothing
+//! that a client says is trusted: who it is comes from the login, and membership, sizes and rates are checked here before
+//! anything is stored.
+//!
+//! [`handle`] has the table of endpoints. Most handlers read the store, which blocks, so they run on the read pool; those
+//! that do not run where the request arrived. SEND decides by what is cached. Writes are answered later, by a
+//! [`Responder`](crate::device::Responder).
 
-pub(crate) mod ask;
-pub(crate) mod groups;
-pub(crate) mod pages;
-pub(crate) mod profiles;
-pub(crate) mod requests;
-pub(crate) mod send;
+mod av_chat_rooms;
+mod conversations;
+mod groups;
+mod messages;
+mod pages;
+mod profiles;
+mod renew;
+mod send;
+#[cfg(test)]
+mod tests;
+mod visibility;
+
+pub use groups::Audience;
+pub(crate) use groups::{notify_group, reclaim_group};
+
+use std::marker::PhantomData;
+
+use tim_proto::ErrorCode;
+use tim_proto::message::to_vec;
+use tim_proto::request::*;
+use tim_proto::wire::{Decode, Encode, FrameKind, decode_body};
+use tracing::info;
+
+use crate::client_context::ClientContext;
+use crate::refusal::Refusal;
+use crate::service::Services;
+use crate::threads::may_block;
+
+/// What of a frame is not list items: its header and the other fields of the response, generously.
+const RESPONSE_OVERHEAD: usize = 64;
+
+/// What a handler makes of a request, if it does not refuse it.
+type Handled<R> = Result<Reply<R>, Refusal>;
+
+/// A reply to a request of type `R`.
+struct Reply<R> {
+    outcome: Outcome,
+    endpoint: PhantomData<fn() -> R>,
+}
+
+/// A reply to a request of any type.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The encoded response.
+    Response(Vec<u8>),
+    /// A [`Responder`](crate::device::Responder) answers later.
+    Later,
+    /// Nothing was done: the handler has to run on the read pool.
+    NeedsStore,
+}
+
+impl<R: Request> Reply<R> {
+    fn now(response: &R::Response<'_>) -> Handled<R> {
+        Self::encoded(response)
+    }
+
+    /// A response whose parts are encoded already.
+    fn encoded(response: &impl Encode) -> Handled<R> {
+        Self::of(Outcome::Response(to_vec(response)))
+    }
+
+    const fn later() -> Handled<R> {
+        Self::of(Outcome::Later)
+    }
+
+    const fn needs_store() -> Handled<R> {
+        Self::of(Outcome::NeedsStore)
+    }
+
+    fn into_outcome(self) -> Outcome {
+        self.outcome
+    }
+
+    const fn of(outcome: Outcome) -> Handled<R> {
+        Ok(Self {
+            outcome,
+            endpoint: PhantomData,
+        })
+    }
+}
+
+/// Whether a handler reads the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Store,
+    /// Not before it says so with [`Outcome::NeedsStore`].
+    Nothing,
+}
+
+/// Handles a request. On a thread that may not block, a handler that reads the store is not called.
+pub(crate) fn handle(
+    services: &Services,
+    client: &mut ClientContext,
+    id: u32,
+    kind: FrameKind,
+    body: &[u8],
+) -> Result<Outcome, Refusal> {
+    client.begin(id, services.permissions.generation());
+    dispatch(services, client, kind, body)
+}
+
+/// Defines [`dispatch`]: which handler is for which kind of request.
+macro_rules! endpoints {
+    ($services:ident, $client:ident, $body:ident: $($request:ty, $reads:ident => $handler:expr;)+) => {
+        fn dispatch(
+            $services: &Services,
+            $client: &mut ClientContext,
+            kind: FrameKind,
+            $body: &[u8],
+        ) -> Result<Outcome, Refusal> {
+            match kind {
+                $(kind if kind == <$request as Request>::KIND => {
+                    if Reads::$reads == Reads::Store && !may_block() {
+                        return Ok(Outcome::NeedsStore);
+                    }
+                    let request = decode::<$request>($services, $client, $body)?;
+                    $handler($services, $client, &request).map(Reply::into_outcome)
+                })+
+                kind => {
+                    let text = format!("this hub does not know {kind} requests");
+                    Err(Refusal::new(ErrorCode::UNSUPPORTED_REQUEST, text))
+                }
+            }
+        }
+    };
+}
+
+endpoints! { services, client, body:
+    Send<'_>, Nothing => |services, client, request| send::send(services, client, request, body);
+    Revoke<'_>, Store => messages::revoke;
+    History<'_>, Store => messages::history;
+    Fetch, Store => messages::fetch;
+    MarkRead, Nothing => messages::mark_read;
+    Conversations<'_>, Store => conversations::conversations;
+    GetConversationProfile, Store => conversations::profile;
+    DeleteConversation, Nothing => conversations::delete;
+    CreateGroup<'_>, Store => groups::create;
+    JoinGroup<'_>, Store => groups::join;
+    QuitGroup, Store => groups::quit;
+    HandleApplication<'_>, Store => groups::handle_application;
+    InviteMembers<'_>, Store => groups::invite_members;
+    HandleInvitation<'_>, Store => groups::handle_invitation;
+    RemoveMembers<'_>, Store => groups::remove_members;
+    BanMembers<'_>, Store => groups::ban_members;
+    SetMember<'_>, Store => groups::set_member;
+    ChangeOwner, Store => groups::change_owner;
+    UpdateGroup<'_>, Store => groups::update;
+    DismissGroup, Store => groups::dismiss;
+    SetReceiveOption, Store => groups::set_receive_option;
+    GroupMembers<'_>, Store => groups::members;
+    Groups<'_>, Store => groups::groups;
+    GetGroupProfile, Store => groups::profile;
+    UserProfiles<'_>, Store => profiles::user_profiles;
+    UpdateUserProfile<'_>, Nothing => profiles::update;
+    Renew<'_>, Nothing => renew::renew;
+}
+
+/// Decodes a request. A malformed one is counted and logged.
+fn decode<'a, R: Request + Decode<'a>>(
+    services: &Services,
+    client: &ClientContext,
+    body: &'a [u8],
+) -> Result<R, Refusal> {
+    decode_body(body).map_err(|error| {
+        let events = &services.events;
+        if let Some(suppressed) = events.malformed_requests.take(services.steady_ms()) {
+            let (user, device) = (client.user(), client.device().number());
+            info!(%user, device, kind = %R::KIND, %error, suppressed, "a malformed request is refused");
+        }
+        Refusal::malformed(R::KIND, error)
+    })
+}
+
+/// Admits what costs as much as `cost` messages.
+fn admit(services: &Services, client: &ClientContext, cost: u32) -> Result<(), Refusal> {
+    services.rate_limiter.take(
+        &client.user(),
+        client.sends_per_second(),
+        services.steady_ms(),
+        cost,
+    )
+}

@@ -1,14 +1,16 @@
-//! Where a page of a list ended, as a client keeps it: bytes that are good for that list only.
+//! Pages of lists: how many items fit, and the cursors with which clients ask for the next page.
+//!
+//! A cursor is good for its own list only.
 
-use tim_proto::wire::crc32;
+use tim_proto::wire::{self, crc32, decode_body};
 use tim_proto::{ErrorCode, GroupId, Role, UserId};
 
 use crate::refusal::Refusal;
-use crate::store::LogKey;
+use tim_store::{ListPosition, LogKey};
 
 /// A list that is read in pages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Paged {
+pub(super) enum Paged {
     /// The history of a conversation.
     History(LogKey),
     /// A group's members, all or those with a role.
@@ -19,7 +21,7 @@ pub(crate) enum Paged {
     Conversations(UserId),
 }
 
-/// How many bytes say which list it is.
+/// How many bytes of a cursor identify the list.
 const TAG: usize = 4;
 
 impl Paged {
@@ -27,7 +29,7 @@ impl Paged {
         let tag = match self {
             Self::History(LogKey::C2c(pair)) => {
                 let (low, high) = pair.users();
-                // A zero is in no id, so that no two pairs run together to the same bytes.
+                // No id contains a zero, so no two pairs give the same bytes.
                 crc32(&[b"1", low.as_str().as_bytes(), b"\0", high.as_str().as_bytes()])
             }
             Self::History(LogKey::Group(group)) => crc32(&[b"2", group.as_str().as_bytes()]),
@@ -40,29 +42,92 @@ impl Paged {
         tag.to_le_bytes()
     }
 
-    /// The cursor for a place in this list.
-    pub(crate) fn cursor(&self, place: &[u8]) -> Vec<u8> {
-        [&self.tag()[..], place].concat()
+    /// The cursor for a position in this list.
+    pub(super) fn cursor(&self, position: &[u8]) -> Vec<u8> {
+        [&self.tag()[..], position].concat()
     }
 
-    /// The place that a cursor names; `None` for the list's beginning.
-    pub(crate) fn place<'a>(&self, cursor: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
+    /// The position in a cursor; `None` for the beginning of the list.
+    pub(super) fn position<'a>(&self, cursor: &'a [u8]) -> Result<Option<&'a [u8]>, Refusal> {
         if cursor.is_empty() {
             return Ok(None);
         }
         match cursor.split_first_chunk() {
-            Some((tag, place)) if *tag == self.tag() => Ok(Some(place)),
+            Some((tag, position)) if *tag == self.tag() => Ok(Some(position)),
             _ => Err(invalid()),
         }
     }
 }
 
-/// The client's cursor is none of this list.
-pub(crate) fn invalid() -> Refusal {
+/// The client's cursor is not one of this list.
+pub(super) fn invalid() -> Refusal {
     Refusal::new(
         ErrorCode::CURSOR_INVALID,
         "this is no place in this list; it may be one in another list",
     )
+}
+
+/// The most bytes that the length before an item of a list takes.
+pub(super) const MAX_LEN_PREFIX: usize = 5;
+
+/// How many items of these sizes fit into `max_bytes`: at least one, if there is one.
+pub(super) fn fitting(sizes: impl Iterator<Item = usize>, max_bytes: usize) -> Result<usize, Refusal> {
+    let (mut fit, mut free) = (0, max_bytes);
+    for size in sizes {
+        match free.checked_sub(size.saturating_add(MAX_LEN_PREFIX)) {
+            Some(left) => free = left,
+            None if fit == 0 => {
+                return Err(Refusal::new(
+                    ErrorCode::FRAME_TOO_LARGE,
+                    "not one of them fits into a frame that you take",
+                ));
+            }
+            None => break,
+        }
+        fit += 1;
+    }
+    Ok(fit)
+}
+
+/// The number of items of a page for which a client asks; 0 is as many as there may be.
+pub(super) fn page_len(count: u16, most: u32) -> usize {
+    let most = most as usize;
+    match count {
+        0 => most,
+        count => most.min(usize::from(count)),
+    }
+}
+
+/// The store's cursor at this position.
+pub(super) fn list_cursor(position: Option<&[u8]>) -> Result<Option<ListPosition>, Refusal> {
+    match position {
+        Some(position) => ListPosition::from_bytes(position).map(Some).ok_or_else(invalid),
+        None => Ok(None),
+    }
+}
+
+/// A number as a position.
+pub(super) fn encode(number: u64) -> EncodedNumber {
+    let mut bytes = [0; 10];
+    let len = wire::encode_body(&number, &mut bytes).unwrap_or(0);
+    EncodedNumber { bytes, len }
+}
+
+/// The number at a position; `None` if it is not one.
+pub(super) fn number(position: &[u8]) -> Option<u64> {
+    decode_body(position).ok()
+}
+
+/// A number, encoded.
+pub(super) struct EncodedNumber {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl AsRef<[u8]> for EncodedNumber {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
 }
 
 #[cfg(test)]
@@ -87,17 +152,17 @@ mod tests {
             Paged::Conversations(user("bob")),
         ];
         for (of, list) in lists.iter().enumerate() {
-            let cursor = list.cursor(b"place");
+            let cursor = list.cursor(b"position");
             for (with, other) in lists.iter().enumerate() {
-                let place = other.place(&cursor).ok();
+                let position = other.position(&cursor).ok();
                 assert_eq!(
-                    place == Some(Some(&b"place"[..])),
+                    position == Some(Some(&b"position"[..])),
                     of == with,
                     "{list:?} {other:?}"
                 );
             }
-            assert_eq!(list.place(&[]).ok(), Some(None));
-            assert!(list.place(&cursor[..3]).is_err());
+            assert_eq!(list.position(&[]).ok(), Some(None));
+            assert!(list.position(&cursor[..3]).is_err());
         }
     }
 }

@@ -1,374 +1,348 @@
-//! Sending: what a message must be, what the hub adds to it, and which way it goes.
+//! SEND: what a message must be, what the hub adds to it, and which way it goes.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tim_proto::message::{Envelope, MessageFlags, SenderNames, to_vec, with_sender_names};
-use tim_proto::request::{AnyResponse as Answer, SendResponse};
-use tim_proto::wire::{Extensions, FrameKind, features};
-use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tim_groups::Refused;
+use tim_proto::message::{Content, SenderNames, tags, to_vec, with_sender_names};
+use tim_proto::request::Send;
+use tim_proto::wire::FrameKind;
+use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind, Payload, UserId};
+use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Stored, Write};
 
-use crate::client_context::{GroupMembership, Names};
-use crate::connection::Connection;
-use crate::delivery::fanout;
-use crate::delivery::group_queue::{Sent, Way};
-use crate::delivery::live::Speaker;
-use crate::delivery::recent_ids::{RecentId, RecentIds};
-use crate::device::{Delivery, Device};
-use crate::encoding as encode;
-use crate::handlers::ask::Sending;
-use crate::handlers::groups::refused;
-use crate::permissions::CheckedAt;
+use super::{Handled, Reply, admit};
+use crate::client_context::{ClientContext, Names};
+use crate::delivery::{LiveMessage, PendingMessage, RecentId, Route, SendReceipt, append_to_log, fanout};
+use crate::permissions::GroupMembership;
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Append, EntryFlags, Fingerprint, LogKey, Refused, Stored, Write};
+use crate::threads::may_block;
 
-impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
-    pub(crate) fn send(
-        &mut self,
-        id: u32,
-        device: &Arc<Device>,
-        account: u64,
-        sending: Sending,
-    ) -> Result<(), Refusal> {
-        self.may_send(device, account, &sending)?;
-        match sending.to {
-            ConversationId::Group(group) => self.send_to_group(id, device, group, sending),
-            ConversationId::C2c(peer) => self.send_to_peer(id, device, peer, sending),
-            _ => Err(Refusal::new(
-                ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE,
-                "",
-            )),
-        }
-    }
-
-    /// What can be checked before it is known where it goes.
-    fn may_send(&self, device: &Device, account: u64, sending: &Sending) -> Result<(), Refusal> {
-        if sending.id.sender != account {
-            return Err(Refusal::new(
-                ErrorCode::GROUP_INVALID_PARAMETERS,
-                "the message id carries another account number",
-            ));
-        }
-        self.hub.presence.may_send(&device.user, self.hub.steady_ms(), 1)
-    }
-
-    fn send_to_peer(
-        &mut self,
-        id: u32,
-        device: &Arc<Device>,
-        peer: UserId,
-        sending: Sending,
-    ) -> Result<(), Refusal> {
-        self.introduce(peer)?;
-        let log = LogKey::c2c(device.user, peer);
-        let content = self.with_names(device, &sending, "")?;
-        if sending.online_user_only {
-            if let Some(first) = self.stored_before(&log, device, &sending)? {
-                self.sent(id, Some(log), first.sequence, first.time_ms / 1000, true);
-                return Ok(());
-            }
-            let live = live(&self.hub, device, &sending, &content, self.hub.permissions.now());
-            let passed = live.pass_on(&self.hub.live_ids, self.hub.now_ms(), |delivery| {
-                fanout::deliver(&self.hub.presence, &log, delivery);
-            })?;
-            self.sent(id, Some(log), 0, passed.time, passed.duplicate);
-            return Ok(());
-        }
-        self.is_not_passed_on(&sending)?;
-        let append = append(log, device, sending, content);
-        self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append))
-    }
-
-    fn send_to_group(
-        &mut self,
-        id: u32,
-        device: &Arc<Device>,
-        group: GroupId,
-        sending: Sending,
-    ) -> Result<(), Refusal> {
-        let place = match self.place_to_write(device, group, sending.mention_all) {
-            Ok(place) => place,
-            // It may be the repetition of what was stored while its sender still had the right. The store knows, and
-            // refuses everything else.
-            Err(_) if !sending.online_user_only && !self.hub.presence.is_room(&group) => {
-                let log = LogKey::Group(group);
-                let content = self.with_names(device, &sending, "")?;
-                let append = append(log, device, sending, content);
-                return self.write(id, FrameKind::SEND, device, Some(log), Write::Append(append));
-            }
-            Err(failed) => return Err(failed),
-        };
-        if sending.online_user_only && !place.rules.is_stored {
-            return Err(Refusal::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
-        }
-        if sending.online_user_only
-            && let Some(first) = self.stored_before(&LogKey::Group(group), device, &sending)?
-        {
-            self.sent(
-                id,
-                Some(LogKey::Group(group)),
-                first.sequence,
-                first.time_ms / 1000,
-                true,
-            );
-            return Ok(());
-        }
-        let content = self.with_names(device, &sending, &place.name_card)?;
-        let priority = sending.priority;
-        let way = if sending.online_user_only || !place.rules.is_stored {
-            let checked = self
-                .me
-                .as_ref()
-                .map_or_else(|| self.hub.permissions.now(), |me| me.checked);
-            Way::Live(live(&self.hub, device, &sending, &content, checked))
-        } else {
-            self.is_not_passed_on(&sending)?;
-            Way::Store(Box::new(append(LogKey::Group(group), device, sending, content)))
-        };
-        let speaker = Speaker {
-            device: Arc::clone(device),
-            request: id,
-            group,
-        };
-        self.hub.offer(priority, Sent { speaker, way });
-        Ok(())
-    }
-
-    /// Where an online-only message was stored before, and so has reached everybody.
-    fn stored_before(
-        &self,
-        log: &LogKey,
-        device: &Device,
-        sending: &Sending,
-    ) -> Result<Option<Stored>, Refusal> {
-        let Sending { id, fingerprint, .. } = sending;
-        let found = self.hub.reader.stored(log, &device.user, id, *fingerprint)?;
-        found.transpose().map_err(refused)
-    }
-
-    /// Refuses a message to be stored under an id under which another one was passed on. The same one may be stored.
-    fn is_not_passed_on(&self, sending: &Sending) -> Result<(), Refusal> {
-        match self.hub.live_ids.look(&sending.id, sending.fingerprint) {
-            RecentId::Other => Err(refused(Refused::IdReused)),
-            RecentId::Unknown | RecentId::Same(_) => Ok(()),
-        }
-    }
-
-    /// Sees to it that a peer has an account, where registration is open.
-    fn introduce(&mut self, peer: UserId) -> Result<(), Refusal> {
-        let Some(me) = &mut self.me else { return Ok(()) };
-        if !self.hub.options.open_registration || me.knows(&peer) {
-            return Ok(());
-        }
-        if self.hub.reader.account(&peer)?.is_some() {
-            me.meet(peer);
-            return Ok(());
-        }
-        if !peer.is_well_formed() {
-            let text = "no account is made under an id that begins or ends with a space";
-            return Err(Refusal::new(ErrorCode::MSG_INVALID_ID, text));
-        }
-        // Writes are done in the order in which they are handed in: the message comes behind it.
-        let submitted = self.hub.writer.submit(Write::EnsureAccount(peer), |_| ());
-        submitted.map_err(|error| Refusal::from(&error))
-    }
-
-    /// The content with the sender's names behind it.
-    fn with_names(&mut self, device: &Device, sending: &Sending, name_card: &str) -> Result<Bytes, Refusal> {
-        let Names { nick, avatar } = self.names(device)?;
-        let names = SenderNames {
-            nick: &nick,
-            name_card,
-            avatar: &avatar,
-        };
-        if names == SenderNames::default() {
-            return Ok(sending.content.clone());
-        }
-        Ok(with_sender_names(&sending.content, &names).into())
-    }
-
-    /// Answers a SEND; with the sender's names, if the client wants to know them.
-    pub(crate) fn sent(&mut self, id: u32, log: Option<LogKey>, sequence: u64, time: u64, duplicate: bool) {
-        let names = self.told_names(log);
-        let answer = SendResponse {
-            sequence,
-            time,
-            duplicate,
-            // What was just written is well-formed.
-            extensions: Extensions::new(&names).unwrap_or_default(),
-        };
-        self.reply(id, FrameKind::SEND, &Answer::Send(answer));
-    }
-
-    /// The sender's names in a conversation as extensions. A client without a feature bit for them gets none; neither does
-    /// one whose message is stored while its names cannot be read.
-    fn told_names(&mut self, log: Option<LogKey>) -> Vec<u8> {
-        if self.io.session().peer_features() & features::SENDER_NAMES == 0 {
-            return Vec::new();
-        }
-        let Some(device) = self.me.as_ref().map(|me| Arc::clone(&me.device)) else {
-            return Vec::new();
-        };
-        let Ok(Names { nick, avatar }) = self.names(&device) else {
-            return Vec::new();
-        };
-        let place = match log {
-            Some(LogKey::Group(group)) => match self.me.as_ref().and_then(|me| me.place(&group)) {
-                Some(place) => Some(place),
-                None => self.place(&device, group).ok(),
-            },
-            _ => None,
-        };
-        to_vec(&SenderNames {
-            nick: &nick,
-            name_card: place.as_ref().map_or("", |place| &place.name_card),
-            avatar: &avatar,
-        })
-    }
-
-    fn names(&mut self, device: &Device) -> Result<Names, Refusal> {
-        if let Some(names) = self.me.as_ref().and_then(|me| me.names()) {
-            return Ok(names);
-        }
-        let account = self.hub.reader.account(&device.user)?;
-        let (nick, avatar) = account
-            .map(|found| (found.nick, found.avatar))
-            .unwrap_or_default();
-        let names = Names {
-            nick: nick.into(),
-            avatar: avatar.into(),
-        };
-        if let Some(me) = &mut self.me {
-            me.is_called(names.clone());
-        }
-        Ok(names)
-    }
-
-    /// The user's standing in a group that the user may write in. Who has no right to write must not use up what the group
-    /// takes a second, so it is checked here; the store checks it again.
-    fn place_to_write(
-        &mut self,
-        device: &Device,
-        group: GroupId,
-        mention_all: bool,
-    ) -> Result<GroupMembership, Refusal> {
-        let now_ms = self.hub.now_ms();
-        let edition = self.hub.presence.edition(&group, &device.user);
-        if let Some(place) = self.me.as_ref().and_then(|me| me.place(&group))
-            && edition.is_some()
-            && edition == place.edition
-            && place.may_write(now_ms, mention_all).is_ok()
-        {
-            return Ok(place);
-        }
-        // What is remembered may be old: nobody is refused for that.
-        let place = self.place(device, group)?;
-        place.may_write(now_ms, mention_all).map_err(refused)?;
-        Ok(place)
-    }
-
-    /// The user's standing in a group, from the store.
-    pub(crate) fn place(&mut self, device: &Device, group: GroupId) -> Result<GroupMembership, Refusal> {
-        let place = self.hub.permissions.place(&device.user, group)?;
-        if let Some(me) = &mut self.me {
-            me.stands(group, place.clone());
-        }
-        Ok(place)
-    }
-}
-
-fn append(log: LogKey, device: &Device, sending: Sending, content: Bytes) -> Append {
-    Append {
-        log,
-        sender: device.user,
-        id: sending.id,
-        fingerprint: sending.fingerprint,
-        origin: device.number,
-        kind: sending.kind,
-        flags: EntryFlags::NONE,
-        content,
-        require_membership: true,
-        mentions: sending.mentions,
-        mention_all: sending.mention_all,
-    }
-}
-
-/// A message for those online only: past the store (S86-S91).
-#[derive(Debug)]
-pub(crate) struct Live {
-    id: MessageId,
+/// A message that has passed the checks that need neither caches nor the store.
+struct Draft<'a> {
+    content: Content<'a>,
+    /// The content as the sender encoded it.
+    bytes: &'a [u8],
     fingerprint: Fingerprint,
-    delivery: Arc<Delivery>,
-    /// When it came, unix seconds.
-    time: u64,
-    pub(crate) mention_all: bool,
-    /// When its sender was last allowed to send it.
-    pub(crate) checked: CheckedAt,
+    online_only: bool,
+    /// The members of a group whom it mentions.
+    mentions: Vec<UserId>,
+    mention_all: bool,
 }
 
-/// How a message went past the store.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PassedOn {
-    /// When, unix seconds.
-    pub(crate) time: u64,
-    /// It had been passed on before, and was not now.
-    pub(crate) duplicate: bool,
+/// Stores a message, or passes it on to those online.
+pub(super) fn send<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &Send<'a>,
+    body: &'a [u8],
+) -> Handled<Send<'a>> {
+    let draft = Draft::check(services, client, request, body)?;
+    if !may_block() && needs_store(services, client, &draft) {
+        return Reply::needs_store();
+    }
+    admit(services, client, 1)?;
+    match draft.content.to {
+        ConversationId::Group(group) => to_group(services, client, group, draft)?,
+        ConversationId::C2c(peer) => to_peer(services, client, peer, draft)?,
+        _ => return Err(invalid_conversation()),
+    }
+    Reply::later()
 }
 
-impl Live {
-    /// Passes the message on, unless this was done before.
-    pub(crate) fn pass_on(
-        &self,
-        ids: &RecentIds,
-        now_ms: u64,
-        deliver: impl FnOnce(&Arc<Delivery>),
-    ) -> Result<PassedOn, Refusal> {
-        if let Some(before) = passed(ids.take(self.id, self.fingerprint, now_ms))? {
-            return Ok(before);
+/// Whether something is not cached that the message needs.
+fn needs_store(services: &Services, client: &ClientContext, draft: &Draft<'_>) -> bool {
+    if draft.online_only || client.names().is_none() {
+        return true;
+    }
+    match draft.content.to {
+        ConversationId::C2c(peer) => services.options.open_registration && !client.knows_peer(&peer),
+        ConversationId::Group(group) => {
+            cached_membership(services, client, group, draft.mention_all).is_none()
         }
-        deliver(&self.delivery);
-        Ok(PassedOn {
-            time: self.time,
-            duplicate: false,
+        _ => false,
+    }
+}
+
+fn to_peer(
+    services: &Services,
+    client: &mut ClientContext,
+    peer: UserId,
+    draft: Draft<'_>,
+) -> Result<(), Refusal> {
+    ensure_account(services, client, peer)?;
+    let log = LogKey::c2c(client.user(), peer);
+    let (receipt, content) = with_names(services, client, &draft, "")?;
+    if !draft.online_only {
+        check_recent_ids(services, &draft)?;
+        append_to_log(&services.writer, draft.append(client, log, content), receipt);
+    } else if let Some(first) = stored_before(services, client, &log, &draft)? {
+        receipt.stored(first, true);
+    } else {
+        let message = draft.live(services, client, &content);
+        let passed = message.pass_on(&services.recent_ids, services.now_ms(), |delivery| {
+            fanout::deliver(&services.presence, &log, delivery);
+        });
+        receipt.passed_on(passed);
+    }
+    Ok(())
+}
+
+fn to_group(
+    services: &Services,
+    client: &mut ClientContext,
+    group: GroupId,
+    draft: Draft<'_>,
+) -> Result<(), Refusal> {
+    let log = LogKey::Group(group);
+    let membership = match membership_to_write(services, client, group, draft.mention_all) {
+        Ok(membership) => membership,
+        // It may be the repetition of a message that was stored while its sender still had the permission. The store
+        // knows, and refuses everything else.
+        Err(_) if !draft.online_only && !services.presence.is_av_chat_room(&group) => {
+            let (receipt, content) = with_names(services, client, &draft, "")?;
+            append_to_log(&services.writer, draft.append(client, log, content), receipt);
+            return Ok(());
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    if draft.online_only && !membership.rules.is_stored {
+        return Err(Refusal::new(ErrorCode::ONLINE_ONLY_NOT_ALLOWED, ""));
+    }
+    let (receipt, content) = with_names(services, client, &draft, &membership.name_card)?;
+    if draft.online_only
+        && let Some(first) = stored_before(services, client, &log, &draft)?
+    {
+        receipt.stored(first, true);
+        return Ok(());
+    }
+    let priority = draft.content.priority;
+    let route = if draft.online_only || !membership.rules.is_stored {
+        Route::Live(draft.live(services, client, &content))
+    } else {
+        check_recent_ids(services, &draft)?;
+        Route::Log(Box::new(draft.append(client, log, content)))
+    };
+    let message = PendingMessage {
+        group,
+        receipt,
+        route,
+    };
+    if services.group_queue.offer(priority, message) {
+        services.timer.wake();
+    }
+    Ok(())
+}
+
+/// Where an online-only message was stored before, and so has reached everybody.
+fn stored_before(
+    services: &Services,
+    client: &ClientContext,
+    log: &LogKey,
+    draft: &Draft<'_>,
+) -> Result<Option<Stored>, Refusal> {
+    let store = services.reads.store();
+    let found = store.stored(log, &client.user(), &draft.content.id, draft.fingerprint)?;
+    Ok(found.transpose()?)
+}
+
+/// Refuses a message to be stored under an id under which another one was passed on. The same one may be stored.
+fn check_recent_ids(services: &Services, draft: &Draft<'_>) -> Result<(), Refusal> {
+    match services.recent_ids.look_up(&draft.content.id, draft.fingerprint) {
+        RecentId::Other => Err(Refused::IdReused.into()),
+        RecentId::Unknown | RecentId::Same(_) => Ok(()),
+    }
+}
+
+/// Makes sure that a peer has an account, if registration is open.
+fn ensure_account(services: &Services, client: &mut ClientContext, peer: UserId) -> Result<(), Refusal> {
+    if !services.options.open_registration || client.knows_peer(&peer) {
+        return Ok(());
+    }
+    if services.reads.store().account(&peer)?.is_some() {
+        client.add_known_peer(peer);
+        return Ok(());
+    }
+    if !peer.is_well_formed() {
+        let text = "no account is made under an id that begins or ends with a space";
+        return Err(Refusal::new(ErrorCode::MSG_INVALID_ID, text));
+    }
+    // Writes are done in the order in which they are submitted: the message comes behind this one.
+    Ok(services.writer.submit(Write::EnsureAccount(peer), |_| ())?)
+}
+
+/// The receipt of a message, and its content with the sender's names behind it.
+fn with_names(
+    services: &Services,
+    client: &mut ClientContext,
+    draft: &Draft<'_>,
+    name_card: &str,
+) -> Result<(SendReceipt, Bytes), Refusal> {
+    let Names { nick, avatar } = &*names(services, client)?;
+    let names = SenderNames {
+        nick,
+        name_card,
+        avatar,
+    };
+    let content = if names == SenderNames::default() {
+        Bytes::copy_from_slice(draft.bytes)
+    } else {
+        with_sender_names(draft.bytes, &names).into()
+    };
+    let receipt = SendReceipt {
+        responder: client.responder(),
+        names: match client.wants_names() {
+            true => to_vec(&names).into(),
+            false => Box::default(),
+        },
+    };
+    Ok((receipt, content))
+}
+
+fn names(services: &Services, client: &mut ClientContext) -> Result<Arc<Names>, Refusal> {
+    if let Some(names) = client.names() {
+        return Ok(names);
+    }
+    let account = services.reads.store().account(&client.user())?;
+    let (nick, avatar) = account
+        .map(|found| (found.nick, found.avatar))
+        .unwrap_or_default();
+    let names = Arc::new(Names { nick, avatar });
+    client.set_names(Arc::clone(&names));
+    Ok(names)
+}
+
+/// The user's membership in a group that the user may write in. Users without the permission must not use up what the
+/// group takes a second, so it is checked here; the store checks it again.
+fn membership_to_write(
+    services: &Services,
+    client: &mut ClientContext,
+    group: GroupId,
+    mention_all: bool,
+) -> Result<Arc<GroupMembership>, Refusal> {
+    if let Some(membership) = cached_membership(services, client, group, mention_all) {
+        return Ok(membership);
+    }
+    let membership = Arc::new(services.permissions.membership(&client.user(), group)?);
+    client.set_membership(group, Arc::clone(&membership));
+    membership.may_write(services.now_ms(), mention_all)?;
+    Ok(membership)
+}
+
+/// The cached membership, if it is current and lets the user write. Nobody is refused because of a cache.
+fn cached_membership(
+    services: &Services,
+    client: &ClientContext,
+    group: GroupId,
+    mention_all: bool,
+) -> Option<Arc<GroupMembership>> {
+    let epoch = services.presence.epoch(&group, &client.user())?;
+    let membership = client.membership(&group)?;
+    let is_current = membership.epoch == Some(epoch);
+    (is_current && membership.may_write(services.now_ms(), mention_all).is_ok()).then_some(membership)
+}
+
+impl<'a> Draft<'a> {
+    /// Checks what can be checked without the store.
+    fn check(
+        services: &Services,
+        client: &ClientContext,
+        request: &Send<'a>,
+        body: &'a [u8],
+    ) -> Result<Self, Refusal> {
+        let content = &request.content;
+        if content.to == ConversationId::System {
+            return Err(invalid_conversation());
+        }
+        if is_reserved(content.kind) {
+            let text = format!("only the hub writes {} messages", content.kind);
+            return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
+        }
+        if content.priority.checked().is_err() {
+            return Err(Refusal::new(ErrorCode::UNKNOWN_PRIORITY, ""));
+        }
+        let payload = Payload::decode_strict(content.kind, content.payload).map_err(|error| {
+            let text = format!("the payload is no {}: {error}", content.kind);
+            Refusal::new(ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text)
+        })?;
+        let limits = &services.options.limits;
+        limits
+            .check_message(&payload, content.payload.len(), content.extensions)
+            .map_err(|over| Refusal::new(over.code, over.to_string()))?;
+        if !payload.has_content() {
+            return Err(Refusal::new(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY, ""));
+        }
+        if content.claims_hubs_word() {
+            let text = "extensions with tags from 64 on are the hub's";
+            return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
+        }
+        let (mentions, mention_all) = mentions(content)?;
+        if content.id.sender != client.account() {
+            let text = "the message id carries another account number";
+            return Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text));
+        }
+        Ok(Self {
+            content: *content,
+            bytes: Send::content_bytes(body).map_err(|error| Refusal::malformed(FrameKind::SEND, error))?,
+            fingerprint: Fingerprint::of_message(content),
+            online_only: request.options.0.online_user_only,
+            mentions,
+            mention_all,
         })
     }
 
-    /// How the message was passed on before, if it was.
-    pub(crate) fn passed_before(&self, ids: &RecentIds) -> Result<Option<PassedOn>, Refusal> {
-        passed(ids.look(&self.id, self.fingerprint))
+    fn append(self, client: &ClientContext, log: LogKey, content: Bytes) -> Append {
+        Append {
+            log,
+            sender: client.user(),
+            id: self.content.id,
+            fingerprint: self.fingerprint,
+            origin: client.device().number(),
+            kind: self.content.kind,
+            flags: EntryFlags::NONE,
+            content,
+            require_membership: true,
+            mentions: self.mentions,
+            mention_all: self.mention_all,
+        }
+    }
+
+    fn live(&self, services: &Services, client: &ClientContext, content: &[u8]) -> LiveMessage {
+        LiveMessage::new(
+            client.device(),
+            &self.content,
+            self.fingerprint,
+            content,
+            self.mention_all,
+            client.generation(),
+            services.now_ms(),
+        )
     }
 }
 
-fn passed(found: RecentId) -> Result<Option<PassedOn>, Refusal> {
-    match found {
-        RecentId::Unknown => Ok(None),
-        RecentId::Same(at_ms) => Ok(Some(PassedOn {
-            time: at_ms / 1000,
-            duplicate: true,
-        })),
-        RecentId::Other => Err(refused(Refused::IdReused)),
-    }
+fn invalid_conversation() -> Refusal {
+    Refusal::new(ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE, "")
 }
 
-fn live(hub: &Services, device: &Device, sending: &Sending, content: &[u8], checked: CheckedAt) -> Live {
-    let time = hub.now_ms() / 1000;
-    let envelope = Envelope {
-        sequence: 0,
-        time,
-        flags: MessageFlags::ONLINE_ONLY,
-        origin: device.number,
-        from: device.user,
+/// Whom a message mentions. Mentions mean something in groups only.
+fn mentions(content: &Content<'_>) -> Result<(Vec<UserId>, bool), Refusal> {
+    let is_group = matches!(content.to, ConversationId::Group(_));
+    if !is_group || content.extensions.get(tags::MENTIONS).is_none() {
+        return Ok((Vec::new(), false));
+    }
+    let Some(mentions) = content.mentions() else {
+        let text = "the mentions cannot be read";
+        return Err(Refusal::new(ErrorCode::MSG_PKG_PARSE_FAILED, text));
     };
-    let message = encode::enveloped(&envelope, content);
-    let delivery = Delivery::live(device.user, device.number, sending.priority, message);
-    Live {
-        id: sending.id,
-        fingerprint: sending.fingerprint,
-        delivery: Arc::new(delivery),
-        time,
-        mention_all: sending.mention_all,
-        checked,
+    if mentions.users.len() > MAX_MENTIONS {
+        let count = mentions.users.len();
+        let text = format!("{count} users mentioned, at most {MAX_MENTIONS} can be");
+        return Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text));
     }
+    Ok((mentions.users.iter().collect(), mentions.all))
+}
+
+/// Kinds of messages that only the hub writes, so that members can trust them.
+const fn is_reserved(kind: MessageKind) -> bool {
+    matches!(kind.0, 32..64)
 }

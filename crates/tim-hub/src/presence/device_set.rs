@@ -1,16 +1,16 @@
-//! Long lists of devices that many come into and leave while others go through them.
+//! Large sets of devices that change while others iterate over them.
 //!
-//! A list is kept in chunks that are shared with whoever goes through it. Coming and going costs a look into an index
-//! and the change of one chunk, which is copied only if somebody holds it; going through the list needs no lock.
+//! A set is kept in chunks that it shares with its snapshots. An insertion or removal costs a look-up in an index and the
+//! change of one chunk, which is copied only if a snapshot holds it. Iterating over a snapshot needs no lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::device::Device;
 
-/// How many devices a chunk has.
+/// The number of devices in a full chunk.
 const CHUNK: usize = 256;
-/// Up to this length a list is searched rather than indexed.
+/// Up to this length a set is searched rather than indexed.
 const SHORT: usize = 16;
 
 type Chunk = Arc<Vec<Arc<Device>>>;
@@ -21,11 +21,11 @@ pub(crate) struct DeviceSet {
     /// All but the last are full, and none is empty.
     chunks: Vec<Chunk>,
     len: usize,
-    /// Where in the list each device stands, by its address, which is nobody else's while the list holds it.
+    /// The position of each device by its address, which is unique while the set holds the device.
     index: Option<HashMap<usize, u32>>,
 }
 
-/// A list as it was at one moment.
+/// A set as it was at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot(Vec<Chunk>);
 
@@ -40,7 +40,7 @@ impl DeviceSet {
         Snapshot(self.chunks.clone())
     }
 
-    /// The device at a place, which is below the length.
+    /// The device at a position below the length.
     pub(crate) fn get(&self, at: usize) -> Option<&Arc<Device>> {
         self.chunks.get(at / CHUNK)?.get(at % CHUNK)
     }
@@ -56,7 +56,7 @@ impl DeviceSet {
         }
     }
 
-    /// Whether the device was not there before.
+    /// Adds a device; whether it was not there before.
     pub(crate) fn insert(&mut self, device: &Arc<Device>) -> bool {
         if self.find(device).is_some() {
             return false;
@@ -68,17 +68,17 @@ impl DeviceSet {
             Arc::make_mut(last).push(Arc::clone(device));
         }
         if let Some(index) = &mut self.index {
-            index.insert(address(device), place(self.len));
+            index.insert(address(device), position(self.len));
         }
         self.len += 1;
         if self.index.is_none() && self.len > SHORT {
             let all = self.chunks.iter().flat_map(|chunk| chunk.iter()).enumerate();
-            self.index = Some(all.map(|(at, device)| (address(device), place(at))).collect());
+            self.index = Some(all.map(|(at, device)| (address(device), position(at))).collect());
         }
         true
     }
 
-    /// Whether the device was there. The last one takes its place.
+    /// Removes a device; whether it was there. The last one takes its position.
     pub(crate) fn remove(&mut self, device: &Arc<Device>) -> bool {
         let Some(at) = self.find(device) else {
             return false;
@@ -99,7 +99,7 @@ impl DeviceSet {
         }
         if !Arc::ptr_eq(&last, device) {
             if let Some(index) = &mut self.index {
-                index.insert(address(&last), place(at));
+                index.insert(address(&last), position(at));
             }
             let chunk = self.chunks.get_mut(at / CHUNK).map(Arc::make_mut);
             if let Some(slot) = chunk.and_then(|chunk| chunk.get_mut(at % CHUNK)) {
@@ -118,7 +118,7 @@ fn address(device: &Arc<Device>) -> usize {
 }
 
 /// There is no memory for more devices than a u32 counts.
-fn place(at: usize) -> u32 {
+fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
@@ -133,45 +133,45 @@ mod tests {
     }
 
     fn numbers(snapshot: &Snapshot) -> Vec<u64> {
-        let mut numbers: Vec<u64> = snapshot.iter().map(|device| device.number).collect();
+        let mut numbers: Vec<u64> = snapshot.iter().map(|device| device.number()).collect();
         numbers.sort_unstable();
         numbers
     }
 
     proptest! {
         #[test]
-        fn holds_who_came_and_did_not_leave(steps in proptest::collection::vec((0..900_usize, 0..3_u8), 0..4000)) {
+        fn holds_what_was_inserted_and_not_removed(steps in proptest::collection::vec((0..900_usize, 0..3_u8), 0..4000)) {
             let devices: Vec<_> = (0..900).map(device).collect();
-            let mut list = DeviceSet::default();
+            let mut set = DeviceSet::default();
             let mut plain = std::collections::BTreeSet::new();
             for (at, step) in steps {
                 if step > 0 {
-                    prop_assert_eq!(list.insert(&devices[at]), plain.insert(at as u64));
+                    prop_assert_eq!(set.insert(&devices[at]), plain.insert(at as u64));
                 } else {
-                    prop_assert_eq!(list.remove(&devices[at]), plain.remove(&(at as u64)));
+                    prop_assert_eq!(set.remove(&devices[at]), plain.remove(&(at as u64)));
                 }
-                prop_assert_eq!(list.len, plain.len());
+                prop_assert_eq!(set.len, plain.len());
             }
-            prop_assert_eq!(numbers(&list.snapshot()), plain.iter().copied().collect::<Vec<_>>());
-            for (at, found) in (0..list.len).map(|at| (at, list.get(at).unwrap())) {
-                prop_assert_eq!(list.find(found), Some(at));
+            prop_assert_eq!(numbers(&set.snapshot()), plain.iter().copied().collect::<Vec<_>>());
+            for (at, found) in (0..set.len).map(|at| (at, set.get(at).unwrap())) {
+                prop_assert_eq!(set.find(found), Some(at));
             }
         }
     }
 
     #[test]
-    fn who_goes_through_it_sees_it_as_it_was() {
-        let mut list = DeviceSet::default();
+    fn a_snapshot_does_not_change() {
+        let mut set = DeviceSet::default();
         let devices: Vec<_> = (0..1000).map(device).collect();
-        devices.iter().for_each(|device| assert!(list.insert(device)));
-        let before = list.snapshot();
+        devices.iter().for_each(|device| assert!(set.insert(device)));
+        let before = set.snapshot();
         devices
             .iter()
             .skip(1)
-            .for_each(|device| assert!(list.remove(device)));
+            .for_each(|device| assert!(set.remove(device)));
         assert_eq!(numbers(&before), (0..1000).collect::<Vec<u64>>());
-        assert_eq!(numbers(&list.snapshot()), [0]);
-        assert!(list.remove(&devices[0]) && list.get(0).is_none());
-        assert_eq!(numbers(&list.snapshot()), [0_u64; 0]);
+        assert_eq!(numbers(&set.snapshot()), [0]);
+        assert!(set.remove(&devices[0]) && set.get(0).is_none());
+        assert_eq!(numbers(&set.snapshot()), [0_u64; 0]);
     }
 }

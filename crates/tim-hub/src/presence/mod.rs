@@ -1,6 +1,27 @@
 //! Presence: which devices are online, and which groups and AVChatRooms their users are in.
+//!
+//! [`PresenceRegistry`] is the one lock; `tables` holds what it guards, `av_chat_rooms` and `grace_period` parts of that.
 
-pub(crate) mod av_chat_rooms;
-pub(crate) mod device_set;
-pub(crate) mod grace_period;
-pub(crate) mod registry;
+mod av_chat_rooms;
+mod device_set;
+mod grace_period;
+mod registry;
+mod tables;
+
+pub(crate) use av_chat_rooms::Moves;
+pub(crate) use registry::PresenceRegistry;
+
+/// Who came into a group, or left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Move {
+    Joined,
+    Left,
+}
+
+/// How a device goes offline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// It has lost its connection and may come back: AVChatRooms keep its user for the grace period.
+    Cut,
+    ForGood,
+}

@@ -1,8 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::admission::token_bucket::Bucket;
-use crate::device::LoginId;
+use crate::device::{Delivery, LoginId};
 
 fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()
@@ -15,12 +14,12 @@ fn group(name: &str) -> GroupId {
 /// A device that has just logged in, each time anew.
 fn enter(presence: &PresenceRegistry, name: &str, number: u64) -> Arc<Device> {
     static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
-    let life = LoginId {
+    let login = LoginId {
         session: 1,
         attempt: ATTEMPTS.fetch_add(1, Ordering::Relaxed),
     };
-    let device = Arc::new(Device::new(user(name), number, 16).with_login(life));
-    assert!(presence.enter(&device, 16, Bucket::new(0, 0)));
+    let device = Arc::new(Device::new(user(name), number, 16).with_login(login));
+    assert!(presence.enter(&device, 16));
     device
 }
 
@@ -35,7 +34,7 @@ fn listed(presence: &PresenceRegistry, name: &str) -> Vec<u64> {
     let mut numbers: Vec<u64> = presence
         .group(&group(name))
         .iter()
-        .map(|device| device.number)
+        .map(|device| device.number())
         .collect();
     numbers.sort_unstable();
     numbers
@@ -68,7 +67,7 @@ fn lists_follow_devices_and_rosters() {
 }
 
 #[test]
-fn who_is_removed_while_logging_in_is_not_put_back() {
+fn a_user_removed_while_logging_in_is_not_put_back() {
     let presence = PresenceRegistry::default();
     // The groups were read before the commit that takes alice out of one of them.
     let device = enter(&presence, "alice", 1);
@@ -81,7 +80,7 @@ fn who_is_removed_while_logging_in_is_not_put_back() {
         (listed(&presence, "b"), listed(&presence, "c")),
         (vec![1], vec![1])
     );
-    // Once nobody is entering, nothing of it is remembered: coming back is coming back.
+    // Once nobody is entering, nothing of it is remembered: a user who comes back is in again.
     let tablet = enter(&presence, "alice", 2);
     presence.roster(group("a"), &[user("alice")], Move::Left);
     presence.roster(group("a"), &[user("alice")], Move::Joined);
@@ -100,34 +99,34 @@ fn a_group_that_ends_while_somebody_logs_in_is_not_put_back() {
     presence.join(&tablet, std::iter::once((group("a"), false)));
     presence.join(&bobs, std::iter::once((group("a"), false)));
     assert!(!presence.is_in(&group("a"), &user("alice")) && !presence.is_in(&group("a"), &user("bob")));
-    assert!(presence.tables().groups.is_empty());
-    assert!(presence.tables().entering.is_empty());
+    assert!(presence.tables().counts().1 == 0);
+    assert!(presence.tables().counts().2 == 0);
     presence.leave(&enter(&presence, "carol", 4), Leaving::ForGood, 0);
     presence.leave(&phone, Leaving::ForGood, 0);
-    assert!(presence.tables().entering.is_empty());
+    assert!(presence.tables().counts().2 == 0);
 }
 
 #[test]
-fn what_concerns_all_in_a_group_is_known_to_be_old_at_once() {
+fn a_change_for_all_members_advances_the_epoch_of_the_group() {
     let presence = PresenceRegistry::default();
     let (a, alice) = (group("a"), user("alice"));
     login(&presence, "alice", 1, &["a", "b"]);
     login(&presence, "bob", 2, &["b"]);
-    let before = presence.edition(&a, &alice);
-    assert!(before.is_some() && before == presence.edition(&a, &alice));
-    assert_eq!(presence.edition(&a, &user("bob")), None, "is not in it");
-    let other = presence.edition(&group("b"), &alice);
-    presence.renew(&a);
-    presence.renew(&group("nobody's"));
-    assert!(presence.edition(&a, &alice).is_some() && before != presence.edition(&a, &alice));
-    assert_eq!(other, presence.edition(&group("b"), &alice));
+    let before = presence.epoch(&a, &alice);
+    assert!(before.is_some() && before == presence.epoch(&a, &alice));
+    assert_eq!(presence.epoch(&a, &user("bob")), None, "is not in it");
+    let other = presence.epoch(&group("b"), &alice);
+    presence.advance_epoch(&a);
+    presence.advance_epoch(&group("nobody's"));
+    assert!(presence.epoch(&a, &alice).is_some() && before != presence.epoch(&a, &alice));
+    assert_eq!(other, presence.epoch(&group("b"), &alice));
 }
 
 #[test]
-fn a_replaced_device_leaves_its_places_and_its_room_to_the_new_one() {
+fn a_replaced_device_leaves_its_groups_to_the_new_one() {
     let presence = PresenceRegistry::default();
     let old = login(&presence, "alice", 1, &["a"]);
-    assert!(presence.enter_room(group("room"), &user("alice")));
+    assert!(presence.enter_av_chat_room(group("room"), &user("alice")));
     let new = enter(&presence, "alice", 1);
     assert_eq!(listed(&presence, "a"), [0_u64; 0]);
     presence.join(&new, std::iter::once((group("a"), false)));
@@ -136,11 +135,14 @@ fn a_replaced_device_leaves_its_places_and_its_room_to_the_new_one() {
         (listed(&presence, "a"), listed(&presence, "room")),
         (vec![1], vec![1])
     );
-    assert_eq!(presence.room_members(&group("room")), 1);
-    assert!(!presence.enter_room(group("room"), &user("alice")), "still in it");
+    assert_eq!(presence.av_chat_room_members(&group("room")), 1);
+    assert!(
+        !presence.enter_av_chat_room(group("room"), &user("alice")),
+        "still in it"
+    );
     presence.leave(&new, Leaving::ForGood, 0);
-    assert_eq!(presence.room_members(&group("room")), 0);
-    assert!(presence.tables().groups.is_empty());
+    assert_eq!(presence.av_chat_room_members(&group("room")), 0);
+    assert!(presence.tables().counts().1 == 0);
 }
 
 #[test]
@@ -151,36 +153,36 @@ fn a_room_is_told_once_a_second_who_came_and_went() {
         .map(|n| login(&presence, &format!("user{n}"), n, &[]))
         .collect();
     let come = |device: &Arc<Device>| {
-        assert!(presence.enter_room(room, &device.user));
-        presence.welcome(room, device.user);
+        assert!(presence.enter_av_chat_room(room, &device.user()));
+        presence.announce(room, device.user());
     };
     come(&devices[0]);
-    let told = presence.take_news(5_000);
+    let told = presence.take_moves(5_000);
     assert_eq!(
         (told.len(), told[0].joined.as_slice(), told[0].members),
         (1, &[user("user0")][..], 1)
     );
     devices.iter().skip(1).for_each(come);
     assert_eq!(
-        (presence.take_news(5_999), presence.next_news_ms()),
+        (presence.take_moves(5_999), presence.next_moves_ms()),
         (vec![], Some(6_000))
     );
     presence.leave(&devices[0], Leaving::ForGood, 0);
     assert!(
-        presence.leave_room(room, &user("user1")),
-        "came and went: nobody is told"
+        presence.leave_av_chat_room(room, &user("user1")),
+        "came and left: nobody is told"
     );
-    let told = presence.take_news(6_000);
+    let told = presence.take_moves(6_000);
     assert_eq!(
         (told[0].joined.len(), told[0].left.as_slice()),
         (99, &[user("user0")][..])
     );
     assert_eq!(told[0].members, 248);
-    assert_eq!(presence.next_news_ms(), None);
+    assert_eq!(presence.next_moves_ms(), None);
     // In pages, each once.
     let (mut seen, mut from) = (Vec::new(), Some(0));
     while let Some(at) = from {
-        let (users, next) = presence.room_page(&room, at, 100);
+        let (users, next) = presence.av_chat_room_page(&room, at, 100);
         seen.extend(users);
         from = next;
     }
@@ -195,26 +197,29 @@ fn a_clock_that_is_set_back_silences_no_room() {
     let room = group("room");
     for (name, number, now_ms) in [("alice", 1, 3_600_000), ("bob", 2, 5)] {
         let device = login(&presence, name, number, &[]);
-        presence.enter_room(room, &device.user);
-        presence.welcome(room, device.user);
-        assert_eq!(presence.take_news(now_ms).len(), 1, "{name}");
+        presence.enter_av_chat_room(room, &device.user());
+        presence.announce(room, device.user());
+        assert_eq!(presence.take_moves(now_ms).len(), 1, "{name}");
     }
 }
 
 #[test]
-fn a_banned_user_slips_out_without_a_word() {
+fn a_banned_user_leaves_silently() {
     let presence = PresenceRegistry::default();
     login(&presence, "alice", 1, &[]);
     login(&presence, "bob", 2, &[]);
     for name in ["alice", "bob"] {
-        assert!(presence.enter_room(group("room"), &user(name)));
+        assert!(presence.enter_av_chat_room(group("room"), &user(name)));
     }
-    presence.slip_out(group("room"), &user("bob"));
+    presence.leave_av_chat_room_silently(group("room"), &user("bob"));
     assert_eq!(
-        (presence.room_members(&group("room")), listed(&presence, "room")),
+        (
+            presence.av_chat_room_members(&group("room")),
+            listed(&presence, "room")
+        ),
         (1, vec![1])
     );
-    assert!(presence.take_news(10_000).is_empty());
+    assert!(presence.take_moves(10_000).is_empty());
 }
 
 #[test]
@@ -225,16 +230,16 @@ fn a_room_takes_a_hundred_thousand() {
         .map(|n| {
             let device = enter(&presence, &format!("user{n}"), n);
             presence.join(&device, std::iter::empty());
-            device.mailbox().behind = false;
-            assert!(presence.enter_room(room, &device.user));
-            presence.welcome(room, device.user);
+            assert!(device.mailbox().take_behind());
+            assert!(presence.enter_av_chat_room(room, &device.user()));
+            presence.announce(room, device.user());
             device
         })
         .collect();
-    assert_eq!(presence.room_members(&room), 100_000);
+    assert_eq!(presence.av_chat_room_members(&room), 100_000);
     let hello = bytes::Bytes::from_static(b"hello");
     let normal = tim_proto::Priority::NORMAL;
-    let delivery = Arc::new(crate::device::Delivery::live(UserId::SYSTEM, 0, normal, hello));
+    let delivery = Arc::new(Delivery::live(UserId::SYSTEM, 0, normal, hello));
     // While somebody goes through the list, others come and go.
     let list = presence.group(&room);
     let (staying, leaving) = devices.split_at(50_000);
@@ -242,14 +247,26 @@ fn a_room_takes_a_hundred_thousand() {
         .iter()
         .for_each(|device| presence.leave(device, Leaving::ForGood, 0));
     list.iter().for_each(|device| device.deliver(&delivery));
-    assert!(devices.iter().all(|device| device.mailbox().live.pop().is_some()));
+    assert!(
+        devices
+            .iter()
+            .all(|device| device.mailbox().next_live().is_some())
+    );
     presence
         .group(&room)
         .iter()
         .for_each(|device| device.deliver(&delivery));
-    assert!(staying.iter().all(|device| device.mailbox().live.pop().is_some()));
-    assert!(leaving.iter().all(|device| device.mailbox().live.pop().is_none()));
+    assert!(
+        staying
+            .iter()
+            .all(|device| device.mailbox().next_live().is_some())
+    );
+    assert!(
+        leaving
+            .iter()
+            .all(|device| device.mailbox().next_live().is_none())
+    );
     assert_eq!(Arc::strong_count(&delivery), 1, "nobody keeps it");
     presence.dismiss(room);
-    assert!(presence.tables().groups.is_empty() && presence.take_news(u64::MAX).is_empty());
+    assert!(presence.tables().counts().1 == 0 && presence.take_moves(u64::MAX).is_empty());
 }

@@ -2,6 +2,7 @@
 
 use tim_hub::HubError;
 use tim_proto::message::{SendOptions, Text};
+use tim_proto::request::{AnyRequest as Request, History, MarkRead};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_store::{NotStored, StoreError};
 
@@ -87,4 +88,72 @@ fn a_fatal_commit_stops_the_hub_and_nothing_is_acknowledged() {
         matches!(&ended, Err(HubError::Store(why)) if why.contains("the disk is gone")),
         "{ended:?}"
     );
+}
+
+#[test]
+fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
+    // One thread serves all connections of this hub.
+    let (hub, faults) = TestHub::start_faulty();
+    let [mut alice, mut bob, mut carol] =
+        [("alice", 1), ("bob", 2), ("carol", 3)].map(|(name, number)| Device::login(&hub, name, number));
+    assert_eq!(bob.send(c2c("carol"), "one"), 1);
+    assert_eq!(
+        bob.send(c2c("carol"), "two"),
+        2,
+        "what bob needs to send is cached"
+    );
+    carol.until_texts(2);
+    faults.hold_reads();
+    let history = alice.start(&Request::History(History {
+        conversation: c2c("bob"),
+        next: &[],
+        count: 0,
+    }));
+    let behind = alice.start(&Request::MarkRead(MarkRead {
+        conversation: c2c("bob"),
+        sequence: 0,
+    }));
+    alice.until(|_| faults.held() == 1);
+    // Others send, get messages and mark them as read.
+    assert_eq!(bob.send(c2c("carol"), "three"), 3);
+    carol.until_texts(3);
+    let mark = Request::MarkRead(MarkRead {
+        conversation: c2c("bob"),
+        sequence: 3,
+    });
+    assert_eq!(carol.ask(&mark), Ok(Reply::Read { unread: 0 }));
+    // Also those who cannot be served now do not hold up the others.
+    let other = carol.start(&Request::History(History {
+        conversation: c2c("bob"),
+        next: &[],
+        count: 0,
+    }));
+    carol.until(|_| faults.held() == 2);
+    assert_eq!(bob.send(c2c("carol"), "four"), 4);
+    carol.until_texts(4);
+    // The connection that waits for the store gets deliveries meanwhile, and its later requests wait behind the read.
+    assert!(!alice.is_answered(history) && !alice.is_answered(behind));
+    faults.release();
+    assert!(matches!(alice.wait_for(history), Ok(Reply::Page { texts, .. }) if texts.is_empty()));
+    assert!(alice.wait_for(behind).is_ok());
+    assert!(matches!(carol.wait_for(other), Ok(Reply::Page { texts, .. }) if texts.len() == 4));
+}
+
+#[test]
+fn logins_and_catching_up_wait_for_a_slow_store_and_hold_up_nobody() {
+    let (hub, faults) = TestHub::start_faulty();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.send(c2c("bob"), "one");
+    alice.send(c2c("bob"), "two");
+    bob.until_texts(2);
+    faults.hold_reads();
+    let mut carol = Device::new(&hub, "carol", 3);
+    let now = carol.now();
+    carol.session.login(now);
+    carol.until(|_| faults.held() == 1);
+    alice.send(c2c("bob"), "three");
+    bob.until_texts(3);
+    faults.release();
+    carol.until(|carol| carol.session.is_ready());
+    assert_eq!(carol.send(c2c("bob"), "from carol"), 1);
 }

@@ -1,111 +1,369 @@
-//! Changing groups. The store decides, in one step with the tips and notices; what is left for the hub is to keep in step
-//! what it has in memory, and to tell AVChatRooms, of which nothing is stored.
+//! Requests that change a group. The store decides, in one step with the tips and notices; who is in an AVChatRoom is decided
+//! here, as nothing of it is stored.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tim_proto::message::{Envelope, MessageFlags};
-use tim_proto::request::ConversationChange;
-use tim_proto::wire::{FrameKind, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MemberResult, Priority, UserId};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tim_groups::{GroupAction, GroupResponse, GroupUpdate};
+use tim_proto::request::{
+    BanMembers, ChangeOwner, ConversationChange, DismissGroup, Done, HandleApplication, HandleInvitation,
+    InviteMembers, JoinGroup, JoinGroupResponse, MemberOutcome, MembersResponse, QuitGroup, RemoveMembers,
+    Request, SetMember, SetReceiveOption, UpdateGroup,
+};
+use tim_proto::wire::{List, encoded_len};
+use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
+use tim_store::{Group, Membership, Write, Written};
 
-use crate::connection::Connection;
-use crate::delivery::live::LiveQueue;
-use crate::device::{Answered, Delivery, Device, Outcome};
-use crate::encoding as encode;
-use crate::groups::{GroupAction, GroupCommand, GroupResponse};
-use crate::handlers::groups::refused;
-use crate::handlers::requests::ANSWER_OVERHEAD;
-use crate::permissions::{Permissions, takes_rights};
-use crate::presence::registry::PresenceRegistry;
+use super::store_change::submit_change;
+use crate::client_context::ClientContext;
+use crate::device::Responder;
+use crate::handlers::av_chat_rooms::{self, is_av_chat_room};
+use crate::handlers::messages::tell_other_devices;
+use crate::handlers::{Handled, RESPONSE_OVERHEAD, Reply, admit};
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{
-    Group, GroupChanged, LogKey, Refused, SystemEntry, Write, WriteError, WriteResult, Written,
-};
 
-/// To whom of a group something is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience<'a> {
-    /// All members; in an AVChatRoom those who are in it now.
-    Everybody,
-    /// These members; who is none is left out.
-    Users(&'a [UserId]),
+pub(in crate::handlers) fn join<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &JoinGroup<'a>,
+) -> Handled<JoinGroup<'a>> {
+    let action = GroupAction::Join {
+        message: request.message.to_owned(),
+    };
+    let standing = begin(services, client, request.group, &action)?;
+    if standing.is_some_and(|(group, _)| is_av_chat_room(&group)) {
+        return av_chat_rooms::join(services, client, request.group);
+    }
+    submit(services, client, request.group, action, joined)
 }
 
-impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
-    /// Has the store change a group, or what is not its business, changes it here.
-    pub(crate) fn change_group(
-        &mut self,
-        id: u32,
-        kind: FrameKind,
-        device: &Arc<Device>,
-        group: GroupId,
-        action: GroupAction,
-    ) -> Result<(), Refusal> {
-        self.fits(&action)?;
-        let hub = Arc::clone(&self.hub);
-        let standing = hub.reader.group_and_membership(&group, &device.user)?;
-        let (found, membership) = standing.map_or((None, None), |(found, me)| (Some(found), me));
-        // Only who owns the group can end it.
-        let owned = found.as_ref().filter(|group| group.owner == device.user);
-        hub.presence
-            .may_send(&device.user, hub.steady_ms(), cost(&action, owned))?;
-        let is_room = found.as_ref().is_some_and(is_room);
-        match action {
-            GroupAction::Join { .. } if is_room => return self.join_room(id, device, group),
-            GroupAction::Quit if is_room && membership.is_none() => {
-                return self.quit_room(id, device, group);
-            }
-            GroupAction::Invite { ref users, .. } if membership.is_some() => hub.introduce(users)?,
-            _ => {}
-        }
-        let is_option = matches!(action, GroupAction::SetReceiveOption { .. });
-        let answered = {
-            let (device, presence) = (Arc::clone(device), Arc::clone(&hub.presence));
-            move |answer: WriteResult| {
-                if is_option && answer.is_ok() {
-                    tell_to_ask(&presence, &device, group);
-                }
-                device.answer(Answered {
-                    request: id,
-                    kind,
-                    log: Some(LogKey::Group(group)),
-                    group: Some(group),
-                    outcome: Outcome::Store(answer),
-                });
-            }
-        };
-        let submitted = hub.change_group(device.user, group, action, answered);
-        submitted.map_err(|error| Refusal::from(&error))
+pub(in crate::handlers) fn quit(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &QuitGroup,
+) -> Handled<QuitGroup> {
+    let standing = begin(services, client, request.group, &GroupAction::Quit)?;
+    if standing.is_some_and(|(group, membership)| is_av_chat_room(&group) && membership.is_none()) {
+        return av_chat_rooms::quit(services, client, request.group);
     }
+    submit(
+        services,
+        client,
+        request.group,
+        GroupAction::Quit,
+        done::<QuitGroup>,
+    )
+}
 
-    /// Caps the list of users, and sees to it that the answer can be given.
-    fn fits(&mut self, action: &GroupAction) -> Result<(), Refusal> {
-        let (GroupAction::Invite { users, .. }
-        | GroupAction::Remove { users, .. }
-        | GroupAction::Ban { users, .. }) = action
-        else {
-            return Ok(());
-        };
-        let most = self.hub.options.limits.members_per_call() as usize;
-        if users.len() > most {
-            let text = format!("{} users, at most {most} are taken at once", users.len());
-            return Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text));
-        }
-        let answer: usize = users.iter().map(|user| encoded_len(user).saturating_add(1)).sum();
-        if answer.saturating_add(ANSWER_OVERHEAD) > self.max_answer() {
-            return Err(Refusal::new(
-                ErrorCode::FRAME_TOO_LARGE,
-                "the answer about so many users would be larger than you take; ask for fewer at once",
-            ));
-        }
-        Ok(())
+pub(in crate::handlers) fn handle_application<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &HandleApplication<'a>,
+) -> Handled<HandleApplication<'a>> {
+    let action = GroupAction::HandleApplication {
+        applicant: request.applicant,
+        accept: request.accept,
+        message: request.message.to_owned(),
+        key: request.key,
+    };
+    change(
+        services,
+        client,
+        request.group,
+        action,
+        done::<HandleApplication<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn handle_invitation<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &HandleInvitation<'a>,
+) -> Handled<HandleInvitation<'a>> {
+    let action = GroupAction::HandleInvitation {
+        accept: request.accept,
+        message: request.message.to_owned(),
+    };
+    change(
+        services,
+        client,
+        request.group,
+        action,
+        done::<HandleInvitation<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn invite_members<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &InviteMembers<'a>,
+) -> Handled<InviteMembers<'a>> {
+    let users: Vec<UserId> = request.users.iter().collect();
+    let action = GroupAction::Invite {
+        users: users.clone(),
+        reason: request.reason.to_owned(),
+    };
+    let standing = begin(services, client, request.group, &action)?;
+    // With open registration, each user who is invited has an account.
+    if standing.is_some_and(|(_, membership)| membership.is_some()) && services.options.open_registration {
+        let may_register = |user: &UserId| *user != UserId::SYSTEM && user.is_well_formed();
+        let users = users.into_iter().filter(may_register).collect();
+        services.writer.submit(Write::EnsureAccounts(users), |_| ())?;
+    }
+    submit(
+        services,
+        client,
+        request.group,
+        action,
+        members::<InviteMembers<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn remove_members<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &RemoveMembers<'a>,
+) -> Handled<RemoveMembers<'a>> {
+    let action = GroupAction::Remove {
+        users: request.users.iter().collect(),
+        reason: request.reason.to_owned(),
+    };
+    change(
+        services,
+        client,
+        request.group,
+        action,
+        members::<RemoveMembers<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn ban_members<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &BanMembers<'a>,
+) -> Handled<BanMembers<'a>> {
+    let action = GroupAction::Ban {
+        users: request.users.iter().collect(),
+        seconds: request.seconds,
+        reason: request.reason.to_owned(),
+    };
+    change(
+        services,
+        client,
+        request.group,
+        action,
+        members::<BanMembers<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn set_member<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &SetMember<'a>,
+) -> Handled<SetMember<'a>> {
+    let action = GroupAction::SetMember {
+        user: request.user,
+        role: request.role,
+        mute_seconds: request.mute_seconds,
+        name_card: request.name_card.map(str::to_owned),
+    };
+    change(
+        services,
+        client,
+        request.group,
+        action,
+        done::<SetMember<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn change_owner(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &ChangeOwner,
+) -> Handled<ChangeOwner> {
+    let action = GroupAction::ChangeOwner { owner: request.owner };
+    change(services, client, request.group, action, done::<ChangeOwner>)
+}
+
+pub(in crate::handlers) fn update<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &UpdateGroup<'a>,
+) -> Handled<UpdateGroup<'a>> {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let action = GroupAction::Update(GroupUpdate {
+        name: owned(request.name),
+        introduction: owned(request.introduction),
+        notification: owned(request.notification),
+        avatar: owned(request.avatar),
+        join_option: request.join_option,
+        invite_option: request.invite_option,
+        mute_all: request.mute_all,
+    });
+    change(
+        services,
+        client,
+        request.group,
+        action,
+        done::<UpdateGroup<'static>>,
+    )
+}
+
+pub(in crate::handlers) fn dismiss(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &DismissGroup,
+) -> Handled<DismissGroup> {
+    change(
+        services,
+        client,
+        request.group,
+        GroupAction::Dismiss,
+        done::<DismissGroup>,
+    )
+}
+
+pub(in crate::handlers) fn set_receive_option(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &SetReceiveOption,
+) -> Handled<SetReceiveOption> {
+    let (group, presence) = (request.group, Arc::clone(&services.presence));
+    let action = GroupAction::SetReceiveOption {
+        option: request.option,
+    };
+    change(
+        services,
+        client,
+        group,
+        action,
+        move |answer, responder: Responder<SetReceiveOption>| {
+            // The total unread count has changed: the user's other devices are to ask for the list.
+            let change = ConversationChange {
+                conversation: ConversationId::Group(group),
+                unread: 0,
+                read_sequence: 0,
+                counted: 0,
+                deleted_through: 0,
+            };
+            tell_other_devices(&presence, responder.device(), change);
+            done(answer, responder);
+        },
+    )
+}
+
+/// A group, and the membership of a user in it, if there is one.
+type Standing = Option<(Group, Option<Membership>)>;
+
+/// Checks a change before the store decides on it.
+fn begin(
+    services: &Services,
+    client: &ClientContext,
+    group: GroupId,
+    action: &GroupAction,
+) -> Result<Standing, Refusal> {
+    check_users(services, client, action)?;
+    let standing = services
+        .reads
+        .store()
+        .group_and_membership(&group, &client.user())?;
+    let group = standing.as_ref().map(|(group, _)| group);
+    // Only the owner can dismiss the group.
+    let owned = group.filter(|group| group.owner == client.user());
+    admit(services, client, cost(action, owned))?;
+    Ok(standing)
+}
+
+/// Has the store change a group.
+fn change<R: Request, S: Request + 'static>(
+    services: &Services,
+    client: &ClientContext,
+    group: GroupId,
+    action: GroupAction,
+    respond: impl FnOnce(GroupResponse, Responder<S>) + Send + 'static,
+) -> Handled<R> {
+    begin(services, client, group, &action)?;
+    submit(services, client, group, action, respond)
+}
+
+/// Submits a change; `respond` answers the request if the change was made. `S` is `R` without what it borrows.
+fn submit<R: Request, S: Request + 'static>(
+    services: &Services,
+    client: &ClientContext,
+    group: GroupId,
+    action: GroupAction,
+    respond: impl FnOnce(GroupResponse, Responder<S>) + Send + 'static,
+) -> Handled<R> {
+    const { assert!(R::KIND.0 == S::KIND.0, "the response is that of the request") };
+    let responder = client.responder::<S>();
+    submit_change(
+        services,
+        client.user(),
+        group,
+        action,
+        move |answer| match answer {
+            Ok(Written::GroupChanged(changed)) => respond(changed.response, responder),
+            Ok(_) => responder.refuse(Refusal::wrong_answer()),
+            Err(error) => responder.refuse(error.into()),
+        },
+    )?;
+    Reply::later()
+}
+
+fn done<R>(_: GroupResponse, responder: Responder<R>)
+where
+    R: for<'a> Request<Response<'a> = Done>,
+{
+    responder.respond(&Done);
+}
+
+fn joined(answer: GroupResponse, responder: Responder<JoinGroup<'static>>) {
+    match answer {
+        GroupResponse::Joined(status) => responder.respond(&JoinGroupResponse { status }),
+        _ => responder.refuse(Refusal::wrong_answer()),
     }
 }
 
-/// How many messages it is worth: as many as the users whom it concerns. `owned` is the group, if it is the user's own.
+fn members<R>(answer: GroupResponse, responder: Responder<R>)
+where
+    R: for<'a> Request<Response<'a> = MembersResponse<'a>>,
+{
+    let GroupResponse::Members(results) = answer else {
+        return responder.refuse(Refusal::wrong_answer());
+    };
+    let results: Vec<MemberOutcome> = results
+        .into_iter()
+        .map(|(user, result)| MemberOutcome { user, result })
+        .collect();
+    responder.respond(&MembersResponse {
+        results: List::from_slice(&results),
+    });
+}
+
+/// Limits the number of users, and makes sure that the response about them fits.
+fn check_users(services: &Services, client: &ClientContext, action: &GroupAction) -> Result<(), Refusal> {
+    let (GroupAction::Invite { users, .. }
+    | GroupAction::Remove { users, .. }
+    | GroupAction::Ban { users, .. }) = action
+    else {
+        return Ok(());
+    };
+    let most = services.options.limits.members_per_call() as usize;
+    if users.len() > most {
+        let text = format!("{} users, at most {most} are taken at once", users.len());
+        return Err(Refusal::new(ErrorCode::GROUP_INVALID_PARAMETERS, text));
+    }
+    let len: usize = users.iter().map(|user| encoded_len(user).saturating_add(1)).sum();
+    if len.saturating_add(RESPONSE_OVERHEAD) > client.max_response() {
+        return Err(Refusal::new(
+            ErrorCode::FRAME_TOO_LARGE,
+            "the answer about so many users would be larger than you take; ask for fewer at once",
+        ));
+    }
+    Ok(())
+}
+
+/// How many messages a change is worth: as many as the users whom it concerns. `owned` is the group, if the user owns it.
 fn cost(action: &GroupAction, owned: Option<&Group>) -> u32 {
     let users = match action {
         GroupAction::Invite { users, .. }
@@ -115,220 +373,4 @@ fn cost(action: &GroupAction, owned: Option<&Group>) -> u32 {
         _ => 1,
     };
     u32::try_from(users.max(1)).unwrap_or(u32::MAX)
-}
-
-pub(crate) fn is_room(group: &Group) -> bool {
-    group.group_type == GroupType::AV_CHAT_ROOM
-}
-
-impl Services {
-    /// Where registration is open, whoever is invited has an account.
-    fn introduce(&self, users: &[UserId]) -> Result<(), Refusal> {
-        if !self.options.open_registration {
-            return Ok(());
-        }
-        let users = users
-            .iter()
-            .copied()
-            .filter(|user| *user != UserId::SYSTEM && user.is_well_formed())
-            .collect();
-        let submitted = self.writer.submit(Write::EnsureAccounts(users), |_| ());
-        submitted.map_err(|error| Refusal::from(&error))
-    }
-
-    /// Hands a change of a group to the store. `answered` is called on the writer's thread when it is durable and what the
-    /// hub has in memory is in step with it.
-    fn change_group(
-        &self,
-        actor: UserId,
-        group: GroupId,
-        action: GroupAction,
-        answered: impl FnOnce(WriteResult) + Send + 'static,
-    ) -> Result<(), WriteError> {
-        let aftermath = Aftermath {
-            presence: Arc::clone(&self.presence),
-            live: self.live.clone(),
-            group,
-            time: self.now_ms() / 1000,
-            about: About::of(&action, actor),
-            permissions: takes_rights(&action).then(|| Arc::clone(&self.permissions)),
-        };
-        let command = GroupCommand {
-            group,
-            actor,
-            random: self.next_random(),
-            policy: self.options.group_policy(),
-            live_members: self.room_members_after(&group, &action, actor),
-            action,
-        };
-        self.writer
-            .submit(Write::ChangeGroup(Box::new(command)), move |answer| {
-                if let Ok(Written::GroupChanged(changed)) = &answer {
-                    aftermath.follow(changed);
-                }
-                answered(answer);
-            })
-    }
-
-    /// How many are in a room, without those of them who are now banned.
-    fn room_members_after(&self, group: &GroupId, action: &GroupAction, actor: UserId) -> u32 {
-        let members = self.presence.room_members(group);
-        let GroupAction::Ban {
-            users, seconds: 1.., ..
-        } = action
-        else {
-            return members;
-        };
-        let users: BTreeSet<UserId> = users.iter().copied().collect();
-        let gone = users
-            .iter()
-            .filter(|user| **user != actor && self.presence.is_in(group, user));
-        members.saturating_sub(u32::try_from(gone.count()).unwrap_or(u32::MAX))
-    }
-
-    /// Ends a group in the service's name (notice 11).
-    pub(crate) async fn reclaim_group(&self, group: GroupId) -> Result<(), WriteError> {
-        self.as_system(group, GroupAction::Reclaim).await
-    }
-
-    /// Tells members of a group something in the application's name (notice 255).
-    pub(crate) async fn notify_group(
-        &self,
-        group: GroupId,
-        audience: Audience<'_>,
-        text: &str,
-    ) -> Result<(), WriteError> {
-        let found = self.reader.group(&group)?.ok_or(Refused::NoSuchGroup(group))?;
-        if let Audience::Users(users) = audience
-            && users.len() > self.options.limits.receivers() as usize
-        {
-            return Err(Refused::BadValue("more users are named than one notice can have").into());
-        }
-        if is_room(&found) {
-            return self.notify_room(&found, audience, text);
-        }
-        let users = match audience {
-            Audience::Everybody => Vec::new(),
-            Audience::Users([]) => return Ok(()),
-            Audience::Users(users) => users.to_vec(),
-        };
-        let text = text.to_owned();
-        self.as_system(group, GroupAction::Notify { users, text }).await
-    }
-
-    async fn as_system(&self, group: GroupId, action: GroupAction) -> Result<(), WriteError> {
-        let (tell, told) = tokio::sync::oneshot::channel();
-        self.change_group(UserId::SYSTEM, group, action, move |answer| {
-            // Whoever asked may have gone.
-            let _ = tell.send(answer);
-        })?;
-        told.await.unwrap_or(Err(WriteError::Closed)).map(|_| ())
-    }
-}
-
-/// What of the hub's memory a change concerns.
-enum About {
-    /// The standing of these users.
-    Users(Vec<UserId>),
-    /// Everybody's.
-    Everybody,
-    /// Who is to go if it is an AVChatRoom.
-    Banned,
-    /// The whole group, which is no more.
-    End,
-}
-
-impl About {
-    fn of(action: &GroupAction, actor: UserId) -> Self {
-        match action {
-            GroupAction::SetMember { user, .. } => Self::Users(vec![*user]),
-            GroupAction::ChangeOwner { owner } => Self::Users(vec![*owner, actor]),
-            GroupAction::Remove { users, .. } => Self::Users(users.clone()),
-            GroupAction::Quit => Self::Users(vec![actor]),
-            GroupAction::Update(update) if update.mute_all.is_some() => Self::Everybody,
-            GroupAction::Ban { seconds: 1.., .. } => Self::Banned,
-            GroupAction::Dismiss | GroupAction::Reclaim => Self::End,
-            _ => Self::Users(Vec::new()),
-        }
-    }
-}
-
-/// What follows a change that is durable.
-struct Aftermath {
-    presence: Arc<PresenceRegistry>,
-    live: LiveQueue,
-    group: GroupId,
-    time: u64,
-    about: About,
-    /// If the change can take any away.
-    permissions: Option<Arc<Permissions>>,
-}
-
-impl Aftermath {
-    fn follow(&self, changed: &GroupChanged) {
-        match &self.about {
-            About::Users(users) => {
-                for user in users {
-                    self.presence
-                        .devices(user)
-                        .iter()
-                        .for_each(|device| device.forget());
-                }
-            }
-            About::Everybody => self.presence.renew(&self.group),
-            About::Banned if let GroupResponse::Members(results) = &changed.response => {
-                let gone = results
-                    .iter()
-                    .filter(|(_, result)| *result == MemberResult::REMOVED);
-                gone.for_each(|(user, _)| self.presence.slip_out(self.group, user));
-            }
-            About::Banned | About::End => {}
-        }
-        if let Some(permissions) = &self.permissions {
-            permissions.take();
-        }
-        for prepared in &changed.live {
-            // For those who are there; a hub that is too busy even for that goes on without it.
-            let delivery = Arc::new(live(prepared, self.time, Priority::HIGH));
-            let _ = self.live.deliver(LogKey::Group(self.group), delivery);
-        }
-        // Behind what the room is still to be told. Asked now: it may have been made since the request came.
-        if matches!(self.about, About::End) && self.presence.is_room(&self.group) {
-            self.live.dismiss(self.group);
-        }
-    }
-}
-
-/// What the hub says to those who are online.
-pub(crate) fn live(prepared: &SystemEntry, time: u64, priority: Priority) -> Delivery {
-    let envelope = Envelope {
-        sequence: 0,
-        time,
-        flags: MessageFlags::ONLINE_ONLY,
-        origin: 0,
-        from: UserId::SYSTEM,
-    };
-    let message = encode::enveloped(&envelope, &prepared.content);
-    Delivery::live(UserId::SYSTEM, 0, priority, message)
-}
-
-impl From<Refused> for Refusal {
-    fn from(error: Refused) -> Self {
-        refused(error)
-    }
-}
-
-/// What counts in the user's total has changed: the user's other devices are to ask for the list.
-fn tell_to_ask(presence: &PresenceRegistry, device: &Arc<Device>, group: GroupId) {
-    for other in presence.devices(&device.user) {
-        if !Arc::ptr_eq(&other, device) {
-            other.change(ConversationChange {
-                conversation: ConversationId::Group(group),
-                unread: 0,
-                read_sequence: 0,
-                counted: 0,
-                deleted_through: 0,
-            });
-        }
-    }
 }

@@ -1,85 +1,82 @@
-//! Making groups.
+//! CREATE_GROUP.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use tim_proto::wire::FrameKind;
+use tim_groups::tips::MAX_NAMED;
+use tim_groups::{NewGroup, create as prepare};
+use tim_proto::request::{CreateGroup, CreateGroupResponse};
 use tim_proto::{ErrorCode, GroupId, GroupType, UserId};
+use tim_store::{Write, Written};
 
-use crate::device::{Answered, Device, Outcome};
-use crate::groups;
-use crate::groups::tips::MAX_NAMED;
-use crate::handlers::ask::NewGroup;
-use crate::handlers::groups::refused;
+use crate::client_context::ClientContext;
+use crate::handlers::{Handled, Reply, admit};
 use crate::refusal::Refusal;
 use crate::service::Services;
-use crate::store::{Write, Written};
 
-/// Hands a new group to the store, with everything that tells of it.
-pub(crate) fn create(
-    hub: &Services,
-    device: &Arc<Device>,
-    request: u32,
-    new: NewGroup,
-) -> Result<(), Refusal> {
-    check(&new)?;
-    let owner = device.user;
-    let group = match new.group {
+/// Has the store create a group, with everything that tells of it.
+pub(in crate::handlers) fn create<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &CreateGroup<'a>,
+) -> Handled<CreateGroup<'a>> {
+    check(request)?;
+    let owner = client.user();
+    let group = match request.group {
         Some(group) => group,
-        None => made_up_id(&owner, new.random)?,
+        None => derived_id(&owner, request.random)?,
     };
+    let members: Vec<UserId> = request.members.iter().collect();
     // The tip names the members in the order of their ids.
-    let mut named = new.members.clone();
+    let mut named = members.clone();
     named.sort_unstable();
     named.truncate(MAX_NAMED);
     named.push(owner);
-    let book = hub.name_book(&named)?;
-    let is_room = new.group_type == GroupType::AV_CHAT_ROOM;
-    let wish = groups::NewGroup {
+    let book = services.reads.name_book(&named)?;
+    let is_av_chat_room = request.group_type == GroupType::AV_CHAT_ROOM;
+    let new = NewGroup {
         group,
-        group_type: new.group_type,
+        group_type: request.group_type,
         owner,
-        name: new.name,
-        introduction: new.introduction,
-        notification: new.notification,
-        avatar: new.avatar,
-        join_option: new.join_option,
-        invite_option: new.invite_option,
-        members: new.members,
-        random: new.random,
+        name: request.name.to_owned(),
+        introduction: request.introduction.to_owned(),
+        notification: request.notification.to_owned(),
+        avatar: request.avatar.to_owned(),
+        join_option: request.join_option,
+        invite_option: request.invite_option,
+        members,
+        random: request.random,
     };
-    let create = groups::create(wish, &hub.options.group_policy(), hub.now_ms(), &book).map_err(refused)?;
-    // A request that is repeated after a cut makes nothing new, and costs nothing.
-    if hub.reader.group(&group)?.is_none() {
-        let cost = u32::try_from(create.members.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        hub.presence.may_send(&owner, hub.steady_ms(), cost)?;
-        if hub.options.open_registration {
+    let create = prepare(new, &services.options.group_policy(), services.now_ms(), &book)?;
+    // A request that is repeated after a cut creates nothing new, and costs nothing.
+    if services.reads.store().group(&group)?.is_none() {
+        let cost = u32::try_from(create.members.len()).unwrap_or(u32::MAX);
+        admit(services, client, cost.saturating_add(1))?;
+        if services.options.open_registration {
             let members = create.members.iter().map(|(member, _)| *member);
             let members = members.filter(UserId::is_well_formed).collect();
-            let submitted = hub.writer.submit(Write::EnsureAccounts(members), |_| ());
-            submitted.map_err(|error| Refusal::from(&error))?;
+            services.writer.submit(Write::EnsureAccounts(members), |_| ())?;
         }
     }
-    let write = Write::CreateGroup(Box::new(create));
-    let (presence, device) = (Arc::clone(&hub.presence), Arc::clone(device));
-    let submitted = hub.writer.submit(write, move |answer| {
-        // A repeated request may name another type than the first one.
-        if is_room && matches!(answer, Ok(Written::Group { created: true })) {
-            presence.enter_room(group, &device.user);
-        }
-        device.answer(Answered {
-            request,
-            kind: FrameKind::CREATE_GROUP,
-            log: None,
-            group: Some(group),
-            outcome: Outcome::Store(answer),
-        });
-    });
-    submitted.map_err(|error| Refusal::from(&error))
+    let presence = Arc::clone(&services.presence);
+    let responder = client.responder::<CreateGroup<'static>>();
+    services
+        .writer
+        .submit(Write::CreateGroup(Box::new(create)), move |answer| match answer {
+            Ok(Written::Group { created }) => {
+                // A repeated request may name another type than the first one.
+                if is_av_chat_room && created {
+                    presence.enter_av_chat_room(group, &owner);
+                }
+                responder.respond(&CreateGroupResponse { group });
+            }
+            Ok(_) => responder.refuse(Refusal::wrong_answer()),
+            Err(error) => responder.refuse(error.into()),
+        })?;
+    Reply::later()
 }
 
-fn check(new: &NewGroup) -> Result<(), Refusal> {
+fn check(new: &CreateGroup<'_>) -> Result<(), Refusal> {
     if new.group.is_some_and(|group| group.is_system_made()) {
         return Err(Refusal::new(
             ErrorCode::ILLEGAL_GROUP_ID,
@@ -99,9 +96,8 @@ fn check(new: &NewGroup) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// An id of the form that only the hub makes. From the request, so that a repeated request means the same group.
-fn made_up_id(owner: &UserId, random: u32) -> Result<GroupId, Refusal> {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+/// An id of the form that only the hub makes, derived from the request, so that a repeated request means the same group.
+fn derived_id(owner: &UserId, random: u32) -> Result<GroupId, Refusal> {
     let mut hasher = DefaultHasher::new();
     (owner, random).hash(&mut hasher);
     let text = format!("{}{:016X}", tim_proto::SYSTEM_GROUP_PREFIX, hasher.finish());

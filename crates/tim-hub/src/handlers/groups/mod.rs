@@ -1,19 +1,17 @@
-//! Requests about groups: `create` and `change` are decided by the store, `read` looks groups up, and `av_chat_rooms` handles
-//! the groups whose members are in memory only.
+//! Requests about groups: `create` and `change` are decided by the store (`store_change`), `lookup` reads, `system` is what the
+//! application's server does.
 
-mod av_chat_rooms;
 mod change;
 mod create;
-mod read;
+mod lookup;
+mod store_change;
+mod system;
 
-pub use change::Audience;
-pub(crate) use create::create;
-pub(crate) use read::{MembersAsked, fitting, list_cursor, page_len};
-
-use crate::refusal::Refusal;
-use crate::store::Refused;
-
-/// A refusal of the groups' rules on its way out of a handler.
-pub(crate) fn refused(refused: Refused) -> Refusal {
-    Refusal::from(&refused.into())
-}
+pub(super) use change::{
+    ban_members, change_owner, dismiss, handle_application, handle_invitation, invite_members, join, quit,
+    remove_members, set_member, set_receive_option, update,
+};
+pub(super) use create::create;
+pub(super) use lookup::{groups, members, profile, profile_for};
+pub use system::Audience;
+pub(crate) use system::{notify_group, reclaim_group};

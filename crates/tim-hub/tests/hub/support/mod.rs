@@ -288,7 +288,7 @@ impl Device {
         self.address = hub.address;
     }
 
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         Instant::from_micros(self.started.elapsed().as_micros() as u64)
     }
 

@@ -1,4 +1,6 @@
-//! Housekeeping: a thread of the hub's own that removes what is older than the retention, however connections come.
+//! Retention: a thread that removes what is older than the hub keeps it, whether or not connections come.
+
+mod proven_time;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,22 +10,23 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use crate::clock::{Clock, Look, ProvenTime};
+use crate::clock::Clock;
 use crate::settings::Settings;
-use crate::store::{Purge, StoreReader, Write, Writer, Written};
 use crate::threads::JoinOnDrop;
+use proven_time::{Look, ProvenTime};
+use tim_store::{Purge, StoreReader, Write, Writer, Written};
 
-/// Old entries are not looked for more often than this.
+/// The shortest interval between two rounds.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
-/// How many entries one step of forgetting removes.
+/// How many entries one step removes.
 const STEP: u32 = 2_000;
-/// For how much longer than the retention message ids are remembered.
+/// For how much longer than entries message ids are kept.
 const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The thread; dropping this ends it.
+/// The thread. Dropping this ends it.
 #[derive(Debug)]
-pub(crate) struct Keeper {
-    /// In front of the thread: its going is what ends it.
+pub(crate) struct Retention {
+    /// In front of the thread, which ends when this is dropped.
     _stop: SyncSender<()>,
     _thread: JoinOnDrop,
 }
@@ -37,10 +40,10 @@ pub(crate) struct Work {
     pub(crate) interval: Duration,
 }
 
-impl Keeper {
+impl Retention {
     pub(crate) fn start(work: Work) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(0);
-        let thread = crate::threads::thread("tim-keeper", move || work.run(&stopped))?;
+        let thread = crate::threads::thread("tim-retention", move || work.run(&stopped))?;
         Ok(Self {
             _stop: stop,
             _thread: thread,
@@ -61,7 +64,7 @@ impl Work {
         }
     }
 
-    /// Removes what is older than the retention (S191, S192), a bounded number of entries at a time.
+    /// Removes what is older than the retention, a bounded number of entries at a time.
     fn step(&self, time: &mut ProvenTime) {
         let (Some(writer), Some(reader)) = (self.writer.upgrade(), self.reader.upgrade()) else {
             return;
@@ -100,7 +103,7 @@ struct Removed {
     ids: AtomicU64,
 }
 
-/// One step, and the next one behind it while there is more: other writes come in between.
+/// One step, and another one behind it while there is more. Other writes come in between.
 fn purge(writer: &Arc<Writer>, step: Purge, removed: Arc<Removed>) {
     let again = Arc::downgrade(writer);
     let submitted = writer.submit(Write::Purge(step), move |answer| match answer {

@@ -1,0 +1,157 @@
+//! What the hub holds for a logged-in connection: its device, what the client takes, and caches of what the store has.
+//!
+//! Handlers get it with each request. It travels to the read pool and back with a request that reads the store.
+
+mod expiry;
+
+pub(crate) use expiry::{Due, Expiry};
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tim_proto::request::Request;
+use tim_proto::wire::features;
+use tim_proto::{GroupId, UserId};
+
+use crate::device::{Device, Responder};
+use crate::permissions::{Generation, GroupMembership};
+
+/// How many peers are known to have accounts.
+const MAX_KNOWN_PEERS: usize = 256;
+/// Of how many groups the user's membership is cached.
+const MAX_MEMBERSHIPS: usize = 64;
+
+/// What the user is called and looks like.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) nick: String,
+    pub(crate) avatar: String,
+}
+
+/// A logged-in client.
+#[derive(Debug)]
+pub(crate) struct ClientContext {
+    device: Arc<Device>,
+    account: u64,
+    limits: ClientLimits,
+    /// The id of the request that is being handled.
+    request: u32,
+    /// The caches were current in this generation of permissions, or have been filled since.
+    generation: Generation,
+    known_peers: HashSet<UserId>,
+    names: Option<Arc<Names>>,
+    memberships: HashMap<GroupId, Arc<GroupMembership>>,
+    /// When the session ends, unless it is renewed.
+    pub(crate) expiry: Expiry,
+}
+
+/// What was agreed on when the client logged in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientLimits {
+    /// The most bytes of a response: what the client takes, and what leaves capacity for others.
+    pub(crate) max_response: usize,
+    /// Bits of [`features`] that the client announced.
+    pub(crate) features: u32,
+    /// How many messages the user may send a second.
+    pub(crate) sends_per_second: u32,
+}
+
+impl ClientContext {
+    pub(crate) fn new(
+        device: Arc<Device>,
+        account: u64,
+        limits: ClientLimits,
+        expiry: Expiry,
+        generation: Generation,
+    ) -> Self {
+        Self {
+            device,
+            account,
+            limits,
+            request: 0,
+            generation,
+            known_peers: HashSet::new(),
+            names: None,
+            memberships: HashMap::new(),
+            expiry,
+        }
+    }
+
+    /// A request begins. `generation` is the current one.
+    pub(crate) fn begin(&mut self, request: u32, generation: Generation) {
+        self.request = request;
+        self.generation = generation;
+        if self.device.take_stale() {
+            self.names = None;
+            self.memberships = HashMap::new();
+        }
+    }
+
+    pub(crate) const fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        self.device.user()
+    }
+
+    /// The account's number (`tinyID`).
+    pub(crate) const fn account(&self) -> u64 {
+        self.account
+    }
+
+    pub(crate) const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(crate) const fn max_response(&self) -> usize {
+        self.limits.max_response
+    }
+
+    pub(crate) const fn sends_per_second(&self) -> u32 {
+        self.limits.sends_per_second
+    }
+
+    /// Whether the client wants to know under which names its messages are delivered.
+    pub(crate) const fn wants_names(&self) -> bool {
+        self.limits.features & features::SENDER_NAMES != 0
+    }
+
+    /// Answers the request that is being handled, later.
+    pub(crate) fn responder<R: Request>(&self) -> Responder<R> {
+        Responder::new(Arc::clone(&self.device), self.request)
+    }
+
+    /// Whether a peer is known to have an account.
+    pub(crate) fn knows_peer(&self, peer: &UserId) -> bool {
+        self.known_peers.contains(peer)
+    }
+
+    /// A peer has an account.
+    pub(crate) fn add_known_peer(&mut self, peer: UserId) {
+        if self.known_peers.len() >= MAX_KNOWN_PEERS {
+            self.known_peers.clear();
+        }
+        self.known_peers.insert(peer);
+    }
+
+    pub(crate) fn names(&self) -> Option<Arc<Names>> {
+        self.names.clone()
+    }
+
+    pub(crate) fn set_names(&mut self, names: Arc<Names>) {
+        self.names = Some(names);
+    }
+
+    /// The cached membership of the user in a group.
+    pub(crate) fn membership(&self, group: &GroupId) -> Option<Arc<GroupMembership>> {
+        self.memberships.get(group).cloned()
+    }
+
+    pub(crate) fn set_membership(&mut self, group: GroupId, membership: Arc<GroupMembership>) {
+        if self.memberships.len() >= MAX_MEMBERSHIPS {
+            self.memberships.clear();
+        }
+        self.memberships.insert(group, membership);
+    }
+}

@@ -1,0 +1,209 @@
+//! How far a device has been served, and what it is handed next.
+//!
+//! While the device *catches up*, deliveries are read from the log only. Once a reading finds nothing more, the live ones
+//! continue from there; those that have been read already are skipped by their change number.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tim_proto::request::{Gap, Synced};
+use tim_proto::wire::FrameKind;
+use tim_session::{DeliverError, GrowBuffer, HubSession, SendError};
+use tim_store::{Changes, ChangesRequest, Epochs, ResumePoint};
+
+use crate::device::{Delivery, Device, Mailbox};
+use crate::encoding;
+
+/// After how many of its own messages a device is told how far it has been served.
+const MAX_UNREPORTED: u32 = 256;
+/// The most bytes of entries that one reading of the log brings.
+const CATCH_UP_BYTES: usize = 256 * 1024;
+/// The most entries that one reading of the log brings.
+const CATCH_UP_ENTRIES: usize = 256;
+
+type Session = HubSession<GrowBuffer>;
+
+/// How far a device has been served.
+pub(super) struct DeliveryState {
+    device: Arc<Device>,
+    epochs: Arc<Epochs>,
+    /// The last change that was handed over or skipped.
+    cursor: u64,
+    /// The log is being read; live deliveries wait.
+    is_catching_up: bool,
+    /// The store was restored from an older copy than the device has seen, and the device has not been told yet.
+    is_restored: bool,
+    /// The last reading found more than could be handed over.
+    has_more: bool,
+    /// The device has been told that it has everything.
+    is_synced: bool,
+    /// How many of the device's own messages the cursor has passed since the device was told of it.
+    unreported: u32,
+}
+
+impl DeliveryState {
+    pub(super) const fn new(device: Arc<Device>, epochs: Arc<Epochs>, start: ResumePoint) -> Self {
+        Self {
+            device,
+            epochs,
+            cursor: start.change,
+            is_catching_up: true,
+            is_restored: start.restored,
+            has_more: false,
+            is_synced: false,
+            unreported: 0,
+        }
+    }
+
+    pub(super) const fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Live deliveries were dropped: the log has them.
+    pub(super) const fn catch_up(&mut self) {
+        self.is_catching_up = true;
+    }
+
+    /// Hands over the next live delivery; whether that was possible.
+    pub(super) fn deliver_live(&mut self, session: &mut Session, mailbox: &mut Mailbox) -> bool {
+        if !session.is_online() {
+            return false;
+        }
+        let Some(delivery) = self.next_live(mailbox) else {
+            self.report_own_messages(session);
+            return false;
+        };
+        let handed_over = hand_over(session, &self.epochs, delivery.change(), delivery.message());
+        match handed_over {
+            Ok(()) => self.cursor = self.cursor.max(delivery.change()),
+            Err(_) => mailbox.put_back(delivery),
+        }
+        handed_over.is_ok()
+    }
+
+    /// The next live delivery that the device has not been handed from the log.
+    fn next_live(&mut self, mailbox: &mut Mailbox) -> Option<Arc<Delivery>> {
+        if self.is_catching_up {
+            return None;
+        }
+        while let Some(delivery) = mailbox.next_live() {
+            if delivery.change() > self.cursor && delivery.is_from(&self.device) {
+                self.cursor = delivery.change();
+                self.unreported += 1;
+            } else if delivery.is_live_only() || delivery.change() > self.cursor {
+                return Some(delivery);
+            }
+        }
+        None
+    }
+
+    /// Tells the device how far it has been served, so that its next login does not go through its own messages again.
+    fn report_own_messages(&mut self, session: &mut Session) {
+        if self.unreported >= MAX_UNREPORTED && self.is_synced {
+            self.report_cursor(session);
+        }
+    }
+
+    fn report_cursor(&mut self, session: &mut Session) -> bool {
+        let cursor = self.epochs.cursor(self.cursor).to_bytes();
+        let body = Synced {
+            cursor: cursor.as_ref(),
+        };
+        let is_sent = session.push(FrameKind::SYNCED, &body).is_ok();
+        if is_sent {
+            self.unreported = 0;
+        }
+        is_sent
+    }
+
+    /// What to read from the log next, as far as the client's window allows; `None` if nothing is to be read now.
+    pub(super) fn next_reading(&mut self, session: &mut Session) -> Option<ChangesRequest> {
+        let window = session.window_capacity();
+        // Reading costs the same for one entry as for many: wait until half of the window is free. A client that has not
+        // been told yet that it has everything is told so without a window too.
+        let is_enough = window * 2 >= session.window() && window > 0;
+        if !self.is_catching_up || !session.is_online() || (!is_enough && (self.is_synced || self.has_more)) {
+            return None;
+        }
+        if self.is_restored {
+            session.push(FrameKind::GAP, &Gap::RESTORED).ok()?;
+            self.is_restored = false;
+        }
+        Some(ChangesRequest {
+            user: self.device.user(),
+            cursor: self.cursor,
+            limit: window.clamp(1, CATCH_UP_ENTRIES),
+            max_bytes: CATCH_UP_BYTES.min(session.outgoing_capacity() / 2),
+        })
+    }
+
+    /// Hands over what was read from the log. What finds no capacity is read again later; whether anything was handed over.
+    pub(super) fn deliver_changes(&mut self, session: &mut Session, changes: &Changes) -> bool {
+        let start = self.cursor;
+        self.has_more = true; // unless the end is reached below
+        for gap in &changes.gaps {
+            let Some(conversation) = gap.log.seen_by(&self.device.user()) else {
+                continue;
+            };
+            let body = Gap {
+                conversation,
+                from: gap.from,
+                to: gap.to,
+            };
+            if session.push(FrameKind::GAP, &body).is_err() {
+                return false;
+            }
+        }
+        for change in &changes.entries {
+            let delivery = Delivery::of(&change.entry);
+            if delivery.is_from(&self.device) {
+                self.unreported += 1;
+            } else if hand_over(session, &self.epochs, delivery.change(), delivery.message()).is_ok() {
+                self.unreported = 0;
+            } else {
+                return self.cursor != start;
+            }
+            self.cursor = delivery.change();
+        }
+        self.cursor = self.cursor.max(changes.cursor);
+        self.has_more = changes.more;
+        if !changes.more {
+            self.is_catching_up = false;
+            if !self.is_synced {
+                self.is_synced = self.report_cursor(session);
+                self.is_catching_up = !self.is_synced;
+            }
+        }
+        true
+    }
+}
+
+/// Delivers a message. A client that cannot take it whole gets a tip without names, or else its stub.
+fn hand_over(
+    session: &mut Session,
+    epochs: &Epochs,
+    change: u64,
+    message: &Bytes,
+) -> Result<(), DeliverError> {
+    let cursor = (change > 0).then(|| epochs.cursor(change).to_bytes());
+    let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
+    match session.deliver(cursor, 0, message) {
+        Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
+        delivered => return delivered,
+    }
+    let nameless = encoding::nameless_tip(message).map(|tip| (tip, 0));
+    for shorter in [nameless, encoding::stub(message), encoding::bare_stub(message)] {
+        let Some((stub, payload_len)) = shorter else {
+            continue;
+        };
+        match session.deliver(cursor, payload_len, &stub) {
+            Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
+            delivered => return delivered,
+        }
+    }
+    // Unreachable, so nothing is skipped in silence here. The last of the three fits: a session comes online only with a
+    // client that takes frames of `LEAST_MAX_FRAME` bytes, and a stub without extensions has a bounded length that is less,
+    // see `encoding::tests::the_longest_stub_fits_into_the_smallest_frame`. It can be made of every message: the hub decoded
+    // its content before it took it, or wrote it itself.
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! A login: who it is, whether the account exists, and the device's entry into presence.
+
+use std::sync::Arc;
+
+use tim_proto::request::{Login, Resume};
+use tim_proto::{ErrorCode, GroupType, UserId};
+use tim_store::{Cursor, ResumePoint, Write, WriteError, Written};
+use tim_usersig::UserSig;
+use tokio::sync::oneshot;
+
+use crate::client_context::{ClientContext, ClientLimits, Expiry};
+use crate::device::{Device, LoginId};
+use crate::presence::Leaving;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// A LOGIN, in memory of its own.
+pub(super) struct LoginRequest {
+    app: u32,
+    pub(super) user: UserId,
+    user_sig: String,
+    pub(super) device: u64,
+    login: LoginId,
+    resume: Resume,
+    cursor: Option<Cursor>,
+}
+
+impl From<Login<'_>> for LoginRequest {
+    fn from(login: Login<'_>) -> Self {
+        Self {
+            app: login.app,
+            user: login.user,
+            user_sig: login.user_sig.to_owned(),
+            device: login.device,
+            login: LoginId {
+                session: login.session,
+                attempt: login.attempt,
+            },
+            resume: login.resume,
+            cursor: Cursor::from_bytes(login.cursor),
+        }
+    }
+}
+
+/// A login that was admitted.
+pub(super) struct LoggedIn {
+    pub(super) seat: Seat,
+    pub(super) client: ClientContext,
+    pub(super) nick: String,
+    /// Where the device's deliveries start.
+    pub(super) start: ResumePoint,
+}
+
+/// A device's entry in presence, which ends with this: as cut, unless it is left otherwise.
+pub(super) struct Seat {
+    services: Arc<Services>,
+    device: Arc<Device>,
+    leaving: Leaving,
+}
+
+impl Seat {
+    /// The device goes offline.
+    pub(super) fn leave(mut self, leaving: Leaving) {
+        self.leaving = leaving;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Services { presence, timer, .. } = &*self.services;
+        presence.leave(&self.device, self.leaving, self.services.steady_ms());
+        timer.wake_for_presence();
+    }
+}
+
+/// Admits a login, or refuses it.
+pub(super) async fn log_in(
+    services: Arc<Services>,
+    request: LoginRequest,
+    limits: ClientLimits,
+) -> Result<LoggedIn, Refusal> {
+    let expires_s = verify(&services, &request)?;
+    let (user, reads) = (request.user, services.reads.clone());
+    let found = services.reads.run(move || reads.store().account(&user)).await;
+    let (account, nick) = match found.map_err(|_| interrupted())?? {
+        Some(account) => (account.number, account.nick),
+        None => (open_account(&services, user).await?, String::new()),
+    };
+    let entering = Arc::clone(&services);
+    let entered = services.reads.run(move || {
+        let (seat, start) = enter(&entering, &request)?;
+        let client = ClientContext::new(
+            Arc::clone(&seat.device),
+            account,
+            limits,
+            Expiry::at(&entering.options.clock, expires_s),
+            entering.permissions.generation(),
+        );
+        Ok(LoggedIn {
+            seat,
+            client,
+            nick,
+            start,
+        })
+    });
+    entered.await.unwrap_or_else(|_| Err(interrupted()))
+}
+
+/// The read pool has lost a job.
+pub(super) fn interrupted() -> Refusal {
+    Refusal::new(ErrorCode::STORAGE_FAILED, "")
+}
+
+/// Checks who logs in. Returns until when the UserSig is good, in unix seconds.
+fn verify(services: &Services, request: &LoginRequest) -> Result<u64, Refusal> {
+    let app = &services.settings.app();
+    if request.app != app.id {
+        return Err(Refusal::new(
+            ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID,
+            "this hub serves another application",
+        ));
+    }
+    if request.user == UserId::SYSTEM {
+        let text = "nobody logs in as the system";
+        return Err(Refusal::new(ErrorCode::SDK_COMM_INVALID_IDENTIFIER, text));
+    }
+    let now_s = services.now_ms() / 1000;
+    UserSig::verify_for(app, &request.user, &request.user_sig, now_s)
+        .map(|claims| claims.expires)
+        .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))
+}
+
+/// The user's first login ever. Returns the number of the new account.
+async fn open_account(services: &Services, user: UserId) -> Result<u64, Refusal> {
+    let (sender, receiver) = oneshot::channel();
+    services.writer.submit(Write::EnsureAccount(user), |answer| {
+        // The connection may be gone.
+        let _ = sender.send(answer);
+    })?;
+    match receiver.await.unwrap_or(Err(WriteError::Closed))? {
+        Written::Account { number } => Ok(number),
+        _ => Err(Refusal::wrong_answer()),
+    }
+}
+
+/// Enters the device into presence and reads where it starts. In this order, so that nothing falls between the two.
+fn enter(services: &Arc<Services>, request: &LoginRequest) -> Result<(Seat, ResumePoint), Refusal> {
+    let device = Device::new(request.user, request.device, services.options.max_live);
+    let device = Arc::new(device.with_login(request.login));
+    if !services.presence.enter(&device, services.settings.max_devices()) {
+        let text = "a newer login of this session is known";
+        return Err(Refusal::new(ErrorCode::SESSION_REPLACED, text));
+    }
+    let seat = Seat {
+        services: Arc::clone(services),
+        device,
+        leaving: Leaving::Cut,
+    };
+    let store = services.reads.store();
+    let head = store.head_change()?;
+    let groups = store.groups_of(&request.user)?;
+    let groups = groups.iter().map(|group| {
+        let is_av_chat_room = group.group_type == GroupType::AV_CHAT_ROOM;
+        (group.group, is_av_chat_room)
+    });
+    services.presence.join(&seat.device, groups);
+    services.timer.wake_for_presence();
+    let at = |change, restored| ResumePoint { change, restored };
+    let start = match (request.resume, request.cursor) {
+        (Resume::START, _) => at(0, false),
+        (Resume::CURSOR, Some(cursor)) => services.epochs.resume(cursor, head),
+        // What is no cursor of any store's says nothing of what the device has.
+        (Resume::CURSOR, None) => at(head, true),
+        _ => at(head, false),
+    };
+    Ok((seat, start))
+}

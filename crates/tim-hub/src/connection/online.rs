@@ -1,0 +1,150 @@
+//! What a connection holds while a device is logged in.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tim_proto::ErrorCode;
+use tim_proto::wire::FrameKind;
+use tim_store::{Changes, StoreError};
+use tokio::sync::oneshot;
+use tracing::debug_span;
+
+use super::delivery_state::DeliveryState;
+use super::login::{LoggedIn, Seat};
+use crate::client_context::ClientContext;
+use crate::device::Device;
+use crate::handlers::{self, Outcome};
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// A device that is logged in on this connection.
+pub(super) struct Online {
+    pub(super) seat: Seat,
+    pub(super) state: DeliveryState,
+    /// Away while a request is on the read pool.
+    pub(super) client: Option<ClientContext>,
+    /// The request that is on the read pool. One at a time, so that the requests of a connection are handled in order.
+    request: Option<RequestJob>,
+    /// The reading of the log that is on the read pool.
+    reading: Option<oneshot::Receiver<Result<Changes, StoreError>>>,
+}
+
+/// A request on the read pool.
+struct RequestJob {
+    id: u32,
+    kind: FrameKind,
+    result: oneshot::Receiver<(ClientContext, Result<Outcome, Refusal>)>,
+}
+
+/// What is to be sent for a request: the encoded response or the refusal, or nothing yet.
+pub(super) type Handled = Result<Option<Vec<u8>>, Refusal>;
+
+impl Online {
+    /// The connection's part of a login.
+    pub(super) fn new(services: &Services, login: LoggedIn) -> Self {
+        let device = Arc::clone(login.client.device());
+        Self {
+            seat: login.seat,
+            state: DeliveryState::new(device, Arc::clone(&services.epochs), login.start),
+            client: Some(login.client),
+            request: None,
+            reading: None,
+        }
+    }
+
+    pub(super) const fn device(&self) -> &Arc<Device> {
+        self.state.device()
+    }
+
+    /// Whether a request is on the read pool: no other one is taken until it is back.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// Handles a request here, or on the read pool if the handler reads the store.
+    pub(super) fn handle(
+        &mut self,
+        services: &Arc<Services>,
+        id: u32,
+        kind: FrameKind,
+        body: &[u8],
+    ) -> Handled {
+        let Some(mut client) = self.client.take() else {
+            return Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
+        };
+        let span = debug_span!("request", id, %kind);
+        let outcome = span.in_scope(|| handlers::handle(services, &mut client, id, kind, body));
+        if !matches!(outcome, Ok(Outcome::NeedsStore)) {
+            self.client = Some(client);
+            return outcome.map(into_response);
+        }
+        let (body, shared) = (Box::<[u8]>::from(body), Arc::clone(services));
+        let result = services.reads.run(move || {
+            let outcome = span.in_scope(|| handlers::handle(&shared, &mut client, id, kind, &body));
+            (client, outcome)
+        });
+        self.request = Some(RequestJob { id, kind, result });
+        Ok(None)
+    }
+
+    /// The request that has come back from the read pool. `Err` if it is lost, and the client context with it.
+    pub(super) fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(u32, FrameKind, Handled), Lost>> {
+        let Some(job) = &mut self.request else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(result) = Pin::new(&mut job.result).poll(context) else {
+            return Poll::Pending;
+        };
+        let (id, kind) = (job.id, job.kind);
+        self.request = None;
+        Poll::Ready(match result {
+            Ok((client, outcome)) => {
+                self.client = Some(client);
+                Ok((id, kind, outcome.map(into_response)))
+            }
+            Err(_) => Err(Lost),
+        })
+    }
+
+    /// Whether a reading of the log is on the read pool.
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// Reads from the log on the read pool.
+    pub(super) fn read(&mut self, services: &Services, request: tim_store::ChangesRequest) {
+        let reads = services.reads.clone();
+        let reading = services.reads.run(move || reads.store().changes_since(&request));
+        self.reading = Some(reading);
+    }
+
+    /// What was read from the log.
+    pub(super) fn poll_reading(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Result<Changes, StoreError>, Lost>> {
+        let Some(reading) = &mut self.reading else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(changes) = Pin::new(reading).poll(context) else {
+            return Poll::Pending;
+        };
+        self.reading = None;
+        Poll::Ready(changes.map_err(|_| Lost))
+    }
+}
+
+/// The read pool has lost a job.
+pub(super) struct Lost;
+
+fn into_response(outcome: Outcome) -> Option<Vec<u8>> {
+    match outcome {
+        Outcome::Response(body) => Some(body),
+        // On the read pool no handler needs the store otherwise.
+        Outcome::Later | Outcome::NeedsStore => None,
+    }
+}

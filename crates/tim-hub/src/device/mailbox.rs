@@ -1,0 +1,194 @@
+//! What waits for a device.
+//!
+//! A mailbox has three parts, each with a ceiling and a policy. *Responses* are bounded by the requests that the connection
+//! may have under way. *Live* deliveries are a fast path over the log: when there are too many, they are dropped and the
+//! device is marked *behind*, to read on from the log later; of those that are not stored, the least urgent are dropped
+//! first. *Changes* of the user's own state are one for each conversation, the newest; beyond the ceiling one change
+//! replaces them all, which tells the device to ask for its list.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use tim_proto::ErrorCode;
+use tim_proto::request::ConversationChange;
+use tim_proto::wire::FrameKind;
+
+use super::delivery::{Delivery, RANKS};
+use crate::refusal::Refusal;
+
+/// How many changes of the user's own state wait for one device.
+const MAX_CHANGES: usize = 256;
+
+/// The response to a request that was not answered at once.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) request: u32,
+    pub(crate) kind: FrameKind,
+    /// The encoded body, or the refusal.
+    pub(crate) result: Result<Vec<u8>, Refusal>,
+}
+
+/// What waits for a device.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    responses: VecDeque<Response>,
+    live: Live,
+    max_live: usize,
+    changes: VecDeque<ConversationChange>,
+    behind: bool,
+    close_reason: Option<ErrorCode>,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    pub(super) fn new(max_live: usize) -> Self {
+        Self {
+            responses: VecDeque::new(),
+            live: Live::default(),
+            max_live,
+            changes: VecDeque::new(),
+            // From the start: what the device missed is in the log.
+            behind: true,
+            close_reason: None,
+            waker: None,
+        }
+    }
+
+    /// Registers the task of the connection to be woken when something arrives.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    pub(super) const fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+
+    /// Why the session is to end, if it is.
+    pub(crate) const fn take_close_reason(&mut self) -> Option<ErrorCode> {
+        self.close_reason.take()
+    }
+
+    /// Whether live deliveries have been dropped since the last call; the log has them.
+    pub(crate) const fn take_behind(&mut self) -> bool {
+        std::mem::replace(&mut self.behind, false)
+    }
+
+    /// The oldest response.
+    pub(crate) fn next_response(&mut self) -> Option<Response> {
+        self.responses.pop_front()
+    }
+
+    /// The oldest change of the user's own state.
+    pub(crate) fn next_change(&mut self) -> Option<ConversationChange> {
+        self.changes.pop_front()
+    }
+
+    /// The oldest live delivery.
+    pub(crate) fn next_live(&mut self) -> Option<Arc<Delivery>> {
+        self.live.pop()
+    }
+
+    /// Puts back the delivery that was taken last.
+    pub(crate) fn put_back(&mut self, delivery: Arc<Delivery>) {
+        self.live.put_back(delivery);
+    }
+
+    pub(super) fn respond(&mut self, response: Response) {
+        self.responses.push_back(response);
+    }
+
+    pub(super) const fn close(&mut self, reason: ErrorCode) {
+        self.close_reason = Some(reason);
+    }
+
+    /// Takes a delivery. Without capacity, what is stored is left to the log and the device is marked behind; of the rest,
+    /// the least urgent is dropped.
+    pub(super) fn deliver(&mut self, delivery: &Arc<Delivery>) {
+        let has_capacity = self.live.queue.len() < self.max_live;
+        if delivery.is_live_only() {
+            if has_capacity || self.live.displace(delivery.rank()) {
+                self.live.push(Arc::clone(delivery));
+            }
+        } else if has_capacity && !self.behind {
+            self.live.push(Arc::clone(delivery));
+        } else {
+            self.live.drop_stored();
+            self.behind = true;
+        }
+    }
+
+    pub(super) fn change(&mut self, change: ConversationChange) {
+        let is_about = |waiting: &ConversationChange| waiting.conversation == change.conversation;
+        let is_newer =
+            |waiting: &ConversationChange| waiting.counted == 0 || waiting.counted > change.counted;
+        let waits = |waiting: &ConversationChange| is_about(waiting) && is_newer(waiting);
+        if change.counted > 0 && self.changes.iter().any(waits) {
+            return;
+        }
+        self.changes.retain(|waiting| !is_about(waiting));
+        if self.changes.len() >= MAX_CHANGES {
+            // Too many to send one by one: the device is to ask for the list.
+            self.changes.clear();
+            self.changes
+                .push_back(ConversationChange { counted: 0, ..change });
+        } else {
+            self.changes.push_back(change);
+        }
+    }
+}
+
+/// Live deliveries in order of arrival.
+#[derive(Debug, Default)]
+struct Live {
+    queue: VecDeque<Arc<Delivery>>,
+    /// How many of each rank are not stored.
+    live_only: [u32; RANKS],
+}
+
+impl Live {
+    fn count(&mut self, delivery: &Delivery, change: impl FnOnce(u32) -> u32) {
+        if delivery.is_live_only()
+            && let Some(count) = self.live_only.get_mut(delivery.rank())
+        {
+            *count = change(*count);
+        }
+    }
+
+    fn push(&mut self, delivery: Arc<Delivery>) {
+        self.count(&delivery, |count| count.saturating_add(1));
+        self.queue.push_back(delivery);
+    }
+
+    fn pop(&mut self) -> Option<Arc<Delivery>> {
+        let delivery = self.queue.pop_front()?;
+        self.count(&delivery, |count| count.saturating_sub(1));
+        Some(delivery)
+    }
+
+    fn put_back(&mut self, delivery: Arc<Delivery>) {
+        self.count(&delivery, |count| count.saturating_add(1));
+        self.queue.push_front(delivery);
+    }
+
+    /// Drops the newest of the least urgent that are not stored, if it is less urgent than `rank`.
+    fn displace(&mut self, rank: usize) -> bool {
+        let least = self.live_only.iter().take(rank).position(|count| *count > 0);
+        let Some(least) = least else { return false };
+        let is_least = |waiting: &Arc<Delivery>| waiting.is_live_only() && waiting.rank() == least;
+        let Some(at) = self.queue.iter().rposition(is_least) else {
+            return false;
+        };
+        if let Some(dropped) = self.queue.remove(at) {
+            self.count(&dropped, |count| count.saturating_sub(1));
+        }
+        true
+    }
+
+    fn drop_stored(&mut self) {
+        self.queue.retain(|waiting| waiting.is_live_only());
+    }
+}

@@ -1,0 +1,172 @@
+//! A device that is logged in: its identity, and the mailbox through which everything reaches its connection.
+
+mod delivery;
+mod mailbox;
+mod responder;
+
+pub(crate) use delivery::Delivery;
+pub(crate) use mailbox::{Mailbox, Response};
+pub(crate) use responder::Responder;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tim_proto::request::ConversationChange;
+use tim_proto::{ErrorCode, UserId};
+
+use crate::threads::lock;
+
+/// Which login of a device this is: the numbers that tell a late LOGIN from a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LoginId {
+    pub(crate) session: u64,
+    pub(crate) attempt: u32,
+}
+
+impl LoginId {
+    /// Whether the same session has logged in with this since, so that `other` comes late.
+    pub(crate) const fn is_newer_than(&self, other: &Self) -> bool {
+        self.session == other.session && self.attempt >= other.attempt
+    }
+}
+
+/// A device that is logged in.
+#[derive(Debug)]
+pub(crate) struct Device {
+    user: UserId,
+    number: u64,
+    login: LoginId,
+    /// What the client context has cached of the user and the user's groups is out of date.
+    stale: AtomicBool,
+    mailbox: Mutex<Mailbox>,
+}
+
+impl Device {
+    /// A device whose mailbox holds at most `max_live` live deliveries.
+    pub(crate) fn new(user: UserId, number: u64, max_live: usize) -> Self {
+        Self {
+            user,
+            number,
+            login: LoginId::default(),
+            stale: AtomicBool::new(false),
+            mailbox: Mutex::new(Mailbox::new(max_live)),
+        }
+    }
+
+    /// The same device, with the numbers of its login.
+    pub(crate) fn with_login(self, login: LoginId) -> Self {
+        Self { login, ..self }
+    }
+
+    pub(crate) const fn user(&self) -> UserId {
+        self.user
+    }
+
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) const fn login(&self) -> &LoginId {
+        &self.login
+    }
+
+    /// The mailbox, for the device's connection.
+    pub(crate) fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        lock(&self.mailbox)
+    }
+
+    /// Hands over the response to a request.
+    pub(crate) fn respond(&self, response: Response) {
+        self.put(|mailbox| mailbox.respond(response));
+    }
+
+    /// Hands over a delivery, unless the device sent the message itself.
+    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>) {
+        if !(delivery.is_live_only() && delivery.is_from(self)) {
+            self.put(|mailbox| mailbox.deliver(delivery));
+        }
+    }
+
+    /// Hands over a change of the user's own state of a conversation.
+    pub(crate) fn change(&self, change: ConversationChange) {
+        self.put(|mailbox| mailbox.change(change));
+    }
+
+    /// Ends the session.
+    pub(crate) fn close(&self, reason: ErrorCode) {
+        self.put(|mailbox| mailbox.close(reason));
+    }
+
+    /// What is cached of the user, or of a group of the user's, is out of date.
+    pub(crate) fn invalidate(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// Whether what is cached has to be read again. To be called before the cache is used: what is read after that is
+    /// current, or the next call returns `true`.
+    pub(crate) fn take_stale(&self) -> bool {
+        self.stale.swap(false, Ordering::AcqRel)
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Mailbox)) {
+        let waker = {
+            let mut mailbox = self.mailbox();
+            put(&mut mailbox);
+            mailbox.take_waker()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tim_proto::Priority;
+
+    use super::*;
+
+    fn delivery(change: u64, priority: Priority) -> Arc<Delivery> {
+        Arc::new(match change {
+            0 => Delivery::live(UserId::SYSTEM, 0, priority, Bytes::new()),
+            _ => Delivery::stored(change, UserId::SYSTEM, 0, Bytes::new()),
+        })
+    }
+
+    fn waiting(device: &Device) -> Vec<(u64, Priority)> {
+        let mut mailbox = device.mailbox();
+        let taken = std::iter::from_fn(|| mailbox.next_live());
+        taken
+            .map(|delivery| (delivery.change(), delivery.priority()))
+            .collect()
+    }
+
+    #[test]
+    fn of_what_is_not_stored_the_least_urgent_is_dropped_first_and_the_order_stays() {
+        let device = Device::new(UserId::SYSTEM, 1, 4);
+        assert!(device.mailbox().take_behind());
+        let [lowest, low, normal, high] = [Priority::LOWEST, Priority::LOW, Priority::NORMAL, Priority::HIGH];
+        for priority in [low, lowest, normal, lowest] {
+            device.deliver(&delivery(0, priority));
+        }
+        device.deliver(&delivery(0, lowest)); // full, and nothing less urgent
+        device.deliver(&delivery(0, high));
+        device.deliver(&delivery(0, low));
+        device.deliver(&delivery(0, low)); // nothing less urgent any more
+        let left = [low, normal, high, low].map(|priority| (0, priority));
+        assert_eq!(waiting(&device), left);
+        assert!(!device.mailbox().take_behind());
+    }
+
+    #[test]
+    fn what_is_stored_displaces_nothing_and_is_read_from_the_log_later() {
+        let device = Device::new(UserId::SYSTEM, 1, 2);
+        assert!(device.mailbox().take_behind());
+        device.deliver(&delivery(1, Priority::NORMAL));
+        device.deliver(&delivery(0, Priority::LOWEST));
+        device.deliver(&delivery(2, Priority::NORMAL));
+        assert!(device.mailbox().take_behind());
+        assert_eq!(waiting(&device), [(0, Priority::LOWEST)]);
+    }
+}

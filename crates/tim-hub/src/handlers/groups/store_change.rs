@@ -1,0 +1,135 @@
+//! Hands a change of a group to the store, and keeps the hub's memory in step with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tim_groups::{GroupAction, GroupCommand, GroupResponse};
+use tim_proto::{GroupId, MemberResult, Priority, UserId};
+use tim_store::{GroupChanged, LogKey, Write, WriteError, WriteResult, Written};
+
+use crate::delivery::{LiveQueue, live_delivery};
+use crate::permissions::{Permissions, revokes_permissions};
+use crate::presence::PresenceRegistry;
+use crate::service::Services;
+
+/// Submits a change of a group to the store. `answered` is called on the writer's thread when the change is durable and the
+/// hub's memory is in step with it.
+pub(super) fn submit_change(
+    services: &Services,
+    actor: UserId,
+    group: GroupId,
+    action: GroupAction,
+    answered: impl FnOnce(WriteResult) + Send + 'static,
+) -> Result<(), WriteError> {
+    let follow_up = FollowUp {
+        presence: Arc::clone(&services.presence),
+        live: services.live.clone(),
+        group,
+        time: services.now_ms() / 1000,
+        concerns: Concerns::of(&action, actor),
+        permissions: revokes_permissions(&action).then(|| Arc::clone(&services.permissions)),
+    };
+    let command = GroupCommand {
+        group,
+        actor,
+        random: services.randoms.next(),
+        policy: services.options.group_policy(),
+        live_members: av_chat_room_members_after(&services.presence, &group, &action, actor),
+        action,
+    };
+    services
+        .writer
+        .submit(Write::ChangeGroup(Box::new(command)), move |answer| {
+            if let Ok(Written::GroupChanged(changed)) = &answer {
+                follow_up.apply(changed);
+            }
+            answered(answer);
+        })
+}
+
+/// How many are in an AVChatRoom, without those of them who are now banned.
+fn av_chat_room_members_after(
+    presence: &PresenceRegistry,
+    group: &GroupId,
+    action: &GroupAction,
+    actor: UserId,
+) -> u32 {
+    let members = presence.av_chat_room_members(group);
+    let GroupAction::Ban {
+        users, seconds: 1.., ..
+    } = action
+    else {
+        return members;
+    };
+    let users: BTreeSet<UserId> = users.iter().copied().collect();
+    let gone = users
+        .iter()
+        .filter(|user| **user != actor && presence.is_in(group, user));
+    members.saturating_sub(u32::try_from(gone.count()).unwrap_or(u32::MAX))
+}
+
+/// What of the hub's memory a change concerns.
+enum Concerns {
+    /// The memberships of these users.
+    Users(Vec<UserId>),
+    /// All memberships.
+    Everybody,
+    /// The users who have to leave if the group is an AVChatRoom.
+    Banned,
+    /// The whole group, which is dismissed.
+    Group,
+}
+
+impl Concerns {
+    fn of(action: &GroupAction, actor: UserId) -> Self {
+        match action {
+            GroupAction::SetMember { user, .. } => Self::Users(vec![*user]),
+            GroupAction::ChangeOwner { owner } => Self::Users(vec![*owner, actor]),
+            GroupAction::Remove { users, .. } => Self::Users(users.clone()),
+            GroupAction::Quit => Self::Users(vec![actor]),
+            GroupAction::Update(update) if update.mute_all.is_some() => Self::Everybody,
+            GroupAction::Ban { seconds: 1.., .. } => Self::Banned,
+            GroupAction::Dismiss | GroupAction::Reclaim => Self::Group,
+            _ => Self::Users(Vec::new()),
+        }
+    }
+}
+
+/// What follows in the hub's memory from a change that is durable.
+struct FollowUp {
+    presence: Arc<PresenceRegistry>,
+    live: LiveQueue,
+    group: GroupId,
+    time: u64,
+    concerns: Concerns,
+    /// If the change can revoke any.
+    permissions: Option<Arc<Permissions>>,
+}
+
+impl FollowUp {
+    fn apply(&self, changed: &GroupChanged) {
+        match (&self.concerns, &changed.response) {
+            (Concerns::Users(users), _) => users.iter().for_each(|user| self.presence.invalidate(user)),
+            (Concerns::Everybody, _) => self.presence.advance_epoch(&self.group),
+            (Concerns::Banned, GroupResponse::Members(results)) => {
+                let removed = results
+                    .iter()
+                    .filter(|(_, result)| *result == MemberResult::REMOVED);
+                removed.for_each(|(user, _)| self.presence.leave_av_chat_room_silently(self.group, user));
+            }
+            (Concerns::Banned | Concerns::Group, _) => {}
+        }
+        if let Some(permissions) = &self.permissions {
+            permissions.advance();
+        }
+        for entry in &changed.live {
+            // For those online; a hub that is too busy even for that continues without it.
+            let delivery = live_delivery(entry, self.time, Priority::HIGH);
+            let _ = self.live.deliver(LogKey::Group(self.group), delivery);
+        }
+        // Behind what is still to be delivered. Looked up now: it may have been made since the request arrived.
+        if matches!(self.concerns, Concerns::Group) && self.presence.is_av_chat_room(&self.group) {
+            self.live.dismiss(self.group);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a user may see of a log.
+
+use tim_proto::ErrorCode;
+use tim_store::LogKey;
+
+use crate::client_context::ClientContext;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// The sequence behind which a user sees the entries of a log: of a group, what came after joining.
+pub(super) fn visible_from(
+    services: &Services,
+    client: &ClientContext,
+    log: &LogKey,
+) -> Result<u64, Refusal> {
+    let LogKey::Group(group) = log else { return Ok(0) };
+    let store = services.reads.store();
+    match store.membership(group, &client.user())? {
+        Some(membership) => Ok(membership.joined_at),
+        // Nothing of an AVChatRoom is stored.
+        None if is_in_av_chat_room(services, client, log) => Ok(u64::MAX),
+        None if store.group(group)?.is_none() => Err(Refusal::new(ErrorCode::GROUP_NOT_FOUND, "")),
+        None => Err(Refusal::new(
+            ErrorCode::GROUP_PERMISSION_DENY,
+            "only members read a group's history",
+        )),
+    }
+}
+
+/// Whether the log is that of an AVChatRoom which the user is in.
+pub(super) fn is_in_av_chat_room(services: &Services, client: &ClientContext, log: &LogKey) -> bool {
+    let presence = &services.presence;
+    matches!(log, LogKey::Group(group) if presence.is_av_chat_room(group) && presence.is_in(group, &client.user()))
+}

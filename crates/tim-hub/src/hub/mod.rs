@@ -1,0 +1,332 @@
+//! The hub as a whole: it accepts connections, stops, and tells how it is.
+
+mod serial;
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tim_proto::GroupId;
+use tim_session::Framing;
+use tim_store::{Store, WriteError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, watch};
+use tracing::{debug, info, warn};
+
+use crate::connection::Connection;
+use crate::handlers::{self, Audience};
+use crate::listener::Listener;
+use crate::options::HubOptions;
+use crate::service::{Services, Status};
+
+/// How many connections beyond the capacity are refused with a reason; more are closed without a word.
+const MAX_REFUSALS: usize = 64;
+/// How long connections get to send their GOODBYE when the hub stops.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A hub on its store.
+///
+/// ```no_run
+/// use tim_hub::usersig::App;
+/// use tim_hub::{Hub, HubOptions};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = HubOptions::new(App::new(1_400_000_000, "a key that nobody guesses"));
+/// let hub = Hub::open("/var/lib/tim", options)?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:7878").await?;
+/// hub.serve(listener, std::future::pending()).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Hub {
+    services: Arc<Services>,
+    max_connections: usize,
+    /// A permit for each connection.
+    capacity: Arc<Semaphore>,
+    /// A permit for each connection that is only told that there is no capacity.
+    refusals: Arc<Semaphore>,
+    status: Arc<Status>,
+}
+
+/// What a SEND has beside the bytes that the limit of a message measures, at the most: header, ids, and options with some
+/// words for a notification.
+const SEND_OVERHEAD: u64 = 4096;
+
+/// What a hub has counted since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Connections now.
+    pub connections: usize,
+    /// Connections that were turned away for lack of capacity.
+    pub turned_away: u64,
+    /// Logins that were refused.
+    pub refused_logins: u64,
+    /// Requests that could not be decoded.
+    pub malformed_requests: u64,
+    /// Connections that ended because the client broke the protocol.
+    pub protocol_violations: u64,
+}
+
+/// Why a hub stopped, or could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The data directory cannot be used.
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Open(#[from] tim_store_sqlite::OpenError),
+    /// The options cannot be right.
+    #[error("{0}")]
+    Options(String),
+    /// The store failed for good: nothing that was acknowledged is lost, and nothing more can be taken.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// The operating system refused a thread or a socket.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The options with frames as large as the largest message needs, if a hub can work with them.
+fn checked(mut options: HubOptions) -> Result<HubOptions, HubError> {
+    options.check().map_err(HubError::Options)?;
+    let largest_send = options.limits.message_bytes().saturating_add(SEND_OVERHEAD);
+    let largest_send = u32::try_from(largest_send).unwrap_or(u32::MAX);
+    options.connection.max_frame = options.connection.max_frame.max(largest_send);
+    let connection = options.connection.check();
+    connection.map_err(|fault| HubError::Options(format!("in the limits of a connection, {fault}")))?;
+    Ok(options)
+}
+
+impl Hub {
+    /// A hub on the SQLite store in `directory`, which is created if it does not exist.
+    ///
+    /// # Errors
+    /// As [`with_store`](Self::with_store), and [`HubError::Open`], for example if another hub uses the directory.
+    #[cfg(feature = "sqlite")]
+    pub fn open(directory: impl AsRef<std::path::Path>, options: HubOptions) -> Result<Self, HubError> {
+        // First, so that a hub that cannot start leaves no directory behind.
+        let options = checked(options)?;
+        let store = tim_store_sqlite::open_limited(directory.as_ref(), options.max_data)?;
+        Self::start(options, store.into())
+    }
+
+    /// A hub on an open store of any engine.
+    ///
+    /// Starts the store's writer thread and the retention thread. Both run until the hub is dropped or shut down, whether or
+    /// not it serves connections.
+    ///
+    /// # Errors
+    /// [`HubError::Options`] for options that cannot work; [`HubError::Io`] if a thread cannot be started.
+    pub fn with_store(options: HubOptions, store: impl Into<Store>) -> Result<Self, HubError> {
+        Self::start(checked(options)?, store.into())
+    }
+
+    fn start(options: HubOptions, store: Store) -> Result<Self, HubError> {
+        let max_connections = options.max_connections.min(Semaphore::MAX_PERMITS);
+        let status = Arc::new(Status::new());
+        let services = Services::start(options, store, &status)?;
+        Ok(Self {
+            services: Arc::new(services),
+            max_connections,
+            capacity: Arc::new(Semaphore::new(max_connections)),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            status,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Serves the connections of a [`Listener`] until `stop` is ready, then [shuts down](Self::shut_down) and returns. A hub may
+    /// serve several listeners; the first to stop ends all.
+    ///
+    /// # Errors
+    /// [`HubError::Store`] if the store failed: the process should end.
+    pub async fn serve(
+        &self,
+        mut listener: impl Listener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), HubError> {
+        let mut stop = std::pin::pin!(stop);
+        let mut failed = self.status.failed.subscribe();
+        let result = loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                reason = failure(&mut failed) => break Err(HubError::Store(reason)),
+                accepted = listener.accept() => match accepted {
+                    Ok((link, peer)) => self.spawn_from(link, peer),
+                    Err(error) => {
+                        // Out of file descriptors, as a rule: existing connections continue, and some will close.
+                        warn!(%error, "a connection cannot be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        };
+        self.shut_down().await;
+        result
+    }
+
+    /// Serves one connection over any byte stream, on a task of its own.
+    pub fn spawn<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L) {
+        self.spawn_from(link, "unknown".to_owned());
+    }
+
+    /// As [`spawn`](Self::spawn); `peer` names the other end in the hub's log.
+    pub fn spawn_from<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L, peer: String) {
+        if self.is_stopping() {
+            return debug!(peer, "a connection is turned away: the hub stops");
+        }
+        let free = Arc::clone(&self.capacity).try_acquire_owned().ok();
+        let is_full = free.is_none();
+        if is_full {
+            self.note_turned_away(&peer);
+        }
+        // A connection beyond the capacity is told so, and when to come back, unless too many have to be told.
+        let Some(permit) = free.or_else(|| Arc::clone(&self.refusals).try_acquire_owned().ok()) else {
+            return;
+        };
+        let services = Arc::clone(&self.services);
+        let mut stopping = self.status.stopping.subscribe();
+        tokio::spawn(async move {
+            let mut connection = match is_full {
+                true => Connection::turned_away(services, link, peer),
+                false => Connection::new(services, link, Framing::Stream, peer),
+            };
+            let ended = tokio::select! {
+                ended = poll_fn(|context| connection.poll(context)) => ended,
+                () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+                    connection.stop();
+                    poll_fn(|context| connection.poll(context)).await
+                }
+            };
+            if let Err(error) = ended {
+                debug!(%error, "a connection broke");
+            }
+            drop(connection);
+            drop(permit);
+        });
+    }
+
+    pub(crate) fn note_turned_away(&self, peer: &str) {
+        if let Some(suppressed) = self.services.events.turned_away.take(self.services.steady_ms()) {
+            warn!(
+                peer,
+                max_connections = self.max_connections,
+                suppressed,
+                "a connection is turned away: there are too many"
+            );
+        }
+    }
+
+    /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
+    /// rate of sending, the number of a user's devices. Sessions continue; the rate holds for logins from now on. The other
+    /// options are ignored.
+    ///
+    /// # Errors
+    /// [`HubError::Options`]; nothing is changed then.
+    pub fn reload(&self, options: &HubOptions) -> Result<(), HubError> {
+        options.check().map_err(HubError::Options)?;
+        if options.app.id != self.services.options.app.id {
+            return Err(HubError::Options(
+                "the application's number cannot change while the hub runs".to_owned(),
+            ));
+        }
+        self.services.settings.set(options);
+        Ok(())
+    }
+
+    /// Ready with the reason when the store has failed for good. All connections have been sent a GOODBYE by then, or are being
+    /// sent one.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut failed = self.status.failed.subscribe();
+        async move { failure(&mut failed).await }
+    }
+
+    /// The number of connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.max_connections
+            .saturating_sub(self.capacity.available_permits())
+    }
+
+    /// What the hub has counted since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        let events = &self.services.events;
+        HubStats {
+            connections: self.connections(),
+            turned_away: events.turned_away.total(),
+            refused_logins: events.refused_logins.total(),
+            malformed_requests: events.malformed_requests.total(),
+            protocol_violations: events.protocol_violations.total(),
+        }
+    }
+
+    /// Whether a connection or the read pool is still at work.
+    fn is_busy(&self) -> bool {
+        self.connections() > 0 || self.services.reads.is_busy()
+    }
+
+    /// Sends members of a group a notice in the application's name (operation 255). It is kept in each member's system
+    /// conversation; in an AVChatRoom it is passed on to those who are in it now.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if there is no such group or the text is longer than
+    /// [`MAX_NOTICE`](tim_groups::rules::MAX_NOTICE); else the store's.
+    pub async fn notify_group(
+        &self,
+        group: GroupId,
+        audience: Audience<'_>,
+        text: &str,
+    ) -> Result<(), WriteError> {
+        handlers::notify_group(&self.services, group, audience, text).await
+    }
+
+    /// Dismisses a group in the system's name: all members get a notice of operation 11.
+    ///
+    /// # Errors
+    /// [`WriteError::Refused`] if there is no such group; else the store's.
+    pub async fn reclaim_group(&self, group: GroupId) -> Result<(), WriteError> {
+        handlers::reclaim_group(&self.services, group).await
+    }
+
+    /// Whether [`Hub::shut_down`] has been called, by [`Hub::serve`] or otherwise.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.status.stopping.borrow()
+    }
+
+    /// Sends all connections a GOODBYE, waits for a moment until they are gone, and closes the store, after which the database
+    /// file alone has everything that was acknowledged.
+    pub async fn shut_down(&self) {
+        info!(connections = self.connections(), "the hub stops");
+        self.status.stop(&self.services.presence);
+        let deadline = tokio::time::Instant::now() + GOODBYE_TIMEOUT;
+        while self.is_busy() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let writer = Arc::clone(&self.services.writer);
+        // What waits is written first, which blocks.
+        let _ = tokio::task::spawn_blocking(move || writer.close()).await;
+    }
+}
+
+/// Waits until the store has failed for good. Returns the reason.
+async fn failure(failed: &mut watch::Receiver<Option<String>>) -> String {
+    match failed.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => "the store's thread has ended".to_owned(),
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("options", &self.services.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! Reads of the store, which block on the disk, and the pool of threads that does them.
+//!
+//! A connection runs on an executor's thread together with many others, so nothing there may wait for the disk. Work that
+//! reads the store is handed to [`Reads::run`]; its result arrives through a channel. At most [`MAX_WORKERS`] jobs run at a
+//! time, the others wait in order. A connection has at most a few jobs under way, which bounds the queue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use tim_groups::tips::UserNames;
+use tim_proto::UserId;
+use tim_store::{StoreError, StoreReader};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::threads::{blocking, lock, may_block};
+
+/// How many jobs run at a time: as many as the SQLite engine lends readers.
+const MAX_WORKERS: usize = 16;
+
+/// The store's reader, and the pool.
+#[derive(Clone)]
+pub(crate) struct Reads {
+    store: Arc<dyn StoreReader>,
+    pool: Arc<Pool>,
+}
+
+impl Reads {
+    pub(crate) fn new(store: Arc<dyn StoreReader>) -> Self {
+        Self {
+            store,
+            pool: Arc::default(),
+        }
+    }
+
+    /// The store, for work that [`Reads::run`] runs and for the hub's own threads.
+    pub(crate) fn store(&self) -> &dyn StoreReader {
+        debug_assert!(may_block(), "the store is read on an executor's thread");
+        &*self.store
+    }
+
+    /// The names of these users, for tips.
+    pub(crate) fn name_book(&self, users: &[UserId]) -> Result<BTreeMap<UserId, UserNames>, StoreError> {
+        let accounts = self.store().accounts(users)?.into_iter();
+        Ok(accounts.map(|account| (account.user, account.into())).collect())
+    }
+
+    /// Whether jobs are running or waiting.
+    pub(crate) fn is_busy(&self) -> bool {
+        lock(&self.pool.0).workers > 0
+    }
+
+    /// Runs `work` on the pool. The channel closes without a result if the work panics or the runtime ends.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.pool.submit(Box::new(move || {
+            // The connection may be gone.
+            let _ = sender.send(work());
+        }));
+        receiver
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Jobs on the blocking threads of the runtime, a bounded number at a time.
+#[derive(Default)]
+struct Pool(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    workers: usize,
+}
+
+impl Pool {
+    fn submit(self: &Arc<Self>, job: Job) {
+        let is_enough = {
+            let mut state = lock(&self.0);
+            state.waiting.push_back(job);
+            let is_enough = state.workers >= MAX_WORKERS;
+            state.workers += usize::from(!is_enough);
+            is_enough
+        };
+        if is_enough {
+            return;
+        }
+        let worker = Worker {
+            pool: Arc::clone(self),
+            is_counted: true,
+        };
+        // Without a runtime there is no connection that waits: the job is dropped with the worker.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || worker.run());
+        }
+    }
+}
+
+/// One that does jobs until none is left.
+struct Worker {
+    pool: Arc<Pool>,
+    /// Whether [`State::workers`] counts it.
+    is_counted: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Some(job) = self.next() {
+            // Reported by the panic hook; the job's channel closes.
+            let _ = catch_unwind(AssertUnwindSafe(|| blocking(job)));
+        }
+    }
+
+    /// The next job. A worker that finds none is not counted from that moment on, so that no job waits for it.
+    fn next(&mut self) -> Option<Job> {
+        let mut state = lock(&self.pool.0);
+        let job = state.waiting.pop_front();
+        if job.is_none() {
+            state.workers -= 1;
+            self.is_counted = false;
+        }
+        job
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.is_counted {
+            return;
+        }
+        // The runtime has ended before the worker could begin.
+        let orphaned = {
+            let mut state = lock(&self.pool.0);
+            state.workers -= 1;
+            match state.workers {
+                0 => std::mem::take(&mut state.waiting),
+                _ => VecDeque::new(),
+            }
+        };
+        drop(orphaned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn run<T: Send + 'static>(
+        pool: &Arc<Pool>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        pool.submit(Box::new(move || {
+            let _ = sender.send(work());
+        }));
+        receiver
+    }
+
+    #[tokio::test]
+    async fn jobs_run_side_by_side_on_a_bounded_number_of_threads() {
+        let pool: Arc<Pool> = Arc::default();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // Nobody goes on before so many have met.
+        let barrier = Arc::new(Barrier::new(MAX_WORKERS));
+        let jobs: Vec<_> = (0..4 * MAX_WORKERS)
+            .map(|number| {
+                let (now, most, barrier) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&barrier));
+                run(&pool, move || {
+                    assert!(may_block());
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    barrier.wait();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    number
+                })
+            })
+            .collect();
+        for (number, job) in jobs.into_iter().enumerate() {
+            assert_eq!(job.await, Ok(number));
+        }
+        assert_eq!(most.load(Ordering::SeqCst), MAX_WORKERS);
+        assert!(!may_block());
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_closes_its_channel_and_harms_no_other() {
+        let pool: Arc<Pool> = Arc::default();
+        for _ in 0..2 * MAX_WORKERS {
+            assert!(run(&pool, || panic!("on purpose")).await.is_err());
+        }
+        assert_eq!(run(&pool, || 7).await, Ok(7));
+    }
+
+    #[test]
+    fn without_a_runtime_no_job_waits_for_ever() {
+        let pool: Arc<Pool> = Arc::default();
+        assert!(run(&pool, || 7).blocking_recv().is_err());
+        assert!(lock(&pool.0).waiting.is_empty() && lock(&pool.0).workers == 0);
+    }
+}
