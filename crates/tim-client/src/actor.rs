@@ -22,7 +22,7 @@ use tracing::Instrument;
 use crate::call::{PendingCall, Reply};
 use crate::client::LoginResponse;
 use crate::shared::Shared;
-use crate::state::{Effect, Moment, Query, Stage, State, Waiter};
+use crate::state::{Effect, Moment, Query, SessionEffect, Stage, State, Waiter};
 use crate::trace::{ConnectionTrace, RequestTrace, client_span};
 use crate::{GetConversationListResponse, ImError};
 
@@ -81,17 +81,6 @@ struct Outlet {
     for_session: Vec<SessionEffect>,
 }
 
-enum SessionEffect {
-    UseUserSig(String),
-    LogOut,
-}
-
-/// Why the task has woken up.
-struct Wakeup {
-    /// A command; `Some(None)`: the last handle is gone.
-    command: Option<Option<Command>>,
-}
-
 impl<C: Connector> Actor<C> {
     pub(crate) fn new(
         driver: ClientDriver<C>,
@@ -132,18 +121,17 @@ impl<C: Connector> Actor<C> {
             if self.closing && !self.driver.is_open() {
                 break;
             }
-            let wakeup = self.wait().await;
-            match wakeup.command {
-                Some(Some(command)) => self.execute(command),
-                Some(None) => self.close(),
-                None => {}
+            match self.wait().await {
+                Poll::Ready(Some(command)) => self.execute(command),
+                Poll::Ready(None) => self.close(),
+                Poll::Pending => {}
             }
         }
     }
 
     /// Waits until the driver has moved something, a command has arrived, a stream has free space again, or a deadline is
-    /// reached.
-    async fn wait(&mut self) -> Wakeup {
+    /// reached. Returns the command, if there is one; `Ready(None)` once the last handle is gone.
+    async fn wait(&mut self) -> Poll<Option<Command>> {
         let takes_commands = !self.closing && self.parked.is_none() && self.has_capacity();
         let deadline = self.state.deadline(self.driver.now());
         let deadline = deadline.into_iter().chain(self.login_deadline).min();
@@ -165,12 +153,10 @@ impl<C: Connector> Actor<C> {
             };
             let woken =
                 free_space.as_mut().poll(context).is_ready() | timer.as_mut().poll(context).is_ready();
-            match command {
-                Poll::Ready(command) => Poll::Ready(Wakeup {
-                    command: Some(command),
-                }),
-                Poll::Pending if moved || woken => Poll::Ready(Wakeup { command: None }),
-                Poll::Pending => Poll::Pending,
+            if moved || woken || command.is_ready() {
+                Poll::Ready(command)
+            } else {
+                Poll::Pending
             }
         })
         .await
@@ -436,8 +422,7 @@ impl Outlet {
                 Effect::ListDone(waiter, result) => {
                     let _ = self.lists.remove(&waiter).map(|reply| reply.send(result));
                 }
-                Effect::UseUserSig(user_sig) => self.for_session.push(SessionEffect::UseUserSig(user_sig)),
-                Effect::LogOut => self.for_session.push(SessionEffect::LogOut),
+                Effect::Session(effect) => self.for_session.push(effect),
             }
         }
     }

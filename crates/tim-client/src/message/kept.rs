@@ -139,7 +139,7 @@ impl Client {
             _ => return Err(damaged("its status is unknown")),
         };
         if made_here && !is_own {
-            return Err(damaged("it was made here and comes from somebody else"));
+            return Err(damaged("it was created here and has another sender"));
         }
         let kept = Kept {
             made_here,

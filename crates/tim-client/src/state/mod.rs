@@ -69,7 +69,10 @@ pub(crate) enum Effect {
     /// Publish an event that no delivery has caused.
     Publish(Event),
     /// These deliveries are processed. Publish the event that they caused, if any.
-    Delivered { event: Option<Event>, mark: Mark },
+    Delivered {
+        event: Option<Event>,
+        mark: Mark,
+    },
     /// The status has changed.
     Status(Status),
     /// The total of unread messages, for calls that read it without asking.
@@ -84,9 +87,14 @@ pub(crate) enum Effect {
     LoginDone(Result<LoginResponse, ImError>),
     /// A call that waits for the conversation list is done.
     ListDone(Waiter, Result<GetConversationListResponse, ImError>),
-    /// The session must log in with this UserSig from now on.
+    Session(SessionEffect),
+}
+
+/// What the session has to do.
+#[derive(Debug)]
+pub(crate) enum SessionEffect {
+    /// Log in with this UserSig from now on.
     UseUserSig(String),
-    /// The session must log out.
     LogOut,
 }
 
@@ -179,7 +187,7 @@ impl State {
     pub(crate) fn login_timed_out(&mut self, connection_error: Option<String>) {
         let error = self.session.timeout_error(connection_error);
         self.login_failed(error);
-        self.effects.push_back(Effect::LogOut);
+        self.effects.push_back(Effect::Session(SessionEffect::LogOut));
     }
 
     /// The session is logged out.
@@ -246,7 +254,7 @@ impl State {
             SessionEvent::TurnedAway(failure) => {
                 if let Some(hopeless) = self.session.turned_away((*failure).into()) {
                     self.login_failed(hopeless);
-                    self.effects.push_back(Effect::LogOut);
+                    self.effects.push_back(Effect::Session(SessionEffect::LogOut));
                 }
             }
             SessionEvent::Ready => {
@@ -433,7 +441,8 @@ impl State {
             None => session.user_sigs.accepted(user_sig),
             Some(error) if error.code.ends_session() && session.status.ready => {
                 let fallback = session.user_sigs.refused(&user_sig);
-                self.effects.extend(fallback.map(Effect::UseUserSig));
+                let effect = fallback.map(|fallback| Effect::Session(SessionEffect::UseUserSig(fallback)));
+                self.effects.extend(effect);
             }
             Some(_) => {}
         }

@@ -140,8 +140,8 @@ fn in_words(effect: &Effect) -> String {
             Ok(response) => format!("list for {}: {}", waiter.0, response.conversation_list.len()),
             Err(error) => format!("no list for {}: {}", waiter.0, error.code.0),
         },
-        Effect::UseUserSig(user_sig) => format!("use {user_sig}"),
-        Effect::LogOut => "log out".to_owned(),
+        Effect::Session(SessionEffect::UseUserSig(user_sig)) => format!("use {user_sig}"),
+        Effect::Session(SessionEffect::LogOut) => "log out".to_owned(),
     }
 }
 
