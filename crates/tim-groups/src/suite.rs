@@ -55,7 +55,7 @@ const TYPES: [(&str, GroupType); 5] = [
     ("Community", GroupType::COMMUNITY),
 ];
 
-/// What is done to nobody in particular.
+/// Actions without a target.
 const ALONE: [&str; 12] = [
     "write",
     "mention-all",
@@ -71,7 +71,7 @@ const ALONE: [&str; 12] = [
     "receive-option",
 ];
 const ROLES: [&str; 4] = ["none", "member", "admin", "owner"];
-/// What is done to a member.
+/// Actions on a member.
 const TARGETED: [&str; 7] = [
     "revoke",
     "remove",
@@ -195,7 +195,7 @@ fn make_group(host: &mut dyn Host, cast: &Cast, group_type: GroupType, number: u
     if has_admins {
         members.extend(cast.admins);
     }
-    let wish = NewGroup {
+    let new = NewGroup {
         group,
         group_type,
         owner: cast.owner,
@@ -208,7 +208,7 @@ fn make_group(host: &mut dyn Host, cast: &Cast, group_type: GroupType, number: u
         members,
         random: 1,
     };
-    host.create(wish).unwrap();
+    host.create(new).unwrap();
     if has_admins {
         for admin in cast.admins {
             host.change(group, cast.owner, set(admin, Some(Role::ADMIN), None, None))
@@ -309,7 +309,7 @@ fn action(cast: &Cast, row: &Row, target: UserId) -> GroupAction {
     }
 }
 
-/// A member proposes somebody, where a group can have that.
+/// A member proposes a user, if the group permits that.
 fn propose(host: &mut dyn Host, cast: &Cast, group: GroupId) {
     let by_leave = GroupUpdate {
         invite_option: Some(InviteOption::NEED_PERMISSION),

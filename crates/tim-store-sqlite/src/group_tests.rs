@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
 use tim_store::{
-    Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, NotStored, PageRequest, Purge, Revoke,
-    StoreError, StoreReader as _, StoreWriter as _, Write, Written,
+    Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, MembersRequest, NotStored, PageRequest, Purge,
+    Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
 };
 
 use super::*;
@@ -78,7 +78,12 @@ fn everything(reader: &SqliteReader, group: GroupId) -> String {
     });
     format!(
         "{page:?} {seen:?} {:?} {:?}",
-        reader.members(&group),
+        reader.members_page(&MembersRequest {
+            group,
+            role: None,
+            after: None,
+            limit: usize::MAX,
+        }),
         reader.head_change()
     )
 }

@@ -404,7 +404,7 @@ impl Batch<'_> {
             let mut head = found.map_or_else(|| self.make_log(&log), Ok)?;
             self.push(&mut head, notice)?;
         }
-        // A roster change is published with an entry; without one, nobody follows it.
+        // A roster change is published with an entry; without one, it is not needed.
         self.roster = None;
         Ok(())
     }

@@ -122,17 +122,13 @@ impl StoreReader for SqliteReader {
             let Some(personal) = Personal::find(db, id, &head)? else {
                 return Ok(None);
             };
-            let standing = membership(db, id, &head)?;
-            seen_by(db, user, &head, &personal, standing)
+            let membership = membership(db, id, &head)?;
+            conversation_of(db, user, &head, &personal, membership)
         })
     }
 
     fn group(&self, id: &GroupId) -> Result<Option<Group>, StoreError> {
         self.in_group(id, |db, head| group(db, head.id))
-    }
-
-    fn members(&self, group: &GroupId) -> Result<Vec<Member>, StoreError> {
-        self.in_group(group, |db, head| rosters::members(db, head.id))
     }
 
     fn members_page(&self, request: &MembersRequest) -> Result<MembersPage, StoreError> {
@@ -293,12 +289,12 @@ fn conversations(
         ))
     })?;
     for row in rows {
-        let (head, personal, standing) = row?;
+        let (head, personal, membership) = row?;
         if page.conversations.len() == limit {
             page.more = true;
             break;
         }
-        if let Some(conversation) = seen_by(db, user, &head, &personal, standing)? {
+        if let Some(conversation) = conversation_of(db, user, &head, &personal, membership)? {
             page.conversations.push(conversation);
             page.next.push(ListPosition::new(head.last_change, 0));
         }
@@ -333,12 +329,12 @@ fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64>
 }
 
 /// A conversation of one user.
-fn seen_by(
+fn conversation_of(
     db: &Connection,
     user: &UserId,
     head: &Head,
     personal: &Personal,
-    standing: Option<Membership>,
+    membership: Option<Membership>,
 ) -> rusqlite::Result<Option<Conversation>> {
     let Some(id) = head.key.seen_by(user) else {
         return Ok(None);
@@ -349,8 +345,8 @@ fn seen_by(
             account(db, &peer)?.map(About::Peer)
         }
         LogKey::Group(_) => group(db, head.id)?
-            .zip(standing)
-            .map(|(group, standing)| About::Group(group, standing)),
+            .zip(membership)
+            .map(|(group, membership)| About::Group(group, membership)),
         LogKey::System(_) => Some(About::System),
     };
     let Some(about) = about else { return Ok(None) };

@@ -93,7 +93,7 @@ impl Batch<'_> {
         Ok(chunk)
     }
 
-    /// Purged entries are unread for nobody, so their senders' own entries are no longer subtracted.
+    /// Purged entries are not unread, so their senders' own ones are no longer subtracted.
     fn forget_own(&self, head: &Head, chunk: &Chunk) -> rusqlite::Result<()> {
         let mut statement = self.db.prepare_cached(
             "SELECT e.sender, count(*) FROM entries e JOIN personal p ON p.user = e.sender AND p.log = e.log

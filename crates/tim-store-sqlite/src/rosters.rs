@@ -114,8 +114,11 @@ pub(super) fn groups_page(
     let bounds = params![id, sql(after), sql((limit as u64).saturating_add(1))];
     let rows = statement.query_map(bounds, |row| {
         let log = unsigned(row, GROUP_COLUMNS + Personal::COLUMNS)?;
-        let standing = membership_from_row(row, GROUP_COLUMNS)?;
-        Ok((log, standing.map(|standing| (group_from_row(row), standing))))
+        let membership = membership_from_row(row, GROUP_COLUMNS)?;
+        Ok((
+            log,
+            membership.map(|membership| (group_from_row(row), membership)),
+        ))
     })?;
     let mut page = GroupsPage {
         groups: Vec::new(),
@@ -123,14 +126,14 @@ pub(super) fn groups_page(
     };
     let mut last = after;
     for row in rows {
-        let (log, Some((group, standing))) = row? else {
+        let (log, Some((group, membership))) = row? else {
             continue;
         };
         if page.groups.len() == limit {
             page.next = Some(ListPosition::new(last, 0));
             break;
         }
-        page.groups.push((group?, standing));
+        page.groups.push((group?, membership));
         last = log;
     }
     Ok(page)
@@ -159,14 +162,6 @@ fn member(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Member)>> {
         avatar: row.get(Personal::COLUMNS + 2)?,
     };
     Ok(Some((id, Member { account, membership })))
-}
-
-pub(super) fn members(db: &Connection, log: i64) -> rusqlite::Result<Vec<Member>> {
-    let mut statement = db.prepare_cached(concat!(
-        select_members!(),
-        "p.role IS NOT NULL ORDER BY p.joined_ms, p.user"
-    ))?;
-    collect(statement.query_map([log], member)?)
 }
 
 pub(super) fn managers(db: &Connection, log: i64) -> rusqlite::Result<Vec<Member>> {

@@ -4,8 +4,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{OpenError, revoke};
 
-/// The steps from an empty database to the newest tables: a step per version. A new database takes all of them, so it is
-/// the same as one that grew.
+/// The migration steps, one per version. A new database takes all of them, so that it equals a migrated one.
 pub(super) const STEPS: [&str; 8] = [
     TABLES,
     GROUPS,
@@ -17,11 +16,11 @@ pub(super) const STEPS: [&str; 8] = [
     DELETED_IS_READ,
 ];
 
-/// What the tables are after all steps.
+/// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
 pub(super) const VERSION: u32 = STEPS.len() as u32;
 
-/// Version 1. Unsigned 64-bit numbers are kept bit for bit in SQLite's signed ones.
+/// Version 1. Unsigned 64-bit numbers are stored bit for bit as SQLite's signed ones.
 const TABLES: &str = "
 -- The newest change number.
 CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), change INTEGER NOT NULL);
@@ -128,7 +127,7 @@ CREATE TABLE groups (
 );
 ";
 
-/// Version 2: the whole life of a group.
+/// Version 2: group management.
 const GROUPS: &str = "
 -- The number of the newest application or invitation.
 ALTER TABLE meta ADD COLUMN request INTEGER NOT NULL DEFAULT 0;
@@ -186,7 +185,7 @@ CREATE TABLE mentions (
 ) WITHOUT ROWID;
 ";
 
-/// Version 3: what nobody asks for any more is not kept.
+/// Version 3: data that is no longer read is deleted.
 const LEFTOVERS: &str = "
 -- Who leaves a group has no row in personal any more: role is NULL outside groups only.
 DELETE FROM personal WHERE role IS NULL AND log IN (SELECT id FROM logs WHERE kind IN (2, 4));
@@ -198,12 +197,12 @@ CREATE INDEX mentions_by_sequence ON mentions (log, sequence);
 CREATE INDEX restrictions_by_end ON restrictions (max(banned_until_ms, muted_until_ms));
 ";
 
-/// Version 4: the open requests are counted without looking at the decided ones.
+/// Version 4: an index of the open requests.
 const OPEN_REQUESTS: &str = "
 CREATE INDEX open_requests ON requests (log, kind) WHERE accepted IS NULL;
 ";
 
-/// Version 5: which opening of the store a change was made in, and when the newest one was made.
+/// Version 5: the epochs, and the time of the newest change.
 const EPOCHS: &str = "
 -- One row for each opening that changed something; ids grow. first: the newest change before it.
 CREATE TABLE epochs (id INTEGER PRIMARY KEY, first INTEGER NOT NULL);
@@ -215,13 +214,13 @@ UPDATE meta SET time_ms = coalesce((
     JOIN entries e ON e.log = l.id AND e.sequence = l.sequence), 0);
 ";
 
-/// Version 6: what was sent under an id. NULL for what was stored before; it is compared with the entry then.
+/// Version 6: fingerprints of messages and groups. NULL for earlier ones, which are compared with the entry.
 const FINGERPRINTS: &str = "
 ALTER TABLE sent ADD COLUMN fingerprint INTEGER;
 ALTER TABLE groups ADD COLUMN fingerprint INTEGER;
 ";
 
-/// Version 7: a mute outlives membership, and of revoked messages the content goes ([`revoke::remove_all`]).
+/// Version 7: mutes outlive membership, and the contents of revoked messages are removed ([`revoke::remove_all`]).
 const RESTRICTIONS: &str = "
 -- What users may not do in a group, whether they are members or not.
 INSERT INTO restrictions SELECT log, user, 0, muted_until_ms FROM personal WHERE muted_until_ms > 0
@@ -232,7 +231,7 @@ DELETE FROM mentions WHERE EXISTS
     (SELECT 1 FROM revoked r WHERE r.log = mentions.log AND r.sequence = mentions.sequence);
 ";
 
-/// Version 8: a conversation that was deleted is read.
+/// Version 8: deleted conversations are read.
 const DELETED_IS_READ: &str = "
 UPDATE personal SET
     own_at_read = own_total - (SELECT count(*) FROM entries e
@@ -244,7 +243,7 @@ UPDATE personal SET
 WHERE hidden_through > read_sequence;
 ";
 
-/// Makes the tables in an empty database and brings old ones up to date; refuses a database that a newer program made.
+/// Creates the tables of an empty database, or migrates old ones; refuses a database of a newer program.
 pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > VERSION {

@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_cursor_beyond_what_its_epoch_came_to_is_of_a_lost_store() {
-        // A copy of the running store was made at change 60 and put back after change 90.
+        // A copy of the running store was made at change 60 and restored after change 90.
         let (first, restored) = (epoch(1, 1, 0), epoch(2, 2, 60));
         let epochs = Epochs::new(vec![first], restored);
         let before = |change| Cursor {
@@ -255,7 +255,7 @@ mod tests {
                 assert_eq!(epochs.resume(cursor, 140), resumed(80, true), "{lost:?} {change}");
             }
         }
-        // Of a copy that was put back on day 6 and given up for this one on day 7.
+        // Of a copy that was restored on day 6 and replaced by this one on day 7.
         let cursor = Cursor {
             epoch: epoch(6, 9, 120).id,
             change: 125,
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(
             epochs.resume(forgotten, 200),
             resumed(70, true),
-            "told rather than guessed"
+            "a gap is announced rather than guessed away"
         );
     }
 }

@@ -168,7 +168,6 @@ impl StoreReader for FaultyReader {
         fn conversations(user: &UserId, after: Option<ListPosition>, limit: usize) -> ConversationsPage;
         fn conversation(user: &UserId, log: &LogKey) -> Option<Conversation>;
         fn group(group: &GroupId) -> Option<Group>;
-        fn members(group: &GroupId) -> Vec<Member>;
         fn members_page(request: &MembersRequest) -> MembersPage;
         fn managers(group: &GroupId) -> Vec<Member>;
         fn group_and_membership(group: &GroupId, user: &UserId) -> Option<(Group, Option<Membership>)>;

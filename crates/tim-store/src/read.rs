@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
+use tim_groups::{Group, Membership, Refused, Restriction};
 use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, GroupId, MessageId, Role, UserId};
-
-use tim_groups::{Group, Membership, Refused, Restriction};
 
 use super::{Account, Entry, Epochs, Fingerprint, LogKey, StoreError, Stored};
 
@@ -91,12 +90,6 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// The store's.
     fn group(&self, group: &GroupId) -> Result<Option<Group>, StoreError>;
-
-    /// A group's members, in the order in which they joined; empty for an unknown group.
-    ///
-    /// # Errors
-    /// The store's.
-    fn members(&self, group: &GroupId) -> Result<Vec<Member>, StoreError>;
 
     /// A page of a group's members, in the order in which they joined; empty for an unknown group. Members who join or leave between
     /// two pages do not shift the others: each of those is returned once.

@@ -1,10 +1,10 @@
 //! Accounts and appending.
 
-use crate::{EntryFlags, LogKey, MAX_CONTENT, Refused, Write, Written, account_number};
 use tim_proto::MessageKind;
 use tim_proto::{GroupId, UserId};
 
 use super::{World, stored, texts};
+use crate::{EntryFlags, LogKey, MAX_CONTENT, Refused, Write, Written, account_number};
 
 pub fn accounts_are_numbered_once(world: &mut World) {
     let alice = UserId::new("alice").unwrap();
@@ -295,14 +295,14 @@ pub fn reopening_keeps_everything(world: &mut World) {
         world.conversations(&bob),
         world.page(log, None, 15),
         world.changes(bob, 0, 100),
-        world.reader().members(&group).unwrap(),
+        world.members(&group),
     );
     world.reopen();
     let after = (
         world.conversations(&bob),
         world.page(log, None, 15),
         world.changes(bob, 0, 100),
-        world.reader().members(&group).unwrap(),
+        world.members(&group),
     );
     assert_eq!(before, after);
     let next = world.say(log, bob, "4");

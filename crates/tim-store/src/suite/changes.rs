@@ -1,8 +1,7 @@
 //! Catching up behind a cursor.
 
-use crate::{ChangesRequest, Cursor, LogKey, ResumePoint, Write};
-
 use super::{DAY_MS, World, texts};
+use crate::{ChangesRequest, Cursor, LogKey, ResumePoint, Write};
 
 /// Catches up in steps of `limit` and returns the changes' numbers.
 pub fn catch_up(world: &World, user: tim_proto::UserId, mut cursor: u64, limit: usize) -> Vec<u64> {

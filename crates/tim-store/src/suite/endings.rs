@@ -1,12 +1,12 @@
 //! Live rooms, and the end of groups.
 
-use crate::{LogKey, Refused, Restriction, Write, Written};
 use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{ErrorCode, GroupType, MemberResult, UserId};
 
 use super::groups::join;
 use super::rosters::{mute, typed};
 use super::{World, new_group, stored, texts};
+use crate::{LogKey, Refused, Restriction, Write, Written};
 
 pub fn a_live_room_keeps_its_owner_and_its_bans(world: &mut World) {
     let (alice, bob) = (world.user("alice"), world.user("bob"));

@@ -1,6 +1,5 @@
 //! Any history of a group, with random commands of random users, beside a model that reads the tables for itself.
 
-use crate::{EntryFlags, LogKey, Purge, Refused, Write, Written};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
@@ -8,6 +7,7 @@ use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Rol
 
 use super::group_model_state::{Answer, Asked, MAX_ADMINS, MAX_MEMBERS, Model, Rank, USERS, Update};
 use super::{World, text};
+use crate::{EntryFlags, LogKey, Purge, Refused, Write, Written};
 
 /// What may happen: who does what to whom.
 #[derive(Debug, Clone)]
@@ -386,7 +386,7 @@ fn compare_group(world: &World, model: &Model) {
     let found = world.reader().group(&model.group).unwrap();
     if model.ended_by.is_some() {
         assert_eq!(found, None);
-        assert!(world.reader().members(&model.group).unwrap().is_empty());
+        assert!(world.members(&model.group).is_empty());
         return;
     }
     let found = found.unwrap();
@@ -405,7 +405,7 @@ fn compare_group(world: &World, model: &Model) {
 
     let mut expected: Vec<_> = model.members.iter().collect();
     expected.sort_by_key(|(user, member)| (member.joined_ms, **user));
-    let members = world.reader().members(&model.group).unwrap();
+    let members = world.members(&model.group);
     assert_eq!(members.len(), expected.len());
     for (found, (user, member)) in members.iter().zip(expected) {
         let standing = &found.membership;

@@ -1,12 +1,12 @@
 //! What the model of a group makes of each command.
 
-use crate::EntryFlags;
 use tim_proto::GroupType;
 
 use super::group_model_state::{
     Answer, Asked, DENIED, FULL, HANDLED, Line, MAX_ADMINS, MAX_MEMBERS, MUTED, Model, NO_GROUP, Rank,
     Update, WRONG,
 };
+use crate::EntryFlags;
 
 fn done() -> Answer {
     Ok("done".to_owned())

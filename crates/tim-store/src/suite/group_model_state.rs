@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::EntryFlags;
 use tim_proto::{GroupId, GroupType, UserId};
+
+use crate::EntryFlags;
 
 pub(crate) const USERS: usize = 5;
 /// Small, so that they are reached.

@@ -1,17 +1,15 @@
 //! Groups and their members.
 
-use crate::{CreateGroup, LogKey, Refused, Write, Written};
 use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
 
 use super::rosters::typed;
 use super::{World, new_group, stored, texts};
+use crate::{CreateGroup, LogKey, Refused, Write, Written};
 
 fn names(world: &World, group: &GroupId) -> Vec<String> {
     world
-        .reader()
         .members(group)
-        .unwrap()
         .iter()
         .map(|member| member.account.user.to_string())
         .collect()

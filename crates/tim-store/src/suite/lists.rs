@@ -1,9 +1,9 @@
 //! The conversation list, read marks, hidden conversations.
 
-use crate::{About, EntryFlags, LogKey, Refused, Write, Written};
 use tim_proto::{ConversationId, Role, UserId};
 
 use super::{World, stored, texts};
+use crate::{About, EntryFlags, LogKey, Refused, Write, Written};
 
 pub fn newest_first_and_at_most_a_hundred(world: &mut World) {
     let alice = world.user("alice");

@@ -1,12 +1,12 @@
 //! Any sequence of operations, beside a plain model that keeps lists and counts by looking at every entry.
 
-use crate::{Cursor, EntryFlags, Gap, LogKey, Purge, Refused, SystemEntry, Write, Written};
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupResponse};
 use tim_proto::{JoinStatus, MessageKind, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
 use super::{World, groups, revoke};
+use crate::{Cursor, EntryFlags, Gap, LogKey, Purge, Refused, SystemEntry, Write, Written};
 
 pub fn any_history_agrees_with_the_model(world: &mut World) {
     // Some hundred writes a case, each synced; PROPTEST_CASES asks for more.

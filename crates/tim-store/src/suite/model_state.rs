@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{EntryFlags, LogKey, Stored};
 use proptest::prelude::*;
 use tim_proto::{GroupId, MessageKind, UserId};
 
 use super::World;
+use crate::{EntryFlags, LogKey, Stored};
 
 /// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, the group, or what the
 /// system tells one of the three.

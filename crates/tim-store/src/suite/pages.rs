@@ -1,9 +1,9 @@
 //! History, page by page.
 
-use crate::{LogKey, PageRequest, Write, Written};
 use tim_proto::GroupId;
 
 use super::{World, texts};
+use crate::{LogKey, PageRequest, Write, Written};
 
 /// All pages from the newest back.
 fn walk(world: &World, log: LogKey, limit: usize) -> Vec<u64> {

@@ -61,7 +61,7 @@ impl Host for World {
         let state = (
             reader.head_change().unwrap(),
             reader.group(&group).unwrap(),
-            reader.members(&group).unwrap(),
+            self.members(&group),
         );
         format!("{state:?}")
     }

@@ -1,8 +1,7 @@
 //! Retention.
 
-use crate::{ChangesRequest, Gap, LogKey, Purge, Refused, Write, Written};
-
 use super::{DAY_MS, World, texts};
+use crate::{ChangesRequest, Gap, LogKey, Purge, Refused, Write, Written};
 
 const KEEP_MS: u64 = 7 * DAY_MS;
 

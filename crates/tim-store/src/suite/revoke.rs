@@ -1,6 +1,5 @@
 //! Revoking.
 
-use crate::{Append, EntryFlags, LogKey, Refused, Revoke, Write, Written};
 use bytes::Bytes;
 use tim_groups::GroupAction;
 use tim_proto::message::{Content, Mentions, SenderNames, Text, with_sender_names};
@@ -8,6 +7,7 @@ use tim_proto::wire::{List, decode_body};
 use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Priority, Role, UserId};
 
 use super::{World, texts};
+use crate::{Append, EntryFlags, LogKey, Refused, Revoke, Write, Written};
 
 pub const WINDOW_MS: u64 = 120_000;
 pub const MANAGER_WINDOW_MS: u64 = 300_000;

@@ -1,9 +1,5 @@
 //! Who is in a group: in pages, in live rooms, at the end; and who is mentioned.
 
-use crate::{
-    EntryFlags, ListPosition, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused,
-    Restriction, Write, Written,
-};
 use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
 use tim_proto::{
     AtKind, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId,
@@ -11,6 +7,10 @@ use tim_proto::{
 
 use super::groups::join;
 use super::{World, stored};
+use crate::{
+    EntryFlags, ListPosition, LogKey, MAX_AT, MAX_AT_LOOK, MAX_BATCH, MAX_MENTIONS, MembersRequest, Refused,
+    Restriction, Write, Written,
+};
 
 pub fn typed(
     world: &mut World,
@@ -300,7 +300,7 @@ pub fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World) {
                 standing.muted_until_ms, until_ms,
                 "{group_type} {back} {leaves:?}"
             );
-            let members = world.reader().members(&group).unwrap();
+            let members = world.members(&group);
             assert!(
                 members
                     .iter()

@@ -8,14 +8,14 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use crate::{
-    Commit, Hooks, LogKey, NotStored, Published, Refused, StoreError, StoreWriter, Write, WriteError, Writer,
-    WriterConfig, Written,
-};
 use tim_groups::GroupAction;
 use tim_proto::UserId;
 
 use super::{START_MS, World, groups, revoke, texts};
+use crate::{
+    Commit, Hooks, LogKey, NotStored, Published, Refused, StoreError, StoreWriter, Write, WriteError, Writer,
+    WriterConfig, Written,
+};
 
 fn start(world: &mut World) -> Arc<Writer> {
     let hooks = Hooks::clock(|| START_MS);

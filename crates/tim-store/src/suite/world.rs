@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use super::Engine;
-use crate::{
-    Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, EntryFlags,
-    Fingerprint, LogKey, Page, PageRequest, Published, Refused, Store, StoreReader, StoreWriter, Stored,
-    SystemEntry, Write, Written,
-};
 use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupResponse};
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::wire::decode_body;
 use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
+
+use super::Engine;
+use crate::{
+    Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, EntryFlags,
+    Fingerprint, LogKey, Member, MembersRequest, Page, PageRequest, Published, Refused, Store, StoreReader,
+    StoreWriter, Stored, SystemEntry, Write, Written,
+};
 
 /// A store, a clock that is set by hand, and short ways to say things.
 pub struct World {
@@ -213,6 +214,17 @@ impl World {
 
     pub fn conversation(&self, user: &UserId, log: &LogKey) -> Conversation {
         self.reader().conversation(user, log).unwrap().unwrap()
+    }
+
+    /// A group's members, in the order in which they joined.
+    pub fn members(&self, group: &GroupId) -> Vec<Member> {
+        let request = MembersRequest {
+            group: *group,
+            role: None,
+            after: None,
+            limit: usize::MAX,
+        };
+        self.reader().members_page(&request).unwrap().members
     }
 
     pub fn unread(&self, user: &UserId, log: &LogKey) -> u64 {
