@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_hub::usersig::{App, UserSig};
 use tim_proto::ErrorCode;
-use tim_proto::request::{AnyRequest as Request, Conversations, Renew};
+use tim_proto::request::{Conversations, Renew};
 
 use super::support::{APP, Device, Reply, START_MS, Seen, TestHub, app, c2c, sig_for, user};
 
@@ -38,7 +38,7 @@ fn a_session_is_warned_and_ends_with_its_user_sig() {
     alice.conversations();
     hub.advance(Duration::from_secs(1));
     let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
-    let list = Request::Conversations(Conversations { next: &[], count: 0 });
+    let list = Conversations { next: &[], count: 0 };
     alice.start(&list); // something, so that the hub looks at the time
     alice.until(|device| device.seen.contains(&kicked));
 }
@@ -51,7 +51,7 @@ fn a_newer_user_sig_goes_on_without_a_new_connection() {
     alice.conversations();
     assert_eq!(expiring(&alice).len(), 1);
     let newer = sig_for("alice", 3600);
-    let renew = Request::Renew(Renew { user_sig: &newer });
+    let renew = Renew { user_sig: &newer };
     assert_eq!(alice.ask(&renew), Ok(Reply::Renewed(START_MS / 1000 + 3600)));
     hub.advance(Duration::from_secs(600));
     assert_eq!(alice.send(c2c("bob"), "still here"), 1);
@@ -59,7 +59,7 @@ fn a_newer_user_sig_goes_on_without_a_new_connection() {
     alice.conversations();
     assert_eq!(expiring(&alice).len(), 2, "of the newer one in its turn");
     hub.advance(Duration::from_secs(200));
-    alice.start(&Request::Conversations(Conversations { next: &[], count: 0 }));
+    alice.start(&Conversations { next: &[], count: 0 });
     let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     alice.until(|device| device.seen.contains(&kicked));
 }
@@ -82,12 +82,12 @@ fn a_session_is_not_renewed_by_what_would_not_let_in() {
             ErrorCode(70_005),
         ),
     ] {
-        let renew = Request::Renew(Renew { user_sig: &user_sig });
+        let renew = Renew { user_sig: &user_sig };
         assert_eq!(alice.ask(&renew), Err(code));
     }
     assert_eq!(alice.send(c2c("bob"), "the session goes on"), 1);
     hub.advance(Duration::from_secs(540));
-    alice.start(&Request::Conversations(Conversations { next: &[], count: 0 }));
+    alice.start(&Conversations { next: &[], count: 0 });
     let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     alice.until(|device| device.seen.contains(&kicked));
 }

@@ -2,8 +2,8 @@
 
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
-    AnyRequest as Request, ChangeOwner, DismissGroup, GroupMembers, Groups, HandleApplication,
-    HandleInvitation, SetMember, SetReceiveOption, UpdateGroup,
+    ChangeOwner, DismissGroup, GroupMembers, Groups, HandleApplication, HandleInvitation, SetMember,
+    SetReceiveOption, UpdateGroup,
 };
 use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult, ReceiveOption, Role};
 use tim_session::ClientConfig;
@@ -39,13 +39,13 @@ fn who_applies_is_let_in_by_an_admin_once() {
         (asked.operator.as_str(), asked.message.as_str()),
         ("bob", "let me in")
     );
-    let handle = Request::HandleApplication(HandleApplication {
+    let handle = HandleApplication {
         group: group_id("g"),
         applicant: user("bob"),
         accept: true,
         message: "welcome",
         key: asked.key,
-    });
+    };
     assert_eq!(eve.ask(&handle), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(bob.ask(&handle), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(alice.ask(&handle), Ok(Reply::Done));
@@ -62,13 +62,13 @@ fn who_applies_is_let_in_by_an_admin_once() {
     bob.until_texts(1);
     // Who is refused hears it, and stays out.
     assert_eq!(eve.join("g"), Ok(Reply::Joined(JoinStatus::WAIT_APPROVAL)));
-    let refuse = Request::HandleApplication(HandleApplication {
+    let refuse = HandleApplication {
         group: group_id("g"),
         applicant: user("eve"),
         accept: false,
         message: "not you",
         key: 0,
-    });
+    };
     assert_eq!(alice.ask(&refuse), Ok(Reply::Done));
     assert_eq!(eve.until_notice(3).message, "not you");
     assert_eq!(refused(&mut eve, "x"), ErrorCode::GROUP_PERMISSION_DENY);
@@ -89,12 +89,10 @@ fn who_is_invited_agrees_or_does_not() {
     ];
     let expected = expected.map(|(name, result)| (name.to_owned(), result)).to_vec();
     assert_eq!(invited, Ok(Reply::Members(expected)));
-    let answer = |accept| {
-        Request::HandleInvitation(HandleInvitation {
-            group: group_id("g"),
-            accept,
-            message: "",
-        })
+    let answer = |accept| HandleInvitation {
+        group: group_id("g"),
+        accept,
+        message: "",
     };
     bob.until_notice(12);
     assert_eq!(bob.ask(&answer(true)), Ok(Reply::Done));
@@ -191,17 +189,13 @@ fn members_are_made_admins_and_silenced_and_called_names() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     let mut carol = Device::login(&hub, "carol", 3);
     alice.create(MEETING, "g", &[user("bob"), user("carol")]).unwrap();
-    let admin = |role| {
-        Request::SetMember(SetMember {
-            role: Some(role),
-            ..set("g", "bob")
-        })
+    let admin = |role| SetMember {
+        role: Some(role),
+        ..set("g", "bob")
     };
-    let mute = |seconds| {
-        Request::SetMember(SetMember {
-            mute_seconds: Some(seconds),
-            ..set("g", "carol")
-        })
+    let mute = |seconds| SetMember {
+        mute_seconds: Some(seconds),
+        ..set("g", "carol")
     };
     assert_eq!(
         carol.ask(&admin(Role::ADMIN)),
@@ -220,11 +214,9 @@ fn members_are_made_admins_and_silenced_and_called_names() {
     assert_eq!(bob.ask(&mute(60)), Ok(Reply::Done));
     hub.advance(std::time::Duration::from_secs(61));
     carol.send(group("g"), "four");
-    let all = |mute_all| {
-        Request::UpdateGroup(UpdateGroup {
-            mute_all: Some(mute_all),
-            ..UpdateGroup::new(group_id("g"))
-        })
+    let all = |mute_all| UpdateGroup {
+        mute_all: Some(mute_all),
+        ..UpdateGroup::new(group_id("g"))
     };
     assert_eq!(carol.ask(&all(true)), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(bob.ask(&all(true)), Ok(Reply::Done));
@@ -243,11 +235,11 @@ fn a_group_changes_hands_and_ends() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     let mut eve = Device::login(&hub, "eve", 3);
     alice.create(MEETING, "g", &[user("bob")]).unwrap();
-    let rename = Request::UpdateGroup(UpdateGroup {
+    let rename = UpdateGroup {
         name: Some("new"),
         introduction: Some("what for"),
         ..UpdateGroup::new(group_id("g"))
-    });
+    };
     assert_eq!(bob.ask(&rename), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(alice.ask(&rename), Ok(Reply::Done));
     let changed = Tip {
@@ -258,11 +250,9 @@ fn a_group_changes_hands_and_ends() {
         shown: vec!["alice".to_owned()],
     };
     assert_eq!(bob.until_tip(6), changed);
-    let hand = |name| {
-        Request::ChangeOwner(ChangeOwner {
-            group: group_id("g"),
-            owner: user(name),
-        })
+    let hand = |name| ChangeOwner {
+        group: group_id("g"),
+        owner: user(name),
     };
     assert_eq!(bob.ask(&hand("bob")), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(alice.ask(&hand("eve")), Err(ErrorCode::GROUP_INVALID_PARAMETERS));
@@ -335,12 +325,12 @@ fn members_come_in_pages_that_fit_the_device() {
         assert_eq!(all, names);
         assert!(pages > 1);
     }
-    let owners = alice.ask(&Request::GroupMembers(GroupMembers {
+    let owners = alice.ask(&GroupMembers {
         group: group_id("g"),
         next: &[],
         count: 0,
         role: Some(Role::OWNER),
-    }));
+    });
     let expected = vec![("alice".to_owned(), Role::OWNER)];
     assert!(
         matches!(owners, Ok(Reply::GroupMembers { members, completed: true, .. }) if members == expected)
@@ -371,10 +361,10 @@ fn ones_groups_come_in_pages() {
     let mut all = Vec::new();
     let mut next = Vec::new();
     for (len, last) in [(50, false), (9, true)] {
-        let asked = Request::Groups(Groups {
+        let asked = Groups {
             next: &next,
             count: 0,
-        });
+        };
         let Ok(Reply::Groups {
             groups,
             next: following,
@@ -412,11 +402,11 @@ fn of_a_change_and_a_dismissal_one_is_first() {
         let name = format!("g{round}");
         alice.create(MEETING, &name, &[]).unwrap();
         let id = group_id(&name);
-        let join = Request::JoinGroup(tim_proto::request::JoinGroup {
+        let join = tim_proto::request::JoinGroup {
             group: id,
             message: "",
-        });
-        let dismiss = Request::DismissGroup(DismissGroup { group: id });
+        };
+        let dismiss = DismissGroup { group: id };
         // Both at once, in either order.
         let (joining, dismissing) = if round % 2 == 0 {
             let joining = bob.start(&join);
@@ -475,10 +465,10 @@ fn how_to_be_told_is_known_on_the_other_devices() {
     let (mut alice, mut tablet) = (Device::login(&hub, "alice", 1), Device::login(&hub, "alice", 2));
     alice.create(MEETING, "g", &[]).unwrap();
     let option = ReceiveOption::ACCEPT_NOT_NOTIFY;
-    let set = Request::SetReceiveOption(SetReceiveOption {
+    let set = SetReceiveOption {
         group: group_id("g"),
         option,
-    });
+    };
     assert_eq!(alice.ask(&set), Ok(Reply::Done));
     let told = tablet.until_notice(20);
     assert_eq!(

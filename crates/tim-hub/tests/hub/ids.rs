@@ -2,7 +2,7 @@
 
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 use tim_proto::message::{Message, SendOptions, Text};
-use tim_proto::request::{AnyRequest as Request, CreateGroup};
+use tim_proto::request::CreateGroup;
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus};
 
@@ -115,7 +115,7 @@ fn a_new_nick_between_two_tries_makes_no_other_message() {
         nick: Some("Alice"),
         avatar: None,
     };
-    alice.ask(&Request::UpdateUserProfile(update)).unwrap();
+    alice.ask(&update).unwrap();
     assert_eq!(alice.send_message(&message), sent(1, true));
 }
 
@@ -172,7 +172,7 @@ fn a_second_group_with_the_random_number_of_the_first_is_refused() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
     let mut make = |name, id: Option<&str>, random| {
-        alice.ask(&Request::CreateGroup(CreateGroup {
+        alice.ask(&CreateGroup {
             group: id.map(group_id),
             group_type: GroupType::PUBLIC,
             name,
@@ -183,7 +183,7 @@ fn a_second_group_with_the_random_number_of_the_first_is_refused() {
             random,
             join_option: JoinOption::AS_USUAL,
             invite_option: InviteOption::AS_USUAL,
-        }))
+        })
     };
     for id in [None, Some("named")] {
         let first = make("cooks", id, 7);

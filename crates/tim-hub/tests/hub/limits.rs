@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
 use tim_proto::message::{Payload, SendOptions, Text};
-use tim_proto::request::{AnyRequest as Request, Fetch, UpdateUserProfile};
+use tim_proto::request::{Fetch, UpdateUserProfile};
 use tim_proto::wire::LEAST_MAX_FRAME;
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageKind};
 use tim_session::ClientConfig;
@@ -33,12 +33,12 @@ fn a_small_device_gets_stubs_and_fetches_them_in_pieces() {
     let mut payload = Vec::new();
     while payload.len() < payload_len as usize {
         let (offset, conversation) = (payload.len() as u32, c2c("alice"));
-        let fetch = Request::Fetch(Fetch {
+        let fetch = Fetch {
             conversation,
             sequence: 1,
             offset,
             len: 10_000,
-        });
+        };
         let Ok(Reply::Piece { total, bytes }) = kiosk.ask(&fetch) else {
             panic!()
         };
@@ -61,7 +61,7 @@ fn a_device_with_the_smallest_frames_misses_nothing_however_long_ids_and_names_a
         nick: Some(&"n".repeat(100)),
         avatar: Some(&"a".repeat(500)),
     };
-    assert_eq!(writer.ask(&Request::UpdateUserProfile(look)), Ok(Reply::Done));
+    assert_eq!(writer.ask(&look), Ok(Reply::Done));
     let smallest = |config: &mut ClientConfig| config.max_frame = LEAST_MAX_FRAME;
     let mut device = Device::with(&hub, &reader, 9, smallest);
     device.log_in();

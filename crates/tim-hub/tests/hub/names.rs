@@ -1,19 +1,17 @@
 //! How users are called, on their messages and when looked up, and who is mentioned.
 
 use tim_proto::message::{Mentions, Text};
-use tim_proto::request::{
-    AnyRequest as Request, GetConversationProfile, SetMember, UpdateGroup, UpdateUserProfile, UserProfiles,
-};
+use tim_proto::request::{GetConversationProfile, SetMember, UpdateGroup, UpdateUserProfile, UserProfiles};
 use tim_proto::wire::{Extensions, List};
 use tim_proto::{AtKind, ConversationId, ErrorCode, GroupType, UserId};
 
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 
 fn call(device: &mut Device, nick: &str) -> Result<Reply, ErrorCode> {
-    device.ask(&Request::UpdateUserProfile(UpdateUserProfile {
+    device.ask(&UpdateUserProfile {
         nick: Some(nick),
         avatar: Some("https://example.org/a.png"),
-    }))
+    })
 }
 
 fn send_with(device: &mut Device, text: &str, extensions: Extensions<'_>) -> Result<u64, ErrorCode> {
@@ -35,13 +33,13 @@ fn messages_carry_their_senders_names_from_every_device() {
     assert_eq!(call(&mut alice, "爱丽丝"), Ok(Reply::Done));
     tablet.send(c2c("bob"), "named");
     tablet.send(group("g"), "in the group");
-    let card = Request::SetMember(SetMember {
+    let card = SetMember {
         group: group_id("g"),
         user: user("alice"),
         role: None,
         mute_seconds: None,
         name_card: Some("Boss"),
-    });
+    };
     assert_eq!(alice.ask(&card), Ok(Reply::Done));
     tablet.send(group("g"), "with a card");
     bob.until_texts(4);
@@ -54,9 +52,9 @@ fn messages_carry_their_senders_names_from_every_device() {
     ];
     assert_eq!(bob.said, expected.map(|said| said.map(str::to_owned)));
     let users = [user("alice"), user("nobody"), user("bob")];
-    let look = Request::UserProfiles(UserProfiles {
+    let look = UserProfiles {
         users: List::from_slice(&users),
-    });
+    };
     let found = [["alice", nick, avatar], ["bob", "", ""]].map(|one| one.map(str::to_owned));
     assert_eq!(bob.ask(&look), Ok(Reply::Users(found.to_vec())));
     assert_eq!(
@@ -64,21 +62,21 @@ fn messages_carry_their_senders_names_from_every_device() {
         Err(ErrorCode::GROUP_INVALID_PARAMETERS)
     );
     let many: Vec<UserId> = (0..101).map(|n| user(&format!("u{n}"))).collect();
-    let look = Request::UserProfiles(UserProfiles {
+    let look = UserProfiles {
         users: List::from_slice(&many),
-    });
+    };
     assert_eq!(bob.ask(&look), Err(ErrorCode::GROUP_INVALID_PARAMETERS));
 }
 
 /// Sets the user's name in group `g`.
 fn set_card(device: &mut Device, name: &str, card: &str) {
-    let set = Request::SetMember(SetMember {
+    let set = SetMember {
         group: group_id("g"),
         user: user(name),
         role: None,
         mute_seconds: None,
         name_card: Some(card),
-    });
+    };
     assert_eq!(device.ask(&set), Ok(Reply::Done));
 }
 
@@ -143,7 +141,7 @@ fn a_device_with_small_frames_gets_tips_without_names() {
         nick: Some("爱丽丝"),
         avatar: Some(&"x".repeat(500)),
     };
-    assert_eq!(alice.ask(&Request::UpdateUserProfile(update)), Ok(Reply::Done));
+    assert_eq!(alice.ask(&update), Ok(Reply::Done));
     alice.create(GroupType::PUBLIC, "g", &[user("kiosk")]).unwrap();
     assert_eq!(kiosk.until_tip(1).shown, ["alice", "alice", "kiosk"]);
     let Ok(Reply::Page { texts, .. }) = kiosk.page(group("g"), &[], 1) else {
@@ -163,13 +161,13 @@ fn a_device_with_small_frames_gets_messages_whose_senders_have_long_names() {
         nick: Some("alice"),
         avatar: Some(&avatar),
     };
-    assert_eq!(alice.ask(&Request::UpdateUserProfile(update)), Ok(Reply::Done));
+    assert_eq!(alice.ask(&update), Ok(Reply::Done));
     alice.send(c2c("kiosk"), "hello");
     alice
-        .ask(&Request::UpdateUserProfile(UpdateUserProfile {
+        .ask(&UpdateUserProfile {
             nick: None,
             avatar: Some(""),
-        }))
+        })
         .unwrap();
     alice.send(c2c("kiosk"), "end");
     kiosk.until_texts(1);
@@ -221,9 +219,9 @@ fn who_is_mentioned_is_told_where_until_it_is_read() {
         Err(ErrorCode::GROUP_PERMISSION_DENY)
     );
     let all = send_with(&mut alice, "@all", extensions).unwrap();
-    let profile = Request::ConversationProfile(GetConversationProfile {
+    let profile = GetConversationProfile {
         conversation: group("g"),
-    });
+    };
     bob.until_texts(2);
     bob.ask(&profile).unwrap();
     let expected = [(at, AtKind::AT_ME), (all, AtKind::AT_ALL)];
@@ -262,15 +260,15 @@ fn a_shown_name_that_steers_a_terminal_or_is_the_systems_is_refused() {
         " @tim#system ",
     ] {
         assert_eq!(call(&mut alice, name), bad, "nick {name:?}");
-        let card = Request::SetMember(SetMember {
+        let card = SetMember {
             group: group_id("g"),
             user: user("alice"),
             role: None,
             mute_seconds: None,
             name_card: Some(name),
-        });
+        };
         assert_eq!(alice.ask(&card), bad, "name card {name:?}");
-        let rename = Request::UpdateGroup(UpdateGroup {
+        let rename = UpdateGroup {
             group: group_id("g"),
             name: Some(name),
             introduction: None,
@@ -279,7 +277,7 @@ fn a_shown_name_that_steers_a_terminal_or_is_the_systems_is_refused() {
             join_option: None,
             invite_option: None,
             mute_all: None,
-        });
+        };
         assert_eq!(alice.ask(&rename), bad, "group {name:?}");
     }
     assert_eq!(call(&mut alice, "阿丽 😁"), Ok(Reply::Done));
@@ -293,8 +291,8 @@ fn nobody_gets_an_account_or_a_group_under_an_id_with_a_space_at_its_end() {
     let message = alice.message(ConversationId::C2c(spaced), Text { text: "x" });
     assert_eq!(alice.send_message(&message), Err(ErrorCode::MSG_INVALID_ID));
     let users = [spaced];
-    let look = Request::UserProfiles(UserProfiles {
+    let look = UserProfiles {
         users: List::from_slice(&users),
-    });
+    };
     assert_eq!(alice.ask(&look), Ok(Reply::Users(Vec::new())));
 }

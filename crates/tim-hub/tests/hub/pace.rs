@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tim_proto::message::{Mentions, SendOptions, Text};
-use tim_proto::request::{AnyRequest as Request, BanMembers, UpdateGroup};
+use tim_proto::request::{BanMembers, UpdateGroup};
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, Priority, Role};
 use tim_session::RequestId;
@@ -125,12 +125,12 @@ fn what_waits_in_a_room_when_its_sender_is_banned_is_not_heard() {
         assert!(matches!(bob.wait_for(*ticket), Ok(Reply::Sent { .. })));
     }
     let names = [user("bob")];
-    let ban = Request::BanMembers(BanMembers {
+    let ban = BanMembers {
         group: group_id("g"),
         users: List::from_slice(&names),
         seconds: 60,
         reason: "",
-    });
+    };
     assert!(matches!(alice.ask(&ban), Ok(Reply::Members(_))));
     hub.advance(Duration::from_secs(1));
     assert_eq!(bob.wait_for(tickets[5]), Err(ErrorCode::GROUP_PERMISSION_DENY));
@@ -166,10 +166,10 @@ type Taking = fn(&mut Device) -> Result<Reply, ErrorCode>;
 fn what_waits_goes_only_if_its_sender_may_still_send_it() {
     let muted: Taking = |alice| alice.mute("g", "bob", 60);
     let all_muted: Taking = |alice| {
-        alice.ask(&Request::UpdateGroup(UpdateGroup {
+        alice.ask(&UpdateGroup {
             mute_all: Some(true),
             ..UpdateGroup::new(group_id("g"))
-        }))
+        })
     };
     let removed: Taking = |alice| alice.remove("g", &["bob"]);
     let dismissed: Taking = |alice| alice.dismiss("g");

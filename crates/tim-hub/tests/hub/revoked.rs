@@ -1,7 +1,7 @@
 //! Revoked messages: their content is handed out no more, whatever is on its way, and whoever took them back is named.
 
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{AnyRequest as Request, UpdateUserProfile};
+use tim_proto::request::UpdateUserProfile;
 use tim_proto::{ErrorCode, GroupType, Role};
 use tim_session::ClientConfig;
 
@@ -130,10 +130,10 @@ fn the_manager_who_took_it_back_is_named_and_only_lower_ranks_are_concerned() {
         .create(GroupType::PUBLIC, "g", &[user("admin"), user("member")])
         .unwrap();
     owner.set_role("g", "admin", Role::ADMIN).unwrap();
-    let nick = Request::UpdateUserProfile(UpdateUserProfile {
+    let nick = UpdateUserProfile {
         nick: Some("张三"),
         avatar: None,
-    });
+    };
     admin.ask(&nick).unwrap();
     let rude = member.send(group("g"), "rude");
     // Long after the member's own window.

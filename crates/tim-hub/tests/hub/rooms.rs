@@ -5,8 +5,7 @@ use std::time::Duration;
 use tim_hub::Audience;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{
-    AnyRequest as Request, BanMembers, CreateGroup, DismissGroup, GetConversationProfile, SetMember,
-    UpdateGroup,
+    BanMembers, CreateGroup, DismissGroup, GetConversationProfile, SetMember, UpdateGroup,
 };
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
@@ -88,9 +87,9 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
             "{listed:?}"
         );
     }
-    let profile = Request::ConversationProfile(GetConversationProfile {
+    let profile = GetConversationProfile {
         conversation: group("live"),
-    });
+    };
     let expected = Ok(Reply::Profile {
         members: 2,
         unread: 0,
@@ -199,13 +198,11 @@ fn who_is_banned_is_out_until_let_in_again() {
     let mut carol = Device::login(&hub, "carol", 3);
     carol.join("live").unwrap();
     let names = [user("bob"), user("alice")];
-    let ban = |seconds| {
-        Request::BanMembers(BanMembers {
-            group: group_id("live"),
-            users: List::from_slice(&names),
-            seconds,
-            reason: "noise",
-        })
+    let ban = |seconds| BanMembers {
+        group: group_id("live"),
+        users: List::from_slice(&names),
+        seconds,
+        reason: "noise",
     };
     assert_eq!(carol.ask(&ban(60)), Err(ErrorCode::GROUP_PERMISSION_DENY));
     let results = [
@@ -241,25 +238,21 @@ fn who_is_banned_is_out_until_let_in_again() {
 fn who_is_muted_there_stays_and_is_silent() {
     let (hub, mut alice, mut bob) = room();
     say(&mut bob, "one").unwrap();
-    let mute = |seconds| {
-        Request::SetMember(SetMember {
-            group: group_id("live"),
-            user: user("bob"),
-            role: None,
-            mute_seconds: Some(seconds),
-            name_card: None,
-        })
+    let mute = |seconds| SetMember {
+        group: group_id("live"),
+        user: user("bob"),
+        role: None,
+        mute_seconds: Some(seconds),
+        name_card: None,
     };
     assert_eq!(alice.ask(&mute(60)), Ok(Reply::Done));
     assert_eq!(say(&mut bob, "two"), Err(ErrorCode::GROUP_SHUTUP_DENY));
     bob.until_tip(7);
     assert_eq!(alice.ask(&mute(0)), Ok(Reply::Done));
     say(&mut bob, "three").unwrap();
-    let all = |mute_all| {
-        Request::UpdateGroup(UpdateGroup {
-            mute_all: Some(mute_all),
-            ..UpdateGroup::new(group_id("live"))
-        })
+    let all = |mute_all| UpdateGroup {
+        mute_all: Some(mute_all),
+        ..UpdateGroup::new(group_id("live"))
     };
     assert_eq!(alice.ask(&all(true)), Ok(Reply::Done));
     assert_eq!(
@@ -303,7 +296,7 @@ fn the_end_of_a_room_and_the_applications_word_are_told_live() {
 fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
-    let make = alice.start(&Request::CreateGroup(CreateGroup {
+    let make = alice.start(&CreateGroup {
         group: Some(group_id("live")),
         group_type: GroupType::AV_CHAT_ROOM,
         name: "",
@@ -314,10 +307,10 @@ fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
         random: 7,
         join_option: JoinOption::AS_USUAL,
         invite_option: InviteOption::AS_USUAL,
-    }));
-    let end = alice.start(&Request::DismissGroup(DismissGroup {
+    });
+    let end = alice.start(&DismissGroup {
         group: group_id("live"),
-    }));
+    });
     alice.wait_for(make).unwrap();
     assert_eq!(alice.wait_for(end), Ok(Reply::Done));
     let off = |seen: &Seen| matches!(seen, Seen::Conversation { deleted: true, .. });
@@ -351,12 +344,12 @@ fn bans_and_mutes_outlast_leaving_and_coming_back() {
     bob.join("live").unwrap();
     assert_eq!(say(&mut bob, "muted"), Err(ErrorCode::GROUP_SHUTUP_DENY));
     let names = [user("bob")];
-    let ban = Request::BanMembers(BanMembers {
+    let ban = BanMembers {
         group: group_id("live"),
         users: List::from_slice(&names),
         seconds: 30,
         reason: "",
-    });
+    };
     alice.ask(&ban).unwrap();
     assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
     let mut again = Device::login(&hub, "bob", 7);

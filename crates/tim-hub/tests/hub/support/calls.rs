@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use tim_proto::request::{
-    AnyRequest as Request, DismissGroup, GetGroupProfile, GroupMembers, InviteMembers, JoinGroup, QuitGroup,
-    RemoveMembers, SetMember,
+    DismissGroup, GetGroupProfile, GroupMembers, InviteMembers, JoinGroup, QuitGroup, RemoveMembers,
+    SetMember,
 };
 use tim_proto::wire::List;
 use tim_proto::{ErrorCode, Role, UserId};
@@ -24,49 +24,49 @@ impl Device {
 
     pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let (group, message) = (group_id(group), "let me in");
-        self.ask(&Request::JoinGroup(JoinGroup { group, message }))
+        self.ask(&JoinGroup { group, message })
     }
 
     pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&Request::QuitGroup(QuitGroup { group }))
+        self.ask(&QuitGroup { group })
     }
 
     pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&Request::DismissGroup(DismissGroup { group }))
+        self.ask(&DismissGroup { group })
     }
 
     pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&Request::GroupProfile(GetGroupProfile { group }))
+        self.ask(&GetGroupProfile { group })
     }
 
     pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&Request::InviteMembers(InviteMembers {
+        self.ask(&InviteMembers {
             group: group_id(group),
             users: List::from_slice(&users),
             reason: "because",
-        }))
+        })
     }
 
     pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&Request::RemoveMembers(RemoveMembers {
+        self.ask(&RemoveMembers {
             group: group_id(group),
             users: List::from_slice(&users),
             reason: "because",
-        }))
+        })
     }
 
     pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::GroupMembers(GroupMembers {
+        self.ask(&GroupMembers {
             group: group_id(group),
             next,
             count,
             role: None,
-        }))
+        })
     }
 
     /// Mutes a member for so many seconds.
@@ -85,13 +85,13 @@ impl Device {
         role: Option<Role>,
         mute_seconds: Option<u32>,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::SetMember(SetMember {
+        self.ask(&SetMember {
             group: group_id(group),
             user: user(name),
             role,
             mute_seconds,
             name_card: None,
-        }))
+        })
     }
 
     /// Waits for a notice of this operation, and takes it and those before it.

@@ -14,8 +14,7 @@ use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Clock, Hub, HubError, HubOptions};
 use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
 use tim_proto::request::{
-    AnyRequest as Request, AnyResponse as Answer, CreateGroup, DeleteConversation, Fetch, History, MarkRead,
-    Revoke,
+    CreateGroup, DeleteConversation, Fetch, GetConversationProfile, History, MarkRead, Request, Revoke, Send,
 };
 use tim_proto::wire::List;
 use tim_proto::{
@@ -357,20 +356,21 @@ impl Device {
                     }
                     Err(_) => self.session.disconnected(now),
                 },
-                Output::Event(Event::Response {
-                    id: ticket,
-                    response: answer,
-                }) => {
-                    let answer = answer.decode_any().unwrap();
-                    if let Answer::Send(sent) = &answer {
-                        let names = [sent.nick(), sent.name_card(), sent.avatar()];
-                        self.own_names.push(names.map(str::to_owned));
+                Output::Event(Event::Response { id, response }) => {
+                    match response.kind() {
+                        Send::KIND => {
+                            let sent = response.decode::<Send<'_>>().unwrap();
+                            let names = [sent.nick(), sent.name_card(), sent.avatar()];
+                            self.own_names.push(names.map(str::to_owned));
+                        }
+                        GetConversationProfile::KIND => {
+                            let profile = response.decode::<GetConversationProfile>().unwrap();
+                            let at = profile.conversation.at.iter();
+                            self.at = at.map(|at| (at.sequence, at.from.to_string(), at.kind)).collect();
+                        }
+                        _ => {}
                     }
-                    if let Answer::ConversationProfile(profile) = &answer {
-                        let at = profile.conversation.at.iter();
-                        self.at = at.map(|at| (at.sequence, at.from.to_string(), at.kind)).collect();
-                    }
-                    self.answers.push((ticket, Ok(reply(&answer))))
+                    self.answers.push((id, Ok(reply(&response).unwrap())))
                 }
                 Output::Event(Event::Failed { id: ticket, failure }) => {
                     self.retry_after = failure.retry_after();
@@ -452,10 +452,10 @@ impl Device {
         }
     }
 
-    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Result<Reply, ErrorCode> {
+    pub(crate) fn ask<R: Request>(&mut self, request: &R) -> Result<Reply, ErrorCode> {
         let now = self.now();
-        let ticket = self.session.request_untyped(now, request.kind(), request);
-        self.wait_for(ticket.unwrap())
+        let ticket = self.session.request(now, request).unwrap();
+        self.wait_for(ticket.id())
     }
 
     pub(crate) fn page(
@@ -464,18 +464,18 @@ impl Device {
         next: &[u8],
         count: u16,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::History(History {
+        self.ask(&History {
             conversation,
             next,
             count,
-        }))
+        })
     }
 
     pub(crate) fn read(&mut self, conversation: ConversationId) -> u32 {
-        match self.ask(&Request::MarkRead(MarkRead {
+        match self.ask(&MarkRead {
             conversation,
             sequence: 0,
-        })) {
+        }) {
             Ok(Reply::Read { unread }) => unread,
             other => panic!("{other:?}"),
         }
@@ -492,12 +492,12 @@ impl Device {
         reason: &str,
     ) -> Result<Reply, ErrorCode> {
         let message = MessageId::default();
-        self.ask(&Request::Revoke(Revoke {
+        self.ask(&Revoke {
             conversation,
             sequence,
             message,
             reason,
-        }))
+        })
     }
 
     /// A piece of a message's payload.
@@ -508,16 +508,16 @@ impl Device {
         offset: u32,
         len: u32,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::Fetch(Fetch {
+        self.ask(&Fetch {
             conversation,
             sequence,
             offset,
             len,
-        }))
+        })
     }
 
     pub(crate) fn delete(&mut self, conversation: ConversationId) -> Result<Reply, ErrorCode> {
-        self.ask(&Request::DeleteConversation(DeleteConversation { conversation }))
+        self.ask(&DeleteConversation { conversation })
     }
 
     pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {
@@ -526,10 +526,7 @@ impl Device {
 
     /// The conversations, `count` at the most; as many as the hub finds good for 0.
     pub(crate) fn conversations_at_most(&mut self, count: u16) -> Vec<(String, u32, String)> {
-        match self.ask(&Request::Conversations(tim_proto::request::Conversations {
-            next: &[],
-            count,
-        })) {
+        match self.ask(&tim_proto::request::Conversations { next: &[], count }) {
             Ok(Reply::Conversations(list)) => list,
             other => panic!("{other:?}"),
         }
@@ -558,14 +555,13 @@ impl Device {
             join_option: JoinOption::AS_USUAL,
             invite_option: InviteOption::AS_USUAL,
         };
-        self.ask(&Request::CreateGroup(request))
+        self.ask(&request)
     }
 
     /// Starts to ask, and does not wait.
-    pub(crate) fn start(&mut self, request: &Request<'_>) -> RequestId {
+    pub(crate) fn start<R: Request>(&mut self, request: &R) -> RequestId {
         let now = self.now();
-        let ticket = self.session.request_untyped(now, request.kind(), request);
-        ticket.unwrap()
+        self.session.request(now, request).unwrap().id()
     }
 
     /// Asks for the same page again and again and never reads an answer, until the hub has closed the connection.

@@ -2,7 +2,11 @@
 
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
-use tim_proto::request::AnyResponse as Answer;
+use tim_proto::request::{
+    BanMembers, Conversations, CreateGroup, DeleteConversation, Failure, Fetch, GetConversationProfile,
+    GetGroupProfile, GroupMembers, Groups, History, InviteMembers, JoinGroup, MarkRead, RawResponse,
+    RemoveMembers, Renew, Request, Revoke, Send, UserProfiles,
+};
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
 use tim_session::Event;
 
@@ -224,82 +228,125 @@ pub(super) fn text(message: &Message<'_>) -> String {
     }
 }
 
-pub(super) fn reply(answer: &Answer<'_>) -> Reply {
-    match answer {
-        Answer::Send(sent) => Reply::Sent {
-            sequence: sent.sequence,
-            duplicate: sent.duplicate,
-        },
-        Answer::Revoke(revoked) => Reply::Sent {
-            sequence: revoked.sequence,
-            duplicate: false,
-        },
-        Answer::History(page) => Reply::Page {
-            texts: page.messages.iter().map(|message| text(&message)).collect(),
-            sequences: page
-                .messages
-                .iter()
-                .map(|message| message.envelope.sequence)
-                .collect(),
-            next: page.next.to_vec(),
-            completed: page.completed,
-        },
-        Answer::MarkRead(read) => Reply::Read { unread: read.unread },
-        Answer::Conversations(list) => Reply::Conversations(
-            list.conversations
-                .iter()
-                .map(|one| {
-                    let last = one
-                        .last_message()
-                        .map(|message| text(&message))
-                        .unwrap_or_default();
-                    (one.id.to_string(), one.unread, last)
-                })
-                .collect(),
-        ),
-        Answer::ConversationProfile(profile) => Reply::Profile {
-            members: profile.group.map_or(0, |group| group.member_count),
-            unread: profile.conversation.unread,
-        },
-        Answer::Fetch(piece) => Reply::Piece {
-            total: piece.total,
-            bytes: piece.bytes.to_vec(),
-        },
-        Answer::CreateGroup(made) => Reply::Group(made.group.to_string()),
-        Answer::JoinGroup(joined) => Reply::Joined(joined.status),
-        Answer::Members(answer) => {
+pub(super) fn reply(raw: &RawResponse<'_>) -> Result<Reply, Failure<'static>> {
+    Ok(match raw.kind() {
+        Send::KIND => {
+            let sent = raw.decode::<Send<'_>>()?;
+            Reply::Sent {
+                sequence: sent.sequence,
+                duplicate: sent.duplicate,
+            }
+        }
+        Revoke::KIND => {
+            let revoked = raw.decode::<Revoke<'_>>()?;
+            Reply::Sent {
+                sequence: revoked.sequence,
+                duplicate: false,
+            }
+        }
+        History::KIND => {
+            let page = raw.decode::<History<'_>>()?;
+            Reply::Page {
+                texts: page.messages.iter().map(|message| text(&message)).collect(),
+                sequences: page
+                    .messages
+                    .iter()
+                    .map(|message| message.envelope.sequence)
+                    .collect(),
+                next: page.next.to_vec(),
+                completed: page.completed,
+            }
+        }
+        MarkRead::KIND | DeleteConversation::KIND => {
+            let read = RawResponse::new(MarkRead::KIND, raw.body()).decode::<MarkRead>()?;
+            Reply::Read { unread: read.unread }
+        }
+        Conversations::KIND => {
+            let list = raw.decode::<Conversations<'_>>()?;
+            Reply::Conversations(
+                list.conversations
+                    .iter()
+                    .map(|one| {
+                        let last = one
+                            .last_message()
+                            .map(|message| text(&message))
+                            .unwrap_or_default();
+                        (one.id.to_string(), one.unread, last)
+                    })
+                    .collect(),
+            )
+        }
+        GetConversationProfile::KIND => {
+            let profile = raw.decode::<GetConversationProfile>()?;
+            Reply::Profile {
+                members: profile.group.map_or(0, |group| group.member_count),
+                unread: profile.conversation.unread,
+            }
+        }
+        Fetch::KIND => {
+            let piece = raw.decode::<Fetch>()?;
+            Reply::Piece {
+                total: piece.total,
+                bytes: piece.bytes.to_vec(),
+            }
+        }
+        CreateGroup::KIND => {
+            let made = raw.decode::<CreateGroup<'_>>()?;
+            Reply::Group(made.group.to_string())
+        }
+        JoinGroup::KIND => {
+            let joined = raw.decode::<JoinGroup<'_>>()?;
+            Reply::Joined(joined.status)
+        }
+        InviteMembers::KIND | RemoveMembers::KIND | BanMembers::KIND => {
+            let answer = RawResponse::new(InviteMembers::KIND, raw.body()).decode::<InviteMembers<'_>>()?;
             let results = answer.results.iter();
             Reply::Members(results.map(|one| (one.user.to_string(), one.result)).collect())
         }
-        Answer::GroupMembers(page) => Reply::GroupMembers {
-            members: page
-                .members
-                .iter()
-                .map(|one| (one.user.to_string(), one.role))
-                .collect(),
-            next: page.next.to_vec(),
-            completed: page.completed,
-        },
-        Answer::Groups(page) => Reply::Groups {
-            groups: page.groups.iter().map(|one| one.id.to_string()).collect(),
-            next: page.next.to_vec(),
-            completed: page.completed,
-        },
-        Answer::GroupProfile(profile) => Reply::GroupProfile {
-            name: profile.name.to_owned(),
-            owner: profile.owner.to_string(),
-            members: profile.member_count,
-            role: profile.role,
-            name_card: profile.name_card.to_owned(),
-        },
-        Answer::Renew(renewed) => Reply::Renewed(renewed.expires),
-        Answer::UserProfiles(found) => Reply::Users(
-            found
-                .users
-                .iter()
-                .map(|one| [one.id.as_str(), one.nick, one.avatar].map(str::to_owned))
-                .collect(),
-        ),
+        GroupMembers::KIND => {
+            let page = raw.decode::<GroupMembers<'_>>()?;
+            Reply::GroupMembers {
+                members: page
+                    .members
+                    .iter()
+                    .map(|one| (one.user.to_string(), one.role))
+                    .collect(),
+                next: page.next.to_vec(),
+                completed: page.completed,
+            }
+        }
+        Groups::KIND => {
+            let page = raw.decode::<Groups<'_>>()?;
+            Reply::Groups {
+                groups: page.groups.iter().map(|one| one.id.to_string()).collect(),
+                next: page.next.to_vec(),
+                completed: page.completed,
+            }
+        }
+        GetGroupProfile::KIND => {
+            let profile = raw.decode::<GetGroupProfile>()?;
+            Reply::GroupProfile {
+                name: profile.name.to_owned(),
+                owner: profile.owner.to_string(),
+                members: profile.member_count,
+                role: profile.role,
+                name_card: profile.name_card.to_owned(),
+            }
+        }
+        Renew::KIND => {
+            let renewed = raw.decode::<Renew<'_>>()?;
+            Reply::Renewed(renewed.expires)
+        }
+        UserProfiles::KIND => {
+            let found = raw.decode::<UserProfiles<'_>>()?;
+            Reply::Users(
+                found
+                    .users
+                    .iter()
+                    .map(|one| [one.id.as_str(), one.nick, one.avatar].map(str::to_owned))
+                    .collect(),
+            )
+        }
         _ => Reply::Done,
-    }
+    })
 }
