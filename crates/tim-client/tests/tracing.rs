@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use tim_client::SendOptions;
-use tim_client::proto::request::{AnyResponse, SendResponse};
+use tim_client::proto::request::SendResponse;
 use tim_client::proto::wire::FrameKind;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -52,12 +52,12 @@ async fn spans_name_the_client_its_connection_and_its_requests_and_a_malformed_p
         async move { client.send_message(&message, SendOptions::default()).await }
     });
     let asked = hub.next_request().await;
-    let response = AnyResponse::Send(SendResponse {
+    let response = SendResponse {
         sequence: 1,
         time: 1,
         duplicate: false,
         extensions: Default::default(),
-    });
+    };
     hub.answer(&asked, &response).await;
     sending.await.unwrap().unwrap();
     hub.answer_list(&[listed(c2c("bob"), 1, 0)]).await;

@@ -2,7 +2,7 @@
 
 use tim_hub::HubError;
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{AnyRequest as Request, History, MarkRead};
+use tim_proto::request::{History, MarkRead};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_store::{NotStored, StoreError};
 
@@ -104,30 +104,30 @@ fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
     );
     carol.until_texts(2);
     faults.hold_reads();
-    let history = alice.start(&Request::History(History {
+    let history = alice.start(&History {
         conversation: c2c("bob"),
         next: &[],
         count: 0,
-    }));
-    let behind = alice.start(&Request::MarkRead(MarkRead {
+    });
+    let behind = alice.start(&MarkRead {
         conversation: c2c("bob"),
         sequence: 0,
-    }));
+    });
     alice.until(|_| faults.held() == 1);
     // Others send, get messages and mark them as read.
     assert_eq!(bob.send(c2c("carol"), "three"), 3);
     carol.until_texts(3);
-    let mark = Request::MarkRead(MarkRead {
+    let mark = MarkRead {
         conversation: c2c("bob"),
         sequence: 3,
-    });
+    };
     assert_eq!(carol.ask(&mark), Ok(Reply::Read { unread: 0 }));
     // Also those who cannot be served now do not hold up the others.
-    let other = carol.start(&Request::History(History {
+    let other = carol.start(&History {
         conversation: c2c("bob"),
         next: &[],
         count: 0,
-    }));
+    });
     carol.until(|_| faults.held() == 2);
     assert_eq!(bob.send(c2c("carol"), "four"), 4);
     carol.until_texts(4);

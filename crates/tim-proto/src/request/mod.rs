@@ -4,7 +4,6 @@
 //! a request determines how its response is decoded. A struct is the body of the frame kind that its documentation names;
 //! `SPEC.md` has the tables.
 
-mod any;
 mod conversation_profile;
 mod conversations;
 mod delete_conversation;
@@ -24,7 +23,6 @@ mod send;
 mod update_user_profile;
 mod user_profiles;
 
-pub use any::{AnyRequest, AnyResponse};
 pub use conversation_profile::GetConversationProfile;
 pub use conversations::{Conversations, ConversationsResponse};
 pub use delete_conversation::DeleteConversation;
