@@ -2,51 +2,24 @@
 
 use tim_proto::message::TipOperation;
 use tim_proto::message::{
-    Content, GroupChange, GroupTip, Header, Mentions, Message, MessageFlags, Payload, SenderNames, Text, tags,
+    Content, GroupChange, GroupTip, Header, Mentions, Message, SenderNames, tags, to_vec,
 };
 use tim_proto::request::{Request, SendMessage, UpdateGroup, for_each_request};
-use tim_proto::wire::{
-    BufferTooSmall, Encode, Extension, Extensions, FrameKind, List, decode_body, encode_body, encoded_len,
-};
+use tim_proto::wire::{BufferTooSmall, Extension, Extensions, FrameKind, List, decode_body};
 use tim_proto::{
-    AtKind, ConversationId, GroupId, InviteOption, JoinOption, JoinStatus, MemberResult, MessageId, Priority,
-    ReceiveOption, UserId,
+    AtKind, ConversationId, GroupId, InviteOption, JoinOption, JoinStatus, MemberResult, ReceiveOption,
 };
-
-fn to_vec<T: Encode>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![0; encoded_len(value)];
-    encode_body(value, &mut bytes).unwrap();
-    bytes
-}
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
+use tim_testkit::messages::text;
+use tim_testkit::user;
 
 fn group() -> GroupId {
     GroupId::new("team").unwrap()
 }
 
 fn hi(extensions: Extensions<'_>) -> Message<'_> {
-    Message {
-        envelope: tim_proto::message::Envelope {
-            sequence: 0,
-            time: 7,
-            flags: MessageFlags::NONE,
-            origin: 7,
-            from: user("alice"),
-        },
-        to: ConversationId::Group(group()),
-        id: MessageId {
-            sender: 1,
-            client_time: 7,
-            random: 42,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text: "hi" }),
-        extensions,
-    }
+    let mut message = text(user("alice"), ConversationId::Group(group()), "hi");
+    message.extensions = extensions;
+    message
 }
 
 /// The content as it stands in a SEND.

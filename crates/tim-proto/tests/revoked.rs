@@ -1,17 +1,13 @@
 //! Revoked messages: what is left of them, and the words that stand for them (S115, S116).
 
 #![cfg(feature = "alloc")]
-use tim_proto::message::{
-    Content, Envelope, Message, MessageFlags, RevokedBy, SenderNames, Text, with_sender_names,
-};
+use tim_proto::message::{Content, Envelope, MessageFlags, RevokedBy, SenderNames, Text, with_sender_names};
 use tim_proto::render::Words;
 use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::wire::{Extension, decode_body, encode_body};
-use tim_proto::{ConversationId, Encoded, GroupId, MessageId, MessageKind, Priority, UserId};
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
+use tim_proto::{ConversationId, Encoded, GroupId, MessageKind, Priority};
+use tim_testkit::messages::message;
+use tim_testkit::user;
 
 /// A text of `member`'s that mentions somebody, as the hub stores it.
 fn content(to: ConversationId) -> Vec<u8> {
@@ -24,19 +20,10 @@ fn content(to: ConversationId) -> Vec<u8> {
         &mut mention,
     )
     .unwrap();
-    let message = Message {
-        envelope: envelope(),
-        to,
-        id: MessageId {
-            sender: 5,
-            client_time: 6,
-            random: 7,
-        },
-        client_sequence: 8,
-        priority: Priority::HIGH,
-        payload: Text { text: "secret" },
-        extensions: tim_proto::wire::Extensions::new(&mention[..len]).unwrap(),
-    };
+    let mut message = message(user("member"), to, Text { text: "secret" });
+    message.envelope = envelope();
+    (message.id.random, message.client_sequence, message.priority) = (7, 8, Priority::HIGH);
+    message.extensions = tim_proto::wire::Extensions::new(&mention[..len]).unwrap();
     let whole = message.into_any().to_encoded().into_inner();
     let mut envelope_len = [0; 64];
     let skip = encode_body(&envelope(), &mut envelope_len).unwrap();

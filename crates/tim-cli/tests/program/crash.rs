@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tim_client::{
-    Client, ConversationId, CreateGroup, ErrorCode, Event, EventStream, GroupId, GroupType, UserId,
-};
+use tim_client::{Client, ConversationId, CreateGroup, ErrorCode, Event, EventStream, GroupId, GroupType};
+use tim_testkit::user;
 use tim_usersig::{App, UserSig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,10 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was said: the conversation as bob names it, the sequence, the text. Tips have no text.
 type Said = BTreeMap<String, BTreeMap<u64, String>>;
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
 
 fn crew() -> ConversationId {
     ConversationId::Group(GroupId::new("crew").unwrap())

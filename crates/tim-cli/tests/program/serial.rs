@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use tim_client::{Client, ClientBuilder, ConversationId, Event, EventStream, UserId};
+use tim_client::{Client, ClientBuilder, ConversationId, Event, EventStream};
 use tim_session::Framing;
+use tim_testkit::user;
 use tim_transport_std::Connector;
 use tim_usersig::{App, UserSig};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,10 +28,6 @@ const KEY: &str = "a key that is good enough for a test";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Without a zero, and with one.
 const NOISE: [&[u8]; 2] = [&[0x55; 300], &[7, 0, 7, 7, 0, 0, 9]];
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
 
 fn builder(name: &str, framing: Framing) -> ClientBuilder {
     let now = std::time::SystemTime::now()

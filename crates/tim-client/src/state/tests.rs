@@ -7,13 +7,11 @@ use tim_proto::wire::{Encode, FrameKind, List};
 use tim_proto::{MessageId, MessageKind, Priority};
 use tim_transport_std::session::NetState;
 
+use tim_testkit::user;
+
 use super::*;
 
 const ACCOUNT: u64 = 77;
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
 
 /// A state, a time, and the hub's part of the conversation.
 struct Driven {

@@ -1,13 +1,6 @@
 use super::*;
 use crate::presence::grace_period::{GRACE_PERIOD_MS, MAX_ABSENT};
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
-
-fn group(name: &str) -> GroupId {
-    GroupId::new(name).unwrap()
-}
+use tim_testkit::{group, user};
 
 /// A device that is logged in, of a user in these stored groups.
 fn login(presence: &PresenceRegistry, name: &str, groups: &[&str]) -> Arc<Device> {

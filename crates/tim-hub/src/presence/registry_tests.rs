@@ -2,14 +2,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::device::{Delivery, LoginId};
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
-
-fn group(name: &str) -> GroupId {
-    GroupId::new(name).unwrap()
-}
+use tim_testkit::{group, user};
 
 /// A device that has just logged in, each time anew.
 fn enter(presence: &PresenceRegistry, name: &str, number: u64) -> Arc<Device> {

@@ -1,13 +1,9 @@
 //! Numbers and deliveries that cross, one case at a time.
 
-use tim_proto::message::{Envelope, MessageFlags, Text};
-use tim_proto::{MessageId, Priority};
+use tim_proto::message::MessageFlags;
+use tim_testkit::{messages, user};
 
 use super::*;
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
 
 fn me() -> UserId {
     user("bob")
@@ -19,25 +15,12 @@ fn alice() -> ConversationId {
 
 /// From `from` to bob, stored long after the login.
 fn message_of(from: &str, sequence: u64, flags: MessageFlags) -> Message {
-    let view = tim_proto::Message {
-        envelope: Envelope {
-            sequence,
-            time: 1_000_000 + sequence,
-            flags,
-            origin: 0,
-            from: user(from),
-        },
-        to: ConversationId::C2c(me()),
-        id: MessageId {
-            sender: 1,
-            client_time: 1,
-            random: sequence as u32,
-        },
-        client_sequence: 0,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text: "x" }),
-        extensions: Default::default(),
-    };
+    let mut view = messages::text(user(from), ConversationId::C2c(me()), "x");
+    view.envelope.sequence = sequence;
+    view.envelope.time = 1_000_000 + sequence;
+    view.envelope.flags = flags;
+    view.envelope.origin = 0;
+    view.id.random = sequence as u32;
     Message::stored(&view.to_encoded().header(), &me())
 }
 

@@ -12,20 +12,21 @@ use std::time::{Duration, Instant as StdInstant};
 
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Clock, Hub, HubError, HubOptions};
-use tim_proto::message::{Envelope, Message, Payload, SendOptions, Text};
+use tim_proto::message::{Message, Payload, SendOptions, Text};
 use tim_proto::request::{
     CreateGroup, DeleteConversation, Fetch, GetConversationProfile, History, MarkRead, Request, Revoke, Send,
 };
 use tim_proto::wire::List;
 use tim_proto::{
-    AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, Priority,
-    UserId,
+    AtKind, ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, UserId,
 };
 use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output, RequestId};
 use tim_store::faults::{self, Faults};
 use tokio::sync::oneshot;
 
 pub(crate) use raw::Raw;
+use tim_testkit::messages;
+pub(crate) use tim_testkit::{c2c, group as group_id, user};
 pub(crate) use told::{Notice, Reply, Seen, Tip};
 use told::{reply, said, seen};
 
@@ -197,18 +198,6 @@ pub(crate) struct Device {
     answers: Vec<(RequestId, Result<Reply, ErrorCode>)>,
     /// When to try again, as the last refusal said.
     pub retry_after: Option<Duration>,
-}
-
-pub(crate) fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
-
-pub(crate) fn c2c(name: &str) -> ConversationId {
-    ConversationId::C2c(user(name))
-}
-
-pub(crate) fn group_id(name: &str) -> GroupId {
-    GroupId::new(name).unwrap()
 }
 
 pub(crate) fn group(name: &str) -> ConversationId {
@@ -410,25 +399,15 @@ impl Device {
     pub(crate) fn message<'a>(&mut self, to: ConversationId, payload: impl Into<Payload<'a>>) -> Message<'a> {
         self.next_random += 1;
         let device = self.session.config().device;
-        Message {
-            envelope: Envelope {
-                sequence: 0,
-                time: 1,
-                flags: tim_proto::MessageFlags::NONE,
-                origin: device,
-                from: self.user,
-            },
-            to,
-            id: MessageId {
-                sender: self.session.account(),
-                client_time: 1,
-                random: self.next_random,
-            },
-            client_sequence: 1,
-            priority: Priority::NORMAL,
-            payload: payload.into(),
-            extensions: Default::default(),
-        }
+        let mut message = messages::message(self.user, to, payload.into());
+        message.envelope.sequence = 0;
+        message.envelope.origin = device;
+        message.id = MessageId {
+            sender: self.session.account(),
+            client_time: 1,
+            random: self.next_random,
+        };
+        message
     }
 
     pub(crate) fn start_send(&mut self, message: &Message<'_>, options: SendOptions<'_>) -> RequestId {

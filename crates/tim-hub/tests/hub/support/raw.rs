@@ -4,11 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use tim_proto::Platform;
-use tim_proto::message::to_vec;
 use tim_proto::request::{Failure, Login, Resume};
-use tim_proto::wire::{
-    Encode, End, Frame, FrameKind, Hello, MAX_FRAME_HEADER_LEN, Parsed, Writer, decode_body,
-};
+use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, decode_body};
+use tim_testkit::{frame, hello};
 
 use super::{APP, PATIENCE, TestHub, sig, user};
 
@@ -22,15 +20,9 @@ impl Raw {
     pub(crate) fn open(hub: &TestHub, max_frame: u32) -> Self {
         let mut stream = TcpStream::connect(hub.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let hello = Hello {
-            min_version: 1,
-            max_version: 1,
-            end: End::CLIENT,
-            features: 0,
-            max_frame,
-            window: 4,
-        };
-        stream.write_all(&hello.to_bytes()).unwrap();
+        stream
+            .write_all(&hello(End::CLIENT, (1, 1), max_frame, 4))
+            .unwrap();
         let mut answer = [0; Hello::LEN];
         stream.read_exact(&mut answer).unwrap();
         Hello::from_bytes(&answer).unwrap();
@@ -41,17 +33,7 @@ impl Raw {
     }
 
     pub(crate) fn say(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
-        let body = to_vec(body);
-        let mut bytes = vec![0; body.len() + MAX_FRAME_HEADER_LEN];
-        let mut writer = Writer::new(&mut bytes);
-        let frame = Frame {
-            kind,
-            id,
-            body: &body,
-        };
-        frame.encode(&mut writer);
-        let len = writer.finish().unwrap();
-        self.stream.write_all(&bytes[..len]).unwrap();
+        self.stream.write_all(&frame(kind, id, body)).unwrap();
     }
 
     pub(crate) fn login(&mut self, name: &str, device: u64, session: u64, attempt: u32) {
