@@ -147,7 +147,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorCode::LOGGED_OUT`] if the client has ended.
-    pub async fn session_stats(&self) -> Result<SessionStats, ImError> {
+    pub async fn stats(&self) -> Result<SessionStats, ImError> {
         self.command(Command::Stats).await
     }
 

@@ -46,77 +46,54 @@ pub enum Event {
     Gap(Gap),
 }
 
-/// The kind of an event, for registering a handler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EventKind {
-    /// [`Event::SdkReady`].
-    SdkReady,
-    /// [`Event::SdkNotReady`].
-    SdkNotReady,
-    /// [`Event::MessageReceived`].
-    MessageReceived,
-    /// [`Event::MessageRevoked`].
-    MessageRevoked,
-    /// [`Event::ConversationListUpdated`].
-    ConversationListUpdated,
-    /// [`Event::TotalUnreadMessageCountUpdated`].
-    TotalUnreadMessageCountUpdated,
-    /// [`Event::GroupListUpdated`].
-    GroupListUpdated,
-    /// [`Event::ProfileUpdated`].
-    ProfileUpdated,
-    /// [`Event::KickedOut`].
-    KickedOut,
-    /// [`Event::UserSigExpiring`].
-    UserSigExpiring,
-    /// [`Event::NetStateChange`].
-    NetStateChange,
-    /// [`Event::Gap`].
-    Gap,
+/// Defines [`EventKind`]: the kind of each event, and its name in the Web SDK.
+macro_rules! event_kinds {
+    ($($kind:ident => $name:expr,)+) => {
+        /// The kind of an event, for registering a handler.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum EventKind {
+            $(#[doc = concat!("[`Event::", stringify!($kind), "`].")] $kind,)+
+        }
+
+        impl EventKind {
+            /// The Web SDK's name of the event, such as `onMessageReceived`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)+
+                }
+            }
+        }
+
+        impl Event {
+            /// The kind of the event.
+            #[must_use]
+            pub const fn kind(&self) -> EventKind {
+                match self {
+                    $(Self::$kind { .. } => EventKind::$kind,)+
+                }
+            }
+        }
+    };
 }
 
-impl EventKind {
-    /// The Web SDK's name of the event, such as `onMessageReceived`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SdkReady => event::SDK_READY,
-            Self::SdkNotReady => event::SDK_NOT_READY,
-            Self::MessageReceived => event::MESSAGE_RECEIVED,
-            Self::MessageRevoked => event::MESSAGE_REVOKED,
-            Self::ConversationListUpdated => event::CONVERSATION_LIST_UPDATED,
-            Self::TotalUnreadMessageCountUpdated => event::TOTAL_UNREAD_MESSAGE_COUNT_UPDATED,
-            Self::GroupListUpdated => event::GROUP_LIST_UPDATED,
-            Self::ProfileUpdated => event::PROFILE_UPDATED,
-            Self::KickedOut => event::KICKED_OUT,
-            Self::UserSigExpiring => "userSigExpiring",
-            Self::NetStateChange => event::NET_STATE_CHANGE,
-            Self::Gap => "gap",
-        }
-    }
+event_kinds! {
+    SdkReady => event::SDK_READY,
+    SdkNotReady => event::SDK_NOT_READY,
+    MessageReceived => event::MESSAGE_RECEIVED,
+    MessageRevoked => event::MESSAGE_REVOKED,
+    ConversationListUpdated => event::CONVERSATION_LIST_UPDATED,
+    TotalUnreadMessageCountUpdated => event::TOTAL_UNREAD_MESSAGE_COUNT_UPDATED,
+    GroupListUpdated => event::GROUP_LIST_UPDATED,
+    ProfileUpdated => event::PROFILE_UPDATED,
+    KickedOut => event::KICKED_OUT,
+    UserSigExpiring => "userSigExpiring",
+    NetStateChange => event::NET_STATE_CHANGE,
+    Gap => "gap",
 }
 
 impl Event {
-    /// The kind of the event.
-    #[must_use]
-    pub const fn kind(&self) -> EventKind {
-        match self {
-            Self::SdkReady => EventKind::SdkReady,
-            Self::SdkNotReady(_) => EventKind::SdkNotReady,
-            Self::MessageReceived(_) => EventKind::MessageReceived,
-            Self::MessageRevoked(_) => EventKind::MessageRevoked,
-            Self::ConversationListUpdated(_) => EventKind::ConversationListUpdated,
-            Self::TotalUnreadMessageCountUpdated(_) => EventKind::TotalUnreadMessageCountUpdated,
-            Self::GroupListUpdated(_) => EventKind::GroupListUpdated,
-            Self::ProfileUpdated(_) => EventKind::ProfileUpdated,
-            Self::KickedOut(_) => EventKind::KickedOut,
-            Self::UserSigExpiring(_) => EventKind::UserSigExpiring,
-            Self::NetStateChange(_) => EventKind::NetStateChange,
-            Self::Gap(_) => EventKind::Gap,
-        }
-    }
-
     /// The Web SDK's name of the event (`event.name`).
     #[must_use]
     pub const fn name(&self) -> &'static str {

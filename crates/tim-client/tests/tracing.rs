@@ -62,10 +62,10 @@ async fn spans_name_the_client_its_connection_and_its_requests_and_a_malformed_p
     sending.await.unwrap().unwrap();
     hub.answer_list(&[listed(c2c("bob"), 1, 0)]).await;
 
-    assert_eq!(client.session_stats().await.unwrap().malformed_frames, 0);
+    assert_eq!(client.stats().await.unwrap().malformed_frames, 0);
     hub.push(FrameKind::GAP, &[0xff_u8; 3].as_slice()).await;
     hub.settle().await;
-    let stats = client.session_stats().await.unwrap();
+    let stats = client.stats().await.unwrap();
     assert_eq!(stats.malformed_frames, 1);
     assert!(
         stats.frames_received > 0 && stats.bytes_sent > secret.len() as u64,

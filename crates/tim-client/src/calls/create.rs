@@ -131,7 +131,7 @@ impl Client {
             return Err(ErrorCode::USER_NOT_LOGGED_IN.into());
         }
         let now = unix_millis() / 1000;
-        let message = Message::made(&tim_proto::Message {
+        let message = Message::created(&tim_proto::Message {
             envelope: Envelope {
                 sequence: 0,
                 time: now,

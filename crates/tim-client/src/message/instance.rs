@@ -17,7 +17,7 @@ pub(crate) struct Instance {
     pub(super) conversation: ConversationId,
     pub(super) flow: Flow,
     /// Created by this client.
-    pub(super) made_here: bool,
+    pub(super) created_here: bool,
     /// Whether it has content to send.
     pub(super) has_content: bool,
     pub(super) encoded: Encoded<Vec<u8>>,
@@ -45,8 +45,8 @@ pub(super) struct State {
 }
 
 /// What is persisted of an instance besides the message itself.
-pub(crate) struct Kept {
-    pub(crate) made_here: bool,
+pub(crate) struct Persisted {
+    pub(crate) created_here: bool,
     pub(crate) status: Status,
     pub(crate) resend: bool,
     pub(crate) options: SendOptions,
@@ -54,7 +54,7 @@ pub(crate) struct Kept {
 
 impl Message {
     /// An instance of a message that was created here.
-    pub(crate) fn made(message: &tim_proto::Message<'_>) -> Self {
+    pub(crate) fn created(message: &tim_proto::Message<'_>) -> Self {
         let has_content = message.payload.has_content();
         Self::new(message.to_encoded(), message.sender(), true, has_content)
     }
@@ -65,19 +65,19 @@ impl Message {
     }
 
     /// An instance of a message that the application has persisted.
-    pub(crate) fn restored(header: &Header<'_>, me: &UserId, kept: Kept) -> Self {
+    pub(crate) fn restored(header: &Header<'_>, me: &UserId, persisted: Persisted) -> Self {
         let has_content = header.message().payload.has_content();
-        let restored = Self::new(header.to_encoded(), me, kept.made_here, has_content);
+        let restored = Self::new(header.to_encoded(), me, persisted.created_here, has_content);
         let mut state = restored.state();
-        state.status = kept.status;
-        state.resend = kept.resend;
-        state.options = kept.options;
+        state.status = persisted.status;
+        state.resend = persisted.resend;
+        state.options = persisted.options;
         state.restored = true;
         drop(state);
         restored
     }
 
-    fn new(encoded: Encoded<Vec<u8>>, owner: &UserId, made_here: bool, has_content: bool) -> Self {
+    fn new(encoded: Encoded<Vec<u8>>, owner: &UserId, created_here: bool, has_content: bool) -> Self {
         let header = encoded.header();
         let state = State {
             id: header.content.id,
@@ -85,7 +85,7 @@ impl Message {
             time: header.envelope.time,
             flags: header.envelope.flags,
             priority: header.content.priority,
-            status: if made_here {
+            status: if created_here {
                 Status::UnSend
             } else {
                 Status::Success
@@ -100,7 +100,7 @@ impl Message {
             owner: *owner,
             conversation: header.conversation_of(owner),
             flow: if is_own { Flow::Out } else { Flow::In },
-            made_here,
+            created_here,
             has_content,
             completed: OnceLock::new(),
             revoked: OnceLock::new(),
@@ -135,8 +135,8 @@ impl Message {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn is_made_here(&self) -> bool {
-        self.0.made_here
+    pub(crate) fn is_created_here(&self) -> bool {
+        self.0.created_here
     }
 
     pub(crate) fn owner(&self) -> UserId {
@@ -148,10 +148,10 @@ impl Message {
     }
 
     /// What is to be persisted. The outcome of a sending in progress will be unknown.
-    pub(crate) fn kept(&self) -> Kept {
+    pub(crate) fn persisted(&self) -> Persisted {
         let state = self.state();
-        Kept {
-            made_here: self.0.made_here,
+        Persisted {
+            created_here: self.0.created_here,
             status: if state.sending { Status::Fail } else { state.status },
             resend: state.resend,
             options: state.options.clone(),
@@ -161,7 +161,7 @@ impl Message {
     /// Whether a message of the hub is another one under the same id: one that was created here and not sent yet is not
     /// the hub's, whatever its id. Content that the hub leaves out is not compared, but its origin is.
     pub(crate) fn is_another(&self, header: &Header<'_>) -> bool {
-        if !self.0.made_here || self.status() == Status::Success {
+        if !self.0.created_here || self.status() == Status::Success {
             return false;
         }
         let left_out = MessageFlags::STUB | MessageFlags::REVOKED;
@@ -177,7 +177,7 @@ impl Message {
     pub(crate) fn update(&self, header: &Header<'_>) {
         let Header { envelope, content } = header;
         let whole = !envelope.flags.contains(MessageFlags::STUB);
-        if self.0.made_here {
+        if self.0.created_here {
             self.take_names(content.extensions);
         }
         match content.revoked_by() {

@@ -1,7 +1,7 @@
 //! Message instances: what the application holds, shows, and passes to `send_message`.
 
 mod instance;
-mod kept;
+mod persist;
 mod sending;
 
 use std::fmt;
@@ -13,7 +13,7 @@ use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Prior
 
 use crate::ImError;
 
-pub(crate) use instance::{Instance, Kept};
+pub(crate) use instance::{Instance, Persisted};
 pub(crate) use sending::InFlight;
 
 /// Everybody in the group (`MSG_AT_ALL`), for [`Message::at_user_list`] and `create_text_at_message`.
@@ -253,7 +253,7 @@ impl Message {
             return Err(ErrorCode::UNKNOWN_PRIORITY.into());
         }
         let mut state = self.state();
-        if state.status != Status::UnSend || state.sending || !self.0.made_here {
+        if state.status != Status::UnSend || state.sending || !self.0.created_here {
             return Err(ImError::new(
                 ErrorCode::INVALID_OPERATION,
                 "the message was sent already",

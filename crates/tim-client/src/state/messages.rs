@@ -7,7 +7,7 @@ use tim_proto::message::Header;
 use tim_proto::{ConversationId, MessageId, UserId};
 
 use crate::Message;
-use crate::message::{Instance, Kept};
+use crate::message::{Instance, Persisted};
 
 /// The registry of message instances, shared by the client's task and its handles. It holds as many as the application
 /// does, and does not keep them alive.
@@ -54,14 +54,14 @@ impl Messages {
         self.lock().insert(key_of(message), message);
     }
 
-    /// The instance of a message that the application has kept as bytes: the one that it still holds, or a new one.
-    pub(crate) fn restore(&self, header: &Header<'_>, kept: Kept) -> Message {
+    /// The instance of a message that the application has persisted: the one that it still holds, or a new one.
+    pub(crate) fn restore(&self, header: &Header<'_>, persisted: Persisted) -> Message {
         let key = self.key(header);
         let mut instances = self.lock();
         if let Some(message) = instances.get(&key) {
             return message;
         }
-        let message = Message::restored(header, &self.user, kept);
+        let message = Message::restored(header, &self.user, persisted);
         instances.insert(key, &message);
         message
     }

@@ -351,7 +351,7 @@ impl State {
 
     fn message_item(&self, header: &Header<'_>) -> Item {
         let message = self.messages.instance(header);
-        if message.is_made_here() {
+        if message.is_created_here() {
             Item::Own(message)
         } else if message.is_stub() {
             Item::Stub {

@@ -376,7 +376,7 @@ fn a_sent_message_is_encoded_once_and_its_bytes_go_into_the_frame() {
     let long = "x".repeat(100_000);
     let made = text(0, &long);
     let mut message = None;
-    let created = allocation_counter::measure(|| message = Some(Message::made(&made)));
+    let created = allocation_counter::measure(|| message = Some(Message::created(&made)));
     let (message, len) = (message.unwrap(), long.len() as u64);
     assert!(
         (len..len + OVERHEAD).contains(&created.bytes_total),

@@ -5,7 +5,7 @@ use tim_proto::wire::{DecodeError, Encode, Writer, crc32, decode_with};
 use tim_proto::{ErrorCode, UserId};
 
 use crate::client::Client;
-use crate::message::Kept;
+use crate::message::Persisted;
 use crate::{ImError, Message, OfflinePush, SendOptions, Status};
 
 /// The bytes begin with a name and the version of the format.
@@ -14,7 +14,7 @@ const MAGIC: [u8; 4] = *b"tim\x01";
 const SUM: usize = 4;
 
 mod bits {
-    pub(super) const MADE_HERE: u8 = 1 << 0;
+    pub(super) const CREATED_HERE: u8 = 1 << 0;
     pub(super) const RESEND: u8 = 1 << 1;
 }
 
@@ -58,17 +58,20 @@ impl Message {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         // In this order: if the status changes in between, the older one is kept, and resending is harmless.
-        let kept = self.kept();
+        let persisted = self.persisted();
         let record = Record {
             owner: self.owner(),
-            status: match kept.status {
+            status: match persisted.status {
                 Status::UnSend => 0,
                 Status::Success => 1,
                 Status::Fail => 2,
             },
-            bits: if kept.made_here { bits::MADE_HERE } else { 0 }
-                | if kept.resend { bits::RESEND } else { 0 },
-            options: kept.options.as_borrowed(),
+            bits: if persisted.created_here {
+                bits::CREATED_HERE
+            } else {
+                0
+            } | if persisted.resend { bits::RESEND } else { 0 },
+            options: persisted.options.as_borrowed(),
             header: self.header(),
         };
         let mut bytes = MAGIC.to_vec();
@@ -131,23 +134,23 @@ impl Client {
                 "this message was kept under account {number}, and {me} has account {account}"
             )));
         }
-        let made_here = record.bits & bits::MADE_HERE != 0;
+        let created_here = record.bits & bits::CREATED_HERE != 0;
         let status = match record.status {
             0 => Status::UnSend,
             1 => Status::Success,
             2 => Status::Fail,
             _ => return Err(damaged("its status is unknown")),
         };
-        if made_here && !is_own {
+        if created_here && !is_own {
             return Err(damaged("it was created here and has another sender"));
         }
-        let kept = Kept {
-            made_here,
+        let persisted = Persisted {
+            created_here,
             status,
             resend: record.bits & bits::RESEND != 0,
             options: owned(&record.options),
         };
-        Ok(self.shared.messages.restore(&record.header, kept))
+        Ok(self.shared.messages.restore(&record.header, persisted))
     }
 }
 
