@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The clocks of a hub: the wall clock, which somebody may set, and a steady one, which only ever goes on.
+/// The clocks of a hub: the wall clock, which may be set, and a steady one, which never goes back.
 #[derive(Clone)]
 pub struct Clock {
     wall: Arc<dyn Fn() -> u64 + Send + Sync>,
@@ -19,7 +19,7 @@ impl Clock {
         Self::new(system_time_ms, move || millis(start.elapsed().as_millis()))
     }
 
-    /// Clocks of one's own: unix time, and the time since any moment; both in milliseconds.
+    /// Custom clocks: unix time, and the time since any moment, both in milliseconds.
     #[must_use]
     pub fn new(
         wall: impl Fn() -> u64 + Send + Sync + 'static,

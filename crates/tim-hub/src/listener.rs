@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Sources of connections.
 
 use std::future::{Future, pending};
 use std::io;
@@ -13,10 +13,10 @@ pub trait Listener: Send {
     /// The byte stream of a connection.
     type Link: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection, and who is at its other end, for the hub's log. Dropping the future must lose no connection.
+    /// The next connection, and a name of its other end for the hub's log. Dropping the future must lose no connection.
     ///
     /// # Errors
-    /// The transport's; the hub logs it and goes on after a moment.
+    /// The transport's. The hub logs it and continues after a moment.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Link, String)>> + Send;
 }
 
@@ -25,7 +25,7 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<(Self::Link, String)> {
         let (stream, address) = Self::accept(self).await?;
-        // Small frames should not wait for each other.
+        // Small frames are sent at once.
         let _ = stream.set_nodelay(true);
         Ok((stream, address.to_string()))
     }
@@ -45,7 +45,7 @@ impl Listener for tokio::net::UnixListener {
     }
 }
 
-/// Streams that come through a channel. Once nobody can send any more, nothing comes.
+/// Streams from a channel. After the last sender is dropped, no more connections come.
 impl<L: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for mpsc::Receiver<L> {
     type Link = L;
 

@@ -1,4 +1,4 @@
-//! What a hub is opened with.
+//! The options of a hub.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,44 +10,45 @@ use crate::clock::Clock;
 use tim_groups::GroupPolicy;
 use tim_usersig::App;
 
-/// Whose users a hub serves, and what it allows. Each number has a default that suits a small
-/// installation.
+/// The application that a hub serves, and its limits. Each number has a default that suits a small installation.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HubOptions {
-    /// The application whose UserSigs let users in.
+    /// The application whose UserSigs are accepted.
     pub app: App,
-    /// The limits of the messaging itself: sizes, pages, windows, retention.
+    /// The limits of messaging: sizes, pages, windows, retention.
     pub limits: Limits,
-    /// The limits of a connection. Frames are taken as large as the largest message needs, also if this says less.
+    /// The limits of a connection. The largest frame is raised to what the largest message needs.
     pub connection: HubConfig,
-    /// How many connections there may be at a time; more are turned away. Default 20,000.
+    /// The maximum number of connections; more are turned away. Default 20,000.
     pub max_connections: usize,
-    /// How many bytes may wait to be sent to one connection. Default 1 MiB.
+    /// The maximum number of bytes that wait to be sent on one connection. Default 1 MiB.
     pub max_outgoing: usize,
-    /// How many live deliveries may wait for one connection before it reads on from the log instead. Default 256.
+    /// The maximum number of live deliveries that wait for one connection; with more, it reads from the log instead.
+    /// Default 256.
     pub max_live: usize,
-    /// On how many devices a user can be logged in at a time; one more ends the oldest one's session. Default 16.
+    /// The maximum number of devices on which a user is logged in; one more ends the oldest session. Default 16.
     pub max_devices: usize,
-    /// How many messages an account may send a second, with twice that in one go; 0 is no limit. Default 200.
+    /// The maximum number of messages that an account sends per second, with a burst of twice that; 0 is no limit.
+    /// Default 200.
     pub sends_per_second: u32,
-    /// How many members a group may have, but for Communities. Default 6,000.
+    /// The maximum number of members of a group other than a Community. Default 6,000.
     pub max_members: usize,
-    /// How many members a Community may have. Default 100,000.
+    /// The maximum number of members of a Community. Default 100,000.
     pub max_community: usize,
-    /// How many admins a group may have beside its owner. Default 10.
+    /// The maximum number of admins of a group, without its owner. Default 10.
     pub max_admins: usize,
-    /// How many groups a user may be in, Communities and the user's own AVChatRooms among them; also in how many AVChatRooms
-    /// at a time. Default 1,000.
+    /// The maximum number of groups of a user, including Communities and the user's own AVChatRooms; also the maximum number
+    /// of AVChatRooms that a user is in at a time. Default 1,000.
     pub max_groups: usize,
-    /// Whether a message to a user id that never logged in makes the account (as an application's server would have done);
-    /// otherwise it is refused. Default true.
+    /// Whether a message to a user id that never logged in creates the account, as an application's server would have done.
+    /// Otherwise the message is refused. Default true.
     pub open_registration: bool,
     /// The largest size of the database that [`Hub::open`](crate::Hub::open) opens, in bytes, without up to 64 MiB of its
     /// write-ahead log; 0 is no limit. Writes beyond it are refused with `STORAGE_FULL`; reads go on. Default 0.
     #[cfg(feature = "sqlite")]
     pub max_data: u64,
-    /// How often old entries are looked for. Default 60 s.
+    /// The interval at which old entries are removed. Default 60 s.
     pub purge_interval: Duration,
     /// The clocks. Default: the system's.
     pub clock: Clock,
@@ -79,14 +80,14 @@ impl HubOptions {
     }
 }
 
-/// The shortest app key that is taken, in bytes: who guesses it can log in as anybody.
+/// The shortest app key that is accepted, in bytes. Anybody who guesses the key can log in as any user.
 pub const MIN_KEY_LEN: usize = 16;
 
 impl HubOptions {
-    /// Whether a hub can work with these.
+    /// Checks the options.
     ///
     /// # Errors
-    /// What cannot be right, and what would be.
+    /// What is wrong, and what would be right.
     pub(crate) fn check(&self) -> Result<(), String> {
         let key_len = self.app.key_len();
         if key_len < MIN_KEY_LEN {

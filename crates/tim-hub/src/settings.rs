@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use crate::options::HubOptions;
 use tim_usersig::App;
 
-/// The settings in force that [`Hub::reload`](crate::Hub::reload) changes.
+/// The current settings that [`Hub::reload`](crate::Hub::reload) changes.
 #[derive(Debug)]
 pub(crate) struct Settings {
     app: RwLock<App>,

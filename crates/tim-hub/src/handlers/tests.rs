@@ -308,6 +308,28 @@ fn requests_of_unknown_kinds_and_malformed_ones_are_refused() {
 }
 
 #[test]
+fn every_request_of_the_protocol_has_a_handler() {
+    macro_rules! kinds {
+        ([] $($request:ty),+) => { [$(<$request as Request>::KIND),+] };
+    }
+    let world = World::new();
+    let mut alice = world.client("alice");
+    for kind in for_each_request!(kinds![]) {
+        // Without a body most of them are malformed, but known.
+        let is_known = !matches!(
+            alice.call_raw(kind, &[]),
+            Err(refusal) if refusal.code == ErrorCode::UNSUPPORTED_REQUEST
+        );
+        // LOGIN and LOGOUT are the session's.
+        assert_eq!(
+            is_known,
+            !matches!(kind, FrameKind::LOGIN | FrameKind::LOGOUT),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn on_an_executor_no_handler_reads_the_store_and_cached_sends_need_not() {
     let world = World::new();
     let _entered = world.runtime.enter();

@@ -76,10 +76,10 @@ pub enum HubError {
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Open(#[from] tim_store_sqlite::OpenError),
-    /// The options cannot be right.
+    /// An option is invalid.
     #[error("{0}")]
     Options(String),
-    /// The store failed for good: nothing that was acknowledged is lost, and nothing more can be taken.
+    /// The store failed for good. Nothing that was acknowledged is lost; nothing more can be stored.
     #[error("the store failed: {0}")]
     Store(String),
     /// The operating system refused a thread or a socket.

@@ -1,15 +1,15 @@
 //! How far the wall clock can be trusted when something is removed because of its age.
 
-/// By how much the wall clock may run away from the steady one between two looks without having jumped.
+/// By how much the wall clock may deviate from the steady one between two looks without having jumped.
 const JUMP_MS: u64 = 60_000;
-/// How long the wall clock must have gone on steadily before what was stored by it counts as proof of the time.
+/// How long the wall clock must have run steadily before what was stored by it counts as proof of the time.
 const SETTLED_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// What time it is at least, for removing what is old: never later than the newest entry's time and what the steady clock
-/// has shown since. A wall clock that jumps ahead removes nothing.
+/// The least time that it certainly is, for removing what is old: never later than the newest entry's time plus what the
+/// steady clock has counted since. A wall clock that jumps ahead removes nothing.
 #[derive(Debug, Default)]
 pub(super) struct ProvenTime {
-    /// A time that it was once, and what the steady clock showed then.
+    /// A proven time, and the steady clock at that time.
     proof: Option<(u64, u64)>,
     /// Both clocks at the last look.
     last: Option<(u64, u64)>,
@@ -17,10 +17,10 @@ pub(super) struct ProvenTime {
     steady_since: u64,
 }
 
-/// What a look at the clocks says.
+/// The result of a look at the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
-    /// What time it certainly is, unix ms.
+    /// The time that is proven, unix ms.
     pub(super) proven_ms: u64,
     /// By how much the wall clock has jumped since the last look, if it has.
     pub(super) jumped_ms: Option<i64>,
@@ -40,7 +40,7 @@ impl ProvenTime {
         }
         let settled = steady_ms.saturating_sub(self.steady_since) >= SETTLED_MS;
         if newest_ms.is_none() && self.proof.is_none() {
-            // Nothing is there that a wrong clock could remove.
+            // A wrong clock can remove nothing here.
             self.proof = Some((wall_ms, steady_ms));
         }
         if let Some(newest_ms) = newest_ms.filter(|newest_ms| *newest_ms <= wall_ms)
