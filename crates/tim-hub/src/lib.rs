@@ -22,6 +22,9 @@ mod settings;
 mod threads;
 mod timer;
 
+pub use tim_store::{Store, WriteError};
+#[cfg(feature = "sqlite")]
+pub use tim_store_sqlite::OpenError;
 pub use tim_usersig as usersig;
 
 pub use clock::Clock;

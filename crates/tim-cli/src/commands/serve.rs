@@ -5,8 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tim_hub::{Hub, HubError};
-use tim_store_sqlite::OpenError;
+use tim_hub::{Hub, HubError, OpenError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
