@@ -205,6 +205,10 @@ impl Batch<'_> {
         match write {
             Write::EnsureAccount(user) => self.ensure_account(user),
             Write::EnsureAccounts(users) => self.ensure_accounts(users),
+            Write::WithAccounts { users, write } => {
+                self.ensure_accounts(users)?;
+                self.apply(write)
+            }
             Write::Append(append) => self.append(append),
             Write::AppendSystem { log, entry } => self.append_system(log, entry),
             Write::Revoke(revoke) => self.revoke(revoke),

@@ -13,6 +13,14 @@ pub enum Write {
     EnsureAccount(UserId),
     /// Creates the accounts that do not exist; refused as a whole for a reserved user id. Result: [`Written::Done`].
     EnsureAccounts(Vec<UserId>),
+    /// Creates the accounts that do not exist, then applies the write, which sees them: both are stored, or, if the store fails,
+    /// neither. The accounts stay if the write is refused. Result: that of the write.
+    WithAccounts {
+        /// The users; refused for a reserved user id.
+        users: Vec<UserId>,
+        /// The write.
+        write: Box<Self>,
+    },
     /// Stores a user's message. Result: [`Written::Stored`], or [`Written::Duplicate`] if the same message (same id, same
     /// fingerprint) was stored before. The same id with another fingerprint is refused with [`Refused::IdReused`].
     Append(Append),

@@ -113,7 +113,7 @@ impl GroupQueue {
             route,
         } = message;
         match route {
-            Route::Log(append) => append_to_log(&self.writer, *append, receipt),
+            Route::Log(append) => append_to_log(&self.writer, Write::Append(*append), receipt),
             Route::Live(live) => {
                 if let Err(receipt) = self.live.pass_on(group, receipt, live) {
                     receipt.refuse(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
@@ -165,9 +165,9 @@ impl GroupQueue {
 }
 
 /// Has the store append a message, and answers its sender.
-pub(crate) fn append_to_log(writer: &Writer, append: Append, receipt: SendReceipt) {
+pub(crate) fn append_to_log(writer: &Writer, append: Write, receipt: SendReceipt) {
     let responder = receipt.responder.clone();
-    let submitted = writer.submit(Write::Append(append), move |answer| receipt.written(answer));
+    let submitted = writer.submit(append, move |answer| receipt.written(answer));
     if let Err(error) = submitted {
         responder.refuse(error.into());
     }

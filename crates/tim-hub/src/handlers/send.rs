@@ -70,15 +70,26 @@ fn to_peer(
     peer: UserId,
     draft: Draft<'_>,
 ) -> Result<(), Refusal> {
-    ensure_account(services, client, peer)?;
+    let new_peer = peer_to_register(services, client, peer)?;
     let log = LogKey::c2c(client.user(), peer);
     let (receipt, content) = with_names(services, client, &draft, "")?;
     if !draft.online_only {
         check_recent_ids(services, &draft)?;
-        append_to_log(&services.writer, draft.append(client, log, content), receipt);
+        let append = Write::Append(draft.append(client, log, content));
+        let append = match new_peer {
+            Some(peer) => Write::WithAccounts {
+                users: vec![peer],
+                write: Box::new(append),
+            },
+            None => append,
+        };
+        append_to_log(&services.writer, append, receipt);
     } else if let Some(first) = stored_before(services, client, &log, &draft)? {
         receipt.stored(first, true);
     } else {
+        if let Some(peer) = new_peer {
+            services.writer.submit(Write::EnsureAccount(peer), |_| ())?;
+        }
         let message = draft.live(services, client, &content);
         let passed = message.pass_on(&services.recent_ids, services.now_ms(), |delivery| {
             fanout::deliver(&services.presence, &log, delivery);
@@ -101,7 +112,8 @@ fn to_group(
         // knows, and refuses everything else.
         Err(_) if !draft.online_only && !services.presence.is_av_chat_room(&group) => {
             let (receipt, content) = with_names(services, client, &draft, "")?;
-            append_to_log(&services.writer, draft.append(client, log, content), receipt);
+            let append = Write::Append(draft.append(client, log, content));
+            append_to_log(&services.writer, append, receipt);
             return Ok(());
         }
         Err(refusal) => return Err(refusal),
@@ -154,21 +166,24 @@ fn check_recent_ids(services: &Services, draft: &Draft<'_>) -> Result<(), Refusa
     }
 }
 
-/// Makes sure that a peer has an account, if registration is open.
-fn ensure_account(services: &Services, client: &mut ClientContext, peer: UserId) -> Result<(), Refusal> {
+/// The peer if it has no account and registration is open, so that it gets one.
+fn peer_to_register(
+    services: &Services,
+    client: &mut ClientContext,
+    peer: UserId,
+) -> Result<Option<UserId>, Refusal> {
     if !services.options.open_registration || client.knows_peer(&peer) {
-        return Ok(());
+        return Ok(None);
     }
     if services.reads.store().account(&peer)?.is_some() {
         client.add_known_peer(peer);
-        return Ok(());
+        return Ok(None);
     }
     if !peer.is_well_formed() {
         let text = "no account is made under an id that begins or ends with a space";
         return Err(Refusal::new(ErrorCode::MSG_INVALID_ID, text));
     }
-    // Writes are done in the order in which they are submitted: the message comes behind this one.
-    Ok(services.writer.submit(Write::EnsureAccount(peer), |_| ())?)
+    Ok(Some(peer))
 }
 
 /// The receipt of a message, and its content with the sender's names behind it.

@@ -58,6 +58,16 @@ fn what_certainly_was_not_stored_can_be_sent_again() {
 }
 
 #[test]
+fn the_first_message_to_a_new_user_is_stored_with_the_account_or_not_at_all() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let message = alice.message(c2c("bob"), Text { text: "x" });
+    faults.next_commit_fails(StoreError::NotStored(NotStored::DiskFull));
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::STORAGE_FULL));
+    assert_eq!(alice.send_message(&message), sent(1, false));
+}
+
+#[test]
 fn a_commit_with_an_unknown_outcome_leaves_one_entry_after_the_resend() {
     let (hub, faults) = TestHub::start_faulty();
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));

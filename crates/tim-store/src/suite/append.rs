@@ -54,6 +54,28 @@ pub fn accounts_are_numbered_once(world: &mut World) {
     );
 }
 
+pub fn accounts_are_made_with_a_write(world: &mut World) {
+    let alice = world.user("alice");
+    let (bob, carol) = (UserId::new("bob").unwrap(), UserId::new("carol").unwrap());
+    let with_accounts = |users: Vec<UserId>, write| Write::WithAccounts {
+        users,
+        write: Box::new(write),
+    };
+    let log = LogKey::c2c(alice, bob);
+    let message = world.message(log, alice, "hello");
+    let alone = Write::Append(message.clone());
+    let reserved = with_accounts(vec![bob, UserId::SYSTEM], alone.clone());
+    assert_eq!(world.write(reserved), Err(Refused::ReservedUser(UserId::SYSTEM)));
+    assert_eq!(world.write(alone.clone()), Err(Refused::NoSuchUser(bob)));
+    let at = stored(world.write(with_accounts(vec![bob, alice], alone.clone())));
+    assert_eq!(world.write(alone), Ok(Written::Duplicate(at)));
+
+    let by_a_stranger = world.message(log, carol, "x");
+    let refused = world.write(with_accounts(vec![carol], Write::Append(by_a_stranger)));
+    assert_eq!(refused, Err(Refused::ForeignId));
+    assert!(world.reader().account(&carol).unwrap().is_some());
+}
+
 pub fn sequences_and_changes_have_no_gaps(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let logs = [LogKey::c2c(alice, bob), LogKey::c2c(carol, alice)];

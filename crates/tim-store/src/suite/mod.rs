@@ -67,7 +67,7 @@ macro_rules! suite {
     ($engine:expr) => {
         $crate::suite!($engine;
             append {
-                accounts_are_numbered_once, sequences_and_changes_have_no_gaps, a_resend_is_answered_as_the_first,
+                accounts_are_numbered_once, accounts_are_made_with_a_write, sequences_and_changes_have_no_gaps, a_resend_is_answered_as_the_first,
                 a_refused_item_leaves_its_neighbours, strangers_cannot_write, entries_come_back_whole,
                 too_much_content_is_refused, reopening_keeps_everything, an_id_is_used_for_one_message,
                 many_messages_of_a_batch_under_one_id,

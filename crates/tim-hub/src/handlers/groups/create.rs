@@ -48,31 +48,33 @@ pub(in crate::handlers) fn create<'a>(
         random: request.random,
     };
     let create = prepare(new, &services.options.group_policy(), services.now_ms(), &book)?;
+    let mut new_users = Vec::new();
     // A request that is repeated after a cut creates nothing new, and costs nothing.
     if services.reads.store().group(&group)?.is_none() {
         let cost = u32::try_from(create.members.len()).unwrap_or(u32::MAX);
         admit(services, client, cost.saturating_add(1))?;
         if services.options.open_registration {
             let members = create.members.iter().map(|(member, _)| *member);
-            let members = members.filter(UserId::is_well_formed).collect();
-            services.writer.submit(Write::EnsureAccounts(members), |_| ())?;
+            new_users = members.filter(UserId::is_well_formed).collect();
         }
     }
+    let write = Write::WithAccounts {
+        users: new_users,
+        write: Box::new(Write::CreateGroup(Box::new(create))),
+    };
     let presence = Arc::clone(&services.presence);
     let responder = client.responder::<CreateGroup<'static>>();
-    services
-        .writer
-        .submit(Write::CreateGroup(Box::new(create)), move |answer| match answer {
-            Ok(Written::Group { created }) => {
-                // A repeated request may name another type than the first one.
-                if is_av_chat_room && created {
-                    presence.enter_av_chat_room(group, &owner);
-                }
-                responder.respond(&CreateGroupResponse { group });
+    services.writer.submit(write, move |answer| match answer {
+        Ok(Written::Group { created }) => {
+            // A repeated request may name another type than the first one.
+            if is_av_chat_room && created {
+                presence.enter_av_chat_room(group, &owner);
             }
-            Ok(_) => responder.refuse(Refusal::wrong_answer()),
-            Err(error) => responder.refuse(error.into()),
-        })?;
+            responder.respond(&CreateGroupResponse { group });
+        }
+        Ok(_) => responder.refuse(Refusal::wrong_answer()),
+        Err(error) => responder.refuse(error.into()),
+    })?;
     Reply::later()
 }
 
