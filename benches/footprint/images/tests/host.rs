@@ -3,18 +3,12 @@
 use std::collections::VecDeque;
 
 use footprint_images::{Board, client, codec, parsers, session};
-use tim_session::proto::conversation::{Conversation, ConversationProfile};
-use tim_session::proto::message::{GroupTip, Message, Payload, SendOptions};
-use tim_session::proto::message::{NoticeOperation, SystemNotice};
-use tim_session::proto::request::{
-    Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile, History,
-    HistoryResponse, LoginResponse, MarkRead, MarkReadResponse, Request, Revoke, RevokeResponse, Send, SendMessage,
-    SendResponse, Synced,
-};
-use tim_session::proto::message::TipOperation;
+use tim_session::proto::message::{GroupTip, Message, NoticeOperation, Payload, SendOptions, SystemNotice, TipOperation};
+use tim_session::proto::request::SendMessage;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
-use tim_session::proto::{ConversationId, GroupId, GroupType, ReceiveOption, UserId};
-use tim_session::{FixedBuffer, Framing, HubConfig, HubEvent, HubOutput, HubSession, Instant};
+use tim_session::proto::{GroupId, UserId};
+use tim_session::{Framing, HubConfig, Instant};
+use tim_testkit::{ModelHub, c2c, user};
 
 /// A board whose line leads to `peer`: it gets all that came from the device so far, and says what goes back.
 struct Bench<P> {
@@ -124,109 +118,28 @@ fn parsers_show() {
     );
 }
 
-/// A hub at the other end: lets the kiosk in, answers its message, and hands it one of Alice's.
+/// A hub at the other end, on which alice has written to the kiosk before, and responds to what it sends.
 fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
-    let now = Instant::ZERO;
-    let buffer = || FixedBuffer(vec![0; 1024].leak());
-    let mut hub = HubSession::new(config, buffer(), buffer(), now);
+    const CONNECTION: u64 = 0;
+    const NOW: Instant = Instant::ZERO;
+    let mut hub = ModelHub::default();
+    hub.behavior.skip_own = true;
+    hub.behavior.allow_foreign_cursors = true; // the images resume from a constant
+    hub.say(user("alice"), c2c("kiosk-1"), "old");
+    hub.open(CONNECTION, config, NOW);
+    let mut has_responded = false;
     move |sent| {
-        let len = hub.receive(now, sent);
+        let len = hub.receive(CONNECTION, NOW, sent);
         sent.drain(..len);
-        loop {
-            match hub.poll(now) {
-                HubOutput::Event(HubEvent::Login(login)) => {
-                    assert_eq!((login.user.as_str(), login.user_sig), ("kiosk-1", "eJw"));
-                    let welcome = LoginResponse {
-                        account: 99,
-                        time_ms: 5,
-                        cursor: b"0",
-                        nick: "",
-                        ..LoginResponse::default()
-                    };
-                    hub.accept(&welcome).unwrap();
-                    hub.push(FrameKind::SYNCED, &Synced { cursor: b"0" }).unwrap();
-                }
-                HubOutput::Event(HubEvent::Request { id, request }) if request.kind() == FrameKind::SEND => {
-                    let answer = SendResponse {
-                        sequence: 1,
-                        time: 1,
-                        duplicate: false,
-                        extensions: Default::default(),
-                    };
-                    hub.respond::<Send<'_>>(id, &answer).unwrap();
-                    hub.deliver(b"1", 0, &from_alice("C2Cbob")).unwrap();
-                }
-                HubOutput::Event(HubEvent::Request { id, request }) => {
-                    let kind = request.kind();
-                    respond(&mut hub, id, kind);
-                }
-                HubOutput::Wait(_) | HubOutput::Close(_) => break,
-                other => panic!("{other:?}"),
-            }
+        if !has_responded && !hub.texts_sent("kiosk-1", "C2Calice").is_empty() {
+            hub.say(user("alice"), c2c("kiosk-1"), "C2Cbob");
+            has_responded = true;
         }
-        let out = hub.outgoing().to_vec();
-        hub.transmitted(out.len());
+        hub.settle(CONNECTION, NOW);
+        let out = hub.outgoing(CONNECTION).to_vec();
+        hub.transmitted(CONNECTION, out.len());
         out
     }
-}
-
-const PROFILE: ConversationProfile<'static> = ConversationProfile {
-    conversation: Conversation {
-        id: ConversationId::System,
-        unread: 3,
-        read_sequence: 0,
-        last_sequence: 3,
-        name: "",
-        avatar: "",
-        group_type: GroupType::PUBLIC,
-        last_message: None,
-        receive_option: ReceiveOption(0),
-        at: List::from_slice(&[]),
-    },
-    group: None,
-    user: None,
-};
-
-/// Responds as a hub that has one message and one conversation.
-fn respond(hub: &mut HubSession<FixedBuffer<'_>>, id: u32, kind: FrameKind) {
-    let message = tim_session::proto::Message::decode_from(from_alice("old").leak()).unwrap();
-    let read = MarkReadResponse {
-        read_sequence: 1,
-        unread: 0,
-        counted: 1,
-    };
-    let sent = match kind {
-        Revoke::KIND => hub.respond::<Revoke<'_>>(id, &RevokeResponse { sequence: 2 }),
-        History::KIND => hub.respond::<History<'_>>(
-            id,
-            &HistoryResponse {
-                next: b"",
-                completed: true,
-                messages: List::from_slice(&[message]),
-            },
-        ),
-        MarkRead::KIND => hub.respond::<MarkRead>(id, &read),
-        Conversations::KIND => hub.respond::<Conversations<'_>>(
-            id,
-            &ConversationsResponse {
-                next: &[],
-                completed: true,
-                total_unread: 0,
-                conversations: List::from_slice(&[]),
-            },
-        ),
-        GetConversationProfile::KIND => hub.respond::<GetConversationProfile>(id, &PROFILE),
-        DeleteConversation::KIND => hub.respond::<DeleteConversation>(id, &read),
-        Fetch::KIND => hub.respond::<Fetch>(
-            id,
-            &FetchResponse {
-                total: 2,
-                bytes: b"\x01x",
-            },
-        ),
-        other => panic!("{other:?}"),
-    };
-    sent.unwrap();
 }
 
 #[test]
@@ -280,7 +193,7 @@ fn client_logs_in_sends_and_shows() {
     let mut bench = Bench::new(hub(config));
     assert_eq!(client::run(&mut bench), Some(()));
     // And where to pick up the next time.
-    assert_eq!(bench.shown(), format!("{SHOWN}0"));
+    assert_eq!(bench.shown(), format!("{SHOWN}\u{1}\0\0\0"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod store;
 use std::collections::BTreeMap;
 
 use tim_session::proto::message::{Message, SendOptions, to_vec};
-use tim_session::proto::request::{Done, Failure, LoginResponse, Resume, Send, SendMessage};
+use tim_session::proto::request::{Failure, LoginResponse, Resume, Send, SendMessage, Synced};
 use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
 use tim_session::{CloseReason, Framing, HubConfig, HubEvent, HubOutput, Instant};
@@ -52,6 +52,8 @@ pub struct Behavior {
     pub write_before_reading: bool,
     /// Entries are not delivered to the device that sent them, as the real hub does.
     pub skip_own: bool,
+    /// A client may present a cursor of another hub, and gets nothing older then. Otherwise that is a panic.
+    pub allow_foreign_cursors: bool,
 }
 
 /// What the hub counted.
@@ -85,7 +87,7 @@ struct Login {
 }
 
 impl Wanted {
-    fn new(event: HubEvent<'_>) -> Self {
+    fn new(event: HubEvent<'_>, behavior: &Behavior) -> Self {
         match event {
             HubEvent::Login(login) => Self::Login(Login {
                 device: (login.user, login.device),
@@ -93,7 +95,12 @@ impl Wanted {
                 from: match login.resume {
                     Resume::NOW => None,
                     Resume::START => Some(0),
-                    _ => Some(position(login.cursor).expect("a cursor of this hub")),
+                    _ => {
+                        let from = position(login.cursor);
+                        let is_ours = from.is_some() || behavior.allow_foreign_cursors;
+                        assert!(is_ours, "a cursor of another hub: {:?}", login.cursor);
+                        from
+                    }
                 },
             }),
             HubEvent::Request { id, request } => Self::Request(Incoming {
@@ -283,7 +290,7 @@ impl ModelHub {
                     self.statistics.serial_sessions += 1;
                     continue;
                 }
-                HubOutput::Event(event) => Wanted::new(event),
+                HubOutput::Event(event) => Wanted::new(event, &self.behavior),
             };
             match wanted {
                 Wanted::Login(login) => self.log_in(number, login, now),
@@ -373,7 +380,9 @@ impl ModelHub {
         let Some(device) = connection.device else { return };
         loop {
             if connection.synced_at == Some(connection.next) {
-                if connection.session.push(FrameKind::SYNCED, &Done).is_err() {
+                let cursor = cursor(connection.next);
+                let synced = Synced { cursor: &cursor };
+                if connection.session.push(FrameKind::SYNCED, &synced).is_err() {
                     return;
                 }
                 connection.synced_at = None;
