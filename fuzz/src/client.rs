@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tim_proto::message::{Envelope, Message, MessageFlags, Payload, SendOptions, Text, to_vec};
+use tim_proto::message::{Message, SendOptions};
 use tim_proto::request::{Deliver, Done, Failure, Login, LoginResponse, Logout, SendResponse};
-use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, Writer, decode_body};
-use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
-use tim_session::{ClientConfig, ClientSession, Event, Framing, GrowBuffer, Instant, Output, RequestId};
+use tim_proto::wire::{End, Frame, FrameKind, Hello, Parsed, decode_body};
+use tim_proto::{ErrorCode, UserId};
+use tim_session::{
+    ClientConfig, ClientSession, Event, Framing, GrowBuffer, HubConfig, Instant, Output, RequestId,
+};
+pub use tim_testkit::frame;
+use tim_testkit::{ModelHub, c2c, messages, user};
 
 use crate::packing::{Packing, framing};
 use crate::script::Script;
@@ -99,7 +103,7 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
         7 => {
             let len = script.byte().into();
             let raw = script.bytes(len);
-            watched.feed(raw, script.byte());
+            let _ = watched.feed(raw, script.byte());
         }
         8 => {
             let all = watched.session.outgoing().len();
@@ -107,7 +111,7 @@ fn step(watched: &mut Watched, script: &mut Script<'_>) {
         }
         _ => {
             let bytes = plausible(watched, script);
-            watched.feed(&bytes, script.byte());
+            let _ = watched.feed(&bytes, script.byte());
         }
     }
 }
@@ -178,55 +182,12 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
 }
 
 fn hello(max_frame: u32) -> [u8; Hello::LEN] {
-    Hello {
-        min_version: 1,
-        max_version: 1,
-        end: End::HUB,
-        features: 0,
-        max_frame,
-        window: 0,
-    }
-    .to_bytes()
-}
-
-/// A frame with this body.
-pub fn frame<T: Encode>(kind: FrameKind, id: u32, body: &T) -> Vec<u8> {
-    let body = to_vec(body);
-    let mut bytes = vec![0; body.len() + 11];
-    let mut writer = Writer::new(&mut bytes);
-    Frame {
-        kind,
-        id,
-        body: &body,
-    }
-    .encode(&mut writer);
-    let len = writer.finish().expect("room for a header");
-    bytes.truncate(len);
-    bytes
+    tim_testkit::hello(End::HUB, (1, 1), max_frame, 0)
 }
 
 /// A text from alice to bob.
 pub fn message(text: &str) -> Message<'_> {
-    let id = |name| UserId::new(name).expect("a good id");
-    Message {
-        envelope: Envelope {
-            sequence: 1,
-            time: 1,
-            flags: MessageFlags::NONE,
-            origin: 7,
-            from: id("alice"),
-        },
-        to: ConversationId::C2c(id("bob")),
-        id: MessageId {
-            sender: 1,
-            client_time: 2,
-            random: 3,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    }
+    messages::text(user("alice"), c2c("bob"), text)
 }
 
 impl Watched {
@@ -245,18 +206,20 @@ impl Watched {
         }
     }
 
-    /// Offers bytes in pieces, polling in between, until they are taken or nothing moves.
-    fn feed(&mut self, mut bytes: &[u8], piece: u8) {
-        while !bytes.is_empty() {
-            let len = bytes.len().min(usize::from(piece).max(1));
-            let taken = self.session.receive(self.now, &bytes[..len]);
+    /// Offers bytes in pieces, polling in between, until they are taken or nothing moves. Returns how many were.
+    fn feed(&mut self, bytes: &[u8], piece: u8) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let len = rest.len().min(usize::from(piece).max(1));
+            let taken = self.session.receive(self.now, &rest[..len]);
             assert!(taken <= len);
-            bytes = &bytes[taken..];
+            rest = &rest[taken..];
             self.settle();
             if taken == 0 {
-                return;
+                break;
             }
         }
+        bytes.len() - rest.len()
     }
 
     /// Reads the LOGIN in what is outgoing, if there is one: its answer repeats its numbers.
@@ -327,49 +290,24 @@ fn recovers(mut watched: Watched) {
 
 /// One connection with a good hub; whether the session was let in and became ready.
 fn serve(watched: &mut Watched) -> bool {
-    let (mut stream, mut at, mut synced) = (Vec::new(), 0, false);
-    let hello = watched.packing.pack(&hello(65536));
-    watched.feed(&hello, 255);
+    const CONNECTION: u64 = 0;
+    let mut hub = ModelHub::default();
+    hub.behavior.skip_own = true;
+    hub.behavior.allow_foreign_cursors = true; // it was given any
+    let mut config = HubConfig::default();
+    config.framing = watched.packing.framing;
+    hub.open(CONNECTION, config, watched.now);
     for _ in 0..50 {
-        let len = watched.session.outgoing().len();
-        stream.extend_from_slice(watched.session.outgoing());
-        watched.session.transmitted(len);
-        let frames = watched.packing.frames(&stream);
-        let Some(bytes) = frames.get(at) else {
-            watched.settle();
-            if synced && watched.open.is_empty() {
-                return true;
-            }
-            continue;
-        };
-        at += 1;
-        let request = Frame::parse_exact(bytes, 65536).expect("a good frame");
-        let reply = match request.kind {
-            FrameKind::LOGIN => {
-                let login: Login<'_> = decode_body(request.body).expect("a good login");
-                synced = true;
-                let welcome = LoginResponse {
-                    account: 1,
-                    time_ms: 2,
-                    cursor: b"1",
-                    session: login.session,
-                    attempt: login.attempt,
-                    ..LoginResponse::default()
-                };
-                vec![
-                    frame(FrameKind::LOGIN.answer(), request.id, &welcome),
-                    frame(FrameKind::SYNCED, 0, &Done),
-                ]
-            }
-            FrameKind::SEND | FrameKind::LOGOUT if request.id != 0 => {
-                let failure = Failure::new(ErrorCode(1), "");
-                vec![frame(FrameKind::ERROR, request.id, &failure)]
-            }
-            _ => Vec::new(),
-        };
-        for packet in reply {
-            let bytes = watched.packing.pack(&packet);
-            watched.feed(&bytes, 255);
+        let up = watched.session.outgoing().to_vec();
+        let taken = hub.receive(CONNECTION, watched.now, &up);
+        watched.session.transmitted(taken);
+        hub.settle(CONNECTION, watched.now);
+        let down = hub.outgoing(CONNECTION).to_vec();
+        let taken = watched.feed(&down, 255);
+        hub.transmitted(CONNECTION, taken);
+        watched.settle();
+        if watched.ready && watched.open.is_empty() && up.is_empty() && down.is_empty() {
+            return true;
         }
     }
     false

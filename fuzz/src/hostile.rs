@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use tim_proto::message::{Payload, to_vec};
 use tim_proto::{MessageKind, UserId};
-use tim_usersig::{App, MAX_SIG_LEN, PrivateMap, Room, UserSig, UserSigError};
+use tim_usersig::{App, MAX_SIG_LEN, PrivateMap, TrtcRoom, UserSig, UserSigError};
 
 use crate::script::Script;
 
@@ -102,7 +102,7 @@ fn damaged(app: &App, script: &mut Script<'_>) {
     let user = UserId::new(users[script.below(3)]).expect("a good id");
     let lasts = [1, DAY_S, 180 * DAY_S][script.below(3)];
     let map = PrivateMap {
-        room: Room::Number(script.byte().into()),
+        room: TrtcRoom::Number(script.byte().into()),
         privileges: 255,
     };
     let good = match script.byte() % 2 {

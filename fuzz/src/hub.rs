@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tim_proto::ErrorCode;
 use tim_proto::message::{SendOptions, to_vec};
-use tim_proto::request::{
-    Conversations, Done, Failure, Login, LoginResponse, Logout, Resume, SendMessage,
-};
-use tim_proto::wire::{FrameKind, Hello, End};
+use tim_proto::request::{Conversations, Done, Failure, Login, LoginResponse, Logout, Resume, SendMessage};
+use tim_proto::wire::{End, FrameKind, Hello};
 use tim_proto::{Platform, UserId};
 use tim_session::{DeliverError, Framing, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant};
 
@@ -142,15 +140,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
 }
 
 fn hello(max_frame: u32, window: u16) -> [u8; Hello::LEN] {
-    Hello {
-        min_version: 1,
-        max_version: 1,
-        end: End::CLIENT,
-        features: 0,
-        max_frame,
-        window,
-    }
-    .to_bytes()
+    tim_testkit::hello(End::CLIENT, (1, 1), max_frame, window)
 }
 
 fn login() -> Vec<u8> {
@@ -187,7 +177,11 @@ impl Watched {
                 );
             }
             Err(DeliverError::Window) => assert_eq!(room, 0),
-            Err(_) => assert_eq!(self.session.window_capacity(), room, "what was not sent uses nothing"),
+            Err(_) => assert_eq!(
+                self.session.window_capacity(),
+                room,
+                "what was not sent uses nothing"
+            ),
         }
     }
 

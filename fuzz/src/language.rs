@@ -8,12 +8,12 @@ use tim_proto::kind::{
     ReceiveOption, Role,
 };
 use tim_proto::message::GroupTip;
+use tim_proto::message::TipOperation;
 use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::render::placeholder;
-use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::render::text::{self as emoji, EmojiTable, Language, Span};
-use tim_proto::message::TipOperation;
 use tim_proto::render::tip_text;
+use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::wire::{List, decode_body};
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, Platform, UserId, Words, message::to_vec};
 

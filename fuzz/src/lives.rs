@@ -5,9 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tim_proto::message::{Message, Payload, SendOptions, Text, to_vec};
-use tim_proto::request::{
-    Done, Failure, LoginResponse, Resume, Send, SendResponse,
-};
+use tim_proto::request::{Done, Failure, LoginResponse, Resume, Send, SendResponse};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, MessageId, UserId};
 use tim_session::{
@@ -446,7 +444,10 @@ fn told(
             assert_eq!(Some(entry), *expected, "lost, twice, or out of order");
             *expected = Some(entry + 1);
         }
-        Event::Response { id: ticket, response: answer } => {
+        Event::Response {
+            id: ticket,
+            response: answer,
+        } => {
             let made = open.remove(&ticket).expect("a request that waits");
             let answer = answer.decode::<Send<'_>>().expect("a good answer");
             let stored = outside.stored.get(answer.sequence as usize);

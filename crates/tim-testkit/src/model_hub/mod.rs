@@ -87,7 +87,8 @@ struct Login {
 }
 
 impl Wanted {
-    fn new(event: HubEvent<'_>, behavior: &Behavior) -> Self {
+    /// `end` is the newest position.
+    fn new(event: HubEvent<'_>, behavior: &Behavior, end: usize) -> Self {
         match event {
             HubEvent::Login(login) => Self::Login(Login {
                 device: (login.user, login.device),
@@ -96,7 +97,7 @@ impl Wanted {
                     Resume::NOW => None,
                     Resume::START => Some(0),
                     _ => {
-                        let from = position(login.cursor);
+                        let from = position(login.cursor).filter(|position| *position <= end);
                         let is_ours = from.is_some() || behavior.allow_foreign_cursors;
                         assert!(is_ours, "a cursor of another hub: {:?}", login.cursor);
                         from
@@ -290,7 +291,7 @@ impl ModelHub {
                     self.statistics.serial_sessions += 1;
                     continue;
                 }
-                HubOutput::Event(event) => Wanted::new(event, &self.behavior),
+                HubOutput::Event(event) => Wanted::new(event, &self.behavior, self.store.changes.len()),
             };
             match wanted {
                 Wanted::Login(login) => self.log_in(number, login, now),
