@@ -1,25 +1,25 @@
-//! Memory that the caller owns, and the queue of bytes that a session keeps in it.
+//! Buffers that the caller owns, and the byte queue that a session keeps in them.
 //!
-//! A login passes through these bytes, so no `Debug` here shows them: only how many there are.
+//! Logins pass through these buffers, so `Debug` shows only their lengths.
 
 use core::cell::Cell;
 use core::fmt;
 
-/// Memory for a session: fixed on a device, growing up to a ceiling where there is a heap.
+/// A buffer of a session: fixed on a device, or growing up to a limit on a heap.
 pub trait Buffer {
-    /// The bytes there are now.
+    /// The current bytes.
     fn bytes(&self) -> &[u8];
-    /// The bytes there are now, to write.
+    /// The current bytes, for writing.
     fn bytes_mut(&mut self) -> &mut [u8];
-    /// Sees to it that there are at least `len` bytes, keeping their content; `false` if there cannot be.
+    /// Grows to at least `len` bytes, keeping their content; `false` if that is not possible.
     fn grow(&mut self, len: usize) -> bool;
-    /// Nothing in the buffer is needed any more; a heap may take it back.
+    /// The content is no longer needed; memory may be freed.
     fn release(&mut self);
-    /// How many bytes there can be at the most.
+    /// The largest possible length.
     fn limit(&self) -> usize;
 }
 
-/// A caller's slice, as it is.
+/// A slice of fixed length.
 pub struct FixedBuffer<'b>(pub &'b mut [u8]);
 
 impl fmt::Debug for FixedBuffer<'_> {
@@ -44,8 +44,8 @@ impl Buffer for FixedBuffer<'_> {
     }
 }
 
-/// A buffer on the heap that takes what is needed up to its limit, and gives it all back when it is empty: an idle
-/// connection then costs the hub no buffer at all.
+/// A buffer on the heap that grows as needed up to its limit, and frees its memory when it is empty: an idle connection
+/// holds no buffer.
 #[cfg(feature = "alloc")]
 pub struct GrowBuffer {
     bytes: alloc::vec::Vec<u8>,
@@ -61,7 +61,7 @@ impl fmt::Debug for GrowBuffer {
 
 #[cfg(feature = "alloc")]
 impl GrowBuffer {
-    /// An empty buffer that may grow to `limit` bytes.
+    /// An empty buffer that can grow to `limit` bytes.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self {
@@ -98,14 +98,14 @@ impl Buffer for GrowBuffer {
     }
 }
 
-/// Copies as many bytes as both have, without a check that could panic.
+/// Copies as many bytes as both have, without a panic path.
 pub(crate) fn fill(target: &mut [u8], source: &[u8]) {
     for (to, from) in target.iter_mut().zip(source) {
         *to = *from;
     }
 }
 
-/// Bytes in the order in which they came: appended at the end, taken from the front.
+/// A queue of bytes: appended at the end, consumed from the front.
 #[derive(Debug)]
 pub(crate) struct ByteQueue<B> {
     buffer: B,
@@ -138,7 +138,7 @@ impl<B: Buffer> ByteQueue<B> {
         self.buffer.bytes().get(self.start..self.end).unwrap_or(&[])
     }
 
-    /// The first `len` bytes, to change in place; fewer if there are not so many.
+    /// The first `len` bytes, or fewer if there are not as many, to change in place.
     pub(crate) fn front_mut(&mut self, len: usize) -> &mut [u8] {
         let end = self.start.saturating_add(len).min(self.end);
         self.buffer
@@ -147,7 +147,7 @@ impl<B: Buffer> ByteQueue<B> {
             .unwrap_or(&mut [])
     }
 
-    /// Room for `len` more bytes behind those there are, or `None` if they do not fit.
+    /// Free space for `len` more bytes at the end, or `None` if they do not fit.
     pub(crate) fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.buffer.bytes().len().saturating_sub(self.end) < len && self.start > 0 {
             self.compact();
@@ -158,19 +158,19 @@ impl<B: Buffer> ByteQueue<B> {
         self.buffer.bytes_mut().get_mut(self.end..)
     }
 
-    /// All the room there is, after making it at least `len` if that is possible.
+    /// All free space at the end, at least `len` bytes if possible.
     pub(crate) fn reserve_up_to(&mut self, len: usize) -> &mut [u8] {
         let fits = len.min(self.limit().saturating_sub(self.len()));
         self.reserve(fits).unwrap_or(&mut [])
     }
 
-    /// Counts `len` bytes of [`ByteQueue::reserve`] in.
+    /// Appends `len` bytes that were written to [`ByteQueue::reserve`].
     pub(crate) fn append(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.buffer.bytes().len());
-        self.start = self.start.min(self.end); // moves only if a caller's odd buffer shrank
+        self.start = self.start.min(self.end); // changes only if a faulty `Buffer` shrank
     }
 
-    /// Takes `len` bytes from the front.
+    /// Removes `len` bytes from the front.
     pub(crate) fn consume(&mut self, len: usize) {
         self.start = self.start.saturating_add(len).min(self.end);
         if self.is_empty() {
@@ -178,7 +178,7 @@ impl<B: Buffer> ByteQueue<B> {
         }
     }
 
-    /// Takes the bytes `from..to` (counted from the front) out of the middle.
+    /// Removes the bytes `from..to`, counted from the front.
     pub(crate) fn remove(&mut self, from: usize, to: usize) {
         if from == 0 {
             return self.consume(to);
@@ -201,7 +201,7 @@ impl<B: Buffer> ByteQueue<B> {
     }
 }
 
-/// Moves the bytes `from..end` down to `to`. What does not fit a caller's odd [`Buffer`] is left alone, not a panic.
+/// Moves the bytes `from..end` down to `to`. Ranges that a faulty [`Buffer`] does not have are ignored.
 fn shift_down(bytes: &mut [u8], from: usize, end: usize, to: usize) {
     if cfg!(target_pointer_width = "32") {
         return shift_down_bytewise(bytes, from, end, to);
@@ -209,12 +209,12 @@ fn shift_down(bytes: &mut [u8], from: usize, end: usize, to: usize) {
     let cells = Cell::from_mut(bytes).as_slice_of_cells();
     if let (Some(target), Some(source)) = (cells.get(to..end), cells.get(from..end)) {
         for (target, source) in target.iter().zip(source) {
-            target.set(source.get()); // the compiler makes a move of memory of it
+            target.set(source.get()); // compiles to a `memmove`
         }
     }
 }
 
-/// For devices: a loop that the compiler does not make a call of, so that they need not link a `memmove`, which is long.
+/// For devices: a loop that does not compile to a call of `memmove`, which is large.
 fn shift_down_bytewise(bytes: &mut [u8], mut from: usize, end: usize, mut to: usize) {
     while from < end
         && let Some(&byte) = bytes.get(from)
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    /// A caller's buffer that breaks the trait's word: it shrinks whenever it likes.
+    /// A faulty buffer: it shrinks at any time.
     struct Shrinking(Vec<u8>);
 
     impl Buffer for Shrinking {

@@ -1,36 +1,36 @@
-//! What no configuration may be, at either end.
+//! Checks of configurations, for both ends.
 
 use core::time::Duration;
 
-/// No wait is shorter, so that time always moves on.
+/// The shortest timeout, so that time always advances.
 pub(crate) const MIN_WAIT: Duration = Duration::from_millis(1);
-/// No wait between two tries to connect is shorter.
+/// The shortest back-off.
 pub(crate) const MIN_BACKOFF: Duration = Duration::from_millis(10);
 
-/// A configuration that cannot work; whoever wrote it is at fault. From [`ClientConfig::check`](crate::ClientConfig::check)
-/// and [`HubConfig::check`](crate::HubConfig::check).
+/// An invalid configuration. From [`ClientConfig::check`](crate::ClientConfig::check) and
+/// [`HubConfig::check`](crate::HubConfig::check).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A wait that would never end a loop. A session waits the least time instead.
+    /// A timeout below its minimum. A session uses the minimum instead.
     #[error("{what} must be at least {least:?}")]
     TooShort {
         /// The field.
         what: &'static str,
-        /// The shortest that works.
+        /// The minimum.
         least: Duration,
     },
-    /// A number below what the protocol needs.
+    /// A number below what the protocol requires.
     #[error("{what} must be at least {least}")]
     TooSmall {
         /// The field.
         what: &'static str,
-        /// The smallest that works.
+        /// The minimum.
         least: u32,
     },
 }
 
-/// The first of these waits that is too short.
+/// Fails for the first of these timeouts that is too short.
 pub(crate) fn check_waits(waits: &[(&'static str, Duration, Duration)]) -> Result<(), ConfigError> {
     let short = waits.iter().find(|(_, wait, least)| wait < least);
     match short {
@@ -39,7 +39,7 @@ pub(crate) fn check_waits(waits: &[(&'static str, Duration, Duration)]) -> Resul
     }
 }
 
-/// The first of these numbers that is too small.
+/// Fails for the first of these numbers that is too small.
 pub(crate) fn check_numbers(numbers: &[(&'static str, u32, u32)]) -> Result<(), ConfigError> {
     let small = numbers.iter().find(|(_, number, least)| number < least);
     match small {

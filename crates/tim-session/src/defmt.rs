@@ -1,4 +1,4 @@
-//! How a device's log shows what the session says.
+//! `defmt::Format` for events and errors.
 
 use defmt::{Format, Formatter, write};
 

@@ -1,21 +1,20 @@
-//! Whether the peer is still there: when it was heard last, and when to ask.
+//! Keepalive and liveness detection.
 //!
-//! On a stream, silence is all that there is to worry about, and any byte ends it. A serial line loses bytes as well, and
-//! what was sent last may be among them. So there whatever is sent must be *proven* to have come: a PING goes behind it,
-//! and only the PONG counts, for packets are numbered and nobody answers behind a gap. While other packets come, the
-//! PONG may take its time.
+//! On a stream, only silence matters, and any byte ends it. A serial port also loses bytes, possibly the last ones that were
+//! sent. Therefore sent packets must be confirmed there: a PING follows them, and only its PONG counts, because packets are
+//! numbered and a peer does not respond after a gap. While other packets arrive, the PONG may be late.
 
 use core::time::Duration;
 
 use crate::time::micros;
 use crate::{Framing, Instant};
 
-/// No shorter wait than this, whatever the configuration says, so that time always moves on.
+/// The shortest wait, so that time always advances.
 const LEAST_RETRY: u64 = 1000;
-/// How many retries long the silence behind a PING may be.
+/// How many retry intervals the silence after a PING may last.
 const MAX_SILENCE: u64 = 3;
 
-/// What the configuration says about waiting, in microseconds.
+/// The configured intervals, in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepaliveConfig {
     framing: Framing,
@@ -40,28 +39,28 @@ impl KeepaliveConfig {
     }
 }
 
-/// What time asks for.
+/// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Send a PING.
     Ping,
-    /// Nothing yet: what is outgoing has not even been sent.
+    /// Nothing yet: outgoing bytes have not been sent.
     Later,
-    /// The peer is gone.
+    /// The peer is considered lost.
     Lost,
 }
 
-/// The signs of life of one peer.
+/// The liveness of one peer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keepalive {
     heard: Instant,
-    /// When the peer was asked for a sign of life, if it owes one.
+    /// When the pending PING was sent.
     pinged: Option<Instant>,
-    /// Since when something has been on its way that no PING stands behind.
+    /// Since when a sent packet has not been followed by a PING.
     unconfirmed: Option<Instant>,
-    /// When outgoing bytes were last found to be in the way: the peer cannot help what came before.
+    /// When outgoing bytes were last found blocked; silence before that does not count.
     blocked_at: Instant,
-    /// Since when none of them have gone.
+    /// Since when no outgoing byte has been sent.
     blocked_since: Option<Instant>,
     round_trip: RoundTrip,
 }
@@ -71,12 +70,12 @@ pub(crate) struct Keepalive {
 struct RoundTrip {
     /// When the last PING was queued; 0 if its PONG has arrived.
     started: u32,
-    /// How long the last one took; 0 if there was none.
+    /// The last round-trip time; 0 if there was none.
     took: u32,
 }
 
 impl Keepalive {
-    /// A peer that is there now.
+    /// A peer that is alive now.
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             heard: now,
@@ -88,7 +87,7 @@ impl Keepalive {
         }
     }
 
-    /// Bytes came: a sign of life on a stream; on a serial line they may be noise.
+    /// Bytes arrived. On a serial port they may be noise.
     pub(crate) const fn bytes_received(&mut self, framing: Framing, now: Instant) {
         if matches!(framing, Framing::Stream) {
             self.heard = now;
@@ -107,13 +106,13 @@ impl Keepalive {
         }
     }
 
-    /// How long the last PING took to be answered.
+    /// The last round-trip time.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         let took = self.round_trip.took;
         (took != 0).then(|| Duration::from_micros(took.into()))
     }
 
-    /// A packet came that nothing is missing before.
+    /// The next packet in order arrived.
     pub(crate) const fn packet_received(&mut self, is_pong: bool, now: Instant) {
         self.heard = now;
         if is_pong {
@@ -121,20 +120,20 @@ impl Keepalive {
         }
     }
 
-    /// Something was handed to the link that should be answered or proven.
+    /// A packet was queued that must be confirmed.
     pub(crate) fn sent(&mut self, now: Instant) {
         self.unconfirmed.get_or_insert(now);
     }
 
-    /// Some of the outgoing bytes went.
+    /// Outgoing bytes were sent.
     pub(crate) const fn bytes_sent(&mut self) {
         self.blocked_since = None;
     }
 
-    /// When [`Keepalive::due`] has something to say next.
+    /// When [`Keepalive::due`] must be called next.
     pub(crate) fn deadline(&self, keepalive_config: &KeepaliveConfig) -> Instant {
         match (keepalive_config.framing, self.pinged, self.unconfirmed) {
-            // From the ping on, not from the end of the silence: a poll may come late, and the peer cannot help that.
+            // From the PING on, not from the end of the silence: a late poll is not the peer's fault.
             (Framing::Stream, Some(asked), _) => asked.plus_micros(keepalive_config.keep_alive_timeout),
             (Framing::Serial, Some(asked), _) => {
                 let silence = keepalive_config.retry.saturating_mul(MAX_SILENCE);
@@ -148,18 +147,18 @@ impl Keepalive {
         }
     }
 
-    /// When what was sent is to be sent again, if nothing comes.
+    /// When to send again if nothing arrives.
     pub(crate) fn repeat_at(&self, keepalive_config: &KeepaliveConfig) -> Instant {
         let since = self.unconfirmed.unwrap_or(self.heard).max(self.blocked_at);
         since.plus_micros(keepalive_config.retry)
     }
 
-    /// It was sent again, or could not be.
+    /// It was sent again, or could not be sent.
     pub(crate) const fn repeated(&mut self, now: Instant) {
         self.unconfirmed = Some(now);
     }
 
-    /// What is to be done now, if anything. `blocked`: outgoing bytes wait to be sent.
+    /// What is due now, if anything. `blocked`: there are unsent outgoing bytes.
     pub(crate) fn due(
         &mut self,
         now: Instant,

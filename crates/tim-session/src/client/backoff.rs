@@ -1,14 +1,14 @@
-//! When to try again: doubling waits with jitter.
+//! Back-off: doubling waits with jitter.
 
 use core::time::Duration;
 
 use crate::time::micros;
 
-/// The waits between tries. Each is drawn from the upper half of a span that doubles from the smallest to the largest
-/// wait, so that devices which lost the hub together do not come back together.
+/// The waits between attempts. Each is drawn from the upper half of a span that doubles from the smallest to the largest
+/// wait, so that devices that lost the hub at the same time do not reconnect at the same time.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    /// In microseconds, as all here.
+    /// In microseconds, like the other fields.
     min: u64,
     max: u64,
     span: u64,
@@ -26,22 +26,22 @@ impl Backoff {
         }
     }
 
-    /// All has been well for long enough: the next loss starts with the smallest wait.
+    /// Starts over with the smallest wait.
     pub(crate) fn reset(&mut self) {
         self.span = self.min;
     }
 
-    /// How long to wait now, in microseconds: at least as long as the hub asked for, and up to twice that.
+    /// The next wait in microseconds: at least `asked`, the wait that the hub requested, and up to twice that.
     pub(crate) fn next(&mut self, asked: u64) -> u64 {
         let least = (self.span / 2).max(asked);
         self.span = self.span.saturating_mul(2).min(self.max);
-        // A share of it, in steps of 1/65536: without a division, and without an overflow.
+        // A share in steps of 1/65536, without division or overflow.
         let share = self.draw() >> 48;
         let jitter = (least >> 16) * share + (((least & 0xffff) * share) >> 16);
         least.saturating_add(jitter)
     }
 
-    /// xorshift64: spreading is all that is asked of it.
+    /// xorshift64; not for cryptography.
     pub(crate) fn draw(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

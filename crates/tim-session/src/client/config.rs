@@ -1,4 +1,4 @@
-//! What a client session is made with.
+//! The configuration of a client session.
 
 use core::time::Duration;
 
@@ -8,56 +8,54 @@ use tim_proto::{Platform, UserId};
 use crate::Framing;
 use crate::config::{ConfigError, MIN_BACKOFF, MIN_WAIT, check_numbers, check_waits};
 
-/// Who the device is and how it behaves. The numbers are starting points for a device on any network; each is the
-/// caller's to change before the session is made. No wait may be shorter than 1 ms, and none between two tries to connect
-/// shorter than 10 ms: a session takes those for anything less, and [`ClientConfig::check`] says so.
+/// The identity and behaviour of a device. The defaults suit a device on any network. The minimum for timeouts is 1 ms, and
+/// for back-off 10 ms: a session raises smaller values, and [`ClientConfig::check`] reports them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// The application's number (`sdkAppID`).
     pub app: u32,
-    /// Who logs in.
+    /// The user that logs in.
     pub user: UserId,
-    /// The device's number: made once at random, kept, and different on every device of a user.
+    /// The device's number: drawn at random once, kept, and different on each device of a user.
     pub device: u64,
-    /// What the device is.
+    /// The device's platform.
     pub platform: Platform,
     /// The largest frame to accept, in bytes; never more than the receive buffer. Default 64 KiB; at least
     /// [`LEAST_MAX_FRAME`].
     pub max_frame: u32,
-    /// How many deliveries the hub may send ahead of their acknowledgement. Default 64; 2 suits a tiny device; at
-    /// least 1.
+    /// How many deliveries the hub may send before they are acknowledged. Default 64; 2 suits a small device; at least 1.
     pub window: u16,
-    /// How many requests may wait for an answer at a time. Default 64.
+    /// How many requests can be pending. Default 64.
     pub max_pending: u16,
-    /// How long a connection may take to open. Default 10 s.
+    /// The timeout for opening a connection. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long hello and login may take, each. Default 15 s.
+    /// The timeout for the hello and for the login, each. Default 15 s.
     pub login_timeout: Duration,
-    /// How long a request may wait for its answer, cuts of the line included. Default 15 s.
+    /// The timeout for a request, including lost connections. Default 15 s.
     pub request_timeout: Duration,
-    /// How long the line may be silent before the hub is asked for a sign of life. Default 30 s.
+    /// How long the connection may be silent before a PING is sent. Default 30 s.
     pub keep_alive: Duration,
-    /// How long that sign may take. Default 10 s.
+    /// The timeout for the PONG. Default 10 s.
     pub keep_alive_timeout: Duration,
-    /// How long a cut may last before SDK_NOT_READY. Default 60 s.
+    /// How long the connection may be lost before SDK_NOT_READY. Default 60 s.
     pub resume_window: Duration,
-    /// The shortest wait between two tries to connect. Default 0.25 s; doubled at each failure, with jitter.
+    /// The shortest back-off. Default 0.25 s; doubled at each failure, with jitter.
     pub backoff_min: Duration,
-    /// The longest one. Default 30 s.
+    /// The longest back-off. Default 30 s.
     pub backoff_max: Duration,
-    /// Whether the hub's answer to SEND is to say how it called the sender: nick, name card and picture. Default false.
+    /// Whether responses to SEND should contain the sender's names: nick, name card and avatar. Default false.
     pub sender_names: bool,
-    /// What kind of line the device is on. Default [`Framing::Stream`].
+    /// The framing of the connection. Default [`Framing::Stream`].
     pub framing: Framing,
-    /// With [`Framing::Serial`]: after how long without an answer the hello is repeated, and the hub is asked whether what
-    /// was sent has come. No sign of life for three times as long after that is a cut. More than a round trip with the
-    /// longest frame. Default 1 s.
+    /// With [`Framing::Serial`]: how long to wait for a response before the hello is repeated, or before a PING asks whether sent
+    /// packets have arrived. The connection is lost if nothing is received for three times as long after that. It must
+    /// exceed a round trip with the longest frame. Default 1 s.
     pub serial_retry: Duration,
 }
 
 impl ClientConfig {
-    /// The defaults, for this user on this device of this application.
+    /// The defaults for this user on this device of this application.
     #[must_use]
     pub const fn new(app: u32, user: UserId, device: u64) -> Self {
         Self {
@@ -82,10 +80,10 @@ impl ClientConfig {
         }
     }
 
-    /// Whether the configuration can work.
+    /// Checks the configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first field that is below its floor.
+    /// [`ConfigError`] for the first field that is below its minimum.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_numbers(&[
             ("max_frame", self.max_frame, LEAST_MAX_FRAME),
@@ -103,7 +101,7 @@ impl ClientConfig {
         ])
     }
 
-    /// The configuration with nothing below its floor but `max_frame`, without which there is no login.
+    /// Raises all fields to their minimum except `max_frame`; with a smaller one, login fails.
     pub(super) fn with_floors(mut self) -> Self {
         for wait in [
             &mut self.connect_timeout,

@@ -1,4 +1,4 @@
-//! The client on its line: hellos, the frames that come, and whether the hub is still there.
+//! The client on its connection: hello, login, received frames and keepalive.
 
 use tim_proto::ErrorCode;
 use tim_proto::request::Login;
@@ -33,7 +33,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// On a serial line there may be anything, above all what was meant for an earlier connection.
+    /// A serial port may carry anything, in particular packets of an earlier connection.
     pub(super) fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, ConnectionFailed> {
         while self.hello_received() || matches!(self.phase, Phase::Hello { .. }) {
             let Some(packet) = self.link.next_packet(self.max_frame()) else {
@@ -42,7 +42,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             match (packet, self.phase) {
                 (Packet::Hello(hello), Phase::Hello { .. }) => self.receive_hello(&hello, now)?,
                 (_, Phase::Hello { .. }) => {}
-                // The answer to a hello that was repeated; the hub counts from it on.
+                // The response to a repeated hello; the hub counts packets from it on.
                 (Packet::Hello(_), Phase::Login { .. }) => {}
                 (Packet::Frame(at), _) => {
                     self.keepalive.packet_received(at.kind == FrameKind::PONG, now);
@@ -60,7 +60,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         Ok(None)
     }
 
-    /// Whether the hub's hello has come on this connection.
+    /// Whether the hub's hello has arrived on this connection.
     pub(super) const fn hello_received(&self) -> bool {
         matches!(
             self.phase,
@@ -68,7 +68,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         )
     }
 
-    /// Says what this device can do. Whether there was room for it.
+    /// Sends the device's hello; returns whether it fit.
     pub(super) fn send_hello(&mut self) -> bool {
         let names = if self.config.sender_names {
             features::SENDER_NAMES
@@ -132,15 +132,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         Ok(())
     }
 
-    /// What answers is not what the device was made for. That may be so only for now (a hub is being updated, something
-    /// else has its port), so the session tries again.
+    /// The peer is not a hub, or not one of this version. This may be temporary (the hub is being updated, another program has
+    /// its port), so the session tries again.
     fn reject_peer(&mut self, code: ErrorCode, now: Instant) {
         self.push_local(LocalEvent::TurnedAway(code));
         self.hang_up_and_lose(now);
     }
 
-    /// The id of the last LOGIN. A serial line may carry what was meant for an earlier one, even of an earlier life of the
-    /// device; so each has its own there, which nobody else is likely to have had.
+    /// The id of the last LOGIN. A serial port may carry responses to earlier ones, even of an earlier run of the device, so each
+    /// LOGIN has an id of its own there.
     pub(super) const fn login_id(&self) -> u32 {
         if self.on_serial() {
             let drawn = (self.session ^ (self.session >> 32)) as u32;
@@ -154,7 +154,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         matches!(self.config.framing, Framing::Serial)
     }
 
-    /// Whether the hub owes signs of life.
+    /// Whether keepalive applies in the current phase.
     pub(super) const fn expects_peer(&self) -> bool {
         match self.phase {
             Phase::Online => true,
@@ -172,7 +172,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             Some(Due::Ping) => {
                 let ping = tim_proto::request::Done;
                 if self.link.send(FrameKind::PING, 0, &ping).is_err() {
-                    self.hang_up_and_lose(now); // nothing has moved for so long that the line is full
+                    self.hang_up_and_lose(now); // nothing has been sent for so long that the buffer is full
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What a client session tells its application, and how it refuses.
+//! Outputs and events of a client session, and the errors of its commands.
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{ConversationChange, Delivery, Expiring, Failure, Gap, LoginResponse, RawResponse};
@@ -7,49 +7,49 @@ use tim_proto::wire::FrameKind;
 use super::RequestId;
 use crate::Instant;
 
-/// What a session wants next.
+/// The next step for the driver.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 #[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
 pub enum Output<'a> {
-    /// Something for the application. It is done with it when it polls again.
+    /// An event for the application, which has finished with it when it polls again.
     Event(Event<'a>),
     /// Open a connection, then call `connected` or `disconnected`.
     Connect,
-    /// Close the connection (or stop opening it); no call is due.
+    /// Close the connection, or stop opening it; do not report this back.
     Disconnect,
-    /// Nothing until bytes come or go, a command is given, or this moment is reached.
+    /// Nothing until bytes are received or sent, a command is given, or this instant is reached.
     Wait(Option<Instant>),
 }
 
-/// Something for the application.
+/// An event for the application.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The line (`NET_STATE_CHANGE`).
+    /// The connection state changed (`NET_STATE_CHANGE`).
     NetState(NetState),
-    /// The hub knows the user, on this connection. Comes with every connection.
+    /// The hub accepted the login on this connection. Occurs once per connection.
     LoggedIn(LoginResponse<'a>),
-    /// The hub refused the login for good (see [`ErrorCode::ends_session`]), or this device is not fit to log in; the session
-    /// has stopped.
+    /// The hub refused the login for good (see [`ErrorCode::ends_session`]), or this device cannot log in. The session has
+    /// stopped.
     LoginFailed(Failure<'a>),
-    /// There is no getting in now, or the hub ended the connection, and it said why; or what answers is no hub. The session
-    /// tries again by itself, not before the time that the hub named.
+    /// The hub refused the login or closed the connection for now, or the peer is not a hub. The session tries again by itself,
+    /// not before the time that the hub named.
     TurnedAway(Failure<'a>),
-    /// SDK_READY (S84): requests are taken from now on.
+    /// SDK_READY: requests are accepted from now on.
     Ready,
-    /// SDK_NOT_READY (S85): requests are no longer taken.
+    /// SDK_NOT_READY: requests are no longer accepted.
     NotReady(NotReadyReason),
-    /// KICKED_OUT: the hub ended the session, and it has stopped.
+    /// KICKED_OUT: the hub ended the session, which has stopped.
     KickedOut(Failure<'a>),
-    /// An entry of a conversation, once and in order: a message, a tip, a notice, a revocation.
+    /// An entry of a conversation: a message, a tip, a notice or a revocation. Each entry is delivered once, in order.
     Delivered(Delivery<'a>),
-    /// Entries of a conversation are gone that this device never saw, or all of them may be ([`Gap::RESTORED`]).
+    /// Entries of a conversation are gone that this device never received, or the hub's store was restored ([`Gap::RESTORED`]).
     Gap(Gap),
-    /// The user read or deleted a conversation, on whichever device.
+    /// The user read or deleted a conversation on one of their devices.
     ConversationChanged(ConversationChange),
-    /// The UserSig ends soon, and with it the session: make a [`Renew`](tim_proto::request::Renew) request with a new one, and
-    /// set it for later logins.
+    /// The UserSig expires soon, and the session with it. Make a [`Renew`](tim_proto::request::Renew) request with a new one,
+    /// and set it for later logins.
     Expiring(Expiring),
     /// The response to a request. Its [`Ticket`](crate::Ticket) decodes it.
     Response {
@@ -65,14 +65,15 @@ pub enum Event<'a> {
         /// The reason.
         failure: Failure<'a>,
     },
-    /// The hub sent something malformed; it was passed over.
+    /// A push of the hub could not be decoded. It was skipped, and counted in
+    /// [`SessionStats::malformed_frames`](crate::SessionStats::malformed_frames).
     Malformed {
-        /// The kind of frame it was in.
+        /// The kind of the frame.
         kind: FrameKind,
     },
 }
 
-/// The state of the line.
+/// The state of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetState {
     /// A connection is being opened.
@@ -83,42 +84,42 @@ pub enum NetState {
     Disconnected,
 }
 
-/// Why a session is not ready any more.
+/// Why a session is no longer ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotReadyReason {
-    /// On purpose.
+    /// The application called `logout`.
     LoggedOut,
-    /// The line was down for longer than the resume window; the session goes on trying.
+    /// The connection was lost for longer than the resume window. The session goes on trying.
     ConnectionLost,
-    /// The hub ended it.
+    /// The hub ended the session.
     KickedOut,
-    /// The hub refused to let the device in again.
+    /// The hub refused a repeated login.
     Refused,
 }
 
-/// Why a request was not taken. Nothing left the device.
+/// Why a request was not accepted. Nothing was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// Before SDK_READY or after SDK_NOT_READY (S83).
+    /// The session is not ready: before SDK_READY or after SDK_NOT_READY.
     #[error("the session is not ready; wait for SDK_READY")]
     NotReady,
-    /// The outbox is full of requests that wait for their answers.
-    #[error("too many requests wait for an answer; wait for one")]
+    /// The outbox is full of pending requests.
+    #[error("too many pending requests; wait for one")]
     Full,
     /// The request can never be sent.
     #[error("the request takes {len} bytes, at most {max} can be sent")]
     TooLarge {
-        /// How long it is.
+        /// The length of the request's frame.
         len: usize,
-        /// The longest one possible.
+        /// The longest frame that can be sent.
         max: usize,
     },
 }
 
 impl RequestError {
-    /// The code that `IMError` shows for it.
+    /// The code that `IMError` shows.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -129,7 +130,7 @@ impl RequestError {
     }
 }
 
-/// An event that stands for itself, without received bytes.
+/// An event without received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LocalEvent {
     NetState(NetState),

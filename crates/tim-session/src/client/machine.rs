@@ -1,5 +1,4 @@
-//! What the client session does when it is polled: first what it owes the application, then what came, then what the time
-//! asks for.
+//! Polling a client session: first pending events, then received frames, then timers.
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Failure, LoginResponse, RawResponse, Resume, Synced};
@@ -11,10 +10,10 @@ use crate::buffer::Buffer;
 use crate::link::{FrameAt, Link};
 use crate::{Framing, Instant};
 
-/// The longest wait that a hub may ask for.
+/// The longest wait that a hub may request.
 const MAX_RETRY_AFTER_MS: u32 = 10 * 60 * 1000;
 
-/// What `poll` decided before it borrows the received bytes for an event.
+/// The decision of `poll`, before it borrows the received bytes for an event.
 pub(super) enum Step {
     Wait(Option<Instant>),
     Connect,
@@ -22,7 +21,7 @@ pub(super) enum Step {
     Event(Current),
 }
 
-/// Where an event comes from, for as long as the application has it.
+/// The source of the event that the application holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Current {
     Local(LocalEvent),
@@ -56,7 +55,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.link.reset();
                 return Step::Disconnect;
             }
-            // Frames go before time: what came before a late poll is not late.
+            // Frames before timers: what arrived before a late poll is not late.
             match self.next_frame(now) {
                 Ok(Some((at, usage))) => return Step::Event(Current::Frame(at, usage)),
                 Ok(None) if self.has_work() => continue,
@@ -93,7 +92,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.hang_up || self.locals.iter().any(Option::is_some)
     }
 
-    /// The application is done with the event that it was handed last.
+    /// The application has finished with the last event.
     fn settle_event(&mut self) {
         self.link.release_taken();
         if let Some((id, cursor)) = self.delivered.take() {
@@ -123,7 +122,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Moves requests from the outbox to the line, as far as there is room.
+    /// Moves requests from the outbox to the outgoing bytes, as far as they fit.
     pub(super) fn flush_outbox(&mut self) {
         if self.phase != Phase::Online {
             return;
@@ -132,7 +131,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         while self.outbox.next_unsent(|frame| link.send_bytes(frame)) {}
     }
 
-    /// Acts on whatever time has come; whether anything was done.
+    /// Handles timers that are due; returns whether there was one.
     fn advance_time(&mut self, now: Instant) -> bool {
         if let Some(since) = self.cut_since
             && self.ready
@@ -185,7 +184,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         (wake != NEVER).then_some(wake)
     }
 
-    /// Deals with what needs no event, up to the first frame that is one.
+    /// Handles frames up to the first one that is an event.
     fn next_frame(&mut self, now: Instant) -> Result<Option<(FrameAt, FrameUse)>, ConnectionFailed> {
         loop {
             let next = match self.config.framing {
@@ -203,12 +202,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Acts on a frame and says what event it makes, if any.
+    /// Handles a frame, and returns how it becomes an event, if it does.
     fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<Option<FrameUse>, ConnectionFailed> {
         let in_login = matches!(self.phase, Phase::Login { .. });
         Ok(match at.kind {
             FrameKind::PING => {
-                // Without room for the answer the hub will ask again.
+                // If the PONG does not fit, the hub will ask again.
                 let _ = self.link.send(FrameKind::PONG, at.id, &tim_proto::request::Done);
                 None
             }
@@ -222,7 +221,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 usage => usage,
             },
             FrameKind::ERROR if in_login && at.id == self.login_id() => Some(self.login_refused(at, now)?),
-            // Still on its way from an earlier session, behind a hello that was meant for that one; ours comes.
+            // Sent in an earlier session; the response to our LOGIN follows.
             _ if in_login && self.on_serial() => None,
             _ if in_login => return Err(ConnectionFailed),
             kind if kind == FrameKind::LOGOUT.answer() => {
@@ -238,7 +237,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 false => FrameUse::WrongResponse(RequestId(at.id)),
             }),
             FrameKind::SYNCED => {
-                // Everything before it has been taken: events come one by one.
+                // All deliveries before it have been handled: events come one by one.
                 let synced = match self.link.body(at) {
                     [] => Ok(Synced::default()),
                     body => decode_body::<Synced<'_>>(body),
@@ -254,7 +253,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 is_malformed.then_some(FrameUse::Malformed)
             }
             FrameKind::DELIVER => {
-                // The cursor stands first and counts even if the rest cannot be read: the entry must not come again.
+                // The cursor is the first field and counts even if the rest cannot be decoded: the entry must not come again.
                 let (cursor, _) = decode_prefix::<&[u8]>(self.link.body(at)).unwrap_or_default();
                 self.delivered = Some((at.id, Cursor::new(cursor)));
                 Some(FrameUse::Push)
@@ -297,15 +296,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         let (code, retry_after_ms) = (failure.code, failure.retry_after_ms);
         if code == ErrorCode::SESSION_REPLACED {
-            // A newer login of this session is known: of a device that was made with the same seed, for this is ours.
+            // The hub knows a newer login of this session: a device with the same seed, because this is the newest of ours.
             self.session = self.backoff.draw();
         }
         self.turned_away(retry_after_ms, now);
         Ok(FrameUse::TurnedAway)
     }
 
-    /// The hub ends the connection. On a serial line, before the login's answer, that may have been meant for an earlier
-    /// session; so it ends nothing then but this try.
+    /// The hub ends the connection. On a serial port, a GOODBYE before the response to LOGIN may belong to an earlier session,
+    /// so it ends only this attempt.
     fn goodbye_received(&mut self, at: FrameAt, now: Instant, in_login: bool) -> Option<FrameUse> {
         let failure = decode_body::<Failure<'_>>(self.link.body(at));
         let Ok((code, retry_after_ms)) = failure.map(|failure| (failure.code, failure.retry_after_ms)) else {
@@ -313,11 +312,11 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             return None;
         };
         if self.on_serial() && matches!(code, ErrorCode::NETWORK_ERROR | ErrorCode::USER_NOT_LOGGED_IN) {
-            self.hang_up_and_lose(now); // the line lost something, or the session of the hub's end
+            self.hang_up_and_lose(now); // packets were lost, or the hub has no session
             return None;
         }
         self.reset_backoff_if_stable(now);
-        // Whoever takes over may be an earlier life of this device, or this one: coming back is worth one try.
+        // An earlier run of this device may have taken over, or this one: reconnecting is worth one attempt.
         let taken_over = code == ErrorCode::SESSION_REPLACED;
         let kicked = code.ends_session() || (taken_over && self.replaced);
         if kicked && !(in_login && self.on_serial()) {
@@ -333,14 +332,14 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         Some(FrameUse::TurnedAway)
     }
 
-    /// The session comes back later, and not sooner than the hub says. The frame that says so stays until it has been seen.
+    /// The session reconnects, not before the time that the hub named. The frame is kept until the application has seen it.
     fn turned_away(&mut self, retry_after_ms: u32, now: Instant) {
         self.hang_up = true;
         let asked = u64::from(retry_after_ms.min(MAX_RETRY_AFTER_MS)).saturating_mul(1000);
         self.lose(now, asked);
     }
 
-    /// After a long enough time of being logged in, all is as at the start.
+    /// Starts back-off over if the session was logged in long enough.
     fn reset_backoff_if_stable(&mut self, now: Instant) {
         if self.phase == Phase::Online && now >= self.online_since + STABLE_AFTER {
             self.backoff.reset();
@@ -348,7 +347,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// The largest frame that the session takes, in bytes: what the hub is told.
+    /// The largest frame that the session accepts, in bytes, as announced to the hub.
     pub fn max_frame(&self) -> usize {
         self.link.rx_limit().min(self.config.max_frame as usize)
     }
@@ -367,15 +366,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     pub(super) fn hang_up_and_lose(&mut self, now: Instant) {
         if let Phase::LoggingOut { .. } = self.phase {
-            return self.stop(NotReadyReason::LoggedOut); // that was the point
+            return self.stop(NotReadyReason::LoggedOut); // the logout is complete
         }
         self.link.reset();
         self.hang_up = true;
         self.connection_lost(now);
     }
 
-    /// The line is lost. A serial line loses bytes now and then, which says nothing about the hub: who was logged in on it
-    /// tries again soon.
+    /// The connection is lost. A serial port loses bytes now and then, which does not indicate a problem of the hub, so the
+    /// session reconnects soon.
     pub(super) fn connection_lost(&mut self, now: Instant) {
         if self.phase == Phase::Online && self.on_serial() {
             self.backoff.reset();
@@ -383,7 +382,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.lose(now, 0);
     }
 
-    /// The connection is of no use any more; the session goes on, not before the microseconds `asked` for.
+    /// Abandons the connection and reconnects, not before `asked` microseconds have passed.
     pub(super) fn lose(&mut self, now: Instant, asked: u64) {
         self.reset_backoff_if_stable(now);
         if self.phase == Phase::Online {
@@ -397,7 +396,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.connect_at(now, now.plus_micros(wait));
     }
 
-    /// The session ends: everything that waits fails, and the driver hangs up.
+    /// Ends the session: pending requests fail, and the driver closes the connection.
     pub(super) fn stop(&mut self, reason: NotReadyReason) {
         self.phase = Phase::Idle;
         self.failing = true;
@@ -409,13 +408,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// No other try can do better: says so, and ends the session.
+    /// Ends the session, because another attempt would fail as well.
     pub(super) fn give_up(&mut self, code: ErrorCode) {
         self.push_local(LocalEvent::LoginFailed(code));
         self.stop(NotReadyReason::Refused);
     }
 
-    /// The connection that a delivery came on ends: it was handed over, so it must not come again on the next one.
+    /// Counts the delivery that the application is handling as handled, so that it does not come again on the next connection.
     fn keep_delivered(&mut self) {
         if let Some((_, Some(cursor))) = self.delivered.take() {
             self.cursor = cursor;
@@ -426,7 +425,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         if let Some(slot) = self.locals.iter_mut().find(|slot| slot.is_none()) {
             *slot = Some(local);
         } else if let Some(last) = self.locals.last_mut() {
-            *last = Some(local); // only an application that never polls gets here; the newest state is what counts
+            *last = Some(local); // only if the application never polls; the newest state counts
         }
     }
 
@@ -437,7 +436,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
             }
             self.failing = false;
         }
-        // Each moves one place to the front, and the first one out.
+        // Moves each event one place to the front, and the first one out.
         let mut moving = None;
         for slot in self.locals.iter_mut().rev() {
             core::mem::swap(slot, &mut moving);
@@ -446,10 +445,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 }
 
-/// The peer broke the protocol, or nothing can be sent: the connection must go.
+/// The peer violated the protocol, or nothing can be sent: the connection must be closed.
 pub(super) struct ConnectionFailed;
 
-/// The event that `current` stands for; a frame is decoded in place.
+/// The event of `current`; a frame is decoded in place.
 pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Event<'_> {
     let (at, usage) = match current {
         Current::Local(local) => return local.into(),

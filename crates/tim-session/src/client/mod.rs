@@ -1,4 +1,4 @@
-//! The client end: one session over any number of connections.
+//! The client's end: one session over any number of connections.
 
 mod backoff;
 mod config;
@@ -30,26 +30,26 @@ use event::LocalEvent;
 use machine::{Current, Step, current_event};
 use outbox::Outbox;
 
-/// The longest cursor that a session keeps, in bytes.
+/// The longest cursor that a session stores, in bytes.
 pub const MAX_CURSOR_LEN: usize = 16;
-/// The id of the LOGIN (on a stream) and LOGOUT requests, which the outbox never hands out.
+/// The id of the LOGIN (on a stream) and LOGOUT requests, which the outbox never assigns.
 const LOGIN_ID: u32 = 0;
-/// For how long a session must have been logged in before what went wrong earlier is forgotten.
+/// How long a session must have been logged in before back-off starts over.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
-/// How many events of its own a session can owe the application before it is polled again.
+/// How many events without received bytes can be pending.
 const MAX_LOCAL_EVENTS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Not logged in and not trying to be.
+    /// Not logged in and not logging in.
     Idle,
-    /// Waiting to try again.
+    /// Waiting before the next attempt.
     Waiting { until: Instant },
-    /// The driver was asked for a connection.
+    /// The driver is opening a connection.
     Connecting { until: Instant },
-    /// The hub's hello is due.
+    /// Waiting for the hub's hello.
     Hello { until: Instant },
-    /// The answer to LOGIN is due.
+    /// Waiting for the response to LOGIN.
     Login { until: Instant },
     /// Logged in.
     Online,
@@ -59,7 +59,7 @@ enum Phase {
 
 /// A user's device.
 ///
-/// `S` holds the UserSig (`&'static str` on a device, `String` elsewhere); `B` is the memory, see [`Buffer`].
+/// `S` holds the UserSig (`&'static str` on a device, `String` elsewhere); `B` is the type of the buffers, see [`Buffer`].
 ///
 /// ```
 /// use tim_session::{ClientConfig, ClientSession, FixedBuffer, Instant, Output};
@@ -71,7 +71,7 @@ enum Phase {
 ///     config, "eJw…", FixedBuffer(&mut rx), FixedBuffer(&mut tx), FixedBuffer(&mut outbox), 0x5EED,
 /// );
 /// session.login(Instant::ZERO);
-/// // Skips the event that says so; then the driver is asked for a connection.
+/// // Skips the event `NetState(Connecting)`; then the session requests a connection.
 /// while let Output::Event(_) = session.poll(Instant::ZERO) {}
 /// session.connected(Instant::ZERO);
 /// assert_eq!(session.outgoing().len(), 20); // the hello
@@ -83,36 +83,36 @@ pub struct ClientSession<S, B> {
     link: Link<B>,
     outbox: Outbox<B>,
     phase: Phase,
-    /// Whether the session ended and the requests that waited have not all been reported as failed.
+    /// Whether the session has ended and pending requests have yet to be reported as failed.
     failing: bool,
-    /// Whether the driver should close the connection that it has.
+    /// Whether the driver must close the connection.
     hang_up: bool,
-    /// Whether the driver has been told to open one.
+    /// Whether the driver has been asked to open one.
     asked_to_connect: bool,
     ready: bool,
-    /// Since when there has been no login, while trying to get one back.
+    /// Since when the session has been disconnected, while it reconnects.
     cut_since: Option<Instant>,
     backoff: Backoff,
-    /// What all moments here are counted in.
+    /// The time base of all instants here.
     time: SessionTime,
     keepalive: Keepalive,
-    /// What tells this session's logins from those of an earlier life of the device, and how many there have been.
+    /// Distinguishes this session's logins from those of an earlier run of the device, and counts them.
     session: u64,
     attempt: u32,
-    /// Since when the session is logged in, or was last.
+    /// When the session last logged in.
     online_since: Instant,
-    /// Whether another client took over since the session was last logged in for [`STABLE_AFTER`].
+    /// Whether another client has taken over since the session was last logged in for [`STABLE_AFTER`].
     replaced: bool,
     account: u64,
-    /// The largest frame that the hub takes.
+    /// The largest frame that the hub accepts.
     hub_max_frame: usize,
     cursor: Cursor,
-    /// The delivery that the application was handed last and has not come back from.
+    /// The delivery that the application is handling.
     delivered: Option<(u32, Option<Cursor>)>,
-    /// Deliveries taken but not acknowledged: how many, and the last one's id.
+    /// Deliveries that were handled but not acknowledged: how many, and the last one's id.
     unacked: u16,
     last_taken: u32,
-    /// Whether acknowledgements wait for the application.
+    /// Whether the application holds acknowledgements back.
     acks_held: bool,
     locals: [Option<LocalEvent>; MAX_LOCAL_EVENTS],
     /// The event that the last poll returned.
@@ -120,7 +120,7 @@ pub struct ClientSession<S, B> {
     malformed_frames: u32,
 }
 
-/// Without the UserSig, which is a credential and stays out of logs; buffers show how full they are, not what is in them.
+/// Without the UserSig, which is a credential. Buffers show their lengths, not their contents.
 impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientSession")
@@ -138,8 +138,8 @@ impl<S, B: fmt::Debug> fmt::Debug for ClientSession<S, B> {
     }
 }
 
-/// Draws [`Login::session`](tim_proto::request::Login::session): another number for another user or device, even if the seed
-/// is the same.
+/// Derives [`Login::session`](tim_proto::request::Login::session), which differs between users and devices even for the same
+/// seed.
 fn session_number(config: &ClientConfig, seed: u64) -> u64 {
     let mut number = seed ^ config.device.rotate_left(32);
     for &byte in config.user.as_str().as_bytes() {
@@ -157,7 +157,7 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// `None` for one that is empty or too long.
+    /// `None` if it is empty or too long.
     fn new(cursor: &[u8]) -> Option<Self> {
         if cursor.is_empty() {
             return None;
@@ -179,16 +179,16 @@ impl Cursor {
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// A session that is not logged in.
     ///
-    /// - `rx` must hold the largest frame that the device takes: its size is what the hub is told (with the config's
-    ///   `max_frame` as the ceiling); longer messages arrive as stubs. At least
-    ///   [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), which holds a stub with the longest ids.
-    /// - `tx` must hold the longest request; 512 bytes and the longest UserSig do for logging in.
-    /// - `outbox` holds the requests that wait for an answer, 28 bytes and the request each.
-    /// - `seed` spreads the reconnects of many devices, and tells this life of the device from its earlier ones: a random
-    ///   number, and another one each time that the device starts.
+    /// - `rx` holds the largest frame that the device accepts. The hub is told its size, or the configuration's `max_frame` if
+    ///   that is smaller, and delivers longer messages as stubs. At least
+    ///   [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), the size of a stub with the longest ids.
+    /// - `tx` holds the longest request. 512 bytes plus the UserSig are enough to log in.
+    /// - `outbox` holds the pending requests, each with 28 bytes of overhead.
+    /// - `seed` spreads the reconnects of many devices over time and distinguishes runs of a device: a random number that
+    ///   differs each time the device starts.
     ///
-    /// Floors hold whatever the configuration says (see [`ClientConfig`]); a device that takes frames of fewer than
-    /// [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME) bytes is told so by [`Event::LoginFailed`] as soon as it logs in.
+    /// Minimum values apply regardless of the configuration (see [`ClientConfig`]). If the device accepts only frames shorter
+    /// than [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), [`ClientSession::login`] results in [`Event::LoginFailed`].
     pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
         let config = config.with_floors();
         Self {
@@ -222,8 +222,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Says where this device left off in an earlier life: the last [`ClientSession::cursor`] that the application kept.
-    /// Returns whether it is one (at most [`MAX_CURSOR_LEN`] bytes, not empty). Call it before [`ClientSession::login`].
+    /// Resumes deliveries after the [`ClientSession::cursor`] that the application saved in an earlier run. Returns whether it
+    /// is valid (at most [`MAX_CURSOR_LEN`] bytes, not empty). Call it before [`ClientSession::login`].
     pub fn resume_from(&mut self, cursor: &[u8]) -> bool {
         match Cursor::new(cursor) {
             Some(cursor) => {
@@ -234,7 +234,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Asks for everything that is kept, oldest first, instead of what comes from now on. Before [`ClientSession::login`].
+    /// Starts deliveries with the oldest entry that the hub keeps, instead of with new entries only. Call it before
+    /// [`ClientSession::login`].
     pub fn resume_from_start(&mut self) {
         self.cursor = Cursor {
             resume: Resume::START,
@@ -242,37 +243,39 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         };
     }
 
-    /// Where the device stands: behind the last delivery that the application was done with. Empty before the first login.
+    /// The device's position in its deliveries: after the last one that the application has finished with. Empty before the
+    /// first login.
     pub fn cursor(&self) -> &[u8] {
         self.cursor.as_slice()
     }
 
-    /// The user's account number (`tinyID`), which goes into message ids; 0 before the first login.
+    /// The user's account number (`tinyID`), which is part of message ids; 0 before the first login.
     pub const fn account(&self) -> u64 {
         self.account
     }
 
-    /// Whether requests are taken (S83): from SDK_READY to SDK_NOT_READY, short cuts of the line included.
+    /// Whether requests are accepted: from SDK_READY to SDK_NOT_READY, including short interruptions of the connection.
     pub const fn is_ready(&self) -> bool {
         self.ready
     }
 
-    /// Whether the session has come to rest: not logged in, not trying to be, and with nothing left to say.
+    /// Whether the session is idle: not logged in, not logging in, and without pending events.
     pub fn is_idle(&self) -> bool {
         self.phase == Phase::Idle && !self.failing && !self.hang_up && self.locals.iter().all(Option::is_none)
     }
 
-    /// What the session was made with.
+    /// The session's configuration.
     pub const fn config(&self) -> &ClientConfig {
         &self.config
     }
 
-    /// How many requests wait for an answer.
+    /// The number of pending requests.
     pub const fn pending(&self) -> usize {
         self.outbox.len()
     }
 
-    /// Begins to log in, and stays logged in until [`ClientSession::logout`] or a refusal. Does nothing if it is on already.
+    /// Starts to log in. The session stays logged in, over any number of connections, until [`ClientSession::logout`] or a final
+    /// refusal. Does nothing if the session is already active.
     pub fn login(&mut self, now: Instant) {
         let now = self.time.at(now);
         if self.phase == Phase::Idle {
@@ -285,13 +288,13 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Replaces the UserSig, say after [`ErrorCode::ACCOUNT_USERSIG_EXPIRED`]; used from the next login on. A session that is
-    /// on goes on with it after a [`Renew`](tim_proto::request::Renew) request. Returns the one that was replaced.
+    /// Replaces the UserSig, for example after [`ErrorCode::ACCOUNT_USERSIG_EXPIRED`], and returns the old one. It takes effect
+    /// with the next login; an active session is extended by a [`Renew`](tim_proto::request::Renew) request.
     pub fn set_user_sig(&mut self, user_sig: S) -> S {
         core::mem::replace(&mut self.user_sig, user_sig)
     }
 
-    /// Leaves on purpose. Requests that wait fail; `NotReady` follows, then the driver is told to hang up.
+    /// Logs out. Pending requests fail; `NotReady` follows, then [`Output::Disconnect`].
     pub fn logout(&mut self, now: Instant) {
         let now = self.time.at(now);
         if self.phase == Phase::Online
@@ -312,7 +315,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     /// pass the same message: the hub recognises it by its id.
     ///
     /// # Errors
-    /// [`RequestError`]; nothing was taken then.
+    /// [`RequestError`]; the message was not accepted.
     pub fn send(
         &mut self,
         now: Instant,
@@ -366,15 +369,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         Ok(RequestId(id))
     }
 
-    /// The driver has opened a connection, as [`Output::Connect`] asked.
+    /// The driver has opened a connection for [`Output::Connect`].
     pub fn connected(&mut self, now: Instant) {
         let now = self.time.at(now);
         self.current = None;
         match self.phase {
             Phase::Connecting { .. } => {}
-            // Nobody asked for it, or not any more.
+            // It was not requested, or is no longer needed.
             Phase::Idle | Phase::Waiting { .. } => return self.hang_up = true,
-            // There was one already: the driver is told to close both, and then it is as after any cut.
+            // There was a connection already: the driver must close both.
             Phase::LoggingOut { .. } => return self.stop(NotReadyReason::LoggedOut),
             Phase::Hello { .. } | Phase::Login { .. } | Phase::Online => return self.hang_up_and_lose(now),
         }
@@ -389,8 +392,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// The driver could not open a connection, or lost it. Poll first: what was received and not polled is forgotten, be it
-    /// the hub's word that the device must not come back.
+    /// The driver could not open the connection, or lost it. Drain [`ClientSession::poll`] first: unprocessed input is discarded,
+    /// including a final GOODBYE.
     pub fn disconnected(&mut self, now: Instant) {
         let now = self.time.at(now);
         self.current = None;
@@ -403,8 +406,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.hang_up = false;
     }
 
-    /// Room for received bytes, at least `len` of them if that can be had. Empty: poll first, the events in the way must go.
-    /// It is never empty on an open connection after a poll that said [`Output::Wait`].
+    /// Free space for received bytes, at least `len` if the buffer permits. If it is empty, poll first: pending events occupy the
+    /// buffer. It is never empty on an open connection after [`Output::Wait`].
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.link.space(len)
     }
@@ -418,8 +421,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    /// Takes as many of these received bytes as there is room for, and returns how many that were.
-    #[must_use = "bytes that were not taken must be offered again"]
+    /// Copies as many of these received bytes as fit, and returns how many.
+    #[must_use = "the remaining bytes must be passed again"]
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> usize {
         let space = self.space(bytes.len());
         let len = space.len().min(bytes.len());
@@ -428,7 +431,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         len
     }
 
-    /// The bytes to send now; confirm what was sent with [`ClientSession::transmitted`].
+    /// The bytes to send; confirm what was sent with [`ClientSession::transmitted`].
     pub fn outgoing(&self) -> &[u8] {
         self.link.outgoing()
     }
@@ -442,19 +445,19 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         self.flush_outbox();
     }
 
-    /// Holds acknowledgements back, or lets them go, for an application that keeps deliveries to work through later: while
-    /// they are held, the hub delivers no more than a window ahead, and answers still come. Poll after letting go.
+    /// Holds acknowledgements back, or releases them, for an application that queues deliveries. While they are held, the hub
+    /// delivers at most one window ahead; responses still arrive. Poll after releasing them.
     pub fn hold_acknowledgements(&mut self, hold: bool) {
         self.acks_held = hold;
     }
 
-    /// What is next. Call it after every input, and again until it says [`Output::Wait`]. An event is done with when `poll`
-    /// is called again: only then is a delivery acknowledged and the cursor moved.
+    /// The next step. Call it after each input, and again until it returns [`Output::Wait`]. The application has finished with an
+    /// event when `poll` is called again: only then is a delivery acknowledged and the cursor moved.
     pub fn poll(&mut self, now: Instant) -> Output<'_> {
         self.current = None;
         let now = self.time.at(now);
         let current = match self.step(now) {
-            Step::Wait(until) => return Output::Wait(until.map(|until| self.time.to_driver_time(until))),
+            Step::Wait(until) => return Output::Wait(until.map(|until| self.time.in_driver_time(until))),
             Step::Connect => return Output::Connect,
             Step::Disconnect => return Output::Disconnect,
             Step::Event(current) => current,
@@ -467,8 +470,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         Output::Event(event)
     }
 
-    /// The event that the last [`ClientSession::poll`] handed over, for a driver that shares the session and passes events
-    /// on later. None if that poll said something else, or if the connection has begun or ended since.
+    /// The event that the last [`ClientSession::poll`] returned, for a driver that shares the session and passes events on later.
+    /// `None` if that poll returned something else, or if the connection was opened or lost since.
     pub fn event(&self) -> Option<Event<'_>> {
         self.current.map(|current| current_event(&self.link, current))
     }
@@ -485,5 +488,5 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     }
 }
 
-// What the front page says of a session's size, on machines of any width.
+// The size that the front page states.
 const _: () = assert!(size_of::<ClientSession<&str, crate::FixedBuffer<'static>>>() < 1024);

@@ -1,4 +1,4 @@
-//! The requests that wait for their answer, kept as whole frames so that they can be sent again after a cut.
+//! Pending requests, stored as whole frames so that they can be sent again on the next connection.
 
 use core::time::Duration;
 
@@ -7,16 +7,16 @@ use tim_proto::wire::{Encode, Frame, FrameKind, MAX_FRAME_HEADER_LEN, Writer, en
 use crate::Instant;
 use crate::buffer::{Buffer, ByteQueue};
 
-/// Each record: id, kind, deadline, length of the frame behind it.
+/// A record's header: id, kind, deadline, and the length of the frame that follows.
 const HEADER_LEN: usize = 4 + 1 + 8 + 4;
 
 #[derive(Debug)]
 pub(crate) struct Outbox<B> {
     records: ByteQueue<B>,
     count: usize,
-    /// Where the first record stands that was not sent on this connection; they go out in order, so all behind it were not.
+    /// The offset of the first record that was not sent on this connection. Records are sent in order.
     unsent_at: usize,
-    /// The earliest deadline, so that a poll need not look at every record.
+    /// The earliest deadline, so that a poll does not scan all records.
     earliest: Option<Instant>,
     last_id: u32,
     /// How many of the requests have been sent on this connection, and how many have had to be sent again.
@@ -56,12 +56,12 @@ impl<B: Buffer> Outbox<B> {
         self.count
     }
 
-    /// The longest frame that ever fits, in bytes.
+    /// The longest frame that can ever fit, in bytes.
     pub(crate) fn max_frame(&self) -> usize {
         self.records.limit().saturating_sub(HEADER_LEN)
     }
 
-    /// Keeps a request and gives it an id; it goes out with [`Outbox::next_unsent`]. `None` if there is no room now.
+    /// Stores a request and assigns its id; [`Outbox::next_unsent`] sends it. `None` if it does not fit now.
     pub(crate) fn push(
         &mut self,
         kind: FrameKind,
@@ -89,7 +89,7 @@ impl<B: Buffer> Outbox<B> {
         Some(id)
     }
 
-    /// Hands the oldest frame that has not been sent on this connection to `send`, which says whether it took it.
+    /// Passes the oldest frame that was not sent on this connection to `send`, which returns whether it accepted it.
     pub(crate) fn next_unsent(&mut self, send: impl FnOnce(&[u8]) -> bool) -> bool {
         let Some(record) = self.record(self.unsent_at) else {
             return false;
@@ -114,13 +114,13 @@ impl<B: Buffer> Outbox<B> {
         self.resends
     }
 
-    /// Takes out the request with this id, and says what kind it was.
+    /// Removes the request with this id and returns its kind.
     pub(crate) fn take(&mut self, id: u32) -> Option<FrameKind> {
         let record = self.find(|record| record.id == id)?;
         Some(self.remove(record))
     }
 
-    /// Takes out a request whose time is up.
+    /// Removes a request whose deadline has passed.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<(u32, FrameKind)> {
         if self.earliest? > now {
             return None;
@@ -129,13 +129,13 @@ impl<B: Buffer> Outbox<B> {
         Some((record.id, self.remove(record)))
     }
 
-    /// Takes out any request: the session ends.
+    /// Removes any request, because the session ends.
     pub(crate) fn take_any(&mut self) -> Option<(u32, FrameKind)> {
         let record = self.find(|_| true)?;
         Some((record.id, self.remove(record)))
     }
 
-    /// When the next request's time is up.
+    /// The earliest deadline.
     pub(crate) const fn next_deadline(&self) -> Option<Instant> {
         self.earliest
     }

@@ -1,4 +1,4 @@
-//! What a hub session is made with.
+//! The configuration of a hub session.
 
 use core::time::Duration;
 
@@ -7,35 +7,36 @@ use tim_proto::wire::LEAST_MAX_FRAME;
 use crate::Framing;
 use crate::config::{ConfigError, MIN_WAIT, check_numbers, check_waits};
 
-/// What the hub accepts from a connection; every number a peer controls has its ceiling here. No wait may be shorter than
-/// 1 ms: a session takes that for anything less, and [`HubConfig::check`] says so.
+/// What the hub accepts from a connection. All numbers that a peer controls are limited here. The minimum for timeouts is
+/// 1 ms: a session raises smaller values, and [`HubConfig::check`] reports them.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct HubConfig {
     /// The largest frame to accept, in bytes. Default 64 KiB.
     pub max_frame: u32,
-    /// How many requests of one connection may be under way at a time; more wait unread. Default 64.
+    /// How many requests of one connection can be pending; more are not read. Default 64.
     pub max_requests: u16,
-    /// The most deliveries to send ahead, whatever window the client grants. Default 256.
+    /// The largest window, whatever the client grants. Default 256.
     pub max_window: u16,
-    /// How long hello and login may take together. Default 15 s.
+    /// The timeout for hello and login together. Default 15 s.
     pub login_timeout: Duration,
-    /// How long the line may be silent before the client is asked for a sign of life. Default 75 s.
+    /// How long the connection may be silent before a PING is sent. Default 75 s.
     pub keep_alive: Duration,
-    /// How long that sign may take, and how long a goodbye_received may take to be sent. Default 10 s.
+    /// The timeout for the PONG, and for sending a GOODBYE. Default 10 s.
     pub keep_alive_timeout: Duration,
-    /// What kind of line the connection is. Default [`Framing::Stream`].
+    /// The framing of the connection. Default [`Framing::Stream`].
     pub framing: Framing,
-    /// With [`Framing::Serial`]: after how long without an answer the client is asked whether what was sent has come. No
-    /// sign of life for three times as long after that is a cut. More than a round trip with the longest frame. Default 1 s.
+    /// With [`Framing::Serial`]: how long to wait before a PING asks whether sent packets have arrived. The connection is lost
+    /// if nothing is received for three times as long after that. It must exceed a round trip with the longest frame.
+    /// Default 1 s.
     pub serial_retry: Duration,
 }
 
 impl HubConfig {
-    /// Whether the configuration can work.
+    /// Checks the configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first field that is below its floor.
+    /// [`ConfigError`] for the first field that is below its minimum.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_numbers(&[
             ("max_frame", self.max_frame, LEAST_MAX_FRAME),
@@ -50,7 +51,7 @@ impl HubConfig {
         ])
     }
 
-    /// The configuration without a wait below its floor.
+    /// Raises the login timeout to its minimum.
     pub(super) fn with_floors(mut self) -> Self {
         self.login_timeout = self.login_timeout.max(MIN_WAIT);
         self

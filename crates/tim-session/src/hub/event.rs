@@ -1,29 +1,30 @@
-//! What a hub session tells the hub, and how it refuses.
+//! Outputs and events of a hub session, and the errors of its calls.
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Login, RawRequest};
 
 use crate::Instant;
 
-/// What a hub session wants next.
+/// The next step for the hub.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
 #[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
 pub enum HubOutput<'a> {
-    /// Something for the hub. It is done with it when it polls again.
+    /// An event for the hub, which has finished with it when it polls again.
     Event(HubEvent<'a>),
-    /// Close the connection, once what is outgoing has been sent. Said once; nothing follows. On a serial line only the
-    /// session is over: [`HubSession::begin_again`](crate::HubSession::begin_again) waits for the next one.
+    /// Close the connection once all outgoing bytes are sent. Returned once; nothing follows. On a serial port only the session
+    /// has ended: [`HubSession::begin_again`](crate::HubSession::begin_again) waits for the next one.
     Close(CloseReason),
-    /// Nothing until bytes come or go, a call is made, or this moment is reached.
+    /// Nothing until bytes are received or sent, a call is made, or this instant is reached.
     Wait(Option<Instant>),
 }
 
-/// Something for the hub.
+/// An event for the hub.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum HubEvent<'a> {
-    /// A client wants in; answer with [`HubSession::accept`](crate::HubSession::accept) or [`HubSession::refuse`](crate::HubSession::refuse).
+    /// A login. Respond with [`HubSession::accept`](crate::HubSession::accept) or
+    /// [`HubSession::refuse`](crate::HubSession::refuse).
     Login(Login<'a>),
     /// A request. Respond with [`HubSession::respond`](crate::HubSession::respond) or
     /// [`HubSession::fail`](crate::HubSession::fail) and this id, in any order.
@@ -35,21 +36,21 @@ pub enum HubEvent<'a> {
     },
 }
 
-/// Why a connection ends.
+/// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The client logged out.
     LoggedOut,
-    /// The hub's own wish ([`HubSession::goodbye`](crate::HubSession::goodbye), [`HubSession::refuse`](crate::HubSession::refuse)).
+    /// The hub called [`HubSession::goodbye`](crate::HubSession::goodbye) or [`HubSession::refuse`](crate::HubSession::refuse).
     Goodbye(ErrorCode),
-    /// The client broke the protocol; the code says how.
+    /// The client violated the protocol; the code says how.
     Violation(ErrorCode),
-    /// Hello, login or a sign of life did not come in time.
+    /// The hello, the login or a PONG timed out.
     TimedOut,
-    /// A serial line lost bytes; the client was told and will say hello again.
+    /// Packets were lost on a serial port; the client is notified and sends a new hello.
     LineLost,
-    /// On a serial line, the client said hello again, so the session it had is over. Its hello waits for the next session.
+    /// On a serial port, the client sent a new hello, which begins the next session.
     Superseded,
 }
 
@@ -57,27 +58,27 @@ pub enum CloseReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Too many bytes wait to be sent already; send some, then try again.
-    #[error("the connection's outgoing bytes are at their ceiling")]
+    /// Too many outgoing bytes are queued; send some, then try again.
+    #[error("too many outgoing bytes are queued")]
     Full,
-    /// The client does not take frames of this size.
-    #[error("a frame of {len} bytes, the client takes at most {max}")]
+    /// The client does not accept frames of this size.
+    #[error("a frame of {len} bytes, the client accepts at most {max}")]
     TooLarge {
-        /// How long the frame is.
+        /// The length of the frame.
         len: usize,
-        /// The longest that the client takes.
+        /// The longest frame that the client accepts.
         max: usize,
     },
-    /// The connection is not, or no longer, logged in.
-    #[error("nobody is logged in on this connection")]
+    /// No client is logged in on the connection.
+    #[error("no client is logged in on this connection")]
     NotOnline,
 }
 
-/// Why a delivery was not taken.
+/// Why a delivery was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliverError {
-    /// The client has not acknowledged enough of the earlier ones.
+    /// The client has not acknowledged enough earlier deliveries.
     #[error("the client's window is used up")]
     Window,
     /// As for any other frame.

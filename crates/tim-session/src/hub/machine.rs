@@ -1,4 +1,4 @@
-//! What the hub session does when it is polled: what came, then what the time asks for.
+//! Polling a hub session: first received frames, then timers.
 
 use tim_proto::ErrorCode;
 use tim_proto::request::{Done, Failure, Login};
@@ -10,16 +10,16 @@ use crate::keepalive::{Due, Keepalive, KeepaliveConfig};
 use crate::link::{FrameAt, Packet};
 use crate::{Framing, Instant};
 
-/// The largest frame before the login, in bytes; the longest LOGIN, with a UserSig of 4 KiB, is well below it.
+/// The largest frame before the login, in bytes; a LOGIN with a UserSig of 4 KiB is well below it.
 const MAX_LOGIN_FRAME: usize = 8 * 1024;
 
 impl<B: Buffer> HubSession<B> {
-    /// The session cannot go on: says why, and closes.
+    /// Ends the session with a reason.
     pub(super) fn end(&mut self, reason: CloseReason) {
         let code = match reason {
             CloseReason::Violation(code) => Some(code),
             CloseReason::LineLost => {
-                self.link.forget_outgoing(); // the goodbye_received should not wait behind it
+                self.link.forget_outgoing(); // the GOODBYE must not wait for it
                 Some(ErrorCode::NETWORK_ERROR)
             }
             _ => None,
@@ -67,7 +67,7 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// Deals with what needs no event, up to the first frame that is one.
+    /// Handles frames up to the first one that is an event.
     pub(super) fn next_frame(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
         while self.phase != Phase::Checking && self.open_requests < self.config.max_requests {
             let next = match self.config.framing {
@@ -86,7 +86,7 @@ impl<B: Buffer> HubSession<B> {
         Ok(None)
     }
 
-    /// The largest frame that is taken now: nobody has a claim to much memory before having said who they are.
+    /// The largest frame that is accepted now; before the login it is small.
     fn max_frame_now(&self) -> usize {
         if self.is_online() {
             self.max_frame()
@@ -109,8 +109,8 @@ impl<B: Buffer> HubSession<B> {
         self.link.next_frame(self.max_frame_now()).map_err(violation)
     }
 
-    /// On a serial line a client may begin anew at any time, and be it in the middle of a session; and it may not know that
-    /// there is no session (any more), so that it is told.
+    /// On a serial port, a client may start over at any time, even in the middle of a session; and a client that does not know
+    /// that it has no session is notified.
     fn next_on_serial(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
         loop {
             let packet = match self.next_hello.take() {
@@ -143,12 +143,12 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// Tells whoever still believes in a session that there is none; but no other hub, and not its own echo.
+    /// Notifies a client that it has no session; but not another hub, and not an echo of our own packets.
     fn request_hello(&mut self, packet: &Packet) {
         let (Packet::Frame(at) | Packet::OutOfOrder(at)) = packet else {
             return;
         };
-        // One goodbye_received at a time is enough.
+        // One GOODBYE at a time is enough.
         if at.kind != FrameKind::GOODBYE && self.link.outgoing().is_empty() {
             let code = ErrorCode::USER_NOT_LOGGED_IN;
             let _ = self.link.send(FrameKind::GOODBYE, 0, &Failure::new(code, ""));
@@ -165,7 +165,7 @@ impl<B: Buffer> HubSession<B> {
             window: 0,
         };
         self.keepalive = Keepalive::new(now);
-        // Sent whatever the client speaks: it learns from it what the hub does.
+        // Sent regardless of the client's version, so that it learns the hub's version.
         let _ = self.link.send_hello(&ours);
         if hello.end != End::CLIENT {
             return Err(ErrorCode::PROTOCOL_VIOLATION);
@@ -175,14 +175,14 @@ impl<B: Buffer> HubSession<B> {
         }
         self.peer_max_frame = (hello.max_frame as usize).min(self.link.tx_limit());
         if self.peer_max_frame < wire::LEAST_MAX_FRAME as usize {
-            return Err(ErrorCode::FRAME_TOO_LARGE); // not even a stub would reach it
+            return Err(ErrorCode::FRAME_TOO_LARGE); // not even a stub fits
         }
         self.peer_features = hello.features;
         self.window = hello.window.min(self.config.max_window);
         Ok(())
     }
 
-    /// Acts on a frame; whether it makes an event.
+    /// Handles a frame; returns whether it is an event.
     fn use_frame(&mut self, at: FrameAt, now: Instant) -> Result<bool, ErrorCode> {
         let online = self.phase == Phase::Online;
         match at.kind {
@@ -216,7 +216,7 @@ impl<B: Buffer> HubSession<B> {
                 Ok(false)
             }
             FrameKind::LOGIN => Err(ErrorCode::PROTOCOL_VIOLATION),
-            kind if kind.is_answer() => Ok(false), // nothing was asked, and nothing is believed
+            kind if kind.is_answer() => Ok(false), // the hub makes no requests
             _ => {
                 self.open_requests += 1;
                 Ok(true)

@@ -1,4 +1,4 @@
-//! The hub end: one session for one connection, and on a serial line one after the other.
+//! The hub's end: one session per connection; on a serial port, one after the other.
 
 mod config;
 mod event;
@@ -18,7 +18,7 @@ use crate::{Framing, Instant, SessionStats};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The client's hello is due; on a serial line it may come when it likes.
+    /// Waiting for the client's hello; on a serial port without a timeout.
     Hello {
         until: Option<Instant>,
     },
@@ -28,7 +28,7 @@ enum Phase {
     /// The hub is checking the login.
     Checking,
     Online,
-    /// Closing; the reason has not been handed over yet.
+    /// Closing; the reason has not been returned yet.
     Closing(CloseReason),
     Closed,
 }
@@ -39,26 +39,26 @@ pub struct HubSession<B> {
     config: HubConfig,
     link: Link<B>,
     phase: Phase,
-    /// What all moments here are counted in.
+    /// The time base of all instants here.
     time: SessionTime,
     keepalive: Keepalive,
-    /// The hello that ended the session before this one.
+    /// The hello that ended the previous session.
     next_hello: Option<Hello>,
     peer_max_frame: usize,
     peer_features: u32,
     window: u16,
     login_id: u32,
-    /// The numbers of the LOGIN, which its answer repeats.
+    /// Session and attempt of the LOGIN, which the response repeats.
     login: (u64, u32),
-    /// Requests handed out and not answered.
+    /// The number of pending requests.
     open_requests: u16,
-    /// The id of the last delivery sent, and of the last one acknowledged.
+    /// The ids of the last delivery and of the last one that was acknowledged.
     delivered: u32,
     acknowledged: u32,
 }
 
 impl<B: Buffer> HubSession<B> {
-    /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, `tx` the longest answer.
+    /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, and `tx` the longest response.
     pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
         let config = config.with_floors();
         let mut time = SessionTime::default();
@@ -86,12 +86,13 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// Room for received bytes, as large as can be had up to `len`. Empty: the events in the way must go first.
+    /// Free space for received bytes, up to `len` if the buffer permits. If it is empty, poll first: pending events occupy the
+    /// buffer.
     pub fn space(&mut self, len: usize) -> &mut [u8] {
         self.link.space(len)
     }
 
-    /// How many more bytes can be received; 0 while requests under way are at their ceiling and the buffer is full.
+    /// How many more bytes can be received; 0 while the number of pending requests is at its limit and the buffer is full.
     pub fn receive_capacity(&self) -> usize {
         self.link.rx_capacity()
     }
@@ -105,8 +106,8 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// Takes as many of these received bytes as there is room for, and returns how many that were.
-    #[must_use = "bytes that were not taken must be offered again"]
+    /// Copies as many of these received bytes as fit, and returns how many.
+    #[must_use = "the remaining bytes must be passed again"]
     pub fn receive(&mut self, now: Instant, bytes: &[u8]) -> usize {
         let space = self.space(bytes.len());
         let len = space.len().min(bytes.len());
@@ -117,7 +118,7 @@ impl<B: Buffer> HubSession<B> {
         len
     }
 
-    /// The bytes to send now; confirm what was sent with [`HubSession::transmitted`].
+    /// The bytes to send; confirm what was sent with [`HubSession::transmitted`].
     pub fn outgoing(&self) -> &[u8] {
         self.link.outgoing()
     }
@@ -130,7 +131,7 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// What is next. Call it after every input, and again until it says [`HubOutput::Wait`].
+    /// The next step. Call it after each input, and again until it returns [`HubOutput::Wait`].
     pub fn poll(&mut self, now: Instant) -> HubOutput<'_> {
         self.link.release_taken();
         let now = self.time.at(now);
@@ -140,7 +141,7 @@ impl<B: Buffer> HubSession<B> {
         };
         match next {
             Ok(Some(at)) => return HubOutput::Event(self.frame_event(at)),
-            Ok(None) => self.advance_time(now), // frames go before time: what came before a late poll is not late
+            Ok(None) => self.advance_time(now), // frames before timers: what arrived before a late poll is not late
             Err(reason) => self.end(reason),
         }
         if let Phase::Closing(reason) = self.phase {
@@ -151,12 +152,11 @@ impl<B: Buffer> HubSession<B> {
             self.keepalive.sent(now);
         }
         let wake = self.next_wake();
-        HubOutput::Wait(wake.map(|until| self.time.to_driver_time(until)))
+        HubOutput::Wait(wake.map(|until| self.time.in_driver_time(until)))
     }
 
-    /// The hub has done with the session that [`HubOutput::Close`] ended, and waits on the same serial line for the next
-    /// one. Nothing that came for it is lost. With [`Framing::Stream`] a connection ends with its session, and this does
-    /// nothing.
+    /// Waits for the next session on the same serial port, after [`HubOutput::Close`] ended one. No input of the next session is
+    /// lost. With [`Framing::Stream`] a connection ends with its session, and this does nothing.
     pub fn begin_again(&mut self, now: Instant) {
         if self.phase != Phase::Closed || self.config.framing != Framing::Serial {
             return;
@@ -169,29 +169,29 @@ impl<B: Buffer> HubSession<B> {
         (self.delivered, self.acknowledged) = (0, 0);
     }
 
-    /// Lets the client in. Whatever the answer says of session and attempt: what is sent repeats the LOGIN's.
+    /// Accepts the login. Session and attempt of the LOGIN replace those of `response`.
     ///
     /// # Errors
     /// [`SendError`], [`SendError::NotOnline`] if no login is being checked.
-    pub fn accept(&mut self, answer: &LoginResponse<'_>) -> Result<(), SendError> {
+    pub fn accept(&mut self, response: &LoginResponse<'_>) -> Result<(), SendError> {
         if self.phase != Phase::Checking {
             return Err(SendError::NotOnline);
         }
         let (session, attempt) = self.login;
-        let answer = LoginResponse {
+        let response = LoginResponse {
             session,
             attempt,
-            ..*answer
+            ..*response
         };
-        self.send(FrameKind::LOGIN.answer(), self.login_id, &answer)?;
+        self.send(FrameKind::LOGIN.answer(), self.login_id, &response)?;
         self.phase = Phase::Online;
         Ok(())
     }
 
-    /// Does not let the client in, says why and when to try again, and closes.
+    /// Refuses the login with a reason and the time of the next attempt, and closes the connection.
     pub fn refuse(&mut self, failure: &Failure<'_>) {
         if self.phase == Phase::Checking {
-            // Without room for the reason the closing must say it all.
+            // If the reason does not fit, the connection is closed without it.
             let _ = self.send(FrameKind::ERROR, self.login_id, failure);
             self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
@@ -205,7 +205,7 @@ impl<B: Buffer> HubSession<B> {
         self.respond_untyped(id, R::KIND, response)
     }
 
-    /// [`HubSession::respond`] with any body: for responses that pass stored bytes on without decoding them.
+    /// [`HubSession::respond`] with a body of any type, for responses that contain stored bytes as they are.
     ///
     /// # Errors
     /// As [`HubSession::respond`].
@@ -227,20 +227,20 @@ impl<B: Buffer> HubSession<B> {
         Ok(())
     }
 
-    /// Says something that is neither an answer nor a delivery (GAP, SYNCED, CONVERSATION).
+    /// Sends a push other than a delivery (GAP, SYNCED, CONVERSATION, EXPIRING).
     ///
     /// # Errors
-    /// [`SendError`]; nothing was sent then.
+    /// [`SendError`]; nothing was sent.
     pub fn push(&mut self, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
         self.online()?;
         self.send(kind, 0, body)
     }
 
-    /// Hands over an entry: `message` is an encoded [`tim_proto::Message`], `payload_len` as in
+    /// Delivers an entry: `message` is an encoded [`tim_proto::Message`], `payload_len` as in
     /// [`tim_proto::request::Deliver`].
     ///
     /// # Errors
-    /// [`DeliverError`]; nothing was sent then. For [`SendError::TooLarge`] deliver a stub instead.
+    /// [`DeliverError`]; nothing was sent. After [`SendError::TooLarge`], deliver a stub instead.
     pub fn deliver(&mut self, cursor: &[u8], payload_len: u32, message: &[u8]) -> Result<(), DeliverError> {
         self.online()?;
         if self.window_capacity() == 0 {
@@ -269,18 +269,18 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// How many deliveries the client takes before it acknowledges more.
+    /// How many more deliveries the client accepts before it acknowledges some.
     pub fn window_capacity(&self) -> usize {
         let in_flight = self.delivered.wrapping_sub(self.acknowledged) as usize;
         usize::from(self.window).saturating_sub(in_flight)
     }
 
-    /// How many deliveries the client takes before it has acknowledged any.
+    /// How many unacknowledged deliveries the client accepts.
     pub const fn window(&self) -> usize {
         self.window as usize
     }
 
-    /// The largest frame that the client takes, header included.
+    /// The largest frame that the client accepts, including the header.
     pub const fn peer_max_frame(&self) -> usize {
         self.peer_max_frame
     }
@@ -295,12 +295,12 @@ impl<B: Buffer> HubSession<B> {
         self.link.tx_capacity()
     }
 
-    /// Whether somebody is logged in on this connection.
+    /// Whether a client is logged in on this connection.
     pub const fn is_online(&self) -> bool {
         matches!(self.phase, Phase::Online)
     }
 
-    /// Says why the connection ends and when to come back, and closes it.
+    /// Closes the connection with a reason and the time of the next attempt.
     pub fn goodbye(&mut self, failure: &Failure<'_>) {
         if !matches!(self.phase, Phase::Closing(_) | Phase::Closed) {
             let _ = self.link.send(FrameKind::GOODBYE, 0, failure);
@@ -338,7 +338,7 @@ impl<B: Buffer> HubSession<B> {
 
     fn frame_event(&self, at: FrameAt) -> HubEvent<'_> {
         let request = RawRequest::new(at.kind, self.link.body(at));
-        // A LOGIN that cannot be decoded has ended the connection before this.
+        // A LOGIN that cannot be decoded has already ended the connection.
         match request.decode::<Login<'_>>() {
             Ok(login) => HubEvent::Login(login),
             Err(_) => HubEvent::Request { id: at.id, request },

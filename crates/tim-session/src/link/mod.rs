@@ -1,5 +1,5 @@
-//! What both ends of a connection share: the bytes that came, the bytes to send, and the packets (hellos and frames) in
-//! them. `stream` and `serial` tell how packets are told apart.
+//! The link, which both ends share: framing and buffers of one connection at a time. `stream` and `serial` are the two ways to
+//! delimit packets (hellos and frames).
 
 mod serial;
 mod stream;
@@ -14,20 +14,20 @@ use crate::SessionStats;
 use crate::buffer::{Buffer, ByteQueue};
 use serial::Serial;
 
-/// How packets (hellos and frames) are told apart on a connection. Both ends must speak the same.
+/// How packets (hellos and frames) are delimited on a connection. Both ends must use the same framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Framing {
-    /// One behind the other, on a stream that loses nothing and says when it breaks, such as TCP.
+    /// One after the other, on a reliable stream that reports when it breaks, such as TCP.
     #[default]
     Stream,
-    /// On a raw serial line, which flips and loses bytes and never says that it was pulled: COBS, a CRC-32 and a counter
-    /// around each (`SPEC.md`, "Serial lines"). What was lost is noticed, and the session picks up where it was.
+    /// On a serial port, which corrupts and loses bytes and does not report that the cable was pulled: each packet has a counter
+    /// and a CRC-32 and is encoded in COBS (`SPEC.md`, "Serial lines"). Losses are detected, and the session resumes.
     Serial,
 }
 
 impl Framing {
-    /// How many bytes a buffer must have for a frame of `len` bytes (header included), to receive it or to send it.
+    /// The size of the buffer that is needed to receive or send a frame of `len` bytes, including the header.
     #[must_use]
     pub const fn buffer_len(self, len: usize) -> usize {
         match self {
@@ -45,12 +45,12 @@ impl Framing {
     }
 }
 
-/// Received and outgoing bytes of one connection at a time.
+/// The received and outgoing bytes of one connection at a time.
 #[derive(Debug)]
 pub(crate) struct Link<B> {
     rx: ByteQueue<B>,
     tx: ByteQueue<B>,
-    /// How many bytes at the front of `rx` the last event was made of; they go when the next one is asked for.
+    /// How many bytes at the front of `rx` belong to the last event; they are removed when the next one is requested.
     taken: usize,
     framing: Framing,
     serial: Serial,
@@ -80,10 +80,10 @@ impl Counters {
     }
 }
 
-/// What writes a packet or a part of it, once. Not generic, so that there is one copy of all that calls it.
+/// Writes a packet or a part of it, once. Not generic, so that its callers are compiled once.
 type Write<'w> = &'w mut dyn FnMut(&mut Writer<'_>);
 
-/// Where a frame stands in the received bytes.
+/// A frame's position in the received bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameAt {
     pub(crate) kind: FrameKind,
@@ -109,7 +109,7 @@ impl<B: Buffer> Link<B> {
         }
     }
 
-    /// Forgets everything: the connection is gone.
+    /// Discards everything, because the connection is lost.
     pub(crate) fn reset(&mut self) {
         self.rx.clear();
         self.tx.clear();
@@ -124,7 +124,7 @@ impl<B: Buffer> Link<B> {
     pub(crate) fn received(&mut self, len: usize) {
         self.counters.bytes_received = self.counters.bytes_received.wrapping_add(len);
         self.rx.append(len);
-        self.rx.consume(0); // gives back room that was made for nothing
+        self.rx.consume(0); // releases the buffer if nothing was received
     }
 
     /// How many more bytes can be received.
@@ -161,7 +161,7 @@ impl<B: Buffer> Link<B> {
         self.framing.frame_len(self.rx.limit())
     }
 
-    /// Lets go of the bytes of the last event.
+    /// Removes the bytes of the last event.
     pub(crate) fn release_taken(&mut self) {
         let taken = core::mem::take(&mut self.taken);
         if taken > 0 {
@@ -169,7 +169,7 @@ impl<B: Buffer> Link<B> {
         }
     }
 
-    /// Whether another whole frame stands behind the one taken.
+    /// Whether another whole frame follows the current one.
     pub(crate) fn more_frames(&self, max: usize) -> bool {
         let rest = self.rx.as_slice().get(self.taken..).unwrap_or(&[]);
         match self.framing {
@@ -182,7 +182,7 @@ impl<B: Buffer> Link<B> {
         self.rx.as_slice().get(at.body.0..at.body.1).unwrap_or(&[])
     }
 
-    /// Sends a hello, and with it begins to count anew.
+    /// Sends a hello, and restarts the packet counter.
     pub(crate) fn send_hello(&mut self, hello: &Hello) -> bool {
         self.serial.restart_outgoing();
         self.send_bytes(&hello.to_bytes())
@@ -200,7 +200,7 @@ impl<B: Buffer> Link<B> {
         self.send_with(kind, id, body_len, &mut |writer| body.encode(writer))
     }
 
-    /// Sends a frame whose body of `body_len` bytes `write` writes.
+    /// Sends a frame with a body of `body_len` bytes, written by `write`.
     pub(crate) fn send_with(
         &mut self,
         kind: FrameKind,
@@ -218,7 +218,7 @@ impl<B: Buffer> Link<B> {
         })
     }
 
-    /// Appends a packet of at most `most` bytes, which `write` writes, to what goes out.
+    /// Appends a packet of at most `most` bytes, written by `write`, to the outgoing bytes.
     fn put(&mut self, most: usize, write: Write<'_>) -> Result<(), BufferTooSmall> {
         let needed = self.framing.buffer_len(most);
         let available = self.tx_capacity();

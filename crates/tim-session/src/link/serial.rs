@@ -1,8 +1,8 @@
-//! Packets on a raw serial line (`SPEC.md`, "Serial lines"): each with a counter before it and a CRC behind it, in COBS,
-//! between zeros.
+//! Packets on a serial port (`SPEC.md`, "Serial lines"): each has a counter before it and a CRC after it, is encoded in COBS, and
+//! stands between zeros.
 //!
-//! What is broken is dropped without a word; only the counter tells that something was lost. Packets are decoded where
-//! they were received, and encoded where they are sent from: no second buffer.
+//! Corrupt packets are dropped and counted; the packet counter reveals losses. Packets are decoded and encoded in place, without
+//! a second buffer.
 
 use tim_proto::wire::{
     BufferTooSmall, Frame, FrameError, Hello, MAGIC, Writer, serial_decode, serial_encode_in_place,
@@ -12,9 +12,9 @@ use tim_proto::wire::{
 use super::{FrameAt, Link, Write};
 use crate::buffer::Buffer;
 
-/// The bytes of a packet's counter.
+/// The length of a packet's counter.
 const COUNTER_LEN: usize = 2;
-/// What counter and CRC add to a packet.
+/// The length of counter and CRC.
 const ADDED_LEN: usize = COUNTER_LEN + 4;
 
 pub(super) const fn buffer_len(len: usize) -> usize {
@@ -23,42 +23,42 @@ pub(super) const fn buffer_len(len: usize) -> usize {
 
 /// The inverse of [`buffer_len`].
 pub(super) const fn frame_len(len: usize) -> usize {
-    // Without the zeros and the first code; then one of each 255 is a code.
+    // Without the zeros and the first COBS code; then one of 255 bytes is a code.
     let len = len.saturating_sub(3);
     len.saturating_sub(len / 255 + (len % 255) / 254 + ADDED_LEN)
 }
 
-/// Whether something stands between two zeros at the start of `bytes`.
+/// Whether `bytes` starts with a packet between two zeros.
 pub(super) fn has_packet(bytes: &[u8]) -> bool {
     let mut rest = bytes.iter().skip_while(|byte| **byte == 0);
     rest.any(|byte| *byte == 0)
 }
 
-/// Where both directions of a line are.
+/// The state of both directions of a serial port.
 #[derive(Debug)]
 pub(super) struct Serial {
     /// The number of the next packet to send.
     next_out: u16,
-    /// The number that the next packet received should have.
+    /// The expected number of the next received packet.
     next_in: u16,
-    /// How many bytes at the front of those received are known to be without a zero.
+    /// How many received bytes at the front are known to contain no zero.
     scanned: usize,
-    /// A packet was too long: everything up to the next zero belongs to it.
+    /// A packet was too long: all bytes up to the next zero belong to it.
     skipping: bool,
-    /// Whether anything was sent that the peer should notice, since it was last asked.
+    /// Whether anything was sent since the last call of [`Link::take_sent`].
     sent: bool,
 }
 
-/// What a packet turned out to be.
+/// A received packet.
 #[derive(Debug)]
 pub(crate) enum Packet {
-    /// The peer begins a session, and to count anew.
+    /// A hello: the peer starts a session and restarts its counter.
     Hello(Hello),
-    /// The frame that comes next.
+    /// The next frame in order.
     Frame(FrameAt),
-    /// A frame, but not the one that comes next: something was lost.
+    /// A frame that is not the next one: packets were lost.
     OutOfOrder(FrameAt),
-    /// Whole, but no packet of ours.
+    /// An intact packet that is neither.
     Unknown(FrameError),
 }
 
@@ -81,7 +81,7 @@ impl Serial {
         self.next_out = 0;
     }
 
-    /// Writes a packet of at most `most` bytes as it goes on the line.
+    /// Writes a packet of at most `most` bytes in its encoded form.
     pub(super) fn write(
         &mut self,
         room: &mut [u8],
@@ -110,12 +110,12 @@ impl<B: Buffer> Link<B> {
         core::mem::replace(&mut self.serial.sent, false)
     }
 
-    /// Drops what waits to be sent: the peer would not look at it.
+    /// Discards outgoing bytes, because the peer would ignore them.
     pub(crate) fn forget_outgoing(&mut self) {
         self.tx.clear();
     }
 
-    /// The next whole packet; [`Link::release_taken`] lets go of it. `max`: the longest frame that is taken.
+    /// The next whole packet; [`Link::release_taken`] removes it. `max`: the longest frame that is accepted.
     pub(crate) fn next_packet(&mut self, max: usize) -> Option<Packet> {
         loop {
             let len = self.find_packet(max)?;
@@ -140,7 +140,7 @@ impl<B: Buffer> Link<B> {
         self.counters.corrupt_packets = self.counters.corrupt_packets.wrapping_add(1);
     }
 
-    /// Brings the next packet that can be one to the front, and says how long it is without its zero.
+    /// Moves the next candidate for a packet to the front, and returns its length without the zero.
     fn find_packet(&mut self, max: usize) -> Option<usize> {
         let longest = buffer_len(max).min(self.rx.limit());
         loop {
@@ -168,7 +168,7 @@ impl<B: Buffer> Link<B> {
     }
 }
 
-/// What stands in the bytes between two zeros; `None` for noise.
+/// The packet in the bytes between two zeros; `None` if it is corrupt.
 fn read_packet(bytes: &mut [u8], next: u16, max: usize) -> Option<Packet> {
     let (counter, content) = serial_decode(bytes).ok()?.split_first_chunk::<COUNTER_LEN>()?;
     if content.starts_with(&MAGIC)

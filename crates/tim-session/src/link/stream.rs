@@ -1,4 +1,4 @@
-//! Packets on a stream: the hello first, then frame behind frame; the length in its header is what ends each.
+//! Packets on a stream: the hello, then frames, which are delimited by the length in their header.
 
 use tim_proto::wire::{BufferTooSmall, Frame, FrameError, Hello, HelloError, MAGIC, Parsed, Writer};
 
@@ -6,11 +6,11 @@ use super::{FrameAt, Link, Write};
 use crate::buffer::Buffer;
 
 impl<B: Buffer> Link<B> {
-    /// The peer's hello, once it is all there.
+    /// The peer's hello, once it has arrived completely.
     pub(crate) fn take_hello(&mut self) -> Result<Option<Hello>, HelloError> {
         let bytes = self.rx.as_slice();
         let Some((hello, _)) = bytes.split_first_chunk::<{ Hello::LEN }>() else {
-            // Tell a stranger from the first bytes on, rather than wait for 20 of them.
+            // Recognise another protocol by its first bytes, without waiting for 20 of them.
             let seen = bytes.len().min(MAGIC.len());
             let fits = bytes.get(..seen) == MAGIC.get(..seen);
             return if fits { Ok(None) } else { Err(HelloError::Magic) };
@@ -21,7 +21,7 @@ impl<B: Buffer> Link<B> {
         Ok(Some(hello))
     }
 
-    /// The next whole frame, which [`Link::release_taken`] lets go of.
+    /// The next whole frame; [`Link::release_taken`] removes it.
     pub(crate) fn next_frame(&mut self, max: usize) -> Result<Option<FrameAt>, FrameError> {
         match Frame::parse(self.rx.as_slice(), max)? {
             Parsed::Incomplete(_) => Ok(None),
@@ -35,12 +35,12 @@ impl<B: Buffer> Link<B> {
     }
 }
 
-/// Whether a whole frame stands at the start of `bytes`.
+/// Whether `bytes` starts with a whole frame.
 pub(super) fn has_frame(bytes: &[u8], max: usize) -> bool {
     matches!(Frame::parse(bytes, max), Ok(Parsed::Frame(..)))
 }
 
-/// Writes a packet as it is.
+/// Writes a packet without encoding.
 pub(super) fn write(room: &mut [u8], write: Write<'_>) -> Result<usize, BufferTooSmall> {
     let mut writer = Writer::new(room);
     write(&mut writer);
