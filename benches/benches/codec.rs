@@ -7,9 +7,9 @@ use std::hint::black_box;
 
 use serde::{Deserialize, Serialize};
 use tim_benches::{Candidate, Timing, measure};
-use tim_proto::message::{Envelope, Header, Message, MessageFlags, Payload, Text};
+use tim_proto::message::{Envelope, Header, Message, Payload, Text};
 use tim_proto::wire::{decode_body, encode_body};
-use tim_proto::{ConversationId, MessageId, Priority, UserId};
+use tim_proto::{ConversationId, MessageId, UserId};
 
 fn main() {
     let ascii = "Shall we meet at the station at six, or is seven better??";
@@ -91,25 +91,11 @@ fn weigh<T, E>(decoded: &Result<T, E>) -> usize {
 
 fn message(text: &str) -> Message<'_> {
     let user = |name| UserId::new(name).unwrap();
-    Message {
-        envelope: Envelope {
-            sequence: 4711,
-            time: 1_705_307_415,
-            flags: MessageFlags::NONE,
-            origin: 0xC0FFEE,
-            from: user("alice"),
-        },
-        to: ConversationId::C2c(user("bob")),
-        id: MessageId {
+    Message::new(Envelope::new(user("alice")).with_sequence(4711).with_time(1_705_307_415).with_origin(0xC0FFEE), ConversationId::C2c(user("bob")), MessageId {
             sender: 144_115_200_000_000_001,
             client_time: 1_705_307_415,
             random: 21_123_614,
-        },
-        client_sequence: 3_830_150_001,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    }
+        }, Payload::Text(Text { text })).with_client_sequence(3_830_150_001)
 }
 
 /// The same fields for serde.

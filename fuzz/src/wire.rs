@@ -137,10 +137,7 @@ fn extras(body: &[u8], header: &Header<'_>, message: &Message<'_>) {
         let written = mentions
             .write(&mut room)
             .expect("the shortest form of what was read");
-        let again = Message {
-            extensions: written,
-            ..*message
-        };
+        let again = message.with_extensions(written);
         assert_eq!(again.mentions(), Some(mentions));
         let from = message.envelope.from;
         let named = mentions.users.iter().any(|user| user == from);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tim_groups::{GroupPolicy, NewGroup, create};
 use tim_proto::message::{Content, Text, to_vec};
 use tim_proto::{
-    ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Priority, UserId,
+    ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, UserId,
 };
 use tim_store::{
     Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write,
@@ -149,15 +149,7 @@ fn message(from: UserId, to: UserId, id: MessageId) -> Write {
     let payload = to_vec(&Text {
         text: "今天天气不错,我们去爬山吧[微笑]",
     });
-    let content = Content {
-        to: ConversationId::C2c(to),
-        id,
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        kind: MessageKind::TEXT,
-        payload: &payload,
-        extensions: Default::default(),
-    };
+    let content = Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, &payload).with_client_sequence(1);
     Write::Append(Append {
         log: LogKey::c2c(from, to),
         sender: from,

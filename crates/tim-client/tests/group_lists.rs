@@ -9,7 +9,7 @@ use support::*;
 use tim_client::proto::conversation as wire;
 use tim_client::proto::message::NoticeOperation;
 use tim_client::proto::message::TipOperation;
-use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Message, Muted, Payload};
+use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Muted, Payload};
 use tim_client::proto::request::{
     ConversationChange, Done, GetGroupProfile, Groups, GroupsResponse, Send, SendResponse,
 };
@@ -375,10 +375,8 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
         users: List::from_slice(&users),
         all: true,
     };
-    let at_me = Message {
-        extensions: mentions.write(&mut room).unwrap(),
-        ..text("bob", ConversationId::Group(g), 2, "@alice @all")
-    };
+    let at_me = text("bob", ConversationId::Group(g), 2, "@alice @all")
+        .with_extensions(mentions.write(&mut room).unwrap());
     hub.deliver(&[1], &at_me).await;
     hub.deliver(&[2], &text("bob", ConversationId::Group(g), 3, "nobody"))
         .await;

@@ -32,7 +32,7 @@ use tim_proto::message::TipOperation;
 use tim_proto::message::{Content, GroupChange, GroupTip, Muted, TipNames, to_vec};
 use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::wire::{Encode, List, encoded_len};
-use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, Priority, UserId};
+use tim_proto::{ConversationId, GroupId, MessageId, MessageKind, UserId};
 
 use super::rules::TypeRules;
 use crate::{EntryFlags, SystemEntry};
@@ -253,14 +253,6 @@ fn notice_flags(operation: NoticeOperation) -> EntryFlags {
 #[must_use]
 pub fn content<T: Encode>(to: ConversationId, id: MessageId, kind: MessageKind, payload: &T) -> Bytes {
     let payload = to_vec(payload);
-    let content = Content {
-        to,
-        id,
-        client_sequence: 0,
-        priority: Priority::default(),
-        kind,
-        payload: &payload,
-        extensions: Default::default(),
-    };
+    let content = Content::new(to, id, kind, &payload);
     to_vec(&content).into()
 }

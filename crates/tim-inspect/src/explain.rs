@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tim_proto::conversation::Conversation;
-use tim_proto::message::{Envelope, Header, Mentions, Message, MessageFlags, Payload};
+use tim_proto::message::{Envelope, Header, Mentions, Message, Payload};
 use tim_proto::request::{ConversationsResponse, Deliver, Failure, HistoryResponse, Send, SendResponse};
 use tim_proto::wire::{DecodeError, Extensions, FrameKind, Hello, decode_body, features};
 use tim_proto::{UserId, Words, conversation};
@@ -32,14 +32,8 @@ pub fn describe(kind: FrameKind, body: &[u8]) -> Result<Value, DecodeError> {
         FrameKind::SEND => {
             let content = decode_body::<Send<'_>>(body)?.content;
             // Decoded as the message that it becomes, without the envelope that the hub adds.
-            let envelope = Envelope {
-                sequence: 0,
-                time: 0,
-                flags: MessageFlags::NONE,
-                origin: 0,
-                from: UserId::SYSTEM,
-            };
-            let mut shown = message(&Header { envelope, content }.message());
+            let envelope = Envelope::new(UserId::SYSTEM);
+            let mut shown = message(&Header::new(envelope, content).message());
             if let Value::Object(fields) = &mut shown {
                 fields.shift_remove("envelope");
             }

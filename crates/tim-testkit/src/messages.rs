@@ -1,30 +1,16 @@
 //! Messages with the fields that a test does not care about filled in.
 
-use tim_session::proto::message::{Envelope, Message, MessageFlags, Payload, Text};
-use tim_session::proto::{ConversationId, MessageId, Priority, UserId};
+use tim_session::proto::message::{Envelope, Message, Payload, Text};
+use tim_session::proto::{ConversationId, MessageId, UserId};
 
 /// A message as the hub stores it: the first of its conversation, sent from device 7 of account 1.
 #[must_use]
 pub fn message<'a, P>(from: UserId, to: ConversationId, payload: P) -> Message<'a, P> {
-    Message {
-        envelope: Envelope {
-            sequence: 1,
-            time: 1,
-            flags: MessageFlags::NONE,
-            origin: 7,
-            from,
-        },
-        to,
-        id: MessageId {
+    Message::new(Envelope::new(from).with_sequence(1).with_time(1).with_origin(7), to, MessageId {
             sender: 1,
             client_time: 2,
             random: 3,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload,
-        extensions: Default::default(),
-    }
+        }, payload).with_client_sequence(1)
 }
 
 /// A [`message`] with this text.

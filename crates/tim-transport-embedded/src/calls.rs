@@ -9,7 +9,7 @@ use tim_session::proto::request::{
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
 };
 use tim_session::proto::wire::Extensions;
-use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId, Priority};
+use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
 
 use crate::{Client, Error};
 
@@ -123,25 +123,11 @@ impl<'m> Client<'m> {
             return Err(shared.refusal());
         }
         let time = shared.unix_time(self.now());
-        Ok(Message {
-            envelope: Envelope {
-                sequence: 0,
-                time,
-                flags: MessageFlags::NONE,
-                origin: shared.device,
-                from: shared.user,
-            },
-            to,
-            id: MessageId {
+        Ok(Message::new(Envelope::new(shared.user).with_time(time).with_origin(shared.device), to, MessageId {
                 sender: shared.account.get(),
                 client_time: time,
                 random: shared.draw_random(),
-            },
-            client_sequence: u64::from(shared.draw_sequence()),
-            priority: Priority::NORMAL,
-            payload,
-            extensions: Default::default(),
-        })
+            }, payload).with_client_sequence(u64::from(shared.draw_sequence())))
     }
 
     /// `sendMessage`: the hub stores the message once, however often the connection is lost in between, and the message is

@@ -2,34 +2,20 @@
 
 use core::hint::black_box;
 
-use tim_proto::message::{Envelope, MessageFlags, SendOptions, Text};
+use tim_proto::message::{Envelope, SendOptions, Text};
 use tim_proto::request::{Delivery, SendMessage};
 use tim_proto::wire::{self, Frame, FrameKind, Parsed, Writer};
-use tim_proto::{ConversationId, Message, MessageId, Priority, UserId};
+use tim_proto::{ConversationId, Message, MessageId, UserId};
 
 use crate::Board;
 
 /// A message from `from` to `to`.
 pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t, Text<'t>> {
-    Message {
-        envelope: Envelope {
-            sequence: 0,
-            time: 0,
-            flags: MessageFlags::NONE,
-            origin: black_box(7),
-            from,
-        },
-        to: ConversationId::C2c(to),
-        id: MessageId {
+    Message::new(Envelope::new(from).with_origin(black_box(7)), ConversationId::C2c(to), MessageId {
             sender: black_box(99),
             client_time: black_box(1_700_000_000),
             random: black_box(42),
-        },
-        client_sequence: black_box(1),
-        priority: Priority::NORMAL,
-        payload: Text { text },
-        extensions: Default::default(),
-    }
+        }, Text { text }).with_client_sequence(black_box(1))
 }
 
 /// Sends a message, and shows the text of one that comes.

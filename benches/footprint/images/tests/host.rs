@@ -166,10 +166,7 @@ fn tips_and_notices_are_shown_in_words() {
     };
     for payload in [Payload::from(tip), Payload::from(notice)] {
         let (alice, kiosk) = (UserId::new("alice").unwrap(), UserId::new("kiosk-1").unwrap());
-        let message = Message {
-            payload,
-            ..codec::message(alice, kiosk, "").into_any()
-        };
+        let message = codec::message(alice, kiosk, "").with_payload(payload);
         let mut bytes = [0; 256];
         let len = wire::encode_body(&message, &mut bytes).unwrap();
         parsers::show_message(&mut bench, &wire::decode_body(&bytes[..len]).unwrap());

@@ -43,10 +43,7 @@ fn login() -> Vec<u8> {
 }
 
 fn send() -> Vec<u8> {
-    let options = SendOptions {
-        online_user_only: true,
-        offline_push: None,
-    };
+    let options = SendOptions::new().with_online_user_only(true);
     frame(
         FrameKind::SEND,
         300,

@@ -113,12 +113,10 @@ impl Encode for Outgoing {
     fn encode(&self, writer: &mut Writer<'_>) {
         let written = self.message.0.encoded.header().content;
         let own = self.own_extensions.as_deref().map(Extensions::new);
-        let content = Content {
-            id: self.id,
-            priority: self.priority,
-            extensions: own.map_or(written.extensions, Result::unwrap_or_default),
-            ..written
-        };
+        let content = Content::new(written.to, self.id, written.kind, written.payload)
+            .with_client_sequence(written.client_sequence)
+            .with_priority(self.priority)
+            .with_extensions(own.map_or(written.extensions, Result::unwrap_or_default));
         let options = Nested(self.options.as_borrowed());
         request::Send { options, content }.encode(writer);
     }

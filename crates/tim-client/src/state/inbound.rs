@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use tim_proto::message::{Content, Envelope, Header, MessageFlags, Revocation, RevokedBy, to_vec};
 use tim_proto::request::{Fetch, FetchResponse, Gap, HistoryResponse};
 use tim_proto::wire::{Extensions, decode_body};
-use tim_proto::{ConversationId, MessageId, MessageKind, Priority, UserId};
+use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 
 use super::{Mark, Query};
 use crate::Message;
@@ -220,25 +220,7 @@ impl Lookup {
             ConversationId::C2c(_) if self.sender != *me => ConversationId::C2c(*me),
             other => other,
         };
-        let header = Header {
-            envelope: Envelope {
-                sequence: self.sequence,
-                time: self.message.client_time,
-                flags: MessageFlags::REVOKED,
-                origin: 0,
-                from: self.sender,
-            },
-            content: Content {
-                to,
-                id: self.message,
-                client_sequence: 0,
-                priority: Priority::NORMAL,
-                kind: MessageKind(0),
-                payload: &[],
-                // It was encoded here, so it is well-formed.
-                extensions: Extensions::new(&self.revoked_by).unwrap_or_default(),
-            },
-        };
+        let header = Header::new(Envelope::new(self.sender).with_sequence(self.sequence).with_time(self.message.client_time).with_flags(MessageFlags::REVOKED), Content::new(to, self.message, MessageKind(0), &[]).with_extensions(Extensions::new(&self.revoked_by).unwrap_or_default()));
         Message::stored(&header, me)
     }
 

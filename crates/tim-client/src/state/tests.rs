@@ -4,7 +4,7 @@ use tim_proto::conversation as wire;
 use tim_proto::message::{Envelope, MessageFlags, Payload, Text, to_vec};
 use tim_proto::request::{ConversationsResponse, Failure, FetchResponse, RawResponse};
 use tim_proto::wire::{Encode, FrameKind, List};
-use tim_proto::{MessageId, MessageKind, Priority};
+use tim_proto::{MessageId, MessageKind};
 use tim_transport_std::session::NetState;
 
 use tim_testkit::user;
@@ -144,25 +144,11 @@ fn in_words(effect: &Effect) -> String {
 }
 
 fn text<'a>(sequence: u64, text: &'a str) -> tim_proto::Message<'a> {
-    tim_proto::Message {
-        envelope: Envelope {
-            sequence,
-            time: 1000 + sequence,
-            flags: MessageFlags::NONE,
-            origin: 99,
-            from: user("bob"),
-        },
-        to: ConversationId::C2c(user("alice")),
-        id: MessageId {
+    tim_proto::Message::new(Envelope::new(user("bob")).with_sequence(sequence).with_time(1000 + sequence).with_origin(99), ConversationId::C2c(user("alice")), MessageId {
             sender: 5,
             client_time: 1000,
             random: sequence as u32,
-        },
-        client_sequence: sequence,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    }
+        }, Payload::Text(Text { text })).with_client_sequence(sequence)
 }
 
 fn listed<'a>(unread: u32, last_sequence: u64) -> wire::Conversation<'a> {

@@ -20,10 +20,7 @@ fn texts(device: &mut Device, conversation: tim_proto::ConversationId) -> Vec<St
 }
 
 fn send_online(device: &mut Device, message: &Message<'_>) -> Result<Reply, ErrorCode> {
-    let options = SendOptions {
-        online_user_only: true,
-        ..SendOptions::default()
-    };
+    let options = SendOptions::new().with_online_user_only(true);
     let ticket = device.start_send(message, options);
     device.wait_for(ticket)
 }

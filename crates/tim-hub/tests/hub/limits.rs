@@ -336,10 +336,7 @@ fn a_message_id_names_its_sender_also_where_nothing_is_stored() {
     ] {
         let mut message = alice.message(to, Text { text: "as bob" });
         message.id.sender = bobs;
-        let options = SendOptions {
-            online_user_only,
-            ..SendOptions::default()
-        };
+        let options = SendOptions::new().with_online_user_only(online_user_only);
         let ticket = alice.start_send(&message, options);
         assert_eq!(
             alice.wait_for(ticket),

@@ -210,10 +210,7 @@ fn online_only_messages_reach_those_online_and_leave_no_trace() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
     let mut bob = Device::login(&hub, "bob", 2);
-    let options = SendOptions {
-        online_user_only: true,
-        ..SendOptions::default()
-    };
+    let options = SendOptions::new().with_online_user_only(true);
     let message = alice.message(c2c("bob"), Text { text: "now" });
     let ticket = alice.start_send(&message, options);
     assert_eq!(

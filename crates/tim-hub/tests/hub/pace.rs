@@ -232,10 +232,7 @@ fn what_waits_goes_only_if_its_sender_may_still_send_it() {
             .map(|text| {
                 let mut message = bob.message(group("g"), Text { text });
                 message.extensions = extensions;
-                let options = SendOptions {
-                    online_user_only: online_only,
-                    ..SendOptions::default()
-                };
+                let options = SendOptions::new().with_online_user_only(online_only);
                 bob.start_send(&message, options)
             })
             .collect();

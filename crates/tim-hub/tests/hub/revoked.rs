@@ -172,10 +172,7 @@ fn what_is_stored_nowhere_cannot_be_taken_back() {
     bob.join("room").unwrap();
     for to in [c2c("bob"), group("g")] {
         let message = alice.message(to, Text { text: "now" });
-        let options = SendOptions {
-            online_user_only: true,
-            ..SendOptions::default()
-        };
+        let options = SendOptions::new().with_online_user_only(true);
         let ticket = alice.start_send(&message, options);
         let Ok(Reply::Sent { sequence: 0, .. }) = alice.wait_for(ticket) else {
             panic!("not passed on")

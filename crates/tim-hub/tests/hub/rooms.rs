@@ -112,10 +112,7 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
 fn online_only_is_refused_there() {
     let (_hub, mut alice, mut bob) = room();
     let message = alice.message(group("live"), Text { text: "x" });
-    let options = SendOptions {
-        online_user_only: true,
-        ..SendOptions::default()
-    };
+    let options = SendOptions::new().with_online_user_only(true);
     let ticket = alice.start_send(&message, options);
     assert_eq!(
         alice.wait_for(ticket),

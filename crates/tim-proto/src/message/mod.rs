@@ -4,6 +4,7 @@
 //! the *content* behind it is what the sender wrote, and the hub passes it on byte for byte. [`Header`] is what routing
 //! needs and leaves the payload undecoded; [`Message`] decodes it too.
 
+mod build;
 mod encoded;
 mod extra;
 mod flags;
@@ -33,91 +34,92 @@ use crate::wire::{
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
 wire! {
-    /// What the hub says about a message: where it stands, when it came, from whom.
+    /// The hub's part of a message: its position, the time of its arrival, and its sender.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub struct Envelope {
-        /// Its place in the conversation, from 1 without holes; 0 while it has none (not sent yet, or never stored).
+        /// The message's sequence in the conversation, from 1 without holes; 0 if it has none (not sent yet, or not stored).
         pub sequence: u64,
-        /// When the hub took it, Unix time in seconds; before that, when it was created.
+        /// When the hub accepted the message, Unix time in seconds; before that, when it was created.
         pub time: u64,
-        /// What is special about it.
+        /// The message's flags.
         pub flags: MessageFlags,
-        /// The number of the device that sent it; 0 for the hub itself.
+        /// The number of the sending device; 0 for the hub itself.
         pub origin: u64,
-        /// Who sent it.
+        /// The sender.
         pub from: UserId,
     }
 }
 
 wire! {
     open_ended;
-    /// A message without its payload decoded: what storing, routing and acknowledging need.
+    /// A message whose payload is not decoded: enough to store, route and acknowledge it.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub struct Header<'a> {
         /// The hub's part.
         pub envelope: Envelope,
-        /// The sender's part, and the rest.
+        /// The sender's part, followed by the extensions.
         pub content: Content<'a>,
     }
 }
 
 wire! {
     open_ended;
-    /// What the sender wrote, with the payload as bytes.
+    /// The sender's part of a message, with the payload as bytes.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub struct Content<'a> {
         /// The conversation as the *sender* names it: `C2C` and the receiver, or the group.
         pub to: ConversationId,
-        /// The message's id, which resending does not change.
+        /// The message's id. Sending the message again does not change it.
         pub id: MessageId,
         /// The sender's own count of messages (`clientSequence`).
         pub client_sequence: u64,
-        /// How urgent it is in a group that exceeds its limit (S14-S20).
+        /// The priority of the message in a group that exceeds its rate.
         pub priority: Priority,
-        /// What kind of payload follows.
+        /// The kind of the payload.
         pub kind: MessageKind,
-        /// The payload's own body.
+        /// The encoded payload.
         pub payload: &'a [u8],
-        /// The extensions by [`tags`], and what later versions add.
+        /// Extensions under the tags of [`tags`], and those of later versions.
         pub extensions: Extensions<'a>,
     }
 }
 
-/// A message, borrowed from where its bytes are: of any kind, unless `P` says which.
+/// A message that borrows from its encoded bytes. `P` is the payload: of any kind, unless a type of payload is named.
 ///
 /// ```
-/// use tim_proto::message::{Envelope, Message, MessageFlags, Payload, Text};
-/// use tim_proto::{ConversationId, MessageId, Priority, UserId, wire};
+/// use tim_proto::message::{Envelope, Message, Payload, Text};
+/// use tim_proto::{ConversationId, MessageId, Priority, UserId};
 ///
-/// let message = Message {
-///     envelope: Envelope { sequence: 0, time: 1_705_307_415, flags: MessageFlags::NONE, origin: 7, from: UserId::new("alice")? },
-///     to: ConversationId::C2c(UserId::new("bob")?),
-///     id: MessageId { sender: 144115200000000001, client_time: 1_705_307_415, random: 42 },
-///     client_sequence: 1,
-///     priority: Priority::NORMAL,
-///     payload: Payload::Text(Text { text: "你好[呲牙]" }),
-///     extensions: Default::default(),
-/// };
+/// let (alice, bob) = (UserId::new("alice")?, UserId::new("bob")?);
+/// let id = MessageId { sender: 144115200000000001, client_time: 1_705_307_415, random: 42 };
+/// let payload = Payload::Text(Text { text: "你好[呲牙]" });
+/// let envelope = Envelope::new(alice).with_time(1_705_307_415).with_origin(7);
+/// let message = Message::new(envelope, bob.into(), id, payload).with_priority(Priority::HIGH);
+///
 /// let mut buffer = [0; 128];
-/// let len = wire::encode_body(&message, &mut buffer)?;
-/// assert_eq!(Message::decode_from(&buffer[..len])?, message);
+/// let encoded = message.encode_in(&mut buffer)?;
+/// assert_eq!(encoded.message(), message);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Message<'a, P = Payload<'a>> {
     /// The hub's part.
     pub envelope: Envelope,
-    /// The conversation as the *sender* names it; [`Message::conversation_of`] turns it into the reader's name.
+    /// The conversation as the *sender* names it; [`Message::conversation_of`] returns the reader's name for it.
     pub to: ConversationId,
     /// The message's id, known before it is sent.
     pub id: MessageId,
     /// The sender's own count of messages (`clientSequence`).
     pub client_sequence: u64,
-    /// How urgent it is in a group that exceeds its limit (S14-S20).
+    /// The priority of the message in a group that exceeds its rate.
     pub priority: Priority,
-    /// What it says.
+    /// The payload.
     pub payload: P,
-    /// The extensions by [`tags`], and what later versions add. To mention somebody, [`Mentions::write`] makes them.
+    /// Extensions under the tags of [`tags`], and those of later versions. [`Mentions::write`] makes those that mention users.
     pub extensions: Extensions<'a>,
 }
 
@@ -152,15 +154,10 @@ impl<'a, P> Message<'a, P> {
     where
         P: Into<Payload<'a>>,
     {
-        Message {
-            envelope: self.envelope,
-            to: self.to,
-            id: self.id,
-            client_sequence: self.client_sequence,
-            priority: self.priority,
-            payload: self.payload.into(),
-            extensions: self.extensions,
-        }
+        Message::new(self.envelope, self.to, self.id, self.payload.into())
+            .with_client_sequence(self.client_sequence)
+            .with_priority(self.priority)
+            .with_extensions(self.extensions)
     }
 
     /// Whether it was taken back (`isRevoked`, S111).

@@ -1,33 +1,36 @@
-//! How a message is to be sent (S86-S104).
+//! Options of sending a message.
 
 use crate::wire::wire;
 
 wire! {
-    /// The second argument of `send_message`. The default stores, counts and pushes.
+    /// The second argument of `send_message`. By default the message is stored, counts as unread, and is pushed.
     #[derive(Debug, Default)]
+    #[non_exhaustive]
     pub struct SendOptions<'a> {
-        /// Only for those online now: not stored, not counted, not pushed (S86-S90). Not for an AVChatRoom (S91).
+        /// Deliver only to users who are online: the message is not stored, not counted and not pushed. Not allowed in an
+        /// AVChatRoom.
         pub online_user_only: bool,
-        /// How those offline are notified; absent means as usual (S92).
+        /// How users who are offline are notified; `None` for the usual notification.
         pub offline_push: Option<OfflinePush<'a>>,
     }
 }
 
 wire! {
-    /// `offlinePushInfo`: six fields, all optional (S93-S101).
+    /// `offlinePushInfo`: how users who are offline are notified.
     #[derive(Debug, Default)]
+    #[non_exhaustive]
     pub struct OfflinePush<'a> {
-        /// No push at all (S93).
+        /// No notification at all.
         pub disable_push: bool,
-        /// The title, for both iOS and Android (S94).
+        /// The title, on iOS and Android.
         pub title: Option<&'a str>,
-        /// The text; goes before the message's own (S95, S96).
+        /// The text; it replaces the message's own.
         pub description: Option<&'a str>,
-        /// Passed through and never shown (S98).
+        /// Data for the application, passed through and not shown.
         pub extension: Option<&'a str>,
-        /// iOS: leave the badge as it is (S99).
+        /// iOS: leaves the badge unchanged.
         pub ignore_ios_badge: bool,
-        /// The OPPO channel, Android 8.0 and later (S100).
+        /// The OPPO channel, on Android 8.0 and later.
         pub android_oppo_channel_id: Option<&'a str>,
     }
 }

@@ -24,18 +24,11 @@ impl<'a> Revoker<'a> {
     /// ```
     /// use tim_proto::render::Revoker;
     /// # use tim_proto::message::{Envelope, Message, Payload, Revocation};
-    /// # use tim_proto::{ConversationId, GroupId, MessageId, Priority, UserId};
+    /// # use tim_proto::{GroupId, MessageId, UserId};
     /// # let (owner, member) = (UserId::new("owner")?, UserId::new("member")?);
     /// # let id = MessageId { sender: 1, client_time: 1, random: 1 };
-    /// # let message = Message {
-    /// #     envelope: Envelope { sequence: 2, time: 1, flags: Default::default(), origin: 7, from: owner },
-    /// #     to: ConversationId::Group(GroupId::new("g")?),
-    /// #     id,
-    /// #     client_sequence: 1,
-    /// #     priority: Priority::NORMAL,
-    /// #     payload: Payload::Revocation(Revocation { sequence: 1, message: id, sender: member, revoker: owner, reason: "" }),
-    /// #     extensions: Default::default(),
-    /// # };
+    /// # let payload = Payload::Revocation(Revocation { sequence: 1, message: id, sender: member, revoker: owner, reason: "" });
+    /// # let message = Message::new(Envelope::new(owner).with_sequence(2), GroupId::new("g")?.into(), id, payload);
     /// // A message of the member's that the owner took back:
     /// assert_eq!(Revoker::of(&message, &member), Revoker::Member("owner"));
     /// assert_eq!(Revoker::of(&message, &owner), Revoker::Me);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tim_groups::GroupAction;
 use tim_proto::message::{Content, Mentions, SenderNames, Text, with_sender_names};
 use tim_proto::wire::{List, decode_body};
-use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Priority, Role, UserId};
+use tim_proto::{ConversationId, ErrorCode, MessageId, MessageKind, Role, UserId};
 
 use super::{World, texts};
 use crate::{Append, EntryFlags, LogKey, Refused, Revoke, Write, Written};
@@ -219,15 +219,7 @@ fn encoded(log: LogKey, append: &Append, text: &str) -> Bytes {
         all: false,
     };
     let payload = tim_proto::message::to_vec(&Text { text });
-    let content = Content {
-        to: ConversationId::Group(group),
-        id: append.id,
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        kind: MessageKind::TEXT,
-        payload: &payload,
-        extensions: mentions.write(&mut room).unwrap(),
-    };
+    let content = Content::new(ConversationId::Group(group), append.id, MessageKind::TEXT, &payload).with_client_sequence(1).with_extensions(mentions.write(&mut room).unwrap());
     let names = SenderNames {
         nick: "Mem",
         ..SenderNames::default()

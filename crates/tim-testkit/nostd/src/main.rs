@@ -7,7 +7,7 @@
 use core::fmt::Write;
 use core::hint::black_box;
 
-use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, MessageFlags, Payload, SendOptions, Text};
+use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, Payload, SendOptions, Text};
 use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::request::{
     Done, GroupMember, GroupMembersResponse, LoginResponse, Send, SendResponse, UpdateGroup,
@@ -15,7 +15,7 @@ use tim_proto::request::{
 use tim_proto::message::TipOperation;
 use tim_proto::render::tip_text;
 use tim_proto::wire::{self, FrameKind, List, SerialDecoder, serial_decode, serial_encode};
-use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Priority, Role, UserId, Words};
+use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Role, UserId, Words};
 use tim_proto::render::text;
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
@@ -62,25 +62,11 @@ fn run() -> Option<()> {
 }
 
 fn message(from: UserId, text: &str) -> Option<Message<'_>> {
-    Some(Message {
-        envelope: Envelope {
-            sequence: 1,
-            time: 1,
-            flags: MessageFlags::NONE,
-            origin: 7,
-            from,
-        },
-        to: ConversationId::C2c(UserId::new("bob").ok()?),
-        id: MessageId {
+    Some(Message::new(Envelope::new(from).with_sequence(1).with_time(1).with_origin(7), ConversationId::C2c(UserId::new("bob").ok()?), MessageId {
             sender: 99,
             client_time: 1,
             random: 2,
-        },
-        client_sequence: 1,
-        priority: Priority::NORMAL,
-        payload: Payload::Text(Text { text }),
-        extensions: Default::default(),
-    })
+        }, Payload::Text(Text { text })).with_client_sequence(1))
 }
 
 fn parsers() -> Option<()> {

@@ -106,13 +106,8 @@ impl Store {
         let key = key.ok_or(ErrorCode::GROUP_NOT_FOUND)?;
         let log = self.logs.entry(key).or_default();
         let sequence = log.len() as u64 + 1;
-        let mut entry = to_vec(&Envelope {
-            sequence,
-            time,
-            flags: MessageFlags::NONE,
-            origin,
-            from,
-        });
+        let envelope = Envelope::new(from).with_sequence(sequence).with_time(time);
+        let mut entry = to_vec(&envelope.with_origin(origin));
         entry.extend_from_slice(content);
         log.push(entry);
         self.changes.push((key, log.len() - 1));
