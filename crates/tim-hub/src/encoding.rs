@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tim_proto::conversation::{
     Conversation as WireConversation, ConversationProfile, GroupProfile, UserProfile,
 };
-use tim_proto::message::{Content, Envelope, GroupTip, Header, MessageFlags, TipNames, to_vec};
+use tim_proto::message::{Envelope, GroupTip, Header, MessageFlags, TipNames, to_vec};
 use tim_proto::wire::{Encode, List, Writer, decode_body};
 use tim_proto::{GroupType, ReceiveOption, Role};
 
@@ -38,13 +38,7 @@ pub(crate) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
 }
 
 fn envelope(entry: &Entry) -> Envelope {
-    Envelope {
-        sequence: entry.sequence,
-        time: entry.time_ms / 1000,
-        flags: entry.flags.on_wire(),
-        origin: entry.origin,
-        from: entry.sender,
-    }
+    Envelope::new(entry.sender).with_sequence(entry.sequence).with_time(entry.time_ms / 1000).with_flags(entry.flags.on_wire()).with_origin(entry.origin)
 }
 
 /// A tip without the names of its users: for receivers that cannot take it with them. `None` if it is no tip.
@@ -56,11 +50,8 @@ pub(crate) fn nameless_tip(message: &[u8]) -> Option<Vec<u8>> {
         ..header.payload::<GroupTip<'_>>()?
     };
     let payload = to_vec(&tip);
-    let content = Content {
-        payload: &payload,
-        ..header.content
-    };
-    Some(to_vec(&Header { content, ..header }))
+    let content = header.content.with_payload(&payload);
+    Some(to_vec(&Header::new(header.envelope, content)))
 }
 
 /// The message without its payload, and how long the payload is: for receivers that cannot take it whole.
@@ -77,20 +68,12 @@ pub(crate) fn bare_stub(message: &[u8]) -> Option<(Vec<u8>, u32)> {
 
 fn stub_of(header: Header<'_>) -> Option<(Vec<u8>, u32)> {
     let len = u32::try_from(header.content.payload.len()).ok()?;
-    let envelope = Envelope {
-        flags: header.envelope.flags | MessageFlags::STUB,
-        ..header.envelope
-    };
-    Some((
-        to_vec(&Header {
-            envelope,
-            content: Content {
-                payload: &[],
-                ..header.content
-            },
-        }),
-        len,
-    ))
+    let flags = header.envelope.flags | MessageFlags::STUB;
+    let stub = Header::new(
+        header.envelope.with_flags(flags),
+        header.content.with_payload(&[]),
+    );
+    Some((to_vec(&stub), len))
 }
 
 /// A message that fits into `max` bytes: itself, or its stub.
@@ -212,28 +195,11 @@ mod tests {
     #[test]
     fn the_longest_stub_fits_into_the_smallest_frame() {
         let extension = [&[64, 100][..], &[b'x'; 100]].concat();
-        let header = Header {
-            envelope: Envelope {
-                sequence: u64::MAX,
-                time: u64::MAX,
-                flags: MessageFlags(u32::MAX),
-                origin: u64::MAX,
-                from: UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap(),
-            },
-            content: Content {
-                to: ConversationId::Group(GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap()),
-                id: MessageId {
+        let header = Header::new(Envelope::new(UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap()).with_sequence(u64::MAX).with_time(u64::MAX).with_flags(MessageFlags(u32::MAX)).with_origin(u64::MAX), tim_proto::message::Content::new(ConversationId::Group(GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap()), MessageId {
                     sender: u64::MAX,
                     client_time: u64::MAX,
                     random: u32::MAX,
-                },
-                client_sequence: u64::MAX,
-                priority: Priority(u8::MAX),
-                kind: MessageKind(u16::MAX),
-                payload: &[0; 1000],
-                extensions: Extensions::new(&extension).unwrap(),
-            },
-        };
+                }, MessageKind(u16::MAX), &[0; 1000]).with_client_sequence(u64::MAX).with_priority(Priority(u8::MAX)).with_extensions(Extensions::new(&extension).unwrap()));
         let (stub, _) = bare_stub(&to_vec(&header)).unwrap();
         let cursor = Cursor {
             epoch: u64::MAX,

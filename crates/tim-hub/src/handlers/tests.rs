@@ -349,13 +349,8 @@ fn on_an_executor_no_handler_reads_the_store_and_cached_sends_need_not() {
     alice.send(c2c("bob"), "fills the caches").unwrap();
     assert_eq!(alice.on_executor(&send), Ok(Outcome::Later));
     // A message that is refused anyway needs no store.
-    let message = Message {
-        id: MessageId {
-            sender: 99,
-            ..message.id
-        },
-        ..message
-    };
+    let mut message = message;
+    message.id.sender = 99;
     let forged = SendMessage {
         message: &message,
         ..send
