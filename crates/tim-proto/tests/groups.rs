@@ -132,10 +132,7 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
         assert_eq!(read.claims_hubs_word(), names != SenderNames::default());
         // What a message says does not depend on whether its payload was looked at.
         let envelope = hi(Extensions::NONE).envelope;
-        let bytes = to_vec(&Header {
-            envelope,
-            content: read,
-        });
+        let bytes = to_vec(&Header::new(envelope, read));
         let message = Message::decode_from(&bytes).unwrap();
         assert_eq!((message.nick(), message.mentions()), (nick, Some(mentions)));
     }

@@ -36,13 +36,7 @@ fn content(to: ConversationId) -> Vec<u8> {
 }
 
 fn envelope() -> Envelope {
-    Envelope {
-        sequence: 4,
-        time: 3,
-        flags: MessageFlags::REVOKED,
-        origin: 2,
-        from: user("member"),
-    }
+    Envelope::new(user("member")).with_sequence(4).with_time(3).with_flags(MessageFlags::REVOKED).with_origin(2)
 }
 
 /// The message after `by` took it back.
