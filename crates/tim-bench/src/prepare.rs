@@ -149,7 +149,8 @@ fn message(from: UserId, to: UserId, id: MessageId) -> Write {
     let payload = to_vec(&Text {
         text: "今天天气不错,我们去爬山吧[微笑]",
     });
-    let content = Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, &payload).with_client_sequence(1);
+    let content =
+        Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, &payload).with_client_sequence(1);
     Write::Append(Append {
         log: LogKey::c2c(from, to),
         sender: from,

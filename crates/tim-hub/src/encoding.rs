@@ -38,7 +38,11 @@ pub(crate) fn enveloped(envelope: &Envelope, content: &[u8]) -> Bytes {
 }
 
 fn envelope(entry: &Entry) -> Envelope {
-    Envelope::new(entry.sender).with_sequence(entry.sequence).with_time(entry.time_ms / 1000).with_flags(entry.flags.on_wire()).with_origin(entry.origin)
+    Envelope::new(entry.sender)
+        .with_sequence(entry.sequence)
+        .with_time(entry.time_ms / 1000)
+        .with_flags(entry.flags.on_wire())
+        .with_origin(entry.origin)
 }
 
 /// A tip without the names of its users: for receivers that cannot take it with them. `None` if it is no tip.
@@ -195,11 +199,26 @@ mod tests {
     #[test]
     fn the_longest_stub_fits_into_the_smallest_frame() {
         let extension = [&[64, 100][..], &[b'x'; 100]].concat();
-        let header = Header::new(Envelope::new(UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap()).with_sequence(u64::MAX).with_time(u64::MAX).with_flags(MessageFlags(u32::MAX)).with_origin(u64::MAX), tim_proto::message::Content::new(ConversationId::Group(GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap()), MessageId {
+        let header = Header::new(
+            Envelope::new(UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap())
+                .with_sequence(u64::MAX)
+                .with_time(u64::MAX)
+                .with_flags(MessageFlags(u32::MAX))
+                .with_origin(u64::MAX),
+            tim_proto::message::Content::new(
+                ConversationId::Group(GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap()),
+                MessageId {
                     sender: u64::MAX,
                     client_time: u64::MAX,
                     random: u32::MAX,
-                }, MessageKind(u16::MAX), &[0; 1000]).with_client_sequence(u64::MAX).with_priority(Priority(u8::MAX)).with_extensions(Extensions::new(&extension).unwrap()));
+                },
+                MessageKind(u16::MAX),
+                &[0; 1000],
+            )
+            .with_client_sequence(u64::MAX)
+            .with_priority(Priority(u8::MAX))
+            .with_extensions(Extensions::new(&extension).unwrap()),
+        );
         let (stub, _) = bare_stub(&to_vec(&header)).unwrap();
         let cursor = Cursor {
             epoch: u64::MAX,

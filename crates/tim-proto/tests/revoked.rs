@@ -36,7 +36,11 @@ fn content(to: ConversationId) -> Vec<u8> {
 }
 
 fn envelope() -> Envelope {
-    Envelope::new(user("member")).with_sequence(4).with_time(3).with_flags(MessageFlags::REVOKED).with_origin(2)
+    Envelope::new(user("member"))
+        .with_sequence(4)
+        .with_time(3)
+        .with_flags(MessageFlags::REVOKED)
+        .with_origin(2)
 }
 
 /// The message after `by` took it back.

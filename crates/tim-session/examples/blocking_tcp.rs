@@ -12,9 +12,9 @@ use std::net::TcpStream;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tim_session::proto::message::{Envelope, Message, MessageFlags, SendOptions, Text};
+use tim_session::proto::message::{Envelope, Message, SendOptions, Text};
 use tim_session::proto::request::Send;
-use tim_session::proto::{ConversationId, MessageId, MessageRandom, Priority, UserId};
+use tim_session::proto::{ConversationId, MessageId, MessageRandom, UserId};
 use tim_session::{ClientConfig, ClientSession, Event, FixedBuffer, Instant, Output, RequestError, Ticket};
 
 const HUB: &str = "localhost:7878";
@@ -155,25 +155,17 @@ impl Client<'_> {
     fn send(&mut self, text: &str) -> Result<(), Box<dyn Error>> {
         self.sent += 1;
         let time = self.unix_time + self.start.elapsed().as_secs();
-        let message = Message {
-            envelope: Envelope {
-                sequence: 0,
-                time,
-                flags: MessageFlags::NONE,
-                origin: DEVICE,
-                from: self.user,
-            },
-            to: self.to,
-            id: MessageId {
+        let message = Message::new(
+            Envelope::new(self.user).with_time(time).with_origin(DEVICE),
+            self.to,
+            MessageId {
                 sender: self.session.account(),
                 client_time: time,
                 random: self.random.draw(),
             },
-            client_sequence: self.sent,
-            priority: Priority::NORMAL,
-            payload: Text { text },
-            extensions: Default::default(),
-        };
+            Text { text },
+        )
+        .with_client_sequence(self.sent);
         let now = self.now();
         match self.session.send(now, &message, SendOptions::default()) {
             Ok(ticket) => self.pending.push(ticket),

@@ -326,7 +326,11 @@ fn a_kick_is_told_before_what_it_ends() {
 fn a_stub_with_the_longest_ids_fits_what_the_documentation_says() {
     let longest = UserId::new(&"u".repeat(UserId::MAX_LEN)).unwrap();
     let mut stub = text("");
-    stub.envelope = Envelope::new(longest).with_sequence(u64::MAX).with_time(u64::MAX).with_flags(MessageFlags(u32::MAX)).with_origin(u64::MAX);
+    stub.envelope = Envelope::new(longest)
+        .with_sequence(u64::MAX)
+        .with_time(u64::MAX)
+        .with_flags(MessageFlags(u32::MAX))
+        .with_origin(u64::MAX);
     stub.to = GroupId::new(&"g".repeat(GroupId::MAX_LEN)).unwrap().into();
     stub.id = MessageId {
         sender: u64::MAX,

@@ -197,7 +197,9 @@ fn what_was_stored_before_there_were_fingerprints_is_compared_with_the_entry() {
         random,
     };
     let said = |to, payload, random| {
-        let content = Content::new(ConversationId::C2c(to), id(random), MessageKind(99), payload).with_client_sequence(1).with_priority(tim_proto::Priority::NORMAL);
+        let content = Content::new(ConversationId::C2c(to), id(random), MessageKind(99), payload)
+            .with_client_sequence(1)
+            .with_priority(tim_proto::Priority::NORMAL);
         (to_vec(&content), Fingerprint::of_message(&content))
     };
     let (plain, first) = said(bob, b"first", 1);

@@ -6,11 +6,17 @@ use tim_session::proto::{ConversationId, MessageId, UserId};
 /// A message as the hub stores it: the first of its conversation, sent from device 7 of account 1.
 #[must_use]
 pub fn message<'a, P>(from: UserId, to: ConversationId, payload: P) -> Message<'a, P> {
-    Message::new(Envelope::new(from).with_sequence(1).with_time(1).with_origin(7), to, MessageId {
+    Message::new(
+        Envelope::new(from).with_sequence(1).with_time(1).with_origin(7),
+        to,
+        MessageId {
             sender: 1,
             client_time: 2,
             random: 3,
-        }, payload).with_client_sequence(1)
+        },
+        payload,
+    )
+    .with_client_sequence(1)
 }
 
 /// A [`message`] with this text.

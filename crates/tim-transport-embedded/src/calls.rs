@@ -123,11 +123,19 @@ impl<'m> Client<'m> {
             return Err(shared.refusal());
         }
         let time = shared.unix_time(self.now());
-        Ok(Message::new(Envelope::new(shared.user).with_time(time).with_origin(shared.device), to, MessageId {
+        Ok(Message::new(
+            Envelope::new(shared.user)
+                .with_time(time)
+                .with_origin(shared.device),
+            to,
+            MessageId {
                 sender: shared.account.get(),
                 client_time: time,
                 random: shared.draw_random(),
-            }, payload).with_client_sequence(u64::from(shared.draw_sequence())))
+            },
+            payload,
+        )
+        .with_client_sequence(u64::from(shared.draw_sequence())))
     }
 
     /// `sendMessage`: the hub stores the message once, however often the connection is lost in between, and the message is

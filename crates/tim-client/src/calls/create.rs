@@ -1,8 +1,8 @@
 //! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here.
 
-use tim_proto::message::{Custom, Envelope, Face, Mentions, MessageFlags, Payload, Text};
+use tim_proto::message::{Custom, Envelope, Face, Mentions, Payload, Text};
 use tim_proto::wire::{Extensions, List, encoded_len};
-use tim_proto::{ConversationId, ErrorCode, MessageId, Priority, UserId};
+use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 
 use crate::client::Client;
 use crate::system::unix_millis;
@@ -131,25 +131,22 @@ impl Client {
             return Err(ErrorCode::USER_NOT_LOGGED_IN.into());
         }
         let now = unix_millis() / 1000;
-        let message = Message::created(&tim_proto::Message {
-            envelope: Envelope {
-                sequence: 0,
-                time: now,
-                flags: MessageFlags::NONE,
-                origin: self.shared.device,
-                from: self.shared.user,
-            },
-            to,
-            id: MessageId {
-                sender: account,
-                client_time: now,
-                random: self.shared.draw_random(),
-            },
-            client_sequence: u64::from(self.shared.draw_sequence()),
-            priority: Priority::NORMAL,
-            payload,
-            extensions,
-        });
+        let message = Message::created(
+            &tim_proto::Message::new(
+                Envelope::new(self.shared.user)
+                    .with_time(now)
+                    .with_origin(self.shared.device),
+                to,
+                MessageId {
+                    sender: account,
+                    client_time: now,
+                    random: self.shared.draw_random(),
+                },
+                payload,
+            )
+            .with_client_sequence(u64::from(self.shared.draw_sequence()))
+            .with_extensions(extensions),
+        );
         self.shared.messages.register(&message);
         Ok(message)
     }

@@ -175,7 +175,9 @@ impl Message {
 
     /// The hub has shown the message again, with its current state.
     pub(crate) fn update(&self, header: &Header<'_>) {
-        let Header { envelope, content, .. } = header;
+        let Header {
+            envelope, content, ..
+        } = header;
         let whole = !envelope.flags.contains(MessageFlags::STUB);
         if self.0.created_here {
             self.take_names(content.extensions);

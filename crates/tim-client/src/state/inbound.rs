@@ -220,7 +220,14 @@ impl Lookup {
             ConversationId::C2c(_) if self.sender != *me => ConversationId::C2c(*me),
             other => other,
         };
-        let header = Header::new(Envelope::new(self.sender).with_sequence(self.sequence).with_time(self.message.client_time).with_flags(MessageFlags::REVOKED), Content::new(to, self.message, MessageKind(0), &[]).with_extensions(Extensions::new(&self.revoked_by).unwrap_or_default()));
+        let header = Header::new(
+            Envelope::new(self.sender)
+                .with_sequence(self.sequence)
+                .with_time(self.message.client_time)
+                .with_flags(MessageFlags::REVOKED),
+            Content::new(to, self.message, MessageKind(0), &[])
+                .with_extensions(Extensions::new(&self.revoked_by).unwrap_or_default()),
+        );
         Message::stored(&header, me)
     }
 

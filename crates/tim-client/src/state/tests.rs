@@ -144,11 +144,20 @@ fn in_words(effect: &Effect) -> String {
 }
 
 fn text<'a>(sequence: u64, text: &'a str) -> tim_proto::Message<'a> {
-    tim_proto::Message::new(Envelope::new(user("bob")).with_sequence(sequence).with_time(1000 + sequence).with_origin(99), ConversationId::C2c(user("alice")), MessageId {
+    tim_proto::Message::new(
+        Envelope::new(user("bob"))
+            .with_sequence(sequence)
+            .with_time(1000 + sequence)
+            .with_origin(99),
+        ConversationId::C2c(user("alice")),
+        MessageId {
             sender: 5,
             client_time: 1000,
             random: sequence as u32,
-        }, Payload::Text(Text { text })).with_client_sequence(sequence)
+        },
+        Payload::Text(Text { text }),
+    )
+    .with_client_sequence(sequence)
 }
 
 fn listed<'a>(unread: u32, last_sequence: u64) -> wire::Conversation<'a> {

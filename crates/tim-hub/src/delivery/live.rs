@@ -102,7 +102,10 @@ fn passed_on(found: RecentId) -> Result<Option<PassedOn>, Refusal> {
 }
 
 const fn live_envelope(from: UserId, origin: u64, time: u64) -> Envelope {
-    Envelope::new(from).with_time(time).with_flags(MessageFlags::ONLINE_ONLY).with_origin(origin)
+    Envelope::new(from)
+        .with_time(time)
+        .with_flags(MessageFlags::ONLINE_ONLY)
+        .with_origin(origin)
 }
 
 /// An entry of the hub's own for those online.

@@ -219,7 +219,14 @@ fn encoded(log: LogKey, append: &Append, text: &str) -> Bytes {
         all: false,
     };
     let payload = tim_proto::message::to_vec(&Text { text });
-    let content = Content::new(ConversationId::Group(group), append.id, MessageKind::TEXT, &payload).with_client_sequence(1).with_extensions(mentions.write(&mut room).unwrap());
+    let content = Content::new(
+        ConversationId::Group(group),
+        append.id,
+        MessageKind::TEXT,
+        &payload,
+    )
+    .with_client_sequence(1)
+    .with_extensions(mentions.write(&mut room).unwrap());
     let names = SenderNames {
         nick: "Mem",
         ..SenderNames::default()
