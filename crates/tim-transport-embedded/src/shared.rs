@@ -112,9 +112,9 @@ impl<'m> Shared<'m> {
         match *event {
             Event::Response { id, .. } | Event::Failed { id, .. } => {
                 let waits = |slot: &&Slot| matches!(slot.stage.get(), Stage::Pending(other) if other == id);
-                let slot = self.slots.iter().find(waits)?;
-                slot.stage.set(Stage::Responded);
-                self.wake_all();
+                let slot = self.slots.iter().find(waits);
+                self.wake_all(); // also those that wait for room in the outbox, whoever's request this was
+                slot?.stage.set(Stage::Responded);
                 return Some(Turn::Responded);
             }
             Event::LoggedIn(answer) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tim_session::proto::message::{Custom, Face, MessageFlags, Payload, Text};
 use tim_session::proto::{ConversationId, ErrorCode};
-use tim_transport_embedded::{Client, ClientConfig, Device, Error, Event, Resources, Runner};
+use tim_transport_embedded::{Client, ClientConfig, Clock as _, Device, Error, Event, Resources, Runner};
 
 use crate::hub::{ACCOUNT, HUB_TIME_MS, bob, user};
 use crate::world::{Wire, World, delivered};
@@ -432,6 +432,38 @@ fn a_full_outbox_makes_calls_wait() {
         runner.until(all, |_| {}).await;
         assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
     });
+}
+
+/// A call in a task of its own, which waits for room in the outbox, is woken when the response to a dropped call makes room.
+#[test]
+fn the_response_to_a_dropped_call_makes_room_for_the_next() {
+    let world = World::new();
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(Wire(world.clone()));
+    let receiver = async {
+        loop {
+            runner.next_event().await;
+        }
+    };
+    let sender = async {
+        client.login().await.expect("let in");
+        client.wait_until_ready().await.expect("ready");
+        let texts = ["a", "b"].map(|letter| letter.repeat(300));
+        for (text, is_dropped) in texts.iter().zip([true, false]) {
+            let mut message = client.create_text_message(bob(), text).expect("a message");
+            let mut call = pin!(client.send_message(&mut message));
+            if is_dropped {
+                assert!(poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await);
+            } else {
+                let before = world.now();
+                call.await.expect("sent");
+                assert!(world.now().since(before) < Duration::from_secs(1));
+            }
+        }
+        assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
+    };
+    world.run(vec![Box::pin(sender), Box::pin(receiver)]);
 }
 
 /// A call that is dropped when its answer is there gives the session free again.
