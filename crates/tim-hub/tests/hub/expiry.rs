@@ -6,7 +6,7 @@ use tim_hub::usersig::{App, UserSig};
 use tim_proto::ErrorCode;
 use tim_proto::request::{Conversations, Renew};
 
-use super::support::{APP, Device, Reply, START_MS, Seen, TestHub, app, c2c, sig_for, user};
+use super::support::{APP, Device, Observed, Reply, START_MS, TestHub, app, c2c, sig_for, user};
 
 fn login_for(hub: &TestHub, name: &str, seconds: u64) -> Device {
     let mut device = Device::new(hub, name, 1);
@@ -16,8 +16,8 @@ fn login_for(hub: &TestHub, name: &str, seconds: u64) -> Device {
 }
 
 fn expiring(device: &Device) -> Vec<u32> {
-    let seconds = device.seen.iter().filter_map(|seen| match seen {
-        Seen::Expiring(seconds) => Some(*seconds),
+    let seconds = device.observed.iter().filter_map(|seen| match seen {
+        Observed::Expiring(seconds) => Some(*seconds),
         _ => None,
     });
     seconds.collect()
@@ -37,10 +37,10 @@ fn a_session_is_warned_and_ends_with_its_user_sig() {
     hub.advance(Duration::from_secs(299));
     alice.conversations();
     hub.advance(Duration::from_secs(1));
-    let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
+    let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     let list = Conversations { next: &[], count: 0 };
     alice.start(&list); // something, so that the hub looks at the time
-    alice.until(|device| device.seen.contains(&kicked));
+    alice.until(|device| device.observed.contains(&kicked));
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn a_newer_user_sig_goes_on_without_a_new_connection() {
     assert_eq!(expiring(&alice).len(), 2, "of the newer one in its turn");
     hub.advance(Duration::from_secs(200));
     alice.start(&Conversations { next: &[], count: 0 });
-    let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
-    alice.until(|device| device.seen.contains(&kicked));
+    let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
+    alice.until(|device| device.observed.contains(&kicked));
 }
 
 #[test]
@@ -88,8 +88,8 @@ fn a_session_is_not_renewed_by_what_would_not_let_in() {
     assert_eq!(alice.send(c2c("bob"), "the session goes on"), 1);
     hub.advance(Duration::from_secs(540));
     alice.start(&Conversations { next: &[], count: 0 });
-    let kicked = Seen::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
-    alice.until(|device| device.seen.contains(&kicked));
+    let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
+    alice.until(|device| device.observed.contains(&kicked));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tim_proto::request::{
 use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult, ReceiveOption, Role};
 use tim_session::ClientConfig;
 
-use super::support::{Device, Reply, Seen, TestHub, Tip, c2c, group, group_id, user};
+use super::support::{Device, Observed, Reply, TestHub, Tip, c2c, group, group_id, user};
 
 const MEETING: GroupType = GroupType::MEETING;
 
@@ -148,12 +148,12 @@ fn who_is_removed_hears_of_it_and_of_nothing_more() {
         device.until(|device| device.texts().contains(&"sorry"));
         assert_eq!(device.texts(), ["before", "sorry"]);
         assert!(device.tips.iter().all(|tip| tip.operation == 1));
-        let gone = Seen::Conversation {
+        let gone = Observed::Conversation {
             conversation: "GROUPg".to_owned(),
             unread: 0,
             deleted: true,
         };
-        device.until(|device| device.seen.contains(&gone));
+        device.until(|device| device.observed.contains(&gone));
         assert!(device.conversations().iter().all(|(id, _, _)| id != "GROUPg"));
     }
     assert_eq!(refused(&mut bob, "x"), ErrorCode::GROUP_PERMISSION_DENY);
@@ -275,8 +275,8 @@ fn a_group_changes_hands_and_ends() {
     assert_eq!(bob.dismiss("g"), Ok(Reply::Done), "the same again");
     assert_eq!(alice.until_notice(5).operator, "bob");
     alice.until(|device| {
-        let gone = |seen: &Seen| matches!(seen, Seen::Conversation { deleted: true, .. });
-        device.seen.iter().any(gone)
+        let gone = |seen: &Observed| matches!(seen, Observed::Conversation { deleted: true, .. });
+        device.observed.iter().any(gone)
     });
     assert_eq!(refused(&mut alice, "x"), ErrorCode::GROUP_NOT_FOUND);
     assert_eq!(alice.profile("g"), Err(ErrorCode::GROUP_NOT_FOUND));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, group_id, user};
+use super::support::{Device, Observed, Reply, TestHub, c2c, group_id, user};
 use tim_proto::message::Text;
 use tim_proto::request::{ChangeOwner, Fetch, GetConversationProfile};
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MemberResult};
@@ -25,16 +25,16 @@ fn a_group_is_made_with_a_tip_and_notices_and_its_messages_reach_the_members() {
     alice.send(group, "去爬山吗");
     bob.until_texts(1);
     assert!(
-        bob.seen
-            .contains(&Seen::Tip("群成员:alice,bob,carol,加入群组".to_owned())),
+        bob.observed
+            .contains(&Observed::Tip("群成员:alice,bob,carol,加入群组".to_owned())),
         "{:?}",
-        bob.seen
+        bob.observed
     );
     assert!(
-        bob.seen
-            .contains(&Seen::Notice("alice邀请你加群:周末去哪".to_owned())),
+        bob.observed
+            .contains(&Observed::Notice("alice邀请你加群:周末去哪".to_owned())),
         "{:?}",
-        bob.seen
+        bob.observed
     );
     // Carol was not there, and had no account before.
     let mut carol = Device::new(&hub, "carol", 3);

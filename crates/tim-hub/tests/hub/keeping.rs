@@ -13,7 +13,7 @@ use tim_session::{self as session, ClientConfig, ClientSession, GrowBuffer, Outp
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::support::{Device, Reply, START_MS, Seen, TestHub, app, c2c, user};
+use super::support::{Device, Observed, Reply, START_MS, TestHub, app, c2c, user};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -259,5 +259,9 @@ fn what_is_reloaded_holds_from_now_on_and_sessions_go_on() {
     bob.log_in();
     let mut carol = Device::new(&hub, "carol", 3);
     carol.session.login(session::Instant::ZERO);
-    carol.until(|device| device.seen.contains(&Seen::LoginFailed(ErrorCode(70_009))));
+    carol.until(|device| {
+        device
+            .observed
+            .contains(&Observed::LoginFailed(ErrorCode(70_009)))
+    });
 }

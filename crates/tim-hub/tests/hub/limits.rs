@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
+use super::support::{Device, Observed, Reply, TestHub, c2c, group, user};
 use tim_proto::message::{Payload, SendOptions, Text};
 use tim_proto::request::{Fetch, UpdateUserProfile};
 use tim_proto::wire::LEAST_MAX_FRAME;
@@ -24,8 +24,8 @@ fn a_small_device_gets_stubs_and_fetches_them_in_pieces() {
     kiosk.until_texts(1);
     let payload_len = 12_002;
     assert_eq!(
-        kiosk.seen[1],
-        Seen::Stub {
+        kiosk.observed[1],
+        Observed::Stub {
             sequence: 1,
             payload_len
         }
@@ -75,11 +75,11 @@ fn a_device_with_the_smallest_frames_misses_nothing_however_long_ids_and_names_a
     };
     say(&mut writer, 1); // live
     let stubs = |device: &Device| {
-        let sequence = |seen: &Seen| match seen {
-            Seen::Stub { sequence, .. } => Some(*sequence),
+        let sequence = |seen: &Observed| match seen {
+            Observed::Stub { sequence, .. } => Some(*sequence),
             _ => None,
         };
-        device.seen.iter().filter_map(sequence).collect::<Vec<_>>()
+        device.observed.iter().filter_map(sequence).collect::<Vec<_>>()
     };
     device.until(|device| stubs(device).len() >= 3);
     assert_eq!(stubs(&device), [1, 2, 1]);
@@ -89,7 +89,7 @@ fn a_device_with_the_smallest_frames_misses_nothing_however_long_ids_and_names_a
         .revoke_for(group(&id), 2, &"because ".repeat(20))
         .expect("taken back");
     device.until(|device| stubs(device).len() >= 6); // read from the log
-    assert_eq!(stubs(&device), [1, 2, 1, 3, 2, 4], "{:?}", device.seen);
+    assert_eq!(stubs(&device), [1, 2, 1, 3, 2, 4], "{:?}", device.observed);
     let Ok(Reply::Piece { total, bytes }) = device.fetch(group(&id), 3, 0, 1000) else {
         panic!("no piece");
     };

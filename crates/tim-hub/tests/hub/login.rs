@@ -1,6 +1,6 @@
 //! Who gets in.
 
-use super::support::{APP, Device, Raw, START_MS, Seen, TestHub, c2c};
+use super::support::{APP, Device, Observed, Raw, START_MS, TestHub, c2c};
 use tim_proto::ErrorCode;
 use tim_proto::request::Done;
 use tim_proto::wire::{FrameKind, LEAST_MAX_FRAME};
@@ -19,8 +19,8 @@ fn a_login_needs_a_good_signature_of_the_right_user() {
         let mut device = Device::new(&hub, "alice", 1);
         device.session.set_user_sig(signature);
         device.session.login(tim_session::Instant::ZERO);
-        device.until(|device| !device.seen.is_empty());
-        assert_eq!(device.seen, [Seen::LoginFailed(code)]);
+        device.until(|device| !device.observed.is_empty());
+        assert_eq!(device.observed, [Observed::LoginFailed(code)]);
     }
     hub.clock_ms.store(
         START_MS + 31 * 24 * 3600 * 1000,
@@ -28,10 +28,10 @@ fn a_login_needs_a_good_signature_of_the_right_user() {
     );
     let mut device = Device::new(&hub, "alice", 1);
     device.session.login(tim_session::Instant::ZERO);
-    device.until(|device| !device.seen.is_empty());
+    device.until(|device| !device.observed.is_empty());
     assert_eq!(
-        device.seen,
-        [Seen::LoginFailed(ErrorCode::ACCOUNT_USERSIG_EXPIRED)]
+        device.observed,
+        [Observed::LoginFailed(ErrorCode::ACCOUNT_USERSIG_EXPIRED)]
     );
 }
 
@@ -40,9 +40,9 @@ fn a_login_to_another_application_is_refused() {
     let hub = TestHub::start();
     let mut device = Device::with(&hub, "alice", 1, |config| config.app = APP + 1);
     device.session.login(tim_session::Instant::ZERO);
-    device.until(|device| !device.seen.is_empty());
-    let refused = Seen::LoginFailed(ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID);
-    assert_eq!(device.seen, [refused]);
+    device.until(|device| !device.observed.is_empty());
+    let refused = Observed::LoginFailed(ErrorCode::ACCOUNT_USERSIG_MISMATCH_SDKAPPID);
+    assert_eq!(device.observed, [refused]);
     assert!(!device.session.is_ready());
 }
 
@@ -52,14 +52,14 @@ fn the_same_device_again_replaces_its_older_connection() {
     let hub = TestHub::start();
     let mut old = Device::login(&hub, "alice", 1);
     let mut new = Device::login(&hub, "alice", 1);
-    let turned_away = Seen::TurnedAway(ErrorCode::SESSION_REPLACED);
-    let kicked = Seen::KickedOut(ErrorCode::SESSION_REPLACED);
+    let turned_away = Observed::TurnedAway(ErrorCode::SESSION_REPLACED);
+    let kicked = Observed::KickedOut(ErrorCode::SESSION_REPLACED);
     old.until(|device| {
         new.turn();
-        device.seen.contains(&kicked)
+        device.observed.contains(&kicked)
     });
-    assert_eq!(old.seen, [Seen::Ready, turned_away.clone(), kicked]);
-    assert_eq!(new.seen, [Seen::Ready, turned_away]);
+    assert_eq!(old.observed, [Observed::Ready, turned_away.clone(), kicked]);
+    assert_eq!(new.observed, [Observed::Ready, turned_away]);
     assert!(!old.session.is_ready());
     new.send(c2c("bob"), "still here");
 }
@@ -106,9 +106,9 @@ fn a_full_hub_says_so_and_when_to_come_back() {
     let first = Device::login(&hub, "alice", 1);
     let mut second = Device::new(&hub, "bob", 2);
     second.session.login(tim_session::Instant::ZERO);
-    second.until(|device| !device.seen.is_empty());
-    let full = Seen::TurnedAway(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR);
-    assert_eq!(second.seen, [full]);
+    second.until(|device| !device.observed.is_empty());
+    let full = Observed::TurnedAway(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR);
+    assert_eq!(second.observed, [full]);
     let wait = loop {
         if let tim_session::Output::Wait(wait) = second.session.poll(tim_session::Instant::ZERO) {
             break wait.expect("it comes back");

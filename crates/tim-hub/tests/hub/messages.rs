@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
+use super::support::{Device, Observed, Reply, TestHub, c2c, group, user};
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::{ErrorCode, GroupType};
 
@@ -14,15 +14,15 @@ fn a_message_reaches_the_peer_and_the_senders_other_device_but_not_the_sender() 
     assert_eq!(alice.send(c2c("bob"), "你好[微笑]"), 1);
     bob.until_texts(1);
     tablet.until_texts(1);
-    let Seen::Message {
+    let Observed::Message {
         conversation, from, ..
-    } = &bob.seen[1]
+    } = &bob.observed[1]
     else {
-        panic!("{:?}", bob.seen)
+        panic!("{:?}", bob.observed)
     };
     assert_eq!((conversation.as_str(), from.as_str()), ("C2Calice", "alice"));
-    let Seen::Message { conversation, .. } = &tablet.seen[1] else {
-        panic!("{:?}", tablet.seen)
+    let Observed::Message { conversation, .. } = &tablet.observed[1] else {
+        panic!("{:?}", tablet.observed)
     };
     assert_eq!(conversation, "C2Cbob");
     // S105: what bob says afterwards is the first thing that alice's sending device is told.
@@ -56,13 +56,13 @@ fn a_receiver_offline_during_a_thousand_messages_gets_them_in_order_once() {
     bob.until_texts(1000);
     assert_eq!(bob.texts(), expected);
     assert_eq!(bob.read(c2c("alice")), 0);
-    tablet.until(|device| device.seen.len() > 1);
-    let read = Seen::Conversation {
+    tablet.until(|device| device.observed.len() > 1);
+    let read = Observed::Conversation {
         conversation: "C2Calice".to_owned(),
         unread: 0,
         deleted: false,
     };
-    assert_eq!(tablet.seen[1..], [read]);
+    assert_eq!(tablet.observed[1..], [read]);
     assert_eq!(tablet.conversations()[0].1, 0);
 }
 
@@ -181,13 +181,13 @@ fn a_message_is_revoked_within_its_window_and_everybody_is_told() {
         "the same request again gets the same answer"
     );
     for (device, conversation) in [(&mut bob, "C2Calice"), (&mut tablet, "C2Cbob")] {
-        device.until(|device| device.seen.len() >= 4);
-        let revoked = Seen::Revoked {
+        device.until(|device| device.observed.len() >= 4);
+        let revoked = Observed::Revoked {
             conversation: conversation.to_owned(),
             sequence,
             by: "alice".to_owned(),
         };
-        assert_eq!(device.seen[3..], [revoked]);
+        assert_eq!(device.observed[3..], [revoked]);
     }
     assert_eq!(
         bob.conversations()[0].1,
@@ -287,7 +287,11 @@ fn messages_older_than_the_retention_go_and_the_gap_is_said() {
     }
     assert_eq!(alice.send(c2c("bob"), "three"), 3, "sequences go on");
     bob.until_texts(1);
-    assert!(bob.seen.contains(&Seen::Gap { from: 1, to: 2 }), "{:?}", bob.seen);
+    assert!(
+        bob.observed.contains(&Observed::Gap { from: 1, to: 2 }),
+        "{:?}",
+        bob.observed
+    );
     assert_eq!(bob.texts(), ["three"]);
 }
 

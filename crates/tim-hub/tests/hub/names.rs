@@ -50,7 +50,7 @@ fn messages_carry_their_senders_names_from_every_device() {
         ["in the group", nick, "", avatar],
         ["with a card", nick, "Boss", avatar],
     ];
-    assert_eq!(bob.said, expected.map(|said| said.map(str::to_owned)));
+    assert_eq!(bob.sender_names, expected.map(|said| said.map(str::to_owned)));
     let users = [user("alice"), user("nobody"), user("bob")];
     let look = UserProfiles {
         users: List::from_slice(&users),
@@ -171,8 +171,9 @@ fn a_device_with_small_frames_gets_messages_whose_senders_have_long_names() {
         .unwrap();
     alice.send(c2c("kiosk"), "end");
     kiosk.until_texts(1);
-    let stub = |seen: &super::support::Seen| matches!(seen, super::support::Seen::Stub { sequence: 1, .. });
-    assert!(kiosk.seen.iter().any(stub), "{:?}", kiosk.seen);
+    let stub =
+        |seen: &super::support::Observed| matches!(seen, super::support::Observed::Stub { sequence: 1, .. });
+    assert!(kiosk.observed.iter().any(stub), "{:?}", kiosk.observed);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use tim_hub::Audience;
 use tim_proto::{ConversationId, ErrorCode, GroupType};
 
-use super::support::{Device, Reply, Seen, TestHub, group_id, user};
+use super::support::{Device, Observed, Reply, TestHub, group_id, user};
 
 #[test]
 fn notices_are_paged_counted_and_marked_read() {
@@ -47,12 +47,12 @@ fn notices_are_paged_counted_and_marked_read() {
     }
     assert_eq!(all, (1..=21).collect::<Vec<u64>>());
     assert_eq!(bob.read(ConversationId::System), 0);
-    let read = Seen::Conversation {
+    let read = Observed::Conversation {
         conversation: "@TIM#SYSTEM".to_owned(),
         unread: 0,
         deleted: false,
     };
-    tablet.until(|device| device.seen.contains(&read));
+    tablet.until(|device| device.observed.contains(&read));
     assert_eq!(system(tablet.conversations()), Some(0));
     hub.tell(async |hub| {
         hub.notify_group(group_id("g"), Audience::Users(&[user("bob"), user("eve")]), "you")

@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c};
+use super::support::{Device, Observed, Reply, TestHub, c2c};
 
-const RESTORED: Seen = Seen::Gap { from: 0, to: 0 };
+const RESTORED: Observed = Observed::Gap { from: 0, to: 0 };
 
 /// A copy of the hub's data, as a backup is made of it: the hub has stopped.
 fn copy(data: &tempfile::TempDir) -> Arc<tempfile::TempDir> {
@@ -57,40 +57,40 @@ fn a_device_that_knows_more_than_the_store_hears_of_a_gap_and_then_all_that_is_n
     // More than was lost: by the numbers alone, the device's place would be one that the store knows.
     let mut alice = Device::login(&hub, "alice", 3);
     let new = say(&mut alice, "bob", "new", 80);
-    bob.seen.clear();
+    bob.observed.clear();
     bob.move_to(&hub);
     bob.until_texts(80);
     assert_eq!(bob.texts(), new, "all that is new, once");
-    let gap = bob.seen.iter().position(|seen| *seen == RESTORED);
+    let gap = bob.observed.iter().position(|seen| *seen == RESTORED);
     let first = bob
-        .seen
+        .observed
         .iter()
-        .position(|seen| matches!(seen, Seen::Message { .. }));
-    assert!(gap.is_some() && gap < first, "the gap first: {:?}", bob.seen);
+        .position(|seen| matches!(seen, Observed::Message { .. }));
+    assert!(gap.is_some() && gap < first, "the gap first: {:?}", bob.observed);
 
     // From then on it is a device like any other.
     bob.cut();
-    bob.seen.clear();
+    bob.observed.clear();
     let more = say(&mut alice, "bob", "more", 3);
     bob.until_texts(3);
     assert_eq!(bob.texts(), more);
-    assert!(!bob.seen.contains(&RESTORED), "{:?}", bob.seen);
+    assert!(!bob.observed.contains(&RESTORED), "{:?}", bob.observed);
 }
 
 #[test]
 fn a_gap_is_announced_even_if_nothing_is_new_and_only_once() {
     let (hub, mut bob, ..) = lost_fifty();
-    bob.seen.clear();
+    bob.observed.clear();
     bob.move_to(&hub);
     let cursor = bob.session.cursor().to_vec();
     bob.until(|device| device.session.cursor() != cursor);
-    assert!(bob.seen.contains(&RESTORED), "{:?}", bob.seen);
-    bob.seen.clear();
+    assert!(bob.observed.contains(&RESTORED), "{:?}", bob.observed);
+    bob.observed.clear();
     bob.cut();
     let mut alice = Device::login(&hub, "alice", 3);
     say(&mut alice, "bob", "new", 1);
     bob.until_texts(1);
-    assert!(!bob.seen.contains(&RESTORED), "{:?}", bob.seen);
+    assert!(!bob.observed.contains(&RESTORED), "{:?}", bob.observed);
 }
 
 #[test]
@@ -111,11 +111,11 @@ fn a_device_that_knows_no_more_than_the_copy_notices_nothing() {
     let hub = TestHub::start_on(backup, |_| ());
     let mut alice = Device::login(&hub, "alice", 3);
     let new = say(&mut alice, "bob", "new", 9);
-    bob.seen.clear();
+    bob.observed.clear();
     bob.move_to(&hub);
     bob.until_texts(11);
     assert_eq!(bob.texts(), [last, new].concat());
-    assert!(!bob.seen.contains(&RESTORED), "{:?}", bob.seen);
+    assert!(!bob.observed.contains(&RESTORED), "{:?}", bob.observed);
 }
 
 #[test]
@@ -132,11 +132,11 @@ fn a_device_of_the_copy_is_told_when_the_original_comes_back() {
     let hub = TestHub::start_on(older, |_| ());
     let mut alice = Device::login(&hub, "alice", 5);
     let new = say(&mut alice, "carol", "new", 9);
-    carol.seen.clear();
+    carol.observed.clear();
     carol.move_to(&hub);
     carol.until_texts(9);
     assert_eq!(carol.texts(), new);
-    assert!(carol.seen.contains(&RESTORED), "{:?}", carol.seen);
+    assert!(carol.observed.contains(&RESTORED), "{:?}", carol.observed);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_cursor_that_no_store_gave_out_is_a_gap() {
         let mut bob = Device::new(&hub, "bob", 2);
         assert!(bob.session.resume_from(strange));
         bob.log_in();
-        assert!(bob.seen.contains(&RESTORED), "{:?}", bob.seen);
+        assert!(bob.observed.contains(&RESTORED), "{:?}", bob.observed);
         assert_eq!(bob.texts().len(), delivered, "{strange:?}");
     }
 }

@@ -5,13 +5,13 @@ use tim_proto::request::UpdateUserProfile;
 use tim_proto::{ErrorCode, GroupType, Role};
 use tim_session::ClientConfig;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, group, user};
+use super::support::{Device, Observed, Reply, TestHub, c2c, group, user};
 
 const SECRET: &str = "my password is hunter2";
 
 /// Whether anything that the device was told has the secret in it.
 fn knows(device: &Device) -> bool {
-    format!("{:?}", device.seen).contains("hunter2")
+    format!("{:?}", device.observed).contains("hunter2")
 }
 
 #[test]
@@ -30,9 +30,9 @@ fn who_was_not_there_while_it_stood_is_never_told_what_it_said() {
         bob.session.resume_from_start();
         bob.log_in();
         bob.until(|bob| {
-            bob.seen
+            bob.observed
                 .iter()
-                .any(|seen| matches!(seen, Seen::Revoked { sequence: 2, .. }))
+                .any(|seen| matches!(seen, Observed::Revoked { sequence: 2, .. }))
         });
         assert_eq!(
             bob.texts(),
@@ -148,12 +148,12 @@ fn the_manager_who_took_it_back_is_named_and_only_lower_ranks_are_concerned() {
         assert_eq!(listed[0].2, "~张三 be kind");
     }
     member.until(|member| {
-        let revoked = Seen::Revoked {
+        let revoked = Observed::Revoked {
             conversation: "GROUPg".to_owned(),
             sequence: rude,
             by: "admin".to_owned(),
         };
-        member.seen.contains(&revoked)
+        member.observed.contains(&revoked)
     });
     let word = owner.send(group("g"), "my word");
     for device in [&mut admin, &mut member] {

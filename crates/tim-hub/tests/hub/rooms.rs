@@ -11,7 +11,7 @@ use tim_proto::wire::List;
 use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
 use tim_store::Cursor;
 
-use super::support::{Device, Reply, Seen, TestHub, c2c, group, group_id, user};
+use super::support::{Device, Observed, Reply, TestHub, c2c, group, group_id, user};
 
 /// Alice's room, with bob in it.
 fn room() -> (TestHub, Device, Device) {
@@ -310,8 +310,8 @@ fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
     });
     alice.wait_for(make).unwrap();
     assert_eq!(alice.wait_for(end), Ok(Reply::Done));
-    let off = |seen: &Seen| matches!(seen, Seen::Conversation { deleted: true, .. });
-    alice.until(|device| device.seen.iter().any(off));
+    let off = |seen: &Observed| matches!(seen, Observed::Conversation { deleted: true, .. });
+    alice.until(|device| device.observed.iter().any(off));
 }
 
 #[test]

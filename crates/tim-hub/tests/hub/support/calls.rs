@@ -1,4 +1,4 @@
-//! What a device asks about groups, and what it waits to be told of them.
+//! Group requests of a device, and the events that it waits for.
 
 use std::io::Write as _;
 

@@ -1,8 +1,8 @@
 //! A hub on a temporary directory, and devices that talk to it over TCP with the real client session.
 
 mod calls;
+mod observed;
 mod raw;
-mod told;
 
 use std::io::{ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -24,16 +24,16 @@ use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Outpu
 use tim_store::faults::{self, Faults};
 use tokio::sync::oneshot;
 
+pub(crate) use observed::{Notice, Observed, Reply, Tip};
+use observed::{observe, reply, sender_names};
 pub(crate) use raw::Raw;
 use tim_testkit::messages;
 pub(crate) use tim_testkit::{c2c, group as group_id, user};
-pub(crate) use told::{Notice, Reply, Seen, Tip};
-use told::{reply, said, seen};
 
 pub(crate) const APP: u32 = 1_400_000_000;
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-/// Long enough for anything; a test that waits for it has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Long enough for everything: a test that reaches it has failed.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A hub whose clock the test sets.
 pub(crate) struct TestHub {
@@ -154,7 +154,7 @@ impl TestHub {
     pub(crate) fn ended(mut self) -> Result<(), HubError> {
         let (thread, start) = (self.thread.take().unwrap(), StdInstant::now());
         while !thread.is_finished() {
-            assert!(start.elapsed() < PATIENCE, "the hub goes on");
+            assert!(start.elapsed() < DEADLINE, "the hub goes on");
             std::thread::sleep(Duration::from_millis(2));
         }
         thread.join().unwrap()
@@ -184,13 +184,13 @@ pub(crate) struct Device {
     started: StdInstant,
     user: UserId,
     next_random: u32,
-    pub(crate) seen: Vec<Seen>,
+    pub(crate) observed: Vec<Observed>,
     /// The notices among it, and what they say.
     pub(crate) notices: Vec<Notice>,
     /// The tips among it, and what they say.
     pub(crate) tips: Vec<Tip>,
     /// How the senders of its messages are called: text, nick, name card, picture.
-    pub(crate) said: Vec<[String; 4]>,
+    pub(crate) sender_names: Vec<[String; 4]>,
     /// How the hub calls the user, as each answer to SEND said.
     pub(crate) own_names: Vec<[String; 3]>,
     /// Who mentions the user where, as the last profile of a conversation said.
@@ -243,10 +243,10 @@ impl Device {
             started: StdInstant::now(),
             user: user(name),
             next_random: number as u32 * 1_000_000,
-            seen: Vec::new(),
+            observed: Vec::new(),
             notices: Vec::new(),
             tips: Vec::new(),
-            said: Vec::new(),
+            sender_names: Vec::new(),
             own_names: Vec::new(),
             at: Vec::new(),
             answers: Vec::new(),
@@ -297,9 +297,9 @@ impl Device {
                 return;
             }
             assert!(
-                start.elapsed() < PATIENCE,
+                start.elapsed() < DEADLINE,
                 "waited in vain; seen so far: {:?}",
-                self.seen
+                self.observed
             );
         }
     }
@@ -373,10 +373,10 @@ impl Device {
                                 let flags = deliver.message().envelope.flags;
                                 self.notices.push(Notice::of(&notice, flags));
                             }
-                            _ => self.said.push(said(&deliver.message())),
+                            _ => self.sender_names.push(sender_names(&deliver.message())),
                         }
                     }
-                    self.seen.extend(seen(&event, &self.user));
+                    self.observed.extend(observe(&event, &self.user));
                 }
             }
         }
@@ -560,7 +560,7 @@ impl Device {
         stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
         let (start, mut sent) = (StdInstant::now(), 0);
         loop {
-            assert!(start.elapsed() < PATIENCE, "the hub puts up with it");
+            assert!(start.elapsed() < DEADLINE, "the hub puts up with it");
             match stream.write(&frame[sent..]) {
                 Ok(len) => sent = (sent + len) % frame.len(),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -576,8 +576,8 @@ impl Device {
     /// The texts that came in, in order.
     pub(crate) fn texts(&self) -> Vec<&str> {
         let mut texts = Vec::new();
-        for seen in &self.seen {
-            if let Seen::Message { text, .. } = seen {
+        for seen in &self.observed {
+            if let Observed::Message { text, .. } = seen {
                 texts.push(text.as_str());
             }
         }

@@ -8,7 +8,7 @@ use tim_proto::request::{Failure, Login, Resume};
 use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, decode_body};
 use tim_testkit::{frame, hello};
 
-use super::{APP, PATIENCE, TestHub, sig, user};
+use super::{APP, DEADLINE, TestHub, sig, user};
 
 pub(crate) struct Raw {
     stream: TcpStream,
@@ -19,7 +19,7 @@ impl Raw {
     /// A connection whose hellos are said; the client takes frames of this size.
     pub(crate) fn open(hub: &TestHub, max_frame: u32) -> Self {
         let mut stream = TcpStream::connect(hub.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream
             .write_all(&hello(End::CLIENT, (1, 1), max_frame, 4))
             .unwrap();

@@ -1,4 +1,4 @@
-//! What a device is told and answered, in memory of its own.
+//! What a device gets from the hub, in memory of its own.
 
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{GroupTip, Message, MessageFlags, Payload, Revocation, Text};
@@ -10,9 +10,9 @@ use tim_proto::request::{
 use tim_proto::{ErrorCode, JoinStatus, MemberResult, MessageKind, Role, UserId};
 use tim_session::Event;
 
-/// What a device was told, in memory of its own.
+/// An event of a device, in memory of its own.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Seen {
+pub(crate) enum Observed {
     Ready,
     Message {
         conversation: String,
@@ -101,7 +101,7 @@ impl Tip {
     }
 }
 
-pub(super) fn said(message: &Message<'_>) -> [String; 4] {
+pub(super) fn sender_names(message: &Message<'_>) -> [String; 4] {
     let names = [message.nick(), message.name_card(), message.avatar()].map(str::to_owned);
     let [nick, card, avatar] = names;
     [text(message), nick, card, avatar]
@@ -159,18 +159,18 @@ pub(crate) enum Reply {
     Done,
 }
 
-pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
+pub(super) fn observe(event: &Event<'_>, me: &UserId) -> Option<Observed> {
     Some(match event {
-        Event::Ready => Seen::Ready,
-        Event::KickedOut(failure) => Seen::KickedOut(failure.code),
-        Event::LoginFailed(failure) => Seen::LoginFailed(failure.code),
-        Event::TurnedAway(failure) => Seen::TurnedAway(failure.code),
-        Event::Expiring(expiring) => Seen::Expiring(expiring.seconds),
-        Event::Gap(gap) => Seen::Gap {
+        Event::Ready => Observed::Ready,
+        Event::KickedOut(failure) => Observed::KickedOut(failure.code),
+        Event::LoginFailed(failure) => Observed::LoginFailed(failure.code),
+        Event::TurnedAway(failure) => Observed::TurnedAway(failure.code),
+        Event::Expiring(expiring) => Observed::Expiring(expiring.seconds),
+        Event::Gap(gap) => Observed::Gap {
             from: gap.from,
             to: gap.to,
         },
-        Event::ConversationChanged(change) => Seen::Conversation {
+        Event::ConversationChanged(change) => Observed::Conversation {
             conversation: change.conversation.to_string(),
             unread: change.unread,
             deleted: change.deleted_through > 0,
@@ -180,12 +180,12 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
             let (conversation, sequence) =
                 (message.conversation_of(me).to_string(), message.envelope.sequence);
             match message.payload {
-                _ if message.envelope.flags.contains(MessageFlags::STUB) => Seen::Stub {
+                _ if message.envelope.flags.contains(MessageFlags::STUB) => Observed::Stub {
                     sequence,
                     payload_len: deliver.payload_len,
                 },
-                Payload::GroupTip(tip) => Seen::Tip(tip.text(tim_proto::Words::SEED).to_string()),
-                Payload::SystemNotice(notice) => Seen::Notice(
+                Payload::GroupTip(tip) => Observed::Tip(tip.text(tim_proto::Words::SEED).to_string()),
+                Payload::SystemNotice(notice) => Observed::Notice(
                     notice
                         .text(tim_proto::Words::SEED)
                         .map(|text| text.to_string())
@@ -193,12 +193,12 @@ pub(super) fn seen(event: &Event<'_>, me: &UserId) -> Option<Seen> {
                 ),
                 Payload::Revocation(Revocation {
                     sequence, revoker, ..
-                }) => Seen::Revoked {
+                }) => Observed::Revoked {
                     conversation,
                     sequence,
                     by: revoker.to_string(),
                 },
-                _ => Seen::Message {
+                _ => Observed::Message {
                     conversation,
                     sequence,
                     from: message.sender().to_string(),
