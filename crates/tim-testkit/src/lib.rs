@@ -1,12 +1,12 @@
-//! Virtual time, faulty lines and a model of the hub, for testing tim without sockets, clocks or sleeps.
+//! Virtual time, faulty links and a model of the hub, for testing tim without sockets, clocks or sleeps.
 //!
 //! A [`World`] holds any number of devices, each a real [`ClientSession`](tim_session::ClientSession), and a
-//! [`ModelHub`], whose connections are real [`HubSession`](tim_session::HubSession)s. Between them run [`Line`]s that
-//! delay bytes, cut them into fragments and break, as the [`Faults`] say. Time passes only when everybody waits, and
-//! then jumps to the next moment at which something happens, so an hour takes milliseconds. All chance comes from one
-//! seed: the same seed is the same run.
+//! [`ModelHub`], whose connections are real [`HubSession`](tim_session::HubSession)s. Between them run simulated links that
+//! delay bytes, fragment them and break, as [`Faults`] configures. Time passes only when every session waits, and then
+//! jumps to the next moment at which something happens, so that an hour takes milliseconds. All randomness comes from one
+//! seed: the same seed gives the same run.
 //!
-//! Every world is under a [`deadline`] in real time as well, so that a test fails if a session never comes to rest.
+//! Every world also has a [`deadline`] in real time, so that a test fails if a session never comes to rest.
 //!
 //! ```
 //! use std::time::Duration;

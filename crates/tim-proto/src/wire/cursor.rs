@@ -125,9 +125,9 @@ fn write_varint(mut value: u64, room: &mut [u8; MAX_VARINT_LEN]) -> usize {
     len
 }
 
-/// Reads fields from a body, knows where it stands, and notes the first fault: as a [`Writer`] goes on counting when it is
-/// full, a reader goes on handing out empty values, and [`Reader::check`] says in the end whether they can be used. That
-/// makes a decoder a plain run of fields, which is what keeps it small on a device.
+/// Reads fields from a body and records the first fault with its position. After a fault a reader returns empty values, as a
+/// full [`Writer`] goes on counting; the fault is checked once, at the end. A decoder is therefore a plain sequence of
+/// fields, which keeps it small on a device.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
