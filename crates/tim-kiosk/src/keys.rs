@@ -1,4 +1,4 @@
-//! What the keys of the console do.
+//! The keys of the console.
 #![forbid(unsafe_code)]
 
 use core::fmt::Write as _;
@@ -15,8 +15,8 @@ use crate::lobby;
 use crate::screen::{Line, Screen, name};
 
 const HELP: &str = "1-5 say something, f a face, c a custom message, r take the last one back, h history, and older, \
-u conversations, m all is read, b a hundred numbered messages";
-/// What a passer-by can say with one key.
+l the last entries again, u conversations, m all is read, b a hundred numbered messages";
+/// The messages that can be sent with one key.
 const CANNED: [&str; 5] = [
     "Hello from the lobby [微笑]",
     "A visitor is here",
@@ -24,7 +24,7 @@ const CANNED: [&str; 5] = [
     "Please come down",
     "Thank you [呲牙]",
 ];
-/// What the custom key sends: what it means is between the kiosk and those who come down.
+/// The message of the custom key; its meaning is up to the applications.
 const DOORBELL: Custom<'static> = Custom {
     data: "{\"door\":1}",
     description: "The doorbell of the lobby",
@@ -32,16 +32,16 @@ const DOORBELL: Custom<'static> = Custom {
 };
 /// How many messages `b` sends.
 const BURST: u32 = 100;
-/// How many messages a page of history has, if they fit into a frame.
+/// The number of messages per page of history, if they fit into a frame.
 const PAGE: u16 = 5;
 
-/// The keys, and what they refer back to.
+/// The keys and the state that they refer to.
 pub(crate) struct Keys<'k> {
     client: Client<'k>,
     screen: &'k Screen,
-    /// The message sent last, in its place, without what it says.
+    /// The message that was sent last, without its payload.
     last: Option<Message<'static>>,
-    /// Where the page of history shown last ended.
+    /// Where the last page of history ended.
     older: Option<NextReqMessageId>,
     /// How many messages `b` has sent.
     numbered: u32,
@@ -58,7 +58,7 @@ impl<'k> Keys<'k> {
         }
     }
 
-    /// Does what is pressed, one after the other, for ever.
+    /// Handles keys one after the other, forever.
     pub(crate) async fn obey(mut self, mut keys: impl Read) {
         let mut key = [0];
         loop {
@@ -86,6 +86,10 @@ impl<'k> Keys<'k> {
             b'c' => self.send(DOORBELL).await,
             b'r' => self.revoke().await,
             b'h' => self.show_history().await,
+            b'l' => {
+                self.screen.show_last();
+                Ok(())
+            }
             b'u' => self.show_conversations().await,
             b'm' => self.mark_read().await,
             b'b' => self.send_numbered().await,
@@ -97,13 +101,13 @@ impl<'k> Keys<'k> {
         }
     }
 
-    /// Says something in the lobby, and shows it in its place.
+    /// Sends a message to the lobby and shows it.
     async fn send<'a>(&mut self, payload: impl Into<Payload<'a>>) -> Result<(), Error> {
         let mut message = self.client.create_message(lobby(), payload)?;
         loop {
             match self.client.send_message(&mut message).await {
                 Ok(_) => break,
-                // It may have been done or not; the same message again is the same message.
+                // It may have been stored or not; the same message is not stored twice.
                 Err(Error::TimedOut) => self.screen.show("-- no answer, sending it again"),
                 Err(error) => return Err(error),
             }
@@ -120,7 +124,7 @@ impl<'k> Keys<'k> {
     async fn send_numbered(&mut self) -> Result<(), Error> {
         for _ in 0..BURST {
             let mut text = String::<32>::new();
-            // It is long enough for any number.
+            // Any number fits.
             let _ = write!(text, "numbered {}", self.numbered);
             self.send(Text { text: &text }).await?;
             self.numbered += 1;
@@ -178,7 +182,7 @@ impl<'k> Keys<'k> {
     async fn mark_read(&self) -> Result<(), Error> {
         let answer = self.client.set_message_read(lobby()).await?;
         if !self.screen.take_count((&answer).into()) {
-            // More came at once than is remembered: the hub says what is left.
+            // More messages arrived at once than the count can track: the hub knows the number.
             let count = self
                 .client
                 .get_conversation_profile(lobby(), |profile| HubCount::from(&profile.conversation))

@@ -1,4 +1,4 @@
-//! A text that is longer than the kiosk's frames, shown as its pieces come in.
+//! A text that is longer than the kiosk's frames, shown piece by piece.
 #![forbid(unsafe_code)]
 
 use heapless::Vec;
@@ -7,19 +7,19 @@ use tim_transport_embedded::proto::request::FetchResponse;
 use crate::screen::{Rich, Screen};
 use crate::settings::MAX_FRAME;
 
-/// A piece, and what a cut through a character has left of the one before.
-const ROOM: usize = MAX_FRAME + 4;
+/// The length of a piece, and of an incomplete character of the previous one.
+const CAPACITY: usize = MAX_FRAME + 4;
 
-/// What has come of a text. The payload of a text message is its length, as a varint, and its bytes.
+/// The received part of a text. The payload of a text message is its length, as a varint, and its bytes.
 pub(crate) struct LongText {
-    /// How much of the payload has come.
+    /// How much of the payload has been received.
     pub(crate) offset: u32,
-    /// Bytes of the text that are still to come; `None` within the length.
+    /// How many bytes of the text are missing; `None` within the length.
     left: Option<u32>,
     length: u32,
     length_bits: u32,
-    /// Came, and is not shown yet.
-    pending: Vec<u8, ROOM>,
+    /// Received but not shown yet.
+    pending: Vec<u8, CAPACITY>,
     /// FNV-1a of the text.
     sum: u32,
 }
@@ -41,7 +41,7 @@ impl LongText {
         (self.length, self.sum)
     }
 
-    /// Takes the next piece, shows it, and says whether there is more.
+    /// Takes the next piece, shows it, and returns whether there is more.
     pub(crate) fn take(&mut self, piece: &FetchResponse<'_>, screen: &Screen) -> bool {
         for &byte in piece.bytes {
             self.take_byte(byte);
@@ -64,11 +64,11 @@ impl LongText {
 
     fn take_byte(&mut self, byte: u8) {
         match &mut self.left {
-            Some(0) => {} // what later versions add behind the text
+            Some(0) => {} // extensions of later versions
             Some(left) => {
                 *left -= 1;
                 self.sum = (self.sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-                // There is room: a piece is no longer than a frame.
+                // It fits: a piece is no longer than a frame.
                 let _ = self.pending.push(byte);
             }
             None => {

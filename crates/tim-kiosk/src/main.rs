@@ -1,8 +1,8 @@
-//! A lobby terminal: it shows what a group says and what is said to it, and says what a passer-by picks.
+//! A lobby terminal: it shows the messages of a group and those sent to the kiosk, and sends messages at the press of a key.
 //!
-//! The hub is at the other end of a serial line. Logging in, coming back after a cut, and keeping each message once and in
-//! order are the session's; what is here is what a kiosk does. Four futures share the one task: what happens is shown,
-//! keys are obeyed, errands are run, and the kiosk stays logged in.
+//! The hub is at the other end of a serial port. The session logs in, reconnects, and delivers each message once and in order;
+//! this crate is the application. Four futures share one task: they show events, handle keys, run errands, and keep the kiosk
+//! logged in.
 #![no_std]
 #![no_main]
 
@@ -34,7 +34,7 @@ use tim_transport_embedded::{
     Client, Device, EmbassyClock, Error, Event, NetState, Resources, Runner, SerialPort, Transport,
 };
 
-/// What a frame takes on a serial line.
+/// The size of a frame on a serial port.
 const RX: usize = wire::serial_encoded_max_len(settings::MAX_FRAME + 2);
 const TX: usize = 1024;
 const OUTBOX: usize = 512;
@@ -43,7 +43,7 @@ const OUTBOX: usize = 512;
 fn main() -> ! {
     let board = board::start();
     board::run(|spawner: Spawner| {
-        // The task's memory is static, and it is free: nothing else was spawned.
+        // The task's memory is static, and free: nothing else was spawned.
         if let Ok(kiosk) = kiosk(board) {
             spawner.spawn(kiosk);
         }
@@ -85,23 +85,23 @@ async fn kiosk(board: Board) {
     .await;
 }
 
-/// What the futures share.
+/// The state that the futures share.
 struct Kiosk<'m> {
     client: Client<'m>,
     screen: Screen,
     errands: Channel<NoopRawMutex, Errand, 4>,
-    /// Whether the hub can be asked for anything.
+    /// Whether requests are accepted.
     ready: Cell<bool>,
-    /// The hub put the kiosk out.
+    /// Set when the hub has ended the session.
     out: Signal<NoopRawMutex, ()>,
 }
 
-/// Something to ask the hub because of an event. An event must be done with before any call is answered, so these are
-/// done beside the events.
+/// A call that an event makes necessary. A call completes only after the event has been handled, so errands run beside the
+/// events.
 enum Errand {
-    /// Ask how many messages of the lobby are unread.
+    /// Request the number of unread messages in the lobby.
     CountUnread,
-    /// Get a message that was too long to be delivered.
+    /// Fetch a message that was too long to be delivered.
     Fetch {
         conversation: ConversationId,
         sequence: u64,
@@ -111,20 +111,20 @@ enum Errand {
 }
 
 impl Kiosk<'_> {
-    /// Shows what happens, for ever. This is also what moves the bytes.
+    /// Shows events, forever. This also drives the device.
     async fn show_events<T: Transport>(&self, mut runner: Runner<'_, EmbassyClock, T>) {
         let screen = &self.screen;
         loop {
             match runner.next_event().await {
                 Event::NetState(NetState::Connected) => {
                     screen.show("-- connected");
-                    // Meanwhile somebody may have read on another device.
+                    // Messages may have been read on another device meanwhile.
                     screen.count_anew();
                     if self.ready.get() {
                         self.run(Errand::CountUnread);
                     }
                 }
-                Event::NetState(NetState::Disconnected) => screen.show("-- the line is cut"),
+                Event::NetState(NetState::Disconnected) => screen.show("-- connection lost"),
                 Event::Ready => {
                     screen.show("-- ready");
                     self.ready.set(true);
@@ -150,12 +150,12 @@ impl Kiosk<'_> {
                     gap.from,
                     gap.to
                 )),
-                // The hub has no number at hand.
+                // The hub does not know the number.
                 Event::ConversationChanged(change) if change.counted == 0 => self.run(Errand::CountUnread),
                 Event::ConversationChanged(change) if change.conversation == lobby() => {
                     self.take_count((&change).into());
                 }
-                _ => {} // of no interest to people in a lobby
+                _ => {} // not relevant in a lobby
             }
         }
     }
@@ -173,14 +173,14 @@ impl Kiosk<'_> {
         }
     }
 
-    /// The hub says how many messages of the lobby are unread.
+    /// The hub reported the number of unread messages in the lobby.
     fn take_count(&self, count: HubCount) {
         if !self.screen.take_count(count) {
             self.run(Errand::CountUnread);
         }
     }
 
-    /// Has an errand run soon. When there are too many, people see the stub, and the count is right the next time.
+    /// Queues an errand. If there are too many, the stub remains visible, and the count is corrected the next time.
     fn run(&self, errand: Errand) {
         if self.errands.try_send(errand).is_err() {
             self.screen.show("-- too much at a time");
@@ -219,7 +219,7 @@ impl Kiosk<'_> {
         Ok(())
     }
 
-    /// Fetches a long text and shows each piece as it comes.
+    /// Fetches a long text and shows each piece as it arrives.
     async fn read_out(&self, conversation: ConversationId, sequence: u64) -> Result<(), Error> {
         let (mut text, mut offset) = (LongText::new(), 0);
         loop {
@@ -237,7 +237,7 @@ impl Kiosk<'_> {
         Ok(())
     }
 
-    /// Logs in, and again when the hub has put the kiosk out: nobody stands by to do it.
+    /// Logs in, and again after the hub has ended the session, because the kiosk is unattended.
     async fn stay_logged_in(&self) {
         loop {
             match self.client.login().await {

@@ -1,32 +1,40 @@
-//! What the kiosk shows: one line for each thing that happens, in words, on whatever prints.
+//! The kiosk's display: one line of text per event.
 //!
-//! Everything that others wrote is text to show and nothing else: what could steer a terminal is left out.
+//! Text of other users is only shown: control characters that could affect a terminal are removed.
 #![forbid(unsafe_code)]
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::fmt::{self, Display, Write};
 
+use heapless::{Deque, Vec};
 use tim_transport_embedded::proto::message::Payload;
 use tim_transport_embedded::proto::render::placeholder;
-use tim_transport_embedded::proto::render::{Revoker, revoked_text};
 use tim_transport_embedded::proto::render::text::{SEED, Span, spans};
+use tim_transport_embedded::proto::render::{Revoker, revoked_text};
 use tim_transport_embedded::proto::unread::{HubCount, Taken, UnreadCount};
-use tim_transport_embedded::proto::{ConversationId, Message, Words};
+use tim_transport_embedded::proto::{ConversationId, Encoded, Message, Words};
 
 use crate::board::Printer;
-use crate::settings::{GROUP, USER};
+use crate::settings::{GROUP, MAX_FRAME, USER};
 
 const WORDS: Words = Words::ENGLISH;
 
-/// The screen, and what it keeps in a corner.
+/// How many of the last entries are kept.
+const LAST_ENTRIES: usize = 4;
+
+/// The bytes of an entry. A message is shorter than the frame that it arrived in.
+type Entry = Encoded<Vec<u8, MAX_FRAME>>;
+
+/// The screen, the unread count in its corner, and the last entries.
 pub(crate) struct Screen {
     printer: Printer,
-    /// How many of the lobby's messages nobody has read.
+    /// The number of unread messages in the lobby.
     unread: Cell<UnreadCount<8>>,
-    /// What was shown of that.
+    /// The number that is shown.
     shown: Cell<u32>,
-    /// The hub's next number counts, whatever was known before.
+    /// Whether the hub's next number replaces the count.
     anew: Cell<bool>,
+    last: RefCell<Deque<Entry, LAST_ENTRIES>>,
 }
 
 impl Screen {
@@ -40,6 +48,7 @@ impl Screen {
             })),
             shown: Cell::new(0),
             anew: Cell::new(true),
+            last: RefCell::new(Deque::new()),
         }
     }
 
@@ -51,7 +60,7 @@ impl Screen {
         let _ = printer.write_str("\r\n");
     }
 
-    /// Takes over the hub's number of unread messages. Whether it says enough; otherwise it is to be asked for again.
+    /// Takes over the hub's number of unread messages. Returns whether it is sufficient; otherwise the hub must be asked again.
     pub(crate) fn take_count(&self, count: HubCount) -> bool {
         let mut unread = self.unread.get();
         let taken = if self.anew.replace(false) {
@@ -63,12 +72,12 @@ impl Screen {
         taken != Taken::Unclear && !unread.is_unclear()
     }
 
-    /// After a new login the hub's next number counts, whatever was known before.
+    /// After a new login, the hub's next number replaces the count.
     pub(crate) fn count_anew(&self) {
         self.anew.set(true);
     }
 
-    /// Shows how many messages are unread now.
+    /// Shows the number of unread messages if it has changed.
     fn show_unread(&self, unread: UnreadCount<8>) {
         self.unread.set(unread);
         let count = unread.count();
@@ -77,9 +86,31 @@ impl Screen {
         }
     }
 
-    /// Shows an entry of a conversation as it arrives, and counts it.
+    /// Shows the last entries again, oldest first.
+    pub(crate) fn show_last(&self) {
+        for entry in self.last.borrow().iter() {
+            self.show(format_args!(" < {}", Line(&entry.message())));
+        }
+    }
+
+    /// Keeps an entry in place of the oldest one.
+    fn keep(&self, message: &Message<'_>) {
+        let mut buffer = [0; MAX_FRAME];
+        let entry = message.encode_in(&mut buffer).map(|entry| entry.to_storage());
+        let (Ok(Ok(entry)), mut last) = (entry, self.last.borrow_mut()) else {
+            return;
+        };
+        if last.is_full() {
+            last.pop_front();
+        }
+        // There is space for it now.
+        let _ = last.push_back(entry);
+    }
+
+    /// Shows an entry of a conversation as it arrives, keeps it and counts it.
     pub(crate) fn show_arrival(&self, message: &Message<'_>) {
         self.show(Line(message));
+        self.keep(message);
         if message.to == ConversationId::Group(GROUP) {
             let mut unread = self.unread.get();
             unread.deliver(message, &USER);
@@ -88,7 +119,7 @@ impl Screen {
     }
 }
 
-/// An entry of a conversation: where it stands, who wrote it, what it says.
+/// An entry of a conversation: conversation, sequence, sender and text.
 pub(crate) struct Line<'m>(pub(crate) &'m Message<'m>);
 
 impl Display for Line<'_> {

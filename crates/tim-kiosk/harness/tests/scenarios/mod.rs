@@ -98,7 +98,7 @@ pub(super) async fn cable_pulls(board: Board) -> Lobby {
         it.say(&format!("while the cable was out {round}")).await;
         it.kiosk.console.press('2').await;
         // The kiosk has sent it into the void, asks for an answer, and gives the line up.
-        it.kiosk.console.shows("-- the line is cut").await;
+        it.kiosk.console.shows("-- connection lost").await;
         it.cable.plug();
         it.kiosk
             .console
