@@ -91,11 +91,20 @@ fn weigh<T, E>(decoded: &Result<T, E>) -> usize {
 
 fn message(text: &str) -> Message<'_> {
     let user = |name| UserId::new(name).unwrap();
-    Message::new(Envelope::new(user("alice")).with_sequence(4711).with_time(1_705_307_415).with_origin(0xC0FFEE), ConversationId::C2c(user("bob")), MessageId {
+    Message::new(
+        Envelope::new(user("alice"))
+            .with_sequence(4711)
+            .with_time(1_705_307_415)
+            .with_origin(0xC0FFEE),
+        ConversationId::C2c(user("bob")),
+        MessageId {
             sender: 144_115_200_000_000_001,
             client_time: 1_705_307_415,
             random: 21_123_614,
-        }, Payload::Text(Text { text })).with_client_sequence(3_830_150_001)
+        },
+        Payload::Text(Text { text }),
+    )
+    .with_client_sequence(3_830_150_001)
 }
 
 /// The same fields for serde.
@@ -138,7 +147,7 @@ fn plain(text: &str) -> Plain<'_> {
     Plain {
         sequence: 4711,
         time: 1_705_307_415,
-        flags: MessageFlags::NONE,
+        flags: 0,
         origin: 0xC0FFEE,
         from: "alice",
         to: PlainConversation::C2c("bob"),
@@ -208,7 +217,7 @@ fn proto(text: &str) -> Proto {
     Proto {
         sequence: 4711,
         time: 1_705_307_415,
-        flags: MessageFlags::NONE,
+        flags: 0,
         origin: 0xC0FFEE,
         from: "alice".into(),
         to: Some(ProtoConversation::C2c("bob".into())),

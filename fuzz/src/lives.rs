@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use tim_proto::message::{Message, Payload, SendOptions, Text, to_vec};
+use tim_proto::message::{Payload, SendOptions, to_vec};
 use tim_proto::request::{Done, Failure, LoginResponse, Resume, Send, SendResponse};
 use tim_proto::wire::FrameKind;
 use tim_proto::{ErrorCode, MessageId, UserId};
@@ -323,14 +323,11 @@ impl Life<'_> {
     fn send(&mut self, outside: &mut Outside) {
         outside.made += 1;
         let made = outside.made;
-        let message = Message {
-            id: MessageId {
-                sender: self.session.account(),
-                client_time: 1,
-                random: made,
-            },
-            payload: Payload::Text(Text { text: "up" }),
-            ..message("")
+        let mut message = message("up");
+        message.id = MessageId {
+            sender: self.session.account(),
+            client_time: 1,
+            random: made,
         };
         if let Ok(ticket) = self.session.send(outside.now, &message, SendOptions::default()) {
             assert!(self.ready, "taken before SDK_READY");
