@@ -143,7 +143,7 @@ fn extras(body: &[u8], header: &Header<'_>, message: &Message<'_>) {
         let named = mentions.users.iter().any(|user| user == from);
         assert_eq!(mentions.kind_for(&from).is_some(), named || mentions.all);
     }
-    if !content.claims_hubs_word() {
+    if !content.has_reserved_extensions() {
         assert_eq!(names(message), Default::default());
         let said = SenderNames {
             nick: "n",

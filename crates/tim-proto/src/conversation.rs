@@ -1,4 +1,4 @@
-//! Conversations as a user sees them: the list's entries, and the full profile (S187-S201).
+//! Conversations: entries of a user's conversation list, and profiles.
 
 use crate::wire::{List, wire};
 use crate::{
@@ -6,26 +6,26 @@ use crate::{
 };
 
 wire! {
-    /// One entry of the conversation list (S190): enough to draw it.
+    /// An entry of the conversation list.
     #[derive(Debug)]
     pub struct Conversation<'a> {
-        /// Which conversation.
+        /// The conversation.
         pub id: ConversationId,
-        /// Messages not read yet, own ones not counted; see [`crate::unread`].
+        /// The number of unread messages, the user's own not counted; see [`crate::unread`].
         pub unread: u32,
-        /// Up to where the user has read.
+        /// The sequence up to which the user has read.
         pub read_sequence: u64,
-        /// The newest entry's sequence, and so the one up to which `unread` has counted.
+        /// The sequence of the newest entry, up to which `unread` counts.
         pub last_sequence: u64,
         /// The group's name or the peer's nick; may be empty.
         pub name: &'a str,
-        /// Where the picture is; may be empty.
+        /// The URL of the picture; may be empty.
         pub avatar: &'a str,
         /// The type of the group; 0 for others.
         pub group_type: GroupType,
-        /// The newest message, an encoded [`crate::Message`]; absent if none is left.
+        /// The newest message, an encoded [`crate::Message`]; `None` if none is left.
         pub last_message: Option<&'a [u8]>,
-        /// How the user wants to be told of its messages; [`ReceiveOption::ACCEPT_AND_NOTIFY`] if it is no group.
+        /// The user's receive option; [`ReceiveOption::ACCEPT_AND_NOTIFY`] for conversations other than groups.
         pub receive_option: ReceiveOption,
         /// The unread messages that mention the user, oldest first (`groupAtInfoList`).
         pub at: List<'a, AtInfo>,
@@ -36,17 +36,17 @@ wire! {
     /// A message of a group that mentions the user.
     #[derive(Debug)]
     pub struct AtInfo {
-        /// Where it stands.
+        /// Its sequence.
         pub sequence: u64,
-        /// Who sent it.
+        /// The sender.
         pub from: UserId,
-        /// Whom it mentions.
+        /// How it mentions the user.
         pub kind: AtKind,
     }
 }
 
 impl<'a> Conversation<'a> {
-    /// The newest message.
+    /// The newest message, decoded.
     #[must_use]
     pub fn last_message(&self) -> Option<crate::Message<'a>> {
         self.last_message
@@ -55,7 +55,7 @@ impl<'a> Conversation<'a> {
 }
 
 wire! {
-    /// All about one conversation (S196-S201).
+    /// The full description of a conversation.
     #[derive(Debug)]
     pub struct ConversationProfile<'a> {
         /// The list's entry.
@@ -68,55 +68,55 @@ wire! {
 }
 
 wire! {
-    /// What there is to know about a group.
+    /// The profile of a group, as the requesting user sees it.
     #[derive(Debug)]
     pub struct GroupProfile<'a> {
-        /// Which group.
+        /// The group.
         pub id: GroupId,
         /// Its type.
         pub group_type: GroupType,
         /// Its name.
         pub name: &'a str,
-        /// What it is about.
+        /// The introduction.
         pub introduction: &'a str,
-        /// What its members are told.
+        /// The notification to its members.
         pub notification: &'a str,
-        /// Where its picture is.
+        /// The URL of its picture.
         pub avatar: &'a str,
-        /// Who owns it.
+        /// The owner.
         pub owner: UserId,
-        /// How many members it has.
+        /// The number of members.
         pub member_count: u32,
-        /// When it was made, Unix time in seconds.
+        /// When it was created, Unix time in seconds.
         pub created: u64,
-        /// What the asking user is in it; `Role(0)` for somebody who is no member.
+        /// The user's role; `Role(0)` for a user who is not a member.
         pub role: Role,
-        /// Who may join by asking.
+        /// Who may join by applying.
         pub join_option: JoinOption,
-        /// Whom members may bring in.
+        /// Whether members may invite users.
         pub invite_option: InviteOption,
-        /// Whether nobody but owner and admins may write.
+        /// Whether everybody but owner and admins is muted.
         pub mute_all: bool,
-        /// How many members it can have; 0 for any number.
+        /// The maximal number of members; 0 for no limit.
         pub max_members: u32,
-        /// How the asking user wants to be told of its messages.
+        /// The user's receive option.
         pub receive_option: ReceiveOption,
-        /// Until when the asking user may not write, Unix time in seconds; what lies in the past means nothing.
+        /// When the user's mute ends, Unix time in seconds; a time in the past has no meaning.
         pub muted_until: u64,
-        /// The asking user's name in this group; may be empty.
+        /// The user's name card in this group; may be empty.
         pub name_card: &'a str,
     }
 }
 
 wire! {
-    /// What there is to know about a user.
+    /// The profile of a user.
     #[derive(Debug)]
     pub struct UserProfile<'a> {
-        /// Who.
+        /// The user.
         pub id: UserId,
         /// The name shown; may be empty.
         pub nick: &'a str,
-        /// Where the picture is; may be empty.
+        /// The URL of the picture; may be empty.
         pub avatar: &'a str,
     }
 }

@@ -1,7 +1,7 @@
-//! Identifiers: who, which group, which conversation.
+//! Identifiers of users, groups, conversations and messages.
 //!
-//! An id is validated once, when it is made, and cannot fail afterwards. All of them live inline (no heap), are
-//! `Copy`, ordered and hashable, compare case-sensitively (S7), and print as exactly what they were parsed from.
+//! An id is validated when it is made. Ids are stored inline, are `Copy`, ordered and hashable, compare case-sensitively, and
+//! print as the string that they were parsed from.
 
 use core::cmp::Ordering;
 use core::fmt::{self, Write as _};
@@ -25,10 +25,10 @@ const SYSTEM: &str = "@TIM#SYSTEM";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
-    /// There is nothing where an id should be (also behind a `C2C` or `GROUP` prefix).
+    /// The id is empty (also after a `C2C` or `GROUP` prefix).
     #[error("the id is empty")]
     Empty,
-    /// More bytes than this kind of id may have.
+    /// The id is too long.
     #[error("the id has {len} bytes, at most {max} are allowed")]
     TooLong {
         /// How many bytes were given.
@@ -44,7 +44,7 @@ pub enum IdError {
         /// The byte.
         byte: u8,
     },
-    /// The id begins or ends with a space, which nobody sees.
+    /// The id begins or ends with a space.
     #[error("the id begins or ends with a space")]
     OuterSpace,
     /// A conversation id is `C2C` and a user id, `GROUP` and a group id, or `@TIM#SYSTEM`.
@@ -125,7 +125,7 @@ impl<const N: usize> Inline<N> {
     }
 }
 
-/// What an id and its string have to do with each other, besides `Display` and `FromStr`.
+/// Conversions and comparisons of an id and its string.
 macro_rules! as_text {
     ($name:ident, $error:ty, |$id:ident, $text:ident| $equal:expr) => {
         impl TryFrom<&str> for $name {
@@ -171,7 +171,7 @@ macro_rules! as_text {
     };
 }
 
-/// Writes what has `len` bytes of ASCII, and fills it up to the formatter's width.
+/// Writes `len` bytes of ASCII by `write`, padded to the formatter's width.
 fn pad(
     f: &mut fmt::Formatter<'_>,
     len: usize,
@@ -206,8 +206,7 @@ macro_rules! inline_id {
             /// Validates `text`; `const`, so a literal can be checked by the compiler.
             ///
             /// # Errors
-            /// [`IdError::Empty`], [`IdError::TooLong`], [`IdError::BadByte`] or [`IdError::OuterSpace`]; the caller's
-            /// string is at fault.
+            /// [`IdError::Empty`], [`IdError::TooLong`], [`IdError::BadByte`] or [`IdError::OuterSpace`].
             pub const fn new(text: &str) -> Result<Self, IdError> {
                 match check_new(text.as_bytes(), $max) {
                     Ok(()) => Ok(Self::of_checked(text.as_bytes())),
@@ -215,8 +214,8 @@ macro_rules! inline_id {
                 }
             }
 
-            /// The id in a record, such as a store's. It may begin or end with a space, as ids of old records do; so may
-            /// one that is read from a frame. [`Self::is_well_formed`] tells.
+            /// An id from a record, such as a store's. Like an id in a frame, it may begin or end with a space, as ids of old
+            /// records do; see [`Self::is_well_formed`].
             ///
             /// # Errors
             /// As [`Self::new`], but for the space.
@@ -227,7 +226,7 @@ macro_rules! inline_id {
                 }
             }
 
-            /// Whether [`Self::new`] takes it: only then may an account or a group be made under it.
+            /// Whether [`Self::new`] accepts the id. Only then may an account or a group be created under it.
             #[must_use]
             pub fn is_well_formed(&self) -> bool {
                 check_new(self.0.as_bytes(), $max).is_ok()
@@ -299,7 +298,7 @@ macro_rules! inline_id {
 }
 
 inline_id! {
-    /// A user: 1 to 32 bytes of printable ASCII (S1), without a space at either end.
+    /// A user: 1 to 32 bytes of printable ASCII, without a space at either end.
     ///
     /// ```
     /// use tim_proto::UserId;
@@ -332,15 +331,15 @@ impl GroupId {
     }
 }
 
-/// The kinds of conversation, under the SDK's names (S2, S3).
+/// The kinds of conversation, under the SDK's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConversationType {
-    /// `CONV_C2C`: one user with another.
+    /// `CONV_C2C`: a conversation of two users.
     C2c,
     /// `CONV_GROUP`: a group.
     Group,
-    /// `CONV_SYSTEM`: what the system tells one user.
+    /// `CONV_SYSTEM`: the system's notices to a user.
     System,
 }
 
@@ -362,7 +361,7 @@ impl fmt::Display for ConversationType {
     }
 }
 
-/// A conversation as one user names it: `C2C` and the peer, `GROUP` and the group, or `@TIM#SYSTEM` (S4 to S8).
+/// A conversation as one user names it: `C2C` and the peer, `GROUP` and the group, or `@TIM#SYSTEM`.
 ///
 /// ```
 /// use tim_proto::ConversationId;
@@ -375,9 +374,9 @@ impl fmt::Display for ConversationType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConversationId {
-    /// With this user.
+    /// The conversation with this user.
     C2c(UserId),
-    /// In this group.
+    /// The conversation of this group.
     Group(GroupId),
     /// The system's notices to the user.
     System,
@@ -493,7 +492,7 @@ impl From<GroupId> for ConversationId {
 }
 
 wire! {
-    /// A message's id, known before it is sent and unchanged by resending (S12, S125): the sender's account number, the
+    /// A message's id, known before it is sent and unchanged by resending: the sender's account number, the
     /// second it was created in, and a random number. Prints as the SDK does: `144115200000000001-1705307415-21123614`.
     #[derive(Debug, PartialOrd, Ord, Default)]
     pub struct MessageId {

@@ -1,11 +1,11 @@
-//! What kind of message, which priority, which kind of group, which role: open enumerations under the SDK's names.
+//! Open enumerations under the SDK's names: kinds of message, priorities, group types, roles, options.
 
 use core::cmp::Ordering;
 
 use crate::open::open_newtype;
 
 open_newtype! {
-    /// What a message holds (S9, S10). Seven kinds can be sent by an application; tips and notices are made by the hub.
+    /// The kind of a message. Applications can send seven kinds; tips, notices and revocations are made by the hub.
     ///
     /// Together with the conversation's type this tells the four kinds of pushed message apart: C2C, group, group tip
     /// and group system notice.
@@ -61,7 +61,7 @@ impl MessageKind {
         Self::from_name(name).filter(|kind| kind.sdk_name().is_some())
     }
 
-    /// Whether an application can make and send it: exactly the seven kinds of S10.
+    /// Whether an application can create and send it.
     #[must_use]
     pub const fn is_sendable(self) -> bool {
         matches!(
@@ -72,7 +72,7 @@ impl MessageKind {
 }
 
 open_newtype! {
-    /// How urgent a group message is when its group exceeds its rate (S14 to S20); without effect in C2C (S19).
+    /// The priority of a message in a group that exceeds its rate; without effect in C2C.
     ///
     /// Ordered by urgency: what compares greater is delivered first and dropped last. A number without a name ranks
     /// with [`Priority::NORMAL`], so nobody gets ahead by inventing one.
@@ -96,7 +96,7 @@ open_newtype! {
     }
 }
 
-/// A priority without a name was given where a caller must choose one of the four (S18).
+/// The priority is not one of the four named ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no priority {0}; use High (1), Normal (2), Low (3) or Lowest (4)")]
 pub struct UnknownPriority(pub u8);
@@ -113,7 +113,7 @@ impl Priority {
         }
     }
 
-    /// The priority itself, if it is one of the four: the check for what a caller asks for (S18). What arrives from a
+    /// The priority itself, if it is one of the four: the check for what a caller asks for. What arrives from a
     /// peer is carried on unchecked.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl PartialOrd for Priority {
 }
 
 open_newtype! {
-    /// What kind of group. The names are the SDK's; `Work` and `Meeting`, the later words for two of them, parse too.
+    /// The type of a group. The names are the SDK's; `Work` and `Meeting`, the later words for two of them, parse too.
     #[derive(PartialOrd, Ord)]
     pub struct GroupType(u8) {
         /// Members join by invitation only (later called Work).
@@ -156,7 +156,7 @@ open_newtype! {
         PUBLIC = 2, "Public";
         /// Anybody may join and leave (later called Meeting).
         CHAT_ROOM = 3, "ChatRoom" | "Meeting";
-        /// A live audience of any size. Nothing is stored, so messages for online users only are refused (S91).
+        /// A live audience of any size. Nothing is stored, so messages for online users only are refused.
         AV_CHAT_ROOM = 4, "AVChatRoom";
         /// A very large group.
         COMMUNITY = 5, "Community";
@@ -171,13 +171,13 @@ impl GroupType {
 }
 
 open_newtype! {
-    /// What a member is in a group. Deliberately without an order: a role that nobody knows must not outrank anybody.
+    /// The role of a member in a group. Roles have no order: an unknown role must not outrank others.
     pub struct Role(u8) {
-        /// Made the group, or was given it.
+        /// The owner.
         OWNER = 1, "Owner";
-        /// Appointed by the owner.
+        /// An admin, appointed by the owner.
         ADMIN = 2, "Admin";
-        /// Everybody else.
+        /// A plain member.
         MEMBER = 3, "Member";
     }
 }
@@ -191,12 +191,12 @@ impl Role {
 }
 
 open_newtype! {
-    /// Who may join a group by asking (`joinOption`).
+    /// Who may join a group by applying (`joinOption`).
     #[derive(PartialOrd, Ord)]
     pub struct JoinOption(u8) {
         /// Everybody.
         FREE_ACCESS = 1, "FreeAccess";
-        /// Whom the owner or an admin lets in.
+        /// Users whose application the owner or an admin accepts.
         NEED_PERMISSION = 2, "NeedPermission";
         /// Nobody: only by invitation.
         DISABLE_APPLY = 3, "DisableApply";
@@ -204,12 +204,12 @@ open_newtype! {
 }
 
 open_newtype! {
-    /// Who may be brought into a group by a member (`inviteOption`).
+    /// Whether members may invite users into a group (`inviteOption`).
     #[derive(PartialOrd, Ord)]
     pub struct InviteOption(u8) {
         /// Everybody, at once.
         FREE_ACCESS = 1, "FreeAccess";
-        /// Somebody has to agree first: whoever is invited, or the owner or an admin.
+        /// After the invited user, or the owner or an admin, has agreed.
         NEED_PERMISSION = 2, "NeedPermission";
         /// Nobody.
         DISABLE_INVITE = 3, "DisableInvite";
@@ -217,22 +217,22 @@ open_newtype! {
 }
 
 impl JoinOption {
-    /// What a group of its type has. Only in a wish: a group has one of the others.
+    /// The default of the group's type. Only in requests.
     pub const AS_USUAL: Self = Self(0);
 }
 
 impl InviteOption {
-    /// What a group of its type has. Only in a wish: a group has one of the others.
+    /// The default of the group's type. Only in requests.
     pub const AS_USUAL: Self = Self(0);
 }
 
 open_newtype! {
-    /// What became of the wish to join a group.
+    /// The result of a request to join a group.
     #[derive(PartialOrd, Ord)]
     pub struct JoinStatus(u8) {
         /// The user is a member now.
         JOINED = 1, "JoinedSuccess";
-        /// The user had been a member before.
+        /// The user was a member already.
         ALREADY_IN_GROUP = 2, "AlreadyInGroup";
         /// The owner or an admin has to agree first.
         WAIT_APPROVAL = 3, "WaitAdminApproval";
@@ -240,32 +240,32 @@ open_newtype! {
 }
 
 open_newtype! {
-    /// What became of one user when several were to be invited, removed or banned.
+    /// The result for one user of a request to invite, remove or ban several.
     #[derive(PartialOrd, Ord)]
     pub struct MemberResult(u8) {
         /// Is a member now.
         ADDED = 1, "Added";
         /// Was a member before.
         ALREADY_MEMBER = 2, "AlreadyMember";
-        /// Nobody has this id.
+        /// There is no such user.
         NOT_FOUND = 3, "NotFound";
-        /// Was asked, and has to agree first.
+        /// Was invited, and has to agree first.
         INVITED = 4, "Invited";
         /// The owner or an admin has to agree first.
         WAIT_APPROVAL = 5, "WaitAdminApproval";
         /// The group has no place left.
         FULL = 6, "Full";
-        /// Is no member any more, is banned, or is banned no longer: what was asked for.
+        /// Was removed, banned or unbanned, as requested.
         REMOVED = 7, "Removed";
-        /// Was no member to begin with.
+        /// Was not a member.
         NOT_MEMBER = 8, "NotMember";
-        /// Whoever asked may not do that to this user, or the user is in as many groups as allowed.
+        /// The requester lacks the permission, or the user is in too many groups.
         NOT_ALLOWED = 9, "NotAllowed";
     }
 }
 
 open_newtype! {
-    /// How a user wants to be told of a group's messages (`messageRemindType`).
+    /// A user's receive option for a group's messages (`messageRemindType`).
     #[derive(PartialOrd, Ord)]
     pub struct ReceiveOption(u8) {
         /// With a notification. The default.
@@ -284,7 +284,7 @@ impl Default for ReceiveOption {
 }
 
 open_newtype! {
-    /// Whom a message mentions, as far as its reader is concerned (`atTypeArray`).
+    /// How a message mentions its reader (`atTypeArray`).
     #[derive(PartialOrd, Ord)]
     pub struct AtKind(u8) {
         /// The reader.

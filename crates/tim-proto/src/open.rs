@@ -1,14 +1,13 @@
-//! Open enumerations: an integer with named constants. A number that nobody here knows yet is as good a value as any
-//! other: it is carried, compared, printed (as a number) and parsed again.
+//! Open enumerations: an integer with named constants. Unknown values are preserved and round-trip.
 
 use core::fmt;
 
-/// A string is neither one of the names nor a plain decimal number in range: the caller's string is at fault.
+/// The string is neither a known name nor a decimal number in range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownName {
-    /// What was asked for, such as `Priority`.
+    /// The type, such as `Priority`.
     pub what: &'static str,
-    /// The names that would have been understood.
+    /// The known names.
     pub expected: &'static [&'static str],
 }
 

@@ -50,7 +50,7 @@ fn mentions_travel_from_the_sender_to_the_reader() {
         let content = sent(message);
         let content: Content<'_> = decode_body(&content).unwrap();
         assert_eq!(content.mentions(), Some(mentions));
-        assert!(!content.claims_hubs_word());
+        assert!(!content.has_reserved_extensions());
         let read = content.mentions().unwrap();
         let expected = |name: &str| match (users.contains(&user(name)), all) {
             (true, true) => Some(AtKind::AT_ALL_AT_ME),
@@ -129,7 +129,7 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
             (nick, name_card, avatar)
         );
         assert_eq!(read.mentions(), Some(mentions));
-        assert_eq!(read.claims_hubs_word(), names != SenderNames::default());
+        assert_eq!(read.has_reserved_extensions(), names != SenderNames::default());
         // What a message says does not depend on whether its payload was looked at.
         let envelope = hi(Extensions::NONE).envelope;
         let bytes = to_vec(&Header::new(envelope, read));
@@ -141,7 +141,7 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
         bytes: b"x",
     });
     let content = sent(hi(Extensions::new(&newer).unwrap()));
-    assert!(decode_body::<Content<'_>>(&content).unwrap().claims_hubs_word());
+    assert!(decode_body::<Content<'_>>(&content).unwrap().has_reserved_extensions());
 }
 
 #[test]

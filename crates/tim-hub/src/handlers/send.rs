@@ -287,7 +287,7 @@ impl<'a> Draft<'a> {
         if !payload.has_content() {
             return Err(Refusal::new(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY, ""));
         }
-        if content.claims_hubs_word() {
+        if content.has_reserved_extensions() {
             let text = "extensions with tags from 64 on are the hub's";
             return Err(Refusal::new(ErrorCode::INVALID_OPERATION, text));
         }

@@ -1,15 +1,15 @@
-//! What stands behind a message's payload: whom the sender mentions, and what the hub adds about the sender.
+//! Extensions of a message: the sender's mentions, and what the hub adds about the sender and a revocation.
 
 use super::{Content, Message, Payload, TipNames};
 use crate::request::SendResponse;
 use crate::wire::{BufferTooSmall, Encode, Extension, Extensions, List, Writer, decode_body, wire};
 use crate::{AtKind, UserId};
 
-/// The tags of a message's extensions. Below [`tags::FIRST_OF_HUB`] they are the sender's, from there on the hub's word.
+/// The tags of a message's extensions. Tags below [`tags::FIRST_OF_HUB`] are for the sender, the others for the hub.
 pub mod tags {
     /// [`Mentions`](super::Mentions).
     pub const MENTIONS: u32 = 1;
-    /// From here on only the hub writes extensions; it refuses them in what it is sent.
+    /// The first tag reserved for the hub. The hub refuses messages from clients that contain reserved tags.
     pub const FIRST_OF_HUB: u32 = 64;
     /// The sender's nick, UTF-8.
     pub const NICK: u32 = 64;
@@ -57,7 +57,7 @@ wire! {
 }
 
 impl Mentions<'_> {
-    /// As what the message mentions this user, if it does (`atTypeArray`).
+    /// How the message mentions `user`, or `None` (`atTypeArray`).
     #[must_use]
     pub fn kind_for(&self, user: &UserId) -> Option<AtKind> {
         let by_name = self.users.iter().any(|mentioned| mentioned == *user);
@@ -72,7 +72,7 @@ impl Mentions<'_> {
     /// Writes the mentions as the extensions of a message.
     ///
     /// # Errors
-    /// [`BufferTooSmall`] with the room that was needed.
+    /// [`BufferTooSmall`] with the length that was needed.
     pub fn write<'b>(&self, buffer: &'b mut [u8]) -> Result<Extensions<'b>, BufferTooSmall> {
         let mut writer = Writer::new(buffer);
         tags::MENTIONS.encode(&mut writer);
@@ -82,8 +82,8 @@ impl Mentions<'_> {
     }
 }
 
-/// How the sender of a message is called and looks: the hub's extensions, in the order of their tags, without those that
-/// are empty. The hub writes them behind a content's bytes, which end with the sender's own extensions.
+/// The sender's names and picture, as the hub adds them to a message. Encoded as extensions in the order of their tags,
+/// without empty ones; they follow the sender's own extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SenderNames<'a> {
     /// The nick.
@@ -109,7 +109,7 @@ impl Encode for SenderNames<'_> {
     }
 }
 
-/// A content's bytes with the hub's word about its sender behind them.
+/// The bytes of a content, followed by the sender's names.
 #[cfg(feature = "alloc")]
 #[must_use]
 pub fn with_sender_names(content: &[u8], names: &SenderNames<'_>) -> alloc::vec::Vec<u8> {
@@ -120,7 +120,7 @@ pub fn with_sender_names(content: &[u8], names: &SenderNames<'_>) -> alloc::vec:
     bytes
 }
 
-/// Who took a message back, and why: the hub's extensions of a revoked message, without those that are empty.
+/// Who revoked a message, and why. Encoded as extensions, without empty ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RevokedBy<'a> {
     /// The user id.
@@ -132,7 +132,7 @@ pub struct RevokedBy<'a> {
 }
 
 impl<'a> RevokedBy<'a> {
-    /// The name to show: name card, nick or user id, in that order (S116).
+    /// The name to show: name card, nick or user id, in that order.
     #[must_use]
     pub const fn shown_name(&self) -> &'a str {
         if self.name.is_empty() {
@@ -159,8 +159,7 @@ impl Encode for RevokedBy<'_> {
 }
 
 impl Content<'_> {
-    /// What is left of it after it was revoked: no payload, and of the extensions only the hub's word about the sender.
-    /// The hub's word about the revocation is appended.
+    /// The bytes of the content after its revocation: without the payload and the sender's extensions, and with `by` added.
     #[cfg(feature = "alloc")]
     #[must_use]
     pub fn revoked(&self, by: &RevokedBy<'_>) -> alloc::vec::Vec<u8> {
@@ -184,9 +183,9 @@ impl Content<'_> {
         super::to_vec(&Left(self, by))
     }
 
-    /// Whether it carries extensions that only the hub may write. What a client sends must not.
+    /// Whether the content contains extensions that only the hub may write.
     #[must_use]
-    pub fn claims_hubs_word(&self) -> bool {
+    pub fn has_reserved_extensions(&self) -> bool {
         self.extensions.iter().any(|it| it.tag >= tags::FIRST_OF_HUB)
     }
 }
@@ -194,20 +193,20 @@ impl Content<'_> {
 macro_rules! common {
     ($message:ident) => {
         impl<'a> $message<'a> {
-            /// Whom it mentions, if it mentions anybody. Malformed mentions are none.
+            /// The mentions, if the message has any that are well-formed.
             #[must_use]
             pub fn mentions(&self) -> Option<Mentions<'a>> {
                 let body = self.extensions.get(tags::MENTIONS)?;
                 decode_body(body).ok()
             }
 
-            /// The name of who took a message back, as a revoked message and a revocation say it; empty if unknown.
+            /// The name of the user who revoked, in a revoked message and in a revocation; empty if unknown.
             #[must_use]
             pub fn revoker_name(&self) -> &'a str {
                 text(self.extensions, tags::REVOKER_NAME)
             }
 
-            /// Who took it back, if it is a revoked message as the hub has it.
+            /// Who revoked the message, if it is revoked.
             #[must_use]
             pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
                 let by = RevokedBy {

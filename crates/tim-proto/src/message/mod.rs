@@ -160,7 +160,7 @@ impl<'a, P> Message<'a, P> {
             .with_extensions(self.extensions)
     }
 
-    /// Whether it was taken back (`isRevoked`, S111).
+    /// Whether it was taken back (`isRevoked`).
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
         self.envelope.flags.contains(MessageFlags::REVOKED)
@@ -233,7 +233,7 @@ impl<'a> Header<'a> {
         &self.envelope.from
     }
 
-    /// Whether it was taken back (`isRevoked`, S111).
+    /// Whether it was taken back (`isRevoked`).
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
         self.envelope.flags.contains(MessageFlags::REVOKED)

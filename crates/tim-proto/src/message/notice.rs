@@ -4,28 +4,28 @@ use crate::open::open_newtype;
 use crate::wire::wire;
 
 open_newtype! {
-    /// What a [`SystemNotice`] is about (S148), in the web SDK's numbering. (The C API numbers the custom notice 16.)
+    /// What a [`SystemNotice`] is about, in the web SDK's numbering. (The C API numbers the custom notice 16.)
     #[derive(PartialOrd, Ord)]
     pub struct NoticeOperation(u32) {
-        /// Somebody applies to join (S149). To the admins.
+        /// Somebody applies to join. To the admins.
         JOIN_REQUESTED = 1, "JOIN_REQUESTED";
-        /// The application was accepted (S150). To the applicant.
+        /// The application was accepted. To the applicant.
         JOIN_ACCEPTED = 2, "JOIN_ACCEPTED";
-        /// The application was refused (S151). To the applicant.
+        /// The application was refused. To the applicant.
         JOIN_REFUSED = 3, "JOIN_REFUSED";
-        /// You were removed (S152). To the removed member.
+        /// You were removed. To the removed member.
         KICKED_OUT = 4, "KICKED_OUT";
-        /// The group is no more (S153). To all.
+        /// The group is no more. To all.
         GROUP_DISMISSED = 5, "GROUP_DISMISSED";
-        /// The group was created (S154). To its creator.
+        /// The group was created. To its creator.
         GROUP_CREATED = 6, "GROUP_CREATED";
-        /// You were invited, and are a member already (S155). To the invited.
+        /// You were invited, and are a member already. To the invited.
         INVITED = 7, "INVITED";
-        /// You left (S156). To who left.
+        /// You left. To who left.
         QUIT = 8, "QUIT";
-        /// You are an admin now (S157). To the member.
+        /// You are an admin now. To the member.
         ADMIN_GRANTED = 9, "ADMIN_GRANTED";
-        /// You are no admin any more (S158). To the member.
+        /// You are no admin any more. To the member.
         ADMIN_WITHDRAWN = 10, "ADMIN_WITHDRAWN";
         /// The group was reclaimed by the service. To all, not shown.
         GROUP_RECLAIMED = 11, "GROUP_RECLAIMED";
@@ -45,7 +45,7 @@ open_newtype! {
         RECEIVE_OPTION_SYNCED = 20, "RECEIVE_OPTION_SYNCED";
         /// You were banned from an AVChatRoom. To the member.
         BANNED = 21, "BANNED";
-        /// Sent by the application through REST (S159); the text is in `user_defined_field`.
+        /// Sent by the application through REST; the text is in `user_defined_field`.
         CUSTOM = 255, "CUSTOM";
     }
 }
@@ -62,7 +62,7 @@ impl Default for NoticeOperation {
 }
 
 wire! {
-    /// What the system tells one user about a group (S161).
+    /// What the system tells one user about a group.
     ///
     /// ```
     /// use tim_proto::message::{NoticeOperation, SystemNotice};
@@ -74,7 +74,7 @@ wire! {
     ///     ..SystemNotice::default()
     /// };
     /// let text = notice.text(Words::SEED).map(|text| text.to_string());
-    /// assert_eq!(text.as_deref(), Some("alice 申请加入群组:@TGS#1")); // no name: the id (S147)
+    /// assert_eq!(text.as_deref(), Some("alice 申请加入群组:@TGS#1")); // no name: the id
     /// ```
     #[derive(Debug, Default)]
     pub struct SystemNotice<'a> {
@@ -98,7 +98,7 @@ wire! {
 }
 
 impl<'a> SystemNotice<'a> {
-    /// What to call the group: its name, or its id when the name is empty (S147).
+    /// What to call the group: its name, or its id when the name is empty.
     #[must_use]
     pub const fn group_label(&self) -> &'a str {
         if self.group_name.is_empty() {

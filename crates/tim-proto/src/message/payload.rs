@@ -221,7 +221,7 @@ payloads! {
 }
 
 wire! {
-    /// Text, in which `[…]` may name an emoji (S26-S28).
+    /// Text, in which `[…]` may name an emoji.
     #[derive(Debug, Default)]
     pub struct Text<'a> {
         /// The text.
@@ -230,12 +230,12 @@ wire! {
 }
 
 wire! {
-    /// Content that only the application understands (S56-S61).
+    /// Content that only the application understands.
     #[derive(Debug, Default)]
     pub struct Custom<'a> {
         /// The data field.
         pub data: &'a str,
-        /// The description field; also the text of an offline push (S96).
+        /// The description field; also the text of an offline push.
         pub description: &'a str,
         /// The extension field.
         pub extension: &'a str,
@@ -243,7 +243,7 @@ wire! {
 }
 
 wire! {
-    /// A sticker (S74-S78).
+    /// A sticker.
     #[derive(Debug, Default)]
     pub struct Face<'a> {
         /// Which one; the application decides what the number means.
@@ -307,7 +307,7 @@ impl ImageSize {
 }
 
 wire! {
-    /// A picture (S29-S37).
+    /// A picture.
     #[derive(Debug)]
     pub struct Image<'a> {
         /// Its format.
@@ -339,7 +339,7 @@ wire! {
 }
 
 wire! {
-    /// A recording (S38-S49).
+    /// A recording.
     #[derive(Debug, Default)]
     pub struct Audio<'a> {
         /// Its name in the blob store.
@@ -356,7 +356,7 @@ wire! {
         pub channels: u8,
         /// Bits a second, 0 if not said.
         pub bit_rate: u32,
-        /// `aac` is the format that every platform plays (S46).
+        /// `aac` is the format that every platform plays.
         pub format: &'a str,
     }
 }
@@ -370,7 +370,7 @@ impl Audio<'_> {
 }
 
 wire! {
-    /// A video (S62-S73).
+    /// A video.
     #[derive(Debug)]
     pub struct Video<'a> {
         /// Its name in the blob store.
@@ -392,7 +392,7 @@ wire! {
     /// The picture that stands for a video.
     #[derive(Debug)]
     pub struct Thumbnail<'a> {
-        /// Whether the sender had none and this is the default one (S65-S66).
+        /// Whether the sender had none and this is the default one.
         pub is_default: bool,
         /// Its name in the blob store.
         pub uuid: &'a str,
@@ -410,7 +410,7 @@ wire! {
 }
 
 wire! {
-    /// A file of any type (S50-S55).
+    /// A file of any type.
     #[derive(Debug, Default)]
     pub struct File<'a> {
         /// Its name in the blob store.
@@ -425,7 +425,7 @@ wire! {
 }
 
 wire! {
-    /// An earlier message of the same conversation was taken back (S108-S123).
+    /// An earlier message of the same conversation was taken back.
     #[derive(Debug)]
     pub struct Revocation<'a> {
         /// Where the message stands.

@@ -8,15 +8,15 @@ open_newtype! {
     /// What a group tip is about, in the web SDK's numbering and names. (The native SDKs number differently.)
     #[derive(PartialOrd, Ord)]
     pub struct TipOperation(u32) {
-        /// Members joined (S163).
+        /// Members joined.
         JOIN = 1, "GRP_TIP_MBR_JOIN";
-        /// Members left (S164).
+        /// Members left.
         QUIT = 2, "GRP_TIP_MBR_QUIT";
-        /// Members were removed (S165).
+        /// Members were removed.
         KICKED_OUT = 3, "GRP_TIP_MBR_KICKED_OUT";
-        /// Members became admins (S166).
+        /// Members became admins.
         SET_ADMIN = 4, "GRP_TIP_MBR_SET_ADMIN";
-        /// Admins became plain members (S167).
+        /// Admins became plain members.
         CANCELED_ADMIN = 5, "GRP_TIP_MBR_CANCELED_ADMIN";
         /// The group's profile changed.
         GROUP_PROFILE_UPDATED = 6, "GRP_TIP_GRP_PROFILE_UPDATED";
@@ -41,7 +41,7 @@ impl Default for TipOperation {
 }
 
 wire! {
-    /// Something happened in a group (S162-S170).
+    /// Something happened in a group.
     #[derive(Debug)]
     pub struct GroupTip<'a> {
         /// What happened.
@@ -70,7 +70,7 @@ wire! {
 }
 
 impl<'a> GroupTip<'a> {
-    /// The documented text, which names users by their ids (S163-S169).
+    /// The documented text, which names users by their ids.
     #[must_use]
     pub fn text(
         &self,

@@ -1,4 +1,4 @@
-//! Group system notices: what the system tells one user about a group, and its text (S146 to S161).
+//! Group system notices: what the system tells one user about a group, and its text.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use super::words::{Piece, Words};
 use crate::message::{NoticeOperation, SystemNotice};
 
 impl<'a> SystemNotice<'a> {
-    /// The text to show, or `None` for an operation that has none, known or not (S160): the same operations in every
+    /// The text to show, or `None` for an operation that has none, known or not: the same operations in every
     /// profile.
     #[must_use]
     pub fn text(&self, words: Words) -> Option<NoticeText<'a>> {

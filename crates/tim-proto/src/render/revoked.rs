@@ -1,4 +1,4 @@
-//! What is shown in the place of a revoked message (S115, S116).
+//! What is shown in the place of a revoked message.
 
 use core::fmt;
 
@@ -12,9 +12,9 @@ use crate::{ConversationId, UserId};
 pub enum Revoker<'a> {
     /// The reader. The seed has no text for this case: `你撤回了一条消息` is this project's addition.
     Me,
-    /// The other one in a C2C conversation (S115).
+    /// The other one in a C2C conversation.
     Peer,
-    /// A member of the group, by the name to show (S116): name card, nick or user id.
+    /// A member of the group, by the name to show: name card, nick or user id.
     Member(&'a str),
 }
 

@@ -1,4 +1,4 @@
-//! Group tips: what the hub tells a group's members about it, and its text (S162 to S170).
+//! Group tips: what the hub tells a group's members about it, and its text.
 
 use core::fmt;
 
@@ -6,10 +6,10 @@ use super::placeholder;
 use super::words::{Piece, Words};
 use crate::message::TipOperation;
 
-/// The text of a group tip. Operations without words of their own, known or not, give the placeholder (S168).
+/// The text of a group tip. Operations without words of their own, known or not, give the placeholder.
 ///
 /// `users` can be any list that can be walked again: ids, strings, or a list inside a received frame. The ids are joined
-/// with an ASCII comma in every profile (S169).
+/// with an ASCII comma in every profile.
 ///
 /// ```
 /// use tim_proto::message::TipOperation;

@@ -30,7 +30,7 @@ pub(crate) struct Profile {
     /// What stands for `:` in a phrase: Chinese texts put it before a name.
     colon: &'static str,
     /// What stands for `,` in a phrase: Chinese texts put it behind a list. The separator inside a list stays ASCII in
-    /// every profile (S169).
+    /// every profile.
     comma: &'static str,
     /// What stands for a person whose name is empty, at the beginning of a phrase and inside of it. The Chinese texts show
     /// nothing there, as the original does.

@@ -1,5 +1,5 @@
-//! What runs where: which messages can be made on which platform (S39, S55, S64, S210), who gets push notifications
-//! (S103), and since which version of the documented SDK a feature exists (S209).
+//! What runs where: which messages can be made on which platform, who gets push notifications
+//!, and since which version of the documented SDK a feature exists.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use crate::kind::MessageKind;
 use crate::open::open_newtype;
 
 open_newtype! {
-    /// Where a client runs (S210).
+    /// Where a client runs.
     #[derive(PartialOrd, Ord)]
     pub struct Platform(u8) {
         /// A browser.
@@ -43,11 +43,11 @@ pub struct Capabilities {
     receives_push: bool,
 }
 
-/// The profiles of the named platforms (S210).
+/// The profiles of the named platforms.
 pub static PROFILES: &[Capabilities] = &[
-    // Recordings are made in the mini program only (S39). Video since 2.6.0 (S64).
+    // Recordings are made in the mini program only. Video since 2.6.0.
     Capabilities::new(Platform::WEB, EVERY_KIND.without(MessageKind::AUDIO), false),
-    // No files (S55); video from the start (S64).
+    // No files; video from the start.
     Capabilities::new(
         Platform::MINI_PROGRAM,
         EVERY_KIND.without(MessageKind::FILE),
@@ -87,7 +87,7 @@ impl Capabilities {
         self.platform
     }
 
-    /// Whether messages of this kind can be made here. Never true for a kind that nobody can send (S10).
+    /// Whether messages of this kind can be made here. Never true for a kind that nobody can send.
     #[must_use]
     pub const fn can_create(&self, kind: MessageKind) -> bool {
         kind.is_sendable() && self.kinds.contains(kind)
@@ -109,7 +109,7 @@ impl Capabilities {
         }
     }
 
-    /// Whether offline push reaches this platform: Android and iOS only (S103).
+    /// Whether offline push reaches this platform: Android and iOS only.
     #[must_use]
     pub const fn receives_push(&self) -> bool {
         self.receives_push
@@ -131,7 +131,7 @@ impl Capabilities {
     }
 }
 
-/// The call does not exist on this platform (S39, S55): the caller must not offer it there.
+/// The call does not exist on this platform: the caller must not offer it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("messages of kind {kind} cannot be made on platform {platform}")]
 pub struct UnsupportedPlatform {
@@ -196,7 +196,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The version of the documented SDK whose manual the API follows (S209). What of it is here: [`FEATURES`].
+/// The version of the documented SDK whose manual the API follows. What of it is here: [`FEATURES`].
 pub const MANUAL_VERSION: Version = Version::new(2, 6, 4);
 
 /// Something that the documented SDK has had since some version.
@@ -212,7 +212,7 @@ pub struct Feature {
     pub is_here: bool,
 }
 
-/// Every version gate that the SDK's manual names (S209), oldest first, and whether the feature exists here.
+/// Every version gate that the SDK's manual names, oldest first, and whether the feature exists here.
 pub static FEATURES: &[Feature] = &[
     missing(2, 2, 0, "createVideoMessage", "S63"),
     missing(2, 3, 1, "createImageMessage from a File", "S31"),

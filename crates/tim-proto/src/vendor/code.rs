@@ -1,4 +1,4 @@
-//! The numeric error codes that travel in answers and that an application sees (S25).
+//! The numeric error codes that travel in answers and that an application sees.
 //!
 //! TIM's published codes are used wherever one fits; where none does, this project has its own from
 //! [`ErrorCode::OWN_FIRST`] to [`ErrorCode::OWN_LAST`], a range that TIM does not use. The program that does not ask for

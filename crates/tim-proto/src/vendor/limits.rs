@@ -6,7 +6,7 @@ use crate::wire::Extensions;
 
 /// Kibibytes, in bytes.
 const KIB: u64 = 1024;
-/// Mebibytes, in bytes: the manual's MB is read as 1024 x 1024 (S54).
+/// Mebibytes, in bytes: the manual's MB is read as 1024 x 1024.
 const MIB: u64 = 1024 * KIB;
 
 /// Defines each limit four times over from one line: constant, field, getter, setter.
@@ -56,7 +56,7 @@ limits! {
     /// The largest message, in bytes of its payload and of the sender's extensions, such as mentions. Ids and names do not
     /// count. Client and hub measure it by [`Limits::check_message`].
     MAX_MESSAGE_BYTES, message_bytes, with_message_bytes: u64 = 12 * KIB;
-    /// The largest file that can be sent, in bytes: one byte more is refused before any upload (S54).
+    /// The largest file that can be sent, in bytes: one byte more is refused before any upload.
     MAX_FILE_BYTES, file_bytes, with_file_bytes: u64 = 100 * MIB;
     /// The largest video that can be sent, in bytes.
     MAX_VIDEO_BYTES, video_bytes, with_video_bytes: u64 = 100 * MIB;
@@ -64,20 +64,20 @@ limits! {
     MAX_IMAGE_BYTES, image_bytes, with_image_bytes: u64 = 20 * MIB;
     /// The largest sound recording that can be sent, in bytes.
     MAX_SOUND_BYTES, sound_bytes, with_sound_bytes: u64 = 20 * MIB;
-    /// The longest sound recording, in milliseconds (S42).
+    /// The longest sound recording, in milliseconds.
     MAX_SOUND_MILLIS, sound_millis, with_sound_millis: u32 = 600_000;
-    /// How many messages a page of history has when nothing is asked for, and at most (S173).
+    /// How many messages a page of history has when nothing is asked for, and at most.
     MAX_PAGE_MESSAGES, page_messages, with_page_messages: u32 = 15;
-    /// How many conversations a list has at most: the most recent ones (S188).
+    /// How many conversations a list has at most: the most recent ones.
     MAX_CONVERSATIONS, conversations, with_conversations: u32 = 100;
-    /// For how long after sending a message can be revoked, in seconds by the hub's clock (S112, S113).
+    /// For how long after sending a message can be revoked, in seconds by the hub's clock.
     REVOKE_WINDOW_SECONDS, revoke_window_seconds, with_revoke_window_seconds: u64 = 120;
     /// For how long after sending the owner and the admins of a group can revoke a message in it, in seconds by the hub's
     /// clock; 0: for as long as it is kept.
     MANAGER_REVOKE_WINDOW_SECONDS, manager_revoke_window_seconds, with_manager_revoke_window_seconds: u64 = 0;
-    /// For how long messages are kept, in seconds: seven days (S192).
+    /// For how long messages are kept, in seconds: seven days.
     RETENTION_SECONDS, retention_seconds, with_retention_seconds: u64 = 7 * 24 * 60 * 60;
-    /// How many messages a second a group delivers before the less urgent ones wait or go (S20, S215); 0 is no
+    /// How many messages a second a group delivers before the less urgent ones wait or go; 0 is no
     /// limit.
     GROUP_MESSAGES_PER_SECOND, group_messages_per_second, with_group_messages_per_second: u32 = 40;
     /// How many members one notice of the application's own can name as its receivers.
@@ -174,7 +174,7 @@ impl Limits {
     }
 
     /// How many messages a page has for what the caller asks: nothing asked gives the limit, more than the limit is
-    /// clamped to it (S173), and 0 is `None`, since no page of nothing ever reaches the end.
+    /// clamped to it, and 0 is `None`, since no page of nothing ever reaches the end.
     #[must_use]
     pub const fn page_len(&self, asked: Option<u32>) -> Option<u32> {
         match asked {

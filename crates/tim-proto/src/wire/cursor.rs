@@ -1,9 +1,9 @@
-//! Where a body is written and read: bounds are checked here, and nowhere else.
+//! The writer and the reader of a body. All bounds checks are here.
 
 use super::{BufferTooSmall, Decode, DecodeError, DecodeFault, Encode, Extensions, encoded_len};
 use crate::id::{check, is_good};
 
-/// Writes fields into a caller's buffer, and goes on counting when it is full.
+/// Writes fields into the caller's buffer. When the buffer is full, it only counts.
 #[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
@@ -16,13 +16,13 @@ impl<'b> Writer<'b> {
         Self { buffer, at: 0 }
     }
 
-    /// How many bytes were written, or would have been with enough room.
+    /// The number of bytes written, including those that did not fit.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.at
     }
 
-    /// Whether nothing was written yet.
+    /// Whether nothing has been written.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.at == 0
@@ -32,7 +32,7 @@ impl<'b> Writer<'b> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline)]
     pub fn put(&mut self, bytes: &[u8]) {
-        // Copied without a comparison of lengths that could panic; where it counts, the compiler makes a `memcpy` of it.
+        // A loop instead of `copy_from_slice`, which could panic. The compiler makes a `memcpy` of it.
         let room = self.buffer.get_mut(self.at..).unwrap_or_default();
         if bytes.len() <= room.len() {
             for (to, from) in room.iter_mut().zip(bytes) {
@@ -90,7 +90,7 @@ impl<'b> Writer<'b> {
         value.encode(self);
     }
 
-    /// How many bytes were written.
+    /// The number of bytes written.
     ///
     /// # Errors
     /// [`BufferTooSmall`] if they did not all fit.
@@ -125,13 +125,13 @@ fn write_varint(mut value: u64, room: &mut [u8; MAX_VARINT_LEN]) -> usize {
     len
 }
 
-/// Reads fields from a body and records the first fault with its position. After a fault a reader returns empty values, as a
-/// full [`Writer`] goes on counting; the fault is checked once, at the end. A decoder is therefore a plain sequence of
-/// fields, which keeps it small on a device.
+/// Reads fields from a body and records the first fault. After a fault it returns placeholders; the function that made the
+/// reader, such as [`decode_with`](super::decode_with), returns the error. So a decoder is a plain sequence of fields, which
+/// keeps it small.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
-    /// How long the body is: with what is left, that tells the position.
+    /// The length of the body.
     len: usize,
     fault: Option<DecodeError>,
 }
@@ -153,20 +153,20 @@ impl<'a> Reader<'a> {
         T::read(self)
     }
 
-    /// What has not been read yet; nothing behind a fault.
+    /// The bytes that have not been read; none after a fault.
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// How many bytes have been read.
+    /// The number of bytes that have been read.
     pub(crate) const fn position(&self) -> usize {
         self.len.saturating_sub(self.rest.len())
     }
 
-    /// Whether all that was read so far is what it should be.
+    /// Whether everything read so far was valid.
     ///
     /// # Errors
-    /// [`DecodeError`], the first fault; what was read from there on means nothing.
+    /// [`DecodeError`], the first fault.
     #[inline]
     pub(crate) const fn check(&self) -> Result<(), DecodeError> {
         match self.fault {
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over the extensions behind the known fields of a body, and says whether all of it is what it should be.
+    /// Skips the extensions after the known fields, and checks the body.
     ///
     /// # Errors
     /// As [`Reader::check`].
@@ -185,14 +185,14 @@ impl<'a> Reader<'a> {
         self.check()
     }
 
-    /// Notes a fault at the present position, unless there was one before.
+    /// Records a fault at the current position, unless there was one before.
     #[cold]
     pub(crate) const fn refuse(&mut self, fault: DecodeFault) {
         let at = self.position();
         self.refuse_at(at, fault);
     }
 
-    /// Notes a fault at `at`, unless there was one before.
+    /// Records a fault at `at`, unless there was one before.
     #[cold]
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub(crate) const fn refuse_at(&mut self, at: usize, fault: DecodeFault) {
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// Takes all that is left.
+    /// Takes the rest of the bytes.
     pub(crate) const fn take_rest(&mut self) -> &'a [u8] {
         let rest = self.rest;
         self.rest = &[];

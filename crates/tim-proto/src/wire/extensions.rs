@@ -1,8 +1,8 @@
-//! What stands behind the known fields of a body: `(tag, length, bytes)*`, for readers that know the tag.
+//! Extensions: `(tag, length, bytes)*` after the known fields of a body.
 
 use super::{DecodeError, Encode, Read, Reader, Writer, decode_prefix, wire};
 
-/// The extensions of a body, checked when they were decoded and kept as the bytes that they are.
+/// The extensions of a body, as bytes that were checked when they were decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Extensions<'a>(&'a [u8]);
 
@@ -18,10 +18,10 @@ wire! {
 }
 
 impl<'a> Extensions<'a> {
-    /// No extension.
+    /// No extensions.
     pub const NONE: Self = Self(&[]);
 
-    /// Reads `bytes` as extensions, one behind the other.
+    /// Checks that `bytes` are extensions.
     ///
     /// # Errors
     /// [`DecodeError`] if they are not.
@@ -34,7 +34,7 @@ impl<'a> Extensions<'a> {
         Self(bytes)
     }
 
-    /// The bytes of all of them.
+    /// The encoded extensions.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.0
@@ -54,7 +54,7 @@ impl<'a> Extensions<'a> {
             .map(|extension| extension.bytes)
     }
 
-    /// Whether there is none.
+    /// Whether there are no extensions.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -77,7 +77,7 @@ impl Encode for Extensions<'_> {
 }
 
 impl<'a> Read<'a> for Extensions<'a> {
-    /// Takes all that is left, after checking that it is a run of extensions.
+    /// Takes the rest of the body, after checking that it consists of extensions.
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Self {
         let all = reader.rest();

@@ -1,14 +1,13 @@
-//! Frames: `kind`, `id`, `length`, `body`. On a stream they follow each other without anything between them; the
-//! length is what separates them.
+//! Frames: `kind`, `id`, `length`, `body`, one after the other on a stream.
 
 use core::fmt;
 
 use super::{Reader, Writer};
 
-/// The most bytes that stand before a body: the kind, and two varints of 32 bits.
+/// The maximal length of a frame's header: the kind, and two varints of 32 bits.
 pub const MAX_FRAME_HEADER_LEN: usize = 1 + 5 + 5;
 
-/// What a frame says; an open enumeration. Requests stand below 0x80, the answer to a request has the high bit set.
+/// The kind of a frame; an open enumeration. Kinds of requests are below 0x80; a response has the high bit set.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameKind(pub u8);
 
@@ -30,83 +29,83 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Request: who I am, and where I left off.
+    /// Request: authenticate the connection.
     LOGIN = 0x01;
-    /// Request: I leave on purpose.
+    /// Request: end the session.
     LOGOUT = 0x02;
-    /// Are you there? The id comes back in a PONG.
+    /// Liveness check. The PONG has the same id.
     PING = 0x03;
-    /// I am here.
+    /// Response to PING.
     PONG = 0x04;
-    /// Deliveries up to this id were taken.
+    /// Acknowledges the deliveries up to this id.
     ACK = 0x05;
-    /// The connection ends, and why.
+    /// Ends the connection, with a reason.
     GOODBYE = 0x06;
     /// The request with this id failed.
     ERROR = 0x07;
-    /// Request: store and pass on a message.
+    /// Request: store and deliver a message.
     SEND = 0x10;
-    /// Request: take a message back.
+    /// Request: revoke a message.
     REVOKE = 0x11;
     /// Request: a page of history.
     HISTORY = 0x12;
-    /// Request: I have read a conversation.
+    /// Request: mark a conversation as read.
     MARK_READ = 0x13;
-    /// Request: my conversations.
+    /// Request: a page of the conversation list.
     CONVERSATIONS = 0x14;
-    /// Request: all about one conversation.
+    /// Request: the profile of a conversation.
     CONVERSATION_PROFILE = 0x15;
-    /// Request: take a conversation off my list.
+    /// Request: delete a conversation from the list.
     DELETE_CONVERSATION = 0x16;
     /// Request: a piece of a message that arrived as a stub.
     FETCH = 0x17;
-    /// Request: make a group with these members.
+    /// Request: create a group.
     CREATE_GROUP = 0x20;
-    /// Request: let me into a group.
+    /// Request: join a group.
     JOIN_GROUP = 0x21;
-    /// Request: I leave a group.
+    /// Request: leave a group.
     QUIT_GROUP = 0x22;
-    /// Request: somebody who applied may join a group, or may not.
+    /// Request: accept or refuse an application.
     HANDLE_APPLICATION = 0x23;
-    /// Request: these users are to join a group.
+    /// Request: invite users into a group.
     INVITE_MEMBERS = 0x24;
-    /// Request: these members are to leave a group.
+    /// Request: remove members from a group.
     REMOVE_MEMBERS = 0x25;
-    /// Request: change a member's role, muting or name card.
+    /// Request: change a member's role, mute or name card.
     SET_MEMBER = 0x26;
-    /// Request: a group is another member's from now on.
+    /// Request: transfer the ownership of a group.
     CHANGE_OWNER = 0x27;
-    /// Request: change a group's profile or options.
+    /// Request: change a group's profile and options.
     UPDATE_GROUP = 0x28;
-    /// Request: a group is to be no more.
+    /// Request: dismiss a group.
     DISMISS_GROUP = 0x29;
     /// Request: a page of a group's members.
     GROUP_MEMBERS = 0x2A;
-    /// Request: a page of the groups that I am in.
+    /// Request: a page of the user's groups.
     GROUPS = 0x2B;
-    /// Request: what there is to know about a group.
+    /// Request: the profile of a group.
     GROUP_PROFILE = 0x2C;
-    /// Request: I join a group as I was invited to, or I do not.
+    /// Request: accept or refuse an invitation.
     HANDLE_INVITATION = 0x2D;
-    /// Request: keep these users out of an AVChatRoom, or let them in again.
+    /// Request: ban users from an AVChatRoom, or unban them.
     BAN_MEMBERS = 0x2E;
-    /// Request: how I want to be told of a group's messages.
+    /// Request: set the receive option of a group.
     SET_RECEIVE_OPTION = 0x2F;
-    /// Request: what there is to know about users.
+    /// Request: profiles of users.
     USER_PROFILES = 0x30;
-    /// Request: change my own profile.
+    /// Request: change the user's own profile.
     UPDATE_USER_PROFILE = 0x31;
-    /// Request: go on with this UserSig.
+    /// Request: continue the session with a new UserSig.
     RENEW = 0x32;
-    /// The hub hands over an entry of a conversation.
+    /// Push: an entry of a conversation.
     DELIVER = 0x40;
-    /// Entries that the device has not seen are no longer there.
+    /// Push: entries were purged before the device received them.
     GAP = 0x41;
-    /// The device has been given all that was there when it logged in.
+    /// Push: everything that was there at login has been delivered.
     SYNCED = 0x42;
-    /// The user's own state of a conversation changed, on whichever device.
+    /// Push: the user's state of a conversation changed.
     CONVERSATION = 0x43;
-    /// The user's UserSig ends soon, and the session with it.
+    /// Push: the UserSig, and with it the session, expires soon.
     EXPIRING = 0x44;
 }
 
@@ -151,11 +150,11 @@ impl fmt::Debug for FrameKind {
 /// One frame, borrowed from the buffer that it was received in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What it says.
+    /// The kind.
     pub kind: FrameKind,
-    /// Which request it makes or answers, or which delivery it is; 0 where there is nothing to tell apart.
+    /// The number of the request or delivery; 0 for frames that need none.
     pub id: u32,
-    /// Its content.
+    /// The body.
     pub body: &'a [u8],
 }
 
@@ -164,27 +163,27 @@ impl fmt::Debug for Frame<'_> {
         let mut out = f.debug_struct("Frame");
         out.field("kind", &self.kind).field("id", &self.id);
         match self.kind {
-            // A UserSig stands in it, which is a credential and stays out of logs.
+                // The body contains a UserSig, a credential that must not reach logs.
             FrameKind::LOGIN => out.finish_non_exhaustive(),
             _ => out.field("body", &self.body).finish(),
         }
     }
 }
 
-/// What stands at the start of a buffer.
+/// The result of parsing the start of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed<'a> {
-    /// A whole frame, and how many bytes it takes.
+    /// A frame and its length.
     Frame(Frame<'a>, usize),
-    /// The beginning of a frame; at least this many bytes are needed in all before it is worth asking again.
+    /// The beginning of a frame, of which at least this many bytes are needed.
     Incomplete(usize),
 }
 
-/// Bytes that cannot be a frame: the stream cannot be trusted any more, and the peer is at fault.
+/// The bytes are not a frame. The peer is at fault, and the stream cannot be used any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The id or the length is no varint of 32 bits.
+    /// The id or the length is not a varint of 32 bits.
     #[error("a frame header holds a number out of range")]
     Header,
     /// The frame is larger than was agreed.
@@ -195,13 +194,13 @@ pub enum FrameError {
         /// The largest that this side takes.
         max: usize,
     },
-    /// A transport that keeps message borders handed over more or less than one frame.
+    /// A message of a transport with message boundaries is not exactly one frame.
     #[error("the message is not exactly one frame")]
     Border,
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the frame at the start of `bytes`, if it is all there; never more than `max` bytes, header included.
+    /// Parses the frame at the start of `bytes`, of at most `max` bytes with its header.
     ///
     /// # Errors
     /// [`FrameError`] as soon as the header shows that this can be no acceptable frame.
@@ -234,7 +233,7 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// Reads a message of a transport that keeps message borders: exactly one frame.
+    /// Parses a message of a transport with message boundaries, which is exactly one frame.
     ///
     /// # Errors
     /// [`FrameError::Border`] for a part of a frame or more than one, else as [`Frame::parse`].
@@ -251,7 +250,7 @@ impl<'a> Frame<'a> {
         writer.put(self.body);
     }
 
-    /// Appends what stands before a body of `body_len` bytes.
+    /// Appends the header of a body of `body_len` bytes.
     #[inline]
     pub fn encode_header(kind: FrameKind, id: u32, body_len: usize, writer: &mut Writer<'_>) {
         writer.put_u8(kind.0);
@@ -260,7 +259,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// A varint of 32 bits, `None` while it is not all there.
+/// A varint of 32 bits, `None` if it is incomplete.
 fn header_number(reader: &mut Reader<'_>) -> Result<Option<u32>, FrameError> {
     let mut value = 0_u64;
     for shift in [0, 7, 14, 21, 28] {

@@ -1,15 +1,15 @@
-//! The first bytes of a connection, from each side: 20 bytes that never change, whatever the version.
+//! The first 20 bytes that each end sends. Their layout is the same in all versions.
 
 use crate::open::open_newtype;
 
-/// How every connection begins: `tim` and a byte that no text has.
+/// The first bytes of every connection: `tim` and a control character.
 pub const MAGIC: [u8; 4] = *b"tim\x1a";
 
-/// Bits of [`Hello::features`]. A bit that the receiver does not know means nothing to it.
+/// Bits of [`Hello::features`]. Unknown bits are ignored.
 pub mod features {
     /// A message longer than the largest frame may arrive as a stub with its size, to be fetched in pieces.
     pub const STUBS: u32 = 1 << 0;
-    /// The hub's answer to SEND says how it called the sender: nick, name card and picture, as the receivers see them.
+    /// The response to SEND contains the sender's nick, name card and picture, as the receivers see them.
     pub const SENDER_NAMES: u32 = 1 << 1;
 }
 
@@ -28,7 +28,7 @@ open_newtype! {
     }
 }
 
-/// What one side can do and will accept.
+/// What one end can do and accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hello {
     /// The oldest version of the wire format that the sender speaks.
@@ -45,11 +45,11 @@ pub struct Hello {
     pub window: u16,
 }
 
-/// Bytes that open no tim connection; the peer is at fault, or is not speaking this protocol at all.
+/// The bytes are not a valid hello: the peer is at fault, or does not speak this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HelloError {
-    /// The first four bytes are something else.
+    /// The first four bytes are not [`MAGIC`].
     #[error("the peer does not speak tim")]
     Magic,
     /// The oldest version is newer than the newest one.

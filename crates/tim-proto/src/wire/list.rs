@@ -1,4 +1,4 @@
-//! Lists inside a body, without a heap at either end.
+//! Lists and nested bodies, encoded and decoded without a heap.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -8,8 +8,8 @@ use super::{Decode, DecodeError, Encode, Read, Reader, Writer, decode_body, enco
 
 /// A list of `T` in a body: the length of the whole list in bytes, then each item with its length before it.
 ///
-/// Made from a slice when writing; when reading, the items were checked once and are decoded again as they are asked
-/// for, in place. Since every item carries its length, later versions may append fields to it.
+/// A list to encode is made from a slice. The items of a decoded list were checked once, and are decoded in place each time
+/// they are accessed. Since every item has its length before it, later versions may append fields to it.
 pub struct List<'a, T>(Repr<'a, T>);
 
 enum Repr<'a, T> {

@@ -1,8 +1,8 @@
 //! The wire format, version 1. `SPEC.md` in this crate's directory describes every byte; `vectors/` holds examples.
 //!
-//! From the outside in: a connection opens with a [`Hello`] from each side; then [`Frame`]s follow, each with a kind,
-//! an id, a length and a body. A body is a run of fields in postcard's encoding whose known prefix is frozen, and behind
-//! it any number of [`Extensions`] that old readers skip. [`Encode`] and [`Decode`] are the two directions of a body.
+//! A connection begins with a [`Hello`] from each end. [`Frame`]s follow, each with a kind, an id, a length and a body. A body
+//! is a sequence of fields in postcard's encoding, which never changes once released, followed by [`Extensions`], which
+//! readers of an older version skip. [`Encode`] writes a body; [`decode_body`] and its siblings read one.
 
 #[cfg(feature = "arbitrary")]
 mod arbitrary;

@@ -38,7 +38,7 @@ use core::mem;
 use scan::{find_far, find_near};
 use table::Lookup;
 
-/// Splits `text` into text and the emojis of `table` (S133-S145).
+/// Splits `text` into text and the emojis of `table`.
 ///
 /// Empty text has no spans. No span is empty, two text spans never follow one another, and the sources of the spans
 /// ([`Span::source`]) put together are `text` again.
@@ -50,7 +50,7 @@ pub fn spans<'t, 'a, const SLOTS: usize>(text: &'t str, table: &'a EmojiTable<'_
     }
 }
 
-/// A piece of a text message: what the original writes as `{name: 'text', text}` and `{name: 'img', src}` (S144).
+/// A piece of a text message: what the original writes as `{name: 'text', text}` and `{name: 'img', src}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Span<'t, 'a> {
     /// Text to show as it is.
@@ -73,7 +73,7 @@ impl<'t, 'a> Span<'t, 'a> {
         }
     }
 
-    /// The address of the image, `base` and file put together; `None` for text (S135).
+    /// The address of the image, `base` and file put together; `None` for text.
     ///
     /// ```
     /// use tim_proto::render::text::{self, Span};
@@ -165,7 +165,7 @@ struct Found<'a> {
 /// The first emoji of `text`, whose first `[` is at `open`.
 ///
 /// Both `open` and `end` only grow, so all calls for one text together look at each byte at most three times: for
-/// `[`, for `]`, and for a `[` between the two. A look-up takes no longer than the longest key (S143).
+/// `[`, for `]`, and for a `[` between the two. A look-up takes no longer than the longest key.
 fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
     loop {
         // All candidates from `open` on end at this `]`.

@@ -7,7 +7,7 @@ use super::scan::BY_WORDS;
 /// Slots of an [`EmojiTable`] unless told otherwise: enough to index 384 entries, at two bytes a slot.
 pub const DEFAULT_SLOTS: usize = 512;
 
-/// Which bracketed keys are emojis, and the image file of each (S134).
+/// Which bracketed keys are emojis, and the image file of each.
 ///
 /// The entries stay where the caller has them, in any order; a hash index over them lies inside the table, so a
 /// table needs no heap and can be a `static`. The index takes `SLOTS` × 2 bytes. It holds `SLOTS` × 3/4 entries;

@@ -7,7 +7,7 @@ mod tui;
 use super::table::EmojiTable;
 use tui::ROWS;
 
-/// The three keys of the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]` (S134). Like the other tables it has the usual
+/// The three keys of the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]`. Like the other tables it has the usual
 /// index of 1 KiB; a device makes itself one of 8 bytes:
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! The three keys that the documentation of the original shows (S134).
+//! The three keys that the documentation of the original shows.
 
 /// Key and image file, as documented.
 pub(super) const ENTRIES: &[(&str, &str)] = &[
