@@ -141,7 +141,11 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
         bytes: b"x",
     });
     let content = sent(hi(Extensions::new(&newer).unwrap()));
-    assert!(decode_body::<Content<'_>>(&content).unwrap().has_reserved_extensions());
+    assert!(
+        decode_body::<Content<'_>>(&content)
+            .unwrap()
+            .has_reserved_extensions()
+    );
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl fmt::Debug for Frame<'_> {
         let mut out = f.debug_struct("Frame");
         out.field("kind", &self.kind).field("id", &self.id);
         match self.kind {
-                // The body contains a UserSig, a credential that must not reach logs.
+            // The body contains a UserSig, a credential that must not reach logs.
             FrameKind::LOGIN => out.finish_non_exhaustive(),
             _ => out.field("body", &self.body).finish(),
         }
