@@ -1,5 +1,4 @@
-//! A group of which everybody is online: what a delivery costs the hub, and that a member who reads nothing delays
-//! nobody.
+//! A group whose members are all online: the cost of a delivery, and the effect of a member that does not read.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,29 +14,29 @@ use crate::member::Member;
 use crate::prepare::{self, OWNER, member};
 use crate::{Result, blocking, figure, millis, percentile};
 
-/// How many log in at the same time.
+/// Concurrent logins.
 const AT_ONCE: usize = 64;
-/// Fewer members than this take too little memory to be told from the hub's own.
+/// Fewer members take too little memory to measure.
 const ENOUGH_TO_WEIGH: u32 = 500;
-/// How many messages put a member who reads nothing behind for good: more than a window and a mailbox hold.
+/// Messages after which a member that does not read is behind: more than a window and a mailbox hold.
 const FALL_BEHIND: u32 = 400;
 
-/// How much is measured.
+/// The size of the measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     members: u32,
-    /// Messages of the first part, in which the hub goes as fast as it can.
+    /// Messages of the first part, sent as fast as the hub accepts them.
     flood: u32,
-    /// Messages of each of the later parts, in which they come at a steady pace.
+    /// Messages of each later part, sent at a steady pace.
     paced: u32,
     pace: Duration,
 }
 
 impl Load {
-    /// What takes a few seconds each, or next to nothing.
+    /// A load of a few seconds for each part, or a minimal one.
     pub(crate) fn of(members: u32, quick: bool) -> Self {
         let members = members.max(1);
-        // Well below what the hub can do: it is the waiting for each other that is to be seen.
+        // Well below the capacity of the hub, so that delays are not queueing delays.
         let pace = Duration::from_micros(50 * u64::from(members)).max(Duration::from_millis(20));
         let (flood, paced) = if quick {
             (50, 10)
@@ -54,7 +53,7 @@ impl Load {
     }
 }
 
-/// When each message was sent, in microseconds from the start: what its members look up.
+/// When each message was sent, in microseconds from the start.
 struct Times {
     start: Instant,
     sent: Vec<AtomicU64>,
@@ -73,7 +72,7 @@ pub(crate) async fn measure(load: Load) -> Result<()> {
         paced,
         pace,
     } = load;
-    // One more: the one who reads nothing.
+    // One more: the member that does not read.
     let prepared = blocking(move || prepare::group(GroupType::COMMUNITY, members + 1)).await?;
     let entries = prepared.entries;
     let group = ConversationId::Group(prepared.group);
@@ -110,10 +109,10 @@ pub(crate) async fn measure(load: Load) -> Result<()> {
     let mut slow = Member::login(&target, &member(members)).await?;
     sender.flood(FALL_BEHIND).await?;
     sender.paced(paced, pace).await?;
-    // It has read nothing since, and what it finds now is what fits between the hub and it.
+    // It has read nothing since, and finds what fits into the buffers between the hub and it.
     slow.turn().await?;
     if slow.raw.delivered >= u64::from(FALL_BEHIND) {
-        return Err("the member who reads nothing was given everything".into());
+        return Err("the member that does not read received everything".into());
     }
     drop(slow);
     sender.paced(paced, pace).await?;
@@ -127,7 +126,7 @@ pub(crate) async fn measure(load: Load) -> Result<()> {
 
 type Receivers = JoinSet<Result<Vec<u32>>>;
 
-/// How long the messages of these parts were under way to all members.
+/// The latencies of the messages of these parts, at all members.
 async fn delays(mut receivers: Receivers, parts: [Range<usize>; 3]) -> Result<[Vec<Duration>; 3]> {
     let mut delays: [Vec<Duration>; 3] = Default::default();
     while let Some(times) = receivers.join_next().await {
@@ -158,7 +157,7 @@ async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>> {
     Ok(bots)
 }
 
-/// Takes all messages; how many microseconds each was under way.
+/// Takes all messages; returns the latency of each in microseconds.
 async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Result<Vec<u32>> {
     let mut delays = Vec::with_capacity(times.sent.len());
     while delays.len() < times.sent.len() {
@@ -176,7 +175,7 @@ async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Res
     Ok(delays)
 }
 
-/// Who writes into the group.
+/// The sender.
 struct Sender {
     bot: Bot,
     group: ConversationId,
@@ -185,7 +184,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// As fast as the hub takes them, and until they are stored.
+    /// Sends as fast as the hub accepts messages, and waits until they are stored.
     async fn flood(&mut self, messages: u32) -> Result<()> {
         let wanted = self.bot.stored + u64::from(messages);
         let mut left = messages;
@@ -199,9 +198,9 @@ impl Sender {
         Ok(())
     }
 
-    /// One after another in steady steps, and until they are stored.
+    /// Sends at a steady pace, and waits until they are stored.
     async fn paced(&mut self, messages: u32, pace: Duration) -> Result<()> {
-        // What came before is delivered by then.
+        // Earlier messages are delivered by then.
         let mut next = tokio::time::Instant::now() + Duration::from_secs(1);
         let wanted = self.bot.stored + u64::from(messages);
         let mut left = messages;

@@ -1,4 +1,4 @@
-//! One group, many members online: how many deliveries a second reach them.
+//! Deliveries per second into a group with many members online.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Connections that are logged in and say nothing: what each costs the hub.
+//! The memory of idle connections in the hub.
 
 use tokio::task::JoinSet;
 
@@ -7,11 +7,11 @@ use crate::bot::Bot;
 use crate::figure;
 use crate::hub::Target;
 
-/// How many log in at the same time.
+/// Concurrent logins.
 const AT_ONCE: u32 = 64;
 
 pub(crate) async fn measure(target: &Target, connections: u32) -> Result<()> {
-    // What the hub takes for the first few (threads, caches) is not the connections'.
+    // The first few also pay for threads and caches.
     let mut bots = open(target, 0..AT_ONCE).await?;
     let before = target.memory();
     bots.extend(open(target, AT_ONCE..AT_ONCE + connections).await?);

@@ -15,26 +15,26 @@ use tokio::sync::Notify;
 
 use crate::Result;
 
-/// How long the members may need for anything.
+/// The time limit of each phase.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What all members have heard, together.
+/// Counters over all members.
 #[derive(Debug)]
 pub(crate) struct Tally {
     start: Instant,
     pub(crate) synced: Goal,
     pub(crate) answered: Goal,
     pub(crate) delivered: Goal,
-    /// Members whom the hub refused something.
+    /// Members that the hub refused.
     pub(crate) failed: AtomicU64,
 }
 
-/// A count, and how far it is to go.
+/// A counter with a goal.
 #[derive(Debug, Default)]
 pub(crate) struct Goal {
     count: AtomicU64,
     wanted: AtomicU64,
-    /// When it got there, in microseconds from the start of the tally.
+    /// When the goal was reached, in microseconds from the start.
     reached: AtomicU64,
     notify: Notify,
 }
@@ -66,7 +66,7 @@ impl Tally {
         })
     }
 
-    /// How long it takes from now until so many more have come, with `go` to set it off.
+    /// The time from the start of `go` until the counter has grown by `more`.
     pub(crate) async fn until<T>(
         &self,
         goal: &Goal,
@@ -80,7 +80,7 @@ impl Tally {
         match self.failed.load(Ordering::Acquire) {
             0 if waited.is_ok() => {}
             0 => {
-                return Err("the members did not hear what they should have heard".into());
+                return Err("the members did not receive everything in time".into());
             }
             failed => return Err(format!("the hub refused {failed} members").into()),
         }
@@ -92,7 +92,7 @@ impl Tally {
 #[derive(Debug)]
 struct End {
     raw: RawClient,
-    /// The hub, while it waits for this member to say something.
+    /// The hub's task, while it waits for bytes of this member.
     hub: Option<Waker>,
     tally: Arc<Tally>,
 }
@@ -115,7 +115,7 @@ pub(crate) fn pair(raw: RawClient, tally: &Arc<Tally>) -> (Member, Link) {
     (Member(Arc::clone(&end)), Link(end))
 }
 
-/// How many bytes of the process's memory a member takes that are not the hub's.
+/// The memory that a member takes besides the hub's.
 pub(crate) const fn own_size() -> usize {
     size_of::<Mutex<End>>() + size_of::<Member>() + 2 * size_of::<usize>()
 }
@@ -167,7 +167,7 @@ impl AsyncWrite for Link {
         let synced = u64::from(raw.synced && !before.0);
         let answered = u64::from(raw.answered - before.1);
         let delivered = raw.delivered - before.2;
-        // Whatever it says is read when the hub's task comes round again.
+        // The hub's task reads the member's response when it is polled next.
         let hub = if end.raw.outgoing.is_empty() {
             None
         } else {

@@ -1,4 +1,4 @@
-//! What a measurement finds in the store, put there past the network, and what it leaves there.
+//! Stores that are filled before a measurement, directly and not over the network, and counted after it.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,11 +16,11 @@ use tim_store_sqlite::{self as sqlite, SqliteWriter};
 
 use crate::Result;
 
-/// Whose conversations the prepared history is: `short` and `long` are the peers.
+/// The user of the prepared history; `short` and `long` are the peers.
 pub(crate) const READER: &str = "bench-reader";
-/// Who owns the prepared group.
+/// The owner of the prepared group.
 pub(crate) const OWNER: &str = "bench-owner";
-/// How many accounts are made in one go.
+/// Accounts per commit.
 const ACCOUNTS: usize = 1_000;
 
 fn now_ms() -> u64 {
@@ -33,17 +33,17 @@ pub(crate) fn member(number: u32) -> String {
     format!("bench-member-{number}")
 }
 
-/// A group that is there before the hub starts.
+/// A group that exists before the hub starts.
 pub(crate) struct Prepared {
     pub(crate) data: tempfile::TempDir,
     pub(crate) group: GroupId,
-    /// How long its making took.
+    /// How long it took to create it.
     pub(crate) took: Duration,
-    /// How many entries there are in all logs.
+    /// The number of entries in all logs.
     pub(crate) entries: u64,
 }
 
-/// Makes a group of [`OWNER`] with so many others, and their accounts. Nobody is put into an AVChatRoom.
+/// Creates a group of [`OWNER`] and this many members, with their accounts. An AVChatRoom starts without members.
 pub(crate) fn group(group_type: GroupType, members: u32) -> Result<Prepared> {
     let data = tempfile::tempdir()?;
     let (mut store, reader) = sqlite::open(data.path())?;
@@ -89,7 +89,7 @@ pub(crate) fn group(group_type: GroupType, members: u32) -> Result<Prepared> {
     })
 }
 
-/// How many entries there are in all logs of a hub that has stopped.
+/// The number of entries in all logs of a stopped hub.
 pub(crate) fn entries(data: &Path) -> Result<u64> {
     let (_store, reader) = sqlite::open(data)?;
     Ok(reader.head_change()?)

@@ -1,6 +1,6 @@
-//! A group that is offered ten times what it takes: what becomes of the urgent ones, beside what becomes of them alone.
+//! A group that is offered ten times its rate: what happens to urgent messages, compared with urgent messages alone.
 //!
-//! Calm and overload take turns, so that whatever else the machine does concerns both.
+//! Calm and overload alternate, so that other load of the machine affects both.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,16 +14,16 @@ use crate::hub::Target;
 use crate::prepare::{self, member};
 use crate::{Failure, Result, blocking, figure, millis, percentile};
 
-/// Messages a second that the group takes.
+/// Messages per second that the group accepts.
 const RATE: u32 = 40;
-/// HIGH messages a second that are offered, in calm and in overload.
+/// HIGH messages per second offered, in calm and in overload.
 const HIGH: u32 = 30;
-/// Messages a second of all priorities that are offered in overload.
+/// Messages per second of all priorities offered in overload.
 const OFFERED: u32 = 10 * RATE;
-/// From how many connections the HIGH ones come, and from how many the others.
+/// Connections that send HIGH messages, and connections that send others.
 const HIGH_SENDERS: u32 = 2;
 const OTHER_SENDERS: u32 = 6;
-/// Longer than a message waits for its turn: what one part leaves is not the next one's.
+/// Longer than a message is queued, so that no part affects the next.
 const PAUSE: Duration = Duration::from_millis(2_500);
 const NAMES: [(Priority, &str); 4] = [
     (Priority::HIGH, "HIGH"),
@@ -32,10 +32,10 @@ const NAMES: [(Priority, &str); 4] = [
     (Priority::LOWEST, "LOWEST"),
 ];
 
-/// What became of messages of one priority.
+/// The outcome of messages of one priority.
 #[derive(Debug, Default)]
 struct Fate {
-    /// Until each was answered as stored.
+    /// Until each was stored.
     passed: Vec<Duration>,
     dropped: usize,
 }
@@ -61,7 +61,7 @@ pub(crate) async fn measure(rounds: u32, time: Duration) -> Result<()> {
     report(calm, overload)
 }
 
-/// All senders write for this long; the others than HIGH only in overload.
+/// All senders send for this long; those of other priorities than HIGH only in overload.
 async fn run(
     bots: Vec<Bot>,
     group: ConversationId,
@@ -102,7 +102,7 @@ async fn run(
     Ok(lanes.into_iter().map(|lane| lane.bot).collect())
 }
 
-/// One connection that writes at a steady pace, whatever becomes of what it wrote.
+/// One connection that sends at a steady pace, whatever the outcome.
 struct Lane {
     number: u32,
     bot: Bot,
@@ -119,7 +119,7 @@ impl Lane {
         time: Duration,
     ) -> Result<()> {
         let start = tokio::time::Instant::now();
-        // Not all in the same moment.
+        // Senders are staggered.
         let offset = f64::from(self.number) / f64::from(HIGH_SENDERS + OTHER_SENDERS);
         let due = |n: u32| start + Duration::from_secs_f64((f64::from(n) + offset) / rate.max(0.001));
         let mut priorities = priorities.iter().copied().cycle();
@@ -138,7 +138,7 @@ impl Lane {
             }
             self.settle()?;
         }
-        // What is heard meanwhile is acknowledged.
+        // Deliveries are acknowledged meanwhile.
         let until = start + time + PAUSE;
         while tokio::time::timeout_at(until, self.bot.turn()).await.is_ok() {}
         Ok(())

@@ -1,7 +1,7 @@
-//! An AVChatRoom with very many members: how fast they come, what each costs, how fast one message reaches all, and
-//! that nothing of it is stored.
+//! An AVChatRoom with very many members: joins per second, memory per member, the time until one message reaches all, and
+//! that nothing is stored.
 //!
-//! The hub is in this process, and its members are on links in memory: no machine has that many sockets at hand.
+//! The hub runs in this process, and its members are on links in memory, because a process has too few sockets.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use crate::member::raw_client;
 use crate::prepare::{self, OWNER, member};
 use crate::{Result, blocking, figure, millis, percentile};
 
-/// How many log in at the same time.
+/// Concurrent logins.
 const AT_ONCE: u32 = 500;
-/// A room is told who came and went at most once a second; after so long there is nothing more to tell.
+/// Joins are announced in the room at most once a second; after this time all are.
 const QUIET: Duration = Duration::from_millis(1_500);
 
 pub(crate) async fn measure(members: u32, messages: u32) -> Result<()> {
@@ -148,7 +148,7 @@ impl Room<'_> {
         )
     }
 
-    /// Waits until nobody hears anything any more.
+    /// Waits until no more deliveries arrive.
     async fn quiet(&self, owner: &mut Bot) -> Result<()> {
         loop {
             let before = self.tally.delivered.count();
@@ -163,7 +163,7 @@ impl Room<'_> {
     }
 }
 
-/// How many entries there are, as soon as the last connection has let go of the store.
+/// The number of entries, once the last connection has closed the store.
 async fn last_entries(prepared: &prepare::Prepared) -> Result<u64> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

@@ -1,4 +1,4 @@
-//! Durable one-to-one sends: each sender waits for its answer before it sends again.
+//! Durable one-to-one sends: each sender waits for the response before it sends again.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub(crate) async fn measure(target: &Target, senders: u32, time: Duration) -> Re
     for number in 0..senders {
         let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
         let to = ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}"))?);
-        bot.send(to).await?; // the conversation is there before the clock runs
+        bot.send(to).await?; // creates the conversation before the measurement
         bots.push((bot, to));
     }
     let start = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) async fn measure(target: &Target, senders: u32, time: Duration) -> Re
             while start.elapsed() < time {
                 let (sent, before) = (Instant::now(), bot.duplicates);
                 bot.send(to).await?;
-                // What the hub had already cost it nothing.
+                // A duplicate cost the hub no write.
                 if bot.duplicates == before {
                     times.push(sent.elapsed());
                 }

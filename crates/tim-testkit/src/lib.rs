@@ -1,12 +1,20 @@
-//! Virtual time, faulty links and a model of the hub, for testing tim without sockets, clocks or sleeps.
+//! Virtual time, simulated links, hubs and builders, for tests of tim without sockets, clocks or sleeps.
 //!
 //! A [`World`] holds any number of devices, each a real [`ClientSession`](tim_session::ClientSession), and a
-//! [`ModelHub`], whose connections are real [`HubSession`](tim_session::HubSession)s. Between them run simulated links that
-//! delay bytes, fragment them and break, as [`Faults`] configures. Time passes only when every session waits, and then
-//! jumps to the next moment at which something happens, so that an hour takes milliseconds. All randomness comes from one
-//! seed: the same seed gives the same run.
+//! [`ModelHub`], whose connections are real [`HubSession`](tim_session::HubSession)s. [`SimulatedLink`]s between them
+//! delay bytes, cut them into fragments and break, according to [`Faults`]. Time passes only when every end waits, and
+//! then jumps to the next event, so an hour takes milliseconds. All randomness comes from one seed: the same seed is the
+//! same run.
 //!
-//! Every world also has a [`deadline`] in real time, so that a test fails if a session never comes to rest.
+//! | to test | use |
+//! |---|---|
+//! | clients against a hub over faulty links | [`World`] |
+//! | one client against a hub that keeps what it is sent | [`ModelHub`] |
+//! | one client against a hub that does what the test says | `ScriptedHub`, with the feature `tokio` |
+//! | both sessions, step by step | [`ends`] |
+//! | a hub under load | [`RawClient`] |
+//!
+//! Every harness is under a [`deadline`] in real time, so that a test fails instead of hanging.
 //!
 //! ```
 //! use std::time::Duration;

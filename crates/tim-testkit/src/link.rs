@@ -21,11 +21,11 @@ pub struct Faults {
     pub cut_after: Range<u64>,
     /// How many links break; those opened later hold.
     pub cuts: u32,
-    /// How often, in a hundred cuts, an end is not told that the link broke and must find out by itself.
+    /// In how many of a hundred cuts an end does not notice.
     pub silent_percent: u8,
     /// How often, in a hundred tries while links still break, none can be opened.
     pub refuse_percent: u8,
-    /// How much later than usual, in microseconds, the hub gets what was on its way when a device gave its connection up.
+    /// Additional delay, in microseconds, of bytes in transit to the hub when a device closes its connection.
     pub late_us: Range<u64>,
     /// How often, in a thousand fragments on a serial line, one is damaged: a byte changed, missing, or one too many.
     pub noise_per_mille: u16,
@@ -102,11 +102,11 @@ enum Arrival {
 pub struct SimulatedLink {
     delay_us: Range<u64>,
     max_fragment: usize,
-    /// How many more bytes it carries, if it is to break.
+    /// The bytes that it carries until it breaks, if it does.
     left: Option<u64>,
-    /// Whether it carries nothing any more.
+    /// Whether it is broken.
     broken: bool,
-    /// Which end is not told when it breaks.
+    /// Which ends do not notice that it breaks.
     silent: [bool; 2],
     late_us: Range<u64>,
     to_device: VecDeque<(Instant, Arrival)>,
@@ -152,13 +152,13 @@ impl SimulatedLink {
         self.pulled_until = until;
     }
 
-    /// Whether anything is on its way.
+    /// Whether no bytes are in transit.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.to_device.is_empty() && self.to_hub.is_empty()
     }
 
-    /// Sends bytes from an end. Whether the link holds.
+    /// Sends bytes from an end.
     pub(crate) fn send(&mut self, from: End, bytes: &[u8], now: Instant, rng: &mut Rng) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {
@@ -186,7 +186,7 @@ impl SimulatedLink {
         }
     }
 
-    /// Breaks the link now; an end that is to be told will be.
+    /// Breaks the link now; ends that are not silent notice.
     pub(crate) fn cut(&mut self, now: Instant, rng: &mut Rng) {
         self.broken = true;
         self.hold_up(rng);
@@ -197,13 +197,13 @@ impl SimulatedLink {
         }
     }
 
-    /// Breaks the link now, and nobody is told.
+    /// Breaks the link now, and neither end notices.
     pub(crate) fn cut_silently(&mut self, rng: &mut Rng) {
         self.broken = true;
         self.hold_up(rng);
     }
 
-    /// What is on its way to the hub comes later than it should.
+    /// Delays the bytes in transit to the hub.
     fn hold_up(&mut self, rng: &mut Rng) {
         if self.late_us.is_empty() || self.serial.is_some() {
             return;
@@ -225,7 +225,7 @@ impl SimulatedLink {
         }
     }
 
-    /// Hands what has arrived at an end to `take`, which says how many bytes it took. `false`: the line is closed.
+    /// Passes arrived bytes to `take`, which returns how many it took. `false`: the link is closed.
     pub(crate) fn receive(&mut self, at: End, now: Instant, mut take: impl FnMut(&[u8]) -> usize) -> bool {
         let queue = self.queue(at);
         while let Some((when, arrival)) = queue.front_mut() {
@@ -246,7 +246,7 @@ impl SimulatedLink {
         true
     }
 
-    /// When something arrives next that is still on its way.
+    /// When the next bytes in transit arrive.
     pub(crate) fn next_arrival(&self, now: Instant) -> Option<Instant> {
         let queues = [&self.to_device, &self.to_hub];
         queues

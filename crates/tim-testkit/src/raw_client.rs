@@ -14,7 +14,7 @@ const MAX_FRAME: usize = 64 * 1024;
 /// The client's end of a connection, without the connection.
 #[derive(Debug, Default)]
 pub struct RawClient {
-    /// The bytes that the hub is to read next; whoever sends them takes them out.
+    /// The bytes to send to the hub; the sender removes them.
     pub outgoing: Vec<u8>,
     /// An incomplete frame.
     rest: Vec<u8>,

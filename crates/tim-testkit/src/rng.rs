@@ -1,4 +1,4 @@
-//! Chance that repeats itself.
+//! Repeatable randomness.
 
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ impl Rng {
         range.start + self.draw() % len
     }
 
-    /// Whether something happens that happens so often in a hundred times.
+    /// `true` with this probability in per cent.
     pub fn percent(&mut self, chance: u8) -> bool {
         self.draw() % 100 < u64::from(chance)
     }

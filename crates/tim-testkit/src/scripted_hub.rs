@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::Incoming;
 
-/// The account number of whoever logs in.
+/// The account number of the user.
 const ACCOUNT: u64 = 144_115_200_000_000_001;
 /// Its session sees no time pass: a test is not to depend on the hub's timeouts.
 const NOW: Instant = Instant::ZERO;

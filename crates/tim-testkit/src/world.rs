@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// The moment it is.
+    /// The current time.
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
@@ -116,7 +116,7 @@ impl World {
     /// Sends a text that no message had before.
     ///
     /// # Errors
-    /// What the session says.
+    /// The error of the session.
     pub fn send(&mut self, number: usize, conversation: &str, text: &str) -> Result<RequestId, RequestError> {
         let count = self.devices[number].sent + 1;
         self.devices[number].sent = count;
@@ -126,7 +126,7 @@ impl World {
     /// Sends a text as the device's message with this number: the same number is the same message.
     ///
     /// # Errors
-    /// What the session says.
+    /// The error of the session.
     pub fn send_numbered(
         &mut self,
         number: usize,
@@ -148,7 +148,7 @@ impl World {
         })
     }
 
-    /// Breaks a device's link. `silently`: neither end is told.
+    /// Breaks a device's link. `silently`: neither end notices.
     pub fn cut(&mut self, number: usize, silently: bool) {
         if let Driver::Open(link) = self.devices[number].driver
             && let Some(link) = self.links.get_mut(&link)
@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// Breaks a device's link as the device sees it; the hub's end is not told and stays as it is.
+    /// Breaks a device's link as the device sees it; the hub's end does not notice.
     pub fn cut_for_device_only(&mut self, number: usize) {
         if let Driver::Open(link) = self.devices[number].driver {
             if let Some(link) = self.links.get_mut(&link) {
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// Pulls the cable of a device's serial link for a while: bytes are lost, and nobody is told.
+    /// Pulls the cable of a device's serial link for a while: bytes are lost, and neither end notices.
     pub fn pull(&mut self, number: usize, time: Duration) {
         let link = self.devices[number].serial;
         if let Some(link) = link.and_then(|link| self.links.get_mut(&link)) {
@@ -189,14 +189,13 @@ impl World {
         }
     }
 
-    /// Whether nothing is on its way on any link.
+    /// Whether no link has bytes in transit.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.links.values().all(SimulatedLink::is_quiet)
     }
 
-    /// Ends the hub's process and starts it again: what is stored stays, sessions do not. Serial links stay as well, other
-    /// links close.
+    /// Restarts the hub: stored messages remain, sessions end. Serial links stay open, other links close.
     pub fn restart_hub(&mut self) {
         for id in self.hub.numbers() {
             if self.devices.iter().any(|device| device.serial == Some(id)) {
@@ -212,7 +211,7 @@ impl World {
         self.settle();
     }
 
-    /// Resets a device: its session is gone, with all that waited in it; where it stood in the order of changes was kept.
+    /// Resets a device: its session and outbox are lost, its cursor is kept.
     pub fn reset_device(&mut self, number: usize) {
         let old = &self.devices[number].session;
         let (config, cursor) = (old.config().clone(), old.cursor().to_vec());
@@ -231,18 +230,18 @@ impl World {
         self.hub.reset_most_in_flight();
     }
 
-    /// Changes what goes wrong from now on; links that are open stay as they are.
+    /// Changes the faults of links opened from now on.
     pub fn set_faults(&mut self, faults: Faults) {
         self.cuts_left = faults.cuts;
         self.faults = faults;
     }
 
-    /// Lets time pass.
+    /// Lets this much time pass.
     pub fn run_for(&mut self, duration: Duration) {
         self.run_until(duration, |_| false);
     }
 
-    /// Lets time pass until something is so, or that much time is over; whether it is so.
+    /// Lets time pass until `done`, or up to `limit`. Returns whether `done` holds.
     pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + limit;
         for _ in 0..MAX_MOMENTS {
@@ -261,7 +260,7 @@ impl World {
         panic!("time hardly passes: it is only {:?}", self.now);
     }
 
-    /// When something happens next.
+    /// The time of the next event.
     fn next_moment(&self) -> Option<Instant> {
         let opening = |device: &Device| match device.driver {
             Driver::Opening { at, .. } => Some(at),
@@ -281,7 +280,7 @@ impl World {
         Some(next)
     }
 
-    /// Everybody does what can be done now.
+    /// Runs devices and hub until nothing is left to do at this time.
     fn settle(&mut self) {
         for _ in 0..1000 {
             let mut moved = false;
@@ -358,7 +357,7 @@ impl World {
         true
     }
 
-    /// A serial link is there before its device, and stays.
+    /// Opens the serial link of a device, which then never closes.
     fn open_serial(&mut self, number: usize) {
         let device = &mut self.devices[number];
         let link = *device.serial.get_or_insert_with(|| {
@@ -381,7 +380,7 @@ impl World {
         self.devices[number].driver = Driver::Idle;
     }
 
-    /// Hands a device what has arrived; polls in between, as drivers do.
+    /// Passes arrived bytes to a device, polling in between as drivers do.
     fn receive(&mut self, number: usize) -> bool {
         let device = &mut self.devices[number];
         let Driver::Open(id) = device.driver else {

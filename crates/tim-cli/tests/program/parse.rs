@@ -165,7 +165,7 @@ fn unusable_tables_are_refused_with_a_hint() {
     assert_eq!(run(["parse", "text", "--table", "/nonexistent"], "").code, 2);
 }
 
-/// Where the golden output has a JavaScript accident for an absent field, which is empty here (S161), or the group's id
+/// Where the golden output has a JavaScript accident for an absent field, which is empty here, or the group's id
 /// though a newer payload has its name.
 fn without_accident(case: &str, output: &str) -> String {
     let absent = case.contains("no groupName and no groupID")

@@ -25,8 +25,8 @@ const NO_ACCOUNT: u64 = 1;
 
 /// The hub: one-to-one conversations and groups, for any number of devices.
 ///
-/// It reads no clock and moves no bytes: whoever holds it opens connections, hands over what clients send, and sends what
-/// is outgoing. [`World`](crate::World) does so over links in virtual time.
+/// It reads no clock and moves no bytes: its owner opens connections, passes in what clients send, and sends what is
+/// outgoing. [`World`](crate::World) does so over links in virtual time.
 #[derive(Debug, Default)]
 pub struct ModelHub {
     store: Store,
