@@ -13,14 +13,14 @@ const HEADER_LEN: usize = 4 + 1 + 8 + 4;
 #[derive(Debug)]
 pub(crate) struct Outbox<B> {
     records: ByteQueue<B>,
-    count: usize,
+    count: u16,
     /// The offset of the first record that was not sent on this connection. Records are sent in order.
     unsent_at: usize,
     /// The earliest deadline, so that a poll does not scan all records.
     earliest: Option<Instant>,
     last_id: u32,
     /// How many of the requests have been sent on this connection, and how many have had to be sent again.
-    sent: u32,
+    sent: u16,
     resends: u32,
 }
 
@@ -53,7 +53,7 @@ impl<B: Buffer> Outbox<B> {
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.count
+        self.count as usize
     }
 
     /// The longest frame that can ever fit, in bytes.
@@ -106,7 +106,7 @@ impl<B: Buffer> Outbox<B> {
     /// The connection is lost: all requests must be sent again.
     pub(crate) fn rewind(&mut self) {
         self.unsent_at = 0;
-        self.resends = self.resends.wrapping_add(core::mem::take(&mut self.sent));
+        self.resends = self.resends.wrapping_add(core::mem::take(&mut self.sent).into());
     }
 
     /// How many requests had been sent when their connection was lost.
