@@ -162,9 +162,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
             moved |= self.finish_login(context);
             moved |= self.finish_request(context);
+            // Before the next request is taken, which may go to the read pool at once: a client that always has one more
+            // waiting cannot prolong its session.
             moved |= self.end_if_stopping();
-            moved |= self.take_events();
+            moved |= self.end_if_told(context);
             moved |= self.watch_expiry();
+            moved |= self.take_events();
             moved |= self.empty_mailbox(context);
             moved |= self.catch_up(context);
         }
@@ -396,20 +399,15 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn empty_mailbox(&mut self, context: &mut Context<'_>) -> bool {
         let mut moved = false;
         loop {
+            if self.end_if_told(context) {
+                return true;
+            }
             let has_capacity = self.has_capacity();
             let Stage::Online(online) = &mut self.stage else {
                 return moved;
             };
             let device = Arc::clone(online.device());
             let mut mailbox = device.mailbox();
-            mailbox.register(context.waker());
-            if !online.is_busy()
-                && let Some(reason) = mailbox.take_close_reason()
-            {
-                drop(mailbox);
-                self.goodbye(reason, "");
-                return true;
-            }
             if mailbox.take_behind() {
                 online.state.catch_up();
                 moved = true;
@@ -501,6 +499,25 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             self.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "");
         }
         is_due
+    }
+
+    /// Ends the session if the mailbox says so, as when a newer login took over. A request that is on the read pool is answered
+    /// first. Registers for what comes into the mailbox.
+    fn end_if_told(&mut self, context: &Context<'_>) -> bool {
+        let Stage::Online(online) = &self.stage else {
+            return false;
+        };
+        let reason = {
+            let mut mailbox = online.device().mailbox();
+            mailbox.register(context.waker());
+            match online.is_busy() {
+                true => None,
+                false => mailbox.take_close_reason(),
+            }
+        };
+        let Some(reason) = reason else { return false };
+        self.goodbye(reason, "");
+        true
     }
 
     /// Whether a request is on the read pool: no other one is taken, and the session is not ended, until it is answered.

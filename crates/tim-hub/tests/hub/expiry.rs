@@ -5,8 +5,9 @@ use std::time::Duration;
 use tim_hub::usersig::{App, UserSig};
 use tim_proto::ErrorCode;
 use tim_proto::request::{Conversations, Renew};
+use tim_proto::wire::FrameKind;
 
-use super::support::{APP, Device, Observed, Reply, START_MS, TestHub, app, c2c, sig_for, user};
+use super::support::{APP, Device, Observed, Raw, Reply, START_MS, TestHub, app, c2c, sig_for, user};
 
 fn login_for(hub: &TestHub, name: &str, seconds: u64) -> Device {
     let mut device = Device::new(hub, name, 1);
@@ -41,6 +42,31 @@ fn a_session_is_warned_and_ends_with_its_user_sig() {
     let list = Conversations { next: &[], count: 0 };
     alice.start(&list); // something, so that the hub looks at the time
     alice.until(|device| device.observed.contains(&kicked));
+}
+
+#[test]
+fn requests_that_wait_do_not_prolong_a_session() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut alice = Raw::open(&hub, 4096);
+    alice.login("alice", 1, 1, 1);
+    assert_eq!(alice.next(), Some((FrameKind::LOGIN.answer(), 0)));
+    assert_eq!(alice.next(), Some((FrameKind::SYNCED, 0)));
+    faults.hold_reads();
+    alice.say_at_once(
+        FrameKind::CONVERSATIONS,
+        1..=3,
+        &Conversations { next: &[], count: 0 },
+    );
+    while faults.held() == 0 {
+        std::thread::yield_now();
+    }
+    hub.advance(Duration::from_secs(30 * 24 * 3600));
+    faults.release();
+    let answer = Some((FrameKind::CONVERSATIONS.answer(), 0));
+    assert_eq!(alice.next(), answer, "it was being read");
+    let expired = ErrorCode::KICKED_OUT_USERSIG_EXPIRED.0;
+    assert_eq!(alice.next(), Some((FrameKind::GOODBYE, expired)));
+    assert_eq!(alice.next(), None, "the others are not answered");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::support::{APP, Device, Observed, Raw, START_MS, TestHub, c2c};
 use tim_proto::ErrorCode;
-use tim_proto::request::Done;
+use tim_proto::request::{Conversations, Done};
 use tim_proto::wire::{FrameKind, LEAST_MAX_FRAME};
 
 #[test]
@@ -98,6 +98,39 @@ fn a_login_that_comes_late_is_refused_and_the_newer_session_lives() {
         other.login(name, device, 0xB0B, 1);
         assert_eq!(other.next(), ANSWER);
     }
+}
+
+#[test]
+fn requests_that_wait_do_not_keep_a_session_that_was_taken_over() {
+    const REQUESTS: u32 = 2000;
+    let (hub, faults) = TestHub::start_faulty();
+    let mut old = Raw::open(&hub, 4096);
+    old.login("alice", 7, 1, 1);
+    assert_eq!(old.next(), Some((FrameKind::LOGIN.answer(), 0)));
+    assert_eq!(old.next(), Some((FrameKind::SYNCED, 0)));
+    faults.hold_reads();
+    old.say_at_once(
+        FrameKind::CONVERSATIONS,
+        1..=REQUESTS,
+        &Conversations { next: &[], count: 0 },
+    );
+    let mut new = Raw::open(&hub, 4096);
+    new.login("alice", 7, 2, 1);
+    while faults.held() < 2 {
+        std::thread::yield_now();
+    }
+    faults.release();
+    let answer = Some((FrameKind::CONVERSATIONS.answer(), 0));
+    let mut answered = 0;
+    let last = loop {
+        match old.next() {
+            next if next == answer => answered += 1,
+            next => break next,
+        }
+    };
+    assert_eq!(last, Some((FrameKind::GOODBYE, ErrorCode::SESSION_REPLACED.0)));
+    assert!((1..REQUESTS).contains(&answered), "{answered}");
+    assert_eq!(new.next(), Some((FrameKind::LOGIN.answer(), 0)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::RangeInclusive;
 
 use tim_proto::Platform;
 use tim_proto::request::{Failure, Login, Resume};
@@ -34,6 +35,12 @@ impl Raw {
 
     pub(crate) fn say(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
         self.stream.write_all(&frame(kind, id, body)).unwrap();
+    }
+
+    /// The same request under each of these ids, in one write.
+    pub(crate) fn say_at_once(&mut self, kind: FrameKind, ids: RangeInclusive<u32>, body: &impl Encode) {
+        let frames: Vec<u8> = ids.flat_map(|id| frame(kind, id, body)).collect();
+        self.stream.write_all(&frames).unwrap();
     }
 
     pub(crate) fn login(&mut self, name: &str, device: u64, session: u64, attempt: u32) {
