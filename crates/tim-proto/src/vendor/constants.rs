@@ -16,7 +16,7 @@ macro_rules! constants {
     };
 }
 
-/// `TIM.EVENT`: what a client tells its application (S212: the first four are mandatory). Events that no client here tells
+/// `TIM.EVENT`: what a client tells its application (the first four are mandatory). Events that no client here tells
 /// of are left out.
 pub mod event {
     constants! { &str, ALL;
