@@ -57,7 +57,8 @@ pub struct CreateGroup {
     pub join_option: JoinOption,
     /// Whom members may invite.
     pub invite_option: InviteOption,
-    /// The members besides the owner, with their roles. All must have accounts.
+    /// The members besides the owner, with their roles, in the order in which they join. Of a user who is named twice, the first
+    /// entry counts. All must have accounts.
     pub members: Vec<(UserId, Role)>,
     /// The request's random number, by which a repeated request is recognized.
     pub creation_random: u32,

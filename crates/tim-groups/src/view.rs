@@ -152,7 +152,8 @@ pub struct NewRequest {
 /// A change of the group's stored data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowChange {
-    /// Adds an ordinary member, who sees the log from here on.
+    /// Adds an ordinary member, who sees the log from here on. A mute that outlived an earlier membership applies again. Open
+    /// requests of the user count as accepted: they must not let the user in again after leaving.
     Add(UserId),
     /// Removes a member.
     Remove(UserId),
@@ -174,7 +175,8 @@ pub enum RowChange {
     Decide(u64, Verdict),
     /// Sets the restriction of a user in an AVChatRoom.
     Restrict(UserId, Restriction),
-    /// Ends the group: members, requests and restrictions are deleted, the id stays taken.
+    /// Ends the group: members, requests and restrictions are deleted, and the log is no longer readable. The group id and the
+    /// message ids stay taken.
     Dismiss {
         /// Who dismisses it.
         by: UserId,

@@ -43,7 +43,8 @@ pub struct ResumePoint {
 pub struct Epochs(Vec<Epoch>);
 
 impl Epoch {
-    /// The epoch of an opening at `now_ms`, after `last`. Ids increase even if the clock was set back.
+    /// The epoch of an opening at `now_ms`, after `last`. Ids increase even if the clock was set back. Two copies of a store that
+    /// are opened in the same millisecond have ids in a random order, so what both have in common may be taken for more than it is.
     #[must_use]
     pub fn begin(now_ms: u64, random: u64, last: Option<&Self>, first: u64) -> Self {
         let began_ms = now_ms

@@ -35,13 +35,13 @@ pub trait StoreReader: Send + Sync {
     fn newest_time_ms(&self) -> Result<Option<u64>, StoreError>;
 
     /// A page of history, going back from `before`. It contains revoked messages, flagged, but no revocation entries. The page of a
-    /// log that does not exist is empty and completed.
+    /// log that does not exist, or of a dismissed group, is empty and completed.
     ///
     /// # Errors
     /// The store's.
     fn page(&self, request: &PageRequest) -> Result<Page, StoreError>;
 
-    /// One entry; `None` if it does not exist or was purged.
+    /// One entry; `None` if it does not exist, was purged, or belongs to a dismissed group.
     ///
     /// # Errors
     /// The store's.
@@ -67,8 +67,8 @@ pub trait StoreReader: Send + Sync {
     fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError>;
 
     /// A page of a user's conversations, newest first, at most `limit` of them, capped at
-    /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS). Hidden conversations, groups that the user left, and conversations without
-    /// kept entries are not in it.
+    /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS). Hidden conversations, groups that the user left, and conversations without a
+    /// [last message](Conversation::last) are not in it. Its place in the list is that message's change.
     ///
     /// # Errors
     /// The store's.
@@ -79,7 +79,8 @@ pub trait StoreReader: Send + Sync {
         limit: usize,
     ) -> Result<ConversationsPage, StoreError>;
 
-    /// One conversation of a user, even if hidden; `None` if it does not exist or the user is not a participant.
+    /// One conversation of a user, even if hidden; `None` if it does not exist or the user is not a participant. That of a group
+    /// exists before its first entry.
     ///
     /// # Errors
     /// The store's.
@@ -91,7 +92,8 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn group(&self, group: &GroupId) -> Result<Option<Group>, StoreError>;
 
-    /// A page of a group's members, in the order in which they joined; empty for an unknown group. Members who join or leave between
+    /// A page of a group's members, in the order in which they joined, and of those who joined in the same millisecond, in the order
+    /// of their account numbers; empty for an unknown group. Members who join or leave between
     /// two pages do not shift the others: each of those is returned once.
     ///
     /// # Errors
@@ -219,7 +221,7 @@ pub struct ChangeEntry {
     pub entry: Entry,
 }
 
-/// Purged entries of a log. Copies that the device has of some of them remain valid.
+/// The purged entries of a log that the user could see, whether or not the device has some of them: copies remain valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The log.

@@ -32,7 +32,9 @@ pub enum Write {
         entry: SystemEntry,
     },
     /// Revokes a message: removes its content for good, flags it, and appends the revocation as an entry. Permissions are checked
-    /// inside the transaction; of concurrent revocations one succeeds. Result: [`Written::Revoked`].
+    /// inside the transaction; of concurrent revocations one succeeds. The revocation is an entry of kind
+    /// [`REVOCATION`](MessageKind::REVOCATION), sent by the revoker and flagged [`EntryFlags::SYSTEM`], [`EntryFlags::NO_UNREAD`] and
+    /// [`EntryFlags::NO_LAST`]. Result: [`Written::Revoked`].
     Revoke(Revoke),
     /// Moves a user's read mark forward, never backward. Result: [`Written::Read`], with zeros for a C2C or system conversation
     /// without entries.
@@ -45,7 +47,7 @@ pub enum Write {
         upto: Option<u64>,
     },
     /// Hides a conversation in one user's list until a newer entry arrives. The entries stay, and count as read. Result:
-    /// [`Written::Read`], with zeros if the conversation does not exist.
+    /// [`Written::Read`], with zeros if the conversation does not exist or the user is not a participant.
     DeleteConversation {
         /// The user.
         user: UserId,
@@ -53,7 +55,9 @@ pub enum Write {
         log: LogKey,
     },
     /// Creates a group with its members, its first tip and their notices. Result: [`Written::Group`]. A repeated request (same
-    /// owner, random number and content) has the same result; one with other content is refused with [`Refused::IdReused`].
+    /// group id, owner, random number and [`Fingerprint::of_group`]) has the same result; one with another fingerprint is refused with
+    /// [`Refused::IdReused`]. The id of any other group, dismissed ones included, is refused with [`Refused::IdInUse`], and a member or
+    /// a receiver of a notice without an account with [`Refused::NoSuchUser`].
     CreateGroup(Box<CreateGroup>),
     /// Applies a command to a group, with its tips and notices. [`tim_groups::decide`] runs inside the transaction. Result:
     /// [`Written::GroupChanged`].
@@ -74,7 +78,9 @@ pub enum Write {
 /// A user's message to be stored.
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// The log. A C2C log is created on demand if both users have accounts.
+    /// The log. A C2C log is created on demand if both users have accounts. A message to a system log is refused with
+    /// [`Refused::NotParticipant`], one to a group of a type whose messages are not stored
+    /// ([`TypeRules::is_stored`](tim_groups::rules::TypeRules::is_stored)) with [`Refused::NotAllowed`].
     pub log: LogKey,
     /// The sender, who must have an account, and in a C2C log be one of the two users.
     pub sender: UserId,
@@ -86,7 +92,8 @@ pub struct Append {
     pub origin: u64,
     /// The message kind.
     pub kind: MessageKind,
-    /// The flags. Those that are set by the store only are ignored.
+    /// The flags. Those that are set by the store only are ignored. In a group of a type that counts nothing as unread
+    /// ([`TypeRules::counts_unread`](tim_groups::rules::TypeRules::counts_unread)), the store adds [`EntryFlags::NO_UNREAD`].
     pub flags: EntryFlags,
     /// The encoded message. It is stored and returned unchanged.
     pub content: Bytes,
@@ -111,7 +118,7 @@ pub struct Revoke {
     pub by: UserId,
     /// The largest age of a user's own message, inclusive, in milliseconds.
     pub window_ms: u64,
-    /// The largest age of a message for managers of the group, their own messages included.
+    /// The largest age for managers of the group. For their own messages, the larger of the two windows applies.
     pub manager_window_ms: u64,
     /// The reason; may be empty.
     pub reason: String,
@@ -119,7 +126,8 @@ pub struct Revoke {
     pub origin: u64,
     /// The id of the revocation entry. Its `sender` is replaced by the revoker's account number.
     pub id: MessageId,
-    /// The content of the revocation entry.
+    /// The content of the revocation entry. The store appends the revoker's name card or nick to it, as the extension
+    /// [`tags::REVOKER_NAME`](tim_proto::message::tags::REVOKER_NAME), unless both are empty.
     pub content: Bytes,
 }
 
@@ -130,7 +138,7 @@ pub struct Purge {
     pub older_than_ms: u64,
     /// Message ids made and stored before this time (Unix time in milliseconds) are removed. A later resend would be stored again.
     pub forget_ids_before_ms: u64,
-    /// Restrictions that ended before this time (Unix time in milliseconds) are removed.
+    /// Restrictions that ended at or before this time (Unix time in milliseconds) are removed.
     pub over_before_ms: u64,
     /// The most rows to remove.
     pub budget: u32,

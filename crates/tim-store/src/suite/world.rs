@@ -42,17 +42,20 @@ impl World {
         }
     }
 
-    /// A backup of the store; the store itself is opened anew.
+    /// A backup of the store; the store itself is opened anew. Epochs are told apart by the millisecond in which they began, which
+    /// an engine in memory would not leave between two openings.
     pub fn copy(&mut self) -> Box<dyn Engine> {
         self.store = None;
         let copy = self.engine.copy();
-        self.store = Some(self.engine.open());
+        self.reopen();
         copy
     }
 
     pub fn reopen(&mut self) {
         self.store = None;
+        std::thread::sleep(std::time::Duration::from_millis(1));
         self.store = Some(self.engine.open());
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 
     /// Hands the writing end out, for a thread.
