@@ -46,7 +46,7 @@ fn a_storage_that_is_too_small_is_an_error() {
     assert_eq!(small, CopyError::Capacity { needed });
     assert_eq!(
         small.to_string(),
-        format!("the message has {needed} bytes, more than the storage can hold")
+        format!("the message has {needed} bytes, which the storage cannot hold")
     );
 }
 

@@ -97,7 +97,9 @@ fn flags_print_by_name_and_parse() {
         "REVOKED | NO_LAST | 0x80000000"
     );
     assert_eq!("STUB | 1".parse(), Ok(MessageFlags::STUB | MessageFlags::REVOKED));
-    assert!("stub".parse::<MessageFlags>().is_err());
+    for wrong in ["stub", "0x", "0x+1", "0x-1", "+1", "01", "STUB |"] {
+        assert!(wrong.parse::<MessageFlags>().is_err(), "{wrong}");
+    }
     let mut flags = MessageFlags::STUB | MessageFlags::REVOKED;
     assert!(
         flags.intersects(MessageFlags::STUB) && !flags.contains(MessageFlags::STUB | MessageFlags::NO_LAST)

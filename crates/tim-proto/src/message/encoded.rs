@@ -40,7 +40,7 @@ impl<B: AsRef<[u8]>> Encoded<B> {
     /// Verifies `bytes` and copies them into a `B`.
     ///
     /// # Errors
-    /// [`CopyError`] if they are not a message, or more than a `B` can hold.
+    /// [`CopyError`] if they are not a message, or not what a `B` can hold.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, CopyError>
     where
         B: for<'a> TryFrom<&'a [u8]>,
@@ -51,7 +51,7 @@ impl<B: AsRef<[u8]>> Encoded<B> {
     /// Copies the message into another kind of storage. The bytes are not verified a second time.
     ///
     /// # Errors
-    /// [`CopyError::Capacity`] if they are more than a `C` can hold.
+    /// [`CopyError::Capacity`] if they are not what a `C` can hold.
     pub fn to_storage<C>(&self) -> Result<Encoded<C>, CopyError>
     where
         C: AsRef<[u8]> + for<'a> TryFrom<&'a [u8]>,
@@ -101,8 +101,8 @@ pub enum CopyError {
     /// The bytes are not a message.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The storage is too small.
-    #[error("the message has {needed} bytes, more than the storage can hold")]
+    /// The storage is too small, or takes another number of bytes only, as an array does.
+    #[error("the message has {needed} bytes, which the storage cannot hold")]
     Capacity {
         /// How many bytes the message has.
         needed: usize,

@@ -146,7 +146,10 @@ impl core::str::FromStr for MessageFlags {
             let named = Self::NAMED.iter().find(|(_, name)| *name == part);
             let flag = match (named, part.strip_prefix("0x")) {
                 (Some((flag, _)), _) => Some(*flag),
-                (None, Some(hex)) => u32::from_str_radix(hex, 16).ok().map(Self),
+                (None, Some(hex)) if hex.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+                    u32::from_str_radix(hex, 16).ok().map(Self)
+                }
+                (None, Some(_)) => None,
                 (None, None) => crate::open::plain_number(part).map(Self),
             };
             flags.insert(flag.ok_or(unknown)?);
