@@ -93,7 +93,9 @@ impl<'m> Client<'m> {
         poll_fn(|context| {
             match self.shared.login.get() {
                 Login::Never | Login::Ended(_) => return Poll::Ready(Ok(())),
-                Login::InProgress | Login::Done if !begun => {
+                // It has completed, and another task has begun to log in again.
+                Login::InProgress | Login::Done if begun => return Poll::Ready(Ok(())),
+                Login::InProgress | Login::Done => {
                     if let Ok(mut session) = self.shared.session.try_borrow_mut() {
                         session.logout(self.now());
                         self.shared.login.set(Login::LoggingOut);
@@ -101,7 +103,7 @@ impl<'m> Client<'m> {
                         begun = true;
                     }
                 }
-                _ => {}
+                Login::LoggingOut => begun = true,
             }
             claim.wait(context)
         })

@@ -1,7 +1,7 @@
 //! Every call, and every way to be refused.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -464,6 +464,47 @@ fn the_response_to_a_dropped_call_makes_room_for_the_next() {
         assert_eq!(world.hub.borrow().texts_of_kiosk(), texts);
     };
     world.run(vec![Box::pin(sender), Box::pin(receiver)]);
+}
+
+/// A logout completes although another task, which waited for its end to log in again, is polled first.
+#[test]
+fn a_logout_completes_while_another_task_logs_in_again() {
+    let world = World::new();
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(Wire(world.clone()));
+    let (leaving, outs) = (Cell::new(0), Cell::new(0));
+    let sender = async {
+        client.login().await.expect("let in");
+        client.wait_until_ready().await.expect("ready");
+        while leaving.get() < 2 {
+            world.yield_now().await;
+        }
+        assert!(!client.login().await.expect("let in again").repeat_login);
+        client.wait_until_ready().await.expect("ready again");
+        world.sleep(Duration::from_secs(1)).await;
+        assert_eq!(outs.get(), 2, "both logouts have completed");
+        assert!(client.is_ready(), "the second one has not ended the new login");
+    };
+    let receiver = async {
+        loop {
+            runner.next_event().await;
+        }
+    };
+    let leave = async || {
+        world.sleep(Duration::from_secs(1)).await;
+        leaving.set(leaving.get() + 1);
+        client.logout().await.expect("out");
+        outs.set(outs.get() + 1);
+        pending::<()>().await;
+    };
+    // The sender's login waits from the same moment as the logouts, and is polled before them when they end.
+    world.run(vec![
+        Box::pin(sender),
+        Box::pin(leave()),
+        Box::pin(leave()),
+        Box::pin(receiver),
+    ]);
 }
 
 /// A call that is dropped when its answer is there gives the session free again.
