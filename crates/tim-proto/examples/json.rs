@@ -2,6 +2,7 @@
 //!
 //! A borrowed message is serialized in place. JSON is read as an owned message, the verified bytes that a SEND frame or a
 //! store has.
+#![allow(clippy::print_stdout)]
 
 use std::error::Error;
 

@@ -12,7 +12,10 @@ const USER: UserId = match UserId::new("alice") {
 fn an_id_compares_with_strings() {
     let group = GroupId::new("@TGS#1").unwrap();
     let (chat, room) = (ConversationId::C2c(USER), ConversationId::Group(group));
-    assert!(USER == "alice" && "alice" == USER && USER == *"alice" && *"alice" == USER);
+    assert_eq!(USER, "alice");
+    assert_eq!("alice", USER);
+    assert_eq!(USER, *"alice");
+    assert_eq!(*"alice", USER);
     assert!(USER != "Alice" && USER != "alic" && USER != "alicea");
     assert_eq!(group, "@TGS#1");
     assert_eq!(chat, "C2Calice");
@@ -24,7 +27,9 @@ fn an_id_compares_with_strings() {
         client_time: 20,
         random: 300,
     };
-    assert!(id == "1-20-300" && "1-20-300" == id && id != "01-20-300");
+    assert_eq!(id, "1-20-300");
+    assert_eq!("1-20-300", id);
+    assert_ne!(id, "01-20-300");
 }
 
 #[test]

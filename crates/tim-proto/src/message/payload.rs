@@ -1,4 +1,4 @@
-//! What messages say: the seven kinds that a user sends, and those that the hub writes into a conversation.
+//! Payloads: the seven kinds that users send, and those that the hub makes.
 
 use crate::open::open_newtype;
 use crate::wire::{DecodeError, Encode, List, Reader, Writer, wire};
@@ -28,16 +28,16 @@ pub enum Payload<'a> {
     GroupTip(GroupTip<'a>),
     /// `TIMGroupSystemNoticeElem`, written by the hub.
     SystemNotice(SystemNotice<'a>),
-    /// An earlier message was taken back; written by the hub.
+    /// The revocation of an earlier message, written by the hub.
     Revocation(Revocation<'a>),
-    /// A kind that this version does not know (or a payload that is not what its kind says): kept as it came.
+    /// A payload of an unknown kind, or a malformed one, as its bytes.
     Unknown(MessageKind, &'a [u8]),
 }
 
-/// What can be the payload of a message that is made: a [`Payload`] of any kind, or one that is known to be of one kind,
-/// so that a device links no other.
+/// The payload of a message to encode: a [`Payload`], or a payload of one kind. With the latter, encoders of other kinds are not
+/// linked.
 pub trait PayloadBody: Encode {
-    /// The kind of message that this is the payload of.
+    /// The kind of the message.
     fn kind(&self) -> MessageKind;
 }
 
@@ -49,13 +49,13 @@ impl PayloadBody for Payload<'_> {
 
 /// A payload of one kind, see [`Header::payload`](super::Header::payload).
 pub trait OfKind {
-    /// Which one.
+    /// The kind.
     const KIND: MessageKind;
 }
 
 impl Payload<'_> {
-    /// Whether there is anything to send. A custom message without data, description and extension can be made but not
-    /// sent, and so can an empty file; both ends refuse to send them with
+    /// Whether the payload has content. A custom message without data, description and extension, and an empty file, can be
+    /// created but not sent; both ends refuse them with
     /// [`MESSAGE_FILE_URL_IS_EMPTY`](crate::ErrorCode::MESSAGE_FILE_URL_IS_EMPTY).
     #[must_use]
     pub const fn has_content(&self) -> bool {
@@ -81,7 +81,7 @@ macro_rules! payloads {
         )*
 
         impl<'a> Payload<'a> {
-            /// The kind of message that this is the payload of.
+            /// The kind of the message.
             #[must_use]
             pub const fn kind(&self) -> MessageKind {
                 match self {
@@ -90,7 +90,7 @@ macro_rules! payloads {
                 }
             }
 
-            /// Reads a payload; one that is not what its kind says comes out as [`Payload::Unknown`].
+            /// Decodes a payload. A malformed one becomes [`Payload::Unknown`].
             #[must_use]
             #[inline]
             pub fn decode(kind: MessageKind, bytes: &'a [u8]) -> Self {
@@ -110,10 +110,10 @@ macro_rules! payloads {
                 }
             }
 
-            /// Reads a payload and insists that a known kind is well-formed, as the hub does with what it is sent.
+            /// Decodes a payload, and refuses a malformed one of a known kind, as the hub does.
             ///
             /// # Errors
-            /// [`DecodeError`] if the bytes are not what the kind says.
+            /// [`DecodeError`] if the payload is malformed.
             #[inline]
             pub fn decode_strict(kind: MessageKind, bytes: &'a [u8]) -> Result<Self, DecodeError> {
                 let mut reader = Reader::new(bytes);
@@ -230,12 +230,12 @@ wire! {
 }
 
 wire! {
-    /// Content that only the application understands.
+    /// Content defined by the application.
     #[derive(Debug, Default)]
     pub struct Custom<'a> {
         /// The data field.
         pub data: &'a str,
-        /// The description field; also the text of an offline push.
+        /// The description field; also the text of an offline notification.
         pub description: &'a str,
         /// The extension field.
         pub extension: &'a str,
@@ -246,7 +246,7 @@ wire! {
     /// A sticker.
     #[derive(Debug, Default)]
     pub struct Face<'a> {
-        /// Which one; the application decides what the number means.
+        /// The number of the sticker; its meaning is the application's.
         pub index: u32,
         /// Extra data.
         pub data: &'a str,
@@ -327,13 +327,13 @@ wire! {
         pub size_type: ImageSize,
         /// Its number at the sender (`instanceID`).
         pub instance: u32,
-        /// Bytes.
+        /// The size in bytes.
         pub size: u64,
         /// Pixels.
         pub width: u32,
         /// Pixels.
         pub height: u32,
-        /// Where it can be fetched.
+        /// Its URL.
         pub url: &'a str,
     }
 }
@@ -344,17 +344,17 @@ wire! {
     pub struct Audio<'a> {
         /// Its name in the blob store.
         pub uuid: &'a str,
-        /// Where it can be fetched.
+        /// Its URL.
         pub url: &'a str,
-        /// Bytes.
+        /// The size in bytes.
         pub size: u64,
-        /// Milliseconds; at most [`crate::vendor::limits::MAX_SOUND_MILLIS`].
+        /// The length in milliseconds; at most [`crate::vendor::limits::MAX_SOUND_MILLIS`].
         pub duration_ms: u32,
-        /// Samples a second, 0 if not said.
+        /// Samples per second; 0 if unknown.
         pub sample_rate: u32,
-        /// Channels, 0 if not said.
+        /// The number of channels; 0 if unknown.
         pub channels: u8,
-        /// Bits a second, 0 if not said.
+        /// Bits per second; 0 if unknown.
         pub bit_rate: u32,
         /// `aac` is the format that every platform plays.
         pub format: &'a str,
@@ -375,11 +375,11 @@ wire! {
     pub struct Video<'a> {
         /// Its name in the blob store.
         pub uuid: &'a str,
-        /// Where it can be fetched.
+        /// Its URL.
         pub url: &'a str,
-        /// Bytes.
+        /// The size in bytes.
         pub size: u64,
-        /// Seconds.
+        /// The length in seconds.
         pub seconds: u32,
         /// Its format, such as `mp4`.
         pub format: &'a str,
@@ -389,16 +389,16 @@ wire! {
 }
 
 wire! {
-    /// The picture that stands for a video.
+    /// The preview picture of a video.
     #[derive(Debug)]
     pub struct Thumbnail<'a> {
-        /// Whether the sender had none and this is the default one.
+        /// Whether this is the default picture, because the sender gave none.
         pub is_default: bool,
         /// Its name in the blob store.
         pub uuid: &'a str,
-        /// Where it can be fetched.
+        /// Its URL.
         pub url: &'a str,
-        /// Bytes.
+        /// The size in bytes.
         pub size: u64,
         /// Pixels.
         pub width: u32,
@@ -417,26 +417,26 @@ wire! {
         pub uuid: &'a str,
         /// Its name on the sender's side.
         pub name: &'a str,
-        /// Bytes.
+        /// The size in bytes.
         pub size: u64,
-        /// Where it can be fetched.
+        /// Its URL.
         pub url: &'a str,
     }
 }
 
 wire! {
-    /// An earlier message of the same conversation was taken back.
+    /// The revocation of an earlier message of the same conversation.
     #[derive(Debug)]
     pub struct Revocation<'a> {
-        /// Where the message stands.
+        /// The sequence of the revoked message.
         pub sequence: u64,
         /// Its id.
         pub message: MessageId,
-        /// Who had sent it.
+        /// Its sender.
         pub sender: UserId,
-        /// Who took it back.
+        /// The user who revoked it.
         pub revoker: UserId,
-        /// Why, if that was said.
+        /// The reason; may be empty.
         pub reason: &'a str,
     }
 }

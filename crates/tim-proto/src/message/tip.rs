@@ -41,30 +41,30 @@ impl Default for TipOperation {
 }
 
 wire! {
-    /// Something happened in a group.
+    /// A group tip: an event in a group.
     #[derive(Debug)]
     pub struct GroupTip<'a> {
-        /// What happened.
+        /// The event.
         pub operation: TipOperation,
-        /// Who did it.
+        /// The user who caused it.
         pub operator_id: &'a str,
-        /// To whom.
+        /// The affected users.
         pub users: List<'a, &'a str>,
-        /// In which group.
+        /// The group.
         pub group_id: GroupId,
-        /// That group's name.
+        /// The group's name.
         pub group_name: &'a str,
-        /// How many members it has now.
+        /// The number of members after the event.
         pub member_count: u32,
-        /// What changed in the group's profile, for [`TipOperation::GROUP_PROFILE_UPDATED`] (`newGroupProfile`).
+        /// The changes of the group's profile, for [`TipOperation::GROUP_PROFILE_UPDATED`] (`newGroupProfile`).
         pub changes: List<'a, GroupChange<'a>>,
-        /// Who may not write for how long, for [`TipOperation::MEMBER_PROFILE_UPDATED`]; empty if that was not it.
+        /// The members whose mute changed, for [`TipOperation::MEMBER_PROFILE_UPDATED`]; else empty.
         pub muted: List<'a, Muted>,
-        /// Why, if that was said when members were removed or banned.
+        /// The reason for removing or banning members; may be empty.
         pub reason: &'a str,
-        /// How the operator was called and looked (`operatorInfo`).
+        /// The operator's names and picture (`operatorInfo`).
         pub operator: TipNames<'a>,
-        /// How the users were called and looked, in the order of `users`; may be shorter, see [`GroupTip::members`].
+        /// The users' names and pictures, in the order of `users`; may be shorter, see [`GroupTip::members`].
         pub names: List<'a, TipNames<'a>>,
     }
 }
@@ -143,14 +143,14 @@ impl<'a> GroupTip<'a> {
 }
 
 wire! {
-    /// How a user was called and looked when a tip was written. What is unknown is empty.
+    /// A user's names and picture when a tip was written. Unknown ones are empty.
     #[derive(Debug, Default)]
     pub struct TipNames<'a> {
         /// The nick.
         pub nick: &'a str,
         /// The name in the group.
         pub name_card: &'a str,
-        /// Where the picture is.
+        /// The URL of the picture.
         pub avatar: &'a str,
     }
 }
@@ -177,37 +177,37 @@ pub struct TipMember<'a> {
 }
 
 wire! {
-    /// For how long a member may not write.
+    /// The mute of a member.
     #[derive(Debug)]
     pub struct Muted {
-        /// Who.
+        /// The member.
         pub user: UserId,
-        /// How many seconds; 0 if they may again.
+        /// The duration in seconds; 0 if the mute ended.
         pub seconds: u32,
     }
 }
 
-/// One thing that changed in a group's profile. On the wire a number that says what, then the new value.
+/// A change of a group's profile. On the wire it is the number of the field, then the new value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GroupChange<'a> {
     /// 1: its name.
     Name(&'a str),
-    /// 2: what it is about.
+    /// 2: the introduction.
     Introduction(&'a str),
-    /// 3: what its members are told.
+    /// 3: the notification to its members.
     Notification(&'a str),
-    /// 4: where its picture is.
+    /// 4: the URL of its picture.
     Avatar(&'a str),
-    /// 5: who owns it.
+    /// 5: the owner.
     Owner(UserId),
-    /// 6: who may join by asking.
+    /// 6: the join option.
     JoinOption(JoinOption),
-    /// 7: whom members may bring in.
+    /// 7: the invite option.
     InviteOption(InviteOption),
-    /// 8: whether nobody but owner and admins may write.
+    /// 8: whether everybody but owner and admins is muted.
     MuteAll(bool),
-    /// Something that this version does not know, with the value as bytes.
+    /// An unknown field, with the value as bytes.
     Unknown(u32, &'a [u8]),
 }
 

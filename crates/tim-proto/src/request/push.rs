@@ -1,10 +1,10 @@
-//! What the hub sends on its own.
+//! Pushes: frames that the hub sends on its own.
 
 use crate::message::Header;
 use crate::wire::{DecodeError, Encode, FrameKind, Read, Reader, Writer, wire};
 use crate::{ConversationId, Encoded, Message};
 
-/// What the hub may send that is no answer, by frame kind.
+/// A push of any kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // borrowed and short-lived, and there is no heap to put it on
@@ -19,15 +19,15 @@ pub enum Push<'a> {
     Conversation(ConversationChange),
     /// EXPIRING.
     Expiring(Expiring),
-    /// A kind that this version does not know.
+    /// A push of an unknown kind.
     Unknown(FrameKind),
 }
 
 impl<'a> Push<'a> {
-    /// Reads the body of a push.
+    /// Decodes the body of a push.
     ///
     /// # Errors
-    /// [`DecodeError`] if it is not what its kind says.
+    /// [`DecodeError`] if the body is malformed.
     pub fn decode(kind: FrameKind, body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let push = match kind {
@@ -46,10 +46,10 @@ impl<'a> Push<'a> {
 
 wire! {
     open_ended;
-    /// DELIVER: an entry of a conversation, and where the device stands once it has taken it.
+    /// DELIVER: an entry of a conversation.
     #[derive(Debug)]
     pub struct Deliver<'a> {
-        /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty for a message that is not stored.
+        /// The next [`Login::cursor`](super::Login::cursor) once the entry is processed; empty for a message that is not stored.
         pub cursor: &'a [u8],
         /// For a [`STUB`](crate::message::MessageFlags::STUB): how long the payload is that was left out; else 0.
         pub payload_len: u32,
