@@ -86,7 +86,7 @@ fn codec_sends_and_shows() {
         let deliver = tim_session::proto::request::Deliver {
             cursor: b"1",
             payload_len: 0,
-            message: tim_session::proto::Message::decode_from(&from_alice("你好").leak()[..]).unwrap(),
+            message: Message::decode_from(&from_alice("你好").leak()[..]).unwrap(),
         };
         let mut bytes = vec![0; 512];
         let mut writer = Writer::new(&mut bytes);
