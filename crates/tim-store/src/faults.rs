@@ -44,6 +44,8 @@ pub struct Faults(Arc<(Mutex<State>, Condvar)>);
 struct State {
     commits_held: bool,
     reads_held: bool,
+    /// The only method whose calls are held; `None` for all.
+    held_method: Option<&'static str>,
     waiting: usize,
     next_commit: Option<CommitFault>,
     reads_fail: Option<StoreError>,
@@ -67,7 +69,14 @@ impl Faults {
 
     /// Reads block until [`release`](Self::release).
     pub fn hold_reads(&self) {
-        self.state().reads_held = true;
+        let mut state = self.state();
+        (state.reads_held, state.held_method) = (true, None);
+    }
+
+    /// Reads by this method of [`StoreReader`] block until [`release`](Self::release); others do not.
+    pub fn hold_reads_by(&self, method: &'static str) {
+        let mut state = self.state();
+        (state.reads_held, state.held_method) = (true, Some(method));
     }
 
     /// Calls that are held, and later ones, go on.
@@ -109,8 +118,9 @@ impl Faults {
         state
     }
 
-    fn read(&self) -> Result<(), StoreError> {
-        let state = self.wait(|state| state.reads_held);
+    fn read(&self, method: &str) -> Result<(), StoreError> {
+        let state =
+            self.wait(|state| state.reads_held && state.held_method.is_none_or(|held| held == method));
         state.reads_fail.clone().map_or(Ok(()), Err)
     }
 }
@@ -143,7 +153,7 @@ struct FaultyReader {
 macro_rules! reads {
     ($(fn $name:ident($($argument:ident: $type:ty),*) -> $found:ty;)*) => {
         $(fn $name(&self, $($argument: $type),*) -> Result<$found, StoreError> {
-            self.faults.read()?;
+            self.faults.read(stringify!($name))?;
             self.inner.$name($($argument),*)
         })*
     };

@@ -14,7 +14,7 @@ use tim_proto::{ErrorCode, MessageId, MessageKind};
 use tim_store::{Entry, LogKey, PageRequest, Write, WriteError, Written};
 
 use super::pages::{self, MAX_LEN_PREFIX, Paged};
-use super::visibility::{is_in_av_chat_room, visible_from};
+use super::visibility::{is_in_av_chat_room, read_visible, visible_from};
 use super::{Handled, RESPONSE_OVERHEAD, Reply};
 use crate::client_context::ClientContext;
 use crate::device::Device;
@@ -39,13 +39,14 @@ pub(super) fn history<'a>(
     let count = (request.count > 0).then_some(u32::from(request.count));
     let limit = services.options.limits.page_len(count).unwrap_or(1) as usize;
     let max_bytes = client.max_response().saturating_sub(RESPONSE_OVERHEAD);
-    let after = visible_from(services, client, &log)?;
-    let page = services.reads.store().page(&PageRequest {
-        log,
-        before,
-        after,
-        limit,
-        max_bytes,
+    let page = read_visible(services, client, &log, |after| {
+        services.reads.store().page(&PageRequest {
+            log,
+            before,
+            after,
+            limit,
+            max_bytes,
+        })
     })?;
     let (messages, oldest) = newest_that_fit(&page.entries, max_bytes);
     if messages.is_empty() && !page.entries.is_empty() {
@@ -86,9 +87,11 @@ fn newest_that_fit(entries: &[Entry], max_bytes: usize) -> (Vec<Bytes>, u64) {
 /// A piece of a message's payload.
 pub(super) fn fetch(services: &Services, client: &mut ClientContext, request: &Fetch) -> Handled<Fetch> {
     let log = LogKey::of(client.user(), request.conversation);
-    let is_visible = request.sequence > visible_from(services, client, &log)?;
-    let entry = services.reads.store().entry(&log, request.sequence)?;
-    let Some(entry) = entry.filter(|_| is_visible) else {
+    let entry = read_visible(services, client, &log, |after| match request.sequence > after {
+        true => services.reads.store().entry(&log, request.sequence),
+        false => Ok(None),
+    })?;
+    let Some(entry) = entry else {
         return Err(Refusal::new(ErrorCode::MESSAGE_NOT_FOUND, ""));
     };
     if entry.is_revoked() {

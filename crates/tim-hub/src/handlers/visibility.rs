@@ -1,11 +1,30 @@
 //! What a user may see of a log.
 
 use tim_proto::ErrorCode;
-use tim_store::LogKey;
+use tim_store::{LogKey, StoreError};
 
 use crate::client_context::ClientContext;
 use crate::refusal::Refusal;
 use crate::service::Services;
+
+/// Reads of a log what its user may see, given the sequence behind which that begins. The membership is looked up again
+/// afterwards: a user who was removed meanwhile does not see what was said since.
+pub(super) fn read_visible<T>(
+    services: &Services,
+    client: &ClientContext,
+    log: &LogKey,
+    read: impl Fn(u64) -> Result<T, StoreError>,
+) -> Result<T, Refusal> {
+    let mut from = visible_from(services, client, log)?;
+    // Again only if the user has left and joined meanwhile.
+    loop {
+        let found = read(from)?;
+        match visible_from(services, client, log)? {
+            unchanged if unchanged == from => return Ok(found),
+            later => from = later,
+        }
+    }
+}
 
 /// The sequence behind which a user sees the entries of a log: of a group, what came after joining.
 pub(super) fn visible_from(

@@ -2,11 +2,11 @@
 
 use tim_hub::HubError;
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{History, MarkRead};
+use tim_proto::request::{Fetch, History, MarkRead};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_store::{NotStored, StoreError};
 
-use super::support::{Device, Reply, TestHub, c2c};
+use super::support::{Device, Reply, TestHub, c2c, group, user};
 
 fn sent(sequence: u64, duplicate: bool) -> Result<Reply, ErrorCode> {
     Ok(Reply::Sent { sequence, duplicate })
@@ -166,4 +166,40 @@ fn logins_and_catching_up_wait_for_a_slow_store_and_hold_up_nobody() {
     faults.release();
     carol.until(|carol| carol.session.is_ready());
     assert_eq!(carol.send(c2c("bob"), "from carol"), 1);
+}
+
+#[test]
+fn a_member_who_is_removed_during_a_read_does_not_see_what_is_said_afterwards() {
+    let (hub, faults) = TestHub::start_faulty();
+    let [mut alice, mut bob, mut carol] =
+        [("alice", 1), ("bob", 2), ("carol", 3)].map(|(name, number)| Device::login(&hub, name, number));
+    alice.create_group("g", &[user("bob"), user("carol")]).unwrap();
+    let last = alice.send(group("g"), "to all");
+    let page = History {
+        conversation: group("g"),
+        next: &[],
+        count: 0,
+    };
+    faults.hold_reads_by("page");
+    let history = bob.start(&page);
+    bob.until(|_| faults.held() == 1);
+    alice.remove("g", &["bob"]).unwrap();
+    alice.send(group("g"), "not to bob");
+    faults.release();
+    assert_eq!(bob.wait_for(history), Err(ErrorCode::GROUP_PERMISSION_DENY));
+    // The same with a piece of a message that is not there yet, behind the two tips and the message above.
+    let sequence = last + 4;
+    let piece = Fetch {
+        conversation: group("g"),
+        sequence,
+        offset: 0,
+        len: 100,
+    };
+    faults.hold_reads_by("entry");
+    let fetch = carol.start(&piece);
+    carol.until(|_| faults.held() == 1);
+    alice.remove("g", &["carol"]).unwrap();
+    assert_eq!(alice.send(group("g"), "not to carol"), sequence);
+    faults.release();
+    assert_eq!(carol.wait_for(fetch), Err(ErrorCode::GROUP_PERMISSION_DENY));
 }
