@@ -51,17 +51,18 @@ impl Reads {
         lock(&self.pool.0).workers > 0
     }
 
-    /// Runs `work` on the pool. The channel closes without a result if the work panics or the runtime ends.
+    /// Runs `work` on the pool, unless the receiver is dropped before its turn comes. The channel closes without a result if the
+    /// work panics or the runtime ends.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
-        let (sender, receiver) = oneshot::channel();
-        self.pool.submit(Box::new(move || {
-            // The connection may be gone.
-            let _ = sender.send(work());
-        }));
-        receiver
+        self.pool.run(work)
+    }
+
+    /// Runs `work`, which answers by itself, on the pool.
+    pub(crate) fn run_detached(&self, work: impl FnOnce() + Send + 'static) {
+        self.pool.submit(Box::new(work));
     }
 }
 
@@ -78,6 +79,20 @@ struct State {
 }
 
 impl Pool {
+    fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(Box::new(move || {
+            // The connection may be gone. Those that connect and leave again while the store is slow do not hold up the others.
+            if !sender.is_closed() {
+                let _ = sender.send(work());
+            }
+        }));
+        receiver
+    }
+
     fn submit(self: &Arc<Self>, job: Job) {
         let is_enough = {
             let mut state = lock(&self.0);
@@ -152,17 +167,6 @@ mod tests {
 
     use super::*;
 
-    fn run<T: Send + 'static>(
-        pool: &Arc<Pool>,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> oneshot::Receiver<T> {
-        let (sender, receiver) = oneshot::channel();
-        pool.submit(Box::new(move || {
-            let _ = sender.send(work());
-        }));
-        receiver
-    }
-
     #[tokio::test]
     async fn jobs_run_side_by_side_on_a_bounded_number_of_threads() {
         let pool: Arc<Pool> = Arc::default();
@@ -172,7 +176,7 @@ mod tests {
         let jobs: Vec<_> = (0..4 * MAX_WORKERS)
             .map(|number| {
                 let (now, most, barrier) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&barrier));
-                run(&pool, move || {
+                pool.run(move || {
                     assert!(may_block());
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     barrier.wait();
@@ -192,15 +196,40 @@ mod tests {
     async fn a_job_that_panics_closes_its_channel_and_harms_no_other() {
         let pool: Arc<Pool> = Arc::default();
         for _ in 0..2 * MAX_WORKERS {
-            assert!(run(&pool, || panic!("on purpose")).await.is_err());
+            assert!(pool.run(|| panic!("on purpose")).await.is_err());
         }
-        assert_eq!(run(&pool, || 7).await, Ok(7));
+        assert_eq!(pool.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_waits_for_is_skipped() {
+        let pool: Arc<Pool> = Arc::default();
+        let barrier = Arc::new(Barrier::new(MAX_WORKERS + 1));
+        let busy: Vec<_> = (0..MAX_WORKERS)
+            .map(|_| {
+                let barrier = Arc::clone(&barrier);
+                pool.run(move || barrier.wait())
+            })
+            .collect();
+        let done = Arc::new(AtomicUsize::new(0));
+        let job = || {
+            let done = Arc::clone(&done);
+            pool.run(move || done.fetch_add(1, Ordering::SeqCst))
+        };
+        drop(job());
+        let waited_for = job();
+        barrier.wait();
+        assert_eq!(waited_for.await, Ok(0), "the job before it was not done");
+        for job in busy {
+            job.await.unwrap();
+        }
+        assert_eq!(done.load(Ordering::SeqCst), 1);
     }
 
     #[test]
     fn without_a_runtime_no_job_waits_for_ever() {
         let pool: Arc<Pool> = Arc::default();
-        assert!(run(&pool, || 7).blocking_recv().is_err());
+        assert!(pool.run(|| 7).blocking_recv().is_err());
         assert!(lock(&pool.0).waiting.is_empty() && lock(&pool.0).workers == 0);
     }
 }

@@ -34,14 +34,13 @@ impl AvChatRoomTips {
             return;
         }
         let tips = self.clone();
-        // Nobody waits for this job.
-        drop(self.reads.run(move || {
+        self.reads.run_detached(move || {
             for moves in &due {
                 if let Err(error) = tips.tell(moves) {
                     warn!(group = %moves.group, %error, "a room cannot be told who came");
                 }
             }
-        }));
+        });
     }
 
     fn tell(&self, moves: &Moves) -> Result<(), StoreError> {

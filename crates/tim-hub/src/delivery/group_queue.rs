@@ -144,8 +144,7 @@ impl GroupQueue {
             ),
             Route::Log(append) => {
                 let reads = self.reads.clone();
-                // Nobody waits for this job: it answers the sender.
-                drop(self.reads.run(move || {
+                self.reads.run_detached(move || {
                     let Append {
                         log,
                         sender,
@@ -158,7 +157,7 @@ impl GroupQueue {
                         Ok(None) => receipt.refuse(full),
                         Err(error) => receipt.refuse(error.into()),
                     }
-                }));
+                });
             }
         }
     }
