@@ -39,8 +39,3 @@ pub use tim_proto::{
     JoinStatus, MemberResult, MessageId, MessageKind, Platform, Priority, ReceiveOption, Role, UserId,
 };
 pub use tim_transport_std as transport;
-
-/// The README's examples are compiled with this crate's.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

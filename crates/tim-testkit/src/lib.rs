@@ -57,3 +57,9 @@ pub use rng::Rng;
 #[cfg(feature = "tokio")]
 pub use scripted_hub::{IncomingLogin, ScriptedHub, in_time};
 pub use world::World;
+
+/// The examples of the README at the top are compiled with this crate's: it is not published, and what is published has no
+/// file from outside its own directory.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

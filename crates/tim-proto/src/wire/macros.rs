@@ -149,6 +149,7 @@ macro_rules! visit_fields {
                 while let Some(name) = map.next_key_seed(this::FieldName(<$own>::FIELDS))? {
                     match name {
                         $(stringify!($field) => {
+                            this::first(stringify!($field), &$field)?;
                             $field = Some(map.next_value_seed(this::Transcode::<$ty>::NEW)?);
                         })*
                         _ => {}
@@ -190,7 +191,10 @@ macro_rules! deserialize {
                 $(let mut $field: Option<$crate::wire::serde::Field<$ty>> = None;)*
                 while let Some(name) = map.next_key_seed($crate::wire::serde::FieldName(<$own>::FIELDS))? {
                     match name {
-                        $(stringify!($field) => $field = Some(map.next_value()?),)*
+                        $(stringify!($field) => {
+                            $crate::wire::serde::first(stringify!($field), &$field)?;
+                            $field = Some(map.next_value()?);
+                        })*
                         _ => {}
                     }
                 }

@@ -77,6 +77,14 @@ impl<'de, E: serde_core::de::Error> Deserializer<'de> for Absent<E> {
     }
 }
 
+/// An error if the field has been read before: of two values, another reader may take the other one.
+pub fn first<T, E: serde_core::de::Error>(name: &'static str, field: &Option<T>) -> Result<(), E> {
+    match field {
+        None => Ok(()),
+        Some(_) => Err(E::duplicate_field(name)),
+    }
+}
+
 /// Reads the name of a field: one of these.
 pub struct FieldName(pub &'static [&'static str]);
 
@@ -198,6 +206,8 @@ macro_rules! ids {
 }
 ids!(UserId: "a user id", GroupId: "a group id");
 
+const CONVERSATIONS: &[&str] = &["System", "C2c", "Group"];
+
 impl Serialize for ConversationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const NAME: &str = "ConversationId";
@@ -217,11 +227,7 @@ impl<'de> Deserialize<'de> for ConversationId {
         if deserializer.is_human_readable() {
             return deserializer.deserialize_str(IdVisitor("a conversation id", Self::from_record));
         }
-        deserializer.deserialize_enum(
-            "ConversationId",
-            &["System", "C2c", "Group"],
-            ValueOf::<Self>::NEW,
-        )
+        deserializer.deserialize_enum("ConversationId", CONVERSATIONS, ValueOf::<Self>::NEW)
     }
 }
 
@@ -234,15 +240,40 @@ impl<'de> Visitor<'de> for ValueOf<ConversationId> {
 
     fn visit_enum<A: serde_core::de::EnumAccess<'de>>(self, data: A) -> Result<ConversationId, A::Error> {
         use serde_core::de::VariantAccess as _;
-        match data.variant::<u8>()? {
+        match data.variant_seed(VariantOf(CONVERSATIONS))? {
             (0, variant) => variant.unit_variant().map(|()| ConversationId::System),
             (1, variant) => variant.newtype_variant().map(ConversationId::C2c),
-            (2, variant) => variant.newtype_variant().map(ConversationId::Group),
-            (other, _) => Err(A::Error::invalid_value(
-                Unexpected::Unsigned(other.into()),
-                &"0, 1 or 2",
-            )),
+            (_, variant) => variant.newtype_variant().map(ConversationId::Group),
         }
+    }
+}
+
+/// Reads which variant it is: one of these names, or its number. postcard has numbers, CBOR and MessagePack have names.
+struct VariantOf(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for VariantOf {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for VariantOf {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name or number of a variant")
+    }
+
+    fn visit_u64<E: serde_core::de::Error>(self, number: u64) -> Result<usize, E> {
+        let known = usize::try_from(number).ok().filter(|at| *at < self.0.len());
+        known.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_str<E: serde_core::de::Error>(self, name: &str) -> Result<usize, E> {
+        let known = self.0.iter().position(|variant| *variant == name);
+        known.ok_or_else(|| E::unknown_variant(name, self.0))
     }
 }
 
@@ -400,8 +431,8 @@ mod owned {
 
     /// Encodes a body from its serde form: what a `T` was serialized to in a human-readable format.
     ///
-    /// A borrowed `Deserialize` cannot read lists and bytes from text, since it has no place to put them. This writes the
-    /// body's bytes instead, from which a `T` can be decoded.
+    /// A borrowed `Deserialize` cannot read lists, bytes and strings with escapes from text, since it has no place to put them.
+    /// This writes the body's bytes instead, from which a `T` can be decoded.
     ///
     /// ```
     /// use tim_proto::request::History;
