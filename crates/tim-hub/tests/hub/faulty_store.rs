@@ -1,5 +1,7 @@
 //! A store that is slow, or fails: what devices get then, and what is stored in the end.
 
+use std::time::Duration;
+
 use tim_hub::HubError;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{Fetch, History, MarkRead};
@@ -202,4 +204,24 @@ fn a_member_who_is_removed_during_a_read_does_not_see_what_is_said_afterwards() 
     assert_eq!(alice.send(group("g"), "not to carol"), sequence);
     faults.release();
     assert_eq!(carol.wait_for(fetch), Err(ErrorCode::GROUP_PERMISSION_DENY));
+}
+
+#[test]
+fn a_read_that_is_under_way_when_the_hub_stops_leaves_the_directory_free() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut alice = Device::login(&hub, "alice", 1);
+    faults.hold_reads();
+    alice.start(&History {
+        conversation: c2c("bob"),
+        next: &[],
+        count: 0,
+    });
+    alice.until(|_| faults.held() == 1);
+    let later = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        faults.release();
+    });
+    let data = hub.stop();
+    tim_store_sqlite::open(data.path()).expect("nothing holds the directory");
+    later.join().unwrap();
 }
