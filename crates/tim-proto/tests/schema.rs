@@ -11,7 +11,8 @@ use tim_proto::conversation::{AtInfo, Conversation, ConversationProfile, GroupPr
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{
     Audio, Content, Custom, Envelope, Face, File, GroupTip, Header, Image, ImageFormat, ImageInfo, ImageSize,
-    Mentions, MessageFlags, Muted, OfflinePush, Revocation, SendOptions, Text, Thumbnail, TipNames, Video, to_vec,
+    Mentions, MessageFlags, Muted, OfflinePush, Revocation, SendOptions, Text, Thumbnail, TipNames, Video,
+    to_vec,
 };
 use tim_proto::request::{
     BanMembers, ChangeOwner, ConversationChange, Conversations, ConversationsResponse, CreateGroup,
@@ -319,16 +320,26 @@ fn ids_codes_and_messages_are_kept_in_any_format() {
         let mut cbor = Vec::new();
         ciborium::into_writer(value, &mut cbor).unwrap();
         assert_eq!(&ciborium::from_reader::<T, _>(&cbor[..]).unwrap(), value, "CBOR");
-        assert_eq!(&postcard::from_bytes::<T>(&postcard::to_allocvec(value).unwrap()).unwrap(), value);
+        assert_eq!(
+            &postcard::from_bytes::<T>(&postcard::to_allocvec(value).unwrap()).unwrap(),
+            value
+        );
         let json = serde_json::to_vec(value).unwrap();
-        assert_eq!(&serde_json::from_reader::<_, T>(&json[..]).unwrap(), value, "JSON");
+        assert_eq!(
+            &serde_json::from_reader::<_, T>(&json[..]).unwrap(),
+            value,
+            "JSON"
+        );
     }
     let bob = UserId::new("bob").unwrap();
     let of_bob = ConversationId::C2c(bob);
     let of_team: ConversationId = "GROUPteam".parse().unwrap();
     kept(&(bob, GroupId::new("team").unwrap()));
     kept(&[of_bob, of_team, ConversationId::System]);
-    kept(&std::collections::HashMap::from([(of_bob, 1), (ConversationId::System, 2)]));
+    kept(&std::collections::HashMap::from([
+        (of_bob, 1),
+        (ConversationId::System, 2),
+    ]));
     kept(&(ErrorCode(70_001), Priority::HIGH, Priority(77), MessageFlags(5)));
     for byte in 0..32 {
         let message: Encoded<Vec<u8>> = Unstructured::new(&[byte; 600]).arbitrary().unwrap();
@@ -345,7 +356,10 @@ fn a_field_that_json_has_twice_is_refused() {
     let read = serde_json::from_str::<Text<'_>>(twice).unwrap_err();
     assert!(read.to_string().contains("duplicate field `text`"), "{read}");
     let transcoded = transcode::<Text<'_>, _>(&mut serde_json::Deserializer::from_str(twice)).unwrap_err();
-    assert!(transcoded.to_string().contains("duplicate field `text`"), "{transcoded}");
+    assert!(
+        transcoded.to_string().contains("duplicate field `text`"),
+        "{transcoded}"
+    );
 }
 
 #[test]
