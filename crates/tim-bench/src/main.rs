@@ -24,13 +24,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::RangedI64ValueParser;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, ValueEnum, value_parser};
 
 use hub::Target;
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// The longest measurement: a day.
+const MAX_SECONDS: u64 = 24 * 60 * 60;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -54,28 +58,28 @@ struct Args {
     #[arg(long, value_name = "DIR", env = "TIM_DATA", hide_env_values = true)]
     data: Option<PathBuf>,
     /// Number of concurrent senders.
-    #[arg(long, default_value_t = 64, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = count())]
     senders: u32,
     /// Duration of the send measurement, in seconds.
-    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=MAX_SECONDS))]
     seconds: u64,
     /// Number of group members online.
-    #[arg(long, default_value_t = 200, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = count())]
     members: u32,
     /// Number of messages sent into the group.
-    #[arg(long, default_value_t = 2_000, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 2_000, value_name = "NUMBER", value_parser = count())]
     group_messages: u32,
     /// Length of the long conversation that pages are read from.
-    #[arg(long, default_value_t = 1_000_000, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 1_000_000, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
     history: u64,
     /// Number of idle connections.
-    #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 10_000, value_name = "NUMBER", value_parser = count())]
     connections: u32,
     /// Numbers of members online in the groups of fan-out.
-    #[arg(long, default_values_t = [10, 1_000, 10_000], value_delimiter = ',', value_name = "NUMBER")]
+    #[arg(long, default_values_t = [10, 1_000, 10_000], value_delimiter = ',', value_name = "NUMBER", value_parser = count())]
     fan_out_members: Vec<u32>,
     /// Number of members of the AVChatRoom.
-    #[arg(long, default_value_t = 100_000, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 100_000, value_name = "NUMBER", value_parser = count())]
     room_members: u32,
     /// A smoke test: small, fixed sizes instead of the numbers above.
     #[arg(long)]
@@ -112,6 +116,11 @@ impl What {
     const fn needs_own(self) -> bool {
         matches!(self, Self::FanOut | Self::Priority | Self::Room)
     }
+}
+
+/// Takes how many there are of something: at least one, for a mean of none is no number.
+fn count() -> RangedI64ValueParser<u32> {
+    value_parser!(u32).range(1..=10_000_000)
 }
 
 fn main() -> ExitCode {

@@ -94,3 +94,21 @@ fn what_needs_a_hub_of_its_own_is_not_measured_on_another() {
     let err = String::from_utf8_lossy(&ran.stderr);
     assert!(err.contains("without --hub"), "{err}");
 }
+
+#[test]
+fn numbers_that_give_no_figure_are_refused() {
+    for args in [
+        ["idle", "--connections", "0"],
+        ["sends", "--senders", "0"],
+        ["sends", "--seconds", "0"],
+        ["sends", "--seconds", "18446744073709551615"],
+        ["group", "--members", "4294967295"],
+        ["group", "--group-messages", "0"],
+        ["pages", "--history", "0"],
+        ["fan-out", "--fan-out-members", "10,0"],
+        ["room", "--room-members", "0"],
+    ] {
+        let ran = run(&args);
+        assert_eq!(ran.status.code(), Some(2), "{args:?}: {ran:?}");
+    }
+}
