@@ -1,10 +1,10 @@
 //! The parsers alone: emoji spans, a notice's and a tip's words, a conversation id. The emoji table is the seed's, of
 //! three keys; a larger one adds itself and no code.
 
+use tim_proto::message::TipOperation;
 use tim_proto::message::{GroupTip, Header, Text};
 use tim_proto::message::{NoticeOperation, SystemNotice};
 use tim_proto::render::text::{self, EmojiTable, Span};
-use tim_proto::message::TipOperation;
 use tim_proto::render::tip_text;
 use tim_proto::{ConversationId, Words};
 

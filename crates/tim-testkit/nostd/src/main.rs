@@ -7,16 +7,16 @@
 use core::fmt::Write;
 use core::hint::black_box;
 
+use tim_proto::message::TipOperation;
 use tim_proto::message::{Envelope, GroupChange, GroupTip, Mentions, Message, Payload, SendOptions, Text};
 use tim_proto::message::{NoticeOperation, SystemNotice};
+use tim_proto::render::text;
+use tim_proto::render::tip_text;
 use tim_proto::request::{
     Done, GroupMember, GroupMembersResponse, LoginResponse, Send, SendResponse, UpdateGroup,
 };
-use tim_proto::message::TipOperation;
-use tim_proto::render::tip_text;
 use tim_proto::wire::{self, FrameKind, List, SerialDecoder, serial_decode, serial_encode};
 use tim_proto::{AtKind, ConversationId, GroupId, MessageId, Role, UserId, Words};
-use tim_proto::render::text;
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, Event, FixedBuffer, Framing, HubConfig, HubEvent, HubOutput,
     HubSession, Instant, Output,
@@ -62,11 +62,19 @@ fn run() -> Option<()> {
 }
 
 fn message(from: UserId, text: &str) -> Option<Message<'_>> {
-    Some(Message::new(Envelope::new(from).with_sequence(1).with_time(1).with_origin(7), ConversationId::C2c(UserId::new("bob").ok()?), MessageId {
-            sender: 99,
-            client_time: 1,
-            random: 2,
-        }, Payload::Text(Text { text })).with_client_sequence(1))
+    Some(
+        Message::new(
+            Envelope::new(from).with_sequence(1).with_time(1).with_origin(7),
+            ConversationId::C2c(UserId::new("bob").ok()?),
+            MessageId {
+                sender: 99,
+                client_time: 1,
+                random: 2,
+            },
+            Payload::Text(Text { text }),
+        )
+        .with_client_sequence(1),
+    )
 }
 
 fn parsers() -> Option<()> {
