@@ -38,12 +38,17 @@ pub(super) fn send<'a>(
     body: &'a [u8],
 ) -> Handled<Send<'a>> {
     let draft = Draft::check(services, client, request, body)?;
-    if !may_block() && needs_store(services, client, &draft) {
+    // Looked up once: it may change at any time, and an executor's thread must not read the store after all.
+    let cached = match draft.content.to {
+        ConversationId::Group(group) => cached_membership(services, client, group, draft.mention_all),
+        _ => None,
+    };
+    if !may_block() && needs_store(services, client, &draft, cached.is_some()) {
         return Reply::needs_store();
     }
     admit(services, client, 1)?;
     match draft.content.to {
-        ConversationId::Group(group) => to_group(services, client, group, draft)?,
+        ConversationId::Group(group) => to_group(services, client, group, draft, cached)?,
         ConversationId::C2c(peer) => to_peer(services, client, peer, draft)?,
         _ => return Err(invalid_conversation()),
     }
@@ -51,15 +56,13 @@ pub(super) fn send<'a>(
 }
 
 /// Whether something is not cached that the message needs.
-fn needs_store(services: &Services, client: &ClientContext, draft: &Draft<'_>) -> bool {
+fn needs_store(services: &Services, client: &ClientContext, draft: &Draft<'_>, has_membership: bool) -> bool {
     if draft.online_only || client.names().is_none() {
         return true;
     }
     match draft.content.to {
         ConversationId::C2c(peer) => services.options.open_registration && !client.knows_peer(&peer),
-        ConversationId::Group(group) => {
-            cached_membership(services, client, group, draft.mention_all).is_none()
-        }
+        ConversationId::Group(_) => !has_membership,
         _ => false,
     }
 }
@@ -104,9 +107,10 @@ fn to_group(
     client: &mut ClientContext,
     group: GroupId,
     draft: Draft<'_>,
+    cached: Option<Arc<GroupMembership>>,
 ) -> Result<(), Refusal> {
     let log = LogKey::Group(group);
-    let membership = match membership_to_write(services, client, group, draft.mention_all) {
+    let membership = match membership_to_write(services, client, group, draft.mention_all, cached) {
         Ok(membership) => membership,
         // It may be the repetition of a message that was stored while its sender still had the permission. The store
         // knows, and refuses everything else.
@@ -234,8 +238,9 @@ fn membership_to_write(
     client: &mut ClientContext,
     group: GroupId,
     mention_all: bool,
+    cached: Option<Arc<GroupMembership>>,
 ) -> Result<Arc<GroupMembership>, Refusal> {
-    if let Some(membership) = cached_membership(services, client, group, mention_all) {
+    if let Some(membership) = cached {
         return Ok(membership);
     }
     let membership = Arc::new(services.permissions.membership(&client.user(), group)?);
