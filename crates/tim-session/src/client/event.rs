@@ -130,7 +130,7 @@ impl RequestError {
     }
 }
 
-/// An event without received bytes.
+/// An event without received bytes that can be queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LocalEvent {
     NetState(NetState),
@@ -138,7 +138,6 @@ pub(super) enum LocalEvent {
     NotReady(NotReadyReason),
     LoginFailed(ErrorCode),
     TurnedAway(ErrorCode),
-    Failed(RequestId, ErrorCode),
 }
 
 impl From<LocalEvent> for Event<'_> {
@@ -149,10 +148,6 @@ impl From<LocalEvent> for Event<'_> {
             LocalEvent::NotReady(reason) => Self::NotReady(reason),
             LocalEvent::LoginFailed(code) => Self::LoginFailed(Failure::new(code, "")),
             LocalEvent::TurnedAway(code) => Self::TurnedAway(Failure::new(code, "")),
-            LocalEvent::Failed(id, code) => Self::Failed {
-                id,
-                failure: Failure::new(code, ""),
-            },
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Current {
     Local(LocalEvent),
+    /// A request that failed without a response.
+    Failed(RequestId, ErrorCode),
     Frame(FrameAt, FrameUse),
 }
 
@@ -37,18 +39,19 @@ pub(super) enum FrameUse {
     Push,
     /// A push that cannot be decoded.
     Malformed,
-    Response(RequestId),
+    /// The response to the request with the frame's id, as are the next two.
+    Response,
     /// A response, but to a request of another kind than the pending one.
-    WrongResponse(RequestId),
-    Failure(RequestId),
+    WrongResponse,
+    Failure,
 }
 
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     pub(super) fn step(&mut self, now: Instant) -> Step {
         self.settle_event();
         loop {
-            if let Some(local) = self.next_local() {
-                return Step::Event(Current::Local(local));
+            if let Some(current) = self.next_local() {
+                return Step::Event(current);
             }
             if self.hang_up {
                 self.hang_up = false;
@@ -66,8 +69,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 }
             }
             if let Some((id, _)) = self.outbox.take_expired(now) {
-                let late = LocalEvent::Failed(RequestId(id), ErrorCode::NETWORK_TIMEOUT);
-                return Step::Event(Current::Local(late));
+                return Step::Event(Current::Failed(RequestId(id), ErrorCode::NETWORK_TIMEOUT));
             }
             if self.advance_time(now) {
                 continue;
@@ -228,13 +230,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.stop(NotReadyReason::LoggedOut);
                 None
             }
-            FrameKind::ERROR => self
-                .outbox
-                .take(at.id)
-                .map(|_| FrameUse::Failure(RequestId(at.id))),
+            FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure),
             kind if kind.is_answer() => self.outbox.take(at.id).map(|asked| match asked.answer() == kind {
-                true => FrameUse::Response(RequestId(at.id)),
-                false => FrameUse::WrongResponse(RequestId(at.id)),
+                true => FrameUse::Response,
+                false => FrameUse::WrongResponse,
             }),
             FrameKind::SYNCED => {
                 // All deliveries before it have been handled: events come one by one.
@@ -429,10 +428,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
     }
 
-    fn next_local(&mut self) -> Option<LocalEvent> {
+    fn next_local(&mut self) -> Option<Current> {
         if self.failing {
             if let Some((id, _)) = self.outbox.take_any() {
-                return Some(LocalEvent::Failed(RequestId(id), ErrorCode::LOGGED_OUT));
+                return Some(Current::Failed(RequestId(id), ErrorCode::LOGGED_OUT));
             }
             self.failing = false;
         }
@@ -441,7 +440,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         for slot in self.locals.iter_mut().rev() {
             core::mem::swap(slot, &mut moving);
         }
-        moving
+        moving.map(Current::Local)
     }
 }
 
@@ -452,24 +451,29 @@ pub(super) struct ConnectionFailed;
 pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Event<'_> {
     let (at, usage) = match current {
         Current::Local(local) => return local.into(),
+        Current::Failed(id, code) => {
+            let failure = Failure::new(code, "");
+            return Event::Failed { id, failure };
+        }
         Current::Frame(at, usage) => (at, usage),
     };
     let body = link.body(at);
+    let id = RequestId(at.id);
     let event = match usage {
-        FrameUse::Response(id) => {
+        FrameUse::Response => {
             return Event::Response {
                 id,
                 response: RawResponse::new(at.kind, body),
             };
         }
-        FrameUse::WrongResponse(_) | FrameUse::Malformed => return malformed(at.kind, usage),
+        FrameUse::WrongResponse | FrameUse::Malformed => return malformed(at, usage),
         // The reader is checked once for all types.
         _ => decode_with(body, |reader| match usage {
             FrameUse::LoggedIn => Event::LoggedIn(reader.read()),
             FrameUse::LoginFailed => Event::LoginFailed(reader.read()),
             FrameUse::TurnedAway => Event::TurnedAway(reader.read()),
             FrameUse::KickedOut => Event::KickedOut(reader.read()),
-            FrameUse::Failure(id) => Event::Failed {
+            FrameUse::Failure => Event::Failed {
                 id,
                 failure: reader.read(),
             },
@@ -481,19 +485,20 @@ pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Even
             },
         }),
     };
-    event.unwrap_or_else(|_| malformed(at.kind, usage))
+    event.unwrap_or_else(|_| malformed(at, usage))
 }
 
 /// The event of a frame that cannot be decoded.
-const fn malformed(kind: FrameKind, usage: FrameUse) -> Event<'static> {
+const fn malformed(at: FrameAt, usage: FrameUse) -> Event<'static> {
     let failure = Failure::MALFORMED;
     match usage {
         FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
         FrameUse::TurnedAway => Event::TurnedAway(failure),
         FrameUse::KickedOut => Event::KickedOut(failure),
-        FrameUse::Failure(id) | FrameUse::Response(id) | FrameUse::WrongResponse(id) => {
-            Event::Failed { id, failure }
-        }
-        FrameUse::Push | FrameUse::Malformed => Event::Malformed { kind },
+        FrameUse::Failure | FrameUse::Response | FrameUse::WrongResponse => Event::Failed {
+            id: RequestId(at.id),
+            failure,
+        },
+        FrameUse::Push | FrameUse::Malformed => Event::Malformed { kind: at.kind },
     }
 }
