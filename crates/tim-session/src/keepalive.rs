@@ -9,12 +9,11 @@ use core::time::Duration;
 use crate::time::micros;
 use crate::{Framing, Instant};
 
-/// The shortest wait, so that time always advances.
-const LEAST_RETRY: u64 = 1000;
 /// How many retry intervals the silence after a PING may last.
 const MAX_SILENCE: u64 = 3;
 
-/// The configured intervals, in microseconds.
+/// The configured intervals, in microseconds. Each is at least [`MIN_WAIT`](crate::config::MIN_WAIT), so that time always
+/// advances.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepaliveConfig {
     framing: Framing,
@@ -32,9 +31,9 @@ impl KeepaliveConfig {
     ) -> Self {
         Self {
             framing,
-            keep_alive: micros(keep_alive).max(LEAST_RETRY),
-            keep_alive_timeout: micros(keep_alive_timeout).max(LEAST_RETRY),
-            retry: micros(serial_retry).max(LEAST_RETRY),
+            keep_alive: micros(keep_alive),
+            keep_alive_timeout: micros(keep_alive_timeout),
+            retry: micros(serial_retry),
         }
     }
 }
@@ -65,12 +64,13 @@ pub(crate) struct Keepalive {
     round_trip: RoundTrip,
 }
 
-/// Measures the time from a PING to its PONG, in microseconds modulo 2^32.
+/// Measures the time from a PING to its PONG, in microseconds modulo 2^32. Both fields are one more than the time, since 0
+/// means none.
 #[derive(Debug, Clone, Copy)]
 struct RoundTrip {
     /// When the last PING was queued; 0 if its PONG has arrived.
     started: u32,
-    /// The last round-trip time; 0 if there was none.
+    /// The last round-trip time.
     took: u32,
 }
 
@@ -101,15 +101,15 @@ impl Keepalive {
             let took = (now.as_micros() as u32).wrapping_sub(self.round_trip.started);
             self.round_trip = RoundTrip {
                 started: 0,
-                took: took.max(1),
+                took: took.wrapping_add(2),
             };
         }
     }
 
     /// The last round-trip time.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
-        let took = self.round_trip.took;
-        (took != 0).then(|| Duration::from_micros(took.into()))
+        let took = self.round_trip.took.checked_sub(1)?;
+        Some(Duration::from_micros(took.into()))
     }
 
     /// The next packet in order arrived.
@@ -171,14 +171,14 @@ impl Keepalive {
         if blocked && keepalive_config.framing == Framing::Serial {
             self.blocked_at = now;
             let since = *self.blocked_since.get_or_insert(now);
-            let lost = now >= since.plus_micros(keepalive_config.keep_alive_timeout.max(LEAST_RETRY));
+            let lost = now >= since.plus_micros(keepalive_config.keep_alive_timeout);
             return Some(if lost { Due::Lost } else { Due::Later });
         }
         if self.pinged.is_some() {
             return Some(Due::Lost);
         }
         self.pinged = Some(now);
-        self.round_trip.started = (now.as_micros() as u32).max(1);
+        self.round_trip.started = (now.as_micros() as u32).wrapping_add(1);
         self.unconfirmed = None;
         Some(Due::Ping)
     }

@@ -102,16 +102,18 @@ impl ClientConfig {
     }
 
     /// Raises all fields to their minimum except `max_frame`; with a smaller one, login fails.
-    pub(super) fn with_floors(mut self) -> Self {
+    pub(super) fn raise_to_floors(&mut self) {
         for wait in [
             &mut self.connect_timeout,
             &mut self.login_timeout,
             &mut self.request_timeout,
+            &mut self.keep_alive,
+            &mut self.keep_alive_timeout,
+            &mut self.serial_retry,
         ] {
             *wait = (*wait).max(MIN_WAIT);
         }
         self.backoff_min = self.backoff_min.max(MIN_BACKOFF);
         self.window = self.window.max(1);
-        self
     }
 }

@@ -189,8 +189,8 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     ///
     /// Minimum values apply regardless of the configuration (see [`ClientConfig`]). If the device accepts only frames shorter
     /// than [`LEAST_MAX_FRAME`](wire::LEAST_MAX_FRAME), [`ClientSession::login`] results in [`Event::LoginFailed`].
-    pub fn new(config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
-        let config = config.with_floors();
+    pub fn new(mut config: ClientConfig, user_sig: S, rx: B, tx: B, outbox: B, seed: u64) -> Self {
+        config.raise_to_floors();
         Self {
             backoff: Backoff::new(config.backoff_min, config.backoff_max, seed),
             session: session_number(&config, seed),

@@ -52,9 +52,15 @@ impl HubConfig {
     }
 
     /// Raises the login timeout to its minimum.
-    pub(super) fn with_floors(mut self) -> Self {
-        self.login_timeout = self.login_timeout.max(MIN_WAIT);
-        self
+    pub(super) fn raise_to_floors(&mut self) {
+        for wait in [
+            &mut self.login_timeout,
+            &mut self.keep_alive,
+            &mut self.keep_alive_timeout,
+            &mut self.serial_retry,
+        ] {
+            *wait = (*wait).max(MIN_WAIT);
+        }
     }
 }
 

@@ -59,8 +59,8 @@ pub struct HubSession<B> {
 
 impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, and `tx` the longest response.
-    pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
-        let config = config.with_floors();
+    pub fn new(mut config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
+        config.raise_to_floors();
         let mut time = SessionTime::default();
         let now = time.at(now);
         Self {
