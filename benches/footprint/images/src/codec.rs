@@ -11,17 +11,16 @@ use crate::Board;
 
 /// A message from `from` to `to`.
 pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t, Text<'t>> {
-    Message::new(
-        Envelope::new(from).with_origin(black_box(7)),
-        ConversationId::C2c(to),
-        MessageId {
-            sender: black_box(99),
-            client_time: black_box(1_700_000_000),
-            random: black_box(42),
-        },
-        Text { text },
-    )
-    .with_client_sequence(black_box(1))
+    let mut envelope = Envelope::new(from);
+    envelope.origin = black_box(7);
+    let id = MessageId {
+        sender: black_box(99),
+        client_time: black_box(1_700_000_000),
+        random: black_box(42),
+    };
+    let mut message = Message::new(envelope, ConversationId::C2c(to), id, Text { text });
+    message.client_sequence = black_box(1);
+    message
 }
 
 /// Sends a message, and shows the text of one that comes.
