@@ -448,6 +448,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 pub(super) struct ConnectionFailed;
 
 /// The event of `current`; a frame is decoded in place.
+#[cfg_attr(target_pointer_width = "32", inline(never))] // its stack frame would enlarge the caller's
 pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Event<'_> {
     let (at, usage) = match current {
         Current::Local(local) => return local.into(),
