@@ -47,6 +47,7 @@ pub(super) enum FrameUse {
 }
 
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
+    #[cfg_attr(target_arch = "arm", inline(never))] // as current_event; RISC-V has larger offsets
     pub(super) fn step(&mut self, now: Instant) -> Step {
         self.settle_event();
         loop {
