@@ -1,12 +1,12 @@
-//! Drawing, keeping and replacing message ids, and counting messages.
+//! Generates, serializes and replaces message ids, and numbers the messages of a client.
 
 use crate::MessageId;
 
 impl MessageId {
-    /// How many bytes [`MessageId::to_bytes`] has.
+    /// The length of [`MessageId::to_bytes`].
     pub const LEN: usize = 20;
 
-    /// The id as bytes that an application can keep: sender, time and random number, least significant byte first.
+    /// Serializes the id for storage: sender, time and random number, in little-endian byte order.
     ///
     /// ```
     /// use tim_proto::MessageId;
@@ -22,7 +22,7 @@ impl MessageId {
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t]
     }
 
-    /// The id that [`MessageId::to_bytes`] gave.
+    /// Restores an id from the bytes of [`MessageId::to_bytes`].
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = bytes;
@@ -33,11 +33,12 @@ impl MessageId {
         }
     }
 
-    /// The id to send the same message with after the hub has said `MESSAGE_ID_REUSED`: another message has this one.
+    /// The id with which to resend a message after the hub refused it with `MESSAGE_ID_REUSED`, because another
+    /// message has this id.
     ///
-    /// It is computed from the id and the number of the sending device, not drawn. A device that is reset between the
-    /// refusal and the answer to the new id, and starts again from the id that it kept, so arrives at the same new id, and
-    /// the hub still stores the message once.
+    /// The new id is derived from the old id and the device's number; it is not random. A device that resets before
+    /// it receives the response to the new id, and restarts from the stored id, derives the same new id again. The
+    /// hub therefore stores the message only once.
     #[must_use]
     pub const fn successor(self, device: u64) -> Self {
         let old = self.random;
@@ -53,15 +54,15 @@ impl MessageId {
     }
 }
 
-/// How often a client sends a message again under a [successor](MessageId::successor) of its id before it gives up.
+/// The maximum number of times a client resends a message under a [successor](MessageId::successor) of its id.
 pub const MAX_SUCCESSORS: u32 = 3;
 
-/// Draws the random numbers of message ids.
+/// Generates the random numbers of message ids.
 ///
-/// One generator does not draw a number twice within 2³² draws: it counts, and maps the count one to one. Two generators of
-/// one account differ in the map, which depends on the seed and, from the first login on, on the device's number and the
-/// hub's time in milliseconds. So devices with the same seed draw different numbers too, and so does a device that starts
-/// with the same seed twice. Not for secrets.
+/// A generator does not repeat a number within 2³² draws: it applies a bijection to a counter. Generators of one
+/// account use different bijections, which depend on the seed and, after the first login, on the device's number and
+/// the hub's time in milliseconds. Devices with the same seed therefore draw different numbers, and so does a device
+/// that restarts with the same seed. Not cryptographically secure.
 ///
 /// ```
 /// use tim_proto::MessageRandom;
@@ -76,7 +77,7 @@ pub struct MessageRandom {
 }
 
 impl MessageRandom {
-    /// A generator. The seed should differ from boot to boot.
+    /// Creates a generator. The seed should differ between boots.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self {
@@ -85,17 +86,17 @@ impl MessageRandom {
         }
     }
 
-    /// Mixes in what tells this login from all others: the device's number, and the hub's time in milliseconds as the
-    /// answer to LOGIN has it.
+    /// Mixes in values that are unique to this login: the device's number, and the hub's time in milliseconds from
+    /// the response to LOGIN.
     pub const fn logged_in(&mut self, device: u64, hub_time_ms: u64) {
         self.key = mix(self.key ^ mix(device ^ mix(hub_time_ms)));
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub const fn draw(&mut self) -> u32 {
         self.count = self.count.wrapping_add(1);
         let mut x = self.count ^ self.key as u32;
-        // One to one: xor-shifts, and products with odd numbers.
+        // Bijective steps: xor-shifts, and multiplications by odd numbers.
         x ^= x >> 16;
         x = x.wrapping_mul(0x7feb_352d);
         x ^= x >> 15;
@@ -106,8 +107,9 @@ impl MessageRandom {
     }
 }
 
-/// Counts the messages of a client (`clientSequence`): ten digits, as the web SDK's are. The first is made of the time of the
-/// day, so that a later start of the same client usually begins higher; nothing depends on that.
+/// Numbers the messages of a client (`clientSequence`) with ten digits, as the web SDK does. The first number is
+/// derived from the time of day, so a restarted client usually begins at a higher number. No component relies on
+/// that.
 ///
 /// ```
 /// use tim_proto::ClientSequence;
@@ -123,14 +125,15 @@ pub struct ClientSequence {
 }
 
 impl ClientSequence {
-    /// The smallest number of ten digits: what follows the largest `u32`.
+    /// The smallest number with ten digits, which follows the largest `u32`.
     pub const FIRST: u32 = 1_000_000_000;
 
-    /// For a client that starts at this time, Unix time in seconds. The digits are hour, minute and second (UTC), then a
-    /// count of four digits; an hour of one digit has a 3 before it.
+    /// Creates the sequence of a client that starts at this Unix time, in seconds. The digits are hour, minute and
+    /// second (UTC), followed by a four-digit counter. A one-digit hour is prefixed with 3.
     #[must_use]
     pub const fn at(unix_seconds: u64) -> Self {
-        // In 32 bits, for processors that cannot divide 64. From 2106 on the time of the day is off, which does no harm.
+        // Uses 32-bit arithmetic, for processors without 64-bit division. From 2106 on, the time of day is wrong,
+        // which is harmless.
         let second = unix_seconds as u32 % 86_400;
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         let hour = if hour < 10 { 30 + hour } else { hour };
@@ -139,7 +142,7 @@ impl ClientSequence {
         }
     }
 
-    /// The next number. The largest `u32` is followed by [`ClientSequence::FIRST`].
+    /// Returns the next number. The largest `u32` is followed by [`ClientSequence::FIRST`].
     pub const fn draw(&mut self) -> u32 {
         let number = self.next;
         self.next = match number.checked_add(1) {
@@ -150,7 +153,8 @@ impl ClientSequence {
     }
 }
 
-/// Spreads each bit over all of them, one to one (MurmurHash3's finalizer, behind a step off zero).
+/// Bijective mixing function in which each input bit affects all output bits: MurmurHash3's finalizer, after an
+/// addition that maps 0 to a nonzero value.
 const fn mix(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -172,7 +176,7 @@ mod tests {
     fn a_generator_never_draws_a_number_twice() {
         let mut random = MessageRandom::new(1);
         random.logged_in(7, 1_705_307_415_123);
-        // 300,000 of 2^32 would hold about ten pairs by chance.
+        // 300,000 independent draws out of 2^32 would contain about ten duplicates.
         let drawn: HashSet<u32> = (0..300_000).map(|_| random.draw()).collect();
         assert_eq!(drawn.len(), 300_000);
     }

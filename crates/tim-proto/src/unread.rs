@@ -1,18 +1,19 @@
-//! How many messages of a conversation are unread: the one rule for it, for everybody who shows such a number.
+//! Counts the unread messages of a conversation. Every component that displays such a number uses this rule.
 //!
-//! Only the hub can count what a device was never sent, and only the device knows what it has been sent since the hub
-//! counted. So each number of the hub's says up to which sequence it has *counted*, and the number to show is
+//! Only the hub can count the messages that were never sent to a device, and only the device knows which messages it
+//! received after the hub counted. Each count from the hub therefore names the sequence through which it is valid,
+//! `counted`. The number to display is
 //!
-//! > the hub's number, plus the entries that were delivered behind `counted` and count, minus those that were revoked
-//! > there.
+//! > the hub's count, plus the countable entries delivered after `counted`, minus the messages revoked by entries
+//! > after `counted`.
 //!
-//! An entry counts if it is stored, is not flagged [`NO_UNREAD`](MessageFlags::NO_UNREAD), is no revocation, and is not the
-//! user's own. A revocation behind `counted` takes one off if its message lies behind the read mark, was counted and is
-//! not the user's own. In a group that counts nothing the hub's number is 0, and stays so.
+//! An entry is countable if it is stored, is not flagged [`NO_UNREAD`](MessageFlags::NO_UNREAD), is not a revocation
+//! and was not sent by the user. A revocation after `counted` subtracts one if its message is after the read
+//! position, was counted and was not sent by the user. In a group without unread counts the hub's count is always 0.
 //!
-//! Numbers arrive in any order: in answers, in pushes, before or behind the deliveries that they have counted. Of two
-//! numbers the newer one is that with the higher `counted`, and of two with the same `counted` that with the higher read
-//! mark: neither ever falls. An older number never takes the place of a newer one.
+//! Counts can arrive in any order: in responses and in pushes, before or after the deliveries that they include. The
+//! count with the higher `counted` is newer; if both are equal, the count with the higher read position is newer.
+//! Neither value ever decreases. An older count never replaces a newer one.
 //!
 //! ```
 //! use tim_proto::unread::{HubCount, Taken, UnreadCount};
@@ -20,7 +21,7 @@
 //! unread.arrived(6);
 //! unread.arrived(7);
 //! assert_eq!(unread.count(), 3);
-//! // Meanwhile the user has read everything up to 6, which is what the hub had then; 7 was under way.
+//! // The user has read through 6, the last entry that the hub had then; 7 was still in transit.
 //! assert_eq!(unread.take(HubCount { unread: 0, counted: 6, read: 6 }), Taken::Newer);
 //! assert_eq!(unread.count(), 1);
 //! assert_eq!(unread.take(HubCount { unread: 2, counted: 6, read: 4 }), Taken::Older);
@@ -29,14 +30,14 @@
 use crate::message::{Envelope, Message, MessageFlags, Payload};
 use crate::{MessageKind, UserId, conversation, request};
 
-/// What the hub has counted in a conversation.
+/// The hub's unread count of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HubCount {
-    /// How many are unread.
+    /// The number of unread messages.
     pub unread: u32,
-    /// Up to which sequence it has counted.
+    /// The sequence through which the hub has counted.
     pub counted: u64,
-    /// Up to where the user had read then.
+    /// The read position at that time.
     pub read: u64,
 }
 
@@ -70,24 +71,25 @@ impl From<&request::ConversationChange> for HubCount {
     }
 }
 
-/// What became of a number of the hub's.
+/// The result of applying a count from the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// It counts from now on.
+    /// The count was newer and was applied.
     Newer,
-    /// There is a newer one already.
+    /// The count was older than the current one and was ignored.
     Older,
-    /// It is newer, but what was delivered behind it is not remembered one by one any more: the hub must be asked again.
-    /// What is shown stays as it is until then.
+    /// The count is newer, but some entries delivered after it are no longer tracked individually. Request a new
+    /// count from the hub. The displayed number stays unchanged until then.
     Unclear,
 }
 
-/// What an entry behind the hub's number does to it.
+/// The effect of an entry after `counted` on the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Behind {
     sequence: u64,
-    /// The sequence of the message that it revokes; 0 if it is one that counts. Its own if it had been revoked before it
-    /// was delivered: it does not count, and its revocation, which is still to come, takes nothing off.
+    /// The sequence of the message that this entry revokes, or 0 if the entry is countable. The entry's own sequence
+    /// if the message was revoked before it was delivered: it does not count, and its revocation, which arrives
+    /// later, subtracts nothing.
     revokes: u64,
 }
 
@@ -97,23 +99,23 @@ impl Behind {
     }
 }
 
-/// The unread messages of one conversation. It remembers `N` entries behind the hub's number one by one, and adds older
-/// ones up.
+/// The unread count of one conversation. The counter tracks up to `N` entries after the hub's count individually and
+/// folds older ones into the count.
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadCount<const N: usize> {
-    /// The hub's number, with what has been added up.
+    /// The hub's count, including the folded entries.
     base: HubCount,
-    /// Up to which sequence the hub had counted.
+    /// The sequence through which the hub itself counted.
     from_hub: u64,
-    /// An entry was added up that had been revoked, and its revocation has not come.
+    /// An entry that had been revoked before delivery was folded, and its revocation has not arrived.
     unclear: bool,
-    /// In the order of their sequences.
+    /// Sorted by sequence.
     behind: [Behind; N],
     len: usize,
 }
 
 impl<const N: usize> UnreadCount<N> {
-    /// Begins with a number of the hub's.
+    /// Creates a counter that starts from a count of the hub.
     #[must_use]
     pub const fn new(hub: HubCount) -> Self {
         Self {
@@ -128,7 +130,7 @@ impl<const N: usize> UnreadCount<N> {
         }
     }
 
-    /// How many messages are unread.
+    /// The number of unread messages.
     #[must_use]
     pub fn count(&self) -> u32 {
         let (mut base, mut arrived) = (self.base.unread, 0_u32);
@@ -144,32 +146,33 @@ impl<const N: usize> UnreadCount<N> {
         base.saturating_add(arrived)
     }
 
-    /// The hub's number, with what has been added up behind it.
+    /// The hub's count, including the later entries that were folded into it.
     #[must_use]
     pub const fn hub(&self) -> HubCount {
         self.base
     }
 
-    /// Up to where the user has read.
+    /// The user's read position.
     #[must_use]
     pub const fn read_sequence(&self) -> u64 {
         self.base.read
     }
 
-    /// Up to which sequence everything is in the number: the hub's, or what has been added up behind it.
+    /// The sequence through which all entries are included in [`hub`](Self::hub): the sequence of the hub's count, or
+    /// that of the last folded entry.
     #[must_use]
     pub const fn counted(&self) -> u64 {
         self.base.counted
     }
 
-    /// Whether the hub must be asked for its number, as [`Taken::Unclear`] says it for a number that came. What is shown is
-    /// not too low.
+    /// Whether a new count must be requested from the hub, as for [`Taken::Unclear`]. The displayed number is never
+    /// too low.
     #[must_use]
     pub const fn is_unclear(&self) -> bool {
         self.unclear
     }
 
-    /// A number of the hub's.
+    /// Applies a count from the hub.
     pub fn take(&mut self, fresh: HubCount) -> Taken {
         if fresh.counted < self.base.counted && fresh.counted >= self.from_hub && fresh.read > self.base.read
         {
@@ -182,8 +185,8 @@ impl<const N: usize> UnreadCount<N> {
         Taken::Newer
     }
 
-    /// A number of the hub's that counts whether it is newer or not: the first one of a new login, since the store may have
-    /// been restored meanwhile.
+    /// Applies a count from the hub unconditionally. Use it for the first count after a login, because the store may
+    /// have been restored in the meantime.
     pub fn restart(&mut self, fresh: HubCount) -> Taken {
         let lost = fresh.counted < self.base.counted && self.base.counted > self.from_hub;
         self.begin_at(fresh);
@@ -197,7 +200,7 @@ impl<const N: usize> UnreadCount<N> {
         self.forget_through(fresh.counted);
     }
 
-    /// An entry of the conversation was delivered to `me`: a message, a tip, a notice or a revocation.
+    /// Records the delivery of an entry to `me`: a message, tip, notice or revocation.
     pub fn deliver(&mut self, entry: &Message<'_>, me: &UserId) {
         let sequence = entry.envelope.sequence;
         if let Payload::Revocation(revocation) = &entry.payload {
@@ -211,12 +214,12 @@ impl<const N: usize> UnreadCount<N> {
         }
     }
 
-    /// An entry that counts was delivered.
+    /// Records the delivery of a countable entry.
     pub fn arrived(&mut self, sequence: u64) {
         self.note(Behind { sequence, revokes: 0 });
     }
 
-    /// The entry `sequence` revokes `message`, which is not the user's own.
+    /// Records that the entry `sequence` revokes `message`, which was not sent by the user.
     pub fn revoked(&mut self, sequence: u64, message: u64) {
         if message > 0 && message < sequence {
             self.note(Behind {
@@ -229,7 +232,7 @@ impl<const N: usize> UnreadCount<N> {
     fn note(&mut self, new: Behind) {
         let known = self.behind().any(|known| known.sequence == new.sequence);
         if known || new.sequence <= self.base.counted {
-            return; // counted already, or not stored
+            return; // already counted, or not stored
         }
         if self.len >= N {
             self.add_up(new);
@@ -247,7 +250,7 @@ impl<const N: usize> UnreadCount<N> {
         self.len = self.len.saturating_add(1).min(N);
     }
 
-    /// Makes room: the oldest entry goes into the number, be it the new one.
+    /// Frees a slot: folds the oldest entry, which may be `new`, into the count.
     fn add_up(&mut self, new: Behind) {
         let oldest = self.behind().next().copied();
         let oldest = oldest
@@ -258,7 +261,7 @@ impl<const N: usize> UnreadCount<N> {
         } else if oldest.was_revoked() {
             let revocation = |entry: &Behind| entry.revokes == oldest.sequence && !entry.was_revoked();
             if self.behind().any(revocation) {
-                self.base.unread = self.base.unread.saturating_add(1); // which its revocation takes off
+                self.base.unread = self.base.unread.saturating_add(1); // subtracted by its revocation
             } else {
                 self.unclear = true;
             }
@@ -269,7 +272,8 @@ impl<const N: usize> UnreadCount<N> {
         self.forget_through(oldest.sequence);
     }
 
-    /// Whether a revocation takes one off the number itself. One whose message may have come revoked does not.
+    /// Whether a revocation decrements the hub's count itself. It does not if its message may have been revoked
+    /// before delivery.
     const fn takes_off_base(&self, entry: &Behind) -> bool {
         let is_in = entry.revokes > self.base.read && entry.revokes <= self.base.counted;
         is_in && !(self.unclear && entry.revokes > self.from_hub)
@@ -299,7 +303,7 @@ impl<const N: usize> UnreadCount<N> {
     }
 }
 
-/// Whether an entry that is no revocation counts as unread for `me`, when it is stored.
+/// Whether an entry that is not a revocation counts as unread for `me`. Entries that are not stored do not.
 #[must_use]
 pub fn counts(envelope: &Envelope, me: &UserId) -> bool {
     envelope.sequence > 0

@@ -1,57 +1,57 @@
-//! What a group system notice carries.
+//! The content of a group system notice.
 
 use crate::open::open_newtype;
 use crate::wire::wire;
 
 open_newtype! {
-    /// What a [`SystemNotice`] is about, in the web SDK's numbering. (The C API numbers the custom notice 16.)
+    /// The subject of a [`SystemNotice`], in the web SDK's numbering. (The C API numbers the custom notice 16.)
     #[derive(PartialOrd, Ord)]
     pub struct NoticeOperation(u32) {
-        /// Somebody applies to join. To the admins.
+        /// A user applied to join. Sent to the admins.
         JOIN_REQUESTED = 1, "JOIN_REQUESTED";
-        /// The application was accepted. To the applicant.
+        /// The application was accepted. Sent to the applicant.
         JOIN_ACCEPTED = 2, "JOIN_ACCEPTED";
-        /// The application was refused. To the applicant.
+        /// The application was refused. Sent to the applicant.
         JOIN_REFUSED = 3, "JOIN_REFUSED";
-        /// You were removed. To the removed member.
+        /// A member was removed. Sent to that member.
         KICKED_OUT = 4, "KICKED_OUT";
-        /// The group is no more. To all.
+        /// The group was dismissed. Sent to all members.
         GROUP_DISMISSED = 5, "GROUP_DISMISSED";
-        /// The group was created. To its creator.
+        /// The group was created. Sent to its creator.
         GROUP_CREATED = 6, "GROUP_CREATED";
-        /// You were invited, and are a member already. To the invited.
+        /// A user was invited and is already a member. Sent to that user.
         INVITED = 7, "INVITED";
-        /// You left. To who left.
+        /// A member left. Sent to that member.
         QUIT = 8, "QUIT";
-        /// You are an admin now. To the member.
+        /// A member became an admin. Sent to that member.
         ADMIN_GRANTED = 9, "ADMIN_GRANTED";
-        /// You are no admin any more. To the member.
+        /// A member is no longer an admin. Sent to that member.
         ADMIN_WITHDRAWN = 10, "ADMIN_WITHDRAWN";
-        /// The group was reclaimed by the service. To all, not shown.
+        /// The service reclaimed the group. Sent to all members, but not displayed.
         GROUP_RECLAIMED = 11, "GROUP_RECLAIMED";
-        /// You are invited and must agree first. To the invited.
+        /// A user is invited and must accept before becoming a member. Sent to that user.
         INVITE_REQUESTED = 12, "INVITE_REQUESTED";
-        /// The invitation was accepted. To the inviter.
+        /// The invitation was accepted. Sent to the inviter.
         INVITE_ACCEPTED = 13, "INVITE_ACCEPTED";
-        /// The invitation was refused. To the inviter.
+        /// The invitation was refused. Sent to the inviter.
         INVITE_REFUSED = 14, "INVITE_REFUSED";
-        /// The read position was moved by another device of the account.
+        /// Another device of the account moved the read position.
         READ_SYNCED = 15, "READ_SYNCED";
         /// A topic was created in a community.
         TOPIC_CREATED = 17, "TOPIC_CREATED";
         /// A topic was deleted in a community.
         TOPIC_DELETED = 18, "TOPIC_DELETED";
-        /// The option how to be told of messages was changed by another device of the account.
+        /// Another device of the account changed the receive option.
         RECEIVE_OPTION_SYNCED = 20, "RECEIVE_OPTION_SYNCED";
-        /// You were banned from an AVChatRoom. To the member.
+        /// A member was banned from an AVChatRoom. Sent to that member.
         BANNED = 21, "BANNED";
-        /// Sent by the application through REST; the text is in `user_defined_field`.
+        /// A custom notice sent through REST. The text is in `user_defined_field`.
         CUSTOM = 255, "CUSTOM";
     }
 }
 
 impl NoticeOperation {
-    /// No operation: what a reader makes of a number that is missing or none of an operation's. It has no text.
+    /// No operation. Decoders use it if the number is missing or is not that of an operation. It has no text.
     pub const NONE: Self = Self(0);
 }
 
@@ -62,7 +62,7 @@ impl Default for NoticeOperation {
 }
 
 wire! {
-    /// What the system tells one user about a group.
+    /// A notice from the system to one user about a group.
     ///
     /// ```
     /// use tim_proto::message::{NoticeOperation, SystemNotice};
@@ -78,19 +78,19 @@ wire! {
     /// ```
     #[derive(Debug, Default)]
     pub struct SystemNotice<'a> {
-        /// What happened.
+        /// The operation.
         pub operation: NoticeOperation,
-        /// Who did it; empty when unknown.
+        /// The user who performed the operation; empty if unknown.
         pub operator_id: &'a str,
-        /// Which group.
+        /// The group.
         pub group_id: &'a str,
         /// The group's name; may be empty.
         pub group_name: &'a str,
-        /// What was said with it, such as the words of an application (`RemarkInfo` in REST).
+        /// The accompanying text, such as the reason given in an application (`RemarkInfo` in REST).
         pub handle_message: &'a str,
-        /// The token with which an application is answered.
+        /// The token required to respond to an application.
         pub authentication: &'a str,
-        /// The notice's key, with which an application is answered.
+        /// The key of the notice, required to respond to an application.
         pub message_key: u64,
         /// The content of a custom notice.
         pub user_defined_field: &'a str,
@@ -98,7 +98,7 @@ wire! {
 }
 
 impl<'a> SystemNotice<'a> {
-    /// What to call the group: its name, or its id when the name is empty.
+    /// The group's display name: its name, or its id if the name is empty.
     #[must_use]
     pub const fn group_label(&self) -> &'a str {
         if self.group_name.is_empty() {

@@ -1,6 +1,8 @@
-//! What people read: texts with emojis, and the words for group tips, system notices, revoked messages and placeholders.
+//! User-facing text: messages with emojis, and the wording of group tips, system notices, revoked messages and
+//! placeholders.
 //!
-//! Everything here is an iterator or prints itself, in the [`Words`] of the caller's choice, and allocates nothing.
+//! All types here are iterators or implement `Display`. They use the [`Words`] that the caller selects, and do not
+//! allocate.
 
 mod notice;
 mod placeholder;

@@ -1,4 +1,4 @@
-//! Group system notices: what the system tells one user about a group, and its text.
+//! The text of group system notices, which the system sends to one user about a group.
 
 use core::fmt;
 
@@ -6,8 +6,8 @@ use super::words::{Piece, Words};
 use crate::message::{NoticeOperation, SystemNotice};
 
 impl<'a> SystemNotice<'a> {
-    /// The text to show, or `None` for an operation that has none, known or not: the same operations in every
-    /// profile.
+    /// The text to display, or `None` if the operation is unknown or has no text. All profiles have texts for the
+    /// same operations.
     #[must_use]
     pub fn text(&self, words: Words) -> Option<NoticeText<'a>> {
         let phrase = words.0.notices.get(place(self.operation)?)?;
@@ -20,7 +20,7 @@ impl<'a> SystemNotice<'a> {
     }
 }
 
-/// The text of a notice; print it. From [`SystemNotice::text`].
+/// The text of a notice. Implements `Display`. Created by [`SystemNotice::text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoticeText<'a> {
     phrase: &'static str,
@@ -30,10 +30,11 @@ pub struct NoticeText<'a> {
 }
 
 impl NoticeText<'_> {
-    /// Writes the text. What `Display` does, without the machinery of `core::fmt`, which a device need not link then.
+    /// Writes the text to `out`. The output is the same as with `Display`, but `core::fmt`'s formatting code need not
+    /// be linked.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         let mut first = true;
         for piece in self.words.pieces(self.phrase) {
@@ -55,10 +56,10 @@ impl fmt::Display for NoticeText<'_> {
     }
 }
 
-/// The phrases of a language, see [`Piece`]; [`place`] says which is whose.
+/// The phrases of a language in the format of [`Piece`], indexed by [`place`].
 pub(crate) type Phrases = [&'static str; 11];
 
-/// Where an operation's phrase stands: the only place that decides which operations have a text.
+/// The index of an operation's phrase. This function alone determines which operations have a text.
 const fn place(operation: NoticeOperation) -> Option<usize> {
     match operation.0 {
         1..=10 => Some(operation.0 as usize - 1),

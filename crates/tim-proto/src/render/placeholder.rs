@@ -1,10 +1,10 @@
-//! What a conversation list shows of its last message when that is no text: `[图片]` or `[Image]`.
+//! Placeholders that a conversation list displays for last messages other than text: `[图片]` or `[Image]`.
 
 use crate::kind::MessageKind;
 use crate::render::Words;
 
-/// The placeholder for a kind, in the vendor's words. Empty for text (which stands for itself, see
-/// [`last_message_text`]) and for every kind without one.
+/// The vendor's placeholder for a kind. Empty for text, which is displayed itself (see [`last_message_text`]), and
+/// for kinds without a placeholder.
 ///
 /// ```
 /// use tim_proto::kind::MessageKind;
@@ -42,12 +42,12 @@ pub const fn placeholder(kind: MessageKind, words: Words) -> &'static str {
     }
 }
 
-/// The placeholders of a language, in the order in which [`placeholder`] takes them apart.
+/// The placeholders of a language, in the order in which [`placeholder`] destructures them.
 pub(crate) type Placeholders = [&'static str; 10];
 
-/// What stands for a tip that has no words of its own, too.
+/// The Chinese placeholder for tips, also used for tips without a text of their own.
 pub(crate) const CHINESE_TIP: &str = "[群提示消息]";
-/// The same in English.
+/// The English counterpart of [`CHINESE_TIP`].
 pub(crate) const ENGLISH_TIP: &str = "[Group Notification]";
 
 pub(crate) static CHINESE: Placeholders = [
@@ -76,8 +76,8 @@ pub(crate) static ENGLISH: Placeholders = [
     "[Chat Record]",
 ];
 
-/// What a conversation list shows for its last message: `text` itself if it is a text message, else the kind's
-/// placeholder. A revoked message has [`revoked_text`](crate::render::revoked_text) instead.
+/// The text that a conversation list displays for its last message: `text` for a text message, otherwise the
+/// placeholder of the kind. For revoked messages, use [`revoked_text`](crate::render::revoked_text).
 #[must_use]
 pub const fn last_message_text(kind: MessageKind, text: &str, words: Words) -> &str {
     match kind {

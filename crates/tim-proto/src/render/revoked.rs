@@ -1,4 +1,4 @@
-//! What is shown in the place of a revoked message.
+//! The text that replaces a revoked message.
 
 use core::fmt;
 
@@ -6,20 +6,21 @@ use crate::message::{Message, Payload};
 use crate::render::Words;
 use crate::{ConversationId, UserId};
 
-/// Who revoked a message, as the reader sees it.
+/// The user who revoked a message, from the reader's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Revoker<'a> {
-    /// The reader. The seed has no text for this case: `你撤回了一条消息` is this project's addition.
+    /// The reader. The original has no text for this case; `你撤回了一条消息` is an addition of this project.
     Me,
-    /// The other one in a C2C conversation.
+    /// The peer in a C2C conversation.
     Peer,
-    /// A member of the group, by the name to show: name card, nick or user id.
+    /// A member of the group, with the name to display: name card, nick or user id.
     Member(&'a str),
 }
 
 impl<'a> Revoker<'a> {
-    /// Who revoked a revoked message, or the one that a revocation is about, as `me` sees it.
+    /// The user who revoked this message, or the message that this revocation refers to, from the point of view of
+    /// `me`.
     ///
     /// ```
     /// use tim_proto::render::Revoker;
@@ -29,7 +30,7 @@ impl<'a> Revoker<'a> {
     /// # let id = MessageId { sender: 1, client_time: 1, random: 1 };
     /// # let payload = Payload::Revocation(Revocation { sequence: 1, message: id, sender: member, revoker: owner, reason: "" });
     /// # let message = Message::new(Envelope::new(owner).with_sequence(2), GroupId::new("g")?.into(), id, payload);
-    /// // A message of the member's that the owner took back:
+    /// // The owner revoked a message of the member:
     /// assert_eq!(Revoker::of(&message, &member), Revoker::Member("owner"));
     /// assert_eq!(Revoker::of(&message, &owner), Revoker::Me);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -43,7 +44,7 @@ impl<'a> Revoker<'a> {
         let (id, name) = match (message.revoked_by(), &message.payload) {
             (Some(by), _) => (by.revoker, by.shown_name()),
             (None, Payload::Revocation(it)) => named(it.revoker.as_str(), [message.revoker_name(), ""]),
-            // The hub has not said so: its sender is the likeliest.
+            // The message does not name its revoker. Assume its sender, the most likely one.
             (None, _) => named(message.sender().as_str(), [message.name_card(), message.nick()]),
         };
         match message.to {
@@ -54,7 +55,7 @@ impl<'a> Revoker<'a> {
     }
 }
 
-/// The text that stands for a message that `revoker` revoked.
+/// The text that replaces a message that `revoker` revoked.
 ///
 /// ```
 /// use tim_proto::render::{Revoker, revoked_text};
@@ -67,7 +68,7 @@ pub const fn revoked_text(revoker: Revoker<'_>, words: Words) -> RevokedText<'_>
     RevokedText { revoker, words }
 }
 
-/// The text of a revoked message; print it. From [`revoked_text`].
+/// The text that replaces a revoked message. Implements `Display`. Created by [`revoked_text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevokedText<'a> {
     revoker: Revoker<'a>,
@@ -75,10 +76,11 @@ pub struct RevokedText<'a> {
 }
 
 impl RevokedText<'_> {
-    /// Writes the text. What `Display` does, without the machinery of `core::fmt`, which a device need not link then.
+    /// Writes the text to `out`. The output is the same as with `Display`, but `core::fmt`'s formatting code need not
+    /// be linked.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         let [me, peer, revoked] = self.words.0.revoked;
         out.write_str(match self.revoker {
@@ -96,7 +98,7 @@ impl fmt::Display for RevokedText<'_> {
     }
 }
 
-/// The reader, the other side, and what they did.
+/// The words for the reader, for the peer, and for the revocation.
 pub(crate) type Phrases = [&'static str; 3];
 
 pub(crate) static CHINESE: Phrases = ["你", "对方", "撤回了一条消息"];

@@ -1,4 +1,4 @@
-//! Group tips: what the hub tells a group's members about it, and its text.
+//! The text of group tips, which inform a group's members of changes to the group.
 
 use core::fmt;
 
@@ -6,10 +6,10 @@ use super::placeholder;
 use super::words::{Piece, Words};
 use crate::message::TipOperation;
 
-/// The text of a group tip. Operations without words of their own, known or not, give the placeholder.
+/// The text of a group tip. Operations that are unknown or have no text of their own yield the placeholder.
 ///
-/// `users` can be any list that can be walked again: ids, strings, or a list inside a received frame. The ids are joined
-/// with an ASCII comma in every profile.
+/// `users` can be any list that can be iterated repeatedly: ids, strings, or a list in a received frame. The ids are
+/// separated by ASCII commas in every profile.
 ///
 /// ```
 /// use tim_proto::message::TipOperation;
@@ -37,7 +37,7 @@ where
     }
 }
 
-/// The text of a group tip; print it. From [`tip_text`].
+/// The text of a group tip. Implements `Display`. Created by [`tip_text`].
 #[derive(Debug, Clone)]
 pub struct TipText<'a, I> {
     operation: TipOperation,
@@ -51,15 +51,16 @@ where
     I: Iterator + Clone,
     I::Item: AsRef<str>,
 {
-    /// Writes the text. What `Display` does, without the machinery of `core::fmt`, which a device need not link then.
+    /// Writes the text to `out`. The output is the same as with `Display`, but `core::fmt`'s formatting code need not
+    /// be linked.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn write_to<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         for piece in self.words.pieces(phrase(self.operation, self.words)) {
             match piece {
                 Piece::Text(text) => out.write_str(text)?,
-                // No phrase begins with it.
+                // No phrase begins with the operator.
                 Piece::Operator => out.write_str(self.words.person(self.operator_id, false))?,
                 Piece::Users => write_list(out, self.users.clone())?,
                 Piece::Group => {}
@@ -94,11 +95,11 @@ where
     Ok(())
 }
 
-/// The phrases of a language, see [`Piece`]: those of [`TipOperation::JOIN`] and the operations that follow it, then what
-/// stands for all others.
+/// The phrases of a language in the format of [`Piece`]: those of [`TipOperation::JOIN`] and the operations that
+/// follow it, then the phrase for all other operations.
 pub(crate) type Phrases = [&'static str; 6];
 
-/// The words for an operation: the only place that decides which operations have words of their own.
+/// The phrase for an operation. This function alone determines which operations have a phrase of their own.
 fn phrase(operation: TipOperation, words: Words) -> &'static str {
     let [.., placeholder] = words.0.tips;
     let place = operation.0.wrapping_sub(TipOperation::JOIN.0) as usize;

@@ -1,7 +1,7 @@
-//! The words in which notices, tips and placeholders are rendered.
+//! The wording of notices, tips and placeholders.
 //!
-//! A profile changes words only, never which case is chosen: whatever has a text in one profile has one in all, and a
-//! parameter that one profile shows is shown by all.
+//! A profile affects only the wording. If a case has a text in one profile, it has one in all profiles, and each text
+//! includes the same parameters in all profiles.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -9,7 +9,7 @@ use core::str::FromStr;
 
 use super::{notice, placeholder, revoked, tip};
 
-/// A profile of rendered words.
+/// A wording profile.
 ///
 /// ```
 /// use tim_proto::message::{NoticeOperation, SystemNotice};
@@ -24,16 +24,17 @@ use super::{notice, placeholder, revoked, tip};
 #[derive(Clone, Copy)]
 pub struct Words(pub(crate) &'static Profile);
 
-/// What a profile says. Each is a value of its own, so that a device links only the words that it shows.
+/// The contents of a profile. Each profile is a separate static, so that a device links only the profiles that it
+/// uses.
 pub(crate) struct Profile {
     name: &'static str,
-    /// What stands for `:` in a phrase: Chinese texts put it before a name.
+    /// The replacement for `:` in a phrase. In Chinese texts, the colon precedes a name.
     colon: &'static str,
-    /// What stands for `,` in a phrase: Chinese texts put it behind a list. The separator inside a list stays ASCII in
-    /// every profile.
+    /// The replacement for `,` in a phrase. In Chinese texts, the comma follows a list. The separator inside a list
+    /// is an ASCII comma in every profile.
     comma: &'static str,
-    /// What stands for a person whose name is empty, at the beginning of a phrase and inside of it. The Chinese texts show
-    /// nothing there, as the original does.
+    /// The replacements for an empty user name, at the beginning of a phrase and inside it. They are empty in the
+    /// Chinese texts, as in the original.
     nobody: [&'static str; 2],
     pub(crate) notices: &'static notice::Phrases,
     pub(crate) tips: &'static tip::Phrases,
@@ -75,7 +76,7 @@ static ENGLISH: Profile = Profile {
 };
 
 impl Words {
-    /// The seed's Chinese, with ASCII `:` and `,`. The default.
+    /// The original's Chinese, with ASCII `:` and `,`. The default.
     pub const SEED: Self = Self(&SEED);
     /// The vendor's Chinese, with full-width `：` and `，`.
     pub const FULL_WIDTH: Self = Self(&FULL_WIDTH);
@@ -85,14 +86,14 @@ impl Words {
     /// All profiles.
     pub const ALL: &'static [Self] = &[Self::SEED, Self::FULL_WIDTH, Self::ENGLISH];
 
-    /// The profile's name, as a setting spells it: `seed`, `full-width` or `english`.
+    /// The profile's name, as used in settings: `seed`, `full-width` or `english`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name
     }
 }
 
-/// Profiles are told apart by their names.
+/// Profiles are compared by name.
 impl PartialEq for Words {
     fn eq(&self, other: &Self) -> bool {
         self.0.name == other.0.name
@@ -136,18 +137,18 @@ impl FromStr for Words {
     }
 }
 
-/// No profile has this name: the caller's setting is at fault.
+/// No profile has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such profile of words; use seed, full-width or english")]
 pub struct UnknownWords;
 
-/// A part of a phrase. A phrase is a text in which `@` stands for who did it, `#` for the group, `*` for the list of users,
-/// and `:` and `,` for the profile's own.
+/// A part of a phrase. In a phrase, `@` is replaced by the operator, `#` by the group, `*` by the list of users, and
+/// `:` and `,` by the profile's punctuation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// As it stands.
+    /// Literal text.
     Text(&'static str),
-    /// Who did it.
+    /// The user who performed the operation.
     Operator,
     /// The group's name or id.
     Group,
@@ -155,7 +156,7 @@ pub(crate) enum Piece {
     Users,
 }
 
-/// The pieces of a phrase in the words of a profile.
+/// An iterator over the pieces of a phrase, in the wording of a profile.
 pub(crate) struct Pieces {
     rest: &'static str,
     colon: &'static str,
@@ -163,7 +164,8 @@ pub(crate) struct Pieces {
 }
 
 impl Words {
-    /// What to call a person in a phrase, and be the name empty; `first`: the phrase begins with it.
+    /// The name to display for a user in a phrase, or the profile's replacement if `name` is empty. `first` is true
+    /// if the phrase begins with the name.
     pub(crate) const fn person(self, name: &str, first: bool) -> &str {
         let [begins, inside] = self.0.nobody;
         match (name.is_empty(), first) {

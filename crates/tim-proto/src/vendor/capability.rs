@@ -1,4 +1,5 @@
-//! What runs where: which messages can be made on which platform, who gets push notifications
+//! Platform capabilities: which messages a platform can create, which platforms receive push notifications, and the
+//! version of the documented SDK that introduced each feature.
 //!, and since which version of the documented SDK a feature exists.
 
 use core::fmt;
@@ -7,18 +8,18 @@ use crate::kind::MessageKind;
 use crate::open::open_newtype;
 
 open_newtype! {
-    /// Where a client runs.
+    /// The platform on which a client runs.
     #[derive(PartialOrd, Ord)]
     pub struct Platform(u8) {
         /// A browser.
         WEB = 1, "Web";
-        /// The WeChat mini program.
+        /// A WeChat mini program.
         MINI_PROGRAM = 2, "MiniProgram";
         /// Android.
         ANDROID = 3, "Android";
         /// iOS.
         IOS = 4, "iOS";
-        /// A desktop program.
+        /// A desktop application.
         DESKTOP = 5, "Desktop";
         /// A device without an operating system.
         DEVICE = 6, "Device";
@@ -27,7 +28,8 @@ open_newtype! {
     }
 }
 
-/// What a client can do. A table gives each platform's profile; the embedder of a device may narrow or widen it.
+/// The capabilities of a client. Each platform has a profile; the embedder of a device can add or remove message
+/// kinds.
 ///
 /// ```
 /// use tim_proto::vendor::capability::{Capabilities, Platform};
@@ -45,9 +47,9 @@ pub struct Capabilities {
 
 /// The profiles of the named platforms.
 pub static PROFILES: &[Capabilities] = &[
-    // Recordings are made in the mini program only. Video since 2.6.0.
+    // Web clients cannot record audio; mini programs can. Video is supported since 2.6.0.
     Capabilities::new(Platform::WEB, EVERY_KIND.without(MessageKind::AUDIO), false),
-    // No files; video from the start.
+    // Files are not supported. Video is supported in all versions.
     Capabilities::new(
         Platform::MINI_PROGRAM,
         EVERY_KIND.without(MessageKind::FILE),
@@ -60,11 +62,12 @@ pub static PROFILES: &[Capabilities] = &[
     Capabilities::new(Platform::REST, EVERY_KIND, false),
 ];
 
-/// What every named platform can do; a platform that is unknown here gets this and no more.
+/// The kinds that every named platform supports, used for unknown platforms.
 const UNKNOWN_PLATFORM: KindSet = EVERY_KIND.without(MessageKind::AUDIO).without(MessageKind::FILE);
 
 impl Capabilities {
-    /// The platform's profile from [`PROFILES`]; what all of them can do if the platform is unknown.
+    /// The platform's profile from [`PROFILES`]. An unknown platform gets the kinds that every named platform
+    /// supports.
     #[must_use]
     pub fn of(platform: Platform) -> Self {
         let known = PROFILES.iter().find(|profile| profile.platform == platform);
@@ -81,19 +84,19 @@ impl Capabilities {
         }
     }
 
-    /// Which platform this is the profile of.
+    /// The platform that this profile describes.
     #[must_use]
     pub const fn platform(&self) -> Platform {
         self.platform
     }
 
-    /// Whether messages of this kind can be made here. Never true for a kind that nobody can send.
+    /// Whether this platform can create messages of this kind. Always false for kinds that clients cannot send.
     #[must_use]
     pub const fn can_create(&self, kind: MessageKind) -> bool {
         kind.is_sendable() && self.kinds.contains(kind)
     }
 
-    /// Refuses a kind that cannot be made here.
+    /// Checks that this platform can create messages of this kind.
     ///
     /// # Errors
     /// [`UnsupportedPlatform`], whose code is
@@ -109,21 +112,21 @@ impl Capabilities {
         }
     }
 
-    /// Whether offline push reaches this platform: Android and iOS only.
+    /// Whether the platform receives offline push: Android and iOS only.
     #[must_use]
     pub const fn receives_push(&self) -> bool {
         self.receives_push
     }
 
-    /// The same profile with this kind, such as files in a host that has them after all. No effect for a kind that
-    /// nobody can send.
+    /// Adds a kind to the profile, such as files on a host that supports them. Has no effect for kinds that clients
+    /// cannot send.
     #[must_use]
     pub const fn with(mut self, kind: MessageKind) -> Self {
         self.kinds = self.kinds.with(kind);
         self
     }
 
-    /// The same profile without this kind, such as audio on a device without a microphone.
+    /// Removes a kind from the profile, such as audio on a device without a microphone.
     #[must_use]
     pub const fn without(mut self, kind: MessageKind) -> Self {
         self.kinds = self.kinds.without(kind);
@@ -131,17 +134,17 @@ impl Capabilities {
     }
 }
 
-/// The call does not exist on this platform: the caller must not offer it there.
+/// The platform does not support the call. An application should not offer it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("messages of kind {kind} cannot be made on platform {platform}")]
 pub struct UnsupportedPlatform {
-    /// Where the call was made.
+    /// The platform of the caller.
     pub platform: Platform,
-    /// What should have been made.
+    /// The requested message kind.
     pub kind: MessageKind,
 }
 
-/// A set of message kinds below 16, which covers all that can be sent.
+/// A set of message kinds below 16, which include all kinds that can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct KindSet(u16);
 
@@ -168,11 +171,11 @@ impl KindSet {
 /// A version of the documented SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// The first number.
+    /// The major version number.
     pub major: u16,
-    /// The second number.
+    /// The minor version number.
     pub minor: u16,
-    /// The third number.
+    /// The patch number.
     pub patch: u16,
 }
 
@@ -183,7 +186,7 @@ impl Version {
         Self { major, minor, patch }
     }
 
-    /// Whether the documented SDK has a feature in this version.
+    /// Whether this version of the documented SDK has `feature`.
     #[must_use]
     pub fn has(self, feature: &Feature) -> bool {
         self >= feature.since
@@ -196,23 +199,23 @@ impl fmt::Display for Version {
     }
 }
 
-/// The version of the documented SDK whose manual the API follows. What of it is here: [`FEATURES`].
+/// The version of the documented SDK that the API follows. [`FEATURES`] lists which of its features are implemented.
 pub const MANUAL_VERSION: Version = Version::new(2, 6, 4);
 
-/// Something that the documented SDK has had since some version.
+/// A feature that the documented SDK introduced in a certain version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {
-    /// The first version with it.
+    /// The version that introduced it.
     pub since: Version,
-    /// What it is, in the SDK's own words where it is a name.
+    /// A description; the SDK's own name where it has one.
     pub name: &'static str,
-    /// Its row in the scope.
+    /// Its row in `docs/requirements.md`.
     pub row: &'static str,
-    /// Whether it exists here.
+    /// Whether this project implements it.
     pub is_here: bool,
 }
 
-/// Every version gate that the SDK's manual names, oldest first, and whether the feature exists here.
+/// Every version requirement in the SDK's manual, oldest first, and whether this project implements the feature.
 pub static FEATURES: &[Feature] = &[
     missing(2, 2, 0, "createVideoMessage", "S63"),
     missing(2, 3, 1, "createImageMessage from a File", "S31"),
@@ -227,7 +230,8 @@ pub static FEATURES: &[Feature] = &[
     missing(2, 6, 4, "offlinePushInfo", "S92"),
 ];
 
-/// The newest gated version up to which every feature exists here; `None` while one of the oldest gate is missing.
+/// The newest of the required versions up to which all features are implemented; `None` if a feature of the oldest
+/// one is missing.
 ///
 /// ```
 /// use tim_proto::vendor::capability::{FEATURES, compatible_version};

@@ -1,15 +1,15 @@
-//! The numeric error codes that travel in answers and that an application sees.
+//! Numeric error codes, as sent in responses and reported to the application.
 //!
-//! TIM's published codes are used wherever one fits; where none does, this project has its own from
-//! [`ErrorCode::OWN_FIRST`] to [`ErrorCode::OWN_LAST`], a range that TIM does not use. The program that does not ask for
-//! names or texts does not contain them.
+//! TIM's published codes are used where one applies. Other errors have codes of this project, from
+//! [`ErrorCode::OWN_FIRST`] to [`ErrorCode::OWN_LAST`], a range that TIM does not use. The tables of names and texts
+//! are linked only into programs that use them.
 
 mod known;
 mod names;
 
 use core::fmt;
 
-/// An error code: open, so a code that nobody here knows is carried on and shown as its number.
+/// An error code. Unknown codes are preserved and displayed as numbers.
 ///
 /// ```
 /// use tim_proto::vendor::code::ErrorCode;
@@ -24,27 +24,27 @@ use core::fmt;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ErrorCode(
-    /// The number that travels.
+    /// The number on the wire.
     pub u32,
 );
 
 impl ErrorCode {
-    /// The first code of this project's own range.
+    /// The first code of this project's range.
     pub const OWN_FIRST: Self = Self(200_001);
-    /// The last code of this project's own range.
+    /// The last code of this project's range.
     pub const OWN_LAST: Self = Self(200_999);
 
-    /// Whether the code says that nothing is wrong.
+    /// Whether the code means success.
     #[must_use]
     pub const fn is_success(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether repeating the same request, unchanged, can succeed without anybody doing anything: the network, the load
-    /// or a fault of the server was in the way, and none of them lasts.
+    /// Whether retrying the same request, unchanged, can succeed without intervention. The cause is temporary: the
+    /// network, the load, or a server fault.
     ///
-    /// A message is repeated with the same id, so one that was stored is not stored twice. Repeating never cures what is
-    /// wrong with the request itself, the sender's rights, tickets (UserSig) and kicks.
+    /// A message is resent with the same id, so the hub does not store it twice. A retry does not help if the request
+    /// is invalid, a permission is missing, the UserSig was rejected or the device was kicked out.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(
@@ -84,8 +84,9 @@ impl ErrorCode {
         )
     }
 
-    /// Whether a hub that says this to a login, or as its farewell, ends the session for good: the ticket is void, or
-    /// somebody has thrown the device out. After any other code a client comes back by itself.
+    /// Whether this code ends the session permanently when the hub sends it in the response to LOGIN or as the close
+    /// reason: the UserSig is invalid, or the device was kicked out. After any other code, a client reconnects
+    /// automatically.
     #[must_use]
     pub const fn ends_session(self) -> bool {
         match self {
@@ -99,26 +100,27 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the code is this project's own and not TIM's.
+    /// Whether the code belongs to this project's range and not to TIM.
     #[must_use]
     pub const fn is_own(self) -> bool {
         self.0 >= Self::OWN_FIRST.0 && self.0 <= Self::OWN_LAST.0
     }
 
-    /// TIM's name of the code (the web SDK's, else the native one), or else the constant's name here.
+    /// TIM's name for the code: the web SDK's, or else the native SDK's. If TIM has none, the name of the constant in
+    /// this crate.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         lookup(names::NAMES, self).or_else(|| lookup(Self::NAMED, self))
     }
 
-    /// What went wrong and what to do, in one English sentence. For a code without a sentence of its own, whatever its
-    /// range tells.
+    /// The cause and the remedy, in one English sentence. Codes without a text of their own have the text of their
+    /// range.
     #[must_use]
     pub fn text(self) -> &'static str {
         lookup(known::TEXTS, self).unwrap_or_else(|| range_text(self.0))
     }
 
-    /// Number, name and text in one line.
+    /// Formats the number, name and text in one line.
     #[must_use]
     pub const fn explain(self) -> Explained {
         Explained(self)
@@ -130,7 +132,7 @@ fn lookup(table: &[(ErrorCode, &'static str)], code: ErrorCode) -> Option<&'stat
     table.get(at).map(|entry| entry.1)
 }
 
-/// What the range of a code tells, coarse as it is.
+/// The general text for the range that contains the code.
 const fn range_text(code: u32) -> &'static str {
     match code {
         2000..=3999 => "The client library refused or failed the call; check its arguments and state.",
@@ -165,7 +167,7 @@ impl fmt::Display for ErrorCode {
 
 impl fmt::Debug for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the name, which would pull the table of names into every program that logs.
+        // Omits the name, so that programs that log codes do not link the table of names.
         write!(f, "ErrorCode({})", self.0)
     }
 }
@@ -191,7 +193,7 @@ impl From<ErrorCode> for u32 {
     }
 }
 
-/// Prints a code with its name and text. From [`ErrorCode::explain`].
+/// Displays a code with its name and text. Created by [`ErrorCode::explain`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explained(ErrorCode);
 

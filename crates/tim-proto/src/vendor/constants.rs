@@ -1,9 +1,10 @@
-//! The SDK's constants under the SDK's names, as applications and JSON spell them.
+//! The SDK's constants, with the names and values that applications and JSON use.
 //!
-//! `TIM.EVENT.SDK_READY` is [`event::SDK_READY`], `TIM.TYPES.CONV_C2C` is [`types::CONV_C2C`]. Each module also has its
-//! whole table, to look up by name. Constants of what this project does not do (friends, profiles, topics) are left out.
+//! `TIM.EVENT.SDK_READY` is [`event::SDK_READY`], `TIM.TYPES.CONV_C2C` is [`types::CONV_C2C`]. Each module also has a
+//! table of its constants for lookup by name. Constants of unsupported features (friends, profiles, topics) are
+//! omitted.
 
-/// Constants, and a table of them.
+/// Defines constants and a table of them.
 macro_rules! constants {
     ($type:ty, $all:ident; $($name:ident = $value:literal;)+) => {
         $(
@@ -11,13 +12,13 @@ macro_rules! constants {
             pub const $name: $type = $value;
         )+
 
-        /// Name and value of each of these constants.
+        /// The name and value of each of these constants.
         pub static $all: &[(&str, $type)] = &[$((stringify!($name), $name)),+];
     };
 }
 
-/// `TIM.EVENT`: what a client tells its application (the first four are mandatory). Events that no client here tells
-/// of are left out.
+/// `TIM.EVENT`: the events that a client reports to its application. The first four are mandatory. Events that no
+/// client of this project reports are omitted.
 pub mod event {
     constants! { &str, ALL;
         SDK_READY = "sdkStateReady";
@@ -33,7 +34,7 @@ pub mod event {
     }
 }
 
-/// `TIM.TYPES`: kinds, priorities, groups, states, reasons.
+/// `TIM.TYPES`: message kinds, priorities, conversation and group types, states and reasons.
 pub mod types {
     constants! { &str, ALL;
         MSG_TEXT = "TIMTextElem";
@@ -104,7 +105,7 @@ pub mod types {
     }
 }
 
-/// `message.status`: how far a message has got.
+/// `message.status`: the send status of a message.
 pub mod status {
     constants! { &str, ALL;
         UN_SEND = "unSend";
@@ -113,7 +114,7 @@ pub mod status {
     }
 }
 
-/// `message.flow`: whether a message comes to the account or from it.
+/// `message.flow`: whether the account received or sent a message.
 pub mod flow {
     constants! { &str, ALL;
         IN = "in";

@@ -1,4 +1,4 @@
-//! Every limit of the service as a visible constant, and [`Limits`] to change them at run time.
+//! All limits of the service as public constants, and [`Limits`] to override them at run time.
 
 use crate::ErrorCode;
 use crate::message::Payload;
@@ -6,15 +6,15 @@ use crate::wire::Extensions;
 
 /// Kibibytes, in bytes.
 const KIB: u64 = 1024;
-/// Mebibytes, in bytes: the manual's MB is read as 1024 x 1024.
+/// Mebibytes, in bytes. The manual's MB is interpreted as 1024 × 1024 bytes.
 const MIB: u64 = 1024 * KIB;
 
-/// Defines each limit four times over from one line: constant, field, getter, setter.
+/// Generates a constant, a field, a getter and a setter for each limit.
 macro_rules! limits {
     ($($(#[$doc:meta])* $const:ident, $field:ident, $with:ident: $type:ty = $value:expr;)+) => {
         $($(#[$doc])* pub const $const: $type = $value;)+
 
-        /// The limits in force: the constants of this module, unless set otherwise.
+        /// The effective limits: the constants of this module, unless overridden.
         ///
         /// ```
         /// use tim_proto::vendor::limits::{Limits, REVOKE_WINDOW_SECONDS};
@@ -53,47 +53,46 @@ macro_rules! limits {
 }
 
 limits! {
-    /// The largest message, in bytes of its payload and of the sender's extensions, such as mentions. Ids and names do not
-    /// count. Client and hub measure it by [`Limits::check_message`].
+    /// The maximum message size, in bytes of the payload and of the sender's extensions, such as mentions. Ids and
+    /// names do not count. Client and hub both apply it with [`Limits::check_message`].
     MAX_MESSAGE_BYTES, message_bytes, with_message_bytes: u64 = 12 * KIB;
-    /// The largest file that can be sent, in bytes: one byte more is refused before any upload.
+    /// The maximum size of a file, in bytes. Larger files are refused before the upload.
     MAX_FILE_BYTES, file_bytes, with_file_bytes: u64 = 100 * MIB;
-    /// The largest video that can be sent, in bytes.
+    /// The maximum size of a video, in bytes.
     MAX_VIDEO_BYTES, video_bytes, with_video_bytes: u64 = 100 * MIB;
-    /// The largest picture that can be sent, in bytes.
+    /// The maximum size of an image, in bytes.
     MAX_IMAGE_BYTES, image_bytes, with_image_bytes: u64 = 20 * MIB;
-    /// The largest sound recording that can be sent, in bytes.
+    /// The maximum size of an audio recording, in bytes.
     MAX_SOUND_BYTES, sound_bytes, with_sound_bytes: u64 = 20 * MIB;
-    /// The longest sound recording, in milliseconds.
+    /// The maximum duration of an audio recording, in milliseconds.
     MAX_SOUND_MILLIS, sound_millis, with_sound_millis: u32 = 600_000;
-    /// How many messages a page of history has when nothing is asked for, and at most.
+    /// The default and maximum number of messages in a page of history.
     MAX_PAGE_MESSAGES, page_messages, with_page_messages: u32 = 15;
-    /// How many conversations a list has at most: the most recent ones.
+    /// The maximum number of conversations in a list, which contains the most recent ones.
     MAX_CONVERSATIONS, conversations, with_conversations: u32 = 100;
-    /// For how long after sending a message can be revoked, in seconds by the hub's clock.
+    /// The time after sending within which a message can be revoked, in seconds by the hub's clock.
     REVOKE_WINDOW_SECONDS, revoke_window_seconds, with_revoke_window_seconds: u64 = 120;
-    /// For how long after sending the owner and the admins of a group can revoke a message in it, in seconds by the hub's
-    /// clock; 0: for as long as it is kept.
+    /// The time after sending within which the owner and the admins of a group can revoke a message in it, in seconds
+    /// by the hub's clock. 0 means for as long as the message is retained.
     MANAGER_REVOKE_WINDOW_SECONDS, manager_revoke_window_seconds, with_manager_revoke_window_seconds: u64 = 0;
-    /// For how long messages are kept, in seconds: seven days.
+    /// How long messages are retained, in seconds: seven days.
     RETENTION_SECONDS, retention_seconds, with_retention_seconds: u64 = 7 * 24 * 60 * 60;
-    /// How many messages a second a group delivers before the less urgent ones wait or go; 0 is no
-    /// limit.
+    /// The number of messages per second that a group delivers before messages of lower priority are queued or
+    /// dropped. 0 means no limit.
     GROUP_MESSAGES_PER_SECOND, group_messages_per_second, with_group_messages_per_second: u32 = 40;
-    /// How many members one notice of the application's own can name as its receivers.
+    /// The maximum number of members that a custom notice can name as receivers.
     MAX_RECEIVERS, receivers, with_receivers: u32 = 50;
-    /// How many users one call can look up.
+    /// The maximum number of users that one call can look up.
     MAX_USER_PROFILES, user_profiles, with_user_profiles: u32 = 100;
-    /// How many users one call can invite, remove or ban.
+    /// The maximum number of users that one call can invite, remove or ban.
     MAX_MEMBERS_PER_CALL, members_per_call, with_members_per_call: u32 = 500;
-    /// How many members a page has when nothing is asked for, and at most.
+    /// The default and maximum number of members in a page.
     MAX_PAGE_MEMBERS, members_page, with_members_page: u32 = 100;
-    /// How many groups a page has when nothing is asked for, and at most.
+    /// The default and maximum number of groups in a page.
     MAX_PAGE_GROUPS, groups_page, with_groups_page: u32 = 50;
-    /// For how long a request of the SDK waits for its answer, in milliseconds. The session of a device has a setting of
-    /// its own.
+    /// The SDK's timeout for the response to a request, in milliseconds. Device sessions have a separate setting.
     REQUEST_TIMEOUT_MILLIS, request_timeout_millis, with_request_timeout_millis: u32 = 15_000;
-    /// For how long a login of the SDK waits for its answer, over as many connections as that takes, in milliseconds.
+    /// The SDK's timeout for the response to a login, across all connection attempts, in milliseconds.
     LOGIN_TIMEOUT_MILLIS, login_timeout_millis, with_login_timeout_millis: u32 = 90_000;
 }
 
@@ -103,23 +102,23 @@ impl Default for Limits {
     }
 }
 
-/// A message is over one of the limits: who made it is at fault.
+/// A message exceeds a limit and cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {is}, at most {most} can be sent")]
 pub struct OverLimit {
-    /// The code that both ends refuse it with.
+    /// The error code with which client and hub refuse the message.
     pub code: ErrorCode,
-    /// What is too much, and in which unit.
+    /// The quantity that exceeds the limit, with its unit.
     pub what: &'static str,
-    /// How much it is.
+    /// The actual value.
     pub is: u64,
-    /// How much it may be.
+    /// The maximum value.
     pub most: u64,
 }
 
 impl Limits {
-    /// Checks a message by the limits of its kind, and by that of all messages. `payload_len` is the length of the encoded
-    /// payload, `extensions` the sender's own.
+    /// Checks a message against the limits of its kind and the limit for all messages. `payload_len` is the length of
+    /// the encoded payload, `extensions` are those set by the sender.
     ///
     /// ```
     /// use tim_proto::ErrorCode;
@@ -133,7 +132,7 @@ impl Limits {
     /// ```
     ///
     /// # Errors
-    /// [`OverLimit`], the first one found.
+    /// [`OverLimit`] for the first limit that is exceeded.
     pub fn check_message(
         &self,
         payload: &Payload<'_>,
@@ -173,8 +172,8 @@ impl Limits {
         }
     }
 
-    /// How many messages a page has for what the caller asks: nothing asked gives the limit, more than the limit is
-    /// clamped to it, and 0 is `None`, since no page of nothing ever reaches the end.
+    /// The number of messages in a page for a requested number. `None` selects the limit, and larger values are
+    /// clamped to it. The result for 0 is `None`, because empty pages would never reach the end.
     #[must_use]
     pub const fn page_len(&self, asked: Option<u32>) -> Option<u32> {
         match asked {

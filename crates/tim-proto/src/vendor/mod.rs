@@ -1,5 +1,5 @@
-//! The vendor's tables: error codes with names and advice, the SDK's constants, the limits of the service, and what each
-//! platform can do. A program that does not use a table does not link it.
+//! The vendor's tables: error codes with names and advice, SDK constants, service limits and platform capabilities.
+//! The linker drops tables that a program does not use.
 
 pub mod capability;
 pub mod code;

@@ -1,28 +1,30 @@
-//! Frames on a raw serial line: the frame (or hello), its CRC-32, the whole in COBS, and a zero byte at each end.
+//! Packet encoding for raw serial lines: a frame or hello followed by its CRC-32, COBS-encoded and delimited by zero
+//! bytes.
 //!
-//! A zero never occurs inside, so a receiver that lost its place finds it again at the next one. The CRC is the common
-//! one (reflected polynomial 0xEDB88320), least significant byte first. The zero *before* a packet costs a byte and
-//! ends whatever noise the line carried since the last one.
+//! Encoded packets contain no zero byte, so a receiver that lost synchronization recovers at the next delimiter. The
+//! CRC is the common CRC-32 (reflected polynomial 0xEDB88320), in little-endian byte order. The leading delimiter
+//! costs one byte and terminates noise received since the last packet.
 
 use super::BufferTooSmall;
 
 const CRC_LEN: usize = 4;
 
-/// The most bytes that `len` bytes take on the line; `usize::MAX` if they are more than a `usize` can tell.
+/// The maximum encoded length of a packet of `len` bytes, saturating at `usize::MAX`.
 #[must_use]
 pub const fn serial_encoded_max_len(len: usize) -> usize {
     let len = len.saturating_add(CRC_LEN);
     len.saturating_add(len / 254 + 1 + 2)
 }
 
-/// A packet that must be dropped; the line is at fault, and goes on behind the next zero.
+/// A received packet is invalid and must be dropped. The error was introduced on the line; decoding continues after
+/// the next delimiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SerialError {
-    /// A COBS code points behind the packet's end, or the packet is too short for its CRC.
+    /// A COBS code points past the end of the packet, or the packet is too short to hold a CRC.
     #[error("the packet is malformed")]
     Malformed,
-    /// The CRC does not fit the bytes.
+    /// The CRC does not match.
     #[error("the packet's CRC does not fit")]
     Crc,
     /// The packet is longer than the buffer.
@@ -30,7 +32,7 @@ pub enum SerialError {
     TooLong,
 }
 
-/// CRC-32 of `parts`, one behind the other, half a byte at a time: 64 bytes of table.
+/// Computes the CRC-32 of the concatenated `parts`. Processes four bits at a time, with a 64-byte table.
 #[must_use]
 pub fn crc32(parts: &[&[u8]]) -> u32 {
     const TABLE: [u32; 16] = {
@@ -53,7 +55,7 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
         table
     };
     let step = |crc: u32, nibble: u32| {
-        // The index is masked to the table's size.
+        // The index is masked to the size of the table.
         TABLE.get(((crc ^ nibble) & 15) as usize).copied().unwrap_or(0) ^ (crc >> 4)
     };
     !parts.iter().flat_map(|part| part.iter()).fold(!0, |crc, byte| {
@@ -62,17 +64,17 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
     })
 }
 
-/// How far behind the start of a buffer a packet of `len` bytes must stand for [`serial_encode_in_place`].
+/// The minimum offset in the buffer of a packet of `len` bytes that is passed to [`serial_encode_in_place`].
 #[must_use]
 pub const fn serial_gap(len: usize) -> usize {
-    // The first zero, the first code, and one more code for each full block.
+    // The leading delimiter, the first code, and one more code per full block.
     2 + len.saturating_add(CRC_LEN) / 254
 }
 
-/// Writes `packet` as it goes on the line and returns the number of bytes written.
+/// Encodes `packet` into `out` and returns the number of bytes written.
 ///
 /// # Errors
-/// [`BufferTooSmall`]; [`serial_encoded_max_len`] bytes always suffice.
+/// [`BufferTooSmall`] if `out` is too short; [`serial_encoded_max_len`] bytes always suffice.
 pub fn serial_encode(packet: &[u8], out: &mut [u8]) -> Result<usize, BufferTooSmall> {
     let mut line = Line::new(out);
     for &byte in packet.iter().chain(&crc32(&[packet]).to_le_bytes()) {
@@ -81,12 +83,12 @@ pub fn serial_encode(packet: &[u8], out: &mut [u8]) -> Result<usize, BufferTooSm
     line.finish()
 }
 
-/// As [`serial_encode`], for a packet of `len` bytes that stands in the buffer already, at `from`: what goes on the line
-/// takes its place, from the start of the buffer on.
+/// Like [`serial_encode`], for a packet of `len` bytes that is already in the buffer, at offset `from`. The encoded
+/// packet overwrites it, starting at the beginning of the buffer.
 ///
 /// # Errors
-/// [`BufferTooSmall`] if the buffer has fewer than [`serial_encoded_max_len`] bytes, or fewer than [`serial_gap`] of them
-/// before the packet; it is untouched then.
+/// [`BufferTooSmall`] if the buffer is shorter than [`serial_encoded_max_len`], or if `from` is less than
+/// [`serial_gap`]. The buffer is unchanged in that case.
 pub fn serial_encode_in_place(buffer: &mut [u8], from: usize, len: usize) -> Result<usize, BufferTooSmall> {
     let needed = serial_encoded_max_len(len).max(from.saturating_add(len));
     let too_small = BufferTooSmall {
@@ -103,7 +105,7 @@ pub fn serial_encode_in_place(buffer: &mut [u8], from: usize, len: usize) -> Res
         let Some(&byte) = line.out.get(at) else {
             return Err(too_small);
         };
-        line.put(byte); // at or before `at`, because of the gap
+        line.put(byte); // never past `at`, because of the gap
     }
     for byte in crc {
         line.put(byte);
@@ -111,8 +113,8 @@ pub fn serial_encode_in_place(buffer: &mut [u8], from: usize, len: usize) -> Res
     line.finish()
 }
 
-/// What goes on the line, as it is written: codes are filled in when their block is complete. Past the end of the buffer
-/// it only counts.
+/// COBS encoder. Each code is written when its block is complete. Past the end of the buffer, the encoder only counts
+/// bytes.
 struct Line<'a> {
     out: &'a mut [u8],
     at: usize,
@@ -168,15 +170,15 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Undoes COBS in place for the bytes between two zeros, checks the CRC, and returns the packet.
+/// Decodes in place the bytes between two delimiters, verifies the CRC and returns the packet.
 ///
 /// # Errors
-/// [`SerialError::Malformed`] or [`SerialError::Crc`]; the buffer's content is then of no use.
+/// [`SerialError::Malformed`] or [`SerialError::Crc`]. The contents of the buffer are then unspecified.
 pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
     let (mut from, mut to) = (0, 0);
     while let Some(&code) = buffer.get(from) {
         let end = from + usize::from(code);
-        // The bytes move down over all the codes read so far, this one included.
+        // Decoded bytes move down past all codes read so far, including this one.
         let gap = (from + 1).saturating_sub(to);
         match buffer.get_mut(to..end) {
             Some(block) if code != 0 && gap <= block.len() => move_down(block, gap),
@@ -203,12 +205,13 @@ pub fn serial_decode(buffer: &mut [u8]) -> Result<&[u8], SerialError> {
     }
 }
 
-/// Moves the bytes from `gap` on to the start.
+/// Moves the bytes from offset `gap` on to the start of `block`.
 fn move_down(block: &mut [u8], gap: usize) {
     if cfg!(not(target_pointer_width = "32")) {
         return block.copy_within(gap.., 0);
     }
-    // On a device a loop that the compiler does not make a call of, so that no `memmove` is linked, which is long.
+    // 32-bit targets use a loop that the compiler does not turn into a call, so that the large `memmove` is not
+    // linked.
     let mut to = 0;
     while let Some(&byte) = block.get(gap.saturating_add(to))
         && let Some(slot) = block.get_mut(to)
@@ -218,10 +221,10 @@ fn move_down(block: &mut [u8], gap: usize) {
     }
 }
 
-/// Collects the bytes of a line into packets, in a caller's buffer.
+/// Splits a byte stream from a serial line into packets, in a caller-provided buffer.
 ///
-/// Feed it byte by byte; where [`SerialDecoder::push`] says so, the packet's bytes are at the start of the buffer, ready
-/// for [`serial_decode`].
+/// Pass each received byte to [`SerialDecoder::push`]. When it reports a complete packet, the packet is at the start
+/// of the buffer, ready for [`serial_decode`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SerialDecoder {
     len: usize,
@@ -229,7 +232,7 @@ pub struct SerialDecoder {
 }
 
 impl SerialDecoder {
-    /// A decoder that has seen nothing.
+    /// Creates a decoder with no input.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -238,10 +241,10 @@ impl SerialDecoder {
         }
     }
 
-    /// Takes one byte of the line. `Ok(Some(len))`: a packet of `len` bytes is complete.
+    /// Processes one received byte. `Ok(Some(len))` means that a packet of `len` bytes is complete.
     ///
     /// # Errors
-    /// [`SerialError::TooLong`] once, at the end of a packet that did not fit.
+    /// [`SerialError::TooLong`], once, at the end of a packet that exceeds the buffer.
     pub fn push(&mut self, byte: u8, buffer: &mut [u8]) -> Result<Option<usize>, SerialError> {
         if byte != 0 {
             match buffer.get_mut(self.len) {
@@ -256,7 +259,7 @@ impl SerialDecoder {
         let finished = core::mem::take(self);
         match finished {
             Self { overflow: true, .. } => Err(SerialError::TooLong),
-            Self { len: 0, .. } => Ok(None), // the zero before a packet, or an idle line
+            Self { len: 0, .. } => Ok(None), // leading delimiter, or an idle line
             Self { len, .. } => Ok(Some(len)),
         }
     }

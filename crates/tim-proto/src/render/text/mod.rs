@@ -1,4 +1,5 @@
-//! Text with emojis: finds keys such as `[呲牙]` in a text message and yields text and emojis in reading order.
+//! Parser for text with emojis. It finds keys such as `[呲牙]` in a text message and yields text and emojis in reading
+//! order.
 //!
 //! ```
 //! use tim_proto::render::text::{self, Span};
@@ -13,14 +14,15 @@
 //! assert_eq!(html, "a &lt; b <img alt=\"[呲牙]\" src=\"/emoji/emoji_1.png\">[hm]");
 //! ```
 //!
-//! **The rule.** At a `[`, the candidate runs to the first `]` behind it. If the table has the candidate, it is an
-//! emoji. If not, the `[` is text, and parsing goes on behind it. Text is everything else, in spans as long as can be
-//! (the original yields a text node for each such `[`; joined with their neighbours they are these spans).
+//! **Matching rule.** A candidate extends from a `[` to the next `]`. If the table contains the candidate, it is an
+//! emoji. Otherwise the `[` is text, and parsing continues after it. Everything else is text, in spans of maximum
+//! length. (The original yields a separate text node for each such `[`; these spans are its adjacent text nodes
+//! joined.)
 //!
-//! Parsing takes no heap and cannot fail, and each byte is looked at a fixed number of times, whatever the text: one
-//! pass looks for `[`, one for `]`, and only a `[` so near to its `]` that a key fits is looked up.
+//! Parsing does not allocate and cannot fail. It inspects each byte a bounded number of times for any input: one pass
+//! searches for `[`, one for `]`, and only a `[` that is close enough to its `]` for a key to fit is looked up.
 //!
-//! Tables: [`SEED`], [`TUI`] (current keys), [`CLASSIC`] (older Chinese keys), or your own [`EmojiTable`]. People type
+//! Tables: [`SEED`], [`TUI`] (current keys), [`CLASSIC`] (older Chinese keys), or a custom [`EmojiTable`]. Users type
 //! and read *names* of the current keys in their language; [`names_to_keys`] and [`keys_to_names`] translate.
 
 mod names;
@@ -40,8 +42,8 @@ use table::Lookup;
 
 /// Splits `text` into text and the emojis of `table`.
 ///
-/// Empty text has no spans. No span is empty, two text spans never follow one another, and the sources of the spans
-/// ([`Span::source`]) put together are `text` again.
+/// Empty text has no spans. No span is empty, text spans are never adjacent, and the concatenated sources of the
+/// spans ([`Span::source`]) equal `text`.
 pub fn spans<'t, 'a, const SLOTS: usize>(text: &'t str, table: &'a EmojiTable<'_, SLOTS>) -> Spans<'t, 'a> {
     Spans {
         rest: text,
@@ -50,22 +52,22 @@ pub fn spans<'t, 'a, const SLOTS: usize>(text: &'t str, table: &'a EmojiTable<'_
     }
 }
 
-/// A piece of a text message: what the original writes as `{name: 'text', text}` and `{name: 'img', src}`.
+/// A span of a text message. The original represents it as `{name: 'text', text}` or `{name: 'img', src}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Span<'t, 'a> {
-    /// Text to show as it is.
+    /// Literal text.
     Text(&'t str),
     /// An emoji.
     Emoji {
-        /// Its key as it stands in the text, brackets included.
+        /// The key as it appears in the text, including brackets.
         key: &'t str,
-        /// Its image file as the table has it, without the base address; see [`Span::src`].
+        /// The image file from the table, without the base address; see [`Span::src`].
         file: &'a str,
     },
 }
 
 impl<'t, 'a> Span<'t, 'a> {
-    /// The part of the parsed text that this span is.
+    /// The part of the parsed text that this span covers.
     #[must_use]
     pub const fn source(&self) -> &'t str {
         match *self {
@@ -73,7 +75,7 @@ impl<'t, 'a> Span<'t, 'a> {
         }
     }
 
-    /// The address of the image, `base` and file put together; `None` for text.
+    /// The address of the image: `base` followed by the file. `None` for text.
     ///
     /// ```
     /// use tim_proto::render::text::{self, Span};
@@ -90,7 +92,7 @@ impl<'t, 'a> Span<'t, 'a> {
     }
 }
 
-/// The address of an image; prints as base and file put together, with nothing between them.
+/// The address of an image. Displays base and file with no separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Src<'b, 'a> {
     base: &'b str,
@@ -104,18 +106,19 @@ impl fmt::Display for Src<'_, '_> {
     }
 }
 
-/// The spans of a text, from [`spans`].
+/// An iterator over the spans of a text. Created by [`spans`].
 #[derive(Debug, Clone)]
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct Spans<'t, 'a> {
     rest: &'t str,
-    /// Length of the key at the start of `rest`, and its file, when the text before it was yielded already.
+    /// The length of the key at the start of `rest`, and its file, if the text before it has already been yielded.
     ready: Option<(usize, &'a str)>,
     table: &'a Lookup<'a, [u16]>,
 }
 
 impl<'t> Spans<'t, '_> {
-    /// Takes `len` bytes off the rest. Spans start and end at brackets, so never inside a character.
+    /// Removes `len` bytes from the start of the rest. Spans start and end at brackets, so the split is always at a
+    /// character boundary.
     #[inline]
     fn take(&mut self, len: usize) -> &'t str {
         let (taken, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, ""));
@@ -155,20 +158,20 @@ impl<'t, 'a> Iterator for Spans<'t, 'a> {
 
 impl FusedIterator for Spans<'_, '_> {}
 
-/// An emoji in a text: where its key starts and how many bytes it has.
+/// An emoji in a text: the start and length of its key in bytes, and its file.
 struct Found<'a> {
     start: usize,
     len: usize,
     file: &'a str,
 }
 
-/// The first emoji of `text`, whose first `[` is at `open`.
+/// Finds the first emoji of `text`, whose first `[` is at `open`.
 ///
-/// Both `open` and `end` only grow, so all calls for one text together look at each byte at most three times: for
-/// `[`, for `]`, and for a `[` between the two. A look-up takes no longer than the longest key.
+/// Both `open` and `end` only increase, so all calls for one text inspect each byte at most three times: for `[`, for
+/// `]`, and for a `[` between the two. The cost of a lookup is bounded by the longest key.
 fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
     loop {
-        // All candidates from `open` on end at this `]`.
+        // All candidates from `open` to this `]` end there.
         let end = open + find_near(b']', text.get(open..)?)? + 1;
         let found = longest_key(text, open, end, table);
         if found.is_some() {
@@ -178,7 +181,7 @@ fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> O
     }
 }
 
-/// The longest key that ends at `end`; there is a `[` at `open`, and the only `]` behind it is the last byte.
+/// Finds the longest key that ends at `end`. There is a `[` at `open`, and the only `]` after it is the last byte.
 #[inline]
 fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
     let mut start = open;

@@ -1,10 +1,10 @@
-//! Names that people see for the current keys, in three languages.
+//! Display names of the current keys, in three languages.
 
 use super::tables::{KEYS, NAMES, NameTable};
 use super::{Span, Spans, spans};
 use core::fmt;
 
-/// A language that the current keys have names in.
+/// A language in which the current keys have names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Language {
@@ -16,7 +16,7 @@ pub enum Language {
     ZhTw,
 }
 
-/// The name of an emoji of [`TUI`](super::TUI), brackets included; `None` if `key` is none of its keys.
+/// The name of an emoji of [`TUI`](super::TUI), including brackets; `None` if the table does not contain `key`.
 ///
 /// ```
 /// use tim_proto::render::text::{Language, display_name};
@@ -28,19 +28,19 @@ pub fn display_name(key: &str, language: Language) -> Option<&'static str> {
     names_of(language).file(key)
 }
 
-/// The key of [`TUI`](super::TUI) that has this name in this language; the opposite of [`display_name`].
+/// The key of [`TUI`](super::TUI) with this name in this language; the inverse of [`display_name`].
 ///
-/// The vendor's English list has `[Askance]]` where [`display_name`] says `[Askance]`; both are known here.
+/// The vendor's English list has `[Askance]]` where [`display_name`] returns `[Askance]`; this function accepts both.
 #[must_use]
 pub fn key_of_name(name: &str, language: Language) -> Option<&'static str> {
     let name = if name == "[Askance]]" { "[Askance]" } else { name };
     keys_of(language).file(name)
 }
 
-/// `text` with the names of emojis replaced by their keys, as a message should be sent.
+/// Replaces the names of emojis in `text` by their keys, the form in which messages should be sent.
 ///
-/// Names are found by the rule of [`spans`]; everything else stays as it is. The result prints, so it can be written
-/// into any buffer.
+/// Names are found by the matching rule of [`spans`]; everything else is unchanged. The result implements `Display`,
+/// so it can be written to any buffer.
 ///
 /// ```
 /// use tim_proto::render::text::{Language, names_to_keys};
@@ -54,7 +54,7 @@ pub fn names_to_keys(text: &str, language: Language) -> Translated<'_> {
     }
 }
 
-/// `text` with keys replaced by names, for places that show no images (a notification, a list of conversations).
+/// Replaces keys in `text` by names, for displays without images (a notification, a conversation list).
 ///
 /// ```
 /// use tim_proto::render::text::{Language, keys_to_names};
@@ -67,7 +67,7 @@ pub fn keys_to_names(text: &str, language: Language) -> Translated<'_> {
     }
 }
 
-/// A text with its emojis spelt in another way; prints as that text.
+/// A text with its keys and names translated. Implements `Display`.
 #[derive(Debug, Clone)]
 #[must_use = "print it or write it into a buffer"]
 pub struct Translated<'t> {

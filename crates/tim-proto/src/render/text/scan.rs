@@ -1,13 +1,13 @@
-//! Looking for one byte. On a machine of 32 bits, which is mostly a device, code counts more than time: there it is a plain
-//! loop.
+//! Byte search. 32-bit targets, mostly devices, use a plain loop because code size matters more than speed there.
 
-/// Whether to search words at a time.
+/// Whether to process a word at a time.
 pub(super) const BY_WORDS: bool = cfg!(target_pointer_width = "64");
 const WORD: usize = 8;
-/// So many words are looked at in place: brackets are mostly near, and a call of `memchr` costs more than that.
+/// The number of words searched inline. Brackets are usually close together, and a call of `memchr` costs more than
+/// the inline search.
 const NEAR: usize = 3;
 
-/// The position of the first `byte` in `haystack`, expected far away unless it is the very first.
+/// The position of the first `byte` in `haystack`. Optimized for a byte that is either the first one or far away.
 #[inline]
 pub(super) fn find_far(byte: u8, haystack: &[u8]) -> Option<usize> {
     if !BY_WORDS {
@@ -25,7 +25,7 @@ fn find(byte: u8, haystack: &[u8]) -> Option<usize> {
     haystack.iter().position(|&other| other == byte)
 }
 
-/// The position of the first `byte` in `haystack`, expected near.
+/// The position of the first `byte` in `haystack`. Optimized for a byte that is near.
 #[inline]
 pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
     if !BY_WORDS {
@@ -47,7 +47,7 @@ pub(super) fn find_near(byte: u8, haystack: &[u8]) -> Option<usize> {
     Some(at + find_in_rest(byte, rest)?)
 }
 
-/// Kept apart, so that the loop of the callers stays small.
+/// A separate function, so that the loop in the callers stays small.
 #[inline(never)]
 fn find_in_rest(byte: u8, rest: &[u8]) -> Option<usize> {
     if rest.len() < WORD {
@@ -57,7 +57,7 @@ fn find_in_rest(byte: u8, rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// Sets the high bit of the lowest byte of `word` that is `byte`; bits above that one mean nothing.
+/// Sets the high bit of the lowest byte of `word` that equals `byte`. Higher bits of the result are unspecified.
 #[inline]
 const fn equal_bytes(word: u64, byte: u8) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
@@ -73,7 +73,7 @@ mod tests {
     fn finds_the_first_at_every_distance() {
         for len in 0..80 {
             for at in 0..len {
-                // Neighbours that differ by one bit, and the byte again behind the first.
+                // The bytes around the match differ from it by one, and the byte occurs again after it.
                 let mut haystack = [b'Z'; 80];
                 haystack[at] = b'[';
                 haystack[at + 1..].fill(b'\\');

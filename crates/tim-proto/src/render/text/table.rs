@@ -1,23 +1,22 @@
-//! Emoji tables: entries that the caller owns, and an index over them that is computed in `const`.
+//! Emoji tables: caller-provided entries with an index that is computed in `const`.
 
 use core::fmt;
 
 use super::scan::BY_WORDS;
 
-/// Slots of an [`EmojiTable`] unless told otherwise: enough to index 384 entries, at two bytes a slot.
+/// The default number of slots of an [`EmojiTable`]: enough to index 384 entries, at two bytes per slot.
 pub const DEFAULT_SLOTS: usize = 512;
 
-/// Which bracketed keys are emojis, and the image file of each.
+/// Maps the bracketed keys of emojis to image files.
 ///
-/// The entries stay where the caller has them, in any order; a hash index over them lies inside the table, so a
-/// table needs no heap and can be a `static`. The index takes `SLOTS` × 2 bytes. It holds `SLOTS` × 3/4 entries;
-/// further ones are found as well, but by looking through them one after another for each candidate. So leave
-/// `SLOTS` alone up to 384 entries ([`EmojiTable::new`]), and else choose about twice the number of entries, or less
-/// on a device that is short of memory ([`EmojiTable::with_slots`]).
+/// The table borrows the entries, in any order, and contains a hash index over them. It needs no heap and can be a
+/// `static`. The index takes `SLOTS` × 2 bytes and holds `SLOTS` × 3/4 entries. Further entries are found by a linear
+/// search for each candidate. Use the default ([`EmojiTable::new`]) for up to 384 entries. For more entries, choose
+/// about twice their number; on a device with little memory, choose fewer slots ([`EmojiTable::with_slots`]).
 ///
-/// Keys are compared byte by byte: case, spaces and full-width brackets count. If a key occurs twice, the last entry
-/// holds. An entry with an empty value is no entry. A key that does not have the form `[...]` without a further `]`
-/// can never match, because a candidate ends at the first `]`; such entries do no harm.
+/// Keys are compared byte by byte, so case, spaces and full-width brackets are significant. If a key occurs twice,
+/// the last entry applies. Entries with an empty value are ignored. A key that is not of the form `[...]` without a
+/// further `]` never matches, because a candidate ends at the first `]`; such entries are harmless.
 ///
 /// ```
 /// use tim_proto::render::text::EmojiTable;
@@ -26,29 +25,29 @@ pub const DEFAULT_SLOTS: usize = 512;
 /// assert_eq!(MINE.file("[dog]"), Some("dog.png"));
 /// assert_eq!(MINE.file("[Dog]"), None);
 ///
-/// // 16 slots (32 bytes) do for a dozen entries.
+/// // 16 slots (32 bytes) suffice for a dozen entries.
 /// static SMALL: EmojiTable<'static, 16> = EmojiTable::with_slots(&[("[cat]", "cat.png")]);
 /// assert_eq!(SMALL.file("[cat]"), Some("cat.png"));
 /// ```
 #[derive(Debug, Clone)]
 pub struct EmojiTable<'a, const SLOTS: usize = DEFAULT_SLOTS>(Lookup<'a, [u16; SLOTS]>);
 
-/// A table; as `Lookup<[u16]>`, one without its size in the type.
+/// The contents of a table. `Lookup<[u16]>` does not have the index size in its type.
 #[derive(Clone)]
 pub(super) struct Lookup<'a, Slots: ?Sized> {
     entries: &'a [(&'a str, &'a str)],
-    /// Bytes of the longest key that can match; 0 if none can.
+    /// The length of the longest key that can match; 0 if none can.
     longest: usize,
-    /// Bit n: some key has n bytes (the highest bit: that many or more).
+    /// Bit n is set if a key is n bytes long. The highest bit covers that length and all greater ones.
     lengths: usize,
-    /// So many entries, from the first on, are in the index.
+    /// The number of entries, from the first on, that the index covers.
     indexed: usize,
-    /// Position of an entry plus one; 0 is free. Collisions go to the next free slot.
+    /// The position of an entry plus one; 0 means free. Collisions use the next free slot.
     slots: Slots,
 }
 
 impl<'a> EmojiTable<'a> {
-    /// A table over `entries`, pairs of key and file name, in any order.
+    /// Creates a table of `entries`, pairs of key and file name, in any order.
     #[must_use]
     pub const fn new(entries: &'a [(&'a str, &'a str)]) -> Self {
         Self::with_slots(entries)
@@ -56,7 +55,7 @@ impl<'a> EmojiTable<'a> {
 }
 
 impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
-    /// Like [`EmojiTable::new`], with an index of a size of the caller's choice (every size works, also 0).
+    /// Like [`EmojiTable::new`], with an index of a custom size. Any size works, including 0.
     #[must_use]
     pub const fn with_slots(entries: &'a [(&'a str, &'a str)]) -> Self {
         let mut table = Lookup {
@@ -66,7 +65,7 @@ impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
             indexed: 0,
             slots: [0; SLOTS],
         };
-        // A quarter stays free: a search ends at a free slot.
+        // A quarter of the slots stays free, because a search ends at a free slot.
         let mut room = SLOTS / 4 * 3;
         let mut at = 0;
         while at < entries.len() {
@@ -89,7 +88,7 @@ impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
         Self(table)
     }
 
-    /// The image file of `key`, brackets included; `None` if the table does not have it.
+    /// The image file of `key`, which includes the brackets; `None` if the table does not contain it.
     #[must_use]
     pub fn file(&self, key: &str) -> Option<&'a str> {
         if !can_match(key.as_bytes()) {
@@ -98,7 +97,7 @@ impl<'a, const SLOTS: usize> EmojiTable<'a, SLOTS> {
         self.lookup().file(key.as_bytes())
     }
 
-    /// The entries as the caller gave them.
+    /// The entries that the caller provided.
     #[must_use]
     pub const fn entries(&self) -> &'a [(&'a str, &'a str)] {
         self.0.entries
@@ -122,7 +121,7 @@ impl<'a> Lookup<'a, [u16]> {
         self.longest
     }
 
-    /// The file of a key that runs from `[` to the first `]`.
+    /// The file of a key that starts with `[` and ends at the first `]`.
     #[inline]
     pub(super) fn file(&self, key: &[u8]) -> Option<&'a str> {
         if self.lengths & length_bit(key.len()) == 0 {
@@ -136,8 +135,8 @@ impl<'a> Lookup<'a, [u16]> {
         entry.map(|entry| entry.1).filter(|file| !file.is_empty())
     }
 
-    /// For a table with more entries than its index holds. Those behind come later in the table, so they hold if a
-    /// key occurs twice.
+    /// Looks up a key in a table with more entries than its index covers. If a key occurs twice, the later entry
+    /// applies, so the entries outside the index are searched first.
     #[cold]
     fn anywhere(&self, key: &[u8]) -> Option<&'a (&'a str, &'a str)> {
         let behind = self.entries.get(self.indexed..)?;
@@ -162,7 +161,7 @@ impl<'a> Lookup<'a, [u16]> {
     }
 }
 
-/// Whether a candidate, `[` to the first `]` behind it, can ever be this key.
+/// Whether a candidate, which extends from `[` to the next `]`, can ever equal this key.
 const fn can_match(key: &[u8]) -> bool {
     if key.len() < 2 || key[0] != b'[' {
         return false;
@@ -182,7 +181,7 @@ const fn length_bit(len: usize) -> usize {
     1 << if len < HIGHEST { len } else { HIGHEST }
 }
 
-/// The slot that holds `key` already, or the one to put it in. The caller leaves one slot free at least.
+/// The slot that already holds `key`, or the free slot in which to store it. The caller keeps at least one slot free.
 const fn free_or_same(slots: &[u16], entries: &[(&str, &str)], key: &[u8]) -> usize {
     let mut slot = home_slot(key, slots.len());
     while slots[slot] != 0 && !same(entries[slots[slot] as usize - 1].0.as_bytes(), key) {
@@ -191,7 +190,7 @@ const fn free_or_same(slots: &[u16], entries: &[(&str, &str)], key: &[u8]) -> us
     slot
 }
 
-/// `left == right`, quicker than a call for keys of the usual length.
+/// Compares `left` and `right`; faster than a call for keys of typical length.
 #[inline]
 const fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
@@ -216,10 +215,10 @@ const fn same(left: &[u8], right: &[u8]) -> bool {
     true
 }
 
-/// Where the search for `key` starts: below `slots`, unless that is 0.
+/// The first slot of the search for `key`: less than `slots`, unless that is 0.
 #[inline]
 const fn home_slot(key: &[u8], slots: usize) -> usize {
-    // The hash, scaled from 0..2^32 to 0..slots.
+    // Scales the hash from 0..2^32 to 0..slots.
     ((hash(key) as u64 * slots as u64) >> 32) as usize
 }
 
@@ -232,7 +231,7 @@ const fn hash(key: &[u8]) -> u32 {
     }
 }
 
-/// FNV-1a: the least code.
+/// FNV-1a, which needs the least code.
 const fn hash_bytes(key: &[u8]) -> u32 {
     let mut state = 0x811c_9dc5_u32;
     let mut rest = key;
@@ -243,7 +242,8 @@ const fn hash_bytes(key: &[u8]) -> u32 {
     state
 }
 
-/// Keys are the caller's own and few, so this is a plain multiplicative hash, a word at a time.
+/// A plain multiplicative hash that processes a word at a time. It suffices because the caller provides the keys and
+/// there are few.
 #[inline]
 const fn hash_words(key: &[u8]) -> u64 {
     let mut state = key.len() as u64;
@@ -252,7 +252,7 @@ const fn hash_words(key: &[u8]) -> u64 {
         state = mix(state, u64::from_le_bytes(*word));
         rest = behind;
     }
-    // The remaining bytes; overlapping words read them without a loop.
+    // The remaining bytes. Overlapping words cover them without a loop.
     if rest.is_empty() {
         state
     } else if let Some(word) = key.last_chunk() {

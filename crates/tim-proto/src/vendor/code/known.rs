@@ -1,8 +1,8 @@
-//! The codes that matter, with what went wrong and what to do. One line makes both the constant and its text.
+//! Error codes in use, with cause and remedy. Each line defines both the constant and its text.
 
 use super::ErrorCode;
 
-/// Defines the constants and two tables of them. Lines stand in ascending order of the code.
+/// Defines the constants and two tables of them. Entries are in ascending order of the code.
 macro_rules! codes {
     ($($const:ident = $code:literal, $text:literal;)+) => {
         impl ErrorCode {
@@ -96,7 +96,7 @@ codes! {
     CANNOT_USE_COMMERCIAL_ABILITY = 3122, "The service's plan does not include this.";
     PROFANITY_FOUND = 3123, "The text has words that the filter refuses; change it.";
 
-    // Native client codes that the web numbers lack.
+    // Native client codes without a web counterpart.
     SDK_COMM_INVALID_IDENTIFIER = 7003, "This is no user id; use 1 to 32 printable ASCII characters.";
     SDK_MSG_BODY_SIZE_LIMIT = 8001, "The message is larger than 12 KB; shorten it.";
 
@@ -141,7 +141,7 @@ codes! {
     MSG_DEL_RAMBLE_INTERNAL_ERROR = 20018, "The message was not deleted from the history; try again.";
     MSG_MODIFY_CONFLICT = 20027, "Somebody else changed the message first; read it again.";
 
-    // The server as such.
+    // The server in general.
     COMM_REQ_JSON_PARSE_FAILED = 60003, "The request is no valid JSON; correct it.";
     COMM_INVALID_SDKAPPID = 60006, "The application's number (SDKAppID) is wrong.";
     COMM_REST_FREQ_LIMIT = 60007, "Too many REST calls; wait a moment.";
@@ -149,7 +149,7 @@ codes! {
     COMM_ID_NOT_ADMIN = 60010, "Only an administrator may call the REST API.";
     OPEN_SERVICE_OVERLOAD_ERROR = 60022, "The server is overloaded; try again later.";
 
-    // Accounts. Where the sources disagree (70107, 70114, 70169) the native meaning counts.
+    // Accounts. Where the sources disagree (70107, 70114, 70169), the native meaning applies.
     ACCOUNT_USERSIG_EXPIRED = 70001, "The UserSig has expired; get a new one.";
     ACCOUNT_USERSIG_EMPTY = 70002, "The UserSig is empty.";
     ACCOUNT_USERSIG_CHECK_FAILED = 70003, "The UserSig is damaged or cut short; get a new one.";
@@ -190,7 +190,7 @@ codes! {
     RES_ACCESS_DENY = 114001, "You may not fetch this file.";
     RES_SIZE_LIMIT = 114002, "The file is too large.";
 
-    // This project's own, where TIM has none that fits.
+    // This project's codes, for errors without a matching TIM code.
     UNSUPPORTED_REQUEST = 200_001, "The server does not know this request; update it or do without.";
     UNSUPPORTED_VERSION = 200_002, "Client and server share no protocol version; update the older one.";
     PROTOCOL_VIOLATION = 200_003, "The other end sent what the protocol forbids; report it.";

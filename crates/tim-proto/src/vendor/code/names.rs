@@ -1,4 +1,4 @@
-//! TIM's names of all its published error codes: the web SDK's name, else the native one. Sorted by code.
+//! TIM's names for all of its published error codes: the web SDK's name, or else the native SDK's. Sorted by code.
 
 use super::ErrorCode;
 

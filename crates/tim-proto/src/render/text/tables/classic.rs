@@ -1,4 +1,4 @@
-//! The Chinese keys of the older user interface kit; their images live under another base address than `tui`.
+//! The Chinese keys of the older user interface kit. Their images have a different base address from those of `tui`.
 
 /// Key and image file, in the order of the images.
 pub(super) const ENTRIES: &[(&str, &str)] = &[

@@ -1,4 +1,4 @@
-//! The tables that come with the crate: names of keys and files, no artwork.
+//! Built-in tables of key and file names. The crate contains no artwork.
 
 mod classic;
 mod seed;
@@ -7,8 +7,8 @@ mod tui;
 use super::table::EmojiTable;
 use tui::ROWS;
 
-/// The three keys of the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]`. Like the other tables it has the usual
-/// index of 1 KiB; a device makes itself one of 8 bytes:
+/// The three keys from the original's documentation: `[微笑]`, `[呲牙]`, `[下雨]`. Like the other tables, it has the
+/// default index of 1 KiB. A device can define a table with an index of 8 bytes:
 ///
 /// ```
 /// use tim_proto::render::text::{self, EmojiTable};
@@ -17,24 +17,25 @@ use tui::ROWS;
 /// ```
 pub static SEED: EmojiTable<'static> = EmojiTable::new(seed::ENTRIES);
 
-/// The 62 current keys, `[TUIEmoji_Smile]` and so on. They mean the same in every language; people see their
+/// The 62 current keys, `[TUIEmoji_Smile]` and so on. The keys are the same in every language; users see their
 /// [names](super::display_name).
 pub static TUI: EmojiTable<'static> = EmojiTable::new(&pairs(Column::Key, Column::File));
 
-/// The 142 older Chinese keys. Some look like names of current ones, but have other files, under another base address.
+/// The 142 older Chinese keys. Some resemble names of current keys, but have different files and a different base
+/// address.
 pub static CLASSIC: EmojiTable<'static> = EmojiTable::new(classic::ENTRIES);
 
-/// 62 entries fit into 96.
+/// A table of names; an index of 128 slots holds up to 96 entries, enough for the 62 keys.
 pub(super) type NameTable = EmojiTable<'static, 128>;
 
-/// From key to name, in the order of `Language`.
+/// Tables that map keys to names, in the order of `Language`.
 pub(super) static NAMES: [NameTable; 3] = [
     NameTable::with_slots(&pairs(Column::Key, Column::Name(0))),
     NameTable::with_slots(&pairs(Column::Key, Column::Name(1))),
     NameTable::with_slots(&pairs(Column::Key, Column::Name(2))),
 ];
 
-/// From name to key, in the order of `Language`.
+/// Tables that map names to keys, in the order of `Language`.
 pub(super) static KEYS: [NameTable; 3] = [
     NameTable::with_slots(&pairs(Column::Name(0), Column::Key)),
     NameTable::with_slots(&pairs(Column::Name(1), Column::Key)),
@@ -50,7 +51,7 @@ enum Column {
 
 type Pairs = [(&'static str, &'static str); ROWS.len()];
 
-/// Two columns of the current keys as entries of a table.
+/// Builds table entries from two columns of the current keys.
 const fn pairs(left: Column, right: Column) -> Pairs {
     let mut pairs = [("", ""); ROWS.len()];
     let mut row = 0;

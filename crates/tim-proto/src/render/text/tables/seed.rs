@@ -1,4 +1,4 @@
-//! The three keys that the documentation of the original shows.
+//! The three keys from the original's documentation.
 
 /// Key and image file, as documented.
 pub(super) const ENTRIES: &[(&str, &str)] = &[

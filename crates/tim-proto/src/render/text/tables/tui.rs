@@ -1,6 +1,6 @@
-//! The current keys of the user interface kit, and the names it shows for them.
+//! The current keys of the user interface kit, and their display names.
 
-/// Key, image file, names in the order of `Language`.
+/// Key, image file, and names in the order of `Language`.
 pub(super) const ROWS: [(&str, &str, [&str; 3]); 62] = [
     (
         "[TUIEmoji_Expect]",
