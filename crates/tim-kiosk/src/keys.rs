@@ -113,11 +113,12 @@ impl<'k> Keys<'k> {
             }
         }
         self.screen.show(Line(&message));
-        self.last = Some(Message {
-            payload: Text::default().into(),
-            extensions: Default::default(),
-            ..message
-        });
+        let without_content = Message::new(message.envelope, message.to, message.id, Text::default().into());
+        self.last = Some(
+            without_content
+                .with_client_sequence(message.client_sequence)
+                .with_priority(message.priority),
+        );
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use footprint_images::{Board, client, codec, parsers, session};
 use tim_session::proto::message::{
-    GroupTip, NoticeOperation, Payload, SendOptions, SystemNotice, TipOperation,
+    GroupTip, Message, NoticeOperation, Payload, SendOptions, SystemNotice, TipOperation,
 };
 use tim_session::proto::request::SendMessage;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
