@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_hub::HubError;
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{Fetch, History, MarkRead};
+use tim_proto::request::{Fetch, GroupMembers, History, MarkRead};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_store::{NotStored, StoreError};
 
@@ -204,6 +204,24 @@ fn a_member_who_is_removed_during_a_read_does_not_see_what_is_said_afterwards() 
     assert_eq!(alice.send(group("g"), "not to carol"), sequence);
     faults.release();
     assert_eq!(carol.wait_for(fetch), Err(ErrorCode::GROUP_PERMISSION_DENY));
+}
+
+#[test]
+fn a_member_who_is_removed_during_a_read_does_not_see_the_members_afterwards() {
+    let (hub, faults) = TestHub::start_faulty();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.create_group("g", &[user("bob")]).unwrap();
+    faults.hold_reads_by("members_page");
+    let members = bob.start(&GroupMembers {
+        group: "g".parse().unwrap(),
+        next: &[],
+        count: 0,
+        role: None,
+    });
+    bob.until(|_| faults.held() == 1);
+    alice.remove("g", &["bob"]).unwrap();
+    faults.release();
+    assert_eq!(bob.wait_for(members), Err(ErrorCode::GROUP_PERMISSION_DENY));
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(in crate::handlers) fn members<'a>(
     } else {
         av_chat_room_members(services, request, after, page)?
     };
+    // Again: a user who was removed meanwhile does not see who is in the group now.
+    services.permissions.membership(&client.user(), request.group)?;
     let next = next.map_or_else(Vec::new, |next| paged.cursor(&next));
     let members: Vec<GroupMember<'_>> = members.iter().map(wire_member).collect();
     Reply::now(&GroupMembersResponse {
