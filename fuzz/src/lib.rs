@@ -7,6 +7,7 @@
 mod client;
 mod hostile;
 mod hub;
+mod json;
 mod language;
 mod lives;
 mod packing;
@@ -16,6 +17,7 @@ mod wire;
 pub use client::client_session;
 pub use hostile::{payloads, usersig};
 pub use hub::hub_session;
+pub use json::{captures, json};
 pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
 pub use wire::{frames, messages, serial};
@@ -37,6 +39,8 @@ pub const TARGETS: &[Target] = &[
     ("emoji_tables", emoji_tables),
     ("payloads", payloads),
     ("usersig", usersig),
+    ("json", json),
+    ("captures", captures),
 ];
 
 /// The program of a target.
