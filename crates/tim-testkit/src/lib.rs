@@ -43,6 +43,8 @@ mod raw_client;
 mod rng;
 #[cfg(feature = "tokio")]
 mod scripted_hub;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod world;
 
 pub use deadline::{deadline, deadline_in};

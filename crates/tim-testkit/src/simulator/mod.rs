@@ -1,0 +1,13 @@
+//! The simulator: real clients, devices and a real hub on a real store, in one thread and virtual time, driven by a plan that a seed
+//! generates, and checked from outside by invariants.
+//!
+//! | module | contains |
+//! |---|---|
+//! | [`op`] | what a plan consists of: the population, every operation, every fault |
+//! | [`history`] | what was observed, and what everybody has at rest |
+
+pub mod history;
+pub mod op;
+
+pub use history::{History, Mark, Observation, Snapshot, What};
+pub use op::{Plan, Profile};
