@@ -15,7 +15,7 @@ use crate::Rng;
 pub struct Faults {
     /// The latency of a fragment, in microseconds.
     pub delay_us: Range<u64>,
-    /// The most bytes that arrive together.
+    /// The most bytes that arrive together; 0 if what is sent together arrives together.
     pub max_fragment: usize,
     /// After how many bytes, in both directions together, a link breaks.
     pub cut_after: Range<u64>,
@@ -29,6 +29,8 @@ pub struct Faults {
     pub late_us: Range<u64>,
     /// How often, in a thousand fragments on a serial line, one is damaged: a byte changed, missing, or one too many.
     pub noise_per_mille: u16,
+    /// How many bytes pass in a millisecond in each direction; 0 is no limit.
+    pub bytes_per_ms: u32,
 }
 
 impl Faults {
@@ -42,6 +44,7 @@ impl Faults {
         refuse_percent: 0,
         late_us: 0..0,
         noise_per_mille: 0,
+        bytes_per_ms: 0,
     };
 
     /// Links that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
@@ -55,7 +58,7 @@ impl Faults {
             silent_percent: 20,
             refuse_percent: 20,
             late_us: 0..10_000_000,
-            noise_per_mille: 0,
+            ..Self::NONE
         }
     }
 
@@ -115,6 +118,9 @@ pub struct SimulatedLink {
     serial: Option<u16>,
     /// Until when its cable is out.
     pulled_until: Instant,
+    bytes_per_ms: u32,
+    /// The bytes in transit to each end.
+    in_transit: [usize; 2],
 }
 
 impl SimulatedLink {
@@ -122,7 +128,7 @@ impl SimulatedLink {
     pub(crate) fn new(faults: &Faults, breaks: bool, rng: &mut Rng) -> Self {
         Self {
             delay_us: faults.delay_us.clone(),
-            max_fragment: faults.max_fragment.max(1),
+            max_fragment: faults.max_fragment,
             left: breaks.then(|| rng.within(faults.cut_after.clone())),
             broken: false,
             silent: [
@@ -134,6 +140,8 @@ impl SimulatedLink {
             to_hub: VecDeque::new(),
             serial: None,
             pulled_until: Instant::ZERO,
+            bytes_per_ms: faults.bytes_per_ms,
+            in_transit: [0; 2],
         }
     }
 
@@ -147,9 +155,60 @@ impl SimulatedLink {
 
     /// Pulls a serial link's cable: what is on its way is lost, and what is sent until then.
     pub(crate) fn pull(&mut self, until: Instant) {
-        self.to_device.clear();
-        self.to_hub.clear();
+        self.clear(End::Device);
+        self.clear(End::Hub);
         self.pulled_until = until;
+    }
+
+    /// Loses what is on its way to an end.
+    pub(crate) fn clear(&mut self, to: End) {
+        self.queue(to).clear();
+        self.in_transit[to as usize] = 0;
+    }
+
+    /// The bytes on their way to an end.
+    #[cfg(feature = "simulator")]
+    pub(crate) const fn in_transit(&self, to: End) -> usize {
+        self.in_transit[to as usize]
+    }
+
+    /// Whether the link is broken, for both ends or for one.
+    #[cfg(feature = "simulator")]
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Changes the faults of what is sent from now on, other than when the link breaks.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn set_faults(&mut self, faults: &Faults) {
+        self.delay_us = faults.delay_us.clone();
+        self.max_fragment = faults.max_fragment;
+        self.late_us = faults.late_us.clone();
+        self.bytes_per_ms = faults.bytes_per_ms;
+        self.serial = self.serial.map(|_| faults.noise_per_mille);
+    }
+
+    /// The link breaks after so many bytes from now, and these ends do not notice.
+    #[cfg(feature = "simulator")]
+    pub(crate) const fn cut_after(&mut self, bytes: u64, silent: [bool; 2]) {
+        self.left = Some(bytes);
+        self.silent = silent;
+    }
+
+    /// The link no longer breaks by itself.
+    #[cfg(feature = "simulator")]
+    pub(crate) const fn hold(&mut self) {
+        self.left = None;
+    }
+
+    /// When the first of the bytes in transit to an end arrives, or the end of the link.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn next_arrival_at(&self, end: End) -> Option<Instant> {
+        let queue = match end {
+            End::Device => &self.to_device,
+            End::Hub => &self.to_hub,
+        };
+        queue.front().map(|(when, _)| *when)
     }
 
     /// Whether no bytes are in transit.
@@ -162,8 +221,10 @@ impl SimulatedLink {
     pub(crate) fn send(&mut self, from: End, bytes: &[u8], now: Instant, rng: &mut Rng) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {
-            let most = rest.len().min(self.max_fragment) as u64;
-            let mut len = rng.within(1..most + 1);
+            let mut len = match self.max_fragment {
+                0 => rest.len() as u64,
+                max => rng.within(1..rest.len().min(max) as u64 + 1),
+            };
             if let Some(left) = &mut self.left {
                 len = len.min(*left);
                 *left -= len;
@@ -227,17 +288,22 @@ impl SimulatedLink {
 
     /// Passes arrived bytes to `take`, which returns how many it took. `false`: the link is closed.
     pub(crate) fn receive(&mut self, at: End, now: Instant, mut take: impl FnMut(&[u8]) -> usize) -> bool {
-        let queue = self.queue(at);
+        let (queue, in_transit) = match at {
+            End::Device => (&mut self.to_device, &mut self.in_transit[0]),
+            End::Hub => (&mut self.to_hub, &mut self.in_transit[1]),
+        };
         while let Some((when, arrival)) = queue.front_mut() {
             if *when > now {
                 break;
             }
             let Arrival::Bytes(bytes) = arrival else {
                 queue.clear();
+                *in_transit = 0;
                 return false;
             };
             let taken = take(bytes.make_contiguous());
             bytes.drain(..taken);
+            *in_transit -= taken;
             if !bytes.is_empty() {
                 break; // the receiver has no room: the line waits
             }
@@ -266,8 +332,17 @@ impl SimulatedLink {
 
     fn put(&mut self, to: End, arrival: Arrival, now: Instant, rng: &mut Rng) {
         let delay = Duration::from_micros(rng.within(self.delay_us.clone()));
+        let len = match &arrival {
+            Arrival::Bytes(bytes) => bytes.len(),
+            Arrival::Closed => 0,
+        };
+        self.in_transit[to as usize] += len;
+        let passing = match self.bytes_per_ms {
+            0 => Duration::ZERO,
+            speed => Duration::from_micros(len as u64 * 1000 / u64::from(speed)),
+        };
         let queue = self.queue(to);
-        let earliest = queue.back().map_or(now, |(when, _)| *when);
+        let earliest = queue.back().map_or(now, |(when, _)| *when) + passing;
         queue.push_back(((now + delay).max(earliest), arrival));
     }
 }

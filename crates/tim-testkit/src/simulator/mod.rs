@@ -7,7 +7,9 @@
 //! | [`history`] | what was observed, and what everybody has at rest |
 
 pub mod history;
+mod net;
 pub mod op;
+mod time;
 
 pub use history::{History, Mark, Observation, Snapshot, What};
 pub use op::{Plan, Profile};

@@ -1,0 +1,64 @@
+//! The clocks of a run: tokio's paused time, and wall clocks that may be set.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tim_session::Instant;
+
+/// The wall clocks' reading when a run begins, Unix time in milliseconds.
+pub const START_MS: u64 = 1_750_000_000_000;
+
+/// The steady time of a run, which begins at 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steady(tokio::time::Instant);
+
+impl Steady {
+    pub(crate) fn start() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Instant {
+        Instant::from_micros(self.0.elapsed().as_micros() as u64)
+    }
+
+    pub(crate) fn ms(self) -> u64 {
+        self.0.elapsed().as_millis() as u64
+    }
+
+    /// A moment on tokio's clock.
+    pub(crate) fn at(self, moment: Instant) -> tokio::time::Instant {
+        self.0 + moment.since(Instant::ZERO)
+    }
+}
+
+/// A wall clock. Clones are the same clock.
+#[derive(Debug, Clone)]
+pub(crate) struct Wall {
+    steady: Steady,
+    offset_ms: Arc<AtomicI64>,
+}
+
+impl Wall {
+    pub(crate) fn new(steady: Steady) -> Self {
+        Self {
+            steady,
+            offset_ms: Arc::default(),
+        }
+    }
+
+    /// Unix time in milliseconds.
+    pub(crate) fn ms(&self) -> u64 {
+        let right = START_MS + self.steady.ms();
+        right.saturating_add_signed(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// Sets the clock forward, or back.
+    pub(crate) fn jump(&self, ms: i64) {
+        self.offset_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// Sets the clock right.
+    pub(crate) fn correct(&self) {
+        self.offset_ms.store(0, Ordering::Relaxed);
+    }
+}
