@@ -184,7 +184,11 @@ pub(crate) struct LinkEnd {
 }
 
 impl LinkEnd {
-    pub(crate) fn poll_receive(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         loop {
             let line = &mut *lock(&self.line.0);
             let me = self.end as usize;
@@ -261,7 +265,11 @@ impl Drop for LinkEnd {
 }
 
 impl AsyncRead for LinkEnd {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
@@ -397,7 +405,11 @@ impl Network {
 
     /// All serial lines, in the order of their devices.
     pub(crate) fn serial_lines(&self) -> Vec<SharedLine> {
-        self.inner().devices.values().filter_map(|links| links.serial.clone()).collect()
+        self.inner()
+            .devices
+            .values()
+            .filter_map(|links| links.serial.clone())
+            .collect()
     }
 
     /// The open links of a device.
@@ -445,12 +457,19 @@ impl Network {
             (links.serial.clone(), faults)
         };
         let open = self.open_lines(device);
-        lines.iter().chain(&open).for_each(|line| line.set_faults(&faults));
+        lines
+            .iter()
+            .chain(&open)
+            .for_each(|line| line.set_faults(&faults));
     }
 
     /// Pulls the cable of a device's serial line.
     pub(crate) fn pull(&self, device: u32, time: Duration) {
-        let line = self.inner().devices.get(&device).and_then(|links| links.serial.clone());
+        let line = self
+            .inner()
+            .devices
+            .get(&device)
+            .and_then(|links| links.serial.clone());
         if let Some(line) = line {
             line.pull(time);
         }
@@ -467,7 +486,11 @@ impl Network {
         };
         for device in devices {
             self.set_faults(device, None);
-            for line in self.open_lines(device).into_iter().filter(|line| !line.is_broken()) {
+            for line in self
+                .open_lines(device)
+                .into_iter()
+                .filter(|line| !line.is_broken())
+            {
                 line.change(|link, _, _| link.hold());
             }
             self.pull(device, Duration::ZERO);
