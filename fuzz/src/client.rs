@@ -126,7 +126,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
         ErrorCode::SERVER_SHUTTING_DOWN,
         ErrorCode(1),
     ][script.below(3)];
-    let failure = Failure::new(code, "").retry_after_ms(script.byte().into());
+    let failure = Failure::new(code, "").with_retry_after_ms(script.byte().into());
     let cursor = script.bytes(id as usize % 20);
     let answer = LoginResponse {
         account: 1,

@@ -81,9 +81,9 @@ impl SendOptions {
     /// The wire format.
     #[must_use]
     pub fn as_borrowed(&self) -> message::SendOptions<'_> {
-        message::SendOptions::new()
-            .with_online_user_only(self.online_user_only)
-            .with_offline_push(self.offline_push.as_ref().map(OfflinePush::as_borrowed))
+        let mut options = message::SendOptions::new().with_online_user_only(self.online_user_only);
+        options.offline_push = self.offline_push.as_ref().map(OfflinePush::as_borrowed);
+        options
     }
 }
 
@@ -91,12 +91,13 @@ impl OfflinePush {
     /// The wire format.
     #[must_use]
     pub fn as_borrowed(&self) -> message::OfflinePush<'_> {
-        message::OfflinePush::new()
+        let mut push = message::OfflinePush::new()
             .with_disable_push(self.disable_push)
-            .with_title(self.title.as_deref())
-            .with_description(self.description.as_deref())
-            .with_extension(self.extension.as_deref())
-            .with_ignore_ios_badge(self.ignore_ios_badge)
-            .with_android_oppo_channel_id(self.android_oppo_channel_id.as_deref())
+            .with_ignore_ios_badge(self.ignore_ios_badge);
+        push.title = self.title.as_deref();
+        push.description = self.description.as_deref();
+        push.extension = self.extension.as_deref();
+        push.android_oppo_channel_id = self.android_oppo_channel_id.as_deref();
+        push
     }
 }

@@ -458,7 +458,7 @@ async fn refuse_then_store(hub: &mut HubEnd, failure: Failure<'_>, times: usize)
 async fn refusals_that_pass_are_waited_out_as_long_as_the_hub_says_if_that_is_wanted() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let message = client.create_text_message(user("bob"), "x").unwrap();
-    let soon = Failure::new(ErrorCode::RATE_LIMITED, "").retry_after_ms(700);
+    let soon = Failure::new(ErrorCode::RATE_LIMITED, "").with_retry_after_ms(700);
     // Without the wish the refusal is told, and says when.
     let script = async {
         let asked = hub.next_request().await;
@@ -576,7 +576,7 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
         for _ in 0..2 {
             let asked = asked_beside_lists(&mut hub).await;
             assert!(!message.is_resend() && message.status() == Status::UnSend);
-            let failure = Failure::new(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, "").retry_after_ms(7_000);
+            let failure = Failure::new(ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT, "").with_retry_after_ms(7_000);
             hub.fail_with(&asked, &failure).await;
         }
     };
@@ -599,7 +599,7 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
         let asked = asked_beside_lists(&mut hub).await;
         hub.fail_with(
             &asked,
-            &Failure::new(ErrorCode::RATE_LIMITED, "").retry_after_ms(5_000),
+            &Failure::new(ErrorCode::RATE_LIMITED, "").with_retry_after_ms(5_000),
         )
         .await;
         tokio::time::sleep(Duration::from_secs(1)).await;

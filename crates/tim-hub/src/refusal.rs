@@ -63,7 +63,7 @@ impl Refusal {
 
     /// The refusal as it is sent.
     pub(crate) fn failure(&self) -> Failure<'_> {
-        Failure::new(self.code, &self.text).retry_after_ms(self.retry_after_ms)
+        Failure::new(self.code, &self.text).with_retry_after_ms(self.retry_after_ms)
     }
 }
 

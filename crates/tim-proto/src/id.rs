@@ -492,6 +492,7 @@ impl From<GroupId> for ConversationId {
 }
 
 wire! {
+    closed;
     /// A message's id, known before it is sent and unchanged by resending: the sender's account number, the
     /// second it was created in, and a random number. Prints as the SDK does: `144115200000000001-1705307415-21123614`.
     #[derive(Debug, PartialOrd, Ord, Default)]
@@ -503,6 +504,15 @@ wire! {
         /// The sender's random number.
         pub random: u32,
     }
+}
+
+impl MessageId {
+    /// No id: all zero.
+    pub const NONE: Self = Self {
+        sender: 0,
+        client_time: 0,
+        random: 0,
+    };
 }
 
 impl fmt::Display for MessageId {

@@ -1,8 +1,10 @@
-//! Constructors: what a value must have is an argument of `new`, everything else has a default and a `with_` method.
+//! The constructors of [`Message`] and of what is not declared by `wire!`, by the rule of `wire!`: what a value must have is
+//! an argument of `new`, everything else has a default and a `with_` method.
 
-use super::{Content, Envelope, Header, Message, MessageFlags, OfflinePush, SendOptions};
+use super::{Content, Envelope, Message, RevokedBy, SendOptions, SenderNames};
+use crate::request::SendMessage;
 use crate::wire::Extensions;
-use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
+use crate::{ConversationId, MessageId, Priority};
 
 /// Methods that return the value with one field changed.
 macro_rules! with {
@@ -15,69 +17,6 @@ macro_rules! with {
             self
         }
     )+};
-}
-
-impl Envelope {
-    /// The envelope of a message of this sender that the hub has not seen yet.
-    #[must_use]
-    #[inline]
-    pub const fn new(from: UserId) -> Self {
-        Self {
-            sequence: 0,
-            time: 0,
-            flags: MessageFlags::NONE,
-            origin: 0,
-            from,
-        }
-    }
-
-    with! {
-        /// Sets [`Envelope::sequence`].
-        with_sequence(sequence: u64);
-        /// Sets [`Envelope::time`].
-        with_time(time: u64);
-        /// Sets [`Envelope::flags`].
-        with_flags(flags: MessageFlags);
-        /// Sets [`Envelope::origin`].
-        with_origin(origin: u64);
-    }
-}
-
-impl<'a> Header<'a> {
-    /// The header of a message.
-    #[must_use]
-    #[inline]
-    pub const fn new(envelope: Envelope, content: Content<'a>) -> Self {
-        Self { envelope, content }
-    }
-}
-
-impl<'a> Content<'a> {
-    /// The content of a message with this encoded payload: of normal priority, without extensions.
-    #[must_use]
-    #[inline]
-    pub const fn new(to: ConversationId, id: MessageId, kind: MessageKind, payload: &'a [u8]) -> Self {
-        Self {
-            to,
-            id,
-            client_sequence: 0,
-            priority: Priority::NORMAL,
-            kind,
-            payload,
-            extensions: Extensions::NONE,
-        }
-    }
-
-    with! {
-        /// Sets [`Content::client_sequence`].
-        with_client_sequence(client_sequence: u64);
-        /// Sets [`Content::priority`].
-        with_priority(priority: Priority);
-        /// Sets [`Content::payload`].
-        with_payload(payload: &'a [u8]);
-        /// Sets [`Content::extensions`].
-        with_extensions(extensions: Extensions<'a>);
-    }
 }
 
 impl<'a, P> Message<'a, P> {
@@ -123,50 +62,68 @@ impl<'a, P> Message<'a, P> {
     }
 }
 
-impl<'a> SendOptions<'a> {
-    /// The default: the message is stored, counts as unread, and is pushed as usual.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            online_user_only: false,
-            offline_push: None,
-        }
-    }
-
+impl<'a> Content<'a> {
     with! {
-        /// Sets [`SendOptions::online_user_only`].
-        with_online_user_only(online_user_only: bool);
-        /// Sets [`SendOptions::offline_push`].
-        with_offline_push(offline_push: Option<OfflinePush<'a>>);
+        /// Sets [`Content::payload`].
+        with_payload(payload: &'a [u8]);
     }
 }
 
-impl<'a> OfflinePush<'a> {
-    /// A notification as usual.
+impl<'a, P> SendMessage<'a, P> {
+    /// The request to send this message as usual.
     #[must_use]
-    pub const fn new() -> Self {
+    #[inline]
+    pub const fn new(message: &'a Message<'a, P>) -> Self {
         Self {
-            disable_push: false,
-            title: None,
-            description: None,
-            extension: None,
-            ignore_ios_badge: false,
-            android_oppo_channel_id: None,
+            options: SendOptions::new(),
+            message,
         }
     }
 
     with! {
-        /// Sets [`OfflinePush::disable_push`].
-        with_disable_push(disable_push: bool);
-        /// Sets [`OfflinePush::title`].
-        with_title(title: Option<&'a str>);
-        /// Sets [`OfflinePush::description`].
-        with_description(description: Option<&'a str>);
-        /// Sets [`OfflinePush::extension`].
-        with_extension(extension: Option<&'a str>);
-        /// Sets [`OfflinePush::ignore_ios_badge`].
-        with_ignore_ios_badge(ignore_ios_badge: bool);
-        /// Sets [`OfflinePush::android_oppo_channel_id`].
-        with_android_oppo_channel_id(android_oppo_channel_id: Option<&'a str>);
+        /// Sets [`SendMessage::options`].
+        with_options(options: SendOptions<'a>);
+    }
+}
+
+impl<'a> SenderNames<'a> {
+    /// No names.
+    #[must_use]
+    #[inline]
+    pub const fn new() -> Self {
+        Self {
+            nick: "",
+            name_card: "",
+            avatar: "",
+        }
+    }
+
+    with! {
+        /// Sets [`SenderNames::nick`].
+        with_nick(nick: &'a str);
+        /// Sets [`SenderNames::name_card`].
+        with_name_card(name_card: &'a str);
+        /// Sets [`SenderNames::avatar`].
+        with_avatar(avatar: &'a str);
+    }
+}
+
+impl<'a> RevokedBy<'a> {
+    /// Revoked by this user, without a reason.
+    #[must_use]
+    #[inline]
+    pub const fn new(revoker: &'a str) -> Self {
+        Self {
+            revoker,
+            reason: "",
+            name: "",
+        }
+    }
+
+    with! {
+        /// Sets [`RevokedBy::reason`].
+        with_reason(reason: &'a str);
+        /// Sets [`RevokedBy::name`].
+        with_name(name: &'a str);
     }
 }

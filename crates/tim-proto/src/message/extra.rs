@@ -50,9 +50,9 @@ wire! {
     #[derive(Debug, Default)]
     pub struct Mentions<'a> {
         /// These users.
-        pub users: List<'a, UserId>,
+        pub users: List<'a, UserId> = List::EMPTY => with_users,
         /// Everybody.
-        pub all: bool,
+        pub all: bool = false => with_all,
     }
 }
 

@@ -39,13 +39,13 @@ wire! {
     #[non_exhaustive]
     pub struct Envelope {
         /// The message's sequence in the conversation, from 1 without holes; 0 if it has none (not sent yet, or not stored).
-        pub sequence: u64,
+        pub sequence: u64 = 0 => with_sequence,
         /// When the hub accepted the message, Unix time in seconds; before that, when it was created.
-        pub time: u64,
+        pub time: u64 = 0 => with_time,
         /// The message's flags.
-        pub flags: MessageFlags,
+        pub flags: MessageFlags = MessageFlags::NONE => with_flags,
         /// The number of the sending device; 0 for the hub itself.
-        pub origin: u64,
+        pub origin: u64 = 0 => with_origin,
         /// The sender.
         pub from: UserId,
     }
@@ -75,15 +75,15 @@ wire! {
         /// The message's id. Sending the message again does not change it.
         pub id: MessageId,
         /// The sender's own count of messages (`clientSequence`).
-        pub client_sequence: u64,
+        pub client_sequence: u64 = 0 => with_client_sequence,
         /// The priority of the message in a group that exceeds its rate.
-        pub priority: Priority,
+        pub priority: Priority = Priority::NORMAL => with_priority,
         /// The kind of the payload.
         pub kind: MessageKind,
         /// The encoded payload.
         pub payload: &'a [u8],
         /// Extensions under the tags of [`tags`], and those of later versions.
-        pub extensions: Extensions<'a>,
+        pub extensions: Extensions<'a> = Extensions::NONE => with_extensions,
     }
 }
 

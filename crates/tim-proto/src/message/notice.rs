@@ -81,19 +81,19 @@ wire! {
         /// The operation.
         pub operation: NoticeOperation,
         /// The user who performed the operation; empty if unknown.
-        pub operator_id: &'a str,
+        pub operator_id: &'a str = "" => with_operator_id,
         /// The group.
-        pub group_id: &'a str,
+        pub group_id: &'a str = "" => with_group_id,
         /// The group's name; may be empty.
-        pub group_name: &'a str,
+        pub group_name: &'a str = "" => with_group_name,
         /// The accompanying text, such as the reason given in an application (`RemarkInfo` in REST).
-        pub handle_message: &'a str,
+        pub handle_message: &'a str = "" => with_handle_message,
         /// The token required to respond to an application.
-        pub authentication: &'a str,
+        pub authentication: &'a str = "" => with_authentication,
         /// The key of the notice, required to respond to an application.
-        pub message_key: u64,
+        pub message_key: u64 = 0 => with_message_key,
         /// The content of a custom notice.
-        pub user_defined_field: &'a str,
+        pub user_defined_field: &'a str = "" => with_user_defined_field,
     }
 }
 

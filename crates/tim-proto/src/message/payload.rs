@@ -234,11 +234,11 @@ wire! {
     #[derive(Debug, Default)]
     pub struct Custom<'a> {
         /// The data field.
-        pub data: &'a str,
+        pub data: &'a str = "" => with_data,
         /// The description field; also the text of an offline notification.
-        pub description: &'a str,
+        pub description: &'a str = "" => with_description,
         /// The extension field.
-        pub extension: &'a str,
+        pub extension: &'a str = "" => with_extension,
     }
 }
 
@@ -249,7 +249,7 @@ wire! {
         /// The number of the sticker; its meaning is the application's.
         pub index: u32,
         /// Extra data.
-        pub data: &'a str,
+        pub data: &'a str = "" => with_data,
     }
 }
 
@@ -313,7 +313,7 @@ wire! {
         /// Its format.
         pub format: ImageFormat,
         /// Its name in the blob store.
-        pub uuid: &'a str,
+        pub uuid: &'a str = "" => with_uuid,
         /// Its renditions: original, thumbnail, large.
         pub images: List<'a, ImageInfo<'a>>,
     }
@@ -326,15 +326,15 @@ wire! {
         /// Which one.
         pub size_type: ImageSize,
         /// Its number at the sender (`instanceID`).
-        pub instance: u32,
+        pub instance: u32 = 0 => with_instance,
         /// The size in bytes.
-        pub size: u64,
+        pub size: u64 = 0 => with_size,
         /// Pixels.
-        pub width: u32,
+        pub width: u32 = 0 => with_width,
         /// Pixels.
-        pub height: u32,
+        pub height: u32 = 0 => with_height,
         /// Its URL.
-        pub url: &'a str,
+        pub url: &'a str = "" => with_url,
     }
 }
 
@@ -343,21 +343,21 @@ wire! {
     #[derive(Debug, Default)]
     pub struct Audio<'a> {
         /// Its name in the blob store.
-        pub uuid: &'a str,
+        pub uuid: &'a str = "" => with_uuid,
         /// Its URL.
-        pub url: &'a str,
+        pub url: &'a str = "" => with_url,
         /// The size in bytes.
-        pub size: u64,
+        pub size: u64 = 0 => with_size,
         /// The length in milliseconds; at most [`crate::vendor::limits::MAX_SOUND_MILLIS`].
-        pub duration_ms: u32,
+        pub duration_ms: u32 = 0 => with_duration_ms,
         /// Samples per second; 0 if unknown.
-        pub sample_rate: u32,
+        pub sample_rate: u32 = 0 => with_sample_rate,
         /// The number of channels; 0 if unknown.
-        pub channels: u8,
+        pub channels: u8 = 0 => with_channels,
         /// Bits per second; 0 if unknown.
-        pub bit_rate: u32,
+        pub bit_rate: u32 = 0 => with_bit_rate,
         /// `aac` is the format that every platform plays.
-        pub format: &'a str,
+        pub format: &'a str = "" => with_format,
     }
 }
 
@@ -371,41 +371,41 @@ impl Audio<'_> {
 
 wire! {
     /// A video.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub struct Video<'a> {
         /// Its name in the blob store.
-        pub uuid: &'a str,
+        pub uuid: &'a str = "" => with_uuid,
         /// Its URL.
-        pub url: &'a str,
+        pub url: &'a str = "" => with_url,
         /// The size in bytes.
-        pub size: u64,
+        pub size: u64 = 0 => with_size,
         /// The length in seconds.
-        pub seconds: u32,
+        pub seconds: u32 = 0 => with_seconds,
         /// Its format, such as `mp4`.
-        pub format: &'a str,
+        pub format: &'a str = "" => with_format,
         /// The picture shown before it plays.
-        pub thumbnail: Thumbnail<'a>,
+        pub thumbnail: Thumbnail<'a> = Thumbnail::new() => with_thumbnail,
     }
 }
 
 wire! {
     /// The preview picture of a video.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub struct Thumbnail<'a> {
         /// Whether this is the default picture, because the sender gave none.
-        pub is_default: bool,
+        pub is_default: bool = false => with_is_default,
         /// Its name in the blob store.
-        pub uuid: &'a str,
+        pub uuid: &'a str = "" => with_uuid,
         /// Its URL.
-        pub url: &'a str,
+        pub url: &'a str = "" => with_url,
         /// The size in bytes.
-        pub size: u64,
+        pub size: u64 = 0 => with_size,
         /// Pixels.
-        pub width: u32,
+        pub width: u32 = 0 => with_width,
         /// Pixels.
-        pub height: u32,
+        pub height: u32 = 0 => with_height,
         /// Its format.
-        pub format: &'a str,
+        pub format: &'a str = "" => with_format,
     }
 }
 
@@ -414,13 +414,13 @@ wire! {
     #[derive(Debug, Default)]
     pub struct File<'a> {
         /// Its name in the blob store.
-        pub uuid: &'a str,
+        pub uuid: &'a str = "" => with_uuid,
         /// Its name on the sender's side.
-        pub name: &'a str,
+        pub name: &'a str = "" => with_name,
         /// The size in bytes.
-        pub size: u64,
+        pub size: u64 = 0 => with_size,
         /// Its URL.
-        pub url: &'a str,
+        pub url: &'a str = "" => with_url,
     }
 }
 
@@ -437,7 +437,7 @@ wire! {
         /// The user who revoked it.
         pub revoker: UserId,
         /// The reason; may be empty.
-        pub reason: &'a str,
+        pub reason: &'a str = "" => with_reason,
     }
 }
 

@@ -47,25 +47,25 @@ wire! {
         /// The event.
         pub operation: TipOperation,
         /// The user who caused it.
-        pub operator_id: &'a str,
+        pub operator_id: &'a str = "" => with_operator_id,
         /// The affected users.
-        pub users: List<'a, &'a str>,
+        pub users: List<'a, &'a str> = List::EMPTY => with_users,
         /// The group.
         pub group_id: GroupId,
         /// The group's name.
-        pub group_name: &'a str,
+        pub group_name: &'a str = "" => with_group_name,
         /// The number of members after the event.
-        pub member_count: u32,
+        pub member_count: u32 = 0 => with_member_count,
         /// The changes of the group's profile, for [`TipOperation::GROUP_PROFILE_UPDATED`] (`newGroupProfile`).
-        pub changes: List<'a, GroupChange<'a>>,
+        pub changes: List<'a, GroupChange<'a>> = List::EMPTY => with_changes,
         /// The members whose mute changed, for [`TipOperation::MEMBER_PROFILE_UPDATED`]; else empty.
-        pub muted: List<'a, Muted>,
+        pub muted: List<'a, Muted> = List::EMPTY => with_muted,
         /// The reason for removing or banning members; may be empty.
-        pub reason: &'a str,
+        pub reason: &'a str = "" => with_reason,
         /// The operator's names and picture (`operatorInfo`).
-        pub operator: TipNames<'a>,
+        pub operator: TipNames<'a> = TipNames::new() => with_operator,
         /// The users' names and pictures, in the order of `users`; may be shorter, see [`GroupTip::members`].
-        pub names: List<'a, TipNames<'a>>,
+        pub names: List<'a, TipNames<'a>> = List::EMPTY => with_names,
     }
 }
 
@@ -147,11 +147,11 @@ wire! {
     #[derive(Debug, Default)]
     pub struct TipNames<'a> {
         /// The nick.
-        pub nick: &'a str,
+        pub nick: &'a str = "" => with_nick,
         /// The name in the group.
-        pub name_card: &'a str,
+        pub name_card: &'a str = "" => with_name_card,
         /// The URL of the picture.
-        pub avatar: &'a str,
+        pub avatar: &'a str = "" => with_avatar,
     }
 }
 

@@ -12,32 +12,13 @@ wire! {
         /// The code that `IMError` shows.
         pub code: ErrorCode,
         /// After how many milliseconds the request may be repeated, or the connection made again; 0 if unspecified.
-        pub retry_after_ms: u32,
+        pub retry_after_ms: u32 = 0 => with_retry_after_ms,
         /// A description of the failure; may be empty.
         pub text: &'a str,
     }
 }
 
 impl<'a> Failure<'a> {
-    /// A failure that does not say when to retry.
-    #[must_use]
-    pub const fn new(code: ErrorCode, text: &'a str) -> Self {
-        Self {
-            code,
-            retry_after_ms: 0,
-            text,
-        }
-    }
-
-    /// The same failure, retryable after this many milliseconds; 0 leaves the time unspecified.
-    #[must_use]
-    pub const fn retry_after_ms(self, retry_after_ms: u32) -> Self {
-        Self {
-            retry_after_ms,
-            ..self
-        }
-    }
-
     /// When the request may be repeated, if the failure says so.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {

@@ -11,9 +11,9 @@ wire! {
         /// The conversation.
         pub conversation: ConversationId,
         /// [`HistoryResponse::next`] of the newer page; empty for the newest page.
-        pub next: &'a [u8],
+        pub next: &'a [u8] = &[] => with_next,
         /// The largest number of messages; 0 for the default.
-        pub count: u16,
+        pub count: u16 = 0 => with_count,
     }
 }
 
@@ -27,9 +27,9 @@ wire! {
     #[derive(Debug)]
     pub struct HistoryResponse<'a> {
         /// [`History::next`] of the older page (`nextReqMessageID`).
-        pub next: &'a [u8],
+        pub next: &'a [u8] = &[] => with_next,
         /// Whether this is the oldest page.
-        pub completed: bool,
+        pub completed: bool = false => with_completed,
         /// The messages, oldest first.
         pub messages: List<'a, Message<'a>>,
     }

@@ -32,13 +32,13 @@ wire! {
         /// The platform of the device.
         pub platform: Platform,
         /// Where deliveries start.
-        pub resume: Resume,
+        pub resume: Resume = Resume::NOW => with_resume,
         /// The cursor of the last delivery that the device processed, for [`Resume::CURSOR`].
-        pub cursor: &'a [u8],
+        pub cursor: &'a [u8] = &[] => with_cursor,
         /// The session's number, drawn at random when the session is created. It distinguishes two runs of one device.
-        pub session: u64,
+        pub session: u64 = 0 => with_session,
         /// The number of login attempts of this session, including this one. The higher of two is the newer login.
-        pub attempt: u32,
+        pub attempt: u32 = 0 => with_attempt,
     }
 }
 
@@ -69,14 +69,14 @@ wire! {
         /// The user's account number (`tinyID`), which is part of message ids.
         pub account: u64,
         /// The hub's clock, Unix time in milliseconds.
-        pub time_ms: u64,
+        pub time_ms: u64 = 0 => with_time_ms,
         /// The device's current position in its deliveries.
-        pub cursor: &'a [u8],
+        pub cursor: &'a [u8] = &[] => with_cursor,
         /// The user's display name.
-        pub nick: &'a str,
+        pub nick: &'a str = "" => with_nick,
         /// [`Login::session`] of the request.
-        pub session: u64,
+        pub session: u64 = 0 => with_session,
         /// [`Login::attempt`] of the request.
-        pub attempt: u32,
+        pub attempt: u32 = 0 => with_attempt,
     }
 }

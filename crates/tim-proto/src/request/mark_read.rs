@@ -11,7 +11,7 @@ wire! {
         /// The conversation.
         pub conversation: ConversationId,
         /// The last sequence to mark; 0 for all messages.
-        pub sequence: u64,
+        pub sequence: u64 = 0 => with_sequence,
     }
 }
 
@@ -28,8 +28,8 @@ wire! {
         /// The last sequence that is read.
         pub read_sequence: u64,
         /// The number of messages that remain unread.
-        pub unread: u32,
+        pub unread: u32 = 0 => with_unread,
         /// The last sequence that `unread` takes into account; see [`crate::unread`].
-        pub counted: u64,
+        pub counted: u64 = 0 => with_counted,
     }
 }

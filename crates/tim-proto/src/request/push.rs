@@ -50,9 +50,9 @@ wire! {
     #[derive(Debug)]
     pub struct Deliver<'a> {
         /// The next [`Login::cursor`](super::Login::cursor) once the entry is processed; empty for a message that is not stored.
-        pub cursor: &'a [u8],
+        pub cursor: &'a [u8] = &[] => with_cursor,
         /// For a [`STUB`](crate::message::MessageFlags::STUB): how long the payload is that was left out; else 0.
-        pub payload_len: u32,
+        pub payload_len: u32 = 0 => with_payload_len,
         /// The entry.
         pub message: Message<'a>,
     }
@@ -185,7 +185,7 @@ wire! {
     #[derive(Debug, Default)]
     pub struct Synced<'a> {
         /// What to present as [`Login::cursor`](super::Login::cursor) next time; empty if the cursor has not moved.
-        pub cursor: &'a [u8],
+        pub cursor: &'a [u8] = &[] => with_cursor,
     }
 }
 
@@ -208,13 +208,13 @@ wire! {
         /// Which one.
         pub conversation: ConversationId,
         /// Messages not read yet.
-        pub unread: u32,
+        pub unread: u32 = 0 => with_unread,
         /// Up to where it is read.
-        pub read_sequence: u64,
+        pub read_sequence: u64 = 0 => with_read_sequence,
         /// Up to which sequence the hub has counted `unread`; see [`crate::unread`]. 0: the hub has no number at hand, and the
         /// conversation list is to be asked for again.
-        pub counted: u64,
+        pub counted: u64 = 0 => with_counted,
         /// The conversation is off the list until an entry behind this sequence brings it back; 0 if it is on the list.
-        pub deleted_through: u64,
+        pub deleted_through: u64 = 0 => with_deleted_through,
     }
 }

@@ -13,9 +13,9 @@ wire! {
         /// The message's sequence.
         pub sequence: u64,
         /// The message's id, checked by the hub; all zero if unknown.
-        pub message: MessageId,
+        pub message: MessageId = MessageId::NONE => with_message,
         /// The reason; may be empty.
-        pub reason: &'a str,
+        pub reason: &'a str = "" => with_reason,
     }
 }
 

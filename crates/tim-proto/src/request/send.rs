@@ -11,7 +11,7 @@ wire! {
     #[derive(Debug)]
     pub struct Send<'a> {
         /// How to store, deliver and notify.
-        pub options: Nested<SendOptions<'a>>,
+        pub options: Nested<SendOptions<'a>> = Nested(SendOptions::new()) => with_options,
         /// The message's content.
         pub content: Content<'a>,
     }
@@ -64,9 +64,9 @@ wire! {
         /// When the hub accepted the message, Unix time in seconds.
         pub time: u64,
         /// Whether the hub had already stored this message.
-        pub duplicate: bool,
+        pub duplicate: bool = false => with_duplicate,
         /// The sender's names as receivers see them, under the [`tags`](crate::message::tags) of messages; only if the client
         /// announced [`SENDER_NAMES`](crate::wire::features::SENDER_NAMES).
-        pub extensions: Extensions<'a>,
+        pub extensions: Extensions<'a> = Extensions::NONE => with_extensions,
     }
 }

@@ -8,9 +8,9 @@ wire! {
     #[derive(Debug, Default)]
     pub struct UpdateUserProfile<'a> {
         /// The display name; may be empty.
-        pub nick: Option<&'a str>,
+        pub nick: Option<&'a str> = None => with_nick,
         /// The avatar's address; may be empty.
-        pub avatar: Option<&'a str>,
+        pub avatar: Option<&'a str> = None => with_avatar,
     }
 }
 

@@ -22,6 +22,9 @@ enum Repr<'a, T> {
 }
 
 impl<'a, T> List<'a, T> {
+    /// The list without items.
+    pub const EMPTY: Self = Self::from_slice(&[]);
+
     /// The list with these items.
     #[must_use]
     pub const fn from_slice(items: &'a [T]) -> Self {

@@ -1,46 +1,29 @@
 //! [`wire!`], which declares a body: the list of fields is written once, and all that depends on it is generated.
 //!
-//! A declaration yields the struct with `Clone`, `Copy`, `PartialEq`, `Eq` and `Hash`; its `FIELDS` for tools; `Encode` and
-//! `Decode`; with the feature `serde`, `Serialize` and `Deserialize`; with the feature `arbitrary`, `Arbitrary`. The order
-//! of the fields is the wire format.
+//! A declaration yields the struct with `Clone`, `Copy`, `PartialEq`, `Eq` and `Hash`; its constructors; its `FIELDS` for
+//! tools; `Encode` and `Decode`; with the feature `serde`, `Serialize` and `Deserialize`; with the feature `arbitrary`,
+//! `Arbitrary`. The order of the fields is the wire format.
+//!
+//! A field is an argument of `new`, unless it is declared with a default and the name of its setter:
+//! `pub count: u16 = 0 => with_count`. The setter of an `Option` takes the value. So a body that gains fields breaks no
+//! program that makes one.
 //!
 //! A body whose last field runs to the end of the body is declared with `open_ended;` before it. It cannot be told from
-//! what follows it in a stream of values, so it has no `Deserialize`: it is decoded from its bytes.
+//! what follows it in a stream of values, so it has no `Deserialize`: it is decoded from its bytes. A body that never gains
+//! a field is declared with `closed;` and made by its fields.
 
 /// Declares a body, see the module.
 macro_rules! wire {
-    (
-        open_ended;
-        $(#[$meta:meta])*
-        pub struct $name:ident<$lt:lifetime> { $($(#[$doc:meta])* pub $field:ident: $ty:ty),+ $(,)? }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-        pub struct $name<$lt> { $($(#[$doc])* pub $field: $ty,)+ }
-        $crate::wire::body! { $name, $lt, $name<$lt>, $name<'_>, { $($field: $ty),+ } }
+    (closed; $(#[$meta:meta])* pub struct $name:ident { $($fields:tt)* }) => {
+        $crate::wire::declare! { $(#[$meta])* pub struct $name { $($fields)* } }
     };
-    (
-        $(#[$meta:meta])*
-        pub struct $name:ident<$lt:lifetime> { $($(#[$doc:meta])* pub $field:ident: $ty:ty),+ $(,)? }
-    ) => {
-        $crate::wire::wire! {
-            open_ended;
-            $(#[$meta])*
-            pub struct $name<$lt> { $($(#[$doc])* pub $field: $ty),+ }
-        }
-        #[cfg(feature = "serde")]
-        $crate::wire::deserialize! { $name, ['de: $lt, $lt], $name<$lt>, { $($field: $ty),+ } }
+    (open_ended; $(#[$meta:meta])* pub struct $name:ident<$lt:lifetime> { $($fields:tt)* }) => {
+        $crate::wire::declare! { open_ended; $(#[$meta])* pub struct $name<$lt> { $($fields)* } }
+        $crate::wire::constructors! { $name [<$lt>] [] [] [] $($fields)* }
     };
-    (
-        $(#[$meta:meta])*
-        pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $ty:ty),+ $(,)? }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-        pub struct $name { $($(#[$doc])* pub $field: $ty,)+ }
-        $crate::wire::body! { $name, 'a, $name, $name, { $($field: $ty),+ } }
-        #[cfg(feature = "serde")]
-        $crate::wire::deserialize! { $name, ['de], $name, { $($field: $ty),+ } }
+    ($(#[$meta:meta])* pub struct $name:ident $(<$lt:lifetime>)? { $($fields:tt)* }) => {
+        $crate::wire::declare! { $(#[$meta])* pub struct $name $(<$lt>)? { $($fields)* } }
+        $crate::wire::constructors! { $name [$(<$lt>)?] [] [] [] $($fields)* }
     };
     ($(#[$meta:meta])* pub struct $name:ident;) => {
         $(#[$meta])*
@@ -52,6 +35,112 @@ macro_rules! wire {
     };
 }
 pub(crate) use wire;
+
+/// The struct of a body, and what [`body!`] generates for it.
+macro_rules! declare {
+    (
+        open_ended;
+        $(#[$meta:meta])*
+        pub struct $name:ident<$lt:lifetime> {
+            $($(#[$doc:meta])* pub $field:ident: $ty:ty $(= $default:expr => $with:ident)?),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name<$lt> { $($(#[$doc])* pub $field: $ty,)+ }
+        $crate::wire::body! { $name, $lt, $name<$lt>, $name<'_>, { $($field: $ty),+ } }
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident<$lt:lifetime> {
+            $($(#[$doc:meta])* pub $field:ident: $ty:ty $(= $default:expr => $with:ident)?),+ $(,)?
+        }
+    ) => {
+        $crate::wire::declare! {
+            open_ended;
+            $(#[$meta])*
+            pub struct $name<$lt> { $($(#[$doc])* pub $field: $ty),+ }
+        }
+        #[cfg(feature = "serde")]
+        $crate::wire::deserialize! { $name, ['de: $lt, $lt], $name<$lt>, { $($field: $ty),+ } }
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$doc:meta])* pub $field:ident: $ty:ty $(= $default:expr => $with:ident)?),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name { $($(#[$doc])* pub $field: $ty,)+ }
+        $crate::wire::body! { $name, 'a, $name, $name, { $($field: $ty),+ } }
+        #[cfg(feature = "serde")]
+        $crate::wire::deserialize! { $name, ['de], $name, { $($field: $ty),+ } }
+    };
+}
+pub(crate) use declare;
+
+/// `new` and the setters of a body. It sorts the fields, one in each step, into three lists: arguments of `new`, defaults,
+/// and setters.
+macro_rules! constructors {
+    (
+        $name:ident [$($generics:tt)*]
+        [$($arg:ident: $arg_ty:ty,)*]
+        [$($field:ident = $default:expr,)*]
+        [$($with:ident($set:ident: $set_ty:ty = $otherwise:expr) $value:expr,)*]
+    ) => {
+        #[allow(dead_code)] // of bodies that are not public
+        impl $($generics)* $name $($generics)* {
+            #[doc = concat!("Makes a `", stringify!($name), "`. What is not an argument has its default and a `with_` method.")]
+            #[must_use]
+            #[inline]
+            pub const fn new($($arg: $arg_ty),*) -> Self {
+                Self { $($arg,)* $($field: $default,)* }
+            }
+
+            $(
+                #[doc = concat!(
+                    "Sets [`", stringify!($name), "::", stringify!($set), "`], which is otherwise `", stringify!($otherwise), "`."
+                )]
+                #[must_use]
+                #[inline]
+                pub const fn $with(mut self, $set: $set_ty) -> Self {
+                    self.$set = $value;
+                    self
+                }
+            )*
+        }
+    };
+    (
+        $name:ident $generics:tt $args:tt [$($defaults:tt)*] [$($setters:tt)*]
+        $(#[$doc:meta])* pub $field:ident: Option<$ty:ty> = None => $with:ident, $($rest:tt)*
+    ) => {
+        $crate::wire::constructors! {
+            $name $generics $args
+            [$($defaults)* $field = None,]
+            [$($setters)* $with($field: $ty = None) Some($field),]
+            $($rest)*
+        }
+    };
+    (
+        $name:ident $generics:tt $args:tt [$($defaults:tt)*] [$($setters:tt)*]
+        $(#[$doc:meta])* pub $field:ident: $ty:ty = $default:expr => $with:ident, $($rest:tt)*
+    ) => {
+        $crate::wire::constructors! {
+            $name $generics $args
+            [$($defaults)* $field = $default,]
+            [$($setters)* $with($field: $ty = $default) $field,]
+            $($rest)*
+        }
+    };
+    (
+        $name:ident $generics:tt [$($args:tt)*] $defaults:tt $setters:tt
+        $(#[$doc:meta])* pub $field:ident: $ty:ty, $($rest:tt)*
+    ) => {
+        $crate::wire::constructors! { $name $generics [$($args)* $field: $ty,] $defaults $setters $($rest)* }
+    };
+}
+pub(crate) use constructors;
 
 /// What [`wire!`] generates for every body: `$own` is the type with the lifetime `$lt`, `$any` the type with any.
 macro_rules! body {

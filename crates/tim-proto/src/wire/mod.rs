@@ -33,7 +33,7 @@ pub use list::{List, ListIter, Nested};
 pub(crate) use macros::deserialize;
 #[cfg(all(feature = "serde", feature = "alloc"))]
 pub(crate) use macros::visit_fields;
-pub(crate) use macros::{body, owned, transcode, wire, wire_number};
+pub(crate) use macros::{body, constructors, declare, owned, transcode, wire, wire_number};
 #[cfg(all(feature = "serde", feature = "alloc"))]
 pub use serde::transcode;
 pub use serial::{

@@ -16,7 +16,7 @@ wire! {
         /// The duration of the ban in seconds; 0 lifts it.
         pub seconds: u32,
         /// The reason; may be empty.
-        pub reason: &'a str,
+        pub reason: &'a str = "" => with_reason,
     }
 }
 

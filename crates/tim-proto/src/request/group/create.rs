@@ -9,25 +9,25 @@ wire! {
     #[derive(Debug)]
     pub struct CreateGroup<'a> {
         /// The group's id; absent for one that the hub generates.
-        pub group: Option<GroupId>,
+        pub group: Option<GroupId> = None => with_group,
         /// The group's type.
         pub group_type: GroupType,
         /// The group's name.
         pub name: &'a str,
         /// The group's introduction.
-        pub introduction: &'a str,
+        pub introduction: &'a str = "" => with_introduction,
         /// The group's notification, shown to members.
-        pub notification: &'a str,
+        pub notification: &'a str = "" => with_notification,
         /// The avatar's address.
-        pub avatar: &'a str,
+        pub avatar: &'a str = "" => with_avatar,
         /// The members, apart from the creator.
-        pub members: List<'a, UserId>,
+        pub members: List<'a, UserId> = List::EMPTY => with_members,
         /// A random number. A repeated request with the same number creates no second group.
         pub random: u32,
         /// Who may join; [`JoinOption::AS_USUAL`] for the default of the group type.
-        pub join_option: JoinOption,
+        pub join_option: JoinOption = JoinOption::AS_USUAL => with_join_option,
         /// Who may invite; [`InviteOption::AS_USUAL`] for the default of the group type.
-        pub invite_option: InviteOption,
+        pub invite_option: InviteOption = InviteOption::AS_USUAL => with_invite_option,
     }
 }
 

@@ -15,9 +15,9 @@ wire! {
         /// Whether the application is accepted.
         pub accept: bool,
         /// A text for the applicant; may be empty.
-        pub message: &'a str,
+        pub message: &'a str = "" => with_message,
         /// The application: `message_key` of its notice, or 0 for the applicant's newest one.
-        pub key: u64,
+        pub key: u64 = 0 => with_key,
     }
 }
 

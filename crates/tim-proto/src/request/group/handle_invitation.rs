@@ -13,7 +13,7 @@ wire! {
         /// Whether the invitation is accepted.
         pub accept: bool,
         /// A text for the inviter; may be empty.
-        pub message: &'a str,
+        pub message: &'a str = "" => with_message,
     }
 }
 

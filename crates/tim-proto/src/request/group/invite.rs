@@ -13,7 +13,7 @@ wire! {
         /// The users.
         pub users: List<'a, UserId>,
         /// The reason; may be empty.
-        pub reason: &'a str,
+        pub reason: &'a str = "" => with_reason,
     }
 }
 

@@ -11,7 +11,7 @@ wire! {
         /// The group.
         pub group: GroupId,
         /// The application's text for the admins that decide on it; may be empty.
-        pub message: &'a str,
+        pub message: &'a str = "" => with_message,
     }
 }
 

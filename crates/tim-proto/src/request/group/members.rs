@@ -11,11 +11,11 @@ wire! {
         /// The group.
         pub group: GroupId,
         /// [`GroupMembersResponse::next`] of the previous page; empty for the first page.
-        pub next: &'a [u8],
+        pub next: &'a [u8] = &[] => with_next,
         /// The largest number of members; 0 for the default.
-        pub count: u16,
+        pub count: u16 = 0 => with_count,
         /// Lists only members with this role.
-        pub role: Option<Role>,
+        pub role: Option<Role> = None => with_role,
     }
 }
 
@@ -29,9 +29,9 @@ wire! {
     #[derive(Debug)]
     pub struct GroupMembersResponse<'a> {
         /// [`GroupMembers::next`] of the next page.
-        pub next: &'a [u8],
+        pub next: &'a [u8] = &[] => with_next,
         /// Whether this is the last page.
-        pub completed: bool,
+        pub completed: bool = false => with_completed,
         /// The members, in an order that is the same for all pages.
         pub members: List<'a, GroupMember<'a>>,
     }
@@ -46,14 +46,14 @@ wire! {
         /// The user's role in the group.
         pub role: Role,
         /// When the user joined, Unix time in seconds.
-        pub joined: u64,
+        pub joined: u64 = 0 => with_joined,
         /// When the user's mute ends, Unix time in seconds; a time in the past means not muted.
-        pub muted_until: u64,
+        pub muted_until: u64 = 0 => with_muted_until,
         /// The user's display name; may be empty.
-        pub nick: &'a str,
+        pub nick: &'a str = "" => with_nick,
         /// The avatar's address; may be empty.
-        pub avatar: &'a str,
+        pub avatar: &'a str = "" => with_avatar,
         /// The user's name card in this group; may be empty.
-        pub name_card: &'a str,
+        pub name_card: &'a str = "" => with_name_card,
     }
 }

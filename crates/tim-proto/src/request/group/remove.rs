@@ -14,7 +14,7 @@ wire! {
         /// The members.
         pub users: List<'a, UserId>,
         /// The reason; may be empty.
-        pub reason: &'a str,
+        pub reason: &'a str = "" => with_reason,
     }
 }
 

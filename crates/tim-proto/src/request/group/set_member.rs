@@ -13,11 +13,11 @@ wire! {
         /// The member; may be the user itself.
         pub user: UserId,
         /// Admin or ordinary member. [`ChangeOwner`](super::ChangeOwner) transfers ownership.
-        pub role: Option<Role>,
+        pub role: Option<Role> = None => with_role,
         /// The duration of the mute in seconds; 0 lifts it.
-        pub mute_seconds: Option<u32>,
+        pub mute_seconds: Option<u32> = None => with_mute_seconds,
         /// The member's name card in this group; may be empty.
-        pub name_card: Option<&'a str>,
+        pub name_card: Option<&'a str> = None => with_name_card,
     }
 }
 

@@ -12,19 +12,19 @@ wire! {
         /// The group.
         pub group: GroupId,
         /// The group's name.
-        pub name: Option<&'a str>,
+        pub name: Option<&'a str> = None => with_name,
         /// The group's introduction.
-        pub introduction: Option<&'a str>,
+        pub introduction: Option<&'a str> = None => with_introduction,
         /// The group's notification, shown to members.
-        pub notification: Option<&'a str>,
+        pub notification: Option<&'a str> = None => with_notification,
         /// The avatar's address.
-        pub avatar: Option<&'a str>,
+        pub avatar: Option<&'a str> = None => with_avatar,
         /// Who may join.
-        pub join_option: Option<JoinOption>,
+        pub join_option: Option<JoinOption> = None => with_join_option,
         /// Who may invite.
-        pub invite_option: Option<InviteOption>,
+        pub invite_option: Option<InviteOption> = None => with_invite_option,
         /// Whether all members but owner and admins are muted.
-        pub mute_all: Option<bool>,
+        pub mute_all: Option<bool> = None => with_mute_all,
     }
 }
 
@@ -34,21 +34,6 @@ impl Request for UpdateGroup<'_> {
 }
 
 impl<'a> UpdateGroup<'a> {
-    /// An update of `group` that changes nothing.
-    #[must_use]
-    pub const fn new(group: GroupId) -> Self {
-        Self {
-            group,
-            name: None,
-            introduction: None,
-            notification: None,
-            avatar: None,
-            join_option: None,
-            invite_option: None,
-            mute_all: None,
-        }
-    }
-
     /// The changes, as the group tip about the update lists them.
     pub fn changes(&self) -> impl Iterator<Item = GroupChange<'a>> + use<'a> {
         [
