@@ -9,8 +9,8 @@ use super::rows::{sql, unsigned};
 const MAX_EPOCHS: u32 = 1_000;
 
 /// The epochs in the database, and a new one that begins now. The new one is written with its first change; an opening that
-/// changes nothing leaves none. Its id is partly random, unless a seed is given.
-pub(super) fn begin(db: &Connection, now_ms: u64, seed: Option<u64>) -> rusqlite::Result<Epochs> {
+/// changes nothing leaves none.
+pub(super) fn begin(db: &Connection, now_ms: u64) -> rusqlite::Result<Epochs> {
     let mut statement = db.prepare("SELECT id, first FROM epochs ORDER BY id")?;
     let known = statement.query_map([], |row| {
         Ok(Epoch {
@@ -22,7 +22,7 @@ pub(super) fn begin(db: &Connection, now_ms: u64, seed: Option<u64>) -> rusqlite
     let (head, random) = db.query_row("SELECT change, random() FROM meta", [], |row| {
         Ok((unsigned(row, 0)?, unsigned(row, 1)?))
     })?;
-    let current = Epoch::begin(now_ms, seed.unwrap_or(random), known.last(), head);
+    let current = Epoch::begin(now_ms, random, known.last(), head);
     Ok(Epochs::new(known, current))
 }
 

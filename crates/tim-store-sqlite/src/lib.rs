@@ -159,30 +159,6 @@ pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
 /// # Errors
 /// As [`open`].
 pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteReader), OpenError> {
-    open_at(dir, max_bytes, system_time_ms(), None)
-}
-
-/// As [`open_limited`], for simulations: what begins with this opening depends on this time and this number alone, not on the
-/// system's clock and randomness.
-///
-/// # Errors
-/// As [`open`].
-#[doc(hidden)]
-pub fn open_seeded(
-    dir: &Path,
-    max_bytes: u64,
-    now_ms: u64,
-    seed: u64,
-) -> Result<(SqliteWriter, SqliteReader), OpenError> {
-    open_at(dir, max_bytes, now_ms, Some(seed))
-}
-
-fn open_at(
-    dir: &Path,
-    max_bytes: u64,
-    now_ms: u64,
-    seed: Option<u64>,
-) -> Result<(SqliteWriter, SqliteReader), OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::SqliteTooOld {
             found: rusqlite::version(),
@@ -208,7 +184,7 @@ fn open_at(
     if max_bytes > 0 {
         limit_size(&connection, max_bytes)?;
     }
-    let epochs = Arc::new(epochs::begin(&connection, now_ms, seed)?);
+    let epochs = Arc::new(epochs::begin(&connection, system_time_ms())?);
     let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
     Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
 }
