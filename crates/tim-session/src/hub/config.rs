@@ -22,7 +22,7 @@ pub struct HubConfig {
     pub login_timeout: Duration,
     /// How long the connection may be silent before a PING is sent. Default 75 s.
     pub keep_alive: Duration,
-    /// The timeout for the PONG, and for sending a GOODBYE. Default 10 s.
+    /// The timeout for the PONG, for sending a GOODBYE, and for the responses that a LOGOUT waits for. Default 10 s.
     pub keep_alive_timeout: Duration,
     /// The framing of the connection. Default [`Framing::Stream`].
     pub framing: Framing,

@@ -36,6 +36,10 @@ impl<B: Buffer> HubSession<B> {
                 self.phase = Phase::Closing(CloseReason::TimedOut);
             }
             Phase::Online => self.check_keepalive(now),
+            Phase::LoggingOut { id, until } if self.open_requests == 0 || now >= until => {
+                let _ = self.link.send(FrameKind::LOGOUT.answer(), id, &Done);
+                self.phase = Phase::Closing(CloseReason::LoggedOut);
+            }
             _ => {}
         }
     }
@@ -61,7 +65,7 @@ impl<B: Buffer> HubSession<B> {
     pub(super) fn next_wake(&self) -> Option<Instant> {
         match self.phase {
             Phase::Hello { until } => until,
-            Phase::Login { until } => Some(until),
+            Phase::Login { until } | Phase::LoggingOut { until, .. } => Some(until),
             Phase::Online => Some(self.keepalive.deadline(&self.keepalive_config())),
             Phase::Checking | Phase::Closing(_) | Phase::Closed => None,
         }
@@ -69,7 +73,7 @@ impl<B: Buffer> HubSession<B> {
 
     /// Handles frames up to the first one that is an event.
     pub(super) fn next_frame(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
-        while self.phase != Phase::Checking && self.open_requests < self.config.max_requests {
+        while self.takes_frames() && self.open_requests < self.config.max_requests {
             let next = match self.config.framing {
                 Framing::Stream => self.next_on_stream(now)?,
                 Framing::Serial => self.next_on_serial(now)?,
@@ -79,11 +83,15 @@ impl<B: Buffer> HubSession<B> {
                 return Ok(Some(at));
             }
             self.link.release_taken();
-            if matches!(self.phase, Phase::Closing(_)) {
-                break;
-            }
         }
         Ok(None)
+    }
+
+    const fn takes_frames(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Hello { .. } | Phase::Login { .. } | Phase::Online
+        )
     }
 
     /// The largest frame that is accepted now; before the login it is small.
@@ -207,8 +215,8 @@ impl<B: Buffer> HubSession<B> {
             _ if !online => Err(ErrorCode::USER_NOT_LOGGED_IN),
             FrameKind::ACK => self.acknowledge(at.id).map(|()| false),
             FrameKind::LOGOUT => {
-                let _ = self.link.send(FrameKind::LOGOUT.answer(), at.id, &Done);
-                self.phase = Phase::Closing(CloseReason::LoggedOut);
+                let until = now + self.config.keep_alive_timeout;
+                self.phase = Phase::LoggingOut { id: at.id, until };
                 Ok(false)
             }
             FrameKind::GOODBYE => {

@@ -28,6 +28,11 @@ enum Phase {
     /// The hub is checking the login.
     Checking,
     Online,
+    /// The client has logged out with this request. Those before it are answered first, until this instant at the latest.
+    LoggingOut {
+        id: u32,
+        until: Instant,
+    },
     /// Closing; the reason has not been returned yet.
     Closing(CloseReason),
     Closed,
@@ -210,7 +215,7 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// As [`HubSession::respond`].
     pub fn respond_untyped(&mut self, id: u32, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
-        self.online()?;
+        self.answering()?;
         self.send(kind.answer(), id, body)?;
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
@@ -221,7 +226,7 @@ impl<B: Buffer> HubSession<B> {
     /// # Errors
     /// [`SendError`]; the request is still open then.
     pub fn fail(&mut self, id: u32, failure: &Failure<'_>) -> Result<(), SendError> {
-        self.online()?;
+        self.answering()?;
         self.send(FrameKind::ERROR, id, failure)?;
         self.open_requests = self.open_requests.saturating_sub(1);
         Ok(())
@@ -313,6 +318,13 @@ impl<B: Buffer> HubSession<B> {
             Ok(())
         } else {
             Err(SendError::NotOnline)
+        }
+    }
+
+    const fn answering(&self) -> Result<(), SendError> {
+        match self.phase {
+            Phase::LoggingOut { .. } => Ok(()),
+            _ => self.online(),
         }
     }
 

@@ -51,12 +51,53 @@ fn frames_behind_the_end_of_a_session_are_not_looked_at() {
             hub.poll(NOW),
             HubOutput::Event(HubEvent::Request { id: 1, .. })
         ));
+        hub.respond_untyped(1, FrameKind::CONVERSATION_PROFILE, &Done)
+            .unwrap();
         assert_eq!(hub.poll(NOW), HubOutput::Close(reason));
         assert_eq!(hub.poll(NOW), HubOutput::Wait(None));
         let more = request(3);
         assert_eq!(hub.receive(NOW, &more), more.len());
         assert_eq!(hub.poll(NOW), HubOutput::Wait(None), "after {kind}");
         assert!(!hub.is_online());
+    }
+}
+
+#[test]
+fn a_logout_waits_for_the_requests_before_it_but_not_without_end() {
+    let until = NOW + HubConfig::default().keep_alive_timeout;
+    for is_in_time in [true, false] {
+        let (_client, mut hub) = online();
+        let bytes = [
+            request(1),
+            request(2),
+            frame(FrameKind::LOGOUT, 9, &Done),
+            request(3),
+        ]
+        .concat();
+        assert_eq!(hub.receive(NOW, &bytes), bytes.len());
+        assert_eq!(drain_hub(&mut hub, NOW), ["Request 1", "Request 2"]);
+        assert!(!hub.is_online());
+        assert_eq!(hub.push(FrameKind::SYNCED, &Done), Err(SendError::NotOnline));
+        assert_eq!(
+            hub.deliver(&[], 0, &[]),
+            Err(DeliverError::Send(SendError::NotOnline))
+        );
+        assert!(hub.outgoing().is_empty(), "the LOGOUT is not answered yet");
+        hub.fail(2, &Failure::new(ErrorCode(1), "")).unwrap();
+        assert_eq!(hub.poll(NOW), HubOutput::Wait(Some(until)));
+        let now = if is_in_time {
+            hub.respond_untyped(1, FrameKind::CONVERSATION_PROFILE, &Done)
+                .unwrap();
+            NOW
+        } else {
+            until
+        };
+        let said = hub.outgoing().len();
+        assert_eq!(hub.poll(now), HubOutput::Close(CloseReason::LoggedOut));
+        let answer = frame(FrameKind::LOGOUT.answer(), 9, &Done);
+        assert_eq!(hub.outgoing()[said..], answer);
+        let late = hub.respond_untyped(1, FrameKind::CONVERSATION_PROFILE, &Done);
+        assert_eq!(late, Err(SendError::NotOnline));
     }
 }
 
