@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tim_proto::message::to_vec;
 use tim_proto::request::Request;
+use tim_proto::wire::FrameKind;
 
 use super::{Device, Response};
 use crate::refusal::Refusal;
@@ -13,15 +14,22 @@ use crate::refusal::Refusal;
 /// the response.
 #[derive(Debug)]
 pub(crate) struct Responder<R> {
+    inner: UntypedResponder,
+    endpoint: PhantomData<fn() -> R>,
+}
+
+/// A [`Responder`] for a response that is encoded already.
+#[derive(Debug, Clone)]
+pub(crate) struct UntypedResponder {
     device: Arc<Device>,
     request: u32,
-    endpoint: PhantomData<fn() -> R>,
+    kind: FrameKind,
 }
 
 impl<R> Clone for Responder<R> {
     fn clone(&self) -> Self {
         Self {
-            device: Arc::clone(&self.device),
+            inner: self.inner.clone(),
             ..*self
         }
     }
@@ -31,29 +39,44 @@ impl<R: Request> Responder<R> {
     /// For the request with this id.
     pub(crate) const fn new(device: Arc<Device>, request: u32) -> Self {
         Self {
-            device,
-            request,
+            inner: UntypedResponder {
+                device,
+                request,
+                kind: R::KIND,
+            },
             endpoint: PhantomData,
         }
     }
 
     /// The device that made the request.
     pub(crate) const fn device(&self) -> &Arc<Device> {
-        &self.device
+        self.inner.device()
     }
 
     pub(crate) fn respond(self, response: &R::Response<'_>) {
-        self.finish(Ok(to_vec(response)));
+        self.inner.finish(Ok(to_vec(response)));
     }
 
     pub(crate) fn refuse(self, refusal: Refusal) {
-        self.finish(Err(refusal));
+        self.inner.finish(Err(refusal));
     }
 
-    fn finish(self, result: Result<Vec<u8>, Refusal>) {
+    pub(crate) fn untyped(self) -> UntypedResponder {
+        self.inner
+    }
+}
+
+impl UntypedResponder {
+    /// The device that made the request.
+    pub(crate) const fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Answers with an encoded response, or refuses the request.
+    pub(crate) fn finish(self, result: Result<Vec<u8>, Refusal>) {
         self.device.respond(Response {
             request: self.request,
-            kind: R::KIND,
+            kind: self.kind,
             result,
         });
     }

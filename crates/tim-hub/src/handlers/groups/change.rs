@@ -1,9 +1,11 @@
 //! Requests that change a group. The store decides, in one step with the tips and notices; who is in an AVChatRoom is decided
 //! here, as nothing of it is stored.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use tim_groups::{GroupAction, GroupResponse, GroupUpdate};
+use tim_proto::message::to_vec;
 use tim_proto::request::{
     BanMembers, ChangeOwner, ConversationChange, DismissGroup, Done, HandleApplication, HandleInvitation,
     InviteMembers, JoinGroup, JoinGroupResponse, MemberOutcome, MembersResponse, QuitGroup, RemoveMembers,
@@ -11,333 +13,249 @@ use tim_proto::request::{
 };
 use tim_proto::wire::{List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, GroupId, UserId};
-use tim_store::{Group, Membership, Write, Written};
+use tim_store::{Group, Membership, WriteResult, Written};
 
 use super::store_change::submit_change;
 use crate::client_context::ClientContext;
-use crate::device::Responder;
+use crate::device::Device;
 use crate::handlers::av_chat_rooms::{self, is_av_chat_room};
 use crate::handlers::messages::tell_other_devices;
 use crate::handlers::{Handled, RESPONSE_OVERHEAD, Reply, admit};
 use crate::refusal::Refusal;
 use crate::service::Services;
 
-pub(in crate::handlers) fn join<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &JoinGroup<'a>,
-) -> Handled<JoinGroup<'a>> {
-    let action = GroupAction::Join {
-        message: request.message.to_owned(),
+/// A request that has the store change a group. The type of its response determines which result of the change answers it.
+pub(in crate::handlers) trait GroupChange:
+    Request<Response<'static>: FromResult>
+{
+    /// The group, and what is to be changed.
+    fn command(&self) -> (GroupId, GroupAction);
+}
+
+/// Implements [`GroupChange`]: which action is made of which request.
+macro_rules! group_changes {
+    ($($request:ident: $type:ty => $action:expr;)+) => {
+        $(impl GroupChange for $type {
+            fn command(&self) -> (GroupId, GroupAction) {
+                let $request = self;
+                ($request.group, $action)
+            }
+        })+
     };
-    let standing = begin(services, client, request.group, &action)?;
-    if standing.is_some_and(|(group, _)| is_av_chat_room(&group)) {
-        return av_chat_rooms::join(services, client, request.group);
-    }
-    submit(services, client, request.group, action, joined)
 }
 
-pub(in crate::handlers) fn quit(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &QuitGroup,
-) -> Handled<QuitGroup> {
-    let standing = begin(services, client, request.group, &GroupAction::Quit)?;
-    if standing.is_some_and(|(group, membership)| is_av_chat_room(&group) && membership.is_none()) {
-        return av_chat_rooms::quit(services, client, request.group);
-    }
-    submit(
-        services,
-        client,
-        request.group,
-        GroupAction::Quit,
-        done::<QuitGroup>,
-    )
-}
-
-pub(in crate::handlers) fn handle_application<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &HandleApplication<'a>,
-) -> Handled<HandleApplication<'a>> {
-    let action = GroupAction::HandleApplication {
+group_changes! {
+    request: JoinGroup<'_> => GroupAction::Join { message: request.message.to_owned() };
+    request: QuitGroup => GroupAction::Quit;
+    request: HandleApplication<'_> => GroupAction::HandleApplication {
         applicant: request.applicant,
         accept: request.accept,
         message: request.message.to_owned(),
         key: request.key,
     };
-    change(
-        services,
-        client,
-        request.group,
-        action,
-        done::<HandleApplication<'static>>,
-    )
-}
-
-pub(in crate::handlers) fn handle_invitation<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &HandleInvitation<'a>,
-) -> Handled<HandleInvitation<'a>> {
-    let action = GroupAction::HandleInvitation {
+    request: HandleInvitation<'_> => GroupAction::HandleInvitation {
         accept: request.accept,
         message: request.message.to_owned(),
     };
-    change(
-        services,
-        client,
-        request.group,
-        action,
-        done::<HandleInvitation<'static>>,
-    )
-}
-
-pub(in crate::handlers) fn invite_members<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &InviteMembers<'a>,
-) -> Handled<InviteMembers<'a>> {
-    let users: Vec<UserId> = request.users.iter().collect();
-    let action = GroupAction::Invite {
-        users: users.clone(),
-        reason: request.reason.to_owned(),
-    };
-    let standing = begin(services, client, request.group, &action)?;
-    // With open registration, each user who is invited has an account.
-    if standing.is_some_and(|(_, membership)| membership.is_some()) && services.options.open_registration {
-        let may_register = |user: &UserId| *user != UserId::SYSTEM && user.is_well_formed();
-        let users = users.into_iter().filter(may_register).collect();
-        services.writer.submit(Write::EnsureAccounts(users), |_| ())?;
-    }
-    submit(
-        services,
-        client,
-        request.group,
-        action,
-        members::<InviteMembers<'static>>,
-    )
-}
-
-pub(in crate::handlers) fn remove_members<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &RemoveMembers<'a>,
-) -> Handled<RemoveMembers<'a>> {
-    let action = GroupAction::Remove {
+    request: InviteMembers<'_> => GroupAction::Invite {
         users: request.users.iter().collect(),
         reason: request.reason.to_owned(),
     };
-    change(
-        services,
-        client,
-        request.group,
-        action,
-        members::<RemoveMembers<'static>>,
-    )
-}
-
-pub(in crate::handlers) fn ban_members<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &BanMembers<'a>,
-) -> Handled<BanMembers<'a>> {
-    let action = GroupAction::Ban {
+    request: RemoveMembers<'_> => GroupAction::Remove {
+        users: request.users.iter().collect(),
+        reason: request.reason.to_owned(),
+    };
+    request: BanMembers<'_> => GroupAction::Ban {
         users: request.users.iter().collect(),
         seconds: request.seconds,
         reason: request.reason.to_owned(),
     };
-    change(
-        services,
-        client,
-        request.group,
-        action,
-        members::<BanMembers<'static>>,
-    )
-}
-
-pub(in crate::handlers) fn set_member<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &SetMember<'a>,
-) -> Handled<SetMember<'a>> {
-    let action = GroupAction::SetMember {
+    request: SetMember<'_> => GroupAction::SetMember {
         user: request.user,
         role: request.role,
         mute_seconds: request.mute_seconds,
         name_card: request.name_card.map(str::to_owned),
     };
-    change(
-        services,
-        client,
-        request.group,
-        action,
-        done::<SetMember<'static>>,
-    )
-}
-
-pub(in crate::handlers) fn change_owner(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &ChangeOwner,
-) -> Handled<ChangeOwner> {
-    let action = GroupAction::ChangeOwner { owner: request.owner };
-    change(services, client, request.group, action, done::<ChangeOwner>)
-}
-
-pub(in crate::handlers) fn update<'a>(
-    services: &Services,
-    client: &mut ClientContext,
-    request: &UpdateGroup<'a>,
-) -> Handled<UpdateGroup<'a>> {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    let action = GroupAction::Update(GroupUpdate {
-        name: owned(request.name),
-        introduction: owned(request.introduction),
-        notification: owned(request.notification),
-        avatar: owned(request.avatar),
+    request: ChangeOwner => GroupAction::ChangeOwner { owner: request.owner };
+    request: UpdateGroup<'_> => GroupAction::Update(GroupUpdate {
+        name: request.name.map(str::to_owned),
+        introduction: request.introduction.map(str::to_owned),
+        notification: request.notification.map(str::to_owned),
+        avatar: request.avatar.map(str::to_owned),
         join_option: request.join_option,
         invite_option: request.invite_option,
         mute_all: request.mute_all,
     });
-    change(
-        services,
-        client,
-        request.group,
-        action,
-        done::<UpdateGroup<'static>>,
-    )
+    request: DismissGroup => GroupAction::Dismiss;
+    request: SetReceiveOption => GroupAction::SetReceiveOption { option: request.option };
 }
 
-pub(in crate::handlers) fn dismiss(
+/// A response that is made from the result of a change.
+pub(in crate::handlers) trait FromResult {
+    /// Encodes the response; `None` for a result of another kind.
+    fn encode(result: GroupResponse) -> Option<Vec<u8>>;
+}
+
+impl FromResult for Done {
+    fn encode(_: GroupResponse) -> Option<Vec<u8>> {
+        Some(to_vec(&Self))
+    }
+}
+
+impl FromResult for JoinGroupResponse {
+    fn encode(result: GroupResponse) -> Option<Vec<u8>> {
+        let GroupResponse::Joined(status) = result else {
+            return None;
+        };
+        Some(to_vec(&Self { status }))
+    }
+}
+
+impl FromResult for MembersResponse<'_> {
+    fn encode(result: GroupResponse) -> Option<Vec<u8>> {
+        let GroupResponse::Members(results) = result else {
+            return None;
+        };
+        let results: Vec<MemberOutcome> = results
+            .into_iter()
+            .map(|(user, result)| MemberOutcome { user, result })
+            .collect();
+        let results = List::from_slice(&results);
+        Some(to_vec(&MembersResponse { results }))
+    }
+}
+
+/// Has the store change a group.
+pub(in crate::handlers) fn change<R: GroupChange>(
     services: &Services,
     client: &mut ClientContext,
-    request: &DismissGroup,
-) -> Handled<DismissGroup> {
-    change(
-        services,
-        client,
-        request.group,
-        GroupAction::Dismiss,
-        done::<DismissGroup>,
-    )
+    request: &R,
+) -> Handled<R> {
+    Change::of(services, client, request)?.submit()
 }
 
+/// Joins a group, or enters an AVChatRoom.
+pub(in crate::handlers) fn join<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &JoinGroup<'a>,
+) -> Handled<JoinGroup<'a>> {
+    let change = Change::of(services, client, request)?;
+    match change.standing {
+        Some((group, _)) if is_av_chat_room(&group) => av_chat_rooms::join(services, client, request.group),
+        _ => change.submit(),
+    }
+}
+
+/// Quits a group, or leaves an AVChatRoom.
+pub(in crate::handlers) fn quit(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &QuitGroup,
+) -> Handled<QuitGroup> {
+    let change = Change::of(services, client, request)?;
+    match &change.standing {
+        Some((group, None)) if is_av_chat_room(group) => av_chat_rooms::quit(services, client, request.group),
+        _ => change.submit(),
+    }
+}
+
+/// Invites users. With open registration, each of them gets an account.
+pub(in crate::handlers) fn invite_members<'a>(
+    services: &Services,
+    client: &mut ClientContext,
+    request: &InviteMembers<'a>,
+) -> Handled<InviteMembers<'a>> {
+    let mut change = Change::of(services, client, request)?;
+    if matches!(change.standing, Some((_, Some(_)))) && services.options.open_registration {
+        let may_register = |user: &UserId| *user != UserId::SYSTEM && user.is_well_formed();
+        change.new_users = request.users.iter().filter(may_register).collect();
+    }
+    change.submit()
+}
+
+/// Sets the receive option of a group. The user's other devices are told to ask for the list, as the total unread count changes.
 pub(in crate::handlers) fn set_receive_option(
     services: &Services,
     client: &mut ClientContext,
     request: &SetReceiveOption,
 ) -> Handled<SetReceiveOption> {
-    let (group, presence) = (request.group, Arc::clone(&services.presence));
-    let action = GroupAction::SetReceiveOption {
-        option: request.option,
+    let presence = Arc::clone(&services.presence);
+    let change = ConversationChange {
+        conversation: ConversationId::Group(request.group),
+        unread: 0,
+        read_sequence: 0,
+        counted: 0,
+        deleted_through: 0,
     };
-    change(
-        services,
-        client,
-        group,
-        action,
-        move |answer, responder: Responder<SetReceiveOption>| {
-            // The total unread count has changed: the user's other devices are to ask for the list.
-            let change = ConversationChange {
-                conversation: ConversationId::Group(group),
-                unread: 0,
-                read_sequence: 0,
-                counted: 0,
-                deleted_through: 0,
-            };
-            tell_other_devices(&presence, responder.device(), change);
-            done(answer, responder);
-        },
-    )
+    Change::of(services, client, request)?
+        .submit_then(move |device| tell_other_devices(&presence, device, change))
 }
 
-/// A group, and the membership of a user in it, if there is one.
-type Standing = Option<(Group, Option<Membership>)>;
-
-/// Checks a change before the store decides on it.
-fn begin(
-    services: &Services,
-    client: &ClientContext,
-    group: GroupId,
-    action: &GroupAction,
-) -> Result<Standing, Refusal> {
-    check_users(services, client, action)?;
-    let standing = services
-        .reads
-        .store()
-        .group_and_membership(&group, &client.user())?;
-    let group = standing.as_ref().map(|(group, _)| group);
-    // Only the owner can dismiss the group.
-    let owned = group.filter(|group| group.owner == client.user());
-    admit(services, client, cost(action, owned))?;
-    Ok(standing)
-}
-
-/// Has the store change a group.
-fn change<R: Request, S: Request + 'static>(
-    services: &Services,
-    client: &ClientContext,
+/// A change that has passed the checks before the store decides on it.
+struct Change<'a, R> {
+    services: &'a Services,
+    client: &'a ClientContext,
     group: GroupId,
     action: GroupAction,
-    respond: impl FnOnce(GroupResponse, Responder<S>) + Send + 'static,
-) -> Handled<R> {
-    begin(services, client, group, &action)?;
-    submit(services, client, group, action, respond)
+    /// The group, and the membership of the user in it, if there is one.
+    standing: Option<(Group, Option<Membership>)>,
+    /// Users who get accounts with the change.
+    new_users: Vec<UserId>,
+    request: PhantomData<fn() -> R>,
 }
 
-/// Submits a change; `respond` answers the request if the change was made. `S` is `R` without what it borrows.
-fn submit<R: Request, S: Request + 'static>(
-    services: &Services,
-    client: &ClientContext,
-    group: GroupId,
-    action: GroupAction,
-    respond: impl FnOnce(GroupResponse, Responder<S>) + Send + 'static,
-) -> Handled<R> {
-    const { assert!(R::KIND.0 == S::KIND.0, "the response is that of the request") };
-    let responder = client.responder::<S>();
-    submit_change(
-        services,
-        client.user(),
-        group,
-        action,
-        move |answer| match answer {
-            Ok(Written::GroupChanged(changed)) => respond(changed.response, responder),
-            Ok(_) => responder.refuse(Refusal::wrong_answer()),
-            Err(error) => responder.refuse(error.into()),
-        },
-    )?;
-    Reply::later()
-}
-
-fn done<R>(_: GroupResponse, responder: Responder<R>)
-where
-    R: for<'a> Request<Response<'a> = Done>,
-{
-    responder.respond(&Done);
-}
-
-fn joined(answer: GroupResponse, responder: Responder<JoinGroup<'static>>) {
-    match answer {
-        GroupResponse::Joined(status) => responder.respond(&JoinGroupResponse { status }),
-        _ => responder.refuse(Refusal::wrong_answer()),
+impl<'a, R: GroupChange> Change<'a, R> {
+    fn of(services: &'a Services, client: &'a ClientContext, request: &R) -> Result<Self, Refusal> {
+        let (group, action) = request.command();
+        check_users(services, client, &action)?;
+        let user = client.user();
+        let standing = services.reads.store().group_and_membership(&group, &user)?;
+        let found = standing.as_ref().map(|(group, _)| group);
+        // Only the owner can dismiss the group.
+        let owned = found.filter(|group| group.owner == user);
+        admit(services, client, cost(&action, owned))?;
+        Ok(Self {
+            services,
+            client,
+            group,
+            action,
+            standing,
+            new_users: Vec::new(),
+            request: PhantomData,
+        })
     }
-}
 
-fn members<R>(answer: GroupResponse, responder: Responder<R>)
-where
-    R: for<'a> Request<Response<'a> = MembersResponse<'a>>,
-{
-    let GroupResponse::Members(results) = answer else {
-        return responder.refuse(Refusal::wrong_answer());
-    };
-    let results: Vec<MemberOutcome> = results
-        .into_iter()
-        .map(|(user, result)| MemberOutcome { user, result })
-        .collect();
-    responder.respond(&MembersResponse {
-        results: List::from_slice(&results),
-    });
+    fn submit(self) -> Handled<R> {
+        self.submit_then(|_| ())
+    }
+
+    /// Submits the change. `changed` is called with the user's device when it was made, before the response.
+    fn submit_then(self, changed: impl FnOnce(&Device) + Send + 'static) -> Handled<R> {
+        let responder = self.client.responder::<R>().untyped();
+        let encode: fn(GroupResponse) -> Option<Vec<u8>> = <R::Response<'static> as FromResult>::encode;
+        let respond = move |result: WriteResult| {
+            let body = match result {
+                Ok(Written::GroupChanged(change)) => {
+                    changed(responder.device());
+                    encode(change.response).ok_or_else(Refusal::wrong_answer)
+                }
+                Ok(_) => Err(Refusal::wrong_answer()),
+                Err(error) => Err(error.into()),
+            };
+            responder.finish(body);
+        };
+        let actor = self.client.user();
+        submit_change(
+            self.services,
+            actor,
+            self.group,
+            self.action,
+            self.new_users,
+            respond,
+        )?;
+        Reply::later()
+    }
 }
 
 /// Limits the number of users, and makes sure that the response about them fits.

@@ -7,10 +7,7 @@ mod lookup;
 mod store_change;
 mod system;
 
-pub(super) use change::{
-    ban_members, change_owner, dismiss, handle_application, handle_invitation, invite_members, join, quit,
-    remove_members, set_member, set_receive_option, update,
-};
+pub(super) use change::{change, invite_members, join, quit, set_receive_option};
 pub(super) use create::create;
 pub(super) use lookup::{groups, members, profile, profile_for};
 pub use system::Audience;

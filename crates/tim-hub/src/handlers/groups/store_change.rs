@@ -13,12 +13,13 @@ use crate::presence::PresenceRegistry;
 use crate::service::Services;
 
 /// Submits a change of a group to the store. `answered` is called on the writer's thread when the change is durable and the
-/// hub's memory is in step with it.
+/// hub's memory is in step with it. `new_users` get accounts in the same transaction.
 pub(super) fn submit_change(
     services: &Services,
     actor: UserId,
     group: GroupId,
     action: GroupAction,
+    new_users: Vec<UserId>,
     answered: impl FnOnce(WriteResult) + Send + 'static,
 ) -> Result<(), WriteError> {
     let follow_up = FollowUp {
@@ -37,14 +38,16 @@ pub(super) fn submit_change(
         live_members: av_chat_room_members_after(&services.presence, &group, &action, actor),
         action,
     };
-    services
-        .writer
-        .submit(Write::ChangeGroup(Box::new(command)), move |answer| {
-            if let Ok(Written::GroupChanged(changed)) = &answer {
-                follow_up.apply(changed);
-            }
-            answered(answer);
-        })
+    let write = Write::WithAccounts {
+        users: new_users,
+        write: Box::new(Write::ChangeGroup(Box::new(command))),
+    };
+    services.writer.submit(write, move |answer| {
+        if let Ok(Written::GroupChanged(changed)) = &answer {
+            follow_up.apply(changed);
+        }
+        answered(answer);
+    })
 }
 
 /// How many are in an AVChatRoom, without those of them who are now banned.

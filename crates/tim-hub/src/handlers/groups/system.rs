@@ -96,9 +96,16 @@ async fn change_as_system(
     action: GroupAction,
 ) -> Result<(), WriteError> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    submit_change(services, UserId::SYSTEM, group, action, move |answer| {
-        // The caller may have gone.
-        let _ = sender.send(answer);
-    })?;
+    submit_change(
+        services,
+        UserId::SYSTEM,
+        group,
+        action,
+        Vec::new(),
+        move |answer| {
+            // The caller may have gone.
+            let _ = sender.send(answer);
+        },
+    )?;
     receiver.await.unwrap_or(Err(WriteError::Closed)).map(|_| ())
 }
