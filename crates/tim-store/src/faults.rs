@@ -92,6 +92,14 @@ impl Faults {
         self.state().waiting
     }
 
+    /// Waits until so many calls are held.
+    pub fn wait_until_held(&self, count: usize) {
+        let mut state = self.state();
+        while state.waiting < count {
+            state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// The next commit stores nothing and fails with this error.
     pub fn next_commit_fails(&self, error: StoreError) {
         self.state().next_commit = Some(CommitFault::Fails(error));
@@ -111,6 +119,7 @@ impl Faults {
     fn wait(&self, held: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = self.state();
         state.waiting += 1;
+        self.0.1.notify_all();
         while held(&state) {
             state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

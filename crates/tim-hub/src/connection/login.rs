@@ -1,25 +1,41 @@
 //! A login: who it is, whether the account exists, and the device's entry into presence.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use tim_proto::request::{Login, Resume};
+use tim_proto::request::{Login, LoginResponse, Resume};
 use tim_proto::{ErrorCode, GroupType, UserId};
 use tim_store::{Cursor, ResumePoint, Write, WriteError, Written};
 use tim_usersig::UserSig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tracing::{info, warn};
 
+use super::online::Online;
+use super::{Connection, Stage};
 use crate::client_context::{ClientContext, ClientLimits, Expiry};
 use crate::device::{Device, LoginId};
 use crate::presence::Leaving;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
+/// The retry interval while the hub has no capacity for a connection.
+const FULL_RETRY_MS: u64 = 5_000;
+
+/// A login that is being checked.
+pub(super) struct LoggingIn {
+    user: UserId,
+    device: u64,
+    result: Pin<Box<dyn Future<Output = Result<LoggedIn, Refusal>> + Send>>,
+}
+
 /// A LOGIN, in memory of its own.
 pub(super) struct LoginRequest {
     app: u32,
-    pub(super) user: UserId,
+    user: UserId,
     user_sig: String,
-    pub(super) device: u64,
+    device: u64,
     login: LoginId,
     resume: Resume,
     cursor: Option<Cursor>,
@@ -73,8 +89,86 @@ impl Drop for Seat {
     }
 }
 
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    pub(super) fn begin_login(&mut self, login: LoginRequest) {
+        self.span.record("user", tracing::field::display(&login.user));
+        self.span.record("device", login.device);
+        if self.is_full {
+            let code = ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR;
+            let text = "all places of this hub are taken";
+            return self.refuse_login(login.user, &Refusal::too_soon(code, FULL_RETRY_MS, text));
+        }
+        let limits = ClientLimits {
+            max_response: self.max_response(),
+            features: self.io.session().peer_features(),
+            sends_per_second: self.services.settings.sends_per_second(),
+        };
+        self.stage = Stage::LoggingIn(LoggingIn {
+            user: login.user,
+            device: login.device,
+            result: Box::pin(log_in(Arc::clone(&self.services), login, limits)),
+        });
+    }
+
+    /// Answers a login that has been checked; whether there was one.
+    pub(super) fn finish_login(&mut self, context: &mut Context<'_>) -> bool {
+        let Stage::LoggingIn(login) = &mut self.stage else {
+            return false;
+        };
+        let Poll::Ready(result) = login.result.as_mut().poll(context) else {
+            return false;
+        };
+        let (user, device) = (login.user, login.device);
+        self.stage = Stage::Anonymous;
+        match result {
+            Ok(logged_in) => self.go_online(user, device, logged_in),
+            Err(refusal) => self.refuse_login(user, &refusal),
+        }
+        true
+    }
+
+    fn refuse_login(&mut self, user: UserId, refusal: &Refusal) {
+        let events = &self.services.events;
+        if let Some(suppressed) = events.refused_logins.take(self.services.steady_ms()) {
+            info!(peer = self.peer, %user, code = %refusal.code, reason = refusal.text, suppressed, "a login is refused");
+        }
+        self.io.session().refuse(&refusal.failure());
+    }
+
+    fn go_online(&mut self, user: UserId, device: u64, login: LoggedIn) {
+        let services = Arc::clone(&self.services);
+        if login.start.restored
+            && let Some(suppressed) = services.events.foreign_cursors.take(services.steady_ms())
+        {
+            warn!(
+                peer = self.peer,
+                %user,
+                device,
+                suppressed,
+                "a device has a cursor that this store did not give out, as after the store was put back from an older copy; \
+                 the device is told of a gap"
+            );
+        }
+        let cursor = services.epochs.cursor(login.start.change).to_bytes();
+        let response = LoginResponse {
+            account: login.client.account(),
+            time_ms: services.now_ms(),
+            cursor: cursor.as_ref(),
+            nick: &login.nick,
+            ..LoginResponse::default() // the session repeats what the login said
+        };
+        let nameless = LoginResponse { nick: "", ..response };
+        let session = self.io.session();
+        let is_sent = session.accept(&response).is_ok() || session.accept(&nameless).is_ok();
+        self.stage = Stage::Online(Box::new(Online::new(&services, login)));
+        if !is_sent {
+            self.goodbye(ErrorCode::PROTOCOL_VIOLATION, "the login answer does not fit");
+        }
+    }
+}
+
 /// Admits a login, or refuses it.
-pub(super) async fn log_in(
+async fn log_in(
     services: Arc<Services>,
     request: LoginRequest,
     limits: ClientLimits,
@@ -107,7 +201,7 @@ pub(super) async fn log_in(
 }
 
 /// The read pool has lost a job.
-pub(super) fn interrupted() -> Refusal {
+fn interrupted() -> Refusal {
     Refusal::new(ErrorCode::STORAGE_FAILED, "")
 }
 

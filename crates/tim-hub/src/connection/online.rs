@@ -1,5 +1,6 @@
 //! What a connection holds while a device is logged in.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +19,9 @@ use crate::handlers::{self, Outcome};
 use crate::refusal::Refusal;
 use crate::service::Services;
 
+/// How many bytes of requests are held at least before the session is not polled any more.
+const MAX_HELD_BYTES: usize = 16 * 1024;
+
 /// A device that is logged in on this connection.
 pub(super) struct Online {
     pub(super) seat: Seat,
@@ -26,6 +30,8 @@ pub(super) struct Online {
     pub(super) client: Option<ClientContext>,
     /// The request that is on the read pool. One at a time, so that the requests of a connection are handled in order.
     request: Option<RequestJob>,
+    /// The requests that have come in meanwhile, at most as many as the session lets be open.
+    held: VecDeque<HeldRequest>,
     /// The reading of the log that is on the read pool.
     reading: Option<oneshot::Receiver<Result<Changes, StoreError>>>,
 }
@@ -35,6 +41,13 @@ struct RequestJob {
     id: u32,
     kind: FrameKind,
     result: oneshot::Receiver<(ClientContext, Result<Outcome, Refusal>)>,
+}
+
+/// A request whose turn has not come.
+struct HeldRequest {
+    id: u32,
+    kind: FrameKind,
+    body: Box<[u8]>,
 }
 
 /// What is to be sent for a request: the encoded response or the refusal, or nothing yet.
@@ -49,6 +62,7 @@ impl Online {
             state: DeliveryState::new(device, Arc::clone(&services.epochs), login.start),
             client: Some(login.client),
             request: None,
+            held: VecDeque::new(),
             reading: None,
         }
     }
@@ -57,19 +71,44 @@ impl Online {
         self.state.device()
     }
 
-    /// Whether a request is on the read pool: no other one is taken until it is back.
+    /// Whether a request is on the read pool: no other one is handled until it is back.
     pub(super) const fn is_busy(&self) -> bool {
         self.request.is_some()
     }
 
-    /// Handles a request here, or on the read pool if the handler reads the store.
-    pub(super) fn handle(
+    /// Whether as many requests are held as may be.
+    pub(super) fn is_held_up(&self) -> bool {
+        let bytes: usize = self.held.iter().map(|request| request.body.len()).sum();
+        self.is_busy() && bytes >= MAX_HELD_BYTES
+    }
+
+    /// Handles a request, or holds it until those before it are answered.
+    pub(super) fn take_request(
         &mut self,
         services: &Arc<Services>,
         id: u32,
         kind: FrameKind,
         body: &[u8],
     ) -> Handled {
+        if !self.is_busy() {
+            return self.handle(services, id, kind, body);
+        }
+        let body = body.into();
+        self.held.push_back(HeldRequest { id, kind, body });
+        Ok(None)
+    }
+
+    /// Handles the oldest request that is held, unless one is on the read pool.
+    pub(super) fn handle_held(&mut self, services: &Arc<Services>) -> Option<(u32, FrameKind, Handled)> {
+        if self.is_busy() {
+            return None;
+        }
+        let HeldRequest { id, kind, body } = self.held.pop_front()?;
+        Some((id, kind, self.handle(services, id, kind, &body)))
+    }
+
+    /// Handles a request here, or on the read pool if the handler reads the store.
+    fn handle(&mut self, services: &Arc<Services>, id: u32, kind: FrameKind, body: &[u8]) -> Handled {
         let Some(mut client) = self.client.take() else {
             return Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
         };

@@ -1,14 +1,24 @@
 //! A store that is slow, or fails: what devices get then, and what is stored in the end.
 
-use std::time::Duration;
-
 use tim_hub::HubError;
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{Fetch, GroupMembers, History, MarkRead};
+use tim_proto::request::{
+    Done, Fetch, GetConversationProfile, GroupMembers, History, InviteMembers, MarkRead, SendMessage,
+};
+use tim_proto::wire::{FrameKind, List};
 use tim_proto::{ConversationId, ErrorCode};
 use tim_store::{NotStored, StoreError};
 
-use super::support::{Device, Reply, TestHub, c2c, group, user};
+use super::support::{Device, Raw, Reply, TestHub, c2c, group, user};
+
+/// The newest page of a conversation.
+fn newest(conversation: ConversationId) -> History<'static> {
+    History {
+        conversation,
+        next: &[],
+        count: 0,
+    }
+}
 
 fn sent(sequence: u64, duplicate: bool) -> Result<Reply, ErrorCode> {
     Ok(Reply::Sent { sequence, duplicate })
@@ -70,6 +80,30 @@ fn the_first_message_to_a_new_user_is_stored_with_the_account_or_not_at_all() {
 }
 
 #[test]
+fn an_invitation_is_stored_with_the_accounts_or_not_at_all() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.create_group("g", &[]).unwrap();
+    let dave = GetConversationProfile {
+        conversation: c2c("dave"),
+    };
+    let none = Err(ErrorCode::USER_OR_GROUP_NOT_FOUND);
+    faults.hold_commits();
+    let invitation = alice.start(&InviteMembers {
+        group: "g".parse().unwrap(),
+        users: List::from_slice(&[user("dave")]),
+        reason: "",
+    });
+    alice.until(|_| faults.held() == 1);
+    faults.next_commit_fails(StoreError::NotStored(NotStored::DiskFull));
+    faults.release();
+    assert_eq!(alice.wait_for(invitation), Err(ErrorCode::STORAGE_FULL));
+    assert_eq!(alice.ask(&dave), none, "no account without the invitation");
+    assert!(alice.invite("g", &["dave"]).is_ok());
+    assert!(alice.ask(&dave).is_ok());
+}
+
+#[test]
 fn a_commit_with_an_unknown_outcome_leaves_one_entry_after_the_resend() {
     let (hub, faults) = TestHub::start_faulty();
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
@@ -116,11 +150,7 @@ fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
     );
     carol.until_texts(2);
     faults.hold_reads();
-    let history = alice.start(&History {
-        conversation: c2c("bob"),
-        next: &[],
-        count: 0,
-    });
+    let history = alice.start(&newest(c2c("bob")));
     let behind = alice.start(&MarkRead {
         conversation: c2c("bob"),
         sequence: 0,
@@ -135,11 +165,7 @@ fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
     };
     assert_eq!(carol.ask(&mark), Ok(Reply::Read { unread: 0 }));
     // Also those who cannot be served now do not hold up the others.
-    let other = carol.start(&History {
-        conversation: c2c("bob"),
-        next: &[],
-        count: 0,
-    });
+    let other = carol.start(&newest(c2c("bob")));
     carol.until(|_| faults.held() == 2);
     assert_eq!(bob.send(c2c("carol"), "four"), 4);
     carol.until_texts(4);
@@ -149,6 +175,103 @@ fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
     assert!(matches!(alice.wait_for(history), Ok(Reply::Page { texts, .. }) if texts.is_empty()));
     assert!(alice.wait_for(behind).is_ok());
     assert!(matches!(carol.wait_for(other), Ok(Reply::Page { texts, .. }) if texts.len() == 4));
+}
+
+#[test]
+fn during_a_slow_read_a_connection_answers_pings_and_takes_acks() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut bob = Device::login(&hub, "bob", 2);
+    let mut alice = Raw::open(&hub, 4096);
+    alice.login("alice", 1, 1, 1);
+    alice.until(FrameKind::SYNCED);
+    faults.hold_reads_by("page");
+    alice.say(FrameKind::HISTORY, 1, &newest(c2c("bob")));
+    faults.wait_until_held(1);
+    let piece = Fetch {
+        conversation: c2c("bob"),
+        sequence: 12,
+        offset: 0,
+        len: 100,
+    };
+    alice.say(FrameKind::FETCH, 2, &piece);
+    alice.say(FrameKind::HISTORY, 3, &newest(c2c("bob")));
+    alice.say(FrameKind::PING, 9, &Done);
+    assert_eq!(alice.until(FrameKind::PONG), []);
+    // Its window is 4, so these come only if its ACKs are taken.
+    for number in 1..=12 {
+        bob.send(c2c("alice"), &number.to_string());
+        assert_eq!(alice.next(), Some((FrameKind::DELIVER, 0)));
+        alice.acknowledge(number);
+    }
+    faults.release();
+    for kind in [FrameKind::HISTORY, FrameKind::FETCH, FrameKind::HISTORY] {
+        let answer = Some((kind.answer(), 0));
+        assert_eq!(alice.next(), answer, "in order");
+    }
+}
+
+#[test]
+fn what_a_client_sends_during_a_slow_read_is_bounded() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut bob = Device::login(&hub, "bob", 2);
+    let mut alice = Raw::open(&hub, 4096);
+    alice.login("alice", 1, 1, 1);
+    alice.until(FrameKind::SYNCED);
+    faults.hold_reads_by("page");
+    alice.say(FrameKind::HISTORY, 1, &newest(c2c("bob")));
+    faults.wait_until_held(1);
+    let next = [0; 3000];
+    let large = History {
+        next: &next,
+        ..newest(c2c("bob"))
+    };
+    // Six of them are more than is held; the PING behind the eighth is not read before the first request is answered.
+    alice.say_at_once(FrameKind::HISTORY, 2..=9, &large);
+    alice.say(FrameKind::PING, 10, &Done);
+    for _ in 0..4 {
+        bob.send(c2c("alice"), "x");
+        assert_eq!(alice.next(), Some((FrameKind::DELIVER, 0)));
+    }
+    faults.release();
+    let answers = alice.until(FrameKind::PONG);
+    assert_eq!(answers[0], FrameKind::HISTORY.answer());
+    assert!(
+        answers[1..].iter().all(|kind| *kind == FrameKind::ERROR),
+        "{answers:?}"
+    );
+}
+
+#[test]
+fn what_is_sent_before_a_logout_is_answered() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut bob = Device::login(&hub, "bob", 2);
+    let message = bob.message(c2c("alice"), Text { text: "last words" });
+    bob.session.logout(tim_session::Instant::ZERO);
+    bob.until(|bob| !bob.is_connected());
+    let mut again = Raw::open(&hub, 4096);
+    again.login("bob", 2, 2, 1);
+    again.until(FrameKind::SYNCED);
+    let send = SendMessage {
+        options: SendOptions::default(),
+        message: &message,
+    };
+    faults.hold_commits();
+    again.say(FrameKind::SEND, 1, &send);
+    again.say(FrameKind::HISTORY, 2, &newest(c2c("alice")));
+    again.say(FrameKind::LOGOUT, 3, &Done);
+    faults.wait_until_held(1);
+    faults.release();
+    let mut answers: Vec<_> = std::iter::from_fn(|| again.next()).collect();
+    assert_eq!(
+        answers.pop(),
+        Some((FrameKind::LOGOUT.answer(), 0)),
+        "then the hub closes"
+    );
+    answers.sort_unstable_by_key(|(kind, _)| kind.0);
+    let expected = [FrameKind::SEND, FrameKind::HISTORY].map(|kind| (kind.answer(), 0));
+    assert_eq!(answers, expected);
+    let mut alice = Device::login(&hub, "alice", 1);
+    assert_eq!(texts(&mut alice, c2c("bob")), ["last words"]);
 }
 
 #[test]
@@ -177,11 +300,7 @@ fn a_member_who_is_removed_during_a_read_does_not_see_what_is_said_afterwards() 
         [("alice", 1), ("bob", 2), ("carol", 3)].map(|(name, number)| Device::login(&hub, name, number));
     alice.create_group("g", &[user("bob"), user("carol")]).unwrap();
     let last = alice.send(group("g"), "to all");
-    let page = History {
-        conversation: group("g"),
-        next: &[],
-        count: 0,
-    };
+    let page = newest(group("g"));
     faults.hold_reads_by("page");
     let history = bob.start(&page);
     bob.until(|_| faults.held() == 1);
@@ -229,17 +348,17 @@ fn a_read_that_is_under_way_when_the_hub_stops_leaves_the_directory_free() {
     let (hub, faults) = TestHub::start_faulty();
     let mut alice = Device::login(&hub, "alice", 1);
     faults.hold_reads();
-    alice.start(&History {
-        conversation: c2c("bob"),
-        next: &[],
-        count: 0,
-    });
+    alice.start(&newest(c2c("bob")));
     alice.until(|_| faults.held() == 1);
+    let stopping = hub.shared();
     let later = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(200));
+        while !stopping.is_stopping() {
+            std::thread::yield_now();
+        }
+        drop(stopping);
         faults.release();
     });
     let data = hub.stop();
-    tim_store_sqlite::open(data.path()).expect("nothing holds the directory");
     later.join().unwrap();
+    tim_store_sqlite::open(data.path()).expect("nothing holds the directory");
 }

@@ -124,6 +124,11 @@ impl TestHub {
         runtime.block_on(tell(self.hub.as_ref().unwrap()))
     }
 
+    /// The hub, for another thread.
+    pub(crate) fn shared(&self) -> Arc<Hub> {
+        Arc::clone(self.hub.as_ref().unwrap())
+    }
+
     /// Time passes.
     pub(crate) fn advance(&self, by: Duration) {
         self.steady_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);

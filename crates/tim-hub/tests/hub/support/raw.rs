@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::ops::RangeInclusive;
 
 use tim_proto::Platform;
-use tim_proto::request::{Failure, Login, Resume};
+use tim_proto::request::{Done, Failure, Login, Resume};
 use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, decode_body};
 use tim_testkit::{frame, hello};
 
@@ -35,6 +35,17 @@ impl Raw {
 
     pub(crate) fn say(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
         self.stream.write_all(&frame(kind, id, body)).unwrap();
+    }
+
+    /// Acknowledges the deliveries up to this one.
+    pub(crate) fn acknowledge(&mut self, delivery: u32) {
+        self.say(FrameKind::ACK, delivery, &Done);
+    }
+
+    /// Reads up to a frame of this kind, and returns the kinds of the frames before it.
+    pub(crate) fn until(&mut self, kind: FrameKind) -> Vec<FrameKind> {
+        let frames = std::iter::from_fn(|| Some(self.next().expect("the hub has closed").0));
+        frames.take_while(|next| *next != kind).collect()
     }
 
     /// The same request under each of these ids, in one write.

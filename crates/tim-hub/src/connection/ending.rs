@@ -1,0 +1,125 @@
+//! How a session ends: a GOODBYE of the hub, the end of the UserSig, or the client's own doing.
+
+use std::task::Context;
+
+use tim_proto::ErrorCode;
+use tim_proto::wire::FrameKind;
+use tim_session::{CloseReason, Framing};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+use super::{Connection, Stage};
+use crate::client_context::Due;
+use crate::presence::Leaving;
+use crate::refusal::Refusal;
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    /// The hub stops: the session is to end.
+    pub(crate) const fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Ends the session if the hub stops. A request that is on the read pool is answered first.
+    pub(super) fn end_if_stopping(&mut self) -> bool {
+        let is_due = self.stopping && !self.ending && !self.is_busy();
+        if is_due {
+            self.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "");
+        }
+        is_due
+    }
+
+    /// Ends the session if the mailbox says so, as when a newer login took over. A request that is on the read pool is answered
+    /// first. Registers for what comes into the mailbox.
+    pub(super) fn end_if_told(&mut self, context: &Context<'_>) -> bool {
+        let Stage::Online(online) = &self.stage else {
+            return false;
+        };
+        let reason = {
+            let mut mailbox = online.device().mailbox();
+            mailbox.register(context.waker());
+            match online.is_busy() {
+                true => None,
+                false => mailbox.take_close_reason(),
+            }
+        };
+        let Some(reason) = reason else { return false };
+        self.goodbye(reason, "");
+        true
+    }
+
+    /// Warns of the end of the UserSig, and ends the session then; whether anything was done.
+    pub(super) fn watch_expiry(&mut self) -> bool {
+        let session = self.io.session();
+        let Stage::Online(online) = &mut self.stage else {
+            return false;
+        };
+        let Some(client) = online.client.as_mut().filter(|_| session.is_online()) else {
+            return false;
+        };
+        match client.expiry.due(self.services.steady_ms()) {
+            Due::Nothing => false,
+            Due::Warning(expiring) => {
+                let is_sent = session.push(FrameKind::EXPIRING, &expiring).is_ok();
+                if is_sent {
+                    client.expiry.warned();
+                }
+                is_sent
+            }
+            Due::End => {
+                self.goodbye(ErrorCode::KICKED_OUT_USERSIG_EXPIRED, "");
+                true
+            }
+        }
+    }
+
+    /// Says why the connection ends, if there is capacity for that, and ends it.
+    pub(super) fn goodbye(&mut self, code: ErrorCode, text: &str) {
+        self.io.session().goodbye(&Refusal::new(code, text).failure());
+        self.ending = true;
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        match reason {
+            CloseReason::Violation(code) => self.note_violation(code),
+            CloseReason::LineLost => debug!("a serial line lost something; its client begins again"),
+            _ => {}
+        }
+        if let Stage::Online(online) = std::mem::replace(&mut self.stage, Stage::Anonymous) {
+            online.seat.leave(leaving(reason));
+        }
+        if self.framing == Framing::Serial && reason != CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN)
+        {
+            // The line outlives the session.
+            (self.ending, self.stuck) = (false, None);
+            let now = self.io.now();
+            self.io.session().begin_again(now);
+        } else {
+            self.closing = true;
+            self.wake = Some(self.io.now() + self.services.options.connection.keep_alive_timeout);
+        }
+    }
+
+    fn note_violation(&self, code: ErrorCode) {
+        let events = &self.services.events;
+        if let Some(suppressed) = events.protocol_violations.take(self.services.steady_ms()) {
+            let user = match &self.stage {
+                Stage::Online(online) => Some(online.device().user()),
+                _ => None,
+            };
+            debug!(peer = self.peer, ?user, %code, suppressed, "a client broke the protocol");
+        }
+    }
+}
+
+/// How a device goes offline. A cut is what neither the client nor the hub wanted: the client comes back.
+const fn leaving(reason: CloseReason) -> Leaving {
+    match reason {
+        CloseReason::TimedOut
+        | CloseReason::LineLost
+        | CloseReason::Superseded
+        | CloseReason::Goodbye(ErrorCode::STORAGE_FAILED | ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR) => {
+            Leaving::Cut
+        }
+        _ => Leaving::ForGood,
+    }
+}

@@ -1,0 +1,155 @@
+//! Requests: they are handled in order, here or on the read pool, and answered when their responses are there.
+//!
+//! While one of them is on the read pool, the session goes on: it answers PINGs and takes ACKs. Requests that come in meanwhile
+//! are held, up to a bound. Beyond it the session is not polled, so that the client is not read from any more.
+
+use std::task::{Context, Poll};
+
+use tim_proto::ErrorCode;
+use tim_proto::request::Failure;
+use tim_proto::wire::FrameKind;
+use tim_session::{CloseReason, HubEvent, HubOutput, Instant, SendError};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::login::LoginRequest;
+use super::online::{Handled, Lost};
+use super::{Connection, Stage};
+use crate::encoding::Raw;
+use crate::refusal::Refusal;
+
+/// How many requests a connection handles in one round.
+const MAX_EVENTS: usize = 16;
+
+/// An output of the session, without what it borrows.
+enum SessionOutput {
+    Login(LoginRequest),
+    Handled {
+        id: u32,
+        kind: FrameKind,
+        handled: Handled,
+    },
+    Close(CloseReason),
+    Wait(Option<Instant>),
+}
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    /// Takes what the client has sent; whether there was anything.
+    pub(super) fn take_events(&mut self) -> bool {
+        let mut moved = false;
+        for _ in 0..MAX_EVENTS {
+            // Without capacity for responses no request is taken.
+            let must_wait = self.is_held_up() || !self.has_capacity();
+            if must_wait && !self.ending {
+                return moved;
+            }
+            if self.handle_held() {
+                moved = true;
+                continue;
+            }
+            let now = self.io.now();
+            let output = match self.io.session().poll(now) {
+                HubOutput::Wait(until) => SessionOutput::Wait(until),
+                HubOutput::Close(reason) => SessionOutput::Close(reason),
+                HubOutput::Event(HubEvent::Login(login)) => SessionOutput::Login(login.into()),
+                HubOutput::Event(HubEvent::Request { id, request }) => {
+                    let kind = request.kind();
+                    let handled = match &mut self.stage {
+                        Stage::Online(online) => {
+                            online.take_request(&self.services, id, kind, request.body())
+                        }
+                        _ => Err(Refusal::new(ErrorCode::USER_NOT_LOGGED_IN, "")),
+                    };
+                    SessionOutput::Handled { id, kind, handled }
+                }
+                HubOutput::Event(_) => SessionOutput::Wait(None),
+            };
+            match output {
+                SessionOutput::Wait(until) => {
+                    self.wake = until;
+                    return moved;
+                }
+                SessionOutput::Close(reason) => {
+                    self.close(reason);
+                    return true;
+                }
+                SessionOutput::Login(login) => self.begin_login(login),
+                SessionOutput::Handled { id, kind, handled } => self.finish(id, kind, handled),
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// Handles the oldest request that is held; whether there was one whose turn it is.
+    fn handle_held(&mut self) -> bool {
+        let held = match &mut self.stage {
+            Stage::Online(online) if !self.ending => online.handle_held(&self.services),
+            _ => None,
+        };
+        let Some((id, kind, handled)) = held else {
+            return false;
+        };
+        self.finish(id, kind, handled);
+        true
+    }
+
+    /// Answers the request that has come back from the read pool; whether there was one.
+    pub(super) fn finish_request(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.has_capacity() {
+            return false;
+        }
+        let Stage::Online(online) = &mut self.stage else {
+            return false;
+        };
+        match online.poll_request(context) {
+            Poll::Pending => false,
+            Poll::Ready(Ok((id, kind, handled))) => {
+                self.finish(id, kind, handled);
+                true
+            }
+            Poll::Ready(Err(Lost)) => {
+                self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
+                true
+            }
+        }
+    }
+
+    /// Sends the answer to a request, if there is one yet.
+    pub(super) fn finish(&mut self, id: u32, kind: FrameKind, handled: Handled) {
+        let body = match handled {
+            Ok(Some(body)) => body,
+            Ok(None) => return,
+            Err(refusal) => return self.fail(id, &refusal),
+        };
+        let refusal = match self.io.session().respond_untyped(id, kind, &Raw(&body)) {
+            Ok(()) | Err(SendError::NotOnline) => return,
+            Err(SendError::TooLarge { .. }) => {
+                Refusal::new(ErrorCode::FRAME_TOO_LARGE, "the answer is larger than you take")
+            }
+            Err(_) => Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""),
+        };
+        self.fail(id, &refusal);
+    }
+
+    /// Answers a request with an error. Without capacity even for that, the connection is of no use.
+    fn fail(&mut self, id: u32, refusal: &Refusal) {
+        let failure = refusal.failure();
+        if self.io.session().fail(id, &failure).is_ok() {
+            return;
+        }
+        let short = Failure { text: "", ..failure };
+        if let Err(SendError::Full | SendError::TooLarge { .. }) = self.io.session().fail(id, &short) {
+            self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
+        }
+    }
+
+    /// Whether a request is on the read pool. No other one is handled, and the hub does not end the session, until it is answered.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(&self.stage, Stage::Online(online) if online.is_busy())
+    }
+
+    /// Whether so many requests are held that the session is not polled.
+    fn is_held_up(&self) -> bool {
+        matches!(&self.stage, Stage::Online(online) if online.is_held_up())
+    }
+}
