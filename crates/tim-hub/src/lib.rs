@@ -19,8 +19,10 @@ mod refusal;
 mod retention;
 mod service;
 mod settings;
+mod steps;
 mod threads;
 mod timer;
+mod worker;
 
 pub use tim_store::{Store, WriteError};
 #[cfg(feature = "sqlite")]
@@ -32,3 +34,4 @@ pub use handlers::Audience;
 pub use hub::{Hub, HubError, HubStats};
 pub use listener::Listener;
 pub use options::{HubOptions, MIN_KEY_LEN};
+pub use steps::{Step, Steps, Waiting};

@@ -2,11 +2,16 @@
 //!
 //! A connection runs on an executor's thread together with many others, so nothing there may wait for the disk. Work that
 //! reads the store is handed to [`Reads::run`]; its result arrives through a channel. At most [`MAX_WORKERS`] jobs run at a
-//! time, the others wait in order. A connection has at most a few jobs under way, which bounds the queue.
+//! time, the others wait in order. A connection has at most a few jobs under way, which bounds the queue. In a
+//! [stepped](crate::Steps) hub there is no pool: jobs wait until they are told to run.
+
+mod stepped;
+
+pub(crate) use stepped::SteppedReads;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use tim_groups::tips::UserNames;
 use tim_proto::UserId;
@@ -15,22 +20,38 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::threads::{blocking, lock, may_block};
+use crate::worker::Workplace;
 
 /// How many jobs run at a time: as many as the SQLite engine lends readers.
 const MAX_WORKERS: usize = 16;
 
-/// The store's reader, and the pool.
+/// The store's reader, and what runs the reads.
 #[derive(Clone)]
 pub(crate) struct Reads {
     store: Arc<dyn StoreReader>,
-    pool: Arc<Pool>,
+    runner: Runner,
+}
+
+#[derive(Clone)]
+enum Runner {
+    Pool(Arc<Pool>),
+    Stepped(Arc<SteppedReads>),
 }
 
 impl Reads {
-    pub(crate) fn new(store: Arc<dyn StoreReader>) -> Self {
-        Self {
-            store,
-            pool: Arc::default(),
+    pub(crate) fn new(store: Arc<dyn StoreReader>, workplace: &Workplace) -> Self {
+        let runner = match workplace {
+            Workplace::Threads => Runner::Pool(Arc::default()),
+            Workplace::Steps(steps) => Runner::Stepped(Arc::new(SteppedReads::new(steps.wakeup()))),
+        };
+        Self { store, runner }
+    }
+
+    /// What waits in a stepped hub.
+    pub(crate) fn stepped(&self) -> Option<Weak<SteppedReads>> {
+        match &self.runner {
+            Runner::Pool(_) => None,
+            Runner::Stepped(stepped) => Some(Arc::downgrade(stepped)),
         }
     }
 
@@ -48,7 +69,10 @@ impl Reads {
 
     /// Whether jobs are running or waiting.
     pub(crate) fn is_busy(&self) -> bool {
-        lock(&self.pool.0).workers > 0
+        match &self.runner {
+            Runner::Pool(pool) => lock(&pool.0).workers > 0,
+            Runner::Stepped(stepped) => stepped.jobs() + stepped.answers() > 0,
+        }
     }
 
     /// Runs `work` on the pool, unless the receiver is dropped before its turn comes. The channel closes without a result if the
@@ -57,12 +81,28 @@ impl Reads {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
-        self.pool.run(work)
+        let stepped = match &self.runner {
+            Runner::Pool(pool) => return pool.run(work),
+            Runner::Stepped(stepped) => stepped,
+        };
+        let (sender, receiver) = oneshot::channel();
+        stepped.submit(Box::new(move || {
+            // As on the pool.
+            let result = (!sender.is_closed()).then(work);
+            Box::new(move || drop(result.map(|result| sender.send(result))))
+        }));
+        receiver
     }
 
     /// Runs `work`, which answers by itself, on the pool.
     pub(crate) fn run_detached(&self, work: impl FnOnce() + Send + 'static) {
-        self.pool.submit(Box::new(work));
+        match &self.runner {
+            Runner::Pool(pool) => pool.submit(Box::new(work)),
+            Runner::Stepped(stepped) => stepped.submit(Box::new(move || {
+                work();
+                Box::new(|| ())
+            })),
+        }
     }
 }
 

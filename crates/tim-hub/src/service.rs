@@ -1,24 +1,24 @@
 //! The services that handlers and connections use, and how a hub starts them.
 
-use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 
 use tim_proto::ErrorCode;
-use tim_store::{Epochs, Hooks, Store, StoreError, Writer, WriterConfig};
+use tim_store::{Epochs, Hooks, Store, StoreError, StoreWriter, Writer, WriterConfig};
 use tokio::sync::watch;
 use tracing::error;
 
 use crate::admission::{LogLimiter, RateLimiter};
-use crate::delivery::{AvChatRoomTips, GroupQueue, LiveQueue, RecentIds, Revocations, fanout, live_queue};
+use crate::delivery::{AvChatRoomTips, GroupQueue, LiveQueue, RecentIds, Revocations, fanout, start_live};
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;
 use crate::randoms::Randoms;
 use crate::reads::Reads;
-use crate::retention::{Retention, Work};
+use crate::retention::{ProvenTime, Retention, Work};
 use crate::settings::Settings;
-use crate::threads::{JoinOnDrop, thread};
+use crate::steps::Workers;
 use crate::timer::Timer;
+use crate::worker::{self, Worker, Workplace};
 
 /// How many commits may wait for the fan-out before the writer waits for it.
 const MAX_WAITING_COMMITS: usize = 64;
@@ -29,8 +29,8 @@ pub(crate) struct Services {
     pub(crate) settings: Arc<Settings>,
     pub(crate) rate_limiter: RateLimiter,
     pub(crate) events: Events,
-    /// In front of the store, which it uses.
-    _retention: Retention,
+    /// In front of the store, which it uses. `None` in a stepped hub.
+    _retention: Option<Retention>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) reads: Reads,
     /// Makes cursors of change numbers.
@@ -43,7 +43,7 @@ pub(crate) struct Services {
     pub(crate) group_queue: Arc<GroupQueue>,
     pub(crate) timer: Timer,
     /// Behind the writer and the live queue, which end them.
-    _threads: [JoinOnDrop; 2],
+    _workers: [Worker; 2],
 }
 
 /// Counts and logs what anybody on the network can cause.
@@ -65,11 +65,16 @@ pub(crate) struct Status {
 }
 
 impl Services {
-    /// Starts the threads of a hub: writer, fan-out, live delivery and retention.
+    /// Starts the workers of a hub: writer, fan-out, live delivery and retention.
     ///
     /// # Errors
     /// The operating system's, if it gives no thread.
-    pub(crate) fn start(options: HubOptions, store: Store, status: &Arc<Status>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        options: HubOptions,
+        store: Store,
+        status: &Arc<Status>,
+        workplace: &Workplace,
+    ) -> std::io::Result<Self> {
         let Store {
             writer: store,
             reader,
@@ -77,7 +82,7 @@ impl Services {
         let epochs = reader.epochs();
         let failed = Arc::clone(status);
         reader.on_fatal(Box::new(move |error| failed.unreadable(error)));
-        let reads = Reads::new(Arc::clone(&reader));
+        let reads = Reads::new(Arc::clone(&reader), workplace);
         let clock = options.clock.clone();
         let presence = Arc::new(PresenceRegistry::default());
         let permissions = Arc::new(Permissions::new(
@@ -87,15 +92,15 @@ impl Services {
         ));
         let recent_ids = Arc::new(RecentIds::default());
         let randoms = Arc::new(Randoms::default());
-        let (live, run_live) = live_queue(
+        let (live, live_worker) = start_live(
+            workplace,
             &presence,
             Arc::clone(&permissions),
             Arc::clone(&recent_ids),
             clock.clone(),
-        );
-        let live_thread = thread("tim-live", run_live)?;
-        let (hooks, fanout) = start_fanout(&presence, status, &options)?;
-        let writer = Arc::new(Writer::start(store, WriterConfig::default(), hooks)?);
+        )?;
+        let (hooks, fanout) = start_fanout(workplace, &presence, status, &options)?;
+        let writer = Arc::new(start_writer(workplace, store, hooks)?);
         let group_queue = Arc::new(GroupQueue::new(
             options.limits.group_messages_per_second(),
             clock.clone(),
@@ -112,13 +117,27 @@ impl Services {
             clock: clock.clone(),
         };
         let settings = Arc::new(Settings::new(&options));
-        let retention = Retention::start(Work {
+        let work = Work {
             writer: Arc::downgrade(&writer),
             reader: Arc::downgrade(&reader),
             clock: clock.clone(),
             settings: Arc::clone(&settings),
             interval: options.purge_interval,
-        })?;
+            time: ProvenTime::default(),
+        };
+        let retention = match workplace {
+            Workplace::Threads => Some(Retention::start(work)?),
+            Workplace::Steps(steps) => {
+                steps.set_workers(Workers {
+                    writer: Arc::downgrade(&writer),
+                    fanout: fanout.stepped(),
+                    live: live_worker.stepped(),
+                    reads: reads.stepped(),
+                    retention: Mutex::new(work),
+                });
+                None
+            }
+        };
         Ok(Self {
             settings,
             rate_limiter: RateLimiter::default(),
@@ -139,7 +158,7 @@ impl Services {
             live,
             recent_ids,
             group_queue,
-            _threads: [fanout, live_thread],
+            _workers: [fanout, live_worker],
             options,
         })
     }
@@ -155,20 +174,28 @@ impl Services {
     }
 }
 
-/// Starts the fan-out thread. Returns the hooks of the writer that feed it.
+fn start_writer(workplace: &Workplace, store: Box<dyn StoreWriter>, hooks: Hooks) -> std::io::Result<Writer> {
+    let config = WriterConfig::default();
+    match workplace {
+        Workplace::Threads => Writer::start(store, config, hooks),
+        Workplace::Steps(steps) => {
+            let wakeup = steps.wakeup();
+            Ok(Writer::stepped(store, config, hooks, move || wakeup.notify_one()))
+        }
+    }
+}
+
+/// Starts the fan-out. Returns the hooks of the writer that feed it.
 fn start_fanout(
+    workplace: &Workplace,
     presence: &Arc<PresenceRegistry>,
     status: &Arc<Status>,
     options: &HubOptions,
-) -> std::io::Result<(Hooks, JoinOnDrop)> {
-    let (publish, published) = sync_channel(MAX_WAITING_COMMITS);
+) -> std::io::Result<(Hooks, Worker)> {
     let revocations = Arc::new(Revocations::default());
-    let thread = {
-        let (presence, revocations) = (Arc::clone(presence), Arc::clone(&revocations));
-        thread("tim-fanout", move || {
-            fanout::run(&published, &presence, &revocations)
-        })?
-    };
+    let (presence_of_fanout, passed) = (Arc::clone(presence), Arc::clone(&revocations));
+    let deliver = move |published| fanout::deliver_commit(published, &presence_of_fanout, &passed);
+    let (publish, worker) = worker::start(workplace, "tim-fanout", MAX_WAITING_COMMITS, deliver)?;
     let clock = options.clock.clone();
     let (no_fanout, no_store) = (Arc::clone(status), Arc::clone(status));
     let everybody = Arc::clone(presence);
@@ -192,7 +219,7 @@ fn start_fanout(
             no_store.failed.send_replace(Some(error.to_string()));
         }),
     };
-    Ok((hooks, thread))
+    Ok((hooks, worker))
 }
 
 impl Status {

@@ -132,8 +132,9 @@ async fn run(mut task: Task) {
         drop(timer);
         let sleep = tokio::time::sleep(Duration::from_millis(wait_ms));
         tokio::select! {
-            () = sleep => {}
+            biased;
             () = wakeup.notified() => {}
+            () = sleep => {}
         }
     }
 }

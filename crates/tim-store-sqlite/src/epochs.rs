@@ -9,8 +9,8 @@ use super::rows::{sql, unsigned};
 const MAX_EPOCHS: u32 = 1_000;
 
 /// The epochs in the database, and a new one that begins now. The new one is written with its first change; an opening that
-/// changes nothing leaves none.
-pub(super) fn begin(db: &Connection, now_ms: u64) -> rusqlite::Result<Epochs> {
+/// changes nothing leaves none. Without a random number, one is drawn.
+pub(super) fn begin(db: &Connection, now_ms: u64, random: Option<u64>) -> rusqlite::Result<Epochs> {
     let mut statement = db.prepare("SELECT id, first FROM epochs ORDER BY id")?;
     let known = statement.query_map([], |row| {
         Ok(Epoch {
@@ -19,9 +19,10 @@ pub(super) fn begin(db: &Connection, now_ms: u64) -> rusqlite::Result<Epochs> {
         })
     })?;
     let known = known.collect::<rusqlite::Result<Vec<Epoch>>>()?;
-    let (head, random) = db.query_row("SELECT change, random() FROM meta", [], |row| {
+    let (head, drawn) = db.query_row("SELECT change, random() FROM meta", [], |row| {
         Ok((unsigned(row, 0)?, unsigned(row, 1)?))
     })?;
+    let random = random.unwrap_or(drawn);
     let current = Epoch::begin(now_ms, random, known.last(), head);
     Ok(Epochs::new(known, current))
 }

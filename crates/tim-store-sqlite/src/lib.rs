@@ -150,43 +150,80 @@ impl From<rusqlite::Error> for OpenError {
 /// # Errors
 /// See [`OpenError`].
 pub fn open(dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
-    open_limited(dir, 0)
+    OpenOptions::new().open(dir)
 }
 
-/// As [`open`], with a limit for the size of the database in bytes; 0 is no limit. A database that is larger already does not
-/// grow. A write beyond the limit fails as on a full disk; removing old entries frees space.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_limited(dir: &Path, max_bytes: u64) -> Result<(SqliteWriter, SqliteReader), OpenError> {
-    if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(OpenError::SqliteTooOld {
-            found: rusqlite::version(),
-        });
+/// How a data directory is opened.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct OpenOptions {
+    max_bytes: u64,
+    now_ms: Option<u64>,
+    random: Option<u64>,
+}
+
+impl OpenOptions {
+    /// Without a limit, by the system's clock.
+    pub fn new() -> Self {
+        Self::default()
     }
-    let lock = Arc::new(DirLock::take(dir)?);
-    let path = dir.join(DATABASE);
-    let is_new = match size(&path)? {
-        None if size(&beside(&path, "-wal"))?.is_some_and(|len| len > 0) => {
-            return Err(OpenError::Missing { path });
-        }
-        // SQLite takes a file of even one byte for a new database.
-        Some(len) if len < HEADER => return Err(OpenError::Emptied { path }),
-        found => found.is_none(),
-    };
-    let connection = open_writer(&path).inspect_err(|_| {
-        // A database whose creation failed must not look like a truncated one.
-        if is_new && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
-            let _ = fs::remove_file(&path);
-        }
-    })?;
-    schema::migrate(&connection)?;
-    if max_bytes > 0 {
-        limit_size(&connection, max_bytes)?;
+
+    /// The largest size of the database in bytes; 0 is no limit. A database that is larger already does not grow. A write beyond
+    /// the limit fails as on a full disk; removing old entries frees space.
+    pub const fn max_bytes(mut self, max_bytes: u64) -> Self {
+        self.max_bytes = max_bytes;
+        self
     }
-    let epochs = Arc::new(epochs::begin(&connection, system_time_ms())?);
-    let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
-    Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
+
+    /// The current time, Unix time in milliseconds, which is part of the id of the [epoch](tim_store::Epoch) that begins. Default:
+    /// the system's.
+    pub const fn now_ms(mut self, now_ms: u64) -> Self {
+        self.now_ms = Some(now_ms);
+        self
+    }
+
+    /// The random part of the id of the [epoch](tim_store::Epoch) that begins. Two copies of a store must not be opened with the
+    /// same number. Default: drawn.
+    pub const fn random(mut self, random: u64) -> Self {
+        self.random = Some(random);
+        self
+    }
+
+    /// Opens a data directory, which is created if it does not exist, and keeps other hubs out until both ends are dropped.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(&self, dir: &Path) -> Result<(SqliteWriter, SqliteReader), OpenError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(OpenError::SqliteTooOld {
+                found: rusqlite::version(),
+            });
+        }
+        let lock = Arc::new(DirLock::take(dir)?);
+        let path = dir.join(DATABASE);
+        let is_new = match size(&path)? {
+            None if size(&beside(&path, "-wal"))?.is_some_and(|len| len > 0) => {
+                return Err(OpenError::Missing { path });
+            }
+            // SQLite takes a file of even one byte for a new database.
+            Some(len) if len < HEADER => return Err(OpenError::Emptied { path }),
+            found => found.is_none(),
+        };
+        let connection = open_writer(&path).inspect_err(|_| {
+            // A database whose creation failed must not look like a truncated one.
+            if is_new && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+                let _ = fs::remove_file(&path);
+            }
+        })?;
+        schema::migrate(&connection)?;
+        if self.max_bytes > 0 {
+            limit_size(&connection, self.max_bytes)?;
+        }
+        let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
+        let epochs = Arc::new(epochs::begin(&connection, now_ms, self.random)?);
+        let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
+        Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
+    }
 }
 
 /// The length of a file; `None` if there is none.

@@ -1,10 +1,8 @@
 //! From the store's commits to the devices that are online.
 //!
-//! It has a thread of its own, so that a message to a large group does not hold up the writer. The thread touches no socket:
-//! it puts references to the same bytes into mailboxes.
+//! It is a worker of its own, so that a message to a large group does not hold up the writer. It touches no socket: it puts references to the same bytes into mailboxes.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use tim_proto::request::ConversationChange;
 use tim_proto::{ConversationId, GroupId};
@@ -14,32 +12,30 @@ use crate::device::{Delivery, Device};
 use crate::presence::{Move, PresenceRegistry};
 use tim_store::{EntryFlags, LogKey, Published, RosterChange};
 
-/// Delivers what the store publishes until the store is closed.
-pub(crate) fn run(
-    published: &Receiver<Vec<Published>>,
+/// Delivers what one commit has published.
+pub(crate) fn deliver_commit(
+    published: Vec<Published>,
     presence: &PresenceRegistry,
     revocations: &Revocations,
 ) {
-    while let Ok(batch) = published.recv() {
-        for Published {
-            log,
-            entry,
-            roster,
-            revoked,
-        } in batch
-        {
-            // First: those who come get the tip, and those who leave do not.
-            if let Some(roster) = roster {
-                regroup(presence, &roster, entry.sequence);
-            }
-            let delivery = Arc::new(Delivery::of(&entry));
-            if !entry.flags.contains(EntryFlags::SYSTEM) {
-                revocations.hand_out(&delivery);
-            }
-            deliver(presence, &log, &delivery);
-            if let Some(revoked) = revoked {
-                revocations.passed(&revoked);
-            }
+    for Published {
+        log,
+        entry,
+        roster,
+        revoked,
+    } in published
+    {
+        // First: those who come get the tip, and those who leave do not.
+        if let Some(roster) = roster {
+            regroup(presence, &roster, entry.sequence);
+        }
+        let delivery = Arc::new(Delivery::of(&entry));
+        if !entry.flags.contains(EntryFlags::SYSTEM) {
+            revocations.hand_out(&delivery);
+        }
+        deliver(presence, &log, &delivery);
+        if let Some(revoked) = revoked {
+            revocations.passed(&revoked);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What is stored nowhere, on its way to those online: messages to AVChatRooms and online-only messages.
 //!
-//! They have a thread of their own, so that a message to an AVChatRoom of 100,000 holds up neither the writer nor a
-//! connection. Its queue has a ceiling, and a sender into a full one is refused. The thread answers the senders: whether they
+//! They have a worker of their own, so that a message to an AVChatRoom of 100,000 holds up neither the writer nor a
+//! connection. Its queue has a ceiling, and a sender into a full one is refused. The worker answers the senders: whether they
 //! may still write is checked when their messages are delivered.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::io;
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Weak};
 
 use tim_groups::{Refused, SystemEntry};
@@ -21,6 +22,7 @@ use crate::encoding;
 use crate::permissions::{Generation, Permissions};
 use crate::presence::PresenceRegistry;
 use crate::refusal::Refusal;
+use crate::worker::{self, Queue, Worker, Workplace};
 
 /// How many deliveries may wait.
 const MAX_WAITING: usize = 1024;
@@ -115,10 +117,10 @@ pub(crate) fn live_delivery(entry: &SystemEntry, time: u64, priority: Priority) 
     Arc::new(Delivery::live(UserId::SYSTEM, 0, priority, message))
 }
 
-/// The queue of the live thread.
+/// The queue of the live worker.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveQueue {
-    work: SyncSender<Work>,
+    work: Queue<Work>,
     presence: Weak<PresenceRegistry>,
 }
 
@@ -134,25 +136,29 @@ enum Work {
 #[derive(Debug)]
 pub(crate) struct Overloaded;
 
-/// The queue, and what its thread is to run.
-pub(crate) fn live_queue(
+/// Starts the live worker.
+///
+/// # Errors
+/// The operating system's, if it gives no thread.
+pub(crate) fn start_live(
+    workplace: &Workplace,
     presence: &Arc<PresenceRegistry>,
     permissions: Arc<Permissions>,
     ids: Arc<RecentIds>,
     clock: Clock,
-) -> (LiveQueue, impl FnOnce() + Send + 'static) {
-    let (work, receiver) = sync_channel(MAX_WAITING);
-    let queue = LiveQueue {
-        work,
-        presence: Arc::downgrade(presence),
-    };
-    let thread = Thread {
+) -> io::Result<(LiveQueue, Worker)> {
+    let live = Live {
         presence: Arc::clone(presence),
         permissions,
         ids,
         clock,
     };
-    (queue, move || thread.run(&receiver))
+    let (work, worker) = worker::start(workplace, "tim-live", MAX_WAITING, move |work| live.work(work))?;
+    let queue = LiveQueue {
+        work,
+        presence: Arc::downgrade(presence),
+    };
+    Ok((queue, worker))
 }
 
 impl LiveQueue {
@@ -189,25 +195,24 @@ impl LiveQueue {
     }
 }
 
-struct Thread {
+/// What the worker works with.
+struct Live {
     presence: Arc<PresenceRegistry>,
     permissions: Arc<Permissions>,
     ids: Arc<RecentIds>,
     clock: Clock,
 }
 
-impl Thread {
-    fn run(&self, work: &Receiver<Work>) {
-        while let Ok(work) = work.recv() {
-            match work {
-                Work::Deliver(log, delivery) => fanout::deliver(&self.presence, &log, &delivery),
-                Work::PassOn(work) => {
-                    let (group, receipt, message) = *work;
-                    let user = receipt.responder.device().user();
-                    receipt.passed_on(self.pass_on(&user, group, &message));
-                }
-                Work::Dismiss(group) => fanout::dismiss(&self.presence, group, 0),
+impl Live {
+    fn work(&self, work: Work) {
+        match work {
+            Work::Deliver(log, delivery) => fanout::deliver(&self.presence, &log, &delivery),
+            Work::PassOn(work) => {
+                let (group, receipt, message) = *work;
+                let user = receipt.responder.device().user();
+                receipt.passed_on(self.pass_on(&user, group, &message));
             }
+            Work::Dismiss(group) => fanout::dismiss(&self.presence, group, 0),
         }
     }
 

@@ -19,6 +19,9 @@ use crate::handlers::{self, Audience};
 use crate::listener::Listener;
 use crate::options::HubOptions;
 use crate::service::{Services, Status};
+use crate::steps::Steps;
+use crate::threads::blocking;
+use crate::worker::Workplace;
 
 /// How many connections beyond the capacity are refused with a reason; more are closed without a word.
 const MAX_REFUSALS: usize = 64;
@@ -46,6 +49,7 @@ pub struct Hub {
     /// A permit for each connection that is only told that there is no capacity.
     refusals: Arc<Semaphore>,
     status: Arc<Status>,
+    is_stepped: bool,
 }
 
 /// What a SEND has beside the bytes that the limit of a message measures, at the most: header, ids, and options with some
@@ -107,8 +111,11 @@ impl Hub {
     pub fn open(directory: impl AsRef<std::path::Path>, options: HubOptions) -> Result<Self, HubError> {
         // First, so that a hub that cannot start leaves no directory behind.
         let options = checked(options)?;
-        let store = tim_store_sqlite::open_limited(directory.as_ref(), options.max_data)?;
-        Self::start(options, store.into())
+        let store = tim_store_sqlite::OpenOptions::new()
+            .max_bytes(options.max_data)
+            .now_ms(options.clock.wall_ms())
+            .open(directory.as_ref())?;
+        Self::start(options, store.into(), &Workplace::Threads)
     }
 
     /// A hub on an open store of any engine.
@@ -119,19 +126,33 @@ impl Hub {
     /// # Errors
     /// [`HubError::Options`] for options that cannot work; [`HubError::Io`] if a thread cannot be started.
     pub fn with_store(options: HubOptions, store: impl Into<Store>) -> Result<Self, HubError> {
-        Self::start(checked(options)?, store.into())
+        Self::start(checked(options)?, store.into(), &Workplace::Threads)
     }
 
-    fn start(options: HubOptions, store: Store) -> Result<Self, HubError> {
+    /// A hub without threads, which works only when its [`Steps`] are taken: for tests that decide in which order things happen.
+    ///
+    /// Nothing of it blocks, so its connections, its clients and whoever takes the steps can run on one thread.
+    /// [`shut_down`](Self::shut_down) commits what waits; to drop the hub without that, call [`Steps::crash`] first.
+    ///
+    /// # Errors
+    /// [`HubError::Options`] for options that cannot work.
+    pub fn stepped(options: HubOptions, store: impl Into<Store>) -> Result<(Self, Steps), HubError> {
+        let steps = Steps::new();
+        let hub = Self::start(checked(options)?, store.into(), &Workplace::Steps(steps.clone()))?;
+        Ok((hub, steps))
+    }
+
+    fn start(options: HubOptions, store: Store, workplace: &Workplace) -> Result<Self, HubError> {
         let max_connections = options.max_connections.min(Semaphore::MAX_PERMITS);
         let status = Arc::new(Status::new());
-        let services = Services::start(options, store, &status)?;
+        let services = Services::start(options, store, &status, workplace)?;
         Ok(Self {
             services: Arc::new(services),
             max_connections,
             capacity: Arc::new(Semaphore::new(max_connections)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             status,
+            is_stepped: matches!(workplace, Workplace::Steps(_)),
         })
     }
 
@@ -154,6 +175,7 @@ impl Hub {
         let mut failed = self.status.failed.subscribe();
         let result = loop {
             tokio::select! {
+                biased;
                 () = &mut stop => break Ok(()),
                 reason = failure(&mut failed) => break Err(HubError::Store(reason)),
                 accepted = listener.accept() => match accepted {
@@ -197,8 +219,13 @@ impl Hub {
                 false => Connection::new(services, link, Framing::Stream, peer),
             };
             let ended = tokio::select! {
-                ended = poll_fn(|context| connection.poll(context)) => ended,
-                () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+                biased;
+                () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => None,
+                ended = poll_fn(|context| connection.poll(context)) => Some(ended),
+            };
+            let ended = match ended {
+                Some(ended) => ended,
+                None => {
                     connection.stop();
                     poll_fn(|context| connection.poll(context)).await
                 }
@@ -309,8 +336,11 @@ impl Hub {
         while self.is_busy() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let writer = Arc::clone(&self.services.writer);
         // What waits is written first, which blocks.
+        let writer = Arc::clone(&self.services.writer);
+        if self.is_stepped {
+            return blocking(|| writer.close());
+        }
         let _ = tokio::task::spawn_blocking(move || writer.close()).await;
     }
 }

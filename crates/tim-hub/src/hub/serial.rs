@@ -45,8 +45,9 @@ impl Hub {
             let _permit = permit;
             let mut connection = Connection::new(services, line, Framing::Serial, "a serial line".to_owned());
             tokio::select! {
-                ended = poll_fn(|context| connection.poll(context)) => return ended,
+                biased;
                 _ = stopping.wait_for(|stopping| *stopping) => {}
+                ended = poll_fn(|context| connection.poll(context)) => return ended,
             }
             // A client that is logged in gets a GOODBYE, and the line ends behind it.
             poll_fn(|context| match connection.poll(context) {

@@ -5,7 +5,7 @@
 //! [grace period](super::grace_period). Where many come and go, not each of them is worth a tip to everybody: at most once
 //! a second an AVChatRoom is told who came and who left since.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use tim_groups::tips::MAX_NAMED;
 use tim_proto::{GroupId, UserId};
@@ -19,8 +19,8 @@ const TIP_INTERVAL_MS: u64 = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct AvChatRooms {
     rooms: HashMap<GroupId, AvChatRoom>,
-    /// Those with something to tell.
-    pending: HashSet<GroupId>,
+    /// Those with something to tell, in the order in which they are told.
+    pending: BTreeSet<GroupId>,
 }
 
 /// Who came into an AVChatRoom and who left it since it was last told.

@@ -65,7 +65,7 @@ impl PresenceRegistry {
 
     /// All devices.
     pub(crate) fn all(&self) -> Vec<Arc<Device>> {
-        self.tables().all_devices().cloned().collect()
+        self.tables().all_devices()
     }
 
     /// Closes all sessions.

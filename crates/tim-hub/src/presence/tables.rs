@@ -358,9 +358,12 @@ impl Tables {
         seats.into_iter().flatten().map(|seat| &seat.device)
     }
 
-    pub(super) fn all_devices(&self) -> impl Iterator<Item = &Arc<Device>> {
+    /// All devices, ordered by user.
+    pub(super) fn all_devices(&self) -> Vec<Arc<Device>> {
         let seats = self.users.values().flat_map(|user| &user.seats);
-        seats.map(|seat| &seat.device)
+        let mut devices: Vec<_> = seats.map(|seat| Arc::clone(&seat.device)).collect();
+        devices.sort_by_key(|device| (device.user(), device.number()));
+        devices
     }
 
     pub(super) fn group(&self, group: &GroupId) -> Snapshot {

@@ -1,4 +1,5 @@
-//! Retention: a thread that removes what is older than the hub keeps it, whether or not connections come.
+//! Retention: a thread that removes what is older than the hub keeps it, whether or not connections come. In a
+//! [stepped](crate::Steps) hub there is no thread: a round is a step.
 
 mod proven_time;
 
@@ -13,7 +14,8 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::threads::JoinOnDrop;
-use proven_time::{Look, ProvenTime};
+use proven_time::Look;
+pub(crate) use proven_time::ProvenTime;
 use tim_store::{Purge, StoreReader, Write, Writer, Written};
 
 /// The shortest interval between two rounds.
@@ -23,7 +25,7 @@ const STEP: u32 = 2_000;
 /// For how much longer than entries message ids are kept.
 const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The thread. Dropping this ends it.
+/// The thread, if there is one. Dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct Retention {
     /// In front of the thread, which ends when this is dropped.
@@ -31,13 +33,14 @@ pub(crate) struct Retention {
     _thread: JoinOnDrop,
 }
 
-/// What the thread works with. It keeps neither the store nor the writer open.
+/// What removes. It keeps neither the store nor the writer open.
 pub(crate) struct Work {
     pub(crate) writer: Weak<Writer>,
     pub(crate) reader: Weak<dyn StoreReader>,
     pub(crate) clock: Clock,
     pub(crate) settings: Arc<Settings>,
     pub(crate) interval: Duration,
+    pub(crate) time: ProvenTime,
 }
 
 impl Retention {
@@ -52,11 +55,10 @@ impl Retention {
 }
 
 impl Work {
-    fn run(self, stopped: &Receiver<()>) {
-        let mut time = ProvenTime::default();
+    fn run(mut self, stopped: &Receiver<()>) {
         let interval = self.interval.max(LEAST_INTERVAL);
         loop {
-            self.step(&mut time);
+            self.round();
             match stopped.recv_timeout(interval) {
                 Err(RecvTimeoutError::Timeout) => {}
                 _ => return,
@@ -64,8 +66,8 @@ impl Work {
         }
     }
 
-    /// Removes what is older than the retention, a bounded number of entries at a time.
-    fn step(&self, time: &mut ProvenTime) {
+    /// Begins to remove what is older than the retention, a bounded number of entries at a time.
+    pub(crate) fn round(&mut self) {
         let (Some(writer), Some(reader)) = (self.writer.upgrade(), self.reader.upgrade()) else {
             return;
         };
@@ -74,7 +76,8 @@ impl Work {
             Err(error) => return debug!(%error, "old entries are not looked for now"),
         };
         let Look { proven_ms, jumped_ms } =
-            time.look(self.clock.wall_ms(), self.clock.steady_ms(), newest_ms);
+            self.time
+                .look(self.clock.wall_ms(), self.clock.steady_ms(), newest_ms);
         if let Some(jumped_ms) = jumped_ms {
             warn!(
                 seconds = jumped_ms / 1000,

@@ -8,7 +8,7 @@ const SETTLED_MS: u64 = 24 * 60 * 60 * 1000;
 /// The least time that it certainly is, for removing what is old: never later than the newest entry's time plus what the
 /// steady clock has counted since. A wall clock that jumps ahead removes nothing.
 #[derive(Debug, Default)]
-pub(super) struct ProvenTime {
+pub(crate) struct ProvenTime {
     /// A proven time, and the steady clock at that time.
     proof: Option<(u64, u64)>,
     /// Both clocks at the last look.

@@ -1,0 +1,380 @@
+//! A stepped hub: two devices and the hub on one thread in paused time, and every commit, fan-out and read where the test wants
+//! it.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Clock, Hub, HubOptions, Step, Steps, Waiting};
+use tim_proto::message::{SendOptions, Text};
+use tim_proto::request::{History, Send};
+use tim_proto::{ConversationId, MessageId, Payload};
+use tim_session::{ClientConfig, Event};
+use tim_store_sqlite::OpenOptions;
+use tim_testkit::{c2c, messages, user};
+use tim_transport_std::{ClientBuffers, ClientDriver, MemoryConnector, StdClientSession, memory_listener};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+const START_MS: u64 = 1_700_000_000_000;
+
+fn app() -> App {
+    App::new(1, "a key of the tests, long enough")
+}
+
+/// What has happened, in words.
+#[derive(Clone)]
+struct Trace {
+    start: Instant,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Trace {
+    fn note(&self, what: String) {
+        let at = self.start.elapsed().as_micros();
+        self.lines.lock().unwrap().push(format!("{at} {what}"));
+    }
+
+    /// The lines about somebody, without the times.
+    fn of(&self, name: &str) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        let words = lines.iter().filter_map(|line| line.split_once(' '));
+        let own = words.filter_map(|(_, what)| what.strip_prefix(name)?.strip_prefix(' '));
+        own.map(str::to_owned).collect()
+    }
+}
+
+struct World {
+    hub: Hub,
+    steps: Steps,
+    trace: Trace,
+    connector: MemoryConnector,
+    listener: tim_transport_std::MemoryListener,
+}
+
+impl World {
+    fn open(directory: &Path) -> Self {
+        let start = Instant::now();
+        let elapsed = move || u64::try_from(start.elapsed().as_millis()).unwrap();
+        let mut options = HubOptions::new(app());
+        options.clock = Clock::new(move || START_MS + elapsed(), elapsed);
+        options.sends_per_second = 0;
+        let store = OpenOptions::new().now_ms(START_MS).random(7).open(directory);
+        let (hub, steps) = Hub::stepped(options, store.unwrap()).unwrap();
+        let (connector, listener) = memory_listener();
+        Self {
+            hub,
+            steps,
+            trace: Trace {
+                start,
+                lines: Arc::default(),
+            },
+            connector,
+            listener,
+        }
+    }
+
+    /// Lets everything run that can.
+    async fn settle(&mut self) {
+        for _ in 0..3 {
+            // Time passes only when nobody can do anything.
+            let accepted = tokio::time::timeout(Duration::from_millis(1), self.listener.accept()).await;
+            if let Ok(Some(link)) = accepted {
+                self.hub.spawn(link);
+            }
+        }
+    }
+
+    fn device(&self, name: &str, number: u64) -> Device {
+        let mut config = ClientConfig::new(1, user(name), number);
+        config.backoff_min = Duration::from_millis(1);
+        let sig = UserSig::sign(&app(), &user(name), START_MS / 1000, 3600).to_string();
+        let buffers = ClientBuffers::default();
+        let driver = ClientDriver::new(config, sig, buffers, number, self.connector.clone());
+        let (commands, receiver) = unbounded_channel();
+        let device = Device {
+            name: name.to_owned(),
+            commands,
+        };
+        tokio::spawn(run(name.to_owned(), driver, receiver, self.trace.clone()));
+        device.tell(|session, now| session.login(now));
+        device
+    }
+
+    /// Takes steps in an order until nothing is left to do.
+    async fn work(&mut self, order: Order) {
+        self.settle().await;
+        while let Some(step) = order(self.steps.waiting()) {
+            assert!(self.steps.step(step), "{step:?}");
+            self.trace.note(format!("hub {step:?}"));
+            self.settle().await;
+        }
+        assert!(self.steps.waiting().is_empty());
+    }
+}
+
+type Order = fn(Waiting) -> Option<Step>;
+
+/// As the threads of an idle hub would do it.
+fn at_once(waiting: Waiting) -> Option<Step> {
+    match waiting {
+        Waiting { commits: 1.., .. } => Some(Step::FanOut),
+        Waiting { live: 1.., .. } => Some(Step::Live),
+        Waiting { writes: 1.., .. } => Some(Step::Commit(usize::MAX)),
+        Waiting { reads: 1.., .. } => Some(Step::Read(0)),
+        _ => None,
+    }
+}
+
+/// The newest read first, its result late, one write at a time, and the fan-out last.
+fn backwards(waiting: Waiting) -> Option<Step> {
+    match waiting {
+        Waiting { reads: 1.., .. } => Some(Step::ReadAhead(waiting.reads - 1)),
+        Waiting { writes: 1.., .. } => Some(Step::Commit(1)),
+        Waiting { answers: 1.., .. } => Some(Step::Answer(waiting.answers - 1)),
+        Waiting { live: 1.., .. } => Some(Step::Live),
+        Waiting { commits: 1.., .. } => Some(Step::FanOut),
+        _ => None,
+    }
+}
+
+type Command = Box<dyn FnOnce(&mut StdClientSession, tim_session::Instant) + std::marker::Send>;
+
+struct Device {
+    name: String,
+    commands: UnboundedSender<Command>,
+}
+
+impl Device {
+    fn tell(
+        &self,
+        command: impl FnOnce(&mut StdClientSession, tim_session::Instant) + std::marker::Send + 'static,
+    ) {
+        self.commands.send(Box::new(command)).unwrap();
+    }
+
+    fn send(&self, to: ConversationId, random: u32, options: SendOptions<'static>) {
+        let from = user(&self.name);
+        self.tell(move |session, now| {
+            let text = format!("{from} {random}");
+            let mut message = messages::message(from, to, Payload::Text(Text { text: &text }));
+            message.envelope.sequence = 0;
+            message.envelope.origin = session.config().device;
+            message.id = MessageId {
+                sender: session.account(),
+                client_time: 1,
+                random,
+            };
+            session.send(now, &message, options).unwrap();
+        });
+    }
+}
+
+/// Drives a device and notes what happens to it.
+async fn run(
+    name: String,
+    mut driver: ClientDriver<MemoryConnector>,
+    mut commands: UnboundedReceiver<Command>,
+    trace: Trace,
+) {
+    loop {
+        driver.poll_events(|event| {
+            let what = match &event {
+                Event::LoggedIn(_) => "is in".to_owned(),
+                Event::Delivered(delivered) => match delivered.message().payload {
+                    Payload::Text(Text { text }) => {
+                        format!("gets {text} {}", delivered.message().envelope.sequence)
+                    }
+                    _ => "gets something".to_owned(),
+                },
+                Event::Response { response, .. } if response.kind() == SEND => {
+                    let sent = response.decode::<Send<'_>>().unwrap();
+                    format!("has sent {}", sent.sequence)
+                }
+                Event::Response { response, .. } => format!("is answered {}", response.kind()),
+                Event::Failed { failure, .. } => format!("is refused {}", failure.code),
+                _ => return ControlFlow::Continue(()),
+            };
+            trace.note(format!("{name} {what}"));
+            ControlFlow::Continue(())
+        });
+        tokio::select! {
+            biased;
+            command = commands.recv() => {
+                let Some(command) = command else { return };
+                let now = driver.now();
+                command(driver.session(), now);
+            }
+            () = driver.progress() => {}
+        }
+    }
+}
+
+const SEND: tim_proto::wire::FrameKind = <Send<'static> as tim_proto::request::Request>::KIND;
+
+fn on_one_thread<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test)
+}
+
+/// Two devices log in, write to each other at the same time, stored and unstored, and read.
+async fn exchange(order: Order) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let data = tempfile::tempdir().unwrap();
+    let mut world = World::open(data.path());
+    let (alice, bob) = (world.device("alice", 1), world.device("bob", 2));
+    world.work(order).await;
+    let mut online_only = SendOptions::default();
+    online_only.online_user_only = true;
+    for random in 1..=3 {
+        alice.send(c2c("bob"), random, SendOptions::default());
+        bob.send(c2c("alice"), random, SendOptions::default());
+    }
+    alice.send(c2c("bob"), 4, online_only);
+    bob.tell(|session, now| {
+        let history = History {
+            conversation: c2c("alice"),
+            next: &[],
+            count: 0,
+        };
+        session.request(now, &history).unwrap();
+    });
+    world.work(order).await;
+    world.hub.shut_down().await;
+    let all = world.trace.lines.lock().unwrap().clone();
+    (all, world.trace.of("alice"), world.trace.of("bob"))
+}
+
+/// What somebody got of what is stored, in order, without the numbers, which depend on who was first.
+fn texts(lines: &[String]) -> Vec<&str> {
+    let got = lines.iter().filter_map(|line| line.strip_prefix("gets "));
+    got.map(|line| line.rsplit_once(' ').unwrap().0).collect()
+}
+
+#[test]
+fn an_exchange_ends_the_same_in_every_order_of_steps() {
+    for order in [at_once, backwards] {
+        let (all, alice, bob) = on_one_thread(exchange(order));
+        let stored = |lines: &[String]| lines.iter().filter(|line| line.starts_with("has sent")).count();
+        assert_eq!((stored(&alice), stored(&bob)), (4, 3), "{all:#?}");
+        assert_eq!(texts(&alice), ["bob 1", "bob 2", "bob 3"], "{all:#?}");
+        let (mut live, stored): (Vec<_>, Vec<_>) =
+            texts(&bob).into_iter().partition(|text| *text == "alice 4");
+        assert_eq!(stored, ["alice 1", "alice 2", "alice 3"], "{all:#?}");
+        assert_eq!(live.pop(), Some("alice 4"), "{all:#?}");
+        assert_eq!(bob.iter().filter(|line| line.contains("is answered")).count(), 1);
+    }
+}
+
+#[test]
+fn the_same_steps_give_the_same_run() {
+    for order in [at_once, backwards] {
+        let [(one, ..), (other, ..)] = [(), ()].map(|()| on_one_thread(exchange(order)));
+        assert_eq!(one, other);
+        assert!(one.len() > 30, "{one:#?}");
+    }
+    assert_ne!(
+        on_one_thread(exchange(at_once)).0,
+        on_one_thread(exchange(backwards)).0
+    );
+}
+
+#[test]
+fn a_crash_loses_exactly_what_was_not_committed() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let (alice, _bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        for random in 1..=5 {
+            alice.send(c2c("bob"), random, SendOptions::default());
+        }
+        world.settle().await;
+        // The first message has a read before it, whether bob has an account.
+        while world.steps.waiting().reads > 0 {
+            world.steps.step(Step::Read(0));
+            world.settle().await;
+        }
+        assert_eq!(world.steps.waiting().writes, 5);
+        assert!(world.steps.step(Step::Commit(2)));
+        world.settle().await;
+        assert_eq!(world.steps.waiting().writes, 3);
+        world.steps.crash();
+        assert!(world.steps.waiting().is_empty() && !world.steps.step(Step::Commit(1)));
+        world.settle().await;
+        let sent: Vec<_> = world
+            .trace
+            .of("alice")
+            .into_iter()
+            .filter(|line| line.contains("sent"))
+            .collect();
+        assert_eq!(sent, ["has sent 1", "has sent 2"], "and nothing of the others");
+        assert_eq!(
+            texts(&world.trace.of("bob")),
+            [""; 0],
+            "the fan-out had not come to them"
+        );
+    });
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let bob = world.device("bob", 2);
+        bob.tell(|session, _| session.resume_from_start());
+        world.work(at_once).await;
+        assert_eq!(texts(&world.trace.of("bob")), ["alice 1", "alice 2"]);
+    });
+}
+
+#[test]
+fn a_full_fan_out_holds_commits_back_and_shutting_down_does_not_wait_for_it() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let (alice, _bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        for random in 1..=16 {
+            alice.send(c2c("bob"), random, SendOptions::default());
+        }
+        world.work(at_once).await;
+        let mut commits = 0;
+        for round in 0..12 {
+            for random in 0..10 {
+                alice.send(c2c("bob"), 100 + round * 10 + random, SendOptions::default());
+            }
+            world.settle().await;
+            while world.steps.step(Step::Commit(1)) {
+                commits += 1;
+                world.settle().await;
+            }
+        }
+        assert_eq!(commits, 64, "as many as the fan-out holds");
+        assert_eq!(
+            (world.steps.waiting().writes, world.steps.waiting().commits),
+            (0, 64)
+        );
+        assert!(world.steps.step(Step::FanOut));
+        assert!(world.steps.waiting().writes > 0 && world.steps.step(Step::Commit(1)));
+        world.settle().await;
+        let sent = world
+            .trace
+            .of("alice")
+            .iter()
+            .filter(|line| line.contains("has sent"))
+            .count();
+        assert_eq!(sent, 16 + 65);
+        world.hub.shut_down().await;
+    });
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let bob = world.device("bob", 2);
+        bob.tell(|session, _| session.resume_from_start());
+        world.work(at_once).await;
+        let got = texts(&world.trace.of("bob")).len();
+        assert!(got > 16 + 65, "what waited is stored as well: {got}");
+    });
+}
