@@ -15,6 +15,7 @@ mod prepare;
 mod priority;
 mod room;
 mod sends;
+mod stop;
 
 use std::error::Error;
 use std::fmt::Display;
@@ -40,7 +41,9 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  success
   1  the measurement failed
-  2  invalid command line";
+  2  invalid command line
+130  stopped by SIGINT
+143  stopped by SIGTERM";
 
 /// Measure a hub: durable sends, group delivery, history pages, idle connections.
 ///
@@ -126,9 +129,15 @@ fn count() -> RangedI64ValueParser<u32> {
 fn main() -> ExitCode {
     let args = Args::parse();
     let run = async {
-        match &args.run_hub {
-            Some(data) => hub::run(data, args.group_rate).await,
-            None => measure(args).await,
+        if let Some(data) = &args.run_hub {
+            hub::run(data, args.group_rate).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        // What is dropped here stops its hub and removes its directory.
+        let stopped = stop::signalled()?;
+        tokio::select! {
+            done = measure(args) => done.map(|()| ExitCode::SUCCESS),
+            code = stopped => Ok(ExitCode::from(code)),
         }
     };
     let done = allow_many_files()
@@ -140,7 +149,8 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
-        _ => ExitCode::SUCCESS,
+        Err(_) => ExitCode::SUCCESS,
+        Ok(code) => code,
     }
 }
 

@@ -14,7 +14,7 @@ use tim_store::{
 };
 use tim_store_sqlite::{self as sqlite, SqliteWriter};
 
-use crate::Result;
+use crate::{Result, stop};
 
 /// The user of the prepared history; `short` and `long` are the peers.
 pub(crate) const READER: &str = "bench-reader";
@@ -96,6 +96,7 @@ pub(crate) fn entries(data: &Path) -> Result<u64> {
 }
 
 fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written> {
+    stop::check()?;
     let done = store.commit(now_ms(), &[write])?;
     let result = done.results.into_iter().next();
     let result = result.ok_or("the store returned no result")?;
@@ -138,6 +139,7 @@ fn fill_history(data: &Path, len: u64) -> Result<()> {
                     )
                 })
                 .collect();
+            stop::check()?;
             store.commit(now_ms, &batch)?;
             left -= batch.len() as u64;
         }

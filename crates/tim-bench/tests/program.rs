@@ -95,6 +95,32 @@ fn what_needs_a_hub_of_its_own_is_not_measured_on_another() {
     assert!(err.contains("without --hub"), "{err}");
 }
 
+/// While a hub is measured, and while its store is filled.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_stopped_by_a_signal_leaves_nothing_behind() {
+    use rustix::process::{Pid, Signal, kill_process};
+    tim_testkit::deadline();
+    let long = |what| match what {
+        "sends" => ["sends", "--seconds", "600"],
+        _ => ["pages", "--history", "1000000000"],
+    };
+    for (what, signal, code) in [("sends", Signal::TERM, 143), ("pages", Signal::INT, 130)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let left = || std::fs::read_dir(directory.path()).expect("a listing").count();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tim-bench"));
+        let command = command.args(long(what)).env("TMPDIR", directory.path()).env_remove("TIM_DATA");
+        let mut running = command.spawn().expect("the program runs");
+        while left() == 0 {
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&running), signal).expect("a signal");
+        let status = running.wait().expect("its end");
+        assert_eq!(status.code(), Some(code), "{what}");
+        assert_eq!(left(), 0, "{what}");
+    }
+}
+
 #[test]
 fn numbers_that_give_no_figure_are_refused() {
     for args in [

@@ -23,7 +23,7 @@ use crate::call::{PendingCall, Reply};
 use crate::client::LoginResponse;
 use crate::shared::Shared;
 use crate::state::{Effect, Moment, Query, SessionEffect, Stage, State, Waiter};
-use crate::trace::{ConnectionTrace, RequestTrace, client_span};
+use crate::trace::{RequestTrace, client_span};
 use crate::{GetConversationListResponse, ImError};
 
 /// How many commands may wait for the task.
@@ -76,7 +76,6 @@ struct Outlet {
     logouts: Vec<Reply<()>>,
     lists: HashMap<Waiter, Reply<GetConversationListResponse>>,
     last_waiter: u64,
-    connection: ConnectionTrace,
     /// Effects on the session, which cannot be applied while its events are being polled.
     for_session: Vec<SessionEffect>,
 }
@@ -98,7 +97,6 @@ impl<C: Connector> Actor<C> {
                 logouts: Vec::new(),
                 lists: HashMap::new(),
                 last_waiter: 0,
-                connection: ConnectionTrace::new(),
                 for_session: Vec::new(),
             },
             pending: HashMap::new(),
@@ -116,8 +114,7 @@ impl<C: Connector> Actor<C> {
 
     async fn run_untraced(mut self) {
         loop {
-            let connection = self.outlet.connection.span();
-            connection.in_scope(|| self.turn());
+            self.turn();
             if self.closing && !self.driver.is_open() {
                 break;
             }
@@ -166,6 +163,11 @@ impl<C: Connector> Actor<C> {
     fn turn(&mut self) {
         self.limit_backlog();
         self.poll_events();
+        let connection = self.driver.span().clone();
+        connection.in_scope(|| self.after_events());
+    }
+
+    fn after_events(&mut self) {
         self.check_login_deadline();
         self.apply_to_session();
         if self.logging_out && !self.driver.is_open() {
@@ -188,9 +190,6 @@ impl<C: Connector> Actor<C> {
                 SessionEvent::Response { id, response } => (id, Ok(response)),
                 SessionEvent::Failed { id, failure } => (id, Err(failure.into())),
                 other => {
-                    if let SessionEvent::NetState(net) = other {
-                        outlet.connection.changed(net);
-                    }
                     state.handle(&other);
                     outlet.apply(state);
                     return ControlFlow::Continue(());

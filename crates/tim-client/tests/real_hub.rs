@@ -6,7 +6,7 @@ mod world;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tim_client::{
-    Client, ClientBuilder, ConversationId, CreateGroup, Event, EventStream, Flow, GroupType, Message,
+    Client, ClientBuilder, ConversationId, CreateGroup, ErrorCode, Event, EventStream, Flow, GroupType, Message,
     SendOptions, UserId,
 };
 use tim_hub::usersig::UserSig;
@@ -39,6 +39,16 @@ fn texts(messages: &[Message]) -> Vec<&str> {
         .iter()
         .map(|message| message.text().unwrap_or("-"))
         .collect()
+}
+
+#[tokio::test]
+async fn nobody_logs_in_as_the_system_and_the_login_fails_at_once() {
+    let world = World::new();
+    let client = world.builder(UserId::SYSTEM.as_str()).build(world.connector.clone());
+    let refused = in_time(client.login()).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::SDK_COMM_INVALID_IDENTIFIER);
+    assert_eq!(client.stats().await.unwrap().reconnects, 0);
+    world.end().await;
 }
 
 #[tokio::test]

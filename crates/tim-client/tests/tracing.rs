@@ -74,13 +74,18 @@ async fn spans_name_the_client_its_connection_and_its_requests_and_a_malformed_p
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let wanted = [
-        "client{user=alice device=7}:connection{number=1}",
+        "client{user=alice device=7}:connection{user=alice device=7 number=1}",
         "request{kind=SEND",
         "response elapsed=",
-        "the hub sent a malformed frame kind=GAP",
+        "connection state changed state=Connected",
     ];
     for wanted in wanted {
         assert!(log.contains(wanted), "{wanted} is missing in\n{log}");
     }
+    let of_the_push: Vec<&str> = log.lines().filter(|line| line.contains("malformed")).collect();
+    assert!(
+        matches!(of_the_push[..], [line] if line.contains("malformed push ignored kind=GAP")),
+        "logged once: {of_the_push:?}"
+    );
     assert!(!log.contains(secret) && !log.contains("\"sig\""), "{log}");
 }

@@ -147,8 +147,8 @@ impl<'m> Client<'m> {
     ///
     /// # Errors
     /// [`Error::NotReady`] unless [`Client::is_ready`]; [`Error::TooLarge`]; [`Error::Invalid`] for a message that this device
-    /// did not create; [`Error::Refused`]; [`Error::TimedOut`] and [`Error::Ended`], after which
-    /// [`Client::resend_message`] is safe.
+    /// did not create; [`Error::Refused`]; [`Error::TimedOut`], [`Error::LoggedOut`] and
+    /// [`Error::Ended`], after which [`Client::resend_message`] is safe.
     pub async fn send_message(
         &self,
         message: &mut Message<'_, impl PayloadBody>,

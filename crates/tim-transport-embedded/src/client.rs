@@ -4,6 +4,7 @@ use core::fmt;
 use core::future::{Future, poll_fn};
 use core::task::{Context, Poll, ready};
 
+use tim_session::proto::ErrorCode;
 use tim_session::proto::request::Request;
 use tim_session::proto::wire::{Encode, FrameKind};
 use tim_session::{Instant, RequestError};
@@ -50,7 +51,8 @@ impl<'m> Client<'m> {
     /// until the hub ends the session for good.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the hub's code; [`Error::Busy`].
+    /// [`Error::Refused`] with the hub's code, or with `FRAME_TOO_LARGE` if the device's buffers are too small to log in;
+    /// [`Error::LoggedOut`] if another task logs out meanwhile; [`Error::Busy`].
     pub async fn login(&self) -> Result<LoginResponse, Error> {
         let claim = self.shared.claim()?;
         let mut begun = false;
@@ -59,6 +61,7 @@ impl<'m> Client<'m> {
                 account: self.shared.account.get(),
                 repeat_login: !begun,
             })),
+            Login::Ended(ErrorCode::LOGGED_OUT) if begun => Poll::Ready(Err(Error::LoggedOut)),
             Login::Ended(code) if begun => Poll::Ready(Err(Error::Refused(code))),
             Login::Never | Login::Ended(_) => {
                 begun = self.begin_login();

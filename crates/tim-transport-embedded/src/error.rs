@@ -25,14 +25,18 @@ pub enum Error {
     /// This message or conversation is not valid for this call; the code says why.
     #[error("{0}: invalid message or conversation for this call")]
     Invalid(ErrorCode),
-    /// The hub refused the request; the code says why.
+    /// The hub refused the request or the login; the code says why.
     #[error("{0}: the hub refused the request")]
     Refused(ErrorCode),
     /// No response arrived within `request_timeout`. The hub may have carried out the request all the same; send the same
     /// message again, the hub stores it once.
     #[error("no response in time; resend the same message")]
     TimedOut,
-    /// The session ended while the call was pending; the code says why. Log in again and repeat the call.
+    /// The application logged out while the call was pending: another task called
+    /// [`Client::logout`](crate::Client::logout).
+    #[error("the application has logged out")]
+    LoggedOut,
+    /// The hub ended the session while the call was pending; the code says why. Log in again and repeat the call.
     #[error("{0}: the session has ended; log in again")]
     Ended(ErrorCode),
     /// The hub's response is malformed. This is an error in the hub; report it.
@@ -49,6 +53,7 @@ impl Error {
             Self::Busy => ErrorCode::OUTBOX_FULL,
             Self::TooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
             Self::TimedOut => ErrorCode::NETWORK_TIMEOUT,
+            Self::LoggedOut => ErrorCode::LOGGED_OUT,
             Self::Protocol => ErrorCode::PROTOCOL_VIOLATION,
         }
     }

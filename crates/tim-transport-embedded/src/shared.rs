@@ -204,7 +204,10 @@ impl<'m> Shared<'m> {
             Some(Event::Failed { failure, .. }) => Err(match failure.code {
                 ErrorCode::NETWORK_TIMEOUT => Error::TimedOut,
                 ErrorCode::PROTOCOL_VIOLATION => Error::Protocol,
-                ErrorCode::LOGGED_OUT => Error::Ended(self.refusal().code()),
+                ErrorCode::LOGGED_OUT => match self.refusal().code() {
+                    ErrorCode::LOGGED_OUT => Error::LoggedOut,
+                    code => Error::Ended(code),
+                },
                 code => Error::Refused(code),
             }),
             _ => Err(Error::Protocol),

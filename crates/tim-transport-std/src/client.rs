@@ -5,8 +5,8 @@
 //! connection that is being opened, half a frame) is kept in the driver, so `progress` can be dropped at any time, for
 //! example by a `select!` against the application's commands.
 //!
-//! Each connection is a [`tracing`] span `connection` with the user, the device and the number of the connection. UserSigs
-//! and message contents are not logged.
+//! Each connection is a [`tracing`] span `connection` with the user, the device and the number of the connection. The driver
+//! logs the events of the session, so its user need not. UserSigs and message contents are not logged.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +14,8 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, Output};
+use tim_session::proto::UserId;
+use tim_session::{ClientConfig, ClientSession, Event, GrowBuffer, Instant, NetState, Output};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tracing::{Span, debug, info, info_span, warn};
@@ -86,6 +87,8 @@ pub struct ClientDriver<C: Connector> {
     wake: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     last_error: Option<io::Error>,
+    /// The user and the device's number, for the span.
+    device: (UserId, u64),
     /// The span of the current connection, and how many there have been.
     span: Span,
     connections: u64,
@@ -124,6 +127,7 @@ impl<C: Connector> ClientDriver<C> {
         let (tx, outbox) = (GrowBuffer::new(buffers.outgoing), GrowBuffer::new(buffers.outbox));
         let clock = Clock::start();
         Self {
+            device: (config.user, config.device),
             session: ClientSession::new(config, user_sig, rx, tx, outbox, seed),
             connector,
             connection: Connection::Closed,
@@ -152,6 +156,11 @@ impl<C: Connector> ClientDriver<C> {
         self.clock.now()
     }
 
+    /// The span of the current connection; none before the first one.
+    pub const fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Whether there is a connection, or one is requested or being opened.
     pub const fn is_open(&self) -> bool {
         !matches!(self.connection, Connection::Closed)
@@ -174,13 +183,22 @@ impl<C: Connector> ClientDriver<C> {
         }
     }
 
-    /// Passes all pending events to `on_event`. An event is finished when `on_event` returns. Stops early on a break.
+    /// Passes all pending events to `on_event`, in the span of their connection. An event is finished when `on_event` returns.
+    /// Stops early on a break.
     pub fn poll_events(&mut self, mut on_event: impl FnMut(Event<'_>) -> ControlFlow<()>) {
         loop {
             match self.session.poll(self.clock.now()) {
                 Output::Event(event) => {
-                    self.span.in_scope(|| log(&event));
-                    if on_event(event).is_break() {
+                    if let Event::NetState(NetState::Connecting) = event {
+                        self.connections += 1;
+                        let (user, device) = self.device;
+                        self.span = info_span!("connection", %user, device, number = self.connections);
+                    }
+                    let flow = self.span.in_scope(|| {
+                        log(&event);
+                        on_event(event)
+                    });
+                    if flow.is_break() {
                         self.wake = Some(self.clock.now());
                         return;
                     }
@@ -218,9 +236,6 @@ impl<C: Connector> ClientDriver<C> {
     fn poll_open(&mut self, context: &mut Context<'_>) -> bool {
         if matches!(self.connection, Connection::Requested) && self.may_connect {
             self.connection = Connection::Opening(Box::pin(self.connector.connect()));
-            self.connections += 1;
-            let ClientConfig { user, device, .. } = self.session.config();
-            self.span = info_span!("connection", %user, device, number = self.connections);
         }
         let Connection::Opening(connecting) = &mut self.connection else {
             return false;
@@ -307,6 +322,7 @@ impl<C: Connector> ClientDriver<C> {
 /// Logs what matters to whoever operates the client.
 fn log(event: &Event<'_>) {
     match event {
+        Event::NetState(state) => info!(?state, "connection state changed"),
         Event::LoggedIn(response) => debug!(account = response.account, "logged in"),
         Event::LoginFailed(failure) => warn!(code = failure.code.0, text = failure.text, "login refused"),
         Event::TurnedAway(failure) => info!(code = failure.code.0, text = failure.text, "try again later"),

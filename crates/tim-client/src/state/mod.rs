@@ -270,9 +270,7 @@ impl State {
             SessionEvent::Gap(gap) => self.inbound.push(Item::Gap(*gap)),
             SessionEvent::ConversationChanged(change) => self.take_change(change),
             SessionEvent::Expiring(expiring) => self.publish(Event::UserSigExpiring(expiring.expires)),
-            // The session counts them.
-            SessionEvent::Malformed { kind } => tracing::warn!(%kind, "the hub sent a malformed frame"),
-            _ => {} // an event of a later version
+            _ => {} // a malformed push, which the session counts and the driver logs, or an event of a later version
         }
     }
 

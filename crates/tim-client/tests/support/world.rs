@@ -44,15 +44,20 @@ impl World {
         }
     }
 
+    /// A client with a valid UserSig.
+    pub fn builder(&self, name: &str) -> ClientBuilder {
+        let user = UserId::new(name).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let sig = UserSig::sign(&self.app, &user, now, 3600);
+        Client::builder(APP, user, sig)
+    }
+
     pub async fn log_in(
         &self,
         name: &str,
         change: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> (Client, EventStream) {
-        let user = UserId::new(name).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let sig = UserSig::sign(&self.app, &user, now, 3600);
-        let client = change(Client::builder(APP, user, sig)).build(self.connector.clone());
+        let client = change(self.builder(name)).build(self.connector.clone());
         let events = client.events();
         client.login().await.unwrap();
         client.wait_until_ready().await.unwrap();

@@ -85,7 +85,7 @@ impl ErrorCode {
     }
 
     /// Whether this code ends the session permanently when the hub sends it in the response to LOGIN or as the close
-    /// reason: the UserSig is invalid, or the device was kicked out. After any other code, a client reconnects
+    /// reason: the UserSig is invalid, nobody can log in under this user id, or the device was kicked out. After any other code, a client reconnects
     /// automatically.
     #[must_use]
     pub const fn ends_session(self) -> bool {
@@ -94,6 +94,7 @@ impl ErrorCode {
             | Self::KICKED_OUT_MULT_ACCOUNT
             | Self::KICKED_OUT_USERSIG_EXPIRED
             | Self::KICKED_OUT_REST_API
+            | Self::SDK_COMM_INVALID_IDENTIFIER
             | Self::MSG_INTERNAL_AUTH_FAILED => true,
             Self::ACCOUNT_FREQ_LIMIT | Self::ACCOUNT_INTERNAL_TIMEOUT => false,
             Self(code) => code >= 70_000 && code <= 79_999,

@@ -507,6 +507,37 @@ fn a_logout_completes_while_another_task_logs_in_again() {
     ]);
 }
 
+/// What was under way ends with an error that says so, and not as if the hub had refused it.
+#[test]
+fn calls_that_a_logout_interrupts_say_so() {
+    let world = World::new();
+    world.hub.borrow_mut().model.behavior.ignore_requests = true;
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config(), "sig", &mut resources, 42, world.clone());
+    let (client, mut runner) = device.split(Wire(world.clone()));
+    let receiver = async {
+        loop {
+            runner.next_event().await;
+        }
+    };
+    let leaver = async {
+        loop {
+            world.sleep(Duration::from_secs(1)).await;
+            client.logout().await.expect("out");
+        }
+    };
+    let caller = async {
+        client.login().await.expect("let in");
+        client.wait_until_ready().await.expect("ready");
+        let mut message = client.create_text_message(bob(), "x").expect("a message");
+        assert_eq!(client.send_message(&mut message).await, Err(Error::LoggedOut));
+        world.connects_failing.set(u32::MAX);
+        assert_eq!(client.login().await, Err(Error::LoggedOut));
+        assert_eq!(Error::LoggedOut.code(), ErrorCode::LOGGED_OUT);
+    };
+    world.run(vec![Box::pin(caller), Box::pin(leaver), Box::pin(receiver)]);
+}
+
 /// A call that is dropped when its answer is there gives the session free again.
 #[test]
 fn an_answer_that_nobody_reads_holds_up_nothing() {
