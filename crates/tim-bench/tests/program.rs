@@ -109,7 +109,10 @@ fn a_run_that_is_stopped_by_a_signal_leaves_nothing_behind() {
         let directory = tempfile::tempdir().expect("a directory");
         let left = || std::fs::read_dir(directory.path()).expect("a listing").count();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tim-bench"));
-        let command = command.args(long(what)).env("TMPDIR", directory.path()).env_remove("TIM_DATA");
+        let command = command
+            .args(long(what))
+            .env("TMPDIR", directory.path())
+            .env_remove("TIM_DATA");
         let mut running = command.spawn().expect("the program runs");
         while left() == 0 {
             std::thread::yield_now();

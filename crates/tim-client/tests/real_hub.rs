@@ -6,8 +6,8 @@ mod world;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tim_client::{
-    Client, ClientBuilder, ConversationId, CreateGroup, ErrorCode, Event, EventStream, Flow, GroupType, Message,
-    SendOptions, UserId,
+    Client, ClientBuilder, ConversationId, CreateGroup, ErrorCode, Event, EventStream, Flow, GroupType,
+    Message, SendOptions, UserId,
 };
 use tim_hub::usersig::UserSig;
 use tim_testkit::c2c;
@@ -44,7 +44,9 @@ fn texts(messages: &[Message]) -> Vec<&str> {
 #[tokio::test]
 async fn nobody_logs_in_as_the_system_and_the_login_fails_at_once() {
     let world = World::new();
-    let client = world.builder(UserId::SYSTEM.as_str()).build(world.connector.clone());
+    let client = world
+        .builder(UserId::SYSTEM.as_str())
+        .build(world.connector.clone());
     let refused = in_time(client.login()).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::SDK_COMM_INVALID_IDENTIFIER);
     assert_eq!(client.stats().await.unwrap().reconnects, 0);

@@ -100,24 +100,14 @@ macro_rules! open_newtype {
         #[cfg(feature = "serde")]
         impl serde_core::Serialize for $type {
             fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                match self.name() {
-                    Some(name) if serializer.is_human_readable() => serializer.serialize_str(name),
-                    _ => self.0.serialize(serializer),
-                }
+                $crate::wire::serde::serialize_named(self.name(), self.0, serializer)
             }
         }
 
         #[cfg(feature = "serde")]
         impl<'de> serde_core::Deserialize<'de> for $type {
             fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                if !deserializer.is_human_readable() {
-                    return <$repr>::deserialize(deserializer).map(Self);
-                }
-                deserializer.deserialize_any($crate::wire::serde::NameOrNumber {
-                    what: stringify!($type),
-                    parse: str::parse,
-                    number: |number| <$repr>::try_from(number).ok().map(Self),
-                })
+                $crate::wire::serde::NameOrNumber::<Self, $repr>::read(stringify!($type), deserializer)
             }
         }
 

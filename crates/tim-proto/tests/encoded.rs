@@ -22,6 +22,13 @@ where
     assert_eq!(kept.message(), Message::decode_from(HI).unwrap());
     let copied: Encoded<B> = Encoded::new(HI).unwrap().to_storage().unwrap();
     assert_eq!(copied.into_inner().as_ref(), HI);
+    let json = serde_json::to_string(&kept).unwrap();
+    let read: Encoded<B> = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.as_bytes(), HI, "{json}");
+    let postcard = postcard::to_allocvec(&kept).unwrap();
+    let read: Encoded<B> = postcard::from_bytes(&postcard).unwrap();
+    assert_eq!(read.as_bytes(), HI);
+    assert!(postcard::from_bytes::<Encoded<B>>(&[1, 0]).is_err());
     let cut = Encoded::<B>::from_slice(&HI[..HI.len() - 1]);
     assert!(matches!(cut.err(), Some(CopyError::Decode(error)) if error.at > 20));
 }
@@ -47,6 +54,12 @@ fn a_storage_that_is_too_small_is_an_error() {
     assert_eq!(
         small.to_string(),
         format!("the message has {needed} bytes, which the storage cannot hold")
+    );
+    let json = serde_json::to_string(&Encoded::new(HI).unwrap()).unwrap();
+    let read = serde_json::from_str::<Encoded<heapless::Vec<u8, 8>>>(&json).unwrap_err();
+    assert!(
+        read.to_string().contains("which the storage cannot hold"),
+        "{read}"
     );
 }
 

@@ -19,6 +19,12 @@ pub struct MessageFlags(
     pub u32,
 );
 
+impl From<u32> for MessageFlags {
+    fn from(bits: u32) -> Self {
+        Self(bits)
+    }
+}
+
 macro_rules! flags {
     ($($(#[$doc:meta])* $name:ident = $bit:literal;)+) => {
         impl MessageFlags {

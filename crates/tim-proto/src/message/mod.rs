@@ -11,6 +11,8 @@ mod flags;
 mod notice;
 mod options;
 mod payload;
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+mod tagged;
 mod tip;
 
 pub use encoded::{CopyError, Encoded};
@@ -20,16 +22,16 @@ pub use extra::{MENTION_ALL, Mentions, RevokedBy, SenderNames, tags};
 pub use flags::MessageFlags;
 pub use notice::{NoticeOperation, SystemNotice};
 pub use options::{OfflinePush, SendOptions};
-#[cfg(any(feature = "serde", feature = "arbitrary"))]
-pub(crate) use payload::Tagged;
 pub use payload::{
     Audio, Custom, Face, File, Image, ImageFormat, ImageInfo, ImageSize, OfKind, Payload, PayloadBody,
     Revocation, Text, Thumbnail, Video,
 };
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+pub(crate) use tagged::Tagged;
 pub use tip::{GroupChange, GroupTip, Muted, TipMember, TipNames, TipOperation};
 
 use crate::wire::{
-    Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, transcode, wire,
+    Decode, DecodeError, Encode, Extensions, Read, Reader, Writer, decode_body, features, wire,
 };
 use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 
@@ -266,20 +268,18 @@ impl<'a> Read<'a> for Message<'a> {
         Header::read(reader).message()
     }
 
-    transcode! { Message }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        Envelope::generate(from, to)?;
-        ConversationId::generate(from, to)?;
-        MessageId::generate(from, to)?;
-        u64::generate(from, to)?;
-        Priority::generate(from, to)?;
-        Tagged::generate(from, to)?;
-        Extensions::generate(from, to)
+    features! {
+        from, to:
+        serde crate::wire::transcode_fields!(Message, from, to),
+        arbitrary {
+            Envelope::generate(from, to)?;
+            ConversationId::generate(from, to)?;
+            MessageId::generate(from, to)?;
+            u64::generate(from, to)?;
+            Priority::generate(from, to)?;
+            Tagged::generate(from, to)?;
+            Extensions::generate(from, to)
+        },
     }
 }
 

@@ -133,72 +133,6 @@ macro_rules! payloads {
             }
         }
 
-        #[cfg(feature = "serde")]
-        impl Payload<'_> {
-            /// The names that a payload is tagged with where a format is human-readable.
-            #[cfg(feature = "alloc")]
-            const TAGS: &'static [&'static str] = &[$(stringify!($variant),)* "Unknown"];
-
-            fn serialize_known<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let kind = u32::from(self.kind().0);
-                match self {
-                    $(Self::$variant(it) if serializer.is_human_readable() => {
-                        serializer.serialize_newtype_variant("Payload", kind, stringify!($variant), it)
-                    }
-                    Self::$variant(it) => serde_core::Serialize::serialize(it, serializer),)*
-                    Self::Unknown(_, bytes) => {
-                        serde_core::Serialize::serialize(&crate::wire::serde::Raw(bytes), serializer)
-                    }
-                }
-            }
-        }
-
-        /// The kind that a tag stands for, and the bytes of the payload that is tagged with it.
-        #[cfg(all(feature = "serde", feature = "alloc"))]
-        fn transcode_payload<'de, A: serde_core::de::VariantAccess<'de>>(
-            tag: &str,
-            payload: A,
-        ) -> Result<(MessageKind, alloc::vec::Vec<u8>), A::Error> {
-            use crate::wire::serde::Transcode;
-            match tag {
-                $(stringify!($variant) => {
-                    let body = payload.newtype_variant_seed(Transcode::<$variant<'_>>::NEW)?;
-                    Ok((MessageKind::$kind, body))
-                })*
-                _ => {
-                    let parts = payload.newtype_variant_seed(Transcode::<UnknownPayload<'_>>::NEW)?;
-                    let unknown: UnknownPayload<'_> =
-                        crate::wire::decode_body(&parts).map_err(serde_core::de::Error::custom)?;
-                    Ok((unknown.kind, unknown.bytes.to_vec()))
-                }
-            }
-        }
-
-        #[cfg(feature = "arbitrary")]
-        impl<'a> arbitrary::Arbitrary<'a> for Payload<'a> {
-            fn arbitrary(from: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
-                let kind = *from.choose(MessageKind::KNOWN)?;
-                Ok(match kind {
-                    $(MessageKind::$kind => Self::$variant(from.arbitrary()?),)*
-                    other => Self::Unknown(other, from.arbitrary()?),
-                })
-            }
-        }
-
-        /// A kind, and the bytes of a payload of that kind.
-        #[cfg(feature = "arbitrary")]
-        fn generate_payload(
-            from: &mut arbitrary::Unstructured<'_>,
-            to: &mut alloc::vec::Vec<u8>,
-        ) -> arbitrary::Result<MessageKind> {
-            let kind = *from.choose(MessageKind::KNOWN)?;
-            match kind {
-                $(MessageKind::$kind => <$variant<'_> as crate::wire::Read<'_>>::generate(from, to)?,)*
-                _ => to.extend(from.bytes(from.len().min(4))?),
-            }
-            Ok(kind)
-        }
-
         $(impl<'a> From<$variant<'a>> for Payload<'a> {
             fn from(payload: $variant<'a>) -> Self {
                 Self::$variant(payload)
@@ -207,18 +141,26 @@ macro_rules! payloads {
     };
 }
 
-payloads! {
-    TEXT => Text,
-    IMAGE => Image,
-    AUDIO => Audio,
-    VIDEO => Video,
-    FILE => File,
-    CUSTOM => Custom,
-    FACE => Face,
-    GROUP_TIP => GroupTip,
-    GROUP_SYSTEM_NOTICE => SystemNotice,
-    REVOCATION => Revocation,
+/// Passes all kinds with their payloads to a macro.
+macro_rules! with_payloads {
+    ($macro:ident) => {
+        $macro! {
+            TEXT => Text,
+            IMAGE => Image,
+            AUDIO => Audio,
+            VIDEO => Video,
+            FILE => File,
+            CUSTOM => Custom,
+            FACE => Face,
+            GROUP_TIP => GroupTip,
+            GROUP_SYSTEM_NOTICE => SystemNotice,
+            REVOCATION => Revocation,
+        }
+    };
 }
+#[cfg(any(feature = "serde", feature = "arbitrary"))]
+pub(super) use with_payloads;
+with_payloads!(payloads);
 
 wire! {
     /// Text, in which `[…]` may name an emoji.
@@ -440,113 +382,3 @@ wire! {
         pub reason: &'a str = "" => with_reason,
     }
 }
-
-/// A payload as a message has it: its kind, then the payload with its length before it.
-#[cfg(any(feature = "serde", feature = "arbitrary"))]
-#[derive(Clone, Copy)]
-pub(crate) struct Tagged<'a>(pub(crate) Payload<'a>);
-
-#[cfg(any(feature = "serde", feature = "arbitrary"))]
-mod tagged {
-    use super::{Payload, Tagged};
-    use crate::MessageKind;
-    use crate::wire::{Encode, Read, Reader, Writer};
-
-    impl Encode for Tagged<'_> {
-        fn encode(&self, writer: &mut Writer<'_>) {
-            self.0.kind().encode(writer);
-            writer.put_sized(&self.0);
-        }
-    }
-
-    impl<'a> Read<'a> for Tagged<'a> {
-        fn read(reader: &mut Reader<'a>) -> Self {
-            let kind = MessageKind::read(reader);
-            Self(Payload::decode(kind, reader.take_bytes()))
-        }
-
-        #[cfg(all(feature = "serde", feature = "alloc"))]
-        fn transcode<'de, D: serde_core::Deserializer<'de>>(
-            from: D,
-            to: &mut alloc::vec::Vec<u8>,
-        ) -> Result<(), D::Error> {
-            from.deserialize_enum(
-                "Payload",
-                Payload::TAGS,
-                crate::wire::serde::FieldsOf::<Self>::new(to),
-            )
-        }
-
-        #[cfg(feature = "arbitrary")]
-        fn generate(
-            from: &mut arbitrary::Unstructured<'_>,
-            to: &mut alloc::vec::Vec<u8>,
-        ) -> arbitrary::Result<()> {
-            let mut body = alloc::vec::Vec::new();
-            let kind = super::generate_payload(from, &mut body)?;
-            to.append(&mut crate::message::to_vec(&kind));
-            crate::message::put_sized(&body, to);
-            Ok(())
-        }
-    }
-}
-
-#[cfg(feature = "serde")]
-#[allow(unreachable_pub)] // what `wire!` declares is public
-mod serde {
-    use serde_core::{Serialize, Serializer};
-
-    use super::{Payload, Tagged};
-    use crate::MessageKind;
-    use crate::wire::{encoded_len, wire};
-
-    wire! {
-        /// A payload of a kind that this version does not know, where a format is human-readable.
-        pub struct UnknownPayload<'a> {
-            /// The kind.
-            pub kind: MessageKind,
-            /// The payload.
-            pub bytes: &'a [u8],
-        }
-    }
-
-    impl Serialize for Payload<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            match *self {
-                Self::Unknown(kind, bytes) if serializer.is_human_readable() => {
-                    let unknown = UnknownPayload { kind, bytes };
-                    serializer.serialize_newtype_variant("Payload", kind.0.into(), "Unknown", &unknown)
-                }
-                _ => self.serialize_known(serializer),
-            }
-        }
-    }
-
-    impl Serialize for Tagged<'_> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            if serializer.is_human_readable() {
-                return self.0.serialize(serializer);
-            }
-            (self.0.kind(), encoded_len(&self.0) as u64, self.0).serialize(serializer)
-        }
-    }
-
-    #[cfg(feature = "alloc")]
-    impl<'de> serde_core::de::Visitor<'de> for crate::wire::serde::FieldsOf<'_, Tagged<'_>> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            f.write_str("a payload, tagged with its kind")
-        }
-
-        fn visit_enum<A: serde_core::de::EnumAccess<'de>>(self, data: A) -> Result<(), A::Error> {
-            let (tag, payload) = data.variant_seed(crate::wire::serde::FieldName(Payload::TAGS))?;
-            let (kind, body) = super::transcode_payload(tag, payload)?;
-            self.to.append(&mut crate::message::to_vec(&kind));
-            crate::message::put_sized(&body, self.to);
-            Ok(())
-        }
-    }
-}
-#[cfg(all(feature = "serde", feature = "alloc"))]
-use serde::UnknownPayload;

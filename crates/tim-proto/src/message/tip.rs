@@ -1,7 +1,7 @@
 //! What a group tip carries.
 
 use crate::open::open_newtype;
-use crate::wire::{Encode, List, Read, Reader, Writer, wire};
+use crate::wire::{Encode, List, Read, Reader, Writer, features, wire};
 use crate::{GroupId, InviteOption, JoinOption, UserId};
 
 open_newtype! {
@@ -187,104 +187,148 @@ wire! {
     }
 }
 
-/// A change of a group's profile. On the wire it is the number of the field, then the new value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GroupChange<'a> {
-    /// 1: its name.
-    Name(&'a str),
-    /// 2: the introduction.
-    Introduction(&'a str),
-    /// 3: the notification to its members.
-    Notification(&'a str),
-    /// 4: the URL of its picture.
-    Avatar(&'a str),
-    /// 5: the owner.
-    Owner(UserId),
-    /// 6: the join option.
-    JoinOption(JoinOption),
-    /// 7: the invite option.
-    InviteOption(InviteOption),
-    /// 8: whether everybody but owner and admins is muted.
-    MuteAll(bool),
-    /// An unknown field, with the value as bytes.
-    Unknown(u32, &'a [u8]),
-}
+macro_rules! changes {
+    ($($(#[$doc:meta])* $number:literal => $name:ident($ty:ty),)+) => {
+        /// A change of a group's profile. On the wire it is the number of the field, then the new value.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum GroupChange<'a> {
+            $($(#[$doc])* $name($ty),)+
+            /// An unknown field, with the value as bytes.
+            Unknown(u32, &'a [u8]),
+        }
 
-#[cfg(all(feature = "serde", feature = "alloc"))]
-impl GroupChange<'_> {
-    /// The variants, from number 1 on.
-    pub(crate) const TAGS: &'static [&'static str] = &[
-        "Name",
-        "Introduction",
-        "Notification",
-        "Avatar",
-        "Owner",
-        "JoinOption",
-        "InviteOption",
-        "MuteAll",
-        "Unknown",
-    ];
-}
-
-impl Encode for GroupChange<'_> {
-    fn encode(&self, writer: &mut Writer<'_>) {
-        let mut put = |what: u32, value: &dyn Encode| {
-            what.encode(writer);
-            value.encode(writer);
-        };
-        match self {
-            Self::Name(text) => put(1, text),
-            Self::Introduction(text) => put(2, text),
-            Self::Notification(text) => put(3, text),
-            Self::Avatar(text) => put(4, text),
-            Self::Owner(user) => put(5, user),
-            Self::JoinOption(option) => put(6, option),
-            Self::InviteOption(option) => put(7, option),
-            Self::MuteAll(mute) => put(8, mute),
-            Self::Unknown(what, value) => {
-                what.encode(writer);
-                writer.put(value);
+        impl Encode for GroupChange<'_> {
+            fn encode(&self, writer: &mut Writer<'_>) {
+                let mut put = |what: u32, value: &dyn Encode| {
+                    what.encode(writer);
+                    value.encode(writer);
+                };
+                match self {
+                    $(Self::$name(value) => put($number, value),)+
+                    Self::Unknown(what, value) => {
+                        what.encode(writer);
+                        writer.put(value);
+                    }
+                }
             }
         }
-    }
+
+        impl<'a> Read<'a> for GroupChange<'a> {
+            fn read(reader: &mut Reader<'a>) -> Self {
+                match u32::read(reader) {
+                    $($number => Self::$name(reader.read()),)+
+                    what => Self::Unknown(what, reader.take_rest()),
+                }
+            }
+
+            features! {
+                from, to:
+                serde from.deserialize_enum("GroupChange", serde::TAGS, crate::wire::serde::FieldsOf::<Self>::new(to)),
+                arbitrary {
+                    let input = from.bytes(from.len().min(100))?;
+                    let change: GroupChange<'_> = arbitrary::Unstructured::new(input).arbitrary()?;
+                    to.append(&mut super::to_vec(&change));
+                    Ok(())
+                },
+            }
+        }
+
+        #[cfg(feature = "arbitrary")]
+        impl<'a> arbitrary::Arbitrary<'a> for GroupChange<'a> {
+            fn arbitrary(from: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+                const UNKNOWN: u32 = [$($number),+].len() as u32 + 1;
+                Ok(match from.int_in_range(1..=UNKNOWN)? {
+                    $($number => Self::$name(from.arbitrary()?),)+
+                    _ => Self::Unknown(from.int_in_range(UNKNOWN..=u32::MAX)?, from.arbitrary()?),
+                })
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        #[allow(unreachable_pub)] // what `wire!` declares is public
+        mod serde {
+            use serde_core::{Serialize, Serializer};
+
+            use super::*;
+            use crate::wire::serde::Raw;
+
+            wire! {
+                /// A change that this version does not know, where it is shown by its parts.
+                #[derive(Debug)]
+                pub struct UnknownChange<'a> {
+                    /// What changed.
+                    pub what: u32,
+                    /// The new value.
+                    pub value: &'a [u8],
+                }
+            }
+
+            #[cfg(feature = "alloc")]
+            pub(super) const TAGS: &[&str] = &[$(stringify!($name),)+ "Unknown"];
+
+            impl Serialize for GroupChange<'_> {
+                fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    const NAME: &str = "GroupChange";
+                    match self {
+                        $(Self::$name(it) => {
+                            serializer.serialize_newtype_variant(NAME, $number, stringify!($name), it)
+                        })+
+                        &Self::Unknown(what, value) if serializer.is_human_readable() => {
+                            serializer.serialize_newtype_variant(NAME, what, "Unknown", &UnknownChange { what, value })
+                        }
+                        Self::Unknown(what, value) => (what, Raw(value)).serialize(serializer),
+                    }
+                }
+            }
+
+            /// A change by its name: its number and its value.
+            #[cfg(feature = "alloc")]
+            impl<'de, 'a> serde_core::de::Visitor<'de> for crate::wire::serde::FieldsOf<'_, GroupChange<'a>> {
+                type Value = ();
+
+                fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                    f.write_str("a change of a group's profile, by its name")
+                }
+
+                fn visit_enum<A: serde_core::de::EnumAccess<'de>>(self, data: A) -> Result<(), A::Error> {
+                    use crate::message::to_vec;
+                    use crate::wire::serde::{FieldName, Transcode};
+                    use serde_core::de::{Error as _, VariantAccess as _};
+                    let (name, variant) = data.variant_seed(FieldName(TAGS))?;
+                    let (what, mut value) = match name {
+                        $(stringify!($name) => ($number, variant.newtype_variant_seed(Transcode::<$ty>::NEW)?),)+
+                        _ => {
+                            let parts = variant.newtype_variant_seed(Transcode::<UnknownChange<'_>>::NEW)?;
+                            let unknown: UnknownChange<'_> =
+                                crate::wire::decode_body(&parts).map_err(A::Error::custom)?;
+                            (unknown.what, unknown.value.to_vec())
+                        }
+                    };
+                    self.to.append(&mut to_vec(&what));
+                    self.to.append(&mut value);
+                    Ok(())
+                }
+            }
+        }
+    };
 }
 
-impl<'a> Read<'a> for GroupChange<'a> {
-    fn read(reader: &mut Reader<'a>) -> Self {
-        match u32::read(reader) {
-            1 => Self::Name(reader.take_str()),
-            2 => Self::Introduction(reader.take_str()),
-            3 => Self::Notification(reader.take_str()),
-            4 => Self::Avatar(reader.take_str()),
-            5 => Self::Owner(UserId::read(reader)),
-            6 => Self::JoinOption(JoinOption::read(reader)),
-            7 => Self::InviteOption(InviteOption::read(reader)),
-            8 => Self::MuteAll(bool::read(reader)),
-            what => Self::Unknown(what, reader.take_rest()),
-        }
-    }
-
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        from.deserialize_enum(
-            "GroupChange",
-            Self::TAGS,
-            crate::wire::serde::FieldsOf::<Self>::new(to),
-        )
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        let input = from.bytes(from.len().min(100))?;
-        let change: GroupChange<'_> = arbitrary::Unstructured::new(input).arbitrary()?;
-        to.append(&mut super::to_vec(&change));
-        Ok(())
-    }
+changes! {
+    /// 1: its name.
+    1 => Name(&'a str),
+    /// 2: the introduction.
+    2 => Introduction(&'a str),
+    /// 3: the notification to its members.
+    3 => Notification(&'a str),
+    /// 4: the URL of its picture.
+    4 => Avatar(&'a str),
+    /// 5: the owner.
+    5 => Owner(UserId),
+    /// 6: the join option.
+    6 => JoinOption(JoinOption),
+    /// 7: the invite option.
+    7 => InviteOption(InviteOption),
+    /// 8: whether everybody but owner and admins is muted.
+    8 => MuteAll(bool),
 }

@@ -42,7 +42,7 @@ pub(crate) struct Profile {
     pub(crate) placeholders: &'static placeholder::Placeholders,
 }
 
-static SEED: Profile = Profile {
+const CHINESE: Profile = Profile {
     name: "seed",
     colon: ":",
     comma: ",",
@@ -53,15 +53,13 @@ static SEED: Profile = Profile {
     placeholders: &placeholder::CHINESE,
 };
 
+static SEED: Profile = CHINESE;
+
 static FULL_WIDTH: Profile = Profile {
     name: "full-width",
     colon: "：",
     comma: "，",
-    nobody: ["", ""],
-    notices: &notice::CHINESE,
-    tips: &tip::CHINESE,
-    revoked: &revoked::CHINESE,
-    placeholders: &placeholder::CHINESE,
+    ..CHINESE
 };
 
 static ENGLISH: Profile = Profile {

@@ -1,11 +1,11 @@
 //! Platform capabilities: which messages a platform can create, which platforms receive push notifications, and the
 //! version of the documented SDK that introduced each feature.
-//!, and since which version of the documented SDK a feature exists.
 
 use core::fmt;
 
 use crate::kind::MessageKind;
 use crate::open::open_newtype;
+use crate::wire::wire_number;
 
 open_newtype! {
     /// The platform on which a client runs.
@@ -43,6 +43,13 @@ pub struct Capabilities {
     platform: Platform,
     kinds: KindSet,
     receives_push: bool,
+}
+
+#[cfg(feature = "serde")]
+crate::wire::serialize! { Capabilities, Capabilities, { platform, kinds, receives_push } }
+#[cfg(feature = "serde")]
+crate::wire::deserialize! {
+    Capabilities, ['de], Capabilities, { platform: Platform, kinds: KindSet, receives_push: bool }
 }
 
 /// The profiles of the named platforms.
@@ -93,7 +100,7 @@ impl Capabilities {
     /// Whether this platform can create messages of this kind. Always false for kinds that clients cannot send.
     #[must_use]
     pub const fn can_create(&self, kind: MessageKind) -> bool {
-        kind.is_sendable() && self.kinds.contains(kind)
+        self.kinds.contains(kind)
     }
 
     /// Checks that this platform can create messages of this kind.
@@ -144,15 +151,26 @@ pub struct UnsupportedPlatform {
     pub kind: MessageKind,
 }
 
-/// A set of message kinds below 16, which include all kinds that can be sent.
+/// A set of message kinds that clients can send: bit `n` for kind `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct KindSet(u16);
+#[allow(unreachable_pub)] // as `wire_number!` has it
+pub struct KindSet(u16);
 
-const EVERY_KIND: KindSet = KindSet(u16::MAX);
+wire_number! { KindSet(u16) }
+
+const EVERY_KIND: KindSet = KindSet(0)
+    .with(MessageKind::TEXT)
+    .with(MessageKind::IMAGE)
+    .with(MessageKind::AUDIO)
+    .with(MessageKind::VIDEO)
+    .with(MessageKind::FILE)
+    .with(MessageKind::CUSTOM)
+    .with(MessageKind::FACE);
 
 impl KindSet {
+    /// No bit for what clients cannot send.
     const fn bit(kind: MessageKind) -> u16 {
-        if kind.0 < 16 { 1 << kind.0 } else { 0 }
+        if kind.is_sendable() { 1 << kind.0 } else { 0 }
     }
 
     const fn contains(self, kind: MessageKind) -> bool {
@@ -165,6 +183,58 @@ impl KindSet {
 
     const fn without(self, kind: MessageKind) -> Self {
         Self(self.0 & !Self::bit(kind))
+    }
+}
+
+/// The names of the kinds where a format is human-readable, else the bits.
+#[cfg(feature = "serde")]
+mod serde {
+    use serde_core::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+    use serde_core::ser::{Serialize, Serializer};
+
+    use super::{EVERY_KIND, KindSet, MessageKind, fmt};
+
+    impl Serialize for KindSet {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if serializer.is_human_readable() {
+                serializer.collect_seq(MessageKind::KNOWN.iter().filter(|kind| self.contains(**kind)))
+            } else {
+                serializer.serialize_u16(self.0)
+            }
+        }
+    }
+
+    impl<'de> Deserialize<'de> for KindSet {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            if deserializer.is_human_readable() {
+                deserializer.deserialize_any(Kinds)
+            } else {
+                u16::deserialize(deserializer).map(|bits| Self(bits & EVERY_KIND.0))
+            }
+        }
+    }
+
+    struct Kinds;
+
+    impl<'de> Visitor<'de> for Kinds {
+        type Value = KindSet;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of message kinds")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut kinds: A) -> Result<KindSet, A::Error> {
+            let mut set = KindSet(0);
+            while let Some(kind) = kinds.next_element()? {
+                set = set.with(kind);
+            }
+            Ok(set)
+        }
+
+        /// The bits, in serde's buffer.
+        fn visit_u64<E: serde_core::de::Error>(self, bits: u64) -> Result<KindSet, E> {
+            Ok(KindSet(bits as u16 & EVERY_KIND.0))
+        }
     }
 }
 

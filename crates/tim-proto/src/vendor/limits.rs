@@ -22,6 +22,8 @@ macro_rules! limits {
         /// const SHORT: Limits = Limits::new().with_revoke_window_seconds(5);
         /// assert_eq!(SHORT.revoke_window_seconds(), 5);
         /// ```
+        ///
+        /// With the feature `serde`, a format that names the fields may leave some out: those are the documented limits.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct Limits {
             $($field: $type,)+
@@ -49,6 +51,11 @@ macro_rules! limits {
                 }
             )+
         }
+
+        #[cfg(feature = "serde")]
+        crate::wire::serialize! { Limits, Limits, { $($field),+ } }
+        #[cfg(feature = "serde")]
+        crate::wire::deserialize! { Limits, ['de], Limits, { $($field: $type),+ }, Some(Self::Value::new()) }
     };
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 use super::{Decode, Extension, Extensions, List, Nested, Read};
-use crate::message::{Encoded, GroupChange, Message, put_sized};
+use crate::message::{Encoded, Message, put_sized};
 use crate::{ConversationId, GroupId, UserId};
 
 /// How long generated strings and bytes are at most, and how many items a list has.
@@ -128,22 +128,6 @@ impl<'a> Arbitrary<'a> for Message<'a> {
             priority: from.arbitrary()?,
             payload: from.arbitrary()?,
             extensions: from.arbitrary()?,
-        })
-    }
-}
-
-impl<'a> Arbitrary<'a> for GroupChange<'a> {
-    fn arbitrary(from: &mut Unstructured<'a>) -> Result<Self> {
-        Ok(match from.int_in_range(1..=9)? {
-            1 => Self::Name(from.arbitrary()?),
-            2 => Self::Introduction(from.arbitrary()?),
-            3 => Self::Notification(from.arbitrary()?),
-            4 => Self::Avatar(from.arbitrary()?),
-            5 => Self::Owner(from.arbitrary()?),
-            6 => Self::JoinOption(from.arbitrary()?),
-            7 => Self::InviteOption(from.arbitrary()?),
-            8 => Self::MuteAll(from.arbitrary()?),
-            _ => Self::Unknown(from.int_in_range(9..=u32::MAX)?, from.arbitrary()?),
         })
     }
 }

@@ -15,7 +15,7 @@
 //! Nothing here panics, allocates, or reads a byte twice. A decoder reads all fields of a body and checks for errors once:
 //! after a fault the [`Reader`] returns placeholders, and the value is discarded.
 
-use super::{Reader, Writer, owned};
+use super::{Reader, Writer, features, owned};
 use crate::{ConversationId, GroupId, IdError, UserId};
 
 /// The bytes are not a valid body. The peer (or the storage) that produced them is at fault.
@@ -267,20 +267,10 @@ impl<'a> Read<'a> for &'a str {
         reader.take_str()
     }
 
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        from.deserialize_str(super::serde::Blob { to, is_hex: false })
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        super::arbitrary::text(from, to)
+    features! {
+        from, to:
+        serde from.deserialize_str(super::serde::Blob { to, is_hex: false }),
+        arbitrary super::arbitrary::text(from, to),
     }
 }
 
@@ -305,20 +295,10 @@ impl<'a> Read<'a> for &'a [u8] {
         super::serde::serialize_bytes(self, serializer)
     }
 
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        from.deserialize_str(super::serde::Blob { to, is_hex: true })
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        super::arbitrary::bytes(from, to)
+    features! {
+        from, to:
+        serde from.deserialize_str(super::serde::Blob { to, is_hex: true }),
+        arbitrary super::arbitrary::bytes(from, to),
     }
 }
 
@@ -350,22 +330,14 @@ impl<'a, T: Decode<'a>> Read<'a> for Option<T> {
         }
     }
 
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        from.deserialize_option(super::serde::Maybe::<T>::new(to))
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        let is_some: bool = arbitrary::Arbitrary::arbitrary(from)?;
-        to.push(is_some.into());
-        if is_some { T::generate(from, to) } else { Ok(()) }
+    features! {
+        from, to:
+        serde from.deserialize_option(super::serde::Maybe::<T>::new(to)),
+        arbitrary {
+            let is_some: bool = arbitrary::Arbitrary::arbitrary(from)?;
+            to.push(is_some.into());
+            if is_some { T::generate(from, to) } else { Ok(()) }
+        },
     }
 }
 

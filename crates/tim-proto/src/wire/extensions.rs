@@ -1,6 +1,6 @@
 //! Extensions: `(tag, length, bytes)*` after the known fields of a body.
 
-use super::{DecodeError, Encode, Read, Reader, Writer, decode_prefix, wire};
+use super::{DecodeError, Encode, Read, Reader, Writer, decode_prefix, features, wire};
 
 /// The extensions of a body, as bytes that were checked when they were decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -85,19 +85,9 @@ impl<'a> Read<'a> for Extensions<'a> {
         Self(all)
     }
 
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        from.deserialize_seq(super::serde::Items::<Extension<'a>>::new(to, true))
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        super::arbitrary::extensions(from, to)
+    features! {
+        from, to:
+        serde from.deserialize_seq(super::serde::Items::<Extension<'a>>::new(to, true)),
+        arbitrary super::arbitrary::extensions(from, to),
     }
 }

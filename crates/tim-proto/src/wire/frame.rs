@@ -1,8 +1,10 @@
 //! Frames: `kind`, `id`, `length`, `body`, one after the other on a stream.
 
 use core::fmt;
+use core::str::FromStr;
 
-use super::{Reader, Writer};
+use super::{Reader, Writer, wire_number};
+use crate::open::{UnknownName, plain_number};
 
 /// The maximal length of a frame's header: the kind, and two varints of 32 bits.
 pub const MAX_FRAME_HEADER_LEN: usize = 1 + 5 + 5;
@@ -21,6 +23,15 @@ macro_rules! kinds {
             pub const fn name(self) -> Option<&'static str> {
                 match self.request() {
                     $(Self::$name => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+
+            const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($name) => Some(Self::$name),)*
                     _ => None,
                 }
             }
@@ -147,7 +158,34 @@ impl fmt::Debug for FrameKind {
     }
 }
 
+/// Parses a name, with ` answer` behind it for an answer, or a number.
+impl FromStr for FrameKind {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let (name, is_answer) = match text.strip_suffix(" answer") {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        let named = Self::from_name(name).map(|kind| if is_answer { kind.answer() } else { kind });
+        named.or_else(|| plain_number(text).map(Self)).ok_or(UnknownName {
+            what: "FrameKind",
+            expected: Self::NAMES,
+        })
+    }
+}
+
+impl From<u8> for FrameKind {
+    fn from(number: u8) -> Self {
+        Self(number)
+    }
+}
+
+wire_number! { FrameKind(u8) }
+
 /// One frame, borrowed from the buffer that it was received in.
+///
+/// `Debug` leaves the body of a LOGIN out, `Serialize` does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// The kind.
@@ -157,6 +195,11 @@ pub struct Frame<'a> {
     /// The body.
     pub body: &'a [u8],
 }
+
+#[cfg(feature = "serde")]
+super::serialize! { Frame, Frame<'_>, { kind, id, body } }
+#[cfg(feature = "serde")]
+super::deserialize! { Frame, ['de: 'a, 'a], Frame<'a>, { kind: FrameKind, id: u32, body: &'a [u8] } }
 
 impl fmt::Debug for Frame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -45,6 +45,14 @@ pub struct Hello {
     pub window: u16,
 }
 
+#[cfg(feature = "serde")]
+super::serialize! { Hello, Hello, { min_version, max_version, end, features, max_frame, window } }
+#[cfg(feature = "serde")]
+super::deserialize! {
+    Hello, ['de], Hello,
+    { min_version: u8, max_version: u8, end: End, features: u32, max_frame: u32, window: u16 }
+}
+
 /// The bytes are not a valid hello: the peer is at fault, or does not speak this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

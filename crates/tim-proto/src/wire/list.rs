@@ -4,7 +4,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
-use super::{Decode, DecodeError, Encode, Read, Reader, Writer, decode_body, encoded_len};
+use super::{Decode, DecodeError, Encode, Read, Reader, Writer, decode_body, encoded_len, features};
 
 /// A list of `T` in a body: the length of the whole list in bytes, then each item with its length before it.
 ///
@@ -149,20 +149,10 @@ impl<'a, T: Decode<'a>> Read<'a> for List<'a, T> {
         })
     }
 
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        from.deserialize_seq(super::serde::Items::<T>::new(to, false))
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        super::arbitrary::list::<T>(from, to)
+    features! {
+        from, to:
+        serde from.deserialize_seq(super::serde::Items::<T>::new(to, false)),
+        arbitrary super::arbitrary::list::<T>(from, to),
     }
 }
 
@@ -282,23 +272,17 @@ impl<'a, T: Decode<'a>> Read<'a> for Nested<T> {
         Self(value)
     }
 
-    #[cfg(all(feature = "serde", feature = "alloc"))]
-    fn transcode<'de, D: serde_core::Deserializer<'de>>(
-        from: D,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> Result<(), D::Error> {
-        let mut body = alloc::vec::Vec::new();
-        T::transcode(from, &mut body)?;
-        crate::message::put_sized(&body, to);
-        Ok(())
-    }
-
-    #[cfg(feature = "arbitrary")]
-    fn generate(
-        from: &mut arbitrary::Unstructured<'_>,
-        to: &mut alloc::vec::Vec<u8>,
-    ) -> arbitrary::Result<()> {
-        crate::message::put_sized(&super::arbitrary_body::<T>(from)?, to);
-        Ok(())
+    features! {
+        from, to:
+        serde {
+            let mut body = alloc::vec::Vec::new();
+            T::transcode(from, &mut body)?;
+            crate::message::put_sized(&body, to);
+            Ok(())
+        },
+        arbitrary {
+            crate::message::put_sized(&super::arbitrary_body::<T>(from)?, to);
+            Ok(())
+        },
     }
 }

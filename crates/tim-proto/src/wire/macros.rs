@@ -147,6 +147,7 @@ macro_rules! body {
     ($name:ident, $lt:lifetime, $own:ty, $any:ty, { $($field:ident: $ty:ty),* }) => {
         impl $any {
             /// The names of the fields, in the order of the wire.
+            #[allow(dead_code)] // of a body that is private
             pub const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
         }
 
@@ -165,16 +166,13 @@ macro_rules! body {
                 Self { $($field: $crate::wire::Read::read(reader)),* }
             }
 
-            $crate::wire::transcode! { $name }
-
-            #[cfg(feature = "arbitrary")]
-            #[allow(unused_variables)] // without fields
-            fn generate(
-                from: &mut arbitrary::Unstructured<'_>,
-                to: &mut alloc::vec::Vec<u8>,
-            ) -> arbitrary::Result<()> {
-                $(<$ty as $crate::wire::Read<$lt>>::generate(from, to)?;)*
-                Ok(())
+            $crate::wire::features! {
+                from, to:
+                serde $crate::wire::transcode_fields!($name, from, to),
+                arbitrary {
+                    $(<$ty as $crate::wire::Read<$lt>>::generate(from, to)?;)*
+                    Ok(())
+                }
             }
         }
 
@@ -182,15 +180,7 @@ macro_rules! body {
         $crate::wire::visit_fields! { $name, $lt, $own, { $($field: $ty),* } }
 
         #[cfg(feature = "serde")]
-        impl serde_core::Serialize for $any {
-            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                use serde_core::ser::SerializeStruct as _;
-                #[allow(unused_mut)] // without fields
-                let mut fields = serializer.serialize_struct(stringify!($name), Self::FIELDS.len())?;
-                $(fields.serialize_field(stringify!($field), &$crate::wire::serde::Field(&self.$field))?;)*
-                fields.end()
-            }
-        }
+        $crate::wire::serialize! { $name, $any, { $($field),* } }
 
         #[cfg(feature = "arbitrary")]
         impl<$lt> arbitrary::Arbitrary<$lt> for $own {
@@ -203,25 +193,64 @@ macro_rules! body {
 }
 pub(crate) use body;
 
-/// The method of [`Read`](super::Read) that writes a body's bytes from its serde form.
-macro_rules! transcode {
-    ($name:ident) => {
+/// The methods of [`Read`](super::Read) for the features: both append the bytes of a value, from its serde form and from a
+/// fuzzer's input.
+macro_rules! features {
+    ($from:ident, $to:ident: serde $transcode:expr, arbitrary $generate:expr $(,)?) => {
         #[cfg(all(feature = "serde", feature = "alloc"))]
         fn transcode<'de, D: serde_core::Deserializer<'de>>(
-            from: D,
-            to: &mut alloc::vec::Vec<u8>,
+            $from: D,
+            $to: &mut alloc::vec::Vec<u8>,
         ) -> Result<(), D::Error> {
-            from.deserialize_struct(
-                stringify!($name),
-                Self::FIELDS,
-                $crate::wire::serde::FieldsOf::<Self>::new(to),
-            )
+            $transcode
+        }
+
+        #[cfg(feature = "arbitrary")]
+        #[allow(unused_variables)] // a body without fields
+        fn generate(
+            $from: &mut arbitrary::Unstructured<'_>,
+            $to: &mut alloc::vec::Vec<u8>,
+        ) -> arbitrary::Result<()> {
+            $generate
         }
     };
 }
-pub(crate) use transcode;
+pub(crate) use features;
 
-/// What [`transcode!`] visits a body with. Fields may come in any order, as in JSON.
+/// Writes a body's bytes from the serde form of its fields.
+#[cfg(all(feature = "serde", feature = "alloc"))]
+macro_rules! transcode_fields {
+    ($name:ident, $from:ident, $to:ident) => {
+        $from.deserialize_struct(
+            stringify!($name),
+            Self::FIELDS,
+            $crate::wire::serde::FieldsOf::<Self>::new($to),
+        )
+    };
+}
+#[cfg(all(feature = "serde", feature = "alloc"))]
+pub(crate) use transcode_fields;
+
+/// `Serialize`: a struct of these fields.
+#[cfg(feature = "serde")]
+macro_rules! serialize {
+    ($name:ident, $any:ty, { $($field:ident),* }) => {
+        impl serde_core::Serialize for $any {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde_core::ser::SerializeStruct as _;
+                const FIELDS: &[&str] = &[$(stringify!($field)),*];
+                #[allow(unused_mut)] // without fields
+                let mut fields = serializer.serialize_struct(stringify!($name), FIELDS.len())?;
+                $(fields.serialize_field(stringify!($field), &$crate::wire::serde::Field(&self.$field))?;)*
+                fields.end()
+            }
+        }
+    };
+}
+#[cfg(feature = "serde")]
+pub(crate) use serialize;
+
+/// What [`transcode_fields!`] visits a body with. Fields may come in any order, as in JSON.
 #[cfg(all(feature = "serde", feature = "alloc"))]
 macro_rules! visit_fields {
     ($name:ident, $lt:lifetime, $own:ty, { $($field:ident: $ty:ty),* }) => {
@@ -253,14 +282,17 @@ macro_rules! visit_fields {
 #[cfg(all(feature = "serde", feature = "alloc"))]
 pub(crate) use visit_fields;
 
-/// `Deserialize`, borrowing from the input.
+/// `Deserialize`, borrowing from the input. Fields that are not there are those of `default`, if it is given.
 #[cfg(feature = "serde")]
 macro_rules! deserialize {
     ($name:ident, [$($generics:tt)+], $own:ty, { $($field:ident: $ty:ty),* }) => {
+        $crate::wire::deserialize! { $name, [$($generics)+], $own, { $($field: $ty),* }, None::<$own> }
+    };
+    ($name:ident, [$($generics:tt)+], $own:ty, { $($field:ident: $ty:ty),* }, $default:expr) => {
         impl<$($generics)+> serde_core::Deserialize<'de> for $own {
             fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let visitor = $crate::wire::serde::ValueOf::<$own>::NEW;
-                deserializer.deserialize_struct(stringify!($name), Self::FIELDS, visitor)
+                deserializer.deserialize_struct(stringify!($name), &[$(stringify!($field)),*], visitor)
             }
         }
 
@@ -273,21 +305,31 @@ macro_rules! deserialize {
 
             #[allow(unused_mut, unused_variables)] // without fields
             fn visit_seq<A: serde_core::de::SeqAccess<'de>>(self, mut seq: A) -> Result<$own, A::Error> {
-                Ok($name { $($field: $crate::wire::serde::Field::or_missing(seq.next_element()?, stringify!($field))?,)* })
+                let default = $default;
+                Ok($name {
+                    $($field: $crate::wire::serde::Field::or(
+                        seq.next_element()?,
+                        default.map(|it| it.$field),
+                        stringify!($field),
+                    )?,)*
+                })
             }
 
+            #[allow(unused_variables)] // without fields
             fn visit_map<A: serde_core::de::MapAccess<'de>>(self, mut map: A) -> Result<$own, A::Error> {
-                $(let mut $field: Option<$crate::wire::serde::Field<$ty>> = None;)*
-                while let Some(name) = map.next_key_seed($crate::wire::serde::FieldName(<$own>::FIELDS))? {
+                use $crate::wire::serde as this;
+                $(let mut $field: Option<this::Field<$ty>> = None;)*
+                while let Some(name) = map.next_key_seed(this::FieldName(&[$(stringify!($field)),*]))? {
                     match name {
                         $(stringify!($field) => {
-                            $crate::wire::serde::first(stringify!($field), &$field)?;
+                            this::first(stringify!($field), &$field)?;
                             $field = Some(map.next_value()?);
                         })*
                         _ => {}
                     }
                 }
-                Ok($name { $($field: $crate::wire::serde::Field::or_missing($field, stringify!($field))?,)* })
+                let default = $default;
+                Ok($name { $($field: this::Field::or($field, default.map(|it| it.$field), stringify!($field))?,)* })
             }
         }
     };
@@ -298,24 +340,18 @@ pub(crate) use deserialize;
 /// The methods of [`Read`](super::Read) for a type that owns its value: through `Deserialize` and `Arbitrary`.
 macro_rules! owned {
     () => {
-        #[cfg(all(feature = "serde", feature = "alloc"))]
-        fn transcode<'de, D: serde_core::Deserializer<'de>>(
-            from: D,
-            to: &mut alloc::vec::Vec<u8>,
-        ) -> Result<(), D::Error> {
-            let value: Self = serde_core::Deserialize::deserialize(from)?;
-            to.append(&mut $crate::message::to_vec(&value));
-            Ok(())
-        }
-
-        #[cfg(feature = "arbitrary")]
-        fn generate(
-            from: &mut arbitrary::Unstructured<'_>,
-            to: &mut alloc::vec::Vec<u8>,
-        ) -> arbitrary::Result<()> {
-            let value: Self = arbitrary::Arbitrary::arbitrary(from)?;
-            to.append(&mut $crate::message::to_vec(&value));
-            Ok(())
+        $crate::wire::features! {
+            from, to:
+            serde {
+                let value: Self = serde_core::Deserialize::deserialize(from)?;
+                to.append(&mut $crate::message::to_vec(&value));
+                Ok(())
+            },
+            arbitrary {
+                let value: Self = arbitrary::Arbitrary::arbitrary(from)?;
+                to.append(&mut $crate::message::to_vec(&value));
+                Ok(())
+            }
         }
     };
 }

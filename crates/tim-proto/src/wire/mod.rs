@@ -29,11 +29,11 @@ pub use extensions::{Extension, Extensions};
 pub use frame::{Frame, FrameError, FrameKind, MAX_FRAME_HEADER_LEN, Parsed};
 pub use hello::{End, Hello, HelloError, LEAST_MAX_FRAME, MAGIC, features};
 pub use list::{List, ListIter, Nested};
+pub(crate) use macros::{body, constructors, declare, features, owned, wire, wire_number};
 #[cfg(feature = "serde")]
-pub(crate) use macros::deserialize;
+pub(crate) use macros::{deserialize, serialize};
 #[cfg(all(feature = "serde", feature = "alloc"))]
-pub(crate) use macros::visit_fields;
-pub(crate) use macros::{body, constructors, declare, owned, transcode, wire, wire_number};
+pub(crate) use macros::{transcode_fields, visit_fields};
 #[cfg(all(feature = "serde", feature = "alloc"))]
 pub use serde::transcode;
 pub use serial::{
