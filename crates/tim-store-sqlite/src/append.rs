@@ -2,16 +2,13 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::message::Content;
-use tim_proto::wire::decode_body;
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
     Append, Entry, EntryFlags, Fingerprint, LogKey, MAX_CONTENT, Published, Refused, Stored, SystemEntry,
     Written,
 };
 
-use super::columns::sql_flags;
-use super::rows::{Head, counts, entry_at, log_name, number_of, sql, unsigned};
+use super::rows::{Head, counts, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 /// A checked entry, ready to be appended.
@@ -38,7 +35,7 @@ impl Batch<'_> {
         if append.id.sender != number_of(sender_id) {
             return Err(Refused::ForeignId.into());
         }
-        let before = earlier_send(self.db, &append.log, sender_id, &append.id, append.fingerprint)?;
+        let before = earlier_send(self.db, sender_id, &append.id, append.fingerprint)?;
         if let Some(first) = before {
             return Ok(Written::Duplicate(first?));
         }
@@ -205,7 +202,7 @@ impl Batch<'_> {
                 sql(new.client_time),
                 new.random,
                 sql(new.origin),
-                sql_flags(new.flags),
+                new.flags.to_bits(),
                 new.kind.0,
                 sql(head.countable),
                 &*new.content,
@@ -256,7 +253,6 @@ impl Batch<'_> {
 /// The position of the message with this id if it was the same message, a refusal if it was another.
 pub(super) fn earlier_send(
     db: &Connection,
-    log: &LogKey,
     sender: i64,
     id: &MessageId,
     fingerprint: Fingerprint,
@@ -272,47 +268,13 @@ pub(super) fn earlier_send(
                 change: unsigned(row, 1)?,
                 time_ms: unsigned(row, 2)?,
             };
-            let kept = row.get::<_, Option<i64>>(3)?;
-            Ok((
-                stored,
-                kept.map(|kept| Fingerprint::from_bits(kept.cast_unsigned())),
-            ))
+            Ok((stored, unsigned(row, 3)?))
         })
         .optional()?;
-    let Some((stored, kept)) = found else {
-        return Ok(None);
-    };
-    let is_same = match kept {
-        Some(kept) => kept == fingerprint,
-        None => is_entry(db, log, id, stored.sequence, fingerprint)?,
-    };
-    Ok(Some(if is_same {
-        Ok(stored)
-    } else {
-        Err(Refused::IdReused)
+    Ok(found.map(|(stored, kept)| match kept == fingerprint.to_bits() {
+        true => Ok(stored),
+        false => Err(Refused::IdReused),
     }))
-}
-
-/// Whether a message is the entry at this position, for entries from before fingerprints were kept. An entry that was purged or
-/// revoked counts as the same.
-fn is_entry(
-    db: &Connection,
-    log: &LogKey,
-    id: &MessageId,
-    sequence: u64,
-    fingerprint: Fingerprint,
-) -> rusqlite::Result<bool> {
-    let Some(head) = Head::find(db, log)? else {
-        return Ok(false);
-    };
-    if sequence < head.first_kept {
-        return Ok(true);
-    }
-    let Some(entry) = entry_at(db, head.id, sequence)?.filter(|entry| entry.id == *id) else {
-        return Ok(false);
-    };
-    let content = decode_body::<Content<'_>>(&entry.content).ok();
-    Ok(entry.is_revoked() || content.is_none_or(|content| Fingerprint::of_message(&content) == fingerprint))
 }
 
 pub(super) fn check_size(content: &Bytes) -> Result<(), Refused> {

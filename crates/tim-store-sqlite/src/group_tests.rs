@@ -1,9 +1,9 @@
-//! Groups that a crash or an older program left behind.
+//! What is stored of groups: after a crash, and when it is over.
 
 use bytes::Bytes;
 use rusqlite::Connection;
 use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, UserId};
 use tim_store::{
     Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, MembersRequest, NotStored, PageRequest, Purge,
     Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
@@ -184,97 +184,6 @@ fn a_change_that_fails_in_the_middle_leaves_the_group_as_it_was() {
         assert!(rows > 4, "{name} touched {rows} rows");
         assert_ne!(everything(&reader, group), before);
     }
-}
-
-#[test]
-fn an_older_database_is_brought_up_to_date() {
-    let dir = tempfile::tempdir().unwrap();
-    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
-    database
-        .execute_batch(&format!(
-            "{} PRAGMA user_version = 1;
-             INSERT INTO users (id, name) VALUES (1, 'alice'), (2, 'bob'), (3, 'carol'), (4, 'dave');
-             INSERT INTO logs (id, kind, name, sequence, change, countable, last_sequence, last_change, first_time_ms)
-                 VALUES (1, 2, 'old', 1, 1, 1, 1, 1, 5);
-             UPDATE meta SET change = 1;
-             INSERT INTO entries VALUES (1, 1, 1, 5, 1, 0, 7, 0, 0, 1, 1, x'68656c6c6f');
-             INSERT INTO groups VALUES (1, 2, 1, 1, 'name', '', '', '', 5, 1, 2);
-             INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable)
-                 VALUES (1, 1, 400, 5, 0, 0, 0), (2, 1, 200, 5, 0, 0, 0);",
-            schema::STEPS[0]
-        ))
-        .unwrap();
-    drop(database);
-
-    let (mut writer, reader) = open(dir.path()).unwrap();
-    assert_eq!(
-        writer
-            .connection()
-            .query_row("PRAGMA user_version", [], |row| row.get(0)),
-        Ok(schema::VERSION)
-    );
-    let [alice, bob, carol, _] = users();
-    let group = GroupId::new("old").unwrap();
-    let found = reader.group(&group).unwrap().unwrap();
-    assert_eq!((found.owner, found.member_count), (alice, 2));
-    assert_eq!(
-        (found.join_option, found.invite_option, found.mute_all),
-        (JoinOption::NEED_PERMISSION, InviteOption::NEED_PERMISSION, false),
-        "what a Public group usually has"
-    );
-    let unread = reader
-        .conversation(&bob, &LogKey::Group(group))
-        .unwrap()
-        .unwrap()
-        .unread;
-    assert_eq!(unread, 1, "what was there is there");
-    let answers = writer.commit(
-        6,
-        &[
-            command(
-                group,
-                carol,
-                GroupAction::Join {
-                    message: String::new(),
-                },
-            ),
-            command(
-                group,
-                alice,
-                GroupAction::HandleApplication {
-                    applicant: carol,
-                    accept: true,
-                    message: String::new(),
-                    key: 0,
-                },
-            ),
-        ],
-    );
-    assert!(answers.unwrap().results.iter().all(Result::is_ok));
-    let standing = reader.membership(&group, &carol).unwrap().unwrap();
-    assert_eq!((standing.role, standing.joined_at), (Role::MEMBER, 1));
-}
-
-#[test]
-fn a_new_database_and_a_grown_one_have_the_same_tables() {
-    let tables = |database: &Connection| -> Vec<String> {
-        let mut statement = database
-            .prepare("SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY name")
-            .unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
-    let (old, new) = (
-        Connection::open_in_memory().unwrap(),
-        Connection::open_in_memory().unwrap(),
-    );
-    old.execute_batch(&format!("{} PRAGMA user_version = 1;", schema::STEPS[0]))
-        .unwrap();
-    for database in [&old, &new] {
-        schema::migrate(database).unwrap();
-    }
-    assert_eq!(tables(&old), tables(&new));
-    assert!(tables(&new).iter().any(|table| table.starts_with("requests:")));
 }
 
 fn ask(writer: &mut SqliteWriter, now_ms: u64, group: GroupId, actor: UserId, action: GroupAction) {

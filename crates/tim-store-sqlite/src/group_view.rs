@@ -108,7 +108,7 @@ impl GroupView for View<'_> {
     fn successor(&self, owner: &UserId) -> rusqlite::Result<Option<UserId>> {
         for sql in [
             "SELECT u.name FROM personal p CROSS JOIN users u ON u.id = p.user
-             WHERE p.log = ?1 AND p.role > 200 AND p.role = 300 ORDER BY p.joined_ms, p.user LIMIT 1",
+             WHERE p.log = ?1 AND p.role < 3 AND p.role = 2 ORDER BY p.joined_ms, p.user LIMIT 1",
             "SELECT u.name FROM personal p CROSS JOIN users u ON u.id = p.user
              WHERE p.log = ?1 AND p.role IS NOT NULL ORDER BY p.joined_ms, p.user LIMIT 2",
         ] {

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension as _, ToSql, params};
 use tim_groups::rules::{Sender, TypeRules};
 use tim_groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
-use tim_proto::{Role, UserId};
+use tim_proto::{GroupType, Role, UserId};
 use tim_store::{
     Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Refused, Restriction, RosterChange,
     SystemEntry, Written,
 };
 
 use super::append::{Destination, NewEntry};
-use super::columns::{group_type, sql_role};
 use super::group_view::{View, groups_of, request_kind};
 use super::rosters::{membership, restriction};
-use super::rows::{Head, KIND_DISMISSED, sql, user_id};
+use super::rows::{Head, KIND_DISMISSED, sql, unsigned, user_id};
 use super::writer::{Batch, Stop};
 
 /// Checked notices with their logs.
@@ -69,13 +68,12 @@ impl Batch<'_> {
                 "SELECT fingerprint FROM groups WHERE log = ?1 AND creator = ?2 AND creation_random = ?3",
             )?
             .query_row(params![head.id, owner, new.creation_random], |row| {
-                row.get::<_, Option<i64>>(0)
+                unsigned(row, 0)
             })
             .optional()?;
         match found {
             None => Err(Refused::IdInUse(new.group).into()),
-            // The content of a group from before fingerprints were kept is unknown.
-            Some(kept) if kept.is_none_or(|kept| kept == sql(Fingerprint::of_group(new).to_bits())) => {
+            Some(kept) if kept == Fingerprint::of_group(new).to_bits() => {
                 Ok(Written::Group { created: false })
             }
             Some(_) => Err(Refused::IdReused.into()),
@@ -171,7 +169,7 @@ impl Batch<'_> {
                 roster.left.push(*name);
                 self.remove_member(head, user)
             }
-            RowChange::Role(_, role) => self.set_personal(head, user, "role", &sql_role(*role)),
+            RowChange::Role(_, role) => self.set_personal(head, user, "role", &role.0),
             RowChange::MutedUntil(name, until_ms) => {
                 let restriction = Restriction {
                     muted_until_ms: *until_ms,
@@ -348,7 +346,7 @@ impl Batch<'_> {
         let (group_type, mute_all): (_, bool) = self
             .db
             .prepare_cached("SELECT group_type, mute_all FROM groups WHERE log = ?1")?
-            .query_row([head.id], |row| Ok((group_type(row, 0)?, row.get(1)?)))?;
+            .query_row([head.id], |row| Ok((row.get(0).map(GroupType)?, row.get(1)?)))?;
         let rules = TypeRules::of_stored(group_type)?;
         if !rules.is_stored {
             return Err(Refused::NotAllowed("messages to an AVChatRoom are not stored").into());

@@ -2,7 +2,6 @@
 
 mod append;
 mod changes;
-mod columns;
 mod epochs;
 #[cfg(test)]
 mod group_tests;
@@ -80,6 +79,16 @@ pub enum OpenError {
         /// The database's schema version.
         found: u32,
         /// The newest version that this program knows.
+        known: u32,
+    },
+    /// A hub from before the first release has written the database.
+    #[error(
+        "the database has schema {found}, but this program knows only those from {known} on: begin with an empty directory"
+    )]
+    OldSchema {
+        /// The database's schema version.
+        found: u32,
+        /// The oldest version that this program knows.
         known: u32,
     },
     /// The file system does not support a write-ahead log, as most network file systems.

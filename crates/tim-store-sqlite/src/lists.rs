@@ -86,13 +86,12 @@ impl StoreReader for SqliteReader {
 
     fn stored(
         &self,
-        log: &LogKey,
         sender: &UserId,
         id: &MessageId,
         fingerprint: Fingerprint,
     ) -> Result<Option<Result<Stored, Refused>>, StoreError> {
         self.pool.read(|db| match user_id(db, sender)? {
-            Some(sender) => earlier_send(db, log, sender, id, fingerprint),
+            Some(sender) => earlier_send(db, sender, id, fingerprint),
             None => Ok(None),
         })
     }

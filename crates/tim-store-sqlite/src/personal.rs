@@ -4,7 +4,6 @@ use rusqlite::{OptionalExtension as _, params};
 use tim_proto::{Role, UserId};
 use tim_store::{EntryFlags, LogKey, Refused, Written};
 
-use super::columns::{sql_flags, sql_role};
 use super::rows::{Head, Personal, sql, unsigned};
 use super::writer::{Batch, Stop};
 
@@ -80,7 +79,7 @@ impl Batch<'_> {
                 "SELECT count(*) FROM entries WHERE log = ?1 AND sequence > ?2 AND sequence <= ?3 AND sender = ?4
                  AND flags & ?5 = 0",
             )?
-            .query_row(params![head.id, sql(after), sql(upto), user, sql_flags(EntryFlags::NO_UNREAD)], |row| unsigned(row, 0))
+            .query_row(params![head.id, sql(after), sql(upto), user, EntryFlags::NO_UNREAD.to_bits()], |row| unsigned(row, 0))
     }
 
     fn countable_at(&self, head: &Head, sequence: u64) -> rusqlite::Result<u64> {
@@ -124,7 +123,7 @@ impl Batch<'_> {
             .execute(params![
                 user,
                 head.id,
-                role.map(sql_role),
+                role.map(|role| role.0),
                 sql(self.now_ms),
                 sql(head.sequence),
                 sql(head.countable)

@@ -3,7 +3,6 @@
 use rusqlite::{OptionalExtension as _, params};
 use tim_store::{EntryFlags, Purge, Written};
 
-use super::columns::sql_flags;
 use super::rows::{Head, head_columns, sql, unsigned};
 use super::writer::{Batch, Stop};
 
@@ -101,7 +100,7 @@ impl Batch<'_> {
              GROUP BY e.sender",
         )?;
         let found = statement.query_map(
-            params![head.id, sql(chunk.upto), sql_flags(EntryFlags::NO_UNREAD)],
+            params![head.id, sql(chunk.upto), EntryFlags::NO_UNREAD.to_bits()],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         let own = found.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;

@@ -3,15 +3,14 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_groups::rules::{Action, TypeRules};
-use tim_proto::message::{Content, Payload, RevokedBy, tags};
+use tim_proto::message::{Content, RevokedBy, tags};
 use tim_proto::wire::{Extension, decode_body, encode_body, encoded_len};
-use tim_proto::{MessageKind, Role, UserId};
+use tim_proto::{GroupType, MessageKind, Role, UserId};
 use tim_store::{EntryFlags, LogKey, Refused, Revoke, Stored, Written};
 
 use super::append::{NewEntry, check_size};
-use super::columns;
 use super::rosters::membership;
-use super::rows::{Head, counts, entry_at, parsed, sql, unsigned};
+use super::rows::{Head, counts, entry_at, flags, parsed, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 /// What is read of the message.
@@ -107,7 +106,7 @@ impl Batch<'_> {
         let group_type = self
             .db
             .prepare_cached("SELECT group_type FROM groups WHERE log = ?1")?
-            .query_row([head.id], |row| columns::group_type(row, 0))?;
+            .query_row([head.id], |row| row.get(0).map(GroupType))?;
         Ok(TypeRules::of_stored(group_type)?)
     }
 
@@ -152,7 +151,7 @@ impl Batch<'_> {
                 Ok(Target {
                     sender: row.get(0)?,
                     time_ms: unsigned(row, 1)?,
-                    flags: columns::flags(row, 2)?,
+                    flags: flags(row, 2)?,
                 })
             })
             .optional()
@@ -233,12 +232,7 @@ fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) 
     db.prepare_cached(
         "UPDATE entries SET flags = flags | ?3, content = ?4 WHERE log = ?1 AND sequence = ?2",
     )?
-    .execute(params![
-        log,
-        sql(sequence),
-        columns::sql_flags(EntryFlags::REVOKED),
-        left
-    ])?;
+    .execute(params![log, sql(sequence), EntryFlags::REVOKED.to_bits(), left])?;
     db.prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
         .execute(place)?;
     Ok(())
@@ -257,53 +251,4 @@ fn with_revoker_name(content: &Bytes, name: &str) -> Bytes {
     // The buffer has exactly this length.
     let _ = encode_body(&name, &mut bytes);
     [content, bytes.as_slice()].concat().into()
-}
-
-/// Removes the contents of messages that were revoked while the store still kept them.
-pub(super) fn remove_all(db: &Connection) -> rusqlite::Result<()> {
-    struct Revoked {
-        log: i64,
-        sequence: u64,
-        revoker: UserId,
-        name: String,
-        reason: String,
-    }
-    let found: Vec<Revoked> = db
-        .prepare(
-            "SELECT r.log, r.sequence, u.name, coalesce(nullif(p.name_card, ''), u.nick), e.content
-             FROM revoked r JOIN users u ON u.id = r.revoker
-             JOIN entries m ON m.log = r.log AND m.sequence = r.sequence
-             LEFT JOIN personal p ON p.user = r.revoker AND p.log = r.log
-             LEFT JOIN entries e ON e.log = r.log AND e.sequence = r.entry",
-        )?
-        .query_map([], |row| {
-            let entry = row.get_ref(4)?.as_blob_or_null()?.unwrap_or(&[]);
-            Ok(Revoked {
-                log: row.get(0)?,
-                sequence: unsigned(row, 1)?,
-                revoker: parsed(row, 2)?,
-                name: row.get(3)?,
-                reason: reason_of(entry).unwrap_or_default(),
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    db.execute_batch("PRAGMA secure_delete=ON")?;
-    for one in found {
-        let by = RevokedBy {
-            revoker: one.revoker.as_str(),
-            reason: &one.reason,
-            name: &one.name,
-        };
-        remove_content(db, one.log, one.sequence, &by)?;
-    }
-    db.execute_batch(super::USUAL_DELETE)
-}
-
-/// The reason in a revocation entry.
-fn reason_of(entry: &[u8]) -> Option<String> {
-    let content: Content<'_> = decode_body(entry).ok()?;
-    match Payload::decode(content.kind, content.payload) {
-        Payload::Revocation(revocation) => Some(revocation.reason.to_owned()),
-        _ => None,
-    }
 }

@@ -1,12 +1,11 @@
 //! Reading groups and their members, for both ends.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tim_proto::{InviteOption, JoinOption, ReceiveOption, Role, UserId};
+use tim_proto::{GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 use tim_store::{
     Account, Group, GroupsPage, ListPosition, Member, MembersPage, MembersRequest, Membership, Restriction,
 };
 
-use super::columns::{group_type, sql_role};
 use super::rows::{Head, Personal, number_of, parsed, personal_columns, sql, unsigned, user_id};
 
 /// The columns of a [`Group`], from column 0.
@@ -23,7 +22,7 @@ const GROUP_COLUMNS: usize = 12;
 fn group_from_row(row: &Row<'_>) -> rusqlite::Result<Group> {
     Ok(Group {
         group: parsed(row, 0)?,
-        group_type: group_type(row, 1)?,
+        group_type: row.get(1).map(GroupType)?,
         owner: parsed(row, 2)?,
         name: row.get(3)?,
         introduction: row.get(4)?,
@@ -167,7 +166,7 @@ fn member(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Member)>> {
 pub(super) fn managers(db: &Connection, log: i64) -> rusqlite::Result<Vec<Member>> {
     let mut statement = db.prepare_cached(concat!(
         select_members!(),
-        "p.role > 200 ORDER BY p.joined_ms, p.user"
+        "p.role < 3 ORDER BY p.joined_ms, p.user"
     ))?;
     let mut managers = collect(statement.query_map([log], member)?)?;
     // Unknown roles, which are in the index too, are members.
@@ -193,11 +192,11 @@ pub(super) fn members_page(
         // Managers have an index of their own.
         Some(Role::OWNER | Role::ADMIN) => concat!(
             select_members!(),
-            "p.role > 200 AND (p.joined_ms, p.user) > (?2, ?3) AND p.role = ?4 ORDER BY p.joined_ms, p.user LIMIT ?5"
+            "p.role < 3 AND (p.joined_ms, p.user) > (?2, ?3) AND p.role = ?4 ORDER BY p.joined_ms, p.user LIMIT ?5"
         ),
         Some(_) => concat!(
             select_members!(),
-            "p.role IS NOT NULL AND (p.joined_ms, p.user) > (?2, ?3) AND p.role NOT IN (300, 400)
+            "p.role IS NOT NULL AND (p.joined_ms, p.user) > (?2, ?3) AND p.role NOT IN (1, 2)
              AND ?4 IS NOT NULL ORDER BY p.joined_ms, p.user LIMIT ?5"
         ),
         None => concat!(
@@ -206,7 +205,7 @@ pub(super) fn members_page(
              ORDER BY p.joined_ms, p.user LIMIT ?5"
         ),
     };
-    let wanted = request.role.map(sql_role);
+    let wanted = request.role.map(|role| role.0);
     let mut statement = db.prepare_cached(sql_text)?;
     // One more than requested: there is another page.
     let more = (limit as u64).saturating_add(1);

@@ -3,10 +3,8 @@
 use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tim_proto::{GroupId, IdError, MessageId, Role, UserId};
+use tim_proto::{GroupId, IdError, MessageId, MessageKind, Role, UserId};
 use tim_store::{Entry, EntryFlags, LogKey, Pair, SYSTEM_NUMBER, account_number};
-
-use super::columns;
 
 /// A number as SQLite stores it, bit for bit.
 pub(super) const fn sql(number: u64) -> i64 {
@@ -16,6 +14,11 @@ pub(super) const fn sql(number: u64) -> i64 {
 /// An unsigned column.
 pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+/// A column that is an entry's flags.
+pub(super) fn flags(row: &Row<'_>, column: usize) -> rusqlite::Result<EntryFlags> {
+    row.get(column).map(EntryFlags::from_bits)
 }
 
 /// A stored id. Old ones may have a form that new ones cannot have.
@@ -165,8 +168,8 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         sender: parsed(row, 4)?,
         id,
         origin: unsigned(row, 7)?,
-        flags: columns::flags(row, 8)?,
-        kind: columns::kind(row, 9)?,
+        flags: flags(row, 8)?,
+        kind: row.get(9).map(MessageKind)?,
         content: Bytes::copy_from_slice(row.get_ref(10)?.as_blob()?),
     })
 }
@@ -231,7 +234,7 @@ impl Personal {
     pub(super) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             user: row.get(at)?,
-            role: columns::role(row, at + 1)?,
+            role: row.get::<_, Option<u8>>(at + 1)?.map(Role),
             joined_ms: unsigned(row, at + 2)?,
             joined_at: unsigned(row, at + 3)?,
             read_sequence: unsigned(row, at + 4)?,

@@ -2,11 +2,9 @@
 
 use bytes::Bytes;
 use rusqlite::ffi;
-use tim_proto::message::{Content, Revocation};
-use tim_proto::wire::decode_body;
 use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, NotStored, Purge, Refused, Revoke, StoreError, StoreReader as _,
+    Append, EntryFlags, Fingerprint, LogKey, NotStored, Purge, Revoke, StoreError, StoreReader as _,
     StoreWriter as _, Write, Written,
 };
 
@@ -162,78 +160,6 @@ fn a_failed_fsync_is_fatal() {
     ));
 }
 
-/// A data directory of version 4, which did not keep fingerprints: alice and bob, and what alice sent.
-fn version_4(dir: &Path, contents: &[Vec<u8>]) {
-    let database = Connection::open(dir.join(DATABASE)).unwrap();
-    let tables = schema::STEPS[..4].concat();
-    database.execute_batch(&tables).unwrap();
-    database
-        .execute_batch(
-            "PRAGMA user_version = 4; INSERT INTO users (id, name) VALUES (1, 'alice'), (2, 'bob'), (3, 'carol');
-             INSERT INTO logs (id, kind, name, sequence, change) VALUES (1, 1, 'alice' || char(10) || 'bob', 9, 9);
-             UPDATE meta SET change = 9;",
-        )
-        .unwrap();
-    for (at, content) in (1..).zip(contents) {
-        database
-            .execute(
-                "INSERT INTO entries VALUES (1, ?1, ?1, 5, 1, 7, ?1, 0, 0, 1, ?1, ?2)",
-                rusqlite::params![at, content],
-            )
-            .unwrap();
-        database
-            .execute("INSERT INTO sent VALUES (7, 1, ?1, ?1, ?1, 5)", [at])
-            .unwrap();
-    }
-}
-
-#[test]
-fn what_was_stored_before_there_were_fingerprints_is_compared_with_the_entry() {
-    use tim_proto::message::{Content, SenderNames, to_vec, with_sender_names};
-    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| UserId::new(name).unwrap());
-    let id = |random| MessageId {
-        sender: tim_store::account_number(1),
-        client_time: 7,
-        random,
-    };
-    let said = |to, payload, random| {
-        let content = Content::new(ConversationId::C2c(to), id(random), MessageKind(99), payload)
-            .with_client_sequence(1)
-            .with_priority(tim_proto::Priority::NORMAL);
-        (to_vec(&content), Fingerprint::of_message(&content))
-    };
-    let (plain, first) = said(bob, b"first", 1);
-    let (content, second) = said(bob, b"second", 2);
-    let names = SenderNames {
-        nick: "Alice",
-        ..SenderNames::default()
-    };
-    let dir = tempfile::tempdir().unwrap();
-    version_4(dir.path(), &[plain, with_sender_names(&content, &names)]);
-    let (_writer, reader) = open(dir.path()).unwrap();
-    let sent = |to, random, print| {
-        let found = reader.stored(&LogKey::c2c(alice, to), &alice, &id(random), print);
-        found.unwrap().map(|first| first.map(|at| at.sequence))
-    };
-    assert_eq!(sent(bob, 1, first), Some(Ok(1)));
-    assert_eq!(
-        sent(bob, 2, second),
-        Some(Ok(2)),
-        "with the hub's names behind it"
-    );
-    assert_eq!(sent(bob, 1, second), Some(Err(Refused::IdReused)));
-    assert_eq!(
-        sent(carol, 1, said(carol, b"first", 1).1),
-        Some(Err(Refused::IdReused))
-    );
-    assert_eq!(sent(bob, 3, first), None);
-    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
-    database
-        .execute_batch("DELETE FROM entries; UPDATE logs SET first_kept = 3;")
-        .unwrap();
-    assert_eq!(sent(bob, 1, second), Some(Ok(1)), "nobody knows what it said");
-}
-
 #[test]
 fn too_long_a_batch_is_refused_whole() {
     let dir = tempfile::tempdir().unwrap();
@@ -330,74 +256,6 @@ fn revoked_contents_are_not_in_the_files_either() {
     assert!(found_in_files(dir.path(), b"it stays"));
     assert!(!reader.entry(&log, 2).unwrap().unwrap().is_revoked());
     assert_eq!(pragma(writer.connection(), "secure_delete"), "2", "FAST again");
-}
-
-#[test]
-fn what_an_older_program_kept_of_revoked_messages_goes_and_mutes_stay() {
-    let dir = tempfile::tempdir().unwrap();
-    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
-    database
-        .execute_batch(&format!(
-            "{} PRAGMA user_version = 4;
-             INSERT INTO users (id, name, nick) VALUES (1, 'alice', 'Alice'), (2, 'bob', '');
-             INSERT INTO logs (id, kind, name, sequence, change, countable, last_sequence, last_change, first_time_ms)
-                 VALUES (1, 1, 'alice\nalice', 2, 2, 1, 1, 1, 5), (2, 2, 'g', 0, 0, 0, 0, 0, NULL);
-             UPDATE meta SET change = 2;
-             INSERT INTO revoked VALUES (1, 1, 1, 1, 1, 2, 2, 6);
-             INSERT INTO mentions VALUES (1, 2, 1, 1);
-             INSERT INTO groups (log, group_type, owner, creation_random, name, introduction, notification, avatar,
-                     created_ms, creator, member_count) VALUES (2, 5, 1, 1, '', '', '', '', 5, 1, 2);
-             INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable, muted_until_ms)
-                 VALUES (1, 1, NULL, 5, 0, 0, 0, 0), (1, 2, 400, 5, 0, 0, 0, 0), (2, 2, 200, 5, 0, 0, 0, 77);",
-            schema::STEPS[..4].concat()
-        ))
-        .unwrap();
-    let why = Revocation {
-        sequence: 1,
-        message: MessageId::default(),
-        sender: ALICE,
-        revoker: ALICE,
-        reason: "typo",
-    };
-    let to = ConversationId::C2c(ALICE);
-    // Sequence, flags (revoked; by the hub), kind (text; revocation), content.
-    let entries = [
-        (1, 1, 1, note(9, "hunter2")),
-        (
-            2,
-            8,
-            34,
-            tim_groups::tips::content(to, MessageId::default(), MessageKind::REVOCATION, &why),
-        ),
-    ];
-    for (sequence, flags, kind, content) in entries {
-        let row = rusqlite::params![sequence, flags, kind, &*content];
-        database
-            .execute(
-                "INSERT INTO entries VALUES (1, ?1, ?1, 5, 1, 1, 9, 0, ?2, ?3, 1, ?4)",
-                row,
-            )
-            .unwrap();
-    }
-    drop(database);
-
-    let (writer, reader) = open(dir.path()).unwrap();
-    let entry = reader.entry(&LogKey::c2c(ALICE, ALICE), 1).unwrap().unwrap();
-    let left: Content<'_> = decode_body(&entry.content).unwrap();
-    assert_eq!((left.payload, left.id.random), (&[][..], 9));
-    let by = left.revoked_by().unwrap();
-    assert_eq!((by.revoker, by.reason, by.name), ("alice", "typo", "Alice"));
-    let mentions: u32 = writer
-        .connection()
-        .query_row("SELECT count(*) FROM mentions", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(mentions, 0);
-    let (group, bob) = ("g".parse().unwrap(), "bob".parse().unwrap());
-    assert_eq!(
-        reader.membership(&group, &bob).unwrap().unwrap().muted_until_ms,
-        77
-    );
-    assert_eq!(reader.restriction(&group, &bob).unwrap().muted_until_ms, 77);
 }
 
 #[test]

@@ -150,17 +150,21 @@ fn nobody_else_reads_the_files_though_the_directory_was_there_before() {
 }
 
 #[test]
-fn a_newer_schema_is_refused() {
+fn a_schema_that_is_not_known_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(sqlite::open(dir.path()).unwrap());
-    let database = rusqlite::Connection::open(dir.path().join("tim.sqlite3")).unwrap();
-    database.execute_batch("PRAGMA user_version = 1000").unwrap();
-    drop(database);
-    let refused = sqlite::open(dir.path()).unwrap_err();
-    assert!(
-        matches!(refused, OpenError::NewerSchema { found: 1000, .. }),
-        "{refused}"
-    );
+    drop(sqlite::open(dir.path()).unwrap());
+    let open_as = |version: u32| {
+        let database = rusqlite::Connection::open(dir.path().join("tim.sqlite3")).unwrap();
+        database.pragma_update(None, "user_version", version).unwrap();
+        drop(database);
+        sqlite::open(dir.path()).unwrap_err()
+    };
+    assert!(matches!(
+        open_as(1000),
+        OpenError::NewerSchema { found: 1000, .. }
+    ));
+    assert!(matches!(open_as(8), OpenError::OldSchema { found: 8, .. }));
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl StoreReader for FaultyReader {
         fn newest_time_ms() -> Option<u64>;
         fn page(request: &PageRequest) -> Page;
         fn entry(log: &LogKey, sequence: u64) -> Option<Entry>;
-        fn stored(log: &LogKey, sender: &UserId, id: &MessageId, fingerprint: Fingerprint) -> Option<Result<Stored, Refused>>;
+        fn stored(sender: &UserId, id: &MessageId, fingerprint: Fingerprint) -> Option<Result<Stored, Refused>>;
         fn changes_since(request: &ChangesRequest) -> Changes;
         fn conversations(user: &UserId, after: Option<ListPosition>, limit: usize) -> ConversationsPage;
         fn conversation(user: &UserId, log: &LogKey) -> Option<Conversation>;

@@ -54,7 +54,6 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn stored(
         &self,
-        log: &LogKey,
         sender: &UserId,
         id: &MessageId,
         fingerprint: Fingerprint,

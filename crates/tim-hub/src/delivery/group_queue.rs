@@ -145,14 +145,10 @@ impl GroupQueue {
             Route::Log(append) => {
                 let reads = self.reads.clone();
                 self.reads.run_detached(move || {
-                    let Append {
-                        log,
-                        sender,
-                        id,
-                        fingerprint,
-                        ..
-                    } = &*append;
-                    match reads.store().stored(log, sender, id, *fingerprint) {
+                    let found = reads
+                        .store()
+                        .stored(&append.sender, &append.id, append.fingerprint);
+                    match found {
                         Ok(Some(first)) => receipt.written(first.map(Written::Duplicate).map_err(Into::into)),
                         Ok(None) => receipt.refuse(full),
                         Err(error) => receipt.refuse(error.into()),

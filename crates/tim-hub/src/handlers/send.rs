@@ -87,7 +87,7 @@ fn to_peer(
             None => append,
         };
         append_to_log(&services.writer, append, receipt);
-    } else if let Some(first) = stored_before(services, client, &log, &draft)? {
+    } else if let Some(first) = stored_before(services, client, &draft)? {
         receipt.stored(first, true);
     } else {
         if let Some(peer) = new_peer {
@@ -127,7 +127,7 @@ fn to_group(
     }
     let (receipt, content) = with_names(services, client, &draft, &membership.name_card)?;
     if draft.online_only
-        && let Some(first) = stored_before(services, client, &log, &draft)?
+        && let Some(first) = stored_before(services, client, &draft)?
     {
         receipt.stored(first, true);
         return Ok(());
@@ -154,11 +154,10 @@ fn to_group(
 fn stored_before(
     services: &Services,
     client: &ClientContext,
-    log: &LogKey,
     draft: &Draft<'_>,
 ) -> Result<Option<Stored>, Refusal> {
     let store = services.reads.store();
-    let found = store.stored(log, &client.user(), &draft.content.id, draft.fingerprint)?;
+    let found = store.stored(&client.user(), &draft.content.id, draft.fingerprint)?;
     Ok(found.transpose()?)
 }
 

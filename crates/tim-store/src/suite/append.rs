@@ -113,7 +113,7 @@ pub fn a_resend_is_answered_as_the_first(world: &mut World) {
         Ok(Written::Duplicate(first))
     );
     world.reopen();
-    let of = |user| world.reader().stored(&log, user, &append.id, append.fingerprint);
+    let of = |user| world.reader().stored(user, &append.id, append.fingerprint);
     assert_eq!((of(&alice), of(&bob)), (Ok(Some(Ok(first))), Ok(None)));
     assert_eq!(
         world.write(Write::Append(append)),
@@ -147,9 +147,7 @@ pub fn an_id_is_used_for_one_message(world: &mut World) {
                 "{round}"
             );
             assert_eq!(
-                world
-                    .reader()
-                    .stored(&append.log, &alice, &append.id, append.fingerprint),
+                world.reader().stored(&alice, &append.id, append.fingerprint),
                 Ok(Some(Err(Refused::IdReused)))
             );
         }
