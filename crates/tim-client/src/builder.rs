@@ -17,10 +17,12 @@ use crate::bus::Bus;
 use crate::client::Client;
 use crate::shared::Shared;
 use crate::state::State;
-use crate::system::random;
+use crate::system::{Randoms, WallClock};
 
 /// How many messages an event stream may hold before the hub is slowed down.
 const EVENT_CAPACITY: usize = 256;
+/// The device id before one is chosen.
+const NO_DEVICE: u64 = 0;
 
 /// Configures a client; from [`Client::builder`].
 #[must_use = "a builder does nothing until it is built"]
@@ -31,6 +33,8 @@ pub struct ClientBuilder {
     capabilities: Option<Capabilities>,
     resume: Resume,
     event_capacity: usize,
+    wall_clock: WallClock,
+    randoms: Randoms,
 }
 
 impl std::fmt::Debug for ClientBuilder {
@@ -51,7 +55,7 @@ enum Resume {
 impl Client {
     /// Starts to configure a client for a user of the application `app` (`SDKAppID`), who authenticates with `user_sig`.
     pub fn builder(app: u32, user: UserId, user_sig: impl Into<String>) -> ClientBuilder {
-        let mut config = ClientConfig::new(app, user, random().max(1));
+        let mut config = ClientConfig::new(app, user, NO_DEVICE);
         config.sender_names = true;
         config.platform = Platform::DESKTOP;
         ClientBuilder {
@@ -61,6 +65,8 @@ impl Client {
             capabilities: None,
             resume: Resume::Now,
             event_capacity: EVENT_CAPACITY,
+            wall_clock: WallClock::SYSTEM,
+            randoms: Randoms::System,
         }
     }
 }
@@ -122,6 +128,24 @@ impl ClientBuilder {
         self
     }
 
+    /// The time of day, in milliseconds since 1970, for platforms without a clock and for tests. Default: the system's. The
+    /// times of new messages are taken from it; intervals are measured with tokio's time.
+    pub fn wall_clock(mut self, unix_millis: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.wall_clock = WallClock::new(unix_millis);
+        self
+    }
+
+    /// Makes all random numbers of the client follow from this one, for platforms without a random source and for tests:
+    /// those in message ids and of the session, back-off, and the device id if none is set. Default: the system's random
+    /// source.
+    ///
+    /// Each client needs a seed of its own, also one that is built for the same device again: by it the hub tells the logins
+    /// of one run of the application from late ones of another.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.randoms = Randoms::Seeded(seed);
+        self
+    }
+
     /// Builds a client of the hub at `host:port`. Nothing is sent before [`Client::login`].
     ///
     /// # Panics
@@ -136,10 +160,14 @@ impl ClientBuilder {
     ///
     /// # Panics
     /// Outside a tokio runtime whose time is enabled, as `tokio::spawn` does.
-    pub fn build<C: Connector>(self, connector: C) -> Client
+    pub fn build<C: Connector>(mut self, connector: C) -> Client
     where
         C::Link: Send,
     {
+        let [device, session, messages] = [(); 3].map(|()| self.randoms.draw());
+        if self.config.device == NO_DEVICE {
+            self.config.device = device.max(1);
+        }
         let capabilities = self
             .capabilities
             .unwrap_or_else(|| Capabilities::of(self.config.platform));
@@ -148,13 +176,21 @@ impl ClientBuilder {
             Resume::Now | Resume::Start => Vec::new(),
         };
         let bus = Bus::new(self.event_capacity, settled);
-        let shared = Arc::new(Shared::new(&self.config, self.limits, capabilities, bus));
+        let shared = Shared::new(
+            &self.config,
+            self.limits,
+            capabilities,
+            bus,
+            self.wall_clock,
+            messages,
+        );
+        let shared = Arc::new(shared);
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let mut driver = ClientDriver::new(
             self.config,
             self.user_sig,
             ClientBuffers::default(),
-            random(),
+            session,
             connector,
         );
         match &self.resume {

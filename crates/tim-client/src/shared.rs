@@ -13,8 +13,7 @@ use crate::bus::Bus;
 use crate::handlers::Handlers;
 use crate::state::groups::AvChatRooms;
 use crate::state::{Config, Messages, Status};
-use crate::system::random;
-use crate::system::unix_millis;
+use crate::system::WallClock;
 
 /// The largest piece of a stub that is fetched at a time, in bytes.
 const MAX_FETCH_PIECE: u32 = 16 * 1024;
@@ -32,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) fetch_piece: u32,
     /// The account number, 0 before the first login.
     account: AtomicU64,
+    wall_clock: WallClock,
     ids: Mutex<Ids>,
     /// The unread messages in all conversations that count.
     total_unread: AtomicU64,
@@ -51,7 +51,15 @@ pub(crate) struct ClientStatus {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &ClientConfig, limits: Limits, capabilities: Capabilities, bus: Bus) -> Self {
+    /// `random` is any number, for message ids.
+    pub(crate) fn new(
+        config: &ClientConfig,
+        limits: Limits,
+        capabilities: Capabilities,
+        bus: Bus,
+        wall_clock: WallClock,
+        random: u64,
+    ) -> Self {
         Self {
             user: config.user,
             device: config.device,
@@ -63,9 +71,10 @@ impl Shared {
             capabilities,
             account: AtomicU64::new(0),
             ids: Mutex::new(Ids {
-                random: MessageRandom::new(random()),
-                sequence: ClientSequence::at(unix_millis() / 1000),
+                random: MessageRandom::new(random),
+                sequence: ClientSequence::at(wall_clock.unix_millis() / 1000),
             }),
+            wall_clock,
             total_unread: AtomicU64::new(0),
             status: watch::Sender::new(ClientStatus {
                 session: Status::NEW,
@@ -105,6 +114,11 @@ impl Shared {
 
     pub(crate) fn set_total_unread(&self, total: u64) {
         self.total_unread.store(total, Ordering::Relaxed);
+    }
+
+    /// The time of day, in seconds since 1970.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.wall_clock.unix_millis() / 1000
     }
 
     /// The random number of a new id.

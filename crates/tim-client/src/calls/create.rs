@@ -5,7 +5,6 @@ use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 
 use crate::client::Client;
-use crate::system::unix_millis;
 use crate::{ImError, MENTION_ALL, Message};
 
 /// The maximum length of the tag and length before mentions, in bytes.
@@ -130,7 +129,7 @@ impl Client {
         if account == 0 {
             return Err(ErrorCode::USER_NOT_LOGGED_IN.into());
         }
-        let now = unix_millis() / 1000;
+        let now = self.shared.unix_seconds();
         let message = Message::created(
             &tim_proto::Message::new(
                 Envelope::new(self.shared.user)
