@@ -4,12 +4,14 @@
 //! | module | contains |
 //! |---|---|
 //! | [`op`] | what a plan consists of: the population, every operation, every fault |
+//! | `plan` | from a seed and a profile to a plan |
 //! | [`history`] | what was observed, and what everybody has at rest |
 
 pub mod history;
 mod net;
 pub mod op;
 mod time;
+mod plan;
 
 pub use history::{History, Mark, Observation, Snapshot, What};
 pub use op::{Plan, Profile};

@@ -224,7 +224,7 @@ pub struct Step {
     /// Its number in the whole plan, which it keeps when others are left out. Also the number of its call and the [mark](super::Mark) of its
     /// message.
     pub number: u32,
-    /// When it begins, in virtual milliseconds.
+    /// When it begins, in virtual milliseconds since the beginning. Time that passes in a [`Op::Rest`] is not counted.
     pub at_ms: u64,
     /// What it does.
     pub op: Op,
