@@ -54,7 +54,7 @@ pub enum What {
         call: u32,
         /// The call.
         op: Call,
-        /// The message, if it is one to be sent: known before it is sent.
+        /// The message that is to be sent, known before it is sent; of [`Call::Revoke`] the message that is to be revoked.
         message: Option<Sent>,
     },
     /// A step had no object: there was no message to revoke, the device was not running.

@@ -6,12 +6,15 @@
 //! | [`op`] | what a plan consists of: the population, every operation, every fault |
 //! | `plan` | from a seed and a profile to a plan |
 //! | [`history`] | what was observed, and what everybody has at rest |
+//! | [`invariants`] | what must hold of it |
 
 pub mod history;
+pub mod invariants;
 mod net;
 pub mod op;
-mod time;
 mod plan;
+mod time;
 
 pub use history::{History, Mark, Observation, Snapshot, What};
+pub use invariants::{Counts, Invariant, Violation, check_all};
 pub use op::{Plan, Profile};

@@ -1,0 +1,128 @@
+//! What hostile users do costs an innocent pair little: each message of it is accepted and arrives within twice the longest time of the quiet
+//! beginning, or within half a second.
+
+use std::collections::BTreeMap;
+
+use super::super::history::{Content, Event, Mark, What};
+use super::super::op::Plan;
+use super::{Invariant, Model, Violation};
+use crate::simulator::op::Profile;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct Fairness;
+
+const NAME: &str = "fairness";
+
+/// A latency that is no harm, whatever the quiet one was.
+const HARMLESS_MS: u64 = 500;
+
+impl Invariant for Fairness {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn applies_to(&self, profile: Profile) -> bool {
+        matches!(profile, Profile::Hostile)
+    }
+
+    fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {
+        if !model.history.plan.population.innocent_pair {
+            return Ok(0);
+        }
+        let arrivals = arrivals(model);
+        let is_attack = |what: &What| matches!(what, What::Attacked { .. });
+        let observations = &model.history.observations;
+        let noisy_from = observations
+            .iter()
+            .position(|observation| is_attack(&observation.what));
+        let noisy_from = noisy_from.unwrap_or(observations.len());
+        let (mut quiet, mut noisy) = (0, Vec::new());
+        for (mark, message) in pair(model) {
+            let Some(arrived) = arrivals.get(&mark).copied() else {
+                let words = format!("{mark} of the innocent pair has not arrived");
+                return Err(Violation::new(NAME, words).at([message.begun]));
+            };
+            let latency = model.at_ms(arrived).saturating_sub(model.at_ms(message.begun));
+            if arrived < noisy_from {
+                quiet = latency.max(quiet);
+            } else {
+                noisy.push((latency, message.begun, arrived));
+            }
+        }
+        let bound = (2 * quiet).max(HARMLESS_MS);
+        if let Some((latency, begun, arrived)) = noisy.iter().max().filter(|(latency, ..)| *latency > bound) {
+            let words = format!(
+                "a message of the innocent pair took {latency} ms beside hostile users, and {quiet} at most before"
+            );
+            return Err(Violation::new(NAME, words).at([*begun, *arrived]));
+        }
+        Ok(noisy.len() as u64)
+    }
+}
+
+/// The messages of users 0 and 1 to each other.
+fn pair<'m>(model: &'m Model<'_>) -> impl Iterator<Item = (Mark, &'m super::model::Spoken<'m>)> {
+    let log = super::super::history::Log::of(
+        Plan::user(0),
+        tim_session::proto::ConversationId::C2c(Plan::user(1)),
+    );
+    let messages = model.messages.iter();
+    messages
+        .filter(move |(_, message)| message.sent.log == log && message.device.is_some())
+        .map(|(mark, message)| (*mark, message))
+}
+
+/// When each message arrived at a device of another user first.
+fn arrivals(model: &Model<'_>) -> BTreeMap<Mark, usize> {
+    let mut arrivals = BTreeMap::new();
+    for (at, observation) in model.history.observations.iter().enumerate() {
+        let (What::Event(Event::Received(entries)), Some(device)) = (&observation.what, observation.device)
+        else {
+            continue;
+        };
+        for seen in entries.iter().filter(|seen| seen.from != device.user_id()) {
+            if let Content::Said(said) = &seen.content
+                && let Some(mark) = said.mark
+            {
+                arrivals.entry(mark).or_insert(at);
+            }
+        }
+    }
+    arrivals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made_up::{MadeUp, passes, violates};
+    use super::*;
+    use crate::simulator::op::{Attack, Target};
+
+    #[test]
+    fn a_message_of_the_pair_is_late_or_lost() {
+        let mut run = MadeUp::new();
+        run.history.plan.population.innocent_pair = true;
+        let say = |run: &mut MadeUp, ms| {
+            let sent = run.send(0, Target::User(1));
+            run.pass(ms);
+            let seen = run.seen_of(sent, 1);
+            run.receive(1, &[seen]);
+        };
+        say(&mut run, 400);
+        run.push(
+            None,
+            What::Attacked {
+                call: 50,
+                hostile: 0,
+                attack: Attack::ForgedAck,
+            },
+        );
+        say(&mut run, 700);
+        assert_eq!(passes(&Fairness, &run), 1);
+        let mut late = run.clone();
+        say(&mut late, 900);
+        violates(&Fairness, &late, "took 9");
+        run.send(0, Target::User(1));
+        violates(&Fairness, &run, "has not arrived");
+    }
+}

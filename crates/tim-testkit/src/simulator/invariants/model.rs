@@ -1,0 +1,655 @@
+//! What can be concluded from a history: calls and their outcomes, messages by their marks, restores, clocks, and who may have been in a
+//! group when. Nothing of it is asked of the hub.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tim_session::proto::message::TipOperation;
+use tim_session::proto::{GroupId, GroupType, MemberResult, MessageId, UserId};
+
+use super::super::history::{
+    AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Returned, Said, Seen, Sent, Snapshot,
+    Stored, What,
+};
+use super::super::op::{Call, DeviceRef, Plan};
+
+/// A history and a snapshot, with what follows from them.
+pub struct Model<'a> {
+    /// The history up to the rest.
+    pub history: &'a History,
+    /// What everybody had at the rest.
+    pub snapshot: &'a Snapshot,
+    /// The calls, by number.
+    pub(super) calls: BTreeMap<u32, Called<'a>>,
+    /// The messages, by mark.
+    pub(super) messages: BTreeMap<Mark, Spoken<'a>>,
+    /// The entries of the store with a mark.
+    pub(super) stored_marks: BTreeMap<Mark, Vec<(Log, &'a Stored)>>,
+    /// The restores: the observation, and that of the backup which was restored.
+    restores: Vec<(usize, usize)>,
+    /// The wall clock: from an observation on, virtual time and wall clock.
+    walls: Vec<(usize, u64, u64)>,
+    /// How often the hub was started.
+    hub_starts: usize,
+    /// Who was a member when, in each group whose tips are known.
+    periods: BTreeMap<(GroupId, UserId), Vec<Period>>,
+    /// The groups of which all tips are known.
+    whole: BTreeSet<GroupId>,
+    /// How far a log had certainly come, after an observation.
+    reached: BTreeMap<Log, Vec<(usize, u64)>>,
+}
+
+/// A call, and what became of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called<'a> {
+    pub(super) device: DeviceRef,
+    pub(super) op: &'a Call,
+    pub(super) message: Option<&'a Sent>,
+    pub(super) begun: usize,
+    /// The observation of its return, and what it returned.
+    pub(super) ended: Option<(usize, &'a Result<Returned, Failed>)>,
+    /// Its application ended before it returned.
+    pub(super) abandoned: bool,
+}
+
+impl<'a> Called<'a> {
+    /// What it returned, if it succeeded.
+    pub(super) fn returned(&self) -> Option<(usize, &'a Returned)> {
+        match self.ended {
+            Some((at, Ok(returned))) => Some((at, returned)),
+            _ => None,
+        }
+    }
+
+    /// Whether it certainly did nothing.
+    pub(super) fn certainly_failed(&self) -> bool {
+        matches!(self.ended, Some((_, Err(failed))) if !failed.unknown)
+    }
+
+    /// The observation after which it certainly has no effect any more.
+    pub(super) fn over(&self) -> usize {
+        match self.ended {
+            Some((at, Ok(_))) => at,
+            Some((at, Err(failed))) if !failed.unknown => at,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Whether it may have had an effect after this observation, or has it still.
+    pub(super) fn may_act_after(&self, observation: usize) -> bool {
+        self.over() > observation && !(self.certainly_failed())
+    }
+}
+
+/// A message with a mark.
+#[derive(Debug, Clone)]
+pub(super) struct Spoken<'a> {
+    pub(super) sent: &'a Sent,
+    /// The device, unless a hostile user sent it.
+    pub(super) device: Option<DeviceRef>,
+    /// The observation of the first call.
+    pub(super) begun: usize,
+    /// The calls, by number.
+    pub(super) calls: Vec<u32>,
+    /// Where it was accepted.
+    pub(super) accepted: Vec<Accepted>,
+}
+
+/// An acknowledgement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    pub(super) at: usize,
+    pub(super) log: Log,
+    pub(super) sequence: u64,
+    pub(super) id: MessageId,
+    pub(super) time_s: Option<u64>,
+}
+
+/// A time of membership: the entries after `after`, up to and including `through`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) after: u64,
+    pub(super) through: u64,
+}
+
+impl Period {
+    pub(super) const fn contains(&self, sequence: u64) -> bool {
+        sequence > self.after && sequence <= self.through
+    }
+}
+
+impl<'a> Model<'a> {
+    /// Draws the conclusions.
+    #[must_use]
+    pub fn new(history: &'a History, snapshot: &'a Snapshot) -> Self {
+        let mut model = Self {
+            history,
+            snapshot,
+            calls: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            stored_marks: BTreeMap::new(),
+            restores: Vec::new(),
+            walls: Vec::new(),
+            hub_starts: 0,
+            periods: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            reached: BTreeMap::new(),
+        };
+        let mut backups = BTreeMap::new();
+        let mut attacks = BTreeMap::new();
+        for (at, observation) in history.observations.iter().enumerate() {
+            model.observe(at, observation, &mut backups, &mut attacks);
+        }
+        for (log, entries) in &snapshot.logs {
+            for stored in entries {
+                if let Some(mark) = stored.seen.content.mark() {
+                    model.stored_marks.entry(mark).or_default().push((*log, stored));
+                }
+            }
+        }
+        model.follow_members();
+        model.follow_logs();
+        model
+    }
+
+    fn observe(
+        &mut self,
+        at: usize,
+        observation: &'a Observation,
+        backups: &mut BTreeMap<u32, usize>,
+        attacks: &mut BTreeMap<(u8, u32), Mark>,
+    ) {
+        match (&observation.what, observation.device) {
+            (What::Called { call, op, message }, Some(device)) => {
+                self.calls.insert(
+                    *call,
+                    Called {
+                        device,
+                        op,
+                        message: message.as_ref(),
+                        begun: at,
+                        ended: None,
+                        abandoned: false,
+                    },
+                );
+                let sends = matches!(op, Call::Send { .. } | Call::Resend(_) | Call::ResendKept(_));
+                if let Some(sent) = message.as_ref().filter(|_| sends)
+                    && let Some(mark) = sent.said.mark
+                {
+                    self.said(mark, sent, Some(device), at).calls.push(*call);
+                }
+            }
+            (What::Resolved { call, result }, _) => self.resolved(at, *call, result),
+            (What::Ended, Some(device)) => {
+                let of_device = self.calls.values_mut().filter(|call| call.device == device);
+                for call in of_device.filter(|call| call.ended.is_none()) {
+                    call.abandoned = true;
+                }
+            }
+            (What::BackedUp { backup, .. }, _) => drop(backups.insert(*backup, at)),
+            (What::Restored { backup }, _) => {
+                let backed_up = backups.get(backup).copied().unwrap_or(0);
+                self.restores.push((at, backed_up));
+            }
+            (What::HubStarted { wall_ms }, _) => {
+                self.hub_starts += 1;
+                self.walls.push((at, observation.at_ms, *wall_ms));
+            }
+            (What::HubClock { wall_ms, .. }, _) => self.walls.push((at, observation.at_ms, *wall_ms)),
+            (
+                What::AttackSent {
+                    hostile,
+                    request,
+                    message,
+                },
+                _,
+            ) => {
+                if let Some(mark) = message.said.mark {
+                    attacks.insert((*hostile, *request), mark);
+                    self.said(mark, message, None, at);
+                }
+            }
+            (
+                What::AttackSaw {
+                    hostile,
+                    saw:
+                        AttackSaw::Accepted {
+                            request, sequence, ..
+                        },
+                },
+                _,
+            ) => {
+                if let Some(message) = attacks
+                    .get(&(*hostile, *request))
+                    .and_then(|mark| self.messages.get_mut(mark))
+                {
+                    message.accepted.push(Accepted {
+                        at,
+                        log: message.sent.log,
+                        sequence: *sequence,
+                        id: message.sent.id,
+                        time_s: None,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn said(
+        &mut self,
+        mark: Mark,
+        sent: &'a Sent,
+        device: Option<DeviceRef>,
+        begun: usize,
+    ) -> &mut Spoken<'a> {
+        self.messages.entry(mark).or_insert_with(|| Spoken {
+            sent,
+            device,
+            begun,
+            calls: Vec::new(),
+            accepted: Vec::new(),
+        })
+    }
+
+    fn resolved(&mut self, at: usize, number: u32, result: &'a Result<Returned, Failed>) {
+        let Some(call) = self.calls.get_mut(&number) else {
+            return;
+        };
+        call.ended = Some((at, result));
+        if let Ok(Returned::Accepted {
+            log,
+            sequence,
+            id,
+            time_s,
+            mark,
+        }) = result
+            && let Some(message) = self.messages.get_mut(mark)
+        {
+            message.accepted.push(Accepted {
+                at,
+                log: *log,
+                sequence: *sequence,
+                id: *id,
+                time_s: Some(*time_s),
+            });
+        }
+    }
+
+    /// From tips to periods of membership.
+    fn follow_members(&mut self) {
+        let mut tips: BTreeMap<GroupId, BTreeMap<u64, (TipOperation, &'a [String])>> = BTreeMap::new();
+        let mut note = |seen: &'a Seen| {
+            if let (Log::Group(group), Content::Tip { operation, users, .. }) = (seen.log, &seen.content)
+                && seen.sequence > 0
+            {
+                tips.entry(group)
+                    .or_default()
+                    .insert(seen.sequence, (*operation, users));
+            }
+        };
+        for (group, entries) in &self.snapshot.logs {
+            for stored in entries {
+                note(&stored.seen);
+            }
+            if let (Log::Group(group), Some(first)) = (group, entries.first())
+                && first.seen.sequence == 1
+            {
+                self.whole.insert(*group);
+            }
+        }
+        let from = self.last_restore().map_or(0, |at| at + 1);
+        // After a restore, tips of the time before it may be of entries that are lost.
+        for (_, seen, _) in self.seen().filter(|(at, ..)| *at >= from) {
+            note(seen);
+        }
+        for (group, tips) in tips {
+            for (sequence, (operation, users)) in tips {
+                for user in users.iter().filter_map(|user| UserId::new(user).ok()) {
+                    let periods = self.periods.entry((group, user)).or_default();
+                    let is_open = periods.last().is_some_and(|period| period.through == u64::MAX);
+                    match operation {
+                        TipOperation::JOIN if !is_open => periods.push(Period {
+                            after: sequence - 1,
+                            through: u64::MAX,
+                        }),
+                        TipOperation::QUIT | TipOperation::KICKED_OUT => {
+                            if let Some(open) = periods.last_mut().filter(|_| is_open) {
+                                open.through = sequence;
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn follow_logs(&mut self) {
+        let from = self.last_restore().map_or(0, |at| at + 1);
+        let mut reached: BTreeMap<Log, Vec<(usize, u64)>> = BTreeMap::new();
+        let mut note = |at: usize, log: Log, sequence: u64| {
+            let known = reached.entry(log).or_default();
+            if known.last().is_none_or(|(_, most)| *most < sequence) {
+                known.push((at, sequence));
+            }
+        };
+        let seen = self.seen().map(|(at, seen, _)| (at, seen.log, seen.sequence));
+        let accepted = self.messages.values().flat_map(|message| {
+            let accepted = message.accepted.iter();
+            accepted.map(|accepted| (accepted.at, accepted.log, accepted.sequence))
+        });
+        let mut all: Vec<_> = seen.chain(accepted).filter(|(at, ..)| *at >= from).collect();
+        all.sort_unstable();
+        for (at, log, sequence) in all {
+            note(at, log, sequence);
+        }
+        self.reached = reached;
+    }
+
+    /// Everything that somebody saw, in order: the observation, the entry, and who saw it.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (usize, &'a Seen, Viewer)> + use<'a> {
+        let observations = self.history.observations.iter().enumerate();
+        observations.flat_map(|(at, observation)| {
+            let (viewer, seen): (_, Vec<&'a Seen>) = match (&observation.what, observation.device) {
+                (What::Event(Event::Received(seen) | Event::Revoked(seen)), Some(device)) => {
+                    (Viewer::Pushed(device), seen.iter().collect())
+                }
+                (What::Event(Event::List(entries)), Some(device)) => {
+                    let last = entries.iter().filter_map(|entry| entry.last.as_ref());
+                    (Viewer::Pushed(device), last.collect())
+                }
+                (
+                    What::Resolved {
+                        call,
+                        result: Ok(returned),
+                    },
+                    Some(device),
+                ) => (Viewer::Asked(device, *call), seen_in(returned)),
+                (
+                    What::AttackSaw {
+                        hostile,
+                        saw: AttackSaw::Entries(seen),
+                    },
+                    _,
+                ) => (Viewer::Hostile(*hostile), seen.iter().collect()),
+                _ => (Viewer::Nobody, Vec::new()),
+            };
+            seen.into_iter().map(move |seen| (at, seen, viewer))
+        })
+    }
+
+    /// When an observation was made, in virtual milliseconds.
+    pub(super) fn at_ms(&self, observation: usize) -> u64 {
+        let found = self.history.observations.get(observation);
+        found.map_or(self.snapshot.at_ms, |observation| observation.at_ms)
+    }
+
+    /// The last restore of the store.
+    pub(super) fn last_restore(&self) -> Option<usize> {
+        self.restores.last().map(|(at, _)| *at)
+    }
+
+    /// Whether a restore may have undone what was acknowledged in this observation.
+    pub(super) fn may_be_lost(&self, acknowledged: usize) -> bool {
+        let undoes = |(at, backup): &(usize, usize)| *backup < acknowledged && acknowledged < *at;
+        self.restores.iter().any(undoes)
+    }
+
+    /// Whether the store was restored between two observations.
+    pub(super) fn restored_between(&self, from: usize, to: usize) -> bool {
+        self.restores.iter().any(|(at, _)| from < *at && *at < to)
+    }
+
+    /// Whether the hub's clock was moved between two observations.
+    pub(super) fn clock_moved_between(&self, from: usize, to: usize) -> bool {
+        let moves = self
+            .history
+            .observations
+            .get(from..to.min(self.history.observations.len()));
+        let is_move = |observation: &Observation| matches!(observation.what, What::HubClock { .. });
+        moves.unwrap_or_default().iter().any(is_move)
+    }
+
+    /// The latest time that retention may have taken for proven, Unix time in milliseconds: what has passed by the first clock; of a
+    /// hub that was started again, whatever its clock has shown.
+    fn latest_proven_ms(&self) -> u64 {
+        let end = self.snapshot.at_ms;
+        let wall =
+            |(_, at_ms, wall_ms): &(usize, u64, u64), until: u64| wall_ms + until.saturating_sub(*at_ms);
+        let first = self.walls.first().map_or(0, |first| wall(first, end));
+        if self.hub_starts <= 1 {
+            return first;
+        }
+        let ends = self.walls.iter().skip(1).map(|(_, at_ms, _)| *at_ms).chain([end]);
+        let shown = self.walls.iter().zip(ends).map(|(from, until)| wall(from, until));
+        shown.max().unwrap_or(0).max(first)
+    }
+
+    /// Whether retention may have removed what was stored at this time, Unix time in seconds.
+    pub(super) fn may_be_purged(&self, time_s: u64) -> bool {
+        let kept_ms = self.history.plan.settings.retention_seconds.saturating_mul(1000);
+        (time_s * 1000).saturating_add(kept_ms) <= self.latest_proven_ms().saturating_add(1000)
+    }
+
+    /// The type of a group.
+    pub(super) fn group_type(&self, group: &GroupId) -> Option<GroupType> {
+        let groups = &self.history.plan.population.groups;
+        let number = (0..)
+            .zip(groups)
+            .find(|(number, _)| Plan::group(*number) == *group)?;
+        Some(*number.1)
+    }
+
+    /// Whether a log is that of a room, of which nothing is stored.
+    pub(super) fn is_room(&self, log: &Log) -> bool {
+        matches!(log, Log::Group(group) if self.group_type(group) == Some(GroupType::AV_CHAT_ROOM))
+    }
+
+    /// Whether somebody may have dismissed a group: the log is gone with it.
+    pub(super) fn may_be_dismissed(&self, group: &GroupId) -> bool {
+        self.calls.values().any(|call| match call.op {
+            Call::Dismiss(number) | Call::Quit(number) => {
+                Plan::group(*number) == *group && !call.certainly_failed()
+            }
+            _ => false,
+        })
+    }
+
+    /// The calls about a group, with what they do.
+    pub(super) fn group_calls(&self, group: GroupId) -> impl Iterator<Item = &Called<'a>> + Clone {
+        let about = move |call: &&Called<'a>| group_of(call.op) == Some(group);
+        self.calls.values().filter(about)
+    }
+
+    /// Whether a call may make a user a member.
+    pub(super) fn lets_in(call: &Called<'_>, user: UserId) -> bool {
+        let is_user = |number: &u8| Plan::user(*number) == user;
+        let is_caller = call.device.user_id() == user;
+        match call.op {
+            Call::CreateGroup { members, .. } => is_caller || members.iter().any(is_user),
+            Call::Join(_) | Call::AnswerInvitation(_, true) => is_caller,
+            Call::Invite(_, users) => users.iter().any(is_user),
+            // The applicant may be another one than the step names: the newest of the notices that the device has.
+            Call::AnswerApplication(_, _, true) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a user may have been in a group at some time between two observations: somebody may have let the user in, and since
+    /// nobody has certainly removed the user.
+    pub(super) fn may_be_in(&self, group: GroupId, user: UserId, from: usize, to: usize) -> bool {
+        let entries = || {
+            self.group_calls(group)
+                .filter(|call| call.begun < to && !call.certainly_failed() && Self::lets_in(call, user))
+        };
+        let Some(out) = self.certainly_out(group, user, from) else {
+            return entries().next().is_some();
+        };
+        entries().any(|call| call.may_act_after(out))
+    }
+
+    /// The beginning of the last call before an observation that certainly removed a user from a group.
+    fn certainly_out(&self, group: GroupId, user: UserId, before: usize) -> Option<usize> {
+        let removes = |call: &&Called<'a>| {
+            let Some((at, returned)) = call.returned().filter(|(at, _)| *at < before) else {
+                return false;
+            };
+            let removed = || match returned {
+                Returned::Outcomes(outcomes) => {
+                    outcomes.contains(&(user, u32::from(MemberResult::REMOVED.0)))
+                }
+                _ => false,
+            };
+            let out = match call.op {
+                Call::Quit(_) => call.device.user_id() == user,
+                Call::Remove(..) => removed(),
+                Call::Ban(_, _, seconds) => *seconds > 0 && removed(),
+                Call::Dismiss(_) => true,
+                _ => false,
+            };
+            out && !self.may_be_lost(at)
+        };
+        self.group_calls(group)
+            .filter(removes)
+            .map(|call| call.begun)
+            .max()
+    }
+
+    /// Whether a user may have had the role of an owner of a group before an observation.
+    pub(super) fn may_own(&self, group: GroupId, user: UserId, before: usize) -> bool {
+        let is_work = self.group_type(&group) == Some(GroupType::WORK);
+        self.group_calls(group)
+            .filter(|call| call.begun < before && !call.certainly_failed())
+            .any(|call| match call.op {
+                Call::CreateGroup { .. } => call.device.user_id() == user,
+                Call::ChangeOwner(_, to) => Plan::user(*to) == user,
+                Call::Quit(_) => is_work,
+                _ => false,
+            })
+    }
+
+    /// Whether a user may have been an admin or the owner of a group before an observation.
+    pub(super) fn may_manage(&self, group: GroupId, user: UserId, before: usize) -> bool {
+        self.may_own(group, user, before)
+            || self
+                .group_calls(group)
+                .filter(|call| call.begun < before && !call.certainly_failed())
+                .any(|call| matches!(call.op, Call::SetAdmin(_, to, true) if Plan::user(*to) == user))
+    }
+
+    /// When a user was a member, by the tips of the group; `None` if not all of them are known.
+    pub(super) fn periods(&self, group: GroupId, user: UserId) -> Option<&[Period]> {
+        if !self.whole.contains(&group) {
+            return None;
+        }
+        Some(self.periods.get(&(group, user)).map_or(&[], Vec::as_slice))
+    }
+
+    /// Whether it is certain that a log had come to this sequence before an observation.
+    pub(super) fn had_reached(&self, log: &Log, sequence: u64, before: usize) -> bool {
+        let Some(reached) = self.reached.get(log) else {
+            return false;
+        };
+        let known = reached.partition_point(|(at, _)| *at < before);
+        known
+            .checked_sub(1)
+            .is_some_and(|last| reached[last].1 >= sequence)
+    }
+
+    /// An entry of the store.
+    pub(super) fn stored(&self, log: &Log, sequence: u64) -> Option<&'a Stored> {
+        let entries = self.snapshot.logs.get(log)?;
+        let found = entries.binary_search_by_key(&sequence, |stored| stored.seen.sequence);
+        found.ok().map(|index| &entries[index])
+    }
+
+    /// The smallest sequence that a log still has; one more than its last if it is empty.
+    pub(super) fn first_kept(&self, log: &Log) -> Option<u64> {
+        let entries = self.snapshot.logs.get(log)?;
+        entries.first().map(|stored| stored.seen.sequence)
+    }
+
+    /// Whether an entry that this device reported belongs to the store as it is now, and not to what a restore has undone.
+    pub(super) fn is_of_this_store(&self, device: DeviceRef, observation: usize) -> bool {
+        let Some(restored) = self.last_restore() else {
+            return true;
+        };
+        if observation < restored {
+            return false;
+        }
+        // What was on its way when the store was restored may still be reported until the device is ready again.
+        let since = self
+            .history
+            .observations
+            .get(restored..observation)
+            .unwrap_or_default();
+        since.iter().any(|observation| {
+            observation.device == Some(device) && observation.what == What::Event(Event::Ready)
+        })
+    }
+}
+
+/// Who saw something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Viewer {
+    /// A device, by an event.
+    Pushed(DeviceRef),
+    /// A device, by the call with this number.
+    Asked(DeviceRef, u32),
+    /// A hostile user.
+    Hostile(u8),
+    /// Nobody.
+    Nobody,
+}
+
+impl Viewer {
+    /// The user.
+    pub(super) fn user(self) -> Option<UserId> {
+        match self {
+            Self::Pushed(device) | Self::Asked(device, _) => Some(device.user_id()),
+            Self::Hostile(number) => Some(Plan::hostile_user(number)),
+            Self::Nobody => None,
+        }
+    }
+}
+
+fn seen_in(returned: &Returned) -> Vec<&Seen> {
+    match returned {
+        Returned::Page { entries, .. } => entries.iter().collect(),
+        Returned::List { entries, .. } => entries.iter().filter_map(|entry| entry.last.as_ref()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The group that a call is about.
+pub(super) fn group_of(call: &Call) -> Option<GroupId> {
+    match call {
+        Call::CreateGroup { group, .. }
+        | Call::Join(group)
+        | Call::Quit(group)
+        | Call::Invite(group, _)
+        | Call::Remove(group, _)
+        | Call::SetAdmin(group, ..)
+        | Call::Mute(group, ..)
+        | Call::MuteAll(group, _)
+        | Call::Ban(group, ..)
+        | Call::Unban(group, _)
+        | Call::ChangeOwner(group, _)
+        | Call::Rename(group, _)
+        | Call::SetJoinOption(group, _)
+        | Call::Dismiss(group)
+        | Call::AnswerApplication(group, ..)
+        | Call::AnswerInvitation(group, _)
+        | Call::NameCard(group, ..)
+        | Call::ReceiveOption(group, _)
+        | Call::GroupProfile(group)
+        | Call::Members(group) => Some(Plan::group(*group)),
+        _ => None,
+    }
+}
+
+/// Whether the content of an entry is another one than what was said.
+pub(super) fn differs(said: &Said, content: &Content) -> bool {
+    !matches!(content, Content::Said(found) if found == said)
+        && !matches!(content, Content::Gone | Content::Stub)
+}

@@ -1,0 +1,349 @@
+//! Each device gets each entry of its conversations exactly once and in order, over all its lives as far as it keeps its cursor, and at rest
+//! it has all that came since it was ready. What it gets is what was sent, and everybody sees the same entry at the same place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tim_session::proto::UserId;
+
+use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
+use super::super::op::DeviceRef;
+use super::model::{Viewer, differs};
+use super::{Invariant, Model, Violation};
+use crate::simulator::op::Profile;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderOnce;
+
+const NAME: &str = "order-once";
+
+impl Invariant for OrderOnce {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn applies_to(&self, _profile: Profile) -> bool {
+        true
+    }
+
+    fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {
+        let mut checked = places(model)?;
+        for state in &model.snapshot.devices {
+            let mut device = Device::new(state.device);
+            for (at, observation) in model.history.observations.iter().enumerate() {
+                if observation.device == Some(state.device) {
+                    checked += device.observe(model, at, &observation.what)?;
+                }
+            }
+            if state.ready {
+                checked += device.has_all(model)?;
+            }
+        }
+        Ok(checked)
+    }
+}
+
+/// At each place of a log everybody sees the same entry, with the content that was sent.
+fn places(model: &Model<'_>) -> Result<u64, Violation> {
+    let mut checked = 0;
+    for (at, seen, viewer) in model.seen() {
+        content(model, at, seen)?;
+        let is_current = match viewer {
+            Viewer::Pushed(device) | Viewer::Asked(device, _) => model.is_of_this_store(device, at),
+            Viewer::Hostile(_) => model.last_restore().is_none_or(|restored| at > restored),
+            Viewer::Nobody => false,
+        };
+        if seen.sequence == 0 || !is_current {
+            continue;
+        }
+        checked += 1;
+        let Some(first) = model.first_kept(&seen.log) else {
+            continue;
+        };
+        match model.stored(&seen.log, seen.sequence) {
+            Some(stored) if stored.seen.id != seen.id => {
+                let words = format!(
+                    "{seen} has the id {}, and in the store there is {} with {}",
+                    seen.id, stored.seen, stored.seen.id
+                );
+                return Err(Violation::new(NAME, words).at([at]));
+            }
+            None if seen.sequence >= first => {
+                let words = format!("{seen} was seen, and is not in the store");
+                return Err(Violation::new(NAME, words).at([at]));
+            }
+            _ => {}
+        }
+    }
+    Ok(checked)
+}
+
+/// What arrives is what was sent, by whom it was sent.
+fn content(model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
+    let Content::Said(said) = &seen.content else {
+        return Ok(());
+    };
+    let Some(message) = said.mark.and_then(|mark| model.messages.get(&mark)) else {
+        return Err(Violation::new(NAME, format!("nobody sent {seen}")).at([at]));
+    };
+    if differs(&message.sent.said, &seen.content)
+        || message.sent.from != seen.from
+        || message.sent.log != seen.log
+    {
+        let words = format!(
+            "{seen} arrived changed: {} sent {:?} to {}",
+            message.sent.from, message.sent.said, message.sent.log
+        );
+        return Err(Violation::new(NAME, words).at([message.begun, at]));
+    }
+    Ok(())
+}
+
+/// What a device has got.
+struct Device {
+    device: DeviceRef,
+    user: UserId,
+    /// The deliveries behind its cursor: the observation, and the place.
+    got: Vec<(usize, Log, u64)>,
+    places: BTreeSet<(Log, u64)>,
+    last: BTreeMap<Log, u64>,
+    /// The gaps that it was told of.
+    gaps: Vec<(Log, u64, u64)>,
+    /// Everything that was sent after this observation is to arrive.
+    since: Option<usize>,
+    /// It starts with what is new when it is ready next.
+    waits: bool,
+}
+
+impl Device {
+    fn new(device: DeviceRef) -> Self {
+        Self {
+            device,
+            user: device.user_id(),
+            got: Vec::new(),
+            places: BTreeSet::new(),
+            last: BTreeMap::new(),
+            gaps: Vec::new(),
+            since: None,
+            waits: true,
+        }
+    }
+
+    fn observe(&mut self, model: &Model<'_>, at: usize, what: &What) -> Result<u64, Violation> {
+        match what {
+            What::Started(started) if !started.twin => match started.from {
+                StartsFrom::Now | StartsFrom::Start => self.start_anew(),
+                StartsFrom::Cursor { observations } => {
+                    self.got.retain(|(at, ..)| *at < observations);
+                    self.rebuild();
+                }
+            },
+            What::Event(Event::Ready) if self.waits => {
+                self.since = Some(at);
+                self.waits = false;
+            }
+            What::Event(Event::RestoredGap) => {
+                self.start_anew();
+                self.since = Some(at);
+                self.waits = false;
+            }
+            What::Event(Event::Gap { log, from, to }) => self.gaps.push((*log, *from, *to)),
+            What::Event(Event::Received(entries)) => {
+                for seen in entries {
+                    self.receive(model, at, seen)?;
+                }
+                return Ok(entries.len() as u64);
+            }
+            _ => {}
+        }
+        Ok(0)
+    }
+
+    fn start_anew(&mut self) {
+        self.got.clear();
+        self.rebuild();
+        self.gaps.clear();
+        self.since = None;
+        self.waits = true;
+    }
+
+    fn rebuild(&mut self) {
+        self.places = self
+            .got
+            .iter()
+            .map(|(_, log, sequence)| (*log, *sequence))
+            .collect();
+        self.last.clear();
+        for (log, sequence) in &self.places {
+            self.last.insert(*log, *sequence);
+        }
+    }
+
+    fn receive(&mut self, model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
+        let place = (seen.log, seen.sequence);
+        if seen.sequence == 0 || self.is_own(model, seen) {
+            return Ok(());
+        }
+        let before = |place: &(Log, u64)| {
+            let found = self
+                .got
+                .iter()
+                .find(|(_, log, sequence)| (*log, *sequence) == *place);
+            found.map(|(at, ..)| *at)
+        };
+        if self.places.contains(&place) {
+            let words = format!("{} got {seen} twice", self.device);
+            return Err(Violation::new(NAME, words).at(before(&place)).at([at]));
+        }
+        if let Some(last) = self
+            .last
+            .get(&seen.log)
+            .copied()
+            .filter(|last| *last > seen.sequence)
+        {
+            let words = format!("{} got {seen} after {last}", self.device);
+            return Err(Violation::new(NAME, words).at(before(&(seen.log, last))).at([at]));
+        }
+        self.got.push((at, seen.log, seen.sequence));
+        self.places.insert(place);
+        self.last.insert(seen.log, seen.sequence);
+        Ok(())
+    }
+
+    /// Whether this device itself sent it. Whether it gets that is no promise.
+    fn is_own(&self, model: &Model<'_>, seen: &Seen) -> bool {
+        let message = seen.content.mark().and_then(|mark| model.messages.get(&mark));
+        seen.from == self.user && message.is_none_or(|message| message.device == Some(self.device))
+    }
+
+    /// At rest it has everything that others sent since it was ready, as far as it may see it.
+    fn has_all(&self, model: &Model<'_>) -> Result<u64, Violation> {
+        let Some(since) = self.since else { return Ok(0) };
+        let mut checked = 0;
+        for (mark, places) in &model.stored_marks {
+            let (Some(message), [(log, stored)]) = (model.messages.get(mark), places.as_slice()) else {
+                continue;
+            };
+            let sequence = stored.seen.sequence;
+            if message.begun <= since
+                || message.device == Some(self.device)
+                || stored.seen.revoked
+                || !self.is_to_get(model, log, sequence)
+            {
+                continue;
+            }
+            checked += 1;
+            let is_told = |(gap, from, to): &(Log, u64, u64)| gap == log && (*from..=*to).contains(&sequence);
+            if !self.places.contains(&(*log, sequence)) && !self.gaps.iter().any(is_told) {
+                let words = format!("{} is ready and has never got {}", self.device, stored.seen);
+                return Err(Violation::new(NAME, words).at([since, message.begun]));
+            }
+        }
+        Ok(checked)
+    }
+
+    fn is_to_get(&self, model: &Model<'_>, log: &Log, sequence: u64) -> bool {
+        match log {
+            Log::C2c(one, other) => *one == self.user || *other == self.user,
+            Log::System(user) => *user == self.user,
+            Log::Group(group) => {
+                let members = model.snapshot.groups.get(group).map(|group| &group.members);
+                let member = members.and_then(|members| members.get(&self.user));
+                member.is_some_and(|member| member.joined_at < sequence)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made_up::{MadeUp, c2c, device, passes, violates};
+    use super::*;
+    use crate::simulator::history::Started;
+    use crate::simulator::op::Target;
+
+    /// Two messages of user 0 to user 1, stored.
+    fn two() -> (MadeUp, [Seen; 2]) {
+        let mut run = MadeUp::new();
+        let seen = [1, 2].map(|sequence| {
+            let sent = run.send(0, Target::User(1));
+            run.accept(sent, sequence);
+            run.store(c2c(0, 1), sequence, 0, sent).seen.clone()
+        });
+        (run, seen)
+    }
+
+    #[test]
+    fn all_once_and_in_order_is_fine() {
+        let (mut run, [one, two]) = two();
+        run.receive(1, &[one, two]);
+        assert!(passes(&OrderOnce, &run) >= 4);
+    }
+
+    #[test]
+    fn twice_out_of_order_or_never() {
+        let (run, [one, two]) = two();
+        let received = |seen: &[&Seen]| {
+            let mut run = run.clone();
+            for seen in seen {
+                run.receive(1, &[(*seen).clone()]);
+            }
+            run
+        };
+        violates(&OrderOnce, &received(&[&one, &one, &two]), "twice");
+        violates(&OrderOnce, &received(&[&two, &one]), "after 2");
+        violates(&OrderOnce, &received(&[&one]), "never got");
+    }
+
+    #[test]
+    fn a_life_with_a_kept_cursor_gets_again_only_what_came_after_it() {
+        let (mut run, [one, two]) = two();
+        run.receive(1, std::slice::from_ref(&one));
+        let kept = run.history.observations.len();
+        run.receive(1, std::slice::from_ref(&two));
+        run.push(Some(device(1)), What::Ended);
+        let from = StartsFrom::Cursor { observations: kept };
+        run.push(
+            Some(device(1)),
+            What::Started(Started {
+                life: 1,
+                from,
+                twin: false,
+            }),
+        );
+        let mut good = run.clone();
+        good.receive(1, std::slice::from_ref(&two));
+        passes(&OrderOnce, &good);
+        violates(&OrderOnce, &run, "never got");
+        run.receive(1, &[one, two]);
+        violates(&OrderOnce, &run, "twice");
+    }
+
+    #[test]
+    fn an_announced_gap_excuses_what_is_missing() {
+        let (mut run, [_, two]) = two();
+        let log = c2c(0, 1);
+        run.push(Some(device(1)), What::Event(Event::Gap { log, from: 1, to: 1 }));
+        run.receive(1, &[two]);
+        passes(&OrderOnce, &run);
+    }
+
+    #[test]
+    fn what_arrives_is_not_what_was_sent_or_stored() {
+        let (mut run, [one, two]) = two();
+        let mut changed = one.clone();
+        if let Content::Said(said) = &mut changed.content {
+            said.len += 1;
+        }
+        run.receive(1, &[changed]);
+        violates(&OrderOnce, &run, "arrived changed");
+        let (mut run, [mut moved, _]) = self::two();
+        moved.sequence = two.sequence;
+        run.receive(1, &[moved]);
+        violates(&OrderOnce, &run, "in the store there is");
+        let (mut run, [mut lost, _]) = self::two();
+        lost.sequence = 9;
+        run.receive(1, &[lost]);
+        violates(&OrderOnce, &run, "not in the store");
+    }
+}

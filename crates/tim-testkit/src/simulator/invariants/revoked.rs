@@ -1,0 +1,270 @@
+//! What was revoked is nowhere any more: not in the store, not in its files, in no page, and on no device but its sender's. And the content
+//! of nothing else is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tim_session::proto::MessageId;
+
+use super::super::history::{Content, Log, Mark, Returned, Seen, Stored};
+use super::super::op::Call;
+use super::model::Viewer;
+use super::{Invariant, Model, Violation};
+use crate::simulator::op::Profile;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct Revoked;
+
+const NAME: &str = "revoked";
+
+impl Invariant for Revoked {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn applies_to(&self, _profile: Profile) -> bool {
+        true
+    }
+
+    fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {
+        let mut checked = 0;
+        let mut revoked: BTreeMap<(Log, u64), usize> = BTreeMap::new();
+        for call in model.calls.values() {
+            if let Some((at, Returned::Revoked { log, sequence, mark })) = call.returned()
+                && !model.may_be_lost(at)
+            {
+                checked += 1;
+                is_removed(model, at, log, *sequence, *mark)?;
+                let first = revoked.entry((*log, *sequence)).or_insert(at);
+                *first = (*first).min(at);
+            }
+        }
+        checked += pages(model, &revoked)?;
+        checked += at_rest(model)?;
+        Ok(checked + unasked(model)?)
+    }
+}
+
+/// The store has only the place of it.
+fn is_removed(
+    model: &Model<'_>,
+    at: usize,
+    log: &Log,
+    sequence: u64,
+    mark: Option<Mark>,
+) -> Result<(), Violation> {
+    if let Some(stored) = model.stored(log, sequence)
+        && (!stored.seen.revoked || stored.seen.content != Content::Gone)
+    {
+        let words = format!("{log}/{sequence} was revoked, and the store has {}", stored.seen);
+        return Err(Violation::new(NAME, words).at([at]));
+    }
+    let Some(mark) = mark else { return Ok(()) };
+    if model.snapshot.marks_in_files.contains(&mark) {
+        let words = format!("{mark} was revoked, and is in the files of the store");
+        return Err(Violation::new(NAME, words).at([at]));
+    }
+    Ok(())
+}
+
+/// Whoever asks after it was revoked does not get the content.
+fn pages(model: &Model<'_>, revoked: &BTreeMap<(Log, u64), usize>) -> Result<u64, Violation> {
+    let mut checked = 0;
+    for (at, seen, viewer) in model.seen() {
+        let Some(since) = revoked.get(&(seen.log, seen.sequence)) else {
+            continue;
+        };
+        let Viewer::Asked(device, call) = viewer else {
+            continue;
+        };
+        let Some(call) = model.calls.get(&call).filter(|call| call.begun > *since) else {
+            continue;
+        };
+        // A list has instances that the device holds; an own one keeps its content.
+        if seen.from == device.user_id() || !matches!(call.op, Call::Page { .. }) {
+            continue;
+        }
+        checked += 1;
+        if matches!(seen.content, Content::Said(_)) {
+            let words = format!("{device} asked for {seen}, which was revoked before");
+            return Err(Violation::new(NAME, words).at([*since, call.begun, at]));
+        }
+    }
+    Ok(checked)
+}
+
+/// At rest no device shows what is revoked in the store, and none as revoked what is not.
+fn at_rest(model: &Model<'_>) -> Result<u64, Violation> {
+    let mut checked = 0;
+    let current = |seen: &Seen| -> Option<&Stored> {
+        let stored = model.stored(&seen.log, seen.sequence)?;
+        (stored.seen.id == seen.id).then_some(stored)
+    };
+    for state in model.snapshot.devices.iter().filter(|state| state.ready) {
+        for seen in &state.held {
+            let Some(stored) = current(seen) else { continue };
+            checked += u64::from(stored.seen.revoked);
+            if let Log::Group(group) = seen.log
+                && !is_member(model, &group, state.device)
+            {
+                continue; // nobody tells those who have left
+            }
+            if seen.revoked != stored.seen.revoked {
+                let words = format!(
+                    "{} holds {seen}, and in the store there is {}",
+                    state.device, stored.seen
+                );
+                return Err(Violation::new(NAME, words));
+            }
+            let is_own = seen.from == state.device.user_id();
+            if seen.revoked && !is_own && matches!(seen.content, Content::Said(_)) {
+                let words = format!("{} still has the content of {seen}", state.device);
+                return Err(Violation::new(NAME, words));
+            }
+        }
+    }
+    for view in &model.snapshot.fresh {
+        for seen in view.pages.values().flatten() {
+            if let Some(stored) = current(seen)
+                && stored.seen.revoked
+            {
+                checked += 1;
+                if matches!(seen.content, Content::Said(_)) {
+                    let words = format!("a new device of {} sees the content of {seen}", view.user);
+                    return Err(Violation::new(NAME, words));
+                }
+            }
+        }
+    }
+    Ok(checked)
+}
+
+fn is_member(
+    model: &Model<'_>,
+    group: &tim_session::proto::GroupId,
+    device: crate::simulator::op::DeviceRef,
+) -> bool {
+    let group = model.snapshot.groups.get(group);
+    group.is_some_and(|group| group.members.contains_key(&device.user_id()))
+}
+
+/// Only what somebody has tried to revoke is revoked.
+fn unasked(model: &Model<'_>) -> Result<u64, Violation> {
+    let tried: BTreeSet<MessageId> = model
+        .calls
+        .values()
+        .filter(|call| matches!(call.op, Call::Revoke(_)) && !call.certainly_failed())
+        .filter_map(|call| call.message.map(|message| message.id))
+        .collect();
+    let mut checked = 0;
+    for stored in model.snapshot.logs.values().flatten() {
+        let seen = &stored.seen;
+        if !seen.revoked && seen.content != Content::Gone {
+            continue;
+        }
+        checked += 1;
+        if !tried.contains(&seen.id) {
+            return Err(Violation::new(
+                NAME,
+                format!("nobody who may has revoked {seen} ({})", seen.id),
+            ));
+        }
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made_up::{MadeUp, c2c, device, passes, violates};
+    use super::*;
+    use crate::simulator::history::What;
+    use crate::simulator::op::{Target, Which};
+
+    /// A message of user 0 to user 1 that was revoked, and what it was before.
+    fn revoked() -> (MadeUp, Mark, Seen) {
+        let mut run = MadeUp::new();
+        let sent = run.send(0, Target::User(1));
+        run.accept(sent, 1);
+        let seen = run.store(c2c(0, 1), 1, 0, sent).seen.clone();
+        run.receive(1, std::slice::from_ref(&seen));
+        let message = run.message_of(sent);
+        let call = run.call_about(0, Call::Revoke(Which::Own(0)), Some(message));
+        let (log, sequence) = (c2c(0, 1), 1);
+        run.returns(
+            call,
+            Returned::Revoked {
+                log,
+                sequence,
+                mark: Some(sent),
+            },
+        );
+        run.revoke(log, 1);
+        (run, sent, seen)
+    }
+
+    #[test]
+    fn a_revoked_message_of_which_only_the_place_is_left() {
+        let (run, ..) = revoked();
+        assert!(passes(&Revoked, &run) >= 2);
+    }
+
+    #[test]
+    fn the_store_its_files_or_a_page_have_it_still() {
+        let (run, mark, seen) = revoked();
+        let mut stored = run.clone();
+        stored.snapshot.logs.get_mut(&c2c(0, 1)).unwrap()[0].seen = seen.clone();
+        violates(&Revoked, &stored, "the store has");
+        let mut files = run.clone();
+        files.snapshot.marks_in_files.push(mark);
+        violates(&Revoked, &files, "in the files");
+        let mut paged = run.clone();
+        let call = paged.call(
+            1,
+            Call::Page {
+                of: Target::User(0),
+                count: 1,
+                pages: 1,
+            },
+        );
+        let (log, entries) = (c2c(0, 1), vec![seen]);
+        paged.returns(
+            call,
+            Returned::Page {
+                log,
+                entries,
+                completed: true,
+            },
+        );
+        violates(&Revoked, &paged, "which was revoked before");
+    }
+
+    #[test]
+    fn a_device_holds_it_still() {
+        let (mut run, _, seen) = revoked();
+        run.hold(1, seen.clone());
+        violates(&Revoked, &run, "holds");
+        let mut flagged = seen;
+        flagged.revoked = true;
+        run.hold(1, flagged.clone());
+        violates(&Revoked, &run, "still has the content");
+        flagged.content = Content::Gone;
+        run.hold(1, flagged);
+        passes(&Revoked, &run);
+    }
+
+    #[test]
+    fn something_is_revoked_that_nobody_revoked() {
+        let (mut run, ..) = revoked();
+        run.history.observations.retain(|observation| {
+            observation.device != Some(device(0))
+                || !matches!(
+                    observation.what,
+                    What::Called {
+                        op: Call::Revoke(_),
+                        ..
+                    }
+                )
+        });
+        violates(&Revoked, &run, "nobody who may");
+    }
+}

@@ -1,0 +1,265 @@
+//! Nobody sees what the visibility matrix of the hub forbids: the conversation of others, the notices of others, what was said in a group
+//! before joining it, or after leaving it.
+
+use tim_session::proto::UserId;
+
+use super::super::history::{AttackSaw, Log, Returned, Seen, What};
+use super::super::op::Plan;
+use super::model::Viewer;
+use super::{Invariant, Model, Violation};
+use crate::simulator::op::Profile;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct Visibility;
+
+const NAME: &str = "visibility";
+
+impl Invariant for Visibility {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn applies_to(&self, _profile: Profile) -> bool {
+        true
+    }
+
+    fn check(&self, model: &Model<'_>) -> Result<u64, Violation> {
+        let mut checked = 0;
+        for (at, seen, viewer) in model.seen() {
+            let Some(user) = viewer.user() else { continue };
+            checked += sees(model, at, seen, viewer, user)?;
+        }
+        for view in &model.snapshot.fresh {
+            let end = model.history.observations.len();
+            for seen in view.pages.values().flatten() {
+                checked += may_see(model, seen, view.user, end, end, true)
+                    .map_err(|words| Violation::new(NAME, format!("at rest {words}")))?;
+            }
+        }
+        Ok(checked + members(model)?)
+    }
+}
+
+fn sees(model: &Model<'_>, at: usize, seen: &Seen, viewer: Viewer, user: UserId) -> Result<u64, Violation> {
+    let (asked_at, on_request) = match viewer {
+        Viewer::Asked(_, call) => (model.calls.get(&call).map_or(at, |call| call.begun), true),
+        _ => (at, false),
+    };
+    may_see(model, seen, user, asked_at, at, on_request)
+        .map_err(|words| Violation::new(NAME, words).at([asked_at, at]))
+}
+
+/// Checks that a user may see an entry that was asked for in one observation and seen in another one.
+fn may_see(
+    model: &Model<'_>,
+    seen: &Seen,
+    user: UserId,
+    asked_at: usize,
+    at: usize,
+    on_request: bool,
+) -> Result<u64, String> {
+    let group = match seen.log {
+        Log::C2c(one, other) if user == one || user == other => return Ok(1),
+        Log::System(owner) if user == owner => return Ok(1),
+        Log::C2c(..) | Log::System(_) => return Err(format!("{user} sees {seen}")),
+        Log::Group(group) => group,
+    };
+    if seen.sequence == 0 {
+        // Not stored: only those who were in the group when it was said, or have come since.
+        let message = seen.content.mark().and_then(|mark| model.messages.get(&mark));
+        let said_at = message.map_or(at, |message| message.begun);
+        return if model.may_be_in(group, user, said_at, at) {
+            Ok(1)
+        } else {
+            Err(format!("{user}, who is not in the group, sees {seen}"))
+        };
+    }
+    if !model.may_be_in(group, user, 0, at) {
+        return Err(format!("{user}, who was never in the group, sees {seen}"));
+    }
+    // After a restore the tips of the time before it are not all known.
+    if model.last_restore().is_some_and(|restored| asked_at < restored) {
+        return Ok(1);
+    }
+    let Some(periods) = model.periods(group, user) else {
+        return Ok(1);
+    };
+    let is_in = periods.iter().find(|period| period.contains(seen.sequence));
+    let Some(period) = is_in else {
+        return Err(format!(
+            "{user} sees {seen} and was a member for {}",
+            words(periods)
+        ));
+    };
+    // Whoever has left since, and asks afterwards, sees nothing of that time any more.
+    let has_left = period.through != u64::MAX && model.had_reached(&seen.log, period.through, asked_at);
+    if on_request && has_left {
+        return Err(format!(
+            "{user}, who had left the group before asking, sees {seen} ({})",
+            words(periods)
+        ));
+    }
+    Ok(1)
+}
+
+fn words(periods: &[super::model::Period]) -> String {
+    let words = periods.iter().map(|period| match period.through {
+        u64::MAX => format!("after {}", period.after),
+        through => format!("{} to {through}", period.after + 1),
+    });
+    let words: Vec<_> = words.collect();
+    if words.is_empty() {
+        "no time".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+/// Only members see who is in a group.
+fn members(model: &Model<'_>) -> Result<u64, Violation> {
+    let mut checked = 0;
+    for (at, observation) in model.history.observations.iter().enumerate() {
+        let (group, user, asked_at) = match (&observation.what, observation.device) {
+            (
+                What::Resolved {
+                    call,
+                    result: Ok(Returned::Members { group, .. }),
+                },
+                Some(device),
+            ) => {
+                let begun = model.calls.get(call).map_or(at, |call| call.begun);
+                (*group, device.user_id(), begun)
+            }
+            (
+                What::AttackSaw {
+                    hostile,
+                    saw: AttackSaw::Members(group, _),
+                },
+                _,
+            ) => (*group, Plan::hostile_user(*hostile), at),
+            _ => continue,
+        };
+        checked += 1;
+        if !model.may_be_in(group, user, asked_at, at) {
+            let words = format!("{user}, who is not in {group}, sees its members");
+            return Err(Violation::new(NAME, words).at([asked_at, at]));
+        }
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made_up::{MadeUp, c2c, passes, violates};
+    use super::*;
+    use crate::simulator::history::AttackSaw;
+    use crate::simulator::op::{Call, Target};
+
+    fn page(run: &mut MadeUp, user: u8, entries: Vec<Seen>) {
+        let log = entries[0].log;
+        let of = Target::Group(0);
+        let call = run.call(
+            user,
+            Call::Page {
+                of,
+                count: 15,
+                pages: 1,
+            },
+        );
+        run.returns(
+            call,
+            Returned::Page {
+                log,
+                entries,
+                completed: true,
+            },
+        );
+    }
+
+    /// A group of user 0, in which something was said before user 1 joined, and something afterwards.
+    fn joined() -> (MadeUp, [Seen; 2]) {
+        let mut run = MadeUp::new();
+        run.create(0, &[2]);
+        let before = run.say(0, 2);
+        run.join(1, 3);
+        let after = run.say(0, 4);
+        (run, [before, after])
+    }
+
+    #[test]
+    fn a_member_sees_what_came_after_joining() {
+        let (mut run, [before, after]) = joined();
+        page(&mut run, 1, vec![after]);
+        assert!(passes(&Visibility, &run) > 0);
+        page(&mut run, 1, vec![before]);
+        violates(&Visibility, &run, "was a member for after 2");
+    }
+
+    #[test]
+    fn who_has_left_sees_nothing_of_that_time_when_asking() {
+        let (mut run, [_, after]) = joined();
+        run.quit(1, 5);
+        let mut late = run.clone();
+        late.receive(1, std::slice::from_ref(&after)); // it was on its way
+        passes(&Visibility, &late);
+        run.say(0, 6);
+        page(&mut run, 1, vec![after]);
+        violates(&Visibility, &run, "had left the group before asking");
+    }
+
+    #[test]
+    fn a_stranger_sees_a_group_or_a_conversation() {
+        let (mut run, [before, _]) = joined();
+        let sent = run.send(0, Target::User(1));
+        let secret = run.store(c2c(0, 1), 1, 0, sent).seen.clone();
+        let mut other = run.clone();
+        other.receive(2, std::slice::from_ref(&secret));
+        violates(&Visibility, &other, "user-2 sees");
+        let saw = AttackSaw::Entries(vec![before]);
+        run.push(None, What::AttackSaw { hostile: 0, saw });
+        violates(&Visibility, &run, "was never in the group");
+        run.receive(1, &[secret]);
+    }
+
+    #[test]
+    fn who_was_removed_gets_what_is_not_stored() {
+        let (mut run, [_, mut live]) = joined();
+        live.sequence = 0;
+        live.online_only = true;
+        let mut good = run.clone();
+        good.receive(1, &[live.clone()]);
+        passes(&Visibility, &good);
+        run.quit(1, 5);
+        let sent = run.send(0, Target::Group(0));
+        let mut later = run.seen_of(sent, 0);
+        later.online_only = true;
+        run.receive(1, &[later]);
+        violates(&Visibility, &run, "who is not in the group");
+    }
+
+    #[test]
+    fn a_stranger_sees_the_members() {
+        let (mut run, _) = joined();
+        let group = Plan::group(0);
+        let call = run.call(1, Call::Members(0));
+        run.returns(
+            call,
+            Returned::Members {
+                group,
+                members: Vec::new(),
+            },
+        );
+        passes(&Visibility, &run);
+        run.quit(1, 5);
+        let call = run.call(1, Call::Members(0));
+        run.returns(
+            call,
+            Returned::Members {
+                group,
+                members: Vec::new(),
+            },
+        );
+        violates(&Visibility, &run, "sees its members");
+    }
+}
