@@ -255,7 +255,7 @@ impl<C: Connector> Actor<C> {
     /// Slows the hub down while the application has enough to read.
     fn limit_backlog(&mut self) {
         let (bus, waiting) = (&self.outlet.shared.bus, self.state.waiting());
-        let full = bus.backlog() + waiting >= bus.capacity();
+        let full = bus.is_full(waiting);
         let window = usize::from(self.driver.session().config().window);
         let flooded = bus.longest() + waiting >= bus.capacity() + 2 * window + SPARE_EVENTS;
         self.outlet.shared.set_status(|status| status.stalled = full);

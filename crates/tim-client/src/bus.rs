@@ -28,6 +28,8 @@ struct Inner {
     queues: Vec<Queue>,
     last_queue: u64,
     closed: bool,
+    /// How many deliveries wait in the client for missing parts. They count towards the capacity.
+    waiting: usize,
     /// The number of the last delivery that was published.
     published: u64,
     /// The cursors of deliveries that some stream has not processed, oldest first.
@@ -130,14 +132,13 @@ impl Bus {
         self.lock().settled.clone()
     }
 
-    /// The messages in the longest queue.
-    pub(crate) fn backlog(&self) -> usize {
-        self.lock()
-            .queues
-            .iter()
-            .map(|queue| queue.messages)
-            .max()
-            .unwrap_or(0)
+    /// Whether a queue is full, together with so many deliveries that wait for missing parts. [`free_space`](Self::free_space)
+    /// counts these, too, until the next call.
+    pub(crate) fn is_full(&self, waiting: usize) -> bool {
+        let mut inner = self.lock();
+        inner.waiting = waiting;
+        let backlog = inner.queues.iter().map(|queue| queue.messages).max();
+        backlog.unwrap_or(0) + waiting >= self.capacity
     }
 
     /// The events in the longest queue.
@@ -282,17 +283,17 @@ impl EventStream {
     /// [`EventStream::next`] as a poll function.
     pub fn poll_next_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut inner = self.bus.lock();
-        let closed = inner.closed;
+        let (closed, waiting) = (inner.closed, inner.waiting);
         let Some(queue) = inner.queues.iter_mut().find(|queue| queue.id == self.id) else {
             return Poll::Ready(None);
         };
         queue.finish_processing();
-        let was_full = queue.messages >= self.bus.capacity;
+        let was_full = queue.messages + waiting >= self.bus.capacity;
         let event = queue.pop();
         if event.is_none() && !closed {
             queue.waker = Some(context.waker().clone());
         }
-        let has_space = queue.messages < self.bus.capacity;
+        let has_space = queue.messages + waiting < self.bus.capacity;
         inner.settle();
         if was_full && has_space {
             self.bus.free_space.notify_one();
@@ -317,5 +318,34 @@ impl Drop for EventStream {
         inner.queues.retain(|queue| queue.id != self.id);
         inner.settle();
         self.bus.free_space.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tim_proto::ConversationId;
+    use tim_proto::request::Gap;
+
+    /// A device that catches up holds deliveries back behind a revocation whose message it must look up. Together with these the
+    /// stream is full; reading it must be noticed although it does not fill the capacity alone.
+    #[tokio::test]
+    async fn reading_is_noticed_when_the_stream_is_full_together_with_what_waits() {
+        let bus = Arc::new(Bus::new(4, Vec::new()));
+        let mut stream = bus.subscribe();
+        let event = Event::Gap(Gap {
+            conversation: ConversationId::System,
+            from: 1,
+            to: 1,
+        });
+        bus.publish(&event);
+        bus.publish(&event);
+        assert!(bus.is_full(2));
+        let mut noticed = std::pin::pin!(bus.free_space());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(noticed.as_mut().poll(&mut context).is_pending());
+        stream.next().await.unwrap();
+        assert!(noticed.as_mut().poll(&mut context).is_ready());
+        assert!(!bus.is_full(2));
     }
 }
