@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tim_proto::ErrorCode;
-use tim_store::{Epochs, Hooks, Store, StoreError, StoreWriter, Writer, WriterConfig};
+use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writer, WriterConfig};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -43,7 +43,7 @@ pub(crate) struct Services {
     pub(crate) group_queue: Arc<GroupQueue>,
     pub(crate) timer: Timer,
     /// Behind the writer and the live queue, which end them.
-    _workers: [Worker; 2],
+    workers: [Worker; 2],
 }
 
 /// Counts and logs what anybody on the network can cause.
@@ -79,17 +79,13 @@ impl Services {
             writer: store,
             reader,
         } = store;
-        let epochs = reader.epochs();
         let failed = Arc::clone(status);
         reader.on_fatal(Box::new(move |error| failed.unreadable(error)));
-        let reads = Reads::new(Arc::clone(&reader), workplace);
         let clock = options.clock.clone();
+        let reads = Reads::new(Arc::clone(&reader), workplace);
         let presence = Arc::new(PresenceRegistry::default());
-        let permissions = Arc::new(Permissions::new(
-            reads.clone(),
-            Arc::clone(&presence),
-            clock.clone(),
-        ));
+        let permissions = Permissions::new(reads.clone(), Arc::clone(&presence), clock.clone());
+        let permissions = Arc::new(permissions);
         let recent_ids = Arc::new(RecentIds::default());
         let randoms = Arc::new(Randoms::default());
         let (live, live_worker) = start_live(
@@ -116,51 +112,60 @@ impl Services {
             randoms: Arc::clone(&randoms),
             clock: clock.clone(),
         };
-        let settings = Arc::new(Settings::new(&options));
-        let work = Work {
-            writer: Arc::downgrade(&writer),
-            reader: Arc::downgrade(&reader),
-            clock: clock.clone(),
-            settings: Arc::clone(&settings),
-            interval: options.purge_interval,
-            time: ProvenTime::default(),
-        };
-        let retention = match workplace {
-            Workplace::Threads => Some(Retention::start(work)?),
-            Workplace::Steps(steps) => {
-                steps.set_workers(Workers {
-                    writer: Arc::downgrade(&writer),
-                    fanout: fanout.stepped(),
-                    live: live_worker.stepped(),
-                    reads: reads.stepped(),
-                    retention: Mutex::new(work),
-                });
-                None
-            }
-        };
-        Ok(Self {
-            settings,
+        let timer = Timer::new(
+            clock,
+            Arc::clone(&presence),
+            Arc::clone(&group_queue),
+            av_chat_room_tips,
+        );
+        let mut services = Self {
+            settings: Arc::new(Settings::new(&options)),
             rate_limiter: RateLimiter::default(),
             events: Events::new(),
-            _retention: retention,
+            _retention: None,
             writer,
             reads,
-            epochs,
-            timer: Timer::new(
-                clock,
-                Arc::clone(&presence),
-                Arc::clone(&group_queue),
-                av_chat_room_tips,
-            ),
+            epochs: reader.epochs(),
+            timer,
             presence,
             permissions,
             randoms,
             live,
             recent_ids,
             group_queue,
-            _workers: [fanout, live_worker],
+            workers: [fanout, live_worker],
             options,
-        })
+        };
+        services._retention = services.start_retention(&reader, workplace)?;
+        Ok(services)
+    }
+
+    /// Starts retention. In a stepped hub it is a step, like the work of the other workers.
+    fn start_retention(
+        &self,
+        reader: &Arc<dyn StoreReader>,
+        workplace: &Workplace,
+    ) -> std::io::Result<Option<Retention>> {
+        let work = Work {
+            writer: Arc::downgrade(&self.writer),
+            reader: Arc::downgrade(reader),
+            clock: self.options.clock.clone(),
+            settings: Arc::clone(&self.settings),
+            interval: self.options.purge_interval,
+            time: ProvenTime::default(),
+        };
+        let Workplace::Steps(steps) = workplace else {
+            return Retention::start(work).map(Some);
+        };
+        let [fanout, live] = &self.workers;
+        steps.set_workers(Workers {
+            writer: Arc::downgrade(&self.writer),
+            fanout: fanout.stepped(),
+            live: live.stepped(),
+            reads: self.reads.stepped(),
+            retention: Mutex::new(work),
+        });
+        Ok(None)
     }
 
     /// The wall clock: for what is shown and stored, and for what was agreed on in such times.

@@ -1,113 +1,207 @@
-//! Group requests of a device, and the events that it waits for.
+//! Requests of a device: messages, conversations, and groups that it creates.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::time::{Duration, Instant};
 
-use tim_proto::request::{
-    DismissGroup, GetGroupProfile, GroupMembers, InviteMembers, JoinGroup, QuitGroup, RemoveMembers,
-    SetMember,
-};
+use tim_proto::message::{Message, Payload, SendOptions, Text};
+use tim_proto::request::{CreateGroup, DeleteConversation, Fetch, History, MarkRead, Request, Revoke};
 use tim_proto::wire::List;
-use tim_proto::{ErrorCode, Role, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, UserId};
+use tim_session::RequestId;
+use tim_testkit::messages;
 
-use super::{Device, Notice, Reply, Tip, group_id, user};
+use super::{DEADLINE, Device, Observed, Reply};
 
 impl Device {
-    /// Sends what is to be sent, and reads nothing.
-    pub(crate) fn push_out(&mut self) {
-        self.events();
-        let stream = self.stream.as_mut().unwrap();
-        while !self.session.outgoing().is_empty() {
-            let sent = stream.write(self.session.outgoing()).unwrap();
-            self.session.transmitted(sent);
+    pub(crate) fn message<'a>(&mut self, to: ConversationId, payload: impl Into<Payload<'a>>) -> Message<'a> {
+        self.next_random += 1;
+        let device = self.session.config().device;
+        let mut message = messages::message(self.user, to, payload.into());
+        message.envelope.sequence = 0;
+        message.envelope.origin = device;
+        message.id = MessageId {
+            sender: self.session.account(),
+            client_time: 1,
+            random: self.next_random,
+        };
+        message
+    }
+
+    pub(crate) fn start_send(&mut self, message: &Message<'_>, options: SendOptions<'_>) -> RequestId {
+        let now = self.now();
+        self.session.send(now, message, options).unwrap().id()
+    }
+
+    pub(crate) fn send_message(&mut self, message: &Message<'_>) -> Result<Reply, ErrorCode> {
+        let ticket = self.start_send(message, SendOptions::default());
+        self.wait_for(ticket)
+    }
+
+    pub(crate) fn send(&mut self, to: ConversationId, text: &str) -> u64 {
+        let message = self.message(to, Text { text });
+        match self.send_message(&message) {
+            Ok(Reply::Sent {
+                sequence,
+                duplicate: false,
+            }) => sequence,
+            other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let (group, message) = (group_id(group), "let me in");
-        self.ask(&JoinGroup { group, message })
+    pub(crate) fn ask<R: Request>(&mut self, request: &R) -> Result<Reply, ErrorCode> {
+        let now = self.now();
+        let ticket = self.session.request(now, request).unwrap();
+        self.wait_for(ticket.id())
     }
 
-    pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let group = group_id(group);
-        self.ask(&QuitGroup { group })
-    }
-
-    pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let group = group_id(group);
-        self.ask(&DismissGroup { group })
-    }
-
-    pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
-        let group = group_id(group);
-        self.ask(&GetGroupProfile { group })
-    }
-
-    pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
-        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&InviteMembers {
-            group: group_id(group),
-            users: List::from_slice(&users),
-            reason: "because",
-        })
-    }
-
-    pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
-        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&RemoveMembers {
-            group: group_id(group),
-            users: List::from_slice(&users),
-            reason: "because",
-        })
-    }
-
-    pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
-        self.ask(&GroupMembers {
-            group: group_id(group),
+    pub(crate) fn page(
+        &mut self,
+        conversation: ConversationId,
+        next: &[u8],
+        count: u16,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&History {
+            conversation,
             next,
             count,
-            role: None,
         })
     }
 
-    /// Mutes a member for so many seconds.
-    pub(crate) fn mute(&mut self, group: &str, name: &str, seconds: u32) -> Result<Reply, ErrorCode> {
-        self.set_member(group, name, None, Some(seconds))
+    pub(crate) fn read(&mut self, conversation: ConversationId) -> u32 {
+        match self.ask(&MarkRead {
+            conversation,
+            sequence: 0,
+        }) {
+            Ok(Reply::Read { unread }) => unread,
+            other => panic!("{other:?}"),
+        }
     }
 
-    pub(crate) fn set_role(&mut self, group: &str, name: &str, role: Role) -> Result<Reply, ErrorCode> {
-        self.set_member(group, name, Some(role), None)
+    pub(crate) fn revoke(&mut self, conversation: ConversationId, sequence: u64) -> Result<Reply, ErrorCode> {
+        self.revoke_for(conversation, sequence, "")
     }
 
-    fn set_member(
+    pub(crate) fn revoke_for(
         &mut self,
-        group: &str,
-        name: &str,
-        role: Option<Role>,
-        mute_seconds: Option<u32>,
+        conversation: ConversationId,
+        sequence: u64,
+        reason: &str,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(&SetMember {
-            group: group_id(group),
-            user: user(name),
-            role,
-            mute_seconds,
-            name_card: None,
+        let message = MessageId::default();
+        self.ask(&Revoke {
+            conversation,
+            sequence,
+            message,
+            reason,
         })
     }
 
-    /// Waits for a notice of this operation, and takes it and those before it.
-    pub(crate) fn until_notice(&mut self, operation: u32) -> Notice {
-        self.until(|device| device.notices.iter().any(|notice| notice.operation == operation));
-        let at = self
-            .notices
-            .iter()
-            .position(|notice| notice.operation == operation);
-        self.notices.drain(..=at.unwrap()).next_back().unwrap()
+    /// A piece of a message's payload.
+    pub(crate) fn fetch(
+        &mut self,
+        conversation: ConversationId,
+        sequence: u64,
+        offset: u32,
+        len: u32,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&Fetch {
+            conversation,
+            sequence,
+            offset,
+            len,
+        })
     }
 
-    /// Waits for a tip of this operation, and takes it and those before it.
-    pub(crate) fn until_tip(&mut self, operation: u32) -> Tip {
-        self.until(|device| device.tips.iter().any(|tip| tip.operation == operation));
-        let at = self.tips.iter().position(|tip| tip.operation == operation);
-        self.tips.drain(..=at.unwrap()).next_back().unwrap()
+    pub(crate) fn delete(&mut self, conversation: ConversationId) -> Result<Reply, ErrorCode> {
+        self.ask(&DeleteConversation { conversation })
+    }
+
+    pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {
+        self.conversations_at_most(0)
+    }
+
+    /// The conversations, `count` at the most; as many as the hub finds good for 0.
+    pub(crate) fn conversations_at_most(&mut self, count: u16) -> Vec<(String, u32, String)> {
+        match self.ask(&tim_proto::request::Conversations { next: &[], count }) {
+            Ok(Reply::Conversations(list)) => list,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn create_group(&mut self, id: &str, members: &[UserId]) -> Result<Reply, ErrorCode> {
+        self.create(GroupType::PUBLIC, id, members)
+    }
+
+    pub(crate) fn create(
+        &mut self,
+        group_type: GroupType,
+        id: &str,
+        members: &[UserId],
+    ) -> Result<Reply, ErrorCode> {
+        let group = GroupId::new(id).unwrap();
+        let request = CreateGroup {
+            group: Some(group),
+            group_type,
+            name: "周末去哪",
+            introduction: "",
+            notification: "",
+            avatar: "",
+            members: List::from_slice(members),
+            random: 7,
+            join_option: JoinOption::AS_USUAL,
+            invite_option: InviteOption::AS_USUAL,
+        };
+        self.ask(&request)
+    }
+
+    /// Starts to ask, and does not wait.
+    pub(crate) fn start<R: Request>(&mut self, request: &R) -> RequestId {
+        let now = self.now();
+        self.session.request(now, request).unwrap().id()
+    }
+
+    /// Asks for the same page again and again and never reads an answer, until the hub has closed the connection.
+    /// Calls `blocked` when the hub takes no more questions.
+    pub(crate) fn ask_and_never_read(&mut self, conversation: ConversationId, blocked: impl FnOnce()) {
+        let mut blocked = Some(blocked);
+        let now = self.now();
+        let request = History {
+            conversation,
+            next: &[],
+            count: 0,
+        };
+        self.session.request(now, &request).unwrap();
+        self.events();
+        let frame = self.session.outgoing().to_vec();
+        let stream = self.stream.as_mut().unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+        let (start, mut sent) = (Instant::now(), 0);
+        loop {
+            assert!(start.elapsed() < DEADLINE, "the hub puts up with it");
+            match stream.write(&frame[sent..]) {
+                Ok(len) => sent = (sent + len) % frame.len(),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if let Some(blocked) = blocked.take() {
+                        blocked();
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The texts that came in, in order.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let mut texts = Vec::new();
+        for seen in &self.observed {
+            if let Observed::Message { text, .. } = seen {
+                texts.push(text.as_str());
+            }
+        }
+        texts
+    }
+
+    pub(crate) fn until_texts(&mut self, count: usize) {
+        self.until(|device| device.texts().len() >= count);
     }
 }

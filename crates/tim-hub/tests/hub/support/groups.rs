@@ -1,0 +1,113 @@
+//! Group requests of a device, and the events that it waits for.
+
+use std::io::Write as _;
+
+use tim_proto::request::{
+    DismissGroup, GetGroupProfile, GroupMembers, InviteMembers, JoinGroup, QuitGroup, RemoveMembers,
+    SetMember,
+};
+use tim_proto::wire::List;
+use tim_proto::{ErrorCode, Role, UserId};
+
+use super::{Device, Notice, Reply, Tip, group_id, user};
+
+impl Device {
+    /// Sends what is to be sent, and reads nothing.
+    pub(crate) fn push_out(&mut self) {
+        self.events();
+        let stream = self.stream.as_mut().unwrap();
+        while !self.session.outgoing().is_empty() {
+            let sent = stream.write(self.session.outgoing()).unwrap();
+            self.session.transmitted(sent);
+        }
+    }
+
+    pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let (group, message) = (group_id(group), "let me in");
+        self.ask(&JoinGroup { group, message })
+    }
+
+    pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let group = group_id(group);
+        self.ask(&QuitGroup { group })
+    }
+
+    pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let group = group_id(group);
+        self.ask(&DismissGroup { group })
+    }
+
+    pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
+        let group = group_id(group);
+        self.ask(&GetGroupProfile { group })
+    }
+
+    pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
+        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
+        self.ask(&InviteMembers {
+            group: group_id(group),
+            users: List::from_slice(&users),
+            reason: "because",
+        })
+    }
+
+    pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
+        let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
+        self.ask(&RemoveMembers {
+            group: group_id(group),
+            users: List::from_slice(&users),
+            reason: "because",
+        })
+    }
+
+    pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
+        self.ask(&GroupMembers {
+            group: group_id(group),
+            next,
+            count,
+            role: None,
+        })
+    }
+
+    /// Mutes a member for so many seconds.
+    pub(crate) fn mute(&mut self, group: &str, name: &str, seconds: u32) -> Result<Reply, ErrorCode> {
+        self.set_member(group, name, None, Some(seconds))
+    }
+
+    pub(crate) fn set_role(&mut self, group: &str, name: &str, role: Role) -> Result<Reply, ErrorCode> {
+        self.set_member(group, name, Some(role), None)
+    }
+
+    fn set_member(
+        &mut self,
+        group: &str,
+        name: &str,
+        role: Option<Role>,
+        mute_seconds: Option<u32>,
+    ) -> Result<Reply, ErrorCode> {
+        self.ask(&SetMember {
+            group: group_id(group),
+            user: user(name),
+            role,
+            mute_seconds,
+            name_card: None,
+        })
+    }
+
+    /// Waits for a notice of this operation, and takes it and those before it.
+    pub(crate) fn until_notice(&mut self, operation: u32) -> Notice {
+        self.until(|device| device.notices.iter().any(|notice| notice.operation == operation));
+        let at = self
+            .notices
+            .iter()
+            .position(|notice| notice.operation == operation);
+        self.notices.drain(..=at.unwrap()).next_back().unwrap()
+    }
+
+    /// Waits for a tip of this operation, and takes it and those before it.
+    pub(crate) fn until_tip(&mut self, operation: u32) -> Tip {
+        self.until(|device| device.tips.iter().any(|tip| tip.operation == operation));
+        let at = self.tips.iter().position(|tip| tip.operation == operation);
+        self.tips.drain(..=at.unwrap()).next_back().unwrap()
+    }
+}
