@@ -523,3 +523,7 @@ impl Stepped {
         self.close();
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
