@@ -12,6 +12,7 @@ use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{History, Send};
 use tim_proto::{ConversationId, MessageId, Payload};
 use tim_session::{ClientConfig, Event};
+use tim_store::faults::{self, Faults};
 use tim_store_sqlite::OpenOptions;
 use tim_testkit::{c2c, messages, user};
 use tim_transport_std::{ClientBuffers, ClientDriver, MemoryConnector, StdClientSession, memory_listener};
@@ -56,15 +57,21 @@ struct World {
 
 impl World {
     fn open(directory: &Path) -> Self {
+        Self::open_with(directory, |_| ()).0
+    }
+
+    fn open_with(directory: &Path, change: impl FnOnce(&mut HubOptions)) -> (Self, Faults) {
         let start = Instant::now();
         let elapsed = move || u64::try_from(start.elapsed().as_millis()).unwrap();
         let mut options = HubOptions::new(app());
         options.clock = Clock::new(move || START_MS + elapsed(), elapsed);
         options.sends_per_second = 0;
+        change(&mut options);
         let store = OpenOptions::new().now_ms(START_MS).random(7).open(directory);
-        let (hub, steps) = Hub::stepped(options, store.unwrap()).unwrap();
+        let (store, faults) = faults::wrap(store.unwrap().into());
+        let (hub, steps) = Hub::stepped(options, store).unwrap();
         let (connector, listener) = memory_listener();
-        Self {
+        let world = Self {
             hub,
             steps,
             trace: Trace {
@@ -73,7 +80,8 @@ impl World {
             },
             connector,
             listener,
-        }
+        };
+        (world, faults)
     }
 
     /// Lets everything run that can.
@@ -376,5 +384,106 @@ fn a_full_fan_out_holds_commits_back_and_shutting_down_does_not_wait_for_it() {
         world.work(at_once).await;
         let got = texts(&world.trace.of("bob")).len();
         assert!(got > 16 + 65, "what waited is stored as well: {got}");
+    });
+}
+
+#[test]
+fn a_crash_behind_a_commit_loses_its_answers_only() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let (mut world, faults) = World::open_with(data.path(), |_| ());
+        let (alice, _bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        let steps = world.steps.clone();
+        faults.after_commits(move || steps.crash());
+        alice.send(c2c("bob"), 1, SendOptions::default());
+        world.work(at_once).await;
+        let told = |name| {
+            world
+                .trace
+                .of(name)
+                .into_iter()
+                .filter(|line| line != "is in")
+                .count()
+        };
+        assert_eq!((told("alice"), told("bob")), (0, 0), "{:#?}", world.trace.lines);
+    });
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let bob = world.device("bob", 2);
+        bob.tell(|session, _| session.resume_from_start());
+        world.work(at_once).await;
+        assert_eq!(texts(&world.trace.of("bob")), ["alice 1"]);
+    });
+}
+
+#[test]
+fn commits_can_come_between_the_reads_of_one_job() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let (mut world, faults) = World::open_with(data.path(), |_| ());
+        let alice = world.device("alice", 1);
+        world.work(at_once).await;
+        alice.send(c2c("bob"), 1, SendOptions::default());
+        world.work(at_once).await;
+        let _bob = world.device("bob", 2);
+        world.settle().await;
+        assert!(world.steps.step(Step::Read(0)), "the account");
+        world.settle().await;
+        alice.send(c2c("bob"), 2, SendOptions::default());
+        world.settle().await;
+        assert!(world.steps.step(Step::Read(1)), "whether alice may write");
+        world.settle().await;
+        assert_eq!(
+            (world.steps.waiting().reads, world.steps.waiting().writes),
+            (1, 1)
+        );
+        let (steps, trace) = (world.steps.clone(), world.trace.clone());
+        faults.before_reads(move |method| {
+            // The device has entered; it starts behind the newest change.
+            if method == "head_change" {
+                let taken = [Step::Commit(1), Step::FanOut, Step::Commit(1)].map(|step| steps.step(step));
+                assert_eq!(taken, [true, true, false]);
+                trace.note("between".to_owned());
+            }
+        });
+        world.work(backwards).await;
+        let lines = world.trace.lines.lock().unwrap().clone();
+        assert_eq!(lines.iter().filter(|line| line.ends_with("between")).count(), 1);
+        assert_eq!(texts(&world.trace.of("bob")).len(), 0, "{lines:#?}");
+    });
+}
+
+#[test]
+fn retention_is_a_step() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let retention = |options: &mut HubOptions| options.limits = options.limits.with_retention_seconds(60);
+        let (mut world, _) = World::open_with(data.path(), retention);
+        let (alice, bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        alice.send(c2c("bob"), 1, SendOptions::default());
+        world.work(at_once).await;
+        for (seconds, left) in [(0, 1), (59, 1), (2, 0)] {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            assert!(world.steps.waiting().is_empty(), "nothing goes by itself");
+            assert!(world.steps.step(Step::Retention));
+            world.work(at_once).await;
+            let before = texts(&world.trace.of("bob")).len();
+            bob.tell(|session, now| {
+                session.logout(now);
+            });
+            world.settle().await;
+            bob.tell(|session, now| {
+                session.resume_from_start();
+                session.login(now);
+            });
+            world.work(at_once).await;
+            assert_eq!(
+                texts(&world.trace.of("bob")).len() - before,
+                left,
+                "after {seconds} s more"
+            );
+        }
     });
 }

@@ -10,6 +10,7 @@
 //! # }
 //! ```
 
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tim_groups::{Group, Membership, Refused, Restriction};
@@ -49,6 +50,37 @@ struct State {
     waiting: usize,
     next_commit: Option<CommitFault>,
     reads_fail: Option<StoreError>,
+    before_reads: Callback<&'static str>,
+    after_commits: Callback<()>,
+}
+
+/// What a test wants to be called with.
+struct Callback<T>(Option<Arc<dyn Fn(T) + Send + Sync>>);
+
+impl<T> Default for Callback<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Clone for Callback<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Callback<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Callback").field(&self.0.is_some()).finish()
+    }
+}
+
+impl<T> Callback<T> {
+    fn call(&self, with: T) {
+        if let Some(callback) = &self.0 {
+            callback(with);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -62,7 +94,7 @@ impl Faults {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits block until [`release`](Self::release).
+    /// Commits block until [`release`](Self::release). Not for a stepped writer, which would block whoever steps it.
     pub fn hold_commits(&self) {
         self.state().commits_held = true;
     }
@@ -115,6 +147,17 @@ impl Faults {
         self.state().reads_fail = error;
     }
 
+    /// Calls `callback` before each read, with the name of the method of [`StoreReader`]: a test can do there what comes between two
+    /// reads of one job.
+    pub fn before_reads(&self, callback: impl Fn(&'static str) + Send + Sync + 'static) {
+        self.state().before_reads = Callback(Some(Arc::new(callback)));
+    }
+
+    /// Calls `callback` after each commit that is durable, before anybody is told of it.
+    pub fn after_commits(&self, callback: impl Fn() + Send + Sync + 'static) {
+        self.state().after_commits = Callback(Some(Arc::new(move |()| callback())));
+    }
+
     /// Waits for as long as `held` says so.
     fn wait(&self, held: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = self.state();
@@ -127,10 +170,18 @@ impl Faults {
         state
     }
 
-    fn read(&self, method: &str) -> Result<(), StoreError> {
+    fn read(&self, method: &'static str) -> Result<(), StoreError> {
         let state =
             self.wait(|state| state.reads_held && state.held_method.is_none_or(|held| held == method));
-        state.reads_fail.clone().map_or(Ok(()), Err)
+        let (fails, callback) = (state.reads_fail.clone(), state.before_reads.clone());
+        drop(state);
+        callback.call(method);
+        fails.map_or(Ok(()), Err)
+    }
+
+    fn committed(&self) {
+        let callback = self.state().after_commits.clone();
+        callback.call(());
     }
 }
 
@@ -142,13 +193,16 @@ struct FaultyWriter {
 impl StoreWriter for FaultyWriter {
     fn commit(&mut self, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
         let fault = self.faults.wait(|state| state.commits_held).next_commit.take();
-        match fault {
-            Some(CommitFault::Fails(error)) => Err(error),
-            Some(CommitFault::IsUnknown) => {
-                self.inner.commit(now_ms, batch)?;
-                Err(StoreError::Unknown("a test wants it so".to_owned()))
-            }
-            None => self.inner.commit(now_ms, batch),
+        let is_unknown = match fault {
+            Some(CommitFault::Fails(error)) => return Err(error),
+            Some(CommitFault::IsUnknown) => true,
+            None => false,
+        };
+        let commit = self.inner.commit(now_ms, batch)?;
+        self.faults.committed();
+        match is_unknown {
+            true => Err(StoreError::Unknown("a test wants it so".to_owned())),
+            false => Ok(commit),
         }
     }
 }
