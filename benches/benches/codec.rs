@@ -102,7 +102,7 @@ fn message(text: &str) -> Message<'_> {
             client_time: 1_705_307_415,
             random: 21_123_614,
         },
-        Payload::Text(Text { text }),
+        Payload::Text(Text::new(text)),
     )
     .with_client_sequence(3_830_150_001)
 }

@@ -128,14 +128,12 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
     ][script.below(3)];
     let failure = Failure::new(code, "").with_retry_after_ms(script.byte().into());
     let cursor = script.bytes(id as usize % 20);
-    let answer = LoginResponse {
-        account: 1,
-        time_ms: 2,
-        cursor,
-        nick: "",
-        session,
-        attempt: attempt.wrapping_sub(id % 2), // the last one's, or that of the one before
-    };
+    // The attempt is the last one, or the one before.
+    let answer = LoginResponse::new(1)
+        .with_time_ms(2)
+        .with_cursor(cursor)
+        .with_session(session)
+        .with_attempt(attempt.wrapping_sub(id % 2));
     let packet = match script.byte() % 10 {
         0 => hello(script.word() as u32).to_vec(),
         1 => frame(FrameKind::LOGIN.answer(), login, &answer),
@@ -143,21 +141,12 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
         3 => frame(
             FrameKind::DELIVER,
             id,
-            &Deliver {
-                cursor,
-                payload_len: 0,
-                message: message("hi"),
-            },
+            &Deliver::new(message("hi")).with_cursor(cursor),
         ),
         4 => frame(
             FrameKind::SEND.answer(),
             id % 4,
-            &SendResponse {
-                sequence: 1,
-                time: 1,
-                duplicate: false,
-                extensions: Default::default(),
-            },
+            &SendResponse::new(1, 1),
         ),
         5 => frame(
             FrameKind::ERROR,

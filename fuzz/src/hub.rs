@@ -114,17 +114,14 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
         4 | 5 => frame(
             FrameKind::SEND,
             id,
-            &SendMessage {
-                options: SendOptions::default(),
-                message: &message("hi"),
-            },
+            &SendMessage::new(&message("hi")),
         ),
         6 => frame(FrameKind::PING, id, &Done),
-        7 => frame(FrameKind(id as u8), id, &Conversations { next: &[], count: 1 }),
+        7 => frame(FrameKind(id as u8), id, &Conversations::new().with_count(1)),
         _ => frame(
             FrameKind::CONVERSATIONS,
             id,
-            &Conversations { next: &[], count: 1 },
+            &Conversations::new().with_count(1),
         ),
     };
     let mut bytes = watched.packing.pack(&packet);
@@ -149,17 +146,11 @@ fn login() -> Vec<u8> {
     frame(
         FrameKind::LOGIN,
         0,
-        &Login {
-            app: 1,
-            user,
-            user_sig: "s",
-            device: 7,
-            platform,
-            resume,
-            cursor: b"",
-            session: 1,
-            attempt: 1,
-        },
+        &Login::new(1, user, "s", 7, platform)
+            .with_resume(resume)
+            .with_cursor(b"")
+            .with_session(1)
+            .with_attempt(1),
     )
 }
 
@@ -238,12 +229,7 @@ impl Watched {
                 assert_eq!(self.session.window_capacity(), 0, "nobody is there");
             }
             if accept {
-                let welcome = LoginResponse {
-                    account: 1,
-                    time_ms: 2,
-                    cursor: b"1",
-                    ..LoginResponse::default()
-                };
+                let welcome = LoginResponse::new(1).with_time_ms(2).with_cursor(b"1");
                 if self.session.accept(&welcome).is_err() {
                     self.session.refuse(&Failure::new(ErrorCode(1), "no room"));
                 }
@@ -289,11 +275,7 @@ fn another_connection(now: Instant) {
     assert_eq!(session.receive(now, &opening), opening.len());
     assert!(matches!(session.poll(now), HubOutput::Event(HubEvent::Login(_))));
     assert_eq!(
-        session.accept(&LoginResponse {
-            account: 1,
-            time_ms: 2,
-            ..LoginResponse::default()
-        }),
+        session.accept(&LoginResponse::new(1).with_time_ms(2)),
         Ok(())
     );
     let bytes = to_vec(&message("hi"));

@@ -229,13 +229,10 @@ pub fn notices(data: &[u8]) {
     let texts = String::from_utf8_lossy(script.0);
     let parts: Vec<&str> = texts.splitn(4, '\0').collect();
     let part = |n: usize| parts.get(n).copied().unwrap_or("");
-    let notice = SystemNotice {
-        operation: NoticeOperation(operation),
-        operator_id: part(0),
-        group_id: part(1),
-        group_name: part(2),
-        ..SystemNotice::default()
-    };
+    let notice = SystemNotice::new(NoticeOperation(operation))
+        .with_operator_id(part(0))
+        .with_group_id(part(1))
+        .with_group_name(part(2));
     assert_eq!(decode_body::<SystemNotice<'_>>(&to_vec(&notice)), Ok(notice));
     let rendered: Vec<_> = Words::ALL
         .iter()
@@ -264,19 +261,12 @@ pub fn notices(data: &[u8]) {
 fn tips(operation: TipOperation, operator_id: &str, users: &str) {
     let users: Vec<&str> = users.split('\u{1}').collect();
     let Ok(group_id) = GroupId::new("g") else { return };
-    let tip = GroupTip {
-        operation,
-        operator_id,
-        users: List::from_slice(&users),
-        group_id,
-        group_name: "",
-        member_count: 1,
-        changes: List::default(),
-        muted: List::default(),
-        reason: "",
-        operator: Default::default(),
-        names: Default::default(),
-    };
+    let tip = GroupTip::new(operation, group_id)
+        .with_operator_id(operator_id)
+        .with_users(List::from_slice(&users))
+        .with_member_count(1)
+        .with_operator(Default::default())
+        .with_names(Default::default());
     let bytes = to_vec(&tip);
     let received: GroupTip<'_> = decode_body(&bytes).expect("what was encoded");
     for words in Words::ALL {

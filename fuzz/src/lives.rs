@@ -259,14 +259,11 @@ impl Outside {
                     };
                     assert!(next <= self.entries[user] + 1, "a cursor beyond the end");
                     let here = cursor(user, self.entries[user]);
-                    let welcome = LoginResponse {
-                        account: 100 + user as u64,
-                        time_ms: 2,
-                        cursor: &here,
-                        nick: "",
-                        session: login.session,
-                        attempt: login.attempt,
-                    };
+                    let welcome = LoginResponse::new(100 + user as u64)
+                        .with_time_ms(2)
+                        .with_cursor(&here)
+                        .with_session(login.session)
+                        .with_attempt(login.attempt);
                     if hub.accept(&welcome).is_ok() {
                         self.online = Some((user, next));
                         self.synced = false;
@@ -279,12 +276,8 @@ impl Outside {
                     let said = (send.content.id.sender, send.content.id.random);
                     let known = self.stored.iter().position(|stored| *stored == said);
                     let at = known.unwrap_or(self.stored.len());
-                    let answer = SendResponse {
-                        sequence: at as u64,
-                        time: 1,
-                        duplicate: known.is_some(),
-                        extensions: Default::default(),
-                    };
+                    let answer = SendResponse::new(at as u64, 1)
+                        .with_duplicate(known.is_some());
                     match hub.respond::<Send<'_>>(id, &answer) {
                         Ok(()) if known.is_none() => self.stored.push(said),
                         Ok(()) => {}

@@ -145,11 +145,7 @@ fn extras(body: &[u8], header: &Header<'_>, message: &Message<'_>) {
     }
     if !content.has_reserved_extensions() {
         assert_eq!(names(message), Default::default());
-        let said = SenderNames {
-            nick: "n",
-            name_card: "",
-            avatar: "a",
-        };
+        let said = SenderNames::new().with_nick("n").with_avatar("a");
         let stamped = with_sender_names(body, &said);
         let stamped = Message::decode_from(&stamped).expect("extensions stand last");
         assert_eq!(names(&stamped), ("n".into(), String::new(), "a".into()));

@@ -186,7 +186,7 @@ impl Bot {
 
     /// Hands a message to the session; `None` if too many wait.
     fn submit(&mut self, sent: PendingMessage) -> Result<Option<RequestId>> {
-        let mut message = messages::message(self.user, sent.to, Text { text: TEXT });
+        let mut message = messages::message(self.user, sent.to, Text::new(TEXT));
         message.id = sent.id;
         message.client_sequence = u64::from(self.sequence.draw());
         message.priority = sent.priority;

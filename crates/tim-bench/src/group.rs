@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tim_proto::request::CreateGroup;
 use tim_proto::wire::List;
-use tim_proto::{ConversationId, GroupId, GroupType, InviteOption, JoinOption, UserId};
+use tim_proto::{ConversationId, GroupId, GroupType, UserId};
 use tokio::task::JoinSet;
 
 use crate::bot::Bot;
@@ -22,18 +22,9 @@ pub(crate) async fn measure(target: &Target, members: u32, messages: u32) -> Res
     // A group of its own for each run against the same hub.
     let run = sender.draw();
     let id = GroupId::new(&format!("bench-{run:08x}"))?;
-    let create = CreateGroup {
-        group: Some(id),
-        group_type: GroupType::PUBLIC,
-        name: "bench",
-        introduction: "",
-        notification: "",
-        avatar: "",
-        members: List::from_slice(&users),
-        random: run,
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
-    };
+    let create = CreateGroup::new(GroupType::PUBLIC, "bench", run)
+        .with_group(id)
+        .with_members(List::from_slice(&users));
     sender.call(&create, |_| ()).await?;
     let mut receivers = JoinSet::new();
     for (number, name) in names.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Members of large groups: [`RawClient`]s on TCP connections.
 
-use tim_proto::request::{Login, Resume};
+use tim_proto::request::Login;
 use tim_proto::{Platform, UserId};
 use tim_testkit::RawClient;
 use tokio::net::TcpStream;
@@ -16,17 +16,10 @@ const CHUNK: usize = 16 * 1024;
 /// A client of the hub with this user's login on its way.
 pub(crate) fn raw_client(target: &Target, name: &str) -> Result<RawClient> {
     let user = UserId::new(name)?;
-    let login = Login {
-        app: target.app.id,
-        user,
-        user_sig: &target.sig(&user),
-        device: 1,
-        platform: Platform::DESKTOP,
-        resume: Resume::NOW,
-        cursor: &[],
-        session: 1,
-        attempt: 1,
-    };
+    let sig = target.sig(&user);
+    let login = Login::new(target.app.id, user, &sig, 1, Platform::DESKTOP)
+        .with_session(1)
+        .with_attempt(1);
     Ok(RawClient::new(&login, WINDOW))
 }
 

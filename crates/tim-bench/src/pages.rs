@@ -21,11 +21,7 @@ pub(crate) async fn measure(target: &Target, long: u64) -> Result<()> {
     for _ in 0..ROUNDS {
         for (conversation, times) in conversations.iter().zip(&mut times) {
             let start = Instant::now();
-            let request = History {
-                conversation: *conversation,
-                next: &[],
-                count: 15,
-            };
+            let request = History::new(*conversation).with_count(15);
             if bot.call(&request, |page| page.messages.len()).await? != 15 {
                 return Err(
                     "this hub has no history to measure; without --hub, a hub with such a history is made"

@@ -148,9 +148,7 @@ fn fill_history(data: &Path, len: u64) -> Result<()> {
 }
 
 fn message(from: UserId, to: UserId, id: MessageId) -> Write {
-    let payload = to_vec(&Text {
-        text: "今天天气不错,我们去爬山吧[微笑]",
-    });
+    let payload = to_vec(&Text::new("今天天气不错,我们去爬山吧[微笑]"));
     let content =
         Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, &payload).with_client_sequence(1);
     Write::Append(Append {

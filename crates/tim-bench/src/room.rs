@@ -96,10 +96,7 @@ impl Room<'_> {
         let logged_in = memory_of("self");
         let join = async {
             for (number, member) in everybody.iter().enumerate() {
-                let body = JoinGroup {
-                    group: self.group,
-                    message: "",
-                };
+                let body = JoinGroup::new(self.group);
                 member.request(FrameKind::JOIN_GROUP, 1, &body);
                 if number % AT_ONCE as usize == 0 {
                     tokio::task::yield_now().await;

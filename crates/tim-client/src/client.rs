@@ -82,7 +82,7 @@ impl Client {
         if !self.is_ready() {
             return Ok(());
         }
-        let request = encoded(&Renew { user_sig: &renewed });
+        let request = encoded(&Renew::new(&renewed));
         self.call_with(request, move |state, response| {
             state.user_sig_answered(renewed, response.as_ref().err());
             response.map(|_| ())

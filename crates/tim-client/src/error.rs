@@ -127,10 +127,7 @@ mod tests {
 
     #[test]
     fn an_error_shows_when_to_retry() {
-        let failure = Failure {
-            retry_after_ms: 1500,
-            ..Failure::new(ErrorCode::OUTBOX_FULL, "too fast")
-        };
+        let failure = Failure::new(ErrorCode::OUTBOX_FULL, "too fast").with_retry_after_ms(1500);
         let error = ImError::from(failure);
         assert!(
             error.to_string().ends_with("(too fast) [retry after 1.5s]"),

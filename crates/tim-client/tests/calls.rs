@@ -18,12 +18,9 @@ use tim_client::{
     SendOptions, Status,
 };
 
-const STORED: SendResponse<'static> = SendResponse {
-    sequence: 12,
-    time: 1_705_307_415,
-    duplicate: false,
-    extensions: Extensions::NONE,
-};
+const STORED: SendResponse<'static> = SendResponse::new(12, 1_705_307_415);
+/// The response to a message that is not stored.
+const PASSED_ON: SendResponse<'static> = SendResponse::new(0, 1_705_307_415);
 
 #[tokio::test(start_paused = true)]
 async fn a_login_is_accepted_and_a_second_one_repeats_it() {
@@ -98,7 +95,7 @@ async fn a_user_sig_that_the_hub_refused_is_not_presented_at_the_next_login() {
     let (client, _events, mut hub, mut listener) = alice_online().await;
     let refuse = async {
         let asked = asked_beside_lists(&mut hub).await;
-        assert_eq!(asked.request::<Renew<'_>>(), Renew { user_sig: "bad" });
+        assert_eq!(asked.request::<Renew<'_>>(), Renew::new("bad"));
         hub.fail(&asked, ErrorCode::ACCOUNT_USERSIG_MISMATCH_ID, "").await;
     };
     let (renewed, ()) = tokio::join!(client.set_user_sig("bad"), refuse);
@@ -196,11 +193,7 @@ async fn a_message_can_be_shown_before_it_is_sent_and_sending_updates_the_same_i
 async fn custom_and_face_messages_carry_their_fields_and_their_priority() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let group = GroupId::new("g1").unwrap();
-    let dice = Custom {
-        data: "dice",
-        description: "6",
-        extension: "",
-    };
+    let dice = Custom::new().with_data("dice").with_description("6");
     let dice = client
         .create_custom_message(group, dice)
         .unwrap()
@@ -209,10 +202,7 @@ async fn custom_and_face_messages_carry_their_fields_and_their_priority() {
     let face = client.create_face_message(group, u32::MAX, "tt00").unwrap();
     assert_eq!(
         face.payload(),
-        Payload::Face(Face {
-            index: u32::MAX,
-            data: "tt00"
-        })
+        Payload::Face(Face::new(u32::MAX).with_data("tt00"))
     );
     let script = async {
         let asked = hub.next_request().await;
@@ -247,13 +237,7 @@ async fn what_cannot_be_sent_cannot_be_created() {
         .create_face_message(ConversationId::System, 1, "")
         .unwrap_err();
     assert_eq!(to_system.code, ErrorCode::MESSAGE_SEND_INVALID_CONVERSATION_TYPE);
-    let long = client.create_custom_message(
-        user("bob"),
-        Custom {
-            data: &"x".repeat(12 * 1024),
-            ..Default::default()
-        },
-    );
+    let long = client.create_custom_message(user("bob"), Custom::new().with_data(&"x".repeat(12 * 1024)));
     assert_eq!(long.unwrap_err().code, ErrorCode::COMM_BODY_SIZE_LIMIT);
     client
         .create_text_message(user("bob"), &"x".repeat(12 * 1024 - 2))
@@ -310,14 +294,7 @@ async fn a_failed_message_is_resent_with_its_id_and_its_options() {
         let send: Send<'_> = asked.request();
         assert_eq!(send.content.id, message.id());
         assert!(send.options.0.online_user_only);
-        hub.answer(
-            &asked,
-            &SendResponse {
-                sequence: 0,
-                ..STORED
-            },
-        )
-        .await;
+        hub.answer(&asked, &PASSED_ON).await;
     };
     let (sent, ()) = tokio::join!(client.resend_message(&message), script);
     assert!(sent.unwrap().message.is_same(&message));
@@ -331,12 +308,7 @@ async fn asked_beside_lists(hub: &mut HubEnd) -> Incoming {
         if asked.kind != FrameKind::CONVERSATIONS {
             return asked;
         }
-        let list = ConversationsResponse {
-            next: &[],
-            completed: true,
-            total_unread: 0,
-            conversations: Default::default(),
-        };
+        let list = ConversationsResponse::new(Default::default()).with_completed(true);
         hub.answer(&asked, &list).await;
     }
 }
@@ -388,11 +360,7 @@ async fn a_message_whose_id_is_used_is_sent_under_another_one_by_itself() {
     let page = async {
         let asked = asked_beside_lists(&mut hub).await;
         let messages = [shown];
-        let answer = HistoryResponse {
-            next: &[],
-            completed: true,
-            messages: List::from_slice(&messages),
-        };
+        let answer = HistoryResponse::new(List::from_slice(&messages)).with_completed(true);
         hub.answer(&asked, &answer).await;
     };
     let (page, ()) = tokio::join!(client.get_message_list(user("bob"), None, None), page);
@@ -510,14 +478,8 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
             });
             let history = asked_beside_lists(&mut hub).await;
             let more = match revoked {
-                false => to_vec(&Extension {
-                    tag: tags::NICK,
-                    bytes: b"Alice",
-                }),
-                true => to_vec(&Extension {
-                    tag: tags::REVOKER,
-                    bytes: b"alice",
-                }),
+                false => to_vec(&Extension::new(tags::NICK, b"Alice")),
+                true => to_vec(&Extension::new(tags::REVOKER, b"alice")),
             };
             let mut shown = text("alice", c2c("bob"), 12, "x");
             shown.id = first.content.id;
@@ -528,21 +490,14 @@ async fn what_is_sent_again_is_what_the_sender_wrote_and_not_what_the_hub_added(
             }
             let shown = [shown];
             let messages = List::from_slice(&shown);
-            let answer = HistoryResponse {
-                next: &[],
-                completed: true,
-                messages,
-            };
+            let answer = HistoryResponse::new(messages).with_completed(true);
             hub.answer(&history, &answer).await;
             page.await.unwrap().unwrap();
             let kept = message.to_bytes();
             hub.fail(&asked, ErrorCode::RATE_LIMITED, "").await;
             let again = asked_beside_lists(&mut hub).await;
             assert_eq!((again.kind, &again.body), (asked.kind, &asked.body));
-            let answer = SendResponse {
-                duplicate: true,
-                ..STORED
-            };
+            let answer = STORED.with_duplicate(true);
             hub.answer(&again, &answer).await;
             kept
         };
@@ -711,11 +666,7 @@ async fn a_sent_message_is_revoked_once() {
     let passed_on = client.create_text_message(user("bob"), "now").unwrap();
     let script = async {
         let asked = hub.next_request().await;
-        let answer = SendResponse {
-            sequence: 0,
-            ..STORED
-        };
-        hub.answer(&asked, &answer).await;
+        hub.answer(&asked, &PASSED_ON).await;
     };
     let options = SendOptions {
         online_user_only: true,
@@ -744,7 +695,7 @@ async fn a_sent_message_is_revoked_once() {
             (revoke.conversation, revoke.sequence, revoke.message),
             (c2c("bob"), 12, message.id())
         );
-        hub.answer(&asked, &RevokeResponse { sequence: 13 }).await;
+        hub.answer(&asked, &RevokeResponse::new(13)).await;
     };
     let (revoked, ()) = tokio::join!(client.revoke_message(&message), script);
     assert!(revoked.unwrap().message.is_revoked() && message.is_revoked());
@@ -775,23 +726,12 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
         two.envelope.flags |= MessageFlags::REVOKED;
         let page = [text("alice", c2c("bob"), 1, "one"), two];
         let messages = List::from_slice(&page);
-        hub.answer(
-            &asked,
-            &HistoryResponse {
-                next: &[0xab, 1],
-                completed: false,
-                messages,
-            },
-        )
-        .await;
+        hub.answer(&asked, &HistoryResponse::new(messages).with_next(&[0xab, 1]))
+            .await;
         let asked = hub.next_request().await;
         let history: History<'_> = asked.request();
         assert_eq!((history.next, history.count), (&[0xab, 1][..], 3));
-        let end = HistoryResponse {
-            next: &[],
-            completed: true,
-            messages: List::default(),
-        };
+        let end = HistoryResponse::new(List::default()).with_completed(true);
         hub.answer(&asked, &end).await;
     };
     let walk = async {
@@ -851,22 +791,15 @@ async fn stubs_in_the_history_are_fetched_in_pieces() {
         let asked = hub.next_request().await;
         let page = [stub(whole)];
         let messages = List::from_slice(&page);
-        hub.answer(
-            &asked,
-            &HistoryResponse {
-                next: &[],
-                completed: true,
-                messages,
-            },
-        )
-        .await;
+        hub.answer(&asked, &HistoryResponse::new(messages).with_completed(true))
+            .await;
         for piece in payload.chunks(5) {
             let asked = hub.next_request().await;
             let fetch: Fetch = asked.request();
             assert_eq!((fetch.conversation, fetch.sequence), (c2c("bob"), 4));
             assert!(payload[fetch.offset as usize..].starts_with(piece));
             let total = payload.len() as u32;
-            hub.answer(&asked, &FetchResponse { total, bytes: piece }).await;
+            hub.answer(&asked, &FetchResponse::new(total, piece)).await;
         }
     };
     let (page, ()) = tokio::join!(client.get_message_list(user("bob"), None, None), script);
@@ -886,15 +819,8 @@ async fn reading_and_deleting_change_the_list() {
         let asked = hub.next_request().await;
         let read: MarkRead = asked.request();
         assert_eq!((read.conversation, read.sequence), (c2c("bob"), 0));
-        hub.answer(
-            &asked,
-            &MarkReadResponse {
-                read_sequence: 1,
-                unread: 0,
-                counted: 1,
-            },
-        )
-        .await;
+        hub.answer(&asked, &MarkReadResponse::new(1).with_counted(1))
+            .await;
     };
     let (read, ()) = tokio::join!(client.set_message_read(user("bob")), script);
     assert_eq!(read.unwrap().unread_count, 0);
@@ -903,11 +829,7 @@ async fn reading_and_deleting_change_the_list() {
     let script = async {
         let asked = hub.next_request().await;
         assert!(asked.request::<DeleteConversation>().conversation == c2c("bob"));
-        let deleted = MarkReadResponse {
-            read_sequence: 1,
-            unread: 0,
-            counted: 1,
-        };
+        let deleted = MarkReadResponse::new(1).with_counted(1);
         hub.answer(&asked, &deleted).await;
     };
     let (deleted, ()) = tokio::join!(client.delete_conversation(user("bob")), script);
@@ -941,18 +863,13 @@ async fn next_list(events: &mut tim_client::EventStream) -> Vec<std::sync::Arc<t
 async fn the_list_and_a_profile_come_from_the_hub() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let last = text("bob", c2c("alice"), 3, "hi").to_encoded();
-    let bob = wire::Conversation {
-        id: c2c("bob"),
-        unread: 2,
-        read_sequence: 1,
-        last_sequence: 3,
-        name: "Bob",
-        avatar: "",
-        group_type: GroupType(0),
-        last_message: Some(last.as_bytes()),
-        receive_option: tim_client::proto::ReceiveOption::ACCEPT_AND_NOTIFY,
-        at: List::default(),
-    };
+    let bob = wire::Conversation::new(c2c("bob"))
+        .with_unread(2)
+        .with_read_sequence(1)
+        .with_last_sequence(3)
+        .with_name("Bob")
+        .with_last_message(last.as_bytes())
+        .with_receive_option(tim_client::proto::ReceiveOption::ACCEPT_AND_NOTIFY);
     let entries = [bob];
     let (list, ()) = tokio::join!(client.get_conversation_list(), hub.answer_list(&entries));
     let list = list.unwrap();
@@ -967,15 +884,11 @@ async fn the_list_and_a_profile_come_from_the_hub() {
     let script = async {
         let asked = hub.next_request().await;
         assert!(asked.request::<GetConversationProfile>().conversation == c2c("bob"));
-        let profile = wire::ConversationProfile {
-            conversation: bob,
-            group: None,
-            user: Some(wire::UserProfile {
-                id: user("bob"),
-                nick: "Bobby",
-                avatar: "b.png",
-            }),
-        };
+        let profile = wire::ConversationProfile::new(bob).with_user(
+            wire::UserProfile::new(user("bob"))
+                .with_nick("Bobby")
+                .with_avatar("b.png"),
+        );
         hub.answer(&asked, &profile).await;
     };
     let (profile, ()) = tokio::join!(client.get_conversation_profile(user("bob")), script);
@@ -1020,7 +933,7 @@ async fn a_group_is_made_with_its_members() {
             [user("bob"), user("carol")]
         );
         let group = GroupId::new("@TGS#1").unwrap();
-        hub.answer(&asked, &CreateGroupResponse { group }).await;
+        hub.answer(&asked, &CreateGroupResponse::new(group)).await;
         let asked = hub.next_request().await;
         hub.fail(&asked, ErrorCode::GROUP_GROUPID_IN_USED, "").await;
     };

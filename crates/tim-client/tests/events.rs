@@ -56,13 +56,12 @@ fn take_all(events: &mut EventStream) -> Vec<Event> {
 }
 
 fn revocation<'a>(of: &Message<'_>, sequence: u64) -> Message<'a> {
-    let payload = Payload::Revocation(Revocation {
-        sequence: of.envelope.sequence,
-        message: of.id,
-        sender: of.envelope.from,
-        revoker: of.envelope.from,
-        reason: "",
-    });
+    let payload = Payload::Revocation(Revocation::new(
+        of.envelope.sequence,
+        of.id,
+        of.envelope.from,
+        of.envelope.from,
+    ));
     let id = MessageId {
         random: 1_000_000 + sequence as u32,
         ..of.id
@@ -133,16 +132,7 @@ async fn a_message_of_this_client_is_not_received_even_if_the_hub_delivers_it() 
         echo.id = send.content.id;
         hub.deliver(&[1], &echo).await;
         hub.deliver(&[2], &text("bob", c2c("alice"), 4, "other")).await;
-        hub.answer(
-            &asked,
-            &SendResponse {
-                sequence: 3,
-                time: 9,
-                duplicate: false,
-                extensions: Default::default(),
-            },
-        )
-        .await;
+        hub.answer(&asked, &SendResponse::new(3, 9)).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     sent.unwrap();
@@ -165,7 +155,7 @@ async fn a_stub_is_fetched_before_what_stands_behind_it() {
         );
         let asked = hub.next_request().await;
         let total = payload.len() as u32;
-        hub.answer(&asked, &FetchResponse { total, bytes: piece }).await;
+        hub.answer(&asked, &FetchResponse::new(total, piece)).await;
     }
     assert_eq!(texts(&received(&mut events).await), ["a long story", "next"]);
     // One that cannot be had is shown as what it is.
@@ -201,12 +191,7 @@ async fn a_revocation_names_who_did_it_and_why_and_ones_own_words_stay_at_hand()
     let mine = client.create_text_message(group, "my words").unwrap();
     let script = async {
         let asked = hub.next_request().await;
-        let stored = SendResponse {
-            sequence: 12,
-            time: 1,
-            duplicate: false,
-            extensions: Extensions::NONE,
-        };
+        let stored = SendResponse::new(12, 1);
         hub.answer(&asked, &stored).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&mine, SendOptions::default()), script);
@@ -217,13 +202,10 @@ async fn a_revocation_names_who_did_it_and_why_and_ones_own_words_stay_at_hand()
     for (sequence, message) in [(14, &mine), (15, &theirs)] {
         let view = message.view();
         let mut revocation = revocation(&view, sequence);
-        revocation.payload = Payload::Revocation(Revocation {
-            sequence: message.sequence(),
-            message: message.id(),
-            sender: message.sender(),
-            revoker: user("carol"),
-            reason: "rude",
-        });
+        revocation.payload = Payload::Revocation(
+            Revocation::new(message.sequence(), message.id(), message.sender(), user("carol"))
+                .with_reason("rude"),
+        );
         revocation.envelope.from = user("carol");
         let name = b"\x45\x06\xe5\xbc\xa0\xe4\xb8\x89";
         revocation.extensions = Extensions::new(name).unwrap();
@@ -251,20 +233,12 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     let newest = [text("bob", c2c("alice"), 20, "later")];
     let asked = hub.next_request().await;
     assert!(asked.request::<History<'_>>().conversation == c2c("bob"));
-    let page = HistoryResponse {
-        next: &[7],
-        completed: false,
-        messages: List::from_slice(&newest),
-    };
+    let page = HistoryResponse::new(List::from_slice(&newest)).with_next(&[7]);
     hub.answer(&asked, &page).await;
     let asked = hub.next_request().await;
     assert!(asked.request::<History<'_>>().next == [7]);
     let older = [message];
-    let page = HistoryResponse {
-        next: &[],
-        completed: true,
-        messages: List::from_slice(&older),
-    };
+    let page = HistoryResponse::new(List::from_slice(&older)).with_completed(true);
     hub.answer(&asked, &page).await;
     let found = revoked(&mut events).await.remove(0);
     assert_eq!(
@@ -277,11 +251,7 @@ async fn a_revoked_message_that_is_not_held_is_looked_up_in_the_history() {
     // Not there any more: who, where and which is known all the same.
     hub.deliver(&[2], &revocation(&message, 31)).await;
     let asked = hub.next_request().await;
-    let page = HistoryResponse {
-        next: &[],
-        completed: true,
-        messages: List::default(),
-    };
+    let page = HistoryResponse::new(List::default()).with_completed(true);
     hub.answer(&asked, &page).await;
     let bare = revoked(&mut events).await.remove(0);
     assert_eq!(
@@ -328,16 +298,7 @@ async fn a_stream_that_is_not_read_stops_the_hub_and_nothing_else() {
     let message = client.create_text_message(user("bob"), "reply").unwrap();
     let script = async {
         let asked = hub.next_request().await;
-        hub.answer(
-            &asked,
-            &SendResponse {
-                sequence: 1000,
-                time: 9,
-                duplicate: false,
-                extensions: Default::default(),
-            },
-        )
-        .await;
+        hub.answer(&asked, &SendResponse::new(1000, 9)).await;
     };
     let (answered, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
     answered.unwrap();
@@ -424,16 +385,8 @@ async fn a_cut_loses_nothing_and_repeats_nothing() {
         let asked = hub.next_request().await;
         let send: Send<'_> = asked.request();
         assert_eq!(send.content.id, message.id());
-        hub.answer(
-            &asked,
-            &SendResponse {
-                sequence: 2,
-                time: 9,
-                duplicate: true,
-                extensions: Default::default(),
-            },
-        )
-        .await;
+        hub.answer(&asked, &SendResponse::new(2, 9).with_duplicate(true))
+            .await;
         hub.deliver(&[3], &text("bob", c2c("alice"), 3, "three")).await;
         hub.synced().await;
         hub.answer_list(&[]).await;
@@ -580,13 +533,9 @@ async fn unread_counts_what_is_stored_and_new_and_from_others() {
     assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
 
     // Read on another device.
-    let change = ConversationChange {
-        conversation: c2c("bob"),
-        unread: 0,
-        read_sequence: 3,
-        counted: 3,
-        deleted_through: 0,
-    };
+    let change = ConversationChange::new(c2c("bob"))
+        .with_read_sequence(3)
+        .with_counted(3);
     hub.push(FrameKind::CONVERSATION, &change).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 0)]);
     hub.deliver(&[3], &text("bob", c2c("alice"), 3, "read before it came"))
@@ -594,9 +543,9 @@ async fn unread_counts_what_is_stored_and_new_and_from_others() {
     hub.deliver(&[4], &text("bob", c2c("alice"), 4, "new")).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
     // An older number says nothing any more; without a number the hub's list decides.
-    let older = ConversationChange { unread: 5, ..change };
+    let older = change.with_unread(5);
     hub.push(FrameKind::CONVERSATION, &older).await;
-    let unknown = ConversationChange { counted: 0, ..change };
+    let unknown = change.with_counted(0);
     hub.push(FrameKind::CONVERSATION, &unknown).await;
     hub.answer_list(&[]).await;
     assert_eq!(list(&mut events).await, []);
@@ -633,13 +582,10 @@ async fn lists_are_told_of_only_when_they_say_something_new() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
     hub.deliver(&[1], &text("bob", c2c("alice"), 1, "x")).await;
     assert_eq!(list(&mut events).await, [(c2c("bob"), 1)]);
-    let change = ConversationChange {
-        conversation: c2c("bob"),
-        unread: 0,
-        read_sequence: 1,
-        counted: 1,
-        deleted_through: 1,
-    };
+    let change = ConversationChange::new(c2c("bob"))
+        .with_read_sequence(1)
+        .with_counted(1)
+        .with_deleted_through(1);
     let mut online_only = text("bob", c2c("alice"), 0, "now");
     online_only.envelope.flags = MessageFlags::ONLINE_ONLY;
     let in_room = text(
@@ -693,11 +639,7 @@ async fn lists_are_told_of_only_when_they_say_something_new() {
 #[tokio::test(start_paused = true)]
 async fn a_gap_is_told_in_its_place() {
     let (_client, mut events, mut hub, _listener) = alice_online().await;
-    let gap = Gap {
-        conversation: c2c("bob"),
-        from: 2,
-        to: 4,
-    };
+    let gap = Gap::new(c2c("bob"), 2, 4);
     hub.session
         .deliver(
             &[1],
@@ -732,11 +674,7 @@ async fn a_gap_is_told_in_its_place() {
 #[tokio::test(start_paused = true)]
 async fn a_hub_that_floods_is_disconnected_until_there_is_room() {
     let (client, mut events, mut hub, mut listener) = alice_online().await;
-    let gap = Gap {
-        conversation: c2c("bob"),
-        from: 2,
-        to: 4,
-    };
+    let gap = Gap::new(c2c("bob"), 2, 4);
     while hub.session.push(FrameKind::GAP, &gap).is_ok() {}
     hub.flush().await;
     assert_eq!(hub.next::<()>(|event| panic!("{event:?}")).await, None, "hung up");

@@ -23,20 +23,12 @@ use tim_client::{
 async fn load(client: &Client, hub: &mut HubEnd, groups: &[wire::GroupProfile<'_>]) -> Vec<String> {
     let script = async {
         let asked = hub.next_request().await;
-        assert_eq!(asked.request::<Groups<'_>>(), Groups { next: &[], count: 0 });
-        let first = GroupsResponse {
-            next: &[1],
-            completed: false,
-            groups: List::from_slice(&groups[..1]),
-        };
+        assert_eq!(asked.request::<Groups<'_>>(), Groups::new());
+        let first = GroupsResponse::new(List::from_slice(&groups[..1])).with_next(&[1]);
         hub.answer(&asked, &first).await;
         let asked = hub.next_request().await;
-        assert_eq!(asked.request::<Groups<'_>>(), Groups { next: &[1], count: 0 });
-        let last = GroupsResponse {
-            next: &[],
-            completed: true,
-            groups: List::from_slice(&groups[1..]),
-        };
+        assert_eq!(asked.request::<Groups<'_>>(), Groups::new().with_next(&[1]));
+        let last = GroupsResponse::new(List::from_slice(&groups[1..])).with_completed(true);
         hub.answer(&asked, &last).await;
     };
     let (list, ()) = tokio::join!(client.get_group_list(), script);
@@ -88,7 +80,7 @@ async fn the_list_of_groups_follows_the_notices() {
         let asked = hub.next_request().await;
         assert_eq!(
             asked.request::<GetGroupProfile>(),
-            GetGroupProfile { group: group(id) }
+            GetGroupProfile::new(group(id))
         );
         hub.answer(&asked, &profile(id, id)).await;
         assert_eq!(groups(&mut events).await.last(), Some(&in_group(id, member)));
@@ -126,11 +118,7 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
     let script = async {
         let asked = hub.next_request().await;
         let first = [profile("a", "A")];
-        let page = GroupsResponse {
-            next: &[1],
-            completed: false,
-            groups: List::from_slice(&first),
-        };
+        let page = GroupsResponse::new(List::from_slice(&first)).with_next(&[1]);
         hub.answer(&asked, &page).await;
         let asked = hub.next_request().await;
         let kicked = by_hub(
@@ -140,21 +128,14 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
         );
         hub.deliver(&[1], &kicked).await;
         hub.settle().await;
-        let page = GroupsResponse {
-            next: &[],
-            completed: true,
-            groups: List::default(),
-        };
+        let page = GroupsResponse::new(List::default()).with_completed(true);
         hub.answer(&asked, &page).await;
         let asked = hub.next_request().await;
         assert_eq!(
             asked.request::<GetGroupProfile>(),
-            GetGroupProfile { group: group("a") }
+            GetGroupProfile::new(group("a"))
         );
-        let gone = wire::GroupProfile {
-            role: Role(0),
-            ..profile("a", "A")
-        };
+        let gone = profile("a", "A").with_role(Role(0));
         hub.answer(&asked, &gone).await;
     };
     let (list, ()) = tokio::join!(client.get_group_list(), script);
@@ -167,19 +148,17 @@ async fn a_notice_between_two_pages_of_the_list_is_not_lost() {
 }
 
 fn tip<'a>(operation: TipOperation, changes: &'a [GroupChange<'a>], muted: &'a [Muted]) -> Payload<'a> {
-    Payload::GroupTip(GroupTip {
-        operation,
-        operator_id: "bob",
-        users: List::from_slice(&["alice"]),
-        group_id: group("a"),
-        group_name: "A",
-        member_count: 9,
-        changes: List::from_slice(changes),
-        muted: List::from_slice(muted),
-        reason: "",
-        operator: Default::default(),
-        names: Default::default(),
-    })
+    Payload::GroupTip(
+        GroupTip::new(operation, group("a"))
+            .with_operator_id("bob")
+            .with_users(List::from_slice(&["alice"]))
+            .with_group_name("A")
+            .with_member_count(9)
+            .with_changes(List::from_slice(changes))
+            .with_muted(List::from_slice(muted))
+            .with_operator(Default::default())
+            .with_names(Default::default()),
+    )
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,10 +193,7 @@ async fn the_list_of_groups_follows_the_tips() {
     );
     assert!(found.mute_all && found.join_option == JoinOption::DISABLE_APPLY);
 
-    let muted = [Muted {
-        user: user("alice"),
-        seconds: 60,
-    }];
+    let muted = [Muted::new(user("alice"), 60)];
     hub.deliver(
         &[2],
         &by_hub(here, 2, tip(TipOperation::MEMBER_PROFILE_UPDATED, &[], &muted)),
@@ -236,7 +212,7 @@ async fn the_list_of_groups_follows_the_tips() {
     let asked = hub.next_request().await;
     assert_eq!(
         asked.request::<GetGroupProfile>(),
-        GetGroupProfile { group: group("a") }
+        GetGroupProfile::new(group("a"))
     );
     hub.fail(&asked, ErrorCode::NETWORK_ERROR, "").await;
     hub.settle().await;
@@ -285,18 +261,10 @@ async fn lists_are_told_at_once_and_then_once_a_second() {
 }
 
 fn in_list<'a>(id: ConversationId, unread: u32, option: ReceiveOption) -> wire::Conversation<'a> {
-    wire::Conversation {
-        id,
-        unread,
-        read_sequence: 0,
-        last_sequence: 10,
-        name: "",
-        avatar: "",
-        group_type: GroupType(0),
-        last_message: None,
-        receive_option: option,
-        at: List::default(),
-    }
+    wire::Conversation::new(id)
+        .with_unread(unread)
+        .with_last_sequence(10)
+        .with_receive_option(option)
 }
 
 #[tokio::test(start_paused = true)]
@@ -350,12 +318,7 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
         let send: Send<'_> = asked.request();
         let mentions = send.content.mentions().unwrap();
         assert!(mentions.all && mentions.users.iter().eq([user("bob")]));
-        let stored = SendResponse {
-            sequence: 1,
-            time: 2,
-            duplicate: false,
-            extensions: Default::default(),
-        };
+        let stored = SendResponse::new(1, 2);
         hub.answer(&asked, &stored).await;
     };
     let (sent, ()) = tokio::join!(client.send_message(&message, SendOptions::default()), script);
@@ -371,10 +334,9 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
 
     let mut room = [0; 64];
     let users = [user("alice")];
-    let mentions = Mentions {
-        users: List::from_slice(&users),
-        all: true,
-    };
+    let mentions = Mentions::new()
+        .with_users(List::from_slice(&users))
+        .with_all(true);
     let at_me = text("bob", ConversationId::Group(g), 2, "@alice @all")
         .with_extensions(mentions.write(&mut room).unwrap());
     hub.deliver(&[1], &at_me).await;
@@ -397,13 +359,9 @@ async fn mentions_travel_and_show_in_the_conversation_until_read() {
         (found[0].sequence, found[0].from, found[0].kind),
         (2, user("bob"), AtKind::AT_ALL_AT_ME)
     );
-    let change = ConversationChange {
-        conversation: ConversationId::Group(g),
-        unread: 0,
-        read_sequence: 3,
-        counted: 3,
-        deleted_through: 0,
-    };
+    let change = ConversationChange::new(ConversationId::Group(g))
+        .with_read_sequence(3)
+        .with_counted(3);
     hub.push(FrameKind::CONVERSATION, &change).await;
     assert!(at(&mut events, 0).await.is_empty());
 }
@@ -414,10 +372,8 @@ async fn an_av_chat_room_is_not_asked_for_what_it_never_takes() {
     let room = client.create_text_message(group("live"), "hi").unwrap();
     let script = async {
         let asked = hub.next_request().await;
-        let live = wire::GroupProfile {
-            group_type: GroupType::AV_CHAT_ROOM,
-            ..profile("live", "Live")
-        };
+        let mut live = profile("live", "Live");
+        live.group_type = GroupType::AV_CHAT_ROOM;
         hub.answer(&asked, &live).await;
     };
     let (seen, ()) = tokio::join!(client.get_group_profile(group("live")), script);

@@ -48,29 +48,17 @@ async fn asks<R: Request, T: std::fmt::Debug, F: Future<Output = Result<T, ImErr
 async fn what_has_no_answer_but_done() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (hub, g, bob) = (&mut hub, group("g"), user("bob"));
-    let quit = asks(hub, || client.quit_group(g), QuitGroup { group: g }, Done).await;
+    let quit = asks(hub, || client.quit_group(g), QuitGroup::new(g), Done).await;
     assert_eq!(quit.group_id, g);
-    asks(hub, || client.dismiss_group(g), DismissGroup { group: g }, Done).await;
-    let change = ChangeOwner { group: g, owner: bob };
+    asks(hub, || client.dismiss_group(g), DismissGroup::new(g), Done).await;
+    let change = ChangeOwner::new(g, bob);
     asks(hub, || client.change_group_owner(g, bob), change, Done).await;
-    let remind = SetReceiveOption {
-        group: g,
-        option: ReceiveOption::DISCARD,
-    };
+    let remind = SetReceiveOption::new(g, ReceiveOption::DISCARD);
     let call = || client.set_message_remind_type(g, ReceiveOption::DISCARD);
     asks(hub, call, remind, Done).await;
 
-    let set = SetMember {
-        group: g,
-        user: bob,
-        role: None,
-        mute_seconds: None,
-        name_card: None,
-    };
-    let admin = SetMember {
-        role: Some(Role::ADMIN),
-        ..set
-    };
+    let set = SetMember::new(g, bob);
+    let admin = set.with_role(Role::ADMIN);
     asks(
         hub,
         || client.set_group_member_role(g, bob, Role::ADMIN),
@@ -78,15 +66,9 @@ async fn what_has_no_answer_but_done() {
         Done,
     )
     .await;
-    let mute = SetMember {
-        mute_seconds: Some(60),
-        ..set
-    };
+    let mute = set.with_mute_seconds(60);
     asks(hub, || client.set_group_member_mute_time(g, bob, 60), mute, Done).await;
-    let card = SetMember {
-        name_card: Some("Bobby"),
-        ..set
-    };
+    let card = set.with_name_card("Bobby");
     asks(
         hub,
         || client.set_group_member_name_card(g, bob, "Bobby"),
@@ -101,12 +83,10 @@ async fn what_has_no_answer_but_done() {
         join_option: Some(JoinOption::FREE_ACCESS),
         ..UpdateGroupProfile::default()
     };
-    let expected = UpdateGroup {
-        name: Some("new"),
-        mute_all: Some(true),
-        join_option: Some(JoinOption::FREE_ACCESS),
-        ..UpdateGroup::new(g)
-    };
+    let expected = UpdateGroup::new(g)
+        .with_name("new")
+        .with_mute_all(true)
+        .with_join_option(JoinOption::FREE_ACCESS);
     asks(
         hub,
         || client.update_group_profile(g, update.clone()),
@@ -132,29 +112,16 @@ async fn applications_and_invitations_are_decided() {
     let told = GroupApplication::try_from(&received).unwrap();
     assert_eq!((told.group(), told.applicant()), (group("g"), user("bob")));
     let (hub, g) = (&mut hub, group("g"));
-    let handle = HandleApplication {
-        group: g,
-        applicant: user("bob"),
-        accept: true,
-        message: "welcome",
-        key: 77,
-    };
+    let handle = HandleApplication::new(g, user("bob"), true)
+        .with_message("welcome")
+        .with_key(77);
     let call = || client.handle_group_application(told, Decision::Agree, "welcome");
     asks(hub, call, handle, Done).await;
-    let handle = HandleApplication {
-        accept: false,
-        message: "",
-        key: 0,
-        ..handle
-    };
+    let handle = HandleApplication::new(g, user("bob"), false);
     let newest = GroupApplication::new(g, user("bob"));
     let call = || client.handle_group_application(newest, Decision::Reject, "");
     asks(hub, call, handle, Done).await;
-    let handle = HandleInvitation {
-        group: g,
-        accept: true,
-        message: "gladly",
-    };
+    let handle = HandleInvitation::new(g, true).with_message("gladly");
     let call = || client.handle_group_invitation(g, Decision::Agree, "gladly");
     asks(hub, call, handle, Done).await;
 
@@ -171,25 +138,17 @@ async fn applications_and_invitations_are_decided() {
 #[tokio::test(start_paused = true)]
 async fn joining_tells_the_group_to_who_is_in() {
     let (client, _events, mut hub, _listener) = alice_online().await;
-    let (g, request) = (
-        group("g"),
-        JoinGroup {
-            group: group("g"),
-            message: "please",
-        },
-    );
-    let wait = JoinGroupResponse {
-        status: JoinStatus::WAIT_APPROVAL,
-    };
+    let (g, request) = (group("g"), JoinGroup::new(group("g")).with_message("please"));
+    let wait = JoinGroupResponse::new(JoinStatus::WAIT_APPROVAL);
     let waiting = asks(&mut hub, || client.join_group(g, "please"), request, wait).await;
     assert_eq!((waiting.status, waiting.group), (JoinStatus::WAIT_APPROVAL, None));
 
     let script = async {
         let asked = hub.next_request().await;
         let status = JoinStatus::JOINED;
-        hub.answer(&asked, &JoinGroupResponse { status }).await;
+        hub.answer(&asked, &JoinGroupResponse::new(status)).await;
         let asked = hub.next_request().await;
-        assert_eq!(asked.request::<GetGroupProfile>(), GetGroupProfile { group: g });
+        assert_eq!(asked.request::<GetGroupProfile>(), GetGroupProfile::new(g));
         hub.answer(&asked, &profile("g", "Hikers")).await;
     };
     let (joined, ()) = tokio::join!(client.join_group(g, "please"), script);
@@ -210,10 +169,7 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (hub, g) = (&mut hub, group("g"));
     let users = ["a", "b", "c", "d", "e", "f"].map(user);
-    let outcome = |at: usize, result| MemberOutcome {
-        user: users[at],
-        result,
-    };
+    let outcome = |at: usize, result| MemberOutcome::new(users[at], result);
     let results = [
         outcome(0, MemberResult::ADDED),
         outcome(1, MemberResult::ALREADY_MEMBER),
@@ -223,14 +179,8 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
         outcome(5, MemberResult(99)),
     ];
     let list = List::from_slice(&users);
-    let answer = MembersResponse {
-        results: List::from_slice(&results),
-    };
-    let invite = InviteMembers {
-        group: g,
-        users: list,
-        reason: "",
-    };
+    let answer = MembersResponse::new(List::from_slice(&results));
+    let invite = InviteMembers::new(g, list);
     let added = asks(hub, || client.add_group_member(g, &users), invite, answer).await;
     assert_eq!((added.success, added.existed), (vec![users[0]], vec![users[1]]));
     assert_eq!(
@@ -242,14 +192,8 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
         outcome(0, MemberResult::REMOVED),
         outcome(1, MemberResult::NOT_MEMBER),
     ];
-    let answer = MembersResponse {
-        results: List::from_slice(&results),
-    };
-    let remove = RemoveMembers {
-        group: g,
-        users: list,
-        reason: "rude",
-    };
+    let answer = MembersResponse::new(List::from_slice(&results));
+    let remove = RemoveMembers::new(g, list).with_reason("rude");
     let gone = asks(
         hub,
         || client.delete_group_member(g, &users, "rude"),
@@ -259,12 +203,7 @@ async fn members_are_brought_in_removed_and_banned_each_with_an_outcome() {
     .await;
     assert_eq!((gone.removed, gone.failed), (vec![users[0]], vec![results[1]]));
 
-    let bans = |seconds, reason| BanMembers {
-        group: g,
-        users: List::from_slice(&users),
-        seconds,
-        reason,
-    };
+    let bans = |seconds, reason| BanMembers::new(g, List::from_slice(&users), seconds).with_reason(reason);
     let call = || client.ban_group_member(g, &users, 60, "spam");
     let banned = asks(hub, call, bans(60, "spam"), answer).await;
     assert_eq!(
@@ -282,17 +221,8 @@ async fn members_are_listed_in_pages() {
     let (client, _events, mut hub, _listener) = alice_online().await;
     let (hub, g) = (&mut hub, group("g"));
     let members = [wire_member("bob", "Bob", "Bobby"), wire_member("carol", "", "")];
-    let page = GroupMembersResponse {
-        next: &[4, 2],
-        completed: false,
-        members: List::from_slice(&members),
-    };
-    let first = GroupMembers {
-        group: g,
-        next: &[],
-        count: 2,
-        role: Some(Role::MEMBER),
-    };
+    let page = GroupMembersResponse::new(List::from_slice(&members)).with_next(&[4, 2]);
+    let first = GroupMembers::new(g).with_count(2).with_role(Role::MEMBER);
     let mut options = MemberListOptions {
         role: Some(Role::MEMBER),
         count: 2,
@@ -303,17 +233,11 @@ async fn members_are_listed_in_pages() {
     let titles: Vec<_> = found.member_list.iter().map(|member| member.title()).collect();
     assert_eq!(titles, ["Bobby", "carol"]);
     options.next = found.next;
-    let second = GroupMembers {
-        group: g,
-        next: &[4, 2],
-        count: 2,
-        role: Some(Role::MEMBER),
-    };
-    let last = GroupMembersResponse {
-        next: &[],
-        completed: true,
-        members: List::default(),
-    };
+    let second = GroupMembers::new(g)
+        .with_next(&[4, 2])
+        .with_count(2)
+        .with_role(Role::MEMBER);
+    let last = GroupMembersResponse::new(List::default()).with_completed(true);
     let call = || client.get_group_member_list(g, options.clone());
     let found = asks(hub, call, second, last).await;
     assert_eq!((found.member_list.len(), found.next), (0, None));
@@ -324,40 +248,26 @@ fn wire_member<'a>(
     nick: &'a str,
     name_card: &'a str,
 ) -> tim_client::proto::request::GroupMember<'a> {
-    tim_client::proto::request::GroupMember {
-        user: user(name),
-        role: Role::MEMBER,
-        joined: 5,
-        muted_until: 0,
-        nick,
-        avatar: "",
-        name_card,
-    }
+    tim_client::proto::request::GroupMember::new(user(name), Role::MEMBER)
+        .with_joined(5)
+        .with_nick(nick)
+        .with_name_card(name_card)
 }
 
 #[tokio::test(start_paused = true)]
 async fn profiles_of_groups_and_users() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
-    let request = GetGroupProfile { group: group("g") };
-    let answer = wire::GroupProfile {
-        role: Role(0),
-        ..profile("g", "Hikers")
-    };
+    let request = GetGroupProfile::new(group("g"));
+    let answer = profile("g", "Hikers").with_role(Role(0));
     let found = asks(&mut hub, || client.get_group_profile(group("g")), request, answer).await;
     assert!(!found.group.is_member() && found.group.introduction == "about");
 
-    let me = [wire::UserProfile {
-        id: user("alice"),
-        nick: "Ali",
-        avatar: "pic",
-    }];
+    let me = [wire::UserProfile::new(user("alice"))
+        .with_nick("Ali")
+        .with_avatar("pic")];
     let mine = [user("alice")];
-    let request = UserProfiles {
-        users: List::from_slice(&mine),
-    };
-    let answer = UserProfilesResponse {
-        users: List::from_slice(&me),
-    };
+    let request = UserProfiles::new(List::from_slice(&mine));
+    let answer = UserProfilesResponse::new(List::from_slice(&me));
     let found = asks(&mut hub, || client.get_my_profile(), request, answer).await;
     assert_eq!(
         (found.profile.nick.as_str(), found.profile.avatar.as_str()),
@@ -366,10 +276,7 @@ async fn profiles_of_groups_and_users() {
     let none = client.get_user_profile(&[]).await.unwrap_err();
     assert_eq!(none.code, ErrorCode::GROUP_INVALID_PARAMETERS);
 
-    let update = UpdateUserProfile {
-        nick: Some("Ali"),
-        avatar: None,
-    };
+    let update = UpdateUserProfile::new().with_nick("Ali");
     let script = async {
         let asked = hub.next_request().await;
         assert_eq!(asked.request::<UpdateUserProfile<'_>>(), update);
@@ -402,17 +309,9 @@ async fn more_users_than_one_request_takes_are_looked_up_in_several() {
             let asked = hub.next_request().await;
             let wanted: UserProfiles<'_> = asked.request();
             assert_eq!(wanted.users.len(), expected);
-            let found: Vec<_> = wanted
-                .users
-                .iter()
-                .map(|id| wire::UserProfile {
-                    id,
-                    nick: "",
-                    avatar: "",
-                })
-                .collect();
+            let found: Vec<_> = wanted.users.iter().map(|id| wire::UserProfile::new(id)).collect();
             let users = List::from_slice(&found);
-            hub.answer(&asked, &UserProfilesResponse { users }).await;
+            hub.answer(&asked, &UserProfilesResponse::new(users)).await;
         }
     };
     let (found, ()) = tokio::join!(client.get_user_profile(&users), script);

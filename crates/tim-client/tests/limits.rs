@@ -20,40 +20,23 @@ use world::World;
 type Border = (u64, fn(u64) -> Payload<'static>, ErrorCode);
 
 fn image(size: u64) -> Payload<'static> {
-    let one = ImageInfo {
-        size_type: ImageSize::ORIGINAL,
-        instance: 0,
-        size,
-        width: 1,
-        height: 1,
-        url: "",
-    };
+    let one = ImageInfo::new(ImageSize::ORIGINAL)
+        .with_size(size)
+        .with_width(1)
+        .with_height(1);
     let images = List::from_slice(vec![one].leak());
-    Payload::Image(Image {
-        format: ImageFormat::PNG,
-        uuid: "",
-        images,
-    })
+    Payload::Image(Image::new(ImageFormat::PNG, images))
 }
 
 fn video(size: u64) -> Payload<'static> {
-    let thumbnail = Thumbnail {
-        is_default: true,
-        uuid: "",
-        url: "",
-        size: 0,
-        width: 0,
-        height: 0,
-        format: "",
-    };
-    Payload::Video(Video {
-        uuid: "",
-        url: "",
-        size,
-        seconds: 1,
-        format: "mp4",
-        thumbnail,
-    })
+    let thumbnail = Thumbnail::new().with_is_default(true);
+    Payload::Video(
+        Video::new()
+            .with_size(size)
+            .with_seconds(1)
+            .with_format("mp4")
+            .with_thumbnail(thumbnail),
+    )
 }
 
 fn borders() -> [Border; 6] {
@@ -62,43 +45,24 @@ fn borders() -> [Border; 6] {
         // The length before such a text takes two bytes.
         (
             limits.message_bytes() - 2,
-            |len| {
-                Payload::Text(Text {
-                    text: "x".repeat(len as usize).leak(),
-                })
-            },
+            |len| Payload::Text(Text::new("x".repeat(len as usize).leak())),
             ErrorCode::COMM_BODY_SIZE_LIMIT,
         ),
         (limits.image_bytes(), image, ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT),
         (
             limits.sound_bytes(),
-            |size| {
-                Payload::Audio(Audio {
-                    size,
-                    ..Audio::default()
-                })
-            },
+            |size| Payload::Audio(Audio::new().with_size(size)),
             ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
         ),
         (
             limits.sound_millis().into(),
-            |millis| {
-                Payload::Audio(Audio {
-                    duration_ms: millis as u32,
-                    ..Audio::default()
-                })
-            },
+            |millis| Payload::Audio(Audio::new().with_duration_ms(millis as u32)),
             ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
         ),
         (limits.video_bytes(), video, ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT),
         (
             limits.file_bytes(),
-            |size| {
-                Payload::File(File {
-                    size,
-                    ..File::default()
-                })
-            },
+            |size| Payload::File(File::new().with_size(size)),
             ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
         ),
     ]

@@ -52,12 +52,7 @@ async fn spans_name_the_client_its_connection_and_its_requests_and_a_malformed_p
         async move { client.send_message(&message, SendOptions::default()).await }
     });
     let asked = hub.next_request().await;
-    let response = SendResponse {
-        sequence: 1,
-        time: 1,
-        duplicate: false,
-        extensions: Default::default(),
-    };
+    let response = SendResponse::new(1, 1);
     hub.answer(&asked, &response).await;
     sending.await.unwrap().unwrap();
     hub.answer_list(&[listed(c2c("bob"), 1, 0)]).await;

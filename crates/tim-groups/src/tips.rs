@@ -56,11 +56,10 @@ pub struct UserNames {
 
 impl UserNames {
     fn on_wire(&self) -> TipNames<'_> {
-        TipNames {
-            nick: &self.nick,
-            name_card: &self.name_card,
-            avatar: &self.avatar,
-        }
+        TipNames::new()
+            .with_nick(&self.nick)
+            .with_name_card(&self.name_card)
+            .with_avatar(&self.avatar)
     }
 }
 
@@ -143,19 +142,16 @@ impl Announcer<'_> {
         let operator = names.names_of(&tip.by);
         let of_users = names_within(MAX_NAMES, tip.users.iter().take(MAX_NAMED), names);
         let of_users: Vec<TipNames<'_>> = of_users.iter().map(UserNames::on_wire).collect();
-        let payload = GroupTip {
-            operation: tip.operation,
-            operator_id: tip.by.as_str(),
-            users: List::from_slice(&named),
-            group_id: self.group,
-            group_name: self.name,
-            member_count: u32::try_from(tip.members).unwrap_or(u32::MAX),
-            changes: List::from_slice(tip.changes),
-            muted: List::from_slice(tip.muted),
-            reason: tip.reason,
-            operator: operator.on_wire(),
-            names: List::from_slice(&of_users),
-        };
+        let payload = GroupTip::new(tip.operation, self.group)
+            .with_operator_id(tip.by.as_str())
+            .with_users(List::from_slice(&named))
+            .with_group_name(self.name)
+            .with_member_count(u32::try_from(tip.members).unwrap_or(u32::MAX))
+            .with_changes(List::from_slice(tip.changes))
+            .with_muted(List::from_slice(tip.muted))
+            .with_reason(tip.reason)
+            .with_operator(operator.on_wire())
+            .with_names(List::from_slice(&of_users));
         let quiet = if self.rules.counts_unread {
             EntryFlags::NONE
         } else {
@@ -174,16 +170,13 @@ impl Announcer<'_> {
         text: NoticeText<'_>,
         random: u32,
     ) -> SystemEntry {
-        let payload = SystemNotice {
-            operation,
-            operator_id: by.as_str(),
-            group_id: self.group.as_str(),
-            group_name: self.name,
-            handle_message: text.message,
-            authentication: "",
-            message_key: text.key,
-            user_defined_field: text.custom,
-        };
+        let payload = SystemNotice::new(operation)
+            .with_operator_id(by.as_str())
+            .with_group_id(self.group.as_str())
+            .with_group_name(self.name)
+            .with_handle_message(text.message)
+            .with_message_key(text.key)
+            .with_user_defined_field(text.custom);
         let kind = MessageKind::GROUP_SYSTEM_NOTICE;
         self.entry(
             ConversationId::System,

@@ -48,11 +48,10 @@ fn envelope(entry: &Entry) -> Envelope {
 /// A tip without the names of its users: for receivers that cannot take it with them. `None` if it is no tip.
 pub(crate) fn nameless_tip(message: &[u8]) -> Option<Vec<u8>> {
     let header: Header<'_> = decode_body(message).ok()?;
-    let tip = GroupTip {
-        operator: TipNames::default(),
-        names: List::default(),
-        ..header.payload::<GroupTip<'_>>()?
-    };
+    let tip = header
+        .payload::<GroupTip<'_>>()?
+        .with_operator(TipNames::default())
+        .with_names(List::default());
     let payload = to_vec(&tip);
     let content = header.content.with_payload(&payload);
     Some(to_vec(&Header::new(header.envelope, content)))
@@ -124,18 +123,17 @@ pub(crate) fn conversation<'a>(
         About::Group(_, membership) => membership.receive_option,
         _ => ReceiveOption::ACCEPT_AND_NOTIFY,
     };
-    WireConversation {
-        id: from.id,
-        unread: u32::try_from(from.unread).unwrap_or(u32::MAX),
-        read_sequence: from.read_sequence,
-        last_sequence: from.head_sequence,
-        name,
-        avatar,
-        group_type,
-        last_message,
-        receive_option,
-        at: List::from_slice(&from.at),
-    }
+    let mut to = WireConversation::new(from.id)
+        .with_unread(u32::try_from(from.unread).unwrap_or(u32::MAX))
+        .with_read_sequence(from.read_sequence)
+        .with_last_sequence(from.head_sequence)
+        .with_name(name)
+        .with_avatar(avatar)
+        .with_group_type(group_type)
+        .with_receive_option(receive_option)
+        .with_at(List::from_slice(&from.at));
+    to.last_message = last_message;
+    to
 }
 
 /// Everything about a conversation.
@@ -144,19 +142,15 @@ pub(crate) fn profile<'a>(
     last_message: Option<&'a [u8]>,
     group: Option<GroupProfile<'a>>,
 ) -> ConversationProfile<'a> {
-    let user = match &from.about {
-        About::Peer(account) => Some(UserProfile {
-            id: account.user,
-            nick: &account.nick,
-            avatar: &account.avatar,
-        }),
-        _ => None,
-    };
-    ConversationProfile {
-        conversation: conversation(from, last_message),
-        group,
-        user,
+    let mut profile = ConversationProfile::new(conversation(from, last_message));
+    profile.group = group;
+    if let About::Peer(account) = &from.about {
+        let user = UserProfile::new(account.user)
+            .with_nick(&account.nick)
+            .with_avatar(&account.avatar);
+        profile.user = Some(user);
     }
+    profile
 }
 
 /// A group as it appears to a user with this membership, or with none.
@@ -165,26 +159,23 @@ pub(crate) fn group_profile<'a>(
     membership: Option<&'a Membership>,
     max_members: u32,
 ) -> GroupProfile<'a> {
-    GroupProfile {
-        id: group.group,
-        group_type: group.group_type,
-        name: &group.name,
-        introduction: &group.introduction,
-        notification: &group.notification,
-        avatar: &group.avatar,
-        owner: group.owner,
-        member_count: u32::try_from(group.member_count).unwrap_or(u32::MAX),
-        created: group.created_ms / 1000,
-        role: membership.map_or(Role(0), |membership| membership.role),
-        join_option: group.join_option,
-        invite_option: group.invite_option,
-        mute_all: group.mute_all,
-        max_members,
-        receive_option: membership
-            .map_or_else(ReceiveOption::default, |membership| membership.receive_option),
-        muted_until: membership.map_or(0, |membership| membership.muted_until_ms / 1000),
-        name_card: membership.map_or("", |membership| &membership.name_card),
-    }
+    GroupProfile::new(group.group, group.group_type, group.owner)
+        .with_name(&group.name)
+        .with_introduction(&group.introduction)
+        .with_notification(&group.notification)
+        .with_avatar(&group.avatar)
+        .with_member_count(u32::try_from(group.member_count).unwrap_or(u32::MAX))
+        .with_created(group.created_ms / 1000)
+        .with_role(membership.map_or(Role(0), |membership| membership.role))
+        .with_join_option(group.join_option)
+        .with_invite_option(group.invite_option)
+        .with_mute_all(group.mute_all)
+        .with_max_members(max_members)
+        .with_receive_option(
+            membership.map_or_else(ReceiveOption::default, |membership| membership.receive_option),
+        )
+        .with_muted_until(membership.map_or(0, |membership| membership.muted_until_ms / 1000))
+        .with_name_card(membership.map_or("", |membership| &membership.name_card))
 }
 
 #[cfg(test)]

@@ -25,11 +25,7 @@ const CANNED: [&str; 5] = [
     "Thank you [呲牙]",
 ];
 /// The message of the custom key; its meaning is up to the applications.
-const DOORBELL: Custom<'static> = Custom {
-    data: "{\"door\":1}",
-    description: "The doorbell of the lobby",
-    extension: "",
-};
+const DOORBELL: Custom<'static> = Custom::new().with_data("{\"door\":1}").with_description("The doorbell of the lobby");
 /// How many messages `b` sends.
 const BURST: u32 = 100;
 /// The number of messages per page of history, if they fit into a frame.
@@ -73,14 +69,11 @@ impl<'k> Keys<'k> {
     async fn obey_one(&mut self, key: u8) -> Result<(), Error> {
         match key {
             b'1'..=b'5' => match CANNED.get(usize::from(key - b'1')) {
-                Some(text) => self.send(Text { text }).await,
+                Some(text) => self.send(Text::new(text)).await,
                 None => Ok(()),
             },
             b'f' => {
-                self.send(Face {
-                    index: 1,
-                    data: "lobby",
-                })
+                self.send(Face::new(1).with_data("lobby"))
                 .await
             }
             b'c' => self.send(DOORBELL).await,
@@ -127,7 +120,7 @@ impl<'k> Keys<'k> {
             let mut text = String::<32>::new();
             // Any number fits.
             let _ = write!(text, "numbered {}", self.numbered);
-            self.send(Text { text: &text }).await?;
+            self.send(Text::new(&text)).await?;
             self.numbered += 1;
         }
         Ok(())

@@ -12,20 +12,14 @@ use tim_proto::wire::{self, List};
 use tim_proto::{Encoded, GroupId, MessageId, Payload, UserId};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let original = ImageInfo {
-        size_type: ImageSize::ORIGINAL,
-        instance: 1,
-        size: 48_211,
-        width: 640,
-        height: 480,
-        url: "https://files.example/cat.png",
-    };
+    let original = ImageInfo::new(ImageSize::ORIGINAL)
+        .with_instance(1)
+        .with_size(48_211)
+        .with_width(640)
+        .with_height(480)
+        .with_url("https://files.example/cat.png");
     let renditions = [original];
-    let image = Image {
-        format: ImageFormat::PNG,
-        uuid: "cat.png",
-        images: List::from_slice(&renditions),
-    };
+    let image = Image::new(ImageFormat::PNG, List::from_slice(&renditions)).with_uuid("cat.png");
     let id = MessageId {
         sender: 144_115_200_000_000_001,
         client_time: 1_705_307_415,

@@ -28,13 +28,10 @@ fn main() {
     // Tips and notices print themselves in the words of a profile.
     for words in [Words::SEED, Words::ENGLISH] {
         println!("{}", tip_text(TipOperation::JOIN, "", ["alice", "bob"], words));
-        let notice = SystemNotice {
-            operation: NoticeOperation::INVITED,
-            operator_id: "alice",
-            group_id: "lobby",
-            group_name: "The lobby",
-            ..SystemNotice::default()
-        };
+        let notice = SystemNotice::new(NoticeOperation::INVITED)
+            .with_operator_id("alice")
+            .with_group_id("lobby")
+            .with_group_name("The lobby");
         if let Some(text) = notice.text(words) {
             println!("{text}");
         }

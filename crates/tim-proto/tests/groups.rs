@@ -24,10 +24,7 @@ fn hi(extensions: Extensions<'_>) -> Message<'_> {
 
 /// The content as it stands in a SEND.
 fn sent(message: Message<'_>) -> Vec<u8> {
-    let body = to_vec(&SendMessage {
-        options: Default::default(),
-        message: &message,
-    });
+    let body = to_vec(&SendMessage::new(&message).with_options(Default::default()));
     tim_proto::request::Send::content_bytes(&body).unwrap().to_vec()
 }
 
@@ -40,10 +37,7 @@ fn mentions_travel_from_the_sender_to_the_reader() {
         (&[], true),
         (&[], false),
     ] {
-        let mentions = Mentions {
-            users: List::from_slice(users),
-            all,
-        };
+        let mentions = Mentions::new().with_users(List::from_slice(users)).with_all(all);
         let mut room = [0; 64];
         let message = hi(mentions.write(&mut room).unwrap());
         assert_eq!(message.mentions(), Some(mentions));
@@ -68,10 +62,9 @@ fn mentions_travel_from_the_sender_to_the_reader() {
 #[test]
 fn a_short_buffer_for_mentions_is_told_how_much_is_needed() {
     let users = [user("bob")];
-    let mentions = Mentions {
-        users: List::from_slice(&users),
-        all: true,
-    };
+    let mentions = Mentions::new()
+        .with_users(List::from_slice(&users))
+        .with_all(true);
     let needed = mentions.write(&mut [0; 64]).unwrap().as_bytes().len();
     for available in 0..needed {
         let full = mentions.write(&mut vec![0; available]).map(|_| ());
@@ -82,14 +75,8 @@ fn a_short_buffer_for_mentions_is_told_how_much_is_needed() {
 
 #[test]
 fn malformed_mentions_and_names_are_none() {
-    let broken = to_vec(&Extension {
-        tag: tags::MENTIONS,
-        bytes: b"\x03\x02bo",
-    });
-    let names = to_vec(&Extension {
-        tag: tags::NICK,
-        bytes: b"\xff\xfe",
-    });
+    let broken = to_vec(&Extension::new(tags::MENTIONS, b"\x03\x02bo"));
+    let names = to_vec(&Extension::new(tags::NICK, b"\xff\xfe"));
     let both = [broken, names].concat();
     let message = hi(Extensions::new(&both).unwrap());
     assert_eq!(message.mentions(), None);
@@ -103,10 +90,7 @@ fn malformed_mentions_and_names_are_none() {
 #[test]
 fn the_hub_adds_its_word_and_recognises_who_claims_it() {
     let users = [user("bob")];
-    let mentions = Mentions {
-        users: List::from_slice(&users),
-        all: false,
-    };
+    let mentions = Mentions::new().with_users(List::from_slice(&users));
     let mut room = [0; 64];
     let content = sent(hi(mentions.write(&mut room).unwrap()));
     for (nick, name_card, avatar) in [
@@ -115,11 +99,10 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
         ("", "阿丽", ""),
         ("", "", ""),
     ] {
-        let names = SenderNames {
-            nick,
-            name_card,
-            avatar,
-        };
+        let names = SenderNames::new()
+            .with_nick(nick)
+            .with_name_card(name_card)
+            .with_avatar(avatar);
         let stamped = [content.clone(), to_vec(&names)].concat();
         #[cfg(feature = "alloc")]
         assert_eq!(tim_proto::message::with_sender_names(&content, &names), stamped);
@@ -136,10 +119,7 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
         let message = Message::decode_from(&bytes).unwrap();
         assert_eq!((message.nick(), message.mentions()), (nick, Some(mentions)));
     }
-    let newer = to_vec(&Extension {
-        tag: 4711,
-        bytes: b"x",
-    });
+    let newer = to_vec(&Extension::new(4711, b"x"));
     let content = sent(hi(Extensions::new(&newer).unwrap()));
     assert!(
         decode_body::<Content<'_>>(&content)
@@ -150,14 +130,12 @@ fn the_hub_adds_its_word_and_recognises_who_claims_it() {
 
 #[test]
 fn an_update_is_told_as_the_changes_that_it_makes() {
-    let update = UpdateGroup {
-        name: Some("Team 2"),
-        notification: Some(""),
-        join_option: Some(JoinOption::DISABLE_APPLY),
-        invite_option: Some(InviteOption::FREE_ACCESS),
-        mute_all: Some(true),
-        ..UpdateGroup::new(group())
-    };
+    let update = UpdateGroup::new(group())
+        .with_name("Team 2")
+        .with_notification("")
+        .with_join_option(JoinOption::DISABLE_APPLY)
+        .with_invite_option(InviteOption::FREE_ACCESS)
+        .with_mute_all(true);
     let changes: Vec<GroupChange<'_>> = update.changes().collect();
     assert_eq!(
         changes,
@@ -170,19 +148,13 @@ fn an_update_is_told_as_the_changes_that_it_makes() {
         ]
     );
     assert_eq!(UpdateGroup::new(group()).changes().count(), 0);
-    let tip = GroupTip {
-        operation: TipOperation::GROUP_PROFILE_UPDATED,
-        operator_id: "alice",
-        users: List::default(),
-        group_id: group(),
-        group_name: "Team",
-        member_count: 3,
-        changes: List::from_slice(&changes),
-        muted: List::default(),
-        reason: "",
-        operator: Default::default(),
-        names: Default::default(),
-    };
+    let tip = GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group())
+        .with_operator_id("alice")
+        .with_group_name("Team")
+        .with_member_count(3)
+        .with_changes(List::from_slice(&changes))
+        .with_operator(Default::default())
+        .with_names(Default::default());
     let bytes = to_vec(&tip);
     let read: GroupTip<'_> = decode_body(&bytes).unwrap();
     assert_eq!(read.changes.iter().collect::<Vec<_>>(), changes);

@@ -291,38 +291,21 @@ type Sized = (u64, fn(u64) -> Payload<'static>, ErrorCode);
 #[test]
 fn each_kind_is_refused_one_above_its_limit_and_not_at_it() {
     let image = |size| {
-        let info = ImageInfo {
-            size_type: ImageSize::ORIGINAL,
-            instance: 0,
-            size,
-            width: 1,
-            height: 1,
-            url: "",
-        };
-        Payload::Image(Image {
-            format: ImageFormat::PNG,
-            uuid: "",
-            images: List::from_slice(vec![info].leak()),
-        })
+        let info = ImageInfo::new(ImageSize::ORIGINAL)
+            .with_size(size)
+            .with_width(1)
+            .with_height(1);
+        Payload::Image(Image::new(ImageFormat::PNG, List::from_slice(vec![info].leak())))
     };
     let video = |size| {
-        let thumbnail = Thumbnail {
-            is_default: true,
-            uuid: "",
-            url: "",
-            size: 0,
-            width: 0,
-            height: 0,
-            format: "",
-        };
-        Payload::Video(Video {
-            uuid: "",
-            url: "",
-            size,
-            seconds: 1,
-            format: "mp4",
-            thumbnail,
-        })
+        let thumbnail = Thumbnail::new().with_is_default(true);
+        Payload::Video(
+            Video::new()
+                .with_size(size)
+                .with_seconds(1)
+                .with_format("mp4")
+                .with_thumbnail(thumbnail),
+        )
     };
     let limits = Limits::new();
     let table: [Sized; 6] = [
@@ -330,42 +313,23 @@ fn each_kind_is_refused_one_above_its_limit_and_not_at_it() {
         (limits.video_bytes(), video, ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT),
         (
             limits.sound_bytes(),
-            |size| {
-                Payload::Audio(Audio {
-                    size,
-                    ..Audio::default()
-                })
-            },
+            |size| Payload::Audio(Audio::new().with_size(size)),
             ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
         ),
         (
             limits.sound_millis().into(),
-            |millis| {
-                Payload::Audio(Audio {
-                    duration_ms: millis as u32,
-                    ..Audio::default()
-                })
-            },
+            |millis| Payload::Audio(Audio::new().with_duration_ms(millis as u32)),
             ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
         ),
         (
             limits.file_bytes(),
-            |size| {
-                Payload::File(File {
-                    size,
-                    ..File::default()
-                })
-            },
+            |size| Payload::File(File::new().with_size(size)),
             ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
         ),
         // The length before such a text takes two bytes.
         (
             limits.message_bytes() - 2,
-            |len| {
-                Payload::Text(Text {
-                    text: "x".repeat(len as usize).leak(),
-                })
-            },
+            |len| Payload::Text(Text::new("x".repeat(len as usize).leak())),
             ErrorCode::COMM_BODY_SIZE_LIMIT,
         ),
     ];
@@ -383,7 +347,7 @@ fn each_kind_is_refused_one_above_its_limit_and_not_at_it() {
 #[test]
 fn extensions_of_the_sender_count_as_part_of_a_message() {
     let limits = Limits::new().with_message_bytes(10);
-    let text = Payload::Text(Text { text: "12345" });
+    let text = Payload::Text(Text::new("12345"));
     let extensions = Extensions::new(&[1, 2, 0, 0]).unwrap();
     assert_eq!(
         limits.check_message(&text, encoded_len(&text), extensions),
@@ -402,24 +366,20 @@ fn extensions_of_the_sender_count_as_part_of_a_message() {
 #[test]
 fn empty_custom_messages_and_files_have_nothing_to_send() {
     let custom = |data, description, extension| {
-        Payload::Custom(Custom {
-            data,
-            description,
-            extension,
-        })
+        Payload::Custom(
+            Custom::new()
+                .with_data(data)
+                .with_description(description)
+                .with_extension(extension),
+        )
     };
     let with_content = [custom("d", "", ""), custom("", "d", ""), custom("", "", "e")];
     assert!(with_content.iter().all(Payload::has_content));
     assert!(!custom("", "", "").has_content());
-    let file = |size| {
-        Payload::File(File {
-            size,
-            ..File::default()
-        })
-    };
+    let file = |size| Payload::File(File::new().with_size(size));
     assert!(!file(0).has_content() && file(1).has_content());
     assert!(
-        Payload::Text(Text { text: "" }).has_content(),
+        Payload::Text(Text::new("")).has_content(),
         "an empty text is a text (S27)"
     );
 }

@@ -33,13 +33,10 @@ fn read_notice(payload: &Value) -> Result<SystemNotice<'_>, Missing> {
     let fields = payload.as_object().ok_or(Missing("payload"))?;
     let profile = fields.get("groupProfile").filter(|profile| profile.is_object());
     let profile = profile.ok_or(Missing("groupProfile"))?;
-    Ok(SystemNotice {
-        operation: NoticeOperation(operation(payload)),
-        operator_id: text_or_empty(&payload["operatorID"]),
-        group_id: text_or_empty(&profile["groupID"]),
-        group_name: text_or_empty(&profile["groupName"]),
-        ..SystemNotice::default()
-    })
+    Ok(SystemNotice::new(NoticeOperation(operation(payload)))
+        .with_operator_id(text_or_empty(&payload["operatorID"]))
+        .with_group_id(text_or_empty(&profile["groupID"]))
+        .with_group_name(text_or_empty(&profile["groupName"])))
 }
 
 struct Tip<'a> {
@@ -194,11 +191,7 @@ fn a_tip_takes_any_list_that_can_be_walked_again() {
 #[test]
 fn english_reads_well_when_nobody_is_named() {
     let notice = |operation| {
-        let notice = SystemNotice {
-            operation: NoticeOperation(operation),
-            group_id: "g",
-            ..SystemNotice::default()
-        };
+        let notice = SystemNotice::new(NoticeOperation(operation)).with_group_id("g");
         notice.text(Words::ENGLISH).unwrap().to_string()
     };
     let told: Vec<String> = (1..=10).map(notice).collect();
@@ -275,13 +268,10 @@ proptest! {
     fn notices_agree_with_the_plain_reference(
         operation in operations(), operator in any::<String>(), id in any::<String>(), name in any::<String>(),
     ) {
-        let notice = SystemNotice {
-            operation: NoticeOperation(operation),
-            operator_id: &operator,
-            group_id: &id,
-            group_name: &name,
-            ..SystemNotice::default()
-        };
+        let notice = SystemNotice::new(NoticeOperation(operation))
+            .with_operator_id(&operator)
+            .with_group_id(&id)
+            .with_group_name(&name);
         let group = if name.is_empty() { &id } else { &name };
         let text = |words| notice.text(words).map(|text| text.to_string());
         prop_assert_eq!(text(Words::SEED), plain_notice(operation, &operator, group, ":"));
@@ -302,9 +292,9 @@ proptest! {
 
     #[test]
     fn every_profile_shows_the_same_parameters(operation in operations()) {
-        let notice = SystemNotice {
-            operation: NoticeOperation(operation), operator_id: "<op>", group_name: "<group>", ..SystemNotice::default()
-        };
+        let notice = SystemNotice::new(NoticeOperation(operation))
+            .with_operator_id("<op>")
+            .with_group_name("<group>");
         for shown in ["<op>", "<group>"] {
             let has = |words| notice.text(words).map(|text| text.to_string().matches(shown).count());
             prop_assert_eq!(has(Words::ENGLISH), has(Words::SEED));

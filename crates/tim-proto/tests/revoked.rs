@@ -12,26 +12,15 @@ use tim_testkit::user;
 /// A text of `member`'s that mentions somebody, as the hub stores it.
 fn content(to: ConversationId) -> Vec<u8> {
     let mut mention = [0; 64];
-    let len = encode_body(
-        &Extension {
-            tag: 1,
-            bytes: b"\x05\x01\x03bob\x00",
-        },
-        &mut mention,
-    )
-    .unwrap();
-    let mut message = message(user("member"), to, Text { text: "secret" });
+    let len = encode_body(&Extension::new(1, b"\x05\x01\x03bob\x00"), &mut mention).unwrap();
+    let mut message = message(user("member"), to, Text::new("secret"));
     message.envelope = envelope();
     (message.id.random, message.client_sequence, message.priority) = (7, 8, Priority::HIGH);
     message.extensions = tim_proto::wire::Extensions::new(&mention[..len]).unwrap();
     let whole = message.into_any().to_encoded().into_inner();
     let mut envelope_len = [0; 64];
     let skip = encode_body(&envelope(), &mut envelope_len).unwrap();
-    let names = SenderNames {
-        nick: "Mem",
-        name_card: "",
-        avatar: "https://h/a",
-    };
+    let names = SenderNames::new().with_nick("Mem").with_avatar("https://h/a");
     with_sender_names(&whole[skip..], &names)
 }
 
@@ -52,11 +41,7 @@ fn revoked(to: ConversationId, by: &RevokedBy<'_>) -> Encoded<Vec<u8>> {
     Encoded::new(bytes).unwrap()
 }
 
-const BY_OWNER: RevokedBy<'_> = RevokedBy {
-    revoker: "owner",
-    reason: "rude",
-    name: "",
-};
+const BY_OWNER: RevokedBy<'_> = RevokedBy::new("owner").with_reason("rude");
 
 #[test]
 fn what_was_said_and_whom_it_mentioned_is_gone_and_the_rest_is_there() {
@@ -94,15 +79,10 @@ fn the_text_names_the_revoker_by_card_or_nick_or_id_and_each_reader_as_they_see_
         "not: you took it back"
     );
     assert_eq!(said(&unnamed, "owner"), "你撤回了一条消息");
-    let named = RevokedBy {
-        name: "张三",
-        ..BY_OWNER
-    };
+    let named = BY_OWNER.with_name("张三");
     assert_eq!(said(&revoked(group, &named), "other"), "张三撤回了一条消息");
-    let own = RevokedBy {
-        revoker: "member",
-        ..BY_OWNER
-    };
+    let mut own = BY_OWNER;
+    own.revoker = "member";
     let between_two = revoked(ConversationId::C2c(user("other")), &own);
     assert_eq!(said(&between_two, "other"), "对方撤回了一条消息");
     assert_eq!(said(&between_two, "member"), "你撤回了一条消息");

@@ -200,22 +200,16 @@ fn every_declared_body_is_tested() {
 }
 
 fn picture<'a>(images: &'a [ImageInfo<'a>]) -> Image<'a> {
-    Image {
-        format: ImageFormat::PNG,
-        uuid: "x",
-        images: List::from_slice(images),
-    }
+    Image::new(ImageFormat::PNG, List::from_slice(images)).with_uuid("x")
 }
 
 fn info(size_type: ImageSize) -> ImageInfo<'static> {
-    ImageInfo {
-        size_type,
-        instance: 7,
-        size: 300,
-        width: 20,
-        height: 10,
-        url: "https://h/\"\\\n",
-    }
+    ImageInfo::new(size_type)
+        .with_instance(7)
+        .with_size(300)
+        .with_width(20)
+        .with_height(10)
+        .with_url("https://h/\"\\\n")
 }
 
 #[test]

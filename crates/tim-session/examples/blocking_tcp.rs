@@ -163,7 +163,7 @@ impl Client<'_> {
                 client_time: time,
                 random: self.random.draw(),
             },
-            Text { text },
+            Text::new(text),
         )
         .with_client_sequence(self.sent);
         let now = self.now();

@@ -54,13 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match hub.poll(now) {
                 HubOutput::Event(HubEvent::Login(login)) => {
                     println!("hub: {} logs in", login.user);
-                    let welcome = LoginResponse {
-                        account: 7,
-                        time_ms: 0,
-                        cursor: &[],
-                        nick: "Alice",
-                        ..LoginResponse::default()
-                    };
+                    let welcome = LoginResponse::new(7).with_nick("Alice");
                     hub.accept(&welcome)?;
                     hub.push(FrameKind::SYNCED, &Done)?; // nothing is waiting for her
                 }

@@ -15,14 +15,13 @@ use tim_testkit::{Rng, hello, raw_frame};
 
 /// What answers the login with these numbers.
 fn welcome((session, attempt): (u64, u32)) -> Vec<u8> {
-    to_vec(&LoginResponse {
-        account: 1,
-        time_ms: 1,
-        cursor: &[1],
-        nick: "",
-        session,
-        attempt,
-    })
+    to_vec(
+        &LoginResponse::new(1)
+            .with_time_ms(1)
+            .with_cursor(&[1])
+            .with_session(session)
+            .with_attempt(attempt),
+    )
 }
 
 /// The numbers of the LOGIN in what is outgoing, wherever in it.
@@ -87,7 +86,7 @@ fn a_client_survives_any_hub_any_driver_and_any_clock() {
                 6 if random.below(8) == 0 => now = Instant::from_millis(random.below(100_000)),
                 7 => client.transmitted(random.below(50) as usize),
                 8 | 9 => {
-                    let request = Conversations { next: &[], count: 1 };
+                    let request = Conversations::new().with_count(1);
                     if let Ok(ticket) = client.request(now, &request) {
                         assert!(open.insert(ticket.id()), "a ticket given twice");
                     }
@@ -169,13 +168,7 @@ fn a_hub_survives_any_client_and_any_clock() {
                 };
                 match answered {
                     None => {
-                        let _ = hub.accept(&LoginResponse {
-                            account: 1,
-                            time_ms: 1,
-                            cursor: &[1],
-                            nick: "",
-                            ..LoginResponse::default()
-                        });
+                        let _ = hub.accept(&LoginResponse::new(1).with_time_ms(1).with_cursor(&[1]));
                     }
                     Some(id) => {
                         requests += 1;

@@ -6,7 +6,7 @@ use tim_session::proto::message::{Envelope, MessageFlags, Payload, SendOptions};
 use tim_session::proto::request::{
     DeleteConversation, Deliver, Failure, MarkReadResponse, Resume, Send, SendResponse,
 };
-use tim_session::proto::wire::{Extensions, Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
+use tim_session::proto::wire::{Frame, FrameKind, MAX_FRAME_HEADER_LEN, encoded_len};
 use tim_session::proto::{ErrorCode, GroupId, MessageId, MessageKind, UserId};
 use tim_session::{
     ClientSession, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR_LEN, Output, RequestError,
@@ -31,12 +31,7 @@ fn online(client: Client) -> (Client, Hub) {
     online_with(client, hub())
 }
 
-const SENT: SendResponse<'static> = SendResponse {
-    sequence: 1,
-    time: 2,
-    duplicate: false,
-    extensions: Extensions::NONE,
-};
+const SENT: SendResponse<'static> = SendResponse::new(1, 2);
 
 /// Whether `debug` shows `secret`, as text or as a list of numbers.
 fn shows(debug: &str, secret: &str) -> bool {
@@ -190,11 +185,7 @@ fn an_answer_of_another_kind_than_the_request_is_no_answer() {
     let ticket = send(&mut client, NOW);
     carry(&mut client, &mut hub, NOW);
     assert!(matches!(hub.poll(NOW), HubOutput::Event(_)));
-    let deleted = MarkReadResponse {
-        read_sequence: 1,
-        unread: 0,
-        counted: 1,
-    };
+    let deleted = MarkReadResponse::new(1).with_counted(1);
     hub.respond::<DeleteConversation>(ticket.number(), &deleted)
         .unwrap();
     carry(&mut client, &mut hub, NOW);
@@ -339,11 +330,9 @@ fn a_stub_with_the_longest_ids_fits_what_the_documentation_says() {
     };
     stub.client_sequence = u64::MAX;
     stub.payload = Payload::Unknown(MessageKind(u16::MAX), &[]);
-    let body = Deliver {
-        cursor: &[0xff; MAX_CURSOR_LEN],
-        payload_len: u32::MAX,
-        message: stub,
-    };
+    let body = Deliver::new(stub)
+        .with_cursor(&[0xff; MAX_CURSOR_LEN])
+        .with_payload_len(u32::MAX);
     let len = encoded_len(&body) + MAX_FRAME_HEADER_LEN;
     assert!(len <= 256, "{len}");
 }

@@ -76,11 +76,7 @@ fn approach(client: &mut Client, hub: &mut Hub, now: Instant) {
 }
 
 fn welcome(account: u64) -> LoginResponse<'static> {
-    LoginResponse {
-        account,
-        cursor: &[1],
-        ..LoginResponse::default()
-    }
+    LoginResponse::new(account).with_cursor(&[1])
 }
 
 /// Waits as long as the client wants to, until it asks for a connection; when that is.

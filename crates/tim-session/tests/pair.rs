@@ -59,12 +59,7 @@ fn logs_in_sends_and_is_answered_even_one_byte_at_a_time() {
         assert_eq!(request.decode::<Fetch>().unwrap_err().fault, DecodeFault::Kind);
         assert_eq!(send.content.to, text("").to);
         assert!(body.ends_with(Send::content_bytes(body).unwrap()));
-        let answer = SendResponse {
-            sequence: 1,
-            time: 2,
-            duplicate: false,
-            extensions: Default::default(),
-        };
+        let answer = SendResponse::new(1, 2);
         hub.respond::<Send<'_>>(id, &answer).unwrap();
         carry_in_pieces(&mut client, &mut hub, NOW, step);
         let Output::Event(Event::Response {
@@ -129,12 +124,7 @@ fn held_acknowledgements_stop_the_hub_at_the_window_but_not_answers() {
         panic!("no request")
     };
     assert_eq!((id, hub.window_capacity()), (ticket.id().number(), 0));
-    let answer = SendResponse {
-        sequence: 1,
-        time: 2,
-        duplicate: false,
-        extensions: Default::default(),
-    };
+    let answer = SendResponse::new(1, 2);
     hub.respond::<Send<'_>>(id, &answer).unwrap();
     carry(&mut client, &mut hub, NOW);
     assert_eq!(drain(&mut client, NOW), ["Response"]);

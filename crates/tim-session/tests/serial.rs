@@ -112,12 +112,7 @@ impl Line {
                     if !duplicate {
                         self.stored.push(text);
                     }
-                    let answer = SendResponse {
-                        sequence: self.stored.len() as u64,
-                        time: 2,
-                        duplicate,
-                        extensions: Default::default(),
-                    };
+                    let answer = SendResponse::new(self.stored.len() as u64, 2).with_duplicate(duplicate);
                     self.hub.respond::<Send<'_>>(id, &answer).unwrap();
                 }
             }

@@ -75,7 +75,7 @@ pub(super) fn behind(db: &Connection, head: &Head, personal: &Personal) -> rusql
             found
                 .entry(at.sequence)
                 .and_modify(|both| both.kind = AtKind::AT_ALL_AT_ME)
-                .or_insert(AtInfo { kind, ..at });
+                .or_insert(AtInfo::new(at.sequence, at.from, kind));
         }
     }
     let skip = found.len().saturating_sub(MAX_AT);
@@ -100,11 +100,7 @@ fn newest(db: &Connection, head: &Head, user: i64, mark: u64, reader: i64) -> ru
         sql(MAX_AT_LOOK as u64)
     ];
     let rows = statement.query_map(bounds, |row| {
-        Ok(AtInfo {
-            sequence: unsigned(row, 0)?,
-            from: parsed(row, 1)?,
-            kind: AtKind(0),
-        })
+        Ok(AtInfo::new(unsigned(row, 0)?, parsed(row, 1)?, AtKind(0)))
     })?;
     rows.collect()
 }

@@ -175,12 +175,7 @@ pub fn approach_in_pieces<S: AsRef<str>, A: Buffer, B: Buffer>(
 /// The response to a login.
 #[must_use]
 pub fn welcome(cursor: &[u8]) -> LoginResponse<'_> {
-    LoginResponse {
-        account: ACCOUNT,
-        time_ms: 5,
-        cursor,
-        ..LoginResponse::default()
-    }
+    LoginResponse::new(ACCOUNT).with_time_ms(5).with_cursor(cursor)
 }
 
 /// Lets a client in that has nothing to catch up with.

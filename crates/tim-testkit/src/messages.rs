@@ -22,7 +22,7 @@ pub fn message<'a, P>(from: UserId, to: ConversationId, payload: P) -> Message<'
 /// A [`message`] with this text.
 #[must_use]
 pub fn text<'a>(from: UserId, to: ConversationId, text: &'a str) -> Message<'a> {
-    message(from, to, Payload::Text(Text { text }))
+    message(from, to, Payload::Text(Text::new(text)))
 }
 
 /// The text of a payload; empty for other kinds.

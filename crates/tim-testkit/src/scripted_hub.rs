@@ -139,13 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
     /// # Panics
     /// If there is no login to accept.
     pub fn welcome(&mut self) {
-        let response = LoginResponse {
-            account: ACCOUNT,
-            time_ms: 1,
-            cursor: &[0],
-            nick: "Alice",
-            ..LoginResponse::default()
-        };
+        let response = LoginResponse::new(ACCOUNT)
+            .with_time_ms(1)
+            .with_cursor(&[0])
+            .with_nick("Alice");
         self.session.accept(&response).expect("a login to accept");
     }
 
@@ -226,12 +223,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
             one.id != ConversationId::System && one.receive_option == ReceiveOption::ACCEPT_AND_NOTIFY
         };
         let total = list.iter().filter(counts).map(|one| u64::from(one.unread));
-        let response = ConversationsResponse {
-            next: &[],
-            completed: true,
-            total_unread: total.sum(),
-            conversations: List::from_slice(list),
-        };
+        let response = ConversationsResponse::new(List::from_slice(list))
+            .with_completed(true)
+            .with_total_unread(total.sum());
         self.answer(&request, &response).await;
     }
 

@@ -467,12 +467,7 @@ fn long_messages_reach_a_small_device_in_pieces() {
     let conversation = ConversationId::C2c(UserId::new("alice").unwrap());
     while payload.len() < total as usize {
         let offset = payload.len() as u32;
-        let fetch = Fetch {
-            conversation,
-            sequence: 1,
-            offset,
-            len: 200,
-        };
+        let fetch = Fetch::new(conversation, 1, offset, 200);
         let ticket = world
             .with_session(small, |session, now| session.request(now, &fetch))
             .unwrap();
@@ -501,11 +496,7 @@ fn history_is_paged_backwards_and_strangers_are_refused() {
     }
     let history = |next: &'static [u8]| {
         let conversation = ConversationId::C2c(UserId::new("alice").unwrap());
-        History {
-            conversation,
-            next,
-            count: 15,
-        }
+        History::new(conversation).with_next(next).with_count(15)
     };
     let mut pages = Vec::new();
     for next in [&[][..], &[5, 0, 0, 0]] {

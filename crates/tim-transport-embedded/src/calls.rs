@@ -8,7 +8,6 @@ use tim_session::proto::request::{
     Conversations, ConversationsResponse, DeleteConversation, Fetch, FetchResponse, GetConversationProfile,
     History, HistoryResponse, MarkRead, MarkReadResponse, Revoke, SendMessage, SendResponse,
 };
-use tim_session::proto::wire::Extensions;
 use tim_session::proto::{ConversationId, ErrorCode, MAX_SUCCESSORS, Message, MessageId};
 
 use crate::{Client, Error};
@@ -51,7 +50,7 @@ impl<'m> Client<'m> {
         to: impl Into<ConversationId>,
         text: &'a str,
     ) -> Result<Message<'a, Text<'a>>, Error> {
-        self.make(to.into(), Text { text })
+        self.make(to.into(), Text::new(text))
     }
 
     /// `createCustomMessage`: content that only applications interpret.
@@ -76,7 +75,7 @@ impl<'m> Client<'m> {
         index: u32,
         data: &'a str,
     ) -> Result<Message<'a, Face<'a>>, Error> {
-        self.make(to.into(), Face { index, data })
+        self.make(to.into(), Face::new(index).with_data(data))
     }
 
     /// A message with any payload. The caller may change its priority before sending it. Its time is the hub's time, based on
@@ -170,14 +169,10 @@ impl<'m> Client<'m> {
         }
         let mut successors = 0;
         loop {
-            let request = SendMessage {
-                options,
-                message: &*message,
-            };
+            let request = SendMessage::new(&*message).with_options(options);
             // The device does not request sender names; extensions of later hubs are ignored.
-            let stored = |response: &SendResponse<'_>| SendResponse {
-                extensions: Extensions::NONE,
-                ..*response
+            let stored = |response: &SendResponse<'_>| {
+                SendResponse::new(response.sequence, response.time).with_duplicate(response.duplicate)
             };
             match self.call(&request, stored).await {
                 Err(Error::Refused(ErrorCode::MESSAGE_ID_REUSED)) if successors < MAX_SUCCESSORS => {
@@ -221,12 +216,11 @@ impl<'m> Client<'m> {
                 ErrorCode::MESSAGE_NOT_SENT
             }));
         }
-        let request = Revoke {
-            conversation: message.conversation_of(&self.shared.user),
-            sequence: message.envelope.sequence,
-            message: message.id,
-            reason: "",
-        };
+        let request = Revoke::new(
+            message.conversation_of(&self.shared.user),
+            message.envelope.sequence,
+        )
+        .with_message(message.id);
         self.call(&request, |_| ()).await
     }
 
@@ -243,11 +237,9 @@ impl<'m> Client<'m> {
         count: u16,
         on_page: impl FnOnce(&HistoryResponse<'_>),
     ) -> Result<Option<NextReqMessageId>, Error> {
-        let request = History {
-            conversation: conversation.into(),
-            next: next.map_or(&[], NextReqMessageId::as_slice),
-            count,
-        };
+        let request = History::new(conversation.into())
+            .with_next(next.map_or(&[], NextReqMessageId::as_slice))
+            .with_count(count);
         self.call(&request, |page| {
             let next = match page.completed || page.next.is_empty() {
                 true => None,
@@ -267,10 +259,7 @@ impl<'m> Client<'m> {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<MarkReadResponse, Error> {
-        let request = MarkRead {
-            conversation: conversation.into(),
-            sequence: 0,
-        };
+        let request = MarkRead::new(conversation.into());
         self.call(&request, |marked| *marked).await
     }
 
@@ -286,7 +275,8 @@ impl<'m> Client<'m> {
         count: u16,
         on_list: impl FnOnce(&ConversationsResponse<'_>) -> R,
     ) -> Result<R, Error> {
-        self.call(&Conversations { next, count }, on_list).await
+        self.call(&Conversations::new().with_next(next).with_count(count), on_list)
+            .await
     }
 
     /// `getConversationProfile`: passes the conversation's list entry and the profile of its group or user to `on_profile`.
@@ -299,7 +289,7 @@ impl<'m> Client<'m> {
         on_profile: impl FnOnce(&ConversationProfile<'_>) -> R,
     ) -> Result<R, Error> {
         let conversation = conversation.into();
-        let request = GetConversationProfile { conversation };
+        let request = GetConversationProfile::new(conversation);
         self.call(&request, on_profile).await
     }
 
@@ -310,7 +300,7 @@ impl<'m> Client<'m> {
     /// As [`Client::send_message`].
     pub async fn delete_conversation(&self, conversation: impl Into<ConversationId>) -> Result<(), Error> {
         let conversation = conversation.into();
-        let request = DeleteConversation { conversation };
+        let request = DeleteConversation::new(conversation);
         self.call(&request, |_| ()).await
     }
 
@@ -326,12 +316,7 @@ impl<'m> Client<'m> {
         offset: u32,
         on_piece: impl FnOnce(&FetchResponse<'_>) -> R,
     ) -> Result<R, Error> {
-        let request = Fetch {
-            conversation: conversation.into(),
-            sequence,
-            offset,
-            len: self.shared.fetch_piece,
-        };
+        let request = Fetch::new(conversation.into(), sequence, offset, self.shared.fetch_piece);
         self.call(&request, on_piece).await
     }
 

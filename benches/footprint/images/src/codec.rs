@@ -18,7 +18,7 @@ pub fn message<'t>(from: UserId, to: UserId, text: &'t str) -> Message<'t, Text<
         client_time: black_box(1_700_000_000),
         random: black_box(42),
     };
-    let mut message = Message::new(envelope, ConversationId::C2c(to), id, Text { text });
+    let mut message = Message::new(envelope, ConversationId::C2c(to), id, Text::new(text));
     message.client_sequence = black_box(1);
     message
 }
@@ -30,10 +30,7 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         UserId::new(black_box("kiosk-1")).ok()?,
         UserId::new(black_box("alice")).ok()?,
     );
-    let send = SendMessage {
-        options: SendOptions::default(),
-        message: &message(from, to, black_box("Hello world!")),
-    };
+    let send = SendMessage::new(&message(from, to, black_box("Hello world!")));
     let mut writer = Writer::new(&mut buffer);
     Frame::encode_header(
         FrameKind::SEND,

@@ -77,19 +77,13 @@ fn codec_sends_and_shows() {
         };
         assert_eq!((frame.kind, frame.id, len), (FrameKind::SEND, 1, sent.len()));
         let (from, to) = (UserId::new("kiosk-1").unwrap(), UserId::new("alice").unwrap());
-        let expected = SendMessage {
-            options: SendOptions::default(),
-            message: &codec::message(from, to, "Hello world!"),
-        };
+        let expected = SendMessage::new(&codec::message(from, to, "Hello world!"));
         let mut bytes = [0; 512];
         let len = wire::encode_body(&expected, &mut bytes).unwrap();
         assert_eq!(frame.body, &bytes[..len]);
 
-        let deliver = tim_session::proto::request::Deliver {
-            cursor: b"1",
-            payload_len: 0,
-            message: Message::decode_from(&from_alice("你好").leak()[..]).unwrap(),
-        };
+        let deliver = tim_session::proto::request::Deliver::new(Message::decode_from(&from_alice("你好").leak()[..]).unwrap())
+            .with_cursor(b"1");
         let mut bytes = vec![0; 512];
         let mut writer = Writer::new(&mut bytes);
         Frame::encode_header(FrameKind::DELIVER, 9, wire::encoded_len(&deliver), &mut writer);
@@ -148,24 +142,12 @@ fn hub(config: HubConfig) -> impl FnMut(&mut Vec<u8>) -> Vec<u8> {
 fn tips_and_notices_are_shown_in_words() {
     let mut bench = Bench::new(|_: &mut Vec<u8>| Vec::new());
     let users = ["bob"];
-    let tip = GroupTip {
-        operation: TipOperation::JOIN,
-        operator_id: "",
-        users: List::from_slice(&users),
-        group_id: GroupId::new("g").unwrap(),
-        group_name: "",
-        member_count: 2,
-        changes: List::default(),
-        muted: List::default(),
-        reason: "",
-        operator: Default::default(),
-        names: Default::default(),
-    };
-    let notice = SystemNotice {
-        operation: NoticeOperation::QUIT,
-        group_id: "g",
-        ..SystemNotice::default()
-    };
+    let tip = GroupTip::new(TipOperation::JOIN, GroupId::new("g").unwrap())
+        .with_users(List::from_slice(&users))
+        .with_member_count(2)
+        .with_operator(Default::default())
+        .with_names(Default::default());
+    let notice = SystemNotice::new(NoticeOperation::QUIT).with_group_id("g");
     for payload in [Payload::from(tip), Payload::from(notice)] {
         let (alice, kiosk) = (UserId::new("alice").unwrap(), UserId::new("kiosk-1").unwrap());
         let message = codec::message(alice, kiosk, "").with_payload(payload);

@@ -225,12 +225,9 @@ impl NoticePayload {
     }
 
     fn notice(&self) -> SystemNotice<'_> {
-        SystemNotice {
-            operation: self.operation,
-            operator_id: &self.operator_id,
-            group_name: &self.group,
-            ..SystemNotice::default()
-        }
+        SystemNotice::new(self.operation)
+            .with_operator_id(&self.operator_id)
+            .with_group_name(&self.group)
     }
 }
 

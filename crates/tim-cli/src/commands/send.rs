@@ -149,11 +149,10 @@ impl Sender<'_> {
         let message = match (&self.args.custom, self.args.face) {
             (Some(data), _) => client.create_custom_message(
                 self.to,
-                Custom {
-                    data,
-                    description: &self.args.description,
-                    extension: &self.args.extension,
-                },
+                Custom::new()
+                    .with_data(data)
+                    .with_description(&self.args.description)
+                    .with_extension(&self.args.extension),
             ),
             (None, Some(index)) => client.create_face_message(self.to, index, &self.args.face_data),
             (None, None) => client.create_text_message(self.to, text),

@@ -176,7 +176,7 @@ fn write_payload(
     let words = look.words();
     let label = placeholder(payload.kind(), words);
     match payload {
-        Payload::Text(Text { text }) => Rendered {
+        Payload::Text(Text { text, .. }) => Rendered {
             text,
             indent,
             style: look.emoji,

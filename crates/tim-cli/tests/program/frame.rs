@@ -28,17 +28,11 @@ fn message(said: &str) -> Message<'_> {
 }
 
 fn login() -> Vec<u8> {
-    let login = Login {
-        app: 5,
-        user: user("alice"),
-        user_sig: "secret-ticket",
-        device: 9,
-        platform: Platform::DESKTOP,
-        resume: Resume::START,
-        cursor: &[1, 2],
-        session: 0x5E55,
-        attempt: 3,
-    };
+    let login = Login::new(5, user("alice"), "secret-ticket", 9, Platform::DESKTOP)
+        .with_resume(Resume::START)
+        .with_cursor(&[1, 2])
+        .with_session(0x5E55)
+        .with_attempt(3);
     frame(FrameKind::LOGIN, 1, &login)
 }
 
@@ -47,19 +41,12 @@ fn send() -> Vec<u8> {
     frame(
         FrameKind::SEND,
         300,
-        &SendMessage {
-            options,
-            message: &message("你好[呲牙]"),
-        },
+        &SendMessage::new(&message("你好[呲牙]")).with_options(options),
     )
 }
 
 fn stream() -> Vec<u8> {
-    let deliver = Deliver {
-        cursor: &[0xab],
-        payload_len: 0,
-        message: message("line\none"),
-    };
+    let deliver = Deliver::new(message("line\none")).with_cursor(&[0xab]);
     let failure = Failure::new(ErrorCode(20_016), "too late");
     [
         HELLO.to_bytes().to_vec(),

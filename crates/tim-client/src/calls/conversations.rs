@@ -84,10 +84,7 @@ impl Client {
         conversation: ConversationId,
         sequence: u64,
     ) -> Result<SetMessageReadResponse, ImError> {
-        let request = encoded(&MarkRead {
-            conversation,
-            sequence,
-        });
+        let request = encoded(&MarkRead::new(conversation).with_sequence(sequence));
         self.call(request, move |state, response| {
             state.take_count(&conversation, (&response).into(), 0);
             SetMessageReadResponse {
@@ -137,9 +134,7 @@ impl Client {
         &self,
         conversation: impl Into<ConversationId>,
     ) -> Result<GetConversationProfileResponse, ImError> {
-        let request = encoded(&GetConversationProfile {
-            conversation: conversation.into(),
-        });
+        let request = encoded(&GetConversationProfile::new(conversation.into()));
         self.call(request, |state, profile| GetConversationProfileResponse {
             conversation: ConversationProfile {
                 conversation: state.described(&profile.conversation),
@@ -160,7 +155,7 @@ impl Client {
         conversation: impl Into<ConversationId>,
     ) -> Result<DeleteConversationResponse, ImError> {
         let conversation = conversation.into();
-        let request = encoded(&DeleteConversation { conversation });
+        let request = encoded(&DeleteConversation::new(conversation));
         self.call(request, move |state, response| {
             state.take_count(&conversation, (&response).into(), response.counted);
             DeleteConversationResponse {

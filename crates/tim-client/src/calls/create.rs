@@ -27,7 +27,7 @@ impl Client {
     /// # }
     /// ```
     pub fn create_text_message(&self, to: impl Into<ConversationId>, text: &str) -> Result<Message, ImError> {
-        self.create_message(to, Text { text })
+        self.create_message(to, Text::new(text))
     }
 
     /// `createTextAtMessage`: a text to a group that mentions members; [`MENTION_ALL`] mentions everybody. Their conversation
@@ -57,10 +57,9 @@ impl Client {
             .filter(|user| **user != MENTION_ALL)
             .copied()
             .collect();
-        let mentions = Mentions {
-            users: List::from_slice(&users),
-            all: users.len() < at_user_list.len(),
-        };
+        let mentions = Mentions::new()
+            .with_users(List::from_slice(&users))
+            .with_all(users.len() < at_user_list.len());
         let mut buffer = vec![0; encoded_len(&mentions) + MENTIONS_HEADER];
         let extensions = if at_user_list.is_empty() || !matches!(to, ConversationId::Group(_)) {
             Extensions::NONE
@@ -69,7 +68,7 @@ impl Client {
                 .write(&mut buffer)
                 .map_err(|_| ErrorCode::COMM_BODY_SIZE_LIMIT)?
         };
-        self.create(to, Text { text }.into(), extensions)
+        self.create(to, Text::new(text).into(), extensions)
     }
 
     /// `createCustomMessage`: content that only applications interpret.
@@ -94,7 +93,7 @@ impl Client {
         index: u32,
         data: &str,
     ) -> Result<Message, ImError> {
-        self.create_message(to, Face { index, data })
+        self.create_message(to, Face::new(index).with_data(data))
     }
 
     /// A message with any payload that can be sent; the basis of the other create calls.

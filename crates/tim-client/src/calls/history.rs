@@ -117,11 +117,7 @@ impl Client {
             None => &[],
         };
         let count = u16::try_from(count).unwrap_or(u16::MAX);
-        let request = encoded(&History {
-            conversation,
-            next,
-            count,
-        });
+        let request = encoded(&History::new(conversation).with_next(next).with_count(count));
         let page = self.call(request, |state, page| GetMessageListResponse {
             message_list: state.instances(&page),
             next_req_message_id: NextReqMessageId(Some(page.next.to_vec()).filter(|next| !next.is_empty())),

@@ -47,8 +47,10 @@ impl Client {
         avatar: Option<&str>,
     ) -> Result<MyProfileResponse, ImError> {
         check_shown_name(nick.unwrap_or(""))?;
-        let request = encoded(&UpdateUserProfile { nick, avatar });
-        self.call(request, |_, _| ()).await?;
+        let mut update = UpdateUserProfile::new();
+        update.nick = nick;
+        update.avatar = avatar;
+        self.call(encoded(&update), |_, _| ()).await?;
         let response = self.get_my_profile().await?;
         let event = Event::ProfileUpdated(vec![response.profile.clone()]);
         self.shared.bus.publish(&event);
@@ -70,9 +72,7 @@ impl Client {
         let at_a_time = self.shared.limits.user_profiles().max(1) as usize;
         let mut profiles = Vec::new();
         for some in users.chunks(at_a_time) {
-            let request = encoded(&UserProfiles {
-                users: List::from_slice(some),
-            });
+            let request = encoded(&UserProfiles::new(List::from_slice(some)));
             let found = self.call(request, |_, response| {
                 let users = response.users.iter();
                 users.map(|user| (&user).into()).collect::<Vec<_>>()

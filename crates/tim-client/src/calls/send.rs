@@ -149,18 +149,10 @@ impl Client {
             return Err(ErrorCode::ALREADY_REVOKED.into());
         }
         let (conversation, sequence) = (message.conversation_id(), message.sequence());
-        let request = encoded(&Revoke {
-            conversation,
-            sequence,
-            message: message.id(),
-            reason: "",
-        });
+        let request = encoded(&Revoke::new(conversation, sequence).with_message(message.id()));
         let (message, me) = (message.clone(), self.shared.user);
         self.call(request, move |state, response| {
-            message.mark_revoked(&RevokedBy {
-                revoker: me.as_str(),
-                ..RevokedBy::default()
-            });
+            message.mark_revoked(&RevokedBy::new(me.as_str()));
             state.take_revocation(&Revokes {
                 conversation,
                 sequence: response.sequence,

@@ -118,7 +118,7 @@ impl Encode for Outgoing {
             .with_priority(self.priority)
             .with_extensions(own.map_or(written.extensions, Result::unwrap_or_default));
         let options = Nested(self.options.as_borrowed());
-        request::Send { options, content }.encode(writer);
+        request::Send::new(content).with_options(options).encode(writer);
     }
 }
 

@@ -266,12 +266,12 @@ pub(super) fn headers<'a>(page: &HistoryResponse<'a>) -> impl Iterator<Item = He
 
 /// The request for the next piece of a stub, `have` bytes of whose payload have arrived.
 pub(crate) fn next_piece(message: &Message, have: usize, len: u32) -> Fetch {
-    Fetch {
-        conversation: message.conversation_id(),
-        sequence: message.sequence(),
-        offset: u32::try_from(have).unwrap_or(u32::MAX),
+    Fetch::new(
+        message.conversation_id(),
+        message.sequence(),
+        u32::try_from(have).unwrap_or(u32::MAX),
         len,
-    }
+    )
 }
 
 /// Appends a piece to the payload of a stub. Returns whether no further piece is needed.

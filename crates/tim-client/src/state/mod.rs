@@ -367,11 +367,9 @@ impl State {
         let known = self
             .messages
             .known(conversation, revocation.sender, revocation.message);
-        let by = RevokedBy {
-            revoker: revocation.revoker.as_str(),
-            reason: revocation.reason,
-            name: header.content.revoker_name(),
-        };
+        let by = RevokedBy::new(revocation.revoker.as_str())
+            .with_reason(revocation.reason)
+            .with_name(header.content.revoker_name());
         if let Some(message) = &known {
             message.mark_revoked(&by);
         }

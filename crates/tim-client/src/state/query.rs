@@ -37,15 +37,13 @@ impl Query {
                 let (conversation, count) = (*conversation, 0);
                 submit(
                     History::KIND,
-                    &History {
-                        conversation,
-                        next,
-                        count,
-                    },
+                    &History::new(conversation).with_next(next).with_count(count),
                 )
             }
-            Self::Conversations { next } => submit(Conversations::KIND, &Conversations { next, count: 0 }),
-            Self::Group(group) => submit(GetGroupProfile::KIND, &GetGroupProfile { group: *group }),
+            Self::Conversations { next } => {
+                submit(Conversations::KIND, &Conversations::new().with_next(next))
+            }
+            Self::Group(group) => submit(GetGroupProfile::KIND, &GetGroupProfile::new(*group)),
         }
     }
 }

@@ -48,13 +48,12 @@ impl Driven {
     }
 
     fn log_in(&mut self) {
-        self.state.handle(&SessionEvent::LoggedIn(request::LoginResponse {
-            account: ACCOUNT,
-            time_ms: 1_000,
-            cursor: &[9],
-            nick: "Alice",
-            ..request::LoginResponse::default()
-        }));
+        self.state.handle(&SessionEvent::LoggedIn(
+            request::LoginResponse::new(ACCOUNT)
+                .with_time_ms(1_000)
+                .with_cursor(&[9])
+                .with_nick("Alice"),
+        ));
     }
 
     fn moment(&self) -> Moment {
@@ -78,12 +77,9 @@ impl Driven {
     }
 
     fn answer_list(&mut self, list: &[wire::Conversation<'_>]) {
-        let response = ConversationsResponse {
-            next: &[],
-            completed: true,
-            total_unread: list.iter().map(|one| u64::from(one.unread)).sum(),
-            conversations: List::from_slice(list),
-        };
+        let response = ConversationsResponse::new(List::from_slice(list))
+            .with_completed(true)
+            .with_total_unread(list.iter().map(|one| u64::from(one.unread)).sum());
         let query = Query::Conversations { next: Vec::new() };
         self.answer(&query, FrameKind::CONVERSATIONS, &response);
     }
@@ -155,24 +151,17 @@ fn text<'a>(sequence: u64, text: &'a str) -> tim_proto::Message<'a> {
             client_time: 1000,
             random: sequence as u32,
         },
-        Payload::Text(Text { text }),
+        Payload::Text(Text::new(text)),
     )
     .with_client_sequence(sequence)
 }
 
 fn listed<'a>(unread: u32, last_sequence: u64) -> wire::Conversation<'a> {
-    wire::Conversation {
-        id: ConversationId::C2c(user("bob")),
-        unread,
-        read_sequence: last_sequence - u64::from(unread),
-        last_sequence,
-        name: "Bob",
-        avatar: "",
-        group_type: GroupType(0),
-        last_message: None,
-        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
-        at: List::default(),
-    }
+    wire::Conversation::new(ConversationId::C2c(user("bob")))
+        .with_unread(unread)
+        .with_read_sequence(last_sequence - u64::from(unread))
+        .with_last_sequence(last_sequence)
+        .with_name("Bob")
 }
 
 #[test]
@@ -253,7 +242,7 @@ fn a_stub_is_fetched_before_what_comes_behind_it_is_published() {
     stub.payload = Payload::Unknown(MessageKind::TEXT, &[]);
     driven.deliver(&[1], &stub);
     driven.deliver(&[2], &text(7, "behind"));
-    let payload = to_vec(&Text { text: "whole" });
+    let payload = to_vec(&Text::new("whole"));
     let mut offset = 0;
     while offset < payload.len() {
         let query = driven.query().expect("a piece");
@@ -263,10 +252,7 @@ fn a_stub_is_fetched_before_what_comes_behind_it_is_published() {
         );
         assert_eq!(driven.query(), None, "one piece at a time");
         let end = (offset + 4).min(payload.len());
-        let piece = FetchResponse {
-            total: payload.len() as u32,
-            bytes: &payload[offset..end],
-        };
+        let piece = FetchResponse::new(payload.len() as u32, &payload[offset..end]);
         driven.answer(&query, FrameKind::FETCH, &piece);
         offset = end;
     }
@@ -283,10 +269,7 @@ fn a_list_that_is_refused_is_requested_again_after_a_pause() {
     let mut driven = Driven::ready(&[]);
     driven.state.list(10, Waiter(1));
     let query = driven.query().expect("the list");
-    let busy = Failure {
-        retry_after_ms: 3000,
-        ..Failure::new(ErrorCode::OUTBOX_FULL, "")
-    };
+    let busy = Failure::new(ErrorCode::OUTBOX_FULL, "").with_retry_after_ms(3000);
     driven.state.query_done(driven.now, &query, Err(busy.into()));
     let failed = format!("no list for 1: {}", ErrorCode::OUTBOX_FULL.0);
     assert_eq!(driven.effects(), [failed]);

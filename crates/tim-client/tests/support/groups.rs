@@ -8,25 +8,17 @@ use super::{group, text, user};
 
 /// A group as the hub describes it to a plain member.
 pub fn profile<'a>(id: &str, name: &'a str) -> wire::GroupProfile<'a> {
-    wire::GroupProfile {
-        id: group(id),
-        group_type: GroupType::PUBLIC,
-        name,
-        introduction: "about",
-        notification: "told",
-        avatar: "pic",
-        owner: user("owner"),
-        member_count: 3,
-        created: 7,
-        role: Role::MEMBER,
-        join_option: JoinOption::NEED_PERMISSION,
-        invite_option: InviteOption::FREE_ACCESS,
-        mute_all: false,
-        max_members: 6000,
-        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
-        muted_until: 0,
-        name_card: "Ali",
-    }
+    wire::GroupProfile::new(group(id), GroupType::PUBLIC, user("owner"))
+        .with_name(name)
+        .with_introduction("about")
+        .with_notification("told")
+        .with_avatar("pic")
+        .with_member_count(3)
+        .with_created(7)
+        .with_role(Role::MEMBER)
+        .with_join_option(JoinOption::NEED_PERMISSION)
+        .with_max_members(6000)
+        .with_name_card("Ali")
 }
 
 pub fn by_hub(to: ConversationId, sequence: u64, payload: Payload<'_>) -> Message<'_> {
@@ -42,11 +34,10 @@ pub fn by_hub(to: ConversationId, sequence: u64, payload: Payload<'_>) -> Messag
 }
 
 pub fn notice(operation: NoticeOperation, id: &'static str) -> Payload<'static> {
-    Payload::SystemNotice(SystemNotice {
-        operation,
-        operator_id: "bob",
-        group_id: id,
-        message_key: 77,
-        ..SystemNotice::default()
-    })
+    Payload::SystemNotice(
+        SystemNotice::new(operation)
+            .with_operator_id("bob")
+            .with_group_id(id)
+            .with_message_key(77),
+    )
 }

@@ -62,18 +62,10 @@ pub fn listed<'a>(
     last_sequence: u64,
     unread: u32,
 ) -> tim_client::proto::conversation::Conversation<'a> {
-    tim_client::proto::conversation::Conversation {
-        id,
-        unread,
-        read_sequence: 0,
-        last_sequence,
-        name: "",
-        avatar: "",
-        group_type: tim_client::GroupType(0),
-        last_message: None,
-        receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
-        at: List::default(),
-    }
+    tim_client::proto::conversation::Conversation::new(id)
+        .with_unread(unread)
+        .with_last_sequence(last_sequence)
+        .with_group_type(tim_client::GroupType(0))
 }
 
 /// A text from `from` to `to` as the hub delivers it.

@@ -44,7 +44,7 @@ impl<V: GroupView> Case<'_, V> {
             draft.row(RowChange::NameCard(*user, card.to_owned()));
         }
         if muted.is_some() || card.is_some() {
-            let muted = muted.map(|seconds| Muted { user: *user, seconds });
+            let muted = muted.map(|seconds| Muted::new(*user, seconds));
             draft.member_tip(self.actor, *user, self.count(0, 0), muted.as_slice());
         }
         Ok(draft.done())
@@ -142,7 +142,7 @@ impl<V: GroupView> Case<'_, V> {
                 ..before
             };
             draft.row(RowChange::Restrict(*user, now));
-            let muted = Muted { user: *user, seconds };
+            let muted = Muted::new(*user, seconds);
             draft.member_tip(self.actor, *user, self.count(0, 0), &[muted]);
         }
         Ok(draft.done())

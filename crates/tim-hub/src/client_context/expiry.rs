@@ -43,10 +43,10 @@ impl Expiry {
     pub(crate) fn due(&self, now_ms: u64) -> Due {
         match self.warn_ms {
             _ if now_ms >= self.end_ms => Due::End,
-            Some(warn_ms) if now_ms >= warn_ms => Due::Warning(Expiring {
-                expires: self.expires_s,
-                seconds: u32::try_from((self.end_ms - now_ms) / 1000).unwrap_or(u32::MAX),
-            }),
+            Some(warn_ms) if now_ms >= warn_ms => Due::Warning(Expiring::new(
+                self.expires_s,
+                u32::try_from((self.end_ms - now_ms) / 1000).unwrap_or(u32::MAX),
+            )),
             _ => Due::Nothing,
         }
     }

@@ -106,9 +106,7 @@ impl DeliveryState {
 
     fn report_cursor(&mut self, session: &mut Session) -> bool {
         let cursor = self.epochs.cursor(self.cursor).to_bytes();
-        let body = Synced {
-            cursor: cursor.as_ref(),
-        };
+        let body = Synced::new().with_cursor(cursor.as_ref());
         let is_sent = session.push(FrameKind::SYNCED, &body).is_ok();
         if is_sent {
             self.unreported = 0;
@@ -145,11 +143,7 @@ impl DeliveryState {
             let Some(conversation) = gap.log.seen_by(&self.device.user()) else {
                 continue;
             };
-            let body = Gap {
-                conversation,
-                from: gap.from,
-                to: gap.to,
-            };
+            let body = Gap::new(conversation, gap.from, gap.to);
             if session.push(FrameKind::GAP, &body).is_err() {
                 return false;
             }

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{Login, Request, Resume, SendMessage};
+use tim_proto::message::Text;
+use tim_proto::request::{Login, Request, SendMessage};
 use tim_proto::wire::{End, FrameKind, VERSION};
 use tim_proto::{Payload, Platform};
 use tim_testkit::{c2c, frame, hello, raw_frame, user};
@@ -57,23 +57,12 @@ async fn spans_name_connections_and_requests_and_no_credential_or_content_is_log
 
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let user_sig = UserSig::sign(&app, &user("alice"), now.unwrap().as_secs(), 3600).to_string();
-    let login = Login {
-        app: 1,
-        user: user("alice"),
-        user_sig: &user_sig,
-        device: 4711,
-        platform: Platform::DESKTOP,
-        resume: Resume::NOW,
-        cursor: &[],
-        session: 1,
-        attempt: 1,
-    };
+    let login = Login::new(1, user("alice"), &user_sig, 4711, Platform::DESKTOP)
+        .with_session(1)
+        .with_attempt(1);
     let text = "nobody reads this in a log";
-    let message = tim_testkit::messages::message(user("alice"), c2c("bob"), Payload::Text(Text { text }));
-    let send = SendMessage {
-        options: SendOptions::default(),
-        message: &message,
-    };
+    let message = tim_testkit::messages::message(user("alice"), c2c("bob"), Payload::Text(Text::new(text)));
+    let send = SendMessage::new(&message);
     let malformed = raw_frame(FrameKind::HISTORY, 8, &[0xff]);
     for bytes in [
         hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16).to_vec(),

@@ -68,13 +68,12 @@ pub(crate) fn dismiss(presence: &PresenceRegistry, group: GroupId, sequence: u64
 fn remove_from_list(device: &Device, group: GroupId, sequence: u64) {
     device.invalidate();
     let through = sequence.max(1); // of an AVChatRoom nothing can come behind it
-    device.change(ConversationChange {
-        conversation: ConversationId::Group(group),
-        unread: 0,
-        read_sequence: through,
-        counted: through,
-        deleted_through: through,
-    });
+    device.change(
+        ConversationChange::new(ConversationId::Group(group))
+            .with_read_sequence(through)
+            .with_counted(through)
+            .with_deleted_through(through),
+    );
 }
 
 /// Puts a delivery into the mailboxes of those in a log.

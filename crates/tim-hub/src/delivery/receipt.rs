@@ -53,13 +53,10 @@ impl SendReceipt {
     }
 
     fn respond(self, sequence: u64, time: u64, duplicate: bool) {
-        let response = SendResponse {
-            sequence,
-            time,
-            duplicate,
-            // What was just written is well-formed.
-            extensions: Extensions::new(&self.names).unwrap_or_default(),
-        };
+        // What was just written is well-formed.
+        let response = SendResponse::new(sequence, time)
+            .with_duplicate(duplicate)
+            .with_extensions(Extensions::new(&self.names).unwrap_or_default());
         self.responder.respond(&response);
     }
 }

@@ -133,8 +133,7 @@ impl Mailbox {
         if self.changes.len() >= MAX_CHANGES {
             // Too many to send one by one: the device is to ask for the list.
             self.changes.clear();
-            self.changes
-                .push_back(ConversationChange { counted: 0, ..change });
+            self.changes.push_back(change.with_counted(0));
         } else {
             self.changes.push_back(change);
         }

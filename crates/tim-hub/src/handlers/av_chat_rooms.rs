@@ -3,7 +3,6 @@
 use tim_groups::Refused;
 use tim_proto::conversation::{Conversation, ConversationProfile};
 use tim_proto::request::{Done, GetConversationProfile, JoinGroup, JoinGroupResponse, QuitGroup};
-use tim_proto::wire::List;
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, JoinStatus, ReceiveOption, UserId};
 use tim_store::Group;
 
@@ -44,7 +43,7 @@ pub(super) fn join(
         true => JoinStatus::JOINED,
         false => JoinStatus::ALREADY_IN_GROUP,
     };
-    Reply::now(&JoinGroupResponse { status })
+    Reply::now(&JoinGroupResponse::new(status))
 }
 
 /// Lets the user go.
@@ -84,20 +83,14 @@ pub(super) fn conversation(
     let Some(room) = room else {
         return Err(Refusal::new(ErrorCode::CONVERSATION_NOT_FOUND, ""));
     };
-    Reply::now(&ConversationProfile {
-        conversation: Conversation {
-            id: conversation,
-            unread: 0,
-            read_sequence: 0,
-            last_sequence: 0,
-            name: &room.name,
-            avatar: &room.avatar,
-            group_type: GroupType::AV_CHAT_ROOM,
-            last_message: None,
-            receive_option: ReceiveOption::default(),
-            at: List::default(),
-        },
-        group: Some(groups::profile_for(services, &room, None, true)),
-        user: None,
-    })
+    Reply::now(
+        &ConversationProfile::new(
+            Conversation::new(conversation)
+                .with_name(&room.name)
+                .with_avatar(&room.avatar)
+                .with_group_type(GroupType::AV_CHAT_ROOM)
+                .with_receive_option(ReceiveOption::default()),
+        )
+        .with_group(groups::profile_for(services, &room, None, true)),
+    )
 }

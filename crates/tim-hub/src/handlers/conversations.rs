@@ -37,12 +37,12 @@ pub(super) fn conversations<'a>(
     let completed = fit == found.len() && !page.more;
     let next = page.next.get(fit.saturating_sub(1)).filter(|_| !completed);
     let next = next.map(|next| paged.cursor(next.as_bytes())).unwrap_or_default();
-    Reply::now(&ConversationsResponse {
-        next: &next,
-        completed,
-        total_unread: page.total_unread,
-        conversations: List::from_slice(conversations.get(..fit).unwrap_or_default()),
-    })
+    Reply::now(
+        &ConversationsResponse::new(List::from_slice(conversations.get(..fit).unwrap_or_default()))
+            .with_next(&next)
+            .with_completed(completed)
+            .with_total_unread(page.total_unread),
+    )
 }
 
 /// Everything about one conversation.

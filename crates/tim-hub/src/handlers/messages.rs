@@ -108,10 +108,10 @@ pub(super) fn fetch(services: &Services, client: &mut ClientContext, request: &F
     let start = (request.offset as usize).min(payload.len());
     let len = (request.len as usize).min(max_bytes);
     let end = start.saturating_add(len).min(payload.len());
-    Reply::now(&FetchResponse {
-        total: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-        bytes: payload.get(start..end).unwrap_or(&[]),
-    })
+    Reply::now(&FetchResponse::new(
+        u32::try_from(payload.len()).unwrap_or(u32::MAX),
+        payload.get(start..end).unwrap_or(&[]),
+    ))
 }
 
 /// Revokes a message.
@@ -134,13 +134,8 @@ pub(super) fn revoke<'a>(
         let code = revocation_code(ErrorCode::GROUP_REVOKE_MSG_NOT_FOUND, &log);
         return Err(Refusal::new(code, ""));
     };
-    let revocation = Revocation {
-        sequence,
-        message: target.id,
-        sender: target.sender,
-        revoker: client.user(),
-        reason: request.reason,
-    };
+    let revocation =
+        Revocation::new(sequence, target.id, target.sender, client.user()).with_reason(request.reason);
     // Derived, so that a repeated request makes the same entry.
     let id = MessageId {
         sender: client.account(),
@@ -164,9 +159,7 @@ pub(super) fn revoke<'a>(
     });
     let responder = client.responder::<Revoke<'static>>();
     services.writer.submit(write, move |answer| match answer {
-        Ok(Written::Revoked { entry, .. }) => responder.respond(&RevokeResponse {
-            sequence: entry.sequence,
-        }),
+        Ok(Written::Revoked { entry, .. }) => responder.respond(&RevokeResponse::new(entry.sequence)),
         Ok(_) => responder.refuse(Refusal::wrong_answer()),
         Err(error) => {
             let refusal = Refusal::from(error);
@@ -203,11 +196,7 @@ pub(super) fn mark_read(
         }
         // Nothing of it is ever unread.
         services.permissions.membership(&user, group)?;
-        return Reply::now(&MarkReadResponse {
-            read_sequence: 0,
-            unread: 0,
-            counted: 0,
-        });
+        return Reply::now(&MarkReadResponse::new(0));
     }
     let upto = (request.sequence > 0).then_some(request.sequence);
     submit_read::<MarkRead>(services, client, log, Write::MarkRead { user, log, upto })?;
@@ -237,20 +226,18 @@ where
             let device = responder.device();
             // Without entries there is no such conversation.
             if let Some(conversation) = log.seen_by(&device.user()).filter(|_| counted > 0) {
-                let change = ConversationChange {
-                    conversation,
-                    unread,
-                    read_sequence,
-                    counted,
-                    deleted_through,
-                };
+                let change = ConversationChange::new(conversation)
+                    .with_unread(unread)
+                    .with_read_sequence(read_sequence)
+                    .with_counted(counted)
+                    .with_deleted_through(deleted_through);
                 tell_other_devices(&presence, device, change);
             }
-            responder.respond(&MarkReadResponse {
-                read_sequence,
-                unread,
-                counted,
-            });
+            responder.respond(
+                &MarkReadResponse::new(read_sequence)
+                    .with_unread(unread)
+                    .with_counted(counted),
+            );
         }
         Ok(_) => responder.refuse(Refusal::wrong_answer()),
         Err(error) => responder.refuse(error.into()),

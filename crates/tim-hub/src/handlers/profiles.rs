@@ -34,10 +34,10 @@ pub(super) fn user_profiles<'a>(
     let accounts = services.reads.store().accounts(&users)?;
     let profiles: Vec<UserProfile<'_>> = accounts
         .iter()
-        .map(|account| UserProfile {
-            id: account.user,
-            nick: &account.nick,
-            avatar: &account.avatar,
+        .map(|account| {
+            UserProfile::new(account.user)
+                .with_nick(&account.nick)
+                .with_avatar(&account.avatar)
         })
         .collect();
     let len: usize = profiles.iter().map(|one| encoded_len(one) + MAX_LEN_PREFIX).sum();
@@ -47,9 +47,7 @@ pub(super) fn user_profiles<'a>(
             "so many profiles are larger than what you take; ask for fewer at once",
         ));
     }
-    Reply::now(&UserProfilesResponse {
-        users: List::from_slice(&profiles),
-    })
+    Reply::now(&UserProfilesResponse::new(List::from_slice(&profiles)))
 }
 
 /// Changes the user's profile. From then on the user's messages carry the new names, from whichever device.

@@ -18,7 +18,5 @@ pub(super) fn renew<'a>(
     let claims = UserSig::verify_for(&services.settings.app(), &client.user(), request.user_sig, now_s)
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))?;
     client.expiry = Expiry::at(&services.options.clock, claims.expires);
-    Reply::now(&RenewResponse {
-        expires: claims.expires,
-    })
+    Reply::now(&RenewResponse::new(claims.expires))
 }

@@ -197,11 +197,10 @@ fn with_names(
     name_card: &str,
 ) -> Result<(SendReceipt, Bytes), Refusal> {
     let Names { nick, avatar } = &*names(services, client)?;
-    let names = SenderNames {
-        nick,
-        name_card,
-        avatar,
-    };
+    let names = SenderNames::new()
+        .with_nick(nick)
+        .with_name_card(name_card)
+        .with_avatar(avatar);
     let content = if names == SenderNames::default() {
         Bytes::copy_from_slice(draft.bytes)
     } else {

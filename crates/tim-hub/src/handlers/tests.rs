@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tim_proto::message::SendOptions;
 use tim_proto::vendor::limits::Limits;
 use tim_proto::wire::{FrameKind, List};
-use tim_proto::{ConversationId, GroupType, InviteOption, JoinOption, Message, MessageId, UserId};
+use tim_proto::{ConversationId, GroupType, Message, MessageId, UserId};
 use tim_store::{Write, Written};
 use tim_testkit::{c2c, group as group_id, user};
 use tim_usersig::App;
@@ -127,19 +126,12 @@ impl Client<'_> {
     /// The sequence under which a text is stored.
     fn send(&mut self, to: ConversationId, text: &str) -> Result<u64, ErrorCode> {
         let message = self.message(to, text);
-        let request = SendMessage {
-            options: SendOptions::default(),
-            message: &message,
-        };
+        let request = SendMessage::new(&message);
         self.call(&request, |response| response.sequence)
     }
 
     fn history(&mut self, of: ConversationId, next: &[u8], count: u16) -> Result<PageSeen, ErrorCode> {
-        let request = History {
-            conversation: of,
-            next,
-            count,
-        };
+        let request = History::new(of).with_next(next).with_count(count);
         self.call(&request, |page| PageSeen {
             sequences: page
                 .messages
@@ -152,28 +144,14 @@ impl Client<'_> {
     }
 
     fn revoke(&mut self, conversation: ConversationId, sequence: u64) -> Result<u64, ErrorCode> {
-        let request = Revoke {
-            conversation,
-            sequence,
-            message: MessageId::default(),
-            reason: "",
-        };
+        let request = Revoke::new(conversation, sequence);
         self.call(&request, |response| response.sequence)
     }
 
     fn create_group(&mut self, group: &str, members: &[UserId]) {
-        let request = CreateGroup {
-            group: Some(group_id(group)),
-            group_type: GroupType::PUBLIC,
-            name: "g",
-            introduction: "",
-            notification: "",
-            avatar: "",
-            members: List::from_slice(members),
-            random: 1,
-            join_option: JoinOption::AS_USUAL,
-            invite_option: InviteOption::AS_USUAL,
-        };
+        let request = CreateGroup::new(GroupType::PUBLIC, "g", 1)
+            .with_group(group_id(group))
+            .with_members(List::from_slice(members));
         self.call(&request, |_| ()).unwrap();
     }
 }
@@ -334,34 +312,21 @@ fn on_an_executor_no_handler_reads_the_store_and_cached_sends_need_not() {
     let world = World::new();
     let _entered = world.runtime.enter();
     let (mut alice, _bob) = (world.client("alice"), world.client("bob"));
-    let history = History {
-        conversation: c2c("bob"),
-        next: &[],
-        count: 0,
-    };
+    let history = History::new(c2c("bob"));
     assert_eq!(alice.on_executor(&history), Ok(Outcome::NeedsStore));
     let message = alice.message(c2c("bob"), "x");
-    let send = SendMessage {
-        options: SendOptions::default(),
-        message: &message,
-    };
+    let send = SendMessage::new(&message);
     assert_eq!(alice.on_executor(&send), Ok(Outcome::NeedsStore));
     alice.send(c2c("bob"), "fills the caches").unwrap();
     assert_eq!(alice.on_executor(&send), Ok(Outcome::Later));
     // A message that is refused anyway needs no store.
     let mut message = message;
     message.id.sender = 99;
-    let forged = SendMessage {
-        message: &message,
-        ..send
-    };
+    let forged = SendMessage::new(&message);
     assert_eq!(
         alice.on_executor(&forged),
         Err(ErrorCode::GROUP_INVALID_PARAMETERS)
     );
-    let mark = MarkRead {
-        conversation: c2c("bob"),
-        sequence: 0,
-    };
+    let mark = MarkRead::new(c2c("bob"));
     assert_eq!(alice.on_executor(&mark), Ok(Outcome::Later));
 }

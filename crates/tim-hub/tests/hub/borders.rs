@@ -40,80 +40,48 @@ fn borders() -> [Border; 6] {
             limits.message_bytes() - 2,
             |len| {
                 let text = "x".repeat(len as usize).leak();
-                Payload::Text(Text { text })
+                Payload::Text(Text::new(text))
             },
             ErrorCode::COMM_BODY_SIZE_LIMIT,
         ),
         (
             limits.image_bytes(),
             |size| {
-                let one = ImageInfo {
-                    size_type: ImageSize::ORIGINAL,
-                    instance: 0,
-                    size,
-                    width: 1,
-                    height: 1,
-                    url: "",
-                };
-                Payload::Image(Image {
-                    format: ImageFormat::PNG,
-                    uuid: "",
-                    images: List::from_slice(vec![one].leak()),
-                })
+                let one = ImageInfo::new(ImageSize::ORIGINAL)
+                    .with_size(size)
+                    .with_width(1)
+                    .with_height(1);
+                Payload::Image(Image::new(ImageFormat::PNG, List::from_slice(vec![one].leak())))
             },
             ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
         ),
         (
             limits.sound_bytes(),
-            |size| {
-                Payload::Audio(Audio {
-                    size,
-                    ..Audio::default()
-                })
-            },
+            |size| Payload::Audio(Audio::new().with_size(size)),
             ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
         ),
         (
             limits.sound_millis().into(),
-            |millis| {
-                Payload::Audio(Audio {
-                    duration_ms: millis as u32,
-                    ..Audio::default()
-                })
-            },
+            |millis| Payload::Audio(Audio::new().with_duration_ms(millis as u32)),
             ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
         ),
         (
             limits.video_bytes(),
             |size| {
-                let thumbnail = Thumbnail {
-                    is_default: true,
-                    uuid: "",
-                    url: "",
-                    size: 0,
-                    width: 0,
-                    height: 0,
-                    format: "",
-                };
-                Payload::Video(Video {
-                    uuid: "",
-                    url: "",
-                    size,
-                    seconds: 1,
-                    format: "mp4",
-                    thumbnail,
-                })
+                let thumbnail = Thumbnail::new().with_is_default(true);
+                Payload::Video(
+                    Video::new()
+                        .with_size(size)
+                        .with_seconds(1)
+                        .with_format("mp4")
+                        .with_thumbnail(thumbnail),
+                )
             },
             ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT,
         ),
         (
             limits.file_bytes(),
-            |size| {
-                Payload::File(File {
-                    size,
-                    ..File::default()
-                })
-            },
+            |size| Payload::File(File::new().with_size(size)),
             ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
         ),
     ]
@@ -125,10 +93,10 @@ fn a_message_at_its_limit_is_taken_whatever_the_names_are_and_one_above_is_refus
     // The longest id, nick and picture: they are no part of the measure.
     let name = "n".repeat(UserId::MAX_LEN);
     let mut sender = Device::login(&hub, &name, 1);
-    let profile = tim_proto::request::UpdateUserProfile {
-        nick: Some(&"n".repeat(100)),
-        avatar: Some(&"a".repeat(500)),
-    };
+    let (nick, avatar) = ("n".repeat(100), "a".repeat(500));
+    let profile = tim_proto::request::UpdateUserProfile::new()
+        .with_nick(&nick)
+        .with_avatar(&avatar);
     assert_eq!(sender.ask(&profile), Ok(Reply::Done));
     for (most, payload, code) in borders() {
         let mut send = |much| {
@@ -155,10 +123,7 @@ fn mentions_count_as_part_of_the_message() {
     alice.create(GroupType::PUBLIC, "g", &[user("bob")]).unwrap();
     let mut room = [0; 64];
     let users = [user("bob")];
-    let mentions = Mentions {
-        users: List::from_slice(&users),
-        all: false,
-    };
+    let mentions = Mentions::new().with_users(List::from_slice(&users));
     let extensions = mentions.write(&mut room).unwrap();
     let most = Limits::new().message_bytes() as usize - 2 - extensions.as_bytes().len();
     for (len, expected) in [
@@ -167,7 +132,7 @@ fn mentions_count_as_part_of_the_message() {
         (most + 1, Err(ErrorCode::COMM_BODY_SIZE_LIMIT)),
     ] {
         let text = "x".repeat(len);
-        let mut message = alice.message(group("g"), Text { text: &text });
+        let mut message = alice.message(group("g"), Text::new(&text));
         message.extensions = extensions;
         assert_eq!(alice.send_message(&message).map(|_| ()), expected);
     }
@@ -179,15 +144,9 @@ fn what_has_no_content_is_not_sent() {
     let mut alice = Device::login(&hub, "alice", 1);
     for (payload, sent) in [
         (Payload::Custom(Custom::default()), false),
-        (
-            Payload::Custom(Custom {
-                extension: "x",
-                ..Custom::default()
-            }),
-            true,
-        ),
+        (Payload::Custom(Custom::new().with_extension("x")), true),
         (Payload::File(File::default()), false),
-        (Payload::Text(Text { text: "" }), true),
+        (Payload::Text(Text::new("")), true),
     ] {
         let message = alice.message(c2c("bob"), payload);
         let expected = if sent {
@@ -221,7 +180,7 @@ fn pages_and_lists_are_cut_to_their_limits() {
         Ok(Reply::GroupMembers { members, .. }) => members.len(),
         other => panic!("{other:?}"),
     });
-    cut_to_three(&mut |count| match alice.ask(&Groups { next: &[], count }) {
+    cut_to_three(&mut |count| match alice.ask(&Groups::new().with_count(count)) {
         Ok(Reply::Groups { groups, .. }) => groups.len(),
         other => panic!("{other:?}"),
     });
@@ -242,17 +201,9 @@ fn so_many_users_are_taken_in_one_call_and_no_more() {
     for (count, taken) in [(2, true), (3, true), (4, false)] {
         let users = &users[..count];
         let list = List::from_slice(users);
-        let look = UserProfiles { users: list };
-        let invite = InviteMembers {
-            group: group_id("g"),
-            users: list,
-            reason: "",
-        };
-        let remove = RemoveMembers {
-            group: group_id("g"),
-            users: list,
-            reason: "",
-        };
+        let look = UserProfiles::new(list);
+        let invite = InviteMembers::new(group_id("g"), list);
+        let remove = RemoveMembers::new(group_id("g"), list);
         let expected = if taken {
             Ok(())
         } else {
@@ -277,7 +228,7 @@ fn a_group_takes_so_many_messages_at_once_and_the_next_one_waits() {
     for text in ["one", "one below", "at the limit"] {
         alice.send(group("g"), text);
     }
-    let message = alice.message(group("g"), Text { text: "one above" });
+    let message = alice.message(group("g"), Text::new("one above"));
     let ticket = alice.start_send(&message, Default::default());
     alice.send(c2c("bob"), "this goes by");
     assert!(!alice.is_answered(ticket), "it waits");
@@ -354,25 +305,20 @@ fn a_place_in_one_list_is_none_in_another() {
         };
         assert_eq!(alice.members(other, &next, 1).map(|_| ()), invalid, "{other}");
         assert!(alice.members(this, &next, 1).is_ok());
-        let members = GroupMembers {
-            group: group_id(this),
-            next: &next,
-            count: 1,
-            role: Some(Role::MEMBER),
-        };
+        let members = GroupMembers::new(group_id(this))
+            .with_next(&next)
+            .with_count(1)
+            .with_role(Role::MEMBER);
         assert_eq!(
             alice.ask(&members).map(|_| ()),
             invalid,
             "those with a role are another list"
         );
     }
-    let Ok(Reply::Groups { next, .. }) = alice.ask(&Groups { next: &[], count: 1 }) else {
+    let Ok(Reply::Groups { next, .. }) = alice.ask(&Groups::new().with_count(1)) else {
         panic!("no groups");
     };
-    let groups = Groups {
-        next: &next,
-        count: 1,
-    };
+    let groups = Groups::new().with_next(&next).with_count(1);
     assert_eq!(bob.ask(&groups).map(|_| ()), invalid);
     assert!(alice.ask(&groups).is_ok());
 }
@@ -393,7 +339,7 @@ fn a_conversation_that_has_not_begun_is_read_and_has_a_profile_if_there_is_such_
         (c2c("nobody"), Err(ErrorCode::USER_OR_GROUP_NOT_FOUND)),
     ] {
         assert_eq!(alice.read(conversation), 0, "{conversation}");
-        let ask = GetConversationProfile { conversation };
+        let ask = GetConversationProfile::new(conversation);
         assert_eq!(alice.ask(&ask), profile, "{conversation}");
     }
     assert!(alice.conversations().is_empty(), "asking begins none");

@@ -39,7 +39,7 @@ fn a_session_is_warned_and_ends_with_its_user_sig() {
     alice.conversations();
     hub.advance(Duration::from_secs(1));
     let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
-    let list = Conversations { next: &[], count: 0 };
+    let list = Conversations::new();
     alice.start(&list); // something, so that the hub looks at the time
     alice.until(|device| device.observed.contains(&kicked));
 }
@@ -52,11 +52,7 @@ fn requests_that_wait_do_not_prolong_a_session() {
     assert_eq!(alice.next(), Some((FrameKind::LOGIN.answer(), 0)));
     assert_eq!(alice.next(), Some((FrameKind::SYNCED, 0)));
     faults.hold_reads();
-    alice.say_at_once(
-        FrameKind::CONVERSATIONS,
-        1..=3,
-        &Conversations { next: &[], count: 0 },
-    );
+    alice.say_at_once(FrameKind::CONVERSATIONS, 1..=3, &Conversations::new());
     while faults.held() == 0 {
         std::thread::yield_now();
     }
@@ -77,7 +73,7 @@ fn a_newer_user_sig_goes_on_without_a_new_connection() {
     alice.conversations();
     assert_eq!(expiring(&alice).len(), 1);
     let newer = sig_for("alice", 3600);
-    let renew = Renew { user_sig: &newer };
+    let renew = Renew::new(&newer);
     assert_eq!(alice.ask(&renew), Ok(Reply::Renewed(START_MS / 1000 + 3600)));
     hub.advance(Duration::from_secs(600));
     assert_eq!(alice.send(c2c("bob"), "still here"), 1);
@@ -85,7 +81,7 @@ fn a_newer_user_sig_goes_on_without_a_new_connection() {
     alice.conversations();
     assert_eq!(expiring(&alice).len(), 2, "of the newer one in its turn");
     hub.advance(Duration::from_secs(200));
-    alice.start(&Conversations { next: &[], count: 0 });
+    alice.start(&Conversations::new());
     let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     alice.until(|device| device.observed.contains(&kicked));
 }
@@ -108,12 +104,12 @@ fn a_session_is_not_renewed_by_what_would_not_let_in() {
             ErrorCode(70_005),
         ),
     ] {
-        let renew = Renew { user_sig: &user_sig };
+        let renew = Renew::new(&user_sig);
         assert_eq!(alice.ask(&renew), Err(code));
     }
     assert_eq!(alice.send(c2c("bob"), "the session goes on"), 1);
     hub.advance(Duration::from_secs(540));
-    alice.start(&Conversations { next: &[], count: 0 });
+    alice.start(&Conversations::new());
     let kicked = Observed::KickedOut(ErrorCode::KICKED_OUT_USERSIG_EXPIRED);
     alice.until(|device| device.observed.contains(&kicked));
 }

@@ -13,17 +13,11 @@ use super::support::{Device, Observed, Reply, TestHub, Tip, c2c, group, group_id
 const MEETING: GroupType = GroupType::MEETING;
 
 fn set<'a>(group: &str, name: &str) -> SetMember<'a> {
-    SetMember {
-        group: group_id(group),
-        user: user(name),
-        role: None,
-        mute_seconds: None,
-        name_card: None,
-    }
+    SetMember::new(group_id(group), user(name))
 }
 
 fn refused(device: &mut Device, text: &str) -> ErrorCode {
-    let message = device.message(group("g"), Text { text });
+    let message = device.message(group("g"), Text::new(text));
     device.send_message(&message).unwrap_err()
 }
 
@@ -39,13 +33,9 @@ fn who_applies_is_let_in_by_an_admin_once() {
         (asked.operator.as_str(), asked.message.as_str()),
         ("bob", "let me in")
     );
-    let handle = HandleApplication {
-        group: group_id("g"),
-        applicant: user("bob"),
-        accept: true,
-        message: "welcome",
-        key: asked.key,
-    };
+    let handle = HandleApplication::new(group_id("g"), user("bob"), true)
+        .with_message("welcome")
+        .with_key(asked.key);
     assert_eq!(eve.ask(&handle), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(bob.ask(&handle), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(alice.ask(&handle), Ok(Reply::Done));
@@ -62,13 +52,7 @@ fn who_applies_is_let_in_by_an_admin_once() {
     bob.until_texts(1);
     // Who is refused hears it, and stays out.
     assert_eq!(eve.join("g"), Ok(Reply::Joined(JoinStatus::WAIT_APPROVAL)));
-    let refuse = HandleApplication {
-        group: group_id("g"),
-        applicant: user("eve"),
-        accept: false,
-        message: "not you",
-        key: 0,
-    };
+    let refuse = HandleApplication::new(group_id("g"), user("eve"), false).with_message("not you");
     assert_eq!(alice.ask(&refuse), Ok(Reply::Done));
     assert_eq!(eve.until_notice(3).message, "not you");
     assert_eq!(refused(&mut eve, "x"), ErrorCode::GROUP_PERMISSION_DENY);
@@ -89,11 +73,7 @@ fn who_is_invited_agrees_or_does_not() {
     ];
     let expected = expected.map(|(name, result)| (name.to_owned(), result)).to_vec();
     assert_eq!(invited, Ok(Reply::Members(expected)));
-    let answer = |accept| HandleInvitation {
-        group: group_id("g"),
-        accept,
-        message: "",
-    };
+    let answer = |accept| HandleInvitation::new(group_id("g"), accept);
     bob.until_notice(12);
     assert_eq!(bob.ask(&answer(true)), Ok(Reply::Done));
     assert_eq!(alice.until_notice(13).operator, "bob");
@@ -189,14 +169,8 @@ fn members_are_made_admins_and_silenced_and_called_names() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     let mut carol = Device::login(&hub, "carol", 3);
     alice.create(MEETING, "g", &[user("bob"), user("carol")]).unwrap();
-    let admin = |role| SetMember {
-        role: Some(role),
-        ..set("g", "bob")
-    };
-    let mute = |seconds| SetMember {
-        mute_seconds: Some(seconds),
-        ..set("g", "carol")
-    };
+    let admin = |role| set("g", "bob").with_role(role);
+    let mute = |seconds| set("g", "carol").with_mute_seconds(seconds);
     assert_eq!(
         carol.ask(&admin(Role::ADMIN)),
         Err(ErrorCode::GROUP_PERMISSION_DENY)
@@ -214,10 +188,7 @@ fn members_are_made_admins_and_silenced_and_called_names() {
     assert_eq!(bob.ask(&mute(60)), Ok(Reply::Done));
     hub.advance(std::time::Duration::from_secs(61));
     carol.send(group("g"), "four");
-    let all = |mute_all| UpdateGroup {
-        mute_all: Some(mute_all),
-        ..UpdateGroup::new(group_id("g"))
-    };
+    let all = |mute_all| UpdateGroup::new(group_id("g")).with_mute_all(mute_all);
     assert_eq!(carol.ask(&all(true)), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(bob.ask(&all(true)), Ok(Reply::Done));
     assert_eq!(refused(&mut carol, "five"), ErrorCode::GROUP_SHUTUP_DENY);
@@ -235,11 +206,9 @@ fn a_group_changes_hands_and_ends() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     let mut eve = Device::login(&hub, "eve", 3);
     alice.create(MEETING, "g", &[user("bob")]).unwrap();
-    let rename = UpdateGroup {
-        name: Some("new"),
-        introduction: Some("what for"),
-        ..UpdateGroup::new(group_id("g"))
-    };
+    let rename = UpdateGroup::new(group_id("g"))
+        .with_name("new")
+        .with_introduction("what for");
     assert_eq!(bob.ask(&rename), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(alice.ask(&rename), Ok(Reply::Done));
     let changed = Tip {
@@ -250,10 +219,7 @@ fn a_group_changes_hands_and_ends() {
         shown: vec!["alice".to_owned()],
     };
     assert_eq!(bob.until_tip(6), changed);
-    let hand = |name| ChangeOwner {
-        group: group_id("g"),
-        owner: user(name),
-    };
+    let hand = |name| ChangeOwner::new(group_id("g"), user(name));
     assert_eq!(bob.ask(&hand("bob")), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(alice.ask(&hand("eve")), Err(ErrorCode::GROUP_INVALID_PARAMETERS));
     assert_eq!(alice.ask(&hand("bob")), Ok(Reply::Done));
@@ -325,12 +291,7 @@ fn members_come_in_pages_that_fit_the_device() {
         assert_eq!(all, names);
         assert!(pages > 1);
     }
-    let owners = alice.ask(&GroupMembers {
-        group: group_id("g"),
-        next: &[],
-        count: 0,
-        role: Some(Role::OWNER),
-    });
+    let owners = alice.ask(&GroupMembers::new(group_id("g")).with_role(Role::OWNER));
     let expected = vec![("alice".to_owned(), Role::OWNER)];
     assert!(
         matches!(owners, Ok(Reply::GroupMembers { members, completed: true, .. }) if members == expected)
@@ -361,10 +322,7 @@ fn ones_groups_come_in_pages() {
     let mut all = Vec::new();
     let mut next = Vec::new();
     for (len, last) in [(50, false), (9, true)] {
-        let asked = Groups {
-            next: &next,
-            count: 0,
-        };
+        let asked = Groups::new().with_next(&next);
         let Ok(Reply::Groups {
             groups,
             next: following,
@@ -402,11 +360,8 @@ fn of_a_change_and_a_dismissal_one_is_first() {
         let name = format!("g{round}");
         alice.create(MEETING, &name, &[]).unwrap();
         let id = group_id(&name);
-        let join = tim_proto::request::JoinGroup {
-            group: id,
-            message: "",
-        };
-        let dismiss = DismissGroup { group: id };
+        let join = tim_proto::request::JoinGroup::new(id);
+        let dismiss = DismissGroup::new(id);
         // Both at once, in either order.
         let (joining, dismissing) = if round % 2 == 0 {
             let joining = bob.start(&join);
@@ -444,7 +399,7 @@ fn a_member_who_does_not_read_delays_nobody() {
     let expected: Vec<String> = (0..600).map(|n| n.to_string()).collect();
     let mut tickets = Vec::new();
     for text in &expected {
-        let message = alice.message(group("g"), Text { text });
+        let message = alice.message(group("g"), Text::new(text));
         alice.until(|device| device.session.pending() < 60);
         tickets.push(alice.start_send(&message, SendOptions::default()));
         bob.turn();
@@ -465,10 +420,7 @@ fn how_to_be_told_is_known_on_the_other_devices() {
     let (mut alice, mut tablet) = (Device::login(&hub, "alice", 1), Device::login(&hub, "alice", 2));
     alice.create(MEETING, "g", &[]).unwrap();
     let option = ReceiveOption::ACCEPT_NOT_NOTIFY;
-    let set = SetReceiveOption {
-        group: group_id("g"),
-        option,
-    };
+    let set = SetReceiveOption::new(group_id("g"), option);
     assert_eq!(alice.ask(&set), Ok(Reply::Done));
     let told = tablet.until_notice(20);
     assert_eq!(

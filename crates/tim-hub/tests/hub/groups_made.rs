@@ -42,7 +42,7 @@ fn a_group_is_made_with_a_tip_and_notices_and_its_messages_reach_the_members() {
     carol.log_in();
     assert_eq!(carol.texts(), ["去爬山吗"]);
     assert_eq!(carol.conversations().len(), 2, "the group and the system");
-    let profile = carol.ask(&GetConversationProfile { conversation: group });
+    let profile = carol.ask(&GetConversationProfile::new(group));
     assert_eq!(
         profile,
         Ok(Reply::Profile {
@@ -50,7 +50,7 @@ fn a_group_is_made_with_a_tip_and_notices_and_its_messages_reach_the_members() {
             unread: 2
         })
     );
-    let message = eve.message(group, Text { text: "let me in" });
+    let message = eve.message(group, Text::new("let me in"));
     assert_eq!(eve.send_message(&message), Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(eve.page(group, &[], 0), Err(ErrorCode::GROUP_PERMISSION_DENY));
 }
@@ -66,20 +66,10 @@ fn those_outside_a_group_cannot_find_out_what_is_in_it() {
     let there = eve.revoke(group, sequence);
     assert_eq!(there, Err(ErrorCode::GROUP_PERMISSION_DENY));
     assert_eq!(eve.revoke(group, sequence + 1), there);
-    let fetch = |eve: &mut Device, sequence| {
-        eve.ask(&Fetch {
-            conversation: group,
-            sequence,
-            offset: 0,
-            len: 10,
-        })
-    };
+    let fetch = |eve: &mut Device, sequence| eve.ask(&Fetch::new(group, sequence, 0, 10));
     assert_eq!(fetch(&mut eve, sequence), there);
     assert_eq!(fetch(&mut eve, sequence + 1), there);
-    let mark = tim_proto::request::MarkRead {
-        conversation: group,
-        sequence: 0,
-    };
+    let mark = tim_proto::request::MarkRead::new(group);
     assert_eq!(eve.ask(&mark), there);
     // What two others write is in nobody else's reach: the name of the other one makes it another conversation.
     alice.send(c2c("bob"), "private");
@@ -113,9 +103,9 @@ fn a_group_may_have_more_new_members_than_writes_may_wait() {
     let members: Vec<_> = (0..5_900).map(|n| user(&format!("m{n}"))).collect();
     let made = alice.create_group("crowd", &members);
     assert_eq!(made, Ok(Reply::Group("crowd".to_owned())));
-    let profile = alice.ask(&GetConversationProfile {
-        conversation: ConversationId::Group(GroupId::new("crowd").unwrap()),
-    });
+    let profile = alice.ask(&GetConversationProfile::new(ConversationId::Group(
+        GroupId::new("crowd").unwrap(),
+    )));
     assert_eq!(
         profile,
         Ok(Reply::Profile {
@@ -131,10 +121,7 @@ fn a_repeated_request_with_another_type_lets_nobody_in() {
     let (mut eve, mut bob) = (Device::login(&hub, "eve", 1), Device::login(&hub, "bob", 2));
     let group = ConversationId::Group(group_id("g"));
     eve.create_group("g", &[user("bob")]).unwrap();
-    let to_bob = ChangeOwner {
-        group: group_id("g"),
-        owner: user("bob"),
-    };
+    let to_bob = ChangeOwner::new(group_id("g"), user("bob"));
     assert_eq!(eve.ask(&to_bob), Ok(Reply::Done));
     let removed = vec![("eve".to_owned(), MemberResult::REMOVED)];
     assert_eq!(bob.remove("g", &["eve"]), Ok(Reply::Members(removed)));

@@ -3,8 +3,7 @@
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 use tim_proto::message::{Message, SendOptions, Text};
 use tim_proto::request::CreateGroup;
-use tim_proto::wire::List;
-use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus};
+use tim_proto::{ErrorCode, GroupType, JoinStatus};
 
 const REUSED: Result<Reply, ErrorCode> = Err(ErrorCode::MESSAGE_ID_REUSED);
 
@@ -29,22 +28,12 @@ fn send_online(device: &mut Device, message: &Message<'_>) -> Result<Reply, Erro
 fn another_message_under_a_used_id_is_refused_and_goes_under_another_id() {
     let hub = TestHub::start();
     let (mut phone, mut tablet) = (Device::login(&hub, "kiosk", 1), Device::login(&hub, "kiosk", 2));
-    let first = phone.message(
-        c2c("desk"),
-        Text {
-            text: "the terminal is on",
-        },
-    );
-    let mut fire = tablet.message(
-        c2c("fire"),
-        Text {
-            text: "FIRE in the lobby",
-        },
-    );
+    let first = phone.message(c2c("desk"), Text::new("the terminal is on"));
+    let mut fire = tablet.message(c2c("fire"), Text::new("FIRE in the lobby"));
     fire.id = first.id;
     assert_eq!(phone.send_message(&first), sent(1, false));
     assert_eq!(tablet.send_message(&fire), REUSED);
-    let mut here = tablet.message(c2c("desk"), Text { text: "FIRE" });
+    let mut here = tablet.message(c2c("desk"), Text::new("FIRE"));
     here.id = first.id;
     assert_eq!(tablet.send_message(&here), REUSED);
     assert_eq!(
@@ -70,8 +59,8 @@ fn of_two_devices_with_the_same_id_at_the_same_time_one_is_refused_and_nothing_i
     let (mut phone, mut tablet) = (Device::login(&hub, "alice", 1), Device::login(&hub, "alice", 2));
     for round in 1..=20 {
         let text = [format!("phone {round}"), format!("tablet {round}")];
-        let one = phone.message(c2c("bob"), Text { text: &text[0] });
-        let mut two = tablet.message(c2c("bob"), Text { text: &text[1] });
+        let one = phone.message(c2c("bob"), Text::new(&text[0]));
+        let mut two = tablet.message(c2c("bob"), Text::new(&text[1]));
         two.id = one.id;
         // Both are under way before either is answered.
         let first = phone.start_send(&one, SendOptions::default());
@@ -93,12 +82,12 @@ fn of_two_devices_with_the_same_id_at_the_same_time_one_is_refused_and_nothing_i
 fn priority_and_count_are_no_content() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
-    let mut message = alice.message(c2c("bob"), Text { text: "once" });
+    let mut message = alice.message(c2c("bob"), Text::new("once"));
     assert_eq!(alice.send_message(&message), sent(1, false));
     message.client_sequence += 1;
     message.priority = tim_proto::Priority::LOW;
     assert_eq!(alice.send_message(&message), sent(1, true));
-    message.payload = tim_proto::Payload::Text(Text { text: "twice" });
+    message.payload = tim_proto::Payload::Text(Text::new("twice"));
     assert_eq!(alice.send_message(&message), REUSED);
 }
 
@@ -106,12 +95,9 @@ fn priority_and_count_are_no_content() {
 fn a_new_nick_between_two_tries_makes_no_other_message() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
-    let message = alice.message(c2c("bob"), Text { text: "once" });
+    let message = alice.message(c2c("bob"), Text::new("once"));
     assert_eq!(alice.send_message(&message), sent(1, false));
-    let update = tim_proto::request::UpdateUserProfile {
-        nick: Some("Alice"),
-        avatar: None,
-    };
+    let update = tim_proto::request::UpdateUserProfile::new().with_nick("Alice");
     alice.ask(&update).unwrap();
     assert_eq!(alice.send_message(&message), sent(1, true));
 }
@@ -123,10 +109,10 @@ fn an_online_only_message_is_delivered_once_and_its_id_is_taken() {
     alice.create_group("g", &[user("bob")]).unwrap();
     for to in [c2c("bob"), group("g")] {
         let before = bob.texts().len();
-        let typing = alice.message(to, Text { text: "typing" });
+        let typing = alice.message(to, Text::new("typing"));
         assert_eq!(send_online(&mut alice, &typing), sent(0, false));
         assert_eq!(send_online(&mut alice, &typing), sent(0, true));
-        let mut other = alice.message(to, Text { text: "other" });
+        let mut other = alice.message(to, Text::new("other"));
         other.id = typing.id;
         assert_eq!(send_online(&mut alice, &other), REUSED);
         assert_eq!(alice.send_message(&other), REUSED, "nor is it stored");
@@ -152,10 +138,10 @@ fn a_message_to_a_room_is_delivered_once_and_its_id_is_taken() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     alice.create(GroupType::AV_CHAT_ROOM, "live", &[]).unwrap();
     assert_eq!(bob.join("live"), Ok(Reply::Joined(JoinStatus::JOINED)));
-    let hello = alice.message(group("live"), Text { text: "hello" });
+    let hello = alice.message(group("live"), Text::new("hello"));
     assert_eq!(alice.send_message(&hello), sent(0, false));
     assert_eq!(alice.send_message(&hello), sent(0, true));
-    let mut other = alice.message(group("live"), Text { text: "other" });
+    let mut other = alice.message(group("live"), Text::new("other"));
     other.id = hello.id;
     assert_eq!(alice.send_message(&other), REUSED);
     other.id = other.id.successor(1);
@@ -169,18 +155,9 @@ fn a_second_group_with_the_random_number_of_the_first_is_refused() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
     let mut make = |name, id: Option<&str>, random| {
-        alice.ask(&CreateGroup {
-            group: id.map(group_id),
-            group_type: GroupType::PUBLIC,
-            name,
-            introduction: "",
-            notification: "",
-            avatar: "",
-            members: List::from_slice(&[]),
-            random,
-            join_option: JoinOption::AS_USUAL,
-            invite_option: InviteOption::AS_USUAL,
-        })
+        let mut request = CreateGroup::new(GroupType::PUBLIC, name, random);
+        request.group = id.map(group_id);
+        alice.ask(&request)
     };
     for id in [None, Some("named")] {
         let first = make("cooks", id, 7);

@@ -33,12 +33,7 @@ fn a_small_device_gets_stubs_and_fetches_them_in_pieces() {
     let mut payload = Vec::new();
     while payload.len() < payload_len as usize {
         let (offset, conversation) = (payload.len() as u32, c2c("alice"));
-        let fetch = Fetch {
-            conversation,
-            sequence: 1,
-            offset,
-            len: 10_000,
-        };
+        let fetch = Fetch::new(conversation, 1, offset, 10_000);
         let Ok(Reply::Piece { total, bytes }) = kiosk.ask(&fetch) else {
             panic!()
         };
@@ -48,7 +43,7 @@ fn a_small_device_gets_stubs_and_fetches_them_in_pieces() {
     }
     assert_eq!(
         Payload::decode(MessageKind::TEXT, &payload),
-        Payload::Text(Text { text: &long })
+        Payload::Text(Text::new(&long))
     );
 }
 
@@ -57,10 +52,8 @@ fn a_device_with_the_smallest_frames_misses_nothing_however_long_ids_and_names_a
     let hub = TestHub::start();
     let (writer, reader, id) = ("w".repeat(32), "r".repeat(32), "g".repeat(48));
     let mut writer = Device::login(&hub, &writer, 1);
-    let look = UpdateUserProfile {
-        nick: Some(&"n".repeat(100)),
-        avatar: Some(&"a".repeat(500)),
-    };
+    let (nick, avatar) = ("n".repeat(100), "a".repeat(500));
+    let look = UpdateUserProfile::new().with_nick(&nick).with_avatar(&avatar);
     assert_eq!(writer.ask(&look), Ok(Reply::Done));
     let smallest = |config: &mut ClientConfig| config.max_frame = LEAST_MAX_FRAME;
     let mut device = Device::with(&hub, &reader, 9, smallest);
@@ -101,14 +94,14 @@ fn what_is_wrong_is_refused_and_nothing_is_stored() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
     let refused = |alice: &mut Device, change: &dyn Fn(&mut tim_proto::Message<'_>)| {
-        let mut message = alice.message(c2c("bob"), Text { text: "x" });
+        let mut message = alice.message(c2c("bob"), Text::new("x"));
         change(&mut message);
         alice.send_message(&message).unwrap_err()
     };
     let long = "x".repeat(13 * 1024);
     let long: &'static str = long.leak();
     assert_eq!(
-        refused(&mut alice, &|m| m.payload = Text { text: long }.into()),
+        refused(&mut alice, &|m| m.payload = Text::new(long).into()),
         ErrorCode::COMM_BODY_SIZE_LIMIT
     );
     assert_eq!(
@@ -154,7 +147,7 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
     for n in 0..10 {
         alice.send(c2c("bob"), &n.to_string());
     }
-    let message = alice.message(c2c("bob"), Text { text: "one too many" });
+    let message = alice.message(c2c("bob"), Text::new("one too many"));
     assert_eq!(alice.send_message(&message), Err(ErrorCode::RATE_LIMITED));
     // It is told when: not a millisecond earlier, and not later.
     let wait = alice.retry_after.expect("a time");
@@ -166,7 +159,7 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
     alice.send_message(&message).unwrap();
     hub.advance(Duration::from_secs(1));
     // What is wrong for good has no time.
-    let foreign = alice.message(group("nowhere"), Text { text: "x" });
+    let foreign = alice.message(group("nowhere"), Text::new("x"));
     alice.send_message(&foreign).unwrap_err();
     assert_eq!(alice.retry_after, None);
 }
@@ -182,7 +175,7 @@ fn a_full_store_refuses_what_is_new_and_goes_on_with_the_rest() {
     let long = "x".repeat(11_000);
     let mut stored = 0;
     let refused = loop {
-        let message = alice.message(c2c("bob"), Text { text: &long });
+        let message = alice.message(c2c("bob"), Text::new(&long));
         match alice.send_message(&message) {
             Ok(_) => stored += 1,
             Err(code) => break code,
@@ -201,7 +194,7 @@ fn a_full_store_refuses_what_is_new_and_goes_on_with_the_rest() {
     assert_eq!(bob.read(c2c("alice")), 0);
     // Room that the retention makes is used again, and no sequence is missing.
     hub.advance(Duration::from_secs(8 * 24 * 3600));
-    let message = alice.message(c2c("bob"), Text { text: &long });
+    let message = alice.message(c2c("bob"), Text::new(&long));
     let sent = loop {
         match alice.send_message(&message) {
             Err(ErrorCode::STORAGE_FULL) => {} // until the hub has come round to it
@@ -309,7 +302,7 @@ fn coming_again_does_not_make_an_account_faster() {
         let mut alice = Device::login(&hub, "alice", number);
         for n in 0..10 {
             let text = n.to_string();
-            let message = alice.message(c2c("bob"), Text { text: &text });
+            let message = alice.message(c2c("bob"), Text::new(&text));
             taken += u32::from(alice.send_message(&message).is_ok());
         }
         alice.session.logout(tim_session::Instant::ZERO);
@@ -334,7 +327,7 @@ fn a_message_id_names_its_sender_also_where_nothing_is_stored() {
         (group("g"), false),
         (group("room"), false),
     ] {
-        let mut message = alice.message(to, Text { text: "as bob" });
+        let mut message = alice.message(to, Text::new("as bob"));
         message.id.sender = bobs;
         let options = SendOptions::new().with_online_user_only(online_user_only);
         let ticket = alice.start_send(&message, options);

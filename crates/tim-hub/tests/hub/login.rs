@@ -109,11 +109,7 @@ fn requests_that_wait_do_not_keep_a_session_that_was_taken_over() {
     assert_eq!(old.next(), Some((FrameKind::LOGIN.answer(), 0)));
     assert_eq!(old.next(), Some((FrameKind::SYNCED, 0)));
     faults.hold_reads();
-    old.say_at_once(
-        FrameKind::CONVERSATIONS,
-        1..=REQUESTS,
-        &Conversations { next: &[], count: 0 },
-    );
+    old.say_at_once(FrameKind::CONVERSATIONS, 1..=REQUESTS, &Conversations::new());
     let mut new = Raw::open(&hub, 4096);
     new.login("alice", 7, 2, 1);
     while faults.held() < 2 {

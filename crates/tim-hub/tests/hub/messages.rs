@@ -41,7 +41,7 @@ fn a_receiver_offline_during_a_thousand_messages_gets_them_in_order_once() {
     let expected: Vec<String> = (0..1000).map(|n| format!("message {n}")).collect();
     let mut tickets = Vec::new();
     for text in &expected {
-        let message = alice.message(c2c("bob"), Text { text });
+        let message = alice.message(c2c("bob"), Text::new(text));
         alice.until(|device| device.session.pending() < 60);
         tickets.push(alice.start_send(&message, SendOptions::default()));
     }
@@ -87,7 +87,7 @@ fn a_device_that_is_cut_again_and_again_misses_nothing() {
 fn a_resent_message_is_stored_once() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
-    let message = alice.message(c2c("bob"), Text { text: "once" });
+    let message = alice.message(c2c("bob"), Text::new("once"));
     assert_eq!(
         alice.send_message(&message),
         Ok(Reply::Sent {
@@ -211,7 +211,7 @@ fn online_only_messages_reach_those_online_and_leave_no_trace() {
     let mut alice = Device::login(&hub, "alice", 1);
     let mut bob = Device::login(&hub, "bob", 2);
     let options = SendOptions::new().with_online_user_only(true);
-    let message = alice.message(c2c("bob"), Text { text: "now" });
+    let message = alice.message(c2c("bob"), Text::new("now"));
     let ticket = alice.start_send(&message, options);
     assert_eq!(
         alice.wait_for(ticket),
@@ -301,7 +301,7 @@ fn what_was_stored_before_its_sender_lost_the_right_is_answered_so() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     alice.create(GroupType::MEETING, "g", &[user("bob")]).unwrap();
     bob.until_tip(1);
-    let message = bob.message(group("g"), Text { text: "once" });
+    let message = bob.message(group("g"), Text::new("once"));
     let ticket = bob.start_send(&message, SendOptions::default());
     bob.push_out();
     alice.until_texts(1);
@@ -313,6 +313,6 @@ fn what_was_stored_before_its_sender_lost_the_right_is_answered_so() {
         bob.wait_for(ticket),
         Ok(Reply::Sent { duplicate: true, .. })
     ));
-    let message = bob.message(group("g"), Text { text: "x" });
+    let message = bob.message(group("g"), Text::new("x"));
     assert_eq!(bob.send_message(&message), Err(ErrorCode::GROUP_PERMISSION_DENY));
 }

@@ -8,14 +8,15 @@ use tim_proto::{AtKind, ConversationId, ErrorCode, GroupType, UserId};
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 
 fn call(device: &mut Device, nick: &str) -> Result<Reply, ErrorCode> {
-    device.ask(&UpdateUserProfile {
-        nick: Some(nick),
-        avatar: Some("https://example.org/a.png"),
-    })
+    device.ask(
+        &UpdateUserProfile::new()
+            .with_nick(nick)
+            .with_avatar("https://example.org/a.png"),
+    )
 }
 
 fn send_with(device: &mut Device, text: &str, extensions: Extensions<'_>) -> Result<u64, ErrorCode> {
-    let mut message = device.message(group("g"), Text { text });
+    let mut message = device.message(group("g"), Text::new(text));
     message.extensions = extensions;
     match device.send_message(&message)? {
         Reply::Sent { sequence, .. } => Ok(sequence),
@@ -33,13 +34,7 @@ fn messages_carry_their_senders_names_from_every_device() {
     assert_eq!(call(&mut alice, "爱丽丝"), Ok(Reply::Done));
     tablet.send(c2c("bob"), "named");
     tablet.send(group("g"), "in the group");
-    let card = SetMember {
-        group: group_id("g"),
-        user: user("alice"),
-        role: None,
-        mute_seconds: None,
-        name_card: Some("Boss"),
-    };
+    let card = SetMember::new(group_id("g"), user("alice")).with_name_card("Boss");
     assert_eq!(alice.ask(&card), Ok(Reply::Done));
     tablet.send(group("g"), "with a card");
     bob.until_texts(4);
@@ -52,9 +47,7 @@ fn messages_carry_their_senders_names_from_every_device() {
     ];
     assert_eq!(bob.sender_names, expected.map(|said| said.map(str::to_owned)));
     let users = [user("alice"), user("nobody"), user("bob")];
-    let look = UserProfiles {
-        users: List::from_slice(&users),
-    };
+    let look = UserProfiles::new(List::from_slice(&users));
     let found = [["alice", nick, avatar], ["bob", "", ""]].map(|one| one.map(str::to_owned));
     assert_eq!(bob.ask(&look), Ok(Reply::Users(found.to_vec())));
     assert_eq!(
@@ -62,21 +55,13 @@ fn messages_carry_their_senders_names_from_every_device() {
         Err(ErrorCode::GROUP_INVALID_PARAMETERS)
     );
     let many: Vec<UserId> = (0..101).map(|n| user(&format!("u{n}"))).collect();
-    let look = UserProfiles {
-        users: List::from_slice(&many),
-    };
+    let look = UserProfiles::new(List::from_slice(&many));
     assert_eq!(bob.ask(&look), Err(ErrorCode::GROUP_INVALID_PARAMETERS));
 }
 
 /// Sets the user's name in group `g`.
 fn set_card(device: &mut Device, name: &str, card: &str) {
-    let set = SetMember {
-        group: group_id("g"),
-        user: user(name),
-        role: None,
-        mute_seconds: None,
-        name_card: Some(card),
-    };
+    let set = SetMember::new(group_id("g"), user(name)).with_name_card(card);
     assert_eq!(device.ask(&set), Ok(Reply::Done));
 }
 
@@ -91,11 +76,11 @@ fn a_sender_that_asks_for_it_is_told_how_it_is_called() {
     alice.create(GroupType::AV_CHAT_ROOM, "room", &[]).unwrap();
     set_card(&mut alice, "alice", "Boss");
     alice.send(c2c("bob"), "to a user");
-    let message = alice.message(group("g"), Text { text: "into a group" });
+    let message = alice.message(group("g"), Text::new("into a group"));
     for _ in 0..2 {
         alice.send_message(&message).unwrap(); // the second time as a duplicate
     }
-    let live = alice.message(group("room"), Text { text: "into a room" });
+    let live = alice.message(group("room"), Text::new("into a room"));
     alice.send_message(&live).unwrap();
     plain.send(group("g"), "not asked for");
     let avatar = "https://example.org/a.png";
@@ -137,10 +122,8 @@ fn a_device_with_small_frames_gets_tips_without_names() {
     let mut alice = Device::login(&hub, "alice", 1);
     let mut kiosk = Device::with(&hub, "kiosk", 9, |config| config.max_frame = 512);
     kiosk.log_in();
-    let update = UpdateUserProfile {
-        nick: Some("爱丽丝"),
-        avatar: Some(&"x".repeat(500)),
-    };
+    let avatar = "x".repeat(500);
+    let update = UpdateUserProfile::new().with_nick("爱丽丝").with_avatar(&avatar);
     assert_eq!(alice.ask(&update), Ok(Reply::Done));
     alice.create(GroupType::PUBLIC, "g", &[user("kiosk")]).unwrap();
     assert_eq!(kiosk.until_tip(1).shown, ["alice", "alice", "kiosk"]);
@@ -157,18 +140,10 @@ fn a_device_with_small_frames_gets_messages_whose_senders_have_long_names() {
     let mut kiosk = Device::with(&hub, "kiosk", 9, |config| config.max_frame = 512);
     kiosk.log_in();
     let avatar = "x".repeat(500);
-    let update = UpdateUserProfile {
-        nick: Some("alice"),
-        avatar: Some(&avatar),
-    };
+    let update = UpdateUserProfile::new().with_nick("alice").with_avatar(&avatar);
     assert_eq!(alice.ask(&update), Ok(Reply::Done));
     alice.send(c2c("kiosk"), "hello");
-    alice
-        .ask(&UpdateUserProfile {
-            nick: None,
-            avatar: Some(""),
-        })
-        .unwrap();
+    alice.ask(&UpdateUserProfile::new().with_avatar("")).unwrap();
     alice.send(c2c("kiosk"), "end");
     kiosk.until_texts(1);
     let stub =
@@ -204,15 +179,9 @@ fn who_is_mentioned_is_told_where_until_it_is_read() {
         .unwrap();
     let mut room = [0; 256];
     let names = [user("bob"), user("stranger")];
-    let by_name = Mentions {
-        users: List::from_slice(&names),
-        all: false,
-    };
+    let by_name = Mentions::new().with_users(List::from_slice(&names));
     let at = send_with(&mut alice, "@bob", by_name.write(&mut room).unwrap()).unwrap();
-    let everybody = Mentions {
-        users: List::from_slice(&[]),
-        all: true,
-    };
+    let everybody = Mentions::new().with_all(true);
     let mut room = [0; 256];
     let extensions = everybody.write(&mut room).unwrap();
     assert_eq!(
@@ -220,9 +189,7 @@ fn who_is_mentioned_is_told_where_until_it_is_read() {
         Err(ErrorCode::GROUP_PERMISSION_DENY)
     );
     let all = send_with(&mut alice, "@all", extensions).unwrap();
-    let profile = GetConversationProfile {
-        conversation: group("g"),
-    };
+    let profile = GetConversationProfile::new(group("g"));
     bob.until_texts(2);
     bob.ask(&profile).unwrap();
     let expected = [(at, AtKind::AT_ME), (all, AtKind::AT_ALL)];
@@ -234,10 +201,7 @@ fn who_is_mentioned_is_told_where_until_it_is_read() {
     bob.ask(&profile).unwrap();
     assert_eq!(bob.at, []);
     let many: Vec<UserId> = (0..101).map(|n| user(&format!("u{n}"))).collect();
-    let mentions = Mentions {
-        users: List::from_slice(&many),
-        all: false,
-    };
+    let mentions = Mentions::new().with_users(List::from_slice(&many));
     let mut room = [0; 2048];
     let extensions = mentions.write(&mut room).unwrap();
     assert_eq!(
@@ -261,24 +225,9 @@ fn a_shown_name_that_steers_a_terminal_or_is_the_systems_is_refused() {
         " @tim#system ",
     ] {
         assert_eq!(call(&mut alice, name), bad, "nick {name:?}");
-        let card = SetMember {
-            group: group_id("g"),
-            user: user("alice"),
-            role: None,
-            mute_seconds: None,
-            name_card: Some(name),
-        };
+        let card = SetMember::new(group_id("g"), user("alice")).with_name_card(name);
         assert_eq!(alice.ask(&card), bad, "name card {name:?}");
-        let rename = UpdateGroup {
-            group: group_id("g"),
-            name: Some(name),
-            introduction: None,
-            notification: None,
-            avatar: None,
-            join_option: None,
-            invite_option: None,
-            mute_all: None,
-        };
+        let rename = UpdateGroup::new(group_id("g")).with_name(name);
         assert_eq!(alice.ask(&rename), bad, "group {name:?}");
     }
     assert_eq!(call(&mut alice, "阿丽 😁"), Ok(Reply::Done));
@@ -289,11 +238,9 @@ fn nobody_gets_an_account_or_a_group_under_an_id_with_a_space_at_its_end() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
     let spaced = UserId::from_record("bob ").unwrap();
-    let message = alice.message(ConversationId::C2c(spaced), Text { text: "x" });
+    let message = alice.message(ConversationId::C2c(spaced), Text::new("x"));
     assert_eq!(alice.send_message(&message), Err(ErrorCode::MSG_INVALID_ID));
     let users = [spaced];
-    let look = UserProfiles {
-        users: List::from_slice(&users),
-    };
+    let look = UserProfiles::new(List::from_slice(&users));
     assert_eq!(alice.ask(&look), Ok(Reply::Users(Vec::new())));
 }

@@ -11,7 +11,7 @@ use tim_session::RequestId;
 use super::support::{Device, Observed, Reply, TestHub, c2c, group, group_id, user};
 
 fn start(device: &mut Device, text: &str, priority: Priority) -> RequestId {
-    let mut message = device.message(group("g"), Text { text });
+    let mut message = device.message(group("g"), Text::new(text));
     message.priority = priority;
     device.start_send(&message, SendOptions::default())
 }
@@ -84,7 +84,7 @@ fn who_may_not_write_uses_nothing_up() {
     let (_hub, mut alice, mut bob) = busy();
     let mut eve = Device::login(&_hub, "eve", 3);
     for _ in 0..20 {
-        let message = eve.message(group("g"), Text { text: "let me in" });
+        let message = eve.message(group("g"), Text::new("let me in"));
         assert_eq!(eve.send_message(&message), Err(ErrorCode::GROUP_PERMISSION_DENY));
     }
     let waits = start(&mut alice, "mine", Priority::LOWEST);
@@ -125,12 +125,7 @@ fn what_waits_in_a_room_when_its_sender_is_banned_is_not_heard() {
         assert!(matches!(bob.wait_for(*ticket), Ok(Reply::Sent { .. })));
     }
     let names = [user("bob")];
-    let ban = BanMembers {
-        group: group_id("g"),
-        users: List::from_slice(&names),
-        seconds: 60,
-        reason: "",
-    };
+    let ban = BanMembers::new(group_id("g"), List::from_slice(&names), 60);
     assert!(matches!(alice.ask(&ban), Ok(Reply::Members(_))));
     hub.advance(Duration::from_secs(1));
     assert_eq!(bob.wait_for(tickets[5]), Err(ErrorCode::GROUP_PERMISSION_DENY));
@@ -165,12 +160,7 @@ type Taking = fn(&mut Device) -> Result<Reply, ErrorCode>;
 #[test]
 fn what_waits_goes_only_if_its_sender_may_still_send_it() {
     let muted: Taking = |alice| alice.mute("g", "bob", 60);
-    let all_muted: Taking = |alice| {
-        alice.ask(&UpdateGroup {
-            mute_all: Some(true),
-            ..UpdateGroup::new(group_id("g"))
-        })
-    };
+    let all_muted: Taking = |alice| alice.ask(&UpdateGroup::new(group_id("g")).with_mute_all(true));
     let removed: Taking = |alice| alice.remove("g", &["bob"]);
     let dismissed: Taking = |alice| alice.dismiss("g");
     let demoted: Taking = |alice| alice.set_role("g", "bob", Role::MEMBER);
@@ -221,16 +211,13 @@ fn what_waits_goes_only_if_its_sender_may_still_send_it() {
             carol.until(|carol| carol.observed.iter().any(|seen| matches!(seen, Observed::Tip(_))));
         }
         let mut room = [0; 16];
-        let mentions = Mentions {
-            all: mention_all,
-            ..Mentions::default()
-        };
+        let mentions = Mentions::new().with_all(mention_all);
         let extensions = mentions.write(&mut room).unwrap();
         let texts: Vec<String> = (0..9).map(|n| n.to_string()).collect();
         let tickets: Vec<RequestId> = texts
             .iter()
             .map(|text| {
-                let mut message = bob.message(group("g"), Text { text });
+                let mut message = bob.message(group("g"), Text::new(text));
                 message.extensions = extensions;
                 let options = SendOptions::new().with_online_user_only(online_only);
                 bob.start_send(&message, options)

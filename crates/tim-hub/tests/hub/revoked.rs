@@ -106,7 +106,7 @@ fn a_payload_that_is_fetched_in_pieces_ends_when_it_is_revoked() {
 fn a_message_that_is_sent_again_after_it_was_revoked_stays_revoked() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
-    let message = alice.message(c2c("bob"), Text { text: SECRET });
+    let message = alice.message(c2c("bob"), Text::new(SECRET));
     alice.send_message(&message).unwrap();
     alice.revoke(c2c("bob"), 1).unwrap();
     let again = alice.send_message(&message);
@@ -130,10 +130,7 @@ fn the_manager_who_took_it_back_is_named_and_only_lower_ranks_are_concerned() {
         .create(GroupType::PUBLIC, "g", &[user("admin"), user("member")])
         .unwrap();
     owner.set_role("g", "admin", Role::ADMIN).unwrap();
-    let nick = UpdateUserProfile {
-        nick: Some("张三"),
-        avatar: None,
-    };
+    let nick = UpdateUserProfile::new().with_nick("张三");
     admin.ask(&nick).unwrap();
     let rude = member.send(group("g"), "rude");
     // Long after the member's own window.
@@ -171,7 +168,7 @@ fn what_is_stored_nowhere_cannot_be_taken_back() {
     alice.create(GroupType::AV_CHAT_ROOM, "room", &[]).unwrap();
     bob.join("room").unwrap();
     for to in [c2c("bob"), group("g")] {
-        let message = alice.message(to, Text { text: "now" });
+        let message = alice.message(to, Text::new("now"));
         let options = SendOptions::new().with_online_user_only(true);
         let ticket = alice.start_send(&message, options);
         let Ok(Reply::Sent { sequence: 0, .. }) = alice.wait_for(ticket) else {

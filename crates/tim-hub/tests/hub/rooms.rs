@@ -8,7 +8,7 @@ use tim_proto::request::{
     BanMembers, CreateGroup, DismissGroup, GetConversationProfile, SetMember, UpdateGroup,
 };
 use tim_proto::wire::List;
-use tim_proto::{ErrorCode, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult};
+use tim_proto::{ErrorCode, GroupType, JoinStatus, MemberResult};
 use tim_store::Cursor;
 
 use super::support::{Device, Observed, Reply, TestHub, c2c, group, group_id, user};
@@ -24,7 +24,7 @@ fn room() -> (TestHub, Device, Device) {
 }
 
 fn say(device: &mut Device, text: &str) -> Result<Reply, ErrorCode> {
-    let message = device.message(group("live"), Text { text });
+    let message = device.message(group("live"), Text::new(text));
     device.send_message(&message)
 }
 
@@ -87,9 +87,7 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
             "{listed:?}"
         );
     }
-    let profile = GetConversationProfile {
-        conversation: group("live"),
-    };
+    let profile = GetConversationProfile::new(group("live"));
     let expected = Ok(Reply::Profile {
         members: 2,
         unread: 0,
@@ -111,7 +109,7 @@ fn who_is_there_hears_it_and_nothing_of_it_is_stored() {
 #[test]
 fn online_only_is_refused_there() {
     let (_hub, mut alice, mut bob) = room();
-    let message = alice.message(group("live"), Text { text: "x" });
+    let message = alice.message(group("live"), Text::new("x"));
     let options = SendOptions::new().with_online_user_only(true);
     let ticket = alice.start_send(&message, options);
     assert_eq!(
@@ -195,12 +193,8 @@ fn who_is_banned_is_out_until_let_in_again() {
     let mut carol = Device::login(&hub, "carol", 3);
     carol.join("live").unwrap();
     let names = [user("bob"), user("alice")];
-    let ban = |seconds| BanMembers {
-        group: group_id("live"),
-        users: List::from_slice(&names),
-        seconds,
-        reason: "noise",
-    };
+    let ban =
+        |seconds| BanMembers::new(group_id("live"), List::from_slice(&names), seconds).with_reason("noise");
     assert_eq!(carol.ask(&ban(60)), Err(ErrorCode::GROUP_PERMISSION_DENY));
     let results = [
         ("bob", MemberResult::REMOVED),
@@ -235,22 +229,13 @@ fn who_is_banned_is_out_until_let_in_again() {
 fn who_is_muted_there_stays_and_is_silent() {
     let (hub, mut alice, mut bob) = room();
     say(&mut bob, "one").unwrap();
-    let mute = |seconds| SetMember {
-        group: group_id("live"),
-        user: user("bob"),
-        role: None,
-        mute_seconds: Some(seconds),
-        name_card: None,
-    };
+    let mute = |seconds| SetMember::new(group_id("live"), user("bob")).with_mute_seconds(seconds);
     assert_eq!(alice.ask(&mute(60)), Ok(Reply::Done));
     assert_eq!(say(&mut bob, "two"), Err(ErrorCode::GROUP_SHUTUP_DENY));
     bob.until_tip(7);
     assert_eq!(alice.ask(&mute(0)), Ok(Reply::Done));
     say(&mut bob, "three").unwrap();
-    let all = |mute_all| UpdateGroup {
-        mute_all: Some(mute_all),
-        ..UpdateGroup::new(group_id("live"))
-    };
+    let all = |mute_all| UpdateGroup::new(group_id("live")).with_mute_all(mute_all);
     assert_eq!(alice.ask(&all(true)), Ok(Reply::Done));
     assert_eq!(
         say(&mut bob, "four"),
@@ -293,21 +278,8 @@ fn the_end_of_a_room_and_the_applications_word_are_told_live() {
 fn a_room_that_ends_before_its_making_is_answered_is_off_the_lists() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);
-    let make = alice.start(&CreateGroup {
-        group: Some(group_id("live")),
-        group_type: GroupType::AV_CHAT_ROOM,
-        name: "",
-        introduction: "",
-        notification: "",
-        avatar: "",
-        members: List::from_slice(&[]),
-        random: 7,
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
-    });
-    let end = alice.start(&DismissGroup {
-        group: group_id("live"),
-    });
+    let make = alice.start(&CreateGroup::new(GroupType::AV_CHAT_ROOM, "", 7).with_group(group_id("live")));
+    let end = alice.start(&DismissGroup::new(group_id("live")));
     alice.wait_for(make).unwrap();
     assert_eq!(alice.wait_for(end), Ok(Reply::Done));
     let off = |seen: &Observed| matches!(seen, Observed::Conversation { deleted: true, .. });
@@ -341,12 +313,7 @@ fn bans_and_mutes_outlast_leaving_and_coming_back() {
     bob.join("live").unwrap();
     assert_eq!(say(&mut bob, "muted"), Err(ErrorCode::GROUP_SHUTUP_DENY));
     let names = [user("bob")];
-    let ban = BanMembers {
-        group: group_id("live"),
-        users: List::from_slice(&names),
-        seconds: 30,
-        reason: "",
-    };
+    let ban = BanMembers::new(group_id("live"), List::from_slice(&names), 30);
     alice.ask(&ban).unwrap();
     assert_eq!(bob.join("live"), Err(ErrorCode::GROUP_PERMISSION_DENY));
     let mut again = Device::login(&hub, "bob", 7);

@@ -39,7 +39,7 @@ wire! {
     ///
     /// let (bob, carol) = (UserId::new("bob")?, UserId::new("carol")?);
     /// let users = [bob];
-    /// let mentions = Mentions { users: List::from_slice(&users), all: false };
+    /// let mentions = Mentions::new().with_users(List::from_slice(&users));
     /// assert_eq!((mentions.kind_for(&bob), mentions.kind_for(&carol)), (Some(AtKind::AT_ME), None));
     ///
     /// let mut room = [0; 64];
@@ -85,6 +85,7 @@ impl Mentions<'_> {
 /// The sender's names and picture, as the hub adds them to a message. Encoded as extensions in the order of their tags,
 /// without empty ones; they follow the sender's own extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct SenderNames<'a> {
     /// The nick.
     pub nick: &'a str,
@@ -122,6 +123,7 @@ pub fn with_sender_names(content: &[u8], names: &SenderNames<'_>) -> alloc::vec:
 
 /// Who revoked a message, and why. Encoded as extensions, without empty ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct RevokedBy<'a> {
     /// The user id.
     pub revoker: &'a str,

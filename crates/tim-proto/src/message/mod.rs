@@ -38,7 +38,6 @@ use crate::{ConversationId, MessageId, MessageKind, Priority, UserId};
 wire! {
     /// The hub's part of a message: its position, the time of its arrival, and its sender.
     #[derive(Debug)]
-    #[non_exhaustive]
     pub struct Envelope {
         /// The message's sequence in the conversation, from 1 without holes; 0 if it has none (not sent yet, or not stored).
         pub sequence: u64 = 0 => with_sequence,
@@ -57,7 +56,6 @@ wire! {
     open_ended;
     /// A message whose payload is not decoded: enough to store, route and acknowledge it.
     #[derive(Debug)]
-    #[non_exhaustive]
     pub struct Header<'a> {
         /// The hub's part.
         pub envelope: Envelope,
@@ -70,7 +68,6 @@ wire! {
     open_ended;
     /// The sender's part of a message, with the payload as bytes.
     #[derive(Debug)]
-    #[non_exhaustive]
     pub struct Content<'a> {
         /// The conversation as the *sender* names it: `C2C` and the receiver, or the group.
         pub to: ConversationId,
@@ -97,7 +94,7 @@ wire! {
 ///
 /// let (alice, bob) = (UserId::new("alice")?, UserId::new("bob")?);
 /// let id = MessageId { sender: 144115200000000001, client_time: 1_705_307_415, random: 42 };
-/// let payload = Payload::Text(Text { text: "你好[呲牙]" });
+/// let payload = Payload::Text(Text::new("你好[呲牙]"));
 /// let envelope = Envelope::new(alice).with_time(1_705_307_415).with_origin(7);
 /// let message = Message::new(envelope, bob.into(), id, payload).with_priority(Priority::HIGH);
 ///

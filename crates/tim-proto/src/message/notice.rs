@@ -67,12 +67,9 @@ wire! {
     /// ```
     /// use tim_proto::message::{NoticeOperation, SystemNotice};
     /// use tim_proto::render::Words;
-    /// let notice = SystemNotice {
-    ///     operation: NoticeOperation::JOIN_REQUESTED,
-    ///     operator_id: "alice",
-    ///     group_id: "@TGS#1",
-    ///     ..SystemNotice::default()
-    /// };
+    /// let notice = SystemNotice::new(NoticeOperation::JOIN_REQUESTED)
+    ///     .with_operator_id("alice")
+    ///     .with_group_id("@TGS#1");
     /// let text = notice.text(Words::SEED).map(|text| text.to_string());
     /// assert_eq!(text.as_deref(), Some("alice 申请加入群组:@TGS#1")); // no name: the id
     /// ```

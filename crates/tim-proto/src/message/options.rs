@@ -5,7 +5,6 @@ use crate::wire::wire;
 wire! {
     /// The second argument of `send_message`. By default the message is stored, counts as unread, and is pushed.
     #[derive(Debug, Default)]
-    #[non_exhaustive]
     pub struct SendOptions<'a> {
         /// Deliver only to users who are online: the message is not stored, not counted and not pushed. Not allowed in an
         /// AVChatRoom.
@@ -18,7 +17,6 @@ wire! {
 wire! {
     /// `offlinePushInfo`: how users who are offline are notified.
     #[derive(Debug, Default)]
-    #[non_exhaustive]
     pub struct OfflinePush<'a> {
         /// No notification at all.
         pub disable_push: bool = false => with_disable_push,

@@ -87,20 +87,12 @@ impl<'a> GroupTip<'a> {
     /// use tim_proto::wire::List;
     /// use tim_proto::{GroupId, Words};
     ///
-    /// let names = [TipNames { nick: "Bob B.", ..TipNames::default() }];
-    /// let tip = GroupTip {
-    ///     operation: TipOperation::JOIN,
-    ///     operator_id: "alice",
-    ///     users: List::from_slice(&["bob", "carol"]),
-    ///     group_id: GroupId::new("team")?,
-    ///     group_name: "",
-    ///     member_count: 3,
-    ///     changes: List::default(),
-    ///     muted: List::default(),
-    ///     reason: "",
-    ///     operator: TipNames::default(),
-    ///     names: List::from_slice(&names),
-    /// };
+    /// let names = [TipNames::new().with_nick("Bob B.")];
+    /// let tip = GroupTip::new(TipOperation::JOIN, GroupId::new("team")?)
+    ///     .with_operator_id("alice")
+    ///     .with_users(List::from_slice(&["bob", "carol"]))
+    ///     .with_member_count(3)
+    ///     .with_names(List::from_slice(&names));
     /// assert_eq!(tip.text(Words::SEED).to_string(), "群成员:bob,carol,加入群组");
     /// assert_eq!(tip.text_with_names(Words::SEED).to_string(), "群成员:Bob B.,carol,加入群组");
     /// # Ok::<(), tim_proto::IdError>(())
@@ -169,6 +161,7 @@ impl<'a> TipNames<'a> {
 
 /// A user whom a tip is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TipMember<'a> {
     /// The user's id.
     pub id: &'a str,

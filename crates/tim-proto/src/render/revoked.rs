@@ -28,7 +28,7 @@ impl<'a> Revoker<'a> {
     /// # use tim_proto::{GroupId, MessageId, UserId};
     /// # let (owner, member) = (UserId::new("owner")?, UserId::new("member")?);
     /// # let id = MessageId { sender: 1, client_time: 1, random: 1 };
-    /// # let payload = Payload::Revocation(Revocation { sequence: 1, message: id, sender: member, revoker: owner, reason: "" });
+    /// # let payload = Payload::Revocation(Revocation::new(1, id, member, owner));
     /// # let message = Message::new(Envelope::new(owner).with_sequence(2), GroupId::new("g")?.into(), id, payload);
     /// // The owner revoked a message of the member:
     /// assert_eq!(Revoker::of(&message, &member), Revoker::Member("owner"));

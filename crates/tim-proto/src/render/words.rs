@@ -15,7 +15,7 @@ use super::{notice, placeholder, revoked, tip};
 /// use tim_proto::message::{NoticeOperation, SystemNotice};
 /// use tim_proto::render::Words;
 /// let notice =
-///     SystemNotice { operation: NoticeOperation::QUIT, group_name: "周末", ..SystemNotice::default() };
+///     SystemNotice::new(NoticeOperation::QUIT).with_group_name("周末");
 /// let say = |words| notice.text(words).map(|text| text.to_string());
 /// assert_eq!(say(Words::SEED).as_deref(), Some("你退出群组:周末"));
 /// assert_eq!(say(Words::FULL_WIDTH).as_deref(), Some("你退出群组：周末"));

@@ -35,6 +35,7 @@ impl<'a> Send<'a> {
 
 /// SEND, encoded from a [`Message`] instead of its [`Content`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SendMessage<'a, P = Payload<'a>> {
     /// How to store, deliver and notify.
     pub options: SendOptions<'a>,

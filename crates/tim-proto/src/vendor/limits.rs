@@ -133,7 +133,7 @@ impl Limits {
     /// use tim_proto::message::{Audio, Payload};
     /// use tim_proto::wire::{Extensions, encoded_len};
     ///
-    /// let too_long = Payload::Audio(Audio { duration_ms: MAX_SOUND_MILLIS + 1, ..Audio::default() });
+    /// let too_long = Payload::Audio(Audio::new().with_duration_ms(MAX_SOUND_MILLIS + 1));
     /// let checked = Limits::new().check_message(&too_long, encoded_len(&too_long), Extensions::NONE);
     /// assert_eq!(checked.unwrap_err().code, ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT);
     /// ```

@@ -18,11 +18,11 @@ macro_rules! wire {
         $crate::wire::declare! { $(#[$meta])* pub struct $name { $($fields)* } }
     };
     (open_ended; $(#[$meta:meta])* pub struct $name:ident<$lt:lifetime> { $($fields:tt)* }) => {
-        $crate::wire::declare! { open_ended; $(#[$meta])* pub struct $name<$lt> { $($fields)* } }
+        $crate::wire::declare! { open_ended; #[non_exhaustive] $(#[$meta])* pub struct $name<$lt> { $($fields)* } }
         $crate::wire::constructors! { $name [<$lt>] [] [] [] $($fields)* }
     };
     ($(#[$meta:meta])* pub struct $name:ident $(<$lt:lifetime>)? { $($fields:tt)* }) => {
-        $crate::wire::declare! { $(#[$meta])* pub struct $name $(<$lt>)? { $($fields)* } }
+        $crate::wire::declare! { #[non_exhaustive] $(#[$meta])* pub struct $name $(<$lt>)? { $($fields)* } }
         $crate::wire::constructors! { $name [$(<$lt>)?] [] [] [] $($fields)* }
     };
     ($(#[$meta:meta])* pub struct $name:ident;) => {

@@ -105,17 +105,17 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         }
         self.hub_max_frame = hello.max_frame as usize;
         self.attempt = self.attempt.wrapping_add(1);
-        let login = Login {
-            app: self.config.app,
-            user: self.config.user,
-            user_sig: self.user_sig.as_ref(),
-            device: self.config.device,
-            platform: self.config.platform,
-            resume: self.cursor.resume,
-            cursor: self.cursor.as_slice(),
-            session: self.session,
-            attempt: self.attempt,
-        };
+        let login = Login::new(
+            self.config.app,
+            self.config.user,
+            self.user_sig.as_ref(),
+            self.config.device,
+            self.config.platform,
+        )
+        .with_resume(self.cursor.resume)
+        .with_cursor(self.cursor.as_slice())
+        .with_session(self.session)
+        .with_attempt(self.attempt);
         let len = wire::encoded_len(&login) + wire::MAX_FRAME_HEADER_LEN;
         if len > self.hub_max_frame.min(self.link.tx_limit()) {
             self.give_up(ErrorCode::FRAME_TOO_LARGE);

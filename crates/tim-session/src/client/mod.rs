@@ -322,8 +322,12 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         message: &Message<'_, impl PayloadBody>,
         options: SendOptions<'_>,
     ) -> Result<Ticket<Send<'static>>, RequestError> {
-        self.request_untyped(now, FrameKind::SEND, &SendMessage { options, message })
-            .map(Ticket::new)
+        self.request_untyped(
+            now,
+            FrameKind::SEND,
+            &SendMessage::new(message).with_options(options),
+        )
+        .map(Ticket::new)
     }
 
     /// Makes a request. Exactly one [`Event::Response`] or [`Event::Failed`] with the ticket's id follows within

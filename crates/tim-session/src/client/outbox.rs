@@ -236,10 +236,7 @@ mod tests {
         let now = Instant::from_micros(choice.wrapping_mul(0x9e37_79b9) % 1000);
         match choice % 6 {
             0 | 1 => {
-                let body = Conversations {
-                    next: &[],
-                    count: (choice % 999) as u16,
-                };
+                let body = Conversations::new().with_count((choice % 999) as u16);
                 if let Some(id) = outbox.push(FrameKind::CONVERSATIONS, &body, now, Duration::ZERO) {
                     plain.push((id, now, false));
                 }

@@ -98,7 +98,7 @@ mod tests {
         }
         let ticket: Ticket<Renew<'static>> = {
             let user_sig = String::from("eJw");
-            issue(&Renew { user_sig: &user_sig })
+            issue(&Renew::new(&user_sig))
         };
         assert_eq!(ticket.id().number(), 7);
     }

@@ -183,11 +183,7 @@ impl<B: Buffer> HubSession<B> {
             return Err(SendError::NotOnline);
         }
         let (session, attempt) = self.login;
-        let response = LoginResponse {
-            session,
-            attempt,
-            ..*response
-        };
+        let response = response.with_session(session).with_attempt(attempt);
         self.send(FrameKind::LOGIN.answer(), self.login_id, &response)?;
         self.phase = Phase::Online;
         Ok(())

@@ -8,12 +8,7 @@ use tim_session::{CloseReason, Event, HubConfig, HubEvent, HubOutput, MAX_CURSOR
 
 use crate::support::*;
 
-const SENT: SendResponse<'static> = SendResponse {
-    sequence: 1,
-    time: 2,
-    duplicate: false,
-    extensions: tim_session::proto::wire::Extensions::NONE,
-};
+const SENT: SendResponse<'static> = SendResponse::new(1, 2);
 
 #[test]
 fn no_more_requests_than_configured_wait_for_an_answer() {
@@ -55,11 +50,7 @@ fn an_outbox_without_room_refuses_until_an_answer_has_made_room() {
 fn a_gap_and_a_change_of_a_conversation_reach_the_application_as_they_were_sent() {
     let (mut client, mut hub) = online();
     let conversation: ConversationId = "C2Cbob".parse().unwrap();
-    let gap = Gap {
-        conversation,
-        from: 3,
-        to: 9,
-    };
+    let gap = Gap::new(conversation, 3, 9);
     hub.push(FrameKind::GAP, &gap).unwrap();
     carry(&mut client, &mut hub, NOW);
     assert_eq!(client.poll(NOW), Output::Event(Event::Gap(gap)));
@@ -260,7 +251,8 @@ fn a_logout_that_is_answered_ends_at_once() {
 fn the_end_of_what_waited_moves_the_cursor_if_it_says_where_to() {
     let (mut client, mut hub) = online();
     for (cursor, stands) in [(&[5, 6][..], [5, 6]), (&[], [5, 6])] {
-        hub.push(FrameKind::SYNCED, &Synced { cursor }).unwrap();
+        hub.push(FrameKind::SYNCED, &Synced::new().with_cursor(cursor))
+            .unwrap();
         carry(&mut client, &mut hub, NOW);
         assert_eq!(drain(&mut client, NOW), [""; 0]);
         assert_eq!(client.cursor(), stands);

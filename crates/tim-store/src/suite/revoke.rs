@@ -214,11 +214,8 @@ fn encoded(log: LogKey, append: &Append, text: &str) -> Bytes {
         panic!("a group")
     };
     let mut room = [0; 64];
-    let mentions = Mentions {
-        users: List::from_slice(&append.mentions),
-        all: false,
-    };
-    let payload = tim_proto::message::to_vec(&Text { text });
+    let mentions = Mentions::new().with_users(List::from_slice(&append.mentions));
+    let payload = tim_proto::message::to_vec(&Text::new(text));
     let content = Content::new(
         ConversationId::Group(group),
         append.id,
@@ -227,10 +224,7 @@ fn encoded(log: LogKey, append: &Append, text: &str) -> Bytes {
     )
     .with_client_sequence(1)
     .with_extensions(mentions.write(&mut room).unwrap());
-    let names = SenderNames {
-        nick: "Mem",
-        ..SenderNames::default()
-    };
+    let names = SenderNames::new().with_nick("Mem");
     with_sender_names(&tim_proto::message::to_vec(&content), &names).into()
 }
 

@@ -71,7 +71,7 @@ fn message(from: UserId, text: &str) -> Option<Message<'_>> {
                 client_time: 1,
                 random: 2,
             },
-            Payload::Text(Text { text }),
+            Payload::Text(Text::new(text)),
         )
         .with_client_sequence(1),
     )
@@ -81,11 +81,7 @@ fn parsers() -> Option<()> {
     let spans = text::spans("a[呲牙]b", &text::SEED).count();
     let id: ConversationId = "GROUP@TGS#1".parse().ok()?;
     let mut line = Line::<160>::default();
-    let notice = SystemNotice {
-        operation: NoticeOperation::QUIT,
-        group_id: id.target(),
-        ..Default::default()
-    };
+    let notice = SystemNotice::new(NoticeOperation::QUIT).with_group_id(id.target());
     write!(line, "{id} {}", notice.text(Words::SEED)?).ok()?;
     write!(
         line,
@@ -114,54 +110,30 @@ fn serial_line() -> Option<()> {
 fn groups() -> Option<()> {
     let (mut room, mut bytes) = ([0; 64], [0; 256]);
     let (group, users) = (GroupId::new("team").ok()?, [UserId::new("bob").ok()?]);
-    let update = UpdateGroup {
-        name: Some("Team"),
-        mute_all: Some(true),
-        ..UpdateGroup::new(group)
-    };
+    let update = UpdateGroup::new(group).with_name("Team").with_mute_all(true);
     let len = wire::encode_body(&update, &mut bytes).ok()?;
     check(wire::decode_body(black_box(bytes.get(..len)?)) == Ok(update))?;
 
-    let members = [GroupMember {
-        user: UserId::new("alice").ok()?,
-        role: Role::OWNER,
-        joined: 1,
-        muted_until: 0,
-        nick: "Alice",
-        avatar: "",
-        name_card: "",
-    }];
-    let page = GroupMembersResponse {
-        next: b"",
-        completed: true,
-        members: List::from_slice(&members),
-    };
+    let members = [GroupMember::new(UserId::new("alice").ok()?, Role::OWNER)
+        .with_joined(1)
+        .with_nick("Alice")];
+    let page = GroupMembersResponse::new(List::from_slice(&members)).with_next(b"").with_completed(true);
     let len = wire::encode_body(&page, &mut bytes).ok()?;
     check(wire::decode_body(black_box(bytes.get(..len)?)) == Ok(page))?;
 
-    let mentions = Mentions {
-        users: List::from_slice(&users),
-        all: false,
-    };
+    let mentions = Mentions::new().with_users(List::from_slice(&users));
     let mut tip = message(UserId::SYSTEM, "")?;
     tip.extensions = mentions.write(&mut room).ok()?;
     let mut changes = [GroupChange::MuteAll(false); 2];
     for (slot, change) in changes.iter_mut().zip(update.changes()) {
         *slot = change;
     }
-    tip.payload = Payload::GroupTip(GroupTip {
-        operation: TipOperation::GROUP_PROFILE_UPDATED,
-        operator_id: "alice",
-        users: List::default(),
-        group_id: group,
-        group_name: "",
-        member_count: 1,
-        changes: List::from_slice(&changes),
-        muted: List::default(),
-        reason: "",
-        operator: Default::default(),
-        names: Default::default(),
-    });
+    tip.payload = Payload::GroupTip(GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group)
+        .with_operator_id("alice")
+        .with_member_count(1)
+        .with_changes(List::from_slice(&changes))
+        .with_operator(Default::default())
+        .with_names(Default::default()));
     let len = wire::encode_body(&tip, &mut bytes).ok()?;
     let read = Message::decode_from(black_box(bytes.get(..len)?)).ok()?;
     let to_bob = read.mentions()?.kind_for(users.first()?);
@@ -203,12 +175,7 @@ fn conversation(framing: Framing) -> Option<()> {
         let len = hub.receive(now, client.outgoing());
         client.transmitted(len);
         if let Some(id) = serve(&mut hub, now)? {
-            let answer = SendResponse {
-                sequence: 1,
-                time: 1,
-                duplicate: false,
-                extensions: Default::default(),
-            };
+            let answer = SendResponse::new(1, 1);
             hub.respond::<Send<'_>>(id, &answer).ok()?;
             let len = wire::encode_body(&message(alice, "hi")?, &mut bytes).ok()?;
             hub.deliver(b"1", 0, bytes.get(..len)?).ok()?;
@@ -238,13 +205,7 @@ fn serve(hub: &mut HubSession<FixedBuffer<'_>>, now: Instant) -> Option<Option<u
         _ => return None,
     };
     check(login)?;
-    hub.accept(&LoginResponse {
-        account: 99,
-        time_ms: 5,
-        cursor: b"0",
-        nick: "",
-        ..LoginResponse::default()
-    })
+    hub.accept(&LoginResponse::new(99).with_time_ms(5).with_cursor(b"0"))
     .ok()?;
     hub.push(FrameKind::SYNCED, &Done).ok()?;
     Some(None)

@@ -6,7 +6,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use tim_session::proto::message::{Message, SendOptions, to_vec};
+use tim_session::proto::message::{Message, to_vec};
 use tim_session::proto::request::{Failure, LoginResponse, Resume, Send, SendMessage, Synced};
 use tim_session::proto::wire::FrameKind;
 use tim_session::proto::{ConversationId, ErrorCode, GroupId, MessageId, UserId};
@@ -189,10 +189,7 @@ impl ModelHub {
             client_time: 0,
             random: self.said,
         };
-        let body = to_vec(&SendMessage {
-            options: SendOptions::default(),
-            message: &message,
-        });
+        let body = to_vec(&SendMessage::new(&message));
         let content = Send::content_bytes(&body).expect("a body");
         let stored = self.store.append(content, (from, 0), 0);
         stored.expect("a message that may be sent");
@@ -357,13 +354,11 @@ impl ModelHub {
             return;
         };
         let next = from.unwrap_or(end);
-        let response = LoginResponse {
-            account,
-            time_ms: self.behavior.clock_ms + now.as_micros() / 1000,
-            cursor: &cursor(next),
-            nick: &requests::nick(device.0.as_str()),
-            ..LoginResponse::default()
-        };
+        let (cursor, nick) = (cursor(next), requests::nick(device.0.as_str()));
+        let response = LoginResponse::new(account)
+            .with_time_ms(self.behavior.clock_ms + now.as_micros() / 1000)
+            .with_cursor(&cursor)
+            .with_nick(&nick);
         connection
             .session
             .accept(&response)
@@ -382,7 +377,7 @@ impl ModelHub {
         loop {
             if connection.synced_at == Some(connection.next) {
                 let cursor = cursor(connection.next);
-                let synced = Synced { cursor: &cursor };
+                let synced = Synced::new().with_cursor(&cursor);
                 if connection.session.push(FrameKind::SYNCED, &synced).is_err() {
                     return;
                 }

@@ -8,7 +8,7 @@ use tim_session::proto::request::{
     RevokeResponse, Send,
 };
 use tim_session::proto::wire::{FrameKind, List, decode_body};
-use tim_session::proto::{ConversationId, ErrorCode, GroupType, ReceiveOption, UserId};
+use tim_session::proto::{ConversationId, ErrorCode, GroupType, UserId};
 
 use tim_session::{Instant, SendError};
 
@@ -83,9 +83,7 @@ impl Context<'_> {
         let key = self.log(revoke.conversation);
         key.and_then(|key| self.store.revoke(&key, revoke.sequence, revoke.message))
             .ok_or(ErrorCode::MSG_REVOKE_TIME_LIMIT)?;
-        self.respond::<Revoke<'_>>(&RevokeResponse {
-            sequence: revoke.sequence,
-        })
+        self.respond::<Revoke<'_>>(&RevokeResponse::new(revoke.sequence))
     }
 
     /// As many messages before the mark as were asked for, or as fit.
@@ -104,11 +102,11 @@ impl Context<'_> {
                 .iter()
                 .filter_map(|entry| Message::decode_from(entry).ok())
                 .collect();
-            sent = self.respond::<History<'_>>(&HistoryResponse {
-                next: &cursor(start),
-                completed: start == 0,
-                messages: List::from_slice(&messages),
-            });
+            sent = self.respond::<History<'_>>(
+                &HistoryResponse::new(List::from_slice(&messages))
+                    .with_next(&cursor(start))
+                    .with_completed(start == 0),
+            );
             if sent.is_ok() {
                 break;
             }
@@ -125,10 +123,10 @@ impl Context<'_> {
         let payload = header.content.payload;
         let (offset, len) = (fetch.offset as usize, fetch.len as usize);
         let end = payload.len().min(offset.saturating_add(len));
-        self.respond::<Fetch>(&FetchResponse {
-            total: payload.len() as u32,
-            bytes: payload.get(offset..end).unwrap_or(&[]),
-        })
+        self.respond::<Fetch>(&FetchResponse::new(
+            payload.len() as u32,
+            payload.get(offset..end).unwrap_or(&[]),
+        ))
     }
 
     fn mark_read(&mut self) -> Result<(), ErrorCode> {
@@ -155,11 +153,9 @@ impl Context<'_> {
         let last = self.store.log(&key).len() as u64;
         let through = if sequence == 0 { last } else { sequence.min(last) };
         let marks = self.store.mark_read(user, key, through, delete);
-        Ok(MarkReadResponse {
-            read_sequence: marks.read,
-            unread: self.store.unread(user, &key),
-            counted: last,
-        })
+        Ok(MarkReadResponse::new(marks.read)
+            .with_unread(self.store.unread(user, &key))
+            .with_counted(last))
     }
 
     fn conversations(&mut self) -> Result<(), ErrorCode> {
@@ -176,12 +172,11 @@ impl Context<'_> {
         // Without their last messages if the client takes no frame of that size.
         for with_last in [true, false] {
             let listed: Vec<_> = list.iter().map(|shown| shown.conversation(with_last)).collect();
-            sent = self.respond::<Conversations<'_>>(&ConversationsResponse {
-                next: &[],
-                completed: true,
-                total_unread: list.iter().map(|shown| u64::from(shown.unread)).sum(),
-                conversations: List::from_slice(&listed),
-            });
+            sent = self.respond::<Conversations<'_>>(
+                &ConversationsResponse::new(List::from_slice(&listed))
+                    .with_completed(true)
+                    .with_total_unread(list.iter().map(|shown| u64::from(shown.unread)).sum()),
+            );
             if sent.is_ok() {
                 break;
             }
@@ -194,19 +189,11 @@ impl Context<'_> {
         let key = self.log(profile.conversation);
         let key = key.ok_or(ErrorCode::CONVERSATION_NOT_FOUND)?;
         let shown = Shown::new(self.store, self.device.0, key);
-        let user = match profile.conversation {
-            ConversationId::C2c(id) => Some(UserProfile {
-                id,
-                nick: &shown.name,
-                avatar: "",
-            }),
-            _ => None,
-        };
-        self.respond::<GetConversationProfile>(&ConversationProfile {
-            conversation: shown.conversation(false),
-            group: None,
-            user,
-        })
+        let mut response = ConversationProfile::new(shown.conversation(false));
+        if let ConversationId::C2c(id) = profile.conversation {
+            response.user = Some(UserProfile::new(id).with_nick(&shown.name));
+        }
+        self.respond::<GetConversationProfile>(&response)
     }
 }
 
@@ -234,21 +221,16 @@ impl Shown {
     }
 
     fn conversation(&self, with_last: bool) -> Conversation<'_> {
-        Conversation {
-            id: self.id,
-            unread: self.unread,
-            read_sequence: self.read_sequence,
-            last_sequence: self.last_sequence,
-            name: &self.name,
-            avatar: "",
-            group_type: match self.id {
-                ConversationId::Group(_) => GroupType::PUBLIC,
-                _ => GroupType(0),
-            },
-            last_message: with_last.then_some(&*self.last),
-            receive_option: ReceiveOption::ACCEPT_AND_NOTIFY,
-            at: List::default(),
+        let mut shown = Conversation::new(self.id)
+            .with_unread(self.unread)
+            .with_read_sequence(self.read_sequence)
+            .with_last_sequence(self.last_sequence)
+            .with_name(&self.name);
+        if let ConversationId::Group(_) = self.id {
+            shown.group_type = GroupType::PUBLIC;
         }
+        shown.last_message = with_last.then_some(&*self.last);
+        shown
     }
 }
 

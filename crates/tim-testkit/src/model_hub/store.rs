@@ -95,10 +95,7 @@ impl Store {
                     == (sent.to, sent.kind, sent.payload, sent.extensions.as_bytes())
             };
             return match first.is_ok_and(|first| same(&first)) {
-                true => Ok(SendResponse {
-                    duplicate: true,
-                    ..*response
-                }),
+                true => Ok(response.with_duplicate(true)),
                 false => Err(ErrorCode::MESSAGE_ID_REUSED),
             };
         }
@@ -111,12 +108,7 @@ impl Store {
         entry.extend_from_slice(content);
         log.push(entry);
         self.changes.push((key, log.len() - 1));
-        let response = SendResponse {
-            sequence,
-            time,
-            duplicate: false,
-            extensions: Default::default(),
-        };
+        let response = SendResponse::new(sequence, time);
         self.stored.insert(sent.id, (content.to_vec(), response));
         Ok(response)
     }

@@ -59,11 +59,10 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
             text.envelope.time,
             HUB_TIME_MS / 1000 + world.now.get() / 1_000_000
         );
-        let custom = Custom {
-            data: "d",
-            description: "e",
-            extension: "f",
-        };
+        let custom = Custom::new()
+            .with_data("d")
+            .with_description("e")
+            .with_extension("f");
         let custom = client.create_custom_message(bob(), custom).expect("a message");
         let face = client.create_face_message(bob(), 3, "x").expect("a message");
         for (sequence, message) in [
@@ -97,19 +96,20 @@ fn every_kind_of_message_is_sent_resent_and_revoked() {
     let hub = world.hub.borrow();
     assert_eq!(
         hub.entry(1),
-        (Payload::Text(Text { text: "hi" }), MessageFlags::REVOKED)
+        (Payload::Text(Text::new("hi")), MessageFlags::REVOKED)
     );
     assert_eq!(
         hub.entry(2).0,
-        Payload::Custom(Custom {
-            data: "d",
-            description: "e",
-            extension: "f"
-        })
+        Payload::Custom(
+            Custom::new()
+                .with_data("d")
+                .with_description("e")
+                .with_extension("f")
+        )
     );
     assert_eq!(
         hub.entry(3),
-        (Payload::Face(Face { index: 3, data: "x" }), MessageFlags::NONE)
+        (Payload::Face(Face::new(3).with_data("x")), MessageFlags::NONE)
     );
 }
 

@@ -102,9 +102,7 @@ fn a_message_that_was_kept_over_a_reset_stays_one_entry() {
             .expect("sent");
     });
     life(&world, config(), async |client, mut runner| {
-        let said = Text {
-            text: "a parcel has come",
-        };
+        let said = Text::new("a parcel has come");
         let id = MessageId::from_bytes(kept);
         let mut message = client.restore_message(bob(), said, id).expect("a message");
         assert_eq!(message.id, id);

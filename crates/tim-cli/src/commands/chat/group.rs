@@ -83,11 +83,11 @@ impl Talk<'_> {
         match self.session.client.add_group_member(group, users).await {
             // Users who were added are in the tip.
             Ok(added) => {
-                let existed = added.existed.iter().map(|user| MemberOutcome {
-                    user: *user,
-                    result: MemberResult::ALREADY_MEMBER,
-                });
-                for MemberOutcome { user, result } in existed.chain(added.waiting) {
+                let existed = added
+                    .existed
+                    .iter()
+                    .map(|user| MemberOutcome::new(*user, MemberResult::ALREADY_MEMBER));
+                for MemberOutcome { user, result, .. } in existed.chain(added.waiting) {
                     self.note(&format!("{user} {}", outcome_words(result)))?;
                 }
                 self.failures(&added.failed, outcome_words)
@@ -111,7 +111,7 @@ impl Talk<'_> {
         failed: &[MemberOutcome],
         words: fn(MemberResult) -> &'static str,
     ) -> Result<(), Failure> {
-        for MemberOutcome { user, result } in failed {
+        for MemberOutcome { user, result, .. } in failed {
             self.complain(format_args!("{user} {}", words(*result)))?;
         }
         Ok(())

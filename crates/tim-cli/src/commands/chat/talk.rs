@@ -170,10 +170,7 @@ impl<'a> Talk<'a> {
                 return self.send(message, SendOptions::default(), events).await;
             }
             Input::Custom(data) => {
-                let custom = Custom {
-                    data,
-                    ..Custom::default()
-                };
+                let custom = Custom::new().with_data(data);
                 let message = here.and_then(|to| client.create_custom_message(to, custom));
                 return self.send(message, SendOptions::default(), events).await;
             }

@@ -67,69 +67,44 @@ pub(super) async fn hello(play: &mut Play) -> Result<(), Failure> {
 pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob) = (with("alice")?, with("bob")?);
     play.scene("Seven kinds of message")?;
-    let renditions = [ImageInfo {
-        size_type: ImageSize::ORIGINAL,
-        instance: 0,
-        size: 181_003,
-        width: 1280,
-        height: 720,
-        url: "https://example.org/beach.jpg",
-    }];
+    let renditions = [ImageInfo::new(ImageSize::ORIGINAL)
+        .with_size(181_003)
+        .with_width(1280)
+        .with_height(720)
+        .with_url("https://example.org/beach.jpg")];
     let dice = throw().to_string();
     let kinds: [(&str, Payload<'_>); 7] = [
-        (
-            "a text",
-            Text {
-                text: "look [微笑]"
-            }
-            .into(),
-        ),
+        ("a text", Text::new("look [微笑]").into()),
         (
             "an image",
-            Image {
-                format: ImageFormat::JPEG,
-                uuid: "beach",
-                images: List::from_slice(&renditions),
-            }
-            .into(),
+            Image::new(ImageFormat::JPEG, List::from_slice(&renditions))
+                .with_uuid("beach")
+                .into(),
         ),
         (
             "a recording",
-            Audio {
-                uuid: "memo",
-                duration_ms: 2_400,
-                format: "aac",
-                ..Audio::default()
-            }
-            .into(),
+            Audio::new()
+                .with_uuid("memo")
+                .with_duration_ms(2_400)
+                .with_format("aac")
+                .into(),
         ),
         ("a video", video().into()),
         (
             "a file",
-            File {
-                uuid: "plan",
-                name: "plan.pdf",
-                size: 20_480,
-                ..File::default()
-            }
-            .into(),
+            File::new()
+                .with_uuid("plan")
+                .with_name("plan.pdf")
+                .with_size(20_480)
+                .into(),
         ),
         (
             "a dice",
-            Custom {
-                data: "dice",
-                description: &dice,
-                extension: "",
-            }
-            .into(),
+            Custom::new().with_data("dice").with_description(&dice).into(),
         ),
         (
             "a sticker",
-            tim_proto::message::Face {
-                index: 1,
-                data: "tt00",
-            }
-            .into(),
+            tim_proto::message::Face::new(1).with_data("tt00").into(),
         ),
     ];
     let mut seen = Vec::new();
@@ -167,22 +142,18 @@ fn throw() -> u64 {
 }
 
 const fn video() -> Video<'static> {
-    Video {
-        uuid: "waves",
-        url: "",
-        size: 3_145_728,
-        seconds: 12,
-        format: "mp4",
-        thumbnail: Thumbnail {
-            is_default: true,
-            uuid: "",
-            url: "",
-            size: 0,
-            width: 200,
-            height: 200,
-            format: "png",
-        },
-    }
+    Video::new()
+        .with_uuid("waves")
+        .with_size(3_145_728)
+        .with_seconds(12)
+        .with_format("mp4")
+        .with_thumbnail(
+            Thumbnail::new()
+                .with_is_default(true)
+                .with_width(200)
+                .with_height(200)
+                .with_format("png"),
+        )
 }
 
 /// Unread counts on two devices of one user.

@@ -365,7 +365,7 @@ impl Runner<'_> {
             self.one(user, word)?;
         }
         others.extend(&failed);
-        for MemberOutcome { user, result } in others {
+        for MemberOutcome { user, result, .. } in others {
             let words = match what {
                 What::Invite(_) => outcome_words(result),
                 _ => removal_words(result),

@@ -91,19 +91,15 @@ impl Client {
 
     async fn make_group(&self, group: &CreateGroup, random: u32) -> Result<CreateGroupResponse, ImError> {
         let group_type = group.group_type;
-        let request = encoded(&request::CreateGroup {
-            group: group.group_id,
-            group_type: group.group_type,
-            name: &group.name,
-            introduction: &group.introduction,
-            notification: &group.notification,
-            avatar: &group.avatar,
-            members: List::from_slice(&group.members),
-            random,
-            join_option: group.join_option,
-            invite_option: group.invite_option,
-        });
-        self.call(request, move |state, created| {
+        let mut request = request::CreateGroup::new(group_type, &group.name, random)
+            .with_introduction(&group.introduction)
+            .with_notification(&group.notification)
+            .with_avatar(&group.avatar)
+            .with_members(List::from_slice(&group.members))
+            .with_join_option(group.join_option)
+            .with_invite_option(group.invite_option);
+        request.group = group.group_id;
+        self.call(encoded(&request), move |state, created| {
             state.note_group(created.group, group_type);
             CreateGroupResponse {
                 group_id: created.group,

@@ -102,7 +102,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn join_group(&self, group: GroupId, message: &str) -> Result<JoinGroupResponse, ImError> {
-        let request = encoded(&JoinGroup { group, message });
+        let request = encoded(&JoinGroup::new(group).with_message(message));
         let status = self.call(request, |_, response| response.status).await?;
         let group = match status {
             JoinStatus::JOINED | JoinStatus::ALREADY_IN_GROUP => self.get_group_profile(group).await.ok(),
@@ -122,7 +122,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10009 for the owner of a group that must have one, 10010 if the group does not
     /// exist.
     pub async fn quit_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
-        self.change_group(group, encoded(&QuitGroup { group })).await
+        self.change_group(group, encoded(&QuitGroup::new(group))).await
     }
 
     /// `handleGroupApplication`: accepts an applicant (notice 2 to the applicant, tip 1 to the group) or rejects the
@@ -151,13 +151,11 @@ impl Client {
             applicant,
             key,
         } = application;
-        let request = encoded(&HandleApplication {
-            group,
-            applicant,
-            accept: decision == Decision::Agree,
-            message,
-            key,
-        });
+        let request = encoded(
+            &HandleApplication::new(group, applicant, decision == Decision::Agree)
+                .with_message(message)
+                .with_key(key),
+        );
         self.change_group(group, request).await
     }
 
@@ -174,11 +172,7 @@ impl Client {
         message: &str,
     ) -> Result<GroupResponse, ImError> {
         let accept = decision == Decision::Agree;
-        let request = encoded(&HandleInvitation {
-            group,
-            accept,
-            message,
-        });
+        let request = encoded(&HandleInvitation::new(group, accept).with_message(message));
         self.change_group(group, request).await
     }
 }

@@ -37,10 +37,7 @@ impl Client {
     pub async fn get_group_list(&self) -> Result<GetGroupListResponse, ImError> {
         let (mut listed, mut next) = (Vec::new(), Vec::new());
         for page in 0..MAX_PAGES {
-            let request = encoded(&Groups {
-                next: &next,
-                count: 0,
-            });
+            let request = encoded(&Groups::new().with_next(&next));
             let response = self.call(request, move |state, response| {
                 if page == 0 {
                     state.groups.begin_list();
@@ -67,7 +64,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10007 for a Work group that the user is not in, 10010 if the group does not
     /// exist.
     pub async fn get_group_profile(&self, group: GroupId) -> Result<GetGroupProfileResponse, ImError> {
-        let request = encoded(&GetGroupProfile { group });
+        let request = encoded(&GetGroupProfile::new(group));
         self.call(request, |state, group| GetGroupProfileResponse {
             group: state.group(&group),
         })

@@ -57,17 +57,15 @@ impl Client {
         update: UpdateGroupProfile,
     ) -> Result<GroupResponse, ImError> {
         check_shown_name(update.name.as_deref().unwrap_or(""))?;
-        let request = encoded(&UpdateGroup {
-            group,
-            name: update.name.as_deref(),
-            introduction: update.introduction.as_deref(),
-            notification: update.notification.as_deref(),
-            avatar: update.avatar.as_deref(),
-            join_option: update.join_option,
-            invite_option: update.invite_option,
-            mute_all: update.mute_all,
-        });
-        self.change_group(group, request).await
+        let mut request = UpdateGroup::new(group);
+        request.name = update.name.as_deref();
+        request.introduction = update.introduction.as_deref();
+        request.notification = update.notification.as_deref();
+        request.avatar = update.avatar.as_deref();
+        request.join_option = update.join_option;
+        request.invite_option = update.invite_option;
+        request.mute_all = update.mute_all;
+        self.change_group(group, encoded(&request)).await
     }
 
     /// `changeGroupOwner`: makes a member the owner; the previous owner becomes a plain member. The group gets tip 6.
@@ -76,7 +74,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10004 if the new owner is not a member, 10007 unless the user is the owner, 10010
     /// if the group does not exist, 10019 if the new owner does not exist.
     pub async fn change_group_owner(&self, group: GroupId, owner: UserId) -> Result<GroupResponse, ImError> {
-        self.change_group(group, encoded(&ChangeOwner { group, owner }))
+        self.change_group(group, encoded(&ChangeOwner::new(group, owner)))
             .await
     }
 
@@ -87,7 +85,7 @@ impl Client {
     /// Not being ready, or the hub's refusal: 10007 unless the user is the owner, and for a Work group that has other members;
     /// 10010 if the group does not exist.
     pub async fn dismiss_group(&self, group: GroupId) -> Result<GroupResponse, ImError> {
-        self.change_group(group, encoded(&DismissGroup { group })).await
+        self.change_group(group, encoded(&DismissGroup::new(group))).await
     }
 
     /// `setMessageRemindType`: sets the receive option of a group, for all devices of the user. A group with another option
@@ -100,7 +98,7 @@ impl Client {
         group: GroupId,
         option: ReceiveOption,
     ) -> Result<GroupResponse, ImError> {
-        let request = encoded(&SetReceiveOption { group, option });
+        let request = encoded(&SetReceiveOption::new(group, option));
         self.call(request, move |state, _| {
             state.set_receive_option(group, option);
             GroupResponse { group_id: group }

@@ -101,13 +101,11 @@ impl Client {
         group: GroupId,
         options: MemberListOptions,
     ) -> Result<GetGroupMemberListResponse, ImError> {
-        let request = encoded(&GroupMembers {
-            group,
-            next: options.next.as_ref().map_or(&[], |next| &next.0),
-            count: options.count,
-            role: options.role,
-        });
-        self.call(request, |_, page| GetGroupMemberListResponse {
+        let mut request = GroupMembers::new(group)
+            .with_next(options.next.as_ref().map_or(&[], |next| &next.0))
+            .with_count(options.count);
+        request.role = options.role;
+        self.call(encoded(&request), |_, page| GetGroupMemberListResponse {
             member_list: page.members.iter().map(|member| (&member).into()).collect(),
             next: Some(page.next.to_vec())
                 .filter(|next| !page.completed && !next.is_empty())
@@ -127,11 +125,7 @@ impl Client {
         group: GroupId,
         users: &[UserId],
     ) -> Result<AddGroupMemberResponse, ImError> {
-        let request = encoded(&InviteMembers {
-            group,
-            users: List::from_slice(users),
-            reason: "",
-        });
+        let request = encoded(&InviteMembers::new(group, List::from_slice(users)));
         let mut response = AddGroupMemberResponse::default();
         for outcome in self.outcomes(request).await? {
             match outcome.result {
@@ -155,11 +149,7 @@ impl Client {
         users: &[UserId],
         reason: &str,
     ) -> Result<DeleteGroupMemberResponse, ImError> {
-        let request = encoded(&RemoveMembers {
-            group,
-            users: List::from_slice(users),
-            reason,
-        });
+        let request = encoded(&RemoveMembers::new(group, List::from_slice(users)).with_reason(reason));
         let (removed, failed) = split(self.outcomes(request).await?);
         Ok(DeleteGroupMemberResponse { removed, failed })
     }
@@ -177,10 +167,7 @@ impl Client {
         user: UserId,
         role: Role,
     ) -> Result<GroupResponse, ImError> {
-        let request = encoded(&SetMember {
-            role: Some(role),
-            ..unchanged(group, user)
-        });
+        let request = encoded(&SetMember::new(group, user).with_role(role));
         self.change_group(group, request).await
     }
 
@@ -196,10 +183,7 @@ impl Client {
         user: UserId,
         seconds: u32,
     ) -> Result<GroupResponse, ImError> {
-        let request = encoded(&SetMember {
-            mute_seconds: Some(seconds),
-            ..unchanged(group, user)
-        });
+        let request = encoded(&SetMember::new(group, user).with_mute_seconds(seconds));
         self.change_group(group, request).await
     }
 
@@ -215,10 +199,7 @@ impl Client {
         name_card: &str,
     ) -> Result<GroupResponse, ImError> {
         check_shown_name(name_card)?;
-        let request = encoded(&SetMember {
-            name_card: Some(name_card),
-            ..unchanged(group, user)
-        });
+        let request = encoded(&SetMember::new(group, user).with_name_card(name_card));
         self.change_group(group, request).await
     }
 
@@ -261,12 +242,7 @@ impl Client {
         seconds: u32,
         reason: &str,
     ) -> Result<BanGroupMemberResponse, ImError> {
-        let request = encoded(&BanMembers {
-            group,
-            users: List::from_slice(users),
-            seconds,
-            reason,
-        });
+        let request = encoded(&BanMembers::new(group, List::from_slice(users), seconds).with_reason(reason));
         let (success, failed) = split(self.outcomes(request).await?);
         Ok(BanGroupMemberResponse { success, failed })
     }
@@ -280,17 +256,6 @@ impl Client {
             response.results.iter().collect()
         })
         .await
-    }
-}
-
-/// A change of a member that changes nothing.
-const fn unchanged<'a>(group: GroupId, user: UserId) -> SetMember<'a> {
-    SetMember {
-        group,
-        user,
-        role: None,
-        mute_seconds: None,
-        name_card: None,
     }
 }
 

@@ -120,11 +120,7 @@ pub(super) fn note_mention(conversation: &mut Conversation, message: &Message, m
     if list.len() >= MAX_AT {
         list.remove(0);
     }
-    list.push(AtInfo {
-        sequence: message.sequence(),
-        from: message.sender(),
-        kind,
-    });
+    list.push(AtInfo::new(message.sequence(), message.sender(), kind));
 }
 
 /// A tip carries the current name of its group.

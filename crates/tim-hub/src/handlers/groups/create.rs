@@ -70,7 +70,7 @@ pub(in crate::handlers) fn create<'a>(
             if is_av_chat_room && created {
                 presence.enter_av_chat_room(group, &owner);
             }
-            responder.respond(&CreateGroupResponse { group });
+            responder.respond(&CreateGroupResponse::new(group));
         }
         Ok(_) => responder.refuse(Refusal::wrong_answer()),
         Err(error) => responder.refuse(error.into()),

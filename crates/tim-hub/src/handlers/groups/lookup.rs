@@ -40,11 +40,11 @@ pub(in crate::handlers) fn members<'a>(
     services.permissions.membership(&client.user(), request.group)?;
     let next = next.map_or_else(Vec::new, |next| paged.cursor(&next));
     let members: Vec<GroupMember<'_>> = members.iter().map(wire_member).collect();
-    Reply::now(&GroupMembersResponse {
-        next: &next,
-        completed: next.is_empty(),
-        members: List::from_slice(&members),
-    })
+    Reply::now(
+        &GroupMembersResponse::new(List::from_slice(&members))
+            .with_next(&next)
+            .with_completed(next.is_empty()),
+    )
 }
 
 /// A page of the groups that the user is a member of.
@@ -75,11 +75,11 @@ pub(in crate::handlers) fn groups<'a>(
         .collect();
     let next = page.next.as_ref();
     let next = next.map_or_else(Vec::new, |next| paged.cursor(next.as_bytes()));
-    Reply::now(&GroupsResponse {
-        next: &next,
-        completed: next.is_empty(),
-        groups: List::from_slice(&groups),
-    })
+    Reply::now(
+        &GroupsResponse::new(List::from_slice(&groups))
+            .with_next(&next)
+            .with_completed(next.is_empty()),
+    )
 }
 
 /// The profile of a group, also for users who are not members; of a Work group for members only.
@@ -112,14 +112,12 @@ pub(in crate::handlers) fn profile_for<'a>(
     if !is_av_chat_room(group) {
         return profile;
     }
-    GroupProfile {
-        member_count: services.presence.av_chat_room_members(&group.group),
-        role: match profile.role {
+    profile
+        .with_member_count(services.presence.av_chat_room_members(&group.group))
+        .with_role(match profile.role {
             Role(0) if is_in => Role::MEMBER,
             role => role,
-        },
-        ..profile
-    }
+        })
 }
 
 /// How many members a page may have, and how many bytes.
@@ -214,13 +212,10 @@ fn av_chat_room_member(account: Account, group: &Group) -> Member {
 }
 
 fn wire_member(member: &Member) -> GroupMember<'_> {
-    GroupMember {
-        user: member.account.user,
-        role: member.membership.role,
-        joined: member.membership.joined_ms / 1000,
-        muted_until: member.membership.muted_until_ms / 1000,
-        nick: &member.account.nick,
-        avatar: &member.account.avatar,
-        name_card: &member.membership.name_card,
-    }
+    GroupMember::new(member.account.user, member.membership.role)
+        .with_joined(member.membership.joined_ms / 1000)
+        .with_muted_until(member.membership.muted_until_ms / 1000)
+        .with_nick(&member.account.nick)
+        .with_avatar(&member.account.avatar)
+        .with_name_card(&member.membership.name_card)
 }

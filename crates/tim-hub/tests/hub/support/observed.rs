@@ -222,7 +222,7 @@ pub(super) fn text(message: &Message<'_>) -> String {
         return format!("~{} {}{left}", by.shown_name(), by.reason);
     }
     match message.payload {
-        Payload::Text(Text { text }) => text.to_owned(),
+        Payload::Text(Text { text, .. }) => text.to_owned(),
         Payload::Unknown(MessageKind(kind), bytes) => format!("kind {kind}: {} bytes", bytes.len()),
         ref other => other.kind().to_string(),
     }
