@@ -143,11 +143,7 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
             id,
             &Deliver::new(message("hi")).with_cursor(cursor),
         ),
-        4 => frame(
-            FrameKind::SEND.answer(),
-            id % 4,
-            &SendResponse::new(1, 1),
-        ),
+        4 => frame(FrameKind::SEND.answer(), id % 4, &SendResponse::new(1, 1)),
         5 => frame(
             FrameKind::ERROR,
             if id % 8 == 7 { login } else { id % 4 },

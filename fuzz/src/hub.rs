@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tim_proto::ErrorCode;
-use tim_proto::message::{SendOptions, to_vec};
+use tim_proto::message::to_vec;
 use tim_proto::request::{Conversations, Done, Failure, Login, LoginResponse, Logout, Resume, SendMessage};
 use tim_proto::wire::{End, FrameKind, Hello};
 use tim_proto::{Platform, UserId};
@@ -111,18 +111,10 @@ fn plausible(watched: &mut Watched, script: &mut Script<'_>) -> Vec<u8> {
         1 => login(),
         2 => frame(FrameKind::ACK, watched.delivered.saturating_sub(id % 4), &Done),
         3 => frame(FrameKind::ACK, id, &Done),
-        4 | 5 => frame(
-            FrameKind::SEND,
-            id,
-            &SendMessage::new(&message("hi")),
-        ),
+        4 | 5 => frame(FrameKind::SEND, id, &SendMessage::new(&message("hi"))),
         6 => frame(FrameKind::PING, id, &Done),
         7 => frame(FrameKind(id as u8), id, &Conversations::new().with_count(1)),
-        _ => frame(
-            FrameKind::CONVERSATIONS,
-            id,
-            &Conversations::new().with_count(1),
-        ),
+        _ => frame(FrameKind::CONVERSATIONS, id, &Conversations::new().with_count(1)),
     };
     let mut bytes = watched.packing.pack(&packet);
     match script.byte() {
@@ -274,10 +266,7 @@ fn another_connection(now: Instant) {
     let opening = [&hello(4096, 2)[..], &login()].concat();
     assert_eq!(session.receive(now, &opening), opening.len());
     assert!(matches!(session.poll(now), HubOutput::Event(HubEvent::Login(_))));
-    assert_eq!(
-        session.accept(&LoginResponse::new(1).with_time_ms(2)),
-        Ok(())
-    );
+    assert_eq!(session.accept(&LoginResponse::new(1).with_time_ms(2)), Ok(()));
     let bytes = to_vec(&message("hi"));
     assert_eq!(
         [0; 3].map(|_| session.deliver(b"1", 0, &bytes).is_ok()),

@@ -276,8 +276,7 @@ impl Outside {
                     let said = (send.content.id.sender, send.content.id.random);
                     let known = self.stored.iter().position(|stored| *stored == said);
                     let at = known.unwrap_or(self.stored.len());
-                    let answer = SendResponse::new(at as u64, 1)
-                        .with_duplicate(known.is_some());
+                    let answer = SendResponse::new(at as u64, 1).with_duplicate(known.is_some());
                     match hub.respond::<Send<'_>>(id, &answer) {
                         Ok(()) if known.is_none() => self.stored.push(said),
                         Ok(()) => {}

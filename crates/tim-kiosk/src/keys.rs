@@ -25,7 +25,9 @@ const CANNED: [&str; 5] = [
     "Thank you [呲牙]",
 ];
 /// The message of the custom key; its meaning is up to the applications.
-const DOORBELL: Custom<'static> = Custom::new().with_data("{\"door\":1}").with_description("The doorbell of the lobby");
+const DOORBELL: Custom<'static> = Custom::new()
+    .with_data("{\"door\":1}")
+    .with_description("The doorbell of the lobby");
 /// How many messages `b` sends.
 const BURST: u32 = 100;
 /// The number of messages per page of history, if they fit into a frame.
@@ -72,10 +74,7 @@ impl<'k> Keys<'k> {
                 Some(text) => self.send(Text::new(text)).await,
                 None => Ok(()),
             },
-            b'f' => {
-                self.send(Face::new(1).with_data("lobby"))
-                .await
-            }
+            b'f' => self.send(Face::new(1).with_data("lobby")).await,
             b'c' => self.send(DOORBELL).await,
             b'r' => self.revoke().await,
             b'h' => self.show_history().await,

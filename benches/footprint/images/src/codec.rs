@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use tim_proto::message::{Envelope, SendOptions, Text};
+use tim_proto::message::{Envelope, Text};
 use tim_proto::request::{Delivery, SendMessage};
 use tim_proto::wire::{self, Frame, FrameKind, Parsed, Writer};
 use tim_proto::{ConversationId, Message, MessageId, UserId};
@@ -30,7 +30,8 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
         UserId::new(black_box("kiosk-1")).ok()?,
         UserId::new(black_box("alice")).ok()?,
     );
-    let send = SendMessage::new(&message(from, to, black_box("Hello world!")));
+    let message = message(from, to, black_box("Hello world!"));
+    let send = SendMessage::new(&message);
     let mut writer = Writer::new(&mut buffer);
     Frame::encode_header(
         FrameKind::SEND,

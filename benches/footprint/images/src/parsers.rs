@@ -35,7 +35,9 @@ pub fn run<B: Board>(board: &mut B) -> Option<()> {
 /// Shows what the parsers make of a text.
 pub fn show<B: Board>(board: &mut B, operation: u32, text: &str) -> Option<()> {
     show_spans(board, text);
-    let notice = SystemNotice::new(NoticeOperation(operation)).with_operator_id(text).with_group_id(text);
+    let notice = SystemNotice::new(NoticeOperation(operation))
+        .with_operator_id(text)
+        .with_group_id(text);
     if let Some(notice) = notice.text(Words::SEED) {
         notice.write_to(&mut Display(board)).ok()?;
     }

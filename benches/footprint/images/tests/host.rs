@@ -82,8 +82,10 @@ fn codec_sends_and_shows() {
         let len = wire::encode_body(&expected, &mut bytes).unwrap();
         assert_eq!(frame.body, &bytes[..len]);
 
-        let deliver = tim_session::proto::request::Deliver::new(Message::decode_from(&from_alice("你好").leak()[..]).unwrap())
-            .with_cursor(b"1");
+        let deliver = tim_session::proto::request::Deliver::new(
+            Message::decode_from(&from_alice("你好").leak()[..]).unwrap(),
+        )
+        .with_cursor(b"1");
         let mut bytes = vec![0; 512];
         let mut writer = Writer::new(&mut bytes);
         Frame::encode_header(FrameKind::DELIVER, 9, wire::encoded_len(&deliver), &mut writer);

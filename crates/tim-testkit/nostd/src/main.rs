@@ -117,7 +117,9 @@ fn groups() -> Option<()> {
     let members = [GroupMember::new(UserId::new("alice").ok()?, Role::OWNER)
         .with_joined(1)
         .with_nick("Alice")];
-    let page = GroupMembersResponse::new(List::from_slice(&members)).with_next(b"").with_completed(true);
+    let page = GroupMembersResponse::new(List::from_slice(&members))
+        .with_next(b"")
+        .with_completed(true);
     let len = wire::encode_body(&page, &mut bytes).ok()?;
     check(wire::decode_body(black_box(bytes.get(..len)?)) == Ok(page))?;
 
@@ -128,12 +130,14 @@ fn groups() -> Option<()> {
     for (slot, change) in changes.iter_mut().zip(update.changes()) {
         *slot = change;
     }
-    tip.payload = Payload::GroupTip(GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group)
-        .with_operator_id("alice")
-        .with_member_count(1)
-        .with_changes(List::from_slice(&changes))
-        .with_operator(Default::default())
-        .with_names(Default::default()));
+    tip.payload = Payload::GroupTip(
+        GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group)
+            .with_operator_id("alice")
+            .with_member_count(1)
+            .with_changes(List::from_slice(&changes))
+            .with_operator(Default::default())
+            .with_names(Default::default()),
+    );
     let len = wire::encode_body(&tip, &mut bytes).ok()?;
     let read = Message::decode_from(black_box(bytes.get(..len)?)).ok()?;
     let to_bob = read.mentions()?.kind_for(users.first()?);
@@ -206,7 +210,7 @@ fn serve(hub: &mut HubSession<FixedBuffer<'_>>, now: Instant) -> Option<Option<u
     };
     check(login)?;
     hub.accept(&LoginResponse::new(99).with_time_ms(5).with_cursor(b"0"))
-    .ok()?;
+        .ok()?;
     hub.push(FrameKind::SYNCED, &Done).ok()?;
     Some(None)
 }
