@@ -167,7 +167,7 @@ impl Device {
         let from = user(&self.name);
         self.tell(move |session, now| {
             let text = format!("{from} {random}");
-            let mut message = messages::message(from, to, Payload::Text(Text { text: &text }));
+            let mut message = messages::message(from, to, Payload::Text(Text::new(&text)));
             message.envelope.sequence = 0;
             message.envelope.origin = session.config().device;
             message.id = MessageId {
@@ -192,7 +192,7 @@ async fn run(
             let what = match &event {
                 Event::LoggedIn(_) => "is in".to_owned(),
                 Event::Delivered(delivered) => match delivered.message().payload {
-                    Payload::Text(Text { text }) => {
+                    Payload::Text(Text { text, .. }) => {
                         format!("gets {text} {}", delivered.message().envelope.sequence)
                     }
                     _ => "gets something".to_owned(),
@@ -246,11 +246,7 @@ async fn exchange(order: Order) -> (Vec<String>, Vec<String>, Vec<String>) {
     }
     alice.send(c2c("bob"), 4, online_only);
     bob.tell(|session, now| {
-        let history = History {
-            conversation: c2c("alice"),
-            next: &[],
-            count: 0,
-        };
+        let history = History::new(c2c("alice"));
         session.request(now, &history).unwrap();
     });
     world.work(order).await;

@@ -150,14 +150,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             );
         }
         let cursor = services.epochs.cursor(login.start.change).to_bytes();
-        let response = LoginResponse {
-            account: login.client.account(),
-            time_ms: services.now_ms(),
-            cursor: cursor.as_ref(),
-            nick: &login.nick,
-            ..LoginResponse::default() // the session repeats what the login said
-        };
-        let nameless = LoginResponse { nick: "", ..response };
+        // The session repeats which login it answers.
+        let response = LoginResponse::new(login.client.account())
+            .with_time_ms(services.now_ms())
+            .with_cursor(cursor.as_ref())
+            .with_nick(&login.nick);
+        let nameless = response.with_nick("");
         let session = self.io.session();
         let is_sent = session.accept(&response).is_ok() || session.accept(&nameless).is_ok();
         self.stage = Stage::Online(Box::new(Online::new(&services, login)));

@@ -137,7 +137,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if self.io.session().fail(id, &failure).is_ok() {
             return;
         }
-        let short = Failure { text: "", ..failure };
+        let short = Failure::new(failure.code, "").with_retry_after_ms(failure.retry_after_ms);
         if let Err(SendError::Full | SendError::TooLarge { .. }) = self.io.session().fail(id, &short) {
             self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }

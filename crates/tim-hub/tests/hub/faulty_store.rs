@@ -13,11 +13,7 @@ use super::support::{Device, Raw, Reply, TestHub, c2c, group, user};
 
 /// The newest page of a conversation.
 fn newest(conversation: ConversationId) -> History<'static> {
-    History {
-        conversation,
-        next: &[],
-        count: 0,
-    }
+    History::new(conversation)
 }
 
 fn sent(sequence: u64, duplicate: bool) -> Result<Reply, ErrorCode> {
@@ -38,7 +34,7 @@ fn a_slow_commit_holds_up_its_sender_only() {
     alice.send(c2c("bob"), "before");
     bob.until_texts(1);
     faults.hold_commits();
-    let late = alice.message(c2c("bob"), Text { text: "late" });
+    let late = alice.message(c2c("bob"), Text::new("late"));
     let ticket = alice.start_send(&late, SendOptions::default());
     alice.until(|_| faults.held() == 1);
     assert_eq!(texts(&mut bob, c2c("alice")), ["before"], "reads go on");
@@ -57,7 +53,7 @@ fn a_slow_commit_holds_up_its_sender_only() {
 fn what_certainly_was_not_stored_can_be_sent_again() {
     let (hub, faults) = TestHub::start_faulty();
     let (mut alice, _bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
-    let message = alice.message(c2c("bob"), Text { text: "x" });
+    let message = alice.message(c2c("bob"), Text::new("x"));
     for (error, code) in [
         (NotStored::DiskFull, ErrorCode::STORAGE_FULL),
         (NotStored::Busy, ErrorCode::STORAGE_FAILED),
@@ -73,7 +69,7 @@ fn what_certainly_was_not_stored_can_be_sent_again() {
 fn the_first_message_to_a_new_user_is_stored_with_the_account_or_not_at_all() {
     let (hub, faults) = TestHub::start_faulty();
     let mut alice = Device::login(&hub, "alice", 1);
-    let message = alice.message(c2c("bob"), Text { text: "x" });
+    let message = alice.message(c2c("bob"), Text::new("x"));
     faults.next_commit_fails(StoreError::NotStored(NotStored::DiskFull));
     assert_eq!(alice.send_message(&message), Err(ErrorCode::STORAGE_FULL));
     assert_eq!(alice.send_message(&message), sent(1, false));
@@ -84,16 +80,13 @@ fn an_invitation_is_stored_with_the_accounts_or_not_at_all() {
     let (hub, faults) = TestHub::start_faulty();
     let mut alice = Device::login(&hub, "alice", 1);
     alice.create_group("g", &[]).unwrap();
-    let dave = GetConversationProfile {
-        conversation: c2c("dave"),
-    };
+    let dave = GetConversationProfile::new(c2c("dave"));
     let none = Err(ErrorCode::USER_OR_GROUP_NOT_FOUND);
     faults.hold_commits();
-    let invitation = alice.start(&InviteMembers {
-        group: "g".parse().unwrap(),
-        users: List::from_slice(&[user("dave")]),
-        reason: "",
-    });
+    let invitation = alice.start(&InviteMembers::new(
+        "g".parse().unwrap(),
+        List::from_slice(&[user("dave")]),
+    ));
     alice.until(|_| faults.held() == 1);
     faults.next_commit_fails(StoreError::NotStored(NotStored::DiskFull));
     faults.release();
@@ -108,7 +101,7 @@ fn a_commit_with_an_unknown_outcome_leaves_one_entry_after_the_resend() {
     let (hub, faults) = TestHub::start_faulty();
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     alice.send(c2c("bob"), "one");
-    let two = alice.message(c2c("bob"), Text { text: "two" });
+    let two = alice.message(c2c("bob"), Text::new("two"));
     faults.next_commit_is_unknown();
     assert_eq!(alice.send_message(&two), Err(ErrorCode::OUTCOME_UNKNOWN));
     assert_eq!(alice.send_message(&two), sent(2, true), "it was stored");
@@ -122,7 +115,7 @@ fn a_fatal_commit_stops_the_hub_and_nothing_is_acknowledged() {
     let (hub, faults) = TestHub::start_faulty();
     let (mut alice, bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     faults.next_commit_fails(StoreError::Fatal("the disk is gone".to_owned()));
-    let message = alice.message(c2c("bob"), Text { text: "x" });
+    let message = alice.message(c2c("bob"), Text::new("x"));
     let ticket = alice.start_send(&message, SendOptions::default());
     alice.until(|alice| alice.is_answered(ticket) || !alice.is_connected());
     if alice.is_answered(ticket) {
@@ -151,18 +144,12 @@ fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
     carol.until_texts(2);
     faults.hold_reads();
     let history = alice.start(&newest(c2c("bob")));
-    let behind = alice.start(&MarkRead {
-        conversation: c2c("bob"),
-        sequence: 0,
-    });
+    let behind = alice.start(&MarkRead::new(c2c("bob")));
     alice.until(|_| faults.held() == 1);
     // Others send, get messages and mark them as read.
     assert_eq!(bob.send(c2c("carol"), "three"), 3);
     carol.until_texts(3);
-    let mark = MarkRead {
-        conversation: c2c("bob"),
-        sequence: 3,
-    };
+    let mark = MarkRead::new(c2c("bob")).with_sequence(3);
     assert_eq!(carol.ask(&mark), Ok(Reply::Read { unread: 0 }));
     // Also those who cannot be served now do not hold up the others.
     let other = carol.start(&newest(c2c("bob")));
@@ -187,12 +174,7 @@ fn during_a_slow_read_a_connection_answers_pings_and_takes_acks() {
     faults.hold_reads_by("page");
     alice.say(FrameKind::HISTORY, 1, &newest(c2c("bob")));
     faults.wait_until_held(1);
-    let piece = Fetch {
-        conversation: c2c("bob"),
-        sequence: 12,
-        offset: 0,
-        len: 100,
-    };
+    let piece = Fetch::new(c2c("bob"), 12, 0, 100);
     alice.say(FrameKind::FETCH, 2, &piece);
     alice.say(FrameKind::HISTORY, 3, &newest(c2c("bob")));
     alice.say(FrameKind::PING, 9, &Done);
@@ -221,10 +203,7 @@ fn what_a_client_sends_during_a_slow_read_is_bounded() {
     alice.say(FrameKind::HISTORY, 1, &newest(c2c("bob")));
     faults.wait_until_held(1);
     let next = [0; 3000];
-    let large = History {
-        next: &next,
-        ..newest(c2c("bob"))
-    };
+    let large = newest(c2c("bob")).with_next(&next);
     // Six of them are more than is held; the PING behind the eighth is not read before the first request is answered.
     alice.say_at_once(FrameKind::HISTORY, 2..=9, &large);
     alice.say(FrameKind::PING, 10, &Done);
@@ -245,16 +224,13 @@ fn what_a_client_sends_during_a_slow_read_is_bounded() {
 fn what_is_sent_before_a_logout_is_answered() {
     let (hub, faults) = TestHub::start_faulty();
     let mut bob = Device::login(&hub, "bob", 2);
-    let message = bob.message(c2c("alice"), Text { text: "last words" });
+    let message = bob.message(c2c("alice"), Text::new("last words"));
     bob.session.logout(tim_session::Instant::ZERO);
     bob.until(|bob| !bob.is_connected());
     let mut again = Raw::open(&hub, 4096);
     again.login("bob", 2, 2, 1);
     again.until(FrameKind::SYNCED);
-    let send = SendMessage {
-        options: SendOptions::default(),
-        message: &message,
-    };
+    let send = SendMessage::new(&message);
     faults.hold_commits();
     again.say(FrameKind::SEND, 1, &send);
     again.say(FrameKind::HISTORY, 2, &newest(c2c("alice")));
@@ -310,12 +286,7 @@ fn a_member_who_is_removed_during_a_read_does_not_see_what_is_said_afterwards() 
     assert_eq!(bob.wait_for(history), Err(ErrorCode::GROUP_PERMISSION_DENY));
     // The same with a piece of a message that is not there yet, behind the two tips and the message above.
     let sequence = last + 4;
-    let piece = Fetch {
-        conversation: group("g"),
-        sequence,
-        offset: 0,
-        len: 100,
-    };
+    let piece = Fetch::new(group("g"), sequence, 0, 100);
     faults.hold_reads_by("entry");
     let fetch = carol.start(&piece);
     carol.until(|_| faults.held() == 1);
@@ -331,12 +302,7 @@ fn a_member_who_is_removed_during_a_read_does_not_see_the_members_afterwards() {
     let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
     alice.create_group("g", &[user("bob")]).unwrap();
     faults.hold_reads_by("members_page");
-    let members = bob.start(&GroupMembers {
-        group: "g".parse().unwrap(),
-        next: &[],
-        count: 0,
-        role: None,
-    });
+    let members = bob.start(&GroupMembers::new("g".parse().unwrap()));
     bob.until(|_| faults.held() == 1);
     alice.remove("g", &["bob"]).unwrap();
     faults.release();

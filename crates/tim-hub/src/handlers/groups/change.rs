@@ -107,7 +107,7 @@ impl FromResult for JoinGroupResponse {
         let GroupResponse::Joined(status) = result else {
             return None;
         };
-        Some(to_vec(&Self { status }))
+        Some(to_vec(&Self::new(status)))
     }
 }
 
@@ -118,10 +118,10 @@ impl FromResult for MembersResponse<'_> {
         };
         let results: Vec<MemberOutcome> = results
             .into_iter()
-            .map(|(user, result)| MemberOutcome { user, result })
+            .map(|(user, result)| MemberOutcome::new(user, result))
             .collect();
         let results = List::from_slice(&results);
-        Some(to_vec(&MembersResponse { results }))
+        Some(to_vec(&MembersResponse::new(results)))
     }
 }
 
@@ -181,13 +181,7 @@ pub(in crate::handlers) fn set_receive_option(
     request: &SetReceiveOption,
 ) -> Handled<SetReceiveOption> {
     let presence = Arc::clone(&services.presence);
-    let change = ConversationChange {
-        conversation: ConversationId::Group(request.group),
-        unread: 0,
-        read_sequence: 0,
-        counted: 0,
-        deleted_through: 0,
-    };
+    let change = ConversationChange::new(ConversationId::Group(request.group));
     Change::of(services, client, request)?
         .submit_then(move |device| tell_other_devices(&presence, device, change))
 }

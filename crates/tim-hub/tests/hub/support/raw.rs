@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::ops::RangeInclusive;
 
 use tim_proto::Platform;
-use tim_proto::request::{Done, Failure, Login, Resume};
+use tim_proto::request::{Done, Failure, Login};
 use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, decode_body};
 use tim_testkit::{frame, hello};
 
@@ -55,17 +55,10 @@ impl Raw {
     }
 
     pub(crate) fn login(&mut self, name: &str, device: u64, session: u64, attempt: u32) {
-        let login = Login {
-            app: APP,
-            user: user(name),
-            user_sig: &sig(name),
-            device,
-            platform: Platform::DESKTOP,
-            resume: Resume::NOW,
-            cursor: &[],
-            session,
-            attempt,
-        };
+        let sig = sig(name);
+        let login = Login::new(APP, user(name), &sig, device, Platform::DESKTOP)
+            .with_session(session)
+            .with_attempt(attempt);
         self.say(FrameKind::LOGIN, 0, &login);
     }
 
