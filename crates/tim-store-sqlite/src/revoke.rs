@@ -46,11 +46,9 @@ impl Batch<'_> {
         self.check_revocable(&head, &target, by, &me, revoke)?;
 
         let name = shown_name(self.db, &head, by)?;
-        let left = RevokedBy {
-            revoker: revoke.by.as_str(),
-            reason: &revoke.reason,
-            name: &name,
-        };
+        let left = RevokedBy::new(revoke.by.as_str())
+            .with_reason(&revoke.reason)
+            .with_name(&name);
         // Overwritten content must not stay in free parts of the file.
         self.db.execute_batch("PRAGMA secure_delete=ON")?;
         let removed = remove_content(self.db, head.id, revoke.sequence, &left);
@@ -243,10 +241,7 @@ fn with_revoker_name(content: &Bytes, name: &str) -> Bytes {
     if name.is_empty() {
         return content.clone();
     }
-    let name = Extension {
-        tag: tags::REVOKER_NAME,
-        bytes: name.as_bytes(),
-    };
+    let name = Extension::new(tags::REVOKER_NAME, name.as_bytes());
     let mut bytes = vec![0; encoded_len(&name)];
     // The buffer has exactly this length.
     let _ = encode_body(&name, &mut bytes);

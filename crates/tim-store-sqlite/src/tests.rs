@@ -185,7 +185,7 @@ fn note(random: u32, text: &str) -> Bytes {
         client_time: 1,
         random,
     };
-    let text = tim_proto::message::Text { text };
+    let text = tim_proto::message::Text::new(text);
     tim_groups::tips::content(ConversationId::C2c(ALICE), id, MessageKind::TEXT, &text)
 }
 
