@@ -333,11 +333,7 @@ mod tests {
     async fn reading_is_noticed_when_the_stream_is_full_together_with_what_waits() {
         let bus = Arc::new(Bus::new(4, Vec::new()));
         let mut stream = bus.subscribe();
-        let event = Event::Gap(Gap {
-            conversation: ConversationId::System,
-            from: 1,
-            to: 1,
-        });
+        let event = Event::Gap(Gap::new(ConversationId::System, 1, 1));
         bus.publish(&event);
         bus.publish(&event);
         assert!(bus.is_full(2));

@@ -101,7 +101,7 @@ impl Script {
             client_time: 1_700_000_000,
             random: self.messages,
         };
-        let text = to_vec(&Text { text: &text });
+        let text = to_vec(&Text::new(&text));
         let to = ConversationId::C2c(user(NAMES[to]));
         let content: Bytes = to_vec(&Content::new(to, id, MessageKind::TEXT, &text)).into();
         self.state[log].push(Stored::Message(content.clone()));
@@ -129,13 +129,7 @@ impl Script {
         let header: Content<'_> = tim_proto::wire::decode_body(content).ok()?;
         let author = NAMES[(header.id.sender - account_number(1)) as usize];
         let by: UserId = user(author);
-        let revocation = Revocation {
-            sequence: at as u64 + 1,
-            message: header.id,
-            sender: by,
-            revoker: by,
-            reason: "",
-        };
+        let revocation = Revocation::new(at as u64 + 1, header.id, by, by);
         let id = MessageId {
             client_time: 1_700_000_001,
             ..header.id
