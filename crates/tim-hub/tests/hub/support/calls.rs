@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tim_proto::message::{Message, Payload, SendOptions, Text};
 use tim_proto::request::{CreateGroup, DeleteConversation, Fetch, History, MarkRead, Request, Revoke};
 use tim_proto::wire::List;
-use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, MessageId, UserId};
+use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageId, UserId};
 use tim_session::RequestId;
 use tim_testkit::messages;
 
@@ -38,7 +38,7 @@ impl Device {
     }
 
     pub(crate) fn send(&mut self, to: ConversationId, text: &str) -> u64 {
-        let message = self.message(to, Text { text });
+        let message = self.message(to, Text::new(text));
         match self.send_message(&message) {
             Ok(Reply::Sent {
                 sequence,
@@ -60,18 +60,11 @@ impl Device {
         next: &[u8],
         count: u16,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(&History {
-            conversation,
-            next,
-            count,
-        })
+        self.ask(&History::new(conversation).with_next(next).with_count(count))
     }
 
     pub(crate) fn read(&mut self, conversation: ConversationId) -> u32 {
-        match self.ask(&MarkRead {
-            conversation,
-            sequence: 0,
-        }) {
+        match self.ask(&MarkRead::new(conversation)) {
             Ok(Reply::Read { unread }) => unread,
             other => panic!("{other:?}"),
         }
@@ -88,12 +81,11 @@ impl Device {
         reason: &str,
     ) -> Result<Reply, ErrorCode> {
         let message = MessageId::default();
-        self.ask(&Revoke {
-            conversation,
-            sequence,
-            message,
-            reason,
-        })
+        self.ask(
+            &Revoke::new(conversation, sequence)
+                .with_message(message)
+                .with_reason(reason),
+        )
     }
 
     /// A piece of a message's payload.
@@ -104,16 +96,11 @@ impl Device {
         offset: u32,
         len: u32,
     ) -> Result<Reply, ErrorCode> {
-        self.ask(&Fetch {
-            conversation,
-            sequence,
-            offset,
-            len,
-        })
+        self.ask(&Fetch::new(conversation, sequence, offset, len))
     }
 
     pub(crate) fn delete(&mut self, conversation: ConversationId) -> Result<Reply, ErrorCode> {
-        self.ask(&DeleteConversation { conversation })
+        self.ask(&DeleteConversation::new(conversation))
     }
 
     pub(crate) fn conversations(&mut self) -> Vec<(String, u32, String)> {
@@ -122,7 +109,7 @@ impl Device {
 
     /// The conversations, `count` at the most; as many as the hub finds good for 0.
     pub(crate) fn conversations_at_most(&mut self, count: u16) -> Vec<(String, u32, String)> {
-        match self.ask(&tim_proto::request::Conversations { next: &[], count }) {
+        match self.ask(&tim_proto::request::Conversations::new().with_count(count)) {
             Ok(Reply::Conversations(list)) => list,
             other => panic!("{other:?}"),
         }
@@ -139,18 +126,9 @@ impl Device {
         members: &[UserId],
     ) -> Result<Reply, ErrorCode> {
         let group = GroupId::new(id).unwrap();
-        let request = CreateGroup {
-            group: Some(group),
-            group_type,
-            name: "周末去哪",
-            introduction: "",
-            notification: "",
-            avatar: "",
-            members: List::from_slice(members),
-            random: 7,
-            join_option: JoinOption::AS_USUAL,
-            invite_option: InviteOption::AS_USUAL,
-        };
+        let request = CreateGroup::new(group_type, "周末去哪", 7)
+            .with_group(group)
+            .with_members(List::from_slice(members));
         self.ask(&request)
     }
 
@@ -165,11 +143,7 @@ impl Device {
     pub(crate) fn ask_and_never_read(&mut self, conversation: ConversationId, blocked: impl FnOnce()) {
         let mut blocked = Some(blocked);
         let now = self.now();
-        let request = History {
-            conversation,
-            next: &[],
-            count: 0,
-        };
+        let request = History::new(conversation);
         self.session.request(now, &request).unwrap();
         self.events();
         let frame = self.session.outgoing().to_vec();

@@ -24,74 +24,49 @@ impl Device {
 
     pub(crate) fn join(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let (group, message) = (group_id(group), "let me in");
-        self.ask(&JoinGroup { group, message })
+        self.ask(&JoinGroup::new(group).with_message(message))
     }
 
     pub(crate) fn quit(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&QuitGroup { group })
+        self.ask(&QuitGroup::new(group))
     }
 
     pub(crate) fn dismiss(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&DismissGroup { group })
+        self.ask(&DismissGroup::new(group))
     }
 
     pub(crate) fn profile(&mut self, group: &str) -> Result<Reply, ErrorCode> {
         let group = group_id(group);
-        self.ask(&GetGroupProfile { group })
+        self.ask(&GetGroupProfile::new(group))
     }
 
     pub(crate) fn invite(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&InviteMembers {
-            group: group_id(group),
-            users: List::from_slice(&users),
-            reason: "because",
-        })
+        self.ask(&InviteMembers::new(group_id(group), List::from_slice(&users)).with_reason("because"))
     }
 
     pub(crate) fn remove(&mut self, group: &str, names: &[&str]) -> Result<Reply, ErrorCode> {
         let users: Vec<UserId> = names.iter().map(|name| user(name)).collect();
-        self.ask(&RemoveMembers {
-            group: group_id(group),
-            users: List::from_slice(&users),
-            reason: "because",
-        })
+        self.ask(&RemoveMembers::new(group_id(group), List::from_slice(&users)).with_reason("because"))
     }
 
     pub(crate) fn members(&mut self, group: &str, next: &[u8], count: u16) -> Result<Reply, ErrorCode> {
-        self.ask(&GroupMembers {
-            group: group_id(group),
-            next,
-            count,
-            role: None,
-        })
+        self.ask(
+            &GroupMembers::new(group_id(group))
+                .with_next(next)
+                .with_count(count),
+        )
     }
 
     /// Mutes a member for so many seconds.
     pub(crate) fn mute(&mut self, group: &str, name: &str, seconds: u32) -> Result<Reply, ErrorCode> {
-        self.set_member(group, name, None, Some(seconds))
+        self.ask(&SetMember::new(group_id(group), user(name)).with_mute_seconds(seconds))
     }
 
     pub(crate) fn set_role(&mut self, group: &str, name: &str, role: Role) -> Result<Reply, ErrorCode> {
-        self.set_member(group, name, Some(role), None)
-    }
-
-    fn set_member(
-        &mut self,
-        group: &str,
-        name: &str,
-        role: Option<Role>,
-        mute_seconds: Option<u32>,
-    ) -> Result<Reply, ErrorCode> {
-        self.ask(&SetMember {
-            group: group_id(group),
-            user: user(name),
-            role,
-            mute_seconds,
-            name_card: None,
-        })
+        self.ask(&SetMember::new(group_id(group), user(name)).with_role(role))
     }
 
     /// Waits for a notice of this operation, and takes it and those before it.
