@@ -71,7 +71,7 @@ impl Pool {
         state.lent += 1;
         let idle = state.idle.pop();
         drop(state);
-        // From here on `Lent` returns the place, even if opening fails.
+        // From here on dropping `Lent` lets the next one borrow, even if opening fails.
         let mut lent = Lent {
             pool: self,
             connection: idle,

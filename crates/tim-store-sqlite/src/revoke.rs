@@ -218,10 +218,10 @@ fn shown_name(db: &Connection, head: &Head, user: i64) -> rusqlite::Result<Strin
 
 /// Flags the message, replaces its content by what may remain, and removes its mentions.
 fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
-    let place = params![log, sql(sequence)];
+    let position = params![log, sql(sequence)];
     let left: Vec<u8> =
         db.prepare_cached("SELECT content FROM entries WHERE log = ?1 AND sequence = ?2")?
-            .query_row(place, |row| {
+            .query_row(position, |row| {
                 let content = row.get_ref(0)?.as_blob()?;
                 // Of content that cannot be decoded nothing remains.
                 Ok(decode_body::<Content<'_>>(content)
@@ -232,7 +232,7 @@ fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) 
     )?
     .execute(params![log, sql(sequence), EntryFlags::REVOKED.to_bits(), left])?;
     db.prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
-        .execute(place)?;
+        .execute(position)?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ CREATE TABLE sent (
     PRIMARY KEY (client_time, sender, random)
 ) WITHOUT ROWID;
 
--- Revoked messages: sender and counted are the message's, entry is the revocation's place.
+-- Revoked messages: sender and counted are the message's, entry is the revocation's position.
 CREATE TABLE revoked (
     log INTEGER NOT NULL,
     sequence INTEGER NOT NULL,

@@ -99,8 +99,8 @@ impl Epochs {
         let known = match epoch {
             0 => Some(self.start_of(0, head)),
             id => {
-                let place = self.0.iter().position(|epoch| epoch.id == id);
-                place.map(|place| self.start_of(place + 1, head))
+                let index = self.0.iter().position(|epoch| epoch.id == id);
+                index.map(|index| self.start_of(index + 1, head))
             }
         };
         match known {
@@ -115,17 +115,17 @@ impl Epochs {
         }
     }
 
-    /// The change at which the epoch at `place` begins; the head after the last one.
-    fn start_of(&self, place: usize, head: u64) -> u64 {
-        self.0.get(place).map_or(head, |epoch| epoch.first)
+    /// The change at which the epoch at `index` begins; the head after the last one.
+    fn start_of(&self, index: usize, head: u64) -> u64 {
+        self.0.get(index).map_or(head, |epoch| epoch.first)
     }
 
     /// The newest change that a lost epoch and this store can have in common. The copy was made before the lost epoch began and
     /// restored after that, so the common history ends with the last known epoch that began before the lost one.
     fn last_common(&self, lost: u64) -> u64 {
         let after = self.0.iter().position(|epoch| epoch.id >= lost);
-        let place = after.unwrap_or_else(|| self.0.len().saturating_sub(1));
-        self.start_of(place, 0)
+        let index = after.unwrap_or_else(|| self.0.len().saturating_sub(1));
+        self.start_of(index, 0)
     }
 }
 

@@ -70,15 +70,9 @@ impl Fingerprint {
         ])
     }
 
-    /// The fingerprint as a number, for storage.
+    /// The fingerprint as a number, to be stored and compared.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0
-    }
-
-    /// The fingerprint of a stored number.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
     }
 }

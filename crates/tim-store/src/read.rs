@@ -67,7 +67,7 @@ pub trait StoreReader: Send + Sync {
 
     /// A page of a user's conversations, newest first, at most `limit` of them, capped at
     /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS). Hidden conversations, groups that the user left, and conversations without a
-    /// [last message](Conversation::last) are not in it. Its place in the list is that message's change.
+    /// [last message](Conversation::last) are not in it. A conversation's position in the list is that message's change.
     ///
     /// # Errors
     /// The store's.
@@ -78,8 +78,8 @@ pub trait StoreReader: Send + Sync {
         limit: usize,
     ) -> Result<ConversationsPage, StoreError>;
 
-    /// One conversation of a user, even if hidden; `None` if it does not exist or the user is not a participant. That of a group
-    /// exists before its first entry.
+    /// One conversation of a user, even if hidden; `None` if it does not exist or the user is not a participant. The conversation
+    /// of a group exists before its first entry.
     ///
     /// # Errors
     /// The store's.
@@ -91,9 +91,8 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn group(&self, group: &GroupId) -> Result<Option<Group>, StoreError>;
 
-    /// A page of a group's members, in the order in which they joined, and of those who joined in the same millisecond, in the order
-    /// of their account numbers; empty for an unknown group. Members who join or leave between
-    /// two pages do not shift the others: each of those is returned once.
+    /// A page of a group's members in the order in which they joined, with account numbers to break ties; empty for an unknown
+    /// group. Members who join or leave between two pages do not shift the others: each of those is returned once.
     ///
     /// # Errors
     /// The store's.

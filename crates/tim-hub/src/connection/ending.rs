@@ -81,7 +81,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn close(&mut self, reason: CloseReason) {
         match reason {
             CloseReason::Violation(code) => self.note_violation(code),
-            CloseReason::LineLost => debug!("a serial line lost something; its client begins again"),
+            CloseReason::LineLost => {
+                debug!("packets were lost on a serial port; its client begins a new session")
+            }
             _ => {}
         }
         if let Stage::Online(online) = std::mem::replace(&mut self.stage, Stage::Anonymous) {
@@ -89,7 +91,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
         if self.framing == Framing::Serial && reason != CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN)
         {
-            // The line outlives the session.
+            // The port outlives the session.
             (self.ending, self.stuck) = (false, None);
             let now = self.io.now();
             self.io.session().begin_again(now);

@@ -1,4 +1,4 @@
-//! Serial lines, which outlive the sessions on them.
+//! Serial ports, which outlive the sessions on them.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,34 +22,34 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 impl Hub {
-    /// Serves a raw serial line (COBS, CRC-32 and a counter, `SPEC.md`), one session after the other. `line` is a tty, or
+    /// Serves a serial port (COBS, CRC-32 and a counter, `SPEC.md`), one session after the other. `port` is a tty in raw mode, or
     /// another stream of the same bytes, such as a terminal server's TCP connection. It counts as one of
     /// [`HubOptions::max_connections`](crate::HubOptions::max_connections).
     ///
-    /// Ready when the line is closed or the hub has stopped; a line that is silent, cut or noisy is still served. Runs on a
+    /// Ready when the port is closed or the hub has stopped; a port that is silent, cut or noisy is still served. Runs on a
     /// task of its own, which is aborted when the returned future is dropped.
     ///
     /// # Errors
-    /// The line's. [`io::ErrorKind::ResourceBusy`] if there are too many connections.
-    pub async fn serve_serial<L>(&self, line: L) -> io::Result<()>
+    /// The port's. [`io::ErrorKind::ResourceBusy`] if there are too many connections.
+    pub async fn serve_serial<L>(&self, port: L) -> io::Result<()>
     where
         L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let permit = Arc::clone(&self.capacity).try_acquire_owned().map_err(|_| {
-            self.note_turned_away("a serial line");
+            self.note_turned_away("a serial port");
             io::Error::new(io::ErrorKind::ResourceBusy, "there are too many connections")
         })?;
         let services = Arc::clone(&self.services);
         let mut stopping = self.status.stopping.subscribe();
         let mut task = AbortOnDrop(tokio::spawn(async move {
             let _permit = permit;
-            let mut connection = Connection::new(services, line, Framing::Serial, "a serial line".to_owned());
+            let mut connection = Connection::new(services, port, Framing::Serial, "a serial port".to_owned());
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stopping| *stopping) => {}
                 ended = poll_fn(|context| connection.poll(context)) => return ended,
             }
-            // A client that is logged in gets a GOODBYE, and the line ends behind it.
+            // A client that is logged in gets a GOODBYE, and the port is closed behind it.
             poll_fn(|context| match connection.poll(context) {
                 Poll::Pending if connection.is_vacant() => Poll::Ready(Ok(())),
                 poll => poll,
