@@ -64,4 +64,5 @@ pub(crate) enum Command {
     Sig(commands::sig::Args),
     Parse(commands::parse::Args),
     Frame(commands::frame::Args),
+    Conformance(commands::conformance::Args),
 }

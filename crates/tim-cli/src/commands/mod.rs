@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod chat;
+pub(crate) mod conformance;
 pub(crate) mod conversations;
 pub(crate) mod demo;
 pub(crate) mod frame;
@@ -29,5 +30,6 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Sig(args) => sig::run(args),
         Command::Parse(args) => parse::run(&args),
         Command::Frame(args) => frame::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
     }
 }

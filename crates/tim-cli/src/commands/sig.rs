@@ -34,7 +34,7 @@ enum SigCommand {
 
 /// Which key, if one is named.
 #[derive(Debug, clap::Args)]
-struct KeyArgs {
+pub(crate) struct KeyArgs {
     /// The app key. Others on this machine can see it in the list of processes; --key-file avoids that.
     #[arg(
         long,
@@ -94,25 +94,30 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn make(args: &Make) -> Result<(), Failure> {
-    let data = DataDir::new(args.key.data.data.clone());
-    let (key, app_id) = match args.key.named()? {
-        Some(key) => (key, None),
-        None => {
-            let data = data?;
-            let key = data.key()?.ok_or_else(|| {
-                Failure::credentials(format_args!("there is no app key in {}", data.path().display()))
-                    .hint("run `tim serve` once to make one, or name one with --key-file FILE")
-            })?;
-            (key, data.endpoint()?.map(|endpoint| endpoint.app_id))
-        }
-    };
-    check_key(&key)?;
-    let app = App::new(args.key.app.or(app_id).unwrap_or(DEFAULT_APP_ID), key);
+    let app = args.key.app()?;
     let sig = UserSig::sign(&app, &args.user, now(), args.expire.0);
     Ok(writeln!(io::stdout(), "{sig}")?)
 }
 
 impl KeyArgs {
+    /// The application, with the named key or that of the data directory.
+    pub(crate) fn app(&self) -> Result<App, Failure> {
+        let data = DataDir::new(self.data.data.clone());
+        let (key, app_id) = match self.named()? {
+            Some(key) => (key, None),
+            None => {
+                let data = data?;
+                let key = data.key()?.ok_or_else(|| {
+                    Failure::credentials(format_args!("there is no app key in {}", data.path().display()))
+                        .hint("run `tim serve` once to make one, or name one with --key-file FILE")
+                })?;
+                (key, data.endpoint()?.map(|endpoint| endpoint.app_id))
+            }
+        };
+        check_key(&key)?;
+        Ok(App::new(self.app.or(app_id).unwrap_or(DEFAULT_APP_ID), key))
+    }
+
     /// The key that was named on the command line or in the environment.
     fn named(&self) -> Result<Option<String>, Failure> {
         match (&self.key, &self.key_file) {

@@ -1,6 +1,7 @@
 //! The compiled program, run as a user runs it.
 
 mod chat;
+mod conformance;
 mod crash;
 mod demo;
 mod frame;
@@ -115,6 +116,7 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
         &["sig", "inspect"],
         &["parse"],
         &["frame"],
+        &["conformance"],
         &["demo"],
         &["chat"],
         &["send"],

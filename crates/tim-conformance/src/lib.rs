@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod chapters;
+mod check;
+mod lab;
+#[cfg(feature = "hub")]
+mod own_hub;
+mod person;
+mod report;
+mod row;
+mod run;
+mod spec;
+mod tap;
+mod target;
+
+#[cfg(feature = "hub")]
+pub use own_hub::{OwnHub, OwnHubs};
+pub use report::{Outcome, Report, RowReport};
+pub use row::{Requirement, requirements};
+pub use run::{Selection, UnknownRow, run};
+pub use target::{Boxed, HubFactory, HubSettings, StartedHub, Target};

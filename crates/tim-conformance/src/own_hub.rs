@@ -1,0 +1,172 @@
+//! A tim hub in this process.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tim_client::transport::{MemoryConnector, memory_listener};
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Clock, Hub, HubOptions};
+use tokio::task::JoinHandle;
+
+use crate::target::{Boxed, HubFactory, HubSettings, StartedHub, Target};
+
+/// The application that the hub serves.
+const APP: u32 = 1_400_000_000;
+/// The lifetime of UserSigs, in seconds.
+const SIG_SECONDS: u64 = 60 * 86_400;
+/// How often a hub whose clock moves looks for what is too old.
+const PURGE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A tim hub in this process, on a temporary directory, with connections in memory. It stops when this is dropped.
+#[derive(Debug)]
+pub struct OwnHub {
+    target: Target,
+    connector: MemoryConnector,
+    hub: Arc<Hub>,
+    accepting: JoinHandle<()>,
+    ahead_ms: Arc<AtomicU64>,
+    _data: tempfile::TempDir,
+}
+
+/// Whether a hub's clock runs, or moves only by [`StartedHub::advance`].
+enum ClockKind {
+    Running,
+    Stopped,
+}
+
+impl OwnHub {
+    /// Starts a hub with the default options.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn start() -> io::Result<Self> {
+        Self::start_with(|_| ())
+    }
+
+    /// Starts a hub with other options. Its clock is the system's, moved ahead by [`StartedHub::advance`].
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn start_with(change: impl FnOnce(&mut HubOptions)) -> io::Result<Self> {
+        Self::start_by(&ClockKind::Running, change)
+    }
+
+    fn start_by(clock: &ClockKind, change: impl FnOnce(&mut HubOptions)) -> io::Result<Self> {
+        let key = random_key()?;
+        let mut options = HubOptions::new(App::new(APP, key.as_str()));
+        let ahead_ms = Arc::new(AtomicU64::new(0));
+        options.clock = match clock {
+            ClockKind::Running => ahead_of(&options.clock, &ahead_ms),
+            ClockKind::Stopped => {
+                let (wall_ms, steady_ms) = (options.clock.wall_ms(), options.clock.steady_ms());
+                ahead_of(&Clock::new(move || wall_ms, move || steady_ms), &ahead_ms)
+            }
+        };
+        change(&mut options);
+        let data = tempfile::tempdir()?;
+        let hub = Hub::open(data.path(), options).map_err(io::Error::other)?;
+        let hub = Arc::new(hub);
+        let (connector, mut listener) = memory_listener();
+        let serving = Arc::clone(&hub);
+        let accepting = tokio::spawn(async move {
+            while let Some(link) = listener.accept().await {
+                serving.spawn(link);
+            }
+        });
+        Ok(Self {
+            target: target_of(key, connector.clone()),
+            connector,
+            hub,
+            accepting,
+            ahead_ms,
+            _data: data,
+        })
+    }
+
+    /// The hub as the target of a run. The suite may start further hubs like it.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        self.target.clone().with_factory(OwnHubs)
+    }
+
+    /// Opens connections to the hub.
+    #[must_use]
+    pub fn connector(&self) -> MemoryConnector {
+        self.connector.clone()
+    }
+
+    /// The hub itself.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Stops the hub, and waits until it has stopped.
+    pub async fn stop(self) {
+        self.accepting.abort();
+        self.hub.shut_down().await;
+    }
+}
+
+impl Drop for OwnHub {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl StartedHub for OwnHub {
+    fn target(&self) -> Target {
+        self.target.clone()
+    }
+
+    fn advance(&self, by: Duration) {
+        let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.ahead_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+/// Starts tim hubs in this process. Their clocks move only by [`StartedHub::advance`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OwnHubs;
+
+impl HubFactory for OwnHubs {
+    fn start(&self, settings: HubSettings) -> Boxed<'_, io::Result<Box<dyn StartedHub>>> {
+        Box::pin(async move {
+            let hub = OwnHub::start_by(&ClockKind::Stopped, |options| {
+                options.purge_interval = PURGE_INTERVAL;
+                options.limits = options
+                    .limits
+                    .with_revoke_window_seconds(settings.revoke_window_seconds)
+                    .with_retention_seconds(settings.retention_seconds)
+                    .with_group_messages_per_second(settings.group_messages_per_second);
+            })?;
+            Ok(Box::new(hub) as Box<dyn StartedHub>)
+        })
+    }
+}
+
+fn ahead_of(clock: &Clock, ahead_ms: &Arc<AtomicU64>) -> Clock {
+    let (wall, steady) = (clock.clone(), clock.clone());
+    let (ahead, too) = (Arc::clone(ahead_ms), Arc::clone(ahead_ms));
+    Clock::new(
+        move || wall.wall_ms() + ahead.load(Ordering::SeqCst),
+        move || steady.steady_ms() + too.load(Ordering::SeqCst),
+    )
+}
+
+fn random_key() -> io::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// With UserSigs that outlast every jump of the hub's clock.
+fn target_of(key: String, connector: MemoryConnector) -> Target {
+    let app = App::new(APP, key);
+    Target::new(APP, connector, move |user| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UserSig::sign(&app, user, now.as_secs(), SIG_SECONDS)
+    })
+}
