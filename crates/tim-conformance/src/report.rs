@@ -39,7 +39,7 @@ impl fmt::Display for Outcome {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RowReport {
-    /// The id, such as `S83`.
+    /// The id: the letter S and the number.
     pub row: String,
     /// The chapter of `docs/requirements.md`.
     pub chapter: &'static str,

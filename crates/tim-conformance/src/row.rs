@@ -9,7 +9,7 @@ use crate::target::Boxed;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirement {
-    /// The number: 83 for the row S83.
+    /// The number of the row.
     pub number: u16,
     /// The chapter.
     pub chapter: &'static str,

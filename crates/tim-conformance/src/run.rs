@@ -76,7 +76,7 @@ impl Default for Selection {
     }
 }
 
-/// Row ids, separated by commas: `S83` or `S83,S84`.
+/// Row ids, separated by commas.
 impl FromStr for Selection {
     type Err = UnknownRow;
 

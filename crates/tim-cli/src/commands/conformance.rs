@@ -38,7 +38,7 @@ pub(crate) struct Args {
     hub: Option<String>,
     #[command(flatten)]
     key: KeyArgs,
-    /// Check these rows only, such as S83 or S83,S84.
+    /// Check these rows only, separated by commas; --list prints them.
     #[arg(long, value_name = "ROWS", default_value_t)]
     row: Rows,
     /// Print the report as JSON.
