@@ -96,7 +96,7 @@ async fn same_bytes(lab: &Lab) -> Verdict {
         );
         let decoded = Payload::decode(MessageKind::TEXT, &send.payload);
         ensure!(
-            decoded == Payload::Text(tim_client::proto::message::Text { text: &text }),
+            decoded == Payload::Text(tim_client::proto::message::Text::new(&text)),
             "it is read otherwise"
         );
     }
