@@ -5,9 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tim_groups::{GroupPolicy, NewGroup, create};
 use tim_proto::message::{Content, Text, to_vec};
-use tim_proto::{
-    ConversationId, GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, UserId,
-};
+use tim_proto::{ConversationId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
     Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write,
     WriteError, Written,
@@ -58,17 +56,10 @@ pub(crate) fn group(group_type: GroupType, members: u32) -> Result<Prepared> {
     let id = GroupId::new("bench")?;
     let is_room = group_type == GroupType::AV_CHAT_ROOM;
     let wish = NewGroup {
-        group: id,
-        group_type,
-        owner,
         name: "bench".to_owned(),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: String::new(),
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
         members: if is_room { Vec::new() } else { members },
         random: 1,
+        ..NewGroup::new(id, group_type, owner)
     };
     let policy = GroupPolicy {
         max_members: u32::MAX,

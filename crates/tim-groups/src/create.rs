@@ -36,32 +36,31 @@ pub struct NewGroup {
     pub random: u32,
 }
 
+impl NewGroup {
+    /// A group without texts, and without members besides the owner; its options are those of the type.
+    #[must_use]
+    pub const fn new(group: GroupId, group_type: GroupType, owner: UserId) -> Self {
+        Self {
+            group,
+            group_type,
+            owner,
+            name: String::new(),
+            introduction: String::new(),
+            notification: String::new(),
+            avatar: String::new(),
+            join_option: JoinOption::AS_USUAL,
+            invite_option: InviteOption::AS_USUAL,
+            members: Vec::new(),
+            random: 0,
+        }
+    }
+}
+
 /// A new group, checked and complete, for a store to write.
 #[derive(Debug, Clone)]
 pub struct CreateGroup {
-    /// The id.
-    pub group: GroupId,
-    /// The type.
-    pub group_type: GroupType,
-    /// The owner, who becomes a member.
-    pub owner: UserId,
-    /// The name.
-    pub name: String,
-    /// The introduction.
-    pub introduction: String,
-    /// The notification.
-    pub notification: String,
-    /// The address of the picture.
-    pub avatar: String,
-    /// Who may join on request.
-    pub join_option: JoinOption,
-    /// Whom members may invite.
-    pub invite_option: InviteOption,
-    /// The members besides the owner, with their roles, in the order in which they join. Of a user who is named twice, the first
-    /// entry counts. All must have accounts.
-    pub members: Vec<(UserId, Role)>,
-    /// The request's random number, by which a repeated request is recognized.
-    pub creation_random: u32,
+    /// The group, with options that its type has. The owner and the members must have accounts; the members join in their order.
+    pub group: NewGroup,
     /// The most groups that a user may be in. It holds for the owner and the members.
     pub max_groups: u32,
     /// The first entry of the group's log.
@@ -76,13 +75,13 @@ pub struct CreateGroup {
 /// [`Refused::BadValue`] for an unknown type or option, [`Refused::NotAllowed`] for an option that the type has fixed or
 /// members in an AVChatRoom, [`Refused::Full`], [`Refused::TextTooLong`].
 pub fn create(
-    new: NewGroup,
+    mut new: NewGroup,
     policy: &GroupPolicy,
     now_ms: u64,
     names: &dyn NameLookup,
 ) -> Result<CreateGroup, Refused> {
     let rules = TypeRules::of(new.group_type).ok_or(Refused::BadValue("unknown group type"))?;
-    let (join_option, invite_option) = options(rules, &new)?;
+    (new.join_option, new.invite_option) = options(rules, &new)?;
     check_texts(&GroupUpdate {
         name: Some(new.name.clone()),
         introduction: Some(new.introduction.clone()),
@@ -90,16 +89,15 @@ pub fn create(
         avatar: Some(new.avatar.clone()),
         ..GroupUpdate::default()
     })?;
-    let mut members = new.members;
-    members.sort_unstable();
-    members.dedup();
-    members.retain(|member| *member != new.owner);
-    if !rules.is_stored && !members.is_empty() {
+    new.members.sort_unstable();
+    new.members.dedup();
+    new.members.retain(|member| *member != new.owner);
+    if !rules.is_stored && !new.members.is_empty() {
         return Err(Refused::NotAllowed(
             "an AVChatRoom is created without members; users join it",
         ));
     }
-    let all_members = members.len().saturating_add(1);
+    let all_members = new.members.len().saturating_add(1);
     if let Some(max) = rules.ceiling(policy)
         && all_members > max as usize
     {
@@ -111,22 +109,12 @@ pub fn create(
         rules,
         now_s: now_ms / 1000,
     };
-    let (tip, notices) = announcements(&announcer, new.owner, &members, new.random, names);
+    let (tip, notices) = announcements(&announcer, new.owner, &new.members, new.random, names);
     Ok(CreateGroup {
-        group: new.group,
-        group_type: new.group_type,
-        owner: new.owner,
-        join_option,
-        invite_option,
-        members: members.into_iter().map(|member| (member, Role::MEMBER)).collect(),
-        creation_random: new.random,
+        group: new,
         max_groups: policy.max_groups,
         tip: rules.is_stored.then_some(tip),
         notices,
-        name: new.name,
-        introduction: new.introduction,
-        notification: new.notification,
-        avatar: new.avatar,
     })
 }
 

@@ -196,17 +196,10 @@ fn make_group(host: &mut dyn Host, cast: &Cast, group_type: GroupType, number: u
         members.extend(cast.admins);
     }
     let new = NewGroup {
-        group,
-        group_type,
-        owner: cast.owner,
         name: "old".to_owned(),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: String::new(),
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
         members,
         random: 1,
+        ..NewGroup::new(group, group_type, cast.owner)
     };
     host.create(new).unwrap();
     if has_admins {

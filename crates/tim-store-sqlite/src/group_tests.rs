@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::Connection;
 use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, create};
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, UserId};
+use tim_proto::{GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
     Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, MembersRequest, NotStored, PageRequest, Purge,
     Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
@@ -31,17 +31,9 @@ fn command(group: GroupId, actor: UserId, action: GroupAction) -> Write {
 fn new_group(group: GroupId, group_type: GroupType) -> Write {
     let [owner, bob, carol, _] = users();
     let wish = NewGroup {
-        group,
-        group_type,
-        owner,
-        name: String::new(),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: String::new(),
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
         members: vec![bob, carol],
         random: 1,
+        ..NewGroup::new(group, group_type, owner)
     };
     Write::CreateGroup(Box::new(
         create(
@@ -284,7 +276,7 @@ fn restrictions_are_kept_for_as_long_as_they_mean_something() {
         .unwrap();
     let mut new = new_group(group, GroupType::PUBLIC);
     if let Write::CreateGroup(new) = &mut new {
-        (new.group_type, new.members, new.tip) = (GroupType::AV_CHAT_ROOM, vec![], None);
+        (new.group.group_type, new.group.members, new.tip) = (GroupType::AV_CHAT_ROOM, vec![], None);
     }
     writer.commit(2, &[new]).unwrap();
     let ban = |users: &[UserId], seconds| GroupAction::Ban {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, ToSql, params};
 use tim_groups::rules::{Sender, TypeRules};
-use tim_groups::{GroupCommand, GroupUpdate, NewRequest, RowChange, Verdict, decide};
+use tim_groups::{GroupCommand, GroupUpdate, NewGroup, NewRequest, RowChange, Verdict, decide};
 use tim_proto::{GroupType, Role, UserId};
 use tim_store::{
     Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Refused, Restriction, RosterChange,
@@ -21,7 +21,8 @@ use super::writer::{Batch, Stop};
 type Notices = Vec<(LogKey, NewEntry)>;
 
 impl Batch<'_> {
-    pub(super) fn create_group(&mut self, new: &CreateGroup) -> Result<Written, Stop> {
+    pub(super) fn create_group(&mut self, create: &CreateGroup) -> Result<Written, Stop> {
+        let new = &create.group;
         let owner = self.user(&new.owner)?;
         let log = LogKey::Group(new.group);
         if let Some(head) = Head::find(self.db, &log)? {
@@ -30,15 +31,21 @@ impl Batch<'_> {
         if super::group_view::ended_by(self.db, &new.group)?.is_some() {
             return Err(Refused::IdInUse(new.group).into());
         }
-        let mut members = self.roles(&new.members)?;
+        let members = new
+            .members
+            .iter()
+            .map(|user| Ok((self.user(user)?, Role::MEMBER)));
+        let mut members = members.collect::<Result<BTreeMap<_, _>, Stop>>()?;
         members.insert(owner, Role::OWNER);
-        self.check_group_counts(new)?;
-        let tip = new.tip.as_ref().map(|tip| self.system_entry(tip)).transpose()?;
-        let notices = self.notices(&new.notices)?;
+        self.check_group_counts(create)?;
+        let tip = create
+            .tip
+            .as_ref()
+            .map(|tip| self.system_entry(tip))
+            .transpose()?;
+        let notices = self.notices(&create.notices)?;
         let mut roster = RosterChange::of(new.group);
-        roster.joined = std::iter::once(new.owner)
-            .chain(new.members.iter().map(|(member, _)| *member))
-            .collect();
+        roster.joined = [&[new.owner], &*new.members].concat();
 
         let mut head = self.insert_log(&log)?;
         self.insert_group(&head, new, owner, members.len() as u64)?;
@@ -51,9 +58,9 @@ impl Batch<'_> {
     }
 
     /// Checks that nobody will be in more groups than allowed.
-    fn check_group_counts(&self, new: &CreateGroup) -> Result<(), Stop> {
-        let max = new.max_groups;
-        for user in std::iter::once(&new.owner).chain(new.members.iter().map(|(member, _)| member)) {
+    fn check_group_counts(&self, create: &CreateGroup) -> Result<(), Stop> {
+        let (new, max) = (&create.group, create.max_groups);
+        for user in std::iter::once(&new.owner).chain(&new.members) {
             if groups_of(self.db, self.user(user)?, max)? >= max {
                 return Err(Refused::TooManyGroups { user: *user, max }.into());
             }
@@ -61,15 +68,13 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn created_before(&self, head: &Head, new: &CreateGroup, owner: i64) -> Result<Written, Stop> {
+    fn created_before(&self, head: &Head, new: &NewGroup, owner: i64) -> Result<Written, Stop> {
         let found = self
             .db
             .prepare_cached(
                 "SELECT fingerprint FROM groups WHERE log = ?1 AND creator = ?2 AND creation_random = ?3",
             )?
-            .query_row(params![head.id, owner, new.creation_random], |row| {
-                unsigned(row, 0)
-            })
+            .query_row(params![head.id, owner, new.random], |row| unsigned(row, 0))
             .optional()?;
         match found {
             None => Err(Refused::IdInUse(new.group).into()),
@@ -80,7 +85,7 @@ impl Batch<'_> {
         }
     }
 
-    fn insert_group(&self, head: &Head, new: &CreateGroup, owner: i64, members: u64) -> rusqlite::Result<()> {
+    fn insert_group(&self, head: &Head, new: &NewGroup, owner: i64, members: u64) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
                 "INSERT INTO groups (log, group_type, owner, creator, creation_random, name, introduction, notification,
@@ -91,7 +96,7 @@ impl Batch<'_> {
                 head.id,
                 new.group_type.0,
                 owner,
-                new.creation_random,
+                new.random,
                 new.name,
                 new.introduction,
                 new.notification,
@@ -367,14 +372,6 @@ impl Batch<'_> {
             EntryFlags::NO_UNREAD
         };
         Ok(Destination { head, flags })
-    }
-
-    /// The users' interned ids with their roles. Of a duplicate the last role counts.
-    fn roles(&self, users: &[(UserId, Role)]) -> Result<BTreeMap<i64, Role>, Stop> {
-        users
-            .iter()
-            .map(|(user, role)| Ok((self.user(user)?, *role)))
-            .collect()
     }
 
     /// Checks the notices. Writes nothing.

@@ -1,7 +1,7 @@
 //! Fingerprints distinguish requests with the same id.
 
 use sha2::{Digest as _, Sha256};
-use tim_groups::CreateGroup;
+use tim_groups::NewGroup;
 use tim_proto::message::{Content, tags};
 
 /// A hash of the content of a request: the first eight bytes of a SHA-256. It distinguishes a repeated request from another one
@@ -54,12 +54,8 @@ impl Fingerprint {
 
     /// The fingerprint of a new group: its profile, its options and its members.
     #[must_use]
-    pub fn of_group(new: &CreateGroup) -> Self {
-        let members: String = new
-            .members
-            .iter()
-            .map(|(member, _)| format!("{member}\n"))
-            .collect();
+    pub fn of_group(new: &NewGroup) -> Self {
+        let members: String = new.members.iter().map(|member| format!("{member}\n")).collect();
         Self::of(&[
             &[new.group_type.0, new.join_option.0, new.invite_option.0],
             new.name.as_bytes(),

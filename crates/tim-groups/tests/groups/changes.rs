@@ -2,7 +2,7 @@
 
 use tim_groups::suite::Host as _;
 use tim_groups::{EntryFlags, GroupAction, GroupResponse, NewGroup, Refused, RowChange};
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId};
+use tim_proto::{GroupId, GroupType, JoinStatus, MemberResult, Role, UserId};
 
 use crate::memory::{Memory, NOW_MS};
 
@@ -11,17 +11,10 @@ fn group_of<const N: usize>(memory: &mut Memory, group_type: GroupType) -> (Grou
     let users: [UserId; N] = std::array::from_fn(|number| memory.user(&format!("user{number}")));
     let group = GroupId::new("g").unwrap();
     let new = NewGroup {
-        group,
-        group_type,
-        owner: users[0],
         name: "name".to_owned(),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: String::new(),
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
         members: users[1..].to_vec(),
         random: 1,
+        ..NewGroup::new(group, group_type, users[0])
     };
     memory.create(new).unwrap();
     (group, users)

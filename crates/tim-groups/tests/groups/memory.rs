@@ -241,10 +241,10 @@ impl Host for Memory {
     }
 
     fn create(&mut self, new: NewGroup) -> Result<(), Refused> {
-        let new = create(new, &self.policy, NOW_MS, &BTreeMap::new())?;
+        let new = create(new, &self.policy, NOW_MS, &BTreeMap::new())?.group;
         let mut members = BTreeMap::from([(new.owner, self.joined(Role::OWNER))]);
-        for (user, role) in new.members {
-            members.insert(user, self.joined(role));
+        for user in new.members {
+            members.insert(user, self.joined(Role::MEMBER));
         }
         let group = Group {
             group: new.group,

@@ -7,6 +7,7 @@ use tim_proto::request::{
 };
 use tim_proto::wire::{FrameKind, List};
 use tim_proto::{ConversationId, ErrorCode};
+use tim_store::faults::Faults;
 use tim_store::{NotStored, StoreError};
 
 use super::support::{Device, Raw, Reply, TestHub, c2c, group, user};
@@ -164,16 +165,22 @@ fn a_slow_read_holds_up_its_connection_only_and_its_requests_stay_in_order() {
     assert!(matches!(carol.wait_for(other), Ok(Reply::Page { texts, .. }) if texts.len() == 4));
 }
 
-#[test]
-fn during_a_slow_read_a_connection_answers_pings_and_takes_acks() {
-    let (hub, faults) = TestHub::start_faulty();
-    let mut bob = Device::login(&hub, "bob", 2);
-    let mut alice = Raw::open(&hub, 4096);
+/// Alice, whose first request, a page of history, does not return.
+fn in_a_slow_read(hub: &TestHub, faults: &Faults) -> Raw {
+    let mut alice = Raw::open(hub, 4096);
     alice.login("alice", 1, 1, 1);
     alice.until(FrameKind::SYNCED);
     faults.hold_reads_by("page");
     alice.say(FrameKind::HISTORY, 1, &newest(c2c("bob")));
     faults.wait_until_held(1);
+    alice
+}
+
+#[test]
+fn during_a_slow_read_a_connection_answers_pings_and_takes_acks() {
+    let (hub, faults) = TestHub::start_faulty();
+    let mut bob = Device::login(&hub, "bob", 2);
+    let mut alice = in_a_slow_read(&hub, &faults);
     let piece = Fetch::new(c2c("bob"), 12, 0, 100);
     alice.say(FrameKind::FETCH, 2, &piece);
     alice.say(FrameKind::HISTORY, 3, &newest(c2c("bob")));
@@ -196,12 +203,7 @@ fn during_a_slow_read_a_connection_answers_pings_and_takes_acks() {
 fn what_a_client_sends_during_a_slow_read_is_bounded() {
     let (hub, faults) = TestHub::start_faulty();
     let mut bob = Device::login(&hub, "bob", 2);
-    let mut alice = Raw::open(&hub, 4096);
-    alice.login("alice", 1, 1, 1);
-    alice.until(FrameKind::SYNCED);
-    faults.hold_reads_by("page");
-    alice.say(FrameKind::HISTORY, 1, &newest(c2c("bob")));
-    faults.wait_until_held(1);
+    let mut alice = in_a_slow_read(&hub, &faults);
     let next = [0; 3000];
     let large = newest(c2c("bob")).with_next(&next);
     // Six of them are more than is held; the PING behind the eighth is not read before the first request is answered.

@@ -163,17 +163,10 @@ pub(super) fn begin(world: &mut World, case: usize, group_type: GroupType) -> Mo
         .collect();
     let group = GroupId::new(&format!("case{case}")).unwrap();
     let wish = NewGroup {
-        group,
-        group_type,
-        owner: users[0],
         name: "name0".to_owned(),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: String::new(),
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
         members: users[1..3].to_vec(),
         random: 1,
+        ..NewGroup::new(group, group_type, users[0])
     };
     let new = create(
         wish,

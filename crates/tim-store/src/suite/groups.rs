@@ -19,7 +19,7 @@ pub fn created_whole_with_tip_and_notices(world: &mut World) {
     let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
     let group = GroupId::new("@TGS#1").unwrap();
     let mut new = new_group(group, &[alice, bob, carol, bob]);
-    new.introduction = "intro".to_owned();
+    new.group.introduction = "intro".to_owned();
     new.tip = Some(world.prepared("alice invited bob, carol"));
     new.notices = [bob, carol]
         .map(|user| (user, world.prepared("you were invited")))
@@ -69,9 +69,9 @@ pub fn creation_is_idempotent(world: &mut World) {
         "one tip"
     );
     let mut second = new.clone();
-    second.creation_random = 2;
+    second.group.random = 2;
     assert_eq!(world.write(create(&second)), Err(Refused::IdInUse(group)));
-    new.owner = bob;
+    new.group.owner = bob;
     assert_eq!(world.write(create(&new)), Err(Refused::IdInUse(group)));
 }
 
@@ -80,10 +80,8 @@ pub fn a_random_number_is_used_for_one_group(world: &mut World) {
     let group = GroupId::new("g1").unwrap();
     let new = new_group(group, &[alice, bob]);
     let create = |new: &_| Write::CreateGroup(Box::new(CreateGroup::clone(new)));
-    let other = CreateGroup {
-        name: "another name".to_owned(),
-        ..new.clone()
-    };
+    let mut other = new.clone();
+    other.group.name = "another name".to_owned();
     let answers = world.batch(&[create(&new), create(&other)]);
     assert_eq!(
         answers,

@@ -1,9 +1,7 @@
 //! Who is in a group: in pages, in live rooms, at the end; and who is mentioned.
 
 use tim_groups::{GroupAction, GroupPolicy, GroupResponse, GroupUpdate, NewGroup, create};
-use tim_proto::{
-    AtKind, ErrorCode, GroupId, GroupType, InviteOption, JoinOption, JoinStatus, MemberResult, Role, UserId,
-};
+use tim_proto::{AtKind, ErrorCode, GroupId, GroupType, JoinOption, JoinStatus, MemberResult, Role, UserId};
 
 use super::groups::join;
 use super::{World, stored};
@@ -21,17 +19,10 @@ pub fn typed(
 ) -> GroupId {
     let group = GroupId::new(name).unwrap();
     let wish = NewGroup {
-        group,
-        group_type,
-        owner,
         name: name.to_owned(),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: String::new(),
-        join_option: JoinOption::AS_USUAL,
-        invite_option: InviteOption::AS_USUAL,
         members: members.to_vec(),
         random: 1,
+        ..NewGroup::new(group, group_type, owner)
     };
     let new = create(
         wish,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupResponse};
+use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupResponse, NewGroup};
 use tim_proto::message::SystemNotice;
 use tim_proto::message::{Content, GroupTip};
 use tim_proto::wire::decode_body;
-use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, Role, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, MessageKind, UserId};
 
 use super::Engine;
 use crate::{
@@ -255,17 +255,15 @@ impl World {
 
 pub fn new_group(group: GroupId, users: &[UserId]) -> CreateGroup {
     CreateGroup {
-        group,
-        group_type: GroupType::COMMUNITY,
-        owner: users[0],
-        name: format!("{group}'s name"),
-        introduction: String::new(),
-        notification: String::new(),
-        avatar: "https://example.invalid/group.png".to_owned(),
-        join_option: JoinOption::FREE_ACCESS,
-        invite_option: InviteOption::FREE_ACCESS,
-        members: users[1..].iter().map(|user| (*user, Role::MEMBER)).collect(),
-        creation_random: 1,
+        group: NewGroup {
+            name: format!("{group}'s name"),
+            avatar: "https://example.invalid/group.png".to_owned(),
+            join_option: JoinOption::FREE_ACCESS,
+            invite_option: InviteOption::FREE_ACCESS,
+            members: users[1..].to_vec(),
+            random: 1,
+            ..NewGroup::new(group, GroupType::COMMUNITY, users[0])
+        },
         max_groups: u32::MAX,
         tip: None,
         notices: Vec::new(),

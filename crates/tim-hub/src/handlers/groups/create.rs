@@ -51,11 +51,11 @@ pub(in crate::handlers) fn create<'a>(
     let mut new_users = Vec::new();
     // A request that is repeated after a cut creates nothing new, and costs nothing.
     if services.reads.store().group(&group)?.is_none() {
-        let cost = u32::try_from(create.members.len()).unwrap_or(u32::MAX);
+        let cost = u32::try_from(create.group.members.len()).unwrap_or(u32::MAX);
         admit(services, client, cost.saturating_add(1))?;
         if services.options.open_registration {
-            let members = create.members.iter().map(|(member, _)| *member);
-            new_users = members.filter(UserId::is_well_formed).collect();
+            new_users.clone_from(&create.group.members);
+            new_users.retain(UserId::is_well_formed);
         }
     }
     let write = Write::WithAccounts {
