@@ -75,7 +75,7 @@ pub(super) fn behind(db: &Connection, head: &Head, personal: &Personal) -> rusql
             found
                 .entry(at.sequence)
                 .and_modify(|both| both.kind = AtKind::AT_ALL_AT_ME)
-                .or_insert(AtInfo::new(at.sequence, at.from, kind));
+                .or_insert_with(|| AtInfo::new(at.sequence, at.from, kind));
         }
     }
     let skip = found.len().saturating_sub(MAX_AT);
