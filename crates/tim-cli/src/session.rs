@@ -91,6 +91,20 @@ impl Session {
         Ok((session, events))
     }
 
+    /// Logs in, runs a command that ignores incoming messages within its time limit, and logs out.
+    pub(crate) fn run<T>(
+        login: Login,
+        command: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        block_on(async {
+            let (session, events) = Self::open(login).await?;
+            drop(events);
+            let result = session.in_time(command(&session)).await;
+            session.close().await;
+            result
+        })
+    }
+
     /// Runs the command's requests within its time limit.
     pub(crate) async fn in_time<T>(
         &self,

@@ -5,68 +5,14 @@ mod world;
 
 use std::time::Duration;
 
-use tim_client::proto::message::{
-    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Text, Thumbnail, Video,
-};
-use tim_client::proto::wire::List;
+use tim_client::proto::message::{Custom, File};
 use tim_client::transport::memory_listener;
 use tim_client::{
     Client, CreateGroup, ErrorCode, GroupType, Limits, MENTION_ALL, Payload, Platform, SendOptions, Status,
     UserId,
 };
+use tim_testkit::{Border, borders};
 use world::World;
-
-/// A kind's limit, the payload of so much, and the code of one more.
-type Border = (u64, fn(u64) -> Payload<'static>, ErrorCode);
-
-fn image(size: u64) -> Payload<'static> {
-    let one = ImageInfo::new(ImageSize::ORIGINAL)
-        .with_size(size)
-        .with_width(1)
-        .with_height(1);
-    let images = List::from_slice(vec![one].leak());
-    Payload::Image(Image::new(ImageFormat::PNG, images))
-}
-
-fn video(size: u64) -> Payload<'static> {
-    let thumbnail = Thumbnail::new().with_is_default(true);
-    Payload::Video(
-        Video::new()
-            .with_size(size)
-            .with_seconds(1)
-            .with_format("mp4")
-            .with_thumbnail(thumbnail),
-    )
-}
-
-fn borders() -> [Border; 6] {
-    let limits = Limits::new();
-    [
-        // The length before such a text takes two bytes.
-        (
-            limits.message_bytes() - 2,
-            |len| Payload::Text(Text::new("x".repeat(len as usize).leak())),
-            ErrorCode::COMM_BODY_SIZE_LIMIT,
-        ),
-        (limits.image_bytes(), image, ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT),
-        (
-            limits.sound_bytes(),
-            |size| Payload::Audio(Audio::new().with_size(size)),
-            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
-        ),
-        (
-            limits.sound_millis().into(),
-            |millis| Payload::Audio(Audio::new().with_duration_ms(millis as u32)),
-            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
-        ),
-        (limits.video_bytes(), video, ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT),
-        (
-            limits.file_bytes(),
-            |size| Payload::File(File::new().with_size(size)),
-            ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
-        ),
-    ]
-}
 
 #[tokio::test]
 async fn what_can_be_made_is_taken_by_the_hub_and_one_more_cannot_be_made() {
@@ -77,7 +23,7 @@ async fn what_can_be_made_is_taken_by_the_hub_and_one_more_cannot_be_made() {
         .log_in(&name, |builder| builder.platform(Platform::ANDROID))
         .await;
     let peer = UserId::new(&"p".repeat(UserId::MAX_LEN)).unwrap();
-    for (most, payload, code) in borders() {
+    for Border { most, payload, code } in borders() {
         for much in [most - 1, most] {
             let message = client.create_message(peer, payload(much)).unwrap();
             client

@@ -142,7 +142,7 @@ impl Display for Line<'_> {
                 it.sequence,
                 revoked_text(Revoker::of(message, &USER), WORDS)
             ),
-            payload => write!(f, "{}: {}", message.sender(), Said(payload)),
+            payload => write!(f, "{}: {}", message.sender(), PayloadText(payload)),
         }
     }
 }
@@ -155,14 +155,14 @@ pub(crate) fn name(conversation: &ConversationId) -> &str {
     }
 }
 
-/// What a user's message says.
-struct Said<'m>(&'m Payload<'m>);
+/// A user's message without its sender.
+struct PayloadText<'m>(&'m Payload<'m>);
 
-impl Display for Said<'_> {
+impl Display for PayloadText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.0.kind();
         match self.0 {
-            Payload::Text(said) => Rich(said.text).fmt(f),
+            Payload::Text(text) => Rich(text.text).fmt(f),
             Payload::Face(face) => write!(f, "{} {} {}", placeholder(kind, WORDS), face.index, face.data),
             Payload::Custom(it) => write!(f, "{} {}", placeholder(kind, WORDS), it.description),
             _ if placeholder(kind, WORDS).is_empty() => write!(f, "[{kind}]"),

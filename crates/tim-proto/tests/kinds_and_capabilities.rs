@@ -7,9 +7,7 @@ use proptest::prelude::*;
 use tim_proto::kind::{GroupType, MessageKind, Priority, Role, UnknownPriority};
 use tim_proto::message::NoticeOperation;
 use tim_proto::message::TipOperation;
-use tim_proto::message::{
-    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Payload, Text, Thumbnail, Video,
-};
+use tim_proto::message::{Custom, File, Payload, Text};
 use tim_proto::render::{Revoker, revoked_text};
 use tim_proto::render::{UnknownWords, Words};
 use tim_proto::render::{last_message_text, placeholder};
@@ -18,10 +16,9 @@ use tim_proto::vendor::capability::{
     compatible_version,
 };
 use tim_proto::vendor::limits::{self, Limits};
-use tim_proto::wire::{Extensions, List, decode_body, encode_body, encoded_len};
-use tim_proto::{
-    ConversationId, ErrorCode, GroupId, IdError, ShownNameError, UnknownName, UserId, check_shown_name,
-};
+use tim_proto::wire::{Extensions, decode_body, encode_body, encoded_len};
+use tim_proto::{ConversationId, GroupId, IdError, ShownNameError, UnknownName, UserId, check_shown_name};
+use tim_testkit::{Border, borders};
 
 const SENDABLE: [MessageKind; 7] = [
     MessageKind::TEXT,
@@ -285,55 +282,10 @@ fn limits_are_the_documented_ones_and_can_be_set() {
     );
 }
 
-/// Something of each kind with a limit: how much of it, and the payload with so much of it.
-type Sized = (u64, fn(u64) -> Payload<'static>, ErrorCode);
-
 #[test]
 fn each_kind_is_refused_one_above_its_limit_and_not_at_it() {
-    let image = |size| {
-        let info = ImageInfo::new(ImageSize::ORIGINAL)
-            .with_size(size)
-            .with_width(1)
-            .with_height(1);
-        Payload::Image(Image::new(ImageFormat::PNG, List::from_slice(vec![info].leak())))
-    };
-    let video = |size| {
-        let thumbnail = Thumbnail::new().with_is_default(true);
-        Payload::Video(
-            Video::new()
-                .with_size(size)
-                .with_seconds(1)
-                .with_format("mp4")
-                .with_thumbnail(thumbnail),
-        )
-    };
     let limits = Limits::new();
-    let table: [Sized; 6] = [
-        (limits.image_bytes(), image, ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT),
-        (limits.video_bytes(), video, ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT),
-        (
-            limits.sound_bytes(),
-            |size| Payload::Audio(Audio::new().with_size(size)),
-            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
-        ),
-        (
-            limits.sound_millis().into(),
-            |millis| Payload::Audio(Audio::new().with_duration_ms(millis as u32)),
-            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
-        ),
-        (
-            limits.file_bytes(),
-            |size| Payload::File(File::new().with_size(size)),
-            ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
-        ),
-        // The length before such a text takes two bytes.
-        (
-            limits.message_bytes() - 2,
-            |len| Payload::Text(Text::new("x".repeat(len as usize).leak())),
-            ErrorCode::COMM_BODY_SIZE_LIMIT,
-        ),
-    ];
-    for (most, payload, code) in table {
+    for Border { most, payload, code } in borders() {
         let check = |much| {
             let payload = payload(much);
             let checked = limits.check_message(&payload, encoded_len(&payload), Extensions::NONE);

@@ -13,6 +13,7 @@
 //! | one client against a hub that does what the test says | `ScriptedHub`, with the feature `tokio` |
 //! | both sessions, step by step | [`ends`] |
 //! | a hub under load | [`RawClient`] |
+//! | the limits of payloads | [`borders`](fn@borders) |
 //!
 //! Every harness is under a [`deadline`] in real time, so that a test fails instead of hanging.
 //!
@@ -30,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod borders;
 mod deadline;
 mod device;
 pub mod ends;
@@ -47,6 +49,7 @@ mod scripted_hub;
 pub mod simulator;
 mod world;
 
+pub use borders::{Border, borders};
 pub use deadline::{deadline, deadline_in};
 pub use device::{Device, Observed};
 pub use frames::{RawBody, frame, frame_of_len, hello, raw_frame};

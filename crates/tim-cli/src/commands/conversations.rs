@@ -10,7 +10,7 @@ use crate::connect::ConnectArgs;
 use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::output::{FAINT, STRONG};
-use crate::session::{Session, block_on, failure};
+use crate::session::{Session, failure};
 use crate::terminal::{Look, MessageLine, Safe, When, clip, column, width};
 
 /// List my conversations, newest first, with the unread count and the last message of each.
@@ -28,14 +28,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let login = args.connect.resolve()?;
-    block_on(async {
-        let (session, events) = Session::open(login).await?;
-        drop(events);
-        let list = async { session.client.get_conversation_list().await.map_err(failure) };
-        let list = session.in_time(list).await;
-        let printed = list.and_then(|list| print(&session.me, args, &list.conversation_list));
-        session.close().await;
-        printed
+    Session::run(login, async |session| {
+        let list = session.client.get_conversation_list().await.map_err(failure)?;
+        print(&session.me, args, &list.conversation_list)
     })
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use tim_client::Message;
+use tim_client::{ConversationId, Message};
 
 use crate::connect::{ConnectArgs, PeerArgs};
 use crate::error::{EXIT_CODES, Failure};
 use crate::json;
-use crate::session::{Session, block_on, failure};
+use crate::session::{Session, failure};
 use crate::terminal::{Look, MessageLine, When};
 
 /// Print the messages of a conversation, oldest first.
@@ -38,21 +38,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    args.peer.required()?;
+    let conversation = args.peer.required()?;
     let login = args.connect.resolve()?;
-    block_on(async {
-        let (session, events) = Session::open(login).await?;
-        drop(events);
-        let messages = session.in_time(messages(&session, args)).await;
-        let printed = messages.and_then(|messages| print(&session, args, &messages));
-        session.close().await;
-        printed
+    Session::run(login, async |session| {
+        let messages = messages(session, conversation, args).await?;
+        print(session, args, &messages)
     })
 }
 
 /// Reads pages from the newest back; returns messages oldest first.
-async fn messages(session: &Session, args: &Args) -> Result<Vec<Message>, Failure> {
-    let conversation = args.peer.required()?;
+async fn messages(
+    session: &Session,
+    conversation: ConversationId,
+    args: &Args,
+) -> Result<Vec<Message>, Failure> {
     let wanted = if args.all { usize::MAX } else { args.count };
     let mut pages = Vec::new();
     let (mut len, mut next) = (0, None);

@@ -9,7 +9,7 @@ use crate::connect::ConnectArgs;
 use crate::error::{EXIT_CODES, Failure};
 use crate::json;
 use crate::output::{FAINT, STRONG};
-use crate::session::{Session, block_on, failure};
+use crate::session::{Session, failure};
 use crate::terminal::Safe;
 
 /// Show the profiles of users, or change mine.
@@ -34,13 +34,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let login = args.connect.resolve()?;
-    block_on(async {
-        let (session, events) = Session::open(login).await?;
-        drop(events);
-        let found = session.in_time(find(&session, args)).await;
-        session.close().await;
-        print(args, &found?)
-    })
+    let found = Session::run(login, async |session| find(session, args).await)?;
+    print(args, &found)
 }
 
 async fn find(session: &Session, args: &Args) -> Result<Vec<UserProfile>, Failure> {

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use tim_hub::Audience;
-use tim_proto::message::{
-    Audio, Custom, File, Image, ImageFormat, ImageInfo, ImageSize, Mentions, Payload, Text, Thumbnail, Video,
-};
+use tim_proto::message::{Custom, File, Mentions, Payload, Text};
 use tim_proto::request::{
     GetConversationProfile, GroupMembers, Groups, InviteMembers, RemoveMembers, UserProfiles,
 };
 use tim_proto::vendor::limits::Limits;
 use tim_proto::wire::List;
 use tim_proto::{ConversationId, ErrorCode, GroupType, Role, UserId};
+use tim_testkit::{Border, borders};
 
 use super::support::{Device, Reply, TestHub, c2c, group, group_id, user};
 
@@ -29,64 +28,6 @@ fn cut_to_three(list: &mut dyn FnMut(u16) -> usize) {
     );
 }
 
-/// A kind's limit, the payload of so much, and the code of one more.
-type Border = (u64, fn(u64) -> Payload<'static>, ErrorCode);
-
-fn borders() -> [Border; 6] {
-    let limits = Limits::new();
-    [
-        // The length before such a text takes two bytes.
-        (
-            limits.message_bytes() - 2,
-            |len| {
-                let text = "x".repeat(len as usize).leak();
-                Payload::Text(Text::new(text))
-            },
-            ErrorCode::COMM_BODY_SIZE_LIMIT,
-        ),
-        (
-            limits.image_bytes(),
-            |size| {
-                let one = ImageInfo::new(ImageSize::ORIGINAL)
-                    .with_size(size)
-                    .with_width(1)
-                    .with_height(1);
-                Payload::Image(Image::new(ImageFormat::PNG, List::from_slice(vec![one].leak())))
-            },
-            ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
-        ),
-        (
-            limits.sound_bytes(),
-            |size| Payload::Audio(Audio::new().with_size(size)),
-            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
-        ),
-        (
-            limits.sound_millis().into(),
-            |millis| Payload::Audio(Audio::new().with_duration_ms(millis as u32)),
-            ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
-        ),
-        (
-            limits.video_bytes(),
-            |size| {
-                let thumbnail = Thumbnail::new().with_is_default(true);
-                Payload::Video(
-                    Video::new()
-                        .with_size(size)
-                        .with_seconds(1)
-                        .with_format("mp4")
-                        .with_thumbnail(thumbnail),
-                )
-            },
-            ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT,
-        ),
-        (
-            limits.file_bytes(),
-            |size| Payload::File(File::new().with_size(size)),
-            ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
-        ),
-    ]
-}
-
 #[test]
 fn a_message_at_its_limit_is_taken_whatever_the_names_are_and_one_above_is_refused() {
     let hub = TestHub::start();
@@ -98,7 +39,7 @@ fn a_message_at_its_limit_is_taken_whatever_the_names_are_and_one_above_is_refus
         .with_nick(&nick)
         .with_avatar(&avatar);
     assert_eq!(sender.ask(&profile), Ok(Reply::Done));
-    for (most, payload, code) in borders() {
+    for Border { most, payload, code } in borders() {
         let mut send = |much| {
             let message = sender.message(c2c("bob"), payload(much));
             sender.send_message(&message).map(|_| ())

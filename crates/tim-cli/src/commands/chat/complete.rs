@@ -16,17 +16,17 @@ use crate::terminal::emoji_keys;
 
 /// The names that completion offers.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Names {
     pub(super) users: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
 }
 
 /// The names, shared with the line editor.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shared(Arc<Mutex<Known>>);
+pub(super) struct SharedNames(Arc<Mutex<Names>>);
 
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
+impl SharedNames {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Names> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -34,15 +34,15 @@ impl Shared {
 /// The helper of the line editor.
 #[derive(Debug, Default)]
 pub(super) struct Completion {
-    known: Shared,
+    names: SharedNames,
     /// Whether the line has text, for ctrl-C.
     drafted: Cell<bool>,
 }
 
 impl Completion {
-    pub(super) fn new(known: Shared) -> Self {
+    pub(super) fn new(names: SharedNames) -> Self {
         Self {
-            known,
+            names,
             drafted: Cell::new(false),
         }
     }
@@ -72,12 +72,12 @@ impl Completer for Completion {
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let before = line.get(..pos).unwrap_or(line);
-        Ok(candidates(before, &self.known.lock()))
+        Ok(candidates(before, &self.names.lock()))
     }
 }
 
 /// The start of the word before the cursor, and its completions.
-fn candidates(before: &str, known: &Known) -> (usize, Vec<Pair>) {
+fn candidates(before: &str, names: &Names) -> (usize, Vec<Pair>) {
     let start = before.rfind(char::is_whitespace).map_or(0, |at| {
         at + before
             .get(at..)
@@ -105,9 +105,9 @@ fn candidates(before: &str, known: &Known) -> (usize, Vec<Pair>) {
             .trim_start_matches('/');
         let first = before.split_whitespace().count() <= 1 + usize::from(!word.is_empty());
         let ids = match command {
-            "to" | "invite" | "kick" | "accept" | "refuse" => Some(&known.users),
-            "create" if !first => Some(&known.users),
-            "group" | "join" | "create" => Some(&known.groups),
+            "to" | "invite" | "kick" | "accept" | "refuse" => Some(&names.users),
+            "create" if !first => Some(&names.users),
+            "group" | "join" | "create" => Some(&names.groups),
             _ => None,
         };
         if let Some(ids) = ids {
@@ -124,7 +124,7 @@ fn candidates(before: &str, known: &Known) -> (usize, Vec<Pair>) {
         Some('[') => beginning(emoji_keys(), begun, ""),
         Some('@') => {
             let all = std::iter::once("all");
-            beginning(all.chain(known.users.iter().map(String::as_str)), typed, "@")
+            beginning(all.chain(names.users.iter().map(String::as_str)), typed, "@")
         }
         Some(':') if at == 0 && !typed.is_empty() => named_emojis(typed),
         _ => Vec::new(),
@@ -169,10 +169,10 @@ mod tests {
     use super::*;
 
     fn completed(before: &str) -> Vec<String> {
-        let mut known = Known::default();
-        known.users.extend(["alice", "bob", "bobby"].map(str::to_owned));
-        known.groups.extend(["climbers".to_owned()]);
-        let (start, found) = candidates(before, &known);
+        let mut names = Names::default();
+        names.users.extend(["alice", "bob", "bobby"].map(str::to_owned));
+        names.groups.extend(["climbers".to_owned()]);
+        let (start, found) = candidates(before, &names);
         let head = &before[..start];
         found
             .iter()

@@ -7,14 +7,14 @@ use tim_client::{
 use tim_proto::message::NoticeOperation;
 
 use super::input::{Input, mentions};
-use super::talk::Talk;
+use super::run::Chat;
 use crate::commands::group::{MemberLine, outcome_words, removal_words};
 use crate::error::Failure;
 
 /// How many members `/members` shows.
 const SHOWN: usize = 100;
 
-impl Talk<'_> {
+impl Chat<'_> {
     /// Runs a command about groups and names.
     pub(super) async fn take_group_input(&mut self, input: Input<'_>) -> Result<(), Failure> {
         match input {

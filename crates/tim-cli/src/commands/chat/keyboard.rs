@@ -12,7 +12,7 @@ use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 use tokio::sync::mpsc;
 
-use super::complete::{Completion, Shared};
+use super::complete::{Completion, SharedNames};
 use super::history::HistoryFile;
 use crate::error::{Failure, reading};
 use crate::stdin::{Line, Stdin};
@@ -33,9 +33,9 @@ pub(super) struct Terminal {
 
 impl Keyboard {
     /// Starts reading stdin, on a thread of its own.
-    pub(super) fn start(history: Option<HistoryFile>, known: Shared) -> Result<Self, Failure> {
+    pub(super) fn start(history: Option<HistoryFile>, names: SharedNames) -> Result<Self, Failure> {
         if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb() {
-            Terminal::start(history, known).map(Self::Terminal)
+            Terminal::start(history, names).map(Self::Terminal)
         } else {
             Ok(Self::Pipe(Stdin::start()))
         }
@@ -94,7 +94,7 @@ impl Keyboard {
 }
 
 impl Terminal {
-    fn start(history: Option<HistoryFile>, known: Shared) -> Result<Self, Failure> {
+    fn start(history: Option<HistoryFile>, names: SharedNames) -> Result<Self, Failure> {
         let (send, lines) = mpsc::channel(1);
         #[cfg(unix)]
         let before = rustix::termios::tcgetattr(io::stdin()).ok();
@@ -104,7 +104,7 @@ impl Terminal {
             .build();
         let mut editor =
             Editor::<Completion, _>::with_history(config, MemHistory::new()).map_err(no_terminal)?;
-        editor.set_helper(Some(Completion::new(known)));
+        editor.set_helper(Some(Completion::new(names)));
         for line in history.iter().flat_map(HistoryFile::lines) {
             editor.add_history_entry(line).map_err(no_terminal)?;
         }

@@ -5,7 +5,8 @@ mod group;
 mod history;
 mod input;
 mod keyboard;
-mod talk;
+mod run;
+mod show;
 
 use clap::builder::FalseyValueParser;
 
@@ -14,10 +15,10 @@ use crate::error::{EXIT_CODES, Failure};
 use crate::session::{Session, block_on};
 use crate::terminal::Look;
 
-use complete::Shared;
+use complete::SharedNames;
 use history::HistoryFile;
 use keyboard::Keyboard;
-use talk::Talk;
+use run::Chat;
 
 /// Chat with a user or a group: prints the history and new messages, and sends each line of input.
 ///
@@ -46,11 +47,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let data = args.connect.data().filter(|_| !args.no_history);
         let history = data.filter(|data| data.create().is_ok());
         let history = history.map(|data| HistoryFile::new(data.path()));
-        let known = Shared::default();
-        let keyboard = Keyboard::start(history, known.clone())?;
-        let mut talk = Talk::new(&session, keyboard, args.look, known, !args.no_bell);
-        let result = talk.run(events, args.peer.conversation()).await;
-        drop(talk);
+        let names = SharedNames::default();
+        let keyboard = Keyboard::start(history, names.clone())?;
+        let mut chat = Chat::new(&session, keyboard, args.look, names, !args.no_bell);
+        let result = chat.run(events, args.peer.conversation()).await;
+        drop(chat);
         session.close().await;
         result
     })

@@ -4,7 +4,7 @@ use tim_client::{ConversationId, CreateGroup, GroupType, Priority, SendOptions};
 use tim_proto::Words;
 use tim_proto::message::Payload;
 
-use super::play::{EVERYBODY, On, Play, group};
+use super::play::{DeviceName, EVERYBODY, Play, group};
 use crate::error::Failure;
 use crate::session::failure;
 
@@ -25,7 +25,7 @@ pub(super) async fn weekend(play: &mut Play) -> Result<(), Failure> {
         ..CreateGroup::new(GroupType::PUBLIC, "周末")
     };
     let made = play
-        .device(On::Phone)
+        .device(DeviceName::Phone)
         .client
         .create_group(wanted)
         .await
@@ -46,10 +46,10 @@ pub(super) async fn weekend(play: &mut Play) -> Result<(), Failure> {
 
     play.step("The system tells each of them")?;
     let notices = [
-        (On::Phone, "alice创建群:周末"),
-        (On::Laptop, "alice创建群:周末"),
-        (On::Bob, "alice邀请你加群:周末"),
-        (On::Carol, "alice邀请你加群:周末"),
+        (DeviceName::Phone, "alice创建群:周末"),
+        (DeviceName::Laptop, "alice创建群:周末"),
+        (DeviceName::Bob, "alice邀请你加群:周末"),
+        (DeviceName::Carol, "alice邀请你加群:周末"),
     ];
     for (on, expected) in notices {
         let notice = play.receives(on, ConversationId::System).await?;
@@ -61,15 +61,21 @@ pub(super) async fn weekend(play: &mut Play) -> Result<(), Failure> {
     }
 
     play.step("Carol asks, urgently; Bob answers")?;
-    let client = &play.device(On::Carol).client;
+    let client = &play.device(DeviceName::Carol).client;
     let ask = client.create_text_message(here, "谁有车?").map_err(failure)?;
     let ask = ask.with_priority(Priority::HIGH).map_err(failure)?;
-    play.sends(On::Carol, &ask).await?;
-    play.arrives(&ask, [On::Phone, On::Laptop, On::Bob].map(|on| (on, here)))
-        .await?;
-    let answer = play.says(On::Bob, here, "我有[呲牙]").await?;
-    play.arrives(&answer, [On::Phone, On::Laptop, On::Carol].map(|on| (on, here)))
-        .await?;
+    play.sends(DeviceName::Carol, &ask).await?;
+    play.arrives(
+        &ask,
+        [DeviceName::Phone, DeviceName::Laptop, DeviceName::Bob].map(|on| (on, here)),
+    )
+    .await?;
+    let answer = play.says(DeviceName::Bob, here, "我有[呲牙]").await?;
+    play.arrives(
+        &answer,
+        [DeviceName::Phone, DeviceName::Laptop, DeviceName::Carol].map(|on| (on, here)),
+    )
+    .await?;
     play.check("one after the other", answer.sequence(), ask.sequence() + 1)
 }
 
@@ -78,22 +84,22 @@ pub(super) async fn online_only(play: &mut Play) -> Result<(), Failure> {
     let here = group(WEEKEND)?;
     play.scene("Online-only messages")?;
     play.step("Bob is typing, which nobody needs to read later")?;
-    let before = play.device(On::Carol).history(here).await?.len();
+    let before = play.device(DeviceName::Carol).history(here).await?.len();
     let typing = play
-        .device(On::Bob)
+        .device(DeviceName::Bob)
         .client
         .create_text_message(here, "(typing…)")
         .map_err(failure)?;
-    play.device(On::Bob)
+    play.device(DeviceName::Bob)
         .client
         .send_message(&typing, SendOptions::online_only())
         .await
         .map_err(failure)?;
-    play.shows_message(On::Bob, &typing)?;
-    for on in [On::Phone, On::Laptop, On::Carol] {
+    play.shows_message(DeviceName::Bob, &typing)?;
+    for on in [DeviceName::Phone, DeviceName::Laptop, DeviceName::Carol] {
         let seen = play.receives(on, here).await?;
         play.check("it was seen", seen.id() == typing.id(), true)?;
     }
-    let after = play.device(On::Carol).history(here).await?.len();
+    let after = play.device(DeviceName::Carol).history(here).await?.len();
     play.check("the history has not grown", after, before)
 }

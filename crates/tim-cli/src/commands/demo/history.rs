@@ -1,7 +1,7 @@
 //! Pages of history, and the conversation list.
 
 use super::groups::WEEKEND;
-use super::play::{On, Play, group, with};
+use super::play::{DeviceName, Play, group, with};
 use crate::error::Failure;
 use crate::session::failure;
 use crate::terminal::Safe;
@@ -16,25 +16,25 @@ pub(super) async fn pages(play: &mut Play) -> Result<(), Failure> {
     play.step(format_args!("Bob counts to {MANY}, for Carol"))?;
     for number in 1..=MANY {
         let message = play
-            .device(On::Bob)
+            .device(DeviceName::Bob)
             .client
             .create_text_message(carol, &number.to_string())
             .map_err(failure)?;
-        play.device(On::Bob)
+        play.device(DeviceName::Bob)
             .client
             .send_message(&message, Default::default())
             .await
             .map_err(failure)?;
-        play.device(On::Carol).receives(bob).await?;
+        play.device(DeviceName::Carol).receives(bob).await?;
     }
-    let unread = play.device(On::Carol).unread(bob).await?;
+    let unread = play.device(DeviceName::Carol).unread(bob).await?;
     play.check("all unread", unread, Some(MANY as u32))?;
 
     play.step("Carol scrolls back, page by page")?;
     let (mut sizes, mut numbers, mut next) = (Vec::new(), Vec::new(), None);
     loop {
         let page = play
-            .device(On::Carol)
+            .device(DeviceName::Carol)
             .client
             .get_message_list(bob, next.as_ref(), None)
             .await
@@ -46,7 +46,7 @@ pub(super) async fn pages(play: &mut Play) -> Result<(), Failure> {
             .map(str::to_owned)
             .collect();
         if let (Some(first), Some(last)) = (texts.first(), texts.last()) {
-            play.shows(On::Carol, format_args!("{first} … {last}"))?;
+            play.shows(DeviceName::Carol, format_args!("{first} … {last}"))?;
         }
         sizes.push(texts.len());
         numbers.splice(0..0, texts);
@@ -68,7 +68,7 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob, here) = (with("alice")?, with("bob")?, group(WEEKEND)?);
     play.step("Carol's conversations, newest first")?;
     let list = play
-        .device(On::Carol)
+        .device(DeviceName::Carol)
         .client
         .get_conversation_list()
         .await
@@ -78,7 +78,7 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
         let unread = conversation.unread_count;
         let name = Safe::line(&conversation.name);
         play.shows(
-            On::Carol,
+            DeviceName::Carol,
             format_args!("{unread:>3} new  {} {name}", conversation.id),
         )?;
     }
@@ -89,7 +89,7 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
         .collect();
     play.check("Bob, the group, Alice", order, vec![bob, here, alice])?;
     let profile = play
-        .device(On::Carol)
+        .device(DeviceName::Carol)
         .client
         .get_conversation_profile(here)
         .await
@@ -101,19 +101,19 @@ pub(super) async fn conversations(play: &mut Play) -> Result<(), Failure> {
     play.check("the group's profile", group, Some(("周末".to_owned(), 3)))?;
 
     play.step("She deletes the one with Bob")?;
-    play.device(On::Carol)
+    play.device(DeviceName::Carol)
         .client
         .delete_conversation(bob)
         .await
         .map_err(failure)?;
     let list = play
-        .device(On::Carol)
+        .device(DeviceName::Carol)
         .client
         .get_conversation_list()
         .await
         .map_err(failure)?
         .conversation_list;
     play.check("it is off the list", list.iter().any(|it| it.id == bob), false)?;
-    let kept = play.device(On::Carol).history(bob).await?.len();
+    let kept = play.device(DeviceName::Carol).history(bob).await?.len();
     play.check("its messages are kept", kept, MANY)
 }

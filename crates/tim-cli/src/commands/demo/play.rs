@@ -30,7 +30,7 @@ pub(super) struct Play {
 
 /// One of the four devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum On {
+pub(super) enum DeviceName {
     /// Alice's.
     Phone,
     /// Alice's.
@@ -40,7 +40,12 @@ pub(super) enum On {
 }
 
 /// All four.
-pub(super) const EVERYBODY: [On; 4] = [On::Phone, On::Laptop, On::Bob, On::Carol];
+pub(super) const EVERYBODY: [DeviceName; 4] = [
+    DeviceName::Phone,
+    DeviceName::Laptop,
+    DeviceName::Bob,
+    DeviceName::Carol,
+];
 
 impl Play {
     /// The first scene: a hub, and four devices that log in.
@@ -98,21 +103,21 @@ impl Play {
         self.script.finish()
     }
 
-    pub(super) const fn device(&mut self, on: On) -> &mut Device {
+    pub(super) const fn device(&mut self, on: DeviceName) -> &mut Device {
         match on {
-            On::Phone => &mut self.phone,
-            On::Laptop => &mut self.laptop,
-            On::Bob => &mut self.bob,
-            On::Carol => &mut self.carol,
+            DeviceName::Phone => &mut self.phone,
+            DeviceName::Laptop => &mut self.laptop,
+            DeviceName::Bob => &mut self.bob,
+            DeviceName::Carol => &mut self.carol,
         }
     }
 
-    const fn name(&self, on: On) -> &'static str {
+    const fn name(&self, on: DeviceName) -> &'static str {
         match on {
-            On::Phone => self.phone.name,
-            On::Laptop => self.laptop.name,
-            On::Bob => self.bob.name,
-            On::Carol => self.carol.name,
+            DeviceName::Phone => self.phone.name,
+            DeviceName::Laptop => self.laptop.name,
+            DeviceName::Bob => self.bob.name,
+            DeviceName::Carol => self.carol.name,
         }
     }
 
@@ -145,12 +150,12 @@ impl Play {
     }
 
     /// Prints a line that a device shows.
-    pub(super) fn shows(&mut self, on: On, what: impl Display) -> Result<(), Failure> {
+    pub(super) fn shows(&mut self, on: DeviceName, what: impl Display) -> Result<(), Failure> {
         self.script.shows(self.name(on), what)
     }
 
     /// Prints a message as a device shows it.
-    pub(super) fn shows_message(&mut self, on: On, message: &Message) -> Result<(), Failure> {
+    pub(super) fn shows_message(&mut self, on: DeviceName, message: &Message) -> Result<(), Failure> {
         let me = self.device(on).client.user();
         let said = MessageLine {
             message: message.view(),
@@ -162,7 +167,12 @@ impl Play {
     }
 
     /// A text message, sent and shown.
-    pub(super) async fn says(&mut self, on: On, to: ConversationId, text: &str) -> Result<Message, Failure> {
+    pub(super) async fn says(
+        &mut self,
+        on: DeviceName,
+        to: ConversationId,
+        text: &str,
+    ) -> Result<Message, Failure> {
         let message = self
             .device(on)
             .client
@@ -173,7 +183,7 @@ impl Play {
     }
 
     /// Sends a message and shows it.
-    pub(super) async fn sends(&mut self, on: On, message: &Message) -> Result<(), Failure> {
+    pub(super) async fn sends(&mut self, on: DeviceName, message: &Message) -> Result<(), Failure> {
         self.device(on)
             .client
             .send_message(message, SendOptions::default())
@@ -185,7 +195,7 @@ impl Play {
     /// The next message in a conversation, shown.
     pub(super) async fn receives(
         &mut self,
-        on: On,
+        on: DeviceName,
         conversation: ConversationId,
     ) -> Result<Message, Failure> {
         let message = self.device(on).receives(conversation).await?;
@@ -194,7 +204,7 @@ impl Play {
     }
 
     /// The next message in a group, at each of these devices: a tip that says this.
-    pub(super) async fn tips(&mut self, at: &[On], id: &str, text: &str) -> Result<(), Failure> {
+    pub(super) async fn tips(&mut self, at: &[DeviceName], id: &str, text: &str) -> Result<(), Failure> {
         let here = group(id)?;
         for on in at {
             let message = self.receives(*on, here).await?;
@@ -210,7 +220,7 @@ impl Play {
     /// The next of the system's messages, at each of these devices: a notice of this kind that says this.
     pub(super) async fn notices(
         &mut self,
-        at: &[On],
+        at: &[DeviceName],
         operation: u32,
         text: &str,
     ) -> Result<Vec<Message>, Failure> {
@@ -231,7 +241,7 @@ impl Play {
     }
 
     /// A group's members with their roles, as a device has them listed, and shown.
-    pub(super) async fn members(&mut self, on: On, id: &str) -> Result<Vec<String>, Failure> {
+    pub(super) async fn members(&mut self, on: DeviceName, id: &str) -> Result<Vec<String>, Failure> {
         let group = id.parse().map_err(Failure::failed)?;
         let asked = self
             .device(on)
@@ -248,7 +258,11 @@ impl Play {
     }
 
     /// How the unread messages of a group mention a device's user.
-    pub(super) async fn at_info(&mut self, on: On, here: ConversationId) -> Result<Vec<AtKind>, Failure> {
+    pub(super) async fn at_info(
+        &mut self,
+        on: DeviceName,
+        here: ConversationId,
+    ) -> Result<Vec<AtKind>, Failure> {
         let list = self
             .device(on)
             .client
@@ -272,7 +286,7 @@ impl Play {
     pub(super) async fn arrives(
         &mut self,
         message: &Message,
-        at: impl IntoIterator<Item = (On, ConversationId)>,
+        at: impl IntoIterator<Item = (DeviceName, ConversationId)>,
     ) -> Result<(), Failure> {
         for (on, conversation) in at {
             let received = self.receives(on, conversation).await?;

@@ -3,7 +3,7 @@
 use tim_client::{CreateGroup, GroupType, MessageId, NetState, SendOptions, Status};
 
 use super::groups::WEEKEND;
-use super::play::{EVERYBODY, On, Play, group, with};
+use super::play::{DeviceName, EVERYBODY, Play, group, with};
 use super::world::Device;
 use crate::error::Failure;
 use crate::session::failure;
@@ -14,13 +14,13 @@ pub(super) async fn resend(play: &mut Play) -> Result<(), Failure> {
     play.scene("A message that fails")?;
     play.step("Alice writes to a group that is not there yet")?;
     let message = play
-        .device(On::Phone)
+        .device(DeviceName::Phone)
         .client
         .create_text_message(here, "boots!")
         .map_err(failure)?;
     let id = message.id();
     let sent = play
-        .device(On::Phone)
+        .device(DeviceName::Phone)
         .client
         .send_message(&message, SendOptions::default())
         .await;
@@ -32,28 +32,28 @@ pub(super) async fn resend(play: &mut Play) -> Result<(), Failure> {
         group_id: Some("hiking".parse().map_err(Failure::failed)?),
         ..CreateGroup::new(GroupType::PUBLIC, "hiking")
     };
-    play.device(On::Phone)
+    play.device(DeviceName::Phone)
         .client
         .create_group(wanted)
         .await
         .map_err(failure)?;
-    play.device(On::Phone)
+    play.device(DeviceName::Phone)
         .client
         .resend_message(&message)
         .await
         .map_err(failure)?;
-    play.shows_message(On::Phone, &message)?;
+    play.shows_message(DeviceName::Phone, &message)?;
     play.check("it is sent now", message.status(), Status::Success)?;
     play.check("under the same id", message.id(), id)?;
-    for on in [On::Phone, On::Laptop] {
+    for on in [DeviceName::Phone, DeviceName::Laptop] {
         play.device(on).receives(here).await?; // the tip
         play.device(on)
             .receives(tim_client::ConversationId::System)
             .await?;
     }
-    play.device(On::Laptop).receives(here).await?;
+    play.device(DeviceName::Laptop).receives(here).await?;
     let times = play
-        .device(On::Laptop)
+        .device(DeviceName::Laptop)
         .history(here)
         .await?
         .iter()
@@ -67,15 +67,20 @@ pub(super) async fn restart(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob, here) = (with("alice")?, with("bob")?, group(WEEKEND)?);
     play.scene("The hub restarts")?;
     play.step("Carol switches her device off; Alice writes to the group")?;
-    let carol = play.device(On::Carol).leave().await?;
-    let missed = play.says(On::Phone, here, "Saturday, 9:00 [微笑]").await?;
-    play.arrives(&missed, [On::Laptop, On::Bob].map(|on| (on, here)))
+    let carol = play.device(DeviceName::Carol).leave().await?;
+    let missed = play
+        .says(DeviceName::Phone, here, "Saturday, 9:00 [微笑]")
         .await?;
+    play.arrives(
+        &missed,
+        [DeviceName::Laptop, DeviceName::Bob].map(|on| (on, here)),
+    )
+    .await?;
 
     play.step("The hub stops")?;
     let before = ids(play, &[bob, here]).await?;
     play.hub.stop().await?;
-    for on in [On::Phone, On::Laptop, On::Bob] {
+    for on in [DeviceName::Phone, DeviceName::Laptop, DeviceName::Bob] {
         let line = play.device(on).loses_connection().await?;
         play.shows(on, "(no connection)")?;
         play.check("noticed it", line != NetState::Connected, true)?;
@@ -83,22 +88,22 @@ pub(super) async fn restart(play: &mut Play) -> Result<(), Failure> {
 
     play.step("Alice writes meanwhile; the hub starts again on the same directory")?;
     let message = play
-        .device(On::Phone)
+        .device(DeviceName::Phone)
         .client
         .create_text_message(bob, "can you hear me?")
         .map_err(failure)?;
-    let (client, sending) = (play.device(On::Phone).client.clone(), message.clone());
+    let (client, sending) = (play.device(DeviceName::Phone).client.clone(), message.clone());
     let sent = tokio::spawn(async move { client.send_message(&sending, SendOptions::default()).await });
     play.hub.begin().await?;
     sent.await.map_err(Failure::failed)?.map_err(failure)?;
-    play.shows_message(On::Phone, &message)?;
+    play.shows_message(DeviceName::Phone, &message)?;
     play.check("the message is stored", message.status(), Status::Success)?;
-    play.arrives(&message, [(On::Bob, alice), (On::Laptop, bob)])
+    play.arrives(&message, [(DeviceName::Bob, alice), (DeviceName::Laptop, bob)])
         .await?;
 
     play.step("Carol switches her device on again")?;
-    *play.device(On::Carol) = Device::resume(&play.hub, &carol).await?;
-    play.arrives(&missed, [(On::Carol, here)]).await?;
+    *play.device(DeviceName::Carol) = Device::resume(&play.hub, &carol).await?;
+    play.arrives(&missed, [(DeviceName::Carol, here)]).await?;
 
     play.step("Everything that was said before is still there, once")?;
     let mut expected = before;
@@ -128,7 +133,7 @@ async fn ids(
 ) -> Result<Vec<Vec<MessageId>>, Failure> {
     let mut all = Vec::new();
     for conversation in conversations {
-        let history = play.device(On::Laptop).history(*conversation).await?;
+        let history = play.device(DeviceName::Laptop).history(*conversation).await?;
         all.push(history.iter().map(tim_client::Message::id).collect());
     }
     Ok(all)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::groups::WEEKEND;
-use super::play::{On, Play, group, with};
+use super::play::{DeviceName, Play, group, with};
 use crate::error::Failure;
 use crate::session::failure;
 
@@ -15,20 +15,23 @@ pub(super) async fn in_time(play: &mut Play) -> Result<(), Failure> {
     let here = group(WEEKEND)?;
     play.scene("Revoking")?;
     play.step("Bob sends something that he regrets")?;
-    let message = play.says(On::Bob, here, "Carol 不会开车").await?;
-    play.arrives(&message, [On::Phone, On::Laptop, On::Carol].map(|on| (on, here)))
-        .await?;
-    let unread = play.device(On::Carol).unread(here).await?;
+    let message = play.says(DeviceName::Bob, here, "Carol 不会开车").await?;
+    play.arrives(
+        &message,
+        [DeviceName::Phone, DeviceName::Laptop, DeviceName::Carol].map(|on| (on, here)),
+    )
+    .await?;
+    let unread = play.device(DeviceName::Carol).unread(here).await?;
 
     play.step("He revokes it")?;
-    play.device(On::Bob)
+    play.device(DeviceName::Bob)
         .client
         .revoke_message(&message)
         .await
         .map_err(failure)?;
-    play.shows_message(On::Bob, &message)?;
+    play.shows_message(DeviceName::Bob, &message)?;
     play.check("his program knows", message.is_revoked(), true)?;
-    for on in [On::Phone, On::Laptop, On::Carol] {
+    for on in [DeviceName::Phone, DeviceName::Laptop, DeviceName::Carol] {
         let revoked = play.device(on).sees_revoked().await?;
         play.shows_message(on, &revoked)?;
         play.check(
@@ -37,13 +40,13 @@ pub(super) async fn in_time(play: &mut Play) -> Result<(), Failure> {
             (true, true),
         )?;
     }
-    let now_unread = play.device(On::Carol).unread(here).await?;
+    let now_unread = play.device(DeviceName::Carol).unread(here).await?;
     play.check(
         "one unread less for Carol",
         now_unread,
         unread.map(|unread| unread - 1),
     )?;
-    let history = play.device(On::Carol).history(here).await?;
+    let history = play.device(DeviceName::Carol).history(here).await?;
     let kept = history
         .iter()
         .find(|it| it.id() == message.id())
@@ -55,10 +58,10 @@ pub(super) async fn in_time(play: &mut Play) -> Result<(), Failure> {
 pub(super) async fn refused(play: &mut Play) -> Result<(), Failure> {
     let (alice, bob) = (with("alice")?, with("bob")?);
     play.step("Alice tries to revoke what Bob sent her")?;
-    let his = play.says(On::Bob, alice, "see you on Saturday").await?;
-    let mine = play.receives(On::Phone, bob).await?;
-    play.device(On::Laptop).receives(bob).await?;
-    let answer = play.device(On::Phone).client.revoke_message(&mine).await;
+    let his = play.says(DeviceName::Bob, alice, "see you on Saturday").await?;
+    let mine = play.receives(DeviceName::Phone, bob).await?;
+    play.device(DeviceName::Laptop).receives(bob).await?;
+    let answer = play.device(DeviceName::Phone).client.revoke_message(&mine).await;
     play.refused(
         "only Bob may do that",
         answer,
@@ -67,7 +70,7 @@ pub(super) async fn refused(play: &mut Play) -> Result<(), Failure> {
 
     play.step("Two minutes pass, and Bob tries to")?;
     play.hub.wait(TOO_LATE);
-    let answer = play.device(On::Bob).client.revoke_message(&his).await;
+    let answer = play.device(DeviceName::Bob).client.revoke_message(&his).await;
     play.refused("it is too late", answer, 20_016)?;
     play.check("it stays", his.is_revoked(), false)
 }

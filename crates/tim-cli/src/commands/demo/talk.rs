@@ -7,7 +7,7 @@ use tim_proto::message::{Audio, File, Image, ImageFormat, ImageInfo, ImageSize, 
 use tim_proto::render::text::{self, Span};
 use tim_proto::wire::List;
 
-use super::play::{On, Play, with};
+use super::play::{DeviceName, Play, with};
 use crate::error::Failure;
 use crate::session::failure;
 
@@ -21,7 +21,7 @@ pub(super) async fn hello(play: &mut Play) -> Result<(), Failure> {
     play.step("Alice writes to Bob; her phone shows it before it is sent")?;
     let words = "你好 Bob[呲牙][下雨]";
     let message = play
-        .device(On::Phone)
+        .device(DeviceName::Phone)
         .client
         .create_text_message(bob, words)
         .map_err(failure)?;
@@ -30,20 +30,20 @@ pub(super) async fn hello(play: &mut Play) -> Result<(), Failure> {
         (message.id().random != 0, message.status()),
         (true, Status::UnSend),
     )?;
-    play.sends(On::Phone, &message).await?;
+    play.sends(DeviceName::Phone, &message).await?;
     play.check(
         "the hub has stored it",
         (message.status(), message.sequence()),
         (Status::Success, 1),
     )?;
-    play.arrives(&message, [(On::Bob, alice), (On::Laptop, bob)])
+    play.arrives(&message, [(DeviceName::Bob, alice), (DeviceName::Laptop, bob)])
         .await?;
 
     play.step("How Bob's program renders it")?;
     for span in text::spans(words, &text::SEED) {
         match span.src(BASE) {
-            Some(src) => play.shows(On::Bob, format_args!("an image  {src}"))?,
-            None => play.shows(On::Bob, format_args!("a text    {}", span.source()))?,
+            Some(src) => play.shows(DeviceName::Bob, format_args!("an image  {src}"))?,
+            None => play.shows(DeviceName::Bob, format_args!("a text    {}", span.source()))?,
         }
     }
     let files = text::spans(words, &text::SEED).filter_map(|span| match span {
@@ -57,10 +57,13 @@ pub(super) async fn hello(play: &mut Play) -> Result<(), Failure> {
     )?;
 
     play.step("Bob answers, with brackets that are no emoji")?;
-    let answer = play.says(On::Bob, alice, "早[微笑] what is [呲牙XXX]?").await?;
+    let answer = play
+        .says(DeviceName::Bob, alice, "早[微笑] what is [呲牙XXX]?")
+        .await?;
     let emojis = answer.text().map(|text| text::spans(text, &text::SEED).count());
     play.check("text, emoji, text", emojis, Some(3))?;
-    play.arrives(&answer, [(On::Phone, bob), (On::Laptop, bob)]).await
+    play.arrives(&answer, [(DeviceName::Phone, bob), (DeviceName::Laptop, bob)])
+        .await
 }
 
 /// One message of each kind that a user can send.
@@ -111,14 +114,14 @@ pub(super) async fn seven_kinds(play: &mut Play) -> Result<(), Failure> {
     for (name, payload) in kinds {
         play.step(format_args!("Alice sends {name}"))?;
         let message = play
-            .device(On::Phone)
+            .device(DeviceName::Phone)
             .client
             .create_message(bob, payload)
             .map_err(failure)?;
-        play.sends(On::Phone, &message).await?;
-        let received = play.receives(On::Bob, alice).await?;
+        play.sends(DeviceName::Phone, &message).await?;
+        let received = play.receives(DeviceName::Bob, alice).await?;
         play.check("Bob has the same", received.payload() == payload, true)?;
-        let synced = play.device(On::Laptop).receives(bob).await?;
+        let synced = play.device(DeviceName::Laptop).receives(bob).await?;
         play.check("so has her laptop", synced.payload() == payload, true)?;
         seen.push(received.kind());
     }
@@ -162,30 +165,30 @@ pub(super) async fn unread(play: &mut Play) -> Result<(), Failure> {
     play.scene("Unread counts")?;
     play.step("Carol writes to Alice three times")?;
     for text in ["Alice?", "are you there?", "[下雨]"] {
-        let message = play.says(On::Carol, alice, text).await?;
-        for on in [On::Phone, On::Laptop] {
+        let message = play.says(DeviceName::Carol, alice, text).await?;
+        for on in [DeviceName::Phone, DeviceName::Laptop] {
             let received = play.device(on).receives(carol).await?;
             play.check("it came", received.id() == message.id(), true)?;
         }
     }
     play.step("Alice looks at her conversations")?;
-    for on in [On::Phone, On::Laptop] {
+    for on in [DeviceName::Phone, DeviceName::Laptop] {
         let unread = play.device(on).unread(carol).await?;
         play.shows(on, format_args!("C2Ccarol: {} new", unread.unwrap_or(0)))?;
         play.check("three unread", unread, Some(3))?;
     }
     play.step("She reads them on her phone")?;
-    play.device(On::Phone)
+    play.device(DeviceName::Phone)
         .client
         .set_message_read(carol)
         .await
         .map_err(failure)?;
-    for on in [On::Phone, On::Laptop] {
+    for on in [DeviceName::Phone, DeviceName::Laptop] {
         let unread = play.device(on).unread(carol).await?;
         play.shows(on, format_args!("C2Ccarol: {} new", unread.unwrap_or(0)))?;
         play.check("none unread on either device", unread, Some(0))?;
     }
-    let own = play.device(On::Carol).unread(alice).await?;
+    let own = play.device(DeviceName::Carol).unread(alice).await?;
     play.check("own messages never count", own, Some(0))
 }
 

@@ -159,7 +159,7 @@ impl<'t, 'a> Iterator for Spans<'t, 'a> {
 impl FusedIterator for Spans<'_, '_> {}
 
 /// An emoji in a text: the start and length of its key in bytes, and its file.
-struct Found<'a> {
+struct EmojiMatch<'a> {
     start: usize,
     len: usize,
     file: &'a str,
@@ -169,7 +169,7 @@ struct Found<'a> {
 ///
 /// Both `open` and `end` only increase, so all calls for one text inspect each byte at most three times: for `[`, for
 /// `]`, and for a `[` between the two. The cost of a lookup is bounded by the longest key.
-fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
+fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> Option<EmojiMatch<'a>> {
     loop {
         // All candidates from `open` to this `]` end there.
         let end = open + find_near(b']', text.get(open..)?)? + 1;
@@ -183,7 +183,12 @@ fn first_emoji<'a>(text: &[u8], mut open: usize, table: &Lookup<'a, [u16]>) -> O
 
 /// Finds the longest key that ends at `end`. There is a `[` at `open`, and the only `]` after it is the last byte.
 #[inline]
-fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'a, [u16]>) -> Option<Found<'a>> {
+fn longest_key<'a>(
+    text: &[u8],
+    open: usize,
+    end: usize,
+    table: &Lookup<'a, [u16]>,
+) -> Option<EmojiMatch<'a>> {
     let mut start = open;
     if end - open > table.longest() {
         start = end - table.longest();
@@ -192,7 +197,7 @@ fn longest_key<'a>(text: &[u8], open: usize, end: usize, table: &Lookup<'a, [u16
     loop {
         let candidate = text.get(start..end)?;
         if let Some(file) = table.file(candidate) {
-            return Some(Found {
+            return Some(EmojiMatch {
                 start,
                 len: candidate.len(),
                 file,

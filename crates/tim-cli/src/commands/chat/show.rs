@@ -1,277 +1,23 @@
-//! The chat loop: runs commands, sends lines, and prints events.
+//! What a chat prints: pages, events, messages, notes.
 
-use std::collections::VecDeque;
 use std::io::Write as _;
 
 use tim_client::{
-    ConversationId, CreateGroup, Custom, Event, EventStream, GroupId, GroupType, ImError, MemberListOptions,
-    Message, NetState, NextReqMessageId, NotReadyReason, SendOptions, Status, UserId,
+    ConversationId, Event, ImError, MemberListOptions, Message, NetState, NotReadyReason, UserId,
 };
 
-use super::complete::Shared;
-use super::input::{self, HELP, Input};
-use super::keyboard::Keyboard;
+use super::run::{Chat, Flow};
 use crate::commands::conversations::Table;
-use crate::commands::send::PATIENCE;
-use crate::connect::with;
 use crate::error::Failure;
 use crate::output::{BAD, FAINT, HINT, STRONG};
-use crate::session::{Session, failure};
-use crate::stdin::Line;
-use crate::terminal::{Look, MessageLine, Safe, When};
+use crate::session::failure;
+use crate::terminal::{MessageLine, Safe, When};
 use crate::time::{date, time_of_day};
 
 /// How many messages are held, for `/revoke N` and for revocations.
 const HELD: usize = 1000;
 
-/// A chat under way.
-pub(super) struct Talk<'a> {
-    pub(super) session: &'a Session,
-    pub(super) keyboard: Keyboard,
-    look: Look,
-    /// Names for completion.
-    known: Shared,
-    /// Whether a mention rings the bell.
-    bell: bool,
-    /// The conversation that lines go to.
-    pub(super) here: Option<ConversationId>,
-    /// The group of the last pending invitation.
-    pub(super) invited: Option<GroupId>,
-    /// Where `/history` continues; `None` if nothing is older.
-    older: Option<NextReqMessageId>,
-    /// Printed messages, newest last.
-    held: VecDeque<Message>,
-    failed: Vec<Message>,
-    /// The date of the last line printed.
-    day: String,
-    lost: bool,
-    /// The line number in a pipe.
-    line: Option<u64>,
-    /// How many commands of a pipe failed.
-    failures_count: u32,
-    /// Why the hub ended the session.
-    ended: Option<Failure>,
-}
-
-/// Whether to continue.
-#[derive(PartialEq)]
-enum Flow {
-    Continue,
-    Leave,
-}
-
-impl<'a> Talk<'a> {
-    pub(super) fn new(
-        session: &'a Session,
-        keyboard: Keyboard,
-        look: Look,
-        known: Shared,
-        bell: bool,
-    ) -> Self {
-        Self {
-            session,
-            keyboard,
-            look,
-            known,
-            bell,
-            here: None,
-            invited: None,
-            older: None,
-            held: VecDeque::new(),
-            failed: Vec::new(),
-            day: String::new(),
-            lost: false,
-            line: None,
-            failures_count: 0,
-            ended: None,
-        }
-    }
-
-    /// Runs until the input or the session ends.
-    pub(super) async fn run(
-        &mut self,
-        mut events: EventStream,
-        start: Option<ConversationId>,
-    ) -> Result<(), Failure> {
-        match start {
-            Some(conversation) => self.enter(conversation).await?,
-            None => {
-                self.conversations().await?;
-                self.note("/to USER or /group GROUP selects a conversation; /help lists the commands")?;
-            }
-        }
-        self.prompt();
-        loop {
-            let next = tokio::select! {
-                // In a pipe, events are printed before the next line is read.
-                biased;
-                event = events.next() => match event {
-                    Some(event) => self.show(event).await?,
-                    None => Flow::Leave,
-                },
-                line = self.keyboard.line() => match line {
-                    Some(line) => self.take_line(line?, &mut events).await?,
-                    None => Flow::Leave,
-                },
-            };
-            if next == Flow::Leave {
-                return self.ended.take().map_or_else(|| self.failures_count(), Err);
-            }
-        }
-    }
-
-    /// Runs a line; events that arrive meanwhile are printed.
-    async fn take_line(&mut self, line: Line, events: &mut EventStream) -> Result<Flow, Failure> {
-        let Line { number, text } = line;
-        self.line = (!self.keyboard.is_terminal()).then_some(number);
-        let text = text.map_err(|fault| fault.to_string());
-        let input = text.as_deref().map_err(String::clone).and_then(input::parse);
-        let next = match input {
-            Ok(Input::Quit) => Flow::Leave,
-            Ok(input) => self.take_input(input, events).await?,
-            Err(fault) => {
-                self.complain(fault)?;
-                Flow::Continue
-            }
-        };
-        self.line = None;
-        if next == Flow::Continue {
-            self.prompt();
-        }
-        Ok(next)
-    }
-
-    async fn take_input(&mut self, input: Input<'_>, events: &mut EventStream) -> Result<Flow, Failure> {
-        let client = &self.session.client;
-        let to = |here: Option<ConversationId>| {
-            here.ok_or_else(|| {
-                ImError::new(
-                    tim_client::ErrorCode::CONVERSATION_NOT_FOUND,
-                    "no conversation; use /to USER or /group GROUP first",
-                )
-            })
-        };
-        let here = to(self.here);
-        match input {
-            Input::Text(text) => {
-                let message = match here {
-                    Ok(ConversationId::Group(group)) => self.group_text(group, text).await,
-                    Ok(to) => client.create_text_message(to, text),
-                    Err(error) => Err(error),
-                };
-                return self.send(message, SendOptions::default(), events).await;
-            }
-            Input::Online(text) => {
-                let message = here.and_then(|to| client.create_text_message(to, text));
-                return self.send(message, SendOptions::online_only(), events).await;
-            }
-            Input::Face(index, data) => {
-                let message = here.and_then(|to| client.create_face_message(to, index, data));
-                return self.send(message, SendOptions::default(), events).await;
-            }
-            Input::Custom(data) => {
-                let custom = Custom::new().with_data(data);
-                let message = here.and_then(|to| client.create_custom_message(to, custom));
-                return self.send(message, SendOptions::default(), events).await;
-            }
-            Input::Resend => return self.resend(events).await,
-            Input::To(user) => self.enter(with(user)).await?,
-            Input::Group(group) => self.enter(ConversationId::Group(group)).await?,
-            Input::Create(group, members) => {
-                let wanted = CreateGroup {
-                    group_id: Some(group),
-                    members,
-                    ..CreateGroup::new(GroupType::PUBLIC, group.as_str())
-                };
-                match client.create_group(wanted).await {
-                    Ok(made) => self.enter(ConversationId::Group(made.group_id)).await?,
-                    Err(error) => self.failed(error)?,
-                }
-            }
-            Input::Join(..)
-            | Input::Leave
-            | Input::Invite(_)
-            | Input::Kick(_)
-            | Input::Members
-            | Input::Decide(..)
-            | Input::Nick(_) => self.take_group_input(input).await?,
-            Input::Revoke(sequence) => self.revoke(sequence).await?,
-            Input::Read => self.mark_read(true).await?,
-            Input::History => self.history().await?,
-            Input::Conversations => self.conversations().await?,
-            Input::Help => self.keyboard.print(HELP)?,
-            Input::Nothing | Input::Quit => {}
-        }
-        Ok(Flow::Continue)
-    }
-
-    /// Sends a message and prints it once it is stored.
-    async fn send(
-        &mut self,
-        message: Result<Message, ImError>,
-        options: SendOptions,
-        events: &mut EventStream,
-    ) -> Result<Flow, Failure> {
-        match message {
-            Ok(message) => {
-                let client = self.session.client.clone();
-                let sent = message.clone();
-                let options = options.retry_for(PATIENCE);
-                let sending = async move { client.send_message(&sent, options).await.map(drop) };
-                self.finish_sending(message, sending, events).await
-            }
-            Err(error) => self.failed(error).map(|()| Flow::Continue),
-        }
-    }
-
-    /// Resends messages that failed.
-    async fn resend(&mut self, events: &mut EventStream) -> Result<Flow, Failure> {
-        if self.failed.is_empty() {
-            self.note("nothing to resend")?;
-        }
-        for message in std::mem::take(&mut self.failed) {
-            let client = self.session.client.clone();
-            let sent = message.clone();
-            let sending = async move { client.resend_message(&sent).await.map(drop) };
-            if self.finish_sending(message, sending, events).await? == Flow::Leave {
-                return Ok(Flow::Leave);
-            }
-        }
-        Ok(Flow::Continue)
-    }
-
-    async fn finish_sending(
-        &mut self,
-        message: Message,
-        sending: impl Future<Output = Result<(), ImError>>,
-        events: &mut EventStream,
-    ) -> Result<Flow, Failure> {
-        let mut sending = std::pin::pin!(sending);
-        let result = loop {
-            tokio::select! {
-                biased;
-                result = &mut sending => break result,
-                event = events.next() => match event {
-                    Some(event) => if self.show(event).await? == Flow::Leave {
-                        return Ok(Flow::Leave);
-                    },
-                    None => return Ok(Flow::Leave),
-                },
-            }
-        };
-        match result {
-            Ok(()) => self.print_sent(message)?,
-            Err(error) => {
-                self.failed(error)?;
-                if message.status() == Status::Fail {
-                    self.failed.push(message);
-                    self.note("not sent; /resend tries again")?;
-                }
-            }
-        }
-        Ok(Flow::Continue)
-    }
-
+impl Chat<'_> {
     /// Enters a conversation: prints its last page and marks it as read.
     pub(super) async fn enter(&mut self, conversation: ConversationId) -> Result<(), Failure> {
         match self
@@ -306,7 +52,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    async fn history(&mut self) -> Result<(), Failure> {
+    pub(super) async fn history(&mut self) -> Result<(), Failure> {
         let (Some(here), Some(older)) = (self.here, &self.older) else {
             return self.note("no older messages");
         };
@@ -329,7 +75,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    async fn conversations(&mut self) -> Result<(), Failure> {
+    pub(super) async fn conversations(&mut self) -> Result<(), Failure> {
         match self.session.client.get_conversation_list().await {
             Ok(list) if list.conversation_list.is_empty() => self.note("no conversations yet"),
             Ok(list) => {
@@ -345,7 +91,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    async fn mark_read(&mut self, tell: bool) -> Result<(), Failure> {
+    pub(super) async fn mark_read(&mut self, tell: bool) -> Result<(), Failure> {
         let Some(here) = self.here else {
             return self.note("no conversation to mark as read");
         };
@@ -356,7 +102,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    async fn revoke(&mut self, sequence: Option<u64>) -> Result<(), Failure> {
+    pub(super) async fn revoke(&mut self, sequence: Option<u64>) -> Result<(), Failure> {
         let me = self.session.me;
         let meant = |message: &&Message| match sequence {
             Some(sequence) => message.sequence() == sequence,
@@ -378,7 +124,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Prints an event.
-    async fn show(&mut self, event: Event) -> Result<Flow, Failure> {
+    pub(super) async fn show(&mut self, event: Event) -> Result<Flow, Failure> {
         match event {
             Event::MessageReceived(messages) => {
                 let here = messages
@@ -442,7 +188,7 @@ impl<'a> Talk<'a> {
     }
 
     /// The user's own message was sent. In a terminal its text is already visible, as typed.
-    fn print_sent(&mut self, message: Message) -> Result<(), Failure> {
+    pub(super) fn print_sent(&mut self, message: Message) -> Result<(), Failure> {
         if !self.keyboard.is_terminal() {
             return self.print_message(message);
         }
@@ -488,7 +234,7 @@ impl<'a> Talk<'a> {
         self.remember(message.conversation_id());
         let from = message.sender();
         if from != self.session.me && from != UserId::SYSTEM {
-            self.known.lock().users.insert(from.to_string());
+            self.names.lock().users.insert(from.to_string());
         }
         if !self.holds(&message) {
             if self.held.len() == HELD {
@@ -500,10 +246,10 @@ impl<'a> Talk<'a> {
 
     /// Remembers a conversation for completion.
     fn remember(&self, conversation: ConversationId) {
-        let mut known = self.known.lock();
+        let mut names = self.names.lock();
         match conversation {
-            ConversationId::C2c(user) => known.users.insert(user.to_string()),
-            ConversationId::Group(group) => known.groups.insert(group.to_string()),
+            ConversationId::C2c(user) => names.users.insert(user.to_string()),
+            ConversationId::Group(group) => names.groups.insert(group.to_string()),
             _ => false,
         };
     }
@@ -519,7 +265,7 @@ impl<'a> Talk<'a> {
                 .await
         {
             let members = page.member_list.iter().map(|member| member.user.to_string());
-            self.known.lock().users.extend(members);
+            self.names.lock().users.extend(members);
         }
     }
 
@@ -567,7 +313,7 @@ impl<'a> Talk<'a> {
     }
 
     /// The outcome of a pipe.
-    fn failures_count(&self) -> Result<(), Failure> {
+    pub(super) fn failures_count(&self) -> Result<(), Failure> {
         match self.failures_count {
             0 => Ok(()),
             1 => Err(Failure::usage("one line failed")),
@@ -575,7 +321,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    fn prompt(&self) {
+    pub(super) fn prompt(&self) {
         match self.here {
             Some(here) => self.keyboard.ready(&format!("{}> ", here.target())),
             None => self.keyboard.ready("> "),
