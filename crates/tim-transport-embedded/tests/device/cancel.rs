@@ -7,8 +7,8 @@ use std::task::Poll;
 
 use tim_transport_embedded::{Client, Device, Resources};
 
-use crate::calls::{TestRunner, config, with_device};
 use crate::hub::bob;
+use crate::support::{TestRunner, config, with_device};
 use crate::world::{Wire, World, delivered};
 
 const MESSAGES: usize = 6;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use embassy_futures::select::{Either, select};
 use tim_transport_embedded::{Clock, Counter, Device, Event, Instant, NetState, Resources, WideningClock};
 
-use crate::calls::config;
+use crate::support::{config, log_in};
 use crate::world::{Wire, World};
 
 const TURN: u64 = 1 << 32;
@@ -150,9 +150,7 @@ fn a_device_on_a_counter_that_wraps_stays_connected_and_still_notices_a_dead_lin
     let mut device = Device::new(config(), "sig", &mut resources, 42, clock);
     let (client, mut runner) = device.split(Wire(world.clone()));
     world.run_one(async {
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        let ready = runner.until(client.wait_until_ready(), |_| {});
-        ready.await.expect("ready");
+        log_in(client, &mut runner).await;
         let six_hours = world.sleep(Duration::from_secs(6 * 3600));
         let alone = runner.until(six_hours, |event| {
             assert!(!matches!(event, Event::NetState(_)), "{event:?}");

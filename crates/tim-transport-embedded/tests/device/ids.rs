@@ -4,23 +4,16 @@ use std::collections::HashSet;
 
 use tim_session::proto::message::{Message, Text};
 use tim_session::proto::{ConversationId, ErrorCode, MessageId};
-use tim_transport_embedded::{Client, ClientConfig, Device, Error, Resources};
+use tim_transport_embedded::{Client, ClientConfig, Error};
 
-use crate::calls::{TestRunner, config};
 use crate::hub::{ACCOUNT, bob};
-use crate::world::{Wire, World};
+use crate::support::{TestRunner, config, log_in, with_config};
+use crate::world::World;
 
 /// One life of a device, from login on; the hub and the time go on.
 fn life(world: &World, config: ClientConfig, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
-    let mut resources = Resources::<512, 512, 512>::new();
-    let mut device = Device::new(config, "sig", &mut resources, 42, world.clone());
-    let (client, mut runner) = device.split(Wire(world.clone()));
-    world.run_one(async {
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        runner
-            .until(client.wait_until_ready(), |_| {})
-            .await
-            .expect("ready");
+    with_config(world, config, async |client, mut runner| {
+        log_in(client, &mut runner).await;
         script(client, runner).await;
     });
     world.is_open.set(false);

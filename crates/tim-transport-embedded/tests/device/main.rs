@@ -5,5 +5,7 @@ mod cancel;
 mod clock;
 mod hub;
 mod ids;
+mod support;
+mod tasks;
 mod transports;
 mod world;

@@ -11,8 +11,8 @@ use tim_transport_embedded::{
     SerialPort,
 };
 
-use crate::calls::{config, with_device};
 use crate::hub::bob;
+use crate::support::{config, log_in, when_ready, with_device};
 use crate::world::{Half, Wire, World, delivered};
 
 #[test]
@@ -22,11 +22,7 @@ fn a_line_that_takes_one_byte_at_a_time() {
     world.portion.set(1);
     with_device(&world, async |client, mut runner| {
         let mut received = Vec::new();
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        runner
-            .until(client.wait_until_ready(), |_| {})
-            .await
-            .expect("ready");
+        log_in(client, &mut runner).await;
         world.hub.borrow_mut().bob_says("hello");
         let mut message = client.create_text_message(bob(), "hi").expect("a message");
         runner
@@ -49,12 +45,7 @@ fn a_line_that_takes_one_byte_at_a_time() {
 fn both_directions_blocked() {
     let world = World::new();
     world.capacity.set(20);
-    with_device(&world, async |client, mut runner| {
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        runner
-            .until(client.wait_until_ready(), |_| {})
-            .await
-            .expect("ready");
+    when_ready(&world, async |client, mut runner| {
         world.hub.borrow_mut().model.behavior.write_before_reading = true;
         let long = "k".repeat(150);
         let mut messages = [(); 2].map(|()| client.create_text_message(bob(), &long).expect("a message"));
@@ -79,12 +70,7 @@ fn both_directions_blocked() {
 #[test]
 fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
     let world = World::new();
-    with_device(&world, async |client, mut runner| {
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        runner
-            .until(client.wait_until_ready(), |_| {})
-            .await
-            .expect("ready");
+    when_ready(&world, async |client, mut runner| {
         let mut message = client
             .create_text_message(bob(), "over the gap")
             .expect("a message");
@@ -119,12 +105,7 @@ fn a_call_goes_on_over_a_reconnect_and_lines_that_cannot_be_opened() {
 #[test]
 fn a_line_that_stays_away_ends_readiness_and_coming_back_brings_it_back() {
     let world = World::new();
-    with_device(&world, async |client, mut runner| {
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        runner
-            .until(client.wait_until_ready(), |_| {})
-            .await
-            .expect("ready");
+    when_ready(&world, async |client, mut runner| {
         world.connects_failing.set(10);
         world.cut();
         let reason = loop {
@@ -254,11 +235,7 @@ fn a_stub_is_fetched_over_a_serial_line() {
     let world = World::new();
     let long = "long ".repeat(2_400);
     on_serial(&world, async |client, mut runner| {
-        runner.until(client.login(), |_| {}).await.expect("let in");
-        runner
-            .until(client.wait_until_ready(), |_| {})
-            .await
-            .expect("ready");
+        log_in(client, &mut runner).await;
         world.hub.borrow_mut().bob_says(&long);
         while delivered(&runner.next_event().await).is_none() {}
         let (mut payload, mut pieces) = (Vec::new(), 0);

@@ -1,0 +1,62 @@
+//! A device in a world, its two ends given to a script.
+
+use tim_transport_embedded::{
+    Client, ClientConfig, Clock, Device, LoginResponse, Resources, Runner, Transport,
+};
+
+use crate::hub::{ACCOUNT, user};
+use crate::world::{Wire, World};
+
+pub(crate) type TestRunner<'m> = Runner<'m, World, Wire>;
+
+pub(crate) fn config() -> ClientConfig {
+    let mut config = ClientConfig::new(1, user("kiosk"), 7);
+    config.window = 2;
+    config
+}
+
+/// A device of 512 bytes a buffer in this world, with this configuration.
+pub(crate) fn with_config(
+    world: &World,
+    config: ClientConfig,
+    script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>),
+) {
+    let mut resources = Resources::<512, 512, 512>::new();
+    let mut device = Device::new(config, "sig", &mut resources, 42, world.clone());
+    let (client, runner) = device.split(Wire(world.clone()));
+    world.run_one(script(client, runner));
+}
+
+/// The same, with the usual configuration.
+pub(crate) fn with_device(world: &World, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
+    with_config(world, config(), script);
+}
+
+/// The same, logged in and ready.
+pub(crate) fn when_ready(world: &World, script: impl AsyncFnOnce(Client<'_>, TestRunner<'_>)) {
+    with_device(world, async |client, mut runner| {
+        let login = log_in(client, &mut runner).await;
+        assert_eq!((login.account, login.repeat_login), (ACCOUNT, false));
+        let again = runner.until(client.login(), |_| {}).await;
+        assert!(again.expect("in already").repeat_login && client.is_ready());
+        script(client, runner).await;
+    });
+}
+
+/// Logs in and waits until the device is ready.
+pub(crate) async fn log_in<C: Clock, T: Transport>(
+    client: Client<'_>,
+    runner: &mut Runner<'_, C, T>,
+) -> LoginResponse {
+    let login = runner.until(client.login(), |_| {}).await.expect("let in");
+    let ready = runner.until(client.wait_until_ready(), |_| {});
+    ready.await.expect("ready");
+    login
+}
+
+/// Drives the device, for tests that do not look at its events.
+pub(crate) async fn drive(mut runner: TestRunner<'_>) {
+    loop {
+        runner.next_event().await;
+    }
+}
