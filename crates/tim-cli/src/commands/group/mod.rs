@@ -13,7 +13,7 @@ use tim_client::{
 
 use crate::error::{EXIT_CODES, Failure};
 use crate::json;
-use crate::session::{Session, block_on, failure};
+use crate::session::{Session, failure};
 
 use args::{
     BanArgs, CardArgs, Common, CreateArgs, DecideArgs, GroupArg, Job, JoinArgs, KickArgs, MembersArgs,
@@ -90,18 +90,13 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let common = args.what.common();
     let login = common.connect.resolve()?;
-    block_on(async {
-        let (session, events) = Session::open(login).await?;
-        // This command ignores incoming messages.
-        drop(events);
+    Session::run(login, async |session| {
         let runner = Runner {
-            session: &session,
+            session,
             client: &session.client,
             json: common.json,
         };
-        let result = session.in_time(runner.serve(&args.what)).await;
-        session.close().await;
-        result
+        runner.serve(&args.what).await
     })
 }
 
