@@ -16,7 +16,7 @@ use crate::Incoming;
 
 /// The account number of the user.
 const ACCOUNT: u64 = 144_115_200_000_000_001;
-/// Its session sees no time pass: a test is not to depend on the hub's timeouts.
+/// Its session sees no time pass before a logout: a test is not to depend on the hub's timeouts.
 const NOW: Instant = Instant::ZERO;
 /// Longer than anything in a session waits. Tests run in virtual time, in which this costs nothing.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -27,6 +27,8 @@ pub struct ScriptedHub<S> {
     stream: S,
     /// The hub's session.
     pub session: HubSession<GrowBuffer>,
+    now: Instant,
+    was_online: bool,
     /// How many bytes are read at a time.
     pub chunk: usize,
     /// User, UserSig and device that every login must have.
@@ -69,6 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
         Self {
             stream,
             session: HubSession::new(HubConfig::default(), buffers.0, buffers.1, NOW),
+            now: NOW,
+            was_online: false,
             chunk: 4096,
             expected_login: None,
         }
@@ -81,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
 
     async fn next_without_limit<T>(&mut self, mut pick: impl FnMut(HubEvent<'_>) -> Option<T>) -> Option<T> {
         loop {
-            match self.session.poll(NOW) {
+            match self.session.poll(self.now) {
                 HubOutput::Event(event) => {
                     if let Some(picked) = pick(event) {
                         return Some(picked);
@@ -91,14 +95,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
                     self.flush().await;
                     return None;
                 }
-                HubOutput::Wait(_) => {
+                HubOutput::Wait(until) => {
                     self.flush().await;
                     let mut bytes = vec![0; self.chunk];
-                    let len = self.stream.read(&mut bytes).await.expect("a stream to read");
+                    let read = self.stream.read(&mut bytes);
+                    // A LOGOUT waits for the responses before it, but not for ever.
+                    self.was_online |= self.session.is_online();
+                    let is_leaving = self.was_online && !self.session.is_online();
+                    let read = match until.filter(|_| is_leaving) {
+                        None => read.await,
+                        Some(until) => match tokio::time::timeout(until.since(self.now), read).await {
+                            Ok(read) => read,
+                            Err(_) => {
+                                self.now = until;
+                                continue;
+                            }
+                        },
+                    };
+                    let len = read.expect("a stream to read");
                     if len == 0 {
                         return None;
                     }
-                    assert_eq!(self.session.receive(NOW, &bytes[..len]), len);
+                    assert_eq!(self.session.receive(self.now, &bytes[..len]), len);
                 }
             }
         }
