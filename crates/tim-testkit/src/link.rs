@@ -29,6 +29,10 @@ pub struct Faults {
     pub late_us: Range<u64>,
     /// How often, in a thousand fragments on a serial line, one is damaged: a byte changed, missing, or one too many.
     pub noise_per_mille: u16,
+    /// How often, in a thousand fragments on a serial line, one is lost.
+    pub lost_per_mille: u16,
+    /// How often, in a thousand fragments on a serial line, one comes twice.
+    pub doubled_per_mille: u16,
     /// How many bytes pass in a millisecond in each direction; 0 is no limit.
     pub bytes_per_ms: u32,
 }
@@ -44,8 +48,15 @@ impl Faults {
         refuse_percent: 0,
         late_us: 0..0,
         noise_per_mille: 0,
+        lost_per_mille: 0,
+        doubled_per_mille: 0,
         bytes_per_ms: 0,
     };
+
+    /// How often a serial link damages, loses and doubles a fragment.
+    const fn per_mille(&self) -> [u16; 3] {
+        [self.noise_per_mille, self.lost_per_mille, self.doubled_per_mille]
+    }
 
     /// Links that break `cuts` times within the first 2000 bytes, some of them silently, in fragments of any size.
     #[must_use]
@@ -114,8 +125,8 @@ pub struct SimulatedLink {
     late_us: Range<u64>,
     to_device: VecDeque<(Instant, Arrival)>,
     to_hub: VecDeque<(Instant, Arrival)>,
-    /// For a serial link, how often it damages a fragment.
-    serial: Option<u16>,
+    /// For a serial link, how often it damages, loses and doubles a fragment.
+    serial: Option<[u16; 3]>,
     /// Until when its cable is out.
     pulled_until: Instant,
     bytes_per_ms: u32,
@@ -148,7 +159,7 @@ impl SimulatedLink {
     /// A serial link, which never ends.
     pub(crate) fn serial(faults: &Faults, rng: &mut Rng) -> Self {
         Self {
-            serial: Some(faults.noise_per_mille),
+            serial: Some(faults.per_mille()),
             ..Self::new(faults, false, rng)
         }
     }
@@ -185,7 +196,7 @@ impl SimulatedLink {
         self.max_fragment = faults.max_fragment;
         self.late_us = faults.late_us.clone();
         self.bytes_per_ms = faults.bytes_per_ms;
-        self.serial = self.serial.map(|_| faults.noise_per_mille);
+        self.serial = self.serial.map(|_| faults.per_mille());
     }
 
     /// The link breaks after so many bytes from now, and these ends do not notice.
@@ -199,6 +210,14 @@ impl SimulatedLink {
     #[cfg(feature = "simulator")]
     pub(crate) const fn hold(&mut self) {
         self.left = None;
+    }
+
+    /// Breaks the link, unless it is a serial one, and neither end notices.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn lose(&mut self, rng: &mut Rng) {
+        if self.serial.is_none() {
+            self.cut_silently(rng);
+        }
     }
 
     /// When the first of the bytes in transit to an end arrives, or the end of the link.
@@ -231,19 +250,26 @@ impl SimulatedLink {
             }
             let (piece, behind) = rest.split_at(len as usize);
             if !piece.is_empty() && now >= self.pulled_until {
-                let mut bytes = piece.to_vec();
-                if self
-                    .serial
-                    .is_some_and(|noise| rng.within(0..1000) < u64::from(noise))
-                {
-                    damage(&mut bytes, rng);
-                }
-                self.put(from.other(), Arrival::Bytes(bytes.into()), now, rng);
+                self.pass(from.other(), piece, now, rng);
             }
             if self.left == Some(0) {
                 self.cut(now, rng);
             }
             rest = behind;
+        }
+    }
+
+    /// A fragment passes, as well as it can.
+    fn pass(&mut self, to: End, piece: &[u8], now: Instant, rng: &mut Rng) {
+        let mut happens = |per_mille: u16| per_mille > 0 && rng.within(0..1000) < u64::from(per_mille);
+        let [damaged, lost, doubled] = self.serial.unwrap_or_default().map(&mut happens);
+        let mut bytes = piece.to_vec();
+        if damaged {
+            damage(&mut bytes, rng);
+        }
+        let copies = if lost { 0 } else { 1 + usize::from(doubled) };
+        for _ in 0..copies {
+            self.put(to, Arrival::Bytes(bytes.clone().into()), now, rng);
         }
     }
 

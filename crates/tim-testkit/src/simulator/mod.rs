@@ -13,6 +13,11 @@ pub mod invariants;
 mod net;
 pub mod op;
 mod plan;
+mod recorder;
+mod sdk;
+mod seams;
+mod seen;
+mod small;
 mod time;
 
 pub use history::{History, Mark, Observation, Snapshot, What};

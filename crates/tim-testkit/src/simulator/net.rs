@@ -159,6 +159,20 @@ impl SharedLine {
     pub(crate) fn is_broken(&self) -> bool {
         lock(&self.0).link.is_broken()
     }
+
+    /// Takes an end away from its holder.
+    pub(crate) fn lose(&self, end: End, is_noticed: bool) {
+        let line = &mut *lock(&self.0);
+        line.holders[end as usize] += 1;
+        line.held[end as usize] = false;
+        let now = line.steady.now();
+        match is_noticed {
+            true => line.link.close(end, now, &mut line.rng),
+            false => line.link.lose(&mut line.rng),
+        }
+        line.link.clear(end);
+        line.wake();
+    }
 }
 
 /// How a link breaks.
@@ -345,16 +359,17 @@ impl Network {
         self.inner().accept = accept;
     }
 
-    /// The ways of a device to the hub.
-    pub(crate) fn connector(&self, device: u32) -> SimulatedConnector {
+    /// The way of a device to the hub, for as long as its application lives.
+    pub(crate) fn connector(&self, device: u32, life: LifeLine) -> SimulatedConnector {
         SimulatedConnector {
             network: self.clone(),
             device,
+            life,
         }
     }
 
     /// Opens a connection.
-    async fn connect(self, device: u32) -> io::Result<LinkEnd> {
+    async fn connect(self, device: u32, life: LifeLine) -> io::Result<LinkEnd> {
         let (wait, refused) = {
             let inner = &mut *self.inner();
             let links = inner.devices.entry(device).or_default();
@@ -367,7 +382,7 @@ impl Network {
             let inner = &mut *self.inner();
             let now_ms = inner.steady.ms();
             let links = inner.devices.entry(device).or_default();
-            if refused || now_ms < links.offline_until_ms {
+            if life.has_ended() || refused || now_ms < links.offline_until_ms {
                 return Err(io::ErrorKind::HostUnreachable.into());
             }
             let Some(accept) = inner.accept.clone() else {
@@ -383,6 +398,7 @@ impl Network {
             links.current.retain(|line| line.strong_count() > 0);
             links.current.push(Arc::downgrade(&line.0));
             links.opened += 1;
+            life.has(&line);
             let name = format!("device {device}, connection {}", links.opened);
             (accept, line.end(End::Device), line.end(End::Hub), name)
         };
@@ -503,12 +519,48 @@ impl Network {
 pub(crate) struct SimulatedConnector {
     network: Network,
     device: u32,
+    life: LifeLine,
 }
 
 impl Connector for SimulatedConnector {
     type Link = LinkEnd;
 
     fn connect(&mut self) -> impl Future<Output = io::Result<LinkEnd>> + Send + 'static {
-        self.network.clone().connect(self.device)
+        self.network.clone().connect(self.device, self.life.clone())
+    }
+}
+
+/// What ends the connections of an application when it dies. Clones are of the same life.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LifeLine(Arc<Mutex<Life>>);
+
+#[derive(Debug, Default)]
+struct Life {
+    has_ended: bool,
+    lines: Vec<Weak<Mutex<Line>>>,
+}
+
+impl LifeLine {
+    fn has_ended(&self) -> bool {
+        lock(&self.0).has_ended
+    }
+
+    fn has(&self, line: &SharedLine) {
+        let lines = &mut lock(&self.0).lines;
+        lines.retain(|line| line.strong_count() > 0);
+        lines.push(Arc::downgrade(&line.0));
+    }
+
+    /// The application is dead: its connections are, and it opens no others. The hub learns of it if a process died, and not if
+    /// a machine did.
+    pub(crate) fn end(&self, is_noticed: bool) {
+        let lines = {
+            let mut life = lock(&self.0);
+            life.has_ended = true;
+            std::mem::take(&mut life.lines)
+        };
+        for line in lines.iter().filter_map(Weak::upgrade) {
+            SharedLine(line).lose(End::Device, is_noticed);
+        }
     }
 }

@@ -1,0 +1,92 @@
+//! Writes the history down, and what all parts of a run share.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tim_usersig::{App, UserSig};
+
+use super::history::{Observation, What};
+use super::net::Network;
+use super::op::{DeviceRef, Plan};
+use super::time::{Steady, Wall};
+use crate::Rng;
+
+/// The application that all users of a run use.
+pub(crate) const APP: u32 = 1_400_000_000;
+const KEY: &str = "a key that is known to the simulator";
+
+/// What all parts of a run share.
+pub(crate) struct Shared {
+    pub(crate) plan: Plan,
+    pub(crate) steady: Steady,
+    /// The hub's wall clock.
+    pub(crate) hub_wall: Wall,
+    pub(crate) network: Network,
+    observations: RefCell<Vec<Observation>>,
+    last_change_ms: std::cell::Cell<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(plan: Plan, steady: Steady, network: Network) -> Rc<Self> {
+        Rc::new(Self {
+            plan,
+            steady,
+            hub_wall: Wall::new(steady),
+            network,
+            observations: RefCell::default(),
+            last_change_ms: std::cell::Cell::new(0),
+        })
+    }
+
+    /// Writes down what was observed at a device, or elsewhere.
+    pub(crate) fn observe(&self, device: Option<DeviceRef>, what: What) {
+        let at_ms = self.steady.ms();
+        self.last_change_ms.set(at_ms);
+        self.observations.borrow_mut().push(Observation { at_ms, device, what });
+    }
+
+    /// How much was observed.
+    pub(crate) fn observed(&self) -> usize {
+        self.observations.borrow().len()
+    }
+
+    /// When something was last observed.
+    pub(crate) fn last_change_ms(&self) -> u64 {
+        self.last_change_ms.get()
+    }
+
+    pub(crate) fn observations(&self) -> Vec<Observation> {
+        self.observations.borrow().clone()
+    }
+
+    pub(crate) fn take_observations(&self) -> Vec<Observation> {
+        self.observations.take()
+    }
+
+    pub(crate) fn app() -> App {
+        App::new(APP, KEY)
+    }
+
+    /// A UserSig that is valid from now, by the hub's clock, for so many seconds.
+    pub(crate) fn user_sig(&self, user: tim_proto::UserId, seconds: u64) -> Sig {
+        let now_s = self.hub_wall.ms() / 1000;
+        Sig {
+            text: UserSig::sign(&Self::app(), &user, now_s, seconds),
+            until_s: now_s + seconds,
+        }
+    }
+
+    /// A stream of random numbers of its own for a part of the run.
+    pub(crate) fn rng(&self, part: u64) -> Rng {
+        let mut rng = Rng::new(self.plan.seed ^ part.wrapping_mul(0xA24B_AED4_963E_E407));
+        rng.draw();
+        rng
+    }
+}
+
+/// A UserSig and its end, Unix time in seconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Sig {
+    pub(crate) text: String,
+    pub(crate) until_s: u64,
+}
