@@ -142,6 +142,11 @@ impl Faults {
         self.state().next_commit = Some(CommitFault::IsUnknown);
     }
 
+    /// The next commit is an ordinary one after all.
+    pub fn forget_next(&self) {
+        self.state().next_commit = None;
+    }
+
     /// Reads fail with this error from now on, or work again with `None`.
     pub fn reads_fail(&self, error: Option<StoreError>) {
         self.state().reads_fail = error;

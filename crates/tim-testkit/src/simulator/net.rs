@@ -479,6 +479,13 @@ impl Network {
             .for_each(|line| line.set_faults(&faults));
     }
 
+    /// The faults that a device's links have now.
+    pub(crate) fn faults(&self, device: u32) -> Faults {
+        let inner = self.inner();
+        let own = inner.devices.get(&device).and_then(|links| links.faults.clone());
+        own.unwrap_or_else(|| inner.usual.clone())
+    }
+
     /// Pulls the cable of a device's serial line.
     pub(crate) fn pull(&self, device: u32, time: Duration) {
         let line = self

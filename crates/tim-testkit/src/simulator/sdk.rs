@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::history::{
     DeviceState, Event, GroupSeen, ListEntry, Log, Mark, Returned, Seen, Started, StartsFrom, What,
 };
-use super::net::{Cut, LifeLine};
+use super::net::LifeLine;
 use super::op::{Call, DeviceFault, DeviceRef};
 use super::recorder::{APP, Shared, Sig};
 use super::seen;
@@ -470,11 +470,6 @@ impl SdkDevice {
             total_unread: running.as_ref().and_then(|running| running.total.get()),
             held,
         }
-    }
-
-    /// Cuts the device's links.
-    pub(crate) fn cut(&self, cut: Cut) -> bool {
-        self.shared.network.cut(self.link, cut)
     }
 }
 

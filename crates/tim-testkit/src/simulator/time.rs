@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tim_session::Instant;
 
 /// The wall clocks' reading when a run begins, Unix time in milliseconds.
-pub const START_MS: u64 = 1_750_000_000_000;
+pub(crate) const START_MS: u64 = 1_750_000_000_000;
 
 /// The steady time of a run, which begins at 0.
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +55,5 @@ impl Wall {
     /// Sets the clock forward, or back.
     pub(crate) fn jump(&self, ms: i64) {
         self.offset_ms.fetch_add(ms, Ordering::Relaxed);
-    }
-
-    /// Sets the clock right.
-    pub(crate) fn correct(&self) {
-        self.offset_ms.store(0, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,124 @@
+//! The simulator's world: the same plan is the same run, and what is planned happens.
+#![cfg(feature = "simulator")]
+
+use std::convert::Infallible;
+
+use tim_testkit::simulator::history::{Event, Returned, What};
+use tim_testkit::simulator::op::{
+    Body, Call, DeviceFault, DeviceKind, DeviceRef, HubFault, LinkFault, Mention, Op, Plan, Population, Profile,
+    Settings, Step, Target, UserPlan,
+};
+use tim_testkit::simulator::{Outcome, Snapshot, run};
+
+const ALICE: DeviceRef = DeviceRef::new(0, 0);
+const BOB: DeviceRef = DeviceRef::new(1, 0);
+
+fn text_to(user: u8) -> Call {
+    Call::Send {
+        to: Target::User(user),
+        body: Body::Text(20),
+        priority: 2,
+        online_only: false,
+        mention: Mention::Nobody,
+        retry_ms: 0,
+    }
+}
+
+/// A plan of two users with a device of this kind each.
+fn plan(seed: u64, kind: DeviceKind, steps: &[(u64, Op)]) -> Plan {
+    let user = UserPlan { devices: vec![kind] };
+    Plan {
+        seed,
+        profile: Profile::Mixed,
+        population: Population {
+            users: vec![UserPlan { devices: vec![DeviceKind::Sdk] }, user],
+            ..Population::default()
+        },
+        settings: Settings::default(),
+        steps: steps
+            .iter()
+            .enumerate()
+            .map(|(number, (at_ms, op))| Step {
+                number: number as u32,
+                at_ms: *at_ms,
+                op: op.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn run_once(plan: &Plan) -> (Outcome<Infallible>, Snapshot) {
+    let mut last = Snapshot::default();
+    let outcome = run(plan, |_, snapshot| {
+        last = snapshot.clone();
+        Ok(())
+    });
+    assert!(outcome.failure.is_none(), "{}: {:?}", trace(&outcome), outcome.failure);
+    assert_eq!(last.unsettled, Vec::<String>::new(), "{}", trace(&outcome));
+    (outcome, last)
+}
+
+fn trace<E>(outcome: &Outcome<E>) -> String {
+    let lines = outcome.history.observations.iter().map(|observation| format!("{observation}\n"));
+    lines.collect()
+}
+
+fn adventures(kind: DeviceKind, seed: u64) -> Plan {
+    let mut steps = vec![(0, Op::Call(ALICE, Call::Login)), (5, Op::Call(BOB, Call::Login))];
+    for n in 0..20_u64 {
+        steps.push((1_000 + n * 300, Op::Call(ALICE, text_to(1))));
+        steps.push((1_050 + n * 300, Op::Call(BOB, text_to(0))));
+    }
+    steps.extend([
+        (1_700, Op::Link(ALICE, LinkFault::Cut)),
+        (2_300, Op::Link(BOB, LinkFault::CutAfter(150))),
+        (2_950, Op::Hub(HubFault::Crash(200))),
+        (4_100, Op::Device(ALICE, DeviceFault::Restart(300))),
+        (5_000, Op::Hub(HubFault::Stop(100))),
+        (5_900, Op::Device(BOB, DeviceFault::Restart(200))),
+        (6_500, Op::Hub(HubFault::Backup)),
+        (8_000, Op::Rest),
+    ]);
+    steps.sort_by_key(|(at_ms, _)| *at_ms);
+    plan(seed, kind, &steps)
+}
+
+#[test]
+fn the_same_plan_is_the_same_run() {
+    for kind in [DeviceKind::Sdk, DeviceKind::Small, DeviceKind::Serial] {
+        let plan = adventures(kind, 7);
+        let (once, again) = (run_once(&plan).0, run_once(&plan).0);
+        assert_eq!(trace(&once), trace(&again));
+    }
+}
+
+#[test]
+fn what_is_acknowledged_is_stored_and_arrives_once() {
+    for kind in [DeviceKind::Sdk, DeviceKind::Small, DeviceKind::Serial] {
+        for seed in 0..5 {
+            let plan = adventures(kind, seed);
+            let (outcome, last) = run_once(&plan);
+            let observations = &outcome.history.observations;
+            let accepted: Vec<_> = observations
+                .iter()
+                .filter_map(|observation| match &observation.what {
+                    What::Resolved {
+                        result: Ok(Returned::Accepted { mark, sequence, .. }),
+                        ..
+                    } => Some((*mark, *sequence)),
+                    _ => None,
+                })
+                .collect();
+            assert!(accepted.len() > 10, "{}", trace(&outcome));
+            let (_, log) = last.logs.iter().next().unwrap();
+            for (mark, sequence) in accepted {
+                let stored = log.iter().filter(|stored| stored.seen.content.mark() == Some(mark));
+                assert_eq!(stored.map(|stored| stored.seen.sequence).collect::<Vec<_>>(), [sequence]);
+            }
+            let received = observations.iter().filter(|observation| {
+                observation.device == Some(BOB) && matches!(observation.what, What::Event(Event::Received(_)))
+            });
+            assert!(received.count() > 5, "{}", trace(&outcome));
+        }
+    }
+}
