@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use tim_testkit::simulator::history::{Event, Returned, What};
 use tim_testkit::simulator::op::{
-    Body, Call, DeviceFault, DeviceKind, DeviceRef, HubFault, LinkFault, Mention, Op, Plan, Population, Profile,
-    Settings, Step, Target, UserPlan,
+    Body, Call, DeviceFault, DeviceKind, DeviceRef, HubFault, LinkFault, Mention, Op, Plan, Population,
+    Profile, Settings, Step, Target, UserPlan,
 };
 use tim_testkit::simulator::{Outcome, Snapshot, run};
 
@@ -31,7 +31,12 @@ fn plan(seed: u64, kind: DeviceKind, steps: &[(u64, Op)]) -> Plan {
         seed,
         profile: Profile::Mixed,
         population: Population {
-            users: vec![UserPlan { devices: vec![DeviceKind::Sdk] }, user],
+            users: vec![
+                UserPlan {
+                    devices: vec![DeviceKind::Sdk],
+                },
+                user,
+            ],
             ..Population::default()
         },
         settings: Settings::default(),
@@ -53,13 +58,22 @@ fn run_once(plan: &Plan) -> (Outcome<Infallible>, Snapshot) {
         last = snapshot.clone();
         Ok(())
     });
-    assert!(outcome.failure.is_none(), "{}: {:?}", trace(&outcome), outcome.failure);
+    assert!(
+        outcome.failure.is_none(),
+        "{}: {:?}",
+        trace(&outcome),
+        outcome.failure
+    );
     assert_eq!(last.unsettled, Vec::<String>::new(), "{}", trace(&outcome));
     (outcome, last)
 }
 
 fn trace<E>(outcome: &Outcome<E>) -> String {
-    let lines = outcome.history.observations.iter().map(|observation| format!("{observation}\n"));
+    let lines = outcome
+        .history
+        .observations
+        .iter()
+        .map(|observation| format!("{observation}\n"));
     lines.collect()
 }
 
@@ -88,7 +102,12 @@ fn the_same_plan_is_the_same_run() {
     for kind in [DeviceKind::Sdk, DeviceKind::Small, DeviceKind::Serial] {
         let plan = adventures(kind, 7);
         let (once, again) = (run_once(&plan).0, run_once(&plan).0);
-        assert_eq!(trace(&once), trace(&again));
+        let (once, again) = (trace(&once), trace(&again));
+        let differs = once
+            .lines()
+            .zip(again.lines())
+            .position(|(once, again)| once != again);
+        assert!(once == again, "from line {differs:?} on:\n{once}\n\n{again}");
     }
 }
 
@@ -112,8 +131,13 @@ fn what_is_acknowledged_is_stored_and_arrives_once() {
             assert!(accepted.len() > 10, "{}", trace(&outcome));
             let (_, log) = last.logs.iter().next().unwrap();
             for (mark, sequence) in accepted {
-                let stored = log.iter().filter(|stored| stored.seen.content.mark() == Some(mark));
-                assert_eq!(stored.map(|stored| stored.seen.sequence).collect::<Vec<_>>(), [sequence]);
+                let stored = log
+                    .iter()
+                    .filter(|stored| stored.seen.content.mark() == Some(mark));
+                assert_eq!(
+                    stored.map(|stored| stored.seen.sequence).collect::<Vec<_>>(),
+                    [sequence]
+                );
             }
             let received = observations.iter().filter(|observation| {
                 observation.device == Some(BOB) && matches!(observation.what, What::Event(Event::Received(_)))

@@ -143,11 +143,14 @@ impl HubProcess {
             StoreFault::NextFails => life.faults.next_commit_fails(not_stored(NotStored::Busy)),
             StoreFault::NextFull => life.faults.next_commit_fails(not_stored(NotStored::DiskFull)),
             StoreFault::NextUnknown => life.faults.next_commit_is_unknown(),
-            StoreFault::NextFatal => life.faults.next_commit_fails(StoreError::Fatal("it was planned".to_owned())),
+            StoreFault::NextFatal => life
+                .faults
+                .next_commit_fails(StoreError::Fatal("it was planned".to_owned())),
             StoreFault::Slow { commit_ms, for_ms } => self.pace.slow_commits(&self.shared, commit_ms, for_ms),
             StoreFault::SlowReads { read_ms, for_ms } => self.pace.slow_reads(&self.shared, read_ms, for_ms),
             StoreFault::ReadsFail(ms) => {
-                life.faults.reads_fail(Some(not_stored(NotStored::Engine("it was planned".to_owned()))));
+                life.faults
+                    .reads_fail(Some(not_stored(NotStored::Engine("it was planned".to_owned()))));
                 spawn_local(async move {
                     tokio::time::sleep(Duration::from_millis(ms.into())).await;
                     life.faults.reads_fail(None);
@@ -231,7 +234,12 @@ impl HubProcess {
                 let newest = self.backups.borrow().len().checked_sub(1);
                 match newest {
                     Some(backup) => {
-                        self.shared.observe(None, What::Restored { backup: backup as u32 });
+                        self.shared.observe(
+                            None,
+                            What::Restored {
+                                backup: backup as u32,
+                            },
+                        );
                         let dir = self.backups.borrow()[backup].clone();
                         self.begin(Some(&dir));
                     }
@@ -256,14 +264,21 @@ impl HubProcess {
         let mut rng = self.rng.borrow_mut();
         let wall_ms = self.shared.hub_wall.ms();
         let opened = OpenOptions::new().now_ms(wall_ms).random(rng.draw()).open(&dir);
-        let store: Store = opened.unwrap_or_else(|error| panic!("the hub cannot open its store: {error}")).into();
+        let store: Store = opened
+            .unwrap_or_else(|error| panic!("the hub cannot open its store: {error}"))
+            .into();
         let reader = Arc::clone(&store.reader);
         let (store, faults) = faults::wrap(store);
         let (hub, steps) = Hub::stepped(options(&self.shared), store)
             .unwrap_or_else(|error| panic!("the hub cannot start: {error}"));
         let hub = Arc::new(hub);
         self.shared.observe(None, What::HubStarted { wall_ms });
-        let pump = pump::run(Rc::clone(&self.shared), Rc::clone(&self.pace), steps.clone(), Rng::new(rng.draw()));
+        let pump = pump::run(
+            Rc::clone(&self.shared),
+            Rc::clone(&self.pace),
+            steps.clone(),
+            Rng::new(rng.draw()),
+        );
         let mut tasks = vec![spawn_local(pump)];
         for line in self.shared.network.serial_lines() {
             let (hub, end) = (Arc::clone(&hub), line.end(End::Hub));
@@ -308,7 +323,8 @@ impl HubProcess {
         let mut rng = self.rng.borrow_mut();
         if waiting > 0 && rng.percent(30) {
             // It dies between the sync and the answer.
-            life.steps.step(Step::Commit(1 + rng.below(waiting as u64) as usize));
+            life.steps
+                .step(Step::Commit(1 + rng.below(waiting as u64) as usize));
         }
         let dir = self.copy_of(Some(&life.dir), true);
         self.shared.network.set_accept(None);
@@ -327,11 +343,20 @@ impl HubProcess {
     fn back_up(&self) {
         let Some(life) = self.life() else { return };
         let backup = self.copy_of(Some(&life.dir), true);
-        let change = life.reader.head_change().unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
+        let change = life
+            .reader
+            .head_change()
+            .unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
         let mut backups = self.backups.borrow_mut();
         let number = backups.len() as u32;
         backups.push(backup);
-        self.shared.observe(None, What::BackedUp { backup: number, change });
+        self.shared.observe(
+            None,
+            What::BackedUp {
+                backup: number,
+                change,
+            },
+        );
     }
 
     /// A new directory with a copy of a store, with or without its write-ahead log.

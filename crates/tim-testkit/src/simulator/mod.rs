@@ -19,7 +19,6 @@ pub mod op;
 mod panics;
 mod recorder;
 mod sdk;
-mod seams;
 mod seen;
 mod small;
 mod snapshot;

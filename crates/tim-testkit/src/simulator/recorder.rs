@@ -42,7 +42,9 @@ impl Shared {
     pub(crate) fn observe(&self, device: Option<DeviceRef>, what: What) {
         let at_ms = self.steady.ms();
         self.last_change_ms.set(at_ms);
-        self.observations.borrow_mut().push(Observation { at_ms, device, what });
+        self.observations
+            .borrow_mut()
+            .push(Observation { at_ms, device, what });
     }
 
     /// How much was observed.

@@ -163,8 +163,9 @@ impl SdkDevice {
         let builder = Client::builder(APP, self.user(), self.sig(settings.sig_seconds))
             .device(self.number())
             .event_capacity(settings.event_capacity)
-            .session(|config| config.window = window);
-        let builder = super::seams::seed_client(builder, seed, move || wall.ms());
+            .session(|config| config.window = window)
+            .wall_clock(move || wall.ms())
+            .seed(seed);
         let builder = match from {
             StartsFrom::Now => builder,
             StartsFrom::Start => builder.resume_from_start(),
@@ -186,12 +187,18 @@ impl SdkDevice {
         let from = match (from_start, cursor.is_empty()) {
             (true, _) => StartsFrom::Start,
             (false, true) => StartsFrom::Now,
-            (false, false) => StartsFrom::Cursor { observations: kept_at },
+            (false, false) => StartsFrom::Cursor {
+                observations: kept_at,
+            },
         };
         let line = LifeLine::default();
         let mut rng = self.shared.rng(u64::from(self.link) << 32 | u64::from(life));
         let client = self.build(&from, &cursor, &line, rng.draw());
-        self.observe(What::Started(Started { life, from, twin: false }));
+        self.observe(What::Started(Started {
+            life,
+            from,
+            twin: false,
+        }));
         let restored = messages.into_iter().filter_map(|kept| {
             let message = client.restore_message(&kept.now).ok()?;
             Some(Own {
@@ -254,7 +261,9 @@ impl SdkDevice {
     pub(crate) fn fault(self: &Rc<Self>, fault: DeviceFault) {
         self.observe(What::DeviceFault(fault));
         match fault {
-            DeviceFault::ReadsNothing(ms) => self.paused_until_ms.set(self.shared.steady.ms() + u64::from(ms)),
+            DeviceFault::ReadsNothing(ms) => {
+                self.paused_until_ms.set(self.shared.steady.ms() + u64::from(ms))
+            }
             DeviceFault::Restart(after_ms) => {
                 if !self.shared.plan.settings.keeps {
                     self.forget();
@@ -348,7 +357,10 @@ impl SdkDevice {
             }
             SdkEvent::MessageRevoked(messages) => Event::Revoked(seen::of_instances(me, messages)),
             SdkEvent::ConversationListUpdated(list) => {
-                let list: Vec<ListEntry> = list.iter().map(|entry| seen::of_conversation(me, entry)).collect();
+                let list: Vec<ListEntry> = list
+                    .iter()
+                    .map(|entry| seen::of_conversation(me, entry))
+                    .collect();
                 running.show(&list, None);
                 Event::List(list)
             }
@@ -356,9 +368,12 @@ impl SdkDevice {
                 running.total.set(Some(*total));
                 Event::TotalUnread(*total)
             }
-            SdkEvent::GroupListUpdated(groups) => {
-                Event::Groups(groups.iter().map(|group| seen::of_group(group)).collect::<Vec<GroupSeen>>())
-            }
+            SdkEvent::GroupListUpdated(groups) => Event::Groups(
+                groups
+                    .iter()
+                    .map(|group| seen::of_group(group))
+                    .collect::<Vec<GroupSeen>>(),
+            ),
             SdkEvent::KickedOut(error) => {
                 self.wants_in.set(false);
                 Event::KickedOut(error.code)
@@ -453,14 +468,20 @@ impl SdkDevice {
     pub(crate) fn state(&self) -> DeviceState {
         let me = self.user();
         let running = self.running();
-        let held: Vec<Seen> = running.iter().flat_map(|running| {
-            let held = running.held.borrow();
-            let received = held.values().flatten().map(|message| seen::of_instance(me, message));
-            let own = running.own.borrow();
-            let own = own.iter().filter(|own| own.message.status() == Status::Success);
-            let own = own.map(|own| seen::of_instance(me, &own.message));
-            received.chain(own).collect::<Vec<_>>()
-        }).collect();
+        let held: Vec<Seen> = running
+            .iter()
+            .flat_map(|running| {
+                let held = running.held.borrow();
+                let received = held
+                    .values()
+                    .flatten()
+                    .map(|message| seen::of_instance(me, message));
+                let own = running.own.borrow();
+                let own = own.iter().filter(|own| own.message.status() == Status::Success);
+                let own = own.map(|own| seen::of_instance(me, &own.message));
+                received.chain(own).collect::<Vec<_>>()
+            })
+            .collect();
         DeviceState {
             device: self.me,
             wants_in: self.wants_in.get(),

@@ -59,10 +59,17 @@ pub(crate) fn of_conversation(me: UserId, conversation: &Conversation) -> ListEn
         unread: conversation.unread_count.into(),
         read_sequence: conversation.read_sequence,
         last_sequence: conversation.last_sequence,
-        last: conversation.last_message.as_ref().map(|last| of_instance(me, last)),
+        last: conversation
+            .last_message
+            .as_ref()
+            .map(|last| of_instance(me, last)),
         receive_option: conversation.message_remind_type,
         name: conversation.name.clone(),
-        at: conversation.group_at_info_list.iter().map(|at| at.sequence).collect(),
+        at: conversation
+            .group_at_info_list
+            .iter()
+            .map(|at| at.sequence)
+            .collect(),
     }
 }
 
@@ -105,7 +112,11 @@ pub(crate) fn of_entry(log: &LogKey, entry: &Entry) -> Stored {
             let payload = Payload::decode(entry.kind, encoded.payload);
             content(entry.flags.on_wire(), &payload, entry.kind, encoded.payload)
         }
-        Err(_) => Content::of(&Payload::Unknown(entry.kind, &entry.content), entry.kind, &entry.content),
+        Err(_) => Content::of(
+            &Payload::Unknown(entry.kind, &entry.content),
+            entry.kind,
+            &entry.content,
+        ),
     };
     Stored {
         seen: Seen {

@@ -12,13 +12,15 @@ use tim_client::transport::Connector;
 use tim_proto::message::{Payload, SendOptions, to_vec};
 use tim_proto::{ConversationId, ErrorCode, Message, MessageId, Priority, UserId};
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, Error, Event as DeviceEvent, Framing, Instant, Resources, Runner, Transport,
+    Client, ClientConfig, Clock, Device, Error, Event as DeviceEvent, Framing, Instant, Resources, Runner,
+    Transport,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::history::{
-    Content, DeviceState, Event, Failed, ListEntry, Log, Mark, Returned, Said, Seen, Sent, Started, StartsFrom, What,
+    Content, DeviceState, Event, Failed, ListEntry, Log, Mark, Returned, Said, Seen, Sent, Started,
+    StartsFrom, What,
 };
 use super::net::{LifeLine, LinkEnd, SimulatedConnector};
 use super::op::{Body, Call, DeviceFault, DeviceKind, DeviceRef, Plan, Target, Which};
@@ -108,7 +110,10 @@ impl SmallDevice {
         let now_s = self.shared.hub_wall.ms() / 1000;
         let kept = &mut self.kept.borrow_mut().sig;
         if kept.as_ref().is_none_or(|sig| sig.until_s <= now_s + 1) {
-            *kept = Some(self.shared.user_sig(self.user(), self.shared.plan.settings.sig_seconds));
+            *kept = Some(
+                self.shared
+                    .user_sig(self.user(), self.shared.plan.settings.sig_seconds),
+            );
         }
         kept.as_ref().map(|sig| sig.text.clone()).unwrap_or_default()
     }
@@ -138,9 +143,16 @@ impl SmallDevice {
             (false, true) => StartsFrom::Now,
             (false, false) => StartsFrom::Cursor { observations },
         };
-        self.observe(What::Started(Started { life, from, twin: false }));
+        self.observe(What::Started(Started {
+            life,
+            from,
+            twin: false,
+        }));
         let line = LifeLine::default();
-        let seed = self.shared.rng(u64::from(self.link) << 32 | u64::from(life)).draw();
+        let seed = self
+            .shared
+            .rng(u64::from(self.link) << 32 | u64::from(life))
+            .draw();
         let (commands, receiver) = mpsc::unbounded_channel();
         let task = spawn_local(Rc::clone(self).live(from, cursor, line.clone(), seed, receiver));
         let running = Running { commands, line, task };
@@ -281,7 +293,9 @@ impl SmallDevice {
         let mut held = self.held.borrow_mut();
         match seen.content {
             Content::Revocation { sequence } => {
-                let revoked = held.iter_mut().filter(|held| held.log == seen.log && held.sequence == sequence);
+                let revoked = held
+                    .iter_mut()
+                    .filter(|held| held.log == seen.log && held.sequence == sequence);
                 revoked.for_each(|held| (held.revoked, held.content) = (true, Content::Gone));
             }
             _ => held.push(seen.clone()),
@@ -293,7 +307,9 @@ impl SmallDevice {
 
     /// Ends the device without warning.
     pub(crate) fn kill(&self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            return;
+        };
         running.task.abort();
         let life = u64::from(self.lives.get()) << 32 | u64::from(self.link);
         running.line.end(self.shared.rng(life).percent(50));
@@ -312,7 +328,9 @@ impl SmallDevice {
             _ => self.observe(What::DeviceFault(fault)),
         }
         match fault {
-            DeviceFault::ReadsNothing(ms) => self.paused_until_ms.set(self.shared.steady.ms() + u64::from(ms)),
+            DeviceFault::ReadsNothing(ms) => {
+                self.paused_until_ms.set(self.shared.steady.ms() + u64::from(ms))
+            }
             DeviceFault::Restart(after_ms) => {
                 if !self.shared.plan.settings.keeps {
                     *self.kept.borrow_mut() = Kept::default();
@@ -414,7 +432,8 @@ impl<'m> Calls<'m> {
         while let Poll::Ready(Some((step, op))) = self.commands.poll_recv(context) {
             self.begin(step, &op);
         }
-        self.active.retain_mut(|call| call.as_mut().poll(context).is_pending());
+        self.active
+            .retain_mut(|call| call.as_mut().poll(context).is_pending());
     }
 
     /// Logs in by itself, as after a restart.
@@ -432,12 +451,16 @@ impl<'m> Calls<'m> {
                 device.wants_in.set(true);
                 self.run(step, op, None, async move {
                     let answer = client.login().await?;
-                    Ok(Returned::LoggedIn { account: answer.account })
+                    Ok(Returned::LoggedIn {
+                        account: answer.account,
+                    })
                 });
             }
             Call::Logout => {
                 device.wants_in.set(false);
-                self.run(step, op, None, async move { client.logout().await.map(|()| Returned::Done) });
+                self.run(step, op, None, async move {
+                    client.logout().await.map(|()| Returned::Done)
+                });
             }
             Call::Send {
                 to,
@@ -487,14 +510,18 @@ impl<'m> Calls<'m> {
             Call::Page { of, count, pages } => {
                 let (conversation, log) = (device.conversation(*of), device.log(*of));
                 let (count, pages) = (u16::from(*count), *pages);
-                self.run(step, op, None, async move { page_back(client, device.user(), conversation, log, count, pages).await });
+                self.run(step, op, None, async move {
+                    page_back(client, device.user(), conversation, log, count, pages).await
+                });
             }
             Call::ConversationProfile(target) => {
                 let conversation = device.conversation(*target);
                 self.run(step, op, None, async move {
                     let me = device.user();
                     let entry = client
-                        .get_conversation_profile(conversation, |profile| list_entry(me, &profile.conversation))
+                        .get_conversation_profile(conversation, |profile| {
+                            list_entry(me, &profile.conversation)
+                        })
                         .await?;
                     Ok(Returned::List {
                         entries: vec![entry],
@@ -538,7 +565,9 @@ impl<'m> Calls<'m> {
         let (device, client) = (self.device, self.client);
         let (to, mark) = (device.conversation(to), Mark(step));
         let made = with_payload(body, mark, |payload| {
-            client.create_message(to, payload).map(|message| (message.id, said(&message.payload, mark)))
+            client
+                .create_message(to, payload)
+                .map(|message| (message.id, said(&message.payload, mark)))
         });
         let (id, said) = match made {
             Ok(made) => made,
@@ -557,21 +586,36 @@ impl<'m> Calls<'m> {
         if device.shared.plan.settings.keeps {
             device.kept.borrow_mut().own.push(own.clone());
         }
-        self.run(step, op, Some(device.sent(&own, said)), transmit(device, client, own, priority));
+        self.run(
+            step,
+            op,
+            Some(device.sent(&own, said)),
+            transmit(device, client, own, priority),
+        );
     }
 
     fn send_again(&mut self, step: u32, op: &Call, n: u16, succeeded: bool) {
         let (device, client) = (self.device, self.client);
         let found = {
             let own = device.own.borrow();
-            let of: Vec<&Own> = own.iter().rev().filter(|own| own.sequence.is_some() == succeeded).collect();
-            of.get(usize::from(n).checked_rem(of.len()).unwrap_or(0)).map(|own| (*own).clone())
+            let of: Vec<&Own> = own
+                .iter()
+                .rev()
+                .filter(|own| own.sequence.is_some() == succeeded)
+                .collect();
+            of.get(usize::from(n).checked_rem(of.len()).unwrap_or(0))
+                .map(|own| (*own).clone())
         };
         let Some(own) = found else {
             return device.skip(step, "there is no such message");
         };
         let said = with_payload(own.body, own.mark, |payload| said(&payload, own.mark));
-        self.run(step, op, Some(device.sent(&own, said)), transmit(device, client, own, Priority::NORMAL.0));
+        self.run(
+            step,
+            op,
+            Some(device.sent(&own, said)),
+            transmit(device, client, own, Priority::NORMAL.0),
+        );
     }
 
     fn revoke(&mut self, step: u32, op: &Call, which: Which) {
@@ -586,9 +630,20 @@ impl<'m> Calls<'m> {
             }
             Which::Of(target, n) => {
                 let (held, log) = (device.held.borrow(), device.log(target));
-                let of: Vec<&Seen> = held.iter().rev().filter(|held| held.log == log && held.sequence > 0).collect();
+                let of: Vec<&Seen> = held
+                    .iter()
+                    .rev()
+                    .filter(|held| held.log == log && held.sequence > 0)
+                    .collect();
                 let seen = of.get(usize::from(n).checked_rem(of.len()).unwrap_or(0));
-                seen.map(|seen| (device.conversation(target), seen.id, seen.sequence, seen.content.mark()))
+                seen.map(|seen| {
+                    (
+                        device.conversation(target),
+                        seen.id,
+                        seen.sequence,
+                        seen.content.mark(),
+                    )
+                })
             }
         };
         let Some((to, id, sequence, mark)) = found else {
@@ -628,7 +683,12 @@ fn said(payload: &Payload<'_>, mark: Mark) -> Said {
 }
 
 /// Sends a message, and keeps what the hub answered.
-async fn transmit(device: &SmallDevice, client: Client<'_>, own: Own, priority: u8) -> Result<Returned, Error> {
+async fn transmit(
+    device: &SmallDevice,
+    client: Client<'_>,
+    own: Own,
+    priority: u8,
+) -> Result<Returned, Error> {
     let text = own.mark;
     let body = own.body;
     // The payload has to live as long as the request.
@@ -639,7 +699,12 @@ async fn transmit(device: &SmallDevice, client: Client<'_>, own: Own, priority: 
     let options = SendOptions::default().with_online_user_only(own.online_only);
     let answer = client.send_message_with(&mut message, options).await?;
     let id = message.id;
-    for kept in device.own.borrow_mut().iter_mut().filter(|kept| kept.mark == own.mark) {
+    for kept in device
+        .own
+        .borrow_mut()
+        .iter_mut()
+        .filter(|kept| kept.mark == own.mark)
+    {
         (kept.id, kept.sequence, kept.time_s) = (id, Some(answer.sequence), answer.time);
     }
     Ok(Returned::Accepted {
@@ -664,7 +729,11 @@ async fn page_back(
         let mut older: Vec<Seen> = Vec::new();
         next = client
             .get_message_list(conversation, next.as_ref(), count, |page| {
-                older = page.messages.iter().map(|message| seen::of_message(me, &message)).collect();
+                older = page
+                    .messages
+                    .iter()
+                    .map(|message| seen::of_message(me, &message))
+                    .collect();
             })
             .await?;
         older.append(&mut entries);
@@ -760,7 +829,10 @@ impl ErrorType for Half<'_> {
 }
 
 impl Half<'_> {
-    fn with<T>(&self, act: impl FnOnce(&mut LinkEnd) -> Poll<std::io::Result<T>>) -> Poll<Result<T, ErrorKind>> {
+    fn with<T>(
+        &self,
+        act: impl FnOnce(&mut LinkEnd) -> Poll<std::io::Result<T>>,
+    ) -> Poll<Result<T, ErrorKind>> {
         match &mut *self.0.borrow_mut() {
             Some(link) => act(link).map_err(|_| ErrorKind::ConnectionReset),
             None => Poll::Ready(Err(ErrorKind::NotConnected)),

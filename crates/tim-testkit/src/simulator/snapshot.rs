@@ -15,7 +15,7 @@ use super::hub::Life;
 use super::net::LifeLine;
 use super::op::Plan;
 use super::recorder::{APP, Shared};
-use super::{sdk, seams, seen};
+use super::{sdk, seen};
 
 /// The device numbers of fresh devices begin here.
 const FRESH: u32 = 1 << 20;
@@ -27,7 +27,9 @@ const MAX_PAGES: u8 = 100;
 /// All users of a plan, hostile ones included.
 pub(crate) fn all_users(plan: &Plan) -> Vec<UserId> {
     let users = (0..plan.population.users.len() as u8).map(Plan::user);
-    users.chain((0..plan.population.hostile).map(Plan::hostile_user)).collect()
+    users
+        .chain((0..plan.population.hostile).map(Plan::hostile_user))
+        .collect()
 }
 
 /// The whole store.
@@ -35,7 +37,7 @@ pub(crate) fn of_store(plan: &Plan, life: &Life, snapshot: &mut Snapshot) {
     let reader = &*life.reader;
     let users = all_users(plan);
     let groups: Vec<GroupId> = (0..plan.population.groups.len() as u8).map(Plan::group).collect();
-    let mut read = || -> Result<(), StoreError> {
+    let read = || -> Result<(), StoreError> {
         let mut keys: Vec<LogKey> = Vec::new();
         for (at, user) in users.iter().enumerate() {
             keys.push(LogKey::System(*user));
@@ -88,7 +90,11 @@ fn whole_log(reader: &dyn StoreReader, log: LogKey) -> Result<Vec<Stored>, Store
     }
 }
 
-fn group_state(reader: &dyn StoreReader, id: GroupId, users: &[UserId]) -> Result<Option<GroupState>, StoreError> {
+fn group_state(
+    reader: &dyn StoreReader,
+    id: GroupId,
+    users: &[UserId],
+) -> Result<Option<GroupState>, StoreError> {
     let mut restrictions = BTreeMap::new();
     for user in users {
         let restriction = reader.restriction(&id, user)?;
@@ -161,22 +167,31 @@ fn find(bytes: &[u8]) -> Option<usize> {
 pub(crate) async fn fresh_view(shared: &Rc<Shared>, number: u32, user: UserId) -> Result<FreshView, String> {
     let link = FRESH + number;
     let life = LifeLine::default();
-    let seed = shared.rng(u64::from(link) << 24 | shared.observed() as u64).draw();
+    let seed = shared
+        .rng(u64::from(link) << 24 | shared.observed() as u64)
+        .draw();
     let wall = shared.hub_wall.clone();
     let sig = shared.user_sig(user, 3600);
-    let builder = Client::builder(APP, user, sig.text).device(u64::from(link) + 1);
-    let builder = seams::seed_client(builder, seed, move || wall.ms());
-    shared.network.set_faults(link, Some(crate::Faults {
-        max_fragment: 0,
-        ..crate::Faults::NONE
-    }));
+    let builder = Client::builder(APP, user, sig.text)
+        .device(u64::from(link) + 1)
+        .wall_clock(move || wall.ms())
+        .seed(seed);
+    shared.network.set_faults(
+        link,
+        Some(crate::Faults {
+            max_fragment: 0,
+            ..crate::Faults::NONE
+        }),
+    );
     let client = builder.build(shared.network.connector(link, life.clone()));
     let view = tokio::time::timeout(PATIENCE, look(&client, user)).await;
     let _ = tokio::time::timeout(PATIENCE, client.logout()).await;
     life.end(true);
     match view {
         Ok(view) => view.map_err(|error| format!("a fresh device of {user} fails: {error}")),
-        Err(_) => Err(format!("a fresh device of {user} waits for more than {PATIENCE:?}")),
+        Err(_) => Err(format!(
+            "a fresh device of {user} waits for more than {PATIENCE:?}"
+        )),
     }
 }
 
@@ -187,13 +202,19 @@ async fn look(client: &Client, user: UserId) -> Result<FreshView, tim_client::Im
     drop(events);
     let list = client.get_latest_conversations(1_000).await?;
     let conversations: Vec<&Conversation> = list.conversation_list.iter().map(|entry| &**entry).collect();
-    let entries: Vec<ListEntry> = conversations.iter().map(|entry| seen::of_conversation(user, entry)).collect();
+    let entries: Vec<ListEntry> = conversations
+        .iter()
+        .map(|entry| seen::of_conversation(user, entry))
+        .collect();
     let total_unread = client.get_total_unread_message_count();
     let groups = client.get_group_list().await?.group_list;
     let mut pages = BTreeMap::new();
     for conversation in conversations {
         let (messages, _) = sdk::page_back(client, conversation.id, 50, MAX_PAGES).await?;
-        pages.insert(Log::of(user, conversation.id), seen::of_instances(user, &messages));
+        pages.insert(
+            Log::of(user, conversation.id),
+            seen::of_instances(user, &messages),
+        );
     }
     Ok(FreshView {
         user,

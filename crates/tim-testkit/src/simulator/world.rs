@@ -76,7 +76,10 @@ pub fn run<E>(plan: &Plan, look: impl FnMut(&History, &Snapshot) -> Result<(), E
         Some(words) => Some(Failure::Panicked(words)),
         None => failure,
     };
-    let observations = shared.as_ref().map(|shared| shared.take_observations()).unwrap_or_default();
+    let observations = shared
+        .as_ref()
+        .map(|shared| shared.take_observations())
+        .unwrap_or_default();
     Outcome {
         virtual_ms: observations.last().map_or(0, |last| last.at_ms),
         history: History {
@@ -97,7 +100,11 @@ async fn drive<E>(
     let settings = &plan.settings;
     let usual = Faults {
         delay_us: settings.delay_us.0..settings.delay_us.1,
-        max_fragment: if settings.max_fragment >= 1 << 16 { 0 } else { settings.max_fragment },
+        max_fragment: if settings.max_fragment >= 1 << 16 {
+            0
+        } else {
+            settings.max_fragment
+        },
         ..Faults::NONE
     };
     let network = Network::new(steady, plan.seed ^ 0x4E45_5400, usual);
@@ -184,7 +191,8 @@ impl World {
                 devices.insert(me, device);
             }
         }
-        let hub = HubProcess::start(&shared).unwrap_or_else(|error| panic!("there is no place for the store: {error}"));
+        let hub = HubProcess::start(&shared)
+            .unwrap_or_else(|error| panic!("there is no place for the store: {error}"));
         Self { shared, hub, devices }
     }
 
@@ -227,7 +235,9 @@ impl World {
     }
 
     fn link_fault(&self, device: DeviceRef, fault: LinkFault) {
-        let Some(link) = self.at(device).map(Device::link) else { return };
+        let Some(link) = self.at(device).map(Device::link) else {
+            return;
+        };
         let network = &self.shared.network;
         self.shared.observe(Some(device), What::LinkFault(fault));
         match fault {
@@ -242,7 +252,9 @@ impl World {
             LinkFault::Unreachable(ms) => network.keep_offline(link, Duration::from_millis(ms.into())),
             LinkFault::Slow { delay_ms, for_ms } => {
                 let more = u64::from(delay_ms) * 1000;
-                self.change_link(link, for_ms, |usual| usual.delay_us = usual.delay_us.start + more..usual.delay_us.end + more);
+                self.change_link(link, for_ms, |usual| {
+                    usual.delay_us = usual.delay_us.start + more..usual.delay_us.end + more
+                });
             }
             LinkFault::Narrow { bytes, for_ms } => {
                 self.change_link(link, for_ms, |usual| usual.bytes_per_ms = (bytes / 1000).max(1));
@@ -310,7 +322,12 @@ impl World {
     /// What has not settled, in words.
     fn unsettled(&self) -> Vec<String> {
         let devices = self.devices.values().filter_map(Device::unsettled);
-        self.hub.unsettled().map(str::to_owned).into_iter().chain(devices).collect()
+        self.hub
+            .unsettled()
+            .map(str::to_owned)
+            .into_iter()
+            .chain(devices)
+            .collect()
     }
 
     /// Ready when nothing has happened for a while and nobody waits for anything.

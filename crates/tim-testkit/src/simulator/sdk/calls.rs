@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use tim_client::{
-    Client, CreateGroup, Decision, GroupApplication, ImError, MENTION_ALL, MemberListOptions, Message, SendOptions,
-    Status, UpdateGroupProfile,
+    Client, CreateGroup, Decision, GroupApplication, ImError, MENTION_ALL, MemberListOptions, Message,
+    SendOptions, Status, UpdateGroupProfile,
 };
 use tim_proto::message::{Custom, Face, Text, to_vec};
 use tim_proto::{
-    ConversationId, GroupId, InviteOption, JoinOption, MemberResult, Payload, Priority, ReceiveOption, Role, UserId,
+    ConversationId, GroupId, InviteOption, JoinOption, MemberResult, Payload, Priority, ReceiveOption, Role,
+    UserId,
 };
 
 use super::{KeptMessage, Own, Prepared, Running, SdkDevice};
@@ -40,7 +41,12 @@ impl SdkDevice {
     }
 
     /// Finds the objects of a call and makes it. `Err`: there is none.
-    pub(super) fn prepare(self: &Rc<Self>, running: &Rc<Running>, step: u32, op: &Call) -> Result<Prepared, &'static str> {
+    pub(super) fn prepare(
+        self: &Rc<Self>,
+        running: &Rc<Running>,
+        step: u32,
+        op: &Call,
+    ) -> Result<Prepared, &'static str> {
         let client = running.client.clone();
         match op {
             Call::Send {
@@ -55,7 +61,12 @@ impl SdkDevice {
                 let made = self.make(&client, *to, *body, mark, mention);
                 let message = match made.and_then(|message| message.with_priority(Priority(*priority))) {
                     Ok(message) => message,
-                    Err(error) => return Ok(Prepared { sent: None, future: Box::pin(async { Err(error) }) }),
+                    Err(error) => {
+                        return Ok(Prepared {
+                            sent: None,
+                            future: Box::pin(async { Err(error) }),
+                        });
+                    }
                 };
                 let own = Own {
                     mark,
@@ -82,10 +93,22 @@ impl SdkDevice {
             }
             Call::Resend(n) => {
                 let own = running.own.borrow();
-                let failed: Vec<&Own> = own.iter().rev().filter(|own| own.message.status() != Status::Success).collect();
+                let failed: Vec<&Own> = own
+                    .iter()
+                    .rev()
+                    .filter(|own| own.message.status() != Status::Success)
+                    .collect();
                 let own = pick(&failed, *n).ok_or("no own message has failed")?;
                 let (message, mark) = (own.message.clone(), own.mark);
-                let sent = self.sent(&message, mark, message.view().envelope.flags.contains(tim_proto::message::MessageFlags::ONLINE_ONLY));
+                let sent = self.sent(
+                    &message,
+                    mark,
+                    message
+                        .view()
+                        .envelope
+                        .flags
+                        .contains(tim_proto::message::MessageFlags::ONLINE_ONLY),
+                );
                 Ok(self.send(running, message.clone(), mark, Some(sent), async move {
                     client.resend_message(&message).await.map(|_| ())
                 }))
@@ -107,7 +130,12 @@ impl SdkDevice {
                 };
                 let message = match client.restore_message(&bytes) {
                     Ok(message) => message,
-                    Err(error) => return Ok(Prepared { sent: None, future: Box::pin(async { Err(error) }) }),
+                    Err(error) => {
+                        return Ok(Prepared {
+                            sent: None,
+                            future: Box::pin(async { Err(error) }),
+                        });
+                    }
                 };
                 running.own.borrow_mut().push(Own {
                     mark,
@@ -121,7 +149,10 @@ impl SdkDevice {
             }
             Call::Revoke(which) => {
                 let message = self.find(running, *which).ok_or("there is no such message")?;
-                let (log, sequence) = (Log::of(self.user(), message.conversation_id()), message.sequence());
+                let (log, sequence) = (
+                    Log::of(self.user(), message.conversation_id()),
+                    message.sequence(),
+                );
                 let mark = Mark::find(&to_vec(&message.payload()));
                 Ok(done(async move {
                     client.revoke_message(&message).await?;
@@ -168,10 +199,14 @@ impl SdkDevice {
                     client.set_user_sig(sig).await?;
                     device.wants_in.set(true);
                     let answer = client.login().await;
-                    if let Err(error) = &answer && error.code != tim_proto::ErrorCode::REPEAT_LOGIN {
+                    if let Err(error) = &answer
+                        && error.code != tim_proto::ErrorCode::REPEAT_LOGIN
+                    {
                         device.wants_in.set(false);
                     }
-                    Returned::LoggedIn { account: answer?.account }
+                    Returned::LoggedIn {
+                        account: answer?.account,
+                    }
                 }
                 Call::Logout => {
                     device.wants_in.set(false);
@@ -212,7 +247,10 @@ impl SdkDevice {
                         .iter()
                         .map(|entry| seen::of_conversation(me, entry))
                         .collect();
-                    let last = list.conversation_list.iter().filter_map(|entry| entry.last_message.clone());
+                    let last = list
+                        .conversation_list
+                        .iter()
+                        .filter_map(|entry| entry.last_message.clone());
                     life.hold(me, &last.collect::<Vec<_>>());
                     life.show(&entries, Some(list.is_truncated));
                     Returned::List {
@@ -231,26 +269,37 @@ impl SdkDevice {
                     }
                 }
                 Call::ConversationProfile(target) => {
-                    let profile = client.get_conversation_profile(device.conversation(*target)).await?;
+                    let profile = client
+                        .get_conversation_profile(device.conversation(*target))
+                        .await?;
                     Returned::List {
                         entries: vec![seen::of_conversation(me, &profile.conversation.conversation)],
                         truncated: true,
                     }
                 }
-                Call::UserProfiles(users) => nicks(&client.get_user_profile(&device.named_all(users)).await?.profiles),
-                Call::SetNick(n) => nicks(&[client.update_my_profile(Some(&format!("nick-{n}")), None).await?.profile]),
+                Call::UserProfiles(users) => {
+                    nicks(&client.get_user_profile(&device.named_all(users)).await?.profiles)
+                }
+                Call::SetNick(n) => nicks(&[client
+                    .update_my_profile(Some(&format!("nick-{n}")), None)
+                    .await?
+                    .profile]),
                 Call::Groups => {
                     let list = client.get_group_list().await?.group_list;
                     Returned::Groups(list.iter().map(|group| seen::of_group(group)).collect())
                 }
-                Call::GroupProfile(group) => {
-                    Returned::Group(seen::of_group(&client.get_group_profile(Plan::group(*group)).await?.group))
-                }
+                Call::GroupProfile(group) => Returned::Group(seen::of_group(
+                    &client.get_group_profile(Plan::group(*group)).await?.group,
+                )),
                 Call::Members(group) => {
                     let group = Plan::group(*group);
                     Returned::Members {
                         group,
-                        members: members(&client, group).await?.iter().map(seen::of_member).collect(),
+                        members: members(&client, group)
+                            .await?
+                            .iter()
+                            .map(seen::of_member)
+                            .collect(),
                     }
                 }
                 Call::CreateGroup {
@@ -260,7 +309,10 @@ impl SdkDevice {
                     invite,
                 } => {
                     let types = &device.shared.plan.population.groups;
-                    let group_type = types.get(usize::from(*group)).copied().unwrap_or(tim_proto::GroupType::PUBLIC);
+                    let group_type = types
+                        .get(usize::from(*group))
+                        .copied()
+                        .unwrap_or(tim_proto::GroupType::PUBLIC);
                     let request = CreateGroup {
                         group_id: Some(Plan::group(*group)),
                         members: device.named_all(members),
@@ -280,38 +332,56 @@ impl SdkDevice {
                     Returned::Done
                 }
                 Call::Invite(group, users) => {
-                    let added = client.add_group_member(Plan::group(*group), &device.named_all(users)).await?;
+                    let added = client
+                        .add_group_member(Plan::group(*group), &device.named_all(users))
+                        .await?;
                     let mut outcomes = all(&added.success, MemberResult::ADDED);
                     outcomes.extend(all(&added.existed, MemberResult::ALREADY_MEMBER));
-                    outcomes.extend(added.waiting.iter().chain(&added.failed).map(|it| (it.user, it.result.0.into())));
+                    outcomes.extend(
+                        added
+                            .waiting
+                            .iter()
+                            .chain(&added.failed)
+                            .map(|it| (it.user, it.result.0.into())),
+                    );
                     Returned::Outcomes(outcomes)
                 }
                 Call::Remove(group, users) => {
-                    let removed = client.delete_group_member(Plan::group(*group), &device.named_all(users), "").await?;
+                    let removed = client
+                        .delete_group_member(Plan::group(*group), &device.named_all(users), "")
+                        .await?;
                     let mut outcomes = all(&removed.removed, MemberResult::REMOVED);
                     outcomes.extend(removed.failed.iter().map(|it| (it.user, it.result.0.into())));
                     Returned::Outcomes(outcomes)
                 }
                 Call::Ban(group, users, seconds) => {
                     let users = device.named_all(users);
-                    let banned = client.ban_group_member(Plan::group(*group), &users, *seconds, "").await?;
+                    let banned = client
+                        .ban_group_member(Plan::group(*group), &users, *seconds, "")
+                        .await?;
                     let mut outcomes = all(&banned.success, MemberResult::REMOVED);
                     outcomes.extend(banned.failed.iter().map(|it| (it.user, it.result.0.into())));
                     Returned::Outcomes(outcomes)
                 }
                 Call::Unban(group, users) => {
-                    let banned = client.unban_group_member(Plan::group(*group), &device.named_all(users)).await?;
+                    let banned = client
+                        .unban_group_member(Plan::group(*group), &device.named_all(users))
+                        .await?;
                     let mut outcomes = all(&banned.success, MemberResult::REMOVED);
                     outcomes.extend(banned.failed.iter().map(|it| (it.user, it.result.0.into())));
                     Returned::Outcomes(outcomes)
                 }
                 Call::SetAdmin(group, user, admin) => {
                     let role = if *admin { Role::ADMIN } else { Role::MEMBER };
-                    client.set_group_member_role(Plan::group(*group), named(user), role).await?;
+                    client
+                        .set_group_member_role(Plan::group(*group), named(user), role)
+                        .await?;
                     Returned::Done
                 }
                 Call::Mute(group, user, seconds) => {
-                    client.set_group_member_mute_time(Plan::group(*group), named(user), *seconds).await?;
+                    client
+                        .set_group_member_mute_time(Plan::group(*group), named(user), *seconds)
+                        .await?;
                     Returned::Done
                 }
                 Call::MuteAll(group, mute) => {
@@ -323,7 +393,9 @@ impl SdkDevice {
                     Returned::Done
                 }
                 Call::ChangeOwner(group, user) => {
-                    client.change_group_owner(Plan::group(*group), named(user)).await?;
+                    client
+                        .change_group_owner(Plan::group(*group), named(user))
+                        .await?;
                     Returned::Done
                 }
                 Call::Rename(group, n) => {
@@ -347,12 +419,16 @@ impl SdkDevice {
                     Returned::Done
                 }
                 Call::AnswerInvitation(group, accept) => {
-                    client.handle_group_invitation(Plan::group(*group), decision(*accept), "").await?;
+                    client
+                        .handle_group_invitation(Plan::group(*group), decision(*accept), "")
+                        .await?;
                     Returned::Done
                 }
                 Call::NameCard(group, user, n) => {
                     let card = format!("card-{n}");
-                    client.set_group_member_name_card(Plan::group(*group), named(user), &card).await?;
+                    client
+                        .set_group_member_name_card(Plan::group(*group), named(user), &card)
+                        .await?;
                     Returned::Done
                 }
                 Call::ReceiveOption(group, option) => {
@@ -361,7 +437,9 @@ impl SdkDevice {
                         1 => ReceiveOption::DISCARD,
                         _ => ReceiveOption::ACCEPT_NOT_NOTIFY,
                     };
-                    client.set_message_remind_type(Plan::group(*group), option).await?;
+                    client
+                        .set_message_remind_type(Plan::group(*group), option)
+                        .await?;
                     Returned::Done
                 }
                 // Made by `prepare`.
@@ -375,7 +453,14 @@ impl SdkDevice {
         })
     }
 
-    fn make(&self, client: &Client, to: Target, body: Body, mark: Mark, mention: &Mention) -> Result<Message, ImError> {
+    fn make(
+        &self,
+        client: &Client,
+        to: Target,
+        body: Body,
+        mark: Mark,
+        mention: &Mention,
+    ) -> Result<Message, ImError> {
         let to = self.conversation(to);
         match body {
             Body::Text(len) => {
@@ -444,7 +529,9 @@ impl SdkDevice {
     /// The application of a user: that of a notice, or the user's newest.
     fn application(&self, running: &Running, group: GroupId, user: UserId) -> GroupApplication {
         let notices = running.newest(Log::System(self.user()));
-        let known = notices.iter().filter_map(|notice| GroupApplication::try_from(notice).ok());
+        let known = notices
+            .iter()
+            .filter_map(|notice| GroupApplication::try_from(notice).ok());
         known
             .into_iter()
             .find(|known| known.group() == group && known.applicant() == user)
@@ -473,7 +560,12 @@ fn all(users: &[UserId], result: MemberResult) -> Vec<(UserId, u32)> {
 }
 
 fn nicks(profiles: &[tim_client::UserProfile]) -> Returned {
-    Returned::Nicks(profiles.iter().map(|profile| (profile.id, profile.nick.clone())).collect())
+    Returned::Nicks(
+        profiles
+            .iter()
+            .map(|profile| (profile.id, profile.nick.clone()))
+            .collect(),
+    )
 }
 
 /// Passes a custom message with this mark.
