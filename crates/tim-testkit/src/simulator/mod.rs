@@ -9,14 +9,13 @@
 //! | [`invariants`] | what must hold of it |
 
 pub mod history;
+mod hostile;
+mod hub;
 pub mod invariants;
 mod net;
 pub mod op;
-mod plan;
-mod hub;
-mod net;
-pub mod op;
 mod panics;
+mod plan;
 mod recorder;
 mod sdk;
 mod seen;

@@ -1,11 +1,12 @@
 //! Writes the history down, and what all parts of a run share.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use tim_usersig::{App, UserSig};
 
-use super::history::{Observation, What};
+use super::history::{Ceiling, Observation, What};
 use super::net::Network;
 use super::op::{DeviceRef, Plan};
 use super::time::{Steady, Wall};
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) network: Network,
     observations: RefCell<Vec<Observation>>,
     last_change_ms: std::cell::Cell<u64>,
+    ceilings: RefCell<BTreeMap<&'static str, (u64, u64)>>,
 }
 
 impl Shared {
@@ -35,6 +37,7 @@ impl Shared {
             network,
             observations: RefCell::default(),
             last_change_ms: std::cell::Cell::new(0),
+            ceilings: RefCell::default(),
         })
     }
 
@@ -45,6 +48,27 @@ impl Shared {
         self.observations
             .borrow_mut()
             .push(Observation { at_ms, device, what });
+    }
+
+    /// Something was measured that has a ceiling.
+    pub(crate) fn measure(&self, what: &'static str, value: u64, allowed: u64) {
+        let mut ceilings = self.ceilings.borrow_mut();
+        let entry = ceilings.entry(what).or_insert((0, allowed));
+        // The one that is closest to its ceiling, or furthest above it.
+        if i128::from(value) - i128::from(allowed) > i128::from(entry.0) - i128::from(entry.1) {
+            *entry = (value, allowed);
+        }
+    }
+
+    /// What was measured.
+    pub(crate) fn ceilings(&self) -> Vec<Ceiling> {
+        let ceilings = self.ceilings.borrow();
+        let ceilings = ceilings.iter().map(|(what, (most, allowed))| Ceiling {
+            what: (*what).to_owned(),
+            most: *most,
+            allowed: *allowed,
+        });
+        ceilings.collect()
     }
 
     /// How much was observed.

@@ -10,7 +10,7 @@ use tim_client::{Client, Conversation, Event as SdkEvent};
 use tim_proto::{GroupId, UserId};
 use tim_store::{LogKey, MembersRequest, PageRequest, StoreError, StoreReader};
 
-use super::history::{Ceiling, FreshView, GroupState, ListEntry, Log, Mark, MemberState, Snapshot, Stored};
+use super::history::{FreshView, GroupState, ListEntry, Log, Mark, MemberState, Snapshot, Stored};
 use super::hub::Life;
 use super::net::LifeLine;
 use super::op::Plan;
@@ -59,12 +59,6 @@ pub(crate) fn of_store(plan: &Plan, life: &Life, snapshot: &mut Snapshot) {
     };
     read().unwrap_or_else(|error| panic!("the store cannot be read at rest: {error}"));
     snapshot.marks_in_files = marks_in(&life.dir);
-    let stats = life.hub.stats();
-    snapshot.ceilings.push(Ceiling {
-        what: "connections of the hub".to_owned(),
-        most: stats.connections as u64,
-        allowed: 20_000,
-    });
 }
 
 /// Every entry that a log still has, revocations included.

@@ -1,9 +1,18 @@
 //! The clocks of a run: tokio's paused time, and wall clocks that may be set.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tim_session::Instant;
+
+/// How often the time may be asked for without any passing.
+const MAX_LOOKS: u32 = 20_000_000;
+
+thread_local! {
+    /// The time that was last told on this thread, and how often.
+    static LOOKS: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+}
 
 /// The wall clocks' reading when a run begins, Unix time in milliseconds.
 pub(crate) const START_MS: u64 = 1_750_000_000_000;
@@ -18,7 +27,16 @@ impl Steady {
     }
 
     pub(crate) fn now(self) -> Instant {
-        Instant::from_micros(self.0.elapsed().as_micros() as u64)
+        let micros = self.0.elapsed().as_micros() as u64;
+        let (last, looks) = LOOKS.get();
+        let looks = if last == micros { looks + 1 } else { 0 };
+        LOOKS.set((micros, looks));
+        assert!(
+            looks < MAX_LOOKS,
+            "time stands still at {} ms: somebody is busy for ever",
+            micros / 1000
+        );
+        Instant::from_micros(micros)
     }
 
     pub(crate) fn ms(self) -> u64 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 
 use super::history::{DeviceState, History, Snapshot, What};
+use super::hostile::Rogue;
 use super::hub::{self, HubProcess};
 use super::net::{Cut, Network};
 use super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Op, Plan};
@@ -169,6 +170,7 @@ struct World {
     shared: Rc<Shared>,
     hub: Rc<HubProcess>,
     devices: BTreeMap<DeviceRef, Device>,
+    rogues: Vec<Rc<Rogue>>,
 }
 
 impl World {
@@ -193,7 +195,14 @@ impl World {
         }
         let hub = HubProcess::start(&shared)
             .unwrap_or_else(|error| panic!("there is no place for the store: {error}"));
-        Self { shared, hub, devices }
+        let requests = Rc::default();
+        let rogues = (0..shared.plan.population.hostile).map(|number| Rogue::new(&shared, number, &requests));
+        Self {
+            rogues: rogues.collect(),
+            shared,
+            hub,
+            devices,
+        }
     }
 
     async fn run<E>(&self, mut look: impl FnMut(&History, &Snapshot) -> Result<(), E>) -> Result<(), E> {
@@ -222,7 +231,13 @@ impl World {
             Op::Link(device, fault) => self.link_fault(*device, *fault),
             Op::Hub(fault) => self.hub.fault(*fault),
             Op::Store(fault) => self.hub.store_fault(*fault),
-            Op::Attack(..) | Op::Rest => {}
+            Op::Attack(rogue, attack) => {
+                let rogue = usize::from(*rogue).checked_rem(self.rogues.len());
+                if let Some(rogue) = rogue.and_then(|at| self.rogues.get(at)) {
+                    rogue.attack(number, *attack);
+                }
+            }
+            Op::Rest => {}
         }
     }
 
@@ -310,6 +325,8 @@ impl World {
             snapshot::of_store(&self.shared.plan, &life, &mut snapshot);
         }
         self.hub.stop_hurrying();
+        self.measure(&snapshot);
+        snapshot.ceilings = self.shared.ceilings();
         snapshot.observations = self.shared.observed();
         self.shared.observe(None, What::Rested);
         let history = History {
@@ -317,6 +334,22 @@ impl World {
             observations: self.shared.observations(),
         };
         look(&history, &snapshot)
+    }
+
+    /// Measures what has a ceiling and shows at rest.
+    fn measure(&self, snapshot: &Snapshot) {
+        let most = self.shared.plan.settings.max_devices as u64;
+        for user in 0..self.shared.plan.population.users.len() as u8 {
+            let devices = snapshot
+                .devices
+                .iter()
+                .filter(|device| device.device.user == user && device.ready);
+            self.shared.measure(
+                "devices of a user that are logged in",
+                devices.count() as u64,
+                most,
+            );
+        }
     }
 
     /// What has not settled, in words.
