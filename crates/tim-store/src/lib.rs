@@ -2,7 +2,7 @@
 
 mod epoch;
 mod error;
-#[cfg(feature = "suite")]
+#[cfg(feature = "faults")]
 pub mod faults;
 mod fingerprint;
 mod open;

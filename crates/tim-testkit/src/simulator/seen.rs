@@ -107,22 +107,23 @@ pub(crate) fn log_of(log: &LogKey) -> Log {
 
 /// An entry of the store.
 pub(crate) fn of_entry(log: &LogKey, entry: &Entry) -> Stored {
-    let content = match decode_body::<Encoded<'_>>(&entry.content) {
+    // The id as everybody sees it; the store files what the hub wrote under an id of its own.
+    let (id, content) = match decode_body::<Encoded<'_>>(&entry.content) {
         Ok(encoded) => {
             let payload = Payload::decode(entry.kind, encoded.payload);
-            content(entry.flags.on_wire(), &payload, entry.kind, encoded.payload)
+            let content = content(entry.flags.on_wire(), &payload, entry.kind, encoded.payload);
+            (encoded.id, content)
         }
-        Err(_) => Content::of(
-            &Payload::Unknown(entry.kind, &entry.content),
-            entry.kind,
-            &entry.content,
-        ),
+        Err(_) => {
+            let payload = Payload::Unknown(entry.kind, &entry.content);
+            (entry.id, Content::of(&payload, entry.kind, &entry.content))
+        }
     };
     Stored {
         seen: Seen {
             log: log_of(log),
             sequence: entry.sequence,
-            id: entry.id,
+            id,
             from: entry.sender,
             time_s: entry.time_ms / 1000,
             content,

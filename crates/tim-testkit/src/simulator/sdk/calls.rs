@@ -571,26 +571,16 @@ fn nicks(profiles: &[tim_client::UserProfile]) -> Returned {
 /// Passes a custom message with this mark.
 pub(crate) fn with_custom<T>(mark: Mark, len: u16, make: impl FnOnce(Custom<'_>) -> T) -> T {
     let data = mark.text_of(len.into());
-    make(Custom {
-        data: data.as_str().into(),
-        description: "",
-        extension: "",
-    })
+    make(Custom::default().with_data(&data))
 }
 
 /// Passes a payload with this mark.
 pub(crate) fn with_payload<T>(body: Body, mark: Mark, make: impl FnOnce(Payload<'_>) -> T) -> T {
     let text = |len: u16| mark.text_of(len.into());
     match body {
-        Body::Text(len) => make(Text { text: &text(len) }.into()),
+        Body::Text(len) => make(Text::new(&text(len)).into()),
         Body::Custom(len) => with_custom(mark, len, |custom| make(custom.into())),
-        Body::Face => make(
-            Face {
-                index: mark.0,
-                data: &mark.text(),
-            }
-            .into(),
-        ),
+        Body::Face => make(Face::new(mark.0).with_data(&mark.text()).into()),
     }
 }
 
