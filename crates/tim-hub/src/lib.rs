@@ -20,6 +20,7 @@ mod retention;
 mod service;
 mod settings;
 mod steps;
+mod stopping;
 mod threads;
 mod timer;
 mod worker;

@@ -17,6 +17,7 @@ use crate::reads::Reads;
 use crate::retention::{ProvenTime, Retention, Work};
 use crate::settings::Settings;
 use crate::steps::Workers;
+use crate::stopping::Stopping;
 use crate::timer::Timer;
 use crate::worker::{self, Worker, Workplace};
 
@@ -59,7 +60,7 @@ pub(crate) struct Events {
 /// Whether the hub runs, stops or has failed.
 pub(crate) struct Status {
     /// Whether the hub is about to end.
-    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) stopping: Arc<Stopping>,
     /// Why the store has failed for good, if it has.
     pub(crate) failed: watch::Sender<Option<String>>,
 }
@@ -211,7 +212,7 @@ fn start_fanout(
             // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
             if publish.send(batch).is_err() {
                 error!("the fan-out has ended; the hub stops");
-                no_fanout.stopping.send_replace(true);
+                no_fanout.stopping.set();
                 no_fanout
                     .failed
                     .send_replace(Some("the fan-out has ended".to_owned()));
@@ -230,21 +231,21 @@ fn start_fanout(
 impl Status {
     pub(crate) fn new() -> Self {
         Self {
-            stopping: watch::Sender::new(false),
+            stopping: Arc::default(),
             failed: watch::Sender::new(None),
         }
     }
 
     /// No more connections, and a GOODBYE to those that exist.
     pub(crate) fn stop(&self, presence: &PresenceRegistry) {
-        self.stopping.send_replace(true);
+        self.stopping.set();
         presence.close_all(ErrorCode::SERVER_SHUTTING_DOWN);
     }
 
     /// The store cannot be read any more.
     fn unreadable(&self, error: &StoreError) {
         // Also if nobody waits for the failure in `serve`: each connection says goodbye by itself.
-        self.stopping.send_replace(true);
+        self.stopping.set();
         // Many connections may find that out at a time; the first one is reported.
         self.failed.send_if_modified(|reason| {
             let is_first = reason.is_none();

@@ -212,7 +212,7 @@ impl Hub {
             return;
         };
         let services = Arc::clone(&self.services);
-        let mut stopping = self.status.stopping.subscribe();
+        let stopping = Arc::clone(&self.status.stopping);
         tokio::spawn(async move {
             let mut connection = match is_full {
                 true => Connection::turned_away(services, link, peer),
@@ -220,7 +220,7 @@ impl Hub {
             };
             let ended = tokio::select! {
                 biased;
-                () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => None,
+                () = stopping.wait() => None,
                 ended = poll_fn(|context| connection.poll(context)) => Some(ended),
             };
             let ended = match ended {
@@ -324,7 +324,7 @@ impl Hub {
     /// Whether [`Hub::shut_down`] has been called, by [`Hub::serve`] or otherwise.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        *self.status.stopping.borrow()
+        self.status.stopping.is_set()
     }
 
     /// Sends all connections a GOODBYE, waits for a moment until they are gone, and closes the store, after which the database

@@ -40,13 +40,13 @@ impl Hub {
             io::Error::new(io::ErrorKind::ResourceBusy, "there are too many connections")
         })?;
         let services = Arc::clone(&self.services);
-        let mut stopping = self.status.stopping.subscribe();
+        let stopping = Arc::clone(&self.status.stopping);
         let mut task = AbortOnDrop(tokio::spawn(async move {
             let _permit = permit;
             let mut connection = Connection::new(services, port, Framing::Serial, "a serial port".to_owned());
             tokio::select! {
                 biased;
-                _ = stopping.wait_for(|stopping| *stopping) => {}
+                () = stopping.wait() => {}
                 ended = poll_fn(|context| connection.poll(context)) => return ended,
             }
             // A client that is logged in gets a GOODBYE, and the port is closed behind it.

@@ -175,6 +175,15 @@ impl HubProcess {
         self.hurry.set(false);
     }
 
+    /// A round of retention, which also removes for good what was revoked.
+    pub(crate) async fn tidy(&self) {
+        let Some(life) = self.life() else { return };
+        life.steps.step(Step::Retention);
+        while !life.steps.waiting().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// What has not settled.
     pub(crate) fn unsettled(&self) -> Option<&'static str> {
         match self.life() {

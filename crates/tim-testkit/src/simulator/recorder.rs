@@ -98,6 +98,7 @@ impl Shared {
         let now_s = self.hub_wall.ms() / 1000;
         Sig {
             text: UserSig::sign(&Self::app(), &user, now_s, seconds),
+            since_s: now_s,
             until_s: now_s + seconds,
         }
     }
@@ -114,5 +115,14 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Sig {
     pub(crate) text: String,
-    pub(crate) until_s: u64,
+    since_s: u64,
+    until_s: u64,
+}
+
+impl Sig {
+    /// Whether it is valid by the hub's clock, now and for a moment.
+    pub(crate) fn is_good(&self, shared: &Shared) -> bool {
+        let now_s = shared.hub_wall.ms() / 1000;
+        (self.since_s..self.until_s).contains(&(now_s + 1))
+    }
 }

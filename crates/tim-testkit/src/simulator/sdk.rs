@@ -147,9 +147,8 @@ impl SdkDevice {
 
     /// A UserSig that is valid now: the kept one, or a new one of the application's server.
     fn sig(&self, seconds: u64) -> String {
-        let now_s = self.shared.hub_wall.ms() / 1000;
         let kept = &mut self.kept.borrow_mut().sig;
-        let is_good = kept.as_ref().is_some_and(|sig| sig.until_s > now_s + 1);
+        let is_good = kept.as_ref().is_some_and(|sig| sig.is_good(&self.shared));
         if !is_good {
             *kept = Some(self.shared.user_sig(self.user(), seconds));
         }
@@ -425,6 +424,19 @@ impl SdkDevice {
         let mut tasks = running.tasks.borrow_mut();
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
+    }
+
+    /// Keeps a message that is being sent, as it is before there is an answer.
+    fn keep_begun(&self, running: &Running, mark: Mark) {
+        let mut own = running.own.borrow_mut();
+        for own in own
+            .iter_mut()
+            .filter(|own| own.mark == mark && own.message.status() != Status::Success)
+        {
+            own.before = own.message.to_bytes();
+        }
+        drop(own);
+        self.keep_own(running);
     }
 
     /// Keeps the own messages in their current state.

@@ -107,9 +107,8 @@ impl SmallDevice {
     }
 
     fn sig(&self) -> String {
-        let now_s = self.shared.hub_wall.ms() / 1000;
         let kept = &mut self.kept.borrow_mut().sig;
-        if kept.as_ref().is_none_or(|sig| sig.until_s <= now_s + 1) {
+        if !kept.as_ref().is_some_and(|sig| sig.is_good(&self.shared)) {
             *kept = Some(
                 self.shared
                     .user_sig(self.user(), self.shared.plan.settings.sig_seconds),

@@ -272,10 +272,13 @@ impl ConversationList {
             }
             return Need::Nothing;
         }
-        let mut entry = match self.position(&id) {
+        let at = self.position(&id);
+        let mut entry = match at {
             Some(at) => self.entries.remove(at),
             None => self.begin(id, view.envelope.time).named_by(message),
         };
+        // An older message, such as one that the hub had already when it was sent again, moves nothing.
+        let place = at.filter(|_| sequence <= entry.conversation.last_sequence);
         entry.generation = self.generation;
         let is_new = delivered && sequence > entry.unread.counted();
         if delivered {
@@ -298,7 +301,7 @@ impl ConversationList {
             }
         }
         let needed = !entry.certain || entry.unread.is_unclear();
-        self.entries.insert(0, entry);
+        self.entries.insert(place.unwrap_or(0), entry);
         self.keep_depth();
         Need::list_if(needed)
     }

@@ -262,3 +262,23 @@ fn a_number_that_overtakes_the_first_deliveries_is_remembered() {
         assert_eq!(unread(&cache, "alice"), Some(left));
     }
 }
+
+#[test]
+fn a_message_that_the_hub_had_already_moves_no_conversation() {
+    let mut cache = knowing(vec![listed("carol", 0, 0, 4), listed("alice", 0, 0, 3)], 0, true);
+    let order = |cache: &ConversationList| -> Vec<String> {
+        cache
+            .entries
+            .iter()
+            .map(|entry| entry.conversation.id.to_string())
+            .collect()
+    };
+    // Sent again after a restart; the hub answers with the place that it has had.
+    let mut sent = messages::text(me(), alice(), "x");
+    sent.envelope.sequence = 2;
+    let sent = Message::stored(&sent.to_encoded().header(), &me());
+    let _ = cache.take_message(&sent, false);
+    assert_eq!(order(&cache), ["C2Ccarol", "C2Calice"]);
+    deliver(&mut cache, "alice", 4);
+    assert_eq!(order(&cache), ["C2Calice", "C2Ccarol"]);
+}

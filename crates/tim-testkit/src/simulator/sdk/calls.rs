@@ -1,6 +1,9 @@
 //! The calls of an application, one by one.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use tim_client::{
     Client, CreateGroup, Decision, GroupApplication, ImError, MENTION_ALL, MemberListOptions, Message,
@@ -498,11 +501,18 @@ impl SdkDevice {
         sent: Option<Sent>,
         sending: impl Future<Output = Result<(), ImError>> + 'static,
     ) -> Prepared {
-        let (me, life) = (self.user(), Rc::clone(running));
+        let (me, device, life) = (self.user(), Rc::clone(self), Rc::clone(running));
         Prepared {
             sent,
             future: Box::pin(async move {
-                sending.await?;
+                let mut sending = pin!(sending);
+                // It is kept once more when it is on its way: by then it has its options.
+                let begun = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await;
+                device.keep_begun(&life, mark);
+                match begun {
+                    Poll::Ready(result) => result?,
+                    Poll::Pending => sending.await?,
+                }
                 life.hold(me, std::slice::from_ref(&message));
                 Ok(Returned::Accepted {
                     log: Log::of(me, message.conversation_id()),
