@@ -223,7 +223,7 @@ fn every_packet_is_counted_from_the_hello_on() {
     let mut line = Line::new();
     line.client.login(line.now);
     let (hello, nothing) = line.take();
-    assert_eq!(nothing, []);
+    assert!(nothing.is_empty());
     assert_eq!(packets(&hello)[0].0, 0);
     assert_eq!(packets(&hello)[0].1.len(), Hello::LEN);
     line.give(&hello, &[]);
@@ -439,7 +439,7 @@ fn an_echo_or_another_hub_is_left_in_peace() {
     for hub in [&mut one, &mut other] {
         assert_eq!(hub.receive(now, &goodbye), goodbye.len());
         assert!(matches!(hub.poll(now), HubOutput::Wait(None)));
-        assert_eq!(hub.outgoing(), []);
+        assert!(hub.outgoing().is_empty());
     }
 }
 
