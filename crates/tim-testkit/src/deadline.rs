@@ -36,14 +36,18 @@ pub fn deadline() {
 /// stderr, and the process ends with 101, as if the test had failed. There is no other way to end a thread that hangs.
 /// Harnesses call this when they are set up, so that no test can hang. Another call on the same thread replaces the first.
 pub fn deadline_in(limit: Duration) {
+    deadline_of(thread::current().name().unwrap_or("a test"), limit);
+}
+
+/// As [`deadline_in`], for something else that runs on this thread than a test of its name.
+pub(crate) fn deadline_of(name: &str, limit: Duration) {
     static NEXT: Mutex<u64> = Mutex::new(0);
     let number = {
         let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
         *next += 1;
         *next
     };
-    let name = thread::current().name().unwrap_or("a test").to_owned();
-    watched(|watched| watched.push((number, name, Instant::now() + limit)));
+    watched(|watched| watched.push((number, name.to_owned(), Instant::now() + limit)));
     WATCH.with_borrow_mut(|watch| *watch = Some(Watch(number)));
     MONITOR.call_once(|| drop(thread::spawn(monitor)));
     CHANGED.notify_all();
@@ -61,7 +65,7 @@ fn monitor() {
             // Past the test runner, which would keep it for itself.
             let _ = writeln!(
                 std::io::stderr(),
-                "\ntest {name} is past its deadline: it hangs. The process ends."
+                "\n{name} is past its deadline: it hangs. The process ends."
             );
             std::process::exit(101);
         }

@@ -318,9 +318,12 @@ impl SdkDevice {
 
     /// Reads the events, and keeps the cursor.
     async fn read(self: Rc<Self>, running: Rc<Running>, mut events: EventStream) {
+        // The messages since the application last had nothing to read.
+        let mut waited = 0;
         loop {
             let paused_until = self.paused_until_ms.get();
             if paused_until > self.shared.steady.ms() {
+                waited = 0;
                 let wait = (paused_until - self.shared.steady.ms()).min(500);
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 continue;
@@ -335,12 +338,18 @@ impl SdkDevice {
                         (kept.cursor, kept.observations) = (cursor, self.shared.observed());
                     }
                 }
-                match event {
-                    Poll::Pending => Poll::Pending,
-                    ready => ready,
+                if event.is_pending() {
+                    waited = 0;
                 }
+                event
             });
             let Some(event) = event.await else { return };
+            if let SdkEvent::MessageReceived(messages) = &event {
+                waited += messages.len() as u64;
+                let settings = &self.shared.plan.settings;
+                let most = settings.event_capacity as u64 + 2 * u64::from(settings.window);
+                self.shared.measure("messages that wait for an application", waited, most);
+            }
             self.take(&running, &event);
         }
     }

@@ -12,12 +12,13 @@ use super::history::{DeviceState, History, Snapshot, What};
 use super::hostile::Rogue;
 use super::hub::{self, HubProcess};
 use super::net::{Cut, Network};
-use super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Op, Plan};
+use super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Op, Plan, Profile};
 use super::recorder::Shared;
 use super::sdk::SdkDevice;
 use super::small::SmallDevice;
 use super::time::Steady;
 use super::{panics, snapshot};
+use crate::deadline::deadline_of;
 use crate::{End, Faults};
 
 /// How long everything may take to settle once all faults have ended, in virtual time. A silent link is found out after a
@@ -25,6 +26,9 @@ use crate::{End, Faults};
 const SETTLE_DEADLINE: Duration = Duration::from_secs(300);
 /// How long nothing may be observed before everything counts as settled: lists are published once a second.
 const QUIET_MS: u64 = 2_500;
+
+/// How long a run may take in real time, on a machine that does much else.
+const REAL_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What came of a run.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub enum Failure<E> {
 ///
 /// The same plan gives the same history. Must not be called inside of a tokio runtime.
 pub fn run<E>(plan: &Plan, look: impl FnMut(&History, &Snapshot) -> Result<(), E>) -> Outcome<E> {
+    let name = format!("seed {} of the profile {}", plan.seed, plan.profile);
+    deadline_of(&name, REAL_DEADLINE);
     let observed: RefCell<Option<Rc<Shared>>> = RefCell::default();
     let watch = panics::Watch::begin();
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -106,6 +112,8 @@ async fn drive<E>(
         } else {
             settings.max_fragment
         },
+        // What is on its way when a connection is given up may arrive after the next one was made.
+        late_us: if plan.profile == Profile::Calm { 0..0 } else { 0..2_000_000 },
         ..Faults::NONE
     };
     let network = Network::new(steady, plan.seed ^ 0x4E45_5400, usual);
