@@ -36,7 +36,8 @@ pub fn deadline() {
 /// stderr, and the process ends with 101, as if the test had failed. There is no other way to end a thread that hangs.
 /// Harnesses call this when they are set up, so that no test can hang. Another call on the same thread replaces the first.
 pub fn deadline_in(limit: Duration) {
-    deadline_of(thread::current().name().unwrap_or("a test"), limit);
+    let name = thread::current().name().unwrap_or("of no name").to_owned();
+    deadline_of(&format!("test {name}"), limit);
 }
 
 /// As [`deadline_in`], for something else that runs on this thread than a test of its name.
@@ -83,7 +84,8 @@ mod tests {
     use super::*;
 
     fn watches(name: &str) -> usize {
-        watched(|watched| watched.iter().filter(|(_, other, _)| other == name).count())
+        let name = format!("test {name}");
+        watched(|watched| watched.iter().filter(|(_, other, _)| *other == name).count())
     }
 
     #[test]

@@ -7,7 +7,6 @@ pub(crate) use calls::{page_back, with_payload};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tim_client::{Client, Event as SdkEvent, EventStream, Message, Status};
@@ -348,7 +347,8 @@ impl SdkDevice {
                 waited += messages.len() as u64;
                 let settings = &self.shared.plan.settings;
                 let most = settings.event_capacity as u64 + 2 * u64::from(settings.window);
-                self.shared.measure("messages that wait for an application", waited, most);
+                self.shared
+                    .measure("messages that wait for an application", waited, most);
             }
             self.take(&running, &event);
         }

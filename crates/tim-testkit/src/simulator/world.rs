@@ -113,7 +113,11 @@ async fn drive<E>(
             settings.max_fragment
         },
         // What is on its way when a connection is given up may arrive after the next one was made.
-        late_us: if plan.profile == Profile::Calm { 0..0 } else { 0..2_000_000 },
+        late_us: if plan.profile == Profile::Calm {
+            0..0
+        } else {
+            0..2_000_000
+        },
         ..Faults::NONE
     };
     let network = Network::new(steady, plan.seed ^ 0x4E45_5400, usual);
