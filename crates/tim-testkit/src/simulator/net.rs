@@ -448,6 +448,15 @@ impl Network {
         self.inner().devices.entry(device).or_default().next_cut = Some(cut);
     }
 
+    /// Whether a device holds a link that is broken, and does not know it.
+    pub(crate) fn is_deceived(&self, device: u32) -> bool {
+        self.open_lines(device).iter().any(|line| {
+            let line = lock(&line.0);
+            let end = End::Device as usize;
+            line.link.is_broken() && line.held[end] && !line.ended[end]
+        })
+    }
+
     /// Severs every link, as when the hub's process ends. Serial lines lose what is on its way.
     pub(crate) fn sever_all(&self) {
         let devices: Vec<u32> = self.inner().devices.keys().copied().collect();

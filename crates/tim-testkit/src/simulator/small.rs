@@ -449,7 +449,7 @@ impl<'m> Calls<'m> {
             Call::Login => {
                 device.wants_in.set(true);
                 self.run(step, op, None, async move {
-                    let answer = client.login().await?;
+                    let answer = client.login().await.inspect_err(|_| device.wants_in.set(false))?;
                     Ok(Returned::LoggedIn {
                         account: answer.account,
                     })

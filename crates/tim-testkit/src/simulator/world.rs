@@ -367,7 +367,12 @@ impl World {
 
     /// What has not settled, in words.
     fn unsettled(&self) -> Vec<String> {
-        let devices = self.devices.values().filter_map(Device::unsettled);
+        let devices = self.devices.values().filter_map(|device| {
+            let is_deceived = self.shared.network.is_deceived(device.link());
+            device
+                .unsettled()
+                .or_else(|| is_deceived.then(|| "a device has a dead connection".to_owned()))
+        });
         self.hub
             .unsettled()
             .map(str::to_owned)
