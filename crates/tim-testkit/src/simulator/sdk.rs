@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tim_client::{Client, Event as SdkEvent, EventStream, Message, Status};
+use tim_client::{Client, Event as SdkEvent, EventStream, Limits, Message, Status};
 use tim_proto::UserId;
 use tokio::task::{JoinHandle, spawn_local};
 
@@ -70,6 +70,8 @@ pub(crate) struct Running {
     pending: Cell<usize>,
     list: RefCell<Option<Vec<ListEntry>>>,
     truncated: Cell<bool>,
+    /// How many conversations the published list has at most.
+    depth: Cell<usize>,
     total: Cell<Option<u64>>,
 }
 
@@ -104,11 +106,10 @@ impl Running {
         messages
     }
 
-    fn show(&self, list: &[ListEntry], truncated: Option<bool>) {
+    /// A list was published. It is cut off if it is as long as it can be.
+    fn show(&self, list: &[ListEntry]) {
         *self.list.borrow_mut() = Some(list.to_vec());
-        if let Some(truncated) = truncated {
-            self.truncated.set(truncated);
-        }
+        self.truncated.set(list.len() >= self.depth.get());
     }
 }
 
@@ -216,6 +217,7 @@ impl SdkDevice {
             pending: Cell::new(0),
             list: RefCell::default(),
             truncated: Cell::new(false),
+            depth: Cell::new(Limits::new().conversations() as usize),
             total: Cell::new(None),
         });
         let reader = spawn_local(Rc::clone(self).read(Rc::clone(&running), events));
@@ -369,7 +371,7 @@ impl SdkDevice {
                     .iter()
                     .map(|entry| seen::of_conversation(me, entry))
                     .collect();
-                running.show(&list, None);
+                running.show(&list);
                 Event::List(list)
             }
             SdkEvent::TotalUnreadMessageCountUpdated(total) => {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use tim_client::{
-    Client, CreateGroup, Decision, GroupApplication, ImError, MENTION_ALL, MemberListOptions, Message,
-    SendOptions, Status, UpdateGroupProfile,
+    Client, CreateGroup, Decision, GroupApplication, ImError, Limits, MENTION_ALL, MemberListOptions,
+    Message, SendOptions, Status, UpdateGroupProfile,
 };
 use tim_proto::message::{Custom, Face, Text, to_vec};
 use tim_proto::{
@@ -241,10 +241,12 @@ impl SdkDevice {
                     }
                 }
                 Call::List | Call::Latest(_) => {
-                    let list = match &op {
-                        Call::Latest(count) => client.get_latest_conversations((*count).into()).await?,
-                        _ => client.get_conversation_list().await?,
+                    let depth = match &op {
+                        Call::Latest(count) => u32::from(*count).max(1),
+                        _ => Limits::new().conversations(),
                     };
+                    life.depth.set(depth as usize);
+                    let list = client.get_latest_conversations(depth).await?;
                     let entries: Vec<_> = list
                         .conversation_list
                         .iter()
@@ -255,7 +257,7 @@ impl SdkDevice {
                         .iter()
                         .filter_map(|entry| entry.last_message.clone());
                     life.hold(me, &last.collect::<Vec<_>>());
-                    life.show(&entries, Some(list.is_truncated));
+                    life.show(&entries);
                     Returned::List {
                         entries,
                         truncated: list.is_truncated,
