@@ -1,6 +1,7 @@
 //! A user on a device, with the SDK, and what has come to it.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -260,46 +261,50 @@ pub(crate) async fn burst(
     to: impl Into<ConversationId>,
     priorities: impl IntoIterator<Item = Priority>,
 ) -> Result<Vec<Priority>, Stop> {
+    type Sending<'a> = Pin<Box<dyn Future<Output = (Option<Priority>, Result<(), ImError>)> + Send + 'a>>;
     let to = to.into();
-    let mut sending = Vec::new();
+    let mut sending: Vec<Sending<'_>> = Vec::new();
     for (number, priority) in priorities.into_iter().enumerate() {
         let text = format!("{priority} {number}");
         let message = sender
             .client
             .create_text_message(to, &text)?
             .with_priority(priority)?;
-        let client = sender.client.clone();
         sending.push(Box::pin(async move {
-            let sent = client.send_message(&message, SendOptions::default()).await;
-            (priority, sent.map(drop))
+            let sent = sender.client.send_message(&message, SendOptions::default()).await;
+            (Some(priority), sent.map(drop))
         }));
     }
-    let mut refused = Vec::new();
+    // When this one is answered, the hub has seen all before it.
+    sending.push(Box::pin(async {
+        let sent = sender.say(sender.user(), "behind the burst").await;
+        (None, sent.map(drop))
+    }));
+    let (mut refused, mut all_seen) = (Vec::new(), false);
     while !sending.is_empty() {
         // Polled in their order, so they are sent in it.
         let answered = poll_fn(|context| {
-            let answer =
-                sending
-                    .iter_mut()
-                    .enumerate()
-                    .find_map(|(at, send)| match send.as_mut().poll(context) {
-                        Poll::Ready(answer) => Some((at, answer)),
-                        Poll::Pending => None,
-                    });
+            let mut sending = sending.iter_mut().enumerate();
+            let answer = sending.find_map(|(at, send)| match send.as_mut().poll(context) {
+                Poll::Ready(answer) => Some((at, answer)),
+                Poll::Pending => None,
+            });
             answer.map_or(Poll::Pending, Poll::Ready)
         });
-        match tokio::time::timeout(STEP, answered).await {
-            Err(_) => hub.advance(TICK),
-            Ok((at, (priority, result))) => {
-                drop(sending.swap_remove(at));
-                match result {
-                    Ok(()) => {}
-                    Err(error) if error.code == ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT => {
-                        refused.push(priority)
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+        let Ok((at, (priority, result))) = tokio::time::timeout(STEP, answered).await else {
+            if all_seen {
+                hub.advance(TICK);
             }
+            continue;
+        };
+        drop(sending.remove(at));
+        match (priority, result) {
+            (None, Ok(())) => all_seen = true,
+            (Some(_), Ok(())) => {}
+            (Some(priority), Err(error)) if error.code == ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT => {
+                refused.push(priority);
+            }
+            (_, Err(error)) => return Err(error.into()),
         }
     }
     Ok(refused)
