@@ -6,6 +6,20 @@ use crate::{ConversationId, Message};
 
 wire! {
     /// HISTORY: a page of a conversation's messages.
+    ///
+    /// ```
+    /// use tim_proto::request::{History, HistoryResponse};
+    ///
+    /// /// The request for the page of older messages, unless this is the oldest page.
+    /// fn older<'a>(request: &History<'_>, response: &HistoryResponse<'a>) -> Option<History<'a>> {
+    ///     let next = History::new(request.conversation).with_next(response.next).with_count(request.count);
+    ///     (!response.completed).then_some(next)
+    /// }
+    /// # let request = History::new(tim_proto::ConversationId::System).with_count(20);
+    /// # let page = HistoryResponse::new(tim_proto::wire::List::EMPTY).with_next(&[7]);
+    /// # assert_eq!(older(&request, &page), Some(request.with_next(&[7])));
+    /// # assert_eq!(older(&request, &page.with_completed(true)), None);
+    /// ```
     #[derive(Debug)]
     pub struct History<'a> {
         /// The conversation.

@@ -20,6 +20,16 @@ open_newtype! {
 
 wire! {
     /// LOGIN: authenticates the connection.
+    ///
+    /// ```
+    /// use tim_proto::request::{Login, Resume};
+    /// use tim_proto::{Platform, UserId};
+    ///
+    /// fn resumed<'a>(user: UserId, user_sig: &'a str, device: u64, cursor: &'a [u8]) -> Login<'a> {
+    ///     let login = Login::new(1400000000, user, user_sig, device, Platform::DESKTOP);
+    ///     login.with_resume(Resume::CURSOR).with_cursor(cursor)
+    /// }
+    /// ```
     pub struct Login<'a> {
         /// The application's number (`sdkAppID`).
         pub app: u32,

@@ -3,6 +3,26 @@
 //! Each endpoint is a file with two structs: the request and its response. [`Request`] ties them together, so the type of
 //! a request determines how its response is decoded. A struct is the body of the frame kind that its documentation names;
 //! `SPEC.md` has the tables.
+//!
+//! A struct is made by its `new`, which takes the fields that have no default; the others have a `with_` method each.
+//! Fields can be read and assigned. Later versions may add fields, so no struct is made by its fields:
+//!
+//! ```
+//! use tim_proto::request::SetMember;
+//! use tim_proto::{GroupId, Role, UserId};
+//!
+//! let (group, user) = (GroupId::new("hikers")?, UserId::new("bob")?);
+//! let request = SetMember::new(group, user).with_role(Role::ADMIN);
+//! assert_eq!((request.role, request.mute_seconds), (Some(Role::ADMIN), None));
+//! # Ok::<(), tim_proto::IdError>(())
+//! ```
+//!
+//! ```compile_fail,E0639
+//! use tim_proto::request::MarkRead;
+//!
+//! let conversation = tim_proto::ConversationId::System;
+//! let request = MarkRead { conversation, sequence: 0 };
+//! ```
 
 mod conversation_profile;
 mod conversations;

@@ -6,6 +6,15 @@ use crate::{ConversationId, MessageId};
 
 wire! {
     /// REVOKE: revokes a message.
+    ///
+    /// ```
+    /// use tim_proto::Message;
+    /// use tim_proto::request::Revoke;
+    ///
+    /// fn revoke<'a>(message: &Message<'_>, reason: &'a str) -> Revoke<'a> {
+    ///     Revoke::new(message.to, message.envelope.sequence).with_message(message.id).with_reason(reason)
+    /// }
+    /// ```
     #[derive(Debug)]
     pub struct Revoke<'a> {
         /// The conversation.

@@ -34,6 +34,21 @@ impl<'a> Send<'a> {
 }
 
 /// SEND, encoded from a [`Message`] instead of its [`Content`].
+///
+/// ```
+/// use tim_proto::message::{Envelope, SendOptions, Text, to_vec};
+/// use tim_proto::request::{Send, SendMessage};
+/// use tim_proto::wire::decode_body;
+/// use tim_proto::{Message, MessageId, UserId};
+///
+/// let (alice, bob) = (UserId::new("alice")?, UserId::new("bob")?);
+/// let message = Message::new(Envelope::new(alice), bob.into(), MessageId::NONE, Text::new("hi"));
+/// let options = SendOptions::new().with_online_user_only(true);
+/// let body = to_vec(&SendMessage::new(&message).with_options(options));
+/// let received: Send<'_> = decode_body(&body)?;
+/// assert_eq!((received.options.0, received.content.to), (options, bob.into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SendMessage<'a, P = Payload<'a>> {

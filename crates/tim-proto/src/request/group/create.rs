@@ -6,6 +6,20 @@ use crate::{GroupId, GroupType, InviteOption, JoinOption, UserId};
 
 wire! {
     /// CREATE_GROUP: creates a group with the given members.
+    ///
+    /// ```
+    /// use tim_proto::request::CreateGroup;
+    /// use tim_proto::wire::List;
+    /// use tim_proto::{GroupType, JoinOption, UserId};
+    ///
+    /// let members = [UserId::new("bob")?, UserId::new("carol")?];
+    /// let random = 0x5EED; // a new one for each group
+    /// let request = CreateGroup::new(GroupType::PUBLIC, "Hikers", random)
+    ///     .with_members(List::from_slice(&members))
+    ///     .with_join_option(JoinOption::FREE_ACCESS);
+    /// assert_eq!(request.group, None); // the hub generates an id
+    /// # Ok::<(), tim_proto::IdError>(())
+    /// ```
     #[derive(Debug)]
     pub struct CreateGroup<'a> {
         /// The group's id; absent for one that the hub generates.

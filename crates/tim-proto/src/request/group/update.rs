@@ -7,6 +7,17 @@ use crate::{GroupId, InviteOption, JoinOption};
 
 wire! {
     /// UPDATE_GROUP: changes a group's profile and options. Absent fields stay unchanged.
+    ///
+    /// ```
+    /// use tim_proto::GroupId;
+    /// use tim_proto::message::GroupChange;
+    /// use tim_proto::request::UpdateGroup;
+    ///
+    /// let update = UpdateGroup::new(GroupId::new("hikers")?).with_name("Walkers").with_mute_all(true);
+    /// let changes: Vec<_> = update.changes().collect();
+    /// assert_eq!(changes, [GroupChange::Name("Walkers"), GroupChange::MuteAll(true)]);
+    /// # Ok::<(), tim_proto::IdError>(())
+    /// ```
     #[derive(Debug)]
     pub struct UpdateGroup<'a> {
         /// The group.
