@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use tim_proto::planted::{self, Fault};
 use tokio::sync::Notify;
 
 use crate::event::{Event, EventKind};
@@ -181,7 +182,9 @@ impl Inner {
             .filter(|queue| queue.is_behind())
             .map(|queue| queue.done)
             .min();
-        let done = done.unwrap_or(self.published);
+        let done = done
+            .filter(|_| !planted::is(Fault::CursorAheadOfEvents))
+            .unwrap_or(self.published);
         while self.open.front().is_some_and(|(through, _)| *through <= done) {
             if let Some((_, cursor)) = self.open.pop_front() {
                 self.settled = cursor;

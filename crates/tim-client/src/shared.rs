@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tim_proto::planted::{self, Fault};
 use tim_proto::vendor::capability::Capabilities;
 use tim_proto::vendor::limits::Limits;
 use tim_proto::{ClientSequence, MessageRandom, UserId};
@@ -71,7 +72,10 @@ impl Shared {
             capabilities,
             account: AtomicU64::new(0),
             ids: Mutex::new(Ids {
-                random: MessageRandom::new(random),
+                random: MessageRandom::new(match planted::is(Fault::IdsDrawnAgain) {
+                    true => 0,
+                    false => random,
+                }),
                 sequence: ClientSequence::at(wall_clock.unix_millis() / 1000),
             }),
             wall_clock,
@@ -105,7 +109,9 @@ impl Shared {
     /// The hub has accepted the login.
     pub(crate) fn logged_in(&self, account: u64, hub_time_ms: u64) {
         self.account.store(account, Ordering::Relaxed);
-        self.ids().random.logged_in(self.device, hub_time_ms);
+        if !planted::is(Fault::IdsDrawnAgain) {
+            self.ids().random.logged_in(self.device, hub_time_ms);
+        }
     }
 
     pub(crate) fn total_unread(&self) -> u64 {

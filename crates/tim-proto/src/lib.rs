@@ -28,6 +28,8 @@ pub mod kind;
 pub mod message;
 mod message_id;
 mod open;
+#[doc(hidden)]
+pub mod planted;
 pub mod render;
 pub mod request;
 mod shown_name;

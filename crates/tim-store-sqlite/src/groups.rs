@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension as _, ToSql, params};
 use tim_groups::rules::{Sender, TypeRules};
 use tim_groups::{GroupCommand, GroupUpdate, NewGroup, NewRequest, RowChange, Verdict, decide};
+use tim_proto::planted::{self, Fault};
 use tim_proto::{GroupType, Role, UserId};
 use tim_store::{
     Append, CreateGroup, EntryFlags, Fingerprint, GroupChanged, LogKey, Refused, Restriction, RosterChange,
@@ -217,6 +218,11 @@ impl Batch<'_> {
         self.db
             .prepare_cached("DELETE FROM personal WHERE user = ?1 AND log = ?2")?
             .execute([member, head.id])?;
+        if planted::is(Fault::MuteInMembership) {
+            self.db
+                .prepare_cached("DELETE FROM restrictions WHERE user = ?1 AND log = ?2")?
+                .execute([member, head.id])?;
+        }
         self.forget_mentions(member, head, head.sequence)?;
         self.count_members(head, -1)
     }

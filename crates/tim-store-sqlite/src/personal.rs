@@ -1,6 +1,7 @@
 //! What belongs to one user in a log: the read mark and the hidden conversation.
 
 use rusqlite::{OptionalExtension as _, params};
+use tim_proto::planted::{self, Fault};
 use tim_proto::{Role, UserId};
 use tim_store::{EntryFlags, LogKey, Refused, Written};
 
@@ -35,7 +36,7 @@ impl Batch<'_> {
 
     /// Moves the read mark, but not backward.
     fn read_up_to(&self, head: &Head, row: &mut Personal, target: u64) -> rusqlite::Result<()> {
-        if target > row.read_sequence {
+        if target > row.read_sequence || planted::is(Fault::ReadMarkGoesBack) {
             row.own_at_read = self.own_up_to(head, row, target)?;
             row.read_countable = self.countable_at(head, target)?;
             row.read_sequence = target;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 use tim_proto::UserId;
+use tim_proto::planted::{self, Fault};
 use tim_store::{
     Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, RosterChange, StoreError,
     StoreWriter, Write, Written,
@@ -95,7 +96,10 @@ impl StoreWriter for SqliteWriter {
         if batch.len() > MAX_BATCH {
             return Err(StoreError::NotStored(NotStored::BatchTooLong));
         }
-        let transaction = self
+        if planted::is(Fault::AcknowledgeBeforeCommit) && !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("COMMIT");
+        }
+        let mut transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| plain_error(&error))?;
@@ -127,7 +131,12 @@ impl StoreWriter for SqliteWriter {
         if begins {
             epochs::insert(&transaction, &self.epoch).map_err(|error| plain_error(&error))?;
         }
-        transaction.commit().map_err(|error| commit_error(&error))?;
+        if planted::is(Fault::AcknowledgeBeforeCommit) {
+            transaction.set_drop_behavior(DropBehavior::Ignore);
+            drop(transaction);
+        } else {
+            transaction.commit().map_err(|error| commit_error(&error))?;
+        }
         self.change = change;
         if begins {
             self.newest_epoch = Some(self.epoch.id);

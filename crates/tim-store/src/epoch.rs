@@ -5,6 +5,8 @@
 //! of its change. A cursor of an unknown epoch, or beyond the end of a known one, comes from a history that was lost with the
 //! restore.
 
+use tim_proto::planted::{self, Fault};
+
 /// The number of random low bits of an epoch's id. The others are the time at which it began, Unix time in milliseconds.
 const RANDOM_BITS: u32 = 20;
 /// The greatest time of an id, in the year 2248: ids stay in the positive half of 64 bits.
@@ -90,6 +92,12 @@ impl Epochs {
     #[must_use]
     pub fn resume(&self, cursor: Cursor, head: u64) -> ResumePoint {
         let Cursor { epoch, change } = cursor;
+        if planted::is(Fault::CursorBelievedAfterRestore) {
+            return ResumePoint {
+                change: change.min(head),
+                restored: false,
+            };
+        }
         if change == 0 {
             return ResumePoint {
                 change,

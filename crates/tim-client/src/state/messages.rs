@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tim_proto::message::Header;
+use tim_proto::planted::{self, Fault};
 use tim_proto::{ConversationId, MessageId, UserId};
 
 use crate::Message;
@@ -74,7 +75,9 @@ impl Messages {
         if instances.get(&old).is_some_and(|known| known.is_same(message)) {
             instances.known.remove(&old);
         }
-        message.set_id(message.id().successor(message.view().envelope.origin));
+        if !planted::is(Fault::IdsDrawnAgain) {
+            message.set_id(message.id().successor(message.view().envelope.origin));
+        }
         instances.insert(key_of(message), message);
     }
 

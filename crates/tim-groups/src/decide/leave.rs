@@ -3,6 +3,7 @@
 use tim_proto::message::GroupChange;
 use tim_proto::message::NoticeOperation;
 use tim_proto::message::TipOperation;
+use tim_proto::planted::{self, Fault};
 use tim_proto::{MemberResult, Role, UserId};
 
 use super::super::GroupResponse;
@@ -57,7 +58,11 @@ impl<V: GroupView> Case<'_, V> {
         for user in each_once(users) {
             let result = match self.member(&user)? {
                 None => MemberResult::NOT_MEMBER,
-                Some(member) if outranks(me.role, member.role).is_err() => MemberResult::NOT_ALLOWED,
+                Some(member)
+                    if outranks(me.role, member.role).is_err() && !planted::is(Fault::RankIgnored) =>
+                {
+                    MemberResult::NOT_ALLOWED
+                }
                 Some(_) => {
                     draft.row(RowChange::Remove(user));
                     MemberResult::REMOVED

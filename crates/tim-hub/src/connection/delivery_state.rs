@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Gap, Synced};
 use tim_proto::wire::FrameKind;
 use tim_session::{DeliverError, GrowBuffer, HubSession, SendError};
@@ -83,7 +84,7 @@ impl DeliveryState {
 
     /// The next live delivery that the device has not been handed from the log.
     fn next_live(&mut self, mailbox: &mut Mailbox) -> Option<Arc<Delivery>> {
-        if self.is_catching_up {
+        if self.is_catching_up && !planted::is(Fault::LiveOvertakesLog) {
             return None;
         }
         while let Some(delivery) = mailbox.next_live() {
@@ -143,6 +144,9 @@ impl DeliveryState {
             let Some(conversation) = gap.log.seen_by(&self.device.user()) else {
                 continue;
             };
+            if planted::is(Fault::GapSwallowed) {
+                continue;
+            }
             let body = Gap::new(conversation, gap.from, gap.to);
             if session.push(FrameKind::GAP, &body).is_err() {
                 return false;
@@ -154,6 +158,8 @@ impl DeliveryState {
                 self.unreported += 1;
             } else if hand_over(session, &self.epochs, delivery.change(), delivery.message()).is_ok() {
                 self.unreported = 0;
+            } else if planted::is(Fault::CursorSkipsUndelivered) {
+                break;
             } else {
                 return self.cursor != start;
             }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::ConversationChange;
 use tim_proto::{ConversationId, GroupId};
 
@@ -42,7 +43,9 @@ pub(crate) fn deliver_commit(
 
 /// Follows the members of a group. The devices of those who left remove it from their lists.
 fn regroup(presence: &PresenceRegistry, roster: &RosterChange, sequence: u64) {
-    presence.roster(roster.group, &roster.left, Move::Left);
+    if !planted::is(Fault::RemovedStaysListed) {
+        presence.roster(roster.group, &roster.left, Move::Left);
+    }
     presence.roster(roster.group, &roster.joined, Move::Joined);
     for user in &roster.left {
         presence

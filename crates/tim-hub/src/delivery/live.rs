@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 
 use tim_groups::{Refused, SystemEntry};
 use tim_proto::message::{Content, Envelope, MessageFlags};
+use tim_proto::planted::{self, Fault};
 use tim_proto::{GroupId, Priority, UserId};
 use tim_store::{Fingerprint, LogKey};
 
@@ -76,7 +77,9 @@ impl LiveMessage {
         now_ms: u64,
         deliver: impl FnOnce(&Arc<Delivery>),
     ) -> Result<PassedOn, Refusal> {
-        if let Some(before) = passed_on(ids.take(self.id, self.fingerprint, now_ms))? {
+        if let Some(before) = passed_on(ids.take(self.id, self.fingerprint, now_ms))?
+            && !planted::is(Fault::PassedOnTwice)
+        {
             return Ok(before);
         }
         deliver(&self.delivery);

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
+use tim_proto::planted::{self, Fault};
 
 use crate::device::Delivery;
 use crate::encoding;
@@ -33,6 +34,9 @@ struct Tables {
 impl Revocations {
     /// These entries are durable and about to be answered.
     pub(crate) fn committed(&self, published: &[Published]) {
+        if planted::is(Fault::RevocationMissesMailboxes) {
+            return;
+        }
         for entry in published.iter().filter_map(|it| it.revoked.as_deref()) {
             let message = encoding::message(entry);
             let mut tables = lock(&self.0);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use tim_proto::ErrorCode;
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::ConversationChange;
 use tim_proto::wire::FrameKind;
 
@@ -126,7 +127,7 @@ impl Mailbox {
         let is_newer =
             |waiting: &ConversationChange| waiting.counted == 0 || waiting.counted > change.counted;
         let waits = |waiting: &ConversationChange| is_about(waiting) && is_newer(waiting);
-        if change.counted > 0 && self.changes.iter().any(waits) {
+        if change.counted > 0 && self.changes.iter().any(waits) && !planted::is(Fault::OlderCountWins) {
             return;
         }
         self.changes.retain(|waiting| !is_about(waiting));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tim_groups::Refused;
 use tim_proto::message::{Content, SenderNames, tags, to_vec, with_sender_names};
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::Send;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind, Payload, UserId};
@@ -284,8 +285,12 @@ impl<'a> Draft<'a> {
             Refusal::new(ErrorCode::MSG_INVALID_JSON_BODY_FORMAT, text)
         })?;
         let limits = &services.options.limits;
+        let measured = match planted::is(Fault::LimitMeasuredTwice) {
+            true => body.len(),
+            false => content.payload.len(),
+        };
         limits
-            .check_message(&payload, content.payload.len(), content.extensions)
+            .check_message(&payload, measured, content.extensions)
             .map_err(|over| Refusal::new(over.code, over.to_string()))?;
         if !payload.has_content() {
             return Err(Refusal::new(ErrorCode::MESSAGE_FILE_URL_IS_EMPTY, ""));

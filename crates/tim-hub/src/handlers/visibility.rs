@@ -1,6 +1,7 @@
 //! What a user may see of a log.
 
 use tim_proto::ErrorCode;
+use tim_proto::planted::{self, Fault};
 use tim_store::{LogKey, StoreError};
 
 use crate::client_context::ClientContext;
@@ -35,6 +36,7 @@ pub(super) fn visible_from(
     let LogKey::Group(group) = log else { return Ok(0) };
     let store = services.reads.store();
     match store.membership(group, &client.user())? {
+        Some(_) if planted::is(Fault::HistoryBeforeJoining) => Ok(0),
         Some(membership) => Ok(membership.joined_at),
         // Nothing of an AVChatRoom is stored.
         None if is_in_av_chat_room(services, client, log) => Ok(u64::MAX),

@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::threads::JoinOnDrop;
 use proven_time::Look;
 pub(crate) use proven_time::ProvenTime;
+use tim_proto::planted::{self, Fault};
 use tim_store::{Purge, StoreReader, Write, Writer, Written};
 
 /// The shortest interval between two rounds.
@@ -78,6 +79,10 @@ impl Work {
         let Look { proven_ms, jumped_ms } =
             self.time
                 .look(self.clock.wall_ms(), self.clock.steady_ms(), newest_ms);
+        let proven_ms = match planted::is(Fault::PurgeByWallClock) {
+            true => self.clock.wall_ms(),
+            false => proven_ms,
+        };
         if let Some(jumped_ms) = jumped_ms {
             warn!(
                 seconds = jumped_ms / 1000,

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use tim_proto::planted::{self, Fault};
+
 use crate::time::micros;
 
 /// The waits between attempts. Each is drawn from the upper half of a span that doubles from the smallest to the largest
@@ -35,6 +37,9 @@ impl Backoff {
     pub(crate) fn next(&mut self, asked: u64) -> u64 {
         let least = (self.span / 2).max(asked);
         self.span = self.span.saturating_mul(2).min(self.max);
+        if planted::is(Fault::BackoffWithoutEnd) {
+            self.span = least.saturating_mul(16);
+        }
         // A share in steps of 1/65536, without division or overflow.
         let share = self.draw() >> 48;
         let jitter = (least >> 16) * share + (((least & 0xffff) * share) >> 16);

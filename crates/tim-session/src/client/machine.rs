@@ -1,6 +1,7 @@
 //! Polling a client session: first pending events, then received frames, then timers.
 
 use tim_proto::ErrorCode;
+use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Failure, LoginResponse, RawResponse, Resume, Synced};
 use tim_proto::wire::{FrameKind, decode_body, decode_prefix, decode_with};
 
@@ -268,7 +269,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
         let Ok(response) = decode_body::<LoginResponse<'_>>(self.link.body(at)) else {
             return Ok(None);
         };
-        if at.id != self.login_id() || (response.session, response.attempt) != (self.session, self.attempt) {
+        let is_ours =
+            at.id == self.login_id() && (response.session, response.attempt) == (self.session, self.attempt);
+        if !is_ours && !planted::is(Fault::EarlierLoginAnswered) {
             return Ok(None);
         }
         let (account, cursor) = (response.account, Cursor::new(response.cursor));
@@ -290,7 +293,7 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     fn login_refused(&mut self, at: FrameAt, now: Instant) -> Result<FrameUse, ConnectionFailed> {
         let failure: Failure<'_> = decode_body(self.link.body(at)).map_err(|_| ConnectionFailed)?;
-        if failure.code.ends_session() {
+        if failure.code.ends_session() || planted::is(Fault::TransientIsFinal) {
             self.stop(NotReadyReason::Refused);
             return Ok(FrameUse::LoginFailed);
         }
@@ -416,7 +419,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
 
     /// Counts the delivery that the application is handling as handled, so that it does not come again on the next connection.
     fn keep_delivered(&mut self) {
-        if let Some((_, Some(cursor))) = self.delivered.take() {
+        if let Some((_, Some(cursor))) = self.delivered.take()
+            && !planted::is(Fault::DeliveryRepeated)
+        {
             self.cursor = cursor;
         }
     }

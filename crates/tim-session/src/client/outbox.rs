@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use tim_proto::planted::{self, Fault};
 use tim_proto::wire::{Encode, Frame, FrameKind, MAX_FRAME_HEADER_LEN, Writer, encoded_len};
 
 use crate::Instant;
@@ -105,6 +106,10 @@ impl<B: Buffer> Outbox<B> {
 
     /// The connection is lost: all requests must be sent again.
     pub(crate) fn rewind(&mut self) {
+        while planted::is(Fault::OutboxDropped) && self.take_any().is_some() {}
+        if planted::is(Fault::RequestIdsStartOver) {
+            self.last_id = 0;
+        }
         self.unsent_at = 0;
         self.resends = self.resends.wrapping_add(core::mem::take(&mut self.sent).into());
     }

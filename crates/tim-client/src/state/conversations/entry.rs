@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tim_proto::conversation::AtInfo;
 use tim_proto::message::{GroupChange, GroupTip};
+use tim_proto::planted::{self, Fault};
 use tim_proto::unread::{HubCount, Taken, UnreadCount};
 use tim_proto::{ConversationId, Payload, UserId};
 
@@ -47,6 +48,9 @@ impl Entry {
     }
 
     pub(super) fn take_count(&mut self, fresh: HubCount) -> Need {
+        if planted::is(Fault::MarkReadOverwrites) {
+            self.unread = UnreadCount::new(fresh);
+        }
         let taken = self.unread.take(fresh);
         self.show_count();
         Need::list_if(taken == Taken::Unclear || !self.certain || self.unread.is_unclear())

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tim_proto::message::MessageFlags;
+use tim_proto::planted::{self, Fault};
 use tim_proto::unread::{HubCount, UnreadCount};
 use tim_proto::{ConversationId, Payload, ReceiveOption, UserId};
 
@@ -321,7 +322,7 @@ impl ConversationList {
         let Some(entry) = self.find(id) else {
             return Need::list_if(!is_own && !self.holds_all());
         };
-        if !is_own {
+        if !is_own && !planted::is(Fault::RevokedStillCounts) {
             entry.unread.revoked(sequence, message);
         }
         let unread = entry.unread.count();

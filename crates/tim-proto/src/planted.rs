@@ -1,0 +1,187 @@
+//! Faults that tests plant, to see that the simulator finds them.
+//!
+//! Each [`Fault`] is a small mistake at its natural place in one of the crates: `if planted::is(Fault::X) { ... }`. Without the
+//! feature `planted`, which nothing but tests turns on, [`is`] is a constant `false` and the mistakes are not compiled in. With
+//! it, a fault is planted by [`with`], on one thread and for the time of one call.
+
+/// Defines [`Fault`]: the name for the command line, and the invariant of the simulator that has to notice it.
+macro_rules! faults {
+    ($($(#[$doc:meta])* $fault:ident = $name:literal, $invariant:literal;)+) => {
+        /// A mistake that can be planted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Fault {
+            $($(#[$doc])* #[doc = ""] #[doc = concat!("To be noticed by `", $invariant, "`.")] $fault,)+
+        }
+
+        impl Fault {
+            /// All faults.
+            pub const ALL: &'static [Self] = &[$(Self::$fault),+];
+
+            /// The name on the command line of the simulator.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$fault => $name),+ }
+            }
+
+            /// The invariant that has to notice it.
+            #[must_use]
+            pub const fn invariant(self) -> &'static str {
+                match self { $(Self::$fault => $invariant),+ }
+            }
+        }
+    };
+}
+
+faults! {
+    /// The store takes every message under a known id for a repetition: another message is acknowledged and thrown away.
+    IdsWithoutHash = "ids-without-hash", "used-id";
+    /// Message ids are drawn from the seed alone, so a restarted device draws its earlier ids again, and a message under a
+    /// refused id is sent under the same id once more.
+    IdsDrawnAgain = "ids-drawn-again", "used-id";
+    /// The store answers before the transaction is committed: a crash loses what was acknowledged.
+    AcknowledgeBeforeCommit = "acknowledge-before-commit", "durable-once";
+    /// Ids of requests start over with each connection: two open requests have one id, and one gets the response of the other.
+    RequestIdsStartOver = "request-ids-start-over", "durable-once";
+    /// A new connection does not get the requests that were under way on the lost one: their calls never return.
+    OutboxDropped = "outbox-dropped", "liveness";
+    /// The delivery that the application was handling when the connection was lost is not counted as handled: it comes twice.
+    DeliveryRepeated = "delivery-repeated", "order-once";
+    /// The SDK's cursor is that of the newest delivery, handled or not: a restarted application never gets what it had not read.
+    CursorAheadOfEvents = "cursor-ahead-of-events", "order-once";
+    /// What the connection had no capacity for counts as delivered.
+    CursorSkipsUndelivered = "cursor-skips-undelivered", "order-once";
+    /// Live messages are handed to a device that has not yet got the older ones from the log, which it then never gets.
+    LiveOvertakesLog = "live-overtakes-log", "order-once";
+    /// The hub does not remember what it passed on without storing it: a repetition is delivered again.
+    PassedOnTwice = "passed-on-twice", "order-once";
+    /// A serial line takes packets for whole although others before them were lost.
+    SerialLossIgnored = "serial-loss-ignored", "order-once";
+    /// A store that was put back from an older copy takes the cursors of the lost history for its own.
+    CursorBelievedAfterRestore = "cursor-believed-after-restore", "gaps";
+    /// The hub does not tell devices of the gaps that retention made.
+    GapSwallowed = "gap-swallowed", "gaps";
+    /// Retention believes the wall clock: a clock that jumps ahead erases history.
+    PurgeByWallClock = "purge-by-wall-clock", "durable-once";
+    /// A member reads in a group's history what was said before the member joined.
+    HistoryBeforeJoining = "history-before-joining", "visibility";
+    /// A removed member stays on the list of those who are online in the group, and gets its messages.
+    RemovedStaysListed = "removed-stays-listed", "visibility";
+    /// A mute is kept in the row of the member: who leaves and joins again may speak.
+    MuteInMembership = "mute-in-membership", "restrictions";
+    /// A message that waits for its turn is not checked again: it is delivered after its sender was muted.
+    WaitingNotCheckedAgain = "waiting-not-checked-again", "restrictions";
+    /// Managers act on members of their own rank and above.
+    RankIgnored = "rank-ignored", "restrictions";
+    /// The content of a revoked message stays in the store.
+    RevokedContentKept = "revoked-content-kept", "revoked";
+    /// What waits in mailboxes keeps its content when it is revoked.
+    RevocationMissesMailboxes = "revocation-misses-mailboxes", "revoked";
+    /// The SDK replaces its unread count by that of a response, and forgets what was delivered after the hub had counted.
+    MarkReadOverwrites = "mark-read-overwrites", "numbers-at-rest";
+    /// The store moves the read mark backward.
+    ReadMarkGoesBack = "read-mark-goes-back", "numbers-at-rest";
+    /// The store counts a user's own messages as unread.
+    OwnMessagesCount = "own-messages-count", "numbers-at-rest";
+    /// A message that was revoked stays in the SDK's count.
+    RevokedStillCounts = "revoked-still-counts", "numbers-at-rest";
+    /// Of two counts that wait for a device, the one that came last wins, even if it is the older one.
+    OlderCountWins = "older-count-wins", "numbers-at-rest";
+    /// The hub measures a message with its envelope, the client without: the longest messages are created and never sent.
+    LimitMeasuredTwice = "limit-measured-twice", "liveness";
+    /// The session delivers more than the window of the client.
+    WindowUnchecked = "window-unchecked", "ceilings";
+    /// The hub admits any number of messages a second.
+    FloodAdmitted = "flood-admitted", "ceilings";
+    /// A login that arrives late takes over from the newer one of the same session.
+    LoginWithoutFencing = "login-without-fencing", "liveness";
+    /// The client takes the response to a LOGIN of an earlier connection, or of an earlier run, for its own.
+    EarlierLoginAnswered = "earlier-login-answered", "liveness";
+    /// Every refusal of a login ends the session for good.
+    TransientIsFinal = "transient-is-final", "liveness";
+    /// The client's waits between attempts grow without a ceiling.
+    BackoffWithoutEnd = "backoff-without-end", "liveness";
+    /// Neither end ever takes a silent connection for lost.
+    SilenceTrusted = "silence-trusted", "liveness";
+}
+
+impl Fault {
+    /// The fault with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|fault| fault.name() == name)
+    }
+}
+
+#[cfg(not(feature = "planted"))]
+const _: () = assert!(
+    !is(Fault::IdsWithoutHash),
+    "a fault can be planted without the feature"
+);
+
+/// Whether the fault is planted.
+#[cfg(not(feature = "planted"))]
+#[must_use]
+#[inline]
+pub const fn is(_fault: Fault) -> bool {
+    false
+}
+
+#[cfg(feature = "planted")]
+pub use switch::{is, with};
+
+#[cfg(feature = "planted")]
+mod switch {
+    use core::cell::Cell;
+
+    use super::Fault;
+
+    std::thread_local! {
+        static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
+    }
+
+    /// Whether the fault is planted on this thread.
+    #[must_use]
+    pub fn is(fault: Fault) -> bool {
+        PLANTED.get() == Some(fault)
+    }
+
+    /// Plants the fault, or none, while `work` runs on this thread.
+    pub fn with<T>(fault: Option<Fault>, work: impl FnOnce() -> T) -> T {
+        struct Restore(Option<Fault>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                PLANTED.set(self.0);
+            }
+        }
+        let _before = Restore(PLANTED.replace(fault));
+        work()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_fault_is_planted_on_one_thread_and_until_the_call_returns() {
+            let fault = Fault::IdsWithoutHash;
+            assert!(!is(fault));
+            with(Some(fault), || {
+                assert!(is(fault) && !is(Fault::OutboxDropped));
+                with(None, || assert!(!is(fault)));
+                assert!(is(fault));
+                let elsewhere = std::thread::spawn(move || is(fault)).join();
+                assert!(matches!(elsewhere, Ok(false)));
+            });
+            assert!(!is(fault));
+        }
+
+        #[test]
+        fn each_fault_is_found_by_its_name_and_no_other_has_it() {
+            for fault in Fault::ALL {
+                assert_eq!(Fault::named(fault.name()), Some(*fault));
+                let same = Fault::ALL.iter().filter(|other| other.name() == fault.name());
+                assert_eq!(same.count(), 1);
+            }
+        }
+    }
+}
