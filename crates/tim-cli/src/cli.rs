@@ -55,6 +55,7 @@ impl Color {
 pub(crate) enum Command {
     Demo(commands::demo::Args),
     Serve(commands::serve::Args),
+    Check(commands::check::Args),
     Chat(commands::chat::Args),
     Send(commands::send::Args),
     History(commands::history::Args),

@@ -68,6 +68,11 @@ impl DataDir {
             .map_err(|error| self.cannot_write(&self.0, &error))
     }
 
+    /// Whether a hub has stored something here.
+    pub(crate) fn has_store(&self) -> bool {
+        self.0.join("tim.sqlite3").exists()
+    }
+
     /// The path of the app key.
     pub(crate) fn key_path(&self) -> PathBuf {
         self.0.join(KEY_FILE)

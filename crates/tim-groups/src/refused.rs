@@ -110,6 +110,9 @@ pub enum Refused {
     /// The user that the request is about is not a member (10004).
     #[error("{0} is not a member of the group")]
     NotMember(UserId),
+    /// What is stored of the conversation is damaged (200027).
+    #[error("what is stored of the conversation is damaged")]
+    Damaged,
     /// A value of the request is invalid (10004).
     #[error("{0}")]
     BadValue(&'static str),
@@ -158,6 +161,7 @@ impl Refused {
             Self::Muted { .. } => ErrorCode::GROUP_SHUTUP_DENY,
             Self::AlreadyHandled => ErrorCode::GROUP_REQ_ALLREADY_BEEN_PROCESSED,
             Self::NoAccount(_) => ErrorCode::GROUP_ACCOUNT_NOT_FOUND,
+            Self::Damaged => ErrorCode::STORAGE_DAMAGED,
         }
     }
 }

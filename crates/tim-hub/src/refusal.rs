@@ -76,6 +76,9 @@ impl From<Refused> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         warn!(%error, "the store cannot be read");
+        if let StoreError::Damaged(_) = error {
+            return Self::new(ErrorCode::STORAGE_DAMAGED, error.to_string());
+        }
         Self::from(WriteError::from(error))
     }
 }
@@ -85,7 +88,8 @@ impl From<WriteError> for Refusal {
         let code = match &error {
             WriteError::Refused(refused) => refused.code(),
             WriteError::Store(StoreError::NotStored(NotStored::DiskFull)) => ErrorCode::STORAGE_FULL,
-            WriteError::Store(StoreError::NotStored(_)) => ErrorCode::STORAGE_FAILED,
+            // Of a batch with damage nothing was stored, and another write may be at fault.
+            WriteError::Store(StoreError::NotStored(_) | StoreError::Damaged(_)) => ErrorCode::STORAGE_FAILED,
             WriteError::Store(_) => ErrorCode::OUTCOME_UNKNOWN,
             WriteError::Overloaded => ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR,
             WriteError::Closed => ErrorCode::SERVER_SHUTTING_DOWN,
@@ -93,7 +97,10 @@ impl From<WriteError> for Refusal {
         // The engine's texts may name files; they are for the hub's log, not for clients.
         match error {
             WriteError::Store(
-                StoreError::NotStored(NotStored::Engine(_)) | StoreError::Unknown(_) | StoreError::Fatal(_),
+                StoreError::NotStored(NotStored::Engine(_))
+                | StoreError::Damaged(_)
+                | StoreError::Unknown(_)
+                | StoreError::Fatal(_),
             ) => Self::new(code, ""),
             other => Self::new(code, other.to_string()),
         }

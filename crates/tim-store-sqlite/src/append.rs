@@ -9,7 +9,7 @@ use tim_store::{
     Written,
 };
 
-use super::rows::{Head, counts, log_name, number_of, sql, unsigned};
+use super::rows::{Head, counts, entry_sum, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 /// A checked entry, ready to be appended.
@@ -124,12 +124,8 @@ impl Batch<'_> {
 
     pub(super) fn insert_log(&self, log: &LogKey) -> rusqlite::Result<Head> {
         let (kind, name) = log_name(log);
-        let id = self
-            .db
-            .prepare_cached("INSERT INTO logs (kind, name) VALUES (?1, ?2)")?
-            .insert(params![kind, name])?;
-        Ok(Head {
-            id,
+        let head = Head {
+            id: 0,
             key: *log,
             sequence: 0,
             change: 0,
@@ -140,7 +136,12 @@ impl Batch<'_> {
             is_empty: true,
             purged_change: 0,
             purged_countable: 0,
-        })
+        };
+        let id = self
+            .db
+            .prepare_cached("INSERT INTO logs (kind, name, sum) VALUES (?1, ?2, ?3)")?
+            .insert(params![kind, name, head.sum()])?;
+        Ok(Head { id, ..head })
     }
 
     /// Assigns the next sequence and the next change to the entry, appends it, and moves the head.
@@ -192,21 +193,51 @@ impl Batch<'_> {
     }
 
     fn insert_entry(&self, head: &Head, new: &NewEntry) -> rusqlite::Result<()> {
+        let columns = [
+            head.id,
+            sql(head.sequence),
+            sql(head.change),
+            sql(self.now_ms),
+            new.sender_id,
+            sql(new.client_time),
+            i64::from(new.random),
+            sql(new.origin),
+            i64::from(new.flags.to_bits()),
+            i64::from(new.kind.0),
+            sql(head.countable),
+        ];
+        let sum = entry_sum(columns, &new.content);
+        let [
+            log,
+            sequence,
+            change,
+            time_ms,
+            sender,
+            client_time,
+            random,
+            origin,
+            flags,
+            kind,
+            countable,
+        ] = columns;
         self.db
-            .prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
+            .prepare_cached(
+                "INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
             .execute(params![
-                head.id,
-                sql(head.sequence),
-                sql(head.change),
-                sql(self.now_ms),
-                new.sender_id,
-                sql(new.client_time),
-                new.random,
-                sql(new.origin),
-                new.flags.to_bits(),
-                new.kind.0,
-                sql(head.countable),
+                log,
+                sequence,
+                change,
+                time_ms,
+                sender,
+                client_time,
+                random,
+                origin,
+                flags,
+                kind,
+                countable,
                 &*new.content,
+                sum,
             ])?;
         Ok(())
     }
@@ -214,8 +245,8 @@ impl Batch<'_> {
     fn update_head(&self, head: &mut Head) -> rusqlite::Result<()> {
         self.db
             .prepare_cached(
-                "UPDATE logs SET sequence = ?2, change = ?3, countable = ?4, last_sequence = ?5, last_change = ?6
-                 WHERE id = ?1",
+                "UPDATE logs SET sequence = ?2, change = ?3, countable = ?4, last_sequence = ?5, last_change = ?6,
+                     sum = ?7 WHERE id = ?1",
             )?
             .execute(params![
                 head.id,
@@ -224,6 +255,7 @@ impl Batch<'_> {
                 sql(head.countable),
                 sql(head.last_sequence),
                 sql(head.last_change),
+                head.sum(),
             ])?;
         // Separately, because this column is in an index, which most appends then do not touch.
         if head.is_empty {

@@ -6,13 +6,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
+use rusqlite::{Connection, params};
+use tim_store::{ChangeEntry, Changes, ChangesRequest, Entry, Gap};
+use tracing::warn;
 
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, entry, entry_columns, head_columns, sql, unsigned,
-    user_id,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, entry, entry_columns, head_columns,
+    personal_columns, sql, unsigned, user_id,
 };
+use super::sums::Damage;
 
 pub(super) fn head_change(db: &Connection) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT change FROM meta")?
@@ -123,11 +125,18 @@ fn run(
         " WHERE e.log = ?1 AND e.sequence >= ?2 ORDER BY e.sequence"
     ))?;
     let mut rows = statement.query(params![head.id, sql(sequence)])?;
+    // What is missing or damaged is a gap in front of the next intact entry.
+    let mut expected = sequence;
     while let Some(row) = rows.next()? {
-        let entry = entry(row)?;
+        let Some(entry) = intact(entry(row))? else {
+            continue;
+        };
         let (sequence, change, size) = (entry.sequence, entry.change, entry.content.len());
         if change > before {
-            return Ok(End::Turn { sequence, change });
+            return Ok(End::Turn {
+                sequence: expected,
+                change,
+            });
         }
         if (free.entries == 0 || size > free.bytes) && !changes.entries.is_empty() {
             return Ok(End::Full);
@@ -135,9 +144,32 @@ fn run(
         free.entries = free.entries.saturating_sub(1);
         free.bytes = free.bytes.saturating_sub(size);
         free.cursor = change;
+        announce(head, expected, sequence - 1, changes);
+        expected = sequence + 1;
         changes.entries.push(ChangeEntry { log: head.key, entry });
     }
+    announce(head, expected, head.sequence, changes);
     Ok(End::Log)
+}
+
+/// `None` for a damaged entry.
+fn intact(entry: rusqlite::Result<Entry>) -> rusqlite::Result<Option<Entry>> {
+    match entry {
+        Err(error) if Damage::found(&error).is_some() => Ok(None),
+        entry => entry.map(Some),
+    }
+}
+
+/// Announces damaged entries, if there are any.
+fn announce(head: &Head, from: u64, to: u64, changes: &mut Changes) {
+    if from <= to {
+        warn!(conversation = %head.key, from, to, "damaged entries are announced as a gap");
+        changes.gaps.push(Gap {
+            log: head.key,
+            from,
+            to,
+        });
+    }
 }
 
 /// The user's logs with entries after the cursor, and the sequence after which the user may read each.
@@ -145,11 +177,16 @@ fn changed_logs(db: &Connection, user: i64, cursor: u64) -> rusqlite::Result<Vec
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
         head_columns!(),
-        ", p.joined_at FROM personal p CROSS JOIN logs l ON l.id = p.log
+        ", ",
+        personal_columns!(),
+        " FROM personal p CROSS JOIN logs l ON l.id = p.log
          WHERE p.user = ?1 AND l.change > ?2 AND (l.kind NOT IN (?3, ?4) OR p.role IS NOT NULL)"
     ))?;
     let rows = statement.query_map(params![user, sql(cursor), KIND_GROUP, KIND_DISMISSED], |row| {
-        Ok((Head::from_row(row)?, unsigned(row, HEAD_COLUMNS)?))
+        Ok((
+            Head::from_row(row)?,
+            Personal::from_row(row, HEAD_COLUMNS)?.joined_at,
+        ))
     })?;
     rows.collect()
 }
@@ -183,7 +220,7 @@ fn step_at(db: &Connection, log: usize, head: &Head, sequence: u64) -> rusqlite:
     let change = if sequence > head.sequence {
         None
     } else {
-        change_at(db, head, sequence)?
+        Some(change_from(db, head, sequence)?)
     };
     Ok(change.map(|change| NextStep {
         change,
@@ -192,19 +229,29 @@ fn step_at(db: &Connection, log: usize, head: &Head, sequence: u64) -> rusqlite:
     }))
 }
 
-fn change_at(db: &Connection, head: &Head, sequence: u64) -> rusqlite::Result<Option<u64>> {
-    if sequence == head.sequence {
-        return Ok(Some(head.change)); // also for an entry that is purged: the caller finds nothing there
+/// The change of the first intact entry from `sequence` on. So a damaged entry counts as new as long as the next one does, and its
+/// loss is announced.
+fn change_from(db: &Connection, head: &Head, sequence: u64) -> rusqlite::Result<u64> {
+    if sequence >= head.sequence {
+        return Ok(head.change);
     }
-    db.prepare_cached("SELECT change FROM entries WHERE log = ?1 AND sequence = ?2")?
-        .query_row([head.id, sql(sequence)], |row| unsigned(row, 0))
-        .optional()
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " WHERE e.log = ?1 AND e.sequence >= ?2 ORDER BY e.sequence"
+    ))?;
+    let mut rows = statement.query(params![head.id, sql(sequence)])?;
+    while let Some(row) = rows.next()? {
+        if let Some(entry) = intact(entry(row))? {
+            return Ok(entry.change);
+        }
+    }
+    Ok(head.change)
 }
 
 /// The smallest sequence, at least `from`, whose change is greater than `cursor`; one past the head if there is none.
 fn first_after(db: &Connection, head: &Head, from: u64, cursor: u64) -> rusqlite::Result<u64> {
-    let is_new =
-        |sequence| change_at(db, head, sequence).map(|change| change.is_some_and(|change| change > cursor));
+    let is_new = |sequence| change_from(db, head, sequence).map(|change| change > cursor);
     // Invariant: everything from `new` on is new; everything below `old` is old.
     let (mut old, mut new) = (from, head.sequence + 1);
     let mut step = 1;

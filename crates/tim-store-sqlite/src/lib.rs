@@ -2,6 +2,7 @@
 
 mod append;
 mod changes;
+mod check;
 mod epochs;
 #[cfg(test)]
 mod group_tests;
@@ -17,8 +18,10 @@ mod revoke;
 mod rosters;
 mod rows;
 mod schema;
+mod sums;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod writer;
 
 use std::fmt;
@@ -26,16 +29,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use tim_store::{NotStored, StoreError};
+use tracing::{error, warn};
 
 use lock::DirLock;
 use pool::Pool;
 
+pub use check::{DamagedEntries, Report, check};
 pub use lists::SqliteReader;
 pub use writer::SqliteWriter;
 
@@ -50,6 +55,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// stricter.
 const USUAL_DELETE: &str = "PRAGMA secure_delete=FAST";
 const STATEMENT_CACHE: usize = 160;
+/// How long the store is checked when it is opened. A larger one is checked in part.
+const CHECK_TIME: Duration = Duration::from_secs(2);
+/// How many findings an error names.
+const MAX_NAMED: usize = 3;
 /// The largest number of pages of a SQLite database.
 const MAX_PAGES: i64 = 4_294_967_294;
 
@@ -98,7 +107,7 @@ pub enum OpenError {
         mode: String,
     },
     /// The database file exists, but was truncated to less than a header. Restore a backup, or remove the file to begin anew.
-    #[error("{} is truncated: restore a backup, or remove it to begin with an empty store", path.display())]
+    #[error("{} is truncated: restore a backup, or remove it and hub.lock to begin with an empty store", path.display())]
     Emptied {
         /// The database file.
         path: PathBuf,
@@ -107,12 +116,29 @@ pub enum OpenError {
     /// log to begin anew.
     #[error(
         "{path} is missing, but {path}-wal exists: restore the database or a backup of both, or remove the log \
-         to begin with an empty store",
+         and hub.lock to begin with an empty store",
         path = path.display()
     )]
     Missing {
         /// The database file.
         path: PathBuf,
+    },
+    /// The database file is missing, but a hub has used the directory before. Restore a backup, or remove `hub.lock` to begin anew.
+    #[error(
+        "{} is missing, but a hub has used this directory: restore a backup, or remove hub.lock to begin with an empty store",
+        path.display()
+    )]
+    Lost {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// A file is damaged. Acknowledged messages may be missing: restore a backup. [`check`] says more.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The database file, or its write-ahead log.
+        path: PathBuf,
+        /// What was found.
+        what: String,
     },
     /// The directory cannot be created or locked.
     #[error("cannot use {}: {error}", path.display())]
@@ -137,7 +163,27 @@ impl fmt::Display for Pid {
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Engine(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged {
+                path: PathBuf::new(),
+                what: error.to_string(),
+            },
+            _ => Self::Engine(error.to_string()),
+        }
+    }
+}
+
+impl OpenError {
+    /// Names the database.
+    fn in_file(self, database: &Path) -> Self {
+        match self {
+            Self::Damaged { path, what } if path.as_os_str().is_empty() => Self::Damaged {
+                path: database.to_owned(),
+                what,
+            },
+            Self::Engine(text) => Self::Engine(format!("{}: {text}", database.display())),
+            other => other,
+        }
     }
 }
 
@@ -210,29 +256,102 @@ impl OpenOptions {
         }
         let lock = Arc::new(DirLock::take(dir)?);
         let path = dir.join(DATABASE);
-        let is_new = match size(&path)? {
-            None if size(&beside(&path, "-wal"))?.is_some_and(|len| len > 0) => {
-                return Err(OpenError::Missing { path });
-            }
-            // SQLite takes a file of even one byte for a new database.
-            Some(len) if len < HEADER => return Err(OpenError::Emptied { path }),
-            found => found.is_none(),
-        };
-        let connection = open_writer(&path).inspect_err(|_| {
+        let is_new = look_at_files(&path)?;
+        if is_new && lock.was_used() {
+            return Err(OpenError::Lost { path });
+        }
+        if lock.was_killed() && size(&beside(&path, "-wal"))?.is_none() {
+            let path = path.display();
+            warn!(
+                "the last hub was killed, but {path}-wal is missing: unless it was starting or stopping, messages are lost"
+            );
+        }
+        let store = self.open_database(&path, is_new, lock);
+        store.map_err(|error| error.in_file(&path))
+    }
+
+    fn open_database(
+        &self,
+        path: &Path,
+        is_new: bool,
+        lock: Arc<DirLock>,
+    ) -> Result<(SqliteWriter, SqliteReader), OpenError> {
+        let mut connection = open_writer(path).inspect_err(|_| {
             // A database whose creation failed must not look like a truncated one.
-            if is_new && fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
-                let _ = fs::remove_file(&path);
+            if is_new && fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+                let _ = fs::remove_file(path);
             }
         })?;
         schema::migrate(&connection)?;
+        if !is_new {
+            check_at_start(&mut connection, path)?;
+        }
         if self.max_bytes > 0 {
             limit_size(&connection, self.max_bytes)?;
         }
         let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
         let epochs = Arc::new(epochs::begin(&connection, now_ms, self.random)?);
         let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
-        Ok((writer, SqliteReader::new(Pool::new(path), epochs, lock)))
+        lock.mark_used().map_err(|error| OpenError::Io {
+            path: path.to_owned(),
+            error,
+        })?;
+        Ok((
+            writer,
+            SqliteReader::new(Pool::new(path.to_owned()), epochs, lock),
+        ))
     }
+}
+
+/// Looks at the files before SQLite does, which would take some damage for an empty database. Returns whether there is no database.
+/// No hub may be running.
+fn look_at_files(path: &Path) -> Result<bool, OpenError> {
+    let log = beside(path, "-wal");
+    let found = size(path)?;
+    match found {
+        None if size(&log)?.is_some_and(|len| len > 0) => {
+            return Err(OpenError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        // SQLite takes a file of even one byte for a new database.
+        Some(len) if len < HEADER => {
+            return Err(OpenError::Emptied {
+                path: path.to_owned(),
+            });
+        }
+        _ => {}
+    }
+    match wal::look(path) {
+        Ok(wal::Found::Whole) => {}
+        Ok(wal::Found::Unfinished) => warn!(
+            "{} ends with a transaction that is not whole: after a power cut it was not acknowledged; if there was none, the \
+             file is damaged and the last changes are lost",
+            log.display()
+        ),
+        Ok(wal::Found::Damaged(what)) => return Err(OpenError::Damaged { path: log, what }),
+        Err(error) => return Err(OpenError::Io { path: log, error }),
+    }
+    Ok(found.is_none())
+}
+
+/// Checks what can be checked in a short time. A store whose structure is damaged is not opened; damaged entries are reported.
+fn check_at_start(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let report = check::run(connection, Instant::now().checked_add(CHECK_TIME));
+    if !report.broken.is_empty() {
+        let what = report.broken.get(..MAX_NAMED).unwrap_or(&report.broken);
+        return Err(OpenError::Damaged {
+            path: path.to_owned(),
+            what: what.join("; "),
+        });
+    }
+    for damaged in report.damaged {
+        error!(
+            "{} is damaged: {damaged}; these entries are not served",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// The length of a file; `None` if there is none.

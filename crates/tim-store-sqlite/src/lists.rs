@@ -9,6 +9,7 @@ use tim_store::{
     Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
     Membership, Page, PageRequest, Refused, Restriction, StoreError, StoreReader, Stored,
 };
+use tracing::warn;
 
 use super::append::earlier_send;
 use super::lock::DirLock;
@@ -18,6 +19,7 @@ use super::rows::{
     HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, entry, entry_at, entry_columns,
     head_columns, number_of, personal_columns, sql, unsigned, user_id,
 };
+use super::sums::Damage;
 use super::{changes, epochs, mentions};
 
 /// Read-only connections to a data directory. It can be shared freely.
@@ -79,7 +81,7 @@ impl StoreReader for SqliteReader {
 
     fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError> {
         self.pool.read(|db| match Head::find(db, log)? {
-            Some(head) => entry_at(db, head.id, sequence),
+            Some(head) => entry_at(db, &head, sequence),
             None => Ok(None),
         })
     }
@@ -210,28 +212,41 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
         entry_columns!(),
-        " WHERE e.log = ?1 AND e.sequence < ?2 AND e.sequence > ?3 AND e.kind <> ?4 ORDER BY e.sequence DESC"
+        " WHERE e.log = ?1 AND e.sequence < ?2 AND e.sequence > ?3 ORDER BY e.sequence DESC"
     ))?;
     let after = request.after.min(head.sequence);
-    let mut rows = statement.query(params![
-        head.id,
-        sql(below),
-        sql(after),
-        MessageKind::REVOCATION.0
-    ])?;
+    let mut rows = statement.query(params![head.id, sql(below), sql(after)])?;
     let mut entries: Vec<Entry> = Vec::with_capacity(request.limit.min(64));
     let mut budget = request.max_bytes;
-    let mut completed = true;
-    while let Some(row) = rows.next()? {
-        let size = row.get_ref(10)?.as_blob()?.len();
+    // The last sequence that was seen, and the last one before the page's end.
+    let (mut seen, end) = (below, after.max(head.first_kept.saturating_sub(1)));
+    let completed = loop {
+        let found = match rows.next()? {
+            Some(row) => entry(row).and_then(|entry| match entry.sequence + 1 == seen {
+                true => Ok(entry),
+                false => Err(Damage::of_entry(head.id, seen.saturating_sub(1)).into()),
+            }),
+            None if seen <= end + 1 => break true,
+            None => Err(Damage::of_entry(head.id, seen - 1).into()),
+        };
+        let entry = match found {
+            Ok(entry) => entry,
+            // What is newer is a page. The next one fails.
+            Err(error) if Damage::found(&error).is_some() && !entries.is_empty() => break false,
+            Err(error) => return Err(error),
+        };
+        seen = entry.sequence;
+        if entry.kind == MessageKind::REVOCATION {
+            continue;
+        }
+        let size = entry.content.len();
         // One more than fits: there is another page.
         if !entries.is_empty() && (entries.len() >= request.limit || size > budget) {
-            completed = false;
-            break;
+            break false;
         }
         budget = budget.saturating_sub(size);
-        entries.push(entry(row)?);
-    }
+        entries.push(entry);
+    };
     entries.reverse();
     let next = entries.first().map_or(below, |oldest| oldest.sequence);
     Ok(Page {
@@ -351,7 +366,14 @@ fn conversation_of(
     let Some(about) = about else { return Ok(None) };
     let visible = head.last_sequence > personal.joined_at;
     let last = if visible {
-        entry_at(db, head.id, head.last_sequence)?
+        match entry_at(db, head, head.last_sequence) {
+            // The list goes on without it.
+            Err(error) if Damage::found(&error).is_some() => {
+                warn!(conversation = %head.key, sequence = head.last_sequence, "a damaged entry is left out of a list");
+                None
+            }
+            last => last?,
+        }
     } else {
         None
     };

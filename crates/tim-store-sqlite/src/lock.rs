@@ -1,7 +1,7 @@
 //! One hub per data directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use super::OpenError;
@@ -13,7 +13,8 @@ const LOCK_FILE: &str = "hub.lock";
 /// The file names the process that has the directory. The lock on the directory itself holds even if the file is removed.
 #[derive(Debug)]
 pub(super) struct DirLock {
-    _file: File,
+    file: File,
+    before: Before,
     #[cfg(unix)]
     _dir: File,
 }
@@ -32,21 +33,90 @@ impl DirLock {
             .create(true)
             .truncate(false)
             .open(&path);
-        let mut file = open.map_err(io)?;
+        let file = open.map_err(io)?;
         lock(&file, dir, || read_pid(&file))?;
         #[cfg(unix)]
         let dir_itself = File::open(dir).map_err(io)?;
         #[cfg(unix)]
         lock(&dir_itself, dir, || None)?;
         keep_private(&path)?;
-        file.set_len(0).map_err(io)?;
-        writeln!(file, "{}", std::process::id()).map_err(io)?;
         Ok(Self {
-            _file: file,
+            before: Before::read(&file),
+            file,
             #[cfg(unix)]
             _dir: dir_itself,
         })
     }
+}
+
+/// What the lock file says about the last hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// There was none that has opened the store.
+    Unused,
+    /// It has stopped.
+    Stopped,
+    /// It was killed.
+    Killed,
+}
+
+/// What the lock file says after a hub has stopped.
+const STOPPED: &str = "stopped";
+
+impl Before {
+    fn read(file: &File) -> Self {
+        let mut text = String::new();
+        let read = file.take(32).read_to_string(&mut text);
+        match text.trim() {
+            "" if read.is_ok() => Self::Unused,
+            pid if pid.parse::<u32>().is_ok() => Self::Killed,
+            _ => Self::Stopped,
+        }
+    }
+}
+
+impl DirLock {
+    /// Whether a hub has opened the store in this directory before.
+    pub(super) fn was_used(&self) -> bool {
+        self.before != Before::Unused
+    }
+
+    /// Whether that hub did not stop by itself.
+    pub(super) fn was_killed(&self) -> bool {
+        self.before == Before::Killed
+    }
+
+    /// The store is open: names this process, until it stops.
+    pub(super) fn mark_used(&self) -> io::Result<()> {
+        self.write(&std::process::id().to_string())
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{text}")
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Of a store that could not be opened, it says what it said before.
+        let is_open = read_pid(&self.file) == Some(std::process::id());
+        if is_open {
+            let _ = self.write(STOPPED);
+        }
+    }
+}
+
+/// Whether a hub uses the directory. Changes nothing.
+pub(super) fn is_held(dir: &Path) -> io::Result<bool> {
+    let file = if cfg!(unix) {
+        File::open(dir)?
+    } else {
+        File::open(dir.join(LOCK_FILE))?
+    };
+    Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn lock(file: &File, dir: &Path, pid: impl FnOnce() -> Option<u32>) -> Result<(), OpenError> {
@@ -78,8 +148,9 @@ pub(super) fn keep_private(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn read_pid(file: &File) -> Option<u32> {
+fn read_pid(mut file: &File) -> Option<u32> {
     let mut text = String::new();
+    file.rewind().ok()?;
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

@@ -5,7 +5,7 @@ use tim_proto::planted::{self, Fault};
 use tim_proto::{Role, UserId};
 use tim_store::{EntryFlags, LogKey, Refused, Written};
 
-use super::rows::{Head, Personal, sql, unsigned};
+use super::rows::{Head, Personal, personal_sum, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 impl Batch<'_> {
@@ -117,8 +117,8 @@ impl Batch<'_> {
         // In a note to oneself both participants have the same row.
         self.db
             .prepare_cached(
-                "INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+                "INSERT INTO personal (user, log, role, joined_ms, joined_at, read_sequence, read_countable, sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)
                  ON CONFLICT (user, log) DO NOTHING",
             )?
             .execute(params![
@@ -127,7 +127,8 @@ impl Batch<'_> {
                 role.map(|role| role.0),
                 sql(self.now_ms),
                 sql(head.sequence),
-                sql(head.countable)
+                sql(head.countable),
+                personal_sum(user, head.id, self.now_ms, head.sequence),
             ])?;
         Ok(())
     }

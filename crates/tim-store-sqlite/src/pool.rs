@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use rusqlite::{Connection, Transaction};
 use tim_store::StoreError;
 
+use super::sums::damaged;
 use super::{open_reader, plain_error};
 
 /// The most connections. Further readers wait for one.
@@ -45,9 +46,13 @@ impl Pool {
         let lent = self.borrow().map_err(|error| self.failed(&error))?;
         let snapshot = lent.connection().and_then(|connection| {
             let snapshot = connection.unchecked_transaction()?;
-            work(&snapshot)
+            Ok(work(&snapshot).map_err(|error| damaged(&snapshot, &error).ok_or(error)))
         });
-        snapshot.map_err(|error| self.failed(&error))
+        match snapshot.map_err(|error| self.failed(&error))? {
+            Ok(found) => Ok(found),
+            Err(Ok(damaged)) => Err(damaged),
+            Err(Err(error)) => Err(self.failed(&error)),
+        }
     }
 
     /// Registers the callback for fatal errors. Only the first registration counts.

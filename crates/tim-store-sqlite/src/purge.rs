@@ -62,12 +62,25 @@ impl Batch<'_> {
                 .prepare_cached(table)?
                 .execute([head.id, sql(chunk.upto)])?;
         }
+        let after = Head {
+            first_kept: chunk.upto + 1,
+            purged_change: chunk.change,
+            purged_countable: chunk.countable,
+            ..*head
+        };
         self.db
             .prepare_cached(
                 "UPDATE logs SET first_kept = ?2, purged_change = ?3, purged_countable = ?4,
-                     first_time_ms = (SELECT time_ms FROM entries WHERE log = ?1 AND sequence = ?2) WHERE id = ?1",
+                     first_time_ms = (SELECT time_ms FROM entries WHERE log = ?1 AND sequence = ?2), sum = ?5
+                 WHERE id = ?1",
             )?
-            .execute([head.id, sql(chunk.upto + 1), sql(chunk.change), sql(chunk.countable)])?;
+            .execute(params![
+                head.id,
+                sql(chunk.upto + 1),
+                sql(chunk.change),
+                sql(chunk.countable),
+                after.sum()
+            ])?;
         Ok(chunk.len)
     }
 

@@ -11,8 +11,12 @@ use tim_store::{EntryFlags, LogKey, Refused, Revoke, Stored, Written};
 
 use super::append::{NewEntry, check_size};
 use super::rosters::membership;
-use super::rows::{Head, counts, entry_at, flags, parsed, sql, unsigned};
+use super::rows::{Head, counts, entry, entry_at, entry_columns, entry_sum, parsed, sql, summed, unsigned};
+use super::sums::Damage;
 use super::writer::{Batch, Stop};
+
+/// Where [`summed`] has the flags.
+const FLAGS: usize = 8;
 
 /// What is read of the message.
 struct Target {
@@ -59,7 +63,7 @@ impl Batch<'_> {
         self.db.execute_batch(super::USUAL_DELETE)?;
         removed?;
         self.wipe = true;
-        self.revoked = entry_at(self.db, head.id, revoke.sequence)?.map(Box::new);
+        self.revoked = entry_at(self.db, &head, revoke.sequence)?.map(Box::new);
         let entry = self.push(
             &mut head,
             NewEntry {
@@ -147,16 +151,27 @@ impl Batch<'_> {
     }
 
     fn target(&self, head: &Head, sequence: u64) -> rusqlite::Result<Option<Target>> {
-        self.db
-            .prepare_cached("SELECT sender, time_ms, flags FROM entries WHERE log = ?1 AND sequence = ?2")?
+        let found = self
+            .db
+            .prepare_cached(concat!(
+                "SELECT ",
+                entry_columns!(),
+                " WHERE e.log = ?1 AND e.sequence = ?2"
+            ))?
             .query_row(params![head.id, sql(sequence)], |row| {
+                // A damaged message would get a new checksum.
+                let message = entry(row)?;
                 Ok(Target {
-                    sender: row.get(0)?,
-                    time_ms: unsigned(row, 1)?,
-                    flags: flags(row, 2)?,
+                    sender: row.get(3)?,
+                    time_ms: message.time_ms,
+                    flags: message.flags,
                 })
             })
-            .optional()
+            .optional()?;
+        match found {
+            None if head.keeps(sequence) => Err(Damage::of_entry(head.id, sequence).into()),
+            found => Ok(found),
+        }
     }
 
     /// The position of an earlier revocation if it was the same user's, a refusal if it was another's.
@@ -223,18 +238,30 @@ fn shown_name(db: &Connection, head: &Head, user: i64) -> rusqlite::Result<Strin
 /// Flags the message, replaces its content by what may remain, and removes its mentions.
 fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
     let position = params![log, sql(sequence)];
-    let left: Vec<u8> =
-        db.prepare_cached("SELECT content FROM entries WHERE log = ?1 AND sequence = ?2")?
-            .query_row(position, |row| {
-                let content = row.get_ref(0)?.as_blob()?;
-                // Of content that cannot be decoded nothing remains.
-                Ok(decode_body::<Content<'_>>(content)
-                    .map_or_else(|_| Vec::new(), |content| content.revoked(by)))
-            })?;
+    let (columns, left): ([i64; 11], Vec<u8>) = db
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            " WHERE e.log = ?1 AND e.sequence = ?2"
+        ))?
+        .query_row(position, |row| {
+            let mut columns = summed(row)?;
+            columns[FLAGS] |= i64::from(EntryFlags::REVOKED.to_bits());
+            let content = row.get_ref(10)?.as_blob()?;
+            // Of content that cannot be decoded nothing remains.
+            let left = decode_body::<Content<'_>>(content).map(|content| content.revoked(by));
+            Ok((columns, left.unwrap_or_default()))
+        })?;
     db.prepare_cached(
-        "UPDATE entries SET flags = flags | ?3, content = ?4 WHERE log = ?1 AND sequence = ?2",
+        "UPDATE entries SET flags = ?3, content = ?4, sum = ?5 WHERE log = ?1 AND sequence = ?2",
     )?
-    .execute(params![log, sql(sequence), EntryFlags::REVOKED.to_bits(), left])?;
+    .execute(params![
+        log,
+        sql(sequence),
+        columns[FLAGS],
+        left,
+        entry_sum(columns, &left)
+    ])?;
     db.prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
         .execute(position)?;
     Ok(())

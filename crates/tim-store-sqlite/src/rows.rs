@@ -6,6 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tim_proto::{GroupId, IdError, MessageId, MessageKind, Role, UserId};
 use tim_store::{Entry, EntryFlags, LogKey, Pair, SYSTEM_NUMBER, account_number};
 
+use super::sums::{Damage, Sum};
+
 /// A number as SQLite stores it, bit for bit.
 pub(super) const fn sql(number: u64) -> i64 {
     number.cast_signed()
@@ -105,17 +107,17 @@ pub(super) struct Head {
 macro_rules! head_columns {
     () => {
         "l.id, l.kind, l.name, l.sequence, l.change, l.countable, l.last_sequence, l.last_change, l.first_kept, \
-         l.first_time_ms IS NULL, l.purged_change, l.purged_countable"
+         l.first_time_ms IS NULL, l.purged_change, l.purged_countable, l.sum"
     };
 }
 pub(super) use head_columns;
 
 /// The number of these columns.
-pub(super) const HEAD_COLUMNS: usize = 12;
+pub(super) const HEAD_COLUMNS: usize = 13;
 
 impl Head {
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
+        let head = Self {
             id: row.get(0)?,
             key: log_key(row.get(1)?, row.get_ref(2)?.as_str()?, 2)?,
             sequence: unsigned(row, 3)?,
@@ -127,7 +129,28 @@ impl Head {
             is_empty: row.get(9)?,
             purged_change: unsigned(row, 10)?,
             purged_countable: unsigned(row, 11)?,
-        })
+        };
+        match row.get_ref(12)?.as_i64()? == i64::from(head.sum()) {
+            true => Ok(head),
+            false => Err(Damage::of_log(head.id).into()),
+        }
+    }
+
+    /// The checksum of the row. A dismissed group has the one that it had before.
+    pub(super) fn sum(&self) -> u32 {
+        let (kind, name) = log_name(&self.key);
+        Sum::of(&[
+            kind,
+            sql(self.sequence),
+            sql(self.change),
+            sql(self.countable),
+            sql(self.last_sequence),
+            sql(self.last_change),
+            sql(self.first_kept),
+            sql(self.purged_change),
+            sql(self.purged_countable),
+        ])
+        .with(name.as_bytes())
     }
 
     pub(super) fn find(db: &Connection, log: &LogKey) -> rusqlite::Result<Option<Self>> {
@@ -141,6 +164,11 @@ impl Head {
         .optional()
     }
 
+    /// Whether the log has the entry with this sequence.
+    pub(super) const fn keeps(&self, sequence: u64) -> bool {
+        self.first_kept <= sequence && sequence <= self.sequence
+    }
+
     pub(super) const fn is_group(&self) -> bool {
         matches!(self.key, LogKey::Group(_))
     }
@@ -150,7 +178,7 @@ impl Head {
 macro_rules! entry_columns {
     () => {
         "e.sequence, e.change, e.time_ms, e.sender, u.name, e.client_time, e.random, e.origin, e.flags, e.kind, \
-         e.content FROM entries e CROSS JOIN users u ON u.id = e.sender"
+         e.content, e.log, e.countable, e.sum FROM entries e CROSS JOIN users u ON u.id = e.sender"
     };
 }
 pub(super) use entry_columns;
@@ -161,6 +189,7 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         client_time: unsigned(row, 5)?,
         random: row.get(6)?,
     };
+    check_entry(row)?;
     Ok(Entry {
         sequence: unsigned(row, 0)?,
         change: unsigned(row, 1)?,
@@ -174,14 +203,60 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-pub(super) fn entry_at(db: &Connection, log: i64, sequence: u64) -> rusqlite::Result<Option<Entry>> {
-    db.prepare_cached(concat!(
-        "SELECT ",
-        entry_columns!(),
-        " WHERE e.log = ?1 AND e.sequence = ?2"
-    ))?
-    .query_row(params![log, sql(sequence)], entry)
-    .optional()
+/// Fails if the checksum of an entry's row is another one.
+fn check_entry(row: &Row<'_>) -> rusqlite::Result<()> {
+    let number = |column| row.get::<_, i64>(column);
+    let (log, sequence) = (number(11)?, number(0)?);
+    let damage = || rusqlite::Error::from(Damage::of_entry(log, sequence.cast_unsigned()));
+    let sum = || {
+        let content = row.get_ref(10)?.as_blob()?;
+        Ok::<_, rusqlite::Error>((entry_sum(summed(row)?, content), number(13)?))
+    };
+    // A value of another type is damaged, too.
+    match sum() {
+        Ok((sum, kept)) if i64::from(sum) == kept => Ok(()),
+        _ => Err(damage()),
+    }
+}
+
+/// The columns of an entry's row that its checksum covers, but for the content.
+pub(super) fn summed(row: &Row<'_>) -> rusqlite::Result<[i64; 11]> {
+    let mut columns = [0; 11];
+    for (number, column) in columns.iter_mut().zip([11, 0, 1, 2, 3, 5, 6, 7, 8, 9, 12]) {
+        *number = row.get(column)?;
+    }
+    Ok(columns)
+}
+
+/// The checksum of an entry: its columns in the order of the table.
+pub(super) fn entry_sum(columns: [i64; 11], content: &[u8]) -> u32 {
+    Sum::of(&columns).with(content)
+}
+
+/// The name of a log in messages.
+pub(super) fn name_of(db: &Connection, log: i64) -> String {
+    let named = db
+        .prepare_cached("SELECT kind, name FROM logs WHERE id = ?1")
+        .and_then(|mut statement| {
+            statement.query_row([log], |row| log_key(row.get(0)?, row.get_ref(1)?.as_str()?, 1))
+        });
+    named.map_or_else(|_| format!("log {log}"), |key| key.to_string())
+}
+
+/// An entry; `None` if the log does not have it.
+pub(super) fn entry_at(db: &Connection, head: &Head, sequence: u64) -> rusqlite::Result<Option<Entry>> {
+    let found = db
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            " WHERE e.log = ?1 AND e.sequence = ?2"
+        ))?
+        .query_row(params![head.id, sql(sequence)], entry)
+        .optional()?;
+    match found {
+        None if head.keeps(sequence) => Err(Damage::of_entry(head.id, sequence).into()),
+        found => Ok(found),
+    }
 }
 
 /// The account number of an interned user.
@@ -221,18 +296,18 @@ macro_rules! personal_columns {
         "p.user, p.role, p.joined_ms, p.joined_at, p.read_sequence, p.read_countable, p.own_total, p.own_at_read, \
          p.hidden_through, \
          coalesce((SELECT r.muted_until_ms FROM restrictions r WHERE r.log = p.log AND r.user = p.user), 0), \
-         p.receive_option, p.name_card"
+         p.receive_option, p.log, p.sum, p.name_card"
     };
 }
 pub(super) use personal_columns;
 
 impl Personal {
     /// The number of columns. The last one, the name card, is read separately.
-    pub(super) const COLUMNS: usize = 12;
+    pub(super) const COLUMNS: usize = 14;
 
     /// Reads the columns from column `at`.
     pub(super) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
-        Ok(Self {
+        let personal = Self {
             user: row.get(at)?,
             role: row.get::<_, Option<u8>>(at + 1)?.map(Role),
             joined_ms: unsigned(row, at + 2)?,
@@ -244,7 +319,10 @@ impl Personal {
             hidden_through: unsigned(row, at + 8)?,
             muted_until_ms: unsigned(row, at + 9)?,
             receive_option: row.get(at + 10)?,
-        })
+        };
+        let log = row.get(at + 11)?;
+        check_personal(log, &personal, row.get(at + 12)?)?;
+        Ok(personal)
     }
 
     /// The row of a participant.
@@ -281,6 +359,20 @@ impl Personal {
             .query_row(params![head.id, sql(mark), self.user], |row| unsigned(row, 0))?;
         Ok(rest.saturating_sub(revoked))
     }
+}
+
+/// Fails if what decides what a user may see of a log has another checksum.
+fn check_personal(log: i64, personal: &Personal, kept: i64) -> rusqlite::Result<()> {
+    let sum = personal_sum(personal.user, log, personal.joined_ms, personal.joined_at);
+    match i64::from(sum) == kept {
+        true => Ok(()),
+        false => Err(Damage::of_log(log).into()),
+    }
+}
+
+/// The checksum of what does not change in a user's row.
+pub(super) fn personal_sum(user: i64, log: i64, joined_ms: u64, joined_at: u64) -> u32 {
+    Sum::of(&[user, log, sql(joined_ms), sql(joined_at)]).finish()
 }
 
 /// Whether an entry with these flags counts as unread.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::OpenError;
 
 /// The version of the first tables below. Databases of earlier versions were never in use outside of development.
-const FIRST: u32 = 9;
+const FIRST: u32 = 10;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
 const STEPS: [&str; 1] = [TABLES];
@@ -41,6 +41,7 @@ INSERT INTO users (id, name) VALUES (0, '@TIM#SYSTEM');
 
 -- One head per log. countable: how many entries count as unread, ever. last_*: the newest entry that shows in the list.
 -- first_time_ms: the oldest kept entry's time, NULL if none is kept; moves only when the log fills or is purged.
+-- sum: a checksum of all but the id and first_time_ms.
 CREATE TABLE logs (
     id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -53,12 +54,13 @@ CREATE TABLE logs (
     first_kept INTEGER NOT NULL DEFAULT 1,
     first_time_ms INTEGER,
     purged_change INTEGER NOT NULL DEFAULT 0,
-    purged_countable INTEGER NOT NULL DEFAULT 0
+    purged_countable INTEGER NOT NULL DEFAULT 0,
+    sum INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX logs_by_name ON logs (name, kind);
 CREATE INDEX logs_by_age ON logs (first_time_ms) WHERE first_time_ms IS NOT NULL;
 
--- countable: of this log up to and with this entry.
+-- countable: of this log up to and with this entry. sum: a checksum of all other columns.
 CREATE TABLE entries (
     log INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
@@ -72,6 +74,7 @@ CREATE TABLE entries (
     kind INTEGER NOT NULL,
     countable INTEGER NOT NULL,
     content BLOB NOT NULL,
+    sum INTEGER NOT NULL,
     PRIMARY KEY (log, sequence)
 ) WITHOUT ROWID;
 
@@ -101,7 +104,8 @@ CREATE TABLE revoked (
 ) WITHOUT ROWID;
 
 -- What is one user's own in one log. role is NULL outside groups; who leaves a group has no row any more.
--- own_at_read: own countable entries up to the read mark or the purged ones, whichever is further.
+-- own_at_read: own countable entries up to the read mark or the purged ones, whichever is further. sum: a checksum of user, log,
+-- joined_ms and joined_at.
 CREATE TABLE personal (
     user INTEGER NOT NULL,
     log INTEGER NOT NULL,
@@ -115,6 +119,7 @@ CREATE TABLE personal (
     hidden_through INTEGER NOT NULL DEFAULT 0,
     receive_option INTEGER NOT NULL DEFAULT 1,
     name_card TEXT NOT NULL DEFAULT '',
+    sum INTEGER NOT NULL,
     PRIMARY KEY (user, log)
 ) WITHOUT ROWID;
 -- Members in the order in which they joined; the few who manage a group apart.

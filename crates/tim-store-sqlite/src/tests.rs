@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rusqlite::ffi;
 use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, NotStored, Purge, Revoke, StoreError, StoreReader as _,
-    StoreWriter as _, Write, Written,
+    Append, ChangesRequest, EntryFlags, Fingerprint, Gap, LogKey, NotStored, PageRequest, Purge, Refused,
+    Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
 };
 
 use super::writer::commit_error;
@@ -280,4 +280,216 @@ fn ids_that_nobody_could_make_today_are_read_and_keep_nothing_from_opening() {
         let page = reader.conversations(&user, None, 10);
         assert!(page.is_ok(), "{user:?}");
     }
+}
+
+/// A store with notes of alice's to herself, `texts[0]` at sequence 1.
+fn notes(dir: &Path, texts: &[&str]) -> (SqliteWriter, SqliteReader, u64) {
+    let (mut writer, reader) = open(dir).unwrap();
+    writer.commit(1, &[Write::EnsureAccount(ALICE)]).unwrap();
+    let number = reader.account(&ALICE).unwrap().unwrap().number;
+    for (random, text) in (1..).zip(texts) {
+        let commit = writer.commit(1, &[said(number, random, text)]).unwrap();
+        assert!(commit.results[0].is_ok());
+    }
+    (writer, reader, number)
+}
+
+fn said(number: u64, random: u32, text: &str) -> Write {
+    let Write::Append(append) = message(number, LogKey::c2c(ALICE, ALICE), ALICE, random) else {
+        panic!("a message")
+    };
+    Write::Append(Append {
+        content: note(random, text),
+        ..append
+    })
+}
+
+/// Changes rows behind the store's back, as a disk does.
+fn damage(dir: &Path, sql: &str) {
+    let database = Connection::open(dir.join(DATABASE)).unwrap();
+    assert_eq!(database.execute(sql, []).unwrap(), 1, "{sql}");
+}
+
+fn page_before(reader: &SqliteReader, before: Option<u64>) -> Result<Vec<u64>, StoreError> {
+    let page = reader.page(&PageRequest {
+        log: LogKey::c2c(ALICE, ALICE),
+        before,
+        after: 0,
+        limit: 15,
+        max_bytes: usize::MAX,
+    });
+    page.map(|page| page.entries.iter().map(|entry| entry.sequence).collect())
+}
+
+#[test]
+fn a_damaged_entry_is_reported_and_not_returned() {
+    for sql in [
+        "UPDATE entries SET content = zeroblob(length(content)) WHERE sequence = 3",
+        "UPDATE entries SET sender = 0 WHERE sequence = 3",
+        "UPDATE entries SET time_ms = time_ms + 1 WHERE sequence = 3",
+        "UPDATE entries SET flags = flags | 1 WHERE sequence = 3",
+        "UPDATE entries SET sum = sum + 1 WHERE sequence = 3",
+        "UPDATE entries SET content = 'text' WHERE sequence = 3",
+        "DELETE FROM entries WHERE sequence = 3",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, reader, number) = notes(dir.path(), &["1", "2", "3", "4", "5"]);
+        damage(dir.path(), sql);
+        let log = LogKey::c2c(ALICE, ALICE);
+        let damaged = StoreError::Damaged("C2Calice+alice: entry 3 is damaged".to_owned());
+        assert_eq!(reader.entry(&log, 3), Err(damaged.clone()), "{sql}");
+        assert_eq!(page_before(&reader, None), Ok(vec![4, 5]), "{sql}");
+        assert_eq!(page_before(&reader, Some(4)), Err(damaged.clone()), "{sql}");
+        assert_eq!(page_before(&reader, Some(3)), Ok(vec![1, 2]), "{sql}");
+        for cursor in 0..5 {
+            let request = ChangesRequest {
+                user: ALICE,
+                cursor,
+                limit: 100,
+                max_bytes: usize::MAX,
+            };
+            let changes = reader.changes_since(&request).unwrap();
+            let sequences: Vec<u64> = changes.entries.iter().map(|one| one.entry.sequence).collect();
+            let expected: Vec<u64> = (cursor + 1..=5).filter(|sequence| *sequence != 3).collect();
+            assert_eq!(sequences, expected, "{sql}, cursor {cursor}");
+            let gap = Gap { log, from: 3, to: 3 };
+            // A device that has it may be told, too.
+            let is_told = changes.gaps == [gap];
+            assert!(
+                is_told || cursor >= 3 && changes.gaps.is_empty(),
+                "{sql}, cursor {cursor}: {changes:?}"
+            );
+        }
+        // It cannot be revoked, which would make it look intact; others are stored beside that.
+        let batch = [
+            said(number, 6, "6"),
+            revocation(3, note(0, "")),
+            said(number, 7, "7"),
+        ];
+        let results = writer.commit(2, &batch).unwrap().results;
+        assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+        assert_eq!(results[1], Err(Refused::Damaged), "{sql}");
+        drop((writer, reader));
+        let report = check(dir.path()).unwrap();
+        let found: Vec<String> = report.damaged.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["C2Calice+alice: entry 3 is damaged"], "{sql}");
+        assert!(
+            report.broken.is_empty() && report.entries == 6,
+            "{sql}: {report:?}"
+        );
+        drop(open(dir.path()).unwrap());
+    }
+}
+
+#[test]
+fn a_damaged_last_message_is_left_out_of_the_list_and_announced_to_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, reader, _) = notes(dir.path(), &["1", "2", "3"]);
+    damage(dir.path(), "DELETE FROM entries WHERE sequence = 3");
+    let page = reader.conversations(&ALICE, None, 10).unwrap();
+    assert_eq!(
+        (page.conversations.len(), &page.conversations[0].last),
+        (1, &None)
+    );
+    let request = ChangesRequest {
+        user: ALICE,
+        cursor: 2,
+        limit: 100,
+        max_bytes: usize::MAX,
+    };
+    let changes = reader.changes_since(&request).unwrap();
+    assert_eq!((changes.entries.len(), changes.gaps.len()), (0, 1));
+    assert_eq!((changes.cursor, changes.more), (3, false));
+}
+
+#[test]
+fn what_is_stored_about_conversations_is_checked_at_the_start() {
+    for sql in [
+        "UPDATE logs SET sequence = sequence - 1",
+        "UPDATE logs SET first_kept = 2",
+        "UPDATE logs SET name = 'alice' || char(10) || 'alicf'",
+        "UPDATE personal SET joined_at = 2",
+        "DELETE FROM personal",
+        "UPDATE meta SET change = 1",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(notes(dir.path(), &["1", "2", "3"]));
+        assert!(check(dir.path()).unwrap().is_clean());
+        damage(dir.path(), sql);
+        let refused = open(dir.path()).unwrap_err();
+        let OpenError::Damaged { path, .. } = &refused else {
+            panic!("{sql}: {refused}")
+        };
+        assert_eq!(*path, dir.path().join(DATABASE), "{sql}");
+        assert!(!check(dir.path()).unwrap().broken.is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn a_conversation_whose_head_is_damaged_takes_no_messages_and_others_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = notes(dir.path(), &["1", "2"]);
+    let bob = UserId::new("bob").unwrap();
+    writer.commit(1, &[Write::EnsureAccount(bob)]).unwrap();
+    damage(dir.path(), "UPDATE logs SET sequence = 1");
+    let Write::Append(append) = said(number, 4, "to bob") else {
+        panic!("a message")
+    };
+    let other = Write::Append(Append {
+        log: LogKey::c2c(ALICE, bob),
+        ..append
+    });
+    let results = writer.commit(2, &[said(number, 3, "3"), other]).unwrap().results;
+    assert_eq!(results[0], Err(Refused::Damaged));
+    assert!(results[1].is_ok(), "{results:?}");
+    let damaged = "C2Calice+alice: what is stored about it is damaged".to_owned();
+    assert_eq!(page_before(&reader, None), Err(StoreError::Damaged(damaged)));
+}
+
+#[test]
+fn a_damaged_structure_names_the_file_and_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts: Vec<String> = (0..200).map(|number| format!("{number}").repeat(100)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    drop(notes(dir.path(), &texts));
+    let path = dir.path().join(DATABASE);
+    let whole = fs::read(&path).unwrap();
+    let mut refused = 0;
+    for page in 0..whole.len() / 4096 {
+        let mut damaged = whole.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(0);
+        fs::write(&path, damaged).unwrap();
+        if let Err(error) = open(dir.path()) {
+            assert!(
+                error.to_string().contains(&*path.to_string_lossy()),
+                "page {page}: {error}"
+            );
+            refused += 1;
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn a_damaged_write_ahead_log_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let store = notes(dir.path(), &["1", "2", "3", "4"]);
+    for name in ["", "-wal", "-shm"] {
+        let name = format!("{DATABASE}{name}");
+        fs::copy(dir.path().join(&name), copy.path().join(&name)).unwrap();
+    }
+    drop(store);
+    let log = copy.path().join(format!("{DATABASE}-wal"));
+    let whole = fs::read(&log).unwrap();
+    fs::write(&log, &whole[..whole.len() / 2]).unwrap();
+    let refused = open(copy.path()).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::Damaged { path, .. } if *path == log),
+        "{refused}"
+    );
+    assert_eq!(fs::read(&log).unwrap().len(), whole.len() / 2, "kept as it is");
+    fs::write(&log, &whole).unwrap();
+    let (_writer, reader) = open(copy.path()).unwrap();
+    assert_eq!(reader.head_change(), Ok(4));
 }

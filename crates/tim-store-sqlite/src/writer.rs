@@ -15,6 +15,7 @@ use tracing::warn;
 use super::epochs;
 use super::lock::DirLock;
 use super::rows::{self, Head, number_of, sql, unsigned};
+use super::sums::damaged;
 use super::{BUSY_TIMEOUT, plain_error};
 
 /// The one writing connection of a data directory.
@@ -120,7 +121,9 @@ impl StoreWriter for SqliteWriter {
             wipe: false,
         };
         // On an error the transaction is dropped, which rolls it back.
-        let results = work.apply_all(batch).map_err(|error| plain_error(&error))?;
+        let results = work
+            .apply_all(batch)
+            .map_err(|error| damaged(&transaction, &error).unwrap_or_else(|| plain_error(&error)))?;
         let Batch {
             change,
             published,
@@ -196,9 +199,19 @@ impl Batch<'_> {
         let before = self.change;
         let mut results = Vec::with_capacity(batch.len());
         for write in batch {
+            let rows = self.db.total_changes();
             results.push(match self.apply(write) {
                 Ok(written) => Ok(written),
                 Err(Stop::Refused(refused)) => Err(refused),
+                // The other writes have nothing to do with it.
+                Err(Stop::Engine(error))
+                    if self.db.total_changes() == rows && damaged(self.db, &error).is_some() =>
+                {
+                    if let Some(error) = damaged(self.db, &error) {
+                        warn!(%error, "a write is refused");
+                    }
+                    Err(Refused::Damaged)
+                }
                 Err(Stop::Engine(error)) => return Err(error),
             });
         }

@@ -96,7 +96,16 @@ fn a_database_that_was_cut_to_nothing_is_refused() {
     let refused = sqlite::open(dir.path()).unwrap_err();
     assert!(matches!(refused, OpenError::Emptied { .. }), "{refused}");
     fs::remove_file(&database).unwrap();
-    sqlite::open(dir.path()).unwrap();
+    begin_anew(dir.path());
+}
+
+/// A directory whose database is gone is not taken for a new one, unless somebody says so.
+fn begin_anew(dir: &std::path::Path) {
+    let refused = sqlite::open(dir).unwrap_err();
+    assert!(matches!(refused, OpenError::Lost { .. }), "{refused}");
+    assert!(refused.to_string().contains("remove hub.lock"), "{refused}");
+    fs::remove_file(dir.join("hub.lock")).unwrap();
+    sqlite::open(dir).unwrap();
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn a_log_without_its_database_is_kept_and_refused() {
     assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
     assert_eq!(fs::read(&log).unwrap(), b"messages");
     fs::remove_file(&log).unwrap();
-    sqlite::open(dir.path()).unwrap();
+    begin_anew(dir.path());
 }
 
 #[cfg(unix)]

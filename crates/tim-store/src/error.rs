@@ -10,6 +10,9 @@ pub enum StoreError {
     /// The batch may or may not be stored. Retry **with the same message id**.
     #[error("unknown whether it was stored ({0}); retry with the same message id")]
     Unknown(String),
+    /// A part of what is stored is damaged and is not returned; the text says which. The rest can be read. A retry does not help.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// The store can no longer be trusted: stop the process. A failed fsync is such an error.
     #[error("the store failed and must be reopened: {0}")]
     Fatal(String),

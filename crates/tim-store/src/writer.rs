@@ -38,7 +38,8 @@ impl WriteError {
     pub const fn may_retry(&self) -> bool {
         matches!(
             self,
-            Self::Overloaded | Self::Store(StoreError::NotStored(_) | StoreError::Unknown(_))
+            Self::Overloaded
+                | Self::Store(StoreError::NotStored(_) | StoreError::Damaged(_) | StoreError::Unknown(_))
         )
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod crash;
+mod damage;
 mod hub;
 mod ledger;
 mod load;
@@ -41,6 +42,8 @@ enum Args {
     Crash(crash::Args),
     /// Cut the power under load: on a real ext4 file system on a loop device, or simulated from a recording of all writes.
     PowerCut(power_cut::Args),
+    /// Damage files of a stopped or killed hub: flipped bits, truncations, zeros, noise, swapped pages, removed files.
+    Damage(damage::Args),
     /// Commits batches; what `power-cut --simulated` records.
     #[command(hide = true)]
     Record(record::Args),
@@ -150,6 +153,7 @@ fn run(args: &Args) -> Result<Verdict> {
         match args {
             Args::Crash(args) => crash::run(args).await,
             Args::PowerCut(args) => power_cut::run(args).await,
+            Args::Damage(args) => damage::run(args).await,
             Args::Record(_) => Ok(Verdict::Good),
         }
     })

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod chat;
+pub(crate) mod check;
 pub(crate) mod conformance;
 pub(crate) mod conversations;
 pub(crate) mod demo;
@@ -20,6 +21,7 @@ use crate::error::Failure;
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Send(args) => send::run(&args),

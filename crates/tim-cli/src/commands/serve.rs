@@ -5,10 +5,11 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tim_hub::{Hub, HubError, OpenError};
+use tim_hub::{Hub, HubError};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use super::check;
 use crate::config::{PartialSettings, Settings, allow_connections};
 use crate::error::{EXIT_CODES, Failure};
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
@@ -103,9 +104,21 @@ impl Sources {
     /// The app key, created if the data directory has none.
     fn key_or_new(&self) -> Result<String, Failure> {
         if self.key.is_none() && self.key_file.is_none() && self.data.key_or_new()?.1 {
-            info!(data = %self.data.path().display(), "created an app key");
+            self.tell_of_new_key();
         }
         self.key()
+    }
+
+    /// With a new key, nobody logs in with a UserSig of an earlier one.
+    fn tell_of_new_key(&self) {
+        let path = self.data.key_path();
+        let path = path.display();
+        match self.data.has_store() {
+            true => warn!(
+                "{path} was missing and is created anew: UserSigs that an earlier key has signed are void; restore it from a backup"
+            ),
+            false => info!("created the app key {path}"),
+        }
     }
 
     fn key(&self) -> Result<String, Failure> {
@@ -203,7 +216,9 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     let hangup = hangups()?;
     let stop = stop_signal()?;
     let key = sources.key_or_new()?;
-    let hub = Arc::new(Hub::open(data.path(), settings.hub_options(key)).map_err(cannot_open)?);
+    let hub = Arc::new(
+        Hub::open(data.path(), settings.hub_options(key)).map_err(|error| cannot_open(&error, data))?,
+    );
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Failure::failed(format_args!("cannot listen at {}: {error}", settings.listen))
             .hint("--listen 127.0.0.1:0 takes any free port")
@@ -246,20 +261,29 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         )?,
     }
     out.flush()?;
-    hub.serve(listener, stop).await.map_err(Failure::failed)
+    hub.serve(listener, stop)
+        .await
+        .map_err(|error| ended(&error, data))
 }
 
-fn cannot_open(error: HubError) -> Failure {
-    let failure = Failure::failed(&error);
-    match &error {
-        HubError::Open(OpenError::InUse { .. }) => {
-            failure.hint("stop that hub, or choose another directory with --data DIR")
-        }
+fn cannot_open(error: &HubError, data: &DataDir) -> Failure {
+    match error {
+        HubError::Open(error) => check::cannot_open(error, data),
         HubError::Options(_) => {
-            Failure::usage(&error).hint("`tim serve --print-config` prints the effective settings")
+            Failure::usage(error).hint("`tim serve --print-config` prints the effective settings")
         }
-        HubError::Open(OpenError::Io { .. }) => failure.hint("choose another directory with --data DIR"),
-        _ => failure,
+        _ => Failure::failed(error),
+    }
+}
+
+/// Why a hub has ended by itself.
+fn ended(error: &HubError, data: &DataDir) -> Failure {
+    let directory = data.path().display();
+    match error {
+        HubError::Store(_) => Failure::failed(format_args!("{directory}: {error}")).hint(format_args!(
+            "look at the disk; `tim check --data {directory}` says whether something is damaged; if so, restore a backup"
+        )),
+        _ => Failure::failed(error),
     }
 }
 

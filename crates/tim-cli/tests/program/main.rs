@@ -111,6 +111,7 @@ fn help_is_there_for_every_command_and_names_the_exit_codes() {
     let commands = [
         &[][..],
         &["serve"],
+        &["check"],
         &["sig"],
         &["sig", "make"],
         &["sig", "inspect"],

@@ -1,5 +1,6 @@
 //! `tim serve`: where its settings come from, and how it starts and stops.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -353,10 +354,10 @@ fn a_setting_that_leaves_nothing_to_do_is_wrong_for_the_exit_code_too() {
     let dir = tempfile::tempdir().unwrap();
     for setting in [["--max-devices", "0"], ["--retention", "0s"]] {
         let data = ["serve", "--listen", "127.0.0.1:0", "--data"];
-        let data = data.iter().map(std::ffi::OsStr::new);
+        let data = data.iter().map(OsStr::new);
         let all = data
             .chain([dir.path().as_os_str()])
-            .chain(setting.map(std::ffi::OsStr::new));
+            .chain(setting.map(OsStr::new));
         let refused = run(all, "");
         assert_eq!(refused.code, 2, "{}", refused.err);
         assert!(refused.err.contains("is 0"), "{}", refused.err);
@@ -370,4 +371,44 @@ fn a_hub_starts_although_it_cannot_say_where_it_is() {
     std::fs::create_dir_all(dir.path().join("endpoint.toml/in-the-way")).unwrap();
     let hub = Served::start(dir.path(), &[]);
     TcpStream::connect(&hub.address).unwrap();
+}
+
+#[test]
+fn a_damaged_store_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let check = || run([OsStr::new("check"), OsStr::new("--data"), data.as_os_str()], "");
+    let missing = check();
+    assert_eq!(missing.code, 1, "{}", missing.err);
+    let mut hub = Served::start(&data, &[]);
+    let running = check();
+    assert_eq!((running.code, &*running.err), (0, ""), "beside a running hub");
+    assert_eq!(hub.stop(), Some(0));
+    let database = data.join("tim.sqlite3");
+    let whole = std::fs::read(&database).unwrap();
+    assert!(check().ok().contains("0 conversations, 0 intact entries"));
+
+    let serve = || run([OsStr::new("serve"), OsStr::new("--data"), data.as_os_str()], "");
+    let mut damaged = whole.clone();
+    // The tree of the users.
+    damaged[4096..].fill(0xEE);
+    for bytes in [
+        &damaged,
+        &b"nothing like a database, though long enough for a header ".repeat(9),
+    ] {
+        std::fs::write(&database, bytes).unwrap();
+        for refused in [serve(), check()] {
+            assert_eq!(refused.code, 1, "{}", refused.err);
+            assert!(refused.err.contains(&*data.to_string_lossy()), "{}", refused.err);
+            assert!(refused.err.contains("restore a backup"), "{}", refused.err);
+        }
+    }
+    std::fs::remove_file(&database).unwrap();
+    let refused = serve();
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert!(
+        refused.err.contains("is missing") && refused.err.contains("hub.lock"),
+        "{}",
+        refused.err
+    );
 }

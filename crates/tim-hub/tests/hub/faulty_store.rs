@@ -330,3 +330,27 @@ fn a_read_that_is_under_way_when_the_hub_stops_leaves_the_directory_free() {
     later.join().unwrap();
     tim_store_sqlite::open(data.path()).expect("nothing holds the directory");
 }
+
+#[test]
+fn what_is_damaged_has_a_code_of_its_own_and_the_hub_goes_on() {
+    let (hub, faults) = TestHub::start_faulty();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    alice.send(c2c("bob"), "one");
+    bob.until_texts(1);
+    faults.reads_fail(Some(StoreError::Damaged(
+        "C2Calice+bob: entry 1 is damaged".to_owned(),
+    )));
+    assert_eq!(
+        alice.page(c2c("bob"), &[], 0).unwrap_err(),
+        ErrorCode::STORAGE_DAMAGED
+    );
+    assert!(!ErrorCode::STORAGE_DAMAGED.is_transient());
+    faults.reads_fail(None);
+    assert_eq!(texts(&mut alice, c2c("bob")), ["one"]);
+    // Of a batch in which something damaged was needed, nothing was stored; the other writes may be sent again.
+    let message = alice.message(c2c("bob"), Text { text: "two" });
+    faults.next_commit_fails(StoreError::Damaged("what is stored about log 1".to_owned()));
+    assert_eq!(alice.send_message(&message), Err(ErrorCode::STORAGE_FAILED));
+    assert_eq!(alice.send_message(&message), sent(2, false));
+    drop(hub);
+}

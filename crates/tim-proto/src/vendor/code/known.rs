@@ -217,4 +217,5 @@ codes! {
     CURSOR_INVALID = 200_024, "The place to read on from was not given out by the server; start anew.";
     MESSAGE_ID_REUSED = 200_025, "The message id was used for another message; make a new one.";
     NOT_A_HUB = 200_026, "What answers there is no tim server; check the address and the port.";
+    STORAGE_DAMAGED = 200_027, "The server's copy of this is damaged; tell whoever runs it.";
 }

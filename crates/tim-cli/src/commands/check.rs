@@ -1,0 +1,69 @@
+//! `tim check`: checks a hub's store.
+
+use std::io::{self, Write as _};
+
+use tim_store_sqlite::OpenError;
+
+use crate::error::{EXIT_CODES, Failure};
+use crate::local::{DataArg, DataDir};
+
+const ABOUT: &str = "\
+Reads everything: SQLite's own check of the file, what is stored about users, conversations and groups, and the checksum of every
+entry. Nothing is changed, and a hub may be running. `tim serve` makes the same checks at its start, for at most two seconds.
+
+Damaged entries are not served: devices are told of a gap, and the history ends in front of them with an error. All other entries
+are. Other damage keeps a hub from starting: restore a backup.";
+
+/// Check the store of a hub, and say what is damaged.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{ABOUT}\n\n{EXIT_CODES}"))]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: DataArg,
+}
+
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let data = DataDir::new(args.data.data)?;
+    let directory = data.path().display();
+    let report = tim_store_sqlite::check(data.path()).map_err(|error| cannot_open(&error, &data))?;
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "{directory}: {} conversations, {} intact entries",
+        report.conversations, report.entries
+    )?;
+    for broken in &report.broken {
+        writeln!(out, "{broken}")?;
+    }
+    for damaged in &report.damaged {
+        writeln!(out, "{damaged}")?;
+    }
+    if !report.broken.is_empty() {
+        return Err(Failure::failed(format_args!(
+            "the store in {directory} is damaged and cannot be used"
+        ))
+        .hint("restore a backup"));
+    }
+    if !report.damaged.is_empty() {
+        return Err(
+            Failure::failed(format_args!("entries in {directory} are damaged"))
+                .hint("a hub serves all others; restore a backup to have these, too"),
+        );
+    }
+    Ok(())
+}
+
+/// Why a store cannot be opened, and what to do.
+pub(crate) fn cannot_open(error: &OpenError, data: &DataDir) -> Failure {
+    let failure = Failure::failed(error);
+    let directory = data.path().display();
+    match error {
+        OpenError::InUse { .. } => failure.hint("stop that hub, or choose another directory with --data DIR"),
+        OpenError::Io { .. } => failure.hint("choose another directory with --data DIR"),
+        OpenError::Damaged { .. } | OpenError::Engine(_) => failure.hint(format_args!(
+            "`tim check --data {directory}` says what is damaged; restore a backup, without tim.sqlite3-wal and -shm beside it"
+        )),
+        OpenError::Missing { .. } | OpenError::Lost { .. } | OpenError::Emptied { .. } => failure,
+        _ => failure.hint(format_args!("the data directory is {directory}")),
+    }
+}

@@ -1,0 +1,259 @@
+//! Checking a whole store: its structure, what is stored about each log, and the checksum of every entry.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rusqlite::{Connection, params};
+
+use super::rows::{Head, entry, entry_columns, head_columns, name_of, personal_sum, sql, unsigned};
+use super::sums::Damage;
+use super::{DATABASE, OpenError, lock, look_at_files, open_reader};
+
+/// The tables without which nothing else can be trusted. They are small.
+const SMALL: [&str; 9] = [
+    "meta",
+    "epochs",
+    "users",
+    "logs",
+    "personal",
+    "groups",
+    "requests",
+    "restrictions",
+    "mentions",
+];
+/// The tables with a row for each message.
+const LARGE: [&str; 3] = ["revoked", "entries", "sent"];
+/// How many findings a report lists.
+const MAX_FINDINGS: usize = 100;
+/// After so many steps of SQLite's machine the clock is read.
+const STEPS: i32 = 10_000;
+
+/// What a check has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many conversations were checked.
+    pub conversations: u64,
+    /// How many entries were checked.
+    pub entries: u64,
+    /// Damage to the structure, or to what is stored about users, conversations and groups: the store cannot be used. At most 100.
+    pub broken: Vec<String>,
+    /// Damaged entries: all others can be read. At most 100.
+    pub damaged: Vec<DamagedEntries>,
+    /// Whether the check has ended before everything was checked.
+    pub is_partial: bool,
+}
+
+impl Report {
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.broken.is_empty() && self.damaged.is_empty()
+    }
+
+    fn broken(&mut self, what: String) {
+        if self.broken.len() < MAX_FINDINGS {
+            self.broken.push(what);
+        }
+    }
+
+    fn damaged(&mut self, conversation: String, from: u64, to: u64) {
+        if let Some(last) = self.damaged.last_mut()
+            && last.conversation == conversation
+            && last.to + 1 == from
+        {
+            last.to = to;
+        } else if self.damaged.len() < MAX_FINDINGS {
+            self.damaged.push(DamagedEntries {
+                conversation,
+                from,
+                to,
+            });
+        }
+    }
+}
+
+/// A range of damaged or missing entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DamagedEntries {
+    /// The conversation: `C2Calice+bob`, `GROUPcrew` or `@TIM#SYSTEM+alice`.
+    pub conversation: String,
+    /// The first sequence.
+    pub from: u64,
+    /// The last sequence.
+    pub to: u64,
+}
+
+impl fmt::Display for DamagedEntries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.from == self.to {
+            true => write!(f, "{}: entry {} is damaged", self.conversation, self.from),
+            false => write!(
+                f,
+                "{}: entries {} to {} are damaged",
+                self.conversation, self.from, self.to
+            ),
+        }
+    }
+}
+
+/// Checks the store in a directory and changes nothing. A hub may be using it.
+///
+/// # Errors
+/// [`OpenError`] if there is no store, or it cannot be read at all.
+pub fn check(dir: &Path) -> Result<Report, OpenError> {
+    let path = dir.join(DATABASE);
+    let io = |path: PathBuf| move |error| OpenError::Io { path, error };
+    // The files of a running hub change while one looks at them.
+    let is_missing = match lock::is_held(dir).map_err(io(dir.to_owned()))? {
+        true => false,
+        false => look_at_files(&path)?,
+    };
+    if is_missing {
+        return Err(io(path)(ErrorKind::NotFound.into()));
+    }
+    read_all(&path).map_err(|error| OpenError::from(error).in_file(&path))
+}
+
+fn read_all(path: &Path) -> rusqlite::Result<Report> {
+    let mut connection = open_reader(path)?;
+    // One snapshot for all of it.
+    connection.execute_batch("BEGIN")?;
+    Ok(run(&mut connection, None))
+}
+
+/// Checks a snapshot, until the deadline. What matters most comes first.
+pub(super) fn run(db: &mut Connection, deadline: Option<Instant>) -> Report {
+    let mut report = Report::default();
+    if let Some(deadline) = deadline {
+        let is_over = move || Instant::now() >= deadline;
+        if let Err(error) = db.progress_handler(STEPS, Some(is_over)) {
+            report.broken(error.to_string());
+        }
+    }
+    let done = run_all(db, &mut report);
+    let _ = db.progress_handler(0, None::<fn() -> bool>);
+    if let Err(error) = done {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::OperationInterrupted) => report.is_partial = true,
+            _ => report.broken(error.to_string()),
+        }
+    }
+    report
+}
+
+fn run_all(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    for table in SMALL {
+        structure(db, table, report)?;
+    }
+    heads(db, report)?;
+    participants(db, report)?;
+    if !report.broken.is_empty() {
+        return Ok(()); // what follows would be wrong
+    }
+    entries(db, report)?;
+    for table in LARGE {
+        structure(db, table, report)?;
+    }
+    Ok(())
+}
+
+/// SQLite's own check of a table and its indices.
+fn structure(db: &Connection, table: &str, report: &mut Report) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(&format!("PRAGMA integrity_check({table})"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let found: String = row.get(0)?;
+        if found != "ok" {
+            report.broken(format!("table {table}: {found}"));
+        }
+    }
+    Ok(())
+}
+
+/// What is stored about each log fits its newest and its oldest entry.
+fn heads(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let newest: u64 = db.query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
+    let mut found_newest = 0;
+    let mut statement = db.prepare(concat!("SELECT ", head_columns!(), " FROM logs l"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        report.conversations += 1;
+        match Head::from_row(row) {
+            Ok(head) => found_newest = head.change.max(found_newest),
+            Err(error) => {
+                let id: i64 = row.get(0)?;
+                let _ = Damage::found(&error).ok_or(error)?;
+                report.broken(format!("{}: what is stored about it is damaged", name_of(db, id)));
+            }
+        }
+    }
+    if found_newest != newest {
+        report.broken(format!(
+            "the newest change is {found_newest}, but the store counted {newest}"
+        ));
+    }
+    Ok(())
+}
+
+/// The rows of users in logs, and how many there are.
+fn participants(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let mut statement = db.prepare("SELECT user, log, joined_ms, joined_at, sum FROM personal")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (user, log, kept): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(4)?);
+        let sum = personal_sum(user, log, unsigned(row, 2)?, unsigned(row, 3)?);
+        if i64::from(sum) != kept {
+            report.broken(format!("{}: a participant's row is damaged", name_of(db, log)));
+        }
+    }
+    // The members of an AVChatRoom (type 4) are not stored.
+    let mut statement = db.prepare(
+        "SELECT l.id FROM logs l LEFT JOIN groups g ON g.log = l.id
+         WHERE coalesce(g.group_type, 0) <> 4 AND (SELECT count(*) FROM personal p WHERE p.log = l.id AND (l.kind <> 2 OR p.role IS NOT NULL))
+             <> CASE l.kind WHEN 1 THEN 1 + (substr(l.name, 1, instr(l.name, char(10)) - 1)
+                                              <> substr(l.name, instr(l.name, char(10)) + 1))
+                            WHEN 2 THEN coalesce(g.member_count, -1)
+                            WHEN 3 THEN 1 ELSE 0 END",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        report.broken(format!("{}: participants are missing", name_of(db, row.get(0)?)));
+    }
+    Ok(())
+}
+
+/// Every entry, in order.
+fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let mut logs = db.prepare(concat!("SELECT ", head_columns!(), " FROM logs l ORDER BY l.id"))?;
+    let mut statement = db.prepare(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " WHERE e.log = ?1 AND e.sequence >= ?2 AND e.sequence <= ?3 ORDER BY e.sequence"
+    ))?;
+    let mut heads = logs.query([])?;
+    while let Some(row) = heads.next()? {
+        let head = Head::from_row(row)?;
+        let mut expected = head.first_kept;
+        let mut rows = statement.query(params![head.id, sql(head.first_kept), sql(head.sequence)])?;
+        while let Some(row) = rows.next()? {
+            let found = match entry(row) {
+                Ok(entry) => entry.sequence,
+                Err(error) if Damage::found(&error).is_some() => continue,
+                Err(error) => return Err(error),
+            };
+            report.entries += 1;
+            if expected < found {
+                report.damaged(head.key.to_string(), expected, found - 1);
+            }
+            expected = found + 1;
+        }
+        if expected <= head.sequence {
+            report.damaged(head.key.to_string(), expected, head.sequence);
+        }
+    }
+    Ok(())
+}
