@@ -348,7 +348,7 @@ fn what_is_damaged_has_a_code_of_its_own_and_the_hub_goes_on() {
     faults.reads_fail(None);
     assert_eq!(texts(&mut alice, c2c("bob")), ["one"]);
     // Of a batch in which something damaged was needed, nothing was stored; the other writes may be sent again.
-    let message = alice.message(c2c("bob"), Text { text: "two" });
+    let message = alice.message(c2c("bob"), Text::new("two"));
     faults.next_commit_fails(StoreError::Damaged("what is stored about log 1".to_owned()));
     assert_eq!(alice.send_message(&message), Err(ErrorCode::STORAGE_FAILED));
     assert_eq!(alice.send_message(&message), sent(2, false));
