@@ -12,6 +12,8 @@ mod run;
 mod spec;
 mod tap;
 mod target;
+#[cfg(feature = "transport")]
+pub mod transport;
 
 #[cfg(feature = "hub")]
 pub use own_hub::{OwnHub, OwnHubs};

@@ -429,7 +429,7 @@ impl Connector for Nowhere {
     type Link = tokio::io::DuplexStream;
 
     fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static {
-        async { Err(io::ErrorKind::ConnectionRefused.into()) }
+        std::future::ready(Err(io::ErrorKind::ConnectionRefused.into()))
     }
 }
 
