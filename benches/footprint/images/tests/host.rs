@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 
 use footprint_images::{Board, client, codec, parsers, session};
-use tim_session::proto::message::{
-    GroupTip, Message, NoticeOperation, Payload, SendOptions, SystemNotice, TipOperation,
-};
+use tim_session::proto::message::{GroupTip, Message, NoticeOperation, Payload, SystemNotice, TipOperation};
 use tim_session::proto::request::SendMessage;
 use tim_session::proto::wire::{self, Frame, FrameKind, List, Parsed, Writer};
 use tim_session::proto::{GroupId, UserId};
@@ -77,7 +75,8 @@ fn codec_sends_and_shows() {
         };
         assert_eq!((frame.kind, frame.id, len), (FrameKind::SEND, 1, sent.len()));
         let (from, to) = (UserId::new("kiosk-1").unwrap(), UserId::new("alice").unwrap());
-        let expected = SendMessage::new(&codec::message(from, to, "Hello world!"));
+        let message = codec::message(from, to, "Hello world!");
+        let expected = SendMessage::new(&message);
         let mut bytes = [0; 512];
         let len = wire::encode_body(&expected, &mut bytes).unwrap();
         assert_eq!(frame.body, &bytes[..len]);
