@@ -7,7 +7,10 @@
 //! | `plan` | from a seed and a profile to a plan |
 //! | [`history`] | what was observed, and what everybody has at rest |
 //! | [`invariants`] | what must hold of it |
+//! | `shrink` | what of a failing plan matters |
+//! | [`campaign`] | many seeds |
 
+pub mod campaign;
 pub mod history;
 mod hostile;
 mod hub;
@@ -19,6 +22,7 @@ mod plan;
 mod recorder;
 mod sdk;
 mod seen;
+mod shrink;
 mod small;
 mod snapshot;
 mod time;
@@ -27,4 +31,5 @@ mod world;
 pub use history::{History, Mark, Observation, Snapshot, What};
 pub use invariants::{Counts, Invariant, Violation, check_all};
 pub use op::{Plan, Profile};
+pub use shrink::{Keep, shrink};
 pub use world::{Failure, Outcome, run};

@@ -261,6 +261,7 @@ fn settings(rng: &mut Rng, profile: Profile) -> Settings {
             _ => any(rng, &[1, 16, 500, 1 << 20]),
         },
         keeps: rng.percent(80),
+        purge_interval_ms: rng.within(2_000..20_000),
         ..usual
     };
     match profile {

@@ -103,13 +103,16 @@ fn origin(model: &Model<'_>, stored: &Stored) -> Result<(), Violation> {
 /// A message is in the store at most once, and not at all if it is not to be stored.
 fn once(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, Violation> {
     let stored = model.stored_marks.get(&mark).map_or(&[][..], Vec::as_slice);
-    let most = usize::from(!message.sent.online_only && !model.is_room(&message.sent.log));
+    // What was kept before it was sent does not say that it is for those online only; it may be sent again as a usual message.
+    let calls = || message.calls.iter().filter_map(|call| model.calls.get(call));
+    let kept = calls().any(|call| matches!(call.op, Call::ResendKept(_)));
+    let is_stored = (!message.sent.online_only || kept) && !model.is_room(&message.sent.log);
+    let most = usize::from(is_stored);
     if stored.len() > most {
         let places: Vec<_> = stored.iter().map(|(_, stored)| stored.seen.to_string()).collect();
         let words = format!("{mark} is stored {} times: {}", stored.len(), places.join(", "));
-        let calls = message.calls.iter().filter_map(|call| model.calls.get(call));
-        let ends = calls.clone().filter_map(|call| call.ended.map(|(at, _)| at));
-        return Err(Violation::new(NAME, words).at(calls.map(|call| call.begun).chain(ends)));
+        let ends = calls().filter_map(|call| call.ended.map(|(at, _)| at));
+        return Err(Violation::new(NAME, words).at(calls().map(|call| call.begun).chain(ends)));
     }
     Ok(1)
 }

@@ -41,7 +41,9 @@ impl Invariant for Gaps {
 fn ids(model: &Model<'_>) -> Result<u64, Violation> {
     let mut known: BTreeMap<(UserId, MessageId), (usize, Mark)> = BTreeMap::new();
     for (at, seen, _) in model.seen() {
-        let Some(mark) = seen.content.mark() else { continue };
+        let Some(mark) = seen.content.mark().filter(|_| seen.id != MessageId::default()) else {
+            continue;
+        };
         let (first, before) = *known.entry((seen.from, seen.id)).or_insert((at, mark));
         if before != mark {
             let words = format!("{seen} was seen under the id {} of {before}", seen.id);

@@ -93,6 +93,10 @@ pub struct Violation {
 }
 
 impl Violation {
+    pub(super) fn of_panic(words: impl Into<String>) -> Self {
+        Self::new(super::campaign::NO_PANIC, words)
+    }
+
     pub(super) fn new(invariant: &'static str, words: impl Into<String>) -> Self {
         Self {
             invariant,

@@ -431,6 +431,23 @@ impl<'a> Model<'a> {
         (time_s * 1000).saturating_add(kept_ms) <= self.latest_proven_ms().saturating_add(1000)
     }
 
+    /// Whether a message was sent again from what was kept of it before it was sent first.
+    pub(super) fn was_kept(&self, mark: Option<Mark>) -> bool {
+        let calls = mark
+            .and_then(|mark| self.messages.get(&mark))
+            .map(|message| &message.calls);
+        let ops = calls
+            .into_iter()
+            .flatten()
+            .filter_map(|call| self.calls.get(call));
+        ops.into_iter().any(|call| matches!(call.op, Call::ResendKept(_)))
+    }
+
+    /// Whether retention has removed entries of a log, or all of it.
+    pub(super) fn is_purged(&self, log: &Log) -> bool {
+        self.first_kept(log) != Some(1)
+    }
+
     /// The type of a group.
     pub(super) fn group_type(&self, group: &GroupId) -> Option<GroupType> {
         let groups = &self.history.plan.population.groups;

@@ -31,7 +31,7 @@ impl Invariant for NumbersAtRest {
         for state in model.snapshot.devices.iter().filter(|state| state.ready) {
             let user = state.device.user_id();
             if let Some(view) = model.snapshot.fresh.iter().find(|view| view.user == user) {
-                checked += agrees(state, view)?;
+                checked += agrees(model, state, view)?;
             }
         }
         Ok(checked + marks(model)?)
@@ -105,10 +105,20 @@ fn total(view: &FreshView) -> Result<u64, Violation> {
 }
 
 /// A device shows what a new one would.
-fn agrees(state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
+fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
     let mut checked = 0;
     let fails = |words: String| Err(Violation::new(NAME, format!("{} {words}", state.device)));
-    if let Some(total) = state.total_unread {
+    // Nobody is told that retention has removed what was unread.
+    let logs = || {
+        state
+            .list
+            .iter()
+            .flatten()
+            .chain(&view.list)
+            .map(|entry| &entry.log)
+    };
+    let is_purged = logs().any(|log| model.is_purged(log));
+    if let Some(total) = state.total_unread.filter(|_| !is_purged) {
         checked += 1;
         if total != view.total_unread {
             return fails(format!(
@@ -120,7 +130,7 @@ fn agrees(state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
     let Some(list) = &state.list else {
         return Ok(checked);
     };
-    for entry in list {
+    for entry in list.iter().filter(|entry| !model.is_purged(&entry.log)) {
         checked += 1;
         let Some(fresh) = view.list.iter().find(|fresh| fresh.log == entry.log) else {
             if view.truncated {
@@ -129,14 +139,11 @@ fn agrees(state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
             return fails(format!("lists {}, and the hub does not", entry.log));
         };
         let shown = |entry: &ListEntry| {
-            let last = entry
-                .last
-                .as_ref()
-                .map(|last| (last.sequence, last.id, last.revoked));
+            let last = entry.last.as_ref();
+            let last = last.map(|last| (last.sequence, last.id, last.revoked));
             (
                 entry.unread,
                 entry.read_sequence,
-                entry.last_sequence,
                 last,
                 entry.receive_option,
                 entry.at.clone(),
@@ -146,7 +153,7 @@ fn agrees(state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
             return fails(format!("shows {}, and the hub {}", words(entry), words(fresh)));
         }
     }
-    let all = !state.truncated && !view.truncated;
+    let all = !state.truncated && !view.truncated && !is_purged;
     if let Some(missing) = view
         .list
         .iter()

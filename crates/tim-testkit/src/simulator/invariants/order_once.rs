@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tim_session::proto::UserId;
+use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
 use super::super::op::DeviceRef;
@@ -53,7 +53,9 @@ fn places(model: &Model<'_>) -> Result<u64, Violation> {
             Viewer::Hostile(_) => model.last_restore().is_none_or(|restored| at > restored),
             Viewer::Nobody => false,
         };
-        if seen.sequence == 0 || !is_current {
+        // A piece of a message comes without its id.
+        let has_id = seen.id != MessageId::default();
+        if seen.sequence == 0 || !is_current || !has_id {
             continue;
         }
         checked += 1;
@@ -61,7 +63,7 @@ fn places(model: &Model<'_>) -> Result<u64, Violation> {
             continue;
         };
         match model.stored(&seen.log, seen.sequence) {
-            Some(stored) if stored.seen.id != seen.id => {
+            Some(stored) if !is_same(&stored.seen, seen) => {
                 let words = format!(
                     "{seen} has the id {}, and in the store there is {} with {}",
                     seen.id, stored.seen, stored.seen.id
@@ -76,6 +78,19 @@ fn places(model: &Model<'_>) -> Result<u64, Violation> {
         }
     }
     Ok(checked)
+}
+
+/// Whether two are the same entry. The hub's own have no account in their ids where they travel.
+fn is_same(one: &Seen, other: &Seen) -> bool {
+    let id = |seen: &Seen| {
+        let sender = if seen.from == UserId::SYSTEM {
+            0
+        } else {
+            seen.id.sender
+        };
+        (sender, seen.id.client_time, seen.id.random)
+    };
+    (one.from, id(one)) == (other.from, id(other))
 }
 
 /// What arrives is what was sent, by whom it was sent.
@@ -212,8 +227,18 @@ impl Device {
 
     /// Whether this device itself sent it. Whether it gets that is no promise.
     fn is_own(&self, model: &Model<'_>, seen: &Seen) -> bool {
-        let message = seen.content.mark().and_then(|mark| model.messages.get(&mark));
-        seen.from == self.user && message.is_none_or(|message| message.device == Some(self.device))
+        if seen.from != self.user {
+            return false;
+        }
+        // What is not complete has no mark; the store knows which message it is.
+        let stored = || {
+            model
+                .stored(&seen.log, seen.sequence)
+                .and_then(|stored| stored.seen.content.mark())
+        };
+        let mark = seen.content.mark().or_else(stored);
+        let message = mark.and_then(|mark| model.messages.get(&mark));
+        message.is_none_or(|message| message.device == Some(self.device))
     }
 
     /// At rest it has everything that others sent since it was ready, as far as it may see it.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tim_session::proto::MessageId;
 
 use super::super::history::{Content, Log, Mark, Returned, Seen, Stored};
-use super::super::op::Call;
+use super::super::op::{Call, Plan};
 use super::model::Viewer;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -59,7 +59,12 @@ fn is_removed(
         let words = format!("{log}/{sequence} was revoked, and the store has {}", stored.seen);
         return Err(Violation::new(NAME, words).at([at]));
     }
-    let Some(mark) = mark else { return Ok(()) };
+    // It is in the write-ahead log until retention has run next, once more if something reads just then.
+    let wiped_ms = 2 * model.history.plan.settings.purge_interval_ms + 1_000;
+    let is_wiped = model.at_ms(at) + wiped_ms < model.snapshot.at_ms;
+    let Some(mark) = mark.filter(|_| is_wiped) else {
+        return Ok(());
+    };
     if model.snapshot.marks_in_files.contains(&mark) {
         let words = format!("{mark} was revoked, and is in the files of the store");
         return Err(Violation::new(NAME, words).at([at]));
@@ -109,14 +114,20 @@ fn at_rest(model: &Model<'_>) -> Result<u64, Violation> {
             {
                 continue; // nobody tells those who have left
             }
-            if seen.revoked != stored.seen.revoked {
+            // An instance that was restored from what was kept before it was sent knows nothing of the revocation.
+            let is_own = seen.from == state.device.user_id();
+            if is_own && model.was_kept(seen.content.mark()) {
+                continue;
+            }
+            // A restore may have undone the revocation, which the device has seen.
+            let is_undone = seen.revoked && model.last_restore().is_some();
+            if seen.revoked != stored.seen.revoked && !is_undone {
                 let words = format!(
                     "{} holds {seen}, and in the store there is {}",
                     state.device, stored.seen
                 );
                 return Err(Violation::new(NAME, words));
             }
-            let is_own = seen.from == state.device.user_id();
             if seen.revoked && !is_own && matches!(seen.content, Content::Said(_)) {
                 let words = format!("{} still has the content of {seen}", state.device);
                 return Err(Violation::new(NAME, words));
@@ -150,20 +161,29 @@ fn is_member(
 
 /// Only what somebody has tried to revoke is revoked.
 fn unasked(model: &Model<'_>) -> Result<u64, Violation> {
-    let tried: BTreeSet<MessageId> = model
-        .calls
-        .values()
-        .filter(|call| matches!(call.op, Call::Revoke(_)) && !call.certainly_failed())
-        .filter_map(|call| call.message.map(|message| message.id))
+    let tries = || {
+        let calls = model.calls.values();
+        calls.filter(|call| matches!(call.op, Call::Revoke(_)) && !call.certainly_failed())
+    };
+    let ids: BTreeSet<MessageId> = tries().filter_map(|call| Some(call.message?.id)).collect();
+    let places: BTreeSet<(Log, u64)> = tries()
+        .filter_map(|call| match call.returned() {
+            Some((_, Returned::Revoked { log, sequence, .. })) => Some((*log, *sequence)),
+            _ => None,
+        })
         .collect();
+    // Of these it is not known what they were about.
+    let any = tries().any(|call| call.message.is_none() && call.returned().is_none());
     let mut checked = 0;
-    for stored in model.snapshot.logs.values().flatten() {
+    for stored in model.snapshot.logs.values().flatten().filter(|_| !any) {
         let seen = &stored.seen;
-        if !seen.revoked && seen.content != Content::Gone {
+        let by_hostile =
+            (0..model.history.plan.population.hostile).any(|number| seen.from == Plan::hostile_user(number));
+        if (!seen.revoked && seen.content != Content::Gone) || by_hostile {
             continue;
         }
         checked += 1;
-        if !tried.contains(&seen.id) {
+        if !ids.contains(&seen.id) && !places.contains(&(seen.log, seen.sequence)) {
             return Err(Violation::new(
                 NAME,
                 format!("nobody who may has revoked {seen} ({})", seen.id),
@@ -216,6 +236,8 @@ mod tests {
         violates(&Revoked, &stored, "the store has");
         let mut files = run.clone();
         files.snapshot.marks_in_files.push(mark);
+        passes(&Revoked, &files);
+        files.pass(200_000);
         violates(&Revoked, &files, "in the files");
         let mut paged = run.clone();
         let call = paged.call(

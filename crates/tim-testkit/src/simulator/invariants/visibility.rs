@@ -3,7 +3,7 @@
 
 use tim_session::proto::UserId;
 
-use super::super::history::{AttackSaw, Log, Returned, Seen, What};
+use super::super::history::{AttackSaw, Content, Log, Returned, Seen, What};
 use super::super::op::Plan;
 use super::model::Viewer;
 use super::{Invariant, Model, Violation};
@@ -59,6 +59,9 @@ fn may_see(
     at: usize,
     on_request: bool,
 ) -> Result<u64, String> {
+    if seen.content == Content::Gone && !on_request {
+        return Ok(0); // a revocation, which is visible, names a message that need not be
+    }
     let group = match seen.log {
         Log::C2c(one, other) if user == one || user == other => return Ok(1),
         Log::System(owner) if user == owner => return Ok(1),

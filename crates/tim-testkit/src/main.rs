@@ -1,0 +1,245 @@
+//! The program of the testkit: `cargo run -p tim-testkit --release -- simulate --seeds 10000`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+use tim_testkit::simulator::campaign::{self, Campaign, DETERMINISM, Failed, Finished, Totals};
+use tim_testkit::simulator::{Keep, Plan, Profile, Violation};
+
+/// How many lines of a trace are printed of a failure, unless all are asked for.
+const TRACE_LINES: usize = 100;
+
+/// Tests tim in virtual time.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs users, devices, a hub, its store and everything that goes wrong between them, from seeds, and checks that what is promised holds.
+    ///
+    /// The exit code is 0 if everything holds, 1 if something does not or a checker compared nothing, 2 for wrong arguments. A failure prints
+    /// the command that replays it.
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+struct Simulate {
+    /// How many seeds are run
+    #[arg(long, default_value_t = 1000, conflicts_with = "seed")]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    from: u64,
+    /// What is emphasised; without it, all profiles take turns
+    #[arg(long)]
+    profile: Option<Profile>,
+    /// How many seeds run at the same time; by default as many as there are cores
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Begins no seed after so many seconds
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// Goes on after a failure, until so many seeds have failed
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    failures: usize,
+    /// Replays this seed alone
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Leaves out all steps of the plan but these, such as 3,17,40-44
+    #[arg(long, value_name = "LIST", requires = "seed")]
+    keep: Option<Keep>,
+    /// Prints everything that was observed in the replayed seed
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Prints the plan of the seed and does not run it
+    #[arg(long, requires = "seed")]
+    plan: bool,
+    /// Runs each seed twice and compares
+    #[arg(long)]
+    twice: bool,
+    /// Prints failures as they are, without looking for a smaller plan that fails
+    #[arg(long)]
+    no_shrink: bool,
+}
+
+fn main() -> ExitCode {
+    let Command::Simulate(simulate) = Cli::parse().command;
+    let holds = match simulate.seed {
+        Some(seed) => simulate.replay(seed),
+        None => simulate.campaign(),
+    };
+    if holds {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints a line. A reader that has gone does not matter.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+impl Simulate {
+    fn as_campaign(&self) -> Campaign {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Campaign {
+            from: self.seed.unwrap_or(self.from),
+            seeds: if self.seed.is_some() { 1 } else { self.seeds },
+            profile: self.profile,
+            jobs: self.jobs.unwrap_or(cores),
+            twice: self.twice,
+            time: self.seconds.map(Duration::from_secs),
+        }
+    }
+
+    /// Runs seeds. Whether everything holds.
+    fn campaign(&self) -> bool {
+        let begun = Instant::now();
+        let shown = Mutex::new(begun);
+        let is_terminal = std::io::stderr().is_terminal();
+        let totals = self.as_campaign().run(
+            || (),
+            |totals| {
+                if let Ok(mut shown) = shown.lock()
+                    && is_terminal
+                    && shown.elapsed() > Duration::from_millis(500)
+                {
+                    *shown = Instant::now();
+                    progress(totals, self.seeds, begun.elapsed());
+                }
+                totals.failed.len() < self.failures
+            },
+        );
+        if is_terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+        let took = begun.elapsed().as_secs_f64();
+        say(format_args!("{totals}"));
+        say(format_args!(
+            "{took:.1} s: {:.1} seeds, {:.0} steps, {:.0} operations a second; {:.0} times as fast as real time",
+            totals.seeds as f64 / took,
+            totals.steps as f64 / took,
+            totals.operations as f64 / took,
+            totals.virtual_ms as f64 / 1000.0 / took,
+        ));
+        totals.failed.iter().for_each(|failed| self.report(failed));
+        let vacuous = totals.vacuous();
+        vacuous.iter().for_each(say);
+        totals.failed.is_empty() && vacuous.is_empty()
+    }
+
+    /// Runs one seed. Whether everything holds.
+    fn replay(&self, seed: u64) -> bool {
+        let whole = self.as_campaign().plan(seed);
+        let plan = self
+            .keep
+            .as_ref()
+            .map_or_else(|| whole.clone(), |keep| keep.apply(&whole));
+        if self.plan {
+            print_plan(&plan);
+            return true;
+        }
+        let begun = Instant::now();
+        let finished = campaign::run_plan(&plan);
+        if self.trace {
+            finished.history.observations.iter().for_each(say);
+        }
+        let Some(violation) = &finished.violation else {
+            say(format_args!(
+                "seed {seed}, profile {}: {} steps, {:.1} s of virtual time in {:.2} s; everything holds",
+                plan.profile,
+                finished.steps,
+                finished.virtual_ms as f64 / 1000.0,
+                begun.elapsed().as_secs_f64()
+            ));
+            return true;
+        };
+        if self.keep.is_some() || self.no_shrink {
+            describe(&plan, &finished, violation);
+        } else {
+            let violation = violation.clone();
+            self.report(&Failed { plan, violation });
+        }
+        false
+    }
+
+    /// Prints a failure, of a plan that is as small as possible.
+    fn report(&self, failed: &Failed) {
+        let Failed { plan, violation } = failed;
+        if violation.invariant == DETERMINISM {
+            say(format_args!(
+                "seed {}, profile {}: {violation}",
+                plan.seed, plan.profile
+            ));
+            return;
+        }
+        let small = if self.no_shrink {
+            plan.clone()
+        } else {
+            campaign::shrink_plan(plan, violation.invariant)
+        };
+        let finished = campaign::run_plan(&small);
+        let shown = finished.violation.as_ref().unwrap_or(violation);
+        describe(&small, &finished, shown);
+    }
+}
+
+fn progress(totals: &Totals, of: u64, took: Duration) {
+    let rate = totals.seeds as f64 / took.as_secs_f64();
+    let failed = totals.failed.len();
+    let _ = write!(
+        std::io::stderr(),
+        "\r\x1b[K{} of {of} seeds, {rate:.1} a second, {failed} failed",
+        totals.seeds
+    );
+}
+
+fn print_plan(plan: &Plan) {
+    say(format_args!("{:?}", plan.population));
+    say(format_args!("{:?}", plan.settings));
+    for step in &plan.steps {
+        say(format_args!(
+            "[{}] {:>8} ms  {:?}",
+            step.number, step.at_ms, step.op
+        ));
+    }
+}
+
+/// Prints what does not hold, how to replay it, and what was observed about it.
+fn describe(plan: &Plan, finished: &Finished, violation: &Violation) {
+    say(format_args!(
+        "\nseed {}, profile {}: {violation}",
+        plan.seed, plan.profile
+    ));
+    say(format_args!(
+        "replay: cargo run -p tim-testkit --release -- simulate --seed {} --profile {} --keep {} --trace",
+        plan.seed,
+        plan.profile,
+        Keep::of(plan)
+    ));
+    let observations = &finished.history.observations;
+    let matters = |at: &usize| violation.observations.contains(at);
+    // The last ones, and those that the violation names.
+    let first = observations.len().saturating_sub(TRACE_LINES);
+    let mut left_out = 0;
+    for (at, observation) in observations.iter().enumerate() {
+        if at < first && !matters(&at) {
+            left_out += 1;
+            continue;
+        }
+        if left_out > 0 {
+            say(format_args!("   ... {left_out} observations"));
+            left_out = 0;
+        }
+        let sign = if matters(&at) { '>' } else { ' ' };
+        say(format_args!("{sign} {observation}"));
+    }
+}
