@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) certain: bool,
     /// The generation of the list in which something was last delivered.
     pub(super) generation: u64,
+    /// If a message of this client has moved it up the list: when the hub accepted that, Unix time in seconds.
+    pub(super) accepted: Option<u64>,
 }
 
 impl Entry {
@@ -44,6 +46,7 @@ impl Entry {
             conversation: Arc::new(conversation),
             certain: true,
             generation: 0,
+            accepted: None,
         }
     }
 
@@ -93,6 +96,7 @@ impl Entry {
         if taken == Taken::Older {
             fresh.group_at_info_list = known.group_at_info_list.clone();
         }
+        self.accepted = self.accepted.filter(|_| known.last_sequence > base.counted);
         fresh.unread_count = self.unread.count();
         fresh.read_sequence = self.unread.read_sequence();
         let read = fresh.read_sequence;

@@ -301,10 +301,26 @@ impl ConversationList {
                 _ => take_names(conversation, message),
             }
         }
-        let needed = !entry.certain || entry.unread.is_unclear();
+        let is_ambiguous = place.is_none() && self.is_overtaking(view.envelope.time, delivered);
+        if place.is_none() {
+            entry.accepted = Some(view.envelope.time).filter(|_| !delivered);
+        }
+        let needed = !entry.certain || entry.unread.is_unclear() || is_ambiguous;
         self.entries.insert(place.unwrap_or(0), entry);
         self.keep_depth();
         Need::list_if(needed)
+    }
+
+    /// Whether a message of this time, which moves its conversation to the top, may be older than what is there. Deliveries
+    /// come in the hub's order, and so do answers; but an answer may overtake a delivery, or come late after a reconnect.
+    fn is_overtaking(&self, time: u64, delivered: bool) -> bool {
+        if delivered {
+            let mut accepted = self.entries.iter().filter_map(|entry| entry.accepted);
+            return accepted.any(|accepted| accepted >= time);
+        }
+        let first = self.entries.first();
+        let newest = first.and_then(|entry| entry.conversation.last_message.as_ref());
+        newest.is_some_and(|newest| newest.time() >= time)
     }
 
     /// The entry `sequence` revokes the message `message` of `sender`.

@@ -282,3 +282,39 @@ fn a_message_that_the_hub_had_already_moves_no_conversation() {
     deliver(&mut cache, "alice", 4);
     assert_eq!(order(&cache), ["C2Calice", "C2Ccarol"]);
 }
+
+/// A message of this user to `to`, which the hub has accepted at this time.
+fn accepted(to: &str, sequence: u64, time: u64) -> Message {
+    let mut view = messages::text(me(), ConversationId::C2c(user(to)), "x");
+    (view.envelope.sequence, view.envelope.time) = (sequence, time);
+    Message::stored(&view.to_encoded().header(), &me())
+}
+
+#[test]
+fn the_hub_is_asked_for_the_order_of_an_answer_and_a_delivery_that_cross() {
+    let mut cache = knowing(vec![listed("alice", 0, 0, 3), listed("carol", 0, 0, 4)], 0, true);
+    // The delivery is of the same second as what was accepted before it came: which was first?
+    let _ = cache.take_message(&accepted("carol", 5, 1_000_004), false);
+    assert_eq!(deliver(&mut cache, "alice", 4), Need::List);
+
+    cache.begin_list();
+    let fresh = vec![listed("carol", 0, 0, 5), listed("alice", 1, 0, 4)];
+    let _ = answer(&mut cache, fresh, 1, true);
+    assert_eq!(
+        deliver(&mut cache, "alice", 5),
+        Need::Nothing,
+        "the hub has told the order"
+    );
+
+    // Accepted before what has been delivered, and answered after a reconnect.
+    assert_eq!(
+        cache.take_message(&accepted("carol", 6, 1_000_002), false),
+        Need::List
+    );
+    // A later second is certain.
+    assert_eq!(
+        cache.take_message(&accepted("carol", 7, 1_000_009), false),
+        Need::Nothing
+    );
+    assert_eq!(deliver(&mut cache, "alice", 20), Need::Nothing);
+}
