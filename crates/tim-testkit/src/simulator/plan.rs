@@ -204,9 +204,10 @@ fn population(rng: &mut Rng, profile: Profile) -> Population {
                 _ => DeviceKind::Sdk,
             }
         });
-        users.push(UserPlan {
-            devices: devices.collect(),
-        });
+        // Device 0 can make every call, if one of the user's devices can.
+        let mut devices: Vec<DeviceKind> = devices.collect();
+        devices.sort_by_key(|kind| *kind != DeviceKind::Sdk);
+        users.push(UserPlan { devices });
     }
     let groups = match profile {
         Profile::Rooms => vec![
@@ -328,7 +329,7 @@ impl Draft {
         let users = self.users();
         for group in 0..self.population.groups.len() as u8 {
             let mut rng = stream(self.seed, "group", u64::from(group));
-            let owner = u64::from(group) % users;
+            let owner = self.owner_of(group);
             let is_room = self.population.groups[usize::from(group)] == GroupType::AV_CHAT_ROOM;
             let members = (0..users).filter(|user| *user != owner && !is_room && rng.percent(60));
             let members = members.map(|user| user as u8).collect();
@@ -355,6 +356,16 @@ impl Draft {
                 }
             }
         }
+    }
+
+    /// Who makes a group: different users, who have a device that can.
+    fn owner_of(&self, group: u8) -> u64 {
+        let users = self.users();
+        let first = u64::from(group) % users;
+        let can =
+            |user: &u64| self.population.users[*user as usize].devices.first() == Some(&DeviceKind::Sdk);
+        let mut candidates = (0..users).map(|next| (first + next) % users);
+        candidates.find(can).unwrap_or(first)
     }
 
     /// What goes wrong.
