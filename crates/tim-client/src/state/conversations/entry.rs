@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tim_proto::conversation::AtInfo;
-use tim_proto::message::{GroupChange, GroupTip};
+use tim_proto::message::{GroupChange, GroupTip, TipOperation};
 use tim_proto::planted::{self, Fault};
 use tim_proto::unread::{HubCount, Taken, UnreadCount};
 use tim_proto::{ConversationId, Payload, UserId};
@@ -129,6 +129,16 @@ pub(super) fn note_mention(conversation: &mut Conversation, message: &Message, m
         list.remove(0);
     }
     list.push(AtInfo::new(message.sequence(), message.sender(), kind));
+}
+
+/// Whether a message is the tip that this user has joined the group.
+pub(super) fn joins(message: &Message, me: &UserId) -> bool {
+    match message.payload() {
+        Payload::GroupTip(tip) if tip.operation == TipOperation::JOIN => {
+            tip.users.iter().any(|user| user == me.as_str())
+        }
+        _ => false,
+    }
 }
 
 /// A tip carries the current name of its group.

@@ -16,7 +16,7 @@ use tim_proto::unread::{HubCount, UnreadCount};
 use tim_proto::{ConversationId, Payload, ReceiveOption, UserId};
 
 use crate::{Conversation, Flow, Message};
-use entry::{Entry, hub_count, note_mention, take_names, take_tip};
+use entry::{Entry, hub_count, joins, note_mention, take_names, take_tip};
 
 /// How many conversations that are not held are remembered. The hub's list is authoritative for the others.
 const MAX_UNLISTED: usize = 256;
@@ -282,12 +282,20 @@ impl ConversationList {
         let place = at.filter(|_| sequence <= entry.conversation.last_sequence);
         entry.generation = self.generation;
         let is_new = delivered && sequence > entry.unread.counted();
+        if is_new && joins(message, &me) {
+            // What came before the user joined is not the user's to read.
+            let before = sequence - 1;
+            let _ = entry.unread.take(HubCount {
+                unread: 0,
+                counted: before,
+                read: before,
+            });
+        }
         if delivered {
             entry.unread.deliver(&view, &me);
         }
-        let unread = entry.unread.count();
+        entry.show_count();
         let conversation = Arc::make_mut(&mut entry.conversation);
-        conversation.unread_count = unread;
         if sequence >= conversation.last_sequence {
             conversation.last_sequence = sequence;
             conversation.last_message = Some(message.clone());

@@ -1,6 +1,7 @@
 //! Numbers and deliveries that cross, one case at a time.
 
-use tim_proto::message::MessageFlags;
+use tim_proto::message::{GroupTip, MessageFlags, TipOperation};
+use tim_proto::wire::List;
 use tim_testkit::{messages, user};
 
 use super::*;
@@ -70,6 +71,33 @@ const fn read(read: u64, unread: u32, counted: u64) -> HubCount {
         counted,
         read,
     }
+}
+
+#[test]
+fn what_came_before_the_user_joined_is_read() {
+    let group = tim_testkit::group("g");
+    let id = ConversationId::Group(group);
+    let joins = |sequence, who: &str| {
+        let users = [who];
+        let tip = GroupTip::new(TipOperation::JOIN, group).with_users(List::from_slice(&users));
+        let mut view = messages::message(UserId::SYSTEM, id, Payload::GroupTip(tip));
+        view.envelope.sequence = sequence;
+        view.envelope.time = 1_000_000;
+        view.id.random = sequence as u32;
+        Message::stored(&view.to_encoded().header(), &me())
+    };
+    let shown = |cache: &ConversationList| {
+        let list = cache.list();
+        list.first().map(|one| (one.unread_count, one.read_sequence))
+    };
+    let mut cache = knowing(Vec::new(), 0, true);
+    assert_eq!(cache.take_message(&joins(7, "bob"), true), Need::Nothing);
+    assert_eq!(shown(&cache), Some((1, 6)));
+    assert_eq!(cache.take_message(&joins(8, "carol"), true), Need::Nothing);
+    assert_eq!(shown(&cache), Some((2, 6)));
+    // Back after having left, with what was unread before.
+    assert_eq!(cache.take_message(&joins(12, "bob"), true), Need::Nothing);
+    assert_eq!(shown(&cache), Some((1, 11)));
 }
 
 #[test]
