@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tim_client::{Client, Event as SdkEvent, EventStream, Limits, Message, Status};
+use tim_client::{Client, Event as SdkEvent, EventStream, Limits, Message, NetState, Status};
 use tim_proto::UserId;
 use tokio::task::{JoinHandle, spawn_local};
 
@@ -37,6 +37,8 @@ pub(crate) struct SdkDevice {
     lives: Cell<u32>,
     wants_in: Cell<bool>,
     paused_until_ms: Cell<u64>,
+    /// Whether it has a connection. It stays ready without one.
+    connected: Cell<bool>,
 }
 
 /// What survives a restart.
@@ -125,6 +127,7 @@ impl SdkDevice {
             lives: Cell::new(0),
             wants_in: Cell::new(false),
             paused_until_ms: Cell::new(0),
+            connected: Cell::new(false),
         })
     }
 
@@ -251,6 +254,7 @@ impl SdkDevice {
         let Some(running) = self.running.take() else {
             return;
         };
+        self.connected.set(false);
         running.tasks.take().iter().for_each(JoinHandle::abort);
         let life = u64::from(self.lives.get()) << 32 | u64::from(self.link);
         running.line.end(self.shared.rng(life).percent(70));
@@ -395,7 +399,10 @@ impl SdkDevice {
                 from: gap.from,
                 to: gap.to,
             },
-            SdkEvent::NetStateChange(state) => Event::Other(format!("net {state:?}")),
+            SdkEvent::NetStateChange(state) => {
+                self.connected.set(*state == NetState::Connected);
+                Event::Other(format!("net {state:?}"))
+            }
             other => Event::Other(other.name().to_owned()),
         };
         self.observe(What::Event(event));
@@ -484,6 +491,9 @@ impl SdkDevice {
         let me = self.me;
         if self.wants_in.get() && !running.client.is_ready() {
             return Some(format!("{me} is not ready"));
+        }
+        if self.wants_in.get() && !self.connected.get() {
+            return Some(format!("{me} has no connection"));
         }
         (running.pending.get() > 0).then(|| format!("{me} waits for {} calls", running.pending.get()))
     }

@@ -12,8 +12,8 @@ use tim_client::transport::Connector;
 use tim_proto::message::{Payload, SendOptions, to_vec};
 use tim_proto::{ConversationId, ErrorCode, Message, MessageId, Priority, UserId};
 use tim_transport_embedded::{
-    Client, ClientConfig, Clock, Device, Error, Event as DeviceEvent, Framing, Instant, Resources, Runner,
-    Transport,
+    Client, ClientConfig, Clock, Device, Error, Event as DeviceEvent, Framing, Instant, NetState, Resources,
+    Runner, Transport,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
@@ -46,6 +46,8 @@ pub(crate) struct SmallDevice {
     paused_until_ms: Cell<u64>,
     pending: Cell<usize>,
     ready: Cell<bool>,
+    /// Whether it has a connection. It stays ready without one.
+    connected: Cell<bool>,
     /// What the firmware has in RAM: messages that were made and received in this life.
     own: RefCell<Vec<Own>>,
     held: RefCell<Vec<Seen>>,
@@ -93,6 +95,7 @@ impl SmallDevice {
             paused_until_ms: Cell::new(0),
             pending: Cell::new(0),
             ready: Cell::new(false),
+            connected: Cell::new(false),
             own: RefCell::default(),
             held: RefCell::default(),
         })
@@ -274,7 +277,10 @@ impl SmallDevice {
                 to: gap.to,
             },
             DeviceEvent::Expiring(expiring) => Event::SigExpiring(expiring.expires),
-            DeviceEvent::NetState(state) => Event::Other(format!("net {state:?}")),
+            DeviceEvent::NetState(state) => {
+                self.connected.set(*state == NetState::Connected);
+                Event::Other(format!("net {state:?}"))
+            }
             DeviceEvent::ConversationChanged(change) => Event::Other(format!(
                 "{} unread {} read {}",
                 Log::of(me, change.conversation),
@@ -386,6 +392,9 @@ impl SmallDevice {
         self.running.borrow().as_ref()?;
         if self.wants_in.get() && !self.ready.get() {
             return Some(format!("{} is not ready", self.me));
+        }
+        if self.wants_in.get() && !self.connected.get() {
+            return Some(format!("{} has no connection", self.me));
         }
         (self.pending.get() > 0).then(|| format!("{} waits for {} calls", self.me, self.pending.get()))
     }

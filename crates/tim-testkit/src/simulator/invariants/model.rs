@@ -10,7 +10,7 @@ use super::super::history::{
     AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Returned, Said, Seen, Sent, Snapshot,
     Stored, What,
 };
-use super::super::op::{Call, DeviceRef, Plan};
+use super::super::op::{Call, DeviceKind, DeviceRef, Plan};
 
 /// A history and a snapshot, with what follows from them.
 pub struct Model<'a> {
@@ -441,6 +441,26 @@ impl<'a> Model<'a> {
             .flatten()
             .filter_map(|call| self.calls.get(call));
         ops.into_iter().any(|call| matches!(call.op, Call::ResendKept(_)))
+    }
+
+    /// Whether a device has made a call like this.
+    pub(super) fn has_called(&self, device: DeviceRef, is_it: impl Fn(&Call) -> bool) -> bool {
+        self.calls
+            .values()
+            .any(|call| call.device == device && is_it(call.op))
+    }
+
+    /// What a device is.
+    pub(super) fn kind(&self, device: DeviceRef) -> Option<DeviceKind> {
+        let user = self.history.plan.population.users.get(usize::from(device.user))?;
+        user.devices.get(usize::from(device.device)).copied()
+    }
+
+    /// Whether an entry was acknowledged and may have been undone by a restore.
+    pub(super) fn is_undone(&self, seen: &Seen) -> bool {
+        let message = seen.content.mark().and_then(|mark| self.messages.get(&mark));
+        let accepted = message.into_iter().flat_map(|message| &message.accepted);
+        accepted.into_iter().any(|accepted| self.may_be_lost(accepted.at))
     }
 
     /// Whether retention has removed entries of a log, or all of it.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::MessageId;
 
-use super::super::history::{Content, Log, Mark, Returned, Seen, Stored};
-use super::super::op::{Call, Plan};
+use super::super::history::{Content, DeviceState, Log, Mark, Returned, Seen, Stored};
+use super::super::op::{Call, DeviceKind, Plan};
 use super::model::Viewer;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -105,7 +105,9 @@ fn at_rest(model: &Model<'_>) -> Result<u64, Violation> {
         let stored = model.stored(&seen.log, seen.sequence)?;
         (stored.seen.id == seen.id).then_some(stored)
     };
-    for state in model.snapshot.devices.iter().filter(|state| state.ready) {
+    // What firmware keeps in its memory is its own affair.
+    let on_sdk = |state: &&DeviceState| state.ready && model.kind(state.device) == Some(DeviceKind::Sdk);
+    for state in model.snapshot.devices.iter().filter(on_sdk) {
         for seen in &state.held {
             let Some(stored) = current(seen) else { continue };
             checked += u64::from(stored.seen.revoked);
