@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
+use tim_proto::planted::Fault;
 use tim_testkit::simulator::campaign::{self, Campaign, DETERMINISM, Failed, Finished, Totals};
 use tim_testkit::simulator::{Keep, Plan, Profile, Violation};
 
@@ -64,16 +65,44 @@ struct Simulate {
     /// Runs each seed twice and compares
     #[arg(long)]
     twice: bool,
+    /// Plants a mistake and looks for it: the first seed that fails ends the run, and the exit code is 0 if one has. `all` plants one after
+    /// another and prints how many seeds each has taken. Needs the feature `planted`
+    #[arg(long, value_name = "NAME", value_parser = faults)]
+    fault: Option<Faults>,
     /// Prints failures as they are, without looking for a smaller plan that fails
     #[arg(long)]
     no_shrink: bool,
 }
 
+/// The mistakes that are planted.
+#[derive(Debug, Clone)]
+struct Faults(Vec<Fault>);
+
+fn faults(name: &str) -> Result<Faults, String> {
+    if !cfg!(feature = "planted") {
+        return Err(
+            "this program was built without the feature `planted`: add `--features planted`".to_owned(),
+        );
+    }
+    if name == "all" {
+        return Ok(Faults(Fault::ALL.to_vec()));
+    }
+    let found = Fault::named(name).map(|fault| Faults(vec![fault]));
+    found.ok_or_else(|| {
+        let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        format!("there is no mistake {name}; there are all, {}", names.join(", "))
+    })
+}
+
 fn main() -> ExitCode {
     let Command::Simulate(simulate) = Cli::parse().command;
-    let holds = match simulate.seed {
-        Some(seed) => simulate.replay(seed),
-        None => simulate.campaign(),
+    let holds = match (simulate.seed, &simulate.fault) {
+        (Some(seed), fault) => {
+            let fault = fault.as_ref().and_then(|faults| faults.0.first().copied());
+            campaign::planted(fault, || simulate.replay(seed))
+        }
+        (None, Some(faults)) => faults.0.iter().filter(|fault| !simulate.find(**fault)).count() == 0,
+        (None, None) => simulate.campaign(),
     };
     if holds {
         ExitCode::SUCCESS
@@ -97,6 +126,7 @@ impl Simulate {
             jobs: self.jobs.unwrap_or(cores),
             twice: self.twice,
             time: self.seconds.map(Duration::from_secs),
+            fault: None,
         }
     }
 
@@ -105,19 +135,16 @@ impl Simulate {
         let begun = Instant::now();
         let shown = Mutex::new(begun);
         let is_terminal = std::io::stderr().is_terminal();
-        let totals = self.as_campaign().run(
-            || (),
-            |totals| {
-                if let Ok(mut shown) = shown.lock()
-                    && is_terminal
-                    && shown.elapsed() > Duration::from_millis(500)
-                {
-                    *shown = Instant::now();
-                    progress(totals, self.seeds, begun.elapsed());
-                }
-                totals.failed.len() < self.failures
-            },
-        );
+        let totals = self.as_campaign().run(|totals| {
+            if let Ok(mut shown) = shown.lock()
+                && is_terminal
+                && shown.elapsed() > Duration::from_millis(500)
+            {
+                *shown = Instant::now();
+                progress(totals, self.seeds, begun.elapsed());
+            }
+            totals.failed.len() < self.failures
+        });
         if is_terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
@@ -134,6 +161,25 @@ impl Simulate {
         let vacuous = totals.vacuous();
         vacuous.iter().for_each(say);
         totals.failed.is_empty() && vacuous.is_empty()
+    }
+
+    /// Looks for a planted mistake. Whether it is found.
+    fn find(&self, fault: Fault) -> bool {
+        let campaign = Campaign {
+            fault: Some(fault),
+            ..self.as_campaign()
+        };
+        let totals = campaign.run(|totals| totals.failed.is_empty());
+        let name = fault.name();
+        let Some(Failed { plan, violation }) = totals.failed.first() else {
+            say(format_args!("{name:<32} not found in {} seeds", totals.seeds));
+            return false;
+        };
+        say(format_args!(
+            "{name:<32} {:>6} seeds, seed {} ({}), {}",
+            totals.seeds, plan.seed, plan.profile, violation.invariant
+        ));
+        true
     }
 
     /// Runs one seed. Whether everything holds.

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tim_proto::planted::Fault;
+
 use super::history::{History, Snapshot, What};
 use super::invariants::{self, Counts, Violation, check_all};
 use super::op::{Plan, Profile};
@@ -36,6 +38,8 @@ pub struct Campaign {
     pub twice: bool,
     /// No seed is begun after this time.
     pub time: Option<Duration>,
+    /// The mistake that is planted. It has no effect without the feature `planted`.
+    pub fault: Option<Fault>,
 }
 
 /// The profile of a seed when all take turns.
@@ -177,28 +181,24 @@ impl Campaign {
         Plan::generate(seed, self.profile.unwrap_or_else(|| profile_of(seed)))
     }
 
-    /// Runs the seeds. `done` gets the totals after each one; the campaign ends when it returns `false`. `on_thread` is called once on each
-    /// thread before its first seed.
-    pub fn run(&self, on_thread: impl Fn() + Sync, done: impl Fn(&Totals) -> bool + Sync) -> Totals {
+    /// Runs the seeds. `done` gets the totals after each one; the campaign ends when it returns `false`.
+    pub fn run(&self, done: impl Fn(&Totals) -> bool + Sync) -> Totals {
         let begun = Instant::now();
         let next = AtomicU64::new(0);
         let ends = AtomicBool::new(false);
         let totals = Mutex::new(Totals::default());
-        let work = || {
-            on_thread();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let is_late = self.time.is_some_and(|time| begun.elapsed() > time);
-                if number >= self.seeds || is_late || ends.load(Ordering::Relaxed) {
-                    return;
-                }
-                let plan = self.plan(self.from + number);
-                let finished = self.finish(&plan);
-                let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
-                totals.add(plan, finished);
-                if !done(&totals) {
-                    ends.store(true, Ordering::Relaxed);
-                }
+        let work = || loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let is_late = self.time.is_some_and(|time| begun.elapsed() > time);
+            if number >= self.seeds || is_late || ends.load(Ordering::Relaxed) {
+                return;
+            }
+            let plan = self.plan(self.from + number);
+            let finished = planted(self.fault, || self.finish(&plan));
+            let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.add(plan, finished);
+            if !done(&totals) {
+                ends.store(true, Ordering::Relaxed);
             }
         };
         thread::scope(|scope| {
@@ -217,6 +217,19 @@ impl Campaign {
         }
         finished
     }
+}
+
+/// Does something while a mistake is planted on this thread.
+#[cfg(feature = "planted")]
+pub fn planted<T>(fault: Option<Fault>, work: impl FnOnce() -> T) -> T {
+    tim_proto::planted::with(fault, work)
+}
+
+/// Does something. Nothing can be planted without the feature `planted`.
+#[cfg(not(feature = "planted"))]
+pub fn planted<T>(fault: Option<Fault>, work: impl FnOnce() -> T) -> T {
+    let _ = fault;
+    work()
 }
 
 /// The invariant that a run which is not the same again violates.

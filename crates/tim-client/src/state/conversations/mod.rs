@@ -53,6 +53,8 @@ struct Unlisted {
     through: u64,
     /// The newest count of the hub.
     count: HubCount,
+    /// The receive option, if it is known: it outlasts the deletion.
+    receive_option: Option<ReceiveOption>,
 }
 
 /// The pages of the hub's list that have arrived so far.
@@ -250,7 +252,9 @@ impl ConversationList {
                 counted: 0,
                 read: 0,
             });
-            Arc::make_mut(&mut entry.conversation).last_sequence = 0;
+            let conversation = Arc::make_mut(&mut entry.conversation);
+            conversation.last_sequence = 0;
+            conversation.group_at_info_list.clear();
         }
     }
 
@@ -366,7 +370,10 @@ impl ConversationList {
                 Arc::make_mut(&mut entry.conversation).message_remind_type = option;
                 Need::Nothing
             }
-            None => Need::list_if(!self.holds_all()),
+            None => {
+                self.note_unlisted(id, |unlisted| unlisted.receive_option = Some(option));
+                Need::list_if(!self.holds_all())
+            }
         }
     }
 
@@ -400,6 +407,7 @@ impl ConversationList {
             id: *id,
             through: 0,
             count: HubCount::default(),
+            receive_option: None,
         });
         let noted = note(&mut unlisted);
         self.unlisted.push_back(unlisted);
@@ -424,8 +432,11 @@ impl ConversationList {
             last.is_some_and(|last| last.sequence() > through)
         };
         if !self.entries.get(at).is_some_and(is_newer) {
-            let count = self.entries.remove(at).unread.hub();
-            self.note_unlisted(id, |unlisted| unlisted.count = count);
+            let entry = self.entries.remove(at);
+            self.note_unlisted(id, |unlisted| {
+                unlisted.count = entry.unread.hub();
+                unlisted.receive_option = Some(entry.conversation.message_remind_type);
+            });
         }
         Need::Nothing
     }
@@ -457,7 +468,13 @@ impl ConversationList {
     fn begin(&self, id: ConversationId, seconds: u64) -> Entry {
         let unlisted = self.unlisted.iter().find(|unlisted| unlisted.id == id);
         let (through, count) = unlisted.map_or_else(Default::default, |one| (one.through, one.count));
-        let mut entry = Entry::new(Conversation::empty(id));
+        let known_option = match id {
+            ConversationId::Group(_) => unlisted.and_then(|one| one.receive_option),
+            _ => Some(ReceiveOption::ACCEPT_AND_NOTIFY),
+        };
+        let mut conversation = Conversation::empty(id);
+        conversation.message_remind_type = known_option.unwrap_or_default();
+        let mut entry = Entry::new(conversation);
         entry.unread = UnreadCount::new(if count.counted > through {
             count
         } else {
@@ -468,7 +485,8 @@ impl ConversationList {
             }
         });
         entry.show_count();
-        entry.certain = self.known && (through > 0 || self.holds_all() && seconds > self.since);
+        let is_counted = through > 0 || self.holds_all() && seconds > self.since;
+        entry.certain = self.known && is_counted && known_option.is_some();
         entry
     }
 

@@ -1,5 +1,6 @@
 //! Numbers and deliveries that cross, one case at a time.
 
+use tim_proto::conversation::AtInfo;
 use tim_proto::message::{GroupTip, MessageFlags, TipOperation};
 use tim_proto::wire::List;
 use tim_testkit::{messages, user};
@@ -86,18 +87,55 @@ fn what_came_before_the_user_joined_is_read() {
         view.id.random = sequence as u32;
         Message::stored(&view.to_encoded().header(), &me())
     };
-    let shown = |cache: &ConversationList| {
-        let list = cache.list();
-        list.first().map(|one| (one.unread_count, one.read_sequence))
-    };
     let mut cache = knowing(Vec::new(), 0, true);
-    assert_eq!(cache.take_message(&joins(7, "bob"), true), Need::Nothing);
-    assert_eq!(shown(&cache), Some((1, 6)));
-    assert_eq!(cache.take_message(&joins(8, "carol"), true), Need::Nothing);
-    assert_eq!(shown(&cache), Some((2, 6)));
+    let mut after = |sequence, who| {
+        let _ = cache.take_message(&joins(sequence, who), true);
+        let conversation = &cache.entries[0].conversation;
+        (conversation.unread_count, conversation.read_sequence)
+    };
+    assert_eq!(after(7, "bob"), (1, 6));
+    assert_eq!(after(8, "carol"), (2, 6));
     // Back after having left, with what was unread before.
-    assert_eq!(cache.take_message(&joins(12, "bob"), true), Need::Nothing);
-    assert_eq!(shown(&cache), Some((1, 11)));
+    assert_eq!(after(12, "bob"), (1, 11));
+}
+
+#[test]
+fn a_group_that_comes_back_to_the_list_keeps_its_receive_option() {
+    let id = ConversationId::Group(tim_testkit::group("g"));
+    let said = |sequence| {
+        let mut view = messages::text(user("alice"), id, "x");
+        view.envelope.sequence = sequence;
+        view.envelope.time = 1_000_000;
+        view.id.random = sequence as u32;
+        Message::stored(&view.to_encoded().header(), &me())
+    };
+    let mut quiet = Conversation::empty(id);
+    (quiet.last_sequence, quiet.read_sequence) = (1, 1);
+    quiet.message_remind_type = ReceiveOption::ACCEPT_NOT_NOTIFY;
+    let mut cache = knowing(vec![quiet], 0, true);
+    let _ = cache.take_off(&id, 1);
+    let _ = cache.take_message(&said(2), true);
+    assert_eq!(cache.entries[0].conversation.unread_count, 1);
+    assert_eq!(cache.total_unread(), 0);
+    // Of a group that was never listed the option is not known: the hub is asked before anything is published.
+    let mut cache = knowing(Vec::new(), 0, true);
+    assert_eq!(cache.take_message(&said(2), true), Need::List);
+    assert!(cache.list().is_empty());
+}
+
+#[test]
+fn a_restored_hub_has_no_mentions_of_what_it_has_lost() {
+    let id = ConversationId::Group(tim_testkit::group("g"));
+    let mut known = Conversation::empty(id);
+    known.last_sequence = 4;
+    known.group_at_info_list = vec![AtInfo::new(4, user("alice"), tim_proto::AtKind::AT_ME)];
+    let mut cache = knowing(vec![known], 0, true);
+    cache.rewind();
+    cache.begin_list();
+    let mut restored = Conversation::empty(id);
+    restored.last_sequence = 3;
+    let _ = answer(&mut cache, vec![restored], 0, true);
+    assert_eq!(cache.list()[0].group_at_info_list, []);
 }
 
 #[test]
@@ -307,7 +345,7 @@ fn a_message_that_the_hub_had_already_moves_no_conversation() {
     let sent = Message::stored(&sent.to_encoded().header(), &me());
     let _ = cache.take_message(&sent, false);
     assert_eq!(order(&cache), ["C2Ccarol", "C2Calice"]);
-    deliver(&mut cache, "alice", 4);
+    let _ = deliver(&mut cache, "alice", 4);
     assert_eq!(order(&cache), ["C2Calice", "C2Ccarol"]);
 }
 
