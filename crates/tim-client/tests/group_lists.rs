@@ -11,7 +11,8 @@ use tim_client::proto::message::NoticeOperation;
 use tim_client::proto::message::TipOperation;
 use tim_client::proto::message::{GroupChange, GroupTip, Mentions, Muted, Payload};
 use tim_client::proto::request::{
-    ConversationChange, Done, GetGroupProfile, Groups, GroupsResponse, Send, SendResponse,
+    ConversationChange, ConversationsResponse, Done, GetGroupProfile, Groups, GroupsResponse, Send,
+    SendResponse,
 };
 use tim_client::proto::wire::{FrameKind, List};
 use tim_client::{
@@ -174,6 +175,12 @@ async fn the_list_of_groups_follows_the_tips() {
     ];
     let update = tip(TipOperation::GROUP_PROFILE_UPDATED, &changes, &[]);
     hub.deliver(&[1], &by_hub(here, 1, update)).await;
+    // The group was not on the list of conversations: its receive option is not known.
+    let asked = hub.next_request().await;
+    assert_eq!(asked.kind, FrameKind::CONVERSATIONS);
+    let listed = [wire::Conversation::new(here).with_last_sequence(1)];
+    let listed = ConversationsResponse::new(List::from_slice(&listed)).with_completed(true);
+    hub.answer(&asked, &listed).await;
     let list = |events: &mut EventStream| {
         let mut found = None;
         while let Some(event) = poll(events) {

@@ -280,14 +280,15 @@ impl ConversationList {
         let at = self.position(&id);
         let mut entry = match at {
             Some(at) => self.entries.remove(at),
-            None => self.begin(id, view.envelope.time).named_by(message),
+            None => self.begin(message).named_by(message),
         };
         // An older message, such as one that the hub had already when it was sent again, moves nothing.
         let place = at.filter(|_| sequence <= entry.conversation.last_sequence);
         entry.generation = self.generation;
         let is_new = delivered && sequence > entry.unread.counted();
         if is_new && joins(message, &me) {
-            // What came before the user joined is not the user's to read.
+            // Membership begins anew. What came before the user joined is not the user's to read.
+            Arc::make_mut(&mut entry.conversation).message_remind_type = ReceiveOption::ACCEPT_AND_NOTIFY;
             let before = sequence - 1;
             let _ = entry.unread.take(HubCount {
                 unread: 0,
@@ -464,12 +465,16 @@ impl ConversationList {
     }
 
     /// A conversation whose first entry has arrived, or the first since it was deleted. If the hub is known not to have
-    /// listed it, and the entry is no older than the login, all its unread messages were or will be delivered.
-    fn begin(&self, id: ConversationId, seconds: u64) -> Entry {
+    /// listed it, and the entry is no older than the login, all its unread messages were or will be delivered. Of a group
+    /// the receive option has to be known too: that of a new member is the default.
+    fn begin(&self, message: &Message) -> Entry {
+        let (id, seconds) = (message.conversation_id(), message.time());
         let unlisted = self.unlisted.iter().find(|unlisted| unlisted.id == id);
         let (through, count) = unlisted.map_or_else(Default::default, |one| (one.through, one.count));
         let known_option = match id {
-            ConversationId::Group(_) => unlisted.and_then(|one| one.receive_option),
+            ConversationId::Group(_) if !joins(message, &self.me) => {
+                unlisted.and_then(|one| one.receive_option)
+            }
             _ => Some(ReceiveOption::ACCEPT_AND_NOTIFY),
         };
         let mut conversation = Conversation::empty(id);
