@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tim_proto::ErrorCode;
 use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writer, WriterConfig};
 use tokio::sync::watch;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::admission::{LogLimiter, RateLimiter};
 use crate::delivery::{AvChatRoomTips, GroupQueue, LiveQueue, RecentIds, Revocations, fanout, start_live};
@@ -96,7 +96,11 @@ impl Services {
             Arc::clone(&recent_ids),
             clock.clone(),
         )?;
-        let (hooks, fanout) = start_fanout(workplace, &presence, status, &options)?;
+        let (mut hooks, fanout) = start_fanout(workplace, &presence, status, &options)?;
+        hooks.unknown = {
+            let (presence, permissions) = (Arc::clone(&presence), Arc::clone(&permissions));
+            Box::new(move || begin_again(&presence, &permissions))
+        };
         let writer = Arc::new(start_writer(workplace, store, hooks)?);
         let group_queue = Arc::new(GroupQueue::new(
             options.limits.group_messages_per_second(),
@@ -191,6 +195,16 @@ fn start_writer(workplace: &Workplace, store: Box<dyn StoreWriter>, hooks: Hooks
     }
 }
 
+/// It is unknown whether a commit was stored. If it was, nobody was told of it: who has come into a group or left it, what was
+/// revoked or read, what is to be delivered. Everybody begins again, from the store.
+fn begin_again(presence: &PresenceRegistry, permissions: &Permissions) {
+    warn!("it is unknown whether a commit was stored; all devices have to log in again");
+    permissions.advance();
+    for device in presence.all() {
+        device.begin_again();
+    }
+}
+
 /// Starts the fan-out. Returns the hooks of the writer that feed it.
 fn start_fanout(
     workplace: &Workplace,
@@ -218,6 +232,7 @@ fn start_fanout(
                     .send_replace(Some("the fan-out has ended".to_owned()));
             }
         }),
+        unknown: Box::new(|| ()),
         fatal: Box::new(move |error: StoreError| {
             error!(%error, "the store failed; the hub stops");
             // First, and also if nobody waits for the failure in `serve`.

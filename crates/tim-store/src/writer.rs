@@ -73,6 +73,9 @@ pub struct Hooks {
     /// Receives the new entries of each commit, in the order of changes, after they are durable and before the results of the writes
     /// are reported. What a sender does after its result therefore comes after its message in the fan-out.
     pub published: Box<dyn FnMut(Vec<Published>) + Send>,
+    /// Called after a batch of which it is unknown whether it was stored, when its writes have their results and before the next
+    /// commit. If it was stored, nothing of it is published: whoever follows the commits has to read what it has missed.
+    pub unknown: Box<dyn FnMut() + Send>,
     /// Called once after a fatal error of the store, when all waiting writes have their results.
     pub fatal: Box<dyn FnOnce(StoreError) + Send>,
 }
@@ -83,6 +86,7 @@ impl Hooks {
         Self {
             now_ms: Box::new(now_ms),
             published: Box::new(|_| ()),
+            unknown: Box::new(|| ()),
             fatal: Box::new(|_| ()),
         }
     }
@@ -385,6 +389,9 @@ impl<S: StoreWriter> Committer<S> {
                 self.answers
                     .drain(..)
                     .for_each(|answer| answer.answer(Err(error.clone().into())));
+                if matches!(error, StoreError::Unknown(_)) {
+                    (self.hooks.unknown)();
+                }
             }
         }
         self.writes.clear();

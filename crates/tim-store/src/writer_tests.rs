@@ -75,6 +75,8 @@ impl World {
             fails: Arc::clone(&fails),
         };
         let mut hooks = Hooks::clock(|| 1);
+        let unknown = trace.clone();
+        hooks.unknown = Box::new(move || unknown.note("unknown"));
         let fatal = trace.clone();
         hooks.fatal = Box::new(move |error| fatal.note(error.to_string()));
         let config = WriterConfig { queue: 5, batch: 3 };
@@ -210,6 +212,19 @@ fn what_is_abandoned_is_neither_committed_nor_answered() {
     *world.during.lock().unwrap() = Some(Box::new(move || writer.upgrade().unwrap().abandon()));
     assert_eq!(world.writer.step(1), 1);
     assert_eq!(world.trace.take(), ["commits a", "closes"]);
+}
+
+#[test]
+fn of_an_unknown_outcome_the_batch_is_told_before_whoever_follows_the_commits() {
+    let world = World::new();
+    world.submit("a b");
+    let unknown = StoreError::Unknown("who knows".to_owned());
+    *world.fails.lock().unwrap() = Some(unknown.clone());
+    assert_eq!(world.writer.step(1), 1);
+    let told = [format!("a {}", WriteError::from(unknown)), "unknown".to_owned()];
+    assert_eq!(world.trace.take(), told);
+    assert_eq!(world.writer.step(1), 1);
+    assert_eq!(world.trace.take(), ["commits b", "b done"]);
 }
 
 #[test]

@@ -23,13 +23,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn end_if_stopping(&mut self) -> bool {
         let is_due = self.stopping && !self.ending && !self.is_busy();
         if is_due {
+            self.send_responses();
             self.goodbye(ErrorCode::SERVER_SHUTTING_DOWN, "");
         }
         is_due
     }
 
-    /// Ends the session if the mailbox says so, as when a newer login took over. A request that is on the read pool is answered
-    /// first. Registers for what comes into the mailbox.
+    /// Ends the session if the mailbox says so, as when a newer login took over. What can be answered is answered first: a request
+    /// that is on the read pool, and the responses in the mailbox. Registers for what comes into the mailbox.
     pub(super) fn end_if_told(&mut self, context: &Context<'_>) -> bool {
         let Stage::Online(online) = &self.stage else {
             return false;
@@ -43,8 +44,21 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
         };
         let Some(reason) = reason else { return false };
+        self.send_responses();
         self.goodbye(reason, "");
         true
+    }
+
+    /// Sends the responses in the mailbox, as far as there is capacity.
+    fn send_responses(&mut self) {
+        while self.has_capacity() {
+            let Stage::Online(online) = &self.stage else {
+                return;
+            };
+            let response = online.device().mailbox().next_response();
+            let Some(response) = response else { return };
+            self.finish(response.request, response.kind, response.result.map(Some));
+        }
     }
 
     /// Warns of the end of the UserSig, and ends the session then; whether anything was done.

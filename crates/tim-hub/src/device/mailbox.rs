@@ -117,9 +117,14 @@ impl Mailbox {
         } else if has_capacity && !self.behind {
             self.live.push(Arc::clone(delivery));
         } else {
-            self.live.drop_stored();
-            self.behind = true;
+            self.fall_behind();
         }
+    }
+
+    /// From here on the log is read.
+    pub(super) fn fall_behind(&mut self) {
+        self.live.drop_stored();
+        self.behind = true;
     }
 
     pub(super) fn change(&mut self, change: ConversationChange) {

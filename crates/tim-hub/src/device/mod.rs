@@ -97,6 +97,14 @@ impl Device {
         self.put(|mailbox| mailbox.close(reason));
     }
 
+    /// Ends the session, because it may have missed what the store has. The client logs in again and reads on from the log.
+    pub(crate) fn begin_again(&self) {
+        self.put(|mailbox| {
+            mailbox.fall_behind();
+            mailbox.close(ErrorCode::STORAGE_FAILED);
+        });
+    }
+
     /// What is cached of the user, or of a group of the user's, is out of date.
     pub(crate) fn invalidate(&self) {
         self.stale.store(true, Ordering::Release);

@@ -112,6 +112,39 @@ fn a_commit_with_an_unknown_outcome_leaves_one_entry_after_the_resend() {
 }
 
 #[test]
+fn what_a_commit_with_an_unknown_outcome_has_stored_reaches_those_who_are_online() {
+    let (hub, faults) = TestHub::start_faulty();
+    let [mut alice, mut bob, mut carol] =
+        [("alice", 1), ("bob", 2), ("carol", 3)].map(|(name, number)| Device::login(&hub, name, number));
+    alice.create_group("g", &[user("bob"), user("carol")]).unwrap();
+    alice.send(group("g"), "one");
+    bob.until_texts(1);
+    let two = alice.message(group("g"), Text::new("two"));
+    faults.next_commit_is_unknown();
+    assert_eq!(
+        alice.send_message(&two),
+        Err(ErrorCode::OUTCOME_UNKNOWN),
+        "its sender is told before the session ends"
+    );
+    alice.until(|alice| alice.session.is_ready());
+    alice.send(group("g"), "three");
+    bob.until_texts(3);
+    assert_eq!(bob.texts(), ["one", "two", "three"]);
+    carol.until_texts(3);
+    // Whoever was removed by such a commit gets nothing more.
+    faults.next_commit_is_unknown();
+    assert_eq!(alice.remove("g", &["carol"]), Err(ErrorCode::OUTCOME_UNKNOWN));
+    alice.until(|alice| alice.session.is_ready());
+    carol.until(|carol| !carol.is_connected());
+    carol.until(|carol| carol.session.is_ready());
+    alice.send(group("g"), "not to carol");
+    bob.until_texts(4);
+    alice.send(c2c("carol"), "to carol");
+    carol.until(|carol| carol.texts().contains(&"to carol"));
+    assert!(!carol.texts().contains(&"not to carol"), "{:?}", carol.texts());
+}
+
+#[test]
 fn a_fatal_commit_stops_the_hub_and_nothing_is_acknowledged() {
     let (hub, faults) = TestHub::start_faulty();
     let (mut alice, bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
