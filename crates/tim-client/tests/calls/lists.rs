@@ -77,6 +77,7 @@ async fn history_is_paged_to_its_end_and_gives_the_instances_that_are_held() {
     let (client, mut events, mut hub, _listener) = alice_online().await;
     hub.deliver(&[1], &text("bob", c2c("alice"), 2, "two")).await;
     let held = received(&mut events).await.remove(0);
+    hub.answer_list(&[listed(c2c("bob"), 2, 0)]).await; // up to where it is read
 
     let script = async {
         let asked = hub.next_request().await;

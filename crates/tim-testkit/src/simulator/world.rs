@@ -26,6 +26,8 @@ use crate::{End, Faults};
 const SETTLE_DEADLINE: Duration = Duration::from_secs(300);
 /// How long nothing may be observed before everything counts as settled: lists are published once a second.
 const QUIET_MS: u64 = 2_500;
+/// The same with serial lines, which lose things in silence: that is noticed after a keepalive and a time-out.
+const LONG_QUIET_MS: u64 = 45_000;
 
 /// How long a run may take in real time, on a machine that does much else.
 const REAL_DEADLINE: Duration = Duration::from_secs(300);
@@ -383,8 +385,14 @@ impl World {
 
     /// Ready when nothing has happened for a while and nobody waits for anything.
     async fn settled(&self) {
+        let population = &self.shared.plan.population;
+        let mut devices = population.users.iter().flat_map(|user| &user.devices);
+        let quiet_ms = match devices.any(|kind| *kind == DeviceKind::Serial) {
+            true => LONG_QUIET_MS,
+            false => QUIET_MS,
+        };
         loop {
-            let quiet_at = self.shared.last_change_ms() + QUIET_MS;
+            let quiet_at = self.shared.last_change_ms() + quiet_ms;
             let now_ms = self.shared.steady.ms();
             if now_ms < quiet_at {
                 tokio::time::sleep(Duration::from_millis(quiet_at - now_ms)).await;

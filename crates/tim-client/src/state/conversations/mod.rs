@@ -252,6 +252,7 @@ impl ConversationList {
                 counted: 0,
                 read: 0,
             });
+            entry.accepted = None;
             let conversation = Arc::make_mut(&mut entry.conversation);
             conversation.last_sequence = 0;
             conversation.group_at_info_list.clear();
@@ -490,7 +491,10 @@ impl ConversationList {
             }
         });
         entry.show_count();
-        let is_counted = through > 0 || self.holds_all() && seconds > self.since;
+        // Behind its first entry a conversation has a read mark that nobody has told, unless the user joins by this entry: it
+        // was removed from the list.
+        let is_new = message.sequence() == 1 || joins(message, &self.me);
+        let is_counted = through > 0 || is_new && self.holds_all() && seconds > self.since;
         entry.certain = self.known && is_counted && known_option.is_some();
         entry
     }
@@ -499,6 +503,9 @@ impl ConversationList {
     fn keep_depth(&mut self) {
         while self.entries.len() > self.depth.max(1) {
             let Some(oldest) = self.entries.pop() else { return };
+            // What was remembered of it from before it was held is older than what is dropped here.
+            let id = oldest.conversation.id;
+            self.unlisted.retain(|unlisted| unlisted.id != id);
             if oldest.conversation.counts_in_total() {
                 self.rest = self.rest.saturating_add(oldest.conversation.unread_count.into());
             }

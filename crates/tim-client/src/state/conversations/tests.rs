@@ -384,3 +384,51 @@ fn the_hub_is_asked_for_the_order_of_an_answer_and_a_delivery_that_cross() {
     );
     assert_eq!(deliver(&mut cache, "alice", 20), Need::Nothing);
 }
+
+#[test]
+fn the_read_mark_of_a_conversation_that_comes_back_is_asked_for() {
+    let mut cache = knowing(vec![], 0, true);
+    assert_eq!(
+        deliver(&mut cache, "alice", 1),
+        Need::Nothing,
+        "a new one is read up to 0"
+    );
+    // Removed from the list before the login: the hub's mark is somewhere in the first three.
+    assert_eq!(deliver(&mut cache, "carol", 4), Need::List);
+    assert!(
+        cache
+            .list()
+            .iter()
+            .all(|shown| shown.id != ConversationId::C2c(user("carol")))
+    );
+}
+
+#[test]
+fn what_was_known_of_a_conversation_before_it_was_held_is_not_believed_after_it_was_dropped() {
+    let mut cache = ConversationList::new(me(), 1);
+    cache.log_in(1);
+    cache.begin_list();
+    let _ = answer(&mut cache, vec![listed("alice", 0, 2, 3)], 0, true);
+    let _ = cache.take_off(&alice(), 3);
+    let _ = deliver(&mut cache, "alice", 4);
+    let read = HubCount {
+        unread: 0,
+        counted: 4,
+        read: 4,
+    };
+    let _ = cache.take_count(&alice(), read);
+    let _ = deliver(&mut cache, "carol", 1); // in the only place
+    assert_eq!(deliver(&mut cache, "alice", 5), Need::List);
+}
+
+#[test]
+fn a_restored_hub_has_no_mention_of_what_it_has_lost() {
+    let mut cache = knowing(vec![listed("alice", 0, 0, 3)], 0, true);
+    let entry = cache.find(&alice()).unwrap();
+    let at = AtInfo::new(3, user("alice"), tim_proto::AtKind::AT_ME);
+    Arc::make_mut(&mut entry.conversation).group_at_info_list.push(at);
+    cache.rewind();
+    cache.begin_list();
+    let _ = answer(&mut cache, vec![listed("alice", 0, 0, 1)], 0, true);
+    assert!(cache.list()[0].group_at_info_list.is_empty());
+}
