@@ -1,5 +1,7 @@
 //! Hostile users: they have a valid UserSig of their own and speak the protocol by themselves, as badly as it can be spoken.
 
+mod raid;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -8,25 +10,23 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tim_client::transport::Connector;
-use tim_proto::message::{Content as Encoded, SendOptions, Text, tags, to_vec};
 use tim_proto::request::{
-    Conversations, ConversationsResponse, Deliver, Done, Failure, Fetch, FetchResponse, GroupMembers,
-    GroupMembersResponse, History, HistoryResponse, Login, LoginResponse, MarkRead, Revoke, SendResponse,
+    ConversationsResponse, Deliver, Done, Failure, FetchResponse, GroupMembersResponse, HistoryResponse,
+    Login, LoginResponse, SendResponse,
 };
-use tim_proto::wire::{
-    Decode, Encode, End as HelloEnd, Extension, Extensions, Frame, FrameKind, Hello, Nested, Parsed,
-    decode_body,
-};
+use tim_proto::wire::{Decode, Encode, End as HelloEnd, Frame, FrameKind, Hello, Parsed, decode_body};
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageId, MessageKind, Platform, UserId};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 
-use super::history::{AttackSaw, Log, Mark, Said, Sent, What};
-use super::net::{LifeLine, LinkEnd};
+use self::raid::Raid;
+use super::history::{AttackSaw, Content, Log, Mark, Said, Seen, What};
+use super::net::LinkEnd;
+use super::network::LifeLine;
 use super::op::{Attack, Plan, Target};
 use super::recorder::{APP, Shared};
 use super::seen;
-use crate::{Rng, frame, hello, raw_frame};
+use crate::{frame, hello};
 
 /// The links of hostile users begin here.
 const ROGUE: u32 = 1 << 24;
@@ -387,13 +387,13 @@ impl Rogue {
                 let piece = body::<FetchResponse<'_>>(frame).map_or(&[][..], |piece| piece.bytes);
                 match Mark::find(piece) {
                     None => AttackSaw::Done,
-                    Some(_) => AttackSaw::Entries(vec![super::history::Seen {
+                    Some(_) => AttackSaw::Entries(vec![Seen {
                         log,
                         sequence,
                         id: MessageId::default(),
                         from: self.user,
                         time_s: 0,
-                        content: super::history::Content::Said(Said::of(MessageKind::TEXT, piece)),
+                        content: Content::Said(Said::of(MessageKind::TEXT, piece)),
                         revoked: false,
                         online_only: false,
                     }]),
@@ -429,189 +429,6 @@ impl Rogue {
             }
             .begin(attack);
         });
-    }
-}
-
-/// One attack on an open connection.
-struct Raid<'a> {
-    rogue: &'a Rogue,
-    connection: &'a Connection,
-    step: u32,
-    rng: Rng,
-}
-
-impl Raid<'_> {
-    fn begin(&mut self, attack: Attack) {
-        match attack {
-            Attack::ReusedId(target) => {
-                let id = self.id();
-                self.send(target, id, 0, Extensions::NONE);
-                self.send(target, id, 1, Extensions::NONE);
-            }
-            Attack::ForgedId(target) => {
-                let id = self.id();
-                let other = id.sender ^ 1;
-                self.send(target, MessageId { sender: other, ..id }, 0, Extensions::NONE);
-            }
-            Attack::ForgedSender(target, user) => self.send_with_envelope(target, user),
-            Attack::ForgedExtensions(target) => {
-                let extension = to_vec(&Extension::new(tags::FIRST_OF_HUB, b"admin"));
-                let id = self.id();
-                if let Ok(extensions) = Extensions::new(&extension) {
-                    self.send(target, id, 0, extensions);
-                }
-            }
-            Attack::SendFlood(target, count) => {
-                for n in 0..count {
-                    let id = self.id();
-                    self.send(target, id, n.into(), Extensions::NONE);
-                }
-            }
-            Attack::PageFlood(target, count) => (0..count).for_each(|_| self.page(target)),
-            Attack::Snoop(target) => self.snoop(target),
-            Attack::ForgedAck => {
-                let id = self.rng.draw() as u32;
-                self.connection.put(&frame(FrameKind::ACK, id, &Done));
-            }
-            Attack::UnknownKind(kind) => {
-                let id = self.rogue.request();
-                self.connection
-                    .put(&raw_frame(FrameKind(kind as u8 & 0x7F), id, b"?"));
-            }
-            Attack::Garbage { kind, bytes } => {
-                let body: Vec<u8> = (0..bytes).map(|_| self.rng.draw() as u8).collect();
-                let id = self.rogue.request();
-                self.connection.put(&raw_frame(FrameKind(kind as u8), id, &body));
-            }
-            Attack::Noise(bytes) => {
-                let noise: Vec<u8> = (0..bytes).map(|_| self.rng.draw() as u8).collect();
-                self.connection.put(&noise);
-            }
-            Attack::ForgedKind(target, kind) => {
-                let kinds = [
-                    MessageKind::GROUP_TIP,
-                    MessageKind::GROUP_SYSTEM_NOTICE,
-                    MessageKind::REVOCATION,
-                ];
-                let (id, mark) = (self.id(), Mark::hostile(self.step, 0));
-                let payload = mark.text();
-                let kind = kinds[usize::from(kind) % kinds.len()];
-                self.send_content(
-                    target,
-                    &Encoded::new(self.rogue.conversation(target), id, kind, payload.as_bytes()),
-                );
-            }
-            // Made without a session.
-            Attack::Login
-            | Attack::HugeWindow(_)
-            | Attack::LoginFlood(_)
-            | Attack::ForgedUser(_)
-            | Attack::Idle(_)
-            | Attack::ReadsNothing(_)
-            | Attack::HangUp => {}
-        }
-    }
-
-    fn id(&mut self) -> MessageId {
-        MessageId {
-            sender: self.connection.account.get(),
-            client_time: self.rogue.shared.hub_wall.ms() / 1000,
-            random: self.rng.draw() as u32,
-        }
-    }
-
-    /// Sends a text with the `n`-th mark of this attack.
-    fn send(&self, target: Target, id: MessageId, n: u32, extensions: Extensions<'_>) {
-        let text = Mark::hostile(self.step, n).text_of(20);
-        let payload = to_vec(&Text::new(&text));
-        let to = self.rogue.conversation(target);
-        let content = Encoded::new(to, id, MessageKind::TEXT, &payload).with_extensions(extensions);
-        self.send_content(target, &content);
-    }
-
-    fn send_content(&self, target: Target, content: &Encoded<'_>) {
-        let request = self.note_sent(target, content);
-        let send = tim_proto::request::Send::new(*content).with_options(Nested(SendOptions::new()));
-        self.connection.ask(FrameKind::SEND, request, &send, Asked::Send);
-    }
-
-    fn note_sent(&self, target: Target, content: &Encoded<'_>) -> u32 {
-        let request = self.rogue.request();
-        let user = self.rogue.user;
-        self.rogue.observe(What::AttackSent {
-            hostile: self.rogue.number,
-            request,
-            message: Sent {
-                log: Log::of(user, self.rogue.conversation(target)),
-                from: user,
-                id: content.id,
-                said: Said::of(content.kind, content.payload),
-                online_only: false,
-            },
-        });
-        request
-    }
-
-    /// Sends a message with an envelope before its content, which no request has.
-    fn send_with_envelope(&mut self, target: Target, user: u8) {
-        let users = self.rogue.shared.plan.population.users.len().max(1) as u8;
-        let text = Mark::hostile(self.step, 0).text_of(20);
-        let payload = to_vec(&Text::new(&text));
-        let id = self.id();
-        let content = Encoded::new(self.rogue.conversation(target), id, MessageKind::TEXT, &payload);
-        let request = self.note_sent(target, &content);
-        let envelope = tim_proto::message::Envelope::new(Plan::user(user % users))
-            .with_sequence(1)
-            .with_time(1);
-        let mut bytes = to_vec(&Nested(SendOptions::new()));
-        bytes.extend(to_vec(&envelope));
-        bytes.extend(to_vec(&content));
-        self.connection.asked.borrow_mut().insert(request, Asked::Send);
-        self.connection.put(&raw_frame(FrameKind::SEND, request, &bytes));
-    }
-
-    fn page(&self, target: Target) {
-        let history = History::new(self.rogue.conversation(target)).with_count(100);
-        self.connection
-            .ask(FrameKind::HISTORY, self.rogue.request(), &history, Asked::History);
-    }
-
-    /// Looks at what is not its own, and changes it.
-    fn snoop(&self, target: Target) {
-        let (connection, conversation) = (self.connection, self.rogue.conversation(target));
-        let log = Log::of(self.rogue.user, conversation);
-        let request = || self.rogue.request();
-        self.page(target);
-        connection.ask(
-            FrameKind::CONVERSATIONS,
-            request(),
-            &Conversations::new(),
-            Asked::List,
-        );
-        if let ConversationId::Group(group) = conversation {
-            connection.ask(
-                FrameKind::GROUP_MEMBERS,
-                request(),
-                &GroupMembers::new(group),
-                Asked::Members(group),
-            );
-        }
-        for sequence in 1..4 {
-            let fetch = Fetch::new(conversation, sequence, 0, 4096);
-            connection.ask(FrameKind::FETCH, request(), &fetch, Asked::Fetch(log, sequence));
-            connection.ask(
-                FrameKind::REVOKE,
-                request(),
-                &Revoke::new(conversation, sequence),
-                Asked::Other,
-            );
-        }
-        connection.ask(
-            FrameKind::MARK_READ,
-            request(),
-            &MarkRead::new(conversation),
-            Asked::Other,
-        );
     }
 }
 

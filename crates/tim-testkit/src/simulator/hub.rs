@@ -24,7 +24,7 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use self::pump::Pace;
 use super::history::What;
-use super::net::Accept;
+use super::network::Accept;
 use super::op::{HubFault, Settings, StoreFault};
 use super::recorder::Shared;
 use crate::{End, Rng};

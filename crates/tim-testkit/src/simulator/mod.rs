@@ -16,6 +16,7 @@ mod hostile;
 mod hub;
 pub mod invariants;
 mod net;
+mod network;
 pub mod op;
 mod panics;
 mod plan;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tim_usersig::{App, UserSig};
 
 use super::history::{Ceiling, Observation, What};
-use super::net::Network;
+use super::network::Network;
 use super::op::{DeviceRef, Plan};
 use super::time::{Steady, Wall};
 use crate::Rng;

@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::history::{
     DeviceState, Event, GroupSeen, ListEntry, Log, Mark, Returned, Seen, Started, StartsFrom, What,
 };
-use super::net::LifeLine;
+use super::network::LifeLine;
 use super::op::{Call, DeviceFault, DeviceRef};
 use super::recorder::{APP, Shared, Sig};
 use super::seen;

@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use self::calls::Calls;
 use self::transport::{DeviceClock, DeviceTransport, Way};
 use super::history::{Content, DeviceState, Event, Log, Mark, Seen, Started, StartsFrom, What};
-use super::net::LifeLine;
+use super::network::LifeLine;
 use super::op::{Body, Call, DeviceFault, DeviceKind, DeviceRef, Plan, Target};
 use super::recorder::{APP, Shared, Sig};
 use super::seen;

@@ -12,7 +12,7 @@ use tim_store::{LogKey, MembersRequest, PageRequest, StoreError, StoreReader};
 
 use super::history::{FreshView, GroupState, ListEntry, Log, Mark, MemberState, Snapshot, Stored};
 use super::hub::Life;
-use super::net::LifeLine;
+use super::network::LifeLine;
 use super::op::Plan;
 use super::recorder::{APP, Shared};
 use super::{sdk, seen};

@@ -9,7 +9,8 @@ use tim_client::transport::Connector;
 use tim_transport_embedded::{Clock, Instant, Transport};
 
 use crate::End;
-use crate::simulator::net::{LinkEnd, SharedLine, SimulatedConnector};
+use crate::simulator::net::{LinkEnd, SharedLine};
+use crate::simulator::network::SimulatedConnector;
 use crate::simulator::time::Steady;
 
 /// tokio's time, as a device counts it.
