@@ -146,6 +146,10 @@ pub(super) fn run(db: &mut Connection, deadline: Option<Instant>) -> Report {
 }
 
 fn run_all(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    if super::schema::statements(db)? != super::schema::expected()? {
+        report.broken("the definitions of the tables are damaged".to_owned());
+        return Ok(()); // what follows relies on them
+    }
     for table in SMALL {
         structure(db, table, report)?;
     }

@@ -35,7 +35,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use tim_store::{NotStored, StoreError};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use lock::DirLock;
 use pool::Pool;
@@ -329,6 +329,11 @@ fn look_at_files(path: &Path) -> Result<bool, OpenError> {
              file is damaged and the last changes are lost",
             log.display()
         ),
+        Ok(wal::Found::Empty) => warn!(
+            "{} is empty: after a power cut its changes are in the database; if there was none, the file is damaged and the last \
+             changes are lost",
+            log.display()
+        ),
         Ok(wal::Found::Damaged(what)) => return Err(OpenError::Damaged { path: log, what }),
         Err(error) => return Err(OpenError::Io { path: log, error }),
     }
@@ -344,6 +349,12 @@ fn check_at_start(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
             path: path.to_owned(),
             what: what.join("; "),
         });
+    }
+    if report.is_partial {
+        info!(
+            "{} was checked in part; there was no time for more",
+            path.display()
+        );
     }
     for damaged in report.damaged {
         error!(

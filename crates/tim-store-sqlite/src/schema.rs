@@ -210,3 +210,28 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
     }
     Ok(())
 }
+
+/// The definitions of all tables and indices, in order.
+pub(super) fn statements(db: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
+    let mut statement =
+        db.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        // SQLite's own tables for statistics come and go.
+        if !name.starts_with("sqlite_stat") {
+            found.push([row.get(0)?, name, row.get(2)?, row.get(3)?]);
+        }
+    }
+    Ok(found)
+}
+
+/// What [`statements`] finds in an intact database.
+pub(super) fn expected() -> rusqlite::Result<Vec<[String; 4]>> {
+    let database = Connection::open_in_memory()?;
+    for step in STEPS {
+        database.execute_batch(step)?;
+    }
+    statements(&database)
+}

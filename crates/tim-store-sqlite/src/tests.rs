@@ -307,6 +307,10 @@ fn said(number: u64, random: u32, text: &str) -> Write {
 /// Changes rows behind the store's back, as a disk does.
 fn damage(dir: &Path, sql: &str) {
     let database = Connection::open(dir.join(DATABASE)).unwrap();
+    database
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
+        .unwrap();
+    database.execute_batch("PRAGMA writable_schema=ON").unwrap();
     assert_eq!(database.execute(sql, []).unwrap(), 1, "{sql}");
 }
 
@@ -411,6 +415,7 @@ fn what_is_stored_about_conversations_is_checked_at_the_start() {
         "UPDATE personal SET joined_at = 2",
         "DELETE FROM personal",
         "UPDATE meta SET change = 1",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'nick TEXT', 'mick TEXT') WHERE name = 'users'",
     ] {
         let dir = tempfile::tempdir().unwrap();
         drop(notes(dir.path(), &["1", "2", "3"]));

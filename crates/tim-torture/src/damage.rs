@@ -323,7 +323,7 @@ fn weigh(setup: &Setup, deviations: &[Deviation]) -> Result<Outcome, Vec<String>
     let file = setup.data.to_string_lossy();
     let of_file = log.lines().any(|line| {
         line.contains(&*file)
-            && ["damaged", "not whole", "missing"]
+            && ["damaged", "not whole", "is empty", "missing"]
                 .iter()
                 .any(|word| line.contains(word))
     });

@@ -72,7 +72,16 @@ impl Setup {
         }
         command
             .args(["serve", "--listen", &self.listen, "--log", "warn"])
-            .args(["--send-rate", "0", "--group-rate", "0", "--data"])
+            // A slow machine must not make a revocation too late.
+            .args([
+                "--revoke-window",
+                "1d",
+                "--send-rate",
+                "0",
+                "--group-rate",
+                "0",
+                "--data",
+            ])
             .arg(&self.data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -154,6 +163,34 @@ impl Hub {
             rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
         }
         Ok(())
+    }
+
+    /// SIGSTOP: returns when no thread of the process runs any more, though some may still be inside a system call.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        #[cfg(unix)]
+        if let Some(id) = rustix::process::Pid::from_raw(i32::try_from(self.child.id())?) {
+            rustix::process::kill_process(id, rustix::process::Signal::STOP)?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while self.is_running()? {
+            if Instant::now() >= deadline {
+                return Err("the hub does not stop at SIGSTOP".into());
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Whether a thread of the process is neither stopped nor in a system call that cannot be interrupted (Linux).
+    fn is_running(&self) -> Result<bool> {
+        let mut is_running = false;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let stat = fs::read_to_string(task?.path().join("stat"))?;
+            // The state follows the name, which is in parentheses.
+            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            is_running |= !matches!(state, Some('T' | 't' | 'D' | 'Z' | 'X'));
+        }
+        Ok(is_running)
     }
 
     /// SIGTERM, and waits for the end.
