@@ -227,3 +227,16 @@ async fn order(_: &Lab) -> Verdict {
     let cases = golden(|text| text.len() > 20)?;
     Ok(format!("the manual's example, and {cases} long recorded cases"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_result_than_the_recorded_one_is_found() {
+        assert!(show("[no]", &[("text", "[no]")]).is_ok());
+        assert!(show("[no]", &[("text", "["), ("text", "no]")]).is_err());
+        assert!(show("[微笑]", &[("img", "emoji_1.png")]).is_err());
+        assert!(golden(|_| false).is_err(), "no case compared is no comparison");
+    }
+}
