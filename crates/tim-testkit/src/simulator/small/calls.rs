@@ -360,7 +360,10 @@ fn list_entry(me: UserId, entry: &tim_proto::conversation::Conversation<'_>) -> 
 }
 
 fn failed(error: Error) -> Failed {
-    let may_have_happened = matches!(error, Error::TimedOut | Error::Ended(_) | Error::Protocol);
+    let may_have_happened = matches!(
+        error,
+        Error::TimedOut | Error::Ended(_) | Error::LoggedOut | Error::Protocol
+    );
     let failed = seen::failed(error.code(), error.to_string());
     Failed {
         unknown: may_have_happened || matches!(error, Error::Refused(ErrorCode::OUTCOME_UNKNOWN)),
