@@ -35,8 +35,8 @@ macro_rules! faults {
 faults! {
     /// The store takes every message under a known id for a repetition: another message is acknowledged and thrown away.
     IdsWithoutHash = "ids-without-hash", "used-id";
-    /// Message ids are drawn from the seed alone, so a restarted device draws its earlier ids again, and a message under a
-    /// refused id is sent under the same id once more.
+    /// Message ids are drawn from a fixed seed and the hour, so a restarted application draws its earlier ids again, and a message
+    /// under a refused id is sent under the same id once more.
     IdsDrawnAgain = "ids-drawn-again", "used-id";
     /// The store answers before the transaction is committed: a crash loses what was acknowledged.
     AcknowledgeBeforeCommit = "acknowledge-before-commit", "durable-once";

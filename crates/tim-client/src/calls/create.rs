@@ -1,6 +1,7 @@
 //! `create…Message`: instances that can be shown at once and sent later. Nothing leaves the device here.
 
 use tim_proto::message::{Custom, Envelope, Face, Mentions, Payload, Text};
+use tim_proto::planted::{self, Fault};
 use tim_proto::wire::{Extensions, List, encoded_len};
 use tim_proto::{ConversationId, ErrorCode, MessageId, UserId};
 
@@ -129,6 +130,10 @@ impl Client {
             return Err(ErrorCode::USER_NOT_LOGGED_IN.into());
         }
         let now = self.shared.unix_seconds();
+        let client_time = match planted::is(Fault::IdsDrawnAgain) {
+            true => now - now % 3600,
+            false => now,
+        };
         let message = Message::created(
             &tim_proto::Message::new(
                 Envelope::new(self.shared.user)
@@ -137,7 +142,7 @@ impl Client {
                 to,
                 MessageId {
                     sender: account,
-                    client_time: now,
+                    client_time,
                     random: self.shared.draw_random(),
                 },
                 payload,

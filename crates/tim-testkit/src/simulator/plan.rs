@@ -280,12 +280,18 @@ fn settings(rng: &mut Rng, profile: Profile) -> Settings {
         }
         _ => {}
     }
+    if matches!(profile, Profile::Hostile) {
+        settings.sends_per_second = any(rng, &[20, 200]);
+    }
     if settings.max_fragment == 1 {
         // Each byte is an arrival of its own: only a part of the runs, and with little delay.
         settings.delay_us = (20, 200);
     }
     settings
 }
+
+/// The longest text that a message may have, in bytes.
+const LONGEST_TEXT: u16 = 12 * 1024 - 2;
 
 /// A plan on its way.
 struct Draft {
@@ -758,7 +764,10 @@ impl Draft {
         Call::Send {
             to,
             body: match rng.below(20) {
-                0..13 => Body::Text(within_any(rng, 14, &[40, 300, 2_500]) as u16),
+                0..13 => match within_any(rng, 14, &[40, 300, 2_500]) as u16 {
+                    len if len % 61 == 0 => Body::Text(LONGEST_TEXT),
+                    len => Body::Text(len),
+                },
                 13..18 => Body::Custom(rng.within(14..600) as u16),
                 _ => Body::Face,
             },

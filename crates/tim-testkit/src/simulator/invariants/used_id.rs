@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tim_session::proto::{MessageId, UserId};
+use tim_session::proto::{ErrorCode, MessageId, UserId};
 
 use super::super::history::{AttackSaw, Mark, What};
 use super::{Invariant, Model, Violation};
@@ -48,8 +48,22 @@ impl Invariant for UsedId {
             }
             checked += 1;
         }
-        Ok(checked + accounts(model)?)
+        Ok(checked + accounts(model)? + honest(model)?)
     }
+}
+
+/// Who makes ids as clients do is never left with one that is used.
+fn honest(model: &Model<'_>) -> Result<u64, Violation> {
+    let mut checked = 0;
+    for call in model.calls.values().filter(|call| call.message.is_some()) {
+        let Some((at, result)) = call.ended else { continue };
+        checked += 1;
+        if matches!(result, Err(failed) if failed.code == ErrorCode::MESSAGE_ID_REUSED) {
+            let words = format!("{} has sent a message under an id that it had used", call.device);
+            return Err(Violation::new(NAME, words).at([call.begun, at]));
+        }
+    }
+    Ok(checked)
 }
 
 /// A hostile user's message under the id of another account is never acknowledged.
@@ -114,6 +128,18 @@ mod tests {
         run.push(None, What::Restored { backup: 0 });
         run.accept_as(two, 1, 5);
         passes(&UsedId, &run);
+    }
+
+    #[test]
+    fn a_client_is_left_with_a_used_id() {
+        let mut run = MadeUp::new();
+        let call = run.send(0, Target::User(1));
+        run.fail(call, 200_011, false);
+        assert!(passes(&UsedId, &run) > 0);
+        let mut run = MadeUp::new();
+        let call = run.send(0, Target::User(1));
+        run.fail(call, 200_025, false);
+        violates(&UsedId, &run, "under an id that it had used");
     }
 
     #[test]
