@@ -101,11 +101,11 @@ mod tests {
     fn a_message_that_only_one_end_finds_too_long() {
         let mut run = MadeUp::new();
         let call = run.send(0, Target::User(1));
-        run.fail(call, 200_011, false);
+        run.fail(call.0, 200_011, false);
         assert!(passes(&Ceilings, &run) > 0);
         let mut run = MadeUp::new();
         let call = run.send(0, Target::User(1));
-        run.fail(call, TOO_LONG, false);
+        run.fail(call.0, TOO_LONG, false);
         violates(&Ceilings, &run, "too long");
     }
 

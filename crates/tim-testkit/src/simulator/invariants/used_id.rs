@@ -134,11 +134,11 @@ mod tests {
     fn a_client_is_left_with_a_used_id() {
         let mut run = MadeUp::new();
         let call = run.send(0, Target::User(1));
-        run.fail(call, 200_011, false);
+        run.fail(call.0, 200_011, false);
         assert!(passes(&UsedId, &run) > 0);
         let mut run = MadeUp::new();
         let call = run.send(0, Target::User(1));
-        run.fail(call, 200_025, false);
+        run.fail(call.0, 200_025, false);
         violates(&UsedId, &run, "under an id that it had used");
     }
 
