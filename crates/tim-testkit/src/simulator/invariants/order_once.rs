@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tim_session::proto::{MessageId, UserId};
+use tim_session::proto::{ErrorCode, MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
 use super::super::op::DeviceRef;
-use super::model::{Viewer, differs};
+use super::model::{Spoken, Viewer, differs};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -253,6 +253,7 @@ impl Device {
             if message.begun <= since
                 || message.device == Some(self.device)
                 || stored.seen.revoked
+                || is_unannounced(model, message)
                 || !self.is_to_get(model, log, sequence)
             {
                 continue;
@@ -278,6 +279,15 @@ impl Device {
             }
         }
     }
+}
+
+/// Whether the store may have kept a message and reported that it does not know: the hub passes such a message on to nobody who is online.
+fn is_unannounced(model: &Model<'_>, message: &Spoken<'_>) -> bool {
+    let is_unknown = |call: &u32| match model.calls.get(call).and_then(|call| call.ended) {
+        Some((_, Err(failed))) => failed.code == ErrorCode::OUTCOME_UNKNOWN,
+        _ => false,
+    };
+    message.calls.iter().any(is_unknown)
 }
 
 #[cfg(test)]
