@@ -44,7 +44,7 @@ faults! {
     RequestIdsStartOver = "request-ids-start-over", "durable-once";
     /// A new connection does not get the requests that were under way on the lost one: their calls never return.
     OutboxDropped = "outbox-dropped", "liveness";
-    /// The delivery that the application was handling when the connection was lost is not counted as handled: it comes twice.
+    /// The session's cursor stays where the last SYNCED has put it: what came since comes again on the next connection.
     DeliveryRepeated = "delivery-repeated", "order-once";
     /// The SDK's cursor is that of the newest delivery, handled or not: a restarted application never gets what it had not read.
     CursorAheadOfEvents = "cursor-ahead-of-events", "order-once";
@@ -87,7 +87,7 @@ faults! {
     /// Of two counts that wait for a device, the one that came last wins, even if it is the older one.
     OlderCountWins = "older-count-wins", "numbers-at-rest";
     /// The hub measures a message with its envelope, the client without: the longest messages are created and never sent.
-    LimitMeasuredTwice = "limit-measured-twice", "liveness";
+    LimitMeasuredTwice = "limit-measured-twice", "ceilings";
     /// The session delivers more than the window of the client.
     WindowUnchecked = "window-unchecked", "ceilings";
     /// The hub admits any number of messages a second.

@@ -100,7 +100,9 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
     fn settle_event(&mut self) {
         self.link.release_taken();
         if let Some((id, cursor)) = self.delivered.take() {
-            if let Some(cursor) = cursor {
+            if let Some(cursor) = cursor
+                && !planted::is(Fault::DeliveryRepeated)
+            {
                 self.cursor = cursor;
             }
             self.last_taken = id;
