@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use crate::admission::{LogLimiter, RateLimiter};
-use crate::delivery::{AvChatRoomTips, GroupQueue, LiveQueue, RecentIds, Revocations, fanout, start_live};
+use crate::clock::Clock;
+use crate::delivery::{AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live};
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;
@@ -19,10 +20,7 @@ use crate::settings::Settings;
 use crate::steps::Workers;
 use crate::stopping::Stopping;
 use crate::timer::Timer;
-use crate::worker::{self, Worker, Workplace};
-
-/// How many commits may wait for the fan-out before the writer waits for it.
-const MAX_WAITING_COMMITS: usize = 64;
+use crate::worker::{Worker, Workplace};
 
 /// Everything that the connections of a hub share.
 pub(crate) struct Services {
@@ -39,11 +37,12 @@ pub(crate) struct Services {
     pub(crate) presence: Arc<PresenceRegistry>,
     pub(crate) permissions: Arc<Permissions>,
     pub(crate) randoms: Arc<Randoms>,
+    pub(crate) fanout: FanOutQueue,
     pub(crate) live: LiveQueue,
     pub(crate) recent_ids: Arc<RecentIds>,
     pub(crate) group_queue: Arc<GroupQueue>,
     pub(crate) timer: Timer,
-    /// Behind the writer and the live queue, which end them.
+    /// Behind the writer and the queues, which end them.
     workers: [Worker; 2],
 }
 
@@ -96,7 +95,9 @@ impl Services {
             Arc::clone(&recent_ids),
             clock.clone(),
         )?;
-        let (mut hooks, fanout) = start_fanout(workplace, &presence, status, &options)?;
+        let revocations = Arc::new(Revocations::default());
+        let (fanout, fanout_worker) = start_fanout(workplace, &presence, &revocations)?;
+        let mut hooks = hooks(&fanout, revocations, &presence, status, &clock);
         hooks.unknown = {
             let (presence, permissions) = (Arc::clone(&presence), Arc::clone(&permissions));
             Box::new(move || begin_again(&presence, &permissions))
@@ -135,10 +136,11 @@ impl Services {
             presence,
             permissions,
             randoms,
+            fanout,
             live,
             recent_ids,
             group_queue,
-            workers: [fanout, live_worker],
+            workers: [fanout_worker, live_worker],
             options,
         };
         services._retention = services.start_retention(&reader, workplace)?;
@@ -205,26 +207,22 @@ fn begin_again(presence: &PresenceRegistry, permissions: &Permissions) {
     }
 }
 
-/// Starts the fan-out. Returns the hooks of the writer that feed it.
-fn start_fanout(
-    workplace: &Workplace,
+/// The hooks of the writer, which feed the fan-out.
+fn hooks(
+    fanout: &FanOutQueue,
+    revocations: Arc<Revocations>,
     presence: &Arc<PresenceRegistry>,
     status: &Arc<Status>,
-    options: &HubOptions,
-) -> std::io::Result<(Hooks, Worker)> {
-    let revocations = Arc::new(Revocations::default());
-    let (presence_of_fanout, passed) = (Arc::clone(presence), Arc::clone(&revocations));
-    let deliver = move |published| fanout::deliver_commit(published, &presence_of_fanout, &passed);
-    let (publish, worker) = worker::start(workplace, "tim-fanout", MAX_WAITING_COMMITS, deliver)?;
-    let clock = options.clock.clone();
+    clock: &Clock,
+) -> Hooks {
+    let (fanout, everybody, clock) = (fanout.clone(), Arc::clone(presence), clock.clone());
     let (no_fanout, no_store) = (Arc::clone(status), Arc::clone(status));
-    let everybody = Arc::clone(presence);
-    let hooks = Hooks {
+    Hooks {
         now_ms: Box::new(move || clock.wall_ms()),
         published: Box::new(move |batch| {
             revocations.committed(&batch);
             // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
-            if publish.send(batch).is_err() {
+            if fanout.deliver(batch).is_err() {
                 error!("the fan-out has ended; the hub stops");
                 no_fanout.stopping.set();
                 no_fanout
@@ -239,8 +237,7 @@ fn start_fanout(
             no_store.stop(&everybody);
             no_store.failed.send_replace(Some(error.to_string()));
         }),
-    };
-    Ok((hooks, worker))
+    }
 }
 
 impl Status {

@@ -72,9 +72,10 @@ impl Workers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Commits up to so many of the waiting writes, and answers them.
+    /// Commits up to so many of the waiting writes, and answers them; changes of groups are answered by [`Step::FanOut`].
     Commit(usize),
-    /// Hands the entries of the oldest commit to the devices that are online.
+    /// Hands the entries of the oldest commit to the devices that are online, or sends the answer to a change of a group that
+    /// waits behind its commit.
     FanOut,
     /// Hands the oldest item of what is stored nowhere to the devices that are online.
     Live,
@@ -94,7 +95,7 @@ pub enum Step {
 pub struct Waiting {
     /// Writes for [`Step::Commit`]. None as long as the fan-out has no space for another commit.
     pub writes: usize,
-    /// Commits for [`Step::FanOut`].
+    /// Commits and answers for [`Step::FanOut`].
     pub commits: usize,
     /// Items for [`Step::Live`].
     pub live: usize,

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Clock, Hub, HubOptions, Step, Steps, Waiting};
 use tim_proto::message::{SendOptions, Text};
-use tim_proto::request::{History, Send};
-use tim_proto::{ConversationId, MessageId, Payload};
+use tim_proto::request::{CreateGroup, History, InviteMembers, RemoveMembers, Send};
+use tim_proto::wire::List;
+use tim_proto::{ConversationId, GroupId, GroupType, MessageId, Payload};
 use tim_session::{ClientConfig, Event};
 use tim_store::faults::{self, Faults};
 use tim_store_sqlite::OpenOptions;
@@ -253,6 +254,60 @@ async fn exchange(order: Order) -> (Vec<String>, Vec<String>, Vec<String>) {
     world.hub.shut_down().await;
     let all = world.trace.lines.lock().unwrap().clone();
     (all, world.trace.of("alice"), world.trace.of("bob"))
+}
+
+/// Whoever changed the members of a group sends, as soon as that is answered, to those who are online.
+async fn change_and_send(order: Order) -> Vec<String> {
+    let data = tempfile::tempdir().unwrap();
+    let mut world = World::open(data.path());
+    let (alice, _bob) = (world.device("alice", 1), world.device("bob", 2));
+    world.work(order).await;
+    let group = GroupId::new("g").unwrap();
+    let changes: [fn(&mut StdClientSession, tim_session::Instant); 3] = [
+        |session, now| {
+            let members = [user("bob")];
+            let create = CreateGroup::new(GroupType::WORK, "g", 1)
+                .with_group(GroupId::new("g").unwrap())
+                .with_members(List::from_slice(&members));
+            session.request(now, &create).unwrap();
+        },
+        |session, now| {
+            let members = [user("bob")];
+            let remove = RemoveMembers::new(GroupId::new("g").unwrap(), List::from_slice(&members));
+            session.request(now, &remove).unwrap();
+        },
+        |session, now| {
+            let members = [user("bob")];
+            let invite = InviteMembers::new(GroupId::new("g").unwrap(), List::from_slice(&members));
+            session.request(now, &invite).unwrap();
+        },
+    ];
+    let mut online_only = SendOptions::default();
+    online_only.online_user_only = true;
+    for (answered, change) in (1..).zip(changes) {
+        alice.tell(change);
+        world.settle().await;
+        let is_answered = |line: &String| line.contains("is answered");
+        while world.trace.of("alice").iter().filter(|line| is_answered(line)).count() < answered {
+            let step = order(world.steps.waiting()).unwrap_or_else(|| panic!("{:?}", world.trace.of("alice")));
+            assert!(world.steps.step(step), "{step:?}");
+            world.settle().await;
+        }
+        let random = answered.try_into().unwrap();
+        alice.send(ConversationId::Group(group), random, online_only);
+        world.work(order).await;
+    }
+    world.hub.shut_down().await;
+    world.trace.of("bob")
+}
+
+#[test]
+fn what_is_sent_behind_an_answered_change_reaches_the_members_that_there_are_then() {
+    for order in [at_once, backwards] {
+        let bob = on_one_thread(change_and_send(order));
+        let texts = bob.iter().filter_map(|line| line.strip_prefix("gets alice "));
+        assert_eq!(texts.collect::<Vec<_>>(), ["1 0", "3 0"], "{bob:#?}");
+    }
 }
 
 /// What somebody got of what is stored, in order, without the numbers, which depend on who was first.

@@ -1,7 +1,12 @@
 //! From the store's commits to the devices that are online.
 //!
-//! It is a worker of its own, so that a message to a large group does not hold up the writer. It touches no socket: it puts references to the same bytes into mailboxes.
+//! It is a worker of its own, so that a message to a large group does not hold up the writer. It touches no socket: it puts
+//! references to the same bytes into mailboxes.
+//!
+//! Presence follows the store here. So the answer to a change of a group's members leaves from here too, behind the change:
+//! what its receiver then sends to those online reaches the members that there are now.
 
+use std::io;
 use std::sync::Arc;
 
 use tim_proto::planted::{self, Fault};
@@ -11,10 +16,60 @@ use tim_proto::{ConversationId, GroupId};
 use super::revocations::Revocations;
 use crate::device::{Delivery, Device};
 use crate::presence::{Move, PresenceRegistry};
-use tim_store::{EntryFlags, LogKey, Published, RosterChange};
+use crate::worker::{self, Closed, Queue, Worker, Workplace};
+use tim_store::{EntryFlags, LogKey, Published, RosterChange, WriteError, WriteResult};
+
+/// How much may wait for the fan-out before the writer waits for it.
+const MAX_WAITING: usize = 64;
+
+/// The queue of the fan-out.
+#[derive(Debug, Clone)]
+pub(crate) struct FanOutQueue(Queue<Work>);
+
+enum Work {
+    /// What one commit has published.
+    Commit(Vec<Published>),
+    /// An answer that does not leave before what was enqueued earlier is in presence.
+    Answer(Box<dyn FnOnce() + Send>),
+}
+
+/// Starts the fan-out.
+///
+/// # Errors
+/// The operating system's, if it gives no thread.
+pub(crate) fn start_fanout(
+    workplace: &Workplace,
+    presence: &Arc<PresenceRegistry>,
+    revocations: &Arc<Revocations>,
+) -> io::Result<(FanOutQueue, Worker)> {
+    let (presence, revocations) = (Arc::clone(presence), Arc::clone(revocations));
+    let work = move |work| match work {
+        Work::Commit(published) => deliver_commit(published, &presence, &revocations),
+        Work::Answer(answer) => answer(),
+    };
+    let (queue, worker) = worker::start(workplace, "tim-fanout", MAX_WAITING, work)?;
+    Ok((FanOutQueue(queue), worker))
+}
+
+impl FanOutQueue {
+    /// Delivers what a commit has published.
+    pub(crate) fn deliver(&self, published: Vec<Published>) -> Result<(), Closed> {
+        self.0.send(Work::Commit(published))
+    }
+
+    /// Answers a write behind all commits that were enqueued before; at once if the store has failed, as nothing of the write is
+    /// delivered then. Called on the writer's thread, which waits if the queue is full.
+    pub(crate) fn answer(&self, result: WriteResult, answered: impl FnOnce(WriteResult) + Send + 'static) {
+        if !matches!(result, Ok(_) | Err(WriteError::Refused(_))) {
+            return answered(result);
+        }
+        // If the fan-out has ended, the hub stops, and nobody waits for an answer.
+        let _ = self.0.send(Work::Answer(Box::new(move || answered(result))));
+    }
+}
 
 /// Delivers what one commit has published.
-pub(crate) fn deliver_commit(
+fn deliver_commit(
     published: Vec<Published>,
     presence: &PresenceRegistry,
     revocations: &Revocations,

@@ -12,6 +12,7 @@ mod recent_ids;
 mod revocations;
 
 pub(crate) use av_chat_room_tips::{AvChatRoomTips, announcer};
+pub(crate) use fanout::{FanOutQueue, start_fanout};
 pub(crate) use group_queue::{GroupQueue, PendingMessage, Route, append_to_log};
 pub(crate) use live::{LiveMessage, LiveQueue, live_delivery, start_live};
 pub(crate) use receipt::SendReceipt;

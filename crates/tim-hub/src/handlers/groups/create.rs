@@ -64,16 +64,17 @@ pub(in crate::handlers) fn create<'a>(
     };
     let presence = Arc::clone(&services.presence);
     let responder = client.responder::<CreateGroup<'static>>();
-    services.writer.submit(write, move |answer| match answer {
-        Ok(Written::Group { created }) => {
-            // A repeated request may name another type than the first one.
-            if is_av_chat_room && created {
-                presence.enter_av_chat_room(group, &owner);
-            }
-            responder.respond(&CreateGroupResponse::new(group));
+    let fanout = services.fanout.clone();
+    services.writer.submit(write, move |answer| {
+        // A repeated request may name another type than the first one.
+        if is_av_chat_room && matches!(answer, Ok(Written::Group { created: true })) {
+            presence.enter_av_chat_room(group, &owner);
         }
-        Ok(_) => responder.refuse(Refusal::wrong_answer()),
-        Err(error) => responder.refuse(error.into()),
+        fanout.answer(answer, move |answer| match answer {
+            Ok(Written::Group { .. }) => responder.respond(&CreateGroupResponse::new(group)),
+            Ok(_) => responder.refuse(Refusal::wrong_answer()),
+            Err(error) => responder.refuse(error.into()),
+        });
     })?;
     Reply::later()
 }

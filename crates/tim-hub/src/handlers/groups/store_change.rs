@@ -12,8 +12,8 @@ use crate::permissions::{Permissions, revokes_permissions};
 use crate::presence::PresenceRegistry;
 use crate::service::Services;
 
-/// Submits a change of a group to the store. `answered` is called on the writer's thread when the change is durable and the
-/// hub's memory is in step with it. `new_users` get accounts in the same transaction.
+/// Submits a change of a group to the store. `answered` is called by the fan-out when the change is durable and the hub's
+/// memory, with who is in the group, is in step with it. `new_users` get accounts in the same transaction.
 pub(super) fn submit_change(
     services: &Services,
     actor: UserId,
@@ -42,11 +42,12 @@ pub(super) fn submit_change(
         users: new_users,
         write: Box::new(Write::ChangeGroup(Box::new(command))),
     };
+    let fanout = services.fanout.clone();
     services.writer.submit(write, move |answer| {
         if let Ok(Written::GroupChanged(changed)) = &answer {
             follow_up.apply(changed);
         }
-        answered(answer);
+        fanout.answer(answer, answered);
     })
 }
 
