@@ -9,7 +9,9 @@ use tracing::{error, warn};
 
 use crate::admission::{LogLimiter, RateLimiter};
 use crate::clock::Clock;
-use crate::delivery::{AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live};
+use crate::delivery::{
+    AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live,
+};
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;

@@ -288,8 +288,16 @@ async fn change_and_send(order: Order) -> Vec<String> {
         alice.tell(change);
         world.settle().await;
         let is_answered = |line: &String| line.contains("is answered");
-        while world.trace.of("alice").iter().filter(|line| is_answered(line)).count() < answered {
-            let step = order(world.steps.waiting()).unwrap_or_else(|| panic!("{:?}", world.trace.of("alice")));
+        while world
+            .trace
+            .of("alice")
+            .iter()
+            .filter(|line| is_answered(line))
+            .count()
+            < answered
+        {
+            let step =
+                order(world.steps.waiting()).unwrap_or_else(|| panic!("{:?}", world.trace.of("alice")));
             assert!(world.steps.step(step), "{step:?}");
             world.settle().await;
         }

@@ -69,11 +69,7 @@ impl FanOutQueue {
 }
 
 /// Delivers what one commit has published.
-fn deliver_commit(
-    published: Vec<Published>,
-    presence: &PresenceRegistry,
-    revocations: &Revocations,
-) {
+fn deliver_commit(published: Vec<Published>, presence: &PresenceRegistry, revocations: &Revocations) {
     for Published {
         log,
         entry,
