@@ -309,7 +309,7 @@ async fn more_users_than_one_request_takes_are_looked_up_in_several() {
             let asked = hub.next_request().await;
             let wanted: UserProfiles<'_> = asked.request();
             assert_eq!(wanted.users.len(), expected);
-            let found: Vec<_> = wanted.users.iter().map(|id| wire::UserProfile::new(id)).collect();
+            let found: Vec<_> = wanted.users.iter().map(wire::UserProfile::new).collect();
             let users = List::from_slice(&found);
             hub.answer(&asked, &UserProfilesResponse::new(users)).await;
         }
