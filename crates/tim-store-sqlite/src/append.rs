@@ -9,7 +9,7 @@ use tim_store::{
     Written,
 };
 
-use super::rows::{Head, counts, entry_sum, log_name, number_of, sql, unsigned};
+use super::rows::{Head, counts, entry_at, entry_sum, log_name, number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 /// A checked entry, ready to be appended.
@@ -38,7 +38,7 @@ impl Batch<'_> {
         }
         let before = earlier_send(self.db, sender_id, &append.id, append.fingerprint)?;
         if let Some(first) = before {
-            return Ok(Written::Duplicate(first?));
+            return self.duplicate(&append.log, first?);
         }
         check_size(&append.content)?;
         let destination = self.destination(append, sender_id)?;
@@ -59,6 +59,18 @@ impl Batch<'_> {
             self.keep_mentions(&head, append, sender_id, stored.sequence)?;
         }
         Ok(Written::Stored(stored))
+    }
+
+    /// The message has been stored before, at this place.
+    fn duplicate(&self, log: &LogKey, first: Stored) -> Result<Written, Stop> {
+        let entry = match Head::find(self.db, log)? {
+            Some(head) => entry_at(self.db, &head, first.sequence)?,
+            None => None,
+        };
+        let revoked = entry.filter(Entry::is_revoked);
+        Ok(revoked.map_or(Written::Duplicate(first), |left| {
+            Written::DuplicateOfRevoked(first, Box::new(left))
+        }))
     }
 
     pub(super) fn append_system(&mut self, log: &LogKey, entry: &SystemEntry) -> Result<Written, Stop> {

@@ -168,6 +168,8 @@ pub enum Written {
     Stored(Stored),
     /// The message had been stored before, at this position.
     Duplicate(Stored),
+    /// The message had been stored before, at this position, and has been revoked: this is what is left of it.
+    DuplicateOfRevoked(Stored, Box<Entry>),
     /// The message is revoked.
     Revoked {
         /// The position of the revocation entry.

@@ -132,6 +132,9 @@ impl InFlight {
 
     pub(crate) fn succeeded(self, response: &SendResponse<'_>) {
         self.0.take_names(response.extensions);
+        if let Some(by) = response.revoked_by() {
+            self.0.mark_revoked(&by);
+        }
         let mut state = self.0.state();
         state.sequence = response.sequence;
         state.time = response.time;

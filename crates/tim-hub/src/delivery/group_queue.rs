@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use tim_proto::{ErrorCode, GroupId, Priority};
-use tim_store::{Append, Write, Writer, Written};
+use tim_store::{Append, Write, Writer};
 
 use super::live::{LiveMessage, LiveQueue};
-use super::receipt::SendReceipt;
+use super::receipt::{SendReceipt, stored_before};
 use super::recent_ids::RecentIds;
 use crate::admission::{GroupLimiter, Offer};
 use crate::clock::Clock;
@@ -149,7 +149,11 @@ impl GroupQueue {
                         .store()
                         .stored(&append.sender, &append.id, append.fingerprint);
                     match found {
-                        Ok(Some(first)) => receipt.written(first.map(Written::Duplicate).map_err(Into::into)),
+                        Ok(Some(Ok(first))) => {
+                            let written = stored_before(reads.store(), &append.log, first);
+                            receipt.written(written.map_err(Into::into));
+                        }
+                        Ok(Some(Err(refused))) => receipt.refuse(refused.into()),
                         Ok(None) => receipt.refuse(full),
                         Err(error) => receipt.refuse(error.into()),
                     }

@@ -15,6 +15,6 @@ pub(crate) use av_chat_room_tips::{AvChatRoomTips, announcer};
 pub(crate) use fanout::{FanOutQueue, start_fanout};
 pub(crate) use group_queue::{GroupQueue, PendingMessage, Route, append_to_log};
 pub(crate) use live::{LiveMessage, LiveQueue, live_delivery, start_live};
-pub(crate) use receipt::SendReceipt;
+pub(crate) use receipt::{SendReceipt, stored_before};
 pub(crate) use recent_ids::{RecentId, RecentIds};
 pub(crate) use revocations::Revocations;

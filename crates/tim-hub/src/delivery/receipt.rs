@@ -1,8 +1,9 @@
 //! The answer to a SEND, which comes from the store, the live thread or the group's queue.
 
+use tim_proto::message::{Content, to_vec};
 use tim_proto::request::{Send, SendResponse};
-use tim_proto::wire::Extensions;
-use tim_store::{Stored, WriteError, Written};
+use tim_proto::wire::{Extensions, decode_body};
+use tim_store::{Entry, LogKey, StoreError, StoreReader, Stored, WriteError, Written};
 
 use crate::device::Responder;
 use crate::refusal::Refusal;
@@ -20,8 +21,20 @@ pub(crate) struct PassedOn {
 #[derive(Debug)]
 pub(crate) struct SendReceipt {
     pub(crate) responder: Responder<Send<'static>>,
-    /// The sender's names as extensions; empty for a client without the feature.
-    pub(crate) names: Box<[u8]>,
+    /// The sender's names as extensions; `None` for a client without the feature.
+    pub(crate) names: Option<Box<[u8]>>,
+}
+
+/// What the store answers to a message that it has already, at this place.
+pub(crate) fn stored_before(
+    store: &dyn StoreReader,
+    log: &LogKey,
+    at: Stored,
+) -> Result<Written, StoreError> {
+    let revoked = store.entry(log, at.sequence)?.filter(Entry::is_revoked);
+    Ok(revoked.map_or(Written::Duplicate(at), |left| {
+        Written::DuplicateOfRevoked(at, Box::new(left))
+    }))
 }
 
 impl SendReceipt {
@@ -30,14 +43,27 @@ impl SendReceipt {
         match answer {
             Ok(Written::Stored(at)) => self.stored(at, false),
             Ok(Written::Duplicate(at)) => self.stored(at, true),
+            Ok(Written::DuplicateOfRevoked(at, left)) => self.revoked(at, &left),
             Ok(_) => self.refuse(Refusal::wrong_answer()),
             Err(error) => self.refuse(error.into()),
         }
     }
 
     /// The message is stored here.
-    pub(crate) fn stored(self, at: Stored, duplicate: bool) {
+    fn stored(self, at: Stored, duplicate: bool) {
         self.respond(at.sequence, at.time_ms / 1000, duplicate);
+    }
+
+    /// The message was stored here, and this is left of it. The answer says who has revoked it.
+    fn revoked(mut self, at: Stored, left: &Entry) {
+        let content = decode_body::<Content<'_>>(&left.content).ok();
+        let by = content.and_then(|content| content.revoked_by());
+        self.names = self.names.map(|names| {
+            [&names, by.map_or_else(Vec::new, |by| to_vec(&by)).as_slice()]
+                .concat()
+                .into()
+        });
+        self.stored(at, true);
     }
 
     /// The message was passed on, or refused, without being stored.
@@ -56,7 +82,7 @@ impl SendReceipt {
         // What was just written is well-formed.
         let response = SendResponse::new(sequence, time)
             .with_duplicate(duplicate)
-            .with_extensions(Extensions::new(&self.names).unwrap_or_default());
+            .with_extensions(Extensions::new(self.names.as_deref().unwrap_or_default()).unwrap_or_default());
         self.responder.respond(&response);
     }
 }

@@ -9,11 +9,13 @@ use tim_proto::planted::{self, Fault};
 use tim_proto::request::Send;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind, Payload, UserId};
-use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Stored, Write};
+use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Write, Written};
 
 use super::{Handled, Reply, admit};
 use crate::client_context::{ClientContext, Names};
-use crate::delivery::{LiveMessage, PendingMessage, RecentId, Route, SendReceipt, append_to_log, fanout};
+use crate::delivery::{
+    LiveMessage, PendingMessage, RecentId, Route, SendReceipt, append_to_log, fanout, stored_before,
+};
 use crate::permissions::GroupMembership;
 use crate::refusal::Refusal;
 use crate::service::Services;
@@ -88,8 +90,8 @@ fn to_peer(
             None => append,
         };
         append_to_log(&services.writer, append, receipt);
-    } else if let Some(first) = stored_before(services, client, &draft)? {
-        receipt.stored(first, true);
+    } else if let Some(before) = written_before(services, client, &draft, &log)? {
+        receipt.written(Ok(before));
     } else {
         if let Some(peer) = new_peer {
             services.writer.submit(Write::EnsureAccount(peer), |_| ())?;
@@ -128,9 +130,9 @@ fn to_group(
     }
     let (receipt, content) = with_names(services, client, &draft, &membership.name_card)?;
     if draft.online_only
-        && let Some(first) = stored_before(services, client, &draft)?
+        && let Some(before) = written_before(services, client, &draft, &log)?
     {
-        receipt.stored(first, true);
+        receipt.written(Ok(before));
         return Ok(());
     }
     let priority = draft.content.priority;
@@ -151,15 +153,17 @@ fn to_group(
     Ok(())
 }
 
-/// Where an online-only message was stored before, and so has reached everybody.
-fn stored_before(
+/// Whether an online-only message was stored before, and so has reached everybody: where, and whether it was revoked since.
+fn written_before(
     services: &Services,
     client: &ClientContext,
     draft: &Draft<'_>,
-) -> Result<Option<Stored>, Refusal> {
+    log: &LogKey,
+) -> Result<Option<Written>, Refusal> {
     let store = services.reads.store();
     let found = store.stored(&client.user(), &draft.content.id, draft.fingerprint)?;
-    Ok(found.transpose()?)
+    let first = found.transpose()?;
+    Ok(first.map(|first| stored_before(store, log, first)).transpose()?)
 }
 
 /// Refuses a message to be stored under an id under which another one was passed on. The same one may be stored.
@@ -209,10 +213,7 @@ fn with_names(
     };
     let receipt = SendReceipt {
         responder: client.responder(),
-        names: match client.wants_names() {
-            true => to_vec(&names).into(),
-            false => Box::default(),
-        },
+        names: client.wants_names().then(|| to_vec(&names).into()),
     };
     Ok((receipt, content))
 }

@@ -211,18 +211,30 @@ macro_rules! common {
             /// Who revoked the message, if it is revoked.
             #[must_use]
             pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
-                let by = RevokedBy {
-                    revoker: text(self.extensions, tags::REVOKER),
-                    reason: text(self.extensions, tags::REVOKE_REASON),
-                    name: self.revoker_name(),
-                };
-                (!by.revoker.is_empty()).then_some(by)
+                revoked_by(self.extensions)
             }
         }
     };
 }
 common!(Message);
 common!(Content);
+
+fn revoked_by(extensions: Extensions<'_>) -> Option<RevokedBy<'_>> {
+    let by = RevokedBy {
+        revoker: text(extensions, tags::REVOKER),
+        reason: text(extensions, tags::REVOKE_REASON),
+        name: text(extensions, tags::REVOKER_NAME),
+    };
+    (!by.revoker.is_empty()).then_some(by)
+}
+
+impl<'a> SendResponse<'a> {
+    /// Who revoked the message, if it was sent before and has been revoked since.
+    #[must_use]
+    pub fn revoked_by(&self) -> Option<RevokedBy<'a>> {
+        revoked_by(self.extensions)
+    }
+}
 
 macro_rules! names {
     ($message:ident) => {

@@ -81,8 +81,8 @@ wire! {
         pub time: u64,
         /// Whether the hub had already stored this message.
         pub duplicate: bool = false => with_duplicate,
-        /// The sender's names as receivers see them, under the [`tags`](crate::message::tags) of messages; only if the client
-        /// announced [`SENDER_NAMES`](crate::wire::features::SENDER_NAMES).
+        /// The sender's names as receivers see them, and who has revoked a duplicate, under the
+        /// [`tags`](crate::message::tags) of messages; only if the client announced [`SENDER_NAMES`](crate::wire::features::SENDER_NAMES).
         pub extensions: Extensions<'a> = Extensions::NONE => with_extensions,
     }
 }

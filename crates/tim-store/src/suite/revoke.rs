@@ -286,15 +286,10 @@ pub fn the_content_is_gone_everywhere_and_the_revoker_is_named(world: &mut World
     let told = &world.published.last().unwrap().entry;
     assert!(told.content.ends_with(b"Boss"));
     // Sending it again brings nothing back.
-    assert_eq!(world.write(Write::Append(append)), Ok(Written::Duplicate(at)));
-    assert!(
-        world
-            .reader()
-            .entry(&log, at.sequence)
-            .unwrap()
-            .unwrap()
-            .is_revoked()
-    );
+    let again = world.write(Write::Append(append));
+    let left = world.reader().entry(&log, at.sequence).unwrap().unwrap();
+    assert!(left.is_revoked());
+    assert_eq!(again, Ok(Written::DuplicateOfRevoked(at, Box::new(left))));
     // A name card goes before the nick.
     let LogKey::Group(group) = log else {
         panic!("a group")
