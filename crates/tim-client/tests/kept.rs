@@ -57,6 +57,50 @@ async fn a_message_that_was_kept_is_resent_after_a_restart_and_stays_one_entry()
 }
 
 #[tokio::test]
+async fn a_message_that_was_revoked_meanwhile_is_shown_as_revoked_when_it_is_resent() {
+    let world = World::new();
+    let client = start(&world, "bot").await;
+    let message = client.create_text_message(c2c("sink"), "once").unwrap();
+    let kept = message.to_bytes();
+    let options = SendOptions::default();
+    client.send_message(&message, options).await.unwrap();
+    client.revoke_message(&message).await.unwrap();
+    drop(message);
+    // Otherwise the conversation list tells the client at once.
+    client.delete_conversation(c2c("sink")).await.unwrap();
+
+    let client = restart(&world, client).await;
+    let back = client.restore_message(&kept).unwrap();
+    assert!(!back.is_revoked());
+    client.resend_message(&back).await.unwrap();
+    assert_eq!((back.status(), back.is_revoked()), (Status::Success, true));
+    assert_eq!(back.view().revoked_by().map(|by| by.revoker), Some("bot"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_for_those_online_that_was_kept_before_it_was_sent_is_not_stored_when_it_is_resent() {
+    let world = World::new();
+    let client = start(&world, "bot").await;
+    let message = client
+        .create_text_message(c2c("sink"), "now")
+        .unwrap()
+        .with_options(SendOptions::online_only())
+        .unwrap();
+    let kept = message.to_bytes();
+    drop(message);
+
+    let client = restart(&world, client).await;
+    let back = client.restore_message(&kept).unwrap();
+    client.resend_message(&back).await.unwrap();
+    assert_eq!((back.status(), back.sequence()), (Status::Success, 0));
+    assert!(history(&client, "sink").await.is_empty());
+    let late = back.with_options(SendOptions::default());
+    assert_eq!(late.unwrap_err().code, ErrorCode::INVALID_OPERATION);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_message_that_was_never_sent_is_sent_later() {
     let world = World::new();
     let client = start(&world, "bot").await;

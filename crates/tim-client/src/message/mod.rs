@@ -5,14 +5,15 @@ mod persist;
 mod sending;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use tim_proto::message::{MessageFlags, Payload};
 use tim_proto::vendor::constants;
 use tim_proto::{AtKind, ConversationId, ErrorCode, MessageId, MessageKind, Priority, UserId};
 
-use crate::ImError;
+use crate::{ImError, SendOptions};
 
+use instance::State;
 pub(crate) use instance::{Instance, Persisted};
 pub(crate) use sending::InFlight;
 
@@ -252,16 +253,31 @@ impl Message {
         if !priority.is_known() {
             return Err(ErrorCode::UNKNOWN_PRIORITY.into());
         }
-        let mut state = self.state();
+        self.before_sending()?.priority = priority;
+        Ok(self)
+    }
+
+    /// The same instance with these options, before it is sent: [`Message::to_bytes`] keeps them, except for
+    /// [`SendOptions::retry_for`], and [`Client::resend_message`](crate::Client::resend_message) sends with them.
+    /// [`Client::send_message`](crate::Client::send_message) replaces them by its own.
+    ///
+    /// # Errors
+    /// [`ErrorCode::INVALID_OPERATION`] once it was sent.
+    pub fn with_options(self, options: SendOptions) -> Result<Self, ImError> {
+        self.before_sending()?.options = options;
+        Ok(self)
+    }
+
+    /// The state of an own message that was not sent yet.
+    fn before_sending(&self) -> Result<MutexGuard<'_, State>, ImError> {
+        let state = self.state();
         if state.status != Status::UnSend || state.sending || !self.0.created_here {
             return Err(ImError::new(
                 ErrorCode::INVALID_OPERATION,
                 "the message was sent already",
             ));
         }
-        state.priority = priority;
-        drop(state);
-        Ok(self)
+        Ok(state)
     }
 }
 

@@ -53,7 +53,8 @@ impl Message {
     /// The instance as bytes for the application to persist, with id, content, status and send options.
     /// [`Client::restore_message`] restores it, also after a restart.
     ///
-    /// Persist a message before it is sent, and again when its status has changed. The format is private to this crate; later
+    /// Persist a message before it is sent, with the options that it will be sent with ([`Message::with_options`]), and again when
+    /// its status has changed. Bytes without the options restore a message that is resent as an ordinary one. The format is private to this crate; later
     /// versions read what earlier ones wrote. A checksum detects damage, not forgery.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -101,9 +102,10 @@ impl Client {
     /// use tim_client::{SendOptions, Status, UserId};
     ///
     /// // Keep the message before it is sent.
-    /// let message = client.create_text_message(UserId::new("bob")?, "once")?;
+    /// let options = SendOptions::online_only();
+    /// let message = client.create_text_message(UserId::new("bob")?, "once")?.with_options(options.clone())?;
     /// database.push(message.to_bytes());
-    /// client.send_message(&message, SendOptions::default()).await?;
+    /// client.send_message(&message, options).await?;
     /// *database.last_mut().unwrap() = message.to_bytes();
     ///
     /// // After a restart: send what was not answered.
