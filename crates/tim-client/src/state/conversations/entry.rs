@@ -69,8 +69,9 @@ impl Entry {
         }
     }
 
-    /// As the hub lists it, with what was delivered after that. `restart`: the count known before is void.
-    pub(super) fn refreshed(mut self, mut fresh: Conversation, restart: bool) -> Self {
+    /// As the hub lists it, with what was delivered after that. `restart`: the count known before is void. `has_moved`: it has a newer
+    /// message than the list.
+    pub(super) fn refreshed(mut self, mut fresh: Conversation, restart: bool, has_moved: bool) -> Self {
         let base = hub_count(&fresh);
         let taken = if restart {
             self.unread.restart(base)
@@ -81,9 +82,9 @@ impl Entry {
         let behind = known
             .group_at_info_list
             .iter()
-            .filter(|at| at.sequence > base.counted);
+            .filter(|at| has_moved && at.sequence > base.counted);
         fresh.group_at_info_list.extend(behind.copied());
-        if known.last_sequence > fresh.last_sequence {
+        if has_moved {
             fresh.last_sequence = known.last_sequence;
             fresh.last_message = known.last_message.clone();
             let names = [(&mut fresh.name, &known.name), (&mut fresh.avatar, &known.avatar)];
@@ -96,7 +97,7 @@ impl Entry {
         if taken == Taken::Older {
             fresh.group_at_info_list = known.group_at_info_list.clone();
         }
-        self.accepted = self.accepted.filter(|_| known.last_sequence > base.counted);
+        self.accepted = self.accepted.filter(|_| has_moved);
         fresh.unread_count = self.unread.count();
         fresh.read_sequence = self.unread.read_sequence();
         let read = fresh.read_sequence;

@@ -217,8 +217,10 @@ impl ConversationList {
                 listed.push(Entry::new(conversation));
                 continue;
             };
-            let has_moved = entry.conversation.last_sequence > conversation.last_sequence;
-            let entry = entry.refreshed(conversation, !self.known);
+            // What was known before the list was asked for cannot be newer, unless the hub's store was restored from an older state.
+            let is_since = entry.generation >= self.generation;
+            let has_moved = is_since && entry.conversation.last_sequence > conversation.last_sequence;
+            let entry = entry.refreshed(conversation, !self.known, has_moved);
             unclear |= !entry.certain;
             if has_moved {
                 ahead.push((at, entry));

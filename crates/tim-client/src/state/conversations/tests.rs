@@ -303,6 +303,30 @@ fn a_new_login_believes_the_hub_even_if_it_has_gone_back() {
 }
 
 #[test]
+fn an_own_message_that_a_restore_has_lost_does_not_keep_its_conversation_in_front() {
+    let mut cache = knowing(vec![listed("alice", 0, 0, 5), listed("carol", 0, 0, 1)], 0, true);
+    let sent = message_of("carol", 2, MessageFlags::NONE);
+    assert_eq!(cache.take_message(&sent, false), Need::Nothing);
+    let sequences = |cache: &ConversationList| -> Vec<u64> {
+        let entries = cache.entries.iter();
+        entries.map(|entry| entry.conversation.last_sequence).collect()
+    };
+    assert_eq!(sequences(&cache), [2, 5]);
+    // The hub's store is restored. The device is not told, as its cursor has not moved past the message.
+    cache.log_in(2);
+    cache.begin_list();
+    let list = vec![listed("alice", 0, 0, 5), listed("carol", 0, 0, 1)];
+    assert_eq!(answer(&mut cache, list, 0, true), Progress::Done(Need::Nothing));
+    assert_eq!(sequences(&cache), [5, 1]);
+    // What is sent while the list is on its way is newer.
+    cache.begin_list();
+    assert_eq!(cache.take_message(&sent, false), Need::Nothing);
+    let list = vec![listed("alice", 0, 0, 5), listed("carol", 0, 0, 1)];
+    answer(&mut cache, list, 0, true);
+    assert_eq!(sequences(&cache), [2, 5]);
+}
+
+#[test]
 fn a_late_mark_behind_more_than_is_remembered_is_asked_for() {
     let mut cache = knowing(vec![listed("alice", 1, 0, 1)], 1, true);
     let many = entry::REMEMBERED as u64 + 10;
