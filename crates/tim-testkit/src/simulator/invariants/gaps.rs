@@ -78,48 +78,43 @@ fn false_gaps(model: &Model<'_>) -> Result<u64, Violation> {
 /// A device that has seen what the restored store does not have is told that.
 fn is_told(model: &Model<'_>, device: DeviceRef, restored: usize) -> Result<u64, Violation> {
     let observations = &model.history.observations;
-    let own = |at: &usize| observations[*at].device == Some(device);
-    // It is to be told if it keeps what it has seen.
-    let starts_anew = (restored..observations.len())
-        .filter(own)
-        .any(|at| match &observations[at].what {
-            What::Started(started) => !started.twin && !matches!(started.from, StartsFrom::Cursor { .. }),
-            _ => false,
-        });
-    if starts_anew {
-        return Ok(0);
-    }
-    let lost = model.seen().find(|(at, seen, viewer)| {
-        *at < restored
-            && *viewer == Viewer::Pushed(device)
-            && matches!(observations[*at].what, What::Event(Event::Received(_)))
-            && seen.sequence > 0
-            && is_lost(model, &seen.log, seen.sequence, seen.id, &seen.content)
-    });
-    let Some((seen_at, seen, _)) = lost else {
-        return Ok(0);
+    let lost: Vec<_> = model
+        .seen()
+        .filter(|(at, seen, viewer)| {
+            *at < restored
+                && *viewer == Viewer::Pushed(device)
+                && matches!(observations[*at].what, What::Event(Event::Received(_)))
+                && seen.sequence > 0
+                && is_lost(model, &seen.log, seen.sequence, seen.id, &seen.content)
+        })
+        .collect();
+    let checked = u64::from(!lost.is_empty());
+    let Some((seen_at, seen, _)) = lost.into_iter().find(|(at, ..)| holds(model, device, *at)) else {
+        return Ok(checked);
     };
-    let is_told = (restored..observations.len())
-        .filter(own)
-        .any(|at| observations[at].what == What::Event(Event::RestoredGap));
-    if is_told {
-        return Ok(1);
-    }
-    // It may have lost the cursor since it saw that.
-    let lost_cursor = (seen_at..restored)
-        .filter(own)
-        .any(|at| match &observations[at].what {
-            What::Started(started) => match started.from {
-                StartsFrom::Cursor { observations } => observations <= seen_at,
-                _ => true,
-            },
-            _ => false,
-        });
-    if lost_cursor {
-        return Ok(0);
-    }
     let words = format!("{device} had seen {seen}, which the restored store does not have, and was not told");
     Err(Violation::new(NAME, words).at([seen_at, restored]))
+}
+
+/// Whether a device holds at the end what it saw in an observation: it was not told since that what it has is void, nor did it start
+/// from before that. A cursor from before it was told makes it forget that it was.
+fn holds(model: &Model<'_>, device: DeviceRef, seen_at: usize) -> bool {
+    let since = model.history.observations.iter().enumerate().skip(seen_at + 1);
+    let own = since.filter(|(_, observation)| observation.device == Some(device));
+    let mut told = None;
+    for (at, observation) in own {
+        match &observation.what {
+            What::Event(Event::RestoredGap) => told = Some(at),
+            What::Started(started) if !started.twin => match started.from {
+                StartsFrom::Cursor { observations } if observations > seen_at => {
+                    told = told.filter(|told| *told < observations);
+                }
+                _ => return false,
+            },
+            _ => {}
+        }
+    }
+    told.is_none()
 }
 
 /// Whether the store has nothing, or another entry, at a place, and not because of retention or the end of the group.
@@ -137,6 +132,7 @@ fn is_lost(model: &Model<'_>, log: &Log, sequence: u64, id: MessageId, content: 
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::history::Started;
     use super::super::made_up::{MadeUp, c2c, device, passes, violates};
     use super::*;
     use crate::simulator::op::Target;
@@ -164,6 +160,44 @@ mod tests {
         violates(&Gaps, &run, "was not told");
         run.push(Some(device(1)), What::Event(Event::RestoredGap));
         assert!(passes(&Gaps, &run) > 0);
+    }
+
+    #[test]
+    fn what_a_device_saw_before_it_was_told_is_void_in_later_restores() {
+        let mut run = restored();
+        run.push(Some(device(1)), What::Event(Event::RestoredGap));
+        run.push(None, What::Restored { backup: 0 });
+        assert!(passes(&Gaps, &run) > 0);
+        // What it sees after that is not.
+        let sent = run.send(0, Target::User(1));
+        run.accept(sent, 2);
+        let seen = run.store(c2c(0, 1), 2, 0, sent).seen.clone();
+        run.receive(1, &[seen]);
+        run.snapshot.logs.get_mut(&c2c(0, 1)).unwrap().truncate(1);
+        run.push(None, What::Restored { backup: 0 });
+        violates(&Gaps, &run, "was not told");
+    }
+
+    #[test]
+    fn a_device_forgets_that_it_was_told() {
+        for (kept, is_told) in [(false, false), (true, true)] {
+            let mut run = restored();
+            let before = run.history.observations.len();
+            run.push(Some(device(1)), What::Event(Event::RestoredGap));
+            let observations = if kept { before + 1 } else { before };
+            let from = StartsFrom::Cursor { observations };
+            let started = Started {
+                life: 1,
+                from,
+                twin: false,
+            };
+            run.push(Some(device(1)), What::Started(started));
+            if is_told {
+                passes(&Gaps, &run);
+            } else {
+                violates(&Gaps, &run, "was not told");
+            }
+        }
     }
 
     #[test]
