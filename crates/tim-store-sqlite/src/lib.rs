@@ -51,9 +51,8 @@ const DATABASE: &str = "tim.sqlite3";
 /// The length of a database file's header. A shorter file is not a database.
 const HEADER: u64 = 100;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Deleted content is overwritten in pages that are written anyway, but pages that become free are not rewritten. Revoking is
-/// stricter.
-const USUAL_DELETE: &str = "PRAGMA secure_delete=FAST";
+/// Deleted content is overwritten, also in pages that become free: a purge may free a page on which a revoked message has been.
+const DELETE: &str = "PRAGMA secure_delete=ON";
 const STATEMENT_CACHE: usize = 160;
 /// How long the store is checked when it is opened. A larger one is checked in part.
 const CHECK_TIME: Duration = Duration::from_secs(2);
@@ -408,7 +407,7 @@ fn open_writer(path: &Path) -> Result<Connection, OpenError> {
          PRAGMA cache_size=-65536;
          PRAGMA foreign_keys=OFF;",
     )?;
-    connection.execute_batch(USUAL_DELETE)?;
+    connection.execute_batch(DELETE)?;
     keep_statements(&connection)?;
     Ok(connection)
 }

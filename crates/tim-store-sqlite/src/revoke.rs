@@ -54,14 +54,9 @@ impl Batch<'_> {
         let left = RevokedBy::new(revoke.by.as_str())
             .with_reason(&revoke.reason)
             .with_name(&name);
-        // Overwritten content must not stay in free parts of the file.
-        self.db.execute_batch("PRAGMA secure_delete=ON")?;
-        let removed = match planted::is(Fault::RevokedContentKept) {
-            true => Ok(()),
-            false => remove_content(self.db, head.id, revoke.sequence, &left),
-        };
-        self.db.execute_batch(super::USUAL_DELETE)?;
-        removed?;
+        if !planted::is(Fault::RevokedContentKept) {
+            remove_content(self.db, head.id, revoke.sequence, &left)?;
+        }
         self.wipe = true;
         self.revoked = entry_at(self.db, &head, revoke.sequence)?.map(Box::new);
         let entry = self.push(

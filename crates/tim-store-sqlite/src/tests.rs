@@ -255,7 +255,7 @@ fn revoked_contents_are_not_in_the_files_either() {
     assert!(!found_in_files(dir.path(), b"hunter2"));
     assert!(found_in_files(dir.path(), b"it stays"));
     assert!(!reader.entry(&log, 2).unwrap().unwrap().is_revoked());
-    assert_eq!(pragma(writer.connection(), "secure_delete"), "2", "FAST again");
+    assert_eq!(pragma(writer.connection(), "secure_delete"), "1");
 }
 
 #[test]
