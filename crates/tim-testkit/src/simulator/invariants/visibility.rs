@@ -3,8 +3,8 @@
 
 use tim_session::proto::UserId;
 
-use super::super::history::{AttackSaw, Content, Log, Returned, Seen, What};
-use super::super::op::Plan;
+use super::super::history::{AttackSaw, Content, Event, Log, Observation, Returned, Seen, What};
+use super::super::op::{DeviceRef, Plan};
 use super::model::Viewer;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -46,8 +46,33 @@ fn sees(model: &Model<'_>, at: usize, seen: &Seen, viewer: Viewer, user: UserId)
         Viewer::Asked(_, call) => (model.calls.get(&call).map_or(at, |call| call.begun), true),
         _ => (at, false),
     };
+    let asked_at = match viewer {
+        Viewer::Pushed(device) if seen.sequence == 0 => said_before(model, at, seen, device),
+        _ => asked_at,
+    };
     may_see(model, seen, user, asked_at, at, on_request)
         .map_err(|words| Violation::new(NAME, words).at([asked_at, at]))
+}
+
+/// The observation before which something that is not stored was said that a device has got: the same was seen by somebody
+/// else before, on the connection of the device. It may have waited there for long, if the device reads slowly.
+fn said_before(model: &Model<'_>, at: usize, seen: &Seen, device: DeviceRef) -> usize {
+    let observations = model.history.observations.get(..at).unwrap_or_default();
+    let connects = |what: &What| match what {
+        What::Event(Event::Other(name)) => name == "net Connecting",
+        What::Started(_) => true,
+        _ => false,
+    };
+    let connected = observations
+        .iter()
+        .rposition(|observation| observation.device == Some(device) && connects(&observation.what));
+    let first = connected.unwrap_or(0);
+    let same = |observation: &Observation| match &observation.what {
+        What::Event(Event::Received(entries)) => entries.contains(seen),
+        _ => false,
+    };
+    let later = observations.get(first..).unwrap_or_default();
+    later.iter().position(same).map_or(at, |after| first + after)
 }
 
 /// Checks that a user may see an entry that was asked for in one observation and seen in another one.
@@ -71,7 +96,7 @@ fn may_see(
     if seen.sequence == 0 {
         // Not stored: only those who were in the group when it was said, or have come since.
         let message = seen.content.mark().and_then(|mark| model.messages.get(&mark));
-        let said_at = message.map_or(at, |message| message.begun);
+        let said_at = message.map_or(asked_at, |message| message.begun);
         return if model.may_be_in(group, user, said_at, at) {
             Ok(1)
         } else {
@@ -158,6 +183,7 @@ mod tests {
     use super::*;
     use crate::simulator::history::AttackSaw;
     use crate::simulator::op::{Call, Target};
+    use tim_session::proto::message::TipOperation;
 
     fn page(run: &mut MadeUp, user: u8, entries: Vec<Seen>) {
         let log = entries[0].log;
@@ -239,6 +265,37 @@ mod tests {
         later.online_only = true;
         run.receive(1, &[later]);
         violates(&Visibility, &run, "who is not in the group");
+    }
+
+    #[test]
+    fn what_is_not_stored_waits_for_a_device_that_reads_slowly() {
+        let (mut run, [_, mut tip]) = joined();
+        tip.sequence = 0;
+        tip.content = Content::Tip {
+            operation: TipOperation::JOIN,
+            operator: "user-1".to_owned(),
+            users: vec!["user-1".to_owned()],
+            members: 3,
+        };
+        let mut late = run.clone();
+        late.receive(0, &[tip.clone()]);
+        for run in [&mut late, &mut run] {
+            run.quit(1, 5);
+        }
+        let mut again = late.clone();
+        late.receive(1, &[tip.clone()]);
+        passes(&Visibility, &late);
+        // Nobody else has got it: it was said just now.
+        run.receive(1, &[tip.clone()]);
+        violates(&Visibility, &run, "who is not in the group");
+        // On a new connection nothing waits.
+        let device = DeviceRef { user: 1, device: 0 };
+        again.push(
+            Some(device),
+            What::Event(Event::Other("net Connecting".to_owned())),
+        );
+        again.receive(1, &[tip]);
+        violates(&Visibility, &again, "who is not in the group");
     }
 
     #[test]
