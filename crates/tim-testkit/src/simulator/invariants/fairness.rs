@@ -1,5 +1,5 @@
 //! What hostile users do costs an innocent pair little: each message of it is accepted and arrives within twice the longest time of the quiet
-//! beginning, or within half a second.
+//! beginning, or within half a second, and the time that what was sent to the receiver itself takes in front of it.
 
 use std::collections::BTreeMap;
 
@@ -47,18 +47,40 @@ impl Invariant for Fairness {
             if arrived < noisy_from {
                 quiet = latency.max(quiet);
             } else {
+                let latency = latency.saturating_sub(queue_ms(model, message.begun, arrived));
                 noisy.push((latency, message.begun, arrived));
             }
         }
         let bound = (2 * quiet).max(HARMLESS_MS);
         if let Some((latency, begun, arrived)) = noisy.iter().max().filter(|(latency, ..)| *latency > bound) {
             let words = format!(
-                "a message of the innocent pair took {latency} ms beside hostile users, and {quiet} at most before"
+                "a message of the innocent pair took {latency} ms more than its queue beside hostile users, and {quiet} at most before"
             );
             return Err(Violation::new(NAME, words).at([*begun, *arrived]));
         }
         Ok(noisy.len() as u64)
     }
+}
+
+/// How long the entries of others take that a device got while a message was on its way to it: a window of them for each
+/// round trip. Whoever floods a user fills the queue of that user.
+fn queue_ms(model: &Model<'_>, begun: usize, arrived: usize) -> u64 {
+    let observations = &model.history.observations;
+    let device = observations.get(arrived).and_then(|arrival| arrival.device);
+    let meanwhile = observations.get(begun..arrived).unwrap_or_default();
+    let received = meanwhile
+        .iter()
+        .filter(|observation| observation.device == device);
+    let entries = received.filter_map(|observation| match &observation.what {
+        What::Event(Event::Received(entries)) => Some(entries),
+        _ => None,
+    });
+    let is_other =
+        |seen: &&super::super::history::Seen| seen.from != Plan::user(0) && seen.from != Plan::user(1);
+    let others = entries.flatten().filter(is_other).count() as u64;
+    let settings = &model.history.plan.settings;
+    let round_trip_us = 2 * settings.delay_us.1;
+    others * round_trip_us / u64::from(settings.window.max(1)) / 1_000
 }
 
 /// The messages of users 0 and 1 to each other.
@@ -122,6 +144,23 @@ mod tests {
         let mut late = run.clone();
         say(&mut late, 900);
         violates(&Fairness, &late, "took 9");
+        // What a flood has put in front of it counts.
+        let mut queued = run.clone();
+        queued.history.plan.settings.window = 1;
+        queued.history.plan.settings.delay_us = (500, 2_000);
+        let sent = queued.send(0, Target::User(1));
+        queued.pass(900);
+        let seen = queued.seen_of(sent, 1);
+        let mut flood = seen.clone();
+        flood.from = Plan::hostile_user(0);
+        flood.content = Content::Gone;
+        let mut short = queued.clone();
+        queued.receive(1, &vec![flood.clone(); 40]);
+        queued.receive(1, &[seen.clone()]);
+        passes(&Fairness, &queued);
+        short.receive(1, &vec![flood; 10]);
+        short.receive(1, &[seen]);
+        violates(&Fairness, &short, "more than its queue");
         run.send(0, Target::User(1));
         violates(&Fairness, &run, "has not arrived");
     }
