@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) generation: u64,
     /// If a message of this client has moved it up the list: when the hub accepted that, Unix time in seconds.
     pub(super) accepted: Option<u64>,
+    /// The newest count that the hub has told by itself since the login.
+    pub(super) told: Option<HubCount>,
 }
 
 impl Entry {
@@ -47,12 +49,17 @@ impl Entry {
             certain: true,
             generation: 0,
             accepted: None,
+            told: None,
         }
     }
 
     pub(super) fn take_count(&mut self, fresh: HubCount) -> Need {
         if planted::is(Fault::MarkReadOverwrites) {
             self.unread = UnreadCount::new(fresh);
+        }
+        let is_newer = |told: HubCount| (fresh.counted, fresh.read) > (told.counted, told.read);
+        if self.told.is_none_or(is_newer) {
+            self.told = Some(fresh);
         }
         let taken = self.unread.take(fresh);
         self.show_count();
@@ -69,12 +76,16 @@ impl Entry {
         }
     }
 
-    /// As the hub lists it, with what was delivered after that. `restart`: the count known before is void. `has_moved`: it has a newer
-    /// message than the list.
+    /// As the hub lists it, with what was delivered after that. `restart`: the count known before the login is void; what was
+    /// told since may be newer than the list. `has_moved`: it has a newer message than the list.
     pub(super) fn refreshed(mut self, mut fresh: Conversation, restart: bool, has_moved: bool) -> Self {
         let base = hub_count(&fresh);
         let taken = if restart {
-            self.unread.restart(base)
+            let taken = self.unread.restart(base);
+            if let Some(told) = self.told {
+                let _ = self.unread.take(told);
+            }
+            taken
         } else {
             self.unread.take(base)
         };

@@ -156,6 +156,9 @@ impl ConversationList {
         self.since = hub_seconds;
         self.unlisted.clear();
         self.collecting = None;
+        for entry in &mut self.entries {
+            entry.told = None;
+        }
     }
 
     /// The first page of the hub's list was requested.
@@ -214,7 +217,7 @@ impl ConversationList {
             };
             let at = before.iter().position(is_same);
             let Some((at, entry)) = at.and_then(|at| Some((at, before.get_mut(at)?.take()?))) else {
-                listed.push(Entry::new(conversation));
+                listed.extend(self.begin_listed(conversation));
                 continue;
             };
             // What was known before the list was asked for cannot be newer, unless the hub's store was restored from an older state.
@@ -244,6 +247,24 @@ impl ConversationList {
         Need::list_if(again)
     }
 
+    /// A conversation that was not held, as the hub lists it: nothing if it was deleted since the hub made the page. It may
+    /// have been read since.
+    fn begin_listed(&self, conversation: Conversation) -> Option<Entry> {
+        let unlisted = self
+            .unlisted
+            .iter()
+            .find(|unlisted| unlisted.id == conversation.id);
+        let last = conversation.last_message.as_ref();
+        if unlisted.is_some_and(|one| last.is_some_and(|last| last.sequence() <= one.through)) {
+            return None;
+        }
+        let mut entry = Entry::new(conversation);
+        if let Some(unlisted) = unlisted {
+            let _ = entry.take_count(unlisted.count);
+        }
+        Some(entry)
+    }
+
     /// The hub was restored from an older state: its next list is authoritative, whatever was known before.
     pub(super) fn rewind(&mut self) {
         self.known = false;
@@ -255,6 +276,7 @@ impl ConversationList {
                 read: 0,
             });
             entry.accepted = None;
+            entry.told = None;
             let conversation = Arc::make_mut(&mut entry.conversation);
             conversation.last_sequence = 0;
             conversation.group_at_info_list.clear();

@@ -456,3 +456,47 @@ fn a_restored_hub_has_no_mention_of_what_it_has_lost() {
     let _ = answer(&mut cache, vec![listed("alice", 0, 0, 1)], 0, true);
     assert!(cache.list()[0].group_at_info_list.is_empty());
 }
+
+#[test]
+fn a_list_that_is_older_than_what_was_read_after_the_login_sets_no_mark_back() {
+    let mut cache = knowing(vec![listed("alice", 2, 0, 5)], 2, true);
+    cache.log_in(2_000_000);
+    cache.begin_list();
+    let read = HubCount {
+        unread: 0,
+        counted: 5,
+        read: 5,
+    };
+    // The answers to what was read, of one that is held and of one that is not, overtake the list.
+    assert_eq!(cache.take_count(&alice(), read), Need::Nothing);
+    let carol = ConversationId::C2c(user("carol"));
+    let _ = cache.take_count(&carol, read);
+    let list = || vec![listed("alice", 2, 0, 5), listed("carol", 1, 4, 5)];
+    assert_eq!(answer(&mut cache, list(), 3, true), Progress::Done(Need::Nothing));
+    let marks = |cache: &ConversationList| -> Vec<_> {
+        let list = cache.list();
+        let marks = list.iter().map(|one| (one.unread_count, one.read_sequence));
+        marks.collect()
+    };
+    assert_eq!(marks(&cache), [(0, 5), (0, 5)]);
+    // At the next login the store may have been restored: its list is believed.
+    cache.log_in(3_000_000);
+    cache.begin_list();
+    assert_eq!(answer(&mut cache, list(), 3, true), Progress::Done(Need::Nothing));
+    assert_eq!(marks(&cache), [(2, 0), (1, 4)]);
+}
+
+#[test]
+fn a_list_that_is_older_than_a_deletion_brings_nothing_back() {
+    let mut alice_listed = listed("alice", 1, 4, 5);
+    alice_listed.last_message = Some(message_of("alice", 5, MessageFlags::NONE));
+    let mut cache = knowing(vec![alice_listed.clone()], 1, true);
+    cache.begin_list();
+    let _ = cache.take_off(&alice(), 5);
+    let list = vec![alice_listed];
+    assert_eq!(answer(&mut cache, list, 1, true), Progress::Done(Need::Nothing));
+    assert_eq!((unread(&cache, "alice"), cache.total_unread()), (None, 0));
+    // What is new brings it back.
+    let _ = deliver(&mut cache, "alice", 6);
+    assert_eq!(unread(&cache, "alice"), Some(1));
+}
