@@ -4,13 +4,15 @@
 //! feature `planted`, which nothing but tests turns on, [`is`] is a constant `false` and the mistakes are not compiled in. With
 //! it, a fault is planted by [`with`], on one thread and for the time of one call.
 
-/// Defines [`Fault`]: the name for the command line, and the invariant of the simulator that has to notice it.
+/// Defines [`Fault`]: the name for the command line, the invariant of the simulator that has to notice it, and within how many seeds of
+/// which profile it does (`all`: all profiles take turns). Without those it is not noticed yet.
 macro_rules! faults {
-    ($($(#[$doc:meta])* $fault:ident = $name:literal, $invariant:literal;)+) => {
+    ($($(#[$doc:meta])* $fault:ident = $name:literal, $invariant:literal $(, $seeds:literal of $profile:literal)?;)+) => {
         /// A mistake that can be planted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Fault {
-            $($(#[$doc])* #[doc = ""] #[doc = concat!("To be noticed by `", $invariant, "`.")] $fault,)+
+            $($(#[$doc])* #[doc = ""] #[doc = concat!("To be noticed by `", $invariant, "`. ", $("Found within ", $seeds, " seeds of profile ", $profile, ".")?)]
+            $fault,)+
         }
 
         impl Fault {
@@ -28,80 +30,90 @@ macro_rules! faults {
             pub const fn invariant(self) -> &'static str {
                 match self { $(Self::$fault => $invariant),+ }
             }
+
+            /// Within how many seeds of which profile the simulator finds it; `None` if it does not notice it yet.
+            #[must_use]
+            pub const fn found_within(self) -> Option<(u64, &'static str)> {
+                let found: &[(u64, &'static str)] = match self { $(Self::$fault => &[$(($seeds, $profile))?]),+ };
+                match found {
+                    [within] => Some(*within),
+                    _ => None,
+                }
+            }
         }
     };
 }
 
 faults! {
     /// The store takes every message under a known id for a repetition: another message is acknowledged and thrown away.
-    IdsWithoutHash = "ids-without-hash", "used-id";
+    IdsWithoutHash = "ids-without-hash", "used-id", 200 of "all";
     /// Message ids are drawn from a fixed seed and the hour, so a restarted application draws its earlier ids again, and a message
     /// under a refused id is sent under the same id once more.
-    IdsDrawnAgain = "ids-drawn-again", "used-id";
+    IdsDrawnAgain = "ids-drawn-again", "used-id", 200 of "all";
     /// The store answers before the transaction is committed: a crash loses what was acknowledged.
-    AcknowledgeBeforeCommit = "acknowledge-before-commit", "durable-once";
+    AcknowledgeBeforeCommit = "acknowledge-before-commit", "durable-once", 200 of "all";
     /// Ids of requests start over with each connection: two open requests have one id, and one gets the response of the other.
-    RequestIdsStartOver = "request-ids-start-over", "durable-once";
+    RequestIdsStartOver = "request-ids-start-over", "durable-once", 200 of "all";
     /// A new connection does not get the requests that were under way on the lost one: their calls never return.
-    OutboxDropped = "outbox-dropped", "liveness";
+    OutboxDropped = "outbox-dropped", "liveness", 200 of "all";
     /// The session's cursor stays where the last SYNCED has put it: what came since comes again on the next connection.
-    DeliveryRepeated = "delivery-repeated", "order-once";
+    DeliveryRepeated = "delivery-repeated", "order-once", 200 of "all";
     /// The SDK's cursor is that of the newest delivery, handled or not: a restarted application never gets what it had not read.
-    CursorAheadOfEvents = "cursor-ahead-of-events", "order-once";
+    CursorAheadOfEvents = "cursor-ahead-of-events", "order-once", 200 of "all";
     /// What the connection had no capacity for counts as delivered.
     CursorSkipsUndelivered = "cursor-skips-undelivered", "order-once";
     /// Live messages are handed to a device that has not yet got the older ones from the log, which it then never gets.
-    LiveOvertakesLog = "live-overtakes-log", "order-once";
+    LiveOvertakesLog = "live-overtakes-log", "order-once", 200 of "all";
     /// The hub does not remember what it passed on without storing it: a repetition is delivered again.
-    PassedOnTwice = "passed-on-twice", "order-once";
+    PassedOnTwice = "passed-on-twice", "order-once", 200 of "rooms";
     /// A serial line takes packets for whole although others before them were lost.
-    SerialLossIgnored = "serial-loss-ignored", "order-once";
+    SerialLossIgnored = "serial-loss-ignored", "order-once", 200 of "all";
     /// A store that was put back from an older copy takes the cursors of the lost history for its own.
-    CursorBelievedAfterRestore = "cursor-believed-after-restore", "gaps";
+    CursorBelievedAfterRestore = "cursor-believed-after-restore", "gaps", 200 of "all";
     /// The hub does not tell devices of the gaps that retention made.
-    GapSwallowed = "gap-swallowed", "gaps";
+    GapSwallowed = "gap-swallowed", "order-once", 200 of "clock";
     /// Retention believes the wall clock: a clock that jumps ahead erases history.
-    PurgeByWallClock = "purge-by-wall-clock", "durable-once";
+    PurgeByWallClock = "purge-by-wall-clock", "durable-once", 200 of "all";
     /// A member reads in a group's history what was said before the member joined.
-    HistoryBeforeJoining = "history-before-joining", "visibility";
+    HistoryBeforeJoining = "history-before-joining", "visibility", 200 of "all";
     /// A removed member stays on the list of those who are online in the group, and gets its messages.
-    RemovedStaysListed = "removed-stays-listed", "visibility";
+    RemovedStaysListed = "removed-stays-listed", "visibility", 200 of "all";
     /// A mute is kept in the row of the member: who leaves and joins again may speak.
-    MuteInMembership = "mute-in-membership", "restrictions";
+    MuteInMembership = "mute-in-membership", "restrictions", 200 of "groups";
     /// A message that waits for its turn is not checked again: it is delivered after its sender was muted.
-    WaitingNotCheckedAgain = "waiting-not-checked-again", "restrictions";
+    WaitingNotCheckedAgain = "waiting-not-checked-again", "restrictions", 200 of "rooms";
     /// Managers act on members of their own rank and above.
-    RankIgnored = "rank-ignored", "restrictions";
+    RankIgnored = "rank-ignored", "restrictions", 200 of "groups";
     /// The content of a revoked message stays in the store.
-    RevokedContentKept = "revoked-content-kept", "revoked";
+    RevokedContentKept = "revoked-content-kept", "revoked", 200 of "all";
     /// What waits in mailboxes keeps its content when it is revoked.
-    RevocationMissesMailboxes = "revocation-misses-mailboxes", "revoked";
+    RevocationMissesMailboxes = "revocation-misses-mailboxes", "revoked", 200 of "links";
     /// The SDK replaces its unread count by that of a response, and forgets what was delivered after the hub had counted.
     MarkReadOverwrites = "mark-read-overwrites", "numbers-at-rest";
     /// The store moves the read mark backward.
-    ReadMarkGoesBack = "read-mark-goes-back", "numbers-at-rest";
+    ReadMarkGoesBack = "read-mark-goes-back", "numbers-at-rest", 200 of "all";
     /// The store counts a user's own messages as unread.
-    OwnMessagesCount = "own-messages-count", "numbers-at-rest";
+    OwnMessagesCount = "own-messages-count", "numbers-at-rest", 200 of "all";
     /// A message that was revoked stays in the SDK's count.
-    RevokedStillCounts = "revoked-still-counts", "numbers-at-rest";
+    RevokedStillCounts = "revoked-still-counts", "numbers-at-rest", 200 of "all";
     /// Of two counts that wait for a device, the one that came last wins, even if it is the older one.
     OlderCountWins = "older-count-wins", "numbers-at-rest";
     /// The hub measures a message with its envelope, the client without: the longest messages are created and never sent.
-    LimitMeasuredTwice = "limit-measured-twice", "ceilings";
+    LimitMeasuredTwice = "limit-measured-twice", "ceilings", 200 of "all";
     /// The session delivers more than the window of the client.
-    WindowUnchecked = "window-unchecked", "ceilings";
+    WindowUnchecked = "window-unchecked", "ceilings", 200 of "all";
     /// The hub admits any number of messages a second.
-    FloodAdmitted = "flood-admitted", "ceilings";
+    FloodAdmitted = "flood-admitted", "ceilings", 200 of "all";
     /// A login that arrives late takes over from the newer one of the same session.
     LoginWithoutFencing = "login-without-fencing", "liveness";
     /// The client takes the response to a LOGIN of an earlier connection, or of an earlier run, for its own.
     EarlierLoginAnswered = "earlier-login-answered", "liveness";
     /// Every refusal of a login ends the session for good.
-    TransientIsFinal = "transient-is-final", "liveness";
+    TransientIsFinal = "transient-is-final", "liveness", 200 of "all";
     /// The client's waits between attempts grow without a ceiling.
-    BackoffWithoutEnd = "backoff-without-end", "liveness";
+    BackoffWithoutEnd = "backoff-without-end", "liveness", 200 of "all";
     /// Neither end ever takes a silent connection for lost.
-    SilenceTrusted = "silence-trusted", "liveness";
+    SilenceTrusted = "silence-trusted", "liveness", 200 of "all";
 }
 
 impl Fault {

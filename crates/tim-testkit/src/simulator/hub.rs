@@ -83,7 +83,9 @@ pub(crate) fn options(shared: &Shared) -> HubOptions {
     let settings: &Settings = &shared.plan.settings;
     let (wall, steady) = (shared.hub_wall.clone(), shared.steady);
     let mut options = HubOptions::new(Shared::app());
-    options.limits = Limits::new().with_retention_seconds(settings.retention_seconds);
+    options.limits = Limits::new()
+        .with_retention_seconds(settings.retention_seconds)
+        .with_group_messages_per_second(settings.group_messages_per_second);
     options.purge_interval = Duration::from_millis(settings.purge_interval_ms);
     options.max_devices = settings.max_devices;
     options.max_live = settings.max_live;

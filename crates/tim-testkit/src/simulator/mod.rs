@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`op`] | what a plan consists of: the population, every operation, every fault |
 //! | `plan` | from a seed and a profile to a plan |
+//! | `scenes` | sequences that take several parties in the right order |
 //! | [`history`] | what was observed, and what everybody has at rest |
 //! | [`invariants`] | what must hold of it |
 //! | `shrink` | what of a failing plan matters |
@@ -21,6 +22,7 @@ pub mod op;
 mod panics;
 mod plan;
 mod recorder;
+mod scenes;
 mod sdk;
 mod seen;
 mod shrink;

@@ -156,6 +156,8 @@ pub struct Settings {
     pub max_live: usize,
     /// `HubOptions::sends_per_second`.
     pub sends_per_second: u32,
+    /// `Limits::group_messages_per_second` of the hub.
+    pub group_messages_per_second: u32,
     /// How many events the stream of an application holds.
     pub event_capacity: usize,
     /// The window of a device.
@@ -178,6 +180,7 @@ impl Default for Settings {
             max_devices: 16,
             max_live: 256,
             sends_per_second: 200,
+            group_messages_per_second: 40,
             event_capacity: 256,
             window: 16,
             sig_seconds: 24 * 3600,

@@ -10,6 +10,7 @@ use super::op::{
     Attack, Body, Call, DeviceFault, DeviceKind, DeviceRef, HubFault, LinkFault, Mention, Op, Plan,
     Population, Profile, Settings, Step, StoreFault, Target, UserPlan, Which,
 };
+use super::scenes::{self, Stage};
 use crate::Rng;
 
 /// When the ordinary operations begin: everybody has logged in, the first groups exist.
@@ -185,6 +186,7 @@ impl Plan {
         draft.beginnings();
         draft.faults();
         draft.activities(rng.within(70..170));
+        draft.scenes();
         draft.finish(&mut rng)
     }
 }
@@ -279,6 +281,9 @@ fn settings(rng: &mut Rng, profile: Profile) -> Settings {
             settings.purge_interval_ms = rng.within(2_000..15_000);
         }
         _ => {}
+    }
+    if matches!(profile, Profile::Rooms) {
+        settings.group_messages_per_second = any(rng, &[2, 5, 40]);
     }
     if matches!(profile, Profile::Hostile) {
         settings.sends_per_second = any(rng, &[20, 200]);
@@ -639,6 +644,22 @@ impl Draft {
         }
     }
 
+    /// Sequences that steps drawn one by one hardly ever make.
+    fn scenes(&mut self) {
+        let groups = 0..self.population.groups.len() as u8;
+        let owners = groups.map(|group| self.owner_of(group) as u8);
+        let stage = Stage {
+            profile: self.profile,
+            population: self.population.clone(),
+            settings: self.settings.clone(),
+            owners: owners.collect(),
+            begin_ms: BEGIN_MS,
+            end_ms: self.end_ms,
+        };
+        let rng = stream(self.seed, "scenes", 0);
+        self.steps.extend(scenes::draw(rng, stage));
+    }
+
     /// The innocent pair writes to each other, evenly.
     fn pair(&mut self, device: DeviceRef, rng: &mut Rng) {
         if device.device != 0 {
@@ -898,7 +919,7 @@ fn number_of(device: DeviceRef) -> u64 {
 }
 
 /// One of these.
-fn any<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+pub(super) fn any<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.below(of.len() as u64) as usize]
 }
 

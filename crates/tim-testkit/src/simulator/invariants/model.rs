@@ -10,7 +10,10 @@ use super::super::history::{
     AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Returned, Said, Seen, Sent, Snapshot,
     Stored, What,
 };
-use super::super::op::{Call, DeviceKind, DeviceRef, Plan};
+use super::super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Plan};
+
+/// What the hub and the client take for handing something on, generously, in milliseconds.
+const SLACK_MS: u64 = 300;
 
 /// A history and a snapshot, with what follows from them.
 pub struct Model<'a> {
@@ -393,6 +396,44 @@ impl<'a> Model<'a> {
     pub(super) fn may_be_lost(&self, acknowledged: usize) -> bool {
         let undoes = |(at, backup): &(usize, usize)| *backup < acknowledged && acknowledged < *at;
         self.restores.iter().any(undoes)
+    }
+
+    /// How long what the hub passes to a device may be on its way, in milliseconds; `None` if something other than distance holds it up in
+    /// this run: the link is narrow or a serial one, or the application does not read.
+    pub(super) fn travel_ms(&self, device: DeviceRef) -> Option<u64> {
+        let mut most_ms = self.history.plan.settings.delay_us.1 / 1000;
+        let own = |observation: &&Observation| observation.device == Some(device);
+        for observation in self.history.observations.iter().filter(own) {
+            match observation.what {
+                What::LinkFault(LinkFault::Slow { delay_ms, .. }) => {
+                    most_ms += u64::from(delay_ms); // two may be at once
+                }
+                What::LinkFault(LinkFault::Narrow { .. })
+                | What::DeviceFault(DeviceFault::ReadsNothing(_)) => return None,
+                _ => {}
+            }
+        }
+        (self.kind(device) == Some(DeviceKind::Sdk)).then_some(most_ms + SLACK_MS)
+    }
+
+    /// The earliest observation before which the hub cannot have answered a call of a device that returned at `ended`: an answer that
+    /// nothing disturbs arrives soon. `None` if anything disturbed it since `begun`.
+    pub(super) fn leaves_the_hub(&self, device: DeviceRef, begun: usize, ended: usize) -> Option<usize> {
+        let travel_ms = self.travel_ms(device)?;
+        let during = self.history.observations.get(begun..ended)?;
+        let disturbs = |observation: &Observation| match &observation.what {
+            What::LinkFault(_) | What::DeviceFault(_) | What::Ended | What::Event(Event::Other(_)) => {
+                observation.device == Some(device)
+            }
+            What::HubEnded(_) | What::HubFailed | What::StoreFault(_) => true,
+            _ => false,
+        };
+        if during.iter().any(disturbs) {
+            return None;
+        }
+        let earliest_ms = self.at_ms(ended).saturating_sub(travel_ms);
+        let offset = during.partition_point(|observation| observation.at_ms < earliest_ms);
+        Some(begun + offset)
     }
 
     /// Whether the store was restored between two observations.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tim_session::proto::{ErrorCode, MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
-use super::super::op::DeviceRef;
+use super::super::op::{DeviceKind, DeviceRef};
 use super::model::{Spoken, Viewer, differs};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -16,6 +16,9 @@ use crate::simulator::op::Profile;
 pub struct OrderOnce;
 
 const NAME: &str = "order-once";
+
+/// How long the hub certainly remembers what it passed on without storing it, in milliseconds.
+const REMEMBERED_MS: u64 = 110_000;
 
 impl Invariant for OrderOnce {
     fn name(&self) -> &'static str {
@@ -31,7 +34,8 @@ impl Invariant for OrderOnce {
         for state in &model.snapshot.devices {
             let mut device = Device::new(state.device);
             for (at, observation) in model.history.observations.iter().enumerate() {
-                if observation.device == Some(state.device) {
+                let is_of_hub = matches!(observation.what, What::HubStarted { .. } | What::HubClock { .. });
+                if observation.device == Some(state.device) || is_of_hub {
                     checked += device.observe(model, at, &observation.what)?;
                 }
             }
@@ -122,6 +126,8 @@ struct Device {
     got: Vec<(usize, Log, u64)>,
     places: BTreeSet<(Log, u64)>,
     last: BTreeMap<Log, u64>,
+    /// What it got that is not stored, since it was started, the hub was, and the hub's clock was set.
+    live: BTreeMap<(UserId, MessageId), usize>,
     /// The gaps that it was told of.
     gaps: Vec<(Log, u64, u64)>,
     /// Everything that was sent after this observation is to arrive.
@@ -138,6 +144,7 @@ impl Device {
             got: Vec::new(),
             places: BTreeSet::new(),
             last: BTreeMap::new(),
+            live: BTreeMap::new(),
             gaps: Vec::new(),
             since: None,
             waits: true,
@@ -146,13 +153,18 @@ impl Device {
 
     fn observe(&mut self, model: &Model<'_>, at: usize, what: &What) -> Result<u64, Violation> {
         match what {
-            What::Started(started) if !started.twin => match started.from {
-                StartsFrom::Now | StartsFrom::Start => self.start_anew(),
-                StartsFrom::Cursor { observations } => {
-                    self.got.retain(|(at, ..)| *at < observations);
-                    self.rebuild();
+            What::Started(started) if !started.twin => {
+                self.live.clear();
+                match started.from {
+                    StartsFrom::Now | StartsFrom::Start => self.start_anew(),
+                    StartsFrom::Cursor { observations } => {
+                        self.got.retain(|(at, ..)| *at < observations);
+                        self.rebuild();
+                    }
                 }
-            },
+            }
+            // The hub measures how long it remembers by its wall clock: FAULT, a jump ahead makes it forget what it passed on.
+            What::HubStarted { .. } | What::HubClock { .. } => self.live.clear(),
             What::Event(Event::Ready) if self.waits => {
                 self.since = Some(at);
                 self.waits = false;
@@ -196,6 +208,9 @@ impl Device {
 
     fn receive(&mut self, model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
         let place = (seen.log, seen.sequence);
+        if seen.sequence == 0 && seen.id != MessageId::default() {
+            return self.receive_live(model, at, seen);
+        }
         if seen.sequence == 0 || self.is_own(model, seen) {
             return Ok(());
         }
@@ -223,6 +238,18 @@ impl Device {
         self.places.insert(place);
         self.last.insert(seen.log, seen.sequence);
         Ok(())
+    }
+
+    /// What is not stored comes once, as long as the hub remembers that it was passed on.
+    fn receive_live(&mut self, model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
+        let before = self.live.insert((seen.from, seen.id), at);
+        match before {
+            Some(before) if model.at_ms(at) - model.at_ms(before) < REMEMBERED_MS => {
+                let words = format!("{} got {seen} twice", self.device);
+                Err(Violation::new(NAME, words).at([before, at]))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether this device itself sent it. Whether it gets that is no promise.
@@ -259,13 +286,54 @@ impl Device {
                 continue;
             }
             checked += 1;
-            let is_told = |(gap, from, to): &(Log, u64, u64)| gap == log && (*from..=*to).contains(&sequence);
-            if !self.places.contains(&(*log, sequence)) && !self.gaps.iter().any(is_told) {
+            if !self.places.contains(&(*log, sequence)) && !self.has_gap(log, sequence) {
                 let words = format!("{} is ready and has never got {}", self.device, stored.seen);
                 return Err(Violation::new(NAME, words).at([since, message.begun]));
             }
         }
+        Ok(checked + self.is_told_of_purged(model, since)?)
+    }
+
+    /// Of what retention removed before it came back, it was told.
+    fn is_told_of_purged(&self, model: &Model<'_>, since: usize) -> Result<u64, Violation> {
+        let mut checked = 0;
+        if model.last_restore().is_some() {
+            return Ok(0);
+        }
+        // Firmware may have got a piece without the mark, of which nobody knows any more which device of the user sent it.
+        let has_marks = model.kind(self.device) == Some(DeviceKind::Sdk);
+        for message in model.messages.values() {
+            let Some(accepted) = message.accepted.first() else {
+                continue;
+            };
+            let (log, sequence) = (&accepted.log, accepted.sequence);
+            let is_purged = model.first_kept(log).is_some_and(|first| sequence < first);
+            if sequence == 0
+                || !is_purged
+                || message.begun <= since
+                || message.device == Some(self.device)
+                || message.sent.from == self.user && !has_marks
+                || is_unannounced(model, message)
+                || !self.is_to_get(model, log, sequence)
+            {
+                continue;
+            }
+            checked += 1;
+            if !self.places.contains(&(*log, sequence)) && !self.has_gap(log, sequence) {
+                let words = format!(
+                    "{} has never got {log}/{sequence}, which retention has removed, and was not told",
+                    self.device
+                );
+                return Err(Violation::new(NAME, words).at([since, message.begun, accepted.at]));
+            }
+        }
         Ok(checked)
+    }
+
+    fn has_gap(&self, log: &Log, sequence: u64) -> bool {
+        self.gaps
+            .iter()
+            .any(|(gap, from, to)| gap == log && (*from..=*to).contains(&sequence))
     }
 
     fn is_to_get(&self, model: &Model<'_>, log: &Log, sequence: u64) -> bool {
@@ -361,6 +429,43 @@ mod tests {
         run.push(Some(device(1)), What::Event(Event::Gap { log, from: 1, to: 1 }));
         run.receive(1, &[two]);
         passes(&OrderOnce, &run);
+    }
+
+    #[test]
+    fn what_is_not_stored_arrives_twice() {
+        let mut run = MadeUp::new();
+        let sent = run.send(0, Target::User(1));
+        let mut seen = run.seen_of(sent, 0);
+        seen.online_only = true;
+        run.receive(1, std::slice::from_ref(&seen));
+        passes(&OrderOnce, &run);
+        // A hub that was started again has forgotten it.
+        let mut started = run.clone();
+        started.push(None, What::HubStarted { wall_ms: 0 });
+        started.receive(1, std::slice::from_ref(&seen));
+        passes(&OrderOnce, &started);
+        let mut late = run.clone();
+        late.pass(120_000);
+        late.receive(1, std::slice::from_ref(&seen));
+        passes(&OrderOnce, &late);
+        run.receive(1, &[seen]);
+        violates(&OrderOnce, &run, "twice");
+    }
+
+    #[test]
+    fn retention_removes_what_a_device_never_got() {
+        let (mut run, [one, two]) = two();
+        run.receive(1, std::slice::from_ref(&two));
+        run.snapshot.logs.get_mut(&c2c(0, 1)).unwrap().remove(0);
+        let log = c2c(0, 1);
+        let mut told = run.clone();
+        told.push(Some(device(1)), What::Event(Event::Gap { log, from: 1, to: 1 }));
+        assert!(passes(&OrderOnce, &told) > passes(&OrderOnce, &MadeUp::new()));
+        violates(&OrderOnce, &run, "was not told");
+        let (mut before, _) = self::two();
+        before.receive(1, &[one, two]);
+        before.snapshot.logs.get_mut(&log).unwrap().remove(0);
+        passes(&OrderOnce, &before);
     }
 
     #[test]

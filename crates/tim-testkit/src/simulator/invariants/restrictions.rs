@@ -37,7 +37,8 @@ impl Invariant for Restrictions {
         }
         for call in model.calls.values() {
             if let Some(group) = group_of(call.op) {
-                checked += has_role(model, group, call)? + is_banned(model, group, call)?;
+                checked += has_role(model, group, call)? + has_rank(model, group, call)?;
+                checked += is_banned(model, group, call)?;
             }
         }
         Ok(checked)
@@ -90,7 +91,13 @@ fn writes(model: &Model<'_>, group: GroupId, message: &Spoken<'_>) -> Result<u64
         let forbidden = end.and_then(|end| forbids(model, group, from, message.begun, end));
         return Ok(u64::from(forbidden.is_some()));
     };
-    if let Some((at, why)) = forbids(model, group, from, message.begun, accepted) {
+    // What is answered at once was passed on shortly before; what waited in the hub until then is checked again.
+    let passed_on = message
+        .device
+        .filter(|_| message.calls.len() == 1)
+        .and_then(|device| model.leaves_the_hub(device, message.begun, accepted))
+        .map_or(message.begun, |at| at.max(message.begun));
+    if let Some((at, why)) = forbids(model, group, from, passed_on, accepted) {
         let words = format!("{from} wrote in {group} and {why}");
         return Err(Violation::new(NAME, words).at(at).at([message.begun, accepted]));
     }
@@ -255,11 +262,90 @@ fn has_role(model: &Model<'_>, group: GroupId, call: &Called<'_>) -> Result<u64,
     Err(Violation::new(NAME, words).at([call.begun, ended]))
 }
 
+/// Who was acted on had a lower rank.
+fn has_rank(model: &Model<'_>, group: GroupId, call: &Called<'_>) -> Result<u64, Violation> {
+    let Some((ended, returned)) = call.returned() else {
+        return Ok(0);
+    };
+    let by = call.device.user_id();
+    let done = |user: UserId| match returned {
+        Returned::Outcomes(outcomes) => outcomes.contains(&(user, u32::from(MemberResult::REMOVED.0))),
+        _ => true,
+    };
+    let numbers: &[u8] = match call.op {
+        Call::Mute(_, whom, _) | Call::NameCard(_, whom, _) => std::slice::from_ref(whom),
+        Call::Remove(_, users) => users,
+        _ => return Ok(0),
+    };
+    let users = numbers.iter().map(|number| Plan::user(*number));
+    let mut checked = 0;
+    for user in users.filter(|user| *user != by && done(*user)) {
+        checked += 1;
+        let owns = certainly_owns(model, group, user, call.begun, ended);
+        let manages = || certainly_manages(model, group, user, call.begun, ended);
+        if owns || manages() && !model.may_own(group, by, ended) {
+            let words = format!("{by} does not outrank {user}, and did {:?} in {group}", call.op);
+            return Err(Violation::new(NAME, words).at([call.begun, ended]));
+        }
+    }
+    Ok(checked)
+}
+
+/// Whether a user who has made a group is certainly still its owner between two observations.
+fn certainly_owns(model: &Model<'_>, group: GroupId, user: UserId, begun: usize, ended: usize) -> bool {
+    let creates = |call: &&Called<'_>| matches!(call.op, Call::CreateGroup { .. });
+    let ends = |call: &Called<'_>| match call.op {
+        Call::ChangeOwner(..) | Call::Dismiss(_) => true,
+        Call::Quit(_) => call.device.user_id() == user,
+        _ => false,
+    };
+    model
+        .group_calls(group)
+        .filter(creates)
+        .any(|create| create.device.user_id() == user && lasts(model, group, create, begun, ended, ends))
+}
+
+/// Whether somebody who was made an admin certainly is one between two observations, or the owner.
+fn certainly_manages(model: &Model<'_>, group: GroupId, user: UserId, begun: usize, ended: usize) -> bool {
+    let appoints =
+        |call: &&Called<'_>| matches!(call.op, Call::SetAdmin(_, to, true) if Plan::user(*to) == user);
+    let ends = |call: &Called<'_>| match call.op {
+        Call::SetAdmin(_, to, false) => Plan::user(*to) == user,
+        Call::Remove(_, users) => users.iter().any(|number| Plan::user(*number) == user),
+        Call::Quit(_) => call.device.user_id() == user,
+        Call::ChangeOwner(..) | Call::Dismiss(_) => true,
+        _ => false,
+    };
+    model
+        .group_calls(group)
+        .filter(appoints)
+        .any(|appoint| lasts(model, group, appoint, begun, ended, ends))
+}
+
+/// Whether what a call did was certainly done before an observation and holds until another one: no call that ends it may have had an
+/// effect since.
+fn lasts(
+    model: &Model<'_>,
+    group: GroupId,
+    call: &Called<'_>,
+    begun: usize,
+    ended: usize,
+    ends: impl Fn(&Called<'_>) -> bool,
+) -> bool {
+    let Some((done, _)) = call.returned().filter(|(done, _)| *done < begun) else {
+        return false;
+    };
+    let mut others = model.group_calls(group);
+    let is_over = others.any(|other| ends(other) && other.begun < ended && other.may_act_after(call.begun));
+    !is_over && !model.may_be_lost(done) && !model.restored_between(done, ended)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::made_up::{MadeUp, passes, violates};
+    use super::super::made_up::{MadeUp, device, passes, violates};
     use super::*;
-    use crate::simulator::op::Target;
+    use crate::simulator::history::What;
+    use crate::simulator::op::{LinkFault, Target};
 
     fn done(run: &mut MadeUp, user: u8, call: Call) {
         let call = run.call(user, call);
@@ -360,5 +446,51 @@ mod tests {
         violates(&Restrictions, &admin, "may not do Dismiss");
         done(&mut run, 1, Call::MuteAll(0, true));
         violates(&Restrictions, &run, "may not do MuteAll");
+    }
+
+    #[test]
+    fn somebody_acts_on_a_superior() {
+        let mut run = group();
+        done(&mut run, 0, Call::SetAdmin(0, 1, true));
+        done(&mut run, 1, Call::Mute(0, 2, 60));
+        assert!(passes(&Restrictions, &run) > 0);
+        let mut on_owner = run.clone();
+        done(&mut on_owner, 1, Call::Mute(0, 0, 60));
+        violates(&Restrictions, &on_owner, "does not outrank");
+        // Who was the owner may be outranked once the group was passed on.
+        let mut passed_on = run.clone();
+        done(&mut passed_on, 0, Call::ChangeOwner(0, 1));
+        done(&mut passed_on, 1, Call::Mute(0, 0, 60));
+        passes(&Restrictions, &passed_on);
+        done(&mut run, 0, Call::SetAdmin(0, 2, true));
+        let mut demoted = run.clone();
+        done(&mut demoted, 0, Call::SetAdmin(0, 2, false));
+        done(&mut demoted, 1, Call::NameCard(0, 2, 1));
+        passes(&Restrictions, &demoted);
+        done(&mut run, 0, Call::NameCard(0, 2, 1));
+        passes(&Restrictions, &run);
+        done(&mut run, 1, Call::NameCard(0, 2, 1));
+        violates(&Restrictions, &run, "does not outrank");
+    }
+
+    #[test]
+    fn what_waited_is_passed_on_after_its_sender_was_muted() {
+        let mut run = group();
+        let sent = run.send(1, Target::Group(0));
+        done(&mut run, 0, Call::Mute(0, 1, 60));
+        let mut at_once = run.clone();
+        at_once.accept(sent, 9);
+        passes(&Restrictions, &at_once);
+        let mut cut = run.clone();
+        cut.push(Some(device(1)), What::LinkFault(LinkFault::Cut));
+        for run in [&mut run, &mut cut] {
+            run.pass(1_000);
+            // Something is observed between, from which on it was certainly forbidden.
+            run.push(None, What::RestBegins);
+            run.pass(200);
+            run.accept(sent, 9);
+        }
+        passes(&Restrictions, &cut);
+        violates(&Restrictions, &run, "is muted");
     }
 }

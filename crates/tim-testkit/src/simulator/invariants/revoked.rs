@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::MessageId;
 
-use super::super::history::{Content, DeviceState, Log, Mark, Returned, Seen, Stored};
+use super::super::history::{Content, DeviceState, Event, Log, Mark, Returned, Seen, Stored, What};
 use super::super::op::{Call, DeviceKind, Plan};
 use super::model::Viewer;
 use super::{Invariant, Model, Violation};
@@ -39,7 +39,7 @@ impl Invariant for Revoked {
                 *first = (*first).min(at);
             }
         }
-        checked += pages(model, &revoked)?;
+        checked += pages(model, &revoked)? + pushed(model, &revoked)?;
         checked += at_rest(model)?;
         Ok(checked + unasked(model)?)
     }
@@ -93,6 +93,32 @@ fn pages(model: &Model<'_>, revoked: &BTreeMap<(Log, u64), usize>) -> Result<u64
         if matches!(seen.content, Content::Said(_)) {
             let words = format!("{device} asked for {seen}, which was revoked before");
             return Err(Violation::new(NAME, words).at([*since, call.begun, at]));
+        }
+    }
+    Ok(checked)
+}
+
+/// Whoever gets it after it was revoked does not get the content, but for what was on its way from the hub by then.
+fn pushed(model: &Model<'_>, revoked: &BTreeMap<(Log, u64), usize>) -> Result<u64, Violation> {
+    let mut checked = 0;
+    if model.last_restore().is_some() {
+        return Ok(0);
+    }
+    for (at, seen, viewer) in model.seen() {
+        let (Some(since), Viewer::Pushed(device)) = (revoked.get(&(seen.log, seen.sequence)), viewer) else {
+            continue;
+        };
+        let is_delivery = matches!(
+            model.history.observations[at].what,
+            What::Event(Event::Received(_))
+        );
+        let Some(travel_ms) = model.travel_ms(device).filter(|_| is_delivery && at > *since) else {
+            continue;
+        };
+        checked += 1;
+        if matches!(seen.content, Content::Said(_)) && model.at_ms(at) > model.at_ms(*since) + travel_ms {
+            let words = format!("{device} got {seen}, which was revoked before");
+            return Err(Violation::new(NAME, words).at([*since, at]));
         }
     }
     Ok(checked)
@@ -199,8 +225,7 @@ fn unasked(model: &Model<'_>) -> Result<u64, Violation> {
 mod tests {
     use super::super::made_up::{MadeUp, c2c, device, passes, violates};
     use super::*;
-    use crate::simulator::history::What;
-    use crate::simulator::op::{Target, Which};
+    use crate::simulator::op::{LinkFault, Target, Which};
 
     /// A message of user 0 to user 1 that was revoked, and what it was before.
     fn revoked() -> (MadeUp, Mark, Seen) {
@@ -290,5 +315,24 @@ mod tests {
                 )
         });
         violates(&Revoked, &run, "nobody who may");
+    }
+
+    #[test]
+    fn a_device_is_handed_it_after_it_was_revoked() {
+        let (mut run, _, seen) = revoked();
+        let mut on_its_way = run.clone();
+        on_its_way.receive(1, std::slice::from_ref(&seen));
+        passes(&Revoked, &on_its_way);
+        run.pass(1_000);
+        let mut slow = run.clone();
+        let fault = LinkFault::Slow {
+            delay_ms: 2_000,
+            for_ms: 5_000,
+        };
+        slow.push(Some(device(1)), What::LinkFault(fault));
+        slow.receive(1, std::slice::from_ref(&seen));
+        passes(&Revoked, &slow);
+        run.receive(1, &[seen]);
+        violates(&Revoked, &run, "which was revoked before");
     }
 }
