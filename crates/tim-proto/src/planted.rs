@@ -73,7 +73,7 @@ faults! {
     /// The hub does not tell devices of the gaps that retention made.
     GapSwallowed = "gap-swallowed", "order-once", 200 of "clock";
     /// Retention believes the wall clock: a clock that jumps ahead erases history.
-    PurgeByWallClock = "purge-by-wall-clock", "durable-once", 200 of "all";
+    PurgeByWallClock = "purge-by-wall-clock", "durable-once", 200 of "clock";
     /// A member reads in a group's history what was said before the member joined.
     HistoryBeforeJoining = "history-before-joining", "visibility", 200 of "all";
     /// A removed member stays on the list of those who are online in the group, and gets its messages.
