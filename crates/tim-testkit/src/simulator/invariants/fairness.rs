@@ -156,7 +156,7 @@ mod tests {
         flood.content = Content::Gone;
         let mut short = queued.clone();
         queued.receive(1, &vec![flood.clone(); 40]);
-        queued.receive(1, &[seen.clone()]);
+        queued.receive(1, std::slice::from_ref(&seen));
         passes(&Fairness, &queued);
         short.receive(1, &vec![flood; 10]);
         short.receive(1, &[seen]);
