@@ -74,10 +74,10 @@ impl LiveMessage {
     pub(crate) fn pass_on(
         &self,
         ids: &RecentIds,
-        now_ms: u64,
+        steady_ms: u64,
         deliver: impl FnOnce(&Arc<Delivery>),
     ) -> Result<PassedOn, Refusal> {
-        if let Some(before) = passed_on(ids.take(self.id, self.fingerprint, now_ms))?
+        if let Some(before) = passed_on(ids.take(self.id, self.fingerprint, self.time, steady_ms))?
             && !planted::is(Fault::PassedOnTwice)
         {
             return Ok(before);
@@ -98,8 +98,8 @@ impl LiveMessage {
 fn passed_on(found: RecentId) -> Result<Option<PassedOn>, Refusal> {
     match found {
         RecentId::Unknown => Ok(None),
-        RecentId::Same(at_ms) => Ok(Some(PassedOn {
-            time: at_ms / 1000,
+        RecentId::Same(time) => Ok(Some(PassedOn {
+            time,
             duplicate: true,
         })),
         RecentId::Other => Err(Refused::IdReused.into()),
@@ -222,7 +222,7 @@ impl Live {
     fn pass_on(&self, user: &UserId, group: GroupId, message: &LiveMessage) -> Result<PassedOn, Refusal> {
         self.permissions
             .may_still_write(message.checked, user, group, message.mention_all)?;
-        message.pass_on(&self.ids, self.clock.wall_ms(), |delivery| {
+        message.pass_on(&self.ids, self.clock.steady_ms(), |delivery| {
             fanout::deliver(&self.presence, &LogKey::Group(group), delivery);
         })
     }

@@ -25,21 +25,21 @@ pub(crate) struct RecentIds(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     known: HashMap<MessageId, Passed>,
-    /// In order of arrival.
+    /// In order of arrival, with the steady time of it: setting the wall clock makes no id older.
     order: VecDeque<(MessageId, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Passed {
     fingerprint: Fingerprint,
-    at_ms: u64,
+    time: u64,
 }
 
 /// The result of looking an id up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecentId {
     Unknown,
-    /// This same message was passed on, at this time (unix ms).
+    /// This same message was passed on, with this time of sending (unix seconds).
     Same(u64),
     /// Another message was.
     Other,
@@ -51,18 +51,20 @@ impl RecentIds {
         lock(&self.0).look_up(id, fingerprint)
     }
 
-    /// Looks an id up. One that is unknown is taken for this message, which is then passed on.
-    pub(crate) fn take(&self, id: MessageId, fingerprint: Fingerprint, now_ms: u64) -> RecentId {
+    /// Looks an id up. One that is unknown is taken for this message of this time (unix seconds), which is then passed on.
+    pub(crate) fn take(
+        &self,
+        id: MessageId,
+        fingerprint: Fingerprint,
+        time: u64,
+        steady_ms: u64,
+    ) -> RecentId {
         let mut tables = lock(&self.0);
-        tables.forget_old(now_ms);
+        tables.forget_old(steady_ms);
         let found = tables.look_up(&id, fingerprint);
         if found == RecentId::Unknown {
-            let passed = Passed {
-                fingerprint,
-                at_ms: now_ms,
-            };
-            tables.known.insert(id, passed);
-            tables.order.push_back((id, now_ms));
+            tables.known.insert(id, Passed { fingerprint, time });
+            tables.order.push_back((id, steady_ms));
         }
         found
     }
@@ -73,16 +75,15 @@ impl Tables {
         match self.known.get(id) {
             None => RecentId::Unknown,
             Some(passed) if passed.fingerprint == fingerprint || planted::is(Fault::IdsWithoutHash) => {
-                RecentId::Same(passed.at_ms)
+                RecentId::Same(passed.time)
             }
             Some(_) => RecentId::Other,
         }
     }
 
-    fn forget_old(&mut self, now_ms: u64) {
+    fn forget_old(&mut self, steady_ms: u64) {
         while let Some(&(id, at_ms)) = self.order.front() {
-            // After the clock was set back nothing is old; the ceiling holds all the same.
-            if self.order.len() < MAX_IDS && now_ms.saturating_sub(at_ms) < KEPT_MS {
+            if self.order.len() < MAX_IDS && steady_ms.saturating_sub(at_ms) < KEPT_MS {
                 return;
             }
             self.order.pop_front();
@@ -107,19 +108,22 @@ mod tests {
     fn an_id_is_known_for_two_minutes_and_taken_once() {
         let ids = RecentIds::default();
         let (one, two) = (Fingerprint::of(&[b"one"]), Fingerprint::of(&[b"two"]));
-        assert_eq!(ids.take(id(1), one, 5_000), RecentId::Unknown);
-        assert_eq!(ids.take(id(1), one, 6_000), RecentId::Same(5_000));
-        assert_eq!(ids.take(id(1), two, 6_000), RecentId::Other);
-        assert_eq!(ids.take(id(1), one, 5_000 + KEPT_MS - 1), RecentId::Same(5_000));
-        assert_eq!(ids.take(id(1), two, 5_000 + KEPT_MS), RecentId::Unknown);
+        assert_eq!(ids.take(id(1), one, 70, 5_000), RecentId::Unknown);
+        assert_eq!(ids.take(id(1), one, 71, 6_000), RecentId::Same(70));
+        assert_eq!(ids.take(id(1), two, 71, 6_000), RecentId::Other);
+        assert_eq!(
+            ids.take(id(1), one, 9_000_000, 5_000 + KEPT_MS - 1),
+            RecentId::Same(70)
+        );
+        assert_eq!(ids.take(id(1), two, 71, 5_000 + KEPT_MS), RecentId::Unknown);
     }
 
     #[test]
-    fn the_number_of_ids_is_bounded_even_if_the_clock_goes_back() {
+    fn the_number_of_ids_is_bounded() {
         let ids = RecentIds::default();
         let print = Fingerprint::of(&[]);
         for random in 0..MAX_IDS as u32 + 10 {
-            ids.take(id(random), print, 1_000_000 - u64::from(random));
+            ids.take(id(random), print, 1, 1_000);
         }
         let tables = lock(&ids.0);
         assert_eq!((tables.known.len(), tables.order.len()), (MAX_IDS, MAX_IDS));

@@ -97,7 +97,7 @@ fn to_peer(
             services.writer.submit(Write::EnsureAccount(peer), |_| ())?;
         }
         let message = draft.live(services, client, &content);
-        let passed = message.pass_on(&services.recent_ids, services.now_ms(), |delivery| {
+        let passed = message.pass_on(&services.recent_ids, services.steady_ms(), |delivery| {
             fanout::deliver(&services.presence, &log, delivery);
         });
         receipt.passed_on(passed);

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tim_session::proto::{ErrorCode, MessageId, UserId};
+use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
 use super::super::op::{DeviceKind, DeviceRef};
-use super::model::{Spoken, Viewer, differs};
+use super::model::{Viewer, differs};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -163,8 +163,7 @@ impl Device {
                     }
                 }
             }
-            // The hub measures how long it remembers by its wall clock: FAULT, a jump ahead makes it forget what it passed on.
-            What::HubStarted { .. } | What::HubClock { .. } => self.live.clear(),
+            What::HubStarted { .. } => self.live.clear(),
             What::Event(Event::Ready) if self.waits => {
                 self.since = Some(at);
                 self.waits = false;
@@ -280,7 +279,6 @@ impl Device {
             if message.begun <= since
                 || message.device == Some(self.device)
                 || stored.seen.revoked
-                || is_unannounced(model, message)
                 || !self.is_to_get(model, log, sequence)
             {
                 continue;
@@ -313,7 +311,6 @@ impl Device {
                 || message.begun <= since
                 || message.device == Some(self.device)
                 || message.sent.from == self.user && !has_marks
-                || is_unannounced(model, message)
                 || !self.is_to_get(model, log, sequence)
             {
                 continue;
@@ -347,15 +344,6 @@ impl Device {
             }
         }
     }
-}
-
-/// Whether the store may have kept a message and reported that it does not know: the hub passes such a message on to nobody who is online.
-fn is_unannounced(model: &Model<'_>, message: &Spoken<'_>) -> bool {
-    let is_unknown = |call: &u32| match model.calls.get(call).and_then(|call| call.ended) {
-        Some((_, Err(failed))) => failed.code == ErrorCode::OUTCOME_UNKNOWN,
-        _ => false,
-    };
-    message.calls.iter().any(is_unknown)
 }
 
 #[cfg(test)]
