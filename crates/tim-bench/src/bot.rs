@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{Failure, Request, Send};
@@ -17,16 +18,23 @@ use tim_testkit::messages;
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
 
 use crate::Result;
+use crate::check::Place;
 use crate::hub::Target;
 
-/// The text of messages: 57 characters, as people write.
-const TEXT: &str = "今天下午三点在老地方见面吧,记得带上昨天说的那本书,还有上次借的雨伞[微笑],天气预报说傍晚可能会下大雨[下雨]。";
+/// The length of texts, unless another is wanted.
+const TEXT_BYTES: usize = 157;
+/// How often a request that the hub refuses for now is repeated.
+const MAX_REPEATS: u32 = 600;
+/// When, if the hub does not say.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
 pub(crate) struct Bot {
     driver: ClientDriver<TcpConnector>,
     user: UserId,
     random: MessageRandom,
     sequence: ClientSequence,
+    /// The text of its messages.
+    pub(crate) text: Arc<str>,
     /// Messages without a response.
     pending: HashMap<RequestId, PendingMessage>,
     /// Messages to send under another id.
@@ -37,6 +45,10 @@ pub(crate) struct Bot {
     pub(crate) stored: u64,
     /// How many of those it had stored before. Repetitions after a cut are some; anything else was not measured.
     pub(crate) duplicates: u64,
+    /// Where the hub says that it stored each message.
+    pub(crate) acknowledged: Vec<(ConversationId, Place)>,
+    /// The messages of one conversation that arrived, where they are wanted.
+    pub(crate) inbox: Option<(ConversationId, Vec<Place>)>,
     failed: Option<String>,
     /// The outcome of each message, where it is wanted; a refusal is then not a failure.
     pub(crate) outcomes: Option<Vec<(RequestId, Result<(), ErrorCode>)>>,
@@ -74,11 +86,14 @@ impl Bot {
             user,
             random: MessageRandom::new(seed),
             sequence: ClientSequence::at(unix_seconds()),
+            text: tim_bench::text_of(TEXT_BYTES).into(),
             pending: HashMap::new(),
             again: Vec::new(),
             delivered: 0,
             stored: 0,
             duplicates: 0,
+            acknowledged: Vec::new(),
+            inbox: None,
             failed: None,
             outcomes: None,
         };
@@ -104,6 +119,8 @@ impl Bot {
             delivered,
             stored,
             duplicates,
+            acknowledged,
+            inbox,
             failed,
             outcomes,
             ..
@@ -111,16 +128,32 @@ impl Bot {
         let device = driver.session().config().device;
         driver.poll_events(|event| {
             match event {
-                Event::Delivered(_) => *delivered += 1,
+                Event::Delivered(delivery) => {
+                    *delivered += 1;
+                    let (envelope, content) = (delivery.header.envelope, delivery.header.content);
+                    if let Some((_, places)) = inbox.as_mut().filter(|(wanted, _)| *wanted == content.to) {
+                        places.push(Place {
+                            sequence: envelope.sequence,
+                            id: content.id,
+                        });
+                    }
+                }
                 Event::LoggedIn(answer) => random.logged_in(device, answer.time_ms),
                 Event::Response {
                     id: ticket,
                     response: answer,
                 } if answer.kind() == FrameKind::SEND => {
-                    pending.remove(&ticket);
+                    let Ok(sent) = answer.decode::<Send<'_>>() else {
+                        *failed = Some("the hub's response to a message is malformed".to_owned());
+                        return ControlFlow::Break(());
+                    };
                     *stored += 1;
-                    let is_duplicate = answer.decode::<Send<'_>>().is_ok_and(|sent| sent.duplicate);
-                    *duplicates += u64::from(is_duplicate);
+                    *duplicates += u64::from(sent.duplicate);
+                    let (sequence, asked) = (sent.sequence, pending.remove(&ticket));
+                    // What is not stored has no sequence.
+                    let asked = asked.filter(|_| sequence > 0);
+                    acknowledged
+                        .extend(asked.map(|PendingMessage { id, to, .. }| (to, Place { sequence, id })));
                     outcomes.iter_mut().for_each(|all| all.push((ticket, Ok(()))));
                 }
                 Event::Failed { id: ticket, failure }
@@ -186,7 +219,8 @@ impl Bot {
 
     /// Hands a message to the session; `None` if too many wait.
     fn submit(&mut self, sent: PendingMessage) -> Result<Option<RequestId>> {
-        let mut message = messages::message(self.user, sent.to, Text::new(TEXT));
+        let text = Arc::clone(&self.text);
+        let mut message = messages::message(self.user, sent.to, Text::new(&text));
         message.id = sent.id;
         message.client_sequence = u64::from(self.sequence.draw());
         message.priority = sent.priority;
@@ -228,12 +262,47 @@ impl Bot {
         Ok(())
     }
 
+    /// Where the hub says that it stored the messages of one conversation, since this was asked last.
+    pub(crate) fn take_acknowledged(&mut self, of: ConversationId) -> Vec<Place> {
+        let (taken, left) = self.acknowledged.drain(..).partition(|(to, _)| *to == of);
+        self.acknowledged = left;
+        let taken: Vec<(ConversationId, Place)> = taken;
+        taken.into_iter().map(|(_, place)| place).collect()
+    }
+
     /// Makes a request and returns what `read` makes of its response.
     pub(crate) async fn call<R: Request, T>(
         &mut self,
         request: &R,
         read: impl Fn(R::Response<'_>) -> T,
     ) -> Result<T> {
+        self.attempt(request, read)
+            .await?
+            .map_err(|refusal| refusal.reason.into())
+    }
+
+    /// The same, again and again while the hub refuses it for now: a hub may limit the rate of requests.
+    pub(crate) async fn call_patiently<R: Request, T>(
+        &mut self,
+        request: &R,
+        read: impl Fn(R::Response<'_>) -> T,
+    ) -> Result<T> {
+        for _ in 0..MAX_REPEATS {
+            match self.attempt(request, &read).await? {
+                Err(Refusal {
+                    again: Some(after), ..
+                }) => tokio::time::sleep(after).await,
+                other => return other.map_err(|refusal| refusal.reason.into()),
+            }
+        }
+        Err("the hub refuses a request for longer than the measurement waits".into())
+    }
+
+    async fn attempt<R: Request, T>(
+        &mut self,
+        request: &R,
+        read: impl Fn(R::Response<'_>) -> T,
+    ) -> Result<Result<T, Refusal>> {
         let now = self.driver.now();
         let ticket = self.driver.session().request(now, request)?;
         let mut result = None;
@@ -242,19 +311,36 @@ impl Bot {
                 match event {
                     Event::Response { id, response } if id == ticket.id() => {
                         let response = ticket.response(&response);
-                        result = Some(response.map(&read).map_err(reason));
+                        result = Some(response.map(&read).map_err(Refusal::from));
                     }
                     Event::Failed { id, failure } if id == ticket.id() => {
-                        result = Some(Err(reason(failure)));
+                        result = Some(Err(failure.into()));
                     }
                     _ => {}
                 }
                 ControlFlow::Continue(())
             });
             if let Some(result) = result {
-                return result.map_err(Into::into);
+                return Ok(result);
             }
             self.driver.progress().await;
+        }
+    }
+}
+
+/// A request that the hub refused.
+struct Refusal {
+    reason: String,
+    /// When it may be made again.
+    again: Option<Duration>,
+}
+
+impl From<Failure<'_>> for Refusal {
+    fn from(failure: Failure<'_>) -> Self {
+        let transient = failure.code.is_transient().then_some(REPEAT_AFTER);
+        Self {
+            reason: reason(failure),
+            again: failure.retry_after().or(transient),
         }
     }
 }

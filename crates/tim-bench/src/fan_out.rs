@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tim_bench::Latency;
 use tim_proto::{ConversationId, GroupType};
 use tokio::task::JoinSet;
 
 use crate::bot::Bot;
+use crate::check;
+use crate::group::{missing, patience, per_core};
 use crate::hub::Target;
 use crate::member::Member;
 use crate::prepare::{self, OWNER, member};
-use crate::{Result, blocking, figure, millis, percentile};
+use crate::report::{Figure, Report, Value};
+use crate::{Result, blocking};
 
 /// Concurrent logins.
 const AT_ONCE: usize = 64;
@@ -65,7 +69,7 @@ impl Times {
     }
 }
 
-pub(crate) async fn measure(load: Load) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, load: Load) -> Result<()> {
     let Load {
         members,
         flood,
@@ -76,8 +80,22 @@ pub(crate) async fn measure(load: Load) -> Result<()> {
     let prepared = blocking(move || prepare::group(GroupType::COMMUNITY, members + 1)).await?;
     let entries = prepared.entries;
     let group = ConversationId::Group(prepared.group);
-    figure(&format!("a group of {members} online"), "", "")?;
-    figure("  its making, in one commit", millis(prepared.took), "ms")?;
+    report.begin(
+        "fan-out",
+        [
+            ("members", members.into()),
+            ("flood", flood.into()),
+            ("paced", paced.into()),
+        ],
+    );
+    report.text(&format!("a group of {members} online"), "", "")?;
+    let label = "  its making, in one commit";
+    report.add(Figure::new(
+        "making_ms",
+        label,
+        Value::millis(prepared.took),
+        "ms",
+    ))?;
     let target = Target::start(prepared.data, 0)?;
     let sent = flood + FALL_BEHIND + 3 * paced;
     let times = Arc::new(Times {
@@ -98,12 +116,12 @@ pub(crate) async fn measure(load: Load) -> Result<()> {
     for bot in bots {
         receivers.spawn(receive(bot, Arc::clone(&times), Arc::clone(&all)));
     }
-    measure_flood(&target, &mut sender, members, flood, &all).await?;
+    measure_flood(report, &target, &mut sender, flood, members, &all).await?;
     if members >= ENOUGH_TO_WEIGH {
         let more = before
             .zip(after)
             .map(|(before, after)| after.saturating_sub(before));
-        report_memory(more.map(|bytes| bytes as f64 / f64::from(members)))?;
+        report_memory(report, more.map(|bytes| bytes as f64 / f64::from(members)))?;
     }
     sender.paced(paced, pace).await?;
     let mut slow = Member::login(&target, &member(members)).await?;
@@ -118,10 +136,13 @@ pub(crate) async fn measure(load: Load) -> Result<()> {
     sender.paced(paced, pace).await?;
     let parts = [0, paced + FALL_BEHIND, 2 * paced + FALL_BEHIND].map(|first| (flood + first) as usize);
     let parts = parts.map(|from| from..from + paced as usize);
-    report_delays(&delays(receivers, parts).await?)?;
+    report_delays(report, delays(receivers, parts).await?)?;
     sender.bot.check_stored()?;
+    let acknowledged = sender.bot.take_acknowledged(group);
+    check::equal("messages acknowledged", acknowledged.len() as u64, sent.into())?;
+    check::conversation_from_first(&mut sender.bot, group, &acknowledged).await?;
     drop(sender);
-    report_entries(target, entries, sent)
+    report_entries(report, target, entries, sent)
 }
 
 type Receivers = JoinSet<Result<Vec<u32>>>;
@@ -161,7 +182,10 @@ async fn log_in(target: &Target, members: u32) -> Result<Vec<Member>> {
 async fn receive(mut bot: Member, times: Arc<Times>, all: Arc<AtomicU64>) -> Result<Vec<u32>> {
     let mut delays = Vec::with_capacity(times.sent.len());
     while delays.len() < times.sent.len() {
-        bot.turn().await?;
+        match tokio::time::timeout(patience(), bot.turn()).await {
+            Ok(turn) => turn?,
+            Err(_) => return Err(missing(delays.len(), times.sent.len())),
+        }
         let now = times.now();
         let came = bot.raw.delivered as usize;
         let new = times.sent.get(delays.len()..came);
@@ -229,59 +253,60 @@ impl Sender {
 }
 
 async fn measure_flood(
+    report: &mut Report,
     target: &Target,
     sender: &mut Sender,
-    members: u32,
     messages: u32,
+    members: u32,
     all: &AtomicU64,
 ) -> Result<()> {
     let deliveries = u64::from(members) * u64::from(messages);
-    let (start, core_time) = (Instant::now(), target.core_time());
+    let meter = target.meter().ok_or("the hub is not ours")?;
+    let (start, before) = (Instant::now(), meter.read());
     sender.flood(messages).await?;
     while all.load(Ordering::Relaxed) < deliveries {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let took = start.elapsed();
-    let core_time = core_time
-        .zip(target.core_time())
-        .map(|(before, after)| after - before);
-    let rate = |time: Duration| format!("{:.0}", deliveries as f64 / time.as_secs_f64());
-    figure(
-        "  deliveries",
-        rate(took),
-        "a second, with the members on the same cores",
-    )?;
-    match core_time {
-        Some(time) => figure("  deliveries", rate(time), "a second and core of the hub's"),
-        None => figure(
-            "  deliveries",
-            "unknown",
-            "a second and core of the hub's (only on Linux)",
-        ),
-    }
+    let cpu = meter.since(&before).cpu;
+    let rate = Value::Round(deliveries as f64 / took.as_secs_f64());
+    let figure = Figure::new("deliveries_per_second", "  deliveries", rate, "deliveries/s");
+    report.add(figure.note("with the members on the same cores"))?;
+    report.add(per_core("deliveries_per_core_second", deliveries as f64, cpu))
 }
 
-fn report_memory(each: Option<f64>) -> Result<()> {
-    let name = "  the hub's memory for each member online";
-    match each {
-        Some(each) => figure(name, format!("{each:.0}"), "bytes"),
-        None => figure(name, "unknown", "(only on Linux)"),
-    }
+fn report_memory(report: &mut Report, each: Option<f64>) -> Result<()> {
+    let label = "  the hub's memory for each member online";
+    let value = each.map_or(Value::Unknown, Value::Round);
+    let figure = Figure::new("memory_bytes_per_member", label, value, "bytes");
+    report.add(match each {
+        Some(_) => figure,
+        None => figure.note("only on Linux"),
+    })
 }
 
-fn report_delays(parts: &[Vec<Duration>; 3]) -> Result<()> {
-    let [before, with, after] = parts;
-    for (name, mut times) in [("without", [&**before, after].concat()), ("with", with.clone())] {
-        times.sort_unstable();
-        let name = |what| format!("  until delivered, {what}, {name} a slow member");
-        figure(&name("median"), millis(percentile(&times, 0.5)), "ms")?;
-        figure(&name("p99"), millis(percentile(&times, 0.99)), "ms")?;
+fn report_delays(report: &mut Report, parts: [Vec<Duration>; 3]) -> Result<()> {
+    let [before, with, after] = parts.map(Latency::from_iter);
+    let mut without = before;
+    without.add(&after);
+    for (name, latency) in [("without", without), ("with", with)] {
+        for (quantile, shown, value) in [
+            ("p50", "median", latency.quantile(0.5)),
+            ("p99", "p99", latency.quantile(0.99)),
+            ("max", "max", latency.max()),
+        ] {
+            let label = format!("  until delivered, {shown}, {name} a slow member");
+            let key = format!("delivered_{name}_slow_{quantile}_ms");
+            report.add(Figure::new(&key, &label, Value::millis(value), "ms"))?;
+        }
     }
     Ok(())
 }
 
-fn report_entries(target: Target, before: u64, sent: u32) -> Result<()> {
+fn report_entries(report: &mut Report, target: Target, before: u64, sent: u32) -> Result<()> {
     let data = target.stop().ok_or("the hub is not ours")?;
     let stored = prepare::entries(data.path())?.saturating_sub(before);
-    figure(&format!("  entries stored for {sent} messages"), stored, "")
+    let label = format!("  entries stored for {sent} messages");
+    report.add(Figure::new("entries", &label, Value::Count(stored), ""))?;
+    check::equal(label.trim(), stored, sent.into())
 }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tim_bench::{Meter, memory_of};
 use tim_hub::{Hub, HubOptions};
 use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
@@ -19,6 +20,12 @@ use crate::Result;
 
 /// Connections that a hub of our own accepts.
 const MAX_CONNECTIONS: usize = 20_000;
+/// Messages in its pages of history, so that much is read back quickly.
+const PAGE: u32 = 200;
+/// How long a hub under strace may take to stop.
+const STOP: Duration = Duration::from_secs(10);
+/// The calls that make a file durable.
+const SYNC_CALLS: &str = "fsync,fdatasync,sync,syncfs,sync_file_range,msync";
 
 /// The app of hubs of our own. They live as long as a measurement, on the loopback interface, so the key is no secret.
 pub(crate) fn own_app() -> App {
@@ -30,7 +37,9 @@ pub(crate) async fn run(data: &Path, group_rate: u32) -> Result<()> {
     let mut options = HubOptions::new(own_app());
     options.sends_per_second = 0;
     options.max_connections = MAX_CONNECTIONS;
-    options.limits = Limits::new().with_group_messages_per_second(group_rate);
+    options.limits = Limits::new()
+        .with_group_messages_per_second(group_rate)
+        .with_page_messages(PAGE);
     let hub = Arc::new(Hub::open(data, options)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
@@ -43,19 +52,31 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) app: App,
     process: Option<Process>,
+    /// A running hub on this machine, and its data directory.
+    local: Option<(u32, PathBuf)>,
 }
 
 /// A hub in a process of its own, stopped when dropped.
 struct Process {
     child: Child,
     /// The hub ends when this closes, also if this process is killed.
-    _stdin: ChildStdin,
+    stdin: Option<ChildStdin>,
+    /// What strace writes, if the process is strace with the hub as its child.
+    trace: Option<tempfile::NamedTempFile>,
     /// Outlives the process.
     data: Option<tempfile::TempDir>,
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.trace.is_some() {
+            // The hub is the tracer's child and would outlive it.
+            drop(self.stdin.take());
+            let start = Instant::now();
+            while start.elapsed() < STOP && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         // Nothing in it is worth keeping.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -63,8 +84,8 @@ impl Drop for Process {
 }
 
 impl Target {
-    /// A running hub with this data directory.
-    pub(crate) fn existing(address: SocketAddr, data: &Path) -> Result<Self> {
+    /// A running hub with this data directory; `process` is its number, if it runs on this machine.
+    pub(crate) fn existing(address: SocketAddr, data: &Path, process: Option<u32>) -> Result<Self> {
         #[derive(serde::Deserialize)]
         struct Endpoint {
             app_id: u32,
@@ -78,12 +99,37 @@ impl Target {
             address,
             app: App::new(endpoint.app_id, read("app.key")?.trim()),
             process: None,
+            local: process.map(|process| (process, data.to_owned())),
         })
     }
 
     /// A hub of our own on this directory. Each group accepts `group_rate` messages per second; 0 is no limit.
     pub(crate) fn start(data: tempfile::TempDir, group_rate: u32) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
+        Self::spawn(Command::new(std::env::current_exe()?), None, data, group_rate)
+    }
+
+    /// The same under strace, which counts its calls that make files durable and stops it for no other call.
+    pub(crate) fn start_traced(data: tempfile::TempDir) -> Result<Self> {
+        let trace = tempfile::NamedTempFile::new()?;
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-qq", "--seccomp-bpf", "-e"])
+            .arg(format!("trace={SYNC_CALLS}"))
+            .args(["-e", "signal=none", "-o"])
+            .arg(trace.path())
+            .arg("--")
+            .arg(std::env::current_exe()?);
+        Self::spawn(strace, Some(trace), data, 0)
+            .map_err(|error| format!("counting syncs needs strace, and the right to trace: {error}").into())
+    }
+
+    fn spawn(
+        mut command: Command,
+        trace: Option<tempfile::NamedTempFile>,
+        data: tempfile::TempDir,
+        group_rate: u32,
+    ) -> Result<Self> {
+        let mut child = command
             .arg("--run-hub")
             .arg(data.path())
             .args(["--group-rate", &group_rate.to_string()])
@@ -94,7 +140,8 @@ impl Target {
         let stdout = child.stdout.take().ok_or("the hub has no output")?;
         let process = Process {
             child,
-            _stdin: stdin,
+            stdin: Some(stdin),
+            trace,
             data: Some(data),
         };
         let mut line = String::new();
@@ -104,6 +151,7 @@ impl Target {
             address,
             app: own_app(),
             process: Some(process),
+            local: None,
         })
     }
 
@@ -118,6 +166,7 @@ impl Target {
             address,
             app,
             process: None,
+            local: None,
         }
     }
 
@@ -130,27 +179,35 @@ impl Target {
         UserSig::sign(&self.app, user, now, 3600)
     }
 
-    /// Resident memory of the hub's process in bytes; `None` for a hub that is not ours, or without /proc.
+    /// The hub's process, if it is known.
+    fn process(&self) -> Option<u32> {
+        let own = self.process.as_ref().map(|process| process.child.id());
+        own.or_else(|| self.local.as_ref().map(|(process, _)| *process))
+    }
+
+    /// The hub's data directory, if it is on this machine.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        let own = self.process.as_ref().and_then(|process| process.data.as_ref());
+        own.map(tempfile::TempDir::path)
+            .or_else(|| self.local.as_ref().map(|(_, data)| &**data))
+    }
+
+    /// What the hub costs this machine; `None` for a hub that may be on another one.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        Some(Meter::new(self.process()?, self.directory()?))
+    }
+
+    /// Resident memory of the hub's process in bytes; `None` as above, or without /proc.
     pub(crate) fn memory(&self) -> Option<u64> {
-        memory_of(&self.process.as_ref()?.child.id().to_string())
+        memory_of(&self.process()?.to_string())
     }
 
-    /// CPU time of all threads of the hub; `None` as above.
-    pub(crate) fn core_time(&self) -> Option<Duration> {
-        let id = self.process.as_ref()?.child.id();
-        let mut time = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{id}/task")).ok()? {
-            let stat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            time += Duration::from_nanos(stat.split(' ').next()?.parse().ok()?);
-        }
-        Some(time)
+    /// The calls that strace has counted.
+    pub(crate) fn sync_calls(&self) -> Result<u64> {
+        let trace = self.process.as_ref().and_then(|process| process.trace.as_ref());
+        let trace = trace.ok_or("the hub is not traced")?;
+        let lines = fs::read_to_string(trace.path())?;
+        // A call that another thread's interrupts has a second line, without its arguments.
+        Ok(lines.lines().filter(|line| !line.contains(" resumed>")).count() as u64)
     }
-}
-
-/// Resident memory of a process, by its name in /proc.
-pub(crate) fn memory_of(process: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

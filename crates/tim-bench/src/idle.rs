@@ -4,30 +4,30 @@ use tokio::task::JoinSet;
 
 use crate::Result;
 use crate::bot::Bot;
-use crate::figure;
 use crate::hub::Target;
+use crate::report::{Figure, Report, Value};
 
 /// Concurrent logins.
 const AT_ONCE: u32 = 64;
 
-pub(crate) async fn measure(target: &Target, connections: u32) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, target: &Target, connections: u32) -> Result<()> {
     // The first few also pay for threads and caches.
     let mut bots = open(target, 0..AT_ONCE).await?;
     let before = target.memory();
     bots.extend(open(target, AT_ONCE..AT_ONCE + connections).await?);
     let after = target.memory();
-    figure("idle connections", connections, "")?;
-    match (before, after) {
-        (Some(before), Some(after)) => {
-            let each = after.saturating_sub(before) as f64 / f64::from(connections);
-            figure("  the hub's memory for each", format!("{each:.0}"), "bytes")
-        }
-        _ => figure(
-            "  the hub's memory for each",
-            "unknown",
-            "(only for a hub that `tim-bench` starts, on Linux)",
-        ),
-    }
+    report.begin("idle", [("connections", connections.into())]);
+    report.text("idle connections", &connections.to_string(), "")?;
+    let each = before
+        .zip(after)
+        .map(|(before, after)| after.saturating_sub(before) as f64 / f64::from(connections));
+    let label = "  the hub's memory for each";
+    let value = each.map_or(Value::Unknown, Value::Round);
+    let figure = Figure::new("memory_bytes_per_connection", label, value, "bytes");
+    report.add(match each {
+        Some(_) => figure,
+        None => figure.note("only for a hub on this machine, on Linux; --hub-pid names its process"),
+    })
 }
 
 async fn open(target: &Target, numbers: std::ops::Range<u32>) -> Result<Vec<Bot>> {

@@ -1,7 +1,8 @@
 //! A page of fifteen from a conversation of a thousand messages and from a long one, in turns.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use tim_bench::Latency;
 use tim_proto::request::History;
 use tim_proto::{ConversationId, UserId};
 
@@ -9,15 +10,15 @@ use crate::Result;
 use crate::bot::Bot;
 use crate::hub::Target;
 use crate::prepare::READER;
-use crate::{figure, percentile};
+use crate::report::{Figure, Report, Value};
 
 const ROUNDS: usize = 1_000;
 
-pub(crate) async fn measure(target: &Target, long: u64) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, target: &Target, long: u64) -> Result<()> {
     let mut bot = Bot::login(target, READER, 0).await?;
     let conversation = |name| UserId::new(name).map(ConversationId::C2c);
     let conversations = [conversation("short")?, conversation("long")?];
-    let mut times: [Vec<Duration>; 2] = Default::default();
+    let mut times = [Latency::new(), Latency::new()];
     for _ in 0..ROUNDS {
         for (conversation, times) in conversations.iter().zip(&mut times) {
             let start = Instant::now();
@@ -28,25 +29,22 @@ pub(crate) async fn measure(target: &Target, long: u64) -> Result<()> {
                         .into(),
                 );
             }
-            times.push(start.elapsed());
+            times.record(start.elapsed());
         }
     }
-    times.iter_mut().for_each(|times| times.sort_unstable());
-    let [short_median, long_median] = [&times[0], &times[1]].map(|times| percentile(times, 0.5));
-    figure(
-        "a page of 15 from 1000 messages, median",
-        short_median.as_micros(),
-        "us",
-    )?;
-    figure(
-        &format!("a page of 15 from {long} messages, median"),
-        long_median.as_micros(),
-        "us",
-    )?;
-    let ratio = long_median.as_secs_f64() / short_median.as_secs_f64();
-    figure(
-        "  the long one's time over the short one's",
-        format!("{ratio:.2}"),
-        "x",
-    )
+    let [short, long_one] = &times;
+    report.begin(
+        "pages",
+        [("history", long), ("page", 15), ("rounds", ROUNDS as u64)],
+    );
+    for (key, len, latency) in [("short", 1_000, short), ("long", long, long_one)] {
+        for (name, shown, fraction) in [("p50", "median", 0.5), ("p99", "p99", 0.99)] {
+            let label = format!("a page of 15 from {len} messages, {shown}");
+            let value = Value::Round(latency.quantile(fraction).as_secs_f64() * 1e6);
+            report.add(Figure::new(&format!("{key}_{name}_us"), &label, value, "us"))?;
+        }
+    }
+    let ratio = long_one.quantile(0.5).as_secs_f64() / short.quantile(0.5).as_secs_f64();
+    let label = "  the long one's median over the short one's";
+    report.add(Figure::new("long_over_short", label, Value::Real(ratio), "x"))
 }

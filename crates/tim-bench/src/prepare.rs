@@ -97,23 +97,28 @@ fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written> {
 /// A directory with a conversation of a thousand messages and one of `len`.
 pub(crate) fn history(len: u64) -> Result<tempfile::TempDir> {
     let data = tempfile::tempdir()?;
-    fill_history(data.path(), len)?;
+    fill(data.path(), [("short", 1_000), ("long", len)])?;
     Ok(data)
 }
 
-fn fill_history(data: &Path, len: u64) -> Result<()> {
+/// A directory with so many messages.
+pub(crate) fn messages(len: u64) -> Result<tempfile::TempDir> {
+    let data = tempfile::tempdir()?;
+    fill(data.path(), [("long", len)])?;
+    Ok(data)
+}
+
+/// Fills conversations of [`READER`] with these users.
+fn fill<const N: usize>(data: &Path, conversations: [(&str, u64); N]) -> Result<()> {
     let (mut store, _reader) = sqlite::open(data)?;
-    let user = |name| UserId::new(name);
-    let (reader, short, long) = (user(READER)?, user("short")?, user("long")?);
-    let now_ms = now_ms();
-    let accounts = [reader, short, long].map(Write::EnsureAccount);
-    let made = store.commit(now_ms, &accounts)?;
-    let Some(Ok(Written::Account { number })) = made.results.first() else {
+    let (reader, now_ms) = (UserId::new(READER)?, now_ms());
+    let Written::Account { number: account } = commit(&mut store, Write::EnsureAccount(reader))? else {
         return Err("the history's account was not made".into());
     };
-    let account = *number;
     let mut random = 0;
-    for (peer, len) in [(short, 1_000), (long, len)] {
+    for (peer, len) in conversations {
+        let peer = UserId::new(peer)?;
+        commit(&mut store, Write::EnsureAccount(peer))?;
         let mut left = len;
         while left > 0 {
             let batch: Vec<Write> = (0..left.min(MAX_BATCH as u64))

@@ -5,14 +5,17 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use tim_bench::Latency;
 use tim_proto::{ConversationId, ErrorCode, GroupType, Priority};
 use tim_session::RequestId;
 use tokio::task::JoinSet;
 
 use crate::bot::Bot;
+use crate::check;
 use crate::hub::Target;
 use crate::prepare::{self, member};
-use crate::{Failure, Result, blocking, figure, millis, percentile};
+use crate::report::{Figure, Report, Value};
+use crate::{Failure, Result, blocking};
 
 /// Messages per second that the group accepts.
 const RATE: u32 = 40;
@@ -42,7 +45,7 @@ struct Fate {
 
 type Fates = HashMap<Priority, Fate>;
 
-pub(crate) async fn measure(rounds: u32, time: Duration) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, rounds: u32, time: Duration) -> Result<()> {
     let senders = HIGH_SENDERS + OTHER_SENDERS;
     let prepared = blocking(move || prepare::group(GroupType::PUBLIC, senders)).await?;
     let group = ConversationId::Group(prepared.group);
@@ -58,7 +61,29 @@ pub(crate) async fn measure(rounds: u32, time: Duration) -> Result<()> {
         bots = run(bots, group, time, false, &mut calm).await?;
         bots = run(bots, group, time, true, &mut overload).await?;
     }
-    report(calm, overload)
+    let mut acknowledged = Vec::new();
+    for bot in &mut bots {
+        acknowledged.extend(bot.take_acknowledged(group));
+    }
+    let reader = bots.first_mut().ok_or("nobody sent")?;
+    check::conversation_from_first(reader, group, &acknowledged).await?;
+    report.begin(
+        "priority",
+        [
+            ("group_rate", RATE.into()),
+            ("offered_per_second", OFFERED.into()),
+            ("rounds", rounds.into()),
+            ("seconds", time.as_secs()),
+        ],
+    );
+    report_fates(report, calm, overload)?;
+    let label = "  read back: there once, in sequence";
+    report.add(Figure::new(
+        "checked",
+        label,
+        Value::Count(acknowledged.len() as u64),
+        "messages",
+    ))
 }
 
 /// All senders send for this long; those of other priorities than HIGH only in overload.
@@ -160,46 +185,42 @@ impl Lane {
     }
 }
 
-fn report(mut calm: Fates, mut overload: Fates) -> Result<()> {
-    figure(
+fn report_fates(report: &mut Report, mut calm: Fates, mut overload: Fates) -> Result<()> {
+    report.text(
         &format!("priorities, a group that takes {RATE}/s"),
-        OFFERED,
+        &OFFERED.to_string(),
         "offered a second",
     )?;
-    let mut of_high = calm.remove(&Priority::HIGH).unwrap_or_default().passed;
-    of_high.sort_unstable();
-    let unloaded = percentile(&of_high, 0.99);
-    figure(
-        "  HIGH alone, median",
-        millis(percentile(&of_high, 0.5)),
-        "ms until stored",
-    )?;
-    figure("  HIGH alone, p99", millis(unloaded), "ms")?;
+    let of_high = Latency::from_iter(calm.remove(&Priority::HIGH).unwrap_or_default().passed);
+    let unloaded = of_high.quantile(0.99);
+    report.add_latency("high_alone", "  HIGH alone until stored", &of_high)?;
     let mut p99_of_high = Duration::ZERO;
     for (priority, name) in NAMES {
-        let mut fate = overload.remove(&priority).unwrap_or_default();
-        fate.passed.sort_unstable();
-        let waited = fate.passed.iter().filter(|time| **time > 2 * unloaded).count();
-        let offered = fate.passed.len() + fate.dropped;
-        figure(
+        let Fate { passed, dropped } = overload.remove(&priority).unwrap_or_default();
+        let waited = passed.iter().filter(|time| **time > 2 * unloaded).count();
+        let offered = passed.len() + dropped;
+        report.text(
             &format!("  {name} in overload, offered / passed / dropped"),
-            format!("{offered} / {} / {}", fate.passed.len(), fate.dropped),
+            &format!("{offered} / {} / {dropped}", passed.len()),
             &format!("({waited} passed after waiting)"),
         )?;
+        let key = name.to_lowercase();
+        for (what, count) in [
+            ("offered", offered),
+            ("passed", passed.len()),
+            ("dropped", dropped),
+            ("waited", waited),
+        ] {
+            let value = Value::Count(count as u64);
+            report.add_unseen(Figure::new(&format!("{key}_{what}"), "", value, "messages"));
+        }
         if priority == Priority::HIGH {
-            p99_of_high = percentile(&fate.passed, 0.99);
-            figure(
-                "  HIGH in overload, median",
-                millis(percentile(&fate.passed, 0.5)),
-                "ms",
-            )?;
-            figure("  HIGH in overload, p99", millis(p99_of_high), "ms")?;
+            let latency = Latency::from_iter(passed);
+            p99_of_high = latency.quantile(0.99);
+            report.add_latency("high_in_overload", "  HIGH in overload until stored", &latency)?;
         }
     }
     let ratio = p99_of_high.as_secs_f64() / unloaded.as_secs_f64();
-    figure(
-        "  HIGH's p99 in overload over its p99 alone",
-        format!("{ratio:.2}"),
-        "x",
-    )
+    let label = "  HIGH's p99 in overload over its p99 alone";
+    report.add(Figure::new("high_p99_over_alone", label, Value::Real(ratio), "x"))
 }

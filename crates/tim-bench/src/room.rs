@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tim_bench::{Latency, memory_of};
 use tim_hub::{Hub, HubOptions};
 use tim_proto::request::JoinGroup;
 use tim_proto::vendor::limits::Limits;
@@ -15,18 +16,20 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::bot::Bot;
-use crate::hub::{Target, memory_of, own_app};
+use crate::check;
+use crate::hub::{Target, own_app};
 use crate::link::{Member, Tally, own_size, pair};
 use crate::member::raw_client;
 use crate::prepare::{self, OWNER, member};
-use crate::{Result, blocking, figure, millis, percentile};
+use crate::report::{Figure, Report, Value};
+use crate::{Result, blocking};
 
 /// Concurrent logins.
 const AT_ONCE: u32 = 500;
 /// Joins are announced in the room at most once a second; after this time all are.
 const QUIET: Duration = Duration::from_millis(1_500);
 
-pub(crate) async fn measure(members: u32, messages: u32) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, members: u32, messages: u32) -> Result<()> {
     let prepared = blocking(move || prepare::group(GroupType::AV_CHAT_ROOM, members)).await?;
     let app = own_app();
     let mut options = HubOptions::new(app.clone());
@@ -41,7 +44,11 @@ pub(crate) async fn measure(members: u32, messages: u32) -> Result<()> {
         let hub = Arc::clone(&hub);
         tokio::spawn(async move { hub.serve(listener, async { drop(stopped.await) }).await })
     };
-    figure(
+    report.begin(
+        "room",
+        [("members", members.into()), ("messages", messages.into())],
+    );
+    report.text(
         &format!("an AVChatRoom with {members} members"),
         "",
         "(simulated: links in memory, hub and members in one process)",
@@ -53,14 +60,16 @@ pub(crate) async fn measure(members: u32, messages: u32) -> Result<()> {
         group: prepared.group,
     };
     let owner = Bot::login(&target, OWNER, 0).await?;
-    let everybody = room.fill(members).await?;
-    room.speak(owner, members, messages).await?;
+    let everybody = room.fill(report, members).await?;
+    room.speak(report, owner, members, messages).await?;
     drop(stop);
     serving.await??;
     drop(everybody);
     drop(hub);
     let stored = last_entries(&prepared).await?.saturating_sub(prepared.entries);
-    figure("  entries stored for all of that", stored, "")
+    let label = "  entries stored for all of that";
+    report.add(Figure::new("entries", label, Value::Count(stored), ""))?;
+    check::equal(label.trim(), stored, 0)
 }
 
 struct Room<'a> {
@@ -71,7 +80,7 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    async fn fill(&self, members: u32) -> Result<Vec<Member>> {
+    async fn fill(&self, report: &mut Report, members: u32) -> Result<Vec<Member>> {
         let before = memory_of("self");
         let mut everybody = Vec::with_capacity(members as usize);
         let start = Instant::now();
@@ -91,8 +100,9 @@ impl Room<'_> {
             self.tally.until(&self.tally.synced, more, log_in).await?;
             next = upto;
         }
-        let rate = |took: Duration| format!("{:.0}", f64::from(members) / took.as_secs_f64());
-        figure("  logins", rate(start.elapsed()), "a second")?;
+        let rate = |took: Duration| Value::Round(f64::from(members) / took.as_secs_f64());
+        let logins = Figure::new("logins_per_second", "  logins", rate(start.elapsed()), "logins/s");
+        report.add(logins)?;
         let logged_in = memory_of("self");
         let join = async {
             for (number, member) in everybody.iter().enumerate() {
@@ -108,41 +118,45 @@ impl Room<'_> {
             .tally
             .until(&self.tally.answered, members.into(), join)
             .await?;
-        figure("  joins, with the room told of them", rate(took), "a second")?;
+        let label = "  joins, with the room told of them";
+        report.add(Figure::new("joins_per_second", label, rate(took), "joins/s"))?;
         let joined = memory_of("self");
         let each = |from: Option<u64>, to: Option<u64>| match from.zip(to) {
-            Some((from, to)) => format!("{:.0}", to.saturating_sub(from) as f64 / f64::from(members)),
-            None => "unknown".to_owned(),
+            Some((from, to)) => Value::Round(to.saturating_sub(from) as f64 / f64::from(members)),
+            None => Value::Unknown,
         };
-        let unit = format!("bytes, {} of them the simulated member's", own_size());
-        figure("  memory for each connection", each(before, logged_in), &unit)?;
-        figure(
+        let (label, value) = ("  memory for each connection", each(before, logged_in));
+        let figure = Figure::new("memory_bytes_per_connection", label, value, "bytes");
+        report.add(figure.note(format!("{} of them the simulated member's", own_size())))?;
+        let (label, value) = (
             "  memory for each in the room, beside it",
             each(logged_in, joined),
-            "bytes",
-        )?;
+        );
+        report.add(Figure::new("memory_bytes_per_member", label, value, "bytes"))?;
         Ok(everybody)
     }
 
-    async fn speak(&self, mut owner: Bot, members: u32, messages: u32) -> Result<()> {
+    async fn speak(&self, report: &mut Report, mut owner: Bot, members: u32, messages: u32) -> Result<()> {
         self.quiet(&mut owner).await?;
-        let mut times = Vec::new();
+        let mut times = Latency::new();
         for _ in 0..messages {
             let say = owner.send(ConversationId::Group(self.group));
-            times.push(
+            times.record(
                 self.tally
                     .until(&self.tally.delivered, members.into(), say)
                     .await?,
             );
         }
-        times.sort_unstable();
-        let name = format!("  one message to all of them, median of {messages}");
-        figure(&name, millis(percentile(&times, 0.5)), "ms")?;
-        figure(
-            "  one message to all of them, slowest",
-            millis(percentile(&times, 1.0)),
+        let label = format!("  one message to all of them, median of {messages}");
+        let median = Value::millis(times.quantile(0.5));
+        report.add(Figure::new("to_all_p50_ms", &label, median, "ms"))?;
+        let label = "  one message to all of them, slowest";
+        report.add(Figure::new(
+            "to_all_max_ms",
+            label,
+            Value::millis(times.max()),
             "ms",
-        )
+        ))
     }
 
     /// Waits until no more deliveries arrive.

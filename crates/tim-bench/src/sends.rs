@@ -1,60 +1,365 @@
-//! Durable one-to-one sends: each sender waits for the response before it sends again.
+//! Durable one-to-one sends: each sender waits for the response before it sends again. What was acknowledged is read back.
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tim_bench::{Ceiling, Latency, SINGLE_BLOCK, Usage, group_block, sync_appends};
 use tim_proto::{ConversationId, UserId};
+use tim_store::MAX_BATCH;
 use tokio::task::JoinSet;
 
 use crate::bot::Bot;
+use crate::check::{self, Place};
 use crate::hub::Target;
-use crate::{Failure, Result};
-use crate::{figure, millis, percentile};
+use crate::report::{Figure, Report, Value};
+use crate::{Failure, Result, blocking};
 
-pub(crate) async fn measure(target: &Target, senders: u32, time: Duration) -> Result<()> {
-    let mut bots = Vec::new();
-    for number in 0..senders {
-        let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
-        let to = ConversationId::C2c(UserId::new(&format!("bench-receiver-{number}"))?);
-        bot.send(to).await?; // creates the conversation before the measurement
-        bots.push((bot, to));
+/// Concurrent logins.
+const AT_ONCE: usize = 64;
+/// How long the disk alone is measured, before the sends and after them, for each size of block.
+const RAW: Duration = Duration::from_millis(250);
+/// How long sends are counted under strace.
+const TRACED: Duration = Duration::from_secs(2);
+
+/// The size of the measurement.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub(crate) senders: u32,
+    /// At least one for each sender.
+    pub(crate) conversations: u32,
+    /// The bytes of a text.
+    pub(crate) payload: usize,
+    pub(crate) time: Duration,
+    /// Messages that the hub has before.
+    pub(crate) stored: u64,
+}
+
+/// What a run showed.
+struct Run {
+    latency: Latency,
+    took: Duration,
+    duplicates: u64,
+    usage: Option<Usage>,
+    checked: u64,
+}
+
+/// A device with its conversations, each with the sequence that it was at before.
+struct Sender {
+    bot: Bot,
+    conversations: Vec<(ConversationId, u64)>,
+}
+
+/// Measures a hub; `traced` is another one for the same load, under strace.
+pub(crate) async fn measure(
+    report: &mut Report,
+    load: &Load,
+    target: Target,
+    traced: Option<impl FnOnce() -> Result<Target>>,
+) -> Result<()> {
+    report.begin(
+        "sends",
+        [
+            ("senders", load.senders.into()),
+            ("conversations", load.conversations.into()),
+            ("payload_bytes", load.payload as u64),
+            ("seconds", load.time.as_secs()),
+            ("stored_before", load.stored),
+        ],
+    );
+    let mut raw = raw_ceilings(target.directory()).at(load).await?;
+    let run = run(&target, load, || Ok(0)).await?.0;
+    if let Some(raw) = &mut raw {
+        let after = raw_ceilings(target.directory()).at(load).await?;
+        after.iter().for_each(|after| raw.add(after));
     }
-    let start = Instant::now();
-    let mut tasks = JoinSet::new();
-    for (mut bot, to) in bots {
-        tasks.spawn(async move {
-            let mut times = Vec::new();
-            while start.elapsed() < time {
-                let (sent, before) = (Instant::now(), bot.duplicates);
-                bot.send(to).await?;
-                // A duplicate cost the hub no write.
-                if bot.duplicates == before {
-                    times.push(sent.elapsed());
-                }
-            }
-            Ok::<_, Failure>((times, bot.duplicates))
-        });
-    }
-    let (mut times, mut duplicates) = (Vec::new(), 0);
-    while let Some(task) = tasks.join_next().await {
-        let (of_one, duplicates_of_one) = task??;
-        times.extend(of_one);
-        duplicates += duplicates_of_one;
-    }
-    let took = start.elapsed();
-    times.sort_unstable();
-    let rate = times.len() as f64 / took.as_secs_f64();
-    figure(
-        &format!("durable sends, {senders} senders"),
-        format!("{rate:.0}"),
-        "messages/s",
-    )?;
-    if duplicates > 0 {
-        figure(
-            "  answered as duplicates, and not counted",
-            duplicates,
-            "messages",
+    drop(target);
+    report_sends(report, load, &run)?;
+    report_usage(report, &run)?;
+    if let Some(start) = traced {
+        let target = start()?;
+        let time = load.time.min(TRACED);
+        let load = Load { time, ..load.clone() };
+        let (run, calls) = self::run(&target, &load, || target.sync_calls()).await?;
+        report.add(
+            Figure::new(
+                "sync_calls_per_message",
+                "  calls that sync a file",
+                Value::Real(calls as f64 / run.latency.count().max(1) as f64),
+                "per message",
+            )
+            .note("counted by strace in another run, which is slower"),
         )?;
     }
-    figure("  until answered, median", millis(percentile(&times, 0.5)), "ms")?;
-    figure("  until answered, p99", millis(percentile(&times, 0.99)), "ms")
+    report_ceilings(report, load, &run, raw.as_ref())
+}
+
+/// One load, and by how much `count` grew during it.
+async fn run(target: &Target, load: &Load, count: impl Fn() -> Result<u64>) -> Result<(Run, u64)> {
+    let senders = log_in(target, load).await?;
+    let meter = target.meter();
+    let before = (meter.as_ref().map(tim_bench::Meter::read), count()?);
+    let latency = Arc::new(Mutex::new(Latency::new()));
+    let (start, time) = (Instant::now(), load.time);
+    let mut tasks = JoinSet::new();
+    for mut sender in senders {
+        let latency = Arc::clone(&latency);
+        tasks.spawn(async move {
+            sender.send_until(start + time, &latency).await?;
+            Ok::<_, Failure>(sender)
+        });
+    }
+    let mut senders = Vec::new();
+    while let Some(task) = tasks.join_next().await {
+        senders.push(task??);
+    }
+    let took = start.elapsed();
+    let usage = meter.zip(before.0).map(|(meter, before)| meter.since(&before));
+    let counted = count()?.saturating_sub(before.1);
+    let duplicates = senders.iter().map(|sender| sender.bot.duplicates).sum();
+    let checked = read_back(senders).await?;
+    let latency = latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let run = Run {
+        latency,
+        took,
+        duplicates,
+        usage,
+        checked,
+    };
+    Ok((run, counted))
+}
+
+async fn log_in(target: &Target, load: &Load) -> Result<Vec<Sender>> {
+    let text: Arc<str> = tim_bench::text_of(load.payload).into();
+    let mut senders = Vec::with_capacity(load.senders as usize);
+    let mut logins = JoinSet::new();
+    for number in 0..load.senders {
+        if logins.len() >= AT_ONCE
+            && let Some(sender) = logins.join_next().await
+        {
+            senders.push(sender??);
+        }
+        let target = Target::remote(target.address, target.app.clone());
+        let receivers = (number..load.conversations).step_by(load.senders as usize);
+        let text = Arc::clone(&text);
+        logins.spawn(async move { Sender::log_in(&target, number, receivers, text).await });
+    }
+    while let Some(sender) = logins.join_next().await {
+        senders.push(sender??);
+    }
+    Ok(senders)
+}
+
+impl Sender {
+    async fn log_in(
+        target: &Target,
+        number: u32,
+        receivers: impl Iterator<Item = u32>,
+        text: Arc<str>,
+    ) -> Result<Self> {
+        let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
+        bot.text = text;
+        let mut conversations = Vec::new();
+        for receiver in receivers {
+            let to = ConversationId::C2c(UserId::new(&format!("bench-receiver-{receiver}"))?);
+            bot.send(to).await?; // creates the conversation before the measurement
+            let at = bot.take_acknowledged(to).first().map(|place| place.sequence);
+            conversations.push((to, at.ok_or("the hub did not store a message")?));
+        }
+        bot.duplicates = 0;
+        Ok(Self { bot, conversations })
+    }
+
+    async fn send_until(&mut self, end: Instant, latency: &Mutex<Latency>) -> Result<()> {
+        let Self { bot, conversations } = self;
+        for (to, _) in conversations.iter().cycle() {
+            let (sent, before) = (Instant::now(), bot.duplicates);
+            if sent >= end {
+                break;
+            }
+            bot.send(*to).await?;
+            // A duplicate cost the hub no write.
+            if bot.duplicates == before {
+                let took = sent.elapsed();
+                latency
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .record(took);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what the hub has with what it acknowledged. Returns the number of messages.
+    async fn read_back(mut self) -> Result<u64> {
+        let mut acknowledged: HashMap<ConversationId, Vec<Place>> = HashMap::new();
+        for (to, place) in self.bot.acknowledged.drain(..) {
+            acknowledged.entry(to).or_default().push(place);
+        }
+        let mut checked = 0;
+        for (to, after) in self.conversations {
+            let places = acknowledged.remove(&to).unwrap_or_default();
+            check::conversation(&mut self.bot, to, after, &places).await?;
+            checked += places.len() as u64;
+        }
+        Ok(checked)
+    }
+}
+
+async fn read_back(senders: Vec<Sender>) -> Result<u64> {
+    let mut readers = JoinSet::new();
+    for sender in senders {
+        readers.spawn(sender.read_back());
+    }
+    let mut checked = 0;
+    while let Some(reader) = readers.join_next().await {
+        checked += reader??;
+    }
+    Ok(checked)
+}
+
+fn report_sends(report: &mut Report, load: &Load, run: &Run) -> Result<()> {
+    let rate = run.latency.count() as f64 / run.took.as_secs_f64();
+    let (senders, conversations, payload) = (load.senders, load.conversations, load.payload);
+    let label = format!("durable sends, {senders} senders");
+    let note = format!("{payload} bytes of text, {conversations} conversations");
+    report.add(Figure::new("sends_per_second", &label, Value::Round(rate), "messages/s").note(note))?;
+    report.add_latency("latency", "  until answered", &run.latency)?;
+    let label = "  answered as duplicates, and not counted";
+    let duplicates = Figure::new("duplicates", label, Value::Count(run.duplicates), "messages");
+    match run.duplicates {
+        0 => report.add_unseen(duplicates),
+        _ => report.add(duplicates)?,
+    }
+    let label = "  read back: there once, in sequence";
+    report.add(Figure::new(
+        "checked",
+        label,
+        Value::Count(run.checked),
+        "messages",
+    ))
+}
+
+fn report_usage(report: &mut Report, run: &Run) -> Result<()> {
+    let messages = run.latency.count().max(1) as f64;
+    let usage = run.usage;
+    // Of another machine, or of another user's process.
+    let note = match usage {
+        Some(_) => "not on this system, or not for this user",
+        None => "the hub's process is not known; --hub-pid names one on this machine",
+    };
+    let mut add = |figure: Figure| match figure.is_unknown() {
+        true => report.add(figure.note(note)),
+        false => report.add(figure),
+    };
+    let cpu = usage.and_then(|usage| usage.cpu);
+    let cpu = cpu.map(|cpu| Value::Real(cpu.as_secs_f64() * 1e6 / messages));
+    add(Figure::new(
+        "hub_cpu_us_per_message",
+        "  hub CPU",
+        cpu.unwrap_or(Value::Unknown),
+        "us per message",
+    ))?;
+    let written = usage.and_then(|usage| usage.written);
+    let written = written.map(|bytes| Value::Round(bytes as f64 / messages));
+    add(Figure::new(
+        "written_bytes_per_message",
+        "  written to disk",
+        written.unwrap_or(Value::Unknown),
+        "bytes per message",
+    ))?;
+    let flushes = usage.and_then(|usage| usage.flushes);
+    let figure = Figure::new(
+        "disk_flushes_per_message",
+        "  flushes of the disk",
+        flushes.map_or(Value::Unknown, |flushes| Value::Real(flushes as f64 / messages)),
+        "per message",
+    );
+    match (usage, flushes) {
+        (Some(_), None) => {
+            report.add(figure.note("the data are on no block device; --count-syncs counts calls"))
+        }
+        (None, _) => report.add(figure.note(note)),
+        _ => report.add(figure.note("counted by the block device, for all processes")),
+    }
+}
+
+/// The disk alone, beside the sends.
+struct Raw {
+    group: Ceiling,
+    single: Ceiling,
+}
+
+impl Raw {
+    fn add(&mut self, more: &Self) {
+        self.group.add(&more.group);
+        self.single.add(&more.single);
+    }
+}
+
+/// Where the disk alone is measured.
+struct RawOn(Option<PathBuf>);
+
+fn raw_ceilings(directory: Option<&Path>) -> RawOn {
+    RawOn(directory.map(Path::to_owned))
+}
+
+impl RawOn {
+    async fn at(self, load: &Load) -> Result<Option<Raw>> {
+        let Some(directory) = self.0 else { return Ok(None) };
+        let block = group_block(load.payload, load.senders as usize, MAX_BATCH);
+        let raw = blocking(move || {
+            let group = sync_appends(&directory, block, RAW)?;
+            let single = sync_appends(&directory, SINGLE_BLOCK, RAW)?;
+            Ok(Raw { group, single })
+        });
+        raw.await.map(Some)
+    }
+}
+
+fn report_ceilings(report: &mut Report, load: &Load, run: &Run, raw: Option<&Raw>) -> Result<()> {
+    let batch = (load.senders as usize).min(MAX_BATCH);
+    let block = group_block(load.payload, load.senders as usize, MAX_BATCH);
+    let Some(raw) = raw else {
+        let label = format!("  the disk alone, {block} bytes and fdatasync");
+        let figure = Figure::new("raw_group_syncs_per_second", &label, Value::Unknown, "syncs/s");
+        return report
+            .add(figure.note("the hub's disk is not known; --hub-pid says that it is on this machine"));
+    };
+    for (key, raw) in [("raw_group", &raw.group), ("raw_single", &raw.single)] {
+        let label = format!("  the disk alone, {} bytes and fdatasync", raw.block);
+        let rate = Value::Round(raw.rate());
+        report.add(Figure::new(
+            &format!("{key}_syncs_per_second"),
+            &label,
+            rate,
+            "syncs/s",
+        ))?;
+        for (name, fraction) in [("p50", 0.5), ("p99", 0.99)] {
+            let value = Value::millis(raw.latency.quantile(fraction));
+            let key = format!("{key}_{name}_ms");
+            report.add(Figure::new(
+                &key,
+                &format!("    until synced, {name}"),
+                value,
+                "ms",
+            ))?;
+        }
+        report.add_unseen(Figure::new(
+            &format!("{key}_bytes"),
+            "",
+            Value::Count(raw.block as u64),
+            "bytes",
+        ));
+    }
+    let ceiling = raw.group.rate() * batch as f64;
+    let share = run.latency.count() as f64 / run.took.as_secs_f64() / ceiling;
+    let figure = Figure::new(
+        "share_of_raw_group",
+        "  sends over what the disk alone would take",
+        Value::Real(share),
+        "x",
+    );
+    report.add(figure.note(format!("{batch} messages in a block: {ceiling:.0} messages/s")))
 }

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 /// Runs `tim-bench`, with no setting from outside.
 fn run(args: &[&str]) -> Output {
     tim_testkit::deadline();
@@ -136,8 +138,164 @@ fn numbers_that_give_no_figure_are_refused() {
         ["pages", "--history", "0"],
         ["fan-out", "--fan-out-members", "10,0"],
         ["room", "--room-members", "0"],
+        ["sends", "--payload", "0"],
+        ["sends", "--payload", "12001"],
+        ["sends", "--conversations", "63"],
+        ["sends", "--stored", "0"],
+        ["sends", "--hub-pid", "1"],
     ] {
         let ran = run(&args);
         assert_eq!(ran.status.code(), Some(2), "{args:?}: {ran:?}");
+        assert!(
+            ran.stdout.is_empty() && !ran.stderr.is_empty(),
+            "{args:?}: {ran:?}"
+        );
+    }
+}
+
+/// The document of a run that succeeds.
+fn document(args: &[&str]) -> Value {
+    let out = measured(&[args, &["--json"]].concat());
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
+
+/// The README documents these keys: scripts rely on them.
+#[test]
+fn the_document_has_a_stable_shape() {
+    let document = document(&[
+        "--quick",
+        "sends",
+        "pages",
+        "idle",
+        "group",
+        "--payload",
+        "300",
+        "--stored",
+        "100",
+    ]);
+    let keys = |of: &Value| -> Vec<String> { of.as_object().expect("an object").keys().cloned().collect() };
+    let top = [
+        "build",
+        "error",
+        "format",
+        "hub",
+        "machine",
+        "measurements",
+        "program",
+        "unix_time",
+    ];
+    assert_eq!(keys(&document), top);
+    assert_eq!(
+        (&document["format"], &document["hub"]),
+        (&1.into(), &"own".into())
+    );
+    assert_eq!(document["error"], Value::Null);
+    let machine = ["cores", "file_system", "kernel", "load", "processor"];
+    assert_eq!(keys(&document["machine"]), machine);
+    let measurements = document["measurements"].as_array().expect("an array");
+    let names: Vec<&str> = measurements
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(names, ["sends", "pages", "idle", "group"]);
+    for one in measurements {
+        assert_eq!(keys(one), ["figures", "name", "parameters"]);
+        for (key, figure) in one["figures"].as_object().expect("an object") {
+            assert!(figure["unit"].is_string(), "{key}: {figure}");
+            let is_known = figure["value"].is_number();
+            assert!(
+                is_known || figure["note"].is_string(),
+                "what is not known says why: {key}: {figure}"
+            );
+        }
+    }
+    let readme = include_str!("../README.md");
+    for one in measurements {
+        for key in keys(&one["figures"]).into_iter().chain(keys(&one["parameters"])) {
+            assert!(
+                readme.contains(&format!("`{key}`")),
+                "the README does not explain {key}"
+            );
+        }
+    }
+    let sends = &measurements[0];
+    let parameters = [
+        ("conversations", 4),
+        ("payload_bytes", 300),
+        ("seconds", 1),
+        ("senders", 4),
+        ("stored_before", 100),
+    ];
+    for (key, value) in parameters {
+        assert_eq!(sends["parameters"][key], value, "{key}");
+    }
+    let figure = |key: &str| {
+        sends["figures"][key]["value"]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key}: {sends:#}"))
+    };
+    let [p50, p99, p999, max] =
+        ["p50", "p99", "p999", "max"].map(|name| figure(&format!("latency_{name}_ms")));
+    assert!(0.0 < p50 && p50 <= p99 && p99 <= p999 && p999 <= max);
+    assert!(figure("sends_per_second") > 0.0 && figure("checked") > 0.0);
+    assert_eq!(figure("raw_group_bytes"), 4.0 * (300.0 + 99.0));
+    assert_eq!(figure("raw_single_bytes"), 256.0);
+    if cfg!(target_os = "linux") {
+        assert!(figure("hub_cpu_us_per_message") > 0.0);
+        // A write of the hub's log, at least; none of it is counted on a file system in memory.
+        let kind = &document["machine"]["file_system"]["kind"];
+        assert!(
+            kind == "tmpfs" || figure("written_bytes_per_message") > 300.0,
+            "{sends:#}"
+        );
+    }
+}
+
+#[test]
+fn fan_out_priority_and_room_are_in_the_document_too() {
+    let document = document(&["--quick", "fan-out", "priority", "room"]);
+    let readme = include_str!("../README.md");
+    let measurements = document["measurements"].as_array().expect("an array");
+    let names: Vec<&str> = measurements
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(names, ["fan-out", "fan-out", "priority", "room"]);
+    for one in measurements {
+        for (key, _) in one["figures"]
+            .as_object()
+            .expect("an object")
+            .iter()
+            .chain(one["parameters"].as_object().expect("an object"))
+        {
+            assert!(
+                readme.contains(&format!("`{key}`")),
+                "the README does not explain {key}"
+            );
+        }
+    }
+    let of_two_groups = [0, 1].map(|number| &measurements[number]["parameters"]["members"]);
+    assert_eq!(of_two_groups, [&Value::from(3), &Value::from(40)]);
+    assert_eq!(measurements[3]["figures"]["entries"]["value"], 0);
+}
+
+/// Where strace may trace.
+#[cfg(target_os = "linux")]
+#[test]
+fn calls_that_sync_are_counted_where_strace_is() {
+    let traces = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .status();
+    let args = ["--quick", "sends", "--count-syncs", "--json"];
+    let ran = run(&args);
+    if traces.is_ok_and(|status| status.success()) {
+        let document: Value = serde_json::from_slice(&ran.stdout).expect("a document");
+        let calls = &document["measurements"][0]["figures"]["sync_calls_per_message"]["value"];
+        let calls = calls.as_f64().unwrap_or_else(|| panic!("{ran:?}"));
+        // One commit takes up to four messages here.
+        assert!((0.2..5.0).contains(&calls), "{calls}");
+    } else {
+        assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+        assert!(String::from_utf8_lossy(&ran.stderr).contains("strace"), "{ran:?}");
     }
 }

@@ -1,0 +1,189 @@
+//! What a server costs its machine, from `/proc` and `/sys`: CPU time, bytes written to disk, flushes of the disk.
+//!
+//! A server is a process and its descendants. What cannot be read is `None`: on other systems than Linux, for a process of
+//! another user, on a file system without a block device.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Ticks a second in `/proc/PID/stat`: the same for every architecture that Rust's standard library runs on.
+const TICKS: u64 = 100;
+/// The field of a block device's `stat` that counts flushes, from 0.
+const FLUSHES: usize = 15;
+
+/// Reads the counters of one server.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    process: u32,
+    /// The `stat` of the disk that the server writes to.
+    disk: Option<PathBuf>,
+}
+
+/// Counters since the server, or the machine, started.
+#[derive(Debug, Clone, Copy)]
+pub struct Counters {
+    cpu: Option<Duration>,
+    written: Option<u64>,
+    flushes: Option<u64>,
+}
+
+/// What was used between two readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of the server, in steps of 10 ms.
+    pub cpu: Option<Duration>,
+    /// Bytes that the server caused to be written (`write_bytes` of `/proc/PID/io`): whole pages of the page cache.
+    pub written: Option<u64>,
+    /// Flushes of the disk, whoever asked for them.
+    pub flushes: Option<u64>,
+}
+
+impl Meter {
+    /// The counters of this process, which writes into this directory.
+    #[must_use]
+    pub fn new(process: u32, directory: &Path) -> Self {
+        Self {
+            process,
+            disk: disk_of(directory),
+        }
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn read(&self) -> Counters {
+        let tree = tree_of(self.process);
+        let sum = |one: fn(u32) -> Option<u64>| tree.iter().map(|process| one(*process)).sum::<Option<u64>>();
+        Counters {
+            cpu: sum(ticks_of)
+                .filter(|_| !tree.is_empty())
+                .map(|ticks| Duration::from_millis(ticks * 1_000 / TICKS)),
+            written: sum(written_by).filter(|_| !tree.is_empty()),
+            flushes: self.disk.as_deref().and_then(flushes_of),
+        }
+    }
+
+    /// What was used since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Counters) -> Usage {
+        let now = self.read();
+        let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        Usage {
+            cpu: earlier.cpu.zip(now.cpu).map(|(from, to)| to.saturating_sub(from)),
+            written: grown(earlier.written, now.written),
+            flushes: grown(earlier.flushes, now.flushes),
+        }
+    }
+}
+
+/// Resident memory of a process in bytes, by its name in `/proc`.
+#[must_use]
+pub fn memory_of(process: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The fields of `/proc/PID/stat` from the state on: behind the name, which may contain anything.
+fn stat_of(process: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    Some(fields.to_owned())
+}
+
+/// A process and its descendants; empty if it is not there.
+fn tree_of(root: u32) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    let listing = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in listing.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        let parent = stat_of(process).and_then(|stat| stat.split(' ').nth(1)?.parse().ok());
+        if let Some(parent) = parent {
+            children.entry(parent).or_default().push(process);
+        }
+    }
+    let mut tree = Vec::new();
+    let mut next = Vec::from_iter(stat_of(root).map(|_| root));
+    while let Some(process) = next.pop() {
+        tree.push(process);
+        next.extend(children.remove(&process).unwrap_or_default());
+    }
+    tree
+}
+
+/// User and system time of a process with all of its threads, and of the children that it has waited for.
+fn ticks_of(process: u32) -> Option<u64> {
+    let stat = stat_of(process)?;
+    let fields = stat.split(' ').skip(11).take(4);
+    fields.map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+/// Children that the process has waited for are in it.
+fn written_by(process: u32) -> Option<u64> {
+    let io = fs::read_to_string(format!("/proc/{process}/io")).ok()?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?;
+    line.trim().parse().ok()
+}
+
+/// The `stat` of the whole disk under a directory: flushes are not counted for partitions.
+fn disk_of(directory: &Path) -> Option<PathBuf> {
+    let device = crate::machine::device_of(directory)?;
+    let link = fs::canonicalize(format!("/sys/dev/block/{device}")).ok()?;
+    let disk = if link.join("partition").exists() {
+        link.parent()?.to_owned()
+    } else {
+        link
+    };
+    let stat = disk.join("stat");
+    flushes_of(&stat).map(|_| stat)
+}
+
+fn flushes_of(stat: &Path) -> Option<u64> {
+    let stat = fs::read_to_string(stat).ok()?;
+    stat.split_whitespace().nth(FLUSHES)?.parse().ok()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn cpu_and_bytes_of_a_process_and_its_children_are_counted() {
+        tim_testkit::deadline();
+        let directory = tempfile::tempdir().expect("a directory");
+        let meter = Meter::new(std::process::id(), directory.path());
+        let before = meter.read();
+        let mut file = fs::File::create(directory.path().join("file")).expect("a file");
+        file.write_all(&vec![1; 1 << 20]).expect("room");
+        file.sync_data().expect("a sync");
+        let shell = Command::new("sh")
+            .args(["-c", "n=0; while :; do n=$((n+1)); done"])
+            .spawn();
+        let mut shell = shell.expect("a shell");
+        while meter.since(&before).cpu.expect("a time") < Duration::from_millis(30) {
+            std::thread::yield_now();
+        }
+        shell.kill().expect("a process to kill");
+        shell.wait().expect("its end");
+        let used = meter.since(&before);
+        assert!(used.cpu.expect("a time") >= Duration::from_millis(30), "{used:?}");
+        if crate::FileSystem::of(directory.path()).is_some_and(|on| !on.is_memory()) {
+            assert!(used.written.expect("a count") >= 1 << 20, "{used:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_no_counters() {
+        let mut gone = Command::new("true")
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("a process");
+        gone.wait().expect("its end");
+        let counters = Meter::new(gone.id(), Path::new("/")).read();
+        assert_eq!((counters.cpu, counters.written), (None, None));
+    }
+}
