@@ -513,6 +513,34 @@ fn commits_can_come_between_the_reads_of_one_job() {
     });
 }
 
+/// The mailboxes hold one delivery. More come while the log is being read, behind what the reading finds.
+#[test]
+fn what_is_dropped_while_the_log_is_read_is_read_again() {
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let (mut world, _) = World::open_with(data.path(), |options| options.max_live = 1);
+        let (alice, _bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        alice.send(c2c("bob"), 1, SendOptions::default());
+        world.work(at_once).await;
+        for texts in [[2, 3], [4, 5]] {
+            texts.map(|random| alice.send(c2c("bob"), random, SendOptions::default()));
+            world.settle().await;
+            assert!(world.steps.step(Step::Commit(2)) && world.steps.step(Step::FanOut));
+            world.settle().await;
+            if texts == [2, 3] {
+                let readings = [0, 0].map(|index| world.steps.step(Step::ReadAhead(index)));
+                assert_eq!(readings, [true; 2], "both devices read on");
+            }
+        }
+        assert_eq!((world.steps.waiting().reads, world.steps.waiting().answers), (0, 2));
+        assert_eq!([0, 0].map(|index| world.steps.step(Step::Answer(index))), [true; 2]);
+        world.work(at_once).await;
+        let all = ["alice 1", "alice 2", "alice 3", "alice 4", "alice 5"];
+        assert_eq!(texts(&world.trace.of("bob")), all);
+    });
+}
+
 #[test]
 fn retention_is_a_step() {
     let data = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
 //! How far a device has been served, and what it is handed next.
 //!
 //! While the device *catches up*, deliveries are read from the log only. Once a reading finds nothing more, the live ones
-//! continue from there; those that have been read already are skipped by their change number.
+//! continue from there; those that have been read already are skipped by their change number. A reading during which live
+//! deliveries were dropped is followed by another one.
 
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(super) struct DeliveryState {
     cursor: u64,
     /// The log is being read; live deliveries wait.
     is_catching_up: bool,
+    /// Live deliveries were dropped since the last reading of the log began, which may have come before them.
+    is_outdated: bool,
     /// The store was restored from an older copy than the device has seen, and the device has not been told yet.
     is_restored: bool,
     /// The last reading found more than could be handed over.
@@ -49,6 +52,7 @@ impl DeliveryState {
             epochs,
             cursor: start.change,
             is_catching_up: true,
+            is_outdated: false,
             is_restored: start.restored,
             has_more: false,
             is_synced: false,
@@ -63,6 +67,7 @@ impl DeliveryState {
     /// Live deliveries were dropped: the log has them.
     pub(super) const fn catch_up(&mut self) {
         self.is_catching_up = true;
+        self.is_outdated = true;
     }
 
     /// Hands over the next live delivery; whether that was possible.
@@ -128,6 +133,7 @@ impl DeliveryState {
             session.push(FrameKind::GAP, &Gap::RESTORED).ok()?;
             self.is_restored = false;
         }
+        self.is_outdated = false;
         Some(ChangesRequest {
             user: self.device.user(),
             cursor: self.cursor,
@@ -168,11 +174,8 @@ impl DeliveryState {
         self.cursor = self.cursor.max(changes.cursor);
         self.has_more = changes.more;
         if !changes.more {
-            self.is_catching_up = false;
-            if !self.is_synced {
-                self.is_synced = self.report_cursor(session);
-                self.is_catching_up = !self.is_synced;
-            }
+            self.is_synced = self.is_synced || self.report_cursor(session);
+            self.is_catching_up = self.is_outdated || !self.is_synced;
         }
         true
     }
