@@ -103,6 +103,11 @@ impl MadeUp {
     /// Adds an observation, ten milliseconds after the last one.
     pub(super) fn push(&mut self, device: Option<DeviceRef>, what: What) -> usize {
         self.pass(10);
+        self.at_once(device, what)
+    }
+
+    /// Adds an observation at the time of the last one.
+    pub(super) fn at_once(&mut self, device: Option<DeviceRef>, what: What) -> usize {
         let at_ms = self.snapshot.at_ms;
         self.history
             .observations

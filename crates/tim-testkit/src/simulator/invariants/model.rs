@@ -39,6 +39,15 @@ pub struct Model<'a> {
     whole: BTreeSet<GroupId>,
     /// How far a log had certainly come, after an observation.
     reached: BTreeMap<Log, Vec<(usize, u64)>>,
+    /// The observation after which somebody has nothing any more that was on its way when the store was restored last.
+    in_this_store: BTreeMap<Watcher, usize>,
+}
+
+/// Somebody who sees something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Watcher {
+    Device(DeviceRef),
+    Hostile(u8),
 }
 
 /// A call, and what became of it.
@@ -136,6 +145,7 @@ impl<'a> Model<'a> {
             periods: BTreeMap::new(),
             whole: BTreeSet::new(),
             reached: BTreeMap::new(),
+            in_this_store: BTreeMap::new(),
         };
         let mut backups = BTreeMap::new();
         let mut attacks = BTreeMap::new();
@@ -149,9 +159,32 @@ impl<'a> Model<'a> {
                 }
             }
         }
+        model.follow_restore();
         model.follow_members();
         model.follow_logs();
         model
+    }
+
+    /// Who has come to know the store as it is since the last restore.
+    fn follow_restore(&mut self) {
+        let Some(restored) = self.last_restore() else {
+            return;
+        };
+        let since = self.history.observations.iter().enumerate().skip(restored);
+        for (at, observation) in since {
+            let watcher = match (&observation.what, observation.device) {
+                (What::Event(Event::Ready | Event::RestoredGap), Some(device)) => Watcher::Device(device),
+                (
+                    What::AttackSaw {
+                        hostile,
+                        saw: AttackSaw::LoggedIn(_),
+                    },
+                    _,
+                ) => Watcher::Hostile(*hostile),
+                _ => continue,
+            };
+            self.in_this_store.entry(watcher).or_insert(at);
+        }
     }
 
     fn observe(
@@ -300,9 +333,8 @@ impl<'a> Model<'a> {
                 self.whole.insert(*group);
             }
         }
-        let from = self.last_restore().map_or(0, |at| at + 1);
         // After a restore, tips of the time before it may be of entries that are lost.
-        for (_, seen, _) in self.seen().filter(|(at, ..)| *at >= from) {
+        for (_, seen, _) in self.seen().filter(|(at, _, viewer)| self.is_of_this_store(*viewer, *at)) {
             note(seen);
         }
         for (group, tips) in tips {
@@ -336,7 +368,8 @@ impl<'a> Model<'a> {
                 known.push((at, sequence));
             }
         };
-        let seen = self.seen().map(|(at, seen, _)| (at, seen.log, seen.sequence));
+        let seen = self.seen().filter(|(at, _, viewer)| self.is_of_this_store(*viewer, *at));
+        let seen = seen.map(|(at, seen, _)| (at, seen.log, seen.sequence));
         let accepted = self.messages.values().flat_map(|message| {
             let accepted = message.accepted.iter();
             accepted.map(|accepted| (accepted.at, accepted.log, accepted.sequence))
@@ -647,23 +680,26 @@ impl<'a> Model<'a> {
         entries.first().map(|stored| stored.seen.sequence)
     }
 
-    /// Whether an entry that this device reported belongs to the store as it is now, and not to what a restore has undone.
-    pub(super) fn is_of_this_store(&self, device: DeviceRef, observation: usize) -> bool {
-        let Some(restored) = self.last_restore() else {
-            return true;
+    /// Whether what somebody saw belongs to the store as it is now, and not to what a restore has undone. What was on its way
+    /// when the store was restored may be seen for some time yet.
+    pub(super) fn is_of_this_store(&self, viewer: Viewer, observation: usize) -> bool {
+        let watcher = match viewer {
+            Viewer::Pushed(device) | Viewer::Asked(device, _) => Watcher::Device(device),
+            Viewer::Hostile(number) => Watcher::Hostile(number),
+            Viewer::Nobody => return false,
         };
-        if observation < restored {
-            return false;
+        let since = self.in_this_store.get(&watcher);
+        self.last_restore().is_none() || since.is_some_and(|since| *since < observation)
+    }
+
+    /// The message of a user that somebody saw. What is not complete has no mark, but it has the message's id.
+    pub(super) fn message_of(&self, seen: &Seen) -> Option<&Spoken<'a>> {
+        if let Some(mark) = seen.content.mark() {
+            return self.messages.get(&mark);
         }
-        // What was on its way when the store was restored may still be reported until the device is ready again.
-        let since = self
-            .history
-            .observations
-            .get(restored..observation)
-            .unwrap_or_default();
-        since.iter().any(|observation| {
-            observation.device == Some(device) && observation.what == What::Event(Event::Ready)
-        })
+        let is_it = |message: &&Spoken<'a>| (message.sent.from, message.sent.id) == (seen.from, seen.id);
+        let mut messages = self.messages.values();
+        messages.find(is_it).filter(|_| seen.content == Content::Stub)
     }
 }
 

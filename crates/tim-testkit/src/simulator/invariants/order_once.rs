@@ -7,7 +7,7 @@ use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
 use super::super::op::{DeviceKind, DeviceRef};
-use super::model::{Viewer, differs};
+use super::model::differs;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -52,11 +52,7 @@ fn places(model: &Model<'_>) -> Result<u64, Violation> {
     let mut checked = 0;
     for (at, seen, viewer) in model.seen() {
         content(model, at, seen)?;
-        let is_current = match viewer {
-            Viewer::Pushed(device) | Viewer::Asked(device, _) => model.is_of_this_store(device, at),
-            Viewer::Hostile(_) => model.last_restore().is_none_or(|restored| at > restored),
-            Viewer::Nobody => false,
-        };
+        let is_current = model.is_of_this_store(viewer, at);
         // A piece of a message comes without its id.
         let has_id = seen.id != MessageId::default();
         if seen.sequence == 0 || !is_current || !has_id {

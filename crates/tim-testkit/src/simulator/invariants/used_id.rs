@@ -1,6 +1,6 @@
 //! Another message under a used id is never acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::{ErrorCode, MessageId, UserId};
 
@@ -66,23 +66,23 @@ fn honest(model: &Model<'_>) -> Result<u64, Violation> {
     Ok(checked)
 }
 
-/// A hostile user's message under the id of another account is never acknowledged.
+/// What a hostile user must not send, as a message under the id of another account, is never acknowledged.
 fn accounts(model: &Model<'_>) -> Result<u64, Violation> {
+    let mut forgeries = BTreeSet::new();
     let mut forged = BTreeMap::new();
-    let mut doing = BTreeMap::new();
     let mut checked = 0;
     for (at, observation) in model.history.observations.iter().enumerate() {
         match &observation.what {
-            What::Attacked { hostile, attack, .. } => drop(doing.insert(*hostile, *attack)),
-            What::AttackSent { hostile, request, .. } => {
-                let is_forged = matches!(
-                    doing.get(hostile),
-                    Some(Attack::ForgedId(_) | Attack::ForgedExtensions(_) | Attack::ForgedKind(..))
-                );
-                if is_forged {
-                    forged.insert((*hostile, *request), at);
-                    checked += 1;
-                }
+            What::Attacked { call, attack, .. } if is_forgery(attack) => {
+                forgeries.insert(Mark::hostile(*call, 0));
+            }
+            What::AttackSent {
+                hostile,
+                request,
+                message,
+            } if message.said.mark.is_some_and(|mark| forgeries.contains(&mark)) => {
+                forged.insert((*hostile, *request), at);
+                checked += 1;
             }
             What::AttackSaw {
                 hostile,
@@ -97,6 +97,14 @@ fn accounts(model: &Model<'_>) -> Result<u64, Violation> {
         }
     }
     Ok(checked)
+}
+
+/// Whether the message that an attack sends must not be acknowledged.
+const fn is_forgery(attack: &Attack) -> bool {
+    matches!(
+        attack,
+        Attack::ForgedId(_) | Attack::ForgedExtensions(_) | Attack::ForgedKind(..)
+    )
 }
 
 #[cfg(test)]
@@ -142,36 +150,44 @@ mod tests {
         violates(&UsedId, &run, "under an id that it had used");
     }
 
+    /// A hostile user forges an id, and then does something honest that is sent first, as one that logs in before does.
     #[test]
     fn a_forged_id_is_acknowledged() {
         let mut run = MadeUp::new();
-        let attack = Attack::ForgedId(Target::User(0));
         let hostile = 0;
-        run.push(
-            None,
-            What::Attacked {
-                call: 90,
+        let attacks = [
+            Attack::ForgedId(Target::User(0)),
+            Attack::SendFlood(Target::User(0), 1),
+        ];
+        for (call, attack) in (90..).zip(attacks) {
+            let attacked = What::Attacked {
+                call,
                 hostile,
                 attack,
-            },
-        );
-        let message = run.message(Plan::hostile_user(0), Target::User(0), Mark::hostile(90, 0));
-        run.push(
-            None,
-            What::AttackSent {
+            };
+            run.push(None, attacked);
+        }
+        for (call, request) in [(91, 2), (90, 3)] {
+            let message = run.message(Plan::hostile_user(0), Target::User(0), Mark::hostile(call, 0));
+            let sent = What::AttackSent {
                 hostile,
-                request: 3,
+                request,
                 message,
-            },
-        );
-        passes(&UsedId, &run);
-        let saw = AttackSaw::Accepted {
-            request: 3,
-            sequence: 1,
-            duplicate: false,
-        };
-        run.push(None, What::AttackSaw { hostile, saw });
-        violates(&UsedId, &run, "forged");
+            };
+            run.push(None, sent);
+        }
+        for (request, is_fine) in [(2, true), (3, false)] {
+            let saw = AttackSaw::Accepted {
+                request,
+                sequence: 1,
+                duplicate: false,
+            };
+            run.push(None, What::AttackSaw { hostile, saw });
+            match is_fine {
+                true => drop(passes(&UsedId, &run)),
+                false => violates(&UsedId, &run, "forged"),
+            }
+        }
     }
 
     use crate::simulator::op::Plan;

@@ -33,7 +33,14 @@ impl Invariant for Visibility {
         for view in &model.snapshot.fresh {
             let end = model.history.observations.len();
             for seen in view.pages.values().flatten() {
-                checked += may_see(model, seen, view.user, end, end, true)
+                let look = Look {
+                    user: view.user,
+                    asked_at: end,
+                    at: end,
+                    on_request: true,
+                    is_current: true,
+                };
+                checked += may_see(model, seen, look)
                     .map_err(|words| Violation::new(NAME, format!("at rest {words}")))?;
             }
         }
@@ -47,17 +54,25 @@ fn sees(model: &Model<'_>, at: usize, seen: &Seen, viewer: Viewer, user: UserId)
         _ => (at, false),
     };
     let asked_at = match viewer {
-        Viewer::Pushed(device) if seen.sequence == 0 => said_before(model, at, seen, device),
+        Viewer::Pushed(device) if seen.sequence == 0 => said_after(model, at, seen, device),
         _ => asked_at,
     };
-    may_see(model, seen, user, asked_at, at, on_request)
-        .map_err(|words| Violation::new(NAME, words).at([asked_at, at]))
+    let is_current = model.is_of_this_store(viewer, at);
+    let look = Look {
+        user,
+        asked_at,
+        at,
+        on_request,
+        is_current,
+    };
+    may_see(model, seen, look).map_err(|words| Violation::new(NAME, words).at([asked_at, at]))
 }
 
-/// The observation before which something that is not stored was said that a device has got: the same was seen by somebody
-/// else before, on the connection of the device. It may have waited there for long, if the device reads slowly.
-fn said_before(model: &Model<'_>, at: usize, seen: &Seen, device: DeviceRef) -> usize {
-    let observations = model.history.observations.get(..at).unwrap_or_default();
+/// An observation after which something that is not stored was said that a device has got, the latest that is certain. The same
+/// may have been seen by somebody else before, on the connection of the device: it waits there for long if the device reads
+/// slowly. And it was on its way to whoever saw it first.
+fn said_after(model: &Model<'_>, at: usize, seen: &Seen, device: DeviceRef) -> usize {
+    let observations = model.history.observations.get(..=at).unwrap_or_default();
     let connects = |what: &What| match what {
         What::Event(Event::Other(name)) => name == "net Connecting",
         What::Started(_) => true,
@@ -66,24 +81,44 @@ fn said_before(model: &Model<'_>, at: usize, seen: &Seen, device: DeviceRef) -> 
     let connected = observations
         .iter()
         .rposition(|observation| observation.device == Some(device) && connects(&observation.what));
-    let first = connected.unwrap_or(0);
     let same = |observation: &Observation| match &observation.what {
         What::Event(Event::Received(entries)) => entries.contains(seen),
         _ => false,
     };
-    let later = observations.get(first..).unwrap_or_default();
-    later.iter().position(same).map_or(at, |after| first + after)
+    let later = observations.iter().enumerate().skip(connected.unwrap_or(0));
+    let views: Vec<_> = later.filter(|(_, observation)| same(observation)).collect();
+    let first = views.first().map_or(at, |(first, _)| *first);
+    let left_ms = views.iter().filter_map(|(_, view)| {
+        let travel_ms = model.travel_ms(view.device?)?;
+        Some(view.at_ms.saturating_sub(travel_ms))
+    });
+    left_ms.max().map_or(first, |left_ms| {
+        let left = observations.partition_point(|observation| observation.at_ms < left_ms);
+        left.min(first)
+    })
 }
 
-/// Checks that a user may see an entry that was asked for in one observation and seen in another one.
-fn may_see(
-    model: &Model<'_>,
-    seen: &Seen,
+/// Who sees an entry, and how.
+#[derive(Clone, Copy)]
+struct Look {
     user: UserId,
+    /// The observation in which it was asked for, and that in which it was seen.
     asked_at: usize,
     at: usize,
     on_request: bool,
-) -> Result<u64, String> {
+    /// What is seen is of the store as it is since the last restore.
+    is_current: bool,
+}
+
+/// Checks that a user may see an entry.
+fn may_see(model: &Model<'_>, seen: &Seen, look: Look) -> Result<u64, String> {
+    let Look {
+        user,
+        asked_at,
+        at,
+        on_request,
+        is_current,
+    } = look;
     if seen.content == Content::Gone && !on_request {
         return Ok(0); // a revocation, which is visible, names a message that need not be
     }
@@ -95,8 +130,7 @@ fn may_see(
     };
     if seen.sequence == 0 {
         // Not stored: only those who were in the group when it was said, or have come since.
-        let message = seen.content.mark().and_then(|mark| model.messages.get(&mark));
-        let said_at = message.map_or(asked_at, |message| message.begun);
+        let said_at = model.message_of(seen).map_or(asked_at, |message| message.begun);
         return if model.may_be_in(group, user, said_at, at) {
             Ok(1)
         } else {
@@ -107,7 +141,7 @@ fn may_see(
         return Err(format!("{user}, who was never in the group, sees {seen}"));
     }
     // After a restore the tips of the time before it are not all known.
-    if model.last_restore().is_some_and(|restored| asked_at < restored) {
+    if !is_current || model.last_restore().is_some_and(|restored| asked_at < restored) {
         return Ok(1);
     }
     let Some(periods) = model.periods(group, user) else {
@@ -268,6 +302,48 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_not_complete_the_time_is_known_as_well() {
+        let (mut run, _) = joined();
+        let sent = run.send(0, Target::Group(0));
+        let mut stub = run.seen_of(sent, 0);
+        stub.online_only = true;
+        stub.content = Content::Stub;
+        run.quit(1, 5);
+        run.pass(2_000);
+        let mut of_others = run.clone();
+        run.receive(1, &[stub.clone()]);
+        passes(&Visibility, &run);
+        stub.id.random += 1;
+        of_others.receive(1, &[stub]);
+        violates(&Visibility, &of_others, "who is not in the group");
+    }
+
+    #[test]
+    fn what_was_on_its_way_before_a_restore_is_of_another_store() {
+        let mut run = MadeUp::new();
+        run.create(0, &[1, 2]);
+        run.push(None, What::BackedUp { backup: 0, change: 1 });
+        let mut restored = run.clone();
+        restored.push(None, What::Restored { backup: 0 });
+        run.quit(1, 2); // which the restored store does not have
+        let log = Log::Group(Plan::group(0));
+        let [join, quit] = [0, 1].map(|index| run.snapshot.logs[&log][index].seen.clone());
+        let told = |run: &mut MadeUp, user| {
+            let device = DeviceRef { user, device: 0 };
+            run.push(Some(device), What::Event(Event::RestoredGap));
+        };
+        restored.receive(2, std::slice::from_ref(&quit));
+        told(&mut restored, 1);
+        page(&mut restored, 1, vec![join.clone()]);
+        passes(&Visibility, &restored);
+        // Who has been told of the restore sees the store as it is.
+        told(&mut restored, 2);
+        restored.receive(2, &[quit]);
+        page(&mut restored, 1, vec![join]);
+        violates(&Visibility, &restored, "had left the group before asking");
+    }
+
+    #[test]
     fn what_is_not_stored_waits_for_a_device_that_reads_slowly() {
         let (mut run, [_, mut tip]) = joined();
         tip.sequence = 0;
@@ -281,6 +357,13 @@ mod tests {
         late.receive(0, &[tip.clone()]);
         for run in [&mut late, &mut run] {
             run.quit(1, 5);
+        }
+        let mut on_its_way = run.clone();
+        on_its_way.pass(50);
+        on_its_way.receive(1, &[tip.clone()]);
+        passes(&Visibility, &on_its_way);
+        for run in [&mut late, &mut run] {
+            run.pass(2_000);
         }
         let mut again = late.clone();
         late.receive(1, &[tip.clone()]);
