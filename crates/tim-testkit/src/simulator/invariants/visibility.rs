@@ -2,10 +2,11 @@
 //! before joining it, or after leaving it.
 
 use tim_session::proto::UserId;
+use tim_session::proto::message::TipOperation;
 
 use super::super::history::{AttackSaw, Content, Event, Log, Observation, Returned, Seen, What};
-use super::super::op::{DeviceRef, Plan};
-use super::model::Viewer;
+use super::super::op::{Call, DeviceRef, Plan};
+use super::model::{Called, Viewer};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -68,11 +69,11 @@ fn sees(model: &Model<'_>, at: usize, seen: &Seen, viewer: Viewer, user: UserId)
     may_see(model, seen, look).map_err(|words| Violation::new(NAME, words).at([asked_at, at]))
 }
 
-/// An observation after which something that is not stored was said that a device has got, the latest that is certain. The same
-/// may have been seen by somebody else before, on the connection of the device: it waits there for long if the device reads
-/// slowly. And it was on its way to whoever saw it first.
+/// An observation after which something that is not stored was said that a device has got: it waits for long for a device that
+/// takes little at a time. It had been said when somebody saw it, on the connection of this device; a tip then came of a call that
+/// had begun.
 fn said_after(model: &Model<'_>, at: usize, seen: &Seen, device: DeviceRef) -> usize {
-    let observations = model.history.observations.get(..=at).unwrap_or_default();
+    let observations = model.history.observations.get(..at).unwrap_or_default();
     let connects = |what: &What| match what {
         What::Event(Event::Other(name)) => name == "net Connecting",
         What::Started(_) => true,
@@ -85,17 +86,37 @@ fn said_after(model: &Model<'_>, at: usize, seen: &Seen, device: DeviceRef) -> u
         What::Event(Event::Received(entries)) => entries.contains(seen),
         _ => false,
     };
-    let later = observations.iter().enumerate().skip(connected.unwrap_or(0));
-    let views: Vec<_> = later.filter(|(_, observation)| same(observation)).collect();
-    let first = views.first().map_or(at, |(first, _)| *first);
-    let left_ms = views.iter().filter_map(|(_, view)| {
-        let travel_ms = model.travel_ms(view.device?)?;
-        Some(view.at_ms.saturating_sub(travel_ms))
-    });
-    left_ms.max().map_or(first, |left_ms| {
-        let left = observations.partition_point(|observation| observation.at_ms < left_ms);
-        left.min(first)
-    })
+    let mut later = observations.iter().enumerate().skip(connected.unwrap_or(0));
+    let first = later.find(|(_, observation)| same(observation));
+    let first = first.map_or(at, |(first, _)| first);
+    caused(model, seen, first).unwrap_or(first)
+}
+
+/// The beginning of the last call before an observation from which a tip may have come.
+fn caused(model: &Model<'_>, seen: &Seen, before: usize) -> Option<usize> {
+    let Log::Group(group) = seen.log else { return None };
+    let Content::Tip {
+        operation,
+        operator,
+        users,
+        ..
+    } = &seen.content
+    else {
+        return None;
+    };
+    let lets_in = |call: &Called<'_>, user: &String| {
+        UserId::new(user).is_ok_and(|user| Model::lets_in(call, user))
+    };
+    let is_by_operator = |call: &Called<'_>| call.device.user_id().to_string() == *operator;
+    let causes = |call: &&Called<'_>| match *operation {
+        TipOperation::JOIN => users.iter().any(|user| lets_in(call, user)),
+        TipOperation::QUIT => is_by_operator(call) && matches!(call.op, Call::Quit(_)),
+        TipOperation::BAN_AV_CHAT_ROOM_MEMBER => is_by_operator(call) && matches!(call.op, Call::Ban(..)),
+        _ => is_by_operator(call) && !matches!(call.op, Call::Join(_) | Call::Quit(_) | Call::Ban(..)),
+    };
+    let calls = model.group_calls(group).filter(causes);
+    let begun = calls.filter(|call| call.begun < before && !call.certainly_failed());
+    begun.map(|call| call.begun).max()
 }
 
 /// Who sees an entry, and how.
@@ -216,8 +237,7 @@ mod tests {
     use super::super::made_up::{MadeUp, c2c, passes, violates};
     use super::*;
     use crate::simulator::history::AttackSaw;
-    use crate::simulator::op::{Call, Target};
-    use tim_session::proto::message::TipOperation;
+    use crate::simulator::op::Target;
 
     fn page(run: &mut MadeUp, user: u8, entries: Vec<Seen>) {
         let log = entries[0].log;
@@ -302,6 +322,38 @@ mod tests {
     }
 
     #[test]
+    fn a_tip_of_what_was_asked_for_before_somebody_left() {
+        let mut run = MadeUp::new();
+        run.create(0, &[1]);
+        let call = run.call(2, Call::Join(0));
+        run.quit(1, 5);
+        let mut late = run.clone();
+        let join = |run: &mut MadeUp, call| {
+            run.returns(call, Returned::Joined(1));
+            let mark = run.send(0, Target::Group(0));
+            let content = Content::Tip {
+                operation: TipOperation::JOIN,
+                operator: "user-2".to_owned(),
+                users: vec!["user-2".to_owned()],
+                members: 3,
+            };
+            let tip = Seen {
+                content,
+                from: UserId::SYSTEM,
+                ..run.seen_of(mark, 0)
+            };
+            run.receive(1, &[tip]);
+        };
+        join(&mut late, call);
+        passes(&Visibility, &late);
+        // Who joins after that is no concern of the user's.
+        run.returns(call, Returned::Joined(1));
+        let call = run.call(2, Call::Join(0));
+        join(&mut run, call);
+        violates(&Visibility, &run, "who is not in the group");
+    }
+
+    #[test]
     fn of_what_is_not_complete_the_time_is_known_as_well() {
         let (mut run, _) = joined();
         let sent = run.send(0, Target::Group(0));
@@ -349,21 +401,14 @@ mod tests {
         tip.sequence = 0;
         tip.content = Content::Tip {
             operation: TipOperation::JOIN,
-            operator: "user-1".to_owned(),
-            users: vec!["user-1".to_owned()],
+            operator: "user-7".to_owned(),
+            users: vec!["user-7".to_owned()],
             members: 3,
         };
         let mut late = run.clone();
         late.receive(0, &[tip.clone()]);
         for run in [&mut late, &mut run] {
             run.quit(1, 5);
-        }
-        let mut on_its_way = run.clone();
-        on_its_way.pass(50);
-        on_its_way.receive(1, &[tip.clone()]);
-        passes(&Visibility, &on_its_way);
-        for run in [&mut late, &mut run] {
-            run.pass(2_000);
         }
         let mut again = late.clone();
         late.receive(1, &[tip.clone()]);
