@@ -533,8 +533,14 @@ fn what_is_dropped_while_the_log_is_read_is_read_again() {
                 assert_eq!(readings, [true; 2], "both devices read on");
             }
         }
-        assert_eq!((world.steps.waiting().reads, world.steps.waiting().answers), (0, 2));
-        assert_eq!([0, 0].map(|index| world.steps.step(Step::Answer(index))), [true; 2]);
+        assert_eq!(
+            (world.steps.waiting().reads, world.steps.waiting().answers),
+            (0, 2)
+        );
+        assert_eq!(
+            [0, 0].map(|index| world.steps.step(Step::Answer(index))),
+            [true; 2]
+        );
         world.work(at_once).await;
         let all = ["alice 1", "alice 2", "alice 3", "alice 4", "alice 5"];
         assert_eq!(texts(&world.trace.of("bob")), all);

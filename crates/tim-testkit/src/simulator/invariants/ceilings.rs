@@ -170,7 +170,11 @@ mod tests {
         assert!(passes(&Ceilings, &accepted(20, 0, 10)) > 0);
         violates(&Ceilings, &accepted(21, 0, 10), "21 messages");
         passes(&Ceilings, &accepted(100, 100, 0));
-        violates(&Ceilings, &accepted(100, 50, 0), "messages of rogue-0 were accepted in");
+        violates(
+            &Ceilings,
+            &accepted(100, 50, 0),
+            "messages of rogue-0 were accepted in",
+        );
         // Of what is read late nobody knows when it was accepted.
         passes(&Ceilings, &accepted(60, 0, 4_000));
         violates(&Ceilings, &accepted(61, 0, 4_000), "61 messages");

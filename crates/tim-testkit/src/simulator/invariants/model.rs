@@ -334,7 +334,10 @@ impl<'a> Model<'a> {
             }
         }
         // After a restore, tips of the time before it may be of entries that are lost.
-        for (_, seen, _) in self.seen().filter(|(at, _, viewer)| self.is_of_this_store(*viewer, *at)) {
+        for (_, seen, _) in self
+            .seen()
+            .filter(|(at, _, viewer)| self.is_of_this_store(*viewer, *at))
+        {
             note(seen);
         }
         for (group, tips) in tips {
@@ -368,7 +371,9 @@ impl<'a> Model<'a> {
                 known.push((at, sequence));
             }
         };
-        let seen = self.seen().filter(|(at, _, viewer)| self.is_of_this_store(*viewer, *at));
+        let seen = self
+            .seen()
+            .filter(|(at, _, viewer)| self.is_of_this_store(*viewer, *at));
         let seen = seen.map(|(at, seen, _)| (at, seen.log, seen.sequence));
         let accepted = self.messages.values().flat_map(|message| {
             let accepted = message.accepted.iter();

@@ -104,9 +104,8 @@ fn caused(model: &Model<'_>, seen: &Seen, before: usize) -> Option<usize> {
     else {
         return None;
     };
-    let lets_in = |call: &Called<'_>, user: &String| {
-        UserId::new(user).is_ok_and(|user| Model::lets_in(call, user))
-    };
+    let lets_in =
+        |call: &Called<'_>, user: &String| UserId::new(user).is_ok_and(|user| Model::lets_in(call, user));
     let is_by_operator = |call: &Called<'_>| call.device.user_id().to_string() == *operator;
     let causes = |call: &&Called<'_>| match *operation {
         TipOperation::JOIN => users.iter().any(|user| lets_in(call, user)),
