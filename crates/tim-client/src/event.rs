@@ -20,7 +20,9 @@ pub enum Event {
     SdkNotReady(NotReadyReason),
     /// MESSAGE_RECEIVED: one or more messages in the hub's order; never one that this client sent.
     MessageReceived(Vec<Message>),
-    /// MESSAGE_REVOKED: these messages are revoked.
+    /// MESSAGE_REVOKED: these messages are revoked, by whomever; not what a call of this client has revoked and returned. The event
+    /// follows a call that failed, was dropped, or belongs to an earlier run of the application, if the hub has revoked the
+    /// message all the same.
     MessageRevoked(Vec<Message>),
     /// CONVERSATION_LIST_UPDATED: the current list, newest first. At most one a second: changes within a second of the last
     /// event are combined into one at its end. The same applies to the next two events.

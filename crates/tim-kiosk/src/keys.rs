@@ -12,7 +12,7 @@ use tim_transport_embedded::proto::unread::HubCount;
 use tim_transport_embedded::{Client, Error, NextReqMessageId};
 
 use crate::lobby;
-use crate::screen::{Line, Screen, name};
+use crate::screen::{Line, Screen};
 
 const HELP: &str = "1-5 say something, f a face, c a custom message, r take the last one back, h history, and older, \
 l the last entries again, u conversations, m all is read, b a hundred numbered messages";
@@ -130,13 +130,8 @@ impl<'k> Keys<'k> {
             self.screen.show("-- nothing to take back");
             return Ok(());
         };
-        self.client.revoke_message(&last).await?;
-        self.screen.show(format_args!(
-            "{} #{} is taken back",
-            name(&last.to),
-            last.envelope.sequence
-        ));
-        Ok(())
+        // The delivery of the revocation is shown, which comes also if the answer is lost.
+        self.client.revoke_message(&last).await
     }
 
     /// The newest page, then an older one with each call, then the newest again.

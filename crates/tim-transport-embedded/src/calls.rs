@@ -204,6 +204,11 @@ impl<'m> Client<'m> {
     /// `revokeMessage`: revokes a message. The message must have a sequence: it was sent, delivered, or restored and sent
     /// again.
     ///
+    /// The device is delivered the revocation as well ([`Event::Delivered`](crate::Event::Delivered) with a
+    /// [`Revocation`](tim_session::proto::message::Revocation) of its own origin), before or after this returns, also after a reset
+    /// and if the response was lost. A firmware that removes the content and shows the revocation there, and not here, does it
+    /// once.
+    ///
     /// # Errors
     /// [`Error::Invalid`] with `MESSAGE_NOT_SENT`, or with `GROUP_NOT_ALLOW_REVOKE_MSG` for an online-only message; otherwise as
     /// [`Client::send_message`], for example [`Error::Refused`] with `MSG_REVOKE_TIME_LIMIT` after two minutes.

@@ -1,8 +1,8 @@
 //! `sendMessage`, `resendMessage`, `revokeMessage`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tim_proto::message::RevokedBy;
 use tim_proto::request::{self, Revoke, SendResponse};
 use tim_proto::{ErrorCode, MAX_SUCCESSORS};
 use tokio::sync::oneshot;
@@ -12,7 +12,6 @@ use crate::actor::Command;
 use crate::call::{call, encoded};
 use crate::client::Client;
 use crate::message::InFlight;
-use crate::state::Revokes;
 use crate::state::State;
 use crate::{Flow, ImError, Message, SendOptions, Status};
 
@@ -127,7 +126,8 @@ impl Client {
     }
 
     /// `revokeMessage`: revokes a message. On success [`Message::is_revoked`] is true, and the other devices get
-    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked). The hub removes the content for good; an instance of an own
+    /// [`Event::MessageRevoked`](crate::Event::MessageRevoked). This client publishes that event only if the response
+    /// is lost or nobody waits for it. The hub removes the content for good; an instance of an own
     /// message keeps it, so that an application can offer to edit it and to send it again. In a group, the owner and the
     /// admins may revoke messages of members of lower rank.
     ///
@@ -150,18 +150,15 @@ impl Client {
         }
         let (conversation, sequence) = (message.conversation_id(), message.sequence());
         let request = encoded(&Revoke::new(conversation, sequence).with_message(message.id()));
-        let (message, me) = (message.clone(), self.shared.user);
-        self.call(request, move |state, response| {
-            message.mark_revoked(&RevokedBy::new(me.as_str()));
-            state.take_revocation(&Revokes {
-                conversation,
-                sequence: response.sequence,
-                message: sequence,
-                sender: message.sender(),
-            });
-            SendMessageResponse { message }
+        let caller = Arc::new(());
+        let revoking = message.begin_revoking(Arc::downgrade(&caller));
+        self.call_with(request, move |state, response| {
+            state.revoke_done(&revoking, response.map(|response| response.sequence))
         })
-        .await
+        .await?;
+        Ok(SendMessageResponse {
+            message: message.clone(),
+        })
     }
 }
 

@@ -41,6 +41,12 @@ pub(super) struct State {
     pub(super) resend: bool,
     /// It was restored from bytes, so the outcome of sending it may be unknown.
     pub(super) restored: bool,
+    /// How many calls are revoking it.
+    pub(super) revoking: u32,
+    /// This device's revocation of it was delivered.
+    pub(super) own_revocation_arrived: bool,
+    /// A call has returned that it is revoked.
+    pub(super) told_by_call: bool,
     pub(super) options: SendOptions,
 }
 
@@ -93,6 +99,9 @@ impl Message {
             sending: false,
             resend: false,
             restored: false,
+            revoking: 0,
+            own_revocation_arrived: false,
+            told_by_call: false,
             options: SendOptions::default(),
         };
         let is_own = header.sender() == owner;

@@ -2,6 +2,7 @@
 
 mod instance;
 mod persist;
+mod revoking;
 mod sending;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::{ImError, SendOptions};
 
 use instance::State;
 pub(crate) use instance::{Instance, Persisted};
+pub(crate) use revoking::Revoking;
 pub(crate) use sending::InFlight;
 
 /// Everybody in the group (`MSG_AT_ALL`), for [`Message::at_user_list`] and `create_text_at_message`.

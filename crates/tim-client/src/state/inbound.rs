@@ -51,6 +51,8 @@ pub(super) enum Item {
     Lookup(Lookup),
     /// A revocation, with its message.
     Revoked(Message),
+    /// A revocation by a call of this client, whose response is on its way.
+    Revoking(Message),
     /// Nothing to publish.
     Silent,
     Gap(Gap),
@@ -60,13 +62,13 @@ pub(super) enum Item {
 
 /// The effect of a revocation on the conversation's unread count.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Revokes {
-    pub(crate) conversation: ConversationId,
+pub(super) struct Revokes {
+    pub(super) conversation: ConversationId,
     /// The sequence of the revocation.
-    pub(crate) sequence: u64,
+    pub(super) sequence: u64,
     /// The sequence of the message.
-    pub(crate) message: u64,
-    pub(crate) sender: UserId,
+    pub(super) message: u64,
+    pub(super) sender: UserId,
 }
 
 impl InboundQueue {
@@ -105,9 +107,9 @@ impl InboundQueue {
         self.entries.len()
     }
 
-    /// Takes the first entry if it is complete.
-    pub(super) fn pop_complete(&mut self) -> Option<Inbound> {
-        let is_complete = self.entries.front()?.item.is_complete();
+    /// Takes the first entry if it is complete. `is_connected`: responses can arrive.
+    pub(super) fn pop_complete(&mut self, is_connected: bool) -> Option<Inbound> {
+        let is_complete = self.entries.front()?.item.is_complete(is_connected);
         if is_complete {
             self.entries.pop_front()
         } else {
@@ -136,8 +138,12 @@ impl InboundQueue {
 }
 
 impl Item {
-    const fn is_complete(&self) -> bool {
-        !matches!(self, Self::Stub { .. } | Self::Lookup(_))
+    fn is_complete(&self, is_connected: bool) -> bool {
+        match self {
+            Self::Stub { .. } | Self::Lookup(_) => false,
+            Self::Revoking(message) => !(is_connected && message.is_being_revoked()),
+            _ => true,
+        }
     }
 
     fn query(&self, fetch_piece: u32) -> Option<Query> {

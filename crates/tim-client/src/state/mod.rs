@@ -10,6 +10,7 @@
 //! - `inbound`: deliveries that are not published yet, in order; `publish`: how they become events
 //! - `query`: requests of the state itself, for missing parts and for the lists
 //! - `messages`: the message instances that the application holds
+//! - `revoked_here`: revocations by calls, of which no event tells
 //! - `updates`: which lists and totals to publish; `throttle`: how often
 
 pub(crate) mod conversations;
@@ -19,6 +20,7 @@ mod list_sync;
 mod messages;
 mod publish;
 mod query;
+mod revoked_here;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -38,16 +40,18 @@ use tim_transport_std::session::{Event as SessionEvent, Instant, NotReadyReason}
 
 use crate::client::LoginResponse;
 use crate::event::Event;
+use crate::message::Revoking;
 use crate::{Conversation, GetConversationListResponse, GroupProfile, ImError, Message};
 use conversations::{ConversationList, Need};
 use groups::{AvChatRooms, GroupList};
-use inbound::{InboundQueue, Item, Lookup, headers};
+use inbound::{InboundQueue, Item, Lookup, Revokes, headers};
 use list_sync::ListSync;
 use publish::Batch;
+use revoked_here::RevokedHere;
 use session::SessionState;
 use updates::Updates;
 
-pub(crate) use inbound::{Revokes, next_piece, take_piece};
+pub(crate) use inbound::{next_piece, take_piece};
 pub(crate) use messages::Messages;
 pub(crate) use query::Query;
 pub(crate) use session::{Stage, Status};
@@ -129,6 +133,7 @@ pub(crate) struct State {
     list_sync: ListSync,
     pub(crate) groups: GroupList,
     inbound: InboundQueue,
+    revoked_here: RevokedHere,
     batch: Batch,
     updates: Updates,
     /// The total of unread messages in the last [`Effect::TotalUnread`].
@@ -147,6 +152,7 @@ impl State {
             list_sync: ListSync::default(),
             groups: GroupList::new(config.user),
             inbound: InboundQueue::default(),
+            revoked_here: RevokedHere::default(),
             batch: Batch::default(),
             updates: Updates::default(),
             total_unread: 0,
@@ -267,7 +273,12 @@ impl State {
                 self.publish(Event::NetStateChange(*state));
             }
             SessionEvent::Delivered(delivery) => self.take_delivery(delivery),
-            SessionEvent::Gap(gap) => self.inbound.push(Item::Gap(*gap)),
+            SessionEvent::Gap(gap) => {
+                if gap.is_restored() {
+                    self.revoked_here.clear();
+                }
+                self.inbound.push(Item::Gap(*gap));
+            }
             SessionEvent::ConversationChanged(change) => self.take_change(change),
             SessionEvent::Expiring(expiring) => self.publish(Event::UserSigExpiring(expiring.expires)),
             _ => {} // a malformed push, which the session counts and the driver logs, or an event of a later version
@@ -361,9 +372,10 @@ impl State {
         }
     }
 
-    fn revocation(&self, header: &Header<'_>, revocation: &Revocation<'_>) -> Item {
+    fn revocation(&mut self, header: &Header<'_>, revocation: &Revocation<'_>) -> Item {
         let me = &self.config.user;
         let conversation = header.conversation_of(me);
+        let is_from_here = header.envelope.origin == self.config.device && header.sender() == me;
         let known = self
             .messages
             .known(conversation, revocation.sender, revocation.message);
@@ -373,13 +385,21 @@ impl State {
         if let Some(message) = &known {
             message.mark_revoked(&by);
         }
-        if header.envelope.origin == self.config.device && header.sender() == me {
-            return Item::Silent; // this client revoked it, and the call has returned
+        if is_from_here {
+            let sequence = header.envelope.sequence;
+            if self.revoked_here.delivered(conversation, sequence) {
+                return Item::Silent;
+            }
+            // Without an answered call it is of an earlier run, or the response is on its way or lost.
+            if let Some(message) = &known {
+                message.own_revocation_arrived();
+            }
         }
-        known.map_or_else(
-            || Item::Lookup(Lookup::new(conversation, revocation, &by)),
-            Item::Revoked,
-        )
+        match known {
+            Some(message) if message.is_being_revoked() && is_from_here => Item::Revoking(message),
+            Some(message) => Item::Revoked(message),
+            None => Item::Lookup(Lookup::new(conversation, revocation, &by)),
+        }
     }
 }
 
@@ -399,7 +419,7 @@ impl State {
     }
 
     /// A revocation takes its message off the count.
-    pub(crate) fn take_revocation(&mut self, revokes: &Revokes) {
+    fn take_revocation(&mut self, revokes: &Revokes) {
         let Revokes {
             conversation,
             sequence,
@@ -410,6 +430,35 @@ impl State {
             .conversations
             .take_revocation(conversation, *sequence, *message, sender);
         self.list_changed(need);
+    }
+
+    /// A call that revokes a message has its response: the sequence of the revocation.
+    pub(crate) fn revoke_done(
+        &mut self,
+        revoking: &Revoking,
+        response: Result<u64, ImError>,
+    ) -> Result<(), ImError> {
+        let message = revoking.message();
+        let sequence = match response {
+            Ok(sequence) => sequence,
+            Err(_) if revoking.is_done() => {
+                revoking.succeeded();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        message.mark_revoked(&RevokedBy::new(self.config.user.as_str()));
+        let revokes = Revokes {
+            conversation: message.conversation_id(),
+            sequence,
+            message: message.sequence(),
+            sender: message.sender(),
+        };
+        if revoking.succeeded() && !revoking.is_done() {
+            self.revoked_here.answered(revokes.conversation, sequence);
+        }
+        self.take_revocation(&revokes);
+        Ok(())
     }
 
     /// A stored entry: one that was delivered, or one of this client that the hub has accepted.

@@ -100,7 +100,8 @@ impl State {
                 self.take_message(&message, true);
                 self.batch.add(mark);
             }
-            Item::Revoked(message) => {
+            Item::Revoking(message) if message.is_told_by_call() => self.batch.add(mark),
+            Item::Revoked(message) | Item::Revoking(message) => {
                 self.publish_total(moment);
                 self.flush_batch();
                 self.delivered(Some(Event::MessageRevoked(vec![message])), mark);

@@ -52,7 +52,7 @@ impl Query {
 impl State {
     /// Publishes what is complete, up to the first delivery that lacks something, and returns what to request next.
     pub(crate) fn poll_query(&mut self, moment: Moment) -> Option<Query> {
-        while let Some(complete) = self.inbound.pop_complete() {
+        while let Some(complete) = self.inbound.pop_complete(self.session.is_connected()) {
             self.emit(complete, moment);
         }
         if let Some(query) = self.inbound.query(self.config.fetch_piece) {

@@ -79,6 +79,10 @@ impl SessionState {
         self.net.replace(state) != Some(state)
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.net == Some(NetState::Connected)
+    }
+
     pub(super) fn begin_login(&mut self) {
         self.login_pending = true;
         self.turned_away = None;

@@ -1,6 +1,7 @@
 //! What the hub delivers, and what becomes of it.
 
 mod messages;
+mod revoking;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use tim_proto::{Priority, UserId};
+use tim_proto::{MessageKind, Priority, UserId};
 use tim_store::Entry;
 
 use super::Device;
@@ -18,7 +18,7 @@ pub(crate) struct Delivery {
     /// Its position in the order of changes; 0 for a message that is not stored.
     change: u64,
     sender: UserId,
-    /// The sending device's number.
+    /// The number of the device that sent it and does not get it; 0 if there is none.
     origin: u64,
     /// How urgent it is, if it is not stored.
     priority: Priority,
@@ -29,9 +29,14 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// A stored entry.
+    /// A stored entry. A revocation is delivered to the device that revoked too: that device may have lost the response, or the
+    /// application that waited for it, and would show the message for ever.
     pub(crate) fn of(entry: &Entry) -> Self {
-        Self::stored(entry.change, entry.sender, entry.origin, encoding::message(entry))
+        let origin = match entry.kind {
+            MessageKind::REVOCATION => 0,
+            _ => entry.origin,
+        };
+        Self::stored(entry.change, entry.sender, origin, encoding::message(entry))
     }
 
     /// A stored message.
@@ -70,7 +75,7 @@ impl Delivery {
         let _ = self.revoked.set(left);
     }
 
-    /// Whether `device` sent the message. A device does not get its own messages.
+    /// Whether `device` sent the message and does not get it.
     pub(crate) fn is_from(&self, device: &Device) -> bool {
         self.origin != 0 && self.origin == device.number() && self.sender == device.user()
     }

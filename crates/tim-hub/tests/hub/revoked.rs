@@ -57,6 +57,31 @@ fn who_was_not_there_while_it_stood_is_never_told_what_it_said() {
 }
 
 #[test]
+fn the_device_that_revoked_is_told_too_now_and_in_its_next_life() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    let sequence = alice.send(c2c("bob"), SECRET);
+    let cursor = alice.session.cursor().to_vec();
+    alice.revoke(c2c("bob"), sequence).unwrap();
+    let revoked = Observed::Revoked {
+        conversation: "C2Cbob".to_owned(),
+        sequence,
+        by: "alice".to_owned(),
+    };
+    let is_told = |device: &Device| device.observed.contains(&revoked);
+    alice.until(is_told);
+    drop(alice);
+    // Its application ended before it was done with that.
+    let mut again = Device::new(&hub, "alice", 1);
+    assert!(again.session.resume_from(&cursor));
+    again.log_in();
+    again.until(is_told);
+    let times = again.observed.iter().filter(|seen| **seen == revoked);
+    assert_eq!(times.count(), 1);
+    assert_eq!(again.texts(), [""; 0], "but not what it said itself");
+}
+
+#[test]
 fn what_waits_for_a_slow_device_is_revoked_while_it_waits() {
     let hub = TestHub::start();
     let mut alice = Device::login(&hub, "alice", 1);

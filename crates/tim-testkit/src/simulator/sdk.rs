@@ -369,7 +369,11 @@ impl SdkDevice {
                 running.hold(me, messages);
                 Event::Received(seen::of_instances(me, messages))
             }
-            SdkEvent::MessageRevoked(messages) => Event::Revoked(seen::of_instances(me, messages)),
+            SdkEvent::MessageRevoked(messages) => {
+                // Before the cursor moves.
+                self.keep_own(running);
+                Event::Revoked(seen::of_instances(me, messages))
+            }
             SdkEvent::ConversationListUpdated(list) => {
                 let list: Vec<ListEntry> = list
                     .iter()

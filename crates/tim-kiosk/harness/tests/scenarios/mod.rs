@@ -71,7 +71,7 @@ pub(super) async fn talk(board: Board) -> Lobby {
         _ => None,
     });
     assert_eq!(revoked.await, 6);
-    it.kiosk.console.shows("lobby #6 is taken back").await;
+    it.kiosk.console.shows("lobby #7 * #6: ").await;
     it.kiosk.console.press('h').await;
     it.kiosk
         .console

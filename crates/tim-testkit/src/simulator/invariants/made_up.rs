@@ -8,7 +8,7 @@ use super::super::history::{
     Observation, Returned, Said, Seen, Sent, Snapshot, Started, StartsFrom, Stored, What,
 };
 use super::super::op::{
-    Body, Call, DeviceKind, DeviceRef, Mention, Plan, Population, Profile, Settings, Target, UserPlan,
+    Body, Call, DeviceKind, DeviceRef, Mention, Plan, Population, Profile, Settings, Target, UserPlan, Which,
 };
 use super::{Invariant, Model};
 
@@ -358,6 +358,23 @@ impl MadeUp {
         self.store(Log::Group(Plan::group(0)), sequence, user, sent)
             .seen
             .clone()
+    }
+
+    /// A user revokes an entry of group 0.
+    pub(super) fn say_revoked(&mut self, user: u8, sequence: u64, by: u64) {
+        let log = Log::Group(Plan::group(0));
+        let mark = self.snapshot.logs[&log]
+            .iter()
+            .find(|stored| stored.seen.sequence == sequence)
+            .and_then(|stored| stored.seen.content.mark());
+        let message = mark.map(|mark| self.message_of(mark));
+        let call = self.call_about(user, Call::Revoke(Which::Own(0)), message);
+        self.returns(call, Returned::Revoked { log, sequence, mark });
+        self.revoke(log, sequence);
+        let id = self.id_of(Mark(by as u32));
+        let content = Content::Revocation { sequence };
+        let seen = self.seen(log, by, Plan::user(user), id, content);
+        self.put(seen);
     }
 
     pub(super) fn join(&mut self, user: u8, sequence: u64) {

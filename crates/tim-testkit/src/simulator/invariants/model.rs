@@ -661,6 +661,12 @@ impl<'a> Model<'a> {
         Some(self.periods.get(&(group, user)).map_or(&[], Vec::as_slice))
     }
 
+    /// Behind which entry of a group the present membership of a user begins, by the tips that are known.
+    pub(super) fn joined_behind(&self, group: GroupId, user: UserId) -> Option<u64> {
+        let last = self.periods.get(&(group, user))?.last()?;
+        (last.through == u64::MAX).then_some(last.after)
+    }
+
     /// Whether it is certain that a log had come to this sequence before an observation.
     pub(super) fn had_reached(&self, log: &Log, sequence: u64, before: usize) -> bool {
         let Some(reached) = self.reached.get(log) else {

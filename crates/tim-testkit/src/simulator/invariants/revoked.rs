@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tim_session::proto::MessageId;
+use tim_session::proto::{GroupId, MessageId, UserId};
 
 use super::super::history::{Content, DeviceState, Event, Log, Mark, Returned, Seen, Stored, What};
 use super::super::op::{Call, DeviceKind, Plan};
@@ -116,7 +116,10 @@ fn pushed(model: &Model<'_>, revoked: &BTreeMap<(Log, u64), usize>) -> Result<u6
             continue;
         };
         checked += 1;
-        if matches!(seen.content, Content::Said(_)) && model.at_ms(at) > model.at_ms(*since) + travel_ms {
+        // An instance of an own message that the device held before keeps its content, and says that it is revoked.
+        let keeps = seen.revoked && seen.from == device.user_id();
+        let is_late = model.at_ms(at) > model.at_ms(*since) + travel_ms;
+        if matches!(seen.content, Content::Said(_)) && is_late && !keeps {
             let words = format!("{device} got {seen}, which was revoked before");
             return Err(Violation::new(NAME, words).at([*since, at]));
         }
@@ -138,9 +141,9 @@ fn at_rest(model: &Model<'_>) -> Result<u64, Violation> {
             let Some(stored) = current(seen) else { continue };
             checked += u64::from(stored.seen.revoked);
             if let Log::Group(group) = seen.log
-                && !is_member(model, &group, state.device)
+                && !is_told(model, group, state.device.user_id(), seen)
             {
-                continue; // nobody tells those who have left
+                continue;
             }
             // An instance that was restored from what was kept before it was sent knows nothing of the revocation.
             let is_own = seen.from == state.device.user_id();
@@ -178,13 +181,24 @@ fn at_rest(model: &Model<'_>) -> Result<u64, Violation> {
     Ok(checked)
 }
 
-fn is_member(
-    model: &Model<'_>,
-    group: &tim_session::proto::GroupId,
-    device: crate::simulator::op::DeviceRef,
-) -> bool {
-    let group = model.snapshot.groups.get(group);
-    group.is_some_and(|group| group.members.contains_key(&device.user_id()))
+/// Whether a user is told of the revocation of an entry of a group: by the entry that says so, which members see that had joined
+/// before it. Nobody tells those who have left, also not when they come back.
+fn is_told(model: &Model<'_>, group: GroupId, user: UserId, revoked: &Seen) -> bool {
+    let members = model.snapshot.groups.get(&group).map(|group| &group.members);
+    if !members.is_some_and(|members| members.contains_key(&user)) {
+        return false;
+    }
+    let content = Content::Revocation {
+        sequence: revoked.sequence,
+    };
+    let entries = model.snapshot.logs.get(&revoked.log).into_iter().flatten();
+    let says_so = entries
+        .map(|stored| &stored.seen)
+        .find(|seen| seen.content == content);
+    match (says_so, model.joined_behind(group, user)) {
+        (Some(says_so), Some(joined)) => says_so.sequence > joined,
+        _ => true,
+    }
 }
 
 /// Only what somebody has tried to revoke is revoked.
@@ -302,6 +316,30 @@ mod tests {
     }
 
     #[test]
+    fn who_was_out_of_the_group_when_it_was_revoked_is_not_told() {
+        let mut run = MadeUp::new();
+        run.create(0, &[1, 2]);
+        let said = run.say(0, 2);
+        run.quit(1, 3);
+        run.say_revoked(0, 2, 4);
+        run.join(1, 5);
+        run.hold(1, said.clone());
+        assert!(passes(&Revoked, &run) > 0);
+        let mut stayed = run.clone();
+        stayed.hold(2, said.clone());
+        violates(&Revoked, &stayed, "user-2.0 holds");
+        // Revoked after coming back.
+        let mut run = MadeUp::new();
+        run.create(0, &[1]);
+        let said = run.say(0, 2);
+        run.quit(1, 3);
+        run.join(1, 4);
+        run.say_revoked(0, 2, 5);
+        run.hold(1, said);
+        violates(&Revoked, &run, "user-1.0 holds");
+    }
+
+    #[test]
     fn something_is_revoked_that_nobody_revoked() {
         let (mut run, ..) = revoked();
         run.history.observations.retain(|observation| {
@@ -332,7 +370,21 @@ mod tests {
         slow.push(Some(device(1)), What::LinkFault(fault));
         slow.receive(1, std::slice::from_ref(&seen));
         passes(&Revoked, &slow);
-        run.receive(1, &[seen]);
+        let mut sender = run.clone();
+        run.receive(1, std::slice::from_ref(&seen));
         violates(&Revoked, &run, "which was revoked before");
+        // Another device of the sender's keeps it, if it knows that it is revoked.
+        let mut known = sender.clone();
+        let revoked = true;
+        known.receive(
+            0,
+            &[Seen {
+                revoked,
+                ..seen.clone()
+            }],
+        );
+        passes(&Revoked, &known);
+        sender.receive(0, &[seen]);
+        violates(&Revoked, &sender, "which was revoked before");
     }
 }
