@@ -185,6 +185,25 @@ fn a_request_without_an_answer_times_out_once() {
 }
 
 #[test]
+fn a_response_that_comes_behind_the_deadline_is_told_as_what_it_is() {
+    let (mut client, mut hub) = ends();
+    login(&mut client, &mut hub, usize::MAX);
+    let ticket = client.send(NOW, &text("x"), SendOptions::default()).unwrap();
+    carry(&mut client, &mut hub, NOW);
+    let HubOutput::Event(HubEvent::Request { id, .. }) = hub.poll(NOW) else {
+        panic!("no request")
+    };
+    assert_eq!(id, ticket.id().number());
+    let late = NOW + client.config().request_timeout;
+    assert_eq!(drain(&mut client, late), ["Failed"]);
+    hub.respond::<Send<'_>>(id, &SendResponse::new(1, 2)).unwrap();
+    carry(&mut client, &mut hub, late);
+    let kind = FrameKind::SEND;
+    assert_eq!(client.poll(late), Output::Event(Event::Late { kind }));
+    assert_eq!(drain(&mut client, late), [""; 0]);
+}
+
+#[test]
 fn a_long_cut_ends_readiness_and_a_login_restores_it() {
     let (mut client, mut hub) = ends();
     login(&mut client, &mut hub, usize::MAX);

@@ -34,7 +34,7 @@ use tim_proto::conversation as wire;
 use tim_proto::message::{Header, Revocation, RevokedBy};
 use tim_proto::request::{self, ConversationChange, Delivery, HistoryResponse};
 use tim_proto::unread::HubCount;
-use tim_proto::wire::decode_body;
+use tim_proto::wire::{FrameKind, decode_body};
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, ReceiveOption, UserId};
 use tim_transport_std::session::{Event as SessionEvent, Instant, NotReadyReason};
 
@@ -139,6 +139,22 @@ pub(crate) struct State {
     /// The total of unread messages in the last [`Effect::TotalUnread`].
     total_unread: u64,
     effects: VecDeque<Effect>,
+}
+
+/// Whether requests of this kind change nothing at the hub.
+const fn only_reads(kind: FrameKind) -> bool {
+    matches!(
+        kind,
+        FrameKind::HISTORY
+            | FrameKind::CONVERSATIONS
+            | FrameKind::CONVERSATION_PROFILE
+            | FrameKind::FETCH
+            | FrameKind::GROUP_MEMBERS
+            | FrameKind::GROUPS
+            | FrameKind::GROUP_PROFILE
+            | FrameKind::USER_PROFILES
+            | FrameKind::RENEW
+    )
 }
 
 /// Commands, and what the owner asks.
@@ -280,6 +296,7 @@ impl State {
                 self.inbound.push(Item::Gap(*gap));
             }
             SessionEvent::ConversationChanged(change) => self.take_change(change),
+            SessionEvent::Late { kind } if !only_reads(*kind) => self.list_changed(Need::List),
             SessionEvent::Expiring(expiring) => self.publish(Event::UserSigExpiring(expiring.expires)),
             _ => {} // a malformed push, which the session counts and the driver logs, or an event of a later version
         }

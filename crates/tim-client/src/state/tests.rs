@@ -293,6 +293,22 @@ fn a_list_that_is_refused_is_requested_again_after_a_pause() {
 }
 
 #[test]
+fn the_list_is_requested_when_a_change_was_made_behind_its_deadline() {
+    let mut driven = Driven::ready(&[listed(0, 5)]);
+    let late = |kind| SessionEvent::Late { kind };
+    driven.state.handle(&late(FrameKind::HISTORY));
+    assert_eq!(driven.query(), None);
+    driven.state.handle(&late(FrameKind::SEND));
+    assert_eq!(driven.query(), Some(Query::Conversations { next: Vec::new() }));
+    // The response may be older than what comes late now.
+    driven.state.handle(&late(FrameKind::MARK_READ));
+    driven.answer_list(&[listed(0, 6)]);
+    assert_eq!(driven.query(), Some(Query::Conversations { next: Vec::new() }));
+    driven.answer_list(&[listed(0, 6)]);
+    assert_eq!(driven.query(), None);
+}
+
+#[test]
 fn a_malformed_response_counts_as_a_failure() {
     let mut driven = Driven::ready(&[]);
     driven.state.list(10, Waiter(1));

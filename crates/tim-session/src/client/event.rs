@@ -65,6 +65,12 @@ pub enum Event<'a> {
         /// The reason.
         failure: Failure<'a>,
     },
+    /// The response to a request that had failed before, because its deadline had passed: the hub has done now what was asked for,
+    /// and what the application knows may be older.
+    Late {
+        /// The kind of the request.
+        kind: FrameKind,
+    },
     /// A push of the hub could not be decoded. It was skipped, and counted in
     /// [`SessionStats::malformed_frames`](crate::SessionStats::malformed_frames).
     Malformed {

@@ -44,6 +44,8 @@ pub(super) enum FrameUse {
     Response,
     /// A response, but to a request of another kind than the pending one.
     WrongResponse,
+    /// A response to no pending request.
+    Late,
     Failure,
 }
 
@@ -235,9 +237,10 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 None
             }
             FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure),
-            kind if kind.is_answer() => self.outbox.take(at.id).map(|asked| match asked.answer() == kind {
-                true => FrameUse::Response,
-                false => FrameUse::WrongResponse,
+            kind if kind.is_answer() => Some(match self.outbox.take(at.id) {
+                Some(asked) if asked.answer() == kind => FrameUse::Response,
+                Some(_) => FrameUse::WrongResponse,
+                None => FrameUse::Late,
             }),
             FrameKind::SYNCED => {
                 // All deliveries before it have been handled: events come one by one.
@@ -475,6 +478,10 @@ pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Even
                 response: RawResponse::new(at.kind, body),
             };
         }
+        FrameUse::Late => {
+            let kind = at.kind.request();
+            return Event::Late { kind };
+        }
         FrameUse::WrongResponse | FrameUse::Malformed => return malformed(at, usage),
         // The reader is checked once for all types.
         _ => decode_with(body, |reader| match usage {
@@ -508,6 +515,6 @@ const fn malformed(at: FrameAt, usage: FrameUse) -> Event<'static> {
             id: RequestId(at.id),
             failure,
         },
-        FrameUse::Push | FrameUse::Malformed => Event::Malformed { kind: at.kind },
+        FrameUse::Push | FrameUse::Malformed | FrameUse::Late => Event::Malformed { kind: at.kind },
     }
 }

@@ -19,11 +19,16 @@ pub(super) const REMEMBERED: usize = 64;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) conversation: Arc<Conversation>,
+    /// The sequence of the last message. Behind it the log may have entries that are none: the conversation's `last_sequence` counts
+    /// them.
+    pub(super) last: u64,
     pub(super) unread: UnreadCount<REMEMBERED>,
     /// Whether the count is known, not only what was delivered.
     pub(super) certain: bool,
     /// The generation of the list in which something was last delivered.
     pub(super) generation: u64,
+    /// The generation of the list in which the log was last seen to grow.
+    pub(super) grown: u64,
     /// If a message of this client has moved it up the list: when the hub accepted that, Unix time in seconds.
     pub(super) accepted: Option<u64>,
     /// The newest count that the hub has told by itself since the login.
@@ -45,9 +50,11 @@ impl Entry {
     pub(super) fn new(conversation: Conversation) -> Self {
         Self {
             unread: UnreadCount::new(hub_count(&conversation)),
+            last: last_sequence(&conversation),
             conversation: Arc::new(conversation),
             certain: true,
             generation: 0,
+            grown: 0,
             accepted: None,
             told: None,
         }
@@ -76,9 +83,23 @@ impl Entry {
         }
     }
 
-    /// As the hub lists it, with what was delivered after that. `restart`: the count known before the login is void; what was
-    /// told since may be newer than the list. `has_moved`: it has a newer message than the list.
-    pub(super) fn refreshed(mut self, mut fresh: Conversation, restart: bool, has_moved: bool) -> Self {
+    /// The log has come to this sequence, in this generation of the list.
+    pub(super) fn grow(&mut self, sequence: u64, generation: u64) {
+        self.grown = generation;
+        if sequence > self.conversation.last_sequence {
+            Arc::make_mut(&mut self.conversation).last_sequence = sequence;
+        }
+    }
+
+    /// As the hub lists it in this generation, with what was delivered after that. `restart`: the count known before the login is
+    /// void; what was told since may be newer than the list. `has_moved`: it has a newer message than the list.
+    pub(super) fn refreshed(
+        mut self,
+        mut fresh: Conversation,
+        generation: u64,
+        restart: bool,
+        has_moved: bool,
+    ) -> Self {
         let base = hub_count(&fresh);
         let taken = if restart {
             let taken = self.unread.restart(base);
@@ -95,8 +116,10 @@ impl Entry {
             .iter()
             .filter(|at| has_moved && at.sequence > base.counted);
         fresh.group_at_info_list.extend(behind.copied());
+        if self.grown >= generation {
+            fresh.last_sequence = fresh.last_sequence.max(known.last_sequence);
+        }
         if has_moved {
-            fresh.last_sequence = known.last_sequence;
             fresh.last_message = known.last_message.clone();
             let names = [(&mut fresh.name, &known.name), (&mut fresh.avatar, &known.avatar)];
             for (fresh, known) in names {
@@ -108,7 +131,10 @@ impl Entry {
         if taken == Taken::Older {
             fresh.group_at_info_list = known.group_at_info_list.clone();
         }
-        self.accepted = self.accepted.filter(|_| has_moved);
+        if !has_moved {
+            self.accepted = None;
+            self.last = last_sequence(&fresh);
+        }
         fresh.unread_count = self.unread.count();
         fresh.read_sequence = self.unread.read_sequence();
         let read = fresh.read_sequence;
@@ -117,6 +143,12 @@ impl Entry {
         self.conversation = Arc::new(fresh);
         self
     }
+}
+
+/// The sequence of the last message of a conversation that is as the hub describes it.
+fn last_sequence(conversation: &Conversation) -> u64 {
+    let last = conversation.last_message.as_ref();
+    last.map_or(conversation.last_sequence, Message::sequence)
 }
 
 /// The hub's count in a conversation that is as the hub describes it.

@@ -222,8 +222,8 @@ impl ConversationList {
             };
             // What was known before the list was asked for cannot be newer, unless the hub's store was restored from an older state.
             let is_since = entry.generation >= self.generation;
-            let has_moved = is_since && entry.conversation.last_sequence > conversation.last_sequence;
-            let entry = entry.refreshed(conversation, !self.known, has_moved);
+            let has_moved = is_since && entry.last > conversation.last_sequence;
+            let entry = entry.refreshed(conversation, self.generation, !self.known, has_moved);
             unclear |= !entry.certain;
             if has_moved {
                 ahead.push((at, entry));
@@ -279,6 +279,7 @@ impl ConversationList {
             entry.told = None;
             let conversation = Arc::make_mut(&mut entry.conversation);
             conversation.last_sequence = 0;
+            entry.last = 0;
             conversation.group_at_info_list.clear();
         }
     }
@@ -293,11 +294,12 @@ impl ConversationList {
         {
             return Need::Nothing; // never stored, or off the list since
         }
-        let me = self.me;
+        let (me, generation) = (self.me, self.generation);
         if view.envelope.flags.contains(MessageFlags::NO_LAST) {
             // It does not move its conversation onto the list or up it.
             if let Some(entry) = self.find(&id).filter(|_| delivered) {
                 entry.unread.deliver(&view, &me);
+                entry.grow(sequence, generation);
                 entry.show_count();
             }
             return Need::Nothing;
@@ -308,8 +310,9 @@ impl ConversationList {
             None => self.begin(message).named_by(message),
         };
         // An older message, such as one that the hub had already when it was sent again, moves nothing.
-        let place = at.filter(|_| sequence <= entry.conversation.last_sequence);
-        entry.generation = self.generation;
+        let place = at.filter(|_| sequence <= entry.last);
+        entry.generation = generation;
+        entry.grow(sequence, generation);
         let is_new = delivered && sequence > entry.unread.counted();
         if is_new && joins(message, &me) {
             // Membership begins anew. What came before the user joined is not the user's to read.
@@ -326,8 +329,8 @@ impl ConversationList {
         }
         entry.show_count();
         let conversation = Arc::make_mut(&mut entry.conversation);
-        if sequence >= conversation.last_sequence {
-            conversation.last_sequence = sequence;
+        if sequence >= entry.last {
+            entry.last = sequence;
             conversation.last_message = Some(message.clone());
         }
         if is_new {
@@ -372,10 +375,11 @@ impl ConversationList {
         if self.is_gone(id, sequence) {
             return Need::Nothing;
         }
-        let is_own = *sender == self.me;
+        let (is_own, generation) = (*sender == self.me, self.generation);
         let Some(entry) = self.find(id) else {
             return Need::list_if(!is_own && !self.holds_all());
         };
+        entry.grow(sequence, generation);
         if !is_own && !planted::is(Fault::RevokedStillCounts) {
             entry.unread.revoked(sequence, message);
         }

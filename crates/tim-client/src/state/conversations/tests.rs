@@ -500,3 +500,35 @@ fn a_list_that_is_older_than_a_deletion_brings_nothing_back() {
     let _ = deliver(&mut cache, "alice", 6);
     assert_eq!(unread(&cache, "alice"), Some(1));
 }
+
+#[test]
+fn the_last_sequence_counts_what_is_no_message() {
+    let mut cache = knowing(vec![listed("carol", 0, 0, 4), listed("alice", 0, 0, 3)], 0, true);
+    let shown = |cache: &ConversationList| -> Vec<_> {
+        let list = cache.list();
+        let shown = list.iter().map(|one| (one.id.to_string(), one.last_sequence));
+        shown.collect()
+    };
+    // A tip that is not shown, and a revocation: neither moves the conversation up the list, before the message behind them does.
+    let tip = message_of("alice", 4, MessageFlags::NO_LAST);
+    assert_eq!(cache.take_message(&tip, true), Need::Nothing);
+    assert_eq!(
+        cache.take_revocation(&alice(), 5, 3, &user("alice")),
+        Need::Nothing
+    );
+    assert_eq!(shown(&cache), [("C2Ccarol".to_owned(), 4), ("C2Calice".to_owned(), 5)]);
+    assert_eq!(deliver(&mut cache, "alice", 6), Need::Nothing);
+    assert_eq!(shown(&cache), [("C2Calice".to_owned(), 6), ("C2Ccarol".to_owned(), 4)]);
+    // What was asked for before the revocation has come does not know of it; what was asked for later is believed.
+    cache.begin_list();
+    assert_eq!(
+        cache.take_revocation(&alice(), 7, 6, &user("alice")),
+        Need::Nothing
+    );
+    let list = || vec![listed("alice", 0, 0, 6), listed("carol", 0, 0, 4)];
+    let _ = answer(&mut cache, list(), 0, true);
+    assert_eq!(shown(&cache)[0].1, 7);
+    cache.begin_list();
+    let _ = answer(&mut cache, list(), 0, true);
+    assert_eq!(shown(&cache)[0].1, 6);
+}

@@ -155,6 +155,7 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
             (
                 entry.unread,
                 entry.read_sequence,
+                entry.last_sequence,
                 last,
                 entry.receive_option,
                 entry.at.clone(),
