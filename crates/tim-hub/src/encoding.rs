@@ -214,6 +214,7 @@ mod tests {
         let cursor = Cursor {
             epoch: u64::MAX,
             change: u64::MAX,
+            known: u64::MAX,
         }
         .to_bytes();
         let cursor = encoded_len(&cursor.as_ref());

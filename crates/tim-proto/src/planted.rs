@@ -70,6 +70,8 @@ faults! {
     SerialLossIgnored = "serial-loss-ignored", "order-once", 200 of "all";
     /// A store that was put back from an older copy takes the cursors of the lost history for its own.
     CursorBelievedAfterRestore = "cursor-believed-after-restore", "gaps", 200 of "all";
+    /// The answer to a SEND does not count as what a device knows of: a restore that undoes it is not announced to its sender.
+    AnswerAheadOfCursor = "answer-ahead-of-cursor", "gaps", 200 of "restore";
     /// The hub does not tell devices of the gaps that retention made.
     GapSwallowed = "gap-swallowed", "order-once", 200 of "clock";
     /// Retention believes the wall clock: a clock that jumps ahead erases history.

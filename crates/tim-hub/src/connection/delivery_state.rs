@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Gap, Synced};
 use tim_proto::wire::FrameKind;
@@ -31,6 +30,8 @@ pub(super) struct DeliveryState {
     epochs: Arc<Epochs>,
     /// The last change that was handed over or skipped.
     cursor: u64,
+    /// The newest change that the device knows of: the answers to its own requests may be ahead of the cursor.
+    known: u64,
     /// The log is being read; live deliveries wait.
     is_catching_up: bool,
     /// Live deliveries were dropped since the last reading of the log began, which may have come before them.
@@ -51,6 +52,7 @@ impl DeliveryState {
             device,
             epochs,
             cursor: start.change,
+            known: start.known,
             is_catching_up: true,
             is_outdated: false,
             is_restored: start.restored,
@@ -79,7 +81,7 @@ impl DeliveryState {
             self.report_own_messages(session);
             return false;
         };
-        let handed_over = hand_over(session, &self.epochs, delivery.change(), delivery.message());
+        let handed_over = self.hand_over(session, &delivery);
         match handed_over {
             Ok(()) => self.cursor = self.cursor.max(delivery.change()),
             Err(_) => mailbox.put_back(delivery),
@@ -103,6 +105,18 @@ impl DeliveryState {
         None
     }
 
+    /// The device is about to be answered that this change is stored; 0 if none is. Its cursor names the change first, so that the
+    /// device is told if a restored store does not have it. While the device has not been told that it has everything, the cursors
+    /// of its next deliveries do.
+    pub(super) fn note_answered(&mut self, session: &mut Session, change: u64) {
+        if change > self.cursor.max(self.known) && !planted::is(Fault::AnswerAheadOfCursor) {
+            self.known = change;
+            if self.is_synced {
+                self.report_cursor(session);
+            }
+        }
+    }
+
     /// Tells the device how far it has been served, so that its next login does not go through its own messages again.
     fn report_own_messages(&mut self, session: &mut Session) {
         if self.unreported >= MAX_UNREPORTED && self.is_synced {
@@ -111,7 +125,7 @@ impl DeliveryState {
     }
 
     fn report_cursor(&mut self, session: &mut Session) -> bool {
-        let cursor = self.epochs.cursor(self.cursor).to_bytes();
+        let cursor = self.epochs.cursor_knowing(self.cursor, self.known).to_bytes();
         let body = Synced::new().with_cursor(cursor.as_ref());
         let is_sent = session.push(FrameKind::SYNCED, &body).is_ok();
         if is_sent {
@@ -162,7 +176,7 @@ impl DeliveryState {
             let delivery = Delivery::of(&change.entry);
             if delivery.is_from(&self.device) {
                 self.unreported += 1;
-            } else if hand_over(session, &self.epochs, delivery.change(), delivery.message()).is_ok() {
+            } else if self.hand_over(session, &delivery).is_ok() {
                 self.unreported = 0;
             } else if planted::is(Fault::CursorSkipsUndelivered) {
                 break;
@@ -179,34 +193,30 @@ impl DeliveryState {
         }
         true
     }
-}
 
-/// Delivers a message. A client that cannot take it whole gets a tip without names, or else its stub.
-fn hand_over(
-    session: &mut Session,
-    epochs: &Epochs,
-    change: u64,
-    message: &Bytes,
-) -> Result<(), DeliverError> {
-    let cursor = (change > 0).then(|| epochs.cursor(change).to_bytes());
-    let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
-    match session.deliver(cursor, 0, message) {
-        Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
-        delivered => return delivered,
-    }
-    let nameless = encoding::nameless_tip(message).map(|tip| (tip, 0));
-    for shorter in [nameless, encoding::stub(message), encoding::bare_stub(message)] {
-        let Some((stub, payload_len)) = shorter else {
-            continue;
-        };
-        match session.deliver(cursor, payload_len, &stub) {
+    /// Delivers a message. A client that cannot take it whole gets a tip without names, or else its stub.
+    fn hand_over(&self, session: &mut Session, delivery: &Delivery) -> Result<(), DeliverError> {
+        let (change, message) = (delivery.change(), delivery.message());
+        let cursor = (change > 0).then(|| self.epochs.cursor_knowing(change, self.known).to_bytes());
+        let cursor = cursor.as_ref().map_or(&[][..], AsRef::as_ref);
+        match session.deliver(cursor, 0, message) {
             Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
             delivered => return delivered,
         }
+        let nameless = encoding::nameless_tip(message).map(|tip| (tip, 0));
+        for shorter in [nameless, encoding::stub(message), encoding::bare_stub(message)] {
+            let Some((stub, payload_len)) = shorter else {
+                continue;
+            };
+            match session.deliver(cursor, payload_len, &stub) {
+                Err(DeliverError::Send(SendError::TooLarge { .. })) => {}
+                delivered => return delivered,
+            }
+        }
+        // Unreachable, so nothing is skipped in silence here. The last of the three fits: a session comes online only with a
+        // client that takes frames of `LEAST_MAX_FRAME` bytes, and a stub without extensions has a bounded length that is less,
+        // see `encoding::tests::the_longest_stub_fits_into_the_smallest_frame`. It can be made of every message: the hub decoded
+        // its content before it took it, or wrote it itself.
+        Ok(())
     }
-    // Unreachable, so nothing is skipped in silence here. The last of the three fits: a session comes online only with a
-    // client that takes frames of `LEAST_MAX_FRAME` bytes, and a stub without extensions has a bounded length that is less,
-    // see `encoding::tests::the_longest_stub_fits_into_the_smallest_frame`. It can be made of every message: the hub decoded
-    // its content before it took it, or wrote it itself.
-    Ok(())
 }

@@ -257,7 +257,11 @@ fn enter(services: &Arc<Services>, request: &LoginRequest) -> Result<(Seat, Resu
     });
     services.presence.join(&seat.device, groups);
     services.timer.wake_for_presence();
-    let at = |change, restored| ResumePoint { change, restored };
+    let at = |change, restored| ResumePoint {
+        change,
+        known: change,
+        restored,
+    };
     let start = match (request.resume, request.cursor) {
         (Resume::START, _) => at(0, false),
         (Resume::CURSOR, Some(cursor)) => services.epochs.resume(cursor, head),

@@ -232,6 +232,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
             if let Some(response) = mailbox.next_response() {
                 drop(mailbox);
+                online.state.note_answered(self.io.session(), response.change);
                 self.finish(response.request, response.kind, response.result.map(Some));
             } else if let Some(change) = mailbox.next_change() {
                 drop(mailbox);

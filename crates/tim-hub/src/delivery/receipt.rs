@@ -51,7 +51,7 @@ impl SendReceipt {
 
     /// The message is stored here.
     fn stored(self, at: Stored, duplicate: bool) {
-        self.respond(at.sequence, at.time_ms / 1000, duplicate);
+        self.respond(at, duplicate);
     }
 
     /// The message was stored here, and this is left of it. The answer says who has revoked it.
@@ -69,7 +69,14 @@ impl SendReceipt {
     /// The message was passed on, or refused, without being stored.
     pub(crate) fn passed_on(self, result: Result<PassedOn, Refusal>) {
         match result {
-            Ok(passed) => self.respond(0, passed.time, passed.duplicate),
+            Ok(PassedOn { time, duplicate }) => {
+                let at = Stored {
+                    sequence: 0,
+                    change: 0,
+                    time_ms: time * 1000,
+                };
+                self.respond(at, duplicate);
+            }
             Err(refusal) => self.refuse(refusal),
         }
     }
@@ -78,11 +85,11 @@ impl SendReceipt {
         self.responder.refuse(refusal);
     }
 
-    fn respond(self, sequence: u64, time: u64, duplicate: bool) {
+    fn respond(self, at: Stored, duplicate: bool) {
         // What was just written is well-formed.
-        let response = SendResponse::new(sequence, time)
+        let response = SendResponse::new(at.sequence, at.time_ms / 1000)
             .with_duplicate(duplicate)
             .with_extensions(Extensions::new(self.names.as_deref().unwrap_or_default()).unwrap_or_default());
-        self.responder.respond(&response);
+        self.responder.respond_stored(&response, at.change);
     }
 }

@@ -26,6 +26,8 @@ const MAX_CHANGES: usize = 256;
 pub(crate) struct Response {
     pub(crate) request: u32,
     pub(crate) kind: FrameKind,
+    /// The change that the response says is stored; 0 if none.
+    pub(crate) change: u64,
     /// The encoded body, or the refusal.
     pub(crate) result: Result<Vec<u8>, Refusal>,
 }

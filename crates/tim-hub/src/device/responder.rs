@@ -57,6 +57,11 @@ impl<R: Request> Responder<R> {
         self.inner.finish(Ok(to_vec(response)));
     }
 
+    /// Responds that this change is stored.
+    pub(crate) fn respond_stored(self, response: &R::Response<'_>, change: u64) {
+        self.inner.respond(Ok(to_vec(response)), change);
+    }
+
     pub(crate) fn refuse(self, refusal: Refusal) {
         self.inner.finish(Err(refusal));
     }
@@ -74,9 +79,14 @@ impl UntypedResponder {
 
     /// Answers with an encoded response, or refuses the request.
     pub(crate) fn finish(self, result: Result<Vec<u8>, Refusal>) {
+        self.respond(result, 0);
+    }
+
+    fn respond(self, result: Result<Vec<u8>, Refusal>, change: u64) {
         self.device.respond(Response {
             request: self.request,
             kind: self.kind,
+            change,
             result,
         });
     }

@@ -159,7 +159,9 @@ pub(super) fn revoke<'a>(
     });
     let responder = client.responder::<Revoke<'static>>();
     services.writer.submit(write, move |answer| match answer {
-        Ok(Written::Revoked { entry, .. }) => responder.respond(&RevokeResponse::new(entry.sequence)),
+        Ok(Written::Revoked { entry, .. }) => {
+            responder.respond_stored(&RevokeResponse::new(entry.sequence), entry.change);
+        }
         Ok(_) => responder.refuse(Refusal::wrong_answer()),
         Err(error) => {
             let refusal = Refusal::from(error);

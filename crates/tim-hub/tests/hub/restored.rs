@@ -145,7 +145,7 @@ fn a_cursor_that_no_store_gave_out_is_a_gap() {
     let mut alice = Device::login(&hub, "alice", 1);
     say(&mut alice, "bob", "old", 3);
     // Of something that is no cursor nothing is known; an epoch that is none of this store's has nothing in common with it.
-    for (strange, delivered) in [(&[7][..], 0), (&[0xff; 16], 3)] {
+    for (strange, delivered) in [(&[7][..], 0), (&[0xff; 16], 0), (&[0x7f; 16], 3)] {
         let mut bob = Device::new(&hub, "bob", 2);
         assert!(bob.session.resume_from(strange));
         bob.log_in();
@@ -168,4 +168,51 @@ fn history_pages_of_a_lost_store_go_on_with_what_the_copy_has() {
     say(&mut alice, "bob", "new", 80);
     // The place of the lost page is one of the new messages' by now: those above it came as news.
     assert_eq!(page(&mut bob), ["new44", "new45", "new46"]);
+}
+
+#[test]
+fn a_device_is_told_that_what_it_was_answered_is_lost() {
+    let hub = TestHub::start();
+    say(&mut Device::login(&hub, "bob", 2), "carol", "old", 3);
+    let data = hub.stop();
+    let backup = copy(&data);
+    let hub = TestHub::start_on(data, |_| ());
+    // Nothing is delivered to her that would move her cursor.
+    let mut alice = Device::login(&hub, "alice", 1);
+    say(&mut alice, "bob", "lost", 1);
+    alice.cut();
+    drop(hub.stop());
+    let hub = TestHub::start_on(backup, |_| ());
+    let mut bob = Device::login(&hub, "bob", 2);
+    let new = say(&mut bob, "alice", "new", 2);
+    alice.observed.clear();
+    alice.move_to(&hub);
+    alice.until_texts(2);
+    assert_eq!(alice.observed.first(), Some(&RESTORED), "{:?}", alice.observed);
+    assert_eq!(alice.texts(), new);
+
+    // She knows that now.
+    alice.cut();
+    alice.observed.clear();
+    say(&mut bob, "alice", "more", 1);
+    alice.move_to(&hub);
+    alice.until_texts(1);
+    assert!(!alice.observed.contains(&RESTORED), "{:?}", alice.observed);
+}
+
+#[test]
+fn a_device_that_was_answered_goes_on_where_it_was_delivered() {
+    let hub = TestHub::start();
+    let (mut alice, mut bob) = (Device::login(&hub, "alice", 1), Device::login(&hub, "bob", 2));
+    say(&mut bob, "alice", "taken", 2);
+    alice.until_texts(2);
+    alice.observed.clear();
+    let late = say(&mut bob, "alice", "late", 3);
+    say(&mut alice, "bob", "own", 1);
+    alice.cut();
+    alice.move_to(&hub);
+    let after = say(&mut bob, "alice", "after", 1);
+    alice.until_texts(4);
+    assert_eq!(alice.texts(), [late, after].concat(), "each once");
+    assert!(!alice.observed.contains(&RESTORED), "{:?}", alice.observed);
 }

@@ -110,7 +110,7 @@ fn cursor(world: &World, change: u64) -> Cursor {
 
 fn resume(world: &World, cursor: Cursor) -> (u64, bool) {
     let head = world.reader().head_change().unwrap();
-    let ResumePoint { change, restored } = world.reader().epochs().resume(cursor, head);
+    let ResumePoint { change, restored, .. } = world.reader().epochs().resume(cursor, head);
     (change, restored)
 }
 

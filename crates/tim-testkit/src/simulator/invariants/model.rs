@@ -535,13 +535,6 @@ impl<'a> Model<'a> {
         user.devices.get(usize::from(device.device)).copied()
     }
 
-    /// Whether an entry was acknowledged and may have been undone by a restore.
-    pub(super) fn is_undone(&self, seen: &Seen) -> bool {
-        let message = seen.content.mark().and_then(|mark| self.messages.get(&mark));
-        let accepted = message.into_iter().flat_map(|message| &message.accepted);
-        accepted.into_iter().any(|accepted| self.may_be_lost(accepted.at))
-    }
-
     /// Whether retention has removed entries of a log, or all of it.
     pub(super) fn is_purged(&self, log: &Log) -> bool {
         self.first_kept(log) != Some(1)

@@ -122,8 +122,10 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
         checked += 1;
         if total != view.total_unread {
             return fails(format!(
-                "has the total {total}, and the hub {}",
-                view.total_unread
+                "has the total {total}, and the hub {}: {}; the hub {}",
+                view.total_unread,
+                counts(state.list.iter().flatten()),
+                counts(&view.list)
             ));
         }
     }
@@ -132,15 +134,7 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
     };
     // A list that was asked for with a length may be shorter once something was deleted from it.
     let has_length = model.has_called(state.device, |call| matches!(call, Call::Latest(_)));
-    // A sender is not told that a restore has undone what it was told was stored, nor anybody that it has undone a revocation.
-    let is_undone = |entry: &&ListEntry| {
-        let last = entry.last.as_ref();
-        let is_lost = last.is_some_and(|last| model.is_undone(last));
-        is_lost || model.last_restore().is_some() && last.is_some_and(|last| last.revoked)
-    };
-    let entries = list
-        .iter()
-        .filter(|entry| !model.is_purged(&entry.log) && !is_undone(entry));
+    let entries = list.iter().filter(|entry| !model.is_purged(&entry.log));
     for entry in entries {
         checked += 1;
         let Some(fresh) = view.list.iter().find(|fresh| fresh.log == entry.log) else {
@@ -190,6 +184,17 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
         ));
     }
     Ok(checked)
+}
+
+/// The unread messages of each conversation.
+fn counts<'a>(list: impl IntoIterator<Item = &'a ListEntry>) -> String {
+    let counts = list.into_iter().map(|entry| {
+        format!(
+            "{} {} (option {})",
+            entry.log, entry.unread, entry.receive_option.0
+        )
+    });
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 fn words(entry: &ListEntry) -> String {
