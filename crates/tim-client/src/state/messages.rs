@@ -67,6 +67,16 @@ impl Messages {
         message
     }
 
+    /// The hub's store was restored from an older state. What was revoked in the history that is lost may come again as it was: as an
+    /// instance of its own, because the application's stays revoked.
+    pub(crate) fn rewind(&self) {
+        self.lock().known.retain(|_, instance| {
+            instance
+                .upgrade()
+                .is_some_and(|known| !Message(known).is_revoked())
+        });
+    }
+
     /// Gives a message another id, after the hub has refused the one that it has.
     pub(crate) fn renew_id(&self, message: &Message) {
         let mut instances = self.lock();

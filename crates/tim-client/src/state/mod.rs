@@ -292,6 +292,7 @@ impl State {
             SessionEvent::Gap(gap) => {
                 if gap.is_restored() {
                     self.revoked_here.clear();
+                    self.messages.rewind();
                 }
                 self.inbound.push(Item::Gap(*gap));
             }

@@ -309,6 +309,29 @@ fn the_list_is_requested_when_a_change_was_made_behind_its_deadline() {
 }
 
 #[test]
+fn what_was_revoked_in_a_history_that_is_lost_comes_again_as_it_was() {
+    let mut driven = Driven::ready(&[listed(0, 5)]);
+    let sent = text(6, "six").to_encoded();
+    let held = driven.state.messages.instance(&sent.header());
+    held.mark_revoked(&RevokedBy::new("bob"));
+    driven.deliver(&[1], &text(6, "six"));
+    driven.wait_until(5000);
+    assert!(
+        !driven.effects().contains(&"total 1".to_owned()),
+        "it stays revoked"
+    );
+
+    driven.state.handle(&SessionEvent::Gap(request::Gap::RESTORED));
+    driven.deliver(&[2], &text(6, "six"));
+    let _ = driven.query();
+    driven.answer_list(&[listed(0, 5)]);
+    driven.wait_until(9000);
+    driven.effects();
+    assert_eq!(driven.state.total_unread, 1);
+    assert!(held.is_revoked() && !driven.state.messages.instance(&sent.header()).is_revoked());
+}
+
+#[test]
 fn a_malformed_response_counts_as_a_failure() {
     let mut driven = Driven::ready(&[]);
     driven.state.list(10, Waiter(1));

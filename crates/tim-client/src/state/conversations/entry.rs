@@ -85,8 +85,8 @@ impl Entry {
 
     /// The log has come to this sequence, in this generation of the list.
     pub(super) fn grow(&mut self, sequence: u64, generation: u64) {
-        self.grown = generation;
         if sequence > self.conversation.last_sequence {
+            self.grown = generation;
             Arc::make_mut(&mut self.conversation).last_sequence = sequence;
         }
     }

@@ -311,7 +311,9 @@ impl ConversationList {
         };
         // An older message, such as one that the hub had already when it was sent again, moves nothing.
         let place = at.filter(|_| sequence <= entry.last);
-        entry.generation = generation;
+        if place.is_none() {
+            entry.generation = generation;
+        }
         entry.grow(sequence, generation);
         let is_new = delivered && sequence > entry.unread.counted();
         if is_new && joins(message, &me) {

@@ -318,6 +318,15 @@ fn an_own_message_that_a_restore_has_lost_does_not_keep_its_conversation_in_fron
     let list = vec![listed("alice", 0, 0, 5), listed("carol", 0, 0, 1)];
     assert_eq!(answer(&mut cache, list, 0, true), Progress::Done(Need::Nothing));
     assert_eq!(sequences(&cache), [5, 1]);
+    // What the hub had already, and is sent again while the list is on its way, says nothing of what came behind it.
+    assert_eq!(cache.take_message(&sent, false), Need::Nothing);
+    cache.log_in(3);
+    cache.begin_list();
+    let older = message_of("carol", 1, MessageFlags::NONE);
+    assert_eq!(cache.take_message(&older, false), Need::Nothing);
+    let list = vec![listed("alice", 0, 0, 5), listed("carol", 0, 0, 1)];
+    assert_eq!(answer(&mut cache, list, 0, true), Progress::Done(Need::Nothing));
+    assert_eq!(sequences(&cache), [5, 1]);
     // What is sent while the list is on its way is newer.
     cache.begin_list();
     assert_eq!(cache.take_message(&sent, false), Need::Nothing);
@@ -516,9 +525,15 @@ fn the_last_sequence_counts_what_is_no_message() {
         cache.take_revocation(&alice(), 5, 3, &user("alice")),
         Need::Nothing
     );
-    assert_eq!(shown(&cache), [("C2Ccarol".to_owned(), 4), ("C2Calice".to_owned(), 5)]);
+    assert_eq!(
+        shown(&cache),
+        [("C2Ccarol".to_owned(), 4), ("C2Calice".to_owned(), 5)]
+    );
     assert_eq!(deliver(&mut cache, "alice", 6), Need::Nothing);
-    assert_eq!(shown(&cache), [("C2Calice".to_owned(), 6), ("C2Ccarol".to_owned(), 4)]);
+    assert_eq!(
+        shown(&cache),
+        [("C2Calice".to_owned(), 6), ("C2Ccarol".to_owned(), 4)]
+    );
     // What was asked for before the revocation has come does not know of it; what was asked for later is believed.
     cache.begin_list();
     assert_eq!(
