@@ -32,6 +32,8 @@ pub(super) struct DeliveryState {
     cursor: u64,
     /// The newest change that the device knows of: the answers to its own requests may be ahead of the cursor.
     known: u64,
+    /// The newest change that the cursors which were sent to the device cover.
+    told: u64,
     /// The log is being read; live deliveries wait.
     is_catching_up: bool,
     /// Live deliveries were dropped since the last reading of the log began, which may have come before them.
@@ -53,6 +55,7 @@ impl DeliveryState {
             epochs,
             cursor: start.change,
             known: start.known,
+            told: start.known,
             is_catching_up: true,
             is_outdated: false,
             is_restored: start.restored,
@@ -83,10 +86,18 @@ impl DeliveryState {
         };
         let handed_over = self.hand_over(session, &delivery);
         match handed_over {
-            Ok(()) => self.cursor = self.cursor.max(delivery.change()),
+            Ok(()) => self.note_handed_over(delivery.change()),
             Err(_) => mailbox.put_back(delivery),
         }
         handed_over.is_ok()
+    }
+
+    /// A delivery has its cursor; one that is not stored, whose change is 0, has none.
+    fn note_handed_over(&mut self, change: u64) {
+        self.cursor = self.cursor.max(change);
+        if change > 0 {
+            self.told = self.told.max(self.known).max(change);
+        }
     }
 
     /// The next live delivery that the device has not been handed from the log.
@@ -109,8 +120,8 @@ impl DeliveryState {
     /// device is told if a restored store does not have it. While the device has not been told that it has everything, the cursors
     /// of its next deliveries do.
     pub(super) fn note_answered(&mut self, session: &mut Session, change: u64) {
-        if change > self.cursor.max(self.known) && !planted::is(Fault::AnswerAheadOfCursor) {
-            self.known = change;
+        if change > self.told && !planted::is(Fault::AnswerAheadOfCursor) {
+            self.known = self.known.max(change);
             if self.is_synced {
                 self.report_cursor(session);
             }
@@ -129,6 +140,7 @@ impl DeliveryState {
         let body = Synced::new().with_cursor(cursor.as_ref());
         let is_sent = session.push(FrameKind::SYNCED, &body).is_ok();
         if is_sent {
+            self.told = self.cursor.max(self.known);
             self.unreported = 0;
         }
         is_sent
@@ -177,6 +189,7 @@ impl DeliveryState {
             if delivery.is_from(&self.device) {
                 self.unreported += 1;
             } else if self.hand_over(session, &delivery).is_ok() {
+                self.note_handed_over(delivery.change());
                 self.unreported = 0;
             } else if planted::is(Fault::CursorSkipsUndelivered) {
                 break;

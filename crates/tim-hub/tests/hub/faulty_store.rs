@@ -278,6 +278,8 @@ fn what_is_sent_before_a_logout_is_answered() {
         Some((FrameKind::LOGOUT.answer(), 0)),
         "then the hub closes"
     );
+    // The cursor of what is answered comes before the answer.
+    answers.retain(|(kind, _)| *kind != FrameKind::SYNCED);
     answers.sort_unstable_by_key(|(kind, _)| kind.0);
     let expected = [FrameKind::SEND, FrameKind::HISTORY].map(|kind| (kind.answer(), 0));
     assert_eq!(answers, expected);

@@ -173,7 +173,7 @@ fn history_pages_of_a_lost_store_go_on_with_what_the_copy_has() {
 #[test]
 fn a_device_is_told_that_what_it_was_answered_is_lost() {
     let hub = TestHub::start();
-    say(&mut Device::login(&hub, "bob", 2), "carol", "old", 3);
+    say(&mut Device::login(&hub, "carol", 3), "bob", "old", 3);
     let data = hub.stop();
     let backup = copy(&data);
     let hub = TestHub::start_on(data, |_| ());
@@ -184,10 +184,10 @@ fn a_device_is_told_that_what_it_was_answered_is_lost() {
     drop(hub.stop());
     let hub = TestHub::start_on(backup, |_| ());
     let mut bob = Device::login(&hub, "bob", 2);
-    let new = say(&mut bob, "alice", "new", 2);
+    let new = say(&mut bob, "alice", "new", 3);
     alice.observed.clear();
     alice.move_to(&hub);
-    alice.until_texts(2);
+    alice.until_texts(3);
     assert_eq!(alice.observed.first(), Some(&RESTORED), "{:?}", alice.observed);
     assert_eq!(alice.texts(), new);
 

@@ -107,6 +107,7 @@ fn total(view: &FreshView) -> Result<u64, Violation> {
 /// A device shows what a new one would.
 fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
     let mut checked = 0;
+    let user = state.device.user_id();
     let fails = |words: String| Err(Violation::new(NAME, format!("{} {words}", state.device)));
     // Nobody is told that retention has removed what was unread.
     let logs = || {
@@ -117,7 +118,7 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
             .chain(&view.list)
             .map(|entry| &entry.log)
     };
-    let is_purged = logs().any(|log| model.is_purged(log));
+    let is_purged = logs().any(|log| model.is_purged(log)) || has_lost_entries(model, &user);
     if let Some(total) = state.total_unread.filter(|_| !is_purged) {
         checked += 1;
         if total != view.total_unread {
@@ -186,6 +187,16 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
     Ok(checked)
 }
 
+/// Whether retention may have removed something that a user has seen, in a conversation that nobody lists any more.
+fn has_lost_entries(model: &Model<'_>, user: &UserId) -> bool {
+    let mut seen = model
+        .seen()
+        .filter(|(_, seen, viewer)| viewer.user() == Some(*user) && seen.sequence > 0);
+    seen.any(|(_, seen, _)| {
+        model.may_be_purged(seen.time_s) && model.stored(&seen.log, seen.sequence).is_none()
+    })
+}
+
 /// The unread messages of each conversation.
 fn counts<'a>(list: impl IntoIterator<Item = &'a ListEntry>) -> String {
     let counts = list.into_iter().map(|entry| {
@@ -244,6 +255,7 @@ fn marks(model: &Model<'_>) -> Result<u64, Violation> {
 mod tests {
     use super::super::made_up::{MadeUp, c2c, passes, violates};
     use super::*;
+    use crate::simulator::history::Seen;
     use crate::simulator::op::Target;
 
     /// Two messages of user 0, unread by user 1, as the hub and the device list them.
@@ -286,6 +298,22 @@ mod tests {
         let mut run = unread();
         run.snapshot.devices[1].list.as_mut().unwrap().clear();
         violates(&NumbersAtRest, &run, "does not list");
+    }
+
+    #[test]
+    fn the_total_counts_what_retention_has_removed_from_a_conversation_that_is_not_listed() {
+        let mut run = unread();
+        let seen = run.snapshot.logs[&c2c(0, 1)][0].seen.clone();
+        let gone = Seen {
+            log: c2c(1, 2),
+            ..seen
+        };
+        run.receive(1, &[gone]);
+        run.snapshot.devices[1].total_unread = Some(3);
+        violates(&NumbersAtRest, &run, "has the total 3");
+        run.history.plan.settings.retention_seconds = 1;
+        run.snapshot.at_ms += 1_000_000;
+        passes(&NumbersAtRest, &run);
     }
 
     #[test]
