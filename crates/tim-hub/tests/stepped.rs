@@ -523,12 +523,14 @@ fn what_is_dropped_while_the_log_is_read_is_read_again() {
         world.work(at_once).await;
         alice.send(c2c("bob"), 1, SendOptions::default());
         world.work(at_once).await;
-        for texts in [[2, 3], [4, 5]] {
-            texts.map(|random| alice.send(c2c("bob"), random, SendOptions::default()));
+        for numbers in [[2, 3], [4, 5]] {
+            for random in numbers {
+                alice.send(c2c("bob"), random, SendOptions::default());
+            }
             world.settle().await;
             assert!(world.steps.step(Step::Commit(2)) && world.steps.step(Step::FanOut));
             world.settle().await;
-            if texts == [2, 3] {
+            if numbers == [2, 3] {
                 let readings = [0, 0].map(|index| world.steps.step(Step::ReadAhead(index)));
                 assert_eq!(readings, [true; 2], "both devices read on");
             }
