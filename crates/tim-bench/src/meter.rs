@@ -10,8 +10,11 @@ use std::time::Duration;
 
 /// Ticks a second in `/proc/PID/stat`: the same for every architecture that Rust's standard library runs on.
 const TICKS: u64 = 100;
-/// The field of a block device's `stat` that counts flushes, from 0.
+/// The fields of a block device's `stat`, from 0, that count sectors written and flushes.
+const SECTORS_WRITTEN: usize = 6;
 const FLUSHES: usize = 15;
+/// The unit of `stat`, whatever the disk's own sectors are.
+const SECTOR: u64 = 512;
 
 /// Reads the counters of one server.
 #[derive(Debug, Clone)]
@@ -26,6 +29,7 @@ pub struct Meter {
 pub struct Counters {
     cpu: Option<Duration>,
     written: Option<u64>,
+    disk_sectors: Option<u64>,
     flushes: Option<u64>,
 }
 
@@ -34,8 +38,11 @@ pub struct Counters {
 pub struct Usage {
     /// CPU time of the server, in steps of 10 ms.
     pub cpu: Option<Duration>,
-    /// Bytes that the server caused to be written (`write_bytes` of `/proc/PID/io`): whole pages of the page cache.
+    /// Bytes that the server caused to be written (`write_bytes` of `/proc/PID/io`): what it made dirty in the page cache. On a file
+    /// system with large folios, that is more than what is written.
     pub written: Option<u64>,
+    /// Bytes that reached the disk, whoever wrote them.
+    pub disk_written: Option<u64>,
     /// Flushes of the disk, whoever asked for them.
     pub flushes: Option<u64>,
 }
@@ -60,8 +67,13 @@ impl Meter {
                 .filter(|_| !tree.is_empty())
                 .map(|ticks| Duration::from_millis(ticks * 1_000 / TICKS)),
             written: sum(written_by).filter(|_| !tree.is_empty()),
-            flushes: self.disk.as_deref().and_then(flushes_of),
+            disk_sectors: self.disk_field(SECTORS_WRITTEN),
+            flushes: self.disk_field(FLUSHES),
         }
+    }
+
+    fn disk_field(&self, field: usize) -> Option<u64> {
+        self.disk.as_deref().and_then(|stat| field_of(stat, field))
     }
 
     /// What was used since `earlier`.
@@ -72,6 +84,7 @@ impl Meter {
         Usage {
             cpu: earlier.cpu.zip(now.cpu).map(|(from, to)| to.saturating_sub(from)),
             written: grown(earlier.written, now.written),
+            disk_written: grown(earlier.disk_sectors, now.disk_sectors).map(|sectors| sectors * SECTOR),
             flushes: grown(earlier.flushes, now.flushes),
         }
     }
@@ -136,12 +149,12 @@ fn disk_of(directory: &Path) -> Option<PathBuf> {
         link
     };
     let stat = disk.join("stat");
-    flushes_of(&stat).map(|_| stat)
+    field_of(&stat, FLUSHES).map(|_| stat)
 }
 
-fn flushes_of(stat: &Path) -> Option<u64> {
+fn field_of(stat: &Path, field: usize) -> Option<u64> {
     let stat = fs::read_to_string(stat).ok()?;
-    stat.split_whitespace().nth(FLUSHES)?.parse().ok()
+    stat.split_whitespace().nth(field)?.parse().ok()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -173,6 +186,7 @@ mod tests {
         assert!(used.cpu.expect("a time") >= Duration::from_millis(30), "{used:?}");
         if crate::FileSystem::of(directory.path()).is_some_and(|on| !on.is_memory()) {
             assert!(used.written.expect("a count") >= 1 << 20, "{used:?}");
+            assert!(used.disk_written.is_none_or(|bytes| bytes >= 1 << 20), "{used:?}");
         }
     }
 

@@ -265,24 +265,23 @@ fn report_usage(report: &mut Report, run: &Run) -> Result<()> {
     let written = written.map(|bytes| Value::Round(bytes as f64 / messages));
     add(Figure::new(
         "written_bytes_per_message",
-        "  written to disk",
+        "  made dirty in the page cache",
         written.unwrap_or(Value::Unknown),
         "bytes per message",
     ))?;
+    let note = match usage {
+        Some(Usage { flushes: Some(_), .. }) => "counted by the block device, for all processes",
+        Some(_) => "the data are on no block device",
+        None => note,
+    };
+    let disk_written = usage.and_then(|usage| usage.disk_written);
+    let bytes = disk_written.map_or(Value::Unknown, |bytes| Value::Round(bytes as f64 / messages));
+    let (key, label) = ("disk_written_bytes_per_message", "  written to the disk");
+    report.add(Figure::new(key, label, bytes, "bytes per message").note(note))?;
     let flushes = usage.and_then(|usage| usage.flushes);
-    let figure = Figure::new(
-        "disk_flushes_per_message",
-        "  flushes of the disk",
-        flushes.map_or(Value::Unknown, |flushes| Value::Real(flushes as f64 / messages)),
-        "per message",
-    );
-    match (usage, flushes) {
-        (Some(_), None) => {
-            report.add(figure.note("the data are on no block device; --count-syncs counts calls"))
-        }
-        (None, _) => report.add(figure.note(note)),
-        _ => report.add(figure.note("counted by the block device, for all processes")),
-    }
+    let flushes = flushes.map_or(Value::Unknown, |flushes| Value::Real(flushes as f64 / messages));
+    let (key, label) = ("disk_flushes_per_message", "  flushes of the disk");
+    report.add(Figure::new(key, label, flushes, "per message").note(note))
 }
 
 /// The disk alone, beside the sends.

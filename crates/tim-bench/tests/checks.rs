@@ -229,6 +229,7 @@ fn a_hub_that_keeps_its_word_passes_again_and_again() {
         for key in [
             "hub_cpu_us_per_message",
             "written_bytes_per_message",
+            "disk_written_bytes_per_message",
             "disk_flushes_per_message",
         ] {
             let figure = &document["measurements"][0]["figures"][key];

@@ -1,0 +1,72 @@
+//! tim itself, measured by `tim-bench`, which also measures the disk alone.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::Result;
+use crate::work::{Outcome, Work};
+
+/// What `tim-bench` showed.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Ours {
+    #[serde(flatten)]
+    pub(crate) outcome: Outcome,
+    pub(crate) raw_group_bytes: f64,
+    pub(crate) raw_group_syncs_per_second: f64,
+    pub(crate) raw_single_syncs_per_second: f64,
+}
+
+pub(crate) async fn run(work: &Work, tim_bench: &Path) -> Result<Ours> {
+    let ran = Command::new(tim_bench)
+        .args(["sends", "--json"])
+        .args(["--senders", &work.senders.to_string()])
+        .args(["--seconds", &work.seconds.to_string()])
+        .args(["--payload", &work.payload.to_string()])
+        .env_remove("TIM_DATA")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| format!("cannot run {}: {error}", tim_bench.display()))?;
+    if !ran.status.success() {
+        return Err(format!("tim-bench: {}", String::from_utf8_lossy(&ran.stderr)).into());
+    }
+    read(&serde_json::from_slice(&ran.stdout)?)
+}
+
+/// Reads the document of `tim-bench sends --json`.
+fn read(document: &Value) -> Result<Ours> {
+    let figures = &document["measurements"][0]["figures"];
+    let maybe = |key: &str| figures[key]["value"].as_f64();
+    let figure = |key: &str| maybe(key).ok_or_else(|| format!("tim-bench says nothing of {key}"));
+    Ok(Ours {
+        outcome: Outcome {
+            sends_per_second: figure("sends_per_second")?,
+            latency_p50_ms: figure("latency_p50_ms")?,
+            latency_p99_ms: figure("latency_p99_ms")?,
+            latency_p999_ms: figure("latency_p999_ms")?,
+            latency_max_ms: figure("latency_max_ms")?,
+            checked: figure("checked")? as u64,
+            server_cpu_us_per_message: maybe("hub_cpu_us_per_message"),
+            written_bytes_per_message: maybe("written_bytes_per_message"),
+            disk_written_bytes_per_message: maybe("disk_written_bytes_per_message"),
+            disk_flushes_per_message: maybe("disk_flushes_per_message"),
+        },
+        raw_group_bytes: figure("raw_group_bytes")?,
+        raw_group_syncs_per_second: figure("raw_group_syncs_per_second")?,
+        raw_single_syncs_per_second: figure("raw_single_syncs_per_second")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_without_a_figure_is_an_error_that_names_it() {
+        let error = read(&serde_json::json!({ "measurements": [] })).expect_err("nothing is in it");
+        assert_eq!(error.to_string(), "tim-bench says nothing of sends_per_second");
+    }
+}
