@@ -21,9 +21,36 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(20);
 
+/// A process that is asked to stop when dropped, and waited for.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    /// Starts it.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
+        Ok(Self(command.stdin(Stdio::null()).kill_on_drop(true).spawn()?))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // All of ours stop at SIGINT, whatever their clients do. One that is killed may leave files or shared memory behind.
+        let process = self
+            .0
+            .id()
+            .and_then(|process| Pid::from_raw(process.cast_signed()));
+        if process.is_some_and(|process| kill_process(process, Signal::INT).is_ok()) {
+            let end = Instant::now() + STOP;
+            while Instant::now() < end && matches!(self.0.try_wait(), Ok(None)) {
+                std::thread::sleep(RETRY);
+            }
+        }
+        // What still runs is killed with the child.
+    }
+}
+
 /// A running server. It is stopped when dropped, and its directory removed.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     pub(crate) port: u16,
     /// What is in it goes after the process.
     pub(crate) directory: TempDir,
@@ -33,14 +60,9 @@ impl Server {
     /// Starts a server; `directory` has its files.
     pub(crate) fn start(mut command: Command, directory: TempDir, port: u16) -> Result<Self> {
         let log = fs::File::create(directory.path().join("bench.log"))?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()?;
+        let process = Process::spawn(command.stdout(log.try_clone()?).stderr(log))?;
         Ok(Self {
-            child,
+            process,
             port,
             directory,
         })
@@ -48,7 +70,7 @@ impl Server {
 
     /// What the server costs.
     pub(crate) fn meter(&self) -> Result<Meter> {
-        let process = self.child.id().ok_or("the server has ended")?;
+        let process = self.process.0.id().ok_or("the server has ended")?;
         Ok(Meter::new(process, self.directory.path()))
     }
 
@@ -56,7 +78,7 @@ impl Server {
     pub(crate) async fn connected<T>(&mut self, connect: impl AsyncFn(u16) -> Result<T>) -> Result<T> {
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.process.0.try_wait()? {
                 return Err(self.failed(&format!("it ended: {status}")));
             }
             match tokio::time::timeout_at(end, connect(self.port)).await {
@@ -74,23 +96,6 @@ impl Server {
         let lines: Vec<&str> = log.lines().rev().take(5).collect();
         let end: Vec<&str> = lines.into_iter().rev().collect();
         format!("the server did not start: {reason}\n{}", end.join("\n")).into()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Each of the peers stops at SIGINT, whatever its clients do. A server that is killed may leave shared memory behind.
-        let process = self
-            .child
-            .id()
-            .and_then(|process| Pid::from_raw(process.cast_signed()));
-        if process.is_some_and(|process| kill_process(process, Signal::INT).is_ok()) {
-            let end = Instant::now() + STOP;
-            while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
-                std::thread::sleep(RETRY);
-            }
-        }
-        // Whatever still runs is killed with the child.
     }
 }
 

@@ -1,12 +1,15 @@
 //! tim itself, measured by `tim-bench`, which also measures the disk alone.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 use crate::Result;
+use crate::server::Process;
 use crate::work::{Outcome, Work};
 
 /// What `tim-bench` showed.
@@ -20,20 +23,32 @@ pub(crate) struct Ours {
 }
 
 pub(crate) async fn run(work: &Work, tim_bench: &Path) -> Result<Ours> {
-    let ran = Command::new(tim_bench)
+    let mut command = Command::new(tim_bench);
+    command
         .args(["sends", "--json"])
         .args(["--senders", &work.senders.to_string()])
         .args(["--seconds", &work.seconds.to_string()])
         .args(["--payload", &work.payload.to_string()])
         .env_remove("TIM_DATA")
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| format!("cannot run {}: {error}", tim_bench.display()))?;
-    if !ran.status.success() {
-        return Err(format!("tim-bench: {}", String::from_utf8_lossy(&ran.stderr)).into());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let process = Process::spawn(&mut command);
+    let mut process = process.map_err(|error| format!("cannot run {}: {error}", tim_bench.display()))?;
+    let child = &mut process.0;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (mut document, mut errors) = (Vec::new(), String::new());
+    stdout
+        .ok_or("it has no output")?
+        .read_to_end(&mut document)
+        .await?;
+    stderr
+        .ok_or("it has no error output")?
+        .read_to_string(&mut errors)
+        .await?;
+    if !child.wait().await?.success() {
+        return Err(format!("tim-bench: {}", errors.trim_end()).into());
     }
-    read(&serde_json::from_slice(&ran.stdout)?)
+    read(&serde_json::from_slice(&document)?)
 }
 
 /// Reads the document of `tim-bench sends --json`.
