@@ -202,6 +202,9 @@ impl Report {
             let document = serde_json::to_string_pretty(&self)?;
             return Ok(writeln!(io::stdout(), "{document}")?);
         }
+        if self.peers.iter().all(|compared| compared.medians.is_none()) {
+            return Ok(());
+        }
         self.line("")?;
         self.line("medians; ratios are tim over the peer, the medians of the rounds' ratios")?;
         self.line(&format!(
