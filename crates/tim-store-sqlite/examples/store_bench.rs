@@ -14,8 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, Hooks, LogKey, PageRequest, StoreReader, StoreWriter, Write, Writer,
-    WriterConfig, Written,
+    Append, ChangesRequest, EntryFlags, Fingerprint, Hooks, LogKey, PageRequest, StoreReader, StoreWriter,
+    Write, Writer, WriterConfig, Written,
 };
 use tim_store_sqlite as sqlite;
 
@@ -33,7 +33,8 @@ fn main() -> Outcome<()> {
         .map_or_else(|| temporary.path().to_owned(), Into::into);
     println!("store in {}", dir.display());
     appends(&dir.join("appends"))?;
-    pages(&dir.join("pages"))
+    pages(&dir.join("pages"))?;
+    mixed(&dir.join("mixed"))
 }
 
 struct Sender {
@@ -203,6 +204,65 @@ fn pages(dir: &Path) -> Outcome<()> {
     let began = Instant::now();
     store.commit(now_ms(), &marks)?;
     println!("mark read: {:.1?} each, in a batch of 100", began.elapsed() / 100);
+    Ok(())
+}
+
+/// Conversations of many users, whose messages come mixed.
+fn mixed(dir: &Path) -> Outcome<()> {
+    const MESSAGES: u32 = 300_000;
+    const PEERS: usize = 20;
+    let (mut store, reader) = sqlite::open(dir)?;
+    let senders = accounts(&mut store, 100)?;
+    let log_of = |number: usize| {
+        let from = number % senders.len();
+        let peer = (from + 1 + number / senders.len() % PEERS) % senders.len();
+        (from, LogKey::c2c(senders[from].user, senders[peer].user))
+    };
+    let logs = senders.len() * PEERS;
+    let began = Instant::now();
+    for first in (0..MESSAGES).step_by(256) {
+        let batch: Vec<Write> = (first..(first + 256).min(MESSAGES))
+            .map(|n| {
+                let (from, log) = log_of(scatter(u64::from(n), logs));
+                message(&senders[from], log, n)
+            })
+            .collect();
+        store.commit(now_ms(), &batch)?;
+    }
+    let rate = f64::from(MESSAGES) / began.elapsed().as_secs_f64();
+    let mut seed = 0;
+    let mut page = |is_newest: bool| {
+        seed += 1;
+        let before = (!is_newest).then(|| scatter(seed ^ 0x77, MESSAGES as usize / logs - 16) as u64 + 16);
+        let request = PageRequest {
+            log: log_of(scatter(seed, logs)).1,
+            before,
+            after: 0,
+            limit: 15,
+            max_bytes: usize::MAX,
+        };
+        reader.page(&request).map(|page| page.entries.len())
+    };
+    let newest = timed(4000, || page(true))?;
+    let anywhere = timed(4000, || page(false))?;
+    let head = reader.head_change()?;
+    let mut user = 0;
+    let catch_up = timed(1000, || {
+        user += 1;
+        let request = ChangesRequest {
+            user: senders[user % senders.len()].user,
+            cursor: head - 5000,
+            limit: 200,
+            max_bytes: usize::MAX,
+        };
+        reader.changes_since(&request).map(|changes| changes.entries.len())
+    })?;
+    let file = std::fs::metadata(dir.join("tim.sqlite3"))?.len();
+    println!(
+        "{MESSAGES:8} messages in {logs} conversations ({rate:.0}/s in full batches, {:.0} MB): newest page of 15 {newest:.1?}, any page \
+         {anywhere:.1?}, catching up after 5000 messages {catch_up:.1?}",
+        file as f64 / 1e6
+    );
     Ok(())
 }
 

@@ -171,7 +171,8 @@ impl Batch<'_> {
             change: head.change,
             time_ms: self.now_ms,
         };
-        self.insert_entry(head, &new)?;
+        let content = self.add_content(head.id, &new.content)?;
+        self.insert_entry(head, &new, content)?;
         self.update_head(head)?;
         if counts(new.flags) && new.sender_id != 0 && !planted::is(Fault::OwnMessagesCount) {
             self.db
@@ -204,7 +205,7 @@ impl Batch<'_> {
         Ok(stored)
     }
 
-    fn insert_entry(&self, head: &Head, new: &NewEntry) -> rusqlite::Result<()> {
+    fn insert_entry(&self, head: &Head, new: &NewEntry, content: i64) -> rusqlite::Result<()> {
         let columns = [
             head.id,
             sql(head.sequence),
@@ -217,6 +218,7 @@ impl Batch<'_> {
             i64::from(new.flags.to_bits()),
             i64::from(new.kind.0),
             sql(head.countable),
+            content,
         ];
         let sum = entry_sum(columns, &new.content);
         let [
@@ -231,6 +233,7 @@ impl Batch<'_> {
             flags,
             kind,
             countable,
+            content,
         ] = columns;
         self.db
             .prepare_cached(
@@ -248,7 +251,7 @@ impl Batch<'_> {
                 flags,
                 kind,
                 countable,
-                &*new.content,
+                content,
                 sum,
             ])?;
         Ok(())

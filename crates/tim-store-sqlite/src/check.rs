@@ -24,7 +24,7 @@ const SMALL: [&str; 9] = [
     "mentions",
 ];
 /// The tables with a row for each message.
-const LARGE: [&str; 3] = ["revoked", "entries", "sent"];
+const LARGE: [&str; 4] = ["revoked", "entries", "contents", "sent"];
 /// How many findings a report lists.
 const MAX_FINDINGS: usize = 100;
 /// After so many steps of SQLite's machine the clock is read.

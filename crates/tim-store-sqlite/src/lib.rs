@@ -3,7 +3,10 @@
 mod append;
 mod changes;
 mod check;
+mod contents;
 mod epochs;
+#[cfg(test)]
+mod erasure_tests;
 #[cfg(test)]
 mod group_tests;
 mod group_view;
@@ -51,7 +54,7 @@ const DATABASE: &str = "tim.sqlite3";
 /// The length of a database file's header. A shorter file is not a database.
 const HEADER: u64 = 100;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Deleted content is overwritten, also in pages that become free: a purge may free a page on which a revoked message has been.
+/// What is deleted is overwritten, also in pages that become free. See [`contents`] for what SQLite moves.
 const DELETE: &str = "PRAGMA secure_delete=ON";
 const STATEMENT_CACHE: usize = 160;
 /// How long the store is checked when it is opened. A larger one is checked in part.

@@ -13,7 +13,8 @@ struct Chunk {
     upto: u64,
     change: u64,
     countable: u64,
-    len: u64,
+    /// The ids of their contents.
+    contents: Vec<i64>,
 }
 
 impl Batch<'_> {
@@ -28,11 +29,12 @@ impl Batch<'_> {
         }
         self.forget_requests(purge.older_than_ms, budget)?;
         self.forget_restrictions(purge.over_before_ms, budget)?;
+        let is_more = self.delete_removed(budget)?;
         let ids = self.forget_ids(purge.forget_ids_before_ms, budget.saturating_sub(entries))?;
         Ok(Written::Purged {
             entries,
             ids,
-            more: entries + ids >= budget,
+            more: is_more || entries + ids >= budget,
         })
     }
 
@@ -53,6 +55,9 @@ impl Batch<'_> {
             return Ok(0);
         };
         self.forget_own(head, &chunk)?;
+        for content in &chunk.contents {
+            self.remove_content(head.id, *content)?;
+        }
         for table in [
             "DELETE FROM entries WHERE log = ?1 AND sequence <= ?2",
             "DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2",
@@ -81,28 +86,28 @@ impl Batch<'_> {
                 sql(chunk.countable),
                 after.sum()
             ])?;
-        Ok(chunk.len)
+        Ok(chunk.contents.len() as u64)
     }
 
     fn old_chunk(&self, head: &Head, older_than_ms: u64, budget: u64) -> rusqlite::Result<Option<Chunk>> {
         let mut statement = self.db.prepare_cached(
-            "SELECT sequence, change, countable, time_ms FROM entries WHERE log = ?1 ORDER BY sequence LIMIT ?2",
+            "SELECT sequence, change, countable, time_ms, content FROM entries WHERE log = ?1 ORDER BY sequence LIMIT ?2",
         )?;
         let mut rows = statement.query(params![head.id, sql(budget)])?;
-        let mut chunk: Option<Chunk> = None;
+        let (mut last, mut contents) = (None, Vec::new());
         while let Some(row) = rows.next()? {
             if unsigned(row, 3)? >= older_than_ms {
                 break;
             }
-            let len = chunk.map_or(0, |chunk| chunk.len) + 1;
-            chunk = Some(Chunk {
-                upto: unsigned(row, 0)?,
-                change: unsigned(row, 1)?,
-                countable: unsigned(row, 2)?,
-                len,
-            });
+            contents.push(row.get(4)?);
+            last = Some((unsigned(row, 0)?, unsigned(row, 1)?, unsigned(row, 2)?));
         }
-        Ok(chunk)
+        Ok(last.map(|(upto, change, countable)| Chunk {
+            upto,
+            change,
+            countable,
+            contents,
+        }))
     }
 
     /// Purged entries are not unread, so their senders' own ones are no longer subtracted.

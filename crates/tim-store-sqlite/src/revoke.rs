@@ -11,12 +11,13 @@ use tim_store::{EntryFlags, LogKey, Refused, Revoke, Stored, Written};
 
 use super::append::{NewEntry, check_size};
 use super::rosters::membership;
-use super::rows::{Head, counts, entry, entry_at, entry_columns, entry_sum, parsed, sql, summed, unsigned};
+use super::rows::{Head, counts, entry, entry_at, SUMMED, entry_columns, entry_sum, parsed, sql, summed, unsigned};
 use super::sums::Damage;
 use super::writer::{Batch, Stop};
 
-/// Where [`summed`] has the flags.
+/// Where [`summed`] has the flags and the id of the content.
 const FLAGS: usize = 8;
+const CONTENT: usize = 11;
 
 /// What is read of the message.
 struct Target {
@@ -55,7 +56,7 @@ impl Batch<'_> {
             .with_reason(&revoke.reason)
             .with_name(&name);
         if !planted::is(Fault::RevokedContentKept) {
-            remove_content(self.db, head.id, revoke.sequence, &left)?;
+            self.leave(head.id, revoke.sequence, &left)?;
         }
         self.wipe = true;
         self.revoked = entry_at(self.db, &head, revoke.sequence)?.map(Box::new);
@@ -195,6 +196,42 @@ impl Batch<'_> {
             .optional()
     }
 
+    /// Flags the message, replaces its content by what may remain, and removes its mentions.
+    fn leave(&mut self, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
+        let position = params![log, sql(sequence)];
+        let (mut columns, left): ([i64; SUMMED], Vec<u8>) = self
+            .db
+            .prepare_cached(concat!(
+                "SELECT ",
+                entry_columns!(),
+                " WHERE e.log = ?1 AND e.sequence = ?2"
+            ))?
+            .query_row(position, |row| {
+                let content = row.get_ref(10)?.as_blob()?;
+                // Of content that cannot be decoded nothing remains.
+                let left = decode_body::<Content<'_>>(content).map(|content| content.revoked(by));
+                Ok((summed(row)?, left.unwrap_or_default()))
+            })?;
+        self.remove_content(log, columns[CONTENT])?;
+        columns[FLAGS] |= i64::from(EntryFlags::REVOKED.to_bits());
+        columns[CONTENT] = self.add_content(log, &left)?;
+        self.db
+            .prepare_cached(
+                "UPDATE entries SET flags = ?3, content = ?4, sum = ?5 WHERE log = ?1 AND sequence = ?2",
+            )?
+            .execute(params![
+                log,
+                sql(sequence),
+                columns[FLAGS],
+                columns[CONTENT],
+                entry_sum(columns, &left)
+            ])?;
+        self.db
+            .prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
+            .execute(position)?;
+        Ok(())
+    }
+
     fn insert_revoked(
         &self,
         head: &Head,
@@ -228,38 +265,6 @@ fn shown_name(db: &Connection, head: &Head, user: i64) -> rusqlite::Result<Strin
     }
     db.prepare_cached("SELECT nick FROM users WHERE id = ?1")?
         .query_row([user], |row| row.get(0))
-}
-
-/// Flags the message, replaces its content by what may remain, and removes its mentions.
-fn remove_content(db: &Connection, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
-    let position = params![log, sql(sequence)];
-    let (columns, left): ([i64; 11], Vec<u8>) = db
-        .prepare_cached(concat!(
-            "SELECT ",
-            entry_columns!(),
-            " WHERE e.log = ?1 AND e.sequence = ?2"
-        ))?
-        .query_row(position, |row| {
-            let mut columns = summed(row)?;
-            columns[FLAGS] |= i64::from(EntryFlags::REVOKED.to_bits());
-            let content = row.get_ref(10)?.as_blob()?;
-            // Of content that cannot be decoded nothing remains.
-            let left = decode_body::<Content<'_>>(content).map(|content| content.revoked(by));
-            Ok((columns, left.unwrap_or_default()))
-        })?;
-    db.prepare_cached(
-        "UPDATE entries SET flags = ?3, content = ?4, sum = ?5 WHERE log = ?1 AND sequence = ?2",
-    )?
-    .execute(params![
-        log,
-        sql(sequence),
-        columns[FLAGS],
-        left,
-        entry_sum(columns, &left)
-    ])?;
-    db.prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
-        .execute(position)?;
-    Ok(())
 }
 
 /// The content of a revocation with the revoker's name appended.

@@ -174,11 +174,12 @@ impl Head {
     }
 }
 
-/// The columns of an [`Entry`], of `entries e` and `users u`, from column 0.
+/// The columns of an [`Entry`], of `entries e`, `contents c` and `users u`, from column 0.
 macro_rules! entry_columns {
     () => {
         "e.sequence, e.change, e.time_ms, e.sender, u.name, e.client_time, e.random, e.origin, e.flags, e.kind, \
-         e.content, e.log, e.countable, e.sum FROM entries e CROSS JOIN users u ON u.id = e.sender"
+         c.body, e.log, e.countable, e.content, e.sum FROM entries e \
+         CROSS JOIN contents c ON c.id = e.content CROSS JOIN users u ON u.id = e.sender"
     };
 }
 pub(super) use entry_columns;
@@ -203,14 +204,14 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// Fails if the checksum of an entry's row is another one.
+/// Fails if the checksum of an entry and its content is another one.
 fn check_entry(row: &Row<'_>) -> rusqlite::Result<()> {
     let number = |column| row.get::<_, i64>(column);
     let (log, sequence) = (number(11)?, number(0)?);
     let damage = || rusqlite::Error::from(Damage::of_entry(log, sequence.cast_unsigned()));
     let sum = || {
         let content = row.get_ref(10)?.as_blob()?;
-        Ok::<_, rusqlite::Error>((entry_sum(summed(row)?, content), number(13)?))
+        Ok::<_, rusqlite::Error>((entry_sum(summed(row)?, content), number(14)?))
     };
     // A value of another type is damaged, too.
     match sum() {
@@ -219,17 +220,20 @@ fn check_entry(row: &Row<'_>) -> rusqlite::Result<()> {
     }
 }
 
-/// The columns of an entry's row that its checksum covers, but for the content.
-pub(super) fn summed(row: &Row<'_>) -> rusqlite::Result<[i64; 11]> {
-    let mut columns = [0; 11];
-    for (number, column) in columns.iter_mut().zip([11, 0, 1, 2, 3, 5, 6, 7, 8, 9, 12]) {
+/// How many columns of an entry's row its checksum covers.
+pub(super) const SUMMED: usize = 12;
+
+/// These columns, in the order of the table.
+pub(super) fn summed(row: &Row<'_>) -> rusqlite::Result<[i64; SUMMED]> {
+    let mut columns = [0; SUMMED];
+    for (number, column) in columns.iter_mut().zip([11, 0, 1, 2, 3, 5, 6, 7, 8, 9, 12, 13]) {
         *number = row.get(column)?;
     }
     Ok(columns)
 }
 
-/// The checksum of an entry: its columns in the order of the table.
-pub(super) fn entry_sum(columns: [i64; 11], content: &[u8]) -> u32 {
+/// The checksum of an entry: its columns in the order of the table, and the content.
+pub(super) fn entry_sum(columns: [i64; SUMMED], content: &[u8]) -> u32 {
     Sum::of(&columns).with(content)
 }
 

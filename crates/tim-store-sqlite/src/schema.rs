@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::OpenError;
 
 /// The version of the first tables below. Databases of earlier versions were never in use outside of development.
-const FIRST: u32 = 10;
+const FIRST: u32 = 11;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
 const STEPS: [&str; 1] = [TABLES];
@@ -60,7 +60,8 @@ CREATE TABLE logs (
 CREATE UNIQUE INDEX logs_by_name ON logs (name, kind);
 CREATE INDEX logs_by_age ON logs (first_time_ms) WHERE first_time_ms IS NOT NULL;
 
--- countable: of this log up to and with this entry. sum: a checksum of all other columns.
+-- countable: of this log up to and with this entry. content: the id of its content. sum: a checksum of all other columns and of the
+-- content.
 CREATE TABLE entries (
     log INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
@@ -73,10 +74,18 @@ CREATE TABLE entries (
     flags INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     countable INTEGER NOT NULL,
-    content BLOB NOT NULL,
+    content INTEGER NOT NULL,
     sum INTEGER NOT NULL,
     PRIMARY KEY (log, sequence)
 ) WITHOUT ROWID;
+
+-- What the entries say. Ids only grow. log: whose entry's it is; NULL if it was removed: then the body is zeros. Nothing in this table may
+-- be moved, see the module `contents`; so it has no index, and rows do not get longer.
+CREATE TABLE contents (
+    id INTEGER PRIMARY KEY,
+    log INTEGER,
+    body BLOB NOT NULL
+);
 
 -- The ids of stored messages. Ordered by time, so that new ones share pages and old ones are cut off in one piece.
 CREATE TABLE sent (

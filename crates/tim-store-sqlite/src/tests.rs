@@ -328,12 +328,15 @@ fn page_before(reader: &SqliteReader, before: Option<u64>) -> Result<Vec<u64>, S
 #[test]
 fn a_damaged_entry_is_reported_and_not_returned() {
     for sql in [
-        "UPDATE entries SET content = zeroblob(length(content)) WHERE sequence = 3",
+        "UPDATE contents SET body = zeroblob(length(body)) WHERE id = 3",
         "UPDATE entries SET sender = 0 WHERE sequence = 3",
         "UPDATE entries SET time_ms = time_ms + 1 WHERE sequence = 3",
         "UPDATE entries SET flags = flags | 1 WHERE sequence = 3",
         "UPDATE entries SET sum = sum + 1 WHERE sequence = 3",
-        "UPDATE entries SET content = 'text' WHERE sequence = 3",
+        "UPDATE entries SET content = 2 WHERE sequence = 3",
+        "UPDATE entries SET content = 1000 WHERE sequence = 3",
+        "UPDATE contents SET body = 'text' WHERE id = 3",
+        "DELETE FROM contents WHERE id = 3",
         "DELETE FROM entries WHERE sequence = 3",
     ] {
         let dir = tempfile::tempdir().unwrap();

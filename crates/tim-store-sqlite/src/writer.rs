@@ -12,7 +12,7 @@ use tim_store::{
 };
 use tracing::warn;
 
-use super::epochs;
+use super::{contents, epochs};
 use super::lock::DirLock;
 use super::rows::{self, Head, number_of, sql, unsigned};
 use super::sums::damaged;
@@ -23,6 +23,8 @@ pub struct SqliteWriter {
     connection: Connection,
     /// The newest change that is durable.
     change: u64,
+    /// The id of the newest content.
+    content: i64,
     /// The epoch of this opening, and the newest one in the database.
     epoch: Epoch,
     newest_epoch: Option<u64>,
@@ -35,9 +37,11 @@ impl SqliteWriter {
     pub(super) fn new(connection: Connection, epochs: &Epochs, lock: Arc<DirLock>) -> rusqlite::Result<Self> {
         let change = connection.query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
         let newest_epoch = epochs::newest(&connection)?;
+        let content = contents::newest(&connection)?;
         Ok(Self {
             connection,
             change,
+            content,
             epoch: epochs.current().ok_or(rusqlite::Error::InvalidQuery)?,
             newest_epoch,
             // A hub that was killed may have left removed contents there.
@@ -115,6 +119,7 @@ impl StoreWriter for SqliteWriter {
             db: &transaction,
             now_ms,
             change: self.change,
+            content: self.content,
             published: Vec::new(),
             roster: None,
             revoked: None,
@@ -126,6 +131,7 @@ impl StoreWriter for SqliteWriter {
             .map_err(|error| damaged(&transaction, &error).unwrap_or_else(|| plain_error(&error)))?;
         let Batch {
             change,
+            content,
             published,
             wipe,
             ..
@@ -141,6 +147,7 @@ impl StoreWriter for SqliteWriter {
             transaction.commit().map_err(|error| commit_error(&error))?;
         }
         self.change = change;
+        self.content = content;
         if begins {
             self.newest_epoch = Some(self.epoch.id);
         }
@@ -185,6 +192,8 @@ pub(super) struct Batch<'a> {
     pub(super) db: &'a Transaction<'a>,
     pub(super) now_ms: u64,
     pub(super) change: u64,
+    /// The id of the newest content.
+    pub(super) content: i64,
     pub(super) published: Vec<Published>,
     /// The roster change to publish with the next entry.
     pub(super) roster: Option<Box<RosterChange>>,
