@@ -7,11 +7,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, params};
-use tim_store::{ChangeEntry, Changes, ChangesRequest, Entry, Gap};
+use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
 use tracing::warn;
 
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, entry, entry_columns, head_columns,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, Senders, check_entry, entries_columns, head_columns,
     personal_columns, sql, unsigned, user_id,
 };
 use super::sums::Damage;
@@ -121,14 +121,15 @@ fn run(
 ) -> rusqlite::Result<End> {
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
-        entry_columns!(),
+        entries_columns!(),
         " WHERE e.log = ?1 AND e.sequence >= ?2 ORDER BY e.sequence"
     ))?;
     let mut rows = statement.query(params![head.id, sql(sequence)])?;
+    let mut senders = Senders::new(db);
     // What is missing or damaged is a gap in front of the next intact entry.
     let mut expected = sequence;
     while let Some(row) = rows.next()? {
-        let Some(entry) = intact(entry(row))? else {
+        let Some(entry) = intact(senders.entry(row))? else {
             continue;
         };
         let (sequence, change, size) = (entry.sequence, entry.change, entry.content.len());
@@ -153,7 +154,7 @@ fn run(
 }
 
 /// `None` for a damaged entry.
-fn intact(entry: rusqlite::Result<Entry>) -> rusqlite::Result<Option<Entry>> {
+fn intact<T>(entry: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
     match entry {
         Err(error) if Damage::found(&error).is_some() => Ok(None),
         entry => entry.map(Some),
@@ -237,13 +238,13 @@ fn change_from(db: &Connection, head: &Head, sequence: u64) -> rusqlite::Result<
     }
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
-        entry_columns!(),
+        entries_columns!(),
         " WHERE e.log = ?1 AND e.sequence >= ?2 ORDER BY e.sequence"
     ))?;
     let mut rows = statement.query(params![head.id, sql(sequence)])?;
     while let Some(row) = rows.next()? {
-        if let Some(entry) = intact(entry(row))? {
-            return Ok(entry.change);
+        if intact(check_entry(row))?.is_some() {
+            return unsigned(row, 1);
         }
     }
     Ok(head.change)

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
-use super::rows::{Head, entry, entry_columns, head_columns, name_of, personal_sum, sql, unsigned};
+use super::rows::{Head, Senders, entries_columns, head_columns, name_of, personal_sum, sql, unsigned};
 use super::sums::Damage;
 use super::{DATABASE, OpenError, lock, look_at_files, open_reader};
 
@@ -235,16 +235,17 @@ fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let mut logs = db.prepare(concat!("SELECT ", head_columns!(), " FROM logs l ORDER BY l.id"))?;
     let mut statement = db.prepare(concat!(
         "SELECT ",
-        entry_columns!(),
+        entries_columns!(),
         " WHERE e.log = ?1 AND e.sequence >= ?2 AND e.sequence <= ?3 ORDER BY e.sequence"
     ))?;
     let mut heads = logs.query([])?;
+    let mut senders = Senders::new(db);
     while let Some(row) = heads.next()? {
         let head = Head::from_row(row)?;
         let mut expected = head.first_kept;
         let mut rows = statement.query(params![head.id, sql(head.first_kept), sql(head.sequence)])?;
         while let Some(row) = rows.next()? {
-            let found = match entry(row) {
+            let found = match senders.entry(row) {
                 Ok(entry) => entry.sequence,
                 Err(error) if Damage::found(&error).is_some() => continue,
                 Err(error) => return Err(error),

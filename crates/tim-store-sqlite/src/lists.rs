@@ -16,7 +16,7 @@ use super::lock::DirLock;
 use super::pool::Pool;
 use super::rosters::{self, group, groups_of, membership, membership_from_row};
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, entry, entry_at, entry_columns,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, Senders, entries_columns, entry_at,
     head_columns, number_of, personal_columns, sql, unsigned, user_id,
 };
 use super::sums::Damage;
@@ -211,18 +211,19 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
     let below = request.before.unwrap_or(u64::MAX).min(head.sequence + 1);
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
-        entry_columns!(),
+        entries_columns!(),
         " WHERE e.log = ?1 AND e.sequence < ?2 AND e.sequence > ?3 ORDER BY e.sequence DESC"
     ))?;
     let after = request.after.min(head.sequence);
     let mut rows = statement.query(params![head.id, sql(below), sql(after)])?;
+    let mut senders = Senders::new(db);
     let mut entries: Vec<Entry> = Vec::with_capacity(request.limit.min(64));
     let mut budget = request.max_bytes;
     // The last sequence that was seen, and the last one before the page's end.
     let (mut seen, end) = (below, after.max(head.first_kept.saturating_sub(1)));
     let completed = loop {
         let found = match rows.next()? {
-            Some(row) => entry(row).and_then(|entry| match entry.sequence + 1 == seen {
+            Some(row) => senders.entry(row).and_then(|entry| match entry.sequence + 1 == seen {
                 true => Ok(entry),
                 false => Err(Damage::of_entry(head.id, seen.saturating_sub(1)).into()),
             }),

@@ -184,18 +184,74 @@ macro_rules! entry_columns {
 }
 pub(super) use entry_columns;
 
+/// The same without the sender's name, for [`Senders`].
+macro_rules! entries_columns {
+    () => {
+        "e.sequence, e.change, e.time_ms, e.sender, NULL, e.client_time, e.random, e.origin, e.flags, e.kind, \
+         c.body, e.log, e.countable, e.content, e.sum FROM entries e CROSS JOIN contents c ON c.id = e.content"
+    };
+}
+pub(super) use entries_columns;
+
+/// An entry that its checksum fits.
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    check_entry(row)?;
+    entry_of(row, parsed(row, 4)?)
+}
+
+/// The names of senders: most entries of a log are of a few.
+pub(super) struct Senders<'a> {
+    db: &'a Connection,
+    known: Vec<(i64, UserId)>,
+}
+
+impl<'a> Senders<'a> {
+    /// No more are kept.
+    const MOST: usize = 32;
+
+    pub(super) const fn new(db: &'a Connection) -> Self {
+        Self {
+            db,
+            known: Vec::new(),
+        }
+    }
+
+    /// As [`entry`].
+    pub(super) fn entry(&mut self, row: &Row<'_>) -> rusqlite::Result<Entry> {
+        check_entry(row)?;
+        let id = row.get(3)?;
+        let name = match self.known.iter().find(|(known, _)| *known == id) {
+            Some((_, name)) => *name,
+            None => self.find(id)?.ok_or_else(|| damaged_entry(row))?,
+        };
+        entry_of(row, name)
+    }
+
+    fn find(&mut self, id: i64) -> rusqlite::Result<Option<UserId>> {
+        let name = self
+            .db
+            .prepare_cached("SELECT name FROM users WHERE id = ?1")?
+            .query_row([id], |row| parsed(row, 0))
+            .optional()?;
+        if let Some(name) = name {
+            self.known.truncate(Self::MOST - 1);
+            self.known.insert(0, (id, name));
+        }
+        Ok(name)
+    }
+}
+
+fn entry_of(row: &Row<'_>, sender: UserId) -> rusqlite::Result<Entry> {
     let id = MessageId {
         sender: number_of(row.get(3)?),
         client_time: unsigned(row, 5)?,
         random: row.get(6)?,
     };
-    check_entry(row)?;
     Ok(Entry {
         sequence: unsigned(row, 0)?,
         change: unsigned(row, 1)?,
         time_ms: unsigned(row, 2)?,
-        sender: parsed(row, 4)?,
+        sender,
         id,
         origin: unsigned(row, 7)?,
         flags: flags(row, 8)?,
@@ -205,10 +261,8 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 }
 
 /// Fails if the checksum of an entry and its content is another one.
-fn check_entry(row: &Row<'_>) -> rusqlite::Result<()> {
+pub(super) fn check_entry(row: &Row<'_>) -> rusqlite::Result<()> {
     let number = |column| row.get::<_, i64>(column);
-    let (log, sequence) = (number(11)?, number(0)?);
-    let damage = || rusqlite::Error::from(Damage::of_entry(log, sequence.cast_unsigned()));
     let sum = || {
         let content = row.get_ref(10)?.as_blob()?;
         Ok::<_, rusqlite::Error>((entry_sum(summed(row)?, content), number(14)?))
@@ -216,7 +270,15 @@ fn check_entry(row: &Row<'_>) -> rusqlite::Result<()> {
     // A value of another type is damaged, too.
     match sum() {
         Ok((sum, kept)) if i64::from(sum) == kept => Ok(()),
-        _ => Err(damage()),
+        _ => Err(damaged_entry(row)),
+    }
+}
+
+/// The key of a row is not damaged, or it would not have been found.
+fn damaged_entry(row: &Row<'_>) -> rusqlite::Error {
+    match (row.get(11), unsigned(row, 0)) {
+        (Ok(log), Ok(sequence)) => Damage::of_entry(log, sequence).into(),
+        (Err(error), _) | (_, Err(error)) => error,
     }
 }
 

@@ -90,10 +90,8 @@ impl Work {
                  as the time passes"
             );
         }
+        // It may be that nothing is old, or that no time is proven. The store still wipes what was revoked.
         let older_than_ms = proven_ms.saturating_sub(self.settings.retention_ms());
-        if older_than_ms == 0 {
-            return;
-        }
         let step = Purge {
             older_than_ms,
             forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),

@@ -121,6 +121,38 @@ fn a_hub_without_a_listener_keeps_house_too() {
     drop(hub);
 }
 
+/// Whether any file in the directory has this in it.
+fn is_in_files(dir: &Path, text: &[u8]) -> bool {
+    let mut files = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default());
+    files.any(|bytes| bytes.windows(text.len()).any(|part| part == text))
+}
+
+#[test]
+fn a_hub_whose_clock_is_behind_wipes_what_was_revoked() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    alice.send(c2c("bob"), "my password is hunter2");
+    alice.revoke(c2c("bob"), 1).unwrap();
+    // As if the hub were killed now.
+    let killed = tempfile::tempdir().unwrap();
+    for file in ["tim.sqlite3", "tim.sqlite3-wal"] {
+        std::fs::copy(hub.data_dir().join(file), killed.path().join(file)).unwrap();
+    }
+    assert!(is_in_files(killed.path(), b"hunter2"));
+    let clocks = Clocks::new();
+    clocks.wall.store(START_MS - 8 * DAY_MS, Ordering::SeqCst);
+    let mut options = HubOptions::new(app());
+    options.clock = clocks.clock();
+    options.purge_interval = Duration::from_millis(2);
+    let _hub = Hub::open(killed.path(), options).unwrap();
+    eventually(
+        || !is_in_files(killed.path(), b"hunter2"),
+        "what was revoked goes, whatever the clock says",
+    );
+}
+
 #[test]
 fn a_hub_without_a_listener_stops_when_its_store_fails() {
     let dir = three_messages();

@@ -104,6 +104,11 @@ impl TestHub {
         Arc::clone(self.hub.as_ref().unwrap())
     }
 
+    /// The directory of its store.
+    pub(crate) fn data_dir(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     /// Time passes.
     pub(crate) fn advance(&self, by: Duration) {
         self.steady_ms.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
