@@ -255,7 +255,9 @@ fn mixed(dir: &Path) -> Outcome<()> {
             limit: 200,
             max_bytes: usize::MAX,
         };
-        reader.changes_since(&request).map(|changes| changes.entries.len())
+        reader
+            .changes_since(&request)
+            .map(|changes| changes.entries.len())
     })?;
     let file = std::fs::metadata(dir.join("tim.sqlite3"))?.len();
     println!(

@@ -11,8 +11,8 @@ use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
 use tracing::warn;
 
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, Senders, check_entry, entries_columns, head_columns,
-    personal_columns, sql, unsigned, user_id,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, Senders, check_entry, entries_columns,
+    head_columns, personal_columns, sql, unsigned, user_id,
 };
 use super::sums::Damage;
 

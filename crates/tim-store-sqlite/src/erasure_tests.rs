@@ -7,8 +7,8 @@ use tim_groups::{GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
 use tim_proto::message::Text;
 use tim_proto::{ConversationId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, PageRequest, Purge, Revoke, StoreReader as _,
-    StoreWriter as _, Write, Written,
+    Append, EntryFlags, Fingerprint, LogKey, PageRequest, Purge, Revoke, StoreReader as _, StoreWriter as _,
+    Write, Written,
 };
 
 use super::*;
@@ -130,9 +130,7 @@ impl Talk {
 
     fn make_group(&mut self, number: usize) {
         let log = group(number);
-        let LogKey::Group(id) = log else {
-            panic!("{log}")
-        };
+        let LogKey::Group(id) = log else { panic!("{log}") };
         let wish = NewGroup {
             members: (1..NAMES.len()).map(user).collect(),
             ..NewGroup::new(id, GroupType::PUBLIC, user(0))
@@ -159,9 +157,7 @@ impl Talk {
                 LogKey::C2c(pair) => {
                     let (low, high) = pair.users();
                     let sender = if self.numbers.below(2) == 0 { low } else { high };
-                    (0..NAMES.len())
-                        .find(|number| user(*number) == sender)
-                        .unwrap()
+                    (0..NAMES.len()).find(|number| user(*number) == sender).unwrap()
                 }
                 _ => self.numbers.below(NAMES.len()),
             };

@@ -16,8 +16,8 @@ use super::lock::DirLock;
 use super::pool::Pool;
 use super::rosters::{self, group, groups_of, membership, membership_from_row};
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, Senders, entries_columns, entry_at,
-    head_columns, number_of, personal_columns, sql, unsigned, user_id,
+    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, Senders, entries_columns,
+    entry_at, head_columns, number_of, personal_columns, sql, unsigned, user_id,
 };
 use super::sums::Damage;
 use super::{changes, epochs, mentions};
@@ -223,10 +223,12 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
     let (mut seen, end) = (below, after.max(head.first_kept.saturating_sub(1)));
     let completed = loop {
         let found = match rows.next()? {
-            Some(row) => senders.entry(row).and_then(|entry| match entry.sequence + 1 == seen {
-                true => Ok(entry),
-                false => Err(Damage::of_entry(head.id, seen.saturating_sub(1)).into()),
-            }),
+            Some(row) => senders
+                .entry(row)
+                .and_then(|entry| match entry.sequence + 1 == seen {
+                    true => Ok(entry),
+                    false => Err(Damage::of_entry(head.id, seen.saturating_sub(1)).into()),
+                }),
             None if seen <= end + 1 => break true,
             None => Err(Damage::of_entry(head.id, seen - 1).into()),
         };

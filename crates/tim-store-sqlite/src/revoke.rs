@@ -11,7 +11,9 @@ use tim_store::{EntryFlags, LogKey, Refused, Revoke, Stored, Written};
 
 use super::append::{NewEntry, check_size};
 use super::rosters::membership;
-use super::rows::{Head, counts, entry, entry_at, SUMMED, entry_columns, entry_sum, parsed, sql, summed, unsigned};
+use super::rows::{
+    Head, SUMMED, counts, entry, entry_at, entry_columns, entry_sum, parsed, sql, summed, unsigned,
+};
 use super::sums::Damage;
 use super::writer::{Batch, Stop};
 

@@ -12,11 +12,11 @@ use tim_store::{
 };
 use tracing::warn;
 
-use super::{contents, epochs};
 use super::lock::DirLock;
 use super::rows::{self, Head, number_of, sql, unsigned};
 use super::sums::damaged;
 use super::{BUSY_TIMEOUT, plain_error};
+use super::{contents, epochs};
 
 /// The one writing connection of a data directory.
 pub struct SqliteWriter {
