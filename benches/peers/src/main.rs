@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum, value_parser};
 use tim_bench::Machine;
+use tokio::signal::unix::{SignalKind, signal};
 
 use peer::Peer;
 use report::Report;
@@ -37,7 +38,8 @@ Exit codes:
   1  a run failed, or a server does not have what it acknowledged
   2  invalid command line
   3  a peer that was asked for is not installed, or none is
-130  stopped by SIGINT";
+130  stopped by SIGINT
+143  stopped by SIGTERM";
 
 /// Compare tim with its peers: durable sends, one under way for each sender.
 #[derive(Debug, Parser)]
@@ -76,6 +78,7 @@ enum End {
 fn main() -> ExitCode {
     let args = Args::parse();
     let run = async {
+        let mut terminated = signal(SignalKind::terminate())?;
         tokio::select! {
             done = compare_and_report(&args) => done.map(|end| match end {
                 End::Done => 0,
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
             }),
             // What is dropped here stops its server and removes its directory.
             stopped = tokio::signal::ctrl_c() => Ok(stopped.map(|()| 130)?),
+            _ = terminated.recv() => Ok(143),
         }
     };
     let done = tokio::runtime::Runtime::new()

@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// Number of one-to-one conversations that the senders write to in turn [default: one for each sender].
     #[arg(long, value_name = "NUMBER", value_parser = count())]
     conversations: Option<u32>,
+    /// Number of messages that are due each second, from all senders together [default: each sends as soon as it has its response].
+    #[arg(long, value_name = "NUMBER", value_parser = count())]
+    pub(crate) rate: Option<u32>,
     /// Length of the texts that are sent, in bytes.
     #[arg(long, default_value_t = PAYLOAD, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_PAYLOAD))]
     payload: u32,
@@ -141,6 +144,7 @@ impl Args {
 
     fn shrink(&mut self) {
         (self.senders, self.conversations, self.seconds) = (4, None, 1);
+        self.rate = None;
         self.stored = self.stored.map(|stored| stored.min(2_000));
         (self.members, self.group_messages) = (5, 50);
         (self.history, self.connections) = (2_000, 20);

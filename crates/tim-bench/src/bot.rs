@@ -247,6 +247,11 @@ impl Bot {
         }
     }
 
+    /// How many messages can be without a response at the same time.
+    pub(crate) fn most_under_way(&mut self) -> usize {
+        self.driver.session().config().max_pending.into()
+    }
+
     /// A random number for a group.
     pub(crate) const fn draw(&mut self) -> u32 {
         self.random.draw()

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::bot::Bot;
 use crate::check::{self, Place};
+use crate::disk::Disk;
 use crate::hub::Target;
 use crate::report::{Figure, Report, Value};
 use crate::{Failure, Result};
@@ -44,6 +45,8 @@ pub(crate) async fn measure(
         bot.inbox = Some((group, Vec::new())); // what came before it was ready is not counted
         receivers.spawn(async move { receive(bot, messages as usize).await });
     }
+    let mut disk = Disk::new(target.directory(), payload, sender.most_under_way());
+    disk.measure().await?;
     let meter = target.meter();
     let before = meter.as_ref().map(tim_bench::Meter::read);
     let start = Instant::now();
@@ -66,6 +69,7 @@ pub(crate) async fn measure(
     }
     let took = start.elapsed();
     let usage = meter.zip(before).map(|(meter, before)| meter.since(&before));
+    disk.measure().await?;
     let acknowledged = sender.take_acknowledged(group);
     check::conversation_from_first(&mut sender, group, &acknowledged).await?;
     for inbox in &inboxes {
@@ -102,7 +106,8 @@ pub(crate) async fn measure(
         label,
         Value::Count(acknowledged.len() as u64),
         "messages",
-    ))
+    ))?;
+    disk.report(report, rate)
 }
 
 /// So many deliveries in so much of the hub's CPU time.

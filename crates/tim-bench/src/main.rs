@@ -6,6 +6,7 @@
 mod args;
 mod bot;
 mod check;
+mod disk;
 mod fan_out;
 mod group;
 mod hub;
@@ -132,6 +133,7 @@ async fn measure_sends(args: &Args, report: &mut Report) -> Result<()> {
         senders: args.senders,
         conversations: args.conversations(),
         payload: args.payload(),
+        rate: args.rate,
         time: Duration::from_secs(args.seconds),
         stored: args.stored(),
     };

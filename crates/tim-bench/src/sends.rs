@@ -1,25 +1,24 @@
 //! Durable one-to-one sends: each sender waits for the response before it sends again. What was acknowledged is read back.
+//!
+//! With a rate, messages are due at fixed times, and latency counts from then: a stall delays all that are due meanwhile.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tim_bench::{Ceiling, Latency, SINGLE_BLOCK, Usage, group_block, sync_appends};
+use tim_bench::{Latency, Usage};
 use tim_proto::{ConversationId, UserId};
-use tim_store::MAX_BATCH;
 use tokio::task::JoinSet;
 
 use crate::bot::Bot;
 use crate::check::{self, Place};
+use crate::disk::Disk;
 use crate::hub::Target;
 use crate::report::{Figure, Report, Value};
-use crate::{Failure, Result, blocking};
+use crate::{Failure, Result};
 
 /// Concurrent logins.
 const AT_ONCE: usize = 64;
-/// How long the disk alone is measured, before the sends and after them, for each size of block.
-const RAW: Duration = Duration::from_millis(250);
 /// How long sends are counted under strace.
 const TRACED: Duration = Duration::from_secs(2);
 
@@ -31,6 +30,8 @@ pub(crate) struct Load {
     pub(crate) conversations: u32,
     /// The bytes of a text.
     pub(crate) payload: usize,
+    /// Messages that are due each second, from all senders.
+    pub(crate) rate: Option<u32>,
     pub(crate) time: Duration,
     /// Messages that the hub has before.
     pub(crate) stored: u64,
@@ -43,6 +44,37 @@ struct Run {
     duplicates: u64,
     usage: Option<Usage>,
     checked: u64,
+}
+
+impl Run {
+    /// Messages a second.
+    fn rate(&self) -> f64 {
+        self.latency.count() as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// When one sender's messages are due.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    first: Duration,
+    interval: Duration,
+}
+
+impl Pace {
+    fn due(self, number: u32) -> Duration {
+        self.first + self.interval * number
+    }
+}
+
+impl Load {
+    /// The pace of one sender, if there is a rate. All take turns.
+    fn pace(&self, sender: u32) -> Option<Pace> {
+        let of_all = Duration::from_secs(1) / self.rate?;
+        Some(Pace {
+            first: of_all * sender,
+            interval: Duration::from_secs_f64(f64::from(self.senders) / f64::from(self.rate?)),
+        })
+    }
 }
 
 /// A device with its conversations, each with the sequence that it was at before.
@@ -64,16 +96,15 @@ pub(crate) async fn measure(
             ("senders", load.senders.into()),
             ("conversations", load.conversations.into()),
             ("payload_bytes", load.payload as u64),
+            ("rate", load.rate.unwrap_or_default().into()),
             ("seconds", load.time.as_secs()),
             ("stored_before", load.stored),
         ],
     );
-    let mut raw = raw_ceilings(target.directory()).at(load).await?;
+    let mut disk = Disk::new(target.directory(), load.payload, load.senders as usize);
+    disk.measure().await?;
     let run = run(&target, load, || Ok(0)).await?.0;
-    if let Some(raw) = &mut raw {
-        let after = raw_ceilings(target.directory()).at(load).await?;
-        after.iter().for_each(|after| raw.add(after));
-    }
+    disk.measure().await?;
     drop(target);
     report_sends(report, load, &run)?;
     report_usage(report, &run)?;
@@ -92,7 +123,7 @@ pub(crate) async fn measure(
             .note("counted by strace in another run, which is slower"),
         )?;
     }
-    report_ceilings(report, load, &run, raw.as_ref())
+    disk.report(report, run.rate())
 }
 
 /// One load, and by how much `count` grew during it.
@@ -103,10 +134,11 @@ async fn run(target: &Target, load: &Load, count: impl Fn() -> Result<u64>) -> R
     let latency = Arc::new(Mutex::new(Latency::new()));
     let (start, time) = (Instant::now(), load.time);
     let mut tasks = JoinSet::new();
-    for mut sender in senders {
+    for (number, mut sender) in (0..).zip(senders) {
         let latency = Arc::clone(&latency);
+        let pace = load.pace(number);
         tasks.spawn(async move {
-            sender.send_until(start + time, &latency).await?;
+            sender.send_until(start, time, pace, &latency).await?;
             Ok::<_, Failure>(sender)
         });
     }
@@ -171,13 +203,29 @@ impl Sender {
         Ok(Self { bot, conversations })
     }
 
-    async fn send_until(&mut self, end: Instant, latency: &Mutex<Latency>) -> Result<()> {
+    async fn send_until(
+        &mut self,
+        start: Instant,
+        time: Duration,
+        pace: Option<Pace>,
+        latency: &Mutex<Latency>,
+    ) -> Result<()> {
         let Self { bot, conversations } = self;
-        for (to, _) in conversations.iter().cycle() {
-            let (sent, before) = (Instant::now(), bot.duplicates);
-            if sent >= end {
+        for (number, (to, _)) in (0..).zip(conversations.iter().cycle()) {
+            let sent = match pace {
+                Some(pace) => start + pace.due(number),
+                None => Instant::now(),
+            };
+            if sent >= start + time {
                 break;
             }
+            while Instant::now() < sent {
+                tokio::select! {
+                    () = tokio::time::sleep_until(sent.into()) => {}
+                    turn = bot.turn() => turn?,
+                }
+            }
+            let before = bot.duplicates;
             bot.send(*to).await?;
             // A duplicate cost the hub no write.
             if bot.duplicates == before {
@@ -220,7 +268,7 @@ async fn read_back(senders: Vec<Sender>) -> Result<u64> {
 }
 
 fn report_sends(report: &mut Report, load: &Load, run: &Run) -> Result<()> {
-    let rate = run.latency.count() as f64 / run.took.as_secs_f64();
+    let rate = run.rate();
     let (senders, conversations, payload) = (load.senders, load.conversations, load.payload);
     let label = format!("durable sends, {senders} senders");
     let note = format!("{payload} bytes of text, {conversations} conversations");
@@ -284,81 +332,28 @@ fn report_usage(report: &mut Report, run: &Run) -> Result<()> {
     report.add(Figure::new(key, label, flushes, "per message").note(note))
 }
 
-/// The disk alone, beside the sends.
-struct Raw {
-    group: Ceiling,
-    single: Ceiling,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Raw {
-    fn add(&mut self, more: &Self) {
-        self.group.add(&more.group);
-        self.single.add(&more.single);
+    #[test]
+    fn senders_take_turns_at_a_rate() {
+        let load = Load {
+            senders: 4,
+            conversations: 4,
+            payload: 1,
+            rate: Some(8),
+            time: Duration::from_secs(1),
+            stored: 0,
+        };
+        let due = |sender| {
+            let pace = load.pace(sender).expect("there is a rate");
+            [0, 1].map(|number| pace.due(number).as_millis())
+        };
+        assert_eq!(
+            [0, 1, 2, 3].map(due),
+            [[0, 500], [125, 625], [250, 750], [375, 875]]
+        );
+        assert!(Load { rate: None, ..load }.pace(0).is_none());
     }
-}
-
-/// Where the disk alone is measured.
-struct RawOn(Option<PathBuf>);
-
-fn raw_ceilings(directory: Option<&Path>) -> RawOn {
-    RawOn(directory.map(Path::to_owned))
-}
-
-impl RawOn {
-    async fn at(self, load: &Load) -> Result<Option<Raw>> {
-        let Some(directory) = self.0 else { return Ok(None) };
-        let block = group_block(load.payload, load.senders as usize, MAX_BATCH);
-        let raw = blocking(move || {
-            let group = sync_appends(&directory, block, RAW)?;
-            let single = sync_appends(&directory, SINGLE_BLOCK, RAW)?;
-            Ok(Raw { group, single })
-        });
-        raw.await.map(Some)
-    }
-}
-
-fn report_ceilings(report: &mut Report, load: &Load, run: &Run, raw: Option<&Raw>) -> Result<()> {
-    let batch = (load.senders as usize).min(MAX_BATCH);
-    let block = group_block(load.payload, load.senders as usize, MAX_BATCH);
-    let Some(raw) = raw else {
-        let label = format!("  the disk alone, {block} bytes and fdatasync");
-        let figure = Figure::new("raw_group_syncs_per_second", &label, Value::Unknown, "syncs/s");
-        return report
-            .add(figure.note("the hub's disk is not known; --hub-pid says that it is on this machine"));
-    };
-    for (key, raw) in [("raw_group", &raw.group), ("raw_single", &raw.single)] {
-        let label = format!("  the disk alone, {} bytes and fdatasync", raw.block);
-        let rate = Value::Round(raw.rate());
-        report.add(Figure::new(
-            &format!("{key}_syncs_per_second"),
-            &label,
-            rate,
-            "syncs/s",
-        ))?;
-        for (name, fraction) in [("p50", 0.5), ("p99", 0.99)] {
-            let value = Value::millis(raw.latency.quantile(fraction));
-            let key = format!("{key}_{name}_ms");
-            report.add(Figure::new(
-                &key,
-                &format!("    until synced, {name}"),
-                value,
-                "ms",
-            ))?;
-        }
-        report.add_unseen(Figure::new(
-            &format!("{key}_bytes"),
-            "",
-            Value::Count(raw.block as u64),
-            "bytes",
-        ));
-    }
-    let ceiling = raw.group.rate() * batch as f64;
-    let share = run.latency.count() as f64 / run.took.as_secs_f64() / ceiling;
-    let figure = Figure::new(
-        "share_of_raw_group",
-        "  sends over what the disk alone would take",
-        Value::Real(share),
-        "x",
-    );
-    report.add(figure.note(format!("{batch} messages in a block: {ceiling:.0} messages/s")))
 }

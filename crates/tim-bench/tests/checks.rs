@@ -251,6 +251,16 @@ fn a_hub_that_keeps_its_word_passes_again_and_again() {
 }
 
 #[test]
+fn at_a_rate_no_more_is_sent_than_is_due() {
+    let hub = Hub::start(Third::Stored);
+    let ran = hub.sends(&["--rate", "20"]);
+    assert!(ran.status.success(), "{ran:?}");
+    let document = document(&ran);
+    assert_eq!(figure(&document, "checked"), 20.0);
+    assert_eq!(document["measurements"][0]["parameters"]["rate"], 20);
+}
+
+#[test]
 fn a_hub_that_is_busy_is_read_again() {
     let hub = Hub::start(Third::Stored);
     hub.stored.lock().expect("no panic").is_busy = true;

@@ -139,6 +139,7 @@ fn numbers_that_give_no_figure_are_refused() {
         ["fan-out", "--fan-out-members", "10,0"],
         ["room", "--room-members", "0"],
         ["sends", "--payload", "0"],
+        ["sends", "--rate", "0"],
         ["sends", "--payload", "12001"],
         ["sends", "--conversations", "63"],
         ["sends", "--stored", "0"],
@@ -225,6 +226,7 @@ fn the_document_has_a_stable_shape() {
         ("seconds", 1),
         ("senders", 4),
         ("stored_before", 100),
+        ("rate", 0),
     ];
     for (key, value) in parameters {
         assert_eq!(sends["parameters"][key], value, "{key}");
