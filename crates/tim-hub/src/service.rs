@@ -17,7 +17,7 @@ use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;
 use crate::randoms::Randoms;
 use crate::reads::Reads;
-use crate::retention::{ProvenTime, Retention, Work};
+use crate::retention::{Announcer, ProvenTime, Retention, Work};
 use crate::settings::Settings;
 use crate::steps::Workers;
 use crate::stopping::Stopping;
@@ -32,6 +32,7 @@ pub(crate) struct Services {
     pub(crate) events: Events,
     /// In front of the store, which it uses. `None` in a stepped hub.
     _retention: Option<Retention>,
+    announcer: Arc<Announcer>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) reads: Reads,
     /// Makes cursors of change numbers.
@@ -131,6 +132,7 @@ impl Services {
             rate_limiter: RateLimiter::default(),
             events: Events::new(),
             _retention: None,
+            announcer: Announcer::new(Arc::clone(&presence), reads.clone()),
             writer,
             reads,
             epochs: reader.epochs(),
@@ -162,6 +164,7 @@ impl Services {
             settings: Arc::clone(&self.settings),
             interval: self.options.purge_interval,
             time: ProvenTime::default(),
+            announcer: Arc::downgrade(&self.announcer),
         };
         let Workplace::Steps(steps) = workplace else {
             return Retention::start(work).map(Some);

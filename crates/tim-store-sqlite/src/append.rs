@@ -54,7 +54,7 @@ impl Batch<'_> {
             content: append.content.clone(),
         };
         let stored = self.push(&mut head, entry)?;
-        self.remember_id(sender_id, append, &stored)?;
+        self.remember_id(sender_id, append, &head, &stored)?;
         if head.is_group() {
             self.keep_mentions(&head, append, sender_id, stored.sequence)?;
         }
@@ -282,9 +282,15 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn remember_id(&self, sender: i64, append: &Append, stored: &Stored) -> rusqlite::Result<()> {
+    fn remember_id(
+        &self,
+        sender: i64,
+        append: &Append,
+        head: &Head,
+        stored: &Stored,
+    ) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .prepare_cached("INSERT INTO sent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![
                 sql(append.id.client_time),
                 sender,
@@ -293,6 +299,7 @@ impl Batch<'_> {
                 sql(stored.change),
                 sql(stored.time_ms),
                 sql(append.fingerprint.to_bits()),
+                head.id,
             ])?;
         Ok(())
     }

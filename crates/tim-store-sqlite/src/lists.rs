@@ -7,7 +7,7 @@ use tim_proto::{GroupId, MessageId, MessageKind, ReceiveOption, UserId};
 use tim_store::{
     About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
     Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
-    Membership, Page, PageRequest, Refused, Restriction, StoreError, StoreReader, Stored,
+    Membership, Page, PageRequest, ReadState, Refused, Restriction, StoreError, StoreReader, Stored,
 };
 use tracing::warn;
 
@@ -126,6 +126,10 @@ impl StoreReader for SqliteReader {
             let membership = membership(db, id, &head)?;
             conversation_of(db, user, &head, &personal, membership)
         })
+    }
+
+    fn read_states(&self, log: &LogKey, users: &[UserId], below: u64) -> Result<Vec<ReadState>, StoreError> {
+        self.pool.read(|db| read_states(db, log, users, below))
     }
 
     fn group(&self, id: &GroupId) -> Result<Option<Group>, StoreError> {
@@ -343,6 +347,37 @@ fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64>
         ],
         |row| unsigned(row, 0),
     )
+}
+
+fn read_states(
+    db: &Connection,
+    log: &LogKey,
+    users: &[UserId],
+    below: u64,
+) -> rusqlite::Result<Vec<ReadState>> {
+    let Some(head) = Head::find(db, log)? else {
+        return Ok(Vec::new());
+    };
+    let mut states = Vec::new();
+    for user in users {
+        let Some(id) = user_id(db, user)? else { continue };
+        let found = Personal::find(db, id, &head)?;
+        let Some(personal) = found.filter(|personal| personal.read_sequence < below) else {
+            continue;
+        };
+        states.push(ReadState {
+            user: *user,
+            read_sequence: personal.read_sequence,
+            unread: personal.unread(db, &head)?,
+            counted: head.sequence,
+            deleted_through: if personal.hides(&head) {
+                personal.hidden_through
+            } else {
+                0
+            },
+        });
+    }
+    Ok(states)
 }
 
 /// A conversation of one user.

@@ -1,7 +1,7 @@
 //! Retention, in bounded steps.
 
 use rusqlite::{OptionalExtension as _, params};
-use tim_store::{EntryFlags, Purge, Written};
+use tim_store::{EntryFlags, Purge, PurgedLog, Written};
 
 use super::rows::{Head, head_columns, sql, unsigned};
 use super::writer::{Batch, Stop};
@@ -20,12 +20,16 @@ struct Chunk {
 impl Batch<'_> {
     pub(super) fn purge(&self, purge: &Purge) -> Result<Written, Stop> {
         let budget = u64::from(purge.budget);
-        let mut entries = 0;
+        let (mut entries, mut logs) = (0, Vec::new());
         while entries < budget {
             let Some(head) = self.oldest_log(purge.older_than_ms)? else {
                 break;
             };
-            entries += self.purge_log(&head, purge.older_than_ms, budget - entries)?;
+            let Some((removed, log)) = self.purge_log(&head, purge.older_than_ms, budget - entries)? else {
+                break;
+            };
+            entries += removed;
+            logs.push(log);
         }
         self.forget_requests(purge.older_than_ms, budget)?;
         self.forget_restrictions(purge.over_before_ms, budget)?;
@@ -35,6 +39,7 @@ impl Batch<'_> {
             entries,
             ids,
             more: is_more || entries + ids >= budget,
+            logs,
         })
     }
 
@@ -50,23 +55,24 @@ impl Batch<'_> {
             .optional()
     }
 
-    fn purge_log(&self, head: &Head, older_than_ms: u64, budget: u64) -> rusqlite::Result<u64> {
+    /// How many entries were removed, and what is to be known of the log.
+    fn purge_log(
+        &self,
+        head: &Head,
+        older_than_ms: u64,
+        budget: u64,
+    ) -> rusqlite::Result<Option<(u64, PurgedLog)>> {
         let Some(chunk) = self.old_chunk(head, older_than_ms, budget)? else {
-            return Ok(0);
+            return Ok(None);
         };
         self.forget_own(head, &chunk)?;
         for content in &chunk.contents {
             self.remove_content(head.id, *content)?;
         }
-        for table in [
-            "DELETE FROM entries WHERE log = ?1 AND sequence <= ?2",
-            "DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2",
-            FORGET_MENTIONS,
-        ] {
-            self.db
-                .prepare_cached(table)?
-                .execute([head.id, sql(chunk.upto)])?;
-        }
+        let remove = |rows: &str| self.db.prepare_cached(rows)?.execute([head.id, sql(chunk.upto)]);
+        remove("DELETE FROM entries WHERE log = ?1 AND sequence <= ?2")?;
+        remove("DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2")?;
+        let mentions = remove(FORGET_MENTIONS)? > 0;
         let after = Head {
             first_kept: chunk.upto + 1,
             purged_change: chunk.change,
@@ -86,7 +92,13 @@ impl Batch<'_> {
                 sql(chunk.countable),
                 after.sum()
             ])?;
-        Ok(chunk.contents.len() as u64)
+        let log = PurgedLog {
+            log: head.key,
+            through: chunk.upto,
+            last: (head.first_kept..=chunk.upto).contains(&head.last_sequence),
+            mentions,
+        };
+        Ok(Some((chunk.contents.len() as u64, log)))
     }
 
     fn old_chunk(&self, head: &Head, older_than_ms: u64, budget: u64) -> rusqlite::Result<Option<Chunk>> {
@@ -161,7 +173,9 @@ impl Batch<'_> {
             .db
             .prepare_cached(
                 "DELETE FROM sent WHERE (client_time, sender, random) IN
-                     (SELECT client_time, sender, random FROM sent WHERE client_time < ?1 AND time_ms < ?2 LIMIT ?3)",
+                     (SELECT client_time, sender, random FROM sent s WHERE client_time < ?1 AND time_ms < ?2
+                          AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.log = s.log AND e.sequence = s.sequence)
+                      LIMIT ?3)",
             )?
             .execute([sql(before_ms / 1000), sql(before_ms), sql(budget)])?;
         Ok(gone as u64)

@@ -8,7 +8,10 @@ use super::OpenError;
 const FIRST: u32 = 11;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-const STEPS: [&str; 1] = [TABLES];
+const STEPS: [&str; 2] = [TABLES, LOGS_OF_IDS];
+
+/// The log of each message's id; 0 for those of before.
+const LOGS_OF_IDS: &str = "ALTER TABLE sent ADD COLUMN log INTEGER NOT NULL DEFAULT 0;";
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]

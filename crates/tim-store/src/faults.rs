@@ -18,8 +18,8 @@ use tim_proto::{GroupId, MessageId, UserId};
 
 use crate::{
     Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    GroupsPage, ListPosition, LogKey, Member, MembersPage, MembersRequest, Page, PageRequest, Store,
-    StoreError, StoreReader, StoreWriter, Stored, Write,
+    GroupsPage, ListPosition, LogKey, Member, MembersPage, MembersRequest, Page, PageRequest, ReadState,
+    Store, StoreError, StoreReader, StoreWriter, Stored, Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -245,6 +245,7 @@ impl StoreReader for FaultyReader {
         fn changes_since(request: &ChangesRequest) -> Changes;
         fn conversations(user: &UserId, after: Option<ListPosition>, limit: usize) -> ConversationsPage;
         fn conversation(user: &UserId, log: &LogKey) -> Option<Conversation>;
+        fn read_states(log: &LogKey, users: &[UserId], below: u64) -> Vec<ReadState>;
         fn group(group: &GroupId) -> Option<Group>;
         fn members_page(request: &MembersRequest) -> MembersPage;
         fn managers(group: &GroupId) -> Vec<Member>;

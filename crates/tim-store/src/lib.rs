@@ -19,12 +19,13 @@ pub use fingerprint::Fingerprint;
 pub use open::Store;
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,
-    ListPosition, Member, MembersPage, MembersRequest, Page, PageRequest, StoreReader,
+    ListPosition, Member, MembersPage, MembersRequest, Page, PageRequest, ReadState, StoreReader,
 };
 pub use tim_groups::{CreateGroup, EntryFlags, Group, Membership, Refused, Restriction, SystemEntry};
 pub use types::{Account, Entry, LogKey, Pair, SYSTEM_NUMBER, account_number};
 pub use write::{
-    Append, Commit, GroupChanged, Published, Purge, Revoke, RosterChange, StoreWriter, Stored, Write, Written,
+    Append, Commit, GroupChanged, Published, Purge, PurgedLog, Revoke, RosterChange, StoreWriter, Stored,
+    Write, Written,
 };
 pub use writer::{Hooks, WriteError, WriteResult, Writer, WriterConfig};
 

@@ -85,6 +85,12 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError>;
 
+    /// What those of these users have read of a log whose read marks are before `below`. Users who are not participants are left out.
+    ///
+    /// # Errors
+    /// The store's.
+    fn read_states(&self, log: &LogKey, users: &[UserId], below: u64) -> Result<Vec<ReadState>, StoreError>;
+
     /// A group; `None` if it does not exist or was dismissed.
     ///
     /// # Errors
@@ -309,6 +315,21 @@ pub struct GroupsPage {
     pub groups: Vec<(Group, Membership)>,
     /// The position of the next page; `None` if this is the last one.
     pub next: Option<ListPosition>,
+}
+
+/// What a user has read of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadState {
+    /// The user.
+    pub user: UserId,
+    /// The last sequence that is read.
+    pub read_sequence: u64,
+    /// The unread count.
+    pub unread: u64,
+    /// The head of the log, up to which the unread count is valid.
+    pub counted: u64,
+    /// The conversation is hidden in the user's list up to this sequence; 0 if it is not hidden.
+    pub deleted_through: u64,
 }
 
 /// A page of a user's conversations, of one snapshot.

@@ -136,12 +136,26 @@ pub struct Revoke {
 pub struct Purge {
     /// Entries stored before this time (Unix time in milliseconds) are removed.
     pub older_than_ms: u64,
-    /// Message ids made and stored before this time (Unix time in milliseconds) are removed. A later resend would be stored again.
+    /// Message ids made and stored before this time (Unix time in milliseconds) are removed, unless their messages are kept. A later
+    /// resend would be stored again.
     pub forget_ids_before_ms: u64,
     /// Restrictions that ended at or before this time (Unix time in milliseconds) are removed.
     pub over_before_ms: u64,
     /// The most rows to remove.
     pub budget: u32,
+}
+
+/// What a purge step has removed from a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PurgedLog {
+    /// The log.
+    pub log: LogKey,
+    /// The last sequence that was removed.
+    pub through: u64,
+    /// Whether the log's last message was removed, so that the conversation is in nobody's list until a newer one.
+    pub last: bool,
+    /// Whether mentions were removed.
+    pub mentions: bool,
 }
 
 /// The position of a stored entry.
@@ -203,6 +217,8 @@ pub enum Written {
         ids: u64,
         /// Whether the budget was used up, so that there may be more to remove.
         more: bool,
+        /// The logs from which entries were removed.
+        logs: Vec<PurgedLog>,
     },
     /// Done, without further information.
     Done,

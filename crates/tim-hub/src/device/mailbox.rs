@@ -131,13 +131,21 @@ impl Mailbox {
 
     pub(super) fn change(&mut self, change: ConversationChange) {
         let is_about = |waiting: &ConversationChange| waiting.conversation == change.conversation;
-        let is_newer =
-            |waiting: &ConversationChange| waiting.counted == 0 || waiting.counted > change.counted;
-        let waits = |waiting: &ConversationChange| is_about(waiting) && is_newer(waiting);
-        if change.counted > 0 && self.changes.iter().any(waits) && !planted::is(Fault::OlderCountWins) {
-            return;
+        let count = |change: &ConversationChange| (change.counted, change.read_sequence);
+        let mut newest = change;
+        if let Some(at) = self.changes.iter().position(is_about)
+            && let Some(waiting) = self.changes.remove(at)
+        {
+            let is_newer = waiting.counted == 0 || count(&waiting) > count(&change);
+            if change.counted > 0 && is_newer && !planted::is(Fault::OlderCountWins) {
+                newest = waiting;
+            }
+            // What took the conversation off the list may be another one than what has read most of it.
+            if newest.counted > 0 {
+                newest.deleted_through = waiting.deleted_through.max(change.deleted_through);
+            }
         }
-        self.changes.retain(|waiting| !is_about(waiting));
+        let change = newest;
         if self.changes.len() >= MAX_CHANGES {
             // Too many to send one by one: the device is to ask for the list.
             self.changes.clear();

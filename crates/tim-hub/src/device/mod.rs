@@ -168,6 +168,36 @@ mod tests {
     }
 
     #[test]
+    fn of_two_changes_of_a_conversation_the_newer_state_waits() {
+        let device = Device::new(UserId::SYSTEM, 1, 2);
+        let change = |counted, read, unread, through| {
+            ConversationChange::new(tim_proto::ConversationId::System)
+                .with_counted(counted)
+                .with_read_sequence(read)
+                .with_unread(unread)
+                .with_deleted_through(through)
+        };
+        let waits = |changes: &[ConversationChange]| {
+            changes.iter().for_each(|change| device.change(*change));
+            let mut mailbox = device.mailbox();
+            let waiting = mailbox.next_change();
+            assert_eq!(mailbox.next_change(), None);
+            waiting
+        };
+        // What retention has removed, counted before the user had read.
+        let [read, removed] = [change(5, 5, 0, 0), change(5, 2, 1, 0)];
+        assert_eq!(waits(&[read, removed]), Some(read));
+        assert_eq!(waits(&[removed, read]), Some(read));
+        assert_eq!(waits(&[removed, change(5, 2, 0, 0)]), Some(change(5, 2, 0, 0)));
+        // Off the list it is in any case.
+        assert_eq!(waits(&[read, change(5, 2, 0, 4)]), Some(change(5, 5, 0, 4)));
+        // Without a number the list is asked for, whatever comes behind.
+        let unknown = change(0, 0, 0, 0);
+        assert_eq!(waits(&[unknown, read]), Some(unknown));
+        assert_eq!(waits(&[read, unknown]), Some(unknown));
+    }
+
+    #[test]
     fn what_is_stored_displaces_nothing_and_is_read_from_the_log_later() {
         let device = Device::new(UserId::SYSTEM, 1, 2);
         assert!(device.mailbox().take_behind());

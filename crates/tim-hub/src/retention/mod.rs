@@ -1,11 +1,11 @@
 //! Retention: a thread that removes what is older than the hub keeps it, whether or not connections come. In a
-//! [stepped](crate::Steps) hub there is no thread: a round is a step.
+//! [stepped](crate::Steps) hub there is no thread: a round is a step. Who is online and shows something of what was removed is told.
 
+mod announce;
 mod proven_time;
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use tracing::{debug, info, warn};
 use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::threads::JoinOnDrop;
+pub(crate) use announce::Announcer;
 use proven_time::Look;
 pub(crate) use proven_time::ProvenTime;
 use tim_proto::planted::{self, Fault};
-use tim_store::{Purge, StoreReader, Write, Writer, Written};
+use tim_store::{Purge, PurgedLog, StoreReader, Write, WriteResult, Writer, Written};
 
 /// The shortest interval between two rounds.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
@@ -42,6 +43,7 @@ pub(crate) struct Work {
     pub(crate) settings: Arc<Settings>,
     pub(crate) interval: Duration,
     pub(crate) time: ProvenTime,
+    pub(crate) announcer: Weak<Announcer>,
 }
 
 impl Retention {
@@ -59,7 +61,7 @@ impl Work {
     fn run(mut self, stopped: &Receiver<()>) {
         let interval = self.interval.max(LEAST_INTERVAL);
         loop {
-            self.round();
+            self.round_here(stopped);
             match stopped.recv_timeout(interval) {
                 Err(RecvTimeoutError::Timeout) => {}
                 _ => return,
@@ -67,14 +69,39 @@ impl Work {
         }
     }
 
-    /// Begins to remove what is older than the retention, a bounded number of entries at a time.
+    /// Removes what is older than the retention, a bounded number of entries at a time. Other writes come in between.
+    fn round_here(&mut self, stopped: &Receiver<()>) {
+        let Some(step) = self.step() else { return };
+        let mut removed = Removed::default();
+        while let Some(writer) = self.writer.upgrade() {
+            let (logs, more) = removed.take(writer.write_blocking(Write::Purge(step)));
+            drop(writer);
+            if let Some(announcer) = self.announcer.upgrade() {
+                announcer.tell_all(&logs);
+            }
+            if !more || stopped.try_recv() == Err(TryRecvError::Disconnected) {
+                break;
+            }
+        }
+        removed.report();
+    }
+
+    /// Begins to remove what is older than the retention. Each step is a write, and what it has removed is told on the read pool.
     pub(crate) fn round(&mut self) {
-        let (Some(writer), Some(reader)) = (self.writer.upgrade(), self.reader.upgrade()) else {
-            return;
-        };
+        if let (Some(writer), Some(step)) = (self.writer.upgrade(), self.step()) {
+            submit(&writer, step, self.announcer.clone(), Removed::default());
+        }
+    }
+
+    /// A step that removes what is old by now.
+    fn step(&mut self) -> Option<Purge> {
+        let reader = self.reader.upgrade()?;
         let newest_ms = match reader.newest_time_ms() {
             Ok(newest_ms) => newest_ms,
-            Err(error) => return debug!(%error, "old entries are not looked for now"),
+            Err(error) => {
+                debug!(%error, "old entries are not looked for now");
+                return None;
+            }
         };
         let Look { proven_ms, jumped_ms } =
             self.time
@@ -92,38 +119,65 @@ impl Work {
         }
         // It may be that nothing is old, or that no time is proven. The store still wipes what was revoked.
         let older_than_ms = proven_ms.saturating_sub(self.settings.retention_ms());
-        let step = Purge {
+        Some(Purge {
             older_than_ms,
             forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
             over_before_ms: proven_ms,
             budget: STEP,
-        };
-        purge(&writer, step, Arc::default());
+        })
     }
 }
 
 /// What the steps of one round have removed.
 #[derive(Debug, Default)]
 struct Removed {
-    entries: AtomicU64,
-    ids: AtomicU64,
+    entries: u64,
+    ids: u64,
 }
 
-/// One step, and another one behind it while there is more. Other writes come in between.
-fn purge(writer: &Arc<Writer>, step: Purge, removed: Arc<Removed>) {
-    let again = Arc::downgrade(writer);
-    let submitted = writer.submit(Write::Purge(step), move |answer| match answer {
-        Ok(Written::Purged { entries, ids, more }) => {
-            let entries = removed.entries.fetch_add(entries, Ordering::Relaxed) + entries;
-            let ids = removed.ids.fetch_add(ids, Ordering::Relaxed) + ids;
-            match again.upgrade().filter(|_| more) {
-                Some(writer) => purge(&writer, step, removed),
-                None if entries > 0 => info!(entries, ids, "removed what is older than the retention"),
-                None => {}
+impl Removed {
+    /// Takes the result of a step. Returns what it has removed entries from, and whether there may be more to remove.
+    fn take(&mut self, result: WriteResult) -> (Vec<PurgedLog>, bool) {
+        match result {
+            Ok(Written::Purged {
+                entries,
+                ids,
+                more,
+                logs,
+            }) => {
+                self.entries += entries;
+                self.ids += ids;
+                return (logs, more);
             }
+            Ok(_) => {}
+            Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
         }
-        Ok(_) => {}
-        Err(error) => warn!(%error, "old entries cannot be removed; trying again later"),
+        (Vec::new(), false)
+    }
+
+    fn report(&self) {
+        if self.entries > 0 {
+            info!(
+                entries = self.entries,
+                ids = self.ids,
+                "removed what is older than the retention"
+            );
+        }
+    }
+}
+
+/// One step, and another one behind it while there is more.
+fn submit(writer: &Arc<Writer>, step: Purge, announcer: Weak<Announcer>, mut removed: Removed) {
+    let again = Arc::downgrade(writer);
+    let submitted = writer.submit(Write::Purge(step), move |result| {
+        let (logs, more) = removed.take(result);
+        if let Some(announcer) = announcer.upgrade() {
+            announcer.announce(logs);
+        }
+        match again.upgrade().filter(|_| more) {
+            Some(writer) => submit(&writer, step, announcer, removed),
+            None => removed.report(),
+        }
     });
     if let Err(error) = submitted {
         debug!(%error, "old entries are not looked for now");

@@ -6,7 +6,9 @@ const JUMP_MS: u64 = 60_000;
 const SETTLED_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The least time that it certainly is, for removing what is old: never later than the newest entry's time plus what the
-/// steady clock has counted since. A wall clock that jumps ahead removes nothing.
+/// steady clock has counted since, nor than what the wall clock has shown plus what the steady clock has counted since. A wall clock
+/// that jumps ahead removes nothing, not even back to where it was: what was stored meanwhile has the times of a clock that was slow,
+/// and is younger than it looks.
 #[derive(Debug, Default)]
 pub(crate) struct ProvenTime {
     /// A proven time, and the steady clock at that time.
@@ -48,8 +50,11 @@ impl ProvenTime {
         {
             self.proof = Some((newest_ms, steady_ms));
         }
+        if self.proven(steady_ms) > wall_ms {
+            self.proof = Some((wall_ms, steady_ms));
+        }
         Look {
-            proven_ms: self.proven(steady_ms).min(wall_ms),
+            proven_ms: self.proven(steady_ms),
             jumped_ms,
         }
     }
@@ -113,6 +118,19 @@ mod tests {
         time.look(NOW, 0, Some(NOW));
         let back = time.look(NOW - DAY, MINUTE, Some(NOW));
         assert_eq!((back.proven_ms, back.jumped_ms.is_some()), (NOW - DAY, true));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_and_ahead_again_proves_no_more_than_has_passed() {
+        let mut time = ProvenTime::default();
+        time.look(NOW, 0, Some(NOW));
+        let behind = NOW - 15 * DAY;
+        assert_eq!(time.look(behind, MINUTE, Some(NOW)).proven_ms, behind);
+        // What is stored now has the time of the slow clock.
+        let again = time.look(NOW + 2 * MINUTE, 2 * MINUTE, Some(behind));
+        assert_eq!(again.proven_ms, behind + MINUTE);
+        let settled = time.look(NOW + DAY, 2 * MINUTE + DAY, Some(NOW + DAY));
+        assert_eq!(settled.proven_ms, NOW + DAY);
     }
 
     #[test]

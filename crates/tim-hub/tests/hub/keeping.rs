@@ -58,6 +58,40 @@ fn a_clock_that_is_ahead_for_a_while_removes_nothing() {
     eventually(|| sequences(&mut alice).is_empty(), "all of it is old now");
 }
 
+#[test]
+fn who_is_online_is_told_that_what_was_unread_is_removed() {
+    let hub = TestHub::start_with(|options| options.purge_interval = Duration::from_millis(2));
+    let mut bob = Device::login(&hub, "bob", 2);
+    let mut carol = Device::login(&hub, "carol", 3);
+    let mut alice = Device::login(&hub, "alice", 1);
+    bob.send(c2c("alice"), "old, the first");
+    bob.send(c2c("alice"), "old, the second");
+    carol.send(c2c("alice"), "the only one");
+    alice.until_texts(3);
+    // Bob's is followed by a newer one; carol's leaves the list.
+    hub.advance(Duration::from_millis(4 * DAY_MS));
+    bob.send(c2c("alice"), "new");
+    alice.until_texts(4);
+    hub.advance(Duration::from_millis(4 * DAY_MS));
+    let told = |conversation: &str, unread, deleted| {
+        let change = Observed::Conversation {
+            conversation: c2c(conversation).to_string(),
+            unread,
+            deleted,
+        };
+        move |device: &Device| device.observed.contains(&change)
+    };
+    alice.until(told("bob", 1, false));
+    alice.until(told("carol", 0, true));
+    assert_eq!(alice.conversations().len(), 1);
+    // Carol had nothing unread; her list loses the conversation too.
+    carol.until(told("alice", 0, true));
+    assert!(
+        !told("alice", 0, false)(&bob),
+        "his list and his count are as before"
+    );
+}
+
 struct Clocks {
     wall: Arc<AtomicU64>,
     steady: Arc<AtomicU64>,

@@ -109,7 +109,8 @@ macro_rules! suite {
             }
             purge {
                 old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
-                paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, unread_counts_what_is_kept,
+                paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, ids_last_as_long_as_their_messages,
+                unread_counts_what_is_kept, a_purge_names_what_it_has_changed,
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,

@@ -1,7 +1,7 @@
 //! Retention.
 
 use super::{DAY_MS, World, texts};
-use crate::{ChangesRequest, Gap, LogKey, Purge, Refused, Write, Written};
+use crate::{ChangesRequest, Gap, LogKey, Purge, PurgedLog, ReadState, Refused, Write, Written};
 
 const KEEP_MS: u64 = 7 * DAY_MS;
 
@@ -17,7 +17,9 @@ pub fn purge(world: &mut World, budget: u32) -> u64 {
             budget,
         };
         match world.write(Write::Purge(step)) {
-            Ok(Written::Purged { entries, ids, more }) => {
+            Ok(Written::Purged {
+                entries, ids, more, ..
+            }) => {
                 assert!(entries + ids <= u64::from(budget));
                 removed += entries;
                 if !more {
@@ -26,6 +28,16 @@ pub fn purge(world: &mut World, budget: u32) -> u64 {
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// How many entries and ids a step has removed, and whether there may be more.
+fn removed(result: &Result<Written, Refused>) -> (u64, u64, bool) {
+    match result {
+        Ok(Written::Purged {
+            entries, ids, more, ..
+        }) => (*entries, *ids, *more),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -165,30 +177,9 @@ pub fn steps_are_bounded(world: &mut World) {
         budget: 7,
     };
     let answers = world.batch(&[Write::Purge(step), Write::Purge(step), Write::Purge(step)]);
-    assert_eq!(
-        answers[0],
-        Ok(Written::Purged {
-            entries: 7,
-            ids: 0,
-            more: true
-        })
-    );
-    assert_eq!(
-        answers[1],
-        Ok(Written::Purged {
-            entries: 7,
-            ids: 0,
-            more: true
-        })
-    );
-    assert_eq!(
-        answers[2],
-        Ok(Written::Purged {
-            entries: 6,
-            ids: 0,
-            more: false
-        })
-    );
+    assert_eq!(removed(&answers[0]), (7, 0, true));
+    assert_eq!(removed(&answers[1]), (7, 0, true));
+    assert_eq!(removed(&answers[2]), (6, 0, false));
     let request = ChangesRequest {
         user: alice,
         cursor: 0,
@@ -218,14 +209,7 @@ pub fn ids_outlive_the_resend_window(world: &mut World) {
         over_before_ms: world.now_ms,
         budget: 100,
     };
-    assert_eq!(
-        world.write(Write::Purge(purge)),
-        Ok(Written::Purged {
-            entries: 2,
-            ids: 0,
-            more: false
-        })
-    );
+    assert_eq!(removed(&world.write(Write::Purge(purge))), (2, 0, false));
     assert_eq!(
         world.write(Write::Append(append.clone())),
         Ok(Written::Duplicate(first)),
@@ -240,18 +224,34 @@ pub fn ids_outlive_the_resend_window(world: &mut World) {
         forget_ids_before_ms: world.now_ms - DAY_MS,
         ..purge
     };
-    assert_eq!(
-        world.write(Write::Purge(purge)),
-        Ok(Written::Purged {
-            entries: 0,
-            ids: 2,
-            more: false
-        })
-    );
+    assert_eq!(removed(&world.write(Write::Purge(purge))), (0, 2, false));
     assert_eq!(
         super::stored(world.write(Write::Append(append))).sequence,
         3,
         "forgotten"
+    );
+}
+
+pub fn ids_last_as_long_as_their_messages(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    world.say(log, bob, "of a right clock");
+    // The clock is set back for a while. What is stored then looks old, and stays as long as what is before it.
+    world.now_ms -= 30 * DAY_MS;
+    let append = world.message(log, alice, "of a slow clock");
+    let first = super::stored(world.write(Write::Append(append.clone())));
+    world.now_ms += 30 * DAY_MS;
+    assert_eq!(purge(world, 100), 0);
+    assert_eq!(
+        world.write(Write::Append(append.clone())),
+        Ok(Written::Duplicate(first))
+    );
+    world.now_ms += KEEP_MS + 1_000;
+    assert_eq!(purge(world, 100), 2);
+    assert_eq!(
+        super::stored(world.write(Write::Append(append))).sequence,
+        3,
+        "both are gone"
     );
 }
 
@@ -278,4 +278,49 @@ pub fn unread_counts_what_is_kept(world: &mut World) {
     );
     assert_eq!(world.read(alice, log, Some(9)), (9, 1));
     assert_eq!(world.read(bob, log, Some(7)), (7, 1));
+}
+
+pub fn a_purge_names_what_it_has_changed(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let (part, whole) = (LogKey::c2c(alice, bob), LogKey::c2c(alice, carol));
+    for sender in [alice, bob, bob] {
+        world.say(part, sender, "old");
+    }
+    world.say(whole, carol, "old");
+    world.read(alice, part, Some(2));
+    world.now_ms += 2 * KEEP_MS;
+    world.say(part, bob, "new");
+    let step = Purge {
+        older_than_ms: world.now_ms - KEEP_MS,
+        forget_ids_before_ms: 0,
+        over_before_ms: 0,
+        budget: 100,
+    };
+    let Ok(Written::Purged { mut logs, .. }) = world.write(Write::Purge(step)) else {
+        panic!("nothing was removed");
+    };
+    logs.sort_by_key(|purged| purged.last);
+    let purged = |log, through, last| PurgedLog {
+        log,
+        through,
+        last,
+        mentions: false,
+    };
+    assert_eq!(logs, [purged(part, 3, false), purged(whole, 1, true)]);
+    let read = |user, read_sequence, unread| ReadState {
+        user,
+        read_sequence,
+        unread,
+        counted: 4,
+        deleted_through: 0,
+    };
+    let states = |below| {
+        let states = world.reader().read_states(&part, &[alice, carol, bob], below);
+        states.unwrap()
+    };
+    assert_eq!(states(3), [read(alice, 2, 1), read(bob, 0, 0)]);
+    assert_eq!(states(2), [read(bob, 0, 0)]);
+    for log in [part, whole] {
+        assert_eq!(world.list(&alice).contains(&log), log == part);
+    }
 }
