@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tim_session::proto::ErrorCode;
-use tim_session::proto::request::{Done, Failure, LoginResponse};
+use tim_session::proto::request::{Conversations, Done, Failure, LoginResponse};
 use tim_session::proto::wire::{End, FrameKind, Hello, LEAST_MAX_FRAME};
 use tim_session::{
     ClientConfig, ClientSession, CloseReason, ConfigError, Event, FixedBuffer, Framing, HubConfig, HubEvent,
-    HubOutput, HubSession, Instant, Output,
+    HubOutput, HubSession, Instant, Output, RequestId,
 };
 use tim_testkit::ends::{memory, take_down, take_up};
 use tim_testkit::{c2c, messages, user};
@@ -444,4 +444,64 @@ fn who_takes_no_frame_large_enough_for_a_stub_is_told_so_by_either_end() {
         let closed = HubOutput::Close(CloseReason::Violation(ErrorCode::FRAME_TOO_LARGE));
         assert_eq!(hub.poll(NOW) != closed, taken, "{max_frame}");
     }
+}
+
+/// The code with which the hub's refusal of each request in this order is told.
+fn refusals(
+    client: &mut Client,
+    hub: &mut Hub,
+    now: Instant,
+    refusals: &[(RequestId, Failure<'_>)],
+) -> Vec<ErrorCode> {
+    for (id, failure) in refusals {
+        hub.fail(id.number(), failure).unwrap();
+    }
+    let bytes = take_down(hub);
+    assert_eq!(client.receive(now, &bytes), bytes.len());
+    let mut codes = Vec::new();
+    loop {
+        match client.poll(now) {
+            Output::Event(Event::Failed { failure, .. }) => codes.push(failure.code),
+            Output::Wait(_) => return codes,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_refusal_for_the_moment_says_nothing_about_a_request_that_was_sent_before() {
+    let mut client = client("alice", Framing::Stream, 0x5EED);
+    client.login(NOW);
+    let now = until_it_connects(&mut client, NOW);
+    let mut hub = get_in(&mut client, Framing::Stream, now);
+    let ask = |client: &mut Client| client.request(now, &Conversations::new()).unwrap().id();
+    let [first, second, third] = [ask(&mut client), ask(&mut client), ask(&mut client)];
+    let _ = drain(&mut client, now);
+    let _ = take_up(&mut client);
+    // The third one is refused on the connection on which it was sent.
+    let full = Failure::new(ErrorCode::STORAGE_FULL, "").with_retry_after_ms(10_000);
+    let denied = Failure::new(ErrorCode::GROUP_PERMISSION_DENY, "");
+    assert_eq!(
+        refusals(&mut client, &mut hub, now, &[(third, full)]),
+        [ErrorCode::STORAGE_FULL]
+    );
+    client.disconnected(now);
+    let now = until_it_connects(&mut client, now);
+    let mut hub = get_in(&mut client, Framing::Stream, now);
+    let fresh = client.request(now, &Conversations::new()).unwrap().id();
+    let _ = drain(&mut client, now);
+    let seen = refusals(
+        &mut client,
+        &mut hub,
+        now,
+        &[(first, full), (second, denied), (fresh, full)],
+    );
+    assert_eq!(
+        seen,
+        [
+            ErrorCode::OUTCOME_UNKNOWN,
+            ErrorCode::GROUP_PERMISSION_DENY,
+            ErrorCode::STORAGE_FULL
+        ]
+    );
 }

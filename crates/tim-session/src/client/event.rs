@@ -58,7 +58,9 @@ pub enum Event<'a> {
         /// The response.
         response: RawResponse<'a>,
     },
-    /// A request failed: the hub refused it, it timed out, or the session ended.
+    /// A request failed: the hub refused it, it timed out, or the session ended. A request that was sent on an earlier connection too
+    /// and that the hub refuses for the moment (the refusal says when to try again) fails with [`ErrorCode::OUTCOME_UNKNOWN`]: the first
+    /// one may have arrived.
     Failed {
         /// The request.
         id: RequestId,

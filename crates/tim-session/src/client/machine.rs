@@ -47,6 +47,8 @@ pub(super) enum FrameUse {
     /// A response to no pending request.
     Late,
     Failure,
+    /// The refusal of a request that was sent on an earlier connection too, where nobody knows what became of it.
+    FailureOfRepetition,
 }
 
 impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
@@ -236,9 +238,15 @@ impl<S: AsRef<str>, B: Buffer> ClientSession<S, B> {
                 self.stop(NotReadyReason::LoggedOut);
                 None
             }
-            FrameKind::ERROR => self.outbox.take(at.id).map(|_| FrameUse::Failure),
+            FrameKind::ERROR => self
+                .outbox
+                .take(at.id)
+                .map(|(_, was_repeated)| match was_repeated {
+                    true => FrameUse::FailureOfRepetition,
+                    false => FrameUse::Failure,
+                }),
             kind if kind.is_answer() => Some(match self.outbox.take(at.id) {
-                Some(asked) if asked.answer() == kind => FrameUse::Response,
+                Some((asked, _)) if asked.answer() == kind => FrameUse::Response,
                 Some(_) => FrameUse::WrongResponse,
                 None => FrameUse::Late,
             }),
@@ -493,6 +501,10 @@ pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Even
                 id,
                 failure: reader.read(),
             },
+            FrameUse::FailureOfRepetition => Event::Failed {
+                id,
+                failure: of_repetition(reader.read()),
+            },
             _ => match at.kind {
                 FrameKind::DELIVER => Event::Delivered(reader.read()),
                 FrameKind::GAP => Event::Gap(reader.read()),
@@ -504,6 +516,14 @@ pub(super) fn current_event<B: Buffer>(link: &Link<B>, current: Current) -> Even
     event.unwrap_or_else(|_| malformed(at, usage))
 }
 
+/// A refusal for the moment, which names a time to try again, says nothing about the first time that a request was sent.
+const fn of_repetition(mut failure: Failure<'_>) -> Failure<'_> {
+    if failure.retry_after_ms > 0 {
+        failure.code = ErrorCode::OUTCOME_UNKNOWN;
+    }
+    failure
+}
+
 /// The event of a frame that cannot be decoded.
 const fn malformed(at: FrameAt, usage: FrameUse) -> Event<'static> {
     let failure = Failure::MALFORMED;
@@ -511,10 +531,12 @@ const fn malformed(at: FrameAt, usage: FrameUse) -> Event<'static> {
         FrameUse::LoggedIn | FrameUse::LoginFailed => Event::LoginFailed(failure),
         FrameUse::TurnedAway => Event::TurnedAway(failure),
         FrameUse::KickedOut => Event::KickedOut(failure),
-        FrameUse::Failure | FrameUse::Response | FrameUse::WrongResponse => Event::Failed {
-            id: RequestId(at.id),
-            failure,
-        },
+        FrameUse::Failure | FrameUse::FailureOfRepetition | FrameUse::Response | FrameUse::WrongResponse => {
+            Event::Failed {
+                id: RequestId(at.id),
+                failure,
+            }
+        }
         FrameUse::Push | FrameUse::Malformed | FrameUse::Late => Event::Malformed { kind: at.kind },
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Outbox<B> {
     count: u16,
     /// The offset of the first record that was not sent on this connection. Records are sent in order.
     unsent_at: usize,
+    /// Where the records end that were sent on an earlier connection.
+    repeated_to: usize,
     /// The earliest deadline, so that a poll does not scan all records.
     earliest: Option<Instant>,
     last_id: u32,
@@ -46,6 +48,7 @@ impl<B: Buffer> Outbox<B> {
             records: ByteQueue::new(buffer),
             count: 0,
             unsent_at: 0,
+            repeated_to: 0,
             earliest: None,
             last_id: 0,
             sent: 0,
@@ -110,6 +113,7 @@ impl<B: Buffer> Outbox<B> {
         if planted::is(Fault::RequestIdsStartOver) {
             self.last_id = 0;
         }
+        self.repeated_to = self.repeated_to.max(self.unsent_at);
         self.unsent_at = 0;
         self.resends = self.resends.wrapping_add(core::mem::take(&mut self.sent).into());
     }
@@ -119,10 +123,11 @@ impl<B: Buffer> Outbox<B> {
         self.resends
     }
 
-    /// Removes the request with this id and returns its kind.
-    pub(crate) fn take(&mut self, id: u32) -> Option<FrameKind> {
+    /// Removes the request with this id. Returns its kind, and whether it was sent on an earlier connection too.
+    pub(crate) fn take(&mut self, id: u32) -> Option<(FrameKind, bool)> {
         let record = self.find(|record| record.id == id)?;
-        Some(self.remove(record))
+        let was_repeated = record.at < self.repeated_to;
+        Some((self.remove(record), was_repeated))
     }
 
     /// Removes a request whose deadline has passed.
@@ -148,8 +153,12 @@ impl<B: Buffer> Outbox<B> {
     fn remove(&mut self, record: Record) -> FrameKind {
         self.records.remove(record.at, record.end());
         self.count -= 1;
+        let len = record.end() - record.at;
+        if record.at < self.repeated_to {
+            self.repeated_to = self.repeated_to.saturating_sub(len);
+        }
         if record.at < self.unsent_at {
-            self.unsent_at = self.unsent_at.saturating_sub(record.end() - record.at);
+            self.unsent_at = self.unsent_at.saturating_sub(len);
             self.sent = self.sent.wrapping_sub(1);
         }
         if self.earliest == Some(record.deadline) {
@@ -233,8 +242,8 @@ mod tests {
     use tim_proto::request::Conversations;
     use tim_proto::wire::Parsed;
 
-    /// What the outbox should hold: id, deadline, whether it was sent.
-    type Plain = Vec<(u32, Instant, bool)>;
+    /// What the outbox should hold: id, deadline, whether it was sent, and whether it was sent on an earlier connection.
+    type Plain = Vec<(u32, Instant, bool, bool)>;
 
     fn step(choice: u64, outbox: &mut Outbox<FixedBuffer<'_>>, plain: &mut Plain) {
         // Clocks may jump, so deadlines come in any order.
@@ -243,7 +252,7 @@ mod tests {
             0 | 1 => {
                 let body = Conversations::new().with_count((choice % 999) as u16);
                 if let Some(id) = outbox.push(FrameKind::CONVERSATIONS, &body, now, Duration::ZERO) {
-                    plain.push((id, now, false));
+                    plain.push((id, now, false, false));
                 }
             }
             2 => {
@@ -263,8 +272,9 @@ mod tests {
                 }
             }
             3 => {
-                let id = plain.get(choice as usize % 7).map_or(u32::MAX, |record| record.0);
-                assert_eq!(outbox.take(id).is_some(), id != u32::MAX);
+                let taken = plain.get(choice as usize % 7);
+                let (id, repeated) = taken.map_or((u32::MAX, None), |record| (record.0, Some(record.3)));
+                assert_eq!(outbox.take(id).map(|(_, repeated)| repeated), repeated);
                 plain.retain(|record| record.0 != id);
             }
             4 => {
@@ -274,7 +284,10 @@ mod tests {
             }
             _ if choice % 10 == 5 => {
                 outbox.rewind();
-                plain.iter_mut().for_each(|record| record.2 = false);
+                for record in plain.iter_mut() {
+                    record.3 |= record.2;
+                    record.2 = false;
+                }
             }
             _ => assert!(
                 !outbox.next_unsent(|_| false),
