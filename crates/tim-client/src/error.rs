@@ -52,6 +52,11 @@ impl ImError {
         }
     }
 
+    /// The same with another code.
+    pub(crate) fn with_code(self, code: ErrorCode) -> Self {
+        Self { code, ..self }
+    }
+
     /// The client's task has ended.
     pub(crate) fn ended() -> Self {
         Self::new(ErrorCode::LOGGED_OUT, "the client has ended")

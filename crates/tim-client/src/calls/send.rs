@@ -33,7 +33,8 @@ impl Client {
     /// # Errors
     /// The status becomes `Fail`, and [`Client::resend_message`] can send the message again:
     /// - at once, if the client is not ready ([`ErrorCode::SDK_IS_NOT_READY`] and similar codes);
-    /// - [`ErrorCode::NETWORK_TIMEOUT`] if no response arrived in time, although the hub may have accepted the message;
+    /// - [`ErrorCode::NETWORK_TIMEOUT`] if no response arrived in time, and [`ErrorCode::OUTCOME_UNKNOWN`] if it was sent more than
+    ///   once and refused for the moment in the end, although the hub may have accepted the message;
     /// - [`ErrorCode::MESSAGE_FILE_URL_IS_EMPTY`] for a custom message whose fields are all empty, and for an empty file;
     /// - the hub's refusal.
     ///
@@ -75,8 +76,13 @@ impl Client {
             return Err(ErrorCode::MESSAGE_SEND_NEED_MESSAGE_INSTANCE.into());
         }
         let mut retries = Retries::new();
+        let mut may_have_arrived = false;
         let mut result = self.try_to_send(message, || begin(message)).await;
         while let Err(error) = &result {
+            may_have_arrived |= matches!(
+                error.code,
+                ErrorCode::NETWORK_TIMEOUT | ErrorCode::OUTCOME_UNKNOWN
+            );
             let options = message.options();
             let Some(wait) = retries.next(error, options.retry_for, message.id().random) else {
                 break;
@@ -88,7 +94,11 @@ impl Client {
             tokio::time::sleep(wait).await;
             result = self.try_to_send(message, || Ok(in_flight)).await;
         }
-        result
+        // A refusal for the moment says nothing about the attempts before it.
+        result.map_err(|error| match may_have_arrived && error.code.is_transient() {
+            true => error.with_code(ErrorCode::OUTCOME_UNKNOWN),
+            false => error,
+        })
     }
 
     async fn try_to_send(

@@ -355,7 +355,9 @@ impl State {
     /// The user has read or deleted a conversation, on whichever device.
     fn take_change(&mut self, change: &ConversationChange) {
         if change.counted == 0 {
-            return self.list_changed(Need::List); // the hub has no count at hand
+            // The hub has no count at hand.
+            self.conversations.doubt_options();
+            return self.list_changed(Need::List);
         }
         self.take_count(&change.conversation, change.into(), change.deleted_through);
     }

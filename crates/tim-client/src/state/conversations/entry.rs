@@ -31,8 +31,8 @@ pub(super) struct Entry {
     pub(super) grown: u64,
     /// If a message of this client has moved it up the list: when the hub accepted that, Unix time in seconds.
     pub(super) accepted: Option<u64>,
-    /// The newest count that the hub has told by itself since the login.
-    pub(super) told: Option<HubCount>,
+    /// The newest count that the hub has told by itself since the login, and the generation of the list in which it has.
+    pub(super) told: Option<(HubCount, u64)>,
 }
 
 impl Entry {
@@ -60,13 +60,14 @@ impl Entry {
         }
     }
 
-    pub(super) fn take_count(&mut self, fresh: HubCount) -> Need {
+    /// A count of the hub, which has told it in this generation of the list.
+    pub(super) fn take_count(&mut self, fresh: HubCount, generation: u64) -> Need {
         if planted::is(Fault::MarkReadOverwrites) {
             self.unread = UnreadCount::new(fresh);
         }
-        let is_newer = |told: HubCount| (fresh.counted, fresh.read) > (told.counted, told.read);
-        if self.told.is_none_or(is_newer) {
-            self.told = Some(fresh);
+        let is_older = |(told, _): (HubCount, u64)| (fresh.counted, fresh.read) < (told.counted, told.read);
+        if !self.told.is_some_and(is_older) {
+            self.told = Some((fresh, generation));
         }
         let taken = self.unread.take(fresh);
         self.show_count();
@@ -92,7 +93,8 @@ impl Entry {
     }
 
     /// As the hub lists it in this generation, with what was delivered after that. `restart`: the count known before the login is
-    /// void; what was told since may be newer than the list. `has_moved`: it has a newer message than the list.
+    /// void; what was told since may be newer than the list, as what was told since the list was asked for. `has_moved`: it has a newer
+    /// message than the list.
     pub(super) fn refreshed(
         mut self,
         mut fresh: Conversation,
@@ -101,15 +103,13 @@ impl Entry {
         has_moved: bool,
     ) -> Self {
         let base = hub_count(&fresh);
-        let taken = if restart {
-            let taken = self.unread.restart(base);
-            if let Some(told) = self.told {
-                let _ = self.unread.take(told);
-            }
-            taken
-        } else {
-            self.unread.take(base)
+        let taken = match restart {
+            true => self.unread.restart(base),
+            false => self.unread.take(base),
         };
+        if let Some((told, _)) = self.told.filter(|(_, at)| restart || *at >= generation) {
+            let _ = self.unread.take(told);
+        }
         let known = &*self.conversation;
         let behind = known
             .group_at_info_list

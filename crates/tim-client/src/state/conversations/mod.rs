@@ -260,7 +260,7 @@ impl ConversationList {
         }
         let mut entry = Entry::new(conversation);
         if let Some(unlisted) = unlisted {
-            let _ = entry.take_count(unlisted.count);
+            let _ = entry.take_count(unlisted.count, self.generation);
         }
         Some(entry)
     }
@@ -409,13 +409,22 @@ impl ConversationList {
         }
     }
 
+    /// Something of the user's own state has changed on another device, and the hub has not said what. Its next list tells, but not of
+    /// conversations that are off the list.
+    pub(super) fn doubt_options(&mut self) {
+        for unlisted in &mut self.unlisted {
+            unlisted.receive_option = None;
+        }
+    }
+
     /// A count of the hub: the user has read, on whichever device.
     pub(super) fn take_count(&mut self, id: &ConversationId, fresh: HubCount) -> Need {
         if fresh.counted == 0 {
             return Need::Nothing;
         }
+        let generation = self.generation;
         if let Some(entry) = self.find(id) {
-            return entry.take_count(fresh);
+            return entry.take_count(fresh, generation);
         }
         // Entries that it has counted may still be in flight.
         let through = self.note_unlisted(id, |unlisted| {
@@ -475,10 +484,11 @@ impl ConversationList {
 
     /// A conversation as the hub describes it by itself, with what was delivered since.
     pub(super) fn describe(&mut self, mut conversation: Conversation) -> (Conversation, Need) {
+        let generation = self.generation;
         let Some(entry) = self.find(&conversation.id) else {
             return (conversation, Need::Nothing);
         };
-        let need = entry.take_count(hub_count(&conversation));
+        let need = entry.take_count(hub_count(&conversation), generation);
         conversation.unread_count = entry.conversation.unread_count;
         conversation.read_sequence = entry.conversation.read_sequence;
         (conversation, need)

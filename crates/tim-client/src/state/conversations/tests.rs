@@ -117,6 +117,14 @@ fn a_group_that_comes_back_to_the_list_keeps_its_receive_option() {
     let _ = cache.take_message(&said(2), true);
     assert_eq!(cache.entries[0].conversation.unread_count, 1);
     assert_eq!(cache.total_unread(), 0);
+    // Another device changes it while the group is off the list.
+    let mut quiet = Conversation::empty(id);
+    (quiet.last_sequence, quiet.read_sequence) = (1, 1);
+    let mut cache = knowing(vec![quiet], 0, true);
+    let _ = cache.take_off(&id, 1);
+    cache.doubt_options();
+    assert_eq!(cache.take_message(&said(2), true), Need::List);
+    assert!(cache.list().is_empty());
     // Of a group that was never listed the option is not known: the hub is asked before anything is published.
     let mut cache = knowing(Vec::new(), 0, true);
     assert_eq!(cache.take_message(&said(2), true), Need::List);
@@ -546,4 +554,20 @@ fn the_last_sequence_counts_what_is_no_message() {
     cache.begin_list();
     let _ = answer(&mut cache, list(), 0, true);
     assert_eq!(shown(&cache)[0].1, 6);
+}
+
+#[test]
+fn a_list_that_was_made_before_a_count_was_told_is_older() {
+    // The conversation's two unread entries are in the list; the hub removes one while its list is on its way.
+    let mut two = Conversation::empty(alice());
+    (two.last_sequence, two.unread_count) = (2, 2);
+    let mut cache = knowing(vec![two.clone()], 2, true);
+    cache.begin_list();
+    assert_eq!(cache.take_count(&alice(), read(0, 1, 2)), Need::Nothing);
+    let _ = answer(&mut cache, vec![two.clone()], 2, true);
+    assert_eq!(unread(&cache, "alice"), Some(1));
+    // A list that is asked for after that is newer.
+    cache.begin_list();
+    let _ = answer(&mut cache, vec![two], 2, true);
+    assert_eq!(unread(&cache, "alice"), Some(2));
 }
