@@ -172,13 +172,16 @@ impl HubProcess {
         }
     }
 
-    /// Faults may begin again.
+    /// Faults may begin again, and retention goes on.
     pub(crate) fn stop_hurrying(&self) {
         self.hurry.set(false);
+        self.pace.hold_retention(false);
     }
 
-    /// A round of retention, which also removes for good what was revoked.
+    /// A round of retention, which also removes for good what was revoked. It is the last one until [`stop_hurrying`](Self::stop_hurrying):
+    /// what is looked at one after another is of one state of the store.
     pub(crate) async fn tidy(&self) {
+        self.pace.hold_retention(true);
         let Some(life) = self.life() else { return };
         life.steps.step(Step::Retention);
         while !life.steps.waiting().is_empty() {

@@ -328,6 +328,7 @@ impl World {
         self.devices.values().for_each(Device::settle);
         let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
         self.hub.tidy().await;
+        let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
         let mut snapshot = Snapshot {
             at_ms: self.shared.steady.ms(),
             wall_ms: self.shared.hub_wall.ms(),

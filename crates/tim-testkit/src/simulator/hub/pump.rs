@@ -15,6 +15,8 @@ pub(crate) struct Pace {
     /// What a commit takes in addition, and until when.
     commits: Cell<(u32, u64)>,
     reads: Cell<(u32, u64)>,
+    /// No rounds of retention: somebody looks at the store.
+    retention_is_held: Cell<bool>,
 }
 
 impl Pace {
@@ -24,6 +26,10 @@ impl Pace {
 
     pub(crate) fn slow_reads(&self, shared: &Shared, ms: u32, for_ms: u32) {
         self.reads.set((ms, shared.steady.ms() + u64::from(for_ms)));
+    }
+
+    pub(crate) fn hold_retention(&self, is_held: bool) {
+        self.retention_is_held.set(is_held);
     }
 
     pub(crate) fn heal(&self) {
@@ -79,13 +85,19 @@ pub(super) async fn run(shared: Rc<Shared>, pace: Rc<Pace>, steps: Steps, rng: R
     loop {
         tokio::select! {
             biased;
-            _ = retention.tick() => drop(pump.steps.step(Step::Retention)),
+            _ = retention.tick() => pump.retention(),
             () = pump.turn() => {}
         }
     }
 }
 
 impl Pump {
+    fn retention(&self) {
+        if !self.pace.retention_is_held.get() {
+            self.steps.step(Step::Retention);
+        }
+    }
+
     /// Waits for work, and does a piece of it.
     async fn turn(&mut self) {
         self.steps.wait_for_work().await;

@@ -175,14 +175,10 @@ fn refused(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, V
         .iter()
         .filter_map(|call| model.calls.get(call))
         .collect();
-    // A call that repeats itself reports the last refusal only.
-    let repeats = calls
-        .iter()
-        .any(|call| matches!(call.op, Call::Send { retry_ms, .. } if *retry_ms > 0));
     let first_is_known = calls
         .first()
         .is_some_and(|call| matches!(call.op, Call::Send { .. }));
-    if repeats || !first_is_known || !calls.iter().all(|call| call.certainly_failed()) {
+    if !first_is_known || !calls.iter().all(|call| call.certainly_failed()) {
         return Ok(0);
     }
     match model.stored_marks.get(&mark).and_then(|stored| stored.first()) {

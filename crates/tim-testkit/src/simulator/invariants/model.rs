@@ -535,11 +535,6 @@ impl<'a> Model<'a> {
         user.devices.get(usize::from(device.device)).copied()
     }
 
-    /// Whether retention has removed entries of a log, or all of it.
-    pub(super) fn is_purged(&self, log: &Log) -> bool {
-        self.first_kept(log) != Some(1)
-    }
-
     /// The type of a group.
     pub(super) fn group_type(&self, group: &GroupId) -> Option<GroupType> {
         let groups = &self.history.plan.population.groups;

@@ -107,19 +107,8 @@ fn total(view: &FreshView) -> Result<u64, Violation> {
 /// A device shows what a new one would.
 fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u64, Violation> {
     let mut checked = 0;
-    let user = state.device.user_id();
     let fails = |words: String| Err(Violation::new(NAME, format!("{} {words}", state.device)));
-    // Nobody is told that retention has removed what was unread.
-    let logs = || {
-        state
-            .list
-            .iter()
-            .flatten()
-            .chain(&view.list)
-            .map(|entry| &entry.log)
-    };
-    let is_purged = logs().any(|log| model.is_purged(log)) || has_lost_entries(model, &user);
-    if let Some(total) = state.total_unread.filter(|_| !is_purged) {
+    if let Some(total) = state.total_unread {
         checked += 1;
         if total != view.total_unread {
             return fails(format!(
@@ -135,8 +124,7 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
     };
     // A list that was asked for with a length may be shorter once something was deleted from it.
     let has_length = model.has_called(state.device, |call| matches!(call, Call::Latest(_)));
-    let entries = list.iter().filter(|entry| !model.is_purged(&entry.log));
-    for entry in entries {
+    for entry in list {
         checked += 1;
         let Some(fresh) = view.list.iter().find(|fresh| fresh.log == entry.log) else {
             if view.truncated {
@@ -160,7 +148,7 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
             return fails(format!("shows {}, and the hub {}", words(entry), words(fresh)));
         }
     }
-    let all = !state.truncated && !view.truncated && !is_purged && !has_length;
+    let all = !state.truncated && !view.truncated && !has_length;
     if let Some(missing) = view
         .list
         .iter()
@@ -185,16 +173,6 @@ fn agrees(model: &Model<'_>, state: &DeviceState, view: &FreshView) -> Result<u6
         ));
     }
     Ok(checked)
-}
-
-/// Whether retention may have removed something that a user has seen, in a conversation that nobody lists any more.
-fn has_lost_entries(model: &Model<'_>, user: &UserId) -> bool {
-    let mut seen = model
-        .seen()
-        .filter(|(_, seen, viewer)| viewer.user() == Some(*user) && seen.sequence > 0);
-    seen.any(|(_, seen, _)| {
-        model.may_be_purged(seen.time_s) && model.stored(&seen.log, seen.sequence).is_none()
-    })
 }
 
 /// The unread messages of each conversation.

@@ -281,7 +281,15 @@ impl Device {
                 .and_then(|stored| stored.seen.content.mark())
         };
         let mark = seen.content.mark().or_else(stored);
-        let message = mark.and_then(|mark| model.messages.get(&mark));
+        // What was revoked before it came and is removed since has its id only.
+        let by_id = || {
+            let mut messages = model.messages.values();
+            messages.find(|message| {
+                let mut ids = message.accepted.iter().map(|accepted| accepted.id);
+                message.sent.from == seen.from && (message.sent.id == seen.id || ids.any(|id| id == seen.id))
+            })
+        };
+        let message = mark.and_then(|mark| model.messages.get(&mark)).or_else(by_id);
         message.is_none_or(|message| message.device == Some(self.device))
     }
 
@@ -492,6 +500,30 @@ mod tests {
         before.receive(1, &[one, two]);
         before.snapshot.logs.get_mut(&log).unwrap().remove(0);
         passes(&OrderOnce, &before);
+    }
+
+    #[test]
+    fn what_another_device_of_the_user_sent_comes_revoked_and_is_removed_since() {
+        let mut run = MadeUp::new();
+        let other = DeviceRef { user: 0, device: 1 };
+        run.history.plan.population.users[0].devices.push(DeviceKind::Sdk);
+        let mut state = run.snapshot.devices[0].clone();
+        state.device = other;
+        run.snapshot.devices.push(state);
+        run.push(Some(other), What::Event(Event::Ready));
+        let log = c2c(0, 1);
+        let seen = [1, 2].map(|sequence| {
+            let sent = run.send(0, Target::User(1));
+            run.accept(sent, sequence);
+            run.store(log, sequence, 0, sent).seen.clone()
+        });
+        let [mut gone, kept] = seen;
+        run.snapshot.logs.get_mut(&log).unwrap().remove(0);
+        run.receive(1, &[gone.clone(), kept.clone()]);
+        violates(&OrderOnce, &run, "was not told");
+        (gone.content, gone.revoked) = (Content::Gone, true);
+        run.push(Some(other), What::Event(Event::Received(vec![gone, kept])));
+        passes(&OrderOnce, &run);
     }
 
     #[test]
