@@ -124,6 +124,7 @@ impl Batch<'_> {
 
         if let Some(mut head) = view.head {
             let mut roster = RosterChange::of(command.group);
+            roster.sequence = head.sequence;
             for (user, change) in rows {
                 self.change_row(&head, user, change, &mut roster)?;
             }

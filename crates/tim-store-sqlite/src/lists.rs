@@ -367,7 +367,7 @@ fn read_states(
         };
         states.push(ReadState {
             user: *user,
-            read_sequence: personal.read_sequence,
+            read_sequence: personal.read_to(&head),
             unread: personal.unread(db, &head)?,
             counted: head.sequence,
             deleted_through: if personal.hides(&head) {
@@ -420,7 +420,7 @@ fn conversation_of(
         id,
         last,
         unread: personal.unread(db, head)?,
-        read_sequence: personal.read_sequence,
+        read_sequence: personal.read_to(head),
         head_sequence: head.sequence,
         head_change: head.change,
         first_kept: head.first_kept,

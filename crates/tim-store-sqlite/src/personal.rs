@@ -27,7 +27,7 @@ impl Batch<'_> {
 
     fn read_state(&self, head: &Head, row: &Personal) -> Result<Written, Stop> {
         Ok(Written::Read {
-            read_sequence: row.read_sequence,
+            read_sequence: row.read_to(head),
             unread: row.unread(self.db, head)?,
             counted: head.sequence,
             deleted_through: if row.hides(head) { row.hidden_through } else { 0 },
@@ -59,7 +59,7 @@ impl Batch<'_> {
 
     /// The number of own countable entries up to `target`, counted on the shorter side of it.
     fn own_up_to(&self, head: &Head, row: &Personal, target: u64) -> rusqlite::Result<u64> {
-        let counted_to = row.read_sequence.max(head.first_kept.saturating_sub(1));
+        let counted_to = row.read_to(head);
         if target <= counted_to {
             return Ok(row.own_at_read);
         }

@@ -72,7 +72,7 @@ impl Batch<'_> {
         let remove = |rows: &str| self.db.prepare_cached(rows)?.execute([head.id, sql(chunk.upto)]);
         remove("DELETE FROM entries WHERE log = ?1 AND sequence <= ?2")?;
         remove("DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2")?;
-        let mentions = remove(FORGET_MENTIONS)? > 0;
+        remove(FORGET_MENTIONS)?;
         let after = Head {
             first_kept: chunk.upto + 1,
             purged_change: chunk.change,
@@ -96,7 +96,6 @@ impl Batch<'_> {
             log: head.key,
             through: chunk.upto,
             last: (head.first_kept..=chunk.upto).contains(&head.last_sequence),
-            mentions,
         };
         Ok(Some((chunk.contents.len() as u64, log)))
     }

@@ -407,6 +407,16 @@ impl Personal {
         self.hidden_through > 0 && head.last_sequence <= self.hidden_through
     }
 
+    /// Up to where the log is read. What was removed counts as read.
+    pub(super) const fn read_to(&self, head: &Head) -> u64 {
+        let removed = head.first_kept.saturating_sub(1);
+        if self.read_sequence > removed {
+            self.read_sequence
+        } else {
+            removed
+        }
+    }
+
     /// The unread count: countable kept entries after the read mark, without own and revoked ones.
     pub(super) fn unread(&self, db: &Connection, head: &Head) -> rusqlite::Result<u64> {
         let counted = head
@@ -417,7 +427,7 @@ impl Personal {
         if rest == 0 {
             return Ok(0);
         }
-        let mark = self.read_sequence.max(head.first_kept.saturating_sub(1));
+        let mark = self.read_to(head);
         let revoked: u64 = db
             .prepare_cached(
                 "SELECT count(*) FROM revoked WHERE log = ?1 AND sequence > ?2 AND counted AND sender <> ?3",

@@ -85,7 +85,8 @@ pub trait StoreReader: Send + Sync {
     /// The store's.
     fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError>;
 
-    /// What those of these users have read of a log whose read marks are before `below`. Users who are not participants are left out.
+    /// What those of these users have read of a log whose own read marks are before `below`: what was removed is read, and moves no
+    /// mark. Users who are not participants are left out.
     ///
     /// # Errors
     /// The store's.

@@ -131,7 +131,8 @@ pub struct Revoke {
     pub content: Bytes,
 }
 
-/// A bounded step of retention. Heads, sequences and read marks are kept, and message ids for as long as a resend may come.
+/// A bounded step of retention. Heads and sequences are kept, and message ids for as long as a resend may come. What is
+/// removed counts as read.
 #[derive(Debug, Clone, Copy)]
 pub struct Purge {
     /// Entries stored before this time (Unix time in milliseconds) are removed.
@@ -154,8 +155,6 @@ pub struct PurgedLog {
     pub through: u64,
     /// Whether the log's last message was removed, so that the conversation is in nobody's list until a newer one.
     pub last: bool,
-    /// Whether mentions were removed.
-    pub mentions: bool,
 }
 
 /// The position of a stored entry.
@@ -267,6 +266,8 @@ pub struct RosterChange {
     pub left: Vec<UserId>,
     /// Whether the group was dismissed. `left` does not name its members then.
     pub dismissed: bool,
+    /// The last sequence of the group's log before the change.
+    pub sequence: u64,
 }
 
 impl RosterChange {
@@ -278,6 +279,7 @@ impl RosterChange {
             joined: Vec::new(),
             left: Vec::new(),
             dismissed: false,
+            sequence: 0,
         }
     }
 }

@@ -79,7 +79,12 @@ fn deliver_commit(published: Vec<Published>, presence: &PresenceRegistry, revoca
     {
         // First: those who come get the tip, and those who leave do not.
         if let Some(roster) = roster {
-            regroup(presence, &roster, entry.sequence);
+            let tip = if log == LogKey::Group(roster.group) {
+                entry.sequence
+            } else {
+                0
+            };
+            regroup(presence, &roster, roster.sequence.max(tip));
         }
         let delivery = Arc::new(Delivery::of(&entry));
         if !entry.flags.contains(EntryFlags::SYSTEM) {
@@ -92,7 +97,7 @@ fn deliver_commit(published: Vec<Published>, presence: &PresenceRegistry, revoca
     }
 }
 
-/// Follows the members of a group. The devices of those who left remove it from their lists.
+/// Follows the members of a group. The devices of those who left remove it from their lists, with everything up to `sequence`.
 fn regroup(presence: &PresenceRegistry, roster: &RosterChange, sequence: u64) {
     if !planted::is(Fault::RemovedStaysListed) {
         presence.roster(roster.group, &roster.left, Move::Left);

@@ -76,14 +76,9 @@ impl Announcer {
 
 /// What a user's devices are told.
 fn change(purged: &PurgedLog, state: &ReadState) -> Option<ConversationChange> {
-    let change = ConversationChange::new(purged.log.seen_by(&state.user)?);
-    if purged.mentions && state.read_sequence < purged.through {
-        // Which mentions are left is in the list.
-        return Some(change);
-    }
     let off_the_list = if purged.last { purged.through } else { 0 };
     Some(
-        change
+        ConversationChange::new(purged.log.seen_by(&state.user)?)
             .with_unread(u32::try_from(state.unread).unwrap_or(u32::MAX))
             .with_read_sequence(state.read_sequence)
             .with_counted(state.counted)

@@ -110,8 +110,7 @@ fn read(world: &mut World, model: &mut Model, log: usize, user: usize, upto: Opt
         let target = upto.unwrap_or(u64::MAX).min(model.logs[log].head());
         let row = model.rows.get_mut(&(log, user)).unwrap();
         row.read = row.read.max(target);
-        let read_sequence = row.read;
-        assert_eq!(answer, Ok(read_state(model, log, user, read_sequence)));
+        assert_eq!(answer, Ok(read_state(model, log, user)));
     }
 }
 
@@ -182,11 +181,11 @@ fn delete(world: &mut World, model: &mut Model, log: usize, user: usize) {
         return;
     };
     (row.hidden_through, row.read) = (head, head);
-    assert_eq!(answer, Ok(read_state(model, log, user, head)));
+    assert_eq!(answer, Ok(read_state(model, log, user)));
 }
 
 /// What reading and deleting are answered.
-fn read_state(model: &Model, log: usize, user: usize, read_sequence: u64) -> Written {
+fn read_state(model: &Model, log: usize, user: usize) -> Written {
     let row = model.rows[&(log, user)];
     let entries = &model.logs[log].entries;
     let shown = entries
@@ -195,7 +194,7 @@ fn read_state(model: &Model, log: usize, user: usize, read_sequence: u64) -> Wri
         .find(|entry| !entry.flags.contains(EntryFlags::NO_LAST));
     let is_hidden = shown.map_or(0, |entry| entry.at.sequence) <= row.hidden_through;
     Written::Read {
-        read_sequence,
+        read_sequence: model.read_to(log, user),
         unread: model.unread(log, user),
         counted: model.logs[log].head(),
         deleted_through: if is_hidden { row.hidden_through } else { 0 },
@@ -368,7 +367,7 @@ fn compare(world: &World, model: &Model) {
             );
             assert_eq!(
                 (found.read_sequence, found.head_sequence),
-                (row.read, model.logs[log].head())
+                (model.read_to(log, user), model.logs[log].head())
             );
             assert_eq!(found.first_kept, model.logs[log].purged + 1);
             let last = model.last(log, user);

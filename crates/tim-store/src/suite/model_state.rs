@@ -231,6 +231,11 @@ impl Model {
         at
     }
 
+    /// What was removed counts as read.
+    pub(crate) fn read_to(&self, log: usize, user: usize) -> u64 {
+        self.rows[&(log, user)].read.max(self.logs[log].purged)
+    }
+
     pub(crate) fn unread(&self, log: usize, user: usize) -> u64 {
         let read = self.rows[&(log, user)].read;
         let counts = |entry: &&ModelEntry| {

@@ -485,6 +485,16 @@ pub fn rosters_say_who_came_and_went(world: &mut World) {
         (vec![], vec![], true),
     ];
     assert_eq!(rosters, expected);
+    let mut last = 0;
+    for published in &world.published {
+        if let Some(roster) = &published.roster {
+            assert_eq!(roster.sequence, last, "before {roster:?}");
+        }
+        if published.log == LogKey::Group(group) {
+            last = published.entry.sequence;
+        }
+    }
+    assert!(last > 1);
     let tip = world
         .published
         .iter()

@@ -328,6 +328,8 @@ impl World {
         self.devices.values().for_each(Device::settle);
         let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
         self.hub.tidy().await;
+        // Who is online is told of what that has removed.
+        tokio::time::sleep(Duration::from_millis(QUIET_MS)).await;
         let _ = tokio::time::timeout(SETTLE_DEADLINE, self.settled()).await;
         let mut snapshot = Snapshot {
             at_ms: self.shared.steady.ms(),
