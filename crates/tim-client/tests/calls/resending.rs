@@ -235,6 +235,18 @@ async fn waiting_out_refusals_has_an_end_and_is_not_for_those_that_stay() {
     let (sent, ()) = tokio::join!(client.send_message(&message, patient.clone()), script);
     assert_eq!(sent.unwrap_err().code, ErrorCode::GROUP_SEND_MSG_FREQ_LIMIT);
     assert_eq!((message.status(), start.elapsed().as_secs()), (Status::Fail, 7));
+    // If it is not known what became of an attempt before, a refusal for the moment does not say that it was not stored.
+    let message = client.create_text_message(user("bob"), "x").unwrap();
+    let codes = [ErrorCode::OUTCOME_UNKNOWN, ErrorCode::STORAGE_FULL];
+    let script = async {
+        for code in codes {
+            let asked = asked_beside_lists(&mut hub).await;
+            let failure = Failure::new(code, "").with_retry_after_ms(7_000);
+            hub.fail_with(&asked, &failure).await;
+        }
+    };
+    let (sent, ()) = tokio::join!(client.send_message(&message, patient.clone()), script);
+    assert_eq!(sent.unwrap_err().code, ErrorCode::OUTCOME_UNKNOWN);
     // What nobody's waiting cures is told at once.
     let message = client.create_text_message(user("bob"), "y").unwrap();
     let script = async {
