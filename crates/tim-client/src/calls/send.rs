@@ -79,10 +79,7 @@ impl Client {
         let mut may_have_arrived = false;
         let mut result = self.try_to_send(message, || begin(message)).await;
         while let Err(error) = &result {
-            may_have_arrived |= matches!(
-                error.code,
-                ErrorCode::NETWORK_TIMEOUT | ErrorCode::OUTCOME_UNKNOWN
-            );
+            may_have_arrived |= is_unknown(error);
             let options = message.options();
             let Some(wait) = retries.next(error, options.retry_for, message.id().random) else {
                 break;
@@ -95,7 +92,8 @@ impl Client {
             result = self.try_to_send(message, || Ok(in_flight)).await;
         }
         // A refusal for the moment says nothing about the attempts before it.
-        result.map_err(|error| match may_have_arrived && error.code.is_transient() {
+        let says_all = |error: &ImError| is_unknown(error) || !error.code.is_transient();
+        result.map_err(|error| match may_have_arrived && !says_all(&error) {
             true => error.with_code(ErrorCode::OUTCOME_UNKNOWN),
             false => error,
         })
@@ -170,6 +168,14 @@ impl Client {
             message: message.clone(),
         })
     }
+}
+
+/// Whether it is not known what became of an attempt.
+const fn is_unknown(error: &ImError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::NETWORK_TIMEOUT | ErrorCode::OUTCOME_UNKNOWN
+    )
 }
 
 /// The outcome of sending a message once.

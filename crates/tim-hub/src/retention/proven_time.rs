@@ -129,7 +129,7 @@ mod tests {
         // What is stored now has the time of the slow clock.
         let again = time.look(NOW + 2 * MINUTE, 2 * MINUTE, Some(behind));
         assert_eq!(again.proven_ms, behind + MINUTE);
-        let settled = time.look(NOW + DAY, 2 * MINUTE + DAY, Some(NOW + DAY));
+        let settled = time.look(NOW + 2 * MINUTE + DAY, 2 * MINUTE + DAY, Some(NOW + DAY));
         assert_eq!(settled.proven_ms, NOW + DAY);
     }
 
