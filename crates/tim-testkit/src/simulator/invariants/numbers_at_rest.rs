@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_counts_what_retention_has_removed_from_a_conversation_that_is_not_listed() {
+    fn the_total_counts_nothing_that_retention_has_removed() {
         let mut run = unread();
         let seen = run.snapshot.logs[&c2c(0, 1)][0].seen.clone();
         let gone = Seen {
@@ -291,7 +291,7 @@ mod tests {
         violates(&NumbersAtRest, &run, "has the total 3");
         run.history.plan.settings.retention_seconds = 1;
         run.snapshot.at_ms += 1_000_000;
-        passes(&NumbersAtRest, &run);
+        violates(&NumbersAtRest, &run, "has the total 3");
     }
 
     #[test]
