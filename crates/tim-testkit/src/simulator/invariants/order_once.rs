@@ -122,8 +122,10 @@ struct Device {
     got: Vec<(usize, Log, u64)>,
     places: BTreeSet<(Log, u64)>,
     last: BTreeMap<Log, u64>,
-    /// What it got that is not stored, since it was started, the hub was, and the hub's clock was set.
+    /// What it got that is not stored, from the hub that runs now, since it was started.
     live: BTreeMap<(UserId, MessageId), usize>,
+    /// The hub was started, and the device has not been connected since: what it gets is of the one before.
+    is_cut_off: bool,
     /// The gaps that it was told of.
     gaps: Vec<(Log, u64, u64)>,
     /// Everything that was sent after this observation is to arrive.
@@ -141,6 +143,7 @@ impl Device {
             places: BTreeSet::new(),
             last: BTreeMap::new(),
             live: BTreeMap::new(),
+            is_cut_off: false,
             gaps: Vec::new(),
             since: None,
             waits: true,
@@ -159,7 +162,14 @@ impl Device {
                     }
                 }
             }
-            What::HubStarted { .. } => self.live.clear(),
+            What::HubStarted { .. } => {
+                self.live.clear();
+                self.is_cut_off = true;
+            }
+            What::Event(Event::Other(name)) if self.is_cut_off && name == "net Connected" => {
+                self.live.clear();
+                self.is_cut_off = false;
+            }
             What::Event(Event::Ready) if self.waits => {
                 self.since = Some(at);
                 self.waits = false;
@@ -478,6 +488,17 @@ mod tests {
         started.push(None, What::HubStarted { wall_ms: 0 });
         started.receive(1, std::slice::from_ref(&seen));
         passes(&OrderOnce, &started);
+        // What the device read last may have waited since before the start.
+        let mut reads_late = run.clone();
+        reads_late.push(None, What::HubStarted { wall_ms: 0 });
+        reads_late.receive(1, std::slice::from_ref(&seen));
+        let connected = What::Event(Event::Other("net Connected".to_owned()));
+        reads_late.push(Some(device(1)), connected.clone());
+        reads_late.receive(1, std::slice::from_ref(&seen));
+        passes(&OrderOnce, &reads_late);
+        reads_late.push(Some(device(1)), connected);
+        reads_late.receive(1, std::slice::from_ref(&seen));
+        violates(&OrderOnce, &reads_late, "twice");
         let mut late = run.clone();
         late.pass(120_000);
         late.receive(1, std::slice::from_ref(&seen));
