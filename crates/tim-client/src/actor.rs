@@ -213,6 +213,7 @@ impl<C: Connector> Actor<C> {
             }
             ControlFlow::Continue(())
         });
+        self.state.passed(self.driver.session().cursor());
     }
 
     /// Applies the effects on the session.

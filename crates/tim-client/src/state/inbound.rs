@@ -23,6 +23,8 @@ pub(super) struct InboundQueue {
     entries: VecDeque<Inbound>,
     /// How many deliveries there have been.
     deliveries: u64,
+    /// The cursor behind all that was appended.
+    cursor: Vec<u8>,
 }
 
 /// An entry of the queue.
@@ -75,6 +77,9 @@ impl InboundQueue {
     /// Appends what a delivery with this cursor has brought.
     pub(super) fn deliver(&mut self, cursor: &[u8], item: Item, revokes: Option<Revokes>) {
         self.deliveries += 1;
+        if !cursor.is_empty() {
+            self.cursor = cursor.to_vec();
+        }
         let cursor = (!cursor.is_empty()).then(|| cursor.to_vec());
         let mark = Mark {
             through: self.deliveries,
@@ -84,6 +89,24 @@ impl InboundQueue {
             mark: Some(mark),
             item,
             revokes,
+            in_flight: false,
+        });
+    }
+
+    /// The session's cursor behind the deliveries so far: it moves without one when the hub has passed what this device sent.
+    pub(super) fn passed(&mut self, cursor: &[u8]) {
+        if cursor.is_empty() || self.cursor == cursor {
+            return;
+        }
+        self.cursor = cursor.to_vec();
+        let mark = Mark {
+            through: self.deliveries,
+            cursor: Some(cursor.to_vec()),
+        };
+        self.entries.push_back(Inbound {
+            mark: Some(mark),
+            item: Item::Silent,
+            revokes: None,
             in_flight: false,
         });
     }

@@ -303,6 +303,11 @@ impl State {
         }
     }
 
+    /// All events of the session so far are handled, and this is its cursor.
+    pub(crate) fn passed(&mut self, cursor: &[u8]) {
+        self.inbound.passed(cursor);
+    }
+
     fn logged_in(&mut self, response: &request::LoginResponse<'_>) {
         self.effects.push_back(Effect::LoggedIn {
             account: response.account,

@@ -332,6 +332,29 @@ fn what_was_revoked_in_a_history_that_is_lost_comes_again_as_it_was() {
 }
 
 #[test]
+fn the_cursor_that_is_kept_covers_what_was_sent_behind_what_is_processed() {
+    let mut driven = Driven::ready(&[listed(0, 5)]);
+    driven.wait_until(5000);
+    driven.deliver(&[1], &text(6, "six"));
+    driven.state.passed(&[1]);
+    driven.state.passed(&[2]);
+    let received = "received six through 1 Some([2])".to_owned();
+    assert!(driven.effects().contains(&received));
+    driven.state.passed(&[2]);
+    assert_eq!(driven.effects(), [""; 0]);
+    driven.state.passed(&[3]);
+    assert_eq!(driven.effects(), ["nothing through 1 Some([3])"]);
+    // Behind a stub that waits for its payload it has to wait as well.
+    let mut stub = text(7, "");
+    stub.envelope.flags |= MessageFlags::STUB;
+    stub.payload = Payload::Unknown(MessageKind::TEXT, &[]);
+    driven.deliver(&[4], &stub);
+    driven.state.passed(&[5]);
+    assert!(matches!(driven.query(), Some(Query::Piece(_))));
+    assert_eq!(driven.effects(), [""; 0]);
+}
+
+#[test]
 fn a_malformed_response_counts_as_a_failure() {
     let mut driven = Driven::ready(&[]);
     driven.state.list(10, Waiter(1));
