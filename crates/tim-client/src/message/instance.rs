@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) resend: bool,
     /// It was restored from bytes, so the outcome of sending it may be unknown.
     pub(super) restored: bool,
+    /// It was revoked when it was persisted, and this client has not heard so.
+    pub(super) revoked_before: bool,
     /// How many calls are revoking it.
     pub(super) revoking: u32,
     /// This device's revocation of it was delivered.
@@ -79,6 +81,7 @@ impl Message {
         state.resend = persisted.resend;
         state.options = persisted.options;
         state.restored = true;
+        state.revoked_before = state.flags.contains(MessageFlags::REVOKED);
         drop(state);
         restored
     }
@@ -99,6 +102,7 @@ impl Message {
             sending: false,
             resend: false,
             restored: false,
+            revoked_before: false,
             revoking: 0,
             own_revocation_arrived: false,
             told_by_call: false,
@@ -170,6 +174,9 @@ impl Message {
     /// Whether a message of the hub is another one under the same id: one that was created here and not sent yet is not
     /// the hub's, whatever its id. Content that the hub leaves out is not compared, but its origin is.
     pub(crate) fn is_another(&self, header: &Header<'_>) -> bool {
+        if self.state().revoked_before && !header.envelope.flags.contains(MessageFlags::REVOKED) {
+            return true; // a restore of the hub has undone the revocation
+        }
         if !self.0.created_here || self.status() == Status::Success {
             return false;
         }
@@ -247,6 +254,7 @@ impl Message {
         }
         let mut state = self.state();
         state.flags |= MessageFlags::REVOKED;
+        state.revoked_before = false;
         state.flags.remove(MessageFlags::STUB); // nothing is left to be fetched
     }
 

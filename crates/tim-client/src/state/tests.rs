@@ -355,6 +355,28 @@ fn the_cursor_that_is_kept_covers_what_was_sent_behind_what_is_processed() {
 }
 
 #[test]
+fn what_was_persisted_as_revoked_is_shown_as_the_hub_has_it() {
+    let driven = Driven::ready(&[]);
+    let messages = &driven.state.messages;
+    let (sent, mut revoked) = (text(6, "six").to_encoded(), text(6, "six"));
+    revoked.envelope.flags |= MessageFlags::REVOKED;
+    let revoked = revoked.to_encoded();
+    let persisted = crate::message::Persisted {
+        created_here: false,
+        status: crate::Status::Success,
+        resend: false,
+        options: crate::SendOptions::default(),
+    };
+    let kept = messages.restore(&revoked.header(), persisted);
+    assert!(kept.is_revoked() && messages.instance(&revoked.header()).is_revoked());
+    assert!(!messages.instance(&sent.header()).is_revoked());
+    // What this client has heard of stays: an answer may be older.
+    let kept = messages.instance(&sent.header());
+    kept.mark_revoked(&RevokedBy::new("bob"));
+    assert!(messages.instance(&sent.header()).is_revoked());
+}
+
+#[test]
 fn a_malformed_response_counts_as_a_failure() {
     let mut driven = Driven::ready(&[]);
     driven.state.list(10, Waiter(1));
