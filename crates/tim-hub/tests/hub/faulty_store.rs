@@ -279,6 +279,8 @@ fn what_is_sent_before_a_logout_is_answered() {
         "then the hub closes"
     );
     // The cursor of what is answered comes before the answer.
+    let at = |kind| answers.iter().position(|(answer, _)| *answer == kind);
+    assert!(at(FrameKind::SYNCED).is_some_and(|synced| Some(synced) < at(FrameKind::SEND.answer())));
     answers.retain(|(kind, _)| *kind != FrameKind::SYNCED);
     answers.sort_unstable_by_key(|(kind, _)| kind.0);
     let expected = [FrameKind::SEND, FrameKind::HISTORY].map(|kind| (kind.answer(), 0));

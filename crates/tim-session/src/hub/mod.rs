@@ -229,12 +229,16 @@ impl<B: Buffer> HubSession<B> {
         Ok(())
     }
 
-    /// Sends a push other than a delivery (GAP, SYNCED, CONVERSATION, EXPIRING).
+    /// Sends a push other than a delivery (GAP, SYNCED, CONVERSATION, EXPIRING). SYNCED belongs to answers, and is sent like them
+    /// while a LOGOUT waits for those before it.
     ///
     /// # Errors
     /// [`SendError`]; nothing was sent.
     pub fn push(&mut self, kind: FrameKind, body: &dyn Encode) -> Result<(), SendError> {
-        self.online()?;
+        match kind {
+            FrameKind::SYNCED => self.answering()?,
+            _ => self.online()?,
+        }
         self.send(kind, 0, body)
     }
 
