@@ -4,7 +4,7 @@ use tim_client::proto::message::Face;
 use tim_client::proto::vendor::capability::Version;
 use tim_client::{MessageKind, Payload, SendOptions};
 
-use super::images::carries;
+use super::payloads::carries;
 use super::video::since_version;
 use super::{claims, wire_payload};
 use crate::check::{Stop, Verdict, ensure, ensure_eq};

@@ -1,12 +1,13 @@
 //! Files.
 
 use tim_client::proto::vendor::limits::MAX_FILE_BYTES;
-use tim_client::{ErrorCode, MessageKind, Payload, Platform, SendOptions};
+use tim_client::{ErrorCode, MessageKind, Platform};
 
-use super::audio::can_create;
-use super::images::carries;
-use super::{claims, to, wire_file};
-use crate::check::{Stop, Verdict, ensure, ensure_eq, ensure_refused};
+use super::payloads::{
+    are_taken, creates_everywhere_but_on, creates_without_upload, is_not_claimed, is_refused,
+};
+use super::wire_file;
+use crate::check::{Verdict, ensure_eq};
 use crate::lab::Lab;
 use crate::row::{Row, table};
 
@@ -20,64 +21,23 @@ pub(super) const ROWS: &[Row] = table! {
 };
 
 async fn create(lab: &Lab) -> Verdict {
-    carries(lab, MessageKind::FILE).await?;
-    Err(Stop::NotBuilt("uploads; the payload is carried unchanged".into()))
+    creates_without_upload(lab, MessageKind::FILE).await
 }
 
 async fn from_file(_: &Lab) -> Verdict {
-    ensure!(
-        !claims("createFileMessage from a File"),
-        "the SDK claims uploads, but has no call for them"
-    );
-    Err(Stop::NotBuilt(
-        "uploads; the SDK's table of features says so".into(),
-    ))
+    is_not_claimed("createFileMessage from a File")
 }
 
 async fn largest(lab: &Lab) -> Verdict {
     ensure_eq!(MAX_FILE_BYTES, 100 * 1024 * 1024, "the constant");
-    let (alice, bob) = lab.pair().await?;
-    let mut raw = lab.raw("alice").await?;
-    for (size, taken) in [(MAX_FILE_BYTES, true), (MAX_FILE_BYTES + 1, false)] {
-        let bytes = wire_file(size);
-        let created = alice
-            .client
-            .create_message(bob.user(), Payload::decode(MessageKind::FILE, &bytes));
-        let sent = match created {
-            Ok(message) => alice
-                .client
-                .send_message(&message, SendOptions::default())
-                .await
-                .map(drop),
-            Err(error) => Err(error),
-        };
-        let body = raw.body(&to(bob.user()), MessageKind::FILE.0, bytes.clone());
-        let by_hub = raw.send(&body).await?;
-        if taken {
-            ensure!(
-                sent.is_ok() && by_hub.is_ok(),
-                "100 MiB were refused: {sent:?}, {by_hub:?}"
-            );
-        } else {
-            ensure_refused(
-                sent,
-                &[ErrorCode::MESSAGE_FILE_SIZE_LIMIT],
-                "a file of 100 MiB and a byte",
-            )?;
-            ensure_eq!(
-                by_hub.map_err(|refusal| refusal.code),
-                Err(2402),
-                "the hub's answer to it"
-            );
-        }
-    }
+    let (largest, too_large) = (wire_file(MAX_FILE_BYTES), wire_file(MAX_FILE_BYTES + 1));
+    are_taken(lab, MessageKind::FILE, &[largest]).await?;
+    let refusal = (ErrorCode::MESSAGE_FILE_SIZE_LIMIT, 2402);
+    is_refused(lab, MessageKind::FILE, &too_large, refusal).await?;
     Ok("100 MiB are taken; a byte more is refused with 2402 by the SDK and by the hub".into())
 }
 
 async fn not_in_mini_program(lab: &Lab) -> Verdict {
-    for &platform in Platform::KNOWN {
-        let can = can_create(lab, platform, MessageKind::FILE).await?;
-        ensure_eq!(can, platform != Platform::MINI_PROGRAM, "a file on {platform}");
-    }
+    creates_everywhere_but_on(lab, Platform::MINI_PROGRAM, MessageKind::FILE).await?;
     Ok("files can be created everywhere but in the mini program, where they are refused".into())
 }

@@ -13,6 +13,7 @@ mod ids;
 mod images;
 mod list;
 mod notices;
+mod payloads;
 mod profile;
 mod reading;
 mod receiving;

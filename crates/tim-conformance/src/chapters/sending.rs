@@ -337,34 +337,40 @@ async fn push_on_the_wire(lab: &Lab, push: OfflinePush) -> Result<Push, Stop> {
         .ok_or_else(|| Stop::fail("offlinePushInfo did not leave"))
 }
 
-/// The fields that leave are these; the rest is not built.
-async fn carries(lab: &Lab, push: OfflinePush, wanted: Push) -> Verdict {
-    ensure_eq!(
-        push_on_the_wire(lab, push).await?,
-        wanted,
-        "offlinePushInfo on the wire"
-    );
+/// The fields that are to leave.
+fn wanted(push: &OfflinePush) -> Push {
+    Push {
+        disable_push: push.disable_push,
+        title: push.title.clone(),
+        description: push.description.clone(),
+        extension: push.extension.clone(),
+        ignore_ios_badge: push.ignore_ios_badge,
+        android_oppo_channel_id: push.android_oppo_channel_id.clone(),
+    }
+}
+
+/// These fields leave, and no others.
+async fn leave(lab: &Lab, push: OfflinePush) -> Result<(), Stop> {
+    let wanted = wanted(&push);
+    let on_the_wire = push_on_the_wire(lab, push).await?;
+    ensure_eq!(on_the_wire, wanted, "offlinePushInfo on the wire");
+    Ok(())
+}
+
+/// The fields that are set leave; the rest is not built.
+async fn carries(lab: &Lab, set: impl Fn(&mut OfflinePush)) -> Verdict {
+    let mut push = OfflinePush::default();
+    set(&mut push);
+    leave(lab, push).await?;
     Err(Stop::NotBuilt("offline push; the field reaches the hub".into()))
 }
 
 async fn push_info(lab: &Lab) -> Verdict {
-    carries(lab, OfflinePush::default(), Push::default()).await
+    carries(lab, |_| ()).await
 }
 
 async fn disable_push(lab: &Lab) -> Verdict {
-    let push = OfflinePush {
-        disable_push: true,
-        ..OfflinePush::default()
-    };
-    carries(
-        lab,
-        push,
-        Push {
-            disable_push: true,
-            ..Push::default()
-        },
-    )
-    .await
+    carries(lab, |push| push.disable_push = true).await
 }
 
 fn text() -> Option<String> {
@@ -372,83 +378,23 @@ fn text() -> Option<String> {
 }
 
 async fn title(lab: &Lab) -> Verdict {
-    let push = OfflinePush {
-        title: text(),
-        ..OfflinePush::default()
-    };
-    carries(
-        lab,
-        push,
-        Push {
-            title: text(),
-            ..Push::default()
-        },
-    )
-    .await
+    carries(lab, |push| push.title = text()).await
 }
 
 async fn push_text(lab: &Lab) -> Verdict {
-    let push = OfflinePush {
-        description: text(),
-        ..OfflinePush::default()
-    };
-    carries(
-        lab,
-        push,
-        Push {
-            description: text(),
-            ..Push::default()
-        },
-    )
-    .await
+    carries(lab, |push| push.description = text()).await
 }
 
 async fn push_extension(lab: &Lab) -> Verdict {
-    let push = OfflinePush {
-        extension: text(),
-        ..OfflinePush::default()
-    };
-    carries(
-        lab,
-        push,
-        Push {
-            extension: text(),
-            ..Push::default()
-        },
-    )
-    .await
+    carries(lab, |push| push.extension = text()).await
 }
 
 async fn ios_badge(lab: &Lab) -> Verdict {
-    let push = OfflinePush {
-        ignore_ios_badge: true,
-        ..OfflinePush::default()
-    };
-    carries(
-        lab,
-        push,
-        Push {
-            ignore_ios_badge: true,
-            ..Push::default()
-        },
-    )
-    .await
+    carries(lab, |push| push.ignore_ios_badge = true).await
 }
 
 async fn oppo_channel(lab: &Lab) -> Verdict {
-    let push = OfflinePush {
-        android_oppo_channel_id: text(),
-        ..OfflinePush::default()
-    };
-    carries(
-        lab,
-        push,
-        Push {
-            android_oppo_channel_id: text(),
-            ..Push::default()
-        },
-    )
-    .await
+    carries(lab, |push| push.android_oppo_channel_id = text()).await
 }
 
 async fn six_fields(lab: &Lab) -> Verdict {
@@ -460,19 +406,7 @@ async fn six_fields(lab: &Lab) -> Verdict {
         ignore_ios_badge: true,
         android_oppo_channel_id: Some("4".into()),
     };
-    let wanted = Push {
-        disable_push: true,
-        title: Some("1".into()),
-        description: Some("2".into()),
-        extension: Some("3".into()),
-        ignore_ios_badge: true,
-        android_oppo_channel_id: Some("4".into()),
-    };
-    ensure_eq!(
-        push_on_the_wire(lab, push).await?,
-        wanted,
-        "the fields on the wire"
-    );
+    leave(lab, push).await?;
     Ok("six fields leave, in their order, and nothing behind them".into())
 }
 
@@ -515,17 +449,7 @@ async fn example(lab: &Lab) -> Verdict {
         android_oppo_channel_id: Some("channel".into()),
         ..OfflinePush::default()
     };
-    let wanted = Push {
-        title: push.title.clone(),
-        description: push.description.clone(),
-        android_oppo_channel_id: push.android_oppo_channel_id.clone(),
-        ..Push::default()
-    };
-    ensure_eq!(
-        push_on_the_wire(lab, push).await?,
-        wanted,
-        "offlinePushInfo on the wire"
-    );
+    leave(lab, push).await?;
     Ok("the example is sent, and its fields reach the hub".into())
 }
 

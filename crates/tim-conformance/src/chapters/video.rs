@@ -1,10 +1,9 @@
 //! Video.
 
 use tim_client::proto::vendor::capability::{FEATURES, Version};
-use tim_client::{MessageKind, Payload, Platform, SendOptions};
+use tim_client::{MessageKind, Payload, Platform};
 
-use super::audio::can_create;
-use super::images::carries;
+use super::payloads::{arrives, can_create, creates_without_upload};
 use super::{to, wire_payload, wire_video};
 use crate::check::{Stop, Verdict, ensure, ensure_eq};
 use crate::lab::Lab;
@@ -27,8 +26,7 @@ pub(super) const ROWS: &[Row] = table! {
 };
 
 async fn create(lab: &Lab) -> Verdict {
-    carries(lab, MessageKind::VIDEO).await?;
-    Err(Stop::NotBuilt("uploads; the payload is carried unchanged".into()))
+    creates_without_upload(lab, MessageKind::VIDEO).await
 }
 
 /// The version in which the manual has a feature.
@@ -60,17 +58,9 @@ async fn platforms(lab: &Lab) -> Verdict {
     Ok("a video can be created on both".into())
 }
 
-/// The video that arrives when this one is sent.
-async fn arrives(lab: &Lab, bytes: &[u8]) -> Result<(bool, String), Stop> {
-    let (alice, mut bob) = lab.pair().await?;
-    let message = alice
-        .client
-        .create_message(bob.user(), Payload::decode(MessageKind::VIDEO, bytes))?;
-    alice
-        .client
-        .send_message(&message, SendOptions::default())
-        .await?;
-    let got = bob.receives(&message).await?;
+/// Of the video that arrives when this one is sent: whether its thumbnail is a default one, and its address.
+async fn thumbnail(lab: &Lab, bytes: &[u8]) -> Result<(bool, String), Stop> {
+    let got = arrives(lab, MessageKind::VIDEO, bytes).await?;
     match got.payload() {
         Payload::Video(video) => Ok((video.thumbnail.is_default, video.thumbnail.url.to_owned())),
         other => Err(Stop::fail(format_args!("a video arrived as {other:?}"))),
@@ -91,7 +81,7 @@ async fn default_thumbnail(lab: &Lab) -> Verdict {
         .varint(0)
         .varint(0)
         .str("");
-    let (is_default, url) = arrives(lab, &without.0).await?;
+    let (is_default, url) = thumbnail(lab, &without.0).await?;
     ensure!(is_default, "the flag is lost");
     if url.is_empty() {
         return Err(Stop::NotBuilt("nothing fills in a default thumbnail".into()));
@@ -101,7 +91,7 @@ async fn default_thumbnail(lab: &Lab) -> Verdict {
 
 async fn told_apart(lab: &Lab) -> Verdict {
     for is_default in [true, false] {
-        let (arrived, _) = arrives(lab, &wire_video(1000, is_default)).await?;
+        let (arrived, _) = thumbnail(lab, &wire_video(1000, is_default)).await?;
         ensure_eq!(arrived, is_default, "is_default");
     }
     Ok("the flag arrives".into())
