@@ -12,6 +12,7 @@ mod language;
 mod lives;
 mod packing;
 mod script;
+mod store_log;
 mod wire;
 
 pub use client::client_session;
@@ -20,6 +21,7 @@ pub use hub::hub_session;
 pub use json::{captures, json};
 pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
+pub use store_log::store_log;
 pub use wire::{frames, messages, serial};
 
 /// A target by name.
@@ -41,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("usersig", usersig),
     ("json", json),
     ("captures", captures),
+    ("store_log", store_log),
 ];
 
 /// The program of a target.

@@ -47,6 +47,37 @@ pub use check::{DamagedEntries, Report, check};
 pub use lists::SqliteReader;
 pub use writer::SqliteWriter;
 
+/// What the fuzz targets look at. Not a part of the API.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::wal::{Found, judge_files};
+
+    /// What a look at the write-ahead log finds.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum InLog {
+        /// Nothing is missing.
+        Whole,
+        /// It ends inside a transaction.
+        Unfinished,
+        /// It is empty, and its index knows committed frames.
+        Empty,
+        /// Acknowledged changes are missing.
+        Damaged,
+    }
+
+    /// Looks at a write-ahead log and its index.
+    #[must_use]
+    pub fn look_at_log(log: &[u8], index: &[u8]) -> InLog {
+        match judge_files(log, index) {
+            Found::Whole => InLog::Whole,
+            Found::Unfinished => InLog::Unfinished,
+            Found::Empty => InLog::Empty,
+            Found::Damaged(_) => InLog::Damaged,
+        }
+    }
+}
+
 /// The oldest safe SQLite. Older ones can lose committed pages when a checkpoint races with a writer.
 pub const OLDEST_SQLITE: i32 = 3_051_003;
 

@@ -48,6 +48,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+/// What is to be said of this log with this index.
+#[cfg(feature = "fuzzing")]
+pub(super) fn judge_files(log: &[u8], index: &[u8]) -> Found {
+    judge(log, Index::decode(index))
+}
+
 fn judge(log: &[u8], index: Option<Index>) -> Found {
     let frames = match Log::decode(log) {
         Ok(frames) => frames,
