@@ -61,7 +61,7 @@ faults! {
     /// The SDK's cursor is that of the newest delivery, handled or not: a restarted application never gets what it had not read.
     CursorAheadOfEvents = "cursor-ahead-of-events", "order-once", 200 of "all";
     /// What the connection had no capacity for counts as delivered.
-    CursorSkipsUndelivered = "cursor-skips-undelivered", "order-once";
+    CursorSkipsUndelivered = "cursor-skips-undelivered", "order-once", 200 of "devices";
     /// Live messages are handed to a device that has not yet got the older ones from the log, which it then never gets.
     LiveOvertakesLog = "live-overtakes-log", "order-once", 200 of "all";
     /// The hub does not remember what it passed on without storing it: a repetition is delivered again.
@@ -91,7 +91,7 @@ faults! {
     /// What waits in mailboxes keeps its content when it is revoked.
     RevocationMissesMailboxes = "revocation-misses-mailboxes", "revoked", 200 of "links";
     /// The SDK replaces its unread count by that of a response, and forgets what was delivered after the hub had counted.
-    MarkReadOverwrites = "mark-read-overwrites", "numbers-at-rest";
+    MarkReadOverwrites = "mark-read-overwrites", "numbers-at-rest", 200 of "store";
     /// The store moves the read mark backward.
     ReadMarkGoesBack = "read-mark-goes-back", "numbers-at-rest", 200 of "all";
     /// The store counts a user's own messages as unread.
@@ -99,7 +99,7 @@ faults! {
     /// A message that was revoked stays in the SDK's count.
     RevokedStillCounts = "revoked-still-counts", "numbers-at-rest", 200 of "all";
     /// Of two counts that wait for a device, the one that came last wins, even if it is the older one.
-    OlderCountWins = "older-count-wins", "numbers-at-rest";
+    OlderCountWins = "older-count-wins", "numbers-at-rest", 400 of "groups";
     /// The hub measures a message with its envelope, the client without: the longest messages are created and never sent.
     LimitMeasuredTwice = "limit-measured-twice", "ceilings", 200 of "all";
     /// The session delivers more than the window of the client.
@@ -107,9 +107,9 @@ faults! {
     /// The hub admits any number of messages a second.
     FloodAdmitted = "flood-admitted", "ceilings", 200 of "all";
     /// A login that arrives late takes over from the newer one of the same session.
-    LoginWithoutFencing = "login-without-fencing", "liveness";
+    LoginWithoutFencing = "login-without-fencing", "liveness", 200 of "links";
     /// The client takes the response to a LOGIN of an earlier connection, or of an earlier run, for its own.
-    EarlierLoginAnswered = "earlier-login-answered", "liveness";
+    EarlierLoginAnswered = "earlier-login-answered", "order-once", 200 of "serial";
     /// Every refusal of a login ends the session for good.
     TransientIsFinal = "transient-is-final", "liveness", 200 of "all";
     /// The client's waits between attempts grow without a ceiling.

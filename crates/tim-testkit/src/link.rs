@@ -172,9 +172,32 @@ impl SimulatedLink {
     }
 
     /// Loses what is on its way to an end.
-    pub(crate) fn clear(&mut self, to: End) {
+    fn clear(&mut self, to: End) {
         self.queue(to).clear();
         self.in_transit[to as usize] = 0;
+    }
+
+    /// Whether bytes have arrived at an end and were not received.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn has_arrived(&self, at: End, now: Instant) -> bool {
+        self.next_arrival_at(at).is_some_and(|when| when <= now)
+    }
+
+    /// Of what has arrived at an end and was not received, only the first bytes are left. What is on its way still comes.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn overrun(&mut self, at: End, now: Instant, most: usize) {
+        let mut left = most;
+        for (_, arrival) in self.queue(at).iter_mut().take_while(|(when, _)| *when <= now) {
+            if let Arrival::Bytes(bytes) = arrival {
+                bytes.truncate(left);
+                left -= bytes.len();
+            }
+        }
+        let len = |(_, arrival): &(Instant, Arrival)| match arrival {
+            Arrival::Bytes(bytes) => bytes.len(),
+            Arrival::Closed => 0,
+        };
+        self.in_transit[at as usize] = self.queue(at).iter().map(len).sum();
     }
 
     /// The bytes on their way to an end.

@@ -484,6 +484,8 @@ pub enum Event {
     KickedOut(ErrorCode),
     /// The login was refused.
     LoginFailed(ErrorCode),
+    /// The hub has ended the connection, and the device tries again. Only devices of firmware report it.
+    TurnedAway(ErrorCode),
     /// Entries are missing.
     Gap {
         /// In which log.

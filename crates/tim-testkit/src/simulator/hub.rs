@@ -89,6 +89,7 @@ pub(crate) fn options(shared: &Shared) -> HubOptions {
     options.purge_interval = Duration::from_millis(settings.purge_interval_ms);
     options.max_devices = settings.max_devices;
     options.max_live = settings.max_live;
+    options.max_outgoing = settings.max_outgoing;
     options.sends_per_second = settings.sends_per_second;
     options.clock = Clock::new(move || wall.ms(), move || steady.ms());
     options
@@ -150,6 +151,9 @@ impl HubProcess {
                 .next_commit_fails(StoreError::Fatal("it was planned".to_owned())),
             StoreFault::Slow { commit_ms, for_ms } => self.pace.slow_commits(&self.shared, commit_ms, for_ms),
             StoreFault::SlowReads { read_ms, for_ms } => self.pace.slow_reads(&self.shared, read_ms, for_ms),
+            StoreFault::SlowAnswers { later_ms, for_ms } => {
+                self.pace.slow_answers(&self.shared, later_ms, for_ms);
+            }
             StoreFault::ReadsFail(ms) => {
                 life.faults
                     .reads_fail(Some(not_stored(NotStored::Engine("it was planned".to_owned()))));

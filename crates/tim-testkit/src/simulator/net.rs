@@ -15,6 +15,9 @@ use tokio::time::Sleep;
 use super::time::Steady;
 use crate::{End, Faults, Rng, SimulatedLink};
 
+/// What the UART of a serial line and its driver hold of what arrives while nobody reads, in bytes.
+const UART: usize = 4096;
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -71,14 +74,29 @@ impl Line {
             self.swallowed[from as usize] += bytes.len();
             return;
         }
-        if !self.held[other(from) as usize] {
-            return; // a serial line that nobody listens to
+        let to = other(from);
+        if !self.held[to as usize] && self.link.in_transit(to) + bytes.len() > UART {
+            return; // a serial line on which nobody listens
         }
         self.link.send(from, bytes, now, &mut self.rng);
         match self.link.is_broken() {
             true => self.wake(),
-            false => self.wake_reader(other(from)),
+            false => self.wake_reader(to),
         }
+    }
+
+    /// Somebody takes an end of a serial line. What had arrived there before is in the UART, or is lost because that was reset.
+    fn take(&mut self, end: End) {
+        let now = self.steady.now();
+        if !self.link.has_arrived(end, now) {
+            return;
+        }
+        let most = match self.rng.below(4) {
+            0 | 1 => 0,
+            2 => self.rng.below(UART as u64) as usize,
+            _ => UART,
+        };
+        self.link.overrun(end, now, most);
     }
 }
 
@@ -108,6 +126,7 @@ impl SharedLine {
         let mut line = lock(&self.0);
         line.holders[end as usize] += 1;
         line.held[end as usize] = true;
+        line.take(end);
         line.wake();
         let sleep = tokio::time::sleep_until(line.steady.at(line.steady.now()));
         LinkEnd {
@@ -177,7 +196,6 @@ impl SharedLine {
             true => line.link.close(end, now, &mut line.rng),
             false => line.link.lose(&mut line.rng),
         }
-        line.link.clear(end);
         line.wake();
     }
 }
@@ -285,11 +303,8 @@ impl LinkEnd {
         }
         let now = line.steady.now();
         line.link.close(self.end, now, &mut line.rng);
+        // A serial line stays. Nobody holds it at this end until somebody takes it again.
         line.ended[me] = line.link.is_broken();
-        if !line.link.is_broken() {
-            // A serial line, which nobody holds at this end until somebody takes it again.
-            line.link.clear(self.end);
-        }
         line.wake();
     }
 }

@@ -11,9 +11,6 @@ use super::net::{Cut, LinkEnd, SharedLine, WeakLine, lock};
 use super::time::Steady;
 use crate::{End, Faults, Rng, SimulatedLink};
 
-/// How many bytes a link holds in each direction.
-const CAPACITY: usize = 64 * 1024;
-
 /// What receives the connections that are opened: the hub's end of the link, and a name for the hub's log.
 pub(crate) type Accept = Arc<dyn Fn(LinkEnd, String) + Send + Sync>;
 
@@ -28,6 +25,8 @@ struct Inner {
     accept: Option<Accept>,
     /// The faults of every link that is opened, unless its device has others.
     usual: Faults,
+    /// How many bytes a link holds in each direction.
+    capacity: usize,
     devices: BTreeMap<u32, DeviceLinks>,
 }
 
@@ -45,12 +44,13 @@ struct DeviceLinks {
 }
 
 impl Network {
-    pub(crate) fn new(steady: Steady, seed: u64, usual: Faults) -> Self {
+    pub(crate) fn new(steady: Steady, seed: u64, usual: Faults, capacity: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             steady,
             rng: Rng::new(seed),
             accept: None,
             usual,
+            capacity,
             devices: BTreeMap::new(),
         })))
     }
@@ -96,7 +96,7 @@ impl Network {
             let faults = links.faults.as_ref().unwrap_or(&inner.usual);
             let mut rng = Rng::new(inner.rng.draw());
             let link = SimulatedLink::new(faults, false, &mut rng);
-            let line = SharedLine::new(link, rng, inner.steady, CAPACITY);
+            let line = SharedLine::new(link, rng, inner.steady, inner.capacity);
             if let Some(cut) = links.next_cut.take() {
                 line.cut(cut);
             }
@@ -119,7 +119,7 @@ impl Network {
             let faults = links.faults.as_ref().unwrap_or(&inner.usual);
             let mut rng = Rng::new(inner.rng.draw());
             let link = SimulatedLink::serial(faults, &mut rng);
-            SharedLine::new(link, rng, inner.steady, CAPACITY)
+            SharedLine::new(link, rng, inner.steady, inner.capacity)
         });
         line.clone()
     }
@@ -158,7 +158,7 @@ impl Network {
         self.open_lines(device).iter().any(SharedLine::is_deceptive)
     }
 
-    /// Severs every link, as when the hub's process ends. Serial lines lose what is on its way.
+    /// Severs every link, as when the hub's process ends. Serial lines stay.
     pub(crate) fn sever_all(&self) {
         let devices: Vec<u32> = self.inner().devices.keys().copied().collect();
         for device in devices {

@@ -168,6 +168,12 @@ pub struct Settings {
     pub delay_us: (u64, u64),
     /// The most bytes that arrive together.
     pub max_fragment: usize,
+    /// How many bytes a link holds in each direction.
+    pub socket_bytes: usize,
+    /// `HubOptions::max_outgoing`.
+    pub max_outgoing: usize,
+    /// The longest frame that an SDK device takes.
+    pub max_frame: u32,
     /// Whether the application of a device keeps its cursor after every event (and sends kept messages again after a restart).
     pub keeps: bool,
 }
@@ -186,6 +192,9 @@ impl Default for Settings {
             sig_seconds: 24 * 3600,
             delay_us: (200, 5_000),
             max_fragment: 1 << 20,
+            socket_bytes: 64 * 1024,
+            max_outgoing: 1 << 20,
+            max_frame: 64 * 1024,
             keeps: true,
         }
     }
@@ -540,6 +549,13 @@ pub enum StoreFault {
     },
     /// Reads fail for so many milliseconds.
     ReadsFail(u32),
+    /// What was read is handed over so many milliseconds later, for so many milliseconds.
+    SlowAnswers {
+        /// How much later.
+        later_ms: u32,
+        /// For how long.
+        for_ms: u32,
+    },
 }
 
 /// What a hostile user does: frames of the protocol that no SDK sends. Users and groups are numbers of the population.

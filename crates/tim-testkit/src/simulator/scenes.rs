@@ -4,16 +4,19 @@
 //! A scene has random actors and random pauses, and consists of ordinary steps: it is shrunk as they are, and whatever else the plan has
 //! crosses it. Scenes are drawn from a stream of their own.
 
+mod late;
+
 use tim_session::proto::GroupType;
 
 use super::op::{
     Body, Call, DeviceFault, DeviceKind, DeviceRef, HubFault, LinkFault, Mention, Op, Population, Profile,
-    Settings, StoreFault, Target,
+    Settings, StoreFault, Target, UserPlan,
 };
 use super::plan::any;
 use crate::Rng;
 
 /// What a scene needs to know of the plan that it becomes a part of.
+#[derive(Debug, Clone)]
 pub(super) struct Stage {
     pub(super) profile: Profile,
     pub(super) population: Population,
@@ -51,6 +54,16 @@ const fn scenes_of(profile: Profile) -> &'static [Play] {
 /// Draws the scenes of a plan: none, one or two.
 pub(super) fn draw(rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
     let plays = scenes_of(stage.profile);
+    draw_of(plays, rng, stage)
+}
+
+/// Draws the scenes of a plan in which something comes late: none, one or two.
+pub(super) fn draw_late(rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
+    let plays = late::scenes_of(stage.profile);
+    draw_of(plays, rng, stage)
+}
+
+fn draw_of(plays: &[Play], rng: Rng, stage: Stage) -> Vec<(u64, Op)> {
     let mut scene = Scene::new(rng, stage);
     for _ in 0..scene.rng.below(3) {
         if plays.is_empty() {
@@ -118,6 +131,31 @@ impl Scene {
             !not.contains(user) && first.is_some_and(|kind| kinds.contains(kind))
         };
         let fit: Vec<u8> = (0..users.len() as u8).filter(fits).collect();
+        (!fit.is_empty()).then(|| DeviceRef::new(any(&mut self.rng, &fit), 0))
+    }
+
+    /// Any device of one of these kinds, of another user than these.
+    fn any_device_but(&mut self, not: &[u8], kinds: &[DeviceKind]) -> Option<DeviceRef> {
+        let users = (0..).zip(&self.stage.population.users);
+        let fit: Vec<DeviceRef> = users
+            .filter(|(user, _)| !not.contains(user))
+            .flat_map(|(user, plan)| {
+                let devices = (0..).zip(&plan.devices);
+                let fit = devices.filter(|(_, kind)| kinds.contains(kind));
+                fit.map(move |(device, _)| DeviceRef::new(user, device))
+            })
+            .collect();
+        (!fit.is_empty()).then(|| any(&mut self.rng, &fit))
+    }
+
+    /// Device 0 of another user, who has a second one, both of which can make every call.
+    fn user_with_two(&mut self, not: u8) -> Option<DeviceRef> {
+        let users = (0..).zip(&self.stage.population.users);
+        let has_two = |plan: &UserPlan| plan.devices.starts_with(&[DeviceKind::Sdk, DeviceKind::Sdk]);
+        let fit: Vec<u8> = users
+            .filter(|(user, plan)| *user != not && has_two(plan))
+            .map(|(user, _)| user)
+            .collect();
         (!fit.is_empty()).then(|| DeviceRef::new(any(&mut self.rng, &fit), 0))
     }
 
@@ -324,7 +362,8 @@ mod tests {
     #[test]
     fn each_scene_finds_its_actors_in_many_plans() {
         for profile in Profile::ALL {
-            for (number, play) in scenes_of(profile).iter().enumerate() {
+            let plays = scenes_of(profile).iter().chain(late::scenes_of(profile));
+            for (number, play) in plays.enumerate() {
                 let played = (0..100).filter(|seed| {
                     let plan = Plan::generate(*seed, profile);
                     let stage = Stage {

@@ -160,12 +160,12 @@ impl SdkDevice {
 
     fn build(&self, from: &StartsFrom, cursor: &[u8], line: &LifeLine, seed: u64) -> Client {
         let settings = &self.shared.plan.settings;
-        let window = settings.window;
+        let (window, max_frame) = (settings.window, settings.max_frame);
         let wall = self.wall.clone();
         let builder = Client::builder(APP, self.user(), self.sig(settings.sig_seconds))
             .device(self.number())
             .event_capacity(settings.event_capacity)
-            .session(|config| config.window = window)
+            .session(|config| (config.window, config.max_frame) = (window, max_frame))
             .wall_clock(move || wall.ms())
             .seed(seed);
         let builder = match from {
@@ -446,19 +446,6 @@ impl SdkDevice {
         let mut tasks = running.tasks.borrow_mut();
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
-    }
-
-    /// Keeps a message that is being sent, as it is before there is an answer.
-    fn keep_begun(&self, running: &Running, mark: Mark) {
-        let mut own = running.own.borrow_mut();
-        for own in own
-            .iter_mut()
-            .filter(|own| own.mark == mark && own.message.status() != Status::Success)
-        {
-            own.before = own.message.to_bytes();
-        }
-        drop(own);
-        self.keep_own(running);
     }
 
     /// Keeps the own messages in their current state.

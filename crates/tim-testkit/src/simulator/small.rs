@@ -281,7 +281,7 @@ impl SmallDevice {
                 change.unread,
                 change.read_sequence
             )),
-            DeviceEvent::TurnedAway(failure) => Event::Other(format!("turned away: {}", failure.code.0)),
+            DeviceEvent::TurnedAway(failure) => Event::TurnedAway(failure.code),
             DeviceEvent::Malformed { kind } => Event::Other(format!("malformed {kind}")),
             _ => return None,
         })

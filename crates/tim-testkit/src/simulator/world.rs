@@ -123,7 +123,7 @@ async fn drive<E>(
         },
         ..Faults::NONE
     };
-    let network = Network::new(steady, plan.seed ^ 0x4E45_5400, usual);
+    let network = Network::new(steady, plan.seed ^ 0x4E45_5400, usual, settings.socket_bytes);
     let shared = Shared::new(plan.clone(), steady, network);
     *observed.borrow_mut() = Some(Rc::clone(&shared));
     let world = World::new(shared);

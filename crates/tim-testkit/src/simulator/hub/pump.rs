@@ -17,6 +17,8 @@ pub(crate) struct Pace {
     reads: Cell<(u32, u64)>,
     /// No rounds of retention: somebody looks at the store.
     retention_is_held: Cell<bool>,
+    /// How much later what was read is handed over, and until when.
+    answers: Cell<(u32, u64)>,
 }
 
 impl Pace {
@@ -32,9 +34,19 @@ impl Pace {
         self.retention_is_held.set(is_held);
     }
 
+    pub(crate) fn slow_answers(&self, shared: &Shared, ms: u32, for_ms: u32) {
+        self.answers.set((ms, shared.steady.ms() + u64::from(for_ms)));
+    }
+
+    /// What a read waits for before it is handed over.
+    fn answer_ms(&self, now_ms: u64) -> u64 {
+        slow(self.answers.get(), now_ms)
+    }
+
     pub(crate) fn heal(&self) {
         self.commits.take();
         self.reads.take();
+        self.answers.take();
     }
 }
 
@@ -136,12 +148,13 @@ impl Pump {
 
     fn take(&mut self, kind: Kind, waiting: &Waiting) {
         let mut any = |count: usize| self.rng.below(count as u64) as usize;
+        let waits = self.pace.answer_ms(self.shared.steady.ms()) > 0;
         let step = match kind {
             Kind::Commit if any(5) == 0 => Step::Commit(1 + any(waiting.writes)),
             Kind::Commit => Step::Commit(waiting.writes),
             Kind::FanOut => Step::FanOut,
             Kind::Live => Step::Live,
-            Kind::Read if any(5) == 0 => Step::ReadAhead(any(waiting.reads)),
+            Kind::Read if any(5) == 0 || waits => Step::ReadAhead(any(waiting.reads)),
             Kind::Read => Step::Read(any(waiting.reads)),
             Kind::Answer => Step::Answer(any(waiting.answers)),
         };
@@ -151,12 +164,17 @@ impl Pump {
 
 /// How long a piece of work takes to begin.
 fn delay(kind: Kind, pace: &Pace, now_ms: u64, rng: &mut Rng) -> u64 {
-    let slow = |(ms, until): (u32, u64)| if now_ms < until { u64::from(ms) } else { 0 };
     let usual = if rng.percent(70) { 0 } else { rng.within(1..5) };
     usual
         + match kind {
-            Kind::Commit => slow(pace.commits.get()),
-            Kind::Read => slow(pace.reads.get()),
-            Kind::FanOut | Kind::Live | Kind::Answer => 0,
+            Kind::Commit => slow(pace.commits.get(), now_ms),
+            Kind::Read => slow(pace.reads.get(), now_ms),
+            Kind::Answer => pace.answer_ms(now_ms),
+            Kind::FanOut | Kind::Live => 0,
         }
+}
+
+/// What something takes in addition, which is slow until a time.
+fn slow((ms, until_ms): (u32, u64), now_ms: u64) -> u64 {
+    if now_ms < until_ms { u64::from(ms) } else { 0 }
 }

@@ -1,6 +1,10 @@
 //! After the faults end, everything settles within the deadline: every device that wants to be is ready, and every call has returned.
+//! Nobody is thrown out meanwhile for what passes by itself, or for another login of the device that there was not.
 
-use super::super::history::{Event, What};
+use tim_session::proto::ErrorCode;
+
+use super::super::history::{Event, Observation, What};
+use super::super::op::DeviceRef;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -12,6 +16,9 @@ const NAME: &str = "liveness";
 
 /// Codes of what passes by itself: overload, a store that fails or is full, a hub that stops, too many requests.
 const PASSES: [u32; 5] = [60_022, 200_005, 200_006, 200_008, 200_011];
+
+/// How long a login of an earlier life of a device, or of a twin, may be on its way or alive.
+const LATE_MS: u64 = 60_000;
 
 impl Invariant for Liveness {
     fn name(&self) -> &'static str {
@@ -43,28 +50,52 @@ impl Invariant for Liveness {
     }
 }
 
-/// What passes by itself ends no session for good.
+/// What passes by itself ends no session for good, and another login ends one only if there was another one.
 fn endings(model: &Model<'_>) -> Result<u64, Violation> {
     let mut checked = 0;
     for (at, observation) in model.history.observations.iter().enumerate() {
-        let What::Event(Event::KickedOut(code) | Event::LoginFailed(code)) = &observation.what else {
-            continue;
+        let (code, for_good) = match &observation.what {
+            What::Event(Event::KickedOut(code) | Event::LoginFailed(code)) => (*code, true),
+            What::Event(Event::TurnedAway(code)) => (*code, false),
+            _ => continue,
         };
         checked += 1;
-        if PASSES.contains(&code.0) {
+        if for_good && PASSES.contains(&code.0) {
             let words = format!("a session has ended for good with {code}, which passes by itself");
+            return Err(Violation::new(NAME, words).at([at]));
+        }
+        if let Some(device) = observation.device
+            && code == ErrorCode::SESSION_REPLACED
+            && !has_another(model, device, at)
+        {
+            let words =
+                format!("{device} had to go for another login, and only this one of the device lives");
             return Err(Violation::new(NAME, words).at([at]));
         }
     }
     Ok(checked)
 }
 
+/// Whether something other than the first life of a device may have logged in: a twin, or a later life, to which something of the
+/// earlier one may come late.
+fn has_another(model: &Model<'_>, device: DeviceRef, at: usize) -> bool {
+    let now_ms = model.at_ms(at);
+    let before = model.history.observations.get(..at).unwrap_or_default();
+    let of_device = before.iter().filter(|other| other.device == Some(device));
+    let is_another = |other: &Observation| match other.what {
+        What::Started(started) => started.twin || started.life > 0,
+        _ => false,
+    };
+    let mut recent = of_device.filter(|other| other.at_ms + LATE_MS > now_ms);
+    recent.any(is_another)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::made_up::{MadeUp, device, passes, violates};
     use super::*;
+    use crate::simulator::history::{Started, StartsFrom};
     use crate::simulator::op::Target;
-    use tim_session::proto::ErrorCode;
 
     #[test]
     fn a_device_that_is_not_ready_or_something_that_does_not_settle() {
@@ -88,6 +119,35 @@ mod tests {
                 false => assert!(passes(&Liveness, &run) > 0),
             }
         }
+    }
+
+    #[test]
+    fn a_device_that_goes_for_another_login_that_there_was_not() {
+        let mut run = MadeUp::new();
+        let started = Started {
+            life: 1,
+            from: StartsFrom::Now,
+            twin: true,
+        };
+        for event in [Event::TurnedAway, Event::KickedOut] {
+            let mut alone = run.clone();
+            let replaced = What::Event(event(ErrorCode::SESSION_REPLACED));
+            alone.push(Some(device(1)), replaced.clone());
+            violates(&Liveness, &alone, "for another login");
+            let mut beside = run.clone();
+            beside.push(Some(device(1)), What::Started(started));
+            let mut late = beside.clone();
+            beside.push(Some(device(1)), replaced.clone());
+            passes(&Liveness, &beside);
+            late.pass(LATE_MS);
+            late.push(Some(device(1)), replaced);
+            violates(&Liveness, &late, "for another login");
+        }
+        run.push(
+            Some(device(1)),
+            What::Event(Event::TurnedAway(ErrorCode::SERVER_SHUTTING_DOWN)),
+        );
+        passes(&Liveness, &run);
     }
 
     #[test]

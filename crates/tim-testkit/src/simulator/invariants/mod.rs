@@ -11,6 +11,7 @@
 //! | [`gaps`](Gaps) | what a restored store or retention lost is announced, and nothing else is |
 //! | [`used-id`](UsedId) | another message under a used id is never acknowledged |
 //! | [`numbers-at-rest`](NumbersAtRest) | counts, marks, totals and last messages of devices, hub and logs agree |
+//! | [`marks-forward`](MarksForward) | no read mark goes back, in what is published and in what is asked for |
 //! | [`visibility`](Visibility) | nobody sees what the visibility matrix forbids |
 //! | [`restrictions`](Restrictions) | mutes and bans hold, and outlive membership; roles are what they are |
 //! | [`revoked`](Revoked) | what was revoked is nowhere; only what somebody revoked is gone |
@@ -23,6 +24,7 @@ mod durable_once;
 mod fairness;
 mod gaps;
 mod liveness;
+mod marks_forward;
 mod model;
 mod numbers_at_rest;
 mod order_once;
@@ -43,6 +45,7 @@ pub use durable_once::DurableOnce;
 pub use fairness::Fairness;
 pub use gaps::Gaps;
 pub use liveness::Liveness;
+pub use marks_forward::MarksForward;
 pub use model::Model;
 pub use numbers_at_rest::NumbersAtRest;
 pub use order_once::OrderOnce;
@@ -67,7 +70,7 @@ pub trait Invariant: Send + Sync {
 }
 
 /// All invariants, in the order in which they are checked: what explains a failure best comes first.
-pub const ALL: [&dyn Invariant; 11] = [
+pub const ALL: [&dyn Invariant; 12] = [
     &DurableOnce,
     &UsedId,
     &OrderOnce,
@@ -76,6 +79,7 @@ pub const ALL: [&dyn Invariant; 11] = [
     &Restrictions,
     &Revoked,
     &NumbersAtRest,
+    &MarksForward,
     &Ceilings,
     &Fairness,
     &Liveness,

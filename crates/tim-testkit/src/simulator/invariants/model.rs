@@ -10,7 +10,7 @@ use super::super::history::{
     AttackSaw, Content, Event, Failed, History, Log, Mark, Observation, Returned, Said, Seen, Sent, Snapshot,
     Stored, What,
 };
-use super::super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Plan};
+use super::super::op::{Call, DeviceFault, DeviceKind, DeviceRef, LinkFault, Plan, Settings, StoreFault};
 
 /// What the hub and the client take for handing something on, generously, in milliseconds.
 const SLACK_MS: u64 = 300;
@@ -439,7 +439,11 @@ impl<'a> Model<'a> {
     /// How long what the hub passes to a device may be on its way, in milliseconds; `None` if something other than distance holds it up in
     /// this run: the link is narrow or a serial one, or the application does not read.
     pub(super) fn travel_ms(&self, device: DeviceRef) -> Option<u64> {
-        let mut most_ms = self.history.plan.settings.delay_us.1 / 1000;
+        let settings = &self.history.plan.settings;
+        if settings.socket_bytes < Settings::default().socket_bytes {
+            return None; // all links are narrow
+        }
+        let mut most_ms = settings.delay_us.1 / 1000;
         let own = |observation: &&Observation| observation.device == Some(device);
         for observation in self.history.observations.iter().filter(own) {
             match observation.what {
@@ -458,6 +462,16 @@ impl<'a> Model<'a> {
     /// nothing disturbs arrives soon. `None` if anything disturbed it since `begun`.
     pub(super) fn leaves_the_hub(&self, device: DeviceRef, begun: usize, ended: usize) -> Option<usize> {
         let travel_ms = self.travel_ms(device)?;
+        let begun_ms = self.at_ms(begun);
+        let waits = |observation: &Observation| match observation.what {
+            What::StoreFault(StoreFault::SlowAnswers { later_ms, for_ms }) => {
+                observation.at_ms + u64::from(for_ms) + 10 * u64::from(later_ms) > begun_ms
+            }
+            _ => false,
+        };
+        if self.history.observations.get(..begun)?.iter().any(waits) {
+            return None; // what was read may have waited in the hub
+        }
         let during = self.history.observations.get(begun..ended)?;
         let disturbs = |observation: &Observation| match &observation.what {
             What::LinkFault(_) | What::DeviceFault(_) | What::Ended | What::Event(Event::Other(_)) => {

@@ -1,5 +1,5 @@
 //! Each device gets each entry of its conversations exactly once and in order, over all its lives as far as it keeps its cursor, and at rest
-//! it has all that came since it was ready. What it gets is what was sent, and everybody sees the same entry at the same place.
+//! it has all that came since it was ready, and nothing from before it started with what is new. What it gets is what was sent, and everybody sees the same entry at the same place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Seen, StartsFrom, What};
 use super::super::op::{DeviceKind, DeviceRef};
-use super::model::differs;
+use super::model::{Accepted, differs};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -132,6 +132,8 @@ struct Device {
     since: Option<usize>,
     /// It starts with what is new when it is ready next.
     waits: bool,
+    /// When this life started, if it did with what is new.
+    new_since: Option<usize>,
 }
 
 impl Device {
@@ -147,6 +149,7 @@ impl Device {
             gaps: Vec::new(),
             since: None,
             waits: true,
+            new_since: None,
         }
     }
 
@@ -154,6 +157,7 @@ impl Device {
         match what {
             What::Started(started) if !started.twin => {
                 self.live.clear();
+                self.new_since = (started.from == StartsFrom::Now).then_some(at);
                 match started.from {
                     StartsFrom::Now | StartsFrom::Start => self.start_anew(),
                     StartsFrom::Cursor { observations } => {
@@ -239,6 +243,7 @@ impl Device {
             let words = format!("{} got {seen} after {last}", self.device);
             return Err(Violation::new(NAME, words).at(before(&(seen.log, last))).at([at]));
         }
+        self.is_new(model, at, seen)?;
         self.got.push((at, seen.log, seen.sequence));
         self.places.insert(place);
         self.last.insert(seen.log, seen.sequence);
@@ -265,6 +270,26 @@ impl Device {
             |later: &Seen| (later.id, later.log, later.sequence) == (seen.id, seen.log, seen.sequence);
         let mut life = own.take_while(|what| !matches!(what, What::Started(_) | What::Ended));
         life.any(|what| matches!(what, What::Event(Event::Received(entries)) if entries.iter().any(is_same)))
+    }
+
+    /// Who starts with what is new gets nothing that was acknowledged before.
+    fn is_new(&self, model: &Model<'_>, at: usize, seen: &Seen) -> Result<(), Violation> {
+        let message = seen.content.mark().and_then(|mark| model.messages.get(&mark));
+        let (Some(since), Some(message)) = (self.new_since, message) else {
+            return Ok(());
+        };
+        let is_older = |accepted: &&Accepted| accepted.at < since && accepted.sequence == seen.sequence;
+        match message.accepted.iter().find(is_older) {
+            // After a restore, sequences are assigned again.
+            Some(accepted) if !model.restored_between(accepted.at, at) => {
+                let words = format!(
+                    "{} started with what is new and got {seen} from before",
+                    self.device
+                );
+                Err(Violation::new(NAME, words).at([accepted.at, since, at]))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What is not stored comes once, as long as the hub remembers that it was passed on.
@@ -444,6 +469,25 @@ mod tests {
         violates(&OrderOnce, &run, "never got");
         run.receive(1, &[one, two]);
         violates(&OrderOnce, &run, "twice");
+    }
+
+    #[test]
+    fn a_life_that_starts_with_what_is_new_gets_nothing_from_before() {
+        let (mut run, [one, two]) = two();
+        run.push(Some(device(1)), What::Ended);
+        let started = Started {
+            life: 1,
+            from: StartsFrom::Now,
+            twin: false,
+        };
+        run.push(Some(device(1)), What::Started(started));
+        passes(&OrderOnce, &run);
+        let mut restored = run.clone();
+        run.receive(1, &[two]);
+        violates(&OrderOnce, &run, "from before");
+        restored.push(None, What::Restored { backup: 0 });
+        restored.receive(1, &[one]);
+        passes(&OrderOnce, &restored);
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! The calls of an application, one by one.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use tim_client::{
     Client, CreateGroup, Decision, GroupApplication, ImError, Limits, MENTION_ALL, MemberListOptions,
@@ -61,8 +58,17 @@ impl SdkDevice {
                 retry_ms,
             } => {
                 let mark = Mark(step);
-                let made = self.make(&client, *to, *body, mark, mention);
-                let message = match made.and_then(|message| message.with_priority(Priority(*priority))) {
+                let options = SendOptions {
+                    online_user_only: *online_only,
+                    ..SendOptions::default()
+                }
+                .retry_for(std::time::Duration::from_millis((*retry_ms).into()));
+                // It is kept before it is sent, with its options.
+                let made = self
+                    .make(&client, *to, *body, mark, mention)
+                    .and_then(|message| message.with_priority(Priority(*priority)))
+                    .and_then(|message| message.with_options(options.clone()));
+                let message = match made {
                     Ok(message) => message,
                     Err(error) => {
                         return Ok(Prepared {
@@ -84,11 +90,6 @@ impl SdkDevice {
                     });
                 }
                 running.own.borrow_mut().push(own);
-                let options = SendOptions {
-                    online_user_only: *online_only,
-                    ..SendOptions::default()
-                }
-                .retry_for(std::time::Duration::from_millis((*retry_ms).into()));
                 let sent = self.sent(&message, mark, *online_only);
                 Ok(self.send(running, message.clone(), mark, Some(sent), async move {
                     client.send_message(&message, options).await.map(|_| ())
@@ -496,25 +497,18 @@ impl SdkDevice {
     }
 
     fn send(
-        self: &Rc<Self>,
+        &self,
         running: &Rc<Running>,
         message: Message,
         mark: Mark,
         sent: Option<Sent>,
         sending: impl Future<Output = Result<(), ImError>> + 'static,
     ) -> Prepared {
-        let (me, device, life) = (self.user(), Rc::clone(self), Rc::clone(running));
+        let (me, life) = (self.user(), Rc::clone(running));
         Prepared {
             sent,
             future: Box::pin(async move {
-                let mut sending = pin!(sending);
-                // It is kept once more when it is on its way: by then it has its options.
-                let begun = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await;
-                device.keep_begun(&life, mark);
-                match begun {
-                    Poll::Ready(result) => result?,
-                    Poll::Pending => sending.await?,
-                }
+                sending.await?;
                 life.hold(me, std::slice::from_ref(&message));
                 Ok(Returned::Accepted {
                     log: Log::of(me, message.conversation_id()),
