@@ -5,13 +5,13 @@
 //! it, a fault is planted by [`with`], on one thread and for the time of one call.
 
 /// Defines [`Fault`]: the name for the command line, the invariant of the simulator that has to notice it, and within how many seeds of
-/// which profile it does (`all`: all profiles take turns). Without those it is not noticed yet.
+/// which profile it does (`all`: all profiles take turns).
 macro_rules! faults {
-    ($($(#[$doc:meta])* $fault:ident = $name:literal, $invariant:literal $(, $seeds:literal of $profile:literal)?;)+) => {
+    ($($(#[$doc:meta])* $fault:ident = $name:literal, $invariant:literal, $seeds:literal of $profile:literal;)+) => {
         /// A mistake that can be planted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Fault {
-            $($(#[$doc])* #[doc = ""] #[doc = concat!("To be noticed by `", $invariant, "`. ", $("Found within ", $seeds, " seeds of profile ", $profile, ".")?)]
+            $($(#[$doc])* #[doc = ""] #[doc = concat!("To be noticed by `", $invariant, "`. Found within ", $seeds, " seeds of profile ", $profile, ".")]
             $fault,)+
         }
 
@@ -31,14 +31,10 @@ macro_rules! faults {
                 match self { $(Self::$fault => $invariant),+ }
             }
 
-            /// Within how many seeds of which profile the simulator finds it; `None` if it does not notice it yet.
+            /// Within how many seeds of which profile the simulator finds it.
             #[must_use]
-            pub const fn found_within(self) -> Option<(u64, &'static str)> {
-                let found: &[(u64, &'static str)] = match self { $(Self::$fault => &[$(($seeds, $profile))?]),+ };
-                match found {
-                    [within] => Some(*within),
-                    _ => None,
-                }
+            pub const fn found_within(self) -> (u64, &'static str) {
+                match self { $(Self::$fault => ($seeds, $profile)),+ }
             }
         }
     };

@@ -66,8 +66,7 @@ struct Simulate {
     #[arg(long)]
     twice: bool,
     /// Plants a mistake and looks for it: the first seed that fails ends the run, and the exit code is 0 if one has. `all` plants one after
-    /// another: each has to be found within the seeds of the profile that it states; one that states none is looked for in `--seeds`, and
-    /// need not be found. Needs the feature `planted`
+    /// another: each has to be found within the seeds of the profile that it states. Needs the feature `planted`
     #[arg(long, value_name = "NAME", value_parser = faults)]
     fault: Option<Faults>,
     /// Prints failures as they are, without looking for a smaller plan that fails
@@ -175,21 +174,13 @@ impl Simulate {
         totals.failed.is_empty() && vacuous.is_empty()
     }
 
-    /// Looks for a planted mistake as long as that may take. Whether it is found or need not be.
+    /// Looks for a planted mistake in the seeds that it states. Whether it is found.
     fn find_stated(&self, fault: Fault) -> bool {
-        let usual = self.as_campaign();
-        let Some((seeds, profile)) = fault.found_within() else {
-            if self.seeds == 0 {
-                say(format_args!("{:<32} is not noticed yet", fault.name()));
-            } else {
-                self.find(fault, &usual);
-            }
-            return true;
-        };
+        let (seeds, profile) = fault.found_within();
         let stated = Campaign {
             seeds,
             profile: profile.parse().ok(), // none has the name `all`
-            ..usual
+            ..self.as_campaign()
         };
         self.find(fault, &stated)
     }

@@ -143,12 +143,17 @@ impl Scene {
             self.send(other, Target::User(away.user), 12_000);
             self.pause(1, 60);
         }
-        // The log is read for it while some of the questions are answered.
+        // While the log is read for it, some of the questions are answered, and the answers wait for the link.
         let slow = StoreFault::SlowReads {
-            read_ms: self.rng.within(100..400) as u32,
-            for_ms: 6_000,
+            read_ms: self.rng.within(50..200) as u32,
+            for_ms: 4_000,
+        };
+        let narrow = LinkFault::Narrow {
+            bytes: self.rng.within(3_000..9_000) as u32,
+            for_ms: 4_000,
         };
         self.steps.push((back_ms, Op::Store(slow)));
+        self.steps.push((back_ms, Op::Link(away, narrow)));
         self.at_ms = back_ms - 300;
         for _ in 0..self.rng.within(4..12) {
             let page = Call::Page {

@@ -1,0 +1,123 @@
+//! What everybody has when a run rests.
+
+use std::collections::BTreeMap;
+
+use tim_session::proto::{GroupId, GroupType, ReceiveOption, Role, UserId};
+
+use super::{GroupSeen, ListEntry, Log, Mark, Seen};
+use crate::simulator::op::DeviceRef;
+
+/// What everybody has when the run rests.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Virtual milliseconds.
+    pub at_ms: u64,
+    /// The hub's wall clock, Unix time in milliseconds.
+    pub wall_ms: u64,
+    /// How many observations there were when it was taken.
+    pub observations: usize,
+    /// What has not settled by the deadline, in words; empty if everything has.
+    pub unsettled: Vec<String>,
+    /// How long it took to settle, in virtual milliseconds.
+    pub settled_ms: u64,
+    /// The devices.
+    pub devices: Vec<DeviceState>,
+    /// What each user sees on a fresh device.
+    pub fresh: Vec<FreshView>,
+    /// The whole logs of the store, by log; what retention has removed is missing at the beginning.
+    pub logs: BTreeMap<Log, Vec<Stored>>,
+    /// The groups of the store.
+    pub groups: BTreeMap<GroupId, GroupState>,
+    /// The marks that were found in the bytes of the store's files.
+    pub marks_in_files: Vec<Mark>,
+    /// Ceilings: what was measured, the largest value that was seen in the run, and the largest that is allowed.
+    pub ceilings: Vec<Ceiling>,
+}
+
+/// A device at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceState {
+    /// Which one.
+    pub device: DeviceRef,
+    /// Whether it wants to be logged in (it has logged in, and neither logged out nor was it refused or kicked out for good).
+    pub wants_in: bool,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Its list of conversations, as published last; `None` if it publishes none.
+    pub list: Option<Vec<ListEntry>>,
+    /// Whether that list is known to be cut off.
+    pub truncated: bool,
+    /// The total unread count, as published last; `None` if it publishes none.
+    pub total_unread: Option<u64>,
+    /// All messages that it holds (received, listed, sent), in their current state.
+    pub held: Vec<Seen>,
+}
+
+/// What a fresh device of a user sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreshView {
+    /// The user.
+    pub user: UserId,
+    /// The list of conversations.
+    pub list: Vec<ListEntry>,
+    /// Whether there are more.
+    pub truncated: bool,
+    /// The total unread count.
+    pub total_unread: u64,
+    /// The groups.
+    pub groups: Vec<GroupSeen>,
+    /// The history of each conversation of the list, oldest first.
+    pub pages: BTreeMap<Log, Vec<Seen>>,
+}
+
+/// An entry of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The entry.
+    pub seen: Seen,
+    /// Its place in the order of changes.
+    pub change: u64,
+    /// When it was stored, Unix time in milliseconds.
+    pub time_ms: u64,
+    /// Whether it is flagged as not counting as unread.
+    pub no_unread: bool,
+    /// Whether it is flagged as no last message.
+    pub no_last: bool,
+}
+
+/// A group of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// Its type.
+    pub group_type: GroupType,
+    /// Its owner.
+    pub owner: UserId,
+    /// Whether everybody but the managers is muted.
+    pub mute_all: bool,
+    /// Its members.
+    pub members: BTreeMap<UserId, MemberState>,
+    /// The restrictions of users, members or not: (banned until, muted until), Unix time in milliseconds.
+    pub restrictions: BTreeMap<UserId, (u64, u64)>,
+}
+
+/// A member of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberState {
+    /// The role.
+    pub role: Role,
+    /// The sequence of the newest entry when the user joined.
+    pub joined_at: u64,
+    /// The receive option.
+    pub receive_option: ReceiveOption,
+}
+
+/// A bounded thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceiling {
+    /// What it is.
+    pub what: String,
+    /// The largest value seen.
+    pub most: u64,
+    /// The largest allowed.
+    pub allowed: u64,
+}
