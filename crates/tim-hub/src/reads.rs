@@ -2,20 +2,21 @@
 //!
 //! A connection runs on an executor's thread together with many others, so nothing there may wait for the disk. Work that
 //! reads the store is handed to [`Reads::run`]; its result arrives through a channel. At most [`MAX_WORKERS`] jobs run at a
-//! time, the others wait in order. A connection has at most a few jobs under way, which bounds the queue. In a
-//! [stepped](crate::Steps) hub there is no pool: jobs wait until they are told to run.
+//! time, and at most [`MAX_PER_USER`] of one user: however much one user reads, the others' reads go on. Users are served in turn.
+//! A connection has at most a few jobs under way, which bounds the queue. In a [stepped](crate::Steps) hub there is no pool: jobs
+//! wait until they are told to run.
 
 mod stepped;
 
 pub(crate) use stepped::SteppedReads;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 
 use tim_groups::tips::UserNames;
 use tim_proto::UserId;
-use tim_store::{StoreError, StoreReader};
+use tim_store::{FairQueue, StoreError, StoreReader};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -24,6 +25,8 @@ use crate::worker::Workplace;
 
 /// How many jobs run at a time: as many as the SQLite engine lends readers.
 const MAX_WORKERS: usize = 16;
+/// How many of them are one user's.
+const MAX_PER_USER: usize = 2;
 
 /// The store's reader, and what runs the reads.
 #[derive(Clone)]
@@ -75,14 +78,15 @@ impl Reads {
         }
     }
 
-    /// Runs `work` on the pool, unless the receiver is dropped before its turn comes. The channel closes without a result if the
-    /// work panics or the runtime ends.
+    /// Runs `work` of this user on the pool, unless the receiver is dropped before its turn comes. The channel closes without a
+    /// result if the work panics or the runtime ends.
     pub(crate) fn run<T: Send + 'static>(
         &self,
+        user: UserId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
         let stepped = match &self.runner {
-            Runner::Pool(pool) => return pool.run(work),
+            Runner::Pool(pool) => return pool.run(user, work),
             Runner::Stepped(stepped) => stepped,
         };
         let (sender, receiver) = oneshot::channel();
@@ -94,10 +98,10 @@ impl Reads {
         receiver
     }
 
-    /// Runs `work`, which answers by itself, on the pool.
+    /// Runs `work` of the hub's own, which answers by itself, on the pool.
     pub(crate) fn run_detached(&self, work: impl FnOnce() + Send + 'static) {
         match &self.runner {
-            Runner::Pool(pool) => pool.submit(Box::new(work)),
+            Runner::Pool(pool) => pool.submit(None, Box::new(work)),
             Runner::Stepped(stepped) => stepped.submit(Box::new(move || {
                 work();
                 Box::new(|| ())
@@ -112,32 +116,77 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 struct Pool(Mutex<State>);
 
-#[derive(Default)]
 struct State {
-    waiting: VecDeque<Job>,
+    /// Who has [`MAX_PER_USER`] running is paused.
+    waiting: FairQueue<Option<UserId>, Job>,
+    /// How many jobs of each user are running, if there are any.
+    running: HashMap<UserId, usize>,
     workers: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            // Bounded by what connections have under way.
+            waiting: FairQueue::new(usize::MAX),
+            running: HashMap::new(),
+            workers: 0,
+        }
+    }
+}
+
+impl State {
+    /// The next job, which counts as running from now on.
+    fn begin(&mut self) -> Option<(Option<UserId>, Job)> {
+        let (key, job) = self.waiting.pop()?;
+        if let Some(user) = key {
+            let running = self.running.entry(user).or_default();
+            *running += 1;
+            if *running >= MAX_PER_USER {
+                self.waiting.pause(key);
+            }
+        }
+        Some((key, job))
+    }
+
+    /// A job has ended.
+    fn end(&mut self, key: Option<UserId>) {
+        let Some(user) = key else { return };
+        if let Some(running) = self.running.get_mut(&user) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(&user);
+            }
+        }
+        self.waiting.resume(key);
+    }
 }
 
 impl Pool {
     fn run<T: Send + 'static>(
         self: &Arc<Self>,
+        user: UserId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> oneshot::Receiver<T> {
         let (sender, receiver) = oneshot::channel();
-        self.submit(Box::new(move || {
+        let job = Box::new(move || {
             // The connection may be gone. Those that connect and leave again while the store is slow do not hold up the others.
             if !sender.is_closed() {
                 let _ = sender.send(work());
             }
-        }));
+        });
+        // The system is not one of many users.
+        self.submit((user != UserId::SYSTEM).then_some(user), job);
         receiver
     }
 
-    fn submit(self: &Arc<Self>, job: Job) {
+    fn submit(self: &Arc<Self>, key: Option<UserId>, job: Job) {
         let is_enough = {
             let mut state = lock(&self.0);
-            state.waiting.push_back(job);
-            let is_enough = state.workers >= MAX_WORKERS;
+            // The queue has no bound of its own.
+            let _ = state.waiting.push(key, job, usize::MAX);
+            let is_at_most = key.is_some_and(|user| state.running.get(&user) >= Some(&MAX_PER_USER));
+            let is_enough = is_at_most || state.workers >= MAX_WORKERS;
             state.workers += usize::from(!is_enough);
             is_enough
         };
@@ -164,16 +213,18 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Some(job) = self.next() {
+        while let Some((key, job)) = self.next() {
             // Reported by the panic hook; the job's channel closes.
             let _ = catch_unwind(AssertUnwindSafe(|| blocking(job)));
+            lock(&self.pool.0).end(key);
         }
     }
 
-    /// The next job. A worker that finds none is not counted from that moment on, so that no job waits for it.
-    fn next(&mut self) -> Option<Job> {
+    /// The next job. A worker that finds none is not counted from that moment on, so that no job waits for it. A job that is
+    /// paused waits for one of its user's own.
+    fn next(&mut self) -> Option<(Option<UserId>, Job)> {
         let mut state = lock(&self.pool.0);
-        let job = state.waiting.pop_front();
+        let job = state.begin();
         if job.is_none() {
             state.workers -= 1;
             self.is_counted = false;
@@ -192,8 +243,8 @@ impl Drop for Worker {
             let mut state = lock(&self.pool.0);
             state.workers -= 1;
             match state.workers {
-                0 => std::mem::take(&mut state.waiting),
-                _ => VecDeque::new(),
+                0 => state.waiting.take(),
+                _ => Vec::new(),
             }
         };
         drop(orphaned);
@@ -207,6 +258,40 @@ mod tests {
 
     use super::*;
 
+    fn user(number: usize) -> UserId {
+        UserId::new(&format!("user{number}")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_user_with_many_slow_reads_leaves_workers_to_the_others() {
+        let pool: Arc<Pool> = Arc::default();
+        let barrier = Arc::new(Barrier::new(MAX_PER_USER + 1));
+        let running = Arc::new(AtomicUsize::new(0));
+        let slow: Vec<_> = (0..10 * MAX_WORKERS)
+            .map(|number| {
+                let (barrier, running) = (Arc::clone(&barrier), Arc::clone(&running));
+                pool.run(user(0), move || {
+                    let most = running.fetch_add(1, Ordering::SeqCst) + 1;
+                    // The first ones hold their workers until all others have been served.
+                    if number < MAX_PER_USER {
+                        barrier.wait();
+                    }
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    most
+                })
+            })
+            .collect();
+        for number in 1..10 * MAX_WORKERS {
+            assert_eq!(pool.run(user(number), move || number).await, Ok(number));
+        }
+        barrier.wait();
+        for job in slow {
+            assert!(job.await.unwrap() <= MAX_PER_USER);
+        }
+        let state = lock(&pool.0);
+        assert!(state.waiting.is_empty() && state.running.is_empty());
+    }
+
     #[tokio::test]
     async fn jobs_run_side_by_side_on_a_bounded_number_of_threads() {
         let pool: Arc<Pool> = Arc::default();
@@ -216,7 +301,7 @@ mod tests {
         let jobs: Vec<_> = (0..4 * MAX_WORKERS)
             .map(|number| {
                 let (now, most, barrier) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&barrier));
-                pool.run(move || {
+                pool.run(user(number), move || {
                     assert!(may_block());
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     barrier.wait();
@@ -236,9 +321,9 @@ mod tests {
     async fn a_job_that_panics_closes_its_channel_and_harms_no_other() {
         let pool: Arc<Pool> = Arc::default();
         for _ in 0..2 * MAX_WORKERS {
-            assert!(pool.run(|| panic!("on purpose")).await.is_err());
+            assert!(pool.run(user(0), || panic!("on purpose")).await.is_err());
         }
-        assert_eq!(pool.run(|| 7).await, Ok(7));
+        assert_eq!(pool.run(user(0), || 7).await, Ok(7));
     }
 
     #[tokio::test]
@@ -246,15 +331,15 @@ mod tests {
         let pool: Arc<Pool> = Arc::default();
         let barrier = Arc::new(Barrier::new(MAX_WORKERS + 1));
         let busy: Vec<_> = (0..MAX_WORKERS)
-            .map(|_| {
+            .map(|number| {
                 let barrier = Arc::clone(&barrier);
-                pool.run(move || barrier.wait())
+                pool.run(user(number), move || barrier.wait())
             })
             .collect();
         let done = Arc::new(AtomicUsize::new(0));
         let job = || {
             let done = Arc::clone(&done);
-            pool.run(move || done.fetch_add(1, Ordering::SeqCst))
+            pool.run(user(MAX_WORKERS), move || done.fetch_add(1, Ordering::SeqCst))
         };
         drop(job());
         let waited_for = job();
@@ -269,7 +354,7 @@ mod tests {
     #[test]
     fn without_a_runtime_no_job_waits_for_ever() {
         let pool: Arc<Pool> = Arc::default();
-        assert!(pool.run(|| 7).blocking_recv().is_err());
+        assert!(pool.run(user(0), || 7).blocking_recv().is_err());
         assert!(lock(&pool.0).waiting.is_empty() && lock(&pool.0).workers == 0);
     }
 }

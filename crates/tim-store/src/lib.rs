@@ -2,6 +2,7 @@
 
 mod epoch;
 mod error;
+mod fair_queue;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod fingerprint;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
+pub use fair_queue::FairQueue;
 pub use fingerprint::Fingerprint;
 pub use open::Store;
 pub use read::{

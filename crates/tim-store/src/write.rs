@@ -75,6 +75,24 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The user whose doing it is; `None` if it is the hub's.
+    #[must_use]
+    pub fn author(&self) -> Option<UserId> {
+        let user = match self {
+            Self::EnsureAccount(user) | Self::MarkRead { user, .. } => user,
+            Self::DeleteConversation { user, .. } | Self::SetUserProfile { user, .. } => user,
+            Self::WithAccounts { write, .. } => return write.author(),
+            Self::Append(append) => &append.sender,
+            Self::Revoke(revoke) => &revoke.by,
+            Self::CreateGroup(create) => &create.group.owner,
+            Self::ChangeGroup(command) => &command.actor,
+            Self::EnsureAccounts(_) | Self::AppendSystem { .. } | Self::Purge(_) => return None,
+        };
+        (*user != UserId::SYSTEM).then_some(*user)
+    }
+}
+
 /// A user's message to be stored.
 #[derive(Debug, Clone)]
 pub struct Append {

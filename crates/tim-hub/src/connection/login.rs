@@ -173,13 +173,16 @@ async fn log_in(
 ) -> Result<LoggedIn, Refusal> {
     let expires_s = verify(&services, &request)?;
     let (user, reads) = (request.user, services.reads.clone());
-    let found = services.reads.run(move || reads.store().account(&user)).await;
+    let found = services
+        .reads
+        .run(user, move || reads.store().account(&user))
+        .await;
     let (account, nick) = match found.map_err(|_| interrupted())?? {
         Some(account) => (account.number, account.nick),
         None => (open_account(&services, user).await?, String::new()),
     };
     let entering = Arc::clone(&services);
-    let entered = services.reads.run(move || {
+    let entered = services.reads.run(user, move || {
         let (seat, start) = enter(&entering, &request)?;
         let client = ClientContext::new(
             Arc::clone(&seat.device),

@@ -119,7 +119,7 @@ impl Online {
             return outcome.map(into_response);
         }
         let (body, shared) = (Box::<[u8]>::from(body), Arc::clone(services));
-        let result = services.reads.run(move || {
+        let result = services.reads.run(client.user(), move || {
             let outcome = span.in_scope(|| handlers::handle(&shared, &mut client, id, kind, &body));
             (client, outcome)
         });
@@ -157,7 +157,10 @@ impl Online {
     /// Reads from the log on the read pool.
     pub(super) fn read(&mut self, services: &Services, request: tim_store::ChangesRequest) {
         let reads = services.reads.clone();
-        let reading = services.reads.run(move || reads.store().changes_since(&request));
+        let user = self.device().user();
+        let reading = services
+            .reads
+            .run(user, move || reads.store().changes_since(&request));
         self.reading = Some(reading);
     }
 

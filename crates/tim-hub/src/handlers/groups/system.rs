@@ -36,7 +36,10 @@ pub(crate) async fn notify_group(
     text: &str,
 ) -> Result<(), WriteError> {
     let reads = services.reads.clone();
-    let found = services.reads.run(move || reads.store().group(&group)).await;
+    let found = services
+        .reads
+        .run(UserId::SYSTEM, move || reads.store().group(&group))
+        .await;
     let found = found.map_err(|_| WriteError::Closed)??;
     let found = found.ok_or(Refused::NoSuchGroup(group))?;
     if let Audience::Users(users) = audience

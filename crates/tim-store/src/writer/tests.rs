@@ -2,9 +2,10 @@
 
 use std::sync::Weak;
 
-use tim_proto::UserId;
+use tim_proto::{GroupId, UserId};
 
 use super::*;
+use crate::{Commit, LogKey};
 
 /// What happens to a store, in words.
 #[derive(Clone, Default)]
@@ -37,6 +38,13 @@ impl StoreWriter for Store {
         }
         let users = batch.iter().map(|write| match write {
             Write::EnsureAccount(user) => user.to_string(),
+            Write::MarkRead { user, log, upto } => {
+                let LogKey::Group(group) = log else {
+                    panic!("{log:?}")
+                };
+                let upto = upto.map_or("all".to_owned(), |upto| upto.to_string());
+                format!("{user}:{group}:{upto}")
+            }
             other => panic!("{other:?}"),
         });
         self.trace
@@ -79,7 +87,11 @@ impl World {
         hooks.unknown = Box::new(move || unknown.note("unknown"));
         let fatal = trace.clone();
         hooks.fatal = Box::new(move |error| fatal.note(error.to_string()));
-        let config = WriterConfig { queue: 5, batch: 3 };
+        let config = WriterConfig {
+            queue: 5,
+            per_user: 4,
+            batch: 3,
+        };
         let woken = trace.clone();
         let writer = Writer::stepped(store, config, hooks, move || woken.note("wakes"));
         Self {
@@ -103,8 +115,18 @@ impl World {
     }
 }
 
-fn account(name: &str) -> Write {
-    Write::EnsureAccount(UserId::new(name).unwrap())
+/// An account of this name; or, with `user:group:sequence`, a read mark.
+fn write(name: &str) -> Write {
+    let mut parts = name.split(':');
+    let user = UserId::new(parts.next().unwrap()).unwrap();
+    let Some(group) = parts.next() else {
+        return Write::EnsureAccount(user);
+    };
+    Write::MarkRead {
+        user,
+        log: LogKey::Group(GroupId::new(group).unwrap()),
+        upto: parts.next().unwrap().parse().ok(),
+    }
 }
 
 fn submit(
@@ -114,7 +136,7 @@ fn submit(
     then: impl FnOnce(&Trace) + Send + 'static,
 ) -> Result<(), WriteError> {
     let (trace, answered) = (trace.clone(), name.to_owned());
-    writer.submit(account(name), move |answer| {
+    writer.submit(write(name), move |answer| {
         let what = match answer {
             Ok(_) => "done".to_owned(),
             Err(error) => error.to_string(),
@@ -142,7 +164,48 @@ fn a_step_commits_the_oldest_writes_of_one_batch() {
         (world.writer.step(9), world.writer.step(9), world.writer.step(0)),
         (1, 0, 0)
     );
-    assert_eq!(world.writer.write_blocking(account("g")), Ok(Written::Done));
+    assert_eq!(world.writer.write_blocking(write("g")), Ok(Written::Done));
+}
+
+#[test]
+fn users_are_served_in_turn_and_none_fills_the_queue() {
+    let world = World::new();
+    world.submit("a a a a");
+    let refused = submit(&world.writer, &world.trace, "a", |_| ());
+    assert_eq!(
+        refused,
+        Err(WriteError::Overloaded),
+        "one user has as many as may be"
+    );
+    world.submit("b");
+    assert_eq!(world.writer.step(9), 3);
+    assert_eq!(world.trace.take()[0], "commits a b a");
+    assert_eq!(world.writer.step(9), 2);
+    assert_eq!(world.trace.take()[0], "commits a a");
+}
+
+#[test]
+fn read_marks_of_a_conversation_are_one_write() {
+    let world = World::new();
+    world.submit("a:g:5 a:g:3 a:h:1 a:g:9 b:g:20");
+    assert_eq!(world.writer.step(9), 3);
+    let told = [
+        "commits a:g:9 b:g:20 a:h:1",
+        "a:g:5 done",
+        "a:g:3 done",
+        "a:g:9 done",
+        "b:g:20 done",
+        "a:h:1 done",
+    ];
+    assert_eq!(world.trace.take(), told);
+    // Everything is more than any number.
+    world.submit("a:g:all a:g:7 b:g:7 b:g:all");
+    world.writer.step(9);
+    assert_eq!(world.trace.take()[0], "commits a:g:all b:g:all");
+    // Nothing passes by another write of the user.
+    world.submit("a:g:1 a a:g:2");
+    world.writer.step(9);
+    assert_eq!(world.trace.take()[0], "commits a:g:1 a a:g:2");
 }
 
 #[test]
@@ -162,7 +225,7 @@ fn closing_commits_what_waits() {
     assert_eq!(world.trace.take(), done);
     let late = submit(&world.writer, &world.trace, "e", |_| ());
     assert_eq!((late, world.writer.step(1)), (Err(WriteError::Closed), 0));
-    assert_eq!(world.writer.write_blocking(account("f")), Err(WriteError::Closed));
+    assert_eq!(world.writer.write_blocking(write("f")), Err(WriteError::Closed));
 }
 
 #[test]
@@ -248,5 +311,5 @@ fn a_fatal_error_fails_all_that_waits() {
     ];
     assert_eq!(world.trace.take(), told);
     assert!(world.writer.is_stopped() && world.writer.waiting() == 0);
-    assert_eq!(world.writer.write_blocking(account("d")), Err(WriteError::Closed));
+    assert_eq!(world.writer.write_blocking(write("d")), Err(WriteError::Closed));
 }

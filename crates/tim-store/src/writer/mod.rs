@@ -3,17 +3,22 @@
 //! It has a thread. While a batch becomes durable, the next one collects in the queue. Batches grow with the load, and no write
 //! waits for a timer. A [stepped](Writer::stepped) writer has no thread and commits when it is told to.
 
-use std::collections::VecDeque;
+mod committer;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
-use tracing::warn;
 
-use super::{Commit, MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, Written};
+use super::{MAX_BATCH, Published, Refused, StoreError, StoreWriter, Write, Written};
+use committer::Committer;
+use waiting::{Callback, Job, Waiting};
 
 /// Why a write failed, or may have failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,15 +57,18 @@ pub type WriteResult = Result<Written, WriteError>;
 pub struct WriterConfig {
     /// The capacity of the queue. Further writes fail with [`WriteError::Overloaded`].
     pub queue: usize,
+    /// How many of them may be one user's. Further writes of that user fail with [`WriteError::Overloaded`].
+    pub per_user: usize,
     /// The most writes of a commit, up to [`MAX_BATCH`].
     pub batch: usize,
 }
 
 impl Default for WriterConfig {
-    /// A queue of 4,096 writes, commits of [`MAX_BATCH`].
+    /// A queue of 4,096 writes, 512 of them one user's, commits of [`MAX_BATCH`].
     fn default() -> Self {
         Self {
             queue: 4096,
+            per_user: 512,
             batch: MAX_BATCH,
         }
     }
@@ -98,50 +106,16 @@ impl fmt::Debug for Hooks {
     }
 }
 
-/// Called exactly once: with an unknown outcome if it is dropped without a result.
-struct Callback(Option<Box<dyn FnOnce(WriteResult) + Send>>);
-
-impl Callback {
-    fn answer(mut self, answer: WriteResult) {
-        if let Some(call) = self.0.take() {
-            call(answer);
-        }
-    }
-}
-
-impl Drop for Callback {
-    fn drop(&mut self) {
-        if let Some(call) = self.0.take() {
-            call(Err(lost()));
-        }
-    }
-}
-
-struct Job {
-    write: Write,
-    answer: Callback,
-}
-
-impl Job {
-    /// It was not taken: the callback is not called.
-    fn refuse(mut self, error: WriteError) -> WriteError {
-        self.answer.0 = None;
-        error
-    }
-}
-
 /// The handle of the writer; share it in an [`Arc`]. Dropping it commits the waiting writes and closes the store.
 pub struct Writer {
-    queue: Queue,
+    waiting: Arc<Waiting>,
+    commits: Commits,
     stopped: Arc<AtomicBool>,
 }
 
-/// Where writes wait, and who commits them.
-enum Queue {
-    Thread {
-        sender: RwLock<Option<SyncSender<Job>>>,
-        thread: Mutex<Option<JoinHandle<()>>>,
-    },
+/// Who commits.
+enum Commits {
+    Thread(Mutex<Option<JoinHandle<()>>>),
     Stepped(Stepped),
 }
 
@@ -155,17 +129,15 @@ impl Writer {
         config: WriterConfig,
         hooks: Hooks,
     ) -> std::io::Result<Self> {
-        let (sender, jobs) = sync_channel(config.queue);
-        let committer = Committer::new(store, config, hooks);
+        let waiting = Arc::new(Waiting::new(config));
+        let committer = Committer::new(store, config, hooks, Arc::clone(&waiting));
         let stopped = Arc::clone(&committer.stopped);
         let thread = thread::Builder::new()
             .name("tim-store".to_owned())
-            .spawn(move || committer.run(&jobs))?;
+            .spawn(move || committer.run())?;
         Ok(Self {
-            queue: Queue::Thread {
-                sender: RwLock::new(Some(sender)),
-                thread: Mutex::new(Some(thread)),
-            },
+            waiting,
+            commits: Commits::Thread(Mutex::new(Some(thread))),
             stopped,
         })
     }
@@ -178,16 +150,18 @@ impl Writer {
         hooks: Hooks,
         submitted: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let committer = Committer::new(Box::new(store) as Box<dyn StoreWriter>, config, hooks);
+        let waiting = Arc::new(Waiting::new(config));
+        let store: Box<dyn StoreWriter> = Box::new(store);
+        let committer = Committer::new(store, config, hooks, Arc::clone(&waiting));
         let stopped = Arc::clone(&committer.stopped);
         let stepped = Stepped {
-            jobs: Mutex::default(),
-            capacity: config.queue,
+            waiting: Arc::clone(&waiting),
             committer: Mutex::new(Some(committer)),
             submitted: Box::new(submitted),
         };
         Self {
-            queue: Queue::Stepped(stepped),
+            waiting,
+            commits: Commits::Stepped(stepped),
             stopped,
         }
     }
@@ -204,24 +178,11 @@ impl Writer {
         if self.is_stopped() {
             return Err(WriteError::Closed);
         }
-        let job = Job {
-            write,
-            answer: Callback(Some(Box::new(done))),
-        };
-        match &self.queue {
-            Queue::Thread { sender, .. } => {
-                let sender = sender.read().unwrap_or_else(PoisonError::into_inner);
-                let submitted = match &*sender {
-                    Some(sender) => sender.try_send(job),
-                    None => Err(TrySendError::Disconnected(job)),
-                };
-                submitted.map_err(|error| match error {
-                    TrySendError::Full(job) => job.refuse(WriteError::Overloaded),
-                    TrySendError::Disconnected(job) => job.refuse(WriteError::Closed),
-                })
-            }
-            Queue::Stepped(stepped) => stepped.submit(job),
+        self.waiting.push(Job::new(write, Callback::new(done)))?;
+        if let Commits::Stepped(stepped) = &self.commits {
+            (stepped.submitted)();
         }
+        Ok(())
     }
 
     /// Enqueues a write at once; the future waits for its result. Dropping the future does not cancel the write.
@@ -245,7 +206,7 @@ impl Writer {
         self.submit(write, move |answer| {
             let _ = sender.send(answer);
         })?;
-        if let Queue::Stepped(stepped) = &self.queue {
+        if let Commits::Stepped(stepped) = &self.commits {
             while stepped.step(MAX_BATCH) > 0 {}
             return receiver.try_recv().unwrap_or_else(|_| Err(lost()));
         }
@@ -255,36 +216,36 @@ impl Writer {
     /// How many writes wait for a [`step`](Self::step). 0 for a writer with a thread, and while a step is being taken.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        match &self.queue {
-            Queue::Thread { .. } => 0,
-            Queue::Stepped(stepped) => stepped.waiting(),
+        match &self.commits {
+            Commits::Thread(_) => 0,
+            Commits::Stepped(stepped) => stepped.waiting(),
         }
     }
 
     /// Commits up to `at_most` of the waiting writes, on this thread, and at most those of one batch. Returns how many: 0 if none
     /// wait, inside of another step, and for a writer with a thread.
     pub fn step(&self, at_most: usize) -> usize {
-        match &self.queue {
-            Queue::Thread { .. } => 0,
-            Queue::Stepped(stepped) => stepped.step(at_most),
+        match &self.commits {
+            Commits::Thread(_) => 0,
+            Commits::Stepped(stepped) => stepped.step(at_most),
         }
     }
 
     /// Ends a stepped writer as if its process were killed: the waiting writes are neither committed nor answered, the commit that
     /// is being made is not answered, and the store is closed. Does nothing for a writer with a thread.
     pub fn abandon(&self) {
-        if let Queue::Stepped(stepped) = &self.queue {
+        if let Commits::Stepped(stepped) = &self.commits {
             stepped.abandon();
         }
     }
 
     /// Takes no more writes, commits the waiting ones and closes the store. Blocks until that is done.
     pub fn close(&self) {
-        let (sender, thread) = match &self.queue {
-            Queue::Stepped(stepped) => return stepped.close(),
-            Queue::Thread { sender, thread } => (sender, thread),
+        self.waiting.close();
+        let thread = match &self.commits {
+            Commits::Stepped(stepped) => return stepped.close(),
+            Commits::Thread(thread) => thread,
         };
-        drop(sender.write().unwrap_or_else(PoisonError::into_inner).take());
         let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
@@ -319,110 +280,12 @@ impl Drop for Writer {
     }
 }
 
-/// What commits.
-struct Committer<S> {
-    store: S,
-    batch: usize,
-    hooks: Hooks,
-    stopped: Arc<AtomicBool>,
-    /// Those of the current batch; empty between two.
-    writes: Vec<Write>,
-    answers: Vec<Callback>,
-}
-
-impl<S: StoreWriter> Committer<S> {
-    fn new(store: S, config: WriterConfig, hooks: Hooks) -> Self {
-        let batch = config.batch.clamp(1, MAX_BATCH);
-        Self {
-            store,
-            batch,
-            hooks,
-            stopped: Arc::default(),
-            writes: Vec::with_capacity(batch),
-            answers: Vec::with_capacity(batch),
-        }
-    }
-
-    /// Commits until the queue is closed and empty, or the store has failed.
-    fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let more = jobs.try_iter().take(self.batch - 1);
-            if let Err(reason) = self.commit(std::iter::once(first).chain(more)) {
-                return self.fail(reason, jobs.try_iter());
-            }
-        }
-    }
-
-    /// Commits one batch, publishes it and reports the results. `Err` with the reason of a fatal error, which is not reported yet.
-    fn commit(&mut self, jobs: impl Iterator<Item = Job>) -> Result<(), String> {
-        let outcome = self.write(jobs);
-        self.report(outcome)
-    }
-
-    fn write(&mut self, jobs: impl Iterator<Item = Job>) -> Result<Commit, StoreError> {
-        for job in jobs {
-            self.writes.push(job.write);
-            self.answers.push(job.answer);
-        }
-        let now_ms = (self.hooks.now_ms)();
-        self.store.commit(now_ms, &self.writes)
-    }
-
-    fn report(&mut self, outcome: Result<Commit, StoreError>) -> Result<(), String> {
-        match outcome {
-            Ok(commit) => {
-                if !commit.published.is_empty() {
-                    (self.hooks.published)(commit.published);
-                }
-                let results = commit
-                    .results
-                    .into_iter()
-                    .map(|result| result.map_err(WriteError::from));
-                self.answers
-                    .drain(..)
-                    .zip(results)
-                    .for_each(|(answer, result)| answer.answer(result));
-            }
-            Err(StoreError::Fatal(reason)) => return Err(reason),
-            Err(error) => {
-                warn!(%error, writes = self.writes.len(), "a batch of writes was not stored");
-                self.answers
-                    .drain(..)
-                    .for_each(|answer| answer.answer(Err(error.clone().into())));
-                if matches!(error, StoreError::Unknown(_)) {
-                    (self.hooks.unknown)();
-                }
-            }
-        }
-        self.writes.clear();
-        Ok(())
-    }
-
-    /// Drops the current batch. Nobody is told anything.
-    fn forget(&mut self) {
-        self.answers.iter_mut().for_each(|answer| answer.0 = None);
-        self.answers.clear();
-        self.writes.clear();
-    }
-
-    /// Fails all waiting writes with an unknown outcome, and takes no more.
-    fn fail(self, reason: String, waiting: impl Iterator<Item = Job>) {
-        self.stopped.store(true, Ordering::Release);
-        let waiting = waiting.map(|job| job.answer);
-        for answer in self.answers.into_iter().chain(waiting) {
-            answer.answer(Err(StoreError::Unknown(reason.clone()).into()));
-        }
-        (self.hooks.fatal)(StoreError::Fatal(reason));
-    }
-}
-
 /// A queue whose writes are committed when somebody says so.
 ///
 /// The lock of the waiting writes is not held while the store or callbacks run, and nobody waits for that of the committer: callbacks
 /// may submit writes, and close or drop the writer.
 struct Stepped {
-    jobs: Mutex<Waiting>,
-    capacity: usize,
+    waiting: Arc<Waiting>,
     /// `None` when the store is closed.
     committer: Mutex<Option<SteppedCommitter>>,
     submitted: Box<dyn Fn() + Send + Sync>,
@@ -430,18 +293,7 @@ struct Stepped {
 
 type SteppedCommitter = Committer<Box<dyn StoreWriter>>;
 
-#[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
-    closed: bool,
-    abandoned: bool,
-}
-
 impl Stepped {
-    fn jobs(&self) -> MutexGuard<'_, Waiting> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The committer; `None` inside of a step.
     fn committer(&self) -> Option<MutexGuard<'_, Option<SteppedCommitter>>> {
         match self.committer.try_lock() {
@@ -451,24 +303,9 @@ impl Stepped {
         }
     }
 
-    fn submit(&self, job: Job) -> Result<(), WriteError> {
-        {
-            let mut waiting = self.jobs();
-            if waiting.closed {
-                return Err(job.refuse(WriteError::Closed));
-            }
-            if waiting.jobs.len() >= self.capacity {
-                return Err(job.refuse(WriteError::Overloaded));
-            }
-            waiting.jobs.push_back(job);
-        }
-        (self.submitted)();
-        Ok(())
-    }
-
     fn waiting(&self) -> usize {
         let can_commit = self.committer().is_some_and(|committer| committer.is_some());
-        if can_commit { self.jobs().jobs.len() } else { 0 }
+        if can_commit { self.waiting.len() } else { 0 }
     }
 
     fn step(&self, at_most: usize) -> usize {
@@ -476,7 +313,7 @@ impl Stepped {
             return 0;
         };
         let done = self.commit(&mut committer, at_most);
-        if self.jobs().closed {
+        if self.waiting.is_closed() {
             self.finish(&mut committer);
         }
         done
@@ -485,23 +322,19 @@ impl Stepped {
     /// Commits a batch. Returns how many writes it had.
     fn commit(&self, committer: &mut Option<SteppedCommitter>, at_most: usize) -> usize {
         let Some(active) = committer else { return 0 };
-        let batch: VecDeque<Job> = {
-            let mut waiting = self.jobs();
-            let count = waiting.jobs.len().min(at_most).min(active.batch);
-            waiting.jobs.drain(..count).collect()
-        };
+        let mut batch = Vec::new();
+        self.waiting.take(at_most.min(active.batch), &mut batch);
         let count = batch.len();
         if count == 0 {
             return 0;
         }
         let outcome = active.write(batch.into_iter());
-        if self.jobs().abandoned {
+        if self.waiting.is_abandoned() {
             active.forget();
         } else if let Err(reason) = active.report(outcome)
             && let Some(failed) = committer.take()
         {
-            let waiting = std::mem::take(&mut self.jobs().jobs);
-            failed.fail(reason, waiting.into_iter());
+            failed.fail(reason);
         }
         count
     }
@@ -514,24 +347,14 @@ impl Stepped {
 
     /// Inside of a step, that step does the rest.
     fn close(&self) {
-        self.jobs().closed = true;
+        self.waiting.close();
         if let Some(mut committer) = self.committer() {
             self.finish(&mut committer);
         }
     }
 
     fn abandon(&self) {
-        let mut abandoned = {
-            let mut waiting = self.jobs();
-            (waiting.closed, waiting.abandoned) = (true, true);
-            std::mem::take(&mut waiting.jobs)
-        };
-        // Nobody is told anything.
-        abandoned.iter_mut().for_each(|job| job.answer.0 = None);
+        self.waiting.abandon();
         self.close();
     }
 }
-
-#[cfg(test)]
-#[path = "writer_tests.rs"]
-mod tests;
