@@ -36,6 +36,7 @@ pub(crate) fn own_app() -> App {
 pub(crate) async fn run(data: &Path, group_rate: u32) -> Result<()> {
     let mut options = HubOptions::new(own_app());
     options.sends_per_second = 0;
+    options.requests_per_second = 0;
     options.max_connections = MAX_CONNECTIONS;
     options.limits = Limits::new()
         .with_group_messages_per_second(group_rate)

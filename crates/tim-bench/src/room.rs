@@ -35,6 +35,7 @@ pub(crate) async fn measure(report: &mut Report, members: u32, messages: u32) ->
     let mut options = HubOptions::new(app.clone());
     options.max_connections = members as usize + 1;
     options.sends_per_second = 0;
+    options.requests_per_second = 0;
     options.limits = Limits::new().with_group_messages_per_second(0);
     let hub = Arc::new(Hub::open(prepared.data.path(), options)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -77,6 +77,9 @@ settings! {
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
     /// Messages per second that a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
+    /// What the other requests of a user may cost per second: 1 each, a page 5, a page of conversations 10; 0 is no limit
+    /// [default: 500].
+    request_rate("TIM_REQUEST_RATE", "NUMBER"): u32 = 500;
     /// Messages per second that a group accepts, urgent ones first; 0 is no limit [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
     /// Maximum number of connections [default: 20000, or as many as the limit of open files allows].
@@ -232,6 +235,7 @@ impl Settings {
             .with_group_messages_per_second(self.group_rate)
             .with_message_bytes(self.max_message);
         options.sends_per_second = self.send_rate;
+        options.requests_per_second = self.request_rate;
         options.max_connections = count(self.max_connections);
         options.max_devices = count(self.max_devices);
         options.max_members = count(self.max_members);

@@ -28,7 +28,10 @@ use crate::worker::{Worker, Workplace};
 pub(crate) struct Services {
     pub(crate) options: HubOptions,
     pub(crate) settings: Arc<Settings>,
+    /// Of messages.
     pub(crate) rate_limiter: RateLimiter,
+    /// Of what other requests cost.
+    pub(crate) request_limiter: RateLimiter,
     pub(crate) events: Events,
     /// In front of the store, which it uses. `None` in a stepped hub.
     _retention: Option<Retention>,
@@ -130,6 +133,7 @@ impl Services {
         let mut services = Self {
             settings: Arc::new(Settings::new(&options)),
             rate_limiter: RateLimiter::default(),
+            request_limiter: RateLimiter::default(),
             events: Events::new(),
             _retention: None,
             announcer: Announcer::new(Arc::clone(&presence), reads.clone()),

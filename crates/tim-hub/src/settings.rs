@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     retention_s: AtomicU64,
     revoke_window_s: AtomicU64,
     sends_per_second: AtomicU32,
+    requests_per_second: AtomicU32,
     max_devices: AtomicUsize,
 }
 
@@ -23,6 +24,7 @@ impl Settings {
             retention_s: AtomicU64::default(),
             revoke_window_s: AtomicU64::default(),
             sends_per_second: AtomicU32::default(),
+            requests_per_second: AtomicU32::default(),
             max_devices: AtomicUsize::default(),
         };
         settings.set(options);
@@ -41,6 +43,8 @@ impl Settings {
             .store(limits.revoke_window_seconds(), Ordering::Relaxed);
         self.sends_per_second
             .store(options.sends_per_second, Ordering::Relaxed);
+        self.requests_per_second
+            .store(options.requests_per_second, Ordering::Relaxed);
         self.max_devices.store(options.max_devices, Ordering::Relaxed);
     }
 
@@ -59,6 +63,10 @@ impl Settings {
 
     pub(crate) fn sends_per_second(&self) -> u32 {
         self.sends_per_second.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn requests_per_second(&self) -> u32 {
+        self.requests_per_second.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max_devices(&self) -> usize {

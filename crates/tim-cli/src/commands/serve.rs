@@ -26,8 +26,9 @@ Serial ports carry the same frames as TCP, each in a packet with a counter and a
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
-SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the send rate, the number
-of devices and the log levels change at once, and sessions continue; other settings take effect at the next start.
+SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the rates of sends and of
+requests, the number of devices and the log levels change at once, and sessions continue; other settings take effect at the
+next start.
 
 Files in the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; created at the first start, readable by its
 owner only), endpoint.toml (the hub's address, for `tim chat` and other local commands).";
@@ -160,6 +161,7 @@ fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels
         retention: started.retention,
         revoke_window: started.revoke_window,
         send_rate: started.send_rate,
+        request_rate: started.request_rate,
         max_devices: started.max_devices,
         ..settings
     };

@@ -54,6 +54,8 @@ pub(crate) struct ClientLimits {
     pub(crate) features: u32,
     /// How many messages the user may send a second.
     pub(crate) sends_per_second: u32,
+    /// What other requests of the user may cost a second.
+    pub(crate) requests_per_second: u32,
 }
 
 impl ClientContext {
@@ -110,6 +112,10 @@ impl ClientContext {
 
     pub(crate) const fn sends_per_second(&self) -> u32 {
         self.limits.sends_per_second
+    }
+
+    pub(crate) const fn requests_per_second(&self) -> u32 {
+        self.limits.requests_per_second
     }
 
     /// Whether the client wants to know under which names its messages are delivered.

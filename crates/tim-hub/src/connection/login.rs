@@ -102,6 +102,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             max_response: self.max_response(),
             features: self.io.session().peer_features(),
             sends_per_second: self.services.settings.sends_per_second(),
+            requests_per_second: self.services.settings.requests_per_second(),
         };
         self.stage = Stage::LoggingIn(LoggingIn {
             user: login.user,

@@ -113,7 +113,8 @@ impl Online {
             return Err(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
         };
         let span = debug_span!("request", id, %kind);
-        let outcome = span.in_scope(|| handlers::handle(services, &mut client, id, kind, body));
+        let outcome = handlers::admit_request(services, &client, kind)
+            .and_then(|()| span.in_scope(|| handlers::handle(services, &mut client, id, kind, body)));
         if !matches!(outcome, Ok(Outcome::NeedsStore)) {
             self.client = Some(client);
             return outcome.map(into_response);

@@ -110,9 +110,17 @@ pub(crate) fn handle(
     dispatch(services, client, kind, body)
 }
 
-/// Defines [`dispatch`]: which handler is for which kind of request.
+/// Defines [`dispatch`] and [`cost`]: which handler is for which kind of request, and what the request costs.
 macro_rules! endpoints {
-    ($services:ident, $client:ident, $body:ident: $($request:ty, $reads:ident => $handler:expr;)+) => {
+    ($services:ident, $client:ident, $body:ident: $($request:ty, $reads:ident, $cost:literal => $handler:expr;)+) => {
+        /// What a request costs of what its user may spend. Messages have a limit of their own.
+        fn cost(kind: FrameKind) -> u32 {
+            match kind {
+                $(kind if kind == <$request as Request>::KIND => $cost,)+
+                _ => 1,
+            }
+        }
+
         fn dispatch(
             $services: &Services,
             $client: &mut ClientContext,
@@ -137,33 +145,33 @@ macro_rules! endpoints {
 }
 
 endpoints! { services, client, body:
-    Send<'_>, Nothing => |services, client, request| send::send(services, client, request, body);
-    Revoke<'_>, Store => messages::revoke;
-    History<'_>, Store => messages::history;
-    Fetch, Store => messages::fetch;
-    MarkRead, Nothing => messages::mark_read;
-    Conversations<'_>, Store => conversations::conversations;
-    GetConversationProfile, Store => conversations::profile;
-    DeleteConversation, Nothing => conversations::delete;
-    CreateGroup<'_>, Store => groups::create;
-    JoinGroup<'_>, Store => groups::join;
-    QuitGroup, Store => groups::quit;
-    HandleApplication<'_>, Store => groups::change;
-    InviteMembers<'_>, Store => groups::invite_members;
-    HandleInvitation<'_>, Store => groups::change;
-    RemoveMembers<'_>, Store => groups::change;
-    BanMembers<'_>, Store => groups::change;
-    SetMember<'_>, Store => groups::change;
-    ChangeOwner, Store => groups::change;
-    UpdateGroup<'_>, Store => groups::change;
-    DismissGroup, Store => groups::change;
-    SetReceiveOption, Store => groups::set_receive_option;
-    GroupMembers<'_>, Store => groups::members;
-    Groups<'_>, Store => groups::groups;
-    GetGroupProfile, Store => groups::profile;
-    UserProfiles<'_>, Store => profiles::user_profiles;
-    UpdateUserProfile<'_>, Nothing => profiles::update;
-    Renew<'_>, Nothing => renew::renew;
+    Send<'_>, Nothing, 0 => |services, client, request| send::send(services, client, request, body);
+    Revoke<'_>, Store, 5 => messages::revoke;
+    History<'_>, Store, 5 => messages::history;
+    Fetch, Store, 1 => messages::fetch;
+    MarkRead, Nothing, 1 => messages::mark_read;
+    Conversations<'_>, Store, 10 => conversations::conversations;
+    GetConversationProfile, Store, 2 => conversations::profile;
+    DeleteConversation, Nothing, 1 => conversations::delete;
+    CreateGroup<'_>, Store, 5 => groups::create;
+    JoinGroup<'_>, Store, 5 => groups::join;
+    QuitGroup, Store, 5 => groups::quit;
+    HandleApplication<'_>, Store, 5 => groups::change;
+    InviteMembers<'_>, Store, 5 => groups::invite_members;
+    HandleInvitation<'_>, Store, 5 => groups::change;
+    RemoveMembers<'_>, Store, 5 => groups::change;
+    BanMembers<'_>, Store, 5 => groups::change;
+    SetMember<'_>, Store, 5 => groups::change;
+    ChangeOwner, Store, 5 => groups::change;
+    UpdateGroup<'_>, Store, 5 => groups::change;
+    DismissGroup, Store, 5 => groups::change;
+    SetReceiveOption, Store, 2 => groups::set_receive_option;
+    GroupMembers<'_>, Store, 5 => groups::members;
+    Groups<'_>, Store, 5 => groups::groups;
+    GetGroupProfile, Store, 2 => groups::profile;
+    UserProfiles<'_>, Store, 5 => profiles::user_profiles;
+    UpdateUserProfile<'_>, Nothing, 2 => profiles::update;
+    Renew<'_>, Nothing, 1 => renew::renew;
 }
 
 /// Decodes a request. A malformed one is counted and logged.
@@ -180,6 +188,21 @@ fn decode<'a, R: Request + Decode<'a>>(
         }
         Refusal::malformed(R::KIND, error)
     })
+}
+
+/// Admits a request of this kind, unless its user has made too many.
+pub(crate) fn admit_request(
+    services: &Services,
+    client: &ClientContext,
+    kind: FrameKind,
+) -> Result<(), Refusal> {
+    let per_second = client.requests_per_second();
+    match cost(kind) {
+        0 => Ok(()),
+        cost => services
+            .request_limiter
+            .take(&client.user(), per_second, services.steady_ms(), cost),
+    }
 }
 
 /// Admits what costs as much as `cost` messages.

@@ -58,6 +58,7 @@ impl World {
             max_response: 4096,
             features: 0,
             sends_per_second: 0,
+            requests_per_second: 0,
         };
         let expiry = Expiry::at(&services.options.clock, u64::MAX / 1000);
         let generation = services.permissions.generation();

@@ -250,7 +250,7 @@ impl Hub {
     }
 
     /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
-    /// rate of sending, the number of a user's devices. Sessions continue; the rate holds for logins from now on. The other
+    /// rates of sending and of requests, the number of a user's devices. Sessions continue; the rates hold for logins from now on. The other
     /// options are ignored.
     ///
     /// # Errors

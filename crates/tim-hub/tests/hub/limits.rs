@@ -165,6 +165,31 @@ fn an_account_that_sends_too_fast_is_slowed_down() {
 }
 
 #[test]
+fn an_account_that_asks_too_much_is_slowed_down_and_sends_as_before() {
+    let hub = TestHub::start_with(|options| options.requests_per_second = 50);
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    alice.send(c2c("bob"), "hello");
+    // A page of conversations costs 10: there are 100 in one go, for all devices of the user together.
+    let mut other = Device::login(&hub, "alice", 3);
+    for _ in 0..5 {
+        alice.conversations();
+        other.conversations();
+    }
+    let wait = |device: &mut Device| {
+        let refused = device.delete(c2c("bob"));
+        assert!(matches!(refused, Err(ErrorCode::RATE_LIMITED)), "{refused:?}");
+        device.retry_after
+    };
+    assert_eq!(wait(&mut other), Some(Duration::from_millis(20)));
+    assert_eq!(wait(&mut alice), Some(Duration::from_millis(20)));
+    alice.send(c2c("bob"), "messages have a limit of their own");
+    bob.conversations();
+    hub.advance(Duration::from_millis(20));
+    other.delete(c2c("bob")).unwrap();
+}
+
+#[test]
 fn a_full_store_refuses_what_is_new_and_goes_on_with_the_rest() {
     let hub = TestHub::start_with(|options| {
         options.max_data = 1024 * 1024;
