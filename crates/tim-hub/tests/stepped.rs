@@ -67,6 +67,7 @@ impl World {
         let mut options = HubOptions::new(app());
         options.clock = Clock::new(move || START_MS + elapsed(), elapsed);
         options.sends_per_second = 0;
+        options.requests_per_second = 0;
         change(&mut options);
         let store = OpenOptions::new().now_ms(START_MS).random(7).open(directory);
         let (store, faults) = faults::wrap(store.unwrap().into());

@@ -26,6 +26,7 @@ impl World {
         let app = App::new(APP, "a key of the tests, long enough");
         let mut options = HubOptions::new(app.clone());
         options.sends_per_second = 0;
+        options.requests_per_second = 0;
         options.limits = options.limits.with_group_messages_per_second(0);
         let hub = Arc::new(Hub::open(data.path(), options).unwrap());
         let (connector, mut listener) = memory_listener();

@@ -62,6 +62,7 @@ impl TestHub {
             move || steady.load(Ordering::SeqCst),
         );
         options.sends_per_second = 0;
+        options.requests_per_second = 0;
         options.limits = options.limits.with_group_messages_per_second(0);
         change(&mut options);
         let hub = Arc::new(open(options).unwrap());
