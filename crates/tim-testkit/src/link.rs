@@ -253,6 +253,14 @@ impl SimulatedLink {
         queue.front().map(|(when, _)| *when)
     }
 
+    /// When the last of what is in transit arrives, at either end.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn last_arrival(&self) -> Option<Instant> {
+        let queues = [&self.to_device, &self.to_hub];
+        let last = queues.iter().filter_map(|queue| queue.back());
+        last.map(|(when, _)| *when).max()
+    }
+
     /// Whether no bytes are in transit.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

@@ -146,3 +146,38 @@ fn what_is_acknowledged_is_stored_and_arrives_once() {
         }
     }
 }
+
+#[test]
+fn what_waits_in_a_narrow_link_arrives_before_the_rest() {
+    let long = Call::Send {
+        to: Target::User(1),
+        body: Body::Text(11_000),
+        priority: 2,
+        online_only: false,
+        mention: Mention::Nobody,
+        retry_ms: 0,
+    };
+    let narrow = LinkFault::Narrow {
+        bytes: 3_000,
+        for_ms: 2_000,
+    };
+    let steps = [
+        (0, Op::Call(ALICE, Call::Login)),
+        (5, Op::Call(BOB, Call::Login)),
+        (1_000, Op::Link(BOB, narrow)),
+        (1_010, Op::Call(ALICE, long.clone())),
+        (1_020, Op::Call(ALICE, long.clone())),
+        (1_030, Op::Call(ALICE, long)),
+        (1_500, Op::Rest),
+    ];
+    let (outcome, _) = run_once(&plan(3, DeviceKind::Sdk, &steps));
+    let observations = &outcome.history.observations;
+    let received = observations
+        .iter()
+        .take_while(|observation| observation.what != What::Rested);
+    let received = received.map(|observation| match &observation.what {
+        What::Event(Event::Received(entries)) if observation.device == Some(BOB) => entries.len(),
+        _ => 0,
+    });
+    assert_eq!(received.sum::<usize>(), 3, "{}", trace(&outcome));
+}

@@ -175,6 +175,11 @@ impl SharedLine {
         lock(&self.0).link.is_broken()
     }
 
+    /// When the last of what is on its way arrives.
+    pub(super) fn last_arrival(&self) -> Option<tim_session::Instant> {
+        lock(&self.0).link.last_arrival()
+    }
+
     /// Whether it is broken, and the device holds it and does not know.
     pub(super) fn is_deceptive(&self) -> bool {
         let line = lock(&self.0);

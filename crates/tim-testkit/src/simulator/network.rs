@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tim_client::transport::Connector;
+use tim_session::Instant;
 
 use super::net::{Cut, LinkEnd, SharedLine, WeakLine, lock};
 use super::time::Steady;
@@ -151,6 +152,20 @@ impl Network {
     /// The next link that the device opens breaks like this.
     pub(crate) fn cut_next(&self, device: u32, cut: Cut) {
         self.inner().devices.entry(device).or_default().next_cut = Some(cut);
+    }
+
+    /// When the last of what is on its way arrives, if that is later than a link usually takes: it waits in a link that is narrow or slow,
+    /// or was when it was sent.
+    pub(crate) fn late_arrival_ms(&self) -> Option<u64> {
+        let (devices, soon) = {
+            let inner = self.inner();
+            let soon = inner.steady.now() + Duration::from_micros(inner.usual.delay_us.end);
+            (inner.devices.keys().copied().collect::<Vec<_>>(), soon)
+        };
+        let lines = devices.into_iter().flat_map(|device| self.open_lines(device));
+        let last = lines.filter_map(|line| line.last_arrival()).max();
+        let late = last.filter(|last| *last > soon)?;
+        Some(late.since(Instant::ZERO).as_millis() as u64)
     }
 
     /// Whether a device holds a link that is broken, and does not know it.

@@ -395,8 +395,11 @@ impl World {
             true => LONG_QUIET_MS,
             false => QUIET_MS,
         };
+        let mut arrived_ms = 0;
         loop {
-            let quiet_at = self.shared.last_change_ms() + quiet_ms;
+            // What waits in a narrow link is long on its way, and nothing is observed meanwhile.
+            arrived_ms = arrived_ms.max(self.shared.network.late_arrival_ms().unwrap_or(0));
+            let quiet_at = self.shared.last_change_ms().max(arrived_ms) + quiet_ms;
             let now_ms = self.shared.steady.ms();
             if now_ms < quiet_at {
                 tokio::time::sleep(Duration::from_millis(quiet_at - now_ms)).await;
