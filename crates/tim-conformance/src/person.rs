@@ -9,10 +9,10 @@ use std::time::Duration;
 use tim_client::proto::message::{NoticeOperation, TipOperation};
 use tim_client::{
     Client, Conversation, ConversationId, ErrorCode, Event, EventStream, ImError, Message, Payload, Priority,
-    SendOptions, UserId,
+    SendOptions, Status, UserId,
 };
 
-use crate::check::Stop;
+use crate::check::{Stop, ensure_eq};
 use crate::target::StartedHub;
 
 /// How long answers are waited for before a hub's clock is moved on, and by how much it is moved.
@@ -100,13 +100,23 @@ impl Person {
         .await
     }
 
-    /// The next message of this id.
+    /// The next message of this id. It has the position and the time that its sender was told, if the sender was told any.
     pub(crate) async fn receives(&mut self, sent: &Message) -> Result<Message, Stop> {
         let id = sent.id();
-        self.next("the message", |message| {
-            (message.id() == id).then(|| message.clone())
-        })
-        .await
+        let got = self
+            .next("the message", |message| {
+                (message.id() == id).then(|| message.clone())
+            })
+            .await?;
+        if sent.status() == Status::Success {
+            let word = |message: &Message| (message.sender(), message.sequence(), message.time());
+            ensure_eq!(
+                word(&got),
+                word(sent),
+                "sender, position and time of what is delivered"
+            );
+        }
+        Ok(got)
     }
 
     pub(crate) async fn notice(&mut self, operation: NoticeOperation) -> Result<Message, Stop> {

@@ -275,6 +275,29 @@ const WRONG_WORDS: &[WrongWords] = &[
         114,
     ),
     (
+        // The first delivery of a connection: the others get the message before.
+        "a device is not told of what it revokes itself",
+        |frame| (frame.kind != DELIVER || frame.id != 1 || delivered_kind(&frame) != 34).then_some(frame),
+        &[118],
+        119,
+    ),
+    (
+        "deliveries have another time than the sender was told",
+        |mut frame| {
+            if frame.kind == DELIVER {
+                let mut at = message_at(&frame.body);
+                number(&frame.body, &mut at).unwrap();
+                let (start, time) = (at, number(&frame.body, &mut at).unwrap());
+                let mut other = Vec::new();
+                put(&mut other, time + 3600);
+                frame.body.splice(start..at, other);
+            }
+            Some(frame)
+        },
+        &[79, 80, 118],
+        114,
+    ),
+    (
         "tips are kept from clients",
         |frame| (frame.kind != DELIVER || delivered_kind(&frame) != 32).then_some(frame),
         &[9, 131, 163, 164, 165, 166, 167, 170],

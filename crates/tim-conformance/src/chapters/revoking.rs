@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tim_client::proto::Words;
 use tim_client::proto::render::{Revoker, revoked_text};
-use tim_client::{ErrorCode, Event, EventKind, Message, Status};
+use tim_client::{ErrorCode, Event, EventKind, Message, MessageKind, Status};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{claims, to};
@@ -250,7 +250,16 @@ async fn event(lab: &Lab) -> Verdict {
             );
         }
     }
-    Ok("at the receiver and at the sender's other device, in C2C and in a group".into())
+    // The response may be lost; then nothing else tells the device that revoked.
+    let mut raw = lab.raw("alice").await?;
+    let sent = raw.say(&to(bob.user()), "oops").await?;
+    let response = raw.revoke(&to(bob.user()), sent.sequence).await?;
+    ensure!(response.is_ok(), "a message was not revoked: {response:?}");
+    raw.delivery("the revocation at the device that revoked", |it| {
+        (it.kind == u64::from(MessageKind::REVOCATION.0) && it.sequence > sent.sequence).then_some(())
+    })
+    .await?;
+    Ok("at the receiver and at the sender's other device, in C2C and in a group; the device that revokes is told too".into())
 }
 
 async fn event_name(lab: &Lab) -> Verdict {
