@@ -21,7 +21,7 @@ const LOOKUP_PAGES: u8 = 4;
 #[derive(Debug, Default)]
 pub(super) struct InboundQueue {
     entries: VecDeque<Inbound>,
-    /// How many deliveries there have been.
+    /// How many deliveries and gaps there have been.
     deliveries: u64,
     /// The cursor behind all that was appended.
     cursor: Vec<u8>,
@@ -30,7 +30,7 @@ pub(super) struct InboundQueue {
 /// An entry of the queue.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    /// The delivery that it came in; `None` if none did.
+    /// Up to where what comes from the hub is published with it; `None` if it comes from this client.
     pub(super) mark: Option<Mark>,
     pub(super) item: Item,
     pub(super) revokes: Option<Revokes>,
@@ -106,6 +106,22 @@ impl InboundQueue {
         self.entries.push_back(Inbound {
             mark: Some(mark),
             item: Item::Silent,
+            revokes: None,
+            in_flight: false,
+        });
+    }
+
+    /// Appends a gap. It has no cursor, but the cursors behind it wait until the application has processed it: who starts again from one
+    /// of them is not told of it again.
+    pub(super) fn gap(&mut self, gap: Gap) {
+        self.deliveries += 1;
+        let mark = Mark {
+            through: self.deliveries,
+            cursor: None,
+        };
+        self.entries.push_back(Inbound {
+            mark: Some(mark),
+            item: Item::Gap(gap),
             revokes: None,
             in_flight: false,
         });

@@ -294,7 +294,7 @@ impl State {
                     self.revoked_here.clear();
                     self.messages.rewind();
                 }
-                self.inbound.push(Item::Gap(*gap));
+                self.inbound.gap(*gap);
             }
             SessionEvent::ConversationChanged(change) => self.take_change(change),
             SessionEvent::Late { kind } if !only_reads(*kind) => self.list_changed(Need::List),

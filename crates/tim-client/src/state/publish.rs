@@ -116,7 +116,7 @@ impl State {
                 if gap.conversation == ConversationId::System {
                     self.groups.lost_notices();
                 }
-                self.publish(Event::Gap(gap));
+                self.delivered(Some(Event::Gap(gap)), mark);
             }
             Item::Ready => {
                 self.flush_batch();

@@ -355,6 +355,31 @@ fn the_cursor_that_is_kept_covers_what_was_sent_behind_what_is_processed() {
 }
 
 #[test]
+fn the_cursor_behind_a_gap_waits_until_it_is_processed() {
+    for gap in [
+        request::Gap::RESTORED,
+        request::Gap::new(ConversationId::C2c(user("bob")), 2, 4),
+    ] {
+        let mut driven = Driven::ready(&[listed(0, 5)]);
+        driven.wait_until(5000);
+        driven.deliver(&[1], &text(6, "six"));
+        driven.state.passed(&[1]);
+        driven.effects();
+        driven.state.handle(&SessionEvent::Gap(gap));
+        driven.state.passed(&[2]);
+        let _ = driven.query();
+        driven.answer_list(&[listed(0, 5)]);
+        let effects = driven.effects();
+        let at = |told: &str| effects.iter().position(|effect| effect.contains(told));
+        let told = at("through 2 None").expect("the gap is the second that the cursor waits for");
+        assert!(
+            at("nothing through 2 Some([2])").is_some_and(|passed| passed > told),
+            "{effects:?}"
+        );
+    }
+}
+
+#[test]
 fn what_was_persisted_as_revoked_is_shown_as_the_hub_has_it() {
     let driven = Driven::ready(&[]);
     let messages = &driven.state.messages;

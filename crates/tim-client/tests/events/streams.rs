@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::support::*;
 use super::*;
-use tim_client::proto::request::{Failure, Gap, Resume, Send, SendResponse};
+use tim_client::proto::request::{Failure, Gap, Resume, Send, SendResponse, Synced};
 use tim_client::proto::wire::FrameKind;
 use tim_client::transport::session::HubEvent;
 use tim_client::{ErrorCode, Event, EventKind, NetState, NotReadyReason, SendOptions};
@@ -233,6 +233,30 @@ async fn the_last_handle_takes_the_client_with_it() {
         "logged out"
     );
     while events.next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cursor_moves_past_a_gap_when_it_is_processed() {
+    let (client, mut events, mut hub, _listener) = alice_online().await;
+    hub.deliver(&[1], &text("bob", c2c("alice"), 1, "one")).await;
+    received(&mut events).await;
+    drop(take_all(&mut events));
+    for (gap, cursor) in [(Gap::RESTORED, 2), (Gap::new(c2c("bob"), 2, 4), 3)] {
+        hub.session.push(FrameKind::GAP, &gap).unwrap();
+        let behind = Synced::new().with_cursor(std::slice::from_ref(&cursor));
+        hub.session.push(FrameKind::SYNCED, &behind).unwrap();
+        hub.flush().await;
+        while !matches!(events.next().await, Some(Event::Gap(_))) {}
+        hub.answer_list(&[]).await; // what was lost may have been unread
+        hub.settle().await;
+        assert_eq!(
+            client.cursor(),
+            [cursor - 1],
+            "the application has not processed the gap"
+        );
+        drop(take_all(&mut events));
+        assert_eq!(client.cursor(), [cursor]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
