@@ -125,12 +125,13 @@ fn acknowledged(
 ) -> Result<u64, Violation> {
     let Accepted {
         at,
+        by,
         log,
         sequence,
         id,
         time_s,
     } = *accepted;
-    if message.sent.online_only || model.is_room(&log) || model.may_be_lost(at) {
+    if message.sent.online_only || model.is_room(&log) || model.may_be_lost(by, at) {
         return Ok(0);
     }
     let fails = |words: String| Err(Violation::new(NAME, words).at([message.begun, at]));
@@ -193,9 +194,9 @@ fn refused(model: &Model<'_>, mark: Mark, message: &Spoken<'_>) -> Result<u64, V
 
 #[cfg(test)]
 mod tests {
-    use super::super::made_up::{MadeUp, c2c, passes, violates};
+    use super::super::made_up::{MadeUp, c2c, device, passes, violates};
     use super::*;
-    use crate::simulator::history::What;
+    use crate::simulator::history::{Event, What};
     use crate::simulator::op::{HubFault, Target};
 
     #[test]
@@ -280,6 +281,29 @@ mod tests {
         passes(&DurableOnce, &run);
         run.snapshot.logs.clear();
         violates(&DurableOnce, &run, "is not in the store");
+    }
+
+    #[test]
+    fn an_answer_that_was_on_its_way_when_the_store_was_restored_may_be_lost() {
+        let mut run = MadeUp::new();
+        run.push(None, What::BackedUp { backup: 0, change: 0 });
+        let [before, late, after] = [(); 3].map(|()| run.send(0, Target::User(1)));
+        run.accept(before, 1);
+        run.push(None, What::HubEnded(HubFault::Restore(10)));
+        run.push(None, What::Restored { backup: 0 });
+        run.accept(late, 2);
+        passes(&DurableOnce, &run);
+        let connected = |run: &mut MadeUp, user| {
+            let connected = Event::Other("net Connected".to_owned());
+            run.push(Some(device(user)), What::Event(connected));
+        };
+        connected(&mut run, 1); // somebody else
+        let mut own = run.clone();
+        run.accept(after, 3);
+        passes(&DurableOnce, &run);
+        connected(&mut own, 0);
+        own.accept(after, 3);
+        violates(&DurableOnce, &own, "is not in the store");
     }
 
     #[test]

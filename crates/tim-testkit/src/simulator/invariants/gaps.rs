@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tim_session::proto::{MessageId, UserId};
 
 use super::super::history::{Content, Event, Log, Mark, Returned, StartsFrom, What};
-use super::model::Viewer;
+use super::model::{Viewer, Watcher};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::{DeviceRef, Profile};
 
@@ -88,7 +88,7 @@ fn is_told(model: &Model<'_>, device: DeviceRef, restored: usize) -> Result<u64,
                 && is_lost(model, &seen.log, seen.sequence, seen.id, &seen.content)
         })
         .collect();
-    let own: Vec<_> = lost_own(model, device, restored).collect();
+    let own: Vec<_> = lost_own(model, device).collect();
     let checked = u64::from(!lost.is_empty()) + u64::from(!own.is_empty());
     if let Some((seen_at, seen, _)) = lost.into_iter().find(|(at, ..)| holds(model, device, *at)) {
         let words =
@@ -106,14 +106,11 @@ fn is_told(model: &Model<'_>, device: DeviceRef, restored: usize) -> Result<u64,
 }
 
 /// What a device was answered that is stored, and the restored store does not have: when, and in words.
-fn lost_own<'a>(
-    model: &'a Model<'_>,
-    device: DeviceRef,
-    restored: usize,
-) -> impl Iterator<Item = (usize, String)> + 'a {
+fn lost_own<'a>(model: &'a Model<'_>, device: DeviceRef) -> impl Iterator<Item = (usize, String)> + 'a {
     let calls = model.calls.values().filter(move |call| call.device == device);
     calls.filter_map(move |call| {
-        let (at, returned) = call.returned().filter(|(at, _)| *at < restored)?;
+        let is_undone = |at| model.may_be_lost(Watcher::Device(device), at);
+        let (at, returned) = call.returned().filter(|(at, _)| is_undone(*at))?;
         let Returned::Accepted {
             log, sequence, id, ..
         } = returned
@@ -211,6 +208,12 @@ mod tests {
         passes(&Gaps, &run); // no restore since
         run.push(None, What::Restored { backup: 0 });
         violates(&Gaps, &run, "was answered that");
+        let mut late = run.clone();
+        late.push(Some(device(0)), What::Event(Event::RestoredGap));
+        let sent = late.send(0, Target::User(1));
+        late.push(None, What::Restored { backup: 0 });
+        late.accept(sent, 3); // on its way when the hub ended
+        violates(&Gaps, &late, "was answered that");
         run.push(Some(device(0)), What::Event(Event::RestoredGap));
         assert!(passes(&Gaps, &run) > 0);
     }

@@ -41,11 +41,13 @@ pub struct Model<'a> {
     reached: BTreeMap<Log, Vec<(usize, u64)>>,
     /// The observation after which somebody has nothing any more that was on its way when the store was restored last.
     in_this_store: BTreeMap<Watcher, usize>,
+    /// For each restore: the first observation in which somebody had a connection to the restored hub.
+    reconnected: Vec<BTreeMap<Watcher, usize>>,
 }
 
 /// Somebody who sees something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Watcher {
+pub(super) enum Watcher {
     Device(DeviceRef),
     Hostile(u8),
 }
@@ -110,6 +112,8 @@ pub(super) struct Spoken<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Accepted {
     pub(super) at: usize,
+    /// Who was told.
+    pub(super) by: Watcher,
     pub(super) log: Log,
     pub(super) sequence: u64,
     pub(super) id: MessageId,
@@ -146,6 +150,7 @@ impl<'a> Model<'a> {
             whole: BTreeSet::new(),
             reached: BTreeMap::new(),
             in_this_store: BTreeMap::new(),
+            reconnected: Vec::new(),
         };
         let mut backups = BTreeMap::new();
         let mut attacks = BTreeMap::new();
@@ -160,6 +165,7 @@ impl<'a> Model<'a> {
             }
         }
         model.follow_restore();
+        model.follow_connections();
         model.follow_members();
         model.follow_logs();
         model
@@ -184,6 +190,19 @@ impl<'a> Model<'a> {
                 _ => continue,
             };
             self.in_this_store.entry(watcher).or_insert(at);
+        }
+    }
+
+    /// Who has come back to the hub since each restore.
+    fn follow_connections(&mut self) {
+        for (restored, _) in &self.restores {
+            let mut first = BTreeMap::new();
+            for (at, observation) in self.history.observations.iter().enumerate().skip(*restored) {
+                if let Some(watcher) = connects(observation) {
+                    first.entry(watcher).or_insert(at);
+                }
+            }
+            self.reconnected.push(first);
         }
     }
 
@@ -260,6 +279,7 @@ impl<'a> Model<'a> {
                 {
                     message.accepted.push(Accepted {
                         at,
+                        by: Watcher::Hostile(*hostile),
                         log: message.sent.log,
                         sequence: *sequence,
                         id: message.sent.id,
@@ -303,6 +323,7 @@ impl<'a> Model<'a> {
         {
             message.accepted.push(Accepted {
                 at,
+                by: Watcher::Device(call.device),
                 log: *log,
                 sequence: *sequence,
                 id: *id,
@@ -430,10 +451,14 @@ impl<'a> Model<'a> {
         self.restores.last().map(|(at, _)| *at)
     }
 
-    /// Whether a restore may have undone what was acknowledged in this observation.
-    pub(super) fn may_be_lost(&self, acknowledged: usize) -> bool {
-        let undoes = |(at, backup): &(usize, usize)| *backup < acknowledged && acknowledged < *at;
-        self.restores.iter().any(undoes)
+    /// Whether a restore may have undone what somebody saw acknowledged in this observation. An answer that was on its way when the hub
+    /// ended is seen after the restore, but not on a later connection.
+    pub(super) fn may_be_lost(&self, by: Watcher, acknowledged: usize) -> bool {
+        let mut restores = self.restores.iter().zip(&self.reconnected);
+        restores.any(|((_, backup), reconnected)| {
+            let until = reconnected.get(&by).copied().unwrap_or(usize::MAX);
+            *backup < acknowledged && acknowledged < until
+        })
     }
 
     /// How long what the hub passes to a device may be on its way, in milliseconds; `None` if something other than distance holds it up in
@@ -625,7 +650,7 @@ impl<'a> Model<'a> {
                 Call::Dismiss(_) => true,
                 _ => false,
             };
-            out && !self.may_be_lost(at)
+            out && !self.may_be_lost(Watcher::Device(call.device), at)
         };
         self.group_calls(group)
             .filter(removes)
@@ -713,6 +738,25 @@ impl<'a> Model<'a> {
         let is_it = |message: &&Spoken<'a>| (message.sent.from, message.sent.id) == (seen.from, seen.id);
         let mut messages = self.messages.values();
         messages.find(is_it).filter(|_| seen.content == Content::Stub)
+    }
+}
+
+/// Who has a new connection, by an observation.
+fn connects(observation: &Observation) -> Option<Watcher> {
+    match (&observation.what, observation.device) {
+        (What::Event(Event::Other(name)), Some(device)) if name == "net Connected" => {
+            Some(Watcher::Device(device))
+        }
+        (What::Event(Event::Ready | Event::RestoredGap), Some(device)) => Some(Watcher::Device(device)),
+        (What::Started(started), Some(device)) if !started.twin => Some(Watcher::Device(device)),
+        (
+            What::AttackSaw {
+                hostile,
+                saw: AttackSaw::LoggedIn(_),
+            },
+            _,
+        ) => Some(Watcher::Hostile(*hostile)),
+        _ => None,
     }
 }
 

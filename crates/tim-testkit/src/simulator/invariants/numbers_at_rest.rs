@@ -4,6 +4,7 @@
 use tim_session::proto::{ReceiveOption, UserId};
 
 use super::super::history::{Content, DeviceState, FreshView, ListEntry, Log, Returned, Stored};
+use super::model::Watcher;
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::{Call, Profile};
 
@@ -215,7 +216,7 @@ fn marks(model: &Model<'_>) -> Result<u64, Violation> {
         let user = call.device.user_id();
         let view = model.snapshot.fresh.iter().find(|view| view.user == user);
         let entry = view.and_then(|view| view.list.iter().find(|entry| entry.log == *log));
-        if let Some(entry) = entry.filter(|_| !model.may_be_lost(at)) {
+        if let Some(entry) = entry.filter(|_| !model.may_be_lost(Watcher::Device(call.device), at)) {
             checked += 1;
             if entry.read_sequence < *read {
                 let words = format!(

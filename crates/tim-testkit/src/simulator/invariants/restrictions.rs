@@ -5,7 +5,7 @@ use tim_session::proto::{GroupId, GroupType, JoinStatus, MemberResult, UserId};
 
 use super::super::history::Returned;
 use super::super::op::{Call, Plan};
-use super::model::{Called, Spoken, group_of};
+use super::model::{Called, Spoken, Watcher, group_of};
 use super::{Invariant, Model, Violation};
 use crate::simulator::history::Log;
 use crate::simulator::op::Profile;
@@ -61,7 +61,7 @@ impl Held {
         let (from, _) = call.returned()?;
         // By the hub's clock, to which it rounds.
         let seconds = u64::from(seconds).saturating_sub(1);
-        let held = !model.may_be_lost(from);
+        let held = !model.may_be_lost(Watcher::Device(call.device), from);
         held.then(|| Self {
             begun: call.begun,
             from,
@@ -337,7 +337,7 @@ fn lasts(
     };
     let mut others = model.group_calls(group);
     let is_over = others.any(|other| ends(other) && other.begun < ended && other.may_act_after(call.begun));
-    !is_over && !model.may_be_lost(done) && !model.restored_between(done, ended)
+    !is_over && !model.may_be_lost(Watcher::Device(call.device), done) && !model.restored_between(done, ended)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tim_session::proto::{GroupId, MessageId, UserId};
 
 use super::super::history::{Content, DeviceState, Event, Log, Mark, Returned, Seen, Stored, What};
 use super::super::op::{Call, DeviceKind, Plan};
-use super::model::Viewer;
+use super::model::{Viewer, Watcher};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
 
@@ -31,7 +31,7 @@ impl Invariant for Revoked {
         let mut revoked: BTreeMap<(Log, u64), usize> = BTreeMap::new();
         for call in model.calls.values() {
             if let Some((at, Returned::Revoked { log, sequence, mark })) = call.returned()
-                && !model.may_be_lost(at)
+                && !model.may_be_lost(Watcher::Device(call.device), at)
             {
                 checked += 1;
                 is_removed(model, at, log, *sequence, *mark)?;
