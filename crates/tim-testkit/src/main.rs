@@ -97,10 +97,7 @@ fn faults(name: &str) -> Result<Faults, String> {
 fn main() -> ExitCode {
     let Command::Simulate(simulate) = Cli::parse().command;
     let holds = match (simulate.seed, &simulate.fault) {
-        (Some(seed), fault) => {
-            let fault = fault.as_ref().and_then(|faults| faults.0.first().copied());
-            campaign::planted(fault, || simulate.replay(seed))
-        }
+        (Some(seed), _) => campaign::planted(simulate.planted(), || simulate.replay(seed)),
         (None, Some(faults)) if faults.0.len() > 1 => {
             faults
                 .0
@@ -203,6 +200,9 @@ impl Simulate {
             "{name:<32} {:>6} seeds, seed {} ({}), {}",
             totals.seeds, plan.seed, plan.profile, violation.invariant
         ));
+        if self.planted().is_some() {
+            say(format_args!("replay: {}", replay_command(plan, Some(fault))));
+        }
         true
     }
 
@@ -233,7 +233,7 @@ impl Simulate {
             return true;
         };
         if self.keep.is_some() || self.no_shrink {
-            describe(&plan, &finished, violation);
+            self.describe(&plan, &finished, violation);
         } else {
             let violation = violation.clone();
             self.report(&Failed { plan, violation });
@@ -258,7 +258,45 @@ impl Simulate {
         };
         let finished = campaign::run_plan(&small);
         let shown = finished.violation.as_ref().unwrap_or(violation);
-        describe(&small, &finished, shown);
+        self.describe(&small, &finished, shown);
+    }
+
+    /// The mistake that is planted, if it is one.
+    fn planted(&self) -> Option<Fault> {
+        match self.fault.as_ref()?.0.as_slice() {
+            [fault] => Some(*fault),
+            _ => None,
+        }
+    }
+
+    /// Prints what does not hold, how to replay it, and what was observed about it.
+    fn describe(&self, plan: &Plan, finished: &Finished, violation: &Violation) {
+        say(format_args!(
+            "\nseed {}, profile {}: {violation}",
+            plan.seed, plan.profile
+        ));
+        say(format_args!(
+            "replay: {} --keep {} --trace",
+            replay_command(plan, self.planted()),
+            Keep::of(plan)
+        ));
+        let observations = &finished.history.observations;
+        let matters = |at: &usize| violation.observations.contains(at);
+        // The last ones, and those that the violation names.
+        let first = observations.len().saturating_sub(TRACE_LINES);
+        let mut left_out = 0;
+        for (at, observation) in observations.iter().enumerate() {
+            if at < first && !matters(&at) {
+                left_out += 1;
+                continue;
+            }
+            if left_out > 0 {
+                say(format_args!("   ... {left_out} observations"));
+                left_out = 0;
+            }
+            let sign = if matters(&at) { '>' } else { ' ' };
+            say(format_args!("{sign} {observation}"));
+        }
     }
 }
 
@@ -283,33 +321,28 @@ fn print_plan(plan: &Plan) {
     }
 }
 
-/// Prints what does not hold, how to replay it, and what was observed about it.
-fn describe(plan: &Plan, finished: &Finished, violation: &Violation) {
-    say(format_args!(
-        "\nseed {}, profile {}: {violation}",
+/// The command that runs a plan's seed, with the mistake that was planted.
+fn replay_command(plan: &Plan, fault: Option<Fault>) -> String {
+    let (features, planted) = fault.map_or_else(Default::default, |fault| {
+        (" --features planted", format!(" --fault {}", fault.name()))
+    });
+    format!(
+        "cargo run -p tim-testkit --release{features} -- simulate --seed {} --profile {}{planted}",
         plan.seed, plan.profile
-    ));
-    say(format_args!(
-        "replay: cargo run -p tim-testkit --release -- simulate --seed {} --profile {} --keep {} --trace",
-        plan.seed,
-        plan.profile,
-        Keep::of(plan)
-    ));
-    let observations = &finished.history.observations;
-    let matters = |at: &usize| violation.observations.contains(at);
-    // The last ones, and those that the violation names.
-    let first = observations.len().saturating_sub(TRACE_LINES);
-    let mut left_out = 0;
-    for (at, observation) in observations.iter().enumerate() {
-        if at < first && !matters(&at) {
-            left_out += 1;
-            continue;
-        }
-        if left_out > 0 {
-            say(format_args!("   ... {left_out} observations"));
-            left_out = 0;
-        }
-        let sign = if matters(&at) { '>' } else { ' ' };
-        say(format_args!("{sign} {observation}"));
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_of_a_replay_plants_what_was_planted() {
+        let plan = Plan::generate(31, Profile::Restore);
+        let plain = "cargo run -p tim-testkit --release -- simulate --seed 31 --profile restore";
+        assert_eq!(replay_command(&plan, None), plain);
+        let planted = "cargo run -p tim-testkit --release --features planted -- simulate --seed 31 --profile restore \
+                       --fault ids-without-hash";
+        assert_eq!(replay_command(&plan, Some(Fault::IdsWithoutHash)), planted);
     }
 }

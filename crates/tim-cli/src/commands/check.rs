@@ -14,6 +14,9 @@ entry. Nothing is changed, and a hub may be running. `tim serve` makes the same 
 Damaged entries are not served: devices are told of a gap, and the history ends in front of them with an error. All other entries
 are. Other damage keeps a hub from starting: restore a backup.";
 
+/// What to do about a damaged store.
+const RESTORE: &str = "restore a backup, without tim.sqlite3-wal and -shm beside it";
+
 /// Check the store of a hub, and say what is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES, after_long_help = format!("{ABOUT}\n\n{EXIT_CODES}"))]
@@ -25,7 +28,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let data = DataDir::new(args.data.data)?;
     let directory = data.path().display();
-    let report = tim_store_sqlite::check(data.path()).map_err(|error| cannot_open(&error, &data))?;
+    let report = tim_store_sqlite::check(data.path()).map_err(|error| cannot_check(&error, &data))?;
     let mut out = io::stdout();
     writeln!(
         out,
@@ -42,7 +45,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::failed(format_args!(
             "the store in {directory} is damaged and cannot be used"
         ))
-        .hint("restore a backup"));
+        .hint(RESTORE));
     }
     if !report.damaged.is_empty() {
         return Err(
@@ -53,6 +56,19 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Why a store cannot be checked, and what to do.
+fn cannot_check(error: &OpenError, data: &DataDir) -> Failure {
+    let directory = data.path().display();
+    match error {
+        OpenError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => Failure::failed(
+            format_args!("there is no store in {directory}"),
+        )
+        .hint("choose another directory with --data DIR; if a hub has used this one, restore a backup"),
+        OpenError::Damaged { .. } | OpenError::Engine(_) => Failure::failed(error).hint(RESTORE),
+        _ => cannot_open(error, data),
+    }
+}
+
 /// Why a store cannot be opened, and what to do.
 pub(crate) fn cannot_open(error: &OpenError, data: &DataDir) -> Failure {
     let failure = Failure::failed(error);
@@ -61,7 +77,7 @@ pub(crate) fn cannot_open(error: &OpenError, data: &DataDir) -> Failure {
         OpenError::InUse { .. } => failure.hint("stop that hub, or choose another directory with --data DIR"),
         OpenError::Io { .. } => failure.hint("choose another directory with --data DIR"),
         OpenError::Damaged { .. } | OpenError::Engine(_) => failure.hint(format_args!(
-            "`tim check --data {directory}` says what is damaged; restore a backup, without tim.sqlite3-wal and -shm beside it"
+            "`tim check --data {directory}` says what is damaged; {RESTORE}"
         )),
         OpenError::Missing { .. } | OpenError::Lost { .. } | OpenError::Emptied { .. } => failure,
         _ => failure.hint(format_args!("the data directory is {directory}")),

@@ -380,6 +380,7 @@ fn a_damaged_store_is_named_with_what_to_do() {
     let check = || run([OsStr::new("check"), OsStr::new("--data"), data.as_os_str()], "");
     let missing = check();
     assert_eq!(missing.code, 1, "{}", missing.err);
+    assert!(missing.err.contains("there is no store"), "{}", missing.err);
     let mut hub = Served::start(&data, &[]);
     let running = check();
     assert_eq!((running.code, &*running.err), (0, ""), "beside a running hub");
@@ -397,13 +398,18 @@ fn a_damaged_store_is_named_with_what_to_do() {
         &b"nothing like a database, though long enough for a header ".repeat(9),
     ] {
         std::fs::write(&database, bytes).unwrap();
-        for refused in [serve(), check()] {
+        let checked = check();
+        assert!(!checked.err.contains("`tim check"), "{}", checked.err);
+        for refused in [serve(), checked] {
             assert_eq!(refused.code, 1, "{}", refused.err);
             assert!(refused.err.contains(&*data.to_string_lossy()), "{}", refused.err);
             assert!(refused.err.contains("restore a backup"), "{}", refused.err);
         }
     }
     std::fs::remove_file(&database).unwrap();
+    let missing = check();
+    assert_eq!(missing.code, 1, "{}", missing.err);
+    assert!(missing.err.contains("restore a backup"), "{}", missing.err);
     let refused = serve();
     assert_eq!(refused.code, 1, "{}", refused.err);
     assert!(

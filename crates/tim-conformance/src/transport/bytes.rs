@@ -109,6 +109,7 @@ async fn finish(
     };
     let mut read = Vec::new();
     tokio::try_join!(sending, to.read_to_end(&mut read))?;
+    ensure!(last.starts_with(&read), "other bytes arrived than were sent");
     ensure!(
         read == last,
         "{} of {} bytes before the end arrived",
@@ -252,4 +253,29 @@ pub(super) async fn given_up<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -
     };
     let (_client, _hub) = tokio::try_join!(client, hub)?;
     Ok(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_that_are_wrong_are_not_called_missing() {
+        for (arrived, reason) in [
+            (&b"ba"[..], "other bytes arrived than were sent"),
+            (b"abc", "other bytes arrived than were sent"),
+            (b"a", "1 of 2 bytes before the end arrived"),
+        ] {
+            let mut arrived = arrived;
+            let stop = finish(&mut tokio::io::sink(), &mut arrived, b"ab")
+                .await
+                .unwrap_err();
+            assert!(stop.to_string().contains(reason), "{stop}");
+        }
+        assert!(
+            finish(&mut tokio::io::sink(), &mut &b"ab"[..], b"ab")
+                .await
+                .is_ok()
+        );
+    }
 }

@@ -73,6 +73,7 @@ impl World {
         Arc::clone(&self.store.as_ref().unwrap().reader)
     }
 
+    #[track_caller]
     pub fn batch(&mut self, batch: &[Write]) -> Vec<Result<Written, Refused>> {
         let commit = self
             .store
@@ -86,22 +87,26 @@ impl World {
         commit.results
     }
 
+    #[track_caller]
     pub fn write(&mut self, write: Write) -> Result<Written, Refused> {
         self.batch(&[write]).remove(0)
     }
 
     /// A user with an account.
+    #[track_caller]
     pub fn user(&mut self, name: &str) -> UserId {
         let user = UserId::new(name).unwrap();
         self.write(Write::EnsureAccount(user)).unwrap();
         user
     }
 
+    #[track_caller]
     pub fn number(&self, user: &UserId) -> u64 {
         self.reader().account(user).unwrap().unwrap().number
     }
 
     /// A message that was never sent before.
+    #[track_caller]
     pub fn message(&mut self, log: LogKey, sender: UserId, text: &str) -> Append {
         self.random += 1;
         let number = self
@@ -128,6 +133,7 @@ impl World {
         }
     }
 
+    #[track_caller]
     pub fn say(&mut self, log: LogKey, sender: UserId, text: &str) -> Stored {
         let append = self.message(log, sender, text);
         stored(self.write(Write::Append(append)))
@@ -158,6 +164,7 @@ impl World {
         }))
     }
 
+    #[track_caller]
     pub fn change(
         &mut self,
         group: GroupId,
@@ -173,6 +180,7 @@ impl World {
     }
 
     /// A Community of these users, the first of them its owner, without a tip.
+    #[track_caller]
     pub fn group(&mut self, name: &str, users: &[UserId]) -> GroupId {
         let group = GroupId::new(name).unwrap();
         let new = new_group(group, users);
@@ -183,6 +191,7 @@ impl World {
         group
     }
 
+    #[track_caller]
     pub fn read(&mut self, user: UserId, log: LogKey, upto: Option<u64>) -> (u64, u64) {
         match self.write(Write::MarkRead { user, log, upto }) {
             Ok(Written::Read {
@@ -194,6 +203,7 @@ impl World {
         }
     }
 
+    #[track_caller]
     pub fn page(&self, log: LogKey, before: Option<u64>, limit: usize) -> Page {
         let request = PageRequest {
             log,
@@ -205,6 +215,7 @@ impl World {
         self.reader().page(&request).unwrap()
     }
 
+    #[track_caller]
     pub fn changes(&self, user: UserId, cursor: u64, limit: usize) -> Changes {
         let request = ChangesRequest {
             user,
@@ -215,11 +226,13 @@ impl World {
         self.reader().changes_since(&request).unwrap()
     }
 
+    #[track_caller]
     pub fn conversation(&self, user: &UserId, log: &LogKey) -> Conversation {
         self.reader().conversation(user, log).unwrap().unwrap()
     }
 
     /// A group's members, in the order in which they joined.
+    #[track_caller]
     pub fn members(&self, group: &GroupId) -> Vec<Member> {
         let request = MembersRequest {
             group: *group,
@@ -230,20 +243,24 @@ impl World {
         self.reader().members_page(&request).unwrap().members
     }
 
+    #[track_caller]
     pub fn unread(&self, user: &UserId, log: &LogKey) -> u64 {
         self.conversation(user, log).unread
     }
 
     /// The last message of the newest conversation in a user's list.
+    #[track_caller]
     pub fn list_last(&self, user: &UserId) -> Option<crate::Entry> {
         self.conversations(user).conversations.remove(0).last
     }
 
     /// The newest page of a user's conversations.
+    #[track_caller]
     pub fn conversations(&self, user: &UserId) -> ConversationsPage {
         self.reader().conversations(user, None, 100).unwrap()
     }
 
+    #[track_caller]
     pub fn list(&self, user: &UserId) -> Vec<LogKey> {
         self.conversations(user)
             .conversations
@@ -275,6 +292,7 @@ pub fn print(log: LogKey, text: &str) -> Fingerprint {
     Fingerprint::of(&[log.to_string().as_bytes(), text.as_bytes()])
 }
 
+#[track_caller]
 pub fn stored(answer: Result<Written, Refused>) -> Stored {
     match answer {
         Ok(Written::Stored(stored)) => stored,
