@@ -22,6 +22,8 @@ pub(super) struct Entry {
     /// The sequence of the last message. Behind it the log may have entries that are none: the conversation's `last_sequence` counts
     /// them.
     pub(super) last: u64,
+    /// Up to which sequence name, avatar and mentions are known: by the hub's list or by deliveries. The count may be ahead of that.
+    pub(super) described: u64,
     pub(super) unread: UnreadCount<REMEMBERED>,
     /// Whether the count is known, not only what was delivered.
     pub(super) certain: bool,
@@ -51,6 +53,7 @@ impl Entry {
         Self {
             unread: UnreadCount::new(hub_count(&conversation)),
             last: last_sequence(&conversation),
+            described: conversation.last_sequence,
             conversation: Arc::new(conversation),
             certain: true,
             generation: 0,
@@ -103,6 +106,7 @@ impl Entry {
         has_moved: bool,
     ) -> Self {
         let base = hub_count(&fresh);
+        self.described = self.described.max(base.counted);
         let taken = match restart {
             true => self.unread.restart(base),
             false => self.unread.take(base),

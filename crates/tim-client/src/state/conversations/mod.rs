@@ -279,7 +279,7 @@ impl ConversationList {
             entry.told = None;
             let conversation = Arc::make_mut(&mut entry.conversation);
             conversation.last_sequence = 0;
-            entry.last = 0;
+            (entry.last, entry.described) = (0, 0);
             conversation.group_at_info_list.clear();
         }
     }
@@ -315,8 +315,8 @@ impl ConversationList {
             entry.generation = generation;
         }
         entry.grow(sequence, generation);
-        let is_new = delivered && sequence > entry.unread.counted();
-        if is_new && joins(message, &me) {
+        let is_uncounted = delivered && sequence > entry.unread.counted();
+        if is_uncounted && joins(message, &me) {
             // Membership begins anew. What came before the user joined is not the user's to read.
             Arc::make_mut(&mut entry.conversation).message_remind_type = ReceiveOption::ACCEPT_AND_NOTIFY;
             let before = sequence - 1;
@@ -335,7 +335,9 @@ impl ConversationList {
             entry.last = sequence;
             conversation.last_message = Some(message.clone());
         }
-        if is_new {
+        // The hub's count, which an answer has told, may be ahead of the deliveries.
+        if delivered && sequence > entry.described {
+            entry.described = sequence;
             if message.flow() == Flow::In && sequence > conversation.read_sequence {
                 note_mention(conversation, message, &me);
             }

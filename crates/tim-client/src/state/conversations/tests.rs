@@ -1,7 +1,7 @@
 //! Numbers and deliveries that cross, one case at a time.
 
 use tim_proto::conversation::AtInfo;
-use tim_proto::message::{GroupTip, MessageFlags, TipOperation};
+use tim_proto::message::{GroupChange, GroupTip, Mentions, MessageFlags, TipOperation};
 use tim_proto::wire::List;
 use tim_testkit::{messages, user};
 
@@ -144,6 +144,54 @@ fn a_restored_hub_has_no_mentions_of_what_it_has_lost() {
     restored.last_sequence = 3;
     let _ = answer(&mut cache, vec![restored], 0, true);
     assert_eq!(cache.list()[0].group_at_info_list, []);
+}
+
+#[test]
+fn what_a_delivery_tells_is_taken_although_the_count_is_ahead_of_it() {
+    let group = tim_testkit::group("g");
+    let id = ConversationId::Group(group);
+    let stored = |view: &tim_proto::message::Message<'_>, sequence| {
+        let mut view = *view;
+        view.envelope.sequence = sequence;
+        view.envelope.time = 1_000_000 + sequence;
+        view.envelope.origin = 0;
+        view.id.random = sequence as u32;
+        Message::stored(&view.to_encoded().header(), &me())
+    };
+    let mut room = [0; 16];
+    let mentions = Mentions::new().with_all(true).write(&mut room).unwrap();
+    let mut all = messages::text(user("alice"), id, "x");
+    all.extensions = mentions;
+    let changes = [GroupChange::Name("renamed")];
+    let renamed = GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group).with_changes(List::from_slice(&changes));
+    let renamed = messages::message(UserId::SYSTEM, id, Payload::GroupTip(renamed));
+    let mut known = Conversation::empty(id);
+    (known.unread_count, known.last_sequence) = (4, 4);
+    let mut cache = knowing(vec![known], 4, true);
+    // The answer to a read call has counted #5 and #6, which are on their way.
+    assert_eq!(cache.take_count(&id, read(4, 2, 6)), Need::Nothing);
+    let mentioned = |cache: &ConversationList| -> Vec<u64> {
+        let list = &cache.entries[0].conversation.group_at_info_list;
+        list.iter().map(|at| at.sequence).collect()
+    };
+    assert_eq!(cache.take_message(&stored(&all, 5), true), Need::Nothing);
+    assert_eq!(cache.take_message(&stored(&renamed, 6), true), Need::Nothing);
+    assert_eq!(mentioned(&cache), [5]);
+    assert_eq!(cache.entries[0].conversation.name, "renamed");
+    assert_eq!(cache.entries[0].conversation.unread_count, 2);
+    // What the hub's list has already is not taken from a delivery that it has overtaken.
+    let mut listed = Conversation::empty(id);
+    (listed.unread_count, listed.read_sequence, listed.last_sequence) = (4, 4, 8);
+    listed.name = "again".into();
+    listed.group_at_info_list = [5, 7]
+        .map(|at| AtInfo::new(at, user("alice"), tim_proto::AtKind::AT_ALL))
+        .into();
+    cache.begin_list();
+    let _ = answer(&mut cache, vec![listed], 4, true);
+    let _ = cache.take_message(&stored(&all, 7), true);
+    let _ = cache.take_message(&stored(&renamed, 8), true);
+    assert_eq!(mentioned(&cache), [5, 7]);
+    assert_eq!(cache.entries[0].conversation.name, "again");
 }
 
 #[test]
