@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tim_session::proto::{GroupId, MessageId, UserId};
 
-use super::super::history::{Content, DeviceState, Event, Log, Mark, Returned, Seen, Stored, What};
-use super::super::op::{Call, DeviceKind, Plan};
+use super::super::history::{
+    Content, DeviceState, Event, Log, Mark, Observation, Returned, Seen, Stored, What,
+};
+use super::super::op::{Call, DeviceKind, DeviceRef, Plan};
 use super::model::{Viewer, Watcher};
 use super::{Invariant, Model, Violation};
 use crate::simulator::op::Profile;
@@ -118,13 +120,36 @@ fn pushed(model: &Model<'_>, revoked: &BTreeMap<(Log, u64), usize>) -> Result<u6
         checked += 1;
         // An instance of an own message that the device held before keeps its content, and says that it is revoked.
         let keeps = seen.revoked && seen.from == device.user_id();
-        let is_late = model.at_ms(at) > model.at_ms(*since) + travel_ms;
+        let is_late =
+            model.at_ms(at) > model.at_ms(*since) + travel_ms && !was_cut_off(model, device, *since, at);
         if matches!(seen.content, Content::Said(_)) && is_late && !keeps {
             let words = format!("{device} got {seen}, which was revoked before");
             return Err(Violation::new(NAME, words).at([*since, at]));
         }
     }
     Ok(checked)
+}
+
+/// Whether a device had no connection from before one observation up to another. What it hands over then had come before: it waited
+/// behind a revocation whose message the device was looking up.
+fn was_cut_off(model: &Model<'_>, device: DeviceRef, since: usize, at: usize) -> bool {
+    let connection = |what: &What| match what {
+        What::Event(Event::Other(name)) => match name.as_str() {
+            "net Connected" => Some(true),
+            "net Connecting" | "net Disconnected" => Some(false),
+            _ => None,
+        },
+        What::Started(_) => Some(true),
+        _ => None,
+    };
+    let changes = |observations: &[Observation]| -> Vec<bool> {
+        let own = observations.iter().filter(|one| one.device == Some(device));
+        own.filter_map(|one| connection(&one.what)).collect()
+    };
+    let observations = &model.history.observations;
+    let before = changes(observations.get(..since).unwrap_or_default());
+    let meanwhile = changes(observations.get(since..at).unwrap_or_default());
+    before.last() == Some(&false) && !meanwhile.contains(&true)
 }
 
 /// At rest no device shows what is revoked in the store, and none as revoked what is not.
@@ -243,11 +268,17 @@ mod tests {
 
     /// A message of user 0 to user 1 that was revoked, and what it was before.
     fn revoked() -> (MadeUp, Mark, Seen) {
+        revoked_after(|_| ())
+    }
+
+    /// The same, with something that happened before it was revoked.
+    fn revoked_after(happens: impl FnOnce(&mut MadeUp)) -> (MadeUp, Mark, Seen) {
         let mut run = MadeUp::new();
         let sent = run.send(0, Target::User(1));
         run.accept(sent, 1);
         let seen = run.store(c2c(0, 1), 1, 0, sent).seen.clone();
         run.receive(1, std::slice::from_ref(&seen));
+        happens(&mut run);
         let message = run.message_of(sent);
         let call = run.call_about(0, Call::Revoke(Which::Own(0)), Some(message));
         let (log, sequence) = (c2c(0, 1), 1);
@@ -386,5 +417,26 @@ mod tests {
         passes(&Revoked, &known);
         sender.receive(0, &[seen]);
         violates(&Revoked, &sender, "which was revoked before");
+    }
+    #[test]
+    fn what_a_device_hands_over_without_a_connection_had_come_before() {
+        let net = |run: &mut MadeUp, name: &str| {
+            run.push(Some(device(1)), What::Event(Event::Other(format!("net {name}"))));
+        };
+        let handed_over = |mut run: MadeUp, seen: &Seen| {
+            run.pass(15_000);
+            run.receive(1, std::slice::from_ref(seen));
+            run
+        };
+        let (mut cut_off, _, seen) = revoked_after(|run| net(run, "Disconnected"));
+        passes(&Revoked, &handed_over(cut_off.clone(), &seen));
+        net(&mut cut_off, "Connecting");
+        passes(&Revoked, &handed_over(cut_off.clone(), &seen));
+        net(&mut cut_off, "Connected");
+        violates(&Revoked, &handed_over(cut_off, &seen), "which was revoked before");
+        // The connection ended after the revocation, which may have come over it.
+        let (mut late, _, seen) = revoked_after(|run| net(run, "Connected"));
+        net(&mut late, "Disconnected");
+        violates(&Revoked, &handed_over(late, &seen), "which was revoked before");
     }
 }
