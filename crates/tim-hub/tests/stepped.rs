@@ -98,11 +98,16 @@ impl World {
     }
 
     fn device(&self, name: &str, number: u64) -> Device {
+        self.started(name, number, number)
+    }
+
+    /// A device whose application has started with this seed.
+    fn started(&self, name: &str, number: u64, seed: u64) -> Device {
         let mut config = ClientConfig::new(1, user(name), number);
         config.backoff_min = Duration::from_millis(1);
         let sig = UserSig::sign(&app(), &user(name), START_MS / 1000, 3600).to_string();
         let buffers = ClientBuffers::default();
-        let driver = ClientDriver::new(config, sig, buffers, number, self.connector.clone());
+        let driver = ClientDriver::new(config, sig, buffers, seed, self.connector.clone());
         let (commands, receiver) = unbounded_channel();
         let device = Device {
             name: name.to_owned(),
@@ -204,6 +209,9 @@ async fn run(
                     format!("has sent {}", sent.sequence)
                 }
                 Event::Response { response, .. } => format!("is answered {}", response.kind()),
+                Event::ConversationChanged(change) if change.counted == 0 => {
+                    "is to ask for the list".to_owned()
+                }
                 Event::Failed { failure, .. } => format!("is refused {}", failure.code),
                 _ => return ControlFlow::Continue(()),
             };
@@ -515,6 +523,48 @@ fn commits_can_come_between_the_reads_of_one_job() {
 }
 
 /// The mailboxes hold one delivery. More come while the log is being read, behind what the reading finds.
+#[test]
+fn what_an_ended_login_has_sent_is_told_to_the_next_login_of_the_device() {
+    /// Everything but commits.
+    fn reads(waiting: Waiting) -> Option<Step> {
+        (waiting.reads > 0).then_some(Step::Read(0))
+    }
+    let data = tempfile::tempdir().unwrap();
+    on_one_thread(async {
+        let mut world = World::open(data.path());
+        let (alice, _bob) = (world.device("alice", 1), world.device("bob", 2));
+        world.work(at_once).await;
+        let _other = world.device("alice", 3);
+        world.work(at_once).await;
+        alice.send(c2c("bob"), 1, SendOptions::default());
+        world.settle().await;
+        while let Some(step) = reads(world.steps.waiting()) {
+            world.steps.step(step);
+            world.settle().await;
+        }
+        assert_eq!(world.steps.waiting().writes, 1);
+        // The application ends before the message is stored, and starts again.
+        drop(alice);
+        world.settle().await;
+        let _again = world.started("alice", 1, 9);
+        world.settle().await;
+        while let Some(step) = reads(world.steps.waiting()) {
+            world.steps.step(step);
+            world.settle().await;
+        }
+        let told = |world: &World| {
+            let alice = world.trace.of("alice");
+            let count = |what: &str| alice.iter().filter(|line| *line == what).count();
+            let got = texts(&alice).len();
+            (count("is in"), count("is to ask for the list"), got)
+        };
+        assert_eq!((world.steps.waiting().writes, told(&world)), (1, (3, 0, 0)));
+        world.work(at_once).await;
+        // The other device is delivered the message.
+        assert_eq!(told(&world), (3, 1, 1));
+    });
+}
+
 #[test]
 fn what_is_dropped_while_the_log_is_read_is_read_again() {
     let data = tempfile::tempdir().unwrap();

@@ -84,6 +84,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let Services { presence, timer, .. } = &*self.services;
+        self.device.leave();
         presence.leave(&self.device, self.leaving, self.services.steady_ms());
         timer.wake_for_presence();
     }

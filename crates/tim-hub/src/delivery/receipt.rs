@@ -1,11 +1,15 @@
 //! The answer to a SEND, which comes from the store, the live thread or the group's queue.
 
+use std::sync::Arc;
+
+use tim_proto::ConversationId;
 use tim_proto::message::{Content, to_vec};
-use tim_proto::request::{Send, SendResponse};
+use tim_proto::request::{ConversationChange, Send, SendResponse};
 use tim_proto::wire::{Extensions, decode_body};
 use tim_store::{Entry, LogKey, StoreError, StoreReader, Stored, WriteError, Written};
 
 use crate::device::Responder;
+use crate::presence::PresenceRegistry;
 use crate::refusal::Refusal;
 
 /// How a message was passed on to those online.
@@ -23,6 +27,9 @@ pub(crate) struct SendReceipt {
     pub(crate) responder: Responder<Send<'static>>,
     /// The sender's names as extensions; `None` for a client without the feature.
     pub(crate) names: Option<Box<[u8]>>,
+    /// Where the message goes, as its sender sees it.
+    pub(crate) conversation: ConversationId,
+    pub(crate) presence: Arc<PresenceRegistry>,
 }
 
 /// What the store answers to a message that it has already, at this place.
@@ -41,11 +48,25 @@ impl SendReceipt {
     /// The store has answered.
     pub(crate) fn written(self, answer: Result<Written, WriteError>) {
         match answer {
-            Ok(Written::Stored(at)) => self.stored(at, false),
+            Ok(Written::Stored(at)) => {
+                self.tell_successor();
+                self.stored(at, false);
+            }
             Ok(Written::Duplicate(at)) => self.stored(at, true),
             Ok(Written::DuplicateOfRevoked(at, left)) => self.revoked(at, &left),
             Ok(_) => self.refuse(Refusal::wrong_answer()),
             Err(error) => self.refuse(error.into()),
+        }
+    }
+
+    /// A message is not delivered to the device that has sent it. If the connection on which it did has ended, the device may have
+    /// logged in again and been told its list before the message was stored: it is to ask for the list once more.
+    fn tell_successor(&self) {
+        let device = self.responder.device();
+        if device.has_left()
+            && let Some(successor) = self.presence.successor(device)
+        {
+            successor.change(ConversationChange::new(self.conversation));
         }
     }
 

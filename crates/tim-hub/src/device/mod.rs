@@ -38,6 +38,8 @@ pub(crate) struct Device {
     login: LoginId,
     /// What the client context has cached of the user and the user's groups is out of date.
     stale: AtomicBool,
+    /// The session has ended, or is about to.
+    left: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -49,6 +51,7 @@ impl Device {
             number,
             login: LoginId::default(),
             stale: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             mailbox: Mutex::new(Mailbox::new(max_live)),
         }
     }
@@ -94,15 +97,27 @@ impl Device {
 
     /// Ends the session.
     pub(crate) fn close(&self, reason: ErrorCode) {
+        self.leave();
         self.put(|mailbox| mailbox.close(reason));
     }
 
     /// Ends the session, because it may have missed what the store has. The client logs in again and reads on from the log.
     pub(crate) fn begin_again(&self) {
+        self.leave();
         self.put(|mailbox| {
             mailbox.fall_behind();
             mailbox.close(ErrorCode::STORAGE_FAILED);
         });
+    }
+
+    /// The session has ended, or is about to: what is answered from here on reaches nobody.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// Whether the session has ended, or is about to.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
     }
 
     /// What is cached of the user, or of a group of the user's, is out of date.

@@ -214,6 +214,8 @@ fn with_names(
     let receipt = SendReceipt {
         responder: client.responder(),
         names: client.wants_names().then(|| to_vec(&names).into()),
+        conversation: draft.content.to,
+        presence: Arc::clone(&services.presence),
     };
     Ok((receipt, content))
 }

@@ -58,6 +58,14 @@ impl PresenceRegistry {
         self.tables().devices(user).cloned().collect()
     }
 
+    /// The later login of a device that has left.
+    pub(crate) fn successor(&self, device: &Device) -> Option<Arc<Device>> {
+        let (tables, user) = (self.tables(), device.user());
+        let mut devices = tables.devices(&user);
+        let successor = devices.find(|other| other.number() == device.number())?;
+        (!std::ptr::eq(Arc::as_ptr(successor), device)).then(|| Arc::clone(successor))
+    }
+
     /// Whether a user has a device online.
     pub(crate) fn is_online(&self, user: &UserId) -> bool {
         self.tables().devices(user).next().is_some()
