@@ -163,7 +163,8 @@ fn what_a_delivery_tells_is_taken_although_the_count_is_ahead_of_it() {
     let mut all = messages::text(user("alice"), id, "x");
     all.extensions = mentions;
     let changes = [GroupChange::Name("renamed")];
-    let renamed = GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group).with_changes(List::from_slice(&changes));
+    let renamed =
+        GroupTip::new(TipOperation::GROUP_PROFILE_UPDATED, group).with_changes(List::from_slice(&changes));
     let renamed = messages::message(UserId::SYSTEM, id, Payload::GroupTip(renamed));
     let mut known = Conversation::empty(id);
     (known.unread_count, known.last_sequence) = (4, 4);
