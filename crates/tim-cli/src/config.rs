@@ -78,8 +78,8 @@ settings! {
     /// Messages per second that a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
     /// What the other requests of a user may cost per second: 1 each, a page 5, a page of conversations 10; 0 is no limit
-    /// [default: 500].
-    request_rate("TIM_REQUEST_RATE", "NUMBER"): u32 = 500;
+    /// [default: 2000].
+    request_rate("TIM_REQUEST_RATE", "NUMBER"): u32 = 2_000;
     /// Messages per second that a group accepts, urgent ones first; 0 is no limit [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
     /// Maximum number of connections [default: 20000, or as many as the limit of open files allows].

@@ -33,7 +33,7 @@ pub struct HubOptions {
     /// Default 200.
     pub sends_per_second: u32,
     /// What the requests of an account, other than SEND, may cost per second, with a burst of twice that; 0 is no limit. A request
-    /// for one thing costs 1, for a page 5, for a page of conversations 10. Default 500.
+    /// for one thing costs 1, for a page 5, for a page of conversations 10. Default 2,000.
     pub requests_per_second: u32,
     /// The maximum number of members of a group other than a Community. Default 6,000.
     pub max_members: usize,
@@ -70,7 +70,7 @@ impl HubOptions {
             max_live: 256,
             max_devices: 16,
             sends_per_second: 200,
-            requests_per_second: 500,
+            requests_per_second: 2_000,
             max_members: 6_000,
             max_community: 100_000,
             max_admins: 10,

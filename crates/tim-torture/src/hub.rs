@@ -78,6 +78,8 @@ impl Setup {
                 "1d",
                 "--send-rate",
                 "0",
+                "--request-rate",
+                "0",
                 "--group-rate",
                 "0",
                 "--data",

@@ -75,7 +75,16 @@ impl Hub {
 
 async fn serve(data: &TempDir, address: SocketAddr, serial: SocketAddr) -> (Child, SocketAddr, SocketAddr) {
     let mut child = Command::new(tim())
-        .args(["serve", "--log", "error", "--send-rate", "0", "--data"])
+        .args([
+            "serve",
+            "--log",
+            "error",
+            "--send-rate",
+            "0",
+            "--request-rate",
+            "0",
+            "--data",
+        ])
         .arg(data.path())
         .args([
             "--listen",
