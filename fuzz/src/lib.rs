@@ -5,6 +5,7 @@
 //! named as its arguments, which replays a finding on any toolchain.
 
 mod client;
+mod cursors;
 mod hostile;
 mod hub;
 mod json;
@@ -16,6 +17,7 @@ mod store_log;
 mod wire;
 
 pub use client::client_session;
+pub use cursors::cursors;
 pub use hostile::{payloads, usersig};
 pub use hub::hub_session;
 pub use json::{captures, json};
@@ -44,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     ("json", json),
     ("captures", captures),
     ("store_log", store_log),
+    ("cursors", cursors),
 ];
 
 /// The program of a target.
