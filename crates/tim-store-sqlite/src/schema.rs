@@ -5,13 +5,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::OpenError;
 
 /// The version of the first tables below. Databases of earlier versions were never in use outside of development.
-const FIRST: u32 = 11;
+const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-const STEPS: [&str; 2] = [TABLES, LOGS_OF_IDS];
-
-/// The log of each message's id; 0 for those of before.
-const LOGS_OF_IDS: &str = "ALTER TABLE sent ADD COLUMN log INTEGER NOT NULL DEFAULT 0;";
+const STEPS: [&str; 1] = [TABLES];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -99,6 +96,7 @@ CREATE TABLE sent (
     change INTEGER NOT NULL,
     time_ms INTEGER NOT NULL,
     fingerprint INTEGER NOT NULL,
+    log INTEGER NOT NULL,
     PRIMARY KEY (client_time, sender, random)
 ) WITHOUT ROWID;
 

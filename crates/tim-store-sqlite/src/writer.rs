@@ -63,7 +63,11 @@ impl SqliteWriter {
             Ok(!busy?)
         };
         match cut().map_err(|error: rusqlite::Error| plain_error(&error)) {
-            Err(StoreError::NotStored(_)) => Ok(false), // the batch is stored; the next purge tries again
+            Err(StoreError::NotStored(reason)) => {
+                // The batch is stored; the next purge tries again.
+                warn!(%reason, "the write-ahead log cannot be emptied: removed contents stay in it");
+                Ok(false)
+            }
             cut => cut,
         }
     }
