@@ -25,7 +25,7 @@ macro_rules! faults {
                 match self { $(Self::$fault => $name),+ }
             }
 
-            /// The invariant that has to notice it.
+            /// The invariant that is meant to notice it. Another one may see it first.
             #[must_use]
             pub const fn invariant(self) -> &'static str {
                 match self { $(Self::$fault => $invariant),+ }

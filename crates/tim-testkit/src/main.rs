@@ -197,8 +197,16 @@ impl Simulate {
             return false;
         };
         say(format_args!(
-            "{name:<32} {:>6} seeds, seed {} ({}), {}",
-            totals.seeds, plan.seed, plan.profile, violation.invariant
+            "{name:<32} {:>6} seeds, seed {} ({}), {}{}",
+            totals.seeds,
+            plan.seed,
+            plan.profile,
+            violation.invariant,
+            // Another invariant may see the same mistake first.
+            match fault.invariant() {
+                meant if meant == violation.invariant => String::new(),
+                meant => format!(" (its own is {meant})"),
+            }
         ));
         if self.planted().is_some() {
             say(format_args!("replay: {}", replay_command(plan, Some(fault))));

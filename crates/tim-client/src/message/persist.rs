@@ -54,8 +54,8 @@ impl Message {
     /// [`Client::restore_message`] restores it, also after a restart.
     ///
     /// Persist a message before it is sent, with the options that it will be sent with ([`Message::with_options`]), and again when
-    /// its status has changed or it was revoked. Bytes without the options restore a message that is resent as an ordinary one. The format is private to this crate; later
-    /// versions read what earlier ones wrote. A checksum detects damage, not forgery.
+    /// its status has changed or it was revoked. Bytes without the options restore a message that is resent as an ordinary one. The
+    /// format is private to this crate; later versions read what earlier ones wrote. A checksum detects damage, not forgery.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         // In this order: if the status changes in between, the older one is kept, and resending is harmless.

@@ -123,6 +123,13 @@ struct State {
     abandoned: bool,
 }
 
+impl State {
+    fn take(&mut self, at_most: usize, batch: &mut Vec<Job>) {
+        let jobs = std::iter::from_fn(|| self.jobs.pop());
+        batch.extend(jobs.map(|(_, job)| job).take(at_most));
+    }
+}
+
 impl Waiting {
     pub(super) fn new(config: WriterConfig) -> Self {
         Self {
@@ -164,9 +171,7 @@ impl Waiting {
 
     /// Up to `at_most` of those that wait now.
     pub(super) fn take(&self, at_most: usize, batch: &mut Vec<Job>) {
-        let mut state = self.state();
-        let jobs = std::iter::from_fn(|| state.jobs.pop());
-        batch.extend(jobs.map(|(_, job)| job).take(at_most));
+        self.state().take(at_most, batch);
     }
 
     /// As [`take`](Self::take), but waits until there is something; false if it is closed and empty.
@@ -178,8 +183,7 @@ impl Waiting {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let jobs = std::iter::from_fn(|| state.jobs.pop());
-        batch.extend(jobs.map(|(_, job)| job).take(at_most));
+        state.take(at_most, batch);
         true
     }
 
