@@ -174,8 +174,8 @@ impl Message {
     /// Whether a message of the hub is another one under the same id: one that was created here and not sent yet is not
     /// the hub's, whatever its id. Content that the hub leaves out is not compared, but its origin is.
     pub(crate) fn is_another(&self, header: &Header<'_>) -> bool {
-        if self.state().revoked_before && !header.envelope.flags.contains(MessageFlags::REVOKED) {
-            return true; // a restore of the hub has undone the revocation
+        if !header.envelope.flags.contains(MessageFlags::REVOKED) && self.is_of_another_entry(header) {
+            return true;
         }
         if !self.0.created_here || self.status() == Status::Success {
             return false;
@@ -187,6 +187,14 @@ impl Message {
         } else {
             header.envelope.origin != self.encoded().header().envelope.origin
         }
+    }
+
+    /// Whether the message is revoked, and what the hub shows is not: a restore of the hub has undone the revocation, or the message
+    /// was sent once more when the hub no longer knew its id, and is at another place.
+    fn is_of_another_entry(&self, header: &Header<'_>) -> bool {
+        let (state, sequence) = (self.state(), header.envelope.sequence);
+        let is_elsewhere = state.sequence != 0 && sequence != 0 && state.sequence != sequence;
+        state.revoked_before || (state.flags.contains(MessageFlags::REVOKED) && is_elsewhere)
     }
 
     /// The hub has shown the message again, with its current state.

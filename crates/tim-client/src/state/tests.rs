@@ -402,6 +402,20 @@ fn what_was_persisted_as_revoked_is_shown_as_the_hub_has_it() {
 }
 
 #[test]
+fn a_revoked_message_that_is_stored_once_more_is_another_one() {
+    let driven = Driven::ready(&[]);
+    let messages = &driven.state.messages;
+    let held = messages.instance(&text(6, "six").to_encoded().header());
+    held.mark_revoked(&RevokedBy::new("bob"));
+    // The hub has forgotten the id, and its sender sends the same message again.
+    let mut again = text(6, "six");
+    again.envelope.sequence = 9;
+    let again = messages.instance(&again.to_encoded().header());
+    assert!(held.is_revoked() && held.sequence() == 6);
+    assert!(!again.is_revoked() && again.sequence() == 9);
+}
+
+#[test]
 fn a_malformed_response_counts_as_a_failure() {
     let mut driven = Driven::ready(&[]);
     driven.state.list(10, Waiter(1));
