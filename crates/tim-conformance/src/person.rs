@@ -43,10 +43,14 @@ impl Person {
         }
     }
 
-    /// Logs in, and waits until it is ready.
+    /// Logs in, and waits until it is ready and has its first list. That list may hold a message that was sent meanwhile;
+    /// the client would show it as the list says, and nobody would see what a wrong hub delivers. Whether the hub has a
+    /// list at all is for the rows about lists.
     pub(crate) async fn enter(&self) -> Result<(), Stop> {
         self.client.login().await?;
-        Ok(self.client.wait_until_ready().await?)
+        self.client.wait_until_ready().await?;
+        let _ = self.client.get_conversation_list().await;
+        Ok(())
     }
 
     pub(crate) fn user(&self) -> UserId {
