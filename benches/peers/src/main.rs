@@ -23,7 +23,7 @@ use clap::{Parser, ValueEnum, value_parser};
 use tim_bench::Machine;
 use tokio::signal::unix::{SignalKind, signal};
 
-use peer::Peer;
+use peer::{Peer, Programs};
 use report::Report;
 use work::Work;
 
@@ -45,12 +45,18 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "tim-peers", version, after_help = AFTER_HELP)]
 struct Args {
-    /// The peers to compare with [default: all that are installed].
+    /// The peers to compare with [default: all that are installed; with --baseline, none].
     #[arg(value_enum, value_name = "PEER")]
     peers: Vec<Peer>,
     /// The program tim-bench, built as the figures want it.
     #[arg(long, value_name = "FILE")]
     tim_bench: PathBuf,
+    /// The program tim, of the same build.
+    #[arg(long, value_name = "FILE")]
+    tim: PathBuf,
+    /// Compare tim with this program tim too, for example with an older one.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// Number of concurrent senders.
     #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=10_000))]
     senders: u32,
@@ -118,25 +124,40 @@ async fn compare_and_report(args: &Args) -> Result<End> {
     done
 }
 
+impl Args {
+    /// The peers that are asked for.
+    fn asked(&self) -> Vec<Peer> {
+        let mut asked = match &*self.peers {
+            [] if self.baseline.is_none() => Peer::value_variants().to_vec(),
+            peers => peers.to_vec(),
+        };
+        asked.extend(self.baseline.as_ref().map(|_| Peer::Baseline));
+        asked
+    }
+}
+
 async fn compare(args: &Args, work: &Work, report: &mut Report) -> Result<End> {
-    let asked = match &*args.peers {
-        [] => Peer::value_variants(),
-        peers => peers,
+    let programs = Programs {
+        tim_bench: args.tim_bench.clone(),
+        tim: args.tim.clone(),
+        baseline: args.baseline.clone(),
     };
+    let asked = args.asked();
     let mut peers = Vec::new();
-    for peer in asked {
-        if report.add_peer(*peer, peer.known())? {
+    for peer in &asked {
+        if report.add_peer(*peer, peer.known(&programs))? {
             peers.push(*peer);
         }
     }
     for round in 1..=args.rounds {
         for peer in &peers {
-            let tim = tim::run(work, &args.tim_bench).await?;
-            let outcome = peer.run(work).await?;
+            let tim = tim::run(work, &programs.tim_bench, &programs.tim).await?;
+            let outcome = peer.run(work, &programs).await?;
             report.add_round(round, *peer, tim, outcome)?;
         }
     }
-    let is_missing = peers.is_empty() || (peers.len() < args.peers.len());
+    let names_some = !args.peers.is_empty() || args.baseline.is_some();
+    let is_missing = peers.is_empty() || (names_some && peers.len() < asked.len());
     Ok(if is_missing { End::Missing } else { End::Done })
 }
 
@@ -149,10 +170,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
-        let parse =
-            |args: &[&str]| Args::try_parse_from(["tim-peers", "--tim-bench", "x"].iter().chain(args));
+        let parse = |args: &[&str]| {
+            let programs = ["tim-peers", "--tim-bench", "x", "--tim", "y"];
+            Args::try_parse_from(programs.iter().chain(args))
+        };
         let args = parse(&["redis", "nats-synced"]).expect("a valid command line");
-        assert_eq!(args.peers, [Peer::Redis, Peer::NatsSynced]);
+        assert_eq!(args.asked(), [Peer::Redis, Peer::NatsSynced]);
+        let asked = |args: &[&str]| parse(args).expect("a valid command line").asked();
+        assert_eq!(asked(&[]), Peer::value_variants());
+        assert_eq!(asked(&["--baseline", "z"]), [Peer::Baseline]);
+        assert_eq!(
+            asked(&["redis", "--baseline", "z"]),
+            [Peer::Redis, Peer::Baseline]
+        );
         for bad in [
             ["--senders", "0"],
             ["--rounds", "0"],
@@ -162,5 +192,6 @@ mod tests {
             assert!(parse(&bad).is_err(), "{bad:?}");
         }
         assert!(parse(&["sqlite"]).is_err());
+        assert!(parse(&["baseline"]).is_err());
     }
 }

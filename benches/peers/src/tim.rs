@@ -9,7 +9,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 use crate::Result;
-use crate::server::Process;
+use crate::peer::Known;
+use crate::server::{Process, version};
 use crate::work::{Outcome, Work};
 
 /// What `tim-bench` showed.
@@ -22,10 +23,24 @@ pub(crate) struct Ours {
     pub(crate) raw_single_syncs_per_second: f64,
 }
 
-pub(crate) async fn run(work: &Work, tim_bench: &Path) -> Result<Ours> {
+/// Another tim as a peer.
+pub(crate) fn known(tim: &Path) -> Result<Known> {
+    if !tim.is_file() {
+        return Err(format!("there is no program {}", tim.display()).into());
+    }
+    Ok(Known {
+        version: format!("{} ({})", version(tim), tim.display()),
+        is_durable: true,
+        promise: "another tim, measured as tim is",
+    })
+}
+
+/// Runs `tim serve` of this program.
+pub(crate) async fn run(work: &Work, tim_bench: &Path, tim: &Path) -> Result<Ours> {
     let mut command = Command::new(tim_bench);
     command
-        .args(["sends", "--json"])
+        .args(["sends", "--json", "--tim"])
+        .arg(tim)
         .args(["--senders", &work.senders.to_string()])
         .args(["--seconds", &work.seconds.to_string()])
         .args(["--payload", &work.payload.to_string()])
@@ -78,6 +93,12 @@ fn read(document: &Value) -> Result<Ours> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_no_peer() {
+        let error = known(Path::new("/nonexistent/tim")).err().expect("an error");
+        assert_eq!(error.to_string(), "there is no program /nonexistent/tim");
+    }
 
     #[test]
     fn a_document_without_a_figure_is_an_error_that_names_it() {

@@ -2,11 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::RangedI64ValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum, value_parser};
 
+use crate::hub::{Setup, Target};
+use crate::{Result, sends};
+
+/// The usual duration of sends, in seconds.
+const SENDS: u64 = 5;
+/// The most messages that a run goes on for.
+const MAX_MESSAGES: u64 = 1_000_000_000;
 /// The longest measurement: a day.
 const MAX_SECONDS: u64 = 24 * 60 * 60;
 /// The longest text: a hub takes 12 KiB, unless its operator says otherwise.
@@ -48,27 +56,35 @@ pub(crate) struct Args {
     /// Print one JSON document at the end instead of lines as they come.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Number of concurrent senders. Each has one message under way.
-    #[arg(long, default_value_t = 64, value_name = "NUMBER", value_parser = count())]
-    pub(crate) senders: u32,
+    /// Number of concurrent senders. Each has one message under way. With several numbers, here and of conversations and stored
+    /// messages, each combination is measured, and a table ends the output.
+    #[arg(long, default_values_t = [64], value_delimiter = ',', value_name = "NUMBER", value_parser = count())]
+    senders: Vec<u32>,
     /// Number of one-to-one conversations that the senders write to in turn [default: one for each sender].
-    #[arg(long, value_name = "NUMBER", value_parser = count())]
-    conversations: Option<u32>,
-    /// Number of messages that are due each second, from all senders together [default: each sends as soon as it has its response].
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER", value_parser = count())]
+    conversations: Vec<u32>,
+    /// Number of messages that are due each second, from all senders together [default: each sends as soon as it has its response;
+    /// stalls: 5000].
     #[arg(long, value_name = "NUMBER", value_parser = count())]
     pub(crate) rate: Option<u32>,
     /// Length of the texts that are sent, in bytes.
     #[arg(long, default_value_t = PAYLOAD, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_PAYLOAD))]
     payload: u32,
-    /// Number of messages that the hub has before sends are measured [default: none].
-    #[arg(long, value_name = "NUMBER", conflicts_with = "hub", value_parser = value_parser!(u64).range(1..))]
-    stored: Option<u64>,
+    /// Number of messages that the hub has before sends are measured, spread over the conversations [default: one in each].
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER", conflicts_with = "hub", value_parser = value_parser!(u64).range(1..))]
+    stored: Vec<u64>,
+    /// Go on with sends until so many messages are acknowledged. What a hub writes later, in large steps, counts fully with 100,000.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..=MAX_MESSAGES))]
+    at_least: u64,
     /// Count the calls that sync a file in another run of sends, under strace.
-    #[arg(long, conflicts_with = "hub")]
+    #[arg(long, conflicts_with_all = ["hub", "tim"])]
     pub(crate) count_syncs: bool,
-    /// Duration of the send measurement, in seconds.
-    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=MAX_SECONDS))]
-    pub(crate) seconds: u64,
+    /// Measure the hub of this program `tim`, for example an older one, instead of the one inside of this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "hub")]
+    tim: Option<PathBuf>,
+    /// Duration of a measurement in seconds [default: sends 5, stalls 600, idle 80].
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=MAX_SECONDS))]
+    seconds: Option<u64>,
     /// Number of group members online.
     #[arg(long, default_value_t = 200, value_name = "NUMBER", value_parser = count())]
     pub(crate) members: u32,
@@ -87,15 +103,24 @@ pub(crate) struct Args {
     /// Number of members of the AVChatRoom.
     #[arg(long, default_value_t = 100_000, value_name = "NUMBER", value_parser = count())]
     pub(crate) room_members: u32,
+    /// Measure idle connections over links in memory, with the hub in this process: as many as the memory holds.
+    #[arg(long)]
+    pub(crate) in_memory: bool,
     /// A smoke test: small, fixed sizes instead of the numbers above.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Run the hub under measurement on this directory, in this process.
     #[arg(long, hide = true, value_name = "DIR")]
     pub(crate) run_hub: Option<PathBuf>,
-    /// The group rate of --run-hub.
+    /// How the hub of --run-hub differs from others, as JSON.
+    #[arg(long, hide = true, default_value = "{}", value_name = "JSON")]
+    pub(crate) hub_setup: String,
+    /// Hold --connections idle connections to the hub at this address, and say on stdout what comes of them.
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    pub(crate) hold: Option<SocketAddr>,
+    /// The number of the first user of --hold.
     #[arg(long, hide = true, default_value_t = 0, value_name = "NUMBER")]
-    pub(crate) group_rate: u32,
+    pub(crate) first: u32,
 }
 
 /// One measurement.
@@ -107,7 +132,7 @@ pub(crate) enum What {
     Group,
     /// Reading a page of history from a short and from a long conversation.
     Pages,
-    /// Memory of an idle connection in the hub.
+    /// Memory of an idle connection in the hub, logins per second, and CPU while nothing happens.
     Idle,
     /// Cost of deliveries into groups of several sizes, with and without a member that does not read.
     FanOut,
@@ -115,12 +140,14 @@ pub(crate) enum What {
     Priority,
     /// An AVChatRoom with very many members.
     Room,
+    /// Ten minutes of sends at a steady rate, while as much falls out of retention: how long each waits, and the commits.
+    Stalls,
 }
 
 impl What {
     /// It needs a hub that is set up for it.
     const fn needs_own(self) -> bool {
-        matches!(self, Self::FanOut | Self::Priority | Self::Room)
+        matches!(self, Self::FanOut | Self::Priority | Self::Room | Self::Stalls)
     }
 }
 
@@ -143,9 +170,11 @@ impl Args {
     }
 
     fn shrink(&mut self) {
-        (self.senders, self.conversations, self.seconds) = (4, None, 1);
-        self.rate = None;
-        self.stored = self.stored.map(|stored| stored.min(2_000));
+        (self.senders, self.conversations) = (vec![4], Vec::new());
+        (self.rate, self.seconds, self.at_least) = (None, Some(1), 1);
+        for stored in &mut self.stored {
+            *stored = 2_000.min(*stored);
+        }
         (self.members, self.group_messages) = (5, 50);
         (self.history, self.connections) = (2_000, 20);
         (self.fan_out_members, self.room_members) = (vec![3, 40], 500);
@@ -154,15 +183,25 @@ impl Args {
     /// What clap does not check by itself.
     fn check(&self) -> Result<(), (ErrorKind, String)> {
         if self.hub.is_some() && self.what.iter().any(|what| what.needs_own()) {
-            let message = "fan-out, priority and room are measured without --hub: they start a hub that is set up for them";
+            let message = "fan-out, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
-        let (senders, conversations) = (self.senders, self.conversations());
-        if conversations < senders {
-            let message = format!(
-                "--conversations {conversations} is too few for --senders {senders}: a one-to-one conversation has one sender"
-            );
-            return Err((ErrorKind::ValueValidation, message));
+        if self.tim.is_some() && self.what().iter().any(|what| what.needs_own()) {
+            let message = "fan-out, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
+            return Err((ErrorKind::ArgumentConflict, message.to_owned()));
+        }
+        for load in self.loads() {
+            let (senders, conversations) = (load.senders, load.conversations);
+            if conversations < senders {
+                let message = format!(
+                    "--conversations {conversations} is too few for --senders {senders}: a one-to-one conversation has one sender"
+                );
+                return Err((ErrorKind::ValueValidation, message));
+            }
+        }
+        if self.in_memory && (self.hub.is_some() || self.tim.is_some()) {
+            let message = "--in-memory needs a hub in this process: leave out --hub and --tim";
+            return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         Ok(())
     }
@@ -171,23 +210,66 @@ impl Args {
     pub(crate) fn what(&self) -> Vec<What> {
         let all = What::value_variants().iter().copied();
         match &*self.what {
+            // Ten minutes are asked for by name.
             [] => all
-                .filter(|what| self.hub.is_none() || !what.needs_own())
+                .filter(|what| *what != What::Stalls || self.quick)
+                .filter(|what| (self.hub.is_none() && self.tim.is_none()) || !what.needs_own())
                 .collect(),
             chosen => chosen.to_vec(),
         }
     }
 
-    pub(crate) fn conversations(&self) -> u32 {
-        self.conversations.unwrap_or(self.senders)
+    /// The loads of sends to measure: each combination.
+    pub(crate) fn loads(&self) -> Vec<sends::Load> {
+        let mut loads = Vec::new();
+        let or_one = |stored: &[u64]| if stored.is_empty() { vec![0] } else { stored.to_vec() };
+        for senders in &self.senders {
+            for stored in or_one(&self.stored) {
+                let one_each = [*senders];
+                let conversations = if self.conversations.is_empty() {
+                    &one_each[..]
+                } else {
+                    &self.conversations
+                };
+                for conversations in conversations {
+                    loads.push(sends::Load {
+                        senders: *senders,
+                        conversations: *conversations,
+                        payload: self.payload(),
+                        rate: self.rate,
+                        time: self.time(SENDS),
+                        at_least: self.at_least,
+                        stored,
+                    });
+                }
+            }
+        }
+        loads
+    }
+
+    /// How long something is measured, if it is not said.
+    pub(crate) fn time(&self, usual: u64) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(usual))
     }
 
     pub(crate) const fn payload(&self) -> usize {
         self.payload as usize
     }
 
-    pub(crate) fn stored(&self) -> u64 {
-        self.stored.unwrap_or_default()
+    /// A hub of our own for these options.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup {
+            program: self.tim.clone(),
+            ..Setup::default()
+        }
+    }
+
+    /// The hub that the options name, or a new one on an empty directory.
+    pub(crate) fn target(&self) -> Result<Target> {
+        match (self.hub, &self.data) {
+            (Some(address), Some(data)) => Target::existing(address, data, self.hub_pid),
+            _ => Target::start_as(tempfile::tempdir()?, self.setup()),
+        }
     }
 }
 
@@ -205,12 +287,17 @@ mod tests {
     #[test]
     fn without_options_everything_is_measured_as_documented() {
         let args = parse(&[]).expect("a valid command line");
-        assert_eq!(args.what().len(), What::value_variants().len());
-        assert_eq!(
-            (args.senders, args.conversations(), args.payload()),
-            (64, 64, 157)
+        assert_eq!(args.what().len(), What::value_variants().len() - 1);
+        assert!(
+            !args.what().contains(&What::Stalls),
+            "it takes ten minutes and is asked for by name"
         );
-        assert_eq!((args.stored(), args.seconds, args.json), (0, 5, false));
+        let [load] = &args.loads()[..] else {
+            panic!("one load: {:?}", args.loads())
+        };
+        assert_eq!((load.senders, load.conversations, load.payload), (64, 64, 157));
+        assert_eq!((load.stored, load.time.as_secs(), load.at_least), (0, 5, 1));
+        assert!(!args.json);
         let hub = ["--hub", "127.0.0.1:1", "--data", "."];
         let on_hub = parse(&hub).expect("a valid command line").what();
         assert_eq!(on_hub, [What::Sends, What::Group, What::Pages, What::Idle]);
@@ -218,16 +305,37 @@ mod tests {
 
     #[test]
     fn each_conversation_has_one_sender() {
-        let args = parse(&["sends", "--senders", "2", "--conversations", "5"]).expect("a valid command line");
-        assert_eq!(args.conversations(), 5);
+        let conversations = |args: &[&str]| {
+            let loads = parse(args).expect("a valid command line").loads();
+            loads.iter().map(|load| load.conversations).collect::<Vec<u32>>()
+        };
         assert_eq!(
-            parse(&["--senders", "2"])
-                .expect("a valid command line")
-                .conversations(),
-            2
+            conversations(&["sends", "--senders", "2", "--conversations", "5"]),
+            [5]
         );
+        assert_eq!(conversations(&["--senders", "2,7"]), [2, 7]);
         let too_few = parse(&["--conversations", "63"]).expect_err("64 senders");
         assert_eq!(too_few, ErrorKind::ValueValidation);
+    }
+
+    #[test]
+    fn several_numbers_are_measured_in_each_combination() {
+        let args = [
+            "--senders",
+            "1,16",
+            "--stored",
+            "100,1000000",
+            "--conversations",
+            "64,10000",
+        ];
+        let loads = parse(&args).expect("a valid command line").loads();
+        let loads: Vec<(u32, u64, u32)> = loads
+            .iter()
+            .map(|load| (load.senders, load.stored, load.conversations))
+            .collect();
+        assert_eq!(loads.len(), 8);
+        assert_eq!(loads[..2], [(1, 100, 64), (1, 100, 10_000)]);
+        assert_eq!(loads[7], (16, 1_000_000, 10_000));
     }
 
     #[test]
@@ -237,6 +345,9 @@ mod tests {
             (&["--stored", "10"][..], ErrorKind::ArgumentConflict),
             (&["--count-syncs"], ErrorKind::ArgumentConflict),
             (&["room"], ErrorKind::ArgumentConflict),
+            (&["stalls"], ErrorKind::ArgumentConflict),
+            (&["--tim", "tim"], ErrorKind::ArgumentConflict),
+            (&["idle", "--in-memory"], ErrorKind::ArgumentConflict),
             (&["--hub-pid", "0"], ErrorKind::ValueValidation),
         ] {
             assert_eq!(

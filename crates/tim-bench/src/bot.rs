@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tim_bench::Latency;
 use tim_proto::message::{SendOptions, Text};
 use tim_proto::request::{Failure, Request, Send};
 use tim_proto::wire::FrameKind;
@@ -52,6 +53,8 @@ pub(crate) struct Bot {
     failed: Option<String>,
     /// The outcome of each message, where it is wanted; a refusal is then not a failure.
     pub(crate) outcomes: Option<Vec<(RequestId, Result<(), ErrorCode>)>>,
+    /// How long each message took until it was stored, from when it was due.
+    pub(crate) latency: Latency,
 }
 
 /// A message without a response.
@@ -60,6 +63,7 @@ struct PendingMessage {
     id: MessageId,
     to: ConversationId,
     priority: Priority,
+    due: Instant,
     /// Ids that the hub has refused.
     refused: u32,
 }
@@ -96,6 +100,7 @@ impl Bot {
             inbox: None,
             failed: None,
             outcomes: None,
+            latency: Latency::new(),
         };
         while !bot.driver.session().is_ready() {
             bot.turn().await?;
@@ -123,6 +128,7 @@ impl Bot {
             inbox,
             failed,
             outcomes,
+            latency,
             ..
         } = self;
         let device = driver.session().config().device;
@@ -150,6 +156,7 @@ impl Bot {
                     *stored += 1;
                     *duplicates += u64::from(sent.duplicate);
                     let (sequence, asked) = (sent.sequence, pending.remove(&ticket));
+                    latency.extend(asked.as_ref().map(|asked| asked.due.elapsed()));
                     // What is not stored has no sequence.
                     let asked = asked.filter(|_| sequence > 0);
                     acknowledged
@@ -204,6 +211,16 @@ impl Bot {
         to: ConversationId,
         priority: Priority,
     ) -> Result<Option<RequestId>> {
+        self.start_send_due(to, priority, Instant::now())
+    }
+
+    /// The same of a message that was due at this time.
+    pub(crate) fn start_send_due(
+        &mut self,
+        to: ConversationId,
+        priority: Priority,
+        due: Instant,
+    ) -> Result<Option<RequestId>> {
         let id = MessageId {
             sender: self.driver.session().account(),
             client_time: unix_seconds(),
@@ -213,6 +230,7 @@ impl Bot {
             id,
             to,
             priority,
+            due,
             refused: 0,
         })
     }
@@ -245,6 +263,11 @@ impl Bot {
             )
             .into()),
         }
+    }
+
+    /// How many messages are without a response.
+    pub(crate) fn under_way(&self) -> usize {
+        self.pending.len() + self.again.len()
     }
 
     /// How many messages can be without a response at the same time.

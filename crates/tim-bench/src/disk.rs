@@ -41,9 +41,18 @@ impl Disk {
 
     /// Measures it; what was measured before counts too.
     pub(crate) async fn measure(&mut self) -> Result<()> {
-        let Some(directory) = self.directory.clone() else {
+        match self.directory.clone() {
+            Some(directory) => self.measure_in(&directory).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same in another directory of the same disk.
+    pub(crate) async fn measure_in(&mut self, directory: &Path) -> Result<()> {
+        if self.directory.is_none() {
             return Ok(());
-        };
+        }
+        let directory = directory.to_owned();
         let block = self.block;
         let now = blocking(move || {
             let group = sync_appends(&directory, block, TIME)?;

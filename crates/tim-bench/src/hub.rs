@@ -4,48 +4,104 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tim_bench::{Meter, memory_of};
+use serde::{Deserialize, Serialize};
+use tim_bench::{Counters, Meter, memory_of};
 use tim_hub::{Hub, HubOptions};
 use tim_proto::UserId;
 use tim_proto::vendor::limits::Limits;
+use tim_store_sqlite as sqlite;
 use tim_usersig::{App, UserSig};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::net::TcpListener;
 
 use crate::Result;
+use crate::commits::{CommitTimes, Commits};
 
-/// Connections that a hub of our own accepts.
-const MAX_CONNECTIONS: usize = 20_000;
+/// Connections that a hub of our own accepts, unless more are wanted.
+const MAX_CONNECTIONS: u32 = 20_000;
 /// Messages in its pages of history, so that much is read back quickly.
 const PAGE: u32 = 200;
-/// How long a hub under strace may take to stop.
-const STOP: Duration = Duration::from_secs(10);
+/// How long a hub may take to stop.
+const STOP: Duration = Duration::from_secs(120);
 /// The calls that make a file durable.
 const SYNC_CALLS: &str = "fsync,fdatasync,sync,syncfs,sync_file_range,msync";
+/// The key of hubs of our own. They live as long as a measurement, on the loopback interface, so it is no secret.
+const KEY: &str = "a key for one measurement";
+/// What a hub of our own is asked for on its input; it answers with a line.
+const CLEAR: &str = "clear";
+const COMMITS: &str = "commits";
 
-/// The app of hubs of our own. They live as long as a measurement, on the loopback interface, so the key is no secret.
+/// The app of hubs of our own.
 pub(crate) fn own_app() -> App {
-    App::new(1_400_000_000, "a key for one measurement")
+    App::new(1_400_000_000, KEY)
+}
+
+/// How a hub of our own differs from others.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Setup {
+    /// Messages that each group accepts a second; 0 is no limit.
+    pub(crate) group_rate: u32,
+    /// How long it keeps messages, in seconds; 0: as long as any hub.
+    pub(crate) retention: u64,
+    /// How often it removes what is older, in milliseconds; 0: as often as any hub.
+    pub(crate) retention_every: u64,
+    /// Connections that it accepts, if they are more than usual.
+    pub(crate) connections: u32,
+    /// Whether it notes how long its commits take.
+    pub(crate) notes_commits: bool,
+    /// The program `tim` that is the hub, instead of this one. It knows none of the other settings but the group rate.
+    #[serde(skip)]
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Runs a hub on `data` until stdin closes, and prints its address: what [`Target::start`] starts.
-pub(crate) async fn run(data: &Path, group_rate: u32) -> Result<()> {
+pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
+    let setup: Setup = serde_json::from_str(setup)?;
     let mut options = HubOptions::new(own_app());
     options.sends_per_second = 0;
     options.requests_per_second = 0;
-    options.max_connections = MAX_CONNECTIONS;
+    options.max_connections = MAX_CONNECTIONS.max(setup.connections) as usize;
     options.limits = Limits::new()
-        .with_group_messages_per_second(group_rate)
+        .with_group_messages_per_second(setup.group_rate)
         .with_page_messages(PAGE);
-    let hub = Arc::new(Hub::open(data, options)?);
+    if setup.retention > 0 {
+        options.limits = options.limits.with_retention_seconds(setup.retention);
+    }
+    if setup.retention_every > 0 {
+        options.purge_interval = Duration::from_millis(setup.retention_every);
+    }
+    let commits = Commits::default();
+    let hub = match setup.notes_commits {
+        true => Hub::with_store(options, commits.watch(sqlite::open(data)?.into()))?,
+        false => Hub::open(data, options)?,
+    };
+    let hub = Arc::new(hub);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
-    let parent_left = async { drop(tokio::io::stdin().read(&mut [0]).await) };
-    Ok(hub.serve(listener, parent_left).await?)
+    Ok(hub.serve(listener, obey(&commits)).await?)
+}
+
+/// Answers what the parent asks for, until it has left.
+async fn obey(commits: &Commits) {
+    let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let answer = match &*line {
+            CLEAR => {
+                commits.clear();
+                String::new()
+            }
+            COMMITS => serde_json::to_string(&commits.times()).unwrap_or_default(),
+            _ => return,
+        };
+        if writeln!(io::stdout(), "{answer}").is_err() {
+            return;
+        }
+    }
 }
 
 /// A hub to measure.
@@ -60,28 +116,92 @@ pub(crate) struct Target {
 /// A hub in a process of its own, stopped when dropped.
 struct Process {
     child: Child,
-    /// The hub ends when this closes, also if this process is killed.
+    /// Our own program ends when this closes, also if this process is killed.
     stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    setup: Setup,
     /// What strace writes, if the process is strace with the hub as its child.
     trace: Option<tempfile::NamedTempFile>,
+    /// What the data took on the disk before.
+    allocated: u64,
     /// Outlives the process.
     data: Option<tempfile::TempDir>,
+}
+
+impl Process {
+    /// Asks the hub to stop.
+    fn ask_to_stop(&mut self) {
+        drop(self.stdin.take());
+        #[cfg(unix)]
+        if self.setup.program.is_some() {
+            use rustix::process::{Pid, Signal, kill_process};
+            // One that has ended already is as good.
+            let _ = kill_process(Pid::from_child(&self.child), Signal::INT);
+        }
+    }
+
+    /// Waits until the process has ended, and leaves its counters there to be read. Returns whether it did in time.
+    fn wait_for_end(&mut self) -> Result<bool> {
+        let start = Instant::now();
+        while start.elapsed() < STOP {
+            #[cfg(unix)]
+            let has_ended = {
+                use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+                let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                waitid(WaitId::Pid(Pid::from_child(&self.child)), options)?.is_some()
+            };
+            #[cfg(not(unix))]
+            let has_ended = self.child.try_wait()?.is_some();
+            if has_ended {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(false)
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if self.trace.is_some() {
             // The hub is the tracer's child and would outlive it.
-            drop(self.stdin.take());
-            let start = Instant::now();
-            while start.elapsed() < STOP && matches!(self.child.try_wait(), Ok(None)) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            self.ask_to_stop();
+            let _ = self.wait_for_end();
         }
         // Nothing in it is worth keeping.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A hub of our own that was asked to stop and has stopped.
+pub(crate) struct Stopped {
+    pub(crate) data: tempfile::TempDir,
+    /// Its counters at the end: what it wrote while it stopped is in them.
+    pub(crate) counters: Option<Counters>,
+    /// By how much its data have grown on the disk.
+    pub(crate) grown: u64,
+    setup: Setup,
+    trace: Option<tempfile::NamedTempFile>,
+}
+
+impl Stopped {
+    /// Starts the hub again, as it was but for strace.
+    pub(crate) fn restart(self) -> Result<Target> {
+        Target::start_as(self.data, self.setup)
+    }
+
+    /// The calls that strace has counted in all of the hub's life.
+    pub(crate) fn sync_calls(&self) -> Result<u64> {
+        count_calls(self.trace.as_ref())
+    }
+}
+
+fn count_calls(trace: Option<&tempfile::NamedTempFile>) -> Result<u64> {
+    let trace = trace.ok_or("the hub is not traced")?;
+    let lines = fs::read_to_string(trace.path())?;
+    // A call that another thread's interrupts has a second line, without its arguments.
+    Ok(lines.lines().filter(|line| !line.contains(" resumed>")).count() as u64)
 }
 
 impl Target {
@@ -106,10 +226,40 @@ impl Target {
 
     /// A hub of our own on this directory. Each group accepts `group_rate` messages per second; 0 is no limit.
     pub(crate) fn start(data: tempfile::TempDir, group_rate: u32) -> Result<Self> {
-        Self::spawn(Command::new(std::env::current_exe()?), None, data, group_rate)
+        let setup = Setup {
+            group_rate,
+            ..Setup::default()
+        };
+        Self::start_as(data, setup)
     }
 
-    /// The same under strace, which counts its calls that make files durable and stops it for no other call.
+    /// A hub of our own on this directory.
+    pub(crate) fn start_as(data: tempfile::TempDir, setup: Setup) -> Result<Self> {
+        let Some(tim) = &setup.program else {
+            let command = Command::new(std::env::current_exe()?);
+            return Self::spawn(command, None, data, setup);
+        };
+        let mut command = Command::new(tim);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TIM_") {
+                command.env_remove(name);
+            }
+        }
+        // Variables, because an older program ignores those that it does not know.
+        let connections = most_connections().unwrap_or(MAX_CONNECTIONS).min(MAX_CONNECTIONS);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .env("TIM_KEY", KEY)
+            .env("TIM_LOG", "error")
+            .env("TIM_SEND_RATE", "0")
+            .env("TIM_REQUEST_RATE", "0")
+            .env("TIM_GROUP_RATE", setup.group_rate.to_string())
+            .env("TIM_MAX_CONNECTIONS", connections.to_string());
+        Self::spawn(command, None, data, setup)
+    }
+
+    /// A hub of our own under strace, which counts its calls that make files durable and stops it for no other call.
     pub(crate) fn start_traced(data: tempfile::TempDir) -> Result<Self> {
         let trace = tempfile::NamedTempFile::new()?;
         let mut strace = Command::new("strace");
@@ -120,7 +270,7 @@ impl Target {
             .arg(trace.path())
             .arg("--")
             .arg(std::env::current_exe()?);
-        Self::spawn(strace, Some(trace), data, 0)
+        Self::spawn(strace, Some(trace), data, Setup::default())
             .map_err(|error| format!("counting syncs needs strace, and the right to trace: {error}").into())
     }
 
@@ -128,26 +278,30 @@ impl Target {
         mut command: Command,
         trace: Option<tempfile::NamedTempFile>,
         data: tempfile::TempDir,
-        group_rate: u32,
+        setup: Setup,
     ) -> Result<Self> {
-        let mut child = command
-            .arg("--run-hub")
-            .arg(data.path())
-            .args(["--group-rate", &group_rate.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        if setup.program.is_none() {
+            command.arg("--run-hub").arg(data.path());
+            command.args(["--hub-setup", &serde_json::to_string(&setup)?]);
+        }
+        let allocated = tim_bench::allocated(data.path())?;
+        let program = command.get_program().to_owned();
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         let stdin = child.stdin.take().ok_or("the hub has no input")?;
         let stdout = child.stdout.take().ok_or("the hub has no output")?;
-        let process = Process {
+        let mut process = Process {
             child,
             stdin: Some(stdin),
+            stdout: BufReader::new(stdout),
+            setup,
             trace,
+            allocated,
             data: Some(data),
         };
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().map_err(|_| "the hub did not start")?;
+        process.stdout.read_line(&mut line)?;
+        let address = address_in(&line).ok_or("the hub did not start")?;
         Ok(Self {
             address,
             app: own_app(),
@@ -156,9 +310,58 @@ impl Target {
         })
     }
 
-    /// Stops a hub of our own and returns its directory.
+    /// Kills a hub of our own and returns its directory.
     pub(crate) fn stop(mut self) -> Option<tempfile::TempDir> {
         self.process.as_mut()?.data.take()
+    }
+
+    /// Whether this value stops the hub.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Stops a hub of our own in order. It blocks until all that waits is written.
+    pub(crate) fn stop_in_order(mut self) -> Result<Stopped> {
+        let meter = self.meter();
+        let process = self.process.as_mut().ok_or("this hub is not ours to stop")?;
+        process.ask_to_stop();
+        if !process.wait_for_end()? {
+            return Err(format!("the hub did not stop within {} s", STOP.as_secs()).into());
+        }
+        let counters = meter.map(|meter| meter.read());
+        let status = process.child.wait()?;
+        if !status.success() {
+            return Err(format!("the hub failed: {status}").into());
+        }
+        let data = process.data.take().ok_or("the hub has no data")?;
+        let grown = tim_bench::allocated(data.path())?.saturating_sub(process.allocated);
+        Ok(Stopped {
+            data,
+            counters,
+            grown,
+            setup: process.setup.clone(),
+            trace: process.trace.take(),
+        })
+    }
+
+    /// Begins to note how long commits take.
+    pub(crate) fn clear_commits(&mut self) -> Result<()> {
+        self.ask(CLEAR).map(drop)
+    }
+
+    /// How long commits took since [`clear_commits`](Self::clear_commits).
+    pub(crate) fn commits(&mut self) -> Result<CommitTimes> {
+        Ok(serde_json::from_str(&self.ask(COMMITS)?)?)
+    }
+
+    fn ask(&mut self, question: &str) -> Result<String> {
+        let process = self.process.as_mut().ok_or("this hub is not ours to ask")?;
+        let stdin = process.stdin.as_mut().ok_or("the hub has no input")?;
+        writeln!(stdin, "{question}")?;
+        stdin.flush()?;
+        let mut line = String::new();
+        process.stdout.read_line(&mut line)?;
+        Ok(line)
     }
 
     /// A hub that this value does not stop.
@@ -203,12 +406,48 @@ impl Target {
         memory_of(&self.process()?.to_string())
     }
 
-    /// The calls that strace has counted.
+    /// The calls that strace has counted until now.
     pub(crate) fn sync_calls(&self) -> Result<u64> {
-        let trace = self.process.as_ref().and_then(|process| process.trace.as_ref());
-        let trace = trace.ok_or("the hub is not traced")?;
-        let lines = fs::read_to_string(trace.path())?;
-        // A call that another thread's interrupts has a second line, without its arguments.
-        Ok(lines.lines().filter(|line| !line.contains(" resumed>")).count() as u64)
+        count_calls(self.process.as_ref().and_then(|process| process.trace.as_ref()))
+    }
+}
+
+/// The address in the first line of a hub.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let line = line.trim().trim_start_matches("listening at ");
+    line.split(',').next()?.parse().ok()
+}
+
+/// Files that a hub, or this program, opens besides connections.
+const SPARE_FILES: u32 = 100;
+
+/// How many connections one process may have here; `None` for as many as it wants.
+pub(crate) fn most_connections() -> Option<u32> {
+    #[cfg(unix)]
+    {
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum?;
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        Some(most.saturating_sub(SPARE_FILES).max(1))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_programs_say_where_they_listen() {
+        let address: SocketAddr = "127.0.0.1:7878".parse().expect("an address");
+        for line in [
+            "127.0.0.1:7878\n",
+            "listening at 127.0.0.1:7878, app 1400000000, data in /tmp/a, b\n",
+        ] {
+            assert_eq!(address_in(line), Some(address), "{line}");
+        }
+        for line in ["", "error: no\n", "listening at nowhere, app 1"] {
+            assert_eq!(address_in(line), None, "{line}");
+        }
     }
 }

@@ -35,6 +35,42 @@ impl Latency {
         }
     }
 
+    /// Each class of durations that has any: its upper end in nanoseconds, and how many there are. [`of_classes`](Self::of_classes)
+    /// makes the same distribution of them, in another process for example.
+    #[must_use]
+    pub fn classes(&self) -> Vec<(u64, u64)> {
+        let recorded = self.0.iter_recorded();
+        recorded
+            .map(|class| {
+                (
+                    class.value_iterated_to().min(self.0.max()),
+                    class.count_at_value(),
+                )
+            })
+            .collect()
+    }
+
+    /// The distribution with these [`classes`](Self::classes).
+    #[must_use]
+    pub fn of_classes(classes: &[(u64, u64)]) -> Self {
+        let mut latency = Self::new();
+        for (nanos, count) in classes {
+            if latency.0.record_n(*nanos, *count).is_err() {
+                latency.0.saturating_record_n(*nanos, *count);
+            }
+        }
+        latency
+    }
+
+    /// How many took at most this long, to three digits.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> u64 {
+        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        let classes = self.0.iter_recorded();
+        let short = classes.take_while(|class| class.value_iterated_to().min(self.0.max()) <= limit);
+        short.map(|class| class.count_at_value()).sum()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -98,6 +134,29 @@ mod tests {
         assert_eq!(latency.count(), 1_001);
         close(latency.max(), 100_000_000);
         close(latency.quantile(0.5), 501);
+    }
+
+    #[test]
+    fn classes_carry_a_distribution_elsewhere() {
+        let mut latency: Latency = (1..=500).map(Duration::from_micros).collect();
+        latency.record(Duration::from_secs(7));
+        let copy = Latency::of_classes(&latency.classes());
+        assert_eq!(copy.count(), 501);
+        for fraction in [0.1, 0.5, 0.99, 0.999, 1.0] {
+            assert_eq!(copy.quantile(fraction), latency.quantile(fraction), "{fraction}");
+        }
+        assert!(Latency::of_classes(&[]).classes().is_empty());
+    }
+
+    #[test]
+    fn what_took_at_most_so_long_is_counted() {
+        let latency: Latency = [1, 2, 2, 30, 400].map(Duration::from_millis).into_iter().collect();
+        let within = |millis| latency.within(Duration::from_millis(millis));
+        // A class may end a thousandth above the limit.
+        assert_eq!(
+            [0, 1, 3, 31, 399, 401, 10_000].map(within),
+            [0, 0, 3, 4, 4, 5, 5]
+        );
     }
 
     #[test]

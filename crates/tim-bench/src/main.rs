@@ -6,11 +6,13 @@
 mod args;
 mod bot;
 mod check;
+mod commits;
 mod disk;
 mod fan_out;
 mod group;
 mod hub;
 mod idle;
+mod idle_clients;
 mod link;
 mod member;
 mod pages;
@@ -19,6 +21,7 @@ mod priority;
 mod report;
 mod room;
 mod sends;
+mod stalls;
 mod stop;
 
 use std::error::Error;
@@ -39,7 +42,15 @@ fn main() -> ExitCode {
     let args = Args::of_process();
     let run = async {
         if let Some(data) = &args.run_hub {
-            hub::run(data, args.group_rate).await?;
+            hub::run(data, &args.hub_setup).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(address) = args.hold {
+            let target = match &args.data {
+                Some(data) => Target::existing(address, data, None)?,
+                None => Target::remote(address, hub::own_app()),
+            };
+            idle_clients::hold(target, args.first, args.connections).await?;
             return Ok(ExitCode::SUCCESS);
         }
         // What is dropped here stops its hub and removes its directory.
@@ -101,20 +112,21 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
     for what in args.what() {
         // A new hub for each, so that no measurement sees what another one left.
         match what {
-            What::Sends => measure_sends(args, report).await?,
+            What::Sends => sends::measure_all(report, args).await?,
+            What::Stalls => stalls::measure(report, args).await?,
             What::Group => {
                 let (members, messages) = (args.members, args.group_messages);
-                group::measure(report, &target(args)?, members, messages, args.payload()).await?;
+                group::measure(report, &args.target()?, members, messages, args.payload()).await?;
             }
             What::Pages => {
                 let history = args.history;
                 let target = match args.hub {
-                    Some(_) => target(args)?,
-                    None => Target::start(blocking(move || prepare::history(history)).await?, 0)?,
+                    Some(_) => args.target()?,
+                    None => Target::start_as(blocking(move || prepare::history(history)).await?, args.setup())?,
                 };
                 pages::measure(report, &target, history).await?;
             }
-            What::Idle => idle::measure(report, &target(args)?, args.connections).await?,
+            What::Idle => idle::measure(report, args).await?,
             What::FanOut => {
                 for members in &args.fan_out_members {
                     fan_out::measure(report, fan_out::Load::of(*members, args.quick)).await?;
@@ -126,34 +138,6 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn measure_sends(args: &Args, report: &mut Report) -> Result<()> {
-    let load = sends::Load {
-        senders: args.senders,
-        conversations: args.conversations(),
-        payload: args.payload(),
-        rate: args.rate,
-        time: Duration::from_secs(args.seconds),
-        stored: args.stored(),
-    };
-    let stored = load.stored;
-    let target = match stored {
-        0 => target(args)?,
-        _ => Target::start(blocking(move || prepare::messages(stored)).await?, 0)?,
-    };
-    let traced = args
-        .count_syncs
-        .then_some(|| Target::start_traced(tempfile::tempdir()?));
-    sends::measure(report, &load, target, traced).await
-}
-
-/// The hub that the options name, or a new one on an empty directory.
-fn target(args: &Args) -> Result<Target> {
-    match (args.hub, &args.data) {
-        (Some(address), Some(data)) => Target::existing(address, data, args.hub_pid),
-        _ => Target::start(tempfile::tempdir()?, 0),
-    }
 }
 
 /// Runs work that blocks off the executor.

@@ -33,7 +33,11 @@ pub(crate) struct Member {
 impl Member {
     /// Logs in and waits until everything older is delivered.
     pub(crate) async fn login(target: &Target, name: &str) -> Result<Self> {
-        let stream = TcpStream::connect(target.address).await?;
+        Self::login_on(TcpStream::connect(target.address).await?, target, name).await
+    }
+
+    /// The same on a connection that is there already.
+    pub(crate) async fn login_on(stream: TcpStream, target: &Target, name: &str) -> Result<Self> {
         stream.set_nodelay(true)?;
         let raw = raw_client(target, name)?;
         let mut member = Self { stream, raw };

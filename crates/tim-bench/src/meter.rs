@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ impl Meter {
         }
     }
 
-    /// The counters now.
+    /// The counters now. Those of a process that has ended are there until its parent waits for it.
     #[must_use]
     pub fn read(&self) -> Counters {
         let tree = tree_of(self.process);
@@ -79,15 +80,48 @@ impl Meter {
     /// What was used since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Counters) -> Usage {
-        let now = self.read();
+        self.read().since(earlier)
+    }
+}
+
+impl Counters {
+    /// What was used between `earlier` and these.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Usage {
         let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
         Usage {
-            cpu: earlier.cpu.zip(now.cpu).map(|(from, to)| to.saturating_sub(from)),
-            written: grown(earlier.written, now.written),
-            disk_written: grown(earlier.disk_sectors, now.disk_sectors).map(|sectors| sectors * SECTOR),
-            flushes: grown(earlier.flushes, now.flushes),
+            cpu: earlier.cpu.zip(self.cpu).map(|(from, to)| to.saturating_sub(from)),
+            written: grown(earlier.written, self.written),
+            disk_written: grown(earlier.disk_sectors, self.disk_sectors).map(|sectors| sectors * SECTOR),
+            flushes: grown(earlier.flushes, self.flushes),
         }
     }
+}
+
+/// What the files in a directory take on the disk, in bytes: blocks that are allocated, whatever the length.
+///
+/// # Errors
+/// The file system's.
+pub fn allocated(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            bytes += allocated(&entry.path())?;
+            continue;
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            bytes += metadata.blocks() * SECTOR;
+        }
+        #[cfg(not(unix))]
+        {
+            bytes += metadata.len();
+        }
+    }
+    Ok(bytes)
 }
 
 /// Resident memory of a process in bytes, by its name in `/proc`.
@@ -188,6 +222,46 @@ mod tests {
             assert!(used.written.expect("a count") >= 1 << 20, "{used:?}");
             assert!(used.disk_written.is_none_or(|bytes| bytes >= 1 << 20), "{used:?}");
         }
+    }
+
+    /// What a server writes at its end counts too.
+    #[test]
+    fn a_process_that_has_ended_has_counters_until_it_is_waited_for() {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; dd if=/dev/zero of=file bs=65536 count=16 conv=fsync"])
+            .current_dir(directory.path())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        let meter = Meter::new(child.id(), directory.path());
+        let before = meter.read();
+        drop(child.stdin.take());
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&child)), ended).expect("its end");
+        let used = meter.since(&before);
+        child.wait().expect("its end");
+        assert!(used.cpu.is_some(), "{used:?}");
+        if crate::FileSystem::of(directory.path()).is_some_and(|on| !on.is_memory()) {
+            assert!(used.written.expect("a count") >= 1 << 20, "{used:?}");
+        }
+        assert_eq!(meter.read().written, None);
+    }
+
+    #[test]
+    fn files_are_weighed_by_their_blocks() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert_eq!(allocated(directory.path()).expect("a listing"), 0);
+        fs::create_dir(directory.path().join("more")).expect("a directory");
+        let mut file = fs::File::create(directory.path().join("more/file")).expect("a file");
+        file.write_all(&vec![1; 1 << 16]).expect("room");
+        file.sync_all().expect("a sync");
+        let hole = fs::File::create(directory.path().join("hole")).expect("a file");
+        hole.set_len(1 << 30).expect("a length");
+        let bytes = allocated(directory.path()).expect("a listing");
+        assert!((1 << 16..1 << 20).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Stores that are filled before a measurement, directly and not over the network, and counted after it.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,7 @@ use tim_groups::{GroupPolicy, NewGroup, create};
 use tim_proto::message::{Content, Text, to_vec};
 use tim_proto::{ConversationId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, StoreReader as _, StoreWriter as _, Write,
+    Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, PageRequest, StoreReader, StoreWriter as _, Write,
     WriteError, Written,
 };
 use tim_store_sqlite::{self as sqlite, SqliteWriter};
@@ -101,52 +102,242 @@ pub(crate) fn history(len: u64) -> Result<tempfile::TempDir> {
     Ok(data)
 }
 
-/// A directory with so many messages.
-pub(crate) fn messages(len: u64) -> Result<tempfile::TempDir> {
-    let data = tempfile::tempdir()?;
-    fill(data.path(), [("long", len)])?;
-    Ok(data)
-}
-
 /// Fills conversations of [`READER`] with these users.
 fn fill<const N: usize>(data: &Path, conversations: [(&str, u64); N]) -> Result<()> {
     let (mut store, _reader) = sqlite::open(data)?;
     let (reader, now_ms) = (UserId::new(READER)?, now_ms());
-    let Written::Account { number: account } = commit(&mut store, Write::EnsureAccount(reader))? else {
-        return Err("the history's account was not made".into());
-    };
-    let mut random = 0;
+    let mut batch = Batch::new(&mut store, TEXT);
     for (peer, len) in conversations {
-        let peer = UserId::new(peer)?;
-        commit(&mut store, Write::EnsureAccount(peer))?;
-        let mut left = len;
-        while left > 0 {
-            let batch: Vec<Write> = (0..left.min(MAX_BATCH as u64))
-                .map(|_| {
-                    random += 1;
-                    message(
-                        reader,
-                        peer,
-                        MessageId {
-                            sender: account,
-                            client_time: 1,
-                            random,
-                        },
-                    )
-                })
-                .collect();
-            stop::check()?;
-            store.commit(now_ms, &batch)?;
-            left -= batch.len() as u64;
+        let pair = batch.pair(reader, UserId::new(peer)?)?;
+        for _ in 0..len {
+            batch.add(pair, now_ms)?;
         }
     }
-    Ok(())
+    batch.commit(now_ms)
 }
 
-fn message(from: UserId, to: UserId, id: MessageId) -> Write {
-    let payload = to_vec(&Text::new("今天天气不错,我们去爬山吧[微笑]"));
+/// The sender and the receiver of a one-to-one conversation of the measurement of sends, by the number of the conversation.
+pub(crate) fn pair(senders: u32, conversation: u32) -> Result<(UserId, UserId)> {
+    let sender = UserId::new(&sender(conversation % senders))?;
+    Ok((sender, UserId::new(&format!("bench-receiver-{conversation}"))?))
+}
+
+/// The name of a sender.
+pub(crate) fn sender(number: u32) -> String {
+    format!("bench-sender-{number}")
+}
+
+/// How many of `stored` messages are in a conversation: they are spread evenly, and each conversation has one at least.
+pub(crate) fn messages_in(conversation: u32, conversations: u32, stored: u64) -> u64 {
+    let (each, rest) = (
+        stored / u64::from(conversations),
+        stored % u64::from(conversations),
+    );
+    (each + u64::from(u64::from(conversation) < rest)).max(1)
+}
+
+/// Makes the conversations of these senders, and `stored` messages in them.
+pub(crate) fn conversations(
+    data: &Path,
+    senders: u32,
+    conversations: u32,
+    stored: u64,
+    text: &str,
+) -> Result<()> {
+    let (mut store, reader) = sqlite::open(data)?;
+    let now_ms = now_ms();
+    let mut batch = Batch::new(&mut store, text);
+    let pairs: Result<Vec<(UserId, UserId)>> =
+        (0..conversations).map(|number| pair(senders, number)).collect();
+    let pairs = batch.pairs(&reader, &pairs?)?;
+    let of = |number| messages_in(number, conversations, stored);
+    // In turns, so that conversations lie beside each other as if they had been written at the same time.
+    let most = of(0);
+    for turn in (0..most).step_by(RUN as usize) {
+        for (number, pair) in (0..).zip(&pairs) {
+            for _ in turn..of(number).min(turn + RUN) {
+                batch.add(*pair, now_ms)?;
+            }
+        }
+    }
+    batch.commit(now_ms)
+}
+
+/// A directory with these accounts.
+pub(crate) fn accounts(names: impl Iterator<Item = String>) -> Result<tempfile::TempDir> {
+    let data = tempfile::tempdir()?;
+    let (mut store, _reader) = sqlite::open(data.path())?;
+    let users: Result<Vec<UserId>, _> = names.map(|name| UserId::new(&name)).collect();
+    for part in users?.chunks(ACCOUNTS) {
+        commit(&mut store, Write::EnsureAccounts(part.to_vec()))?;
+    }
+    Ok(data)
+}
+
+/// Messages that grow old one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ageing {
+    /// How many grow old each second.
+    pub(crate) rate: u32,
+    /// How many there are.
+    pub(crate) messages: u64,
+    /// In how many conversations.
+    pub(crate) conversations: u32,
+    /// The age of the first one, in seconds.
+    pub(crate) age: u64,
+}
+
+impl Ageing {
+    fn pair(conversation: u32) -> Result<(UserId, UserId)> {
+        let user = |role: &str| UserId::new(&format!("bench-{role}-{conversation}"));
+        Ok((user("old-sender")?, user("old-receiver")?))
+    }
+
+    /// How long after the first one a message was stored, in milliseconds.
+    fn after_first(self, number: u64) -> u64 {
+        number * 1_000 / u64::from(self.rate)
+    }
+
+    /// How many grow as old as the first one was within this time, the first one included.
+    pub(crate) fn due_after(self, time: Duration) -> u64 {
+        let due = time.as_millis() * u128::from(self.rate) / 1_000 + 1;
+        u64::try_from(due).unwrap_or(u64::MAX).min(self.messages)
+    }
+
+    /// Stores them. Returns when the first one was stored, by its own time, Unix time in milliseconds. What is stored then has to be
+    /// new: its time proves to the hub how late it is.
+    pub(crate) fn store(self, data: &Path, text: &str) -> Result<u64> {
+        let (mut store, reader) = sqlite::open(data)?;
+        let first = now_ms().saturating_sub(self.age * 1_000);
+        let mut batch = Batch::new(&mut store, text);
+        let pairs: Result<Vec<(UserId, UserId)>> = (0..self.conversations).map(Self::pair).collect();
+        let pairs = batch.pairs(&reader, &pairs?)?;
+        let mut since = 0;
+        for (number, pair) in (0..self.messages).zip(pairs.iter().cycle()) {
+            let at = self.after_first(number);
+            batch.add(*pair, first + at)?;
+            if at >= since + COMMIT_EVERY || batch.writes.is_empty() {
+                batch.commit(first + at)?;
+                since = at + 1;
+            }
+        }
+        batch.commit(first + self.after_first(self.messages))?;
+        Ok(first)
+    }
+
+    /// How many a stopped hub has removed.
+    pub(crate) fn removed(self, data: &Path) -> Result<u64> {
+        let (_store, reader) = sqlite::open(data)?;
+        let mut removed = 0;
+        for conversation in 0..self.conversations {
+            let (sender, receiver) = Self::pair(conversation)?;
+            let page = reader.page(&PageRequest {
+                log: LogKey::c2c(sender, receiver),
+                before: None,
+                after: 0,
+                limit: 1,
+                max_bytes: 1,
+            })?;
+            removed += page.first_kept.saturating_sub(1);
+        }
+        Ok(removed)
+    }
+}
+
+/// The text of histories.
+const TEXT: &str = "今天天气不错,我们去爬山吧[微笑]";
+/// Messages that grow old are committed so often, by their own time, in milliseconds: those of a commit have the same age.
+const COMMIT_EVERY: u64 = 50;
+/// Messages of one conversation that are stored in a row.
+const RUN: u64 = 64;
+
+/// A sender with the account's number, and a receiver.
+type Pair = (UserId, u64, UserId);
+
+/// Messages on their way into a store.
+struct Batch<'a> {
+    store: &'a mut SqliteWriter,
+    payload: Vec<u8>,
+    writes: Vec<Write>,
+    random: u32,
+}
+
+impl<'a> Batch<'a> {
+    fn new(store: &'a mut SqliteWriter, text: &str) -> Self {
+        Self {
+            store,
+            payload: to_vec(&Text::new(text)),
+            writes: Vec::with_capacity(MAX_BATCH),
+            random: 0,
+        }
+    }
+
+    /// Two users with their accounts.
+    fn pair(&mut self, sender: UserId, receiver: UserId) -> Result<Pair> {
+        commit(self.store, Write::EnsureAccount(receiver))?;
+        match commit(self.store, Write::EnsureAccount(sender))? {
+            Written::Account { number } => Ok((sender, number, receiver)),
+            _ => Err("an account was not made".into()),
+        }
+    }
+
+    /// The same for many.
+    fn pairs(&mut self, reader: &impl StoreReader, pairs: &[(UserId, UserId)]) -> Result<Vec<Pair>> {
+        let users: Vec<UserId> = pairs
+            .iter()
+            .flat_map(|(sender, receiver)| [*sender, *receiver])
+            .collect();
+        for part in users.chunks(ACCOUNTS) {
+            commit(self.store, Write::EnsureAccounts(part.to_vec()))?;
+        }
+        let mut numbers = HashMap::new();
+        let with_account = pairs.iter().map(|(sender, receiver)| {
+            let number = match numbers.get(sender) {
+                Some(number) => *number,
+                None => {
+                    let account = reader.account(sender)?.ok_or("an account was not made")?;
+                    numbers.insert(*sender, account.number);
+                    account.number
+                }
+            };
+            Ok((*sender, number, *receiver))
+        });
+        with_account.collect()
+    }
+
+    /// Adds a message, stored at this time.
+    fn add(&mut self, (from, account, to): Pair, now_ms: u64) -> Result<()> {
+        self.random += 1;
+        let id = MessageId {
+            sender: account,
+            client_time: now_ms / 1_000,
+            random: self.random,
+        };
+        self.writes.push(message(from, to, id, &self.payload));
+        match self.writes.len() {
+            MAX_BATCH => self.commit(now_ms),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores what waits.
+    fn commit(&mut self, now_ms: u64) -> Result<()> {
+        stop::check()?;
+        if self.writes.is_empty() {
+            return Ok(());
+        }
+        let done = self.store.commit(now_ms, &self.writes)?;
+        self.writes.clear();
+        for result in done.results {
+            result.map_err(WriteError::Refused)?;
+        }
+        Ok(())
+    }
+}
+
+fn message(from: UserId, to: UserId, id: MessageId, payload: &[u8]) -> Write {
     let content =
-        Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, &payload).with_client_sequence(1);
+        Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, payload).with_client_sequence(1);
     Write::Append(Append {
         log: LogKey::c2c(from, to),
         sender: from,
@@ -160,4 +351,76 @@ fn message(from: UserId, to: UserId, id: MessageId) -> Write {
         mentions: Vec::new(),
         mention_all: false,
     })
+}
+
+/// A message, of no matter whom.
+#[cfg(test)]
+pub(crate) fn any_message() -> Write {
+    let (from, to) = pair(1, 0).expect("valid names");
+    let id = MessageId {
+        sender: 1,
+        client_time: 1,
+        random: 1,
+    };
+    message(from, to, id, &to_vec(&Text::new(TEXT)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_spread_over_all_conversations() {
+        let spread = |conversations: u32, stored| {
+            let of = |number| messages_in(number, conversations, stored);
+            (0..conversations).map(of).collect::<Vec<u64>>()
+        };
+        assert_eq!(spread(4, 10), [3, 3, 2, 2]);
+        assert_eq!(spread(3, 0), [1, 1, 1]);
+        assert_eq!(spread(1, 7), [7]);
+        assert_eq!(spread(64, 1_000_000).iter().sum::<u64>(), 1_000_000);
+    }
+
+    #[test]
+    fn what_is_stored_before_is_there() {
+        let data = tempfile::tempdir().expect("a directory");
+        conversations(data.path(), 2, 3, 200, "x").expect("a store");
+        let (_store, reader) = sqlite::open(data.path()).expect("a store");
+        for number in 0..3 {
+            let (sender, receiver) = pair(2, number).expect("valid names");
+            let log = LogKey::c2c(sender, receiver);
+            let last = messages_in(number, 3, 200);
+            assert!(reader.entry(&log, last).expect("a read").is_some(), "{number}");
+            assert!(reader.entry(&log, last + 1).expect("a read").is_none(), "{number}");
+        }
+    }
+
+    #[test]
+    fn messages_grow_old_one_after_the_other() {
+        let ageing = Ageing {
+            rate: 1_000,
+            messages: 700,
+            conversations: 7,
+            age: 100,
+        };
+        let due = |millis| ageing.due_after(Duration::from_millis(millis));
+        assert_eq!([due(0), due(1), due(250), due(9_000)], [1, 2, 251, 700]);
+        let data = tempfile::tempdir().expect("a directory");
+        let first = ageing.store(data.path(), "x").expect("a store");
+        conversations(data.path(), 1, 1, 1, "x").expect("a store");
+        assert_eq!(ageing.removed(data.path()).expect("a count"), 0);
+        let (mut store, reader) = sqlite::open(data.path()).expect("a store");
+        let newest = reader.newest_time_ms().expect("a read").expect("a time");
+        assert!(newest >= first + 100_000, "one message is new");
+        // Each commit has the time of its last message, here of 51.
+        let purge = Write::Purge(tim_store::Purge {
+            older_than_ms: first + 300,
+            forget_ids_before_ms: 0,
+            over_before_ms: 0,
+            budget: 100_000,
+        });
+        commit(&mut store, purge).expect("a purge");
+        drop((store, reader));
+        assert_eq!(ageing.removed(data.path()).expect("a count"), 5 * 51);
+    }
 }

@@ -60,6 +60,9 @@ pub(crate) enum Value {
     Unknown,
 }
 
+/// A column of a [table](Report::table): its title, and the parameter or figure in it.
+pub(crate) struct Column(pub(crate) &'static str, pub(crate) &'static str);
+
 impl Value {
     /// Milliseconds.
     pub(crate) fn millis(duration: Duration) -> Self {
@@ -189,6 +192,34 @@ impl Report {
                 &format!("{label}, {shown}"),
                 Value::millis(value),
                 "ms",
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Prints the measurements of this name below each other, if there are several.
+    pub(crate) fn table(&self, name: &str, columns: &[Column]) -> Result<()> {
+        let rows: Vec<&Measurement> = self.measurements.iter().filter(|one| one.name == name).collect();
+        if rows.len() < 2 {
+            return Ok(());
+        }
+        let cell = |row: &Measurement, key: &str| match (row.parameters.get(key), row.figures.get(key)) {
+            (Some(parameter), _) => parameter.to_string(),
+            (None, Some(figure)) => figure.value.shown(),
+            (None, None) => "?".to_owned(),
+        };
+        let line = |cells: Vec<String>| {
+            let widths = columns.iter().map(|Column(title, _)| title.len().max(7) + 2);
+            let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}"));
+            cells.collect::<String>()
+        };
+        self.line("")?;
+        self.line(&line(
+            columns.iter().map(|Column(title, _)| (*title).to_owned()).collect(),
+        ))?;
+        for row in rows {
+            self.line(&line(
+                columns.iter().map(|Column(_, key)| cell(row, key)).collect(),
             ))?;
         }
         Ok(())

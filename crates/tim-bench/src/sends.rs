@@ -3,24 +3,43 @@
 //! With a rate, messages are due at fixed times, and latency counts from then: a stall delays all that are due meanwhile.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tim_bench::{Latency, Usage};
-use tim_proto::{ConversationId, UserId};
+use tim_proto::ConversationId;
 use tokio::task::JoinSet;
 
+use crate::args::Args;
 use crate::bot::Bot;
 use crate::check::{self, Place};
 use crate::disk::Disk;
 use crate::hub::Target;
-use crate::report::{Figure, Report, Value};
-use crate::{Failure, Result};
+use crate::report::{Column, Figure, Report, Value};
+use crate::{Failure, Result, blocking, prepare};
 
 /// Concurrent logins.
 const AT_ONCE: usize = 64;
 /// How long sends are counted under strace.
 const TRACED: Duration = Duration::from_secs(2);
+/// The summary of several loads.
+const TABLE: &[Column] = &[
+    Column("senders", "senders"),
+    Column("conversations", "conversations"),
+    Column("stored before", "stored_before"),
+    Column("messages/s", "sends_per_second"),
+    Column("p50 ms", "latency_p50_ms"),
+    Column("p99 ms", "latency_p99_ms"),
+    Column("p99.9 ms", "latency_p999_ms"),
+    Column("max ms", "latency_max_ms"),
+    Column("hub CPU us", "hub_cpu_us_per_message"),
+    Column("dirty B", "written_bytes_per_message"),
+    Column("to disk B", "disk_written_bytes_per_message"),
+    Column("flushes", "disk_flushes_per_message"),
+    Column("grown B", "grown_bytes_per_message"),
+    Column("messages", "checked"),
+];
 
 /// The size of the measurement.
 #[derive(Debug, Clone)]
@@ -33,7 +52,9 @@ pub(crate) struct Load {
     /// Messages that are due each second, from all senders.
     pub(crate) rate: Option<u32>,
     pub(crate) time: Duration,
-    /// Messages that the hub has before.
+    /// It goes on until so many are acknowledged.
+    pub(crate) at_least: u64,
+    /// Messages that the conversations have before.
     pub(crate) stored: u64,
 }
 
@@ -43,6 +64,9 @@ struct Run {
     took: Duration,
     duplicates: u64,
     usage: Option<Usage>,
+    /// By how much the data have grown on the disk, of a hub that was stopped in order.
+    grown: Option<u64>,
+    sync_calls: Option<u64>,
     checked: u64,
 }
 
@@ -55,41 +79,95 @@ impl Run {
 
 /// When one sender's messages are due.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(crate) struct Pace {
     first: Duration,
     interval: Duration,
 }
 
 impl Pace {
-    fn due(self, number: u32) -> Duration {
+    pub(crate) fn due(self, number: u32) -> Duration {
         self.first + self.interval * number
     }
 }
 
 impl Load {
     /// The pace of one sender, if there is a rate. All take turns.
-    fn pace(&self, sender: u32) -> Option<Pace> {
+    pub(crate) fn pace(&self, sender: u32) -> Option<Pace> {
         let of_all = Duration::from_secs(1) / self.rate?;
         Some(Pace {
             first: of_all * sender,
             interval: Duration::from_secs_f64(f64::from(self.senders) / f64::from(self.rate?)),
         })
     }
+
+    /// The conversations of one sender, by their numbers.
+    fn of_sender(&self, sender: u32) -> impl Iterator<Item = u32> {
+        (sender..self.conversations).step_by(self.senders as usize)
+    }
+
+    /// The directory of a hub that has these conversations.
+    async fn prepare(&self) -> Result<tempfile::TempDir> {
+        let (load, text) = (self.clone(), tim_bench::text_of(self.payload));
+        let Self {
+            senders,
+            conversations,
+            stored,
+            ..
+        } = load;
+        blocking(move || {
+            let data = tempfile::tempdir()?;
+            prepare::conversations(data.path(), senders, conversations, stored, &text)?;
+            Ok(data)
+        })
+        .await
+    }
 }
 
 /// A device with its conversations, each with the sequence that it was at before.
-struct Sender {
-    bot: Bot,
-    conversations: Vec<(ConversationId, u64)>,
+pub(crate) struct Sender {
+    pub(crate) bot: Bot,
+    pub(crate) number: u32,
+    pub(crate) conversations: Vec<(ConversationId, u64)>,
 }
 
-/// Measures a hub; `traced` is another one for the same load, under strace.
-pub(crate) async fn measure(
-    report: &mut Report,
-    load: &Load,
-    target: Target,
-    traced: Option<impl FnOnce() -> Result<Target>>,
-) -> Result<()> {
+/// What the hub must have in the conversations of one sender.
+pub(crate) struct Claim {
+    number: u32,
+    conversations: Vec<(ConversationId, u64)>,
+    acknowledged: Vec<(ConversationId, Place)>,
+}
+
+/// When a run ends.
+#[derive(Debug)]
+struct End {
+    start: Instant,
+    time: Duration,
+    at_least: u64,
+    acknowledged: AtomicU64,
+}
+
+impl End {
+    /// Whether a message of this time is one too many.
+    fn is_before(&self, time: Instant) -> bool {
+        time >= self.start + self.time && self.acknowledged.load(Ordering::Relaxed) >= self.at_least
+    }
+}
+
+/// Measures all loads that the options name, each on a hub of its own unless they name one.
+pub(crate) async fn measure_all(report: &mut Report, args: &Args) -> Result<()> {
+    for load in args.loads() {
+        measure(report, &load, args).await?;
+    }
+    report.table("sends", TABLE)
+}
+
+async fn measure(report: &mut Report, load: &Load, args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let target = match args.hub {
+        Some(_) => args.target()?,
+        None => Target::start_as(load.prepare().await?, args.setup())?,
+    };
+    let prepared = start.elapsed();
     report.begin(
         "sends",
         [
@@ -98,21 +176,30 @@ pub(crate) async fn measure(
             ("payload_bytes", load.payload as u64),
             ("rate", load.rate.unwrap_or_default().into()),
             ("seconds", load.time.as_secs()),
+            ("at_least", load.at_least),
             ("stored_before", load.stored),
         ],
     );
     let mut disk = Disk::new(target.directory(), load.payload, load.senders as usize);
     disk.measure().await?;
-    let run = run(&target, load, || Ok(0)).await?.0;
-    disk.measure().await?;
-    drop(target);
+    let run = run(target, load).await?;
+    // The hub's directory is gone with it.
+    disk.measure_in(&std::env::temp_dir()).await?;
     report_sends(report, load, &run)?;
+    if load.stored > 0 {
+        let label = "  the messages before, stored in";
+        report.add(Figure::new("prepared_in_ms", label, Value::millis(prepared), "ms"))?;
+    }
     report_usage(report, &run)?;
-    if let Some(start) = traced {
-        let target = start()?;
+    if args.count_syncs {
         let time = load.time.min(TRACED);
-        let load = Load { time, ..load.clone() };
-        let (run, calls) = self::run(&target, &load, || target.sync_calls()).await?;
+        let load = Load {
+            time,
+            at_least: 1,
+            ..load.clone()
+        };
+        let run = self::run(Target::start_traced(load.prepare().await?)?, &load).await?;
+        let calls = run.sync_calls.ok_or("strace has counted nothing")?;
         report.add(
             Figure::new(
                 "sync_calls_per_message",
@@ -126,19 +213,25 @@ pub(crate) async fn measure(
     disk.report(report, run.rate())
 }
 
-/// One load, and by how much `count` grew during it.
-async fn run(target: &Target, load: &Load, count: impl Fn() -> Result<u64>) -> Result<(Run, u64)> {
-    let senders = log_in(target, load).await?;
+/// One load. A hub of our own is stopped in order after it, so that its costs are complete, and read back when it has started again.
+async fn run(target: Target, load: &Load) -> Result<Run> {
+    let senders = log_in(&target, load).await?;
     let meter = target.meter();
-    let before = (meter.as_ref().map(tim_bench::Meter::read), count()?);
+    let before = meter.as_ref().map(tim_bench::Meter::read);
+    let calls = target.sync_calls().ok();
     let latency = Arc::new(Mutex::new(Latency::new()));
-    let (start, time) = (Instant::now(), load.time);
+    let end = Arc::new(End {
+        start: Instant::now(),
+        time: load.time,
+        at_least: load.at_least,
+        acknowledged: AtomicU64::new(0),
+    });
     let mut tasks = JoinSet::new();
-    for (number, mut sender) in (0..).zip(senders) {
-        let latency = Arc::clone(&latency);
-        let pace = load.pace(number);
+    for mut sender in senders {
+        let (latency, end) = (Arc::clone(&latency), Arc::clone(&end));
+        let pace = load.pace(sender.number);
         tasks.spawn(async move {
-            sender.send_until(start, time, pace, &latency).await?;
+            sender.send_until(&end, pace, &latency).await?;
             Ok::<_, Failure>(sender)
         });
     }
@@ -146,23 +239,34 @@ async fn run(target: &Target, load: &Load, count: impl Fn() -> Result<u64>) -> R
     while let Some(task) = tasks.join_next().await {
         senders.push(task??);
     }
-    let took = start.elapsed();
-    let usage = meter.zip(before.0).map(|(meter, before)| meter.since(&before));
-    let counted = count()?.saturating_sub(before.1);
+    let took = end.start.elapsed();
     let duplicates = senders.iter().map(|sender| sender.bot.duplicates).sum();
-    let checked = read_back(senders).await?;
     let latency = latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let run = Run {
+    let mut run = Run {
         latency,
         took,
         duplicates,
-        usage,
-        checked,
+        usage: None,
+        grown: None,
+        sync_calls: None,
+        checked: 0,
     };
-    Ok((run, counted))
+    if target.is_own() {
+        let claims = senders.into_iter().map(Sender::claim).collect();
+        let stopped = blocking(|| target.stop_in_order()).await?;
+        run.usage = before.zip(stopped.counters).map(|(before, now)| now.since(&before));
+        run.grown = Some(stopped.grown);
+        run.sync_calls = calls.and_then(|calls| Some(stopped.sync_calls().ok()?.saturating_sub(calls)));
+        run.checked = read_back(&stopped.restart()?, claims).await?;
+    } else {
+        run.usage = meter.zip(before).map(|(meter, before)| meter.since(&before));
+        run.checked = read_back(&target, senders.into_iter().map(Sender::claim).collect()).await?;
+    }
+    Ok(run)
 }
 
-async fn log_in(target: &Target, load: &Load) -> Result<Vec<Sender>> {
+/// All senders, logged in.
+pub(crate) async fn log_in(target: &Target, load: &Load) -> Result<Vec<Sender>> {
     let text: Arc<str> = tim_bench::text_of(load.payload).into();
     let mut senders = Vec::with_capacity(load.senders as usize);
     let mut logins = JoinSet::new();
@@ -172,10 +276,11 @@ async fn log_in(target: &Target, load: &Load) -> Result<Vec<Sender>> {
         {
             senders.push(sender??);
         }
+        // The conversations of a hub of our own are there, with as many messages as we put there.
+        let is_prepared = target.is_own();
         let target = Target::remote(target.address, target.app.clone());
-        let receivers = (number..load.conversations).step_by(load.senders as usize);
-        let text = Arc::clone(&text);
-        logins.spawn(async move { Sender::log_in(&target, number, receivers, text).await });
+        let (load, text) = (load.clone(), Arc::clone(&text));
+        logins.spawn(async move { Sender::log_in(&target, number, &load, text, is_prepared).await });
     }
     while let Some(sender) = logins.join_next().await {
         senders.push(sender??);
@@ -187,36 +292,46 @@ impl Sender {
     async fn log_in(
         target: &Target,
         number: u32,
-        receivers: impl Iterator<Item = u32>,
+        load: &Load,
         text: Arc<str>,
+        is_prepared: bool,
     ) -> Result<Self> {
-        let mut bot = Bot::login(target, &format!("bench-sender-{number}"), number).await?;
+        let mut bot = Bot::login(target, &prepare::sender(number), number).await?;
         bot.text = text;
         let mut conversations = Vec::new();
-        for receiver in receivers {
-            let to = ConversationId::C2c(UserId::new(&format!("bench-receiver-{receiver}"))?);
-            bot.send(to).await?; // creates the conversation before the measurement
-            let at = bot.take_acknowledged(to).first().map(|place| place.sequence);
+        for conversation in load.of_sender(number) {
+            let to = ConversationId::C2c(prepare::pair(load.senders, conversation)?.1);
+            let at = match is_prepared {
+                true => Some(prepare::messages_in(
+                    conversation,
+                    load.conversations,
+                    load.stored,
+                )),
+                false => {
+                    bot.send(to).await?; // creates the conversation before the measurement
+                    bot.take_acknowledged(to).first().map(|place| place.sequence)
+                }
+            };
             conversations.push((to, at.ok_or("the hub did not store a message")?));
         }
         bot.duplicates = 0;
-        Ok(Self { bot, conversations })
+        Ok(Self {
+            bot,
+            number,
+            conversations,
+        })
     }
 
-    async fn send_until(
-        &mut self,
-        start: Instant,
-        time: Duration,
-        pace: Option<Pace>,
-        latency: &Mutex<Latency>,
-    ) -> Result<()> {
-        let Self { bot, conversations } = self;
+    async fn send_until(&mut self, end: &End, pace: Option<Pace>, latency: &Mutex<Latency>) -> Result<()> {
+        let Self {
+            bot, conversations, ..
+        } = self;
         for (number, (to, _)) in (0..).zip(conversations.iter().cycle()) {
             let sent = match pace {
-                Some(pace) => start + pace.due(number),
+                Some(pace) => end.start + pace.due(number),
                 None => Instant::now(),
             };
-            if sent >= start + time {
+            if end.is_before(sent) {
                 break;
             }
             while Instant::now() < sent {
@@ -234,33 +349,53 @@ impl Sender {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .record(took);
+                end.acknowledged.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(())
     }
 
+    /// What it was acknowledged.
+    pub(crate) fn claim(self) -> Claim {
+        Claim {
+            number: self.number,
+            conversations: self.conversations,
+            acknowledged: self.bot.acknowledged,
+        }
+    }
+}
+
+impl Claim {
     /// Compares what the hub has with what it acknowledged. Returns the number of messages.
-    async fn read_back(mut self) -> Result<u64> {
+    async fn read_back(self, target: &Target) -> Result<u64> {
+        let mut bot = Bot::login(target, &prepare::sender(self.number), self.number).await?;
         let mut acknowledged: HashMap<ConversationId, Vec<Place>> = HashMap::new();
-        for (to, place) in self.bot.acknowledged.drain(..) {
+        for (to, place) in self.acknowledged {
             acknowledged.entry(to).or_default().push(place);
         }
         let mut checked = 0;
         for (to, after) in self.conversations {
             let places = acknowledged.remove(&to).unwrap_or_default();
-            check::conversation(&mut self.bot, to, after, &places).await?;
+            check::conversation(&mut bot, to, after, &places).await?;
             checked += places.len() as u64;
         }
         Ok(checked)
     }
 }
 
-async fn read_back(senders: Vec<Sender>) -> Result<u64> {
+/// Compares what the hub has with what it acknowledged, to all senders. Returns the number of messages.
+pub(crate) async fn read_back(target: &Target, claims: Vec<Claim>) -> Result<u64> {
     let mut readers = JoinSet::new();
-    for sender in senders {
-        readers.spawn(sender.read_back());
-    }
     let mut checked = 0;
+    for claim in claims {
+        if readers.len() >= AT_ONCE
+            && let Some(reader) = readers.join_next().await
+        {
+            checked += reader??;
+        }
+        let target = Target::remote(target.address, target.app.clone());
+        readers.spawn(async move { claim.read_back(&target).await });
+    }
     while let Some(reader) = readers.join_next().await {
         checked += reader??;
     }
@@ -329,7 +464,14 @@ fn report_usage(report: &mut Report, run: &Run) -> Result<()> {
     let flushes = usage.and_then(|usage| usage.flushes);
     let flushes = flushes.map_or(Value::Unknown, |flushes| Value::Real(flushes as f64 / messages));
     let (key, label) = ("disk_flushes_per_message", "  flushes of the disk");
-    report.add(Figure::new(key, label, flushes, "per message").note(note))
+    report.add(Figure::new(key, label, flushes, "per message").note(note))?;
+    let grown = run.grown.map(|bytes| Value::Round(bytes as f64 / messages));
+    let (key, label) = ("grown_bytes_per_message", "  by which the data have grown");
+    let figure = Figure::new(key, label, grown.unwrap_or(Value::Unknown), "bytes per message");
+    report.add(match grown {
+        Some(_) => figure,
+        None => figure.note("only for a hub that this program stops"),
+    })
 }
 
 #[cfg(test)]
@@ -344,6 +486,7 @@ mod tests {
             payload: 1,
             rate: Some(8),
             time: Duration::from_secs(1),
+            at_least: 1,
             stored: 0,
         };
         let due = |sender| {
@@ -355,5 +498,19 @@ mod tests {
             [[0, 500], [125, 625], [250, 750], [375, 875]]
         );
         assert!(Load { rate: None, ..load }.pace(0).is_none());
+    }
+
+    #[test]
+    fn a_run_ends_when_both_its_time_and_its_messages_are_over() {
+        let end = End {
+            start: Instant::now(),
+            time: Duration::from_secs(2),
+            at_least: 3,
+            acknowledged: AtomicU64::new(2),
+        };
+        let at = |seconds| end.start + Duration::from_secs(seconds);
+        assert!(!end.is_before(at(1)) && !end.is_before(at(9)));
+        end.acknowledged.store(3, Ordering::Relaxed);
+        assert!(!end.is_before(at(1)) && end.is_before(at(2)));
     }
 }

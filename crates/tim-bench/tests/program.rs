@@ -144,6 +144,9 @@ fn numbers_that_give_no_figure_are_refused() {
         ["sends", "--conversations", "63"],
         ["sends", "--stored", "0"],
         ["sends", "--hub-pid", "1"],
+        ["sends", "--at-least", "0"],
+        ["sends", "--senders", "1,0"],
+        ["stalls", "--tim", "tim"],
     ] {
         let ran = run(&args);
         assert_eq!(ran.status.code(), Some(2), "{args:?}: {ran:?}");
@@ -232,6 +235,7 @@ fn the_document_has_a_stable_shape() {
         ("senders", 4),
         ("stored_before", 100),
         ("rate", 0),
+        ("at_least", 1),
     ];
     for (key, value) in parameters {
         assert_eq!(sends["parameters"][key], value, "{key}");
@@ -256,6 +260,106 @@ fn the_document_has_a_stable_shape() {
             "{sends:#}"
         );
     }
+}
+
+/// The value of a figure of the first measurement.
+#[track_caller]
+fn figure(document: &Value, key: &str) -> f64 {
+    let value = &document["measurements"][0]["figures"][key]["value"];
+    value.as_f64().unwrap_or_else(|| panic!("{key}: {document:#}"))
+}
+
+#[test]
+fn each_message_of_a_steady_rate_is_answered_while_old_ones_are_removed() {
+    let document = document(&["--quick", "stalls"]);
+    let parameters = &document["measurements"][0]["parameters"];
+    assert_eq!((&parameters["rate"], &parameters["seconds"]), (&200.into(), &1.into()));
+    let figure = |key: &str| figure(&document, key);
+    assert_eq!((figure("answered_count"), figure("checked")), (200.0, 200.0));
+    let (removed, most) = (figure("removed"), figure("removed_at_most"));
+    assert!(0.0 < removed && removed <= most, "{document:#}");
+    let readme = include_str!("../README.md");
+    for of in ["answered", "commit", "retention_commit", "commit_gap"] {
+        assert!(readme.contains(&format!("`{of}_p50_ms`")), "{of}");
+        assert!(figure(&format!("{of}_count")) > 0.0, "{of}");
+        let [p50, p99, p999, max] =
+            ["p50", "p99", "p999", "max"].map(|name| figure(&format!("{of}_{name}_ms")));
+        assert!(
+            0.0 < p50 && p50 <= p99 && p99 <= p999 && p999 <= max,
+            "{of}: {document:#}"
+        );
+        let [few, many] = ["1", "1000"].map(|limit| figure(&format!("{of}_within_{limit}_ms")));
+        assert!(few <= many && many <= figure(&format!("{of}_count")), "{of}");
+    }
+    // Each commit of messages but the first has one before it.
+    assert!(figure("commit_gap_count") + 1.0 >= figure("commit_count"));
+}
+
+#[test]
+fn several_loads_end_in_a_table_with_a_row_for_each() {
+    let out = measured(&["sends", "--senders", "1,2", "--stored", "5,300", "--seconds", "1"]);
+    let table: Vec<Vec<&str>> = out
+        .lines()
+        .skip_while(|line| !line.trim_start().starts_with("senders"))
+        .skip(1)
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let rows: Vec<[&str; 3]> = table.iter().map(|row| [row[0], row[1], row[2]]).collect();
+    assert_eq!(
+        rows,
+        [
+            ["1", "1", "5"],
+            ["1", "1", "300"],
+            ["2", "2", "5"],
+            ["2", "2", "300"]
+        ],
+        "{out}"
+    );
+}
+
+#[test]
+fn a_run_goes_on_until_enough_is_acknowledged() {
+    // More than a debug build sends in a second.
+    let document = document(&["sends", "--senders", "8", "--seconds", "1", "--at-least", "15000"]);
+    let checked = figure(&document, "checked");
+    assert!(checked >= 15_000.0, "{checked}");
+    assert!(figure(&document, "grown_bytes_per_message") > 157.0);
+}
+
+#[test]
+fn connections_without_sockets_are_measured_too() {
+    let document = document(&["--quick", "idle", "--in-memory"]);
+    assert_eq!(document["measurements"][0]["parameters"]["in_memory"], 1);
+    assert_eq!(figure(&document, "checked"), 20.0);
+    assert!(figure(&document, "logins_per_second") > 0.0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn more_connections_than_files_are_refused_with_a_way_out() {
+    let ran = run(&["idle", "--connections", "10000000"]);
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(err.contains("--in-memory") && err.contains("ulimit -Hn"), "{err}");
+}
+
+/// Here a script, which runs the hub of this program.
+#[cfg(unix)]
+#[test]
+fn the_hub_of_another_program_is_measured() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = directory.path().join("tim");
+    let bench = env!("CARGO_BIN_EXE_tim-bench");
+    // The signal is ignored: this program's hub ends with its input, which closes before.
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = serve ] && [ \"$TIM_SEND_RATE\" = 0 ] || exit 2\nwhile [ \"$1\" != --data ]; do shift; done\n\
+         trap '' INT\nexec '{bench}' --run-hub \"$2\"\n"
+    );
+    std::fs::write(&program, script).expect("a file");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    let ran = run(&["--quick", "sends", "--tim", program.to_str().expect("UTF-8")]);
+    assert!(ran.status.success(), "{ran:?}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct RawClient {
     pub delivered: u64,
     /// Responses that arrived, refusals not counted.
     pub answered: u32,
+    /// Signs of life that the hub asked for.
+    pub keepalives: u32,
     refused: Option<Box<str>>,
 }
 
@@ -88,7 +90,10 @@ impl RawClient {
                     *last_delivery = Some(frame.id);
                 }
                 FrameKind::SYNCED => self.synced = true,
-                FrameKind::PING => self.request(FrameKind::PONG, frame.id, &Done),
+                FrameKind::PING => {
+                    self.keepalives += 1;
+                    self.request(FrameKind::PONG, frame.id, &Done);
+                }
                 FrameKind::ERROR | FrameKind::GOODBYE => {
                     let failure: Failure<'_> = decode_body(frame.body).map_err(|error| error.to_string())?;
                     self.refused = Some(format!("{} {}", failure.code.explain(), failure.text).into());
