@@ -222,7 +222,13 @@ impl Args {
     /// The loads of sends to measure: each combination.
     pub(crate) fn loads(&self) -> Vec<sends::Load> {
         let mut loads = Vec::new();
-        let or_one = |stored: &[u64]| if stored.is_empty() { vec![0] } else { stored.to_vec() };
+        let or_one = |stored: &[u64]| {
+            if stored.is_empty() {
+                vec![0]
+            } else {
+                stored.to_vec()
+            }
+        };
         for senders in &self.senders {
             for stored in or_one(&self.stored) {
                 let one_each = [*senders];

@@ -113,8 +113,8 @@ mod tests {
             budget: 1,
         });
         let message = prepare::any_message();
-        commits.note(&[message.clone()], at(0), at(10));
-        commits.note(&[step.clone()], at(10), at(30));
+        commits.note(std::slice::from_ref(&message), at(0), at(10));
+        commits.note(std::slice::from_ref(&step), at(10), at(30));
         commits.note(&[message, step], at(30), at(70));
         commits.note(&[], at(70), at(71));
         let times = commits.times();

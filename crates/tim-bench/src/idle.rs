@@ -131,7 +131,11 @@ async fn over_tcp(args: &Args, connections: u32, time: Duration) -> Result<Idle>
         tokio::time::sleep(Duration::from_millis(10)).await;
         now = seen(&mut holders)?;
     }
-    check::equal("connections that are still there", now.connected, (FIRST + connections).into())?;
+    check::equal(
+        "connections that are still there",
+        now.connected,
+        (FIRST + connections).into(),
+    )?;
     check::equal("messages to them that arrived", now.delivered, wanted)?;
     Ok(Idle {
         connections,
@@ -298,9 +302,6 @@ mod tests {
         let all: Vec<u32> = probed(20).collect();
         assert_eq!(all, (0..20).collect::<Vec<u32>>());
         let some: Vec<u32> = probed(100_000).collect();
-        assert_eq!(
-            (some.len(), some[0], some[1], some[999]),
-            (1_000, 0, 100, 99_900)
-        );
+        assert_eq!((some.len(), some[0], some[1], some[999]), (1_000, 0, 100, 99_900));
     }
 }

@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn what_took_at_most_so_long_is_counted() {
-        let latency: Latency = [1, 2, 2, 30, 400].map(Duration::from_millis).into_iter().collect();
+        let latency: Latency = [1, 2, 2, 30, 400]
+            .map(Duration::from_millis)
+            .into_iter()
+            .collect();
         let within = |millis| latency.within(Duration::from_millis(millis));
         // A class may end a thousandth above the limit.
-        assert_eq!(
-            [0, 1, 3, 31, 399, 401, 10_000].map(within),
-            [0, 0, 3, 4, 4, 5, 5]
-        );
+        assert_eq!([0, 1, 3, 31, 399, 401, 10_000].map(within), [0, 0, 3, 4, 4, 5, 5]);
     }
 
     #[test]

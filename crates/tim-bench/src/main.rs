@@ -122,7 +122,9 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
                 let history = args.history;
                 let target = match args.hub {
                     Some(_) => args.target()?,
-                    None => Target::start_as(blocking(move || prepare::history(history)).await?, args.setup())?,
+                    None => {
+                        Target::start_as(blocking(move || prepare::history(history)).await?, args.setup())?
+                    }
                 };
                 pages::measure(report, &target, history).await?;
             }

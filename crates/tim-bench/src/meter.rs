@@ -90,7 +90,10 @@ impl Counters {
     pub fn since(&self, earlier: &Self) -> Usage {
         let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
         Usage {
-            cpu: earlier.cpu.zip(self.cpu).map(|(from, to)| to.saturating_sub(from)),
+            cpu: earlier
+                .cpu
+                .zip(self.cpu)
+                .map(|(from, to)| to.saturating_sub(from)),
             written: grown(earlier.written, self.written),
             disk_written: grown(earlier.disk_sectors, self.disk_sectors).map(|sectors| sectors * SECTOR),
             flushes: grown(earlier.flushes, self.flushes),
@@ -230,7 +233,10 @@ mod tests {
         use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
         let directory = tempfile::tempdir().expect("a directory");
         let mut child = Command::new("sh")
-            .args(["-c", "read line; dd if=/dev/zero of=file bs=65536 count=16 conv=fsync"])
+            .args([
+                "-c",
+                "read line; dd if=/dev/zero of=file bs=65536 count=16 conv=fsync",
+            ])
             .current_dir(directory.path())
             .stdin(Stdio::piped())
             .stderr(Stdio::null())

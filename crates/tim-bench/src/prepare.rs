@@ -391,7 +391,10 @@ mod tests {
             let log = LogKey::c2c(sender, receiver);
             let last = messages_in(number, 3, 200);
             assert!(reader.entry(&log, last).expect("a read").is_some(), "{number}");
-            assert!(reader.entry(&log, last + 1).expect("a read").is_none(), "{number}");
+            assert!(
+                reader.entry(&log, last + 1).expect("a read").is_none(),
+                "{number}"
+            );
         }
     }
 

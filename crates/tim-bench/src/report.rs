@@ -210,12 +210,18 @@ impl Report {
         };
         let line = |cells: Vec<String>| {
             let widths = columns.iter().map(|Column(title, _)| title.len().max(7) + 2);
-            let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}"));
+            let cells = cells
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:>width$}"));
             cells.collect::<String>()
         };
         self.line("")?;
         self.line(&line(
-            columns.iter().map(|Column(title, _)| (*title).to_owned()).collect(),
+            columns
+                .iter()
+                .map(|Column(title, _)| (*title).to_owned())
+                .collect(),
         ))?;
         for row in rows {
             self.line(&line(

@@ -188,7 +188,12 @@ async fn measure(report: &mut Report, load: &Load, args: &Args) -> Result<()> {
     report_sends(report, load, &run)?;
     if load.stored > 0 {
         let label = "  the messages before, stored in";
-        report.add(Figure::new("prepared_in_ms", label, Value::millis(prepared), "ms"))?;
+        report.add(Figure::new(
+            "prepared_in_ms",
+            label,
+            Value::millis(prepared),
+            "ms",
+        ))?;
     }
     report_usage(report, &run)?;
     if args.count_syncs {
@@ -254,7 +259,9 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
     if target.is_own() {
         let claims = senders.into_iter().map(Sender::claim).collect();
         let stopped = blocking(|| target.stop_in_order()).await?;
-        run.usage = before.zip(stopped.counters).map(|(before, now)| now.since(&before));
+        run.usage = before
+            .zip(stopped.counters)
+            .map(|(before, now)| now.since(&before));
         run.grown = Some(stopped.grown);
         run.sync_calls = calls.and_then(|calls| Some(stopped.sync_calls().ok()?.saturating_sub(calls)));
         run.checked = read_back(&stopped.restart()?, claims).await?;

@@ -120,7 +120,9 @@ async fn run(load: &Load, ageing: Ageing, every: Duration) -> Result<Run> {
     let stopped = blocking(|| target.stop_in_order()).await?;
     // Retentions are whole seconds.
     let due = ageing.due_after(hub_start.elapsed() + Duration::from_secs(1));
-    let usage = before.zip(stopped.counters).map(|(before, now)| now.since(&before));
+    let usage = before
+        .zip(stopped.counters)
+        .map(|(before, now)| now.since(&before));
     let removed = ageing.removed(stopped.data.path())?;
     let mut latency = Latency::new();
     for sender in &senders {
@@ -129,12 +131,22 @@ async fn run(load: &Load, ageing: Ageing, every: Duration) -> Result<Run> {
     let claims = senders.into_iter().map(Sender::claim).collect();
     let checked = sends::read_back(&stopped.restart()?, claims).await?;
     if removed == 0 || removed > due {
-        return Err(format!("retention removed {removed} messages, and {due} were old enough at the end").into());
+        return Err(
+            format!("retention removed {removed} messages, and {due} were old enough at the end").into(),
+        );
     }
     let commits = [
         ("commit", "  commits of messages", times.messages),
-        ("retention_commit", "  commits with a step of retention", times.retention),
-        ("commit_gap", "  from one commit of messages to the next", times.gaps),
+        (
+            "retention_commit",
+            "  commits with a step of retention",
+            times.retention,
+        ),
+        (
+            "commit_gap",
+            "  from one commit of messages to the next",
+            times.gaps,
+        ),
     ];
     Ok(Run {
         took,
@@ -152,7 +164,11 @@ async fn send(sender: &mut Sender, start: Instant, time: Duration, pace: Pace) -
     let Sender {
         bot, conversations, ..
     } = sender;
-    let due = |number: u32| Some(pace.due(number)).filter(|due| *due < time).map(|due| start + due);
+    let due = |number: u32| {
+        Some(pace.due(number))
+            .filter(|due| *due < time)
+            .map(|due| start + due)
+    };
     let mut next = 0;
     loop {
         let mut is_full = false;
@@ -208,7 +224,12 @@ fn report_run(report: &mut Report, load: &Load, every: Duration, run: &Run) -> R
         None => figure.note("not on this system"),
     })?;
     let label = "  read back after a restart: there once, in sequence";
-    report.add(Figure::new("checked", label, Value::Count(run.checked), "messages"))
+    report.add(Figure::new(
+        "checked",
+        label,
+        Value::Count(run.checked),
+        "messages",
+    ))
 }
 
 /// Quantiles, and how many are within each limit.

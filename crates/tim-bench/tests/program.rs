@@ -273,7 +273,10 @@ fn figure(document: &Value, key: &str) -> f64 {
 fn each_message_of_a_steady_rate_is_answered_while_old_ones_are_removed() {
     let document = document(&["--quick", "stalls"]);
     let parameters = &document["measurements"][0]["parameters"];
-    assert_eq!((&parameters["rate"], &parameters["seconds"]), (&200.into(), &1.into()));
+    assert_eq!(
+        (&parameters["rate"], &parameters["seconds"]),
+        (&200.into(), &1.into())
+    );
     let figure = |key: &str| figure(&document, key);
     assert_eq!((figure("answered_count"), figure("checked")), (200.0, 200.0));
     let (removed, most) = (figure("removed"), figure("removed_at_most"));
