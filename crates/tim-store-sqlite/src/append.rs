@@ -158,6 +158,7 @@ impl Batch<'_> {
 
     /// Assigns the next sequence and the next change to the entry, appends it, and moves the head.
     pub(super) fn push(&mut self, head: &mut Head, new: NewEntry) -> rusqlite::Result<Stored> {
+        let before = *head;
         self.change += 1;
         head.sequence += 1;
         head.change = self.change;
@@ -179,6 +180,7 @@ impl Batch<'_> {
                 .prepare_cached("UPDATE personal SET own_total = own_total + 1 WHERE user = ?1 AND log = ?2")?
                 .execute([new.sender_id, head.id])?;
         }
+        self.note_appended(&before, head, (new.sender, new.sender_id), counts(new.flags))?;
         let id = MessageId {
             sender: number_of(new.sender_id),
             client_time: new.client_time,

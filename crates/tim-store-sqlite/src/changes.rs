@@ -7,12 +7,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rusqlite::{Connection, params};
+use tim_proto::UserId;
 use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
 use tracing::warn;
 
+use super::recent::few_logs;
 use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, Personal, Senders, check_entry, entries_columns,
-    head_columns, personal_columns, sql, unsigned, user_id,
+    HEAD_COLUMNS, Head, Personal, Senders, check_entry, entries_columns, head_columns, personal_columns, sql,
+    unsigned, user_id,
 };
 use super::sums::Damage;
 
@@ -47,7 +49,7 @@ pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqli
     let Some(user) = user_id(db, &request.user)? else {
         return Ok(changes);
     };
-    let logs = changed_logs(db, user, request.cursor)?;
+    let logs = changed_logs(db, &request.user, user, request.cursor)?;
     let mut queue = BinaryHeap::new();
     for (index, (head, joined_at)) in logs.iter().enumerate() {
         queue.extend(first_steps(db, index, head, *joined_at, request.cursor)?.map(Reverse));
@@ -174,16 +176,28 @@ fn announce(head: &Head, from: u64, to: u64, changes: &mut Changes) {
 }
 
 /// The user's logs with entries after the cursor, and the sequence after which the user may read each.
-fn changed_logs(db: &Connection, user: i64, cursor: u64) -> rusqlite::Result<Vec<(Head, u64)>> {
+fn changed_logs(
+    db: &Connection,
+    name: &UserId,
+    user: i64,
+    cursor: u64,
+) -> rusqlite::Result<Vec<(Head, u64)>> {
+    // Of the listed conversations the newest one that the cursor is not before may have grown since, too. What is missing beside a row
+    // of `recent` is damage, not nothing new.
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
         head_columns!(),
         ", ",
         personal_columns!(),
-        " FROM personal p CROSS JOIN logs l ON l.id = p.log
-         WHERE p.user = ?1 AND l.change > ?2 AND (l.kind NOT IN (?3, ?4) OR p.role IS NOT NULL)"
+        " FROM (SELECT log FROM recent WHERE user = ?1 AND listed = 1 AND change >= coalesce((
+                    SELECT max(change) FROM recent WHERE user = ?1 AND listed = 1 AND change <= ?3), 0)
+                UNION SELECT log FROM recent WHERE user = ?1 AND listed = 0 AND change > ?3
+                UNION ALL ",
+        few_logs!(),
+        ") changed LEFT JOIN logs l ON l.id = changed.log LEFT JOIN personal p ON p.user = ?1 AND p.log = changed.log
+         WHERE l.id IS NULL OR l.change > ?3"
     ))?;
-    let rows = statement.query_map(params![user, sql(cursor), KIND_GROUP, KIND_DISMISSED], |row| {
+    let rows = statement.query_map(params![user, name.as_str(), sql(cursor)], |row| {
         Ok((
             Head::from_row(row)?,
             Personal::from_row(row, HEAD_COLUMNS)?.joined_at,

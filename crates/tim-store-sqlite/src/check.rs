@@ -7,17 +7,19 @@ use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
+use super::recent::{is_listed, unread_of_row};
 use super::rows::{Head, Senders, entries_columns, head_columns, name_of, personal_sum, sql, unsigned};
 use super::sums::Damage;
 use super::{DATABASE, OpenError, lock, look_at_files, open_reader};
 
 /// The tables without which nothing else can be trusted. They are small.
-const SMALL: [&str; 9] = [
+const SMALL: [&str; 10] = [
     "meta",
     "epochs",
     "users",
     "logs",
     "personal",
+    "recent",
     "groups",
     "requests",
     "restrictions",
@@ -155,6 +157,7 @@ fn run_all(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     }
     heads(db, report)?;
     participants(db, report)?;
+    recent(db, report)?;
     if !report.broken.is_empty() {
         return Ok(()); // what follows would be wrong
     }
@@ -226,6 +229,69 @@ fn participants(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         report.broken(format!("{}: participants are missing", name_of(db, row.get(0)?)));
+    }
+    Ok(())
+}
+
+/// The order of one-to-one conversations, and what is unread in them.
+fn recent(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let wrong = |report: &mut Report, user: i64| {
+        report.broken(format!(
+            "user {user}: the order or the unread counts of conversations are damaged"
+        ));
+    };
+    let mut statement = db.prepare(concat!(
+        "SELECT r.user, r.listed, r.change, r.unread, l.change, l.last_change, ",
+        is_listed!(),
+        ", ",
+        unread_of_row!(),
+        " FROM recent r LEFT JOIN logs l ON l.id = r.log AND l.kind = 1
+          LEFT JOIN personal p ON p.user = r.user AND p.log = r.log
+         ORDER BY r.user, r.listed DESC, r.change DESC"
+    ))?;
+    let mut rows = statement.query([])?;
+    // The row before this one, which is of a newer conversation.
+    let mut newer: Option<(i64, bool, i64)> = None;
+    while let Some(row) = rows.next()? {
+        let (user, listed, change, unread): (i64, bool, i64, i64) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let found: [Option<i64>; 4] = [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?];
+        let [Some(head), Some(last), Some(is_listed), Some(counted)] = found else {
+            wrong(report, user);
+            continue;
+        };
+        let above = newer.filter(|newer| (newer.0, newer.1) == (user, listed));
+        let is_right = match listed {
+            true => {
+                is_listed == 1
+                    && change <= last
+                    && above.is_none_or(|(_, _, above)| last < above)
+                    && unread == if above.is_some() { counted } else { 0 }
+            }
+            false => change == head && (is_listed == 0 || last < head) && unread == 0,
+        };
+        if !is_right {
+            wrong(report, user);
+        }
+        newer = Some((user, listed, change));
+    }
+    // No conversation is in it twice, as the rows are right; so none is missing if there are as many as there must be.
+    let mut statement = db.prepare(concat!(
+        "SELECT u.id FROM users u LEFT JOIN (
+             SELECT p.user, total(",
+        is_listed!(),
+        ") AS listed, total(l.sequence > 0 AND NOT (l.change = l.last_change AND ",
+        is_listed!(),
+        ")) AS other FROM personal p CROSS JOIN logs l ON l.id = p.log WHERE l.kind = 1 GROUP BY p.user
+         ) due ON due.user = u.id LEFT JOIN (
+             SELECT user, total(listed) AS listed, total(NOT listed) AS other, total(unread) AS unread FROM recent GROUP BY user
+         ) kept ON kept.user = u.id
+         WHERE (coalesce(due.listed, 0), coalesce(due.other, 0), u.unread)
+             <> (coalesce(kept.listed, 0), coalesce(kept.other, 0), coalesce(kept.unread, 0))"
+    ))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        wrong(report, row.get(0)?);
     }
     Ok(())
 }

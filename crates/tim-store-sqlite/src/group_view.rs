@@ -181,7 +181,7 @@ pub(super) const fn request_kind(kind: RequestKind) -> i64 {
 /// The number of groups that a user is in, counted in the index of the user's rows up to `most`.
 pub(super) fn groups_of(db: &Connection, user: i64, most: u32) -> rusqlite::Result<u32> {
     db.prepare_cached(
-        "SELECT count(*) FROM (SELECT 1 FROM personal WHERE user = ?1 AND role IS NOT NULL LIMIT ?2)",
+        "SELECT count(*) FROM (SELECT 1 FROM personal INDEXED BY memberships WHERE user = ?1 AND role IS NOT NULL LIMIT ?2)",
     )?
     .query_row(params![user, most], |row| row.get(0))
 }

@@ -17,6 +17,7 @@ mod mentions;
 mod personal;
 mod pool;
 mod purge;
+mod recent;
 mod revoke;
 mod rosters;
 mod rows;

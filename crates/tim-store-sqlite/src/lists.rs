@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tim_proto::{GroupId, MessageId, MessageKind, ReceiveOption, UserId};
+use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
     About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
     Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
@@ -14,11 +14,9 @@ use tracing::warn;
 use super::append::earlier_send;
 use super::lock::DirLock;
 use super::pool::Pool;
-use super::rosters::{self, group, groups_of, membership, membership_from_row};
-use super::rows::{
-    HEAD_COLUMNS, Head, KIND_DISMISSED, KIND_GROUP, KIND_SYSTEM, Personal, Senders, entries_columns,
-    entry_at, head_columns, number_of, personal_columns, sql, unsigned, user_id,
-};
+use super::recent::{self, Listed};
+use super::rosters::{self, group, groups_of, membership};
+use super::rows::{Head, Personal, Senders, entries_columns, entry_at, number_of, sql, user_id};
 use super::sums::Damage;
 use super::{changes, epochs, mentions};
 
@@ -264,15 +262,6 @@ fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {
     })
 }
 
-/// A user's list from a position on: `personal p`, `logs l`; parameters 1 to 4.
-macro_rules! listed {
-    () => {
-        " FROM personal p CROSS JOIN logs l ON l.id = p.log
-         WHERE p.user = ?1 AND (l.kind NOT IN (?2, ?3) OR p.role IS NOT NULL) AND l.last_sequence >= l.first_kept
-             AND l.last_sequence > p.hidden_through AND l.last_sequence > p.joined_at AND l.last_change < ?4"
-    };
-}
-
 fn conversations(
     db: &Connection,
     user: &UserId,
@@ -289,64 +278,37 @@ fn conversations(
         return Ok(page);
     };
     let below = after.map_or(i64::MAX, |after| sql(after.parts().0));
-    page.total_unread = total_unread(db, id, below)?;
-    let mut statement = db.prepare_cached(concat!(
-        "SELECT ",
-        head_columns!(),
-        ", ",
-        personal_columns!(),
-        listed!(),
-        " ORDER BY l.last_change DESC LIMIT ?5"
-    ))?;
+    let few = recent::groups_and_notices(db, user, id, below)?;
+    page.total_unread = recent::unread_below(db, id, below)?;
+    for Listed { head, personal, .. } in few.iter().filter(|listed| listed.counts()) {
+        page.total_unread += personal.unread(db, head)?;
+    }
     // One more than requested: there is another page.
-    let most = sql((limit as u64).saturating_add(1));
-    let bounds = params![id, KIND_GROUP, KIND_DISMISSED, below, most];
-    let rows = statement.query_map(bounds, |row| {
-        let personal = Personal::from_row(row, HEAD_COLUMNS)?;
-        Ok((
-            Head::from_row(row)?,
-            personal,
-            membership_from_row(row, HEAD_COLUMNS)?,
-        ))
-    })?;
-    for row in rows {
-        let (head, personal, membership) = row?;
+    let many = recent::page(db, id, below, limit.saturating_add(1))?;
+    let (mut few, mut many) = (few.into_iter().peekable(), many.into_iter().peekable());
+    loop {
+        let is_few_next = match (few.peek(), many.peek()) {
+            (Some(few), Some(many)) => few.head.last_change > many.head.last_change,
+            (few, _) => few.is_some(),
+        };
+        let Some(listed) = (if is_few_next { few.next() } else { many.next() }) else {
+            break;
+        };
         if page.conversations.len() == limit {
             page.more = true;
             break;
         }
+        let Listed {
+            head,
+            personal,
+            membership,
+        } = listed;
         if let Some(conversation) = conversation_of(db, user, &head, &personal, membership)? {
             page.conversations.push(conversation);
             page.next.push(ListPosition::new(head.last_change, 0));
         }
     }
     Ok(page)
-}
-
-/// The unread count of the listed conversations whose newest message is older than the change `below`, as far as they count.
-/// The sum of [`Personal::unread`] of all of them, in one query.
-fn total_unread(db: &Connection, user: i64, below: i64) -> rusqlite::Result<u64> {
-    db.prepare_cached(concat!(
-        "SELECT coalesce(sum(max(0, rest - (
-             SELECT count(*) FROM revoked r
-             WHERE r.log = own.log AND r.sequence > own.mark AND r.counted AND r.sender <> ?1))), 0)
-         FROM (SELECT l.id AS log, max(p.read_sequence, l.first_kept - 1) AS mark,
-             max(0, l.countable - max(p.read_countable, l.purged_countable))
-                 - max(0, p.own_total - p.own_at_read) AS rest",
-        listed!(),
-        " AND l.kind <> ?5 AND (l.kind <> ?2 OR p.receive_option = ?6)) own WHERE rest > 0"
-    ))?
-    .query_row(
-        params![
-            user,
-            KIND_GROUP,
-            KIND_DISMISSED,
-            below,
-            KIND_SYSTEM,
-            ReceiveOption::ACCEPT_AND_NOTIFY.0
-        ],
-        |row| unsigned(row, 0),
-    )
 }
 
 fn read_states(

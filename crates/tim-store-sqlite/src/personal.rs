@@ -53,6 +53,7 @@ impl Batch<'_> {
                     sql(row.own_at_read)
                 ])?;
             self.forget_mentions(row.user, head, target)?;
+            self.count_unread(row.user, head)?;
         }
         Ok(())
     }
@@ -95,7 +96,7 @@ impl Batch<'_> {
         Ok(kept.unwrap_or(head.purged_countable))
     }
 
-    pub(super) fn delete_conversation(&self, user: &UserId, log: &LogKey) -> Result<Written, Stop> {
+    pub(super) fn delete_conversation(&mut self, user: &UserId, log: &LogKey) -> Result<Written, Stop> {
         let user_id = self.user(user)?;
         let nothing = Written::NOTHING_TO_READ;
         let Some(head) = Head::find(self.db, log)? else {
@@ -109,6 +110,7 @@ impl Batch<'_> {
         self.db
             .prepare_cached("UPDATE personal SET hidden_through = ?3 WHERE user = ?1 AND log = ?2")?
             .execute([user_id, head.id, sql(head.sequence)])?;
+        self.remove_from_list(user_id, &head)?;
         self.read_state(&head, &row)
     }
 

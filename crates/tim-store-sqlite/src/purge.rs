@@ -18,7 +18,7 @@ struct Chunk {
 }
 
 impl Batch<'_> {
-    pub(super) fn purge(&self, purge: &Purge) -> Result<Written, Stop> {
+    pub(super) fn purge(&mut self, purge: &Purge) -> Result<Written, Stop> {
         let budget = u64::from(purge.budget);
         let (mut entries, mut logs) = (0, Vec::new());
         while entries < budget {
@@ -57,7 +57,7 @@ impl Batch<'_> {
 
     /// How many entries were removed, and what is to be known of the log.
     fn purge_log(
-        &self,
+        &mut self,
         head: &Head,
         older_than_ms: u64,
         budget: u64,
@@ -92,6 +92,7 @@ impl Batch<'_> {
                 sql(chunk.countable),
                 after.sum()
             ])?;
+        self.note_purged(&after)?;
         let log = PurgedLog {
             log: head.key,
             through: chunk.upto,

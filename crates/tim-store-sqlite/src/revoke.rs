@@ -76,6 +76,7 @@ impl Batch<'_> {
             },
         )?;
         self.insert_revoked(&head, revoke.sequence, &target, by, &entry)?;
+        self.count_unread_of_both(&head)?;
         Ok(Written::Revoked {
             entry,
             already: false,

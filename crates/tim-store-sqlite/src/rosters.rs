@@ -79,7 +79,7 @@ pub(super) fn groups_of(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<
     let mut statement = db.prepare_cached(concat!(
         "SELECT ",
         group_columns!(),
-        " FROM personal p CROSS JOIN groups g ON g.log = p.log CROSS JOIN logs l ON l.id = g.log
+        " FROM personal p INDEXED BY memberships CROSS JOIN groups g ON g.log = p.log CROSS JOIN logs l ON l.id = g.log
          CROSS JOIN users u ON u.id = g.owner WHERE p.user = ?1 AND p.role IS NOT NULL ORDER BY l.name"
     ))?;
     let rows = statement.query_map([id], group_from_row)?;
@@ -105,7 +105,7 @@ pub(super) fn groups_page(
         group_columns!(),
         ", ",
         personal_columns!(),
-        ", g.log FROM personal p CROSS JOIN groups g ON g.log = p.log CROSS JOIN logs l ON l.id = g.log
+        ", g.log FROM personal p INDEXED BY memberships CROSS JOIN groups g ON g.log = p.log CROSS JOIN logs l ON l.id = g.log
          CROSS JOIN users u ON u.id = g.owner
          WHERE p.user = ?1 AND p.log > ?2 AND p.role IS NOT NULL ORDER BY p.log LIMIT ?3"
     ))?;

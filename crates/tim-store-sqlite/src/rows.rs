@@ -407,6 +407,13 @@ impl Personal {
         self.hidden_through > 0 && head.last_sequence <= self.hidden_through
     }
 
+    /// Whether the conversation is in the user's list.
+    pub(super) const fn lists(&self, head: &Head) -> bool {
+        head.last_sequence >= head.first_kept
+            && head.last_sequence > self.hidden_through
+            && head.last_sequence > self.joined_at
+    }
+
     /// Up to where the log is read. What was removed counts as read.
     pub(super) const fn read_to(&self, head: &Head) -> u64 {
         let removed = head.first_kept.saturating_sub(1);

@@ -3,12 +3,13 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::OpenError;
+use super::recent::{is_listed, unread_of_row};
 
 /// The version of the first tables below. Databases of earlier versions were never in use outside of development.
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-const STEPS: [&str; 1] = [TABLES];
+const STEPS: [&str; 2] = [TABLES, RECENT];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -194,6 +195,41 @@ CREATE TABLE mentions (
 ) WITHOUT ROWID;
 CREATE INDEX mentions_by_sequence ON mentions (log, sequence);
 ";
+
+/// What the module [`recent`](super::recent) keeps. `kind` 1 is a one-to-one conversation; of these every participant has a row.
+const RECENT: &str = concat!(
+    "
+-- The one-to-one conversations of a user. listed: whether this row is of the list, see the module `recent`. unread: of a listed row,
+-- what is unread in the conversation; 0 for the newest one.
+CREATE TABLE recent (
+    user INTEGER NOT NULL,
+    listed INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    log INTEGER NOT NULL,
+    unread INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user, listed, change)
+) WITHOUT ROWID;
+-- The sum of unread of the user's listed rows in `recent`.
+ALTER TABLE users ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
+-- The groups of a user.
+CREATE INDEX memberships ON personal (user, log) WHERE role IS NOT NULL;
+
+INSERT INTO recent (user, listed, change, log, unread)
+    SELECT p.user, 1, l.last_change, l.id, ",
+    unread_of_row!(),
+    " FROM personal p CROSS JOIN logs l ON l.id = p.log WHERE l.kind = 1 AND ",
+    is_listed!(),
+    ";
+INSERT INTO recent (user, listed, change, log)
+    SELECT p.user, 0, l.change, l.id FROM personal p CROSS JOIN logs l ON l.id = p.log
+    WHERE l.kind = 1 AND l.sequence > 0 AND NOT (l.change = l.last_change AND ",
+    is_listed!(),
+    ");
+UPDATE recent SET unread = 0 WHERE listed = 1
+    AND change = (SELECT max(change) FROM recent n WHERE n.user = recent.user AND n.listed = 1);
+UPDATE users SET unread = (SELECT coalesce(sum(r.unread), 0) FROM recent r WHERE r.user = users.id AND r.listed = 1);
+"
+);
 
 /// Creates the tables of an empty database, or migrates those of an older version; refuses a database of a newer program, and one
 /// from before the first version.

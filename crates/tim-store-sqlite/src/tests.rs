@@ -50,7 +50,7 @@ fn a_statement_is_prepared_once_whatever_is_bound() {
     let reader = open_reader(&dir.path().join(DATABASE)).unwrap();
     for connection in [&reader, writer.connection()] {
         for text in [
-            "SELECT count(*) FROM personal p CROSS JOIN groups g ON g.log = p.log WHERE p.user = ?1 AND p.role IS NOT NULL",
+            "SELECT count(*) FROM personal p INDEXED BY memberships CROSS JOIN groups g ON g.log = p.log WHERE p.user = ?1 AND p.role IS NOT NULL",
             "SELECT count(*) FROM groups g CROSS JOIN logs l ON l.id = g.log WHERE g.log = ?1",
         ] {
             let mut statement = connection.prepare(text).unwrap();
@@ -500,4 +500,147 @@ fn a_damaged_write_ahead_log_is_not_opened() {
     fs::write(&log, &whole).unwrap();
     let (_writer, reader) = open(copy.path()).unwrap();
     assert_eq!(reader.head_change(), Ok(4));
+}
+
+/// What the module `recent` keeps.
+fn kept(database: &Connection) -> Vec<String> {
+    let mut statement = database
+        .prepare(
+            "SELECT format('%d %d %d %d %d', user, listed, change, log, unread) FROM recent
+             UNION ALL SELECT format('%d: %d', id, unread) FROM users ORDER BY 1",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// A store with conversations of each kind: read, unread, deleted, deleted with something new that does not show, with oneself, revoked.
+fn talks(dir: &Path) -> (SqliteWriter, SqliteReader) {
+    let (mut writer, reader) = open(dir).unwrap();
+    let names = ["alice", "bob", "carol", "dave", "eve"];
+    let users = names.map(|name| UserId::new(name).unwrap());
+    let numbers = users.map(|user| {
+        let account = writer.commit(1, &[Write::EnsureAccount(user)]).unwrap();
+        match account.results[..] {
+            [Ok(Written::Account { number })] => number,
+            ref other => panic!("{other:?}"),
+        }
+    });
+    let alice = users[0];
+    let mut random = 0;
+    let mut say = |writer: &mut SqliteWriter, from: usize, to: usize, flags: EntryFlags| {
+        random += 1;
+        let mut write = message(
+            numbers[from],
+            LogKey::c2c(users[from], users[to]),
+            users[from],
+            random,
+        );
+        if let Write::Append(append) = &mut write {
+            append.flags = flags;
+        }
+        writer.commit(10, &[write]).unwrap();
+    };
+    for (from, to, flags) in [
+        (1, 0, EntryFlags::NONE),
+        (2, 0, EntryFlags::NONE),
+        (0, 1, EntryFlags::NONE),
+        (1, 0, EntryFlags::NONE),
+        (3, 0, EntryFlags::NONE),
+        (4, 0, EntryFlags::NO_LAST),
+        (0, 0, EntryFlags::NONE),
+        (2, 0, EntryFlags::NONE),
+        (2, 0, EntryFlags::NO_LAST),
+        (2, 0, EntryFlags::NO_LAST),
+        (3, 1, EntryFlags::NONE),
+    ] {
+        say(&mut writer, from, to, flags);
+    }
+    let log = |peer: usize| LogKey::c2c(alice, users[peer]);
+    let upto = Some(1);
+    let (user, deleted) = (alice, log(3));
+    let read = [
+        Write::MarkRead {
+            user,
+            log: log(1),
+            upto,
+        },
+        Write::DeleteConversation { user, log: deleted },
+    ];
+    writer.commit(11, &read).unwrap();
+    say(&mut writer, 3, 0, EntryFlags::NO_LAST);
+    say(&mut writer, 1, 0, EntryFlags::NONE);
+    (writer, reader)
+}
+
+#[test]
+fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, reader) = talks(dir.path());
+    let users = ["alice", "bob", "carol", "dave", "eve"].map(|name| UserId::new(name).unwrap());
+    let lists = |reader: &SqliteReader| users.map(|user| reader.conversations(&user, None, 100).unwrap());
+    let before = lists(&reader);
+    assert_eq!((before[0].conversations.len(), before[0].total_unread), (3, 6));
+    drop((writer, reader));
+    let path = dir.path().join(DATABASE);
+    let database = Connection::open(&path).unwrap();
+    let rows = kept(&database);
+    database
+        .execute_batch(
+            "DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread; PRAGMA user_version = 12;",
+        )
+        .unwrap();
+    drop(database);
+    let (writer, reader) = open(dir.path()).unwrap();
+    assert_eq!(lists(&reader), before);
+    drop((writer, reader));
+    assert!(check(dir.path()).unwrap().is_clean());
+    // The same conversations and counts; the newest rows may stand for a later change.
+    let after = kept(&Connection::open(&path).unwrap());
+    assert_eq!(after.len(), rows.len());
+}
+
+#[test]
+fn a_wrong_order_or_count_of_conversations_is_found() {
+    for sql in [
+        "UPDATE users SET unread = unread + 1 WHERE name = 'alice'",
+        "UPDATE recent SET unread = unread + 1 WHERE user = 1 AND listed = 1",
+        "DELETE FROM recent WHERE user = 1 AND listed = 1 AND change = (SELECT min(change) FROM recent WHERE user = 1 AND listed = 1)",
+        "DELETE FROM recent WHERE user = 1 AND listed = 0",
+        "UPDATE recent SET change = change + 100 WHERE user = 1 AND listed = 1",
+        "UPDATE recent SET change = -change WHERE user = 1 AND listed = 1",
+        "UPDATE recent SET log = 1 WHERE user = 1 AND listed = 1 AND log = 2",
+        "UPDATE recent SET log = 77 WHERE user = 2 AND listed = 1 AND log = 1",
+        "UPDATE recent SET listed = 1 - listed WHERE user = 1",
+        "INSERT INTO recent VALUES (3, 0, 1, 1, 0)",
+        "DELETE FROM recent",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(talks(dir.path()));
+        assert!(check(dir.path()).unwrap().is_clean());
+        let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+        assert!(database.execute(sql, []).unwrap() > 0, "{sql}");
+        drop(database);
+        assert!(!check(dir.path()).unwrap().broken.is_empty(), "{sql}");
+        assert!(
+            matches!(open(dir.path()), Err(OpenError::Damaged { .. })),
+            "{sql}"
+        );
+    }
+}
+
+#[test]
+fn a_conversation_that_is_the_newest_of_both_moves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _reader) = talks(dir.path());
+    let [bob, alice] = ["bob", "alice"].map(|name| UserId::new(name).unwrap());
+    let number = tim_store::account_number(2);
+    let mut say = |random| {
+        let said = message(number, LogKey::c2c(alice, bob), bob, random);
+        assert!(writer.commit(12, &[said]).unwrap().results[0].is_ok());
+        kept(writer.connection())
+    };
+    let before = say(1001);
+    assert_eq!(say(1002), before);
+    assert_eq!(say(1003), before);
 }

@@ -13,6 +13,7 @@ use tim_store::{
 use tracing::warn;
 
 use super::lock::DirLock;
+use super::recent::Newest;
 use super::rows::{self, Head, number_of, sql, unsigned};
 use super::sums::damaged;
 use super::{BUSY_TIMEOUT, plain_error};
@@ -30,6 +31,7 @@ pub struct SqliteWriter {
     newest_epoch: Option<u64>,
     /// Whether contents were removed that may still be in the write-ahead log.
     wipe: bool,
+    newest: Newest,
     _lock: Arc<DirLock>,
 }
 
@@ -46,6 +48,7 @@ impl SqliteWriter {
             newest_epoch,
             // A hub that was killed may have left removed contents there.
             wipe: true,
+            newest: Newest::default(),
             _lock: lock,
         })
     }
@@ -128,6 +131,8 @@ impl StoreWriter for SqliteWriter {
             roster: None,
             revoked: None,
             wipe: false,
+            // On an error nothing is known any more.
+            newest: std::mem::take(&mut self.newest),
         };
         // On an error the transaction is dropped, which rolls it back.
         let results = work
@@ -138,6 +143,7 @@ impl StoreWriter for SqliteWriter {
             content,
             published,
             wipe,
+            newest,
             ..
         } = work;
         let begins = change != self.change && newest_epoch != Some(self.epoch.id);
@@ -152,6 +158,7 @@ impl StoreWriter for SqliteWriter {
         }
         self.change = change;
         self.content = content;
+        self.newest = newest;
         if begins {
             self.newest_epoch = Some(self.epoch.id);
         }
@@ -205,6 +212,8 @@ pub(super) struct Batch<'a> {
     pub(super) revoked: Option<Box<Entry>>,
     /// Whether content was removed.
     pub(super) wipe: bool,
+    /// Conversations in whose appends no order changes.
+    pub(super) newest: Newest,
 }
 
 impl Batch<'_> {

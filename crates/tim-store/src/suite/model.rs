@@ -2,7 +2,7 @@
 
 use proptest::test_runner::{Config, TestRunner};
 use tim_groups::{GroupAction, GroupResponse};
-use tim_proto::{JoinStatus, MessageKind, UserId};
+use tim_proto::{JoinStatus, MessageKind, ReceiveOption, UserId};
 
 use super::model_state::{GROUP, Model, ModelRow, SYSTEM, Step, step};
 use super::{World, groups, revoke};
@@ -60,6 +60,7 @@ fn apply(world: &mut World, model: &mut Model, step: &Step) {
         Step::Delete { log, user } => delete(world, model, log, user),
         Step::Join { user } => join(world, model, user),
         Step::Leave { user } => leave(world, model, user),
+        Step::Receive { user, notified } => receive(world, model, user, notified),
         Step::Wait { seconds } => world.now_ms += seconds * 1000,
         Step::Purge { keep_s, budget } => purge(world, model, keep_s, budget),
         Step::CatchUp { user, limit } => catch_up(world, model, user, limit),
@@ -213,7 +214,7 @@ fn join(world: &mut World, model: &mut Model, user: usize) {
         takes_part: true,
         joined_at: head,
         read: head,
-        hidden_through: 0,
+        ..ModelRow::default()
     };
     model.rows.insert((GROUP, user), row);
     model.push(
@@ -258,6 +259,33 @@ fn leave(world: &mut World, model: &mut Model, user: usize) {
         MessageKind::GROUP_SYSTEM_NOTICE,
         world.now_ms,
     );
+}
+
+fn receive(world: &mut World, model: &mut Model, user: usize, notified: bool) {
+    let option = match notified {
+        true => ReceiveOption::ACCEPT_AND_NOTIFY,
+        false => ReceiveOption::ACCEPT_NOT_NOTIFY,
+    };
+    let action = GroupAction::SetReceiveOption { option };
+    let answer = world.change(model.group(), model.users[user], action);
+    let name = model.users[user];
+    let row = model.rows.get_mut(&(GROUP, user)).filter(|row| row.takes_part);
+    let Some(row) = row else {
+        assert_eq!(answer, Err(Refused::NotParticipant(name)));
+        return;
+    };
+    assert_eq!(answer, Ok(GroupResponse::Done));
+    if row.silent == notified {
+        row.silent = !notified;
+        let unseen = EntryFlags::SYSTEM | EntryFlags::NO_UNREAD | EntryFlags::NO_LAST;
+        model.push(
+            SYSTEM + user,
+            UserId::SYSTEM,
+            unseen,
+            MessageKind::GROUP_SYSTEM_NOTICE,
+            world.now_ms,
+        );
+    }
 }
 
 fn purge(world: &mut World, model: &mut Model, keep_s: u64, budget: u32) {
@@ -352,7 +380,8 @@ fn catch_up(world: &World, model: &mut Model, user: usize, limit: usize) {
 /// Every user's view of every log, and the list.
 fn compare(world: &World, model: &Model) {
     for user in 0..3 {
-        let (mut list, mut total): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
+        // With each conversation's position, its part of the total.
+        let mut list: Vec<(u64, usize, u64)> = Vec::new();
         for (log, key) in model.keys.iter().enumerate() {
             let found = world.reader().conversation(&model.users[user], key).unwrap();
             let Some(row) = model.row(log, user) else {
@@ -380,14 +409,45 @@ fn compare(world: &World, model: &Model) {
                 last.map(|entry| shown(entry.at.sequence, entry.revoked_by.is_some()))
             );
             if let Some(last) = last.filter(|last| last.at.sequence > row.hidden_through) {
-                list.push((last.at.change, log));
-                total += if log < SYSTEM { found.unread } else { 0 };
+                let counts = log < SYSTEM && !row.silent;
+                list.push((last.at.change, log, if counts { found.unread } else { 0 }));
             }
         }
         list.sort_unstable_by(|a, b| b.cmp(a));
-        let expected: Vec<LogKey> = list.into_iter().map(|(_, log)| model.keys[log]).collect();
+        let total: u64 = list.iter().map(|(.., unread)| unread).sum();
+        let expected: Vec<LogKey> = list.iter().map(|(_, log, _)| model.keys[*log]).collect();
         assert_eq!(world.list(&model.users[user]), expected);
         assert_eq!(world.conversations(&model.users[user]).total_unread, total);
+        compare_pages(world, model, user, &list);
+    }
+}
+
+/// The list in pages of two, each with what is unread in it and behind it.
+fn compare_pages(world: &World, model: &Model, user: usize, list: &[(u64, usize, u64)]) {
+    let mut after = None;
+    let mut rest = list;
+    loop {
+        let page = world
+            .reader()
+            .conversations(&model.users[user], after, 2)
+            .unwrap();
+        let found: Vec<LogKey> = page.conversations.iter().map(|found| found.log).collect();
+        let (expected, behind) = rest.split_at(rest.len().min(2));
+        assert!(
+            expected
+                .iter()
+                .map(|(_, log, _)| model.keys[*log])
+                .eq(found.iter().copied()),
+            "user {user}: {found:?}"
+        );
+        let unread = rest.iter().map(|(.., unread)| unread).sum::<u64>();
+        assert_eq!(page.total_unread, unread, "user {user} after {after:?}");
+        assert_eq!(page.more, !behind.is_empty());
+        rest = behind;
+        after = page.next.last().copied();
+        if !page.more {
+            break;
+        }
     }
 }
 

@@ -42,6 +42,11 @@ pub(crate) enum Step {
     Leave {
         user: usize,
     },
+    /// Whether a user wants to be notified of the group's messages.
+    Receive {
+        user: usize,
+        notified: bool,
+    },
     Wait {
         seconds: u64,
     },
@@ -67,6 +72,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (log, user.clone()).prop_map(|(log, user)| Step::Delete { log, user }),
         1 => user.clone().prop_map(|user| Step::Join { user }),
         1 => user.clone().prop_map(|user| Step::Leave { user }),
+        1 => (user.clone(), any::<bool>()).prop_map(|(user, notified)| Step::Receive { user, notified }),
         2 => (1..100u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..200u64, 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
         2 => (user, 1..6usize).prop_map(|(user, limit)| Step::CatchUp { user, limit }),
@@ -106,6 +112,8 @@ pub(crate) struct ModelRow {
     pub(crate) joined_at: u64,
     pub(crate) read: u64,
     pub(crate) hidden_through: u64,
+    /// In the group: its messages are not in the user's total.
+    pub(crate) silent: bool,
 }
 
 /// A device that catches up now and then.
