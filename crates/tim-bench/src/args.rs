@@ -94,6 +94,9 @@ pub(crate) struct Args {
     /// Length of the long conversation that pages are read from.
     #[arg(long, default_value_t = 1_000_000, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..))]
     pub(crate) history: u64,
+    /// Numbers of conversations of a user whose list is read.
+    #[arg(long, default_values_t = [1_000, 10_000, 100_000], value_delimiter = ',', value_name = "NUMBER", value_parser = count())]
+    pub(crate) list_conversations: Vec<u32>,
     /// Number of idle connections.
     #[arg(long, default_value_t = 10_000, value_name = "NUMBER", value_parser = count())]
     pub(crate) connections: u32,
@@ -132,6 +135,8 @@ pub(crate) enum What {
     Group,
     /// Reading a page of history from a short and from a long conversation.
     Pages,
+    /// A user with many conversations: the list, the total unread count, logins, catching up.
+    Lists,
     /// Memory of an idle connection in the hub, logins per second, and CPU while nothing happens.
     Idle,
     /// Cost of deliveries into groups of several sizes, with and without a member that does not read.
@@ -147,7 +152,10 @@ pub(crate) enum What {
 impl What {
     /// It needs a hub that is set up for it.
     const fn needs_own(self) -> bool {
-        matches!(self, Self::FanOut | Self::Priority | Self::Room | Self::Stalls)
+        matches!(
+            self,
+            Self::FanOut | Self::Lists | Self::Priority | Self::Room | Self::Stalls
+        )
     }
 }
 
@@ -178,16 +186,17 @@ impl Args {
         (self.members, self.group_messages) = (5, 50);
         (self.history, self.connections) = (2_000, 20);
         (self.fan_out_members, self.room_members) = (vec![3, 40], 500);
+        self.list_conversations = vec![20, 200];
     }
 
     /// What clap does not check by itself.
     fn check(&self) -> Result<(), (ErrorKind, String)> {
         if self.hub.is_some() && self.what.iter().any(|what| what.needs_own()) {
-            let message = "fan-out, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
+            let message = "fan-out, lists, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         if self.tim.is_some() && self.what().iter().any(|what| what.needs_own()) {
-            let message = "fan-out, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
+            let message = "fan-out, lists, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         for load in self.loads() {

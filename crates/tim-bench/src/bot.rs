@@ -71,21 +71,48 @@ struct PendingMessage {
 impl Bot {
     /// Logs in and waits until the session is ready.
     pub(crate) async fn login(target: &Target, name: &str, number: u32) -> Result<Self> {
+        let mut bot = Self::new(target, name, number, |_| {})?;
+        let now = bot.driver.now();
+        bot.driver.session().login(now);
+        while !bot.driver.session().is_ready() {
+            bot.turn().await?;
+        }
+        Ok(bot)
+    }
+
+    /// Logs in as a device that has nothing, with this window, and waits for so many deliveries. Returns how many there were.
+    pub(crate) async fn catch_up(
+        target: &Target,
+        name: &str,
+        number: u32,
+        window: u16,
+        messages: u64,
+    ) -> Result<u64> {
+        let mut bot = Self::new(target, name, number, |config| config.window = window)?;
+        let now = bot.driver.now();
+        bot.driver.session().resume_from_start();
+        bot.driver.session().login(now);
+        while bot.delivered < messages {
+            bot.turn().await?;
+        }
+        Ok(bot.delivered)
+    }
+
+    fn new(target: &Target, name: &str, number: u32, adapt: impl FnOnce(&mut ClientConfig)) -> Result<Self> {
         let user = UserId::new(name)?;
         let mut config = ClientConfig::new(target.app.id, user, u64::from(number) + 1);
         config.platform = Platform::DESKTOP;
+        adapt(&mut config);
         let connector = TcpConnector::new(target.address);
         let seed = RandomState::new().hash_one(number);
-        let mut driver = ClientDriver::new(
+        let driver = ClientDriver::new(
             config,
             target.sig(&user),
             ClientBuffers::default(),
             seed,
             connector,
         );
-        let now = driver.now();
-        driver.session().login(now);
-        let mut bot = Self {
+        Ok(Self {
             driver,
             user,
             random: MessageRandom::new(seed),
@@ -101,11 +128,7 @@ impl Bot {
             failed: None,
             outcomes: None,
             latency: Latency::new(),
-        };
-        while !bot.driver.session().is_ready() {
-            bot.turn().await?;
-        }
-        Ok(bot)
+        })
     }
 
     /// Handles events, then waits for more.

@@ -10,7 +10,7 @@ mod meter;
 pub use ceiling::{Ceiling, SINGLE_BLOCK, group_block, message_block, sync_appends};
 pub use latency::Latency;
 pub use machine::{FileSystem, Machine};
-pub use meter::{Counters, Meter, Usage, allocated, memory_of};
+pub use meter::{Counters, Meter, Usage, allocated, memory_of, thread_cpu};
 
 /// A text of exactly this many bytes, as people write it: 157 bytes are 57 characters.
 #[must_use]

@@ -14,6 +14,7 @@ mod hub;
 mod idle;
 mod idle_clients;
 mod link;
+mod lists;
 mod member;
 mod pages;
 mod prepare;
@@ -23,6 +24,7 @@ mod room;
 mod sends;
 mod stalls;
 mod stop;
+mod talk;
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -127,6 +129,10 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
                     }
                 };
                 pages::measure(report, &target, history).await?;
+            }
+            What::Lists => {
+                let load = lists::Load::of(args.quick, &args.list_conversations);
+                lists::measure(report, &load).await?;
             }
             What::Idle => idle::measure(report, args).await?,
             What::FanOut => {

@@ -127,6 +127,14 @@ pub fn allocated(directory: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
+/// CPU time of the calling thread; `None` on other systems than Linux.
+#[must_use]
+pub fn thread_cpu() -> Option<Duration> {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let on_cpu = times.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_nanos(on_cpu))
+}
+
 /// Resident memory of a process in bytes, by its name in `/proc`.
 #[must_use]
 pub fn memory_of(process: &str) -> Option<u64> {

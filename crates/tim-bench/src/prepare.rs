@@ -20,9 +20,9 @@ pub(crate) const READER: &str = "bench-reader";
 /// The owner of the prepared group.
 pub(crate) const OWNER: &str = "bench-owner";
 /// Accounts per commit.
-const ACCOUNTS: usize = 1_000;
+pub(crate) const ACCOUNTS: usize = 1_000;
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as u64
 }
@@ -87,7 +87,7 @@ pub(crate) fn entries(data: &Path) -> Result<u64> {
     Ok(reader.head_change()?)
 }
 
-fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written> {
+pub(crate) fn commit(store: &mut SqliteWriter, write: Write) -> Result<Written> {
     stop::check()?;
     let done = store.commit(now_ms(), &[write])?;
     let result = done.results.into_iter().next();
@@ -245,7 +245,7 @@ impl Ageing {
 }
 
 /// The text of histories.
-const TEXT: &str = "今天天气不错,我们去爬山吧[微笑]";
+pub(crate) const TEXT: &str = "今天天气不错,我们去爬山吧[微笑]";
 /// Messages that grow old are committed so often, by their own time, in milliseconds: those of a commit have the same age.
 const COMMIT_EVERY: u64 = 50;
 /// Messages of one conversation that are stored in a row.
@@ -335,7 +335,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn message(from: UserId, to: UserId, id: MessageId, payload: &[u8]) -> Write {
+pub(crate) fn message(from: UserId, to: UserId, id: MessageId, payload: &[u8]) -> Write {
     let content =
         Content::new(ConversationId::C2c(to), id, MessageKind::TEXT, payload).with_client_sequence(1);
     Write::Append(Append {

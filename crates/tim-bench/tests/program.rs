@@ -366,15 +366,18 @@ fn the_hub_of_another_program_is_measured() {
 }
 
 #[test]
-fn fan_out_priority_and_room_are_in_the_document_too() {
-    let document = document(&["--quick", "fan-out", "priority", "room"]);
+fn fan_out_priority_room_and_lists_are_in_the_document_too() {
+    let document = document(&["--quick", "fan-out", "priority", "room", "lists"]);
     let readme = include_str!("../README.md");
     let measurements = document["measurements"].as_array().expect("an array");
     let names: Vec<&str> = measurements
         .iter()
         .filter_map(|one| one["name"].as_str())
         .collect();
-    assert_eq!(names, ["fan-out", "fan-out", "priority", "room"]);
+    let expected = [
+        "fan-out", "fan-out", "priority", "room", "lists", "lists", "catch-up",
+    ];
+    assert_eq!(names, expected);
     for one in measurements {
         for (key, _) in one["figures"]
             .as_object()

@@ -10,6 +10,7 @@ mod encoding;
 mod handlers;
 mod hub;
 mod listener;
+mod merges;
 mod options;
 mod permissions;
 mod presence;

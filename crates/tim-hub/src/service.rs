@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::delivery::{
     AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live,
 };
+use crate::merges::Merges;
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
 use crate::presence::PresenceRegistry;
@@ -38,6 +39,8 @@ pub(crate) struct Services {
     announcer: Arc<Announcer>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) reads: Reads,
+    /// Of all devices that catch up.
+    pub(crate) merges: Arc<Merges>,
     /// Makes cursors of change numbers.
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) presence: Arc<PresenceRegistry>,
@@ -135,6 +138,7 @@ impl Services {
             rate_limiter: RateLimiter::default(),
             request_limiter: RateLimiter::default(),
             events: Events::new(),
+            merges: Arc::default(),
             _retention: None,
             announcer: Announcer::new(Arc::clone(&presence), reads.clone()),
             writer,

@@ -3,12 +3,11 @@
 //! Within a log, changes increase with the sequence, so the first new entry is found by searching backward from the head in
 //! doubling steps over the primary key. No index on changes is needed.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::UserId;
-use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap};
+use tim_store::{ChangeEntry, Changes, ChangesRequest, Gap, Merge, Position};
 use tracing::warn;
 
 use super::recent::few_logs;
@@ -18,27 +17,21 @@ use super::rows::{
 };
 use super::sums::Damage;
 
+/// The most positions that are kept between two readings, which take 384 KiB. A user with more changed conversations is merged anew
+/// after that many entries at the earliest.
+const MAX_POSITIONS: usize = 16_384;
+
 pub(super) fn head_change(db: &Connection) -> rusqlite::Result<u64> {
     db.prepare_cached("SELECT change FROM meta")?
         .query_row([], |row| unsigned(row, 0))
 }
 
-/// The next step of a log, ordered by change. No two steps have the same change.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct NextStep {
-    change: u64,
-    /// The index of the log among the user's logs.
-    log: usize,
-    step: Step,
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Gap { from: u64, to: u64 },
-    Entry { sequence: u64 },
-}
-
-pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqlite::Result<Changes> {
+/// As much as is asked for. The merge goes on from there.
+pub(super) fn changes_after(
+    db: &Connection,
+    request: &ChangesRequest,
+    merge: &mut Merge,
+) -> rusqlite::Result<Changes> {
     let head_change = head_change(db)?;
     let mut changes = Changes {
         entries: Vec::new(),
@@ -49,50 +42,177 @@ pub(super) fn changes_since(db: &Connection, request: &ChangesRequest) -> rusqli
     let Some(user) = user_id(db, &request.user)? else {
         return Ok(changes);
     };
-    let logs = changed_logs(db, &request.user, user, request.cursor)?;
-    let mut queue = BinaryHeap::new();
-    for (index, (head, joined_at)) in logs.iter().enumerate() {
-        queue.extend(first_steps(db, index, head, *joined_at, request.cursor)?.map(Reverse));
+    let reading = Reading {
+        db,
+        user,
+        name: &request.user,
+        head_change,
+    };
+    if !merge.continues(request.cursor) {
+        *merge = reading.begin(request.cursor)?;
     }
     let mut free = FreeSpace {
         entries: request.limit.max(1),
         bytes: request.max_bytes,
         cursor: request.cursor,
     };
-    while let Some(Reverse(next)) = queue.pop() {
-        let Some((head, _)) = logs.get(next.log) else {
-            continue;
-        };
-        match next.step {
-            Step::Gap { from, to } => {
-                changes.gaps.push(Gap {
-                    log: head.key,
-                    from,
-                    to,
-                });
-                free.cursor = next.change;
+    let mut logs = HashMap::new();
+    while !reading.take(merge, &mut logs, &mut changes, &mut free)? {
+        if merge.upto() >= head_change {
+            return Ok(changes);
+        }
+        // It did not cover everything, or there is more by now.
+        *merge = reading.begin(merge.upto())?;
+    }
+    changes.more = true;
+    changes.cursor = free.cursor;
+    merge.move_to(free.cursor);
+    Ok(changes)
+}
+
+/// A user's logs in one snapshot.
+struct Reading<'a> {
+    db: &'a Connection,
+    user: i64,
+    name: &'a UserId,
+    head_change: u64,
+}
+
+/// Logs that were looked at: their heads, and the sequence after which the user may read each; `None` for a log that the user may not
+/// read.
+type Logs = HashMap<u64, Option<(Head, u64)>>;
+
+impl Reading<'_> {
+    /// Merges everything after the cursor, as far as it can be kept.
+    fn begin(&self, cursor: u64) -> rusqlite::Result<Merge> {
+        let mut merge = Merge::new(cursor, self.head_change);
+        self.each_changed_log(cursor, |head, joined_at| {
+            if let Some((gap, _)) = gap_in(head, joined_at, cursor) {
+                merge.push(gap);
             }
-            Step::Entry { sequence } => {
-                let before = queue.peek().map_or(u64::MAX, |Reverse(other)| other.change);
-                match run(db, head, sequence, before, &mut changes, &mut free)? {
+            if let Some(entry) = next_entry(self.db, head, joined_at, cursor)? {
+                merge.push(entry);
+            }
+            Ok(())
+        })?;
+        merge.limit(MAX_POSITIONS);
+        Ok(merge)
+    }
+
+    /// Takes what comes next until the result is full; whether it is.
+    fn take(
+        &self,
+        merge: &mut Merge,
+        logs: &mut Logs,
+        changes: &mut Changes,
+        free: &mut FreeSpace,
+    ) -> rusqlite::Result<bool> {
+        loop {
+            if free.entries == 0 && !merge.is_empty() {
+                return Ok(true);
+            }
+            let Some(next) = merge.pop() else {
+                return Ok(false);
+            };
+            let known = match logs.get(&next.log) {
+                Some(known) => *known,
+                None => *logs.entry(next.log).or_insert(self.log(next.log)?),
+            };
+            // The user has left, or the group is no more.
+            let Some((head, joined_at)) = known else { continue };
+            if next.sequence == 0 {
+                match gap_in(&head, joined_at, free.cursor) {
+                    Some((gap, range)) if gap == next => {
+                        changes.gaps.push(range);
+                        free.cursor = next.change;
+                    }
+                    // More was removed since.
+                    Some((gap, _)) => merge.push(gap),
+                    None => {}
+                }
+            } else if next.sequence <= joined_at || next.sequence < head.first_kept {
+                // It was removed since, or the user has left and joined again.
+                if let Some((gap, _)) = gap_in(&head, joined_at, free.cursor)
+                    && !merge.has_gap(next.log)
+                {
+                    merge.push(gap);
+                }
+                if let Some(entry) = next_entry(self.db, &head, joined_at, free.cursor)? {
+                    merge.push(entry);
+                }
+            } else {
+                let before = merge.next_change().unwrap_or(u64::MAX);
+                let until = before.min(merge.upto());
+                match run(self.db, &head, next.sequence, until, changes, free)? {
                     End::Log => {}
-                    End::Turn { sequence, change } => queue.push(Reverse(NextStep {
+                    End::Turn(sequence, change) => merge.push(Position {
                         change,
-                        log: next.log,
-                        step: Step::Entry { sequence },
-                    })),
-                    End::Full => {
-                        changes.more = true;
-                        break;
+                        sequence,
+                        ..next
+                    }),
+                    End::Full(sequence, change) => {
+                        merge.push(Position {
+                            change,
+                            sequence,
+                            ..next
+                        });
+                        return Ok(true);
                     }
                 }
             }
         }
     }
-    if changes.more {
-        changes.cursor = free.cursor;
+
+    /// A log of the user.
+    fn log(&self, log: u64) -> rusqlite::Result<Option<(Head, u64)>> {
+        let found = self
+            .db
+            .prepare_cached(concat!(
+                "SELECT ",
+                head_columns!(),
+                ", ",
+                personal_columns!(),
+                " FROM personal p CROSS JOIN logs l ON l.id = p.log WHERE p.user = ?1 AND p.log = ?2"
+            ))?
+            .query_row([self.user, sql(log)], |row| {
+                Ok((
+                    Head::from_row(row)?,
+                    Personal::from_row(row, HEAD_COLUMNS)?.joined_at,
+                ))
+            })
+            .optional()?;
+        Ok(found)
     }
-    Ok(changes)
+
+    /// Visits the user's logs with entries after the cursor, with the sequence after which the user may read each.
+    fn each_changed_log(
+        &self,
+        cursor: u64,
+        mut visit: impl FnMut(&Head, u64) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        // Of the listed conversations the newest one that the cursor is not before may have grown since, too. What is missing beside
+        // a row of `recent` is damage, not nothing new.
+        let mut statement = self.db.prepare_cached(concat!(
+            "SELECT ",
+            head_columns!(),
+            ", ",
+            personal_columns!(),
+            " FROM (SELECT log FROM recent WHERE user = ?1 AND listed = 1 AND change >= coalesce((
+                        SELECT max(change) FROM recent WHERE user = ?1 AND listed = 1 AND change <= ?3), 0)
+                    UNION SELECT log FROM recent WHERE user = ?1 AND listed = 0 AND change > ?3
+                    UNION ALL ",
+            few_logs!(),
+            ") changed LEFT JOIN logs l ON l.id = changed.log
+                 LEFT JOIN personal p ON p.user = ?1 AND p.log = changed.log
+             WHERE l.id IS NULL OR l.change > ?3"
+        ))?;
+        let mut rows = statement.query(params![self.user, self.name.as_str(), sql(cursor)])?;
+        while let Some(row) = rows.next()? {
+            let head = Head::from_row(row)?;
+            visit(&head, Personal::from_row(row, HEAD_COLUMNS)?.joined_at)?;
+        }
+        Ok(())
+    }
 }
 
 /// The free space of the result, and the change up to which it is complete.
@@ -102,22 +222,22 @@ struct FreeSpace {
     cursor: u64,
 }
 
-/// Why a run over a log's entries ended.
+/// Why a run over a log's entries ended; with the sequence at which it goes on, and the change of the next intact entry.
 enum End {
     /// The log has no more entries.
     Log,
-    /// An entry of another log comes before this one.
-    Turn { sequence: u64, change: u64 },
+    /// The next entry comes after the change up to which the log has its turn.
+    Turn(u64, u64),
     /// The result is full.
-    Full,
+    Full(u64, u64),
 }
 
-/// Takes a log's entries from `sequence` up to the change `before`, with one query.
+/// Takes a log's entries from `sequence` up to and with the change `until`, with one query.
 fn run(
     db: &Connection,
     head: &Head,
     sequence: u64,
-    before: u64,
+    until: u64,
     changes: &mut Changes,
     free: &mut FreeSpace,
 ) -> rusqlite::Result<End> {
@@ -135,14 +255,11 @@ fn run(
             continue;
         };
         let (sequence, change, size) = (entry.sequence, entry.change, entry.content.len());
-        if change > before {
-            return Ok(End::Turn {
-                sequence: expected,
-                change,
-            });
+        if change > until {
+            return Ok(End::Turn(expected, change));
         }
         if (free.entries == 0 || size > free.bytes) && !changes.entries.is_empty() {
-            return Ok(End::Full);
+            return Ok(End::Full(expected, change));
         }
         free.entries = free.entries.saturating_sub(1);
         free.bytes = free.bytes.saturating_sub(size);
@@ -150,6 +267,10 @@ fn run(
         announce(head, expected, sequence - 1, changes);
         expected = sequence + 1;
         changes.entries.push(ChangeEntry { log: head.key, entry });
+    }
+    // Those of the log's end come with the newest change.
+    if expected <= head.sequence && head.change > until {
+        return Ok(End::Turn(expected, head.change));
     }
     announce(head, expected, head.sequence, changes);
     Ok(End::Log)
@@ -175,72 +296,40 @@ fn announce(head: &Head, from: u64, to: u64, changes: &mut Changes) {
     }
 }
 
-/// The user's logs with entries after the cursor, and the sequence after which the user may read each.
-fn changed_logs(
-    db: &Connection,
-    name: &UserId,
-    user: i64,
-    cursor: u64,
-) -> rusqlite::Result<Vec<(Head, u64)>> {
-    // Of the listed conversations the newest one that the cursor is not before may have grown since, too. What is missing beside a row
-    // of `recent` is damage, not nothing new.
-    let mut statement = db.prepare_cached(concat!(
-        "SELECT ",
-        head_columns!(),
-        ", ",
-        personal_columns!(),
-        " FROM (SELECT log FROM recent WHERE user = ?1 AND listed = 1 AND change >= coalesce((
-                    SELECT max(change) FROM recent WHERE user = ?1 AND listed = 1 AND change <= ?3), 0)
-                UNION SELECT log FROM recent WHERE user = ?1 AND listed = 0 AND change > ?3
-                UNION ALL ",
-        few_logs!(),
-        ") changed LEFT JOIN logs l ON l.id = changed.log LEFT JOIN personal p ON p.user = ?1 AND p.log = changed.log
-         WHERE l.id IS NULL OR l.change > ?3"
-    ))?;
-    let rows = statement.query_map(params![user, name.as_str(), sql(cursor)], |row| {
-        Ok((
-            Head::from_row(row)?,
-            Personal::from_row(row, HEAD_COLUMNS)?.joined_at,
-        ))
-    })?;
-    rows.collect()
-}
-
-/// The gap of a log, if the cursor is before or in it, and the first entry after the cursor.
-fn first_steps(
-    db: &Connection,
-    log: usize,
-    head: &Head,
-    joined_at: u64,
-    cursor: u64,
-) -> rusqlite::Result<impl Iterator<Item = NextStep> + use<>> {
+/// The gap of a log, if the cursor is before or in it.
+fn gap_in(head: &Head, joined_at: u64, cursor: u64) -> Option<(Position, Gap)> {
     let from = joined_at + 1;
-    let lost = head.purged_change > cursor && from < head.first_kept;
-    let gap = lost.then(|| {
-        let step = Step::Gap {
+    let is_lost = head.purged_change > cursor && from < head.first_kept;
+    is_lost.then(|| {
+        let position = Position {
+            change: head.purged_change,
+            log: head.id.cast_unsigned(),
+            sequence: 0,
+        };
+        let range = Gap {
+            log: head.key,
             from,
             to: head.first_kept - 1,
         };
-        NextStep {
-            change: head.purged_change,
-            log,
-            step,
-        }
-    });
-    let sequence = first_after(db, head, from.max(head.first_kept), cursor)?;
-    Ok(gap.into_iter().chain(step_at(db, log, head, sequence)?))
+        (position, range)
+    })
 }
 
-fn step_at(db: &Connection, log: usize, head: &Head, sequence: u64) -> rusqlite::Result<Option<NextStep>> {
-    let change = if sequence > head.sequence {
-        None
-    } else {
-        Some(change_from(db, head, sequence)?)
-    };
-    Ok(change.map(|change| NextStep {
-        change,
-        log,
-        step: Step::Entry { sequence },
+/// The first entry of a log after the cursor.
+fn next_entry(
+    db: &Connection,
+    head: &Head,
+    joined_at: u64,
+    cursor: u64,
+) -> rusqlite::Result<Option<Position>> {
+    let sequence = first_after(db, head, head.first_kept.max(joined_at + 1), cursor)?;
+    if sequence > head.sequence {
+        return Ok(None);
+    }
+    Ok(Some(Position {
+        change: change_from(db, head, sequence)?,
+        log: head.id.cast_unsigned(),
+        sequence,
     }))
 }
 

@@ -7,7 +7,7 @@ use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
     About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
     Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
-    Membership, Page, PageRequest, ReadState, Refused, Restriction, StoreError, StoreReader, Stored,
+    Membership, Merge, Page, PageRequest, ReadState, Refused, Restriction, StoreError, StoreReader, Stored,
 };
 use tracing::warn;
 
@@ -96,8 +96,8 @@ impl StoreReader for SqliteReader {
         })
     }
 
-    fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError> {
-        self.pool.read(|db| changes::changes_since(db, request))
+    fn changes_after(&self, request: &ChangesRequest, merge: &mut Merge) -> Result<Changes, StoreError> {
+        self.pool.read(|db| changes::changes_after(db, request, merge))
     }
 
     fn conversations(

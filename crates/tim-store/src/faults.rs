@@ -18,8 +18,8 @@ use tim_proto::{GroupId, MessageId, UserId};
 
 use crate::{
     Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    GroupsPage, ListPosition, LogKey, Member, MembersPage, MembersRequest, Page, PageRequest, ReadState,
-    Store, StoreError, StoreReader, StoreWriter, Stored, Write,
+    GroupsPage, ListPosition, LogKey, Member, MembersPage, MembersRequest, Merge, Page, PageRequest,
+    ReadState, Store, StoreError, StoreReader, StoreWriter, Stored, Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -243,6 +243,7 @@ impl StoreReader for FaultyReader {
         fn entry(log: &LogKey, sequence: u64) -> Option<Entry>;
         fn stored(sender: &UserId, id: &MessageId, fingerprint: Fingerprint) -> Option<Result<Stored, Refused>>;
         fn changes_since(request: &ChangesRequest) -> Changes;
+        fn changes_after(request: &ChangesRequest, merge: &mut Merge) -> Changes;
         fn conversations(user: &UserId, after: Option<ListPosition>, limit: usize) -> ConversationsPage;
         fn conversation(user: &UserId, log: &LogKey) -> Option<Conversation>;
         fn read_states(log: &LogKey, users: &[UserId], below: u64) -> Vec<ReadState>;

@@ -6,6 +6,7 @@ mod fair_queue;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod fingerprint;
+mod merge;
 mod open;
 mod read;
 #[cfg(feature = "suite")]
@@ -18,6 +19,7 @@ pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;
 pub use fingerprint::Fingerprint;
+pub use merge::{Merge, Position};
 pub use open::Store;
 pub use read::{
     About, ChangeEntry, Changes, ChangesRequest, Conversation, ConversationsPage, Gap, GroupsPage,

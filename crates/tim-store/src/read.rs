@@ -6,7 +6,7 @@ use tim_groups::{Group, Membership, Refused, Restriction};
 use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, GroupId, MessageId, Role, UserId};
 
-use super::{Account, Entry, Epochs, Fingerprint, LogKey, StoreError, Stored};
+use super::{Account, Entry, Epochs, Fingerprint, LogKey, Merge, StoreError, Stored};
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
 /// call.
@@ -63,7 +63,16 @@ pub trait StoreReader: Send + Sync {
     ///
     /// # Errors
     /// The store's.
-    fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError>;
+    fn changes_since(&self, request: &ChangesRequest) -> Result<Changes, StoreError> {
+        self.changes_after(request, &mut Merge::default())
+    }
+
+    /// The same, in many readings: `merge` is what the one before has left, and a new one at first. The cost of a reading is then that
+    /// of what it returns. A merge of another cursor is not used. An engine may leave nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    fn changes_after(&self, request: &ChangesRequest, merge: &mut Merge) -> Result<Changes, StoreError>;
 
     /// A page of a user's conversations, newest first, at most `limit` of them, capped at
     /// [`MAX_CONVERSATIONS`](super::MAX_CONVERSATIONS). Hidden conversations, groups that the user left, and conversations without a

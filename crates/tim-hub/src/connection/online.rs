@@ -16,6 +16,7 @@ use super::login::{LoggedIn, Seat};
 use crate::client_context::ClientContext;
 use crate::device::Device;
 use crate::handlers::{self, Outcome};
+use crate::merges::HeldMerge;
 use crate::refusal::Refusal;
 use crate::service::Services;
 
@@ -33,8 +34,12 @@ pub(super) struct Online {
     /// The requests that have come in meanwhile, at most as many as the session lets be open.
     held: VecDeque<HeldRequest>,
     /// The reading of the log that is on the read pool.
-    reading: Option<oneshot::Receiver<Result<Changes, StoreError>>>,
+    reading: Option<oneshot::Receiver<Reading>>,
+    /// What the last reading has left for the next one; away while there is one.
+    merge: Option<HeldMerge>,
 }
+
+type Reading = (HeldMerge, Result<Changes, StoreError>);
 
 /// A request on the read pool.
 struct RequestJob {
@@ -64,6 +69,7 @@ impl Online {
             request: None,
             held: VecDeque::new(),
             reading: None,
+            merge: None,
         }
     }
 
@@ -159,9 +165,13 @@ impl Online {
     pub(super) fn read(&mut self, services: &Services, request: tim_store::ChangesRequest) {
         let reads = services.reads.clone();
         let user = self.device().user();
-        let reading = services
-            .reads
-            .run(user, move || reads.store().changes_since(&request));
+        let held = self.merge.take();
+        let mut held = held.unwrap_or_else(|| HeldMerge::new(&services.merges));
+        let reading = services.reads.run(user, move || {
+            let changes = reads.store().changes_after(&request, &mut held.merge);
+            held.count();
+            (held, changes)
+        });
         self.reading = Some(reading);
     }
 
@@ -173,11 +183,17 @@ impl Online {
         let Some(reading) = &mut self.reading else {
             return Poll::Pending;
         };
-        let Poll::Ready(changes) = Pin::new(reading).poll(context) else {
+        let Poll::Ready(read) = Pin::new(reading).poll(context) else {
             return Poll::Pending;
         };
         self.reading = None;
-        Poll::Ready(changes.map_err(|_| Lost))
+        Poll::Ready(match read {
+            Ok((held, changes)) => {
+                self.merge = Some(held).filter(|held| !held.merge.is_empty());
+                Ok(changes)
+            }
+            Err(_) => Err(Lost),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tim_proto::{GroupId, MessageKind, UserId};
 
 use super::World;
-use crate::{EntryFlags, LogKey, Stored};
+use crate::{EntryFlags, LogKey, Merge, Stored};
 
 /// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, the group, or what the
 /// system tells one of the three.
@@ -54,9 +54,11 @@ pub(crate) enum Step {
         keep_s: u64,
         budget: u32,
     },
+    /// A device reads on, at most so often: what crosses comes between two readings.
     CatchUp {
         user: usize,
         limit: usize,
+        readings: usize,
     },
 }
 
@@ -75,7 +77,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (user.clone(), any::<bool>()).prop_map(|(user, notified)| Step::Receive { user, notified }),
         2 => (1..100u64).prop_map(|seconds| Step::Wait { seconds }),
         1 => (0..200u64, 1..8u32).prop_map(|(keep_s, budget)| Step::Purge { keep_s, budget }),
-        2 => (user, 1..6usize).prop_map(|(user, limit)| Step::CatchUp { user, limit }),
+        2 => (user, 1..6usize, prop_oneof![1..4usize, Just(usize::MAX)])
+            .prop_map(|(user, limit, readings)| Step::CatchUp { user, limit, readings }),
         1 => Just(Step::Reopen),
     ]
 }
@@ -123,6 +126,8 @@ pub(crate) struct Device {
     /// The same, as the device keeps it.
     pub(crate) kept: Vec<u8>,
     pub(crate) got: Vec<u64>,
+    /// What its last reading has left.
+    pub(crate) merge: Merge,
 }
 
 pub(crate) struct Model {
@@ -179,6 +184,7 @@ impl Model {
                     .as_ref()
                     .to_vec(),
                 got: Vec::new(),
+                merge: Merge::default(),
             })
             .collect();
         Self {
