@@ -164,5 +164,5 @@ pub(crate) async fn run(work: &Work) -> Result<Outcome> {
     while let Some(receiver) = receivers.join_next().await {
         found += receiver??;
     }
-    ran.checked(found)
+    ran.checked(found, &server.stop_in_order()?)
 }

@@ -134,7 +134,7 @@ pub(crate) async fn run(work: &Work, storage: Storage) -> Result<Outcome> {
         state.last_sequence + 1 - state.first_sequence,
         ran.sent(),
     )?;
-    ran.checked(state.messages)
+    ran.checked(state.messages, &server.stop_in_order()?)
 }
 
 #[cfg(test)]

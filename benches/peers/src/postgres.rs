@@ -146,5 +146,5 @@ pub(crate) async fn run(work: &Work) -> Result<Outcome> {
         )?;
         found += rows.unsigned_abs();
     }
-    ran.checked(found)
+    ran.checked(found, &server.stop_in_order()?)
 }

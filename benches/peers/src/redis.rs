@@ -83,5 +83,5 @@ pub(crate) async fn run(work: &Work) -> Result<Outcome> {
         same("messages of a stream", len, stream.sent)?;
         found += len;
     }
-    ran.checked(found)
+    ran.checked(found, &server.stop_in_order()?)
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as StdCommand, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
-use tim_bench::Meter;
+use tim_bench::{Counters, Meter};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
@@ -31,20 +31,34 @@ impl Process {
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
+impl Process {
+    /// Asks it to stop and waits until it has, without taking its counters away. Returns whether it did in time.
+    fn stop(&mut self) -> bool {
         // All of ours stop at SIGINT, whatever their clients do. One that is killed may leave files or shared memory behind.
         let process = self
             .0
             .id()
             .and_then(|process| Pid::from_raw(process.cast_signed()));
-        if process.is_some_and(|process| kill_process(process, Signal::INT).is_ok()) {
-            let end = Instant::now() + STOP;
-            while Instant::now() < end && matches!(self.0.try_wait(), Ok(None)) {
-                std::thread::sleep(RETRY);
+        let Some(process) = process.filter(|process| kill_process(*process, Signal::INT).is_ok()) else {
+            return true;
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let end = Instant::now() + STOP;
+        while matches!(waitid(WaitId::Pid(process), options), Ok(None)) {
+            if Instant::now() >= end {
+                return false;
             }
+            std::thread::sleep(RETRY);
         }
+        true
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
         // What still runs is killed with the child.
+        self.stop();
+        let _ = self.0.try_wait();
     }
 }
 
@@ -72,6 +86,15 @@ impl Server {
     pub(crate) fn meter(&self) -> Result<Meter> {
         let process = self.process.0.id().ok_or("the server has ended")?;
         Ok(Meter::new(process, self.directory.path()))
+    }
+
+    /// Stops the server and returns its counters at the end: what it wrote while it stopped is in them.
+    pub(crate) fn stop_in_order(mut self) -> Result<Counters> {
+        let meter = self.meter()?;
+        match self.process.stop() {
+            true => Ok(meter.read()),
+            false => Err(format!("it did not stop within {} s", STOP.as_secs()).into()),
+        }
     }
 
     /// What `connect` returns, once the server is ready.
@@ -209,7 +232,8 @@ mod tests {
             other => Err(other.into()),
         };
         server.connected(is_ready).await.expect("it starts");
-        drop(server);
+        let end = server.stop_in_order().expect("its end");
+        assert!(end.since(&end).cpu.is_some(), "it can be read after its end");
         assert_eq!(fs::read_to_string(kept.path()).expect("a file"), "stopped\n");
         assert!(!path.exists());
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tim_bench::{Latency, Meter, Usage};
+use tim_bench::{Counters, Latency, Meter};
 use tokio::task::JoinSet;
 
 use crate::{Failure, Result};
@@ -50,7 +50,7 @@ pub(crate) struct Ran<S> {
     pub(crate) senders: Vec<S>,
     latency: Latency,
     took: Duration,
-    usage: Usage,
+    before: Counters,
 }
 
 impl Work {
@@ -83,13 +83,12 @@ impl Work {
             senders.push(sender??);
         }
         let took = start.elapsed();
-        let usage = meter.since(&before);
         let latency = latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Ran {
             senders,
             latency,
             took,
-            usage,
+            before,
         })
     }
 }
@@ -100,13 +99,14 @@ impl<S: Sender> Ran<S> {
         self.senders.iter().map(Sender::sent).sum()
     }
 
-    /// The outcome, once `found` messages were found on the server.
-    pub(crate) fn checked(&self, found: u64) -> Result<Outcome> {
+    /// The outcome, once `found` messages were found on the server, and it has stopped with these counters.
+    pub(crate) fn checked(&self, found: u64, end: &Counters) -> Result<Outcome> {
         let sent = self.sent();
         if found != sent {
             return Err(format!("the server took {sent} messages and has {found}").into());
         }
         let messages = self.latency.count() as f64;
+        let usage = end.since(&self.before);
         let millis = |fraction| self.latency.quantile(fraction).as_secs_f64() * 1e3;
         Ok(Outcome {
             sends_per_second: messages / self.took.as_secs_f64(),
@@ -115,10 +115,10 @@ impl<S: Sender> Ran<S> {
             latency_p999_ms: millis(0.999),
             latency_max_ms: millis(1.0),
             checked: found,
-            server_cpu_us_per_message: self.usage.cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / messages),
-            written_bytes_per_message: self.usage.written.map(|bytes| bytes as f64 / messages),
-            disk_written_bytes_per_message: self.usage.disk_written.map(|bytes| bytes as f64 / messages),
-            disk_flushes_per_message: self.usage.flushes.map(|flushes| flushes as f64 / messages),
+            server_cpu_us_per_message: usage.cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / messages),
+            written_bytes_per_message: usage.written.map(|bytes| bytes as f64 / messages),
+            disk_written_bytes_per_message: usage.disk_written.map(|bytes| bytes as f64 / messages),
+            disk_flushes_per_message: usage.flushes.map(|flushes| flushes as f64 / messages),
         })
     }
 }
@@ -156,12 +156,13 @@ mod tests {
             .await
             .expect("a run");
         let sent = ran.sent();
-        let outcome = ran.checked(sent).expect("all are there");
+        let end = meter.read();
+        let outcome = ran.checked(sent, &end).expect("all are there");
         assert_eq!(outcome.checked, sent);
         assert!(
             outcome.sends_per_second > 1.0 && outcome.latency_p50_ms >= 1.0,
             "{outcome:?}"
         );
-        assert!(ran.checked(sent - 1).is_err() && ran.checked(sent + 1).is_err());
+        assert!(ran.checked(sent - 1, &end).is_err() && ran.checked(sent + 1, &end).is_err());
     }
 }

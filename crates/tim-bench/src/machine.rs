@@ -31,15 +31,21 @@ impl Machine {
             Some(model.trim_start_matches([' ', '\t', ':']).to_owned())
         });
         let kernel = read("/proc/sys/kernel/osrelease").map(|release| format!("Linux {}", release.trim()));
-        let load = read("/proc/loadavg").and_then(|load| load.split(' ').next()?.parse().ok());
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             processor,
             kernel,
-            load,
+            load: load(),
             file_system: directory.and_then(FileSystem::of),
         }
     }
+}
+
+/// The load average of the last minute.
+#[must_use]
+pub fn load() -> Option<f64> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    load.split(' ').next()?.parse().ok()
 }
 
 /// A file system.

@@ -144,6 +144,15 @@ pub fn memory_of(process: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// CPU time of this process, without its children, in steps of 10 ms.
+#[must_use]
+pub fn own_cpu() -> Option<Duration> {
+    let stat = stat_of(std::process::id())?;
+    let fields = stat.split(' ').skip(11).take(2);
+    let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks * 1_000 / TICKS))
+}
+
 /// The fields of `/proc/PID/stat` from the state on: behind the name, which may contain anything.
 fn stat_of(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
@@ -232,6 +241,15 @@ mod tests {
         if crate::FileSystem::of(directory.path()).is_some_and(|on| !on.is_memory()) {
             assert!(used.written.expect("a count") >= 1 << 20, "{used:?}");
             assert!(used.disk_written.is_none_or(|bytes| bytes >= 1 << 20), "{used:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_this_process_goes_on() {
+        tim_testkit::deadline();
+        let before = own_cpu().expect("a time");
+        while own_cpu().expect("a time") < before + Duration::from_millis(20) {
+            std::hint::spin_loop();
         }
     }
 

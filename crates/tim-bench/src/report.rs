@@ -30,6 +30,8 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 struct Measurement {
     name: &'static str,
+    /// The load average of the minute before.
+    load: Option<f64>,
     parameters: BTreeMap<&'static str, u64>,
     figures: BTreeMap<String, Figure>,
 }
@@ -60,7 +62,7 @@ pub(crate) enum Value {
     Unknown,
 }
 
-/// A column of a [table](Report::table): its title, and the parameter or figure in it.
+/// A column of a [table](Report::table): its title, and the parameter or figure in it, or `load`.
 pub(crate) struct Column(pub(crate) &'static str, pub(crate) &'static str);
 
 impl Value {
@@ -151,6 +153,7 @@ impl Report {
     pub(crate) fn begin<const N: usize>(&mut self, name: &'static str, parameters: [(&'static str, u64); N]) {
         self.measurements.push(Measurement {
             name,
+            load: tim_bench::load(),
             parameters: parameters.into(),
             figures: BTreeMap::new(),
         });
@@ -206,6 +209,7 @@ impl Report {
         let cell = |row: &Measurement, key: &str| match (row.parameters.get(key), row.figures.get(key)) {
             (Some(parameter), _) => parameter.to_string(),
             (None, Some(figure)) => figure.value.shown(),
+            (None, None) if key == "load" => row.load.map_or_else(|| "?".to_owned(), |load| load.to_string()),
             (None, None) => "?".to_owned(),
         };
         let line = |cells: Vec<String>| {

@@ -38,7 +38,9 @@ const TABLE: &[Column] = &[
     Column("to disk B", "disk_written_bytes_per_message"),
     Column("flushes", "disk_flushes_per_message"),
     Column("grown B", "grown_bytes_per_message"),
+    Column("clients' CPU us", "clients_cpu_us_per_message"),
     Column("messages", "checked"),
+    Column("load", "load"),
 ];
 
 /// The size of the measurement.
@@ -63,6 +65,8 @@ struct Run {
     latency: Latency,
     took: Duration,
     duplicates: u64,
+    /// CPU time of this program, which is all clients.
+    clients_cpu: Option<Duration>,
     usage: Option<Usage>,
     /// By how much the data have grown on the disk, of a hub that was stopped in order.
     grown: Option<u64>,
@@ -224,6 +228,7 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
     let meter = target.meter();
     let before = meter.as_ref().map(tim_bench::Meter::read);
     let calls = target.sync_calls().ok();
+    let own_cpu = tim_bench::own_cpu();
     let latency = Arc::new(Mutex::new(Latency::new()));
     let end = Arc::new(End {
         start: Instant::now(),
@@ -245,12 +250,16 @@ async fn run(target: Target, load: &Load) -> Result<Run> {
         senders.push(task??);
     }
     let took = end.start.elapsed();
+    let clients_cpu = own_cpu
+        .zip(tim_bench::own_cpu())
+        .map(|(before, now)| now.saturating_sub(before));
     let duplicates = senders.iter().map(|sender| sender.bot.duplicates).sum();
     let latency = latency.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut run = Run {
         latency,
         took,
         duplicates,
+        clients_cpu,
         usage: None,
         grown: None,
         sync_calls: None,
@@ -449,6 +458,15 @@ fn report_usage(report: &mut Report, run: &Run) -> Result<()> {
         "hub_cpu_us_per_message",
         "  hub CPU",
         cpu.unwrap_or(Value::Unknown),
+        "us per message",
+    ))?;
+    let clients = run
+        .clients_cpu
+        .map(|cpu| Value::Real(cpu.as_secs_f64() * 1e6 / messages));
+    add(Figure::new(
+        "clients_cpu_us_per_message",
+        "  CPU of all clients",
+        clients.unwrap_or(Value::Unknown),
         "us per message",
     ))?;
     let written = usage.and_then(|usage| usage.written);

@@ -208,7 +208,7 @@ fn the_document_has_a_stable_shape() {
         .collect();
     assert_eq!(names, ["sends", "pages", "idle", "group"]);
     for one in measurements {
-        assert_eq!(keys(one), ["figures", "name", "parameters"]);
+        assert_eq!(keys(one), ["figures", "load", "name", "parameters"]);
         for (key, figure) in one["figures"].as_object().expect("an object") {
             assert!(figure["unit"].is_string(), "{key}: {figure}");
             let is_known = figure["value"].is_number();
