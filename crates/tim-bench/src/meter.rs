@@ -149,7 +149,9 @@ pub fn memory_of(process: &str) -> Option<u64> {
 pub fn own_cpu() -> Option<Duration> {
     let stat = stat_of(std::process::id())?;
     let fields = stat.split(' ').skip(11).take(2);
-    let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    let ticks: u64 = fields
+        .map(|ticks| ticks.parse::<u64>().ok())
+        .sum::<Option<u64>>()?;
     Some(Duration::from_millis(ticks * 1_000 / TICKS))
 }
 
