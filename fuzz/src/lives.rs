@@ -284,6 +284,7 @@ impl Outside {
                         Err(_) => hub.goodbye(&Failure::new(ErrorCode::SERVER_SHUTTING_DOWN, "")),
                     }
                 }
+                HubOutput::Event(HubEvent::More) => {}
                 HubOutput::Event(other) => panic!("the line carries what was sent or nothing: {other:?}"),
             }
         }

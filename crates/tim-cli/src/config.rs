@@ -1,7 +1,7 @@
 //! The settings of the hub, from flags, variables, a file and defaults, in this order.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
 use tim_proto::vendor::limits;
 use tim_usersig::App;
+use tracing::info;
 
 use crate::error::{Failure, reading};
 use crate::local::DEFAULT_APP_ID;
@@ -77,13 +78,27 @@ settings! {
     max_message("TIM_MAX_MESSAGE", "BYTES"): u64 = limits::MAX_MESSAGE_BYTES;
     /// Messages per second that a user may send; 0 is no limit [default: 200].
     send_rate("TIM_SEND_RATE", "NUMBER"): u32 = 200;
-    /// What the other requests of a user may cost per second: 1 each, a page 5, a page of conversations 10; 0 is no limit
-    /// [default: 2000].
+    /// What the other requests of a user may cost per second: 1 each, a page 5, a page of conversations 10, a login 20; 0 is no
+    /// limit [default: 2000].
     request_rate("TIM_REQUEST_RATE", "NUMBER"): u32 = 2_000;
+    /// What all requests and logins from one address may cost per second, at the same prices; 0 is no limit. Of IPv6 addresses the
+    /// first 64 bits count [default: 10000].
+    address_rate("TIM_ADDRESS_RATE", "NUMBER"): u32 = 10_000;
+    /// Address to which no limit of an address applies, such as that of a proxy. Can be repeated; it replaces the default
+    /// [default: 127.0.0.1, ::1].
+    trusted_address("TIM_TRUSTED_ADDRESS", "ADDRESS", value_delimiter = ','): Vec<IpAddr> =
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     /// Messages per second that a group accepts, urgent ones first; 0 is no limit [default: 40].
     group_rate("TIM_GROUP_RATE", "NUMBER"): u32 = limits::GROUP_MESSAGES_PER_SECOND;
-    /// Maximum number of connections [default: 20000, or as many as the limit of open files allows].
+    /// Maximum number of connections that are logged in [default: 20000, or as many as the limit of open files allows].
     max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = default_connections();
+    /// Maximum number of them from one address; 0 is no limit [default: 5000].
+    max_address_connections("TIM_MAX_ADDRESS_CONNECTIONS", "NUMBER"): u32 = 5_000;
+    /// Maximum number of connections that have not logged in yet; for more, the oldest are dropped
+    /// [default: 2000, or as many as the limit of open files allows].
+    max_half_open("TIM_MAX_HALF_OPEN", "NUMBER"): u32 = default_half_open();
+    /// Maximum number of serial ports [default: 256].
+    max_serial_ports("TIM_MAX_SERIAL_PORTS", "NUMBER"): u32 = 256;
     /// Maximum number of devices on which a user is logged in [default: 16].
     max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
     /// Maximum number of members of a group, except Communities [default: 6000].
@@ -146,10 +161,14 @@ impl From<SerialDevice> for String {
     }
 }
 
-/// Files that a hub opens besides its connections.
+/// Files that a hub opens besides its connections and ports.
 const SPARE_FILES: u64 = 100;
 /// The default of --max-connections, if the system allows it.
-const DEFAULT_CONNECTIONS: u32 = 20_000;
+const DEFAULT_CONNECTIONS: u64 = 20_000;
+/// The default of --max-half-open, if the system allows it.
+const DEFAULT_HALF_OPEN: u64 = 2_000;
+/// The share of the open files that is for connections without a login by default, if there are few: one in so many.
+const HALF_OPEN_SHARE: u64 = 8;
 
 /// The limit of open files; `None` for none.
 fn most_files() -> Option<u64> {
@@ -159,35 +178,63 @@ fn most_files() -> Option<u64> {
     return None;
 }
 
-fn default_connections() -> u32 {
-    let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(SPARE_FILES).max(1));
-    u32::try_from(allowed)
-        .unwrap_or(u32::MAX)
-        .min(DEFAULT_CONNECTIONS)
+fn default_half_open() -> u32 {
+    let share = most_files().map_or(u64::MAX, |most| most / HALF_OPEN_SHARE);
+    share.clamp(1, DEFAULT_HALF_OPEN) as u32
 }
 
-/// Raises the limit of open files to what `connections` need, if the system allows it.
-pub(crate) fn allow_connections(connections: u32) -> Result<(), Failure> {
-    let needed = u64::from(connections).saturating_add(SPARE_FILES);
-    if let Some(most) = most_files().filter(|most| *most < needed) {
-        let fit = most.saturating_sub(SPARE_FILES);
-        return Err(Failure::usage(format_args!(
-            "{connections} connections need {needed} open files, but the limit is {most}"
-        ))
-        .hint(format_args!(
-            "raise the limit (ulimit -Hn, LimitNOFILE=), or use --max-connections {fit}"
-        )));
+fn default_connections() -> u32 {
+    let others = SPARE_FILES + u64::from(default_half_open());
+    let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(others));
+    allowed.clamp(1, DEFAULT_CONNECTIONS) as u32
+}
+
+impl Settings {
+    /// Raises the limit of open files as far as the system allows, and says what fits.
+    ///
+    /// # Errors
+    /// If the connections of these settings do not fit.
+    pub(crate) fn allow_connections(&self) -> Result<(), Failure> {
+        let ports = self.serial.len() + self.serial_tcp.len();
+        let accepted = match self.serial_tcp_listen.is_empty() {
+            true => 0,
+            false => u64::from(self.max_serial_ports),
+        };
+        let others = SPARE_FILES + u64::from(self.max_half_open) + accepted.max(ports as u64);
+        let needed = others.saturating_add(self.max_connections.into());
+        if let Some(most) = most_files().filter(|most| *most < needed) {
+            let fit = most.saturating_sub(others);
+            return Err(Failure::usage(format_args!(
+                "{} connections, and {others} other files, need {needed} open files, but the limit is {most}",
+                self.max_connections
+            ))
+            .hint(format_args!(
+                "raise the limit (ulimit -Hn, LimitNOFILE=), or use --max-connections {fit}"
+            )));
+        }
+        let open_files = raise_file_limit()?;
+        info!(
+            max_connections = self.max_connections,
+            max_half_open = self.max_half_open,
+            open_files,
+            "so many connections fit"
+        );
+        Ok(())
     }
+}
+
+/// Raises the limit of open files to the highest that is allowed, and returns it.
+fn raise_file_limit() -> Result<Option<u64>, Failure> {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
-        if limit.current.is_some_and(|current| current < needed) {
-            let current = Some(needed);
+        if limit.current != limit.maximum {
+            let current = limit.maximum;
             setrlimit(Resource::Nofile, Rlimit { current, ..limit }).map_err(Failure::failed)?;
         }
     }
-    Ok(())
+    Ok(most_files())
 }
 
 impl PartialSettings {
@@ -236,7 +283,12 @@ impl Settings {
             .with_message_bytes(self.max_message);
         options.sends_per_second = self.send_rate;
         options.requests_per_second = self.request_rate;
+        options.address_requests_per_second = self.address_rate;
+        options.trusted_addresses.clone_from(&self.trusted_address);
         options.max_connections = count(self.max_connections);
+        options.max_connections_per_address = count(self.max_address_connections);
+        options.max_half_open = count(self.max_half_open);
+        options.max_serial_ports = count(self.max_serial_ports);
         options.max_devices = count(self.max_devices);
         options.max_members = count(self.max_members);
         options.max_groups = count(self.max_groups);

@@ -130,7 +130,7 @@ async fn accept(hub: Arc<Hub>, listener: TcpListener) {
                     let hub = Arc::clone(&hub);
                     ports.spawn(async move {
                         debug!(%peer, "serial port connected");
-                        let ended = hub.serve_serial(stream).await;
+                        let ended = hub.serve_accepted_serial(stream, peer.into()).await;
                         debug!(%peer, ?ended, "serial port disconnected");
                     });
                 }

@@ -34,6 +34,6 @@ pub use tim_usersig as usersig;
 pub use clock::Clock;
 pub use handlers::Audience;
 pub use hub::{Hub, HubError, HubStats};
-pub use listener::Listener;
+pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
 pub use steps::{Step, Steps, Waiting};

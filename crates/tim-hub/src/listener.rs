@@ -2,10 +2,55 @@
 
 use std::future::{Future, pending};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    name: String,
+    address: Option<IpAddr>,
+}
+
+impl Peer {
+    /// A peer of this name, which the hub's log shows, without an address: the limits of an address do not apply to it.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            address: None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address, if it has one.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            name: address.to_string(),
+            address: Some(address.ip()),
+        }
+    }
+}
+
+impl From<String> for Peer {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
 
 /// A source of connections for [`Hub::serve`](crate::Hub::serve): TCP, Unix sockets, or a channel of any byte streams, such
 /// as the ends of in-memory pipes.
@@ -13,21 +58,21 @@ pub trait Listener: Send {
     /// The byte stream of a connection.
     type Link: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection, and a name of its other end for the hub's log. Dropping the future must lose no connection.
+    /// The next connection, and its other end. Dropping the future must lose no connection.
     ///
     /// # Errors
     /// The transport's. The hub logs it and continues after a moment.
-    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Link, String)>> + Send;
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Link, Peer)>> + Send;
 }
 
 impl Listener for TcpListener {
     type Link = tokio::net::TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(Self::Link, String)> {
+    async fn accept(&mut self) -> io::Result<(Self::Link, Peer)> {
         let (stream, address) = Self::accept(self).await?;
         // Small frames are sent at once.
         let _ = stream.set_nodelay(true);
-        Ok((stream, address.to_string()))
+        Ok((stream, address.into()))
     }
 }
 
@@ -35,12 +80,12 @@ impl Listener for TcpListener {
 impl Listener for tokio::net::UnixListener {
     type Link = tokio::net::UnixStream;
 
-    async fn accept(&mut self) -> io::Result<(Self::Link, String)> {
+    async fn accept(&mut self) -> io::Result<(Self::Link, Peer)> {
         let (stream, _) = Self::accept(self).await?;
         let process = stream.peer_cred().ok().and_then(|peer| peer.pid());
         Ok((
             stream,
-            process.map_or_else(|| "unix".to_owned(), |pid| format!("process {pid}")),
+            process.map_or_else(|| Peer::new("unix"), |pid| Peer::new(format!("process {pid}"))),
         ))
     }
 }
@@ -49,9 +94,9 @@ impl Listener for tokio::net::UnixListener {
 impl<L: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for mpsc::Receiver<L> {
     type Link = L;
 
-    async fn accept(&mut self) -> io::Result<(L, String)> {
+    async fn accept(&mut self) -> io::Result<(L, Peer)> {
         match self.recv().await {
-            Some(link) => Ok((link, "this process".to_owned())),
+            Some(link) => Ok((link, Peer::new("this process"))),
             None => pending().await,
         }
     }

@@ -1,6 +1,7 @@
 //! The options of a hub.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tim_proto::vendor::limits::Limits;
@@ -20,8 +21,16 @@ pub struct HubOptions {
     pub limits: Limits,
     /// The limits of a connection. The largest frame is raised to what the largest message needs.
     pub connection: HubConfig,
-    /// The maximum number of connections; more are turned away. Default 20,000.
+    /// The maximum number of connections that are logged in; more are turned away. Default 20,000.
     pub max_connections: usize,
+    /// The maximum number of them from one address; 0 is no limit. Default 5,000. Of IPv6, the first 64 bits count, here and
+    /// wherever a limit is one of an address.
+    pub max_connections_per_address: usize,
+    /// The maximum number of connections that have not logged in yet. For one more, the oldest of the address that has most of
+    /// them is dropped. Default 2,000.
+    pub max_half_open: usize,
+    /// The maximum number of serial ports. Default 256.
+    pub max_serial_ports: usize,
     /// The maximum number of bytes that wait to be sent on one connection. Default 1 MiB.
     pub max_outgoing: usize,
     /// The maximum number of live deliveries that wait for one connection; with more, it reads from the log instead.
@@ -33,8 +42,16 @@ pub struct HubOptions {
     /// Default 200.
     pub sends_per_second: u32,
     /// What the requests of an account, other than SEND, may cost per second, with a burst of twice that; 0 is no limit. A request
-    /// for one thing costs 1, for a page 5, for a page of conversations 10. Default 2,000.
+    /// for one thing costs 1, for a page 5, for a page of conversations 10; a refusal and a PING 1, a login 20. Beyond it requests
+    /// are refused, and its connections are not read from until what was refused is paid for. Default 2,000.
     pub requests_per_second: u32,
+    /// What everything from one address may cost per second, with a burst of twice that; 0 is no limit. Costs are as for
+    /// [`requests_per_second`](Self::requests_per_second), and a SEND costs 1. Beyond it the connections from there are read
+    /// from more slowly, and logins wait for a moment or are refused. Default 10,000.
+    pub address_requests_per_second: u32,
+    /// Addresses to which no limit of an address applies, as of a proxy, behind which everybody has the same one. Default 127.0.0.1
+    /// and ::1.
+    pub trusted_addresses: Vec<IpAddr>,
     /// The maximum number of members of a group other than a Community. Default 6,000.
     pub max_members: usize,
     /// The maximum number of members of a Community. Default 100,000.
@@ -66,11 +83,16 @@ impl HubOptions {
             limits: Limits::new(),
             connection: HubConfig::default(),
             max_connections: 20_000,
+            max_connections_per_address: 5_000,
+            max_half_open: 2_000,
+            max_serial_ports: 256,
             max_outgoing: 1 << 20,
             max_live: 256,
             max_devices: 16,
             sends_per_second: 200,
             requests_per_second: 2_000,
+            address_requests_per_second: 10_000,
+            trusted_addresses: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             max_members: 6_000,
             max_community: 100_000,
             max_admins: 10,
@@ -102,6 +124,7 @@ impl HubOptions {
         let limits = &self.limits;
         let at_least_one = [
             ("max_connections", self.max_connections as u64),
+            ("max_half_open", self.max_half_open as u64),
             ("max_devices", self.max_devices as u64),
             ("max_members", self.max_members as u64),
             ("max_community", self.max_community as u64),

@@ -1,13 +1,14 @@
 //! The services that handlers and connections use, and how a hub starts them.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use tim_proto::ErrorCode;
+use tim_proto::{ErrorCode, UserId};
 use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writer, WriterConfig};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use crate::admission::{LogLimiter, RateLimiter};
+use crate::admission::{LogLimiter, Network, PlaceLimits, Places, RateLimiter};
 use crate::clock::Clock;
 use crate::delivery::{
     AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live,
@@ -30,9 +31,12 @@ pub(crate) struct Services {
     pub(crate) options: HubOptions,
     pub(crate) settings: Arc<Settings>,
     /// Of messages.
-    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) rate_limiter: RateLimiter<UserId>,
     /// Of what other requests cost.
-    pub(crate) request_limiter: RateLimiter,
+    pub(crate) request_limiter: RateLimiter<UserId>,
+    /// Of what everything costs that comes from a network.
+    pub(crate) network_limiter: RateLimiter<Network>,
+    pub(crate) places: Arc<Places>,
     pub(crate) events: Events,
     /// In front of the store, which it uses. `None` in a stepped hub.
     _retention: Option<Retention>,
@@ -137,6 +141,8 @@ impl Services {
             settings: Arc::new(Settings::new(&options)),
             rate_limiter: RateLimiter::default(),
             request_limiter: RateLimiter::default(),
+            network_limiter: RateLimiter::default(),
+            places: Places::new(place_limits(&options)),
             events: Events::new(),
             merges: Arc::default(),
             _retention: None,
@@ -188,6 +194,13 @@ impl Services {
         Ok(None)
     }
 
+    /// The network whose limits apply to a connection from this address.
+    pub(crate) fn network_of(&self, address: Option<IpAddr>) -> Option<Network> {
+        let address = address?.to_canonical();
+        let is_trusted = |trusted: &IpAddr| trusted.to_canonical() == address;
+        (!self.options.trusted_addresses.iter().any(is_trusted)).then(|| address.into())
+    }
+
     /// The wall clock: for what is shown and stored, and for what was agreed on in such times.
     pub(crate) fn now_ms(&self) -> u64 {
         self.options.clock.wall_ms()
@@ -196,6 +209,15 @@ impl Services {
     /// The clock that nobody sets: for durations.
     pub(crate) fn steady_ms(&self) -> u64 {
         self.options.clock.steady_ms()
+    }
+}
+
+const fn place_limits(options: &HubOptions) -> PlaceLimits {
+    PlaceLimits {
+        half_open: options.max_half_open,
+        established: options.max_connections,
+        of_network: options.max_connections_per_address,
+        serial: options.max_serial_ports,
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     revoke_window_s: AtomicU64,
     sends_per_second: AtomicU32,
     requests_per_second: AtomicU32,
+    address_requests_per_second: AtomicU32,
     max_devices: AtomicUsize,
 }
 
@@ -25,6 +26,7 @@ impl Settings {
             revoke_window_s: AtomicU64::default(),
             sends_per_second: AtomicU32::default(),
             requests_per_second: AtomicU32::default(),
+            address_requests_per_second: AtomicU32::default(),
             max_devices: AtomicUsize::default(),
         };
         settings.set(options);
@@ -45,6 +47,8 @@ impl Settings {
             .store(options.sends_per_second, Ordering::Relaxed);
         self.requests_per_second
             .store(options.requests_per_second, Ordering::Relaxed);
+        self.address_requests_per_second
+            .store(options.address_requests_per_second, Ordering::Relaxed);
         self.max_devices.store(options.max_devices, Ordering::Relaxed);
     }
 
@@ -67,6 +71,10 @@ impl Settings {
 
     pub(crate) fn requests_per_second(&self) -> u32 {
         self.requests_per_second.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn address_requests_per_second(&self) -> u32 {
+        self.address_requests_per_second.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max_devices(&self) -> usize {

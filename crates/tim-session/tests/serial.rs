@@ -99,6 +99,7 @@ impl Line {
                     let text = request.decode::<Send<'_>>().unwrap().content.payload;
                     Do::Store(id, String::from_utf8_lossy(&text[1..]).into_owned())
                 }
+                HubOutput::Event(HubEvent::More) => continue,
                 HubOutput::Event(other) => panic!("{other:?}"),
             };
             match what {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::check;
-use crate::config::{PartialSettings, Settings, allow_connections};
+use crate::config::{PartialSettings, Settings};
 use crate::error::{EXIT_CODES, Failure};
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
@@ -26,8 +26,8 @@ Serial ports carry the same frames as TCP, each in a packet with a counter and a
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
-SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the rates of sends and of
-requests, the number of devices and the log levels change at once, and sessions continue; other settings take effect at the
+SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the rates of sends,
+requests and addresses, the number of devices and the log levels change at once, and sessions continue; other settings take effect at the
 next start.
 
 Files in the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; created at the first start, readable by its
@@ -81,7 +81,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     let levels = log::start(&settings.log)?;
     data.create()?;
-    allow_connections(settings.max_connections)?;
+    settings.allow_connections()?;
     block_on_threads(serve(&settings, sources, levels))
 }
 
@@ -162,6 +162,7 @@ fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels
         revoke_window: started.revoke_window,
         send_rate: started.send_rate,
         request_rate: started.request_rate,
+        address_rate: started.address_rate,
         max_devices: started.max_devices,
         ..settings
     };

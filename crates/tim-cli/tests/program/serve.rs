@@ -320,6 +320,42 @@ fn settings_come_from_flags_variables_file_and_defaults() {
 }
 
 #[test]
+#[cfg(unix)]
+fn open_files_are_allowed_as_far_as_possible_and_connections_that_do_not_fit_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    // A hub that may open 200 files and could raise that to 400.
+    let limited = |args: &[&str]| -> Ran {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "ulimit -Sn 200 && ulimit -Hn 400 && exec \"$0\" serve \"$@\"",
+        ]);
+        command.arg(env!("CARGO_BIN_EXE_tim")).args(["--data", data]);
+        command.args(args).output().unwrap().into()
+    };
+    let settings = limited(&["--print-config"]);
+    for line in ["max-connections = 250", "max-half-open = 50"] {
+        let text = &settings.out;
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    let too_many = limited(&["--max-connections", "251"]);
+    assert_eq!(too_many.code, 2, "{}", too_many.err);
+    assert!(
+        too_many.err.contains("the limit is 400") && too_many.err.contains("--max-connections 250"),
+        "{}",
+        too_many.err
+    );
+    // It goes on to the key, which is too short.
+    let fits = limited(&["--key", "short"]);
+    assert!(
+        fits.err.contains("the app key has 5 bytes") && fits.err.contains("max_connections=250") && fits.err.contains("open_files=400"),
+        "{}",
+        fits.err
+    );
+}
+
+#[test]
 fn a_setting_that_is_wrong_stops_the_hub_with_the_place() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();

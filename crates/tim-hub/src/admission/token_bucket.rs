@@ -49,10 +49,21 @@ impl TokenBucket {
     pub(super) fn take(&mut self, now_ms: u64, cost: u32) -> Result<(), u64> {
         self.fill(now_ms);
         if self.tokens < TOKEN {
-            return Err(self.ready_ms(1).saturating_sub(now_ms));
+            return Err(self.wait_ms());
         }
         self.tokens -= i64::from(cost) * TOKEN;
         Ok(())
+    }
+
+    /// Fills the bucket and takes `cost` tokens that need not be there. The debt grows to the capacity at most.
+    pub(super) fn charge(&mut self, now_ms: u64, cost: u32) {
+        self.fill(now_ms);
+        self.tokens = (self.tokens - i64::from(cost) * TOKEN).max(-self.capacity);
+    }
+
+    /// In how many milliseconds after the last filling a token is there; 0 if there is one.
+    pub(super) fn wait_ms(&self) -> u64 {
+        self.ready_ms(1).saturating_sub(self.filled_ms)
     }
 
     /// Takes a token if one is there.
@@ -95,6 +106,22 @@ mod tests {
         assert!(!bucket.is_full());
         bucket.fill(8100);
         assert!(bucket.is_full());
+    }
+
+    #[test]
+    fn what_is_charged_is_paid_by_waiting_and_the_debt_has_an_end() {
+        let mut bucket = TokenBucket::new(10, 2, 0);
+        bucket.charge(0, 19);
+        assert_eq!(bucket.wait_ms(), 0);
+        bucket.charge(0, 1);
+        assert_eq!(bucket.wait_ms(), 100);
+        bucket.charge(100, 10);
+        assert_eq!(bucket.wait_ms(), 1_000);
+        for _ in 0..100 {
+            bucket.charge(100, u32::MAX);
+        }
+        assert_eq!(bucket.wait_ms(), 2_100);
+        assert_eq!(bucket.take(2_200, 1), Ok(()));
     }
 
     #[test]

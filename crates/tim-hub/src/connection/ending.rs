@@ -1,6 +1,7 @@
 //! How a session ends: a GOODBYE of the hub, the end of the UserSig, or the client's own doing.
 
 use std::task::Context;
+use std::time::Duration;
 
 use tim_proto::ErrorCode;
 use tim_proto::wire::FrameKind;
@@ -86,6 +87,32 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
     }
 
+    /// Ends a connection on which nobody is logged in, if it is one that ends then; whether it did.
+    pub(super) fn end_if_vacant(&mut self) -> bool {
+        let now = self.io.now();
+        let max_vacancy = self.max_vacancy();
+        let Some(since) = &mut self.vacant_since else {
+            return false;
+        };
+        if matches!(self.stage, Stage::Online(_)) {
+            *since = now;
+            return false;
+        }
+        let is_due = now >= *since + max_vacancy;
+        if is_due {
+            debug!(peer = self.peer, "a serial port is silent");
+            self.goodbye(ErrorCode::NETWORK_ERROR, "nobody has logged in");
+            (self.port_ends, self.vacant_since) = (true, None);
+        }
+        is_due
+    }
+
+    /// How long a connection may be without a login, if it is one that ends then.
+    pub(super) fn max_vacancy(&self) -> Duration {
+        let config = &self.services.options.connection;
+        config.keep_alive + config.keep_alive_timeout
+    }
+
     /// Says why the connection ends, if there is capacity for that, and ends it.
     pub(super) fn goodbye(&mut self, code: ErrorCode, text: &str) {
         self.io.session().goodbye(&Refusal::new(code, text).failure());
@@ -103,8 +130,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if let Stage::Online(online) = std::mem::replace(&mut self.stage, Stage::Anonymous) {
             online.seat.leave(leaving(reason));
         }
-        if self.framing == Framing::Serial && reason != CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN)
-        {
+        let port_ends = self.port_ends || reason == CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
+        if self.framing == Framing::Serial && !port_ends {
             // The port outlives the session.
             (self.ending, self.stuck) = (false, None);
             let now = self.io.now();

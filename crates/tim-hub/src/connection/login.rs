@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::online::Online;
-use super::{Connection, Stage};
+use super::{Connection, Stage, throttle};
+use crate::admission::{NoPlace, Place};
 use crate::client_context::{ClientContext, ClientLimits, Expiry};
 use crate::device::{Device, LoginId};
 use crate::presence::Leaving;
@@ -94,10 +95,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn begin_login(&mut self, login: LoginRequest) {
         self.span.record("user", tracing::field::display(&login.user));
         self.span.record("device", login.device);
-        if self.is_full {
-            let code = ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR;
-            let text = "all places of this hub are taken";
-            return self.refuse_login(login.user, &Refusal::too_soon(code, FULL_RETRY_MS, text));
+        if self.place.begin_check().is_err() {
+            // It was dropped for a newer one a moment ago, and its task ends.
+            return self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }
         let limits = ClientLimits {
             max_response: self.max_response(),
@@ -108,7 +108,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         self.stage = Stage::LoggingIn(LoggingIn {
             user: login.user,
             device: login.device,
-            result: Box::pin(log_in(Arc::clone(&self.services), login, limits)),
+            result: Box::pin(log_in(
+                Arc::clone(&self.services),
+                Arc::clone(&self.place),
+                login,
+                limits,
+            )),
         });
     }
 
@@ -130,6 +135,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn refuse_login(&mut self, user: UserId, refusal: &Refusal) {
+        self.place.end_check();
         let events = &self.services.events;
         if let Some(suppressed) = events.refused_logins.take(self.services.steady_ms()) {
             info!(peer = self.peer, %user, code = %refusal.code, reason = refusal.text, suppressed, "a login is refused");
@@ -170,10 +176,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 /// Admits a login, or refuses it.
 async fn log_in(
     services: Arc<Services>,
+    place: Arc<Place>,
     request: LoginRequest,
     limits: ClientLimits,
 ) -> Result<LoggedIn, Refusal> {
+    throttle::login_of_network(&services, place.network()).await?;
     let expires_s = verify(&services, &request)?;
+    throttle::login_of_user(&services, request.user).await?;
+    place.establish().map_err(|reason| no_place(&services, reason))?;
     let (user, reads) = (request.user, services.reads.clone());
     let found = services
         .reads
@@ -201,6 +211,19 @@ async fn log_in(
         })
     });
     entered.await.unwrap_or_else(|_| Err(interrupted()))
+}
+
+fn no_place(services: &Services, reason: NoPlace) -> Refusal {
+    if let Some(suppressed) = services.events.turned_away.take(services.steady_ms()) {
+        let max_connections = services.options.max_connections;
+        warn!(?reason, max_connections, suppressed, "a connection is turned away: there are too many");
+    }
+    let text = match reason {
+        NoPlace::Full => "all places of this hub are taken",
+        NoPlace::OfNetwork => "too many connections come from your address",
+        NoPlace::Dropped => "",
+    };
+    Refusal::too_soon(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, FULL_RETRY_MS, text)
 }
 
 /// The read pool has lost a job.

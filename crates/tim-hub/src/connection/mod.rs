@@ -11,27 +11,26 @@ mod online;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tim_proto::ErrorCode;
 use tim_proto::wire::FrameKind;
-use tim_session::{Framing, HubConfig, Instant};
+use tim_session::{Framing, Instant};
 use tim_transport_std::HubConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{Span, debug, debug_span, warn};
 
+use crate::admission::Place;
 use crate::service::Services;
 use login::LoggingIn;
 use online::Online;
 
-/// How often a connection repeats before others have their turn.
-const MAX_ROUNDS: usize = 8;
-/// How long a login may take that is only refused for lack of capacity.
-const FULL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a connection repeats before others have their turn. A round receives at most 8 KiB and takes at most 16 events.
+const MAX_ROUNDS: usize = 4;
 
 /// A connection over a stream.
 pub(crate) struct Connection<L> {
@@ -47,8 +46,15 @@ pub(crate) struct Connection<L> {
     /// Since when the peer takes nothing, while there is no capacity for more.
     stuck: Option<Instant>,
     framing: Framing,
-    /// The hub has no capacity for it: its login is refused.
-    is_full: bool,
+    /// Until when nothing is read from the client.
+    paused_until: Option<Instant>,
+    /// Counts what has come, frame by frame.
+    handled: u32,
+    place: Arc<Place>,
+    /// Since when nobody is logged in, if the connection ends for that.
+    vacant_since: Option<Instant>,
+    /// A serial port ends with its session.
+    port_ends: bool,
     /// The other end, for the log.
     peer: String,
     span: Span,
@@ -69,22 +75,15 @@ enum Round {
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
-    pub(crate) fn new(services: Arc<Services>, link: L, framing: Framing, peer: String) -> Self {
+    pub(crate) fn new(
+        services: Arc<Services>,
+        link: L,
+        framing: Framing,
+        place: Arc<Place>,
+        peer: String,
+    ) -> Self {
         let mut config = services.options.connection;
         config.framing = framing;
-        Self::with(services, link, config, peer)
-    }
-
-    /// A connection for which the hub has no capacity.
-    pub(crate) fn turned_away(services: Arc<Services>, link: L, peer: String) -> Self {
-        let mut config = services.options.connection;
-        config.login_timeout = config.login_timeout.min(FULL_TIMEOUT);
-        let mut connection = Self::with(services, link, config, peer);
-        connection.is_full = true;
-        connection
-    }
-
-    fn with(services: Arc<Services>, link: L, config: HubConfig, peer: String) -> Self {
         let io = HubConnection::new(link, config, services.options.max_outgoing);
         let span = debug_span!(
             "connection",
@@ -92,7 +91,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             user = tracing::field::Empty,
             device = tracing::field::Empty
         );
-        Self {
+        let mut connection = Self {
             services,
             io,
             stage: Stage::Anonymous,
@@ -101,11 +100,22 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             closing: false,
             wake: None,
             stuck: None,
-            framing: config.framing,
-            is_full: false,
+            framing,
+            paused_until: None,
+            handled: 0,
+            place,
+            vacant_since: None,
+            port_ends: false,
             peer,
             span,
-        }
+        };
+        connection.charge_connection();
+        connection
+    }
+
+    /// The connection ends when nobody has been logged in on it for as long as a stream may be silent.
+    pub(crate) fn end_when_vacant(&mut self) {
+        self.vacant_since = Some(self.io.now());
     }
 
     /// Ready when the connection is over, with the stream's error if it had one.
@@ -126,12 +136,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let mut moved = false;
         let was_full = !self.closing && !self.has_capacity();
         if !self.closing {
-            match self.io.poll_receive(context) {
+            let (free, handled) = (self.io.session().receive_capacity(), self.handled);
+            let received = match self.is_paused() {
+                true => Poll::Pending,
+                false => self.io.poll_receive(context),
+            };
+            match received {
                 Poll::Ready(Ok(true)) => moved = true,
                 Poll::Ready(Ok(false)) => return Round::Over(Ok(())),
                 Poll::Ready(Err(error)) => return Round::Over(Err(error)),
                 Poll::Pending => {}
             }
+            let received = free.saturating_sub(self.io.session().receive_capacity());
+            let was_waiting = self.takes_nothing();
             moved |= self.finish_login(context);
             moved |= self.finish_request(context);
             // Before the next request is taken, which may go to the read pool at once: a client that always has one more
@@ -140,6 +157,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             moved |= self.end_if_told(context);
             moved |= self.watch_expiry();
             moved |= self.take_events();
+            if received > 0 && handled == self.handled && !was_waiting {
+                self.charge_fragment(received);
+            }
+            moved |= self.end_if_vacant();
             moved |= self.empty_mailbox(context);
             moved |= self.catch_up(context);
         }
@@ -185,8 +206,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// The session's next deadline, or that of the UserSig. While requests are held up, the session is not polled, and the
     /// return of the one on the read pool comes first.
     fn next_wake(&mut self) -> Option<Instant> {
+        if self.is_paused() && !self.closing {
+            return self.paused_until;
+        }
         let Stage::Online(online) = &self.stage else {
-            return self.wake;
+            let vacant = self.vacant_since.map(|since| since + self.max_vacancy());
+            return self.wake.into_iter().chain(vacant).min();
         };
         if online.is_held_up() {
             return None;

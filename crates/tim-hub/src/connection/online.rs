@@ -29,6 +29,7 @@ pub(super) struct Online {
     pub(super) state: DeliveryState,
     /// Away while a request is on the read pool.
     pub(super) client: Option<ClientContext>,
+    requests_per_second: u32,
     /// The request that is on the read pool. One at a time, so that the requests of a connection are handled in order.
     request: Option<RequestJob>,
     /// The requests that have come in meanwhile, at most as many as the session lets be open.
@@ -65,6 +66,7 @@ impl Online {
         Self {
             seat: login.seat,
             state: DeliveryState::new(device, Arc::clone(&services.epochs), login.start),
+            requests_per_second: login.client.requests_per_second(),
             client: Some(login.client),
             request: None,
             held: VecDeque::new(),
@@ -75,6 +77,11 @@ impl Online {
 
     pub(super) const fn device(&self) -> &Arc<Device> {
         self.state.device()
+    }
+
+    /// What the requests of the user may cost a second.
+    pub(super) const fn requests_per_second(&self) -> u32 {
+        self.requests_per_second
     }
 
     /// Whether a request is on the read pool: no other one is handled until it is back.

@@ -29,6 +29,7 @@ enum SessionOutput {
         handled: Handled,
     },
     Close(CloseReason),
+    More,
     Wait(Option<Instant>),
 }
 
@@ -37,9 +38,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn take_events(&mut self) -> bool {
         let mut moved = false;
         for _ in 0..MAX_EVENTS {
-            // Without capacity for responses no request is taken.
-            let must_wait = self.is_held_up() || !self.has_capacity();
-            if must_wait && !self.ending {
+            if self.takes_nothing() {
                 return moved;
             }
             if self.handle_held() {
@@ -61,23 +60,38 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                     };
                     SessionOutput::Handled { id, kind, handled }
                 }
-                HubOutput::Event(_) => SessionOutput::Wait(None),
+                HubOutput::Event(_) => SessionOutput::More,
             };
+            self.charge_idle_frames();
             match output {
                 SessionOutput::Wait(until) => {
                     self.wake = until;
                     return moved;
                 }
+                SessionOutput::More => {}
                 SessionOutput::Close(reason) => {
                     self.close(reason);
                     return true;
                 }
-                SessionOutput::Login(login) => self.begin_login(login),
-                SessionOutput::Handled { id, kind, handled } => self.finish(id, kind, handled),
+                SessionOutput::Login(login) => {
+                    self.handled = self.handled.wrapping_add(1);
+                    self.begin_login(login);
+                }
+                SessionOutput::Handled { id, kind, handled } => {
+                    self.handled = self.handled.wrapping_add(1);
+                    self.charge_request(kind);
+                    self.finish(id, kind, handled);
+                }
             }
             moved = true;
         }
         moved
+    }
+
+    /// Whether nothing that the client has sent is taken now: it is paused, too many of its requests are held, or there is no
+    /// capacity for responses. A session that ends does not wait.
+    pub(super) fn takes_nothing(&mut self) -> bool {
+        !self.ending && (self.is_paused() || self.is_held_up() || !self.has_capacity())
     }
 
     /// Handles the oldest request that is held; whether there was one whose turn it is.
@@ -133,6 +147,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     /// Answers a request with an error. Without capacity even for that, the connection is of no use.
     fn fail(&mut self, id: u32, refusal: &Refusal) {
+        self.charge(1);
         let failure = refusal.failure();
         if self.io.session().fail(id, &failure).is_ok() {
             return;

@@ -114,7 +114,7 @@ pub(crate) fn handle(
 macro_rules! endpoints {
     ($services:ident, $client:ident, $body:ident: $($request:ty, $reads:ident, $cost:literal => $handler:expr;)+) => {
         /// What a request costs of what its user may spend. Messages have a limit of their own.
-        fn cost(kind: FrameKind) -> u32 {
+        pub(crate) fn cost(kind: FrameKind) -> u32 {
             match kind {
                 $(kind if kind == <$request as Request>::KIND => $cost,)+
                 _ => 1,
@@ -196,13 +196,17 @@ pub(crate) fn admit_request(
     client: &ClientContext,
     kind: FrameKind,
 ) -> Result<(), Refusal> {
-    let per_second = client.requests_per_second();
-    match cost(kind) {
-        0 => Ok(()),
-        cost => services
-            .request_limiter
-            .take(&client.user(), per_second, services.steady_ms(), cost),
+    let cost = cost(kind);
+    if cost == 0 {
+        return Ok(());
     }
+    let (per_second, now_ms) = (client.requests_per_second(), services.steady_ms());
+    let taken = services
+        .request_limiter
+        .take(client.user(), per_second, now_ms, cost);
+    taken.map_err(|wait_ms| {
+        Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, "this account makes too many requests")
+    })
 }
 
 /// Admits what costs as much as `cost` messages.
@@ -210,10 +214,11 @@ fn admit(services: &Services, client: &ClientContext, cost: u32) -> Result<(), R
     if planted::is(Fault::FloodAdmitted) {
         return Ok(());
     }
-    services.rate_limiter.take(
-        &client.user(),
-        client.sends_per_second(),
-        services.steady_ms(),
-        cost,
-    )
+    let (per_second, now_ms) = (client.sends_per_second(), services.steady_ms());
+    let taken = services
+        .rate_limiter
+        .take(client.user(), per_second, now_ms, cost);
+    taken.map_err(|wait_ms| {
+        Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, "this account sends too many messages")
+    })
 }

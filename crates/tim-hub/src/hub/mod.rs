@@ -11,20 +11,18 @@ use tim_proto::GroupId;
 use tim_session::Framing;
 use tim_store::{Store, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::connection::Connection;
 use crate::handlers::{self, Audience};
-use crate::listener::Listener;
+use crate::listener::{Listener, Peer};
 use crate::options::HubOptions;
 use crate::service::{Services, Status};
 use crate::steps::Steps;
 use crate::threads::blocking;
 use crate::worker::Workplace;
 
-/// How many connections beyond the capacity are refused with a reason; more are closed without a word.
-const MAX_REFUSALS: usize = 64;
 /// How long connections get to send their GOODBYE when the hub stops.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -43,11 +41,6 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(3);
 /// ```
 pub struct Hub {
     services: Arc<Services>,
-    max_connections: usize,
-    /// A permit for each connection.
-    capacity: Arc<Semaphore>,
-    /// A permit for each connection that is only told that there is no capacity.
-    refusals: Arc<Semaphore>,
     status: Arc<Status>,
     is_stepped: bool,
 }
@@ -60,10 +53,14 @@ const SEND_OVERHEAD: u64 = 4096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Connections now.
+    /// Connections now, of any kind.
     pub connections: usize,
-    /// Connections that were turned away for lack of capacity.
+    /// Those of them that have not logged in yet.
+    pub half_open: usize,
+    /// Connections that were turned away for lack of capacity, or because too many came from one address.
     pub turned_away: u64,
+    /// Connections without a login that were dropped for newer ones.
+    pub half_open_dropped: u64,
     /// Logins that were refused.
     pub refused_logins: u64,
     /// Requests that could not be decoded.
@@ -143,14 +140,10 @@ impl Hub {
     }
 
     fn start(options: HubOptions, store: Store, workplace: &Workplace) -> Result<Self, HubError> {
-        let max_connections = options.max_connections.min(Semaphore::MAX_PERMITS);
         let status = Arc::new(Status::new());
         let services = Services::start(options, store, &status, workplace)?;
         Ok(Self {
             services: Arc::new(services),
-            max_connections,
-            capacity: Arc::new(Semaphore::new(max_connections)),
-            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             status,
             is_stepped: matches!(workplace, Workplace::Steps(_)),
         })
@@ -194,30 +187,28 @@ impl Hub {
 
     /// Serves one connection over any byte stream, on a task of its own.
     pub fn spawn<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L) {
-        self.spawn_from(link, "unknown".to_owned());
+        self.spawn_from(link, Peer::new("unknown"));
     }
 
-    /// As [`spawn`](Self::spawn); `peer` names the other end in the hub's log.
-    pub fn spawn_from<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, link: L, peer: String) {
+    /// As [`spawn`](Self::spawn); `peer` is the other end, to which the limits of its address apply if it has one.
+    pub fn spawn_from<L: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        link: L,
+        peer: impl Into<Peer>,
+    ) {
+        let peer = peer.into();
         if self.is_stopping() {
-            return debug!(peer, "a connection is turned away: the hub stops");
+            return debug!(peer = peer.name(), "a connection is turned away: the hub stops");
         }
-        let free = Arc::clone(&self.capacity).try_acquire_owned().ok();
-        let is_full = free.is_none();
-        if is_full {
-            self.note_turned_away(&peer);
-        }
-        // A connection beyond the capacity is told so, and when to come back, unless too many have to be told.
-        let Some(permit) = free.or_else(|| Arc::clone(&self.refusals).try_acquire_owned().ok()) else {
-            return;
+        let network = self.services.network_of(peer.address());
+        let Some(place) = self.services.places.enter(network) else {
+            return self.note_turned_away(peer.name());
         };
         let services = Arc::clone(&self.services);
         let stopping = Arc::clone(&self.status.stopping);
-        tokio::spawn(async move {
-            let mut connection = match is_full {
-                true => Connection::turned_away(services, link, peer),
-                false => Connection::new(services, link, Framing::Stream, peer),
-            };
+        let (taken, name) = (Arc::clone(&place), peer.name().to_owned());
+        let task = tokio::spawn(async move {
+            let mut connection = Connection::new(services, link, Framing::Stream, taken, name);
             let ended = tokio::select! {
                 biased;
                 () = stopping.wait() => None,
@@ -233,16 +224,14 @@ impl Hub {
             if let Err(error) = ended {
                 debug!(%error, "a connection broke");
             }
-            drop(connection);
-            drop(permit);
         });
+        place.set_task(task.abort_handle());
     }
 
     pub(crate) fn note_turned_away(&self, peer: &str) {
         if let Some(suppressed) = self.services.events.turned_away.take(self.services.steady_ms()) {
             warn!(
                 peer,
-                max_connections = self.max_connections,
                 suppressed,
                 "a connection is turned away: there are too many"
             );
@@ -250,7 +239,7 @@ impl Hub {
     }
 
     /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
-    /// rates of sending and of requests, the number of a user's devices. Sessions continue; the rates hold for logins from now on. The other
+    /// rates of sending and of requests, of accounts and addresses, the number of a user's devices. Sessions continue; the rates hold for logins from now on. The other
     /// options are ignored.
     ///
     /// # Errors
@@ -276,8 +265,8 @@ impl Hub {
     /// The number of connections.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.max_connections
-            .saturating_sub(self.capacity.available_permits())
+        let occupied = self.services.places.occupied();
+        occupied.half_open + occupied.established + occupied.serial
     }
 
     /// What the hub has counted since it was opened.
@@ -286,6 +275,8 @@ impl Hub {
         let events = &self.services.events;
         HubStats {
             connections: self.connections(),
+            half_open: self.services.places.occupied().half_open,
+            half_open_dropped: self.services.places.dropped(),
             turned_away: events.turned_away.total(),
             refused_logins: events.refused_logins.total(),
             malformed_requests: events.malformed_requests.total(),

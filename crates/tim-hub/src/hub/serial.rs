@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::Hub;
 use crate::connection::Connection;
+use crate::listener::Peer;
 
 /// Aborts the task when nobody waits for it any more.
 struct AbortOnDrop<T>(JoinHandle<T>);
@@ -24,26 +25,49 @@ impl<T> Drop for AbortOnDrop<T> {
 impl Hub {
     /// Serves a serial port (COBS, CRC-32 and a counter, `SPEC.md`), one session after the other. `port` is a tty in raw mode, or
     /// another stream of the same bytes, such as a terminal server's TCP connection. It counts as one of
-    /// [`HubOptions::max_connections`](crate::HubOptions::max_connections).
+    /// [`HubOptions::max_serial_ports`](crate::HubOptions::max_serial_ports).
     ///
     /// Ready when the port is closed or the hub has stopped; a port that is silent, cut or noisy is still served. Runs on a
     /// task of its own, which is aborted when the returned future is dropped.
     ///
     /// # Errors
-    /// The port's. [`io::ErrorKind::ResourceBusy`] if there are too many connections.
+    /// The port's. [`io::ErrorKind::ResourceBusy`] if there are too many serial ports.
     pub async fn serve_serial<L>(&self, port: L) -> io::Result<()>
     where
         L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let permit = Arc::clone(&self.capacity).try_acquire_owned().map_err(|_| {
-            self.note_turned_away("a serial port");
-            io::Error::new(io::ErrorKind::ResourceBusy, "there are too many connections")
+        self.serve_port(port, Peer::new("a serial port"), false).await
+    }
+
+    /// As [`serve_serial`](Self::serve_serial), for a port that anybody can connect to the hub: it is closed when nobody is logged in on
+    /// it for as long as a stream may be silent, and the limits of the peer's address apply to it.
+    ///
+    /// # Errors
+    /// As [`serve_serial`](Self::serve_serial).
+    pub async fn serve_accepted_serial<L>(&self, port: L, peer: Peer) -> io::Result<()>
+    where
+        L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.serve_port(port, peer, true).await
+    }
+
+    async fn serve_port<L>(&self, port: L, peer: Peer, ends_when_vacant: bool) -> io::Result<()>
+    where
+        L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let network = self.services.network_of(peer.address());
+        let place = self.services.places.enter_serial(network).ok_or_else(|| {
+            self.note_turned_away(peer.name());
+            io::Error::new(io::ErrorKind::ResourceBusy, "there are too many serial ports")
         })?;
         let services = Arc::clone(&self.services);
         let stopping = Arc::clone(&self.status.stopping);
         let mut task = AbortOnDrop(tokio::spawn(async move {
-            let _permit = permit;
-            let mut connection = Connection::new(services, port, Framing::Serial, "a serial port".to_owned());
+            let name = peer.name().to_owned();
+            let mut connection = Connection::new(services, port, Framing::Serial, place, name);
+            if ends_when_vacant {
+                connection.end_when_vacant();
+            }
             tokio::select! {
                 biased;
                 () = stopping.wait() => {}

@@ -170,9 +170,9 @@ fn an_account_that_asks_too_much_is_slowed_down_and_sends_as_before() {
     let mut alice = Device::login(&hub, "alice", 1);
     let mut bob = Device::login(&hub, "bob", 2);
     alice.send(c2c("bob"), "hello");
-    // A page of conversations costs 10: there are 100 in one go, for all devices of the user together.
+    // A login costs 20, a page of conversations 10: there are 100 in one go, for all devices of the user together.
     let mut other = Device::login(&hub, "alice", 3);
-    for _ in 0..5 {
+    for _ in 0..3 {
         alice.conversations();
         other.conversations();
     }
@@ -182,10 +182,11 @@ fn an_account_that_asks_too_much_is_slowed_down_and_sends_as_before() {
         device.retry_after
     };
     assert_eq!(wait(&mut other), Some(Duration::from_millis(20)));
-    assert_eq!(wait(&mut alice), Some(Duration::from_millis(20)));
+    // A refusal costs 1.
+    assert_eq!(wait(&mut alice), Some(Duration::from_millis(40)));
     alice.send(c2c("bob"), "messages have a limit of their own");
     bob.conversations();
-    hub.advance(Duration::from_millis(20));
+    hub.advance(Duration::from_millis(60));
     other.delete(c2c("bob")).unwrap();
 }
 

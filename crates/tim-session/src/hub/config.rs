@@ -18,7 +18,7 @@ pub struct HubConfig {
     pub max_requests: u16,
     /// The largest window, whatever the client grants. Default 256.
     pub max_window: u16,
-    /// The timeout for hello and login together. Default 15 s.
+    /// The timeout for hello and login together. Default 10 s.
     pub login_timeout: Duration,
     /// How long the connection may be silent before a PING is sent. Default 75 s.
     pub keep_alive: Duration,
@@ -70,7 +70,7 @@ impl Default for HubConfig {
             max_frame: 64 * 1024,
             max_requests: 64,
             max_window: 256,
-            login_timeout: Duration::from_secs(15),
+            login_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             keep_alive_timeout: Duration::from_secs(10),
             framing: Framing::Stream,

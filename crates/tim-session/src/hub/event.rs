@@ -34,6 +34,9 @@ pub enum HubEvent<'a> {
         /// The request, not decoded yet.
         request: RawRequest<'a>,
     },
+    /// The session has handled some frames by itself, such as PINGs, and more may wait. There is nothing to do: poll again, at
+    /// once or after others have had their turn.
+    More,
 }
 
 /// Why a connection ended.

@@ -12,6 +12,17 @@ use crate::{Framing, Instant};
 
 /// The largest frame before the login, in bytes; a LOGIN with a UserSig of 4 KiB is well below it.
 const MAX_LOGIN_FRAME: usize = 8 * 1024;
+/// How many frames one poll handles that are no events: a client that sends nothing else does not keep the driver from others.
+const MAX_OWN_FRAMES: u32 = 16;
+
+/// What a poll finds among the received frames.
+pub(super) enum Next {
+    /// This frame is an event.
+    Event(FrameAt),
+    /// No event yet.
+    More,
+    Nothing,
+}
 
 impl<B: Buffer> HubSession<B> {
     /// Ends the session with a reason.
@@ -71,20 +82,25 @@ impl<B: Buffer> HubSession<B> {
         }
     }
 
-    /// Handles frames up to the first one that is an event.
-    pub(super) fn next_frame(&mut self, now: Instant) -> Result<Option<FrameAt>, CloseReason> {
+    /// Handles frames up to the first one that is an event, or up to the most that one poll handles.
+    pub(super) fn next_frame(&mut self, now: Instant) -> Result<Next, CloseReason> {
+        let mut handled = 0;
         while self.takes_frames() && self.open_requests < self.config.max_requests {
+            if handled == MAX_OWN_FRAMES {
+                return Ok(Next::More);
+            }
             let next = match self.config.framing {
                 Framing::Stream => self.next_on_stream(now)?,
                 Framing::Serial => self.next_on_serial(now)?,
             };
             let Some(at) = next else { break };
             if self.use_frame(at, now).map_err(CloseReason::Violation)? {
-                return Ok(Some(at));
+                return Ok(Next::Event(at));
             }
             self.link.release_taken();
+            handled += 1;
         }
-        Ok(None)
+        Ok(Next::Nothing)
     }
 
     const fn takes_frames(&self) -> bool {
@@ -196,10 +212,12 @@ impl<B: Buffer> HubSession<B> {
         match at.kind {
             FrameKind::PING => {
                 let _ = self.link.send(FrameKind::PONG, at.id, &Done);
+                self.note_idle_frame();
                 Ok(false)
             }
             FrameKind::PONG => {
                 self.keepalive.pong(now);
+                self.note_idle_frame();
                 Ok(false)
             }
             FrameKind::LOGIN if !online => {
@@ -224,7 +242,10 @@ impl<B: Buffer> HubSession<B> {
                 Ok(false)
             }
             FrameKind::LOGIN => Err(ErrorCode::PROTOCOL_VIOLATION),
-            kind if kind.is_answer() => Ok(false), // the hub makes no requests
+            kind if kind.is_answer() => {
+                self.note_idle_frame(); // the hub makes no requests
+                Ok(false)
+            }
             _ => {
                 self.open_requests += 1;
                 Ok(true)
@@ -237,8 +258,15 @@ impl<B: Buffer> HubSession<B> {
         if id.wrapping_sub(self.acknowledged) > in_flight {
             return Err(ErrorCode::PROTOCOL_VIOLATION); // acknowledges what was never delivered
         }
+        if id == self.acknowledged {
+            self.note_idle_frame();
+        }
         self.acknowledged = id;
         Ok(())
+    }
+
+    const fn note_idle_frame(&mut self) {
+        self.idle_frames = self.idle_frames.saturating_add(1);
     }
 
     pub(super) fn max_frame(&self) -> usize {

@@ -11,6 +11,7 @@ use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Failure, Login, LoginResponse, RawRequest, Request};
 use tim_proto::wire::{BufferTooSmall, Encode, FrameKind, Hello, MAX_FRAME_HEADER_LEN, encoded_len};
 
+use self::machine::Next;
 use crate::buffer::Buffer;
 use crate::keepalive::Keepalive;
 use crate::link::{FrameAt, Link};
@@ -61,6 +62,8 @@ pub struct HubSession<B> {
     /// The ids of the last delivery and of the last one that was acknowledged.
     delivered: u32,
     acknowledged: u32,
+    /// How many frames without effect have been handled since the driver asked.
+    idle_frames: u32,
 }
 
 impl<B: Buffer> HubSession<B> {
@@ -88,6 +91,7 @@ impl<B: Buffer> HubSession<B> {
             open_requests: 0,
             delivered: 0,
             acknowledged: 0,
+            idle_frames: 0,
             config,
         }
     }
@@ -142,12 +146,13 @@ impl<B: Buffer> HubSession<B> {
         self.link.release_taken();
         let now = self.time.at(now);
         let next = match self.phase {
-            Phase::Closing(_) | Phase::Closed => Ok(None),
+            Phase::Closing(_) | Phase::Closed => Ok(Next::Nothing),
             _ => self.next_frame(now),
         };
         match next {
-            Ok(Some(at)) => return HubOutput::Event(self.frame_event(at)),
-            Ok(None) => self.advance_time(now), // frames before timers: what arrived before a late poll is not late
+            Ok(Next::Event(at)) => return HubOutput::Event(self.frame_event(at)),
+            Ok(Next::More) => return HubOutput::Event(HubEvent::More),
+            Ok(Next::Nothing) => self.advance_time(now), // frames before timers: what arrived before a late poll is not late
             Err(reason) => self.end(reason),
         }
         if let Phase::Closing(reason) = self.phase {
@@ -265,6 +270,12 @@ impl<B: Buffer> HubSession<B> {
         sent.map_err(full)?;
         self.delivered = id;
         Ok(())
+    }
+
+    /// How many frames since the last call had no effect: PINGs, ACKs that acknowledged nothing, responses that nobody waits for.
+    /// For a hub that limits what a client may cost.
+    pub const fn take_idle_frames(&mut self) -> u32 {
+        core::mem::replace(&mut self.idle_frames, 0)
     }
 
     /// What the session has counted so far.

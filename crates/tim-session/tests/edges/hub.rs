@@ -348,3 +348,28 @@ fn what_the_client_can_do_is_known_from_its_hello() {
     assert_eq!(hub.peer_features(), 0x0304_0506);
     assert_eq!((hub.peer_max_frame(), hub.window()), (999, 2));
 }
+
+#[test]
+fn a_poll_handles_few_frames_by_itself_and_counts_those_without_effect() {
+    let (_client, mut hub) = online();
+    let pings = frame(FrameKind::PING, 0, &Done).repeat(40);
+    assert_eq!(hub.receive(NOW, &pings), pings.len());
+    let pong = frame(FrameKind::PING.answer(), 0, &Done);
+    let mut polls = 0;
+    while hub.poll(NOW) == HubOutput::Event(HubEvent::More) {
+        polls += 1;
+        let sent = hub.outgoing().len();
+        assert_eq!(sent, pong.len() * 16);
+        hub.transmitted(sent);
+        assert_eq!((hub.take_idle_frames(), hub.take_idle_frames()), (16, 0));
+    }
+    assert_eq!((polls, hub.take_idle_frames()), (2, 8));
+    // An ACK counts if it acknowledges nothing.
+    hub.deliver(&[], 0, &[0; 8]).unwrap();
+    for idle in [0, 1] {
+        let ack = frame(FrameKind::ACK, 1, &Done);
+        assert_eq!(hub.receive(NOW, &ack), ack.len());
+        assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
+        assert_eq!(hub.take_idle_frames(), idle);
+    }
+}

@@ -288,6 +288,7 @@ impl ModelHub {
                     self.statistics.serial_sessions += 1;
                     continue;
                 }
+                HubOutput::Event(HubEvent::More) => continue,
                 HubOutput::Event(event) => Wanted::new(event, &self.behavior, self.store.changes.len()),
             };
             match wanted {

@@ -1,0 +1,126 @@
+//! What a connection is charged for, and how it is slowed down: nothing is read from it until that is paid for.
+//!
+//! Requests are charged to the user by their handlers' costs, and refused when the user has made too many. What is left is charged
+//! here: to the user what has no other limit, such as PINGs and refusals; to the network everything. A connection in debt is
+//! paused. Its socket fills, and then its client waits.
+
+use std::time::Duration;
+
+use tim_proto::wire::FrameKind;
+use tim_proto::{ErrorCode, UserId};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Stage};
+use crate::admission::Network;
+use crate::handlers;
+use crate::refusal::Refusal;
+use crate::service::Services;
+
+/// What a login costs of what its user and its network may spend: it checks a signature and may write to the store.
+const LOGIN_COST: u32 = 20;
+/// How long a login waits for its turn at the most before it is refused.
+const MAX_LOGIN_WAIT_MS: u64 = 2_000;
+/// What a new connection costs its network.
+const CONNECTION_COST: u32 = 2;
+/// The shortest pause, so that a client in debt costs few wake-ups, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Fewer received bytes than these cost something if no frame ends with them.
+const FEW_BYTES: usize = 512;
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
+    /// Whether nothing is to be read from the client now.
+    pub(super) fn is_paused(&mut self) -> bool {
+        if self.paused_until.is_some_and(|until| self.io.now() >= until) {
+            self.paused_until = None;
+        }
+        self.paused_until.is_some()
+    }
+
+    fn pause(&mut self, wait_ms: u64) {
+        if wait_ms > 0 {
+            let (least, most) = PAUSE;
+            let pause = Duration::from_millis(wait_ms).clamp(least, most);
+            self.paused_until = Some(self.io.now() + pause);
+        }
+    }
+
+    /// The connection begins.
+    pub(super) fn charge_connection(&mut self) {
+        let wait_ms = self.charge_network(CONNECTION_COST);
+        self.pause(wait_ms);
+    }
+
+    /// A request has come. Its user pays by the handler's rate.
+    pub(super) fn charge_request(&mut self, kind: FrameKind) {
+        let wait_ms = self.charge_network(handlers::cost(kind).max(1));
+        self.pause(wait_ms);
+    }
+
+    /// Something has come that has no other limit.
+    pub(super) fn charge(&mut self, cost: u32) {
+        let mut wait_ms = self.charge_network(cost);
+        if let Stage::Online(online) = &self.stage {
+            let (user, per_second) = (online.device().user(), online.requests_per_second());
+            let now_ms = self.services.steady_ms();
+            let limiter = &self.services.request_limiter;
+            wait_ms = wait_ms.max(limiter.charge(user, per_second, now_ms, cost));
+        }
+        self.pause(wait_ms);
+    }
+
+    /// Charges what the session has handled by itself. Before the login, that is little.
+    pub(super) fn charge_idle_frames(&mut self) {
+        let idle = self.io.session().take_idle_frames();
+        if idle > 0 {
+            self.handled = self.handled.wrapping_add(1);
+            self.charge(idle);
+            if !matches!(self.stage, Stage::Online(_)) {
+                self.pause(1);
+            }
+        }
+    }
+
+    /// Some bytes have come, and no frame.
+    pub(super) fn charge_fragment(&mut self, bytes: usize) {
+        if bytes < FEW_BYTES {
+            self.charge(1);
+        }
+    }
+
+    fn charge_network(&self, cost: u32) -> u64 {
+        let Some(network) = self.place.network() else { return 0 };
+        let per_second = self.services.settings.address_requests_per_second();
+        let now_ms = self.services.steady_ms();
+        self.services
+            .network_limiter
+            .charge(network, per_second, now_ms, cost)
+    }
+}
+
+/// Waits until the network may log in once more.
+pub(super) async fn login_of_network(services: &Services, network: Option<Network>) -> Result<(), Refusal> {
+    let Some(network) = network else { return Ok(()) };
+    let (per_second, now_ms) = (services.settings.address_requests_per_second(), services.steady_ms());
+    let limiter = &services.network_limiter;
+    let turn = limiter.reserve(network, per_second, now_ms, LOGIN_COST, MAX_LOGIN_WAIT_MS);
+    wait_for(turn, "too many logins and requests come from your address").await
+}
+
+/// Waits until the user may log in once more.
+pub(super) async fn login_of_user(services: &Services, user: UserId) -> Result<(), Refusal> {
+    let (per_second, now_ms) = (services.settings.requests_per_second(), services.steady_ms());
+    let limiter = &services.request_limiter;
+    let turn = limiter.reserve(user, per_second, now_ms, LOGIN_COST, MAX_LOGIN_WAIT_MS);
+    wait_for(turn, "this account logs in too often").await
+}
+
+async fn wait_for(turn: Result<u64, u64>, too_late: &str) -> Result<(), Refusal> {
+    match turn {
+        Ok(0) => Ok(()),
+        Ok(wait_ms) => {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            Ok(())
+        }
+        Err(wait_ms) => Err(Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, too_late)),
+    }
+}

@@ -1,0 +1,345 @@
+//! What one account or one address cannot take from the others, in virtual time.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Clock, Hub, HubOptions, Peer, Step, Steps};
+use tim_proto::request::{Conversations, Done, Failure, Login, Request};
+use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, VERSION, decode_body};
+use tim_proto::{ErrorCode, Platform};
+use tim_store_sqlite::OpenOptions;
+use tim_testkit::{frame, hello, raw_frame, user};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::{Instant, sleep, timeout};
+
+const START_MS: u64 = 1_700_000_000_000;
+/// What a pipe holds on its way.
+const PIPE: usize = 4 * 1024;
+/// Long enough for everything that is not meant to wait.
+const SOON: Duration = Duration::from_secs(1);
+
+fn app() -> App {
+    App::new(1, "a key of the tests, long enough")
+}
+
+struct World {
+    hub: Hub,
+    _directory: tempfile::TempDir,
+}
+
+impl World {
+    fn open(change: impl FnOnce(&mut HubOptions)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        let elapsed = move || u64::try_from(start.elapsed().as_millis()).unwrap();
+        let mut options = HubOptions::new(app());
+        options.clock = Clock::new(move || START_MS + elapsed(), elapsed);
+        change(&mut options);
+        let store = OpenOptions::new().now_ms(START_MS).random(7).open(directory.path());
+        let (hub, steps) = Hub::stepped(options, store.unwrap()).unwrap();
+        tokio::spawn(work(steps));
+        Self {
+            hub,
+            _directory: directory,
+        }
+    }
+
+    /// A connection from the address with this last part.
+    fn connect(&self, address: u8) -> Client {
+        let (stream, link) = tokio::io::duplex(PIPE);
+        let address = SocketAddr::from(([192, 0, 2, address], 1));
+        self.hub.spawn_from(link, Peer::from(address));
+        Client {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    async fn log_in(&self, address: u8, name: &str, device: u64) -> Client {
+        let mut client = self.connect(address);
+        client.begin_login(name, device).await;
+        assert_eq!(client.next().await, Some((FrameKind::LOGIN.answer(), ErrorCode(0), 0)));
+        client
+    }
+}
+
+/// Does what waits, at once.
+async fn work(steps: Steps) {
+    loop {
+        steps.wait_for_work().await;
+        while !steps.waiting().is_empty() {
+            for step in [Step::Commit(64), Step::FanOut, Step::Live, Step::Read(0), Step::Answer(0)] {
+                steps.step(step);
+            }
+        }
+    }
+}
+
+struct Client {
+    stream: DuplexStream,
+    received: Vec<u8>,
+}
+
+impl Client {
+    async fn begin_login(&mut self, name: &str, device: u64) {
+        let sig = UserSig::sign(&app(), &user(name), START_MS / 1000, 3600).to_string();
+        let login = Login::new(1, user(name), &sig, device, Platform::DESKTOP)
+            .with_session(device)
+            .with_attempt(1);
+        let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16);
+        self.stream.write_all(&hello).await.unwrap();
+        self.say(FrameKind::LOGIN, 0, &login).await;
+        let mut answer = [0; Hello::LEN];
+        self.stream.read_exact(&mut answer).await.unwrap();
+    }
+
+    async fn say(&mut self, kind: FrameKind, id: u32, body: &impl Encode) {
+        self.stream.write_all(&frame(kind, id, body)).await.unwrap();
+    }
+
+    /// The next frame but SYNCED: its kind, and code and time of a failure. `None` when the hub has closed.
+    async fn next(&mut self) -> Option<(FrameKind, ErrorCode, u32)> {
+        loop {
+            if let Parsed::Frame(frame, len) = Frame::parse(&self.received, 1 << 20).unwrap() {
+                let kind = frame.kind;
+                let failure = decode_body::<Failure<'_>>(frame.body).ok();
+                let failure = failure.filter(|_| matches!(kind, FrameKind::ERROR | FrameKind::GOODBYE));
+                let (code, wait) = failure.map_or((ErrorCode(0), 0), |failure| {
+                    (failure.code, failure.retry_after_ms)
+                });
+                self.received.drain(..len);
+                if kind != FrameKind::SYNCED {
+                    return Some((kind, code, wait));
+                }
+            } else if self.stream.read_buf(&mut self.received).await.unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Repeats a frame as fast as the hub takes it for so long. Returns the frames that came back.
+    async fn flood(mut self, bytes: Vec<u8>, for_so_long: Duration) -> Flood {
+        let until = Instant::now() + for_so_long;
+        let (mut reader, mut writer) = tokio::io::split(self.stream);
+        let writing = tokio::spawn(async move {
+            let mut said = 0;
+            while let Ok(Ok(len)) = tokio::time::timeout_at(until, writer.write(&bytes[said % bytes.len()..])).await {
+                said += len;
+            }
+            said
+        });
+        let mut flood = Flood::default();
+        while let Ok(Ok(len)) = tokio::time::timeout_at(until, reader.read_buf(&mut self.received)).await {
+            assert!(len > 0, "the hub has closed");
+            let mut at = 0;
+            while let Parsed::Frame(frame, len) = Frame::parse(&self.received[at..], 1 << 20).unwrap() {
+                at += len;
+                flood.answered += usize::from(frame.kind != FrameKind::SYNCED);
+                flood.refused += usize::from(frame.kind == FrameKind::ERROR);
+            }
+            self.received.drain(..at);
+        }
+        flood.said = writing.await.unwrap();
+        flood
+    }
+}
+
+#[derive(Debug, Default)]
+struct Flood {
+    /// Bytes that were written.
+    said: usize,
+    answered: usize,
+    refused: usize,
+}
+
+const FOR: Duration = Duration::from_secs(10);
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_read_at_the_rate_of_their_account_and_no_faster() {
+    let world = World::open(|options| options.requests_per_second = 100);
+    let ping = frame(FrameKind::PING, 0, &Done);
+    let mut floods = Vec::new();
+    for device in 1..=4 {
+        let client = world.log_in(1, "mallory", device).await;
+        floods.push(tokio::spawn(client.flood(ping.clone(), FOR)));
+    }
+    // Nobody else waits.
+    let mut alice = world.log_in(2, "alice", 9).await;
+    alice.say(Conversations::KIND, 1, &Conversations::new()).await;
+    let answer = timeout(SOON, alice.next()).await.unwrap().unwrap();
+    assert_eq!(answer.0, Conversations::KIND.answer());
+    let (mut answered, mut said) = (0, 0);
+    for flood in floods {
+        let flood = flood.await.unwrap();
+        answered += flood.answered;
+        said += flood.said;
+    }
+    // Two seconds' worth at once, less what the logins have cost, and what a round takes ahead of it.
+    let most = 100 * 12 + 4 * 20;
+    assert!((800..=most).contains(&answered), "{answered}");
+    // What the hub has not handled is on its way: in the pipe, and in the buffer of the session.
+    let held = said - answered * ping.len();
+    assert!(held <= 4 * (PIPE + 64 * 1024 + PIPE), "{held}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_costs_too() {
+    let world = World::open(|options| options.requests_per_second = 100);
+    // A SEND that is admitted has a limit of its own, one that is none does not.
+    let malformed = raw_frame(FrameKind::SEND, 1, &[0xFF]);
+    let client = world.log_in(1, "mallory", 1).await;
+    let flood = client.flood(malformed, FOR).await;
+    assert_eq!(flood.answered, flood.refused);
+    assert!((800..=100 * 12 + 20).contains(&flood.refused), "{flood:?}");
+    // A page of conversations costs 10, and a refusal beyond the rate 1.
+    let list = frame(Conversations::KIND, 1, &Conversations::new());
+    let client = world.log_in(1, "mallet", 1).await;
+    let flood = client.flood(list, FOR).await;
+    let cost = (flood.answered - flood.refused) * 10 + flood.refused;
+    assert!(flood.refused > 0 && cost <= 100 * 12 + 20, "{flood:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_has_a_rate_for_all_accounts_together_unless_it_is_trusted() {
+    for is_trusted in [false, true] {
+        let world = World::open(|options| {
+            options.address_requests_per_second = 100;
+            if is_trusted {
+                options.trusted_addresses = vec![IpAddr::from([192, 0, 2, 1])];
+            }
+        });
+        let ping = frame(FrameKind::PING, 0, &Done);
+        let mut floods = Vec::new();
+        for name in ["mallory", "mallet", "trudy"] {
+            let client = world.log_in(1, name, 1).await;
+            floods.push(tokio::spawn(client.flood(ping.clone(), FOR)));
+        }
+        let mut alice = world.log_in(2, "alice", 9).await;
+        alice.say(Conversations::KIND, 1, &Conversations::new()).await;
+        assert!(timeout(SOON, alice.next()).await.unwrap().is_some());
+        let mut answered = 0;
+        for flood in floods {
+            answered += flood.await.unwrap().answered;
+        }
+        assert_eq!(answered > 10_000, is_trusted, "{answered}");
+        assert!(is_trusted || answered <= 100 * 12 + 3 * 20, "{answered}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_of_an_address_wait_for_their_turn_or_are_told_when_to_come_back() {
+    let world = World::open(|options| options.address_requests_per_second = 100);
+    let begin = Instant::now();
+    let mut clients = Vec::new();
+    for number in 0..40 {
+        let mut client = world.connect(1);
+        let name = format!("user{number}");
+        clients.push(tokio::spawn(async move {
+            client.begin_login(&name, number).await;
+            (client.next().await, begin.elapsed())
+        }));
+    }
+    let (mut at_once, mut later, mut refused) = (0, 0, 0);
+    for client in clients {
+        let (answer, took) = client.await.unwrap();
+        match answer.expect("every login is answered") {
+            (FrameKind::ERROR, ErrorCode::RATE_LIMITED, wait) => {
+                assert!(wait > 2_000);
+                refused += 1;
+            }
+            (kind, ..) => {
+                assert_eq!(kind, FrameKind::LOGIN.answer());
+                assert!(took <= Duration::from_secs(5), "{took:?}");
+                at_once += u32::from(took < Duration::from_millis(20));
+                later += 1;
+            }
+        }
+    }
+    assert!((5..=10).contains(&at_once), "{at_once}");
+    assert!(later >= 15 && refused >= 10, "{later} {refused}");
+    // Somebody from elsewhere does not wait.
+    timeout(SOON, world.log_in(2, "alice", 1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_does_not_log_in_faster_than_it_may_ask() {
+    let world = World::open(|options| options.requests_per_second = 100);
+    let begin = Instant::now();
+    let mut admitted = 0;
+    while begin.elapsed() < FOR {
+        let mut client = world.connect(1);
+        client.begin_login("mallory", 1).await;
+        admitted += u32::from(client.next().await.unwrap().0 == FrameKind::LOGIN.answer());
+    }
+    assert!((50..=62).contains(&admitted), "{admitted}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_connections_keep_nobody_out_and_end() {
+    let world = World::open(|options| options.max_half_open = 10);
+    let silent: Vec<_> = (0..100).map(|n| world.connect(n % 3)).collect();
+    assert_eq!(world.hub.stats().half_open, 10);
+    assert_eq!(world.hub.stats().half_open_dropped, 90);
+    let _alice = timeout(SOON, world.log_in(9, "alice", 1)).await.unwrap();
+    let _bob = timeout(SOON, world.log_in(0, "bob", 1)).await.unwrap();
+    // One that writes slowly has no more time than the others.
+    let mut slow = world.connect(5);
+    let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16);
+    let begin = Instant::now();
+    for byte in hello.iter().cycle() {
+        if slow.stream.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        sleep(Duration::from_millis(900)).await;
+    }
+    assert!(begin.elapsed() <= Duration::from_secs(12), "{:?}", begin.elapsed());
+    assert_eq!((world.hub.stats().half_open, world.hub.connections()), (0, 2));
+    drop(silent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_has_so_many_connections_and_is_told_so() {
+    let world = World::open(|options| options.max_connections_per_address = 2);
+    let _one = world.log_in(1, "alice", 1).await;
+    let _two = world.log_in(1, "alice", 2).await;
+    let mut three = world.connect(1);
+    three.begin_login("alice", 3).await;
+    let overload = ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR;
+    assert_eq!(three.next().await, Some((FrameKind::ERROR, overload, 5_000)));
+    let _other = world.log_in(2, "alice", 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_serial_port_that_anybody_can_connect_ends_when_it_is_silent() {
+    let world = World::open(|options| {
+        options.max_serial_ports = 2;
+        options.max_connections = 1;
+    });
+    let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 1));
+    let hub = &world.hub;
+    let (_client, link) = tokio::io::duplex(PIPE);
+    let (mut noisy, noise) = tokio::io::duplex(PIPE);
+    let (_third, refused) = tokio::io::duplex(PIPE);
+    let begin = Instant::now();
+    let silent = async {
+        hub.serve_accepted_serial(link, address.into()).await.unwrap();
+        assert!((85..100).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    };
+    let own = async {
+        let served = timeout(Duration::from_secs(1_000), hub.serve_serial(noise)).await;
+        assert!(served.is_err(), "a port of the hub's own stays open");
+    };
+    let others = async {
+        let refused = hub.serve_serial(refused).await.unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy);
+        // Ports use up no place of a connection.
+        let alice = world.log_in(1, "alice", 1).await;
+        for _ in 0..200 {
+            let _ = noisy.write_all(b"noise").await;
+            sleep(Duration::from_secs(1)).await;
+        }
+        drop(alice);
+    };
+    tokio::join!(silent, own, others);
+}
