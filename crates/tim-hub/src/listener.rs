@@ -24,6 +24,13 @@ impl Peer {
         }
     }
 
+    /// The same peer with an address, whose limits apply to it.
+    #[must_use]
+    pub fn with_address(self, address: IpAddr) -> Self {
+        let address = Some(address);
+        Self { address, ..self }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -39,10 +46,7 @@ impl Peer {
 
 impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Self {
-        Self {
-            name: address.to_string(),
-            address: Some(address.ip()),
-        }
+        Self::new(address.to_string()).with_address(address.ip())
     }
 }
 

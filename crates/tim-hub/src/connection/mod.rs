@@ -157,7 +157,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             moved |= self.end_if_told(context);
             moved |= self.watch_expiry();
             moved |= self.take_events();
-            if received > 0 && handled == self.handled && !was_waiting {
+            let is_fragment = handled == self.handled && self.io.session().receive_capacity() < free;
+            if received > 0 && is_fragment && !was_waiting {
                 self.charge_fragment(received);
             }
             moved |= self.end_if_vacant();

@@ -24,8 +24,10 @@ const MAX_LOGIN_WAIT_MS: u64 = 2_000;
 const CONNECTION_COST: u32 = 2;
 /// The shortest pause, so that a client in debt costs few wake-ups, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-/// Fewer received bytes than these cost something if no frame ends with them.
+/// After fewer received bytes than these, without the end of a frame, the connection pauses, so that the rest comes at once.
 const FEW_BYTES: usize = 512;
+/// For how long.
+const FRAGMENT_PAUSE: Duration = Duration::from_millis(5);
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Whether nothing is to be read from the client now.
@@ -39,9 +41,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn pause(&mut self, wait_ms: u64) {
         if wait_ms > 0 {
             let (least, most) = PAUSE;
-            let pause = Duration::from_millis(wait_ms).clamp(least, most);
-            self.paused_until = Some(self.io.now() + pause);
+            self.pause_for(Duration::from_millis(wait_ms).clamp(least, most));
         }
+    }
+
+    fn pause_for(&mut self, pause: Duration) {
+        let until = self.io.now() + pause;
+        self.paused_until = self.paused_until.max(Some(until));
     }
 
     /// The connection begins.
@@ -83,7 +89,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Some bytes have come, and no frame.
     pub(super) fn charge_fragment(&mut self, bytes: usize) {
         if bytes < FEW_BYTES {
-            self.charge(1);
+            let wait_ms = self.charge_network(1);
+            self.pause(wait_ms);
+            self.pause_for(FRAGMENT_PAUSE);
         }
     }
 

@@ -78,6 +78,9 @@ fn home() -> io::Result<TempDir> {
     }
 }
 
+/// `HubOptions::max_half_open`.
+const MAX_HALF_OPEN: usize = 24;
+
 /// The options of the hub of a run.
 pub(crate) fn options(shared: &Shared) -> HubOptions {
     let settings: &Settings = &shared.plan.settings;
@@ -91,6 +94,8 @@ pub(crate) fn options(shared: &Shared) -> HubOptions {
     options.max_live = settings.max_live;
     options.max_outgoing = settings.max_outgoing;
     options.sends_per_second = settings.sends_per_second;
+    // Fewer than hostile users open, so that some are dropped: theirs.
+    options.max_half_open = MAX_HALF_OPEN;
     options.clock = Clock::new(move || wall.ms(), move || steady.ms());
     options
 }
@@ -304,9 +309,9 @@ impl HubProcess {
         }
         let accept: Accept = {
             let hub = Arc::downgrade(&hub);
-            Arc::new(move |link, name| {
+            Arc::new(move |link, peer| {
                 if let Some(hub) = hub.upgrade() {
-                    hub.spawn_from(link, name);
+                    hub.spawn_from(link, peer);
                 }
             })
         };

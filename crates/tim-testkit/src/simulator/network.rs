@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tim_client::transport::Connector;
+use tim_hub::Peer;
 use tim_session::Instant;
 
 use super::net::{Cut, LinkEnd, SharedLine, WeakLine, lock};
@@ -13,7 +15,7 @@ use super::time::Steady;
 use crate::{End, Faults, Rng, SimulatedLink};
 
 /// What receives the connections that are opened: the hub's end of the link, and a name for the hub's log.
-pub(crate) type Accept = Arc<dyn Fn(LinkEnd, String) + Send + Sync>;
+pub(crate) type Accept = Arc<dyn Fn(LinkEnd, Peer) + Send + Sync>;
 
 /// All links of a run. Clones are the same network.
 #[derive(Clone)]
@@ -84,7 +86,7 @@ impl Network {
             (wait, inner.rng.percent(faults.refuse_percent))
         };
         tokio::time::sleep(wait).await;
-        let (accept, device_end, hub_end, name) = {
+        let (accept, device_end, hub_end, peer) = {
             let inner = &mut *self.inner();
             let now_ms = inner.steady.ms();
             let links = inner.devices.entry(device).or_default();
@@ -106,9 +108,12 @@ impl Network {
             links.opened += 1;
             life.has(&line);
             let name = format!("device {device}, connection {}", links.opened);
-            (accept, line.end(End::Device), line.end(End::Hub), name)
+            // Each device has a network of its own.
+            let address = Ipv6Addr::from_bits(u128::from(device) << 64 | 1);
+            let peer = Peer::new(name).with_address(address.into());
+            (accept, line.end(End::Device), line.end(End::Hub), peer)
         };
-        accept(hub_end, name);
+        accept(hub_end, peer);
         Ok(device_end)
     }
 

@@ -598,6 +598,8 @@ pub enum Attack {
     Noise(u16),
     /// Sends a message of the kind of a tip, a notice or a revocation.
     ForgedKind(Target, u8),
+    /// So many PINGs at once.
+    PingFlood(u16),
     /// Opens so many connections that say nothing.
     Idle(u16),
     /// Reads nothing from its connection for so many milliseconds.

@@ -46,6 +46,10 @@ impl Raid<'_> {
                 }
             }
             Attack::PageFlood(target, count) => (0..count).for_each(|_| self.page(target)),
+            Attack::PingFlood(count) => {
+                let pings = frame(FrameKind::PING, 0, &Done).repeat(count.into());
+                self.connection.put(&pings);
+            }
             Attack::Snoop(target) => self.snoop(target),
             Attack::ForgedAck => {
                 let id = self.rng.draw() as u32;

@@ -260,7 +260,8 @@ fn attack(rng: &mut Rng, to: Target, users: u64) -> Attack {
         },
         17 => Attack::Noise(rng.within(1..500) as u16),
         18 => Attack::ForgedKind(to, rng.within(32..64) as u8),
-        19 => Attack::Idle(rng.within(1..30) as u16),
+        19 if rng.percent(50) => Attack::PingFlood(rng.within(100..5_000) as u16),
+        19 => Attack::Idle(rng.within(1..60) as u16),
         _ if rng.percent(50) => Attack::ReadsNothing(rng.within(500..10_000) as u32),
         _ => Attack::HangUp,
     }
