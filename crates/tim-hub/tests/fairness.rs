@@ -36,7 +36,10 @@ impl World {
         let mut options = HubOptions::new(app());
         options.clock = Clock::new(move || START_MS + elapsed(), elapsed);
         change(&mut options);
-        let store = OpenOptions::new().now_ms(START_MS).random(7).open(directory.path());
+        let store = OpenOptions::new()
+            .now_ms(START_MS)
+            .random(7)
+            .open(directory.path());
         let (hub, steps) = Hub::stepped(options, store.unwrap()).unwrap();
         tokio::spawn(work(steps));
         Self {
@@ -59,7 +62,10 @@ impl World {
     async fn log_in(&self, address: u8, name: &str, device: u64) -> Client {
         let mut client = self.connect(address);
         client.begin_login(name, device).await;
-        assert_eq!(client.next().await, Some((FrameKind::LOGIN.answer(), ErrorCode(0), 0)));
+        assert_eq!(
+            client.next().await,
+            Some((FrameKind::LOGIN.answer(), ErrorCode(0), 0))
+        );
         client
     }
 }
@@ -69,7 +75,13 @@ async fn work(steps: Steps) {
     loop {
         steps.wait_for_work().await;
         while !steps.waiting().is_empty() {
-            for step in [Step::Commit(64), Step::FanOut, Step::Live, Step::Read(0), Step::Answer(0)] {
+            for step in [
+                Step::Commit(64),
+                Step::FanOut,
+                Step::Live,
+                Step::Read(0),
+                Step::Answer(0),
+            ] {
                 steps.step(step);
             }
         }
@@ -124,7 +136,9 @@ impl Client {
         let (mut reader, mut writer) = tokio::io::split(self.stream);
         let writing = tokio::spawn(async move {
             let mut said = 0;
-            while let Ok(Ok(len)) = tokio::time::timeout_at(until, writer.write(&bytes[said % bytes.len()..])).await {
+            while let Ok(Ok(len)) =
+                tokio::time::timeout_at(until, writer.write(&bytes[said % bytes.len()..])).await
+            {
                 said += len;
             }
             said
@@ -293,7 +307,11 @@ async fn silent_connections_keep_nobody_out_and_end() {
         }
         sleep(Duration::from_millis(900)).await;
     }
-    assert!(begin.elapsed() <= Duration::from_secs(12), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() <= Duration::from_secs(12),
+        "{:?}",
+        begin.elapsed()
+    );
     assert_eq!((world.hub.stats().half_open, world.hub.connections()), (0, 2));
     drop(silent);
 }
@@ -324,7 +342,11 @@ async fn a_serial_port_that_anybody_can_connect_ends_when_it_is_silent() {
     let begin = Instant::now();
     let silent = async {
         hub.serve_accepted_serial(link, address.into()).await.unwrap();
-        assert!((85..100).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        assert!(
+            (85..100).contains(&begin.elapsed().as_secs()),
+            "{:?}",
+            begin.elapsed()
+        );
     };
     let own = async {
         let served = timeout(Duration::from_secs(1_000), hub.serve_serial(noise)).await;

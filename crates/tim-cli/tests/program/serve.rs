@@ -349,7 +349,9 @@ fn open_files_are_allowed_as_far_as_possible_and_connections_that_do_not_fit_are
     // It goes on to the key, which is too short.
     let fits = limited(&["--key", "short"]);
     assert!(
-        fits.err.contains("the app key has 5 bytes") && fits.err.contains("max_connections=250") && fits.err.contains("open_files=400"),
+        fits.err.contains("the app key has 5 bytes")
+            && fits.err.contains("max_connections=250")
+            && fits.err.contains("open_files=400"),
         "{}",
         fits.err
     );

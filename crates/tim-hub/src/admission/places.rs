@@ -287,7 +287,13 @@ mod tests {
         assert_eq!((places.occupied().half_open, places.dropped()), (4, 97));
         assert_eq!(own.begin_check(), Ok(()));
         let (newest, others) = flood.split_last().unwrap();
-        assert_eq!(others[..97].iter().filter(|place| place.begin_check().is_ok()).count(), 0);
+        assert_eq!(
+            others[..97]
+                .iter()
+                .filter(|place| place.begin_check().is_ok())
+                .count(),
+            0
+        );
         assert_eq!(newest.begin_check(), Ok(()));
         assert_eq!(own.establish(), Ok(()));
         drop(flood);

@@ -42,7 +42,9 @@ impl<K: Copy + Eq + Hash> RateLimiter<K> {
     /// # Errors
     /// In how many milliseconds there is something to take again.
     pub(crate) fn take(&self, key: K, per_second: u32, now_ms: u64, cost: u32) -> Result<(), u64> {
-        self.with_bucket(key, per_second, now_ms, Ok(()), |bucket| bucket.take(now_ms, cost))
+        self.with_bucket(key, per_second, now_ms, Ok(()), |bucket| {
+            bucket.take(now_ms, cost)
+        })
     }
 
     /// Takes `cost` whether it is there or not. Returns how many milliseconds it takes until it is paid for, 0 if it is.

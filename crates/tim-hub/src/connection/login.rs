@@ -216,7 +216,10 @@ async fn log_in(
 fn no_place(services: &Services, reason: NoPlace) -> Refusal {
     if let Some(suppressed) = services.events.turned_away.take(services.steady_ms()) {
         let max_connections = services.options.max_connections;
-        warn!(?reason, max_connections, suppressed, "a connection is turned away: there are too many");
+        warn!(
+            ?reason,
+            max_connections, suppressed, "a connection is turned away: there are too many"
+        );
     }
     let text = match reason {
         NoPlace::Full => "all places of this hub are taken",

@@ -96,7 +96,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn charge_network(&self, cost: u32) -> u64 {
-        let Some(network) = self.place.network() else { return 0 };
+        let Some(network) = self.place.network() else {
+            return 0;
+        };
         let per_second = self.services.settings.address_requests_per_second();
         let now_ms = self.services.steady_ms();
         self.services
@@ -108,7 +110,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 /// Waits until the network may log in once more.
 pub(super) async fn login_of_network(services: &Services, network: Option<Network>) -> Result<(), Refusal> {
     let Some(network) = network else { return Ok(()) };
-    let (per_second, now_ms) = (services.settings.address_requests_per_second(), services.steady_ms());
+    let (per_second, now_ms) = (
+        services.settings.address_requests_per_second(),
+        services.steady_ms(),
+    );
     let limiter = &services.network_limiter;
     let turn = limiter.reserve(network, per_second, now_ms, LOGIN_COST, MAX_LOGIN_WAIT_MS);
     wait_for(turn, "too many logins and requests come from your address").await

@@ -205,7 +205,11 @@ pub(crate) fn admit_request(
         .request_limiter
         .take(client.user(), per_second, now_ms, cost);
     taken.map_err(|wait_ms| {
-        Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, "this account makes too many requests")
+        Refusal::too_soon(
+            ErrorCode::RATE_LIMITED,
+            wait_ms,
+            "this account makes too many requests",
+        )
     })
 }
 
@@ -219,6 +223,10 @@ fn admit(services: &Services, client: &ClientContext, cost: u32) -> Result<(), R
         .rate_limiter
         .take(client.user(), per_second, now_ms, cost);
     taken.map_err(|wait_ms| {
-        Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, "this account sends too many messages")
+        Refusal::too_soon(
+            ErrorCode::RATE_LIMITED,
+            wait_ms,
+            "this account sends too many messages",
+        )
     })
 }

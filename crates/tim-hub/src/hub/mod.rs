@@ -232,8 +232,7 @@ impl Hub {
         if let Some(suppressed) = self.services.events.turned_away.take(self.services.steady_ms()) {
             warn!(
                 peer,
-                suppressed,
-                "a connection is turned away: there are too many"
+                suppressed, "a connection is turned away: there are too many"
             );
         }
     }
