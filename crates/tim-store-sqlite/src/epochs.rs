@@ -27,10 +27,15 @@ pub(super) fn begin(db: &Connection, now_ms: u64, random: Option<u64>) -> rusqli
     Ok(Epochs::new(known, current))
 }
 
-/// The id of the newest epoch in the database; `None` before the first change.
-pub(super) fn newest(db: &Connection) -> rusqlite::Result<Option<u64>> {
-    db.prepare_cached("SELECT id FROM epochs ORDER BY id DESC LIMIT 1")?
-        .query_row([], |row| unsigned(row, 0))
+/// The newest epoch in the database; `None` before the first change.
+pub(super) fn newest(db: &Connection) -> rusqlite::Result<Option<Epoch>> {
+    db.prepare_cached("SELECT id, first FROM epochs ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| {
+            Ok(Epoch {
+                id: unsigned(row, 0)?,
+                first: unsigned(row, 1)?,
+            })
+        })
         .optional()
 }
 

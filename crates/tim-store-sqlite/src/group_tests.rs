@@ -150,14 +150,14 @@ fn a_change_that_fails_in_the_middle_leaves_the_group_as_it_was() {
     ];
     for (name, group_type, actor, action) in changes {
         let group = GroupId::new(name).unwrap();
-        set_fuse(writer.connection(), usize::MAX >> 1);
+        set_fuse(&writer.connection(), usize::MAX >> 1);
         let made = writer.commit(2, &[new_group(group, group_type)]).unwrap();
         assert!(made.results[0].is_ok());
         let before = everything(&reader, group);
         let write = command(group, actor, action);
         let mut rows = 0;
         loop {
-            set_fuse(writer.connection(), rows);
+            set_fuse(&writer.connection(), rows);
             match writer.commit(3, std::slice::from_ref(&write)) {
                 Ok(commit) => {
                     assert!(commit.results[0].is_ok(), "{commit:?}");
@@ -308,8 +308,8 @@ fn restrictions_are_kept_for_as_long_as_they_mean_something() {
 fn old_mentions_are_forgotten_without_looking_at_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let (writer, _reader) = open(dir.path()).unwrap();
-    let mut statement = writer
-        .connection()
+    let connection = writer.connection();
+    let mut statement = connection
         .prepare(&format!("EXPLAIN QUERY PLAN {}", purge::FORGET_MENTIONS))
         .unwrap();
     let plan: String = statement.query_row([1, 1], |row| row.get("detail")).unwrap();

@@ -3,7 +3,9 @@
 mod append;
 mod changes;
 mod check;
+mod checkpoints;
 mod contents;
+mod database;
 mod epochs;
 #[cfg(test)]
 mod erasure_tests;
@@ -13,6 +15,7 @@ mod group_view;
 mod groups;
 mod lists;
 mod lock;
+mod log;
 mod mentions;
 mod personal;
 mod pool;
@@ -22,6 +25,7 @@ mod revoke;
 mod rosters;
 mod rows;
 mod schema;
+mod shared;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -41,8 +45,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tim_store::{NotStored, StoreError};
 use tracing::{error, info, warn};
 
+use database::Database;
 use lock::DirLock;
 use pool::Pool;
+use shared::Shared;
 
 pub use check::{DamagedEntries, Report, check};
 pub use lists::SqliteReader;
@@ -208,6 +214,11 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 impl OpenError {
+    /// What was in the log cannot be stored in the database.
+    fn from_store(error: StoreError) -> Self {
+        Self::Engine(error.to_string())
+    }
+
     /// Names the database.
     fn in_file(self, database: &Path) -> Self {
         match self {
@@ -323,16 +334,19 @@ impl OpenOptions {
         if self.max_bytes > 0 {
             limit_size(&connection, self.max_bytes)?;
         }
+        let mut database = Database::open(connection, path)?;
         let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
-        let epochs = Arc::new(epochs::begin(&connection, now_ms, self.random)?);
-        let writer = SqliteWriter::new(connection, &epochs, Arc::clone(&lock))?;
+        let epochs = Arc::new(epochs::begin(database.connection(), now_ms, self.random)?);
+        database.set_epoch(epochs.current());
+        let shared = Arc::new(Shared::new(database));
+        let writer = SqliteWriter::new(Arc::clone(&shared), Arc::clone(&lock));
         lock.mark_used().map_err(|error| OpenError::Io {
             path: path.to_owned(),
             error,
         })?;
         Ok((
             writer,
-            SqliteReader::new(Pool::new(path.to_owned()), epochs, lock),
+            SqliteReader::new(Pool::new(path.to_owned()), shared, epochs, lock),
         ))
     }
 }
@@ -432,14 +446,16 @@ fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     if mode != "wal" {
         return Err(OpenError::NoWal { mode });
     }
-    // 16384 pages are 64 MiB: fewer checkpoints, and the log is truncated to that after one.
+    // `checkpoints` moves the write-ahead log, which is truncated to 64 MiB afterwards. Pages of a generation stay in memory until its
+    // commit, whatever the size of the cache.
     connection.execute_batch(
         "PRAGMA synchronous=FULL;
          PRAGMA fullfsync=ON;
          PRAGMA checkpoint_fullfsync=ON;
-         PRAGMA wal_autocheckpoint=16384;
+         PRAGMA wal_autocheckpoint=0;
          PRAGMA journal_size_limit=67108864;
          PRAGMA cache_size=-65536;
+         PRAGMA cache_spill=OFF;
          PRAGMA foreign_keys=OFF;",
     )?;
     connection.execute_batch(DELETE)?;

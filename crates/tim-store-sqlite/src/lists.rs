@@ -1,5 +1,6 @@
 //! The reading end: pages, lists, profiles.
 
+use std::slice;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -12,31 +13,90 @@ use tim_store::{
 use tracing::warn;
 
 use super::append::earlier_send;
+use super::database::READ_TIME;
 use super::lock::DirLock;
 use super::pool::Pool;
 use super::recent::{self, Listed};
 use super::rosters::{self, group, groups_of, membership};
 use super::rows::{Head, Personal, Senders, entries_columns, entry_at, number_of, sql, user_id};
+use super::shared::{Scope, Shared};
 use super::sums::Damage;
 use super::{changes, epochs, mentions};
 
 /// Read-only connections to a data directory. It can be shared freely.
 pub struct SqliteReader {
     pool: Pool,
+    shared: Arc<Shared>,
     epochs: Arc<Epochs>,
     _lock: Arc<DirLock>,
 }
 
 impl SqliteReader {
-    pub(super) const fn new(pool: Pool, epochs: Arc<Epochs>, lock: Arc<DirLock>) -> Self {
+    pub(super) const fn new(
+        pool: Pool,
+        shared: Arc<Shared>,
+        epochs: Arc<Epochs>,
+        lock: Arc<DirLock>,
+    ) -> Self {
         Self {
             pool,
+            shared,
             epochs,
             _lock: lock,
         }
     }
 
-    /// Reads something of a group; the default if it does not exist.
+    /// Reads something of this scope, including what is not committed yet.
+    fn read<T>(
+        &self,
+        scope: Scope<'_>,
+        mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let (is_recent, groups) = self
+            .shared
+            .recent(|recent| (recent.has(scope), recent.has_groups()));
+        if is_recent {
+            return self.read_recent(work);
+        }
+        let (Scope::User(user), Some(since)) = (scope, groups) else {
+            return self.pool.read(work);
+        };
+        let found = self.pool.read(|db| {
+            let groups = rosters::ids_of_groups(db, user)?;
+            match self.shared.recent(|recent| recent.has_one_of(&groups, since)) {
+                true => Ok(None),
+                false => work(db).map(Some),
+            }
+        })?;
+        found.map_or_else(|| self.read_recent(work), Ok)
+    }
+
+    /// Reads on the writing connection, if there is something that only this one has.
+    fn read_recent<T>(&self, mut work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let mut turn = self.shared.database();
+        let Some(database) = turn.database.as_mut().filter(|database| database.is_ahead()) else {
+            drop(turn);
+            return self.pool.read(work);
+        };
+        // After a long read, or many of them, everything is committed, and readers have their own connections again.
+        let found = match database.is_read_enough() {
+            true => None,
+            false => database.read(Some(READ_TIME), &mut work),
+        };
+        let found = match found {
+            Some(found) => found,
+            None if database.end(&self.shared).is_ok() => {
+                drop(turn);
+                return self.pool.read(work);
+            }
+            None => database
+                .read(None, &mut work)
+                .unwrap_or(Err(rusqlite::Error::InvalidQuery)),
+        };
+        self.pool.read_on(database.connection(), found)
+    }
+
+    /// Reads something of a group; the default if it does not exist. It is always committed.
     fn in_group<T: Default>(
         &self,
         group: &GroupId,
@@ -62,7 +122,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn head_change(&self) -> Result<u64, StoreError> {
-        self.pool.read(|db| changes::head_change(db))
+        Ok(self.shared.change())
     }
 
     fn epochs(&self) -> Arc<Epochs> {
@@ -70,15 +130,15 @@ impl StoreReader for SqliteReader {
     }
 
     fn newest_time_ms(&self) -> Result<Option<u64>, StoreError> {
-        self.pool.read(|db| epochs::newest_time_ms(db))
+        self.read(Scope::All, epochs::newest_time_ms)
     }
 
     fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
-        self.pool.read(|db| page(db, request))
+        self.read(Scope::Log(&request.log), |db| page(db, request))
     }
 
     fn entry(&self, log: &LogKey, sequence: u64) -> Result<Option<Entry>, StoreError> {
-        self.pool.read(|db| match Head::find(db, log)? {
+        self.read(Scope::Log(log), |db| match Head::find(db, log)? {
             Some(head) => entry_at(db, &head, sequence),
             None => Ok(None),
         })
@@ -90,14 +150,27 @@ impl StoreReader for SqliteReader {
         id: &MessageId,
         fingerprint: Fingerprint,
     ) -> Result<Option<Result<Stored, Refused>>, StoreError> {
-        self.pool.read(|db| match user_id(db, sender)? {
+        self.read(Scope::User(sender), |db| match user_id(db, sender)? {
             Some(sender) => earlier_send(db, sender, id, fingerprint),
             None => Ok(None),
         })
     }
 
     fn changes_after(&self, request: &ChangesRequest, merge: &mut Merge) -> Result<Changes, StoreError> {
-        self.pool.read(|db| changes::changes_after(db, request, merge))
+        // What was stored before this moment and is not in the database yet is not about this user, or it would be read.
+        let head = self.shared.change();
+        let mut is_first = true;
+        let mut changes = self.read(Scope::User(&request.user), |db| {
+            // A reading that was interrupted has left its merge in the middle.
+            if !std::mem::take(&mut is_first) {
+                *merge = Merge::default();
+            }
+            changes::changes_after(db, request, merge)
+        })?;
+        if !changes.more {
+            changes.cursor = changes.cursor.max(head);
+        }
+        Ok(changes)
     }
 
     fn conversations(
@@ -107,11 +180,11 @@ impl StoreReader for SqliteReader {
         limit: usize,
     ) -> Result<ConversationsPage, StoreError> {
         let limit = limit.clamp(1, MAX_CONVERSATIONS);
-        self.pool.read(|db| conversations(db, user, after, limit))
+        self.read(Scope::User(user), |db| conversations(db, user, after, limit))
     }
 
     fn conversation(&self, user: &UserId, log: &LogKey) -> Result<Option<Conversation>, StoreError> {
-        self.pool.read(|db| {
+        self.read(Scope::Part(user, log), |db| {
             let Some(id) = user_id(db, user)? else {
                 return Ok(None);
             };
@@ -127,7 +200,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn read_states(&self, log: &LogKey, users: &[UserId], below: u64) -> Result<Vec<ReadState>, StoreError> {
-        self.pool.read(|db| read_states(db, log, users, below))
+        self.read(Scope::Parts(users, log), |db| read_states(db, log, users, below))
     }
 
     fn group(&self, id: &GroupId) -> Result<Option<Group>, StoreError> {
@@ -188,7 +261,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn accounts(&self, users: &[UserId]) -> Result<Vec<Account>, StoreError> {
-        self.pool.read(|db| {
+        self.read(Scope::Accounts(users), |db| {
             users
                 .iter()
                 .filter_map(|user| account(db, user).transpose())
@@ -197,7 +270,7 @@ impl StoreReader for SqliteReader {
     }
 
     fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError> {
-        self.pool.read(|db| account(db, user))
+        self.read(Scope::Accounts(slice::from_ref(user)), |db| account(db, user))
     }
 }
 

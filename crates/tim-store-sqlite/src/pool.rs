@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use tim_store::StoreError;
 
 use super::sums::damaged;
@@ -41,7 +41,7 @@ impl Pool {
     /// Runs `work` on one snapshot.
     pub(super) fn read<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let lent = self.borrow().map_err(|error| self.failed(&error))?;
         let snapshot = lent.connection().and_then(|connection| {
@@ -53,6 +53,15 @@ impl Pool {
             Err(Ok(damaged)) => Err(damaged),
             Err(Err(error)) => Err(self.failed(&error)),
         }
+    }
+
+    /// As [`read`](Self::read), on the writing connection.
+    pub(super) fn read_on<T>(
+        &self,
+        connection: &Connection,
+        found: rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        found.map_err(|error| damaged(connection, &error).unwrap_or_else(|| self.failed(&error)))
     }
 
     /// Registers the callback for fatal errors. Only the first registration counts.

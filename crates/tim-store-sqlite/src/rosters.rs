@@ -1,7 +1,7 @@
 //! Reading groups and their members, for both ends.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tim_proto::{GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
+use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, ReceiveOption, Role, UserId};
 use tim_store::{
     Account, Group, GroupsPage, ListPosition, Member, MembersPage, MembersRequest, Membership, Restriction,
 };
@@ -70,6 +70,19 @@ pub(super) fn membership(db: &Connection, user: i64, head: &Head) -> rusqlite::R
         .query_row(params![user, head.id], |row| membership_from_row(row, 0))
         .optional()?;
     Ok(found.flatten().filter(|_| head.is_group()))
+}
+
+/// The ids of the groups that a user is a member of.
+pub(super) fn ids_of_groups(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<GroupId>> {
+    let Some(id) = user_id(db, user)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT l.name FROM personal p INDEXED BY memberships CROSS JOIN logs l ON l.id = p.log
+         WHERE p.user = ?1 AND p.role IS NOT NULL",
+    )?;
+    let rows = statement.query_map([id], |row| parsed(row, 0))?;
+    rows.collect()
 }
 
 pub(super) fn groups_of(db: &Connection, user: &UserId) -> rusqlite::Result<Vec<Group>> {

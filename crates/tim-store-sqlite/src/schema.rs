@@ -9,7 +9,7 @@ use super::recent::{is_listed, unread_of_row};
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-const STEPS: [&str; 2] = [TABLES, RECENT];
+pub(super) const STEPS: [&str; 3] = [TABLES, RECENT, GENERATIONS];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -230,6 +230,13 @@ UPDATE recent SET unread = 0 WHERE listed = 1
 UPDATE users SET unread = (SELECT coalesce(sum(r.unread), 0) FROM recent r WHERE r.user = users.id AND r.listed = 1);
 "
 );
+
+/// The log in front of the database. generation: the newest one that was committed. salt: a secret that blocks of the log begin with.
+const GENERATIONS: &str = "
+ALTER TABLE meta ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meta ADD COLUMN salt INTEGER NOT NULL DEFAULT 0;
+UPDATE meta SET salt = random();
+";
 
 /// Creates the tables of an empty database, or migrates those of an older version; refuses a database of a newer program, and one
 /// from before the first version.

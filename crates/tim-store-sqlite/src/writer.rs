@@ -1,96 +1,52 @@
-//! The writing end. A batch is one transaction.
+//! The writing end, and a batch in progress.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 use tim_proto::UserId;
-use tim_proto::planted::{self, Fault};
 use tim_store::{
-    Commit, Entry, Epoch, Epochs, LogKey, MAX_BATCH, NotStored, Published, Refused, RosterChange, StoreError,
-    StoreWriter, Write, Written,
+    Commit, Entry, LogKey, MAX_BATCH, NotStored, Published, Refused, RosterChange, StoreError, StoreWriter,
+    Write, Written,
 };
 use tracing::warn;
 
 use super::lock::DirLock;
+use super::plain_error;
 use super::recent::Newest;
-use super::rows::{self, Head, number_of, sql, unsigned};
+use super::rows::{self, Head, number_of, sql};
+use super::shared::Shared;
 use super::sums::damaged;
-use super::{BUSY_TIMEOUT, plain_error};
-use super::{contents, epochs};
 
-/// The one writing connection of a data directory.
+/// The writing end of a data directory.
 pub struct SqliteWriter {
-    connection: Connection,
-    /// The newest change that is durable.
-    change: u64,
-    /// The id of the newest content.
-    content: i64,
-    /// The epoch of this opening, and the newest one in the database.
-    epoch: Epoch,
-    newest_epoch: Option<u64>,
-    /// Whether contents were removed that may still be in the write-ahead log.
-    wipe: bool,
-    newest: Newest,
+    shared: Arc<Shared>,
     _lock: Arc<DirLock>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: Connection, epochs: &Epochs, lock: Arc<DirLock>) -> rusqlite::Result<Self> {
-        let change = connection.query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
-        let newest_epoch = epochs::newest(&connection)?;
-        let content = contents::newest(&connection)?;
-        Ok(Self {
-            connection,
-            change,
-            content,
-            epoch: epochs.current().ok_or(rusqlite::Error::InvalidQuery)?,
-            newest_epoch,
-            // A hub that was killed may have left removed contents there.
-            wipe: true,
-            newest: Newest::default(),
-            _lock: lock,
-        })
-    }
-
-    /// Moves the write-ahead log into the database and truncates it, so that removed contents are not in it either. Returns whether
-    /// that was done; it does not wait for readers.
-    fn empty_the_log(&self) -> Result<bool, StoreError> {
-        let cut = || {
-            self.connection.busy_timeout(Duration::ZERO)?;
-            let busy = self
-                .connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-            // In any case: later writes wait for locks.
-            self.connection.busy_timeout(BUSY_TIMEOUT)?;
-            Ok(!busy?)
-        };
-        match cut().map_err(|error: rusqlite::Error| plain_error(&error)) {
-            Err(StoreError::NotStored(reason)) => {
-                // The batch is stored; the next purge tries again.
-                warn!(%reason, "the write-ahead log cannot be emptied: removed contents stay in it");
-                Ok(false)
-            }
-            cut => cut,
-        }
+    pub(super) const fn new(shared: Arc<Shared>, lock: Arc<DirLock>) -> Self {
+        Self { shared, _lock: lock }
     }
 
     #[cfg(test)]
-    pub(super) const fn connection(&self) -> &Connection {
-        &self.connection
+    pub(super) fn connection(&self) -> super::database::tests::Writing<'_> {
+        super::database::tests::Writing(self.shared.database())
+    }
+
+    /// Commits the generation in progress.
+    #[cfg(test)]
+    pub(super) fn end_generation(&self) {
+        let mut turn = self.shared.database();
+        turn.database.as_mut().unwrap().end(&self.shared).unwrap();
     }
 }
 
 /// Leaves everything in the database file, so that a copy of this file is complete.
 impl Drop for SqliteWriter {
     fn drop(&mut self) {
-        let checkpoint = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-        match checkpoint {
-            Ok(false) => {}
-            Ok(true) => warn!("the write-ahead log is still being read and stays beside the database"),
-            Err(error) => warn!(%error, "the write-ahead log stays beside the database"),
+        let mut turn = self.shared.database();
+        if let Some(mut database) = turn.database.take() {
+            database.close(&self.shared);
         }
     }
 }
@@ -98,7 +54,7 @@ impl Drop for SqliteWriter {
 impl std::fmt::Debug for SqliteWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SqliteWriter")
-            .field("change", &self.change)
+            .field("change", &self.shared.change())
             .finish_non_exhaustive()
     }
 }
@@ -108,65 +64,11 @@ impl StoreWriter for SqliteWriter {
         if batch.len() > MAX_BATCH {
             return Err(StoreError::NotStored(NotStored::BatchTooLong));
         }
-        if planted::is(Fault::AcknowledgeBeforeCommit) && !self.connection.is_autocommit() {
-            let _ = self.connection.execute_batch("COMMIT");
+        let mut turn = self.shared.database();
+        match turn.database.as_mut() {
+            Some(database) => database.commit(&self.shared, now_ms, batch),
+            None => Err(StoreError::Fatal("the store is closed".to_owned())),
         }
-        let mut transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| plain_error(&error))?;
-        // Two hubs on one database would assign the same change numbers to different entries.
-        let newest_epoch = epochs::newest(&transaction).map_err(|error| plain_error(&error))?;
-        if newest_epoch != self.newest_epoch {
-            return Err(StoreError::Fatal(
-                "another hub has written to this database; stop one of the two".to_owned(),
-            ));
-        }
-        let mut work = Batch {
-            db: &transaction,
-            now_ms,
-            change: self.change,
-            content: self.content,
-            published: Vec::new(),
-            roster: None,
-            revoked: None,
-            wipe: false,
-            // On an error nothing is known any more.
-            newest: std::mem::take(&mut self.newest),
-        };
-        // On an error the transaction is dropped, which rolls it back.
-        let results = work
-            .apply_all(batch)
-            .map_err(|error| damaged(&transaction, &error).unwrap_or_else(|| plain_error(&error)))?;
-        let Batch {
-            change,
-            content,
-            published,
-            wipe,
-            newest,
-            ..
-        } = work;
-        let begins = change != self.change && newest_epoch != Some(self.epoch.id);
-        if begins {
-            epochs::insert(&transaction, &self.epoch).map_err(|error| plain_error(&error))?;
-        }
-        if planted::is(Fault::AcknowledgeBeforeCommit) {
-            transaction.set_drop_behavior(DropBehavior::Ignore);
-            drop(transaction);
-        } else {
-            transaction.commit().map_err(|error| commit_error(&error))?;
-        }
-        self.change = change;
-        self.content = content;
-        self.newest = newest;
-        if begins {
-            self.newest_epoch = Some(self.epoch.id);
-        }
-        self.wipe |= wipe;
-        if self.wipe && batch.iter().any(|write| matches!(write, Write::Purge(_))) {
-            self.wipe = !self.empty_the_log()?;
-        }
-        Ok(Commit { results, published })
     }
 }
 
@@ -200,7 +102,7 @@ impl From<rusqlite::Error> for Stop {
 /// A batch in progress. **Every write checks everything before it changes anything.** A refused write therefore leaves no trace,
 /// without a savepoint.
 pub(super) struct Batch<'a> {
-    pub(super) db: &'a Transaction<'a>,
+    pub(super) db: &'a Connection,
     pub(super) now_ms: u64,
     pub(super) change: u64,
     /// The id of the newest content.
@@ -214,15 +116,19 @@ pub(super) struct Batch<'a> {
     pub(super) wipe: bool,
     /// Conversations in whose appends no order changes.
     pub(super) newest: Newest,
+    /// Which of the writes have changed something.
+    pub(super) changed: Vec<bool>,
 }
 
 impl Batch<'_> {
-    fn apply_all(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Written, Refused>>> {
+    pub(super) fn apply_all(&mut self, batch: &[Write]) -> rusqlite::Result<Vec<Result<Written, Refused>>> {
         let before = self.change;
         let mut results = Vec::with_capacity(batch.len());
         for write in batch {
             let rows = self.db.total_changes();
-            results.push(match self.apply(write) {
+            let applied = self.apply(write);
+            self.changed.push(self.db.total_changes() != rows);
+            results.push(match applied {
                 Ok(written) => Ok(written),
                 Err(Stop::Refused(refused)) => Err(refused),
                 // The other writes have nothing to do with it.

@@ -82,7 +82,17 @@ fn two_writers_on_one_database_are_noticed_at_the_next_commit() {
     let say = |name: &str| [Write::EnsureAccount(UserId::new(name).unwrap())];
     writer.commit(1, &say("alice")).unwrap();
     let other = rusqlite::Connection::open(dir.path().join("tim.sqlite3")).unwrap();
-    other.execute("INSERT INTO epochs VALUES (1, 0)", []).unwrap();
+    other.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let mut begin = || other.execute("INSERT INTO epochs VALUES (1, 0)", []);
+    assert!(begin().is_err(), "a generation is in progress");
+    // This ends it.
+    let profile = Write::SetUserProfile {
+        user: UserId::new("alice").unwrap(),
+        nick: Some("Alice".to_owned()),
+        avatar: None,
+    };
+    writer.commit(1, &[profile]).unwrap();
+    begin().unwrap();
     let refused = writer.commit(2, &say("bob")).unwrap_err();
     assert!(matches!(refused, StoreError::Fatal(_)), "{refused}");
 }

@@ -71,4 +71,10 @@ impl Fingerprint {
     pub const fn to_bits(self) -> u64 {
         self.0
     }
+
+    /// A fingerprint that was stored as its bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
 }

@@ -1,0 +1,565 @@
+//! The writing connection, the log in front of it, and the generation in progress. See [`log`](super::log).
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tim_proto::planted::{self, Fault};
+use tim_store::{Commit, Epoch, NotStored, StoreError, Write};
+use tracing::{info, warn};
+
+use super::checkpoints::Checkpoints;
+use super::log::block::{Found, Header};
+use super::log::{AppendError, Log, record};
+use super::recent::Newest;
+use super::rows::{sql, unsigned};
+use super::shared::Shared;
+use super::sums::damaged;
+use super::writer::{Batch, commit_error};
+use super::{BUSY_TIMEOUT, OpenError, contents, epochs, plain_error};
+
+/// How many users and logs a generation may be about. Each of them is a page or two in memory until the commit, which writes them.
+const MAX_TOUCHED: usize = 4_096;
+/// For how long all readers together may use the writing connection in a generation. Beyond that a commit is cheaper.
+const READING_TIME: Duration = Duration::from_millis(5);
+/// How long one read may hold up the writer.
+pub(super) const READ_TIME: Duration = Duration::from_millis(2);
+
+/// What one batch or reader at a time works on.
+pub(super) struct Database {
+    connection: Connection,
+    log: Log,
+    checkpoints: Checkpoints,
+    salt: u64,
+    /// The newest generation that is committed.
+    generation: u64,
+    /// The one in progress: a transaction of the connection is open.
+    open: Option<Generation>,
+    /// The newest change.
+    change: u64,
+    /// The id of the newest content.
+    content: i64,
+    /// The epoch of this opening.
+    epoch: Option<Epoch>,
+    /// The newest one in the database.
+    newest_epoch: Option<Epoch>,
+    /// Whether contents were removed that may still be in the write-ahead log of SQLite, or in ours.
+    wipe: bool,
+    newest: Newest,
+    records: Vec<u8>,
+}
+
+/// A generation in progress.
+#[derive(Debug, Default)]
+struct Generation {
+    /// How many blocks of it are in the log.
+    blocks: u64,
+    /// How long it has been read.
+    read: Duration,
+}
+
+impl Database {
+    /// The database of a data directory, with what the log has of the last generation applied and committed.
+    pub(super) fn open(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+        let in_log = |path: PathBuf| move |error| OpenError::Io { path, error };
+        let dir = path.parent().unwrap_or(Path::new("."));
+        let log = Log::new(dir).map_err(in_log(dir.join(super::log::LOG)))?;
+        let (generation, salt) = connection.query_row("SELECT generation, salt FROM meta", [], |row| {
+            Ok((unsigned(row, 0)?, unsigned(row, 1)?))
+        })?;
+        let mut database = Self {
+            checkpoints: Checkpoints::new(path.to_owned()),
+            connection,
+            log,
+            salt,
+            generation,
+            open: None,
+            change: 0,
+            content: 0,
+            epoch: None,
+            newest_epoch: None,
+            // A hub that was killed may have left removed contents there.
+            wipe: true,
+            newest: Newest::default(),
+            records: Vec::new(),
+        };
+        database.look()?;
+        database.recover(dir)?;
+        Ok(database)
+    }
+
+    /// Takes the counters from the database.
+    fn look(&mut self) -> rusqlite::Result<()> {
+        self.change = self
+            .connection
+            .query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
+        self.content = contents::newest(&self.connection)?;
+        self.newest_epoch = epochs::newest(&self.connection)?;
+        self.newest = Newest::default();
+        Ok(())
+    }
+
+    fn recover(&mut self, dir: &Path) -> Result<(), OpenError> {
+        let path = dir.join(super::log::LOG);
+        let damaged = |what: String| OpenError::Damaged {
+            path: path.clone(),
+            what,
+        };
+        let io = |error: io::Error| OpenError::Io {
+            path: path.clone(),
+            error,
+        };
+        let blocks = match self.log.read(self.salt, self.generation + 1).map_err(io)? {
+            Found::Blocks(blocks) => blocks,
+            Found::Hole { index } => {
+                return Err(damaged(format!(
+                    "block {index} is damaged, and later ones follow it"
+                )));
+            }
+            Found::Newer { generation } => {
+                return Err(damaged(format!(
+                    "it continues generation {} of the database, which is at {}: restore both files of one time, or remove \
+                     this one to go on from the database, without what was sent since",
+                    generation - 1,
+                    self.generation
+                )));
+            }
+        };
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        self.begin().map_err(OpenError::from_store)?;
+        for (header, body) in &blocks {
+            self.apply_block(header, body)
+                .map_err(|why| damaged(format!("block {}: {why}", header.index)))?;
+        }
+        info!(
+            batches = blocks.len(),
+            "what was not in the database yet was taken from {}",
+            path.display()
+        );
+        self.end_generation().map_err(OpenError::from_store)?;
+        Ok(())
+    }
+
+    /// Applies a block of the log once more.
+    fn apply_block(&mut self, header: &Header, body: &[u8]) -> Result<(), String> {
+        if header.before != self.change {
+            return Err(format!(
+                "it follows change {}, and the database is at {}",
+                header.before, self.change
+            ));
+        }
+        let writes = record::decode(body).ok_or("its records are malformed")?;
+        let text = |error: rusqlite::Error| error.to_string();
+        let applied = self.apply(header.now_ms, &writes).map_err(text)?;
+        self.take(&applied);
+        if self.change != header.after {
+            return Err(format!(
+                "it ends with change {}, and its records with {}",
+                header.after, self.change
+            ));
+        }
+        if header.epoch.id != 0 && self.newest_epoch != Some(header.epoch) {
+            epochs::insert(&self.connection, &header.epoch).map_err(text)?;
+            self.newest_epoch = Some(header.epoch);
+        }
+        if let Some(generation) = &mut self.open {
+            generation.blocks += 1;
+        }
+        Ok(())
+    }
+
+    /// The epoch of this opening, which begins with its first change.
+    pub(super) const fn set_epoch(&mut self, epoch: Option<Epoch>) {
+        self.epoch = epoch;
+    }
+
+    pub(super) const fn change(&self) -> u64 {
+        self.change
+    }
+
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether something is applied that readers do not see on connections of their own.
+    pub(super) const fn is_ahead(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether readers have used the connection for so long that a commit is cheaper.
+    pub(super) fn is_read_enough(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.read > READING_TIME)
+    }
+
+    /// A reader has used the connection for so long.
+    pub(super) fn was_read(&mut self, time: Duration) {
+        if let Some(open) = &mut self.open {
+            open.read = open.read.saturating_add(time);
+        }
+    }
+
+    /// Applies a batch, and makes it durable: in the log, or with the whole generation in the database.
+    pub(super) fn commit(
+        &mut self,
+        shared: &Shared,
+        now_ms: u64,
+        batch: &[Write],
+    ) -> Result<Commit, StoreError> {
+        let is_full = shared.recent(|recent| recent.len() >= MAX_TOUCHED);
+        if self.open.is_some() && (is_full || self.checkpoints.are_waiting()) {
+            self.end(shared)?;
+        }
+        self.begin()?;
+        let applied = match self.apply(now_ms, batch) {
+            Ok(applied) => applied,
+            Err(error) => {
+                let error = damaged(&self.connection, &error).unwrap_or_else(|| plain_error(&error));
+                return Err(self.undo(error));
+            }
+        };
+        let before = self.take(&applied);
+        self.store(shared, now_ms, batch, &applied, before)?;
+        let is_purge = batch.iter().any(|write| matches!(write, Write::Purge(_)));
+        if is_purge && self.wipe {
+            self.wipe(shared)?;
+        }
+        Ok(Commit {
+            results: applied.results,
+            published: applied.published,
+        })
+    }
+
+    /// Makes an applied batch durable.
+    fn store(
+        &mut self,
+        shared: &Shared,
+        now_ms: u64,
+        batch: &[Write],
+        applied: &Applied,
+        before: u64,
+    ) -> Result<(), StoreError> {
+        let changed = || {
+            batch
+                .iter()
+                .zip(&applied.changed)
+                .filter(|(_, changed)| **changed)
+        };
+        if changed().next().is_none() {
+            return self.release();
+        }
+        if self.change != before
+            && self.newest_epoch != self.epoch
+            && let Some(epoch) = self.epoch
+        {
+            if let Err(error) = epochs::insert(&self.connection, &epoch) {
+                return Err(self.undo(plain_error(&error)));
+            }
+            self.newest_epoch = Some(epoch);
+        }
+        self.records.clear();
+        let is_logged = changed().all(|(write, _)| record::is_logged(write));
+        if is_logged {
+            changed().for_each(|(write, _)| record::encode(write, &mut self.records));
+        }
+        if !is_logged || !self.log.has_room(self.records.len()) {
+            return self.end(shared).map_err(|error| self.undo(error));
+        }
+        let header = Header {
+            salt: self.salt,
+            generation: self.generation + 1,
+            index: self.open.as_ref().map_or(0, |open| open.blocks),
+            now_ms,
+            before,
+            after: self.change,
+            epoch: self.newest_epoch.unwrap_or(Epoch { id: 0, first: 0 }),
+        };
+        if !planted::is(Fault::AcknowledgeBeforeCommit) {
+            match self.log.append(&header, &self.records) {
+                Ok(()) => {}
+                Err(AppendError::NotWritten(error)) => return Err(self.undo(not_written(&error))),
+                Err(AppendError::Failed(error)) => return Err(StoreError::Fatal(error.to_string())),
+            }
+        }
+        if let Some(open) = &mut self.open {
+            open.blocks += 1;
+        }
+        shared.note(changed().map(|(write, _)| write), self.change);
+        Ok(())
+    }
+
+    /// Begins a generation, unless one is in progress.
+    fn begin(&mut self) -> Result<(), StoreError> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(|error| plain_error(&error))?;
+        self.open = Some(Generation::default());
+        // Two hubs on one database would assign the same change numbers to different entries.
+        let newest = epochs::newest(&self.connection).map_err(|error| plain_error(&error))?;
+        if newest != self.newest_epoch {
+            return Err(StoreError::Fatal(
+                "another hub has written to this database; stop one of the two".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction if nothing was applied in it.
+    fn release(&mut self) -> Result<(), StoreError> {
+        if self.open.as_ref().is_some_and(|open| open.blocks == 0) {
+            self.open = None;
+            self.connection
+                .execute_batch("ROLLBACK")
+                .map_err(|error| plain_error(&error))?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, now_ms: u64, batch: &[Write]) -> rusqlite::Result<Applied> {
+        let mut work = Batch {
+            db: &self.connection,
+            now_ms,
+            change: self.change,
+            content: self.content,
+            published: Vec::new(),
+            roster: None,
+            revoked: None,
+            wipe: false,
+            // On an error nothing is known any more.
+            newest: std::mem::take(&mut self.newest),
+            changed: Vec::with_capacity(batch.len()),
+        };
+        let results = work.apply_all(batch)?;
+        let Batch {
+            change,
+            content,
+            published,
+            wipe,
+            newest,
+            changed,
+            ..
+        } = work;
+        self.newest = newest;
+        Ok(Applied {
+            results,
+            published,
+            changed,
+            change,
+            content,
+            wipe,
+        })
+    }
+
+    /// Takes over the counters. Returns the newest change from before.
+    const fn take(&mut self, applied: &Applied) -> u64 {
+        let before = self.change;
+        self.change = applied.change;
+        self.content = applied.content;
+        self.wipe |= applied.wipe;
+        before
+    }
+
+    /// Takes back a batch that was not stored: all of the generation, and then its blocks once more. Returns the error, or a fatal
+    /// one.
+    fn undo(&mut self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::Fatal(_)) {
+            return error;
+        }
+        match self.restore() {
+            Ok(()) => error,
+            Err(why) => StoreError::Fatal(format!(
+                "{error}; what was stored before cannot be restored: {why}"
+            )),
+        }
+    }
+
+    fn restore(&mut self) -> Result<(), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        if !self.connection.is_autocommit() {
+            self.connection
+                .execute_batch("ROLLBACK")
+                .map_err(|error| text(&error))?;
+        }
+        let stored = self.open.take().map_or(0, |open| open.blocks);
+        self.look().map_err(|error| text(&error))?;
+        if stored == 0 {
+            return Ok(());
+        }
+        let found = self
+            .log
+            .read(self.salt, self.generation + 1)
+            .map_err(|error| text(&error))?;
+        let Found::Blocks(blocks) = found else {
+            return Err(format!("{}: {found:?}", super::log::LOG));
+        };
+        if blocks.len() as u64 != stored {
+            return Err(format!("{} of {stored} blocks are left", blocks.len()));
+        }
+        self.begin().map_err(|error| text(&error))?;
+        for (header, body) in &blocks {
+            self.apply_block(header, body)?;
+        }
+        Ok(())
+    }
+
+    /// Commits the generation, after which all readers see it.
+    pub(super) fn end(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        self.end_generation()?;
+        shared.committed(self.change);
+        Ok(())
+    }
+
+    fn end_generation(&mut self) -> Result<(), StoreError> {
+        if self.open.is_none() {
+            return Ok(());
+        }
+        let next = self.generation + 1;
+        let numbered = self
+            .connection
+            .prepare_cached("UPDATE meta SET generation = ?1")
+            .and_then(|mut statement| statement.execute([sql(next)]))
+            .map_err(|error| plain_error(&error));
+        let committed = numbered.and_then(|_| {
+            self.connection
+                .execute_batch("COMMIT")
+                .map_err(|error| commit_error(&error))
+        });
+        if let Err(error) = committed {
+            // SQLite may have rolled it back.
+            return Err(match self.connection.is_autocommit() {
+                true => self.undo(error),
+                false => error,
+            });
+        }
+        self.generation = next;
+        self.open = None;
+        self.log.restart();
+        self.checkpoints.committed(&self.connection);
+        Ok(())
+    }
+
+    /// Removes what is left of removed contents: moves SQLite's write-ahead log into the database and truncates it, and overwrites ours.
+    /// Does not wait for readers; the next one tries again.
+    fn wipe(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        self.end(shared)?;
+        if !self.empty_the_log()? {
+            return Ok(());
+        }
+        match self.log.wipe() {
+            Ok(()) => self.wipe = false,
+            Err(error) => return Err(StoreError::Fatal(error.to_string())),
+        }
+        Ok(())
+    }
+
+    /// Returns whether SQLite's log is empty.
+    fn empty_the_log(&self) -> Result<bool, StoreError> {
+        let cut = || {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let busy = self
+                .connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+            // In any case: later writes wait for locks.
+            self.connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok(!busy?)
+        };
+        match cut().map_err(|error: rusqlite::Error| plain_error(&error)) {
+            Err(StoreError::NotStored(reason)) => {
+                // The batch is stored; the next purge tries again.
+                warn!(%reason, "the write-ahead log cannot be emptied: removed contents stay in it");
+                Ok(false)
+            }
+            cut => cut,
+        }
+    }
+
+    /// Runs a read on this connection, for a while. `None` if it takes longer.
+    pub(super) fn read<T>(
+        &mut self,
+        within: Option<Duration>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Option<rusqlite::Result<T>> {
+        /// After so many steps of SQLite's machine the clock is read.
+        const STEPS: i32 = 1_000;
+        let begun = Instant::now();
+        if let Some(within) = within {
+            let is_over = move || begun.elapsed() > within;
+            let _ = self.connection.progress_handler(STEPS, Some(is_over));
+        }
+        let found = work(&self.connection);
+        if within.is_some() {
+            let _ = self.connection.progress_handler(0, None::<fn() -> bool>);
+        }
+        self.was_read(begun.elapsed());
+        match found {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+                None
+            }
+            found => Some(found),
+        }
+    }
+
+    /// Leaves everything in the database file, so that a copy of this file is complete.
+    pub(super) fn close(&mut self, shared: &Shared) {
+        if let Err(error) = self.end(shared) {
+            warn!(%error, "the last messages stay in {}, beside the database", super::log::LOG);
+            return;
+        }
+        self.checkpoints.stop();
+        let checkpoint = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        match checkpoint {
+            Ok(false) => {}
+            Ok(true) => warn!("the write-ahead log is still being read and stays beside the database"),
+            Err(error) => warn!(%error, "the write-ahead log stays beside the database"),
+        }
+        if let Err(error) = self.log.close() {
+            warn!(%error, "{} cannot be emptied", super::log::LOG);
+        }
+    }
+}
+
+/// An applied batch.
+struct Applied {
+    results: Vec<Result<tim_store::Written, tim_store::Refused>>,
+    published: Vec<tim_store::Published>,
+    changed: Vec<bool>,
+    change: u64,
+    content: i64,
+    wipe: bool,
+}
+
+/// The log could not grow.
+fn not_written(error: &io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            StoreError::NotStored(NotStored::DiskFull)
+        }
+        _ => StoreError::Fatal(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::ops::Deref;
+
+    use super::super::shared::Turn;
+    use super::*;
+
+    /// The writing connection, for tests that look at it.
+    pub(in super::super) struct Writing<'a>(pub(in super::super) Turn<'a>);
+
+    impl Deref for Writing<'_> {
+        type Target = Connection;
+
+        fn deref(&self) -> &Connection {
+            self.0.database.as_ref().unwrap().connection()
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The log in front of the database: what was acknowledged and is not committed in SQLite yet.
+//!
+//! A commit of SQLite writes whole pages, twice: for a message of 157 bytes some ten kilobytes. So batches are not committed one by one.
+//! They are applied to the database inside one transaction that stays open, and a *block* with the batch is appended to the log, which
+//! is synced. When the transaction has grown enough, SQLite commits it once: a *generation*. The log then begins from its start again.
+//!
+//! After a crash the transaction is lost, and the blocks of the log are applied again, by the same code, to the database as the last
+//! commit left it ([`replay`](super::replay)). The number of the generation tells which blocks those are: it is stored in the
+//! database by the commit, and in each block under its checksum, so that blocks of earlier generations are void without being removed.
+//!
+//! The file grows in steps and is then written over, so that a sync need not wait for the file system's own journal. Blocks are written
+//! past the page cache where the file system allows it: otherwise each sync writes at least a page of 4,096 bytes.
+
+pub(super) mod block;
+pub(super) mod record;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use tracing::info;
+
+use self::block::{Block, Header, SECTOR};
+
+/// The name of the log in the data directory.
+pub(super) const LOG: &str = "tim.log";
+
+/// The greatest length of the log. A generation ends before.
+const MAX_LEN: u64 = 8 << 20;
+/// By how much the file grows. A divisor of the greatest length.
+const GROWTH: u64 = 1 << 20;
+/// In memory, blocks begin at a multiple of this, as direct writes need it.
+const ALIGNMENT: usize = 4096;
+
+/// Zeros are written in pieces of this size: the kernel accounts a later write with the whole piece.
+const ZEROS: usize = 64 << 10;
+
+/// The open log.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    /// `None` until the first block of this opening.
+    file: Option<File>,
+    is_direct: bool,
+    /// The length of the file.
+    len: u64,
+    /// Where the next block goes.
+    end: u64,
+    /// Up to where something was written since the last [`wipe`](Self::wipe).
+    used: u64,
+    /// The next block is written from here.
+    buffer: Buffer,
+}
+
+impl Log {
+    /// The log of a data directory. Creates nothing yet.
+    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(LOG);
+        let len = match std::fs::metadata(&path) {
+            Ok(found) => found.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            path,
+            file: None,
+            is_direct: cfg!(target_os = "linux"),
+            len: len - len % GROWTH,
+            end: 0,
+            used: len,
+            buffer: Buffer::default(),
+        })
+    }
+
+    /// What the log has of a generation.
+    pub(super) fn read(&self, salt: u64, generation: u64) -> io::Result<block::Found> {
+        let mut bytes = Vec::new();
+        match File::open(&self.path) {
+            Ok(file) => file.take(MAX_LEN).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(block::scan(&bytes, salt, generation))
+    }
+
+    /// Whether a block with a body of this length fits.
+    pub(super) fn has_room(&self, body: usize) -> bool {
+        self.end.saturating_add(block::padded(body) as u64) <= MAX_LEN
+    }
+
+    /// Appends a block. It is durable when this returns.
+    pub(super) fn append(&mut self, header: &Header, body: &[u8]) -> Result<(), AppendError> {
+        self.grow(self.end + block::padded(body.len()) as u64)
+            .map_err(AppendError::NotWritten)?;
+        let len = self.buffer.fill(header, body);
+        self.write(self.end, len).map_err(AppendError::Failed)?;
+        self.end += len as u64;
+        self.used = self.used.max(self.end);
+        Ok(())
+    }
+
+    /// A new generation begins: its blocks are written over those of the last one.
+    pub(super) const fn restart(&mut self) {
+        self.end = 0;
+    }
+
+    /// Overwrites what was written with zeros, so that nothing of it remains in the file. The generation must be committed.
+    pub(super) fn wipe(&mut self) -> io::Result<()> {
+        self.restart();
+        if self.used == 0 {
+            return Ok(());
+        }
+        let used = self.used.next_multiple_of(ZEROS as u64).min(self.len);
+        self.zero(0, used)?;
+        self.used = 0;
+        Ok(())
+    }
+
+    /// Empties the file: everything is in the database.
+    pub(super) fn close(&mut self) -> io::Result<()> {
+        self.restart();
+        self.file = None;
+        self.len = 0;
+        self.used = 0;
+        match OpenOptions::new().write(true).open(&self.path) {
+            Ok(file) => {
+                file.set_len(0)?;
+                file.sync_all()
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the file at least so long.
+    fn grow(&mut self, len: u64) -> io::Result<()> {
+        self.open()?;
+        while self.len < len {
+            let from = self.len;
+            self.zero(from, from + GROWTH)?;
+            self.len = from + GROWTH;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        let is_new = !self.path.exists();
+        let file = match open(&self.path, self.is_direct) {
+            Err(error) if self.is_direct && is_refusal(&error) => {
+                self.is_direct = false;
+                open(&self.path, false)?
+            }
+            opened => opened?,
+        };
+        if is_new && let Some(dir) = self.path.parent() {
+            // The name of the file is durable, too.
+            File::open(dir)?.sync_all()?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn zero(&mut self, from: u64, to: u64) -> io::Result<()> {
+        self.open()?;
+        self.buffer.zero(ZEROS);
+        let mut at = from;
+        while at < to {
+            let len = usize::try_from(to - at).map_or(ZEROS, |rest| rest.min(ZEROS));
+            self.put(at, len)?;
+            at += len as u64;
+        }
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    fn write(&mut self, at: u64, len: usize) -> io::Result<()> {
+        self.put(at, len)?;
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
+    }
+
+    /// Writes the buffer. If the file system refuses direct writes, this and later ones go through the page cache.
+    fn put(&mut self, at: u64, len: usize) -> io::Result<()> {
+        let written = self.put_once(at, len);
+        match written {
+            Err(error) if self.is_direct && is_refusal(&error) => {
+                info!(
+                    "{}: direct writes are not possible here: more is written",
+                    self.path.display()
+                );
+                self.is_direct = false;
+                self.file = Some(open(&self.path, false)?);
+                self.put_once(at, len)
+            }
+            written => written,
+        }
+    }
+
+    fn put_once(&self, at: u64, len: usize) -> io::Result<()> {
+        let Some(mut file) = self.file.as_ref() else {
+            return Err(ErrorKind::NotFound.into());
+        };
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(self.buffer.get(len))
+    }
+}
+
+/// Why a block was not appended.
+#[derive(Debug)]
+pub(super) enum AppendError {
+    /// There is no room for it; nothing of it was written.
+    NotWritten(io::Error),
+    /// It is unknown what of it is on the disk.
+    Failed(io::Error),
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
+}
+
+fn open(path: &Path, is_direct: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+        #[cfg(target_os = "linux")]
+        if is_direct {
+            options.custom_flags(libc::O_DIRECT);
+        }
+    }
+    let _ = is_direct;
+    options.open(path)
+}
+
+/// Bytes at an aligned place.
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    /// Writes a block into it. Returns its padded length.
+    fn fill(&mut self, header: &Header, body: &[u8]) -> usize {
+        let len = block::padded(body.len());
+        self.zero(len);
+        let target = self
+            .bytes
+            .get_mut(self.start..self.start + len)
+            .unwrap_or_default();
+        Block { header, body }.encode(target);
+        len
+    }
+
+    fn zero(&mut self, len: usize) {
+        self.bytes.clear();
+        self.bytes.resize(len + ALIGNMENT, 0);
+        let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
+        self.start = if start < ALIGNMENT { start } else { 0 };
+    }
+
+    fn get(&self, len: usize) -> &[u8] {
+        self.bytes.get(self.start..self.start + len).unwrap_or_default()
+    }
+}
+
+const _: () = assert!(
+    MAX_LEN.is_multiple_of(GROWTH) && GROWTH.is_multiple_of(ZEROS as u64) && ZEROS.is_multiple_of(SECTOR)
+);
