@@ -31,7 +31,8 @@ use crate::{End, Rng};
 
 /// The files that a store consists of when it is not open.
 const DATABASE: &str = "tim.sqlite3";
-const LOG: &str = "tim.sqlite3-wal";
+/// SQLite's log, and the one in front of the database.
+const LOGS: [&str; 2] = ["tim.sqlite3-wal", "tim.log"];
 /// How long after its store has failed for good a hub is started again.
 const RESTART_MS: u64 = 1_000;
 
@@ -382,13 +383,13 @@ impl HubProcess {
         );
     }
 
-    /// A new directory with a copy of a store, with or without its write-ahead log.
-    fn copy_of(&self, from: Option<&Path>, with_log: bool) -> PathBuf {
+    /// A new directory with a copy of a store, with or without its logs.
+    fn copy_of(&self, from: Option<&Path>, with_logs: bool) -> PathBuf {
         let number = self.copies.replace(self.copies.get() + 1);
         let dir = self.home.path().join(format!("store-{number}"));
         let copied = fs::create_dir(&dir).and_then(|()| {
-            let files = [Some(DATABASE), with_log.then_some(LOG)];
-            for file in files.into_iter().flatten() {
+            let logs = LOGS.iter().filter(|_| with_logs);
+            for file in [DATABASE].iter().chain(logs) {
                 let Some(from) = from.map(|from| from.join(file)).filter(|from| from.exists()) else {
                     continue;
                 };
