@@ -11,6 +11,7 @@ mod hub;
 mod json;
 mod language;
 mod lives;
+mod log_blocks;
 mod packing;
 mod script;
 mod store_log;
@@ -23,6 +24,7 @@ pub use hub::hub_session;
 pub use json::{captures, json};
 pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
+pub use log_blocks::log_blocks;
 pub use store_log::store_log;
 pub use wire::{frames, messages, serial};
 
@@ -46,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     ("json", json),
     ("captures", captures),
     ("store_log", store_log),
+    ("log_blocks", log_blocks),
     ("cursors", cursors),
 ];
 

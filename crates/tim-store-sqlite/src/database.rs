@@ -1,7 +1,7 @@
 //! The writing connection, the log in front of it, and the generation in progress. See [`log`](super::log).
 
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -17,7 +17,7 @@ use super::rows::{sql, unsigned};
 use super::shared::Shared;
 use super::sums::damaged;
 use super::writer::{Batch, commit_error};
-use super::{BUSY_TIMEOUT, OpenError, contents, epochs, plain_error};
+use super::{BUSY_TIMEOUT, OpenError, contents, epochs, log, plain_error};
 
 /// How many users and logs a generation may be about. Each of them is a page or two in memory until the commit, which writes them.
 const MAX_TOUCHED: usize = 4_096;
@@ -62,12 +62,12 @@ struct Generation {
 impl Database {
     /// The database of a data directory, with what the log has of the last generation applied and committed.
     pub(super) fn open(connection: Connection, path: &Path) -> Result<Self, OpenError> {
-        let in_log = |path: PathBuf| move |error| OpenError::Io { path, error };
-        let dir = path.parent().unwrap_or(Path::new("."));
-        let log = Log::new(dir).map_err(in_log(dir.join(super::log::LOG)))?;
-        let (generation, salt) = connection.query_row("SELECT generation, salt FROM meta", [], |row| {
-            Ok((unsigned(row, 0)?, unsigned(row, 1)?))
+        let dir = path.parent().unwrap_or_else(|| Path::new("."));
+        let log = Log::new(dir).map_err(|error| OpenError::Io {
+            path: dir.join(log::LOG),
+            error,
         })?;
+        let (generation, salt) = generation(&connection)?;
         let mut database = Self {
             checkpoints: Checkpoints::new(path.to_owned()),
             connection,
@@ -101,46 +101,23 @@ impl Database {
     }
 
     fn recover(&mut self, dir: &Path) -> Result<(), OpenError> {
-        let path = dir.join(super::log::LOG);
-        let damaged = |what: String| OpenError::Damaged {
-            path: path.clone(),
-            what,
-        };
-        let io = |error: io::Error| OpenError::Io {
-            path: path.clone(),
-            error,
-        };
-        let blocks = match self.log.read(self.salt, self.generation + 1).map_err(io)? {
-            Found::Blocks(blocks) => blocks,
-            Found::Hole { index } => {
-                return Err(damaged(format!(
-                    "block {index} is damaged, and later ones follow it"
-                )));
-            }
-            Found::Newer { generation } => {
-                return Err(damaged(format!(
-                    "it continues generation {} of the database, which is at {}: restore both files of one time, or remove \
-                     this one to go on from the database, without what was sent since",
-                    generation - 1,
-                    self.generation
-                )));
-            }
-        };
+        let blocks = blocks_in_log(&self.connection, dir)?;
         if blocks.is_empty() {
             return Ok(());
         }
         self.begin().map_err(OpenError::from_store)?;
         for (header, body) in &blocks {
-            self.apply_block(header, body)
-                .map_err(|why| damaged(format!("block {}: {why}", header.index)))?;
+            self.apply_block(header, body).map_err(|why| OpenError::Damaged {
+                path: dir.join(log::LOG),
+                what: format!("block {}: {why}", header.index),
+            })?;
         }
         info!(
             batches = blocks.len(),
             "what was not in the database yet was taken from {}",
-            path.display()
+            log::LOG
         );
-        self.end_generation().map_err(OpenError::from_store)?;
-        Ok(())
+        self.end_generation().map_err(OpenError::from_store)
     }
 
     /// Applies a block of the log once more.
@@ -182,6 +159,11 @@ impl Database {
 
     pub(super) const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    #[cfg(test)]
+    pub(super) const fn log(&mut self) -> &mut Log {
+        &mut self.log
     }
 
     /// Whether something is applied that readers do not see on connections of their own.
@@ -395,7 +377,7 @@ impl Database {
             .read(self.salt, self.generation + 1)
             .map_err(|error| text(&error))?;
         let Found::Blocks(blocks) = found else {
-            return Err(format!("{}: {found:?}", super::log::LOG));
+            return Err(format!("{}: {found:?}", log::LOG));
         };
         if blocks.len() as u64 != stored {
             return Err(format!("{} of {stored} blocks are left", blocks.len()));
@@ -507,7 +489,7 @@ impl Database {
     /// Leaves everything in the database file, so that a copy of this file is complete.
     pub(super) fn close(&mut self, shared: &Shared) {
         if let Err(error) = self.end(shared) {
-            warn!(%error, "the last messages stay in {}, beside the database", super::log::LOG);
+            warn!(%error, "the last messages stay in {}, beside the database", log::LOG);
             return;
         }
         self.checkpoints.stop();
@@ -520,9 +502,39 @@ impl Database {
             Err(error) => warn!(%error, "the write-ahead log stays beside the database"),
         }
         if let Err(error) = self.log.close() {
-            warn!(%error, "{} cannot be emptied", super::log::LOG);
+            warn!(%error, "{} cannot be emptied", log::LOG);
         }
     }
+}
+
+/// The newest generation that is committed, and the salt of the store.
+fn generation(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    connection.query_row("SELECT generation, salt FROM meta", [], |row| {
+        Ok((unsigned(row, 0)?, unsigned(row, 1)?))
+    })
+}
+
+/// The blocks of the log that are not in the database.
+pub(super) fn blocks_in_log(
+    connection: &Connection,
+    dir: &Path,
+) -> Result<Vec<(Header, Vec<u8>)>, OpenError> {
+    let path = dir.join(log::LOG);
+    let (generation, salt) = generation(connection)?;
+    let found = match Log::new(dir).and_then(|log| log.read(salt, generation + 1)) {
+        Ok(found) => found,
+        Err(error) => return Err(OpenError::Io { path, error }),
+    };
+    let what = match found {
+        Found::Blocks(blocks) => return Ok(blocks),
+        Found::Hole { index } => format!("block {index} is damaged, and later ones follow it"),
+        Found::Newer { generation: found } => format!(
+            "it continues generation {} of the database, which is at {generation}: restore both files of one time, or remove this \
+             one to go on from the database, without what was stored since",
+            found - 1
+        ),
+    };
+    Err(OpenError::Damaged { path, what })
 }
 
 /// An applied batch.

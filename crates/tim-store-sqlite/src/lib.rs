@@ -16,6 +16,8 @@ mod groups;
 mod lists;
 mod lock;
 mod log;
+#[cfg(test)]
+mod log_tests;
 mod mentions;
 mod personal;
 mod pool;
@@ -58,7 +60,31 @@ pub use writer::SqliteWriter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
+    use crate::log::{block, record};
     use crate::wal::{Found, judge_files};
+
+    /// Reads the blocks of a generation in a log, and their records. Returns how many blocks are intact, and how many of them hold
+    /// nothing but records.
+    #[must_use]
+    pub fn look_at_blocks(log: &[u8], salt: u64, generation: u64) -> (usize, usize) {
+        match block::scan(log, salt, generation) {
+            block::Found::Blocks(blocks) => {
+                let whole = blocks.iter().filter(|(_, body)| record::decode(body).is_some());
+                (blocks.len(), whole.count())
+            }
+            block::Found::Hole { .. } | block::Found::Newer { .. } => (0, 0),
+        }
+    }
+
+    /// The records in these bytes, written anew; `None` if they are malformed.
+    #[must_use]
+    pub fn rewrite_records(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut again = Vec::new();
+        for write in record::decode(bytes)? {
+            record::encode(&write, &mut again);
+        }
+        Some(again)
+    }
 
     /// What a look at the write-ahead log finds.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,11 +331,15 @@ impl OpenOptions {
         if is_new && lock.was_used() {
             return Err(OpenError::Lost { path });
         }
-        if lock.was_killed() && size(&beside(&path, "-wal"))?.is_none() {
-            let path = path.display();
-            warn!(
-                "the last hub was killed, but {path}-wal is missing: unless it was starting or stopping, messages are lost"
-            );
+        if lock.was_killed() {
+            for log in [beside(&path, "-wal"), dir.join(log::LOG)] {
+                if size(&log)?.is_none() {
+                    let log = log.display();
+                    warn!(
+                        "the last hub was killed, but {log} is missing: unless it was starting or stopping, messages are lost"
+                    );
+                }
+            }
         }
         let store = self.open_database(&path, is_new, lock);
         store.map_err(|error| error.in_file(&path))

@@ -592,7 +592,8 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     let rows = kept(&database);
     database
         .execute_batch(
-            "DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread; PRAGMA user_version = 12;",
+            "DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
+             ALTER TABLE meta DROP COLUMN generation; ALTER TABLE meta DROP COLUMN salt; PRAGMA user_version = 12;",
         )
         .unwrap();
     drop(database);

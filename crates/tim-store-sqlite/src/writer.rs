@@ -33,6 +33,16 @@ impl SqliteWriter {
         super::database::tests::Writing(self.shared.database())
     }
 
+    #[cfg(test)]
+    pub(super) fn turn(&self) -> super::shared::Turn<'_> {
+        self.shared.database()
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_log(&self, change: impl FnOnce(&mut super::log::Log)) {
+        change(self.shared.database().database.as_mut().unwrap().log());
+    }
+
     /// Commits the generation in progress.
     #[cfg(test)]
     pub(super) fn end_generation(&self) {

@@ -15,7 +15,7 @@ Damaged entries are not served: devices are told of a gap, and the history ends 
 are. Other damage keeps a hub from starting: restore a backup.";
 
 /// What to do about a damaged store.
-const RESTORE: &str = "restore a backup, without tim.sqlite3-wal and -shm beside it";
+const RESTORE: &str = "restore a backup, without tim.log, tim.sqlite3-wal and -shm of the damaged store beside it";
 
 /// Check the store of a hub, and say what is damaged.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         "{directory}: {} conversations, {} intact entries",
         report.conversations, report.entries
     )?;
+    if report.batches_in_log > 0 {
+        writeln!(
+            out,
+            "tim.log: {} intact batches, which the next hub takes over when it starts",
+            report.batches_in_log
+        )?;
+    }
     for broken in &report.broken {
         writeln!(out, "{broken}")?;
     }

@@ -30,7 +30,8 @@ SIGHUP reloads the file, the key and the variables. The app key, the retention, 
 requests and addresses, the number of devices and the log levels change at once, and sessions continue; other settings take effect at the
 next start.
 
-Files in the data directory: tim.sqlite3 (all messages), app.key (signs UserSigs; created at the first start, readable by its
+Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
+after a clean stop; it belongs into each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
 owner only), endpoint.toml (the hub's address, for `tim chat` and other local commands).";
 
 /// Run a hub: store conversations and deliver messages.

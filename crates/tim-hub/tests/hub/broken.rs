@@ -27,6 +27,8 @@ fn a_store_that_can_no_longer_be_read_stops_the_hub() {
     for _ in 0..20 {
         alice.send(c2c("bob"), &"a long letter ".repeat(500));
     }
+    // With this, all of it is in the files, and nothing in memory only.
+    alice.create_group("crew", &[]).unwrap();
     ruin(&hub);
     assert_eq!(alice.page(c2c("bob"), &[], 15), Err(ErrorCode::OUTCOME_UNKNOWN));
     drop(alice);

@@ -171,7 +171,7 @@ fn a_hub_whose_clock_is_behind_wipes_what_was_revoked() {
     alice.revoke(c2c("bob"), 1).unwrap();
     // As if the hub were killed now.
     let killed = tempfile::tempdir().unwrap();
-    for file in ["tim.sqlite3", "tim.sqlite3-wal"] {
+    for file in ["tim.sqlite3", "tim.sqlite3-wal", "tim.log"] {
         std::fs::copy(hub.data_dir().join(file), killed.path().join(file)).unwrap();
     }
     assert!(is_in_files(killed.path(), b"hunter2"));
@@ -274,8 +274,10 @@ fn after_a_clean_stop_the_database_file_alone_is_whole() {
     let alone = tempfile::tempdir().unwrap();
     std::fs::copy(dir.path().join("tim.sqlite3"), alone.path().join("tim.sqlite3")).unwrap();
     assert_eq!(entries(alone.path()), 3);
-    let log = std::fs::metadata(dir.path().join("tim.sqlite3-wal"));
-    assert_eq!(log.map_or(0, |log| log.len()), 0);
+    for log in ["tim.sqlite3-wal", "tim.log"] {
+        let log = std::fs::metadata(dir.path().join(log));
+        assert_eq!(log.map_or(0, |log| log.len()), 0);
+    }
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub(super) struct Log {
     used: u64,
     /// The next block is written from here.
     buffer: Buffer,
+    /// As if the disk were full.
+    #[cfg(test)]
+    pub(super) is_full: bool,
 }
 
 impl Log {
@@ -69,6 +72,8 @@ impl Log {
             end: 0,
             used: len,
             buffer: Buffer::default(),
+            #[cfg(test)]
+            is_full: false,
         })
     }
 
@@ -134,6 +139,10 @@ impl Log {
 
     /// Makes the file at least so long.
     fn grow(&mut self, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if self.is_full {
+            return Err(ErrorKind::StorageFull.into());
+        }
         self.open()?;
         while self.len < len {
             let from = self.len;

@@ -1,0 +1,365 @@
+//! What is in the log only, after a crash, damage, or on a full disk.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tim_proto::{MessageId, MessageKind, UserId};
+use tim_store::{
+    Append, EntryFlags, Fingerprint, LogKey, NotStored, PageRequest, StoreError, StoreReader, StoreWriter,
+    SystemEntry, Write, Written,
+};
+
+use super::log::LOG;
+use super::{DATABASE, OpenError, SqliteReader, SqliteWriter, check, open, schema};
+
+const ALICE: UserId = match UserId::new("alice") {
+    Ok(user) => user,
+    Err(_) => panic!("an id"),
+};
+const BOB: UserId = match UserId::new("bob") {
+    Ok(user) => user,
+    Err(_) => panic!("an id"),
+};
+
+fn talk() -> LogKey {
+    LogKey::c2c(ALICE, BOB)
+}
+
+/// A store with two accounts, and alice's number.
+fn accounts(dir: &Path) -> (SqliteWriter, SqliteReader, u64) {
+    let (mut writer, reader) = open(dir).unwrap();
+    writer
+        .commit(1, &[Write::EnsureAccounts(vec![ALICE, BOB])])
+        .unwrap();
+    let number = reader.account(&ALICE).unwrap().unwrap().number;
+    (writer, reader, number)
+}
+
+fn say(number: u64, random: u32) -> Write {
+    Write::Append(Append {
+        log: talk(),
+        sender: ALICE,
+        id: MessageId {
+            sender: number,
+            client_time: 1,
+            random,
+        },
+        fingerprint: Fingerprint::of(&[&random.to_le_bytes()]),
+        origin: 0,
+        kind: MessageKind::TEXT,
+        flags: EntryFlags::NONE,
+        content: Bytes::from(random.to_le_bytes().repeat(50)),
+        require_membership: true,
+        mentions: Vec::new(),
+        mention_all: false,
+    })
+}
+
+fn notice(random: u32) -> Write {
+    Write::AppendSystem {
+        log: LogKey::System(BOB),
+        entry: SystemEntry {
+            client_time: 1,
+            random,
+            kind: MessageKind::TEXT,
+            flags: EntryFlags::NONE,
+            content: Bytes::from_static(b"notice"),
+        },
+    }
+}
+
+/// The files as they are at this moment: what a killed hub leaves.
+fn killed(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(dir).unwrap() {
+        let file = file.unwrap();
+        if file.file_name() != "hub.lock" {
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+    }
+    copy
+}
+
+fn heads(reader: &SqliteReader) -> [u64; 2] {
+    [talk(), LogKey::System(BOB)].map(|log| {
+        let request = PageRequest {
+            log,
+            before: None,
+            after: 0,
+            limit: 100,
+            max_bytes: usize::MAX,
+        };
+        reader
+            .page(&request)
+            .unwrap()
+            .entries
+            .last()
+            .map_or(0, |entry| entry.sequence)
+    })
+}
+
+/// The changes that a connection of its own sees.
+fn committed(dir: &Path) -> u64 {
+    let database = Connection::open(dir.join(DATABASE)).unwrap();
+    let change: i64 = database
+        .query_row("SELECT change FROM meta", [], |row| row.get(0))
+        .unwrap();
+    u64::try_from(change).unwrap()
+}
+
+#[test]
+fn what_is_in_the_log_only_is_read_by_all_and_survives_a_kill_with_its_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    for random in 1..=10 {
+        writer.commit(1, &[say(number, random), notice(random)]).unwrap();
+    }
+    let read = Write::MarkRead {
+        user: BOB,
+        log: talk(),
+        upto: Some(7),
+    };
+    writer.commit(2, &[read]).unwrap();
+    assert_eq!(committed(dir.path()), 0);
+    assert_eq!(heads(&reader), [10, 10]);
+    assert_eq!(reader.conversations(&BOB, None, 10).unwrap().total_unread, 3);
+    let cursor = reader.epochs().cursor(reader.head_change().unwrap());
+
+    let killed = killed(dir.path());
+    assert_eq!(check(killed.path()).unwrap().batches_in_log, 12);
+    let (mut writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(committed(killed.path()), 20);
+    assert_eq!(heads(&reader), [10, 10]);
+    assert_eq!(reader.conversations(&BOB, None, 10).unwrap().total_unread, 3);
+    let resumed = reader.epochs().resume(cursor, reader.head_change().unwrap());
+    assert_eq!((resumed.change, resumed.restored), (20, false));
+    let results = writer
+        .commit(3, &[say(number, 10), say(number, 11)])
+        .unwrap()
+        .results;
+    assert!(matches!(results[0], Ok(Written::Duplicate(stored)) if stored.sequence == 10));
+    assert!(matches!(results[1], Ok(Written::Stored(stored)) if stored.sequence == 11));
+    drop((writer, reader));
+    assert_eq!(fs::metadata(killed.path().join(LOG)).unwrap().len(), 0);
+    assert!(check(killed.path()).unwrap().is_clean());
+}
+
+#[test]
+fn a_log_whose_generation_is_committed_is_not_applied_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1), notice(1)]).unwrap();
+    writer.end_generation();
+    // As if the hub were killed between the commit and the next block.
+    let before_next = killed(dir.path());
+    writer.commit(1, &[notice(2)]).unwrap();
+    let behind = killed(dir.path());
+    drop((writer, reader));
+    for (killed, expected) in [(before_next, [1, 1]), (behind, [1, 2])] {
+        let (_writer, reader) = open(killed.path()).unwrap();
+        assert_eq!(heads(&reader), expected);
+    }
+}
+
+#[test]
+fn a_torn_block_is_left_out_and_a_damaged_one_in_front_of_others_keeps_the_store_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    for random in 1..=5 {
+        writer.commit(1, &[say(number, random)]).unwrap();
+    }
+    let killed = killed(dir.path());
+    drop((writer, reader));
+    let path = killed.path().join(LOG);
+    let whole = fs::read(&path).unwrap();
+    let blocks = whole
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .unwrap()
+        .next_multiple_of(512);
+    // Six blocks of one sector each.
+    assert_eq!(blocks, 6 * 512);
+    let with = |at: usize, byte: u8| {
+        let mut damaged = whole.clone();
+        damaged[at] ^= byte;
+        damaged
+    };
+    for sector in 0..5 {
+        let damaged = with(sector * 512 + 80, 1);
+        fs::write(&path, &damaged).unwrap();
+        let refused = open(killed.path()).unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::Damaged { path: named, .. } if *named == path),
+            "{refused}"
+        );
+        assert!(check(killed.path()).is_err());
+        assert_eq!(fs::read(&path).unwrap(), damaged, "kept as it is");
+    }
+    fs::write(&path, with(5 * 512 + 80, 1)).unwrap();
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(
+        heads(&reader),
+        [4, 0],
+        "what was being written, for all one can know"
+    );
+}
+
+#[test]
+fn a_database_that_is_older_than_the_log_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    writer.end_generation();
+    let backup = killed(dir.path());
+    for random in 2..=3 {
+        writer.commit(1, &[say(number, random)]).unwrap();
+        writer.end_generation();
+    }
+    writer.commit(1, &[say(number, 4)]).unwrap();
+    fs::copy(dir.path().join(LOG), backup.path().join(LOG)).unwrap();
+    drop((writer, reader));
+    let refused = open(backup.path()).unwrap_err().to_string();
+    assert!(
+        refused.contains("continues generation 3 of the database, which is at 1"),
+        "{refused}"
+    );
+    fs::remove_file(backup.path().join(LOG)).unwrap();
+    let (_writer, reader) = open(backup.path()).unwrap();
+    assert_eq!(heads(&reader), [1, 0]);
+}
+
+#[test]
+fn a_full_disk_of_the_log_stores_nothing_and_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1), notice(1)]).unwrap();
+    writer.with_log(|log| log.is_full = true);
+    for random in 2..=3 {
+        let refused = writer
+            .commit(1, &[say(number, random), notice(random)])
+            .unwrap_err();
+        assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
+        assert_eq!(heads(&reader), [1, 1]);
+        assert_eq!(reader.head_change(), Ok(2));
+    }
+    let killed = killed(dir.path());
+    writer.with_log(|log| log.is_full = false);
+    let stored = writer.commit(1, &[say(number, 2), notice(2)]).unwrap();
+    assert!(
+        matches!(stored.results[0], Ok(Written::Stored(stored)) if (stored.sequence, stored.change) == (2, 3))
+    );
+    assert_eq!(heads(&reader), [2, 2]);
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(heads(&reader), [1, 1]);
+}
+
+#[test]
+fn a_database_that_cannot_grow_keeps_what_is_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    let pages: i64 = writer
+        .connection()
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    let limit = |writer: &SqliteWriter, pages: i64| {
+        let _: i64 = writer
+            .connection()
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0))
+            .unwrap();
+    };
+    limit(&writer, pages + 10);
+    let mut stored = 0;
+    let refused = loop {
+        match writer.commit(1, &[say(number, stored + 1)]) {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
+    assert_eq!(
+        heads(&reader)[0],
+        u64::from(stored).min(100).max(u64::from(stored))
+    );
+    let killed = killed(dir.path());
+    let (_writer, of_killed) = open(killed.path()).unwrap();
+    assert_eq!(heads(&of_killed), heads(&reader));
+    limit(&writer, 1 << 20);
+    writer.commit(1, &[say(number, stored + 1)]).unwrap();
+    assert_eq!(heads(&reader)[0], u64::from(stored) + 1);
+}
+
+#[test]
+fn a_long_read_ends_the_generation_and_is_right() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    let slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(*) FROM n";
+    let mut turn = writer.turn();
+    let database = turn.database.as_mut().unwrap();
+    let read = database.read(Some(Duration::ZERO), |db| {
+        db.query_row(slow, [], |row| row.get::<_, i64>(0))
+    });
+    assert!(read.is_none(), "{read:?}");
+    let read = database.read(None, |db| db.query_row(slow, [], |row| row.get::<_, i64>(0)));
+    assert_eq!(read.unwrap().unwrap(), 100_000);
+    // The transaction is still there.
+    assert!(database.is_ahead());
+    database.was_read(Duration::from_secs(1));
+    drop(turn);
+    assert_eq!(
+        (heads(&reader)[0], committed(dir.path())),
+        (1, 1),
+        "committed for the reader"
+    );
+}
+
+#[test]
+fn a_generation_ends_when_the_log_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    let Write::Append(append) = say(number, 0) else {
+        unreachable!()
+    };
+    let large = |random: u32| {
+        Write::Append(Append {
+            id: MessageId { random, ..append.id },
+            content: vec![1; 1 << 20].into(),
+            ..append.clone()
+        })
+    };
+    for random in 1..=10 {
+        writer.commit(1, &[large(random)]).unwrap();
+        assert_eq!(committed(dir.path()), if random < 8 { 0 } else { 8 }, "{random}");
+    }
+    // One that does not fit in any log.
+    writer
+        .commit(1, &(11..=19).map(large).collect::<Vec<_>>())
+        .unwrap();
+    assert_eq!(committed(dir.path()), 19);
+    let killed = killed(dir.path());
+    drop((writer, reader));
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(reader.head_change(), Ok(19));
+}
+
+#[test]
+fn a_store_from_before_there_was_a_log_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Connection::open(dir.path().join(DATABASE)).unwrap();
+    database.execute_batch(schema::STEPS[0]).unwrap();
+    database
+        .execute_batch("PRAGMA user_version = 12; INSERT INTO users (name) VALUES ('alice')")
+        .unwrap();
+    drop(database);
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    assert!(reader.account(&ALICE).unwrap().is_some());
+    writer.commit(1, &[Write::EnsureAccount(BOB)]).unwrap();
+    let killed = killed(dir.path());
+    drop((writer, reader));
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert!(reader.account(&BOB).unwrap().is_some());
+}
