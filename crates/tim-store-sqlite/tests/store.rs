@@ -83,7 +83,7 @@ fn two_writers_on_one_database_are_noticed_at_the_next_commit() {
     writer.commit(1, &say("alice")).unwrap();
     let other = rusqlite::Connection::open(dir.path().join("tim.sqlite3")).unwrap();
     other.busy_timeout(std::time::Duration::ZERO).unwrap();
-    let mut begin = || other.execute("INSERT INTO epochs VALUES (1, 0)", []);
+    let begin = || other.execute("INSERT INTO epochs VALUES (1, 0)", []);
     assert!(begin().is_err(), "a generation is in progress");
     // This ends it.
     let profile = Write::SetUserProfile {
