@@ -72,7 +72,10 @@ impl SqliteReader {
     }
 
     /// Reads on the writing connection, if there is something that only this one has.
-    fn read_recent<T>(&self, mut work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    fn read_recent<T>(
+        &self,
+        mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let mut turn = self.shared.database();
         let Some(database) = turn.database.as_mut().filter(|database| database.is_ahead()) else {
             drop(turn);
