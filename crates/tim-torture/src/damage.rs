@@ -168,7 +168,7 @@ fn harm(rng: &mut Rng, data: &Path) -> Result<Harm> {
     files.sort();
     let main: Vec<String> = files
         .iter()
-        .filter(|name| name.contains("sqlite3"))
+        .filter(|name| name.contains("sqlite3") || *name == "tim.log")
         .cloned()
         .collect();
     let file = match rng.percent(85) {
