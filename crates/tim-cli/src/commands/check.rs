@@ -15,7 +15,8 @@ Damaged entries are not served: devices are told of a gap, and the history ends 
 are. Other damage keeps a hub from starting: restore a backup.";
 
 /// What to do about a damaged store.
-const RESTORE: &str = "restore a backup, without tim.log, tim.sqlite3-wal and -shm of the damaged store beside it";
+const RESTORE: &str =
+    "restore a backup, without tim.log, tim.sqlite3-wal and -shm of the damaged store beside it";
 
 /// Check the store of a hub, and say what is damaged.
 #[derive(Debug, clap::Args)]
