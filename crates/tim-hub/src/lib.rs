@@ -24,6 +24,7 @@ mod steps;
 mod stopping;
 mod threads;
 mod timer;
+mod wakeups;
 mod worker;
 
 pub use tim_store::{Store, WriteError};

@@ -24,6 +24,7 @@ use crate::settings::Settings;
 use crate::steps::Workers;
 use crate::stopping::Stopping;
 use crate::timer::Timer;
+use crate::wakeups::together;
 use crate::worker::{Worker, Workplace};
 
 /// Everything that the connections of a hub share.
@@ -265,6 +266,8 @@ fn hooks(
                     .send_replace(Some("the fan-out has ended".to_owned()));
             }
         }),
+        // Many of them are one sender's.
+        answers: Box::new(|answer| together(answer)),
         unknown: Box::new(|| ()),
         fatal: Box::new(move |error: StoreError| {
             error!(%error, "the store failed; the hub stops");

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::steps::Steps;
 use crate::threads::{JoinOnDrop, blocking, lock, thread};
+use crate::wakeups::together;
 
 /// Where the workers of a hub work.
 #[derive(Clone)]
@@ -61,12 +62,14 @@ pub(crate) fn start<T: Send + 'static>(
     workplace: &Workplace,
     name: &str,
     capacity: usize,
-    work: impl FnMut(T) + Send + 'static,
+    mut work: impl FnMut(T) + Send + 'static,
 ) -> io::Result<(Queue<T>, Worker)> {
     match workplace {
         Workplace::Threads => {
             let (sender, items) = sync_channel(capacity);
-            let thread = thread(name, move || items.iter().for_each(work))?;
+            let thread = thread(name, move || {
+                items.iter().for_each(|item| together(|| work(item)))
+            })?;
             Ok((Queue::Thread(sender), Worker::Thread { _thread: thread }))
         }
         Workplace::Steps(steps) => {
@@ -169,7 +172,7 @@ impl<T> Stepped<T> {
         let Some(item) = lock(&self.items).pop_front() else {
             return false;
         };
-        blocking(|| work(item));
+        blocking(|| together(|| work(item)));
         true
     }
 }

@@ -15,6 +15,7 @@ use tim_proto::request::ConversationChange;
 use tim_proto::{ErrorCode, UserId};
 
 use crate::threads::lock;
+use crate::wakeups;
 
 /// Which login of a device this is: the numbers that tell a late LOGIN from a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,9 +138,7 @@ impl Device {
             put(&mut mailbox);
             mailbox.take_waker()
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakeups::wake(waker);
     }
 }
 

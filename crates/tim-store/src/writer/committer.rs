@@ -67,14 +67,15 @@ impl<S: StoreWriter> Committer<S> {
                 if !commit.published.is_empty() {
                     (self.hooks.published)(commit.published);
                 }
-                let results = commit
-                    .results
-                    .into_iter()
-                    .map(|result| result.map_err(WriteError::from));
-                self.answers
-                    .drain(..)
-                    .zip(results)
-                    .for_each(|(answers, result)| answers.answer(result));
+                let mut results = commit.results.into_iter();
+                let answers = &mut self.answers;
+                (self.hooks.answers)(&mut || {
+                    let results = results.by_ref().map(|result| result.map_err(WriteError::from));
+                    answers
+                        .drain(..)
+                        .zip(results)
+                        .for_each(|(answers, result)| answers.answer(result));
+                });
             }
             Err(StoreError::Fatal(reason)) => return Err(reason),
             Err(error) => {

@@ -81,6 +81,8 @@ pub struct Hooks {
     /// Receives the new entries of each commit, in the order of changes, after they are durable and before the results of the writes
     /// are reported. What a sender does after its result therefore comes after its message in the fan-out.
     pub published: Box<dyn FnMut(Vec<Published>) + Send>,
+    /// Reports the results of the writes of a commit: calls what it is given, once.
+    pub answers: Box<dyn FnMut(&mut dyn FnMut()) + Send>,
     /// Called after a batch of which it is unknown whether it was stored, when its writes have their results and before the next
     /// commit. If it was stored, nothing of it is published: whoever follows the commits has to read what it has missed.
     pub unknown: Box<dyn FnMut() + Send>,
@@ -94,6 +96,7 @@ impl Hooks {
         Self {
             now_ms: Box::new(now_ms),
             published: Box::new(|_| ()),
+            answers: Box::new(|answer| answer()),
             unknown: Box::new(|| ()),
             fatal: Box::new(|_| ()),
         }

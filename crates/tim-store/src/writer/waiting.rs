@@ -121,6 +121,8 @@ struct State {
     jobs: FairQueue<Option<UserId>, Job>,
     closed: bool,
     abandoned: bool,
+    /// Whether somebody waits for [`Waiting::changed`]: telling nobody costs a system call.
+    waited_for: bool,
 }
 
 impl State {
@@ -137,6 +139,7 @@ impl Waiting {
                 jobs: FairQueue::new(config.queue),
                 closed: false,
                 abandoned: false,
+                waited_for: false,
             }),
             changed: Condvar::new(),
             per_user: config.per_user,
@@ -159,10 +162,12 @@ impl Waiting {
             None => Ok(()),
             Some(job) => state.jobs.push(user, job, at_most),
         };
+        let is_waited_for = pushed.is_ok() && std::mem::take(&mut state.waited_for);
         drop(state);
-        pushed.map_err(|job| job.refuse(WriteError::Overloaded))?;
-        self.changed.notify_one();
-        Ok(())
+        if is_waited_for {
+            self.changed.notify_one();
+        }
+        pushed.map_err(|job| job.refuse(WriteError::Overloaded))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -181,6 +186,7 @@ impl Waiting {
             if state.closed {
                 return false;
             }
+            state.waited_for = true;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.take(at_most, batch);
