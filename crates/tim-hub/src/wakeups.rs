@@ -46,7 +46,7 @@ pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
         is_within
     });
     // The outer one wakes.
-    let _wake = (!is_within).then_some(WakeOnDrop);
+    let _wake = (!is_within).then(|| WakeOnDrop);
     work()
 }
 
