@@ -266,7 +266,6 @@ fn hooks(
                     .send_replace(Some("the fan-out has ended".to_owned()));
             }
         }),
-        // Many of them are one sender's.
         answers: Box::new(|answer| together(answer)),
         unknown: Box::new(|| ()),
         fatal: Box::new(move |error: StoreError| {

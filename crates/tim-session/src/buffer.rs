@@ -48,7 +48,7 @@ impl Buffer for FixedBuffer<'_> {
 /// holds no buffer.
 #[cfg(feature = "alloc")]
 pub struct GrowBuffer {
-    bytes: alloc::vec::Vec<u8>,
+    bytes: alloc::boxed::Box<[u8]>,
     limit: usize,
 }
 
@@ -63,9 +63,9 @@ impl fmt::Debug for GrowBuffer {
 impl GrowBuffer {
     /// An empty buffer that can grow to `limit` bytes.
     #[must_use]
-    pub const fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self {
-            bytes: alloc::vec::Vec::new(),
+            bytes: alloc::boxed::Box::default(),
             limit,
         }
     }
@@ -86,12 +86,14 @@ impl Buffer for GrowBuffer {
         }
         if len > self.bytes.len() {
             let doubled = len.max(self.bytes.len() * 2).next_multiple_of(STEP);
-            self.bytes.resize(doubled.min(self.limit), 0);
+            let mut bytes = alloc::vec![0; doubled.min(self.limit)];
+            fill(&mut bytes, &self.bytes);
+            self.bytes = bytes.into_boxed_slice();
         }
         true
     }
     fn release(&mut self) {
-        self.bytes = alloc::vec::Vec::new();
+        self.bytes = alloc::boxed::Box::default();
     }
     fn limit(&self) -> usize {
         self.limit

@@ -18,9 +18,9 @@ const MAX_SILENCE: u64 = 3;
 /// advances.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepaliveConfig {
-    framing: Framing,
+    pub(crate) framing: Framing,
     keep_alive: u64,
-    keep_alive_timeout: u64,
+    pub(crate) keep_alive_timeout: u64,
     retry: u64,
 }
 

@@ -1,27 +1,34 @@
 //! Time, as the driver provides it.
 
+use core::num::NonZeroU64;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
 /// An instant, in microseconds since an arbitrary start. It should never go back; if it does, a session assumes that no time
 /// has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Instant(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(NonZeroU64); // one more, so that an `Option` of it is as small
+
+impl Default for Instant {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
 
 impl Instant {
     /// The start.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
 
     /// This many microseconds after the start.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
-        Self(micros)
+        Self::ZERO.plus_micros(micros)
     }
 
     /// This many milliseconds after the start.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1000))
+        Self::from_micros(millis.saturating_mul(1000))
     }
 
     /// This many microseconds later.
@@ -34,18 +41,22 @@ impl Instant {
     /// Microseconds since the start.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
-        self.0
+        self.0.get().saturating_sub(1)
+    }
+
+    const fn micros_since(self, earlier: Self) -> u64 {
+        self.0.get().saturating_sub(earlier.0.get())
     }
 
     /// The time since `earlier`; zero if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.micros_since(earlier))
     }
 }
 
 /// The latest instant of a session's time, and the longest wait. Their sum does not overflow.
-const LATEST: u64 = u64::MAX / 2;
+const LATEST: Instant = Instant::from_micros(u64::MAX / 2);
 const LONGEST: u64 = u64::MAX / 4;
 
 /// A session's own time. It never goes back, whatever the driver's clock does, and stays far enough from overflow to add a
@@ -59,15 +70,15 @@ pub(crate) struct SessionTime {
 impl SessionTime {
     /// The session's time at `driver`.
     pub(crate) fn at(&mut self, driver: Instant) -> Instant {
-        let passed = driver.0.saturating_sub(self.driver.0);
+        let passed = driver.micros_since(self.driver);
         self.driver = driver;
-        self.own = Instant(self.own.0.saturating_add(passed).min(LATEST));
+        self.own = self.own.plus_micros(passed).min(LATEST);
         self.own
     }
 
     /// An instant of the session on the driver's clock.
     pub(crate) const fn in_driver_time(&self, own: Instant) -> Instant {
-        self.driver.plus_micros(own.0.saturating_sub(self.own.0))
+        self.driver.plus_micros(own.micros_since(self.own))
     }
 }
 

@@ -31,7 +31,7 @@ pub use write::{
     Append, Commit, GroupChanged, Published, Purge, PurgedLog, Revoke, RosterChange, StoreWriter, Stored,
     Write, Written,
 };
-pub use writer::{Hooks, WriteError, WriteResult, Writer, WriterConfig};
+pub use writer::{Around, Hooks, WriteError, WriteResult, Writer, WriterConfig};
 
 /// The most items of one [`StoreWriter::commit`].
 pub const MAX_BATCH: usize = 256;

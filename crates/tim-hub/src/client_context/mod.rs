@@ -38,11 +38,18 @@ pub(crate) struct ClientContext {
     request: u32,
     /// The caches were current in this generation of permissions, or have been filled since.
     generation: Generation,
+    /// Who only reads has none.
+    caches: Option<Box<Caches>>,
+    /// When the session ends, unless it is renewed.
+    pub(crate) expiry: Expiry,
+}
+
+/// What is cached of the user, of peers and of the user's groups.
+#[derive(Debug, Default)]
+struct Caches {
     known_peers: HashSet<UserId>,
     names: Option<Arc<Names>>,
     memberships: HashMap<GroupId, Arc<GroupMembership>>,
-    /// When the session ends, unless it is renewed.
-    pub(crate) expiry: Expiry,
 }
 
 /// What was agreed on when the client logged in.
@@ -72,9 +79,7 @@ impl ClientContext {
             limits,
             request: 0,
             generation,
-            known_peers: HashSet::new(),
-            names: None,
-            memberships: HashMap::new(),
+            caches: None,
             expiry,
         }
     }
@@ -83,9 +88,11 @@ impl ClientContext {
     pub(crate) fn begin(&mut self, request: u32, generation: Generation) {
         self.request = request;
         self.generation = generation;
-        if self.device.take_stale() {
-            self.names = None;
-            self.memberships = HashMap::new();
+        if self.device.take_stale()
+            && let Some(caches) = &mut self.caches
+        {
+            caches.names = None;
+            caches.memberships = HashMap::new();
         }
     }
 
@@ -130,34 +137,42 @@ impl ClientContext {
 
     /// Whether a peer is known to have an account.
     pub(crate) fn knows_peer(&self, peer: &UserId) -> bool {
-        self.known_peers.contains(peer)
+        self.caches
+            .as_ref()
+            .is_some_and(|caches| caches.known_peers.contains(peer))
     }
 
     /// A peer has an account.
     pub(crate) fn add_known_peer(&mut self, peer: UserId) {
-        if self.known_peers.len() >= MAX_KNOWN_PEERS {
-            self.known_peers.clear();
+        let known_peers = &mut self.caches().known_peers;
+        if known_peers.len() >= MAX_KNOWN_PEERS {
+            known_peers.clear();
         }
-        self.known_peers.insert(peer);
+        known_peers.insert(peer);
     }
 
     pub(crate) fn names(&self) -> Option<Arc<Names>> {
-        self.names.clone()
+        self.caches.as_ref()?.names.clone()
     }
 
     pub(crate) fn set_names(&mut self, names: Arc<Names>) {
-        self.names = Some(names);
+        self.caches().names = Some(names);
     }
 
     /// The cached membership of the user in a group.
     pub(crate) fn membership(&self, group: &GroupId) -> Option<Arc<GroupMembership>> {
-        self.memberships.get(group).cloned()
+        self.caches.as_ref()?.memberships.get(group).cloned()
     }
 
     pub(crate) fn set_membership(&mut self, group: GroupId, membership: Arc<GroupMembership>) {
-        if self.memberships.len() >= MAX_MEMBERSHIPS {
-            self.memberships.clear();
+        let memberships = &mut self.caches().memberships;
+        if memberships.len() >= MAX_MEMBERSHIPS {
+            memberships.clear();
         }
-        self.memberships.insert(group, membership);
+        memberships.insert(group, membership);
+    }
+
+    fn caches(&mut self) -> &mut Caches {
+        self.caches.get_or_insert_default()
     }
 }

@@ -17,6 +17,8 @@ use crate::encoding;
 
 /// After how many of its own messages a device is told how far it has been served.
 const MAX_UNREPORTED: u32 = 256;
+/// How many live deliveries are handed over before others may put more into the mailbox.
+const MAX_AT_ONCE: usize = 16;
 /// The most bytes of entries that one reading of the log brings.
 const CATCH_UP_BYTES: usize = 256 * 1024;
 /// The most entries that one reading of the log brings.
@@ -75,21 +77,31 @@ impl DeliveryState {
         self.is_outdated = true;
     }
 
-    /// Hands over the next live delivery; whether that was possible.
-    pub(super) fn deliver_live(&mut self, session: &mut Session, mailbox: &mut Mailbox) -> bool {
-        if !session.is_online() {
-            return false;
+    /// Hands over the next live deliveries, while so many bytes can be queued; whether any was. Others wait for the mailbox
+    /// meanwhile, so not too many.
+    pub(super) fn deliver_live(
+        &mut self,
+        session: &mut Session,
+        mailbox: &mut Mailbox,
+        least_capacity: usize,
+    ) -> bool {
+        let mut moved = false;
+        for _ in 0..MAX_AT_ONCE {
+            if !session.is_online() || session.outgoing_capacity() < least_capacity {
+                break;
+            }
+            let Some(delivery) = self.next_live(mailbox) else {
+                self.report_own_messages(session);
+                break;
+            };
+            if self.hand_over(session, &delivery).is_err() {
+                mailbox.put_back(delivery);
+                break;
+            }
+            self.note_handed_over(delivery.change());
+            moved = true;
         }
-        let Some(delivery) = self.next_live(mailbox) else {
-            self.report_own_messages(session);
-            return false;
-        };
-        let handed_over = self.hand_over(session, &delivery);
-        match handed_over {
-            Ok(()) => self.note_handed_over(delivery.change()),
-            Err(_) => mailbox.put_back(delivery),
-        }
-        handed_over.is_ok()
+        moved
     }
 
     /// A delivery has its cursor; one that is not stored, whose change is 0, has none.
@@ -119,9 +131,12 @@ impl DeliveryState {
     /// The device is about to be answered that this change is stored; 0 if none is. Its cursor names the change first, so that the
     /// device is told if a restored store does not have it. While the device has not been told that it has everything, the cursors
     /// of its next deliveries do.
-    pub(super) fn note_answered(&mut self, session: &mut Session, change: u64) {
+    ///
+    /// `newest` is the newest change of all answers that are at hand. They are stored too, so the cursor names it, and the answers
+    /// behind this one need no other.
+    pub(super) fn note_answered(&mut self, session: &mut Session, change: u64, newest: u64) {
         if change > self.told && !planted::is(Fault::AnswerAheadOfCursor) {
-            self.known = self.known.max(change);
+            self.known = self.known.max(newest);
             if self.is_synced {
                 self.report_cursor(session);
             }

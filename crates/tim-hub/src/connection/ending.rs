@@ -56,9 +56,13 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let Stage::Online(online) = &self.stage else {
                 return;
             };
-            let response = online.device().mailbox().next_response();
-            let Some(response) = response else { return };
-            self.finish(response.request, response.kind, response.result.map(Some));
+            let mut mailbox = online.device().mailbox();
+            let Some(response) = mailbox.next_response() else {
+                return;
+            };
+            let newest = response.change.max(mailbox.newest_answered());
+            drop(mailbox);
+            self.send_response(response, newest);
         }
     }
 

@@ -105,7 +105,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             sends_per_second: self.services.settings.sends_per_second(),
             requests_per_second: self.services.settings.requests_per_second(),
         };
-        self.stage = Stage::LoggingIn(LoggingIn {
+        self.stage = Stage::LoggingIn(Box::new(LoggingIn {
             user: login.user,
             device: login.device,
             result: Box::pin(log_in(
@@ -114,7 +114,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 login,
                 limits,
             )),
-        });
+        }));
     }
 
     /// Answers a login that has been checked; whether there was one.

@@ -49,20 +49,20 @@ pub(crate) struct Connection<L> {
     /// Until when nothing is read from the client.
     paused_until: Option<Instant>,
     /// Counts what has come, frame by frame.
-    handled: u32,
+    handled: u16,
     place: Arc<Place>,
     /// Since when nobody is logged in, if the connection ends for that.
     vacant_since: Option<Instant>,
     /// A serial port ends with its session.
     port_ends: bool,
     /// The other end, for the log.
-    peer: String,
+    peer: Box<str>,
     span: Span,
 }
 
 enum Stage {
     Anonymous,
-    LoggingIn(LoggingIn),
+    LoggingIn(Box<LoggingIn>),
     Online(Box<Online>),
 }
 
@@ -80,7 +80,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         link: L,
         framing: Framing,
         place: Arc<Place>,
-        peer: String,
+        peer: Box<str>,
     ) -> Self {
         let mut config = services.options.connection;
         config.framing = framing;
@@ -243,7 +243,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             if self.end_if_told(context) {
                 return true;
             }
-            let has_capacity = self.has_capacity();
+            let max_response = self.max_response();
             let Stage::Online(online) = &mut self.stage else {
                 return moved;
             };
@@ -253,19 +253,20 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 online.state.catch_up();
                 moved = true;
             }
-            if !has_capacity {
+            let session = self.io.session();
+            if session.outgoing_capacity() < max_response {
                 return moved;
             }
             if let Some(response) = mailbox.next_response() {
+                let newest = response.change.max(mailbox.newest_answered());
                 drop(mailbox);
-                online.state.note_answered(self.io.session(), response.change);
-                self.finish(response.request, response.kind, response.result.map(Some));
+                self.send_response(response, newest);
             } else if let Some(change) = mailbox.next_change() {
                 drop(mailbox);
-                if self.io.session().push(FrameKind::CONVERSATION, &change).is_err() {
+                if session.push(FrameKind::CONVERSATION, &change).is_err() {
                     return moved;
                 }
-            } else if !online.state.deliver_live(self.io.session(), &mut mailbox) {
+            } else if !online.state.deliver_live(session, &mut mailbox, max_response) {
                 return moved;
             }
             moved = true;

@@ -33,14 +33,19 @@ pub(super) struct Online {
     /// The request that is on the read pool. One at a time, so that the requests of a connection are handled in order.
     request: Option<RequestJob>,
     /// The requests that have come in meanwhile, at most as many as the session lets be open.
-    held: VecDeque<HeldRequest>,
+    #[allow(clippy::box_collection)] // smaller while there are none
+    held: Option<Box<VecDeque<HeldRequest>>>,
     /// The reading of the log that is on the read pool.
     reading: Option<oneshot::Receiver<Reading>>,
     /// What the last reading has left for the next one; away while there is one.
-    merge: Option<HeldMerge>,
+    merge: Option<Box<HeldMerge>>,
 }
 
-type Reading = (HeldMerge, Result<Changes, StoreError>);
+// Each connection has one while a device is logged in.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Online>() <= 240);
+
+type Reading = (Box<HeldMerge>, Result<Changes, StoreError>);
 
 /// A request on the read pool.
 struct RequestJob {
@@ -69,7 +74,7 @@ impl Online {
             requests_per_second: login.client.requests_per_second(),
             client: Some(login.client),
             request: None,
-            held: VecDeque::new(),
+            held: None,
             reading: None,
             merge: None,
         }
@@ -91,7 +96,8 @@ impl Online {
 
     /// Whether as many requests are held as may be.
     pub(super) fn is_held_up(&self) -> bool {
-        let bytes: usize = self.held.iter().map(|request| request.body.len()).sum();
+        let held = self.held.iter().flat_map(|held| held.iter());
+        let bytes: usize = held.map(|request| request.body.len()).sum();
         self.is_busy() && bytes >= MAX_HELD_BYTES
     }
 
@@ -107,7 +113,8 @@ impl Online {
             return self.handle(services, id, kind, body);
         }
         let body = body.into();
-        self.held.push_back(HeldRequest { id, kind, body });
+        let held = self.held.get_or_insert_default();
+        held.push_back(HeldRequest { id, kind, body });
         Ok(None)
     }
 
@@ -116,7 +123,11 @@ impl Online {
         if self.is_busy() {
             return None;
         }
-        let HeldRequest { id, kind, body } = self.held.pop_front()?;
+        let held = self.held.as_mut()?;
+        let HeldRequest { id, kind, body } = held.pop_front()?;
+        if held.is_empty() {
+            self.held = None;
+        }
         Some((id, kind, self.handle(services, id, kind, &body)))
     }
 
@@ -173,7 +184,7 @@ impl Online {
         let reads = services.reads.clone();
         let user = self.device().user();
         let held = self.merge.take();
-        let mut held = held.unwrap_or_else(|| HeldMerge::new(&services.merges));
+        let mut held = held.unwrap_or_else(|| Box::new(HeldMerge::new(&services.merges)));
         let reading = services.reads.run(user, move || {
             let changes = reads.store().changes_after(&request, &mut held.merge);
             held.count();

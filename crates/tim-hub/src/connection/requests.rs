@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::login::LoginRequest;
 use super::online::{Handled, Lost};
 use super::{Connection, Stage};
+use crate::device::Response;
 use crate::encoding::Raw;
 use crate::refusal::Refusal;
 
@@ -126,6 +127,16 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 true
             }
         }
+    }
+
+    /// Sends a response from the mailbox. `newest` is the newest change of those that were there with it.
+    pub(super) fn send_response(&mut self, response: Response, newest: u64) {
+        if let Stage::Online(online) = &mut self.stage {
+            online
+                .state
+                .note_answered(self.io.session(), response.change, newest);
+        }
+        self.finish(response.request, response.kind, response.result.map(Some));
     }
 
     /// Sends the answer to a request, if there is one yet.

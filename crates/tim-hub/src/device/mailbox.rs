@@ -35,22 +35,26 @@ pub(crate) struct Response {
 /// What waits for a device.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    responses: VecDeque<Response>,
-    live: Live,
+    /// `None` if nothing waits, as for an idle device.
+    waiting: Option<Box<Waiting>>,
     max_live: usize,
-    changes: VecDeque<ConversationChange>,
     behind: bool,
     close_reason: Option<ErrorCode>,
     waker: Option<Waker>,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    responses: VecDeque<Response>,
+    live: Live,
+    changes: VecDeque<ConversationChange>,
+}
+
 impl Mailbox {
     pub(super) fn new(max_live: usize) -> Self {
         Self {
-            responses: VecDeque::new(),
-            live: Live::default(),
+            waiting: None,
             max_live,
-            changes: VecDeque::new(),
             // From the start: what the device missed is in the log.
             behind: true,
             close_reason: None,
@@ -82,26 +86,45 @@ impl Mailbox {
 
     /// The oldest response.
     pub(crate) fn next_response(&mut self) -> Option<Response> {
-        self.responses.pop_front()
+        self.take(|waiting| waiting.responses.pop_front())
+    }
+
+    /// The newest change that one of the responses says is stored; 0 if none does.
+    pub(crate) fn newest_answered(&self) -> u64 {
+        let responses = self.waiting.iter().flat_map(|waiting| &waiting.responses);
+        responses.map(|response| response.change).max().unwrap_or(0)
     }
 
     /// The oldest change of the user's own state.
     pub(crate) fn next_change(&mut self) -> Option<ConversationChange> {
-        self.changes.pop_front()
+        self.take(|waiting| waiting.changes.pop_front())
     }
 
     /// The oldest live delivery.
     pub(crate) fn next_live(&mut self) -> Option<Arc<Delivery>> {
-        self.live.pop()
+        self.take(|waiting| waiting.live.pop())
+    }
+
+    fn take<T>(&mut self, take: impl FnOnce(&mut Waiting) -> Option<T>) -> Option<T> {
+        let waiting = self.waiting.as_mut()?;
+        let taken = take(waiting);
+        if waiting.is_empty() {
+            self.waiting = None;
+        }
+        taken
+    }
+
+    fn waiting(&mut self) -> &mut Waiting {
+        self.waiting.get_or_insert_default()
     }
 
     /// Puts back the delivery that was taken last.
     pub(crate) fn put_back(&mut self, delivery: Arc<Delivery>) {
-        self.live.put_back(delivery);
+        self.waiting().live.put_back(delivery);
     }
 
     pub(super) fn respond(&mut self, response: Response) {
-        self.responses.push_back(response);
+        self.waiting().responses.push_back(response);
     }
 
     pub(super) const fn close(&mut self, reason: ErrorCode) {
@@ -111,13 +134,15 @@ impl Mailbox {
     /// Takes a delivery. Without capacity, what is stored is left to the log and the device is marked behind; of the rest,
     /// the least urgent is dropped.
     pub(super) fn deliver(&mut self, delivery: &Arc<Delivery>) {
-        let has_capacity = self.live.queue.len() < self.max_live;
+        let waiting = self.waiting.as_ref();
+        let has_capacity = waiting.map_or(0, |waiting| waiting.live.queue.len()) < self.max_live;
         if delivery.is_live_only() {
-            if has_capacity || self.live.displace(delivery.rank()) {
-                self.live.push(Arc::clone(delivery));
+            let displaces = |waiting: &mut Box<Waiting>| waiting.live.displace(delivery.rank());
+            if has_capacity || self.waiting.as_mut().is_some_and(displaces) {
+                self.waiting().live.push(Arc::clone(delivery));
             }
         } else if has_capacity && !self.behind {
-            self.live.push(Arc::clone(delivery));
+            self.waiting().live.push(Arc::clone(delivery));
         } else {
             self.fall_behind();
         }
@@ -125,7 +150,10 @@ impl Mailbox {
 
     /// From here on the log is read.
     pub(super) fn fall_behind(&mut self) {
-        self.live.drop_stored();
+        self.take(|waiting| {
+            waiting.live.drop_stored();
+            Some(())
+        });
         self.behind = true;
     }
 
@@ -133,8 +161,9 @@ impl Mailbox {
         let is_about = |waiting: &ConversationChange| waiting.conversation == change.conversation;
         let count = |change: &ConversationChange| (change.counted, change.read_sequence);
         let mut newest = change;
-        if let Some(at) = self.changes.iter().position(is_about)
-            && let Some(waiting) = self.changes.remove(at)
+        let changes = &mut self.waiting().changes;
+        if let Some(at) = changes.iter().position(is_about)
+            && let Some(waiting) = changes.remove(at)
         {
             let is_newer = waiting.counted == 0 || count(&waiting) > count(&change);
             if change.counted > 0 && is_newer && !planted::is(Fault::OlderCountWins) {
@@ -146,13 +175,19 @@ impl Mailbox {
             }
         }
         let change = newest;
-        if self.changes.len() >= MAX_CHANGES {
+        if changes.len() >= MAX_CHANGES {
             // Too many to send one by one: the device is to ask for the list.
-            self.changes.clear();
-            self.changes.push_back(change.with_counted(0));
+            changes.clear();
+            changes.push_back(change.with_counted(0));
         } else {
-            self.changes.push_back(change);
+            changes.push_back(change);
         }
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.responses.is_empty() && self.live.queue.is_empty() && self.changes.is_empty()
     }
 }
 

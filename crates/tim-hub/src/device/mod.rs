@@ -44,6 +44,10 @@ pub(crate) struct Device {
     mailbox: Mutex<Mailbox>,
 }
 
+// Each connection has one while a device is logged in.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Device>() <= 120);
+
 impl Device {
     /// A device whose mailbox holds at most `max_live` live deliveries.
     pub(crate) fn new(user: UserId, number: u64, max_live: usize) -> Self {

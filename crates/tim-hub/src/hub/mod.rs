@@ -2,9 +2,11 @@
 
 mod serial;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tim_proto::GroupId;
@@ -20,6 +22,7 @@ use crate::listener::{Listener, Peer};
 use crate::options::HubOptions;
 use crate::service::{Services, Status};
 use crate::steps::Steps;
+use crate::stopping::StopListener;
 use crate::threads::blocking;
 use crate::worker::Workplace;
 
@@ -204,26 +207,10 @@ impl Hub {
         let Some(place) = self.services.places.enter(network) else {
             return self.note_turned_away(peer.name());
         };
-        let services = Arc::clone(&self.services);
-        let stopping = Arc::clone(&self.status.stopping);
-        let (taken, name) = (Arc::clone(&place), peer.name().to_owned());
-        let task = tokio::spawn(async move {
-            let mut connection = Connection::new(services, link, Framing::Stream, taken, name);
-            let ended = tokio::select! {
-                biased;
-                () = stopping.wait() => None,
-                ended = poll_fn(|context| connection.poll(context)) => Some(ended),
-            };
-            let ended = match ended {
-                Some(ended) => ended,
-                None => {
-                    connection.stop();
-                    poll_fn(|context| connection.poll(context)).await
-                }
-            };
-            if let Err(error) = ended {
-                debug!(%error, "a connection broke");
-            }
+        let (services, taken) = (Arc::clone(&self.services), Arc::clone(&place));
+        let task = tokio::spawn(Served {
+            connection: Connection::new(services, link, Framing::Stream, taken, peer.name().into()),
+            stopping: Arc::clone(&self.status.stopping).listener(),
         });
         place.set_task(task.abort_handle());
     }
@@ -332,6 +319,33 @@ impl Hub {
             return blocking(|| writer.close());
         }
         let _ = tokio::task::spawn_blocking(move || writer.close()).await;
+    }
+}
+
+/// A connection until it is over, as a future of its own: an `async` block would keep what it is made of beside it.
+struct Served<L> {
+    connection: Connection<L>,
+    stopping: StopListener,
+}
+
+// Each connection is one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Served<tokio::net::TcpStream>>() <= 552);
+
+impl<L: AsyncRead + AsyncWrite + Unpin> Future for Served<L> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self {
+            connection, stopping, ..
+        } = &mut *self;
+        if stopping.hears(context) {
+            connection.stop();
+        }
+        if let Err(error) = ready!(connection.poll(context)) {
+            debug!(%error, "a connection broke");
+        }
+        Poll::Ready(())
     }
 }
 

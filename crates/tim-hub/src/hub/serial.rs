@@ -61,9 +61,9 @@ impl Hub {
             io::Error::new(io::ErrorKind::ResourceBusy, "there are too many serial ports")
         })?;
         let services = Arc::clone(&self.services);
-        let stopping = Arc::clone(&self.status.stopping);
+        let stopping = Arc::clone(&self.status.stopping).listener();
         let mut task = AbortOnDrop(tokio::spawn(async move {
-            let name = peer.name().to_owned();
+            let name = peer.name().into();
             let mut connection = Connection::new(services, port, Framing::Serial, place, name);
             if ends_when_vacant {
                 connection.end_when_vacant();

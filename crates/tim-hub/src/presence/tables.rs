@@ -17,7 +17,8 @@ use crate::device::{Device, LoginId};
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    users: HashMap<UserId, User>,
+    /// Boxed, as a table is half empty.
+    users: HashMap<UserId, Box<User>>,
     groups: HashMap<GroupId, Group>,
     rooms: AvChatRooms,
     grace_periods: GracePeriods,
@@ -33,15 +34,20 @@ struct User {
     stand_in: Option<Arc<Device>>,
     /// The groups in which the devices are listed.
     groups: HashSet<GroupId>,
-    /// The groups that the user has left while a device was entering.
-    left: HashSet<GroupId>,
+    /// The groups that the user has left while a device was entering; as a rule none.
+    #[allow(clippy::box_collection)] // smaller while there are none
+    left: Option<Box<HashSet<GroupId>>>,
 }
+
+// Each user online has one, with a seat for each device.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<User>() <= 88 && size_of::<Seat>() <= 24);
 
 #[derive(Debug)]
 struct Seat {
     device: Arc<Device>,
     /// The login of another session that this one took over from: what comes late of that is old too.
-    before: Option<LoginId>,
+    before: Option<Box<LoginId>>,
     /// Whether it is listed in the user's groups; until then it is entering.
     is_listed: bool,
 }
@@ -58,7 +64,7 @@ struct Group {
 impl Seat {
     /// Whether a login is known that is newer than this one.
     fn knows_newer_than(&self, login: &LoginId) -> bool {
-        let before = self.before.as_ref();
+        let before = self.before.as_deref();
         self.device.login().is_newer_than(login) || before.is_some_and(|before| before.is_newer_than(login))
     }
 }
@@ -75,9 +81,19 @@ impl User {
     fn forget_left(&mut self) -> bool {
         let nobody_enters = self.seats.iter().all(|seat| seat.is_listed);
         if nobody_enters {
-            self.left = HashSet::new();
+            self.left = None;
         }
         nobody_enters
+    }
+
+    /// Remembers that the user has left a group while a device was entering.
+    fn note_left(&mut self, group: GroupId) {
+        self.left.get_or_insert_default().insert(group);
+    }
+
+    /// Whether the user has left a group while a device was entering.
+    fn has_left(&self, group: &GroupId) -> bool {
+        self.left.as_ref().is_some_and(|left| left.contains(group))
     }
 }
 
@@ -90,7 +106,11 @@ impl Tables {
     ) -> Option<Vec<(Arc<Device>, ErrorCode)>> {
         let name = device.user();
         let is_same = |seat: &Seat| seat.device.number() == device.number();
-        let known = self.users.get(&name).into_iter().flat_map(|user| &user.seats);
+        let known = self
+            .users
+            .get(&name)
+            .into_iter()
+            .flat_map(|user| user.seats.iter());
         if known
             .into_iter()
             .any(|seat| is_same(seat) && seat.knows_newer_than(device.login()))
@@ -107,13 +127,14 @@ impl Tables {
             let seat = user.seats.remove(at);
             before = match seat.device.login() {
                 login if login.session == device.login().session => seat.before,
-                login => Some(*login),
+                login => Some(Box::new(*login)),
             };
             leaving.push((seat.device, ErrorCode::SESSION_REPLACED));
         }
         if user.seats.len() >= max_devices.max(1) {
             leaving.push((user.seats.remove(0).device, ErrorCode::KICKED_OUT_MULT_DEVICE));
         }
+        user.seats.reserve_exact(1); // there is one, as a rule
         user.seats.push(Seat {
             device: Arc::clone(device),
             before,
@@ -136,7 +157,10 @@ impl Tables {
         if !user.seats.iter().any(|seat| Arc::ptr_eq(&seat.device, device)) {
             return; // replaced meanwhile
         }
-        for (group, is_av_chat_room) in groups.filter(|(group, _)| !user.left.contains(group)) {
+        for (group, is_av_chat_room) in groups {
+            if user.has_left(&group) {
+                continue;
+            }
             if is_av_chat_room {
                 self.rooms.open(group);
             }
@@ -243,7 +267,9 @@ impl Tables {
         let Some(user) = self.users.get_mut(user).filter(|user| !user.seats.is_empty()) else {
             return false;
         };
-        user.left.remove(&group);
+        if let Some(left) = &mut user.left {
+            left.remove(&group);
+        }
         let listed = self.groups.entry(group).or_default();
         for seat in &user.seats {
             listed.devices.insert(&seat.device);
@@ -259,7 +285,7 @@ impl Tables {
             return false;
         };
         if user.seats.iter().any(|seat| !seat.is_listed) {
-            user.left.insert(group);
+            user.note_left(group);
         }
         let was_in = user.groups.remove(&group);
         if let Some(listed) = self.groups.get_mut(&group) {
@@ -281,7 +307,7 @@ impl Tables {
     pub(super) fn remove_group(&mut self, group: &GroupId) -> Snapshot {
         for user in &self.entering {
             if let Some(user) = self.users.get_mut(user) {
-                user.left.insert(*group);
+                user.note_left(*group);
             }
         }
         self.rooms.close(group);
@@ -362,7 +388,7 @@ impl Tables {
 
     /// All devices, ordered by user.
     pub(super) fn all_devices(&self) -> Vec<Arc<Device>> {
-        let seats = self.users.values().flat_map(|user| &user.seats);
+        let seats = self.users.values().flat_map(|user| user.seats.iter());
         let mut devices: Vec<_> = seats.map(|seat| Arc::clone(&seat.device)).collect();
         devices.sort_by_key(|device| (device.user(), device.number()));
         devices
@@ -403,7 +429,7 @@ impl Tables {
         while let Some(device) = listed.devices.get(at) {
             // A user with several devices comes with the first of them.
             let user = device.user();
-            let first = self.users.get(&user).and_then(User::first);
+            let first = self.users.get(&user).and_then(|user| user.first());
             if first.is_some_and(|first| Arc::ptr_eq(first, device)) {
                 if users.len() >= limit {
                     return (users, Some(at));

@@ -6,6 +6,8 @@ use tim_proto::wire::LEAST_MAX_FRAME;
 
 use crate::Framing;
 use crate::config::{ConfigError, MIN_WAIT, check_numbers, check_waits};
+use crate::keepalive::KeepaliveConfig;
+use crate::time::micros;
 
 /// What the hub accepts from a connection. All numbers that a peer controls are limited here. The minimum for timeouts is
 /// 1 ms: a session raises smaller values, and [`HubConfig::check`] reports them.
@@ -51,17 +53,31 @@ impl HubConfig {
         ])
     }
 
-    /// Raises the login timeout to its minimum.
-    pub(super) fn raise_to_floors(&mut self) {
-        for wait in [
-            &mut self.login_timeout,
-            &mut self.keep_alive,
-            &mut self.keep_alive_timeout,
-            &mut self.serial_retry,
-        ] {
-            *wait = (*wait).max(MIN_WAIT);
+    /// As a session keeps it, with timeouts raised to their minimum.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            login_timeout: micros(self.login_timeout.max(MIN_WAIT)),
+            keepalive: KeepaliveConfig::new(
+                self.framing,
+                self.keep_alive.max(MIN_WAIT),
+                self.keep_alive_timeout.max(MIN_WAIT),
+                self.serial_retry.max(MIN_WAIT),
+            ),
+            max_frame: self.max_frame,
+            max_requests: self.max_requests,
+            max_window: self.max_window,
         }
     }
+}
+
+/// A [`HubConfig`] in less memory: each connection has one. The timeout is in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) login_timeout: u64,
+    pub(super) keepalive: KeepaliveConfig,
+    pub(super) max_frame: u32,
+    pub(super) max_requests: u16,
+    pub(super) max_window: u16,
 }
 
 impl Default for HubConfig {

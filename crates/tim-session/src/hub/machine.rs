@@ -6,7 +6,7 @@ use tim_proto::wire::{self, End, FrameError, FrameKind, Hello, decode_body, feat
 
 use super::{CloseReason, HubSession, Phase};
 use crate::buffer::Buffer;
-use crate::keepalive::{Due, Keepalive, KeepaliveConfig};
+use crate::keepalive::{Due, Keepalive};
 use crate::link::{FrameAt, Packet};
 use crate::{Framing, Instant};
 
@@ -57,27 +57,18 @@ impl<B: Buffer> HubSession<B> {
 
     fn check_keepalive(&mut self, now: Instant) {
         let blocked = !self.link.outgoing().is_empty();
-        match self.keepalive.due(now, &self.keepalive_config(), blocked) {
+        match self.keepalive.due(now, &self.limits.keepalive, blocked) {
             None | Some(Due::Later) => {}
             Some(Due::Ping) if self.link.send(FrameKind::PING, 0, &Done).is_ok() => {}
             Some(Due::Ping | Due::Lost) => self.phase = Phase::Closing(CloseReason::TimedOut),
         }
     }
 
-    fn keepalive_config(&self) -> KeepaliveConfig {
-        KeepaliveConfig::new(
-            self.config.framing,
-            self.config.keep_alive,
-            self.config.keep_alive_timeout,
-            self.config.serial_retry,
-        )
-    }
-
     pub(super) fn next_wake(&self) -> Option<Instant> {
         match self.phase {
             Phase::Hello { until } => until,
             Phase::Login { until } | Phase::LoggingOut { until, .. } => Some(until),
-            Phase::Online => Some(self.keepalive.deadline(&self.keepalive_config())),
+            Phase::Online => Some(self.keepalive.deadline(&self.limits.keepalive)),
             Phase::Checking | Phase::Closing(_) | Phase::Closed => None,
         }
     }
@@ -85,11 +76,11 @@ impl<B: Buffer> HubSession<B> {
     /// Handles frames up to the first one that is an event, or up to the most that one poll handles.
     pub(super) fn next_frame(&mut self, now: Instant) -> Result<Next, CloseReason> {
         let mut handled = 0;
-        while self.takes_frames() && self.open_requests < self.config.max_requests {
+        while self.takes_frames() && self.open_requests < self.limits.max_requests {
             if handled == MAX_OWN_FRAMES {
                 return Ok(Next::More);
             }
-            let next = match self.config.framing {
+            let next = match self.framing() {
                 Framing::Stream => self.next_on_stream(now)?,
                 Framing::Serial => self.next_on_serial(now)?,
             };
@@ -127,7 +118,8 @@ impl<B: Buffer> HubSession<B> {
                 .map_err(|_| CloseReason::Violation(ErrorCode::PROTOCOL_VIOLATION))?;
             let Some(hello) = hello else { return Ok(None) };
             self.receive_hello(&hello, now).map_err(CloseReason::Violation)?;
-            let until = until.unwrap_or(now + self.config.login_timeout);
+            let latest = now.plus_micros(self.limits.login_timeout);
+            let until = until.unwrap_or(latest);
             self.phase = Phase::Login { until };
         }
         self.link.next_frame(self.max_frame_now()).map_err(violation)
@@ -148,7 +140,7 @@ impl<B: Buffer> HubSession<B> {
                 (Packet::Hello(hello), Phase::Hello { .. } | Phase::Login { .. }) => {
                     self.link.forget_outgoing();
                     self.receive_hello(&hello, now).map_err(CloseReason::Violation)?;
-                    let until = now + self.config.login_timeout;
+                    let until = now.plus_micros(self.limits.login_timeout);
                     self.phase = Phase::Login { until };
                 }
                 (Packet::Hello(hello), _) => {
@@ -202,7 +194,7 @@ impl<B: Buffer> HubSession<B> {
             return Err(ErrorCode::FRAME_TOO_LARGE); // not even a stub fits
         }
         self.peer_features = hello.features;
-        self.window = hello.window.min(self.config.max_window);
+        self.window = hello.window.min(self.limits.max_window);
         Ok(())
     }
 
@@ -224,7 +216,7 @@ impl<B: Buffer> HubSession<B> {
                 let Ok(login) = decode_body::<Login<'_>>(self.link.body(at)) else {
                     return Err(ErrorCode::PROTOCOL_VIOLATION);
                 };
-                self.login = (login.session, login.attempt);
+                (self.login_session, self.login_attempt) = (login.session, login.attempt);
                 self.login_id = at.id;
                 self.phase = Phase::Checking;
                 self.keepalive = Keepalive::new(now);
@@ -233,7 +225,7 @@ impl<B: Buffer> HubSession<B> {
             _ if !online => Err(ErrorCode::USER_NOT_LOGGED_IN),
             FrameKind::ACK => self.acknowledge(at.id).map(|()| false),
             FrameKind::LOGOUT => {
-                let until = now + self.config.keep_alive_timeout;
+                let until = now.plus_micros(self.limits.keepalive.keep_alive_timeout);
                 self.phase = Phase::LoggingOut { id: at.id, until };
                 Ok(false)
             }
@@ -270,7 +262,7 @@ impl<B: Buffer> HubSession<B> {
     }
 
     pub(super) fn max_frame(&self) -> usize {
-        self.link.rx_limit().min(self.config.max_frame as usize)
+        self.link.rx_limit().min(self.limits.max_frame as usize)
     }
 }
 

@@ -5,6 +5,7 @@ mod event;
 mod machine;
 
 pub use config::HubConfig;
+use config::Limits;
 pub use event::{CloseReason, DeliverError, HubEvent, HubOutput, SendError};
 
 use tim_proto::planted::{self, Fault};
@@ -43,7 +44,7 @@ enum Phase {
 /// The hub's end of one connection.
 #[derive(Debug)]
 pub struct HubSession<B> {
-    config: HubConfig,
+    limits: Limits,
     link: Link<B>,
     phase: Phase,
     /// The time base of all instants here.
@@ -56,7 +57,8 @@ pub struct HubSession<B> {
     window: u16,
     login_id: u32,
     /// Session and attempt of the LOGIN, which the response repeats.
-    login: (u64, u32),
+    login_session: u64,
+    login_attempt: u32,
     /// The number of pending requests.
     open_requests: u16,
     /// The ids of the last delivery and of the last one that was acknowledged.
@@ -66,10 +68,14 @@ pub struct HubSession<B> {
     idle_frames: u32,
 }
 
+// A hub has one for each connection.
+#[cfg(all(feature = "alloc", target_pointer_width = "64"))]
+const _: () = assert!(size_of::<HubSession<crate::GrowBuffer>>() <= 336);
+
 impl<B: Buffer> HubSession<B> {
     /// A session for a connection that was just accepted. `rx` must hold `config.max_frame` bytes, and `tx` the longest response.
-    pub fn new(mut config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
-        config.raise_to_floors();
+    pub fn new(config: HubConfig, rx: B, tx: B, now: Instant) -> Self {
+        let limits = config.limits();
         let mut time = SessionTime::default();
         let now = time.at(now);
         Self {
@@ -77,7 +83,7 @@ impl<B: Buffer> HubSession<B> {
             link: Link::new(config.framing, rx, tx),
             phase: Phase::Hello {
                 until: match config.framing {
-                    Framing::Stream => Some(now + config.login_timeout),
+                    Framing::Stream => Some(now.plus_micros(limits.login_timeout)),
                     Framing::Serial => None,
                 },
             },
@@ -87,12 +93,13 @@ impl<B: Buffer> HubSession<B> {
             peer_features: 0,
             window: 0,
             login_id: 0,
-            login: (0, 0),
+            login_session: 0,
+            login_attempt: 0,
             open_requests: 0,
             delivered: 0,
             acknowledged: 0,
             idle_frames: 0,
-            config,
+            limits,
         }
     }
 
@@ -112,7 +119,7 @@ impl<B: Buffer> HubSession<B> {
         let now = self.time.at(now);
         self.link.received(len);
         if len > 0 {
-            self.keepalive.bytes_received(self.config.framing, now);
+            self.keepalive.bytes_received(self.framing(), now);
         }
     }
 
@@ -169,7 +176,7 @@ impl<B: Buffer> HubSession<B> {
     /// Waits for the next session on the same serial port, after [`HubOutput::Close`] ended one. No input of the next session is
     /// lost. With [`Framing::Stream`] a connection ends with its session, and this does nothing.
     pub fn begin_again(&mut self, now: Instant) {
-        if self.phase != Phase::Closed || self.config.framing != Framing::Serial {
+        if self.phase != Phase::Closed || self.framing() != Framing::Serial {
             return;
         }
         let now = self.time.at(now);
@@ -188,8 +195,9 @@ impl<B: Buffer> HubSession<B> {
         if self.phase != Phase::Checking {
             return Err(SendError::NotOnline);
         }
-        let (session, attempt) = self.login;
-        let response = response.with_session(session).with_attempt(attempt);
+        let response = response
+            .with_session(self.login_session)
+            .with_attempt(self.login_attempt);
         self.send(FrameKind::LOGIN.answer(), self.login_id, &response)?;
         self.phase = Phase::Online;
         Ok(())
@@ -323,6 +331,10 @@ impl<B: Buffer> HubSession<B> {
             let _ = self.link.send(FrameKind::GOODBYE, 0, failure);
             self.phase = Phase::Closing(CloseReason::Goodbye(failure.code));
         }
+    }
+
+    const fn framing(&self) -> Framing {
+        self.limits.keepalive.framing
     }
 
     const fn online(&self) -> Result<(), SendError> {

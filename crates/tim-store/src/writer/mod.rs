@@ -74,6 +74,9 @@ impl Default for WriterConfig {
     }
 }
 
+/// Calls what it is given, once.
+pub type Around = Box<dyn FnMut(&mut dyn FnMut()) + Send>;
+
 /// Callbacks of the writer. All writes wait while one runs, so none may block for long.
 pub struct Hooks {
     /// The clock: Unix time in milliseconds.
@@ -81,8 +84,8 @@ pub struct Hooks {
     /// Receives the new entries of each commit, in the order of changes, after they are durable and before the results of the writes
     /// are reported. What a sender does after its result therefore comes after its message in the fan-out.
     pub published: Box<dyn FnMut(Vec<Published>) + Send>,
-    /// Reports the results of the writes of a commit: calls what it is given, once.
-    pub answers: Box<dyn FnMut(&mut dyn FnMut()) + Send>,
+    /// Around the reports of the results of one commit: many of them are for the same sender.
+    pub answers: Around,
     /// Called after a batch of which it is unknown whether it was stored, when its writes have their results and before the next
     /// commit. If it was stored, nothing of it is published: whoever follows the commits has to read what it has missed.
     pub unknown: Box<dyn FnMut() + Send>,
