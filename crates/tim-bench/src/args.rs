@@ -71,7 +71,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = PAYLOAD, value_name = "BYTES", value_parser = value_parser!(u32).range(1..=MAX_PAYLOAD))]
     payload: u32,
     /// Number of messages that the hub has before sends are measured, spread over the conversations [default: one in each].
-    #[arg(long, value_delimiter = ',', value_name = "NUMBER", conflicts_with = "hub", value_parser = value_parser!(u64).range(1..))]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBER", conflicts_with_all = ["hub", "tim"], value_parser = value_parser!(u64).range(1..))]
     stored: Vec<u64>,
     /// Go on with sends until so many messages are acknowledged. What a hub writes later, in large steps, counts fully with 100,000.
     #[arg(long, default_value_t = 1, value_name = "NUMBER", value_parser = value_parser!(u64).range(1..=MAX_MESSAGES))]
@@ -195,8 +195,13 @@ impl Args {
             let message = "fan-out, lists, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
-        if self.tim.is_some() && self.what().iter().any(|what| what.needs_own()) {
-            let message = "fan-out, lists, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
+        if self.tim.is_some()
+            && self
+                .what()
+                .iter()
+                .any(|what| what.needs_own() || *what == What::Pages)
+        {
+            let message = "fan-out, lists, pages, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         for load in self.loads() {
@@ -222,7 +227,8 @@ impl Args {
             // Ten minutes are asked for by name.
             [] => all
                 .filter(|what| *what != What::Stalls || self.quick)
-                .filter(|what| (self.hub.is_none() && self.tim.is_none()) || !what.needs_own())
+                .filter(|what| self.prepares() || !what.needs_own())
+                .filter(|what| self.tim.is_none() || *what != What::Pages)
                 .collect(),
             chosen => chosen.to_vec(),
         }
@@ -279,6 +285,11 @@ impl Args {
         }
     }
 
+    /// Whether the data of the hub are made before it starts. Those of another program may be of another version.
+    pub(crate) const fn prepares(&self) -> bool {
+        self.hub.is_none() && self.tim.is_none()
+    }
+
     /// The hub that the options name, or a new one on an empty directory.
     pub(crate) fn target(&self) -> Result<Target> {
         match (self.hub, &self.data) {
@@ -316,6 +327,8 @@ mod tests {
         let hub = ["--hub", "127.0.0.1:1", "--data", "."];
         let on_hub = parse(&hub).expect("a valid command line").what();
         assert_eq!(on_hub, [What::Sends, What::Group, What::Pages, What::Idle]);
+        let on_other = parse(&["--tim", "tim"]).expect("a valid command line").what();
+        assert_eq!(on_other, [What::Sends, What::Group, What::Idle]);
     }
 
     #[test]
@@ -370,6 +383,15 @@ mod tests {
                 kind,
                 "{more:?}"
             );
+        }
+        for more in [
+            &["--stored", "10"][..],
+            &["--count-syncs"],
+            &["pages"],
+            &["stalls"],
+        ] {
+            let conflict = parse(&[&["--tim", "tim"], more].concat()).expect_err("a conflict");
+            assert_eq!(conflict, ErrorKind::ArgumentConflict, "{more:?}");
         }
         let no_hub = parse(&["--hub-pid", "1"]).expect_err("no hub");
         assert_eq!(no_hub, ErrorKind::MissingRequiredArgument);

@@ -320,6 +320,13 @@ impl Target {
         self.process.is_some()
     }
 
+    /// Whether the hub's data may be made before it starts: another program may be too old for data of this one.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.process
+            .as_ref()
+            .is_some_and(|process| process.setup.program.is_none())
+    }
+
     /// Stops a hub of our own in order. It blocks until all that waits is written.
     pub(crate) fn stop_in_order(mut self) -> Result<Stopped> {
         let meter = self.meter();

@@ -91,9 +91,9 @@ async fn over_tcp(args: &Args, connections: u32, time: Duration) -> Result<Idle>
         connections: all,
         ..args.setup()
     };
-    let target = match args.hub {
-        Some(_) => args.target()?,
-        None => Target::start_as(accounts(connections).await?, setup)?,
+    let target = match args.prepares() {
+        false => args.target()?,
+        true => Target::start_as(accounts(connections).await?, setup)?,
     };
     let data = args.data.clone().filter(|_| args.hub.is_some());
     let address = target.address;

@@ -167,9 +167,9 @@ pub(crate) async fn measure_all(report: &mut Report, args: &Args) -> Result<()> 
 
 async fn measure(report: &mut Report, load: &Load, args: &Args) -> Result<()> {
     let start = Instant::now();
-    let target = match args.hub {
-        Some(_) => args.target()?,
-        None => Target::start_as(load.prepare().await?, args.setup())?,
+    let target = match args.prepares() {
+        false => args.target()?,
+        true => Target::start_as(load.prepare().await?, args.setup())?,
     };
     let prepared = start.elapsed();
     report.begin(
@@ -292,8 +292,8 @@ pub(crate) async fn log_in(target: &Target, load: &Load) -> Result<Vec<Sender>> 
         {
             senders.push(sender??);
         }
-        // The conversations of a hub of our own are there, with as many messages as we put there.
-        let is_prepared = target.is_own();
+        // Prepared conversations are there, with as many messages as we put there.
+        let is_prepared = target.is_prepared();
         let target = Target::remote(target.address, target.app.clone());
         let (load, text) = (load.clone(), Arc::clone(&text));
         logins.spawn(async move { Sender::log_in(&target, number, &load, text, is_prepared).await });
