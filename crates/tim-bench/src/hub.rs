@@ -65,6 +65,8 @@ pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     let mut options = HubOptions::new(own_app());
     options.sends_per_second = 0;
     options.requests_per_second = 0;
+    options.address_requests_per_second = 0;
+    options.max_connections_per_address = 0;
     options.max_connections = MAX_CONNECTIONS.max(setup.connections) as usize;
     options.limits = Limits::new()
         .with_group_messages_per_second(setup.group_rate)
@@ -246,7 +248,6 @@ impl Target {
             }
         }
         // Variables, because an older program ignores those that it does not know.
-        let connections = most_connections().unwrap_or(MAX_CONNECTIONS).min(MAX_CONNECTIONS);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
@@ -254,8 +255,9 @@ impl Target {
             .env("TIM_LOG", "error")
             .env("TIM_SEND_RATE", "0")
             .env("TIM_REQUEST_RATE", "0")
-            .env("TIM_GROUP_RATE", setup.group_rate.to_string())
-            .env("TIM_MAX_CONNECTIONS", connections.to_string());
+            .env("TIM_ADDRESS_RATE", "0")
+            .env("TIM_MAX_ADDRESS_CONNECTIONS", "0")
+            .env("TIM_GROUP_RATE", setup.group_rate.to_string());
         Self::spawn(command, None, data, setup)
     }
 

@@ -165,6 +165,7 @@ async fn in_memory(connections: u32, time: Duration) -> Result<Idle> {
     let data = accounts(connections).await?;
     let app = own_app();
     let mut options = HubOptions::new(app.clone());
+    options.address_requests_per_second = 0;
     options.max_connections = (FIRST + connections + 1) as usize;
     options.sends_per_second = 0;
     options.requests_per_second = 0;
