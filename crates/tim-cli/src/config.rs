@@ -99,6 +99,9 @@ settings! {
     max_half_open("TIM_MAX_HALF_OPEN", "NUMBER"): u32 = default_half_open();
     /// Maximum number of serial ports [default: 256].
     max_serial_ports("TIM_MAX_SERIAL_PORTS", "NUMBER"): u32 = 256;
+    /// Maximum number of bytes that wait for slow clients, of all together; beyond it, those with most read on from the store
+    /// later. 0 is no limit [default: 268435456].
+    max_backlog("TIM_MAX_BACKLOG", "BYTES"): u64 = 256 << 20;
     /// Maximum number of devices on which a user is logged in [default: 16].
     max_devices("TIM_MAX_DEVICES", "NUMBER"): u32 = 16;
     /// Maximum number of members of a group, except Communities [default: 6000].
@@ -289,6 +292,7 @@ impl Settings {
         options.max_connections_per_address = count(self.max_address_connections);
         options.max_half_open = count(self.max_half_open);
         options.max_serial_ports = count(self.max_serial_ports);
+        options.max_backlog = usize::try_from(self.max_backlog).unwrap_or(usize::MAX);
         options.max_devices = count(self.max_devices);
         options.max_members = count(self.max_members);
         options.max_groups = count(self.max_groups);

@@ -36,6 +36,9 @@ pub struct HubOptions {
     /// The maximum number of live deliveries that wait for one connection; with more, it reads from the log instead.
     /// Default 256.
     pub max_live: usize,
+    /// The maximum number of bytes that wait for clients which do not read them, of all connections together; 0 is no limit. Beyond
+    /// it, those for whom most waits read on from the log later, or are cut off and come back. Default 256 MiB.
+    pub max_backlog: usize,
     /// The maximum number of devices on which a user is logged in; one more ends the oldest session. Default 16.
     pub max_devices: usize,
     /// The maximum number of messages that an account sends per second, with a burst of twice that; 0 is no limit.
@@ -88,6 +91,7 @@ impl HubOptions {
             max_serial_ports: 256,
             max_outgoing: 1 << 20,
             max_live: 256,
+            max_backlog: 256 << 20,
             max_devices: 16,
             sends_per_second: 200,
             requests_per_second: 2_000,
@@ -136,6 +140,12 @@ impl HubOptions {
         if let Some((what, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(format!(
                 "{what} is 0: nothing could be done; set it to 1 at least"
+            ));
+        }
+        if self.max_backlog != 0 && self.max_backlog < self.max_outgoing {
+            return Err(format!(
+                "max_backlog is {}, less than what may wait for one connection, {}",
+                self.max_backlog, self.max_outgoing
             ));
         }
         Ok(())

@@ -8,7 +8,7 @@ use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writ
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use crate::admission::{LogLimiter, Network, PlaceLimits, Places, RateLimiter};
+use crate::admission::{Backlog, LogLimiter, Network, PlaceLimits, Places, RateLimiter};
 use crate::clock::Clock;
 use crate::delivery::{
     AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live,
@@ -38,6 +38,7 @@ pub(crate) struct Services {
     /// Of what everything costs that comes from a network.
     pub(crate) network_limiter: RateLimiter<Network>,
     pub(crate) places: Arc<Places>,
+    pub(crate) backlog: Backlog,
     pub(crate) events: Events,
     /// In front of the store, which it uses. `None` in a stepped hub.
     _retention: Option<Retention>,
@@ -68,6 +69,8 @@ pub(crate) struct Events {
     pub(crate) foreign_cursors: LogLimiter,
     pub(crate) malformed_requests: LogLimiter,
     pub(crate) protocol_violations: LogLimiter,
+    /// Devices that gave up what waited for them.
+    pub(crate) shed: LogLimiter,
 }
 
 /// Whether the hub runs, stops or has failed.
@@ -144,6 +147,7 @@ impl Services {
             request_limiter: RateLimiter::default(),
             network_limiter: RateLimiter::default(),
             places: Places::new(place_limits(&options)),
+            backlog: Backlog::new(options.max_backlog),
             events: Events::new(),
             merges: Arc::default(),
             _retention: None,
@@ -315,6 +319,7 @@ impl Events {
             foreign_cursors: LogLimiter::new(),
             malformed_requests: LogLimiter::new(),
             protocol_violations: LogLimiter::new(),
+            shed: LogLimiter::new(),
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tim_hub::usersig::{App, UserSig};
 use tim_hub::{Clock, Hub, HubOptions, Peer, Step, Steps};
-use tim_proto::request::{Conversations, Done, Failure, Login, Request};
-use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Parsed, VERSION, decode_body};
-use tim_proto::{ErrorCode, Platform};
+use tim_proto::message::{Content, SendOptions, Text, to_vec};
+use tim_proto::request::{Conversations, Done, Failure, Login, LoginResponse, Request, Resume, Send};
+use tim_proto::wire::{Encode, End, Frame, FrameKind, Hello, Nested, Parsed, VERSION, decode_body};
+use tim_proto::{ErrorCode, MessageId, MessageKind, Platform};
 use tim_store_sqlite::OpenOptions;
-use tim_testkit::{frame, hello, raw_frame, user};
+use tim_testkit::{c2c, frame, hello, raw_frame, user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -56,6 +57,7 @@ impl World {
         Client {
             stream,
             received: Vec::new(),
+            account: 0,
         }
     }
 
@@ -91,6 +93,8 @@ async fn work(steps: Steps) {
 struct Client {
     stream: DuplexStream,
     received: Vec<u8>,
+    /// Its account, after the login.
+    account: u64,
 }
 
 impl Client {
@@ -98,8 +102,9 @@ impl Client {
         let sig = UserSig::sign(&app(), &user(name), START_MS / 1000, 3600).to_string();
         let login = Login::new(1, user(name), &sig, device, Platform::DESKTOP)
             .with_session(device)
-            .with_attempt(1);
-        let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16);
+            .with_attempt(1)
+            .with_resume(Resume::START);
+        let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 256);
         self.stream.write_all(&hello).await.unwrap();
         self.say(FrameKind::LOGIN, 0, &login).await;
         let mut answer = [0; Hello::LEN];
@@ -120,6 +125,12 @@ impl Client {
                 let (code, wait) = failure.map_or((ErrorCode(0), 0), |failure| {
                     (failure.code, failure.retry_after_ms)
                 });
+                if let (true, Ok(login)) = (
+                    kind == FrameKind::LOGIN.answer(),
+                    decode_body::<LoginResponse<'_>>(frame.body),
+                ) {
+                    self.account = login.account;
+                }
                 self.received.drain(..len);
                 if kind != FrameKind::SYNCED {
                     return Some((kind, code, wait));
@@ -364,4 +375,54 @@ async fn a_serial_port_that_anybody_can_connect_ends_when_it_is_silent() {
         drop(alice);
     };
     tokio::join!(silent, own, others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_slow_readers_leave_unread_has_a_ceiling_and_comes_to_them_later() {
+    const MESSAGES: usize = 100;
+    const SLOW: usize = 5;
+    let world = World::open(|options| {
+        options.max_backlog = 300_000;
+        options.max_outgoing = 128 * 1024;
+        options.sends_per_second = 0;
+    });
+    let name = |number: usize| format!("slow{number}");
+    let mut slow = Vec::new();
+    for number in 0..SLOW {
+        slow.push(world.log_in(1, &name(number), 1).await);
+    }
+    let mut alice = world.log_in(2, "alice", 1).await;
+    let account = alice.account;
+    let mut most = 0;
+    for n in 0..MESSAGES {
+        for number in 0..SLOW {
+            let text = "x".repeat(3_000);
+            let id = MessageId {
+                sender: account,
+                client_time: START_MS / 1_000,
+                random: (n * SLOW + number) as u32,
+            };
+            let payload = to_vec(&Text::new(&text));
+            let content = Content::new(c2c(&name(number)), id, MessageKind::TEXT, &payload);
+            let send = Send::new(content).with_options(Nested(SendOptions::new()));
+            alice.say(FrameKind::SEND, 1, &send).await;
+            let answer = timeout(SOON, alice.next()).await.unwrap();
+            assert_eq!(answer.map(|(kind, ..)| kind), Some(FrameKind::SEND.answer()));
+            most = most.max(world.hub.stats().backlog);
+        }
+        sleep(Duration::from_millis(60)).await;
+    }
+    assert!((200_000..400_000).contains(&most), "{most}");
+    assert!(world.hub.stats().shed > 0);
+    drop(slow);
+    sleep(SOON).await;
+    assert_eq!(world.hub.stats().backlog, 0);
+    // Nothing is lost.
+    for number in 0..SLOW {
+        let mut client = world.log_in(1, &name(number), 1).await;
+        for _ in 0..MESSAGES {
+            let delivery = timeout(SOON, client.next()).await.unwrap();
+            assert_eq!(delivery.map(|(kind, ..)| kind), Some(FrameKind::DELIVER));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Admission: what is checked before work is done for somebody, so that nobody uses up what others need.
 
+mod backlog;
 mod group_limiter;
 mod log_limiter;
 mod network;
@@ -7,6 +8,7 @@ mod places;
 mod rate_limiter;
 mod token_bucket;
 
+pub(crate) use backlog::Backlog;
 pub(crate) use group_limiter::{GroupLimiter, Offer};
 pub(crate) use log_limiter::LogLimiter;
 pub(crate) use network::Network;

@@ -86,6 +86,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Services { presence, timer, .. } = &*self.services;
         self.device.leave();
+        self.services.backlog.report(self.device.backlog(), 0);
         presence.leave(&self.device, self.leaving, self.services.steady_ms());
         timer.wake_for_presence();
     }

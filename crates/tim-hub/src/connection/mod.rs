@@ -4,6 +4,7 @@
 //! more: receive, handle requests, deliver what is in the mailbox, catch up, send. It never blocks: what reads the store is
 //! on the read pool meanwhile.
 
+mod backlog;
 mod delivery_state;
 mod ending;
 mod login;
@@ -121,13 +122,20 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// Ready when the connection is over, with the stream's error if it had one.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let _entered = self.span.clone().entered();
+        if self.is_cut() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         for _ in 0..MAX_ROUNDS {
             match self.round(context) {
                 Round::Moved => {}
-                Round::Idle => return Poll::Pending,
+                Round::Idle => {
+                    self.report_backlog();
+                    return Poll::Pending;
+                }
                 Round::Over(result) => return Poll::Ready(result),
             }
         }
+        self.report_backlog();
         context.waker().wake_by_ref();
         Poll::Pending
     }

@@ -96,9 +96,13 @@ impl Online {
 
     /// Whether as many requests are held as may be.
     pub(super) fn is_held_up(&self) -> bool {
+        self.is_busy() && self.held_bytes() >= MAX_HELD_BYTES
+    }
+
+    /// The bytes of the requests that are held.
+    pub(super) fn held_bytes(&self) -> usize {
         let held = self.held.iter().flat_map(|held| held.iter());
-        let bytes: usize = held.map(|request| request.body.len()).sum();
-        self.is_busy() && bytes >= MAX_HELD_BYTES
+        held.map(|request| request.body.len()).sum()
     }
 
     /// Handles a request, or holds it until those before it are answered.

@@ -20,6 +20,8 @@ use crate::refusal::Refusal;
 
 /// How many changes of the user's own state wait for one device.
 const MAX_CHANGES: usize = 256;
+/// What a place in the queue takes up.
+const SLOT: usize = size_of::<Arc<Delivery>>();
 
 /// The response to a request that was not answered at once.
 #[derive(Debug)]
@@ -121,6 +123,18 @@ impl Mailbox {
     /// Puts back the delivery that was taken last.
     pub(crate) fn put_back(&mut self, delivery: Arc<Delivery>) {
         self.waiting().live.put_back(delivery);
+    }
+
+    /// How many bytes the live deliveries take up. What waits for several devices is shared among them.
+    pub(crate) fn live_bytes(&self) -> usize {
+        let share = |delivery: &Arc<Delivery>| SLOT + delivery.message().len() / Arc::strong_count(delivery);
+        self.live.queue.iter().map(share).sum()
+    }
+
+    /// Drops all live deliveries. What is stored is read from the log later.
+    pub(super) fn shed(&mut self) {
+        self.live = Live::default();
+        self.behind = true;
     }
 
     pub(super) fn respond(&mut self, response: Response) {

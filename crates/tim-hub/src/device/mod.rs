@@ -8,7 +8,7 @@ pub(crate) use delivery::Delivery;
 pub(crate) use mailbox::{Mailbox, Response};
 pub(crate) use responder::Responder;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tim_proto::request::ConversationChange;
@@ -41,6 +41,10 @@ pub(crate) struct Device {
     stale: AtomicBool,
     /// The session has ended, or is about to.
     left: AtomicBool,
+    /// The bytes that wait for it, as its connection has reported them.
+    backlog: AtomicUsize,
+    /// Its connection is to break off, as too much waits there.
+    cut: AtomicBool,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -57,6 +61,8 @@ impl Device {
             login: LoginId::default(),
             stale: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            backlog: AtomicUsize::new(0),
+            cut: AtomicBool::new(false),
             mailbox: Mutex::new(Mailbox::new(max_live)),
         }
     }
@@ -113,6 +119,26 @@ impl Device {
             mailbox.fall_behind();
             mailbox.close(ErrorCode::STORAGE_FAILED);
         });
+    }
+
+    /// The bytes that wait for it, as they were reported last.
+    pub(crate) const fn backlog(&self) -> &AtomicUsize {
+        &self.backlog
+    }
+
+    /// Gives up what waits for it: the live deliveries if they are most of it, else the connection.
+    pub(crate) fn shed(&self) {
+        self.put(|mailbox| {
+            if mailbox.live_bytes() < self.backlog.load(Ordering::Relaxed) / 2 {
+                self.cut.store(true, Ordering::Release);
+            }
+            mailbox.shed();
+        });
+    }
+
+    /// Whether its connection is to break off.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
     }
 
     /// The session has ended, or is about to: what is answered from here on reaches nobody.

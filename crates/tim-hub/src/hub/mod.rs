@@ -70,6 +70,10 @@ pub struct HubStats {
     pub malformed_requests: u64,
     /// Connections that ended because the client broke the protocol.
     pub protocol_violations: u64,
+    /// Bytes that wait for clients now.
+    pub backlog: usize,
+    /// How often a device gave up what waited for it, because too much waited for all together.
+    pub shed: u64,
 }
 
 /// Why a hub stopped, or could not start.
@@ -267,6 +271,8 @@ impl Hub {
             refused_logins: events.refused_logins.total(),
             malformed_requests: events.malformed_requests.total(),
             protocol_violations: events.protocol_violations.total(),
+            backlog: self.services.backlog.total(),
+            shed: events.shed.total(),
         }
     }
 

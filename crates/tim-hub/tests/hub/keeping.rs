@@ -297,6 +297,8 @@ fn options_that_cannot_be_right_refuse_the_start() {
     }
     assert!(refused(&|options| options.max_devices = 0).contains("max_devices"));
     assert!(refused(&|options| options.max_connections = 0).contains("max_connections"));
+    assert!(refused(&|options| options.max_half_open = 0).contains("max_half_open"));
+    assert!(refused(&|options| options.max_backlog = 1000).contains("max_backlog"));
     let no_retention = |options: &mut HubOptions| options.limits = options.limits.with_retention_seconds(0);
     assert!(refused(&no_retention).contains("retention"));
 }

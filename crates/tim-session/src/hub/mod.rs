@@ -114,6 +114,11 @@ impl<B: Buffer> HubSession<B> {
         self.link.rx_capacity()
     }
 
+    /// How many received bytes have not been handled.
+    pub fn received_len(&self) -> usize {
+        self.link.rx_len()
+    }
+
     /// `len` bytes were received into [`HubSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
         let now = self.time.at(now);

@@ -128,6 +128,10 @@ impl<B: Buffer> Link<B> {
     }
 
     /// How many more bytes can be received.
+    pub(crate) fn rx_len(&self) -> usize {
+        self.rx.len()
+    }
+
     pub(crate) fn rx_capacity(&self) -> usize {
         self.rx.limit().saturating_sub(self.rx.len())
     }
