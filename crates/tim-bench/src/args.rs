@@ -8,11 +8,14 @@ use clap::builder::RangedI64ValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum, value_parser};
 
+use crate::attackers::Attack;
 use crate::hub::{Setup, Target};
 use crate::{Result, sends};
 
 /// The usual duration of sends, in seconds.
 const SENDS: u64 = 5;
+/// How long the innocent pair is watched beside each attack, in seconds.
+pub(crate) const HOSTILE: u64 = 20;
 /// The most messages that a run goes on for.
 const MAX_MESSAGES: u64 = 1_000_000_000;
 /// The longest measurement: a day.
@@ -124,6 +127,12 @@ pub(crate) struct Args {
     /// The number of the first user of --hold.
     #[arg(long, hide = true, default_value_t = 0, value_name = "NUMBER")]
     pub(crate) first: u32,
+    /// Attack the hub of --attacked like this.
+    #[arg(long, hide = true, value_enum, requires = "attacked", value_name = "ATTACK")]
+    pub(crate) attack: Option<Attack>,
+    /// The address of the hub that is attacked.
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    pub(crate) attacked: Option<SocketAddr>,
 }
 
 /// One measurement.
@@ -147,6 +156,9 @@ pub(crate) enum What {
     Room,
     /// Ten minutes of sends at a steady rate, while as much falls out of retention: how long each waits, and the commits.
     Stalls,
+    /// What an innocent pair of users notices of hostile ones: lists of 100,000 conversations, marks, silent connections, slow writers,
+    /// logins, PINGs. Takes some minutes.
+    Hostile,
 }
 
 impl What {
@@ -154,7 +166,7 @@ impl What {
     const fn needs_own(self) -> bool {
         matches!(
             self,
-            Self::FanOut | Self::Lists | Self::Priority | Self::Room | Self::Stalls
+            Self::FanOut | Self::Hostile | Self::Lists | Self::Priority | Self::Room | Self::Stalls
         )
     }
 }
@@ -192,7 +204,7 @@ impl Args {
     /// What clap does not check by itself.
     fn check(&self) -> Result<(), (ErrorKind, String)> {
         if self.hub.is_some() && self.what.iter().any(|what| what.needs_own()) {
-            let message = "fan-out, lists, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
+            let message = "fan-out, hostile, lists, priority, room and stalls are measured without --hub: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         if self.tim.is_some()
@@ -201,7 +213,7 @@ impl Args {
                 .iter()
                 .any(|what| what.needs_own() || *what == What::Pages)
         {
-            let message = "fan-out, lists, pages, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
+            let message = "fan-out, hostile, lists, pages, priority, room and stalls are measured without --tim: they start a hub that is set up for them";
             return Err((ErrorKind::ArgumentConflict, message.to_owned()));
         }
         for load in self.loads() {
@@ -224,9 +236,9 @@ impl Args {
     pub(crate) fn what(&self) -> Vec<What> {
         let all = What::value_variants().iter().copied();
         match &*self.what {
-            // Ten minutes are asked for by name.
+            // What takes minutes is asked for by name.
             [] => all
-                .filter(|what| *what != What::Stalls || self.quick)
+                .filter(|what| !matches!(what, What::Hostile | What::Stalls) || self.quick)
                 .filter(|what| self.prepares() || !what.needs_own())
                 .filter(|what| self.tim.is_none() || *what != What::Pages)
                 .collect(),

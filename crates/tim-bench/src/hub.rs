@@ -52,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) retention_every: u64,
     /// Connections that it accepts, if they are more than usual.
     pub(crate) connections: u32,
+    /// Whether it limits requests, logins and addresses as any hub does.
+    pub(crate) limits_requests: bool,
     /// Whether it notes how long its commits take.
     pub(crate) notes_commits: bool,
     /// The program `tim` that is the hub, instead of this one. It knows none of the other settings but the group rate.
@@ -63,10 +65,12 @@ pub(crate) struct Setup {
 pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     let setup: Setup = serde_json::from_str(setup)?;
     let mut options = HubOptions::new(own_app());
-    options.sends_per_second = 0;
-    options.requests_per_second = 0;
-    options.address_requests_per_second = 0;
-    options.max_connections_per_address = 0;
+    if !setup.limits_requests {
+        options.sends_per_second = 0;
+        options.requests_per_second = 0;
+        options.address_requests_per_second = 0;
+        options.max_connections_per_address = 0;
+    }
     options.max_connections = MAX_CONNECTIONS.max(setup.connections) as usize;
     options.limits = Limits::new()
         .with_group_messages_per_second(setup.group_rate)

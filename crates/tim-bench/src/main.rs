@@ -4,12 +4,14 @@
 //! machine with the hub, so the figures depend on its load.
 
 mod args;
+mod attackers;
 mod bot;
 mod check;
 mod commits;
 mod disk;
 mod fan_out;
 mod group;
+mod hostile;
 mod hub;
 mod idle;
 mod idle_clients;
@@ -53,6 +55,11 @@ fn main() -> ExitCode {
                 None => Target::remote(address, hub::own_app()),
             };
             idle_clients::hold(target, args.first, args.connections).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let (Some(attack), Some(address)) = (args.attack, args.attacked) {
+            let target = Target::remote(address, hub::own_app());
+            attackers::run(target, attack, attackers::Size::of(args.quick)).await?;
             return Ok(ExitCode::SUCCESS);
         }
         // What is dropped here stops its hub and removes its directory.
@@ -130,6 +137,7 @@ async fn measure(args: &Args, report: &mut Report) -> Result<()> {
                 };
                 pages::measure(report, &target, history).await?;
             }
+            What::Hostile => hostile::measure(report, args.quick, args.time(args::HOSTILE)).await?,
             What::Lists => {
                 let load = lists::Load::of(args.quick, &args.list_conversations);
                 lists::measure(report, &load).await?;

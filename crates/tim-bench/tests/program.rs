@@ -90,6 +90,29 @@ fn a_room_reaches_everybody_and_stores_nothing() {
 }
 
 #[test]
+fn beside_hostile_users_an_innocent_pair_is_refused_nothing() {
+    let out = measured(&["--quick", "hostile"]);
+    for phase in [
+        "  quiet",
+        "  readers",
+        "  marks",
+        "  half_open",
+        "  slow_writers",
+        "  logins",
+        "  pings",
+        "  all",
+    ] {
+        assert!(number(&out, phase, "delivered, p99, over the quiet one") > 0.0, "{phase}");
+        assert_eq!(value(&out, phase, "messages refused"), "0", "{phase}");
+        assert_eq!(value(&out, phase, "logins of others that failed"), "0", "{phase}");
+    }
+    for phase in ["  logins", "  all"] {
+        assert!(number(&out, phase, "logins of the flood, admitted") > 0.0, "{out}");
+        assert_eq!(value(&out, phase, "without an answer"), "0", "{out}");
+    }
+}
+
+#[test]
 fn what_needs_a_hub_of_its_own_is_not_measured_on_another() {
     let ran = run(&["room", "--hub", "127.0.0.1:1", "--data", "."]);
     assert_eq!(ran.status.code(), Some(2), "{ran:?}");
