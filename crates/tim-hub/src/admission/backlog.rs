@@ -3,7 +3,7 @@
 //! Each connection reports what waits for its device whenever that has changed. Beyond the ceiling the largest debtors give up
 //! theirs: what is in the log is read from it later.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The shortest time between two searches for the largest debtors.
 const SEARCH_INTERVAL_MS: u64 = 50;
@@ -27,12 +27,13 @@ impl Backlog {
     }
 
     /// So much waits for a device now, of which `noted` is what was reported last.
-    pub(crate) fn report(&self, noted: &AtomicUsize, bytes: usize) {
+    pub(crate) fn report(&self, noted: &AtomicU32, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let before = noted.swap(bytes, Ordering::Relaxed);
         if before != bytes {
             // Wraps to the right sum whatever the order.
-            self.total
-                .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+            let change = (bytes as usize).wrapping_sub(before as usize);
+            self.total.fetch_add(change, Ordering::Relaxed);
         }
     }
 
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn counts_what_waits_and_asks_for_what_is_too_much_once_in_a_while() {
         let backlog = Backlog::new(800);
-        let (one, other) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (one, other) = (AtomicU32::new(0), AtomicU32::new(0));
         backlog.report(&one, 500);
         backlog.report(&other, 300);
         assert_eq!((backlog.total(), backlog.excess(10)), (800, None));

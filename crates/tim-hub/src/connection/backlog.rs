@@ -35,7 +35,7 @@ fn shed(services: &Services, excess: usize) {
         .presence
         .all()
         .into_iter()
-        .map(|device| (device.backlog().load(Ordering::Relaxed), device))
+        .map(|device| (device.backlog().load(Ordering::Relaxed) as usize, device))
         .filter(|(bytes, _)| *bytes > 0)
         .collect();
     devices.sort_unstable_by_key(|(bytes, device)| (Reverse(*bytes), device.user(), device.number()));

@@ -128,12 +128,16 @@ impl Mailbox {
     /// How many bytes the live deliveries take up. What waits for several devices is shared among them.
     pub(crate) fn live_bytes(&self) -> usize {
         let share = |delivery: &Arc<Delivery>| SLOT + delivery.message().len() / Arc::strong_count(delivery);
-        self.live.queue.iter().map(share).sum()
+        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.live.queue);
+        waiting.map(share).sum()
     }
 
     /// Drops all live deliveries. What is stored is read from the log later.
     pub(super) fn shed(&mut self) {
-        self.live = Live::default();
+        self.take(|waiting| {
+            waiting.live = Live::default();
+            Some(())
+        });
         self.behind = true;
     }
 

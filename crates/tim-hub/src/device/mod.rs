@@ -8,7 +8,7 @@ pub(crate) use delivery::Delivery;
 pub(crate) use mailbox::{Mailbox, Response};
 pub(crate) use responder::Responder;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tim_proto::request::ConversationChange;
@@ -42,7 +42,7 @@ pub(crate) struct Device {
     /// The session has ended, or is about to.
     left: AtomicBool,
     /// The bytes that wait for it, as its connection has reported them.
-    backlog: AtomicUsize,
+    backlog: AtomicU32,
     /// Its connection is to break off, as too much waits there.
     cut: AtomicBool,
     mailbox: Mutex<Mailbox>,
@@ -61,7 +61,7 @@ impl Device {
             login: LoginId::default(),
             stale: AtomicBool::new(false),
             left: AtomicBool::new(false),
-            backlog: AtomicUsize::new(0),
+            backlog: AtomicU32::new(0),
             cut: AtomicBool::new(false),
             mailbox: Mutex::new(Mailbox::new(max_live)),
         }
@@ -122,14 +122,14 @@ impl Device {
     }
 
     /// The bytes that wait for it, as they were reported last.
-    pub(crate) const fn backlog(&self) -> &AtomicUsize {
+    pub(crate) const fn backlog(&self) -> &AtomicU32 {
         &self.backlog
     }
 
     /// Gives up what waits for it: the live deliveries if they are most of it, else the connection.
     pub(crate) fn shed(&self) {
         self.put(|mailbox| {
-            if mailbox.live_bytes() < self.backlog.load(Ordering::Relaxed) / 2 {
+            if mailbox.live_bytes() < self.backlog.load(Ordering::Relaxed) as usize / 2 {
                 self.cut.store(true, Ordering::Release);
             }
             mailbox.shed();
