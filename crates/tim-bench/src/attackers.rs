@@ -141,7 +141,13 @@ impl Line {
     }
 
     /// Logs in. Returns the account, or why the hub refused.
-    pub(crate) async fn log_in(&mut self, app: u32, name: &str, sig: &str, device: u64) -> Result<Result<u64, ErrorCode>> {
+    pub(crate) async fn log_in(
+        &mut self,
+        app: u32,
+        name: &str,
+        sig: &str,
+        device: u64,
+    ) -> Result<Result<u64, ErrorCode>> {
         self.say(&login_bytes(app, name, sig, device)?).await?;
         let mut answer = [0; Hello::LEN];
         self.stream.read_exact(&mut answer).await?;
@@ -221,7 +227,9 @@ pub(crate) async fn run(target: Target, attack: Attack, size: Size) -> Result<()
             }
         }
         Attack::Marks => {
-            for (account, device) in (0..6).flat_map(|account| (0..size.devices).map(move |device| (account, device))) {
+            for (account, device) in
+                (0..6).flat_map(|account| (0..size.devices).map(move |device| (account, device)))
+            {
                 tasks.spawn(mark(Arc::clone(&target), account, device));
             }
         }
@@ -281,7 +289,13 @@ async fn mark(target: Arc<Target>, account: u32, device: u64) {
     let peer = UserId::new(&format!("hostile-marker-{}", account + 1));
     let Ok(peer) = peer else { return };
     let marks: Vec<u8> = (0..8)
-        .flat_map(|id| frame(FrameKind::MARK_READ, id, &MarkRead::new(ConversationId::C2c(peer))))
+        .flat_map(|id| {
+            frame(
+                FrameKind::MARK_READ,
+                id,
+                &MarkRead::new(ConversationId::C2c(peer)),
+            )
+        })
         .collect();
     loop {
         let mut line = insist(&target, &name, device + 1, source(4, account)).await;
@@ -360,7 +374,9 @@ async fn log_in_often(target: Arc<Target>, per_second: u32, counts: Arc<Counts>)
             let number = (round * (per_second / 50) + number) % per_second.max(1);
             let (target, sigs, counts) = (Arc::clone(&target), Arc::clone(&sigs), Arc::clone(&counts));
             tokio::spawn(async move {
-                let Some((name, sig)) = sigs.get(number as usize) else { return };
+                let Some((name, sig)) = sigs.get(number as usize) else {
+                    return;
+                };
                 let login = async {
                     let mut line = Line::open(source(7, number), target.address).await?;
                     line.log_in(target.app.id, name, sig, u64::from(round) + 1).await
@@ -445,7 +461,13 @@ pub(crate) fn text(to: &UserId, id: tim_proto::MessageId, request: u32, bytes: u
     use tim_proto::message::{Content, SendOptions, Text};
     let text = tim_bench::text_of(bytes);
     let payload = to_vec(&Text::new(&text));
-    let content = Content::new(ConversationId::C2c(*to), id, tim_proto::MessageKind::TEXT, &payload);
-    let send = tim_proto::request::Send::new(content).with_options(tim_proto::wire::Nested(SendOptions::new()));
+    let content = Content::new(
+        ConversationId::C2c(*to),
+        id,
+        tim_proto::MessageKind::TEXT,
+        &payload,
+    );
+    let send =
+        tim_proto::request::Send::new(content).with_options(tim_proto::wire::Nested(SendOptions::new()));
     frame(FrameKind::SEND, request, &send)
 }

@@ -180,7 +180,11 @@ pub(crate) async fn measure(report: &mut Report, is_quick: bool, time: Duration)
             ("rate", RATE.into()),
         ],
     );
-    report.text("an innocent pair beside hostile users", &RATE.to_string(), "messages/s")?;
+    report.text(
+        "an innocent pair beside hostile users",
+        &RATE.to_string(),
+        "messages/s",
+    )?;
     pair.talk(time / 4).await?; // caches fill
     let mut quiet = pair.talk(time).await?;
     let mut seen = Vec::new();
@@ -194,11 +198,14 @@ pub(crate) async fn measure(report: &mut Report, is_quick: bool, time: Duration)
         let begun = begun.await?;
         let beside = pair.talk(time).await?;
         let ended = blocking(move || begun.into_iter().map(Attackers::end).collect::<Result<Vec<_>>>());
-        let logins = ended.await?.into_iter().fold(Logins::default(), |sum, one| Logins {
-            admitted: sum.admitted + one.admitted,
-            refused: sum.refused + one.refused,
-            unanswered: sum.unanswered + one.unanswered,
-        });
+        let logins = ended
+            .await?
+            .into_iter()
+            .fold(Logins::default(), |sum, one| Logins {
+                admitted: sum.admitted + one.admitted,
+                refused: sum.refused + one.refused,
+                unanswered: sum.unanswered + one.unanswered,
+            });
         seen.push((key, beside, logins));
         // As much without an attack, so that both see the same machine.
         quiet.add(&pair.talk(time / 2).await?);
@@ -225,15 +232,48 @@ fn show(report: &mut Report, key: &str, seen: &Seen, quiet: &Seen, logins: Login
     let figure = |name: &str, label: &str, value, unit| {
         Figure::new(&format!("{key}_{name}"), &format!("    {label}"), value, unit)
     };
-    report.add(figure("p99_over_quiet", "delivered, p99, over the quiet one", ratio, ""))?;
-    report.add(figure("refused", "messages refused", Value::Count(seen.refused), ""))?;
+    report.add(figure(
+        "p99_over_quiet",
+        "delivered, p99, over the quiet one",
+        ratio,
+        "",
+    ))?;
+    report.add(figure(
+        "refused",
+        "messages refused",
+        Value::Count(seen.refused),
+        "",
+    ))?;
     let failed = seen.logins - seen.logins_answered;
     let note = format!("of {}", seen.logins);
-    report.add(figure("logins_failed", "logins of others that failed", Value::Count(failed), "").note(note))?;
+    report.add(
+        figure(
+            "logins_failed",
+            "logins of others that failed",
+            Value::Count(failed),
+            "",
+        )
+        .note(note),
+    )?;
     if logins.admitted + logins.refused + logins.unanswered > 0 {
-        report.add(figure("flood_admitted", "logins of the flood, admitted", Value::Count(logins.admitted), ""))?;
-        report.add(figure("flood_refused", "  refused, with a time", Value::Count(logins.refused), ""))?;
-        report.add(figure("flood_unanswered", "  without an answer", Value::Count(logins.unanswered), ""))?;
+        report.add(figure(
+            "flood_admitted",
+            "logins of the flood, admitted",
+            Value::Count(logins.admitted),
+            "",
+        ))?;
+        report.add(figure(
+            "flood_refused",
+            "  refused, with a time",
+            Value::Count(logins.refused),
+            "",
+        ))?;
+        report.add(figure(
+            "flood_unanswered",
+            "  without an answer",
+            Value::Count(logins.unanswered),
+            "",
+        ))?;
     }
     Ok(())
 }

@@ -102,12 +102,18 @@ fn beside_hostile_users_an_innocent_pair_is_refused_nothing() {
         "  pings",
         "  all",
     ] {
-        assert!(number(&out, phase, "delivered, p99, over the quiet one") > 0.0, "{phase}");
+        assert!(
+            number(&out, phase, "delivered, p99, over the quiet one") > 0.0,
+            "{phase}"
+        );
         assert_eq!(value(&out, phase, "messages refused"), "0", "{phase}");
         assert_eq!(value(&out, phase, "logins of others that failed"), "0", "{phase}");
     }
     for phase in ["  logins", "  all"] {
-        assert!(number(&out, phase, "logins of the flood, admitted") > 0.0, "{out}");
+        assert!(
+            number(&out, phase, "logins of the flood, admitted") > 0.0,
+            "{out}"
+        );
         assert_eq!(value(&out, phase, "without an answer"), "0", "{out}");
     }
 }

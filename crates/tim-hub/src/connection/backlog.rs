@@ -19,7 +19,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn report_backlog(&mut self) {
         let session = self.io.session();
         let bytes = session.outgoing().len() + session.received_len();
-        let Stage::Online(online) = &self.stage else { return };
+        let Stage::Online(online) = &self.stage else {
+            return;
+        };
         let bytes = bytes + online.held_bytes() + online.device().mailbox().live_bytes();
         let services = &self.services;
         services.backlog.report(online.device().backlog(), bytes);
