@@ -48,6 +48,17 @@ pub(super) struct Database {
     wipe: bool,
     newest: Newest,
     records: Vec<u8>,
+    state: State,
+}
+
+/// Whether what is applied may be committed.
+#[derive(Debug)]
+enum State {
+    Whole,
+    /// A batch is being applied. It stays so if that panics.
+    Applying,
+    /// The disk cannot be trusted, for this reason.
+    Failed(String),
 }
 
 /// A generation in progress.
@@ -83,6 +94,7 @@ impl Database {
             wipe: true,
             newest: Newest::default(),
             records: Vec::new(),
+            state: State::Whole,
         };
         database.look()?;
         database.recover(dir)?;
@@ -190,6 +202,31 @@ impl Database {
         now_ms: u64,
         batch: &[Write],
     ) -> Result<Commit, StoreError> {
+        let committed = self.commit_batch(shared, now_ms, batch);
+        if let Err(error) = &committed {
+            self.note_failure(error);
+        }
+        committed
+    }
+
+    /// After a fatal error nothing is committed any more.
+    fn note_failure(&mut self, error: &StoreError) {
+        if let (StoreError::Fatal(reason), State::Whole | State::Applying) = (error, &self.state) {
+            self.state = State::Failed(reason.clone());
+        }
+    }
+
+    /// Whether it can be used.
+    pub(super) fn check_state(&self) -> Result<(), StoreError> {
+        match &self.state {
+            State::Whole => Ok(()),
+            State::Applying => Err(StoreError::Fatal("a batch was left in the middle".to_owned())),
+            State::Failed(reason) => Err(StoreError::Fatal(reason.clone())),
+        }
+    }
+
+    fn commit_batch(&mut self, shared: &Shared, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
+        self.check_state()?;
         let is_full = shared.recent(|recent| recent.len() >= MAX_TOUCHED);
         if self.open.is_some() && (is_full || self.checkpoints.are_waiting()) {
             self.end(shared)?;
@@ -316,7 +353,10 @@ impl Database {
             newest: std::mem::take(&mut self.newest),
             changed: Vec::with_capacity(batch.len()),
         };
-        let results = work.apply_all(batch)?;
+        self.state = State::Applying;
+        let applied = work.apply_all(batch);
+        self.state = State::Whole;
+        let results = applied?;
         let Batch {
             change,
             content,
@@ -391,7 +431,11 @@ impl Database {
 
     /// Commits the generation, after which all readers see it.
     pub(super) fn end(&mut self, shared: &Shared) -> Result<(), StoreError> {
-        self.end_generation()?;
+        self.check_state()?;
+        if let Err(error) = self.end_generation() {
+            self.note_failure(&error);
+            return Err(error);
+        }
         shared.committed(self.change);
         Ok(())
     }
@@ -428,7 +472,15 @@ impl Database {
     /// Removes what is left of removed contents: moves SQLite's write-ahead log into the database and truncates it, and overwrites ours.
     /// Does not wait for readers; the next one tries again.
     fn wipe(&mut self, shared: &Shared) -> Result<(), StoreError> {
-        self.end(shared)?;
+        match self.end(shared) {
+            Ok(()) => {}
+            Err(error @ StoreError::Fatal(_)) => return Err(error),
+            // The batch is stored.
+            Err(reason) => {
+                warn!(%reason, "removed contents stay in {}", log::LOG);
+                return Ok(());
+            }
+        }
         if !self.empty_the_log()? {
             return Ok(());
         }

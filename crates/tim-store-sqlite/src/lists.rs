@@ -81,18 +81,22 @@ impl SqliteReader {
             drop(turn);
             return self.pool.read(work);
         };
+        // What was being stored when that failed is nobody's to see.
+        database.check_state().map_err(|error| self.pool.report(error))?;
         // After a long read, or many of them, everything is committed, and readers have their own connections again.
         let found = match database.is_read_enough() {
             true => None,
             false => database.read(Some(READ_TIME), &mut work),
         };
-        let found = match found {
-            Some(found) => found,
-            None if database.end(&self.shared).is_ok() => {
+        let found = match found.map_or_else(|| Err(database.end(&self.shared)), Ok) {
+            Ok(found) => found,
+            Err(Ok(())) => {
                 drop(turn);
                 return self.pool.read(work);
             }
-            None => database
+            Err(Err(error @ StoreError::Fatal(_))) => return Err(self.pool.report(error)),
+            // It cannot be committed now.
+            Err(Err(_)) => database
                 .read(None, &mut work)
                 .unwrap_or(Err(rusqlite::Error::InvalidQuery)),
         };

@@ -363,3 +363,24 @@ fn a_store_from_before_there_was_a_log_is_opened() {
     let (_writer, reader) = open(killed.path()).unwrap();
     assert!(reader.account(&BOB).unwrap().is_some());
 }
+
+#[test]
+fn nothing_is_committed_after_the_log_has_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    writer.with_log(|log| log.is_broken = true);
+    for _ in 0..2 {
+        let failed = writer.commit(1, &[say(number, 2)]).unwrap_err();
+        assert!(matches!(failed, StoreError::Fatal(_)), "{failed}");
+    }
+    writer.with_log(|log| log.is_broken = false);
+    assert!(matches!(
+        writer.commit(1, &[notice(1)]),
+        Err(StoreError::Fatal(_))
+    ));
+    // What was being stored is of unknown outcome, and in this case not in the log.
+    drop((writer, reader));
+    let (_writer, reader) = open(dir.path()).unwrap();
+    assert_eq!(heads(&reader), [1, 0]);
+}

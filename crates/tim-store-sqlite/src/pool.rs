@@ -70,7 +70,11 @@ impl Pool {
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StoreError {
-        let error = plain_error(error);
+        self.report(plain_error(error))
+    }
+
+    /// Calls the callback if the error is fatal.
+    pub(super) fn report(&self, error: StoreError) -> StoreError {
         if let (StoreError::Fatal(_), Some(callback)) = (&error, self.callback.get()) {
             callback(&error);
         }

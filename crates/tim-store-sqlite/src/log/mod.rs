@@ -53,6 +53,9 @@ pub(super) struct Log {
     /// As if the disk were full.
     #[cfg(test)]
     pub(super) is_full: bool,
+    /// As if the disk refused to write.
+    #[cfg(test)]
+    pub(super) is_broken: bool,
 }
 
 impl Log {
@@ -74,6 +77,8 @@ impl Log {
             buffer: Buffer::default(),
             #[cfg(test)]
             is_full: false,
+            #[cfg(test)]
+            is_broken: false,
         })
     }
 
@@ -185,6 +190,10 @@ impl Log {
     }
 
     fn write(&mut self, at: u64, len: usize) -> io::Result<()> {
+        #[cfg(test)]
+        if self.is_broken {
+            return Err(ErrorKind::Other.into());
+        }
         self.put(at, len)?;
         self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
