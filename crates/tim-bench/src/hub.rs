@@ -65,11 +65,12 @@ pub(crate) struct Setup {
 pub(crate) async fn run(data: &Path, setup: &str) -> Result<()> {
     let setup: Setup = serde_json::from_str(setup)?;
     let mut options = HubOptions::new(own_app());
+    options.sends_per_second = 0;
     if !setup.limits_requests {
-        options.sends_per_second = 0;
         options.requests_per_second = 0;
         options.address_requests_per_second = 0;
         options.max_connections_per_address = 0;
+        options.accounts_per_hour = 0;
     }
     options.max_connections = MAX_CONNECTIONS.max(setup.connections) as usize;
     options.limits = Limits::new()
@@ -260,6 +261,7 @@ impl Target {
             .env("TIM_SEND_RATE", "0")
             .env("TIM_REQUEST_RATE", "0")
             .env("TIM_ADDRESS_RATE", "0")
+            .env("TIM_ACCOUNT_RATE", "0")
             .env("TIM_MAX_ADDRESS_CONNECTIONS", "0")
             .env("TIM_GROUP_RATE", setup.group_rate.to_string());
         Self::spawn(command, None, data, setup)

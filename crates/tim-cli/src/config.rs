@@ -84,6 +84,9 @@ settings! {
     /// What all requests and logins from one address may cost per second, at the same prices; 0 is no limit. Of IPv6 addresses the
     /// first 64 bits count [default: 10000].
     address_rate("TIM_ADDRESS_RATE", "NUMBER"): u32 = 10_000;
+    /// New accounts per hour: of one address by first logins, of one user by messages to users who have never logged in; 0 is no limit
+    /// [default: 1000].
+    account_rate("TIM_ACCOUNT_RATE", "NUMBER"): u32 = 1_000;
     /// Address to which no limit of an address applies, such as that of a proxy. Can be repeated; it replaces the default
     /// [default: 127.0.0.1, ::1].
     trusted_address("TIM_TRUSTED_ADDRESS", "ADDRESS", value_delimiter = ','): Vec<IpAddr> =
@@ -287,6 +290,7 @@ impl Settings {
         options.sends_per_second = self.send_rate;
         options.requests_per_second = self.request_rate;
         options.address_requests_per_second = self.address_rate;
+        options.accounts_per_hour = self.account_rate;
         options.trusted_addresses.clone_from(&self.trusted_address);
         options.max_connections = count(self.max_connections);
         options.max_connections_per_address = count(self.max_address_connections);

@@ -52,6 +52,9 @@ pub struct HubOptions {
     /// [`requests_per_second`](Self::requests_per_second), and a SEND costs 1. Beyond it the connections from there are read
     /// from more slowly, and logins wait for a moment or are refused. Default 10,000.
     pub address_requests_per_second: u32,
+    /// The maximum number of new accounts in an hour, with a burst of twice that: of one address by first logins, and of one account by
+    /// messages to users who have never logged in. 0 is no limit. Default 1,000.
+    pub accounts_per_hour: u32,
     /// Addresses to which no limit of an address applies, as of a proxy, behind which everybody has the same one. Default 127.0.0.1
     /// and ::1.
     pub trusted_addresses: Vec<IpAddr>,
@@ -96,6 +99,7 @@ impl HubOptions {
             sends_per_second: 200,
             requests_per_second: 2_000,
             address_requests_per_second: 10_000,
+            accounts_per_hour: 1_000,
             trusted_addresses: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             max_members: 6_000,
             max_community: 100_000,

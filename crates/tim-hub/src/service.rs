@@ -8,7 +8,7 @@ use tim_store::{Epochs, Hooks, Store, StoreError, StoreReader, StoreWriter, Writ
 use tokio::sync::watch;
 use tracing::{error, warn};
 
-use crate::admission::{Backlog, LogLimiter, Network, PlaceLimits, Places, RateLimiter};
+use crate::admission::{AccountLimiter, Backlog, LogLimiter, Network, PlaceLimits, Places, RateLimiter};
 use crate::clock::Clock;
 use crate::delivery::{
     AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live,
@@ -37,6 +37,10 @@ pub(crate) struct Services {
     pub(crate) request_limiter: RateLimiter<UserId>,
     /// Of what everything costs that comes from a network.
     pub(crate) network_limiter: RateLimiter<Network>,
+    /// Of the accounts that the first logins from a network open.
+    pub(crate) network_accounts: AccountLimiter<Network>,
+    /// Of the accounts that the messages of a user open.
+    pub(crate) user_accounts: AccountLimiter<UserId>,
     pub(crate) places: Arc<Places>,
     pub(crate) backlog: Backlog,
     pub(crate) events: Events,
@@ -146,6 +150,8 @@ impl Services {
             rate_limiter: RateLimiter::default(),
             request_limiter: RateLimiter::default(),
             network_limiter: RateLimiter::default(),
+            network_accounts: AccountLimiter::new(options.accounts_per_hour),
+            user_accounts: AccountLimiter::new(options.accounts_per_hour),
             places: Places::new(place_limits(&options)),
             backlog: Backlog::new(options.max_backlog),
             events: Events::new(),

@@ -426,3 +426,38 @@ async fn what_slow_readers_leave_unread_has_a_ceiling_and_comes_to_them_later() 
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_address_and_an_account_open_so_many_accounts_an_hour() {
+    let world = World::open(|options| options.accounts_per_hour = 2);
+    let refused = |answer: Option<(FrameKind, ErrorCode, u32)>| {
+        let (kind, code, wait) = answer.unwrap();
+        assert_eq!((kind, code), (FrameKind::ERROR, ErrorCode::RATE_LIMITED));
+        assert!((1_700_000..=1_800_000).contains(&wait), "{wait}");
+    };
+    for name in ["one", "two", "three", "four"] {
+        world.log_in(1, name, 1).await;
+    }
+    let mut fifth = world.connect(1);
+    fifth.begin_login("five", 1).await;
+    refused(fifth.next().await);
+    // Whoever has an account comes in, and so does whoever comes from elsewhere.
+    let mut one = world.log_in(1, "one", 1).await;
+    world.log_in(2, "five", 1).await;
+    for n in 0..5 {
+        let id = MessageId {
+            sender: one.account,
+            client_time: START_MS / 1_000,
+            random: n,
+        };
+        let payload = to_vec(&Text::new("hello"));
+        let content = Content::new(c2c(&format!("stranger{n}")), id, MessageKind::TEXT, &payload);
+        let send = Send::new(content).with_options(Nested(SendOptions::new()));
+        one.say(FrameKind::SEND, n, &send).await;
+        let answer = one.next().await;
+        match n {
+            4 => refused(answer),
+            _ => assert_eq!(answer.unwrap().0, FrameKind::SEND.answer()),
+        }
+    }
+}

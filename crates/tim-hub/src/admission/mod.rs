@@ -1,5 +1,6 @@
 //! Admission: what is checked before work is done for somebody, so that nobody uses up what others need.
 
+mod account_limiter;
 mod backlog;
 mod group_limiter;
 mod log_limiter;
@@ -8,6 +9,7 @@ mod places;
 mod rate_limiter;
 mod token_bucket;
 
+pub(crate) use account_limiter::AccountLimiter;
 pub(crate) use backlog::Backlog;
 pub(crate) use group_limiter::{GroupLimiter, Offer};
 pub(crate) use log_limiter::LogLimiter;

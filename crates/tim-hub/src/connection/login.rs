@@ -192,7 +192,10 @@ async fn log_in(
         .await;
     let (account, nick) = match found.map_err(|_| interrupted())?? {
         Some(account) => (account.number, account.nick),
-        None => (open_account(&services, user).await?, String::new()),
+        None => {
+            throttle::account_of_network(&services, place.network())?;
+            (open_account(&services, user).await?, String::new())
+        }
     };
     let entering = Arc::clone(&services);
     let entered = services.reads.run(user, move || {

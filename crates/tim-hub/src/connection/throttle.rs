@@ -127,6 +127,14 @@ pub(super) async fn login_of_user(services: &Services, user: UserId) -> Result<(
     wait_for(turn, "this account logs in too often").await
 }
 
+/// Admits one more account of the network.
+pub(super) fn account_of_network(services: &Services, network: Option<Network>) -> Result<(), Refusal> {
+    let Some(network) = network else { return Ok(()) };
+    let taken = services.network_accounts.take(network, services.steady_ms());
+    let text = "too many new accounts come from your address";
+    taken.map_err(|wait_ms| Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, text))
+}
+
 async fn wait_for(turn: Result<u64, u64>, too_late: &str) -> Result<(), Refusal> {
     match turn {
         Ok(0) => Ok(()),

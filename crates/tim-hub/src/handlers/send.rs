@@ -191,6 +191,9 @@ fn peer_to_register(
         let text = "no account is made under an id that begins or ends with a space";
         return Err(Refusal::new(ErrorCode::MSG_INVALID_ID, text));
     }
+    let taken = services.user_accounts.take(client.user(), services.steady_ms());
+    let text = "this account writes to too many users who have never logged in";
+    taken.map_err(|wait_ms| Refusal::too_soon(ErrorCode::RATE_LIMITED, wait_ms, text))?;
     Ok(Some(peer))
 }
 
