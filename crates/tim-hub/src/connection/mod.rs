@@ -143,9 +143,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     fn round(&mut self, context: &mut Context<'_>) -> Round {
         let mut moved = false;
         let was_full = !self.closing && !self.has_capacity();
+        let was_paused = self.is_paused();
         if !self.closing {
             let (free, handled) = (self.io.session().receive_capacity(), self.handled);
-            let received = match self.is_paused() {
+            let received = match was_paused {
                 true => Poll::Pending,
                 false => self.io.poll_receive(context),
             };
@@ -184,6 +185,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if self.io.session().outgoing().len() < waiting {
             self.stuck = None;
         }
+        // The pause has ended meanwhile, and the stream was not asked.
+        moved |= was_paused && self.paused_until.is_none();
         // What was put off for lack of capacity can continue now.
         moved |= was_full && self.has_capacity();
         if moved { Round::Moved } else { self.wait(context) }
@@ -215,7 +218,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     /// The session's next deadline, or that of the UserSig. While requests are held up, the session is not polled, and the
     /// return of the one on the read pool comes first.
     fn next_wake(&mut self) -> Option<Instant> {
-        if self.is_paused() && !self.closing {
+        // Also one that has just ended, as nothing was read during it.
+        if self.paused_until.is_some() && !self.closing {
             return self.paused_until;
         }
         let Stage::Online(online) = &self.stage else {
