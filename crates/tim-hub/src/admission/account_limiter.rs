@@ -47,7 +47,10 @@ mod tests {
         assert_eq!(limiter.take(1, wait), Ok(()));
         assert!(limiter.take(2, 0).is_ok());
         let next_hour = wait + 3_600_000;
-        assert_eq!((0..100).filter(|_| limiter.take(1, next_hour).is_ok()).count(), 10);
+        assert_eq!(
+            (0..100).filter(|_| limiter.take(1, next_hour).is_ok()).count(),
+            10
+        );
         let unlimited = AccountLimiter::new(0);
         assert!((0..100).all(|_| unlimited.take(1, 0).is_ok()));
     }
