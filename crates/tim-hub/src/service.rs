@@ -11,7 +11,8 @@ use tracing::{error, warn};
 use crate::admission::{AccountLimiter, Backlog, LogLimiter, Network, PlaceLimits, Places, RateLimiter};
 use crate::clock::Clock;
 use crate::delivery::{
-    AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, start_fanout, start_live,
+    AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, Withdrawals, start_fanout,
+    start_live,
 };
 use crate::merges::Merges;
 use crate::options::HubOptions;
@@ -51,6 +52,7 @@ pub(crate) struct Services {
     pub(crate) reads: Reads,
     /// Of all devices that catch up.
     pub(crate) merges: Arc<Merges>,
+    pub(crate) withdrawals: Arc<Withdrawals>,
     /// Makes cursors of change numbers.
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) presence: Arc<PresenceRegistry>,
@@ -117,8 +119,16 @@ impl Services {
             clock.clone(),
         )?;
         let revocations = Arc::new(Revocations::default());
+        let withdrawals = Arc::new(Withdrawals::default());
         let (fanout, fanout_worker) = start_fanout(workplace, &presence, &revocations)?;
-        let mut hooks = hooks(&fanout, revocations, &presence, status, &clock);
+        let mut hooks = hooks(
+            &fanout,
+            revocations,
+            Arc::clone(&withdrawals),
+            &presence,
+            status,
+            &clock,
+        );
         hooks.unknown = {
             let (presence, permissions) = (Arc::clone(&presence), Arc::clone(&permissions));
             Box::new(move || begin_again(&presence, &permissions))
@@ -157,7 +167,8 @@ impl Services {
             events: Events::new(),
             merges: Arc::default(),
             _retention: None,
-            announcer: Announcer::new(Arc::clone(&presence), reads.clone()),
+            announcer: Announcer::new(Arc::clone(&presence), reads.clone(), Arc::clone(&withdrawals)),
+            withdrawals,
             writer,
             reads,
             epochs: reader.epochs(),
@@ -257,6 +268,7 @@ fn begin_again(presence: &PresenceRegistry, permissions: &Permissions) {
 fn hooks(
     fanout: &FanOutQueue,
     revocations: Arc<Revocations>,
+    withdrawals: Arc<Withdrawals>,
     presence: &Arc<PresenceRegistry>,
     status: &Arc<Status>,
     clock: &Clock,
@@ -267,6 +279,7 @@ fn hooks(
         now_ms: Box::new(move || clock.wall_ms()),
         published: Box::new(move |batch| {
             revocations.committed(&batch);
+            withdrawals.committed(&batch);
             // The fan-out ends only after the writer, unless it panics. Without it nothing would be delivered.
             if fanout.deliver(batch).is_err() {
                 error!("the fan-out has ended; the hub stops");

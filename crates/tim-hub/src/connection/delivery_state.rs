@@ -4,16 +4,19 @@
 //! continue from there; those that have been read already are skipped by their change number. A reading during which live
 //! deliveries were dropped is followed by another one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tim_proto::planted::{self, Fault};
 use tim_proto::request::{Gap, Synced};
 use tim_proto::wire::FrameKind;
 use tim_session::{DeliverError, GrowBuffer, HubSession, SendError};
-use tim_store::{Changes, ChangesRequest, Epochs, ResumePoint};
+use tim_store::{ChangeEntry, Changes, ChangesRequest, Epochs, ResumePoint};
 
+use crate::delivery::{Mark, Withdrawals};
 use crate::device::{Delivery, Device, Mailbox};
 use crate::encoding;
+use crate::merges::{HeldBytes, Merges};
 
 /// After how many of its own messages a device is told how far it has been served.
 const MAX_UNREPORTED: u32 = 256;
@@ -23,6 +26,11 @@ const MAX_AT_ONCE: usize = 16;
 const CATCH_UP_BYTES: usize = 256 * 1024;
 /// The most entries that one reading of the log brings.
 const CATCH_UP_ENTRIES: usize = 256;
+/// So many entries are read, and so many bytes more, though the window is smaller: a reading costs much more than an entry.
+const AHEAD_ENTRIES: usize = 64;
+const AHEAD_BYTES: usize = 16 * 1024;
+/// Bytes that are read for each entry that the window allows.
+const WINDOW_BYTES: usize = 4 * 1024;
 
 type Session = HubSession<GrowBuffer>;
 
@@ -48,6 +56,30 @@ pub(super) struct DeliveryState {
     is_synced: bool,
     /// How many of the device's own messages the cursor has passed since the device was told of it.
     unreported: u32,
+    /// What was read and not handed over yet.
+    ahead: Option<Box<Ahead>>,
+}
+
+/// What was read from the log and waits for the window.
+struct Ahead {
+    entries: VecDeque<ChangeEntry>,
+    mark: Mark,
+    /// As in [`Changes`].
+    more: bool,
+    cursor: u64,
+    held: Option<HeldBytes>,
+}
+
+impl Ahead {
+    /// Whether it may be held.
+    fn is_held(&mut self, merges: &Arc<Merges>) -> bool {
+        if self.held.is_none() {
+            let bytes = self.entries.iter().map(|change| change.entry.content.len());
+            let bytes = bytes.sum::<usize>() + self.entries.len() * size_of::<ChangeEntry>();
+            self.held = merges.hold(bytes);
+        }
+        self.held.is_some()
+    }
 }
 
 impl DeliveryState {
@@ -64,6 +96,7 @@ impl DeliveryState {
             has_more: false,
             is_synced: false,
             unreported: 0,
+            ahead: None,
         }
     }
 
@@ -164,8 +197,8 @@ impl DeliveryState {
     /// What to read from the log next, as far as the client's window allows; `None` if nothing is to be read now.
     pub(super) fn next_reading(&mut self, session: &mut Session) -> Option<ChangesRequest> {
         let window = session.window_capacity();
-        // Reading costs the same for one entry as for many: wait until half of the window is free. A client that has not
-        // been told yet that it has everything is told so without a window too.
+        // Wait until half of the window is free. A client that has not been told yet that it has everything is told so without a
+        // window too.
         let is_enough = window * 2 >= session.window() && window > 0;
         if !self.is_catching_up || !session.is_online() || (!is_enough && (self.is_synced || self.has_more)) {
             return None;
@@ -178,15 +211,17 @@ impl DeliveryState {
         Some(ChangesRequest {
             user: self.device.user(),
             cursor: self.cursor,
-            limit: window.clamp(1, CATCH_UP_ENTRIES),
-            max_bytes: CATCH_UP_BYTES.min(session.outgoing_capacity() / 2),
+            limit: window.clamp(AHEAD_ENTRIES, CATCH_UP_ENTRIES),
+            max_bytes: (AHEAD_BYTES + window.saturating_mul(WINDOW_BYTES))
+                .min(CATCH_UP_BYTES)
+                .min(session.outgoing_capacity() / 2),
         })
     }
 
-    /// Hands over what was read from the log. What finds no capacity is read again later; whether anything was handed over.
-    pub(super) fn deliver_changes(&mut self, session: &mut Session, changes: &Changes) -> bool {
-        let start = self.cursor;
-        self.has_more = true; // unless the end is reached below
+    /// Takes what was read from the log, to be handed over as the window allows. Whether the gaps in it, which come first, found
+    /// capacity; if not, it is read again later.
+    pub(super) fn take(&mut self, session: &mut Session, changes: Changes, mark: Mark) -> bool {
+        self.has_more = true; // unless the end is reached
         for gap in &changes.gaps {
             let Some(conversation) = gap.log.seen_by(&self.device.user()) else {
                 continue;
@@ -199,7 +234,36 @@ impl DeliveryState {
                 return false;
             }
         }
-        for change in &changes.entries {
+        self.ahead = Some(Box::new(Ahead {
+            entries: changes.entries.into(),
+            mark,
+            more: changes.more,
+            cursor: changes.cursor,
+            held: None,
+        }));
+        true
+    }
+
+    /// Whether something that was read waits to be handed over. It is forgotten, and read again, if some of it was withdrawn.
+    pub(super) fn has_ahead(&mut self, withdrawals: &Withdrawals) -> bool {
+        let user = self.device.user();
+        let is_withdrawn = self
+            .ahead
+            .as_mut()
+            .is_some_and(|ahead| withdrawals.concern(&mut ahead.mark, &user, ahead.entries.iter()));
+        if is_withdrawn && !planted::is(Fault::RevocationMissesMailboxes) {
+            self.ahead = None;
+        }
+        self.ahead.is_some()
+    }
+
+    /// Hands over what was read, as far as the window allows; whether anything was.
+    pub(super) fn deliver_ahead(&mut self, session: &mut Session, merges: &Arc<Merges>) -> bool {
+        let Some(mut ahead) = self.ahead.take() else {
+            return false;
+        };
+        let start = self.cursor;
+        while let Some(change) = ahead.entries.front() {
             let delivery = Delivery::of(&change.entry);
             if delivery.is_from(&self.device) {
                 self.unreported += 1;
@@ -209,13 +273,17 @@ impl DeliveryState {
             } else if planted::is(Fault::CursorSkipsUndelivered) {
                 break;
             } else {
+                if ahead.is_held(merges) {
+                    self.ahead = Some(ahead);
+                }
                 return self.cursor != start;
             }
             self.cursor = delivery.change();
+            ahead.entries.pop_front();
         }
-        self.cursor = self.cursor.max(changes.cursor);
-        self.has_more = changes.more;
-        if !changes.more {
+        self.cursor = self.cursor.max(ahead.cursor);
+        self.has_more = ahead.more;
+        if !ahead.more {
             self.is_synced = self.is_synced || self.report_cursor(session);
             self.is_catching_up = self.is_outdated || !self.is_synced;
         }

@@ -293,6 +293,12 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let Stage::Online(online) = &mut self.stage else {
             return false;
         };
+        let withdrawals = &self.services.withdrawals;
+        if online.state.has_ahead(withdrawals) {
+            return online
+                .state
+                .deliver_ahead(self.io.session(), &self.services.merges);
+        }
         if !online.is_reading() {
             let Some(request) = online.state.next_reading(self.io.session()) else {
                 return false;
@@ -303,7 +309,16 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             return false;
         };
         match changes {
-            Ok(Ok(changes)) => online.state.deliver_changes(self.io.session(), &changes),
+            Ok(Ok((changes, mark))) => {
+                if !online.state.take(self.io.session(), changes, mark) {
+                    return false;
+                }
+                // What was withdrawn meanwhile is read again.
+                !online.state.has_ahead(withdrawals)
+                    || online
+                        .state
+                        .deliver_ahead(self.io.session(), &self.services.merges)
+            }
             failed => {
                 let error = failed.ok().and_then(Result::err);
                 warn!(user = %online.device().user(), ?error, "the log cannot be read");

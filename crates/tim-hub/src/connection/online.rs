@@ -14,6 +14,7 @@ use tracing::debug_span;
 use super::delivery_state::DeliveryState;
 use super::login::{LoggedIn, Seat};
 use crate::client_context::ClientContext;
+use crate::delivery::Mark;
 use crate::device::Device;
 use crate::handlers::{self, Outcome};
 use crate::merges::HeldMerge;
@@ -45,7 +46,9 @@ pub(super) struct Online {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Online>() <= 240);
 
-type Reading = (Box<HeldMerge>, Result<Changes, StoreError>);
+/// What was read from the log, and when.
+type Found = Result<(Changes, Mark), StoreError>;
+type Reading = (Box<HeldMerge>, Found);
 
 /// A request on the read pool.
 struct RequestJob {
@@ -189,19 +192,19 @@ impl Online {
         let user = self.device().user();
         let held = self.merge.take();
         let mut held = held.unwrap_or_else(|| Box::new(HeldMerge::new(&services.merges)));
+        let withdrawals = Arc::clone(&services.withdrawals);
         let reading = services.reads.run(user, move || {
+            // Before the snapshot: what is withdrawn from now on may be in it.
+            let mark = withdrawals.mark();
             let changes = reads.store().changes_after(&request, &mut held.merge);
             held.count();
-            (held, changes)
+            (held, changes.map(|changes| (changes, mark)))
         });
         self.reading = Some(reading);
     }
 
     /// What was read from the log.
-    pub(super) fn poll_reading(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Result<Changes, StoreError>, Lost>> {
+    pub(super) fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<Result<Found, Lost>> {
         let Some(reading) = &mut self.reading else {
             return Poll::Pending;
         };

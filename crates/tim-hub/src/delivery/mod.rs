@@ -10,6 +10,7 @@ mod live;
 mod receipt;
 mod recent_ids;
 mod revocations;
+mod withdrawals;
 
 pub(crate) use av_chat_room_tips::{AvChatRoomTips, announcer};
 pub(crate) use fanout::{FanOutQueue, start_fanout};
@@ -18,3 +19,4 @@ pub(crate) use live::{LiveMessage, LiveQueue, live_delivery, start_live};
 pub(crate) use receipt::{SendReceipt, stored_before};
 pub(crate) use recent_ids::{RecentId, RecentIds};
 pub(crate) use revocations::Revocations;
+pub(crate) use withdrawals::{Mark, Withdrawals};

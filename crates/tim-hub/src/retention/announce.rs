@@ -9,6 +9,7 @@ use tim_proto::request::ConversationChange;
 use tim_store::{LogKey, PurgedLog, ReadState, StoreError};
 use tracing::debug;
 
+use crate::delivery::Withdrawals;
 use crate::presence::PresenceRegistry;
 use crate::reads::Reads;
 
@@ -19,15 +20,25 @@ const USERS: usize = 256;
 pub(crate) struct Announcer {
     presence: Arc<PresenceRegistry>,
     reads: Reads,
+    withdrawals: Arc<Withdrawals>,
 }
 
 impl Announcer {
-    pub(crate) fn new(presence: Arc<PresenceRegistry>, reads: Reads) -> Arc<Self> {
-        Arc::new(Self { presence, reads })
+    pub(crate) fn new(
+        presence: Arc<PresenceRegistry>,
+        reads: Reads,
+        withdrawals: Arc<Withdrawals>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            presence,
+            reads,
+            withdrawals,
+        })
     }
 
     /// Tells of what one step has removed, as a read of a stepped hub.
     pub(super) fn announce(self: Arc<Self>, logs: Vec<PurgedLog>) {
+        self.withdrawals.purged(&logs);
         if !logs.is_empty() {
             let reads = self.reads.clone();
             reads.run_detached(move || self.tell_all(&logs));
@@ -35,7 +46,12 @@ impl Announcer {
     }
 
     /// Tells of what one step has removed. One caller at a time: what is read later is to be told later.
-    pub(super) fn tell_all(&self, logs: &[PurgedLog]) {
+    pub(super) fn announce_here(&self, logs: &[PurgedLog]) {
+        self.withdrawals.purged(logs);
+        self.tell_all(logs);
+    }
+
+    fn tell_all(&self, logs: &[PurgedLog]) {
         for purged in logs {
             if let Err(error) = self.tell(purged) {
                 return debug!(%error, "devices are not told of what retention has removed");

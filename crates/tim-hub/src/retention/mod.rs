@@ -77,7 +77,7 @@ impl Work {
             let (logs, more) = removed.take(writer.write_blocking(Write::Purge(step)));
             drop(writer);
             if let Some(announcer) = self.announcer.upgrade() {
-                announcer.tell_all(&logs);
+                announcer.announce_here(&logs);
             }
             if !more || stopped.try_recv() == Err(TryRecvError::Disconnected) {
                 break;

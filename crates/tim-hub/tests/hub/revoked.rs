@@ -112,6 +112,51 @@ fn what_waits_for_a_slow_device_is_revoked_while_it_waits() {
     }
 }
 
+/// A device with the smallest window, which has been handed the first message of many that it missed.
+fn catching_up(hub: &TestHub, name: &str) -> Device {
+    let mut device = Device::with(hub, name, 9, |config: &mut ClientConfig| config.window = 1);
+    device.session.resume_from_start();
+    device.begin_login();
+    device.until_texts(1);
+    device
+}
+
+#[test]
+fn what_was_read_for_a_device_that_catches_up_is_revoked_while_it_waits() {
+    let hub = TestHub::start();
+    let mut alice = Device::login(&hub, "alice", 1);
+    Device::login(&hub, "bob", 2);
+    alice.send(c2c("bob"), "first");
+    let secrets = [1, 2].map(|number| alice.send(c2c("bob"), &format!("{SECRET} {number}")));
+    alice.send(c2c("bob"), "last");
+    let mut bob = catching_up(&hub, "bob");
+    for sequence in secrets {
+        alice.revoke(c2c("bob"), sequence).unwrap();
+    }
+    bob.until_texts(4);
+    let texts = bob.texts();
+    assert_eq!((texts[0], texts[3]), ("first", "last"));
+    // One is on its way already.
+    assert_eq!(texts[2], "~alice ");
+}
+
+#[test]
+fn what_was_read_for_a_device_that_catches_up_is_not_delivered_to_who_has_left() {
+    let hub = TestHub::start();
+    let mut owner = Device::login(&hub, "owner", 1);
+    Device::login(&hub, "bob", 2);
+    owner.create(GroupType::MEETING, "g", &[user("bob")]).unwrap();
+    for number in 1..=10 {
+        owner.send(group("g"), &format!("{number}"));
+    }
+    owner.send(c2c("bob"), "end");
+    let mut bob = catching_up(&hub, "bob");
+    owner.remove("g", &["bob"]).unwrap();
+    bob.until(|bob| bob.texts().last().is_some_and(|last| *last == "end"));
+    // One is on its way already.
+    assert!(bob.texts().len() <= 3, "{:?}", bob.texts());
+}
+
 #[test]
 fn a_payload_that_is_fetched_in_pieces_ends_when_it_is_revoked() {
     let hub = TestHub::start();

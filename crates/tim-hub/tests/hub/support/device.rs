@@ -81,9 +81,13 @@ impl Device {
     }
 
     pub(crate) fn log_in(&mut self) {
+        self.begin_login();
+        self.until(|device| device.session.is_ready());
+    }
+
+    pub(crate) fn begin_login(&mut self) {
         let now = self.now();
         self.session.login(now);
-        self.until(|device| device.session.is_ready());
     }
 
     pub(crate) const fn is_connected(&self) -> bool {
