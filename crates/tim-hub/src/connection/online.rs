@@ -44,7 +44,7 @@ pub(super) struct Online {
 
 // Each connection has one while a device is logged in.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Online>() <= 240);
+const _: () = assert!(size_of::<Online>() <= 248);
 
 /// What was read from the log, and when.
 type Found = Result<(Changes, Mark), StoreError>;
