@@ -3,7 +3,7 @@
 //! A commit has many messages for the same devices, and answers for the same senders. A connection that was woken for the first
 //! of them would send it alone, and be woken again for the next. So whoever hands out several things does it in [`together`]:
 //! each connection is woken once, behind all of them. Nothing else changes: what is in a mailbox stays there in its order, and
-//! a connection that runs meanwhile takes what it finds.
+//! a connection that runs meanwhile takes what it finds. A mailbox that fills up is a reason to wake at once.
 
 use std::cell::RefCell;
 use std::task::Waker;
@@ -48,6 +48,17 @@ pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
     // The outer one wakes.
     let _wake = (!is_within).then(|| WakeOnDrop);
     work()
+}
+
+/// Wakes the connections that were left asleep so far.
+pub(crate) fn wake_now() {
+    let due = COLLECTED.with(|collected| {
+        let mut collected = collected.borrow_mut();
+        collected
+            .as_mut()
+            .map(|collected| std::mem::take(&mut collected.wakers))
+    });
+    due.into_iter().flatten().for_each(Waker::wake);
 }
 
 /// Something was handed to a connection, which is to be woken if it sleeps.

@@ -23,6 +23,9 @@ const MAX_CHANGES: usize = 256;
 /// What a place in the queue takes up.
 const SLOT: usize = size_of::<Arc<Delivery>>();
 
+/// A connection is woken at the latest when its mailbox is so much fuller.
+const FILLING_PARTS: usize = 8;
+
 /// The response to a request that was not answered at once.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -164,6 +167,14 @@ impl Mailbox {
         } else {
             self.fall_behind();
         }
+    }
+
+    /// Whether so many deliveries wait that the connection has to be woken before more come: full, some would be dropped. True for
+    /// one in so many, as others come with it.
+    pub(super) fn is_filling(&self) -> bool {
+        let waiting = self.waiting.as_ref();
+        let live = waiting.map_or(0, |waiting| waiting.live.queue.len());
+        live > 0 && live.is_multiple_of((self.max_live / FILLING_PARTS).max(1))
     }
 
     /// From here on the log is read.

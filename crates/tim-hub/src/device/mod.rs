@@ -97,7 +97,13 @@ impl Device {
     /// Hands over a delivery, unless the device sent the message itself.
     pub(crate) fn deliver(&self, delivery: &Arc<Delivery>) {
         if !(delivery.is_live_only() && delivery.is_from(self)) {
-            self.put(|mailbox| mailbox.deliver(delivery));
+            let is_filling = self.put(|mailbox| {
+                mailbox.deliver(delivery);
+                mailbox.is_filling()
+            });
+            if is_filling {
+                wakeups::wake_now();
+            }
         }
     }
 
@@ -162,13 +168,13 @@ impl Device {
         self.stale.swap(false, Ordering::AcqRel)
     }
 
-    fn put(&self, put: impl FnOnce(&mut Mailbox)) {
-        let waker = {
+    fn put<T>(&self, put: impl FnOnce(&mut Mailbox) -> T) -> T {
+        let (result, waker) = {
             let mut mailbox = self.mailbox();
-            put(&mut mailbox);
-            mailbox.take_waker()
+            (put(&mut mailbox), mailbox.take_waker())
         };
         wakeups::wake(waker);
+        result
     }
 }
 
@@ -209,6 +215,38 @@ mod tests {
         let left = [low, normal, high, low].map(|priority| (0, priority));
         assert_eq!(waiting(&device), left);
         assert!(!device.mailbox().take_behind());
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Woken(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_connection_is_woken_before_its_mailbox_is_full() {
+        let device = Device::new(UserId::SYSTEM, 1, 64);
+        let woken = Arc::<Woken>::default();
+        let register = || device.mailbox().register(&Arc::clone(&woken).into());
+        let times = || woken.0.load(Ordering::SeqCst);
+        assert!(device.mailbox().take_behind());
+        wakeups::together(|| {
+            for round in 0..10 {
+                register();
+                for change in 1..=8 {
+                    assert_eq!(times(), round, "together");
+                    device.deliver(&delivery(round as u64 * 8 + change, Priority::NORMAL));
+                }
+                assert_eq!(times(), round + 1);
+                assert_eq!(waiting(&device).len(), 8);
+            }
+        });
+        assert!(!device.mailbox().take_behind());
+        assert_eq!(times(), 10);
     }
 
     #[test]
