@@ -25,6 +25,9 @@ const QUICK_RATE: u32 = 200;
 const AGE: u64 = 7 * 24 * 60 * 60;
 /// Old messages are in so many conversations.
 const OLD_CONVERSATIONS: u32 = 64;
+/// Messages under way at most, of all senders: half of what waits for a hub's store before it refuses more. What is due beyond waits
+/// here, and its latency counts.
+const UNDER_WAY: usize = 2_048;
 /// How often a hub as it comes removes what is old; a shorter run has ten rounds.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// The limits of the histogram, in milliseconds.
@@ -105,9 +108,9 @@ async fn run(load: &Load, ageing: Ageing, every: Duration) -> Result<Run> {
     let mut tasks = JoinSet::new();
     for mut sender in senders {
         let pace = load.pace(sender.number).ok_or("a rate is needed")?;
-        let time = load.time;
+        let (time, most) = (load.time, (UNDER_WAY / load.senders as usize).max(1));
         tasks.spawn(async move {
-            send(&mut sender, start, time, pace).await?;
+            send(&mut sender, start, time, pace, most).await?;
             Ok::<_, Failure>(sender)
         });
     }
@@ -159,8 +162,8 @@ async fn run(load: &Load, ageing: Ageing, every: Duration) -> Result<Run> {
     })
 }
 
-/// Sends each message when it is due, and waits for all responses.
-async fn send(sender: &mut Sender, start: Instant, time: Duration, pace: Pace) -> Result<()> {
+/// Sends each message when it is due, at most so many without a response, and waits for all responses.
+async fn send(sender: &mut Sender, start: Instant, time: Duration, pace: Pace, most: usize) -> Result<()> {
     let Sender {
         bot, conversations, ..
     } = sender;
@@ -174,7 +177,7 @@ async fn send(sender: &mut Sender, start: Instant, time: Duration, pace: Pace) -
         let mut is_full = false;
         while let Some(due) = due(next).filter(|due| *due <= Instant::now()) {
             let (to, _) = conversations[next as usize % conversations.len()];
-            is_full = bot.start_send_due(to, Priority::NORMAL, due)?.is_none();
+            is_full = bot.under_way() >= most || bot.start_send_due(to, Priority::NORMAL, due)?.is_none();
             if is_full {
                 break;
             }
