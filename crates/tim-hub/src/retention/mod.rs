@@ -22,8 +22,8 @@ use tim_store::{Purge, PurgedLog, StoreReader, Write, WriteResult, Writer, Writt
 
 /// The shortest interval between two rounds.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
-/// How many entries one step removes.
-const STEP: u32 = 2_000;
+/// How many entries one step removes. Messages that are sent meanwhile wait for it.
+const STEP: u32 = 500;
 /// For how much longer than entries message ids are kept.
 const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 
