@@ -100,8 +100,8 @@ settings! {
     /// Maximum number of connections that have not logged in yet; for more, the oldest are dropped
     /// [default: 2000, or as many as the limit of open files allows].
     max_half_open("TIM_MAX_HALF_OPEN", "NUMBER"): u32 = default_half_open();
-    /// Maximum number of serial ports [default: 256].
-    max_serial_ports("TIM_MAX_SERIAL_PORTS", "NUMBER"): u32 = 256;
+    /// Maximum number of serial ports [default: 256, or as many as the limit of open files allows].
+    max_serial_ports("TIM_MAX_SERIAL_PORTS", "NUMBER"): u32 = default_serial_ports();
     /// Maximum number of bytes that wait for slow clients, of all together; beyond it, those with most read on from the store
     /// later. 0 is no limit [default: 268435456].
     max_backlog("TIM_MAX_BACKLOG", "BYTES"): u64 = 256 << 20;
@@ -176,6 +176,10 @@ const DEFAULT_HALF_OPEN: u64 = 2_000;
 /// The share of the open files that is for connections without a login by default, if there are few: one in so many.
 const HALF_OPEN_SHARE: u64 = 8;
 
+/// The default of --max-serial-ports, if the system allows it, and its share of the open files if there are few.
+const DEFAULT_SERIAL_PORTS: u64 = 256;
+const SERIAL_SHARE: u64 = 16;
+
 /// The limit of open files; `None` for none.
 fn most_files() -> Option<u64> {
     #[cfg(unix)]
@@ -184,13 +188,23 @@ fn most_files() -> Option<u64> {
     return None;
 }
 
-fn default_half_open() -> u32 {
-    let share = most_files().map_or(u64::MAX, |most| most / HALF_OPEN_SHARE);
-    share.clamp(1, DEFAULT_HALF_OPEN) as u32
+/// A part of the open files, at most so many.
+fn share_of_files(share: u64, most: u64) -> u32 {
+    let allowed = most_files().map_or(u64::MAX, |files| files / share);
+    allowed.clamp(1, most) as u32
 }
 
+fn default_half_open() -> u32 {
+    share_of_files(HALF_OPEN_SHARE, DEFAULT_HALF_OPEN)
+}
+
+fn default_serial_ports() -> u32 {
+    share_of_files(SERIAL_SHARE, DEFAULT_SERIAL_PORTS)
+}
+
+/// What fits beside the others, serial ports included, whether any are served or not.
 fn default_connections() -> u32 {
-    let others = SPARE_FILES + u64::from(default_half_open());
+    let others = SPARE_FILES + u64::from(default_half_open()) + u64::from(default_serial_ports());
     let allowed = most_files().map_or(u64::MAX, |most| most.saturating_sub(others));
     allowed.clamp(1, DEFAULT_CONNECTIONS) as u32
 }

@@ -260,8 +260,8 @@ mod tests {
                 seen.insert(name.to_owned());
             }
         }
-        // 37 calls, 5 of devices, 9 of links, 5 of the hub, 8 of the store, 19 attacks, rest.
-        assert_eq!(seen.len(), 84, "{seen:#?}");
+        // 37 calls, 5 of devices, 9 of links, 5 of the hub, 8 of the store, 20 attacks, rest.
+        assert_eq!(seen.len(), 85, "{seen:#?}");
     }
 
     #[test]
