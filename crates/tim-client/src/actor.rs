@@ -256,12 +256,14 @@ impl<C: Connector> Actor<C> {
     /// Slows the hub down while the application has enough to read.
     fn limit_backlog(&mut self) {
         let (bus, waiting) = (&self.outlet.shared.bus, self.state.waiting());
+        // What waits for missing parts needs the hub, so that it does not keep the client from connecting.
+        let is_unread = bus.is_full(0);
         let full = bus.is_full(waiting);
         let window = usize::from(self.driver.session().config().window);
         let flooded = bus.longest() + waiting >= bus.capacity() + 2 * window + SPARE_EVENTS;
         self.outlet.shared.set_status(|status| status.stalled = full);
         self.driver.session().hold_acknowledgements(full);
-        self.driver.allow_connecting(!full);
+        self.driver.allow_connecting(!is_unread);
         if flooded {
             tracing::warn!("the hub ignores its window and is disconnected");
             self.driver.drop_connection();
