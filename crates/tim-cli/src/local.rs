@@ -182,10 +182,11 @@ fn default_path() -> Option<PathBuf> {
 fn key_text(text: &str, path: &Path) -> Result<String, Failure> {
     let key = text.trim();
     if key.is_empty() {
-        return Err(Failure::credentials(format_args!(
-            "the app key {} is empty",
-            path.display()
-        )));
+        return Err(
+            Failure::credentials(format_args!("the app key {} is empty", path.display())).hint(
+                "restore the file, or remove it: `tim serve` then creates a key, and users need new UserSigs",
+            ),
+        );
     }
     Ok(key.to_owned())
 }
