@@ -74,7 +74,7 @@ impl Database {
     /// The database of a data directory, with what the log has of the last generation applied and committed.
     pub(super) fn open(connection: Connection, path: &Path) -> Result<Self, OpenError> {
         let dir = path.parent().unwrap_or_else(|| Path::new("."));
-        let log = Log::new(dir).map_err(|error| OpenError::Io {
+        let log = Log::create(dir).map_err(|error| OpenError::Io {
             path: dir.join(log::LOG),
             error,
         })?;

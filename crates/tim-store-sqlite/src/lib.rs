@@ -331,15 +331,21 @@ impl OpenOptions {
         if is_new && lock.was_used() {
             return Err(OpenError::Lost { path });
         }
-        if lock.was_killed() {
-            for log in [beside(&path, "-wal"), dir.join(log::LOG)] {
-                if size(&log)?.is_none() {
-                    let log = log.display();
-                    warn!(
-                        "the last hub was killed, but {log} is missing: unless it was starting or stopping, messages are lost"
-                    );
-                }
-            }
+        let log = dir.join(log::LOG);
+        // A hub that has opened the store has made it, and it has the last messages.
+        if lock.was_killed() && size(&log)?.is_none() {
+            return Err(OpenError::Damaged {
+                path: log,
+                what: "the last hub was killed, and its log is missing: restore it or a backup, or remove hub.lock to go on \
+                       without what was stored last"
+                    .to_owned(),
+            });
+        }
+        if lock.was_killed() && size(&beside(&path, "-wal"))?.is_none() {
+            let path = path.display();
+            warn!(
+                "the last hub was killed, but {path}-wal is missing: unless it was starting or stopping, messages are lost"
+            );
         }
         let store = self.open_database(&path, is_new, lock);
         store.map_err(|error| error.in_file(&path))

@@ -59,6 +59,17 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// The log of a data directory, which is created if there is none.
+    pub(super) fn create(dir: &Path) -> io::Result<Self> {
+        let path = dir.join(LOG);
+        if !path.exists() {
+            drop(open(&path, false)?);
+            // The name of the file is durable, too.
+            File::open(dir)?.sync_all()?;
+        }
+        Self::new(dir)
+    }
+
     /// The log of a data directory. Creates nothing yet.
     pub(super) fn new(dir: &Path) -> io::Result<Self> {
         let path = dir.join(LOG);
@@ -161,7 +172,6 @@ impl Log {
         if self.file.is_some() {
             return Ok(());
         }
-        let is_new = !self.path.exists();
         let file = match open(&self.path, self.is_direct) {
             Err(error) if self.is_direct && is_refusal(&error) => {
                 self.is_direct = false;
@@ -169,10 +179,6 @@ impl Log {
             }
             opened => opened?,
         };
-        if is_new && let Some(dir) = self.path.parent() {
-            // The name of the file is durable, too.
-            File::open(dir)?.sync_all()?;
-        }
         self.file = Some(file);
         Ok(())
     }
