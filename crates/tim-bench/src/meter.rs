@@ -16,6 +16,8 @@ const SECTORS_WRITTEN: usize = 6;
 const FLUSHES: usize = 15;
 /// The unit of `stat`, whatever the disk's own sectors are.
 const SECTOR: u64 = 512;
+/// How often the counters are read until none of the processes ends meanwhile.
+const ATTEMPTS: usize = 20;
 
 /// Reads the counters of one server.
 #[derive(Debug, Clone)]
@@ -61,15 +63,29 @@ impl Meter {
     /// The counters now. Those of a process that has ended are there until its parent waits for it.
     #[must_use]
     pub fn read(&self) -> Counters {
+        let mut counters = self.read_once();
+        for _ in 1..ATTEMPTS {
+            let Err(incomplete) = counters else { break };
+            counters = self.read_once().map_err(|_| incomplete);
+        }
+        counters.unwrap_or_else(|incomplete| incomplete)
+    }
+
+    /// An error if a process has ended meanwhile: its counters are those of its parent when that has waited for it.
+    fn read_once(&self) -> Result<Counters, Counters> {
         let tree = tree_of(self.process);
         let sum = |one: fn(u32) -> Option<u64>| tree.iter().map(|process| one(*process)).sum::<Option<u64>>();
-        Counters {
+        let counters = Counters {
             cpu: sum(ticks_of)
                 .filter(|_| !tree.is_empty())
                 .map(|ticks| Duration::from_millis(ticks * 1_000 / TICKS)),
             written: sum(written_by).filter(|_| !tree.is_empty()),
             disk_sectors: self.disk_field(SECTORS_WRITTEN),
             flushes: self.disk_field(FLUSHES),
+        };
+        match tree.iter().all(|process| stat_of(*process).is_some()) {
+            true => Ok(counters),
+            false => Err(counters),
         }
     }
 
@@ -244,6 +260,24 @@ mod tests {
             assert!(used.written.expect("a count") >= 1 << 20, "{used:?}");
             assert!(used.disk_written.is_none_or(|bytes| bytes >= 1 << 20), "{used:?}");
         }
+    }
+
+    /// A process that ends while the counters are read, as of another thread here, is no reason for not having them.
+    #[test]
+    fn children_that_come_and_go_are_no_gaps() {
+        tim_testkit::deadline();
+        let directory = tempfile::tempdir().expect("a directory");
+        let meter = Meter::new(std::process::id(), directory.path());
+        let children = std::thread::spawn(|| {
+            for _ in 0..200 {
+                let child = Command::new("true").spawn();
+                child.expect("a process").wait().expect("its end");
+            }
+        });
+        while !children.is_finished() {
+            assert!(meter.read().cpu.is_some());
+        }
+        children.join().expect("children");
     }
 
     #[test]

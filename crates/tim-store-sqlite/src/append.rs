@@ -63,7 +63,7 @@ impl Batch<'_> {
 
     /// The message has been stored before, at this place.
     fn duplicate(&self, log: &LogKey, first: Stored) -> Result<Written, Stop> {
-        let entry = match Head::find(self.db, log)? {
+        let entry = match self.known.head(self.db, log)? {
             Some(head) => entry_at(self.db, &head, first.sequence)?,
             None => None,
         };
@@ -75,7 +75,7 @@ impl Batch<'_> {
 
     pub(super) fn append_system(&mut self, log: &LogKey, entry: &SystemEntry) -> Result<Written, Stop> {
         let entry = self.system_entry(entry)?;
-        let mut head = match (Head::find(self.db, log)?, log) {
+        let mut head = match (self.known.head(self.db, log)?, log) {
             (Some(head), _) => head,
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
             (None, LogKey::C2c(_) | LogKey::System(_)) => self.make_log(log)?,
@@ -104,7 +104,7 @@ impl Batch<'_> {
         match append.log {
             LogKey::C2c(pair) => {
                 pair.peer_of(&append.sender).ok_or_else(outsider)?;
-                let found = Head::find(self.db, &append.log)?;
+                let found = self.known.head(self.db, &append.log)?;
                 let head = found.map_or_else(|| self.make_log(&append.log), Ok)?;
                 Ok(Destination {
                     head,
@@ -175,6 +175,7 @@ impl Batch<'_> {
         let content = self.add_content(head.id, &new.content)?;
         self.insert_entry(head, &new, content)?;
         self.update_head(head)?;
+        self.known.appended(head);
         if counts(new.flags) && new.sender_id != 0 && !planted::is(Fault::OwnMessagesCount) {
             self.db
                 .prepare_cached("UPDATE personal SET own_total = own_total + 1 WHERE user = ?1 AND log = ?2")?

@@ -10,8 +10,9 @@ use tim_store::{Commit, Epoch, NotStored, StoreError, Write};
 use tracing::{info, warn};
 
 use super::checkpoints::Checkpoints;
+use super::known::Known;
 use super::log::block::{Found, Header};
-use super::log::{AppendError, Log, record};
+use super::log::{Log, record};
 use super::recent::Newest;
 use super::rows::{sql, unsigned};
 use super::shared::Shared;
@@ -25,6 +26,8 @@ const MAX_TOUCHED: usize = 4_096;
 const READING_TIME: Duration = Duration::from_millis(5);
 /// How long one read may hold up the writer.
 pub(super) const READ_TIME: Duration = Duration::from_millis(2);
+/// For how long a generation that could not be committed is not tried again: SQLite rolls it back, and all of it is applied anew.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What one batch or reader at a time works on.
 pub(super) struct Database {
@@ -47,8 +50,14 @@ pub(super) struct Database {
     /// Whether contents were removed that may still be in the write-ahead log of SQLite, or in ours.
     wipe: bool,
     newest: Newest,
+    known: Known,
     records: Vec<u8>,
     state: State,
+    /// Why the generation could not be committed, and until when it is not tried again.
+    refused: Option<(StoreError, Instant)>,
+    /// How many blocks were applied anew because something was taken back.
+    #[cfg(test)]
+    pub(super) restored: u64,
 }
 
 /// Whether what is applied may be committed.
@@ -93,8 +102,12 @@ impl Database {
             // A hub that was killed may have left removed contents there.
             wipe: true,
             newest: Newest::default(),
+            known: Known::default(),
             records: Vec::new(),
             state: State::Whole,
+            refused: None,
+            #[cfg(test)]
+            restored: 0,
         };
         database.look()?;
         database.recover(dir)?;
@@ -108,7 +121,7 @@ impl Database {
             .query_row("SELECT change FROM meta", [], |row| unsigned(row, 0))?;
         self.content = contents::newest(&self.connection)?;
         self.newest_epoch = epochs::newest(&self.connection)?;
-        self.newest = Newest::default();
+        (self.newest, self.known) = (Newest::default(), Known::default());
         Ok(())
     }
 
@@ -227,20 +240,22 @@ impl Database {
 
     fn commit_batch(&mut self, shared: &Shared, now_ms: u64, batch: &[Write]) -> Result<Commit, StoreError> {
         self.check_state()?;
-        let is_full = shared.recent(|recent| recent.len() >= MAX_TOUCHED);
-        if self.open.is_some() && (is_full || self.checkpoints.are_waiting()) {
-            self.end(shared)?;
-        }
+        let is_logged = self.make_room(shared, batch)?;
         self.begin()?;
         let applied = match self.apply(now_ms, batch) {
             Ok(applied) => applied,
             Err(error) => {
                 let error = damaged(&self.connection, &error).unwrap_or_else(|| plain_error(&error));
-                return Err(self.undo(error));
+                let error = self.undo(error);
+                // The next one that fails has less to take back.
+                if let Err(fatal @ StoreError::Fatal(_)) = self.end(shared) {
+                    return Err(fatal);
+                }
+                return Err(error);
             }
         };
         let before = self.take(&applied);
-        self.store(shared, now_ms, batch, &applied, before)?;
+        self.store(shared, now_ms, batch, &applied, before, is_logged)?;
         let is_purge = batch.iter().any(|write| matches!(write, Write::Purge(_)));
         if is_purge && self.wipe {
             self.wipe(shared)?;
@@ -251,6 +266,37 @@ impl Database {
         })
     }
 
+    /// Sees to it, before anything is applied, that the batch finds room: what is applied can be taken back only with all of the
+    /// generation. Whether the batch may go into the log.
+    fn make_room(&mut self, shared: &Shared, batch: &[Write]) -> Result<bool, StoreError> {
+        self.records.clear();
+        let is_logged = batch.iter().all(record::is_logged);
+        if is_logged {
+            batch
+                .iter()
+                .for_each(|write| record::encode(write, &mut self.records));
+        }
+        let fits = self.log.has_room(self.records.len());
+        let is_full = !fits || shared.recent(|recent| recent.len() >= MAX_TOUCHED);
+        if is_full {
+            self.end(shared)?;
+        } else if self.checkpoints.are_waiting()
+            && let Err(error @ StoreError::Fatal(_)) = self.end(shared)
+        {
+            return Err(error);
+        }
+        if !is_logged {
+            self.check_refused()?;
+        }
+        let fits = is_logged && self.log.has_room(self.records.len());
+        if fits {
+            self.log
+                .reserve(self.records.len())
+                .map_err(|error| not_written(&error))?;
+        }
+        Ok(fits)
+    }
+
     /// Makes an applied batch durable.
     fn store(
         &mut self,
@@ -259,6 +305,7 @@ impl Database {
         batch: &[Write],
         applied: &Applied,
         before: u64,
+        is_logged: bool,
     ) -> Result<(), StoreError> {
         let changed = || {
             batch
@@ -278,13 +325,13 @@ impl Database {
             }
             self.newest_epoch = Some(epoch);
         }
-        self.records.clear();
-        let is_logged = changed().all(|(write, _)| record::is_logged(write));
-        if is_logged {
-            changed().for_each(|(write, _)| record::encode(write, &mut self.records));
+        if !is_logged {
+            return self.try_to_end(shared).map_err(|error| self.undo(error));
         }
-        if !is_logged || !self.log.has_room(self.records.len()) {
-            return self.end(shared).map_err(|error| self.undo(error));
+        if applied.changed.contains(&false) {
+            // What has changed nothing need not be done again.
+            self.records.clear();
+            changed().for_each(|(write, _)| record::encode(write, &mut self.records));
         }
         let header = Header {
             salt: self.salt,
@@ -296,11 +343,9 @@ impl Database {
             epoch: self.newest_epoch.unwrap_or(Epoch { id: 0, first: 0 }),
         };
         if !planted::is(Fault::AcknowledgeBeforeCommit) {
-            match self.log.append(&header, &self.records) {
-                Ok(()) => {}
-                Err(AppendError::NotWritten(error)) => return Err(self.undo(not_written(&error))),
-                Err(AppendError::Failed(error)) => return Err(StoreError::Fatal(error.to_string())),
-            }
+            self.log
+                .append(&header, &self.records)
+                .map_err(|error| StoreError::Fatal(error.to_string()))?;
         }
         if let Some(open) = &mut self.open {
             open.blocks += 1;
@@ -351,6 +396,7 @@ impl Database {
             wipe: false,
             // On an error nothing is known any more.
             newest: std::mem::take(&mut self.newest),
+            known: std::mem::take(&mut self.known),
             changed: Vec::with_capacity(batch.len()),
         };
         self.state = State::Applying;
@@ -363,10 +409,11 @@ impl Database {
             published,
             wipe,
             newest,
+            known,
             changed,
             ..
         } = work;
-        self.newest = newest;
+        (self.newest, self.known) = (newest, known);
         Ok(Applied {
             results,
             published,
@@ -426,18 +473,47 @@ impl Database {
         for (header, body) in &blocks {
             self.apply_block(header, body)?;
         }
+        #[cfg(test)]
+        {
+            self.restored += stored;
+        }
         Ok(())
     }
 
-    /// Commits the generation, after which all readers see it.
+    /// Commits the generation, after which all readers see it. If that is not possible, as on a full disk, it goes on.
     pub(super) fn end(&mut self, shared: &Shared) -> Result<(), StoreError> {
-        self.check_state()?;
-        if let Err(error) = self.end_generation() {
+        self.try_to_end(shared).map_err(|error| {
+            // SQLite may have rolled it back.
+            let error = match self.open.is_some() && self.connection.is_autocommit() {
+                true => self.undo(error),
+                false => error,
+            };
             self.note_failure(&error);
+            error
+        })
+    }
+
+    /// Fails at once if it has failed a moment ago. The caller takes back what cannot be committed.
+    fn try_to_end(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        self.check_state()?;
+        if self.open.is_none() {
+            return Ok(());
+        }
+        self.check_refused()?;
+        if let Err(error) = self.end_generation() {
+            self.refused = Some((error.clone(), Instant::now() + PAUSE));
             return Err(error);
         }
+        self.refused = None;
         shared.committed(self.change);
         Ok(())
+    }
+
+    fn check_refused(&self) -> Result<(), StoreError> {
+        match &self.refused {
+            Some((error, until)) if Instant::now() < *until => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn end_generation(&mut self) -> Result<(), StoreError> {
@@ -455,15 +531,11 @@ impl Database {
                 .execute_batch("COMMIT")
                 .map_err(|error| commit_error(&error))
         });
-        if let Err(error) = committed {
-            // SQLite may have rolled it back.
-            return Err(match self.connection.is_autocommit() {
-                true => self.undo(error),
-                false => error,
-            });
-        }
+        committed?;
         self.generation = next;
         self.open = None;
+        // They are checked when they are read again.
+        self.known.forget_heads();
         self.log.restart();
         self.checkpoints.committed(&self.connection);
         Ok(())

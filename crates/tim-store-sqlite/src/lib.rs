@@ -13,6 +13,7 @@ mod erasure_tests;
 mod group_tests;
 mod group_view;
 mod groups;
+mod known;
 mod lists;
 mod lock;
 mod log;
@@ -331,16 +332,6 @@ impl OpenOptions {
         if is_new && lock.was_used() {
             return Err(OpenError::Lost { path });
         }
-        let log = dir.join(log::LOG);
-        // A hub that has opened the store has made it, and it has the last messages.
-        if lock.was_killed() && size(&log)?.is_none() {
-            return Err(OpenError::Damaged {
-                path: log,
-                what: "the last hub was killed, and its log is missing: restore it or a backup, or remove hub.lock to go on \
-                       without what was stored last"
-                    .to_owned(),
-            });
-        }
         if lock.was_killed() && size(&beside(&path, "-wal"))?.is_none() {
             let path = path.display();
             warn!(
@@ -363,7 +354,17 @@ impl OpenOptions {
                 let _ = fs::remove_file(path);
             }
         })?;
-        schema::migrate(&connection)?;
+        let has_log = schema::migrate(&connection)?;
+        let log = path.with_file_name(log::LOG);
+        // Whoever opens the store makes it, and it has the last messages.
+        if has_log && lock.was_killed() && size(&log)?.is_none() {
+            return Err(OpenError::Damaged {
+                path: log,
+                what: "the last hub was killed, and its log is missing: restore it or a backup, or remove hub.lock to go on \
+                       without what was stored last"
+                    .to_owned(),
+            });
+        }
         if !is_new {
             check_at_start(&mut connection, path)?;
         }
@@ -371,6 +372,7 @@ impl OpenOptions {
             limit_size(&connection, self.max_bytes)?;
         }
         let mut database = Database::open(connection, path)?;
+        lock::keep_private(&log)?;
         let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
         let epochs = Arc::new(epochs::begin(database.connection(), now_ms, self.random)?);
         database.set_epoch(epochs.current());

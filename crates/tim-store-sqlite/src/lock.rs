@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::OpenError;
 
@@ -15,6 +16,8 @@ const LOCK_FILE: &str = "hub.lock";
 pub(super) struct DirLock {
     file: File,
     before: Before,
+    /// Whether this process has opened the store. Its number does not say so: in a container, every hub may have the same.
+    is_open: AtomicBool,
     #[cfg(unix)]
     _dir: File,
 }
@@ -43,6 +46,7 @@ impl DirLock {
         Ok(Self {
             before: Before::read(&file),
             file,
+            is_open: AtomicBool::new(false),
             #[cfg(unix)]
             _dir: dir_itself,
         })
@@ -88,6 +92,7 @@ impl DirLock {
 
     /// The store is open: names this process, until it stops.
     pub(super) fn mark_used(&self) -> io::Result<()> {
+        self.is_open.store(true, Ordering::Relaxed);
         self.write(&std::process::id().to_string())
     }
 
@@ -102,8 +107,7 @@ impl DirLock {
 impl Drop for DirLock {
     fn drop(&mut self) {
         // Of a store that could not be opened, it says what it said before.
-        let is_open = read_pid(&self.file) == Some(std::process::id());
-        if is_open {
+        if self.is_open.load(Ordering::Relaxed) {
             let _ = self.write(STOPPED);
         }
     }

@@ -233,6 +233,25 @@ fn a_database_that_is_older_than_the_log_is_not_opened() {
 }
 
 #[test]
+fn the_missing_log_of_a_killed_hub_keeps_the_store_closed_until_somebody_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    let killed = killed(dir.path());
+    let lock = killed.path().join("hub.lock");
+    fs::copy(dir.path().join("hub.lock"), &lock).unwrap();
+    drop((writer, reader));
+    fs::remove_file(killed.path().join(LOG)).unwrap();
+    for _ in 0..2 {
+        let refused = open(killed.path()).unwrap_err();
+        assert!(refused.to_string().contains("remove hub.lock"), "{refused}");
+    }
+    fs::remove_file(&lock).unwrap();
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(heads(&reader), [0, 0]);
+}
+
+#[test]
 fn a_full_disk_of_the_log_stores_nothing_and_passes() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, reader, number) = accounts(dir.path());
@@ -292,6 +311,37 @@ fn a_database_that_cannot_grow_keeps_what_is_in_the_log() {
     assert_eq!(heads(&reader)[0], u64::from(stored) + 1);
 }
 
+/// What is applied can be taken back only with its generation: a store that is full for long must not do that for each send.
+#[test]
+fn a_store_that_stays_full_does_not_apply_its_generation_again_and_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    let blocks = 200;
+    for random in 1..=blocks {
+        writer.commit(1, &[say(number, random)]).unwrap();
+    }
+    let restored = |writer: &SqliteWriter| writer.turn().database.as_ref().unwrap().restored;
+    // The log has no space on the disk.
+    writer.with_log(|log| log.is_full = true);
+    for random in 1_000..1_100 {
+        assert!(writer.commit(1, &[say(number, random)]).is_err());
+    }
+    assert_eq!(restored(&writer), 0, "nothing was applied");
+    writer.with_log(|log| log.is_full = false);
+    // The database may not grow.
+    let _: i64 = writer
+        .connection()
+        .query_row("PRAGMA max_page_count = 1", [], |row| row.get(0))
+        .unwrap();
+    let mut refused = 0;
+    for random in 1_000..2_000 {
+        refused += u64::from(writer.commit(1, &[say(number, random)]).is_err());
+    }
+    assert!(refused > 500, "{refused}");
+    assert!(restored(&writer) < 2_000, "{} blocks", restored(&writer));
+    assert_eq!(reader.head_change().unwrap(), heads(&reader)[0]);
+}
+
 #[test]
 fn a_long_read_ends_the_generation_and_is_right() {
     let dir = tempfile::tempdir().unwrap();
@@ -333,7 +383,13 @@ fn a_generation_ends_when_the_log_is_full() {
     };
     for random in 1..=10 {
         writer.commit(1, &[large(random)]).unwrap();
-        assert_eq!(committed(dir.path()), if random < 8 { 0 } else { 8 }, "{random}");
+        let expected = match random {
+            1..4 => 0,
+            4..7 => 3,
+            7..10 => 6,
+            _ => 9,
+        };
+        assert_eq!(committed(dir.path()), expected, "{random}");
     }
     // One that does not fit in any log.
     writer

@@ -11,7 +11,7 @@ use super::writer::{Batch, Stop};
 impl Batch<'_> {
     pub(super) fn mark_read(&self, user: &UserId, log: &LogKey, upto: Option<u64>) -> Result<Written, Stop> {
         let user_id = self.user(user)?;
-        let head = match (Head::find(self.db, log)?, log) {
+        let head = match (self.known.head(self.db, log)?, log) {
             (Some(head), _) => head,
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
             // The conversation has no entries, so none is unread.

@@ -238,9 +238,13 @@ ALTER TABLE meta ADD COLUMN salt INTEGER NOT NULL DEFAULT 0;
 UPDATE meta SET salt = random();
 ";
 
+/// The first version whose stores have a log.
+const WITH_LOG: u32 = FIRST + 2;
+const _: () = assert!(WITH_LOG <= VERSION);
+
 /// Creates the tables of an empty database, or migrates those of an older version; refuses a database of a newer program, and one
-/// from before the first version.
-pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
+/// from before the first version. Returns whether a hub that used it has made a log.
+pub(super) fn migrate(connection: &Connection) -> Result<bool, OpenError> {
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let steps = match found {
         0 => STEPS.as_slice(),
@@ -261,7 +265,7 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), OpenError> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
-    Ok(())
+    Ok(found >= WITH_LOG)
 }
 
 /// The definitions of all tables and indices, in order.

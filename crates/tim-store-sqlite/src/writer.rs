@@ -10,10 +10,11 @@ use tim_store::{
 };
 use tracing::warn;
 
+use super::known::Known;
 use super::lock::DirLock;
 use super::plain_error;
 use super::recent::Newest;
-use super::rows::{self, Head, number_of, sql};
+use super::rows::{Head, number_of, sql};
 use super::shared::Shared;
 use super::sums::damaged;
 
@@ -126,6 +127,7 @@ pub(super) struct Batch<'a> {
     pub(super) wipe: bool,
     /// Conversations in whose appends no order changes.
     pub(super) newest: Newest,
+    pub(super) known: Known,
     /// Which of the writes have changed something.
     pub(super) changed: Vec<bool>,
 }
@@ -162,6 +164,18 @@ impl Batch<'_> {
     }
 
     fn apply(&mut self, write: &Write) -> Result<Written, Stop> {
+        let written = self.apply_known(write);
+        if matches!(
+            write,
+            Write::CreateGroup(_) | Write::ChangeGroup(_) | Write::Purge(_)
+        ) {
+            // They change logs in other ways than by appending.
+            self.known.forget_heads();
+        }
+        written
+    }
+
+    fn apply_known(&mut self, write: &Write) -> Result<Written, Stop> {
         match write {
             Write::EnsureAccount(user) => self.ensure_account(user),
             Write::EnsureAccounts(users) => self.ensure_accounts(users),
@@ -187,7 +201,7 @@ impl Batch<'_> {
         if *user == UserId::SYSTEM {
             return Err(Refused::ReservedUser(*user).into());
         }
-        let id = match rows::user_id(self.db, user)? {
+        let id = match self.known.user(self.db, user)? {
             Some(id) => id,
             None => self
                 .db
@@ -234,12 +248,14 @@ impl Batch<'_> {
 
     /// An existing user, or the system.
     pub(super) fn sender(&self, user: &UserId) -> Result<i64, Stop> {
-        rows::user_id(self.db, user)?.ok_or_else(|| Refused::NoSuchUser(*user).into())
+        self.known
+            .user(self.db, user)?
+            .ok_or_else(|| Refused::NoSuchUser(*user).into())
     }
 
     /// An existing log.
     pub(super) fn head(&self, log: &LogKey) -> Result<Head, Stop> {
-        Head::find(self.db, log)?.ok_or_else(|| match log {
+        self.known.head(self.db, log)?.ok_or_else(|| match log {
             LogKey::Group(group) => Refused::NoSuchGroup(*group).into(),
             LogKey::C2c(_) | LogKey::System(_) => Refused::NoSuchConversation.into(),
         })

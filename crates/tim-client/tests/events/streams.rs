@@ -321,6 +321,45 @@ async fn a_device_resumes_where_it_is_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deliveries_that_wait_for_the_hub_do_not_keep_a_client_from_it() {
+    let (_client, mut events, mut hub, mut listener) =
+        alice_online_with(|builder| builder.event_capacity(4).session(|session| session.window = 8)).await;
+    // All wait behind the first one, whose payload has to be fetched, and the connection is lost before that.
+    for sequence in 1..=6_u64 {
+        let message = text("bob", c2c("alice"), sequence, "x");
+        let message = if sequence == 1 { stub(message) } else { message };
+        hub.deliver(&sequence.to_le_bytes(), &message).await;
+    }
+    hub.next_request().await;
+    hub.settle().await;
+    drop(hub);
+    let connected = std::cell::Cell::new(false);
+    let script = async {
+        let mut hub = accept(&mut listener).await;
+        hub.let_in().await;
+        connected.set(true);
+        // Whatever is asked for, the list and the payload: it cannot be had.
+        loop {
+            let asked = hub.next_request().await;
+            hub.fail(&asked, ErrorCode::STORAGE_FAILED, "not now").await;
+        }
+    };
+    let reader = async {
+        let mut seen = Vec::new();
+        while seen.len() < 6 {
+            let messages = received(&mut events).await;
+            seen.extend(messages.iter().map(tim_client::Message::sequence));
+        }
+        assert!(seen.into_iter().eq(1..=6));
+    };
+    tokio::select! {
+        () = reader => {}
+        () = script => {}
+    }
+    assert!(connected.get(), "the events came when the client had given up");
+}
+
+#[tokio::test(start_paused = true)]
 async fn readiness_behind_a_full_stream_is_an_error_and_not_a_hang() {
     let (client, mut listener) = alice(|builder| {
         builder

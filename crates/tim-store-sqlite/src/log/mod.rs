@@ -26,7 +26,7 @@ use self::block::{Block, Header, SECTOR};
 pub(super) const LOG: &str = "tim.log";
 
 /// The greatest length of the log. A generation ends before.
-const MAX_LEN: u64 = 8 << 20;
+const MAX_LEN: u64 = 4 << 20;
 /// By how much the file grows. A divisor of the greatest length.
 const GROWTH: u64 = 1 << 20;
 /// In memory, blocks begin at a multiple of this, as direct writes need it.
@@ -82,7 +82,7 @@ impl Log {
             path,
             file: None,
             is_direct: cfg!(target_os = "linux"),
-            len: len - len % GROWTH,
+            len: len - len % SECTOR as u64,
             end: 0,
             used: len,
             buffer: Buffer::default(),
@@ -109,12 +109,16 @@ impl Log {
         self.end.saturating_add(block::padded(body) as u64) <= MAX_LEN
     }
 
-    /// Appends a block. It is durable when this returns.
-    pub(super) fn append(&mut self, header: &Header, body: &[u8]) -> Result<(), AppendError> {
-        self.grow(self.end + block::padded(body.len()) as u64)
-            .map_err(AppendError::NotWritten)?;
+    /// Takes the space that a block with such a body needs from the disk.
+    pub(super) fn reserve(&mut self, body: usize) -> io::Result<()> {
+        self.grow(self.end + block::padded(body) as u64)
+    }
+
+    /// Appends a block, for which there is [space](Self::reserve). It is durable when this returns; after an error it is unknown what
+    /// of it is on the disk.
+    pub(super) fn append(&mut self, header: &Header, body: &[u8]) -> io::Result<()> {
         let len = self.buffer.fill(header, body);
-        self.write(self.end, len).map_err(AppendError::Failed)?;
+        self.write(self.end, len)?;
         self.end += len as u64;
         self.used = self.used.max(self.end);
         Ok(())
@@ -228,15 +232,6 @@ impl Log {
         file.seek(SeekFrom::Start(at))?;
         file.write_all(self.buffer.get(len))
     }
-}
-
-/// Why a block was not appended.
-#[derive(Debug)]
-pub(super) enum AppendError {
-    /// There is no room for it; nothing of it was written.
-    NotWritten(io::Error),
-    /// It is unknown what of it is on the disk.
-    Failed(io::Error),
 }
 
 fn is_refusal(error: &io::Error) -> bool {
