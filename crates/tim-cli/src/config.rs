@@ -97,7 +97,7 @@ settings! {
     max_connections("TIM_MAX_CONNECTIONS", "NUMBER"): u32 = default_connections();
     /// Maximum number of them from one address; 0 is no limit [default: 5000].
     max_address_connections("TIM_MAX_ADDRESS_CONNECTIONS", "NUMBER"): u32 = 5_000;
-    /// Maximum number of connections that have not logged in yet; for more, the oldest are dropped
+    /// Maximum number of connections that have not logged in yet; for more, some of the address with most of them are dropped
     /// [default: 2000, or as many as the limit of open files allows].
     max_half_open("TIM_MAX_HALF_OPEN", "NUMBER"): u32 = default_half_open();
     /// Maximum number of serial ports [default: 256, or as many as the limit of open files allows].

@@ -26,8 +26,8 @@ pub struct HubOptions {
     /// The maximum number of them from one address; 0 is no limit. Default 5,000. Of IPv6, the first 64 bits count, here and
     /// wherever a limit is one of an address.
     pub max_connections_per_address: usize,
-    /// The maximum number of connections that have not logged in yet. For one more, the oldest of the address that has most of
-    /// them is dropped. Default 2,000.
+    /// The maximum number of connections that have not logged in yet. For one more, one of the address that has most of them is
+    /// dropped: the oldest that has not sent a LOGIN, or else the newest whose LOGIN waits for its turn. Default 2,000.
     pub max_half_open: usize,
     /// The maximum number of serial ports. Default 256.
     pub max_serial_ports: usize,
@@ -36,8 +36,9 @@ pub struct HubOptions {
     /// The maximum number of live deliveries that wait for one connection; with more, it reads from the log instead.
     /// Default 256.
     pub max_live: usize,
-    /// The maximum number of bytes that wait for clients which do not read them, of all connections together; 0 is no limit. Beyond
-    /// it, those for whom most waits read on from the log later, or are cut off and come back. Default 256 MiB.
+    /// The maximum number of bytes that wait for clients which do not read them, of all connections together; 0 is no limit. Buffers
+    /// count whole, and those of sessions that have ended count until they are sent. Beyond it, those for whom most waits read on from
+    /// the log later, or are cut off and come back. Default 256 MiB.
     pub max_backlog: usize,
     /// The maximum number of devices on which a user is logged in; one more ends the oldest session. Default 16.
     pub max_devices: usize,
@@ -50,7 +51,8 @@ pub struct HubOptions {
     pub requests_per_second: u32,
     /// What everything from one address may cost per second, with a burst of twice that; 0 is no limit. Costs are as for
     /// [`requests_per_second`](Self::requests_per_second), and a SEND costs 1. Beyond it the connections from there are read
-    /// from more slowly, and logins wait for a moment or are refused. Default 10,000.
+    /// from more slowly, and logins wait for a moment or are refused. Those who have no valid UserSig have a rate of the same size
+    /// apart: they cannot slow down the others at a shared address. Default 10,000.
     pub address_requests_per_second: u32,
     /// The maximum number of new accounts in an hour, with a burst of twice that: of one address by first logins, and of one account by
     /// messages to users who have never logged in. 0 is no limit. Default 1,000.

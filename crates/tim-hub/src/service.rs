@@ -14,6 +14,7 @@ use crate::delivery::{
     AvChatRoomTips, FanOutQueue, GroupQueue, LiveQueue, RecentIds, Revocations, Withdrawals, start_fanout,
     start_live,
 };
+use crate::device::Device;
 use crate::merges::Merges;
 use crate::options::HubOptions;
 use crate::permissions::Permissions;
@@ -36,14 +37,16 @@ pub(crate) struct Services {
     pub(crate) rate_limiter: RateLimiter<UserId>,
     /// Of what other requests cost.
     pub(crate) request_limiter: RateLimiter<UserId>,
-    /// Of what everything costs that comes from a network.
+    /// Of what everything costs that comes from those in a network who have logged in.
     pub(crate) network_limiter: RateLimiter<Network>,
+    /// Of what everything costs that comes from the others in it.
+    pub(crate) stranger_limiter: RateLimiter<Network>,
     /// Of the accounts that the first logins from a network open.
     pub(crate) network_accounts: AccountLimiter<Network>,
     /// Of the accounts that the messages of a user open.
     pub(crate) user_accounts: AccountLimiter<UserId>,
     pub(crate) places: Arc<Places>,
-    pub(crate) backlog: Backlog,
+    pub(crate) backlog: Backlog<Device>,
     pub(crate) events: Events,
     /// In front of the store, which it uses. `None` in a stepped hub.
     _retention: Option<Retention>,
@@ -160,10 +163,11 @@ impl Services {
             rate_limiter: RateLimiter::default(),
             request_limiter: RateLimiter::default(),
             network_limiter: RateLimiter::default(),
+            stranger_limiter: RateLimiter::default(),
             network_accounts: AccountLimiter::new(options.accounts_per_hour),
             user_accounts: AccountLimiter::new(options.accounts_per_hour),
             places: Places::new(place_limits(&options)),
-            backlog: Backlog::new(options.max_backlog),
+            backlog: Backlog::new(options.max_backlog, options.max_connections),
             events: Events::new(),
             merges: Arc::default(),
             _retention: None,

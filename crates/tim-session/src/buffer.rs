@@ -128,6 +128,11 @@ impl<B: Buffer> ByteQueue<B> {
         self.buffer.limit()
     }
 
+    /// How many bytes of memory it takes up.
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.bytes().len()
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.end.saturating_sub(self.start)
     }

@@ -87,13 +87,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> HubConnection<L> {
         Pin::new(&mut self.link).poll_flush(context)
     }
 
-    /// `Ready` at `moment`.
+    /// `Ready` at `moment`. If that is later than the last one, the task is also woken then: most moments are put off before they
+    /// come, with each byte of the client, and setting a timer costs more than asking for the time.
     pub fn poll_until(&mut self, context: &mut Context<'_>, moment: Instant) -> Poll<()> {
         let deadline = self.started + moment.since(Instant::ZERO);
-        if self.timer.deadline() != deadline {
+        if deadline < self.timer.deadline() {
             self.timer.as_mut().reset(deadline);
         }
-        self.timer.as_mut().poll(context)
+        ready!(self.timer.as_mut().poll(context));
+        if self.timer.deadline() < deadline {
+            self.timer.as_mut().reset(deadline);
+            ready!(self.timer.as_mut().poll(context));
+        }
+        Poll::Ready(())
     }
 
     /// Shuts down the stream's write half.

@@ -1,12 +1,14 @@
 //! Places for connections, in classes that cannot use up each other's.
 //!
 //! A connection is *half-open* until its login is admitted, then *established*. There is always a place for a new connection:
-//! if all half-open ones are taken, the oldest of the network that has most of them is dropped, so that a flood of them drops
-//! itself. Whoever is being checked keeps the place. Established connections have a ceiling, and one for each network; serial
-//! ports have places of their own.
+//! if all half-open ones are taken, one of the network that has most of them is dropped, so that a flood of them drops itself.
+//! First goes the oldest that has not logged in. If all have, it is the newest: the others are closer to their turn. Established
+//! connections have a ceiling, and one for each network; serial ports have places of their own.
+//!
+//! All operations take logarithmic time: a flood is when they are needed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -57,7 +59,9 @@ struct Table {
     half_open: BTreeMap<u64, HalfOpen>,
     established: usize,
     serial: usize,
-    networks: BTreeMap<Option<Network>, OfNetwork>,
+    networks: HashMap<Option<Network>, OfNetwork>,
+    /// The networks with half-open connections; the last one is the next to lose one.
+    ranks: BTreeSet<(Rank, Option<Network>)>,
     /// The number of the next connection.
     next: u64,
     /// How many half-open connections were dropped for newer ones.
@@ -73,9 +77,28 @@ struct HalfOpen {
 /// The connections of a network.
 #[derive(Debug, Default)]
 struct OfNetwork {
-    /// The half-open ones that may be dropped.
-    waiting: BTreeSet<u64>,
+    /// The half-open ones that have not logged in.
+    silent: BTreeSet<u64>,
+    /// The half-open ones whose login waits for its turn.
+    logging_in: BTreeSet<u64>,
     established: usize,
+}
+
+/// How many half-open connections a network has, and which of them is dropped first: of networks with as many, the one with the
+/// oldest loses it.
+type Rank = (usize, Reverse<u64>);
+
+impl OfNetwork {
+    /// `None` without half-open connections.
+    fn rank(&self) -> Option<Rank> {
+        let first = self.silent.first().or_else(|| self.logging_in.last())?;
+        Some((self.silent.len() + self.logging_in.len(), Reverse(*first)))
+    }
+
+    /// One half-open connection fewer.
+    fn remove(&mut self, number: u64) {
+        let _ = self.silent.remove(&number) || self.logging_in.remove(&number);
+    }
 }
 
 /// A connection's place, given back when it is dropped.
@@ -98,23 +121,22 @@ impl Places {
         Arc::new(Self { limits, table })
     }
 
-    /// A place for a new connection, from this network if it is known. `None` if all are taken by connections that are being
-    /// checked.
-    pub(crate) fn enter(self: &Arc<Self>, network: Option<Network>) -> Option<Arc<Place>> {
+    /// A place for a new connection, from this network if it is known.
+    pub(crate) fn enter(self: &Arc<Self>, network: Option<Network>) -> Arc<Place> {
         let mut table = lock(&self.table);
         let mut dropped = None;
         if table.half_open.len() >= self.limits.half_open {
-            dropped = Some(table.drop_oldest()?);
+            dropped = table.drop_one();
         }
         let number = table.next;
         table.next += 1;
         table.half_open.insert(number, HalfOpen::default());
-        table.change(network, |of| _ = of.waiting.insert(number));
+        table.change(network, |of| _ = of.silent.insert(number));
         drop(table);
         if let Some(HalfOpen { task: Some(task) }) = dropped {
             task.abort();
         }
-        Some(self.place(network, number, HALF_OPEN))
+        self.place(network, number, HALF_OPEN)
     }
 
     /// A place for a serial port.
@@ -152,12 +174,10 @@ impl Places {
 }
 
 impl Table {
-    /// Takes away the place of the oldest half-open connection of the network that has most of them.
-    fn drop_oldest(&mut self) -> Option<HalfOpen> {
-        let rank = |of: &OfNetwork| (of.waiting.len(), Reverse(of.waiting.first().copied()));
-        let largest = self.networks.iter().max_by_key(|(_, of)| rank(of));
-        let (network, number) = largest.and_then(|(network, of)| Some((*network, *of.waiting.first()?)))?;
-        self.change(network, |of| _ = of.waiting.remove(&number));
+    /// Takes away the place of a half-open connection of the network that has most of them.
+    fn drop_one(&mut self) -> Option<HalfOpen> {
+        let ((_, Reverse(number)), network) = *self.ranks.last()?;
+        self.change(network, |of| of.remove(number));
         self.dropped += 1;
         self.half_open.remove(&number)
     }
@@ -165,9 +185,17 @@ impl Table {
     /// Changes what is counted of a network. One without connections is forgotten.
     fn change(&mut self, network: Option<Network>, change: impl FnOnce(&mut OfNetwork)) {
         let of = self.networks.entry(network).or_default();
+        let before = of.rank();
         change(of);
-        if of.waiting.is_empty() && of.established == 0 {
+        let after = of.rank();
+        if after.is_none() && of.established == 0 {
             self.networks.remove(&network);
+        }
+        if before != after {
+            if let Some(rank) = before {
+                self.ranks.remove(&(rank, network));
+            }
+            self.ranks.extend(after.map(|rank| (rank, network)));
         }
     }
 }
@@ -191,11 +219,11 @@ impl Place {
         }
     }
 
-    /// The login is being checked: the connection is not dropped meanwhile.
+    /// The client logs in.
     ///
     /// # Errors
     /// [`NoPlace::Dropped`]
-    pub(crate) fn begin_check(&self) -> Result<(), NoPlace> {
+    pub(crate) fn begin_login(&self) -> Result<(), NoPlace> {
         if self.class() != HALF_OPEN {
             return Ok(());
         }
@@ -203,15 +231,23 @@ impl Place {
         if !table.half_open.contains_key(&self.number) {
             return Err(NoPlace::Dropped);
         }
-        table.change(self.network, |of| _ = of.waiting.remove(&self.number));
+        table.change(self.network, |of| {
+            if of.silent.remove(&self.number) {
+                of.logging_in.insert(self.number);
+            }
+        });
         Ok(())
     }
 
     /// The login was refused.
-    pub(crate) fn end_check(&self) {
+    pub(crate) fn end_login(&self) {
         if self.class() == HALF_OPEN {
             let mut table = lock(&self.places.table);
-            table.change(self.network, |of| _ = of.waiting.insert(self.number));
+            table.change(self.network, |of| {
+                if of.logging_in.remove(&self.number) {
+                    of.silent.insert(self.number);
+                }
+            });
         }
     }
 
@@ -231,7 +267,7 @@ impl Place {
         }
         table.half_open.remove(&self.number).ok_or(NoPlace::Dropped)?;
         table.change(self.network, |of| {
-            of.waiting.remove(&self.number);
+            of.remove(self.number);
             of.established += 1;
         });
         table.established += 1;
@@ -250,7 +286,7 @@ impl Drop for Place {
         match self.class() {
             HALF_OPEN => {
                 if table.half_open.remove(&self.number).is_some() {
-                    table.change(self.network, |of| _ = of.waiting.remove(&self.number));
+                    table.change(self.network, |of| of.remove(self.number));
                 }
             }
             ESTABLISHED => {
@@ -282,19 +318,19 @@ mod tests {
     #[test]
     fn a_flood_drops_its_own_half_open_connections() {
         let places = places();
-        let own = places.enter(network(1)).unwrap();
-        let flood: Vec<_> = (0..100).map(|_| places.enter(network(2)).unwrap()).collect();
+        let own = places.enter(network(1));
+        let flood: Vec<_> = (0..100).map(|_| places.enter(network(2))).collect();
         assert_eq!((places.occupied().half_open, places.dropped()), (4, 97));
-        assert_eq!(own.begin_check(), Ok(()));
+        assert_eq!(own.begin_login(), Ok(()));
         let (newest, others) = flood.split_last().unwrap();
         assert_eq!(
             others[..97]
                 .iter()
-                .filter(|place| place.begin_check().is_ok())
+                .filter(|place| place.begin_login().is_ok())
                 .count(),
             0
         );
-        assert_eq!(newest.begin_check(), Ok(()));
+        assert_eq!(newest.begin_login(), Ok(()));
         assert_eq!(own.establish(), Ok(()));
         drop(flood);
         let occupied = |half_open, established, serial| Occupied {
@@ -309,18 +345,57 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_being_checked_keeps_the_place() {
+    fn logins_that_wait_keep_nobody_out_and_the_oldest_keep_their_places() {
         let places = places();
-        let checked: Vec<_> = (0..4).map(|_| places.enter(None).unwrap()).collect();
-        for place in &checked {
-            place.begin_check().unwrap();
+        let waiting: Vec<_> = (0..4).map(|_| places.enter(network(1))).collect();
+        for place in &waiting {
+            place.begin_login().unwrap();
         }
-        assert!(places.enter(network(1)).is_none());
-        checked[2].end_check();
-        let newer = places.enter(network(1)).unwrap();
-        assert_eq!(checked[2].establish(), Err(NoPlace::Dropped));
-        assert_eq!(checked[0].establish(), Ok(()));
-        assert_eq!(newer.begin_check(), Ok(()));
+        // Of those that all wait for their turn, the newest has waited in vain for the shortest time.
+        let other = places.enter(network(2));
+        assert_eq!(waiting[3].establish(), Err(NoPlace::Dropped));
+        // Whoever has not logged in goes first, and one of those who have most.
+        waiting[1].end_login();
+        let newer = places.enter(network(2));
+        assert_eq!(waiting[1].begin_login(), Err(NoPlace::Dropped));
+        assert_eq!((other.begin_login(), newer.begin_login()), (Ok(()), Ok(())));
+        assert_eq!((waiting[0].establish(), waiting[2].establish()), (Ok(()), Ok(())));
+        assert_eq!(other.establish(), Ok(()));
+        drop((waiting, other, newer));
+        let table = lock(&places.table);
+        assert!(table.networks.is_empty() && table.ranks.is_empty() && table.half_open.is_empty());
+    }
+
+    #[test]
+    fn the_network_to_lose_a_place_is_found_among_many() {
+        const MANY: u32 = 20_000;
+        let places = Places::new(PlaceLimits {
+            half_open: 100,
+            established: MANY as usize,
+            of_network: 2,
+            serial: 1,
+        });
+        let of = |number: u32| Some(Network::from(std::net::IpAddr::from(number.to_be_bytes())));
+        let mut established = Vec::new();
+        for number in 0..MANY {
+            let place = places.enter(of(number));
+            place.establish().unwrap();
+            established.push(place);
+        }
+        let flood: Vec<_> = (0..99).map(|_| places.enter(of(MANY))).collect();
+        let own = places.enter(of(1));
+        for number in 0..MANY {
+            // Each comes and goes, from a network of its own.
+            drop(places.enter(of(2 * MANY + number)));
+            assert_eq!(lock(&places.table).ranks.len(), 2);
+        }
+        assert_eq!(own.begin_login(), Ok(()));
+        assert_eq!(
+            flood.iter().filter(|place| place.begin_login().is_ok()).count(),
+            98
+        );
+        drop((established, flood, own));
+        assert!(lock(&places.table).ranks.is_empty() && lock(&places.table).networks.is_empty());
     }
 
     #[test]
@@ -330,16 +405,16 @@ mod tests {
         assert!(places.enter_serial(None).is_none());
         let mut established = Vec::new();
         let mut establish = |number| {
-            let place = places.enter(number)?;
+            let place = places.enter(number);
             let result = place.establish();
             established.push(place);
-            Some(result)
+            result
         };
-        assert_eq!(establish(network(1)), Some(Ok(())));
-        assert_eq!(establish(network(1)), Some(Ok(())));
-        assert_eq!(establish(network(1)), Some(Err(NoPlace::OfNetwork)));
-        assert_eq!(establish(None), Some(Ok(())));
-        assert_eq!(establish(network(2)), Some(Err(NoPlace::Full)));
+        assert_eq!(establish(network(1)), Ok(()));
+        assert_eq!(establish(network(1)), Ok(()));
+        assert_eq!(establish(network(1)), Err(NoPlace::OfNetwork));
+        assert_eq!(establish(None), Ok(()));
+        assert_eq!(establish(network(2)), Err(NoPlace::Full));
         drop(established);
         drop(port);
         assert!(places.enter_serial(None).is_some());
@@ -349,11 +424,11 @@ mod tests {
     async fn a_dropped_connection_ends_also_if_its_task_is_known_late() {
         let places = places();
         let task = || tokio::spawn(std::future::pending::<()>());
-        let (early, late) = (places.enter(None).unwrap(), places.enter(None).unwrap());
+        let (early, late) = (places.enter(None), places.enter(None));
         let (one, two) = (task(), task());
         early.set_task(one.abort_handle());
         let newer: Vec<_> = [1, 2, 3, 4].map(|number| places.enter(network(number))).into();
-        assert!(newer.iter().all(Option::is_some));
+        assert_eq!(newer.len(), 4);
         late.set_task(two.abort_handle());
         assert!(one.await.unwrap_err().is_cancelled());
         assert!(two.await.unwrap_err().is_cancelled());

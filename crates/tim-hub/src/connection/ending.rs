@@ -1,5 +1,6 @@
 //! How a session ends: a GOODBYE of the hub, the end of the UserSig, or the client's own doing.
 
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use tim_session::{CloseReason, Framing};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
+use super::backlog::Leaving;
 use super::{Connection, Stage};
 use crate::client_context::Due;
-use crate::presence::Leaving;
+use crate::presence;
 use crate::refusal::Refusal;
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
@@ -93,6 +95,9 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 
     /// Ends a connection on which nobody is logged in, if it is one that ends then; whether it did.
     pub(super) fn end_if_vacant(&mut self) -> bool {
+        if self.vacant_since.is_none() {
+            return false; // as a rule
+        }
         let now = self.io.now();
         let max_vacancy = self.max_vacancy();
         let Some(since) = &mut self.vacant_since else {
@@ -131,9 +136,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             }
             _ => {}
         }
-        if let Stage::Online(online) = std::mem::replace(&mut self.stage, Stage::Anonymous) {
-            online.seat.leave(leaving(reason));
-        }
+        let ended = match std::mem::replace(&mut self.stage, Stage::Anonymous) {
+            Stage::Online(online) => {
+                let device = Arc::clone(online.device());
+                online.seat.leave(leaving(reason));
+                Some(device)
+            }
+            _ => None,
+        };
         let port_ends = self.port_ends || reason == CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
         if self.framing == Framing::Serial && !port_ends {
             // The port outlives the session.
@@ -141,6 +151,10 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let now = self.io.now();
             self.io.session().begin_again(now);
         } else {
+            // What it has not read yet still counts.
+            if let Some(device) = ended {
+                self.stage = Stage::Leaving(Box::new(Leaving::new(&self.services, device)));
+            }
             self.closing = true;
             self.wake = Some(self.io.now() + self.services.options.connection.keep_alive_timeout);
         }
@@ -159,14 +173,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
 }
 
 /// How a device goes offline. A cut is what neither the client nor the hub wanted: the client comes back.
-const fn leaving(reason: CloseReason) -> Leaving {
+const fn leaving(reason: CloseReason) -> presence::Leaving {
     match reason {
         CloseReason::TimedOut
         | CloseReason::LineLost
         | CloseReason::Superseded
         | CloseReason::Goodbye(ErrorCode::STORAGE_FAILED | ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR) => {
-            Leaving::Cut
+            presence::Leaving::Cut
         }
-        _ => Leaving::ForGood,
+        _ => presence::Leaving::ForGood,
     }
 }

@@ -86,7 +86,8 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Services { presence, timer, .. } = &*self.services;
         self.device.leave();
-        self.services.backlog.report(self.device.backlog(), 0);
+        let backlog = &self.services.backlog;
+        backlog.report(&self.device, self.device.backlog(), 0);
         presence.leave(&self.device, self.leaving, self.services.steady_ms());
         timer.wake_for_presence();
     }
@@ -96,7 +97,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     pub(super) fn begin_login(&mut self, login: LoginRequest) {
         self.span.record("user", tracing::field::display(&login.user));
         self.span.record("device", login.device);
-        if self.place.begin_check().is_err() {
+        if self.place.begin_login().is_err() {
             // It was dropped for a newer one a moment ago, and its task ends.
             return self.goodbye(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, "");
         }
@@ -136,7 +137,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
     }
 
     fn refuse_login(&mut self, user: UserId, refusal: &Refusal) {
-        self.place.end_check();
+        self.place.end_login();
         let events = &self.services.events;
         if let Some(suppressed) = events.refused_logins.take(self.services.steady_ms()) {
             info!(peer = self.peer, %user, code = %refusal.code, reason = refusal.text, suppressed, "a login is refused");
@@ -181,9 +182,11 @@ async fn log_in(
     request: LoginRequest,
     limits: ClientLimits,
 ) -> Result<LoggedIn, Refusal> {
-    throttle::login_of_network(&services, place.network()).await?;
-    let expires_s = verify(&services, &request)?;
+    // First: what strangers say must not cost those who have a UserSig anything.
+    let expires_s = verify(&services, &request)
+        .inspect_err(|_| throttle::charge_refused_login(&services, place.network()))?;
     throttle::login_of_user(&services, request.user).await?;
+    throttle::login_of_network(&services, place.network()).await?;
     place.establish().map_err(|reason| no_place(&services, reason))?;
     let (user, reads) = (request.user, services.reads.clone());
     let found = services

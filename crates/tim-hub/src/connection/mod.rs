@@ -27,11 +27,15 @@ use tracing::{Span, debug, debug_span, warn};
 
 use crate::admission::Place;
 use crate::service::Services;
+use backlog::Leaving;
 use login::LoggingIn;
 use online::Online;
 
 /// How often a connection repeats before others have their turn. A round receives at most 8 KiB and takes at most 16 events.
 const MAX_ROUNDS: usize = 4;
+
+/// How many bytes of a client whose login is being checked are held before it is not read from.
+const MAX_OF_STRANGER: usize = 8 * 1024;
 
 /// A connection over a stream.
 pub(crate) struct Connection<L> {
@@ -65,6 +69,8 @@ enum Stage {
     Anonymous,
     LoggingIn(Box<LoggingIn>),
     Online(Box<Online>),
+    /// The session is over, and the connection closes.
+    Leaving(Box<Leaving>),
 }
 
 /// The result of repeating once.
@@ -128,25 +134,30 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         for _ in 0..MAX_ROUNDS {
             match self.round(context) {
                 Round::Moved => {}
-                Round::Idle => {
-                    self.report_backlog();
-                    return Poll::Pending;
-                }
+                Round::Idle => return self.rest(context),
                 Round::Over(result) => return Poll::Ready(result),
             }
         }
-        self.report_backlog();
         context.waker().wake_by_ref();
-        Poll::Pending
+        self.rest(context)
+    }
+
+    /// Others have their turn.
+    fn rest(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        self.report_backlog(context);
+        // Again, now that whoever cuts it finds its waker.
+        match self.is_cut() {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            false => Poll::Pending,
+        }
     }
 
     fn round(&mut self, context: &mut Context<'_>) -> Round {
         let mut moved = false;
-        let was_full = !self.closing && !self.has_capacity();
         let was_paused = self.is_paused();
         if !self.closing {
             let (free, handled) = (self.io.session().receive_capacity(), self.handled);
-            let received = match was_paused {
+            let received = match was_paused || self.has_enough_of_stranger() {
                 true => Poll::Pending,
                 false => self.io.poll_receive(context),
             };
@@ -174,6 +185,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             moved |= self.empty_mailbox(context);
             moved |= self.catch_up(context);
         }
+        let was_full = !self.closing && !self.has_capacity();
         let waiting = self.io.session().outgoing().len();
         match self.io.poll_send(context) {
             Poll::Ready(Err(error)) => return Round::Over(Err(error)),
@@ -215,6 +227,11 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
     }
 
+    /// Whether the client has said so much behind its LOGIN that no more is read before that is checked. Then the login moves.
+    fn has_enough_of_stranger(&mut self) -> bool {
+        matches!(self.stage, Stage::LoggingIn(_)) && self.io.session().received_len() >= MAX_OF_STRANGER
+    }
+
     /// The session's next deadline, or that of the UserSig. While requests are held up, the session is not polled, and the
     /// return of the one on the read pool comes first.
     fn next_wake(&mut self) -> Option<Instant> {
@@ -248,19 +265,26 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         self.io.session().outgoing_capacity() >= most
     }
 
-    /// Sends what waits for the device; whether there was anything.
-    fn empty_mailbox(&mut self, context: &mut Context<'_>) -> bool {
+    /// Sends what waits for the device. Whether that lets anything else go on: a response does, on which the client's next requests
+    /// may wait, and on a serial port everything does, as the other end has to confirm it.
+    fn empty_mailbox(&mut self, context: &Context<'_>) -> bool {
+        let max_response = self.max_response();
+        let is_serial = self.framing == Framing::Serial;
+        let Stage::Online(online) = &self.stage else {
+            return false;
+        };
+        let device = Arc::clone(online.device());
         let mut moved = false;
         loop {
-            if self.end_if_told(context) {
-                return true;
-            }
-            let max_response = self.max_response();
             let Stage::Online(online) = &mut self.stage else {
                 return moved;
             };
-            let device = Arc::clone(online.device());
             let mut mailbox = device.mailbox();
+            mailbox.register(context.waker());
+            if mailbox.is_closed() && !online.is_busy() {
+                drop(mailbox);
+                return self.end_if_told(context) || moved;
+            }
             if mailbox.take_behind() {
                 online.state.catch_up();
                 moved = true;
@@ -273,15 +297,18 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 let newest = response.change.max(mailbox.newest_answered());
                 drop(mailbox);
                 self.send_response(response, newest);
+                moved = true;
             } else if let Some(change) = mailbox.next_change() {
                 drop(mailbox);
                 if session.push(FrameKind::CONVERSATION, &change).is_err() {
                     return moved;
                 }
-            } else if !online.state.deliver_live(session, &mut mailbox, max_response) {
+                moved |= is_serial;
+            } else if online.state.deliver_live(session, &mut mailbox, max_response) {
+                moved |= is_serial;
+            } else {
                 return moved;
             }
-            moved = true;
         }
     }
 

@@ -1,16 +1,18 @@
-//! What the log says of a connection.
+//! What the log says of a connection, and what happens to it in the middle of its work.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tim_proto::message::Text;
-use tim_proto::request::{Login, Request, SendMessage};
+use tim_proto::request::{ConversationChange, Login, Request, SendMessage};
 use tim_proto::wire::{End, FrameKind, VERSION};
 use tim_proto::{Payload, Platform};
 use tim_testkit::{c2c, frame, hello, raw_frame, user};
 use tim_usersig::{App, UserSig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::hub::Hub;
@@ -28,12 +30,12 @@ impl Log {
 }
 
 impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         lock(&self.0).extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -88,4 +90,82 @@ async fn spans_name_connections_and_requests_and_no_credential_or_content_is_log
     }
     assert!(!text_of_log.contains(&user_sig), "{text_of_log}");
     assert!(!text_of_log.contains(text), "{text_of_log}");
+}
+
+/// What is done the next time that the hub reads from a connection.
+type Meddling = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// A stream in whose reading something else happens.
+struct Meddled(DuplexStream, Meddling);
+
+impl AsyncRead for Meddled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let meddling = lock(&self.1).take();
+        if let Some(meddling) = meddling {
+            meddling();
+        }
+        Pin::new(&mut self.0).poll_read(context, bytes)
+    }
+}
+
+impl AsyncWrite for Meddled {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_while_it_runs_breaks_off() {
+    let data = tempfile::tempdir().unwrap();
+    let app = App::new(1, "a key of the tests, long enough");
+    let hub = Hub::open(data.path(), HubOptions::new(app.clone())).unwrap();
+    let (mut client, link) = tokio::io::duplex(64 * 1024);
+    let meddling = Meddling::default();
+    hub.spawn(Meddled(link, Arc::clone(&meddling)));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let user_sig = UserSig::sign(&app, &user("alice"), now.unwrap().as_secs(), 3600).to_string();
+    let login = Login::new(1, user("alice"), &user_sig, 4711, Platform::DESKTOP)
+        .with_session(1)
+        .with_attempt(1);
+    let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16);
+    client.write_all(&hello).await.unwrap();
+    client
+        .write_all(&frame(FrameKind::LOGIN, 6, &login))
+        .await
+        .unwrap();
+    let services = Arc::clone(hub.services());
+    let mut bytes = [0; 4096];
+    let mut read = async || {
+        let reading = tokio::time::timeout(Duration::from_millis(500), client.read(&mut bytes)).await;
+        reading.map(Result::unwrap)
+    };
+    while read().await.is_ok() {}
+    let device = services.presence.devices(&user("alice")).remove(0);
+    let cut = Arc::clone(&device);
+    *lock(&meddling) = Some(Box::new(move || {
+        services.backlog.report(&cut, cut.backlog(), 1_000_000);
+        cut.shed();
+    }));
+    // The connection is woken, and cut before it says how it is to be woken next.
+    device.change(ConversationChange::new(tim_proto::ConversationId::System));
+    while read().await.expect("it breaks off") > 0 {}
+    while hub.stats().backlog > 0 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -3,6 +3,9 @@
 //! Requests are charged to the user by their handlers' costs, and refused when the user has made too many. What is left is charged
 //! here: to the user what has no other limit, such as PINGs and refusals; to the network everything. A connection in debt is
 //! paused. Its socket fills, and then its client waits.
+//!
+//! A network has two accounts: one for those of its users who have logged in, one for strangers. Many share an address; whoever has
+//! no UserSig cannot slow down those who have one.
 
 use std::time::Duration;
 
@@ -101,10 +104,20 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let per_second = self.services.settings.address_requests_per_second();
         let now_ms = self.services.steady_ms();
-        self.services
-            .network_limiter
-            .charge(network, per_second, now_ms, cost)
+        let limiter = match self.stage {
+            Stage::Online(_) => &self.services.network_limiter,
+            _ => &self.services.stranger_limiter,
+        };
+        limiter.charge(network, per_second, now_ms, cost)
     }
+}
+
+/// A login is refused for its UserSig. The connection ends, and the next one from there waits.
+pub(super) fn charge_refused_login(services: &Services, network: Option<Network>) {
+    let Some(network) = network else { return };
+    let per_second = services.settings.address_requests_per_second();
+    let limiter = &services.stranger_limiter;
+    limiter.charge(network, per_second, services.steady_ms(), LOGIN_COST);
 }
 
 /// Waits until the network may log in once more.

@@ -21,7 +21,7 @@ pub(crate) struct Withdrawals {
     recent: Mutex<VecDeque<Withdrawn>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Withdrawn {
     /// The message with this change was revoked.
     Message(u64),
@@ -95,16 +95,21 @@ impl Withdrawals {
         if self.count.load(Ordering::Acquire) == mark.0 {
             return false;
         }
+        let Some(new) = self.since(mark) else { return true };
+        // Without the lock, for which commits wait.
+        waiting
+            .into_iter()
+            .any(|entry| new.iter().any(|withdrawn| withdrawn.concerns(user, entry)))
+    }
+
+    /// What was withdrawn after the mark, which moves; `None` if that is more than is known.
+    fn since(&self, mark: &mut Mark) -> Option<Vec<Withdrawn>> {
         let recent = lock(&self.recent);
         let count = self.count.load(Ordering::Acquire);
         let new = usize::try_from(count.saturating_sub(mark.0)).unwrap_or(usize::MAX);
         mark.0 = count;
-        new > recent.len()
-            || recent
-                .iter()
-                .rev()
-                .take(new)
-                .any(|withdrawn| waiting.clone().any(|entry| withdrawn.concerns(user, entry)))
+        let known = recent.len().checked_sub(new)?;
+        Some(recent.range(known..).copied().collect())
     }
 }
 

@@ -79,6 +79,11 @@ impl Mailbox {
         self.waker.take()
     }
 
+    /// Whether the session is to end.
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.close_reason.is_some()
+    }
+
     /// Why the session is to end, if it is.
     pub(crate) const fn take_close_reason(&mut self) -> Option<ErrorCode> {
         self.close_reason.take()

@@ -142,6 +142,11 @@ impl Device {
         });
     }
 
+    /// Drops the deliveries that wait for it: its session is over.
+    pub(crate) fn forget_deliveries(&self) {
+        self.mailbox().shed();
+    }
+
     /// Whether its connection is to break off.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Acquire)

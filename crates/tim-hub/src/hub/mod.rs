@@ -70,7 +70,7 @@ pub struct HubStats {
     pub malformed_requests: u64,
     /// Connections that ended because the client broke the protocol.
     pub protocol_violations: u64,
-    /// Bytes that wait for clients now.
+    /// Bytes of memory that hold what waits for clients, or what has come from them and waits, now.
     pub backlog: usize,
     /// How often a device gave up what waited for it, because too much waited for all together.
     pub shed: u64,
@@ -208,9 +208,7 @@ impl Hub {
             return debug!(peer = peer.name(), "a connection is turned away: the hub stops");
         }
         let network = self.services.network_of(peer.address());
-        let Some(place) = self.services.places.enter(network) else {
-            return self.note_turned_away(peer.name());
-        };
+        let place = self.services.places.enter(network);
         let (services, taken) = (Arc::clone(&self.services), Arc::clone(&place));
         let task = tokio::spawn(Served {
             connection: Connection::new(services, link, Framing::Stream, taken, peer.name().into()),

@@ -105,6 +105,11 @@ impl AvChatRooms {
         due
     }
 
+    /// Whether there is something to tell. Asked at each login, and so not a search.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// When the next AVChatRoom is to be told something; `None` if there is nothing to tell.
     pub(super) fn next_ms(&self) -> Option<u64> {
         let pending = self.pending.iter().filter_map(|group| self.rooms.get(group));

@@ -213,7 +213,7 @@ impl PresenceRegistry {
     /// Whether there is something to do later: moves to announce, or a grace period to end.
     pub(crate) fn has_pending(&self) -> bool {
         let tables = self.tables();
-        tables.rooms().next_ms().is_some() || tables.next_grace_period_ms().is_some()
+        tables.rooms().has_pending() || tables.next_grace_period_ms().is_some()
     }
 }
 

@@ -119,6 +119,12 @@ impl<B: Buffer> HubSession<B> {
         self.link.rx_len()
     }
 
+    /// How many bytes of memory the session's buffers take up: none while nothing has to be sent and all that was received is
+    /// handled, if they grow as needed.
+    pub fn buffered(&self) -> usize {
+        self.link.buffered()
+    }
+
     /// `len` bytes were received into [`HubSession::space`].
     pub fn received(&mut self, now: Instant, len: usize) {
         let now = self.time.at(now);

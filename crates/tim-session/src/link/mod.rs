@@ -127,6 +127,11 @@ impl<B: Buffer> Link<B> {
         self.rx.consume(0); // releases the buffer if nothing was received
     }
 
+    /// How many bytes of memory the buffers take up.
+    pub(crate) fn buffered(&self) -> usize {
+        self.rx.capacity().saturating_add(self.tx.capacity())
+    }
+
     /// How many more bytes can be received.
     pub(crate) fn rx_len(&self) -> usize {
         self.rx.len()

@@ -3,8 +3,10 @@
 use tim_session::proto::ErrorCode;
 use tim_session::proto::message::to_vec;
 use tim_session::proto::request::{Done, Failure};
-use tim_session::proto::wire::{End, FrameKind};
-use tim_session::{CloseReason, DeliverError, HubConfig, HubEvent, HubOutput, Instant, SendError};
+use tim_session::proto::wire::{End, FrameKind, VERSION};
+use tim_session::{
+    CloseReason, DeliverError, GrowBuffer, HubConfig, HubEvent, HubOutput, HubSession, Instant, SendError,
+};
 
 use tim_testkit::RawBody;
 
@@ -372,4 +374,26 @@ fn a_poll_handles_few_frames_by_itself_and_counts_those_without_effect() {
         assert!(matches!(hub.poll(NOW), HubOutput::Wait(_)));
         assert_eq!(hub.take_idle_frames(), idle);
     }
+}
+
+#[test]
+fn buffers_are_counted_whole_until_they_are_empty() {
+    let config = HubConfig::default();
+    let buffer = || GrowBuffer::new(64 * 1024);
+    let mut hub = HubSession::new(config, buffer(), buffer(), NOW);
+    assert_eq!(hub.buffered(), 0);
+    let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024);
+    assert_eq!(hub.receive(NOW, &hello[..7]), 7);
+    let received = hub.buffered();
+    assert!(received >= 7);
+    assert_eq!(hub.receive(NOW, &hello[7..]), hello.len() - 7);
+    assert_eq!(drain_hub(&mut hub, NOW), [""; 0]);
+    let len = hub.outgoing().len();
+    let queued = hub.buffered();
+    assert!(queued >= len && len > 1);
+    // One byte that is not sent keeps all of it.
+    hub.transmitted(len - 1);
+    assert_eq!(hub.buffered(), queued);
+    hub.transmitted(1);
+    assert_eq!(hub.buffered(), 0);
 }
