@@ -1,6 +1,10 @@
 //! Which user connects to which hub, and with which UserSig.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use tim_proto::{ConversationId, GroupId, UserId};
+use tim_transport_std::Address;
+use tim_transport_std::address::TCP_PORT;
 use tim_usersig::{App, Claims, UserSig};
 
 use crate::error::Failure;
@@ -8,7 +12,10 @@ use crate::local::{DEFAULT_APP_ID, DataArg, DataDir};
 use crate::time::now;
 
 /// The default address of a hub.
-const DEFAULT_HUB: &str = "127.0.0.1:7878";
+fn default_hub() -> Address {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, TCP_PORT)).into()
+}
+
 /// The lifetime of a UserSig signed with the local app key.
 const SIG_SECONDS: u64 = 30 * 86_400;
 
@@ -22,9 +29,10 @@ pub(crate) struct ConnectArgs {
     /// see it in the process list; the variable avoids that.
     #[arg(long, value_name = "USERSIG", env = "TIM_USER_SIG", hide_env_values = true)]
     sig: Option<String>,
-    /// Address of the hub [default: the one in the data directory, else 127.0.0.1:7878].
-    #[arg(long, value_name = "HOST:PORT", env = "TIM_HUB", hide_env_values = true)]
-    hub: Option<String>,
+    /// Address of the hub: tim://HOST:PORT or HOST:PORT, unix:/PATH, serial:DEVICE?baud=SPEED
+    /// [default: the one in the data directory, else tim://127.0.0.1:7878].
+    #[arg(long, value_name = "ADDRESS", env = "TIM_HUB", hide_env_values = true)]
+    hub: Option<Address>,
     /// Application number (SDKAppID) [default: that of the UserSig, or of the data directory's hub].
     #[arg(
         long = "app",
@@ -47,7 +55,7 @@ pub(crate) struct Login {
     pub(crate) user: UserId,
     pub(crate) user_sig: String,
     pub(crate) app: u32,
-    pub(crate) hub: String,
+    pub(crate) hub: Address,
     /// The time limit in seconds.
     pub(crate) timeout: u32,
 }
@@ -74,9 +82,7 @@ impl ConnectArgs {
         let Claims { user, app, .. } = claims;
         let hub = match &self.hub {
             Some(hub) => hub.clone(),
-            None => self
-                .local_hub()?
-                .map_or_else(|| DEFAULT_HUB.to_owned(), |(hub, _)| hub),
+            None => self.local_hub()?.unwrap_or_else(default_hub),
         };
         Ok(Login {
             user: self.user.unwrap_or(user),
@@ -100,8 +106,8 @@ impl ConnectArgs {
             .hint("pass a UserSig with --sig or TIM_USER_SIG, or run `tim serve` on this machine first")
         })?;
         let (hub, app) = data.endpoint()?.map_or_else(
-            || (DEFAULT_HUB.to_owned(), DEFAULT_APP_ID),
-            |endpoint| (endpoint.address.to_string(), endpoint.app_id),
+            || (default_hub(), DEFAULT_APP_ID),
+            |endpoint| (endpoint.address.0, endpoint.app_id),
         );
         let app = self.app.unwrap_or(app);
         Ok(Login {
@@ -113,15 +119,13 @@ impl ConnectArgs {
         })
     }
 
-    /// The address and the application of the local hub, if there is one.
-    fn local_hub(&self) -> Result<Option<(String, u32)>, Failure> {
+    /// The address of the local hub, if there is one.
+    fn local_hub(&self) -> Result<Option<Address>, Failure> {
         // Without a home directory there is no local hub.
         let Ok(data) = DataDir::new(self.data.data.clone()) else {
             return Ok(None);
         };
-        Ok(data
-            .endpoint()?
-            .map(|endpoint| (endpoint.address.to_string(), endpoint.app_id)))
+        Ok(data.endpoint()?.map(|endpoint| endpoint.address.0))
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tim_hub::MIN_KEY_LEN;
 
+use crate::address::TextAddress;
 use crate::error::{Failure, reading};
 
 /// The default application number (SDKAppID).
@@ -34,7 +35,7 @@ pub(crate) struct DataDir(PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
     /// The address to connect to.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: TextAddress,
     /// The application that the hub serves.
     pub(crate) app_id: u32,
 }
@@ -160,7 +161,7 @@ impl Endpoint {
             ip => ip,
         };
         Self {
-            address: SocketAddr::new(ip, listen.port()),
+            address: TextAddress(SocketAddr::new(ip, listen.port()).into()),
             app_id,
         }
     }
@@ -259,12 +260,12 @@ mod tests {
         let (_guard, data) = dir();
         assert_eq!(data.endpoint().unwrap(), None);
         for (listen, found) in [
-            ("127.0.0.1:7878", "127.0.0.1:7878"),
-            ("0.0.0.0:1", "127.0.0.1:1"),
-            ("[::]:2", "[::1]:2"),
+            ("127.0.0.1:7878", "tim://127.0.0.1:7878"),
+            ("0.0.0.0:1", "tim://127.0.0.1:1"),
+            ("[::]:2", "tim://[::1]:2"),
         ] {
             let endpoint = Endpoint::of(listen.parse().unwrap(), 5);
-            assert_eq!(endpoint.address, found.parse().unwrap());
+            assert_eq!(endpoint.address.to_string(), found);
             data.write_endpoint(&endpoint).unwrap();
             assert_eq!(data.endpoint().unwrap(), Some(endpoint));
         }

@@ -1,5 +1,6 @@
 //! The `tim` program. [`commands`] has a module per command; the modules around it are shared by them.
 
+mod address;
 mod cli;
 mod commands;
 mod config;

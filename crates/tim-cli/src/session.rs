@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tim_client::transport::{Connector, TcpConnector};
+use tim_client::transport::{Address, AnyConnector, ConnectOptions, Connector};
 use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, UserId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -21,7 +21,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) me: UserId,
-    hub: String,
+    hub: Address,
     timeout: Duration,
     /// The deadline of the command's requests.
     until: Cell<Instant>,
@@ -44,13 +44,16 @@ impl Session {
         } = login;
         let trouble = Arc::new(Trouble::default());
         let connector = Dial {
-            tcp: TcpConnector::new(&hub),
+            connector: connector(&hub)?,
             trouble: Arc::clone(&trouble),
         };
         let limits = Limits::new().with_login_timeout_millis(timeout.saturating_mul(1000));
         let timeout = Duration::from_secs(timeout.into());
         let until = Instant::now() + timeout;
-        let client = Client::builder(app, me, user_sig).limits(limits).build(connector);
+        let client = Client::builder(app, me, user_sig)
+            .limits(limits)
+            .session(|config| config.framing = hub.framing())
+            .build(connector);
         let events = client.events();
         let ready = async {
             // The client applies the time limit to the login itself.
@@ -149,9 +152,14 @@ impl Session {
 /// The hint for an exceeded time limit.
 const LONGER: &str = "the request may have been carried out all the same; --timeout SECONDS waits longer";
 
-fn unreachable(hub: &str, error: &io::Error) -> Failure {
+fn unreachable(hub: &Address, error: &io::Error) -> Failure {
     Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}"))
-        .hint("start one with `tim serve`, or pass its address with --hub HOST:PORT")
+        .hint("start one with `tim serve`, or pass its address with --hub ADDRESS")
+}
+
+/// A connector for the address of a hub.
+pub(crate) fn connector(hub: &Address) -> Result<AnyConnector, Failure> {
+    AnyConnector::new(hub, &ConnectOptions::default()).map_err(Failure::usage)
 }
 
 /// Runs a command's asynchronous part.
@@ -190,9 +198,9 @@ pub(crate) fn failure(error: ImError) -> Failure {
     }
 }
 
-/// A TCP connector that keeps the error of a connection that could not be opened.
+/// A connector that keeps the error of a connection that could not be opened.
 struct Dial {
-    tcp: TcpConnector,
+    connector: AnyConnector,
     trouble: Arc<Trouble>,
 }
 
@@ -223,10 +231,10 @@ impl Trouble {
 }
 
 impl Connector for Dial {
-    type Link = <TcpConnector as Connector>::Link;
+    type Link = <AnyConnector as Connector>::Link;
 
     fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static {
-        let (connecting, trouble) = (self.tcp.connect(), Arc::clone(&self.trouble));
+        let (connecting, trouble) = (self.connector.connect(), Arc::clone(&self.trouble));
         async move {
             let link = connecting.await;
             link.map_err(|error| {

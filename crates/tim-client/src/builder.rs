@@ -9,7 +9,9 @@ use tim_proto::{Platform, UserId};
 #[cfg(feature = "tcp")]
 use tim_transport_std::TcpConnector;
 use tim_transport_std::session::{ClientConfig, MAX_CURSOR_LEN};
-use tim_transport_std::{ClientBuffers, ClientDriver, Connector};
+use tim_transport_std::{
+    Address, AnyConnector, ClientBuffers, ClientDriver, ConnectOptions, Connector, ConnectorError,
+};
 use tokio::sync::mpsc;
 
 use crate::actor::{Actor, MAX_COMMANDS};
@@ -153,6 +155,19 @@ impl ClientBuilder {
     #[cfg(feature = "tcp")]
     pub fn build_tcp(self, address: impl ToString) -> Client {
         self.build(TcpConnector::new(address))
+    }
+
+    /// Builds a client of the hub at an address of any kind: `tim://`, `tims://`, `ws://`, `wss://`, `unix:` or `serial:`, of which
+    /// each needs its feature. Nothing is sent before [`Client::login`].
+    ///
+    /// # Errors
+    /// [`ConnectorError::Missing`] if the feature is not enabled.
+    ///
+    /// # Panics
+    /// As [`ClientBuilder::build`].
+    pub fn build_at(mut self, address: &Address, options: &ConnectOptions) -> Result<Client, ConnectorError> {
+        self.config.framing = address.framing();
+        Ok(self.build(AnyConnector::new(address, options)?))
     }
 
     /// Builds a client that opens its connections with `connector`, and spawns its task on the current tokio runtime.

@@ -1,12 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+pub mod address;
+mod any;
 mod client;
 mod connect;
 mod hub;
+#[cfg(feature = "serial")]
+mod serial;
+#[cfg(all(feature = "unix", unix))]
+pub mod unix;
 
+pub use address::Address;
+pub use any::{AnyConnector, AnyLink, ConnectOptions, ConnectorError};
 pub use client::{ClientBuffers, ClientDriver, Clock, StdClientSession};
 #[cfg(feature = "tcp")]
 pub use connect::TcpConnector;
 pub use connect::{Connector, MemoryConnector, MemoryListener, memory_listener};
 pub use hub::HubConnection;
+#[cfg(feature = "serial")]
+pub use serial::SerialConnector;
 pub use tim_session as session;
+#[cfg(all(feature = "unix", unix))]
+pub use unix::UnixConnector;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use tim_conformance::{Outcome, OwnHub, Report, Selection, Target, requirements};
-use tim_transport_std::TcpConnector;
+use tim_transport_std::Address;
+use tim_transport_std::session::Framing;
 use tim_usersig::UserSig;
 
 use crate::error::{EXIT_CODES, Failure};
-use crate::session::{block_on_threads, failure};
+use crate::session::{block_on_threads, connector, failure};
 use crate::terminal::Safe;
 use crate::time::now;
 
@@ -31,11 +32,11 @@ pub(crate) struct Args {
     #[arg(
         long,
         visible_alias = "connect",
-        value_name = "HOST:PORT",
+        value_name = "ADDRESS",
         env = "TIM_HUB",
         hide_env_values = true
     )]
-    hub: Option<String>,
+    hub: Option<Address>,
     #[command(flatten)]
     key: KeyArgs,
     /// Check these rows only, separated by commas; --list prints them.
@@ -104,9 +105,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Err(Failure::failed(format_args!("{} failed", failed.join(", "))))
 }
 
-async fn check_other(hub: &str, key: &KeyArgs, selection: &Selection) -> Result<Report, Failure> {
+async fn check_other(hub: &Address, key: &KeyArgs, selection: &Selection) -> Result<Report, Failure> {
+    if hub.framing() == Framing::Serial {
+        return Err(Failure::usage(
+            "a serial port carries one session, but the checks need several at once",
+        ));
+    }
     let app = key.app()?;
-    let target = Target::new(app.id, TcpConnector::new(hub), move |user| {
+    let target = Target::new(app.id, connector(hub)?, move |user| {
         UserSig::sign(&app, user, now(), SIG_SECONDS)
     });
     target.probe().await.map_err(failure)?;

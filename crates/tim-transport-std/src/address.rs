@@ -1,0 +1,755 @@
+//! Where a hub is: the one form of an address, for programs, settings and people.
+//!
+//! | form | what |
+//! |---|---|
+//! | `tim://host:port` | TCP, not encrypted; port 7878 if none is given |
+//! | `host:port` | the same; here the port is needed |
+//! | `tims://host:port` | TLS; port 7879 if none is given |
+//! | `ws://host:port/path` | WebSocket, not encrypted; port 80 and path `/` if none is given |
+//! | `wss://host:port/path` | WebSocket over TLS; port 443 and path `/` if none is given |
+//! | `unix:/path` | a Unix socket |
+//! | `serial:/dev/ttyUSB0?baud=9600` | a serial port; 115200 baud if none are given |
+//!
+//! A host is a name, an IPv4 address, or an IPv6 address in brackets. What [`Display`](fmt::Display) writes is read back as an equal
+//! address.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::str::FromStr;
+
+use tim_session::Framing;
+
+/// The port of `tim://` if none is given.
+pub const TCP_PORT: u16 = 7878;
+/// The port of `tims://` if none is given.
+pub const TLS_PORT: u16 = 7879;
+/// The port of `ws://` if none is given.
+const WS_PORT: u16 = 80;
+/// The port of `wss://` if none is given.
+const WSS_PORT: u16 = 443;
+/// The speed of a serial port if none is given.
+const BAUD: u32 = 115_200;
+
+/// The longest name of a host, and the longest part of one (RFC 1035).
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
+
+/// The address of a hub. `FromStr` and `Display` have the forms of the [table](self).
+///
+/// ```
+/// # use tim_transport_std::address::{Address, TLS_PORT};
+/// let address: Address = "tims://hub.example.org".parse()?;
+/// assert_eq!(address.to_string(), "tims://hub.example.org:7879");
+/// let Address::Tls(place) = address else { panic!() };
+/// assert_eq!((place.host(), place.port()), ("hub.example.org", TLS_PORT));
+///
+/// let error = "tim://::1:7878".parse::<Address>().unwrap_err();
+/// assert!(error.to_string().contains("tim://[::1]:7878"));
+/// # Ok::<(), tim_transport_std::address::AddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// `tim://host:port`: TCP, not encrypted.
+    Tcp(HostPort),
+    /// `tims://host:port`: TLS over TCP.
+    Tls(HostPort),
+    /// `ws://host:port/path` or `wss://host:port/path`.
+    WebSocket(WebSocketAddress),
+    /// `unix:/path`.
+    Unix(UnixAddress),
+    /// `serial:/dev/ttyUSB0?baud=9600`.
+    Serial(SerialAddress),
+}
+
+impl Address {
+    /// The part before the colon.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tim",
+            Self::Tls(_) => "tims",
+            Self::WebSocket(WebSocketAddress { is_tls: false, .. }) => "ws",
+            Self::WebSocket(WebSocketAddress { is_tls: true, .. }) => "wss",
+            Self::Unix(_) => "unix",
+            Self::Serial(_) => "serial",
+        }
+    }
+
+    /// How frames are framed on such a connection.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        match self {
+            Self::Serial(_) => Framing::Serial,
+            _ => Framing::Stream,
+        }
+    }
+
+    /// Whether what travels can be read on the way: over a network without TLS. Unix sockets and serial ports stay on the machine, or
+    /// on a cable.
+    #[must_use]
+    pub const fn is_plaintext(&self) -> bool {
+        matches!(
+            self,
+            Self::Tcp(_) | Self::WebSocket(WebSocketAddress { is_tls: false, .. })
+        )
+    }
+
+    /// The host and port, if it has one.
+    #[must_use]
+    pub const fn host_port(&self) -> Option<&HostPort> {
+        match self {
+            Self::Tcp(place) | Self::Tls(place) => Some(place),
+            Self::WebSocket(address) => Some(&address.place),
+            Self::Unix(_) | Self::Serial(_) => None,
+        }
+    }
+
+    /// The same address at another host and port; for a Unix socket or a serial port, the same address.
+    #[must_use]
+    pub fn with_host_port(self, place: HostPort) -> Self {
+        match self {
+            Self::Tcp(_) => Self::Tcp(place),
+            Self::Tls(_) => Self::Tls(place),
+            Self::WebSocket(address) => Self::WebSocket(WebSocketAddress { place, ..address }),
+            Self::Unix(_) | Self::Serial(_) => self,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.scheme();
+        match self {
+            Self::Tcp(place) | Self::Tls(place) => write!(f, "{scheme}://{place}"),
+            Self::WebSocket(address) => write!(f, "{scheme}://{}{}", address.place, address.path),
+            Self::Unix(address) => write!(f, "{scheme}:{}", address.path),
+            Self::Serial(SerialAddress { device, baud }) => match baud {
+                Some(baud) => write!(f, "{scheme}:{device}?baud={baud}"),
+                None => write!(f, "{scheme}:{device}"),
+            },
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        parse(text).map_err(|fault| AddressError::new(text, fault))
+    }
+}
+
+/// A `tim://` address.
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address.into())
+    }
+}
+
+/// A host and a port: `hub.example.org:7878`, `192.0.2.1:7878`, `[2001:db8::1]:7878`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// A name in lower case, or an IP address in its shortest form, without brackets.
+    host: String,
+    port: u16,
+}
+
+impl HostPort {
+    /// A host, which is a name or an IP address without brackets, and a port.
+    ///
+    /// # Errors
+    /// If it is no such host.
+    pub fn new(host: &str, port: u16) -> Result<Self, AddressError> {
+        let host = match host.parse::<Ipv6Addr>() {
+            Ok(ip) => ip.to_string(),
+            Err(_) => name(host).map_err(|fault| AddressError::new(host, fault))?,
+        };
+        Ok(Self { host, port })
+    }
+
+    /// The host: a name in lower case, or an IP address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The host, if it is an IP address.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        host_port(text, None).map_err(|fault| AddressError::new(text, fault))
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }
+    }
+}
+
+/// What a WebSocket address has after its scheme.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WebSocketAddress {
+    is_tls: bool,
+    place: HostPort,
+    /// From its first slash, with the query.
+    path: String,
+}
+
+impl WebSocketAddress {
+    /// An address whose path begins with a slash and may have a query; `wss://` with TLS, else `ws://`.
+    ///
+    /// # Errors
+    /// If the path is none of a URL.
+    pub fn new(is_tls: bool, place: HostPort, path: &str) -> Result<Self, AddressError> {
+        let path = url_path(path).map_err(|fault| AddressError::new(path, fault))?;
+        Ok(Self { is_tls, place, path })
+    }
+
+    /// Whether it is `wss://`.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// The host and port.
+    #[must_use]
+    pub const fn host_port(&self) -> &HostPort {
+        &self.place
+    }
+
+    /// The path and the query, from its first slash.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// The path of a Unix socket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UnixAddress {
+    path: String,
+}
+
+impl UnixAddress {
+    /// The socket at an absolute path.
+    ///
+    /// # Errors
+    /// If the path is relative, or names a directory.
+    pub fn new(path: &str) -> Result<Self, AddressError> {
+        let path = unix_path(path).map_err(|fault| AddressError::new(path, fault))?;
+        Ok(Self { path })
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        Path::new(&self.path)
+    }
+}
+
+/// A serial port and its speed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SerialAddress {
+    device: String,
+    baud: Option<u32>,
+}
+
+impl SerialAddress {
+    /// The port at a device such as `/dev/ttyUSB0` or `COM3`.
+    ///
+    /// # Errors
+    /// If the device has no name or a question mark in it, or the speed is 0.
+    pub fn new(device: &str, baud: Option<u32>) -> Result<Self, AddressError> {
+        serial(device, baud).map_err(|fault| AddressError::new(device, fault))
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The speed, if it is given.
+    #[must_use]
+    pub const fn given_baud(&self) -> Option<u32> {
+        self.baud
+    }
+
+    /// The speed; 115200 if none is given.
+    #[must_use]
+    pub fn baud(&self) -> u32 {
+        self.baud.unwrap_or(BAUD)
+    }
+}
+
+/// Why a text is no address: which part of it is wrong, and what a right one looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressError {
+    text: String,
+    fault: String,
+}
+
+/// How much of a wrong text an error shows.
+const MAX_SHOWN: usize = 200;
+
+impl AddressError {
+    fn new(text: &str, fault: String) -> Self {
+        let mut shown: String = text.chars().take(MAX_SHOWN).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        Self { text: shown, fault }
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the address {:?} is invalid: {}", self.text, self.fault)
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+/// The forms, for an error.
+const FORMS: &str =
+    "tim://HOST:PORT, tims://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:/PATH, serial:DEVICE";
+
+fn parse(text: &str) -> Result<Address, String> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        return with_scheme(&scheme.to_ascii_lowercase(), rest);
+    }
+    match text.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("unix") => with_scheme("unix", rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("serial") => with_scheme("serial", rest),
+        _ => plain(text),
+    }
+}
+
+fn with_scheme(scheme: &str, rest: &str) -> Result<Address, String> {
+    match scheme {
+        "tim" => Ok(Address::Tcp(bare(scheme, rest, TCP_PORT)?)),
+        "tims" => Ok(Address::Tls(bare(scheme, rest, TLS_PORT)?)),
+        "ws" => web_socket(false, rest),
+        "wss" => web_socket(true, rest),
+        "unix" => unix_path(rest).map(|path| Address::Unix(UnixAddress { path })),
+        "serial" => serial_port(rest).map(Address::Serial),
+        _ => Err(format!("there is no scheme {scheme:?}; an address is {FORMS}")),
+    }
+}
+
+/// An address without a scheme: `host:port`.
+fn plain(text: &str) -> Result<Address, String> {
+    if text.starts_with('/') {
+        return Err(format!(
+            "a Unix socket is unix:{text}, a serial port serial:{text}"
+        ));
+    }
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_scheme = ["tim", "tims", "ws", "wss"].contains(&scheme);
+    host_port(text, None).map(Address::Tcp).map_err(|fault| {
+        if is_scheme {
+            format!("two slashes are missing, as in {scheme}://HOST:PORT")
+        } else {
+            fault
+        }
+    })
+}
+
+/// A host and a port with nothing behind them.
+fn bare(scheme: &str, rest: &str, port: u16) -> Result<HostPort, String> {
+    if let Some((place, path)) = rest.split_once(['/', '?', '#']) {
+        let path = rest.get(place.len()..).unwrap_or(path);
+        return Err(format!(
+            "{scheme}:// addresses have no path, but this one has {path:?}; such as {scheme}://{place}"
+        ));
+    }
+    host_port(rest, Some((scheme, port)))
+}
+
+fn web_socket(is_tls: bool, rest: &str) -> Result<Address, String> {
+    let scheme = if is_tls {
+        ("wss", WSS_PORT)
+    } else {
+        ("ws", WS_PORT)
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (place, path) = rest.split_at(end);
+    let place = host_port(place, Some(scheme))?;
+    let path = match path.starts_with('?') {
+        true => url_path(&format!("/{path}"))?,
+        false if path.is_empty() => "/".to_owned(),
+        false => url_path(path)?,
+    };
+    Ok(Address::WebSocket(WebSocketAddress { is_tls, place, path }))
+}
+
+/// A path that begins with a slash, and its query.
+fn url_path(path: &str) -> Result<String, String> {
+    if path.contains('#') {
+        return Err("a fragment (after #) has no place in it".to_owned());
+    }
+    if !path.starts_with('/') {
+        return Err(format!("the path {path:?} does not begin with a slash"));
+    }
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/?".contains(&byte);
+    if let Some(illegal) = path.chars().find(|c| !c.is_ascii() || !is_legal(*c as u8)) {
+        return Err(format!(
+            "{illegal:?} cannot be in a path; write each of its bytes as % and two digits, such as %20 for a space"
+        ));
+    }
+    let escaped = path.split('%').skip(1);
+    let is_escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    match escaped.into_iter().all(is_escape) {
+        true => Ok(path.to_owned()),
+        false => Err("after % in a path there are two hexadecimal digits, such as %20".to_owned()),
+    }
+}
+
+/// A host and a port. Without a scheme, which is given with its default, the port is needed.
+fn host_port(text: &str, scheme: Option<(&str, u16)>) -> Result<HostPort, String> {
+    let prefix = scheme.map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
+    let usual = scheme.map_or(TCP_PORT, |(_, port)| port);
+    if let Some((_, host)) = text.rsplit_once('@') {
+        return Err(format!("no user is named in it; such as {prefix}{host}"));
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(inside) => {
+            let (ip, port) = inside
+                .split_once(']')
+                .ok_or_else(|| format!("the bracket is not closed; such as {prefix}[::1]:{usual}"))?;
+            let host = ip
+                .parse::<Ipv6Addr>()
+                .map_err(|_| format!("{ip:?} in the brackets is no IPv6 address; such as [::1]"))?;
+            (host.to_string(), port)
+        }
+        None => {
+            let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+            if port.matches(':').count() > 1 {
+                return Err(without_brackets(text, &prefix, usual));
+            }
+            (name(host)?, port)
+        }
+    };
+    let port = match (port.strip_prefix(':'), scheme) {
+        (Some(port), _) => port_number(port)?,
+        (None, _) if !port.is_empty() => {
+            return Err(format!(
+                "{port:?} after the bracket is no port; such as {prefix}[{host}]:{usual}"
+            ));
+        }
+        (None, Some((_, usual))) => usual,
+        (None, None) => {
+            let place = HostPort { host, port: usual };
+            return Err(format!("the port is missing; such as {place}, or tim://{place}"));
+        }
+    };
+    Ok(HostPort { host, port })
+}
+
+/// What is wrong with a text with several colons and no brackets.
+fn without_brackets(text: &str, prefix: &str, usual: u16) -> String {
+    let with_port = text.rsplit_once(':').and_then(|(ip, port)| {
+        let ip = ip.parse::<Ipv6Addr>().ok()?;
+        Some((ip, port.parse::<u16>().ok()?))
+    });
+    let form = match (with_port, text.parse::<Ipv6Addr>()) {
+        // `::1:7878` is both: a port that looks like one decides.
+        (Some((ip, port)), _) if port > 999 => format!("{prefix}[{ip}]:{port}"),
+        (_, Ok(ip)) => format!("{prefix}[{ip}]:{usual}"),
+        (Some((ip, port)), Err(_)) => format!("{prefix}[{ip}]:{port}"),
+        (None, Err(_)) => {
+            return format!(
+                "there is more than one colon; such as {prefix}HOST:{usual}, or {prefix}[::1]:{usual}"
+            );
+        }
+    };
+    format!("an IPv6 address needs brackets; such as {form}")
+}
+
+fn port_number(text: &str) -> Result<u16, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|_| is_number);
+    port.ok_or_else(|| match text {
+        "" => "the port after the colon is missing".to_owned(),
+        _ => format!("the port {text:?} is no number from 0 to 65535"),
+    })
+}
+
+/// A name of a host or an IPv4 address, in lower case.
+fn name(host: &str) -> Result<String, String> {
+    if host.is_empty() {
+        return Err(
+            "the host is missing; such as localhost, or 0.0.0.0 to listen at all addresses".to_owned(),
+        );
+    }
+    if host == "*" {
+        return Err("\"*\" is no host; 0.0.0.0 or [::] is all addresses".to_owned());
+    }
+    if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        let ip = host.parse::<Ipv4Addr>();
+        return ip
+            .map(|ip| ip.to_string())
+            .map_err(|_| format!("{host:?} is no IPv4 address"));
+    }
+    if !host.is_ascii() {
+        return Err(format!(
+            "the host {host:?} is not in its ASCII form, which begins with xn--"
+        ));
+    }
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if let Some(illegal) = host.chars().find(|c| *c != '.' && !is_legal(*c as u8)) {
+        return Err(format!("{illegal:?} cannot be in the name of a host"));
+    }
+    let labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    let is_label = |label: &str| (1..=MAX_LABEL).contains(&label.len()) && !label.starts_with('-');
+    if host.len() > MAX_NAME || !labels.into_iter().all(is_label) {
+        return Err(format!(
+            "the host is no name: each part between dots has 1 to {MAX_LABEL} characters, the whole at most {MAX_NAME}"
+        ));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+/// The path of a Unix socket. `unix:///path` is the same as `unix:/path`.
+fn unix_path(path: &str) -> Result<String, String> {
+    let inside = path.trim_start_matches('/');
+    if inside.len() == path.len() && !path.is_empty() {
+        return Err(format!(
+            "the path {path:?} is not absolute; such as unix:/run/{path}"
+        ));
+    }
+    if inside.is_empty() || inside.ends_with('/') {
+        return Err("the name of the socket is missing; such as unix:/run/tim.sock".to_owned());
+    }
+    no_control_characters(inside)?;
+    Ok(format!("/{inside}"))
+}
+
+fn serial_port(rest: &str) -> Result<SerialAddress, String> {
+    let (device, query) = match rest.split_once('?') {
+        Some((device, query)) => (device, Some(query)),
+        None => (rest, None),
+    };
+    let baud = match query.map(|query| query.split_once('=')) {
+        None => None,
+        Some(Some(("baud", speed))) => Some(
+            speed
+                .parse()
+                .ok()
+                .filter(|_| speed.bytes().all(|byte| byte.is_ascii_digit()))
+                .ok_or_else(|| format!("the speed {speed:?} is no number of baud; such as baud=9600"))?,
+        ),
+        Some(_) => {
+            return Err(format!(
+                "{:?} is no setting of a serial port; such as ?baud=9600",
+                query.unwrap_or_default()
+            ));
+        }
+    };
+    serial(device, baud)
+}
+
+fn serial(device: &str, baud: Option<u32>) -> Result<SerialAddress, String> {
+    // `serial:///dev/ttyS0` is the same as `serial:/dev/ttyS0`.
+    let device = match device.trim_start_matches('/') {
+        inside if inside.len() == device.len() => device.to_owned(),
+        inside => format!("/{inside}"),
+    };
+    if device.is_empty() || device.ends_with('/') {
+        return Err("the device is missing; such as serial:/dev/ttyUSB0".to_owned());
+    }
+    if device.contains('?') {
+        return Err("a device with a question mark in its name cannot be written as an address".to_owned());
+    }
+    no_control_characters(&device)?;
+    match baud {
+        Some(0) => Err("the speed is 0".to_owned()),
+        _ => Ok(SerialAddress { device, baud }),
+    }
+}
+
+fn no_control_characters(text: &str) -> Result<(), String> {
+    match text.chars().find(|c| c.is_control()) {
+        Some(illegal) => Err(format!("{illegal:?} cannot be in it")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn shown(text: &str) -> String {
+        let address: Address = text.parse().unwrap_or_else(|error| panic!("{error}"));
+        let shown = address.to_string();
+        assert_eq!(shown.parse(), Ok(address), "{shown}");
+        shown
+    }
+
+    #[track_caller]
+    fn fault(text: &str) -> String {
+        let error = text.parse::<Address>().expect_err(text).to_string();
+        assert!(error.contains("is invalid: "), "{error}");
+        error
+    }
+
+    #[test]
+    fn every_form_is_read_and_written() {
+        for (text, canonical) in [
+            ("tim://hub.example.org:1", "tim://hub.example.org:1"),
+            ("tim://hub", "tim://hub:7878"),
+            ("hub:1", "tim://hub:1"),
+            ("tim:7878", "tim://tim:7878"),
+            ("127.0.0.1:7878", "tim://127.0.0.1:7878"),
+            ("[::1]:0", "tim://[::1]:0"),
+            ("TIMS://Hub.Example.ORG", "tims://hub.example.org:7879"),
+            ("tims://[2001:DB8:0:0::1]", "tims://[2001:db8::1]:7879"),
+            ("tims://hub.example.org.:443", "tims://hub.example.org.:443"),
+            ("ws://hub", "ws://hub:80/"),
+            ("ws://hub?key=1", "ws://hub:80/?key=1"),
+            ("wss://hub/chat/%20a?b=c/d", "wss://hub:443/chat/%20a?b=c/d"),
+            ("wss://[::1]:8443/", "wss://[::1]:8443/"),
+            ("unix:/run/tim.sock", "unix:/run/tim.sock"),
+            ("unix:///run/tim hub?.sock", "unix:/run/tim hub?.sock"),
+            ("serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0"),
+            ("serial:///dev/ttyUSB0?baud=9600", "serial:/dev/ttyUSB0?baud=9600"),
+            ("serial:COM3?baud=115200", "serial:COM3?baud=115200"),
+        ] {
+            assert_eq!(shown(text), canonical);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_part_and_shows_the_right_form() {
+        for (text, parts) in [
+            ("", &["host is missing"][..]),
+            (
+                "nowhere",
+                &["port is missing", "nowhere:7878", "tim://nowhere:7878"],
+            ),
+            ("::1", &["[::1]:7878"]),
+            ("tims://::1:7000", &["brackets", "tims://[::1]:7000"]),
+            ("a:b:1", &["more than one colon"]),
+            ("tim://[::1", &["not closed", "tim://[::1]:7878"]),
+            ("tim://[::g]:1", &["\"::g\"", "no IPv6"]),
+            ("tim://[::1]7878", &["\"7878\" after the bracket"]),
+            ("tim://:7878", &["host is missing", "0.0.0.0"]),
+            ("tim://*:7878", &["all addresses"]),
+            ("tim://hub:", &["port after the colon"]),
+            ("tim://hub:65536", &["\"65536\"", "0 to 65535"]),
+            ("tim://hub:+80", &["\"+80\""]),
+            ("tim://1.2.3:80", &["\"1.2.3\"", "IPv4"]),
+            ("tim://1.2.3.256:80", &["IPv4"]),
+            ("tim://hu b:80", &["' '"]),
+            ("tim://hub..org:80", &["each part"]),
+            ("tim://münchen:80", &["xn--"]),
+            ("tim://me@hub:80", &["no user", "tim://hub:80"]),
+            ("tims://hub:80/chat", &["no path", "\"/chat\"", "tims://hub:80"]),
+            ("tims:hub:80", &["two slashes", "tims://HOST:PORT"]),
+            ("http://hub", &["\"http\"", "tim://", "unix:", "serial:"]),
+            ("ws://hub/a b", &["' '", "%20"]),
+            ("ws://hub/%2", &["two hexadecimal"]),
+            ("ws://hub/#top", &["fragment"]),
+            ("/run/tim.sock", &["unix:/run/tim.sock"]),
+            ("unix:tim.sock", &["not absolute", "unix:/run/tim.sock"]),
+            ("unix:", &["missing"]),
+            ("unix:/run/", &["missing"]),
+            ("unix:/run/a\0b", &["'\\0'"]),
+            ("serial:", &["device is missing"]),
+            ("serial:/dev/ttyS0?baud=fast", &["\"fast\"", "baud=9600"]),
+            ("serial:/dev/ttyS0?baud=0", &["speed is 0"]),
+            (
+                "serial:/dev/ttyS0?parity=even",
+                &["\"parity=even\"", "?baud=9600"],
+            ),
+        ] {
+            let error = fault(text);
+            for part in parts {
+                assert!(error.contains(part), "{part} in: {error}");
+            }
+        }
+        assert!(fault(&"x".repeat(100_000)).len() < 1000);
+    }
+
+    #[test]
+    fn parts_that_are_put_together_are_checked_too() {
+        let place = HostPort::new("::1", 1).unwrap();
+        assert_eq!(place.ip(), Some(Ipv6Addr::LOCALHOST.into()));
+        assert_eq!("[::1]:1".parse(), Ok(place.clone()));
+        assert!(HostPort::new("a b", 1).is_err() && HostPort::new("[::1]", 1).is_err());
+        assert!(WebSocketAddress::new(true, place.clone(), "chat").is_err());
+        assert!(UnixAddress::new("tim.sock").is_err() && UnixAddress::new("").is_err());
+        assert!(SerialAddress::new("/dev/tty?", None).is_err());
+        assert_eq!(SerialAddress::new("COM3", None).unwrap().baud(), 115_200);
+        let moved = Address::from(SocketAddr::from(([127, 0, 0, 1], 2))).with_host_port(place);
+        assert_eq!(moved.to_string(), "tim://[::1]:1");
+    }
+
+    #[test]
+    fn only_tcp_without_tls_can_be_read_on_the_way_and_only_serial_ports_are_framed() {
+        for (text, is_plaintext, framing) in [
+            ("tim://hub", true, Framing::Stream),
+            ("tims://hub", false, Framing::Stream),
+            ("ws://hub", true, Framing::Stream),
+            ("wss://hub", false, Framing::Stream),
+            ("unix:/a", false, Framing::Stream),
+            ("serial:/a", false, Framing::Serial),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(
+                (address.is_plaintext(), address.framing()),
+                (is_plaintext, framing)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_written_so_that_it_is_read_again(
+            text in "(tims?://|wss?://|unix:|serial:|)(/{0,3}|)([a-zA-Z0-9._-]{0,12}|\\[[0-9a-f:]{0,8}\\])(:[0-9]{0,5})?(/\\PC{0,8})?(\\?baud=[0-9]{1,6})?"
+        ) {
+            if let Ok(address) = text.parse::<Address>() {
+                prop_assert_eq!(address.to_string().parse(), Ok(address));
+            }
+        }
+
+        #[test]
+        fn no_text_brings_it_down(text in "\\PC{0,40}") {
+            let _ = text.parse::<Address>();
+            let _ = format!("tims://{text}").parse::<Address>();
+            let _ = format!("wss://hub/{text}").parse::<Address>();
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A connector for an address of any kind.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::address::Address;
+use crate::connect::{Connecting, Connector};
+
+/// What a connector needs to know beside the address.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ConnectOptions {}
+
+/// Why there is no connector for an address.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectorError {
+    /// The program was built without this transport.
+    Missing {
+        /// The address.
+        address: Address,
+        /// The feature of this crate that has the transport, and of `tim-client`.
+        feature: &'static str,
+    },
+    /// Transports of this kind do not exist on this system.
+    Unsupported {
+        /// The address.
+        address: Address,
+    },
+}
+
+impl fmt::Display for ConnectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { address, feature } => write!(
+                f,
+                "cannot connect to {address}: this program was built without the feature {feature:?}"
+            ),
+            Self::Unsupported { address } => {
+                write!(f, "cannot connect to {address}: this system has no such sockets")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConnectorError {}
+
+/// Connects to an address of any kind; its connections have one type.
+///
+/// ```
+/// # #[cfg(feature = "tcp")]
+/// # {
+/// use tim_transport_std::{AnyConnector, ConnectOptions};
+/// let connector = AnyConnector::new(&"tim://127.0.0.1:7878".parse()?, &ConnectOptions::default())?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AnyConnector(Box<dyn DynConnector>);
+
+impl AnyConnector {
+    /// A connector for an address.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Missing`] if the transport is not compiled in.
+    pub fn new(address: &Address, options: &ConnectOptions) -> Result<Self, ConnectorError> {
+        let _ = options;
+        let missing = |feature| {
+            let address = address.clone();
+            Err(ConnectorError::Missing { address, feature })
+        };
+        match address {
+            #[cfg(feature = "tcp")]
+            Address::Tcp(place) => Ok(Self::boxed(crate::connect::TcpConnector::new(place))),
+            #[cfg(not(feature = "tcp"))]
+            Address::Tcp(_) => missing("tcp"),
+            Address::Tls(_) => missing("tls"),
+            Address::WebSocket(_) => missing("websocket"),
+            #[cfg(all(feature = "unix", unix))]
+            Address::Unix(socket) => Ok(Self::boxed(crate::unix::UnixConnector::new(socket.path()))),
+            #[cfg(all(feature = "unix", not(unix)))]
+            Address::Unix(_) => Err(ConnectorError::Unsupported {
+                address: address.clone(),
+            }),
+            #[cfg(not(feature = "unix"))]
+            Address::Unix(_) => missing("unix"),
+            #[cfg(feature = "serial")]
+            Address::Serial(port) => Ok(Self::boxed(crate::serial::SerialConnector::new(port.clone()))),
+            #[cfg(not(feature = "serial"))]
+            Address::Serial(_) => missing("serial"),
+        }
+    }
+
+    /// Any other connector, behind the same type.
+    #[must_use]
+    pub fn boxed<C: Connector + Clone + Sync>(connector: C) -> Self {
+        Self(Box::new(connector))
+    }
+}
+
+impl Clone for AnyConnector {
+    fn clone(&self) -> Self {
+        Self(self.0.duplicate())
+    }
+}
+
+impl fmt::Debug for AnyConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyConnector").finish_non_exhaustive()
+    }
+}
+
+impl Connector for AnyConnector {
+    type Link = AnyLink;
+
+    fn connect(&mut self) -> impl Future<Output = io::Result<AnyLink>> + Send + 'static {
+        self.0.open()
+    }
+}
+
+/// A [`Connector`] of any type.
+trait DynConnector: Send + Sync {
+    fn open(&mut self) -> Connecting<AnyLink>;
+    fn duplicate(&self) -> Box<dyn DynConnector>;
+}
+
+impl<C: Connector + Clone + Sync> DynConnector for C {
+    fn open(&mut self) -> Connecting<AnyLink> {
+        let connecting = self.connect();
+        Box::pin(async move { Ok(AnyLink::new(connecting.await?)) })
+    }
+
+    fn duplicate(&self) -> Box<dyn DynConnector> {
+        Box::new(self.clone())
+    }
+}
+
+/// A byte stream of any type.
+pub struct AnyLink(Box<dyn Stream>);
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl AnyLink {
+    /// A byte stream behind this type.
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
+
+impl fmt::Debug for AnyLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyLink").finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for AnyLink {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, bytes)
+    }
+}
+
+impl AsyncWrite for AnyLink {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_compiled_in_is_named_with_its_feature() {
+        for (text, feature, is_there) in [
+            ("tim://hub", "tcp", cfg!(feature = "tcp")),
+            ("unix:/run/tim.sock", "unix", cfg!(feature = "unix")),
+            ("serial:/dev/ttyS0", "serial", cfg!(feature = "serial")),
+            ("tims://hub", "tls", false),
+            ("wss://hub", "websocket", false),
+        ] {
+            let address: Address = text.parse().unwrap();
+            match AnyConnector::new(&address, &ConnectOptions::default()) {
+                Ok(_) => assert!(is_there, "{text}"),
+                Err(error) => {
+                    assert!(!is_there, "{error}");
+                    let error = error.to_string();
+                    assert!(error.contains(text) && error.contains(feature), "{error}");
+                }
+            }
+        }
+    }
+}
