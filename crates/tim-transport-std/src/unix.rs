@@ -103,7 +103,7 @@ struct Hidden(PathBuf);
 
 impl Hidden {
     fn create(beside: &Path) -> io::Result<Self> {
-        let parent = beside.parent().unwrap_or(Path::new("/"));
+        let parent = beside.parent().unwrap_or_else(|| Path::new("/"));
         // Of another process that was killed, or that is in a container with the same number.
         let numbers = process::id()..;
         for number in numbers.take(100) {

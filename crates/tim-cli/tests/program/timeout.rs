@@ -57,7 +57,7 @@ fn a_peer_that_says_nothing_is_given_up_and_told_for_what_it_is() {
     let args = ["send", "bob", "hi", "--hub", &address, "--timeout", "2"];
     let ran = world.tim("alice", &args, "");
     assert_eq!((ran.code, &*ran.out), (3, ""), "{}", ran.err);
-    let connecting = format!("connecting to {address} ...\n");
+    let connecting = format!("connecting to tim://{address} ...\n");
     assert!(ran.err.starts_with(&connecting), "{}", ran.err);
     assert!(ran.err.contains("does not respond as a hub does"), "{}", ran.err);
 }
@@ -80,7 +80,7 @@ fn a_hub_that_lets_in_and_then_answers_nothing_is_given_up_by_every_command_that
                 let args = [command, &["--hub", address, "--timeout", "1"]].concat();
                 let ran = world.tim("alice", &args, "");
                 assert_eq!((ran.code, &*ran.out), (3, ""), "{command:?}: {}", ran.err);
-                let told = format!("no answer from the hub at {address} within 1 s");
+                let told = format!("no answer from the hub at tim://{address} within 1 s");
                 assert!(ran.err.contains(&told), "{command:?}: {}", ran.err);
             });
         }
