@@ -98,10 +98,10 @@ impl Reads {
         receiver
     }
 
-    /// Runs `work` of the hub's own, which answers by itself, on the pool.
-    pub(crate) fn run_detached(&self, work: impl FnOnce() + Send + 'static) {
+    /// Runs `work`, which answers by itself, on the pool: for this user, or for the hub itself.
+    pub(crate) fn run_detached(&self, user: Option<UserId>, work: impl FnOnce() + Send + 'static) {
         match &self.runner {
-            Runner::Pool(pool) => pool.submit(None, Box::new(work)),
+            Runner::Pool(pool) => pool.submit(user, Box::new(work)),
             Runner::Stepped(stepped) => stepped.submit(Box::new(move || {
                 work();
                 Box::new(|| ())

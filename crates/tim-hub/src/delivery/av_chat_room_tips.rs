@@ -34,7 +34,7 @@ impl AvChatRoomTips {
             return;
         }
         let tips = self.clone();
-        self.reads.run_detached(move || {
+        self.reads.run_detached(None, move || {
             for moves in &due {
                 if let Err(error) = tips.tell(moves) {
                     warn!(group = %moves.group, %error, "a room cannot be told who came");

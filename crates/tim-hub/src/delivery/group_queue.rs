@@ -144,7 +144,7 @@ impl GroupQueue {
             ),
             Route::Log(append) => {
                 let reads = self.reads.clone();
-                self.reads.run_detached(move || {
+                self.reads.run_detached(Some(append.sender), move || {
                     let found = reads
                         .store()
                         .stored(&append.sender, &append.id, append.fingerprint);

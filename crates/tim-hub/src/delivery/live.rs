@@ -1,18 +1,18 @@
 //! What is stored nowhere, on its way to those online: messages to AVChatRooms and online-only messages.
 //!
 //! They have a worker of their own, so that a message to an AVChatRoom of 100,000 holds up neither the writer nor a
-//! connection. Its queue has a ceiling, and a sender into a full one is refused. The worker answers the senders: whether they
-//! may still write is checked when their messages are delivered.
+//! connection. Its queue has a ceiling, and a sender into a full one is refused. AVChatRooms and other conversations are served in turn,
+//! so that one in which much is said does not keep the others waiting. The worker answers the senders: whether they may still write is
+//! checked when their messages are delivered.
 
 use std::io;
-use std::sync::mpsc::TrySendError;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tim_groups::{Refused, SystemEntry};
 use tim_proto::message::{Content, Envelope, MessageFlags};
 use tim_proto::planted::{self, Fault};
-use tim_proto::{GroupId, Priority, UserId};
-use tim_store::{Fingerprint, LogKey};
+use tim_proto::{ErrorCode, GroupId, Priority, UserId};
+use tim_store::{FairQueue, Fingerprint, LogKey};
 
 use super::fanout;
 use super::receipt::{PassedOn, SendReceipt};
@@ -23,10 +23,12 @@ use crate::encoding;
 use crate::permissions::{Generation, Permissions};
 use crate::presence::PresenceRegistry;
 use crate::refusal::Refusal;
+use crate::threads::lock;
 use crate::worker::{self, Queue, Worker, Workplace};
 
-/// How many deliveries may wait.
-const MAX_WAITING: usize = 1024;
+/// How many deliveries may wait, and how many of the users of one conversation.
+const MAX_WAITING: usize = 4096;
+const MAX_OF_LOG: usize = 256;
 
 /// A user's message for those online.
 #[derive(Debug)]
@@ -120,10 +122,15 @@ pub(crate) fn live_delivery(entry: &SystemEntry, time: u64, priority: Priority) 
     Arc::new(Delivery::live(UserId::SYSTEM, 0, priority, message))
 }
 
+/// What waits, and whose turn it is.
+type Waiting = Mutex<FairQueue<LogKey, Work>>;
+
 /// The queue of the live worker.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveQueue {
-    work: Queue<Work>,
+    waiting: Arc<Waiting>,
+    /// One for each item that waits.
+    turns: Queue<()>,
     presence: Weak<PresenceRegistry>,
 }
 
@@ -156,20 +163,55 @@ pub(crate) fn start_live(
         ids,
         clock,
     };
-    let (work, worker) = worker::start(workplace, "tim-live", MAX_WAITING, move |work| live.work(work))?;
-    let queue = LiveQueue {
-        work,
-        presence: Arc::downgrade(presence),
-    };
-    Ok((queue, worker))
+    LiveQueue::start(workplace, Arc::downgrade(presence), move |work| live.work(work))
 }
 
 impl LiveQueue {
-    /// Delivers something to those online in a log.
+    fn start(
+        workplace: &Workplace,
+        presence: Weak<PresenceRegistry>,
+        mut work: impl FnMut(Work) + Send + 'static,
+    ) -> io::Result<(Self, Worker)> {
+        let waiting: Arc<Waiting> = Arc::new(Mutex::new(FairQueue::new(MAX_WAITING)));
+        let taken = Arc::clone(&waiting);
+        let turn = move |()| {
+            let next = lock(&taken).pop();
+            next.into_iter().for_each(|(_, next)| work(next));
+        };
+        let (turns, worker) = worker::start(workplace, "tim-live", MAX_WAITING, turn)?;
+        let queue = Self {
+            waiting,
+            turns,
+            presence,
+        };
+        Ok((queue, worker))
+    }
+
+    /// Appends to what waits of a conversation, of which there may be so much then. Returns it if there is too much.
+    fn push(&self, log: LogKey, work: Work, at_most: usize) -> Result<(), Work> {
+        let abandoned = {
+            let mut waiting = lock(&self.waiting);
+            waiting.push(log, work, at_most)?;
+            // There is space for as many turns as items.
+            match self.turns.try_send(()) {
+                Ok(()) => return Ok(()),
+                Err(_) => waiting.take(),
+            }
+        };
+        // The worker has ended: the hub stops.
+        for work in abandoned {
+            if let Work::PassOn(work) = work {
+                let (_, receipt, _) = *work;
+                receipt.refuse(Refusal::new(ErrorCode::OPEN_SERVICE_OVERLOAD_ERROR, ""));
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers something of the hub's own to those online in a log.
     pub(crate) fn deliver(&self, log: LogKey, delivery: Arc<Delivery>) -> Result<(), Overloaded> {
-        self.work
-            .try_send(Work::Deliver(log, delivery))
-            .map_err(|_| Overloaded)
+        let pushed = self.push(log, Work::Deliver(log, delivery), usize::MAX);
+        pushed.map_err(|_| Overloaded)
     }
 
     /// Passes a user's message on to a group and answers it. Returns the receipt if the queue is full.
@@ -180,17 +222,16 @@ impl LiveQueue {
         message: LiveMessage,
     ) -> Result<(), SendReceipt> {
         let work = Work::PassOn(Box::new((group, receipt, message)));
-        self.work.try_send(work).or_else(|error| match error {
-            TrySendError::Full(Work::PassOn(back)) | TrySendError::Disconnected(Work::PassOn(back)) => {
-                Err(back.1)
-            }
+        match self.push(LogKey::Group(group), work, MAX_OF_LOG) {
+            Err(Work::PassOn(back)) => Err(back.1),
             _ => Ok(()),
-        })
+        }
     }
 
     /// Removes a group behind what is still to be delivered to it; at once if the queue is full.
     pub(crate) fn dismiss(&self, group: GroupId) {
-        if let Err(TrySendError::Full(_)) = self.work.try_send(Work::Dismiss(group))
+        let pushed = self.push(LogKey::Group(group), Work::Dismiss(group), usize::MAX);
+        if pushed.is_err()
             && let Some(presence) = self.presence.upgrade()
         {
             fanout::dismiss(&presence, group, 0);
@@ -225,5 +266,43 @@ impl Live {
         message.pass_on(&self.ids, self.clock.steady_ms(), |delivery| {
             fanout::deliver(&self.presence, &LogKey::Group(group), delivery);
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::Steps;
+
+    #[test]
+    fn a_busy_room_keeps_the_others_waiting_for_one_message() {
+        let [busy, quiet] = ["busy", "quiet"].map(|name| GroupId::new(name).unwrap());
+        let worked = Arc::<Mutex<Vec<GroupId>>>::default();
+        let work = {
+            let worked = Arc::clone(&worked);
+            move |work| match work {
+                Work::Dismiss(group) => lock(&worked).push(group),
+                other => panic!("{other:?}"),
+            }
+        };
+        let workplace = Workplace::Steps(Steps::new());
+        let (queue, worker) = LiveQueue::start(&workplace, Weak::new(), work).unwrap();
+        let push = |group| {
+            let work = Work::Dismiss(group);
+            queue.push(LogKey::Group(group), work, MAX_OF_LOG).is_ok()
+        };
+        assert!((0..MAX_OF_LOG).all(|_| push(busy)));
+        assert!(!push(busy), "it has as many as may wait");
+        assert!(push(quiet));
+        let worker = worker.stepped().unwrap().upgrade().unwrap();
+        assert_eq!(worker.waiting(), MAX_OF_LOG + 1);
+        assert!(worker.step() && worker.step());
+        assert_eq!(*lock(&worked), [busy, quiet]);
+        while worker.step() {}
+        assert_eq!(lock(&worked).len(), MAX_OF_LOG + 1);
+        assert!(lock(&queue.waiting).is_empty());
+        worker.abandon();
+        assert!(push(busy));
+        assert!(lock(&queue.waiting).is_empty(), "nothing waits without a worker");
     }
 }

@@ -41,7 +41,7 @@ impl Announcer {
         self.withdrawals.purged(&logs);
         if !logs.is_empty() {
             let reads = self.reads.clone();
-            reads.run_detached(move || self.tell_all(&logs));
+            reads.run_detached(None, move || self.tell_all(&logs));
         }
     }
 
