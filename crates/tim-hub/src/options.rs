@@ -29,7 +29,8 @@ pub struct HubOptions {
     /// The maximum number of connections that have not logged in yet. For one more, one of the address that has most of them is
     /// dropped: the oldest that has not sent a LOGIN, or else the newest whose LOGIN waits for its turn. Default 2,000.
     pub max_half_open: usize,
-    /// The maximum number of serial ports. Default 256.
+    /// The maximum number of serial ports. For one more, one that anybody can connect is dropped, as of connections that have not logged
+    /// in, if nobody is logged in on it. Default 256.
     pub max_serial_ports: usize,
     /// The maximum number of bytes that wait to be sent on one connection. Default 1 MiB.
     pub max_outgoing: usize,

@@ -418,6 +418,7 @@ async fn a_serial_port_that_anybody_can_connect_ends_when_it_is_silent() {
     let hub = &world.hub;
     let (_client, link) = tokio::io::duplex(PIPE);
     let (mut noisy, noise) = tokio::io::duplex(PIPE);
+    let (_second, another) = tokio::io::duplex(PIPE);
     let (_third, refused) = tokio::io::duplex(PIPE);
     let begin = Instant::now();
     let silent = async {
@@ -433,8 +434,6 @@ async fn a_serial_port_that_anybody_can_connect_ends_when_it_is_silent() {
         assert!(served.is_err(), "a port of the hub's own stays open");
     };
     let others = async {
-        let refused = hub.serve_serial(refused).await.unwrap_err();
-        assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy);
         // Ports use up no place of a connection.
         let alice = world.log_in(1, "alice", 1).await;
         for _ in 0..200 {
@@ -442,8 +441,43 @@ async fn a_serial_port_that_anybody_can_connect_ends_when_it_is_silent() {
             sleep(Duration::from_secs(1)).await;
         }
         drop(alice);
+        let refused = async {
+            sleep(SOON / 2).await;
+            hub.serve_serial(refused).await.unwrap_err().kind()
+        };
+        let (another, refused) = tokio::join!(timeout(SOON, hub.serve_serial(another)), refused);
+        assert_eq!(
+            (another.is_err(), refused),
+            (true, std::io::ErrorKind::ResourceBusy)
+        );
     };
     tokio::join!(silent, own, others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_takes_all_serial_ports_keeps_nobody_out() {
+    let world = World::open(|options| options.max_serial_ports = 4);
+    let hub = &world.hub;
+    let port = |address: u8| {
+        let (stream, link) = tokio::io::duplex(PIPE);
+        let address = SocketAddr::from(([192, 0, 2, address], 1));
+        (stream, hub.serve_accepted_serial(link, address.into()))
+    };
+    let ((_one, first), (_two, second), (_three, third), (_four, fourth)) =
+        (port(1), port(1), port(1), port(1));
+    let (_other, other) = port(2);
+    // In this order.
+    let (first, second, third, fourth, other) = tokio::join!(
+        timeout(SOON, first),
+        timeout(SOON, second),
+        timeout(SOON, third),
+        timeout(SOON, fourth),
+        timeout(SOON, other)
+    );
+    assert!(other.is_err(), "it is served");
+    assert!(first.is_ok(), "the oldest is dropped for it");
+    assert!(second.is_err() && third.is_err() && fourth.is_err());
+    assert_eq!(world.hub.stats().half_open_dropped, 1);
 }
 
 #[tokio::test(start_paused = true)]

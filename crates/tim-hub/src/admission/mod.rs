@@ -2,6 +2,7 @@
 
 mod account_limiter;
 mod backlog;
+mod droppable;
 mod group_limiter;
 mod log_limiter;
 mod network;

@@ -1,19 +1,17 @@
 //! Places for connections, in classes that cannot use up each other's.
 //!
-//! A connection is *half-open* until its login is admitted, then *established*. There is always a place for a new connection:
-//! if all half-open ones are taken, one of the network that has most of them is dropped, so that a flood of them drops itself.
-//! First goes the oldest that has not logged in. If all have, it is the newest: the others are closer to their turn. Established
-//! connections have a ceiling, and one for each network; serial ports have places of their own.
-//!
-//! All operations take logarithmic time: a flood is when they are needed.
+//! A connection is *half-open* until its login is admitted, then *established*. There is always a place for a new connection, as
+//! half-open ones are [dropped](super::droppable) for it. Established connections have a ceiling, and one for each network. Serial
+//! ports have places of their own; those that anybody can connect are dropped for newer ones as half-open connections are, while nobody
+//! is logged in on them.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::task::AbortHandle;
 
+use super::droppable::{Droppable, Progress};
 use super::network::Network;
 use crate::threads::lock;
 
@@ -55,50 +53,16 @@ pub(crate) struct Places {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// By number, which is their age.
-    half_open: BTreeMap<u64, HalfOpen>,
+    half_open: Droppable,
     established: usize,
-    serial: usize,
-    networks: HashMap<Option<Network>, OfNetwork>,
-    /// The networks with half-open connections; the last one is the next to lose one.
-    ranks: BTreeSet<(Rank, Option<Network>)>,
+    /// Of each network that has any.
+    of_networks: HashMap<Network, usize>,
+    /// Serial ports that anybody can connect.
+    accepted: Droppable,
+    /// The hub's own serial ports.
+    own: usize,
     /// The number of the next connection.
     next: u64,
-    /// How many half-open connections were dropped for newer ones.
-    dropped: u64,
-}
-
-#[derive(Debug, Default)]
-struct HalfOpen {
-    /// To end it. `None` before its task is known.
-    task: Option<AbortHandle>,
-}
-
-/// The connections of a network.
-#[derive(Debug, Default)]
-struct OfNetwork {
-    /// The half-open ones that have not logged in.
-    silent: BTreeSet<u64>,
-    /// The half-open ones whose login waits for its turn.
-    logging_in: BTreeSet<u64>,
-    established: usize,
-}
-
-/// How many half-open connections a network has, and which of them is dropped first: of networks with as many, the one with the
-/// oldest loses it.
-type Rank = (usize, Reverse<u64>);
-
-impl OfNetwork {
-    /// `None` without half-open connections.
-    fn rank(&self) -> Option<Rank> {
-        let first = self.silent.first().or_else(|| self.logging_in.last())?;
-        Some((self.silent.len() + self.logging_in.len(), Reverse(*first)))
-    }
-
-    /// One half-open connection fewer.
-    fn remove(&mut self, number: u64) {
-        let _ = self.silent.remove(&number) || self.logging_in.remove(&number);
-    }
 }
 
 /// A connection's place, given back when it is dropped.
@@ -113,7 +77,8 @@ pub(crate) struct Place {
 
 const HALF_OPEN: u8 = 0;
 const ESTABLISHED: u8 = 1;
-const SERIAL: u8 = 2;
+const ACCEPTED_SERIAL: u8 = 2;
+const OWN_SERIAL: u8 = 3;
 
 impl Places {
     pub(crate) fn new(limits: PlaceLimits) -> Arc<Self> {
@@ -126,27 +91,42 @@ impl Places {
         let mut table = lock(&self.table);
         let mut dropped = None;
         if table.half_open.len() >= self.limits.half_open {
-            dropped = table.drop_one();
+            dropped = table.half_open.drop_one().flatten();
         }
-        let number = table.next;
-        table.next += 1;
-        table.half_open.insert(number, HalfOpen::default());
-        table.change(network, |of| _ = of.silent.insert(number));
+        let number = table.next_number();
+        table.half_open.insert(number, network);
         drop(table);
-        if let Some(HalfOpen { task: Some(task) }) = dropped {
-            task.abort();
-        }
+        dropped.inspect(AbortHandle::abort);
         self.place(network, number, HALF_OPEN)
     }
 
-    /// A place for a serial port.
-    pub(crate) fn enter_serial(self: &Arc<Self>, network: Option<Network>) -> Option<Arc<Place>> {
+    /// A place for a serial port of the hub's own, if there is one.
+    pub(crate) fn enter_serial(self: &Arc<Self>) -> Option<Arc<Place>> {
+        self.serial(|table| table.own += 1)?;
+        Some(self.place(None, 0, OWN_SERIAL))
+    }
+
+    /// A place for a serial port that anybody can connect, from this network if it is known. `None` if somebody is logged in on all.
+    pub(crate) fn enter_accepted_serial(self: &Arc<Self>, network: Option<Network>) -> Option<Arc<Place>> {
+        let number = self.serial(|table| {
+            let number = table.next_number();
+            table.accepted.insert(number, network);
+            number
+        })?;
+        Some(self.place(network, number, ACCEPTED_SERIAL))
+    }
+
+    /// Counts one more serial port, for which another one is dropped if need be.
+    fn serial<T>(&self, count: impl FnOnce(&mut Table) -> T) -> Option<T> {
         let mut table = lock(&self.table);
-        if table.serial >= self.limits.serial {
-            return None;
+        let mut dropped = None;
+        if table.serial() >= self.limits.serial {
+            dropped = table.accepted.drop_one()?;
         }
-        table.serial += 1;
-        Some(self.place(network, 0, SERIAL))
+        let counted = count(&mut table);
+        drop(table);
+        dropped.inspect(AbortHandle::abort);
+        Some(counted)
     }
 
     fn place(self: &Arc<Self>, network: Option<Network>, number: u64, class: u8) -> Arc<Place> {
@@ -163,39 +143,33 @@ impl Places {
         Occupied {
             half_open: table.half_open.len(),
             established: table.established,
-            serial: table.serial,
+            serial: table.serial(),
         }
     }
 
-    /// How many half-open connections were dropped for newer ones.
+    /// How many half-open connections and serial ports were dropped for newer ones.
     pub(crate) fn dropped(&self) -> u64 {
-        lock(&self.table).dropped
+        let table = lock(&self.table);
+        table.half_open.dropped() + table.accepted.dropped()
     }
 }
 
 impl Table {
-    /// Takes away the place of a half-open connection of the network that has most of them.
-    fn drop_one(&mut self) -> Option<HalfOpen> {
-        let ((_, Reverse(number)), network) = *self.ranks.last()?;
-        self.change(network, |of| of.remove(number));
-        self.dropped += 1;
-        self.half_open.remove(&number)
+    const fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
 
-    /// Changes what is counted of a network. One without connections is forgotten.
-    fn change(&mut self, network: Option<Network>, change: impl FnOnce(&mut OfNetwork)) {
-        let of = self.networks.entry(network).or_default();
-        let before = of.rank();
-        change(of);
-        let after = of.rank();
-        if after.is_none() && of.established == 0 {
-            self.networks.remove(&network);
-        }
-        if before != after {
-            if let Some(rank) = before {
-                self.ranks.remove(&(rank, network));
-            }
-            self.ranks.extend(after.map(|rank| (rank, network)));
+    fn serial(&self) -> usize {
+        self.accepted.len() + self.own
+    }
+
+    /// Those of a class that can be dropped, if any of it can.
+    const fn droppable(&mut self, class: u8) -> Option<&mut Droppable> {
+        match class {
+            HALF_OPEN => Some(&mut self.half_open),
+            ACCEPTED_SERIAL => Some(&mut self.accepted),
+            _ => None,
         }
     }
 }
@@ -209,12 +183,12 @@ impl Place {
     /// The task of the connection: ends it at once if it has been dropped already.
     pub(crate) fn set_task(&self, task: AbortHandle) {
         let mut table = lock(&self.places.table);
-        if let Some(half_open) = table.half_open.get_mut(&self.number) {
-            half_open.task = Some(task);
-            return;
-        }
+        // After the lock is taken: the task may have run meanwhile.
+        let class = self.class();
+        let droppable = table.droppable(class);
+        let is_dropped = droppable.is_some_and(|those| !those.set_task(self.number, &task));
         drop(table);
-        if self.class() == HALF_OPEN {
+        if is_dropped {
             task.abort();
         }
     }
@@ -224,53 +198,45 @@ impl Place {
     /// # Errors
     /// [`NoPlace::Dropped`]
     pub(crate) fn begin_login(&self) -> Result<(), NoPlace> {
-        if self.class() != HALF_OPEN {
-            return Ok(());
-        }
-        let mut table = lock(&self.places.table);
-        if !table.half_open.contains_key(&self.number) {
-            return Err(NoPlace::Dropped);
-        }
-        table.change(self.network, |of| {
-            if of.silent.remove(&self.number) {
-                of.logging_in.insert(self.number);
-            }
-        });
-        Ok(())
+        self.progress(Progress::LoggingIn)
     }
 
-    /// The login was refused.
+    /// The login was refused, or the session is over.
     pub(crate) fn end_login(&self) {
-        if self.class() == HALF_OPEN {
-            let mut table = lock(&self.places.table);
-            table.change(self.network, |of| {
-                if of.logging_in.remove(&self.number) {
-                    of.silent.insert(self.number);
-                }
-            });
+        // Whoever was dropped ends.
+        let _ = self.progress(Progress::Silent);
+    }
+
+    fn progress(&self, progress: Progress) -> Result<(), NoPlace> {
+        let mut table = lock(&self.places.table);
+        let droppable = table.droppable(self.class());
+        match droppable.is_none_or(|those| those.progress(self.number, progress)) {
+            true => Ok(()),
+            false => Err(NoPlace::Dropped),
         }
     }
 
     /// The login is admitted, if there is a place for it.
     pub(crate) fn establish(&self) -> Result<(), NoPlace> {
         if self.class() != HALF_OPEN {
-            return Ok(());
+            return self.progress(Progress::LoggedIn);
         }
         let mut table = lock(&self.places.table);
         let limits = &self.places.limits;
         if table.established >= limits.established {
             return Err(NoPlace::Full);
         }
-        let of_network = table.networks.get(&self.network).map_or(0, |of| of.established);
-        if self.network.is_some() && limits.of_network > 0 && of_network >= limits.of_network {
+        let of_network = self.network.and_then(|network| table.of_networks.get(&network));
+        if limits.of_network > 0 && of_network.is_some_and(|count| *count >= limits.of_network) {
             return Err(NoPlace::OfNetwork);
         }
-        table.half_open.remove(&self.number).ok_or(NoPlace::Dropped)?;
-        table.change(self.network, |of| {
-            of.remove(self.number);
-            of.established += 1;
-        });
+        if !table.half_open.remove(self.number) {
+            return Err(NoPlace::Dropped);
+        }
         table.established += 1;
+        if let Some(network) = self.network {
+            *table.of_networks.entry(network).or_default() += 1;
+        }
         self.class.store(ESTABLISHED, Ordering::Relaxed);
         Ok(())
     }
@@ -284,16 +250,22 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut table = lock(&self.places.table);
         match self.class() {
-            HALF_OPEN => {
-                if table.half_open.remove(&self.number).is_some() {
-                    table.change(self.network, |of| of.remove(self.number));
-                }
-            }
             ESTABLISHED => {
                 table.established -= 1;
-                table.change(self.network, |of| of.established -= 1);
+                let of_network = self
+                    .network
+                    .and_then(|network| table.of_networks.get_mut(&network));
+                if let Some(count) = of_network {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.network.map(|network| table.of_networks.remove(&network));
+                    }
+                }
             }
-            _ => table.serial -= 1,
+            OWN_SERIAL => table.own -= 1,
+            class => {
+                table.droppable(class).map(|those| those.remove(self.number));
+            }
         }
     }
 }
@@ -341,7 +313,7 @@ mod tests {
         assert_eq!(places.occupied(), occupied(0, 1, 0));
         drop(own);
         assert_eq!(places.occupied(), Occupied::default());
-        assert!(lock(&places.table).networks.is_empty());
+        assert!(lock(&places.table).of_networks.is_empty());
     }
 
     #[test]
@@ -363,7 +335,7 @@ mod tests {
         assert_eq!(other.establish(), Ok(()));
         drop((waiting, other, newer));
         let table = lock(&places.table);
-        assert!(table.networks.is_empty() && table.ranks.is_empty() && table.half_open.is_empty());
+        assert_eq!((table.half_open.networks(), table.half_open.len()), (0, 0));
     }
 
     #[test]
@@ -387,7 +359,7 @@ mod tests {
         for number in 0..MANY {
             // Each comes and goes, from a network of its own.
             drop(places.enter(of(2 * MANY + number)));
-            assert_eq!(lock(&places.table).ranks.len(), 2);
+            assert_eq!(lock(&places.table).half_open.networks(), 2);
         }
         assert_eq!(own.begin_login(), Ok(()));
         assert_eq!(
@@ -395,14 +367,16 @@ mod tests {
             98
         );
         drop((established, flood, own));
-        assert!(lock(&places.table).ranks.is_empty() && lock(&places.table).networks.is_empty());
+        let table = lock(&places.table);
+        assert!(table.half_open.networks() == 0 && table.of_networks.is_empty());
     }
 
     #[test]
     fn no_class_uses_up_the_places_of_another() {
         let places = places();
-        let port = places.enter_serial(None).unwrap();
-        assert!(places.enter_serial(None).is_none());
+        let port = places.enter_serial().unwrap();
+        assert!(places.enter_serial().is_none());
+        assert!(places.enter_accepted_serial(network(1)).is_none());
         let mut established = Vec::new();
         let mut establish = |number| {
             let place = places.enter(number);
@@ -417,7 +391,38 @@ mod tests {
         assert_eq!(establish(network(2)), Err(NoPlace::Full));
         drop(established);
         drop(port);
-        assert!(places.enter_serial(None).is_some());
+        assert!(places.enter_serial().is_some());
+    }
+
+    #[test]
+    fn a_flood_of_serial_ports_drops_its_own_and_none_on_which_somebody_is_logged_in() {
+        let places = Places::new(PlaceLimits {
+            serial: 5,
+            ..places().limits
+        });
+        let enter = |number| places.enter_accepted_serial(network(number)).unwrap();
+        let own = places.enter_serial().unwrap();
+        let busy = enter(2);
+        assert_eq!((busy.begin_login(), busy.establish()), (Ok(()), Ok(())));
+        let quiet = enter(1);
+        let flood: Vec<_> = (0..100).map(|_| enter(2)).collect();
+        assert_eq!((places.occupied().serial, places.dropped()), (5, 98));
+        assert_eq!((quiet.begin_login(), quiet.establish()), (Ok(()), Ok(())));
+        // The session is over, and the port waits for the next one. Another network has more that wait.
+        busy.end_login();
+        let more = enter(3);
+        assert_eq!(
+            (more.establish(), busy.establish()),
+            (Ok(()), Err(NoPlace::Dropped))
+        );
+        let taken = |places: &Arc<Places>| places.enter_accepted_serial(network(4)).is_none();
+        assert_eq!((flood[98].establish(), flood[99].establish()), (Ok(()), Ok(())));
+        assert!(taken(&places), "somebody is logged in on all");
+        drop((own, busy, quiet, flood, more));
+        assert_eq!(
+            (places.occupied(), lock(&places.table).accepted.networks()),
+            (Occupied::default(), 0)
+        );
     }
 
     #[tokio::test]

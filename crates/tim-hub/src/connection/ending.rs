@@ -147,6 +147,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         let port_ends = self.port_ends || reason == CloseReason::Goodbye(ErrorCode::SERVER_SHUTTING_DOWN);
         if self.framing == Framing::Serial && !port_ends {
             // The port outlives the session.
+            self.place.end_login();
             (self.ending, self.stuck) = (false, None);
             let now = self.io.now();
             self.io.session().begin_again(now);

@@ -62,7 +62,7 @@ pub struct HubStats {
     pub half_open: usize,
     /// Connections that were turned away for lack of capacity, or because too many came from one address.
     pub turned_away: u64,
-    /// Connections without a login that were dropped for newer ones.
+    /// Connections and serial ports without a login that were dropped for newer ones.
     pub half_open_dropped: u64,
     /// Logins that were refused.
     pub refused_logins: u64,

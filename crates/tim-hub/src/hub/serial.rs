@@ -40,7 +40,8 @@ impl Hub {
     }
 
     /// As [`serve_serial`](Self::serve_serial), for a port that anybody can connect to the hub: it is closed when nobody is logged in on
-    /// it for as long as a stream may be silent, and the limits of the peer's address apply to it.
+    /// it for as long as a stream may be silent, and the limits of the peer's address apply to it. If there are too many ports, one on
+    /// which nobody is logged in is dropped: one of the address that has most of those.
     ///
     /// # Errors
     /// As [`serve_serial`](Self::serve_serial).
@@ -56,15 +57,21 @@ impl Hub {
         L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let network = self.services.network_of(peer.address());
-        let place = self.services.places.enter_serial(network).ok_or_else(|| {
+        let places = &self.services.places;
+        let place = match ends_when_vacant {
+            true => places.enter_accepted_serial(network),
+            false => places.enter_serial(),
+        };
+        let place = place.ok_or_else(|| {
             self.note_turned_away(peer.name());
             io::Error::new(io::ErrorKind::ResourceBusy, "there are too many serial ports")
         })?;
+        let taken = Arc::clone(&place);
         let services = Arc::clone(&self.services);
         let stopping = Arc::clone(&self.status.stopping).listener();
         let mut task = AbortOnDrop(tokio::spawn(async move {
             let name = peer.name().into();
-            let mut connection = Connection::new(services, port, Framing::Serial, place, name);
+            let mut connection = Connection::new(services, port, Framing::Serial, taken, name);
             if ends_when_vacant {
                 connection.end_when_vacant();
             }
@@ -80,6 +87,8 @@ impl Hub {
             })
             .await
         }));
+        place.set_task(task.0.abort_handle());
+        drop(place);
         (&mut task.0)
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
