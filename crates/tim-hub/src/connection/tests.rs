@@ -17,6 +17,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::hub::Hub;
 use crate::options::HubOptions;
+use crate::steps::Step;
 use crate::threads::lock;
 
 /// Where the log goes.
@@ -166,6 +167,64 @@ async fn a_connection_that_is_cut_while_it_runs_breaks_off() {
     device.change(ConversationChange::new(tim_proto::ConversationId::System));
     while read().await.expect("it breaks off") > 0 {}
     while hub.stats().backlog > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A client that leaves while its login is read from the store leaves nothing behind, however far that has come.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_nobody_waits_for_any_more_leaves_nothing() {
+    let app = App::new(1, "a key of the tests, long enough");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let user_sig = UserSig::sign(&app, &user("alice"), now.unwrap().as_secs(), 3600).to_string();
+    let login = Login::new(1, user("alice"), &user_sig, 4711, Platform::DESKTOP)
+        .with_session(1)
+        .with_attempt(1);
+    let hello = hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16);
+    let bytes = [hello.to_vec(), frame(FrameKind::LOGIN, 6, &login)].concat();
+    // In each of the steps that a login takes, and before their results arrive.
+    let mut is_over = false;
+    let mut leaves_after = 0;
+    while !is_over {
+        let data = tempfile::tempdir().unwrap();
+        let store = tim_store_sqlite::OpenOptions::new().open(data.path()).unwrap();
+        let (hub, steps) = Hub::stepped(HubOptions::new(app.clone()), store).unwrap();
+        let (mut client, link) = tokio::io::duplex(64 * 1024);
+        hub.spawn_from(link, std::net::SocketAddr::from(([192, 0, 2, 1], 1)));
+        client.write_all(&bytes).await.unwrap();
+        for taken in 0.. {
+            settle().await;
+            is_over = steps.waiting().is_empty();
+            if taken == leaves_after || is_over {
+                break;
+            }
+            assert!(
+                steps.step(Step::Answer(0)) || steps.step(Step::ReadAhead(0)) || steps.step(Step::Commit(1))
+            );
+        }
+        drop(client);
+        settle().await;
+        while [Step::Commit(9), Step::FanOut, Step::Read(0), Step::Answer(0)].map(|step| steps.step(step))
+            != [false; 4]
+        {
+            settle().await;
+        }
+        let services = hub.services();
+        assert_eq!(
+            (hub.connections(), services.presence.all().len()),
+            (0, 0),
+            "{leaves_after}"
+        );
+        assert_eq!(hub.stats().backlog, 0);
+        assert_eq!(Arc::strong_count(services), 1, "{leaves_after}");
+        leaves_after += 1;
+    }
+    assert!(leaves_after > 5, "{leaves_after}");
+}
+
+/// Lets all tasks run until none can.
+async fn settle() {
+    for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
