@@ -30,11 +30,15 @@ mod worker;
 pub use tim_store::{Store, WriteError};
 #[cfg(feature = "sqlite")]
 pub use tim_store_sqlite::OpenError;
+#[cfg(feature = "tls")]
+pub use tim_transport_std::tls;
 pub use tim_usersig as usersig;
 
 pub use clock::Clock;
 pub use handlers::Audience;
 pub use hub::{Hub, HubError, HubStats};
+#[cfg(feature = "tls")]
+pub use listener::TlsListener;
 pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
 pub use steps::{Step, Steps, Waiting};

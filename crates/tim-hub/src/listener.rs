@@ -4,6 +4,8 @@ use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+#[cfg(feature = "tls")]
+use tim_transport_std::tls::{HubTls, HubTlsLink, TlsAcceptor, TlsProtocol};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -91,6 +93,39 @@ impl Listener for tokio::net::UnixListener {
             stream,
             process.map_or_else(|| Peer::new("unix"), |pid| Peer::new(format!("process {pid}"))),
         ))
+    }
+}
+
+/// TLS on the connections of another listener.
+///
+/// A connection is the hub's from the moment it is accepted: its handshake takes place on its own task and in a place of those that
+/// have not logged in, so [`HubOptions::max_half_open`](crate::HubOptions::max_half_open) limits handshakes too. Handshakes under way
+/// end when this is dropped.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub struct TlsListener<L> {
+    listener: L,
+    acceptor: TlsAcceptor,
+}
+
+#[cfg(feature = "tls")]
+impl<L: Listener> TlsListener<L> {
+    /// Puts TLS on the connections of `listener`, with this certificate.
+    pub fn new(listener: L, tls: &HubTls) -> Self {
+        Self {
+            listener,
+            acceptor: tls.acceptor(TlsProtocol::Tim),
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl<L: Listener> Listener for TlsListener<L> {
+    type Link = HubTlsLink<L::Link>;
+
+    async fn accept(&mut self) -> io::Result<(Self::Link, Peer)> {
+        let (link, peer) = self.listener.accept().await?;
+        Ok((self.acceptor.accept(link), peer))
     }
 }
 

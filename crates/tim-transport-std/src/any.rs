@@ -14,7 +14,27 @@ use crate::connect::{Connecting, Connector};
 /// What a connector needs to know beside the address.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct ConnectOptions {}
+pub struct ConnectOptions {
+    /// Which hubs are trusted, for `tims://` and `wss://`.
+    #[cfg(feature = "tls")]
+    pub tls: crate::tls::ClientTls,
+}
+
+impl ConnectOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Which hubs are trusted, for `tims://` and `wss://`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: crate::tls::ClientTls) -> Self {
+        self.tls = tls;
+        self
+    }
+}
 
 /// Why there is no connector for an address.
 #[derive(Debug)]
@@ -32,6 +52,9 @@ pub enum ConnectorError {
         /// The address.
         address: Address,
     },
+    /// The settings of TLS do not work.
+    #[cfg(feature = "tls")]
+    Tls(crate::tls::TlsError),
 }
 
 impl fmt::Display for ConnectorError {
@@ -44,6 +67,8 @@ impl fmt::Display for ConnectorError {
             Self::Unsupported { address } => {
                 write!(f, "cannot connect to {address}: this system has no such sockets")
             }
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
         }
     }
 }
@@ -78,6 +103,15 @@ impl AnyConnector {
             Address::Tcp(place) => Ok(Self::boxed(crate::connect::TcpConnector::new(place))),
             #[cfg(not(feature = "tcp"))]
             Address::Tcp(_) => missing("tcp"),
+            #[cfg(feature = "tls")]
+            Address::Tls(place) => {
+                use crate::tls::{TlsConnector, TlsProtocol};
+                let tcp = crate::connect::TcpConnector::new(place);
+                TlsConnector::new(tcp, place.host(), &options.tls, TlsProtocol::Tim)
+                    .map(Self::boxed)
+                    .map_err(ConnectorError::Tls)
+            }
+            #[cfg(not(feature = "tls"))]
             Address::Tls(_) => missing("tls"),
             Address::WebSocket(_) => missing("websocket"),
             #[cfg(all(feature = "unix", unix))]
@@ -197,7 +231,9 @@ mod tests {
             ("tim://hub", "tcp", cfg!(feature = "tcp")),
             ("unix:/run/tim.sock", "unix", cfg!(feature = "unix")),
             ("serial:/dev/ttyS0", "serial", cfg!(feature = "serial")),
-            ("tims://hub", "tls", false),
+            // Without the roots of the system, nothing is trusted.
+            #[cfg(any(not(feature = "tls"), feature = "tls-platform"))]
+            ("tims://hub", "tls", cfg!(feature = "tls")),
             ("wss://hub", "websocket", false),
         ] {
             let address: Address = text.parse().unwrap();

@@ -7,6 +7,8 @@ mod connect;
 mod hub;
 #[cfg(feature = "serial")]
 mod serial;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(all(feature = "unix", unix))]
 pub mod unix;
 

@@ -188,6 +188,8 @@ impl Hub {
                 },
             }
         };
+        // First, so that nobody connects to a hub that stops.
+        drop(listener);
         self.shut_down().await;
         result
     }

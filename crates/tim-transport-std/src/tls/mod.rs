@@ -1,0 +1,56 @@
+//! TLS 1.3, through [rustls](https://docs.rs/rustls), over any byte stream.
+//!
+//! The client's side is [`TlsConnector`], around another connector, with [`ClientTls`] for which hubs are trusted. The hub's side is
+//! [`HubTls`], which holds the certificate and replaces it while the hub runs, and [`TlsAcceptor`], which makes the streams.
+//!
+//! A connection that is cut ends as one without TLS does: whether something is missing is the session's to know.
+//!
+//! Dropping a future of a read, a write or a connection in the making loses nothing that a stream of plain bytes would not lose.
+
+mod client;
+mod error;
+mod hub;
+
+pub use client::{ClientTls, ClientTlsLink, TlsConnector};
+pub use error::TlsError;
+pub use hub::{HubTls, HubTlsLink, TlsAcceptor};
+
+use std::io;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::SupportedProtocolVersion;
+use tokio_rustls::rustls::crypto::CryptoProvider;
+
+/// What is spoken inside, which both ends agree on (ALPN).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsProtocol {
+    /// `tim/1`: frames as over TCP.
+    Tim,
+    /// `http/1.1`: what a WebSocket begins with.
+    Http,
+}
+
+impl TlsProtocol {
+    fn names(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Tim => vec![b"tim/1".to_vec()],
+            Self::Http => vec![b"http/1.1".to_vec()],
+        }
+    }
+}
+
+/// The one version: both ends are ours.
+const VERSIONS: &[&SupportedProtocolVersion] = &[&tokio_rustls::rustls::version::TLS13];
+
+/// A read whose connection was cut: the end, as without TLS.
+fn ended(read: io::Result<()>) -> io::Result<()> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+        read => read,
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(tokio_rustls::rustls::crypto::ring::default_provider())
+}
