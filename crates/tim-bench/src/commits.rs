@@ -111,6 +111,7 @@ mod tests {
             forget_ids_before_ms: 0,
             over_before_ms: 0,
             budget: 1,
+            ..Purge::NONE
         });
         let message = prepare::any_message();
         commits.note(std::slice::from_ref(&message), at(0), at(10));

@@ -8,8 +8,8 @@ use tim_groups::{GroupPolicy, NewGroup, create};
 use tim_proto::message::{Content, Text, to_vec};
 use tim_proto::{ConversationId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, PageRequest, StoreReader, StoreWriter as _, Write,
-    WriteError, Written,
+    Append, EntryFlags, Fingerprint, LogKey, MAX_BATCH, PageRequest, Quota, StoreReader, StoreWriter as _,
+    Write, WriteError, Written,
 };
 use tim_store_sqlite::{self as sqlite, SqliteWriter};
 
@@ -350,6 +350,7 @@ pub(crate) fn message(from: UserId, to: UserId, id: MessageId, payload: &[u8]) -
         require_membership: false,
         mentions: Vec::new(),
         mention_all: false,
+        quota: Quota::NONE,
     })
 }
 
@@ -421,6 +422,7 @@ mod tests {
             forget_ids_before_ms: 0,
             over_before_ms: 0,
             budget: 100_000,
+            ..tim_store::Purge::NONE
         });
         commit(&mut store, purge).expect("a purge");
         drop((store, reader));

@@ -111,6 +111,11 @@ settings! {
     max_members("TIM_MAX_MEMBERS", "NUMBER"): u32 = 6_000;
     /// Maximum number of groups of a user, and of AVChatRooms at a time [default: 1000].
     max_groups("TIM_MAX_GROUPS", "NUMBER"): u32 = 1_000;
+    /// Maximum number of bytes that a user has stored, of messages that the user has sent and that are kept, each with 128 bytes for
+    /// what is kept beside it; 0 is no limit [default: 1073741824].
+    max_account_bytes("TIM_MAX_ACCOUNT_BYTES", "BYTES"): u64 = 1 << 30;
+    /// Maximum number of one-to-one conversations that a user has begun; 0 is no limit [default: 100000].
+    max_conversations("TIM_MAX_CONVERSATIONS", "NUMBER"): u64 = 100_000;
     /// Store messages to users who have never logged in, instead of refusing them [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
@@ -314,6 +319,8 @@ impl Settings {
         options.max_devices = count(self.max_devices);
         options.max_members = count(self.max_members);
         options.max_groups = count(self.max_groups);
+        options.max_account_bytes = self.max_account_bytes;
+        options.max_conversations = self.max_conversations;
         options.open_registration = self.open_registration;
         options.max_data = self.max_data;
         options

@@ -66,6 +66,28 @@ pub enum Refused {
         /// The largest length.
         max: usize,
     },
+    /// The account has stored as much as it may (200028).
+    #[error(
+        "{user} has {stored} bytes of messages stored, and may have {max}; revoke some, or try again when old ones are removed"
+    )]
+    TooMuchStored {
+        /// The user.
+        user: UserId,
+        /// What the account has stored, in bytes.
+        stored: u64,
+        /// The most that it may have.
+        max: u64,
+    },
+    /// The account has begun as many conversations as it may (200029).
+    #[error("{user} has begun {begun} conversations, and may begin {max}; others can still write first")]
+    TooManyConversations {
+        /// The user.
+        user: UserId,
+        /// How many the account has begun.
+        begun: u64,
+        /// The most that it may begin.
+        max: u64,
+    },
     /// The rules of the group forbid it, for the given reason (10007).
     #[error("{0}")]
     NotAllowed(&'static str),
@@ -162,6 +184,8 @@ impl Refused {
             Self::AlreadyHandled => ErrorCode::GROUP_REQ_ALLREADY_BEEN_PROCESSED,
             Self::NoAccount(_) => ErrorCode::GROUP_ACCOUNT_NOT_FOUND,
             Self::Damaged => ErrorCode::STORAGE_DAMAGED,
+            Self::TooMuchStored { .. } => ErrorCode::ACCOUNT_STORAGE_FULL,
+            Self::TooManyConversations { .. } => ErrorCode::TOO_MANY_CONVERSATIONS,
         }
     }
 }

@@ -70,6 +70,13 @@ pub struct HubOptions {
     /// The maximum number of groups of a user, including Communities and the user's own AVChatRooms; also the maximum number
     /// of AVChatRooms that a user is in at a time. Default 1,000.
     pub max_groups: usize,
+    /// The maximum number of bytes that an account has stored: of messages that it has sent and that are kept, each with 128 bytes for
+    /// what is kept beside it. Further ones are refused with `ACCOUNT_STORAGE_FULL`, until the retention or a revocation has removed
+    /// some. 0 is no limit. Default 1 GiB.
+    pub max_account_bytes: u64,
+    /// The maximum number of one-to-one conversations that an account has begun; a message that would begin one more is refused with
+    /// `TOO_MANY_CONVERSATIONS`. 0 is no limit. Default 100,000.
+    pub max_conversations: u64,
     /// Whether a message to a user id that never logged in creates the account, as an application's server would have done.
     /// Otherwise the message is refused. Default true.
     pub open_registration: bool,
@@ -108,6 +115,8 @@ impl HubOptions {
             max_community: 100_000,
             max_admins: 10,
             max_groups: 1_000,
+            max_account_bytes: 1 << 30,
+            max_conversations: 100_000,
             open_registration: true,
             #[cfg(feature = "sqlite")]
             max_data: 0,

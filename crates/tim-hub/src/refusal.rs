@@ -15,6 +15,9 @@ const STORAGE_RETRY_MS: u32 = 1_000;
 /// The retry interval while the storage is full: somebody or the next purge has to free some of it.
 const FULL_RETRY_MS: u32 = 10_000;
 
+/// The retry interval while an account has stored as much as it may: then retention has made another round.
+const ACCOUNT_FULL_RETRY_MS: u32 = 60_000;
+
 /// Why a request is refused: the code, when to try again, and a text for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -32,6 +35,7 @@ impl Refusal {
             ErrorCode::SERVER_SHUTTING_DOWN | ErrorCode::OUTCOME_UNKNOWN => RESTART_RETRY_MS,
             ErrorCode::STORAGE_FAILED => STORAGE_RETRY_MS,
             ErrorCode::STORAGE_FULL => FULL_RETRY_MS,
+            ErrorCode::ACCOUNT_STORAGE_FULL => ACCOUNT_FULL_RETRY_MS,
             _ => 0,
         };
         Self {

@@ -204,6 +204,7 @@ impl Services {
             settings: Arc::clone(&self.settings),
             interval: self.options.purge_interval,
             time: ProvenTime::default(),
+            is_timed: matches!(workplace, Workplace::Threads),
             announcer: Arc::downgrade(&self.announcer),
         };
         let Workplace::Steps(steps) = workplace else {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::options::HubOptions;
+use tim_store::Quota;
 use tim_usersig::App;
 
 /// The current settings that [`Hub::reload`](crate::Hub::reload) changes.
@@ -16,6 +17,8 @@ pub(crate) struct Settings {
     requests_per_second: AtomicU32,
     address_requests_per_second: AtomicU32,
     max_devices: AtomicUsize,
+    max_account_bytes: AtomicU64,
+    max_conversations: AtomicU64,
 }
 
 impl Settings {
@@ -28,6 +31,8 @@ impl Settings {
             requests_per_second: AtomicU32::default(),
             address_requests_per_second: AtomicU32::default(),
             max_devices: AtomicUsize::default(),
+            max_account_bytes: AtomicU64::default(),
+            max_conversations: AtomicU64::default(),
         };
         settings.set(options);
         settings
@@ -50,6 +55,10 @@ impl Settings {
         self.address_requests_per_second
             .store(options.address_requests_per_second, Ordering::Relaxed);
         self.max_devices.store(options.max_devices, Ordering::Relaxed);
+        self.max_account_bytes
+            .store(options.max_account_bytes, Ordering::Relaxed);
+        self.max_conversations
+            .store(options.max_conversations, Ordering::Relaxed);
     }
 
     /// The application whose UserSigs let users in.
@@ -75,6 +84,18 @@ impl Settings {
 
     pub(crate) fn address_requests_per_second(&self) -> u32 {
         self.address_requests_per_second.load(Ordering::Relaxed)
+    }
+
+    /// What an account may take up of the store.
+    pub(crate) fn quota(&self) -> Quota {
+        let limit = |setting: &AtomicU64| match setting.load(Ordering::Relaxed) {
+            0 => u64::MAX,
+            limit => limit,
+        };
+        Quota {
+            bytes: limit(&self.max_account_bytes),
+            conversations: limit(&self.max_conversations),
+        }
     }
 
     pub(crate) fn max_devices(&self) -> usize {

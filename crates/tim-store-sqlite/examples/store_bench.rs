@@ -14,8 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, ChangesRequest, EntryFlags, Fingerprint, Hooks, LogKey, PageRequest, StoreReader, StoreWriter,
-    Write, Writer, WriterConfig, Written,
+    Append, ChangesRequest, EntryFlags, Fingerprint, Hooks, LogKey, PageRequest, Quota, StoreReader,
+    StoreWriter, Write, Writer, WriterConfig, Written,
 };
 use tim_store_sqlite as sqlite;
 
@@ -80,6 +80,7 @@ fn message(from: &Sender, log: LogKey, random: u32) -> Write {
         require_membership: true,
         mentions: Vec::new(),
         mention_all: false,
+        quota: Quota::NONE,
     })
 }
 

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::planted::{self, Fault};
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, Entry, EntryFlags, Fingerprint, LogKey, MAX_CONTENT, Published, Refused, Stored, SystemEntry,
-    Written,
+    Append, Entry, EntryFlags, Fingerprint, LogKey, MAX_CONTENT, Published, Quota, Refused, Stored,
+    SystemEntry, Written,
 };
 
 use super::rows::{Head, counts, entry_at, entry_sum, log_name, number_of, sql, unsigned};
@@ -26,7 +26,8 @@ pub(super) struct NewEntry {
 
 /// The log that a message may be appended to, and the flags that it gets there.
 pub(super) struct Destination {
-    pub(super) head: Head,
+    /// `None` for a one-to-one conversation that the message begins.
+    pub(super) head: Option<Head>,
     pub(super) flags: EntryFlags,
 }
 
@@ -42,14 +43,21 @@ impl Batch<'_> {
         }
         check_size(&append.content)?;
         let destination = self.destination(append, sender_id)?;
-        let mut head = destination.head;
+        let flags = append.flags.chosen() | destination.flags;
+        let cost = Quota::cost(flags, append.content.len());
+        let begins = destination.head.is_none();
+        self.check_quota((append.sender, sender_id), append.quota, cost, begins)?;
+        let mut head = match destination.head {
+            Some(head) => head,
+            None => self.begin_conversation(&append.log, sender_id)?,
+        };
         let entry = NewEntry {
             sender: append.sender,
             sender_id,
             client_time: append.id.client_time,
             random: append.id.random,
             origin: append.origin,
-            flags: append.flags.chosen() | destination.flags,
+            flags,
             kind: append.kind,
             content: append.content.clone(),
         };
@@ -78,7 +86,7 @@ impl Batch<'_> {
         let mut head = match (self.known.head(self.db, log)?, log) {
             (Some(head), _) => head,
             (None, LogKey::Group(group)) => return Err(Refused::NoSuchGroup(*group).into()),
-            (None, LogKey::C2c(_) | LogKey::System(_)) => self.make_log(log)?,
+            (None, LogKey::C2c(_) | LogKey::System(_)) => self.make_log(log, 0)?,
         };
         Ok(Written::Stored(self.push(&mut head, entry)?))
     }
@@ -98,16 +106,14 @@ impl Batch<'_> {
         })
     }
 
-    /// The log that a user may append to. It is created if necessary.
+    /// The log that a user may append to.
     fn destination(&self, append: &Append, sender_id: i64) -> Result<Destination, Stop> {
         let outsider = || Stop::from(Refused::NotParticipant(append.sender));
         match append.log {
             LogKey::C2c(pair) => {
                 pair.peer_of(&append.sender).ok_or_else(outsider)?;
-                let found = self.known.head(self.db, &append.log)?;
-                let head = found.map_or_else(|| self.make_log(&append.log), Ok)?;
                 Ok(Destination {
-                    head,
+                    head: self.known.head(self.db, &append.log)?,
                     flags: EntryFlags::NONE,
                 })
             }
@@ -117,8 +123,15 @@ impl Batch<'_> {
         }
     }
 
+    /// A new one-to-one conversation, which counts for who has begun it.
+    fn begin_conversation(&mut self, log: &LogKey, sender: i64) -> Result<Head, Stop> {
+        let head = self.make_log(log, sender)?;
+        self.add_conversation(sender)?;
+        Ok(head)
+    }
+
     /// A new C2C or system log, with a row for each participant.
-    pub(super) fn make_log(&self, log: &LogKey) -> Result<Head, Stop> {
+    pub(super) fn make_log(&self, log: &LogKey, begun_by: i64) -> Result<Head, Stop> {
         let users = match log {
             LogKey::C2c(pair) => {
                 let (low, high) = pair.users();
@@ -127,14 +140,14 @@ impl Batch<'_> {
             LogKey::System(user) => vec![self.user(user)?],
             LogKey::Group(_) => Vec::new(),
         };
-        let head = self.insert_log(log)?;
+        let head = self.insert_log(log, begun_by)?;
         for user in users {
             self.insert_personal(user, &head, None)?;
         }
         Ok(head)
     }
 
-    pub(super) fn insert_log(&self, log: &LogKey) -> rusqlite::Result<Head> {
+    pub(super) fn insert_log(&self, log: &LogKey, begun_by: i64) -> rusqlite::Result<Head> {
         let (kind, name) = log_name(log);
         let head = Head {
             id: 0,
@@ -151,8 +164,8 @@ impl Batch<'_> {
         };
         let id = self
             .db
-            .prepare_cached("INSERT INTO logs (kind, name, sum) VALUES (?1, ?2, ?3)")?
-            .insert(params![kind, name, head.sum()])?;
+            .prepare_cached("INSERT INTO logs (kind, name, sum, begun_by) VALUES (?1, ?2, ?3, ?4)")?
+            .insert(params![kind, name, head.sum(), begun_by])?;
         Ok(Head { id, ..head })
     }
 
@@ -174,6 +187,7 @@ impl Batch<'_> {
         };
         let content = self.add_content(head.id, &new.content)?;
         self.insert_entry(head, &new, content)?;
+        self.add_bytes(new.sender_id, Quota::cost(new.flags, new.content.len()))?;
         self.update_head(head)?;
         self.known.appended(head);
         if counts(new.flags) && new.sender_id != 0 && !planted::is(Fault::OwnMessagesCount) {

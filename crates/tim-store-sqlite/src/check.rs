@@ -1,11 +1,13 @@
 //! Checking a whole store: its structure, what is stored about each log, and the checksum of every entry.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rusqlite::{Connection, params};
+use tim_store::Quota;
 
 use super::recent::{is_listed, unread_of_row};
 use super::rows::{Head, Senders, entries_columns, head_columns, name_of, personal_sum, sql, unsigned};
@@ -44,6 +46,9 @@ pub struct Report {
     pub broken: Vec<String>,
     /// Damaged entries: all others can be read. At most 100.
     pub damaged: Vec<DamagedEntries>,
+    /// Users whose stored bytes or conversations are miscounted, which decides only when they may store no more. The next opening
+    /// corrects it. At most 100. Bytes are compared only if no entries are damaged.
+    pub miscounted: Vec<String>,
     /// Whether the check has ended before everything was checked.
     pub is_partial: bool,
     /// How many batches are in `tim.log` only: those that a killed hub had stored last. The next one takes them over when it starts,
@@ -55,7 +60,7 @@ impl Report {
     /// Whether nothing is damaged.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.broken.is_empty() && self.damaged.is_empty()
+        self.broken.is_empty() && self.damaged.is_empty() && self.miscounted.is_empty()
     }
 
     fn broken(&mut self, what: String) {
@@ -164,11 +169,11 @@ fn run_all(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     if !report.broken.is_empty() {
         return Ok(()); // what follows would be wrong
     }
-    entries(db, report)?;
+    let bytes = entries(db, report)?;
     for table in LARGE {
         structure(db, table, report)?;
     }
-    Ok(())
+    usage(db, &bytes, report)
 }
 
 /// SQLite's own check of a table and its indices.
@@ -299,8 +304,26 @@ fn recent(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Every entry, in order.
-fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+/// What accounts take up, as it was counted.
+fn usage(db: &Connection, bytes: &HashMap<i64, u64>, report: &mut Report) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(
+        "SELECT u.id, u.name, u.bytes, u.conversations = coalesce(begun.count, 0) FROM users u LEFT JOIN (
+             SELECT begun_by, count(*) AS count FROM logs WHERE kind = 1 GROUP BY begun_by
+         ) begun ON begun.begun_by = u.id WHERE u.id <> 0",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let found = bytes.get(&row.get(0)?).copied().unwrap_or_default();
+        let is_right = row.get(3)? && (!report.damaged.is_empty() || unsigned(row, 2)? == found);
+        if !is_right && report.miscounted.len() < MAX_FINDINGS {
+            report.miscounted.push(row.get(1)?);
+        }
+    }
+    Ok(())
+}
+
+/// Every entry, in order. Returns what they count for, by sender.
+fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<HashMap<i64, u64>> {
     let mut logs = db.prepare(concat!("SELECT ", head_columns!(), " FROM logs l ORDER BY l.id"))?;
     let mut statement = db.prepare(concat!(
         "SELECT ",
@@ -309,13 +332,17 @@ fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     ))?;
     let mut heads = logs.query([])?;
     let mut senders = Senders::new(db);
+    let mut bytes = HashMap::new();
     while let Some(row) = heads.next()? {
         let head = Head::from_row(row)?;
         let mut expected = head.first_kept;
         let mut rows = statement.query(params![head.id, sql(head.first_kept), sql(head.sequence)])?;
         while let Some(row) = rows.next()? {
             let found = match senders.entry(row) {
-                Ok(entry) => entry.sequence,
+                Ok(entry) => {
+                    *bytes.entry(row.get(3)?).or_default() += Quota::cost(entry.flags, entry.content.len());
+                    entry.sequence
+                }
                 Err(error) if Damage::found(&error).is_some() => continue,
                 Err(error) => return Err(error),
             };
@@ -329,5 +356,5 @@ fn entries(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
             report.damaged(head.key.to_string(), expected, head.sequence);
         }
     }
-    Ok(())
+    Ok(bytes)
 }

@@ -24,7 +24,7 @@ const ROW: u64 = 8;
 /// `balance_nonroot` looks at a page and at most two behind it.
 const PAGES_BEHIND: u64 = 3;
 /// So many more removed contents than were asked for are looked at, as some of them must stay.
-const MORE: u64 = 4096;
+const MORE: u64 = 2048;
 
 /// The id of the newest content; ids of removed ones may be given out again only when nothing is left.
 pub(super) fn newest(db: &Connection) -> rusqlite::Result<i64> {

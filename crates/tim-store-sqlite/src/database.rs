@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tim_proto::planted::{self, Fault};
-use tim_store::{Commit, Epoch, NotStored, StoreError, Write};
+use tim_store::{Commit, Epoch, NotStored, Refused, StoreError, Write, Written};
 use tracing::{info, warn};
 
 use super::checkpoints::Checkpoints;
 use super::known::Known;
 use super::log::block::{Found, Header};
 use super::log::{Log, record};
+use super::purge::LastId;
 use super::recent::Newest;
 use super::rows::{sql, unsigned};
 use super::shared::Shared;
 use super::sums::damaged;
+use super::usage::Usage;
 use super::writer::{Batch, commit_error};
 use super::{BUSY_TIMEOUT, OpenError, contents, epochs, log, plain_error};
 
@@ -26,6 +28,8 @@ const MAX_TOUCHED: usize = 4_096;
 const READING_TIME: Duration = Duration::from_millis(5);
 /// How long one read may hold up the writer.
 pub(super) const READ_TIME: Duration = Duration::from_millis(2);
+/// After how long removed contents are wiped at the latest, if the rounds of retention do not end.
+const WIPE_INTERVAL: Duration = Duration::from_secs(60);
 /// For how long a generation that could not be committed is not tried again: SQLite rolls it back, and all of it is applied anew.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -49,8 +53,12 @@ pub(super) struct Database {
     newest_epoch: Option<Epoch>,
     /// Whether contents were removed that may still be in the write-ahead log of SQLite, or in ours.
     wipe: bool,
+    /// When they were wiped last.
+    wiped: Instant,
     newest: Newest,
     known: Known,
+    usage: Usage,
+    last_id: Option<LastId>,
     records: Vec<u8>,
     state: State,
     /// Why the generation could not be committed, and until when it is not tried again.
@@ -101,8 +109,11 @@ impl Database {
             newest_epoch: None,
             // A hub that was killed may have left removed contents there.
             wipe: true,
+            wiped: Instant::now(),
             newest: Newest::default(),
             known: Known::default(),
+            usage: Usage::default(),
+            last_id: None,
             records: Vec::new(),
             state: State::Whole,
             refused: None,
@@ -122,6 +133,7 @@ impl Database {
         self.content = contents::newest(&self.connection)?;
         self.newest_epoch = epochs::newest(&self.connection)?;
         (self.newest, self.known) = (Newest::default(), Known::default());
+        (self.usage, self.last_id) = (Usage::default(), None);
         Ok(())
     }
 
@@ -256,13 +268,20 @@ impl Database {
         };
         let before = self.take(&applied);
         self.store(shared, now_ms, batch, &applied, before, is_logged)?;
-        let is_purge = batch.iter().any(|write| matches!(write, Write::Purge(_)));
-        if is_purge && self.wipe {
+        if self.wipe && self.is_time_to_wipe(&applied.results) {
             self.wipe(shared)?;
         }
         Ok(Commit {
             results: applied.results,
             published: applied.published,
+        })
+    }
+
+    /// Whether a round of retention has ended, or takes very long. What wipes stops everything else, so not each step does it.
+    fn is_time_to_wipe(&self, results: &[Result<Written, Refused>]) -> bool {
+        results.iter().any(|result| match result {
+            Ok(Written::Purged { more, .. }) => !more || self.wiped.elapsed() >= WIPE_INTERVAL,
+            _ => false,
         })
     }
 
@@ -397,6 +416,8 @@ impl Database {
             // On an error nothing is known any more.
             newest: std::mem::take(&mut self.newest),
             known: std::mem::take(&mut self.known),
+            usage: std::mem::take(&mut self.usage),
+            last_id: self.last_id.take(),
             changed: Vec::with_capacity(batch.len()),
         };
         self.state = State::Applying;
@@ -410,10 +431,13 @@ impl Database {
             wipe,
             newest,
             known,
+            usage,
+            last_id,
             changed,
             ..
         } = work;
         (self.newest, self.known) = (newest, known);
+        (self.usage, self.last_id) = (usage, last_id);
         Ok(Applied {
             results,
             published,
@@ -521,17 +545,16 @@ impl Database {
             return Ok(());
         }
         let next = self.generation + 1;
-        let numbered = self
-            .connection
+        self.usage
+            .write(&self.connection)
+            .map_err(|error| plain_error(&error))?;
+        self.connection
             .prepare_cached("UPDATE meta SET generation = ?1")
             .and_then(|mut statement| statement.execute([sql(next)]))
-            .map_err(|error| plain_error(&error));
-        let committed = numbered.and_then(|_| {
-            self.connection
-                .execute_batch("COMMIT")
-                .map_err(|error| commit_error(&error))
-        });
-        committed?;
+            .map_err(|error| plain_error(&error))?;
+        self.connection
+            .execute_batch("COMMIT")
+            .map_err(|error| commit_error(&error))?;
         self.generation = next;
         self.open = None;
         // They are checked when they are read again.
@@ -557,7 +580,7 @@ impl Database {
             return Ok(());
         }
         match self.log.wipe() {
-            Ok(()) => self.wipe = false,
+            Ok(()) => (self.wipe, self.wiped) = (false, Instant::now()),
             Err(error) => return Err(StoreError::Fatal(error.to_string())),
         }
         Ok(())
@@ -663,7 +686,7 @@ pub(super) fn blocks_in_log(
 
 /// An applied batch.
 struct Applied {
-    results: Vec<Result<tim_store::Written, tim_store::Refused>>,
+    results: Vec<Result<Written, Refused>>,
     published: Vec<tim_store::Published>,
     changed: Vec<bool>,
     change: u64,

@@ -7,8 +7,8 @@ use tim_groups::{GroupAction, GroupCommand, GroupPolicy, NewGroup, create};
 use tim_proto::message::Text;
 use tim_proto::{ConversationId, GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, PageRequest, Purge, Revoke, StoreReader as _, StoreWriter as _,
-    Write, Written,
+    Append, EntryFlags, Fingerprint, LogKey, PageRequest, Purge, Quota, Revoke, StoreReader as _,
+    StoreWriter as _, Write, Written,
 };
 
 use super::*;
@@ -179,6 +179,7 @@ impl Talk {
                 require_membership: true,
                 mentions: Vec::new(),
                 mention_all: false,
+                quota: Quota::NONE,
             }));
             new.push(Said {
                 log,
@@ -236,6 +237,7 @@ impl Talk {
             forget_ids_before_ms: self.now_ms.saturating_sub(KEEP_MS),
             over_before_ms: 0,
             budget: 50 + u32::try_from(self.numbers.below(200)).unwrap(),
+            ..Purge::NONE
         });
         for _ in 0..10_000 {
             if let [Written::Purged { more: false, .. }] = self.commit(std::slice::from_ref(&purge))[..] {

@@ -6,7 +6,7 @@ use tim_groups::{GroupAction, GroupCommand, GroupPolicy, GroupUpdate, NewGroup, 
 use tim_proto::{GroupId, GroupType, MessageId, MessageKind, UserId};
 use tim_store::{
     Append, ChangesRequest, EntryFlags, Fingerprint, LogKey, MembersRequest, NotStored, PageRequest, Purge,
-    Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
+    Quota, Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
 };
 
 use super::*;
@@ -244,6 +244,7 @@ fn whom_a_revoked_message_mentioned_is_forgotten() {
         require_membership: true,
         mentions: vec![carol],
         mention_all: false,
+        quota: Quota::NONE,
     });
     let answer = writer.commit(3, &[message]).unwrap().results.remove(0);
     let Ok(Written::Stored(at)) = answer else {
@@ -295,6 +296,7 @@ fn restrictions_are_kept_for_as_long_as_they_mean_something() {
             forget_ids_before_ms: 0,
             over_before_ms,
             budget: 10,
+            ..Purge::NONE
         })
     };
     // The time of the commit may be wrong: what counts is the time that the purge is sure of.

@@ -48,7 +48,7 @@ impl Batch<'_> {
         let mut roster = RosterChange::of(new.group);
         roster.joined = [&[new.owner], &*new.members].concat();
 
-        let mut head = self.insert_log(&log)?;
+        let mut head = self.insert_log(&log, 0)?;
         self.insert_group(&head, new, owner, members.len() as u64)?;
         for (member, role) in members {
             self.insert_personal(member, &head, Some(role))?;
@@ -378,7 +378,10 @@ impl Batch<'_> {
         } else {
             EntryFlags::NO_UNREAD
         };
-        Ok(Destination { head, flags })
+        Ok(Destination {
+            head: Some(head),
+            flags,
+        })
     }
 
     /// Checks the notices. Writes nothing.
@@ -403,7 +406,7 @@ impl Batch<'_> {
         }
         for (log, notice) in notices {
             let found = Head::find(self.db, &log)?;
-            let mut head = found.map_or_else(|| self.make_log(&log), Ok)?;
+            let mut head = found.map_or_else(|| self.make_log(&log, 0), Ok)?;
             self.push(&mut head, notice)?;
         }
         // A roster change is published with an entry; without one, it is not needed.

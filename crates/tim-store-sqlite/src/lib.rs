@@ -32,6 +32,7 @@ mod shared;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wal;
 mod writer;
 
@@ -441,6 +442,13 @@ fn check_at_start(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
             "{} was checked in part; there was no time for more",
             path.display()
         );
+    }
+    if !report.miscounted.is_empty() {
+        warn!(
+            users = report.miscounted.join(", "),
+            "what these users have stored was miscounted, and is counted anew"
+        );
+        usage::correct(connection)?;
     }
     for damaged in report.damaged {
         error!(

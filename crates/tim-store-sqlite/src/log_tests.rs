@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, NotStored, PageRequest, StoreError, StoreReader, StoreWriter,
-    SystemEntry, Write, Written,
+    Append, EntryFlags, Fingerprint, LogKey, NotStored, PageRequest, Quota, StoreError, StoreReader,
+    StoreWriter, SystemEntry, Write, Written,
 };
 
 use super::log::LOG;
@@ -56,6 +56,7 @@ fn say(number: u64, random: u32) -> Write {
         require_membership: true,
         mentions: Vec::new(),
         mention_all: false,
+        quota: Quota::NONE,
     })
 }
 
@@ -439,4 +440,57 @@ fn nothing_is_committed_after_the_log_has_failed() {
     drop((writer, reader));
     let (_writer, reader) = open(dir.path()).unwrap();
     assert_eq!(heads(&reader), [1, 0]);
+}
+
+#[test]
+fn what_users_take_up_is_counted_when_the_log_is_applied_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    writer.end_generation();
+    writer.commit(2, &[say(number, 2), say(number, 3)]).unwrap();
+    // It makes an account, and is refused.
+    let Write::Append(append) = say(number, 4) else {
+        panic!("a message")
+    };
+    let carol = UserId::new("carol").unwrap();
+    let refused = Write::WithAccounts {
+        users: vec![carol],
+        write: Box::new(Write::Append(Append {
+            log: LogKey::c2c(ALICE, carol),
+            quota: Quota {
+                conversations: 1,
+                ..Quota::NONE
+            },
+            ..append
+        })),
+    };
+    let commit = writer.commit(3, &[refused]).unwrap();
+    assert!(
+        matches!(
+            commit.results[..],
+            [Err(tim_store::Refused::TooManyConversations { begun: 1, .. })]
+        ),
+        "{commit:?}"
+    );
+    let count = |path: &Path| {
+        let database = Connection::open(path.join(DATABASE)).unwrap();
+        database
+            .query_row(
+                "SELECT bytes, conversations FROM users WHERE name = 'alice'",
+                [],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+            )
+            .unwrap()
+    };
+    let one = count(dir.path());
+    assert!(one.0 > 128 && one.1 == 1, "{one:?}");
+    let killed = killed(dir.path());
+    drop((writer, reader));
+    assert_eq!(count(dir.path()), (3 * one.0, 1));
+    let (writer, reader) = open(killed.path()).unwrap();
+    assert!(reader.account(&carol).unwrap().is_some());
+    assert_eq!(count(killed.path()), (3 * one.0, 1));
+    drop((writer, reader));
+    assert!(check(killed.path()).unwrap().is_clean());
 }

@@ -1,12 +1,46 @@
 //! Retention, in bounded steps.
+//!
+//! A step does one kind of work after another, each in chunks that take a fraction of a millisecond. It ends behind a chunk when its time
+//! is over. Each kind does at least one chunk in each step, so that all get on, however short the time.
+
+use std::time::Instant;
 
 use rusqlite::{OptionalExtension as _, params};
-use tim_store::{EntryFlags, Purge, PurgedLog, Written};
+use tim_store::{EntryFlags, Purge, PurgedLog, Quota, Written};
 
-use super::rows::{Head, head_columns, sql, unsigned};
+use super::rows::{Head, flags, head_columns, sql, unsigned};
 use super::writer::{Batch, Stop};
 
 pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AND sequence <= ?2";
+
+/// The most rows of a chunk.
+const ROWS: u64 = 32;
+/// The most bytes of a chunk of entries, though it has at least one.
+const BYTES: u64 = 128 << 10;
+/// The most message ids that are looked at for a chunk.
+const IDS: u64 = 256;
+
+/// A message id in the order of the table.
+pub(super) type LastId = (i64, i64, i64);
+
+/// Before all ids.
+const FIRST_ID: LastId = (i64::MIN, i64::MIN, i64::MIN);
+
+/// When a step ends.
+struct Limit {
+    until: Option<Instant>,
+    /// The most chunks of a kind of work that has no count of its own.
+    chunks: u64,
+}
+
+impl Limit {
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+/// Whether there is nothing more to do of a kind of work in this round.
+type IsDone = bool;
 
 /// The oldest entries of a log, all of them past retention.
 struct Chunk {
@@ -15,32 +49,66 @@ struct Chunk {
     countable: u64,
     /// The ids of their contents.
     contents: Vec<i64>,
+    /// Whom they count for, and how much.
+    costs: Vec<(i64, u64)>,
+    /// The log may have more that is past retention.
+    is_cut: bool,
 }
 
 impl Batch<'_> {
     pub(super) fn purge(&mut self, purge: &Purge) -> Result<Written, Stop> {
         let budget = u64::from(purge.budget);
-        let (mut entries, mut logs) = (0, Vec::new());
-        while entries < budget {
-            let Some(head) = self.oldest_log(purge.older_than_ms)? else {
+        let limit = Limit {
+            until: purge.time.and_then(|time| Instant::now().checked_add(time)),
+            chunks: 1 + budget / ROWS,
+        };
+        let mut logs = Vec::new();
+        let (entries, mut is_done) = self.purge_entries(purge.older_than_ms, budget, &limit, &mut logs)?;
+        is_done &= in_chunks(&limit, || self.forget_requests(purge.older_than_ms))?;
+        is_done &= in_chunks(&limit, || self.forget_restrictions(purge.over_before_ms))?;
+        is_done &= in_chunks(&limit, || self.delete_removed(ROWS).map(|is_more| !is_more))?;
+        let mut ids = 0;
+        let mut left = budget.saturating_sub(entries);
+        while left > 0 {
+            let (forgotten, is_last) = self.forget_ids(purge.forget_ids_before_ms, left)?;
+            ids += forgotten;
+            left -= forgotten.min(left);
+            if is_last || limit.is_over() {
+                is_done &= is_last;
                 break;
-            };
-            let Some((removed, log)) = self.purge_log(&head, purge.older_than_ms, budget - entries)? else {
-                break;
-            };
-            entries += removed;
-            logs.push(log);
+            }
         }
-        self.forget_requests(purge.older_than_ms, budget)?;
-        self.forget_restrictions(purge.over_before_ms, budget)?;
-        let is_more = self.delete_removed(budget)?;
-        let ids = self.forget_ids(purge.forget_ids_before_ms, budget.saturating_sub(entries))?;
         Ok(Written::Purged {
             entries,
             ids,
-            more: is_more || entries + ids >= budget,
+            more: !is_done || left == 0,
             logs,
         })
+    }
+
+    /// Removes entries of the logs that have the oldest ones. Returns how many.
+    fn purge_entries(
+        &mut self,
+        older_than_ms: u64,
+        budget: u64,
+        limit: &Limit,
+        logs: &mut Vec<PurgedLog>,
+    ) -> rusqlite::Result<(u64, IsDone)> {
+        let mut entries = 0;
+        while entries < budget {
+            let Some(head) = self.oldest_log(older_than_ms)? else {
+                return Ok((entries, true));
+            };
+            let Some((removed, log)) = self.purge_log(head, older_than_ms, budget - entries, limit)? else {
+                return Ok((entries, true));
+            };
+            entries += removed;
+            logs.push(log);
+            if limit.is_over() {
+                return Ok((entries, false));
+            }
+        }
+        Ok((entries, false))
     }
 
     fn oldest_log(&self, older_than_ms: u64) -> rusqlite::Result<Option<Head>> {
@@ -58,14 +126,42 @@ impl Batch<'_> {
     /// How many entries were removed, and what is to be known of the log.
     fn purge_log(
         &mut self,
-        head: &Head,
+        mut head: Head,
         older_than_ms: u64,
         budget: u64,
+        limit: &Limit,
     ) -> rusqlite::Result<Option<(u64, PurgedLog)>> {
-        let Some(chunk) = self.old_chunk(head, older_than_ms, budget)? else {
+        let before = head;
+        let mut entries = 0;
+        while entries < budget {
+            let Some(chunk) = self.old_chunk(&head, older_than_ms, budget - entries)? else {
+                break;
+            };
+            entries += chunk.contents.len() as u64;
+            head = self.purge_chunk(&head, &chunk)?;
+            if !chunk.is_cut || limit.is_over() {
+                break;
+            }
+        }
+        if entries == 0 {
             return Ok(None);
+        }
+        self.note_purged(&head)?;
+        let through = head.first_kept - 1;
+        let log = PurgedLog {
+            log: head.key,
+            through,
+            last: (before.first_kept..=through).contains(&head.last_sequence),
         };
-        self.forget_own(head, &chunk)?;
+        Ok(Some((entries, log)))
+    }
+
+    /// Removes the oldest entries of a log. Returns its new head.
+    fn purge_chunk(&mut self, head: &Head, chunk: &Chunk) -> rusqlite::Result<Head> {
+        self.forget_own(head, chunk)?;
+        for (sender, cost) in &chunk.costs {
+            self.give_back_bytes(*sender, *cost)?;
+        }
         for content in &chunk.contents {
             self.remove_content(head.id, *content)?;
         }
@@ -92,26 +188,32 @@ impl Batch<'_> {
                 sql(chunk.countable),
                 after.sum()
             ])?;
-        self.note_purged(&after)?;
-        let log = PurgedLog {
-            log: head.key,
-            through: chunk.upto,
-            last: (head.first_kept..=chunk.upto).contains(&head.last_sequence),
-        };
-        Ok(Some((chunk.contents.len() as u64, log)))
+        Ok(after)
     }
 
     fn old_chunk(&self, head: &Head, older_than_ms: u64, budget: u64) -> rusqlite::Result<Option<Chunk>> {
+        let most = budget.min(ROWS);
         let mut statement = self.db.prepare_cached(
-            "SELECT sequence, change, countable, time_ms, content FROM entries WHERE log = ?1 ORDER BY sequence LIMIT ?2",
+            "SELECT e.sequence, e.change, e.countable, e.time_ms, e.content, e.sender, e.flags, coalesce(octet_length(c.body), 0)
+             FROM entries e LEFT JOIN contents c ON c.id = e.content WHERE e.log = ?1 ORDER BY e.sequence LIMIT ?2",
         )?;
-        let mut rows = statement.query(params![head.id, sql(budget)])?;
-        let (mut last, mut contents) = (None, Vec::new());
+        let mut rows = statement.query(params![head.id, sql(most)])?;
+        let (mut last, mut contents, mut costs) = (None, Vec::new(), Vec::new());
+        let (mut bytes, mut is_cut) = (0, false);
         while let Some(row) = rows.next()? {
             if unsigned(row, 3)? >= older_than_ms {
+                is_cut = false;
+                break;
+            }
+            let len = unsigned(row, 7)?;
+            bytes += len;
+            is_cut = true;
+            if bytes > BYTES && !contents.is_empty() {
                 break;
             }
             contents.push(row.get(4)?);
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            costs.push((row.get(5)?, Quota::cost(flags(row, 6)?, len)));
             last = Some((unsigned(row, 0)?, unsigned(row, 1)?, unsigned(row, 2)?));
         }
         Ok(last.map(|(upto, change, countable)| Chunk {
@@ -119,6 +221,8 @@ impl Batch<'_> {
             change,
             countable,
             contents,
+            costs,
+            is_cut,
         }))
     }
 
@@ -145,39 +249,76 @@ impl Batch<'_> {
     }
 
     /// Applications and invitations are removed with the notices about them.
-    fn forget_requests(&self, older_than_ms: u64, budget: u64) -> rusqlite::Result<()> {
-        self.db
+    fn forget_requests(&self, older_than_ms: u64) -> rusqlite::Result<IsDone> {
+        let gone = self
+            .db
             .prepare_cached(
                 "DELETE FROM requests WHERE (log, user, kind) IN
                      (SELECT log, user, kind FROM requests WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2)",
             )?
-            .execute([sql(older_than_ms), sql(budget)])?;
-        Ok(())
+            .execute([sql(older_than_ms), sql(ROWS)])?;
+        Ok((gone as u64) < ROWS)
     }
 
     /// Bans and mutes that are over are without effect.
-    fn forget_restrictions(&self, over_before_ms: u64, budget: u64) -> rusqlite::Result<()> {
-        self.db
+    fn forget_restrictions(&self, over_before_ms: u64) -> rusqlite::Result<IsDone> {
+        let gone = self
+            .db
             .prepare_cached(
                 "DELETE FROM restrictions WHERE (log, user) IN
                      (SELECT log, user FROM restrictions WHERE max(banned_until_ms, muted_until_ms) <= ?1
                       ORDER BY max(banned_until_ms, muted_until_ms) LIMIT ?2)",
             )?
-            .execute([sql(over_before_ms), sql(budget)])?;
-        Ok(())
+            .execute([sql(over_before_ms), sql(ROWS)])?;
+        Ok((gone as u64) < ROWS)
     }
 
-    /// Both times must be old: a client's clock may be wrong, and its resend may still come.
-    fn forget_ids(&self, before_ms: u64, budget: u64) -> rusqlite::Result<u64> {
-        let gone = self
-            .db
-            .prepare_cached(
-                "DELETE FROM sent WHERE (client_time, sender, random) IN
-                     (SELECT client_time, sender, random FROM sent s WHERE client_time < ?1 AND time_ms < ?2
-                          AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.log = s.log AND e.sequence = s.sequence)
-                      LIMIT ?3)",
-            )?
-            .execute([sql(before_ms / 1000), sql(before_ms), sql(budget)])?;
-        Ok(gone as u64)
+    /// Both times must be old: a client's clock may be wrong, and its resend may still come. Those that must stay may be many; the next
+    /// chunk goes on behind them. Returns how many were removed.
+    fn forget_ids(&mut self, before_ms: u64, budget: u64) -> rusqlite::Result<(u64, IsDone)> {
+        let most = budget.min(IDS);
+        let (client_time, sender, random) = self.last_id.unwrap_or(FIRST_ID);
+        let mut found = Vec::new();
+        {
+            let mut statement = self.db.prepare_cached(
+                "SELECT client_time, sender, random, time_ms < ?2
+                     AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.log = s.log AND e.sequence = s.sequence)
+                 FROM sent s WHERE client_time < ?1 AND (client_time, sender, random) > (?3, ?4, ?5)
+                 ORDER BY client_time, sender, random LIMIT ?6",
+            )?;
+            let mut rows = statement.query([
+                sql(before_ms / 1000),
+                sql(before_ms),
+                client_time,
+                sender,
+                random,
+                sql(most),
+            ])?;
+            while let Some(row) = rows.next()? {
+                let id: LastId = (row.get(0)?, row.get(1)?, row.get(2)?);
+                found.push((id, row.get::<_, bool>(3)?));
+            }
+        }
+        let mut gone = 0;
+        for ((client_time, sender, random), _) in found.iter().filter(|(_, is_old)| *is_old) {
+            gone += self
+                .db
+                .prepare_cached("DELETE FROM sent WHERE client_time = ?1 AND sender = ?2 AND random = ?3")?
+                .execute([client_time, sender, random])? as u64;
+        }
+        let is_last = (found.len() as u64) < most;
+        self.last_id = found.last().map(|(id, _)| *id).filter(|_| !is_last);
+        Ok((gone, is_last))
     }
+}
+
+/// Does a kind of work until it is done or the step ends.
+fn in_chunks(limit: &Limit, mut chunk: impl FnMut() -> rusqlite::Result<IsDone>) -> rusqlite::Result<IsDone> {
+    for _ in 0..limit.chunks {
+        let is_done = chunk()?;
+        if is_done || limit.is_over() {
+            return Ok(is_done);
+        }
+    }
+    Ok(false)
 }

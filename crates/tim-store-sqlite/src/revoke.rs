@@ -58,7 +58,8 @@ impl Batch<'_> {
             .with_reason(&revoke.reason)
             .with_name(&name);
         if !planted::is(Fault::RevokedContentKept) {
-            self.leave(head.id, revoke.sequence, &left)?;
+            let removed = self.leave(head.id, revoke.sequence, &left)?;
+            self.give_back_bytes(target.sender, removed)?;
         }
         self.wipe = true;
         self.revoked = entry_at(self.db, &head, revoke.sequence)?.map(Box::new);
@@ -199,10 +200,10 @@ impl Batch<'_> {
             .optional()
     }
 
-    /// Flags the message, replaces its content by what may remain, and removes its mentions.
-    fn leave(&mut self, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<()> {
+    /// Flags the message, replaces its content by what may remain, and removes its mentions. Returns how many bytes were removed.
+    fn leave(&mut self, log: i64, sequence: u64, by: &RevokedBy<'_>) -> rusqlite::Result<u64> {
         let position = params![log, sql(sequence)];
-        let (mut columns, left): ([i64; SUMMED], Vec<u8>) = self
+        let (mut columns, left, removed): ([i64; SUMMED], Vec<u8>, u64) = self
             .db
             .prepare_cached(concat!(
                 "SELECT ",
@@ -213,7 +214,7 @@ impl Batch<'_> {
                 let content = row.get_ref(10)?.as_blob()?;
                 // Of content that cannot be decoded nothing remains.
                 let left = decode_body::<Content<'_>>(content).map(|content| content.revoked(by));
-                Ok((summed(row)?, left.unwrap_or_default()))
+                Ok((summed(row)?, left.unwrap_or_default(), content.len() as u64))
             })?;
         self.remove_content(log, columns[CONTENT])?;
         columns[FLAGS] |= i64::from(EntryFlags::REVOKED.to_bits());
@@ -232,7 +233,7 @@ impl Batch<'_> {
         self.db
             .prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
             .execute(position)?;
-        Ok(())
+        Ok(removed)
     }
 
     fn insert_revoked(

@@ -4,12 +4,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::OpenError;
 use super::recent::{is_listed, unread_of_row};
+use super::usage::recount;
 
 /// The version of the first tables below. Databases of earlier versions were never in use outside of development.
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 3] = [TABLES, RECENT, GENERATIONS];
+pub(super) const STEPS: [&str; 4] = [TABLES, RECENT, GENERATIONS, USAGE];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -42,7 +43,7 @@ INSERT INTO users (id, name) VALUES (0, '@TIM#SYSTEM');
 
 -- One head per log. countable: how many entries count as unread, ever. last_*: the newest entry that shows in the list.
 -- first_time_ms: the oldest kept entry's time, NULL if none is kept; moves only when the log fills or is purged.
--- sum: a checksum of all but the id and first_time_ms.
+-- sum: a checksum of these columns but the id and first_time_ms.
 CREATE TABLE logs (
     id INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -237,6 +238,21 @@ ALTER TABLE meta ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE meta ADD COLUMN salt INTEGER NOT NULL DEFAULT 0;
 UPDATE meta SET salt = random();
 ";
+
+/// What the module [`usage`](super::usage) keeps.
+const USAGE: &str = concat!(
+    "
+-- What the user's kept entries count for, and how many one-to-one conversations the user has begun.
+ALTER TABLE users ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN conversations INTEGER NOT NULL DEFAULT 0;
+-- Who has begun a one-to-one conversation; 0 is nobody.
+ALTER TABLE logs ADD COLUMN begun_by INTEGER NOT NULL DEFAULT 0;
+
+UPDATE logs SET begun_by = coalesce((SELECT e.sender FROM entries e WHERE e.log = logs.id ORDER BY e.sequence LIMIT 1), 0)
+    WHERE kind = 1;
+",
+    recount!()
+);
 
 /// The first version whose stores have a log.
 const WITH_LOG: u32 = FIRST + 2;

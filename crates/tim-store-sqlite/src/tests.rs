@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rusqlite::ffi;
 use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, ChangesRequest, EntryFlags, Fingerprint, Gap, LogKey, NotStored, PageRequest, Purge, Refused,
-    Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
+    Append, ChangesRequest, EntryFlags, Fingerprint, Gap, LogKey, NotStored, PageRequest, Purge, Quota,
+    Refused, Revoke, StoreError, StoreReader as _, StoreWriter as _, Write, Written,
 };
 
 use super::writer::commit_error;
@@ -82,6 +82,7 @@ fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
         require_membership: true,
         mentions: Vec::new(),
         mention_all: false,
+        quota: Quota::NONE,
     })
 }
 
@@ -251,6 +252,7 @@ fn revoked_contents_are_not_in_the_files_either() {
         forget_ids_before_ms: 0,
         over_before_ms: 0,
         budget: 10,
+        ..Purge::NONE
     });
     writer.commit(2, &[housekeeping]).unwrap();
     assert!(!found_in_files(dir.path(), b"hunter2"));
@@ -512,7 +514,7 @@ fn kept(database: &Connection) -> Vec<String> {
     let mut statement = database
         .prepare(
             "SELECT format('%d %d %d %d %d', user, listed, change, log, unread) FROM recent
-             UNION ALL SELECT format('%d: %d', id, unread) FROM users ORDER BY 1",
+             UNION ALL SELECT format('%d: %d %d %d', id, unread, bytes, conversations) FROM users ORDER BY 1",
         )
         .unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
@@ -593,6 +595,7 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     database
         .execute_batch(
             "DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
+             ALTER TABLE users DROP COLUMN bytes; ALTER TABLE users DROP COLUMN conversations; ALTER TABLE logs DROP COLUMN begun_by;
              ALTER TABLE meta DROP COLUMN generation; ALTER TABLE meta DROP COLUMN salt; PRAGMA user_version = 12;",
         )
         .unwrap();
@@ -604,6 +607,15 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     // The same conversations and counts; the newest rows may stand for a later change.
     let after = kept(&Connection::open(&path).unwrap());
     assert_eq!(after.len(), rows.len());
+    // What users take up is counted the same.
+    let usage = |rows: &[String]| {
+        rows.iter()
+            .filter(|row| row.contains(':'))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(usage(&after), usage(&rows));
+    assert!(usage(&rows).iter().any(|row| row.ends_with(" 1")), "{rows:?}");
 }
 
 #[test]
@@ -649,4 +661,31 @@ fn a_conversation_that_is_the_newest_of_both_moves_nothing() {
     let before = say(1001);
     assert_eq!(say(1002), before);
     assert_eq!(say(1003), before);
+}
+
+#[test]
+fn what_is_miscounted_is_found_and_counted_anew() {
+    for sql in [
+        "UPDATE users SET bytes = bytes + 1 WHERE name = 'alice'",
+        "UPDATE users SET conversations = 77 WHERE name = 'bob'",
+        "UPDATE logs SET begun_by = 0 WHERE id = 1",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(talks(dir.path()));
+        let path = dir.path().join(DATABASE);
+        let rows = kept(&Connection::open(&path).unwrap());
+        assert!(check(dir.path()).unwrap().is_clean());
+        damage(dir.path(), sql);
+        let report = check(dir.path()).unwrap();
+        assert_eq!(
+            (report.broken.len(), report.damaged.len(), report.miscounted.len()),
+            (0, 0, 1),
+            "{sql}"
+        );
+        drop(open(dir.path()).unwrap());
+        assert!(check(dir.path()).unwrap().is_clean(), "{sql}");
+        if !sql.contains("logs") {
+            assert_eq!(kept(&Connection::open(&path).unwrap()), rows, "{sql}");
+        }
+    }
 }

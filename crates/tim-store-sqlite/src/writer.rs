@@ -13,10 +13,12 @@ use tracing::warn;
 use super::known::Known;
 use super::lock::DirLock;
 use super::plain_error;
+use super::purge::LastId;
 use super::recent::Newest;
 use super::rows::{Head, number_of, sql};
 use super::shared::Shared;
 use super::sums::damaged;
+use super::usage::Usage;
 
 /// The writing end of a data directory.
 pub struct SqliteWriter {
@@ -128,6 +130,9 @@ pub(super) struct Batch<'a> {
     /// Conversations in whose appends no order changes.
     pub(super) newest: Newest,
     pub(super) known: Known,
+    pub(super) usage: Usage,
+    /// Up to where retention has looked at message ids in this round.
+    pub(super) last_id: Option<LastId>,
     /// Which of the writes have changed something.
     pub(super) changed: Vec<bool>,
 }

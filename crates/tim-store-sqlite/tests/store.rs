@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::suite::Engine;
 use tim_store::{
-    Append, EntryFlags, Fingerprint, Hooks, LogKey, Store, StoreError, StoreReader as _, StoreWriter as _,
-    Write, Writer, WriterConfig, Written,
+    Append, EntryFlags, Fingerprint, Hooks, LogKey, Quota, Store, StoreError, StoreReader as _,
+    StoreWriter as _, Write, Writer, WriterConfig, Written,
 };
 use tim_store_sqlite::{self as sqlite, OpenError};
 
@@ -278,6 +278,7 @@ fn writes_until_killed() {
                         require_membership: true,
                         mentions: Vec::new(),
                         mention_all: false,
+                        quota: Quota::NONE,
                     };
                     match writer.write_blocking(Write::Append(append)) {
                         Ok(Written::Stored(at)) => {

@@ -28,13 +28,15 @@ pub use read::{
 pub use tim_groups::{CreateGroup, EntryFlags, Group, Membership, Refused, Restriction, SystemEntry};
 pub use types::{Account, Entry, LogKey, Pair, SYSTEM_NUMBER, account_number};
 pub use write::{
-    Append, Commit, GroupChanged, Published, Purge, PurgedLog, Revoke, RosterChange, StoreWriter, Stored,
-    Write, Written,
+    Append, Commit, GroupChanged, Published, Purge, PurgedLog, Quota, Revoke, RosterChange, StoreWriter,
+    Stored, Write, Written,
 };
 pub use writer::{Around, Hooks, WriteError, WriteResult, Writer, WriterConfig};
 
 /// The most items of one [`StoreWriter::commit`].
 pub const MAX_BATCH: usize = 256;
+/// What an entry counts for in its sender's [`Quota`] besides its content, in bytes: about what a store keeps beside it.
+pub const ENTRY_BYTES: u64 = 128;
 /// The largest content of an entry, in bytes.
 pub const MAX_CONTENT: usize = 1 << 20;
 /// The most conversations of a page of the list.

@@ -1,5 +1,7 @@
 //! Writes, their results, and the trait of the writing end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
 use tim_proto::{GroupId, MessageId, MessageKind, UserId};
@@ -122,6 +124,37 @@ pub struct Append {
     pub mentions: Vec<UserId>,
     /// In a group: whether the message mentions all members.
     pub mention_all: bool,
+    /// What the sender's account may take up. A message beyond it is refused with [`Refused::TooMuchStored`] or
+    /// [`Refused::TooManyConversations`]; one that was stored before is not.
+    pub quota: Quota,
+}
+
+/// What an account may take up of a store. Each message says what holds for it: the store counts, and compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// The most bytes of kept entries that the account has made. Each counts [`ENTRY_BYTES`](super::ENTRY_BYTES), and that of a
+    /// message the bytes of its content until it is revoked. Entries of the system count for nobody.
+    pub bytes: u64,
+    /// The most one-to-one conversations that the account has begun, with the first message.
+    pub conversations: u64,
+}
+
+impl Quota {
+    /// No limit.
+    pub const NONE: Self = Self {
+        bytes: u64::MAX,
+        conversations: u64::MAX,
+    };
+
+    /// What an entry of a user counts for in the user's account.
+    #[must_use]
+    pub const fn cost(flags: EntryFlags, content_len: usize) -> u64 {
+        let has_content = !flags.contains(EntryFlags::SYSTEM) && !flags.contains(EntryFlags::REVOKED);
+        match has_content {
+            true => super::ENTRY_BYTES.saturating_add(content_len as u64),
+            false => super::ENTRY_BYTES,
+        }
+    }
 }
 
 /// A request to revoke a message.
@@ -149,7 +182,7 @@ pub struct Revoke {
     pub content: Bytes,
 }
 
-/// A bounded step of retention. Heads and sequences are kept, and message ids for as long as a resend may come. What is
+/// A bounded step of retention. The last one of a round, which leaves nothing to remove, also removes for good what was revoked. Heads and sequences are kept, and message ids for as long as a resend may come. What is
 /// removed counts as read.
 #[derive(Debug, Clone, Copy)]
 pub struct Purge {
@@ -160,8 +193,22 @@ pub struct Purge {
     pub forget_ids_before_ms: u64,
     /// Restrictions that ended at or before this time (Unix time in milliseconds) are removed.
     pub over_before_ms: u64,
-    /// The most rows to remove.
+    /// The most entries and message ids to remove.
     pub budget: u32,
+    /// After how long the step ends, though it removes a little in any case; `None` if the budget alone ends it, so that equal steps
+    /// remove the same.
+    pub time: Option<Duration>,
+}
+
+impl Purge {
+    /// A step that finds nothing to remove, to begin with.
+    pub const NONE: Self = Self {
+        older_than_ms: 0,
+        forget_ids_before_ms: 0,
+        over_before_ms: 0,
+        budget: u32::MAX,
+        time: None,
+    };
 }
 
 /// What a purge step has removed from a log.
@@ -232,7 +279,7 @@ pub enum Written {
         entries: u64,
         /// The number of removed message ids.
         ids: u64,
-        /// Whether the budget was used up, so that there may be more to remove.
+        /// Whether the budget or the time was used up, so that there may be more to remove.
         more: bool,
         /// The logs from which entries were removed.
         logs: Vec<PurgedLog>,

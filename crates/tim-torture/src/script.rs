@@ -4,7 +4,8 @@ use bytes::Bytes;
 use tim_proto::message::{Content, Revocation, Text, to_vec};
 use tim_proto::{ConversationId, MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, Purge, Revoke, StoreReader, StoreWriter, Write, account_number,
+    Append, EntryFlags, Fingerprint, LogKey, Purge, Quota, Revoke, StoreReader, StoreWriter, Write,
+    account_number,
 };
 use tim_testkit::{Rng, user};
 
@@ -77,6 +78,7 @@ impl Script {
                 forget_ids_before_ms: 0,
                 over_before_ms: 0,
                 budget: 100,
+                ..Purge::NONE
             }));
         }
         batch
@@ -117,6 +119,7 @@ impl Script {
             require_membership: true,
             mentions: Vec::new(),
             mention_all: false,
+            quota: Quota::NONE,
         })
     }
 

@@ -12,7 +12,8 @@ Reads everything: SQLite's own check of the file, what is stored about users, co
 entry. Nothing is changed, and a hub may be running. `tim serve` makes the same checks at its start, for at most two seconds.
 
 Damaged entries are not served: devices are told of a gap, and the history ends in front of them with an error. All other entries
-are. Other damage keeps a hub from starting: restore a backup.";
+are. What users have stored, for their quotas, is counted and compared; a hub corrects it when it starts. Other damage keeps a hub from
+starting: restore a backup.";
 
 /// What to do about a damaged store.
 const RESTORE: &str =
@@ -49,6 +50,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     for damaged in &report.damaged {
         writeln!(out, "{damaged}")?;
     }
+    for user in &report.miscounted {
+        writeln!(out, "{user}: what this user has stored is miscounted")?;
+    }
     if !report.broken.is_empty() {
         return Err(Failure::failed(format_args!(
             "the store in {directory} is damaged and cannot be used"
@@ -60,6 +64,12 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             Failure::failed(format_args!("entries in {directory} are damaged"))
                 .hint("a hub serves all others; restore a backup to have these, too"),
         );
+    }
+    if !report.miscounted.is_empty() {
+        return Err(Failure::failed(format_args!(
+            "what users have stored is miscounted in {directory}"
+        ))
+        .hint("all messages are intact; a hub counts anew when it starts"));
     }
     Ok(())
 }

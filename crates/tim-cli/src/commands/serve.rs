@@ -27,8 +27,8 @@ of either end cost a login, but no message. QEMU connects a guest's UART to --se
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
 SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the rates of sends,
-requests and addresses, the number of devices and the log levels change at once, and sessions continue; other settings take effect at the
-next start.
+requests and addresses, the number of devices, what a user may store and the log levels change at once, and sessions continue; other
+settings take effect at the next start.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
 after a clean stop; it belongs into each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
@@ -165,6 +165,8 @@ fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels
         request_rate: started.request_rate,
         address_rate: started.address_rate,
         max_devices: started.max_devices,
+        max_account_bytes: started.max_account_bytes,
+        max_conversations: started.max_conversations,
         ..settings
     };
     if rest != *started {

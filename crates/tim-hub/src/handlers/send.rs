@@ -81,7 +81,7 @@ fn to_peer(
     let (receipt, content) = with_names(services, client, &draft, "")?;
     if !draft.online_only {
         check_recent_ids(services, &draft)?;
-        let append = Write::Append(draft.append(client, log, content));
+        let append = Write::Append(draft.append(services, client, log, content));
         let append = match new_peer {
             Some(peer) => Write::WithAccounts {
                 users: vec![peer],
@@ -119,7 +119,7 @@ fn to_group(
         // knows, and refuses everything else.
         Err(_) if !draft.online_only && !services.presence.is_av_chat_room(&group) => {
             let (receipt, content) = with_names(services, client, &draft, "")?;
-            let append = Write::Append(draft.append(client, log, content));
+            let append = Write::Append(draft.append(services, client, log, content));
             append_to_log(&services.writer, append, receipt);
             return Ok(());
         }
@@ -140,7 +140,7 @@ fn to_group(
         Route::Live(draft.live(services, client, &content))
     } else {
         check_recent_ids(services, &draft)?;
-        Route::Log(Box::new(draft.append(client, log, content)))
+        Route::Log(Box::new(draft.append(services, client, log, content)))
     };
     let message = PendingMessage {
         group,
@@ -320,7 +320,7 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn append(self, client: &ClientContext, log: LogKey, content: Bytes) -> Append {
+    fn append(self, services: &Services, client: &ClientContext, log: LogKey, content: Bytes) -> Append {
         Append {
             log,
             sender: client.user(),
@@ -333,6 +333,7 @@ impl<'a> Draft<'a> {
             require_membership: true,
             mentions: self.mentions,
             mention_all: self.mention_all,
+            quota: services.settings.quota(),
         }
     }
 

@@ -22,8 +22,10 @@ use tim_store::{Purge, PurgedLog, StoreReader, Write, WriteResult, Writer, Writt
 
 /// The shortest interval between two rounds.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
-/// How many entries one step removes. Messages that are sent meanwhile wait for it.
-const STEP: u32 = 500;
+/// How many entries one step removes at most.
+const STEP: u32 = 2_000;
+/// How long one step takes, about. Messages that are sent meanwhile wait for it.
+const STEP_TIME: Duration = Duration::from_millis(5);
 /// For how much longer than entries message ids are kept.
 const ID_GRACE_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -43,6 +45,8 @@ pub(crate) struct Work {
     pub(crate) settings: Arc<Settings>,
     pub(crate) interval: Duration,
     pub(crate) time: ProvenTime,
+    /// Whether steps end after a time. Those of a stepped hub are always the same.
+    pub(crate) is_timed: bool,
     pub(crate) announcer: Weak<Announcer>,
 }
 
@@ -124,6 +128,7 @@ impl Work {
             forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
             over_before_ms: proven_ms,
             budget: STEP,
+            time: self.is_timed.then_some(STEP_TIME),
         })
     }
 }

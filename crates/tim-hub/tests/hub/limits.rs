@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::support::{Device, Observed, Reply, TestHub, c2c, group, user};
+use tim_hub::HubOptions;
 use tim_proto::message::{Payload, SendOptions, Text};
 use tim_proto::request::{Fetch, UpdateUserProfile};
 use tim_proto::wire::LEAST_MAX_FRAME;
@@ -235,6 +236,73 @@ fn a_full_store_refuses_what_is_new_and_goes_on_with_the_rest() {
             duplicate: false
         })
     );
+}
+
+#[test]
+fn an_account_stores_so_many_bytes_and_goes_on_when_some_are_removed() {
+    let hub = TestHub::start_with(|options| {
+        options.max_account_bytes = 2_000;
+        options.purge_interval = Duration::from_millis(5);
+    });
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let text = "x".repeat(700);
+    alice.send(c2c("bob"), &text);
+    alice.send(c2c("bob"), &text);
+    let third = alice.message(c2c("carol"), Text::new(&text));
+    assert_eq!(alice.send_message(&third), Err(ErrorCode::ACCOUNT_STORAGE_FULL));
+    assert_eq!(alice.retry_after, Some(Duration::from_secs(60)));
+    assert!(ErrorCode::ACCOUNT_STORAGE_FULL.is_transient());
+    // It is alice who is at fault: others write, to her as well, and she reads, and gets room by herself.
+    bob.send(c2c("alice"), &text);
+    alice.until_texts(1);
+    assert_eq!(alice.read(c2c("bob")), 0);
+    alice.revoke(c2c("bob"), 1).unwrap();
+    let sent = |sequence| {
+        Ok(Reply::Sent {
+            sequence,
+            duplicate: false,
+        })
+    };
+    assert_eq!(alice.send_message(&third), sent(1), "the same one");
+    // Or time does it.
+    let fourth = alice.message(c2c("carol"), Text::new(&text));
+    assert_eq!(alice.send_message(&fourth), Err(ErrorCode::ACCOUNT_STORAGE_FULL));
+    hub.advance(Duration::from_secs(8 * 24 * 3600));
+    let answer = loop {
+        match alice.send_message(&fourth) {
+            Err(ErrorCode::ACCOUNT_STORAGE_FULL) => {} // until the hub has come round to it
+            answer => break answer,
+        }
+    };
+    assert_eq!(answer, sent(2));
+}
+
+#[test]
+fn an_account_begins_so_many_conversations_and_answers_in_others() {
+    let hub = TestHub::start_with(|options| options.max_conversations = 2);
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut dave = Device::login(&hub, "dave", 4);
+    alice.send(c2c("bob"), "1");
+    alice.send(c2c("carol"), "2");
+    alice.send(c2c("bob"), "more");
+    let third = alice.message(c2c("dave"), Text::new("3"));
+    assert_eq!(alice.send_message(&third), Err(ErrorCode::TOO_MANY_CONVERSATIONS));
+    assert_eq!(alice.retry_after, None);
+    dave.send(c2c("alice"), "hello");
+    alice.send_message(&third).unwrap();
+    // The operator may allow more while the hub runs; 0 is no limit.
+    let fourth = alice.message(c2c("eve"), Text::new("4"));
+    assert_eq!(
+        alice.send_message(&fourth),
+        Err(ErrorCode::TOO_MANY_CONVERSATIONS)
+    );
+    hub.tell(async |hub| {
+        let mut options = HubOptions::new(super::support::app());
+        options.max_conversations = 0;
+        hub.reload(&options).unwrap();
+    });
+    alice.send_message(&fourth).unwrap();
 }
 
 /// A hub with little patience, bob in it, and enough for him to read to fill every buffer on the way.

@@ -81,6 +81,7 @@ impl ErrorCode {
                 | Self::RATE_LIMITED
                 | Self::OUTBOX_FULL
                 | Self::TOO_MANY_REQUESTS_PENDING
+                | Self::ACCOUNT_STORAGE_FULL
         )
     }
 

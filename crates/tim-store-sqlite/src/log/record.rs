@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use tim_groups::{EntryFlags, SystemEntry};
 use tim_proto::{GroupId, IdError, MessageId, MessageKind, UserId};
-use tim_store::{Append, Fingerprint, LogKey, Revoke, Write};
+use tim_store::{Append, Fingerprint, LogKey, Quota, Revoke, Write};
 
 /// Whether the write has a record. Others end their generation.
 pub(in super::super) fn is_logged(write: &Write) -> bool {
@@ -34,6 +34,7 @@ mod tag {
     pub(super) const REVOKE: u8 = 6;
     pub(super) const MARK_READ: u8 = 7;
     pub(super) const DELETE_CONVERSATION: u8 = 8;
+    pub(super) const APPEND_WITHIN: u8 = 9;
 
     pub(super) const C2C: u8 = 1;
     pub(super) const GROUP: u8 = 2;
@@ -125,8 +126,14 @@ impl Writer<'_> {
     }
 
     fn append(&mut self, append: &Append) -> &mut Self {
-        self.byte(tag::APPEND)
-            .log(&append.log)
+        // It is in the log if it was refused too, when an account was made with it.
+        match append.quota {
+            Quota::NONE => self.byte(tag::APPEND),
+            Quota { bytes, conversations } => {
+                self.byte(tag::APPEND_WITHIN).number(bytes).number(conversations)
+            }
+        };
+        self.log(&append.log)
             .user(&append.sender)
             .id(&append.id)
             .number(append.fingerprint.to_bits())
@@ -273,7 +280,14 @@ impl<'a> Reader<'a> {
                 users: self.users()?,
                 write: Box::new(self.write(false)?),
             },
-            tag::APPEND => Write::Append(self.append()?),
+            tag::APPEND => Write::Append(self.append(Quota::NONE)?),
+            tag::APPEND_WITHIN => {
+                let quota = Quota {
+                    bytes: self.number()?,
+                    conversations: self.number()?,
+                };
+                Write::Append(self.append(quota)?)
+            }
             tag::APPEND_SYSTEM => Write::AppendSystem {
                 log: self.log()?,
                 entry: SystemEntry {
@@ -298,7 +312,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn append(&mut self) -> Option<Append> {
+    fn append(&mut self, quota: Quota) -> Option<Append> {
         Some(Append {
             log: self.log()?,
             sender: self.user()?,
@@ -311,6 +325,7 @@ impl<'a> Reader<'a> {
             require_membership: self.flag()?,
             mentions: self.users()?,
             mention_all: self.flag()?,
+            quota,
         })
     }
 
@@ -359,6 +374,7 @@ mod tests {
             require_membership: true,
             mentions: vec![bob, alice],
             mention_all: true,
+            quota: Quota::NONE,
         };
         let entry = SystemEntry {
             client_time: 7,
@@ -375,6 +391,10 @@ mod tests {
                 users: vec![bob],
                 write: Box::new(Write::Append(Append {
                     log,
+                    quota: Quota {
+                        bytes: 1 << 30,
+                        conversations: 0,
+                    },
                     ..append.clone()
                 })),
             },

@@ -151,6 +151,7 @@ pub fn a_dismissed_group_is_gone_for_everybody(world: &mut World) {
         forget_ids_before_ms: 0,
         over_before_ms: world.now_ms,
         budget: 1000,
+        ..crate::Purge::NONE
     };
     assert!(matches!(
         world.write(Write::Purge(everything)),

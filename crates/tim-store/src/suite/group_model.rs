@@ -210,6 +210,7 @@ fn foresee(world: &mut World, model: &mut Model, actor: usize, step: &Step) -> O
                 forget_ids_before_ms: 0,
                 over_before_ms: world.now_ms,
                 budget: 100,
+                ..Purge::NONE
             };
             world.write(Write::Purge(purge)).unwrap();
             return None;

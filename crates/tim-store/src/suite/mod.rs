@@ -30,6 +30,8 @@ pub mod permissions;
 #[doc(hidden)]
 pub mod purge;
 #[doc(hidden)]
+pub mod quotas;
+#[doc(hidden)]
 pub mod revoke;
 #[doc(hidden)]
 pub mod rosters;
@@ -110,7 +112,12 @@ macro_rules! suite {
             purge {
                 old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
                 paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, ids_last_as_long_as_their_messages,
-                unread_counts_what_is_kept, a_purge_names_what_it_has_changed,
+                unread_counts_what_is_kept, a_purge_names_what_it_has_changed, a_step_without_time_gets_on,
+                ids_behind_many_that_stay_are_forgotten,
+            }
+            quotas {
+                bytes_are_given_back_when_they_are_removed, a_refused_message_leaves_nothing,
+                conversations_count_for_who_has_begun_them, what_the_hub_writes_counts_for_nobody,
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,

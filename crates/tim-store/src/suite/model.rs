@@ -48,6 +48,7 @@ fn forget_earlier_cases(world: &mut World) {
         forget_ids_before_ms: world.now_ms,
         over_before_ms: world.now_ms,
         budget: u32::MAX,
+        ..Purge::NONE
     };
     world.write(Write::Purge(everything)).unwrap();
 }
@@ -311,6 +312,7 @@ fn purge(world: &mut World, model: &mut Model, keep_s: u64, budget: u32) {
             forget_ids_before_ms: 0,
             over_before_ms: world.now_ms,
             budget,
+            ..Purge::NONE
         };
         let Ok(Written::Purged { entries, more, .. }) = world.write(Write::Purge(step)) else {
             panic!("purge")
@@ -411,7 +413,16 @@ fn catch_up(world: &World, model: &mut Model, user: usize, limit: usize, reading
 }
 
 /// Every user's view of every log, and the list.
-fn compare(world: &World, model: &Model) {
+fn compare(world: &mut World, model: &Model) {
+    for user in 0..3 {
+        let name = model.users[user];
+        assert_eq!(
+            world.stored_bytes(name),
+            model.stored_bytes(user),
+            "of user {user}"
+        );
+        assert_eq!(world.begun(name), model.begun(user), "by user {user}");
+    }
     for user in 0..3 {
         // With each conversation's position, its part of the total.
         let mut list: Vec<(u64, usize, u64)> = Vec::new();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tim_proto::{GroupId, MessageKind, UserId};
 
 use super::World;
-use crate::{EntryFlags, LogKey, Merge, Stored};
+use crate::{EntryFlags, LogKey, Merge, Quota, Stored};
 
 /// What may happen. Users and logs are numbers; a log is one of three pairs, a note to oneself, the group, or what the
 /// system tells one of the three.
@@ -259,6 +259,27 @@ impl Model {
                 && entry.revoked_by.is_none()
         };
         self.logs[log].kept().filter(counts).count() as u64
+    }
+
+    /// What the user's entries count for. Each message is one byte.
+    pub(crate) fn stored_bytes(&self, user: usize) -> u64 {
+        let own = |entry: &&ModelEntry| entry.sender == self.users[user];
+        let cost = |entry: &ModelEntry| match entry.revoked_by {
+            Some(_) => Quota::cost(entry.flags | EntryFlags::REVOKED, 1),
+            None => Quota::cost(entry.flags, 1),
+        };
+        self.logs
+            .iter()
+            .flat_map(ModelLog::kept)
+            .filter(own)
+            .map(cost)
+            .sum()
+    }
+
+    /// How many of the pairs the user was the first to write to.
+    pub(crate) fn begun(&self, user: usize) -> u64 {
+        let firsts = self.logs[..GROUP].iter().filter_map(|log| log.entries.first());
+        firsts.filter(|first| first.sender == self.users[user]).count() as u64
     }
 
     pub(crate) fn last(&self, log: usize, user: usize) -> Option<&ModelEntry> {

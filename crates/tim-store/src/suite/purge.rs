@@ -1,5 +1,7 @@
 //! Retention.
 
+use std::time::Duration;
+
 use super::{DAY_MS, World, texts};
 use crate::{ChangesRequest, Gap, LogKey, Purge, PurgedLog, ReadState, Refused, Write, Written};
 
@@ -15,6 +17,7 @@ pub fn purge(world: &mut World, budget: u32) -> u64 {
             forget_ids_before_ms: older_than_ms,
             over_before_ms: world.now_ms,
             budget,
+            ..Purge::NONE
         };
         match world.write(Write::Purge(step)) {
             Ok(Written::Purged {
@@ -176,6 +179,7 @@ pub fn steps_are_bounded(world: &mut World) {
         forget_ids_before_ms: 0,
         over_before_ms: world.now_ms,
         budget: 7,
+        ..Purge::NONE
     };
     let answers = world.batch(&[Write::Purge(step), Write::Purge(step), Write::Purge(step)]);
     assert_eq!(removed(&answers[0]), (7, 0, true));
@@ -209,6 +213,7 @@ pub fn ids_outlive_the_resend_window(world: &mut World) {
         forget_ids_before_ms: world.now_ms - DAY_MS,
         over_before_ms: world.now_ms,
         budget: 100,
+        ..Purge::NONE
     };
     assert_eq!(removed(&world.write(Write::Purge(purge))), (2, 0, false));
     assert_eq!(
@@ -296,6 +301,7 @@ pub fn a_purge_names_what_it_has_changed(world: &mut World) {
         forget_ids_before_ms: 0,
         over_before_ms: 0,
         budget: 100,
+        ..Purge::NONE
     };
     let Ok(Written::Purged { mut logs, .. }) = world.write(Write::Purge(step)) else {
         panic!("nothing was removed");
@@ -319,4 +325,81 @@ pub fn a_purge_names_what_it_has_changed(world: &mut World) {
     for log in [part, whole] {
         assert_eq!(world.list(&alice).contains(&log), log == part);
     }
+}
+
+pub fn a_step_without_time_gets_on(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    for round in 0..4 {
+        let batch: Vec<Write> = (0..100)
+            .map(|_| Write::Append(world.message(log, alice, "x")))
+            .collect();
+        world.batch(&batch);
+        if round == 1 {
+            world.now_ms += 2 * KEEP_MS;
+        }
+    }
+    let step = Purge {
+        older_than_ms: world.now_ms - KEEP_MS,
+        forget_ids_before_ms: world.now_ms - KEEP_MS,
+        over_before_ms: world.now_ms,
+        time: Some(Duration::ZERO),
+        ..Purge::NONE
+    };
+    let (mut steps, mut all) = (0, (0, 0));
+    loop {
+        let (entries, ids, more) = removed(&world.write(Write::Purge(step)));
+        all = (all.0 + entries, all.1 + ids);
+        steps += 1;
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(all, (200, 200));
+    // A store that looks at the clock does it in many.
+    assert!((1..1_000).contains(&steps), "{steps}");
+    assert_eq!(world.page(log, None, 1).first_kept, 201);
+}
+
+pub fn ids_behind_many_that_stay_are_forgotten(world: &mut World) {
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    let (kept, old) = (LogKey::c2c(alice, bob), LogKey::c2c(alice, carol));
+    let first = world.message(old, carol, "old");
+    super::stored(world.write(Write::Append(first.clone())));
+    world.now_ms += 2 * KEEP_MS;
+    // Of a clock that is years slow: their ids come first in the order of time, and stay with their messages.
+    for _ in 0..6 {
+        let batch: Vec<Write> = (0..100)
+            .map(|_| {
+                let mut append = world.message(kept, alice, "x");
+                append.id.client_time -= 10 * 365 * DAY_MS / 1000;
+                Write::Append(append)
+            })
+            .collect();
+        world.batch(&batch);
+    }
+    let step = Purge {
+        older_than_ms: world.now_ms - KEEP_MS,
+        forget_ids_before_ms: world.now_ms - KEEP_MS,
+        time: Some(Duration::ZERO),
+        ..Purge::NONE
+    };
+    for round in 0..2 {
+        let (mut all, mut steps) = ((0, 0), 0);
+        loop {
+            let (entries, ids, more) = removed(&world.write(Write::Purge(step)));
+            all = (all.0 + entries, all.1 + ids);
+            steps += 1;
+            assert!(steps < 1_000, "each step looks further than the one before");
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(all, if round == 0 { (1, 1) } else { (0, 0) });
+    }
+    assert_eq!(
+        super::stored(world.write(Write::Append(first))).sequence,
+        2,
+        "forgotten"
+    );
 }

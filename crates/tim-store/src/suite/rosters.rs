@@ -255,6 +255,7 @@ pub fn a_mute_lasts_however_its_user_left_and_came_back(world: &mut World) {
                 forget_ids_before_ms: 0,
                 over_before_ms: world.now_ms,
                 budget: 100,
+                ..crate::Purge::NONE
             };
             world.write(Write::Purge(purge)).unwrap();
             let restriction = world.reader().restriction(&group, &bob).unwrap();

@@ -11,8 +11,8 @@ use tim_proto::{GroupId, GroupType, InviteOption, JoinOption, MessageId, Message
 use super::Engine;
 use crate::{
     Append, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, CreateGroup, EntryFlags,
-    Fingerprint, LogKey, Member, MembersRequest, Page, PageRequest, Published, Refused, Store, StoreReader,
-    StoreWriter, Stored, SystemEntry, Write, Written,
+    Fingerprint, LogKey, Member, MembersRequest, Page, PageRequest, Published, Quota, Refused, Store,
+    StoreReader, StoreWriter, Stored, SystemEntry, Write, Written,
 };
 
 /// A store, a clock that is set by hand, and short ways to say things.
@@ -130,6 +130,7 @@ impl World {
             require_membership: true,
             mentions: Vec::new(),
             mention_all: false,
+            quota: Quota::NONE,
         }
     }
 
@@ -137,6 +138,35 @@ impl World {
     pub fn say(&mut self, log: LogKey, sender: UserId, text: &str) -> Stored {
         let append = self.message(log, sender, text);
         stored(self.write(Write::Append(append)))
+    }
+
+    /// What a user's account takes up, as a refusal says.
+    #[track_caller]
+    pub fn stored_bytes(&mut self, user: UserId) -> u64 {
+        let mut append = self.message(LogKey::c2c(user, user), user, "");
+        append.quota = Quota {
+            bytes: 0,
+            ..Quota::NONE
+        };
+        match self.write(Write::Append(append)) {
+            Err(Refused::TooMuchStored { stored, .. }) => stored,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many conversations a user has begun, as a refusal says.
+    #[track_caller]
+    pub fn begun(&mut self, user: UserId) -> u64 {
+        let silent = self.user("nobody writes to this one");
+        let mut append = self.message(LogKey::c2c(user, silent), user, "");
+        append.quota = Quota {
+            conversations: 0,
+            ..Quota::NONE
+        };
+        match self.write(Write::Append(append)) {
+            Err(Refused::TooManyConversations { begun, .. }) => begun,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// A tip or notice in the system's name.

@@ -218,4 +218,6 @@ codes! {
     MESSAGE_ID_REUSED = 200_025, "The message id was used for another message; make a new one.";
     NOT_A_HUB = 200_026, "What answers there is no tim server; check the address and the port.";
     STORAGE_DAMAGED = 200_027, "The server's copy of this is damaged; tell whoever runs it.";
+    ACCOUNT_STORAGE_FULL = 200_028, "This account has stored as much as it may; revoke messages, or try again when old ones are removed.";
+    TOO_MANY_CONVERSATIONS = 200_029, "This account has begun as many conversations as it may; ask whoever runs the server.";
 }

@@ -1,0 +1,173 @@
+//! What each account takes up: the bytes of its kept entries, and the conversations that it has begun.
+//!
+//! Both are counted as entries and conversations come and go, in memory, and written into the table `users` with the generation.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use tim_proto::UserId;
+use tim_store::{Quota, Refused};
+
+use super::rows::{sql, unsigned};
+use super::writer::{Batch, Stop};
+
+/// No more are kept after a generation.
+const MOST: usize = 16_384;
+
+/// What an entry counts for: [`Quota::cost`] in SQL. `e` is the entry, `c` its content. The flags are `SYSTEM` and `REVOKED`.
+macro_rules! cost_of_entry {
+    () => {
+        "(128 + CASE WHEN e.flags & 2147483649 = 0 THEN coalesce(octet_length(c.body), 0) ELSE 0 END)"
+    };
+}
+pub(super) use cost_of_entry;
+
+/// Counts everything anew.
+macro_rules! recount {
+    () => {
+        concat!(
+            "UPDATE users SET bytes = 0, conversations = 0;
+             UPDATE users SET bytes = found.bytes FROM (
+                 SELECT e.sender, sum(",
+            $crate::usage::cost_of_entry!(),
+            ") AS bytes FROM entries e LEFT JOIN contents c ON c.id = e.content GROUP BY e.sender
+             ) found WHERE found.sender = users.id AND users.id <> 0;
+             UPDATE users SET conversations = found.begun FROM (
+                 SELECT begun_by, count(*) AS begun FROM logs WHERE kind = 1 GROUP BY begun_by
+             ) found WHERE found.begun_by = users.id AND users.id <> 0;"
+        )
+    };
+}
+pub(super) use recount;
+
+/// Counts everything anew, in a store that no batch is applied to.
+pub(super) fn correct(db: &Connection) -> rusqlite::Result<()> {
+    let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+    transaction.execute_batch(recount!())?;
+    transaction.commit()
+}
+
+/// What accounts take up.
+#[derive(Debug, Default)]
+pub(super) struct Usage(HashMap<i64, Counted>);
+
+/// What one account takes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counted {
+    pub(super) bytes: u64,
+    pub(super) conversations: u64,
+    /// The table has other numbers.
+    is_changed: bool,
+}
+
+impl Usage {
+    /// What a user's account takes up. Of a user who does not exist, whom a damaged entry names, nothing.
+    fn of(&mut self, db: &Connection, user: i64) -> rusqlite::Result<&mut Counted> {
+        match self.0.entry(user) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let found = db
+                    .prepare_cached("SELECT bytes, conversations FROM users WHERE id = ?1")?
+                    .query_row([user], |row| {
+                        Ok(Counted {
+                            bytes: unsigned(row, 0)?,
+                            conversations: unsigned(row, 1)?,
+                            is_changed: false,
+                        })
+                    })
+                    .optional()?;
+                Ok(unknown.insert(found.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Writes what has changed.
+    pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        for (user, counted) in self.0.iter_mut().filter(|(_, counted)| counted.is_changed) {
+            db.prepare_cached("UPDATE users SET bytes = ?2, conversations = ?3 WHERE id = ?1")?
+                .execute(params![user, sql(counted.bytes), sql(counted.conversations)])?;
+            counted.is_changed = false;
+        }
+        if self.0.len() > MOST {
+            self.0.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Batch<'_> {
+    /// An entry of a user has come.
+    pub(super) fn add_bytes(&mut self, user: i64, cost: u64) -> rusqlite::Result<()> {
+        if user != 0 {
+            let counted = self.usage.of(self.db, user)?;
+            counted.bytes = counted.bytes.saturating_add(cost);
+            counted.is_changed = true;
+        }
+        Ok(())
+    }
+
+    /// An entry of a user, or its content, has gone.
+    pub(super) fn give_back_bytes(&mut self, user: i64, cost: u64) -> rusqlite::Result<()> {
+        if user != 0 {
+            let counted = self.usage.of(self.db, user)?;
+            counted.bytes = counted.bytes.saturating_sub(cost);
+            counted.is_changed = true;
+        }
+        Ok(())
+    }
+
+    /// A user has begun a conversation.
+    pub(super) fn add_conversation(&mut self, user: i64) -> rusqlite::Result<()> {
+        let counted = self.usage.of(self.db, user)?;
+        counted.conversations = counted.conversations.saturating_add(1);
+        counted.is_changed = true;
+        Ok(())
+    }
+
+    /// Whether there is room for a message of a user, which may begin a conversation.
+    pub(super) fn check_quota(
+        &mut self,
+        (user, id): (UserId, i64),
+        quota: Quota,
+        cost: u64,
+        begins: bool,
+    ) -> Result<(), Stop> {
+        if quota == Quota::NONE {
+            return Ok(());
+        }
+        let counted = *self.usage.of(self.db, id)?;
+        if begins && counted.conversations >= quota.conversations {
+            return Err(Refused::TooManyConversations {
+                user,
+                begun: counted.conversations,
+                max: quota.conversations,
+            }
+            .into());
+        }
+        if counted.bytes.saturating_add(cost) > quota.bytes {
+            return Err(Refused::TooMuchStored {
+                user,
+                stored: counted.bytes,
+                max: quota.bytes,
+            }
+            .into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tim_store::{ENTRY_BYTES, EntryFlags};
+
+    #[test]
+    fn entries_cost_the_same_in_sql() {
+        let without_content = EntryFlags::SYSTEM | EntryFlags::REVOKED;
+        let expected = format!(
+            "({ENTRY_BYTES} + CASE WHEN e.flags & {} = 0 THEN coalesce(octet_length(c.body), 0) ELSE 0 END)",
+            without_content.to_bits()
+        );
+        assert_eq!(cost_of_entry!(), expected);
+    }
+}
