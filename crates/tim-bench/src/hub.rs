@@ -429,9 +429,12 @@ impl Target {
     }
 }
 
-/// The address in the first line of a hub.
+/// The address in the first line of a hub, of this version or of one that names no kind of address.
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let line = line.trim().trim_start_matches("listening at ");
+    let line = line
+        .trim()
+        .trim_start_matches("listening at ")
+        .trim_start_matches("tim://");
     line.split(',').next()?.parse().ok()
 }
 
@@ -459,6 +462,7 @@ mod tests {
         let address: SocketAddr = "127.0.0.1:7878".parse().expect("an address");
         for line in [
             "127.0.0.1:7878\n",
+            "listening at tim://127.0.0.1:7878, app 1400000000, data in /tmp/a, b\n",
             "listening at 127.0.0.1:7878, app 1400000000, data in /tmp/a, b\n",
         ] {
             assert_eq!(address_in(line), Some(address), "{line}");

@@ -8,10 +8,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
 use tim_proto::vendor::limits;
+use tim_transport_std::address::TCP_PORT;
 use tim_usersig::App;
 use tracing::info;
 
+use crate::address::TextAddress;
 use crate::error::{Failure, reading};
+use crate::listeners::serial_ports;
 use crate::local::DEFAULT_APP_ID;
 use crate::time::Seconds;
 
@@ -54,8 +57,21 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Address to listen at; port 0 takes a free one [default: 127.0.0.1:7878].
-    listen("TIM_LISTEN", "ADDRESS"): SocketAddr = SocketAddr::from(([127, 0, 0, 1], 7878));
+    /// Address to listen at: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, unix:/PATH; port 0 takes a free one. Can be repeated; a
+    /// serial:DEVICE is served, too [default: tim://127.0.0.1:7878].
+    listen("TIM_LISTEN", "ADDRESS", value_delimiter = ','): Vec<TextAddress> =
+        vec![TextAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, TCP_PORT)).into())];
+    /// Certificate for tims:// addresses: a PEM file with the certificate of this hub and, behind it, those between it and its
+    /// authority [default: none].
+    tls_cert("TIM_TLS_CERT", "FILE"): PathBuf = PathBuf::new();
+    /// The private key of the certificate, in PEM [default: none].
+    tls_key("TIM_TLS_KEY", "FILE"): PathBuf = PathBuf::new();
+    /// Listen without TLS at other addresses than loopback ones: everybody on the way can read messages, and UserSigs to log in with
+    /// [default: false].
+    allow_plaintext("TIM_ALLOW_PLAINTEXT", "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true): bool =
+        false;
+    /// Permissions of Unix sockets: who may write to one can connect [default: 600].
+    socket_mode("TIM_SOCKET_MODE", "MODE"): SocketMode = SocketMode(0o600);
     /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.
     serial("TIM_SERIAL", "DEVICE", value_delimiter = ','): Vec<SerialDevice> = Vec::new();
     /// Default baud rate of serial ports [default: 115200].
@@ -122,6 +138,40 @@ settings! {
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
+}
+
+/// The permissions of a socket, as chmod has them in digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct SocketMode(pub(crate) u32);
+
+impl FromStr for SocketMode {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mode = u32::from_str_radix(text, 8).ok();
+        mode.filter(|mode| *mode <= 0o777)
+            .map(Self)
+            .ok_or_else(|| format!("{text:?} is no mode, such as 600 or 660"))
+    }
+}
+
+impl fmt::Display for SocketMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
+impl TryFrom<String> for SocketMode {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<SocketMode> for String {
+    fn from(mode: SocketMode) -> Self {
+        mode.to_string()
+    }
 }
 
 /// A serial device, and its baud rate if it is not the default: `DEVICE` or `DEVICE@BAUD`.
@@ -220,7 +270,7 @@ impl Settings {
     /// # Errors
     /// If the connections of these settings do not fit.
     pub(crate) fn allow_connections(&self) -> Result<(), Failure> {
-        let ports = self.serial.len() + self.serial_tcp.len();
+        let ports = self.serial.len() + self.serial_tcp.len() + serial_ports(self).count();
         let accepted = match self.serial_tcp_listen.is_empty() {
             true => 0,
             false => u64::from(self.max_serial_ports),
@@ -353,7 +403,7 @@ mod tests {
             (settings.max_members, settings.revoke_window, settings.retention),
             (7, Seconds(300), Seconds(60))
         );
-        assert_eq!(settings.listen.port(), 7878);
+        assert_eq!(settings.listen[0].to_string(), "tim://127.0.0.1:7878");
     }
 
     #[test]
@@ -366,6 +416,24 @@ mod tests {
             "{text}"
         );
         assert_eq!(resolved(PartialSettings::default(), "").unwrap(), settings);
+    }
+
+    #[test]
+    fn addresses_are_lists_and_modes_are_octal() {
+        let file = "listen = [\"unix:/run/tim.sock\", \"tims://hub\"]\nsocket-mode = \"660\"\nallow-plaintext = true";
+        let settings = resolved(PartialSettings::default(), file).unwrap();
+        let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["unix:/run/tim.sock", "tims://hub:7879"]);
+        assert_eq!(
+            (settings.socket_mode, settings.allow_plaintext),
+            (SocketMode(0o660), true)
+        );
+        let text = settings.to_toml().unwrap();
+        assert_eq!(
+            resolved(PartialSettings::default(), &text).unwrap(),
+            settings,
+            "{text}"
+        );
     }
 
     #[test]
@@ -388,7 +456,10 @@ mod tests {
     fn unknown_keys_and_wrong_values_are_refused() {
         for file in [
             "colour = 1",
-            "listen = \"nowhere\"",
+            "listen = \"127.0.0.1:7878\"",
+            "listen = [\"nowhere\"]",
+            "socket-mode = \"rw\"",
+            "socket-mode = \"1777\"",
             "retention = \"a week\"",
             "max-members = -1",
             "serial = \"\"",

@@ -1,10 +1,12 @@
 //! Which user connects to which hub, and with which UserSig.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use tim_proto::{ConversationId, GroupId, UserId};
-use tim_transport_std::Address;
 use tim_transport_std::address::TCP_PORT;
+use tim_transport_std::tls::ClientTls;
+use tim_transport_std::{Address, AnyConnector, ConnectOptions};
 use tim_usersig::{App, Claims, UserSig};
 
 use crate::error::Failure;
@@ -29,7 +31,7 @@ pub(crate) struct ConnectArgs {
     /// see it in the process list; the variable avoids that.
     #[arg(long, value_name = "USERSIG", env = "TIM_USER_SIG", hide_env_values = true)]
     sig: Option<String>,
-    /// Address of the hub: tim://HOST:PORT or HOST:PORT, unix:/PATH, serial:DEVICE?baud=SPEED
+    /// Address of the hub: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, unix:/PATH, serial:DEVICE?baud=SPEED
     /// [default: the one in the data directory, else tim://127.0.0.1:7878].
     #[arg(long, value_name = "ADDRESS", env = "TIM_HUB", hide_env_values = true)]
     hub: Option<Address>,
@@ -46,16 +48,47 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
     #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     data: DataArg,
 }
 
+/// Which hubs are trusted, for those that have a certificate.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TlsArgs {
+    /// Trust hubs with a certificate of an authority in this PEM file, and no others [default: those that the system trusts].
+    #[arg(long, value_name = "FILE", env = "TIM_TLS_CA", hide_env_values = true)]
+    tls_ca: Option<PathBuf>,
+    /// Name that the hub's certificate must be for [default: the host in the hub's address].
+    #[arg(long, value_name = "NAME", env = "TIM_TLS_NAME", hide_env_values = true)]
+    tls_name: Option<String>,
+}
+
+impl TlsArgs {
+    /// A connector for the address of a hub.
+    pub(crate) fn connector(&self, hub: &Address) -> Result<AnyConnector, Failure> {
+        let mut tls = ClientTls::new();
+        if let Some(file) = &self.tls_ca {
+            let trusting = tls.with_roots_from(file);
+            tls = trusting.map_err(|error| {
+                Failure::usage(error).hint("--tls-ca names a PEM file with the certificate of an authority")
+            })?;
+        }
+        if let Some(name) = &self.tls_name {
+            tls = tls.with_name(name);
+        }
+        AnyConnector::new(hub, &ConnectOptions::new().with_tls(tls)).map_err(Failure::usage)
+    }
+}
+
 /// What a login needs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Login {
     pub(crate) user: UserId,
     pub(crate) user_sig: String,
     pub(crate) app: u32,
     pub(crate) hub: Address,
+    pub(crate) connector: AnyConnector,
     /// The time limit in seconds.
     pub(crate) timeout: u32,
 }
@@ -88,6 +121,7 @@ impl ConnectArgs {
             user: self.user.unwrap_or(user),
             user_sig: sig.to_owned(),
             app: self.app.or_else(|| app.try_into().ok()).unwrap_or(DEFAULT_APP_ID),
+            connector: self.tls.connector(&hub)?,
             hub,
             timeout: self.timeout,
         })
@@ -110,11 +144,13 @@ impl ConnectArgs {
             |endpoint| (endpoint.address.0, endpoint.app_id),
         );
         let app = self.app.unwrap_or(app);
+        let hub = self.hub.clone().unwrap_or(hub);
         Ok(Login {
             user,
             user_sig: UserSig::sign(&App::new(app, key), &user, now(), SIG_SECONDS),
             app,
-            hub: self.hub.clone().unwrap_or(hub),
+            connector: self.tls.connector(&hub)?,
+            hub,
             timeout: self.timeout,
         })
     }

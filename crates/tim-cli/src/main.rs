@@ -9,6 +9,7 @@ mod emoji;
 mod error;
 mod hex;
 mod json;
+mod listeners;
 mod local;
 mod log;
 mod output;

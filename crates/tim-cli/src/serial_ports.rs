@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::Settings;
 use crate::error::Failure;
+use crate::listeners::serial_ports;
 
 /// The shortest and the longest delay before a port is retried.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -48,7 +49,14 @@ impl SerialPorts {
             path: device.path.clone(),
             speed: device.speed.unwrap_or(settings.serial_speed),
         });
-        for source in devices.chain(settings.serial_tcp.iter().cloned().map(Source::Tcp)) {
+        let addresses = serial_ports(settings).map(|port| Source::Device {
+            path: port.device().to_owned(),
+            speed: port.given_baud().unwrap_or(settings.serial_speed),
+        });
+        for source in devices
+            .chain(addresses)
+            .chain(settings.serial_tcp.iter().cloned().map(Source::Tcp))
+        {
             ports.tasks.spawn(keep(Arc::clone(hub), source));
         }
         Ok(ports)

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tim_client::transport::{Address, AnyConnector, ConnectOptions, Connector};
+use tim_client::transport::tls::TlsError;
+use tim_client::transport::{Address, AnyConnector, Connector};
 use tim_client::{Client, ErrorCode, EventStream, ImError, Limits, UserId};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -40,11 +41,12 @@ impl Session {
             user_sig,
             app,
             hub,
+            connector,
             timeout,
         } = login;
         let trouble = Arc::new(Trouble::default());
         let connector = Dial {
-            connector: connector(&hub)?,
+            connector,
             trouble: Arc::clone(&trouble),
         };
         let limits = Limits::new().with_login_timeout_millis(timeout.saturating_mul(1000));
@@ -153,13 +155,28 @@ impl Session {
 const LONGER: &str = "the request may have been carried out all the same; --timeout SECONDS waits longer";
 
 fn unreachable(hub: &Address, error: &io::Error) -> Failure {
-    Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}"))
-        .hint("start one with `tim serve`, or pass its address with --hub ADDRESS")
+    let hint = TlsError::of(error).map_or(
+        "start one with `tim serve`, or pass its address with --hub ADDRESS",
+        tls_hint,
+    );
+    Failure::unreachable(format_args!("cannot reach a hub at {hub}: {error}")).hint(hint)
 }
 
-/// A connector for the address of a hub.
-pub(crate) fn connector(hub: &Address) -> Result<AnyConnector, Failure> {
-    AnyConnector::new(hub, &ConnectOptions::default()).map_err(Failure::usage)
+/// What to do when TLS fails.
+fn tls_hint(error: &TlsError) -> &'static str {
+    match error {
+        TlsError::WrongName { .. } => {
+            "name the hub in --hub as its certificate does, or pass the name in the certificate with --tls-name NAME"
+        }
+        TlsError::UnknownIssuer { .. } => {
+            "pass the certificate of the hub's authority with --tls-ca FILE, if you have it from the hub's operator"
+        }
+        TlsError::Expired { .. } => {
+            "the hub's operator puts the renewed certificate in place and sends `tim serve` a SIGHUP"
+        }
+        TlsError::NotTls => "a hub without TLS has a tim:// address",
+        _ => "the hub's log says more",
+    }
 }
 
 /// Runs a command's asynchronous part.
@@ -187,6 +204,8 @@ pub(crate) fn failure(error: ImError) -> Failure {
         ErrorCode::NETWORK_ERROR | ErrorCode::NETWORK_TIMEOUT => {
             Failure::unreachable(error).hint("the hub may be down; `tim serve` starts one")
         }
+        ErrorCode::NOT_A_HUB => Failure::failed(error)
+            .hint("a hub with TLS has a tims:// address, such as --hub tims://HOST:PORT"),
         ErrorCode(70_001) => {
             Failure::credentials(error).hint("get a new UserSig, or create one with `tim sig make`")
         }

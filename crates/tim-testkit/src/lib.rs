@@ -32,6 +32,8 @@
 //! ```
 
 mod borders;
+#[cfg(feature = "certificates")]
+pub mod certificates;
 mod deadline;
 mod device;
 pub mod ends;

@@ -135,7 +135,7 @@ impl Hub {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
-                    let rest = line.strip_prefix("listening at ");
+                    let rest = line.strip_prefix("listening at tim://");
                     if let Some(address) = rest.and_then(|rest| rest.split(',').next()) {
                         return Ok(Started::Listening(address.to_owned()));
                     }

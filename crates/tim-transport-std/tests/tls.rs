@@ -2,8 +2,6 @@
 
 #![cfg(feature = "tls")]
 
-#[path = "support/certificates.rs"]
-mod certificates;
 mod support;
 
 use std::io;
@@ -11,8 +9,8 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::Duration;
 
-use certificates::{Age, Authority, Files};
 use support::{drive, driver, hub, log_in_and_out};
+use tim_testkit::certificates::{Age, Authority, Files};
 use tim_transport_std::session::Event;
 use tim_transport_std::tls::{
     ClientTls, ClientTlsLink, HubTls, HubTlsLink, TlsAcceptor, TlsConnector, TlsError, TlsProtocol,

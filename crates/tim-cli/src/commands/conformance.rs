@@ -10,8 +10,9 @@ use tim_transport_std::Address;
 use tim_transport_std::session::Framing;
 use tim_usersig::UserSig;
 
+use crate::connect::TlsArgs;
 use crate::error::{EXIT_CODES, Failure};
-use crate::session::{block_on_threads, connector, failure};
+use crate::session::{block_on_threads, failure};
 use crate::terminal::Safe;
 use crate::time::now;
 
@@ -37,6 +38,8 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     hub: Option<Address>,
+    #[command(flatten)]
+    tls: TlsArgs,
     #[command(flatten)]
     key: KeyArgs,
     /// Check these rows only, separated by commas; --list prints them.
@@ -90,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         .with_deadline(Duration::from_secs(args.timeout.into()));
     let report = block_on_threads(async {
         match &args.hub {
-            Some(hub) => check_other(hub, &args.key, &selection).await,
+            Some(hub) => check_other(hub, args, &selection).await,
             None => check_own(&selection).await,
         }
     })?;
@@ -105,14 +108,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Err(Failure::failed(format_args!("{} failed", failed.join(", "))))
 }
 
-async fn check_other(hub: &Address, key: &KeyArgs, selection: &Selection) -> Result<Report, Failure> {
+async fn check_other(hub: &Address, args: &Args, selection: &Selection) -> Result<Report, Failure> {
     if hub.framing() == Framing::Serial {
         return Err(Failure::usage(
             "a serial port carries one session, but the checks need several at once",
         ));
     }
-    let app = key.app()?;
-    let target = Target::new(app.id, connector(hub)?, move |user| {
+    let app = args.key.app()?;
+    let target = Target::new(app.id, args.tls.connector(hub)?, move |user| {
         UserSig::sign(&app, user, now(), SIG_SECONDS)
     });
     target.probe().await.map_err(failure)?;

@@ -5,13 +5,16 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tim_hub::tls::HubTls;
 use tim_hub::{Hub, HubError};
-use tokio::net::TcpListener;
+use tim_transport_std::Address;
 use tracing::{info, warn};
 
 use super::check;
+use crate::address::TextAddress;
 use crate::config::{PartialSettings, Settings};
 use crate::error::{EXIT_CODES, Failure};
+use crate::listeners::Plan;
 use crate::local::{DataArg, DataDir, Endpoint, check_key, key_from};
 use crate::log;
 use crate::serial_ports::SerialPorts;
@@ -22,17 +25,22 @@ Each setting can be given as a flag, as a variable (TIM_ and the flag's name in 
 take precedence over variables, variables over the file, the file over the default. The file is the one of --config, else
 serve.toml in the data directory if it exists; --print-config prints all settings in the format of the file.
 
+A hub can listen at several addresses. Without TLS it listens at loopback addresses only, unless --allow-plaintext is given. At a
+tims:// address it needs --tls-cert and --tls-key; clients trust its authority by the system's list, or with --tls-ca. A Unix socket
+can be used by whoever may write to its file (--socket-mode); the file is removed at a clean stop, and replaced if a killed hub has
+left it behind.
+
 Serial ports carry the same frames as TCP, each in a packet with a counter and a checksum (SPEC.md): noise, cuts and restarts
 of either end cost a login, but no message. QEMU connects a guest's UART to --serial-tcp-listen with
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
-SIGHUP reloads the file, the key and the variables. The app key, the retention, the revoke window, the rates of sends,
+SIGHUP reloads the file, the key, the variables and the certificate. The app key, the retention, the revoke window, the rates of sends,
 requests and addresses, the number of devices, what a user may store and the log levels change at once, and sessions continue; other
-settings take effect at the next start.
+settings take effect at the next start. New connections get the new certificate; one that does not work leaves the old one in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
 after a clean stop; it belongs into each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
-owner only), endpoint.toml (the hub's address, for `tim chat` and other local commands).";
+owner only), endpoint.toml (an address of the hub, for `tim chat` and other local commands).";
 
 /// Run a hub: store conversations and deliver messages.
 #[derive(Debug, clap::Args)]
@@ -152,8 +160,20 @@ impl Sources {
 }
 
 /// Applies the settings that can change while the hub runs, and warns of others.
-fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels) -> Result<(), Failure> {
+fn reload(
+    hub: &Hub,
+    sources: &Sources,
+    started: &Settings,
+    levels: &log::Levels,
+    tls: Option<&HubTls>,
+) -> Result<(), Failure> {
     let settings = sources.settings()?;
+    if let Some(tls) = tls {
+        match tls.load(&settings.tls_cert, &settings.tls_key) {
+            Ok(()) => info!(certificate = %settings.tls_cert.display(), "certificate reloaded"),
+            Err(error) => warn!(%error, "cannot reload the certificate; the old one stays in use"),
+        }
+    }
     let options = settings.hub_options(sources.key()?);
     hub.reload(&options).map_err(Failure::failed)?;
     levels.set(&settings.log)?;
@@ -169,6 +189,14 @@ fn reload(hub: &Hub, sources: &Sources, started: &Settings, levels: &log::Levels
         max_conversations: started.max_conversations,
         ..settings
     };
+    let rest = match tls {
+        Some(_) => Settings {
+            tls_cert: started.tls_cert.clone(),
+            tls_key: started.tls_key.clone(),
+            ..rest
+        },
+        None => rest,
+    };
     if rest != *started {
         warn!("some of the changed settings take effect at the next start");
     }
@@ -183,9 +211,10 @@ async fn reload_on_hangup(
     sources: Sources,
     started: Settings,
     levels: log::Levels,
+    tls: Option<HubTls>,
 ) {
     while hangup.recv().await.is_some() {
-        if let Err(failure) = reload(&hub, &sources, &started, &levels) {
+        if let Err(failure) = reload(&hub, &sources, &started, &levels, tls.as_ref()) {
             warn!(%failure, "cannot reload the settings");
         }
     }
@@ -221,40 +250,40 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
     // Before the store, which may take long to open.
     let hangup = hangups()?;
     let stop = stop_signal()?;
+    let plan = Plan::of(settings).await?;
     let key = sources.key_or_new()?;
     let hub = Arc::new(
         Hub::open(data.path(), settings.hub_options(key)).map_err(|error| cannot_open(&error, data))?,
     );
-    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-        Failure::failed(format_args!("cannot listen at {}: {error}", settings.listen))
-            .hint("--listen 127.0.0.1:0 takes any free port")
-    })?;
-    let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        warn!(%address, "connections to this address are not encrypted: eavesdroppers can read UserSigs and log in as their users");
-    }
+    let listeners = plan.open().await?;
     tokio::spawn(reload_on_hangup(
         hangup,
         Arc::clone(&hub),
         sources,
         settings.clone(),
         levels,
+        listeners.tls().cloned(),
     ));
     let ports = SerialPorts::start(&hub, settings).await?;
-    let endpoint = Endpoint::of(address, settings.app_id);
-    if data.endpoint().ok().flatten() != Some(endpoint.clone())
-        && let Err(failure) = data.write_endpoint(&endpoint)
-    {
-        // On a full disk, for example: the hub can still serve reads.
-        warn!(%failure, "local commands need --hub {address}");
+    if let Some(address) = listeners.local() {
+        tell_local_commands(data, address, settings.app_id);
     }
     let mut out = io::stdout();
-    writeln!(
-        out,
-        "listening at {address}, app {}, data in {}",
-        settings.app_id,
-        data.path().display()
-    )?;
+    let mut addresses: Vec<_> = listeners.addresses().map(ToString::to_string).collect();
+    if addresses.is_empty() {
+        addresses.push("serial ports".to_owned());
+    }
+    for (number, address) in addresses.iter().enumerate() {
+        match number {
+            0 => writeln!(
+                out,
+                "listening at {address}, app {}, data in {}",
+                settings.app_id,
+                data.path().display()
+            )?,
+            _ => writeln!(out, "listening at {address}")?,
+        }
+    }
     for address in ports.listening() {
         writeln!(out, "serial ports at {address}")?;
     }
@@ -267,9 +296,25 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         )?,
     }
     out.flush()?;
-    hub.serve(listener, stop)
+    listeners
+        .serve(&hub, stop)
         .await
         .map_err(|error| ended(&error, data))
+}
+
+/// Stores an address of the hub where commands on this machine find it.
+fn tell_local_commands(data: &DataDir, address: Address, app_id: u32) {
+    let endpoint = Endpoint {
+        address: TextAddress(address),
+        app_id,
+    };
+    if data.endpoint().ok().flatten() == Some(endpoint.clone()) {
+        return;
+    }
+    if let Err(failure) = data.write_endpoint(&endpoint) {
+        // On a full disk, for example: the hub can still serve reads.
+        warn!(%failure, "local commands need --hub {}", endpoint.address);
+    }
 }
 
 fn cannot_open(error: &HubError, data: &DataDir) -> Failure {

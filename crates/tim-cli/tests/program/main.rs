@@ -12,9 +12,11 @@ mod pipes;
 mod serial;
 mod serve;
 mod sig;
+mod sockets;
 #[cfg(unix)]
 mod terminal;
 mod timeout;
+mod tls;
 
 use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};

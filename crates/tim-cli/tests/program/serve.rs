@@ -4,17 +4,34 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use tim_proto::wire::{End, Hello};
 
 use super::{Leash, Ran, run, tim};
+
+/// The lines of a log, which are also shown with the test.
+fn follow(log: ChildStderr) -> Receiver<String> {
+    let (send, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            let _ = send.send(line);
+        }
+    });
+    lines
+}
 
 /// A running hub, which ends with the value.
 pub(crate) struct Served {
     child: Child,
     _leash: Leash,
     out: BufReader<ChildStdout>,
+    /// Behind a lock, so that the value can be shared.
+    log: Mutex<Receiver<String>>,
     pub(crate) address: String,
 }
 
@@ -28,26 +45,54 @@ impl Served {
     pub(crate) fn start_at(data: &Path, listen: &str, args: &[&str]) -> Self {
         let mut command = tim();
         command
-            .args(["serve", "--listen", listen, "--log", "warn", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .args(args);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        if !args.contains(&"--log") {
+            command.args(["--log", "warn"]);
+        }
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let leash = Leash::new(&child);
+        let log = follow(child.stderr.take().unwrap());
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let address = line
             .strip_prefix("listening at ")
-            .and_then(|rest| rest.split(',').next());
-        let address = address
-            .unwrap_or_else(|| panic!("no address in {line:?}"))
-            .to_owned();
+            .and_then(|rest| rest.trim().split(',').next());
+        let address = address.unwrap_or_else(|| panic!("no address in {line:?}"));
+        let address = address.strip_prefix("tim://").unwrap_or(address).to_owned();
         Self {
             child,
             _leash: leash,
             out,
+            log: Mutex::new(log),
             address,
         }
+    }
+
+    /// Waits until it logs this.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, part: &str) -> String {
+        let log = self.log.lock().unwrap();
+        let mut seen = Vec::new();
+        loop {
+            match log.recv_timeout(Duration::from_secs(20)) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(line) => seen.push(line),
+                Err(_) => panic!("{part:?} was not logged, but {seen:#?}"),
+            }
+        }
+    }
+
+    /// Asks it to read its settings again.
+    #[cfg(unix)]
+    pub(crate) fn hang_up(&self) {
+        send_hangup(&self.child);
     }
 
     /// The next line that it prints.
@@ -299,7 +344,7 @@ fn settings_come_from_flags_variables_file_and_defaults() {
         "retention = \"30d\"",
         "revoke-window = \"2m\"",
         "manager-revoke-window = \"0s\"",
-        "listen = \"127.0.0.1:7878\"",
+        "listen = [\"tim://127.0.0.1:7878\"]",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }

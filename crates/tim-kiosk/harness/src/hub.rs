@@ -111,7 +111,7 @@ async fn serve(data: &TempDir, address: SocketAddr, serial: SocketAddr) -> (Chil
                 .parse::<SocketAddr>()
                 .ok()
         };
-        address = address.or(at("listening at "));
+        address = address.or(at("listening at tim://"));
         serial = serial.or(at("serial ports at "));
     }
     // What more it says must not fill the pipe.

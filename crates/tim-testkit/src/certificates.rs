@@ -6,30 +6,40 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// An authority, and the directory in which its files are.
-pub(crate) struct Authority {
+pub struct Authority {
     directory: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     /// Its certificate.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
 }
 
 /// The files of a hub's certificate.
-#[derive(Clone)]
-pub(crate) struct Files {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// How old a certificate is.
-#[derive(Clone, Copy)]
-pub(crate) enum Age {
+#[derive(Debug, Clone, Copy)]
+pub enum Age {
+    /// From 2020 to 2100.
     Valid,
+    /// Since 2021-02-03.
     Expired,
+    /// From 2099-01-01 on.
     NotYetValid,
 }
 
 impl Authority {
-    pub(crate) fn new(directory: &Path, name: &str) -> Self {
+    /// An authority of this name, which is also that of its file in the directory.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    #[must_use]
+    pub fn new(directory: &Path, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,7 +55,11 @@ impl Authority {
     }
 
     /// A certificate for these names, in files of this name.
-    pub(crate) fn sign(&self, files: &str, names: &[&str], age: Age) -> Files {
+    ///
+    /// # Panics
+    /// If the files cannot be written.
+    #[must_use]
+    pub fn sign(&self, files: &str, names: &[&str], age: Age) -> Files {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -62,5 +76,14 @@ impl Authority {
         fs::write(&files.certificate, certificate.pem()).unwrap();
         fs::write(&files.key, key.serialize_pem()).unwrap();
         files
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without its key.
+        f.debug_struct("Authority")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,304 @@
+//! Where the hub listens: the addresses of `--listen`, checked, opened and served together.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tim_hub::tls::{HubTls, TlsError};
+use tim_hub::{Hub, HubError, Listener, TlsListener};
+use tim_transport_std::Address;
+use tim_transport_std::address::{HostPort, SerialAddress};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::config::Settings;
+use crate::error::Failure;
+
+/// The listeners of a hub before they are served.
+pub(crate) struct Listeners {
+    open: Vec<Open>,
+    tls: Option<HubTls>,
+    /// The files of Unix sockets, which are removed when the hub has stopped.
+    #[cfg(unix)]
+    sockets: Vec<tim_transport_std::unix::SocketFile>,
+}
+
+/// A listener, and the address that it has got.
+struct Open {
+    address: Address,
+    listener: Kind,
+}
+
+enum Kind {
+    Tcp(TcpListener),
+    Tls(TlsListener<TcpListener>),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+/// What is needed to listen, found to be in order before the store is opened.
+pub(crate) struct Plan {
+    addresses: Vec<Address>,
+    tls: Option<HubTls>,
+    #[cfg(unix)]
+    socket_mode: u32,
+}
+
+impl Plan {
+    /// Checks the settings: that TLS has its files, and that nothing is readable on the way unless that is allowed.
+    pub(crate) async fn of(settings: &Settings) -> Result<Self, Failure> {
+        let addresses: Vec<_> = settings.listen.iter().map(|address| address.0.clone()).collect();
+        let tls = tls(settings)?;
+        for address in &addresses {
+            match address {
+                Address::Tls(_) if tls.is_none() => {
+                    return Err(
+                        Failure::usage(format_args!("listening at {address} needs a certificate")).hint(
+                            "--tls-cert FILE and --tls-key FILE name it and its private key, both in PEM",
+                        ),
+                    );
+                }
+                Address::Tcp(_) | Address::Tls(_) | Address::Serial(_) => {}
+                #[cfg(unix)]
+                Address::Unix(_) => {}
+                _ => {
+                    return Err(
+                        Failure::usage(format_args!("this program cannot listen at {address}"))
+                            .hint("it listens at tim://, tims:// and, on Unix, unix: addresses"),
+                    );
+                }
+            }
+        }
+        if tls.is_some() && !addresses.iter().any(|address| matches!(address, Address::Tls(_))) {
+            warn!("there is a certificate, but no address to use it at, such as --listen tims://0.0.0.0");
+        }
+        check_plaintext(settings, &addresses).await?;
+        Ok(Self {
+            addresses,
+            tls,
+            #[cfg(unix)]
+            socket_mode: settings.socket_mode.0,
+        })
+    }
+
+    /// Listens at all addresses.
+    pub(crate) async fn open(self) -> Result<Listeners, Failure> {
+        let mut listeners = Listeners {
+            open: Vec::new(),
+            tls: self.tls,
+            #[cfg(unix)]
+            sockets: Vec::new(),
+        };
+        for address in self.addresses {
+            let open = match &address {
+                Address::Tcp(place) => {
+                    let (listener, address) = bind(place, &address).await?;
+                    Open {
+                        address,
+                        listener: Kind::Tcp(listener),
+                    }
+                }
+                Address::Tls(place) => {
+                    let (listener, address) = bind(place, &address).await?;
+                    let tls = listeners.tls.as_ref();
+                    let tls = tls.ok_or_else(|| Failure::usage("there is no certificate"))?;
+                    Open {
+                        address,
+                        listener: Kind::Tls(TlsListener::new(listener, tls)),
+                    }
+                }
+                #[cfg(unix)]
+                Address::Unix(socket) => {
+                    let opened = tim_transport_std::unix::listen(socket.path(), self.socket_mode).await;
+                    let (listener, file) = opened.map_err(|error| {
+                        Failure::failed(format_args!("cannot listen at {address}: {error}")).hint(
+                            "choose another path; a socket that a killed hub has left behind is replaced",
+                        )
+                    })?;
+                    listeners.sockets.push(file);
+                    Open {
+                        address,
+                        listener: Kind::Unix(listener),
+                    }
+                }
+                // Serial ports are opened elsewhere.
+                _ => continue,
+            };
+            listeners.open.push(open);
+        }
+        Ok(listeners)
+    }
+}
+
+impl Listeners {
+    /// The addresses, in the order in which they were given. A port 0 has become the one that was free.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.open.iter().map(|open| &open.address)
+    }
+
+    /// The address for commands on this machine: the first that needs no certificate, else the first.
+    pub(crate) fn local(&self) -> Option<Address> {
+        let easy = self
+            .addresses()
+            .find(|address| !matches!(address, Address::Tls(_)));
+        let chosen = easy.or_else(|| self.addresses().next())?;
+        Some(reachable(chosen.clone()))
+    }
+
+    /// The certificate, to replace it.
+    pub(crate) const fn tls(&self) -> Option<&HubTls> {
+        self.tls.as_ref()
+    }
+
+    /// Serves all until one ends, which happens when `stop` is ready or the store has failed. All have ended then, and the hub
+    /// has shut down.
+    pub(crate) async fn serve(self, hub: &Arc<Hub>, stop: impl Future<Output = ()>) -> Result<(), HubError> {
+        let stopping = watch::Sender::new(false);
+        let mut tasks = JoinSet::new();
+        for Open { listener, .. } in self.open {
+            let (hub, stop) = (Arc::clone(hub), stopping.subscribe());
+            match listener {
+                Kind::Tcp(listener) => tasks.spawn(serve_one(hub, listener, stop)),
+                Kind::Tls(listener) => tasks.spawn(serve_one(hub, listener, stop)),
+                #[cfg(unix)]
+                Kind::Unix(listener) => tasks.spawn(serve_one(hub, listener, stop)),
+            };
+        }
+        // Serial ports alone have no listener that would hear of it.
+        let mut result = Ok(());
+        tokio::select! {
+            () = stop => {}
+            reason = hub.failed() => result = Err(HubError::Store(reason)),
+        }
+        let _ = stopping.send(true);
+        while let Some(ended) = tasks.join_next().await {
+            let ended = ended.unwrap_or_else(|error| Err(HubError::Io(std::io::Error::other(error))));
+            result = result.and(ended);
+        }
+        if !hub.is_stopping() {
+            hub.shut_down().await;
+        }
+        result
+    }
+}
+
+async fn serve_one(
+    hub: Arc<Hub>,
+    listener: impl Listener,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), HubError> {
+    hub.serve(listener, async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    })
+    .await
+}
+
+/// The certificate of the settings, if there is one.
+fn tls(settings: &Settings) -> Result<Option<HubTls>, Failure> {
+    let (certificate, key) = (&settings.tls_cert, &settings.tls_key);
+    match (certificate.as_os_str().is_empty(), key.as_os_str().is_empty()) {
+        (true, true) => Ok(None),
+        (false, false) => HubTls::from_files(certificate, key).map(Some).map_err(cannot_use),
+        (true, false) => Err(Failure::usage(
+            "--tls-key needs --tls-cert FILE, the certificate of that key",
+        )),
+        (false, true) => Err(Failure::usage(
+            "--tls-cert needs --tls-key FILE, the private key of that certificate",
+        )),
+    }
+}
+
+fn cannot_use(error: TlsError) -> Failure {
+    Failure::usage(error).hint("--tls-cert and --tls-key name files in PEM, of one certificate")
+}
+
+/// Refuses to let everybody on the way read what travels, unless that is allowed.
+async fn check_plaintext(settings: &Settings, addresses: &[Address]) -> Result<(), Failure> {
+    let plain = addresses.iter().filter(|address| address.is_plaintext());
+    let mut plain: Vec<_> = plain
+        .filter_map(|address| Some((address.to_string(), address.host_port()?.clone())))
+        .collect();
+    let serial = settings.serial_tcp_listen.iter();
+    plain.extend(serial.map(|address| (address.to_string(), HostPort::from(*address))));
+    for (address, place) in plain {
+        if is_loopback(&place).await? {
+            continue;
+        }
+        if !settings.allow_plaintext {
+            return Err(Failure::usage(format_args!(
+                "listening at {address} without TLS would let everybody on the way read messages, and UserSigs to log in with"
+            ))
+            .hint(
+                "use tims:// with --tls-cert and --tls-key, or a loopback address behind a proxy; --allow-plaintext listens all the same",
+            ));
+        }
+        warn!(%address, "connections to this address are not encrypted: eavesdroppers can read UserSigs and log in as their users");
+    }
+    Ok(())
+}
+
+async fn is_loopback(place: &HostPort) -> Result<bool, Failure> {
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    if let Some(ip) = place.ip() {
+        return Ok(is_loopback(ip));
+    }
+    let found = tokio::net::lookup_host(place.to_string()).await;
+    let mut found = found.map_err(|error| {
+        Failure::usage(format_args!("cannot listen at {place}: {error}"))
+            .hint("name an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all")
+    })?;
+    Ok(found.all(|address| is_loopback(address.ip())))
+}
+
+/// Listens at a host and port; the address that it has got.
+async fn bind(place: &HostPort, address: &Address) -> Result<(TcpListener, Address), Failure> {
+    let bound = async {
+        let listener = TcpListener::bind(place.to_string()).await?;
+        let got = listener.local_addr()?;
+        Ok((listener, got))
+    };
+    let (listener, got) = bound.await.map_err(|error: std::io::Error| {
+        Failure::failed(format_args!("cannot listen at {address}: {error}")).hint(format_args!(
+            "--listen {}://127.0.0.1:0 takes any free port",
+            address.scheme()
+        ))
+    })?;
+    Ok((listener, address.clone().with_host_port(got.into())))
+}
+
+/// The serial ports among the addresses.
+pub(crate) fn serial_ports(settings: &Settings) -> impl Iterator<Item = &SerialAddress> {
+    settings.listen.iter().filter_map(|address| match &address.0 {
+        Address::Serial(port) => Some(port),
+        _ => None,
+    })
+}
+
+/// An address at which a hub that listens at all addresses of this machine is reached.
+fn reachable(address: Address) -> Address {
+    let loopback: IpAddr = match address.host_port().and_then(HostPort::ip) {
+        Some(IpAddr::V4(ip)) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        Some(IpAddr::V6(ip)) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        _ => return address,
+    };
+    let port = address.host_port().map_or(0, HostPort::port);
+    address.with_host_port(SocketAddr::new(loopback, port).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_are_reached_at_the_loopback_one() {
+        for (listen, found) in [
+            ("127.0.0.1:7878", "tim://127.0.0.1:7878"),
+            ("0.0.0.0:1", "tim://127.0.0.1:1"),
+            ("tims://[::]:2", "tims://[::1]:2"),
+            ("unix:/run/tim.sock", "unix:/run/tim.sock"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), found);
+        }
+    }
+}
