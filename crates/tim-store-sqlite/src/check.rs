@@ -128,7 +128,8 @@ pub fn check(dir: &Path) -> Result<Report, OpenError> {
     connection.execute_batch("BEGIN").map_err(in_file)?;
     let mut report = run(&mut connection, None);
     if !is_running && report.broken.is_empty() {
-        report.batches_in_log = database::blocks_in_log(&connection, dir)
+        let was_killed = lock::was_killed(dir).map_err(io(dir.to_owned()))?;
+        report.batches_in_log = database::blocks_in_log(&connection, dir, was_killed)
             .map_err(|error| error.in_file(&path))?
             .len() as u64;
     }

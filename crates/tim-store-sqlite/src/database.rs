@@ -1,6 +1,6 @@
 //! The writing connection, the log in front of it, and the generation in progress. See [`log`](super::log).
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::checkpoints::Checkpoints;
 use super::known::Known;
+use super::lock::DirLock;
 use super::log::block::{Found, Header};
 use super::log::{Log, record};
 use super::purge::LastId;
@@ -61,6 +62,8 @@ pub(super) struct Database {
     last_id: Option<LastId>,
     records: Vec<u8>,
     state: State,
+    /// What was taken from the log and cannot be committed yet.
+    recovered: Vec<Write>,
     /// Why the generation could not be committed, and until when it is not tried again.
     refused: Option<(StoreError, Instant)>,
     /// How many blocks were applied anew because something was taken back.
@@ -88,14 +91,16 @@ struct Generation {
 }
 
 impl Database {
-    /// The database of a data directory, with what the log has of the last generation applied and committed.
-    pub(super) fn open(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+    /// The database of a data directory, with what the log has of the last generation applied and, if the disk is not full, committed.
+    /// If the last hub was killed, there must be a log.
+    pub(super) fn open(connection: Connection, path: &Path, was_killed: bool) -> Result<Self, OpenError> {
         let dir = path.parent().unwrap_or_else(|| Path::new("."));
-        let log = Log::create(dir).map_err(|error| OpenError::Io {
+        let (generation, salt) = generation(&connection)?;
+        let blocks = blocks_in_log(&connection, dir, was_killed)?;
+        let log = Log::create(dir, salt).map_err(|error| OpenError::Io {
             path: dir.join(log::LOG),
             error,
         })?;
-        let (generation, salt) = generation(&connection)?;
         let mut database = Self {
             checkpoints: Checkpoints::new(path.to_owned()),
             connection,
@@ -116,12 +121,13 @@ impl Database {
             last_id: None,
             records: Vec::new(),
             state: State::Whole,
+            recovered: Vec::new(),
             refused: None,
             #[cfg(test)]
             restored: 0,
         };
         database.look()?;
-        database.recover(dir)?;
+        database.recover(dir, &blocks)?;
         Ok(database)
     }
 
@@ -137,13 +143,12 @@ impl Database {
         Ok(())
     }
 
-    fn recover(&mut self, dir: &Path) -> Result<(), OpenError> {
-        let blocks = blocks_in_log(&self.connection, dir)?;
+    fn recover(&mut self, dir: &Path, blocks: &[(Header, Vec<u8>)]) -> Result<(), OpenError> {
         if blocks.is_empty() {
             return Ok(());
         }
         self.begin().map_err(OpenError::from_store)?;
-        for (header, body) in &blocks {
+        for (header, body) in blocks {
             self.apply_block(header, body).map_err(|why| OpenError::Damaged {
                 path: dir.join(log::LOG),
                 what: format!("block {}: {why}", header.index),
@@ -154,7 +159,29 @@ impl Database {
             "what was not in the database yet was taken from {}",
             log::LOG
         );
-        self.end_generation().map_err(OpenError::from_store)
+        self.log.go_on_after(blocks.iter().map(|(_, body)| body.len()));
+        match self.end_generation() {
+            Ok(()) => Ok(()),
+            Err(error @ StoreError::NotStored(_)) => self.go_on_ahead(error, blocks),
+            Err(error) => Err(OpenError::from_store(error)),
+        }
+    }
+
+    /// What was taken from the log cannot be committed, as on a full disk, and stays in the log. It can be read.
+    fn go_on_ahead(&mut self, error: StoreError, blocks: &[(Header, Vec<u8>)]) -> Result<(), OpenError> {
+        warn!(%error, "what was taken from {} stays there until there is space", log::LOG);
+        if self.connection.is_autocommit() {
+            self.restore().map_err(OpenError::Engine)?;
+        }
+        self.refused = Some((error, Instant::now() + PAUSE));
+        let records = blocks.iter().filter_map(|(_, body)| record::decode(body));
+        self.recovered = records.flatten().collect();
+        Ok(())
+    }
+
+    /// What readers do not see on connections of their own after the opening.
+    pub(super) fn take_recovered(&mut self) -> Vec<Write> {
+        std::mem::take(&mut self.recovered)
     }
 
     /// Applies a block of the log once more.
@@ -198,7 +225,6 @@ impl Database {
         &self.connection
     }
 
-    #[cfg(test)]
     pub(super) const fn log(&mut self) -> &mut Log {
         &mut self.log
     }
@@ -364,13 +390,27 @@ impl Database {
         if !planted::is(Fault::AcknowledgeBeforeCommit) {
             self.log
                 .append(&header, &self.records)
-                .map_err(|error| StoreError::Fatal(error.to_string()))?;
+                .map_err(|error| self.not_appended(&error))?;
         }
         if let Some(open) = &mut self.open {
             open.blocks += 1;
         }
         shared.note(changed().map(|(write, _)| write), self.change);
         Ok(())
+    }
+
+    /// On some file systems, what is written over needs space, too. Of a block that does not fit, nothing may be left.
+    fn not_appended(&mut self, error: &log::NotAppended) -> StoreError {
+        let log::NotAppended::Written(error) = error else {
+            return StoreError::Fatal(error.to_string());
+        };
+        let error = not_written(error);
+        let stored = self.open.as_ref().map_or(0, |open| open.blocks);
+        let found = self.log.read(self.salt, self.generation + 1);
+        if !matches!(&found, Ok(Found::Blocks(blocks)) if blocks.len() as u64 == stored) {
+            return StoreError::Fatal(format!("{error}; {}: {stored} blocks were expected", log::LOG));
+        }
+        self.undo(error)
     }
 
     /// Begins a generation, unless one is in progress.
@@ -544,6 +584,8 @@ impl Database {
         if self.open.is_none() {
             return Ok(());
         }
+        #[cfg(test)]
+        tests::fail(&self.connection)?;
         let next = self.generation + 1;
         self.usage
             .write(&self.connection)
@@ -579,9 +621,10 @@ impl Database {
         if !self.empty_the_log()? {
             return Ok(());
         }
-        match self.log.wipe() {
+        match self.log.wipe().map_err(|error| not_written(&error)) {
             Ok(()) => (self.wipe, self.wiped) = (false, Instant::now()),
-            Err(error) => return Err(StoreError::Fatal(error.to_string())),
+            Err(error @ StoreError::Fatal(_)) => return Err(error),
+            Err(reason) => warn!(%reason, "removed contents stay in {}", log::LOG),
         }
         Ok(())
     }
@@ -634,7 +677,7 @@ impl Database {
     }
 
     /// Leaves everything in the database file, so that a copy of this file is complete.
-    pub(super) fn close(&mut self, shared: &Shared) {
+    pub(super) fn close(&mut self, shared: &Shared, lock: &DirLock) {
         if let Err(error) = self.end(shared) {
             warn!(%error, "the last messages stay in {}, beside the database", log::LOG);
             return;
@@ -648,7 +691,7 @@ impl Database {
             Ok(true) => warn!("the write-ahead log is still being read and stays beside the database"),
             Err(error) => warn!(%error, "the write-ahead log stays beside the database"),
         }
-        if let Err(error) = self.log.close() {
+        if let Err(error) = lock.mark_stopped().and_then(|()| self.log.close()) {
             warn!(%error, "{} cannot be emptied", log::LOG);
         }
     }
@@ -661,19 +704,31 @@ fn generation(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
     })
 }
 
-/// The blocks of the log that are not in the database.
+/// The blocks of the log that are not in the database. If the last hub was killed, there must be a log.
 pub(super) fn blocks_in_log(
     connection: &Connection,
     dir: &Path,
+    was_killed: bool,
 ) -> Result<Vec<(Header, Vec<u8>)>, OpenError> {
     let path = dir.join(log::LOG);
     let (generation, salt) = generation(connection)?;
-    let found = match Log::new(dir).and_then(|log| log.read(salt, generation + 1)) {
+    let found = match Log::new(dir, salt).and_then(|log| log.read(salt, generation + 1)) {
         Ok(found) => found,
         Err(error) => return Err(OpenError::Io { path, error }),
     };
     let what = match found {
         Found::Blocks(blocks) => return Ok(blocks),
+        // Whoever opens the store makes it, and it has the last messages.
+        Found::Nothing if !was_killed => return Ok(Vec::new()),
+        Found::Nothing => "the last hub was killed, and its log is missing or emptied: restore it or a backup, or remove hub.lock to \
+                           go on without what was stored last"
+            .to_owned(),
+        Found::NoFront => "its front is damaged, and blocks follow it".to_owned(),
+        Found::Foreign => "it belongs to another store: restore both files of one time, or remove this one".to_owned(),
+        Found::Short { len } => format!(
+            "it was truncated, and once had {len} bytes: restore it or a backup, or remove it and hub.lock to go on without what \
+             was stored last"
+        ),
         Found::Hole { index } => format!("block {index} is damaged, and later ones follow it"),
         Found::Newer { generation: found } => format!(
             "it continues generation {} of the database, which is at {generation}: restore both files of one time, or remove this \
@@ -696,20 +751,43 @@ struct Applied {
 
 /// The log could not grow.
 fn not_written(error: &io::Error) -> StoreError {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            StoreError::NotStored(NotStored::DiskFull)
-        }
-        _ => StoreError::Fatal(error.to_string()),
+    if log::is_full(error) {
+        return StoreError::NotStored(NotStored::DiskFull);
     }
+    StoreError::Fatal(error.to_string())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use std::ops::Deref;
 
+    use std::cell::Cell;
+
     use super::super::shared::Turn;
     use super::*;
+
+    /// Why a generation is not committed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(in super::super) enum Commits {
+        Succeed,
+        /// As if the disk were full.
+        Fail,
+        /// SQLite takes the transaction back, too.
+        RollBack,
+    }
+
+    thread_local! {
+        pub(in super::super) static COMMITS: Cell<Commits> = const { Cell::new(Commits::Succeed) };
+    }
+
+    pub(super) fn fail(connection: &Connection) -> Result<(), StoreError> {
+        match COMMITS.get() {
+            Commits::Succeed => return Ok(()),
+            Commits::Fail => {}
+            Commits::RollBack => connection.execute_batch("ROLLBACK").unwrap(),
+        }
+        Err(StoreError::NotStored(NotStored::DiskFull))
+    }
 
     /// The writing connection, for tests that look at it.
     pub(in super::super) struct Writing<'a>(pub(in super::super) Turn<'a>);

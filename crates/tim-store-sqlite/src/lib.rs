@@ -74,7 +74,7 @@ pub mod fuzzing {
                 let whole = blocks.iter().filter(|(_, body)| record::decode(body).is_some());
                 (blocks.len(), whole.count())
             }
-            block::Found::Hole { .. } | block::Found::Newer { .. } => (0, 0),
+            _ => (0, 0),
         }
     }
 
@@ -208,6 +208,9 @@ pub enum OpenError {
         /// What was found.
         what: String,
     },
+    /// The disk is full. What is stored is intact.
+    #[error("the database cannot be opened, as the disk is full")]
+    DiskFull,
     /// The directory cannot be created or locked.
     #[error("cannot use {}: {error}", path.display())]
     Io {
@@ -232,6 +235,7 @@ impl fmt::Display for Pid {
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged {
                 path: PathBuf::new(),
                 what: error.to_string(),
@@ -244,7 +248,10 @@ impl From<rusqlite::Error> for OpenError {
 impl OpenError {
     /// What was in the log cannot be stored in the database.
     fn from_store(error: StoreError) -> Self {
-        Self::Engine(error.to_string())
+        match error {
+            StoreError::NotStored(NotStored::DiskFull) => Self::DiskFull,
+            error => Self::Engine(error.to_string()),
+        }
     }
 
     /// Names the database.
@@ -329,6 +336,9 @@ impl OpenOptions {
         }
         let lock = Arc::new(DirLock::take(dir)?);
         let path = dir.join(DATABASE);
+        if lock.was_begun() {
+            remove_unfinished(&path)?;
+        }
         let is_new = look_at_files(&path)?;
         if is_new && lock.was_used() {
             return Err(OpenError::Lost { path });
@@ -356,33 +366,29 @@ impl OpenOptions {
             }
         })?;
         let has_log = schema::migrate(&connection)?;
-        let log = path.with_file_name(log::LOG);
-        // Whoever opens the store makes it, and it has the last messages.
-        if has_log && lock.was_killed() && size(&log)?.is_none() {
-            return Err(OpenError::Damaged {
-                path: log,
-                what: "the last hub was killed, and its log is missing: restore it or a backup, or remove hub.lock to go on \
-                       without what was stored last"
-                    .to_owned(),
-            });
-        }
         if !is_new {
             check_at_start(&mut connection, path)?;
         }
+        let log = path.with_file_name(log::LOG);
+        let mut database = Database::open(connection, path, has_log && lock.was_killed())?;
+        // What is in the log already was stored within the limit of that time.
         if self.max_bytes > 0 {
-            limit_size(&connection, self.max_bytes)?;
+            limit_size(database.connection(), self.max_bytes)?;
         }
-        let mut database = Database::open(connection, path)?;
         lock::keep_private(&log)?;
         let now_ms = self.now_ms.unwrap_or_else(system_time_ms);
         let epochs = Arc::new(epochs::begin(database.connection(), now_ms, self.random)?);
         database.set_epoch(epochs.current());
+        let has_front = database.log().has_front();
         let shared = Arc::new(Shared::new(database));
         let writer = SqliteWriter::new(Arc::clone(&shared), Arc::clone(&lock));
-        lock.mark_used().map_err(|error| OpenError::Io {
-            path: path.to_owned(),
-            error,
-        })?;
+        // On a full disk there may be no log yet, and it must not be missed after a kill.
+        if has_front {
+            lock.mark_used().map_err(|error| OpenError::Io {
+                path: path.to_owned(),
+                error,
+            })?;
+        }
         Ok((
             writer,
             SqliteReader::new(Pool::new(path.to_owned()), shared, epochs, lock),
@@ -394,6 +400,10 @@ impl OpenOptions {
 /// No hub may be running.
 fn look_at_files(path: &Path) -> Result<bool, OpenError> {
     let log = beside(path, "-wal");
+    only_file(path).map_err(|error| OpenError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
     let found = size(path)?;
     match found {
         None if size(&log)?.is_some_and(|len| len > 0) => {
@@ -425,6 +435,27 @@ fn look_at_files(path: &Path) -> Result<bool, OpenError> {
         Err(error) => return Err(OpenError::Io { path: log, error }),
     }
     Ok(found.is_none())
+}
+
+/// Removes what a hub has left that was killed while it created the database. SQLite writes the first page only after the file was
+/// there for a while, with a journal beside it.
+fn remove_unfinished(path: &Path) -> Result<(), OpenError> {
+    let log = path.with_file_name(log::LOG);
+    let has_nothing = size(path)? == Some(0)
+        && size(&beside(path, "-wal"))?.is_none_or(|len| len == 0)
+        && size(&log)?.is_none();
+    if !has_nothing {
+        return Ok(());
+    }
+    for file in [beside(path, "-journal"), path.to_owned()] {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path: file, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Checks what can be checked in a short time. A store whose structure is damaged is not opened; damaged entries are reported.
@@ -468,6 +499,18 @@ fn size(path: &Path) -> Result<Option<u64>, OpenError> {
             path: path.to_owned(),
             error,
         }),
+    }
+}
+
+/// Refuses what is no file but is in the place of one. Reading from a pipe would wait forever; writing to `/dev/null` keeps nothing.
+fn only_file(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{} is not a file", path.display()),
+        )),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -3,9 +3,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::OpenError;
+use super::{OpenError, only_file};
 
 const LOCK_FILE: &str = "hub.lock";
 
@@ -16,8 +15,6 @@ const LOCK_FILE: &str = "hub.lock";
 pub(super) struct DirLock {
     file: File,
     before: Before,
-    /// Whether this process has opened the store. Its number does not say so: in a container, every hub may have the same.
-    is_open: AtomicBool,
     #[cfg(unix)]
     _dir: File,
 }
@@ -30,6 +27,11 @@ impl DirLock {
         };
         fs::create_dir_all(dir).map_err(io)?;
         let path = dir.join(LOCK_FILE);
+        only_file(&path).map_err(|error| OpenError::Io {
+            path: path.clone(),
+            error,
+        })?;
+        let existed = path.exists();
         let open = OpenOptions::new()
             .read(true)
             .write(true)
@@ -44,9 +46,11 @@ impl DirLock {
         lock(&dir_itself, dir, || None)?;
         keep_private(&path)?;
         Ok(Self {
-            before: Before::read(&file),
+            before: match Before::read(&file) {
+                Before::Unused if existed => Before::Begun,
+                before => before,
+            },
             file,
-            is_open: AtomicBool::new(false),
             #[cfg(unix)]
             _dir: dir_itself,
         })
@@ -58,14 +62,18 @@ impl DirLock {
 enum Before {
     /// There was none that has opened the store.
     Unused,
-    /// It has stopped.
+    /// There was one that has not opened the store.
+    Begun,
+    /// It has stopped, and left everything in the database.
     Stopped,
-    /// It was killed.
+    /// It was killed, or could not leave everything in the database.
     Killed,
 }
 
 /// What the lock file says after a hub has stopped.
 const STOPPED: &str = "stopped";
+/// The length of what it says: that of the longest process number.
+const LINE: usize = 10;
 
 impl Before {
     fn read(file: &File) -> Self {
@@ -82,34 +90,37 @@ impl Before {
 impl DirLock {
     /// Whether a hub has opened the store in this directory before.
     pub(super) fn was_used(&self) -> bool {
-        self.before != Before::Unused
+        !matches!(self.before, Before::Unused | Before::Begun)
     }
 
-    /// Whether that hub did not stop by itself.
+    /// Whether a hub was here that has not opened the store.
+    pub(super) fn was_begun(&self) -> bool {
+        self.before == Before::Begun
+    }
+
+    /// Whether that hub may have left something in the log.
     pub(super) fn was_killed(&self) -> bool {
         self.before == Before::Killed
     }
 
-    /// The store is open: names this process, until it stops.
+    /// The store is open: names this process, until [everything is in the database](Self::mark_stopped).
     pub(super) fn mark_used(&self) -> io::Result<()> {
-        self.is_open.store(true, Ordering::Relaxed);
         self.write(&std::process::id().to_string())
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
-        let mut file = &self.file;
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{text}")
+    /// Everything is in the database. Durable when this returns: the log is emptied next, and an empty log of a killed hub is damage.
+    pub(super) fn mark_stopped(&self) -> io::Result<()> {
+        self.write(STOPPED)?;
+        self.file.sync_all()
     }
-}
 
-impl Drop for DirLock {
-    fn drop(&mut self) {
-        // Of a store that could not be opened, it says what it said before.
-        if self.is_open.load(Ordering::Relaxed) {
-            let _ = self.write(STOPPED);
-        }
+    /// Writes over what is there, which a full disk allows, and leaves no moment in which the file says nothing.
+    fn write(&self, text: &str) -> io::Result<()> {
+        let line = format!("{text:<LINE$}\n");
+        let mut file = &self.file;
+        file.rewind()?;
+        file.write_all(line.as_bytes())?;
+        file.set_len(line.len() as u64)
     }
 }
 
@@ -121,6 +132,15 @@ pub(super) fn is_held(dir: &Path) -> io::Result<bool> {
         File::open(dir.join(LOCK_FILE))?
     };
     Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Whether the last hub in the directory may have left something in the log. Changes nothing.
+pub(super) fn was_killed(dir: &Path) -> io::Result<bool> {
+    match File::open(dir.join(LOCK_FILE)) {
+        Ok(file) => Ok(Before::read(&file) == Before::Killed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn lock(file: &File, dir: &Path, pid: impl FnOnce() -> Option<u32>) -> Result<(), OpenError> {

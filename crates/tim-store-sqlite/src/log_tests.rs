@@ -13,6 +13,7 @@ use tim_store::{
     StoreWriter, SystemEntry, Write, Written,
 };
 
+use super::database::tests::{COMMITS, Commits};
 use super::log::LOG;
 use super::{DATABASE, OpenError, SqliteReader, SqliteWriter, check, open, schema};
 
@@ -24,6 +25,9 @@ const BOB: UserId = match UserId::new("bob") {
     Ok(user) => user,
     Err(_) => panic!("an id"),
 };
+
+/// The length of the log's front.
+const FRONT: usize = 4096;
 
 fn talk() -> LogKey {
     LogKey::c2c(ALICE, BOB)
@@ -182,15 +186,15 @@ fn a_torn_block_is_left_out_and_a_damaged_one_in_front_of_others_keeps_the_store
         .rposition(|byte| *byte != 0)
         .unwrap()
         .next_multiple_of(512);
-    // Six blocks of one sector each.
-    assert_eq!(blocks, 6 * 512);
+    // Six blocks of one sector each, behind the front.
+    assert_eq!(blocks, FRONT + 6 * 512);
     let with = |at: usize, byte: u8| {
         let mut damaged = whole.clone();
         damaged[at] ^= byte;
         damaged
     };
     for sector in 0..5 {
-        let damaged = with(sector * 512 + 80, 1);
+        let damaged = with(FRONT + sector * 512 + 80, 1);
         fs::write(&path, &damaged).unwrap();
         let refused = open(killed.path()).unwrap_err();
         assert!(
@@ -200,7 +204,7 @@ fn a_torn_block_is_left_out_and_a_damaged_one_in_front_of_others_keeps_the_store
         assert!(check(killed.path()).is_err());
         assert_eq!(fs::read(&path).unwrap(), damaged, "kept as it is");
     }
-    fs::write(&path, with(5 * 512 + 80, 1)).unwrap();
+    fs::write(&path, with(FRONT + 5 * 512 + 80, 1)).unwrap();
     let (_writer, reader) = open(killed.path()).unwrap();
     assert_eq!(
         heads(&reader),
@@ -250,6 +254,151 @@ fn the_missing_log_of_a_killed_hub_keeps_the_store_closed_until_somebody_says_so
     fs::remove_file(&lock).unwrap();
     let (_writer, reader) = open(killed.path()).unwrap();
     assert_eq!(heads(&reader), [0, 0]);
+}
+
+/// A killed hub's files, with its lock file.
+fn killed_and_locked(dir: &Path) -> TempDir {
+    let killed = killed(dir);
+    fs::copy(dir.join("hub.lock"), killed.path().join("hub.lock")).unwrap();
+    killed
+}
+
+#[test]
+fn a_log_of_a_killed_hub_that_was_emptied_truncated_or_swapped_keeps_the_store_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    for random in 1..=5 {
+        writer.commit(1, &[say(number, random)]).unwrap();
+    }
+    let killed = killed_and_locked(dir.path());
+    drop((writer, reader));
+    let other = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(other.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    let foreign = fs::read(other.path().join(LOG)).unwrap();
+    drop((writer, reader));
+
+    let path = killed.path().join(LOG);
+    let whole = fs::read(&path).unwrap();
+    let truncated = (0..FRONT + 7 * 512)
+        .step_by(512)
+        .chain([1, 4097, whole.len() - 1])
+        .map(|len| whole[..len].to_vec());
+    let zeros_in_front = [vec![0; FRONT], whole[FRONT..].to_vec()].concat();
+    let others = [vec![0; whole.len()], b"hello\n".to_vec(), foreign, zeros_in_front];
+    for log in truncated.chain(others) {
+        fs::write(&path, &log).unwrap();
+        let refused = open(killed.path()).unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::Damaged { path: named, .. } if *named == path),
+            "{}: {refused}",
+            log.len()
+        );
+        assert!(check(killed.path()).is_err(), "{}", log.len());
+        assert_eq!(fs::read(&path).unwrap(), log, "kept as it is");
+    }
+    // The first mark alone, as after a power cut while the file grew, and damage to it.
+    let mut first_mark_damaged = whole.clone();
+    first_mark_damaged[9] ^= 1;
+    fs::write(&path, &first_mark_damaged).unwrap();
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(heads(&reader), [5, 0]);
+}
+
+#[test]
+fn a_hub_that_was_killed_while_it_created_the_database_does_not_keep_the_next_one_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = format!("{DATABASE}-journal");
+    for name in ["hub.lock", DATABASE, &journal] {
+        fs::write(dir.path().join(name), []).unwrap();
+    }
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    assert_eq!(heads(&reader), [1, 0]);
+    drop((writer, reader));
+    // A store that was open once is never begun anew.
+    fs::write(dir.path().join(DATABASE), []).unwrap();
+    assert!(matches!(open(dir.path()), Err(OpenError::Emptied { .. })));
+    fs::write(dir.path().join("hub.lock"), []).unwrap();
+    assert!(matches!(open(dir.path()), Err(OpenError::Emptied { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_used_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(accounts(dir.path()));
+    for name in [LOG, "tim.sqlite3-wal", "tim.sqlite3-shm", "hub.lock"] {
+        let path = dir.path().join(name);
+        let kept = fs::read(&path).unwrap_or_default();
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let refused = open(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("is not a file"), "{name}: {refused}");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, kept).unwrap();
+    }
+    assert!(open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_store_whose_last_generation_cannot_be_committed_is_opened_and_read() {
+    for commits in [Commits::Fail, Commits::RollBack] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, reader, number) = accounts(dir.path());
+        for random in 1..=5 {
+            writer.commit(1, &[say(number, random), notice(random)]).unwrap();
+        }
+        let killed = killed_and_locked(dir.path());
+        drop((writer, reader));
+
+        COMMITS.set(commits);
+        for stored in 5..7 {
+            let (mut writer, reader) = open(killed.path()).unwrap();
+            assert_eq!(heads(&reader), [stored, 5]);
+            assert_eq!(reader.conversations(&BOB, None, 10).unwrap().total_unread, stored);
+            assert_eq!(reader.account(&ALICE).unwrap().unwrap().number, number);
+            // The log has room.
+            let random = u32::try_from(stored + 1).unwrap();
+            writer.commit(1, &[say(number, random)]).unwrap();
+            let profile = Write::SetUserProfile {
+                user: ALICE,
+                nick: Some("a".into()),
+                avatar: None,
+            };
+            let refused = writer.commit(1, &[profile]).unwrap_err();
+            assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
+            assert_eq!(heads(&reader), [stored + 1, 5]);
+        }
+        // It could not leave everything in the database, so its log must not be missed.
+        let path = killed.path().join(LOG);
+        let log = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        COMMITS.set(Commits::Succeed);
+        assert!(matches!(open(killed.path()), Err(OpenError::Damaged { .. })));
+        fs::write(&path, log).unwrap();
+        let (_writer, reader) = open(killed.path()).unwrap();
+        assert_eq!((heads(&reader), committed(killed.path())), ([7, 5], 12));
+    }
+}
+
+#[test]
+fn a_block_for_which_the_disk_has_no_space_stores_nothing_and_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, number) = accounts(dir.path());
+    writer.commit(1, &[say(number, 1)]).unwrap();
+    writer.with_log(|log| log.is_full_for_blocks = true);
+    for random in 2..=3 {
+        let refused = writer.commit(1, &[say(number, random)]).unwrap_err();
+        assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
+        assert_eq!(heads(&reader), [1, 0]);
+    }
+    writer.with_log(|log| log.is_full_for_blocks = false);
+    writer.commit(1, &[say(number, 2)]).unwrap();
+    let killed = killed(dir.path());
+    drop((writer, reader));
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(heads(&reader), [2, 0]);
 }
 
 #[test]

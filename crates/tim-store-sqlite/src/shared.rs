@@ -24,12 +24,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(database: Database) -> Self {
+    pub(super) fn new(mut database: Database) -> Self {
+        let mut recent = Recent::default();
+        database
+            .take_recovered()
+            .iter()
+            .for_each(|write| recent.note(write));
         Self {
             turns: Turns::default(),
             change: AtomicU64::new(database.change()),
             database: Mutex::new(Some(database)),
-            recent: RwLock::default(),
+            recent: RwLock::new(recent),
         }
     }
 

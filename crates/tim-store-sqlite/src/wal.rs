@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::beside;
+use super::{beside, only_file};
 
 const MAGIC: u32 = 0x377f_0682;
 const HEADER: usize = 32;
@@ -42,6 +42,7 @@ pub(super) fn look(database: &Path) -> io::Result<Found> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    only_file(path)?;
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read,

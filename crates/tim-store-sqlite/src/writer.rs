@@ -23,12 +23,12 @@ use super::usage::Usage;
 /// The writing end of a data directory.
 pub struct SqliteWriter {
     shared: Arc<Shared>,
-    _lock: Arc<DirLock>,
+    lock: Arc<DirLock>,
 }
 
 impl SqliteWriter {
     pub(super) const fn new(shared: Arc<Shared>, lock: Arc<DirLock>) -> Self {
-        Self { shared, _lock: lock }
+        Self { shared, lock }
     }
 
     #[cfg(test)]
@@ -59,7 +59,7 @@ impl Drop for SqliteWriter {
     fn drop(&mut self) {
         let mut turn = self.shared.database();
         if let Some(mut database) = turn.database.take() {
-            database.close(&self.shared);
+            database.close(&self.shared, &self.lock);
         }
     }
 }

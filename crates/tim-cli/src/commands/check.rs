@@ -17,7 +17,7 @@ starting: restore a backup.";
 
 /// What to do about a damaged store.
 const RESTORE: &str =
-    "restore a backup, without tim.log, tim.sqlite3-wal and -shm of the damaged store beside it";
+    "restore a backup, without hub.lock, tim.log, tim.sqlite3-wal and -shm of the damaged store beside it";
 
 /// Check the store of a hub, and say what is damaged.
 #[derive(Debug, clap::Args)]
@@ -74,6 +74,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What to do about a full disk.
+const FULL: &str = "nothing is lost: free some space, and start again";
+
 /// Why a store cannot be checked, and what to do.
 fn cannot_check(error: &OpenError, data: &DataDir) -> Failure {
     let directory = data.path().display();
@@ -93,7 +96,10 @@ pub(crate) fn cannot_open(error: &OpenError, data: &DataDir) -> Failure {
     let directory = data.path().display();
     match error {
         OpenError::InUse { .. } => failure.hint("stop that hub, or choose another directory with --data DIR"),
+        OpenError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => failure.hint(FULL),
         OpenError::Io { .. } => failure.hint("choose another directory with --data DIR"),
+        // Nothing is damaged, and what such a restoration leaves out would be lost.
+        OpenError::DiskFull => failure.hint(FULL),
         OpenError::Damaged { .. } | OpenError::Engine(_) => failure.hint(format_args!(
             "`tim check --data {directory}` says what is damaged; {RESTORE}"
         )),

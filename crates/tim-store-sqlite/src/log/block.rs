@@ -102,6 +102,17 @@ pub(in super::super) enum Found {
         /// The number of the damaged block.
         index: u64,
     },
+    /// There is no log, or it is empty.
+    Nothing,
+    /// There are blocks, but the [front](super::front) is damaged.
+    NoFront,
+    /// The log of another store.
+    Foreign,
+    /// The log was truncated.
+    Short {
+        /// It had at least this length.
+        len: u64,
+    },
     /// The log is of a later generation: the database is older than it.
     Newer {
         /// That generation.

@@ -12,6 +12,7 @@
 //! past the page cache where the file system allows it: otherwise each sync writes at least a page of 4,096 bytes.
 
 pub(super) mod block;
+mod front;
 pub(super) mod record;
 
 use std::fs::{File, OpenOptions};
@@ -20,7 +21,9 @@ use std::path::{Path, PathBuf};
 
 use tracing::info;
 
-use self::block::{Block, Header, SECTOR};
+use self::block::{Block, Found, Header, SECTOR};
+use self::front::{FRONT, FRONT_LEN, Front};
+use super::only_file;
 
 /// The name of the log in the data directory.
 pub(super) const LOG: &str = "tim.log";
@@ -39,6 +42,10 @@ const ZEROS: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
+    /// The secret number of the store.
+    salt: u64,
+    /// Whether the file has a [front](self::front).
+    has_front: bool,
     /// `None` until the first block of this opening.
     file: Option<File>,
     is_direct: bool,
@@ -53,39 +60,53 @@ pub(super) struct Log {
     /// As if the disk were full.
     #[cfg(test)]
     pub(super) is_full: bool,
+    /// As if the disk were full, and the file system needed space to write over something.
+    #[cfg(test)]
+    pub(super) is_full_for_blocks: bool,
     /// As if the disk refused to write.
     #[cfg(test)]
     pub(super) is_broken: bool,
 }
 
 impl Log {
-    /// The log of a data directory, which is created if there is none.
-    pub(super) fn create(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(LOG);
-        if !path.exists() {
-            drop(open(&path, false)?);
-            // The name of the file is durable, too.
-            File::open(dir)?.sync_all()?;
+    /// The log of a data directory, which is begun if there is none. On a full disk it [is not](Self::has_front), and is begun later.
+    pub(super) fn create(dir: &Path, salt: u64) -> io::Result<Self> {
+        let mut log = Self::new(dir, salt)?;
+        match log.begin() {
+            Err(error) if !is_full(&error) => Err(error),
+            _ => Ok(log),
         }
-        Self::new(dir)
     }
 
     /// The log of a data directory. Creates nothing yet.
-    pub(super) fn new(dir: &Path) -> io::Result<Self> {
+    pub(super) fn new(dir: &Path, salt: u64) -> io::Result<Self> {
         let path = dir.join(LOG);
-        let len = match std::fs::metadata(&path) {
-            Ok(found) => found.len(),
-            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        only_file(&path)?;
+        let front = match File::open(&path) {
+            Ok(file) => {
+                let mut bytes = Vec::new();
+                file.take(FRONT).read_to_end(&mut bytes)?;
+                front::look(&bytes, salt)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Front::Nothing,
             Err(error) => return Err(error),
+        };
+        let len = match front {
+            Front::Own { len } => len,
+            Front::Nothing | Front::Foreign => 0,
         };
         Ok(Self {
             path,
+            salt,
+            has_front: len > 0,
             file: None,
             is_direct: cfg!(target_os = "linux"),
-            len: len - len % SECTOR as u64,
-            end: 0,
+            len,
+            end: FRONT,
             used: len,
             buffer: Buffer::default(),
+            #[cfg(test)]
+            is_full_for_blocks: false,
             #[cfg(test)]
             is_full: false,
             #[cfg(test)]
@@ -94,14 +115,59 @@ impl Log {
     }
 
     /// What the log has of a generation.
-    pub(super) fn read(&self, salt: u64, generation: u64) -> io::Result<block::Found> {
+    pub(super) fn read(&self, salt: u64, generation: u64) -> io::Result<Found> {
         let mut bytes = Vec::new();
+        only_file(&self.path)?;
         match File::open(&self.path) {
             Ok(file) => file.take(MAX_LEN).read_to_end(&mut bytes)?,
             Err(error) if error.kind() == ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        Ok(block::scan(&bytes, salt, generation))
+        let blocks = bytes.get(FRONT_LEN..).unwrap_or_default();
+        let found = block::scan(blocks, salt, generation);
+        let is_empty = matches!(&found, Found::Blocks(blocks) if blocks.is_empty());
+        Ok(match front::look(&bytes, salt) {
+            Front::Own { len } if len > bytes.len() as u64 => Found::Short { len },
+            Front::Nothing if is_empty => Found::Nothing,
+            Front::Foreign if is_empty => Found::Foreign,
+            Front::Nothing | Front::Foreign => Found::NoFront,
+            Front::Own { .. } => found,
+        })
+    }
+
+    /// Whether the file says whose it is.
+    pub(super) const fn has_front(&self) -> bool {
+        self.has_front
+    }
+
+    /// Begins the file anew, unless it is the log of this store already.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.has_front {
+            return Ok(());
+        }
+        let file = open(&self.path, false)?;
+        file.set_len(0)?;
+        self.file = Some(file);
+        self.buffer.zero(FRONT_LEN);
+        front::encode(self.salt, 0, self.buffer.get_mut(FRONT_LEN));
+        let begun = self.put(0, FRONT_LEN);
+        let file = self.file.take();
+        begun?;
+        if let Some(file) = file {
+            file.sync_all()?;
+        }
+        // The name of the file is durable, too.
+        if let Some(dir) = self.path.parent() {
+            File::open(dir)?.sync_all()?;
+        }
+        (self.len, self.end, self.used) = (FRONT, FRONT, FRONT);
+        self.has_front = true;
+        Ok(())
+    }
+
+    /// The next block goes behind those with bodies of these lengths.
+    pub(super) fn go_on_after(&mut self, bodies: impl Iterator<Item = usize>) {
+        self.end = FRONT + bodies.map(|body| block::padded(body) as u64).sum::<u64>();
     }
 
     /// Whether a block with a body of this length fits.
@@ -116,9 +182,10 @@ impl Log {
 
     /// Appends a block, for which there is [space](Self::reserve). It is durable when this returns; after an error it is unknown what
     /// of it is on the disk.
-    pub(super) fn append(&mut self, header: &Header, body: &[u8]) -> io::Result<()> {
+    pub(super) fn append(&mut self, header: &Header, body: &[u8]) -> Result<(), NotAppended> {
         let len = self.buffer.fill(header, body);
-        self.write(self.end, len)?;
+        self.put_block(self.end, len).map_err(NotAppended::Written)?;
+        self.sync().map_err(NotAppended::Synced)?;
         self.end += len as u64;
         self.used = self.used.max(self.end);
         Ok(())
@@ -126,18 +193,18 @@ impl Log {
 
     /// A new generation begins: its blocks are written over those of the last one.
     pub(super) const fn restart(&mut self) {
-        self.end = 0;
+        self.end = FRONT;
     }
 
     /// Overwrites what was written with zeros, so that nothing of it remains in the file. The generation must be committed.
     pub(super) fn wipe(&mut self) -> io::Result<()> {
         self.restart();
-        if self.used == 0 {
+        if self.used <= FRONT {
             return Ok(());
         }
         let used = self.used.next_multiple_of(ZEROS as u64).min(self.len);
-        self.zero(0, used)?;
-        self.used = 0;
+        self.zero(FRONT, used)?;
+        self.used = FRONT;
         Ok(())
     }
 
@@ -145,6 +212,7 @@ impl Log {
     pub(super) fn close(&mut self) -> io::Result<()> {
         self.restart();
         self.file = None;
+        self.has_front = false;
         self.len = 0;
         self.used = 0;
         match OpenOptions::new().write(true).open(&self.path) {
@@ -163,11 +231,15 @@ impl Log {
         if self.is_full {
             return Err(ErrorKind::StorageFull.into());
         }
+        self.begin()?;
         self.open()?;
         while self.len < len {
-            let from = self.len;
-            self.zero(from, from + GROWTH)?;
-            self.len = from + GROWTH;
+            let step = front::step(self.len) + 1;
+            self.zero(self.len, step * GROWTH)?;
+            self.buffer.zero(SECTOR);
+            front::encode(self.salt, step, self.buffer.get_mut(SECTOR));
+            self.put(front::place(step), SECTOR)?;
+            self.len = step * GROWTH;
         }
         Ok(())
     }
@@ -199,12 +271,19 @@ impl Log {
         self.file.as_ref().map_or(Ok(()), File::sync_all)
     }
 
-    fn write(&mut self, at: u64, len: usize) -> io::Result<()> {
+    fn put_block(&mut self, at: u64, len: usize) -> io::Result<()> {
+        #[cfg(test)]
+        if self.is_full_for_blocks {
+            return Err(ErrorKind::StorageFull.into());
+        }
         #[cfg(test)]
         if self.is_broken {
             return Err(ErrorKind::Other.into());
         }
-        self.put(at, len)?;
+        self.put(at, len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
         self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 
@@ -232,6 +311,25 @@ impl Log {
         file.seek(SeekFrom::Start(at))?;
         file.write_all(self.buffer.get(len))
     }
+}
+
+/// Why a block is not in the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotAppended {
+    /// It could not be written.
+    #[error("{0}")]
+    Written(io::Error),
+    /// It is unknown what of it is on the disk.
+    #[error("{0}")]
+    Synced(io::Error),
+}
+
+/// Whether there is no space.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+    )
 }
 
 fn is_refusal(error: &io::Error) -> bool {
@@ -266,11 +364,7 @@ impl Buffer {
     fn fill(&mut self, header: &Header, body: &[u8]) -> usize {
         let len = block::padded(body.len());
         self.zero(len);
-        let target = self
-            .bytes
-            .get_mut(self.start..self.start + len)
-            .unwrap_or_default();
-        Block { header, body }.encode(target);
+        Block { header, body }.encode(self.get_mut(len));
         len
     }
 
@@ -279,6 +373,12 @@ impl Buffer {
         self.bytes.resize(len + ALIGNMENT, 0);
         let start = self.bytes.as_ptr().align_offset(ALIGNMENT);
         self.start = if start < ALIGNMENT { start } else { 0 };
+    }
+
+    fn get_mut(&mut self, len: usize) -> &mut [u8] {
+        self.bytes
+            .get_mut(self.start..self.start + len)
+            .unwrap_or_default()
     }
 
     fn get(&self, len: usize) -> &[u8] {
