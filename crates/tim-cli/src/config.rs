@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
@@ -132,6 +133,9 @@ settings! {
     max_account_bytes("TIM_MAX_ACCOUNT_BYTES", "BYTES"): u64 = 1 << 30;
     /// Maximum number of one-to-one conversations that a user has begun; 0 is no limit [default: 100000].
     max_conversations("TIM_MAX_CONVERSATIONS", "NUMBER"): u64 = 100_000;
+    /// How long the account of a user is kept who has logged in and never done anything, after the last login; 0 keeps it
+    /// [default: 90d].
+    unused_account_life("TIM_UNUSED_ACCOUNT_LIFE", "TIME"): Seconds = Seconds(90 * 24 * 3600);
     /// Store messages to users who have never logged in, instead of refusing them [default: true].
     open_registration("TIM_OPEN_REGISTRATION", "BOOL"): bool = true;
     /// Maximum size of the database in bytes; 0 is no limit [default: 0].
@@ -371,6 +375,7 @@ impl Settings {
         options.max_groups = count(self.max_groups);
         options.max_account_bytes = self.max_account_bytes;
         options.max_conversations = self.max_conversations;
+        options.unused_account_life = Duration::from_secs(self.unused_account_life.0);
         options.open_registration = self.open_registration;
         options.max_data = self.max_data;
         options

@@ -77,6 +77,9 @@ pub struct HubOptions {
     /// The maximum number of one-to-one conversations that an account has begun; a message that would begin one more is refused with
     /// `TOO_MANY_CONVERSATIONS`. 0 is no limit. Default 100,000.
     pub max_conversations: u64,
+    /// How long an account is kept that was never used for anything, a conversation, a group or a profile, after it was logged in last;
+    /// zero keeps it. Who logs in later gets a new one. Default 90 days.
+    pub unused_account_life: Duration,
     /// Whether a message to a user id that never logged in creates the account, as an application's server would have done.
     /// Otherwise the message is refused. Default true.
     pub open_registration: bool,
@@ -117,6 +120,7 @@ impl HubOptions {
             max_groups: 1_000,
             max_account_bytes: 1 << 30,
             max_conversations: 100_000,
+            unused_account_life: Duration::from_secs(90 * 24 * 3600),
             open_registration: true,
             #[cfg(feature = "sqlite")]
             max_data: 0,

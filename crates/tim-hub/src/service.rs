@@ -204,6 +204,8 @@ impl Services {
             settings: Arc::clone(&self.settings),
             interval: self.options.purge_interval,
             time: ProvenTime::default(),
+            presence: Arc::downgrade(&self.presence),
+            told_of_use_ms: None,
             is_timed: matches!(workplace, Workplace::Threads),
             announcer: Arc::downgrade(&self.announcer),
         };

@@ -7,6 +7,9 @@ use crate::options::HubOptions;
 use tim_store::Quota;
 use tim_usersig::App;
 
+/// A clock that was wrong proves no time before it has been right for longer.
+const LONGEST_USE_INTERVAL_MS: u64 = 12 * 60 * 60 * 1000;
+
 /// The current settings that [`Hub::reload`](crate::Hub::reload) changes.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -19,6 +22,7 @@ pub(crate) struct Settings {
     max_devices: AtomicUsize,
     max_account_bytes: AtomicU64,
     max_conversations: AtomicU64,
+    unused_account_life_ms: AtomicU64,
 }
 
 impl Settings {
@@ -33,6 +37,7 @@ impl Settings {
             max_devices: AtomicUsize::default(),
             max_account_bytes: AtomicU64::default(),
             max_conversations: AtomicU64::default(),
+            unused_account_life_ms: AtomicU64::default(),
         };
         settings.set(options);
         settings
@@ -59,6 +64,9 @@ impl Settings {
             .store(options.max_account_bytes, Ordering::Relaxed);
         self.max_conversations
             .store(options.max_conversations, Ordering::Relaxed);
+        let life_ms = options.unused_account_life.as_millis();
+        self.unused_account_life_ms
+            .store(u64::try_from(life_ms).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The application whose UserSigs let users in.
@@ -96,6 +104,18 @@ impl Settings {
             bytes: limit(&self.max_account_bytes),
             conversations: limit(&self.max_conversations),
         }
+    }
+
+    /// How long an account is kept that was never used for anything; `None` for ever.
+    pub(crate) fn unused_account_life_ms(&self) -> Option<u64> {
+        Some(self.unused_account_life_ms.load(Ordering::Relaxed)).filter(|life_ms| *life_ms > 0)
+    }
+
+    /// After how long the store is told again that somebody who is online uses an account: often enough that it is never taken for one
+    /// that is not used.
+    pub(crate) fn use_interval_ms(&self) -> Option<u64> {
+        self.unused_account_life_ms()
+            .map(|life_ms| (life_ms / 4).min(LONGEST_USE_INTERVAL_MS))
     }
 
     pub(crate) fn max_devices(&self) -> usize {

@@ -64,6 +64,9 @@ impl Batch<'_> {
         let stored = self.push(&mut head, entry)?;
         self.remember_id(sender_id, append, &head, &stored)?;
         if head.is_group() {
+            if !append.require_membership {
+                self.keep_account(sender_id)?;
+            }
             self.keep_mentions(&head, append, sender_id, stored.sequence)?;
         }
         Ok(Written::Stored(stored))

@@ -284,6 +284,9 @@ impl Batch<'_> {
             Some(inviter) => user_id(self.db, &inviter)?,
             None => None,
         };
+        for user in inviter.into_iter().chain([user]) {
+            self.keep_account(user)?;
+        }
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO requests (log, user, kind, number, inviter, time_ms)
@@ -313,6 +316,7 @@ impl Batch<'_> {
     }
 
     fn restrict(&self, head: &Head, user: i64, restriction: &Restriction) -> rusqlite::Result<()> {
+        self.keep_account(user)?;
         if restriction.banned_until_ms.max(restriction.muted_until_ms) <= self.now_ms {
             self.db
                 .prepare_cached("DELETE FROM restrictions WHERE log = ?1 AND user = ?2")?

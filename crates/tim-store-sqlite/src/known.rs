@@ -12,7 +12,7 @@ use super::rows::{self, Head};
 /// No more are kept of each.
 const MOST: usize = 16_384;
 
-/// The ids of users, which never change, and the heads of logs as the last append has left them. Forgotten whenever a transaction is
+/// The ids of users, which do not change as long as they have accounts, and the heads of logs as the last append has left them. Forgotten whenever a transaction is
 /// rolled back, and the heads whenever something else than an append may have changed them.
 #[derive(Debug, Default)]
 pub(super) struct Known(RefCell<Tables>);
@@ -47,6 +47,11 @@ impl Known {
     /// An append has left this head.
     pub(super) fn appended(&self, head: &Head) {
         insert(&mut self.0.borrow_mut().heads, head.key, *head);
+    }
+
+    /// Accounts were removed.
+    pub(super) fn forget_users(&self) {
+        self.0.borrow_mut().users.clear();
     }
 
     pub(super) fn forget_heads(&self) {

@@ -32,6 +32,7 @@ mod shared;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod usage;
 mod wal;
 mod writer;

@@ -279,6 +279,10 @@ impl StoreReader for SqliteReader {
     fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError> {
         self.read(Scope::Accounts(slice::from_ref(user)), |db| account(db, user))
     }
+
+    fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError> {
+        self.read(Scope::User(user), |db| super::unused::unused_since(db, user))
+    }
 }
 
 fn page(db: &Connection, request: &PageRequest) -> rusqlite::Result<Page> {

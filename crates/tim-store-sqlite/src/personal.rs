@@ -116,6 +116,7 @@ impl Batch<'_> {
 
     /// A row for a new participant, in a group with a role. Existing entries of the log count as read.
     pub(super) fn insert_personal(&self, user: i64, head: &Head, role: Option<Role>) -> rusqlite::Result<()> {
+        self.keep_account(user)?;
         // In a note to oneself both participants have the same row.
         self.db
             .prepare_cached(

@@ -67,6 +67,12 @@ impl Batch<'_> {
         is_done &= in_chunks(&limit, || self.forget_requests(purge.older_than_ms))?;
         is_done &= in_chunks(&limit, || self.forget_restrictions(purge.over_before_ms))?;
         is_done &= in_chunks(&limit, || self.delete_removed(ROWS).map(|is_more| !is_more))?;
+        let mut accounts = 0;
+        is_done &= in_chunks(&limit, || {
+            let (removed, is_last) = self.remove_unused(purge.unused_before_ms, ROWS)?;
+            accounts += removed;
+            Ok(is_last)
+        })?;
         let mut ids = 0;
         let mut left = budget.saturating_sub(entries);
         while left > 0 {
@@ -81,6 +87,7 @@ impl Batch<'_> {
         Ok(Written::Purged {
             entries,
             ids,
+            accounts,
             more: !is_done || left == 0,
             logs,
         })

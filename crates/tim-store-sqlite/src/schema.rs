@@ -10,7 +10,7 @@ use super::usage::recount;
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 4] = [TABLES, RECENT, GENERATIONS, USAGE];
+pub(super) const STEPS: [&str; 5] = [TABLES, RECENT, GENERATIONS, USAGE, UNUSED];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -253,6 +253,27 @@ UPDATE logs SET begun_by = coalesce((SELECT e.sender FROM entries e WHERE e.log 
 ",
     recount!()
 );
+
+/// What the module [`unused`](super::unused) keeps.
+const UNUSED: &str = "
+-- is_new: nothing has ever referred to this user. used_ms: when it was in use last, as long as that is so.
+ALTER TABLE users ADD COLUMN is_new INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN used_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX unused ON users (used_ms) WHERE is_new = 1;
+-- The greatest id of a user who was removed.
+ALTER TABLE meta ADD COLUMN removed_user INTEGER NOT NULL DEFAULT 0;
+
+UPDATE users SET is_new = 1, used_ms = max(unixepoch() * 1000, (SELECT time_ms FROM meta))
+    WHERE id <> 0 AND nick = '' AND avatar = '' AND id NOT IN (
+        SELECT user FROM personal
+        UNION SELECT sender FROM entries UNION SELECT sender FROM sent
+        UNION SELECT sender FROM revoked UNION SELECT revoker FROM revoked
+        UNION SELECT user FROM requests UNION SELECT coalesce(inviter, 0) FROM requests
+        UNION SELECT coalesce(decided_by, 0) FROM requests
+        UNION SELECT user FROM restrictions UNION SELECT user FROM mentions
+        UNION SELECT owner FROM groups UNION SELECT creator FROM groups
+        UNION SELECT coalesce(former_owner, 0) FROM groups UNION SELECT coalesce(dismissed_by, 0) FROM groups);
+";
 
 /// The first version whose stores have a log.
 const WITH_LOG: u32 = FIRST + 2;

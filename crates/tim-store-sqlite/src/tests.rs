@@ -583,7 +583,9 @@ fn talks(dir: &Path) -> (SqliteWriter, SqliteReader) {
 #[test]
 fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     let dir = tempfile::tempdir().unwrap();
-    let (writer, reader) = talks(dir.path());
+    let (mut writer, reader) = talks(dir.path());
+    let unused = UserId::new("unused").unwrap();
+    writer.commit(20, &[Write::EnsureAccount(unused)]).unwrap();
     let users = ["alice", "bob", "carol", "dave", "eve"].map(|name| UserId::new(name).unwrap());
     let lists = |reader: &SqliteReader| users.map(|user| reader.conversations(&user, None, 100).unwrap());
     let before = lists(&reader);
@@ -596,12 +598,21 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
         .execute_batch(
             "DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
              ALTER TABLE users DROP COLUMN bytes; ALTER TABLE users DROP COLUMN conversations; ALTER TABLE logs DROP COLUMN begun_by;
+             DROP INDEX unused; ALTER TABLE users DROP COLUMN is_new; ALTER TABLE users DROP COLUMN used_ms; ALTER TABLE meta DROP COLUMN removed_user;
              ALTER TABLE meta DROP COLUMN generation; ALTER TABLE meta DROP COLUMN salt; PRAGMA user_version = 12;",
         )
         .unwrap();
     drop(database);
     let (writer, reader) = open(dir.path()).unwrap();
     assert_eq!(lists(&reader), before);
+    // Accounts that something refers to are known, and for the others the time begins now.
+    assert!(
+        reader
+            .unused_since(&unused)
+            .unwrap()
+            .is_some_and(|since| since > 1_700_000_000_000)
+    );
+    assert!(users.iter().all(|user| reader.unused_since(user) == Ok(None)));
     drop((writer, reader));
     assert!(check(dir.path()).unwrap().is_clean());
     // The same conversations and counts; the newest rows may stand for a later change.
@@ -688,4 +699,23 @@ fn what_is_miscounted_is_found_and_counted_anew() {
             assert_eq!(kept(&Connection::open(&path).unwrap()), rows, "{sql}");
         }
     }
+}
+
+#[test]
+fn a_damaged_mark_removes_no_account_that_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(talks(dir.path()));
+    damage(dir.path(), "UPDATE users SET is_new = 1 WHERE name = 'alice'");
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let all = Write::Purge(Purge {
+        unused_before_ms: u64::MAX >> 1,
+        ..Purge::NONE
+    });
+    let commit = writer.commit(30, &[all]).unwrap();
+    assert!(
+        matches!(commit.results[..], [Ok(Written::Purged { accounts: 0, .. })]),
+        "{commit:?}"
+    );
+    assert!(reader.account(&ALICE).unwrap().is_some());
+    assert_eq!(reader.unused_since(&ALICE), Ok(None));
 }

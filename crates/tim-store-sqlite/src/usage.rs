@@ -82,6 +82,13 @@ impl Usage {
         }
     }
 
+    /// These accounts are no more.
+    pub(super) fn forget(&mut self, users: impl Iterator<Item = i64>) {
+        for user in users {
+            self.0.remove(&user);
+        }
+    }
+
     /// Writes what has changed.
     pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         for (user, counted) in self.0.iter_mut().filter(|(_, counted)| counted.is_changed) {
@@ -123,6 +130,12 @@ impl Batch<'_> {
         counted.conversations = counted.conversations.saturating_add(1);
         counted.is_changed = true;
         Ok(())
+    }
+
+    /// Whether anything counts for an account.
+    pub(super) fn takes_up_something(&mut self, user: i64) -> rusqlite::Result<bool> {
+        let counted = self.usage.of(self.db, user)?;
+        Ok(counted.bytes > 0 || counted.conversations > 0)
     }
 
     /// Whether there is room for a message of a user, which may begin a conversation.

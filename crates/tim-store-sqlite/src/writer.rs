@@ -15,7 +15,7 @@ use super::lock::DirLock;
 use super::plain_error;
 use super::purge::LastId;
 use super::recent::Newest;
-use super::rows::{Head, number_of, sql};
+use super::rows::{Head, sql};
 use super::shared::Shared;
 use super::sums::damaged;
 use super::usage::Usage;
@@ -202,32 +202,6 @@ impl Batch<'_> {
         }
     }
 
-    fn ensure_account(&self, user: &UserId) -> Result<Written, Stop> {
-        if *user == UserId::SYSTEM {
-            return Err(Refused::ReservedUser(*user).into());
-        }
-        let id = match self.known.user(self.db, user)? {
-            Some(id) => id,
-            None => self
-                .db
-                .prepare_cached("INSERT INTO users (name) VALUES (?1)")?
-                .insert([user.as_str()])?,
-        };
-        Ok(Written::Account {
-            number: number_of(id),
-        })
-    }
-
-    fn ensure_accounts(&self, users: &[UserId]) -> Result<Written, Stop> {
-        if users.contains(&UserId::SYSTEM) {
-            return Err(Refused::ReservedUser(UserId::SYSTEM).into());
-        }
-        for user in users {
-            self.ensure_account(user)?;
-        }
-        Ok(Written::Done)
-    }
-
     fn set_user_profile(
         &self,
         user: &UserId,
@@ -237,7 +211,7 @@ impl Batch<'_> {
         let id = self.user(user)?;
         self.db
             .prepare_cached(
-                "UPDATE users SET nick = coalesce(?2, nick), avatar = coalesce(?3, avatar) WHERE id = ?1",
+                "UPDATE users SET nick = coalesce(?2, nick), avatar = coalesce(?3, avatar), is_new = 0 WHERE id = ?1",
             )?
             .execute((id, nick, avatar))?;
         Ok(Written::Done)

@@ -257,5 +257,6 @@ impl StoreReader for FaultyReader {
         fn groups_page(user: &UserId, after: Option<ListPosition>, limit: usize) -> GroupsPage;
         fn accounts(users: &[UserId]) -> Vec<Account>;
         fn account(user: &UserId) -> Option<Account>;
+        fn unused_since(user: &UserId) -> Option<u64>;
     }
 }

@@ -170,6 +170,14 @@ pub trait StoreReader: Send + Sync {
     /// # Errors
     /// The store's.
     fn account(&self, user: &UserId) -> Result<Option<Account>, StoreError>;
+
+    /// When an account that nothing refers to was in use last, Unix time in milliseconds: when it was made, or a later
+    /// [`Write::EnsureAccount`](super::Write::EnsureAccount). `None` if there is no account, or something has ever referred to it: a
+    /// conversation, a group, a request to join one, a restriction, a profile.
+    ///
+    /// # Errors
+    /// The store's.
+    fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError>;
 }
 
 /// A request for a page of history.

@@ -11,7 +11,8 @@ use super::{Entry, Fingerprint, LogKey, StoreError};
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Creates the user's account if it does not exist. Result: [`Written::Account`].
+    /// Creates the user's account if it does not exist; one that exists is [in use](super::StoreReader::unused_since). Result:
+    /// [`Written::Account`].
     EnsureAccount(UserId),
     /// Creates the accounts that do not exist; refused as a whole for a reserved user id. Result: [`Written::Done`].
     EnsureAccounts(Vec<UserId>),
@@ -193,6 +194,8 @@ pub struct Purge {
     pub forget_ids_before_ms: u64,
     /// Restrictions that ended at or before this time (Unix time in milliseconds) are removed.
     pub over_before_ms: u64,
+    /// Accounts that nothing has ever referred to, and that were in use last before this time (Unix time in milliseconds), are removed.
+    pub unused_before_ms: u64,
     /// The most entries and message ids to remove.
     pub budget: u32,
     /// After how long the step ends, though it removes a little in any case; `None` if the budget alone ends it, so that equal steps
@@ -206,6 +209,7 @@ impl Purge {
         older_than_ms: 0,
         forget_ids_before_ms: 0,
         over_before_ms: 0,
+        unused_before_ms: 0,
         budget: u32::MAX,
         time: None,
     };
@@ -279,6 +283,8 @@ pub enum Written {
         entries: u64,
         /// The number of removed message ids.
         ids: u64,
+        /// The number of removed accounts.
+        accounts: u64,
         /// Whether the budget or the time was used up, so that there may be more to remove.
         more: bool,
         /// The logs from which entries were removed.

@@ -35,8 +35,8 @@ of either end cost a login, but no message. QEMU connects a guest's UART to --se
 `-chardev socket,host=127.0.0.1,port=PORT,id=line,reconnect=1 -serial chardev:line`.
 
 SIGHUP reloads the file, the key, the variables and the certificate. The app key, the retention, the revoke window, the rates of sends,
-requests and addresses, the number of devices, what a user may store and the log levels change at once, and sessions continue; other
-settings take effect at the next start. New connections get the new certificate; one that does not work leaves the old one in use.
+requests and addresses, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
+once, and sessions continue; other settings take effect at the next start. New connections get the new certificate; one that does not work leaves the old one in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
 after a clean stop; it belongs into each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
@@ -187,6 +187,7 @@ fn reload(
         max_devices: started.max_devices,
         max_account_bytes: started.max_account_bytes,
         max_conversations: started.max_conversations,
+        unused_account_life: started.unused_account_life,
         ..settings
     };
     let rest = match tls {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tim_proto::request::{Login, LoginResponse, Resume};
 use tim_proto::{ErrorCode, GroupType, UserId};
-use tim_store::{Cursor, ResumePoint, Write, WriteError, Written};
+use tim_store::{Cursor, ResumePoint, StoreError, Write, WriteError, Written};
 use tim_usersig::UserSig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
@@ -189,11 +189,15 @@ async fn log_in(
     throttle::login_of_network(&services, place.network()).await?;
     place.establish().map_err(|reason| no_place(&services, reason))?;
     let (user, reads) = (request.user, services.reads.clone());
-    let found = services
-        .reads
-        .run(user, move || reads.store().account(&user))
-        .await;
-    let (account, nick) = match found.map_err(|_| interrupted())?? {
+    let look =
+        move || Ok::<_, StoreError>((reads.store().account(&user)?, reads.store().unused_since(&user)?));
+    let found = services.reads.run(user, look).await;
+    let (account, unused_since) = found.map_err(|_| interrupted())??;
+    let (account, nick) = match account {
+        // It may be removed just now; the store decides.
+        Some(account) if is_out_of_use(&services, unused_since) => {
+            (open_account(&services, user).await?, account.nick)
+        }
         Some(account) => (account.number, account.nick),
         None => {
             throttle::account_of_network(&services, place.network())?;
@@ -260,7 +264,14 @@ fn verify(services: &Services, request: &LoginRequest) -> Result<u64, Refusal> {
         .map_err(|error| Refusal::new(ErrorCode(error.code()), error.to_string()))
 }
 
-/// The user's first login ever. Returns the number of the new account.
+/// Whether the store has to be told that an account is used.
+fn is_out_of_use(services: &Services, unused_since: Option<u64>) -> bool {
+    let interval_ms = services.settings.use_interval_ms();
+    let out_of_use = |since: u64| services.now_ms().saturating_sub(since) >= interval_ms.unwrap_or(u64::MAX);
+    unused_since.is_some_and(out_of_use)
+}
+
+/// The user's first login ever, or the first one for long. Returns the number of the account.
 async fn open_account(services: &Services, user: UserId) -> Result<u64, Refusal> {
     let (sender, receiver) = oneshot::channel();
     services.writer.submit(Write::EnsureAccount(user), |answer| {

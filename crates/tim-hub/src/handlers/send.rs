@@ -9,7 +9,7 @@ use tim_proto::planted::{self, Fault};
 use tim_proto::request::Send;
 use tim_proto::wire::FrameKind;
 use tim_proto::{ConversationId, ErrorCode, GroupId, MessageKind, Payload, UserId};
-use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Write, Written};
+use tim_store::{Append, EntryFlags, Fingerprint, LogKey, MAX_MENTIONS, Write, WriteError, Writer, Written};
 
 use super::{Handled, Reply, admit};
 use crate::client_context::{ClientContext, Names};
@@ -81,15 +81,14 @@ fn to_peer(
     let (receipt, content) = with_names(services, client, &draft, "")?;
     if !draft.online_only {
         check_recent_ids(services, &draft)?;
-        let append = Write::Append(draft.append(services, client, log, content));
-        let append = match new_peer {
-            Some(peer) => Write::WithAccounts {
-                users: vec![peer],
-                write: Box::new(append),
-            },
-            None => append,
-        };
-        append_to_log(&services.writer, append, receipt);
+        let append = draft.append(services, client, log, content);
+        match new_peer {
+            Some(peer) => append_to_log(&services.writer, with_account(peer, append), receipt),
+            None if services.options.open_registration => {
+                append_to_peer(&services.writer, peer, append, receipt)
+            }
+            None => append_to_log(&services.writer, Write::Append(append), receipt),
+        }
     } else if let Some(before) = written_before(services, client, &draft, &log)? {
         receipt.written(Ok(before));
     } else {
@@ -103,6 +102,30 @@ fn to_peer(
         receipt.passed_on(passed);
     }
     Ok(())
+}
+
+fn with_account(peer: UserId, append: Append) -> Write {
+    Write::WithAccounts {
+        users: vec![peer],
+        write: Box::new(Write::Append(append)),
+    }
+}
+
+/// Appends a message to a peer who had an account a moment ago. If it was removed since, as nobody had used it, the peer gets another.
+fn append_to_peer(writer: &Arc<Writer>, peer: UserId, append: Append, receipt: SendReceipt) {
+    let (again, repeated) = (Arc::downgrade(writer), append.clone());
+    let responder = receipt.responder.clone();
+    let submitted = writer.submit(Write::Append(append), move |answer| {
+        match (answer, again.upgrade()) {
+            (Err(WriteError::Refused(Refused::NoSuchUser(user))), Some(writer)) if user == peer => {
+                append_to_log(&writer, with_account(peer, repeated), receipt);
+            }
+            (answer, _) => receipt.written(answer),
+        }
+    });
+    if let Err(error) = submitted {
+        responder.refuse(error.into());
+    }
 }
 
 fn to_group(

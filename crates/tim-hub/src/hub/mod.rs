@@ -229,8 +229,8 @@ impl Hub {
     }
 
     /// Changes the settings that can be changed while the hub runs: the app's key, the retention, the window for revoking, the
-    /// rates of sending and of requests, of accounts and addresses, the number of a user's devices, what an account may store. Sessions
-    /// continue; the rates hold for logins from now on. The other options are ignored.
+    /// rates of sending and of requests, of accounts and addresses, the number of a user's devices, what an account may store, how
+    /// long unused accounts are kept. Sessions continue; the rates hold for logins from now on. The other options are ignored.
     ///
     /// # Errors
     /// [`HubError::Options`]; nothing is changed then.

@@ -4,6 +4,7 @@
 mod announce;
 mod proven_time;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
@@ -12,11 +13,13 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
+use crate::presence::PresenceRegistry;
 use crate::settings::Settings;
 use crate::threads::JoinOnDrop;
 pub(crate) use announce::Announcer;
 use proven_time::Look;
 pub(crate) use proven_time::ProvenTime;
+use tim_proto::UserId;
 use tim_proto::planted::{self, Fault};
 use tim_store::{Purge, PurgedLog, StoreReader, Write, WriteResult, Writer, Written};
 
@@ -45,6 +48,9 @@ pub(crate) struct Work {
     pub(crate) settings: Arc<Settings>,
     pub(crate) interval: Duration,
     pub(crate) time: ProvenTime,
+    pub(crate) presence: Weak<PresenceRegistry>,
+    /// When the store was told last who is online, by the steady clock.
+    pub(crate) told_of_use_ms: Option<u64>,
     /// Whether steps end after a time. Those of a stepped hub are always the same.
     pub(crate) is_timed: bool,
     pub(crate) announcer: Weak<Announcer>,
@@ -127,9 +133,51 @@ impl Work {
             older_than_ms,
             forget_ids_before_ms: older_than_ms.saturating_sub(ID_GRACE_MS),
             over_before_ms: proven_ms,
+            unused_before_ms: self.unused_before_ms(proven_ms),
             budget: STEP,
             time: self.is_timed.then_some(STEP_TIME),
         })
+    }
+}
+
+/// How many users the store is told of at a time.
+const USERS: usize = 256;
+
+impl Work {
+    /// Accounts that were in use last before this time are removed. None, unless the store knows who is online.
+    fn unused_before_ms(&mut self, proven_ms: u64) -> u64 {
+        match self.settings.unused_account_life_ms() {
+            Some(life_ms) if self.tell_of_use() => proven_ms.saturating_sub(life_ms),
+            _ => 0,
+        }
+    }
+
+    /// Tells the store now and then that those who are online use their accounts. Whether it knows.
+    fn tell_of_use(&mut self) -> bool {
+        let now_ms = self.clock.steady_ms();
+        let interval_ms = self.settings.use_interval_ms().unwrap_or(u64::MAX);
+        let is_due = |told_ms: u64| now_ms.saturating_sub(told_ms) >= interval_ms;
+        if !self.told_of_use_ms.is_none_or(is_due) {
+            return true;
+        }
+        let (Some(presence), Some(writer)) = (self.presence.upgrade(), self.writer.upgrade()) else {
+            return false;
+        };
+        let users: BTreeSet<UserId> = presence.all().iter().map(|device| device.user()).collect();
+        let users: Vec<UserId> = users.into_iter().collect();
+        for users in users.chunks(USERS) {
+            // Removal comes behind it in the same queue.
+            let told = writer.submit(Write::EnsureAccounts(users.to_vec()), |result| {
+                if let Err(error) = result {
+                    debug!(%error, "the store is not told of all who are online");
+                }
+            });
+            if told.is_err() {
+                return false;
+            }
+        }
+        self.told_of_use_ms = Some(now_ms);
+        true
     }
 }
 
@@ -138,6 +186,7 @@ impl Work {
 struct Removed {
     entries: u64,
     ids: u64,
+    accounts: u64,
 }
 
 impl Removed {
@@ -147,11 +196,13 @@ impl Removed {
             Ok(Written::Purged {
                 entries,
                 ids,
+                accounts,
                 more,
                 logs,
             }) => {
                 self.entries += entries;
                 self.ids += ids;
+                self.accounts += accounts;
                 return (logs, more);
             }
             Ok(_) => {}
@@ -167,6 +218,9 @@ impl Removed {
                 ids = self.ids,
                 "removed what is older than the retention"
             );
+        }
+        if self.accounts > 0 {
+            info!(accounts = self.accounts, "removed accounts that were not used");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::support::{Device, Observed, Reply, TestHub, c2c, group, user};
 use tim_hub::HubOptions;
 use tim_proto::message::{Payload, SendOptions, Text};
-use tim_proto::request::{Fetch, UpdateUserProfile};
-use tim_proto::wire::LEAST_MAX_FRAME;
+use tim_proto::request::{Fetch, UpdateUserProfile, UserProfiles};
+use tim_proto::wire::{LEAST_MAX_FRAME, List};
 use tim_proto::{ConversationId, ErrorCode, GroupId, GroupType, MessageKind};
 use tim_session::ClientConfig;
 
@@ -434,4 +434,59 @@ fn a_message_id_names_its_sender_also_where_nothing_is_stored() {
     alice.send(c2c("bob"), "end");
     bob.until(|bob| bob.texts().contains(&"end"));
     assert_eq!(bob.texts(), ["end"]);
+}
+
+#[test]
+fn accounts_that_were_never_used_for_anything_are_removed_unless_somebody_is_logged_in() {
+    let life = Duration::from_secs(3_600);
+    let change = move |options: &mut HubOptions| {
+        options.max_conversations = 1;
+        options.unused_account_life = life;
+        options.purge_interval = Duration::from_millis(5);
+    };
+    let hub = TestHub::start_with(change);
+    let account = |device: &mut Device| device.message(c2c("anybody"), Text::new("")).id.sender;
+    let mut alice = Device::login(&hub, "alice", 1);
+    let mut bob = Device::login(&hub, "bob", 2);
+    let mut carol = Device::login(&hub, "carol", 3);
+    let mut idle = Device::login(&hub, "idle", 4);
+    let before = [account(&mut bob), account(&mut carol), account(&mut idle)];
+    bob.send(c2c("bob"), "a note");
+    drop((bob, carol));
+    alice.send(c2c("alice"), "a note");
+    // Carol's account is known to the connection, and refers to nothing yet.
+    let message = alice.message(c2c("carol"), Text::new("hello"));
+    assert_eq!(
+        alice.send_message(&message),
+        Err(ErrorCode::TOO_MANY_CONVERSATIONS)
+    );
+    let users = ["bob", "carol", "idle"].map(user);
+    let look = UserProfiles::new(List::from_slice(&users));
+    loop {
+        hub.advance(life / 3);
+        let Ok(Reply::Users(found)) = alice.ask(&look) else {
+            panic!("no profiles")
+        };
+        assert!(found.iter().any(|[name, ..]| name == "bob"), "{found:?}");
+        assert!(found.iter().any(|[name, ..]| name == "idle"), "{found:?}");
+        if found.len() == 2 {
+            break;
+        }
+    }
+    // A message makes her another account, and she finds it.
+    hub.tell(async |hub| {
+        let mut options = HubOptions::new(super::support::app());
+        change(&mut options);
+        options.max_conversations = 0;
+        hub.reload(&options).unwrap();
+    });
+    alice.send_message(&message).unwrap();
+    let mut carol = Device::login(&hub, "carol", 5);
+    let mut bob = Device::login(&hub, "bob", 6);
+    assert_ne!(account(&mut carol), before[1]);
+    assert_eq!([account(&mut bob), account(&mut idle)], [before[0], before[2]]);
+    assert_eq!(carol.conversations().len(), 1);
+    carol.send(c2c("alice"), "hello");
+    idle.send(c2c("alice"), "still here");
+    alice.until_texts(2);
 }

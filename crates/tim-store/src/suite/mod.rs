@@ -38,6 +38,8 @@ pub mod rosters;
 #[doc(hidden)]
 pub mod threads;
 #[doc(hidden)]
+pub mod unused;
+#[doc(hidden)]
 pub mod world;
 
 use world::{DAY_MS, START_MS, World, new_group, stored, text, texts};
@@ -118,6 +120,10 @@ macro_rules! suite {
             quotas {
                 bytes_are_given_back_when_they_are_removed, a_refused_message_leaves_nothing,
                 conversations_count_for_who_has_begun_them, what_the_hub_writes_counts_for_nobody,
+            }
+            unused {
+                what_nothing_refers_to_is_removed_in_time, whatever_refers_to_an_account_keeps_it,
+                removal_and_use_are_decided_in_their_order, numbers_of_removed_accounts_are_not_given_out_again,
             }
             threads {
                 one_of_many_equal_sends_is_stored, sixty_four_writers_leave_no_gap, one_of_two_revokers_wins,

@@ -1,0 +1,100 @@
+//! Accounts that nothing refers to.
+//!
+//! A new account has a mark, which the first row takes away that refers to it. Only accounts with the mark are ever removed.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tim_proto::UserId;
+use tim_store::{Refused, Written};
+
+use super::rows::{number_of, sql, unsigned};
+use super::writer::{Batch, Stop};
+
+/// When an account that nothing refers to was in use last.
+pub(super) fn unused_since(db: &Connection, user: &UserId) -> rusqlite::Result<Option<u64>> {
+    db.prepare_cached("SELECT used_ms FROM users WHERE name = ?1 AND is_new = 1")?
+        .query_row([user.as_str()], |row| unsigned(row, 0))
+        .optional()
+}
+
+impl Batch<'_> {
+    pub(super) fn ensure_account(&self, user: &UserId) -> Result<Written, Stop> {
+        if *user == UserId::SYSTEM {
+            return Err(Refused::ReservedUser(*user).into());
+        }
+        let id = match self.known.user(self.db, user)? {
+            Some(id) => self.use_account(id)?,
+            None => self.make_account(user)?,
+        };
+        Ok(Written::Account {
+            number: number_of(id),
+        })
+    }
+
+    pub(super) fn ensure_accounts(&self, users: &[UserId]) -> Result<Written, Stop> {
+        if users.contains(&UserId::SYSTEM) {
+            return Err(Refused::ReservedUser(UserId::SYSTEM).into());
+        }
+        for user in users {
+            self.ensure_account(user)?;
+        }
+        Ok(Written::Done)
+    }
+
+    fn use_account(&self, id: i64) -> rusqlite::Result<i64> {
+        self.db
+            .prepare_cached("UPDATE users SET used_ms = ?2 WHERE id = ?1 AND is_new = 1 AND used_ms < ?2")?
+            .execute([id, sql(self.now_ms)])?;
+        Ok(id)
+    }
+
+    /// The number of an account that was removed is not given out again.
+    fn make_account(&self, user: &UserId) -> rusqlite::Result<i64> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO users (id, name, is_new, used_ms)
+                 SELECT 1 + max(removed_user, (SELECT max(id) FROM users)), ?1, 1, ?2 FROM meta",
+            )?
+            .insert(params![user.as_str(), sql(self.now_ms)])
+    }
+
+    /// Something refers to an account from now on.
+    pub(super) fn keep_account(&self, id: i64) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("UPDATE users SET is_new = 0 WHERE id = ?1 AND is_new = 1")?
+            .execute([id])?;
+        Ok(())
+    }
+
+    /// Removes up to so many accounts that were in use last before this time. Returns how many, and whether there are no more.
+    pub(super) fn remove_unused(&mut self, before_ms: u64, most: u64) -> rusqlite::Result<(u64, bool)> {
+        let found = {
+            let mut statement = self.db.prepare_cached(
+                "SELECT id, EXISTS (SELECT 1 FROM personal p WHERE p.user = u.id) OR nick <> '' OR avatar <> ''
+                 FROM users u WHERE is_new = 1 AND used_ms < ?1 ORDER BY used_ms LIMIT ?2",
+            )?;
+            let rows =
+                statement.query_map([sql(before_ms), sql(most)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(i64, bool)>>>()?
+        };
+        let mut removed = 0;
+        for (id, is_used) in &found {
+            // A damaged mark must not remove anything.
+            if *is_used || self.takes_up_something(*id)? {
+                self.keep_account(*id)?;
+                continue;
+            }
+            removed += self
+                .db
+                .prepare_cached("DELETE FROM users WHERE id = ?1")?
+                .execute([id])? as u64;
+            self.db
+                .prepare_cached("UPDATE meta SET removed_user = max(removed_user, ?1)")?
+                .execute([id])?;
+        }
+        if removed > 0 {
+            self.known.forget_users();
+            self.usage.forget(found.iter().map(|(id, _)| *id));
+        }
+        Ok((removed, (found.len() as u64) < most))
+    }
+}
