@@ -4,9 +4,17 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tim_client::transport::{Connector, MemoryConnector, TcpConnector, memory_listener};
-use tim_conformance::transport::check;
+use tim_client::transport::tls::{ClientTls, HubTls, HubTlsLink, TlsAcceptor, TlsProtocol};
+use tim_client::transport::{
+    AnyConnector, ConnectOptions, Connector, MemoryConnector, TcpConnector, memory_listener,
+};
+#[cfg(unix)]
+use tim_client::transport::{UnixConnector, unix};
+use tim_conformance::transport::{Acceptor, check};
+use tim_testkit::certificates::{Age, Authority, Files};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 #[tokio::test]
 async fn memory() {
@@ -20,23 +28,10 @@ async fn memory() {
 #[tokio::test]
 async fn tcp() {
     tim_testkit::deadline();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connector = TcpConnector::new(listener.local_addr().unwrap());
     let report = check(connector, listener).await;
     assert!(report.is_conforming(), "{report}");
-}
-
-#[cfg(unix)]
-struct UnixConnector(std::path::PathBuf);
-
-#[cfg(unix)]
-impl Connector for UnixConnector {
-    type Link = tokio::net::UnixStream;
-
-    fn connect(&mut self) -> impl Future<Output = io::Result<Self::Link>> + Send + 'static {
-        let path = self.0.clone();
-        async move { tokio::net::UnixStream::connect(path).await }
-    }
 }
 
 #[cfg(unix)]
@@ -45,8 +40,58 @@ async fn unix_sockets() {
     tim_testkit::deadline();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hub");
-    let listener = tokio::net::UnixListener::bind(&path).unwrap();
-    let report = check(UnixConnector(path), listener).await;
+    let (listener, _file) = unix::listen(&path, 0o600).await.unwrap();
+    let report = check(UnixConnector::new(path), listener).await;
+    assert!(report.is_conforming(), "{report}");
+}
+
+/// Connections whose TLS handshake is over.
+struct Secured(mpsc::Receiver<HubTlsLink<TcpStream>>);
+
+impl Acceptor for Secured {
+    type Link = HubTlsLink<TcpStream>;
+
+    async fn accept(&mut self) -> io::Result<Self::Link> {
+        self.0
+            .recv()
+            .await
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Completes each TLS handshake on a task of its own: the kit waits for both ends of a connection before it uses one.
+async fn secure(
+    mut listener: TcpListener,
+    acceptor: TlsAcceptor,
+    secured: mpsc::Sender<HubTlsLink<TcpStream>>,
+) {
+    while let Ok(link) = Acceptor::accept(&mut listener).await {
+        let (mut link, secured) = (acceptor.accept(link), secured.clone());
+        tokio::spawn(async move {
+            if link.handshake().await.is_ok() {
+                let _ = secured.send(link).await;
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn tls() {
+    tim_testkit::deadline();
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new(dir.path(), "authority");
+    let Files { certificate, key } = authority.sign("hub", &["127.0.0.1"], Age::Valid);
+    let acceptor = HubTls::from_files(certificate, key)
+        .unwrap()
+        .acceptor(TlsProtocol::Tim);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tims://{}", listener.local_addr().unwrap());
+    let trusting = ClientTls::new().with_roots_from(&authority.file).unwrap();
+    let options = ConnectOptions::new().with_tls(trusting);
+    let connector = AnyConnector::new(&address.parse().unwrap(), &options).unwrap();
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(secure(listener, acceptor, sender));
+    let report = check(connector, Secured(receiver)).await;
     assert!(report.is_conforming(), "{report}");
 }
 

@@ -70,3 +70,8 @@ pub use world::World;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So is the transport in the page about them.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/transports.md")]
+struct Transports;

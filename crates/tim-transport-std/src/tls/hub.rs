@@ -229,6 +229,15 @@ impl<L> std::fmt::Debug for HubTlsLink<L> {
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> HubTlsLink<L> {
+    /// Waits until the handshake is over, for those who have to know that the client is there before they read: the client waits for it,
+    /// too, and it goes on only while this, a read or a write is polled. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// Why the handshake has failed.
+    pub async fn handshake(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|context| self.poll_open(context).map_ok(drop)).await
+    }
+
     /// The stream, once the handshake is over.
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut server::TlsStream<L>>>> {
         if let State::Handshake(handshake) = &mut self.0 {
