@@ -40,7 +40,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         };
         let reason = {
             let mut mailbox = online.device().mailbox();
-            mailbox.register(context.waker());
+            self.is_active |= mailbox.register(context.waker());
             match online.is_busy() {
                 true => None,
                 false => mailbox.take_close_reason(),

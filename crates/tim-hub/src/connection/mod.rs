@@ -55,6 +55,10 @@ pub(crate) struct Connection<L> {
     paused_until: Option<Instant>,
     /// Counts what has come, frame by frame.
     handled: u16,
+    /// How often in succession the connection was woken and there was nothing to do.
+    fruitless: u8,
+    /// Since it was woken, something has come or gone, or the mailbox had called.
+    is_active: bool,
     place: Arc<Place>,
     /// Since when nobody is logged in, if the connection ends for that.
     vacant_since: Option<Instant>,
@@ -110,6 +114,8 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             framing,
             paused_until: None,
             handled: 0,
+            fruitless: 0,
+            is_active: false,
             place,
             vacant_since: None,
             port_ends: false,
@@ -131,10 +137,14 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if self.is_cut() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        self.is_active = false;
         for _ in 0..MAX_ROUNDS {
             match self.round(context) {
                 Round::Moved => {}
-                Round::Idle => return self.rest(context),
+                Round::Idle => {
+                    self.charge_fruitless();
+                    return self.rest(context);
+                }
                 Round::Over(result) => return Poll::Ready(result),
             }
         }
@@ -187,6 +197,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         }
         let was_full = !self.closing && !self.has_capacity();
         let waiting = self.io.session().outgoing().len();
+        self.is_active |= waiting > 0;
         match self.io.poll_send(context) {
             Poll::Ready(Err(error)) => return Round::Over(Err(error)),
             Poll::Ready(Ok(())) if self.closing && self.io.poll_close(context).is_ready() => {
@@ -197,6 +208,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
         if self.io.session().outgoing().len() < waiting {
             self.stuck = None;
         }
+        self.is_active |= moved;
         // The pause has ended meanwhile, and the stream was not asked.
         moved |= was_paused && self.paused_until.is_none();
         // What was put off for lack of capacity can continue now.
@@ -280,7 +292,7 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
                 return moved;
             };
             let mut mailbox = device.mailbox();
-            mailbox.register(context.waker());
+            self.is_active |= mailbox.register(context.waker());
             if mailbox.is_closed() && !online.is_busy() {
                 drop(mailbox);
                 return self.end_if_told(context) || moved;

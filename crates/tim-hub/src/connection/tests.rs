@@ -1,100 +1,27 @@
-//! What the log says of a connection, and what happens to it in the middle of its work.
+//! What happens to a connection in the middle of its work.
 
-use std::io::{self, Write};
+use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tim_proto::message::Text;
-use tim_proto::request::{ConversationChange, Login, Request, SendMessage};
+use tim_proto::Platform;
+use tim_proto::request::{ConversationChange, Login};
 use tim_proto::wire::{End, FrameKind, VERSION};
-use tim_proto::{Payload, Platform};
-use tim_testkit::{c2c, frame, hello, raw_frame, user};
+use tim_testkit::{frame, hello, user};
 use tim_usersig::{App, UserSig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::hub::Hub;
 use crate::options::HubOptions;
 use crate::steps::Step;
 use crate::threads::lock;
 
-/// Where the log goes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(lock(&self.0).clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        lock(&self.0).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn spans_name_connections_and_requests_and_no_credential_or_content_is_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
-    let data = tempfile::tempdir().unwrap();
-    let app = App::new(1, "a key of the tests, long enough");
-    let hub = Hub::open(data.path(), HubOptions::new(app.clone())).unwrap();
-    let (mut client, link) = tokio::io::duplex(64 * 1024);
-    hub.spawn_from(link, "a test".to_owned());
-
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let user_sig = UserSig::sign(&app, &user("alice"), now.unwrap().as_secs(), 3600).to_string();
-    let login = Login::new(1, user("alice"), &user_sig, 4711, Platform::DESKTOP)
-        .with_session(1)
-        .with_attempt(1);
-    let text = "nobody reads this in a log";
-    let message = tim_testkit::messages::message(user("alice"), c2c("bob"), Payload::Text(Text::new(text)));
-    let send = SendMessage::new(&message);
-    let malformed = raw_frame(FrameKind::HISTORY, 8, &[0xff]);
-    for bytes in [
-        hello(End::CLIENT, (VERSION, VERSION), 64 * 1024, 16).to_vec(),
-        frame(FrameKind::LOGIN, 6, &login),
-        frame(SendMessage::<Payload<'_>>::KIND, 7, &send),
-        malformed,
-    ] {
-        client.write_all(&bytes).await.unwrap();
-    }
-    let mut read = [0; 4096];
-    while hub.stats().malformed_requests == 0 {
-        let reading = tokio::time::timeout(Duration::from_millis(20), client.read(&mut read)).await;
-        assert!(!matches!(reading, Ok(Ok(0))), "the hub hung up: {}", log.text());
-    }
-    let text_of_log = log.text();
-    let connection = "connection{peer=\"a test\" user=alice device=4711}";
-    for kind in ["id=7 kind=SEND", "id=8 kind=HISTORY"] {
-        let request = format!("{connection}:request{{{kind}}}");
-        assert!(
-            text_of_log.contains(&request),
-            "{request} is not in {text_of_log}"
-        );
-    }
-    assert!(!text_of_log.contains(&user_sig), "{text_of_log}");
-    assert!(!text_of_log.contains(text), "{text_of_log}");
-}
-
-/// What is done the next time that the hub reads from a connection.
-type Meddling = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+/// What is done each time that the hub reads from a connection, and what is done the next time.
+type Meddling = Box<dyn FnMut(&Context<'_>) + Send>;
+type MeddlingOnce = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
 /// A stream in whose reading something else happens.
 struct Meddled(DuplexStream, Meddling);
@@ -105,10 +32,7 @@ impl AsyncRead for Meddled {
         context: &mut Context<'_>,
         bytes: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let meddling = lock(&self.1).take();
-        if let Some(meddling) = meddling {
-            meddling();
-        }
+        (self.1)(context);
         Pin::new(&mut self.0).poll_read(context, bytes)
     }
 }
@@ -137,8 +61,13 @@ async fn a_connection_that_is_cut_while_it_runs_breaks_off() {
     let app = App::new(1, "a key of the tests, long enough");
     let hub = Hub::open(data.path(), HubOptions::new(app.clone())).unwrap();
     let (mut client, link) = tokio::io::duplex(64 * 1024);
-    let meddling = Meddling::default();
-    hub.spawn(Meddled(link, Arc::clone(&meddling)));
+    let meddling = MeddlingOnce::default();
+    let next = Arc::clone(&meddling);
+    let meddle = move |_: &Context<'_>| {
+        let meddling = lock(&next).take();
+        meddling.into_iter().for_each(|meddling| meddling());
+    };
+    hub.spawn(Meddled(link, Box::new(meddle)));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let user_sig = UserSig::sign(&app, &user("alice"), now.unwrap().as_secs(), 3600).to_string();
     let login = Login::new(1, user("alice"), &user_sig, 4711, Platform::DESKTOP)
@@ -227,4 +156,26 @@ async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_brings_bytes_and_no_data_is_read_more_slowly() {
+    let app = App::new(1, "a key of the tests, long enough");
+    let data = tempfile::tempdir().unwrap();
+    let store = tim_store_sqlite::OpenOptions::new().open(data.path()).unwrap();
+    let (hub, _steps) = Hub::stepped(HubOptions::new(app), store).unwrap();
+    let drips = Arc::<AtomicU32>::default();
+    let (_client, link) = tokio::io::duplex(64);
+    // As a TLS record that comes byte by byte.
+    let dripping = Arc::clone(&drips);
+    let drip = move |context: &Context<'_>| {
+        let drips = dripping.fetch_add(1, Ordering::Relaxed);
+        assert!(drips < 1_000_000, "the connection never rests");
+        context.waker().wake_by_ref();
+    };
+    hub.spawn(Meddled(link, Box::new(drip)));
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let drips = drips.load(Ordering::Relaxed);
+    assert_eq!(hub.connections(), 1);
+    assert!((500..4_000).contains(&drips), "{drips}");
 }

@@ -29,7 +29,9 @@ const CONNECTION_COST: u32 = 2;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// After fewer received bytes than these, without the end of a frame, the connection pauses, so that the rest comes at once.
 const FEW_BYTES: usize = 512;
-/// For how long.
+/// How often a connection may be woken for nothing: the longest TLS record comes in no more segments.
+const MAX_FRUITLESS: u8 = 16;
+/// For how long it pauses.
 const FRAGMENT_PAUSE: Duration = Duration::from_millis(5);
 
 impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
@@ -95,6 +97,19 @@ impl<L: AsyncRead + AsyncWrite + Unpin> Connection<L> {
             let wait_ms = self.charge_network(1);
             self.pause(wait_ms);
             self.pause_for(FRAGMENT_PAUSE);
+        }
+    }
+
+    /// The connection has nothing to do. If it was woken for nothing again and again, its stream brings bytes and no data, as of a TLS
+    /// record that comes in pieces: that costs as much as a fragment.
+    pub(super) fn charge_fruitless(&mut self) {
+        if self.is_active {
+            self.fruitless = 0;
+        } else if !self.is_paused() {
+            self.fruitless = self.fruitless.saturating_add(1);
+            if self.fruitless > MAX_FRUITLESS {
+                self.charge_fragment(0);
+            }
         }
     }
 

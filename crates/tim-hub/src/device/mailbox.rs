@@ -67,12 +67,16 @@ impl Mailbox {
         }
     }
 
-    /// Registers the task of the connection to be woken when something arrives.
-    pub(crate) fn register(&mut self, waker: &Waker) {
+    /// Registers the task of the connection to be woken when something arrives; whether that has been since the last time.
+    pub(crate) fn register(&mut self, waker: &Waker) -> bool {
         match &mut self.waker {
             Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+            none => {
+                *none = Some(waker.clone());
+                return true;
+            }
         }
+        false
     }
 
     pub(super) const fn take_waker(&mut self) -> Option<Waker> {
