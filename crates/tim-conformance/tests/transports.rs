@@ -4,54 +4,155 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tim_client::transport::tls::{ClientTls, HubTls, HubTlsLink, TlsAcceptor, TlsProtocol};
-use tim_client::transport::{
-    AnyConnector, ConnectOptions, Connector, MemoryConnector, TcpConnector, memory_listener,
-};
 #[cfg(unix)]
-use tim_client::transport::{UnixConnector, unix};
-use tim_conformance::transport::{Acceptor, check};
-use tim_testkit::certificates::{Age, Authority, Files};
+use tim_client::transport::UnixConnector;
+use tim_client::transport::address::{HostPort, WebSocketAddress};
+use tim_client::transport::session::Framing;
+use tim_client::transport::tls::{ClientTls, HubTls, HubTlsLink, TlsAcceptor, TlsConnector, TlsProtocol};
+use tim_client::transport::websocket::{WebSocketAcceptor, WebSocketConnector, WebSocketLink};
+use tim_client::transport::{Connector, MemoryConnector, TcpConnector, memory_listener};
+use tim_conformance::transport::{
+    Acceptor, TransportCheck, TransportOptions, TransportReport, check, check_with, table,
+};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-#[tokio::test]
-async fn memory() {
-    tim_testkit::deadline();
-    let (connector, listener) = memory_listener();
-    let report = check(connector, listener).await;
-    assert!(report.is_conforming(), "{report}");
-    assert_eq!(report.checks.len(), 8);
+/// How many properties there are, of which a transport with other framing than that of streams has one less.
+const PROPERTIES: usize = 14;
+
+fn passes(name: &str, report: &TransportReport, properties: usize) {
+    assert!(report.is_conforming(), "{name}:\n{report}");
+    assert_eq!(report.checks.len(), properties);
 }
 
-#[tokio::test]
-async fn tcp() {
+async fn tcp_listener() -> (TcpConnector, TcpListener) {
     tim_testkit::deadline();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let connector = TcpConnector::new(listener.local_addr().unwrap());
-    let report = check(connector, listener).await;
-    assert!(report.is_conforming(), "{report}");
+    (TcpConnector::new(listener.local_addr().unwrap()), listener)
+}
+
+fn web_socket<C>(connector: C, is_tls: bool) -> WebSocketConnector<C> {
+    let place = HostPort::new("localhost", 1).unwrap();
+    WebSocketConnector::new(connector, &WebSocketAddress::new(is_tls, place, "/tim").unwrap())
+}
+
+/// WebSocket ends both directions at once.
+fn both_at_once() -> TransportOptions {
+    let mut options = TransportOptions::default();
+    options.one_direction_at_a_time = false;
+    options
+}
+
+async fn memory() -> TransportReport {
+    tim_testkit::deadline();
+    let (connector, listener) = memory_listener();
+    check(connector, listener).await
+}
+
+async fn serial() -> TransportReport {
+    tim_testkit::deadline();
+    let (connector, listener) = memory_listener();
+    let mut options = TransportOptions::default();
+    options.framing = Framing::Serial;
+    check_with(connector, listener, options).await
+}
+
+async fn tcp() -> TransportReport {
+    let (connector, listener) = tcp_listener().await;
+    check(connector, listener).await
 }
 
 #[cfg(unix)]
-#[tokio::test]
-async fn unix_sockets() {
+async fn unix_socket() -> TransportReport {
     tim_testkit::deadline();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hub");
-    let (listener, _file) = unix::listen(&path, 0o600).await.unwrap();
-    let report = check(UnixConnector::new(path), listener).await;
-    assert!(report.is_conforming(), "{report}");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    check(UnixConnector::new(&path), listener).await
 }
 
-/// Connections whose TLS handshake is over.
-struct Secured(mpsc::Receiver<HubTlsLink<TcpStream>>);
+/// The hub's side of TLS on another one.
+struct TlsSide<A>(A, TlsAcceptor);
 
-impl Acceptor for Secured {
-    type Link = HubTlsLink<TcpStream>;
+impl<A: Acceptor> Acceptor for TlsSide<A> {
+    type Link = HubTlsLink<A::Link>;
 
     async fn accept(&mut self) -> io::Result<Self::Link> {
+        Ok(self.1.accept(self.0.accept().await?))
+    }
+}
+
+/// The hub's side of WebSocket on another one.
+struct WebSocketSide<A>(A, WebSocketAcceptor);
+
+impl<A: Acceptor> Acceptor for WebSocketSide<A> {
+    type Link = WebSocketLink<A::Link>;
+
+    async fn accept(&mut self) -> io::Result<Self::Link> {
+        loop {
+            let stream = self.0.accept().await?;
+            // A connection that was given up before it was open.
+            if let Ok(accepted) = self.1.accept(stream, None).await {
+                return Ok(accepted.link);
+            }
+        }
+    }
+}
+
+/// TLS over TCP, with a certificate of its own.
+async fn tls_sides(protocol: TlsProtocol) -> (TlsConnector<TcpConnector>, TlsSide<TcpListener>) {
+    let directory = tempfile::tempdir().unwrap();
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (directory.path().join("hub.crt"), directory.path().join("hub.key"));
+    std::fs::write(&certificate, issued.cert.pem()).unwrap();
+    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+    let (connector, listener) = tcp_listener().await;
+    let client = ClientTls::new().with_roots_from(&certificate).unwrap();
+    let connector = TlsConnector::new(connector, "localhost", &client, protocol).unwrap();
+    let acceptor = HubTls::from_files(&certificate, &key).unwrap().acceptor(protocol);
+    (connector, TlsSide(listener, acceptor))
+}
+
+async fn tls() -> TransportReport {
+    let (connector, acceptor) = tls_sides(TlsProtocol::Tim).await;
+    check(connector, acceptor).await
+}
+
+async fn ws() -> TransportReport {
+    let (connector, listener) = tcp_listener().await;
+    let acceptor = WebSocketSide(listener, WebSocketAcceptor::default());
+    check_with(web_socket(connector, false), acceptor, both_at_once()).await
+}
+
+async fn wss() -> TransportReport {
+    let (connector, acceptor) = tls_sides(TlsProtocol::Http).await;
+    let acceptor = WebSocketSide(acceptor, WebSocketAcceptor::default());
+    check_with(web_socket(connector, true), acceptor, both_at_once()).await
+}
+
+/// A pipe that holds a few bytes, so that everything above it is cut.
+struct NarrowConnector(mpsc::Sender<DuplexStream>);
+
+impl Connector for NarrowConnector {
+    type Link = DuplexStream;
+
+    fn connect(&mut self) -> impl Future<Output = io::Result<DuplexStream>> + Send + 'static {
+        let (here, there) = tokio::io::duplex(3);
+        let hub = self.0.clone();
+        async move {
+            hub.send(there).await.map_err(io::Error::other)?;
+            Ok(here)
+        }
+    }
+}
+
+struct NarrowListener(mpsc::Receiver<DuplexStream>);
+
+impl Acceptor for NarrowListener {
+    type Link = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<DuplexStream> {
         self.0
             .recv()
             .await
@@ -59,40 +160,59 @@ impl Acceptor for Secured {
     }
 }
 
-/// Completes each TLS handshake on a task of its own: the kit waits for both ends of a connection before it uses one.
-async fn secure(
-    mut listener: TcpListener,
-    acceptor: TlsAcceptor,
-    secured: mpsc::Sender<HubTlsLink<TcpStream>>,
-) {
-    while let Ok(link) = Acceptor::accept(&mut listener).await {
-        let (mut link, secured) = (acceptor.accept(link), secured.clone());
-        tokio::spawn(async move {
-            if link.handshake().await.is_ok() {
-                let _ = secured.send(link).await;
-            }
-        });
+async fn ws_in_pieces() -> TransportReport {
+    tim_testkit::deadline();
+    let (sender, receiver) = mpsc::channel(8);
+    let acceptor = WebSocketSide(NarrowListener(receiver), WebSocketAcceptor::default());
+    check_with(
+        web_socket(NarrowConnector(sender), false),
+        acceptor,
+        both_at_once(),
+    )
+    .await
+}
+
+/// Every transport of tim has every property. With `--nocapture`, the table is printed.
+#[tokio::test]
+async fn every_transport_has_every_property() {
+    let reports = [
+        ("memory", memory().await),
+        ("TCP", tcp().await),
+        #[cfg(unix)]
+        ("Unix socket", unix_socket().await),
+        ("TLS", tls().await),
+        ("WebSocket", ws().await),
+        ("WebSocket over TLS", wss().await),
+        ("serial framing", serial().await),
+    ];
+    let columns: Vec<_> = reports.iter().map(|(name, report)| (*name, report)).collect();
+    println!("{}", table(&columns));
+    for (name, report) in &reports {
+        let properties = PROPERTIES - usize::from(*name == "serial framing");
+        passes(name, report, properties);
     }
 }
 
 #[tokio::test]
-async fn tls() {
-    tim_testkit::deadline();
-    let dir = tempfile::tempdir().unwrap();
-    let authority = Authority::new(dir.path(), "authority");
-    let Files { certificate, key } = authority.sign("hub", &["127.0.0.1"], Age::Valid);
-    let acceptor = HubTls::from_files(certificate, key)
-        .unwrap()
-        .acceptor(TlsProtocol::Tim);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("tims://{}", listener.local_addr().unwrap());
-    let trusting = ClientTls::new().with_roots_from(&authority.file).unwrap();
-    let options = ConnectOptions::new().with_tls(trusting);
-    let connector = AnyConnector::new(&address.parse().unwrap(), &options).unwrap();
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(secure(listener, acceptor, sender));
-    let report = check(connector, Secured(receiver)).await;
-    assert!(report.is_conforming(), "{report}");
+async fn web_socket_over_a_stream_that_cuts_everything() {
+    passes("three bytes at a time", &ws_in_pieces().await, PROPERTIES);
+}
+
+#[test]
+fn a_table_shows_what_failed_and_what_was_not_checked() {
+    let report = |checks: &[(&'static str, bool)]| {
+        let mut report = TransportReport::default();
+        for (property, holds) in checks {
+            let result = if *holds { Ok(()) } else { Err("why".to_owned()) };
+            report.checks.push(TransportCheck::new(property, result));
+        }
+        report
+    };
+    let (one, other) = (report(&[("a", true), ("b", false)]), report(&[("b", true)]));
+    assert_eq!(
+        table(&[("one", &one), ("other", &other)]),
+        "| property | one | other |\n|---|---|---|\n| a | pass | - |\n| b | FAIL | pass |\n"
+    );
 }
 
 /// What is wrong with the client's end of a connection.
@@ -110,6 +230,11 @@ enum Fault {
     NoLimit,
     /// A frame's worth of bytes in one piece is cut off at its end.
     CutsBigWrites,
+    /// A write takes its bytes first, and reports them once they have left: a write that is dropped meanwhile is reported by the
+    /// next one, whose own bytes are lost.
+    ReportsLate,
+    /// A write that has to wait has lost its first byte by then.
+    LosesByteOfWait,
 }
 
 struct Faulty {
@@ -118,6 +243,7 @@ struct Faulty {
     written: usize,
     held: Vec<u8>,
     closed: bool,
+    waits: bool,
 }
 
 #[derive(Clone)]
@@ -135,6 +261,7 @@ impl Connector for FaultyConnector {
                 written: 0,
                 held: Vec::new(),
                 closed: false,
+                waits: false,
             })
         }
     }
@@ -185,6 +312,23 @@ impl AsyncWrite for Faulty {
                 self.held.extend(kept);
             }
             Fault::HoldsBack | Fault::NoLimit => self.held.extend(bytes),
+            Fault::ReportsLate => {
+                if self.held.is_empty() {
+                    self.held.extend(bytes);
+                }
+                self.push(context, 1)?;
+                return match self.held.is_empty() {
+                    true => Poll::Ready(Ok(bytes.len())),
+                    false => Poll::Pending,
+                };
+            }
+            Fault::LosesByteOfWait => {
+                let lost = usize::from(std::mem::take(&mut self.waits));
+                let bytes = &bytes[lost.min(bytes.len())..];
+                let written = Pin::new(&mut self.link).poll_write(context, bytes);
+                self.waits = written.is_pending();
+                return written.map_ok(|len| len + lost);
+            }
             Fault::NoShutdown | Fault::ShutsBoth => {
                 return Pin::new(&mut self.link).poll_write(context, bytes);
             }
@@ -214,6 +358,7 @@ impl AsyncWrite for Faulty {
     }
 }
 
+const DROPPED_FUTURES: &str = "a future that is dropped loses and repeats nothing";
 const IN_ORDER: &str = "bytes arrive in order, both ways at once";
 const SINGLE: &str = "bytes arrive without more behind them";
 const HALF_CLOSE: &str = "a connection ends with all its bytes delivered, one direction at a time";
@@ -267,4 +412,21 @@ async fn big_writes_that_are_cut_are_found() {
         failed.contains(&IN_ORDER) && failed.contains(&SESSION),
         "{failed:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_that_lose_bytes_when_they_are_dropped_are_found() {
+    let failed = failed(Fault::ReportsLate).await;
+    assert!(failed.contains(&DROPPED_FUTURES), "{failed:?}");
+    // Nothing but a dropped future shows it.
+    assert!(
+        !failed.contains(&IN_ORDER) && !failed.contains(&SINGLE),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_byte_that_is_lost_while_a_write_waits_is_found() {
+    let failed = failed(Fault::LosesByteOfWait).await;
+    assert!(failed.contains(&DROPPED_FUTURES), "{failed:?}");
 }

@@ -25,6 +25,8 @@ mod stopping;
 mod threads;
 mod timer;
 mod wakeups;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod worker;
 
 pub use tim_store::{Store, WriteError};
@@ -42,3 +44,5 @@ pub use listener::TlsListener;
 pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
 pub use steps::{Step, Steps, Waiting};
+#[cfg(feature = "websocket")]
+pub use websocket::WebSocketListener;

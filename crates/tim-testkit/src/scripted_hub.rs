@@ -127,6 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ScriptedHub<S> {
         let bytes = self.session.outgoing().to_vec();
         // A client that has closed the connection reads nothing; the next read says so.
         let _ = self.stream.write_all(&bytes).await;
+        let _ = self.stream.flush().await;
         self.session.transmitted(bytes.len());
     }
 

@@ -94,9 +94,10 @@ impl AnyConnector {
     /// [`ConnectorError::Missing`] if the transport is not compiled in.
     pub fn new(address: &Address, options: &ConnectOptions) -> Result<Self, ConnectorError> {
         let _ = options;
+        #[allow(unused_variables)] // with all features
         let missing = |feature| {
             let address = address.clone();
-            Err(ConnectorError::Missing { address, feature })
+            Err::<Self, _>(ConnectorError::Missing { address, feature })
         };
         match address {
             #[cfg(feature = "tcp")]
@@ -113,6 +114,24 @@ impl AnyConnector {
             }
             #[cfg(not(feature = "tls"))]
             Address::Tls(_) => missing("tls"),
+            #[cfg(feature = "websocket")]
+            Address::WebSocket(url) => {
+                use crate::websocket::WebSocketConnector;
+                let tcp = crate::connect::TcpConnector::new(url.host_port());
+                if !url.is_tls() {
+                    return Ok(Self::boxed(WebSocketConnector::new(tcp, url)));
+                }
+                #[cfg(feature = "tls")]
+                {
+                    use crate::tls::{TlsConnector, TlsProtocol};
+                    let tls = TlsConnector::new(tcp, url.host_port().host(), &options.tls, TlsProtocol::Http)
+                        .map_err(ConnectorError::Tls)?;
+                    Ok(Self::boxed(WebSocketConnector::new(tls, url)))
+                }
+                #[cfg(not(feature = "tls"))]
+                missing("tls")
+            }
+            #[cfg(not(feature = "websocket"))]
             Address::WebSocket(_) => missing("websocket"),
             #[cfg(all(feature = "unix", unix))]
             Address::Unix(socket) => Ok(Self::boxed(crate::unix::UnixConnector::new(socket.path()))),
@@ -234,7 +253,7 @@ mod tests {
             // Without the roots of the system, nothing is trusted.
             #[cfg(any(not(feature = "tls"), feature = "tls-platform"))]
             ("tims://hub", "tls", cfg!(feature = "tls")),
-            ("wss://hub", "websocket", false),
+            ("ws://hub", "websocket", cfg!(feature = "websocket")),
         ] {
             let address: Address = text.parse().unwrap();
             match AnyConnector::new(&address, &ConnectOptions::default()) {

@@ -11,6 +11,8 @@ mod serial;
 pub mod tls;
 #[cfg(all(feature = "unix", unix))]
 pub mod unix;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use address::Address;
 pub use any::{AnyConnector, AnyLink, ConnectOptions, ConnectorError};

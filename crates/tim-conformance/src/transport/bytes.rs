@@ -1,11 +1,13 @@
 //! The properties of the byte streams.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tim_client::transport::Connector;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::{Acceptor, Ends};
 use crate::check::{Stop, Verdict, ensure, ensure_eq};
@@ -88,7 +90,112 @@ pub(super) async fn single_bytes<C: Connector, A: Acceptor>(ends: &mut Ends<C, A
     Ok(String::new())
 }
 
-pub(super) async fn half_close<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
+/// How often a write is to be dropped before it is done, and how many bytes are written for that at the most.
+const DROPPED_WRITES: u32 = 100;
+const FOR_DROPPED_WRITES: usize = 16 << 20;
+
+/// The futures of reads, writes and flushes are dropped after their first poll, and the next write is of other bytes: what a write has
+/// not reported was not written.
+pub(super) async fn dropped_futures<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
+    let (client, hub) = ends.open().await?;
+    drops_futures(client, hub).await?;
+    let (client, hub) = ends.open().await?;
+    drops_futures(hub, client).await?;
+    Ok(String::new())
+}
+
+async fn drops_futures(
+    mut writer: impl AsyncWrite + Unpin,
+    mut reader: impl AsyncRead + Unpin,
+) -> Result<(), Stop> {
+    let (mut sent, mut received) = (Vec::<u8>::new(), Vec::<u8>::new());
+    let (mut dropped, mut round) = (0, 0_u64);
+    while dropped < DROPPED_WRITES && sent.len() < FOR_DROPPED_WRITES {
+        round += 1;
+        // Of another length each time, from one byte to thousands.
+        let bytes = pattern(1 + (round as usize * 7919) % 9000, round);
+        match once(|context| Pin::new(&mut writer).poll_write(context, &bytes)).await {
+            Some(len) => sent.extend(bytes.iter().take(len?)),
+            None => {
+                dropped += 1;
+                tokio::task::yield_now().await;
+            }
+        }
+        if round % 3 == 0 {
+            let flushed = once(|context| Pin::new(&mut writer).poll_flush(context)).await;
+            flushed.transpose()?;
+        }
+        // More is written than read, so that writes have to wait, and reads too when those were flushed.
+        if round % 2 == 0 {
+            read_once(&mut reader, &mut received).await?;
+        }
+    }
+    let mut rest = vec![0; sent.len().saturating_sub(received.len())];
+    tokio::try_join!(writer.flush(), reader.read_exact(&mut rest))?;
+    received.extend(rest);
+    let same = sent.iter().zip(&received).take_while(|(one, other)| one == other);
+    let place = same.count();
+    ensure!(
+        sent == received,
+        "after {dropped} dropped writes, {} bytes were written and {} arrived; they differ at byte {place}",
+        sent.len(),
+        received.len()
+    );
+    Ok(())
+}
+
+/// The result of a future that is polled once.
+async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    poll_fn(|context| match poll(context) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn read_once(reader: &mut (impl AsyncRead + Unpin), received: &mut Vec<u8>) -> Result<(), Stop> {
+    let mut bytes = [0; 2000];
+    let mut buffer = ReadBuf::new(&mut bytes);
+    if let Some(read) = once(|context| Pin::new(&mut *reader).poll_read(context, &mut buffer)).await {
+        read?;
+        ensure!(!buffer.filled().is_empty(), "the connection ended");
+        received.extend_from_slice(buffer.filled());
+    }
+    Ok(())
+}
+
+/// A transport without an end of one direction: all bytes before the end arrive, those too that were under way to the end that closes.
+pub(super) async fn close<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
+    if ends.options.one_direction_at_a_time {
+        return half_close(ends).await;
+    }
+    let (client, hub) = ends.open().await?;
+    closes(client, hub).await?;
+    let (client, hub) = ends.open().await?;
+    closes(hub, client).await?;
+    Ok(String::new())
+}
+
+async fn closes(
+    mut first: impl AsyncRead + AsyncWrite + Unpin,
+    mut second: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<(), Stop> {
+    let last = pattern(FEW, 6);
+    send(&mut second, &last).await?;
+    finish(&mut first, &mut second, &pattern(10_000, 3)).await?;
+    drop(second);
+    let mut read = Vec::new();
+    first.read_to_end(&mut read).await?;
+    ensure!(
+        read == last,
+        "{} of {} bytes that were under way arrived",
+        read.len(),
+        last.len()
+    );
+    Ok(())
+}
+
+async fn half_close<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>) -> Verdict {
     let (mut client, mut hub) = ends.open().await?;
     let last = pattern(10_000, 3);
     finish(&mut client, &mut hub, &last).await?;

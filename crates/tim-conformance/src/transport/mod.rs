@@ -15,23 +15,31 @@
 //! # }
 //! ```
 //!
-//! The checks end with a session: the SDK logs in over the transport, sends the largest message, is cut off in the middle of a
+//! Then real sessions talk over the transport: in pieces of one byte, with futures that are dropped at each await, with the largest
+//! frames, over lines that break at any byte or fall silent. [`table`] shows the reports of several transports side by side.
+//!
+//! The checks end with another session: the SDK logs in over the transport, sends the largest message, is cut off in the middle of a
 //! frame, and resends over the next connection what was not answered.
 
 mod bytes;
+mod faults;
 mod session;
+mod talk;
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use tim_client::transport::session::Framing;
 use tim_client::transport::{Connector, MemoryListener};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
 use crate::check::{Stop, Verdict};
 
+use faults::Shared;
+
 /// How long a check may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The hub's side of a transport: where connections arrive.
 pub trait Acceptor: Send {
@@ -73,6 +81,26 @@ impl Acceptor for tokio::net::UnixListener {
     }
 }
 
+/// What a transport is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// The framing of its sessions. Default [`Framing::Stream`].
+    pub framing: Framing,
+    /// Whether one direction can end while the other goes on. Otherwise, as with WebSocket, both end together, and what was under way
+    /// the other way must arrive. Default true.
+    pub one_direction_at_a_time: bool,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            framing: Framing::Stream,
+            one_direction_at_a_time: true,
+        }
+    }
+}
+
 /// A property of a transport, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,8 +111,16 @@ pub struct TransportCheck {
     pub result: Result<(), String>,
 }
 
+impl TransportCheck {
+    /// A property, and why it does not hold if it does not.
+    #[must_use]
+    pub const fn new(property: &'static str, result: Result<(), String>) -> Self {
+        Self { property, result }
+    }
+}
+
 /// The result of [`check`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransportReport {
     /// The properties, in the order in which they were checked.
@@ -119,10 +155,41 @@ impl fmt::Display for TransportReport {
     }
 }
 
+/// The reports of several transports as a table in Markdown: a row for each property, a column for each transport.
+#[must_use]
+pub fn table(reports: &[(&str, &TransportReport)]) -> String {
+    let names: Vec<_> = reports.iter().map(|(name, _)| *name).collect();
+    let mut table = format!(
+        "| property | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
+    let mut properties: Vec<&str> = Vec::new();
+    for check in reports.iter().flat_map(|(_, report)| &report.checks) {
+        if !properties.contains(&check.property) {
+            properties.push(check.property);
+        }
+    }
+    for property in properties {
+        let cells = reports.iter().map(|(_, report)| {
+            let check = report.checks.iter().find(|check| check.property == property);
+            match check.map(|check| check.result.is_ok()) {
+                Some(true) => "pass",
+                Some(false) => "FAIL",
+                None => "-",
+            }
+        });
+        let cells: Vec<_> = cells.collect();
+        table += &format!("| {property} | {} |\n", cells.join(" | "));
+    }
+    table
+}
+
 /// The two sides of a transport.
 struct Ends<C, A> {
-    connector: C,
+    connector: Shared<C>,
     acceptor: A,
+    options: TransportOptions,
 }
 
 impl<C: Connector, A: Acceptor> Ends<C, A> {
@@ -148,7 +215,21 @@ impl<C: Connector, A: Acceptor> Ends<C, A> {
 /// Checks a transport. Must be called on a tokio runtime whose time is enabled. `connector` must lead to `acceptor`, and nobody
 /// else may connect to it meanwhile.
 pub async fn check<C: Connector, A: Acceptor>(connector: C, acceptor: A) -> TransportReport {
-    let mut ends = Ends { connector, acceptor };
+    check_with(connector, acceptor, TransportOptions::default()).await
+}
+
+/// [`check`] for a transport that is not as the default options say.
+pub async fn check_with<C: Connector, A: Acceptor>(
+    connector: C,
+    acceptor: A,
+    options: TransportOptions,
+) -> TransportReport {
+    let connector = Shared::new(connector);
+    let mut ends = Ends {
+        connector,
+        acceptor,
+        options,
+    };
     let mut checks = Vec::new();
     let mut add = |property, verdict: Result<Verdict, tokio::time::error::Elapsed>| {
         let result = match verdict {
@@ -166,17 +247,32 @@ pub async fn check<C: Connector, A: Acceptor>(connector: C, acceptor: A) -> Tran
     properties! {
         "bytes arrive in order, both ways at once": bytes::in_order,
         "bytes arrive without more behind them": bytes::single_bytes,
-        "a connection ends with all its bytes delivered, one direction at a time": bytes::half_close,
+        "a future that is dropped loses and repeats nothing": bytes::dropped_futures,
+        "a connection ends with all its bytes delivered, one direction at a time": bytes::close,
         "the end of a connection that is dropped is noticed": bytes::dropped,
         "a writer waits for its reader": bytes::back_pressure,
         "connections do not share bytes": bytes::separate,
         "a connection that is given up while it opens does no harm": bytes::given_up,
     }
-    let Ends { connector, acceptor } = ends;
-    let session = session::over(connector, acceptor);
-    add(
-        "a session logs in, sends the largest message, is cut in a frame, and goes on",
-        tokio::time::timeout(DEADLINE, session).await,
-    );
+    // Each of these is held by the client's driver and the hub's connection. All messages arrive, each once and in order.
+    properties! {
+        "sessions: pieces of one byte, and of a few": talk::pieces,
+        "sessions: the client's futures are dropped at each await": talk::dropped_futures,
+        "sessions: the largest frames, both ways": talk::largest,
+        "sessions: the line breaks at any byte": talk::breaks_anywhere,
+        "sessions: the line falls silent at either end": talk::half_open,
+    }
+    let Ends {
+        connector,
+        acceptor,
+        options,
+    } = ends;
+    if options.framing == Framing::Stream {
+        let session = session::over(connector, acceptor);
+        add(
+            "a session logs in, sends the largest message, is cut in a frame, and goes on",
+            tokio::time::timeout(DEADLINE, session).await,
+        );
+    }
     TransportReport { checks }
 }

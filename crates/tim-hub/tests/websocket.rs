@@ -1,0 +1,163 @@
+//! A hub that is reached through WebSocket, over TCP: by a client of tim, and by others that do not get in.
+
+#![cfg(feature = "websocket")]
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tim_hub::usersig::{App, UserSig};
+use tim_hub::{Hub, HubOptions, Listener as _, WebSocketListener};
+use tim_session::{ClientConfig, Event};
+use tim_testkit::{deadline, user};
+use tim_transport_std::address::WebSocketAddress;
+use tim_transport_std::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor, WebSocketConnector};
+use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+const APP: u32 = 1_400_000_000;
+
+struct Running {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    _directory: tempfile::TempDir,
+}
+
+fn app() -> App {
+    App::new(APP, "0123456789abcdef")
+}
+
+async fn hub(max_handshakes: usize) -> Running {
+    deadline();
+    let directory = tempfile::tempdir().unwrap();
+    let mut accept = AcceptOptions::default();
+    accept.path = Some("/tim".to_owned());
+    let hub = Arc::new(Hub::open(directory.path(), HubOptions::new(app())).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener =
+        WebSocketListener::new(listener, WebSocketAcceptor::new(accept)).with_max_handshakes(max_handshakes);
+    let (stop, stopped) = oneshot::channel();
+    let serving = Arc::clone(&hub);
+    let served = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        serving.serve(listener, stopped).await.unwrap();
+    });
+    Running {
+        hub,
+        address,
+        stop,
+        served,
+        _directory: directory,
+    }
+}
+
+/// Logs in through WebSocket; the driver, once it is ready.
+async fn log_in(address: SocketAddr, name: &str) -> ClientDriver<WebSocketConnector<TcpConnector>> {
+    let url = WebSocketAddress::new(false, address.into(), "/tim").unwrap();
+    let connector = WebSocketConnector::new(TcpConnector::new(address), &url);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let sig = UserSig::sign(&app(), &user(name), now, 3600);
+    let config = ClientConfig::new(APP, user(name), 7);
+    let mut driver = ClientDriver::new(config, sig, ClientBuffers::default(), 1, connector);
+    let now = driver.now();
+    driver.session().login(now);
+    let mut ready = false;
+    while !ready {
+        driver.poll_events(|event| {
+            ready |= matches!(event, Event::Ready);
+            ControlFlow::Continue(())
+        });
+        if !ready {
+            driver.progress().await;
+        }
+    }
+    driver
+}
+
+#[tokio::test]
+async fn a_client_logs_in_and_is_told_when_the_hub_stops() {
+    let running = hub(10).await;
+    let mut driver = log_in(running.address, "alice").await;
+    assert_eq!(running.hub.connections(), 1);
+    running.stop.send(()).unwrap();
+    let mut told = false;
+    while !told {
+        driver.poll_events(|event| {
+            told |= matches!(event, Event::TurnedAway(_));
+            ControlFlow::Continue(())
+        });
+        if !told {
+            driver.progress().await;
+        }
+    }
+    drop(driver);
+    running.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_browser_that_wants_a_page_is_told_what_this_is() {
+    let running = hub(10).await;
+    for (target, status) in [("/tim", "426 Upgrade Required"), ("/", "404 Not Found")] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: hub\r\nAccept: text/html\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{response}"
+        );
+    }
+    assert_eq!(running.hub.connections(), 0);
+}
+
+/// As many as there may be say nothing; everybody else gets in all the same.
+#[tokio::test]
+async fn silent_handshakes_keep_nobody_out() {
+    let running = hub(4).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(running.address).await.unwrap());
+    }
+    drop(log_in(running.address, "alice").await);
+    // The oldest were dropped for the newer ones.
+    for stream in silent.iter_mut().take(15) {
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+    let mut last = silent.pop().unwrap();
+    let read = tokio::time::timeout(Duration::from_millis(50), last.read_u8()).await;
+    assert!(read.is_err(), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_client_behind_a_proxy_has_an_address_of_its_own() {
+    deadline();
+    let mut options = AcceptOptions::default();
+    options.client_address = ClientAddress::XForwardedFor;
+    options.trusted_proxies = vec![IpAddr::from([127, 0, 0, 1])];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut listener = WebSocketListener::new(listener, WebSocketAcceptor::new(options));
+    for (header, client) in [("X-Forwarded-For: 192.0.2.1", "192.0.2.1"), ("X: y", "127.0.0.1")] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let proxy = stream.local_addr().unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tim.v1\r\n{header}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let (_link, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer.address(), Some(client.parse().unwrap()));
+        let shown = match header {
+            "X: y" => proxy.to_string(),
+            _ => format!("{client} behind {proxy}"),
+        };
+        assert_eq!(peer.name(), shown);
+    }
+}

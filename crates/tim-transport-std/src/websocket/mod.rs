@@ -1,0 +1,68 @@
+//! WebSocket ([RFC 6455](https://www.rfc-editor.org/rfc/rfc6455)): for networks that let nothing else through, behind reverse proxies, and
+//! for browsers.
+//!
+//! The bytes of a connection travel in binary messages. The borders of messages mean nothing: either end, and a proxy between them, may
+//! cut the bytes into messages as it likes. The subprotocol is [`SUBPROTOCOL`]; a client that does not offer it is refused. Text
+//! messages end the connection.
+//!
+//! A [`WebSocketConnector`] opens connections over those of any other [`Connector`](crate::Connector): TCP for `ws://`, TLS for `wss://`.
+//! A [`WebSocketAcceptor`] makes the hub's end of one over any byte stream. Both ends are a [`WebSocketLink`].
+//!
+//! A link differs from a TCP connection in one way: closing it closes both directions, because WebSocket has no end of one direction. What
+//! was sent before arrives.
+//!
+//! # Behind a reverse proxy
+//!
+//! The proxy passes the upgrade on; in nginx:
+//!
+//! ```text
+//! location /tim {
+//!     proxy_pass http://127.0.0.1:8080;
+//!     proxy_http_version 1.1;
+//!     proxy_set_header Upgrade $http_upgrade;
+//!     proxy_set_header Connection "upgrade";
+//!     proxy_set_header Host $host;
+//!     proxy_set_header X-Forwarded-For $remote_addr;
+//!     proxy_read_timeout 120s;
+//! }
+//! ```
+//!
+//! - Without the headers `Upgrade` and `Connection`, the hub responds 426, and the client is told so.
+//! - **Idle connections.** A proxy cuts a connection on which nothing has passed for a while, nginx after 60 s (`proxy_read_timeout`). A
+//!   client of tim sends a PING when it has received nothing for 30 s (`ClientConfig::keep_alive`), and the hub responds, so such a
+//!   connection never is idle for longer. If the proxy cuts earlier, lower `keep_alive` below its limit. If clients of others
+//!   leave that to the hub, lower the hub's (`HubConfig::keep_alive`, 75 s) or raise the limit of the proxy above it. A connection that was cut
+//!   all the same is opened again, and nothing is lost.
+//! - **The client's address.** Every connection comes from the proxy's address. With [`AcceptOptions::trusted_proxies`] and
+//!   [`AcceptOptions::client_address`], the hub takes the client's from the header that the proxy sets. Name the header that it
+//!   sets, and no other: what a client writes into another one passes through.
+//!
+//! # A client in another language
+//!
+//! Any WebSocket client does. With Python's [`websockets`](https://pypi.org/project/websockets/), the hello of a client is answered with the
+//! hub's:
+//!
+//! ```text
+//! $ pip install websockets
+//! $ python3 - <<'END'
+//! from websockets.sync.client import connect
+//! with connect("ws://127.0.0.1:8080/tim", subprotocols=["tim.v1"]) as hub:
+//!     # Magic, version 1.1, client, no flags, frames of 64 KiB, no features, a window of 16.
+//!     hub.send(b"tim\x1a" + bytes([1, 1, 1, 0]) + (65536).to_bytes(4, "little") + bytes(4) + (16).to_bytes(2, "little") + bytes(2))
+//!     print(hub.recv())
+//! END
+//! ```
+
+mod accept;
+mod connect;
+mod forwarded;
+mod head;
+mod link;
+
+pub use accept::{AcceptOptions, Accepted, HandshakeError, WebSocketAcceptor};
+pub use connect::WebSocketConnector;
+pub use forwarded::ClientAddress;
+pub use link::WebSocketLink;
+
+/// The subprotocol that both ends must name.
+pub const SUBPROTOCOL: &str = "tim.v1";
