@@ -2,6 +2,8 @@
 
 pub mod address;
 mod any;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod client;
 mod connect;
 mod hub;

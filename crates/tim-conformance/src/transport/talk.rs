@@ -207,11 +207,11 @@ impl<C: Connector> TalkingClient<C> {
                 return Ok(());
             }
             if self.drops {
-                // Polled once, and dropped.
+                // Polled once, and dropped; then once more after a moment, which is over at once if anything happens.
                 let driver = &mut self.driver;
                 let polled = poll_fn(|context| Poll::Ready(driver.poll_progress(context).is_ready()));
                 if !polled.await {
-                    tokio::task::yield_now().await;
+                    let _ = tokio::time::timeout(Duration::from_millis(1), self.driver.progress()).await;
                 }
             } else {
                 self.driver.progress().await;
