@@ -173,7 +173,7 @@ impl<C: Connector> TalkingClient<C> {
         let mut config = ClientConfig::new(1, UserId::new("alice")?, 7);
         config.framing = talk.framing;
         config.backoff_min = Duration::from_millis(10);
-        config.backoff_max = Duration::from_millis(20);
+        config.backoff_max = Duration::from_secs(1);
         config.request_timeout = super::DEADLINE;
         config.resume_window = super::DEADLINE;
         if matches!(talk.client.breaks.or(talk.hub.breaks), Some((_, Break::Silent))) {
