@@ -203,9 +203,13 @@ impl<C: Connector, A: Acceptor> Ends<C, A> {
             bytes::send(&mut link, &[0x11]).await?;
             Ok::<_, Stop>(link)
         };
-        let hub = async { Ok::<_, Stop>(self.acceptor.accept().await?) };
+        // A handshake may be part of reading at the hub's side.
+        let hub = async {
+            let mut link = self.acceptor.accept().await?;
+            bytes::expect(&mut link, &[0x11]).await?;
+            Ok::<_, Stop>(link)
+        };
         let (mut client, mut hub) = tokio::try_join!(client, hub)?;
-        bytes::expect(&mut hub, &[0x11]).await?;
         bytes::send(&mut hub, &[0x22]).await?;
         bytes::expect(&mut client, &[0x22]).await?;
         Ok((client, hub))
