@@ -39,18 +39,27 @@
 //!
 //! # A client in another language
 //!
-//! Any WebSocket client does. With Python's [`websockets`](https://pypi.org/project/websockets/), the hello of a client is answered with the
-//! hub's:
+//! Any WebSocket client does. In the repository, `cargo run -p tim-hub --features websocket --example websocket` starts a hub at
+//! `ws://127.0.0.1:8080/tim`. With Python's [`websockets`](https://pypi.org/project/websockets/), the hello of a client is answered with
+//! that of the hub:
 //!
 //! ```text
 //! $ pip install websockets
 //! $ python3 - <<'END'
 //! from websockets.sync.client import connect
 //! with connect("ws://127.0.0.1:8080/tim", subprotocols=["tim.v1"]) as hub:
-//!     # Magic, version 1.1, client, no flags, frames of 64 KiB, no features, a window of 16.
-//!     hub.send(b"tim\x1a" + bytes([1, 1, 1, 0]) + (65536).to_bytes(4, "little") + bytes(4) + (16).to_bytes(2, "little") + bytes(2))
+//!     # Magic, versions 1 to 1, client, reserved, features, the largest frame, a window of 16, reserved.
+//!     hub.send(b"tim\x1a" + bytes([1, 1, 1, 0]) + bytes(4) + (65536).to_bytes(4, "little") + (16).to_bytes(2, "little") + bytes(2))
 //!     print(hub.recv())
 //! END
+//! b'tim\x1a\x01\x01\x02\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00'
+//! ```
+//!
+//! A request for something else than a WebSocket is told what this is:
+//!
+//! ```text
+//! $ curl -i http://127.0.0.1:8080/tim
+//! HTTP/1.1 426 Upgrade Required
 //! ```
 
 mod accept;
