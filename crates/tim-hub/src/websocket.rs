@@ -13,6 +13,8 @@ use crate::listener::{Listener, Peer};
 /// The most handshakes that are under way unless set otherwise.
 const MAX_HANDSHAKES: usize = 1000;
 
+type Connected<L> = (WebSocketLink<<L as Listener>::Link>, Peer);
+
 /// WebSocket on the connections of another listener: of a `TcpListener` for `ws://`, of one for TLS for `wss://`.
 ///
 /// The handshakes run beside each other, so that a slow client keeps nobody waiting. A connection becomes one of the hub when its
@@ -40,7 +42,7 @@ pub struct WebSocketListener<L: Listener> {
     listener: L,
     acceptor: WebSocketAcceptor,
     max_handshakes: usize,
-    running: JoinSet<Result<(WebSocketLink<L::Link>, Peer), (HandshakeError, Peer)>>,
+    running: JoinSet<Result<Connected<L>, (HandshakeError, Peer)>>,
     /// The handshakes under way, oldest first, and some that are over.
     started: VecDeque<(AbortHandle, Option<IpAddr>)>,
 }
