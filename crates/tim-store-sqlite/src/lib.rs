@@ -480,7 +480,10 @@ fn check_at_start(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
             users = report.miscounted.join(", "),
             "what these users have stored was miscounted, and is counted anew"
         );
-        usage::correct(connection)?;
+        // As on a full disk: nothing else depends on it.
+        if let Err(error) = usage::correct(connection) {
+            warn!(%error, "it cannot be counted anew now");
+        }
     }
     for damaged in report.damaged {
         error!(
