@@ -82,3 +82,64 @@ async fn a_directory_that_is_missing_is_an_error_of_the_system() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+#[test]
+fn of_two_who_replace_the_same_socket_one_listens_there_and_the_other_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tim.sock");
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    for _ in 0..200 {
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap()); // leaves its file behind
+        let start = std::sync::Barrier::new(2);
+        let listen = || {
+            let runtime = runtime();
+            start.wait();
+            runtime
+                .block_on(unix::listen(&path, 0o600))
+                .map(|(listener, file)| {
+                    let listener = runtime.block_on(async { listener.into_std().unwrap() });
+                    (listener, file)
+                })
+        };
+        let [one, other] = std::thread::scope(|scope| {
+            let threads = [scope.spawn(listen), scope.spawn(listen)];
+            threads.map(|thread| thread.join().unwrap())
+        });
+        let ((Ok((listener, file)), Err(error)) | (Err(error), Ok((listener, file)))) = (one, other) else {
+            panic!("both or none listen");
+        };
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+        assert_eq!(names(dir.path()), ["tim.sock"]);
+        std::os::unix::net::UnixStream::connect(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener.accept().expect("the one who listens is reached");
+        drop(file);
+        assert!(names(dir.path()).is_empty());
+    }
+}
+
+/// Where a socket has a path as long as the system allows, one can be listened at, whatever the number of the process is.
+#[tokio::test]
+async fn a_path_may_be_as_long_as_that_of_a_socket_and_a_longer_one_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let fits = |path: &Path| std::os::unix::net::SocketAddr::from_pathname(path).is_ok();
+    let mut deep = dir.path().join("d");
+    while fits(&deep.join("d/tim.sock")) {
+        deep = Path::new(&format!("{}d", deep.display())).to_owned();
+    }
+    fs::create_dir(&deep).unwrap();
+    let path = deep.join("tim.sock");
+    assert!(fits(&path) && !fits(&deep.join("d.tim.sock")));
+    let (_listener, _file) = unix::listen(&path, 0o600).await.unwrap();
+    UnixConnector::new(&path).connect().await.unwrap();
+    for name in ["longer.sock".to_owned(), "x".repeat(200)] {
+        let error = unix::listen(deep.join(name), 0o600).await.unwrap_err();
+        assert_eq!(error.to_string(), "the path is too long for a Unix socket");
+    }
+    assert_eq!(names(&deep), ["tim.sock"]);
+}
