@@ -8,6 +8,7 @@ use tim_transport_std::websocket::{HandshakeError, WebSocketAcceptor, WebSocketL
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
+use crate::admission::Network;
 use crate::listener::{Listener, Peer};
 
 /// The most handshakes that are under way unless set otherwise.
@@ -19,7 +20,7 @@ type Connected<L> = (WebSocketLink<<L as Listener>::Link>, Peer);
 ///
 /// The handshakes run beside each other, so that a slow client keeps nobody waiting. A connection becomes one of the hub when its
 /// handshake is done, with the address that a trusted proxy names. For one handshake too many, the oldest of the address that has most
-/// of them is dropped.
+/// of them is dropped; an IPv6 network of 64 bits counts as one address.
 ///
 /// ```no_run
 /// use tim_hub::usersig::App;
@@ -44,7 +45,7 @@ pub struct WebSocketListener<L: Listener> {
     max_handshakes: usize,
     running: JoinSet<Result<Connected<L>, (HandshakeError, Peer)>>,
     /// The handshakes under way, oldest first, and some that are over.
-    started: VecDeque<(AbortHandle, Option<IpAddr>)>,
+    started: VecDeque<(AbortHandle, Option<Network>)>,
 }
 
 impl<L: Listener> WebSocketListener<L> {
@@ -85,17 +86,17 @@ impl<L: Listener> WebSocketListener<L> {
                 Err(error) => Err((error, peer)),
             }
         });
-        self.started.push_back((handshake, address));
+        self.started.push_back((handshake, address.map(Network::from)));
     }
 
     /// Drops the oldest handshake of the address that has most of them.
     fn drop_one(&mut self) {
         let mut counts = HashMap::new();
-        for (_, address) in &self.started {
-            *counts.entry(*address).or_insert(0_usize) += 1;
+        for (_, network) in &self.started {
+            *counts.entry(*network).or_insert(0_usize) += 1;
         }
         let most = counts.values().copied().max();
-        let of_most = |(_, address): &(AbortHandle, Option<IpAddr>)| counts.get(address).copied() == most;
+        let of_most = |(_, network): &(AbortHandle, Option<Network>)| counts.get(network).copied() == most;
         let oldest = self.started.iter().position(of_most);
         if let Some((handshake, _)) = oldest.and_then(|at| self.started.remove(at)) {
             handshake.abort();

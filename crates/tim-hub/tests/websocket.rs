@@ -2,21 +2,22 @@
 
 #![cfg(feature = "websocket")]
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tim_hub::usersig::{App, UserSig};
-use tim_hub::{Hub, HubOptions, Listener as _, WebSocketListener};
+use tim_hub::{Hub, HubOptions, Listener, Peer, WebSocketListener};
 use tim_session::{ClientConfig, Event};
 use tim_testkit::{deadline, user};
 use tim_transport_std::address::WebSocketAddress;
 use tim_transport_std::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor, WebSocketConnector};
 use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 const APP: u32 = 1_400_000_000;
 
@@ -133,6 +134,48 @@ async fn silent_handshakes_keep_nobody_out() {
     let mut last = silent.pop().unwrap();
     let read = tokio::time::timeout(Duration::from_millis(50), last.read_u8()).await;
     assert!(read.is_err(), "{read:?}");
+}
+
+/// Connections that tests make up, with the addresses they come from.
+struct MadeUp(mpsc::Receiver<(DuplexStream, IpAddr)>);
+
+impl Listener for MadeUp {
+    type Link = DuplexStream;
+
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+        let (link, address) = self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok((link, Peer::new("made up").with_address(address)))
+    }
+}
+
+/// Whoever has an IPv6 network has more addresses in it than there are handshakes.
+#[tokio::test]
+async fn silent_handshakes_from_one_network_drop_their_own() {
+    deadline();
+    let (connect, connected) = mpsc::channel(100);
+    let acceptor = WebSocketAcceptor::new(AcceptOptions::default());
+    let mut listener = WebSocketListener::new(MadeUp(connected), acceptor).with_max_handshakes(4);
+    let connect = async |address: String| {
+        let (here, there) = tokio::io::duplex(4096);
+        connect.send((there, address.parse().unwrap())).await.unwrap();
+        here
+    };
+    let mut slow = connect("2001:db8:1::1".to_owned()).await;
+    let mut flood = Vec::new();
+    for number in 0..20 {
+        flood.push(connect(format!("2001:db8:2::{number}")).await);
+    }
+    let accepting = tokio::spawn(async move { listener.accept().await.map(|(_, peer)| peer.address()) });
+    // It has been dropped for another one of the flood.
+    assert_eq!(flood[0].read(&mut [0]).await.unwrap(), 0);
+    slow.write_all(
+        b"GET / HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tim.v1\r\n\r\n",
+    )
+    .await
+    .unwrap();
+    let accepted = accepting.await.unwrap().unwrap();
+    assert_eq!(accepted, Some("2001:db8:1::1".parse().unwrap()));
 }
 
 #[tokio::test]

@@ -5,6 +5,10 @@
 use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -18,7 +22,9 @@ use tim_transport_std::websocket::{
 use tim_transport_std::{
     ClientBuffers, ClientDriver, Connector, MemoryConnector, MemoryListener, memory_listener,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -237,6 +243,90 @@ async fn pings_without_end_take_no_memory_and_lose_no_bytes() {
     );
     assert_eq!(arrived, [held, more].concat());
     assert!((1..200).contains(&pongs), "{pongs} responses were held");
+}
+
+/// A client that has always sent more than is read, of a message that never ends.
+struct Endless {
+    request: &'static [u8],
+    /// Behind the request.
+    taken: usize,
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        const BEGIN: &[u8] = &[0x02, 0x80, 0, 0, 0, 0];
+        const CONTINUE: &[u8] = &[0, 0x80, 0, 0, 0, 0];
+        if self.taken > 4 << 20 {
+            return Poll::Pending;
+        }
+        while buffer.remaining() > 0 {
+            let (bytes, at) = match self.request {
+                [] if self.taken < BEGIN.len() => (BEGIN, self.taken),
+                [] => (CONTINUE, self.taken % CONTINUE.len()),
+                request => (request, 0),
+            };
+            let len = buffer.remaining().min(bytes.len() - at);
+            buffer.put_slice(&bytes[at..at + len]);
+            match self.request {
+                [] => self.taken += len,
+                request => {
+                    self.request = &request[len..];
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// They are no bytes to read, and no message that would be counted.
+#[tokio::test]
+async fn fragments_without_bytes_give_others_their_turn() {
+    let client = Endless {
+        request: GOOD.as_bytes(),
+        taken: 0,
+    };
+    let mut hub = acceptor(|_| {}).accept(client, None).await.unwrap().link;
+    let mut byte = [0];
+    let mut read = pin!(hub.read(&mut byte));
+    let is_woken = Arc::new(Woken::default());
+    let waker = Arc::clone(&is_woken).into();
+    for _ in 0..10 {
+        assert!(read.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(is_woken.0.swap(false, Ordering::Relaxed), "it goes on by itself");
+    }
+    let taken = hub.get_ref().taken;
+    assert!(
+        (10 << 12..10 << 16).contains(&taken),
+        "{taken} bytes in ten turns"
+    );
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ const MAX_UNSENT: usize = 4 * BUFFER;
 const MAX_MESSAGE: usize = 64 * 1024;
 /// How many messages without bytes are handled before others have their turn.
 const MAX_IDLE_MESSAGES: u32 = 64;
+/// How many bytes are taken from the stream before others have their turn, of whatever frames: fragments without bytes make no message.
+const MAX_AT_ONCE: usize = 4 * BUFFER;
 
 /// One end of a WebSocket connection, as a byte stream.
 ///
@@ -32,7 +34,7 @@ const MAX_IDLE_MESSAGES: u32 = 64;
 /// other end had sent before it learnt of that can still be read.
 #[derive(Debug)]
 pub struct WebSocketLink<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Metered<S>>,
     /// What was received and not read yet.
     unread: Bytes,
     /// Nothing more is received.
@@ -58,7 +60,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLink<S> {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         Self {
-            socket: WebSocketStream::from_partially_read(stream, early, role, Some(config)).await,
+            socket: WebSocketStream::from_partially_read(Metered::new(stream), early, role, Some(config))
+                .await,
             unread: Bytes::new(),
             is_ended: false,
         }
@@ -66,16 +69,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketLink<S> {
 
     /// The stream that carries the messages.
     pub fn get_ref(&self) -> &S {
-        self.socket.get_ref()
+        &self.socket.get_ref().stream
     }
 
     /// The stream that carries the messages, as it is: without a close, and without what was received and not read.
     pub fn into_inner(self) -> S {
-        self.socket.into_inner()
+        self.socket.into_inner().stream
     }
 
     /// Receives until there are bytes to read, or the end.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.get_mut().left = MAX_AT_ONCE;
         for _ in 0..MAX_IDLE_MESSAGES {
             if !self.unread.is_empty() || self.is_ended {
                 return Poll::Ready(Ok(()));
@@ -193,5 +197,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketLink<S> {
             Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(io_error(error))),
         }
+    }
+}
+
+/// A stream of which only so many bytes are read before others have their turn.
+#[derive(Debug)]
+struct Metered<S> {
+    stream: S,
+    left: usize,
+}
+
+impl<S> Metered<S> {
+    const fn new(stream: S) -> Self {
+        let left = MAX_AT_ONCE;
+        Self { stream, left }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().len() - before;
+        self.left = self.left.saturating_sub(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
