@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tim_hub::tls::HubTls;
 use tim_hub::{Hub, HubError};
 use tim_transport_std::Address;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::check;
@@ -160,13 +161,14 @@ impl Sources {
 }
 
 /// Applies the settings that can change while the hub runs, and warns of others.
-fn reload(
-    hub: &Hub,
-    sources: &Sources,
-    started: &Settings,
-    levels: &log::Levels,
-    tls: Option<&HubTls>,
-) -> Result<(), Failure> {
+fn reload_now(reload: &Reload) -> Result<(), Failure> {
+    let Reload {
+        hub,
+        sources,
+        started,
+        levels,
+        tls,
+    } = reload;
     let settings = sources.settings()?;
     if let Some(tls) = tls {
         match tls.load(&settings.tls_cert, &settings.tls_key) {
@@ -205,18 +207,35 @@ fn reload(
     Ok(())
 }
 
-/// Reloads the settings at each SIGHUP; does not return.
-async fn reload_on_hangup(
-    mut hangup: Hangup,
+/// What a reload needs.
+struct Reload {
     hub: Arc<Hub>,
     sources: Sources,
     started: Settings,
     levels: log::Levels,
     tls: Option<HubTls>,
-) {
+}
+
+/// Reloads the settings at each SIGHUP; does not return.
+///
+/// Each time on a thread of its own: a file on a disk that does not respond would stop the hub, and as a task of the runtime keep it
+/// from ending.
+async fn reload_on_hangup(mut hangup: Hangup, reload: Reload) {
+    let context = Arc::new(reload);
     while hangup.recv().await.is_some() {
-        if let Err(failure) = reload(&hub, &sources, &started, &levels, tls.as_ref()) {
-            warn!(%failure, "cannot reload the settings");
+        let (done, is_done) = oneshot::channel::<()>();
+        let context = Arc::clone(&context);
+        let thread = std::thread::Builder::new()
+            .name("reload".to_owned())
+            .spawn(move || {
+                let _done = done;
+                if let Err(failure) = reload_now(&context) {
+                    warn!(%failure, "cannot reload the settings");
+                }
+            });
+        match thread {
+            Ok(_) => drop(is_done.await),
+            Err(error) => warn!(%error, "cannot reload the settings"),
         }
     }
 }
@@ -257,14 +276,14 @@ async fn serve(settings: &Settings, sources: Sources, levels: log::Levels) -> Re
         Hub::open(data.path(), settings.hub_options(key)).map_err(|error| cannot_open(&error, data))?,
     );
     let listeners = plan.open().await?;
-    tokio::spawn(reload_on_hangup(
-        hangup,
-        Arc::clone(&hub),
+    let reload = Reload {
+        hub: Arc::clone(&hub),
         sources,
-        settings.clone(),
+        started: settings.clone(),
         levels,
-        listeners.tls().cloned(),
-    ));
+        tls: listeners.tls().cloned(),
+    };
+    tokio::spawn(reload_on_hangup(hangup, reload));
     let ports = SerialPorts::start(&hub, settings).await?;
     if let Some(address) = listeners.local() {
         tell_local_commands(data, address, settings.app_id);

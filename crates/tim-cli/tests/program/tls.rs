@@ -185,6 +185,28 @@ fn a_certificate_is_renewed_while_a_connection_goes_on() {
     assert_eq!(chat.leave(), Some(0));
 }
 
+/// As on a disk that does not respond.
+#[cfg(unix)]
+#[test]
+fn a_certificate_that_cannot_be_read_to_its_end_stops_nothing() {
+    let mut world = World::new(&[LOOPBACK], Age::Valid, &[]);
+    let certificate = world.files.certificate.clone();
+    std::fs::remove_file(&certificate).unwrap();
+    let made = Command::new("mkfifo").arg(&certificate).status().unwrap();
+    assert!(made.success());
+    world.hub.hang_up();
+    // Opened as soon as the hub opens it to read.
+    let writer = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&certificate)
+        .unwrap();
+    for _ in 0..3 {
+        world.send(&world.trusting()).ok();
+    }
+    assert_eq!(world.hub.stop(), Some(0));
+    drop(writer);
+}
+
 #[test]
 fn clients_that_stop_in_the_handshake_are_in_nobodys_way() {
     let mut world = World::new(&[LOOPBACK], Age::Valid, &["--max-half-open", "8"]);
