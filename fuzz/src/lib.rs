@@ -4,6 +4,7 @@
 //! `corpus/` and over pseudo-random bytes; a target's own program, built without `cargo fuzz`, runs it over the files
 //! named as its arguments, which replays a finding on any toolchain.
 
+mod addresses;
 mod client;
 mod cursors;
 mod hostile;
@@ -15,8 +16,10 @@ mod log_blocks;
 mod packing;
 mod script;
 mod store_log;
+mod websocket;
 mod wire;
 
+pub use addresses::addresses;
 pub use client::client_session;
 pub use cursors::cursors;
 pub use hostile::{payloads, usersig};
@@ -26,6 +29,7 @@ pub use language::{emoji_tables, ids, notices, text};
 pub use lives::device_lives;
 pub use log_blocks::log_blocks;
 pub use store_log::store_log;
+pub use websocket::websocket;
 pub use wire::{frames, messages, serial};
 
 /// A target by name.
@@ -50,6 +54,8 @@ pub const TARGETS: &[Target] = &[
     ("store_log", store_log),
     ("log_blocks", log_blocks),
     ("cursors", cursors),
+    ("addresses", addresses),
+    ("websocket", websocket),
 ];
 
 /// The program of a target.

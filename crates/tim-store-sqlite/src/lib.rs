@@ -63,7 +63,7 @@ pub use writer::SqliteWriter;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing {
-    use crate::log::{block, record};
+    use crate::log::{block, front, record};
     use crate::wal::{Found, judge_files};
 
     /// Reads the blocks of a generation in a log, and their records. Returns how many blocks are intact, and how many of them hold
@@ -76,6 +76,15 @@ pub mod fuzzing {
                 (blocks.len(), whole.count())
             }
             _ => (0, 0),
+        }
+    }
+
+    /// How long a log of the store with this salt was, by its front; `None` if it has none.
+    #[must_use]
+    pub fn length_in_front(log: &[u8], salt: u64) -> Option<u64> {
+        match front::look(log, salt) {
+            front::Front::Own { len } => Some(len),
+            front::Front::Nothing | front::Front::Foreign => None,
         }
     }
 

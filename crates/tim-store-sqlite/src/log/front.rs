@@ -17,7 +17,7 @@ const MARK: usize = 24;
 
 /// What the front says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Front {
+pub(in super::super) enum Front {
     /// There is no mark.
     Nothing,
     /// The marks are those of another store.
@@ -56,7 +56,7 @@ pub(super) fn encode(salt: u64, step: u64, target: &mut [u8]) {
 }
 
 /// Looks at the front of a log.
-pub(super) fn look(bytes: &[u8], salt: u64) -> Front {
+pub(in super::super) fn look(bytes: &[u8], salt: u64) -> Front {
     let mut front = Front::Nothing;
     for step in 0..=step(MAX_LEN) {
         let at = usize::try_from(place(step)).unwrap_or(usize::MAX);

@@ -12,7 +12,7 @@
 //! past the page cache where the file system allows it: otherwise each sync writes at least a page of 4,096 bytes.
 
 pub(super) mod block;
-mod front;
+pub(super) mod front;
 pub(super) mod record;
 
 use std::fs::{File, OpenOptions};

@@ -174,14 +174,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocketLink<S> {
         if len == 0 {
             return Poll::Ready(Ok(0));
         }
+        ready!(Pin::new(&mut self.socket).poll_ready(context)).map_err(io_error)?;
         let bytes = Bytes::copy_from_slice(bytes.get(..len).unwrap_or_default());
         loop {
-            ready!(Pin::new(&mut self.socket).poll_ready(context)).map_err(io_error)?;
             match Pin::new(&mut self.socket).start_send(Message::Binary(bytes.clone())) {
                 Ok(()) => return Poll::Ready(Ok(len)),
                 // Responses to PINGs wait before it.
                 Err(Error::WriteBufferFull(_)) => {
                     ready!(Pin::new(&mut self.socket).poll_flush(context)).map_err(io_error)?;
+                    ready!(Pin::new(&mut self.socket).poll_ready(context)).map_err(io_error)?;
                 }
                 Err(error) => return Poll::Ready(Err(io_error(error))),
             }
