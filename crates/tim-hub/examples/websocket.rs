@@ -1,11 +1,11 @@
-//! A hub that is reached through WebSocket, at ws://127.0.0.1:8080/tim, on a temporary directory.
+//! A hub behind WebSocket, at ws://127.0.0.1:8080/tim, on a temporary directory.
 //!
 //! `cargo run -p tim-hub --features websocket --example websocket`; the documentation of `tim_transport_std::websocket` has a client in
 //! Python to try it with.
 
 use tim_hub::usersig::App;
+use tim_hub::websocket::{AcceptOptions, WebSocketAcceptor};
 use tim_hub::{Hub, HubOptions, WebSocketListener};
-use tim_transport_std::websocket::{AcceptOptions, WebSocketAcceptor};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]

@@ -26,7 +26,7 @@ mod threads;
 mod timer;
 mod wakeups;
 #[cfg(feature = "websocket")]
-mod websocket;
+mod websocket_listener;
 mod worker;
 
 pub use tim_store::{Store, WriteError};
@@ -34,6 +34,8 @@ pub use tim_store::{Store, WriteError};
 pub use tim_store_sqlite::OpenError;
 #[cfg(feature = "tls")]
 pub use tim_transport_std::tls;
+#[cfg(feature = "websocket")]
+pub use tim_transport_std::websocket;
 pub use tim_usersig as usersig;
 
 pub use clock::Clock;
@@ -45,4 +47,4 @@ pub use listener::{Listener, Peer};
 pub use options::{HubOptions, MIN_KEY_LEN};
 pub use steps::{Step, Steps, Waiting};
 #[cfg(feature = "websocket")]
-pub use websocket::WebSocketListener;
+pub use websocket_listener::WebSocketListener;

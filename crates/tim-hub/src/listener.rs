@@ -110,11 +110,17 @@ pub struct TlsListener<L> {
 
 #[cfg(feature = "tls")]
 impl<L: Listener> TlsListener<L> {
-    /// Puts TLS on the connections of `listener`, with this certificate.
+    /// Puts TLS on the connections of `listener`, with this certificate: what `tims://` addresses lead to.
     pub fn new(listener: L, tls: &HubTls) -> Self {
+        Self::with_protocol(listener, tls, TlsProtocol::Tim)
+    }
+
+    /// [`new`](Self::new) with another protocol inside TLS: [`TlsProtocol::Http`] below a `WebSocketListener`, which is what `wss://`
+    /// addresses lead to.
+    pub fn with_protocol(listener: L, tls: &HubTls, protocol: TlsProtocol) -> Self {
         Self {
             listener,
-            acceptor: tls.acceptor(TlsProtocol::Tim),
+            acceptor: tls.acceptor(protocol),
         }
     }
 }

@@ -14,7 +14,7 @@ use tim_session::{ClientConfig, Event};
 use tim_testkit::{deadline, user};
 use tim_transport_std::address::WebSocketAddress;
 use tim_transport_std::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor, WebSocketConnector};
-use tim_transport_std::{ClientBuffers, ClientDriver, TcpConnector};
+use tim_transport_std::{ClientBuffers, ClientDriver, Connector, TcpConnector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -33,16 +33,24 @@ fn app() -> App {
     App::new(APP, "0123456789abcdef")
 }
 
-async fn hub(max_handshakes: usize) -> Running {
-    deadline();
-    let directory = tempfile::tempdir().unwrap();
+fn acceptor() -> WebSocketAcceptor {
     let mut accept = AcceptOptions::default();
     accept.path = Some("/tim".to_owned());
+    WebSocketAcceptor::new(accept)
+}
+
+async fn hub(max_handshakes: usize) -> Running {
+    hub_behind(|tcp| WebSocketListener::new(tcp, acceptor()).with_max_handshakes(max_handshakes)).await
+}
+
+/// A hub behind a listener over TCP.
+async fn hub_behind<L: Listener + 'static>(over: impl FnOnce(TcpListener) -> L) -> Running {
+    deadline();
+    let directory = tempfile::tempdir().unwrap();
     let hub = Arc::new(Hub::open(directory.path(), HubOptions::new(app())).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let listener =
-        WebSocketListener::new(listener, WebSocketAcceptor::new(accept)).with_max_handshakes(max_handshakes);
+    let listener = over(listener);
     let (stop, stopped) = oneshot::channel();
     let serving = Arc::clone(&hub);
     let served = tokio::spawn(async move {
@@ -61,7 +69,10 @@ async fn hub(max_handshakes: usize) -> Running {
 /// Logs in through WebSocket; the driver, once it is ready.
 async fn log_in(address: SocketAddr, name: &str) -> ClientDriver<WebSocketConnector<TcpConnector>> {
     let url = WebSocketAddress::new(false, address.into(), "/tim").unwrap();
-    let connector = WebSocketConnector::new(TcpConnector::new(address), &url);
+    log_in_with(WebSocketConnector::new(TcpConnector::new(address), &url), name).await
+}
+
+async fn log_in_with<C: Connector>(connector: C, name: &str) -> ClientDriver<C> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let sig = UserSig::sign(&app(), &user(name), now, 3600);
     let config = ClientConfig::new(APP, user(name), 7);
@@ -79,6 +90,32 @@ async fn log_in(address: SocketAddr, name: &str) -> ClientDriver<WebSocketConnec
         }
     }
     driver
+}
+
+/// By its address, as applications do it.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_client_logs_in_over_tls() {
+    use tim_hub::TlsListener;
+    use tim_testkit::certificates::{Age, Authority};
+    use tim_transport_std::tls::{ClientTls, HubTls, TlsProtocol};
+    use tim_transport_std::{AnyConnector, ConnectOptions};
+
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new(directory.path(), "authority");
+    let files = authority.sign("hub", &["127.0.0.1"], Age::Valid);
+    let tls = HubTls::from_files(&files.certificate, &files.key).unwrap();
+    let running = hub_behind(|tcp| {
+        let tls = TlsListener::with_protocol(tcp, &tls, TlsProtocol::Http);
+        WebSocketListener::new(tls, acceptor())
+    })
+    .await;
+
+    let trusted = ClientTls::new().with_roots_from(&authority.file).unwrap();
+    let address = format!("wss://{}/tim", running.address).parse().unwrap();
+    let connector = AnyConnector::new(&address, &ConnectOptions::new().with_tls(trusted)).unwrap();
+    let _driver = log_in_with(connector, "alice").await;
+    assert_eq!(running.hub.connections(), 1);
 }
 
 #[tokio::test]

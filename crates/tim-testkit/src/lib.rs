@@ -71,7 +71,7 @@ pub use world::World;
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
-/// So is the transport in the page about them.
+/// So are those of the page about transports.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/transports.md")]
 struct Transports;

@@ -1,4 +1,4 @@
-//! WebSocket connections.
+//! A listener that puts WebSocket on the connections of another one.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -11,21 +11,22 @@ use tracing::debug;
 use crate::admission::Network;
 use crate::listener::{Listener, Peer};
 
-/// The most handshakes that are under way unless set otherwise.
+/// How many handshakes can be under way by default.
 const MAX_HANDSHAKES: usize = 1000;
 
 type Connected<L> = (WebSocketLink<<L as Listener>::Link>, Peer);
 
-/// WebSocket on the connections of another listener: of a `TcpListener` for `ws://`, of one for TLS for `wss://`.
+/// WebSocket on the connections of another listener: of a `TcpListener` for `ws://` addresses, of a `TlsListener` with
+/// `TlsProtocol::Http` for `wss://` addresses.
 ///
-/// The handshakes run beside each other, so that a slow client keeps nobody waiting. A connection becomes one of the hub when its
-/// handshake is done, with the address that a trusted proxy names. For one handshake too many, the oldest of the address that has most
-/// of them is dropped; an IPv6 network of 64 bits counts as one address.
+/// Handshakes run concurrently, so a slow client keeps nobody waiting. A connection becomes one of the hub when its handshake is
+/// complete, with the client's address that a trusted proxy names. If there are too many handshakes, the oldest one of the address that
+/// has most of them is dropped; an IPv6 network of 64 bits counts as one address.
 ///
 /// ```no_run
 /// use tim_hub::usersig::App;
+/// use tim_hub::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor};
 /// use tim_hub::{Hub, HubOptions, WebSocketListener};
-/// use tim_transport_std::websocket::{AcceptOptions, ClientAddress, WebSocketAcceptor};
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let hub = Hub::open("/var/lib/tim", HubOptions::new(App::new(1_400_000_000, "a key that nobody guesses")))?;
 /// let mut options = AcceptOptions::default();
@@ -61,7 +62,7 @@ impl<L: Listener> WebSocketListener<L> {
         }
     }
 
-    /// The most handshakes that are under way. Default 1,000; at least 1.
+    /// How many handshakes can be under way. Default 1,000; at least 1.
     #[must_use]
     pub fn with_max_handshakes(self, max: usize) -> Self {
         let max_handshakes = max.max(1);
