@@ -1,11 +1,14 @@
 //! The settings of the hub, from flags, variables, a file and defaults, in this order.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, IntoDeserializer as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use tim_hub::HubOptions;
 use tim_proto::vendor::limits;
@@ -60,6 +63,7 @@ macro_rules! settings {
 settings! {
     /// Address to listen at: tim://HOST:PORT or HOST:PORT, tims://HOST:PORT, unix:/PATH; port 0 takes a free one. Can be repeated; a
     /// serial:DEVICE is served, too [default: tim://127.0.0.1:7878].
+    #[serde(default, deserialize_with = "one_or_more")]
     listen("TIM_LISTEN", "ADDRESS", value_delimiter = ','): Vec<TextAddress> =
         vec![TextAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, TCP_PORT)).into())];
     /// Certificate for tims:// addresses: a PEM file with the certificate of this hub and, behind it, those between it and its
@@ -74,14 +78,17 @@ settings! {
     /// Permissions of Unix sockets: who may write to one can connect [default: 600].
     socket_mode("TIM_SOCKET_MODE", "MODE"): SocketMode = SocketMode(0o600);
     /// Serial port to serve: a tty, or DEVICE@BAUD. Can be repeated; a device that is missing or disappears is retried.
+    #[serde(default, deserialize_with = "one_or_more")]
     serial("TIM_SERIAL", "DEVICE", value_delimiter = ','): Vec<SerialDevice> = Vec::new();
     /// Default baud rate of serial ports [default: 115200].
     serial_speed("TIM_SERIAL_SPEED", "SPEED"): u32 = 115_200;
     /// Serial port behind this TCP address, such as that of a terminal server; reconnects when the connection is lost. Can be
     /// repeated.
+    #[serde(default, deserialize_with = "one_or_more")]
     serial_tcp("TIM_SERIAL_TCP", "ADDRESS", value_delimiter = ','): Vec<String> = Vec::new();
     /// TCP address at which to accept serial ports, one per connection, such as those of an emulator. Can be repeated; port 0
     /// takes a free one.
+    #[serde(default, deserialize_with = "one_or_more")]
     serial_tcp_listen("TIM_SERIAL_TCP_LISTEN", "ADDRESS", value_delimiter = ','): Vec<SocketAddr> = Vec::new();
     /// Application number (SDKAppID) [default: 1400000000].
     app_id("TIM_APP_ID", "NUMBER"): u32 = DEFAULT_APP_ID;
@@ -106,6 +113,7 @@ settings! {
     account_rate("TIM_ACCOUNT_RATE", "NUMBER"): u32 = 1_000;
     /// Address to which no limit of an address applies, such as that of a proxy. Can be repeated; it replaces the default
     /// [default: 127.0.0.1, ::1].
+    #[serde(default, deserialize_with = "one_or_more")]
     trusted_address("TIM_TRUSTED_ADDRESS", "ADDRESS", value_delimiter = ','): Vec<IpAddr> =
         vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     /// Messages per second that a group accepts, urgent ones first; 0 is no limit [default: 40].
@@ -142,6 +150,29 @@ settings! {
     max_data("TIM_MAX_DATA", "BYTES"): u64 = 0;
     /// What to log to stderr: error, warn, info, debug, trace, or module=level,… [default: info].
     log("TIM_LOG", "LEVEL"): String = "info".to_owned();
+}
+
+/// Reads a list, or one string that stands for a list of itself: `listen = "tim://127.0.0.1:7878"`.
+fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Vec<T>>, D::Error> {
+    struct OneOrMore<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, one: &str) -> Result<Vec<T>, E> {
+            T::deserialize(one.into_deserializer()).map(|one| vec![one])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    from.deserialize_any(OneOrMore(PhantomData)).map(Some)
 }
 
 /// The permissions of a socket, as chmod has them in digits.
@@ -442,6 +473,23 @@ mod tests {
     }
 
     #[test]
+    fn one_string_stands_for_a_list() {
+        let file = "listen = \"127.0.0.1:7000\"\nserial = \"/dev/ttyS1@9600\"\nserial-tcp = \"ts.example.org:4001\"\n\
+                    serial-tcp-listen = \"127.0.0.1:7001\"\ntrusted-address = \"192.0.2.1\"";
+        let one = resolved(PartialSettings::default(), file).unwrap();
+        let lists = "listen = [\"127.0.0.1:7000\"]\nserial = [\"/dev/ttyS1@9600\"]\nserial-tcp = [\"ts.example.org:4001\"]\n\
+                     serial-tcp-listen = [\"127.0.0.1:7001\"]\ntrusted-address = [\"192.0.2.1\"]";
+        assert_eq!(one, resolved(PartialSettings::default(), lists).unwrap());
+        assert_eq!(one.listen[0].to_string(), "tim://127.0.0.1:7000");
+
+        let fault = resolved(PartialSettings::default(), "listen = 7878").unwrap_err();
+        assert!(
+            fault.to_string().contains("a string or a list of strings"),
+            "{fault}"
+        );
+    }
+
+    #[test]
     fn serial_ports_are_lists() {
         let file = "serial = [\"/dev/ttyS0\", \"/dev/ttyS1@9600\"]\nserial-tcp = [\"ts.example.org:4001\"]";
         let settings = resolved(PartialSettings::default(), file).unwrap();
@@ -461,8 +509,9 @@ mod tests {
     fn unknown_keys_and_wrong_values_are_refused() {
         for file in [
             "colour = 1",
-            "listen = \"127.0.0.1:7878\"",
+            "listen = \"nowhere\"",
             "listen = [\"nowhere\"]",
+            "listen = 7878",
             "socket-mode = \"rw\"",
             "socket-mode = \"1777\"",
             "retention = \"a week\"",
