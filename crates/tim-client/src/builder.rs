@@ -157,11 +157,25 @@ impl ClientBuilder {
         self.build(TcpConnector::new(address))
     }
 
-    /// Builds a client of the hub at an address of any kind: `tim://`, `tims://`, `ws://`, `wss://`, `unix:` or `serial:`, of which
-    /// each needs its feature. Nothing is sent before [`Client::login`].
+    /// Builds a client of the hub at an address of any kind: `tim://`, `tims://`, `ws://`, `wss://`, `unix:` or `serial:`, each of
+    /// which needs its feature. Nothing is sent before [`Client::login`].
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "tls")]
+    /// # async fn example(user_sig: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tim_client::transport::{ConnectOptions, tls::ClientTls};
+    /// use tim_client::{Client, UserId};
+    ///
+    /// let tls = ClientTls::new().with_roots_from("authority.pem")?; // without this, the authorities of the system
+    /// let client = Client::builder(1_400_000_000, UserId::new("alice")?, user_sig)
+    ///     .build_at(&"tims://hub.example.org".parse()?, &ConnectOptions::new().with_tls(tls))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`ConnectorError::Missing`] if the feature is not enabled.
+    /// [`ConnectorError::Missing`] if the feature is not enabled; [`ConnectorError::Unsupported`] if the system has no such transport;
+    /// `ConnectorError::Tls` if the settings of TLS cannot work, for example because no authority is trusted.
     ///
     /// # Panics
     /// As [`ClientBuilder::build`].

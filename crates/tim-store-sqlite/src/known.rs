@@ -1,4 +1,4 @@
-//! What the writer knows of users and logs without asking the database: most appends are to the logs of the last ones.
+//! What the writer knows of users and logs without asking the database. Most appends are to logs that the last ones were to.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,11 +9,11 @@ use tim_store::LogKey;
 
 use super::rows::{self, Head};
 
-/// No more are kept of each.
+/// The most that are kept of each.
 const MOST: usize = 16_384;
 
-/// The ids of users, which do not change as long as they have accounts, and the heads of logs as the last append has left them. Forgotten whenever a transaction is
-/// rolled back, and the heads whenever something else than an append may have changed them.
+/// The ids of users, which do not change while their accounts exist, and the heads of logs as the last append has left them. Both are
+/// forgotten whenever a transaction is rolled back, and the heads also whenever something other than an append may have changed them.
 #[derive(Debug, Default)]
 pub(super) struct Known(RefCell<Tables>);
 
@@ -54,6 +54,7 @@ impl Known {
         self.0.borrow_mut().users.clear();
     }
 
+    /// Something other than an append may have changed heads.
     pub(super) fn forget_heads(&self) {
         self.0.borrow_mut().heads.clear();
     }

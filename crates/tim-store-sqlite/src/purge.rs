@@ -1,7 +1,7 @@
 //! Retention, in bounded steps.
 //!
-//! A step does one kind of work after another, each in chunks that take a fraction of a millisecond. It ends behind a chunk when its time
-//! is over. Each kind does at least one chunk in each step, so that all get on, however short the time.
+//! A step does one kind of work after another, each in chunks that take a fraction of a millisecond. When its time is over, it ends after
+//! the current chunk. Each kind of work does at least one chunk in each step, so all of them make progress, however short the time.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ pub(super) const FORGET_MENTIONS: &str = "DELETE FROM mentions WHERE log = ?1 AN
 
 /// The most rows of a chunk.
 const ROWS: u64 = 32;
-/// The most bytes of a chunk of entries, though it has at least one.
+/// The most bytes of a chunk of entries; a larger entry is a chunk by itself.
 const BYTES: u64 = 128 << 10;
 /// The most message ids that are looked at for a chunk.
 const IDS: u64 = 256;
@@ -49,9 +49,9 @@ struct Chunk {
     countable: u64,
     /// The ids of their contents.
     contents: Vec<i64>,
-    /// Whom they count for, and how much.
+    /// The sender that each of them counts for, and how much.
     costs: Vec<(i64, u64)>,
-    /// The log may have more that is past retention.
+    /// Whether the log may have more that is past retention.
     is_cut: bool,
 }
 
@@ -130,7 +130,7 @@ impl Batch<'_> {
             .optional()
     }
 
-    /// How many entries were removed, and what is to be known of the log.
+    /// Returns how many entries were removed, and what the hub is to know of the log.
     fn purge_log(
         &mut self,
         mut head: Head,
@@ -280,8 +280,8 @@ impl Batch<'_> {
         Ok((gone as u64) < ROWS)
     }
 
-    /// Both times must be old: a client's clock may be wrong, and its resend may still come. Those that must stay may be many; the next
-    /// chunk goes on behind them. Returns how many were removed.
+    /// Both times of an id must be old: a client's clock may be wrong, and its resend may still come. Many ids may have to stay, so the
+    /// next chunk continues after them. Returns how many were removed.
     fn forget_ids(&mut self, before_ms: u64, budget: u64) -> rusqlite::Result<(u64, IsDone)> {
         let most = budget.min(IDS);
         let (client_time, sender, random) = self.last_id.unwrap_or(FIRST_ID);
@@ -319,7 +319,7 @@ impl Batch<'_> {
     }
 }
 
-/// Does a kind of work until it is done or the step ends.
+/// Does a kind of work, chunk by chunk, until it is done or the step ends.
 fn in_chunks(limit: &Limit, mut chunk: impl FnMut() -> rusqlite::Result<IsDone>) -> rusqlite::Result<IsDone> {
     for _ in 0..limit.chunks {
         let is_done = chunk()?;

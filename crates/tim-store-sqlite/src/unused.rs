@@ -1,6 +1,7 @@
 //! Accounts that nothing refers to.
 //!
-//! A new account has a mark, which the first row takes away that refers to it. Only accounts with the mark are ever removed.
+//! A new account has a mark (`is_new`). The first row that refers to the account clears it, for good. Only accounts with the mark are ever
+//! removed.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::UserId;
@@ -9,7 +10,7 @@ use tim_store::{Refused, Written};
 use super::rows::{number_of, sql, unsigned};
 use super::writer::{Batch, Stop};
 
-/// When an account that nothing refers to was in use last.
+/// When an account that nothing refers to was last in use.
 pub(super) fn unused_since(db: &Connection, user: &UserId) -> rusqlite::Result<Option<u64>> {
     db.prepare_cached("SELECT used_ms FROM users WHERE name = ?1 AND is_new = 1")?
         .query_row([user.as_str()], |row| unsigned(row, 0))
@@ -65,7 +66,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Removes up to so many accounts that were in use last before this time. Returns how many, and whether there are no more.
+    /// Removes up to `most` marked accounts that were last in use before this time. Returns how many, and whether these were all.
     pub(super) fn remove_unused(&mut self, before_ms: u64, most: u64) -> rusqlite::Result<(u64, bool)> {
         let found = {
             let mut statement = self.db.prepare_cached(

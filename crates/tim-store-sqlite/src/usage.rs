@@ -1,6 +1,6 @@
 //! What each account takes up: the bytes of its kept entries, and the conversations that it has begun.
 //!
-//! Both are counted as entries and conversations come and go, in memory, and written into the table `users` with the generation.
+//! Both are counted in memory as entries and conversations come and go, and written into the table `users` when the generation ends.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,7 +12,7 @@ use tim_store::{Quota, Refused};
 use super::rows::{sql, unsigned};
 use super::writer::{Batch, Stop};
 
-/// No more are kept after a generation.
+/// The most accounts that are kept in memory beyond the end of a generation.
 const MOST: usize = 16_384;
 
 /// What an entry counts for: [`Quota::cost`] in SQL. `e` is the entry, `c` its content. The flags are `SYSTEM` and `REVOKED`.
@@ -41,7 +41,7 @@ macro_rules! recount {
 }
 pub(super) use recount;
 
-/// Counts everything anew, in a store that no batch is applied to.
+/// Counts everything anew. No batch may be under way.
 pub(super) fn correct(db: &Connection) -> rusqlite::Result<()> {
     let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
     transaction.execute_batch(recount!())?;
@@ -57,7 +57,7 @@ pub(super) struct Usage(HashMap<i64, Counted>);
 pub(super) struct Counted {
     pub(super) bytes: u64,
     pub(super) conversations: u64,
-    /// The table has other numbers.
+    /// Whether the table has other numbers.
     is_changed: bool,
 }
 
@@ -82,7 +82,7 @@ impl Usage {
         }
     }
 
-    /// These accounts are no more.
+    /// These accounts were removed.
     pub(super) fn forget(&mut self, users: impl Iterator<Item = i64>) {
         for user in users {
             self.0.remove(&user);

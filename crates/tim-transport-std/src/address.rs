@@ -1,4 +1,4 @@
-//! Where a hub is: the one form of an address, for programs, settings and people.
+//! Where a hub is: one form of address for programs, settings and people.
 //!
 //! | form | what |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `unix:/path` | a Unix socket |
 //! | `serial:/dev/ttyUSB0?baud=9600` | a serial port; 115200 baud if none are given |
 //!
-//! A host is a name, an IPv4 address, or an IPv6 address in brackets. What [`Display`](fmt::Display) writes is read back as an equal
+//! A host is a name, an IPv4 address, or an IPv6 address in brackets. What [`Display`](fmt::Display) writes is parsed as an equal
 //! address.
 
 use std::fmt;
@@ -86,8 +86,8 @@ impl Address {
         }
     }
 
-    /// Whether what travels can be read on the way: over a network without TLS. Unix sockets and serial ports stay on the machine, or
-    /// on a cable.
+    /// Whether eavesdroppers on a network can read what travels, because there is no TLS. Unix sockets and serial ports do not use a
+    /// network.
     #[must_use]
     pub const fn is_plaintext(&self) -> bool {
         matches!(
@@ -160,7 +160,7 @@ impl HostPort {
     /// A host, which is a name or an IP address without brackets, and a port.
     ///
     /// # Errors
-    /// If it is no such host.
+    /// If it is not such a host.
     pub fn new(host: &str, port: u16) -> Result<Self, AddressError> {
         let host = match host.parse::<Ipv6Addr>() {
             Ok(ip) => ip.to_string(),
@@ -228,7 +228,7 @@ impl WebSocketAddress {
     /// An address whose path begins with a slash and may have a query; `wss://` with TLS, else `ws://`.
     ///
     /// # Errors
-    /// If the path is none of a URL.
+    /// If it is not a valid path of a URL.
     pub fn new(is_tls: bool, place: HostPort, path: &str) -> Result<Self, AddressError> {
         let path = url_path(path).map_err(|fault| AddressError::new(path, fault))?;
         Ok(Self { is_tls, place, path })
@@ -311,7 +311,7 @@ impl SerialAddress {
     }
 }
 
-/// Why a text is no address: which part of it is wrong, and what a right one looks like.
+/// Why a text is not an address: which part of it is wrong, and what a correct one looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressError {
     text: String,
@@ -415,7 +415,7 @@ fn web_socket(is_tls: bool, rest: &str) -> Result<Address, String> {
 /// A path that begins with a slash, and its query.
 fn url_path(path: &str) -> Result<String, String> {
     if path.contains('#') {
-        return Err("a fragment (after #) has no place in it".to_owned());
+        return Err("an address has no fragment (#…)".to_owned());
     }
     if !path.starts_with('/') {
         return Err(format!("the path {path:?} does not begin with a slash"));
@@ -430,7 +430,7 @@ fn url_path(path: &str) -> Result<String, String> {
     let is_escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     match escaped.into_iter().all(is_escape) {
         true => Ok(path.to_owned()),
-        false => Err("after % in a path there are two hexadecimal digits, such as %20".to_owned()),
+        false => Err("each % in a path must be followed by two hexadecimal digits, such as %20".to_owned()),
     }
 }
 
@@ -439,7 +439,7 @@ fn host_port(text: &str, scheme: Option<(&str, u16)>) -> Result<HostPort, String
     let prefix = scheme.map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
     let usual = scheme.map_or(TCP_PORT, |(_, port)| port);
     if let Some((_, host)) = text.rsplit_once('@') {
-        return Err(format!("no user is named in it; such as {prefix}{host}"));
+        return Err(format!("an address names no user; such as {prefix}{host}"));
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(inside) => {
@@ -448,7 +448,7 @@ fn host_port(text: &str, scheme: Option<(&str, u16)>) -> Result<HostPort, String
                 .ok_or_else(|| format!("the bracket is not closed; such as {prefix}[::1]:{usual}"))?;
             let host = ip
                 .parse::<Ipv6Addr>()
-                .map_err(|_| format!("{ip:?} in the brackets is no IPv6 address; such as [::1]"))?;
+                .map_err(|_| format!("{ip:?} in the brackets is not an IPv6 address; such as [::1]"))?;
             (host.to_string(), port)
         }
         None => {
@@ -463,7 +463,7 @@ fn host_port(text: &str, scheme: Option<(&str, u16)>) -> Result<HostPort, String
         (Some(port), _) => port_number(port)?,
         (None, _) if !port.is_empty() => {
             return Err(format!(
-                "{port:?} after the bracket is no port; such as {prefix}[{host}]:{usual}"
+                "{port:?} after the bracket is not a port; such as {prefix}[{host}]:{usual}"
             ));
         }
         (None, Some((_, usual))) => usual,
@@ -500,7 +500,7 @@ fn port_number(text: &str) -> Result<u16, String> {
     let port = text.parse().ok().filter(|_| is_number);
     port.ok_or_else(|| match text {
         "" => "the port after the colon is missing".to_owned(),
-        _ => format!("the port {text:?} is no number from 0 to 65535"),
+        _ => format!("the port {text:?} is not a number from 0 to 65535"),
     })
 }
 
@@ -512,13 +512,13 @@ fn name(host: &str) -> Result<String, String> {
         );
     }
     if host == "*" {
-        return Err("\"*\" is no host; 0.0.0.0 or [::] is all addresses".to_owned());
+        return Err("\"*\" is not a host; 0.0.0.0 or [::] stands for all addresses".to_owned());
     }
     if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         let ip = host.parse::<Ipv4Addr>();
         return ip
             .map(|ip| ip.to_string())
-            .map_err(|_| format!("{host:?} is no IPv4 address"));
+            .map_err(|_| format!("{host:?} is not an IPv4 address"));
     }
     if !host.is_ascii() {
         return Err(format!(
@@ -533,7 +533,7 @@ fn name(host: &str) -> Result<String, String> {
     let is_label = |label: &str| (1..=MAX_LABEL).contains(&label.len()) && !label.starts_with('-');
     if host.len() > MAX_NAME || !labels.into_iter().all(is_label) {
         return Err(format!(
-            "the host is no name: each part between dots has 1 to {MAX_LABEL} characters, the whole at most {MAX_NAME}"
+            "the host is not a valid name: each part between dots has 1 to {MAX_LABEL} characters, the whole at most {MAX_NAME}"
         ));
     }
     Ok(host.to_ascii_lowercase())
@@ -566,11 +566,11 @@ fn serial_port(rest: &str) -> Result<SerialAddress, String> {
                 .parse()
                 .ok()
                 .filter(|_| speed.bytes().all(|byte| byte.is_ascii_digit()))
-                .ok_or_else(|| format!("the speed {speed:?} is no number of baud; such as baud=9600"))?,
+                .ok_or_else(|| format!("the speed {speed:?} is not a baud rate; such as baud=9600"))?,
         ),
         Some(_) => {
             return Err(format!(
-                "{:?} is no setting of a serial port; such as ?baud=9600",
+                "{:?} is not a setting of a serial port; such as ?baud=9600",
                 query.unwrap_or_default()
             ));
         }
@@ -663,7 +663,7 @@ mod tests {
             ("tims://::1:7000", &["brackets", "tims://[::1]:7000"]),
             ("a:b:1", &["more than one colon"]),
             ("tim://[::1", &["not closed", "tim://[::1]:7878"]),
-            ("tim://[::g]:1", &["\"::g\"", "no IPv6"]),
+            ("tim://[::g]:1", &["\"::g\"", "not an IPv6"]),
             ("tim://[::1]7878", &["\"7878\" after the bracket"]),
             ("tim://:7878", &["host is missing", "0.0.0.0"]),
             ("tim://*:7878", &["all addresses"]),

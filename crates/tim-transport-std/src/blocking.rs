@@ -1,8 +1,8 @@
 //! A client for programs without a runtime: the same session over blocking sockets of `std`.
 //!
-//! A [`BlockingClient`] works on the thread that calls it. Each call drives the session until it is done, and passes the events of that
-//! time to a closure. Between calls nothing happens: a program that waits for messages calls [`BlockingClient::run`], and one that does
-//! something else for a while is disconnected when the hub has not heard of it for too long, and resumes with its next call.
+//! A [`BlockingClient`] works on the thread that calls it. Each call drives the session until the call is done, and passes the events that
+//! occur meanwhile to a closure. Between calls nothing happens. A program that waits for messages calls [`BlockingClient::run`]. One that
+//! does something else for too long is disconnected by the hub, and resumes with its next call.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
@@ -53,9 +53,9 @@ use crate::client::{ClientBuffers, StdClientSession};
 
 /// How many bytes are read at a time.
 const READ_CHUNK: usize = 8 * 1024;
-/// How long a write may wait before reading has its turn: the hub may wait for that.
+/// How long a write may wait before it is the turn of reading: the hub may itself wait until its bytes are read.
 const TURN: Duration = Duration::from_millis(10);
-/// The shortest wait that sockets know.
+/// The shortest time limit that is set on a socket.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
 /// The longest wait of a read.
 const MOST_WAIT: Duration = Duration::from_secs(3600);
@@ -85,7 +85,7 @@ impl BlockingStream for std::os::unix::net::UnixStream {
     }
 }
 
-/// Opens blocking streams, one after another. Closures `FnMut(Duration) -> io::Result<S>` are such.
+/// Opens blocking streams, one after another. Any closure `FnMut(Duration) -> io::Result<S>` does.
 pub trait BlockingConnector {
     /// What it opens.
     type Stream: BlockingStream;
@@ -154,7 +154,7 @@ pub enum BlockingError {
         /// The hub's words.
         text: String,
     },
-    /// It was not done in time; why the last connection failed, if it did.
+    /// The time was up; with the reason why the last connection failed, if it did.
     TimedOut(Option<io::ErrorKind>),
     /// This message or conversation is not valid for this call; the code says why.
     Invalid(ErrorCode),
@@ -166,7 +166,7 @@ impl fmt::Display for BlockingError {
             Self::Request(error) => error.fmt(f),
             Self::Refused { code, text } if text.is_empty() => code.fmt(f),
             Self::Refused { code, text } => write!(f, "{code}: {text}"),
-            Self::TimedOut(None) => f.write_str("the hub has not answered in time"),
+            Self::TimedOut(None) => f.write_str("the hub did not answer in time"),
             Self::TimedOut(Some(error)) => write!(f, "no connection to the hub in time: {error}"),
             Self::Invalid(code) => write!(f, "{code}: invalid for this call"),
         }
@@ -184,7 +184,7 @@ pub struct BlockingClient<C: BlockingConnector> {
     limit: Option<Duration>,
     start: Moment,
     last_error: Option<io::Error>,
-    /// When the hub said which time it is, and that time in milliseconds.
+    /// When the hub last told its time, and that time in milliseconds since 1970.
     hub_time: (Moment, u64),
     device: u64,
     random: MessageRandom,
@@ -415,7 +415,7 @@ impl<C: BlockingConnector> BlockingClient<C> {
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// Passes on all events, then moves bytes once, or waits; until `end` at the most.
+    /// Passes on all events, then moves bytes once or waits, at most until `end`.
     fn turn<T>(&mut self, end: Moment, on_event: &mut impl FnMut(Event<'_>) -> ControlFlow<T>) -> Option<T> {
         let wake = loop {
             let now = self.now();
@@ -509,7 +509,7 @@ impl<C: BlockingConnector> BlockingClient<C> {
     }
 }
 
-/// `None` if it was not done for now.
+/// `None` if it would have to wait longer.
 fn moved<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(done) => Ok(Some(done)),

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::connect::Connector;
 
-/// How long the owner of a socket file may take to accept a connection before it counts as alive all the same.
+/// How long a probe waits for the owner of a socket file to accept a connection. An owner that takes longer counts as alive.
 const PROBE: Duration = Duration::from_secs(1);
 
 /// Connects to a Unix socket.
@@ -47,7 +47,7 @@ impl Connector for UnixConnector {
 /// permissions, never with wider ones.
 ///
 /// # Errors
-/// [`io::ErrorKind::AddrInUse`] if somebody listens there; [`io::ErrorKind::AlreadyExists`] if the file is no socket; else the
+/// [`io::ErrorKind::AddrInUse`] if somebody listens there; [`io::ErrorKind::AlreadyExists`] if the file is not a socket; else the
 /// system's.
 pub async fn listen(path: impl AsRef<Path>, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     let path = path.as_ref();
@@ -94,7 +94,7 @@ async fn is_stale(path: &Path) -> io::Result<bool> {
     if !file.file_type().is_socket() {
         return Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            "there is a file of this name, which is no socket",
+            "there is a file of this name, which is not a socket",
         ));
     }
     match tokio::time::timeout(PROBE, UnixStream::connect(path)).await {

@@ -37,10 +37,11 @@ of either end cost a login, but no message. QEMU connects a guest's UART to --se
 
 SIGHUP reloads the file, the key, the variables and the certificate. The app key, the retention, the revoke window, the rates of sends,
 requests and addresses, the number of devices, what a user may store, how long unused accounts are kept and the log levels change at
-once, and sessions continue; other settings take effect at the next start. New connections get the new certificate; one that does not work leaves the old one in use.
+once, and sessions continue; other settings take effect at the next start. New connections get the new certificate. If it does not work,
+the old one stays in use.
 
 Files in the data directory: tim.sqlite3 (all messages), tim.log (those of the last moments, until they are in tim.sqlite3; empty
-after a clean stop; it belongs into each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
+after a clean stop; it belongs in each copy of the directory), app.key (signs UserSigs; created at the first start, readable by its
 owner only), endpoint.toml (an address of the hub, for `tim chat` and other local commands).";
 
 /// Run a hub: store conversations and deliver messages.

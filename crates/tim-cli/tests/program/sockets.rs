@@ -90,7 +90,7 @@ fn a_unix_socket_is_for_its_owner_and_survives_a_killed_hub() {
     fs::write(&socket, "notes").unwrap();
     let other = refused(&data, &["--listen", &unix]);
     assert_eq!(other.code, 1, "{}", other.err);
-    assert!(other.err.contains("no socket"), "{}", other.err);
+    assert!(other.err.contains("not a socket"), "{}", other.err);
     assert_eq!(fs::read_to_string(&socket).unwrap(), "notes");
 }
 

@@ -1,4 +1,4 @@
-//! What the kit puts between a session and the transport: pieces of any size, and lines that break.
+//! What the kit puts between a session and the transport: reads and writes of any size, and connections that break.
 
 use std::io;
 use std::pin::Pin;

@@ -15,11 +15,11 @@
 //! # }
 //! ```
 //!
-//! Then real sessions talk over the transport: in pieces of one byte, with futures that are dropped at each await, with the largest
-//! frames, over lines that break at any byte or fall silent. [`table`] shows the reports of several transports side by side.
+//! Then real sessions run over the transport: in pieces of one byte, with futures that are dropped at each await, with the largest
+//! frames, over connections that break at any byte or fall silent. Finally the SDK logs in over the transport, sends the largest
+//! message, is cut off in the middle of a frame, and resends over the next connection what was not answered.
 //!
-//! The checks end with another session: the SDK logs in over the transport, sends the largest message, is cut off in the middle of a
-//! frame, and resends over the next connection what was not answered.
+//! [`table`] shows the reports of several transports side by side.
 
 mod bytes;
 mod faults;
@@ -81,14 +81,14 @@ impl Acceptor for tokio::net::UnixListener {
     }
 }
 
-/// What a transport is like.
+/// How a transport differs from a stream such as TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransportOptions {
     /// The framing of its sessions. Default [`Framing::Stream`].
     pub framing: Framing,
-    /// Whether one direction can end while the other goes on. Otherwise, as with WebSocket, both end together, and what was under way
-    /// the other way must arrive. Default true.
+    /// Whether one direction can end while the other continues. Otherwise, as with WebSocket, both end together, and bytes that were
+    /// under way in the other direction must still arrive. Default true.
     pub one_direction_at_a_time: bool,
 }
 
@@ -107,7 +107,7 @@ impl Default for TransportOptions {
 pub struct TransportCheck {
     /// The property.
     pub property: &'static str,
-    /// Why it does not hold.
+    /// Whether it holds; if not, why.
     pub result: Result<(), String>,
 }
 
@@ -263,8 +263,8 @@ pub async fn check_with<C: Connector, A: Acceptor>(
         "sessions: pieces of one byte, and of a few": talk::pieces,
         "sessions: the client's futures are dropped at each await": talk::dropped_futures,
         "sessions: the largest frames, both ways": talk::largest,
-        "sessions: the line breaks at any byte": talk::breaks_anywhere,
-        "sessions: the line falls silent at either end": talk::half_open,
+        "sessions: the connection breaks at any byte": talk::breaks_anywhere,
+        "sessions: the connection falls silent at either end": talk::half_open,
     }
     let Ends {
         connector,

@@ -1,7 +1,7 @@
 //! Real sessions over a transport: the client's driver and the hub's connection, with faults between them and the transport.
 //!
-//! In each talk, a client sends some messages and is delivered others, over as many connections as it takes. Each of them must arrive once,
-//! in order.
+//! A *talk* is one session: a client sends some messages and receives others, over as many connections as it takes. Each message must
+//! arrive once, in order.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -27,7 +27,7 @@ use crate::check::{Stop, Verdict, ensure, ensure_eq};
 const ACCOUNT: u64 = 144_115_200_000_000_001;
 /// A text that makes about the largest frame.
 const LARGEST: usize = 65_000;
-/// How long a silent line is believed to be alive.
+/// How long a silent connection counts as alive.
 const ALIVE: Duration = Duration::from_millis(150);
 /// The most bytes that the hub queues for a connection.
 const MAX_OUTGOING: usize = 128 * 1024;
@@ -152,7 +152,7 @@ async fn hold<C: Connector, A: Acceptor>(ends: &mut Ends<C, A>, talk: Talk) -> V
     );
     ensure!(
         talk.client.breaks.is_none() && talk.hub.breaks.is_none() || client.connections > 1,
-        "the line did not break"
+        "the connection did not break"
     );
     Ok(String::new())
 }

@@ -18,12 +18,12 @@ use crate::connect::Connector;
 
 /// Which hubs a client trusts.
 ///
-/// By default, those with a certificate of an authority that the system trusts, if the feature `tls-platform` is enabled, and else
-/// none.
+/// By default, those whose certificate is signed by an authority that the system trusts, if the feature `tls-platform` is enabled;
+/// otherwise none.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
     roots: Vec<CertificateDer<'static>>,
-    /// The system's too, although there are own ones.
+    /// Whether those of the system are trusted, too, although there are `roots`.
     and_platform: bool,
     name: Option<String>,
 }
@@ -35,7 +35,7 @@ impl ClientTls {
         Self::default()
     }
 
-    /// Trusts the authorities in this PEM file, and those of files before it, and not those of the system.
+    /// Trusts the authorities in this PEM file, in addition to those of earlier calls, instead of those of the system.
     ///
     /// # Errors
     /// [`TlsError::File`]
@@ -45,15 +45,15 @@ impl ClientTls {
         Ok(self)
     }
 
-    /// Trusts the authorities of the system too, beside those of files. Needs the feature `tls-platform`.
+    /// Trusts the authorities of the system, too, beside those of files. Needs the feature `tls-platform`.
     #[must_use]
     pub const fn with_platform_roots(mut self) -> Self {
         self.and_platform = true;
         self
     }
 
-    /// The name that the certificate must be for, instead of the host of the address: for a hub that is reached by another name, such
-    /// as through a tunnel.
+    /// The name that the certificate must be for, instead of the host of the address: for a hub that is reached by another name, for
+    /// example through a tunnel.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -75,7 +75,9 @@ impl ClientTls {
             for root in &self.roots {
                 let added = roots.add(root.clone());
                 added.map_err(|error| {
-                    TlsError::Other(format!("a trusted certificate is no authority's: {error}"))
+                    TlsError::Other(format!(
+                        "a certificate that is to be trusted cannot be that of an authority: {error}"
+                    ))
                 })?;
             }
             builder.with_root_certificates(roots).with_no_client_auth()
@@ -126,7 +128,7 @@ impl<C: Connector> TlsConnector<C> {
     /// Connects with `connector` to a hub whose certificate must be for `host`, a name or an IP address.
     ///
     /// # Errors
-    /// If nothing is trusted, or the host is no name.
+    /// If nothing is trusted, or the host is not a name that a certificate can be for.
     pub fn new(connector: C, host: &str, tls: &ClientTls, protocol: TlsProtocol) -> Result<Self, TlsError> {
         let host = tls.name.as_deref().unwrap_or(host);
         let bare = host.strip_suffix('.').unwrap_or(host);

@@ -1,4 +1,4 @@
-//! What can be wrong with TLS, in words for whoever operates an end of it.
+//! What can go wrong with TLS, in words for whoever operates an end of it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,9 +27,9 @@ pub enum TlsError {
         /// The file of the key.
         key: PathBuf,
     },
-    /// No authority is trusted: there is no file with roots, and the system's are not compiled in.
+    /// No authority is trusted: none from a file, and those of the system need the feature `tls-platform`.
     NoRoots,
-    /// The host is no name that a certificate can be for.
+    /// The host is not a name that a certificate can be for.
     BadName(String),
     /// The certificate is for other names.
     WrongName {
@@ -38,7 +38,7 @@ pub enum TlsError {
         /// Those that it is for.
         presented: Vec<String>,
     },
-    /// The certificate is of an authority that is not trusted.
+    /// The certificate is signed by an authority that is not trusted.
     UnknownIssuer {
         /// The hub.
         hub: String,
@@ -74,7 +74,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// The reason in an error of a connection, if that was TLS.
+    /// The reason in the error of a connection, if TLS was the reason.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
@@ -186,9 +186,9 @@ impl fmt::Display for TlsError {
                 certificate.display()
             ),
             Self::NoRoots => f.write_str(
-                "no authority is trusted: there is no file with its certificate, and the system's are not compiled in",
+                "no authority is trusted: name a file with its certificate, or build the program with the feature \"tls-platform\" to trust those of the system",
             ),
-            Self::BadName(name) => write!(f, "{name:?} is no name that a certificate can be for"),
+            Self::BadName(name) => write!(f, "{name:?} is not a name that a certificate can be for"),
             Self::WrongName { expected, presented } if presented.is_empty() => {
                 write!(f, "the certificate is not for {expected}, nor for any other name")
             }
@@ -196,7 +196,7 @@ impl fmt::Display for TlsError {
                 write!(f, "the certificate is not for {expected}, but for {}", presented.join(", "))
             }
             Self::UnknownIssuer { hub } => {
-                write!(f, "the certificate of {hub} is of an authority that is not trusted here")
+                write!(f, "the certificate of {hub} is signed by an authority that is not trusted here")
             }
             Self::Expired { hub, since } => write!(
                 f,

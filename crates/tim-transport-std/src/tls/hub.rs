@@ -1,8 +1,8 @@
-//! The hub's side: its certificate, which can be replaced, and connections whose handshake is part of reading from them.
+//! The hub's side: its certificate, which can be replaced, and connections whose TLS handshake is part of reading from them.
 //!
-//! A connection is served like any other from the moment it is accepted. Handshakes therefore go on side by side, and each takes a
-//! place of a connection that has not logged in: whoever stops in it is in nobody's way, and is dropped like others who do not log
-//! in, or after a time of its own.
+//! A connection is served like any other from the moment it is accepted. TLS handshakes therefore run concurrently, and each counts as a
+//! connection that has not logged in: a client that stops in the middle holds up nobody. It is dropped like others that do not log in, or
+//! when the time of the TLS handshake is up.
 
 use std::future::Future;
 use std::io;
@@ -29,12 +29,12 @@ use super::{TlsError, TlsProtocol, VERSIONS, ended, provider};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// What rustls holds of a connection whose client does not read.
+/// How many bytes rustls buffers for a client that does not read.
 const MAX_BUFFER: usize = 16 * 1024;
-/// How often failed handshakes are logged at the most.
+/// The shortest time between two lines in the log about failed handshakes.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// The certificate of a hub. Its clones are the same one: what is [loaded](Self::load) into one holds for all.
+/// The certificate of a hub. Clones share it: [`load`](Self::load) replaces it for all of them.
 #[derive(Debug, Clone)]
 pub struct HubTls {
     shared: Arc<Shared>,
@@ -54,7 +54,7 @@ struct Configs {
     http: Arc<ServerConfig>,
 }
 
-/// What is logged of failed handshakes: one, and how many since.
+/// What was logged about failed handshakes: when, and how many have failed since.
 #[derive(Debug, Default)]
 struct Failures {
     logged: Option<Instant>,
@@ -62,7 +62,7 @@ struct Failures {
 }
 
 impl HubTls {
-    /// Reads the certificate, with those between it and its authority behind it, and its private key, both in PEM.
+    /// Reads the certificate, with any intermediate certificates after it, and its private key, both in PEM.
     ///
     /// # Errors
     /// [`TlsError::File`], and [`TlsError::KeyMismatch`].
@@ -84,11 +84,11 @@ impl HubTls {
         self
     }
 
-    /// Replaces the certificate and the key. Connections go on; new ones get the new certificate, also those that would resume a
-    /// session under the old one.
+    /// Replaces the certificate and the key. Open connections continue. New ones get the new certificate, also those that would resume
+    /// a TLS session of the old one.
     ///
     /// # Errors
-    /// As [`from_files`](Self::from_files); the old certificate stays in use then.
+    /// As [`from_files`](Self::from_files). The old certificate then stays in use.
     pub fn load(&self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<(), TlsError> {
         let configs = Configs::read(certificate.as_ref(), key.as_ref())?;
         *lock(&self.shared.configs) = configs;
@@ -229,11 +229,11 @@ impl<L> std::fmt::Debug for HubTlsLink<L> {
 }
 
 impl<L: AsyncRead + AsyncWrite + Unpin> HubTlsLink<L> {
-    /// Waits until the handshake is over, for those who have to know that the client is there before they read: the client waits for it,
-    /// too, and it goes on only while this, a read or a write is polled. Dropping the future loses nothing.
+    /// Completes the handshake before the first read. Otherwise the first reads and writes do: it makes progress only while this, a read
+    /// or a write is polled. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// Why the handshake has failed.
+    /// Why the handshake failed.
     pub async fn handshake(&mut self) -> io::Result<()> {
         std::future::poll_fn(|context| self.poll_open(context).map_ok(drop)).await
     }

@@ -3,9 +3,9 @@
 //! The client's side is [`TlsConnector`], around another connector, with [`ClientTls`] for which hubs are trusted. The hub's side is
 //! [`HubTls`], which holds the certificate and replaces it while the hub runs, and [`TlsAcceptor`], which makes the streams.
 //!
-//! A connection that is cut ends as one without TLS does: whether something is missing is the session's to know.
+//! A connection that is cut ends as one without TLS does; the session knows whether something is missing.
 //!
-//! Dropping a future of a read, a write or a connection in the making loses nothing that a stream of plain bytes would not lose.
+//! Dropping the future of a read, of a write or of opening a connection loses nothing that a stream of plain bytes would not lose.
 
 mod client;
 mod error;
@@ -21,13 +21,13 @@ use std::sync::Arc;
 use tokio_rustls::rustls::SupportedProtocolVersion;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 
-/// What is spoken inside, which both ends agree on (ALPN).
+/// The protocol inside TLS, on which both ends agree (ALPN).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsProtocol {
     /// `tim/1`: frames as over TCP.
     Tim,
-    /// `http/1.1`: what a WebSocket begins with.
+    /// `http/1.1`, with which WebSocket begins: for `wss://`.
     Http,
 }
 
@@ -43,7 +43,7 @@ impl TlsProtocol {
 /// The one version: both ends are ours.
 const VERSIONS: &[&SupportedProtocolVersion] = &[&tokio_rustls::rustls::version::TLS13];
 
-/// A read whose connection was cut: the end, as without TLS.
+/// Takes a cut connection for its end, as without TLS.
 fn ended(read: io::Result<()>) -> io::Result<()> {
     match read {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),

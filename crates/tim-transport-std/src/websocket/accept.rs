@@ -1,4 +1,4 @@
-//! The hub's end of the handshake. A request that is none for a WebSocket of tim gets a response that says what is wrong.
+//! The hub's end of the handshake. A request that is not for a WebSocket of tim gets a response that says what is wrong.
 
 use std::fmt;
 use std::future::Future;
@@ -22,7 +22,7 @@ const MAX_DRAINED: u64 = 64 * 1024;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AcceptOptions {
-    /// The path that is served; every other one is not found. `None` serves all. Default `None`.
+    /// The path that is served; any other path is not found. `None` serves all paths. Default `None`.
     pub path: Option<String>,
     /// How long a handshake may take. Default 10 s.
     pub timeout: Duration,
@@ -73,7 +73,7 @@ pub struct WebSocketAcceptor {
     options: Arc<AcceptOptions>,
 }
 
-/// A connection whose handshake is done.
+/// A connection whose handshake is complete.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Accepted<S> {
@@ -135,7 +135,7 @@ impl WebSocketAcceptor {
     /// Makes the handshake on a stream that comes from `peer`. The future can be dropped: then the connection is.
     ///
     /// # Errors
-    /// [`HandshakeError`]; whoever made an HTTP request was told.
+    /// [`HandshakeError`]. A client that sent an HTTP request was told why.
     pub fn accept<S>(
         &self,
         mut stream: S,

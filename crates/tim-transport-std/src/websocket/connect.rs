@@ -63,7 +63,7 @@ impl<C: Connector> Connector for WebSocketConnector<C> {
                 Err(Fault::Io(error)) => Err(error),
                 Err(Fault::Response(fault)) => Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("{url} is no WebSocket of a hub: {fault}"),
+                    format!("{url} is not the WebSocket of a hub: {fault}"),
                 )),
             }
         }

@@ -1,19 +1,19 @@
 //! WebSocket ([RFC 6455](https://www.rfc-editor.org/rfc/rfc6455)): for networks that let nothing else through, behind reverse proxies, and
 //! for browsers.
 //!
-//! The bytes of a connection travel in binary messages. The borders of messages mean nothing: either end, and a proxy between them, may
+//! The bytes of a connection travel in binary messages. The boundaries of messages mean nothing: either end, and a proxy between them, may
 //! cut the bytes into messages as it likes. The subprotocol is [`SUBPROTOCOL`]; a client that does not offer it is refused. Text
 //! messages end the connection.
 //!
 //! A [`WebSocketConnector`] opens connections over those of any other [`Connector`](crate::Connector): TCP for `ws://`, TLS for `wss://`.
 //! A [`WebSocketAcceptor`] makes the hub's end of one over any byte stream. Both ends are a [`WebSocketLink`].
 //!
-//! A link differs from a TCP connection in one way: closing it closes both directions, because WebSocket has no end of one direction. What
-//! was sent before arrives.
+//! A link differs from a TCP connection in one way: closing it closes both directions, because WebSocket cannot close one alone. Bytes
+//! that were sent before still arrive.
 //!
 //! # Behind a reverse proxy
 //!
-//! The proxy passes the upgrade on; in nginx:
+//! The proxy must pass on the upgrade. In nginx:
 //!
 //! ```text
 //! location /tim {
@@ -30,17 +30,17 @@
 //! - Without the headers `Upgrade` and `Connection`, the hub responds 426, and the client is told so.
 //! - **Idle connections.** A proxy cuts a connection on which nothing has passed for a while, nginx after 60 s (`proxy_read_timeout`). A
 //!   client of tim sends a PING when it has received nothing for 30 s (`ClientConfig::keep_alive`), and the hub responds, so such a
-//!   connection never is idle for longer. If the proxy cuts earlier, lower `keep_alive` below its limit. If clients of others
-//!   leave that to the hub, lower the hub's (`HubConfig::keep_alive`, 75 s) or raise the limit of the proxy above it. A connection that was cut
-//!   all the same is opened again, and nothing is lost.
+//!   connection is never idle for longer. If the limit of the proxy is shorter, lower `keep_alive` below it. If other clients leave
+//!   keepalive to the hub, lower that of the hub (`HubConfig::keep_alive`, 75 s) or raise the limit of the proxy above it. A connection
+//!   that is cut all the same is opened again, and nothing is lost.
 //! - **The client's address.** Every connection comes from the proxy's address. With [`AcceptOptions::trusted_proxies`] and
-//!   [`AcceptOptions::client_address`], the hub takes the client's from the header that the proxy sets. Name the header that it
-//!   sets, and no other: what a client writes into another one passes through.
+//!   [`AcceptOptions::client_address`], the hub takes the client's address from the header that the proxy sets. Choose the header that
+//!   the proxy really sets: it passes on any other header as the client wrote it.
 //!
 //! # A client in another language
 //!
-//! Any WebSocket client does. In the repository, `cargo run -p tim-hub --features websocket --example websocket` starts a hub at
-//! `ws://127.0.0.1:8080/tim`. With Python's [`websockets`](https://pypi.org/project/websockets/), the hello of a client is answered with
+//! Any WebSocket client will do. In the repository, `cargo run -p tim-hub --features websocket --example websocket` starts a hub at
+//! `ws://127.0.0.1:8080/tim`. With Python's [`websockets`](https://pypi.org/project/websockets/), a client sends its hello and receives
 //! that of the hub:
 //!
 //! ```text
@@ -55,7 +55,7 @@
 //! b'tim\x1a\x01\x01\x02\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00'
 //! ```
 //!
-//! A request for something else than a WebSocket is told what this is:
+//! The response to any other request says what is served there:
 //!
 //! ```text
 //! $ curl -i http://127.0.0.1:8080/tim
