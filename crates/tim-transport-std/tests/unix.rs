@@ -69,7 +69,7 @@ async fn a_socket_that_nobody_listens_at_is_replaced_and_another_one_is_not() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "notes");
     let error = unix::listen(&path, 0o600).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert!(error.to_string().contains("no socket"), "{error}");
+    assert!(error.to_string().contains("not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "notes");
     assert_eq!(names(dir.path()), ["tim.sock"]);
 }

@@ -550,7 +550,7 @@ async fn complaint(response: &str) -> String {
     });
     let error = connected.unwrap_err().to_string();
     assert!(
-        error.starts_with("ws://hub:1/tim is no WebSocket of a hub: "),
+        error.starts_with("ws://hub:1/tim is not the WebSocket of a hub: "),
         "{error}"
     );
     error
