@@ -84,11 +84,20 @@ fn app() -> App {
 }
 
 fn client<C: BlockingConnector>(name: &str, connector: C) -> BlockingClient<C> {
+    client_with(name, connector, |_| {})
+}
+
+fn client_with<C: BlockingConnector>(
+    name: &str,
+    connector: C,
+    change: impl FnOnce(&mut ClientConfig),
+) -> BlockingClient<C> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let sig = UserSig::sign(&app(), &user(name), now, 3600);
     let mut config = ClientConfig::new(APP, user(name), 7);
     config.backoff_min = Duration::from_millis(10);
     config.backoff_max = Duration::from_millis(20);
+    change(&mut config);
     BlockingClient::new(config, sig, connector, 0x5EED)
 }
 
@@ -189,6 +198,19 @@ fn what_does_not_work_is_named() {
     let mut message = alice.create_message(user("bob"), Text::new("late")).unwrap();
     alice.session().logout(tim_session::Instant::ZERO);
     assert!(alice.send_message(&mut message, |_| {}).is_err());
+}
+
+#[test]
+fn times_may_be_without_an_end() {
+    let hub = Running::new();
+    let mut alice = client_with("alice", TcpStreams::new(hub.address), |config| {
+        (config.connect_timeout, config.request_timeout) = (Duration::MAX, Duration::MAX);
+    });
+    alice.login(Duration::MAX, |_| {}).unwrap();
+    let mut message = alice.create_message(user("alice"), Text::new("note")).unwrap();
+    alice.send_message(&mut message, |_| {}).unwrap();
+    alice.logout(|_| {});
+    assert!(alice.session().is_idle());
 }
 
 /// A stream in pieces, of which no more than so many bytes pass.

@@ -35,9 +35,12 @@
 //! # }
 //! ```
 
+mod streams;
+
+pub use streams::{BlockingConnector, BlockingStream, TcpStreams};
+
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant as Moment};
@@ -59,87 +62,8 @@ const TURN: Duration = Duration::from_millis(10);
 const LEAST_WAIT: Duration = Duration::from_millis(1);
 /// The longest wait of a read.
 const MOST_WAIT: Duration = Duration::from_secs(3600);
-
-/// A blocking byte stream whose reads and writes can be limited in time.
-pub trait BlockingStream: Read + Write {
-    /// Limits each following read and write; one that takes longer fails with [`io::ErrorKind::WouldBlock`] or
-    /// [`io::ErrorKind::TimedOut`] and has moved no byte. `limit` is at least a millisecond.
-    ///
-    /// # Errors
-    /// If that cannot be set.
-    fn limit(&mut self, limit: Duration) -> io::Result<()>;
-}
-
-impl BlockingStream for TcpStream {
-    fn limit(&mut self, limit: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(limit))?;
-        self.set_write_timeout(Some(limit))
-    }
-}
-
-#[cfg(unix)]
-impl BlockingStream for std::os::unix::net::UnixStream {
-    fn limit(&mut self, limit: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(limit))?;
-        self.set_write_timeout(Some(limit))
-    }
-}
-
-/// Opens blocking streams, one after another. Any closure `FnMut(Duration) -> io::Result<S>` does.
-pub trait BlockingConnector {
-    /// What it opens.
-    type Stream: BlockingStream;
-
-    /// Opens a stream, within `limit`.
-    ///
-    /// # Errors
-    /// Why it could not be opened; the session tries again.
-    fn open(&mut self, limit: Duration) -> io::Result<Self::Stream>;
-}
-
-impl<S: BlockingStream, F: FnMut(Duration) -> io::Result<S>> BlockingConnector for F {
-    type Stream = S;
-
-    fn open(&mut self, limit: Duration) -> io::Result<S> {
-        self(limit)
-    }
-}
-
-/// Opens TCP connections, with Nagle's algorithm disabled. The name is resolved for each one.
-#[derive(Debug, Clone)]
-pub struct TcpStreams {
-    address: String,
-}
-
-impl TcpStreams {
-    /// Connects to `host:port`.
-    #[must_use]
-    pub fn new(address: impl ToString) -> Self {
-        Self {
-            address: address.to_string(),
-        }
-    }
-}
-
-impl BlockingConnector for TcpStreams {
-    type Stream = TcpStream;
-
-    fn open(&mut self, limit: Duration) -> io::Result<TcpStream> {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        let end = Moment::now() + limit;
-        for address in self.address.to_socket_addrs()? {
-            let left = end.saturating_duration_since(Moment::now()).max(LEAST_WAIT);
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-}
+/// For ever: no clock overflows by it.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -268,7 +192,7 @@ impl<C: BlockingConnector> BlockingClient<C> {
         let now = self.now();
         let limit = self.session.config().request_timeout;
         self.session.logout(now);
-        let end = Moment::now() + limit;
+        let end = after(limit);
         while !self.session.is_idle() && Moment::now() < end {
             self.turn(end, &mut |event| {
                 on_event(event);
@@ -399,9 +323,7 @@ impl<C: BlockingConnector> BlockingClient<C> {
         time: Duration,
         mut on_event: impl FnMut(Event<'_>) -> ControlFlow<T>,
     ) -> Option<T> {
-        let end = Moment::now()
-            .checked_add(time)
-            .unwrap_or_else(|| Moment::now() + MOST_WAIT);
+        let end = after(time);
         loop {
             let broken = self.turn(end, &mut on_event);
             if broken.is_some() || Moment::now() >= end {
@@ -509,6 +431,11 @@ impl<C: BlockingConnector> BlockingClient<C> {
     }
 }
 
+/// The end of a time that begins now, which may be [`Duration::MAX`].
+fn after(time: Duration) -> Moment {
+    Moment::now() + time.min(FOR_EVER)
+}
+
 /// `None` if it would have to wait longer.
 fn moved<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -523,4 +450,15 @@ fn moved<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 fn refused(code: ErrorCode, text: &str) -> BlockingError {
     let text = text.to_owned();
     BlockingError::Refused { code, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_time_has_an_end_that_nobody_sees() {
+        assert!(after(Duration::MAX) > Moment::now() + 10_000 * MOST_WAIT);
+        assert!(after(Duration::ZERO) <= Moment::now());
+    }
 }
