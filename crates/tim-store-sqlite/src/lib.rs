@@ -10,6 +10,8 @@ mod epochs;
 #[cfg(test)]
 mod erasure_tests;
 #[cfg(test)]
+mod full_disk_tests;
+#[cfg(test)]
 mod group_tests;
 mod group_view;
 mod groups;

@@ -1,4 +1,4 @@
-//! What is in the log only, after a crash, damage, or on a full disk.
+//! What is in the log only, after a crash or damage.
 
 use std::fs;
 use std::path::Path;
@@ -9,19 +9,18 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tim_proto::{MessageId, MessageKind, UserId};
 use tim_store::{
-    Append, EntryFlags, Fingerprint, LogKey, NotStored, PageRequest, Quota, StoreError, StoreReader,
-    StoreWriter, SystemEntry, Write, Written,
+    Append, EntryFlags, Fingerprint, LogKey, PageRequest, Purge, Quota, StoreReader, StoreWriter,
+    SystemEntry, Write, Written,
 };
 
-use super::database::tests::{COMMITS, Commits};
 use super::log::LOG;
 use super::{DATABASE, OpenError, SqliteReader, SqliteWriter, check, open, schema};
 
-const ALICE: UserId = match UserId::new("alice") {
+pub(super) const ALICE: UserId = match UserId::new("alice") {
     Ok(user) => user,
     Err(_) => panic!("an id"),
 };
-const BOB: UserId = match UserId::new("bob") {
+pub(super) const BOB: UserId = match UserId::new("bob") {
     Ok(user) => user,
     Err(_) => panic!("an id"),
 };
@@ -34,7 +33,7 @@ fn talk() -> LogKey {
 }
 
 /// A store with two accounts, and alice's number.
-fn accounts(dir: &Path) -> (SqliteWriter, SqliteReader, u64) {
+pub(super) fn accounts(dir: &Path) -> (SqliteWriter, SqliteReader, u64) {
     let (mut writer, reader) = open(dir).unwrap();
     writer
         .commit(1, &[Write::EnsureAccounts(vec![ALICE, BOB])])
@@ -43,7 +42,7 @@ fn accounts(dir: &Path) -> (SqliteWriter, SqliteReader, u64) {
     (writer, reader, number)
 }
 
-fn say(number: u64, random: u32) -> Write {
+pub(super) fn say(number: u64, random: u32) -> Write {
     Write::Append(Append {
         log: talk(),
         sender: ALICE,
@@ -64,7 +63,7 @@ fn say(number: u64, random: u32) -> Write {
     })
 }
 
-fn notice(random: u32) -> Write {
+pub(super) fn notice(random: u32) -> Write {
     Write::AppendSystem {
         log: LogKey::System(BOB),
         entry: SystemEntry {
@@ -78,7 +77,7 @@ fn notice(random: u32) -> Write {
 }
 
 /// The files as they are at this moment: what a killed hub leaves.
-fn killed(dir: &Path) -> TempDir {
+pub(super) fn killed(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in fs::read_dir(dir).unwrap() {
         let file = file.unwrap();
@@ -89,7 +88,7 @@ fn killed(dir: &Path) -> TempDir {
     copy
 }
 
-fn heads(reader: &SqliteReader) -> [u64; 2] {
+pub(super) fn heads(reader: &SqliteReader) -> [u64; 2] {
     [talk(), LogKey::System(BOB)].map(|log| {
         let request = PageRequest {
             log,
@@ -108,7 +107,7 @@ fn heads(reader: &SqliteReader) -> [u64; 2] {
 }
 
 /// The changes that a connection of its own sees.
-fn committed(dir: &Path) -> u64 {
+pub(super) fn committed(dir: &Path) -> u64 {
     let database = Connection::open(dir.join(DATABASE)).unwrap();
     let change: i64 = database
         .query_row("SELECT change FROM meta", [], |row| row.get(0))
@@ -257,7 +256,7 @@ fn the_missing_log_of_a_killed_hub_keeps_the_store_closed_until_somebody_says_so
 }
 
 /// A killed hub's files, with its lock file.
-fn killed_and_locked(dir: &Path) -> TempDir {
+pub(super) fn killed_and_locked(dir: &Path) -> TempDir {
     let killed = killed(dir);
     fs::copy(dir.join("hub.lock"), killed.path().join("hub.lock")).unwrap();
     killed
@@ -342,157 +341,6 @@ fn what_is_no_file_is_not_used_as_one() {
 }
 
 #[test]
-fn a_store_whose_last_generation_cannot_be_committed_is_opened_and_read() {
-    for commits in [Commits::Fail, Commits::RollBack] {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut writer, reader, number) = accounts(dir.path());
-        for random in 1..=5 {
-            writer.commit(1, &[say(number, random), notice(random)]).unwrap();
-        }
-        let killed = killed_and_locked(dir.path());
-        drop((writer, reader));
-
-        COMMITS.set(commits);
-        for stored in 5..7 {
-            let (mut writer, reader) = open(killed.path()).unwrap();
-            assert_eq!(heads(&reader), [stored, 5]);
-            assert_eq!(reader.conversations(&BOB, None, 10).unwrap().total_unread, stored);
-            assert_eq!(reader.account(&ALICE).unwrap().unwrap().number, number);
-            // The log has room.
-            let random = u32::try_from(stored + 1).unwrap();
-            writer.commit(1, &[say(number, random)]).unwrap();
-            let profile = Write::SetUserProfile {
-                user: ALICE,
-                nick: Some("a".into()),
-                avatar: None,
-            };
-            let refused = writer.commit(1, &[profile]).unwrap_err();
-            assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
-            assert_eq!(heads(&reader), [stored + 1, 5]);
-        }
-        // It could not leave everything in the database, so its log must not be missed.
-        let path = killed.path().join(LOG);
-        let log = fs::read(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        COMMITS.set(Commits::Succeed);
-        assert!(matches!(open(killed.path()), Err(OpenError::Damaged { .. })));
-        fs::write(&path, log).unwrap();
-        let (_writer, reader) = open(killed.path()).unwrap();
-        assert_eq!((heads(&reader), committed(killed.path())), ([7, 5], 12));
-    }
-}
-
-#[test]
-fn a_block_for_which_the_disk_has_no_space_stores_nothing_and_passes() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut writer, reader, number) = accounts(dir.path());
-    writer.commit(1, &[say(number, 1)]).unwrap();
-    writer.with_log(|log| log.is_full_for_blocks = true);
-    for random in 2..=3 {
-        let refused = writer.commit(1, &[say(number, random)]).unwrap_err();
-        assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
-        assert_eq!(heads(&reader), [1, 0]);
-    }
-    writer.with_log(|log| log.is_full_for_blocks = false);
-    writer.commit(1, &[say(number, 2)]).unwrap();
-    let killed = killed(dir.path());
-    drop((writer, reader));
-    let (_writer, reader) = open(killed.path()).unwrap();
-    assert_eq!(heads(&reader), [2, 0]);
-}
-
-#[test]
-fn a_full_disk_of_the_log_stores_nothing_and_passes() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut writer, reader, number) = accounts(dir.path());
-    writer.commit(1, &[say(number, 1), notice(1)]).unwrap();
-    writer.with_log(|log| log.is_full = true);
-    for random in 2..=3 {
-        let refused = writer
-            .commit(1, &[say(number, random), notice(random)])
-            .unwrap_err();
-        assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
-        assert_eq!(heads(&reader), [1, 1]);
-        assert_eq!(reader.head_change(), Ok(2));
-    }
-    let killed = killed(dir.path());
-    writer.with_log(|log| log.is_full = false);
-    let stored = writer.commit(1, &[say(number, 2), notice(2)]).unwrap();
-    assert!(
-        matches!(stored.results[0], Ok(Written::Stored(stored)) if (stored.sequence, stored.change) == (2, 3))
-    );
-    assert_eq!(heads(&reader), [2, 2]);
-    let (_writer, reader) = open(killed.path()).unwrap();
-    assert_eq!(heads(&reader), [1, 1]);
-}
-
-#[test]
-fn a_database_that_cannot_grow_keeps_what_is_in_the_log() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut writer, reader, number) = accounts(dir.path());
-    let pages: i64 = writer
-        .connection()
-        .query_row("PRAGMA page_count", [], |row| row.get(0))
-        .unwrap();
-    let limit = |writer: &SqliteWriter, pages: i64| {
-        let _: i64 = writer
-            .connection()
-            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0))
-            .unwrap();
-    };
-    limit(&writer, pages + 10);
-    let mut stored = 0;
-    let refused = loop {
-        match writer.commit(1, &[say(number, stored + 1)]) {
-            Ok(_) => stored += 1,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(refused, StoreError::NotStored(NotStored::DiskFull));
-    assert_eq!(
-        heads(&reader)[0],
-        u64::from(stored).min(100).max(u64::from(stored))
-    );
-    let killed = killed(dir.path());
-    let (_writer, of_killed) = open(killed.path()).unwrap();
-    assert_eq!(heads(&of_killed), heads(&reader));
-    limit(&writer, 1 << 20);
-    writer.commit(1, &[say(number, stored + 1)]).unwrap();
-    assert_eq!(heads(&reader)[0], u64::from(stored) + 1);
-}
-
-/// What is applied can be taken back only with its generation: a store that is full for long must not do that for each send.
-#[test]
-fn a_store_that_stays_full_does_not_apply_its_generation_again_and_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut writer, reader, number) = accounts(dir.path());
-    let blocks = 200;
-    for random in 1..=blocks {
-        writer.commit(1, &[say(number, random)]).unwrap();
-    }
-    let restored = |writer: &SqliteWriter| writer.turn().database.as_ref().unwrap().restored;
-    // The log has no space on the disk.
-    writer.with_log(|log| log.is_full = true);
-    for random in 1_000..1_100 {
-        assert!(writer.commit(1, &[say(number, random)]).is_err());
-    }
-    assert_eq!(restored(&writer), 0, "nothing was applied");
-    writer.with_log(|log| log.is_full = false);
-    // The database may not grow.
-    let _: i64 = writer
-        .connection()
-        .query_row("PRAGMA max_page_count = 1", [], |row| row.get(0))
-        .unwrap();
-    let mut refused = 0;
-    for random in 1_000..2_000 {
-        refused += u64::from(writer.commit(1, &[say(number, random)]).is_err());
-    }
-    assert!(refused > 500, "{refused}");
-    assert!(restored(&writer) < 2_000, "{} blocks", restored(&writer));
-    assert_eq!(reader.head_change().unwrap(), heads(&reader)[0]);
-}
-
-#[test]
 fn a_long_read_ends_the_generation_and_is_right() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, reader, number) = accounts(dir.path());
@@ -571,27 +419,6 @@ fn a_store_from_before_there_was_a_log_is_opened() {
 }
 
 #[test]
-fn nothing_is_committed_after_the_log_has_failed() {
-    let dir = tempfile::tempdir().unwrap();
-    let (mut writer, reader, number) = accounts(dir.path());
-    writer.commit(1, &[say(number, 1)]).unwrap();
-    writer.with_log(|log| log.is_broken = true);
-    for _ in 0..2 {
-        let failed = writer.commit(1, &[say(number, 2)]).unwrap_err();
-        assert!(matches!(failed, StoreError::Fatal(_)), "{failed}");
-    }
-    writer.with_log(|log| log.is_broken = false);
-    assert!(matches!(
-        writer.commit(1, &[notice(1)]),
-        Err(StoreError::Fatal(_))
-    ));
-    // What was being stored is of unknown outcome, and in this case not in the log.
-    drop((writer, reader));
-    let (_writer, reader) = open(dir.path()).unwrap();
-    assert_eq!(heads(&reader), [1, 0]);
-}
-
-#[test]
 fn what_users_take_up_is_counted_when_the_log_is_applied_again() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, reader, number) = accounts(dir.path());
@@ -642,4 +469,34 @@ fn what_users_take_up_is_counted_when_the_log_is_applied_again() {
     assert_eq!(count(killed.path()), (3 * one.0, 1));
     drop((writer, reader));
     assert!(check(killed.path()).unwrap().is_clean());
+}
+
+#[test]
+fn accounts_that_are_in_the_log_only_keep_their_numbers_and_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader, _) = accounts(dir.path());
+    let [removed, new] = ["removed", "new"].map(|name| UserId::new(name).unwrap());
+    let number = |reader: &SqliteReader, user| reader.account(&user).unwrap().map(|account| account.number);
+    writer.commit(1, &[Write::EnsureAccount(removed)]).unwrap();
+    let before = number(&reader, removed);
+    writer
+        .commit(
+            5,
+            &[Write::Purge(Purge {
+                unused_before_ms: 5,
+                ..Purge::NONE
+            })],
+        )
+        .unwrap();
+    assert_eq!(number(&reader, removed), None);
+    for now_ms in [6, 8] {
+        writer.commit(now_ms, &[Write::EnsureAccount(new)]).unwrap();
+    }
+    let killed = killed(dir.path());
+    let known = number(&reader, new);
+    assert!(known > before, "{known:?} {before:?}");
+    let (_writer, reader) = open(killed.path()).unwrap();
+    assert_eq!(number(&reader, new), known);
+    assert_eq!(reader.unused_since(&new), Ok(Some(8)));
+    assert_eq!(number(&reader, removed), None);
 }

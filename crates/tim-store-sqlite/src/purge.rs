@@ -1,7 +1,8 @@
 //! Retention, in bounded steps.
 //!
 //! A step does one kind of work after another, each in chunks that take a fraction of a millisecond. When its time is over, it ends after
-//! the current chunk. Each kind of work does at least one chunk in each step, so all of them make progress, however short the time.
+//! the current chunk. Each kind of work does at least one chunk in each step, so all of them make progress, however short the time. Message ids
+//! wait until the entries of a step leave something of its budget.
 
 use std::time::Instant;
 
@@ -107,7 +108,9 @@ impl Batch<'_> {
                 return Ok((entries, true));
             };
             let Some((removed, log)) = self.purge_log(head, older_than_ms, budget - entries, limit)? else {
-                return Ok((entries, true));
+                // A damaged age must not hold up all others.
+                self.correct_age(&head)?;
+                continue;
             };
             entries += removed;
             logs.push(log);
@@ -128,6 +131,17 @@ impl Batch<'_> {
             ))?
             .query_row([sql(older_than_ms)], Head::from_row)
             .optional()
+    }
+
+    /// The oldest kept entry of a log has the age that the log is found by.
+    fn correct_age(&self, head: &Head) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE logs SET first_time_ms =
+                     (SELECT time_ms FROM entries WHERE log = ?1 ORDER BY sequence LIMIT 1) WHERE id = ?1",
+            )?
+            .execute([head.id])?;
+        Ok(())
     }
 
     /// Returns how many entries were removed, and what the hub is to know of the log.

@@ -719,3 +719,90 @@ fn a_damaged_mark_removes_no_account_that_is_used() {
     assert!(reader.account(&ALICE).unwrap().is_some());
     assert_eq!(reader.unused_since(&ALICE), Ok(None));
 }
+
+#[test]
+fn an_account_with_a_damaged_mark_keeps_its_count_when_others_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(talks(dir.path()));
+    damage(dir.path(), "UPDATE users SET is_new = 1 WHERE name = 'alice'");
+    let (mut writer, reader) = open(dir.path()).unwrap();
+    let unused = UserId::new("unused").unwrap();
+    let number = reader.account(&ALICE).unwrap().unwrap().number;
+    let said = message(number, LogKey::c2c(ALICE, ALICE), ALICE, 4711);
+    let all = Write::Purge(Purge {
+        unused_before_ms: u64::MAX >> 1,
+        ..Purge::NONE
+    });
+    let commit = writer
+        .commit(30, &[Write::EnsureAccount(unused), said, all])
+        .unwrap();
+    assert!(
+        matches!(
+            commit.results[..],
+            [_, Ok(Written::Stored(_)), Ok(Written::Purged { accounts: 1, .. })]
+        ),
+        "{commit:?}"
+    );
+    drop((writer, reader));
+    assert!(check(dir.path()).unwrap().is_clean());
+}
+
+#[test]
+fn a_conversation_with_a_damaged_age_does_not_hold_up_retention() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(talks(dir.path()));
+    let ages = |path: &Path| -> Vec<Option<i64>> {
+        let database = Connection::open(path.join(DATABASE)).unwrap();
+        let mut ages = database
+            .prepare("SELECT first_time_ms FROM logs ORDER BY id")
+            .unwrap();
+        let rows = ages.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    let before = ages(dir.path());
+    damage(dir.path(), "UPDATE logs SET first_time_ms = 1 WHERE id = 1");
+    let (mut writer, _reader) = open(dir.path()).unwrap();
+    let purge = |older_than_ms| {
+        Write::Purge(Purge {
+            older_than_ms,
+            ..Purge::NONE
+        })
+    };
+    let mut removed = |older_than_ms| match writer.commit(30, &[purge(older_than_ms)]).unwrap().results[..] {
+        [
+            Ok(Written::Purged {
+                entries, more: false, ..
+            }),
+        ] => entries,
+        ref other => panic!("{other:?}"),
+    };
+    assert_eq!(removed(10), 0, "all are newer");
+    assert_eq!(ages(dir.path()), before);
+    damage(dir.path(), "UPDATE logs SET first_time_ms = 1 WHERE id = 1");
+    assert!(removed(11) > 5);
+}
+
+#[test]
+fn a_step_of_retention_without_time_is_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _reader, number) = notes(dir.path(), &[]);
+    let batch: Vec<Write> = (0..100).map(|random| said(number, random, "old")).collect();
+    writer.commit(1, &batch).unwrap();
+    let step = Write::Purge(Purge {
+        older_than_ms: 10,
+        time: Some(Duration::ZERO),
+        ..Purge::NONE
+    });
+    let commit = writer.commit(100, &[step]).unwrap();
+    assert!(
+        matches!(
+            commit.results[..],
+            [Ok(Written::Purged {
+                entries: 1..=32,
+                more: true,
+                ..
+            })]
+        ),
+        "{commit:?}"
+    );
+}

@@ -77,25 +77,24 @@ impl Batch<'_> {
                 statement.query_map([sql(before_ms), sql(most)], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<rusqlite::Result<Vec<(i64, bool)>>>()?
         };
-        let mut removed = 0;
+        let mut removed = Vec::new();
         for (id, is_used) in &found {
             // A damaged mark must not remove anything.
             if *is_used || self.takes_up_something(*id)? {
                 self.keep_account(*id)?;
                 continue;
             }
-            removed += self
-                .db
+            self.db
                 .prepare_cached("DELETE FROM users WHERE id = ?1")?
-                .execute([id])? as u64;
+                .execute([id])?;
+            removed.push(*id);
+        }
+        if let Some(greatest) = removed.iter().max() {
             self.db
                 .prepare_cached("UPDATE meta SET removed_user = max(removed_user, ?1)")?
-                .execute([id])?;
-        }
-        if removed > 0 {
+                .execute([greatest])?;
             self.known.forget_users();
-            self.usage.forget(found.iter().map(|(id, _)| *id));
         }
-        Ok((removed, (found.len() as u64) < most))
+        Ok((removed.len() as u64, (found.len() as u64) < most))
     }
 }

@@ -82,13 +82,6 @@ impl Usage {
         }
     }
 
-    /// These accounts were removed.
-    pub(super) fn forget(&mut self, users: impl Iterator<Item = i64>) {
-        for user in users {
-            self.0.remove(&user);
-        }
-    }
-
     /// Writes what has changed.
     pub(super) fn write(&mut self, db: &Connection) -> rusqlite::Result<()> {
         for (user, counted) in self.0.iter_mut().filter(|(_, counted)| counted.is_changed) {

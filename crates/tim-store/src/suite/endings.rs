@@ -187,3 +187,18 @@ pub fn the_service_takes_a_group_back_and_tells_members(world: &mut World) {
     assert_eq!(world.reader().group(&group), Ok(None));
     assert_eq!(world.unread(&bob, &LogKey::System(bob)), 1);
 }
+
+pub fn a_batch_that_ends_a_group_writes_nothing_to_it_afterwards(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let group = world.group("crew", &[alice, bob]);
+    let log = LogKey::Group(group);
+    let messages = ["last", "late", "later"].map(|text| Write::Append(world.message(log, bob, text)));
+    let [last, late, later] = messages;
+    let end = world.command(group, alice, GroupAction::Dismiss);
+    let results = world.batch(&[last, end, late]);
+    stored(results[0].clone());
+    assert!(matches!(results[1], Ok(Written::GroupChanged(_))), "{results:?}");
+    let refused = world.write(later);
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(results[2], refused);
+}

@@ -103,7 +103,7 @@ macro_rules! suite {
             permissions { every_cell_of_the_table }
             endings {
                 a_live_room_keeps_its_owner_and_its_bans, a_dismissed_group_is_gone_for_everybody,
-                the_service_takes_a_group_back_and_tells_members,
+                the_service_takes_a_group_back_and_tells_members, a_batch_that_ends_a_group_writes_nothing_to_it_afterwards,
             }
             rosters {
                 members_come_in_pages_by_standing_and_role, ones_groups_come_in_pages, the_muted_write_again_in_time, a_mute_lasts_however_its_user_left_and_came_back,
@@ -115,7 +115,7 @@ macro_rules! suite {
                 old_conversations_leave_the_list, sequences_go_on_after_everything_is_gone, gaps_are_announced_once,
                 paging_during_a_purge, steps_are_bounded, ids_outlive_the_resend_window, ids_last_as_long_as_their_messages,
                 unread_counts_what_is_kept, a_purge_names_what_it_has_changed, a_step_without_time_gets_on,
-                ids_behind_many_that_stay_are_forgotten,
+                ids_behind_many_that_stay_are_forgotten, a_batch_goes_on_behind_its_purge,
             }
             quotas {
                 bytes_are_given_back_when_they_are_removed, a_refused_message_leaves_nothing,

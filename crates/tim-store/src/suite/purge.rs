@@ -403,3 +403,34 @@ pub fn ids_behind_many_that_stay_are_forgotten(world: &mut World) {
         "forgotten"
     );
 }
+
+/// What a batch has done before a purge, and what it does behind it, are of the same conversation.
+pub fn a_batch_goes_on_behind_its_purge(world: &mut World) {
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let log = LogKey::c2c(alice, bob);
+    world.say(log, alice, "one");
+    world.say(log, alice, "two");
+    world.now_ms += 2 * KEEP_MS;
+    let step = Purge {
+        older_than_ms: world.now_ms - KEEP_MS,
+        over_before_ms: world.now_ms,
+        ..Purge::NONE
+    };
+    let before = world.message(log, alice, "three");
+    let behind = world.message(log, bob, "four");
+    let batch = [Write::Append(before), Write::Purge(step), Write::Append(behind)];
+    let results = world.batch(&batch);
+    assert_eq!(super::stored(results[0].clone()).sequence, 3);
+    assert_eq!(removed(&results[1]), (2, 0, false));
+    assert_eq!(super::stored(results[2].clone()).sequence, 4);
+    for _ in 0..2 {
+        let page = world.page(log, None, 10);
+        assert_eq!(
+            (page.first_kept, texts(&page.entries)),
+            (3, vec!["three".into(), "four".into()])
+        );
+        assert_eq!((world.unread(&bob, &log), world.unread(&alice, &log)), (1, 1));
+        world.reopen();
+    }
+    assert_eq!(world.say(log, bob, "five").sequence, 5);
+}

@@ -137,6 +137,8 @@ pub fn removal_and_use_are_decided_in_their_order(world: &mut World) {
     let users = ["alice", "bob", "carol", "dave"].map(|name| world.user(name));
     let [alice, bob, carol, dave] = users;
     let before = users.map(|user| world.number(&user));
+    // The store has found her: what it remembers of that must not outlast her.
+    assert_eq!(world.user("carol"), carol);
     world.now_ms += 100 * DAY_MS;
     let message = |world: &mut World, to| {
         let append = world.message(LogKey::c2c(dave, to), dave, "x");
