@@ -16,6 +16,7 @@ use tim_client::transport::{Connector, MemoryConnector, TcpConnector, memory_lis
 use tim_conformance::transport::{
     Acceptor, TransportCheck, TransportOptions, TransportReport, check, check_with, table,
 };
+use tim_testkit::certificates::{Age, Authority, Files};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -113,17 +114,15 @@ impl<A: Acceptor> Acceptor for WebSocketSide<A> {
     }
 }
 
-/// TLS over TCP, with a certificate of its own.
+/// TLS over TCP, with an authority of its own.
 async fn tls_sides(protocol: TlsProtocol) -> (TlsConnector<TcpConnector>, TlsSide<TcpListener>) {
     let directory = tempfile::tempdir().unwrap();
-    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (directory.path().join("hub.crt"), directory.path().join("hub.key"));
-    std::fs::write(&certificate, issued.cert.pem()).unwrap();
-    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+    let authority = Authority::new(directory.path(), "authority");
+    let Files { certificate, key } = authority.sign("hub", &["localhost"], Age::Valid);
     let (connector, listener) = tcp_listener().await;
-    let client = ClientTls::new().with_roots_from(&certificate).unwrap();
+    let client = ClientTls::new().with_roots_from(&authority.file).unwrap();
     let connector = TlsConnector::new(connector, "localhost", &client, protocol).unwrap();
-    let acceptor = HubTls::from_files(&certificate, &key).unwrap().acceptor(protocol);
+    let acceptor = HubTls::from_files(certificate, key).unwrap().acceptor(protocol);
     (connector, TlsSide(listener, acceptor))
 }
 
