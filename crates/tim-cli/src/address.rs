@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use tim_transport_std::Address;
 use tim_transport_std::address::AddressError;
 
+use crate::config::text_in_files;
+
 /// An address, which is a text in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -26,16 +28,4 @@ impl fmt::Display for TextAddress {
     }
 }
 
-impl TryFrom<String> for TextAddress {
-    type Error = AddressError;
-
-    fn try_from(text: String) -> Result<Self, AddressError> {
-        text.parse()
-    }
-}
-
-impl From<TextAddress> for String {
-    fn from(address: TextAddress) -> Self {
-        address.to_string()
-    }
-}
+text_in_files!(TextAddress);

@@ -175,6 +175,26 @@ fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Resul
     from.deserialize_any(OneOrMore(PhantomData)).map(Some)
 }
 
+/// What is a text in a file, for `#[serde(try_from = "String", into = "String")]`.
+macro_rules! text_in_files {
+    ($type:ty) => {
+        impl TryFrom<String> for $type {
+            type Error = <Self as std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+pub(crate) use text_in_files;
+
 /// The permissions of a socket, as chmod has them in digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -196,18 +216,7 @@ impl fmt::Display for SocketMode {
     }
 }
 
-impl TryFrom<String> for SocketMode {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<SocketMode> for String {
-    fn from(mode: SocketMode) -> Self {
-        mode.to_string()
-    }
-}
+text_in_files!(SocketMode);
 
 /// A serial device, and its baud rate if it is not the default: `DEVICE` or `DEVICE@BAUD`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,18 +253,7 @@ impl fmt::Display for SerialDevice {
     }
 }
 
-impl TryFrom<String> for SerialDevice {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<SerialDevice> for String {
-    fn from(device: SerialDevice) -> Self {
-        device.to_string()
-    }
-}
+text_in_files!(SerialDevice);
 
 /// Files that a hub opens besides its connections and ports.
 const SPARE_FILES: u64 = 100;

@@ -66,8 +66,10 @@ async fn hub_behind<L: Listener + 'static>(over: impl FnOnce(TcpListener) -> L) 
     }
 }
 
+type Driver = ClientDriver<WebSocketConnector<TcpConnector>>;
+
 /// Logs in through WebSocket; the driver, once it is ready.
-async fn log_in(address: SocketAddr, name: &str) -> ClientDriver<WebSocketConnector<TcpConnector>> {
+async fn log_in(address: SocketAddr, name: &str) -> Driver {
     let url = WebSocketAddress::new(false, address.into(), "/tim").unwrap();
     log_in_with(WebSocketConnector::new(TcpConnector::new(address), &url), name).await
 }
@@ -79,17 +81,22 @@ async fn log_in_with<C: Connector>(connector: C, name: &str) -> ClientDriver<C> 
     let mut driver = ClientDriver::new(config, sig, ClientBuffers::default(), 1, connector);
     let now = driver.now();
     driver.session().login(now);
-    let mut ready = false;
-    while !ready {
+    until(&mut driver, |event| matches!(event, Event::Ready)).await;
+    driver
+}
+
+/// Drives a client until `wanted` is seen.
+async fn until<C: Connector>(driver: &mut ClientDriver<C>, wanted: fn(Event<'_>) -> bool) {
+    let mut seen = false;
+    while !seen {
         driver.poll_events(|event| {
-            ready |= matches!(event, Event::Ready);
+            seen |= wanted(event);
             ControlFlow::Continue(())
         });
-        if !ready {
+        if !seen {
             driver.progress().await;
         }
     }
-    driver
 }
 
 /// By its address, as applications do it.
@@ -124,16 +131,7 @@ async fn a_client_logs_in_and_is_told_when_the_hub_stops() {
     let mut driver = log_in(running.address, "alice").await;
     assert_eq!(running.hub.connections(), 1);
     running.stop.send(()).unwrap();
-    let mut told = false;
-    while !told {
-        driver.poll_events(|event| {
-            told |= matches!(event, Event::TurnedAway(_));
-            ControlFlow::Continue(())
-        });
-        if !told {
-            driver.progress().await;
-        }
-    }
+    until(&mut driver, |event| matches!(event, Event::TurnedAway(_))).await;
     drop(driver);
     running.served.await.unwrap();
 }

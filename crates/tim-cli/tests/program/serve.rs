@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use tim_proto::wire::{End, Hello};
+use tim_proto::wire::{End, Hello, VERSION};
 
 use super::{Leash, Ran, run, tim};
 
@@ -122,18 +122,15 @@ impl Drop for Served {
     }
 }
 
+/// What a client says first.
+pub(crate) fn client_hello() -> [u8; Hello::LEN] {
+    tim_testkit::hello(End::CLIENT, (VERSION, VERSION), 4096, 4)
+}
+
 /// Says hello to a hub and reads its hello.
 fn greet(address: &str) -> Hello {
     let mut stream = TcpStream::connect(address).unwrap();
-    let hello = Hello {
-        min_version: 1,
-        max_version: 1,
-        end: End::CLIENT,
-        features: 0,
-        max_frame: 4096,
-        window: 4,
-    };
-    stream.write_all(&hello.to_bytes()).unwrap();
+    stream.write_all(&client_hello()).unwrap();
     let mut answer = [0; Hello::LEN];
     stream.read_exact(&mut answer).unwrap();
     Hello::from_bytes(&answer).unwrap()

@@ -10,7 +10,7 @@ use tim_proto::wire::{End, Hello};
 use tim_testkit::certificates::{Age, Authority, Files};
 
 use super::chat::Chat;
-use super::serve::Served;
+use super::serve::{Served, client_hello};
 use super::{Leash, Ran, run};
 
 const LOOPBACK: &str = "127.0.0.1";
@@ -247,20 +247,7 @@ fn openssl_reaches_the_hub() {
     };
     let mut child = s_client(&["-quiet", "-alpn", "tim/1"]);
     let _leash = Leash::new(&child);
-    let hello = Hello {
-        min_version: 1,
-        max_version: 1,
-        end: End::CLIENT,
-        features: 0,
-        max_frame: 4096,
-        window: 4,
-    };
-    child
-        .stdin
-        .as_mut()
-        .unwrap()
-        .write_all(&hello.to_bytes())
-        .unwrap();
+    child.stdin.as_mut().unwrap().write_all(&client_hello()).unwrap();
     let mut answer = [0; Hello::LEN];
     let read = child.stdout.as_mut().unwrap().read_exact(&mut answer);
     let _ = child.kill();
