@@ -193,11 +193,18 @@ impl<C: BlockingConnector> BlockingClient<C> {
         let limit = self.session.config().request_timeout;
         self.session.logout(now);
         let end = after(limit);
-        while !self.session.is_idle() && Moment::now() < end {
-            self.turn(end, &mut |event| {
+        loop {
+            let polled = self.poll(&mut |event| {
                 on_event(event);
                 ControlFlow::<()>::Continue(())
             });
+            let ControlFlow::Continue(wake) = polled else {
+                break;
+            };
+            if self.session.is_idle() || Moment::now() >= end {
+                break;
+            }
+            self.transfer(wake, end);
         }
         self.stream = None;
     }
@@ -339,7 +346,21 @@ impl<C: BlockingConnector> BlockingClient<C> {
 
     /// Passes on all events, then moves bytes once or waits, at most until `end`.
     fn turn<T>(&mut self, end: Moment, on_event: &mut impl FnMut(Event<'_>) -> ControlFlow<T>) -> Option<T> {
-        let wake = loop {
+        match self.poll(on_event) {
+            ControlFlow::Break(broken) => Some(broken),
+            ControlFlow::Continue(wake) => {
+                self.transfer(wake, end);
+                None
+            }
+        }
+    }
+
+    /// Passes on all events. Returns when the session wants to be polled again.
+    fn poll<T>(
+        &mut self,
+        on_event: &mut impl FnMut(Event<'_>) -> ControlFlow<T>,
+    ) -> ControlFlow<T, Option<Instant>> {
+        loop {
             let now = self.now();
             match self.session.poll(now) {
                 Output::Event(event) => {
@@ -349,20 +370,13 @@ impl<C: BlockingConnector> BlockingClient<C> {
                         let sequence = ClientSequence::at(login.time_ms / 1000);
                         self.sequence.get_or_insert(sequence);
                     }
-                    if let ControlFlow::Break(broken) = on_event(event) {
-                        return Some(broken);
-                    }
+                    on_event(event)?;
                 }
                 Output::Connect => self.connect(),
                 Output::Disconnect => self.stream = None,
-                Output::Wait(until) => break until,
+                Output::Wait(until) => return ControlFlow::Continue(until),
             }
-        };
-        let wake = wake.map_or(end, |wake| (self.start + wake.since(Instant::ZERO)).min(end));
-        if let Err(error) = self.transfer(wake) {
-            self.lost(error);
         }
-        None
     }
 
     fn connect(&mut self) {
@@ -383,8 +397,16 @@ impl<C: BlockingConnector> BlockingClient<C> {
         self.session.disconnected(now);
     }
 
+    /// Moves bytes once, or waits, until the session wants to be polled again; until `end` at the most.
+    fn transfer(&mut self, wake: Option<Instant>, end: Moment) {
+        let wake = wake.map_or(end, |wake| (self.start + wake.since(Instant::ZERO)).min(end));
+        if let Err(error) = self.try_to_transfer(wake) {
+            self.lost(error);
+        }
+    }
+
     /// Sends what can be sent, and receives what has arrived, or waits for that.
-    fn transfer(&mut self, wake: Moment) -> io::Result<()> {
+    fn try_to_transfer(&mut self, wake: Moment) -> io::Result<()> {
         let left = wake.saturating_duration_since(Moment::now());
         let Some(stream) = &mut self.stream else {
             thread::sleep(left.min(MOST_WAIT));
