@@ -222,7 +222,7 @@ fn a_purge_that_cannot_be_committed_removes_nothing() {
             ..Purge::NONE
         });
         COMMITS.set(commits);
-        assert!(writer.commit(100, &[purge.clone()]).is_err());
+        assert!(writer.commit(100, std::slice::from_ref(&purge)).is_err());
         COMMITS.set(Commits::Succeed);
         assert_eq!(heads(&reader), [2, 0]);
         assert!(reader.account(&unused).unwrap().is_some());
