@@ -375,6 +375,12 @@ mod tests {
             ("serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0"),
             ("serial:///dev/ttyUSB0?baud=9600", "serial:/dev/ttyUSB0?baud=9600"),
             ("serial:COM3?baud=115200", "serial:COM3?baud=115200"),
+            // Found by fuzzing: `://` behind the scheme.
+            ("unix:/run/a://b", "unix:/run/a://b"),
+            ("unix:////run/wss://hub", "unix:/run/wss://hub"),
+            ("SERIAL:/dev/a://b?baud=1", "serial:/dev/a://b?baud=1"),
+            ("ws://hub/?to=tim://b", "ws://hub:80/?to=tim://b"),
+            ("ws://hub?to=tim://b", "ws://hub:80/?to=tim://b"),
         ] {
             assert_eq!(shown(text), canonical);
         }

@@ -17,15 +17,16 @@ const MAX_LABEL: usize = 63;
 const FORMS: &str =
     "tim://HOST:PORT, tims://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH, unix:/PATH, serial:DEVICE";
 
-/// An address of any form.
+/// An address of any form. Only the first colon ends a scheme: a path may have `://` in it.
 pub(super) fn address(text: &str) -> Result<Address, String> {
-    if let Some((scheme, rest)) = text.split_once("://") {
-        return with_scheme(&scheme.to_ascii_lowercase(), rest);
-    }
-    match text.split_once(':') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("unix") => with_scheme("unix", rest),
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("serial") => with_scheme("serial", rest),
-        _ => plain(text),
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return plain(text);
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    match (scheme.as_str(), rest.strip_prefix("//")) {
+        ("unix" | "serial", _) => with_scheme(&scheme, rest),
+        (_, Some(rest)) => with_scheme(&scheme, rest),
+        (_, None) => plain(text),
     }
 }
 
