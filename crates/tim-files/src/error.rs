@@ -1,0 +1,78 @@
+//! What can go wrong with files, and whose fault it is.
+
+use std::io;
+
+/// Why something was not done with a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// The owner has no such upload. It has to be begun again.
+    #[error("there is no such upload; begin it again")]
+    UnknownUpload,
+    /// A piece does not begin where the one before it ended.
+    #[error("the piece does not begin at {received}, where the one before it ended")]
+    OutOfOrder {
+        /// How many bytes have been received.
+        received: u64,
+    },
+    /// The content is not what was announced. The upload is over.
+    #[error("the content is not what was announced: {0}")]
+    OtherContent(&'static str),
+    /// The content is no picture of a known format.
+    #[error("the content is no picture that can be shown: {0}")]
+    NoPicture(String),
+    /// A picture has more pixels than are decoded.
+    #[error("the picture has {width} x {height} pixels, more than are decoded")]
+    TooManyPixels {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+    },
+    /// The owner has as many uploads under way as may be.
+    #[error("{0} uploads are under way, as many as may be")]
+    TooManyUploads(usize),
+    /// There is no such content.
+    #[error("there is no such content")]
+    NotFound,
+    /// There is no space left.
+    #[error("there is no space left for files")]
+    Full,
+    /// The disk or the store of objects failed. For the operator: the text may name files.
+    #[error("the file store failed: {0}")]
+    Failed(String),
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full
+            }
+            io::ErrorKind::NotFound => Self::NotFound,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<object_store::Error> for FileError {
+    fn from(error: object_store::Error) -> Self {
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return Self::NotFound;
+        }
+        // The local store wraps the operating system's errors several times.
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            if let Some(io) = inner.downcast_ref::<io::Error>()
+                && matches!(
+                    io.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                )
+            {
+                return Self::Full;
+            }
+            cause = inner.source();
+        }
+        Self::Failed(error.to_string())
+    }
+}

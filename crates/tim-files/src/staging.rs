@@ -1,0 +1,211 @@
+//! Uploads that are under way: their bytes, and how many of them have come.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::announced::Announced;
+use crate::content::sync_directory;
+use crate::error::FileError;
+use crate::faults::{Faults, Operation};
+use crate::store::Completed;
+
+/// How many bytes are written at the most before they are made durable.
+const SYNC_EVERY: u64 = 4 << 20;
+/// How much is read at a time to compute a hash again.
+const READ_LEN: usize = 256 << 10;
+
+/// An upload.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) announced: Announced,
+    /// The bytes.
+    part: PathBuf,
+    /// What was announced.
+    meta: PathBuf,
+    faults: Faults,
+    state: Mutex<State>,
+}
+
+/// What has come of an upload. Locked while its files are worked on.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Open while pieces come.
+    file: Option<File>,
+    pub(crate) received: u64,
+    /// How many of them outlast a power cut.
+    pub(crate) synced: u64,
+    is_named: bool,
+    /// Of the received bytes, unless the hub was restarted since.
+    hasher: Option<Sha256>,
+    /// By the caller's clock.
+    pub(crate) touched_ms: u64,
+    /// Its content is in the store.
+    pub(crate) completed: Option<Completed>,
+    /// It was cancelled, or has failed.
+    pub(crate) is_over: bool,
+}
+
+impl Staged {
+    /// An upload without files yet.
+    pub(crate) fn new(directory: &Path, id: u64, announced: Announced, faults: Faults) -> Self {
+        Self {
+            announced,
+            part: directory.join(format!("{id:016x}.part")),
+            meta: directory.join(format!("{id:016x}.meta")),
+            faults,
+            state: Mutex::default(),
+        }
+    }
+
+    /// An upload of which these files were left by an earlier process. `None` if they cannot be used.
+    pub(crate) fn load(meta: &Path, faults: Faults) -> Option<(u64, u64, Self)> {
+        let id = u64::from_str_radix(meta.file_stem()?.to_str()?, 16).ok()?;
+        let (announced, began_ms) = Announced::decode(&fs::read(meta).ok()?)?;
+        let staged = Self::new(meta.parent()?, id, announced, faults);
+        let received = fs::metadata(&staged.part).ok()?.len();
+        if received > staged.announced.size {
+            return None;
+        }
+        staged.lock().received = received;
+        Some((id, began_ms, staged))
+    }
+
+    pub(crate) fn part(&self) -> &Path {
+        &self.part
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the files. Nothing is durable before the first [`sync`](Self::sync).
+    pub(crate) fn create(&self, state: &mut State, began_ms: u64) -> Result<(), FileError> {
+        self.faults.before(Operation::Begin)?;
+        fs::write(&self.meta, self.announced.encode(began_ms))?;
+        state.file = Some(OpenOptions::new().write(true).create_new(true).open(&self.part)?);
+        state.hasher = Some(Sha256::new());
+        Ok(())
+    }
+
+    /// Appends what of a piece has not come before.
+    pub(crate) fn append(&self, state: &mut State, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
+        let received = state.received;
+        let known = received
+            .checked_sub(offset)
+            .ok_or(FileError::OutOfOrder { received })?;
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        let Some(new) = bytes.get(known..).filter(|new| !new.is_empty()) else {
+            return Ok(());
+        };
+        let end = received.saturating_add(new.len() as u64);
+        if end > self.announced.size {
+            return Err(FileError::OtherContent("it is longer"));
+        }
+        self.faults.before(Operation::Write)?;
+        self.rebuild_hash(state)?;
+        let written = self.write(state, new);
+        if let Err(error) = written {
+            // What was written of the piece is written again: the next one begins at the same place.
+            state.file = None;
+            return Err(error.into());
+        }
+        if let Some(hasher) = &mut state.hasher {
+            hasher.update(new);
+        }
+        state.received = end;
+        if end - state.synced >= SYNC_EVERY {
+            self.sync(state)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, state: &mut State, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut state.file {
+            Some(file) => file,
+            none => {
+                let mut file = OpenOptions::new().write(true).open(&self.part)?;
+                file.seek(SeekFrom::Start(state.received))?;
+                none.insert(file)
+            }
+        };
+        file.write_all(bytes)
+    }
+
+    /// Computes the hash of what has come before the hub was restarted.
+    fn rebuild_hash(&self, state: &mut State) -> Result<(), FileError> {
+        if state.hasher.is_some() {
+            return Ok(());
+        }
+        let (mut hasher, mut left) = (Sha256::new(), state.received);
+        let mut file = File::open(&self.part)?;
+        let mut buffer = vec![0; READ_LEN];
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(READ_LEN).min(READ_LEN);
+            let read = file.read(buffer.get_mut(..most).unwrap_or_default())?;
+            if read == 0 {
+                return Err(FileError::Failed("bytes of an upload are missing".to_owned()));
+            }
+            hasher.update(buffer.get(..read).unwrap_or_default());
+            left -= read as u64;
+        }
+        state.hasher = Some(hasher);
+        Ok(())
+    }
+
+    /// Makes durable what has come.
+    pub(crate) fn sync(&self, state: &mut State) -> Result<(), FileError> {
+        if state.synced == state.received && state.is_named {
+            return Ok(());
+        }
+        self.faults.before(Operation::Sync)?;
+        match &state.file {
+            Some(file) => file.sync_data()?,
+            None => OpenOptions::new().write(true).open(&self.part)?.sync_data()?,
+        }
+        if !state.is_named {
+            File::open(&self.meta)?.sync_all()?;
+            self.meta.parent().map_or(Ok(()), sync_directory)?;
+            state.is_named = true;
+        }
+        state.synced = state.received;
+        Ok(())
+    }
+
+    /// No more pieces come for now.
+    pub(crate) fn rest(state: &mut State) {
+        state.file = None;
+    }
+
+    /// Checks that everything has come, and that it is what was announced.
+    pub(crate) fn check(&self, state: &mut State) -> Result<(), FileError> {
+        if state.received != self.announced.size {
+            return Err(FileError::OtherContent("it is shorter"));
+        }
+        self.rebuild_hash(state)?;
+        let hash = state.hasher.clone().unwrap_or_default().finalize();
+        if hash[..] != self.announced.sha256[..] {
+            return Err(FileError::OtherContent("its SHA-256 is another one"));
+        }
+        self.sync(state)?;
+        Self::rest(state);
+        Ok(())
+    }
+
+    /// Removes the files.
+    pub(crate) fn remove(&self, state: &mut State) -> Result<(), FileError> {
+        state.is_over = true;
+        state.file = None;
+        // In this order: what is announced without bytes is removed at the next start, and so are bytes that nobody has announced.
+        for path in [&self.part, &self.meta] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
