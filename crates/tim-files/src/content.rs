@@ -12,11 +12,11 @@ use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{MultipartUpload as _, ObjectStore, ObjectStoreExt as _};
+use tim_proto::FileId;
 
 use crate::block::block_on;
 use crate::error::FileError;
 use crate::faults::{Faults, Operation};
-use crate::id::FileId;
 use crate::pictures::Part;
 
 /// How much is sent to a store of objects at a time: the least that S3 takes is 5 MiB.

@@ -5,7 +5,6 @@ mod block;
 mod content;
 mod error;
 mod faults;
-mod id;
 mod pictures;
 mod staging;
 mod store;
@@ -15,9 +14,9 @@ mod tests;
 pub use announced::Announced;
 pub use error::FileError;
 pub use faults::{Faults, Operation};
-pub use id::{FileId, NoFileId};
 pub use pictures::{
     DEFAULT_THUMBNAIL, Format, LARGE, MAX_MEMORY, MAX_PIXELS, MAX_SIDE, Part, Picture, Rendition, THUMBNAIL,
     default_thumbnail,
 };
 pub use store::{Begun, Completed, FileStore, FileStoreOptions, Received};
+pub use tim_proto::{FileId, NoFileId};

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use object_store::ObjectStore;
 use sha2::{Digest, Sha256};
+use tim_proto::FileId;
 
 use crate::announced::Announced;
 use crate::content::Content;
 use crate::error::FileError;
 use crate::faults::Faults;
-use crate::id::FileId;
 use crate::pictures::{self, Part, Picture};
 use crate::staging::{Staged, State};
 

@@ -23,6 +23,8 @@ extern crate std;
 pub mod conversation;
 #[cfg(feature = "defmt")]
 mod defmt;
+mod file_id;
+mod file_name;
 mod id;
 pub mod kind;
 pub mod message;
@@ -37,6 +39,8 @@ pub mod unread;
 pub mod vendor;
 pub mod wire;
 
+pub use file_id::{FileId, NoFileId};
+pub use file_name::{FileNameError, check_file_name};
 pub use id::{
     ConversationId, ConversationType, GroupId, IdError, MAX_GROUP_ID_LEN, MAX_USER_ID_LEN, MessageId,
     MessageIdError, SYSTEM_GROUP_PREFIX, UserId,

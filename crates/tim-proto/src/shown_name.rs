@@ -42,7 +42,7 @@ pub fn check_shown_name(name: &str) -> Result<(), ShownNameError> {
     Ok(())
 }
 
-const fn steers(c: char) -> bool {
+pub(crate) const fn steers(c: char) -> bool {
     matches!(
         c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'

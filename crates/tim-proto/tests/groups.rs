@@ -196,6 +196,7 @@ fn every_kind_of_request_has_a_type_and_these_responses_are_empty() {
                 None
             }
             FrameKind::LOGOUT
+            | FrameKind::CANCEL_UPLOAD
             | FrameKind::QUIT_GROUP
             | FrameKind::HANDLE_APPLICATION
             | FrameKind::SET_MEMBER

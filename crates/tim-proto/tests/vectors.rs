@@ -5,11 +5,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use tim_proto::message::Header;
 use tim_proto::request::{
-    BanMembers, ChangeOwner, ConversationChange, Conversations, CreateGroup, DeleteConversation, Deliver,
-    DismissGroup, Done, Expiring, Failure, Fetch, Gap, GetConversationProfile, GetGroupProfile, GroupMembers,
-    Groups, HandleApplication, HandleInvitation, History, InviteMembers, JoinGroup, Login, Logout, MarkRead,
-    Push, QuitGroup, RemoveMembers, Renew, Request, Revoke, Send, SetMember, SetReceiveOption, Synced,
-    UpdateGroup, UpdateUserProfile, UserProfiles, for_each_request,
+    BanMembers, BeginUpload, CancelUpload, ChangeOwner, ConversationChange, Conversations, CreateGroup,
+    DeleteConversation, Deliver, DismissGroup, Done, Download, EndUpload, Expiring, Failure, Fetch, FileUrl,
+    Gap, GetConversationProfile, GetGroupProfile, GroupMembers, Groups, HandleApplication, HandleInvitation,
+    History, InviteMembers, JoinGroup, Login, Logout, MarkRead, Push, QuitGroup, RemoveMembers, Renew,
+    Request, Revoke, Send, SetMember, SetReceiveOption, Synced, UpdateGroup, UpdateUserProfile, Upload,
+    UserProfiles, for_each_request,
 };
 use tim_proto::wire::{
     Decode, DecodeError, Encode, End, Extensions, Frame, FrameKind, Hello, Parsed, SerialDecoder, Writer,
@@ -100,6 +101,12 @@ fn known_body(case: &FrameCase, body: &'static [u8]) -> Option<(Vec<u8>, Value)>
         FrameKind::CONVERSATION_PROFILE => endpoint::<GetConversationProfile>,
         FrameKind::DELETE_CONVERSATION => endpoint::<DeleteConversation>,
         FrameKind::FETCH => endpoint::<Fetch>,
+        FrameKind::BEGIN_UPLOAD => endpoint::<BeginUpload<'_>>,
+        FrameKind::UPLOAD => endpoint::<Upload<'_>>,
+        FrameKind::END_UPLOAD => endpoint::<EndUpload>,
+        FrameKind::CANCEL_UPLOAD => endpoint::<CancelUpload>,
+        FrameKind::DOWNLOAD => endpoint::<Download>,
+        FrameKind::FILE_URL => endpoint::<FileUrl>,
         FrameKind::CREATE_GROUP => endpoint::<CreateGroup<'_>>,
         FrameKind::JOIN_GROUP => endpoint::<JoinGroup<'_>>,
         FrameKind::QUIT_GROUP => endpoint::<QuitGroup>,

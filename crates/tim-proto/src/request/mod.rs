@@ -30,6 +30,7 @@ mod delete_conversation;
 mod done;
 mod failure;
 mod fetch;
+mod files;
 mod group;
 mod history;
 mod login;
@@ -49,6 +50,10 @@ pub use delete_conversation::DeleteConversation;
 pub use done::Done;
 pub use failure::Failure;
 pub use fetch::{Fetch, FetchResponse};
+pub use files::{
+    BeginUpload, BeginUploadResponse, CancelUpload, Download, DownloadResponse, EndUpload, EndUploadResponse,
+    FilePart, FileUrl, FileUrlResponse, Upload, UploadRefused, UploadResponse,
+};
 pub use group::{
     BanMembers, ChangeOwner, CreateGroup, CreateGroupResponse, DismissGroup, GetGroupProfile, GroupMember,
     GroupMembers, GroupMembersResponse, Groups, GroupsResponse, HandleApplication, HandleInvitation,
@@ -127,6 +132,12 @@ macro_rules! for_each_request {
             $crate::request::GetConversationProfile,
             $crate::request::DeleteConversation,
             $crate::request::Fetch,
+            $crate::request::BeginUpload<'_>,
+            $crate::request::Upload<'_>,
+            $crate::request::EndUpload,
+            $crate::request::CancelUpload,
+            $crate::request::Download,
+            $crate::request::FileUrl,
             $crate::request::CreateGroup<'_>,
             $crate::request::JoinGroup<'_>,
             $crate::request::QuitGroup,

@@ -82,6 +82,8 @@ impl ErrorCode {
                 | Self::OUTBOX_FULL
                 | Self::TOO_MANY_REQUESTS_PENDING
                 | Self::ACCOUNT_STORAGE_FULL
+                | Self::TOO_MANY_UPLOADS
+                | Self::FILE_STORE_FAILED
         )
     }
 

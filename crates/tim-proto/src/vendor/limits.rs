@@ -1,13 +1,19 @@
 //! All limits of the service as public constants, and [`Limits`] to override them at run time.
 
-use crate::ErrorCode;
 use crate::message::Payload;
+use crate::request::UploadRefused;
 use crate::wire::Extensions;
+use crate::{ErrorCode, MessageKind};
 
 /// Kibibytes, in bytes.
 const KIB: u64 = 1024;
 /// Mebibytes, in bytes. The manual's MB is interpreted as 1024 × 1024 bytes.
 const MIB: u64 = 1024 * KIB;
+
+/// The maximum length of the name of a file, in bytes.
+pub const MAX_FILE_NAME_BYTES: usize = 255;
+/// The maximum length of the media type of a file, in bytes.
+pub const MAX_MEDIA_TYPE_BYTES: usize = 127;
 
 /// Generates a constant, a field, a getter and a setter for each limit.
 macro_rules! limits {
@@ -97,6 +103,12 @@ limits! {
     MAX_PAGE_MEMBERS, members_page, with_members_page: u32 = 100;
     /// The default and maximum number of groups in a page.
     MAX_PAGE_GROUPS, groups_page, with_groups_page: u32 = 50;
+    /// The maximum number of uploads of an account that are under way at once.
+    MAX_OPEN_UPLOADS, open_uploads, with_open_uploads: u32 = 16;
+    /// The maximum length of a piece of a file, in bytes. A smaller frame limit of either end makes it shorter.
+    MAX_PIECE_BYTES, piece_bytes, with_piece_bytes: u32 = 256 * 1024;
+    /// The maximum number of pieces of an upload that are sent before the first of them is answered.
+    MAX_UPLOAD_WINDOW, upload_window, with_upload_window: u8 = 16;
     /// The SDK's timeout for the response to a request, in milliseconds. Device sessions have a separate setting.
     REQUEST_TIMEOUT_MILLIS, request_timeout_millis, with_request_timeout_millis: u32 = 15_000;
     /// The SDK's timeout for the response to a login, across all connection attempts, in milliseconds.
@@ -109,7 +121,7 @@ impl Default for Limits {
     }
 }
 
-/// A message exceeds a limit and cannot be sent.
+/// A message or a file exceeds a limit and cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {is}, at most {most} can be sent")]
 pub struct OverLimit {
@@ -121,6 +133,14 @@ pub struct OverLimit {
     pub is: u64,
     /// The maximum value.
     pub most: u64,
+}
+
+const fn within(code: ErrorCode, what: &'static str, is: u64, most: u64) -> Result<(), OverLimit> {
+    if is <= most {
+        Ok(())
+    } else {
+        Err(OverLimit { code, what, is, most })
+    }
 }
 
 impl Limits {
@@ -146,13 +166,6 @@ impl Limits {
         payload_len: usize,
         extensions: Extensions<'_>,
     ) -> Result<(), OverLimit> {
-        let within = |code, what, is, most| {
-            if is <= most {
-                Ok(())
-            } else {
-                Err(OverLimit { code, what, is, most })
-            }
-        };
         let bytes = (payload_len as u64).saturating_add(extensions.as_bytes().len() as u64);
         let all = ErrorCode::COMM_BODY_SIZE_LIMIT;
         within(all, "bytes of the message", bytes, self.message_bytes)?;
@@ -177,6 +190,50 @@ impl Limits {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks a file against the limits of the kind of its message, before it is uploaded.
+    ///
+    /// # Errors
+    /// [`UploadRefused`] if the kind has no files, the file is empty or too large, or the recording too long.
+    pub fn check_file(&self, kind: MessageKind, size: u64, duration_ms: u32) -> Result<(), UploadRefused> {
+        let (code, what, most) = match kind {
+            MessageKind::IMAGE => (
+                ErrorCode::MESSAGE_IMAGE_SIZE_LIMIT,
+                "bytes of the picture",
+                self.image_bytes,
+            ),
+            MessageKind::AUDIO => (
+                ErrorCode::MESSAGE_AUDIO_SIZE_LIMIT,
+                "bytes of the recording",
+                self.sound_bytes,
+            ),
+            MessageKind::VIDEO => (
+                ErrorCode::MESSAGE_VIDEO_SIZE_LIMIT,
+                "bytes of the video",
+                self.video_bytes,
+            ),
+            MessageKind::FILE => (
+                ErrorCode::MESSAGE_FILE_SIZE_LIMIT,
+                "bytes of the file",
+                self.file_bytes,
+            ),
+            other => return Err(UploadRefused::Kind(other)),
+        };
+        if size == 0 {
+            return Err(UploadRefused::Empty);
+        }
+        within(code, what, size, most)?;
+        if kind == MessageKind::AUDIO {
+            let (is, most) = (duration_ms.into(), self.sound_millis.into());
+            within(
+                ErrorCode::RECORDING_TOO_LONG,
+                "milliseconds of the recording",
+                is,
+                most,
+            )?;
+        }
+        Ok(())
     }
 
     /// The number of messages in a page for a requested number. `None` selects the limit, and larger values are

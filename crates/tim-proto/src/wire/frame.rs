@@ -70,6 +70,18 @@ kinds! {
     DELETE_CONVERSATION = 0x16;
     /// Request: a piece of a message that arrived as a stub.
     FETCH = 0x17;
+    /// Request: announce a file, or continue its upload.
+    BEGIN_UPLOAD = 0x18;
+    /// Request: store a piece of a file.
+    UPLOAD = 0x19;
+    /// Request: complete an upload.
+    END_UPLOAD = 0x1A;
+    /// Request: forget an upload.
+    CANCEL_UPLOAD = 0x1B;
+    /// Request: a piece of the file of a message.
+    DOWNLOAD = 0x1C;
+    /// Request: a URL for the file of a message.
+    FILE_URL = 0x1D;
     /// Request: create a group.
     CREATE_GROUP = 0x20;
     /// Request: join a group.

@@ -220,4 +220,12 @@ codes! {
     STORAGE_DAMAGED = 200_027, "The server's copy of this is damaged; tell whoever runs it.";
     ACCOUNT_STORAGE_FULL = 200_028, "This account has stored as much as it may; revoke messages, or try again when old ones are removed.";
     TOO_MANY_CONVERSATIONS = 200_029, "This account has begun as many conversations as it may; ask whoever runs the server.";
+    UPLOAD_UNKNOWN = 200_030, "The server does not know this upload; begin it again.";
+    UPLOAD_MISMATCH = 200_031, "The content has not the size or the SHA-256 that were announced; upload it again.";
+    PIECE_OUT_OF_ORDER = 200_032, "The piece does not follow the one before it; begin the upload again to learn where to go on.";
+    FILE_NOT_YOURS = 200_033, "The message names a file that its sender may not send; upload it first.";
+    FILE_QUOTA_REACHED = 200_034, "This account has stored as many files as it may; revoke messages with files, or ask whoever runs the server.";
+    TOO_MANY_UPLOADS = 200_035, "Too many uploads of this account are under way; complete or cancel one.";
+    FILE_STORE_FAILED = 200_036, "The server cannot store files at the moment; messages without files arrive. Try again later.";
+    FILE_NOT_FOUND = 200_037, "There is no such file: the message has none, or was revoked, or is no longer kept.";
 }

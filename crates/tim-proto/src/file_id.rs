@@ -1,9 +1,17 @@
-//! The name of a file in the store.
+//! The name of a file at the hub.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
-/// The name of a complete file: `f` and 32 lower-case hexadecimal digits, as the `uuid` of a payload has it. Nobody can guess it.
+/// The name that the hub gives a complete file: `f` and 32 lower-case hexadecimal digits, as the `uuid` of a payload has it.
+/// Nobody can guess it.
+///
+/// ```
+/// use tim_proto::FileId;
+/// let id = FileId::from_bytes([0xab; 16]);
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert!("https://h/beach.png".parse::<FileId>().is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId([u8; 16]);
 
@@ -72,6 +80,11 @@ const fn value(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::ToString as _;
+
     use super::*;
 
     #[test]

@@ -1,0 +1,34 @@
+//! END_UPLOAD: all pieces were sent.
+
+use crate::message::{ImageFormat, ImageInfo};
+use crate::request::Request;
+use crate::wire::{FrameKind, List, wire};
+
+wire! {
+    /// END_UPLOAD: all pieces were sent. The hub compares size and SHA-256 with what was announced.
+    #[derive(Debug)]
+    pub struct EndUpload {
+        /// The number of the upload.
+        pub upload: u64,
+    }
+}
+
+impl Request for EndUpload {
+    const KIND: FrameKind = FrameKind::END_UPLOAD;
+    type Response<'a> = EndUploadResponse<'a>;
+}
+
+wire! {
+    /// Response to [`EndUpload`]: what the payload of the message says of its file.
+    #[derive(Debug)]
+    pub struct EndUploadResponse<'a> {
+        /// The file's name at the hub: the `uuid` of the payload.
+        pub uuid: &'a str,
+        /// The size in bytes.
+        pub size: u64,
+        /// The renditions of an image: original, large, thumbnail. The default thumbnail of a video. Else empty.
+        pub images: List<'a, ImageInfo<'a>> = List::EMPTY => with_images,
+        /// The format of an image, by its content.
+        pub format: ImageFormat = ImageFormat::UNKNOWN => with_format,
+    }
+}

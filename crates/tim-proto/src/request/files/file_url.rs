@@ -1,0 +1,37 @@
+//! FILE_URL: a URL for the file of a message.
+
+use super::FilePart;
+use crate::request::Request;
+use crate::wire::{FrameKind, wire};
+use crate::{ConversationId, MessageId};
+
+wire! {
+    /// FILE_URL: a URL under which the file of a message can be read for a while, by HTTP.
+    #[derive(Debug)]
+    pub struct FileUrl {
+        /// The conversation.
+        pub conversation: ConversationId,
+        /// The message's sequence.
+        pub sequence: u64,
+        /// The message's id, checked by the hub; all zero if unknown.
+        pub message: MessageId = MessageId::NONE => with_message,
+        /// What is read.
+        pub part: FilePart = FilePart::FILE => with_part,
+    }
+}
+
+impl Request for FileUrl {
+    const KIND: FrameKind = FrameKind::FILE_URL;
+    type Response<'a> = FileUrlResponse<'a>;
+}
+
+wire! {
+    /// Response to [`FileUrl`].
+    #[derive(Debug)]
+    pub struct FileUrlResponse<'a> {
+        /// The URL. It is a credential: whoever has it can read the file.
+        pub url: &'a str,
+        /// When the URL expires, Unix time in seconds.
+        pub expires: u64,
+    }
+}
