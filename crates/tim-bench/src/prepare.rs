@@ -351,6 +351,7 @@ pub(crate) fn message(from: UserId, to: UserId, id: MessageId, payload: &[u8]) -
         mentions: Vec::new(),
         mention_all: false,
         quota: Quota::NONE,
+        files: Vec::new(),
     })
 }
 

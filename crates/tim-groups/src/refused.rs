@@ -88,6 +88,36 @@ pub enum Refused {
         /// The most that it may begin.
         max: u64,
     },
+    /// The account has stored as many bytes of files as it may (200034).
+    #[error(
+        "{user} has {stored} bytes of files stored, and may have {max}; revoke some, or try again when old ones are removed"
+    )]
+    TooManyFileBytes {
+        /// The user.
+        user: UserId,
+        /// What the account has stored, in bytes.
+        stored: u64,
+        /// The most that it may have.
+        max: u64,
+    },
+    /// The account has stored as many files as it may (200034).
+    #[error(
+        "{user} has {stored} files stored, and may have {max}; revoke some, or try again when old ones are removed"
+    )]
+    TooManyFiles {
+        /// The user.
+        user: UserId,
+        /// How many the account has stored.
+        stored: u64,
+        /// The most that it may have.
+        max: u64,
+    },
+    /// The message names a file that is not there, or that its sender can neither see nor owns (200033).
+    #[error("the message names a file that its sender may not send; upload it, and send it again")]
+    FileNotSendable,
+    /// The file is not there, or belongs to another user (200037).
+    #[error("there is no such file")]
+    NoSuchFile,
     /// The rules of the group forbid it, for the given reason (10007).
     #[error("{0}")]
     NotAllowed(&'static str),
@@ -186,6 +216,9 @@ impl Refused {
             Self::Damaged => ErrorCode::STORAGE_DAMAGED,
             Self::TooMuchStored { .. } => ErrorCode::ACCOUNT_STORAGE_FULL,
             Self::TooManyConversations { .. } => ErrorCode::TOO_MANY_CONVERSATIONS,
+            Self::FileNotSendable => ErrorCode(200_033),
+            Self::TooManyFileBytes { .. } | Self::TooManyFiles { .. } => ErrorCode(200_034),
+            Self::NoSuchFile => ErrorCode(200_037),
         }
     }
 }

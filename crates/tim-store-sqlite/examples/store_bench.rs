@@ -81,6 +81,7 @@ fn message(from: &Sender, log: LogKey, random: u32) -> Write {
         mentions: Vec::new(),
         mention_all: false,
         quota: Quota::NONE,
+        files: Vec::new(),
     })
 }
 

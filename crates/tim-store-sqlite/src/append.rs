@@ -47,6 +47,7 @@ impl Batch<'_> {
         let cost = Quota::cost(flags, append.content.len());
         let begins = destination.head.is_none();
         self.check_quota((append.sender, sender_id), append.quota, cost, begins)?;
+        let files = self.sendable(append, sender_id)?;
         let mut head = match destination.head {
             Some(head) => head,
             None => self.begin_conversation(&append.log, sender_id)?,
@@ -63,6 +64,7 @@ impl Batch<'_> {
         };
         let stored = self.push(&mut head, entry)?;
         self.remember_id(sender_id, append, &head, &stored)?;
+        self.use_files(files, sender_id, head.id, stored.sequence)?;
         if head.is_group() {
             if !append.require_membership {
                 self.keep_account(sender_id)?;

@@ -12,7 +12,7 @@ use tim_store::Quota;
 use super::recent::{is_listed, unread_of_row};
 use super::rows::{Head, Senders, entries_columns, head_columns, name_of, personal_sum, sql, unsigned};
 use super::sums::Damage;
-use super::{DATABASE, OpenError, database, lock, look_at_files, open_reader};
+use super::{DATABASE, OpenError, database, files, lock, look_at_files, open_reader};
 
 /// The tables without which nothing else can be trusted. They are small.
 const SMALL: [&str; 10] = [
@@ -28,7 +28,7 @@ const SMALL: [&str; 10] = [
     "mentions",
 ];
 /// The tables with a row for each message.
-const LARGE: [&str; 4] = ["revoked", "entries", "contents", "sent"];
+const LARGE: [&str; 6] = ["revoked", "entries", "contents", "sent", "files", "uses"];
 /// How many findings a report lists.
 const MAX_FINDINGS: usize = 100;
 /// After so many steps of SQLite's machine the clock is read.
@@ -49,6 +49,10 @@ pub struct Report {
     /// Users whose stored bytes or conversations are miscounted, which decides only when they may store no more. The next opening
     /// corrects it. At most 100. Bytes are compared only if no entries are damaged.
     pub miscounted: Vec<String>,
+    /// Files of which what is stored is damaged: they cannot be read or sent. All others can. At most 100.
+    pub damaged_files: Vec<String>,
+    /// How many files are taken for used or unused wrongly. No file that is used is ever removed. The next opening corrects it.
+    pub misjudged_files: u64,
     /// Whether the check has ended before everything was checked.
     pub is_partial: bool,
     /// How many batches are in `tim.log` only: those that a killed hub had stored last. The next one takes them over when it starts,
@@ -60,7 +64,11 @@ impl Report {
     /// Whether nothing is damaged.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.broken.is_empty() && self.damaged.is_empty() && self.miscounted.is_empty()
+        self.broken.is_empty()
+            && self.damaged.is_empty()
+            && self.miscounted.is_empty()
+            && self.damaged_files.is_empty()
+            && self.misjudged_files == 0
     }
 
     fn broken(&mut self, what: String) {
@@ -174,7 +182,14 @@ fn run_all(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
     for table in LARGE {
         structure(db, table, report)?;
     }
-    usage(db, &bytes, report)
+    usage(db, &bytes, report)?;
+    files::check(db, |file| {
+        if report.damaged_files.len() < MAX_FINDINGS {
+            report.damaged_files.push(file);
+        }
+    })?;
+    report.misjudged_files = files::misjudged(db)?;
+    Ok(())
 }
 
 /// SQLite's own check of a table and its indices.

@@ -180,6 +180,7 @@ impl Talk {
                 mentions: Vec::new(),
                 mention_all: false,
                 quota: Quota::NONE,
+                files: Vec::new(),
             }));
             new.push(Said {
                 log,

@@ -245,6 +245,7 @@ fn whom_a_revoked_message_mentioned_is_forgotten() {
         mentions: vec![carol],
         mention_all: false,
         quota: Quota::NONE,
+        files: Vec::new(),
     });
     let answer = writer.commit(3, &[message]).unwrap().results.remove(0);
     let Ok(Written::Stored(at)) = answer else {

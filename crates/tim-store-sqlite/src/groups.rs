@@ -344,6 +344,7 @@ impl Batch<'_> {
         ] {
             self.db.prepare_cached(table)?.execute([head.id])?;
         }
+        self.end_uses(head.id, 0, head.sequence)?;
         self.db
             .prepare_cached("UPDATE logs SET kind = ?2 WHERE id = ?1")?
             .execute([head.id, KIND_DISMISSED])?;

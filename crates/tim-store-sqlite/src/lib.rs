@@ -6,9 +6,11 @@ mod check;
 mod checkpoints;
 mod contents;
 mod database;
+mod details;
 mod epochs;
 #[cfg(test)]
 mod erasure_tests;
+mod files;
 #[cfg(test)]
 mod full_disk_tests;
 #[cfg(test)]
@@ -495,6 +497,21 @@ fn check_at_start(connection: &mut Connection, path: &Path) -> Result<(), OpenEr
         if let Err(error) = usage::correct(connection) {
             warn!(%error, "it cannot be counted anew now");
         }
+    }
+    if report.misjudged_files > 0 {
+        warn!(
+            files = report.misjudged_files,
+            "whether files are used was wrong, and is corrected"
+        );
+        if let Err(error) = files::correct(connection) {
+            warn!(%error, "it cannot be corrected now");
+        }
+    }
+    for file in report.damaged_files {
+        error!(
+            "{} is damaged: what is stored of file {file}; it is not served",
+            path.display()
+        );
     }
     for damaged in report.damaged {
         error!(

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 use tim_store::{
-    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS, Member, MembersPage, MembersRequest,
-    Membership, Merge, Page, PageRequest, ReadState, Refused, Restriction, StoreError, StoreReader, Stored,
+    About, Account, Changes, ChangesRequest, Conversation, ConversationsPage, Entry, Epochs, File,
+    FileContent, FileKey, FileUsage, Fingerprint, Group, GroupsPage, ListPosition, LogKey, MAX_CONVERSATIONS,
+    Member, MembersPage, MembersRequest, Membership, Merge, Page, PageRequest, ReadState, Refused,
+    Restriction, StoreError, StoreReader, Stored,
 };
 use tracing::warn;
 
@@ -21,7 +22,7 @@ use super::rosters::{self, group, groups_of, membership};
 use super::rows::{Head, Personal, Senders, entries_columns, entry_at, number_of, sql, user_id};
 use super::shared::{Scope, Shared};
 use super::sums::Damage;
-use super::{changes, epochs, mentions};
+use super::{changes, epochs, files, mentions};
 
 /// Read-only connections to a data directory. It can be shared freely.
 pub struct SqliteReader {
@@ -282,6 +283,26 @@ impl StoreReader for SqliteReader {
 
     fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError> {
         self.read(Scope::User(user), |db| super::unused::unused_since(db, user))
+    }
+
+    fn file(&self, file: &FileKey) -> Result<Option<File>, StoreError> {
+        self.read(Scope::File(file), |db| files::file(db, file))
+    }
+
+    fn file_with(&self, content: &FileContent) -> Result<Option<File>, StoreError> {
+        self.read(Scope::FilesOf(&content.owner), |db| files::file_with(db, content))
+    }
+
+    fn file_usage(&self, owner: &UserId) -> Result<FileUsage, StoreError> {
+        self.read(Scope::FilesOf(owner), |db| files::usage(db, owner))
+    }
+
+    fn files_of(&self, log: &LogKey, sequence: u64) -> Result<Vec<FileKey>, StoreError> {
+        self.read(Scope::Log(log), |db| files::files_of(db, log, sequence))
+    }
+
+    fn may_send_file(&self, user: &UserId, file: &FileKey) -> Result<bool, StoreError> {
+        self.read(Scope::All, |db| files::may_send(db, user, file))
     }
 }
 

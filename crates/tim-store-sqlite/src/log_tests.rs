@@ -60,6 +60,7 @@ pub(super) fn say(number: u64, random: u32) -> Write {
         mentions: Vec::new(),
         mention_all: false,
         quota: Quota::NONE,
+        files: Vec::new(),
     })
 }
 

@@ -190,6 +190,7 @@ impl Batch<'_> {
         remove("DELETE FROM entries WHERE log = ?1 AND sequence <= ?2")?;
         remove("DELETE FROM revoked WHERE log = ?1 AND sequence <= ?2")?;
         remove(FORGET_MENTIONS)?;
+        self.end_uses(head.id, 0, chunk.upto)?;
         let after = Head {
             first_kept: chunk.upto + 1,
             purged_change: chunk.change,

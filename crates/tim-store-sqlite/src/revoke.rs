@@ -233,6 +233,7 @@ impl Batch<'_> {
         self.db
             .prepare_cached("DELETE FROM mentions WHERE log = ?1 AND sequence = ?2")?
             .execute(position)?;
+        self.end_uses_of(log, sequence)?;
         Ok(removed)
     }
 

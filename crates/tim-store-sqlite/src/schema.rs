@@ -10,7 +10,7 @@ use super::usage::recount;
 const FIRST: u32 = 12;
 
 /// What makes a database of the next version of one; the first step, an empty database. A new one takes all of them.
-pub(super) const STEPS: [&str; 5] = [TABLES, RECENT, GENERATIONS, USAGE, UNUSED];
+pub(super) const STEPS: [&str; 6] = [TABLES, RECENT, GENERATIONS, USAGE, UNUSED, FILES];
 
 /// The version after all steps.
 #[allow(clippy::cast_possible_truncation)]
@@ -273,6 +273,41 @@ UPDATE users SET is_new = 1, used_ms = max(unixepoch() * 1000, (SELECT time_ms F
         UNION SELECT user FROM restrictions UNION SELECT user FROM mentions
         UNION SELECT owner FROM groups UNION SELECT creator FROM groups
         UNION SELECT coalesce(former_owner, 0) FROM groups UNION SELECT coalesce(dismissed_by, 0) FROM groups);
+";
+
+/// What the module [`files`](super::files) keeps.
+const FILES: &str = "
+-- Complete files. name: 16 bytes. digest: the first bytes of the hash. bytes: what it counts for. unused_ms: since when it waits for a
+-- message, 0 if its last use has ended; NULL while it is used. touched_ms: when its owner last claimed it, 0 if the owner has sent it since.
+-- content: the id of its details in `contents`, whose log is the negative id of the file. sum: a checksum of the other columns that do
+-- not change, and of the details.
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY,
+    name BLOB NOT NULL UNIQUE,
+    owner INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    unused_ms INTEGER,
+    touched_ms INTEGER NOT NULL,
+    content INTEGER NOT NULL,
+    sum INTEGER NOT NULL
+);
+CREATE INDEX files_by_content ON files (owner, digest, size, kind, bytes);
+CREATE INDEX unused_files ON files (unused_ms) WHERE unused_ms IS NOT NULL;
+
+-- Which entries use which files.
+CREATE TABLE uses (
+    log INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    file INTEGER NOT NULL,
+    PRIMARY KEY (log, sequence, file)
+) WITHOUT ROWID;
+CREATE INDEX uses_by_file ON uses (file, log, sequence);
+-- The greatest id of a file that was removed.
+ALTER TABLE meta ADD COLUMN removed_file INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The first version whose stores have a log.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tim_proto::{GroupId, UserId};
-use tim_store::{LogKey, Write};
+use tim_store::{FileKey, LogKey, Write};
 
 use super::database::Database;
 
@@ -139,6 +139,10 @@ pub(super) enum Scope<'a> {
     Parts(&'a [UserId], &'a LogKey),
     /// Everything of a user: all logs that the user takes part in.
     User(&'a UserId),
+    /// One file.
+    File(&'a FileKey),
+    /// The files of a user.
+    FilesOf(&'a UserId),
 }
 
 /// What is applied and not committed: which new accounts, and what of which users and logs.
@@ -150,6 +154,9 @@ pub(super) struct Recent {
     users: HashSet<UserId>,
     logs: HashSet<LogKey>,
     groups: HashSet<GroupId>,
+    /// New files, and their owners.
+    files: HashSet<FileKey>,
+    owners: HashSet<UserId>,
     /// How often everything was committed.
     commits: u64,
 }
@@ -157,7 +164,8 @@ pub(super) struct Recent {
 impl Recent {
     /// How many users and logs.
     pub(super) fn len(&self) -> usize {
-        self.accounts.len() + self.users.len() + self.logs.len() + self.groups.len()
+        let files = self.files.len() + self.owners.len();
+        self.accounts.len() + self.users.len() + self.logs.len() + self.groups.len() + files
     }
 
     fn clear(&mut self) {
@@ -165,6 +173,8 @@ impl Recent {
         self.users.clear();
         self.logs.clear();
         self.groups.clear();
+        self.files.clear();
+        self.owners.clear();
         self.commits += 1;
     }
 
@@ -178,6 +188,8 @@ impl Recent {
             Scope::Part(user, log) => self.users.contains(user) || self.has_log(log),
             Scope::Parts(users, log) => has(users) || self.has_log(log),
             Scope::User(user) => self.users.contains(user) || self.accounts.contains(user),
+            Scope::File(file) => self.files.contains(file),
+            Scope::FilesOf(user) => self.owners.contains(user),
         }
     }
 
@@ -237,11 +249,18 @@ impl Recent {
             Write::MarkRead { user, .. } | Write::DeleteConversation { user, .. } => {
                 self.users.insert(*user);
             }
+            Write::AddFile(add) => {
+                self.files.insert(add.file.key);
+                self.owners.insert(add.file.owner);
+            }
+            // No read is about it.
+            Write::ClaimFile { .. } => {}
             // They are committed at once.
             Write::SetUserProfile { .. }
             | Write::CreateGroup(_)
             | Write::ChangeGroup(_)
-            | Write::Purge(_) => {}
+            | Write::Purge(_)
+            | Write::RemoveFiles(_) => {}
         }
     }
 }

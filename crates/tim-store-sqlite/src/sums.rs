@@ -40,7 +40,7 @@ impl Sum {
 pub(super) struct Damage {
     /// The log's id.
     pub(super) log: i64,
-    /// The damaged entry; `None` for what is stored about the log as a whole.
+    /// The damaged entry; `None` for what is stored about the log as a whole. A negative log is that of a file.
     pub(super) sequence: Option<u64>,
 }
 
@@ -66,6 +66,11 @@ impl Damage {
         Self { log, sequence: None }
     }
 
+    /// Of what is stored about a file.
+    pub(super) const fn of_file(file: i64) -> Self {
+        Self::of_log(-file)
+    }
+
     pub(super) const fn of_entry(log: i64, sequence: u64) -> Self {
         Self {
             log,
@@ -86,6 +91,12 @@ impl Damage {
 pub(super) fn damaged(db: &rusqlite::Connection, error: &rusqlite::Error) -> Option<StoreError> {
     use rusqlite::Error as E;
     if let Some(damage) = Damage::found(error) {
+        if damage.log < 0 {
+            return Some(StoreError::Damaged(format!(
+                "what is stored about file {} is damaged",
+                -damage.log
+            )));
+        }
         let name = super::rows::name_of(db, damage.log);
         return Some(StoreError::Damaged(match damage.sequence {
             Some(sequence) => format!("{name}: entry {sequence} is damaged"),

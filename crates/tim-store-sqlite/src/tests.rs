@@ -83,6 +83,7 @@ fn message(number: u64, log: LogKey, sender: UserId, random: u32) -> Write {
         mentions: Vec::new(),
         mention_all: false,
         quota: Quota::NONE,
+        files: Vec::new(),
     })
 }
 
@@ -596,7 +597,8 @@ fn a_store_of_the_first_schema_gets_the_order_of_its_conversations() {
     let rows = kept(&database);
     database
         .execute_batch(
-            "DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
+            "DROP TABLE files; DROP TABLE uses; ALTER TABLE meta DROP COLUMN removed_file;
+             DROP TABLE recent; DROP INDEX memberships; ALTER TABLE users DROP COLUMN unread;
              ALTER TABLE users DROP COLUMN bytes; ALTER TABLE users DROP COLUMN conversations; ALTER TABLE logs DROP COLUMN begun_by;
              DROP INDEX unused; ALTER TABLE users DROP COLUMN is_new; ALTER TABLE users DROP COLUMN used_ms; ALTER TABLE meta DROP COLUMN removed_user;
              ALTER TABLE meta DROP COLUMN generation; ALTER TABLE meta DROP COLUMN salt; PRAGMA user_version = 12;",

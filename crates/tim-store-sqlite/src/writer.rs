@@ -199,6 +199,9 @@ impl Batch<'_> {
             Write::SetUserProfile { user, nick, avatar } => {
                 self.set_user_profile(user, nick.as_deref(), avatar.as_deref())
             }
+            Write::AddFile(add) => self.add_file(add),
+            Write::ClaimFile { owner, file } => self.claim_file(owner, file),
+            Write::RemoveFiles(step) => self.remove_files(step),
         }
     }
 

@@ -279,6 +279,7 @@ fn writes_until_killed() {
                         mentions: Vec::new(),
                         mention_all: false,
                         quota: Quota::NONE,
+                        files: Vec::new(),
                     };
                     match writer.write_blocking(Write::Append(append)) {
                         Ok(Written::Stored(at)) => {

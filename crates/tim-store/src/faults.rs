@@ -17,9 +17,10 @@ use tim_groups::{Group, Membership, Refused, Restriction};
 use tim_proto::{GroupId, MessageId, UserId};
 
 use crate::{
-    Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, Fingerprint,
-    GroupsPage, ListPosition, LogKey, Member, MembersPage, MembersRequest, Merge, Page, PageRequest,
-    ReadState, Store, StoreError, StoreReader, StoreWriter, Stored, Write,
+    Account, Changes, ChangesRequest, Commit, Conversation, ConversationsPage, Entry, Epochs, File,
+    FileContent, FileKey, FileUsage, Fingerprint, GroupsPage, ListPosition, LogKey, Member, MembersPage,
+    MembersRequest, Merge, Page, PageRequest, ReadState, Store, StoreError, StoreReader, StoreWriter, Stored,
+    Write,
 };
 
 /// Wraps a store. Without further calls it works as before.
@@ -258,5 +259,10 @@ impl StoreReader for FaultyReader {
         fn accounts(users: &[UserId]) -> Vec<Account>;
         fn account(user: &UserId) -> Option<Account>;
         fn unused_since(user: &UserId) -> Option<u64>;
+        fn file(file: &FileKey) -> Option<File>;
+        fn file_with(content: &FileContent) -> Option<File>;
+        fn file_usage(owner: &UserId) -> FileUsage;
+        fn files_of(log: &LogKey, sequence: u64) -> Vec<FileKey>;
+        fn may_send_file(user: &UserId, file: &FileKey) -> bool;
     }
 }

@@ -5,6 +5,7 @@ mod error;
 mod fair_queue;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod files;
 mod fingerprint;
 mod merge;
 mod open;
@@ -18,6 +19,7 @@ mod writer;
 pub use epoch::{Cursor, CursorBytes, Epoch, Epochs, ResumePoint};
 pub use error::{NotStored, StoreError};
 pub use fair_queue::FairQueue;
+pub use files::{AddFile, File, FileContent, FileImage, FileKey, FileQuota, FileUsage, RemoveFiles};
 pub use fingerprint::Fingerprint;
 pub use merge::{Merge, Position};
 pub use open::Store;
@@ -48,3 +50,11 @@ pub const MAX_AT: usize = 10;
 pub const MAX_AT_LOOK: usize = 1_000;
 /// The most users that a message can mention; further ones are ignored.
 pub const MAX_MENTIONS: usize = 100;
+/// The most files that a message can name.
+pub const MAX_FILES: usize = 4;
+/// The longest media type of a file, in bytes.
+pub const MAX_MEDIA_TYPE: usize = 255;
+/// The most pictures of a file: itself and its renditions.
+pub const MAX_IMAGES: usize = 8;
+/// How many uses of a file are searched for one that lets a user who does not own it send it on.
+pub const MAX_USES_LOOK: usize = 10_000;

@@ -6,7 +6,10 @@ use tim_groups::{Group, Membership, Refused, Restriction};
 use tim_proto::conversation::AtInfo;
 use tim_proto::{ConversationId, GroupId, MessageId, Role, UserId};
 
-use super::{Account, Entry, Epochs, Fingerprint, LogKey, Merge, StoreError, Stored};
+use super::{
+    Account, Entry, Epochs, File, FileContent, FileKey, FileUsage, Fingerprint, LogKey, Merge, StoreError,
+    Stored,
+};
 
 /// The reading end of a store. Each call reads one snapshot, which contains every write whose result was reported before the
 /// call.
@@ -173,11 +176,43 @@ pub trait StoreReader: Send + Sync {
 
     /// When an account that nothing refers to was in use last, Unix time in milliseconds: when it was made, or a later
     /// [`Write::EnsureAccount`](super::Write::EnsureAccount). `None` if there is no account, or something has ever referred to it: a
-    /// conversation, a group, a request to join one, a restriction, a profile.
+    /// conversation, a group, a request to join one, a restriction, a profile, a file.
     ///
     /// # Errors
     /// The store's.
     fn unused_since(&self, user: &UserId) -> Result<Option<u64>, StoreError>;
+
+    /// A file; `None` if it is not there, or was removed.
+    ///
+    /// # Errors
+    /// The store's; [`StoreError::Damaged`] if what is stored of it is damaged.
+    fn file(&self, file: &FileKey) -> Result<Option<File>, StoreError>;
+
+    /// The owner's file with this content. It may be removed at any time, unless its owner
+    /// [claims](super::Write::ClaimFile) it.
+    ///
+    /// # Errors
+    /// The store's.
+    fn file_with(&self, content: &FileContent) -> Result<Option<File>, StoreError>;
+
+    /// What a user's files take up.
+    ///
+    /// # Errors
+    /// The store's.
+    fn file_usage(&self, owner: &UserId) -> Result<FileUsage, StoreError>;
+
+    /// The files that an entry uses, in no order; none if it is revoked, was purged, or belongs to a dismissed group.
+    ///
+    /// # Errors
+    /// The store's.
+    fn files_of(&self, log: &LogKey, sequence: u64) -> Result<Vec<FileKey>, StoreError>;
+
+    /// Whether an append of this user that names the file would be stored now. Appends are checked themselves: this is for messages
+    /// that are not stored.
+    ///
+    /// # Errors
+    /// The store's.
+    fn may_send_file(&self, user: &UserId, file: &FileKey) -> Result<bool, StoreError>;
 }
 
 /// A request for a page of history.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tim_groups::{CreateGroup, EntryFlags, GroupCommand, GroupResponse, Refused, SystemEntry};
 use tim_proto::{GroupId, MessageId, MessageKind, UserId};
 
-use super::{Entry, Fingerprint, LogKey, StoreError};
+use super::{AddFile, Entry, File, FileKey, Fingerprint, LogKey, RemoveFiles, StoreError};
 
 /// One write of a batch. It is applied as a whole or, if refused, not at all, and it sees the writes before it.
 #[derive(Debug, Clone)]
@@ -76,6 +76,25 @@ pub enum Write {
         /// The address of the picture.
         avatar: Option<String>,
     },
+    /// Stores a file; its content must be in its place already, and durable. If the owner has a file with the same content, that one
+    /// is [claimed](Self::ClaimFile), and the content under the new key is not needed. Counting, comparing with the quota and storing
+    /// are one transaction: of files that are stored at once, no more are than the quota allows. Refused with
+    /// [`Refused::TooManyFiles`] or [`Refused::TooManyFileBytes`] beyond it, and with [`Refused::IdReused`] if the key is that of
+    /// another file. Result: [`Written::File`].
+    AddFile(Box<AddFile>),
+    /// Claims a file of a user: the user is about to send it, so it stays for as long as a new one, even if its last use ends
+    /// meanwhile. Decided in one order with [`RemoveFiles`](Self::RemoveFiles): either it stays, or it is refused. Refused with
+    /// [`Refused::NoSuchFile`] if it is not there, or is another user's. Result: [`Written::File`].
+    ClaimFile {
+        /// The user.
+        owner: UserId,
+        /// The file.
+        file: FileKey,
+    },
+    /// Removes files that nothing uses, decided in one order with all appends that name them: no file is removed that an acknowledged
+    /// entry uses, and an append that comes later is refused. Durable when it is answered; the contents are the caller's to remove
+    /// then. Result: [`Written::FilesRemoved`].
+    RemoveFiles(RemoveFiles),
 }
 
 impl Write {
@@ -90,7 +109,11 @@ impl Write {
             Self::Revoke(revoke) => &revoke.by,
             Self::CreateGroup(create) => &create.group.owner,
             Self::ChangeGroup(command) => &command.actor,
-            Self::EnsureAccounts(_) | Self::AppendSystem { .. } | Self::Purge(_) => return None,
+            Self::AddFile(add) => &add.file.owner,
+            Self::ClaimFile { owner, .. } => owner,
+            Self::EnsureAccounts(_) | Self::AppendSystem { .. } | Self::Purge(_) | Self::RemoveFiles(_) => {
+                return None;
+            }
         };
         (*user != UserId::SYSTEM).then_some(*user)
     }
@@ -128,6 +151,10 @@ pub struct Append {
     /// What the sender's account may take up. A message beyond it is refused with [`Refused::TooMuchStored`] or
     /// [`Refused::TooManyConversations`]; one that was stored before is not.
     pub quota: Quota,
+    /// The files that the message names, at most [`MAX_FILES`](super::MAX_FILES). The entry uses them from the moment it is stored
+    /// until it is revoked or removed, or its group is dismissed. A message is refused with [`Refused::FileNotSendable`] if one of them
+    /// is not there, or the sender neither owns it nor is a participant who sees an entry that uses it.
+    pub files: Vec<FileKey>,
 }
 
 /// What an account may take up of a store. Each message says what holds for it: the store counts, and compares.
@@ -289,6 +316,20 @@ pub enum Written {
         more: bool,
         /// The logs from which entries were removed.
         logs: Vec<PurgedLog>,
+    },
+    /// The file is there.
+    File {
+        /// The file: the one that the owner had already, if there was one.
+        file: Box<File>,
+        /// Whether this write stored it.
+        is_new: bool,
+    },
+    /// Files were removed.
+    FilesRemoved {
+        /// Their keys.
+        files: Vec<FileKey>,
+        /// Whether there may be more.
+        more: bool,
     },
     /// Done, without further information.
     Done,

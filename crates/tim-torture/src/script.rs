@@ -120,6 +120,7 @@ impl Script {
             mentions: Vec::new(),
             mention_all: false,
             quota: Quota::NONE,
+            files: Vec::new(),
         })
     }
 

@@ -357,6 +357,7 @@ impl<'a> Draft<'a> {
             mentions: self.mentions,
             mention_all: self.mention_all,
             quota: services.settings.quota(),
+            files: Vec::new(),
         }
     }
 

@@ -6,7 +6,9 @@
 use bytes::Bytes;
 use tim_groups::{EntryFlags, SystemEntry};
 use tim_proto::{GroupId, IdError, MessageId, MessageKind, UserId};
-use tim_store::{Append, Fingerprint, LogKey, Quota, Revoke, Write};
+use tim_store::{AddFile, Append, FileKey, FileQuota, Fingerprint, LogKey, Quota, Revoke, Write};
+
+use super::super::details::{self, Details};
 
 /// Whether the write has a record. Others end their generation.
 pub(in super::super) fn is_logged(write: &Write) -> bool {
@@ -17,11 +19,15 @@ pub(in super::super) fn is_logged(write: &Write) -> bool {
         | Write::AppendSystem { .. }
         | Write::Revoke(_)
         | Write::MarkRead { .. }
-        | Write::DeleteConversation { .. } => true,
+        | Write::DeleteConversation { .. }
+        | Write::AddFile(_)
+        | Write::ClaimFile { .. } => true,
         Write::WithAccounts { write, .. } => is_logged(write),
-        Write::SetUserProfile { .. } | Write::CreateGroup(_) | Write::ChangeGroup(_) | Write::Purge(_) => {
-            false
-        }
+        Write::SetUserProfile { .. }
+        | Write::CreateGroup(_)
+        | Write::ChangeGroup(_)
+        | Write::Purge(_)
+        | Write::RemoveFiles(_) => false,
     }
 }
 
@@ -35,6 +41,10 @@ mod tag {
     pub(super) const MARK_READ: u8 = 7;
     pub(super) const DELETE_CONVERSATION: u8 = 8;
     pub(super) const APPEND_WITHIN: u8 = 9;
+    /// Files before an append that names them.
+    pub(super) const WITH_FILES: u8 = 10;
+    pub(super) const ADD_FILE: u8 = 11;
+    pub(super) const CLAIM_FILE: u8 = 12;
 
     pub(super) const C2C: u8 = 1;
     pub(super) const GROUP: u8 = 2;
@@ -57,9 +67,13 @@ pub(in super::super) fn encode(write: &Write, out: &mut Vec<u8>) {
         Write::Revoke(revoke) => out.revoke(revoke),
         Write::MarkRead { user, log, upto } => out.byte(tag::MARK_READ).user(user).log(log).optional(*upto),
         Write::DeleteConversation { user, log } => out.byte(tag::DELETE_CONVERSATION).user(user).log(log),
-        Write::SetUserProfile { .. } | Write::CreateGroup(_) | Write::ChangeGroup(_) | Write::Purge(_) => {
-            &mut out
-        }
+        Write::AddFile(add) => out.add_file(add),
+        Write::ClaimFile { owner, file } => out.byte(tag::CLAIM_FILE).user(owner).key(file),
+        Write::SetUserProfile { .. }
+        | Write::CreateGroup(_)
+        | Write::ChangeGroup(_)
+        | Write::Purge(_)
+        | Write::RemoveFiles(_) => &mut out,
     };
 }
 
@@ -125,7 +139,35 @@ impl Writer<'_> {
             .number(id.random.into())
     }
 
+    fn key(&mut self, file: &FileKey) -> &mut Self {
+        self.0.extend_from_slice(file);
+        self
+    }
+
+    fn keys(&mut self, files: &[FileKey]) -> &mut Self {
+        self.number(files.len() as u64);
+        for file in files {
+            self.key(file);
+        }
+        self
+    }
+
+    fn add_file(&mut self, add: &AddFile) -> &mut Self {
+        let AddFile { file, quota } = add;
+        self.byte(tag::ADD_FILE)
+            .key(&file.key)
+            .user(&file.owner)
+            .number(file.kind.0.into())
+            .number(file.size)
+            .bytes(&details::encode(file))
+            .number(quota.bytes)
+            .number(quota.files)
+    }
+
     fn append(&mut self, append: &Append) -> &mut Self {
+        if !append.files.is_empty() {
+            self.byte(tag::WITH_FILES).keys(&append.files);
+        }
         // It is in the log if it was refused too, when an account was made with it.
         match append.quota {
             Quota::NONE => self.byte(tag::APPEND),
@@ -280,13 +322,12 @@ impl<'a> Reader<'a> {
                 users: self.users()?,
                 write: Box::new(self.write(false)?),
             },
-            tag::APPEND => Write::Append(self.append(Quota::NONE)?),
-            tag::APPEND_WITHIN => {
-                let quota = Quota {
-                    bytes: self.number()?,
-                    conversations: self.number()?,
-                };
-                Write::Append(self.append(quota)?)
+            tag @ (tag::APPEND | tag::APPEND_WITHIN) => Write::Append(self.append_of(tag)?),
+            tag::WITH_FILES => {
+                let files = self.keys().filter(|files| !files.is_empty())?;
+                let tag = self.byte()?;
+                let append = self.append_of(tag)?;
+                Write::Append(Append { files, ..append })
             }
             tag::APPEND_SYSTEM => Write::AppendSystem {
                 log: self.log()?,
@@ -308,8 +349,50 @@ impl<'a> Reader<'a> {
                 user: self.user()?,
                 log: self.log()?,
             },
+            tag::ADD_FILE => Write::AddFile(Box::new(self.add_file()?)),
+            tag::CLAIM_FILE => Write::ClaimFile {
+                owner: self.user()?,
+                file: self.key()?,
+            },
             _ => return None,
         })
+    }
+
+    fn key(&mut self) -> Option<FileKey> {
+        let (key, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*key)
+    }
+
+    fn keys(&mut self) -> Option<Vec<FileKey>> {
+        let count: u64 = self.number()?;
+        (0..count).map(|_| self.key()).collect()
+    }
+
+    fn add_file(&mut self) -> Option<AddFile> {
+        let (key, owner) = (self.key()?, self.user()?);
+        let (kind, size) = (MessageKind(self.small()?), self.number()?);
+        let details = Details::decode(self.bytes()?)?;
+        let file = details.file(key, owner, kind, size, 0);
+        let quota = FileQuota {
+            bytes: self.number()?,
+            files: self.number()?,
+        };
+        Some(AddFile { file, quota })
+    }
+
+    fn append_of(&mut self, tag: u8) -> Option<Append> {
+        match tag {
+            tag::APPEND => self.append(Quota::NONE),
+            tag::APPEND_WITHIN => {
+                let quota = Quota {
+                    bytes: self.number()?,
+                    conversations: self.number()?,
+                };
+                self.append(quota)
+            }
+            _ => None,
+        }
     }
 
     fn append(&mut self, quota: Quota) -> Option<Append> {
@@ -326,6 +409,7 @@ impl<'a> Reader<'a> {
             mentions: self.users()?,
             mention_all: self.flag()?,
             quota,
+            files: Vec::new(),
         })
     }
 
@@ -346,6 +430,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use tim_store::{File, FileImage};
+
     use super::*;
 
     fn user(name: &str) -> UserId {
@@ -375,6 +461,7 @@ mod tests {
             mentions: vec![bob, alice],
             mention_all: true,
             quota: Quota::NONE,
+            files: Vec::new(),
         };
         let entry = SystemEntry {
             client_time: 7,
@@ -398,7 +485,35 @@ mod tests {
                     ..append.clone()
                 })),
             },
+            Write::Append(Append {
+                files: vec![[7; 16], [0; 16]],
+                ..append.clone()
+            }),
             Write::Append(append),
+            Write::AddFile(Box::new(AddFile {
+                file: File {
+                    key: [9; 16],
+                    owner: alice,
+                    kind: MessageKind::IMAGE,
+                    size: 1 << 33,
+                    sha256: [0xab; 32],
+                    media_type: "image/png".to_owned(),
+                    format: 3,
+                    images: vec![FileImage {
+                        part: 1,
+                        width: 720,
+                        height: 1,
+                        size: 300,
+                        is_original: true,
+                    }],
+                    created_ms: 0,
+                },
+                quota: FileQuota::NONE,
+            })),
+            Write::ClaimFile {
+                owner: bob,
+                file: [3; 16],
+            },
             Write::AppendSystem {
                 log: LogKey::System(alice),
                 entry,
@@ -452,6 +567,7 @@ mod tests {
         assert!(decode(&[0]).is_none());
         // Accounts before accounts, without an end.
         assert!(decode(&[tag::WITH_ACCOUNTS, 0].repeat(100_000)).is_none());
+        assert!(decode(&[&[tag::WITH_FILES, 1][..], &[0; 16]].concat().repeat(100_000)).is_none());
         // A number of more than 64 bits, and a length that is not there.
         assert!(decode(&[&[tag::ENSURE_ACCOUNT][..], &[0xff; 10]].concat()).is_none());
         assert!(decode(&[tag::ENSURE_ACCOUNTS, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]).is_none());

@@ -11,6 +11,8 @@ pub mod changes;
 #[doc(hidden)]
 pub mod endings;
 #[doc(hidden)]
+pub mod files;
+#[doc(hidden)]
 pub mod group_life;
 #[doc(hidden)]
 pub mod group_model;
@@ -120,6 +122,12 @@ macro_rules! suite {
             quotas {
                 bytes_are_given_back_when_they_are_removed, a_refused_message_leaves_nothing,
                 conversations_count_for_who_has_begun_them, what_the_hub_writes_counts_for_nobody,
+            }
+            files {
+                a_file_comes_back_whole, the_same_content_is_stored_once, files_are_counted_for_their_owners,
+                those_who_see_a_file_send_it_on, members_send_on_what_they_see, a_file_is_removed_when_nothing_uses_it,
+                a_resend_needs_no_file, a_claim_outlasts_the_last_use, removal_and_use_are_decided_in_their_order,
+                steps_of_removal_are_bounded, an_owner_of_files_keeps_the_account,
             }
             unused {
                 what_nothing_refers_to_is_removed_in_time, whatever_refers_to_an_account_keeps_it,

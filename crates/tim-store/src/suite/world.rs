@@ -131,6 +131,7 @@ impl World {
             mentions: Vec::new(),
             mention_all: false,
             quota: Quota::NONE,
+            files: Vec::new(),
         }
     }
 

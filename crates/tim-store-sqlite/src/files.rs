@@ -1,0 +1,459 @@
+//! Files, and which entries use them.
+//!
+//! A file that nothing uses has a time in `unused_ms`: when it was stored or claimed, or 0 if its last use has ended. The first use clears
+//! it. A claim of a file that is in use is kept in `touched_ms` for the end of the last use, and the owner's next message takes it back.
+//!
+//! What could tell what the file was is in the table `contents`, under the negative id of the file: it is removed from there like what
+//! messages say. So that it does not hold up the removal of what was said since, it moves to the end when the file is used again.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tim_proto::{MessageKind, UserId};
+use tim_store::{
+    AddFile, Append, File, FileContent, FileKey, FileUsage, LogKey, MAX_FILES, MAX_IMAGES, MAX_MEDIA_TYPE,
+    MAX_USES_LOOK, Refused, RemoveFiles, Written,
+};
+
+use super::details::{self, Details};
+use super::rows::{Head, parsed, sql, unsigned, user_id};
+use super::sums::{Damage, Sum};
+use super::writer::{Batch, Stop};
+
+/// Details that are so much older than the newest content move to the end when the file is used again.
+const OLD_DETAILS: i64 = 1_024;
+
+/// A file as it is stored.
+struct Stored {
+    id: i64,
+    owner: i64,
+    /// The id of its details.
+    content: i64,
+    details: Vec<u8>,
+    file: File,
+}
+
+/// The columns of a [`Stored`], of `files f`, `contents c` and `users u`, from column 0.
+macro_rules! file_columns {
+    () => {
+        "f.id, f.name, f.owner, f.kind, f.size, f.digest, f.bytes, f.created_ms, f.content, f.sum, c.body, u.name
+         FROM files f LEFT JOIN contents c ON c.id = f.content LEFT JOIN users u ON u.id = f.owner"
+    };
+}
+
+impl Stored {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let id: i64 = row.get(0)?;
+        // A value of another type is damaged, too.
+        Self::read(row, id)
+            .ok()
+            .flatten()
+            .ok_or_else(|| Damage::of_file(id).into())
+    }
+
+    fn read(row: &Row<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+        let (key, details): (FileKey, Vec<u8>) = (row.get(1)?, row.get(10)?);
+        let columns: [i64; 6] = [
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+            row.get(5)?,
+            row.get(6)?,
+            row.get(7)?,
+        ];
+        if row.get::<_, i64>(9)? != i64::from(sum(id, &key, columns, &details)) {
+            return Ok(None);
+        }
+        let [owner, ..] = columns;
+        let (kind, size, created_ms) = (MessageKind(row.get(3)?), unsigned(row, 4)?, unsigned(row, 7)?);
+        let name = parsed(row, 11)?;
+        Ok(Details::decode(&details).map(|decoded| Self {
+            id,
+            owner,
+            content: row.get(8).unwrap_or_default(),
+            file: decoded.file(key, name, kind, size, created_ms),
+            details,
+        }))
+    }
+}
+
+/// The checksum of a file's row: owner, kind, size, digest, bytes and time.
+fn sum(id: i64, key: &FileKey, columns: [i64; 6], details: &[u8]) -> u32 {
+    let mut bytes = key.to_vec();
+    bytes.extend(details);
+    let [owner, kind, size, digest, counted, created_ms] = columns;
+    Sum::of(&[id, owner, kind, size, digest, counted, created_ms]).with(&bytes)
+}
+
+/// The part of the hash by which a file is found.
+const fn digest(sha256: &[u8; 32]) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = *sha256;
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn stored(db: &Connection, key: &FileKey) -> rusqlite::Result<Option<Stored>> {
+    db.prepare_cached(concat!("SELECT ", file_columns!(), " WHERE f.name = ?1"))?
+        .query_row([key], Stored::from_row)
+        .optional()
+}
+
+/// A file.
+pub(super) fn file(db: &Connection, key: &FileKey) -> rusqlite::Result<Option<File>> {
+    stored(db, key).map(|found| found.map(|stored| stored.file))
+}
+
+fn stored_with(db: &Connection, owner: i64, content: &FileContent) -> rusqlite::Result<Option<Stored>> {
+    let mut statement = db.prepare_cached(concat!(
+        "SELECT ",
+        file_columns!(),
+        " WHERE f.owner = ?1 AND f.digest = ?2 AND f.size = ?3 AND f.kind = ?4 ORDER BY f.id"
+    ))?;
+    let found = statement.query_map(
+        params![owner, digest(&content.sha256), sql(content.size), content.kind.0],
+        Stored::from_row,
+    )?;
+    for stored in found {
+        match stored {
+            Ok(stored) if stored.file.sha256 == content.sha256 => return Ok(Some(stored)),
+            // A damaged one is not there.
+            Err(error) if Damage::found(&error).is_none() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// A user's file with this content.
+pub(super) fn file_with(db: &Connection, content: &FileContent) -> rusqlite::Result<Option<File>> {
+    let Some(owner) = user_id(db, &content.owner)? else {
+        return Ok(None);
+    };
+    stored_with(db, owner, content).map(|found| found.map(|stored| stored.file))
+}
+
+/// What a user's files take up.
+pub(super) fn usage(db: &Connection, owner: &UserId) -> rusqlite::Result<FileUsage> {
+    user_id(db, owner)?.map_or(Ok(FileUsage::default()), |owner| usage_of(db, owner))
+}
+
+fn usage_of(db: &Connection, owner: i64) -> rusqlite::Result<FileUsage> {
+    db.prepare_cached(
+        "SELECT total(bytes), count(*) FROM files INDEXED BY files_by_content WHERE owner = ?1",
+    )?
+    .query_row([owner], |row| {
+        // Sizes add up to less than a floating-point number is exact for.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let bytes = row.get::<_, f64>(0)? as u64;
+        Ok(FileUsage {
+            bytes,
+            files: unsigned(row, 1)?,
+        })
+    })
+}
+
+/// The files that an entry uses.
+pub(super) fn files_of(db: &Connection, log: &LogKey, sequence: u64) -> rusqlite::Result<Vec<FileKey>> {
+    let Some(head) = Head::find(db, log)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = db.prepare_cached(
+        "SELECT f.name FROM uses s CROSS JOIN files f ON f.id = s.file WHERE s.log = ?1 AND s.sequence = ?2",
+    )?;
+    let rows = statement.query_map([head.id, sql(sequence)], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Whether a user may send a file.
+pub(super) fn may_send(db: &Connection, user: &UserId, key: &FileKey) -> rusqlite::Result<bool> {
+    match (user_id(db, user)?, stored(db, key)?) {
+        (Some(user), Some(found)) => Ok(found.owner == user || sees_use(db, user, found.id)?),
+        _ => Ok(false),
+    }
+}
+
+/// Whether a user is a participant who sees an entry that uses the file.
+fn sees_use(db: &Connection, user: i64, file: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT EXISTS (
+             SELECT 1 FROM (SELECT log, sequence FROM uses INDEXED BY uses_by_file WHERE file = ?1 LIMIT ?3) s
+             CROSS JOIN personal p ON p.user = ?2 AND p.log = s.log WHERE s.sequence > p.joined_at)",
+    )?
+    .query_row([file, user, sql(MAX_USES_LOOK as u64)], |row| row.get(0))
+}
+
+fn is_used(db: &Connection, file: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM uses INDEXED BY uses_by_file WHERE file = ?1)")?
+        .query_row([file], |row| row.get(0))
+}
+
+/// Names the files whose rows are damaged.
+pub(super) fn check(db: &Connection, mut found: impl FnMut(String)) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(concat!("SELECT ", file_columns!(), " ORDER BY f.id"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        match Stored::from_row(row) {
+            Err(error) if Damage::found(&error).is_none() => return Err(error),
+            Err(_) => {
+                let name = row.get_ref(1)?.as_blob().unwrap_or_default();
+                let digits = name.iter().map(|byte| format!("{byte:02x}"));
+                found(format!("f{}", digits.collect::<String>()));
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Files that are marked as used though they are not, or the other way round.
+macro_rules! misjudged {
+    () => {
+        "(unused_ms IS NULL) <> EXISTS (SELECT 1 FROM uses INDEXED BY uses_by_file WHERE file = files.id)"
+    };
+}
+
+/// How many files are taken for used or unused wrongly.
+pub(super) fn misjudged(db: &Connection) -> rusqlite::Result<u64> {
+    db.query_row(
+        concat!("SELECT count(*) FROM files WHERE ", misjudged!()),
+        [],
+        |row| unsigned(row, 0),
+    )
+}
+
+/// Corrects that. No batch may be under way.
+pub(super) fn correct(db: &Connection) -> rusqlite::Result<()> {
+    db.execute(
+        concat!(
+            "UPDATE files SET unused_ms = iif(unused_ms IS NULL, touched_ms, NULL) WHERE ",
+            misjudged!()
+        ),
+        [],
+    )?;
+    Ok(())
+}
+
+fn check_file(file: &File) -> Result<(), Refused> {
+    if file.images.len() > MAX_IMAGES {
+        return Err(Refused::BadValue("a file has too many pictures"));
+    }
+    if file.media_type.len() > MAX_MEDIA_TYPE {
+        return Err(Refused::TextTooLong {
+            what: "media type",
+            len: file.media_type.len(),
+            max: MAX_MEDIA_TYPE,
+        });
+    }
+    Ok(())
+}
+
+impl Batch<'_> {
+    pub(super) fn add_file(&mut self, add: &AddFile) -> Result<Written, Stop> {
+        let file = &add.file;
+        let owner = self.user(&file.owner)?;
+        check_file(file)?;
+        if let Some(found) = stored_with(self.db, owner, &file.content())? {
+            return self.claim(found);
+        }
+        if stored(self.db, &file.key)?.is_some() {
+            return Err(Refused::IdReused.into());
+        }
+        self.check_file_quota(owner, add)?;
+        let file = self.insert_file(owner, file)?;
+        self.keep_account(owner)?;
+        Ok(Written::File {
+            file: Box::new(file),
+            is_new: true,
+        })
+    }
+
+    fn check_file_quota(&self, owner: i64, add: &AddFile) -> Result<(), Stop> {
+        let (user, used) = (add.file.owner, usage_of(self.db, owner)?);
+        if used.files >= add.quota.files {
+            return Err(Refused::TooManyFiles {
+                user,
+                stored: used.files,
+                max: add.quota.files,
+            }
+            .into());
+        }
+        if used.bytes.saturating_add(add.file.bytes()) > add.quota.bytes {
+            return Err(Refused::TooManyFileBytes {
+                user,
+                stored: used.bytes,
+                max: add.quota.bytes,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn insert_file(&mut self, owner: i64, file: &File) -> rusqlite::Result<File> {
+        let file = File {
+            created_ms: self.now_ms,
+            ..file.clone()
+        };
+        // Ids only grow, so that details of a removed file are never taken for those of another.
+        let id = self
+            .db
+            .prepare_cached(
+                "SELECT 1 + max(removed_file, (SELECT coalesce(max(id), 0) FROM files)) FROM meta",
+            )?
+            .query_row([], |row| row.get(0))?;
+        let details = details::encode(&file);
+        let columns = [
+            owner,
+            i64::from(file.kind.0),
+            sql(file.size),
+            digest(&file.sha256),
+            sql(file.bytes()),
+            sql(file.created_ms),
+        ];
+        let sum = sum(id, &file.key, columns, &details);
+        let content = self.add_content(-id, &details)?;
+        let [owner, kind, size, digest, bytes, created_ms] = columns;
+        self.db
+            .prepare_cached("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 0, ?9, ?10)")?
+            .execute(params![
+                id, file.key, owner, kind, size, digest, bytes, created_ms, content, sum
+            ])?;
+        Ok(file)
+    }
+
+    pub(super) fn claim_file(&mut self, owner: &UserId, key: &FileKey) -> Result<Written, Stop> {
+        let owner = self.user(owner)?;
+        match stored(self.db, key)? {
+            Some(found) if found.owner == owner => self.claim(found),
+            _ => Err(Refused::NoSuchFile.into()),
+        }
+    }
+
+    fn claim(&self, found: Stored) -> Result<Written, Stop> {
+        self.db
+            .prepare_cached(
+                "UPDATE files SET touched_ms = max(touched_ms, ?2),
+                     unused_ms = iif(unused_ms IS NULL, NULL, max(unused_ms, ?2)) WHERE id = ?1",
+            )?
+            .execute([found.id, sql(self.now_ms)])?;
+        Ok(Written::File {
+            file: Box::new(found.file),
+            is_new: false,
+        })
+    }
+
+    /// The files that a message names, if its sender may send all of them. Writes nothing.
+    pub(super) fn sendable(&self, append: &Append, sender: i64) -> Result<Sendable, Stop> {
+        if append.files.len() > MAX_FILES {
+            return Err(Refused::BadValue("the message names too many files").into());
+        }
+        let mut files = Vec::with_capacity(append.files.len());
+        for key in &append.files {
+            let found = stored(self.db, key)?.ok_or(Refused::FileNotSendable)?;
+            if found.owner != sender && !sees_use(self.db, sender, found.id)? {
+                return Err(Refused::FileNotSendable.into());
+            }
+            files.push(found);
+        }
+        Ok(Sendable(files))
+    }
+
+    /// An entry uses files.
+    pub(super) fn use_files(
+        &mut self,
+        files: Sendable,
+        sender: i64,
+        log: i64,
+        sequence: u64,
+    ) -> rusqlite::Result<()> {
+        for found in files.0 {
+            self.db
+                .prepare_cached("INSERT OR IGNORE INTO uses VALUES (?1, ?2, ?3)")?
+                .execute([log, sql(sequence), found.id])?;
+            if found.owner == sender {
+                self.db
+                    .prepare_cached("UPDATE files SET unused_ms = NULL, touched_ms = 0 WHERE id = ?1 AND (unused_ms IS NOT NULL OR touched_ms <> 0)")?
+                    .execute([found.id])?;
+            } else {
+                self.db
+                    .prepare_cached(
+                        "UPDATE files SET unused_ms = NULL WHERE id = ?1 AND unused_ms IS NOT NULL",
+                    )?
+                    .execute([found.id])?;
+            }
+            if found.content < self.content - OLD_DETAILS {
+                let content = self.add_content(-found.id, &found.details)?;
+                self.remove_content(-found.id, found.content)?;
+                self.db
+                    .prepare_cached("UPDATE files SET content = ?2 WHERE id = ?1")?
+                    .execute([found.id, content])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry with this sequence uses no files any more.
+    pub(super) fn end_uses_of(&self, log: i64, sequence: u64) -> rusqlite::Result<()> {
+        self.end_uses(log, sequence, sequence)
+    }
+
+    /// Entries of a log use no files any more.
+    pub(super) fn end_uses(&self, log: i64, from: u64, to: u64) -> rusqlite::Result<()> {
+        let range = [log, sql(from), sql(to)];
+        let files = {
+            let mut statement = self.db.prepare_cached(
+                "SELECT DISTINCT file FROM uses WHERE log = ?1 AND sequence >= ?2 AND sequence <= ?3",
+            )?;
+            let rows = statement.query_map(range, |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<i64>>>()?
+        };
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.db
+            .prepare_cached("DELETE FROM uses WHERE log = ?1 AND sequence >= ?2 AND sequence <= ?3")?
+            .execute(range)?;
+        for file in files {
+            if !is_used(self.db, file)? {
+                self.db
+                    .prepare_cached("UPDATE files SET unused_ms = touched_ms WHERE id = ?1")?
+                    .execute([file])?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_files(&mut self, step: &RemoveFiles) -> Result<Written, Stop> {
+        let found = {
+            let mut statement = self.db.prepare_cached(
+                "SELECT id, name, content FROM files INDEXED BY unused_files
+                 WHERE unused_ms IS NOT NULL AND unused_ms < ?1 ORDER BY unused_ms LIMIT ?2",
+            )?;
+            let before = i64::try_from(step.unsent_before_ms).unwrap_or(i64::MAX);
+            let rows = statement.query_map([before, step.most.into()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<(i64, FileKey, i64)>>>()?
+        };
+        let more = found.len() as u64 >= step.most.into();
+        let mut files = Vec::new();
+        for (id, key, content) in found {
+            // A damaged mark must not remove anything.
+            if is_used(self.db, id)? {
+                self.db
+                    .prepare_cached("UPDATE files SET unused_ms = NULL WHERE id = ?1")?
+                    .execute([id])?;
+                continue;
+            }
+            self.remove_content(-id, content)?;
+            self.db
+                .prepare_cached("DELETE FROM files WHERE id = ?1")?
+                .execute([id])?;
+            self.db
+                .prepare_cached("UPDATE meta SET removed_file = max(removed_file, ?1)")?
+                .execute([id])?;
+            files.push(key);
+        }
+        self.wipe |= !files.is_empty();
+        Ok(Written::FilesRemoved { files, more })
+    }
+}
+
+/// Files that a user may send.
+pub(super) struct Sendable(Vec<Stored>);

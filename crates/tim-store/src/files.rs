@@ -1,0 +1,126 @@
+//! Files: what the store knows of content that is kept elsewhere, and which entries name it.
+
+use tim_proto::{MessageKind, UserId};
+
+/// The name of a file: its 16 bytes, which nobody can guess.
+pub type FileKey = [u8; 16];
+
+/// A complete file. Its content is kept elsewhere, under its key.
+///
+/// A file is *used* as long as an entry names it that is kept and not revoked, and whose group was not dismissed. What the sender
+/// calls it is in the message only, and is gone with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name.
+    pub key: FileKey,
+    /// Who has uploaded it.
+    pub owner: UserId,
+    /// The kind of message that it is for.
+    pub kind: MessageKind,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its content.
+    pub sha256: [u8; 32],
+    /// What its owner says it is, at most [`MAX_MEDIA_TYPE`](super::MAX_MEDIA_TYPE) bytes; may be empty.
+    pub media_type: String,
+    /// The number of its format, for the hub.
+    pub format: u8,
+    /// Of a picture: what there is of it, at most [`MAX_IMAGES`](super::MAX_IMAGES).
+    pub images: Vec<FileImage>,
+    /// When it was stored, Unix time in milliseconds. The store sets it.
+    pub created_ms: u64,
+}
+
+impl File {
+    /// What it counts for in its owner's [`FileQuota`]: its size, and those of the renditions that are stored beside it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let renditions = self.images.iter().filter(|image| !image.is_original);
+        renditions.fold(self.size, |sum, image| sum.saturating_add(image.size))
+    }
+
+    /// What tells whether the same content is there already.
+    #[must_use]
+    pub const fn content(&self) -> FileContent {
+        FileContent {
+            owner: self.owner,
+            kind: self.kind,
+            size: self.size,
+            sha256: self.sha256,
+        }
+    }
+}
+
+/// A picture, or a rendition of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileImage {
+    /// Which one it is, for the hub.
+    pub part: u8,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// Its size in bytes.
+    pub size: u64,
+    /// It is the file itself.
+    pub is_original: bool,
+}
+
+/// What an owner's file is. An owner has one file with each content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileContent {
+    /// The owner.
+    pub owner: UserId,
+    /// The kind of message that it is for.
+    pub kind: MessageKind,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
+}
+
+/// What the files of an account may take up: the hub says it with each file, and the store counts, and compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileQuota {
+    /// The most bytes: [`File::bytes`].
+    pub bytes: u64,
+    /// The most files.
+    pub files: u64,
+}
+
+impl FileQuota {
+    /// No limit.
+    pub const NONE: Self = Self {
+        bytes: u64::MAX,
+        files: u64::MAX,
+    };
+}
+
+/// What the files of an account take up, used or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileUsage {
+    /// The bytes: [`File::bytes`].
+    pub bytes: u64,
+    /// The files.
+    pub files: u64,
+}
+
+/// A file to be stored, whose content is in its place already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddFile {
+    /// The file.
+    pub file: File,
+    /// What its owner's files may take up.
+    pub quota: FileQuota,
+}
+
+/// A bounded step that removes files that nothing uses: at once those that were used last, and those that were never used, or that
+/// their owners have [claimed](super::Write::ClaimFile) since, after a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoveFiles {
+    /// Files that wait for a message and were stored or claimed before this time (Unix time in milliseconds) are removed. Those that
+    /// were used last are removed if it is greater than 0.
+    pub unsent_before_ms: u64,
+    /// The most files to remove.
+    pub most: u32,
+}
